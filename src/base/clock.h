@@ -1,0 +1,21 @@
+/* Monotonic time, read once a turn and handed down as a parameter; pure layers take it so and never read it.
+ * Any thread. */
+#ifndef BASE_CLOCK_H
+#define BASE_CLOCK_H
+
+#include <stdint.h>
+#include <time.h>
+
+static inline uint64_t clock_now_ns(void)
+{
+	struct timespec now;
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+}
+
+static inline uint64_t clock_now_ms(void)
+{
+	return clock_now_ns() / 1000000u;
+}
+
+#endif

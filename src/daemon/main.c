@@ -1,0 +1,47 @@
+/* The program: one binary, one verb a subcommand. */
+#include "bench/bench.h"
+
+#include <stdio.h>
+#include <string.h>
+
+struct command {
+	const char *name;
+	const char *summary;
+	int (*run)(int argc, char **argv);
+};
+
+static const struct command COMMANDS[] = {
+	{"bench", "put load on an MQTT broker and measure it", bench_main},
+};
+
+#define COMMAND_COUNT (sizeof(COMMANDS) / sizeof(COMMANDS[0]))
+
+static void print_usage(FILE *out)
+{
+	fputs("Usage: roost COMMAND [OPTION...]\n\nCommands:\n", out);
+	for (size_t i = 0; i < COMMAND_COUNT; i++)
+		fprintf(out, "  %-8s %s\n", COMMANDS[i].name, COMMANDS[i].summary);
+	fputs("\n`roost COMMAND --help` tells more. `roost --version` prints the version.\n", out);
+}
+
+int main(int argc, char **argv)
+{
+	if (argc < 2) {
+		print_usage(stderr);
+		return 2;
+	}
+	if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "help") == 0) {
+		print_usage(stdout);
+		return 0;
+	}
+	if (strcmp(argv[1], "--version") == 0) {
+		puts("roost " ROOST_VERSION);
+		return 0;
+	}
+	for (size_t i = 0; i < COMMAND_COUNT; i++) {
+		if (strcmp(argv[1], COMMANDS[i].name) == 0)
+			return COMMANDS[i].run(argc - 1, argv + 1);
+	}
+	fprintf(stderr, "roost: no command \"%s\"; `roost --help` lists them\n", argv[1]);
+	return 2;
+}
