@@ -14,31 +14,31 @@
 	X(SYSTEM, "", "a system call failed")                                                                          \
 	X(NO_DESCRIPTORS, "", "the descriptor table is full")                                                          \
 	/* framing */                                                                                                  \
-	X(LENGTH_MALFORMED, "MQTT-1.5.5-1", "remaining length is longer than four bytes or not minimal")               \
-	X(PACKET_TOO_LARGE, "MQTT-3.1.2-24", "packet is larger than the maximum packet size")                          \
-	X(PACKET_TYPE, "MQTT-2.1.2", "packet type is reserved or not allowed from a client")                           \
+	X(LENGTH_MALFORMED, "MQTT-1.5.5-1", "variable byte integer is longer than four bytes or not minimal")          \
+	X(PACKET_TOO_LARGE, "MQTT-3.2.2-15", "packet is larger than the maximum packet size")                          \
+	X(PACKET_TYPE, "section 2.1.2", "packet type is reserved or not allowed from this side")                       \
 	X(FLAGS_RESERVED, "MQTT-2.1.3-1", "reserved flag bits of the fixed header are wrong")                          \
-	X(PACKET_SHORT, "MQTT-2.1.4", "packet ends before a field that it must have")                                  \
-	X(PACKET_TRAILING, "MQTT-2.1.4", "packet goes on after its last field")                                        \
+	X(PACKET_SHORT, "section 2.1.4", "packet ends before a field that it must have")                               \
+	X(PACKET_TRAILING, "section 2.1.4", "packet goes on after its last field")                                     \
 	/* data types */                                                                                               \
 	X(STRING_UTF8, "MQTT-1.5.4-1", "string is not well-formed UTF-8")                                              \
 	X(STRING_NUL, "MQTT-1.5.4-2", "string contains the null character")                                            \
-	X(PROPERTY_UNKNOWN, "MQTT-2.2.2.2", "property identifier is not known")                                        \
-	X(PROPERTY_MISPLACED, "MQTT-2.2.2.2", "property is not allowed in this packet")                                \
-	X(PROPERTY_DUPLICATE, "MQTT-2.2.2.2", "property appears more than once")                                       \
-	X(PROPERTY_VALUE, "MQTT-2.2.2.2", "property has a value outside its range")                                    \
-	X(PROPERTY_LENGTH, "MQTT-2.2.2.1", "property length does not match the properties")                            \
+	X(PROPERTY_UNKNOWN, "section 2.2.2.2", "property identifier is not known")                                     \
+	X(PROPERTY_MISPLACED, "section 2.2.2.2", "property is not allowed in this packet")                             \
+	X(PROPERTY_DUPLICATE, "section 2.2.2.2", "property appears more than once")                                    \
+	X(PROPERTY_VALUE, "section 2.2.2.2", "property has a value outside its range")                                 \
+	X(PROPERTY_LENGTH, "section 2.2.2.1", "property length does not match the properties")                         \
 	/* CONNECT */                                                                                                  \
 	X(PROTOCOL_NAME, "MQTT-3.1.2-1", "protocol name is not MQTT")                                                  \
 	X(PROTOCOL_LEVEL, "MQTT-3.1.2-2", "protocol level is not supported")                                           \
 	X(CONNECT_RESERVED, "MQTT-3.1.2-3", "reserved connect flag is set")                                            \
-	X(WILL_QOS, "MQTT-3.1.2-12", "will QoS is 3, or is set without a will")                                        \
+	X(WILL_QOS, "MQTT-3.1.2-11, -12", "will QoS is 3, or is set without a will")                                   \
 	X(WILL_RETAIN, "MQTT-3.1.2-13", "will retain is set without a will")                                           \
-	X(WILL_TOPIC, "MQTT-3.3.2-2", "will topic is not a valid topic name")                                          \
-	X(PASSWORD_ALONE, "MQTT-3.1.2-22", "password without a user name")                                             \
-	X(CLIENT_ID_EMPTY, "MQTT-3.1.3-8", "empty client id with clean session 0")                                     \
+	X(WILL_TOPIC, "MQTT-4.7.0-1", "will topic is not a valid topic name")                                          \
+	X(PASSWORD_ALONE, "MQTT-3.1.2-22 of 3.1.1", "password without a user name")                                    \
+	X(CLIENT_ID_EMPTY, "MQTT-3.1.3-8 of 3.1.1", "empty client id with clean session 0")                            \
 	X(CLIENT_ID_LONG, "MQTT-3.1.3-5", "client id is longer than the limit")                                        \
-	X(AUTH_DATA_ALONE, "MQTT-3.1.2.11.10", "authentication data without an authentication method")                 \
+	X(AUTH_DATA_ALONE, "section 3.1.2.11.10", "authentication data without an authentication method")              \
 	X(AUTH_METHOD, "MQTT-4.12.0-1", "authentication method is not supported")                                      \
 	X(NOT_CONNECT, "MQTT-3.1.0-1", "first packet is not CONNECT")                                                  \
 	X(CONNECT_TWICE, "MQTT-3.1.0-2", "second CONNECT on one connection")                                           \
@@ -48,28 +48,36 @@
 	X(PUBLISH_QOS_LIMIT, "MQTT-3.2.2-11", "QoS is above the server's Maximum QoS")                                 \
 	X(PUBLISH_RETAIN, "MQTT-3.2.2-14", "retain is set though the server said that it is not available")            \
 	X(TOPIC_EMPTY, "MQTT-4.7.3-1", "topic is empty")                                                               \
+	X(TOPIC_LONG, "MQTT-4.7.3-3", "topic is longer than 65535 bytes")                                              \
 	X(TOPIC_WILDCARD, "MQTT-3.3.2-2", "topic name contains a wildcard")                                            \
-	X(TOPIC_LEVELS, "MQTT-4.7.3-3", "topic has more levels than the limit")                                        \
-	X(TOPIC_ALIAS, "MQTT-3.3.2-8", "topic alias is 0 or above the maximum")                                        \
-	X(TOPIC_ALIAS_UNKNOWN, "MQTT-3.3.2-7", "topic alias was never set and the topic is empty")                     \
-	X(RESPONSE_TOPIC, "MQTT-3.3.2-14", "response topic contains a wildcard")                                       \
+	X(TOPIC_LEVELS, "", "topic has more levels than the limit")                                                    \
+	X(TOPIC_ALIAS, "MQTT-3.3.2-8, -9", "topic alias is 0 or above the maximum")                                    \
+	X(TOPIC_ALIAS_UNKNOWN, "section 3.3.2.3.4", "topic alias was never set and the topic is empty")                \
+	X(RESPONSE_TOPIC, "MQTT-3.3.2-14", "response topic is not a valid topic name")                                 \
 	X(SUBSCRIPTION_ID_SENT, "MQTT-3.3.4-6", "PUBLISH from a client carries a subscription identifier")             \
 	X(PACKET_ID_ZERO, "MQTT-2.2.1-3", "packet identifier is 0")                                                    \
-	X(PACKET_ID_UNKNOWN, "MQTT-4.3.2", "acknowledges a packet identifier that is not in use")                      \
-	X(FILTER_MALFORMED, "MQTT-4.7.1-2", "wildcard is not alone in its level, or # is not last")                    \
-	X(FILTER_SHARED, "MQTT-4.8.2-1", "shared subscription is malformed or not available")                          \
+	X(PACKET_ID_UNKNOWN, "MQTT-2.2.1-5", "acknowledges a packet identifier that is not in use")                    \
+	X(FILTER_MALFORMED, "MQTT-4.7.1-1, -2", "wildcard is not alone in its level, or # is not last")                \
+	X(FILTER_SHARED, "MQTT-4.8.2-1, -2", "shared subscription is malformed or not available")                      \
 	X(SUBSCRIBE_EMPTY, "MQTT-3.8.3-2", "SUBSCRIBE without a topic filter")                                         \
 	X(UNSUBSCRIBE_EMPTY, "MQTT-3.10.3-2", "UNSUBSCRIBE without a topic filter")                                    \
-	X(SUBSCRIBE_OPTIONS, "MQTT-3.8.3-5", "subscription options have a reserved value")                             \
-	X(REASON_CODE, "MQTT-3.14.2-1", "reason code is not one of this packet's")                                     \
-	X(SESSION_EXPIRY_RAISED, "MQTT-3.14.2.2.2", "session expiry raised from 0 at DISCONNECT")                      \
-	X(AUTH_UNEXPECTED, "MQTT-4.12.0-1", "AUTH without an authentication method in CONNECT")                        \
+	X(SUBSCRIBE_OPTIONS, "MQTT-3.8.3-5", "reserved bits of the subscription options are set")                      \
+	X(SUBSCRIBE_QOS, "section 3.8.3.1", "QoS of a subscription is 3")                                              \
+	X(SUBSCRIBE_NO_LOCAL, "MQTT-3.8.3-4", "no local is set on a shared subscription")                              \
+	X(SUBSCRIBE_RETAIN_HANDLING, "section 3.8.3.1", "retain handling of a subscription is 3")                      \
+	X(REASON_CODE, "section 2.4", "reason code is not one of this packet's")                                       \
+	X(SESSION_EXPIRY_RAISED, "section 3.14.2.2.2", "session expiry raised from 0 at DISCONNECT")                   \
+	X(SESSION_EXPIRY_SENT, "MQTT-3.14.2-2", "session expiry in a DISCONNECT of the server")                        \
+	X(AUTH_UNEXPECTED, "MQTT-4.12.0-7", "AUTH without an authentication method in CONNECT")                        \
+	X(AUTH_METHOD_MISSING, "section 3.15.2.2.2", "AUTH names no authentication method")                            \
+	X(CONNACK_FLAGS, "MQTT-3.2.2-1", "reserved connect acknowledge flag is set")                                   \
+	X(CONNACK_SESSION, "MQTT-3.2.2-6", "session present is set in a refusing CONNACK")                             \
 	/* ends of a connection that are nobody's fault, or the gateway's own decision */                              \
-	X(CLOSED_BY_CLIENT, "MQTT-3.14.4-1", "client sent DISCONNECT")                                                 \
-	X(CLOSED_WITH_WILL, "MQTT-3.14.4-3", "client sent DISCONNECT with will")                                       \
+	X(CLOSED_BY_CLIENT, "", "client sent DISCONNECT")                                                              \
+	X(CLOSED_WITH_WILL, "", "client sent DISCONNECT with will")                                                    \
 	X(CONNECTION_LOST, "", "connection ended without DISCONNECT")                                                  \
 	X(KEEPALIVE_TIMEOUT, "MQTT-3.1.2-22", "nothing was received for one and a half times the keepalive")           \
-	X(CONNECT_TIMEOUT, "MQTT-3.1.4", "no whole CONNECT came in time")                                              \
+	X(CONNECT_TIMEOUT, "section 3.1.4", "no whole CONNECT came in time")                                           \
 	X(TAKEN_OVER, "MQTT-3.1.4-3", "another connection signed in with the same client id")                          \
 	X(STUCK_READER, "", "client did not read what was sent to it for too long")                                    \
 	X(SERVER_STOPPING, "", "server is shutting down")                                                              \
@@ -85,9 +93,11 @@ enum error {
 
 /* "LENGTH_MALFORMED"; static storage. */
 const char *error_name(enum error error);
-/* "remaining length is ..."; static storage. */
+/* "packet is larger than ..."; static storage. */
 const char *error_sentence(enum error error);
-/* The number of the statement in the standard, "MQTT-3.1.2-3", or "" where no standard speaks; static storage. */
+/* The number of the statement in version 5 of the standard, "MQTT-3.1.2-3"; where the statement has no number, its
+ * section, "section 2.1.4"; where only 3.1.1 makes it, "MQTT-3.1.3-8 of 3.1.1"; "" where no standard speaks. Static
+ * storage. */
 const char *error_rule(enum error error);
 
 #endif

@@ -1,0 +1,87 @@
+#include "base/log.h"
+
+#include <stdarg.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#define LINE_BYTES_MAX 1024
+
+static const char *const LEVEL_NAMES[] = {"error", "warning", "info", "debug"};
+#define LEVEL_COUNT (sizeof(LEVEL_NAMES) / sizeof(LEVEL_NAMES[0]))
+
+static _Atomic int log_level = LOG_INFO;
+static _Atomic long log_second;
+static _Atomic unsigned log_lines;
+static _Atomic unsigned log_suppressed;
+
+void log_level_set(enum log_level level)
+{
+	atomic_store_explicit(&log_level, (int)level, memory_order_relaxed);
+}
+
+bool log_level_parse(const char *name, enum log_level *level)
+{
+	for (unsigned i = 0; i < LEVEL_COUNT; i++) {
+		if (strcmp(name, LEVEL_NAMES[i]) == 0) {
+			*level = (enum log_level)i;
+			return true;
+		}
+	}
+	return false;
+}
+
+bool log_enabled(enum log_level level)
+{
+	return (int)level <= atomic_load_explicit(&log_level, memory_order_relaxed);
+}
+
+/* True when this second's share of lines is not used up. */
+static bool within_rate(long second)
+{
+	long current = atomic_load(&log_second);
+	if (current != second && atomic_compare_exchange_strong(&log_second, &current, second))
+		atomic_store(&log_lines, 0);
+	return atomic_fetch_add(&log_lines, 1) < LOG_LINES_PER_SECOND;
+}
+
+static size_t write_prefix(char *line, const struct timespec *now, enum log_level level)
+{
+	struct tm utc;
+	gmtime_r(&now->tv_sec, &utc);
+	size_t used = strftime(line, LINE_BYTES_MAX, "%Y-%m-%dT%H:%M:%S", &utc);
+	int more = snprintf(line + used, LINE_BYTES_MAX - used, ".%03ldZ %-7s ", now->tv_nsec / 1000000,
+			    LEVEL_NAMES[level]);
+	return used + (size_t)more;
+}
+
+void log_write(enum log_level level, const char *format, ...)
+{
+	if (!log_enabled(level))
+		return;
+	struct timespec now;
+	clock_gettime(CLOCK_REALTIME, &now);
+	if (!within_rate((long)now.tv_sec)) {
+		atomic_fetch_add(&log_suppressed, 1);
+		return;
+	}
+	char line[LINE_BYTES_MAX];
+	size_t used = write_prefix(line, &now, level);
+	unsigned suppressed = atomic_exchange(&log_suppressed, 0);
+	if (suppressed != 0)
+		used += (size_t)snprintf(line + used, sizeof(line) - used, "(%u lines left out) ", suppressed);
+
+	va_list arguments;
+	va_start(arguments, format);
+	int more = vsnprintf(line + used, sizeof(line) - used - 1, format, arguments);
+	va_end(arguments);
+	used += more < 0 ? 0 : (size_t)more;
+	if (used > sizeof(line) - 2)
+		used = sizeof(line) - 2;
+	line[used++] = '\n';
+	/* A log that cannot be written must not stop the gateway. */
+	ssize_t written = write(STDERR_FILENO, line, used);
+	(void)written;
+}

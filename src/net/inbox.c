@@ -1,0 +1,190 @@
+#include "net/inbox.h"
+
+#include "base/check.h"
+
+#include <stdlib.h>
+
+static void inbox_push(struct inbox *inbox, struct parcel *parcel)
+{
+	struct parcel *top = atomic_load_explicit(&inbox->top, memory_order_relaxed);
+	do {
+		parcel->next = top;
+	} while (!atomic_compare_exchange_weak_explicit(&inbox->top, &top, parcel, memory_order_release,
+							memory_order_relaxed));
+}
+
+/* Everything that was pushed, oldest first. */
+static struct parcel *inbox_empty(struct inbox *inbox)
+{
+	if (atomic_load_explicit(&inbox->top, memory_order_relaxed) == NULL)
+		return NULL;
+	struct parcel *newest = atomic_exchange_explicit(&inbox->top, NULL, memory_order_acquire);
+	struct parcel *oldest = NULL;
+	while (newest != NULL) {
+		struct parcel *older = newest->next;
+		newest->next = oldest;
+		oldest = newest;
+		newest = older;
+	}
+	return oldest;
+}
+
+static void free_list(struct parcel *parcel)
+{
+	while (parcel != NULL) {
+		struct parcel *next = parcel->next;
+		free(parcel);
+		parcel = next;
+	}
+}
+
+enum error mailbox_open(struct mailbox *mailbox)
+{
+	atomic_init(&mailbox->letters.top, NULL);
+	atomic_init(&mailbox->returns.top, NULL);
+	atomic_init(&mailbox->awaits_room, false);
+	return waker_open(&mailbox->waker);
+}
+
+void mailbox_close(struct mailbox *mailbox)
+{
+	free_list(inbox_empty(&mailbox->letters));
+	free_list(inbox_empty(&mailbox->returns));
+	waker_close(&mailbox->waker);
+}
+
+enum error post_init(struct post *post, struct mailbox *mailboxes, uint16_t count, uint16_t self)
+{
+	*post = (struct post){.mailboxes = mailboxes, .count = count, .self = self};
+	post->lanes = calloc(count, sizeof(*post->lanes));
+	return post->lanes != NULL ? ERROR_OK : ERROR_NO_MEMORY;
+}
+
+void post_fini(struct post *post)
+{
+	for (uint16_t to = 0; to < post->count; to++)
+		free(post->lanes[to].open);
+	free(post->lanes);
+	free_list(post->free);
+	free_list(post->arrived);
+	*post = (struct post){0};
+}
+
+static bool lane_fits(const struct post_lane *lane, uint32_t bytes)
+{
+	return lane->open != NULL && lane->open->capacity_bytes - lane->open->used_bytes >= bytes;
+}
+
+bool post_has_room(const struct post *post, uint16_t to, uint32_t bytes)
+{
+	const struct post_lane *lane = &post->lanes[to];
+	return lane_fits(lane, (bytes + 7u) & ~7u) || lane->out < POST_PARCELS_MAX;
+}
+
+static void hand_over(struct post *post, uint16_t to)
+{
+	struct post_lane *lane = &post->lanes[to];
+	inbox_push(&post->mailboxes[to].letters, lane->open);
+	lane->open = NULL;
+	post->open_count--;
+}
+
+static struct parcel *take_parcel(struct post *post, uint32_t bytes)
+{
+	if (bytes <= PARCEL_BYTES && post->free != NULL) {
+		struct parcel *parcel = post->free;
+		post->free = parcel->next;
+		return parcel;
+	}
+	uint32_t capacity = bytes <= PARCEL_BYTES ? PARCEL_BYTES : bytes;
+	struct parcel *parcel = malloc(sizeof(*parcel) + capacity);
+	if (parcel == NULL)
+		return NULL;
+	post->allocation_count++;
+	parcel->capacity_bytes = capacity;
+	return parcel;
+}
+
+void *post_write(struct post *post, uint16_t to, uint32_t bytes)
+{
+	struct post_lane *lane = &post->lanes[to];
+	uint32_t room = (bytes + 7u) & ~7u;
+	if (!lane_fits(lane, room)) {
+		if (lane->out >= POST_PARCELS_MAX)
+			return NULL;
+		struct parcel *parcel = take_parcel(post, room);
+		if (parcel == NULL)
+			return NULL;
+		if (lane->open != NULL) {
+			hand_over(post, to);
+			waker_wake(&post->mailboxes[to].waker);
+		}
+		parcel->used_bytes = 0;
+		parcel->owner = post->self;
+		parcel->receiver = to;
+		lane->open = parcel;
+		lane->out++;
+		post->open_count++;
+	}
+	void *letter = lane->open->bytes + lane->open->used_bytes;
+	lane->open->used_bytes += room;
+	return letter;
+}
+
+void post_send(struct post *post)
+{
+	for (uint16_t to = 0; post->open_count != 0; to++) {
+		if (post->lanes[to].open == NULL)
+			continue;
+		hand_over(post, to);
+		if (to != post->self)
+			waker_wake(&post->mailboxes[to].waker);
+	}
+}
+
+void post_collect(struct post *post)
+{
+	struct parcel *parcel = inbox_empty(&post->mailboxes[post->self].returns);
+	while (parcel != NULL) {
+		struct parcel *next = parcel->next;
+		CHECK(post->lanes[parcel->receiver].out > 0);
+		post->lanes[parcel->receiver].out--;
+		if (parcel->capacity_bytes == PARCEL_BYTES) {
+			parcel->next = post->free;
+			post->free = parcel;
+		} else {
+			free(parcel);
+		}
+		parcel = next;
+	}
+}
+
+void post_await_room(struct post *post, bool awaits)
+{
+	atomic_store(&post->mailboxes[post->self].awaits_room, awaits);
+}
+
+struct parcel *post_receive(struct post *post)
+{
+	if (post->arrived == NULL)
+		post->arrived = inbox_empty(&post->mailboxes[post->self].letters);
+	struct parcel *parcel = post->arrived;
+	if (parcel != NULL)
+		post->arrived = parcel->next;
+	return parcel;
+}
+
+bool post_has_mail(const struct post *post)
+{
+	return post->arrived != NULL ||
+	       atomic_load_explicit(&post->mailboxes[post->self].letters.top, memory_order_acquire) != NULL;
+}
+
+void post_return(struct post *post, struct parcel *parcel)
+{
+	struct mailbox *owner = &post->mailboxes[parcel->owner];
+	bool own = parcel->owner == post->self;
+	inbox_push(&owner->returns, parcel);
+	if (!own && atomic_load(&owner->awaits_room))
+		waker_wake(&owner->waker);
+}

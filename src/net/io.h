@@ -1,0 +1,115 @@
+/* A reactor's reading and writing. Nothing is kept for an idle connection: what is read lands in one scratch buffer
+ * that all connections share, what is sent is a list of pieces that point to bytes which somebody keeps until the end
+ * of the turn, and leaves with one system call a connection. Only a packet that came in part, or output that the
+ * kernel would not take, costs a block, and gives it back.
+ *
+ * One turn: io_receive / io_send ..., then io_flush(), then io_turn_end(). Owned by one thread. */
+#ifndef NET_IO_H
+#define NET_IO_H
+
+#include "base/slab.h"
+#include "base/slice.h"
+
+#include <stdbool.h>
+
+/* At most this much is read from a connection in a turn; also the longest packet that is put together in scratch. */
+#define IO_READ_BYTES ((size_t)64 * 1024)
+
+/* Of one turn. Where more is needed the turn's output is flushed in between. */
+#define IO_SCRATCH_BYTES ((size_t)2 << 20)
+#define IO_OUTBOXES_MAX 16384u
+#define IO_PIECES_MAX 65536u
+
+/* The part of a connection that this layer owns; embedded in the client. */
+struct conn {
+	int fd;		     /* in the owner's descriptor table; -1: none */
+	uint32_t generation; /* of the pool slot: tells a stale event */
+	uint32_t outbox;     /* this turn's output: its number + 1, or 0 */
+	uint32_t kept;	     /* slab reference: input that is not parsed yet, or 0 */
+	uint32_t backlog;    /* slab reference: output that the kernel did not take, or 0 */
+};
+
+enum io_result {
+	IO_BYTES,   /* *bytes is to be parsed */
+	IO_NOTHING, /* nothing to parse yet */
+	IO_EOF,
+	IO_BROKEN, /* errno says why */
+};
+
+struct io_outbox {
+	struct conn *conn;
+	uint32_t first_piece;
+	uint32_t last_piece;
+	uint32_t bytes;
+};
+
+struct io_piece {
+	const uint8_t *data;
+	uint32_t size;
+	uint32_t next;
+};
+
+/* Told while flushing; they must not call back into io. */
+struct io_observer {
+	void (*blocked)(void *context, struct conn *conn); /* a backlog came to be */
+	void (*broken)(void *context, struct conn *conn);  /* a write failed; errno says why */
+	void *context;
+};
+
+struct io {
+	struct slab *slab;
+	struct io_observer observer;
+	struct region scratch;
+	size_t scratch_used;
+	struct region outbox_region;
+	struct region piece_region;
+	struct io_outbox *outboxes;
+	struct io_piece *pieces;
+	uint32_t outbox_count;
+	uint32_t piece_count;
+	uint64_t now_ms; /* set by the owner at the start of a turn */
+	uint64_t bytes_in;
+	uint64_t bytes_out;
+	uint64_t read_count;
+	uint64_t write_count;
+	uint64_t backlog_bytes; /* of all connections */
+};
+
+enum error io_open(struct io *io, struct slab *slab, struct io_observer observer);
+void io_close(struct io *io);
+
+/* Reads once. *bytes: what was kept before and what came now, in a row; valid until the end of the turn (longer
+ * packets: until io_keep()). *more: there may be more to read without another event. Call io_keep() after parsing. */
+enum io_result io_receive(struct io *io, struct conn *conn, struct slice *bytes, bool *more);
+/* Keeps what was not parsed of the last io_receive(), or nothing when rest is empty. packet_bytes: the size of the
+ * packet that rest begins, as far as known (0: not known). replay: rest is to be parsed again although nothing new
+ * comes. ERROR_NO_MEMORY: the connection cannot go on. */
+enum error io_keep(struct io *io, struct conn *conn, struct slice rest, size_t packet_bytes, bool replay);
+
+/* `size` bytes that live until the end of the turn; NULL: a turn's worth is used up. */
+uint8_t *io_scratch(struct io *io, size_t size);
+
+/* Appends to the connection's output of this turn. The bytes must live until io_flush(). */
+void io_send(struct io *io, struct conn *conn, struct slice bytes);
+/* Bytes that wait for this connection: blocked, and of this turn. */
+size_t io_queued_bytes(const struct io *io, const struct conn *conn);
+/* Writes this connection's output of this turn now. */
+void io_flush_conn(struct io *io, struct conn *conn);
+/* Writes all output of this turn. May be called in the middle of a turn. */
+void io_flush(struct io *io);
+/* After io_flush(): scratch is free again. */
+void io_turn_end(struct io *io);
+
+/* The socket can be written: goes on with the backlog. False when the connection broke. */
+bool io_resume(struct io *io, struct conn *conn);
+/* Milliseconds (io->now_ms clock) since when the backlog has made no progress; only with a backlog. */
+uint64_t io_stalled_since_ms(const struct io *io, const struct conn *conn);
+
+/* Closes the socket and gives back what the connection holds; output of this turn is dropped. What the peer sent and
+ * we did not read is thrown away first, so that it gets our last words rather than a reset. */
+void io_disconnect(struct io *io, struct conn *conn);
+/* Gives back what is kept of the input, or of the output. */
+void io_drop_input(struct io *io, struct conn *conn);
+void io_drop_backlog(struct io *io, struct conn *conn);
+
+#endif

@@ -1,0 +1,159 @@
+#include "net/listener.h"
+
+#include "base/check.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <netinet/tcp.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define SCHEME "tcp://"
+
+/* "host:port" or "[host]:port" into its two halves. */
+static enum error split_authority(const char *authority, char *host, size_t host_size, const char **port,
+				  const char **fault)
+{
+	const char *end;
+	const char *begin = authority;
+	if (*authority == '[') {
+		begin++;
+		end = strchr(begin, ']');
+		if (end == NULL || end[1] != ':') {
+			*fault = "an IPv6 address is written [address]:port";
+			return ERROR_LIMIT;
+		}
+		*port = end + 2;
+	} else {
+		end = strrchr(begin, ':');
+		if (end == NULL) {
+			*fault = "the port is missing";
+			return ERROR_LIMIT;
+		}
+		*port = end + 1;
+	}
+	size_t size = (size_t)(end - begin);
+	if (size == 0 || size >= host_size) {
+		*fault = "the address is missing or too long";
+		return ERROR_LIMIT;
+	}
+	memcpy(host, begin, size);
+	host[size] = '\0';
+	return ERROR_OK;
+}
+
+static enum error parse_port(const char *text, in_port_t *port, const char **fault)
+{
+	char *end;
+	errno = 0;
+	unsigned long value = strtoul(text, &end, 10);
+	if (*text < '0' || *text > '9' || *end != '\0' || errno != 0 || value > 65535) {
+		*fault = "the port is not a number from 0 to 65535";
+		return ERROR_LIMIT;
+	}
+	*port = htons((uint16_t)value);
+	return ERROR_OK;
+}
+
+enum error listener_parse(const char *url, struct listener *listener, const char **fault)
+{
+	*listener = (struct listener){.fd = -1};
+	*fault = "";
+	if (strncmp(url, SCHEME, strlen(SCHEME)) != 0) {
+		*fault = "the scheme is not tcp://";
+		return ERROR_LIMIT;
+	}
+	if (strlen(url) >= sizeof(listener->url)) {
+		*fault = "the URL is too long";
+		return ERROR_LIMIT;
+	}
+	strcpy(listener->url, url);
+
+	char host[INET6_ADDRSTRLEN];
+	const char *port_text;
+	in_port_t port;
+	enum error error = split_authority(url + strlen(SCHEME), host, sizeof(host), &port_text, fault);
+	if (error == ERROR_OK)
+		error = parse_port(port_text, &port, fault);
+	if (error != ERROR_OK)
+		return error;
+
+	struct sockaddr_in *v4 = (struct sockaddr_in *)&listener->address;
+	struct sockaddr_in6 *v6 = (struct sockaddr_in6 *)&listener->address;
+	if (inet_pton(AF_INET, host, &v4->sin_addr) == 1) {
+		v4->sin_family = AF_INET;
+		v4->sin_port = port;
+		listener->address_bytes = sizeof(*v4);
+		listener->loopback = (ntohl(v4->sin_addr.s_addr) >> 24) == 127;
+	} else if (inet_pton(AF_INET6, host, &v6->sin6_addr) == 1) {
+		v6->sin6_family = AF_INET6;
+		v6->sin6_port = port;
+		listener->address_bytes = sizeof(*v6);
+		listener->loopback = IN6_IS_ADDR_LOOPBACK(&v6->sin6_addr);
+	} else {
+		*fault = "the address is not a numeric IPv4 or IPv6 address";
+		return ERROR_LIMIT;
+	}
+	return ERROR_OK;
+}
+
+static enum error set_options(int fd, int family, struct listener_options options)
+{
+	int on = 1;
+	/* Accepted sockets inherit TCP_NODELAY: one system call a connection saved. */
+	if (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) != 0 ||
+	    setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on)) != 0)
+		return ERROR_SYSTEM;
+	if (family == AF_INET6 && setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof(on)) != 0)
+		return ERROR_SYSTEM;
+	int defer_s = options.defer_accept_s;
+	if (defer_s > 0 && setsockopt(fd, IPPROTO_TCP, TCP_DEFER_ACCEPT, &defer_s, sizeof(defer_s)) != 0)
+		return ERROR_SYSTEM;
+	return ERROR_OK;
+}
+
+/* The URL as it is now known, with the port that was chosen for port 0. */
+static void name_bound_address(struct listener *listener)
+{
+	struct sockaddr_storage bound;
+	socklen_t size = sizeof(bound);
+	CHECK(getsockname(listener->fd, (struct sockaddr *)&bound, &size) == 0);
+	char host[INET6_ADDRSTRLEN];
+	if (bound.ss_family == AF_INET) {
+		struct sockaddr_in *v4 = (struct sockaddr_in *)&bound;
+		inet_ntop(AF_INET, &v4->sin_addr, host, sizeof(host));
+		snprintf(listener->url, sizeof(listener->url), SCHEME "%s:%u", host, ntohs(v4->sin_port));
+	} else {
+		struct sockaddr_in6 *v6 = (struct sockaddr_in6 *)&bound;
+		inet_ntop(AF_INET6, &v6->sin6_addr, host, sizeof(host));
+		snprintf(listener->url, sizeof(listener->url), SCHEME "[%s]:%u", host, ntohs(v6->sin6_port));
+	}
+}
+
+enum error listener_open(struct listener *listener, struct listener_options options)
+{
+	int family = listener->address.ss_family;
+	int fd = socket(family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	if (fd < 0)
+		return ERROR_SYSTEM;
+	if (set_options(fd, family, options) != ERROR_OK ||
+	    bind(fd, (struct sockaddr *)&listener->address, listener->address_bytes) != 0 ||
+	    listen(fd, options.backlog) != 0) {
+		int why = errno;
+		close(fd);
+		errno = why;
+		return ERROR_SYSTEM;
+	}
+	listener->fd = fd;
+	name_bound_address(listener);
+	return ERROR_OK;
+}
+
+void listener_close(struct listener *listener)
+{
+	if (listener->fd >= 0)
+		close(listener->fd);
+	listener->fd = -1;
+}

@@ -1,0 +1,34 @@
+/* Where clients come in: a URL such as tcp://127.0.0.1:1883 or tcp://[::1]:1883, and the listening socket behind it.
+ * Opened by the main thread before the others start, so that a port in use is told at once. */
+#ifndef NET_LISTENER_H
+#define NET_LISTENER_H
+
+#include "base/error.h"
+
+#include <netinet/in.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <sys/socket.h>
+
+#define LISTENER_URL_BYTES_MAX 128
+
+struct listener {
+	char url[LISTENER_URL_BYTES_MAX]; /* with the port that the kernel chose where 0 was asked for */
+	struct sockaddr_storage address;
+	socklen_t address_bytes;
+	bool loopback; /* bound to an address that only this machine reaches */
+	int fd;
+};
+
+struct listener_options {
+	int backlog;	    /* the kernel caps it at net.core.somaxconn */
+	int defer_accept_s; /* TCP_DEFER_ACCEPT: report a connection only when its first bytes are there; 0: off */
+};
+
+/* Reads scheme, numeric address and port. On a fault *fault names it (static storage). */
+enum error listener_parse(const char *url, struct listener *listener, const char **fault);
+/* Binds and listens; errno says why not (ERROR_SYSTEM). */
+enum error listener_open(struct listener *listener, struct listener_options options);
+void listener_close(struct listener *listener);
+
+#endif
