@@ -7,6 +7,7 @@
 #include "base/error.h"
 
 #include <stddef.h>
+#include <stdint.h>
 
 #define FDPASS_BATCH_MAX 64 /* the kernel's own limit is 253 */
 
