@@ -50,6 +50,19 @@ struct mqtt_property {
  * the end of *rest, or what is wrong with it. It checks the type and the value's range, not the packet. */
 enum error mqtt_property_next(struct slice *rest, struct mqtt_property *out);
 
+/* A walk over the properties of one packet that also checks what mqtt_property_next() cannot know: that each one is
+ * allowed there, and not doubled where doubling is an error. Owned by the caller's stack frame. */
+struct mqtt_property_walk {
+	struct slice rest;
+	uint64_t seen; /* bit i: property i was there */
+	uint8_t packet;
+};
+
+/* packet: enum mqtt_type or MQTT_PROPERTIES_OF_WILL. */
+struct mqtt_property_walk mqtt_property_walk_of(struct slice properties, uint8_t packet);
+/* As mqtt_property_next(). */
+enum error mqtt_property_walk_next(struct mqtt_property_walk *walk, struct mqtt_property *out);
+
 /* Checks a whole list of properties for the packet (enum mqtt_type or MQTT_PROPERTIES_OF_WILL): each is known, allowed
  * there, in range, and not doubled where doubling is an error. */
 enum error mqtt_properties_check(struct slice properties, uint8_t packet);

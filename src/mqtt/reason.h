@@ -5,6 +5,7 @@
 
 #include "base/error.h"
 
+#include <stdbool.h>
 #include <stdint.h>
 
 enum mqtt_reason {
@@ -59,6 +60,10 @@ enum mqtt_reason mqtt_reason_of(enum error error);
 /* The return code 1..5 for a refusing CONNACK of 3.1.1, or 0 where 3.1.1 has none and the connection is just closed
  * [MQTT-3.2.2-6, MQTT-4.8.0-1 of 3.1.1]. */
 uint8_t mqtt_return_code_of(enum error error);
+
+/* Whether the packet (enum mqtt_type) of version 5 may carry the code when that side sends it: CONNACK [3.2.2.2], the
+ * acknowledgements [3.4.2.1 to 3.7.2.1, 3.9.3, 3.11.3], DISCONNECT [3.14.2.1], AUTH [3.15.2.1]. */
+bool mqtt_reason_allowed(uint8_t reason, uint8_t type, bool from_server);
 
 /* "Packet too large"; static storage; "unknown" for a code the standard does not have. */
 const char *mqtt_reason_name(uint8_t reason);

@@ -1,0 +1,31 @@
+#include "mqtt/decode.h"
+#include "mqtt/reader.h"
+#include "mqtt/reason.h"
+
+/* [3.15.2.2] */
+static void properties_decode(struct reader *reader, struct mqtt_auth *out)
+{
+	out->properties = reader_properties(reader);
+	struct mqtt_property_walk walk = mqtt_property_walk_of(out->properties, MQTT_AUTH);
+	struct mqtt_property property;
+	while (reader_property(reader, &walk, &property)) {
+		if (property.id == MQTT_PROPERTY_AUTH_METHOD)
+			out->method = property.data;
+		if (property.id == MQTT_PROPERTY_AUTH_DATA)
+			out->data = property.data;
+	}
+	if (out->method.data == NULL)
+		reader_fail(reader, ERROR_AUTH_METHOD_MISSING);
+}
+
+enum error mqtt_auth_decode(struct slice body, struct mqtt_auth *out)
+{
+	*out = (struct mqtt_auth){0};
+	struct reader reader = reader_of(body);
+	/* The form without code and properties means Success, which only a server may send [3.15.2.1]. */
+	out->reason = body.size == 0 ? MQTT_REASON_SUCCESS : reader_u8(&reader);
+	if (!mqtt_reason_allowed(out->reason, MQTT_AUTH, false))
+		reader_fail(&reader, ERROR_REASON_CODE);
+	properties_decode(&reader, out);
+	return reader_finish(&reader);
+}
