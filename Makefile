@@ -1,0 +1,67 @@
+# Verbs over Meson and Ninja. Each one sees to the Debian packages that it needs, so that it works on a fresh machine.
+# Parameters:
+#   make run ARGS="--listen tcp://127.0.0.1:1884"     options for `roost serve`
+#   make test ARGS="unit scenario"                    some stages only; `tools/check.py --help` lists them
+#   make fuzz FUZZ_SECONDS=600                        a target's time
+#   make install PREFIX=/usr DESTDIR=/tmp/stage       where to
+
+PREFIX ?= /usr/local
+FUZZ_SECONDS ?= 60
+ARGS ?=
+PYTHON = /usr/bin/python3
+
+.DEFAULT_GOAL = help
+.PHONY: help run build test bench million asan tsan fuzz lint format install clean
+
+help: ## this list
+	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | while IFS="$$(printf '\t')" read -r verb what; do \
+		printf '  make %-8s %s\n' "$$verb" "$$what"; done
+
+run: build ## build, then serve on tcp://127.0.0.1:1883 until interrupted
+	@exec build/roost serve $(ARGS)
+
+build: ## build/roost
+	@tools/setup.sh build
+	@tools/build.sh build roost
+
+test: ## every test there is, under the sanitizers too; ends with one line of sums
+	@tools/setup.sh build test
+	@$(PYTHON) tools/check.py $(ARGS)
+
+asan: ## the tests against a build with AddressSanitizer and UndefinedBehaviorSanitizer
+	@tools/setup.sh build test
+	@$(PYTHON) tools/check.py asan-unit asan-scenario asan-interop
+
+tsan: ## the tests with threads against a build with ThreadSanitizer
+	@tools/setup.sh build test
+	@$(PYTHON) tools/check.py tsan-unit tsan-scenario
+
+fuzz: ## each fuzz target for FUZZ_SECONDS, beginning with its corpus
+	@tools/setup.sh build fuzz
+	@FUZZ_SECONDS=$(FUZZ_SECONDS) tools/fuzz.sh $(ARGS)
+
+lint: ## layers, format, clang-tidy and cppcheck
+	@tools/setup.sh build test lint
+	@$(PYTHON) tools/check.py layers format tidy cppcheck
+
+format: ## rewrite the C sources in the project's format
+	@tools/setup.sh test
+	@git ls-files -z --cached --others --exclude-standard '*.c' '*.h' | xargs -0 clang-format -i
+
+bench: ## messages and memory, with the bare relay and Debian's mosquitto beside
+	@tools/setup.sh build test
+	@tools/build.sh build roost
+	@tools/bench.sh $(ARGS)
+
+million: ## a million clients, held for two minutes, then a clean stop
+	@tools/setup.sh build
+	@tools/build.sh build roost
+	@tools/million.sh $(ARGS)
+
+install: ## program, systemd unit and licence under DESTDIR and PREFIX
+	@tools/setup.sh build
+	@tools/build.sh build-install -Dprefix=$(PREFIX) -Dtests=disabled -Dbuildtype=debugoptimized -- roost
+	@DESTDIR=$(DESTDIR) meson install --no-rebuild -C build-install
+
+clean: ## remove what the verbs above have built
+	@rm -rf build build-asan build-tsan build-fuzz build-install tests/interop/node_modules

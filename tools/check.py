@@ -1,0 +1,357 @@
+#!/usr/bin/python3
+"""Runs every kind of test there is, one compact line a stage, and adds the results up in one closing line.
+
+    tools/check.py                all that `make test` runs
+    tools/check.py STAGE...       some of it
+    tools/check.py --help         lists the stages
+
+What counts as one test: a cmocka test function, a pytest test, a replayed fuzz corpus of one target, a check of the
+sources, a hold of clients. Exit status 1 where anything failed, and where a stage ran nothing at all. Logs of each
+stage are in build/logs.
+"""
+
+import concurrent.futures
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+import xml.etree.ElementTree
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+LOGS = ROOT / "build" / "logs"
+PYTHON = "/usr/bin/python3"
+JOBS = max(2, len(os.sched_getaffinity(0)))
+OUTPUT_LINES = 60  # of a failure, on the terminal; the whole is in the log
+
+BUILD_OPTIONS = {
+    "build": ["-Dtests=enabled"],
+    "build-asan": ["-Dtests=enabled", "-Db_sanitize=address,undefined", "-Db_lundef=false", "-Doptimization=1"],
+    "build-tsan": ["-Dtests=enabled", "-Db_sanitize=thread", "-Db_lundef=false", "-Doptimization=1"],
+}
+
+SANITIZERS = {
+    "ASAN_OPTIONS": "detect_leaks=1:detect_stack_use_after_return=1:strict_string_checks=1:exitcode=99",
+    "UBSAN_OPTIONS": "print_stacktrace=1:halt_on_error=1:exitcode=99",
+    "TSAN_OPTIONS": f"suppressions={ROOT}/tests/tsan.supp:second_deadlock_stack=1:exitcode=99",
+}
+
+# `bench hold` in the hold stage: enough clients to need several tables and turns, few enough for any machine.
+HOLD_CLIENTS = 5000
+HOLD_SECONDS = 8
+HOLD_KEEPALIVE_SECONDS = 4
+
+
+class Result:
+    def __init__(self):
+        self.passed = 0
+        self.failed = 0
+        self.skipped = 0
+        self.messages = []
+
+    def passes(self, count=1):
+        self.passed += count
+
+    def fails(self, name, output=""):
+        self.failed += 1
+        self.messages.append((name, output))
+
+    def add(self, other):
+        self.passed += other.passed
+        self.failed += other.failed
+        self.skipped += other.skipped
+        self.messages += other.messages
+
+
+def run(command, log, timeout, env=None, cwd=ROOT):
+    """(exit status or None after the timeout, output). The output also goes to the log of this name. What a command
+    has started ends with it: it gets a process group of its own."""
+    with subprocess.Popen(command, cwd=cwd, env={**os.environ, **SANITIZERS, **(env or {})}, stdin=subprocess.DEVNULL,
+                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace",
+                          start_new_session=True) as process:
+        try:
+            output, _ = process.communicate(timeout=timeout)
+            status = process.returncode
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)
+            output, _ = process.communicate()
+            output += f"\nended after {timeout} s\n"
+            status = None
+    LOGS.mkdir(parents=True, exist_ok=True)
+    (LOGS / f"{log}.log").write_text(output)
+    return status, output
+
+
+built = {}
+
+
+def build(directory, result):
+    """True where the directory is built; each is built once a run."""
+    if directory not in built:
+        command = ["tools/build.sh", directory, *BUILD_OPTIONS[directory]]
+        status, output = run(command, f"compile-{directory}", timeout=900)
+        built[directory] = status == 0
+        if status != 0:
+            result.fails(f"build of {directory}", output)
+    elif not built[directory]:
+        result.fails(f"build of {directory}", "failed before")
+    return built[directory]
+
+
+# Unit tests and corpora: programs known to Meson
+
+TAP_PLAN = re.compile(r"^\s*1\.\.(\d+)\s*$", re.MULTILINE)
+TAP_LINE = re.compile(r"^\s*(not )?ok \d+\b(.*)$", re.MULTILINE)
+
+
+def count_tap(name, status, output):
+    """A cmocka program: each function counts, and so does a program that ends before it has run them all."""
+    result = Result()
+    planned = sum(int(count) for count in TAP_PLAN.findall(output))
+    ran = 0
+    for failed, rest in TAP_LINE.findall(output):
+        ran += 1
+        if "# SKIP" in rest:
+            result.skipped += 1
+        elif failed:
+            result.fails(f"{name}: {rest.strip(' -')}")
+        else:
+            result.passes()
+    if result.failed:
+        result.messages.append((name, output))
+    elif status != 0 or ran != planned or ran == 0:
+        result.fails(f"{name}: exit status {status}, {ran} of {planned} tests ran", output)
+    return result
+
+
+def run_meson_test(directory, test, suite):
+    env = {**test["env"], "CMOCKA_MESSAGE_OUTPUT": "TAP"}
+    status, output = run(test["cmd"], f"{directory}-{test['name']}", timeout=300, env=env, cwd=test["workdir"] or ROOT / directory)
+    if suite == "unit":
+        return count_tap(test["name"], status, output)
+    result = Result()
+    if status == 0:
+        result.passes()
+    else:
+        result.fails(test["name"], output)
+    return result
+
+
+def meson_suite(directory, suite):
+    """All programs of a suite, some at a time."""
+    result = Result()
+    if not build(directory, result):
+        return result
+    listed = subprocess.run(["meson", "introspect", "--tests", directory], cwd=ROOT, check=True, capture_output=True, text=True)
+    tests = [test for test in json.loads(listed.stdout) if any(s.split(":")[-1] == suite for s in test["suite"])]
+    with concurrent.futures.ThreadPoolExecutor(JOBS) as pool:
+        for one in pool.map(lambda test: run_meson_test(directory, test, suite), tests):
+            result.add(one)
+    return result
+
+
+# Scenarios and real clients: pytest against the program
+
+def pytest(directory, folder, marks=None):
+    result = Result()
+    if not build(directory, result):
+        return result
+    name = f"{directory}-{folder}"
+    with tempfile.TemporaryDirectory() as scratch:
+        report = Path(scratch, "junit.xml")
+        command = [PYTHON, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--tb=short", f"--junitxml={report}",
+                   f"tests/{folder}", *(["-m", marks] if marks else [])]
+        env = {"ROOST": str(ROOT / directory / "roost"), "PYTHONDONTWRITEBYTECODE": "1"}
+        status, output = run(command, name, timeout=600, env=env)
+        if not report.exists():
+            result.fails(f"{name}: no report, exit status {status}", output)
+            return result
+        suites = list(xml.etree.ElementTree.parse(report).getroot().iter("testsuite"))
+    for case in (case for suite in suites for case in suite.iter("testcase")):
+        kinds = {child.tag for child in case}
+        if kinds & {"failure", "error"}:
+            result.fails(f"{directory} {case.get('classname')}.{case.get('name')}")
+        elif "skipped" in kinds:
+            result.skipped += 1
+        else:
+            result.passes()
+    if result.failed:
+        result.messages.append((name, output))
+    elif status != 0:
+        result.fails(f"{name}: exit status {status}", output)
+    return result
+
+
+def interop(directory):
+    """MQTT.js comes from npm, at the versions and with the sums of the lock file."""
+    folder = ROOT / "tests" / "interop"
+    lock = folder / "package-lock.json"
+    stamp = folder / "node_modules" / ".installed"
+    if not stamp.exists() or stamp.read_text() != lock.read_text():
+        status, output = run(["npm", "ci", "--no-audit", "--no-fund", "--ignore-scripts"], "npm", timeout=300, cwd=folder)
+        if status != 0:
+            result = Result()
+            result.fails("npm ci in tests/interop", output)
+            return result
+        stamp.write_text(lock.read_text())
+    return pytest(directory, "interop")
+
+
+# Checks of the sources
+
+def sources(*suffixes):
+    listed = subprocess.run(["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"], cwd=ROOT, check=True,
+                            capture_output=True, text=True).stdout.split("\0")
+    return [name for name in listed if name.endswith(suffixes) and (ROOT / name).is_file()]
+
+
+def check_layers():
+    result = Result()
+    status, output = run([PYTHON, "tools/layers.py"], "layers", timeout=60)
+    if status == 0:
+        result.passes()
+    else:
+        result.fails("layers", output)
+    status, output = run([PYTHON, "tools/layers.py", "--self-test"], "layers-self-test", timeout=60)
+    result.add(count_tap("tools/layers.py --self-test", status, output))
+    return result
+
+
+def check_format():
+    result = Result()
+    names = sources(".c", ".h")
+    status, output = run(["clang-format", "--dry-run", "-Werror", *names], "format", timeout=120)
+    wrong = sorted(set(re.findall(r"^(\S+?):\d+:\d+: error:", output, re.MULTILINE)))
+    if not names:
+        return result
+    if status == 0:
+        result.passes()
+    else:
+        result.fails("format; `make format` puts it right", "\n".join(wrong) or output)
+    return result
+
+
+def check_tidy():
+    """One test a file: it takes long enough to want to know which."""
+    result = Result()
+    if not build("build", result):
+        return result
+    known = {Path(entry["directory"], entry["file"]).resolve()
+             for entry in json.loads((ROOT / "build/compile_commands.json").read_text())}
+    names = [name for name in sources(".c") if (ROOT / name).resolve() in known]
+
+    def one(name):
+        return name, *run(["clang-tidy", "-p", "build", "--quiet", name], "tidy-" + name.replace("/", "-"), timeout=300)
+
+    with concurrent.futures.ThreadPoolExecutor(JOBS) as pool:
+        for name, status, output in pool.map(one, names):
+            if status == 0:
+                result.passes()
+            else:
+                result.fails(f"clang-tidy {name}", output)
+    return result
+
+
+def check_cppcheck():
+    result = Result()
+    status, output = run(["cppcheck", "--quiet", "--error-exitcode=1", "--inline-suppr", "--enable=warning,portability",
+                          "--std=c11", "--suppress=missingIncludeSystem", "-Isrc", f"-j{JOBS}", "src"], "cppcheck", timeout=600)
+    if status == 0:
+        result.passes()
+    else:
+        result.fails("cppcheck", output)
+    return result
+
+
+# A hold of some thousands of clients
+
+def hold():
+    result = Result()
+    if not build("build", result):
+        return result
+    command = ["tools/with-server.sh", "--connections", str(HOLD_CLIENTS + 1000), "--", "build/roost", "bench", "hold",
+               "-n", str(HOLD_CLIENTS), "--hold", str(HOLD_SECONDS), "--keepalive", str(HOLD_KEEPALIVE_SECONDS), "--json",
+               "--url", "@URL@", "--server-pid", "@PID@"]
+    status, output = run(command, "hold", timeout=120)
+    try:
+        figures = json.loads(next(line for line in output.splitlines() if line.startswith("{")))
+    except (StopIteration, ValueError):
+        figures = {}
+    if status == 0 and figures.get("held") == HOLD_CLIENTS and figures.get("lost") == 0:
+        result.passes()
+    else:
+        result.fails(f"hold of {HOLD_CLIENTS} clients: exit status {status}", output)
+    return result
+
+
+# What ThreadSanitizer sees takes five to fifteen times as long: the scenarios in which threads meet, marked "threads".
+STAGES = {
+    "layers": ("includes point down, pure layers are pure", check_layers),
+    "format": ("clang-format has nothing to change", check_format),
+    "unit": ("cmocka", lambda: meson_suite("build", "unit")),
+    "fuzz": ("corpora replayed", lambda: meson_suite("build", "fuzz")),
+    "scenario": ("one behaviour a file, over real sockets", lambda: pytest("build", "scenario")),
+    "interop": ("clients that others wrote", lambda: interop("build")),
+    "hold": (f"{HOLD_CLIENTS} clients held", hold),
+    "asan-unit": ("cmocka under ASan and UBSan", lambda: meson_suite("build-asan", "unit")),
+    "asan-fuzz": ("corpora under ASan and UBSan", lambda: meson_suite("build-asan", "fuzz")),
+    "asan-scenario": ("scenarios under ASan and UBSan", lambda: pytest("build-asan", "scenario")),
+    "asan-interop": ("other clients under ASan and UBSan", lambda: interop("build-asan")),
+    "tsan-unit": ("cmocka under TSan", lambda: meson_suite("build-tsan", "unit")),
+    "tsan-scenario": ("scenarios in which threads meet under TSan", lambda: pytest("build-tsan", "scenario", "threads")),
+    "tidy": ("clang-tidy; in `make lint`", check_tidy),
+    "cppcheck": ("cppcheck; in `make lint`", check_cppcheck),
+}
+NOT_BY_DEFAULT = {"tidy", "cppcheck"}
+
+
+def run_stage(name):
+    start = time.monotonic()
+    try:
+        result = STAGES[name][1]()
+    except (OSError, ValueError, subprocess.SubprocessError, xml.etree.ElementTree.ParseError) as error:
+        result = Result()
+        result.fails(f"{name}: {error!r}")
+    if result.passed + result.failed == 0:
+        result.fails(f"{name}: ran no test")
+    skipped = f", {result.skipped} skipped" if result.skipped else ""
+    print(f"{name:14} {result.passed:5} passed, {result.failed} failed{skipped}  ({time.monotonic() - start:.1f} s)", flush=True)
+    for title, output in result.messages:
+        print(f"  FAILED {title}" if not output else f"  ---- {title}")
+        for line in output.rstrip().splitlines()[-OUTPUT_LINES:]:
+            print(f"    {line}")
+    sys.stdout.flush()
+    return result
+
+
+def main():
+    names = sys.argv[1:]
+    if any(name in ("-h", "--help") for name in names):
+        print(__doc__)
+        for name, (what, _) in STAGES.items():
+            print(f"  {name:14} {what}")
+        return 0
+    unknown = [name for name in names if name not in STAGES]
+    if unknown:
+        print(f"check.py: no stage {', '.join(unknown)}; there are {', '.join(STAGES)}", file=sys.stderr)
+        return 2
+    total = Result()
+    if LOGS.exists():
+        shutil.rmtree(LOGS)
+    for name in names or [name for name in STAGES if name not in NOT_BY_DEFAULT]:
+        total.add(run_stage(name))
+    skipped = f", {total.skipped} skipped" if total.skipped else ""
+    closing = f"{total.passed} passed, {total.failed} failed{skipped}"
+    LOGS.mkdir(parents=True, exist_ok=True)
+    (LOGS / "closing").write_text(closing + "\n")
+    print(closing)
+    return 1 if total.failed or total.passed == 0 else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

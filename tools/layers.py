@@ -1,0 +1,186 @@
+#!/usr/bin/python3
+"""Checks that includes under src/ only point down, and that the pure layers stay pure.
+
+    tools/layers.py [SRC]       one line a fault; exit status 1 where there is any
+    tools/layers.py --self-test shows on small trees that each kind of fault is found; TAP on stdout
+"""
+
+import re
+import sys
+import tempfile
+from pathlib import Path
+
+# What each layer may include from, itself apart.
+BELOW = {
+    "base": set(),
+    "net": {"base"},
+    "mqtt": {"base"},
+    "ws": {"base"},
+    "auth": {"base"},
+    "store": {"base"},
+    "session": {"base", "mqtt", "store"},
+    "gateway": {"base", "net", "mqtt", "ws", "auth", "store", "session"},
+    "bridge": {"base", "net", "mqtt", "ws", "auth", "store", "session", "gateway"},
+    "admin": {"base", "net", "mqtt", "ws", "auth", "store", "session", "gateway", "bridge"},
+    # They measure the server, so they must not share its faults.
+    "bench": {"base", "net", "mqtt"},
+    "doctor": {"base", "net", "mqtt"},
+    "daemon": {"base", "net", "mqtt", "ws", "auth", "store", "session", "gateway", "bridge", "admin", "bench", "doctor"},
+}
+
+# Of these pairs only the headers named may be included.
+ONLY = {("session", "store"): {"store/store.h"}}
+
+# No sockets, threads or clock: the pure layers may include these of the system's headers and no others.
+PURE = {"mqtt", "ws", "auth", "session"}
+PURE_SYSTEM = {
+    "assert.h", "ctype.h", "endian.h", "errno.h", "inttypes.h", "limits.h", "stdalign.h", "stdarg.h", "stdatomic.h",
+    "stdbool.h", "stddef.h", "stdint.h", "stdio.h", "stdlib.h", "string.h", "strings.h",
+}
+PURE_SYSTEM_ALSO = {
+    # The routing index is read under RCU, and its writers take a lock.
+    "session": re.compile(r"urcu.*\.h|urcu/.*\.h|pthread\.h"),
+    # wslay frames WebSockets without touching one.
+    "ws": re.compile(r"wslay/.*\.h"),
+    "auth": re.compile(r"sodium\.h|openssl/.*\.h|jansson\.h"),
+}
+# Reading the clock, said by our own name.
+PURE_NOT_OURS = {"base/clock.h"}
+
+INCLUDE = re.compile(r'^[ \t]*#[ \t]*include(?:_next)?[ \t]*([<"])([^>"]+)[>"]', re.MULTILINE)
+
+
+def faults(src):
+    """Each fault of the tree as one line, in the order of the files."""
+    found = []
+    graph = {}
+    for path in sorted(p for p in src.rglob("*") if p.suffix in (".c", ".h")):
+        name = path.relative_to(src).as_posix()
+        layer = name.split("/")[0]
+        if layer not in BELOW:
+            found.append(f"{name}: layer {layer} is not in the table of tools/layers.py")
+            continue
+        graph[name] = []
+        text = path.read_text()
+        for match in INCLUDE.finditer(text):
+            line = text.count("\n", 0, match.start()) + 1
+            quote, target = match.groups()
+            where = f"{name}:{line}"
+            if quote == '"':
+                graph[name].append(target)
+                found.extend(own_faults(src, where, layer, target))
+            else:
+                found.extend(system_faults(where, layer, target))
+    if not graph:
+        found.append("no sources found")
+    found.extend(cycles(graph))
+    return found
+
+
+def own_faults(src, where, layer, target):
+    if "/" not in target or not (src / target).is_file():
+        return [f'{where}: "{target}" is not the "layer/file.h" of a header under src']
+    to = target.split("/")[0]
+    if to != layer and to not in BELOW[layer]:
+        return [f"{where}: {layer} may not include {target}"]
+    if (layer, to) in ONLY and target not in ONLY[layer, to]:
+        return [f"{where}: of {to}, {layer} may include {', '.join(sorted(ONLY[layer, to]))} only"]
+    if layer in PURE and target in PURE_NOT_OURS:
+        return [f"{where}: {layer} is pure and may not include {target}"]
+    return []
+
+
+def system_faults(where, layer, target):
+    if layer not in PURE or target in PURE_SYSTEM:
+        return []
+    also = PURE_SYSTEM_ALSO.get(layer)
+    if also and also.fullmatch(target):
+        return []
+    return [f"{where}: {layer} is pure and may not include <{target}>"]
+
+
+def cycles(graph):
+    """Headers that include each other round in a circle."""
+    found = []
+    done = set()
+
+    def visit(name, path):
+        if name in path:
+            found.append("cycle: " + " -> ".join(path[path.index(name):] + [name]))
+            return
+        if name in done or name not in graph:
+            return
+        for target in graph[name]:
+            visit(target, path + [name])
+        done.add(name)
+
+    for name in sorted(graph):
+        visit(name, [])
+    return found
+
+
+# What it is about, the files, and a piece of each fault expected.
+SELF_TESTS = [
+    ("a tree that points down is clean",
+     {"base/a.h": "#include <pthread.h>\n", "mqtt/b.c": '#include "base/a.h"\n#include <stdint.h>\n',
+      "session/c.c": "#include <urcu-qsbr.h>\n#include <pthread.h>\n", "daemon/d.c": '#include "base/a.h"\n'}, []),
+    ("an include that points up",
+     {"base/a.c": '#include "net/b.h"\n', "net/b.h": ""}, ["base/a.c:1: base may not include net/b.h"]),
+    ("an include to the side",
+     {"mqtt/a.c": '\n  #  include "net/b.h"\n', "net/b.h": ""}, ["mqtt/a.c:2: mqtt may not include net/b.h"]),
+    ("the bench looks into the server",
+     {"bench/a.c": '#include "session/b.h"\n', "session/b.h": ""}, ["bench may not include session/b.h"]),
+    ("a session that knows how the store is written",
+     {"session/a.c": '#include "store/store.h"\n#include "store/lmdb.h"\n', "store/store.h": "", "store/lmdb.h": ""},
+     ["session/a.c:2: of store, session may include store/store.h only"]),
+    ("a socket in a pure layer",
+     {"mqtt/a.c": "#include <sys/socket.h>\n"}, ["mqtt is pure and may not include <sys/socket.h>"]),
+    ("a clock in a pure layer",
+     {"session/a.c": "#include <time.h>\n"}, ["session is pure and may not include <time.h>"]),
+    ("our own clock in a pure layer",
+     {"session/a.c": '#include "base/clock.h"\n', "base/clock.h": ""}, ["session is pure and may not include base/clock.h"]),
+    ("a thread in the codec",
+     {"mqtt/a.h": "#include <pthread.h>\n"}, ["mqtt is pure and may not include <pthread.h>"]),
+    ("headers that include each other",
+     {"base/a.h": '#include "base/b.h"\n', "base/b.h": '#include "base/a.h"\n'},
+     ["cycle: base/a.h -> base/b.h -> base/a.h"]),
+    ("a header named without its layer",
+     {"base/a.c": '#include "b.h"\n', "base/b.h": ""}, ['"b.h" is not the "layer/file.h"']),
+    ("a header that does not exist",
+     {"base/a.c": '#include "base/gone.h"\n'}, ['"base/gone.h" is not']),
+    ("a folder that is no layer",
+     {"misc/a.c": "", "base/b.c": ""}, ["layer misc is not in the table"]),
+    ("no folder at all", {}, ["no sources found"]),
+]
+
+
+def self_test():
+    failed = 0
+    print(f"1..{len(SELF_TESTS)}")
+    for number, (title, files, expected) in enumerate(SELF_TESTS, 1):
+        with tempfile.TemporaryDirectory() as directory:
+            for name, text in files.items():
+                path = Path(directory, name)
+                path.parent.mkdir(parents=True, exist_ok=True)
+                path.write_text(text)
+            found = faults(Path(directory))
+        good = len(found) == len(expected) and all(piece in line for piece, line in zip(expected, found))
+        failed += not good
+        print(f"{'ok' if good else 'not ok'} {number} - {title}")
+        if not good:
+            print(f"# expected {expected}\n# found {found}")
+    return 1 if failed else 0
+
+
+def main():
+    if sys.argv[1:] == ["--self-test"]:
+        return self_test()
+    src = Path(sys.argv[1]) if len(sys.argv) > 1 else Path(__file__).resolve().parent.parent / "src"
+    found = faults(src)
+    for line in found:
+        print(line)
+    return 1 if found else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
