@@ -1,8 +1,49 @@
 #include "bench/bench.h"
 
+#include "bench/floor.h"
+#include "bench/hold.h"
+#include "bench/options.h"
+#include "bench/pubsub.h"
+
+#include <stdio.h>
+#include <string.h>
+
+struct load {
+	const char *name;
+	const char *summary;
+	int (*run)(int argc, char **argv);
+};
+
+static const struct load LOADS[] = {
+	{"hold", "connect many clients and hold them: rate, memory, losses", hold_main},
+	{"pubsub", "closed-loop messages: throughput, latency, processor time, losses", pubsub_main},
+	{"floor", "a bare relay, the machine's own limit", floor_main},
+};
+
+#define LOAD_COUNT (sizeof(LOADS) / sizeof(LOADS[0]))
+
+static void print_usage(FILE *out)
+{
+	fputs("Usage: roost bench LOAD [OPTION...]\n\nLoads:\n", out);
+	for (size_t i = 0; i < LOAD_COUNT; i++)
+		fprintf(out, "  %-8s %s\n", LOADS[i].name, LOADS[i].summary);
+	fputs("\n`roost bench LOAD --help` tells more.\n", out);
+}
+
 int bench_main(int argc, char **argv)
 {
-	(void)argc;
-	(void)argv;
-	return 1;
+	if (argc < 2) {
+		print_usage(stderr);
+		return BENCH_EXIT_USAGE;
+	}
+	if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "help") == 0) {
+		print_usage(stdout);
+		return BENCH_EXIT_OK;
+	}
+	for (size_t i = 0; i < LOAD_COUNT; i++) {
+		if (strcmp(argv[1], LOADS[i].name) == 0)
+			return LOADS[i].run(argc - 1, argv + 1);
+	}
+	fprintf(stderr, "roost bench: no load \"%s\"; `roost bench --help` lists them\n", argv[1]);
+	return BENCH_EXIT_USAGE;
 }

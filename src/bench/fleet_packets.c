@@ -1,0 +1,51 @@
+#include "bench/fleet_packets.h"
+
+#include "base/check.h"
+#include "mqtt/encode.h"
+
+#define NUMBER_DIGITS_MAX 10u
+
+size_t fleet_name(const char *prefix, uint32_t number, uint8_t *out)
+{
+	uint8_t digits[NUMBER_DIGITS_MAX];
+	size_t count = 0;
+	size_t size = strlen(prefix);
+	memcpy(out, prefix, size);
+	do {
+		digits[count++] = (uint8_t)('0' + number % 10);
+		number /= 10;
+	} while (number > 0);
+	while (count > 0)
+		out[size++] = digits[--count];
+	return size;
+}
+
+size_t fleet_subscribe_encode(const struct fleet_plan *plan, uint32_t topic, uint8_t *out, size_t out_size)
+{
+	uint8_t name[FLEET_PREFIX_BYTES_MAX + NUMBER_DIGITS_MAX];
+	struct mqtt_subscription subscription = {
+		.filter = slice_of(name, fleet_name(plan->topic_prefix, topic, name)),
+	};
+	size_t size = mqtt_subscribe_encode(1, 0, &subscription, 1, plan->version, out, out_size);
+	CHECK(size > 0);
+	return size;
+}
+
+size_t fleet_greeting_encode(const struct fleet_plan *plan, uint32_t number, uint32_t topic, uint8_t *out)
+{
+	uint8_t name[FLEET_PREFIX_BYTES_MAX + NUMBER_DIGITS_MAX];
+	struct mqtt_connect connect = {
+		.client_id = slice_of(name, fleet_name(plan->client_prefix, number, name)),
+		.packet_bytes_max = MQTT_BODY_BYTES_MAX + MQTT_HEADER_BYTES_MAX,
+		.receive_max = UINT16_MAX,
+		.keepalive_s = plan->keepalive_s,
+		.version = plan->version,
+		.clean_start = true,
+		.request_problem_info = true,
+	};
+	size_t size = mqtt_connect_encode(&connect, out, FLEET_GREETING_BYTES_MAX);
+	CHECK(size > 0);
+	if (topic != FLEET_NO_TOPIC)
+		size += fleet_subscribe_encode(plan, topic, out + size, FLEET_GREETING_BYTES_MAX - size);
+	return size;
+}

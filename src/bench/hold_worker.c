@@ -1,0 +1,159 @@
+#include "bench/hold_worker.h"
+
+#include "base/clock.h"
+#include "net/fdtable.h"
+
+#include <errno.h>
+#include <time.h>
+
+/* Pings leave at most this much later than the even spread over the keepalive says: a thread wakes once for those of
+ * a tick and for the answers to the last tick's. */
+#define TICK_NS 10000000u
+/* How many connects go out between two looks at what came back. */
+#define START_BATCH 64u
+/* With nothing coming back for so long, what is in progress is given up. SYNs are repeated after 1, 3, 7 and 15 s. */
+#define STALL_NS 20000000000u
+/* A ping this young at the end of the run may still be answered: it is not held against the server. */
+#define PING_GRACE_NS 5000000000u
+#define STACK_BYTES (128u * 1024u)
+
+struct state {
+	struct hold_worker *worker;
+	struct fleet fleet;
+	uint64_t began_ns;
+	uint64_t pinged; /* pings due so far; modulo count, the client that is next */
+};
+
+static void show(struct state *state)
+{
+	uint32_t gone = state->fleet.started - state->fleet.in_progress - state->fleet.ready;
+	atomic_store_explicit(&state->worker->ready, state->fleet.ready, memory_order_relaxed);
+	atomic_store_explicit(&state->worker->lost, gone, memory_order_relaxed);
+}
+
+static bool leaving(const struct state *state)
+{
+	return atomic_load_explicit(&state->worker->shared->phase, memory_order_relaxed) == HOLD_LEAVING;
+}
+
+/* The clients' pings are spread evenly over the keepalive by their index: a cursor that goes round once a keepalive
+ * costs the work that is due, and no memory. */
+static void ping_due(struct state *state, uint64_t now)
+{
+	uint64_t period = state->worker->shared->ping_period_ns;
+	if (period == 0)
+		return;
+	uint64_t due = (uint64_t)((double)(now - state->began_ns) / (double)period * state->fleet.count);
+	for (; state->pinged < due; state->pinged++)
+		fleet_ping(&state->fleet, (uint32_t)(state->pinged % state->fleet.count));
+}
+
+/* A second ping finds the first unanswered, which is what counts a client as lost. */
+static void ping_unanswered(struct state *state)
+{
+	struct fleet *fleet = &state->fleet;
+	uint64_t period = state->worker->shared->ping_period_ns;
+	if (period == 0)
+		return;
+	uint64_t young = (uint64_t)((double)PING_GRACE_NS / (double)period * fleet->count) + 1;
+	uint64_t from = state->pinged > fleet->count ? state->pinged - fleet->count : 0;
+	for (uint64_t i = from; i + young < state->pinged; i++) {
+		if (fleet->clients[i % fleet->count].ping_pending)
+			fleet_ping(fleet, (uint32_t)(i % fleet->count));
+	}
+}
+
+/* Starts what rate and backlog allow. Returns whether more could be started at once. */
+static bool start_some(struct state *state, uint64_t since_ns, uint64_t now)
+{
+	struct fleet *fleet = &state->fleet;
+	const struct hold_shared *shared = state->worker->shared;
+	uint64_t allowed = fleet->count;
+	if (shared->rate_per_worker > 0)
+		allowed = (now - since_ns) * shared->rate_per_worker / 1000000000u + 1;
+	for (uint32_t i = 0; i < START_BATCH; i++) {
+		if (fleet->started >= fleet->count || fleet->started >= allowed ||
+		    fleet->in_progress >= shared->in_progress_max)
+			return false;
+		fleet_start_next(fleet);
+	}
+	return true;
+}
+
+static void connect_all(struct state *state)
+{
+	struct fleet *fleet = &state->fleet;
+	uint64_t now = clock_now_ns();
+	uint64_t since = now;
+	uint64_t heard = now;
+	state->worker->first_start_ns = now;
+	while ((fleet->started < fleet->count || fleet->in_progress > 0) && !leaving(state)) {
+		bool more = start_some(state, since, now);
+		int events = fleet_turn(fleet, more ? 0 : (int)(TICK_NS / 1000000u));
+		now = clock_now_ns();
+		if (events > 0 || fleet->in_progress == 0)
+			heard = now;
+		else if (now - heard > STALL_NS)
+			fleet_give_up(fleet);
+		ping_due(state, now);
+		show(state);
+	}
+	state->worker->settled_ns = fleet->settled_ns != 0 ? fleet->settled_ns : clock_now_ns();
+}
+
+static void sleep_tick(void)
+{
+	static const struct timespec tick = {.tv_nsec = TICK_NS};
+	clock_nanosleep(CLOCK_MONOTONIC, 0, &tick, NULL);
+}
+
+static void hold(struct state *state)
+{
+	while (!leaving(state)) {
+		fleet_turn(&state->fleet, 0);
+		ping_due(state, clock_now_ns());
+		show(state);
+		sleep_tick();
+	}
+	fleet_turn(&state->fleet, 0);
+	ping_unanswered(state);
+	show(state);
+	for (uint32_t i = 0; i < state->fleet.started; i++)
+		fleet_leave(&state->fleet, i);
+}
+
+static void *run(void *argument)
+{
+	struct hold_worker *worker = argument;
+	struct state state = {.worker = worker};
+	fdtable_detach(NULL, 0);
+	worker->failed = !fleet_open(&state.fleet, &worker->shared->plan, worker->first, worker->count);
+	while (sem_wait(&worker->shared->turns) != 0 && errno == EINTR)
+		;
+	worker->first_start_ns = worker->settled_ns = state.began_ns = clock_now_ns();
+	if (!worker->failed)
+		connect_all(&state);
+	sem_post(&worker->shared->turns);
+	atomic_store_explicit(&worker->settled, true, memory_order_release);
+	if (!worker->failed) {
+		hold(&state);
+		worker->losses = state.fleet.losses;
+		fleet_close(&state.fleet);
+	}
+	return NULL;
+}
+
+int hold_worker_start(struct hold_worker *worker)
+{
+	pthread_attr_t attributes;
+	pthread_attr_init(&attributes);
+	pthread_attr_setstacksize(&attributes, STACK_BYTES);
+	int failure = pthread_create(&worker->thread, &attributes, run, worker);
+	pthread_attr_destroy(&attributes);
+	return failure;
+}
+
+void hold_worker_join(struct hold_worker *worker)
+{
+	pthread_join(worker->thread, NULL);
+}

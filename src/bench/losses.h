@@ -1,0 +1,43 @@
+/* Why clients were lost, counted. One per thread; merged after the threads have ended. */
+#ifndef BENCH_LOSSES_H
+#define BENCH_LOSSES_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#define LOSS_TABLE(X)                                                                                                  \
+	/* kind, what its code is, sentence */                                                                         \
+	X(CONNECT, ERRNO, "could not connect")                                                                         \
+	X(REFUSED, RETURN_CODE, "refused by CONNACK")                                                                  \
+	X(SUBSCRIBE, REASON, "subscription refused by SUBACK")                                                         \
+	X(NO_ANSWER, NONE, "no CONNACK or SUBACK in time")                                                             \
+	X(CLOSED, NONE, "connection closed by the server")                                                             \
+	X(RESET, ERRNO, "connection broken")                                                                           \
+	X(DISCONNECT, REASON, "ended by DISCONNECT from the server")                                                   \
+	X(NO_PINGRESP, NONE, "no PINGRESP in time")                                                                    \
+	X(BLOCKED, NONE, "server does not read")                                                                       \
+	X(PROTOCOL, NONE, "server broke the protocol")
+
+enum loss {
+#define X(kind, code, sentence) LOSS_##kind,
+	LOSS_TABLE(X)
+#undef X
+		LOSS_COUNT
+};
+
+#define LOSS_CODES 256u
+
+struct losses {
+	uint32_t counts[LOSS_COUNT][LOSS_CODES];
+};
+
+/* code: errno, the return code or the reason code, as the table says; 0 where there is none. */
+void losses_add(struct losses *losses, enum loss kind, uint32_t code);
+void losses_merge(struct losses *into, const struct losses *from);
+uint64_t losses_total(const struct losses *losses);
+
+/* Writes "3 connection broken: Connection reset by peer; 1 ..." into out, cut where out_size ends it; "" when nothing
+ * was lost. version: MQTT's level, for the names of codes. */
+void losses_describe(const struct losses *losses, uint8_t version, char *out, size_t out_size);
+
+#endif

@@ -1,0 +1,26 @@
+/* What the operating system knows about the server under test: which process listens on a port, what processor time
+ * and memory it has used, and how much memory the kernel itself uses. Linux; main thread. */
+#ifndef BENCH_PROCESS_H
+#define BENCH_PROCESS_H
+
+#include "bench/url.h"
+
+#include <sys/types.h>
+
+/* The process on this machine that listens at address, or 0 where none is found (another machine, another user's).
+ * Looks through the descriptors of every task: Roost's threads have private tables. */
+pid_t process_listening(const struct address *address);
+
+/* User and system time of all its threads since its start, in ns; 0 where it cannot be read. */
+uint64_t process_cpu_ns(pid_t pid);
+
+/* Resident memory in bytes: anonymous, shared and file pages; 0 where it cannot be read. */
+uint64_t process_resident_bytes(pid_t pid);
+
+/* Waits until the process takes less than 2 % of a core, at most for timeout_ms. */
+void process_settle(pid_t pid, uint32_t timeout_ms);
+
+/* The kernel's slab memory in bytes: sockets, inodes, dentries, epoll items. */
+uint64_t kernel_slab_bytes(void);
+
+#endif

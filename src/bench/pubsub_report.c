@@ -1,0 +1,201 @@
+#include "bench/pubsub_report.h"
+
+#include "bench/report.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+/* Medians and sums of one target's rounds. */
+struct summary {
+	double rate;
+	double p50_us;
+	double p99_us;
+	double p999_us;
+	double max_us; /* the largest of all rounds */
+	double server_cpu_us;
+	double client_cpu_us;
+	uint64_t received;
+	uint64_t missing;
+	uint64_t reordered;
+	uint64_t doubled;
+	uint64_t foreign;
+	uint64_t clients_lost;
+	bool stalled;
+	struct losses losses;
+};
+
+const char *pubsub_pattern_name(enum load_pattern pattern)
+{
+	static const char *const names[PUBSUB_PATTERNS] = {
+		[LOAD_ONE_TO_ONE] = "one-to-one", [LOAD_FAN_OUT] = "fan-out", [LOAD_FAN_IN] = "fan-in"};
+	return names[pattern];
+}
+
+struct pubsub_report *pubsub_report_new(const struct load_round *round)
+{
+	struct pubsub_report *report = calloc(1, sizeof(*report));
+	if (report == NULL)
+		return NULL;
+	report->round = round;
+	for (uint32_t i = 0; i < PUBSUB_TARGETS_MAX; i++) {
+		report->results[i] = calloc(PUBSUB_ROUNDS_MAX, sizeof(*report->results[i]));
+		if (report->results[i] == NULL) {
+			pubsub_report_free(report);
+			return NULL;
+		}
+	}
+	return report;
+}
+
+void pubsub_report_free(struct pubsub_report *report)
+{
+	for (uint32_t i = 0; i < PUBSUB_TARGETS_MAX; i++)
+		free(report->results[i]);
+	free(report);
+}
+
+static double rate_of(const struct load_result *result)
+{
+	return result->measured_s > 0 ? result->delivered / result->measured_s : (double)NAN;
+}
+
+static void summarize(const struct load_result *results, uint32_t rounds, struct summary *out)
+{
+	double values[6][PUBSUB_ROUNDS_MAX];
+	*out = (struct summary){.max_us = (double)NAN};
+	for (uint32_t i = 0; i < rounds; i++) {
+		const struct load_result *result = &results[i];
+		values[0][i] = rate_of(result);
+		values[1][i] = result->p50_us;
+		values[2][i] = result->p99_us;
+		values[3][i] = result->p999_us;
+		values[4][i] = result->server_cpu_us;
+		values[5][i] = result->client_cpu_us;
+		if (!(result->max_us <= out->max_us))
+			out->max_us = result->max_us;
+		out->received += result->received;
+		out->missing += result->missing;
+		out->reordered += result->reordered;
+		out->doubled += result->doubled;
+		out->foreign += result->foreign;
+		out->clients_lost += losses_total(&result->losses);
+		out->stalled = out->stalled || result->stalled;
+		losses_merge(&out->losses, &result->losses);
+	}
+	out->rate = report_median(values[0], rounds);
+	out->p50_us = report_median(values[1], rounds);
+	out->p99_us = report_median(values[2], rounds);
+	out->p999_us = report_median(values[3], rounds);
+	out->server_cpu_us = report_median(values[4], rounds);
+	out->client_cpu_us = report_median(values[5], rounds);
+}
+
+static void print_heading(const struct pubsub_report *report)
+{
+	const struct load_plan *load = &report->round->load;
+	printf("%s: %u clients, %u publishers, window %u, burst %u, %u bytes, QoS %u, protocol level %u; ",
+	       pubsub_pattern_name(load->pattern), load->clients, load->publishers, load->window, load->burst,
+	       load->size, (unsigned int)load->qos, (unsigned int)report->round->version);
+	if (report->round->messages > 0)
+		printf("%u rounds of %llu messages\n\n", report->rounds, (unsigned long long)report->round->messages);
+	else
+		printf("%u rounds of %u s\n\n", report->rounds, report->round->duration_s);
+	printf("%-12s %12s %10s %10s %10s %10s %9s %8s %6s %8s %8s\n", "", "delivered/s", "p50 us", "p99 us",
+	       "p99.9 us", "max us", "CPU us/m", "x floor", "lost", "disorder", "doubled");
+}
+
+static void print_line(const char *name, const struct summary *summary, double ratio)
+{
+	char cells[7][32];
+	printf("%-12s %12s %10s %10s %10s %10s %9s %8s %6llu %8llu %8llu%s\n", name,
+	       report_grouped(summary->rate, 0, cells[0]), report_grouped(summary->p50_us, 1, cells[1]),
+	       report_grouped(summary->p99_us, 1, cells[2]), report_grouped(summary->p999_us, 1, cells[3]),
+	       report_grouped(summary->max_us, 1, cells[4]), report_grouped(summary->server_cpu_us, 2, cells[5]),
+	       report_grouped(ratio, 2, cells[6]), (unsigned long long)summary->missing,
+	       (unsigned long long)summary->reordered, (unsigned long long)summary->doubled,
+	       summary->stalled ? "  stalled" : "");
+}
+
+static void add_figures(struct report *report, const char *name, const struct summary *summary, double ratio,
+			uint8_t version)
+{
+	char reasons[REPORT_TEXT_BYTES];
+	losses_describe(&summary->losses, version, reasons, sizeof(reasons));
+	report_number(report, name, "delivered_per_s", summary->rate, 0, NULL, "");
+	report_number(report, name, "latency_p50_us", summary->p50_us, 1, NULL, "");
+	report_number(report, name, "latency_p99_us", summary->p99_us, 1, NULL, "");
+	report_number(report, name, "latency_p999_us", summary->p999_us, 1, NULL, "");
+	report_number(report, name, "latency_max_us", summary->max_us, 1, NULL, "");
+	report_number(report, name, "server_cpu_us_per_message", summary->server_cpu_us, 3, NULL, "");
+	report_number(report, name, "client_cpu_us_per_message", summary->client_cpu_us, 3, NULL, "");
+	report_number(report, name, "floor_ratio", ratio, 3, NULL, "");
+	report_number(report, name, "received", (double)summary->received, 0, NULL, "");
+	report_number(report, name, "lost", (double)summary->missing, 0, NULL, "");
+	report_number(report, name, "out_of_order", (double)summary->reordered, 0, NULL, "");
+	report_number(report, name, "doubled", (double)summary->doubled, 0, NULL, "");
+	report_number(report, name, "foreign", (double)summary->foreign, 0, NULL, "");
+	report_number(report, name, "clients_lost", (double)summary->clients_lost, 0, NULL, "");
+	report_text(report, name, "clients_lost_reasons", reasons, NULL);
+	report_number(report, name, "stalled", summary->stalled, 0, NULL, "");
+}
+
+static void add_load(struct report *report, const struct pubsub_report *pubsub)
+{
+	const struct load_plan *load = &pubsub->round->load;
+	report_text(report, NULL, "pattern", pubsub_pattern_name(load->pattern), NULL);
+	report_number(report, NULL, "clients", load->clients, 0, NULL, "");
+	report_number(report, NULL, "publishers", load->publishers, 0, NULL, "");
+	report_number(report, NULL, "window", load->window, 0, NULL, "");
+	report_number(report, NULL, "burst", load->burst, 0, NULL, "");
+	report_number(report, NULL, "size", load->size, 0, NULL, "");
+	report_number(report, NULL, "qos", load->qos, 0, NULL, "");
+	report_number(report, NULL, "version", pubsub->round->version, 0, NULL, "");
+	report_number(report, NULL, "threads", pubsub->round->threads, 0, NULL, "");
+	report_number(report, NULL, "rounds", pubsub->rounds, 0, NULL, "");
+}
+
+static void print_losses(const char *name, const struct summary *summary, uint8_t version)
+{
+	char reasons[REPORT_TEXT_BYTES];
+	if (summary->clients_lost == 0 && summary->foreign == 0)
+		return;
+	losses_describe(&summary->losses, version, reasons, sizeof(reasons));
+	printf("%s: clients lost: %llu %s; messages that are not ours: %llu\n", name,
+	       (unsigned long long)summary->clients_lost, reasons, (unsigned long long)summary->foreign);
+}
+
+void pubsub_report_print(const struct pubsub_report *pubsub, bool json)
+{
+	struct summary summaries[PUBSUB_TARGETS_MAX];
+	struct report *report = report_new();
+	if (report == NULL)
+		return;
+	if (json)
+		add_load(report, pubsub);
+	else
+		print_heading(pubsub);
+	for (uint32_t i = 0; i < pubsub->target_count; i++)
+		summarize(pubsub->results[i], pubsub->rounds, &summaries[i]);
+	for (uint32_t i = 0; i < pubsub->target_count; i++) {
+		double floor = pubsub->has_floor ? summaries[1].server_cpu_us : (double)NAN;
+		double ratio = summaries[i].server_cpu_us / floor;
+		const char *name = pubsub->targets[i].name;
+		if (json)
+			add_figures(report, name, &summaries[i], ratio, pubsub->round->version);
+		else
+			print_line(name, &summaries[i], ratio);
+	}
+	if (json)
+		report_print(report, true);
+	for (uint32_t i = 0; i < pubsub->target_count && !json; i++)
+		print_losses(pubsub->targets[i].name, &summaries[i], pubsub->round->version);
+	report_free(report);
+}
+
+bool pubsub_report_is_clean(const struct pubsub_report *report)
+{
+	struct summary server;
+	summarize(report->results[0], report->rounds, &server);
+	return server.missing == 0 && server.reordered == 0 && server.clients_lost == 0 && !server.stalled;
+}

@@ -1,0 +1,32 @@
+/* What the rounds of `bench pubsub` found, a line for each broker. Main thread. */
+#ifndef BENCH_PUBSUB_REPORT_H
+#define BENCH_PUBSUB_REPORT_H
+
+#include "bench/load_run.h"
+
+#define PUBSUB_TARGETS_MAX 8u
+#define PUBSUB_ROUNDS_MAX 99u
+#define PUBSUB_PATTERNS 3u
+
+struct pubsub_report {
+	const struct load_round *round;
+	uint32_t target_count;
+	uint32_t rounds; /* that all targets went through */
+	bool has_floor;	 /* then it is target 1; the server is target 0 */
+	struct target targets[PUBSUB_TARGETS_MAX];
+	struct load_result *results[PUBSUB_TARGETS_MAX];
+};
+
+/* NULL without memory. Borrows round. */
+struct pubsub_report *pubsub_report_new(const struct load_round *round);
+void pubsub_report_free(struct pubsub_report *report);
+
+/* On stdout: medians over the rounds; of what was lost, reordered and doubled, the sums. */
+void pubsub_report_print(const struct pubsub_report *report, bool json);
+
+/* Nothing was lost or reordered, no client was lost and nothing stalled on the way through the server (target 0). */
+bool pubsub_report_is_clean(const struct pubsub_report *report);
+
+const char *pubsub_pattern_name(enum load_pattern pattern);
+
+#endif

@@ -1,0 +1,72 @@
+/* The floor's relay: one thread, one epoll, sockets by descriptor number. What comes in during one turn stays where it
+ * was read (the arena) until the turn's end; a message on its way out is only a reference to those bytes, and what one
+ * socket gets in a turn leaves in one call. Only a packet cut off by the end of a read, and what a full socket does not
+ * take, are copied to the heap. One thread. */
+#ifndef BENCH_RELAY_H
+#define BENCH_RELAY_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* Topics end in a number below this, which is the index of a flat table: no strings are compared. */
+#define RELAY_TOPICS_MAX (1u << 20)
+#define RELAY_NONE UINT32_MAX
+
+struct relay_segment {
+	const uint8_t *data;
+	uint32_t size;
+	uint32_t next; /* index of a segment or RELAY_NONE */
+};
+
+/* An index in the table of sockets is the descriptor. */
+struct relay_socket {
+	uint32_t generation; /* counts uses of the descriptor, so that an old event finds nobody */
+	uint32_t topic;	     /* what it subscribed to, or RELAY_NONE */
+	uint32_t next_of_topic;
+	uint32_t previous_of_topic;
+	uint32_t first_segment;
+	uint32_t last_segment;
+	uint32_t rest_size; /* start of a packet whose end has not come */
+	uint32_t blocked_size;
+	uint32_t blocked_room;
+	uint8_t version;
+	bool open;
+	bool flushing; /* on the list of what leaves at the end of the turn */
+	uint8_t *rest;
+	uint8_t *blocked; /* what the socket did not take yet */
+};
+
+struct relay {
+	int epoll;
+	int listener;
+	uint32_t sockets_max;
+	uint32_t flush_count;
+	uint32_t segment_count;
+	size_t arena_used;
+	struct relay_socket *sockets;
+	uint32_t *topics; /* first socket of each topic, or RELAY_NONE */
+	uint32_t *flush;
+	struct relay_segment *segments;
+	uint8_t *arena;
+};
+
+/* Takes over the listener. False: no memory or no descriptor. */
+bool relay_open(struct relay *relay, int listener, uint32_t sockets_max);
+void relay_close(struct relay *relay);
+
+/* One turn: waits, reads everything, answers, sends. */
+void relay_turn(struct relay *relay, int timeout_ms);
+
+/* For relay_packets.c. */
+
+/* data lives until the end of the turn, or for ever. */
+void relay_send(struct relay *relay, uint32_t socket, const uint8_t *data, size_t size);
+void relay_subscribe(struct relay *relay, uint32_t socket, uint32_t topic);
+void relay_drop(struct relay *relay, uint32_t socket);
+
+/* Takes whole packets off bytes, which live in the arena. Returns how many bytes that were; the socket may be closed
+ * afterwards. */
+size_t relay_packets(struct relay *relay, uint32_t socket, uint8_t *bytes, size_t size);
+
+#endif

@@ -1,0 +1,24 @@
+#include "bench/stamp.h"
+
+#define STAMP_MAGIC 0x524f4f53u /* "ROOS" */
+
+void stamp_write(const struct stamp *stamp, uint8_t *out)
+{
+	uint32_t magic = STAMP_MAGIC;
+	memcpy(out, &magic, 4);
+	memcpy(out + 4, &stamp->publisher, 4);
+	memcpy(out + 8, &stamp->number, 8);
+	memcpy(out + 16, &stamp->sent_ns, 8);
+}
+
+bool stamp_read(struct slice payload, struct stamp *out)
+{
+	uint32_t magic;
+	if (payload.size < STAMP_BYTES)
+		return false;
+	memcpy(&magic, payload.data, 4);
+	memcpy(&out->publisher, payload.data + 4, 4);
+	memcpy(&out->number, payload.data + 8, 8);
+	memcpy(&out->sent_ns, payload.data + 16, 8);
+	return magic == STAMP_MAGIC;
+}
