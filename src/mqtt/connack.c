@@ -22,6 +22,10 @@ struct mqtt_connack mqtt_connack_default(void)
 static void property_take(struct mqtt_connack *connack, const struct mqtt_property *property)
 {
 	switch (property->id) {
+	case MQTT_PROPERTY_SESSION_EXPIRY:
+		connack->has_session_expiry = true;
+		connack->session_expiry_s = property->number;
+		break;
 	case MQTT_PROPERTY_RECEIVE_MAX:
 		connack->receive_max = (uint16_t)property->number;
 		break;
@@ -98,6 +102,8 @@ enum error mqtt_connack_decode(struct slice body, uint8_t version, struct mqtt_c
 
 static void limits_encode(struct writer *writer, const struct mqtt_connack *connack)
 {
+	if (connack->has_session_expiry)
+		property_write_u32(writer, MQTT_PROPERTY_SESSION_EXPIRY, connack->session_expiry_s);
 	if (connack->receive_max != UINT16_MAX)
 		property_write_u16(writer, MQTT_PROPERTY_RECEIVE_MAX, connack->receive_max);
 	if (connack->qos_max < 2)

@@ -89,6 +89,8 @@ struct mqtt_connack {
 	bool shared_available;		/* default true */
 	uint8_t qos_max;		/* default 2 */
 	uint16_t server_keepalive_s;
+	bool has_session_expiry;
+	uint32_t session_expiry_s;
 	uint16_t receive_max;		 /* default 65535 */
 	uint16_t topic_alias_max;	 /* default 0 */
 	uint32_t packet_bytes_max;	 /* 0: not written */

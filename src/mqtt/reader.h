@@ -56,7 +56,9 @@ static inline uint8_t reader_u8(struct reader *reader)
 static inline uint16_t reader_u16(struct reader *reader)
 {
 	struct slice bytes = reader_bytes(reader, 2);
-	return bytes.size == 0 ? 0 : (uint16_t)(bytes.data[0] << 8 | bytes.data[1]);
+	if (bytes.size == 0)
+		return 0;
+	return (uint16_t)(bytes.data[0] << 8 | bytes.data[1]);
 }
 
 /* Four Byte Integer [1.5.3]. */
