@@ -54,6 +54,8 @@
 	X(TOPIC_ALIAS, "MQTT-3.3.2-8, -9", "topic alias is 0 or above the maximum")                                    \
 	X(TOPIC_ALIAS_UNKNOWN, "section 3.3.2.3.4", "topic alias was never set and the topic is empty")                \
 	X(RESPONSE_TOPIC, "MQTT-3.3.2-14", "response topic is not a valid topic name")                                 \
+	X(SUBSCRIPTION_ID, "section 3.2.2.3.12",                                                                       \
+	  "subscription identifier though the server said that they are not available")                                \
 	X(SUBSCRIPTION_ID_SENT, "MQTT-3.3.4-6", "PUBLISH from a client carries a subscription identifier")             \
 	X(PACKET_ID_ZERO, "MQTT-2.2.1-3", "packet identifier is 0")                                                    \
 	X(PACKET_ID_UNKNOWN, "MQTT-2.2.1-5", "acknowledges a packet identifier that is not in use")                    \
