@@ -1,5 +1,6 @@
 /* The program: one binary, one verb a subcommand. */
 #include "bench/bench.h"
+#include "daemon/serve.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -11,6 +12,7 @@ struct command {
 };
 
 static const struct command COMMANDS[] = {
+	{"serve", "run the gateway", serve_main},
 	{"bench", "put load on an MQTT broker and measure it", bench_main},
 };
 

@@ -3,6 +3,7 @@
 #include "base/check.h"
 
 #include <linux/close_range.h>
+#include <pthread.h>
 #include <sched.h>
 #include <stdlib.h>
 #include <string.h>
@@ -32,7 +33,8 @@ enum fdtable_kind fdtable_detach(const int *keep, size_t count)
 {
 	int *sorted = malloc((count + 1) * sizeof(*sorted));
 	CHECK(sorted != NULL);
-	memcpy(sorted, keep, count * sizeof(*sorted));
+	if (count != 0)
+		memcpy(sorted, keep, count * sizeof(*sorted));
 	qsort(sorted, count, sizeof(*sorted), compare_descriptors);
 
 	/* The gap above the last one goes first: with CLOSE_RANGE_UNSHARE it is also the second way to a private table,
@@ -53,4 +55,20 @@ enum fdtable_kind fdtable_detach(const int *keep, size_t count)
 	}
 	free(sorted);
 	return FDTABLE_PRIVATE;
+}
+
+static void *try_detach(void *kind)
+{
+	*(enum fdtable_kind *)kind = fdtable_detach(NULL, 0);
+	return NULL;
+}
+
+bool fdtable_can_detach(void)
+{
+	enum fdtable_kind kind = FDTABLE_SHARED;
+	pthread_t thread;
+	if (pthread_create(&thread, NULL, try_detach, &kind) != 0)
+		return false;
+	pthread_join(thread, NULL);
+	return kind == FDTABLE_PRIVATE;
 }

@@ -8,6 +8,7 @@
 
 #include "base/error.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -18,6 +19,9 @@ enum fdtable_kind {
 
 /* Raises the soft RLIMIT_NOFILE to the hard one. Returns how many descriptors one table may hold from now on. */
 uint64_t fdtable_raise_limit(void);
+
+/* Whether fdtable_detach() works here: tried by a thread of its own, so that the caller's table stays as it is. */
+bool fdtable_can_detach(void);
 
 /* Gives the calling thread a private table which holds 0, 1, 2 and the `count` descriptors of keep (any order), and
  * no other. Where this is refused the table stays shared and nothing is closed. Tries unshare() first, then

@@ -142,9 +142,15 @@ void post_send(struct post *post)
 	}
 }
 
-void post_collect(struct post *post)
+bool post_has_returns(const struct post *post)
+{
+	return atomic_load(&post->mailboxes[post->self].returns.top) != NULL;
+}
+
+bool post_collect(struct post *post)
 {
 	struct parcel *parcel = inbox_empty(&post->mailboxes[post->self].returns);
+	bool some = parcel != NULL;
 	while (parcel != NULL) {
 		struct parcel *next = parcel->next;
 		CHECK(post->lanes[parcel->receiver].out > 0);
@@ -157,6 +163,7 @@ void post_collect(struct post *post)
 		}
 		parcel = next;
 	}
+	return some;
 }
 
 void post_await_room(struct post *post, bool awaits)

@@ -67,8 +67,10 @@ bool post_has_room(const struct post *post, uint16_t to, uint32_t bytes);
 void *post_write(struct post *post, uint16_t to, uint32_t bytes);
 /* Ends the turn: hands over what was written and wakes those who sleep. */
 void post_send(struct post *post);
-/* Parcels that were returned are free again. */
-void post_collect(struct post *post);
+/* Parcels that were returned are free again. True when there were some, so that there may be room again. */
+bool post_collect(struct post *post);
+/* Whether post_collect() would find some. */
+bool post_has_returns(const struct post *post);
 /* Whether parcels for `to` are still on their way or unread. */
 static inline bool post_pending(const struct post *post, uint16_t to)
 {

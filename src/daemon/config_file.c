@@ -1,0 +1,113 @@
+#include "daemon/config_file.h"
+
+#include <errno.h>
+#include <string.h>
+#include <yaml.h>
+
+struct config_file {
+	const char *path;
+	yaml_document_t document;
+	struct options *options;
+};
+
+static bool complain(const struct config_file *file, const yaml_node_t *at, const char *key, const char *fault)
+{
+	fprintf(stderr, "roost: %s:%zu: %s%s%s\n", file->path, at->start_mark.line + 1, key, *key != '\0' ? ": " : "",
+		fault);
+	return false;
+}
+
+static const char *text_of(const yaml_node_t *node)
+{
+	return (const char *)node->data.scalar.value;
+}
+
+static bool set_scalar(struct config_file *file, const struct option_spec *spec, const char *key,
+		       const yaml_node_t *value)
+{
+	char fault[OPTION_FAULT_BYTES_MAX];
+	if (value->type != YAML_SCALAR_NODE)
+		return complain(file, value, key, "a single value is wanted here");
+	if (!option_set(spec, file->options, text_of(value), fault))
+		return complain(file, value, key, fault);
+	return true;
+}
+
+static bool set_list(struct config_file *file, const struct option_spec *spec, const char *key,
+		     const yaml_node_t *value)
+{
+	if (value->type != YAML_SEQUENCE_NODE)
+		return complain(file, value, key, "a list is wanted here, with a line such as \"- value\" for each");
+	for (const yaml_node_item_t *item = value->data.sequence.items.start; item < value->data.sequence.items.top;
+	     item++) {
+		if (!set_scalar(file, spec, key, yaml_document_get_node(&file->document, *item)))
+			return false;
+	}
+	return true;
+}
+
+static bool set_pair(struct config_file *file, const yaml_node_t *key, const yaml_node_t *value)
+{
+	if (key->type != YAML_SCALAR_NODE)
+		return complain(file, key, "", "a key is wanted here");
+	const struct option_spec *spec = option_find(text_of(key));
+	if (spec == NULL)
+		return complain(file, key, text_of(key), "there is no such key; `roost serve --help` lists them");
+	return option_is_list(spec) ? set_list(file, spec, text_of(key), value)
+				    : set_scalar(file, spec, text_of(key), value);
+}
+
+static bool was_before(struct config_file *file, const yaml_node_t *mapping, const yaml_node_pair_t *pair)
+{
+	const yaml_node_t *key = yaml_document_get_node(&file->document, pair->key);
+	for (const yaml_node_pair_t *other = mapping->data.mapping.pairs.start; other < pair; other++) {
+		const yaml_node_t *earlier = yaml_document_get_node(&file->document, other->key);
+		if (key->type == YAML_SCALAR_NODE && option_find(text_of(key)) != NULL &&
+		    option_find(text_of(key)) == option_find(text_of(earlier)))
+			return true;
+	}
+	return false;
+}
+
+static bool read_document(struct config_file *file)
+{
+	const yaml_node_t *root = yaml_document_get_root_node(&file->document);
+	if (root == NULL)
+		return true; /* an empty file changes nothing */
+	if (root->type != YAML_MAPPING_NODE)
+		return complain(file, root, "", "a mapping of keys to values is wanted here");
+	for (const yaml_node_pair_t *pair = root->data.mapping.pairs.start; pair < root->data.mapping.pairs.top;
+	     pair++) {
+		const yaml_node_t *key = yaml_document_get_node(&file->document, pair->key);
+		if (was_before(file, root, pair))
+			return complain(file, key, text_of(key), "the key stands here for the second time");
+		if (!set_pair(file, key, yaml_document_get_node(&file->document, pair->value)))
+			return false;
+	}
+	return true;
+}
+
+bool config_file_read(const char *path, struct options *options)
+{
+	struct config_file file = {.path = path, .options = options};
+	FILE *stream = fopen(path, "r");
+	if (stream == NULL) {
+		fprintf(stderr, "roost: %s: %s\n", path, strerror(errno));
+		return false;
+	}
+	yaml_parser_t parser;
+	bool read = false;
+	if (yaml_parser_initialize(&parser)) {
+		yaml_parser_set_input_file(&parser, stream);
+		if (yaml_parser_load(&parser, &file.document)) {
+			read = read_document(&file);
+			yaml_document_delete(&file.document);
+		} else {
+			fprintf(stderr, "roost: %s:%zu: %s\n", path, parser.problem_mark.line + 1,
+				parser.problem != NULL ? parser.problem : "not YAML");
+		}
+		yaml_parser_delete(&parser);
+	}
+	fclose(stream);
+	return read;
+}

@@ -1,0 +1,195 @@
+#include "daemon/options.h"
+
+#include "mqtt/packet.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define DEFAULT_LISTENER "tcp://127.0.0.1:1883"
+
+enum option_kind {
+	OPTION_NUMBER,
+	OPTION_BOOL, /* a switch on the command line: --name, --no-name */
+	OPTION_LISTEN,
+	OPTION_LOG_LEVEL,
+};
+
+struct option_spec {
+	const char *name;
+	enum option_kind kind;
+	size_t offset; /* of the field in struct settings: uint32_t or bool */
+	uint32_t least;
+	uint32_t most;
+	const char *help;
+};
+
+#define NUMBER(name, field, least, most, help)                                                                         \
+	{                                                                                                              \
+		name, OPTION_NUMBER, offsetof(struct settings, field), least, most, help                               \
+	}
+#define SWITCH(name, field, help)                                                                                      \
+	{                                                                                                              \
+		name, OPTION_BOOL, offsetof(struct settings, field), 0, 1, help                                        \
+	}
+
+static const struct option_spec SPECS[] = {
+	{"listen", OPTION_LISTEN, 0, 0, 0, "URL to listen on, tcp://address:port; may be given several times"},
+	NUMBER("gates", gates, 1, 16, "threads that accept and sign in"),
+	NUMBER("shards", shards, 0, 1024, "threads that hold clients; 0: one a core, more where connections need them"),
+	NUMBER("connections", connections, 0, 16000000, "clients to have places for; 0: what the shards hold"),
+	NUMBER("connect-timeout-ms", connect_timeout_ms, 10, 600000, "time for a whole CONNECT to come"),
+	NUMBER("packet-bytes-max", packet_bytes_max, 128, MQTT_BODY_BYTES_MAX + MQTT_HEADER_BYTES_MAX,
+	       "largest packet that a client may send"),
+	NUMBER("queue-bytes-max", queue_bytes_max, 1024, 1u << 28,
+	       "output that may wait for one client; QoS 0 messages beyond it are dropped"),
+	NUMBER("stuck-timeout-ms", stuck_timeout_ms, 100, 3600000,
+	       "a client that takes no byte of its waiting output for so long is ended"),
+	NUMBER("drain-ms", drain_ms, 0, 600000, "longest time that a stop may take"),
+	NUMBER("client-id-bytes-max", client_id_bytes_max, 23, 65535, "longest client id"),
+	NUMBER("client-subscriptions-max", client_subscriptions_max, 1, 1000000, "subscriptions of one client"),
+	NUMBER("handshakes-max", handshakes_max, 16, 1000000, "sockets of one gate that have not signed in yet"),
+	NUMBER("backlog", backlog, 1, 65535, "connections that may wait in the kernel to be accepted"),
+	SWITCH("defer-accept", defer_accept, "let the kernel hold a connection until its first bytes are there"),
+	SWITCH("private-tables", private_tables, "a descriptor table for each thread, beyond the limit of one"),
+	{"log-level", OPTION_LOG_LEVEL, 0, 0, 0, "error, warning, info or debug"},
+};
+
+#define SPEC_COUNT (sizeof(SPECS) / sizeof(SPECS[0]))
+
+struct options options_default(void)
+{
+	return (struct options){
+		.settings =
+			{
+				.gates = 1,
+				.connect_timeout_ms = 10000,
+				.packet_bytes_max = 1 << 20,
+				.queue_bytes_max = 256 << 10,
+				.stuck_timeout_ms = 30000,
+				.drain_ms = 30000,
+				.client_id_bytes_max = 1024,
+				.client_subscriptions_max = 10000,
+				.handshakes_max = 8192,
+				.backlog = 4096,
+				.defer_accept = true,
+				.private_tables = true,
+			},
+		.log_level = LOG_INFO,
+	};
+}
+
+static bool same_name(const char *a, const char *b)
+{
+	for (; *a != '\0' && *b != '\0'; a++, b++) {
+		bool both_dashes = (*a == '-' || *a == '_') && (*b == '-' || *b == '_');
+		if (*a != *b && !both_dashes)
+			return false;
+	}
+	return *a == *b;
+}
+
+const struct option_spec *option_find(const char *name)
+{
+	for (size_t i = 0; i < SPEC_COUNT; i++) {
+		if (same_name(SPECS[i].name, name))
+			return &SPECS[i];
+	}
+	return NULL;
+}
+
+bool option_is_switch(const struct option_spec *spec)
+{
+	return spec->kind == OPTION_BOOL;
+}
+
+bool option_is_list(const struct option_spec *spec)
+{
+	return spec->kind == OPTION_LISTEN;
+}
+
+static bool set_number(const struct option_spec *spec, struct settings *settings, const char *text, char *fault)
+{
+	char *end;
+	errno = 0;
+	unsigned long value = strtoul(text, &end, 10);
+	if (*text < '0' || *text > '9' || *end != '\0' || errno != 0 || value < spec->least || value > spec->most) {
+		snprintf(fault, OPTION_FAULT_BYTES_MAX, "\"%.64s\" is not a number from %u to %u", text, spec->least,
+			 spec->most);
+		return false;
+	}
+	*(uint32_t *)(void *)((uint8_t *)settings + spec->offset) = (uint32_t)value;
+	return true;
+}
+
+static bool set_bool(const struct option_spec *spec, struct settings *settings, const char *text, char *fault)
+{
+	bool value = strcmp(text, "true") == 0 || strcmp(text, "yes") == 0;
+	if (!value && strcmp(text, "false") != 0 && strcmp(text, "no") != 0) {
+		snprintf(fault, OPTION_FAULT_BYTES_MAX, "\"%.64s\" is neither true nor false", text);
+		return false;
+	}
+	*(bool *)((uint8_t *)settings + spec->offset) = value;
+	return true;
+}
+
+static bool add_listener(struct options *options, const char *text, char *fault)
+{
+	struct settings *settings = &options->settings;
+	const char *reason;
+	if (settings->listener_count == SETTINGS_LISTENERS_MAX) {
+		snprintf(fault, OPTION_FAULT_BYTES_MAX, "more than %d listeners", SETTINGS_LISTENERS_MAX);
+		return false;
+	}
+	if (listener_parse(text, &settings->listeners[settings->listener_count], &reason) != ERROR_OK) {
+		snprintf(fault, OPTION_FAULT_BYTES_MAX, "\"%.100s\": %s", text, reason);
+		return false;
+	}
+	settings->listener_count++;
+	return true;
+}
+
+bool option_set(const struct option_spec *spec, struct options *options, const char *text,
+		char fault[OPTION_FAULT_BYTES_MAX])
+{
+	switch (spec->kind) {
+	case OPTION_NUMBER:
+		return set_number(spec, &options->settings, text, fault);
+	case OPTION_BOOL:
+		return set_bool(spec, &options->settings, text, fault);
+	case OPTION_LISTEN:
+		return add_listener(options, text, fault);
+	case OPTION_LOG_LEVEL:
+		if (log_level_parse(text, &options->log_level))
+			return true;
+		snprintf(fault, OPTION_FAULT_BYTES_MAX, "\"%.64s\" is not error, warning, info or debug", text);
+		return false;
+	}
+	return false;
+}
+
+void options_complete(struct options *options)
+{
+	char fault[OPTION_FAULT_BYTES_MAX];
+	if (options->settings.listener_count == 0)
+		add_listener(options, DEFAULT_LISTENER, fault);
+}
+
+void options_print_help(FILE *out)
+{
+	struct options defaults = options_default();
+	for (size_t i = 0; i < SPEC_COUNT; i++) {
+		const struct option_spec *spec = &SPECS[i];
+		const uint8_t *field = (const uint8_t *)&defaults.settings + spec->offset;
+		if (spec->kind == OPTION_NUMBER)
+			fprintf(out, "  --%s N\n        %s (%u)\n", spec->name, spec->help,
+				*(const uint32_t *)(const void *)field);
+		else if (spec->kind == OPTION_BOOL)
+			fprintf(out, "  --[no-]%s\n        %s (%s)\n", spec->name, spec->help,
+				*(const bool *)field ? "on" : "off");
+		else
+			fprintf(out, "  --%s %s\n        %s (%s)\n", spec->name,
+				spec->kind == OPTION_LISTEN ? "URL" : "LEVEL", spec->help,
+				spec->kind == OPTION_LISTEN ? DEFAULT_LISTENER : "info");
+	}
+}

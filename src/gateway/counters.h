@@ -1,0 +1,67 @@
+/* What a thread counts: a table of names, one block of numbers a thread, written by that thread only and summed by
+ * whoever reads. No lock, no shared line. */
+#ifndef GATEWAY_COUNTERS_H
+#define GATEWAY_COUNTERS_H
+
+#include "base/error.h"
+
+#include <stdatomic.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#define COUNTER_TABLE(X)                                                                                               \
+	/* name, help; gauges go up and down */                                                                        \
+	X(connections_accepted, "sockets accepted")                                                                    \
+	X(connections_refused, "connections ended before they were signed in")                                         \
+	X(connections_signed_in, "CONNECTs accepted")                                                                  \
+	X(connections_open, "clients signed in now (gauge)")                                                           \
+	X(handshakes_open, "sockets that have not signed in yet (gauge)")                                              \
+	X(accept_pauses, "times that accepting was stopped for want of descriptors or places")                         \
+	X(packets_in, "packets received")                                                                              \
+	X(messages_in, "PUBLISH received")                                                                             \
+	X(messages_out, "PUBLISH given to a subscriber's connection")                                                  \
+	X(messages_unrouted, "PUBLISH that had no subscriber")                                                         \
+	X(messages_dropped_queue_full, "QoS 0 messages dropped: the subscriber's queue was full")                      \
+	X(messages_dropped_too_large, "messages above the subscriber's maximum packet size")                           \
+	X(messages_dropped_memory, "messages dropped: no memory")                                                      \
+	X(wills_sent, "wills published")                                                                               \
+	X(publisher_pauses, "times that a publisher's socket was left unread because an inbox was full")               \
+	X(reader_pauses, "times that a client was left unread because it did not read its answers")                    \
+	X(subscriptions_open, "subscriptions now (gauge)")                                                             \
+	X(turns, "turns of the loop")                                                                                  \
+	X(reads, "read system calls")                                                                                  \
+	X(writes, "write system calls")                                                                                \
+	X(bytes_in, "bytes received")                                                                                  \
+	X(bytes_out, "bytes sent")                                                                                     \
+	X(backlog_bytes, "bytes that wait for clients to read (gauge)")                                                \
+	X(allocations, "times that memory was taken from the system or touched for the first time")
+
+enum counter {
+#define X(name, help) COUNTER_##name,
+	COUNTER_TABLE(X)
+#undef X
+		COUNTER_COUNT
+};
+
+struct counters {
+	_Alignas(64) _Atomic uint64_t values[COUNTER_COUNT];
+	_Atomic uint64_t ends[ERROR_COUNT]; /* connections that ended, by reason */
+};
+
+/* By the owning thread only: a plain add, made visible without a locked instruction. */
+static inline void counter_add(_Atomic uint64_t *value, uint64_t amount)
+{
+	atomic_store_explicit(value, atomic_load_explicit(value, memory_order_relaxed) + amount, memory_order_relaxed);
+}
+
+#define COUNT(counters, name) counter_add(&(counters)->values[COUNTER_##name], 1)
+#define COUNT_DOWN(counters, name) counter_add(&(counters)->values[COUNTER_##name], UINT64_MAX)
+#define COUNT_SET(counters, name, value)                                                                               \
+	atomic_store_explicit(&(counters)->values[COUNTER_##name], (value), memory_order_relaxed)
+
+/* Adds one thread's numbers to a sum. Any thread. */
+void counters_add(struct counters *sum, const struct counters *counters);
+/* "counter NAME VALUE" a line, between "counters begin" and "counters end". */
+void counters_print(const struct counters *counters, FILE *out);
+
+#endif

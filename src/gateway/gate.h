@@ -1,0 +1,60 @@
+/* A gate: one thread that owns only sockets which have not signed in. It accepts, reads CONNECT, refuses or admits,
+ * and passes the socket to the client's home shard. It pays for storms so that the shards do not: it runs at a lower
+ * priority, and when it or the shards have no more room it stops accepting, so that new clients wait in the kernel's
+ * queue at no cost to those already there. */
+#ifndef GATEWAY_GATE_H
+#define GATEWAY_GATE_H
+
+#include "gateway/admission.h"
+#include "gateway/counters.h"
+#include "gateway/settings.h"
+#include "gateway/shard.h"
+#include "net/fdpass.h"
+#include "net/waker.h"
+
+/* Sockets on their way to one shard, sent together at the end of the turn. */
+struct gate_batch {
+	uint32_t count;
+	int fds[FDPASS_BATCH_MAX];
+	struct admission *admissions[FDPASS_BATCH_MAX];
+};
+
+struct gate {
+	/* Set before the thread starts. */
+	const struct settings *settings;
+	const struct hash_key *key;
+	struct shard *shards;
+	const int *admission_fds; /* the sending end for each shard */
+	const int *keep_fds;
+	size_t keep_count;
+	struct waker waker;
+	uint16_t shard_count;
+	uint16_t number;
+
+	/* Its own. */
+	pthread_t thread;
+	struct poller poller;
+	struct slab slab;
+	struct io io;
+	struct pool handshakes;
+	struct wheel wheel;
+	struct gate_batch *batches; /* one a shard */
+	uint32_t batched;	    /* sockets in all batches */
+	bool accepting;		    /* listeners are reported */
+	uint64_t accept_again_ms;   /* while not accepting for want of descriptors */
+	uint64_t now_ms;
+	struct counters counters;
+	enum fdtable_kind table;
+
+	_Atomic bool stopping;
+	_Atomic bool started;
+	_Atomic bool failed;
+};
+
+enum error gate_open(struct gate *gate);
+void gate_close(struct gate *gate);
+enum error gate_start(struct gate *gate);
+/* Ends the thread: stops listening, drops handshakes, hands over what was admitted. Does not wait for it. */
+void gate_stop(struct gate *gate);
+
+#endif

@@ -1,0 +1,355 @@
+#include "gateway/gateway.h"
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "gateway/gate.h"
+#include "gateway/plan.h"
+#include "gateway/shard.h"
+#include "net/fdpass.h"
+#include "net/fdtable.h"
+#include "session/rcu.h"
+
+#include <errno.h>
+#include <sched.h>
+#include <unistd.h>
+
+/* Descriptors of a shard's table that are no client's: 0, 1, 2, its poller, its waker's peers and a reserve for what
+ * libraries open. */
+#define TABLE_RESERVE 24u
+
+struct gateway {
+	struct settings *settings;
+	struct hash_key key;
+	struct index *index;
+	struct shard *shards;
+	struct gate *gates;
+	struct mailbox *mailboxes;
+	struct seats *seats; /* one a shard, or one for all where they share a table */
+	int (*pairs)[2];     /* a socket pair a shard: gates send on [0], the shard receives on [1] */
+	int *shard_keeps;    /* descriptors that a shard keeps: all wakers, its end of the pair */
+	int *gate_keeps;     /* all wakers, listeners, all sending ends */
+	uint16_t shard_count;
+	uint16_t gate_count;
+	bool tables_refused; /* private descriptor tables */
+};
+
+/* ---- planning ---- */
+
+static uint32_t core_count(void)
+{
+	cpu_set_t cores;
+	return sched_getaffinity(0, sizeof(cores), &cores) == 0 ? (uint32_t)CPU_COUNT(&cores) : 1;
+}
+
+/* The n-th core that this process may use. */
+static int core_at(uint32_t n)
+{
+	cpu_set_t cores;
+	if (sched_getaffinity(0, sizeof(cores), &cores) != 0)
+		return -1;
+	n %= (uint32_t)CPU_COUNT(&cores);
+	for (int core = 0; core < CPU_SETSIZE; core++) {
+		if (CPU_ISSET((size_t)core, &cores) && n-- == 0)
+			return core;
+	}
+	return -1;
+}
+
+/* Places in one shard's table. Each holds the wakers of all shards, so more shards leave less room in each. */
+static uint32_t table_seats(uint64_t table, uint32_t shards)
+{
+	uint64_t fixed = shards + TABLE_RESERVE;
+	uint64_t seats = table > fixed ? table - fixed : 0;
+	return seats < (1u << 24) ? (uint32_t)seats : 1u << 24;
+}
+
+static uint32_t choose_shards(const struct settings *settings, uint64_t table)
+{
+	uint32_t cores = core_count();
+	if (settings->shards != 0)
+		return settings->shards;
+	if (settings->connections == 0 || !settings->private_tables)
+		return cores; /* more of them would not have more room */
+	uint32_t shards = plan_shards(settings->connections, table_seats(table, cores), cores);
+	/* Once more with the wakers that so many shards need. */
+	return shards == 0 ? 0 : plan_shards(settings->connections, table_seats(table, shards + 8), cores);
+}
+
+static enum error plan(struct gateway *gateway, uint64_t table)
+{
+	struct settings *settings = gateway->settings;
+	uint32_t shards = choose_shards(settings, table);
+	if (shards == 0 || shards > PLAN_SHARDS_MAX || table_seats(table, shards) == 0) {
+		log_write(LOG_ERROR, "%u connections need more than %u shards with tables of %lu descriptors",
+			  settings->connections, PLAN_SHARDS_MAX, table);
+		return ERROR_LIMIT;
+	}
+	gateway->shard_count = (uint16_t)shards;
+	gateway->gate_count = (uint16_t)settings->gates;
+	uint64_t room = table > TABLE_RESERVE + shards * 2 ? table - TABLE_RESERVE - shards * 2 : 1;
+	if (settings->handshakes_max > room)
+		settings->handshakes_max = (uint32_t)room;
+	uint64_t capacity = plan_capacity(shards, table_seats(table, shards));
+	if (settings->connections > capacity)
+		log_write(LOG_WARNING, "%u shards hold %lu connections, not %u: give more shards or leave --shards out",
+			  shards, capacity, settings->connections);
+	return ERROR_OK;
+}
+
+/* ---- making ---- */
+
+static enum error make_shared(struct gateway *gateway)
+{
+	gateway->key = hash_key_random();
+	uint16_t shards = gateway->shard_count;
+	gateway->index = index_new(shards, &gateway->key);
+	gateway->shards = aligned_alloc(64, shards * sizeof(*gateway->shards));
+	gateway->gates = aligned_alloc(64, gateway->gate_count * sizeof(*gateway->gates));
+	gateway->mailboxes = aligned_alloc(64, shards * sizeof(*gateway->mailboxes));
+	gateway->seats = aligned_alloc(64, shards * sizeof(*gateway->seats));
+	gateway->pairs = calloc(shards, sizeof(*gateway->pairs));
+	gateway->shard_keeps = calloc((size_t)shards * (shards + 1u), sizeof(int));
+	gateway->gate_keeps = calloc(2u * shards + SETTINGS_LISTENERS_MAX + gateway->gate_count, sizeof(int));
+	if (gateway->index == NULL || gateway->shards == NULL || gateway->gates == NULL || gateway->mailboxes == NULL ||
+	    gateway->seats == NULL || gateway->pairs == NULL || gateway->shard_keeps == NULL ||
+	    gateway->gate_keeps == NULL)
+		return ERROR_NO_MEMORY;
+	memset(gateway->shards, 0, shards * sizeof(*gateway->shards));
+	memset(gateway->gates, 0, gateway->gate_count * sizeof(*gateway->gates));
+	memset(gateway->mailboxes, 0, shards * sizeof(*gateway->mailboxes));
+	memset(gateway->seats, 0, shards * sizeof(*gateway->seats));
+	for (uint16_t i = 0; i < shards; i++) {
+		if (mailbox_open(&gateway->mailboxes[i]) != ERROR_OK || fdpass_open(gateway->pairs[i]) != ERROR_OK)
+			return ERROR_SYSTEM;
+	}
+	return ERROR_OK;
+}
+
+static enum error make_shard(struct gateway *gateway, uint16_t number)
+{
+	struct shard *shard = &gateway->shards[number];
+	int *keeps = gateway->shard_keeps + (size_t)number * (gateway->shard_count + 1u);
+	for (uint16_t i = 0; i < gateway->shard_count; i++)
+		keeps[i] = gateway->mailboxes[i].waker.fd;
+	keeps[gateway->shard_count] = gateway->pairs[number][1];
+	shard->settings = gateway->settings;
+	shard->mailboxes = gateway->mailboxes;
+	shard->seats = &gateway->seats[number];
+	shard->index = gateway->index;
+	shard->keep_fds = keeps;
+	shard->keep_count = gateway->shard_count + 1u;
+	shard->admissions_fd = gateway->pairs[number][1];
+	shard->number = number;
+	shard->shard_count = gateway->shard_count;
+	shard->core = core_at(number);
+	return shard_open(shard);
+}
+
+/* A gate's descriptors: the sending ends first, in the order of the shards. */
+static enum error make_gate(struct gateway *gateway, uint16_t number)
+{
+	struct gate *gate = &gateway->gates[number];
+	gate->settings = gateway->settings;
+	gate->key = &gateway->key;
+	gate->shards = gateway->shards;
+	gate->shard_count = gateway->shard_count;
+	gate->number = number;
+	gate->admission_fds = gateway->gate_keeps;
+	gate->keep_fds = gateway->gate_keeps;
+	return gate_open(gate);
+}
+
+static void list_gate_keeps(struct gateway *gateway)
+{
+	size_t count = 0;
+	for (uint16_t i = 0; i < gateway->shard_count; i++)
+		gateway->gate_keeps[count++] = gateway->pairs[i][0];
+	for (uint32_t i = 0; i < gateway->settings->listener_count; i++)
+		gateway->gate_keeps[count++] = gateway->settings->listeners[i].fd;
+	for (uint16_t i = 0; i < gateway->gate_count; i++)
+		gateway->gate_keeps[count++] = gateway->gates[i].waker.fd;
+	for (uint16_t i = 0; i < gateway->gate_count; i++)
+		gateway->gates[i].keep_count = count;
+}
+
+static enum error make_parts(struct gateway *gateway, uint64_t table)
+{
+	enum error error = make_shared(gateway);
+	for (uint16_t i = 0; i < gateway->shard_count && error == ERROR_OK; i++) {
+		gateway->seats[i].limit = table_seats(table, gateway->shard_count);
+		error = make_shard(gateway, i);
+	}
+	for (uint16_t i = 0; i < gateway->gate_count && error == ERROR_OK; i++)
+		error = make_gate(gateway, i);
+	if (error == ERROR_OK)
+		list_gate_keeps(gateway);
+	if (error != ERROR_OK)
+		log_write(LOG_ERROR, "cannot start: %s: %s", error_sentence(error), strerror(errno));
+	return error;
+}
+
+static enum error open_listeners(struct settings *settings)
+{
+	struct listener_options options = {
+		.backlog = (int)settings->backlog,
+		.defer_accept_s = settings->defer_accept ? (int)(settings->connect_timeout_ms + 999) / 1000 : 0,
+	};
+	for (uint32_t i = 0; i < settings->listener_count; i++) {
+		struct listener *listener = &settings->listeners[i];
+		if (listener_open(listener, options) != ERROR_OK) {
+			log_write(LOG_ERROR, "cannot listen on %s: %s", listener->url, strerror(errno));
+			return ERROR_SYSTEM;
+		}
+	}
+	return ERROR_OK;
+}
+
+/* ---- starting ---- */
+
+/* A thread has its own table as soon as it says that it has started; only then may another one's be changed. */
+static enum error await_start(const _Atomic bool *started, const _Atomic bool *failed)
+{
+	while (!atomic_load(started))
+		sched_yield();
+	return atomic_load(failed) ? ERROR_SYSTEM : ERROR_OK;
+}
+
+static enum error start_threads(struct gateway *gateway)
+{
+	for (uint16_t i = 0; i < gateway->shard_count; i++) {
+		struct shard *shard = &gateway->shards[i];
+		if (shard_start(shard) != ERROR_OK || await_start(&shard->started, &shard->failed) != ERROR_OK)
+			return ERROR_SYSTEM;
+	}
+	for (uint16_t i = 0; i < gateway->gate_count; i++) {
+		struct gate *gate = &gateway->gates[i];
+		if (gate_start(gate) != ERROR_OK || await_start(&gate->started, &gate->failed) != ERROR_OK)
+			return ERROR_SYSTEM;
+	}
+	return ERROR_OK;
+}
+
+/* One table for all: its places are shared too. Before the gates start. */
+static void share_seats(struct gateway *gateway, uint64_t table)
+{
+	uint64_t fixed = TABLE_RESERVE + 5u * gateway->shard_count + gateway->settings->listener_count +
+			 3u * gateway->gate_count;
+	uint64_t seats = table > fixed + 64 ? table - fixed : 64;
+	/* Handshakes have places of their own, so that those at the door cannot take them all. */
+	if (gateway->settings->handshakes_max > seats / 4)
+		gateway->settings->handshakes_max = (uint32_t)(seats / 4);
+	gateway->seats[0].limit = (uint32_t)(seats - gateway->settings->handshakes_max);
+	for (uint16_t i = 0; i < gateway->shard_count; i++)
+		gateway->shards[i].seats = &gateway->seats[0];
+}
+
+/* Closes the main thread's copies of what the threads now hold in their own tables. */
+static void close_copies(struct gateway *gateway)
+{
+	for (uint16_t i = 0; i < gateway->shard_count; i++) {
+		close(gateway->pairs[i][0]);
+		close(gateway->pairs[i][1]);
+	}
+	for (uint32_t i = 0; i < gateway->settings->listener_count; i++)
+		close(gateway->settings->listeners[i].fd);
+}
+
+static void log_start(const struct gateway *gateway, uint64_t table)
+{
+	const struct settings *settings = gateway->settings;
+	bool private = settings->private_tables;
+	if (!private)
+		log_write(LOG_WARNING, "private descriptor tables are %s: all threads share one of %lu",
+			  gateway->tables_refused ? "refused by the kernel or the container" : "switched off", table);
+	uint64_t capacity =
+		private ? plan_capacity(gateway->shard_count, gateway->seats[0].limit) : gateway->seats[0].limit;
+	log_write(LOG_INFO, "%u gates, %u shards, places for %lu connections", gateway->gate_count,
+		  gateway->shard_count, capacity);
+	for (uint32_t i = 0; i < settings->listener_count; i++) {
+		const struct listener *listener = &settings->listeners[i];
+		log_write(LOG_INFO, "listening on %s", listener->url);
+		if (!listener->loopback)
+			log_write(LOG_WARNING,
+				  "%s is not a loopback address: clients are refused there, because anonymous clients "
+				  "are let in on loopback listeners only and no sign-in is configured",
+				  listener->url);
+	}
+	log_write(LOG_INFO, "ready");
+}
+
+static enum error start(struct gateway *gateway, uint64_t table)
+{
+	if (gateway->settings->private_tables && !fdtable_can_detach()) {
+		gateway->settings->private_tables = false;
+		gateway->tables_refused = true;
+	}
+	enum error error = plan(gateway, table);
+	if (error == ERROR_OK)
+		error = open_listeners(gateway->settings);
+	if (error == ERROR_OK)
+		error = make_parts(gateway, table);
+	if (error != ERROR_OK)
+		return error;
+	if (!gateway->settings->private_tables)
+		share_seats(gateway, table);
+	return start_threads(gateway);
+}
+
+struct gateway *gateway_start(struct settings *settings)
+{
+	struct gateway *gateway = calloc(1, sizeof(*gateway));
+	if (gateway == NULL)
+		return NULL;
+	gateway->settings = settings;
+	uint64_t table = fdtable_raise_limit();
+	if (start(gateway, table) != ERROR_OK) {
+		/* The process ends now; what was made ends with it. */
+		return NULL;
+	}
+	if (gateway->settings->private_tables)
+		close_copies(gateway);
+	log_start(gateway, table);
+	return gateway;
+}
+
+/* ---- stopping ---- */
+
+uint64_t gateway_stop(struct gateway *gateway)
+{
+	uint64_t until_ms = clock_now_ms() + gateway->settings->drain_ms;
+	for (uint16_t i = 0; i < gateway->gate_count; i++)
+		gate_stop(&gateway->gates[i]);
+	for (uint16_t i = 0; i < gateway->gate_count; i++)
+		pthread_join(gateway->gates[i].thread, NULL);
+	for (uint16_t i = 0; i < gateway->shard_count; i++)
+		shard_stop(&gateway->shards[i], until_ms);
+	for (uint16_t i = 0; i < gateway->shard_count; i++)
+		pthread_join(gateway->shards[i].thread, NULL);
+
+	struct counters sum = {0};
+	gateway_counters(gateway, &sum);
+	for (uint16_t i = 0; i < gateway->gate_count; i++)
+		gate_close(&gateway->gates[i]);
+	for (uint16_t i = 0; i < gateway->shard_count; i++)
+		shard_close(&gateway->shards[i]);
+	for (uint16_t i = 0; i < gateway->shard_count; i++)
+		mailbox_close(&gateway->mailboxes[i]);
+	index_free(gateway->index);
+	free(gateway->shards);
+	free(gateway->gates);
+	free(gateway->mailboxes);
+	free(gateway->seats);
+	free(gateway->pairs);
+	free(gateway->shard_keeps);
+	free(gateway->gate_keeps);
+	free(gateway);
+	return atomic_load(&sum.values[COUNTER_connections_open]);
+}
+
+void gateway_counters(const struct gateway *gateway, struct counters *sum)
+{
+	for (uint16_t i = 0; i < gateway->gate_count; i++)
+		counters_add(sum, &gateway->gates[i].counters);
+	for (uint16_t i = 0; i < gateway->shard_count; i++)
+		counters_add(sum, &gateway->shards[i].counters);
+}

@@ -1,0 +1,26 @@
+/* Signing in: from the bytes of a CONNECT to an admission or a refusal. No threads, no sockets. */
+#ifndef GATEWAY_HANDSHAKE_H
+#define GATEWAY_HANDSHAKE_H
+
+#include "base/error.h"
+#include "base/hash.h"
+#include "base/slice.h"
+#include "gateway/settings.h"
+
+#include <stdint.h>
+
+struct admission;
+
+#define REFUSAL_BYTES_MAX 256u
+
+/* Reads a CONNECT off the front of `bytes`. ERROR_OK: *admission is new and the caller's (free()). ERROR_MORE: it is
+ * not whole; *packet_bytes is its size as far as known. Otherwise why the client is refused, and *version is what it
+ * speaks (0: not known). */
+enum error handshake_read(const struct settings *settings, const struct hash_key *key, bool loopback,
+			  struct slice bytes, struct admission **admission, size_t *packet_bytes, uint8_t *version);
+
+/* The CONNACK that refuses, as the standard says for this version and reason; 0: none, the connection is just closed.
+ * out holds REFUSAL_BYTES_MAX. */
+size_t handshake_refusal(enum error reason, uint8_t version, uint8_t *out);
+
+#endif

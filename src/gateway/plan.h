@@ -1,0 +1,17 @@
+/* How many shards a wished number of connections needs, when each shard's descriptor table holds only so many. Pure. */
+#ifndef GATEWAY_PLAN_H
+#define GATEWAY_PLAN_H
+
+#include <stdint.h>
+
+#define PLAN_SHARDS_MAX 1024u
+
+/* Clients fall on shards by hash, so the fullest shard holds more than its share: the mean plus five standard
+ * deviations (one in three million shards is fuller). Returns the largest number of connections that `shards` tables
+ * with `seats` places each hold without anyone being turned away. */
+uint64_t plan_capacity(uint32_t shards, uint32_t seats);
+
+/* The fewest shards, at least `least`, that hold `connections`; 0 when PLAN_SHARDS_MAX do not. */
+uint32_t plan_shards(uint64_t connections, uint32_t seats, uint32_t least);
+
+#endif

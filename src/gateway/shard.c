@@ -1,0 +1,307 @@
+#include "gateway/shard.h"
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "gateway/admission.h"
+#include "gateway/route.h"
+#include "net/fdpass.h"
+#include "session/rcu.h"
+
+#include <sched.h>
+#include <unistd.h>
+
+/* Bounds on one turn, so that none is long: events, admissions, timers, clients that go on reading. */
+#define EVENTS_A_TURN 256
+#define ADMISSION_BATCHES_A_TURN 8
+#define TIMERS_A_TURN 1024u
+#define READY_A_TURN 256u
+#define DRAINED_A_TURN 512u
+/* The longest sleep; deadlines are known, so this is only a belt. */
+#define SLEEP_MS_MAX 1000u
+
+/* Tags of what is not a client: index 0. */
+#define TAG_WAKER ((uint64_t)1 << 32)
+#define TAG_ADMISSIONS ((uint64_t)2 << 32)
+
+/* Bytes that one shard may keep for partial packets, blocked output, client ids and wills. */
+#define SLAB_BYTES_MAX ((size_t)8 << 30)
+#define SUBSCRIPTIONS_A_CLIENT 16u
+#define SUBSCRIPTIONS_MIN 1000000u
+
+static void on_blocked(void *context, struct conn *conn)
+{
+	struct shard *shard = context;
+	const struct client *client = (const void *)((const uint8_t *)conn - offsetof(struct client, conn));
+	client_blocked(shard, shard_client_index(shard, client));
+}
+
+static void on_broken(void *context, struct conn *conn)
+{
+	struct shard *shard = context;
+	const struct client *client = (const void *)((const uint8_t *)conn - offsetof(struct client, conn));
+	client_end(shard, shard_client_index(shard, client), ERROR_CONNECTION_LOST);
+}
+
+static uint32_t subscriptions_limit(uint32_t clients)
+{
+	uint64_t wanted = (uint64_t)clients * SUBSCRIPTIONS_A_CLIENT;
+	if (wanted < SUBSCRIPTIONS_MIN)
+		wanted = SUBSCRIPTIONS_MIN;
+	return wanted < UINT32_MAX / 2 ? (uint32_t)wanted : UINT32_MAX / 2;
+}
+
+enum error shard_open(struct shard *shard)
+{
+	/* Those that are closing still have their object for the rest of the turn. */
+	uint32_t clients = shard->seats->limit + 1024;
+	struct io_observer observer = {.blocked = on_blocked, .broken = on_broken, .context = shard};
+	if (slab_open(&shard->slab, SLAB_BYTES_MAX) != ERROR_OK ||
+	    pool_open(&shard->clients, sizeof(struct client), clients) != ERROR_OK ||
+	    io_open(&shard->io, &shard->slab, observer) != ERROR_OK ||
+	    registry_open(&shard->registry, &shard->clients, &shard->slab, clients) != ERROR_OK ||
+	    subscriptions_open(&shard->subscriptions, shard->index, shard->number, subscriptions_limit(clients)) !=
+		    ERROR_OK ||
+	    post_init(&shard->post, shard->mailboxes, shard->shard_count, shard->number) != ERROR_OK)
+		return ERROR_NO_MEMORY;
+	shard->lane_routes = calloc(shard->shard_count, sizeof(*shard->lane_routes));
+	return shard->lane_routes != NULL ? ERROR_OK : ERROR_NO_MEMORY;
+}
+
+void shard_close(struct shard *shard)
+{
+	free(shard->delivery.parcel);
+	post_fini(&shard->post);
+	subscriptions_close(&shard->subscriptions);
+	registry_close(&shard->registry);
+	io_close(&shard->io);
+	pool_close(&shard->clients);
+	slab_close(&shard->slab);
+	routes_fini(&shard->routes);
+	list_fini(&shard->ready);
+	list_fini(&shard->paused);
+	list_fini(&shard->closing);
+	free(shard->lane_routes);
+}
+
+/* ---- the parts of a turn ---- */
+
+static void take_admissions(struct shard *shard)
+{
+	int fds[FDPASS_BATCH_MAX];
+	struct admission *admissions[FDPASS_BATCH_MAX];
+	for (int batch = 0; batch < ADMISSION_BATCHES_A_TURN; batch++) {
+		size_t count = FDPASS_BATCH_MAX;
+		size_t size = sizeof(admissions);
+		enum error error = fdpass_receive(shard->admissions_fd, fds, &count, admissions, &size);
+		if (error == ERROR_MORE)
+			return;
+		if (error != ERROR_OK)
+			log_write(LOG_ERROR, "shard %u lost sockets on their way: %s", shard->number,
+				  error_sentence(error));
+		for (size_t i = 0; i < size / sizeof(admissions[0]); i++) {
+			if (i < count)
+				client_admit(shard, fds[i], admissions[i]);
+			else
+				atomic_fetch_sub(&shard->seats->taken, 1);
+			free(admissions[i]);
+		}
+	}
+}
+
+static void handle_event(struct shard *shard, const struct epoll_event *event)
+{
+	if (event->data.u64 == TAG_ADMISSIONS) {
+		take_admissions(shard);
+		return;
+	}
+	uint32_t index = (uint32_t)event->data.u64;
+	if (index == 0)
+		return; /* the waker: it has done its work */
+	struct client *client = shard_client(shard, index);
+	if (client->conn.generation != (uint32_t)(event->data.u64 >> 32))
+		return;
+	if (poller_writable(event))
+		client_write(shard, index);
+	if (poller_hung_up(event))
+		client->hung_up = 1;
+	if (poller_readable(event))
+		client_read(shard, index);
+}
+
+/* Those who had more to read than one turn takes. */
+static void serve_ready(struct shard *shard)
+{
+	uint32_t count = shard->ready.count < READY_A_TURN ? shard->ready.count : READY_A_TURN;
+	for (uint32_t i = 0; i < count; i++) {
+		uint32_t index = shard->ready.items[i];
+		struct client *client = shard_client(shard, index);
+		if (!client->ready)
+			continue;
+		client->ready = 0;
+		client_read(shard, index);
+	}
+	shard->ready.count -= count;
+	memmove(shard->ready.items, shard->ready.items + count, shard->ready.count * sizeof(shard->ready.items[0]));
+}
+
+/* Those whose message found an inbox full try again; where it is still full they pause again. */
+static void resume_paused(struct shard *shard)
+{
+	uint32_t count = shard->paused.count;
+	for (uint32_t i = 0; i < count; i++) {
+		if (shard_client(shard, shard->paused.items[i])->pause == PAUSE_ROOM)
+			client_resume(shard, shard->paused.items[i]);
+	}
+	shard->paused.count = 0;
+}
+
+static void finish_closing(struct shard *shard)
+{
+	for (uint32_t i = 0; i < shard->closing.count; i++)
+		client_finish(shard, shard->closing.items[i]);
+	shard->closing.count = 0;
+}
+
+/* Ends some more clients. True when none is left. */
+static bool drain(struct shard *shard)
+{
+	for (uint32_t i = 0; i < DRAINED_A_TURN && shard->drain_next < shard->clients.touched; i++) {
+		uint32_t index = ++shard->drain_next;
+		if (shard_client(shard, index)->state == CLIENT_ACTIVE)
+			client_end(shard, index, ERROR_SERVER_STOPPING);
+	}
+	return shard->drain_next == shard->clients.touched;
+}
+
+static void publish_counters(struct shard *shard)
+{
+	struct counters *counters = &shard->counters;
+	COUNT(counters, turns);
+	COUNT_SET(counters, reads, shard->io.read_count);
+	COUNT_SET(counters, writes, shard->io.write_count);
+	COUNT_SET(counters, bytes_in, shard->io.bytes_in);
+	COUNT_SET(counters, bytes_out, shard->io.bytes_out);
+	COUNT_SET(counters, backlog_bytes, shard->io.backlog_bytes);
+	COUNT_SET(counters, subscriptions_open, shard->subscriptions.pool.used);
+	COUNT_SET(counters, allocations,
+		  shard->slab.fresh_count + shard->post.allocation_count + shard->clients.touched +
+			  shard->subscriptions.pool.touched + shard->subscriptions.lists.touched +
+			  shard->routes.capacity + shard->ready.capacity + shard->paused.capacity +
+			  shard->closing.capacity);
+}
+
+/* ---- the loop ---- */
+
+static bool has_work(const struct shard *shard)
+{
+	return shard->ready.count != 0 || route_has_mail(shard);
+}
+
+static int sleep_ms(struct shard *shard, bool draining)
+{
+	if (draining || has_work(shard))
+		return 0;
+	return (int)wheel_wait_ms(&shard->wheel, shard->now_ms, SLEEP_MS_MAX);
+}
+
+/* Waits for events, asleep as far as others can tell when it may take a while. */
+static int wait_for_events(struct shard *shard, struct epoll_event *events, bool draining)
+{
+	int timeout_ms = sleep_ms(shard, draining);
+	if (timeout_ms == 0) {
+		reader_quiescent();
+		return poller_wait(&shard->poller, events, EVENTS_A_TURN, 0);
+	}
+	struct waker *waker = &shard->mailboxes[shard->number].waker;
+	post_await_room(&shard->post, shard->paused.count != 0);
+	waker_sleep(waker);
+	if (post_has_mail(&shard->post) || (shard->paused.count != 0 && post_has_returns(&shard->post)) ||
+	    atomic_load(&shard->draining))
+		timeout_ms = 0;
+	reader_offline();
+	int count = poller_wait(&shard->poller, events, EVENTS_A_TURN, timeout_ms);
+	reader_online();
+	waker_awake(waker);
+	return count;
+}
+
+/* One turn. False when the shard has drained and may end. */
+static bool turn(struct shard *shard)
+{
+	struct epoll_event events[EVENTS_A_TURN];
+	bool draining = atomic_load_explicit(&shard->draining, memory_order_acquire);
+	int count = wait_for_events(shard, events, draining);
+
+	shard->now_ms = clock_now_ms();
+	shard->io.now_ms = shard->now_ms;
+	if (post_collect(&shard->post))
+		resume_paused(shard);
+	route_deliver_mail(shard);
+	serve_ready(shard);
+	for (int i = 0; i < count; i++)
+		handle_event(shard, &events[i]);
+	wheel_turn(&shard->wheel, shard->now_ms, TIMERS_A_TURN, client_visit, shard);
+	bool drained = draining && drain(shard);
+	post_send(&shard->post);
+	io_flush(&shard->io);
+	finish_closing(shard);
+	route_return_parcels(shard);
+	io_turn_end(&shard->io);
+	publish_counters(shard);
+	return !(drained || (draining && shard->now_ms >= atomic_load(&shard->drain_until_ms)));
+}
+
+static void pin(const struct shard *shard)
+{
+	if (shard->core < 0)
+		return;
+	cpu_set_t cores;
+	CPU_ZERO(&cores);
+	CPU_SET((size_t)shard->core, &cores);
+	if (sched_setaffinity(0, sizeof(cores), &cores) != 0)
+		log_write(LOG_WARNING, "shard %u could not be pinned to core %d", shard->number, shard->core);
+}
+
+static enum error settle_in(struct shard *shard)
+{
+	shard->table =
+		shard->settings->private_tables ? fdtable_detach(shard->keep_fds, shard->keep_count) : FDTABLE_SHARED;
+	pin(shard);
+	if (poller_open(&shard->poller) != ERROR_OK)
+		return ERROR_SYSTEM;
+	enum error error =
+		poller_add(&shard->poller, shard->mailboxes[shard->number].waker.fd, TAG_WAKER, POLLER_EDGE_READ);
+	if (error == ERROR_OK)
+		error = poller_add(&shard->poller, shard->admissions_fd, TAG_ADMISSIONS, POLLER_LEVEL_READ);
+	shard->now_ms = clock_now_ms();
+	wheel_init(&shard->wheel, &shard->clients, offsetof(struct client, timer), shard->now_ms);
+	return error;
+}
+
+static void *shard_main(void *argument)
+{
+	struct shard *shard = argument;
+	enum error error = settle_in(shard);
+	atomic_store(&shard->failed, error != ERROR_OK);
+	atomic_store(&shard->started, true);
+	if (error != ERROR_OK)
+		return NULL;
+	reader_register();
+	while (turn(shard))
+		;
+	reader_unregister();
+	poller_close(&shard->poller);
+	return NULL;
+}
+
+enum error shard_start(struct shard *shard)
+{
+	return pthread_create(&shard->thread, NULL, shard_main, shard) == 0 ? ERROR_OK : ERROR_SYSTEM;
+}
+
+void shard_stop(struct shard *shard, uint64_t drain_until_ms)
+{
+	atomic_store(&shard->drain_until_ms, drain_until_ms);
+	atomic_store_explicit(&shard->draining, true, memory_order_release);
+	waker_wake(&shard->mailboxes[shard->number].waker);
+}

@@ -1,0 +1,92 @@
+/* A shard: one thread, one poller, one descriptor table, and all that its clients need. A client lives on the shard
+ * that its id hashes to, always. Other threads reach a shard only through its mailbox and its admissions socket. */
+#ifndef GATEWAY_SHARD_H
+#define GATEWAY_SHARD_H
+
+#include "base/list.h"
+#include "gateway/client.h"
+#include "gateway/counters.h"
+#include "gateway/settings.h"
+#include "net/fdtable.h"
+#include "net/inbox.h"
+#include "net/poller.h"
+#include "session/registry.h"
+#include "session/subscriptions.h"
+
+#include <pthread.h>
+
+/* How many clients may be there; taken by gates, given back by shards. */
+struct seats {
+	_Alignas(64) _Atomic uint32_t taken;
+	uint32_t limit;
+};
+
+/* A parcel that is being delivered, and how far. A walk over many subscribers may take several turns. */
+struct delivery {
+	struct parcel *parcel;
+	uint32_t offset; /* of the letter */
+	uint32_t route;	 /* of the letter's routes, the next to walk */
+	bool walking;	 /* in the middle of a route */
+};
+
+struct shard {
+	/* Set before the thread starts. */
+	const struct settings *settings;
+	struct mailbox *mailboxes;
+	struct seats *seats;
+	struct index *index;
+	const int *keep_fds; /* what its descriptor table keeps */
+	size_t keep_count;
+	int admissions_fd; /* the receiving end (net/fdpass.h) */
+	uint16_t number;
+	uint16_t shard_count;
+	int core; /* pinned to it; -1: not */
+
+	/* Its own. */
+	pthread_t thread;
+	struct poller poller;
+	struct post post;
+	struct io io;
+	struct slab slab;
+	struct pool clients;
+	struct wheel wheel;
+	struct registry registry;
+	struct subscriptions subscriptions;
+	struct routes routes;
+	struct delivery delivery;
+	struct list ready;	     /* clients with more to read */
+	struct list paused;	     /* clients that wait for room in an inbox */
+	struct list closing;	     /* clients to be freed at the end of the turn */
+	struct parcel *read_parcels; /* delivered in this turn, to be returned after the flush */
+	uint32_t *lane_routes;	     /* a message's routes, counted by shard */
+	uint64_t now_ms;
+	uint32_t drain_next; /* client that draining looks at next */
+	uint32_t subscription_count;
+	struct counters counters;
+	enum fdtable_kind table;
+
+	/* Shared. */
+	_Atomic bool draining; /* set by the main thread: end everyone, then the thread ends */
+	_Atomic bool started;
+	_Atomic bool failed;
+	_Atomic uint64_t drain_until_ms;
+};
+
+/* Everything but the thread; called by the main thread. */
+enum error shard_open(struct shard *shard);
+void shard_close(struct shard *shard);
+enum error shard_start(struct shard *shard);
+/* Ends the thread: drains the clients until drain_until_ms. Does not wait for it. */
+void shard_stop(struct shard *shard, uint64_t drain_until_ms);
+
+static inline struct client *shard_client(const struct shard *shard, uint32_t index)
+{
+	return pool_at(&shard->clients, index);
+}
+
+static inline uint32_t shard_client_index(const struct shard *shard, const struct client *client)
+{
+	return (uint32_t)((size_t)((const uint8_t *)client - shard->clients.region.base) / sizeof(*client));
+}
+
+#endif

@@ -1,0 +1,101 @@
+/* The routing index: topic filters to the shards that have subscribers, shared by all shards. Exact filters are in hash
+ * tables, those with wildcards in a trie by level, one node a distinct filter. Readers (every PUBLISH) take no lock;
+ * writers (SUBSCRIBE, UNSUBSCRIBE, a client's end) lock one part of it. See session/rcu.h for who may read.
+ *
+ * A node with subscribers on one shard holds that shard's route itself; with more, it has one route a shard. What a
+ * route's index means is the shard's own affair (session/subscriptions.h): the generation tells it a stale one, which
+ * can reach it in a letter that was under way while the subscription ended. */
+#ifndef SESSION_INDEX_H
+#define SESSION_INDEX_H
+
+#include "base/error.h"
+#include "base/hash.h"
+#include "base/slice.h"
+
+#include <stdbool.h>
+
+#define INDEX_SHARDS_MAX 4096u
+
+enum route_kind {
+	ROUTE_NONE,
+	ROUTE_ONE,  /* one subscription of that shard */
+	ROUTE_LIST, /* a list of them */
+	ROUTE_MANY, /* inside the index only: one route a shard */
+};
+
+/* Packed into 64 bits so that a reader sees it whole: index, then generation, shard and kind. */
+typedef uint64_t route_bits;
+
+static inline route_bits route_make(enum route_kind kind, uint16_t shard, uint16_t generation, uint32_t index)
+{
+	return (route_bits)index | (route_bits)generation << 32 | (route_bits)shard << 48 | (route_bits)kind << 62;
+}
+
+static inline enum route_kind route_kind(route_bits route)
+{
+	return (enum route_kind)(route >> 62);
+}
+
+static inline uint16_t route_shard(route_bits route)
+{
+	return (uint16_t)(route >> 48 & 0x3fffu);
+}
+
+static inline uint16_t route_generation(route_bits route)
+{
+	return (uint16_t)(route >> 32);
+}
+
+static inline uint32_t route_index(route_bits route)
+{
+	return (uint32_t)route;
+}
+
+/* What a match found; grows to the largest match and stays so. Private to a thread. */
+struct routes {
+	route_bits *items;
+	uint32_t count;
+	uint32_t capacity;
+};
+
+void routes_fini(struct routes *routes);
+
+struct index;
+
+/* A filter's node, with its part of the index locked between index_find/index_enter and index_leave. */
+struct index_slot {
+	struct index *index;
+	uint32_t part;
+	uint32_t node; /* slab reference; 0: not there */
+};
+
+/* shards: how many there are at most. bytes_max: of each of the parts. NULL: out of memory. */
+struct index *index_new(uint16_t shards, const struct hash_key *key);
+/* No thread may read it any more. */
+void index_free(struct index *index);
+
+/* All routes for a (checked) topic name, in no order, into *routes. Returns ERROR_NO_MEMORY when routes cannot grow. */
+enum error index_match(const struct index *index, struct slice topic, struct routes *routes);
+
+/* Locks and finds the (checked) filter's node, or makes it where `create`. index_leave() must follow in any case. */
+struct index_slot index_find(struct index *index, struct slice filter, bool create);
+/* Locks a node that is known to be there, by what index_name() told. */
+struct index_slot index_enter(struct index *index, uint32_t name);
+/* Unlocks; a node without routes is gone afterwards. */
+void index_leave(struct index_slot slot);
+
+/* A node's name for as long as it has routes. */
+uint32_t index_name(struct index_slot slot);
+/* One shard's route, or 0. */
+route_bits index_route(struct index_slot slot, uint16_t shard);
+/* Sets one shard's route; 0 takes it away, which never fails. */
+enum error index_set_route(struct index_slot slot, uint16_t shard, route_bits route);
+
+/* Distinct filters, and bytes in use, for statistics. */
+struct index_size {
+	uint64_t filters;
+	uint64_t bytes;
+};
+struct index_size index_size(struct index *index);
+
+#endif

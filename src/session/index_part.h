@@ -1,0 +1,111 @@
+/* Inside the routing index: one part of it, with its lock, its memory and its hash table of nodes. Only index*.c. */
+#ifndef SESSION_INDEX_PART_H
+#define SESSION_INDEX_PART_H
+
+#include "base/slab.h"
+#include "session/index.h"
+#include "session/rcu.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+/* A name is five bits of part and 27 of slab reference, so a part holds up to 2 GiB. */
+#define INDEX_NAME_REF_BITS 27u
+#define INDEX_PART_BYTES_MAX ((size_t)SLAB_UNIT_BYTES << INDEX_NAME_REF_BITS)
+/* Exact filters are spread over so many parts by their hash; the trie is one more. */
+#define INDEX_EXACT_PARTS 16u
+#define INDEX_TRIE_PART INDEX_EXACT_PARTS
+#define INDEX_PARTS (INDEX_EXACT_PARTS + 1u)
+
+/* A whole exact filter, or one level of a wildcard filter below its parent. 28 bytes and the text. */
+struct index_node {
+	/* The chain of its bucket, once for each of two tables: the one in use and the one that is being built. */
+	_Atomic uint32_t next[2];
+	_Atomic route_bits routes;
+	uint32_t hash;
+	uint32_t parent; /* 0 for an exact filter */
+	uint16_t text_bytes;
+	uint8_t growth; /* part->growth when it was linked into the table that is being built */
+	bool branch;	/* a struct index_links stands before the text */
+	uint8_t tail[];
+};
+
+/* What a level of the trie has below it; other children are found by hash. */
+struct index_links {
+	_Atomic uint32_t plus;
+	_Atomic uint32_t multi;
+	uint32_t children;
+};
+
+struct index_buckets {
+	struct rcu_head rcu;
+	struct index_part *part;
+	uint32_t mask;
+	uint8_t side; /* which of a node's links it uses */
+	_Atomic uint32_t heads[];
+};
+
+struct index_limbo;
+
+/* The table grows without a pause and without moving a node under a reader: a second one, twice as large, is linked
+ * through the nodes' other link, a few buckets at each insertion; when it is whole it is published, and the old one
+ * goes after a grace period. */
+struct index_part {
+	_Alignas(64) pthread_mutex_t lock;
+	_Atomic(struct index_buckets *) buckets;
+	struct index_buckets *growing; /* NULL: not growing */
+	uint32_t grown_buckets;	       /* of the old table, already linked into the new one */
+	uint32_t count;		       /* nodes in the table */
+	uint8_t growth;
+	bool settling; /* readers may still use the previous table, and so the links of its side */
+	struct slab slab;
+	struct index_limbo *limbo; /* blocks that wait for a grace period */
+};
+
+static inline struct index_node *index_node_at(const struct index_part *part, uint32_t node)
+{
+	return slab_at(&part->slab, node);
+}
+
+static inline struct index_links *index_node_links(struct index_node *node)
+{
+	return (struct index_links *)(void *)node->tail;
+}
+
+static inline struct slice index_node_text(const struct index_node *node)
+{
+	return slice_of(node->tail + (node->branch ? sizeof(struct index_links) : 0), node->text_bytes);
+}
+
+enum error index_part_open(struct index_part *part);
+void index_part_close(struct index_part *part);
+
+/* A reader's look-up; also the writer's. 0: not there. */
+uint32_t index_part_find(const struct index_part *part, uint32_t hash, uint32_t parent, struct slice text);
+
+/* With the lock held: */
+
+/* A node that is in no table yet. 0: out of memory. */
+uint32_t index_part_node_new(struct index_part *part, uint32_t hash, uint32_t parent, struct slice text, bool branch);
+void index_part_insert(struct index_part *part, uint32_t node);
+void index_part_remove(struct index_part *part, uint32_t node);
+/* Frees a block after a grace period. */
+void index_part_retire(struct index_part *part, uint32_t ref, size_t bytes);
+void index_part_retire_node(struct index_part *part, uint32_t node);
+
+/* The trie (index_trie.c). */
+struct index_trie {
+	struct index_part *part;
+	const struct hash_key *key;
+	uint32_t root;
+	_Atomic uint32_t filters; /* 0: there is nothing to walk */
+};
+
+uint32_t index_trie_find(struct index_trie *trie, struct slice filter, bool create);
+/* Takes away the node and those above it, as far as nothing hangs on them. */
+void index_trie_prune(struct index_trie *trie, uint32_t node);
+/* Calls `found` for each node whose filter matches. */
+typedef enum error index_found(void *context, const struct index_part *part, uint32_t node);
+enum error index_trie_match(const struct index_trie *trie, struct slice topic, index_found *found, void *context);
+
+#endif

@@ -1,0 +1,54 @@
+/* Read-copy-update in its quiescent-state flavour (liburcu): readers of the routing index take no lock and write no
+ * shared line; they only say, once a turn, that they hold nothing. What was unlinked is freed when every reader has
+ * said so. Each thread that reads the index, or defers a free, registers.
+ *
+ * The annotations tell ThreadSanitizer of the order that a grace period makes; liburcu's own barriers are in assembly,
+ * which it cannot see. */
+#ifndef SESSION_RCU_H
+#define SESSION_RCU_H
+
+#define _LGPL_SOURCE
+#include <urcu-qsbr.h>
+
+#if defined(__SANITIZE_THREAD__)
+void __tsan_acquire(void *address);
+void __tsan_release(void *address);
+extern char rcu_grace; /* stands for "a grace period has passed" */
+#define RCU_RELEASE() __tsan_release(&rcu_grace)
+#define RCU_ACQUIRE() __tsan_acquire(&rcu_grace)
+#else
+#define RCU_RELEASE() ((void)0)
+#define RCU_ACQUIRE() ((void)0)
+#endif
+
+static inline void reader_register(void)
+{
+	urcu_qsbr_register_thread();
+}
+
+static inline void reader_unregister(void)
+{
+	RCU_RELEASE();
+	urcu_qsbr_unregister_thread();
+}
+
+/* Between turns: nothing of the index is held. */
+static inline void reader_quiescent(void)
+{
+	RCU_RELEASE();
+	urcu_qsbr_quiescent_state();
+}
+
+/* Around a sleep, so that a sleeping thread holds up no one's frees. */
+static inline void reader_offline(void)
+{
+	RCU_RELEASE();
+	urcu_qsbr_thread_offline();
+}
+
+static inline void reader_online(void)
+{
+	urcu_qsbr_thread_online();
+}
+
+#endif

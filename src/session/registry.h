@@ -1,0 +1,35 @@
+/* Client ids to sessions, for one shard. A linear hash table: each insertion beyond the load splits one bucket, so that
+ * it grows in place without ever pausing, at four bytes a session. Sessions are named by their pool index and are the
+ * first member of the pool's objects. Owned by the shard's thread. */
+#ifndef SESSION_REGISTRY_H
+#define SESSION_REGISTRY_H
+
+#include "base/pool.h"
+#include "base/slab.h"
+#include "base/slice.h"
+#include "session/session.h"
+
+struct registry {
+	const struct pool *sessions;
+	struct slab *slab; /* holds the ids */
+	struct region buckets;
+	uint32_t bucket_count;
+	uint32_t level_mask; /* bucket_count is in (level_mask / 2 + 1, level_mask + 1] */
+	uint32_t count;
+};
+
+/* limit: sessions. */
+enum error registry_open(struct registry *registry, const struct pool *sessions, struct slab *slab, uint32_t limit);
+void registry_close(struct registry *registry);
+
+/* The session's index, or 0. */
+uint32_t registry_find(const struct registry *registry, uint32_t hash, struct slice id);
+/* Stores the id and files the session, which must not be filed yet; the id must not be there. */
+enum error registry_insert(struct registry *registry, uint32_t index, uint32_t hash, struct slice id);
+/* Takes the session out and frees its id. Does nothing when it is not filed. */
+void registry_remove(struct registry *registry, uint32_t index);
+
+/* The session's client id; valid while it is filed. */
+struct slice registry_id(const struct registry *registry, const struct session *session);
+
+#endif
