@@ -1,0 +1,54 @@
+"""Fixtures of the scenario and the interop tests."""
+
+import sys
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).resolve().parent / "harness"))
+
+from server import Server  # noqa: E402
+
+
+def pytest_configure(config):
+    config.addinivalue_line("markers", "threads: threads meet in it; runs under ThreadSanitizer too")
+
+
+@pytest.fixture
+def serve():
+    """Starts servers: serve("--shards", "4"). Each is stopped with SIGTERM at the end of the test, and must exit with 0
+    and without a word from a sanitizer. A test that stops one itself leaves nothing to do."""
+    servers = []
+
+    def start(*options, **named):
+        server = Server(*options, **named)
+        servers.append(server)
+        return server
+
+    yield start
+    failures = []
+    for server in servers:
+        try:
+            if server.process.poll() is None:
+                server.stop()
+            else:
+                server.reader.join(10)
+                server.check_log()
+                assert server.process.returncode == 0, f"exit status {server.process.returncode}:\n{server.log()}"
+        except AssertionError as error:
+            failures.append(str(error))
+        finally:
+            server.kill()
+    assert not failures, "\n".join(failures)
+
+
+@pytest.fixture
+def server(serve):
+    """One server with its defaults, on two shards."""
+    return serve("--shards", "2")
+
+
+@pytest.fixture(params=[4, 5], ids=["v311", "v5"])
+def version(request):
+    """The protocol level: once 3.1.1, once 5.0."""
+    return request.param

@@ -1,0 +1,122 @@
+// node mqttjs_client.js TEST PORT VERSION: prints "ok" and exits with 0, or tells what went wrong.
+'use strict'
+
+const assert = require('node:assert')
+const { once } = require('node:events')
+const mqtt = require('mqtt')
+
+const [name, port, version] = process.argv.slice(2)
+
+// Messages are kept as they come, so that none is missed between two awaits.
+async function connect (options) {
+  const client = mqtt.connect({
+    host: '127.0.0.1', port: Number(port), protocolVersion: Number(version), reconnectPeriod: 0, ...options
+  })
+  client.arrived = []
+  client.on('message', (topic, payload, packet) => {
+    client.arrived.push({ topic, payload, packet })
+    client.emit('arrival')
+  })
+  const [connack] = await once(client, 'connect')
+  client.connack = connack
+  return client
+}
+
+async function message (client) {
+  while (client.arrived.length === 0) await once(client, 'arrival')
+  return client.arrived.shift()
+}
+
+async function pair (test) {
+  const publisher = await connect()
+  const subscriber = await connect()
+  await test(publisher, subscriber)
+  await publisher.endAsync()
+  await subscriber.endAsync()
+}
+
+const tests = {
+  hello: () => pair(async (publisher, subscriber) => {
+    const granted = await subscriber.subscribeAsync('greetings')
+    assert.strictEqual(granted[0].qos, 0)
+    await publisher.publishAsync('greetings', 'hello')
+    const { topic, payload, packet } = await message(subscriber)
+    assert.deepStrictEqual([topic, payload.toString(), packet.qos, packet.retain], ['greetings', 'hello', 0, false])
+  }),
+
+  wildcards: () => pair(async (publisher, subscriber) => {
+    await subscriber.subscribeAsync(['a/+/c', 'b/#'])
+    for (const topic of ['a/b', 'a/b/c', 'b', 'b/c/d', 'c']) await publisher.publishAsync(topic, topic)
+    for (const expected of ['a/b/c', 'b', 'b/c/d']) assert.strictEqual((await message(subscriber)).topic, expected)
+  }),
+
+  unsubscribe: () => pair(async (publisher, subscriber) => {
+    await subscriber.subscribeAsync(['t', 'end'])
+    await subscriber.unsubscribeAsync('t')
+    await publisher.publishAsync('t', '1')
+    await publisher.publishAsync('end', '2')
+    assert.strictEqual((await message(subscriber)).topic, 'end')
+  }),
+
+  order: () => pair(async (publisher, subscriber) => {
+    await subscriber.subscribeAsync('t')
+    for (let number = 0; number < 1000; number++) publisher.publish('t', String(number))
+    for (let number = 0; number < 1000; number++) {
+      assert.strictEqual((await message(subscriber)).payload.toString(), String(number))
+    }
+  }),
+
+  ping: async () => {
+    const client = await connect({ keepalive: 1 })
+    for (let pings = 0; pings < 2;) {
+      const [packet] = await once(client, 'packetreceive')
+      if (packet.cmd === 'pingresp') pings++
+    }
+    assert.ok(client.connected)
+    await client.endAsync()
+  },
+
+  large: () => pair(async (publisher, subscriber) => {
+    const payload = Buffer.alloc(500000, 'x')
+    await subscriber.subscribeAsync('t')
+    await publisher.publishAsync('t', payload)
+    assert.ok((await message(subscriber)).payload.equals(payload))
+  }),
+
+  connack: async () => {
+    const client = await connect({ clientId: '' })
+    const { maximumQoS, retainAvailable, sharedSubscriptionAvailable, assignedClientIdentifier } = client.connack.properties
+    assert.strictEqual(maximumQoS, 0)
+    assert.strictEqual(retainAvailable, false)
+    assert.strictEqual(sharedSubscriptionAvailable, false)
+    assert.ok(assignedClientIdentifier)
+    await client.endAsync()
+  },
+
+  properties: () => pair(async (publisher, subscriber) => {
+    const properties = {
+      contentType: 'text/plain', responseTopic: 're/ply', correlationData: Buffer.from('7'), userProperties: { key: ['1', '2'] }
+    }
+    await subscriber.subscribeAsync('t')
+    await publisher.publishAsync('t', 'x', { properties })
+    const got = (await message(subscriber)).packet.properties
+    assert.strictEqual(got.contentType, 'text/plain')
+    assert.strictEqual(got.responseTopic, 're/ply')
+    assert.deepStrictEqual([...got.userProperties.key], ['1', '2'])
+  }),
+
+  takeover: async () => {
+    const first = await connect({ clientId: 'same' })
+    const told = once(first, 'disconnect')
+    const second = await connect({ clientId: 'same' })
+    const [packet] = await told
+    assert.strictEqual(packet.reasonCode, 0x8E)
+    await second.endAsync()
+    first.end(true)
+  }
+}
+
+tests[name]().then(() => console.log('ok'), (error) => {
+  console.error(error)
+  process.exit(1)
+})

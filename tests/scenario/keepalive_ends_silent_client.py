@@ -1,0 +1,73 @@
+"""Nothing for one and a half times the keepalive ends a client; anything at all keeps it. [MQTT-3.1.2-22]"""
+
+import time
+
+import pytest
+
+from mqtt_wire import PINGREQ_BYTES, PINGRESP_BYTES
+
+
+def test_silence(server, version):
+    begin = time.monotonic()
+    with server.client("silent", version, keepalive=1) as client:
+        client.expect_refusal(0x8D)
+        assert 1.4 <= time.monotonic() - begin <= 3.0
+    assert server.counter("end_keepalive_timeout") == 1
+
+
+def test_a_client_that_pings_outlives_one_that_does_not(server, version):
+    with server.client("pings", version, keepalive=1) as client, server.client("also silent", version, keepalive=2) as other:
+        # The silent one's end, after three seconds, is the clock: the other has pinged all the while.
+        other.socket.settimeout(0.4)
+        pings = 0
+        while True:
+            client.send(PINGREQ_BYTES)
+            client.expect(PINGRESP_BYTES)
+            pings += 1
+            other.socket.settimeout(0.4)
+            try:
+                if not other.socket.recv(1000):
+                    break
+            except TimeoutError:
+                continue
+        assert pings >= 5
+        client.expect_nothing_before_ping()
+
+
+def test_publishing_counts(server, version):
+    with server.client("talks", version, keepalive=1) as client, server.client("clock", version, keepalive=2) as clock:
+        while True:
+            client.publish("t", b"x")
+            clock.socket.settimeout(0.4)
+            try:
+                if not clock.socket.recv(1000):
+                    break
+            except TimeoutError:
+                continue
+        client.expect_nothing_before_ping()
+
+
+def test_what_a_client_receives_does_not_count(server, version):
+    with server.client("hears", version, keepalive=1) as silent, server.client("talks", version) as talker:
+        silent.subscribe("t")
+        begin = time.monotonic()
+        ended = False
+        while not ended and time.monotonic() - begin < 10:
+            talker.publish("t", b"x")
+            talker.expect_nothing_before_ping()
+            silent.socket.settimeout(0.2)
+            try:
+                ended = not silent.socket.recv(1000)
+            except TimeoutError:
+                pass
+            except ConnectionResetError:
+                ended = True
+        assert ended
+    assert server.counter("end_keepalive_timeout") == 1
+
+
+@pytest.mark.parametrize("keepalive", [0])
+def test_keepalive_0_never_ends(server, version, keepalive):
+    with server.client("forever", version, keepalive=keepalive) as client, server.client("clock", version, keepalive=2) as clock:
+        clock.expect_refusal(0x8D)
+        client.expect_nothing_before_ping()
