@@ -32,8 +32,10 @@ enum error mqtt_unsubscribe_decode(struct slice body, uint8_t version, struct mq
 bool mqtt_unsubscribe_next(struct slice *filters, struct slice *filter);
 /* PUBACK, PUBREC, PUBREL, PUBCOMP: type says which reason codes are allowed. */
 enum error mqtt_ack_decode(struct slice body, uint8_t type, uint8_t version, struct mqtt_ack *out);
-/* from_server: reason codes and the session expiry are checked for the side that sent it. */
+/* from_server: reason codes and the session expiry are checked for the side that sent it; before version 5 only a
+ * client sends it. */
 enum error mqtt_disconnect_decode(struct slice body, uint8_t version, bool from_server, struct mqtt_disconnect *out);
+/* From a client: Continue or Re-authenticate, and always a method; Success is the server's to say [3.15.2.1]. */
 enum error mqtt_auth_decode(struct slice body, struct mqtt_auth *out);
 /* PINGREQ, PINGRESP: the body is empty. */
 enum error mqtt_empty_decode(struct slice body);

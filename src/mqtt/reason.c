@@ -80,7 +80,7 @@ const char *mqtt_reason_name(uint8_t reason)
 /* Malformed Packet is for bytes that cannot be read by the standard's rules, Protocol Error for what can be read but
  * may not be said [1.2]; each group follows what the standard says beside the field. Longer than a screen because it
  * is a table: as a switch without a default, the compiler finds the error that has no place in it. */
-enum mqtt_reason mqtt_reason_of(enum error error)
+enum mqtt_reason mqtt_reason_of(enum error error) /* NOLINT(readability-function-size) */
 {
 	switch (error) {
 	case ERROR_OK:

@@ -54,7 +54,8 @@ enum mqtt_reason {
 	MQTT_REASON_WILDCARDS_NOT_SUPPORTED = 0xA2,
 };
 
-/* The code for DISCONNECT or a refusing CONNACK of version 5. */
+/* The code for DISCONNECT or a refusing CONNACK of version 5. Some are DISCONNECT's alone, Server shutting down among
+ * them: where mqtt_reason_allowed() says no for CONNACK, Server unavailable is the code. */
 enum mqtt_reason mqtt_reason_of(enum error error);
 
 /* The return code 1..5 for a refusing CONNACK of 3.1.1, or 0 where 3.1.1 has none and the connection is just closed
