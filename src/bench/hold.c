@@ -2,6 +2,7 @@
 
 #include "bench/hold_run.h"
 #include "bench/options.h"
+#include "bench/place.h"
 #include "bench/progress.h"
 #include "bench/report.h"
 
@@ -20,6 +21,7 @@ struct hold_options {
 	struct url url;
 	uint32_t server_pid;
 	bool floor;
+	bool no_pin;
 	bool json;
 };
 
@@ -47,9 +49,10 @@ static const char USAGE[] =
 	"      --pipeline          send SUBSCRIBE with CONNECT, not after CONNACK\n"
 	"      --threads T         threads, each with its own descriptor table (as few as the tables need)\n"
 	"      --connecting C      threads that connect at the same time, 1 to 64 (1)\n"
-	"      --in-progress I     connections in progress of one such thread, 1 to 4096 (512)\n"
+	"      --in-progress I     connections in progress of one such thread, 1 to 4096 (64)\n"
 	"      --server-pid PID    the server's process (found by the port)\n"
 	"      --floor             also compare with the bare relay of `roost bench floor`\n"
+	"      --no-pin            --floor: leave it to the scheduler who runs on which processor\n"
 	"      --json              one flat JSON object on stdout\n"
 	"      --help\n\n"
 	"Exit status: 0 none lost, 1 clients lost or the run failed, 2 wrong options.\n";
@@ -68,6 +71,7 @@ enum {
 	OPTION_IN_PROGRESS,
 	OPTION_PID,
 	OPTION_FLOOR,
+	OPTION_NO_PIN,
 	OPTION_JSON,
 	OPTION_HELP
 };
@@ -87,6 +91,7 @@ static const struct option OPTIONS[] = {
 	{"in-progress", required_argument, NULL, OPTION_IN_PROGRESS},
 	{"server-pid", required_argument, NULL, OPTION_PID},
 	{"floor", no_argument, NULL, OPTION_FLOOR},
+	{"no-pin", no_argument, NULL, OPTION_NO_PIN},
 	{"json", no_argument, NULL, OPTION_JSON},
 	{"help", no_argument, NULL, OPTION_HELP},
 	{0},
@@ -131,6 +136,8 @@ static bool take_option(struct hold_options *options, int option, const char *te
 		return option_u32("--server-pid", text, 1, INT32_MAX, &options->server_pid);
 	case OPTION_FLOOR:
 		return options->floor = true;
+	case OPTION_NO_PIN:
+		return options->no_pin = true;
 	case OPTION_JSON:
 		return options->json = true;
 	default: /* getopt has said what is wrong */
@@ -146,7 +153,8 @@ static bool parse_options(int argc, char **argv, struct hold_options *options, i
 			 .topic_prefix = "bench/",
 			 .hold_s = 120,
 			 .connecting = 1,
-			 .in_progress_max = 512,
+			 .in_progress_max = 64,
+			 .cpu = PLACE_ANY,
 			 .keepalive_s = 60,
 			 .version = 4},
 		.url = {.host = "127.0.0.1", .port = URL_PORT_DEFAULT},
@@ -183,6 +191,8 @@ static bool compare_with_floor(const struct hold_options *options, const struct 
 	if (!target_open_floor(&floor))
 		return false;
 	load.hold_s = 0;
+	if (!options->no_pin)
+		place_ends(&floor.cpu, &load.cpu);
 	load.threads = 1;
 	load.clients = load.clients < FLOOR_CLIENTS_MAX ? load.clients : FLOOR_CLIENTS_MAX;
 	bool good = true;

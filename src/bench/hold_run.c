@@ -1,6 +1,7 @@
 #include "bench/hold_run.h"
 
 #include "bench/hold_worker.h"
+#include "bench/place.h"
 #include "bench/process.h"
 #include "bench/progress.h"
 
@@ -66,6 +67,7 @@ static bool start_workers(struct run *run)
 	dial_init(&run->shared.plan.dial, &run->target->address, false);
 	run->shared.ping_period_ns = (uint64_t)load->keepalive_s * 1000000000u;
 	run->shared.rate_per_worker = load->rate == 0 ? 0 : (load->rate + connecting - 1) / connecting;
+	run->shared.cpu = load->cpu;
 	run->shared.in_progress_max = load->in_progress_max;
 	sem_init(&run->shared.turns, 0, connecting);
 	atomic_init(&run->shared.phase, HOLD_RUNNING);
@@ -154,6 +156,7 @@ static double known(const struct target *target, uint64_t value)
 static void measure(struct run *run, struct hold_result *result)
 {
 	pid_t pid = run->target->pid;
+	place_keep(pid, run->target->cpu);
 	process_settle(pid, SETTLE_MS_MAX);
 	result->server_resident_bytes_before = known(run->target, process_resident_bytes(pid));
 	result->kernel_slab_bytes_before = (double)kernel_slab_bytes();

@@ -15,6 +15,7 @@ struct hold_load {
 	uint32_t threads;    /* 0: as few as the descriptor tables need */
 	uint32_t connecting; /* threads that connect at the same time */
 	uint32_t in_progress_max;
+	int cpu; /* its threads stay on it, or PLACE_ANY */
 	uint16_t keepalive_s;
 	uint8_t version;
 	bool pipeline;

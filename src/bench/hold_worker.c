@@ -1,5 +1,7 @@
 #include "bench/hold_worker.h"
 
+#include "bench/place.h"
+
 #include "base/clock.h"
 #include "net/fdtable.h"
 
@@ -126,6 +128,7 @@ static void *run(void *argument)
 {
 	struct hold_worker *worker = argument;
 	struct state state = {.worker = worker};
+	place_keep(0, worker->shared->cpu);
 	fdtable_detach(NULL, 0);
 	worker->failed = !fleet_open(&state.fleet, &worker->shared->plan, worker->first, worker->count);
 	while (sem_wait(&worker->shared->turns) != 0 && errno == EINTR)

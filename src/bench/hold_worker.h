@@ -21,6 +21,7 @@ struct hold_shared {
 	sem_t turns;		  /* how many may connect now */
 	atomic_uint phase;	  /* enum hold_phase, set by the main thread */
 	uint32_t rate_per_worker; /* connections started a second, 0: as fast as can be */
+	int cpu;		  /* or PLACE_ANY */
 	uint32_t in_progress_max; /* a worker's, so that the server's backlog is not overrun */
 	uint64_t ping_period_ns;  /* 0: no pings */
 };

@@ -1,5 +1,6 @@
 #include "bench/load.h"
 
+#include "bench/place.h"
 #include "bench/publisher.h"
 #include "bench/stamp.h"
 
@@ -167,6 +168,7 @@ static void *run(void *argument)
 {
 	struct load_worker *worker = argument;
 	struct load_state state = {.worker = worker};
+	place_keep(0, worker->shared->cpu);
 	fdtable_detach(NULL, 0);
 	worker->failed = !run_load(&state);
 	atomic_store_explicit(&worker->settled, true, memory_order_release);

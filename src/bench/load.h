@@ -3,7 +3,7 @@
  * shape.
  *
  * Clients 0..publishers-1 publish and do not subscribe, the others subscribe:
- *   one-to-one  a topic each; a publisher sends its bursts to its share of them, one after the other
+ *   one-to-one  a topic each; a publisher goes round its share of them, message by message
  *   fan-out     all to one topic
  *   fan-in      the first one to the topic that everybody publishes to; the others, a topic each, stay idle */
 #ifndef BENCH_LOAD_H
@@ -41,6 +41,7 @@ struct load_plan {
 struct load_shared {
 	struct fleet_plan plan;
 	atomic_uint phase; /* enum load_phase */
+	int cpu;	   /* or PLACE_ANY */
 };
 
 struct load_worker {

@@ -1,5 +1,6 @@
 #include "bench/load_run.h"
 
+#include "bench/place.h"
 #include "bench/process.h"
 #include "bench/progress.h"
 
@@ -69,6 +70,7 @@ static bool start_workers(struct run *run)
 	};
 	dial_init(&run->shared.plan.dial, &run->target->address, true);
 	atomic_init(&run->shared.phase, LOAD_CONNECTING);
+	run->shared.cpu = round->cpu;
 	uint32_t first = 0;
 	for (uint32_t i = 0; i < round->threads; i++) {
 		struct load_worker *worker = &run->workers[i];
@@ -164,6 +166,7 @@ static void note_samples(struct run *run, struct sample from, struct sample to, 
 
 static bool measure(struct run *run, struct load_result *result)
 {
+	place_keep(run->target->pid, run->target->cpu);
 	if (!start_workers(run) || !wait_until_connected(run))
 		return false;
 	process_settle(run->target->pid, SETTLE_MS_MAX);

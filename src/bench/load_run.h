@@ -14,6 +14,7 @@ struct load_round {
 	uint32_t duration_s;
 	uint32_t warm_up_ms;
 	uint32_t threads;
+	int cpu; /* the threads stay on it, or PLACE_ANY */
 	uint8_t version;
 };
 

@@ -71,34 +71,35 @@ static void keep_blocked(struct publisher *publisher, const uint8_t *bytes, size
 	publisher->blocked_size = size;
 }
 
-/* The first message of a burst is encoded; the others are copies of it with their own stamp at the end. */
-static void publish_burst(struct publishers *publishers, uint32_t index)
+/* Writes one message at out, which has room for it. In one-to-one each message of a burst has another receiver. */
+static size_t write_message(struct publishers *publishers, uint32_t index, uint64_t now_ns, uint8_t *out)
 {
 	const struct load_plan *load = publishers->load;
+	const struct fleet_plan *plan = publishers->fleet->plan;
 	uint32_t subscriber = next_subscriber(publishers, index);
 	uint32_t channel = load->pattern == LOAD_ONE_TO_ONE ? subscriber : index;
 	uint8_t topic[FLEET_PREFIX_BYTES_MAX + 10];
-	size_t topic_size =
-		fleet_name(publishers->fleet->plan->topic_prefix, publishers_topic(publishers, subscriber), topic);
+	size_t topic_size = fleet_name(plan->topic_prefix, publishers_topic(publishers, subscriber), topic);
+	struct stamp stamp = {.publisher = index, .number = publishers->sent[channel]++, .sent_ns = now_ns};
 	struct mqtt_publish publish = {
 		.topic = slice_of(topic, topic_size),
 		.payload = slice_of(publishers->padding, load->size),
 		.qos = load->qos,
 	};
-	uint8_t *packet = publishers->packet;
-	size_t packet_size = mqtt_publish_encode(&publish, publishers->fleet->plan->version, packet,
-						 load->size + OVERHEAD_BYTES_MAX);
-	CHECK(packet_size > 0);
-	struct stamp stamp = {.publisher = index, .sent_ns = clock_now_ns()};
-	for (uint32_t i = 0; i < load->burst; i++, packet += packet_size) {
-		if (i > 0)
-			memcpy(packet, publishers->packet, packet_size);
-		stamp.number = publishers->sent[channel]++;
-		stamp_write(&stamp, packet + packet_size - load->size);
-	}
-	size_t size = packet_size * load->burst;
+	size_t size = mqtt_publish_encode(&publish, plan->version, out, load->size + OVERHEAD_BYTES_MAX);
+	CHECK(size > 0);
+	stamp_write(&stamp, out + size - load->size);
+	return size;
+}
+
+static void publish_burst(struct publishers *publishers, uint32_t index)
+{
+	uint64_t now = clock_now_ns();
+	size_t size = 0;
+	for (uint32_t i = 0; i < publishers->load->burst; i++)
+		size += write_message(publishers, index, now, publishers->packet + size);
 	size_t sent = fleet_send(publishers->fleet, index, publishers->packet, size);
-	publishers->list[index].outstanding += (uint64_t)load->burst * publishers->fan;
+	publishers->list[index].outstanding += (uint64_t)publishers->load->burst * publishers->fan;
 	if (sent < size)
 		keep_blocked(&publishers->list[index], publishers->packet + sent, size - sent);
 }

@@ -2,6 +2,7 @@
 
 #include "bench/load_run.h"
 #include "bench/options.h"
+#include "bench/place.h"
 #include "bench/progress.h"
 #include "bench/pubsub_report.h"
 #include "bench/stamp.h"
@@ -30,6 +31,7 @@ struct pubsub_options {
 	uint32_t server_pid;
 	bool floor;
 	bool has_floor_url;
+	bool no_pin;
 	bool json;
 };
 
@@ -52,13 +54,17 @@ static const char USAGE[] =
 	"      --messages M           end a round after M delivered messages instead\n"
 	"      --rounds R             1 to 99, medians are printed (1; 3 when brokers are compared)\n"
 	"      --url URL              broker (tcp://127.0.0.1:1883)\n"
-	"      --floor                also run against `roost bench floor`, in turns, and print the ratio\n"
+	"      --floor                also run against `roost bench floor`, in turns, and print the ratio; the bench "
+	"then\n"
+	"                             stays on the last processor, the floor on the first and, \"floor-near\", the "
+	"last\n"
 	"      --floor-url URL        ... against one that runs already\n"
-	"      --also URL=NAME        also run against another broker, at most 6 times\n"
+	"      --also URL=NAME        also run against another broker, at most 5 times\n"
 	"      --threads T            1 to 64, each with a load of this shape of its own (1)\n"
 	"      --topic-prefix P       each topic is P and a number (bench/)\n"
 	"      --client-prefix P      each client id is P and a number (bench-)\n"
 	"      --server-pid PID       the server's process (found by the port)\n"
+	"      --no-pin               --floor: leave it to the scheduler who runs on which processor\n"
 	"      --json                 one flat JSON object on stdout\n"
 	"      --help\n\n"
 	"Exit status: 0 all messages came in order, 1 not, or the run failed, 2 wrong options.\n";
@@ -83,6 +89,7 @@ enum {
 	OPTION_TOPIC,
 	OPTION_CLIENT,
 	OPTION_PID,
+	OPTION_NO_PIN,
 	OPTION_JSON,
 	OPTION_HELP
 };
@@ -107,6 +114,7 @@ static const struct option OPTIONS[] = {
 	{"topic-prefix", required_argument, NULL, OPTION_TOPIC},
 	{"client-prefix", required_argument, NULL, OPTION_CLIENT},
 	{"server-pid", required_argument, NULL, OPTION_PID},
+	{"no-pin", no_argument, NULL, OPTION_NO_PIN},
 	{"json", no_argument, NULL, OPTION_JSON},
 	{"help", no_argument, NULL, OPTION_HELP},
 	{0},
@@ -129,7 +137,7 @@ static bool take_also(struct pubsub_options *options, const char *text)
 {
 	char url[URL_HOST_BYTES + 32];
 	const char *equals = strrchr(text, '=');
-	if (options->also_count >= PUBSUB_TARGETS_MAX - 2) {
+	if (options->also_count >= PUBSUB_TARGETS_MAX - 3) {
 		fputs("roost bench: --also: too many\n", stderr);
 		return false;
 	}
@@ -206,6 +214,8 @@ static bool take_option(struct pubsub_options *options, int option, const char *
 		return take_also(options, text);
 	case OPTION_PID:
 		return option_u32("--server-pid", text, 1, INT32_MAX, &options->server_pid);
+	case OPTION_NO_PIN:
+		return options->no_pin = true;
 	case OPTION_JSON:
 		return options->json = true;
 	default: /* getopt has said what is wrong */
@@ -255,6 +265,7 @@ static bool parse_options(int argc, char **argv, struct pubsub_options *options,
 			  .topic_prefix = "bench/",
 			  .duration_s = 10,
 			  .warm_up_ms = WARM_UP_MS,
+			  .cpu = PLACE_ANY,
 			  .threads = 1,
 			  .version = 4},
 		.url = {.host = "127.0.0.1", .port = URL_PORT_DEFAULT},
@@ -274,18 +285,37 @@ static bool parse_options(int argc, char **argv, struct pubsub_options *options,
 	return option_none_left(argc, argv, optind) && complete_options(options, has_pattern);
 }
 
-static bool open_targets(const struct pubsub_options *options, struct pubsub_report *report)
+/* The floor runs on another processor than the bench, as a single-threaded server would, and once more on the same:
+ * a server with a thread on each does a part of its work in either place. */
+static bool open_floor(struct pubsub_options *options, struct pubsub_report *report)
+{
+	struct target *floor = &report->targets[report->target_count++];
+	report->has_floor = true;
+	if (options->has_floor_url)
+		return target_open(floor, "floor", &options->floor_url, 0);
+	if (!target_open_floor(floor))
+		return false;
+	if (options->no_pin || options->round.threads > 1)
+		return true;
+	place_ends(&floor->cpu, &options->round.cpu);
+	if (floor->cpu == PLACE_ANY)
+		return true;
+	struct target *near = &report->targets[report->target_count++];
+	report->has_floor_near = true;
+	*near = *floor;
+	near->is_child = false;
+	near->cpu = options->round.cpu;
+	snprintf(near->name, sizeof(near->name), "floor-near");
+	return true;
+}
+
+static bool open_targets(struct pubsub_options *options, struct pubsub_report *report)
 {
 	struct target *targets = report->targets;
 	if (!target_open(&targets[report->target_count++], "server", &options->url, (pid_t)options->server_pid))
 		return false;
-	if (options->floor) {
-		struct target *floor = &targets[report->target_count++];
-		report->has_floor = true;
-		if (options->has_floor_url ? !target_open(floor, "floor", &options->floor_url, 0)
-					   : !target_open_floor(floor))
-			return false;
-	}
+	if (options->floor && !open_floor(options, report))
+		return false;
 	for (uint32_t i = 0; i < options->also_count; i++) {
 		const struct also *also = &options->also[i];
 		if (!target_open(&targets[report->target_count++], also->name, &also->url, 0))

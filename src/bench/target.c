@@ -1,6 +1,7 @@
 #include "bench/target.h"
 
 #include "bench/dial.h"
+#include "bench/place.h"
 #include "bench/process.h"
 
 #include <errno.h>
@@ -17,7 +18,7 @@
 
 bool target_open(struct target *target, const char *name, const struct url *url, pid_t pid)
 {
-	*target = (struct target){.pid = pid};
+	*target = (struct target){.pid = pid, .cpu = PLACE_ANY};
 	snprintf(target->name, sizeof(target->name), "%s", name);
 	const char *fault = url_resolve(url, &target->address);
 	if (fault != NULL) {
@@ -55,7 +56,7 @@ bool target_open_floor(struct target *target)
 {
 	struct url loopback = {.host = "127.0.0.1", .port = 0};
 	char listener_text[16];
-	*target = (struct target){.name = "floor", .is_child = true};
+	*target = (struct target){.name = "floor", .cpu = PLACE_ANY, .is_child = true};
 	const char *fault = url_resolve(&loopback, &target->address);
 	/* The listener is opened here: connections may queue on it before the child is up, and no port is guessed. */
 	int listener = fault == NULL ? dial_listen(&target->address, FLOOR_BACKLOG) : -EINVAL;

@@ -14,6 +14,7 @@ struct target {
 	char name[TARGET_NAME_BYTES];
 	struct address address;
 	pid_t pid;     /* 0 where unknown: then there are no figures of its processor time and memory */
+	int cpu;       /* the floor is kept on it; PLACE_ANY for what is not ours */
 	bool is_child; /* a floor that we started */
 };
 

@@ -1,0 +1,97 @@
+/* The bench's histogram: exact below 64, within 1/64 above, never outside what was seen. */
+#include "bench/histogram.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdlib.h>
+
+#include <cmocka.h>
+
+static struct histogram *new_histogram(void)
+{
+	struct histogram *histogram = malloc(sizeof(*histogram));
+	assert_non_null(histogram);
+	histogram_init(histogram);
+	return histogram;
+}
+
+static void test_empty_has_no_percentiles(void **state)
+{
+	(void)state;
+	struct histogram *histogram = new_histogram();
+	assert_int_equal(histogram_percentile(histogram, 50), 0);
+	assert_int_equal(histogram_percentile(histogram, 100), 0);
+	free(histogram);
+}
+
+static void test_small_values_are_exact(void **state)
+{
+	(void)state;
+	struct histogram *histogram = new_histogram();
+	for (uint64_t value = 1; value <= 100; value++)
+		histogram_add(histogram, value);
+	assert_int_equal(histogram_percentile(histogram, 0), 1);
+	assert_int_equal(histogram_percentile(histogram, 1), 1);
+	assert_int_equal(histogram_percentile(histogram, 50), 50);
+	assert_int_equal(histogram_percentile(histogram, 99), 99);
+	assert_int_equal(histogram_percentile(histogram, 99.9), 100);
+	assert_int_equal(histogram_percentile(histogram, 100), 100);
+	free(histogram);
+}
+
+/* A value alone in a histogram is its own percentile; two more above and below show the edges of its bucket. */
+static void test_error_is_at_most_a_sixty_fourth(void **state)
+{
+	(void)state;
+	struct histogram *histogram = new_histogram();
+	for (uint64_t value = 1; value < 1ull << HISTOGRAM_VALUE_BITS; value += value / 7 + 1) {
+		histogram_init(histogram);
+		histogram_add(histogram, value);
+		histogram_add(histogram, value * 4);
+		uint64_t found = histogram_percentile(histogram, 50);
+		assert_true(found >= value);
+		assert_true(found - value <= value / 64);
+	}
+	free(histogram);
+}
+
+static void test_largest_value_is_never_exceeded(void **state)
+{
+	(void)state;
+	struct histogram *histogram = new_histogram();
+	histogram_add(histogram, 1000001);
+	assert_int_equal(histogram_percentile(histogram, 99.9), 1000001);
+	histogram_add(histogram, UINT64_MAX);
+	assert_true(histogram->value_max == UINT64_MAX);
+	assert_true(histogram_percentile(histogram, 100) >= 1ull << (HISTOGRAM_VALUE_BITS - 1));
+	free(histogram);
+}
+
+static void test_merge_is_as_if_added_to_one(void **state)
+{
+	(void)state;
+	struct histogram *parts[2] = {new_histogram(), new_histogram()};
+	struct histogram *whole = new_histogram();
+	for (uint64_t i = 0; i < 1000; i++) {
+		histogram_add(parts[i % 2], i * i);
+		histogram_add(whole, i * i);
+	}
+	histogram_merge(parts[0], parts[1]);
+	assert_memory_equal(parts[0], whole, sizeof(*whole));
+	free(parts[0]);
+	free(parts[1]);
+	free(whole);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_empty_has_no_percentiles),
+		cmocka_unit_test(test_small_values_are_exact),
+		cmocka_unit_test(test_error_is_at_most_a_sixty_fourth),
+		cmocka_unit_test(test_largest_value_is_never_exceeded),
+		cmocka_unit_test(test_merge_is_as_if_added_to_one),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
