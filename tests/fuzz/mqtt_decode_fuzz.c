@@ -35,8 +35,9 @@ static size_t room_for(struct slice body)
 static struct packet packet_of(uint8_t *out, size_t size, const struct stream *stream)
 {
 	CHECK(size > 0);
-	struct packet packet = {.bytes = realloc(out, size)};
-	CHECK(packet.bytes != NULL);
+	struct packet packet = {.bytes = block_new(size)};
+	memcpy(packet.bytes, out, size);
+	free(out);
 	CHECK(mqtt_header_decode(packet.bytes, size, &packet.header) == ERROR_OK);
 	CHECK(mqtt_header_check(packet.header) == ERROR_OK);
 	CHECK(packet.header.type == stream->header.type && packet.header.flags == stream->header.flags);
@@ -82,7 +83,7 @@ static enum error try_connect(const struct stream *stream)
 	properties_walk(connect.properties, MQTT_CONNECT);
 	properties_walk(connect.will.properties, MQTT_PROPERTIES_OF_WILL);
 	connect_fields_reset(&connect);
-	uint8_t *out = malloc(room_for(stream->body));
+	uint8_t *out = block_new(room_for(stream->body));
 	size_t size = mqtt_connect_encode(&connect, out, room_for(stream->body));
 	struct packet packet = packet_of(out, size, stream);
 	CHECK(bodies_equal(&packet, stream));
@@ -93,11 +94,11 @@ static enum error try_connect(const struct stream *stream)
 /* User properties and the like are not kept, so the bytes may differ; what is kept may not. */
 static enum error try_connack(const struct stream *stream)
 {
-	struct mqtt_connack connack, again;
+	struct mqtt_connack connack, again = {0};
 	enum error error = mqtt_connack_decode(stream->body, stream->version, &connack);
 	if (error != ERROR_OK)
 		return error;
-	uint8_t *out = malloc(room_for(stream->body));
+	uint8_t *out = block_new(room_for(stream->body));
 	size_t size = mqtt_connack_encode(&connack, stream->version, out, room_for(stream->body));
 	struct packet packet = packet_of(out, size, stream);
 	CHECK(mqtt_connack_decode(packet.body, stream->version, &again) == ERROR_OK);
@@ -128,7 +129,7 @@ static enum error try_publish(const struct stream *stream)
 		return error;
 	properties_walk(publish.properties, MQTT_PUBLISH);
 	size_t size = mqtt_publish_size(&publish, stream->version);
-	uint8_t *out = malloc(size);
+	uint8_t *out = block_new(size);
 	CHECK(mqtt_publish_encode(&publish, stream->version, out, size - 1) == 0);
 	CHECK(mqtt_publish_encode(&publish, stream->version, out, size) == size);
 	struct packet packet = packet_of(out, size, stream);
@@ -139,13 +140,13 @@ static enum error try_publish(const struct stream *stream)
 
 static enum error try_ack(const struct stream *stream)
 {
-	struct mqtt_ack ack, again;
+	struct mqtt_ack ack, again = {0};
 	uint8_t type = stream->header.type;
 	enum error error = mqtt_ack_decode(stream->body, type, stream->version, &ack);
 	if (error != ERROR_OK)
 		return error;
 	properties_walk(ack.properties, type);
-	uint8_t *out = malloc(room_for(stream->body));
+	uint8_t *out = block_new(room_for(stream->body));
 	size_t size = mqtt_ack_encode(&ack, type, stream->version, out, room_for(stream->body));
 	struct packet packet = packet_of(out, size, stream);
 	CHECK(packet.body.size <= stream->body.size);
@@ -164,7 +165,7 @@ static bool subscriptions_equal(const struct mqtt_subscription *a, const struct 
 
 static enum error try_subscribe(const struct stream *stream)
 {
-	struct mqtt_subscribe subscribe, again;
+	struct mqtt_subscribe subscribe, again = {0};
 	enum error error = mqtt_subscribe_decode(stream->body, stream->version, &subscribe);
 	if (error != ERROR_OK || subscribe.filter_count > SUBSCRIPTIONS_MAX)
 		return error;
@@ -174,22 +175,24 @@ static enum error try_subscribe(const struct stream *stream)
 	while (mqtt_subscribe_next(&subscribe.filters, stream->version, &next))
 		all[count++] = next;
 	CHECK(count == subscribe.filter_count);
-	uint8_t *out = malloc(room_for(stream->body));
+	uint8_t *out = block_new(room_for(stream->body));
 	size_t size = mqtt_subscribe_encode(subscribe.packet_id, subscribe.identifier, all, count, stream->version, out,
 					    room_for(stream->body));
 	struct packet packet = packet_of(out, size, stream);
 	CHECK(mqtt_subscribe_decode(packet.body, stream->version, &again) == ERROR_OK);
 	CHECK(again.packet_id == subscribe.packet_id && again.identifier == subscribe.identifier);
 	CHECK(again.filter_count == count);
-	for (uint32_t i = 0; mqtt_subscribe_next(&again.filters, stream->version, &next); i++)
+	for (uint32_t i = 0; i < count; i++) {
+		CHECK(mqtt_subscribe_next(&again.filters, stream->version, &next));
 		CHECK(subscriptions_equal(&all[i], &next));
+	}
 	free(packet.bytes);
 	return ERROR_OK;
 }
 
 static enum error try_unsubscribe(const struct stream *stream)
 {
-	struct mqtt_unsubscribe unsubscribe, again;
+	struct mqtt_unsubscribe unsubscribe, again = {0};
 	enum error error = mqtt_unsubscribe_decode(stream->body, stream->version, &unsubscribe);
 	if (error != ERROR_OK || unsubscribe.filter_count > SUBSCRIPTIONS_MAX)
 		return error;
@@ -199,7 +202,7 @@ static enum error try_unsubscribe(const struct stream *stream)
 	while (mqtt_unsubscribe_next(&rest, &next))
 		all[count++] = next;
 	CHECK(count == unsubscribe.filter_count);
-	uint8_t *out = malloc(room_for(stream->body));
+	uint8_t *out = block_new(room_for(stream->body));
 	size_t size = mqtt_unsubscribe_encode(unsubscribe.packet_id, all, count, stream->version, out,
 					      room_for(stream->body));
 	struct packet packet = packet_of(out, size, stream);
@@ -212,13 +215,13 @@ static enum error try_unsubscribe(const struct stream *stream)
 
 static enum error try_suback(const struct stream *stream)
 {
-	struct mqtt_suback suback, again;
+	struct mqtt_suback suback, again = {0};
 	uint8_t type = stream->header.type;
 	enum error error = mqtt_suback_decode(stream->body, type, stream->version, &suback);
 	if (error != ERROR_OK)
 		return error;
 	properties_walk(suback.properties, type);
-	uint8_t *out = malloc(room_for(stream->body));
+	uint8_t *out = block_new(room_for(stream->body));
 	size_t size = mqtt_suback_encode(suback.packet_id, suback.codes.data, suback.codes.size, type, stream->version,
 					 out, room_for(stream->body));
 	struct packet packet = packet_of(out, size, stream);
@@ -230,12 +233,12 @@ static enum error try_suback(const struct stream *stream)
 
 static enum error try_disconnect(const struct stream *stream)
 {
-	struct mqtt_disconnect disconnect, again;
+	struct mqtt_disconnect disconnect, again = {0};
 	enum error error = mqtt_disconnect_decode(stream->body, stream->version, stream->from_server, &disconnect);
 	if (error != ERROR_OK)
 		return error;
 	properties_walk(disconnect.properties, MQTT_DISCONNECT);
-	uint8_t *out = malloc(room_for(stream->body));
+	uint8_t *out = block_new(room_for(stream->body));
 	size_t size = mqtt_disconnect_encode(disconnect.reason, disconnect.reason_string, stream->version, out,
 					     room_for(stream->body));
 	struct packet packet = packet_of(out, size, stream);
@@ -250,7 +253,7 @@ static enum error try_empty(const struct stream *stream)
 	enum error error = mqtt_empty_decode(stream->body);
 	if (error != ERROR_OK)
 		return error;
-	uint8_t *out = malloc(2);
+	uint8_t *out = block_new(2);
 	struct packet packet = packet_of(out, mqtt_empty_encode(stream->header.type, out, 2), stream);
 	free(packet.bytes);
 	return ERROR_OK;
@@ -309,7 +312,7 @@ static void refusal_check(enum error error)
 /* The body alone in a block, so that a sanitizer sees a read past its end. */
 static void body_try(struct stream *stream, const uint8_t *data)
 {
-	uint8_t *body = malloc(stream->header.body_bytes);
+	uint8_t *body = block_new(stream->header.body_bytes);
 	memcpy(body, data, stream->header.body_bytes);
 	stream->body = slice_of(body, stream->header.body_bytes);
 	enum error error = mqtt_header_check(stream->header);

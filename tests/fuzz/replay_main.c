@@ -18,7 +18,7 @@ static bool replay_file(const char *path)
 	}
 	bool regular = S_ISREG(status.st_mode);
 	size_t size = regular ? (size_t)status.st_size : 0;
-	uint8_t *data = malloc(size);
+	uint8_t *data = block_new(size);
 	if (fread(data, 1, size, file) != size) {
 		perror(path);
 		exit(EXIT_FAILURE);

@@ -71,12 +71,18 @@ static size_t notation_read(const char *text, uint8_t *bytes)
 	return size;
 }
 
+uint8_t *block_new(size_t size)
+{
+	uint8_t *block = malloc(size); /* NOLINT(clang-analyzer-optin.portability.UnixAPI): 0 is meant */
+	CHECK(block != NULL);
+	return block;
+}
+
 struct slice case_bytes(const char *body)
 {
 	uint8_t bytes[CASE_BYTES_MAX];
 	size_t size = notation_read(body, bytes);
-	uint8_t *exact = malloc(size);
-	CHECK(exact != NULL || size == 0);
+	uint8_t *exact = block_new(size);
 	if (size > 0)
 		memcpy(exact, bytes, size);
 	return slice_of(exact, size);

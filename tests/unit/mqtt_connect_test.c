@@ -155,7 +155,7 @@ static void test_string_that_has_no_length_does_not_encode(void **state)
 {
 	(void)state;
 	size_t size = UINT16_MAX + 1;
-	uint8_t *text = calloc(1, size), *out = malloc(2 * size);
+	uint8_t *text = calloc(1, size), *out = block_new(2 * size);
 	struct mqtt_connect connect = least(MQTT_VERSION_5);
 	connect.client_id = slice_of(text, size);
 	assert_int_equal(mqtt_connect_encode(&connect, out, 2 * size), 0);

@@ -23,7 +23,7 @@ static void test_good_packets_decode(void **state)
 
 static enum error decode_copy(const struct mqtt_case *which, struct slice bytes)
 {
-	uint8_t *copy = malloc(bytes.size);
+	uint8_t *copy = block_new(bytes.size);
 	if (bytes.size > 0)
 		memcpy(copy, bytes.data, bytes.size);
 	enum error error = case_decode(which, slice_of(copy, bytes.size));
@@ -55,7 +55,7 @@ static void test_each_further_byte_is_refused_or_payload(void **state)
 	(void)state;
 	for (size_t i = 0; i < MQTT_GOOD_COUNT; i++) {
 		struct slice body = case_bytes(MQTT_GOOD[i].body);
-		uint8_t *longer = malloc(body.size + 1);
+		uint8_t *longer = block_new(body.size + 1);
 		if (body.size > 0)
 			memcpy(longer, body.data, body.size);
 		longer[body.size] = 0xFE;

@@ -127,7 +127,7 @@ static void test_each_cut_is_noticed(void **state)
 	for (size_t i = 0; i < PROPERTY_COUNT; i++) {
 		struct slice bytes = case_bytes(PROPERTIES[i].bytes);
 		for (size_t size = 1; size < bytes.size; size++) {
-			uint8_t *cut = malloc(size);
+			uint8_t *cut = block_new(size);
 			memcpy(cut, bytes.data, size);
 			struct slice rest = slice_of(cut, size);
 			struct mqtt_property property;

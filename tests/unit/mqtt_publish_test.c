@@ -73,7 +73,7 @@ static void test_size_is_what_encode_writes(void **state)
 	(void)state;
 	for (size_t i = 0; i < sizeof(SIZES) / sizeof(SIZES[0]); i++) {
 		size_t payload_bytes = SIZES[i].body_bytes - 3, size = SIZES[i].body_bytes + SIZES[i].header_bytes;
-		uint8_t *payload = calloc(1, payload_bytes), *out = malloc(size);
+		uint8_t *payload = calloc(1, payload_bytes), *out = block_new(size);
 		struct mqtt_publish publish = {.topic = slice_string("a"), .payload = slice_of(payload, payload_bytes)};
 		assert_int_equal(mqtt_publish_size(&publish, MQTT_VERSION_3_1_1), size);
 		assert_int_equal(mqtt_publish_encode(&publish, MQTT_VERSION_3_1_1, out, size - 1), 0);

@@ -63,7 +63,7 @@ static const struct {
 static void check_at(size_t row, struct slice bytes, size_t before, size_t after)
 {
 	size_t size = before + bytes.size + after;
-	uint8_t *text = malloc(size);
+	uint8_t *text = block_new(size);
 	memset(text, 'x', size);
 	if (bytes.size > 0)
 		memcpy(text + before, bytes.data, bytes.size);

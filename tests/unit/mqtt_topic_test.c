@@ -97,7 +97,7 @@ static void test_length_is_limited(void **state)
 {
 	(void)state;
 	size_t size = UINT16_MAX + 1;
-	uint8_t *text = malloc(size);
+	uint8_t *text = block_new(size);
 	memset(text, 'a', size);
 	assert_int_equal(mqtt_topic_check(slice_of(text, size - 1)), ERROR_OK);
 	assert_int_equal(mqtt_filter_check(slice_of(text, size - 1)), ERROR_OK);
@@ -146,7 +146,7 @@ static void test_shares_are_split(void **state)
 		enum error fault = ERROR_OK;
 		bool shared = mqtt_filter_share(slice_string(SHARES[i].filter), &group, &rest, &fault);
 		assert_int_equal(shared, SHARES[i].group != NULL);
-		if (!shared)
+		if (SHARES[i].group == NULL)
 			continue;
 		assert_int_equal(fault, SHARES[i].fault);
 		ASSERT_TEXT(group, SHARES[i].group);
