@@ -124,6 +124,13 @@ static void hold(struct state *state)
 		fleet_leave(&state->fleet, i);
 }
 
+/* Each client has a topic of its own, numbered as the client is. */
+static uint32_t own_topic(void *owner, uint32_t index)
+{
+	const struct state *state = owner;
+	return state->fleet.first + index;
+}
+
 static void *run(void *argument)
 {
 	struct hold_worker *worker = argument;
@@ -131,6 +138,8 @@ static void *run(void *argument)
 	place_keep(0, worker->shared->cpu);
 	fdtable_detach(NULL, 0);
 	worker->failed = !fleet_open(&state.fleet, &worker->shared->plan, worker->first, worker->count);
+	state.fleet.owner = &state;
+	state.fleet.events.topic_of = own_topic;
 	while (sem_wait(&worker->shared->turns) != 0 && errno == EINTR)
 		;
 	worker->first_start_ns = worker->settled_ns = state.began_ns = clock_now_ns();
