@@ -5,6 +5,7 @@
 #include "gateway/handshake.h"
 
 #include <errno.h>
+#include <sched.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -338,6 +339,8 @@ static enum error settle_in(struct gate *gate)
 {
 	gate->table =
 		gate->settings->private_tables ? fdtable_detach(gate->keep_fds, gate->keep_count) : FDTABLE_SHARED;
+	struct sched_param parameter = {0};
+	sched_setscheduler(0, SCHED_BATCH, &parameter);
 	setpriority(PRIO_PROCESS, 0, GATE_NICE); /* of this thread, on Linux */
 	if (poller_open(&gate->poller) != ERROR_OK ||
 	    poller_add(&gate->poller, gate->waker.fd, TAG_WAKER, POLLER_EDGE_READ) != ERROR_OK)

@@ -251,8 +251,12 @@ static bool turn(struct shard *shard)
 	return !(drained || (draining && shard->now_ms >= atomic_load(&shard->drain_until_ms)));
 }
 
-static void pin(const struct shard *shard)
+/* A batch thread does not interrupt what runs on its core when it is woken: what woke it then comes together with all
+ * that follows until that has had its turn, and a turn handles many messages instead of one (docs/decisions). */
+static void take_place(const struct shard *shard)
 {
+	struct sched_param parameter = {0};
+	sched_setscheduler(0, SCHED_BATCH, &parameter);
 	if (shard->core < 0)
 		return;
 	cpu_set_t cores;
@@ -266,7 +270,7 @@ static enum error settle_in(struct shard *shard)
 {
 	shard->table =
 		shard->settings->private_tables ? fdtable_detach(shard->keep_fds, shard->keep_count) : FDTABLE_SHARED;
-	pin(shard);
+	take_place(shard);
 	if (poller_open(&shard->poller) != ERROR_OK)
 		return ERROR_SYSTEM;
 	enum error error =
