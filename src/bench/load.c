@@ -9,7 +9,8 @@
 
 #include <stdlib.h>
 
-#define IN_PROGRESS_MAX 256u
+/* Fits the shortest backlog that a broker has by default, mosquitto's 100. */
+#define IN_PROGRESS_MAX 64u
 #define CONNECT_STALL_NS 20000000000u
 /* A message that has not come so long after the last one did is lost. */
 #define DRAIN_QUIET_NS 2000000000u
