@@ -330,6 +330,14 @@ class Connection:
             assert got.reason == reason, f"expected reason {reason:#x}, got {got.reason:#x}"
         self.expect_close()
 
+    def expect_connack_refusal(self, reason):
+        """A CONNACK that says why not, with nothing but a reason in words beside it; then the connection ends."""
+        got = self.expect_kind(CONNACK)
+        assert (got.flags, got.session_present) == (0, 0)
+        assert got.reason == reason, f"expected reason {reason:#x}, got {got.reason:#x}"
+        assert set(got.properties) <= {REASON_STRING}
+        self.expect_close()
+
     def expect_nothing_before_ping(self):
         """All that was sent before has been worked off, and none of it was for us."""
         self.send(PINGREQ_BYTES)

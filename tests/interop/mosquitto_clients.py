@@ -16,7 +16,7 @@ def arguments(server, version):
 @contextlib.contextmanager
 def mosquitto_sub(server, version, *options):
     """Runs it, and goes on once it says that its subscription stands."""
-    with subprocess.Popen(["stdbuf", "-oL", "mosquitto_sub", "-d", *arguments(server, version), *options],
+    with subprocess.Popen(["stdbuf", "-oL", "mosquitto_sub", "-d", "-W", str(TIMEOUT_S), *arguments(server, version), *options],
                           stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as process:
         try:
             for line in process.stdout:

@@ -24,15 +24,13 @@ def test_3_1_1_is_closed(server, name):
 def test_version_5_is_told_malformed_packet(server, flags):
     with server.raw(5) as connection:
         connection.send(connect("x", 5, flags=flags))
-        connection.expect(b"\x20\x03\x00\x81\x00")
-        connection.expect_close()
+        connection.expect_connack_refusal(0x81)
 
 
 def test_will_qos_3(server):
     with server.raw(5) as connection:
         connection.send(connect("x", 5, will=Will("t", b"p", qos=3)))
-        connection.expect(b"\x20\x03\x00\x81\x00")
-        connection.expect_close()
+        connection.expect_connack_refusal(0x81)
 
 
 @pytest.mark.parametrize("will, reason", [(Will("t", b"p", qos=1), 0x9B), (Will("t", b"p", retain=True), 0x9A)])
@@ -40,5 +38,4 @@ def test_version_5_will_that_cannot_be_kept(server, will, reason):
     """[MQTT-3.2.2-12, MQTT-3.2.2-13]"""
     with server.raw(5) as connection:
         connection.send(connect("x", 5, will=will))
-        connection.expect(bytes([0x20, 3, 0, reason, 0]))
-        connection.expect_close()
+        connection.expect_connack_refusal(reason)

@@ -79,7 +79,6 @@ def corrupt_packets(version):
         "publish without a topic": packet(3, b""),
         "publish qos 3": packet(3, string("t") + b"\x00\x01" + none, 6),
         "subscribe with flags 0": packet(8, b"\x00\x01" + none + string("t") + b"\x00", 0),
-        "subscribe with an empty filter": packet(8, b"\x00\x01" + none + string("") + b"\x00", 2),
         "subscribe with a filter longer than the packet": packet(8, b"\x00\x01" + none + b"\x00\x09t", 2),
         "subscribe without options": packet(8, b"\x00\x01" + none + string("t"), 2),
         "subscribe with a filter that is no UTF-8": packet(8, b"\x00\x01" + none + string(b"\xc3\x28") + b"\x00", 2),

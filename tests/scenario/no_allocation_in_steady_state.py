@@ -1,10 +1,14 @@
-"""Once warm, a message costs no allocation: the counter of allocations does not move over ten thousand of them."""
+"""Once warm, a message costs no allocation: the counter of allocations does not move over ten thousand of them.
+
+The pools grow to the peak of what is under way at one time, and how high that is depends on how the threads are
+scheduled: the peak may be reached late. What allocates per message, or per thousand of them, never stands still."""
 
 import pytest
 
 WARM_UP = 2000
 MESSAGES = 10000
 BURST = 50
+ROUNDS = 8
 
 
 def exchange(publishers, subscribers, count):
@@ -32,10 +36,15 @@ def test_counter_stands_still(serve, version, text):
     for subscriber in subscribers:
         subscriber.subscribe(text)
     exchange(publishers, subscribers, WARM_UP)
-    before = allocations(server)
-    assert before > 0, "a counter that never moves shows nothing"
-    exchange(publishers, subscribers, MESSAGES)
-    assert allocations(server) == before
-    assert server.counter("messages_in") == WARM_UP + MESSAGES
+    seen = [allocations(server)]
+    assert seen[0] > 0, "a counter that never moves shows nothing"
+    for _ in range(ROUNDS):
+        exchange(publishers, subscribers, MESSAGES)
+        seen.append(allocations(server))
+        if seen[-1] == seen[-2]:
+            break
+    else:
+        pytest.fail(f"never stands still over {MESSAGES} messages: {seen}")
+    assert server.counter("messages_in") == WARM_UP + MESSAGES * (len(seen) - 1)
     for client in publishers + subscribers:
         client.close()

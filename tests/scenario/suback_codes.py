@@ -2,9 +2,9 @@
 
 import pytest
 
-from mqtt_wire import SUBSCRIPTION_IDENTIFIER, properties, suback, subscribe, packet, string, SUBSCRIBE
+from mqtt_wire import SUBSCRIBE, SUBSCRIPTION_IDENTIFIER, packet, properties, string, suback, subscribe
 
-INVALID = ["a#", "#/a", "a/#/b", "a+", "+a/b", "a/b+", "##", "++"]
+INVALID = ["", "a#", "#/a", "a/#/b", "a+", "+a/b", "a/b+", "##", "++"]
 
 
 def test_granted_is_qos_0_whatever_is_asked(server, version):
