@@ -144,10 +144,9 @@ static void wait_while_held(struct run *run, struct hold_result *result)
 			      (double)passed / 1e9, run->load->hold_s, now.ready, now.lost);
 		passed = clock_now_ns() - began;
 	}
-	uint64_t cpu = process_cpu_ns(run->target->pid) - cpu_before;
+	double cpu = process_cpu_between_ns(cpu_before, process_cpu_ns(run->target->pid));
 	result->held_s = (double)passed / 1e9;
-	result->server_cpu_idle_percent =
-		run->target->pid != 0 && passed > 0 ? 100.0 * (double)cpu / (double)passed : (double)NAN;
+	result->server_cpu_idle_percent = passed > 0 ? 100.0 * cpu / (double)passed : (double)NAN;
 }
 
 static double known(const struct target *target, uint64_t value)
@@ -167,7 +166,7 @@ static void measure(struct run *run, struct hold_result *result)
 	if (!run->failed) {
 		wait_until_connected(run, result);
 		process_settle(pid, SETTLE_MS_MAX);
-		result->server_cpu_connect_s = known(run->target, process_cpu_ns(pid) - cpu_before) / 1e9;
+		result->server_cpu_connect_s = process_cpu_between_ns(cpu_before, process_cpu_ns(pid)) / 1e9;
 		result->server_resident_bytes_after = known(run->target, process_resident_bytes(pid));
 		result->kernel_slab_bytes_after = (double)kernel_slab_bytes();
 		wait_while_held(run, result);

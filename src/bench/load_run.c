@@ -153,15 +153,14 @@ static void wait_until_drained(struct run *run)
 	}
 }
 
-static void note_samples(struct run *run, struct sample from, struct sample to, struct load_result *result)
+static void note_samples(struct sample from, struct sample to, struct load_result *result)
 {
 	double delivered = (double)(to.delivered - from.delivered);
 	double us_of_message = delivered > 0 ? 1e3 * delivered : (double)NAN;
 	result->delivered = delivered;
 	result->measured_s = (double)(to.time_ns - from.time_ns) / 1e9;
 	result->client_cpu_us = (double)(to.client_cpu_ns - from.client_cpu_ns) / us_of_message;
-	result->server_cpu_us =
-		run->target->pid == 0 ? (double)NAN : (double)(to.server_cpu_ns - from.server_cpu_ns) / us_of_message;
+	result->server_cpu_us = process_cpu_between_ns(from.server_cpu_ns, to.server_cpu_ns) / us_of_message;
 }
 
 static bool measure(struct run *run, struct load_result *result)
@@ -177,7 +176,7 @@ static bool measure(struct run *run, struct load_result *result)
 		struct sample from = sample_now(run);
 		result->stalled =
 			!wait_while_flowing(run, run->round->duration_s * 1000000000ull, run->round->messages);
-		note_samples(run, from, sample_now(run), result);
+		note_samples(from, sample_now(run), result);
 	}
 	set_phase(run, LOAD_DRAINING);
 	wait_until_drained(run);

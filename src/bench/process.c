@@ -4,6 +4,7 @@
 
 #include <ctype.h>
 #include <dirent.h>
+#include <math.h>
 #include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -122,6 +123,11 @@ uint64_t process_cpu_ns(pid_t pid)
 	if (pid <= 0 || clock_getcpuclockid(pid, &clock) != 0 || clock_gettime(clock, &used) != 0)
 		return 0;
 	return (uint64_t)used.tv_sec * 1000000000u + (uint64_t)used.tv_nsec;
+}
+
+double process_cpu_between_ns(uint64_t before, uint64_t after)
+{
+	return before > 0 && after >= before ? (double)(after - before) : (double)NAN;
 }
 
 /* Sums the lines of the file that begin with one of the names, all in kB. */

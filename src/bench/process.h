@@ -14,6 +14,9 @@ pid_t process_listening(const struct address *address);
 /* User and system time of all its threads since its start, in ns; 0 where it cannot be read. */
 uint64_t process_cpu_ns(pid_t pid);
 
+/* Processor time between two readings in ns; NAN if either could not be read, as when the process ended. */
+double process_cpu_between_ns(uint64_t before, uint64_t after);
+
 /* Resident memory in bytes: anonymous, shared and file pages; 0 where it cannot be read. */
 uint64_t process_resident_bytes(pid_t pid);
 
