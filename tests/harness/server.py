@@ -14,6 +14,7 @@ from mqtt_wire import TIMEOUT_S, Client, Connection
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 ROOST = os.environ.get("ROOST", str(ROOT / "build" / "roost"))
+OPTIONS = os.environ.get("ROOST_OPTIONS", "").split()
 STOP_TIMEOUT_S = 30
 
 SANITIZER = re.compile(r"AddressSanitizer|LeakSanitizer|ThreadSanitizer|UndefinedBehavior|runtime error:|Sanitizer:DEADLYSIGNAL")
@@ -30,7 +31,7 @@ class Server:
     """`roost serve` with a log that tests can wait on."""
 
     def __init__(self, *options, listen=("tcp://127.0.0.1:0",), log_level="debug", files_max=None):
-        command = [ROOST, "serve"]
+        command = [ROOST, "serve", *OPTIONS]
         for url in listen:
             command += ["--listen", url]
         if log_level:

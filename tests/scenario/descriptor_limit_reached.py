@@ -2,7 +2,7 @@
 
 import pytest
 
-from mqtt_wire import CONNACK, DISCONNECT_BYTES, Closed, Connection, connect, publish, subscribe
+from mqtt_wire import CONNACK, Closed, Connection, connect, publish, subscribe
 
 FILES = 64
 CLIENTS = 100
@@ -63,29 +63,3 @@ def test_those_who_are_in_notice_nothing(serve, tables):
         late.expect_nothing_before_ping()
     for connection in inside[len(inside) // 2:]:
         connection.close()
-
-
-def test_connections_beyond_the_configured_number_are_told(serve, version):
-    """Clients fall on shards by hash, so there are some places more than asked for; but not any number of them."""
-    wanted = 20
-    server = serve("--shards", "1", "--connections", str(wanted))
-    inside = []
-    for number in range(10 * wanted):
-        connection = server.raw(version)
-        connection.send(connect(f"in-{number}", version))
-        got = connection.expect_kind(CONNACK)
-        if got.reason != 0:
-            break
-        inside.append(connection)
-    assert got.reason in BUSY[version]
-    connection.expect_close()
-    assert wanted <= len(inside) <= 4 * wanted
-    for client in inside:
-        client.expect_nothing_before_ping()
-    inside[0].send(DISCONNECT_BYTES)
-    inside.pop(0).expect_close()
-    server.wait_counter("connections_open", len(inside))
-    with server.client("now", version) as late:
-        late.expect_nothing_before_ping()
-    for client in inside:
-        client.close()
