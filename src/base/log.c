@@ -57,6 +57,15 @@ static size_t write_prefix(char *line, const struct timespec *now, enum log_leve
 	return used + (size_t)more;
 }
 
+/* Some of a message may come from outside, a client id for one: it must not be able to begin a line of its own. */
+static void hide_control_characters(char *text, size_t size)
+{
+	for (size_t i = 0; i < size; i++) {
+		if ((unsigned char)text[i] < ' ' || text[i] == 0x7f)
+			text[i] = '?';
+	}
+}
+
 void log_write(enum log_level level, const char *format, ...)
 {
 	if (!log_enabled(level))
@@ -80,6 +89,7 @@ void log_write(enum log_level level, const char *format, ...)
 	used += more < 0 ? 0 : (size_t)more;
 	if (used > sizeof(line) - 2)
 		used = sizeof(line) - 2;
+	hide_control_characters(line, used);
 	line[used++] = '\n';
 	/* A log that cannot be written must not stop the gateway. */
 	ssize_t written = write(STDERR_FILENO, line, used);

@@ -1,4 +1,5 @@
-/* The log: one line an event on stderr, time in UTC, written with one write() so that threads do not mix. More than
+/* The log: one line an event on stderr, time in UTC, written with one write() so that threads do not mix. Control
+ * characters in a message are written as '?', so that text from outside cannot forge a line. More than
  * LOG_LINES_PER_SECOND lines in a second are counted instead of written, so that nobody can fill the disk from
  * outside. Any thread; the level is set before the threads start. */
 #ifndef BASE_LOG_H
