@@ -139,8 +139,8 @@ int serve_main(int argc, char **argv)
 	sigaddset(&signals, SIGTERM);
 	sigaddset(&signals, SIGINT);
 	sigaddset(&signals, SIGUSR1);
-	sigaddset(&signals, SIGPIPE); /* taken and passed over: a write to a closed socket is an error code */
 	pthread_sigmask(SIG_BLOCK, &signals, NULL);
+	signal(SIGPIPE, SIG_IGN); /* a write to a closed socket is an error code */
 
 	struct gateway *gateway = gateway_start(&options.settings);
 	if (gateway == NULL)

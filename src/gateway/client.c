@@ -118,6 +118,7 @@ static void consume_rest(struct shard *shard, uint32_t index, struct slice rest)
 
 void client_admit(struct shard *shard, int fd, const struct admission *admission)
 {
+	io_make_room(&shard->io);
 	struct slice id = admission_id(admission);
 	uint32_t hash = (uint32_t)admission->hash;
 	uint32_t older = registry_find(&shard->registry, hash, id);

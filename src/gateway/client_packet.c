@@ -240,8 +240,6 @@ static enum error consume_packets(struct shard *shard, uint32_t index, struct cl
 			return error;
 		COUNT(&shard->counters, packets_in);
 		*rest = slice_of(rest->data + *size, rest->size - *size);
-		if (client->state != CLIENT_ACTIVE) /* a flush on the way found it broken */
-			return ERROR_OK;
 	}
 }
 
@@ -251,8 +249,6 @@ void client_consume(struct shard *shard, uint32_t index, struct slice bytes)
 	struct slice rest = bytes;
 	size_t size = 0;
 	enum error error = consume_packets(shard, index, client, &rest, &size);
-	if (client->state != CLIENT_ACTIVE)
-		return;
 	if (rest.size != bytes.size)
 		client->seen_tick = (uint32_t)(shard->now_ms / WHEEL_TICK_MS);
 	if (error != ERROR_OK && error != ERROR_MORE) {

@@ -252,7 +252,10 @@ static bool accept_one(struct gate *gate, uint8_t listener)
 	}
 	COUNT(&gate->counters, connections_accepted);
 	uint32_t index = pool_take(&gate->handshakes);
-	CHECK(index != 0);
+	if (index == 0) { /* memory is short: has_room() saw to the limit */
+		close(fd);
+		return false;
+	}
 	struct handshake *handshake = handshake_at(gate, index);
 	uint32_t generation = handshake->conn.generation;
 	*handshake = (struct handshake){

@@ -138,8 +138,6 @@ static void deliver_to(struct shard *shard, struct outgoing *outgoing, const str
 		COUNT(&shard->counters, messages_dropped_queue_full);
 		return;
 	}
-	if (client->state != CLIENT_ACTIVE) /* the flush for room found it broken */
-		return;
 	for (uint32_t i = 0; i < frame->count; i++)
 		io_send(&shard->io, &client->conn, frame->parts[i]);
 	COUNT(&shard->counters, messages_out);

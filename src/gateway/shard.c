@@ -39,7 +39,8 @@ static void on_broken(void *context, struct conn *conn)
 {
 	struct shard *shard = context;
 	const struct client *client = (const void *)((const uint8_t *)conn - offsetof(struct client, conn));
-	client_end(shard, shard_client_index(shard, client), ERROR_CONNECTION_LOST);
+	/* Ended later: the flush may be in the middle of a delivery, and an end may publish a will. */
+	list_push(&shard->broken, shard_client_index(shard, client));
 }
 
 static uint32_t subscriptions_limit(uint32_t clients)
@@ -80,6 +81,7 @@ void shard_close(struct shard *shard)
 	list_fini(&shard->ready);
 	list_fini(&shard->paused);
 	list_fini(&shard->closing);
+	list_fini(&shard->broken);
 	free(shard->lane_routes);
 }
 
@@ -155,6 +157,16 @@ static void resume_paused(struct shard *shard)
 	shard->paused.count = 0;
 }
 
+static void end_broken(struct shard *shard)
+{
+	for (uint32_t i = 0; i < shard->broken.count; i++) {
+		uint32_t index = shard->broken.items[i];
+		if (shard_client(shard, index)->state == CLIENT_ACTIVE)
+			client_end(shard, index, ERROR_CONNECTION_LOST);
+	}
+	shard->broken.count = 0;
+}
+
 static void finish_closing(struct shard *shard)
 {
 	for (uint32_t i = 0; i < shard->closing.count; i++)
@@ -194,7 +206,7 @@ static void publish_counters(struct shard *shard)
 
 static bool has_work(const struct shard *shard)
 {
-	return shard->ready.count != 0 || route_has_mail(shard);
+	return shard->ready.count != 0 || shard->broken.count != 0 || route_has_mail(shard);
 }
 
 static int sleep_ms(struct shard *shard, bool draining)
@@ -244,6 +256,11 @@ static bool turn(struct shard *shard)
 	bool drained = draining && drain(shard);
 	post_send(&shard->post);
 	io_flush(&shard->io);
+	if (shard->broken.count != 0) {
+		end_broken(shard);
+		post_send(&shard->post);
+		io_flush(&shard->io);
+	}
 	finish_closing(shard);
 	route_return_parcels(shard);
 	io_turn_end(&shard->io);

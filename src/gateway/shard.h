@@ -56,6 +56,7 @@ struct shard {
 	struct delivery delivery;
 	struct list ready;	     /* clients with more to read */
 	struct list paused;	     /* clients that wait for room in an inbox */
+	struct list broken;	     /* clients whose write failed */
 	struct list closing;	     /* clients to be freed at the end of the turn */
 	struct parcel *read_parcels; /* delivered in this turn, to be returned after the flush */
 	uint32_t *lane_routes;	     /* a message's routes, counted by shard */

@@ -75,10 +75,20 @@ static bool lane_fits(const struct post_lane *lane, uint32_t bytes)
 	return lane->open != NULL && lane->open->capacity_bytes - lane->open->used_bytes >= bytes;
 }
 
+static uint32_t parcel_bytes_for(uint32_t bytes)
+{
+	return bytes <= PARCEL_BYTES ? PARCEL_BYTES : bytes;
+}
+
+static bool lane_has_room(const struct post_lane *lane, uint32_t bytes)
+{
+	return lane_fits(lane, bytes) || lane->out_bytes == 0 ||
+	       lane->out_bytes + parcel_bytes_for(bytes) <= POST_BYTES_MAX;
+}
+
 bool post_has_room(const struct post *post, uint16_t to, uint32_t bytes)
 {
-	const struct post_lane *lane = &post->lanes[to];
-	return lane_fits(lane, (bytes + 7u) & ~7u) || lane->out < POST_PARCELS_MAX;
+	return lane_has_room(&post->lanes[to], (bytes + 7u) & ~7u);
 }
 
 static void hand_over(struct post *post, uint16_t to)
@@ -96,7 +106,7 @@ static struct parcel *take_parcel(struct post *post, uint32_t bytes)
 		post->free = parcel->next;
 		return parcel;
 	}
-	uint32_t capacity = bytes <= PARCEL_BYTES ? PARCEL_BYTES : bytes;
+	uint32_t capacity = parcel_bytes_for(bytes);
 	struct parcel *parcel = malloc(sizeof(*parcel) + capacity);
 	if (parcel == NULL)
 		return NULL;
@@ -110,7 +120,7 @@ void *post_write(struct post *post, uint16_t to, uint32_t bytes)
 	struct post_lane *lane = &post->lanes[to];
 	uint32_t room = (bytes + 7u) & ~7u;
 	if (!lane_fits(lane, room)) {
-		if (lane->out >= POST_PARCELS_MAX)
+		if (!lane_has_room(lane, room))
 			return NULL;
 		struct parcel *parcel = take_parcel(post, room);
 		if (parcel == NULL)
@@ -123,7 +133,7 @@ void *post_write(struct post *post, uint16_t to, uint32_t bytes)
 		parcel->owner = post->self;
 		parcel->receiver = to;
 		lane->open = parcel;
-		lane->out++;
+		lane->out_bytes += parcel->capacity_bytes;
 		post->open_count++;
 	}
 	void *letter = lane->open->bytes + lane->open->used_bytes;
@@ -153,8 +163,9 @@ bool post_collect(struct post *post)
 	bool some = parcel != NULL;
 	while (parcel != NULL) {
 		struct parcel *next = parcel->next;
-		CHECK(post->lanes[parcel->receiver].out > 0);
-		post->lanes[parcel->receiver].out--;
+		struct post_lane *lane = &post->lanes[parcel->receiver];
+		CHECK(lane->out_bytes >= parcel->capacity_bytes);
+		lane->out_bytes -= parcel->capacity_bytes;
 		if (parcel->capacity_bytes == PARCEL_BYTES) {
 			parcel->next = post->free;
 			post->free = parcel;

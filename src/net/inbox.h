@@ -3,7 +3,7 @@
  * messages, no reference counts and no sharing. The receiver reads the letters in place, and gives the parcel back to
  * its owner. Letters from one sender arrive in the order in which they were written.
  *
- * Bounded: a sender has at most POST_PARCELS_MAX parcels on their way to one receiver. Where they are used up there is
+ * Bounded: a sender has at most POST_BYTES_MAX in parcels on their way to one receiver. Where they are used up there is
  * no room until some come back, and the sender is woken when they do if it asked to be (post_await_room). */
 #ifndef NET_INBOX_H
 #define NET_INBOX_H
@@ -14,7 +14,7 @@
 #include <stdint.h>
 
 #define PARCEL_BYTES (16u * 1024) /* a larger letter gets a parcel of its own */
-#define POST_PARCELS_MAX 64u	  /* 1 MiB of small letters a pair of threads */
+#define POST_BYTES_MAX (1u << 20) /* from one thread to another; one letter may always go */
 
 struct parcel {
 	struct parcel *next;
@@ -40,7 +40,7 @@ struct mailbox {
 
 struct post_lane {
 	struct parcel *open;
-	uint32_t out; /* parcels of ours that this receiver has or will get, the open one included */
+	uint64_t out_bytes; /* in parcels of ours that this receiver has or will get, the open one included */
 };
 
 /* A thread's own side; private to it. */
@@ -74,7 +74,7 @@ bool post_has_returns(const struct post *post);
 /* Whether parcels for `to` are still on their way or unread. */
 static inline bool post_pending(const struct post *post, uint16_t to)
 {
-	return post->lanes[to].out != 0;
+	return post->lanes[to].out_bytes != 0;
 }
 /* While true, whoever returns a parcel to this thread also wakes it. */
 void post_await_room(struct post *post, bool awaits);

@@ -89,6 +89,10 @@ enum error io_keep(struct io *io, struct conn *conn, struct slice rest, size_t p
 /* `size` bytes that live until the end of the turn; NULL: a turn's worth is used up. */
 uint8_t *io_scratch(struct io *io, size_t size);
 
+/* Makes sure that scratch has room for reading once and answering, if need be by writing this turn's output now. Only
+ * while nothing of this turn is held but what io_send() was given. io_receive() does so by itself. */
+void io_make_room(struct io *io);
+
 /* Appends to the connection's output of this turn. The bytes must live until io_flush(). */
 void io_send(struct io *io, struct conn *conn, struct slice bytes);
 /* Bytes that wait for this connection: blocked, and of this turn. */

@@ -4,7 +4,7 @@
 #include "base/check.h"
 
 #include <errno.h>
-#include <unistd.h>
+#include <sys/socket.h>
 
 /* A read starts only where this much is left: its own bytes, and answers to them, which are never longer. */
 #define SCRATCH_RESERVE_BYTES (8 * IO_READ_BYTES)
@@ -84,7 +84,7 @@ static enum io_result receive_large(struct io *io, struct conn *conn, struct sli
 		kept = kept_of(io, conn);
 	}
 	size_t room = kept->capacity_bytes - kept->used_bytes;
-	ssize_t count = read(conn->fd, kept->bytes + kept->used_bytes, room);
+	ssize_t count = recv(conn->fd, kept->bytes + kept->used_bytes, room, 0);
 	enum io_result result = result_of_read(io, count, room, more);
 	if (result != IO_BYTES)
 		return result;
@@ -119,14 +119,19 @@ static enum io_result replay_kept(struct io *io, struct conn *conn, struct slice
 	return IO_BYTES;
 }
 
+void io_make_room(struct io *io)
+{
+	if (io->scratch.reserved_bytes - io->scratch_used >= SCRATCH_RESERVE_BYTES)
+		return;
+	io_flush(io);
+	io_turn_end(io);
+}
+
 enum io_result io_receive(struct io *io, struct conn *conn, struct slice *bytes, bool *more)
 {
 	*bytes = (struct slice){0};
 	*more = false;
-	if (io->scratch.reserved_bytes - io->scratch_used < SCRATCH_RESERVE_BYTES) {
-		io_flush(io);
-		io_turn_end(io);
-	}
+	io_make_room(io);
 	size_t kept_bytes = 0;
 	if (conn->kept != 0) {
 		struct kept *kept = kept_of(io, conn);
@@ -138,7 +143,7 @@ enum io_result io_receive(struct io *io, struct conn *conn, struct slice *bytes,
 	}
 
 	uint8_t *at = io->scratch.base + io->scratch_used;
-	ssize_t count = read(conn->fd, at + kept_bytes, IO_READ_BYTES);
+	ssize_t count = recv(conn->fd, at + kept_bytes, IO_READ_BYTES, 0);
 	enum io_result result = result_of_read(io, count, IO_READ_BYTES, more);
 	if (result != IO_BYTES)
 		return result;

@@ -4,8 +4,8 @@
 #include "base/check.h"
 
 #include <errno.h>
+#include <sys/socket.h>
 #include <sys/uio.h>
-#include <unistd.h>
 
 #define PARTS_MAX 128
 #define BACKLOG_BYTES_MIN 1024u
@@ -86,22 +86,23 @@ static enum error keep_pieces(struct io *io, const struct io_outbox *outbox)
 	return ERROR_OK;
 }
 
-/* One system call. Returns what write() does. */
+/* One system call. Returns what send() does. */
 static ssize_t write_pieces(struct io *io, const struct io_outbox *outbox)
 {
 	io->write_count++;
 	const struct io_piece *first = &io->pieces[outbox->first_piece];
 	if (first->next == UINT32_MAX)
-		return write(outbox->conn->fd, first->data, first->size);
+		return send(outbox->conn->fd, first->data, first->size, MSG_NOSIGNAL);
 
 	struct iovec parts[PARTS_MAX];
-	int count = 0;
+	size_t count = 0;
 	for (uint32_t index = outbox->first_piece; index != UINT32_MAX && count < PARTS_MAX;
 	     index = io->pieces[index].next) {
 		const struct io_piece *piece = &io->pieces[index];
 		parts[count++] = (struct iovec){.iov_base = (void *)(uintptr_t)piece->data, .iov_len = piece->size};
 	}
-	return writev(outbox->conn->fd, parts, count);
+	struct msghdr message = {.msg_iov = parts, .msg_iovlen = count};
+	return sendmsg(outbox->conn->fd, &message, MSG_NOSIGNAL);
 }
 
 /* Takes what was written off the front of the outbox. */
@@ -216,7 +217,8 @@ bool io_resume(struct io *io, struct conn *conn)
 	while (conn->backlog != 0) {
 		struct backlog *backlog = backlog_of(io, conn);
 		io->write_count++;
-		ssize_t written = write(conn->fd, backlog->bytes + backlog->head, backlog->tail - backlog->head);
+		ssize_t written =
+			send(conn->fd, backlog->bytes + backlog->head, backlog->tail - backlog->head, MSG_NOSIGNAL);
 		if (written < 0)
 			return errno == EAGAIN || errno == EINTR;
 		io->bytes_out += (uint64_t)written;
