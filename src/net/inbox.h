@@ -15,6 +15,7 @@
 
 #define PARCEL_BYTES (16u * 1024) /* a larger letter gets a parcel of its own */
 #define POST_BYTES_MAX (1u << 20) /* from one thread to another; one letter may always go */
+#define POST_PARCELS_MAX (POST_BYTES_MAX / PARCEL_BYTES)
 
 struct parcel {
 	struct parcel *next;
