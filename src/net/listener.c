@@ -32,6 +32,10 @@ static enum error split_authority(const char *authority, char *host, size_t host
 			*fault = "the port is missing";
 			return ERROR_LIMIT;
 		}
+		if (memchr(begin, ':', (size_t)(end - begin)) != NULL) {
+			*fault = "an IPv6 address is written [address]:port";
+			return ERROR_LIMIT;
+		}
 		*port = end + 1;
 	}
 	size_t size = (size_t)(end - begin);
@@ -82,7 +86,8 @@ enum error listener_parse(const char *url, struct listener *listener, const char
 
 	struct sockaddr_in *v4 = (struct sockaddr_in *)&listener->address;
 	struct sockaddr_in6 *v6 = (struct sockaddr_in6 *)&listener->address;
-	if (inet_pton(AF_INET, host, &v4->sin_addr) == 1) {
+	bool brackets = url[strlen(SCHEME)] == '[';
+	if (!brackets && inet_pton(AF_INET, host, &v4->sin_addr) == 1) {
 		v4->sin_family = AF_INET;
 		v4->sin_port = port;
 		listener->address_bytes = sizeof(*v4);
@@ -93,7 +98,8 @@ enum error listener_parse(const char *url, struct listener *listener, const char
 		listener->address_bytes = sizeof(*v6);
 		listener->loopback = IN6_IS_ADDR_LOOPBACK(&v6->sin6_addr);
 	} else {
-		*fault = "the address is not a numeric IPv4 or IPv6 address";
+		*fault = brackets ? "the address in brackets is not a numeric IPv6 address"
+				  : "the address is not a numeric IPv4 or IPv6 address";
 		return ERROR_LIMIT;
 	}
 	return ERROR_OK;
