@@ -1,0 +1,211 @@
+/* Listener URLs, good and bad, and the sockets behind them. */
+#include "net/listener.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <netinet/tcp.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+struct good {
+	const char *url;
+	int family;
+	const char *address;
+	uint16_t port;
+	bool loopback;
+};
+
+static const struct good GOOD[] = {
+	{"tcp://127.0.0.1:1883", AF_INET, "127.0.0.1", 1883, true},
+	{"tcp://127.255.255.254:1", AF_INET, "127.255.255.254", 1, true},
+	{"tcp://0.0.0.0:0", AF_INET, "0.0.0.0", 0, false},
+	{"tcp://126.255.255.255:65535", AF_INET, "126.255.255.255", 65535, false},
+	{"tcp://128.0.0.1:80", AF_INET, "128.0.0.1", 80, false},
+	{"tcp://192.168.0.1:01883", AF_INET, "192.168.0.1", 1883, false},
+	{"tcp://[::1]:1883", AF_INET6, "::1", 1883, true},
+	{"tcp://[::]:1883", AF_INET6, "::", 1883, false},
+	{"tcp://[fe80::1]:8883", AF_INET6, "fe80::1", 8883, false},
+	{"tcp://[2001:db8:0:0:0:0:0:7]:0", AF_INET6, "2001:db8::7", 0, false},
+	{"tcp://[0000:0000:0000:0000:0000:0000:127.0.0.1]:9", AF_INET6, "::127.0.0.1", 9, false},
+};
+
+static void check_good(const struct good *good)
+{
+	struct listener listener;
+	const char *fault;
+	char address[INET6_ADDRSTRLEN];
+	assert_int_equal(listener_parse(good->url, &listener, &fault), ERROR_OK);
+	assert_string_equal(listener.url, good->url);
+	assert_int_equal(listener.address.ss_family, good->family);
+	assert_int_equal(listener.loopback, good->loopback);
+	assert_int_equal(listener.fd, -1);
+	if (good->family == AF_INET) {
+		struct sockaddr_in v4;
+		memcpy(&v4, &listener.address, sizeof(v4));
+		assert_int_equal(listener.address_bytes, sizeof(v4));
+		assert_int_equal(ntohs(v4.sin_port), good->port);
+		inet_ntop(AF_INET, &v4.sin_addr, address, sizeof(address));
+	} else {
+		struct sockaddr_in6 v6;
+		memcpy(&v6, &listener.address, sizeof(v6));
+		assert_int_equal(listener.address_bytes, sizeof(v6));
+		assert_int_equal(ntohs(v6.sin6_port), good->port);
+		inet_ntop(AF_INET6, &v6.sin6_addr, address, sizeof(address));
+	}
+	assert_string_equal(address, good->address);
+}
+
+static void test_good_urls(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < sizeof(GOOD) / sizeof(GOOD[0]); i++)
+		check_good(&GOOD[i]);
+}
+
+/* Each with a word that the fault must name. */
+static const char *const BAD[][2] = {
+	{"", "scheme"},
+	{"127.0.0.1:1883", "scheme"},
+	{"TCP://127.0.0.1:1883", "scheme"},
+	{"tcp:/127.0.0.1:1883", "scheme"},
+	{"tls://127.0.0.1:1883", "scheme"},
+	{"tcp://", "port"},
+	{"tcp://127.0.0.1", "port"},
+	{"tcp://127.0.0.1:", "port"},
+	{"tcp://127.0.0.1:x", "port"},
+	{"tcp://127.0.0.1:-1", "port"},
+	{"tcp://127.0.0.1:+1", "port"},
+	{"tcp://127.0.0.1: 1", "port"},
+	{"tcp://127.0.0.1:1 ", "port"},
+	{"tcp://127.0.0.1:1883/", "port"},
+	{"tcp://127.0.0.1:65536", "port"},
+	{"tcp://127.0.0.1:18446744073709551617", "port"},
+	{"tcp://[::1]:", "port"},
+	{"tcp://[::1]:70000", "port"},
+	{"tcp://:1883", "address"},
+	{"tcp://localhost:1883", "address"},
+	{"tcp://127.0.0.256:1883", "address"},
+	{"tcp://127.1:1883", "address"},
+	{"tcp://1.2.3.4.5:1883", "address"},
+	{"tcp://*:1883", "address"},
+	{"tcp://[]:1883", "address"},
+	{"tcp://[::1", "IPv6"},
+	{"tcp://[::1]", "IPv6"},
+	{"tcp://[::1]1883", "IPv6"},
+	{"tcp://[::1]/:1883", "IPv6"},
+	{"tcp://[:::1]:1883", "address"},
+	{"tcp://[g::1]:1883", "address"},
+	{"tcp://[fe80::1%lo]:1883", "address"},
+	/* Brackets are for IPv6, and IPv6 needs them: without them nobody can tell where the port begins. */
+	{"tcp://::1:1883", "IPv6"},
+	{"tcp://fe80::1:1883", "IPv6"},
+	{"tcp://[127.0.0.1]:1883", "IPv6"},
+};
+
+static void test_bad_urls(void **state)
+{
+	(void)state;
+	struct listener listener;
+	for (size_t i = 0; i < sizeof(BAD) / sizeof(BAD[0]); i++) {
+		const char *fault = NULL;
+		if (listener_parse(BAD[i][0], &listener, &fault) == ERROR_OK)
+			fail_msg("%s was accepted", BAD[i][0]);
+		if (fault == NULL || strstr(fault, BAD[i][1]) == NULL)
+			fail_msg("%s: \"%s\" does not name the %s", BAD[i][0], fault, BAD[i][1]);
+	}
+}
+
+static void test_url_of_any_length(void **state)
+{
+	(void)state;
+	struct listener listener;
+	const char *fault;
+	char url[400];
+	for (size_t zeroes = 0; zeroes < 300; zeroes++) {
+		int size = snprintf(url, sizeof(url), "tcp://127.0.0.1:%0*d", (int)zeroes + 1, 7);
+		enum error error = listener_parse(url, &listener, &fault);
+		assert_int_equal(error == ERROR_OK, size < LISTENER_URL_BYTES_MAX);
+		snprintf(url, sizeof(url), "tcp://[%0*d::1]:7", (int)zeroes + 1, 0);
+		assert_int_equal(listener_parse(url, &listener, &fault) == ERROR_OK, zeroes < 4);
+	}
+}
+
+static void open_parsed(const char *url, struct listener *listener)
+{
+	const char *fault;
+	assert_int_equal(listener_parse(url, listener, &fault), ERROR_OK);
+	struct listener_options options = {.backlog = 16};
+	assert_int_equal(listener_open(listener, options), ERROR_OK);
+}
+
+/* Port 0: the URL then says which one it became, and a client gets through there. */
+static void test_chosen_port_is_in_the_url(void **state)
+{
+	(void)state;
+	struct listener listener, again;
+	const char *fault;
+	open_parsed("tcp://127.0.0.1:0", &listener);
+	assert_int_equal(listener_parse(listener.url, &again, &fault), ERROR_OK);
+	int client = socket(AF_INET, SOCK_STREAM, 0);
+	assert_int_equal(connect(client, (struct sockaddr *)&again.address, again.address_bytes), 0);
+	int accepted = accept(listener.fd, NULL, NULL);
+	assert_true(accepted >= 0);
+	int on = 0;
+	socklen_t size = sizeof(on);
+	assert_int_equal(getsockopt(accepted, IPPROTO_TCP, TCP_NODELAY, &on, &size), 0);
+	assert_true(on != 0);
+	close(accepted);
+	close(client);
+	listener_close(&listener);
+	assert_int_equal(listener.fd, -1);
+	listener_close(&listener);
+}
+
+static void test_port_in_use(void **state)
+{
+	(void)state;
+	struct listener first, second;
+	const char *fault;
+	open_parsed("tcp://127.0.0.1:0", &first);
+	assert_int_equal(listener_parse(first.url, &second, &fault), ERROR_OK);
+	struct listener_options options = {.backlog = 16};
+	errno = 0;
+	assert_int_equal(listener_open(&second, options), ERROR_SYSTEM);
+	assert_int_equal(errno, EADDRINUSE);
+	assert_int_equal(second.fd, -1);
+	listener_close(&first);
+}
+
+/* An IPv6 listener leaves the IPv4 port of the same number to others. */
+static void test_ipv6_only(void **state)
+{
+	(void)state;
+	struct listener v6, v4;
+	const char *fault;
+	assert_int_equal(listener_parse("tcp://[::]:0", &v6, &fault), ERROR_OK);
+	struct listener_options options = {.backlog = 16, .defer_accept_s = 5};
+	if (listener_open(&v6, options) != ERROR_OK)
+		skip(); /* a machine without IPv6 */
+	char url[64];
+	snprintf(url, sizeof(url), "tcp://0.0.0.0:%s", strrchr(v6.url, ':') + 1);
+	assert_int_equal(listener_parse(url, &v4, &fault), ERROR_OK);
+	assert_int_equal(listener_open(&v4, options), ERROR_OK);
+	listener_close(&v4);
+	listener_close(&v6);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_good_urls),	  cmocka_unit_test(test_bad_urls),
+		cmocka_unit_test(test_url_of_any_length), cmocka_unit_test(test_chosen_port_is_in_the_url),
+		cmocka_unit_test(test_port_in_use),	  cmocka_unit_test(test_ipv6_only),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
