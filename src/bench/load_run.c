@@ -32,6 +32,7 @@ struct sample {
 	uint64_t time_ns;
 	uint64_t server_cpu_ns;
 	uint64_t client_cpu_ns;
+	uint64_t machine_cpu_ns;
 	uint64_t delivered;
 };
 
@@ -49,6 +50,7 @@ static struct sample sample_now(struct run *run)
 		.time_ns = clock_now_ns(),
 		.server_cpu_ns = process_cpu_ns(run->target->pid),
 		.client_cpu_ns = process_cpu_ns(getpid()),
+		.machine_cpu_ns = machine_cpu_ns(),
 		.delivered = delivered_by(run),
 	};
 }
@@ -160,6 +162,11 @@ static void note_samples(struct sample from, struct sample to, struct load_resul
 	result->delivered = delivered;
 	result->measured_s = (double)(to.time_ns - from.time_ns) / 1e9;
 	result->client_cpu_us = (double)(to.client_cpu_ns - from.client_cpu_ns) / us_of_message;
+	double other = process_cpu_between_ns(from.machine_cpu_ns, to.machine_cpu_ns) -
+		       process_cpu_between_ns(from.server_cpu_ns, to.server_cpu_ns) -
+		       (double)(to.client_cpu_ns - from.client_cpu_ns);
+	/* The machine's time comes in steps of 10 ms: a little less than nothing is nothing. */
+	result->other_cpu_percent = other < 0 ? 0 : 100 * other / (double)(to.time_ns - from.time_ns);
 	result->server_cpu_us = process_cpu_between_ns(from.server_cpu_ns, to.server_cpu_ns) / us_of_message;
 }
 

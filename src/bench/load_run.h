@@ -24,6 +24,7 @@ struct load_result {
 	double delivered;     /* while measuring */
 	double server_cpu_us; /* a delivered message */
 	double client_cpu_us;
+	double other_cpu_percent; /* of a core: what neither the bench nor the target used */
 	double p50_us;
 	double p99_us;
 	double p999_us;

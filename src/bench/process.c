@@ -172,6 +172,25 @@ void process_settle(pid_t pid, uint32_t timeout_ms)
 	}
 }
 
+uint64_t machine_cpu_ns(void)
+{
+	unsigned long long user = 0;
+	unsigned long long nice = 0;
+	unsigned long long system = 0;
+	unsigned long long irq = 0;
+	unsigned long long softirq = 0;
+	FILE *file = fopen("/proc/stat", "re");
+	if (file == NULL)
+		return 0;
+	/* Idle and waiting time, between system and irq, are not used. */
+	int found = fscanf(file, "cpu %llu %llu %llu %*u %*u %llu %llu", &user, &nice, &system, &irq, &softirq);
+	fclose(file);
+	long ticks = sysconf(_SC_CLK_TCK);
+	if (found != 5 || ticks <= 0)
+		return 0;
+	return (user + nice + system + irq + softirq) * (1000000000u / (unsigned long long)ticks);
+}
+
 uint64_t kernel_slab_bytes(void)
 {
 	static const char *const names[] = {"Slab"};

@@ -23,6 +23,9 @@ uint64_t process_resident_bytes(pid_t pid);
 /* Waits until the process takes less than 2 % of a core, at most for timeout_ms. */
 void process_settle(pid_t pid, uint32_t timeout_ms);
 
+/* Processor time that all processes and interrupts have used since the machine was started, in ns; steps of 10 ms. */
+uint64_t machine_cpu_ns(void);
+
 /* The kernel's slab memory in bytes: sockets, inodes, dentries, epoll items. */
 uint64_t kernel_slab_bytes(void);
 

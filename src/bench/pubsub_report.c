@@ -6,6 +6,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#define OTHERS_PERCENT_QUIET 10.0
+
 /* Medians and sums of one target's rounds. */
 struct summary {
 	double rate;
@@ -15,6 +17,7 @@ struct summary {
 	double max_us; /* the largest of all rounds */
 	double server_cpu_us;
 	double client_cpu_us;
+	double other_cpu_percent; /* the largest of all rounds */
 	uint64_t received;
 	uint64_t missing;
 	uint64_t reordered;
@@ -63,7 +66,7 @@ static double rate_of(const struct load_result *result)
 static void summarize(const struct load_result *results, uint32_t rounds, struct summary *out)
 {
 	double values[6][PUBSUB_ROUNDS_MAX];
-	*out = (struct summary){.max_us = (double)NAN};
+	*out = (struct summary){.max_us = (double)NAN, .other_cpu_percent = (double)NAN};
 	for (uint32_t i = 0; i < rounds; i++) {
 		const struct load_result *result = &results[i];
 		values[0][i] = rate_of(result);
@@ -74,6 +77,8 @@ static void summarize(const struct load_result *results, uint32_t rounds, struct
 		values[5][i] = result->client_cpu_us;
 		if (!(result->max_us <= out->max_us))
 			out->max_us = result->max_us;
+		if (!(result->other_cpu_percent <= out->other_cpu_percent))
+			out->other_cpu_percent = result->other_cpu_percent;
 		out->received += result->received;
 		out->missing += result->missing;
 		out->reordered += result->reordered;
@@ -129,6 +134,7 @@ static void add_figures(struct report *report, const char *name, const struct su
 	report_number(report, name, "latency_max_us", summary->max_us, 1, NULL, "");
 	report_number(report, name, "cpu_us_per_message", summary->server_cpu_us, 3, NULL, "");
 	report_number(report, name, "bench_cpu_us_per_message", summary->client_cpu_us, 3, NULL, "");
+	report_number(report, name, "other_cpu_percent_max", summary->other_cpu_percent, 1, NULL, "");
 	report_number(report, name, "floor_ratio", ratio, 3, NULL, "");
 	report_number(report, name, "received", (double)summary->received, 0, NULL, "");
 	report_number(report, name, "lost", (double)summary->missing, 0, NULL, "");
@@ -184,6 +190,20 @@ static void print_floor_note(const struct pubsub_report *pubsub, const struct su
 	       mean, summaries[0].server_cpu_us / mean);
 }
 
+/* Others on the machine evict caches and move threads: figures are worth little then. */
+static void warn_of_others(const struct summary *summaries, uint32_t count)
+{
+	double most = 0;
+	for (uint32_t i = 0; i < count; i++) {
+		if (summaries[i].other_cpu_percent > most)
+			most = summaries[i].other_cpu_percent;
+	}
+	if (most > OTHERS_PERCENT_QUIET)
+		printf("\nThe machine was not quiet: in one round other processes took %.0f %% of a core. Run it "
+		       "again.\n",
+		       most);
+}
+
 void pubsub_report_print(const struct pubsub_report *pubsub, bool json)
 {
 	struct summary summaries[PUBSUB_TARGETS_MAX];
@@ -212,6 +232,8 @@ void pubsub_report_print(const struct pubsub_report *pubsub, bool json)
 	} else {
 		print_floor_note(pubsub, summaries);
 	}
+	if (!json)
+		warn_of_others(summaries, pubsub->target_count);
 	for (uint32_t i = 0; i < pubsub->target_count && !json; i++)
 		print_losses(pubsub->targets[i].name, &summaries[i], pubsub->round->version);
 	report_free(report);
