@@ -47,9 +47,11 @@ static enum io_result result_of_read(struct io *io, ssize_t count, size_t room, 
 	return errno == EAGAIN || errno == EINTR ? IO_NOTHING : IO_BROKEN;
 }
 
+/* A packet longer than a read stays in its block. One that was read into scratch nevertheless, because so little of it
+ * was kept that its length was not known, goes back there together with what is behind it. */
 static bool is_large(const struct kept *kept)
 {
-	return kept->packet_bytes > IO_READ_BYTES;
+	return kept->packet_bytes > IO_READ_BYTES && kept->used_bytes <= kept->packet_bytes;
 }
 
 /* Doubles the block, up to the whole packet: a length that is announced and does not come costs only what came. */
