@@ -48,7 +48,7 @@ struct index *index_new(uint16_t shards, const struct hash_key *key)
 
 void index_free(struct index *index)
 {
-	urcu_qsbr_barrier();
+	reader_await_deferred();
 	for (uint32_t i = 0; i < INDEX_PARTS; i++)
 		index_part_close(&index->parts[i]);
 	free(index);

@@ -98,13 +98,14 @@ static void unlink_node(struct index_part *part, struct index_buckets *buckets, 
 
 static void free_buckets(struct rcu_head *head)
 {
+	RCU_ACQUIRE();
 	struct index_buckets *buckets = caa_container_of(head, struct index_buckets, rcu);
 	struct index_part *part = buckets->part;
-	RCU_ACQUIRE();
 	pthread_mutex_lock(&part->lock);
 	part->settling = false;
 	pthread_mutex_unlock(&part->lock);
 	free(buckets);
+	RCU_RELEASE();
 }
 
 static void publish_grown(struct index_part *part)
@@ -113,7 +114,7 @@ static void publish_grown(struct index_part *part)
 	atomic_store_explicit(&part->buckets, part->growing, memory_order_release);
 	part->growing = NULL;
 	part->settling = true;
-	urcu_qsbr_call_rcu(&old->rcu, free_buckets);
+	reader_defer(&old->rcu, free_buckets);
 }
 
 static void grow_step(struct index_part *part)
@@ -189,14 +190,15 @@ void index_part_remove(struct index_part *part, uint32_t index)
 
 static void free_limbo(struct rcu_head *head)
 {
+	RCU_ACQUIRE();
 	struct index_limbo *limbo = caa_container_of(head, struct index_limbo, rcu);
 	struct index_part *part = limbo->part;
-	RCU_ACQUIRE();
 	pthread_mutex_lock(&part->lock);
 	for (uint32_t i = 0; i < limbo->count; i++)
 		slab_give(&part->slab, limbo->blocks[i].ref, limbo->blocks[i].bytes);
 	pthread_mutex_unlock(&part->lock);
 	free(limbo);
+	RCU_RELEASE();
 }
 
 void index_part_retire(struct index_part *part, uint32_t ref, size_t bytes)
@@ -213,7 +215,7 @@ void index_part_retire(struct index_part *part, uint32_t ref, size_t bytes)
 	limbo->blocks[limbo->count].bytes = (uint32_t)bytes;
 	if (++limbo->count == LIMBO_BLOCKS) {
 		part->limbo = NULL;
-		urcu_qsbr_call_rcu(&limbo->rcu, free_limbo);
+		reader_defer(&limbo->rcu, free_limbo);
 	}
 }
 

@@ -7,7 +7,9 @@
 #ifndef SESSION_RCU_H
 #define SESSION_RCU_H
 
-#define _LGPL_SOURCE
+#if !defined(__SANITIZE_THREAD__)
+#define _LGPL_SOURCE /* inline; under TSan calls into the library, whose own futex words are then not looked at */
+#endif
 #include <urcu-qsbr.h>
 
 #if defined(__SANITIZE_THREAD__)
@@ -49,6 +51,21 @@ static inline void reader_offline(void)
 static inline void reader_online(void)
 {
 	urcu_qsbr_thread_online();
+}
+
+/* Calls `free_it` after a grace period, in a thread of liburcu's. It begins with RCU_ACQUIRE() and ends with
+ * RCU_RELEASE(). */
+static inline void reader_defer(struct rcu_head *head, void (*free_it)(struct rcu_head *head))
+{
+	RCU_RELEASE();
+	urcu_qsbr_call_rcu(head, free_it);
+}
+
+/* Waits for all that was deferred so far. Blocks; never while holding anything of the index. */
+static inline void reader_await_deferred(void)
+{
+	urcu_qsbr_barrier();
+	RCU_ACQUIRE();
 }
 
 #endif
