@@ -1,0 +1,317 @@
+/* A shard's subscriptions: a filter's route from none to one to a list and back, options that are replaced, a walk
+ * while subscriptions end, and routes that are stale. */
+#include "random.h"
+#include "session/rcu.h"
+#include "session/subscriptions.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#define SHARD 3u
+#define CLIENTS 200u
+#define LIMIT 3000u
+
+struct scene {
+	struct index *index;
+	struct subscriptions subscriptions;
+	struct routes routes;
+	struct session sessions[CLIENTS + 1];
+};
+
+static int scene_open(void **state)
+{
+	struct scene *scene = calloc(1, sizeof(*scene));
+	assert_non_null(scene);
+	struct hash_key key = {{4}};
+	scene->index = index_new(8, &key);
+	assert_non_null(scene->index);
+	assert_int_equal(subscriptions_open(&scene->subscriptions, scene->index, SHARD, LIMIT), ERROR_OK);
+	reader_register();
+	*state = scene;
+	return 0;
+}
+
+static int scene_close(void **state)
+{
+	struct scene *scene = *state;
+	for (uint32_t client = 1; client <= CLIENTS; client++)
+		subscriptions_clear(&scene->subscriptions, &scene->sessions[client]);
+	assert_int_equal(scene->subscriptions.pool.used, 0);
+	assert_int_equal(scene->subscriptions.lists.used, 0);
+	assert_int_equal(index_size(scene->index).filters, 0);
+	reader_unregister();
+	routes_fini(&scene->routes);
+	subscriptions_close(&scene->subscriptions);
+	index_free(scene->index);
+	free(scene);
+	return 0;
+}
+
+static bool add(struct scene *scene, uint32_t client, const char *filter, uint8_t options)
+{
+	bool replaced;
+	assert_int_equal(subscriptions_add(&scene->subscriptions, &scene->sessions[client], client,
+					   slice_string(filter), options, &replaced),
+			 ERROR_OK);
+	return replaced;
+}
+
+static bool drop(struct scene *scene, uint32_t client, const char *filter)
+{
+	return subscriptions_remove(&scene->subscriptions, &scene->sessions[client], slice_string(filter));
+}
+
+/* The one route that a topic has here; 0: none. */
+static route_bits route_of(struct scene *scene, const char *topic)
+{
+	assert_int_equal(index_match(scene->index, slice_string(topic), &scene->routes), ERROR_OK);
+	assert_in_range(scene->routes.count, 0, 1);
+	return scene->routes.count != 0 ? scene->routes.items[0] : 0;
+}
+
+static void test_route_from_none_to_one_to_list_and_back(void **state)
+{
+	struct scene *scene = *state;
+	assert_true(route_of(scene, "t") == 0);
+	add(scene, 1, "t", 0);
+	route_bits one = route_of(scene, "t");
+	assert_int_equal(route_kind(one), ROUTE_ONE);
+	assert_int_equal(route_shard(one), SHARD);
+	assert_int_equal(subscriptions_count(&scene->subscriptions, one), 1);
+	add(scene, 2, "t", 0);
+	add(scene, 3, "t", 0);
+	route_bits list = route_of(scene, "t");
+	assert_int_equal(route_kind(list), ROUTE_LIST);
+	assert_int_equal(subscriptions_count(&scene->subscriptions, list), 3);
+	assert_true(drop(scene, 1, "t"));
+	assert_true(drop(scene, 3, "t"));
+	assert_int_equal(subscriptions_count(&scene->subscriptions, route_of(scene, "t")), 1);
+	assert_true(drop(scene, 2, "t"));
+	assert_true(route_of(scene, "t") == 0);
+	assert_int_equal(scene->subscriptions.lists.used, 0);
+}
+
+static void test_same_filter_again_replaces_its_options(void **state)
+{
+	struct scene *scene = *state;
+	assert_false(add(scene, 1, "a/+", SUBSCRIPTION_NO_LOCAL));
+	assert_false(add(scene, 2, "a/+", 0));
+	assert_true(add(scene, 1, "a/+", SUBSCRIPTION_RETAIN_AS_PUBLISHED | 1));
+	assert_int_equal(scene->sessions[1].subscription_count, 1);
+	subscriptions_walk(&scene->subscriptions, route_of(scene, "a/b"));
+	const struct subscription *subscription;
+	uint32_t seen = 0;
+	while ((subscription = subscriptions_next(&scene->subscriptions)) != NULL) {
+		seen += subscription->client;
+		assert_int_equal(subscription->options,
+				 subscription->client == 1 ? SUBSCRIPTION_RETAIN_AS_PUBLISHED | 1 : 0);
+	}
+	assert_int_equal(seen, 3);
+}
+
+static void test_removing_what_is_not_there(void **state)
+{
+	struct scene *scene = *state;
+	add(scene, 1, "t", 0);
+	assert_false(drop(scene, 2, "t"));
+	assert_false(drop(scene, 1, "u"));
+	assert_false(drop(scene, 1, "#"));
+	assert_true(drop(scene, 1, "t"));
+	assert_false(drop(scene, 1, "t"));
+	assert_int_equal(scene->sessions[1].subscription_count, 0);
+}
+
+static void test_limit(void **state)
+{
+	struct scene *scene = *state;
+	char filter[16];
+	bool replaced;
+	for (uint32_t i = 0; i < LIMIT; i++) {
+		snprintf(filter, sizeof(filter), "f/%u", i);
+		add(scene, 1, filter, 0);
+	}
+	for (int i = 0; i < 3; i++)
+		assert_int_equal(subscriptions_add(&scene->subscriptions, &scene->sessions[2], 2, slice_string("more"),
+						   0, &replaced),
+				 ERROR_LIMIT);
+	assert_int_equal(index_size(scene->index).filters, LIMIT);
+	assert_int_equal(scene->sessions[2].subscription_count, 0);
+	assert_true(add(scene, 1, "f/7", 1)); /* to replace takes none */
+	assert_true(drop(scene, 1, "f/7"));
+	assert_false(add(scene, 2, "f/8", 0));
+}
+
+/* A route as a letter carries it, used when the subscription has ended and its place is another's. */
+static void test_stale_routes_lead_nowhere(void **state)
+{
+	struct scene *scene = *state;
+	add(scene, 1, "t", 0);
+	route_bits one = route_of(scene, "t");
+	drop(scene, 1, "t");
+	assert_int_equal(subscriptions_count(&scene->subscriptions, one), 0);
+	add(scene, 2, "secret", 0); /* takes the same place */
+	assert_int_equal(route_index(route_of(scene, "secret")), route_index(one));
+	assert_int_equal(subscriptions_count(&scene->subscriptions, one), 0);
+	subscriptions_walk(&scene->subscriptions, one);
+	assert_null(subscriptions_next(&scene->subscriptions));
+
+	add(scene, 3, "u", 0);
+	add(scene, 4, "u", 0);
+	route_bits list = route_of(scene, "u");
+	drop(scene, 3, "u");
+	drop(scene, 4, "u");
+	add(scene, 5, "v", 0);
+	add(scene, 6, "v", 0);
+	assert_int_equal(route_index(route_of(scene, "v")), route_index(list));
+	subscriptions_walk(&scene->subscriptions, list);
+	assert_null(subscriptions_next(&scene->subscriptions));
+	assert_int_equal(subscriptions_count(&scene->subscriptions, list), 0);
+}
+
+/* A letter that left when there was one subscriber still reaches that one when there are more. */
+static void test_route_of_one_outlives_the_change_to_a_list(void **state)
+{
+	struct scene *scene = *state;
+	add(scene, 1, "t", 0);
+	route_bits one = route_of(scene, "t");
+	add(scene, 2, "t", 0);
+	subscriptions_walk(&scene->subscriptions, one);
+	const struct subscription *subscription = subscriptions_next(&scene->subscriptions);
+	assert_non_null(subscription);
+	assert_int_equal(subscription->client, 1);
+	assert_null(subscriptions_next(&scene->subscriptions));
+}
+
+/* Whoever subscribes for the whole of a walk is visited exactly once, whoever ends meanwhile. */
+static void walk_while_some_end(struct scene *scene, uint64_t seed)
+{
+	struct random random = {seed};
+	bool subscribed[CLIENTS + 1] = {false};
+	uint32_t visits[CLIENTS + 1] = {0};
+	for (uint32_t client = 1; client <= CLIENTS; client++) {
+		add(scene, client, "all/#", 0);
+		subscribed[client] = true;
+	}
+	subscriptions_walk(&scene->subscriptions, route_of(scene, "all/x"));
+	const struct subscription *subscription;
+	while ((subscription = subscriptions_next(&scene->subscriptions)) != NULL) {
+		assert_true(subscribed[subscription->client]);
+		visits[subscription->client]++;
+		for (uint32_t n = random_below(&random, 4); n != 0; n--) {
+			uint32_t client = 1 + random_below(&random, CLIENTS);
+			if (random_below(&random, 2) == 0)
+				drop(scene, client, "all/#");
+			else
+				subscriptions_clear(&scene->subscriptions, &scene->sessions[client]);
+			subscribed[client] = false;
+		}
+	}
+	for (uint32_t client = 1; client <= CLIENTS; client++) {
+		assert_in_range(visits[client], subscribed[client], 1);
+		subscriptions_clear(&scene->subscriptions, &scene->sessions[client]);
+	}
+}
+
+static void test_walk_while_subscriptions_end(void **state)
+{
+	for (uint64_t seed = 1; seed <= 100; seed++)
+		walk_while_some_end(*state, seed);
+}
+
+static void test_walk_whose_next_one_ends(void **state)
+{
+	struct scene *scene = *state;
+	for (uint32_t client = 1; client <= 3; client++)
+		add(scene, client, "t", 0);
+	subscriptions_walk(&scene->subscriptions, route_of(scene, "t"));
+	for (uint32_t client = 1; client <= 3; client++)
+		drop(scene, client, "t");
+	assert_null(subscriptions_next(&scene->subscriptions));
+	add(scene, 1, "t", 0);
+	subscriptions_walk(&scene->subscriptions, route_of(scene, "t"));
+	drop(scene, 1, "t");
+	add(scene, 2, "u", 0); /* takes its place */
+	assert_null(subscriptions_next(&scene->subscriptions));
+}
+
+/* ---- all of it against a model ---- */
+
+#define FILTERS 40u
+
+static void assert_walk_is(struct scene *scene, uint32_t f, bool model[CLIENTS + 1][FILTERS])
+{
+	char topic[16];
+	snprintf(topic, sizeof(topic), "m/%u", f);
+	route_bits route = route_of(scene, topic);
+	uint32_t expected = 0, count = 0;
+	bool seen[CLIENTS + 1] = {false};
+	for (uint32_t client = 1; client <= CLIENTS; client++)
+		expected += model[client][f];
+	if (route != 0) {
+		assert_int_equal(subscriptions_count(&scene->subscriptions, route), expected);
+		subscriptions_walk(&scene->subscriptions, route);
+		const struct subscription *subscription;
+		while ((subscription = subscriptions_next(&scene->subscriptions)) != NULL) {
+			assert_true(model[subscription->client][f] && !seen[subscription->client]);
+			seen[subscription->client] = true;
+			count++;
+		}
+	}
+	assert_int_equal(count, expected);
+}
+
+static void test_random_changes_against_a_model(void **state)
+{
+	struct scene *scene = *state;
+	static bool model[CLIENTS + 1][FILTERS];
+	memset(model, 0, sizeof(model));
+	struct random random = {71};
+	for (int step = 0; step < 40000; step++) {
+		uint32_t client = 1 + random_below(&random, random_below(&random, 4) == 0 ? CLIENTS : 4);
+		uint32_t f = random_below(&random, FILTERS);
+		char filter[16];
+		snprintf(filter, sizeof(filter), "m/%u", f);
+		switch (random_below(&random, 8)) {
+		case 0:
+			subscriptions_clear(&scene->subscriptions, &scene->sessions[client]);
+			memset(model[client], 0, sizeof(model[client]));
+			break;
+		case 1:
+		case 2:
+		case 3:
+			assert_int_equal(drop(scene, client, filter), model[client][f]);
+			model[client][f] = false;
+			break;
+		default:
+			assert_int_equal(add(scene, client, filter, 0), model[client][f]);
+			model[client][f] = true;
+		}
+		assert_walk_is(scene, f, model);
+		if (step % 64 == 0)
+			reader_quiescent();
+	}
+}
+
+#define IN_SCENE(test) cmocka_unit_test_setup_teardown(test, scene_open, scene_close)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		IN_SCENE(test_route_from_none_to_one_to_list_and_back),
+		IN_SCENE(test_same_filter_again_replaces_its_options),
+		IN_SCENE(test_removing_what_is_not_there),
+		IN_SCENE(test_limit),
+		IN_SCENE(test_stale_routes_lead_nowhere),
+		IN_SCENE(test_route_of_one_outlives_the_change_to_a_list),
+		IN_SCENE(test_walk_while_subscriptions_end),
+		IN_SCENE(test_walk_whose_next_one_ends),
+		IN_SCENE(test_random_changes_against_a_model),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
