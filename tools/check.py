@@ -164,7 +164,7 @@ def pytest(directory, folder, marks=None, options=""):
     name = f"{directory}-{folder}"
     with tempfile.TemporaryDirectory() as scratch:
         report = Path(scratch, "junit.xml")
-        command = [PYTHON, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--tb=short", f"--junitxml={report}",
+        command = [PYTHON, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--tb=short", "--maxfail=25", f"--junitxml={report}",
                    f"tests/{folder}", *(["-m", marks] if marks else [])]
         env = {"ROOST": str(ROOT / directory / "roost"), "ROOST_OPTIONS": options, "PYTHONDONTWRITEBYTECODE": "1"}
         status, output = run(command, name, timeout=600, env=env)
