@@ -153,11 +153,19 @@ enum error handshake_read(const struct settings *settings, const struct hash_key
 	return admit(key, &connect, slice_of(bytes.data + *packet_bytes, bytes.size - *packet_bytes), admission);
 }
 
+/* Some codes are DISCONNECT's alone, and some ends are no refusal. */
+static uint8_t connack_reason_of(enum error error)
+{
+	uint8_t reason = (uint8_t)mqtt_reason_of(error);
+	bool refuses = reason >= MQTT_REASON_UNSPECIFIED_ERROR && mqtt_reason_allowed(reason, MQTT_CONNACK, true);
+	return refuses ? reason : MQTT_REASON_SERVER_UNAVAILABLE;
+}
+
 size_t handshake_refusal(enum error reason, uint8_t version, uint8_t *out)
 {
 	struct mqtt_connack connack = mqtt_connack_default();
 	if (version == MQTT_VERSION_5) {
-		connack.reason = (uint8_t)mqtt_reason_of(reason);
+		connack.reason = connack_reason_of(reason);
 		connack.reason_string = slice_string(error_sentence(reason));
 		return mqtt_connack_encode(&connack, MQTT_VERSION_5, out, REFUSAL_BYTES_MAX);
 	}
