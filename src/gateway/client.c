@@ -166,6 +166,7 @@ void client_read(struct shard *shard, uint32_t index)
 		return;
 	struct slice bytes;
 	bool more;
+	uint64_t bytes_in = shard->io.bytes_in;
 	switch (io_receive(&shard->io, &client->conn, &bytes, &more)) {
 	case IO_BYTES:
 		client_consume(shard, index, bytes);
@@ -179,7 +180,9 @@ void client_read(struct shard *shard, uint32_t index)
 		client_end(shard, index, errno == ENOMEM ? ERROR_NO_MEMORY : ERROR_CONNECTION_LOST);
 		return;
 	}
-	if (client->state == CLIENT_ACTIVE && (more || (client->hung_up && bytes.size != 0)))
+	/* There is no other event after a hang-up; what came may be only a part of a large packet. */
+	bool some = shard->io.bytes_in != bytes_in;
+	if (client->state == CLIENT_ACTIVE && (more || (client->hung_up && some)))
 		mark_ready(shard, index, client);
 }
 
@@ -189,6 +192,7 @@ void client_resume(struct shard *shard, uint32_t index)
 	if (client->state != CLIENT_ACTIVE)
 		return;
 	client->pause = PAUSE_NONE;
+	client->seen_tick = (uint32_t)(shard->now_ms / WHEEL_TICK_MS); /* its silence so far was ours */
 	mark_ready(shard, index, client);
 }
 
