@@ -1,0 +1,46 @@
+/* One or two shards without their threads: a test takes their turns, moves their clock, and is the gate and the clients
+ * at the other end of socket pairs. One scene at a time; one thread. */
+#ifndef TESTS_UNIT_SHARD_SCENE_H
+#define TESTS_UNIT_SHARD_SCENE_H
+
+#include "gateway/shard.h"
+
+#define SCENE_SHARDS_MAX 2
+#define SCENE_START_MS 1000000u
+
+struct shard_scene {
+	struct mailbox mailboxes[SCENE_SHARDS_MAX];
+	struct seats seats;
+	struct shard shards[SCENE_SHARDS_MAX];
+	struct settings settings;
+	struct hash_key key;
+	struct index *index;
+	int pairs[SCENE_SHARDS_MAX][2]; /* sockets that were admitted: [0] the gate's end, [1] the shard's */
+	uint16_t shard_count;
+};
+
+/* With settings that suit tests; change them before the first client comes. Freed by shard_scene_free(). */
+struct shard_scene *shard_scene_new(uint16_t shards);
+void shard_scene_free(struct shard_scene *scene);
+/* Shards as new, their index and wakers the same: cheaper than another scene. */
+void shard_scene_restart(struct shard_scene *scene);
+
+/* Time goes on at the next turn. */
+void shard_scene_pass_ms(struct shard_scene *scene, uint64_t ms);
+/* One turn of one shard, which never sleeps. False when it has drained. */
+bool shard_scene_turn_one(struct shard_scene *scene, uint16_t shard);
+/* Turns of all shards, until none has anything to do. */
+void shard_scene_settle(struct shard_scene *scene);
+
+/* Signs in with these bytes: reads CONNECT as a gate does and hands over the socket and what came behind. Returns the
+ * client's end (non-blocking); -1: it was refused. send_bytes: of the server's send buffer; 0: as the system has it. */
+int shard_scene_connect(struct shard_scene *scene, uint16_t shard, struct slice bytes, int send_bytes);
+
+/* The shard's clients now. */
+uint32_t shard_scene_clients(const struct shard_scene *scene, uint16_t shard);
+uint64_t shard_scene_counter(const struct shard_scene *scene, uint16_t shard, enum counter counter);
+uint64_t shard_scene_ends(const struct shard_scene *scene, uint16_t shard, enum error reason);
+/* When all clients have ended and the scene has settled nothing may be left of them: this checks it. */
+void shard_scene_check_empty(const struct shard_scene *scene);
+
+#endif
