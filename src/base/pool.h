@@ -12,10 +12,10 @@
 struct pool {
 	struct region region;
 	uint32_t object_bytes;
-	uint32_t limit;	  /* objects */
+	uint32_t limit;   /* objects */
 	uint32_t touched; /* objects that were ever in use: the indices 1..touched */
-	uint32_t used;	  /* objects in use now */
-	uint32_t free;	  /* first of the free list */
+	uint32_t used;    /* objects in use now */
+	uint32_t free;    /* first of the free list */
 };
 
 /* Room for `limit` objects of object_bytes (a multiple of 4). */

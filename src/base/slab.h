@@ -15,7 +15,7 @@
 #define SLAB_CLASS_COUNT (16u + (29u - 8u) * 4u)
 
 struct slab_class {
-	uint32_t free;	/* first of the free list */
+	uint32_t free;  /* first of the free list */
 	uint32_t fresh; /* next block that was never used */
 	uint32_t fresh_end;
 };

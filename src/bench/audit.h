@@ -6,7 +6,7 @@
 #include <stdint.h>
 
 struct audit_stream {
-	uint64_t next;	 /* one above the highest number seen */
+	uint64_t next;   /* one above the highest number seen */
 	uint64_t recent; /* bit k: number next - 1 - k was seen; tells late from doubled */
 };
 

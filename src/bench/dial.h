@@ -13,7 +13,7 @@
 struct dial {
 	struct address address;
 	uint32_t source_base; /* first source network, differs from run to run: their ports may be in TIME_WAIT */
-	bool spread;	      /* bind to 127/8 source addresses */
+	bool spread;          /* bind to 127/8 source addresses */
 	bool no_delay;
 };
 

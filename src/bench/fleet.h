@@ -23,16 +23,16 @@ struct fleet_plan {
 	const char *topic_prefix;  /* the topic is this and the topic's number */
 	uint16_t keepalive_s;
 	uint8_t version; /* enum mqtt_version */
-	bool pipeline;	 /* SUBSCRIBE goes out with CONNECT, before CONNACK */
-	bool writes;	 /* the owner sends more than a socket's buffer may hold: tell it when there is room again */
+	bool pipeline;   /* SUBSCRIBE goes out with CONNECT, before CONNACK */
+	bool writes;     /* the owner sends more than a socket's buffer may hold: tell it when there is room again */
 };
 
 enum client_state {
-	CLIENT_UNUSED,	    /* -> CONNECTING, GREETING, GONE */
+	CLIENT_UNUSED,      /* -> CONNECTING, GREETING, GONE */
 	CLIENT_CONNECTING,  /* TCP is not up yet -> GREETING, GONE */
 	CLIENT_GREETING,    /* CONNECT was sent -> SUBSCRIBING, READY, GONE */
 	CLIENT_SUBSCRIBING, /* SUBSCRIBE was sent -> READY, GONE */
-	CLIENT_READY,	    /* -> GONE */
+	CLIENT_READY,       /* -> GONE */
 	CLIENT_GONE,
 };
 

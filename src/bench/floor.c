@@ -24,7 +24,7 @@
 struct floor_options {
 	struct url url;
 	uint32_t seconds; /* 0: for ever */
-	int listen_fd;	  /* -1: open url */
+	int listen_fd;    /* -1: open url */
 	bool defer_accept;
 };
 

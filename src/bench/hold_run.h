@@ -25,7 +25,7 @@ struct hold_load {
 struct hold_result {
 	uint32_t threads;
 	uint32_t connected; /* signed in and subscribed when connecting was over */
-	uint32_t held;	    /* of these, still there at the end */
+	uint32_t held;      /* of these, still there at the end */
 	double connect_s;
 	double held_s;
 	double leave_s;

@@ -18,10 +18,10 @@ enum hold_phase {
 /* What the workers of a run share. */
 struct hold_shared {
 	struct fleet_plan plan;
-	sem_t turns;		  /* how many may connect now */
-	atomic_uint phase;	  /* enum hold_phase, set by the main thread */
+	sem_t turns;              /* how many may connect now */
+	atomic_uint phase;        /* enum hold_phase, set by the main thread */
 	uint32_t rate_per_worker; /* connections started a second, 0: as fast as can be */
-	int cpu;		  /* or PLACE_ANY */
+	int cpu;                  /* or PLACE_ANY */
 	uint32_t in_progress_max; /* a worker's, so that the server's backlog is not overrun */
 	uint64_t ping_period_ns;  /* 0: no pings */
 };

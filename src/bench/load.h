@@ -21,9 +21,9 @@ enum load_pattern { LOAD_ONE_TO_ONE, LOAD_FAN_OUT, LOAD_FAN_IN };
 /* Set by the main thread; each leads to the next, or to LEAVING. */
 enum load_phase {
 	LOAD_CONNECTING,
-	LOAD_WARMING,	/* messages flow */
+	LOAD_WARMING,   /* messages flow */
 	LOAD_MEASURING, /* and are timed */
-	LOAD_DRAINING,	/* nothing new is sent */
+	LOAD_DRAINING,  /* nothing new is sent */
 	LOAD_LEAVING,
 };
 
@@ -31,17 +31,17 @@ struct load_plan {
 	enum load_pattern pattern;
 	uint32_t clients;
 	uint32_t publishers;
-	uint32_t burst;	 /* messages in one send */
+	uint32_t burst;  /* messages in one send */
 	uint32_t window; /* messages of one publisher that may be on their way; >= burst */
-	uint32_t size;	 /* of a payload, >= STAMP_BYTES */
-	uint8_t qos;	 /* 0 */
+	uint32_t size;   /* of a payload, >= STAMP_BYTES */
+	uint8_t qos;     /* 0 */
 };
 
 /* What the threads of a run share. */
 struct load_shared {
 	struct fleet_plan plan;
 	atomic_uint phase; /* enum load_phase */
-	int cpu;	   /* or PLACE_ANY */
+	int cpu;           /* or PLACE_ANY */
 };
 
 struct load_worker {

@@ -36,7 +36,7 @@ struct load_result {
 	uint64_t doubled;
 	uint64_t foreign;
 	struct losses losses; /* of clients */
-	bool stalled;	      /* nothing was delivered for some seconds: the round was ended */
+	bool stalled;         /* nothing was delivered for some seconds: the round was ended */
 };
 
 /* label names the round in the progress line; static storage while the program runs. False: the round could not run;

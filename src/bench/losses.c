@@ -41,7 +41,7 @@ uint64_t losses_total(const struct losses *losses)
 static const char *return_code_name(uint32_t code)
 {
 	static const char *const names[] = {
-		"accepted",	      "unacceptable protocol version", "identifier rejected",
+		"accepted",           "unacceptable protocol version", "identifier rejected",
 		"server unavailable", "bad user name or password",     "not authorized"};
 	return code < sizeof(names) / sizeof(names[0]) ? names[code] : "unknown return code";
 }

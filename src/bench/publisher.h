@@ -9,7 +9,7 @@ struct publisher {
 	uint8_t *blocked; /* what the socket did not take yet; on the heap */
 	size_t blocked_size;
 	uint64_t outstanding; /* deliveries on their way */
-	uint32_t turn;	      /* one-to-one: which of its subscribers is next */
+	uint32_t turn;        /* one-to-one: which of its subscribers is next */
 };
 
 /* A channel is what messages are numbered along: a subscriber's topic in one-to-one, else a publisher. */
@@ -17,7 +17,7 @@ struct publishers {
 	const struct load_plan *load;
 	struct fleet *fleet;
 	struct publisher *list;
-	uint64_t *sent;	 /* messages of each channel */
+	uint64_t *sent;  /* messages of each channel */
 	uint8_t *packet; /* room for one burst */
 	uint8_t *padding;
 	uint32_t channels;

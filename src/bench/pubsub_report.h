@@ -12,7 +12,7 @@ struct pubsub_report {
 	const struct load_round *round;
 	uint32_t target_count;
 	uint32_t rounds;     /* that all targets went through */
-	bool has_floor;	     /* then it is target 1; the server is target 0 */
+	bool has_floor;      /* then it is target 1; the server is target 0 */
 	bool has_floor_near; /* then it is target 2 */
 	struct target targets[PUBSUB_TARGETS_MAX];
 	struct load_result *results[PUBSUB_TARGETS_MAX];

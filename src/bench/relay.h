@@ -22,7 +22,7 @@ struct relay_segment {
 /* An index in the table of sockets is the descriptor. */
 struct relay_socket {
 	uint32_t generation; /* counts uses of the descriptor, so that an old event finds nobody */
-	uint32_t topic;	     /* what it subscribed to, or RELAY_NONE */
+	uint32_t topic;      /* what it subscribed to, or RELAY_NONE */
 	uint32_t next_of_topic;
 	uint32_t previous_of_topic;
 	uint32_t first_segment;

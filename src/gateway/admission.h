@@ -6,10 +6,10 @@
 #include "base/slice.h"
 
 struct admission {
-	uint64_t hash;		   /* of the client id */
+	uint64_t hash;             /* of the client id */
 	uint32_t packet_bytes_max; /* the client's */
-	uint32_t will_bytes;	   /* an encoded PUBLISH, 0: no will */
-	uint32_t rest_bytes;	   /* what the client sent behind its CONNECT */
+	uint32_t will_bytes;       /* an encoded PUBLISH, 0: no will */
+	uint32_t rest_bytes;       /* what the client sent behind its CONNECT */
 	uint16_t keepalive_s;
 	uint16_t id_bytes;
 	uint8_t version; /* enum mqtt_version */

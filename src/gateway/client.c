@@ -98,7 +98,7 @@ static void turn_away(struct shard *shard, int fd)
 {
 	struct conn conn = {.fd = fd};
 	io_disconnect(&shard->io, &conn);
-	atomic_fetch_sub(&shard->seats->taken, 1);
+	seats_give(shard->seats);
 	counter_add(&shard->counters.ends[ERROR_SERVER_FULL], 1);
 }
 
@@ -334,5 +334,5 @@ void client_finish(struct shard *shard, uint32_t index)
 	client->conn.generation++;
 	client_set_state(shard, client, CLIENT_FREE);
 	pool_give(&shard->clients, index);
-	atomic_fetch_sub(&shard->seats->taken, 1);
+	seats_give(shard->seats);
 }

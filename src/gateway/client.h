@@ -9,10 +9,10 @@
 
 /* One function moves a client from state to state: client_set_state(). */
 enum client_state {
-	CLIENT_FREE,	 /* -> GREETING */
+	CLIENT_FREE,     /* -> GREETING */
 	CLIENT_GREETING, /* handed over by the gate, CONNACK not written -> ACTIVE, CLOSING */
-	CLIENT_ACTIVE,	 /* -> CLOSING */
-	CLIENT_CLOSING,	 /* no longer routed to; its last words leave at the end of the turn -> FREE */
+	CLIENT_ACTIVE,   /* -> CLOSING */
+	CLIENT_CLOSING,  /* no longer routed to; its last words leave at the end of the turn -> FREE */
 };
 
 /* Why a client is not read from. */
@@ -27,10 +27,10 @@ struct client {
 	struct conn conn;
 	struct wheel_node timer;
 	uint32_t packet_bytes_max; /* the client's limit */
-	uint32_t will;		   /* slab reference: uint32_t size, then an encoded PUBLISH; 0: none */
-	uint32_t seen_tick;	   /* when a packet last came, in ticks of the wheel */
+	uint32_t will;             /* slab reference: uint32_t size, then an encoded PUBLISH; 0: none */
+	uint32_t seen_tick;        /* when a packet last came, in ticks of the wheel */
 	uint16_t keepalive_s;
-	uint8_t state;	     /* enum client_state */
+	uint8_t state;       /* enum client_state */
 	uint8_t version : 3; /* enum mqtt_version */
 	uint8_t pause : 2;   /* enum client_pause */
 	uint8_t ready : 1;   /* in the shard's list of those with more to read */

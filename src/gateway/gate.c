@@ -108,14 +108,6 @@ static void refuse(struct gate *gate, uint32_t index, enum error reason, uint8_t
 	forget(gate, index);
 }
 
-static bool take_seat(struct seats *seats)
-{
-	if (atomic_fetch_add(&seats->taken, 1) < seats->limit)
-		return true;
-	atomic_fetch_sub(&seats->taken, 1);
-	return false;
-}
-
 /* Sends the shard's batch. False when the shard lags and it has to wait. */
 static bool send_batch(struct gate *gate, uint16_t number)
 {
@@ -141,7 +133,7 @@ static void admit(struct gate *gate, uint32_t index, struct admission *admission
 	uint16_t number = (uint16_t)((admission->hash >> 32) * gate->shard_count >> 32);
 	struct gate_batch *batch = &gate->batches[number];
 	bool fits = batch->count < FDPASS_BATCH_MAX || send_batch(gate, number);
-	if (!fits || !take_seat(gate->shards[number].seats)) {
+	if (!fits || !seats_take(gate->shards[number].seats)) {
 		uint8_t version = admission->version;
 		free(admission);
 		refuse(gate, index, ERROR_SERVER_FULL, version);

@@ -39,8 +39,8 @@ struct gate {
 	struct pool handshakes;
 	struct wheel wheel;
 	struct gate_batch *batches; /* one a shard */
-	uint32_t batched;	    /* sockets in all batches */
-	bool accepting;		    /* listeners are reported */
+	uint32_t batched;           /* sockets in all batches */
+	bool accepting;             /* listeners are reported */
 	uint64_t accept_again_ms;   /* while not accepting for want of descriptors */
 	uint64_t now_ms;
 	struct counters counters;

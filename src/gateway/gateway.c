@@ -25,6 +25,7 @@ struct gateway {
 	struct gate *gates;
 	struct mailbox *mailboxes;
 	struct seats *seats; /* one a shard, or one for all where they share a table */
+	struct seats whole;  /* `connections`, of all shards together */
 	int (*pairs)[2];     /* a socket pair a shard: gates send on [0], the shard receives on [1] */
 	int *shard_keeps;    /* descriptors that a shard keeps: all wakers, its end of the pair */
 	int *gate_keeps;     /* all wakers, listeners, all sending ends */
@@ -177,6 +178,7 @@ static enum error make_parts(struct gateway *gateway, uint64_t table)
 	enum error error = make_shared(gateway);
 	for (uint16_t i = 0; i < gateway->shard_count && error == ERROR_OK; i++) {
 		gateway->seats[i].limit = table_seats(table, gateway->shard_count);
+		gateway->seats[i].whole = &gateway->whole;
 		error = make_shard(gateway, i);
 	}
 	for (uint16_t i = 0; i < gateway->gate_count && error == ERROR_OK; i++)
@@ -263,7 +265,9 @@ static void log_start(const struct gateway *gateway, uint64_t table)
 			  gateway->tables_refused ? "refused by the kernel or the container" : "switched off", table);
 	uint64_t capacity =
 		private ? plan_capacity(gateway->shard_count, gateway->seats[0].limit) : gateway->seats[0].limit;
-	log_write(LOG_INFO, "%u gates, %u shards, places for %lu connections", gateway->gate_count,
+	if (capacity > gateway->whole.limit)
+		capacity = gateway->whole.limit;
+	log_write(LOG_INFO, "gates: %u, shards: %u, places for connections: %lu", gateway->gate_count,
 		  gateway->shard_count, capacity);
 	for (uint32_t i = 0; i < settings->listener_count; i++) {
 		const struct listener *listener = &settings->listeners[i];
@@ -297,10 +301,12 @@ static enum error start(struct gateway *gateway, uint64_t table)
 
 struct gateway *gateway_start(struct settings *settings)
 {
-	struct gateway *gateway = calloc(1, sizeof(*gateway));
+	struct gateway *gateway = aligned_alloc(64, sizeof(*gateway));
 	if (gateway == NULL)
 		return NULL;
+	memset(gateway, 0, sizeof(*gateway));
 	gateway->settings = settings;
+	gateway->whole.limit = settings->connections != 0 ? settings->connections : UINT32_MAX;
 	uint64_t table = fdtable_raise_limit();
 	if (start(gateway, table) != ERROR_OK) {
 		/* The process ends now; what was made ends with it. */

@@ -104,7 +104,7 @@ static void take_admissions(struct shard *shard)
 			if (i < count)
 				client_admit(shard, fds[i], admissions[i]);
 			else
-				atomic_fetch_sub(&shard->seats->taken, 1);
+				seats_give(shard->seats);
 			free(admissions[i]);
 		}
 	}
@@ -143,7 +143,9 @@ static void serve_ready(struct shard *shard)
 		client_read(shard, index);
 	}
 	shard->ready.count -= count;
-	memmove(shard->ready.items, shard->ready.items + count, shard->ready.count * sizeof(shard->ready.items[0]));
+	if (shard->ready.count != 0)
+		memmove(shard->ready.items, shard->ready.items + count,
+			shard->ready.count * sizeof(shard->ready.items[0]));
 }
 
 /* Those whose message found an inbox full try again; where it is still full they pause again. */

@@ -6,6 +6,7 @@
 #include "base/list.h"
 #include "gateway/client.h"
 #include "gateway/counters.h"
+#include "gateway/seats.h"
 #include "gateway/settings.h"
 #include "net/fdtable.h"
 #include "net/inbox.h"
@@ -15,18 +16,12 @@
 
 #include <pthread.h>
 
-/* How many clients may be there; taken by gates, given back by shards. */
-struct seats {
-	_Alignas(64) _Atomic uint32_t taken;
-	uint32_t limit;
-};
-
 /* A parcel that is being delivered, and how far. A walk over many subscribers may take several turns. */
 struct delivery {
 	struct parcel *parcel;
 	uint32_t offset; /* of the letter */
-	uint32_t route;	 /* of the letter's routes, the next to walk */
-	bool walking;	 /* in the middle of a route */
+	uint32_t route;  /* of the letter's routes, the next to walk */
+	bool walking;    /* in the middle of a route */
 };
 
 struct shard {
@@ -54,12 +49,12 @@ struct shard {
 	struct subscriptions subscriptions;
 	struct routes routes;
 	struct delivery delivery;
-	struct list ready;	     /* clients with more to read */
-	struct list paused;	     /* clients that wait for room in an inbox */
-	struct list broken;	     /* clients whose write failed */
-	struct list closing;	     /* clients to be freed at the end of the turn */
+	struct list ready;           /* clients with more to read */
+	struct list paused;          /* clients that wait for room in an inbox */
+	struct list broken;          /* clients whose write failed */
+	struct list closing;         /* clients to be freed at the end of the turn */
 	struct parcel *read_parcels; /* delivered in this turn, to be returned after the flush */
-	uint32_t *lane_routes;	     /* a message's routes, counted by shard */
+	uint32_t *lane_routes;       /* a message's routes, counted by shard */
 	uint64_t now_ms;
 	uint32_t drain_next; /* client that draining looks at next */
 	uint32_t subscription_count;

@@ -38,8 +38,8 @@ enum mqtt_type {
 #define MQTT_TOPIC_LEVELS_MAX 128u
 
 struct mqtt_header {
-	uint8_t type;	      /* enum mqtt_type, or 0 */
-	uint8_t flags;	      /* the low four bits */
+	uint8_t type;         /* enum mqtt_type, or 0 */
+	uint8_t flags;        /* the low four bits */
 	uint8_t header_bytes; /* 2..5 */
 	uint32_t body_bytes;  /* Remaining Length */
 };
@@ -61,10 +61,10 @@ struct mqtt_connect {
 	struct slice user_name;
 	struct slice password;
 	struct slice properties;   /* version 5 */
-	struct mqtt_will will;	   /* if has_will */
+	struct mqtt_will will;     /* if has_will */
 	uint32_t session_expiry_s; /* 0 where absent; 0xFFFFFFFF: never */
 	uint32_t packet_bytes_max; /* the client's; MQTT_BODY_BYTES_MAX + 5 where absent */
-	uint16_t receive_max;	   /* 65535 where absent */
+	uint16_t receive_max;      /* 65535 where absent */
 	uint16_t topic_alias_max;  /* 0 where absent */
 	uint16_t keepalive_s;
 	uint8_t version; /* enum mqtt_version */
@@ -83,31 +83,31 @@ struct mqtt_connack {
 	uint8_t reason; /* version 5: enum mqtt_reason; before: the return code 0..5 */
 	bool session_present;
 	bool has_server_keepalive;
-	bool retain_available;		/* default true */
-	bool wildcard_available;	/* default true */
+	bool retain_available;          /* default true */
+	bool wildcard_available;        /* default true */
 	bool subscription_id_available; /* default true */
-	bool shared_available;		/* default true */
-	uint8_t qos_max;		/* default 2 */
+	bool shared_available;          /* default true */
+	uint8_t qos_max;                /* default 2 */
 	uint16_t server_keepalive_s;
 	bool has_session_expiry;
 	uint32_t session_expiry_s;
-	uint16_t receive_max;		 /* default 65535 */
-	uint16_t topic_alias_max;	 /* default 0 */
-	uint32_t packet_bytes_max;	 /* 0: not written */
+	uint16_t receive_max;            /* default 65535 */
+	uint16_t topic_alias_max;        /* default 0 */
+	uint32_t packet_bytes_max;       /* 0: not written */
 	struct slice assigned_client_id; /* size 0: not written */
-	struct slice reason_string;	 /* size 0: not written */
+	struct slice reason_string;      /* size 0: not written */
 };
 
 /* CONNACK with every field at the standard's default. */
 struct mqtt_connack mqtt_connack_default(void);
 
 struct mqtt_publish {
-	struct slice topic;	 /* may be empty in version 5, with a topic alias */
+	struct slice topic;      /* may be empty in version 5, with a topic alias */
 	struct slice properties; /* version 5 */
 	struct slice payload;
 	uint32_t message_expiry_s; /* if has_message_expiry */
-	uint16_t packet_id;	   /* 0 at QoS 0 */
-	uint16_t topic_alias;	   /* 0: none */
+	uint16_t packet_id;        /* 0 at QoS 0 */
+	uint16_t topic_alias;      /* 0: none */
 	uint8_t qos;
 	bool retain;
 	bool dup;

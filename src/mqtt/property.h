@@ -40,7 +40,7 @@ enum mqtt_property_id {
 #define MQTT_PROPERTIES_OF_WILL 0
 
 struct mqtt_property {
-	uint8_t id;	    /* enum mqtt_property_id */
+	uint8_t id;         /* enum mqtt_property_id */
 	uint32_t number;    /* byte, two-byte, four-byte and variable-byte integers */
 	struct slice data;  /* binary data and strings; the name of a user property */
 	struct slice value; /* the value of a user property */

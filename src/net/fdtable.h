@@ -13,7 +13,7 @@
 #include <stdint.h>
 
 enum fdtable_kind {
-	FDTABLE_SHARED,	 /* the kernel or a container profile refused: all such threads share one table */
+	FDTABLE_SHARED,  /* the kernel or a container profile refused: all such threads share one table */
 	FDTABLE_PRIVATE, /* by unshare(CLONE_FILES) or close_range(CLOSE_RANGE_UNSHARE) */
 };
 

@@ -21,7 +21,7 @@ struct listener {
 };
 
 struct listener_options {
-	int backlog;	    /* the kernel caps it at net.core.somaxconn */
+	int backlog;        /* the kernel caps it at net.core.somaxconn */
 	int defer_accept_s; /* TCP_DEFER_ACCEPT: report a connection only when its first bytes are there; 0: off */
 };
 

@@ -23,7 +23,7 @@ struct wheel_node {
 struct wheel {
 	const struct pool *pool;
 	uint32_t node_offset; /* of the struct wheel_node in an object */
-	uint64_t tick;	      /* the next one to be visited */
+	uint64_t tick;        /* the next one to be visited */
 	uint32_t heads[WHEEL_SLOTS];
 	uint32_t filed; /* nodes in the wheel */
 };

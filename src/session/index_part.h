@@ -26,7 +26,7 @@ struct index_node {
 	uint32_t parent; /* 0 for an exact filter */
 	uint16_t text_bytes;
 	uint8_t growth; /* part->growth when it was linked into the table that is being built */
-	bool branch;	/* a struct index_links stands before the text */
+	bool branch;    /* a struct index_links stands before the text */
 	uint8_t tail[];
 };
 
@@ -54,8 +54,8 @@ struct index_part {
 	_Alignas(64) pthread_mutex_t lock;
 	_Atomic(struct index_buckets *) buckets;
 	struct index_buckets *growing; /* NULL: not growing */
-	uint32_t grown_buckets;	       /* of the old table, already linked into the new one */
-	uint32_t count;		       /* nodes in the table */
+	uint32_t grown_buckets;        /* of the old table, already linked into the new one */
+	uint32_t count;                /* nodes in the table */
 	uint8_t growth;
 	bool settling; /* readers may still use the previous table, and so the links of its side */
 	struct slab slab;

@@ -18,8 +18,8 @@ enum subscription_option {
 struct subscription {
 	uint32_t client;      /* pool index of the subscriber */
 	uint32_t client_next; /* its next subscription */
-	uint32_t node;	      /* index_name() of the filter */
-	uint32_t list;	      /* the list it is in, or 0: it is the only one here */
+	uint32_t node;        /* index_name() of the filter */
+	uint32_t list;        /* the list it is in, or 0: it is the only one here */
 	uint32_t list_next;
 	uint32_t list_previous;
 	uint16_t generation; /* tells a route that is stale */

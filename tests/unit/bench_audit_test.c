@@ -34,10 +34,10 @@ static void test_streams_are_judged_by_their_numbers(void **state)
 {
 	(void)state;
 	assert_audit(RECEIVE(3, 0, 1, 2), 3, 0, 0, 0);
-	assert_audit(RECEIVE(5, 0, 1, 2), 3, 2, 0, 0);	     /* the tail is missing */
-	assert_audit(RECEIVE(5, 0, 3, 4), 3, 2, 0, 0);	     /* a gap */
-	assert_audit(RECEIVE(3, 1, 2), 2, 1, 0, 0);	     /* the first one is missing */
-	assert_audit(RECEIVE(3, 0, 2, 1), 3, 0, 1, 0);	     /* late, not lost */
+	assert_audit(RECEIVE(5, 0, 1, 2), 3, 2, 0, 0);       /* the tail is missing */
+	assert_audit(RECEIVE(5, 0, 3, 4), 3, 2, 0, 0);       /* a gap */
+	assert_audit(RECEIVE(3, 1, 2), 2, 1, 0, 0);          /* the first one is missing */
+	assert_audit(RECEIVE(3, 0, 2, 1), 3, 0, 1, 0);       /* late, not lost */
 	assert_audit(RECEIVE(3, 0, 1, 1, 2), 3, 0, 0, 1);    /* twice */
 	assert_audit(RECEIVE(4, 0, 3, 1, 1, 2), 4, 0, 2, 1); /* late twice */
 	assert_audit(RECEIVE(3, 2, 1, 0, 0, 1), 3, 0, 2, 2); /* backwards, then again */

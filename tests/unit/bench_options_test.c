@@ -84,7 +84,7 @@ static void test_numeric_hosts_resolve(void **state)
 static void test_numbers(void **state)
 {
 	(void)state;
-	static const char *const bad[] = {"",	"-1", "+1", " 1", "1 ", "0x10", "1e3", "ten", "18446744073709551616",
+	static const char *const bad[] = {"",   "-1", "+1", " 1", "1 ", "0x10", "1e3", "ten", "18446744073709551616",
 					  "_1", "11", "1."};
 	uint64_t value = 0;
 	assert_true(option_number("-n", "1_000_000", 1, 1000000, &value));

@@ -173,8 +173,8 @@ static void test_bytes_that_are_no_text(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_every_kind_of_value),	 cmocka_unit_test(test_nothing_in_it_changes_nothing),
-		cmocka_unit_test(test_flow_style_and_anchors),	 cmocka_unit_test(test_faults_name_file_line_and_key),
+		cmocka_unit_test(test_every_kind_of_value),      cmocka_unit_test(test_nothing_in_it_changes_nothing),
+		cmocka_unit_test(test_flow_style_and_anchors),   cmocka_unit_test(test_faults_name_file_line_and_key),
 		cmocka_unit_test(test_file_that_cannot_be_read), cmocka_unit_test(test_bytes_that_are_no_text),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -55,9 +55,9 @@ static const struct {
 	char letter;
 	uint8_t packet;
 } PACKETS[] = {
-	{'C', MQTT_CONNECT},	{'A', MQTT_CONNACK}, {'P', MQTT_PUBLISH},     {'W', MQTT_PROPERTIES_OF_WILL},
-	{'K', MQTT_PUBACK},	{'R', MQTT_PUBREC},  {'L', MQTT_PUBREL},      {'M', MQTT_PUBCOMP},
-	{'S', MQTT_SUBSCRIBE},	{'s', MQTT_SUBACK},  {'U', MQTT_UNSUBSCRIBE}, {'u', MQTT_UNSUBACK},
+	{'C', MQTT_CONNECT},    {'A', MQTT_CONNACK}, {'P', MQTT_PUBLISH},     {'W', MQTT_PROPERTIES_OF_WILL},
+	{'K', MQTT_PUBACK},     {'R', MQTT_PUBREC},  {'L', MQTT_PUBREL},      {'M', MQTT_PUBCOMP},
+	{'S', MQTT_SUBSCRIBE},  {'s', MQTT_SUBACK},  {'U', MQTT_UNSUBSCRIBE}, {'u', MQTT_UNSUBACK},
 	{'D', MQTT_DISCONNECT}, {'H', MQTT_AUTH},
 };
 

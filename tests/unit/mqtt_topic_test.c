@@ -235,7 +235,7 @@ int main(void)
 		cmocka_unit_test(test_topics_are_checked),  cmocka_unit_test(test_filters_are_checked),
 		cmocka_unit_test(test_levels_are_limited),  cmocka_unit_test(test_length_is_limited),
 		cmocka_unit_test(test_wildcards_are_found), cmocka_unit_test(test_shares_are_split),
-		cmocka_unit_test(test_filters_match),	    cmocka_unit_test(test_levels_are_taken_one_by_one),
+		cmocka_unit_test(test_filters_match),       cmocka_unit_test(test_levels_are_taken_one_by_one),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

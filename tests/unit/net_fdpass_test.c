@@ -179,7 +179,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		IN_SCENE(test_batches_of_every_size), IN_SCENE(test_batches_stay_apart_and_in_order),
 		IN_SCENE(test_sender_keeps_its_own),  IN_SCENE(test_receiver_that_lags),
-		IN_SCENE(test_nobody_receives),	      IN_SCENE(test_full_table_is_told),
+		IN_SCENE(test_nobody_receives),       IN_SCENE(test_full_table_is_told),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -22,7 +22,7 @@ struct detached {
 	const int *keep;
 	size_t keep_count;
 	enum fdtable_kind kind;
-	int highest;	  /* looked at */
+	int highest;      /* looked at */
 	bool open[4096];  /* after the detaching */
 	int opened_alone; /* a number that only its own table has */
 };

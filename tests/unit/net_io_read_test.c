@@ -21,7 +21,7 @@ struct reader {
 	size_t stream_at;     /* of the next packet's body */
 	uint32_t packets;     /* read whole */
 	uint32_t pause_every; /* pause before about one packet in so many; 0: never */
-	bool paused;	      /* what was kept is to be parsed again */
+	bool paused;          /* what was kept is to be parsed again */
 };
 
 static void put(int fd, const uint8_t *bytes, size_t size)

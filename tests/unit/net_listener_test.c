@@ -203,9 +203,9 @@ static void test_ipv6_only(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_good_urls),	  cmocka_unit_test(test_bad_urls),
+		cmocka_unit_test(test_good_urls),         cmocka_unit_test(test_bad_urls),
 		cmocka_unit_test(test_url_of_any_length), cmocka_unit_test(test_chosen_port_is_in_the_url),
-		cmocka_unit_test(test_port_in_use),	  cmocka_unit_test(test_ipv6_only),
+		cmocka_unit_test(test_port_in_use),       cmocka_unit_test(test_ipv6_only),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -122,7 +122,7 @@ static void add_filter(struct scene *scene, const char *text)
 
 static void make_filters(struct scene *scene, struct random *random)
 {
-	static const char *const FIRST[] = {"#",  "+",	 "/",	   "//",     "+/+", "/+",
+	static const char *const FIRST[] = {"#",  "+",   "/",      "//",     "+/+", "/+",
 					    "+/", "a/#", "$SYS/#", "$SYS/+", "+/#", "a"};
 	for (size_t i = 0; i < sizeof(FIRST) / sizeof(FIRST[0]); i++)
 		add_filter(scene, FIRST[i]);
@@ -184,15 +184,15 @@ static void test_random_changes_against_the_definition(void **state)
 static void test_rules_of_wildcards(void **state)
 {
 	struct scene *scene = *state;
-	static const char *const ALL[] = {"#",	    "+",      "+/+",   "+/#", "a/#", "a/+",
+	static const char *const ALL[] = {"#",      "+",      "+/+",   "+/#", "a/#", "a/+",
 					  "$SYS/#", "$SYS/+", "+/b/#", "/#",  "/+"};
 	for (uint32_t i = 0; i < sizeof(ALL) / sizeof(ALL[0]); i++) {
 		add_filter(scene, ALL[i]);
 		set_route(scene, &scene->filters[i], (uint16_t)(i % SHARDS), i + 1);
 	}
-	static const char *const TOPICS[] = {"a",     "a/",	"a/b",	 "a/b/c", "$SYS", "$SYS/b", "$SYS/b/c",
-					     "/",     "//",	"/a",	 "b",	  "$",	  "$a/b",   "$SYSX/b",
-					     "a/$/b", "a/$SYS", "a//b/", "x/b",	  "x/b/", "x/b/c/d"};
+	static const char *const TOPICS[] = {"a",     "a/",     "a/b",   "a/b/c", "$SYS", "$SYS/b", "$SYS/b/c",
+					     "/",     "//",     "/a",    "b",     "$",    "$a/b",   "$SYSX/b",
+					     "a/$/b", "a/$SYS", "a//b/", "x/b",   "x/b/", "x/b/c/d"};
 	for (size_t i = 0; i < sizeof(TOPICS) / sizeof(TOPICS[0]); i++)
 		assert_match(scene, TOPICS[i]);
 	drop_all(scene);

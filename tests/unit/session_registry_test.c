@@ -17,7 +17,7 @@ struct scene {
 	struct slab slab;
 	struct registry registry;
 	uint32_t session_of[IDS]; /* the model: by the id's number; 0: none */
-	uint32_t hash_mask;	  /* few bits: many collisions */
+	uint32_t hash_mask;       /* few bits: many collisions */
 };
 
 static int scene_open(void **state)
