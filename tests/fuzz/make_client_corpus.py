@@ -116,6 +116,7 @@ PLAYS = {
     "subscriber-breaks-in-a-delivery": pair(A, B | WILL) + sign_in(2, C) + subscribe(2, 5) + turns() + half_close(1, False) + publish(0, SIZE_1000 | MANY) + turns(4) + read(2),
     "half-closed": pair() + publish(0, SIZE_10) + half_close(0) + turns(4) + read(1),
     "vanishes-in-a-packet": sign_in(0, A) + turns() + publish(0, SIZE_90000 | CUT) + turns() + leave(0) + turns(8),
+    "vanishes-with-more-of-a-packet": sign_in(0, A) + turns() + publish(0, SIZE_90000 | CUT) + turns() + say(0, b"x" * 200) + leave(0) + turns(8),
     "second-connect": sign_in(0, A | FIVE) + turns() + say(0, CONNECT_5) + turns() + read(0),
     "publish-qos-1": sign_in(0, A | FIVE) + turns() + say(0, packet(0x32, text(b"t/1"), b"\x00\x01\x00")) + turns() + read(0),
     "malformed": sign_in(0, A | FIVE) + turns() + say(0, b"\x30\xff\xff\xff\xff") + turns() + read(0),
