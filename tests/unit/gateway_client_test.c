@@ -387,7 +387,7 @@ static void test_will_of_one_that_breaks_in_a_delivery(void **state)
 	scene->settings.queue_bytes_max = 1024;
 	int fds[3];
 	for (int i = 0; i < 3; i++) {
-		char id[8];
+		char id[16];
 		snprintf(id, sizeof(id), "c%d", i);
 		fds[i] = sign_in(scene, 0, id, 0, i == 1 ? "will" : NULL, 0);
 		subscribe(fds[i], "news");
