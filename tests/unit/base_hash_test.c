@@ -13,10 +13,10 @@ static void test_vector_of_the_paper(void **state)
 	(void)state;
 	struct hash_key key;
 	uint8_t input[15];
-	for (uint8_t i = 0; i < sizeof(key.bytes); i++)
-		key.bytes[i] = i;
-	for (uint8_t i = 0; i < sizeof(input); i++)
-		input[i] = i;
+	for (size_t i = 0; i < sizeof(key.bytes); i++)
+		key.bytes[i] = (uint8_t)i;
+	for (size_t i = 0; i < sizeof(input); i++)
+		input[i] = (uint8_t)i;
 	assert_true(hash_slice(&key, slice_of(input, sizeof(input))) == 0xa129ca6149be45e5u);
 	assert_true(hash_slice(&key, slice_of(input, 0)) == 0x726fdb47dd0e0e31u);
 }

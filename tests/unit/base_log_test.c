@@ -64,11 +64,11 @@ static void test_form_of_a_line(void **state)
 	struct capture capture = capture_start();
 	log_write(LOG_WARNING, "%s has %d", "shard", 3);
 	char *text = capture_stop(&capture);
-	int year, month, day, hour, minute, second, millisecond, end = 0;
-	assert_int_equal(sscanf(text, "%4d-%2d-%2dT%2d:%2d:%2d.%3dZ warning %n", &year, &month, &day, &hour, &minute,
-				&second, &millisecond, &end),
-			 7);
-	assert_string_equal(text + end, "shard has 3\n");
+	static const char FORM[] = "0000-00-00T00:00:00.000Z warning ";
+	assert_true(strlen(text) > strlen(FORM));
+	for (size_t i = 0; i < strlen(FORM); i++)
+		assert_true(FORM[i] == '0' ? text[i] >= '0' && text[i] <= '9' : text[i] == FORM[i]);
+	assert_string_equal(text + strlen(FORM), "shard has 3\n");
 	free(text);
 }
 
@@ -147,9 +147,11 @@ static struct tally tally_lines(char *text)
 		if (++in_second > tally.most_in_a_second)
 			tally.most_in_a_second = in_second;
 		const char *note = strchr(line, '(');
-		unsigned left_out = 0;
-		if (note != NULL && sscanf(note, "(%u lines left out)", &left_out) == 1)
-			tally.left_out += left_out;
+		if (note == NULL)
+			continue;
+		char *end;
+		tally.left_out += (unsigned)strtoul(note + 1, &end, 10);
+		assert_memory_equal(end, " lines left out) ", 17);
 	}
 	return tally;
 }

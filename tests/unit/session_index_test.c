@@ -107,7 +107,7 @@ static void random_levels(struct random *random, char out[TEXT_BYTES], bool filt
 		at += sprintf(at, "%s%s", i != 0 ? "/" : "", NAMES[name]);
 	}
 	if (at == out)
-		strcpy(out, "a");
+		snprintf(out, TEXT_BYTES, "a");
 }
 
 static void add_filter(struct scene *scene, const char *text)
@@ -117,7 +117,7 @@ static void add_filter(struct scene *scene, const char *text)
 			return;
 	}
 	assert_true(scene->filter_count < FILTERS_MAX);
-	strcpy(scene->filters[scene->filter_count++].text, text);
+	snprintf(scene->filters[scene->filter_count++].text, TEXT_BYTES, "%s", text);
 }
 
 static void make_filters(struct scene *scene, struct random *random)

@@ -25,7 +25,7 @@ static int poll_without_sleep(struct poller *poller, struct epoll_event *events,
  * shard.c, reads the time once, and sleeps in one place, so that there is no seam to pay for in the server. */
 #define clock_now_ms clock_of_scene
 #define poller_wait poll_without_sleep
-#include "gateway/shard.c"
+#include "gateway/shard.c" /* NOLINT(bugprone-suspicious-include) */
 #undef clock_now_ms
 #undef poller_wait
 
@@ -159,7 +159,8 @@ int shard_scene_connect(struct shard_scene *scene, uint16_t shard, struct slice 
 	if (send_bytes != 0)
 		CHECK(setsockopt(ends[0], SOL_SOCKET, SO_SNDBUF, &send_bytes, sizeof(send_bytes)) == 0);
 	atomic_fetch_add(&scene->seats.taken, 1);
-	enum error error = fdpass_send(scene->pairs[shard][0], &ends[0], 1, &admission, sizeof(admission));
+	size_t size = sizeof(admission); /* NOLINT(bugprone-sizeof-expression): the pointer itself is handed over */
+	enum error error = fdpass_send(scene->pairs[shard][0], &ends[0], 1, &admission, size);
 	close(ends[0]);
 	if (error == ERROR_OK)
 		return ends[1];
