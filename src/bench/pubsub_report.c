@@ -206,7 +206,7 @@ static void warn_of_others(const struct summary *summaries, uint32_t count)
 
 void pubsub_report_print(const struct pubsub_report *pubsub, bool json)
 {
-	struct summary summaries[PUBSUB_TARGETS_MAX];
+	struct summary summaries[PUBSUB_TARGETS_MAX] = {0};
 	struct report *report = report_new();
 	if (report == NULL)
 		return;

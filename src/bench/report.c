@@ -59,7 +59,7 @@ char *report_grouped(double number, int decimals, char *out)
 	char plain[32];
 	char *to = out;
 	if (!isfinite(number))
-		return strcpy(out, "n/a");
+		return memcpy(out, "n/a", sizeof("n/a"));
 	snprintf(plain, sizeof(plain), "%.*f", decimals, fabs(number) < 1e15 ? number : 1e15);
 	size_t whole = strcspn(plain, ".");
 	size_t sign = plain[0] == '-';

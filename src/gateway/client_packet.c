@@ -55,8 +55,6 @@ static uint8_t subscribe_one(struct shard *shard, uint32_t index, struct client 
 		code = MQTT_REASON_SHARED_SUBSCRIPTIONS_NOT_SUPPORTED;
 	} else if (mqtt_filter_check(wanted->filter) != ERROR_OK) {
 		code = MQTT_REASON_TOPIC_FILTER_INVALID;
-	} else if (client->session.subscription_count >= shard->settings->client_subscriptions_max) {
-		code = MQTT_REASON_QUOTA_EXCEEDED;
 	} else if (subscriptions_add(&shard->subscriptions, &client->session, index, wanted->filter, options,
 				     &replaced) != ERROR_OK) {
 		code = MQTT_REASON_QUOTA_EXCEEDED;

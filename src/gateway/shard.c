@@ -64,6 +64,7 @@ enum error shard_open(struct shard *shard)
 		    ERROR_OK ||
 	    post_init(&shard->post, shard->mailboxes, shard->shard_count, shard->number) != ERROR_OK)
 		return ERROR_NO_MEMORY;
+	shard->subscriptions.client_max = shard->settings->client_subscriptions_max;
 	shard->lane_routes = calloc(shard->shard_count, sizeof(*shard->lane_routes));
 	return shard->lane_routes != NULL ? ERROR_OK : ERROR_NO_MEMORY;
 }

@@ -4,6 +4,7 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <netdb.h>
 #include <netinet/tcp.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -73,7 +74,7 @@ enum error listener_parse(const char *url, struct listener *listener, const char
 		*fault = "the URL is too long";
 		return ERROR_LIMIT;
 	}
-	strcpy(listener->url, url);
+	memcpy(listener->url, url, strlen(url) + 1);
 
 	char host[INET6_ADDRSTRLEN];
 	const char *port_text;
@@ -123,19 +124,15 @@ static enum error set_options(int fd, int family, struct listener_options option
 /* The URL as it is now known, with the port that was chosen for port 0. */
 static void name_bound_address(struct listener *listener)
 {
-	struct sockaddr_storage bound;
+	struct sockaddr_storage bound = {0};
 	socklen_t size = sizeof(bound);
 	CHECK(getsockname(listener->fd, (struct sockaddr *)&bound, &size) == 0);
 	char host[INET6_ADDRSTRLEN];
-	if (bound.ss_family == AF_INET) {
-		struct sockaddr_in *v4 = (struct sockaddr_in *)&bound;
-		inet_ntop(AF_INET, &v4->sin_addr, host, sizeof(host));
-		snprintf(listener->url, sizeof(listener->url), SCHEME "%s:%u", host, ntohs(v4->sin_port));
-	} else {
-		struct sockaddr_in6 *v6 = (struct sockaddr_in6 *)&bound;
-		inet_ntop(AF_INET6, &v6->sin6_addr, host, sizeof(host));
-		snprintf(listener->url, sizeof(listener->url), SCHEME "[%s]:%u", host, ntohs(v6->sin6_port));
-	}
+	char port[8];
+	CHECK(getnameinfo((struct sockaddr *)&bound, size, host, sizeof(host), port, sizeof(port),
+			  NI_NUMERICHOST | NI_NUMERICSERV) == 0);
+	bool v6 = bound.ss_family == AF_INET6;
+	snprintf(listener->url, sizeof(listener->url), "%s%s%s%s:%s", SCHEME, v6 ? "[" : "", host, v6 ? "]" : "", port);
 }
 
 enum error listener_open(struct listener *listener, struct listener_options options)

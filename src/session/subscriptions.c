@@ -2,7 +2,7 @@
 
 enum error subscriptions_open(struct subscriptions *subscriptions, struct index *index, uint16_t shard, uint32_t limit)
 {
-	*subscriptions = (struct subscriptions){.index = index, .shard = shard};
+	*subscriptions = (struct subscriptions){.index = index, .client_max = UINT32_MAX, .shard = shard};
 	enum error error = pool_open(&subscriptions->pool, sizeof(struct subscription), limit);
 	if (error == ERROR_OK)
 		error = pool_open(&subscriptions->lists, sizeof(struct subscriber_list), limit);
@@ -130,6 +130,8 @@ static uint32_t *find_link(struct subscriptions *subscriptions, struct session *
 static uint32_t subscription_new(struct subscriptions *subscriptions, struct session *session, uint32_t client,
 				 uint32_t node, uint8_t options)
 {
+	if (session->subscription_count >= subscriptions->client_max)
+		return 0;
 	uint32_t index = pool_take(&subscriptions->pool);
 	if (index == 0)
 		return 0;

@@ -39,7 +39,8 @@ struct subscriptions {
 	struct pool pool;
 	struct pool lists;
 	struct index *index;
-	uint32_t cursor; /* the walk's place: the subscription that comes next, kept valid when it ends meanwhile */
+	uint32_t cursor;     /* the walk's place: the subscription that comes next, kept valid when it ends meanwhile */
+	uint32_t client_max; /* subscriptions that one session may have; no bound unless set after opening */
 	uint16_t shard;
 };
 
