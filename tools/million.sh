@@ -7,7 +7,7 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 clients=${CLIENTS:-1000000}
 hold=${HOLD_SECONDS:-120}
-places=$((clients + clients / 10))
+places=$((clients + clients / 100))
 scratch=$(mktemp -d)
 cleanup() {
 	[ ! -s "$scratch/bench.pid" ] || kill -TERM "$(cat "$scratch/bench.pid")" 2>/dev/null || true
