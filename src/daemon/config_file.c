@@ -28,6 +28,8 @@ static bool set_scalar(struct config_file *file, const struct option_spec *spec,
 	char fault[OPTION_FAULT_BYTES_MAX];
 	if (value->type != YAML_SCALAR_NODE)
 		return complain(file, value, key, "a single value is wanted here");
+	if (strlen(text_of(value)) != value->data.scalar.length)
+		return complain(file, value, key, "the value contains a null character");
 	if (!option_set(spec, file->options, text_of(value), fault))
 		return complain(file, value, key, fault);
 	return true;
@@ -87,6 +89,20 @@ static bool read_document(struct config_file *file)
 	return true;
 }
 
+/* What stands in a second document must not be passed over in silence. */
+static bool is_last_document(struct config_file *file, yaml_parser_t *parser)
+{
+	if (!yaml_parser_load(parser, &file->document)) {
+		fprintf(stderr, "roost: %s:%zu: %s\n", file->path, parser->problem_mark.line + 1,
+			parser->problem != NULL ? parser->problem : "not YAML");
+		return false;
+	}
+	const yaml_node_t *root = yaml_document_get_root_node(&file->document);
+	bool last = root == NULL || complain(file, root, "", "a second document begins here; one is read");
+	yaml_document_delete(&file->document);
+	return last;
+}
+
 bool config_file_read(const char *path, struct options *options)
 {
 	struct config_file file = {.path = path, .options = options};
@@ -102,6 +118,7 @@ bool config_file_read(const char *path, struct options *options)
 		if (yaml_parser_load(&parser, &file.document)) {
 			read = read_document(&file);
 			yaml_document_delete(&file.document);
+			read = read && is_last_document(&file, &parser);
 		} else {
 			fprintf(stderr, "roost: %s:%zu: %s\n", path, parser.problem_mark.line + 1,
 				parser.problem != NULL ? parser.problem : "not YAML");

@@ -73,7 +73,8 @@ static uint32_t client_new(struct shard *shard, int fd, const struct admission *
 	return index;
 }
 
-static void greet(struct shard *shard, struct client *client, const struct admission *admission)
+/* CONNACK. False when it is larger than the client takes [MQTT-3.1.2-24]. */
+static bool greet(struct shard *shard, struct client *client, const struct admission *admission)
 {
 	struct mqtt_connack connack = mqtt_connack_default();
 	/* The truth about what is not there yet. */
@@ -89,8 +90,10 @@ static void greet(struct shard *shard, struct client *client, const struct admis
 	size_t room = 64 + connack.assigned_client_id.size;
 	uint8_t *at = io_scratch(&shard->io, room);
 	size_t size = at != NULL ? mqtt_connack_encode(&connack, client->version, at, room) : 0;
-	if (size != 0)
-		io_send(&shard->io, &client->conn, slice_of(at, size));
+	if (size == 0 || size > client->packet_bytes_max)
+		return false;
+	io_send(&shard->io, &client->conn, slice_of(at, size));
+	return true;
 }
 
 /* No room for it after all: it is told so and closed. The gate counts seats, so this is rare. */
@@ -143,7 +146,10 @@ void client_admit(struct shard *shard, int fd, const struct admission *admission
 	}
 	if (client->keepalive_s != 0)
 		wheel_add(&shard->wheel, index, keepalive_deadline_ms(client));
-	greet(shard, client, admission);
+	if (!greet(shard, client, admission)) {
+		client_end(shard, index, ERROR_PACKET_TOO_LARGE);
+		return;
+	}
 	client_set_state(shard, client, CLIENT_ACTIVE);
 	COUNT(&shard->counters, connections_signed_in);
 	consume_rest(shard, index, admission_rest(admission));
@@ -250,12 +256,10 @@ static void publish_will(struct shard *shard, uint32_t index, struct client *cli
 	const uint8_t *stored = slab_at(&shard->slab, client->will);
 	uint32_t size;
 	memcpy(&size, stored, WILL_BYTES_HEAD);
-	uint8_t *packet = io_scratch(&shard->io, size);
-	if (packet == NULL) {
-		COUNT(&shard->counters, messages_dropped_memory);
-		return;
-	}
-	memcpy(packet, stored + WILL_BYTES_HEAD, size);
+	const uint8_t *packet = stored + WILL_BYTES_HEAD;
+	uint8_t *copy = io_scratch(&shard->io, size);
+	if (copy != NULL)
+		packet = memcpy(copy, packet, size);
 	struct mqtt_header header;
 	struct mqtt_publish publish;
 	CHECK(mqtt_header_decode(packet, size, &header) == ERROR_OK);
@@ -266,6 +270,8 @@ static void publish_will(struct shard *shard, uint32_t index, struct client *cli
 		COUNT(&shard->counters, wills_sent);
 	else
 		COUNT(&shard->counters, messages_dropped_queue_full);
+	if (copy == NULL) /* output points to the will itself, which goes now */
+		io_flush(&shard->io);
 }
 
 static void drop_will(struct shard *shard, struct client *client)

@@ -39,8 +39,10 @@ static void on_broken(void *context, struct conn *conn)
 {
 	struct shard *shard = context;
 	const struct client *client = (const void *)((const uint8_t *)conn - offsetof(struct client, conn));
-	/* Ended later: the flush may be in the middle of a delivery, and an end may publish a will. */
-	list_push(&shard->broken, shard_client_index(shard, client));
+	/* Ended later: the flush may be in the middle of a delivery, and an end may publish a will. One that is closing
+	 * already is freed with this turn: its place may be another's by the time that the list is looked at again. */
+	if (client->state == CLIENT_ACTIVE)
+		list_push(&shard->broken, shard_client_index(shard, client));
 }
 
 static uint32_t subscriptions_limit(uint32_t clients)
@@ -88,7 +90,8 @@ void shard_close(struct shard *shard)
 
 /* ---- the parts of a turn ---- */
 
-static void take_admissions(struct shard *shard)
+/* False when none is left. */
+static bool take_admissions(struct shard *shard)
 {
 	int fds[FDPASS_BATCH_MAX];
 	struct admission *admissions[FDPASS_BATCH_MAX];
@@ -97,7 +100,7 @@ static void take_admissions(struct shard *shard)
 		size_t size = sizeof(admissions);
 		enum error error = fdpass_receive(shard->admissions_fd, fds, &count, admissions, &size);
 		if (error == ERROR_MORE)
-			return;
+			return false;
 		if (error != ERROR_OK)
 			log_write(LOG_ERROR, "shard %u lost sockets on their way: %s", shard->number,
 				  error_sentence(error));
@@ -109,6 +112,7 @@ static void take_admissions(struct shard *shard)
 			free(admissions[i]);
 		}
 	}
+	return true;
 }
 
 static void handle_event(struct shard *shard, const struct epoll_event *event)
@@ -177,9 +181,11 @@ static void finish_closing(struct shard *shard)
 	shard->closing.count = 0;
 }
 
-/* Ends some more clients. True when none is left. */
+/* Ends some more clients, after those whom the gates let in last. True when none is left. */
 static bool drain(struct shard *shard)
 {
+	if (take_admissions(shard))
+		return false;
 	for (uint32_t i = 0; i < DRAINED_A_TURN && shard->drain_next < shard->clients.touched; i++) {
 		uint32_t index = ++shard->drain_next;
 		if (shard_client(shard, index)->state == CLIENT_ACTIVE)

@@ -21,6 +21,7 @@ void waker_sleep(struct waker *waker)
 	/* Sequentially consistent, against the load in waker_wake(): either the waker sees that we sleep, or we see its
 	 * work in the look that follows. */
 	atomic_store(&waker->asleep, true);
+	atomic_thread_fence(memory_order_seq_cst);
 }
 
 void waker_awake(struct waker *waker)

@@ -168,6 +168,22 @@ static void test_bytes_that_are_no_text(void **state)
 	struct text_file file = text_file_open(BROKEN, sizeof(BROKEN) - 1);
 	assert_refused(file.path, "");
 	fclose(file.stream);
+	static const char NUL[] = "gates: \"1\\05\"\n";
+	file = text_file_open(NUL, sizeof(NUL) - 1);
+	assert_refused(file.path, "gates");
+	fclose(file.stream);
+}
+
+/* What stands behind the end of a document would be passed over in silence. */
+static void test_second_document(void **state)
+{
+	(void)state;
+	static const char TWO[] = "gates: 2\n---\nshards: 3\n";
+	struct text_file file = text_file_open(TWO, sizeof(TWO) - 1);
+	char line[80];
+	snprintf(line, sizeof(line), "%s:3: ", file.path);
+	assert_refused(file.path, line);
+	fclose(file.stream);
 }
 
 int main(void)
@@ -176,6 +192,7 @@ int main(void)
 		cmocka_unit_test(test_every_kind_of_value),      cmocka_unit_test(test_nothing_in_it_changes_nothing),
 		cmocka_unit_test(test_flow_style_and_anchors),   cmocka_unit_test(test_faults_name_file_line_and_key),
 		cmocka_unit_test(test_file_that_cannot_be_read), cmocka_unit_test(test_bytes_that_are_no_text),
+		cmocka_unit_test(test_second_document),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -380,6 +380,51 @@ static void test_admissions_of_one_turn_are_all_greeted(void **state)
 	shard_scene_check_empty(scene);
 }
 
+/* Those whose sockets broke are ended, with their wills; who comes next onto their places is not taken for them. */
+static void test_places_of_the_broken_are_good_for_the_next(void **state)
+{
+	struct shard_scene *scene = *state;
+	enum { CLIENTS = 20 };
+	int fds[CLIENTS];
+	int from = sign_in(scene, 0, "from", 0, NULL, 0);
+	for (int i = 0; i < CLIENTS; i++) {
+		char id[16];
+		snprintf(id, sizeof(id), "c%d", i);
+		fds[i] = sign_in(scene, 0, id, 0, "t", 0);
+		subscribe(fds[i], "t");
+		shard_scene_settle(scene);
+		EXPECT(fds[i], "\x90\3\0\1\0");
+	}
+	for (int round = 0; round < 10; round++) {
+		/* The writes to all of them fail in one turn, and their wills go to each other's broken sockets. */
+		for (int i = 0; i < CLIENTS; i++)
+			shutdown(fds[i], SHUT_RD);
+		publish(from, "t", "x");
+		shard_scene_turn_one(scene, 0);
+		for (int i = 0; i < CLIENTS; i++) {
+			char id[16];
+			struct packet packet;
+			close(fds[i]);
+			snprintf(id, sizeof(id), "d%d-%d", round, i);
+			fds[i] = shard_scene_connect(scene, 0, connect_bytes(&packet, 4, id, 0, "t"), 0);
+		}
+		shard_scene_settle(scene);
+		assert_int_equal(shard_scene_clients(scene, 0), CLIENTS + 1);
+		for (int i = 0; i < CLIENTS; i++) {
+			EXPECT(fds[i], "\x20\2\0\0");
+			subscribe(fds[i], "t");
+		}
+		shard_scene_settle(scene);
+		for (int i = 0; i < CLIENTS; i++)
+			EXPECT(fds[i], "\x90\3\0\1\0");
+	}
+	for (int i = 0; i < CLIENTS; i++)
+		close(fds[i]);
+	close(from);
+	shard_scene_settle(scene);
+	shard_scene_check_empty(scene);
+}
+
 /* A message's walk goes on to the right subscribers though one of them breaks in it and has a will. */
 static void test_will_of_one_that_breaks_in_a_delivery(void **state)
 {
@@ -529,6 +574,7 @@ int main(void)
 		IN_SCENE(test_paused_reader_goes_on_where_it_stopped),
 		IN_SCENE(test_messages_beyond_the_queue_are_dropped_and_counted),
 		IN_SCENE(test_admissions_of_one_turn_are_all_greeted),
+		IN_SCENE(test_places_of_the_broken_are_good_for_the_next),
 		IN_SCENE(test_will_of_one_that_breaks_in_a_delivery),
 		IN_TWO(test_message_to_another_shard),
 		IN_TWO(test_publisher_waits_for_room_in_an_inbox),
