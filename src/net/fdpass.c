@@ -63,6 +63,8 @@ enum error fdpass_receive(int receiver, int *fds, size_t *count, void *bytes, si
 	ssize_t received = recvmsg(receiver, &message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
 	if (received < 0)
 		return errno == EAGAIN || errno == EINTR ? ERROR_MORE : ERROR_SYSTEM;
+	if (received == 0) /* all senders have closed: nothing comes any more */
+		return ERROR_MORE;
 	*size = (size_t)received;
 	struct cmsghdr *header = CMSG_FIRSTHDR(&message);
 	if (header != NULL && header->cmsg_level == SOL_SOCKET && header->cmsg_type == SCM_RIGHTS) {

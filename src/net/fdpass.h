@@ -19,7 +19,8 @@ enum error fdpass_open(int pair[2]);
 enum error fdpass_send(int sender, const int *fds, size_t count, const void *bytes, size_t size);
 
 /* One batch. *count and *size: in: what fits (at least FDPASS_BATCH_MAX descriptors); out: what came. ERROR_MORE:
- * nothing there. ERROR_NO_DESCRIPTORS: the table was full and descriptors were lost; *count tells how many came. */
+ * nothing there, or no sender left. ERROR_NO_DESCRIPTORS: the table was full and descriptors were lost; *count tells
+ * how many came. */
 enum error fdpass_receive(int receiver, int *fds, size_t *count, void *bytes, size_t *size);
 
 #endif
