@@ -1,5 +1,6 @@
 #include "base/log.h"
 
+#include <poll.h>
 #include <stdarg.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -91,7 +92,13 @@ void log_write(enum log_level level, const char *format, ...)
 		used = sizeof(line) - 2;
 	hide_control_characters(line, used);
 	line[used++] = '\n';
-	/* A log that cannot be written must not stop the gateway. */
+	/* A log that nobody reads must not stop the gateway: a line is shorter than PIPE_BUF, so a pipe that can be
+	 * written at all takes it whole. */
+	struct pollfd descriptor = {.fd = STDERR_FILENO, .events = POLLOUT};
+	if (poll(&descriptor, 1, 0) == 0) {
+		atomic_fetch_add(&log_suppressed, 1);
+		return;
+	}
 	ssize_t written = write(STDERR_FILENO, line, used);
 	(void)written;
 }

@@ -5,6 +5,7 @@
 #include "gateway/gateway.h"
 
 #include <signal.h>
+#include <stdlib.h>
 #include <string.h>
 
 #define EXIT_USAGE 2
@@ -55,15 +56,28 @@ static bool read_argument(int argc, char **argv, int *at, struct options *option
 	return option_set(spec, options, text, fault) || complain(argument, fault);
 }
 
+/* The configuration file's name in argv[*at] or behind it; NULL: this is another option. */
+static const char *config_argument(int argc, char **argv, int *at)
+{
+	static const char NAME[] = "--config";
+	size_t size = sizeof(NAME) - 1;
+	if (strncmp(argv[*at], NAME, size) != 0)
+		return NULL;
+	if (argv[*at][size] == '=')
+		return argv[*at] + size + 1;
+	if (argv[*at][size] != '\0')
+		return NULL;
+	return *at + 1 < argc ? argv[++*at] : "";
+}
+
 /* The file first, so that the command line goes before it whatever their order. */
 static bool read_config(int argc, char **argv, struct options *options)
 {
 	for (int i = 1; i < argc; i++) {
-		if (strcmp(argv[i], "--config") != 0)
-			continue;
-		if (i + 1 == argc)
-			return complain(argv[i], "a file name is missing");
-		if (!config_file_read(argv[i + 1], options))
+		const char *path = config_argument(argc, argv, &i);
+		if (path != NULL && *path == '\0')
+			return complain("--config", "a file name is missing");
+		if (path != NULL && !config_file_read(path, options))
 			return false;
 	}
 	return true;
@@ -75,10 +89,8 @@ static bool read_command_line(int argc, char **argv, struct options *options)
 		return false;
 	uint32_t from_file = options->settings.listener_count;
 	for (int i = 1; i < argc; i++) {
-		if (strcmp(argv[i], "--config") == 0) {
-			i++;
+		if (config_argument(argc, argv, &i) != NULL)
 			continue;
-		}
 		/* Listeners of the command line replace those of the file. */
 		if (strncmp(argv[i], "--listen", strlen("--listen")) == 0 && from_file != 0) {
 			options->settings.listener_count = 0;
@@ -104,7 +116,16 @@ static void print_counters(const struct gateway *gateway)
 {
 	struct counters sum = {0};
 	gateway_counters(gateway, &sum);
-	counters_print(&sum, stderr);
+	/* In one piece, so that no line of the log comes between. */
+	char *text = NULL;
+	size_t size = 0;
+	FILE *memory = open_memstream(&text, &size);
+	if (memory == NULL)
+		return;
+	counters_print(&sum, memory);
+	fclose(memory);
+	fwrite(text, 1, size, stderr);
+	free(text);
 }
 
 /* Until a signal says to end; the threads have all signals blocked, so they come here. */

@@ -12,7 +12,12 @@
 
 #include <errno.h>
 
-#define WILL_BYTES_HEAD sizeof(uint32_t)
+/* In the slab, at client->will. */
+struct will {
+	uint32_t bytes;
+	uint8_t version;  /* the packet's form */
+	uint8_t packet[]; /* an encoded PUBLISH */
+};
 
 static void client_set_state(struct shard *shard, struct client *client, enum client_state next)
 {
@@ -44,13 +49,13 @@ static enum error store_will(struct shard *shard, struct client *client, struct 
 {
 	if (will.size == 0)
 		return ERROR_OK;
-	client->will = slab_take(&shard->slab, WILL_BYTES_HEAD + will.size);
+	client->will = slab_take(&shard->slab, sizeof(struct will) + will.size);
 	if (client->will == 0)
 		return ERROR_NO_MEMORY;
-	uint8_t *stored = slab_at(&shard->slab, client->will);
-	uint32_t size = (uint32_t)will.size;
-	memcpy(stored, &size, WILL_BYTES_HEAD);
-	memcpy(stored + WILL_BYTES_HEAD, will.data, will.size);
+	struct will *stored = slab_at(&shard->slab, client->will);
+	stored->bytes = (uint32_t)will.size;
+	stored->version = client->version;
+	memcpy(stored->packet, will.data, will.size);
 	return ERROR_OK;
 }
 
@@ -96,7 +101,7 @@ static bool greet(struct shard *shard, struct client *client, const struct admis
 	return true;
 }
 
-/* No room for it after all: it is told so and closed. The gate counts seats, so this is rare. */
+/* No room for it after all: it is closed. The gate counts seats, so this is rare. */
 static void turn_away(struct shard *shard, int fd)
 {
 	struct conn conn = {.fd = fd};
@@ -211,7 +216,10 @@ void client_write(struct shard *shard, uint32_t index)
 		client_end(shard, index, ERROR_CONNECTION_LOST);
 		return;
 	}
-	if (client->conn.backlog == 0 && client->pause == PAUSE_READER)
+	if (client->conn.backlog == 0 && atomic_load_explicit(&shard->draining, memory_order_relaxed))
+		client_end(shard, index, ERROR_SERVER_STOPPING);
+	else if (client->pause == PAUSE_READER &&
+		 io_queued_bytes(&shard->io, &client->conn) <= shard->settings->queue_bytes_max / 2)
 		client_resume(shard, index);
 }
 
@@ -236,6 +244,8 @@ uint64_t client_visit(void *context, uint32_t index, uint64_t now_ms)
 		stuck_ms = io_stalled_since_ms(&shard->io, &client->conn) + shard->settings->stuck_timeout_ms;
 	if (stuck_ms <= now_ms)
 		client_end(shard, index, ERROR_STUCK_READER);
+	else if (silent_ms <= now_ms && io_has_input(&client->conn))
+		silent_ms = now_ms + WHEEL_TICK_MS; /* it spoke, and we were too busy to listen */
 	else if (silent_ms <= now_ms && client->pause == PAUSE_NONE)
 		client_end(shard, index, ERROR_KEEPALIVE_TIMEOUT);
 	else if (silent_ms <= now_ms)
@@ -251,12 +261,17 @@ static bool will_is_due(enum error reason)
 	return reason != ERROR_CLOSED_BY_CLIENT && reason != ERROR_SERVER_STOPPING;
 }
 
-static void publish_will(struct shard *shard, uint32_t index, struct client *client)
+static void free_will(struct shard *shard, uint32_t will)
 {
-	const uint8_t *stored = slab_at(&shard->slab, client->will);
-	uint32_t size;
-	memcpy(&size, stored, WILL_BYTES_HEAD);
-	const uint8_t *packet = stored + WILL_BYTES_HEAD;
+	const struct will *stored = slab_at(&shard->slab, will);
+	slab_give(&shard->slab, will, sizeof(*stored) + stored->bytes);
+}
+
+bool client_publish_will(struct shard *shard, uint32_t will)
+{
+	const struct will *stored = slab_at(&shard->slab, will);
+	uint32_t size = stored->bytes;
+	const uint8_t *packet = stored->packet;
 	uint8_t *copy = io_scratch(&shard->io, size);
 	if (copy != NULL)
 		packet = memcpy(copy, packet, size);
@@ -264,24 +279,32 @@ static void publish_will(struct shard *shard, uint32_t index, struct client *cli
 	struct mqtt_publish publish;
 	CHECK(mqtt_header_decode(packet, size, &header) == ERROR_OK);
 	CHECK(mqtt_publish_decode(slice_of(packet + header.header_bytes, header.body_bytes), header.flags,
-				  client->version, false, &publish) == ERROR_OK);
-	struct message message = {slice_of(packet, size), publish.topic, index, client->version};
-	if (route_message(shard, &message) == ERROR_OK)
+				  stored->version, false, &publish) == ERROR_OK);
+	struct message message = {slice_of(packet, size), publish.topic, 0, stored->version};
+	enum error error = route_message(shard, &message);
+	if (error == ERROR_MORE)
+		return false;
+	if (error == ERROR_OK)
 		COUNT(&shard->counters, wills_sent);
 	else
-		COUNT(&shard->counters, messages_dropped_queue_full);
+		COUNT(&shard->counters, messages_dropped_memory);
 	if (copy == NULL) /* output points to the will itself, which goes now */
 		io_flush(&shard->io);
+	free_will(shard, will);
+	return true;
 }
 
-static void drop_will(struct shard *shard, struct client *client)
+/* The will goes out, waits for room in an inbox, or is forgotten. */
+static void settle_will(struct shard *shard, struct client *client, bool was_active, enum error reason)
 {
-	if (client->will == 0)
-		return;
-	uint32_t size;
-	memcpy(&size, slab_at(&shard->slab, client->will), WILL_BYTES_HEAD);
-	slab_give(&shard->slab, client->will, WILL_BYTES_HEAD + size);
+	uint32_t will = client->will;
 	client->will = 0;
+	if (will == 0)
+		return;
+	if (!was_active || !will_is_due(reason))
+		free_will(shard, will);
+	else if (shard->wills.count != 0 || !client_publish_will(shard, will))
+		list_push(&shard->wills, will);
 }
 
 /* Version 5 clients are told why, as far as there is anyone to tell. */
@@ -320,6 +343,7 @@ void client_end(struct shard *shard, uint32_t index, enum error reason)
 	struct client *client = shard_client(shard, index);
 	if (client->state == CLIENT_CLOSING)
 		return;
+	bool was_active = client->state == CLIENT_ACTIVE;
 	counter_add(&shard->counters.ends[reason], 1);
 	log_end(shard, client, reason);
 	say_goodbye(shard, client, reason);
@@ -327,9 +351,7 @@ void client_end(struct shard *shard, uint32_t index, enum error reason)
 	subscriptions_clear(&shard->subscriptions, &client->session);
 	wheel_remove(&shard->wheel, index);
 	registry_remove(&shard->registry, index);
-	if (client->will != 0 && will_is_due(reason))
-		publish_will(shard, index, client);
-	drop_will(shard, client);
+	settle_will(shard, client, was_active, reason);
 	list_push(&shard->closing, index);
 }
 

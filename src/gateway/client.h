@@ -27,7 +27,7 @@ struct client {
 	struct conn conn;
 	struct wheel_node timer;
 	uint32_t packet_bytes_max; /* the client's limit */
-	uint32_t will;             /* slab reference: uint32_t size, then an encoded PUBLISH; 0: none */
+	uint32_t will;             /* slab reference; 0: none */
 	uint32_t seen_tick;        /* when a packet last came, in ticks of the wheel */
 	uint16_t keepalive_s;
 	uint8_t state;       /* enum client_state */
@@ -55,6 +55,8 @@ void client_write(struct shard *shard, uint32_t index);
 void client_end(struct shard *shard, uint32_t index, enum error reason);
 /* At the end of the turn: closes the socket and frees the client. */
 void client_finish(struct shard *shard, uint32_t index);
+/* Publishes a will and frees it. False: an inbox is full, and it has to wait in shard->wills. */
+bool client_publish_will(struct shard *shard, uint32_t will);
 /* wheel_visit: ends it when it has been silent or stuck for too long; otherwise its next deadline. */
 uint64_t client_visit(void *shard, uint32_t index, uint64_t now_ms);
 /* Output is blocked from now on: its deadline may have come nearer. */

@@ -40,6 +40,11 @@ static enum error handle_publish(struct shard *shard, uint32_t index, struct cli
 	return ERROR_OK;
 }
 
+static uint8_t refusal_code(const struct client *client)
+{
+	return client->version == MQTT_VERSION_5 ? MQTT_REASON_QUOTA_EXCEEDED : MQTT_REASON_UNSPECIFIED_ERROR;
+}
+
 /* The code that SUBACK has for this filter [3.9.3]. Before version 5 every failure is 0x80. */
 static uint8_t subscribe_one(struct shard *shard, uint32_t index, struct client *client,
 			     const struct mqtt_subscription *wanted)
@@ -91,12 +96,16 @@ static enum error handle_subscribe(struct shard *shard, uint32_t index, struct c
 		return ERROR_LIMIT;
 	struct mqtt_subscription wanted;
 	uint32_t count = 0;
-	while (mqtt_subscribe_next(&subscribe.filters, client->version, &wanted))
-		codes[count++] = subscribe_one(shard, index, client, &wanted);
+	while (mqtt_subscribe_next(&subscribe.filters, client->version, &wanted)) {
+		/* More in one packet than a client may have: bounded work, also for one that repeats itself. */
+		bool within = count < shard->settings->client_subscriptions_max;
+		codes[count++] = within ? subscribe_one(shard, index, client, &wanted) : refusal_code(client);
+	}
 	return answer_codes(shard, client, MQTT_SUBACK, subscribe.packet_id, codes, count);
 }
 
-static enum error handle_unsubscribe(struct shard *shard, struct client *client, const struct packet *packet)
+static enum error handle_unsubscribe(struct shard *shard, uint32_t index, struct client *client,
+				     const struct packet *packet)
 {
 	struct mqtt_unsubscribe unsubscribe;
 	enum error error = mqtt_unsubscribe_decode(packet->body, client->version, &unsubscribe);
@@ -110,7 +119,7 @@ static enum error handle_unsubscribe(struct shard *shard, struct client *client,
 	while (mqtt_unsubscribe_next(&unsubscribe.filters, &filter)) {
 		if (mqtt_filter_check(filter) != ERROR_OK)
 			codes[count++] = MQTT_REASON_TOPIC_FILTER_INVALID;
-		else if (subscriptions_remove(&shard->subscriptions, &client->session, filter))
+		else if (subscriptions_remove(&shard->subscriptions, &client->session, index, filter))
 			codes[count++] = MQTT_REASON_SUCCESS;
 		else
 			codes[count++] = MQTT_REASON_NO_SUBSCRIPTION_EXISTED;
@@ -165,7 +174,7 @@ static enum error handle_packet(struct shard *shard, uint32_t index, struct clie
 	case MQTT_SUBSCRIBE:
 		return handle_subscribe(shard, index, client, packet);
 	case MQTT_UNSUBSCRIBE:
-		return handle_unsubscribe(shard, client, packet);
+		return handle_unsubscribe(shard, index, client, packet);
 	case MQTT_PINGREQ:
 		return handle_ping(shard, client, packet);
 	case MQTT_DISCONNECT:

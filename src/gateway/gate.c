@@ -23,7 +23,7 @@
 #define TAG_LISTENER ((uint64_t)2 << 32) /* + number << 32 */
 
 /* Bytes that handshakes may keep: CONNECTs that came in part. */
-#define SLAB_BYTES_MAX ((size_t)1 << 30)
+#define SLAB_BYTES_MAX ((size_t)256 << 20)
 
 /* The kernel may give other work precedence over new clients, not over old ones. */
 #define GATE_NICE 5

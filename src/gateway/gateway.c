@@ -71,16 +71,27 @@ static uint32_t choose_shards(const struct settings *settings, uint64_t table)
 		return settings->shards;
 	if (settings->connections == 0 || !settings->private_tables)
 		return cores; /* more of them would not have more room */
-	uint32_t shards = plan_shards(settings->connections, table_seats(table, cores), cores);
-	/* Once more with the wakers that so many shards need. */
-	return shards == 0 ? 0 : plan_shards(settings->connections, table_seats(table, shards + 8), cores);
+	/* More shards have more wakers, which leave less room in each table: until it comes out even. */
+	uint32_t shards = cores;
+	for (;;) {
+		uint32_t needed = plan_shards(settings->connections, table_seats(table, shards), cores);
+		if (needed <= shards)
+			return needed == 0 ? 0 : shards;
+		shards = needed;
+	}
 }
 
 static enum error plan(struct gateway *gateway, uint64_t table)
 {
 	struct settings *settings = gateway->settings;
 	uint32_t shards = choose_shards(settings, table);
-	if (shards == 0 || shards > PLAN_SHARDS_MAX || table_seats(table, shards) == 0) {
+	uint32_t least = shards != 0 ? shards : core_count();
+	if (table_seats(table, least) == 0) {
+		log_write(LOG_ERROR, "a limit of %lu descriptors is too low for %u shards: at least %u are needed",
+			  table, least, least + TABLE_RESERVE + 1);
+		return ERROR_LIMIT;
+	}
+	if (shards == 0) {
 		log_write(LOG_ERROR, "%u connections need more than %u shards with tables of %lu descriptors",
 			  settings->connections, PLAN_SHARDS_MAX, table);
 		return ERROR_LIMIT;
@@ -91,7 +102,7 @@ static enum error plan(struct gateway *gateway, uint64_t table)
 	if (settings->handshakes_max > room)
 		settings->handshakes_max = (uint32_t)room;
 	uint64_t capacity = plan_capacity(shards, table_seats(table, shards));
-	if (settings->connections > capacity)
+	if (settings->private_tables && settings->connections > capacity)
 		log_write(LOG_WARNING, "%u shards hold %lu connections, not %u: give more shards or leave --shards out",
 			  shards, capacity, settings->connections);
 	return ERROR_OK;
@@ -231,18 +242,29 @@ static enum error start_threads(struct gateway *gateway)
 	return ERROR_OK;
 }
 
-/* One table for all: its places are shared too. Before the gates start. */
-static void share_seats(struct gateway *gateway, uint64_t table)
+/* One table for all: its places are shared too. Handshakes have places of their own, so that those at the door cannot
+ * take them all. Before the threads start. */
+static enum error share_seats(struct gateway *gateway, uint64_t table)
 {
-	uint64_t fixed = TABLE_RESERVE + 5u * gateway->shard_count + gateway->settings->listener_count +
-			 3u * gateway->gate_count;
-	uint64_t seats = table > fixed + 64 ? table - fixed : 64;
-	/* Handshakes have places of their own, so that those at the door cannot take them all. */
-	if (gateway->settings->handshakes_max > seats / 4)
-		gateway->settings->handshakes_max = (uint32_t)(seats / 4);
-	gateway->seats[0].limit = (uint32_t)(seats - gateway->settings->handshakes_max);
+	struct settings *settings = gateway->settings;
+	uint64_t fixed =
+		TABLE_RESERVE + 5u * gateway->shard_count + settings->listener_count + 3u * gateway->gate_count;
+	uint64_t places = table > fixed ? (table - fixed) : 0;
+	uint64_t handshakes = places / 4 / gateway->gate_count;
+	if (handshakes == 0) {
+		log_write(LOG_ERROR, "one table of %lu descriptors is too small: at least %lu are needed", table,
+			  fixed + 4u * gateway->gate_count);
+		return ERROR_LIMIT;
+	}
+	if (settings->handshakes_max > handshakes)
+		settings->handshakes_max = (uint32_t)handshakes;
+	gateway->seats[0].limit = (uint32_t)(places - (uint64_t)settings->handshakes_max * gateway->gate_count);
+	if (settings->connections > gateway->seats[0].limit)
+		log_write(LOG_WARNING, "one table of %lu descriptors holds %u connections, not %u", table,
+			  gateway->seats[0].limit, settings->connections);
 	for (uint16_t i = 0; i < gateway->shard_count; i++)
 		gateway->shards[i].seats = &gateway->seats[0];
+	return ERROR_OK;
 }
 
 /* Closes the main thread's copies of what the threads now hold in their own tables. */
@@ -295,8 +317,13 @@ static enum error start(struct gateway *gateway, uint64_t table)
 	if (error != ERROR_OK)
 		return error;
 	if (!gateway->settings->private_tables)
-		share_seats(gateway, table);
-	return start_threads(gateway);
+		error = share_seats(gateway, table);
+	if (error != ERROR_OK)
+		return error;
+	error = start_threads(gateway);
+	if (error != ERROR_OK)
+		log_write(LOG_ERROR, "cannot start the threads: %s", strerror(errno));
+	return error;
 }
 
 struct gateway *gateway_start(struct settings *settings)

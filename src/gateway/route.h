@@ -23,6 +23,8 @@ struct message {
  * was delivered to anyone; try again when it has room. ERROR_NO_MEMORY: dropped. */
 enum error route_message(struct shard *shard, const struct message *message);
 
+/* A turn begins: its budgets are whole again. */
+void route_turn_begin(struct shard *shard);
 /* Delivers letters that came in, up to a turn's budget. */
 void route_deliver_mail(struct shard *shard);
 /* Whether letters wait, or a walk is unfinished. */

@@ -16,6 +16,8 @@
 #define TIMERS_A_TURN 1024u
 #define READY_A_TURN 256u
 #define DRAINED_A_TURN 512u
+/* While all who are left have output that waits, draining looks at them so often. */
+#define DRAIN_POLL_MS 10
 /* The longest sleep; deadlines are known, so this is only a belt. */
 #define SLEEP_MS_MAX 1000u
 
@@ -85,6 +87,7 @@ void shard_close(struct shard *shard)
 	list_fini(&shard->paused);
 	list_fini(&shard->closing);
 	list_fini(&shard->broken);
+	list_fini(&shard->wills);
 	free(shard->lane_routes);
 }
 
@@ -164,6 +167,18 @@ static void resume_paused(struct shard *shard)
 	shard->paused.count = 0;
 }
 
+/* In the order in which they came to wait, as far as there is room. */
+static void publish_waiting_wills(struct shard *shard)
+{
+	struct list *wills = &shard->wills;
+	uint32_t sent = 0;
+	while (sent < wills->count && client_publish_will(shard, wills->items[sent]))
+		sent++;
+	wills->count -= sent;
+	if (sent != 0 && wills->count != 0)
+		memmove(wills->items, wills->items + sent, wills->count * sizeof(wills->items[0]));
+}
+
 static void end_broken(struct shard *shard)
 {
 	for (uint32_t i = 0; i < shard->broken.count; i++) {
@@ -181,17 +196,28 @@ static void finish_closing(struct shard *shard)
 	shard->closing.count = 0;
 }
 
-/* Ends some more clients, after those whom the gates let in last. True when none is left. */
+/* Ends some more clients, after those whom the gates let in last. A client with output that waits is given the time to
+ * read it (client_write ends it then). True when none is left. */
 static bool drain(struct shard *shard)
 {
 	if (take_admissions(shard))
 		return false;
+	if (shard->drain_next == 0)
+		shard->drain_waits = true;
 	for (uint32_t i = 0; i < DRAINED_A_TURN && shard->drain_next < shard->clients.touched; i++) {
 		uint32_t index = ++shard->drain_next;
-		if (shard_client(shard, index)->state == CLIENT_ACTIVE)
+		struct client *client = shard_client(shard, index);
+		if (client->state != CLIENT_ACTIVE || client->conn.backlog != 0)
+			continue;
+		shard->drain_waits = false;
+		if (client->conn.outbox == 0)
 			client_end(shard, index, ERROR_SERVER_STOPPING);
 	}
-	return shard->drain_next == shard->clients.touched;
+	if (shard->drain_next < shard->clients.touched)
+		return false;
+	/* Round again for those who had output; the turn's flush may have been all that they needed. */
+	shard->drain_next = 0;
+	return shard->clients.used == shard->closing.count;
 }
 
 static void publish_counters(struct shard *shard)
@@ -220,8 +246,10 @@ static bool has_work(const struct shard *shard)
 
 static int sleep_ms(struct shard *shard, bool draining)
 {
-	if (draining || has_work(shard))
+	if (has_work(shard))
 		return 0;
+	if (draining)
+		return shard->drain_next == 0 && shard->drain_waits ? DRAIN_POLL_MS : 0;
 	return (int)wheel_wait_ms(&shard->wheel, shard->now_ms, SLEEP_MS_MAX);
 }
 
@@ -234,10 +262,11 @@ static int wait_for_events(struct shard *shard, struct epoll_event *events, bool
 		return poller_wait(&shard->poller, events, EVENTS_A_TURN, 0);
 	}
 	struct waker *waker = &shard->mailboxes[shard->number].waker;
-	post_await_room(&shard->post, shard->paused.count != 0);
+	bool awaits_room = shard->paused.count != 0 || shard->wills.count != 0;
+	post_await_room(&shard->post, awaits_room);
 	waker_sleep(waker);
-	if (post_has_mail(&shard->post) || (shard->paused.count != 0 && post_has_returns(&shard->post)) ||
-	    atomic_load(&shard->draining))
+	if (post_has_mail(&shard->post) || (awaits_room && post_has_returns(&shard->post)) ||
+	    (!draining && atomic_load(&shard->draining)))
 		timeout_ms = 0;
 	reader_offline();
 	int count = poller_wait(&shard->poller, events, EVENTS_A_TURN, timeout_ms);
@@ -255,8 +284,11 @@ static bool turn(struct shard *shard)
 
 	shard->now_ms = clock_now_ms();
 	shard->io.now_ms = shard->now_ms;
-	if (post_collect(&shard->post))
+	if (post_collect(&shard->post)) {
 		resume_paused(shard);
+		publish_waiting_wills(shard);
+	}
+	route_turn_begin(shard);
 	route_deliver_mail(shard);
 	serve_ready(shard);
 	for (int i = 0; i < count; i++)

@@ -51,13 +51,15 @@ struct shard {
 	struct delivery delivery;
 	struct list ready;           /* clients with more to read */
 	struct list paused;          /* clients that wait for room in an inbox */
+	struct list wills;           /* of clients that are gone, waiting for room in an inbox (slab references) */
 	struct list broken;          /* clients whose write failed */
 	struct list closing;         /* clients to be freed at the end of the turn */
 	struct parcel *read_parcels; /* delivered in this turn, to be returned after the flush */
 	uint32_t *lane_routes;       /* a message's routes, counted by shard */
 	uint64_t now_ms;
-	uint32_t drain_next; /* client that draining looks at next */
-	uint32_t subscription_count;
+	uint32_t drain_next;    /* client that draining looks at next */
+	bool drain_waits;       /* the last round found only clients whose output waits */
+	uint32_t direct_budget; /* deliveries that may still be made directly in this turn */
 	struct counters counters;
 	enum fdtable_kind table;
 

@@ -42,7 +42,7 @@ enum error fdpass_send(int sender, const int *fds, size_t count, const void *byt
 	if (sendmsg(sender, &message, MSG_DONTWAIT | MSG_NOSIGNAL) >= 0)
 		return ERROR_OK;
 	/* ETOOMANYREFS: more descriptors on their way than the descriptor limit; it passes as they are received. */
-	if (errno == EAGAIN || errno == ETOOMANYREFS || errno == ENOBUFS || errno == EINTR)
+	if (errno == EAGAIN || errno == ETOOMANYREFS || errno == ENOBUFS || errno == ENOMEM || errno == EINTR)
 		return ERROR_MORE;
 	return ERROR_SYSTEM;
 }

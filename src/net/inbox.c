@@ -82,8 +82,10 @@ static uint32_t parcel_bytes_for(uint32_t bytes)
 
 static bool lane_has_room(const struct post_lane *lane, uint32_t bytes)
 {
-	return lane_fits(lane, bytes) || lane->out_bytes == 0 ||
-	       lane->out_bytes + parcel_bytes_for(bytes) <= POST_BYTES_MAX;
+	if (lane->out_parcels == 0)
+		return true;
+	return lane->out_bytes + bytes <= POST_BYTES_MAX &&
+	       (lane_fits(lane, bytes) || lane->out_parcels < POST_PARCELS_MAX);
 }
 
 bool post_has_room(const struct post *post, uint16_t to, uint32_t bytes)
@@ -119,9 +121,9 @@ void *post_write(struct post *post, uint16_t to, uint32_t bytes)
 {
 	struct post_lane *lane = &post->lanes[to];
 	uint32_t room = (bytes + 7u) & ~7u;
+	if (!lane_has_room(lane, room))
+		return NULL;
 	if (!lane_fits(lane, room)) {
-		if (!lane_has_room(lane, room))
-			return NULL;
 		struct parcel *parcel = take_parcel(post, room);
 		if (parcel == NULL)
 			return NULL;
@@ -133,11 +135,12 @@ void *post_write(struct post *post, uint16_t to, uint32_t bytes)
 		parcel->owner = post->self;
 		parcel->receiver = to;
 		lane->open = parcel;
-		lane->out_bytes += parcel->capacity_bytes;
+		lane->out_parcels++;
 		post->open_count++;
 	}
 	void *letter = lane->open->bytes + lane->open->used_bytes;
 	lane->open->used_bytes += room;
+	lane->out_bytes += room;
 	return letter;
 }
 
@@ -164,8 +167,9 @@ bool post_collect(struct post *post)
 	while (parcel != NULL) {
 		struct parcel *next = parcel->next;
 		struct post_lane *lane = &post->lanes[parcel->receiver];
-		CHECK(lane->out_bytes >= parcel->capacity_bytes);
-		lane->out_bytes -= parcel->capacity_bytes;
+		CHECK(lane->out_parcels > 0 && lane->out_bytes >= parcel->used_bytes);
+		lane->out_parcels--;
+		lane->out_bytes -= parcel->used_bytes;
 		if (parcel->capacity_bytes == PARCEL_BYTES) {
 			parcel->next = post->free;
 			post->free = parcel;
@@ -203,6 +207,7 @@ void post_return(struct post *post, struct parcel *parcel)
 	struct mailbox *owner = &post->mailboxes[parcel->owner];
 	bool own = parcel->owner == post->self;
 	inbox_push(&owner->returns, parcel);
+	atomic_thread_fence(memory_order_seq_cst); /* against post_await_room(), which looks at the returns after it */
 	if (!own && atomic_load(&owner->awaits_room))
 		waker_wake(&owner->waker);
 }

@@ -15,7 +15,7 @@
 
 #define PARCEL_BYTES (16u * 1024) /* a larger letter gets a parcel of its own */
 #define POST_BYTES_MAX (1u << 20) /* from one thread to another; one letter may always go */
-#define POST_PARCELS_MAX (POST_BYTES_MAX / PARCEL_BYTES)
+#define POST_PARCELS_MAX 1024u    /* parcels may be nearly empty: one for each turn in which there was little to say */
 
 struct parcel {
 	struct parcel *next;
@@ -41,7 +41,9 @@ struct mailbox {
 
 struct post_lane {
 	struct parcel *open;
-	uint64_t out_bytes; /* in parcels of ours that this receiver has or will get, the open one included */
+	/* In parcels of ours that this receiver has or will get, the open one included. */
+	uint64_t out_bytes;
+	uint32_t out_parcels;
 };
 
 /* A thread's own side; private to it. */
@@ -75,7 +77,7 @@ bool post_has_returns(const struct post *post);
 /* Whether parcels for `to` are still on their way or unread. */
 static inline bool post_pending(const struct post *post, uint16_t to)
 {
-	return post->lanes[to].out_bytes != 0;
+	return post->lanes[to].out_parcels != 0;
 }
 /* While true, whoever returns a parcel to this thread also wakes it. */
 void post_await_room(struct post *post, bool awaits);

@@ -93,6 +93,9 @@ uint8_t *io_scratch(struct io *io, size_t size);
  * while nothing of this turn is held but what io_send() was given. io_receive() does so by itself. */
 void io_make_room(struct io *io);
 
+/* Whether the peer has sent something that was not read yet. */
+bool io_has_input(const struct conn *conn);
+
 /* Appends to the connection's output of this turn. The bytes must live until io_flush(). */
 void io_send(struct io *io, struct conn *conn, struct slice bytes);
 /* Bytes that wait for this connection: blocked, and of this turn. */

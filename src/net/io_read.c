@@ -4,6 +4,7 @@
 #include "base/check.h"
 
 #include <errno.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 
 /* A read starts only where this much is left: its own bytes, and answers to them, which are never longer. */
@@ -119,6 +120,12 @@ static enum io_result replay_kept(struct io *io, struct conn *conn, struct slice
 		io->scratch_used += bytes->size;
 	}
 	return IO_BYTES;
+}
+
+bool io_has_input(const struct conn *conn)
+{
+	int bytes = 0;
+	return ioctl(conn->fd, FIONREAD, &bytes) == 0 && bytes > 0;
 }
 
 void io_make_room(struct io *io)

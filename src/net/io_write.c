@@ -148,6 +148,7 @@ static void flush_outbox(struct io *io, struct io_outbox *outbox)
 	if (rest.bytes == 0)
 		return;
 	if (keep_pieces(io, &rest) != ERROR_OK) {
+		shutdown(conn->fd, SHUT_WR); /* nothing may follow a packet that was cut */
 		errno = ENOMEM;
 		io->observer.broken(io->observer.context, conn);
 	} else if (!was_blocked) {

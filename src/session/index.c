@@ -36,8 +36,10 @@ struct index *index_new(uint16_t shards, const struct hash_key *key)
 	memset(index, 0, sizeof(*index));
 	index->key = *key;
 	index->shards = shards;
-	for (uint32_t i = 0; i < INDEX_PARTS; i++)
-		CHECK(index_part_open(&index->parts[i]) == ERROR_OK);
+	for (uint32_t i = 0; i < INDEX_PARTS; i++) {
+		if (index_part_open(&index->parts[i]) != ERROR_OK)
+			return NULL; /* the program ends now, and what was made ends with it */
+	}
 	struct index_part *part = &index->parts[INDEX_TRIE_PART];
 	index->trie.part = part;
 	index->trie.key = &index->key;

@@ -118,13 +118,52 @@ static void end_subscription(struct subscriptions *subscriptions, uint32_t index
 	pool_give(&subscriptions->pool, index);
 }
 
-/* The link in the client's chain that leads to its subscription to this node; the link is 0 when there is none. */
-static uint32_t *find_link(struct subscriptions *subscriptions, struct session *session, uint32_t node)
+/* The client's own subscription to the locked node, or 0. Looked for where it is shorter: among the filter's
+ * subscribers on this shard, or among the client's subscriptions. */
+static uint32_t find_own(const struct subscriptions *subscriptions, const struct session *session, uint32_t client,
+			 struct index_slot slot)
 {
-	uint32_t *link = &session->subscription;
-	while (*link != 0 && at(subscriptions, *link)->node != node)
-		link = &at(subscriptions, *link)->client_next;
-	return link;
+	route_bits route = index_route(slot, subscriptions->shard);
+	if (route_kind(route) == ROUTE_NONE)
+		return 0;
+	if (route_kind(route) == ROUTE_ONE)
+		return at(subscriptions, route_index(route))->client == client ? route_index(route) : 0;
+
+	const struct subscriber_list *list = list_at(subscriptions, route_index(route));
+	uint32_t index;
+	if (list->count < session->subscription_count) {
+		index = list->first;
+		while (index != 0 && at(subscriptions, index)->client != client)
+			index = at(subscriptions, index)->list_next;
+	} else {
+		index = session->subscription;
+		while (index != 0 && at(subscriptions, index)->node != index_name(slot))
+			index = at(subscriptions, index)->client_next;
+	}
+	return index;
+}
+
+static void client_link(struct subscriptions *subscriptions, struct session *session, uint32_t index)
+{
+	struct subscription *subscription = at(subscriptions, index);
+	subscription->client_next = session->subscription;
+	subscription->client_previous = 0;
+	if (session->subscription != 0)
+		at(subscriptions, session->subscription)->client_previous = index;
+	session->subscription = index;
+	session->subscription_count++;
+}
+
+static void client_unlink(struct subscriptions *subscriptions, struct session *session, uint32_t index)
+{
+	const struct subscription *subscription = at(subscriptions, index);
+	if (subscription->client_previous != 0)
+		at(subscriptions, subscription->client_previous)->client_next = subscription->client_next;
+	else
+		session->subscription = subscription->client_next;
+	if (subscription->client_next != 0)
+		at(subscriptions, subscription->client_next)->client_previous = subscription->client_previous;
+	session->subscription_count--;
 }
 
 static uint32_t subscription_new(struct subscriptions *subscriptions, struct session *session, uint32_t client,
@@ -137,7 +176,6 @@ static uint32_t subscription_new(struct subscriptions *subscriptions, struct ses
 		return 0;
 	struct subscription *subscription = at(subscriptions, index);
 	subscription->client = client;
-	subscription->client_next = session->subscription;
 	subscription->node = node;
 	subscription->list = 0;
 	subscription->options = options;
@@ -151,7 +189,7 @@ enum error subscriptions_add(struct subscriptions *subscriptions, struct session
 	struct index_slot slot = index_find(subscriptions->index, filter, true);
 	enum error error = slot.node == 0 ? ERROR_NO_MEMORY : ERROR_OK;
 	if (error == ERROR_OK) {
-		uint32_t existing = *find_link(subscriptions, session, index_name(slot));
+		uint32_t existing = find_own(subscriptions, session, client, slot);
 		if (existing != 0) {
 			at(subscriptions, existing)->options = options;
 			*replaced = true;
@@ -161,8 +199,7 @@ enum error subscriptions_add(struct subscriptions *subscriptions, struct session
 		uint32_t index = subscription_new(subscriptions, session, client, index_name(slot), options);
 		error = index != 0 ? attach(subscriptions, slot, index) : ERROR_LIMIT;
 		if (error == ERROR_OK) {
-			session->subscription = index;
-			session->subscription_count++;
+			client_link(subscriptions, session, index);
 		} else if (index != 0) {
 			pool_give(&subscriptions->pool, index);
 		}
@@ -171,18 +208,15 @@ enum error subscriptions_add(struct subscriptions *subscriptions, struct session
 	return error;
 }
 
-bool subscriptions_remove(struct subscriptions *subscriptions, struct session *session, struct slice filter)
+bool subscriptions_remove(struct subscriptions *subscriptions, struct session *session, uint32_t client,
+			  struct slice filter)
 {
 	struct index_slot slot = index_find(subscriptions->index, filter, false);
-	uint32_t node = slot.node != 0 ? index_name(slot) : 0;
+	uint32_t index = slot.node != 0 ? find_own(subscriptions, session, client, slot) : 0;
 	index_leave(slot);
-	/* The node cannot go away in between if we subscribe to it, and if we do not it does not matter. */
-	uint32_t *link = find_link(subscriptions, session, node);
-	uint32_t index = node != 0 ? *link : 0;
 	if (index == 0)
 		return false;
-	*link = at(subscriptions, index)->client_next;
-	session->subscription_count--;
+	client_unlink(subscriptions, session, index);
 	end_subscription(subscriptions, index);
 	return true;
 }
@@ -191,10 +225,9 @@ void subscriptions_clear(struct subscriptions *subscriptions, struct session *se
 {
 	while (session->subscription != 0) {
 		uint32_t index = session->subscription;
-		session->subscription = at(subscriptions, index)->client_next;
+		client_unlink(subscriptions, session, index);
 		end_subscription(subscriptions, index);
 	}
-	session->subscription_count = 0;
 }
 
 uint32_t subscriptions_count(const struct subscriptions *subscriptions, route_bits route)

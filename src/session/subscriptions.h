@@ -17,16 +17,17 @@ enum subscription_option {
 
 struct subscription {
 	uint32_t client;      /* pool index of the subscriber */
-	uint32_t client_next; /* its next subscription */
-	uint32_t node;        /* index_name() of the filter */
-	uint32_t list;        /* the list it is in, or 0: it is the only one here */
+	uint32_t client_next; /* its next subscription, and the one before */
+	uint32_t client_previous;
+	uint32_t node; /* index_name() of the filter */
+	uint32_t list; /* the list it is in, or 0: it is the only one here */
 	uint32_t list_next;
 	uint32_t list_previous;
 	uint16_t generation; /* tells a route that is stale */
 	uint8_t options;     /* enum subscription_option */
 	uint8_t reserved;
 };
-_Static_assert(sizeof(struct subscription) == 28, "a subscription is part of the memory contract");
+_Static_assert(sizeof(struct subscription) == 32, "a subscription is part of the memory contract");
 
 struct subscriber_list {
 	uint32_t first;
@@ -52,7 +53,8 @@ void subscriptions_close(struct subscriptions *subscriptions);
 enum error subscriptions_add(struct subscriptions *subscriptions, struct session *session, uint32_t client,
 			     struct slice filter, uint8_t options, bool *replaced);
 /* False when there was none. */
-bool subscriptions_remove(struct subscriptions *subscriptions, struct session *session, struct slice filter);
+bool subscriptions_remove(struct subscriptions *subscriptions, struct session *session, uint32_t client,
+			  struct slice filter);
 /* Ends all of the session's. */
 void subscriptions_clear(struct subscriptions *subscriptions, struct session *session);
 

@@ -293,8 +293,12 @@ static void finish(struct play *play, bool drained)
 	if (drained) {
 		for (uint16_t shard = 0; shard < scene->shard_count; shard++) {
 			shard_stop(&scene->shards[shard], UINT64_MAX);
-			for (int turns_left = 100; shard_scene_turn_one(scene, shard); turns_left--)
+			/* A client with output that waits is waited for: it reads. */
+			for (int turns_left = 2000; shard_scene_turn_one(scene, shard); turns_left--) {
 				CHECK(turns_left != 0);
+				for (int i = 0; i < CLIENTS; i++)
+					read_some(&play->actors[i], UNREAD_BYTES_MAX);
+			}
 		}
 	}
 	for (int i = 0; i < CLIENTS; i++) {

@@ -4,7 +4,7 @@ import signal
 
 import pytest
 
-from mqtt_wire import DISCONNECT
+from mqtt_wire import DISCONNECT, PUBLISH
 
 
 @pytest.mark.threads
@@ -30,6 +30,23 @@ def test_what_was_published_before_is_delivered(serve, version):
         messages = [packet for packet in packets if packet.kind != DISCONNECT]
         assert [int(message.payload) for message in messages] == list(range(200))
         assert len(packets) - len(messages) == (version == 5)
+    assert server.process.wait(10) == 0
+
+
+def test_output_that_waits_is_flushed(serve):
+    """A reader that is behind when the stop comes gets all that waits for it, and the DISCONNECT behind it."""
+    server = serve("--shards", "1", "--drain-ms", "20000")
+    with server.client("behind", 5, receive_buffer=4096) as behind, server.client("from", 5) as publisher:
+        behind.subscribe("t")
+        for number in range(100):
+            publisher.publish("t", number.to_bytes(4, "big") + b"x" * 60000)
+        publisher.expect_nothing_before_ping()
+        counters = server.counters()
+        assert counters["backlog_bytes"] > 0
+        server.process.send_signal(signal.SIGTERM)
+        packets = behind.ends()
+        assert [packet.kind for packet in packets[:-1]] == [PUBLISH] * counters["messages_out"]
+        assert (packets[-1].kind, packets[-1].reason) == (DISCONNECT, 0x8B)
     assert server.process.wait(10) == 0
 
 

@@ -1,10 +1,11 @@
 """Nothing for one and a half times the keepalive ends a client; anything at all keeps it. [MQTT-3.1.2-22]"""
 
+import signal
 import time
 
 import pytest
 
-from mqtt_wire import PINGREQ_BYTES, PINGRESP_BYTES
+from mqtt_wire import PINGREQ_BYTES, PINGRESP_BYTES, TIMEOUT_S
 
 
 def test_silence(server, version):
@@ -71,3 +72,23 @@ def test_keepalive_0_never_ends(server, version, keepalive):
     with server.client("forever", version, keepalive=keepalive) as client, server.client("clock", version, keepalive=2) as clock:
         clock.expect_refusal(0x8D)
         client.expect_nothing_before_ping()
+
+
+def test_who_spoke_while_the_server_was_not_running_stays(serve):
+    """The whole program is stopped for longer than the keepalive allows: those who pinged meanwhile are not silent."""
+    server = serve("--shards", "1")
+    clients = [server.client(f"c-{i}", 4, keepalive=1) for i in range(400)]
+    server.process.send_signal(signal.SIGSTOP)
+    for client in clients:
+        client.send(PINGREQ_BYTES)
+    clients[0].socket.settimeout(2.2)
+    with pytest.raises(TimeoutError):
+        clients[0].socket.recv(1)
+    clients[0].socket.settimeout(TIMEOUT_S)
+    server.process.send_signal(signal.SIGCONT)
+    for client in clients:
+        client.expect(PINGRESP_BYTES)
+        client.send(PINGREQ_BYTES)
+    assert server.counter("end_keepalive_timeout") == 0
+    for client in clients:
+        client.close()

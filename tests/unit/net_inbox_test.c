@@ -172,17 +172,30 @@ static void test_bound_and_room_after_returns(void **state)
 	assert_int_equal(from->allocation_count, PARCELS_MAX);
 }
 
-static void test_room_in_the_open_parcel(void **state)
+/* What counts is what was written, not the parcels' size. */
+static void test_room_is_counted_in_bytes(void **state)
 {
 	struct scene *scene = *state;
 	struct post *from = &scene->posts[0];
 	for (uint32_t i = 0; i < PARCELS_MAX; i++)
 		assert_true(letter_write(from, RECEIVER, PARCEL_BYTES - 64, i));
-	assert_true(post_has_room(from, RECEIVER, 64));
-	assert_false(post_has_room(from, RECEIVER, 65));
-	assert_false(post_has_room(from, RECEIVER, 100000));
+	assert_true(post_has_room(from, RECEIVER, 64 * PARCELS_MAX));
+	assert_false(post_has_room(from, RECEIVER, 64 * PARCELS_MAX + 1));
 	assert_true(letter_write(from, RECEIVER, 57, 0)); /* 64 with its padding */
-	assert_false(post_has_room(from, RECEIVER, 8));
+	assert_false(post_has_room(from, RECEIVER, 64 * PARCELS_MAX - 63));
+	assert_true(post_has_room(from, RECEIVER, 64 * PARCELS_MAX - 64));
+}
+
+/* A receiver that is late by many turns, in each of which there was little to say, is not a full inbox. */
+static void test_nearly_empty_parcels_leave_room(void **state)
+{
+	struct scene *scene = *state;
+	struct post *from = &scene->posts[0];
+	for (uint32_t turn = 0; turn < POST_PARCELS_MAX; turn++) {
+		assert_true(letter_write(from, RECEIVER, 64, turn));
+		post_send(from);
+	}
+	assert_false(post_has_room(from, RECEIVER, 64)); /* but there is an end to it */
 }
 
 static void assert_received(struct post *to, uint32_t bytes, uint32_t number)
@@ -385,7 +398,8 @@ int main(void)
 		IN_SCENE(test_letters_arrive_in_order),
 		IN_SCENE(test_nothing_arrives_before_it_is_sent),
 		IN_SCENE(test_bound_and_room_after_returns),
-		IN_SCENE(test_room_in_the_open_parcel),
+		IN_SCENE(test_room_is_counted_in_bytes),
+		IN_SCENE(test_nearly_empty_parcels_leave_room),
 		IN_SCENE(test_big_letters_get_parcels_of_their_own),
 		IN_SCENE(test_letter_above_the_bound_goes_alone),
 		IN_SCENE(test_steady_state_allocates_nothing),
