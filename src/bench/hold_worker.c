@@ -10,7 +10,7 @@
 
 /* Pings leave at most this much later than the even spread over the keepalive says: a thread wakes once for those of
  * a tick and for the answers to the last tick's. */
-#define TICK_NS 10000000u
+#define TICK_NS 20000000u
 /* How many connects go out between two looks at what came back. */
 #define START_BATCH 64u
 /* With nothing coming back for so long, what is in progress is given up. SYNs are repeated after 1, 3, 7 and 15 s. */

@@ -1,5 +1,6 @@
 """Nothing for one and a half times the keepalive ends a client; anything at all keeps it. [MQTT-3.1.2-22]"""
 
+import os
 import signal
 import time
 
@@ -77,15 +78,18 @@ def test_keepalive_0_never_ends(server, version, keepalive):
 def test_who_spoke_while_the_server_was_not_running_stays(serve):
     """The whole program is stopped for longer than the keepalive allows: those who pinged meanwhile are not silent."""
     server = serve("--shards", "1")
-    clients = [server.client(f"c-{i}", 4, keepalive=1) for i in range(400)]
+    clients = [server.client(f"c-{i}", 4, keepalive=1) for i in range(100)]
     server.process.send_signal(signal.SIGSTOP)
-    for client in clients:
-        client.send(PINGREQ_BYTES)
-    clients[0].socket.settimeout(2.2)
-    with pytest.raises(TimeoutError):
-        clients[0].socket.recv(1)
+    try:
+        os.waitid(os.P_PID, server.process.pid, os.WSTOPPED | os.WNOWAIT)
+        for client in clients:
+            client.send(PINGREQ_BYTES)
+        clients[0].socket.settimeout(2.2)
+        with pytest.raises(TimeoutError):
+            clients[0].socket.recv(1)
+    finally:
+        server.process.send_signal(signal.SIGCONT)
     clients[0].socket.settimeout(TIMEOUT_S)
-    server.process.send_signal(signal.SIGCONT)
     for client in clients:
         client.expect(PINGRESP_BYTES)
         client.send(PINGREQ_BYTES)
