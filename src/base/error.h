@@ -45,17 +45,16 @@
 	/* PUBLISH and after */                                                                                        \
 	X(PUBLISH_QOS, "MQTT-3.3.1-4", "QoS is 3")                                                                     \
 	X(PUBLISH_DUP, "MQTT-3.3.1-2", "DUP is set on a QoS 0 message")                                                \
-	X(PUBLISH_QOS_LIMIT, "MQTT-3.2.2-11", "QoS is above the server's Maximum QoS")                                 \
-	X(PUBLISH_RETAIN, "MQTT-3.2.2-14", "retain is set though the server said that it is not available")            \
 	X(TOPIC_EMPTY, "MQTT-4.7.3-1", "topic is empty")                                                               \
 	X(TOPIC_LONG, "MQTT-4.7.3-3", "topic is longer than 65535 bytes")                                              \
 	X(TOPIC_WILDCARD, "MQTT-3.3.2-2", "topic name contains a wildcard")                                            \
 	X(TOPIC_LEVELS, "", "topic has more levels than the limit")                                                    \
 	X(TOPIC_ALIAS, "MQTT-3.3.2-8, -9", "topic alias is 0 or above the maximum")                                    \
 	X(TOPIC_ALIAS_UNKNOWN, "section 3.3.2.3.4", "topic alias was never set and the topic is empty")                \
+	X(TOPIC_RESERVED, "section 4.7.2", "topics below $SYS are the server's own")                                   \
+	X(PAYLOAD_FORMAT, "section 3.3.2.3.2", "payload is said to be UTF-8 and is not")                               \
+	X(RECEIVE_MAX, "MQTT-3.3.4-9", "more messages under way than the server's Receive Maximum")                    \
 	X(RESPONSE_TOPIC, "MQTT-3.3.2-14", "response topic is not a valid topic name")                                 \
-	X(SUBSCRIPTION_ID, "section 3.2.2.3.12",                                                                       \
-	  "subscription identifier though the server said that they are not available")                                \
 	X(SUBSCRIPTION_ID_SENT, "MQTT-3.3.4-6", "PUBLISH from a client carries a subscription identifier")             \
 	X(PACKET_ID_ZERO, "MQTT-2.2.1-3", "packet identifier is 0")                                                    \
 	X(PACKET_ID_UNKNOWN, "MQTT-2.2.1-5", "acknowledges a packet identifier that is not in use")                    \

@@ -1,6 +1,7 @@
 #include "daemon/options.h"
 
 #include "mqtt/packet.h"
+#include "mqtt/topic.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -11,14 +12,16 @@
 enum option_kind {
 	OPTION_NUMBER,
 	OPTION_BOOL, /* a switch on the command line: --name, --no-name */
+	OPTION_TEXT, /* at most SETTINGS_TEXT_BYTES_MAX - 1 bytes */
 	OPTION_LISTEN,
 	OPTION_LOG_LEVEL,
+	OPTION_QUEUE_POLICY,
 };
 
 struct option_spec {
 	const char *name;
 	enum option_kind kind;
-	size_t offset; /* of the field in struct settings: uint32_t or bool */
+	size_t offset; /* of the field in struct settings: uint32_t, bool or char[] */
 	uint32_t least;
 	uint32_t most;
 	const char *help;
@@ -43,7 +46,28 @@ static const struct option_spec SPECS[] = {
 	NUMBER("packet-bytes-max", packet_bytes_max, 128, MQTT_BODY_BYTES_MAX + MQTT_HEADER_BYTES_MAX,
 	       "largest packet that a client may send"),
 	NUMBER("queue-bytes-max", queue_bytes_max, 1024, 1u << 28,
-	       "output that may wait for one client; QoS 0 messages beyond it are dropped"),
+	       "output that may wait for one client, where QoS 0 messages beyond it are dropped; and messages of "
+	       "QoS 1 and 2 that may wait for its session"),
+	NUMBER("queue-messages-max", queue_messages_max, 1, 10000000,
+	       "messages of QoS 1 and 2 that may wait for one session"),
+	{"queue-policy", OPTION_QUEUE_POLICY, 0, 0, 0,
+	 "what a session's full queue forgets: drop-oldest or drop-newest"},
+	NUMBER("inflight-max", inflight_max, 1, 65535,
+	       "messages of QoS 1 and 2 under way to one client, unless it asks for fewer"),
+	NUMBER("receive-max", receive_max, 1, 65535, "messages of QoS 2 under way from one version 5 client"),
+	NUMBER("topic-alias-max", topic_alias_max, 0, 65535, "topic aliases of one connection, in each direction"),
+	NUMBER("session-expiry-max-s", session_expiry_max_s, 0, UINT32_MAX,
+	       "longest time that a session outlives its connection; 4294967295: for ever"),
+	NUMBER("sessions-offline-max", sessions_offline_max, 0, 16000000, "sessions without a connection"),
+	NUMBER("retained-max", retained_max, 0, 100000000, "retained messages"),
+	NUMBER("retained-megabytes-max", retained_megabytes_max, 0, 65536, "memory for retained messages, MiB"),
+	NUMBER("keepalive-max-s", keepalive_max_s, 0, 65535,
+	       "longest keepalive of version 5 clients, which are told; 0: no bound"),
+	NUMBER("sys-interval-s", sys_interval_s, 0, 86400,
+	       "seconds between publications on $SYS topics; 0: there are none"),
+	SWITCH("payload-format-check", payload_format_check, "refuse payloads that are said to be UTF-8 and are not"),
+	{"response-information", OPTION_TEXT, offsetof(struct settings, response_information), 0, 0,
+	 "told to version 5 clients that ask for it: where they may have their responses sent"},
 	NUMBER("stuck-timeout-ms", stuck_timeout_ms, 100, 3600000,
 	       "a client that takes no byte of its waiting output for so long is ended"),
 	NUMBER("drain-ms", drain_ms, 0, 600000, "longest time that a stop may take"),
@@ -71,6 +95,16 @@ struct options options_default(void)
 				.drain_ms = 30000,
 				.client_id_bytes_max = 1024,
 				.client_subscriptions_max = 10000,
+				.session_expiry_max_s = UINT32_MAX,
+				.sessions_offline_max = 1000000,
+				.inflight_max = 100,
+				.receive_max = 1000,
+				.topic_alias_max = 32,
+				.queue_messages_max = 1000,
+				.retained_max = 1000000,
+				.retained_megabytes_max = 1024,
+				.sys_interval_s = 10,
+				.payload_format_check = true,
 				.handshakes_max = 8192,
 				.backlog = 4096,
 				.defer_accept = true,
@@ -134,6 +168,27 @@ static bool set_bool(const struct option_spec *spec, struct settings *settings, 
 	return true;
 }
 
+static bool set_text(const struct option_spec *spec, struct settings *settings, const char *text, char *fault)
+{
+	size_t size = strlen(text);
+	if (size >= SETTINGS_TEXT_BYTES_MAX || mqtt_string_check(slice_of(text, size)) != ERROR_OK) {
+		snprintf(fault, OPTION_FAULT_BYTES_MAX, "\"%.64s\" is longer than %d bytes or not UTF-8", text,
+			 SETTINGS_TEXT_BYTES_MAX - 1);
+		return false;
+	}
+	memcpy((char *)settings + spec->offset, text, size + 1);
+	return true;
+}
+
+static bool set_queue_policy(struct settings *settings, const char *text, char *fault)
+{
+	settings->queue_drops_newest = strcmp(text, "drop-newest") == 0;
+	if (settings->queue_drops_newest || strcmp(text, "drop-oldest") == 0)
+		return true;
+	snprintf(fault, OPTION_FAULT_BYTES_MAX, "\"%.64s\" is neither drop-oldest nor drop-newest", text);
+	return false;
+}
+
 static bool add_listener(struct options *options, const char *text, char *fault)
 {
 	struct settings *settings = &options->settings;
@@ -158,6 +213,10 @@ bool option_set(const struct option_spec *spec, struct options *options, const c
 		return set_number(spec, &options->settings, text, fault);
 	case OPTION_BOOL:
 		return set_bool(spec, &options->settings, text, fault);
+	case OPTION_TEXT:
+		return set_text(spec, &options->settings, text, fault);
+	case OPTION_QUEUE_POLICY:
+		return set_queue_policy(&options->settings, text, fault);
 	case OPTION_LISTEN:
 		return add_listener(options, text, fault);
 	case OPTION_LOG_LEVEL:
@@ -176,21 +235,46 @@ void options_complete(struct options *options)
 		add_listener(options, DEFAULT_LISTENER, fault);
 }
 
+/* What stands for an option's value in the help. */
+static const char *const PLACEHOLDERS[] = {
+	[OPTION_NUMBER] = " N",        [OPTION_BOOL] = "",
+	[OPTION_TEXT] = " TEXT",       [OPTION_LISTEN] = " URL",
+	[OPTION_LOG_LEVEL] = " LEVEL", [OPTION_QUEUE_POLICY] = " POLICY",
+};
+
+static void print_default(const struct option_spec *spec, const struct settings *defaults, FILE *out)
+{
+	const uint8_t *field = (const uint8_t *)defaults + spec->offset;
+	switch (spec->kind) {
+	case OPTION_NUMBER:
+		fprintf(out, "%u", *(const uint32_t *)(const void *)field);
+		break;
+	case OPTION_BOOL:
+		fputs(*(const bool *)field ? "on" : "off", out);
+		break;
+	case OPTION_TEXT:
+		fputs("none", out);
+		break;
+	case OPTION_LISTEN:
+		fputs(DEFAULT_LISTENER, out);
+		break;
+	case OPTION_LOG_LEVEL:
+		fputs("info", out);
+		break;
+	case OPTION_QUEUE_POLICY:
+		fputs("drop-oldest", out);
+		break;
+	}
+}
+
 void options_print_help(FILE *out)
 {
 	struct options defaults = options_default();
 	for (size_t i = 0; i < SPEC_COUNT; i++) {
 		const struct option_spec *spec = &SPECS[i];
-		const uint8_t *field = (const uint8_t *)&defaults.settings + spec->offset;
-		if (spec->kind == OPTION_NUMBER)
-			fprintf(out, "  --%s N\n        %s (%u)\n", spec->name, spec->help,
-				*(const uint32_t *)(const void *)field);
-		else if (spec->kind == OPTION_BOOL)
-			fprintf(out, "  --[no-]%s\n        %s (%s)\n", spec->name, spec->help,
-				*(const bool *)field ? "on" : "off");
-		else
-			fprintf(out, "  --%s %s\n        %s (%s)\n", spec->name,
-				spec->kind == OPTION_LISTEN ? "URL" : "LEVEL", spec->help,
-				spec->kind == OPTION_LISTEN ? DEFAULT_LISTENER : "info");
+		fprintf(out, "  --%s%s%s\n        %s (", spec->kind == OPTION_BOOL ? "[no-]" : "", spec->name,
+			PLACEHOLDERS[spec->kind], spec->help);
+		print_default(spec, &defaults.settings, out);
+		fputs(")\n", out);
 	}
 }

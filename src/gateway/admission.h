@@ -8,14 +8,21 @@
 struct admission {
 	uint64_t hash;             /* of the client id */
 	uint32_t packet_bytes_max; /* the client's */
-	uint32_t will_bytes;       /* an encoded PUBLISH, 0: no will */
-	uint32_t rest_bytes;       /* what the client sent behind its CONNECT */
-	uint16_t keepalive_s;
+	uint32_t session_expiry_s; /* as granted; UINT32_MAX: never */
+	uint32_t will_delay_s;
+	uint32_t will_bytes;      /* an encoded PUBLISH, 0: no will */
+	uint32_t rest_bytes;      /* what the client sent behind its CONNECT */
+	uint16_t keepalive_s;     /* as granted */
+	uint16_t receive_max;     /* the client's */
+	uint16_t topic_alias_max; /* the client's */
 	uint16_t id_bytes;
 	uint8_t version; /* enum mqtt_version */
+	bool clean_start;
 	bool assigned_id;
-	bool expiry_asked; /* it asked for a session that outlives the connection */
-	uint8_t bytes[];   /* client id, will, rest */
+	bool expiry_changed;    /* granted otherwise than asked: the client is told */
+	bool keepalive_changed; /* likewise */
+	bool wants_response_info;
+	uint8_t bytes[]; /* client id, will, rest */
 };
 
 static inline struct slice admission_id(const struct admission *admission)

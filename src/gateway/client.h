@@ -1,5 +1,6 @@
-/* A signed-in client and its state machine: packets in, answers out. One cache line; whatever it needs only at times
- * (input that came in part, blocked output, a will) is in the shard's slab while it exists. Owned by its shard. */
+/* A client that is signed in, and its session, which may outlive the connection and take the next one. One cache line;
+ * what it needs only at times is in the shard's slab while it exists (gateway/extras.h, net/io.h). Owned by its shard.
+ */
 #ifndef GATEWAY_CLIENT_H
 #define GATEWAY_CLIENT_H
 
@@ -12,7 +13,9 @@ enum client_state {
 	CLIENT_FREE,     /* -> GREETING */
 	CLIENT_GREETING, /* handed over by the gate, CONNACK not written -> ACTIVE, CLOSING */
 	CLIENT_ACTIVE,   /* -> CLOSING */
-	CLIENT_CLOSING,  /* no longer routed to; its last words leave at the end of the turn -> FREE */
+	CLIENT_CLOSING,  /* its last words leave at the end of the turn -> OFFLINE, FREE */
+	CLIENT_OFFLINE,  /* a session without a connection -> GREETING, FREE */
+	CLIENT_STATE_COUNT,
 };
 
 /* Why a client is not read from. */
@@ -27,7 +30,7 @@ struct client {
 	struct conn conn;
 	struct wheel_node timer;
 	uint32_t packet_bytes_max; /* the client's limit */
-	uint32_t will;             /* slab reference; 0: none */
+	uint32_t extras;           /* slab reference; 0: none */
 	uint32_t seen_tick;        /* when a packet last came, in ticks of the wheel */
 	uint16_t keepalive_s;
 	uint8_t state;       /* enum client_state */
@@ -41,8 +44,11 @@ _Static_assert(sizeof(struct client) == 64, "a client is one cache line: part of
 struct shard;
 struct admission;
 
-/* Makes a client of an admission: greets it, takes over from an older connection with the same id, and reads what came
- * behind CONNECT. Owns fd. The admission is still the caller's. */
+void client_set_state(struct shard *shard, struct client *client, enum client_state next);
+
+/* Makes a client of an admission: takes over from an older connection with the same id, goes on with its session or
+ * begins a new one, greets the client and reads what came behind CONNECT. Owns fd. The admission is still the caller's.
+ */
 void client_admit(struct shard *shard, int fd, const struct admission *admission);
 /* Reads once and handles every whole packet. */
 void client_read(struct shard *shard, uint32_t index);
@@ -50,16 +56,18 @@ void client_read(struct shard *shard, uint32_t index);
 void client_resume(struct shard *shard, uint32_t index);
 /* The socket takes output again. */
 void client_write(struct shard *shard, uint32_t index);
-/* Ends the client for this reason: its last words are sent where the protocol has some and the connection stands; its
- * will is published where the standard says so; the socket is closed at the end of the turn. */
+/* Ends the connection for this reason: its last words are sent where the protocol has some and the connection stands;
+ * its will is published, or waits, as the standard says; the session ends too unless it outlives its connections; the
+ * socket is closed at the end of the turn. */
 void client_end(struct shard *shard, uint32_t index, enum error reason);
-/* At the end of the turn: closes the socket and frees the client. */
+/* At the end of the turn: closes the socket; the client is free, or a session without a connection. */
 void client_finish(struct shard *shard, uint32_t index);
-/* Publishes a will and frees it. False: an inbox is full, and it has to wait in shard->wills. */
-bool client_publish_will(struct shard *shard, uint32_t will);
-/* wheel_visit: ends it when it has been silent or stuck for too long; otherwise its next deadline. */
+/* wheel_visit: ends it when it has been silent or stuck for too long, or its time without a connection is over;
+ * otherwise its next deadline. */
 uint64_t client_visit(void *shard, uint32_t index, uint64_t now_ms);
 /* Output is blocked from now on: its deadline may have come nearer. */
 void client_blocked(struct shard *shard, uint32_t index);
+/* When the keepalive is over, on the shard's clock. */
+uint64_t client_keepalive_deadline_ms(const struct client *client);
 
 #endif

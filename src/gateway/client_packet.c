@@ -1,70 +1,68 @@
 #include "gateway/client_packet.h"
 
-#include "gateway/route.h"
+#include "gateway/client_publish.h"
+#include "gateway/retained_jobs.h"
 #include "gateway/shard.h"
 #include "mqtt/decode.h"
 #include "mqtt/encode.h"
 #include "mqtt/reason.h"
 #include "mqtt/topic.h"
 
-/* A packet in its bytes. */
-struct packet {
-	struct mqtt_header header;
-	struct slice whole;
-	struct slice body;
-};
+/* ---- SUBSCRIBE and UNSUBSCRIBE ---- */
 
-static enum error handle_publish(struct shard *shard, uint32_t index, struct client *client,
-				 const struct packet *packet)
+static uint8_t subscribe_code(enum error error, uint8_t qos)
 {
-	struct mqtt_publish publish;
-	enum error error = mqtt_publish_decode(packet->body, packet->header.flags, client->version, false, &publish);
-	if (error != ERROR_OK)
-		return error;
-	if (publish.qos != 0)
-		return ERROR_PUBLISH_QOS_LIMIT;
-	if (publish.retain && client->version == MQTT_VERSION_5)
-		return ERROR_PUBLISH_RETAIN;
-	if (publish.topic_alias != 0) /* we named no maximum, so it is 0 [MQTT-3.3.2-9] */
-		return ERROR_TOPIC_ALIAS;
-
-	/* It goes out as it came in, but for the retain flag [MQTT-3.3.1-9]; the bytes are ours. */
-	*(uint8_t *)(uintptr_t)packet->whole.data = MQTT_PUBLISH << 4;
-	struct message message = {packet->whole, publish.topic, index, client->version};
-	error = route_message(shard, &message);
-	if (error == ERROR_MORE)
-		return ERROR_MORE;
-	if (error != ERROR_OK)
-		COUNT(&shard->counters, messages_dropped_memory);
-	COUNT(&shard->counters, messages_in);
-	return ERROR_OK;
+	switch (error) {
+	case ERROR_OK:
+		return qos;
+	case ERROR_LIMIT:
+	case ERROR_NO_MEMORY:
+		return MQTT_REASON_QUOTA_EXCEEDED;
+	default:
+		return MQTT_REASON_TOPIC_FILTER_INVALID;
+	}
 }
 
-static uint8_t refusal_code(const struct client *client)
-{
-	return client->version == MQTT_VERSION_5 ? MQTT_REASON_QUOTA_EXCEEDED : MQTT_REASON_UNSPECIFIED_ERROR;
-}
-
-/* The code that SUBACK has for this filter [3.9.3]. Before version 5 every failure is 0x80. */
-static uint8_t subscribe_one(struct shard *shard, uint32_t index, struct client *client,
-			     const struct mqtt_subscription *wanted)
+/* The filter of a shared subscription is what stands behind its name [4.8.2]. */
+static enum error check_filter(struct slice filter, struct slice *topics, bool *shared)
 {
 	struct slice group;
-	struct slice rest;
 	enum error fault;
+	*topics = filter;
+	*shared = mqtt_filter_share(filter, &group, topics, &fault);
+	if (*shared && fault != ERROR_OK)
+		return fault;
+	return mqtt_filter_check(*topics);
+}
+
+/* Whether the subscription is to be told of retained messages: shared ones never are [4.8.2]. */
+static bool wants_retained(const struct mqtt_subscription *wanted, bool shared, bool replaced)
+{
+	return !shared && (wanted->retain_handling == 0 || (wanted->retain_handling == 1 && !replaced));
+}
+
+/* *retained: the filter whose retained messages are to be sent, or empty. */
+static enum error subscribe_one(struct shard *shard, uint32_t index, const struct mqtt_subscription *asked,
+				uint32_t identifier, struct slice *retained)
+{
+	bool shared;
+	struct slice topics;
+	*retained = slice_of(NULL, 0);
+	enum error error = check_filter(asked->filter, &topics, &shared);
+	if (error != ERROR_OK)
+		return error;
+	struct subscription_wanted wanted = {
+		.filter = asked->filter,
+		.identifier = identifier,
+		.options = (uint8_t)(asked->qos | (asked->no_local ? SUBSCRIPTION_NO_LOCAL : 0) |
+				     (asked->retain_as_published ? SUBSCRIPTION_RETAIN_AS_PUBLISHED : 0)),
+	};
 	bool replaced;
-	uint8_t code = 0; /* granted QoS 0, whatever was asked for */
-	uint8_t options = (uint8_t)((wanted->no_local ? SUBSCRIPTION_NO_LOCAL : 0) |
-				    (wanted->retain_as_published ? SUBSCRIPTION_RETAIN_AS_PUBLISHED : 0));
-	if (mqtt_filter_share(wanted->filter, &group, &rest, &fault)) {
-		code = MQTT_REASON_SHARED_SUBSCRIPTIONS_NOT_SUPPORTED;
-	} else if (mqtt_filter_check(wanted->filter) != ERROR_OK) {
-		code = MQTT_REASON_TOPIC_FILTER_INVALID;
-	} else if (subscriptions_add(&shard->subscriptions, &client->session, index, wanted->filter, options,
-				     &replaced) != ERROR_OK) {
-		code = MQTT_REASON_QUOTA_EXCEEDED;
-	}
-	return client->version == MQTT_VERSION_5 || code == 0 ? code : MQTT_REASON_UNSPECIFIED_ERROR;
+	struct session *session = &shard_client(shard, index)->session;
+	error = subscriptions_add(&shard->subscriptions, session, index, &wanted, &replaced);
+	if (error == ERROR_OK && wants_retained(asked, shared, replaced))
+		*retained = topics;
+	return error;
 }
 
 /* SUBACK or UNSUBACK with codes at the end of `at`. */
@@ -82,6 +80,13 @@ static enum error answer_codes(struct shard *shard, struct client *client, uint8
 	return ERROR_OK;
 }
 
+/* Codes before version 5 [3.9.3 of 3.1.1]. */
+static uint8_t code_for(const struct client *client, uint8_t code)
+{
+	bool failed = code > MQTT_REASON_GRANTED_QOS_2;
+	return failed && client->version != MQTT_VERSION_5 ? MQTT_REASON_UNSPECIFIED_ERROR : code;
+}
+
 static enum error handle_subscribe(struct shard *shard, uint32_t index, struct client *client,
 				   const struct packet *packet)
 {
@@ -89,19 +94,34 @@ static enum error handle_subscribe(struct shard *shard, uint32_t index, struct c
 	enum error error = mqtt_subscribe_decode(packet->body, client->version, &subscribe);
 	if (error != ERROR_OK)
 		return error;
-	if (subscribe.identifier != 0)
-		return ERROR_SUBSCRIPTION_ID;
 	uint8_t *codes = io_scratch(&shard->io, subscribe.filter_count);
 	if (codes == NULL)
 		return ERROR_LIMIT;
-	struct mqtt_subscription wanted;
+	struct mqtt_subscription asked;
+	struct slice filters = subscribe.filters;
 	uint32_t count = 0;
-	while (mqtt_subscribe_next(&subscribe.filters, client->version, &wanted)) {
+	while (mqtt_subscribe_next(&filters, client->version, &asked)) {
 		/* More in one packet than a client may have: bounded work, also for one that repeats itself. */
 		bool within = count < shard->settings->client_subscriptions_max;
-		codes[count++] = within ? subscribe_one(shard, index, client, &wanted) : refusal_code(client);
+		struct slice retained = {0};
+		error = within ? subscribe_one(shard, index, &asked, subscribe.identifier, &retained) : ERROR_LIMIT;
+		codes[count++] = code_for(client, subscribe_code(error, asked.qos));
+		if (retained.size != 0)
+			retained_jobs_add(shard, index, retained, asked.qos, subscribe.identifier);
 	}
 	return answer_codes(shard, client, MQTT_SUBACK, subscribe.packet_id, codes, count);
+}
+
+static uint8_t unsubscribe_one(struct shard *shard, uint32_t index, struct slice filter)
+{
+	bool shared;
+	struct slice topics;
+	struct client *client = shard_client(shard, index);
+	if (check_filter(filter, &topics, &shared) != ERROR_OK)
+		return MQTT_REASON_TOPIC_FILTER_INVALID;
+	if (!subscriptions_remove(&shard->subscriptions, &client->session, index, filter))
+		return MQTT_REASON_NO_SUBSCRIPTION_EXISTED;
+	return MQTT_REASON_SUCCESS;
 }
 
 static enum error handle_unsubscribe(struct shard *shard, uint32_t index, struct client *client,
@@ -116,16 +136,12 @@ static enum error handle_unsubscribe(struct shard *shard, uint32_t index, struct
 		return ERROR_LIMIT;
 	struct slice filter;
 	uint32_t count = 0;
-	while (mqtt_unsubscribe_next(&unsubscribe.filters, &filter)) {
-		if (mqtt_filter_check(filter) != ERROR_OK)
-			codes[count++] = MQTT_REASON_TOPIC_FILTER_INVALID;
-		else if (subscriptions_remove(&shard->subscriptions, &client->session, index, filter))
-			codes[count++] = MQTT_REASON_SUCCESS;
-		else
-			codes[count++] = MQTT_REASON_NO_SUBSCRIPTION_EXISTED;
-	}
+	while (mqtt_unsubscribe_next(&unsubscribe.filters, &filter))
+		codes[count++] = unsubscribe_one(shard, index, filter);
 	return answer_codes(shard, client, MQTT_UNSUBACK, unsubscribe.packet_id, codes, count);
 }
+
+/* ---- the rest ---- */
 
 static enum error handle_ping(struct shard *shard, struct client *client, const struct packet *packet)
 {
@@ -136,24 +152,21 @@ static enum error handle_ping(struct shard *shard, struct client *client, const 
 	return error;
 }
 
-static enum error handle_disconnect(struct client *client, const struct packet *packet)
+static enum error handle_disconnect(struct shard *shard, struct client *client, const struct packet *packet)
 {
 	struct mqtt_disconnect disconnect;
 	enum error error = mqtt_disconnect_decode(packet->body, client->version, false, &disconnect);
 	if (error != ERROR_OK)
 		return error;
-	/* Our sessions end with their connection: the expiry is 0 and may not be raised now [3.14.2.2.2]. */
-	if (disconnect.has_session_expiry && disconnect.session_expiry_s != 0)
+	struct extras *extras = extras_of(shard, client);
+	if (disconnect.has_session_expiry && disconnect.session_expiry_s != 0 &&
+	    (extras == NULL || extras->expiry_s == 0)) /* [3.14.2.2.2] */
 		return ERROR_SESSION_EXPIRY_RAISED;
+	if (disconnect.has_session_expiry && extras != NULL) {
+		uint32_t most_s = shard->settings->session_expiry_max_s;
+		extras->expiry_s = disconnect.session_expiry_s < most_s ? disconnect.session_expiry_s : most_s;
+	}
 	return disconnect.reason == MQTT_REASON_SUCCESS ? ERROR_CLOSED_BY_CLIENT : ERROR_CLOSED_WITH_WILL;
-}
-
-/* Acknowledgements: of what? There is nothing at QoS 1 or 2 that they could mean. */
-static enum error handle_ack(struct client *client, const struct packet *packet)
-{
-	struct mqtt_ack ack;
-	enum error error = mqtt_ack_decode(packet->body, packet->header.type, client->version, &ack);
-	return error != ERROR_OK ? error : ERROR_PACKET_ID_UNKNOWN;
 }
 
 static enum error handle_auth(struct client *client, const struct packet *packet)
@@ -170,7 +183,7 @@ static enum error handle_packet(struct shard *shard, uint32_t index, struct clie
 {
 	switch (packet->header.type) {
 	case MQTT_PUBLISH:
-		return handle_publish(shard, index, client, packet);
+		return client_publishes(shard, index, packet);
 	case MQTT_SUBSCRIBE:
 		return handle_subscribe(shard, index, client, packet);
 	case MQTT_UNSUBSCRIBE:
@@ -178,12 +191,12 @@ static enum error handle_packet(struct shard *shard, uint32_t index, struct clie
 	case MQTT_PINGREQ:
 		return handle_ping(shard, client, packet);
 	case MQTT_DISCONNECT:
-		return handle_disconnect(client, packet);
+		return handle_disconnect(shard, client, packet);
 	case MQTT_PUBACK:
 	case MQTT_PUBREC:
 	case MQTT_PUBREL:
 	case MQTT_PUBCOMP:
-		return handle_ack(client, packet);
+		return client_acknowledges(shard, index, packet);
 	case MQTT_AUTH:
 		return handle_auth(client, packet);
 	case MQTT_CONNECT:

@@ -24,6 +24,25 @@
 	X(messages_dropped_queue_full, "QoS 0 messages dropped: the subscriber's queue was full")                      \
 	X(messages_dropped_too_large, "messages above the subscriber's maximum packet size")                           \
 	X(messages_dropped_memory, "messages dropped: no memory")                                                      \
+	X(messages_in_qos1, "of messages_in, at QoS 1")                                                                \
+	X(messages_in_qos2, "of messages_in, at QoS 2")                                                                \
+	X(messages_out_qos1, "of messages_out, at QoS 1")                                                              \
+	X(messages_out_qos2, "of messages_out, at QoS 2")                                                              \
+	X(messages_repeated, "messages sent again after a reconnect")                                                  \
+	X(messages_duplicate, "QoS 2 messages that came again and were not delivered again")                           \
+	X(messages_refused, "PUBLISH that was answered with a reason code above 0x80, or left out")                    \
+	X(messages_expired, "messages that expired while they waited")                                                 \
+	X(messages_dropped_session, "messages that were still under way to a session when it ended")                   \
+	X(messages_handed_on, "messages of a shared subscription that went to another member")                         \
+	X(acks_unknown, "acknowledgements of a packet identifier that was not under way")                              \
+	X(queue_messages, "messages that wait for sessions, or for their acknowledgement (gauge)")                     \
+	X(stored_messages, "distinct messages kept for that (gauge)")                                                  \
+	X(stored_bytes, "bytes of their packets (gauge)")                                                              \
+	X(sessions_offline, "sessions without a connection (gauge)")                                                   \
+	X(sessions_resumed, "sessions that a client came back to")                                                     \
+	X(sessions_expired, "sessions whose time without a connection was over")                                       \
+	X(sessions_refused, "sessions that could not be kept: there are as many as there may be")                      \
+	X(retained_refused, "retained messages that were not kept: there are as many as there may be")                 \
 	X(wills_sent, "wills published")                                                                               \
 	X(publisher_pauses, "times that a publisher's socket was left unread because an inbox was full")               \
 	X(reader_pauses, "times that a client was left unread because it did not read its answers")                    \

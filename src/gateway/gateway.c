@@ -21,6 +21,8 @@ struct gateway {
 	struct settings *settings;
 	struct hash_key key;
 	struct index *index;
+	struct retained *retained;
+	_Atomic uint32_t sessions_offline;
 	struct shard *shards;
 	struct gate *gates;
 	struct mailbox *mailboxes;
@@ -115,6 +117,8 @@ static enum error make_shared(struct gateway *gateway)
 	gateway->key = hash_key_random();
 	uint16_t shards = gateway->shard_count;
 	gateway->index = index_new(shards, &gateway->key);
+	gateway->retained = retained_new(&gateway->key, gateway->settings->retained_max,
+					 (uint64_t)gateway->settings->retained_megabytes_max << 20);
 	gateway->shards = aligned_alloc(64, shards * sizeof(*gateway->shards));
 	gateway->gates = aligned_alloc(64, gateway->gate_count * sizeof(*gateway->gates));
 	gateway->mailboxes = aligned_alloc(64, shards * sizeof(*gateway->mailboxes));
@@ -122,9 +126,9 @@ static enum error make_shared(struct gateway *gateway)
 	gateway->pairs = calloc(shards, sizeof(*gateway->pairs));
 	gateway->shard_keeps = calloc((size_t)shards * (shards + 1u), sizeof(int));
 	gateway->gate_keeps = calloc(2u * shards + SETTINGS_LISTENERS_MAX + gateway->gate_count, sizeof(int));
-	if (gateway->index == NULL || gateway->shards == NULL || gateway->gates == NULL || gateway->mailboxes == NULL ||
-	    gateway->seats == NULL || gateway->pairs == NULL || gateway->shard_keeps == NULL ||
-	    gateway->gate_keeps == NULL)
+	if (gateway->index == NULL || gateway->retained == NULL || gateway->shards == NULL || gateway->gates == NULL ||
+	    gateway->mailboxes == NULL || gateway->seats == NULL || gateway->pairs == NULL ||
+	    gateway->shard_keeps == NULL || gateway->gate_keeps == NULL)
 		return ERROR_NO_MEMORY;
 	memset(gateway->shards, 0, shards * sizeof(*gateway->shards));
 	memset(gateway->gates, 0, gateway->gate_count * sizeof(*gateway->gates));
@@ -148,6 +152,8 @@ static enum error make_shard(struct gateway *gateway, uint16_t number)
 	shard->mailboxes = gateway->mailboxes;
 	shard->seats = &gateway->seats[number];
 	shard->index = gateway->index;
+	shard->retained = gateway->retained;
+	shard->sessions_offline = &gateway->sessions_offline;
 	shard->keep_fds = keeps;
 	shard->keep_count = gateway->shard_count + 1u;
 	shard->admissions_fd = gateway->pairs[number][1];
@@ -368,6 +374,7 @@ uint64_t gateway_stop(struct gateway *gateway)
 	for (uint16_t i = 0; i < gateway->shard_count; i++)
 		mailbox_close(&gateway->mailboxes[i]);
 	index_free(gateway->index);
+	retained_free(gateway->retained);
 	free(gateway->shards);
 	free(gateway->gates);
 	free(gateway->mailboxes);

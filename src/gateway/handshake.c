@@ -6,6 +6,7 @@
 #include "mqtt/encode.h"
 #include "mqtt/property.h"
 #include "mqtt/reason.h"
+#include "mqtt/topic.h"
 
 #include <sodium.h>
 #include <stdlib.h>
@@ -32,10 +33,8 @@ static enum error check_offer(const struct settings *settings, bool loopback, co
 		return ERROR_AUTH_METHOD;
 	if (!loopback)
 		return ERROR_NOT_AUTHORIZED;
-	if (connect->has_will && connect->version == MQTT_VERSION_5 && connect->will.qos != 0)
-		return ERROR_PUBLISH_QOS_LIMIT; /* [MQTT-3.2.2-12] */
-	if (connect->has_will && connect->version == MQTT_VERSION_5 && connect->will.retain)
-		return ERROR_PUBLISH_RETAIN; /* [MQTT-3.2.2-13] */
+	if (connect->has_will && mqtt_topic_is_reserved(connect->will.topic))
+		return ERROR_TOPIC_RESERVED;
 	return ERROR_OK;
 }
 
@@ -58,13 +57,19 @@ static size_t copy_will_properties(struct slice properties, uint8_t *out)
 	return size;
 }
 
-/* The will as the PUBLISH that it will be, at QoS 0: every subscription is granted that. */
+/* The will as the PUBLISH that it will be. */
 static enum error encode_will(const struct mqtt_connect *connect, struct slice *encoded)
 {
 	*encoded = slice_of(NULL, 0);
 	if (!connect->has_will)
 		return ERROR_OK;
-	struct mqtt_publish publish = {.topic = connect->will.topic, .payload = connect->will.payload};
+	struct mqtt_publish publish = {
+		.topic = connect->will.topic,
+		.payload = connect->will.payload,
+		.qos = connect->will.qos,
+		.retain = connect->will.retain,
+		.packet_id = 1, /* nobody reads it */
+	};
 	size_t properties_bytes = copy_will_properties(connect->will.properties, NULL);
 	uint8_t *properties = malloc(properties_bytes + 1);
 	if (properties == NULL)
@@ -79,8 +84,27 @@ static enum error encode_will(const struct mqtt_connect *connect, struct slice *
 	return packet != NULL ? ERROR_OK : ERROR_NO_MEMORY;
 }
 
-static struct admission *admission_new(const struct hash_key *key, const struct mqtt_connect *connect, struct slice id,
-				       struct slice will, struct slice rest)
+/* How long the session may outlive its connection. Before version 5 it does so for ever unless it is clean. */
+static uint32_t granted_expiry_s(const struct settings *settings, const struct mqtt_connect *connect)
+{
+	uint32_t asked_s = connect->session_expiry_s;
+	if (connect->version != MQTT_VERSION_5)
+		asked_s = connect->clean_start ? 0 : UINT32_MAX;
+	return asked_s < settings->session_expiry_max_s ? asked_s : settings->session_expiry_max_s;
+}
+
+/* Only version 5 can be told of another one than it asked for [3.2.2.3.14]. */
+static uint16_t granted_keepalive_s(const struct settings *settings, const struct mqtt_connect *connect)
+{
+	uint32_t most_s = settings->keepalive_max_s;
+	bool bounded = connect->version == MQTT_VERSION_5 && most_s != 0 &&
+		       (connect->keepalive_s == 0 || connect->keepalive_s > most_s);
+	return bounded ? (uint16_t)most_s : connect->keepalive_s;
+}
+
+static struct admission *admission_new(const struct settings *settings, const struct hash_key *key,
+				       const struct mqtt_connect *connect, struct slice id, struct slice will,
+				       struct slice rest)
 {
 	struct admission *admission = malloc(sizeof(*admission) + id.size + will.size + rest.size);
 	if (admission == NULL)
@@ -88,14 +112,21 @@ static struct admission *admission_new(const struct hash_key *key, const struct 
 	*admission = (struct admission){
 		.hash = hash_slice(key, id),
 		.packet_bytes_max = connect->packet_bytes_max,
+		.session_expiry_s = granted_expiry_s(settings, connect),
+		.will_delay_s = connect->has_will ? connect->will.delay_s : 0,
 		.will_bytes = (uint32_t)will.size,
 		.rest_bytes = (uint32_t)rest.size,
-		.keepalive_s = connect->keepalive_s,
+		.keepalive_s = granted_keepalive_s(settings, connect),
+		.receive_max = connect->receive_max,
+		.topic_alias_max = connect->topic_alias_max,
 		.id_bytes = (uint16_t)id.size,
 		.version = connect->version,
+		.clean_start = connect->clean_start,
 		.assigned_id = connect->client_id.size == 0,
-		.expiry_asked = connect->session_expiry_s != 0,
+		.wants_response_info = connect->request_response_info,
 	};
+	admission->expiry_changed = admission->session_expiry_s != connect->session_expiry_s;
+	admission->keepalive_changed = admission->keepalive_s != connect->keepalive_s;
 	uint8_t *at = admission->bytes;
 	memcpy(at, id.data, id.size);
 	if (will.size != 0)
@@ -105,8 +136,8 @@ static struct admission *admission_new(const struct hash_key *key, const struct 
 	return admission;
 }
 
-static enum error admit(const struct hash_key *key, const struct mqtt_connect *connect, struct slice rest,
-			struct admission **admission)
+static enum error admit(const struct settings *settings, const struct hash_key *key, const struct mqtt_connect *connect,
+			struct slice rest, struct admission **admission)
 {
 	char assigned[ASSIGNED_ID_BYTES + 1];
 	struct slice id = connect->client_id;
@@ -118,7 +149,7 @@ static enum error admit(const struct hash_key *key, const struct mqtt_connect *c
 	enum error error = encode_will(connect, &will);
 	if (error != ERROR_OK)
 		return error;
-	*admission = admission_new(key, connect, id, will, rest);
+	*admission = admission_new(settings, key, connect, id, will, rest);
 	free((void *)(uintptr_t)will.data);
 	return *admission != NULL ? ERROR_OK : ERROR_NO_MEMORY;
 }
@@ -150,7 +181,8 @@ enum error handshake_read(const struct settings *settings, const struct hash_key
 		error = check_offer(settings, loopback, &connect);
 	if (error != ERROR_OK)
 		return error;
-	return admit(key, &connect, slice_of(bytes.data + *packet_bytes, bytes.size - *packet_bytes), admission);
+	struct slice rest = slice_of(bytes.data + *packet_bytes, bytes.size - *packet_bytes);
+	return admit(settings, key, &connect, rest, admission);
 }
 
 /* Some codes are DISCONNECT's alone, and some ends are no refusal. */

@@ -1,8 +1,8 @@
 #include "gateway/route.h"
 
+#include "gateway/deliver.h"
 #include "gateway/shard.h"
 #include "mqtt/decode.h"
-#include "mqtt/encode.h"
 
 /* A message for more subscribers than this is delivered in slices of a turn, also on its own shard. */
 #define DIRECT_SUBSCRIBERS_MAX 256u
@@ -10,34 +10,15 @@
 #define DELIVERIES_A_TURN 2048u
 /* The same for those made directly, which cost less: many messages for one subscriber leave in one write. */
 #define DIRECT_DELIVERIES_A_TURN 32768u
-/* A message up to this size is encoded anew in one piece; above, its parts are sent from where they are. */
-#define REENCODE_BYTES_MAX 4096u
 
 /* In a parcel: a message for one shard's subscribers, then its routes, then its packet. */
 struct letter {
 	uint32_t letter_bytes; /* with the padding to 8 */
-	uint32_t packet_bytes;
 	uint32_t publisher;
+	struct publication publication;
 	uint32_t route_count;
 	uint16_t publisher_shard;
-	uint8_t version;
 	route_bits routes[];
-};
-
-/* A message as one version of the protocol sees it; encoded once, sent to all. */
-struct frame {
-	struct slice parts[3];
-	uint32_t count; /* 0: not encoded yet */
-	size_t bytes;
-};
-
-/* A message on its way to this shard's subscribers. */
-struct outgoing {
-	struct slice packet;
-	uint32_t publisher;
-	uint16_t publisher_shard;
-	uint8_t version;
-	struct frame frames[2]; /* before version 5, version 5 */
 };
 
 static size_t letter_bytes(uint32_t routes, size_t packet_bytes)
@@ -47,150 +28,52 @@ static size_t letter_bytes(uint32_t routes, size_t packet_bytes)
 
 /* ---- on the subscribers' shard ---- */
 
-static bool is_version_5(uint8_t version)
-{
-	return version == MQTT_VERSION_5;
-}
-
-static void frame_add(struct frame *frame, struct slice part)
-{
-	if (part.size == 0)
-		return;
-	frame->parts[frame->count++] = part;
-	frame->bytes += part.size;
-}
-
-/* The same message in the other version: without its properties, or with none. */
-static enum error translate(struct shard *shard, const struct outgoing *outgoing, bool to_5, struct frame *frame)
-{
-	struct mqtt_header header;
-	struct mqtt_publish publish;
-	CHECK(mqtt_header_decode(outgoing->packet.data, outgoing->packet.size, &header) == ERROR_OK);
-	struct slice body = slice_of(outgoing->packet.data + header.header_bytes, header.body_bytes);
-	CHECK(mqtt_publish_decode(body, header.flags, outgoing->version, false, &publish) == ERROR_OK);
-
-	publish.properties = slice_of(NULL, 0);
-	uint8_t version = to_5 ? MQTT_VERSION_5 : MQTT_VERSION_3_1_1;
-	size_t bytes = mqtt_publish_size(&publish, version);
-	size_t copied = bytes <= REENCODE_BYTES_MAX ? bytes : bytes - publish.payload.size;
-	uint8_t *at = io_scratch(&shard->io, copied);
-	if (at == NULL)
-		return ERROR_NO_MEMORY;
-	if (copied == bytes) {
-		CHECK(mqtt_publish_encode(&publish, version, at, bytes) == bytes);
-		frame_add(frame, slice_of(at, bytes));
-		return ERROR_OK;
-	}
-	size_t head = mqtt_header_encode(MQTT_PUBLISH, 0,
-					 (uint32_t)(2 + publish.topic.size + to_5 + publish.payload.size), at);
-	at[head] = (uint8_t)(publish.topic.size >> 8);
-	at[head + 1] = (uint8_t)publish.topic.size;
-	memcpy(at + head + 2, publish.topic.data, publish.topic.size);
-	if (to_5)
-		at[head + 2 + publish.topic.size] = 0; /* property length */
-	frame_add(frame, slice_of(at, head + 2 + publish.topic.size + to_5));
-	frame_add(frame, publish.payload);
-	return ERROR_OK;
-}
-
-static const struct frame *frame_for(struct shard *shard, struct outgoing *outgoing, uint8_t version)
-{
-	bool wants_5 = is_version_5(version);
-	struct frame *frame = &outgoing->frames[wants_5];
-	if (frame->count != 0)
-		return frame;
-	if (wants_5 == is_version_5(outgoing->version))
-		frame_add(frame, outgoing->packet);
-	else if (translate(shard, outgoing, wants_5, frame) != ERROR_OK)
-		return NULL;
-	return frame;
-}
-
-/* False when the client's queue is full even after writing what this turn has for it. */
-static bool queue_has_room(struct shard *shard, struct client *client, size_t bytes)
-{
-	if (client->conn.backlog == 0 && client->conn.outbox == 0)
-		return true;
-	if (io_queued_bytes(&shard->io, &client->conn) + bytes <= shard->settings->queue_bytes_max)
-		return true;
-	if (client->conn.backlog != 0)
-		return false;
-	io_flush_conn(&shard->io, &client->conn);
-	return client->conn.backlog == 0 ||
-	       io_queued_bytes(&shard->io, &client->conn) + bytes <= shard->settings->queue_bytes_max;
-}
-
-static void deliver_to(struct shard *shard, struct outgoing *outgoing, const struct subscription *subscription)
-{
-	struct client *client = shard_client(shard, subscription->client);
-	if (client->state != CLIENT_ACTIVE)
-		return;
-	if ((subscription->options & SUBSCRIPTION_NO_LOCAL) != 0 && subscription->client == outgoing->publisher &&
-	    shard->number == outgoing->publisher_shard)
-		return;
-	const struct frame *frame = frame_for(shard, outgoing, client->version);
-	if (frame == NULL) {
-		COUNT(&shard->counters, messages_dropped_memory);
-		return;
-	}
-	if (frame->bytes > client->packet_bytes_max) {
-		COUNT(&shard->counters, messages_dropped_too_large);
-		return;
-	}
-	if (!queue_has_room(shard, client, frame->bytes)) {
-		COUNT(&shard->counters, messages_dropped_queue_full);
-		return;
-	}
-	for (uint32_t i = 0; i < frame->count; i++)
-		io_send(&shard->io, &client->conn, frame->parts[i]);
-	COUNT(&shard->counters, messages_out);
-}
-
 /* Walks on from the cursor; false when the budget ended first. */
-static bool walk(struct shard *shard, struct outgoing *outgoing, uint32_t *budget)
+static bool walk(struct shard *shard, struct delivery *delivery, uint32_t *budget)
 {
-	const struct subscription *subscription;
 	while (*budget != 0) {
-		subscription = subscriptions_next(&shard->subscriptions);
+		const struct subscription *subscription = subscriptions_next(&shard->subscriptions);
 		if (subscription == NULL)
 			return true;
 		(*budget)--;
-		deliver_to(shard, outgoing, subscription);
+		deliver_to(shard, delivery, subscription);
 	}
 	return false;
 }
 
-/* Goes on with the letter at the delivery's place; false when the budget ended first. */
+/* Goes on with the letter at the mail's place; false when the budget ended first. */
 static bool deliver_letter(struct shard *shard, const struct letter *letter, uint32_t *budget)
 {
-	struct delivery *delivery = &shard->delivery;
-	struct outgoing outgoing = {
-		.packet = slice_of((const uint8_t *)&letter->routes[letter->route_count], letter->packet_bytes),
-		.publisher = letter->publisher,
-		.publisher_shard = letter->publisher_shard,
-		.version = letter->version,
-	};
-	for (; delivery->route < letter->route_count; delivery->route++) {
-		if (!delivery->walking)
-			subscriptions_walk(&shard->subscriptions, letter->routes[delivery->route]);
-		delivery->walking = !walk(shard, &outgoing, budget);
-		if (delivery->walking)
+	struct mail *mail = &shard->mail;
+	const uint8_t *packet = (const uint8_t *)&letter->routes[letter->route_count];
+	struct delivery delivery = deliver_begin(packet, &letter->publication, true, mail->kept);
+	delivery.publisher = letter->publisher;
+	delivery.publisher_shard = letter->publisher_shard;
+	for (; mail->route < letter->route_count; mail->route++) {
+		if (!mail->walking)
+			subscriptions_walk(&shard->subscriptions, letter->routes[mail->route]);
+		mail->walking = !walk(shard, &delivery, budget);
+		if (mail->walking) {
+			mail->kept = delivery.kept;
 			return false;
+		}
 	}
+	deliver_end(shard, &delivery);
+	mail->kept = 0;
 	return true;
 }
 
 /* Goes on with the parcel; false when the budget ended first. */
 static bool deliver_parcel(struct shard *shard, uint32_t *budget)
 {
-	struct delivery *delivery = &shard->delivery;
-	while (delivery->offset < delivery->parcel->used_bytes) {
-		const struct letter *letter = (const void *)(delivery->parcel->bytes + delivery->offset);
+	struct mail *mail = &shard->mail;
+	while (mail->offset < mail->parcel->used_bytes) {
+		const struct letter *letter = (const void *)(mail->parcel->bytes + mail->offset);
 		io_make_room(&shard->io); /* frames are made anew for each letter; parcels live until the flush */
 		if (!deliver_letter(shard, letter, budget))
 			return false;
-		delivery->offset += letter->letter_bytes;
-		delivery->route = 0;
+		mail->offset += letter->letter_bytes;
+		mail->route = 0;
 	}
 	return true;
 }
@@ -202,26 +85,26 @@ void route_turn_begin(struct shard *shard)
 
 void route_deliver_mail(struct shard *shard)
 {
-	struct delivery *delivery = &shard->delivery;
+	struct mail *mail = &shard->mail;
 	uint32_t budget = DELIVERIES_A_TURN;
 	while (budget != 0) {
-		if (delivery->parcel == NULL) {
-			*delivery = (struct delivery){.parcel = post_receive(&shard->post)};
-			if (delivery->parcel == NULL)
+		if (mail->parcel == NULL) {
+			*mail = (struct mail){.parcel = post_receive(&shard->post)};
+			if (mail->parcel == NULL)
 				return;
 		}
 		if (!deliver_parcel(shard, &budget))
 			return;
 		/* The flush still reads from it. */
-		delivery->parcel->next = shard->read_parcels;
-		shard->read_parcels = delivery->parcel;
-		delivery->parcel = NULL;
+		mail->parcel->next = shard->read_parcels;
+		shard->read_parcels = mail->parcel;
+		mail->parcel = NULL;
 	}
 }
 
 bool route_has_mail(const struct shard *shard)
 {
-	return shard->delivery.parcel != NULL || post_has_mail(&shard->post);
+	return shard->mail.parcel != NULL || post_has_mail(&shard->post);
 }
 
 void route_return_parcels(struct shard *shard)
@@ -239,7 +122,7 @@ void route_return_parcels(struct shard *shard)
  * is one cursor). */
 static bool can_deliver_directly(struct shard *shard)
 {
-	if (shard->delivery.walking || post_pending(&shard->post, shard->number))
+	if (shard->mail.walking || post_pending(&shard->post, shard->number))
 		return false;
 	uint32_t subscribers = 0;
 	for (uint32_t i = 0; i < shard->routes.count; i++) {
@@ -252,43 +135,41 @@ static bool can_deliver_directly(struct shard *shard)
 	return true;
 }
 
-static void deliver_directly(struct shard *shard, const struct message *message)
+static void deliver_directly(struct shard *shard, const struct outbound *outbound)
 {
-	struct outgoing outgoing = {
-		.packet = message->packet,
-		.publisher = message->publisher,
-		.publisher_shard = shard->number,
-		.version = message->version,
-	};
+	struct delivery delivery = deliver_begin(outbound->packet, &outbound->publication, false, 0);
+	delivery.publisher = outbound->publisher;
+	delivery.publisher_shard = shard->number;
 	uint32_t budget = UINT32_MAX;
 	for (uint32_t i = 0; i < shard->routes.count; i++) {
 		if (route_shard(shard->routes.items[i]) != shard->number)
 			continue;
 		subscriptions_walk(&shard->subscriptions, shard->routes.items[i]);
-		walk(shard, &outgoing, &budget);
+		walk(shard, &delivery, &budget);
 	}
+	deliver_end(shard, &delivery);
 }
 
-static void write_letter(struct shard *shard, uint16_t to, const struct message *message)
+static void write_letter(struct shard *shard, uint16_t to, const struct outbound *outbound)
 {
 	uint32_t route_count = shard->lane_routes[to];
-	uint32_t bytes = (uint32_t)letter_bytes(route_count, message->packet.size);
+	uint32_t packet_bytes = outbound->publication.packet_bytes;
+	uint32_t bytes = (uint32_t)letter_bytes(route_count, packet_bytes);
 	struct letter *letter = post_write(&shard->post, to, bytes);
 	if (letter == NULL) {
 		COUNT(&shard->counters, messages_dropped_memory);
 		return;
 	}
 	letter->letter_bytes = (bytes + 7u) & ~7u;
-	letter->packet_bytes = (uint32_t)message->packet.size;
-	letter->publisher = message->publisher;
+	letter->publisher = outbound->publisher;
+	letter->publication = outbound->publication;
 	letter->publisher_shard = shard->number;
-	letter->version = message->version;
 	letter->route_count = 0;
 	for (uint32_t i = 0; i < shard->routes.count; i++) {
 		if (route_shard(shard->routes.items[i]) == to)
 			letter->routes[letter->route_count++] = shard->routes.items[i];
 	}
-	memcpy(&letter->routes[route_count], message->packet.data, message->packet.size);
+	memcpy(&letter->routes[route_count], outbound->packet, packet_bytes);
 }
 
 /* Counts the routes by shard into lane_routes. */
@@ -299,13 +180,13 @@ static void count_lanes(struct shard *shard)
 }
 
 /* Whether each lane in use, but the one that is served directly, has room for its letter. */
-static bool lanes_have_room(struct shard *shard, const struct message *message, bool directly)
+static bool lanes_have_room(struct shard *shard, const struct outbound *outbound, bool directly)
 {
 	for (uint32_t i = 0; i < shard->routes.count; i++) {
 		uint16_t to = route_shard(shard->routes.items[i]);
 		if (directly && to == shard->number)
 			continue;
-		size_t bytes = letter_bytes(shard->lane_routes[to], message->packet.size);
+		size_t bytes = letter_bytes(shard->lane_routes[to], outbound->publication.packet_bytes);
 		if (!post_has_room(&shard->post, to, (uint32_t)bytes))
 			return false;
 	}
@@ -313,34 +194,132 @@ static bool lanes_have_room(struct shard *shard, const struct message *message, 
 }
 
 /* Writes each lane's letter once and sets the lanes' counts back to 0. */
-static void write_letters(struct shard *shard, const struct message *message, bool send, bool directly)
+static void write_letters(struct shard *shard, const struct outbound *outbound, bool send, bool directly)
 {
 	for (uint32_t i = 0; i < shard->routes.count; i++) {
 		uint16_t to = route_shard(shard->routes.items[i]);
 		if (shard->lane_routes[to] == 0)
 			continue;
 		if (send && !(directly && to == shard->number))
-			write_letter(shard, to, message);
+			write_letter(shard, to, outbound);
 		shard->lane_routes[to] = 0;
 	}
 }
 
-enum error route_message(struct shard *shard, const struct message *message)
+/* To all of shard->routes. */
+static enum error send_to_routes(struct shard *shard, const struct outbound *outbound)
 {
-	enum error error = index_match(shard->index, message->topic, &shard->routes);
-	if (error != ERROR_OK)
-		return error;
-	if (shard->routes.count == 0) {
-		COUNT(&shard->counters, messages_unrouted);
-		return ERROR_OK;
-	}
 	bool directly = can_deliver_directly(shard);
 	count_lanes(shard);
-	bool room = lanes_have_room(shard, message, directly);
-	write_letters(shard, message, room, directly);
+	bool room = lanes_have_room(shard, outbound, directly);
+	write_letters(shard, outbound, room, directly);
 	if (!room)
 		return ERROR_MORE;
 	if (directly)
-		deliver_directly(shard, message);
+		deliver_directly(shard, outbound);
 	return ERROR_OK;
+}
+
+enum error route_message(struct shard *shard, const struct outbound *outbound, bool *matched)
+{
+	struct publication_parts parts = publication_parts(&outbound->publication, outbound->packet);
+	enum error error = index_match(shard->index, parts.topic, &shard->routes);
+	*matched = shard->routes.count != 0;
+	if (error != ERROR_OK)
+		return error;
+	if (!*matched) {
+		COUNT(&shard->counters, messages_unrouted);
+		return ERROR_OK;
+	}
+	return send_to_routes(shard, outbound);
+}
+
+enum error route_to_member(struct shard *shard, const struct outbound *outbound, route_bits route)
+{
+	enum error error = routes_set(&shard->routes, route);
+	return error == ERROR_OK ? send_to_routes(shard, outbound) : error;
+}
+
+/* ---- messages of the gateway's own ---- */
+
+/* A message that waits for room in an inbox; on the heap, in the order in which they came to wait. */
+struct waiting {
+	struct waiting *next;
+	route_bits route; /* to one member; 0: to all that subscribe */
+	uint32_t message;
+};
+
+/* ERROR_MORE: it has to wait. The reference is still the caller's. */
+static enum error send_kept(struct shard *shard, uint32_t ref, route_bits route)
+{
+	const struct message *message = message_at(&shard->messages, ref);
+	struct outbound outbound = {message->packet, message->publication, 0};
+	uint8_t *copy = io_scratch(&shard->io, message->publication.packet_bytes);
+	if (copy != NULL)
+		outbound.packet = memcpy(copy, message->packet, message->publication.packet_bytes);
+	bool matched;
+	enum error error =
+		route != 0 ? route_to_member(shard, &outbound, route) : route_message(shard, &outbound, &matched);
+	if (copy == NULL) /* output points to the message itself, which may go now */
+		io_flush(&shard->io);
+	return error;
+}
+
+static void send_or_wait(struct shard *shard, uint32_t message, route_bits route)
+{
+	enum error error = shard->waiting != NULL ? ERROR_MORE : send_kept(shard, message, route);
+	struct waiting *waiting = error == ERROR_MORE ? malloc(sizeof(*waiting)) : NULL;
+	if (waiting != NULL) {
+		*waiting = (struct waiting){.route = route, .message = message};
+		*shard->waiting_end = waiting;
+		shard->waiting_end = &waiting->next;
+		return;
+	}
+	if (error != ERROR_OK)
+		COUNT(&shard->counters, messages_dropped_memory);
+	messages_put(&shard->messages, message);
+}
+
+void route_publish_kept(struct shard *shard, uint32_t ref)
+{
+	struct message *message = message_at(&shard->messages, ref);
+	if (message->publication.retain &&
+	    retained_set(shard->retained, &message->publication, message->packet, shard->now_s) != ERROR_OK)
+		COUNT(&shard->counters, retained_refused);
+	message->packet[0] &= (uint8_t)~MQTT_PUBLISH_FLAGS_OURS;
+	send_or_wait(shard, ref, 0);
+}
+
+void route_hand_on(struct shard *shard, uint32_t message, route_bits route)
+{
+	send_or_wait(shard, message, route);
+}
+
+static struct waiting *take_waiting(struct shard *shard)
+{
+	struct waiting *first = shard->waiting;
+	shard->waiting = first->next;
+	if (shard->waiting == NULL)
+		shard->waiting_end = &shard->waiting;
+	return first;
+}
+
+void route_publish_waiting(struct shard *shard)
+{
+	while (shard->waiting != NULL) {
+		enum error error = send_kept(shard, shard->waiting->message, shard->waiting->route);
+		if (error == ERROR_MORE)
+			return;
+		if (error != ERROR_OK)
+			COUNT(&shard->counters, messages_dropped_memory);
+		struct waiting *sent = take_waiting(shard);
+		messages_put(&shard->messages, sent->message);
+		free(sent);
+	}
+}
+
+void route_forget_waiting(struct shard *shard)
+{
+	while (shard->waiting != NULL)
+		free(take_waiting(shard));
 }

@@ -4,24 +4,24 @@
 #define GATEWAY_ROUTE_H
 
 #include "base/error.h"
-#include "base/slice.h"
-
-#include <stdbool.h>
-#include <stdint.h>
+#include "session/index.h"
+#include "session/publication.h"
 
 struct shard;
 
-/* A PUBLISH as it was received (QoS 0, retain and DUP cleared), with its fixed header. */
-struct message {
-	struct slice packet;
-	struct slice topic;
-	uint32_t publisher; /* its index on this shard, for No Local */
-	uint8_t version;    /* the publisher's: the packet's form */
+/* A PUBLISH as it was received (retain and DUP cleared in its bytes), with its fixed header. */
+struct outbound {
+	const uint8_t *packet;
+	struct publication publication;
+	uint32_t publisher; /* its index on this shard, for No Local; 0: the gateway itself */
 };
 
-/* Routes the message. The packet's bytes must live until the end of the turn. ERROR_MORE: an inbox is full and nothing
- * was delivered to anyone; try again when it has room. ERROR_NO_MEMORY: dropped. */
-enum error route_message(struct shard *shard, const struct message *message);
+/* Routes the message. The packet's bytes must live until the end of the turn. *matched: whether there is a subscriber.
+ * ERROR_MORE: an inbox is full and nothing was delivered to anyone; try again when it has room. ERROR_NO_MEMORY:
+ * dropped. */
+enum error route_message(struct shard *shard, const struct outbound *outbound, bool *matched);
+/* The same for one route that is known, to a member of a shared subscription. */
+enum error route_to_member(struct shard *shard, const struct outbound *outbound, route_bits route);
 
 /* A turn begins: its budgets are whole again. */
 void route_turn_begin(struct shard *shard);
@@ -31,5 +31,14 @@ void route_deliver_mail(struct shard *shard);
 bool route_has_mail(const struct shard *shard);
 /* After the flush: the parcels that were read go back to their owners. */
 void route_return_parcels(struct shard *shard);
+
+/* Messages of the gateway's own (wills, statistics, what a member of a shared subscription left behind): published now
+ * or, where an inbox is full, when it has room. They take over the caller's reference to a message of shard->messages.
+ * The first also sets or clears the topic's retained message. */
+void route_publish_kept(struct shard *shard, uint32_t message);
+void route_hand_on(struct shard *shard, uint32_t message, route_bits route);
+/* There is room again. */
+void route_publish_waiting(struct shard *shard);
+void route_forget_waiting(struct shard *shard);
 
 #endif

@@ -7,6 +7,7 @@
 #include <stdint.h>
 
 #define SETTINGS_LISTENERS_MAX 16
+#define SETTINGS_TEXT_BYTES_MAX 256
 
 struct settings {
 	struct listener listeners[SETTINGS_LISTENERS_MAX];
@@ -21,6 +22,19 @@ struct settings {
 	uint32_t drain_ms;         /* the longest that a stop may take */
 	uint32_t client_id_bytes_max;
 	uint32_t client_subscriptions_max;
+	uint32_t session_expiry_max_s; /* a session may outlive its connection for so long; UINT32_MAX: for ever */
+	uint32_t sessions_offline_max; /* sessions without a connection, of the whole gateway */
+	uint32_t inflight_max;         /* QoS 1 and 2 messages under way to one client */
+	uint32_t receive_max;          /* QoS 2 messages of one client that are not released yet (version 5) */
+	uint32_t topic_alias_max;      /* of one connection, in each direction; 0: none */
+	uint32_t queue_messages_max;   /* QoS 1 and 2 messages that may wait for one session */
+	uint32_t retained_max;         /* retained messages */
+	uint32_t retained_megabytes_max;
+	uint32_t keepalive_max_s; /* larger ones, and none, become this (version 5); 0: no bound */
+	uint32_t sys_interval_s;  /* of what is published about the gateway itself; 0: nothing is */
+	char response_information[SETTINGS_TEXT_BYTES_MAX]; /* told to version 5 clients that ask; "": none */
+	bool queue_drops_newest; /* a full queue refuses the new message rather than forgetting the oldest */
+	bool payload_format_check;
 	uint32_t handshakes_max; /* a gate's, at one time */
 	uint32_t backlog;        /* of the listening sockets */
 	bool defer_accept;

@@ -3,6 +3,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "gateway/admission.h"
+#include "gateway/retained_jobs.h"
 #include "gateway/route.h"
 #include "net/fdpass.h"
 #include "session/rcu.h"
@@ -27,8 +28,13 @@
 
 /* Bytes that one shard may keep for partial packets, blocked output, client ids and wills. */
 #define SLAB_BYTES_MAX ((size_t)8 << 30)
+#define CLIENTS_MAX (1u << 26)
 #define SUBSCRIPTIONS_A_CLIENT 16u
 #define SUBSCRIPTIONS_MIN 1000000u
+/* Messages under way or waiting, of all its sessions. */
+#define FLOW_ENTRIES_MAX 256000000u
+/* Retained messages that are looked at in a turn, to find those that have expired. */
+#define RETAINED_SWEEP 16u
 
 static void on_blocked(void *context, struct conn *conn)
 {
@@ -58,7 +64,10 @@ static uint32_t subscriptions_limit(uint32_t clients)
 enum error shard_open(struct shard *shard)
 {
 	/* Those that are closing still have their object for the rest of the turn. */
-	uint32_t clients = shard->seats->limit + 1024;
+	uint64_t places = (uint64_t)shard->seats->limit + shard->settings->sessions_offline_max + 1024;
+	uint32_t clients = places < CLIENTS_MAX ? (uint32_t)places : CLIENTS_MAX;
+	shard->waiting_end = &shard->waiting;
+	messages_init(&shard->messages, &shard->slab);
 	struct io_observer observer = {.blocked = on_blocked, .broken = on_broken, .context = shard};
 	if (slab_open(&shard->slab, SLAB_BYTES_MAX) != ERROR_OK ||
 	    pool_open(&shard->clients, sizeof(struct client), clients) != ERROR_OK ||
@@ -66,6 +75,7 @@ enum error shard_open(struct shard *shard)
 	    registry_open(&shard->registry, &shard->clients, &shard->slab, clients) != ERROR_OK ||
 	    subscriptions_open(&shard->subscriptions, shard->index, shard->number, subscriptions_limit(clients)) !=
 		    ERROR_OK ||
+	    flow_store_open(&shard->flows, &shard->messages, FLOW_ENTRIES_MAX) != ERROR_OK ||
 	    post_init(&shard->post, shard->mailboxes, shard->shard_count, shard->number) != ERROR_OK)
 		return ERROR_NO_MEMORY;
 	shard->subscriptions.client_max = shard->settings->client_subscriptions_max;
@@ -75,9 +85,12 @@ enum error shard_open(struct shard *shard)
 
 void shard_close(struct shard *shard)
 {
-	free(shard->delivery.parcel);
+	free(shard->mail.parcel);
+	retained_jobs_fini(shard);
+	route_forget_waiting(shard);
 	post_fini(&shard->post);
 	subscriptions_close(&shard->subscriptions);
+	flow_store_close(&shard->flows);
 	registry_close(&shard->registry);
 	io_close(&shard->io);
 	pool_close(&shard->clients);
@@ -87,7 +100,6 @@ void shard_close(struct shard *shard)
 	list_fini(&shard->paused);
 	list_fini(&shard->closing);
 	list_fini(&shard->broken);
-	list_fini(&shard->wills);
 	free(shard->lane_routes);
 }
 
@@ -167,18 +179,6 @@ static void resume_paused(struct shard *shard)
 	shard->paused.count = 0;
 }
 
-/* In the order in which they came to wait, as far as there is room. */
-static void publish_waiting_wills(struct shard *shard)
-{
-	struct list *wills = &shard->wills;
-	uint32_t sent = 0;
-	while (sent < wills->count && client_publish_will(shard, wills->items[sent]))
-		sent++;
-	wills->count -= sent;
-	if (sent != 0 && wills->count != 0)
-		memmove(wills->items, wills->items + sent, wills->count * sizeof(wills->items[0]));
-}
-
 static void end_broken(struct shard *shard)
 {
 	for (uint32_t i = 0; i < shard->broken.count; i++) {
@@ -217,7 +217,7 @@ static bool drain(struct shard *shard)
 		return false;
 	/* Round again for those who had output; the turn's flush may have been all that they needed. */
 	shard->drain_next = 0;
-	return shard->clients.used == shard->closing.count;
+	return atomic_load_explicit(&shard->counters.values[COUNTER_connections_open], memory_order_relaxed) == 0;
 }
 
 static void publish_counters(struct shard *shard)
@@ -230,18 +230,22 @@ static void publish_counters(struct shard *shard)
 	COUNT_SET(counters, bytes_out, shard->io.bytes_out);
 	COUNT_SET(counters, backlog_bytes, shard->io.backlog_bytes);
 	COUNT_SET(counters, subscriptions_open, shard->subscriptions.pool.used);
+	COUNT_SET(counters, queue_messages, shard->flows.entries.used);
+	COUNT_SET(counters, stored_messages, shard->messages.count);
+	COUNT_SET(counters, stored_bytes, shard->messages.bytes);
 	COUNT_SET(counters, allocations,
 		  shard->slab.fresh_count + shard->post.allocation_count + shard->clients.touched +
 			  shard->subscriptions.pool.touched + shard->subscriptions.lists.touched +
-			  shard->routes.capacity + shard->ready.capacity + shard->paused.capacity +
-			  shard->closing.capacity);
+			  shard->flows.entries.touched + shard->routes.capacity + shard->ready.capacity +
+			  shard->paused.capacity + shard->closing.capacity);
 }
 
 /* ---- the loop ---- */
 
 static bool has_work(const struct shard *shard)
 {
-	return shard->ready.count != 0 || shard->broken.count != 0 || route_has_mail(shard);
+	return shard->ready.count != 0 || shard->broken.count != 0 || route_has_mail(shard) ||
+	       (shard->retained_jobs != NULL && retained_jobs_ready(shard));
 }
 
 static int sleep_ms(struct shard *shard, bool draining)
@@ -262,7 +266,7 @@ static int wait_for_events(struct shard *shard, struct epoll_event *events, bool
 		return poller_wait(&shard->poller, events, EVENTS_A_TURN, 0);
 	}
 	struct waker *waker = &shard->mailboxes[shard->number].waker;
-	bool awaits_room = shard->paused.count != 0 || shard->wills.count != 0;
+	bool awaits_room = shard->paused.count != 0 || shard->waiting != NULL;
 	post_await_room(&shard->post, awaits_room);
 	waker_sleep(waker);
 	if (post_has_mail(&shard->post) || (awaits_room && post_has_returns(&shard->post)) ||
@@ -275,6 +279,21 @@ static int wait_for_events(struct shard *shard, struct epoll_event *events, bool
 	return count;
 }
 
+static void read_clock(struct shard *shard)
+{
+	shard->now_ms = clock_now_ms();
+	shard->now_s = (uint32_t)(shard->now_ms / 1000);
+	shard->io.now_ms = shard->now_ms;
+}
+
+/* What comes round by time. */
+static void do_timers(struct shard *shard)
+{
+	wheel_turn(&shard->wheel, shard->now_ms, TIMERS_A_TURN, client_visit, shard);
+	if (shard->number == 0)
+		retained_sweep(shard->retained, shard->now_s, RETAINED_SWEEP);
+}
+
 /* One turn. False when the shard has drained and may end. */
 static bool turn(struct shard *shard)
 {
@@ -282,18 +301,18 @@ static bool turn(struct shard *shard)
 	bool draining = atomic_load_explicit(&shard->draining, memory_order_acquire);
 	int count = wait_for_events(shard, events, draining);
 
-	shard->now_ms = clock_now_ms();
-	shard->io.now_ms = shard->now_ms;
+	read_clock(shard);
 	if (post_collect(&shard->post)) {
 		resume_paused(shard);
-		publish_waiting_wills(shard);
+		route_publish_waiting(shard);
 	}
 	route_turn_begin(shard);
 	route_deliver_mail(shard);
 	serve_ready(shard);
 	for (int i = 0; i < count; i++)
 		handle_event(shard, &events[i]);
-	wheel_turn(&shard->wheel, shard->now_ms, TIMERS_A_TURN, client_visit, shard);
+	do_timers(shard);
+	retained_jobs_run(shard);
 	bool drained = draining && drain(shard);
 	post_send(&shard->post);
 	io_flush(&shard->io);
@@ -335,7 +354,7 @@ static enum error settle_in(struct shard *shard)
 		poller_add(&shard->poller, shard->mailboxes[shard->number].waker.fd, TAG_WAKER, POLLER_EDGE_READ);
 	if (error == ERROR_OK)
 		error = poller_add(&shard->poller, shard->admissions_fd, TAG_ADMISSIONS, POLLER_LEVEL_READ);
-	shard->now_ms = clock_now_ms();
+	read_clock(shard);
 	wheel_init(&shard->wheel, &shard->clients, offsetof(struct client, timer), shard->now_ms);
 	return error;
 }

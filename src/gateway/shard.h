@@ -6,23 +6,31 @@
 #include "base/list.h"
 #include "gateway/client.h"
 #include "gateway/counters.h"
+#include "gateway/extras.h"
 #include "gateway/seats.h"
 #include "gateway/settings.h"
 #include "net/fdtable.h"
 #include "net/inbox.h"
 #include "net/poller.h"
+#include "session/flow.h"
 #include "session/registry.h"
+#include "session/retained.h"
 #include "session/subscriptions.h"
 
 #include <pthread.h>
 
 /* A parcel that is being delivered, and how far. A walk over many subscribers may take several turns. */
-struct delivery {
+struct mail {
 	struct parcel *parcel;
 	uint32_t offset; /* of the letter */
 	uint32_t route;  /* of the letter's routes, the next to walk */
+	uint32_t kept;   /* the letter's message in shard->messages, 0: no session needed it so far */
 	bool walking;    /* in the middle of a route */
 };
+
+struct waiting;
+struct retained_job;
+struct gateway;
 
 struct shard {
 	/* Set before the thread starts. */
@@ -30,7 +38,9 @@ struct shard {
 	struct mailbox *mailboxes;
 	struct seats *seats;
 	struct index *index;
-	const int *keep_fds; /* what its descriptor table keeps */
+	struct retained *retained;
+	_Atomic uint32_t *sessions_offline; /* of the whole gateway */
+	const int *keep_fds;                /* what its descriptor table keeps */
 	size_t keep_count;
 	int admissions_fd; /* the receiving end (net/fdpass.h) */
 	uint16_t number;
@@ -48,15 +58,20 @@ struct shard {
 	struct registry registry;
 	struct subscriptions subscriptions;
 	struct routes routes;
-	struct delivery delivery;
+	struct messages messages;
+	struct flow_store flows;
+	struct mail mail;
+	struct waiting *waiting; /* messages of the gateway's own that wait for room in an inbox */
+	struct waiting **waiting_end;
+	struct retained_job *retained_jobs;
 	struct list ready;           /* clients with more to read */
 	struct list paused;          /* clients that wait for room in an inbox */
-	struct list wills;           /* of clients that are gone, waiting for room in an inbox (slab references) */
 	struct list broken;          /* clients whose write failed */
 	struct list closing;         /* clients to be freed at the end of the turn */
 	struct parcel *read_parcels; /* delivered in this turn, to be returned after the flush */
 	uint32_t *lane_routes;       /* a message's routes, counted by shard */
 	uint64_t now_ms;
+	uint32_t now_s;         /* the same: the clock of sessions, wills and messages */
 	uint32_t drain_next;    /* client that draining looks at next */
 	bool drain_waits;       /* the last round found only clients whose output waits */
 	uint32_t direct_budget; /* deliveries that may still be made directly in this turn */
@@ -80,6 +95,13 @@ void shard_stop(struct shard *shard, uint64_t drain_until_ms);
 static inline struct client *shard_client(const struct shard *shard, uint32_t index)
 {
 	return pool_at(&shard->clients, index);
+}
+
+/* A second of the shard's clock in milliseconds of it. */
+static inline uint64_t shard_clock_ms(const struct shard *shard, uint32_t at_s)
+{
+	(void)shard;
+	return (uint64_t)at_s * 1000;
 }
 
 static inline uint32_t shard_client_index(const struct shard *shard, const struct client *client)

@@ -91,15 +91,20 @@ struct mqtt_connack {
 	uint16_t server_keepalive_s;
 	bool has_session_expiry;
 	uint32_t session_expiry_s;
-	uint16_t receive_max;            /* default 65535 */
-	uint16_t topic_alias_max;        /* default 0 */
-	uint32_t packet_bytes_max;       /* 0: not written */
-	struct slice assigned_client_id; /* size 0: not written */
-	struct slice reason_string;      /* size 0: not written */
+	uint16_t receive_max;              /* default 65535 */
+	uint16_t topic_alias_max;          /* default 0 */
+	uint32_t packet_bytes_max;         /* 0: not written */
+	struct slice assigned_client_id;   /* size 0: not written */
+	struct slice reason_string;        /* size 0: not written */
+	struct slice response_information; /* size 0: not written */
 };
 
 /* CONNACK with every field at the standard's default. */
 struct mqtt_connack mqtt_connack_default(void);
+
+/* Of PUBLISH's fixed header: DUP and RETAIN, which a server sets for each receiver anew [MQTT-3.3.1-3, MQTT-3.3.1-9].
+ */
+#define MQTT_PUBLISH_FLAGS_OURS 0x09u
 
 struct mqtt_publish {
 	struct slice topic;      /* may be empty in version 5, with a topic alias */

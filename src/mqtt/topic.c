@@ -216,3 +216,11 @@ bool mqtt_topic_level(struct slice *rest, bool *more, struct slice *level)
 	*rest = slice_of(separator + 1, rest->size - size - 1);
 	return true;
 }
+
+bool mqtt_topic_is_reserved(struct slice topic)
+{
+	static const char PREFIX[] = "$SYS";
+	size_t size = sizeof(PREFIX) - 1;
+	return topic.size >= size && memcmp(topic.data, PREFIX, size) == 0 &&
+	       (topic.size == size || topic.data[size] == '/');
+}

@@ -13,6 +13,9 @@ enum error mqtt_string_check(struct slice string);
  * MQTT_TOPIC_LEVELS_MAX levels. */
 enum error mqtt_topic_check(struct slice topic);
 
+/* "$SYS" and what is below it: the server's own topics, which clients may not publish to [4.7.2]. */
+bool mqtt_topic_is_reserved(struct slice topic);
+
 /* A topic filter: a good string, at least one character, wildcards well placed [MQTT-4.7.1-1, -2], levels bounded.
  * "$share/..." is not looked into: mqtt_filter_share() is. */
 enum error mqtt_filter_check(struct slice filter);

@@ -89,6 +89,11 @@ enum error io_keep(struct io *io, struct conn *conn, struct slice rest, size_t p
 /* `size` bytes that live until the end of the turn; NULL: a turn's worth is used up. */
 uint8_t *io_scratch(struct io *io, size_t size);
 
+static inline size_t io_scratch_left(const struct io *io)
+{
+	return io->scratch.reserved_bytes - io->scratch_used;
+}
+
 /* Makes sure that scratch has room for reading once and answering, if need be by writing this turn's output now. Only
  * while nothing of this turn is held but what io_send() was given. io_receive() does so by itself. */
 void io_make_room(struct io *io);

@@ -13,14 +13,25 @@ struct index {
 	struct index_part parts[INDEX_PARTS];
 };
 
-/* A node's routes when several shards have some. */
+/* A node's routes when several shards have some, or when shared subscriptions hang on it. */
 struct many {
-	_Atomic route_bits routes[1]; /* index->shards of them */
+	_Atomic uint32_t group; /* the first shared subscription's node; the next is in its links' `plus` */
+	uint32_t reserved;
+	_Atomic route_bits routes[1]; /* index->shards of them, then as many uint32_t: connected members */
 };
+
+/* The name of a shared subscription's node begins with what no level of a filter has. */
+#define GROUP_MARK '/'
+#define GROUP_NAME_BYTES_MAX 65536u
 
 static size_t many_bytes(const struct index *index)
 {
-	return index->shards * sizeof(route_bits);
+	return offsetof(struct many, routes) + index->shards * (sizeof(route_bits) + sizeof(uint32_t));
+}
+
+static _Atomic uint32_t *many_live(const struct index *index, struct many *many)
+{
+	return (_Atomic uint32_t *)(void *)&many->routes[index->shards];
 }
 
 static struct many *many_of(const struct index_part *part, route_bits routes)
@@ -78,10 +89,55 @@ static enum error routes_add(struct routes *routes, route_bits route)
 	return ERROR_OK;
 }
 
+enum error routes_set(struct routes *routes, route_bits route)
+{
+	routes->count = 0;
+	return routes_add(routes, route);
+}
+
 struct collector {
 	const struct index *index;
 	struct routes *routes;
 };
+
+/* The shards take turns, each as often as it has connected members; where none has, each that has members at all. */
+static route_bits pick_shard(const struct index *index, struct many *many, uint32_t turn, bool live_only)
+{
+	const _Atomic uint32_t *live = many_live(index, many);
+	uint32_t members = 0;
+	uint32_t shards = 0;
+	for (uint16_t shard = 0; shard < index->shards; shard++) {
+		members += atomic_load_explicit(&live[shard], memory_order_relaxed);
+		shards += atomic_load_explicit(&many->routes[shard], memory_order_relaxed) != 0;
+	}
+	if (shards == 0 || (members == 0 && live_only))
+		return 0;
+	uint32_t left = turn % (members != 0 ? members : shards);
+	for (uint16_t shard = 0; shard < index->shards; shard++) {
+		route_bits route = atomic_load_explicit(&many->routes[shard], memory_order_acquire);
+		uint32_t weight = members != 0 ? atomic_load_explicit(&live[shard], memory_order_relaxed) : route != 0;
+		if (left < weight)
+			return route; /* or 0: it lost its members just now */
+		left -= weight;
+	}
+	return 0;
+}
+
+static enum error collect_groups(const struct collector *collector, const struct index_part *part, uint32_t group)
+{
+	while (group != 0) {
+		struct index_node *node = index_node_at(part, group);
+		route_bits routes = atomic_load_explicit(&node->routes, memory_order_acquire);
+		route_bits route = 0;
+		if (route_kind(routes) == ROUTE_MANY) /* not so for a moment, as it comes and as it goes */
+			route = pick_shard(collector->index, many_of(part, routes), collector->routes->picks++, false);
+		enum error error = route != 0 ? routes_add(collector->routes, route) : ERROR_OK;
+		if (error != ERROR_OK)
+			return error;
+		group = atomic_load_explicit(&index_node_links(node)->plus, memory_order_acquire);
+	}
+	return ERROR_OK;
+}
 
 static enum error collect(void *context, const struct index_part *part, uint32_t node)
 {
@@ -98,7 +154,7 @@ static enum error collect(void *context, const struct index_part *part, uint32_t
 		if (error != ERROR_OK)
 			return error;
 	}
-	return ERROR_OK;
+	return collect_groups(collector, part, atomic_load_explicit(&many->group, memory_order_acquire));
 }
 
 static uint32_t part_of(uint64_t hash)
@@ -170,20 +226,6 @@ struct index_slot index_enter(struct index *index, uint32_t name)
 	return slot;
 }
 
-void index_leave(struct index_slot slot)
-{
-	struct index_part *part = slot_part(slot);
-	if (slot.node != 0 && atomic_load(&index_node_at(part, slot.node)->routes) == 0) {
-		if (slot.part == INDEX_TRIE_PART) {
-			index_trie_prune(&slot.index->trie, slot.node);
-		} else {
-			index_part_remove(part, slot.node);
-			index_part_retire_node(part, slot.node);
-		}
-	}
-	pthread_mutex_unlock(&part->lock);
-}
-
 route_bits index_route(struct index_slot slot, uint16_t shard)
 {
 	const struct index_part *part = slot_part(slot);
@@ -207,25 +249,32 @@ static void replace_routes(struct index_slot slot, route_bits routes)
 		atomic_fetch_sub(&slot.index->trie.filters, 1);
 }
 
-static enum error spread(struct index_slot slot, route_bits first, route_bits second)
+/* A place for one route a shard and for shared subscriptions; what the node had moves there. */
+static struct many *make_many(struct index_slot slot)
 {
 	struct index_part *part = slot_part(slot);
+	route_bits routes = atomic_load(&index_node_at(part, slot.node)->routes);
+	if (route_kind(routes) == ROUTE_MANY)
+		return many_of(part, routes);
 	uint32_t ref = slab_take(&part->slab, many_bytes(slot.index));
 	if (ref == 0)
-		return ERROR_NO_MEMORY;
+		return NULL;
 	struct many *many = slab_at(&part->slab, ref);
 	memset(many, 0, many_bytes(slot.index));
-	atomic_store(&many->routes[route_shard(first)], first);
-	atomic_store(&many->routes[route_shard(second)], second);
+	if (routes != 0)
+		atomic_store(&many->routes[route_shard(routes)], routes);
 	replace_routes(slot, route_make(ROUTE_MANY, 0, 0, ref));
-	return ERROR_OK;
+	return many;
 }
 
-static void set_one_of_many(struct index_slot slot, route_bits routes, uint16_t shard, route_bits route)
+/* Takes the place away when nothing is left in it. */
+static void drop_many_if_empty(struct index_slot slot)
 {
 	struct index_part *part = slot_part(slot);
-	struct many *many = many_of(part, routes);
-	atomic_store_explicit(&many->routes[shard], route, memory_order_release);
+	route_bits routes = atomic_load(&index_node_at(part, slot.node)->routes);
+	const struct many *many = many_of(part, routes);
+	if (atomic_load(&many->group) != 0)
+		return;
 	for (uint16_t i = 0; i < slot.index->shards; i++) {
 		if (atomic_load(&many->routes[i]) != 0)
 			return;
@@ -237,14 +286,129 @@ static void set_one_of_many(struct index_slot slot, route_bits routes, uint16_t 
 enum error index_set_route(struct index_slot slot, uint16_t shard, route_bits route)
 {
 	route_bits routes = atomic_load(&index_node_at(slot_part(slot), slot.node)->routes);
-	if (route_kind(routes) == ROUTE_MANY) {
-		set_one_of_many(slot, routes, shard, route);
-	} else if (routes == 0 || route_shard(routes) == shard) {
+	if (route_kind(routes) != ROUTE_MANY && (routes == 0 || route_shard(routes) == shard)) {
 		replace_routes(slot, route);
-	} else if (route != 0) {
-		return spread(slot, routes, route);
+		return ERROR_OK;
 	}
-	return ERROR_OK;
+	if (route_kind(routes) != ROUTE_MANY && route == 0)
+		return ERROR_OK;
+	struct many *many = make_many(slot);
+	if (many == NULL)
+		return ERROR_NO_MEMORY;
+	atomic_store_explicit(&many->routes[shard], route, memory_order_release);
+	if (route == 0)
+		atomic_store_explicit(&many_live(slot.index, many)[shard], 0, memory_order_relaxed);
+	return ERROR_OK; /* index_leave() sees whether anything is left */
+}
+
+/* ---- shared subscriptions ---- */
+
+static bool is_group(const struct index_node *node)
+{
+	struct slice text = index_node_text(node);
+	return node->parent != 0 && text.size != 0 && text.data[0] == GROUP_MARK;
+}
+
+static uint32_t hash_group(const struct index *index, uint32_t filter, struct slice name)
+{
+	return (uint32_t)hash_slice(&index->key, name) ^ filter * 0x9E3779B1u;
+}
+
+static uint32_t add_group(struct index_slot filter, uint32_t hash, struct slice name)
+{
+	struct index_part *part = slot_part(filter);
+	struct many *many = make_many(filter);
+	uint32_t group = many != NULL ? index_part_node_new(part, hash, filter.node, name, true) : 0;
+	if (group == 0)
+		return 0;
+	index_part_insert(part, group);
+	atomic_store(&index_node_links(index_node_at(part, group))->plus, atomic_load(&many->group));
+	atomic_store_explicit(&many->group, group, memory_order_release);
+	/* It has its place for one route a shard from the start: there the weights are. */
+	make_many((struct index_slot){filter.index, filter.part, group});
+	return group;
+}
+
+static void remove_group(struct index_slot filter, uint32_t group)
+{
+	struct index_part *part = slot_part(filter);
+	struct many *many = many_of(part, atomic_load(&index_node_at(part, filter.node)->routes));
+	_Atomic uint32_t *link = &many->group;
+	while (atomic_load(link) != group) {
+		CHECK(atomic_load(link) != 0);
+		link = &index_node_links(index_node_at(part, atomic_load(link)))->plus;
+	}
+	/* A reader that stands on the group still gets on from it: its own link stays. */
+	atomic_store_explicit(link, atomic_load(&index_node_links(index_node_at(part, group))->plus),
+			      memory_order_release);
+	index_part_remove(part, group);
+	index_part_retire_node(part, group);
+}
+
+/* A node without routes goes, and a filter's with its last shared subscription. */
+static void tidy(struct index_slot slot)
+{
+	struct index_part *part = slot_part(slot);
+	struct index_node *node = index_node_at(part, slot.node);
+	if (route_kind(atomic_load(&node->routes)) == ROUTE_MANY)
+		drop_many_if_empty(slot);
+	if (atomic_load(&node->routes) != 0)
+		return;
+	if (is_group(node)) {
+		struct index_slot filter = {slot.index, slot.part, node->parent};
+		remove_group(filter, slot.node);
+		tidy(filter);
+		return;
+	}
+	if (slot.part == INDEX_TRIE_PART) {
+		index_trie_prune(&slot.index->trie, slot.node);
+	} else {
+		index_part_remove(part, slot.node);
+		index_part_retire_node(part, slot.node);
+	}
+}
+
+void index_leave(struct index_slot slot)
+{
+	if (slot.node != 0)
+		tidy(slot);
+	pthread_mutex_unlock(&slot_part(slot)->lock);
+}
+
+struct index_slot index_find_group(struct index *index, struct slice group, struct slice filter, bool create)
+{
+	struct index_slot slot = index_find(index, filter, create);
+	if (slot.node == 0)
+		return slot;
+	uint8_t text[GROUP_NAME_BYTES_MAX];
+	text[0] = GROUP_MARK;
+	memcpy(text + 1, group.data, group.size);
+	struct slice name = slice_of(text, group.size + 1);
+	uint32_t hash = hash_group(index, slot.node, name);
+	uint32_t node = index_part_find(slot_part(slot), hash, slot.node, name);
+	if (node == 0 && create)
+		node = add_group(slot, hash, name);
+	if (node == 0)
+		tidy(slot);
+	slot.node = node;
+	return slot;
+}
+
+void index_set_live(struct index_slot slot, uint16_t shard, uint32_t live)
+{
+	const struct index_part *part = slot_part(slot);
+	route_bits routes = atomic_load(&index_node_at(part, slot.node)->routes);
+	if (route_kind(routes) == ROUTE_MANY)
+		atomic_store_explicit(&many_live(slot.index, many_of(part, routes))[shard], live, memory_order_relaxed);
+}
+
+route_bits index_pick_live(struct index_slot slot, struct routes *turns)
+{
+	const struct index_part *part = slot_part(slot);
+	route_bits routes = atomic_load(&index_node_at(part, slot.node)->routes);
+	if (route_kind(routes) != ROUTE_MANY)
+		return 0;
+	return pick_shard(slot.index, many_of(part, routes), turns->picks++, true);
 }
 
 struct index_size index_size(struct index *index)

@@ -2,6 +2,9 @@
  * tables, those with wildcards in a trie by level, one node a distinct filter. Readers (every PUBLISH) take no lock;
  * writers (SUBSCRIBE, UNSUBSCRIBE, a client's end) lock one part of it. See session/rcu.h for who may read.
  *
+ * A shared subscription [4.8.2] is a node of its own that hangs on its filter's. A match yields one route of it: the
+ * shards take turns by how many connected members each has.
+ *
  * A node with subscribers on one shard holds that shard's route itself; with more, it has one route a shard. What a
  * route's index means is the shard's own affair (session/subscriptions.h): the generation tells it a stale one, which
  * can reach it in a letter that was under way while the subscription ended. */
@@ -20,7 +23,7 @@ enum route_kind {
 	ROUTE_NONE,
 	ROUTE_ONE,  /* one subscription of that shard */
 	ROUTE_LIST, /* a list of them */
-	ROUTE_MANY, /* inside the index only: one route a shard */
+	ROUTE_MANY, /* inside the index only: one route a shard, and shared subscriptions */
 };
 
 /* Packed into 64 bits so that a reader sees it whole: index, then generation, shard and kind. */
@@ -56,9 +59,12 @@ struct routes {
 	route_bits *items;
 	uint32_t count;
 	uint32_t capacity;
+	uint32_t picks; /* of members of shared subscriptions so far: whose turn it is */
 };
 
 void routes_fini(struct routes *routes);
+/* Makes it hold just this one. ERROR_NO_MEMORY. */
+enum error routes_set(struct routes *routes, route_bits route);
 
 struct index;
 
@@ -79,6 +85,8 @@ enum error index_match(const struct index *index, struct slice topic, struct rou
 
 /* Locks and finds the (checked) filter's node, or makes it where `create`. index_leave() must follow in any case. */
 struct index_slot index_find(struct index *index, struct slice filter, bool create);
+/* The same for the node of a shared subscription: the group's name and the filter behind it. */
+struct index_slot index_find_group(struct index *index, struct slice group, struct slice filter, bool create);
 /* Locks a node that is known to be there, by what index_name() told. */
 struct index_slot index_enter(struct index *index, uint32_t name);
 /* Unlocks; a node without routes is gone afterwards. */
@@ -90,6 +98,11 @@ uint32_t index_name(struct index_slot slot);
 route_bits index_route(struct index_slot slot, uint16_t shard);
 /* Sets one shard's route; 0 takes it away, which never fails. */
 enum error index_set_route(struct index_slot slot, uint16_t shard, route_bits route);
+
+/* How many connected members of a shared subscription the shard has: its weight in the turns. */
+void index_set_live(struct index_slot slot, uint16_t shard, uint32_t live);
+/* The route of a shared subscription whose turn it is; 0: no shard has a connected member. */
+route_bits index_pick_live(struct index_slot slot, struct routes *turns);
 
 /* Distinct filters, and bytes in use, for statistics. */
 struct index_size {

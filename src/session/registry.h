@@ -1,21 +1,15 @@
-/* Client ids to sessions, for one shard. A linear hash table: each insertion beyond the load splits one bucket, so that
- * it grows in place without ever pausing, at four bytes a session. Sessions are named by their pool index and are the
- * first member of the pool's objects. Owned by the shard's thread. */
+/* Client ids to sessions, for one shard. Sessions are named by their pool index and are the first member of the pool's
+ * objects. Owned by the shard's thread. */
 #ifndef SESSION_REGISTRY_H
 #define SESSION_REGISTRY_H
 
-#include "base/pool.h"
 #include "base/slab.h"
 #include "base/slice.h"
 #include "session/session.h"
 
 struct registry {
-	const struct pool *sessions;
+	struct table table;
 	struct slab *slab; /* holds the ids */
-	struct region buckets;
-	uint32_t bucket_count;
-	uint32_t level_mask; /* bucket_count is in (level_mask / 2 + 1, level_mask + 1] */
-	uint32_t count;
 };
 
 /* limit: sessions. */

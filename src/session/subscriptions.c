@@ -1,5 +1,7 @@
 #include "session/subscriptions.h"
 
+#include "mqtt/topic.h"
+
 enum error subscriptions_open(struct subscriptions *subscriptions, struct index *index, uint16_t shard, uint32_t limit)
 {
 	*subscriptions = (struct subscriptions){.index = index, .client_max = UINT32_MAX, .shard = shard};
@@ -30,31 +32,50 @@ static route_bits route_of_one(const struct subscriptions *subscriptions, uint32
 	return route_make(ROUTE_ONE, subscriptions->shard, at(subscriptions, index)->generation, index);
 }
 
-static void list_push(struct subscriptions *subscriptions, uint32_t list_index, uint32_t index)
+/* A member of a shared subscription goes to the front when it is connected, to the end otherwise. */
+static void list_push(struct subscriptions *subscriptions, struct subscriber_list *list, uint32_t index)
 {
-	struct subscriber_list *list = list_at(subscriptions, list_index);
 	struct subscription *subscription = at(subscriptions, index);
-	subscription->list = list_index;
-	subscription->list_next = list->first;
-	subscription->list_previous = 0;
-	if (list->first != 0)
-		at(subscriptions, list->first)->list_previous = index;
-	list->first = index;
+	bool behind = (subscription->options & (SUBSCRIPTION_SHARED | SUBSCRIPTION_LIVE)) == SUBSCRIPTION_SHARED;
+	subscription->options |= SUBSCRIPTION_LISTED;
+	subscription->list_next = behind ? 0 : list->first;
+	subscription->list_previous = behind ? list->last : 0;
+	if (subscription->list_next != 0)
+		at(subscriptions, subscription->list_next)->list_previous = index;
+	else
+		list->last = index;
+	if (subscription->list_previous != 0)
+		at(subscriptions, subscription->list_previous)->list_next = index;
+	else
+		list->first = index;
 	list->count++;
+	if ((subscription->options & SUBSCRIPTION_LIVE) != 0)
+		list->live++;
 }
 
-static void list_unlink(struct subscriptions *subscriptions, uint32_t index)
+static void list_unlink(struct subscriptions *subscriptions, struct subscriber_list *list, uint32_t index)
 {
 	struct subscription *subscription = at(subscriptions, index);
-	struct subscriber_list *list = list_at(subscriptions, subscription->list);
+	if (list->turn == index)
+		list->turn = subscription->list_next;
 	if (subscription->list_previous != 0)
 		at(subscriptions, subscription->list_previous)->list_next = subscription->list_next;
 	else
 		list->first = subscription->list_next;
 	if (subscription->list_next != 0)
 		at(subscriptions, subscription->list_next)->list_previous = subscription->list_previous;
+	else
+		list->last = subscription->list_previous;
 	list->count--;
-	subscription->list = 0;
+	if ((subscription->options & SUBSCRIPTION_LIVE) != 0)
+		list->live--;
+	subscription->options &= (uint8_t)~SUBSCRIPTION_LISTED;
+}
+
+/* The list of the locked node's subscribers here. */
+static struct subscriber_list *list_of(const struct subscriptions *subscriptions, struct index_slot slot)
+{
+	return list_at(subscriptions, route_index(index_route(slot, subscriptions->shard)));
 }
 
 /* A second subscriber of the filter on this shard: the first one's route becomes a list. */
@@ -65,44 +86,63 @@ static enum error route_to_list(struct subscriptions *subscriptions, struct inde
 	if (index == 0)
 		return ERROR_LIMIT;
 	struct subscriber_list *list = list_at(subscriptions, index);
-	list->first = 0;
-	list->count = 0;
-	list_push(subscriptions, index, first);
-	list_push(subscriptions, index, second);
+	*list = (struct subscriber_list){.generation = list->generation};
+	list_push(subscriptions, list, first);
+	list_push(subscriptions, list, second);
 	/* Replacing this shard's own route needs no memory and so cannot fail. */
 	return index_set_route(slot, subscriptions->shard,
 			       route_make(ROUTE_LIST, subscriptions->shard, list->generation, index));
 }
 
+/* Tells the index how many connected members of a shared subscription there are here. */
+static void weigh(const struct subscriptions *subscriptions, struct index_slot slot)
+{
+	route_bits route = index_route(slot, subscriptions->shard);
+	uint32_t live = 0;
+	if (route_kind(route) == ROUTE_LIST)
+		live = list_at(subscriptions, route_index(route))->live;
+	else if (route_kind(route) == ROUTE_ONE)
+		live = (at(subscriptions, route_index(route))->options & SUBSCRIPTION_LIVE) != 0;
+	index_set_live(slot, subscriptions->shard, live);
+}
+
 static enum error attach(struct subscriptions *subscriptions, struct index_slot slot, uint32_t index)
 {
 	route_bits route = index_route(slot, subscriptions->shard);
-	switch (route_kind(route)) {
-	case ROUTE_ONE:
-		return route_to_list(subscriptions, slot, route_index(route), index);
-	case ROUTE_LIST:
-		list_push(subscriptions, route_index(route), index);
-		return ERROR_OK;
-	default:
-		return index_set_route(slot, subscriptions->shard, route_of_one(subscriptions, index));
-	}
+	enum error error = ERROR_OK;
+	if (route_kind(route) == ROUTE_ONE)
+		error = route_to_list(subscriptions, slot, route_index(route), index);
+	else if (route_kind(route) == ROUTE_LIST)
+		list_push(subscriptions, list_at(subscriptions, route_index(route)), index);
+	else
+		error = index_set_route(slot, subscriptions->shard, route_of_one(subscriptions, index));
+	if (error == ERROR_OK && (at(subscriptions, index)->options & SUBSCRIPTION_SHARED) != 0)
+		weigh(subscriptions, slot);
+	return error;
 }
 
 static void detach(struct subscriptions *subscriptions, struct index_slot slot, uint32_t index)
 {
-	struct subscription *subscription = at(subscriptions, index);
-	if (subscription->list == 0) {
+	const struct subscription *subscription = at(subscriptions, index);
+	if ((subscription->options & SUBSCRIPTION_LISTED) == 0) {
 		index_set_route(slot, subscriptions->shard, 0);
 		return;
 	}
-	uint32_t list_index = subscription->list;
+	uint32_t list_index = route_index(index_route(slot, subscriptions->shard));
 	struct subscriber_list *list = list_at(subscriptions, list_index);
-	list_unlink(subscriptions, index);
+	list_unlink(subscriptions, list, index);
 	if (list->count == 0) {
 		index_set_route(slot, subscriptions->shard, 0);
 		list->generation++;
 		pool_give(&subscriptions->lists, list_index);
+	} else if ((subscription->options & SUBSCRIPTION_SHARED) != 0) {
+		weigh(subscriptions, slot);
 	}
+}
+
+static uint32_t after(const struct subscription *subscription)
+{
+	return (subscription->options & SUBSCRIPTION_LISTED) != 0 ? subscription->list_next : 0;
 }
 
 /* Ends the subscription in the index and frees it; its client's chain is the caller's. */
@@ -110,11 +150,12 @@ static void end_subscription(struct subscriptions *subscriptions, uint32_t index
 {
 	struct subscription *subscription = at(subscriptions, index);
 	if (subscriptions->cursor == index)
-		subscriptions->cursor = subscription->list != 0 ? subscription->list_next : 0;
+		subscriptions->cursor = subscriptions->cursor_is_last ? 0 : after(subscription);
 	struct index_slot slot = index_enter(subscriptions->index, subscription->node);
 	detach(subscriptions, slot, index);
 	index_leave(slot);
 	subscription->generation++;
+	subscription->client = 0;
 	pool_give(&subscriptions->pool, index);
 }
 
@@ -166,8 +207,8 @@ static void client_unlink(struct subscriptions *subscriptions, struct session *s
 	session->subscription_count--;
 }
 
-static uint32_t subscription_new(struct subscriptions *subscriptions, struct session *session, uint32_t client,
-				 uint32_t node, uint8_t options)
+static uint32_t subscription_new(struct subscriptions *subscriptions, const struct session *session, uint32_t client,
+				 uint32_t node)
 {
 	if (session->subscription_count >= subscriptions->client_max)
 		return 0;
@@ -177,32 +218,46 @@ static uint32_t subscription_new(struct subscriptions *subscriptions, struct ses
 	struct subscription *subscription = at(subscriptions, index);
 	subscription->client = client;
 	subscription->node = node;
-	subscription->list = 0;
-	subscription->options = options;
+	subscription->options = 0;
 	return index;
 }
 
-enum error subscriptions_add(struct subscriptions *subscriptions, struct session *session, uint32_t client,
-			     struct slice filter, uint8_t options, bool *replaced)
+static struct index_slot find_node(struct subscriptions *subscriptions, struct slice filter, bool create, bool *shared)
 {
-	*replaced = false;
-	struct index_slot slot = index_find(subscriptions->index, filter, true);
+	struct slice group;
+	struct slice rest;
+	enum error fault;
+	*shared = mqtt_filter_share(filter, &group, &rest, &fault);
+	CHECK(!*shared || fault == ERROR_OK);
+	if (*shared)
+		return index_find_group(subscriptions->index, group, rest, create);
+	return index_find(subscriptions->index, filter, create);
+}
+
+enum error subscriptions_add(struct subscriptions *subscriptions, struct session *session, uint32_t client,
+			     const struct subscription_wanted *wanted, bool *replaced)
+{
+	bool shared;
+	struct index_slot slot = find_node(subscriptions, wanted->filter, true, &shared);
 	enum error error = slot.node == 0 ? ERROR_NO_MEMORY : ERROR_OK;
-	if (error == ERROR_OK) {
-		uint32_t existing = find_own(subscriptions, session, client, slot);
-		if (existing != 0) {
-			at(subscriptions, existing)->options = options;
-			*replaced = true;
-			index_leave(slot);
-			return ERROR_OK;
-		}
-		uint32_t index = subscription_new(subscriptions, session, client, index_name(slot), options);
+	uint32_t index = error == ERROR_OK ? find_own(subscriptions, session, client, slot) : 0;
+	*replaced = index != 0;
+	if (error == ERROR_OK && index == 0) {
+		index = subscription_new(subscriptions, session, client, index_name(slot));
+		if (index != 0 && shared)
+			at(subscriptions, index)->options = SUBSCRIPTION_SHARED | SUBSCRIPTION_LIVE;
 		error = index != 0 ? attach(subscriptions, slot, index) : ERROR_LIMIT;
-		if (error == ERROR_OK) {
+		if (error == ERROR_OK)
 			client_link(subscriptions, session, index);
-		} else if (index != 0) {
+		else if (index != 0)
 			pool_give(&subscriptions->pool, index);
-		}
+	}
+	if (error == ERROR_OK) {
+		struct subscription *subscription = at(subscriptions, index);
+		subscription->options = (uint8_t)((subscription->options & ~SUBSCRIPTION_OPTIONS_ASKED) |
+						  (wanted->options & SUBSCRIPTION_OPTIONS_ASKED));
+		subscription->identifier = wanted->identifier;
+		session->has_shared |= shared;
 	}
 	index_leave(slot);
 	return error;
@@ -211,7 +266,8 @@ enum error subscriptions_add(struct subscriptions *subscriptions, struct session
 bool subscriptions_remove(struct subscriptions *subscriptions, struct session *session, uint32_t client,
 			  struct slice filter)
 {
-	struct index_slot slot = index_find(subscriptions->index, filter, false);
+	bool shared;
+	struct index_slot slot = find_node(subscriptions, filter, false, &shared);
 	uint32_t index = slot.node != 0 ? find_own(subscriptions, session, client, slot) : 0;
 	index_leave(slot);
 	if (index == 0)
@@ -219,6 +275,52 @@ bool subscriptions_remove(struct subscriptions *subscriptions, struct session *s
 	client_unlink(subscriptions, session, index);
 	end_subscription(subscriptions, index);
 	return true;
+}
+
+static void set_live(struct subscriptions *subscriptions, uint32_t index, bool live)
+{
+	struct subscription *subscription = at(subscriptions, index);
+	struct index_slot slot = index_enter(subscriptions->index, subscription->node);
+	bool listed = (subscription->options & SUBSCRIPTION_LISTED) != 0;
+	struct subscriber_list *list = listed ? list_of(subscriptions, slot) : NULL;
+	if (subscriptions->cursor == index)
+		subscriptions->cursor = subscriptions->cursor_is_last ? index : after(subscription);
+	if (listed)
+		list_unlink(subscriptions, list, index);
+	if (live)
+		subscription->options |= SUBSCRIPTION_LIVE;
+	else
+		subscription->options &= (uint8_t)~SUBSCRIPTION_LIVE;
+	if (listed)
+		list_push(subscriptions, list, index);
+	weigh(subscriptions, slot);
+	index_leave(slot);
+}
+
+uint32_t subscriptions_next_shared(const struct subscriptions *subscriptions, const struct session *session,
+				   uint32_t index)
+{
+	index = index == 0 ? session->subscription : at(subscriptions, index)->client_next;
+	while (index != 0 && (at(subscriptions, index)->options & SUBSCRIPTION_SHARED) == 0)
+		index = at(subscriptions, index)->client_next;
+	return index;
+}
+
+void subscriptions_set_live(struct subscriptions *subscriptions, const struct session *session, bool live)
+{
+	if (!session->has_shared)
+		return;
+	uint32_t index = 0;
+	while ((index = subscriptions_next_shared(subscriptions, session, index)) != 0)
+		set_live(subscriptions, index, live);
+}
+
+route_bits subscriptions_other_member(const struct subscriptions *subscriptions, uint32_t index, struct routes *turns)
+{
+	struct index_slot slot = index_enter(subscriptions->index, at(subscriptions, index)->node);
+	route_bits route = index_pick_live(slot, turns);
+	index_leave(slot);
+	return route;
 }
 
 void subscriptions_clear(struct subscriptions *subscriptions, struct session *session)
@@ -230,22 +332,58 @@ void subscriptions_clear(struct subscriptions *subscriptions, struct session *se
 	}
 }
 
+uint32_t subscriptions_index(const struct subscriptions *subscriptions, const struct subscription *subscription)
+{
+	size_t offset = (size_t)((const uint8_t *)subscription - subscriptions->pool.region.base);
+	return (uint32_t)(offset / sizeof(*subscription));
+}
+
+const struct subscription *subscriptions_of_client(const struct subscriptions *subscriptions, uint32_t index,
+						   uint32_t client)
+{
+	const struct subscription *subscription = index != 0 ? at(subscriptions, index) : NULL;
+	return subscription != NULL && subscription->client == client ? subscription : NULL;
+}
+
+static bool is_shared(const struct subscriptions *subscriptions, uint32_t index)
+{
+	return (at(subscriptions, index)->options & SUBSCRIPTION_SHARED) != 0;
+}
+
 uint32_t subscriptions_count(const struct subscriptions *subscriptions, route_bits route)
 {
 	uint32_t index = route_index(route);
 	if (route_kind(route) == ROUTE_ONE)
 		return at(subscriptions, index)->generation == route_generation(route) ? 1 : 0;
 	const struct subscriber_list *list = list_at(subscriptions, index);
-	return list->generation == route_generation(route) ? list->count : 0;
+	if (list->generation != route_generation(route))
+		return 0;
+	return is_shared(subscriptions, list->first) ? 1 : list->count;
+}
+
+/* The member whose turn it is. Connected ones stand in front; behind the last of them the round begins again. */
+static uint32_t take_turn(const struct subscriptions *subscriptions, struct subscriber_list *list)
+{
+	uint32_t index = list->turn != 0 ? list->turn : list->first;
+	if (list->live != 0 && (at(subscriptions, index)->options & SUBSCRIPTION_LIVE) == 0)
+		index = list->first;
+	list->turn = at(subscriptions, index)->list_next;
+	return index;
 }
 
 void subscriptions_walk(struct subscriptions *subscriptions, route_bits route)
 {
 	subscriptions->cursor = 0;
+	subscriptions->cursor_is_last = false;
 	if (subscriptions_count(subscriptions, route) == 0)
 		return;
-	subscriptions->cursor =
-		route_kind(route) == ROUTE_ONE ? route_index(route) : list_at(subscriptions, route_index(route))->first;
+	if (route_kind(route) == ROUTE_ONE) {
+		subscriptions->cursor = route_index(route);
+		return;
+	}
+	struct subscriber_list *list = list_at(subscriptions, route_index(route));
+	subscriptions->cursor_is_last = is_shared(subscriptions, list->first);
+	subscriptions->cursor = subscriptions->cursor_is_last ? take_turn(subscriptions, list) : list->first;
 }
 
 const struct subscription *subscriptions_next(struct subscriptions *subscriptions)
@@ -253,7 +391,7 @@ const struct subscription *subscriptions_next(struct subscriptions *subscription
 	if (subscriptions->cursor == 0)
 		return NULL;
 	const struct subscription *subscription = at(subscriptions, subscriptions->cursor);
-	subscriptions->cursor = subscription->list != 0 ? subscription->list_next : 0;
+	subscriptions->cursor = subscriptions->cursor_is_last ? 0 : after(subscription);
 	if (subscriptions->cursor != 0)
 		__builtin_prefetch(at(subscriptions, subscriptions->cursor));
 	return subscription;

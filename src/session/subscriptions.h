@@ -13,14 +13,20 @@ enum subscription_option {
 	SUBSCRIPTION_QOS_MASK = 0x03,
 	SUBSCRIPTION_NO_LOCAL = 0x04,
 	SUBSCRIPTION_RETAIN_AS_PUBLISHED = 0x08,
+	/* The rest is kept by subscriptions.c. */
+	SUBSCRIPTION_SHARED = 0x10, /* one of its list gets each message [4.8.2] */
+	SUBSCRIPTION_LISTED = 0x20, /* it is in a list; otherwise it is the filter's only one here */
+	SUBSCRIPTION_LIVE = 0x40,   /* shared: its client is connected */
 };
+#define SUBSCRIPTION_OPTIONS_ASKED 0x0fu
 
 struct subscription {
-	uint32_t client;      /* pool index of the subscriber */
-	uint32_t client_next; /* its next subscription, and the one before */
+	uint32_t client_next; /* the subscriber's next subscription, and the one before */
 	uint32_t client_previous;
-	uint32_t node; /* index_name() of the filter */
-	uint32_t list; /* the list it is in, or 0: it is the only one here */
+	uint32_t client; /* pool index of the subscriber, 0: the subscription has ended (not first: the pool's link is)
+			  */
+	uint32_t node;   /* index_name() of the filter, or of the shared subscription */
+	uint32_t identifier; /* version 5's Subscription Identifier, 0: none */
 	uint32_t list_next;
 	uint32_t list_previous;
 	uint16_t generation; /* tells a route that is stale */
@@ -29,9 +35,13 @@ struct subscription {
 };
 _Static_assert(sizeof(struct subscription) == 32, "a subscription is part of the memory contract");
 
+/* Of a shared subscription the connected members stand in front; they take turns. */
 struct subscriber_list {
 	uint32_t first;
+	uint32_t last;
+	uint32_t turn; /* shared: the member that is next, 0: the first */
 	uint32_t count;
+	uint32_t live; /* shared: connected members */
 	uint16_t generation;
 	uint16_t reserved;
 };
@@ -41,6 +51,7 @@ struct subscriptions {
 	struct pool lists;
 	struct index *index;
 	uint32_t cursor;     /* the walk's place: the subscription that comes next, kept valid when it ends meanwhile */
+	bool cursor_is_last; /* of a shared subscription one member is walked to */
 	uint32_t client_max; /* subscriptions that one session may have; no bound unless set after opening */
 	uint16_t shard;
 };
@@ -49,17 +60,40 @@ struct subscriptions {
 enum error subscriptions_open(struct subscriptions *subscriptions, struct index *index, uint16_t shard, uint32_t limit);
 void subscriptions_close(struct subscriptions *subscriptions);
 
-/* Subscribes, or replaces the options of the same filter [MQTT-3.8.4-3] (*replaced). ERROR_LIMIT, ERROR_NO_MEMORY. */
+/* What a client asks for. filter: checked, "$share/group/filter" for a shared subscription. */
+struct subscription_wanted {
+	struct slice filter;
+	uint32_t identifier;
+	uint8_t options; /* enum subscription_option */
+};
+
+/* Subscribes, or replaces options and identifier of the same filter [MQTT-3.8.4-3] (*replaced). The client is
+ * connected. ERROR_LIMIT, ERROR_NO_MEMORY. */
 enum error subscriptions_add(struct subscriptions *subscriptions, struct session *session, uint32_t client,
-			     struct slice filter, uint8_t options, bool *replaced);
+			     const struct subscription_wanted *wanted, bool *replaced);
 /* False when there was none. */
 bool subscriptions_remove(struct subscriptions *subscriptions, struct session *session, uint32_t client,
 			  struct slice filter);
+/* The session's client is connected, or not any more: members of shared subscriptions that are not get nothing while
+ * others are. */
+void subscriptions_set_live(struct subscriptions *subscriptions, const struct session *session, bool live);
+/* The session's shared subscriptions one after another: the one behind `index`, of 0 the first; 0 at the end. */
+uint32_t subscriptions_next_shared(const struct subscriptions *subscriptions, const struct session *session,
+				   uint32_t index);
+/* A route to another, connected member of the session's shared subscription; 0: there is none. After
+ * subscriptions_set_live(false). turns: whose picks are counted on. */
+route_bits subscriptions_other_member(const struct subscriptions *subscriptions, uint32_t subscription,
+				      struct routes *turns);
 /* Ends all of the session's. */
 void subscriptions_clear(struct subscriptions *subscriptions, struct session *session);
 
-/* How many subscriptions a route leads to, 0 when it is stale. */
+/* How many subscriptions a route leads to, of a shared one 1; 0 when it is stale. */
 uint32_t subscriptions_count(const struct subscriptions *subscriptions, route_bits route);
+/* Its index, as struct flow_entry keeps it. */
+uint32_t subscriptions_index(const struct subscriptions *subscriptions, const struct subscription *subscription);
+/* NULL: it is not the client's any more. */
+const struct subscription *subscriptions_of_client(const struct subscriptions *subscriptions, uint32_t index,
+						   uint32_t client);
 /* A walk over a route's subscriptions: start sets the cursor, each next returns one and moves on; NULL at the end.
  * There is one walk at a time; subscriptions may end during it. */
 void subscriptions_walk(struct subscriptions *subscriptions, route_bits route);

@@ -31,11 +31,3 @@ def test_will_qos_3(server):
     with server.raw(5) as connection:
         connection.send(connect("x", 5, will=Will("t", b"p", qos=3)))
         connection.expect_connack_refusal(0x81)
-
-
-@pytest.mark.parametrize("will, reason", [(Will("t", b"p", qos=1), 0x9B), (Will("t", b"p", retain=True), 0x9A)])
-def test_version_5_will_that_cannot_be_kept(server, will, reason):
-    """[MQTT-3.2.2-12, MQTT-3.2.2-13]"""
-    with server.raw(5) as connection:
-        connection.send(connect("x", 5, will=will))
-        connection.expect_connack_refusal(reason)

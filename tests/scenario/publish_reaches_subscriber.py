@@ -83,8 +83,9 @@ def test_empty_topic_without_alias_ends_the_publisher(server, version):
         client.expect_refusal(0x82)
 
 
-def test_topic_alias_was_not_offered(server):
-    """[MQTT-3.2.2-17]"""
+@pytest.mark.parametrize("alias", [0, 33])
+def test_topic_alias_beyond_what_was_offered(server, alias):
+    """[MQTT-3.3.2-8, MQTT-3.3.2-9]"""
     with server.client("bad", 5) as client:
-        client.publish("t", b"x", pairs=[(0x23, 1)])
+        client.publish("t", b"x", pairs=[(0x23, alias)])
         client.expect_refusal(0x94)

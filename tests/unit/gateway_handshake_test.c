@@ -11,7 +11,8 @@
 
 #include <cmocka.h>
 
-static const struct settings SETTINGS = {.packet_bytes_max = 4096, .client_id_bytes_max = 23};
+static const struct settings SETTINGS = {
+	.packet_bytes_max = 4096, .client_id_bytes_max = 23, .session_expiry_max_s = 1000, .keepalive_max_s = 40000};
 static const struct hash_key KEY = {{5}};
 
 #define BYTES(text)                                                                                                    \
@@ -49,7 +50,7 @@ struct good {
 	uint8_t version;
 	uint16_t keepalive_s;
 	const char *id; /* NULL: assigned */
-	bool expiry_asked;
+	uint32_t expiry_s;
 	uint32_t packet_bytes_max;
 	struct slice will;
 };
@@ -57,35 +58,38 @@ struct good {
 #define NO_LIMIT (MQTT_BODY_BYTES_MAX + MQTT_HEADER_BYTES_MAX)
 
 static const struct good GOOD[] = {
-	{BYTES(CONNECT_4), 4, 60, "id", false, NO_LIMIT, {0}},
-	{BYTES(CONNECT_5), 5, 60, "id", false, NO_LIMIT, {0}},
-	{BYTES("\x10\x10\0\6MQIsdp\3\2\0\0\0\2id"), 3, 0, "id", false, NO_LIMIT, {0}},
-	{BYTES("\x10\x0c\0\4MQTT\4\2\xff\xff\0\0"), 4, 65535, NULL, false, NO_LIMIT, {0}},
-	{BYTES("\x10\x0d\0\4MQTT\5\0\0\0\0\0\0"), 5, 0, NULL, false, NO_LIMIT, {0}},
+	{BYTES(CONNECT_4), 4, 60, "id", 0, NO_LIMIT, {0}},
+	{BYTES(CONNECT_5), 5, 60, "id", 0, NO_LIMIT, {0}},
+	{BYTES("\x10\x10\0\6MQIsdp\3\2\0\0\0\2id"), 3, 0, "id", 0, NO_LIMIT, {0}},
+	{BYTES("\x10\x0c\0\4MQTT\4\2\xff\xff\0\0"), 4, 65535, NULL, 0, NO_LIMIT, {0}},
+	{BYTES("\x10\x0d\0\4MQTT\5\0\0\0\0\0\0"), 5, 40000, NULL, 0, NO_LIMIT, {0}},
 	/* the longest id; user name and password, which nobody looks at yet */
 	{BYTES("\x10\x23\0\4MQTT\4\2\0\1\0\x17"
 	       "abcdefghijklmnopqrstuvw"),
 	 4,
 	 1,
 	 "abcdefghijklmnopqrstuvw",
-	 false,
+	 0,
 	 NO_LIMIT,
 	 {0}},
-	{BYTES("\x10\x14\0\4MQTT\4\xc2\0\x3c\0\2id\0\1u\0\1p"), 4, 60, "id", false, NO_LIMIT, {0}},
+	{BYTES("\x10\x14\0\4MQTT\4\xc2\0\x3c\0\2id\0\1u\0\1p"), 4, 60, "id", 0, NO_LIMIT, {0}},
 	/* session expiry, maximum packet size */
-	{BYTES("\x10\x19\0\4MQTT\5\2\0\x3c\x0a\x11\0\0\0\1\x27\0\0\1\0\0\2id"), 5, 60, "id", true, 256, {0}},
-	/* Wills: at QoS 0 whatever was asked for, not retained. */
-	{BYTES("\x10\x18\0\4MQTT\4\x2e\0\x3c\0\2id\0\3w/t\0\3bye"), 4, 60, "id", false, NO_LIMIT,
-	 BYTES("\x30\x08\0\3w/tbye")},
-	{BYTES("\x10\x15\0\4MQTT\4\6\0\x3c\0\2id\0\3w/t\0\0"), 4, 60, "id", false, NO_LIMIT, BYTES("\x30\5\0\3w/t")},
-	{BYTES("\x10\x1a\0\4MQTT\5\6\0\x3c\0\0\2id\0\0\3w/t\0\3bye"), 5, 60, "id", false, NO_LIMIT,
+	{BYTES("\x10\x19\0\4MQTT\5\2\0\x3c\x0a\x11\0\0\0\1\x27\0\0\1\0\0\2id"), 5, 60, "id", 1, 256, {0}},
+	/* Longer than is granted: of version 5, and for ever as 3.1.1 means it. */
+	{BYTES("\x10\x14\0\4MQTT\5\2\xff\xff\5\x11\xff\xff\xff\xff\0\2id"), 5, 40000, "id", 1000, NO_LIMIT, {0}},
+	{BYTES("\x10\x0e\0\4MQTT\4\0\0\x3c\0\2id"), 4, 60, "id", 1000, NO_LIMIT, {0}},
+	/* Wills, with QoS and retain flag. */
+	{BYTES("\x10\x18\0\4MQTT\4\x2e\0\x3c\0\2id\0\3w/t\0\3bye"), 4, 60, "id", 0, NO_LIMIT,
+	 BYTES("\x33\x0a\0\3w/t\0\1bye")},
+	{BYTES("\x10\x15\0\4MQTT\4\6\0\x3c\0\2id\0\3w/t\0\0"), 4, 60, "id", 0, NO_LIMIT, BYTES("\x30\5\0\3w/t")},
+	{BYTES("\x10\x1a\0\4MQTT\5\6\0\x3c\0\0\2id\0\0\3w/t\0\3bye"), 5, 60, "id", 0, NO_LIMIT,
 	 BYTES("\x30\x09\0\3w/t\0bye")},
 	/* The delay is not the message's; the properties around it are, in their order. */
-	{BYTES("\x10\x28\0\4MQTT\5\6\0\x3c\0\0\2id\x0e\1\1\x18\0\0\0\7\x26\0\1k\0\1v\0\3w/t\0\3bye"), 5, 60, "id",
-	 false, NO_LIMIT,
+	{BYTES("\x10\x28\0\4MQTT\5\6\0\x3c\0\0\2id\x0e\1\1\x18\0\0\0\7\x26\0\1k\0\1v\0\3w/t\0\3bye"), 5, 60, "id", 0,
+	 NO_LIMIT,
 	 BYTES("\x30\x12\0\3w/t\x09\1\1\x26\0\1k\0\1v"
 	       "bye")},
-	{BYTES("\x10\x1f\0\4MQTT\5\6\0\x3c\0\0\2id\5\x18\0\0\0\7\0\3w/t\0\3bye"), 5, 60, "id", false, NO_LIMIT,
+	{BYTES("\x10\x1f\0\4MQTT\5\6\0\x3c\0\0\2id\5\x18\0\0\0\7\0\3w/t\0\3bye"), 5, 60, "id", 0, NO_LIMIT,
 	 BYTES("\x30\x09\0\3w/t\0bye")},
 };
 
@@ -112,7 +116,7 @@ static void assert_admitted(const struct good *good, const struct result *result
 	const struct admission *admission = result->admission;
 	assert_int_equal(admission->version, good->version);
 	assert_int_equal(admission->keepalive_s, good->keepalive_s);
-	assert_int_equal(admission->expiry_asked, good->expiry_asked);
+	assert_int_equal(admission->session_expiry_s, good->expiry_s);
 	assert_int_equal(admission->packet_bytes_max, good->packet_bytes_max);
 	assert_int_equal(admission->assigned_id, good->id == NULL);
 	if (good->id != NULL)
@@ -219,10 +223,8 @@ static const struct bad BAD[] = {
 	{BYTES("\x10\x14\0\4MQTT\4\xc2\0\x3c\0\2id\0\1u\0\1p"), true, ERROR_NOT_AUTHORIZED, 4, 5},
 	{BYTES("\x10\x13\0\4MQTT\5\2\0\x3c\4\x15\0\1m\0\2id"), false, ERROR_AUTH_METHOD, 5,
 	 MQTT_REASON_BAD_AUTHENTICATION_METHOD},
-	{BYTES("\x10\x16\0\4MQTT\5\x0e\0\x3c\0\0\2id\0\0\1w\0\1b"), false, ERROR_PUBLISH_QOS_LIMIT, 5,
-	 MQTT_REASON_QOS_NOT_SUPPORTED},
-	{BYTES("\x10\x16\0\4MQTT\5\x26\0\x3c\0\0\2id\0\0\1w\0\1b"), false, ERROR_PUBLISH_RETAIN, 5,
-	 MQTT_REASON_RETAIN_NOT_SUPPORTED},
+	{BYTES("\x10\x19\0\4MQTT\5\6\0\x3c\0\0\2id\0\0\4$SYS\0\1b"), false, ERROR_TOPIC_RESERVED, 5,
+	 MQTT_REASON_NOT_AUTHORIZED},
 	{BYTES("\x10\x10\0\4MQTT\4\2\0\x3c\0\2id\0\0"), false, ERROR_PACKET_TRAILING, 4, 0},
 	{BYTES("\x10\x0f\0\4MQTT\5\2\0\x3c\0\0\3id"), false, ERROR_PACKET_SHORT, 5, MQTT_REASON_MALFORMED_PACKET},
 };

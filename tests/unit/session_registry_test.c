@@ -34,7 +34,7 @@ static int scene_open(void **state)
 static int scene_close(void **state)
 {
 	struct scene *scene = *state;
-	assert_int_equal(scene->registry.count, 0);
+	assert_int_equal(scene->registry.table.count, 0);
 	assert_int_equal(scene->slab.used_bytes, 0);
 	registry_close(&scene->registry);
 	slab_close(&scene->slab);
@@ -104,7 +104,7 @@ static void assert_like_model(struct scene *scene)
 		struct slice stored = registry_id(&scene->registry, session_at(scene, index));
 		assert_true(slice_equal(stored, slice_of(id.text, id.size)));
 	}
-	assert_int_equal(scene->registry.count, scene->pool.used);
+	assert_int_equal(scene->registry.table.count, scene->pool.used);
 }
 
 static void clear(struct scene *scene)
@@ -152,11 +152,11 @@ static void test_ids_whose_hashes_collide(void **state)
 static void test_grows_one_bucket_at_a_time(void **state)
 {
 	struct scene *scene = *state;
-	uint32_t buckets = scene->registry.bucket_count;
+	uint32_t buckets = scene->registry.table.bucket_count;
 	for (uint32_t number = 0; number < SESSIONS; number++) {
 		insert(scene, number);
-		assert_in_range(scene->registry.bucket_count - buckets, 0, 1);
-		buckets = scene->registry.bucket_count;
+		assert_in_range(scene->registry.table.bucket_count - buckets, 0, 1);
+		buckets = scene->registry.table.bucket_count;
 		assert_int_equal(find(scene, number), scene->session_of[number]);
 		assert_int_equal(find(scene, number / 2), scene->session_of[number / 2]);
 	}
@@ -194,7 +194,7 @@ static void test_no_memory_for_the_id(void **state)
 	assert_int_equal(
 		registry_insert(&scene->registry, index, 1, slice_string("a client id of forty characters or so")),
 		ERROR_NO_MEMORY);
-	assert_int_equal(scene->registry.count, 0);
+	assert_int_equal(scene->registry.table.count, 0);
 	registry_remove(&scene->registry, index); /* it is not filed */
 	assert_int_equal(scene->slab.used_bytes, used_bytes);
 	/* The tear-down looks for what was left. */

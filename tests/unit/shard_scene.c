@@ -40,6 +40,8 @@ static void shard_begin(struct shard_scene *scene, uint16_t number)
 		.mailboxes = scene->mailboxes,
 		.seats = &scene->seats,
 		.index = scene->index,
+		.retained = scene->retained,
+		.sessions_offline = &scene->sessions_offline,
 		.number = number,
 		.shard_count = scene->shard_count,
 		.core = -1,
@@ -86,12 +88,22 @@ struct shard_scene *shard_scene_new(uint16_t shards)
 		.stuck_timeout_ms = 5000,
 		.client_id_bytes_max = 64,
 		.client_subscriptions_max = 100,
+		.session_expiry_max_s = UINT32_MAX,
+		.sessions_offline_max = 100,
+		.inflight_max = 10,
+		.receive_max = 10,
+		.topic_alias_max = 4,
+		.queue_messages_max = 20,
+		.retained_max = 1000,
+		.retained_megabytes_max = 1,
+		.payload_format_check = true,
 	};
 	scene->seats.limit = 1000;
 	scene->key = (struct hash_key){{7}};
 	scene->shard_count = shards;
 	scene->index = index_new(shards, &scene->key);
-	CHECK(scene->index != NULL);
+	scene->retained = retained_new(&scene->key, scene->settings.retained_max, 1 << 20);
+	CHECK(scene->index != NULL && scene->retained != NULL);
 	scene_now_ms = SCENE_START_MS;
 	reader_register();
 	begin_all(scene);
@@ -103,12 +115,17 @@ void shard_scene_free(struct shard_scene *scene)
 	end_all(scene);
 	reader_unregister();
 	index_free(scene->index);
+	retained_free(scene->retained);
 	free(scene);
 }
 
 void shard_scene_restart(struct shard_scene *scene)
 {
 	end_all(scene);
+	retained_free(scene->retained);
+	scene->retained = retained_new(&scene->key, scene->settings.retained_max, 1 << 20);
+	CHECK(scene->retained != NULL);
+	atomic_store(&scene->sessions_offline, 0);
 	scene_now_ms = SCENE_START_MS;
 	begin_all(scene);
 }
@@ -190,7 +207,8 @@ static void check_shard_empty(const struct shard *shard)
 {
 	CHECK(shard->clients.used == 0);
 	CHECK(atomic_load(&shard->counters.values[COUNTER_connections_open]) == 0);
-	CHECK(shard->registry.count == 0);
+	CHECK(shard->registry.table.count == 0);
+	CHECK(shard->flows.entries.used == 0 && shard->messages.count == 0 && shard->retained_jobs == NULL);
 	CHECK(shard->subscriptions.pool.used == 0 && shard->subscriptions.lists.used == 0);
 	CHECK(shard->wheel.filed == 0);
 	CHECK(shard->io.backlog_bytes == 0);

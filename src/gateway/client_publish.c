@@ -1,0 +1,260 @@
+#include "gateway/client_publish.h"
+
+#include "gateway/deliver.h"
+#include "gateway/route.h"
+#include "gateway/send.h"
+#include "gateway/shard.h"
+#include "mqtt/decode.h"
+#include "mqtt/property.h"
+#include "mqtt/reason.h"
+#include "mqtt/topic.h"
+#include "session/aliases.h"
+#include "session/packet_ids.h"
+
+/* ---- what is wrong with it ---- */
+
+/* [3.3.2.3.2] Only a payload that says of itself that it is UTF-8 is looked at. */
+static bool payload_is_well_formed(const struct mqtt_publish *publish)
+{
+	struct mqtt_property property;
+	struct slice rest = publish->properties;
+	while (rest.size != 0 && mqtt_property_next(&rest, &property) == ERROR_OK) {
+		if (property.id == MQTT_PROPERTY_PAYLOAD_FORMAT)
+			return property.number == 0 || mqtt_string_check(publish->payload) != ERROR_STRING_UTF8;
+	}
+	return true;
+}
+
+/* What a PUBLISH may be refused for without ending the connection. */
+static enum error check_publish(const struct shard *shard, const struct mqtt_publish *publish)
+{
+	if (mqtt_topic_is_reserved(publish->topic))
+		return ERROR_TOPIC_RESERVED;
+	if (publish->properties.size != 0 && shard->settings->payload_format_check && !payload_is_well_formed(publish))
+		return ERROR_PAYLOAD_FORMAT;
+	return ERROR_OK;
+}
+
+/* ---- topic aliases ---- */
+
+/* The packet with its topic in it and without the alias, which is this connection's alone; in scratch. */
+static enum error rewrite(struct shard *shard, struct packet *packet, struct mqtt_publish *publish)
+{
+	struct mqtt_forward forward = {
+		.topic = publish->topic,
+		.properties = publish->properties,
+		.payload_bytes = publish->payload.size,
+		.packet_id = publish->packet_id,
+		.strips_alias = true,
+		.retain = publish->retain,
+		.qos = publish->qos,
+		.version = MQTT_VERSION_5,
+	};
+	struct mqtt_forward_size size = mqtt_forward_measure(&forward);
+	uint8_t *at = size.packet_bytes != 0 ? io_scratch(&shard->io, size.packet_bytes) : NULL;
+	if (at == NULL)
+		return ERROR_NO_MEMORY;
+	mqtt_forward_encode(&forward, &size, at);
+	if (publish->payload.size != 0)
+		memcpy(at + size.head_bytes, publish->payload.data, publish->payload.size);
+	packet->whole = slice_of(at, size.packet_bytes);
+	CHECK(mqtt_header_decode(at, size.packet_bytes, &packet->header) == ERROR_OK);
+	packet->body = slice_of(at + packet->header.header_bytes, packet->header.body_bytes);
+	return mqtt_publish_decode(packet->body, packet->header.flags, MQTT_VERSION_5, false, publish);
+}
+
+/* [3.3.2.3.4] Remembers an alias with a topic, or puts the topic in the place of an alias alone. */
+static enum error resolve_alias(struct shard *shard, struct client *client, struct packet *packet,
+				struct mqtt_publish *publish)
+{
+	uint16_t max = (uint16_t)shard->settings->topic_alias_max;
+	if (publish->topic_alias > max)
+		return ERROR_TOPIC_ALIAS;
+	struct extras *extras = extras_need(shard, client);
+	if (extras == NULL)
+		return ERROR_NO_MEMORY;
+	if (publish->topic.size != 0 &&
+	    aliases_set(&shard->slab, &extras->aliases_in, max, publish->topic_alias, publish->topic) != ERROR_OK)
+		return ERROR_NO_MEMORY;
+	publish->topic = aliases_topic(&shard->slab, extras->aliases_in, publish->topic_alias);
+	if (publish->topic.size == 0)
+		return ERROR_TOPIC_ALIAS_UNKNOWN;
+	return rewrite(shard, packet, publish);
+}
+
+/* ---- PUBLISH ---- */
+
+static void answer(struct shard *shard, struct client *client, const struct mqtt_publish *publish, uint8_t reason)
+{
+	if (publish->qos != 0)
+		send_ack(shard, client, publish->qos == 1 ? MQTT_PUBACK : MQTT_PUBREC, publish->packet_id, reason);
+}
+
+/* At QoS 0 nobody can be told but by ending the connection, for what only a broken client does. */
+static enum error refuse(struct shard *shard, struct client *client, const struct mqtt_publish *publish,
+			 enum error reason)
+{
+	COUNT(&shard->counters, messages_refused);
+	if (publish->qos == 0)
+		return reason == ERROR_PAYLOAD_FORMAT ? reason : ERROR_OK;
+	/* Before version 5 there are no reasons: it is acknowledged and left out [3.3.5.2 of 3.1.1]. */
+	answer(shard, client, publish, (uint8_t)mqtt_reason_of(reason));
+	return ERROR_OK;
+}
+
+/* QoS 2: whether it came before and was not released yet; then it is not delivered again [MQTT-4.3.3-10]. */
+static bool is_duplicate(const struct shard *shard, const struct client *client, const struct mqtt_publish *publish)
+{
+	return publish->qos == 2 && client->extras != 0 &&
+	       packet_ids_has(&shard->slab, extras_of(shard, client)->received, publish->packet_id);
+}
+
+static bool exceeds_receive_max(const struct shard *shard, const struct client *client)
+{
+	return client->version == MQTT_VERSION_5 && client->extras != 0 &&
+	       packet_ids_count(&shard->slab, extras_of(shard, client)->received) >= shard->settings->receive_max;
+}
+
+/* QoS 2 is remembered before it is delivered: what cannot be remembered is not taken. */
+static enum error remember(struct shard *shard, struct client *client, uint16_t packet_id)
+{
+	struct extras *extras = extras_need(shard, client);
+	if (extras == NULL)
+		return ERROR_NO_MEMORY;
+	return packet_ids_add(&shard->slab, &extras->received, packet_id);
+}
+
+static void forget(struct shard *shard, struct client *client, uint16_t packet_id)
+{
+	packet_ids_remove(&shard->slab, &extras_of(shard, client)->received, packet_id);
+}
+
+/* Takes the message in: retained first, so that who subscribes now gets the newest. */
+static enum error take_message(struct shard *shard, uint32_t index, const struct packet *packet,
+			       const struct mqtt_publish *publish, bool *matched)
+{
+	const struct client *client = shard_client(shard, index);
+	uint8_t *bytes = (uint8_t *)(uintptr_t)packet->whole.data; /* scratch: they are ours */
+	struct outbound outbound = {
+		.packet = bytes,
+		.publication = publication_of(publish, client->version, packet->whole.size, packet->header.header_bytes,
+					      shard->now_s),
+		.publisher = index,
+	};
+	enum error error = ERROR_OK;
+	if (publish->retain)
+		error = retained_set(shard->retained, &outbound.publication, bytes, shard->now_s);
+	if (error != ERROR_OK) {
+		COUNT(&shard->counters, retained_refused);
+		/* Who cannot be told has it delivered at least. */
+		if (publish->qos != 0 && client->version == MQTT_VERSION_5)
+			return error;
+	}
+	bytes[0] &= (uint8_t)~MQTT_PUBLISH_FLAGS_OURS;
+	error = route_message(shard, &outbound, matched);
+	if (error == ERROR_MORE && publish->retain)
+		bytes[0] |= 1u; /* it is read again when there is room */
+	return error;
+}
+
+static void count_in(struct shard *shard, const struct mqtt_publish *publish)
+{
+	COUNT(&shard->counters, messages_in);
+	if (publish->qos == 1)
+		COUNT(&shard->counters, messages_in_qos1);
+	else if (publish->qos == 2)
+		COUNT(&shard->counters, messages_in_qos2);
+}
+
+/* The rest of the way, for a message that nothing is wrong with. */
+static enum error accept_publish(struct shard *shard, uint32_t index, const struct packet *packet,
+				 const struct mqtt_publish *publish)
+{
+	struct client *client = shard_client(shard, index);
+	if (publish->qos == 2 && exceeds_receive_max(shard, client))
+		return ERROR_RECEIVE_MAX;
+	if (publish->qos == 2 && remember(shard, client, publish->packet_id) != ERROR_OK)
+		return ERROR_NO_MEMORY;
+	bool matched = false;
+	enum error error = take_message(shard, index, packet, publish, &matched);
+	if (error != ERROR_OK && publish->qos == 2)
+		forget(shard, client, publish->packet_id);
+	if (error == ERROR_MORE)
+		return ERROR_MORE;
+	if (error != ERROR_OK)
+		return refuse(shard, client, publish, error == ERROR_NO_MEMORY ? ERROR_LIMIT : error);
+	count_in(shard, publish);
+	answer(shard, client, publish, matched ? MQTT_REASON_SUCCESS : MQTT_REASON_NO_MATCHING_SUBSCRIBERS);
+	return ERROR_OK;
+}
+
+enum error client_publishes(struct shard *shard, uint32_t index, const struct packet *received)
+{
+	struct client *client = shard_client(shard, index);
+	struct packet packet = *received;
+	struct mqtt_publish publish;
+	enum error error = mqtt_publish_decode(packet.body, packet.header.flags, client->version, false, &publish);
+	if (error == ERROR_OK && publish.topic_alias != 0)
+		error = resolve_alias(shard, client, &packet, &publish);
+	if (error != ERROR_OK)
+		return error;
+	error = check_publish(shard, &publish);
+	if (error != ERROR_OK)
+		return refuse(shard, client, &publish, error);
+	if (is_duplicate(shard, client, &publish)) {
+		COUNT(&shard->counters, messages_duplicate);
+		answer(shard, client, &publish, MQTT_REASON_SUCCESS);
+		return ERROR_OK;
+	}
+	return accept_publish(shard, index, &packet, &publish);
+}
+
+/* ---- acknowledgements ---- */
+
+static void release(struct shard *shard, struct client *client, uint16_t packet_id)
+{
+	struct extras *extras = extras_of(shard, client);
+	bool known = extras != NULL && packet_ids_remove(&shard->slab, &extras->received, packet_id);
+	if (!known)
+		COUNT(&shard->counters, acks_unknown);
+	send_ack(shard, client, MQTT_PUBCOMP, packet_id, known ? MQTT_REASON_SUCCESS : MQTT_REASON_PACKET_ID_NOT_FOUND);
+	extras_trim(shard, client);
+}
+
+static void take_ack(struct shard *shard, uint32_t index, uint8_t type, const struct mqtt_ack *ack)
+{
+	struct client *client = shard_client(shard, index);
+	struct extras *extras = extras_of(shard, client);
+	enum flow_ack result = FLOW_ACK_UNKNOWN;
+	if (extras != NULL)
+		result = flow_acknowledge(&extras->flow, &shard->flows, type, ack->packet_id,
+					  ack->reason >= MQTT_REASON_UNSPECIFIED_ERROR);
+	switch (result) {
+	case FLOW_ACK_DONE:
+		deliver_queued(shard, index);
+		break;
+	case FLOW_ACK_RELEASE:
+		send_ack(shard, client, MQTT_PUBREL, ack->packet_id, MQTT_REASON_SUCCESS);
+		break;
+	case FLOW_ACK_UNKNOWN:
+		/* It may be of a session that we have not any more: no reason to end the connection. */
+		COUNT(&shard->counters, acks_unknown);
+		if (type == MQTT_PUBREC && ack->reason < MQTT_REASON_UNSPECIFIED_ERROR)
+			send_ack(shard, client, MQTT_PUBREL, ack->packet_id, MQTT_REASON_PACKET_ID_NOT_FOUND);
+		break;
+	}
+}
+
+enum error client_acknowledges(struct shard *shard, uint32_t index, const struct packet *packet)
+{
+	struct client *client = shard_client(shard, index);
+	struct mqtt_ack ack;
+	enum error error = mqtt_ack_decode(packet->body, packet->header.type, client->version, &ack);
+	if (error != ERROR_OK)
+		return error;
+	if (packet->header.type == MQTT_PUBREL)
+		release(shard, client, ack.packet_id);
+	else
+		take_ack(shard, index, packet->header.type, &ack);
+	return ERROR_OK;
+}

@@ -1,0 +1,345 @@
+#include "gateway/client_session.h"
+
+#include "gateway/admission.h"
+#include "gateway/client_packet.h"
+#include "gateway/deliver.h"
+#include "gateway/route.h"
+#include "gateway/shard.h"
+#include "mqtt/decode.h"
+#include "mqtt/encode.h"
+
+/* ---- the will ---- */
+
+/* Whether the standard has the will published when the connection ends so [MQTT-3.1.2-8, MQTT-3.1.2-10]. */
+static bool will_is_due(enum error reason)
+{
+	return reason != ERROR_CLOSED_BY_CLIENT && reason != ERROR_SERVER_STOPPING;
+}
+
+static enum error store_will(struct shard *shard, struct client *client, const struct admission *admission)
+{
+	struct slice will = admission_will(admission);
+	if (will.size == 0)
+		return ERROR_OK;
+	struct extras *extras = extras_need(shard, client);
+	if (extras == NULL)
+		return ERROR_NO_MEMORY;
+	struct mqtt_header header;
+	struct mqtt_publish publish;
+	CHECK(mqtt_header_decode(will.data, will.size, &header) == ERROR_OK);
+	CHECK(mqtt_publish_decode(slice_of(will.data + header.header_bytes, header.body_bytes), header.flags,
+				  client->version, false, &publish) == ERROR_OK);
+	struct publication publication = publication_of(&publish, client->version, will.size, header.header_bytes, 0);
+	extras->will = messages_new(&shard->messages, &publication, will.data);
+	extras->will_delay_s = admission->will_delay_s;
+	return extras->will != 0 ? ERROR_OK : ERROR_NO_MEMORY;
+}
+
+static void forget_will(struct shard *shard, struct extras *extras)
+{
+	if (extras->will != 0)
+		messages_put(&shard->messages, extras->will);
+	extras->will = 0;
+}
+
+static void publish_will(struct shard *shard, struct extras *extras)
+{
+	uint32_t will = extras->will;
+	if (will == 0)
+		return;
+	extras->will = 0;
+	/* Its time begins now [3.1.3.2.4]: it was kept with its expiry on a clock that stands at 0. */
+	struct publication *publication = &message_at(&shard->messages, will)->publication;
+	if (publication->expires_s != 0 && publication->expires_s < UINT32_MAX - shard->now_s)
+		publication->expires_s += shard->now_s;
+	COUNT(&shard->counters, wills_sent);
+	route_publish_kept(shard, will);
+}
+
+/* ---- ends ---- */
+
+/* What members of shared subscriptions had under way goes to others who are there [4.8.2]. Where there is nobody else
+ * it stays with a session that is kept. */
+static void hand_on_shared(struct shard *shard, struct client *client)
+{
+	if (!client->session.has_shared)
+		return;
+	subscriptions_set_live(&shard->subscriptions, &client->session, false);
+	struct extras *extras = extras_of(shard, client);
+	if (extras == NULL)
+		return;
+	uint32_t subscription = 0;
+	while ((subscription = subscriptions_next_shared(&shard->subscriptions, &client->session, subscription)) != 0) {
+		struct flow_entry entry;
+		route_bits route;
+		while ((route = subscriptions_other_member(&shard->subscriptions, subscription, &shard->routes)) != 0 &&
+		       flow_take_shared(&extras->flow, &shard->flows, subscription, &entry)) {
+			COUNT(&shard->counters, messages_handed_on);
+			route_hand_on(shard, entry.message, route);
+		}
+	}
+}
+
+/* The session is over, whether it has a connection or not: nothing of it is left but the client's place. */
+static void end_session(struct shard *shard, uint32_t index)
+{
+	struct client *client = shard_client(shard, index);
+	hand_on_shared(shard, client);
+	subscriptions_clear(&shard->subscriptions, &client->session);
+	registry_remove(&shard->registry, index);
+	struct extras *extras = extras_of(shard, client);
+	if (extras != NULL)
+		publish_will(shard, extras); /* [3.1.3.2.2]: with the session at the latest */
+	extras_drop(shard, client);
+}
+
+static bool may_be_kept(struct shard *shard)
+{
+	if (atomic_fetch_add(shard->sessions_offline, 1) < shard->settings->sessions_offline_max)
+		return true;
+	atomic_fetch_sub(shard->sessions_offline, 1);
+	COUNT(&shard->counters, sessions_refused);
+	return false;
+}
+
+void session_connection_ended(struct shard *shard, uint32_t index, bool was_active, enum error reason)
+{
+	struct client *client = shard_client(shard, index);
+	struct extras *extras = extras_of(shard, client);
+	if (extras != NULL && (!was_active || !will_is_due(reason)))
+		forget_will(shard, extras);
+	bool kept = extras != NULL && extras->expiry_s != 0 && client->session.id != 0 && may_be_kept(shard);
+	if (!kept) {
+		end_session(shard, index);
+		return;
+	}
+	if (extras->will_delay_s == 0)
+		publish_will(shard, extras);
+	hand_on_shared(shard, client);
+	extras_end_connection(shard, client);
+	flow_rewind(&extras->flow, &shard->flows);
+}
+
+static uint32_t later_s(const struct shard *shard, uint32_t delay_s)
+{
+	uint64_t at_s = (uint64_t)shard->now_s + delay_s;
+	/* The second that has begun does not count. */
+	return at_s + 1 < EXTRAS_NEVER_S ? (uint32_t)at_s + 1 : EXTRAS_NEVER_S;
+}
+
+static uint64_t deadline_ms(const struct shard *shard, const struct extras *extras)
+{
+	uint32_t at_s = extras->ends_at_s;
+	if (extras->will != 0 && extras->will_at_s < at_s)
+		at_s = extras->will_at_s;
+	return at_s != EXTRAS_NEVER_S ? shard_clock_ms(shard, at_s) : WHEEL_NEVER;
+}
+
+void session_goes_offline(struct shard *shard, uint32_t index)
+{
+	struct client *client = shard_client(shard, index);
+	struct extras *extras = extras_of(shard, client);
+	client_set_state(shard, client, CLIENT_OFFLINE);
+	extras->ends_at_s = extras->expiry_s == EXTRAS_NEVER_S ? EXTRAS_NEVER_S : later_s(shard, extras->expiry_s);
+	extras->will_at_s = later_s(shard, extras->will_delay_s);
+	uint64_t deadline = deadline_ms(shard, extras);
+	if (deadline != WHEEL_NEVER)
+		wheel_add(&shard->wheel, index, deadline);
+}
+
+/* A session without a connection is over. */
+static void end_offline(struct shard *shard, uint32_t index)
+{
+	struct client *client = shard_client(shard, index);
+	wheel_remove(&shard->wheel, index);
+	end_session(shard, index);
+	atomic_fetch_sub(shard->sessions_offline, 1);
+	client_set_state(shard, client, CLIENT_FREE);
+	pool_give(&shard->clients, index);
+}
+
+uint64_t session_visit(struct shard *shard, uint32_t index)
+{
+	struct extras *extras = extras_of(shard, shard_client(shard, index));
+	if (extras->ends_at_s <= shard->now_s) {
+		COUNT(&shard->counters, sessions_expired);
+		end_offline(shard, index);
+		return 0;
+	}
+	if (extras->will != 0 && extras->will_at_s <= shard->now_s)
+		publish_will(shard, extras);
+	return deadline_ms(shard, extras);
+}
+
+/* ---- coming in ---- */
+
+static void describe_connection(struct shard *shard, struct client *client, int fd, const struct admission *admission)
+{
+	client->conn = (struct conn){.fd = fd, .generation = client->conn.generation};
+	client->packet_bytes_max = admission->packet_bytes_max;
+	client->seen_tick = (uint32_t)(shard->now_ms / WHEEL_TICK_MS);
+	client->keepalive_s = admission->keepalive_s;
+	client->version = admission->version & 7u;
+	client->pause = PAUSE_NONE;
+	client->ready = 0;
+	client->hung_up = 0;
+	client_set_state(shard, client, CLIENT_GREETING);
+}
+
+static uint32_t client_new(struct shard *shard, int fd, const struct admission *admission)
+{
+	uint32_t index = pool_take(&shard->clients);
+	if (index == 0)
+		return 0;
+	struct client *client = shard_client(shard, index);
+	*client = (struct client){.conn = {.generation = client->conn.generation}, .state = CLIENT_FREE};
+	describe_connection(shard, client, fd, admission);
+	return index;
+}
+
+/* The connection's own part of the extras; what is at its default is not stored. */
+static enum error describe_extras(struct shard *shard, struct client *client, const struct admission *admission)
+{
+	uint32_t alias_max = shard->settings->topic_alias_max;
+	if (admission->topic_alias_max < alias_max)
+		alias_max = admission->topic_alias_max;
+	bool plain = admission->session_expiry_s == 0 && admission->receive_max == UINT16_MAX && alias_max == 0;
+	struct extras *extras = plain ? extras_of(shard, client) : extras_need(shard, client);
+	if (extras == NULL)
+		return plain ? ERROR_OK : ERROR_NO_MEMORY;
+	extras->expiry_s = admission->session_expiry_s;
+	extras->receive_max = admission->receive_max;
+	extras->alias_max = (uint16_t)alias_max;
+	return ERROR_OK;
+}
+
+/* CONNACK. False when it is larger than the client takes [MQTT-3.1.2-24]. */
+static bool greet(struct shard *shard, struct client *client, const struct admission *admission, bool resumed)
+{
+	const struct settings *settings = shard->settings;
+	struct mqtt_connack connack = mqtt_connack_default();
+	connack.session_present = resumed && client->version != MQTT_VERSION_3_1; /* 3.1 has no such flag */
+	connack.packet_bytes_max = settings->packet_bytes_max;
+	connack.receive_max = (uint16_t)settings->receive_max;
+	connack.topic_alias_max = (uint16_t)settings->topic_alias_max;
+	connack.has_session_expiry = admission->expiry_changed;
+	connack.session_expiry_s = admission->session_expiry_s;
+	connack.has_server_keepalive = admission->keepalive_changed;
+	connack.server_keepalive_s = admission->keepalive_s;
+	if (admission->assigned_id)
+		connack.assigned_client_id = admission_id(admission);
+	if (admission->wants_response_info)
+		connack.response_information = slice_string(settings->response_information);
+
+	size_t room = 64 + connack.assigned_client_id.size + connack.response_information.size;
+	uint8_t *at = io_scratch(&shard->io, room);
+	size_t size = at != NULL ? mqtt_connack_encode(&connack, client->version, at, room) : 0;
+	if (size == 0 || size > client->packet_bytes_max)
+		return false;
+	io_send(&shard->io, &client->conn, slice_of(at, size));
+	return true;
+}
+
+/* No room for it after all: it is closed. The gate counts seats, so this is rare. */
+static void turn_away(struct shard *shard, int fd)
+{
+	struct conn conn = {.fd = fd};
+	io_disconnect(&shard->io, &conn);
+	seats_give(shard->seats);
+	counter_add(&shard->counters.ends[ERROR_SERVER_FULL], 1);
+}
+
+/* What the client sent behind its CONNECT; output may point to it until the flush, so it moves to scratch. */
+static void consume_rest(struct shard *shard, uint32_t index, struct slice rest)
+{
+	if (rest.size == 0)
+		return;
+	uint8_t *at = io_scratch(&shard->io, rest.size);
+	if (at == NULL) {
+		client_end(shard, index, ERROR_NO_MEMORY);
+		return;
+	}
+	memcpy(at, rest.data, rest.size);
+	client_consume(shard, index, slice_of(at, rest.size));
+}
+
+/* The session to go on with, without its connection if it had one; 0: there is none, or it is not wanted. */
+static uint32_t find_session(struct shard *shard, uint32_t hash, const struct admission *admission)
+{
+	struct slice id = admission_id(admission);
+	uint32_t index = registry_find(&shard->registry, hash, id);
+	if (index == 0)
+		return 0;
+	struct client *client = shard_client(shard, index);
+	/* A clean start ends the session with its connection, and so its will, whatever its delay, is due [3.1.2.5]. */
+	if (admission->clean_start && client->extras != 0)
+		extras_of(shard, client)->expiry_s = 0;
+	client_end(shard, index, ERROR_TAKEN_OVER);
+	if (client->session.id == 0)
+		return 0;
+	if (client->state == CLIENT_CLOSING) {
+		io_flush_conn(&shard->io, &client->conn);
+		client_finish(shard, index);
+	}
+	if (!admission->clean_start)
+		return index;
+	end_offline(shard, index);
+	return 0;
+}
+
+/* The session's next connection. */
+static void resume_session(struct shard *shard, uint32_t index, int fd, const struct admission *admission)
+{
+	struct client *client = shard_client(shard, index);
+	wheel_remove(&shard->wheel, index);
+	atomic_fetch_sub(shard->sessions_offline, 1);
+	forget_will(shard, extras_of(shard, client)); /* [MQTT-3.1.3-9] */
+	describe_connection(shard, client, fd, admission);
+	subscriptions_set_live(&shard->subscriptions, &client->session, true);
+	COUNT(&shard->counters, sessions_resumed);
+}
+
+/* Everything of a client that may fail, up to its greeting. */
+static enum error settle(struct shard *shard, uint32_t index, const struct admission *admission, bool resumed)
+{
+	struct client *client = shard_client(shard, index);
+	uint64_t tag = (uint64_t)client->conn.generation << 32 | index;
+	if (!resumed &&
+	    registry_insert(&shard->registry, index, (uint32_t)admission->hash, admission_id(admission)) != ERROR_OK)
+		return ERROR_NO_MEMORY;
+	if (describe_extras(shard, client, admission) != ERROR_OK || store_will(shard, client, admission) != ERROR_OK)
+		return ERROR_NO_MEMORY;
+	if (poller_add(&shard->poller, client->conn.fd, tag, POLLER_EDGE_BOTH) != ERROR_OK)
+		return ERROR_SYSTEM;
+	if (client->keepalive_s != 0)
+		wheel_add(&shard->wheel, index, client_keepalive_deadline_ms(client));
+	return greet(shard, client, admission, resumed) ? ERROR_OK : ERROR_PACKET_TOO_LARGE;
+}
+
+void client_admit(struct shard *shard, int fd, const struct admission *admission)
+{
+	io_make_room(&shard->io);
+	uint32_t index = find_session(shard, (uint32_t)admission->hash, admission);
+	bool resumed = index != 0;
+	if (resumed)
+		resume_session(shard, index, fd, admission);
+	else
+		index = client_new(shard, fd, admission);
+	if (index == 0) {
+		turn_away(shard, fd);
+		return;
+	}
+	enum error error = settle(shard, index, admission, resumed);
+	struct client *client = shard_client(shard, index);
+	if (error != ERROR_OK) {
+		/* A session that never began is not kept. */
+		if (!resumed && client->extras != 0)
+			extras_of(shard, client)->expiry_s = 0;
+		client_end(shard, index, error);
+		return;
+	}
+	client_set_state(shard, client, CLIENT_ACTIVE);
+	COUNT(&shard->counters, connections_signed_in);
+	deliver_queued(shard, index);
+	consume_rest(shard, index, admission_rest(admission));
+}

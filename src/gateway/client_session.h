@@ -1,0 +1,22 @@
+/* A session across connections: what is kept when one ends, for how long, and what the next one finds. By the shard's
+ * thread. */
+#ifndef GATEWAY_CLIENT_SESSION_H
+#define GATEWAY_CLIENT_SESSION_H
+
+#include "base/error.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct shard;
+
+/* The connection ends, in state CLOSING: settles the will, hands on what shared subscriptions had under way, and ends
+ * the session unless it outlives its connections. A client whose session has ended has no id any more. */
+void session_connection_ended(struct shard *shard, uint32_t index, bool was_active, enum error reason);
+/* The socket is closed, the session is kept. */
+void session_goes_offline(struct shard *shard, uint32_t index);
+/* Without a connection: publishes a will that is due, ends a session whose time is over. Returns its next deadline in
+ * milliseconds, as wheel_visit. */
+uint64_t session_visit(struct shard *shard, uint32_t index);
+
+#endif

@@ -1,0 +1,45 @@
+/* A message to one shard's subscribers, one after another: at QoS 0 as bytes that all of them share, at QoS 1 and 2
+ * with a packet identifier of each session's own, or into its queue. By the shard's thread. */
+#ifndef GATEWAY_DELIVER_H
+#define GATEWAY_DELIVER_H
+
+#include "session/publication.h"
+#include "session/subscriptions.h"
+
+struct shard;
+struct client;
+
+/* A message as one version of the protocol sees it at QoS 0; encoded once, sent to all. */
+struct frame {
+	struct slice parts[2];
+	uint32_t count; /* 0: not encoded yet */
+	size_t bytes;
+};
+
+/* A message on its way to this shard's subscribers. */
+struct delivery {
+	const uint8_t *packet;
+	struct publication publication;
+	struct publication_parts parts;
+	uint32_t publisher;
+	uint16_t publisher_shard;
+	bool is_mail;  /* the packet is in a parcel, so that scratch may be emptied between two subscribers */
+	uint32_t kept; /* reference to it in shard->messages once a session needs it, 0: none did */
+	struct frame frames[2][2]; /* before version 5, version 5; without and with the retain flag */
+};
+
+/* packet: lives until the end of the turn. kept: what deliver_end() gave back when the walk was interrupted, or 0. */
+struct delivery deliver_begin(const uint8_t *packet, const struct publication *publication, bool is_mail,
+			      uint32_t kept);
+void deliver_to(struct shard *shard, struct delivery *delivery, const struct subscription *subscription);
+/* Lets go of the kept message. */
+void deliver_end(struct shard *shard, struct delivery *delivery);
+
+/* Sends what waits in the session's queue, as far as window and output have room. */
+void deliver_queued(struct shard *shard, uint32_t index);
+
+/* Queues a retained message for the client, to be sent with deliver_queued(). False: no room. */
+bool deliver_retained(struct shard *shard, uint32_t index, const struct publication *publication, const uint8_t *packet,
+		      uint8_t qos, uint32_t identifier);
+
+#endif

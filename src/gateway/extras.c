@@ -1,0 +1,62 @@
+#include "gateway/extras.h"
+
+#include "gateway/shard.h"
+#include "session/aliases.h"
+#include "session/packet_ids.h"
+
+struct extras *extras_of(const struct shard *shard, const struct client *client)
+{
+	return client->extras != 0 ? slab_at(&shard->slab, client->extras) : NULL;
+}
+
+struct extras *extras_need(struct shard *shard, struct client *client)
+{
+	if (client->extras != 0)
+		return slab_at(&shard->slab, client->extras);
+	client->extras = slab_take(&shard->slab, sizeof(struct extras));
+	if (client->extras == 0)
+		return NULL;
+	struct extras *extras = slab_at(&shard->slab, client->extras);
+	*extras = (struct extras){.receive_max = UINT16_MAX};
+	return extras;
+}
+
+static void give_block(struct shard *shard, struct client *client)
+{
+	slab_give(&shard->slab, client->extras, sizeof(struct extras));
+	client->extras = 0;
+}
+
+void extras_trim(struct shard *shard, struct client *client)
+{
+	const struct extras *extras = extras_of(shard, client);
+	if (extras != NULL && extras->flow.first == 0 && extras->expiry_s == 0 && extras->will == 0 &&
+	    extras->received == 0 && extras->aliases_in == 0 && extras->aliases_out == 0 && extras->alias_max == 0 &&
+	    extras->receive_max == UINT16_MAX)
+		give_block(shard, client);
+}
+
+void extras_end_connection(struct shard *shard, struct client *client)
+{
+	struct extras *extras = extras_of(shard, client);
+	if (extras == NULL)
+		return;
+	aliases_clear(&shard->slab, &extras->aliases_in);
+	aliases_clear(&shard->slab, &extras->aliases_out);
+	extras->alias_max = 0;
+	extras->receive_max = UINT16_MAX;
+}
+
+void extras_drop(struct shard *shard, struct client *client)
+{
+	struct extras *extras = extras_of(shard, client);
+	if (extras == NULL)
+		return;
+	CHECK(extras->will == 0);
+	counter_add(&shard->counters.values[COUNTER_messages_dropped_session],
+		    extras->flow.queued + extras->flow.inflight);
+	extras_end_connection(shard, client);
+	flow_clear(&extras->flow, &shard->flows);
+	packet_ids_clear(&shard->slab, &extras->received);
+	give_block(shard, client);
+}

@@ -1,0 +1,40 @@
+/* What only some sessions have, and so has its memory only while it exists: a life beyond the connection, a will,
+ * messages under way at QoS 1 and 2, topic aliases, a Receive Maximum of its own. One block in the shard's slab, at
+ * client->extras. Owned by the shard's thread. */
+#ifndef GATEWAY_EXTRAS_H
+#define GATEWAY_EXTRAS_H
+
+#include "session/flow.h"
+
+#define EXTRAS_NEVER_S UINT32_MAX
+
+struct extras {
+	struct flow flow;
+	uint32_t expiry_s;  /* Session Expiry Interval; 0: it ends with its connection, EXTRAS_NEVER_S: never */
+	uint32_t ends_at_s; /* without a connection: when the session ends, on the shard's clock */
+	uint32_t will;      /* reference of a message, 0: none */
+	uint32_t will_delay_s;
+	uint32_t will_at_s;   /* without a connection: when the will is due */
+	uint32_t received;    /* packet_ids.h: QoS 2 messages of the client that are not released yet */
+	uint32_t aliases_in;  /* aliases.h: set by the client */
+	uint32_t aliases_out; /* and by us */
+	uint16_t receive_max; /* the client's */
+	uint16_t alias_max;   /* the client's */
+};
+_Static_assert(sizeof(struct extras) <= 64, "part of the memory contract");
+
+struct shard;
+struct client;
+
+/* NULL: it has none. Valid until extras_trim() or extras_drop(). */
+struct extras *extras_of(const struct shard *shard, const struct client *client);
+/* Makes them where there are none; NULL: no memory. */
+struct extras *extras_need(struct shard *shard, struct client *client);
+/* Frees them when they say nothing. */
+void extras_trim(struct shard *shard, struct client *client);
+/* The connection is over: what belongs to it alone goes. */
+void extras_end_connection(struct shard *shard, struct client *client);
+/* Frees them with all that they hold but the will, which is settled before. */
+void extras_drop(struct shard *shard, struct client *client);
+
+#endif

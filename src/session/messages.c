@@ -1,0 +1,38 @@
+#include "session/messages.h"
+
+#include "base/check.h"
+
+void messages_init(struct messages *messages, struct slab *slab)
+{
+	*messages = (struct messages){.slab = slab};
+}
+
+uint32_t messages_new(struct messages *messages, const struct publication *publication, const uint8_t *packet)
+{
+	uint32_t ref = slab_take(messages->slab, sizeof(struct message) + publication->packet_bytes);
+	if (ref == 0)
+		return 0;
+	struct message *message = message_at(messages, ref);
+	message->references = 1;
+	message->publication = *publication;
+	memcpy(message->packet, packet, publication->packet_bytes);
+	messages->count++;
+	messages->bytes += publication->packet_bytes;
+	return ref;
+}
+
+void messages_get(struct messages *messages, uint32_t ref)
+{
+	message_at(messages, ref)->references++;
+}
+
+void messages_put(struct messages *messages, uint32_t ref)
+{
+	struct message *message = message_at(messages, ref);
+	CHECK(message->references > 0);
+	if (--message->references != 0)
+		return;
+	messages->count--;
+	messages->bytes -= message->publication.packet_bytes;
+	slab_give(messages->slab, ref, sizeof(*message) + message->publication.packet_bytes);
+}

@@ -1,0 +1,36 @@
+/* Messages that wait for sessions: kept once for all the sessions of a shard that wait for it, counted by reference. In
+ * the shard's slab, named by its references; owned by the shard's thread. Here is where a durable store hooks in: a
+ * message is written when it is first kept, and forgotten with its last reference. */
+#ifndef SESSION_MESSAGES_H
+#define SESSION_MESSAGES_H
+
+#include "base/slab.h"
+#include "session/publication.h"
+
+struct message {
+	uint32_t references;
+	struct publication publication;
+	uint8_t packet[];
+};
+_Static_assert(sizeof(struct message) == 16, "part of the cost of a queued message");
+
+struct messages {
+	struct slab *slab;
+	uint32_t count;
+	uint64_t bytes; /* of their packets */
+};
+
+void messages_init(struct messages *messages, struct slab *slab);
+
+/* Copies the packet. The caller has the one reference; 0: no memory. */
+uint32_t messages_new(struct messages *messages, const struct publication *publication, const uint8_t *packet);
+void messages_get(struct messages *messages, uint32_t message);
+/* The last reference frees it. */
+void messages_put(struct messages *messages, uint32_t message);
+
+static inline struct message *message_at(const struct messages *messages, uint32_t message)
+{
+	return slab_at(messages->slab, message);
+}
+
+#endif
