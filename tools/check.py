@@ -216,7 +216,7 @@ def conformance(directory):
                          f"{directory}-conformance", timeout=600)
     sums = SUITE_SUMS.search(output)
     if status == STATUS_NO_SUITE:
-        result.unavailable = output.strip()
+        result.unavailable = output.strip().removeprefix("conformance: ")
     elif not sums or (status != 0 and sums.group(2) == "0"):
         result.fails(f"conformance: exit status {status}", output)
     else:

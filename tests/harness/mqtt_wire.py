@@ -4,11 +4,14 @@ Functions named for a packet build one; Connection sends bytes and says what com
 a test sends is legal. Every wait is bounded by TIMEOUT_S and ends as soon as there is an answer.
 """
 
+import os
 import socket
 import struct
 import time
 
-TIMEOUT_S = 20
+# Other brokers may say less and choose other reasons where they close a connection.
+OTHER_BROKER = "ROOST_TEST_BROKER" in os.environ
+TIMEOUT_S = int(os.environ.get("ROOST_TEST_TIMEOUT_S", "20"))
 
 CONNECT, CONNACK, PUBLISH, PUBACK, PUBREC, PUBREL, PUBCOMP, SUBSCRIBE = range(1, 9)
 SUBACK, UNSUBSCRIBE, UNSUBACK, PINGREQ, PINGRESP, DISCONNECT, AUTH = range(9, 16)
@@ -39,6 +42,11 @@ NO_LOCAL, RETAIN_AS_PUBLISHED, RETAIN_IF_NEW, RETAIN_NEVER = 0x04, 0x08, 0x10, 0
 
 # A session that ends with its connection, and one that does not: in seconds, for `expiry` below.
 FOREVER = 0xFFFFFFFF
+
+
+def let_pass(seconds):
+    """For what happens at a time and tells nobody: a message that grows too old."""
+    time.sleep(seconds)
 
 
 # Building
@@ -365,6 +373,10 @@ class Connection:
 
     def expect_refusal(self, reason):
         """Version 5 is told the reason in a DISCONNECT; 3.1.1 knows none. Then the connection ends."""
+        if OTHER_BROKER:
+            packets = self.ends()
+            assert len(packets) <= (self.version == 5) and all(packet.kind == DISCONNECT for packet in packets), packets
+            return
         if self.version == 5:
             got = self.expect_kind(DISCONNECT)
             assert got.reason == reason, f"expected reason {reason:#x}, got {got.reason:#x}"
@@ -429,7 +441,8 @@ class Client(Connection):
             if got.kind == PUBLISH:
                 self.kept.append(got)
                 continue
-            assert (got.kind, got.packet_id) == (kind, packet_id), f"expected packet type {kind} of {packet_id}, got {got!r}"
+            found = got.kind, getattr(got, "packet_id", None)
+            assert found == (kind, packet_id), f"expected type {kind} of identifier {packet_id}, got {got!r}"
             return got
 
     def subscribe(self, *filters, pairs=()):
