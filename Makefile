@@ -11,11 +11,11 @@ ARGS ?=
 PYTHON = /usr/bin/python3
 
 .DEFAULT_GOAL = help
-.PHONY: help run build test bench million asan tsan fuzz lint format install clean
+.PHONY: help run build test conformance bench million asan tsan fuzz lint format install clean
 
 help: ## this list
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | while IFS="$$(printf '\t')" read -r verb what; do \
-		printf '  make %-8s %s\n' "$$verb" "$$what"; done
+		printf '  make %-11s %s\n' "$$verb" "$$what"; done
 
 run: build ## build, then serve on tcp://127.0.0.1:1883 until interrupted
 	@exec build/roost serve $(ARGS)
@@ -35,6 +35,11 @@ asan: ## the tests against a build with AddressSanitizer and UndefinedBehaviorSa
 tsan: ## the tests with threads against a build with ThreadSanitizer
 	@tools/setup.sh build test
 	@$(PYTHON) tools/check.py tsan-unit tsan-scenario
+
+conformance: ## test suites of brokers that others wrote; the stages `scenario` and `interop` have our own
+	@tools/setup.sh build test
+	@tools/build.sh build roost
+	@$(PYTHON) tools/conformance.py $(ARGS)
 
 fuzz: ## each fuzz target for FUZZ_SECONDS, beginning with its corpus
 	@tools/setup.sh build fuzz

@@ -7,17 +7,41 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).resolve().parent / "harness"))
 
+import other_broker  # noqa: E402
 from server import Server  # noqa: E402
 
 
 def pytest_configure(config):
     config.addinivalue_line("markers", "threads: threads meet in it; runs under ThreadSanitizer too")
+    config.addinivalue_line("markers", "roost_only(reason): another broker does it otherwise, as it may or by mistake")
+
+
+def pytest_runtest_setup(item):
+    marker = item.get_closest_marker("roost_only")
+    if marker and other_broker.WHICH:
+        pytest.skip(marker.args[0])
+
+
+def serve_others():
+    """The fixture below for another broker: each ends with the test, and nothing is asked of its end."""
+    brokers = []
+
+    def start(*options, **named):
+        brokers.append(other_broker.OtherBroker(*options, **named))
+        return brokers[-1]
+
+    yield start
+    for broker in brokers:
+        broker.kill()
 
 
 @pytest.fixture
 def serve():
     """Starts servers: serve("--shards", "4"). Each is stopped with SIGTERM at the end of the test, and must exit with 0
     and without a word from a sanitizer. A test that stops one itself leaves nothing to do."""
+    if other_broker.WHICH:
+        yield from serve_others()
+        return
     servers = []
 
     def start(*options, **named):

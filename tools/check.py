@@ -52,6 +52,7 @@ class Result:
         self.passed = 0
         self.failed = 0
         self.skipped = 0
+        self.unavailable = ""  # why there was nothing to run, where that is no fault
         self.messages = []
 
     def passes(self, count=1):
@@ -202,6 +203,31 @@ def interop(directory):
     return pytest(directory, "interop")
 
 
+SUITE_SUMS = re.compile(r"^.*: (\d+) passed, (\d+) failed, (\d+) skipped$", re.MULTILINE)
+STATUS_NO_SUITE = 77
+
+
+def conformance(directory):
+    """Suites that others wrote, from Debian's source packages; a machine that has no way to them goes without."""
+    result = Result()
+    if not build(directory, result):
+        return result
+    status, output = run([PYTHON, "tools/conformance.py", "--broker", str(ROOT / directory / "roost")],
+                         f"{directory}-conformance", timeout=600)
+    sums = SUITE_SUMS.search(output)
+    if status == STATUS_NO_SUITE:
+        result.unavailable = output.strip().removeprefix("conformance: ")
+    elif not sums or (status != 0 and sums.group(2) == "0"):
+        result.fails(f"conformance: exit status {status}", output)
+    else:
+        result.passed, result.skipped = int(sums.group(1)), int(sums.group(3))
+        for name in re.findall(r"^FAILED (\S+)", output, re.MULTILINE):
+            result.fails(f"conformance: {name}")
+        if result.failed:
+            result.messages.append(("conformance", output))
+    return result
+
+
 # Checks of the sources
 
 def sources(*suffixes):
@@ -296,6 +322,7 @@ STAGES = {
     "fuzz": ("corpora replayed", lambda: meson_suite("build", "fuzz")),
     "scenario": ("one behaviour a file, over real sockets", lambda: pytest("build", "scenario")),
     "interop": ("clients that others wrote", lambda: interop("build")),
+    "conformance": ("suites for brokers that others wrote", lambda: conformance("build")),
     "hold": (f"{HOLD_CLIENTS} clients held", hold),
     "asan-unit": ("cmocka under ASan and UBSan", lambda: meson_suite("build-asan", "unit")),
     "asan-fuzz": ("corpora under ASan and UBSan", lambda: meson_suite("build-asan", "fuzz")),
@@ -317,6 +344,9 @@ def run_stage(name):
     except (OSError, ValueError, subprocess.SubprocessError, xml.etree.ElementTree.ParseError) as error:
         result = Result()
         result.fails(f"{name}: {error!r}")
+    if result.unavailable:
+        print(f"{name:14} skipped: {result.unavailable}", flush=True)
+        return result
     if result.passed + result.failed == 0:
         result.fails(f"{name}: ran no test")
     skipped = f", {result.skipped} skipped" if result.skipped else ""

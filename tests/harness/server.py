@@ -10,7 +10,8 @@ import threading
 import time
 from pathlib import Path
 
-from mqtt_wire import TIMEOUT_S, Client, Connection
+from broker import Broker
+from mqtt_wire import TIMEOUT_S
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 ROOST = os.environ.get("ROOST", str(ROOT / "build" / "roost"))
@@ -27,7 +28,7 @@ def roost(*arguments, **options):
                           stdin=subprocess.DEVNULL, **options)
 
 
-class Server:
+class Server(Broker):
     """`roost serve` with a log that tests can wait on."""
 
     def __init__(self, *options, listen=("tcp://127.0.0.1:0",), log_level="debug", files_max=None):
@@ -120,14 +121,6 @@ class Server:
             assert time.monotonic() < deadline, f"{name} is still {value}:\n{self.log()}"
             with self.grown:
                 self.grown.wait(0.02)
-
-    def raw(self, version=4, **options):
-        """A connection that has not said anything yet."""
-        return Connection(self.address, version, **options)
-
-    def client(self, client_id="", version=4, **options):
-        """A client that has signed in."""
-        return Client(self.address, client_id, version, **options)
 
     def cpu_seconds(self):
         fields = Path(f"/proc/{self.pid}/stat").read_text().rsplit(")", 1)[1].split()

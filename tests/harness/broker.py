@@ -1,0 +1,21 @@
+"""What tests may ask of any broker: connections to its address. Roost itself is in server.py, others in other_broker.py."""
+
+from mqtt_wire import SESSION_EXPIRY, Client, Connection
+
+
+class Broker:
+    address = None  # (host, port)
+
+    def raw(self, version=4, **options):
+        """A connection that has not said anything yet."""
+        return Connection(self.address, version, **options)
+
+    def client(self, client_id="", version=4, **options):
+        """A client that has signed in."""
+        return Client(self.address, client_id, version, **options)
+
+    def session(self, client_id, version=4, clean=False, expiry=3600, pairs=(), **options):
+        """A client whose session outlives its connection. expiry, in seconds, says for how long; before version 5 there is
+        no such word, and it stays."""
+        pairs = [*pairs, (SESSION_EXPIRY, expiry)] if version == 5 else pairs
+        return self.client(client_id, version, clean=clean, pairs=pairs, **options)
