@@ -117,8 +117,8 @@ static enum error make_shared(struct gateway *gateway)
 	gateway->key = hash_key_random();
 	uint16_t shards = gateway->shard_count;
 	gateway->index = index_new(shards, &gateway->key);
-	gateway->retained = retained_new(&gateway->key, gateway->settings->retained_max,
-					 (uint64_t)gateway->settings->retained_megabytes_max << 20);
+	gateway->retained =
+		retained_new(&gateway->key, gateway->settings->retained_max, gateway->settings->retained_bytes_max);
 	gateway->shards = aligned_alloc(64, shards * sizeof(*gateway->shards));
 	gateway->gates = aligned_alloc(64, gateway->gate_count * sizeof(*gateway->gates));
 	gateway->mailboxes = aligned_alloc(64, shards * sizeof(*gateway->mailboxes));
@@ -141,6 +141,11 @@ static enum error make_shared(struct gateway *gateway)
 	return ERROR_OK;
 }
 
+static void sum_counters(const void *gateway, struct counters *sum)
+{
+	gateway_counters(gateway, sum);
+}
+
 static enum error make_shard(struct gateway *gateway, uint16_t number)
 {
 	struct shard *shard = &gateway->shards[number];
@@ -154,6 +159,8 @@ static enum error make_shard(struct gateway *gateway, uint16_t number)
 	shard->index = gateway->index;
 	shard->retained = gateway->retained;
 	shard->sessions_offline = &gateway->sessions_offline;
+	shard->sum_counters = sum_counters;
+	shard->sum_context = gateway;
 	shard->keep_fds = keeps;
 	shard->keep_count = gateway->shard_count + 1u;
 	shard->admissions_fd = gateway->pairs[number][1];

@@ -29,7 +29,7 @@ struct settings {
 	uint32_t topic_alias_max;      /* of one connection, in each direction; 0: none */
 	uint32_t queue_messages_max;   /* QoS 1 and 2 messages that may wait for one session */
 	uint32_t retained_max;         /* retained messages */
-	uint32_t retained_megabytes_max;
+	uint32_t retained_bytes_max;
 	uint32_t keepalive_max_s; /* larger ones, and none, become this (version 5); 0: no bound */
 	uint32_t sys_interval_s;  /* of what is published about the gateway itself; 0: nothing is */
 	char response_information[SETTINGS_TEXT_BYTES_MAX]; /* told to version 5 clients that ask; "": none */

@@ -5,6 +5,7 @@
 #include "gateway/admission.h"
 #include "gateway/retained_jobs.h"
 #include "gateway/route.h"
+#include "gateway/sys_topics.h"
 #include "net/fdpass.h"
 #include "session/rcu.h"
 
@@ -290,8 +291,10 @@ static void read_clock(struct shard *shard)
 static void do_timers(struct shard *shard)
 {
 	wheel_turn(&shard->wheel, shard->now_ms, TIMERS_A_TURN, client_visit, shard);
-	if (shard->number == 0)
-		retained_sweep(shard->retained, shard->now_s, RETAINED_SWEEP);
+	if (shard->number != 0)
+		return;
+	retained_sweep(shard->retained, shard->now_s, RETAINED_SWEEP);
+	sys_topics_publish(shard);
 }
 
 /* One turn. False when the shard has drained and may end. */

@@ -39,8 +39,10 @@ struct shard {
 	struct seats *seats;
 	struct index *index;
 	struct retained *retained;
-	_Atomic uint32_t *sessions_offline; /* of the whole gateway */
-	const int *keep_fds;                /* what its descriptor table keeps */
+	_Atomic uint32_t *sessions_offline;                              /* of the whole gateway */
+	void (*sum_counters)(const void *context, struct counters *sum); /* of all threads; NULL: not told about */
+	const void *sum_context;
+	const int *keep_fds; /* what its descriptor table keeps */
 	size_t keep_count;
 	int admissions_fd; /* the receiving end (net/fdpass.h) */
 	uint16_t number;
@@ -71,7 +73,9 @@ struct shard {
 	struct parcel *read_parcels; /* delivered in this turn, to be returned after the flush */
 	uint32_t *lane_routes;       /* a message's routes, counted by shard */
 	uint64_t now_ms;
-	uint32_t now_s;         /* the same: the clock of sessions, wills and messages */
+	uint32_t now_s; /* the same: the clock of sessions, wills and messages */
+	uint32_t started_s;
+	uint32_t sys_next_s;    /* when the $SYS topics are due again */
 	uint32_t drain_next;    /* client that draining looks at next */
 	bool drain_waits;       /* the last round found only clients whose output waits */
 	uint32_t direct_budget; /* deliveries that may still be made directly in this turn */

@@ -32,6 +32,7 @@ enum mqtt_type {
 };
 
 /* The longest fixed header, and the largest Remaining Length [2.1.4]. */
+#define MQTT_HEADER_BYTES_MIN 2u
 #define MQTT_HEADER_BYTES_MAX 5u
 #define MQTT_BODY_BYTES_MAX 268435455u
 /* Topics with more levels are refused: it bounds the work of a match. The standard has no such limit [4.7.3]. */

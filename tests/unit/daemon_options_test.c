@@ -65,7 +65,7 @@ static const struct number NUMBERS[] = {
 	NUMBER(topic_alias_max, 0, 65535),
 	NUMBER(sessions_offline_max, 0, 16000000),
 	NUMBER(retained_max, 0, 100000000),
-	NUMBER(retained_megabytes_max, 0, 65536),
+	NUMBER(retained_bytes_max, 0, UINT32_MAX),
 	NUMBER(keepalive_max_s, 0, 65535),
 	NUMBER(sys_interval_s, 0, 86400),
 	NUMBER(handshakes_max, 16, 1000000),

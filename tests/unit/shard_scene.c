@@ -95,7 +95,7 @@ struct shard_scene *shard_scene_new(uint16_t shards)
 		.topic_alias_max = 4,
 		.queue_messages_max = 20,
 		.retained_max = 1000,
-		.retained_megabytes_max = 1,
+		.retained_bytes_max = 1 << 20,
 		.payload_format_check = true,
 	};
 	scene->seats.limit = 1000;
