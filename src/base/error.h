@@ -78,6 +78,7 @@
 	X(CLOSED_WITH_WILL, "", "client sent DISCONNECT with will")                                                    \
 	X(CONNECTION_LOST, "", "connection ended without DISCONNECT")                                                  \
 	X(KEEPALIVE_TIMEOUT, "MQTT-3.1.2-22", "nothing was received for one and a half times the keepalive")           \
+	X(PEER_DEAD, "", "peer answers neither data nor probes of TCP")                                                \
 	X(CONNECT_TIMEOUT, "section 3.1.4", "no whole CONNECT came in time")                                           \
 	X(TAKEN_OVER, "MQTT-3.1.4-3", "another connection signed in with the same client id")                          \
 	X(STUCK_READER, "", "client did not read what was sent to it for too long")                                    \

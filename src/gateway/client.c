@@ -12,24 +12,40 @@
 
 #include <errno.h>
 
+/* The gauges: a client enters or leaves the state. */
+static void count_state(struct shard *shard, enum client_state state, bool enters)
+{
+	static const enum counter GAUGES[CLIENT_STATE_COUNT] = {
+		[CLIENT_FREE] = COUNTER_COUNT,
+		[CLIENT_GREETING] = COUNTER_clients_greeting,
+		[CLIENT_ACTIVE] = COUNTER_clients_active,
+		[CLIENT_QUIET] = COUNTER_clients_quiet,
+		[CLIENT_SUSPECT] = COUNTER_clients_suspect,
+		[CLIENT_CLOSING] = COUNTER_clients_closing,
+		[CLIENT_OFFLINE] = COUNTER_sessions_offline,
+	};
+	if (GAUGES[state] == COUNTER_COUNT)
+		return;
+	counter_add(&shard->counters.values[GAUGES[state]], enters ? 1 : UINT64_MAX);
+	bool open = state >= CLIENT_GREETING && state <= CLIENT_SUSPECT;
+	if (open)
+		counter_add(&shard->counters.values[COUNTER_connections_open], enters ? 1 : UINT64_MAX);
+}
+
 void client_set_state(struct shard *shard, struct client *client, enum client_state next)
 {
 	static const uint8_t ALLOWED[CLIENT_STATE_COUNT] = {
 		[CLIENT_FREE] = 1u << CLIENT_GREETING,
 		[CLIENT_GREETING] = 1u << CLIENT_ACTIVE | 1u << CLIENT_CLOSING,
-		[CLIENT_ACTIVE] = 1u << CLIENT_CLOSING,
+		[CLIENT_ACTIVE] = 1u << CLIENT_QUIET | 1u << CLIENT_SUSPECT | 1u << CLIENT_CLOSING,
+		[CLIENT_QUIET] = 1u << CLIENT_ACTIVE | 1u << CLIENT_SUSPECT | 1u << CLIENT_CLOSING,
+		[CLIENT_SUSPECT] = 1u << CLIENT_ACTIVE | 1u << CLIENT_CLOSING,
 		[CLIENT_CLOSING] = 1u << CLIENT_FREE | 1u << CLIENT_OFFLINE,
 		[CLIENT_OFFLINE] = 1u << CLIENT_GREETING | 1u << CLIENT_FREE,
 	};
 	CHECK((ALLOWED[client->state] & 1u << next) != 0);
-	if (client->state == CLIENT_OFFLINE)
-		COUNT_DOWN(&shard->counters, sessions_offline);
-	if (next == CLIENT_GREETING)
-		COUNT(&shard->counters, connections_open);
-	else if (next == CLIENT_CLOSING)
-		COUNT_DOWN(&shard->counters, connections_open);
-	else if (next == CLIENT_OFFLINE)
-		COUNT(&shard->counters, sessions_offline);
+	count_state(shard, (enum client_state)client->state, false);
+	count_state(shard, next, true);
 	client->state = (uint8_t)next;
 }
 
@@ -43,10 +59,23 @@ static void mark_ready(struct shard *shard, uint32_t index, struct client *clien
 	list_push(&shard->ready, index);
 }
 
+static enum error reason_of_errno(int number)
+{
+	switch (number) {
+	case ENOMEM:
+		return ERROR_NO_MEMORY;
+	case ETIMEDOUT:
+	case EHOSTUNREACH:
+		return ERROR_PEER_DEAD;
+	default:
+		return ERROR_CONNECTION_LOST;
+	}
+}
+
 void client_read(struct shard *shard, uint32_t index)
 {
 	struct client *client = shard_client(shard, index);
-	if (client->state != CLIENT_ACTIVE || client->pause != PAUSE_NONE)
+	if (!client_is_connected(client) || client->pause != PAUSE_NONE)
 		return;
 	struct slice bytes;
 	bool more;
@@ -61,19 +90,19 @@ void client_read(struct shard *shard, uint32_t index)
 		client_end(shard, index, ERROR_CONNECTION_LOST);
 		return;
 	case IO_BROKEN:
-		client_end(shard, index, errno == ENOMEM ? ERROR_NO_MEMORY : ERROR_CONNECTION_LOST);
+		client_end(shard, index, reason_of_errno(errno));
 		return;
 	}
 	/* There is no other event after a hang-up; what came may be only a part of a large packet. */
 	bool some = shard->io.bytes_in != bytes_in;
-	if (client->state == CLIENT_ACTIVE && (more || (client->hung_up && some)))
+	if (client_is_connected(client) && (more || (client->hung_up && some)))
 		mark_ready(shard, index, client);
 }
 
 void client_resume(struct shard *shard, uint32_t index)
 {
 	struct client *client = shard_client(shard, index);
-	if (client->state != CLIENT_ACTIVE)
+	if (!client_is_connected(client))
 		return;
 	client->pause = PAUSE_NONE;
 	client->seen_tick = (uint32_t)(shard->now_ms / WHEEL_TICK_MS); /* its silence so far was ours */
@@ -83,7 +112,7 @@ void client_resume(struct shard *shard, uint32_t index)
 void client_write(struct shard *shard, uint32_t index)
 {
 	struct client *client = shard_client(shard, index);
-	if (client->state != CLIENT_ACTIVE || client->conn.backlog == 0)
+	if (!client_is_connected(client) || client->conn.backlog == 0)
 		return;
 	if (!io_resume(&shard->io, &client->conn)) {
 		client_end(shard, index, ERROR_CONNECTION_LOST);
@@ -101,61 +130,14 @@ void client_write(struct shard *shard, uint32_t index)
 		deliver_queued(shard, index);
 }
 
-/* ---- time ---- */
-
-uint64_t client_keepalive_deadline_ms(const struct client *client)
-{
-	if (client->keepalive_s == 0)
-		return WHEEL_NEVER;
-	/* One and a half times the keepalive [MQTT-3.1.2-22] after the tick in which the last packet came. */
-	return ((uint64_t)client->seen_tick + 1) * WHEEL_TICK_MS + (uint64_t)client->keepalive_s * 1500;
-}
-
-void client_blocked(struct shard *shard, uint32_t index)
-{
-	struct client *client = shard_client(shard, index);
-	if (client->state != CLIENT_ACTIVE)
-		return;
-	wheel_remove(&shard->wheel, index);
-	uint64_t stuck_ms = shard->now_ms + shard->settings->stuck_timeout_ms;
-	uint64_t silent_ms = client_keepalive_deadline_ms(client);
-	wheel_add(&shard->wheel, index, stuck_ms < silent_ms ? stuck_ms : silent_ms);
-}
-
-static uint64_t visit_connected(struct shard *shard, uint32_t index, uint64_t now_ms)
-{
-	struct client *client = shard_client(shard, index);
-	uint64_t silent_ms = client_keepalive_deadline_ms(client);
-	uint64_t stuck_ms = WHEEL_NEVER;
-	if (client->conn.backlog != 0)
-		stuck_ms = io_stalled_since_ms(&shard->io, &client->conn) + shard->settings->stuck_timeout_ms;
-	if (stuck_ms <= now_ms)
-		client_end(shard, index, ERROR_STUCK_READER);
-	else if (silent_ms <= now_ms && io_has_input(&client->conn))
-		silent_ms = now_ms + WHEEL_TICK_MS; /* it spoke, and we were too busy to listen */
-	else if (silent_ms <= now_ms && client->pause == PAUSE_NONE)
-		client_end(shard, index, ERROR_KEEPALIVE_TIMEOUT);
-	else if (silent_ms <= now_ms)
-		silent_ms = now_ms + WHEEL_TICK_MS; /* we are the ones who do not read */
-	return stuck_ms < silent_ms ? stuck_ms : silent_ms;
-}
-
-uint64_t client_visit(void *context, uint32_t index, uint64_t now_ms)
-{
-	struct shard *shard = context;
-	if (shard_client(shard, index)->state == CLIENT_OFFLINE)
-		return session_visit(shard, index);
-	return visit_connected(shard, index, now_ms);
-}
-
 /* ---- going away ---- */
 
 /* Version 5 clients are told why, as far as there is anyone to tell. */
 static void say_goodbye(struct shard *shard, struct client *client, enum error reason)
 {
 	bool gone = reason == ERROR_CLOSED_BY_CLIENT || reason == ERROR_CLOSED_WITH_WILL ||
-		    reason == ERROR_CONNECTION_LOST || reason == ERROR_STUCK_READER;
-	if (gone || client->version != MQTT_VERSION_5 || client->state != CLIENT_ACTIVE)
+		    reason == ERROR_CONNECTION_LOST || reason == ERROR_STUCK_READER || reason == ERROR_PEER_DEAD;
+	if (gone || client->version != MQTT_VERSION_5 || !client_is_connected(client))
 		return;
 	struct slice sentence = slice_string(error_sentence(reason));
 	size_t room = sentence.size + 32;
@@ -184,9 +166,9 @@ static void log_end(struct shard *shard, const struct client *client, enum error
 void client_end(struct shard *shard, uint32_t index, enum error reason)
 {
 	struct client *client = shard_client(shard, index);
-	if (client->state != CLIENT_GREETING && client->state != CLIENT_ACTIVE)
+	if (client->state != CLIENT_GREETING && !client_is_connected(client))
 		return;
-	bool was_active = client->state == CLIENT_ACTIVE;
+	bool was_active = client_is_connected(client);
 	counter_add(&shard->counters.ends[reason], 1);
 	log_end(shard, client, reason);
 	say_goodbye(shard, client, reason);

@@ -12,7 +12,9 @@
 enum client_state {
 	CLIENT_FREE,     /* -> GREETING */
 	CLIENT_GREETING, /* handed over by the gate, CONNACK not written -> ACTIVE, CLOSING */
-	CLIENT_ACTIVE,   /* -> CLOSING */
+	CLIENT_ACTIVE,   /* -> QUIET, SUSPECT, CLOSING */
+	CLIENT_QUIET,    /* said nothing for longer than its keepalive -> ACTIVE, SUSPECT, CLOSING */
+	CLIENT_SUSPECT,  /* marked: closed after a grace unless it is heard of -> ACTIVE, CLOSING */
 	CLIENT_CLOSING,  /* its last words leave at the end of the turn -> OFFLINE, FREE */
 	CLIENT_OFFLINE,  /* a session without a connection -> GREETING, FREE */
 	CLIENT_STATE_COUNT,
@@ -23,6 +25,7 @@ enum client_pause {
 	PAUSE_NONE,
 	PAUSE_ROOM,   /* a message of its own has to wait for room in an inbox */
 	PAUSE_READER, /* its own answers wait for it to read */
+	PAUSE_RATE,   /* it published more than it may: for a while */
 };
 
 struct client {
@@ -31,6 +34,7 @@ struct client {
 	struct wheel_node timer;
 	uint32_t packet_bytes_max; /* the client's limit */
 	uint32_t extras;           /* slab reference; 0: none */
+	uint32_t address;          /* its place among the addresses that are counted, 0: none */
 	uint32_t seen_tick;        /* when a packet last came, in ticks of the wheel */
 	uint16_t keepalive_s;
 	uint8_t state;       /* enum client_state */
@@ -40,6 +44,12 @@ struct client {
 	uint8_t hung_up : 1; /* read on until the end */
 };
 _Static_assert(sizeof(struct client) == 64, "a client is one cache line: part of the memory contract");
+
+/* Signed in, and nobody has ended it yet. */
+static inline bool client_is_connected(const struct client *client)
+{
+	return client->state >= CLIENT_ACTIVE && client->state <= CLIENT_SUSPECT;
+}
 
 struct shard;
 struct admission;
@@ -62,12 +72,5 @@ void client_write(struct shard *shard, uint32_t index);
 void client_end(struct shard *shard, uint32_t index, enum error reason);
 /* At the end of the turn: closes the socket; the client is free, or a session without a connection. */
 void client_finish(struct shard *shard, uint32_t index);
-/* wheel_visit: ends it when it has been silent or stuck for too long, or its time without a connection is over;
- * otherwise its next deadline. */
-uint64_t client_visit(void *shard, uint32_t index, uint64_t now_ms);
-/* Output is blocked from now on: its deadline may have come nearer. */
-void client_blocked(struct shard *shard, uint32_t index);
-/* When the keepalive is over, on the shard's clock. */
-uint64_t client_keepalive_deadline_ms(const struct client *client);
 
 #endif

@@ -1,6 +1,7 @@
 #include "gateway/client_packet.h"
 
 #include "gateway/client_publish.h"
+#include "gateway/heartbeat.h"
 #include "gateway/retained_jobs.h"
 #include "gateway/shard.h"
 #include "mqtt/decode.h"
@@ -270,7 +271,7 @@ void client_consume(struct shard *shard, uint32_t index, struct slice bytes)
 	size_t size = 0;
 	enum error error = consume_packets(shard, index, client, &rest, &size);
 	if (rest.size != bytes.size)
-		client->seen_tick = (uint32_t)(shard->now_ms / WHEEL_TICK_MS);
+		heartbeat_heard(shard, client);
 	if (error != ERROR_OK && error != ERROR_MORE) {
 		client_end(shard, index, error);
 		return;

@@ -3,6 +3,7 @@
 #include "gateway/admission.h"
 #include "gateway/client_packet.h"
 #include "gateway/deliver.h"
+#include "gateway/heartbeat.h"
 #include "gateway/route.h"
 #include "gateway/shard.h"
 #include "mqtt/decode.h"
@@ -311,8 +312,7 @@ static enum error settle(struct shard *shard, uint32_t index, const struct admis
 		return ERROR_NO_MEMORY;
 	if (poller_add(&shard->poller, client->conn.fd, tag, POLLER_EDGE_BOTH) != ERROR_OK)
 		return ERROR_SYSTEM;
-	if (client->keepalive_s != 0)
-		wheel_add(&shard->wheel, index, client_keepalive_deadline_ms(client));
+	heartbeat_begin(shard, index);
 	return greet(shard, client, admission, resumed) ? ERROR_OK : ERROR_PACKET_TOO_LARGE;
 }
 

@@ -15,6 +15,12 @@
 	X(connections_refused, "connections ended before they were signed in")                                         \
 	X(connections_signed_in, "CONNECTs accepted")                                                                  \
 	X(connections_open, "clients signed in now (gauge)")                                                           \
+	X(clients_greeting, "of connections_open, those that are being greeted (gauge)")                               \
+	X(clients_active, "of connections_open, those that are heard of as they should be (gauge)")                    \
+	X(clients_quiet, "of connections_open, those that were silent for longer than their keepalive (gauge)")        \
+	X(clients_suspect, "of connections_open, those that are closed after a grace unless heard of (gauge)")         \
+	X(clients_closing, "connections whose last words are under way (gauge)")                                       \
+	X(clients_came_back, "clients that were quiet or suspect and were heard of again")                             \
 	X(handshakes_open, "sockets that have not signed in yet (gauge)")                                              \
 	X(accept_pauses, "times that accepting was stopped for want of descriptors or places")                         \
 	X(packets_in, "packets received")                                                                              \

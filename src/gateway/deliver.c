@@ -147,7 +147,7 @@ static void send_frame(struct shard *shard, struct delivery *delivery, struct cl
 static void deliver_plain(struct shard *shard, struct delivery *delivery, struct client *client,
 			  const struct subscription *subscription, bool retain)
 {
-	if (client->state != CLIENT_ACTIVE)
+	if (!client_is_connected(client))
 		return;
 	bool aliased = client->extras != 0 && extras_of(shard, client)->alias_max != 0;
 	uint32_t identifier = client->version == MQTT_VERSION_5 ? subscription->identifier : 0;
@@ -257,7 +257,7 @@ static void deliver_acknowledged(struct shard *shard, struct delivery *delivery,
 	}
 	struct flow *flow = &extras->flow;
 	uint32_t bytes = delivery->publication.packet_bytes;
-	bool send_now = client->state == CLIENT_ACTIVE && flow->unsent == 0 &&
+	bool send_now = client_is_connected(client) && flow->unsent == 0 &&
 			flow_can_send(flow, &shard->flows, window_of(shard, extras)) &&
 			queue_has_room(shard, client, bytes);
 	if (!send_now && !make_queue_room(shard, extras, bytes)) {
@@ -284,7 +284,7 @@ static bool outlives_connection(const struct shard *shard, const struct client *
 void deliver_to(struct shard *shard, struct delivery *delivery, const struct subscription *subscription)
 {
 	struct client *client = shard_client(shard, subscription->client);
-	if (client->state != CLIENT_ACTIVE && !outlives_connection(shard, client))
+	if (!client_is_connected(client) && !outlives_connection(shard, client))
 		return;
 	if ((subscription->options & SUBSCRIPTION_NO_LOCAL) != 0 && subscription->client == delivery->publisher &&
 	    shard->number == delivery->publisher_shard)
@@ -350,7 +350,7 @@ void deliver_queued(struct shard *shard, uint32_t index)
 {
 	struct client *client = shard_client(shard, index);
 	struct extras *extras = extras_of(shard, client);
-	if (extras == NULL || client->state != CLIENT_ACTIVE)
+	if (extras == NULL || !client_is_connected(client))
 		return;
 	struct flow *flow = &extras->flow;
 	while (flow->unsent != 0 && queue_has_room(shard, client, FRAME_COPY_BYTES_MAX)) {

@@ -187,7 +187,7 @@ static void read_bytes(struct gate *gate, uint32_t index, struct slice bytes)
 static void read_handshake(struct gate *gate, uint32_t index)
 {
 	struct handshake *handshake = handshake_at(gate, index);
-	uint32_t generation = handshake->conn.generation;
+	uint16_t generation = handshake->conn.generation;
 	do {
 		struct slice bytes;
 		bool more;
@@ -249,7 +249,7 @@ static bool accept_one(struct gate *gate, uint8_t listener)
 		return false;
 	}
 	struct handshake *handshake = handshake_at(gate, index);
-	uint32_t generation = handshake->conn.generation;
+	uint16_t generation = handshake->conn.generation;
 	*handshake = (struct handshake){
 		.conn = {.fd = fd, .generation = generation},
 		.deadline_ms = gate->now_ms + gate->settings->connect_timeout_ms,

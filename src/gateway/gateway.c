@@ -218,6 +218,7 @@ static enum error open_listeners(struct settings *settings)
 {
 	struct listener_options options = {
 		.backlog = (int)settings->backlog,
+		.idle_s = settings->idle_probe_s,
 		.defer_accept_s = settings->defer_accept ? (int)(settings->connect_timeout_ms + 999) / 1000 : 0,
 	};
 	for (uint32_t i = 0; i < settings->listener_count; i++) {

@@ -14,7 +14,7 @@ struct retained_job {
 	struct retained_job *next;
 	struct retained_walk walk;
 	uint32_t client;
-	uint32_t generation; /* of the client's connection */
+	uint16_t generation; /* of the client's connection */
 	uint32_t identifier;
 	uint8_t qos;
 	uint32_t filter_bytes;
@@ -48,7 +48,7 @@ void retained_jobs_add(struct shard *shard, uint32_t client, struct slice filter
 static bool is_alive(const struct shard *shard, const struct retained_job *job)
 {
 	const struct client *client = shard_client(shard, job->client);
-	return client->conn.generation == job->generation && client->state == CLIENT_ACTIVE;
+	return client->conn.generation == job->generation && client_is_connected(client);
 }
 
 /* Its client has taken what was queued for it. */

@@ -18,6 +18,8 @@ struct settings {
 	uint32_t connect_timeout_ms;
 	uint32_t packet_bytes_max; /* of packets that clients send, fixed header included */
 	uint32_t queue_bytes_max;  /* output that may wait for one client */
+	uint32_t grace_ms;         /* a client is marked so long before it is closed for its silence */
+	uint32_t idle_probe_s; /* clients without a keepalive: TCP asks after so long whether they are there; 0: not */
 	uint32_t stuck_timeout_ms; /* output that makes no progress for so long ends the client */
 	uint32_t drain_ms;         /* the longest that a stop may take */
 	uint32_t client_id_bytes_max;

@@ -3,6 +3,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "gateway/admission.h"
+#include "gateway/heartbeat.h"
 #include "gateway/retained_jobs.h"
 #include "gateway/route.h"
 #include "gateway/sys_topics.h"
@@ -41,7 +42,7 @@ static void on_blocked(void *context, struct conn *conn)
 {
 	struct shard *shard = context;
 	const struct client *client = (const void *)((const uint8_t *)conn - offsetof(struct client, conn));
-	client_blocked(shard, shard_client_index(shard, client));
+	heartbeat_hurry(shard, shard_client_index(shard, client), shard->now_ms + shard->settings->stuck_timeout_ms);
 }
 
 static void on_broken(void *context, struct conn *conn)
@@ -50,7 +51,7 @@ static void on_broken(void *context, struct conn *conn)
 	const struct client *client = (const void *)((const uint8_t *)conn - offsetof(struct client, conn));
 	/* Ended later: the flush may be in the middle of a delivery, and an end may publish a will. One that is closing
 	 * already is freed with this turn: its place may be another's by the time that the list is looked at again. */
-	if (client->state == CLIENT_ACTIVE)
+	if (client_is_connected(client))
 		list_push(&shard->broken, shard_client_index(shard, client));
 }
 
@@ -184,7 +185,7 @@ static void end_broken(struct shard *shard)
 {
 	for (uint32_t i = 0; i < shard->broken.count; i++) {
 		uint32_t index = shard->broken.items[i];
-		if (shard_client(shard, index)->state == CLIENT_ACTIVE)
+		if (client_is_connected(shard_client(shard, index)))
 			client_end(shard, index, ERROR_CONNECTION_LOST);
 	}
 	shard->broken.count = 0;
@@ -208,7 +209,7 @@ static bool drain(struct shard *shard)
 	for (uint32_t i = 0; i < DRAINED_A_TURN && shard->drain_next < shard->clients.touched; i++) {
 		uint32_t index = ++shard->drain_next;
 		struct client *client = shard_client(shard, index);
-		if (client->state != CLIENT_ACTIVE || client->conn.backlog != 0)
+		if (!client_is_connected(client) || client->conn.backlog != 0)
 			continue;
 		shard->drain_waits = false;
 		if (client->conn.outbox == 0)
@@ -290,7 +291,7 @@ static void read_clock(struct shard *shard)
 /* What comes round by time. */
 static void do_timers(struct shard *shard)
 {
-	wheel_turn(&shard->wheel, shard->now_ms, TIMERS_A_TURN, client_visit, shard);
+	wheel_turn(&shard->wheel, shard->now_ms, TIMERS_A_TURN, heartbeat_visit, shard);
 	if (shard->number != 0)
 		return;
 	retained_sweep(shard->retained, shard->now_s, RETAINED_SWEEP);

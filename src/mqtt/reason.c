@@ -171,6 +171,7 @@ enum mqtt_reason mqtt_reason_of(enum error error) /* NOLINT(readability-function
 	case ERROR_SERVER_STOPPING:
 		return MQTT_REASON_SERVER_SHUTTING_DOWN;
 	case ERROR_MORE:
+	case ERROR_PEER_DEAD:
 	case ERROR_SYSTEM:
 	case ERROR_CONNECTION_LOST:
 	case ERROR_COUNT:

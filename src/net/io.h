@@ -23,11 +23,12 @@
 /* The part of a connection that this layer owns; embedded in the client. */
 struct conn {
 	int fd;              /* in the owner's descriptor table; -1: none */
-	uint32_t generation; /* of the pool slot: tells a stale event */
-	uint32_t outbox;     /* this turn's output: its number + 1, or 0 */
+	uint16_t generation; /* of the pool slot: tells an event of this turn that is stale */
+	uint16_t outbox;     /* this turn's output: its number + 1, or 0 */
 	uint32_t kept;       /* slab reference: input that is not parsed yet, or 0 */
 	uint32_t backlog;    /* slab reference: output that the kernel did not take, or 0 */
 };
+_Static_assert(IO_OUTBOXES_MAX <= UINT16_MAX, "an outbox's number has 16 bits");
 
 enum io_result {
 	IO_BYTES,   /* *bytes is to be parsed */

@@ -200,7 +200,7 @@ void io_send(struct io *io, struct conn *conn, struct slice bytes)
 		return;
 	}
 	io->outboxes[io->outbox_count++] = (struct io_outbox){conn, index, index, (uint32_t)bytes.size};
-	conn->outbox = io->outbox_count;
+	conn->outbox = (uint16_t)io->outbox_count;
 }
 
 size_t io_queued_bytes(const struct io *io, const struct conn *conn)

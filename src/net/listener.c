@@ -1,6 +1,7 @@
 #include "net/listener.h"
 
 #include "base/check.h"
+#include "net/health.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -115,6 +116,8 @@ static enum error set_options(int fd, int family, struct listener_options option
 		return ERROR_SYSTEM;
 	if (family == AF_INET6 && setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof(on)) != 0)
 		return ERROR_SYSTEM;
+	if (options.idle_s != 0)
+		health_configure(fd, options.idle_s);
 	int defer_s = options.defer_accept_s;
 	if (defer_s > 0 && setsockopt(fd, IPPROTO_TCP, TCP_DEFER_ACCEPT, &defer_s, sizeof(defer_s)) != 0)
 		return ERROR_SYSTEM;

@@ -23,6 +23,7 @@ struct listener {
 struct listener_options {
 	int backlog;        /* the kernel caps it at net.core.somaxconn */
 	int defer_accept_s; /* TCP_DEFER_ACCEPT: report a connection only when its first bytes are there; 0: off */
+	uint32_t idle_s;    /* net/health.h; 0: as the system has it */
 };
 
 /* Reads scheme, numeric address and port. On a fault *fault names it (static storage). */

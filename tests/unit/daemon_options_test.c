@@ -56,6 +56,8 @@ static const struct number NUMBERS[] = {
 	NUMBER(packet_bytes_max, 128, 268435460),
 	NUMBER(queue_bytes_max, 1024, 1u << 28),
 	NUMBER(stuck_timeout_ms, 100, 3600000),
+	NUMBER(grace_ms, 0, 600000),
+	NUMBER(idle_probe_s, 0, 86400),
 	NUMBER(drain_ms, 0, 600000),
 	NUMBER(client_id_bytes_max, 23, 65535),
 	NUMBER(client_subscriptions_max, 1, 1000000),
