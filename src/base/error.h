@@ -84,6 +84,11 @@
 	X(STUCK_READER, "", "client did not read what was sent to it for too long")                                    \
 	X(SERVER_STOPPING, "", "server is shutting down")                                                              \
 	X(SERVER_FULL, "", "server holds as many connections as it may")                                               \
+	X(ADDRESS_DENIED, "", "connections from this address are not wanted")                                          \
+	X(ADDRESS_CONNECTIONS, "", "address has as many connections as it may")                                        \
+	X(ADDRESS_HANDSHAKES, "", "address has as many connections that have not signed in as it may")                 \
+	X(ADDRESS_RATE, "", "address makes new connections faster than it may")                                        \
+	X(MESSAGE_RATE, "", "client publishes faster than it may")                                                     \
 	X(NOT_AUTHORIZED, "", "anonymous clients are let in on loopback listeners only")
 
 enum error {

@@ -16,6 +16,8 @@ enum option_kind {
 	OPTION_LISTEN,
 	OPTION_LOG_LEVEL,
 	OPTION_QUEUE_POLICY,
+	OPTION_NETWORK, /* may be given several times; struct networks */
+	OPTION_RATE_POLICY,
 };
 
 struct option_spec {
@@ -77,6 +79,22 @@ static const struct option_spec SPECS[] = {
 	NUMBER("drain-ms", drain_ms, 0, 600000, "longest time that a stop may take"),
 	NUMBER("client-id-bytes-max", client_id_bytes_max, 23, 65535, "longest client id"),
 	NUMBER("client-subscriptions-max", client_subscriptions_max, 1, 1000000, "subscriptions of one client"),
+	NUMBER("address-connections-max", address.connections_max, 0, 16000000,
+	       "connections of one address; 0: no limit"),
+	NUMBER("address-handshakes-max", address.handshakes_max, 0, 1000000,
+	       "connections of one address that have not signed in yet; 0: no limit"),
+	NUMBER("address-rate", address.rate, 0, 1000, "new connections of one address a second; 0: no limit"),
+	NUMBER("address-burst", address.burst, 0, 1000000, "that many more of them at once"),
+	NUMBER("address-bits-v4", address_bits_v4, 8, 32, "leading bits that make an IPv4 address one of these"),
+	NUMBER("address-bits-v6", address_bits_v6, 16, 128, "leading bits that make an IPv6 address one of these"),
+	{"address-exempt", OPTION_NETWORK, offsetof(struct settings, address_exempt), 0, 0,
+	 "address or network that these limits do not count; may be given several times"},
+	{"address-denied", OPTION_NETWORK, offsetof(struct settings, address_denied), 0, 0,
+	 "address or network whose connections are closed at once; may be given several times"},
+	NUMBER("client-messages-a-second", client_messages_a_second, 0, 1000000,
+	       "messages that one client may publish; 0: no limit"),
+	NUMBER("client-bytes-a-second", client_bytes_a_second, 0, 1u << 30, "bytes of them; 0: no limit"),
+	{"rate-policy", OPTION_RATE_POLICY, 0, 0, 0, "a client that publishes faster than it may: slow-down or end"},
 	NUMBER("handshakes-max", handshakes_max, 16, 1000000, "sockets of one gate that have not signed in yet"),
 	NUMBER("backlog", backlog, 1, 65535, "connections that may wait in the kernel to be accepted"),
 	SWITCH("defer-accept", defer_accept, "let the kernel hold a connection until its first bytes are there"),
@@ -111,6 +129,8 @@ struct options options_default(void)
 				.retained_bytes_max = 1u << 30,
 				.sys_interval_s = 10,
 				.payload_format_check = true,
+				.address_bits_v4 = 32,
+				.address_bits_v6 = 64,
 				.handshakes_max = 8192,
 				.backlog = 4096,
 				.defer_accept = true,
@@ -146,7 +166,7 @@ bool option_is_switch(const struct option_spec *spec)
 
 bool option_is_list(const struct option_spec *spec)
 {
-	return spec->kind == OPTION_LISTEN;
+	return spec->kind == OPTION_LISTEN || spec->kind == OPTION_NETWORK;
 }
 
 static bool set_number(const struct option_spec *spec, struct settings *settings, const char *text, char *fault)
@@ -195,6 +215,31 @@ static bool set_queue_policy(struct settings *settings, const char *text, char *
 	return false;
 }
 
+static bool set_rate_policy(struct settings *settings, const char *text, char *fault)
+{
+	settings->rate_ends_client = strcmp(text, "end") == 0;
+	if (settings->rate_ends_client || strcmp(text, "slow-down") == 0)
+		return true;
+	snprintf(fault, OPTION_FAULT_BYTES_MAX, "\"%.64s\" is neither slow-down nor end", text);
+	return false;
+}
+
+static bool add_network(const struct option_spec *spec, struct settings *settings, const char *text, char *fault)
+{
+	struct networks *networks = (void *)((uint8_t *)settings + spec->offset);
+	const char *reason = "";
+	if (networks->count == SETTINGS_NETWORKS_MAX) {
+		snprintf(fault, OPTION_FAULT_BYTES_MAX, "more than %d networks", SETTINGS_NETWORKS_MAX);
+		return false;
+	}
+	if (network_parse(text, &networks->items[networks->count], &reason) != ERROR_OK) {
+		snprintf(fault, OPTION_FAULT_BYTES_MAX, "\"%.100s\": %s", text, reason);
+		return false;
+	}
+	networks->count++;
+	return true;
+}
+
 static bool add_listener(struct options *options, const char *text, char *fault)
 {
 	struct settings *settings = &options->settings;
@@ -223,6 +268,10 @@ bool option_set(const struct option_spec *spec, struct options *options, const c
 		return set_text(spec, &options->settings, text, fault);
 	case OPTION_QUEUE_POLICY:
 		return set_queue_policy(&options->settings, text, fault);
+	case OPTION_NETWORK:
+		return add_network(spec, &options->settings, text, fault);
+	case OPTION_RATE_POLICY:
+		return set_rate_policy(&options->settings, text, fault);
 	case OPTION_LISTEN:
 		return add_listener(options, text, fault);
 	case OPTION_LOG_LEVEL:
@@ -246,6 +295,7 @@ static const char *const PLACEHOLDERS[] = {
 	[OPTION_NUMBER] = " N",        [OPTION_BOOL] = "",
 	[OPTION_TEXT] = " TEXT",       [OPTION_LISTEN] = " URL",
 	[OPTION_LOG_LEVEL] = " LEVEL", [OPTION_QUEUE_POLICY] = " POLICY",
+	[OPTION_NETWORK] = " NETWORK", [OPTION_RATE_POLICY] = " POLICY",
 };
 
 static void print_default(const struct option_spec *spec, const struct settings *defaults, FILE *out)
@@ -269,6 +319,12 @@ static void print_default(const struct option_spec *spec, const struct settings 
 		break;
 	case OPTION_QUEUE_POLICY:
 		fputs("drop-oldest", out);
+		break;
+	case OPTION_NETWORK:
+		fputs("none", out);
+		break;
+	case OPTION_RATE_POLICY:
+		fputs("slow-down", out);
 		break;
 	}
 }

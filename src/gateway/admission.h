@@ -7,6 +7,7 @@
 
 struct admission {
 	uint64_t hash;             /* of the client id */
+	uint32_t address;          /* its place in the addresses, 0: not counted */
 	uint32_t packet_bytes_max; /* the client's */
 	uint32_t session_expiry_s; /* as granted; UINT32_MAX: never */
 	uint32_t will_delay_s;

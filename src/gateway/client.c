@@ -185,6 +185,8 @@ void client_finish(struct shard *shard, uint32_t index)
 		return; /* another connection has the session already */
 	io_disconnect(&shard->io, &client->conn);
 	client->conn.generation++;
+	addresses_leave(shard->addresses, client->address, true);
+	client->address = 0;
 	seats_give(shard->seats);
 	if (client->session.id != 0) {
 		session_goes_offline(shard, index);

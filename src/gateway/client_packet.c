@@ -2,6 +2,7 @@
 
 #include "gateway/client_publish.h"
 #include "gateway/heartbeat.h"
+#include "gateway/rate.h"
 #include "gateway/retained_jobs.h"
 #include "gateway/shard.h"
 #include "mqtt/decode.h"
@@ -234,6 +235,18 @@ static bool must_wait_for_reader(struct shard *shard, struct client *client)
 	       io_queued_bytes(&shard->io, &client->conn) > shard->settings->queue_bytes_max;
 }
 
+/* False: the client publishes faster than it may, and is not read from for a while. */
+static bool within_rate(struct shard *shard, uint32_t index, struct client *client, size_t bytes)
+{
+	uint32_t wait_ms;
+	if (rate_allows(shard, client, bytes, &wait_ms))
+		return true;
+	COUNT(&shard->counters, rate_pauses);
+	client->pause = PAUSE_RATE;
+	heartbeat_hurry(shard, index, shard->now_ms + wait_ms);
+	return false;
+}
+
 /* Handles packets off the front of *rest. ERROR_OK: the rest is not a whole packet, of *size bytes if known.
  * ERROR_MORE: the client has to pause before the rest. */
 static enum error consume_packets(struct shard *shard, uint32_t index, struct client *client, struct slice *rest,
@@ -251,6 +264,8 @@ static enum error consume_packets(struct shard *shard, uint32_t index, struct cl
 			client->pause = PAUSE_READER;
 			return ERROR_MORE;
 		}
+		if (packet.header.type == MQTT_PUBLISH && !within_rate(shard, index, client, *size))
+			return shard->settings->rate_ends_client ? ERROR_MESSAGE_RATE : ERROR_MORE;
 		error = handle_packet(shard, index, client, &packet);
 		if (error == ERROR_MORE) {
 			COUNT(&shard->counters, publisher_pauses);

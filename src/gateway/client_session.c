@@ -178,6 +178,7 @@ static void describe_connection(struct shard *shard, struct client *client, int 
 {
 	client->conn = (struct conn){.fd = fd, .generation = client->conn.generation};
 	client->packet_bytes_max = admission->packet_bytes_max;
+	client->address = admission->address;
 	client->seen_tick = (uint32_t)(shard->now_ms / WHEEL_TICK_MS);
 	client->keepalive_s = admission->keepalive_s;
 	client->version = admission->version & 7u;
@@ -209,6 +210,8 @@ static enum error describe_extras(struct shard *shard, struct client *client, co
 	if (extras == NULL)
 		return plain ? ERROR_OK : ERROR_NO_MEMORY;
 	extras->expiry_s = admission->session_expiry_s;
+	extras->messages_until_us = 0;
+	extras->bytes_until_us = 0;
 	extras->receive_max = admission->receive_max;
 	extras->alias_max = (uint16_t)alias_max;
 	return ERROR_OK;
@@ -242,8 +245,9 @@ static bool greet(struct shard *shard, struct client *client, const struct admis
 }
 
 /* No room for it after all: it is closed. The gate counts seats, so this is rare. */
-static void turn_away(struct shard *shard, int fd)
+static void turn_away(struct shard *shard, int fd, uint32_t address)
 {
+	addresses_leave(shard->addresses, address, true);
 	struct conn conn = {.fd = fd};
 	io_disconnect(&shard->io, &conn);
 	seats_give(shard->seats);
@@ -326,7 +330,7 @@ void client_admit(struct shard *shard, int fd, const struct admission *admission
 	else
 		index = client_new(shard, fd, admission);
 	if (index == 0) {
-		turn_away(shard, fd);
+		turn_away(shard, fd, admission->address);
 		return;
 	}
 	enum error error = settle(shard, index, admission, resumed);

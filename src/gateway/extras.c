@@ -31,7 +31,8 @@ void extras_trim(struct shard *shard, struct client *client)
 {
 	const struct extras *extras = extras_of(shard, client);
 	if (extras != NULL && extras->flow.first == 0 && extras->expiry_s == 0 && extras->will == 0 &&
-	    extras->received == 0 && extras->aliases_in == 0 && extras->aliases_out == 0 && extras->alias_max == 0 &&
+	    extras->received == 0 && extras->messages_until_us == 0 && extras->bytes_until_us == 0 &&
+	    extras->aliases_in == 0 && extras->aliases_out == 0 && extras->alias_max == 0 &&
 	    extras->receive_max == UINT16_MAX)
 		give_block(shard, client);
 }

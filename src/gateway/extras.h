@@ -10,11 +10,17 @@
 
 struct extras {
 	struct flow flow;
-	uint32_t expiry_s;  /* Session Expiry Interval; 0: it ends with its connection, EXTRAS_NEVER_S: never */
-	uint32_t ends_at_s; /* without a connection: when the session ends, on the shard's clock */
-	uint32_t will;      /* reference of a message, 0: none */
+	uint32_t expiry_s; /* Session Expiry Interval; 0: it ends with its connection, EXTRAS_NEVER_S: never */
+	union {
+		uint32_t ends_at_s;         /* without a connection: when the session ends, on the shard's clock */
+		uint32_t messages_until_us; /* with one: rate.c */
+	};
+	uint32_t will; /* reference of a message, 0: none */
 	uint32_t will_delay_s;
-	uint32_t will_at_s;   /* without a connection: when the will is due */
+	union {
+		uint32_t will_at_s;      /* without a connection: when the will is due */
+		uint32_t bytes_until_us; /* with one: rate.c */
+	};
 	uint32_t received;    /* packet_ids.h: QoS 2 messages of the client that are not released yet */
 	uint32_t aliases_in;  /* aliases.h: set by the client */
 	uint32_t aliases_out; /* and by us */

@@ -33,6 +33,7 @@ struct handshake {
 	struct conn conn; /* first: conn.fd is where the pool keeps its link while it is free */
 	struct wheel_node timer;
 	uint64_t deadline_ms;
+	uint32_t address; /* its place in gate->addresses, 0: not counted */
 	uint8_t listener;
 	bool registered; /* with the poller */
 };
@@ -104,6 +105,7 @@ static void refuse(struct gate *gate, uint32_t index, enum error reason, uint8_t
 	COUNT(&gate->counters, connections_refused);
 	counter_add(&gate->counters.ends[reason], 1);
 	log_refusal(gate, handshake, reason);
+	addresses_leave(gate->addresses, handshake->address, false);
 	io_disconnect(&gate->io, &handshake->conn);
 	forget(gate, index);
 }
@@ -139,6 +141,8 @@ static void admit(struct gate *gate, uint32_t index, struct admission *admission
 		refuse(gate, index, ERROR_SERVER_FULL, version);
 		return;
 	}
+	addresses_sign_in(gate->addresses, handshake->address);
+	admission->address = handshake->address;
 	/* The socket lives on in the shard: this poller must not report it any more. */
 	if (handshake->registered)
 		poller_remove(&gate->poller, handshake->conn.fd);
@@ -231,9 +235,50 @@ static void set_accepting(struct gate *gate, bool accepting)
 			     !accepting);
 }
 
+static bool is_in(const struct networks *networks, const struct prefix *address)
+{
+	for (uint32_t i = 0; i < networks->count; i++) {
+		if (network_has(&networks->items[i], address))
+			return true;
+	}
+	return false;
+}
+
+static bool has_limits(const struct address_limits *limits)
+{
+	return limits->connections_max != 0 || limits->handshakes_max != 0 || limits->rate != 0;
+}
+
+/* Before a byte is read: whether the address may have one more connection. *place: to be given back. */
+static enum error check_address(struct gate *gate, const struct sockaddr_storage *peer, uint32_t *place)
+{
+	const struct settings *settings = gate->settings;
+	struct prefix address;
+	*place = 0;
+	if (!prefix_of(peer, 32, 128, &address))
+		return ERROR_OK;
+	if (is_in(&settings->address_denied, &address))
+		return ERROR_ADDRESS_DENIED;
+	if (!has_limits(&settings->address) || is_in(&settings->address_exempt, &address))
+		return ERROR_OK;
+	prefix_of(peer, (uint8_t)settings->address_bits_v4, (uint8_t)settings->address_bits_v6, &address);
+	return addresses_enter(gate->addresses, &settings->address, &address, gate->now_ms, place);
+}
+
+/* It costs the accept and no more. There is unread input, or will be: the peer gets a reset. */
+static void turn_away(struct gate *gate, int fd, enum error reason)
+{
+	close(fd);
+	COUNT(&gate->counters, connections_refused);
+	counter_add(&gate->counters.ends[reason], 1);
+}
+
 static bool accept_one(struct gate *gate, uint8_t listener)
 {
-	int fd = accept4(gate->settings->listeners[listener].fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+	struct sockaddr_storage peer = {0};
+	socklen_t size = sizeof(peer);
+	int fd = accept4(gate->settings->listeners[listener].fd, (struct sockaddr *)&peer, &size,
+			 SOCK_NONBLOCK | SOCK_CLOEXEC);
 	if (fd < 0) {
 		/* Out of descriptors or memory: those who wait stay in the kernel's queue for a while. */
 		if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
@@ -243,8 +288,15 @@ static bool accept_one(struct gate *gate, uint8_t listener)
 		return errno == ECONNABORTED || errno == EINTR;
 	}
 	COUNT(&gate->counters, connections_accepted);
+	uint32_t address;
+	enum error error = check_address(gate, &peer, &address);
+	if (error != ERROR_OK) {
+		turn_away(gate, fd, error);
+		return true;
+	}
 	uint32_t index = pool_take(&gate->handshakes);
 	if (index == 0) { /* memory is short: has_room() saw to the limit */
+		addresses_leave(gate->addresses, address, false);
 		close(fd);
 		return false;
 	}
@@ -253,6 +305,7 @@ static bool accept_one(struct gate *gate, uint8_t listener)
 	*handshake = (struct handshake){
 		.conn = {.fd = fd, .generation = generation},
 		.deadline_ms = gate->now_ms + gate->settings->connect_timeout_ms,
+		.address = address,
 		.listener = listener,
 	};
 	COUNT(&gate->counters, handshakes_open);

@@ -23,6 +23,7 @@ struct gate {
 	/* Set before the thread starts. */
 	const struct settings *settings;
 	const struct hash_key *key;
+	struct addresses *addresses;
 	struct shard *shards;
 	const int *admission_fds; /* the sending end for each shard */
 	const int *keep_fds;

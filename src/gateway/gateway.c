@@ -17,11 +17,15 @@
  * libraries open. */
 #define TABLE_RESERVE 24u
 
+/* Addresses that are counted at one time; memory is taken as they come. */
+#define ADDRESSES_MAX (1u << 22)
+
 struct gateway {
 	struct settings *settings;
 	struct hash_key key;
 	struct index *index;
 	struct retained *retained;
+	struct addresses *addresses;
 	_Atomic uint32_t sessions_offline;
 	struct shard *shards;
 	struct gate *gates;
@@ -117,6 +121,7 @@ static enum error make_shared(struct gateway *gateway)
 	gateway->key = hash_key_random();
 	uint16_t shards = gateway->shard_count;
 	gateway->index = index_new(shards, &gateway->key);
+	gateway->addresses = addresses_new(&gateway->key, ADDRESSES_MAX);
 	gateway->retained =
 		retained_new(&gateway->key, gateway->settings->retained_max, gateway->settings->retained_bytes_max);
 	gateway->shards = aligned_alloc(64, shards * sizeof(*gateway->shards));
@@ -126,9 +131,9 @@ static enum error make_shared(struct gateway *gateway)
 	gateway->pairs = calloc(shards, sizeof(*gateway->pairs));
 	gateway->shard_keeps = calloc((size_t)shards * (shards + 1u), sizeof(int));
 	gateway->gate_keeps = calloc(2u * shards + SETTINGS_LISTENERS_MAX + gateway->gate_count, sizeof(int));
-	if (gateway->index == NULL || gateway->retained == NULL || gateway->shards == NULL || gateway->gates == NULL ||
-	    gateway->mailboxes == NULL || gateway->seats == NULL || gateway->pairs == NULL ||
-	    gateway->shard_keeps == NULL || gateway->gate_keeps == NULL)
+	if (gateway->index == NULL || gateway->retained == NULL || gateway->addresses == NULL ||
+	    gateway->shards == NULL || gateway->gates == NULL || gateway->mailboxes == NULL || gateway->seats == NULL ||
+	    gateway->pairs == NULL || gateway->shard_keeps == NULL || gateway->gate_keeps == NULL)
 		return ERROR_NO_MEMORY;
 	memset(gateway->shards, 0, shards * sizeof(*gateway->shards));
 	memset(gateway->gates, 0, gateway->gate_count * sizeof(*gateway->gates));
@@ -158,6 +163,7 @@ static enum error make_shard(struct gateway *gateway, uint16_t number)
 	shard->seats = &gateway->seats[number];
 	shard->index = gateway->index;
 	shard->retained = gateway->retained;
+	shard->addresses = gateway->addresses;
 	shard->sessions_offline = &gateway->sessions_offline;
 	shard->sum_counters = sum_counters;
 	shard->sum_context = gateway;
@@ -176,6 +182,7 @@ static enum error make_gate(struct gateway *gateway, uint16_t number)
 	struct gate *gate = &gateway->gates[number];
 	gate->settings = gateway->settings;
 	gate->key = &gateway->key;
+	gate->addresses = gateway->addresses;
 	gate->shards = gateway->shards;
 	gate->shard_count = gateway->shard_count;
 	gate->number = number;
@@ -383,6 +390,7 @@ uint64_t gateway_stop(struct gateway *gateway)
 		mailbox_close(&gateway->mailboxes[i]);
 	index_free(gateway->index);
 	retained_free(gateway->retained);
+	addresses_free(gateway->addresses);
 	free(gateway->shards);
 	free(gateway->gates);
 	free(gateway->mailboxes);

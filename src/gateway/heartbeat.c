@@ -128,6 +128,8 @@ static uint64_t stuck_ms(const struct shard *shard, const struct client *client)
 static uint64_t visit_connected(struct shard *shard, uint32_t index)
 {
 	struct client *client = shard_client(shard, index);
+	if (client->pause == PAUSE_RATE)
+		client_resume(shard, index);
 	if (stuck_ms(shard, client) <= shard->now_ms)
 		client_end(shard, index, ERROR_STUCK_READER);
 	else if (client->keepalive_s != 0)

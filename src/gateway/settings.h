@@ -2,12 +2,20 @@
 #ifndef GATEWAY_SETTINGS_H
 #define GATEWAY_SETTINGS_H
 
+#include "gateway/addresses.h"
 #include "net/listener.h"
 
 #include <stdint.h>
 
 #define SETTINGS_LISTENERS_MAX 16
 #define SETTINGS_TEXT_BYTES_MAX 256
+
+#define SETTINGS_NETWORKS_MAX 64
+
+struct networks {
+	struct network items[SETTINGS_NETWORKS_MAX];
+	uint32_t count;
+};
 
 struct settings {
 	struct listener listeners[SETTINGS_LISTENERS_MAX];
@@ -37,6 +45,14 @@ struct settings {
 	char response_information[SETTINGS_TEXT_BYTES_MAX]; /* told to version 5 clients that ask; "": none */
 	bool queue_drops_newest; /* a full queue refuses the new message rather than forgetting the oldest */
 	bool payload_format_check;
+	struct address_limits address; /* of each address or prefix */
+	uint32_t address_bits_v4;      /* how much of an address counts */
+	uint32_t address_bits_v6;
+	struct networks address_exempt;    /* no limits for these */
+	struct networks address_denied;    /* and no connections for these */
+	uint32_t client_messages_a_second; /* that one client may publish; 0: no limit */
+	uint32_t client_bytes_a_second;
+	bool rate_ends_client;   /* who publishes faster is ended, not slowed down */
 	uint32_t handshakes_max; /* a gate's, at one time */
 	uint32_t backlog;        /* of the listening sockets */
 	bool defer_accept;

@@ -107,6 +107,13 @@ void shard_close(struct shard *shard)
 
 /* ---- the parts of a turn ---- */
 
+/* Its socket was lost on its way. */
+static void drop_admission(struct shard *shard, const struct admission *admission)
+{
+	addresses_leave(shard->addresses, admission->address, true);
+	seats_give(shard->seats);
+}
+
 /* False when none is left. */
 static bool take_admissions(struct shard *shard)
 {
@@ -125,7 +132,7 @@ static bool take_admissions(struct shard *shard)
 			if (i < count)
 				client_admit(shard, fds[i], admissions[i]);
 			else
-				seats_give(shard->seats);
+				drop_admission(shard, admissions[i]);
 			free(admissions[i]);
 		}
 	}

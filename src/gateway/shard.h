@@ -39,6 +39,7 @@ struct shard {
 	struct seats *seats;
 	struct index *index;
 	struct retained *retained;
+	struct addresses *addresses;
 	_Atomic uint32_t *sessions_offline;                              /* of the whole gateway */
 	void (*sum_counters)(const void *context, struct counters *sum); /* of all threads; NULL: not told about */
 	const void *sum_context;

@@ -41,6 +41,7 @@ static void shard_begin(struct shard_scene *scene, uint16_t number)
 		.seats = &scene->seats,
 		.index = scene->index,
 		.retained = scene->retained,
+		.addresses = scene->addresses,
 		.sessions_offline = &scene->sessions_offline,
 		.number = number,
 		.shard_count = scene->shard_count,
@@ -103,6 +104,8 @@ struct shard_scene *shard_scene_new(uint16_t shards)
 	scene->shard_count = shards;
 	scene->index = index_new(shards, &scene->key);
 	scene->retained = retained_new(&scene->key, scene->settings.retained_max, 1 << 20);
+	scene->addresses = addresses_new(&scene->key, 0);
+	CHECK(scene->addresses != NULL);
 	CHECK(scene->index != NULL && scene->retained != NULL);
 	scene_now_ms = SCENE_START_MS;
 	reader_register();
@@ -116,6 +119,7 @@ void shard_scene_free(struct shard_scene *scene)
 	reader_unregister();
 	index_free(scene->index);
 	retained_free(scene->retained);
+	addresses_free(scene->addresses);
 	free(scene);
 }
 
