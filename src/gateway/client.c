@@ -6,6 +6,7 @@
 #include "gateway/client_packet.h"
 #include "gateway/client_session.h"
 #include "gateway/deliver.h"
+#include "gateway/presence.h"
 #include "gateway/shard.h"
 #include "mqtt/encode.h"
 #include "mqtt/reason.h"
@@ -175,6 +176,8 @@ void client_end(struct shard *shard, uint32_t index, enum error reason)
 	client_set_state(shard, client, CLIENT_CLOSING);
 	wheel_remove(&shard->wheel, index);
 	list_push(&shard->closing, index);
+	if (was_active)
+		presence_disconnected(shard, client, reason);
 	session_connection_ended(shard, index, was_active, reason);
 }
 

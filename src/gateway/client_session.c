@@ -4,6 +4,7 @@
 #include "gateway/client_packet.h"
 #include "gateway/deliver.h"
 #include "gateway/heartbeat.h"
+#include "gateway/presence.h"
 #include "gateway/route.h"
 #include "gateway/shard.h"
 #include "mqtt/decode.h"
@@ -344,6 +345,7 @@ void client_admit(struct shard *shard, int fd, const struct admission *admission
 	}
 	client_set_state(shard, client, CLIENT_ACTIVE);
 	COUNT(&shard->counters, connections_signed_in);
+	presence_connected(shard, client);
 	deliver_queued(shard, index);
 	consume_rest(shard, index, admission_rest(admission));
 }
