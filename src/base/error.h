@@ -83,6 +83,7 @@
 	X(TAKEN_OVER, "MQTT-3.1.4-3", "another connection signed in with the same client id")                          \
 	X(STUCK_READER, "", "client did not read what was sent to it for too long")                                    \
 	X(SERVER_STOPPING, "", "server is shutting down")                                                              \
+	X(OVERLOADED, "", "server has more to do than it can: come back later")                                        \
 	X(SERVER_FULL, "", "server holds as many connections as it may")                                               \
 	X(ADDRESS_DENIED, "", "connections from this address are not wanted")                                          \
 	X(ADDRESS_CONNECTIONS, "", "address has as many connections as it may")                                        \

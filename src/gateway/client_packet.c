@@ -10,6 +10,9 @@
 #include "mqtt/reason.h"
 #include "mqtt/topic.h"
 
+/* How long a publisher is left unread in grade HOLD. */
+#define HOLD_MS 50u
+
 /* ---- SUBSCRIBE and UNSUBSCRIBE ---- */
 
 static uint8_t subscribe_code(enum error error, uint8_t qos)
@@ -279,6 +282,19 @@ static enum error consume_packets(struct shard *shard, uint32_t index, struct cl
 	}
 }
 
+static bool published(const struct slice *bytes)
+{
+	return bytes->size != 0 && bytes->data[0] >> 4 == MQTT_PUBLISH;
+}
+
+/* There is too much to do: a publisher is read from again in a while. */
+static void hold(struct shard *shard, uint32_t index, struct client *client)
+{
+	COUNT(&shard->counters, overload_holds);
+	client->pause = PAUSE_RATE;
+	heartbeat_hurry(shard, index, shard->now_ms + HOLD_MS);
+}
+
 void client_consume(struct shard *shard, uint32_t index, struct slice bytes)
 {
 	struct client *client = shard_client(shard, index);
@@ -291,6 +307,8 @@ void client_consume(struct shard *shard, uint32_t index, struct slice bytes)
 		client_end(shard, index, error);
 		return;
 	}
+	if (shard->overload.grade == OVERLOAD_HOLD && client->pause == PAUSE_NONE && published(&bytes))
+		hold(shard, index, client);
 	if (io_keep(&shard->io, &client->conn, rest, size, client->pause != PAUSE_NONE) != ERROR_OK)
 		client_end(shard, index, ERROR_NO_MEMORY);
 }

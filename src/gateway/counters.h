@@ -51,6 +51,8 @@
 	X(retained_refused, "retained messages that were not kept: there are as many as there may be")                 \
 	X(wills_sent, "wills published")                                                                               \
 	X(publisher_pauses, "times that a publisher's socket was left unread because an inbox was full")               \
+	X(overload_grade, "grade of overload, 0 to 4 (gauge)")                                                         \
+	X(overload_holds, "times that a publisher was left unread because there was too much to do")                   \
 	X(rate_pauses, "times that a client was left unread because it published faster than it may")                  \
 	X(reader_pauses, "times that a client was left unread because it did not read its answers")                    \
 	X(subscriptions_open, "subscriptions now (gauge)")                                                             \

@@ -81,18 +81,24 @@ static bool empty_scratch(struct shard *shard, struct delivery *delivery)
 	return true;
 }
 
+/* Who reads slowly has less of a queue while there is too much to do. */
+static size_t queue_limit(const struct shard *shard)
+{
+	size_t most = shard->settings->queue_bytes_max;
+	return shard->overload.grade >= OVERLOAD_SHED ? most / 8 : most;
+}
+
 /* False when the client's queue is full even after writing what this turn has for it. */
 static bool queue_has_room(struct shard *shard, struct client *client, size_t bytes)
 {
 	if (client->conn.backlog == 0 && client->conn.outbox == 0)
 		return true;
-	if (io_queued_bytes(&shard->io, &client->conn) + bytes <= shard->settings->queue_bytes_max)
+	if (io_queued_bytes(&shard->io, &client->conn) + bytes <= queue_limit(shard))
 		return true;
 	if (client->conn.backlog != 0)
 		return false;
 	io_flush_conn(&shard->io, &client->conn);
-	return client->conn.backlog == 0 ||
-	       io_queued_bytes(&shard->io, &client->conn) + bytes <= shard->settings->queue_bytes_max;
+	return client->conn.backlog == 0 || io_queued_bytes(&shard->io, &client->conn) + bytes <= queue_limit(shard);
 }
 
 static void count_refused(struct shard *shard, enum error error)

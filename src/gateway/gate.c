@@ -2,17 +2,23 @@
 
 #include "base/clock.h"
 #include "base/log.h"
-#include "gateway/handshake.h"
 
 #include <errno.h>
 #include <sched.h>
+#include <sodium.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
+#include <time.h>
 #include <unistd.h>
 
 /* Bounds on one turn. */
 #define EVENTS_A_TURN 256
 #define ACCEPTS_A_TURN 256
+/* While the shards lag: so many, and then a rest. */
+#define ACCEPTS_A_SLOW_TURN 32
+#define SLOW_REST_MS 2
+/* Refused for want of room: to come back after this and up to four times this. */
+#define RETRY_LEAST_MS 2000u
 #define TIMERS_A_TURN 1024u
 #define SLEEP_MS_MAX 1000u
 /* While sockets wait to be handed over, or descriptors are short, the gate looks again after so long. */
@@ -53,6 +59,7 @@ static void on_io_event(void *context, struct conn *conn)
 enum error gate_open(struct gate *gate)
 {
 	struct io_observer observer = {.blocked = on_io_event, .broken = on_io_event, .context = gate};
+	gate->doorway = (struct doorway){.settings = gate->settings, .key = gate->key};
 	gate->batches = calloc(gate->shard_count, sizeof(*gate->batches));
 	if (gate->batches == NULL || slab_open(&gate->slab, SLAB_BYTES_MAX) != ERROR_OK ||
 	    io_open(&gate->io, &gate->slab, observer) != ERROR_OK ||
@@ -93,11 +100,19 @@ static void log_refusal(const struct gate *gate, const struct handshake *handsha
 			  error_rule(reason)[0] != '\0' ? " " : "", error_rule(reason));
 }
 
+/* Those who are refused for want of room come back spread over some time, not all at once. */
+static uint32_t retry_ms(enum error reason)
+{
+	if (reason != ERROR_OVERLOADED && reason != ERROR_SERVER_FULL)
+		return 0;
+	return overload_retry_ms(RETRY_LEAST_MS, randombytes_random());
+}
+
 static void refuse(struct gate *gate, uint32_t index, enum error reason, uint8_t version)
 {
 	struct handshake *handshake = handshake_at(gate, index);
 	uint8_t refusal[REFUSAL_BYTES_MAX];
-	size_t size = handshake_refusal(reason, version, refusal);
+	size_t size = handshake_refusal(reason, version, retry_ms(reason), refusal);
 	if (size != 0) {
 		ssize_t sent = send(handshake->conn.fd, refusal, size, MSG_DONTWAIT | MSG_NOSIGNAL);
 		(void)sent; /* a new socket's buffer takes it, or the peer is gone */
@@ -175,8 +190,7 @@ static void read_bytes(struct gate *gate, uint32_t index, struct slice bytes)
 	size_t packet_bytes;
 	uint8_t version;
 	bool loopback = gate->settings->listeners[handshake->listener].loopback;
-	enum error error =
-		handshake_read(gate->settings, gate->key, loopback, bytes, &admission, &packet_bytes, &version);
+	enum error error = handshake_read(&gate->doorway, loopback, bytes, &admission, &packet_bytes, &version);
 	if (error == ERROR_OK)
 		admit(gate, index, admission);
 	else if (error != ERROR_MORE)
@@ -320,7 +334,8 @@ static bool has_room(const struct gate *gate)
 
 static void accept_some(struct gate *gate, uint8_t listener)
 {
-	for (int i = 0; i < ACCEPTS_A_TURN && has_room(gate); i++) {
+	int most = gate->grade == OVERLOAD_SLOW ? ACCEPTS_A_SLOW_TURN : ACCEPTS_A_TURN;
+	for (int i = 0; i < most && has_room(gate); i++) {
 		if (!accept_one(gate, listener))
 			return;
 	}
@@ -355,12 +370,38 @@ static void send_batches(struct gate *gate)
 		set_accepting(gate, true);
 }
 
+/* How the worst of the shards fares: they take what is let in here. */
+static void look_at_load(struct gate *gate)
+{
+	uint32_t worst_ms = 0;
+	for (uint16_t i = 0; i < gate->shard_count; i++) {
+		uint32_t lag_ms = atomic_load_explicit(&gate->shards[i].lag_ms, memory_order_relaxed);
+		if (lag_ms > worst_ms)
+			worst_ms = lag_ms;
+	}
+	enum overload_grade grade = overload_grade(worst_ms, gate->grade);
+	if (grade != gate->grade)
+		log_write(LOG_INFO, "gate %u: overload %s, was %s: a turn of a shard takes %u ms", gate->number,
+			  overload_name(grade), overload_name(gate->grade), worst_ms);
+	gate->grade = grade;
+	gate->doorway.refusal = grade >= OVERLOAD_REFUSE ? ERROR_OVERLOADED : ERROR_OK;
+	COUNT_SET(&gate->counters, overload_grade, (uint64_t)grade);
+}
+
 static int sleep_ms(const struct gate *gate)
 {
 	if (gate->batched != 0)
 		return RETRY_MS;
 	uint32_t limit_ms = gate->accepting || !has_room(gate) ? SLEEP_MS_MAX : ACCEPT_PAUSE_MS;
 	return (int)wheel_wait_ms(&gate->wheel, gate->now_ms, limit_ms);
+}
+
+/* The others of this turn wait in the kernel. */
+static void rest_if_slow(const struct gate *gate, int events)
+{
+	static const struct timespec REST = {.tv_nsec = SLOW_REST_MS * 1000000};
+	if (gate->grade != OVERLOAD_NORMAL && events != 0)
+		clock_nanosleep(CLOCK_MONOTONIC, 0, &REST, NULL);
 }
 
 static void turn(struct gate *gate)
@@ -373,11 +414,13 @@ static void turn(struct gate *gate)
 
 	gate->now_ms = clock_now_ms();
 	gate->io.now_ms = gate->now_ms;
+	look_at_load(gate);
 	for (int i = 0; i < count; i++)
 		handle_event(gate, &events[i]);
 	wheel_turn(&gate->wheel, gate->now_ms, TIMERS_A_TURN, visit, gate);
 	send_batches(gate);
 	io_turn_end(&gate->io);
+	rest_if_slow(gate, count);
 	COUNT(&gate->counters, turns);
 	COUNT_SET(&gate->counters, reads, gate->io.read_count);
 	COUNT_SET(&gate->counters, bytes_in, gate->io.bytes_in);

@@ -7,6 +7,8 @@
 
 #include "gateway/admission.h"
 #include "gateway/counters.h"
+#include "gateway/handshake.h"
+#include "gateway/overload.h"
 #include "gateway/settings.h"
 #include "gateway/shard.h"
 #include "net/fdpass.h"
@@ -44,6 +46,8 @@ struct gate {
 	bool accepting;             /* listeners are reported */
 	uint64_t accept_again_ms;   /* while not accepting for want of descriptors */
 	uint64_t now_ms;
+	enum overload_grade grade; /* of the worst shard */
+	struct doorway doorway;
 	struct counters counters;
 	enum fdtable_kind table;
 

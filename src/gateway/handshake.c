@@ -9,6 +9,7 @@
 #include "mqtt/topic.h"
 
 #include <sodium.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 /* An id of our own: a fixed beginning, then 96 random bits in hexadecimal; nobody else's id by any chance. */
@@ -154,9 +155,10 @@ static enum error admit(const struct settings *settings, const struct hash_key *
 	return *admission != NULL ? ERROR_OK : ERROR_NO_MEMORY;
 }
 
-enum error handshake_read(const struct settings *settings, const struct hash_key *key, bool loopback,
-			  struct slice bytes, struct admission **admission, size_t *packet_bytes, uint8_t *version)
+enum error handshake_read(const struct doorway *doorway, bool loopback, struct slice bytes,
+			  struct admission **admission, size_t *packet_bytes, uint8_t *version)
 {
+	const struct settings *settings = doorway->settings;
 	*packet_bytes = 0;
 	*version = 0;
 	struct mqtt_header header;
@@ -178,11 +180,13 @@ enum error handshake_read(const struct settings *settings, const struct hash_key
 	error = mqtt_connect_decode(slice_of(bytes.data + header.header_bytes, header.body_bytes), &connect);
 	*version = connect.version;
 	if (error == ERROR_OK)
+		error = doorway->refusal;
+	if (error == ERROR_OK)
 		error = check_offer(settings, loopback, &connect);
 	if (error != ERROR_OK)
 		return error;
 	struct slice rest = slice_of(bytes.data + *packet_bytes, bytes.size - *packet_bytes);
-	return admit(settings, key, &connect, rest, admission);
+	return admit(settings, doorway->key, &connect, rest, admission);
 }
 
 /* Some codes are DISCONNECT's alone, and some ends are no refusal. */
@@ -193,9 +197,15 @@ static uint8_t connack_reason_of(enum error error)
 	return refuses ? reason : MQTT_REASON_SERVER_UNAVAILABLE;
 }
 
-size_t handshake_refusal(enum error reason, uint8_t version, uint8_t *out)
+size_t handshake_refusal(enum error reason, uint8_t version, uint32_t retry_ms, uint8_t *out)
 {
 	struct mqtt_connack connack = mqtt_connack_default();
+	char retry[16];
+	if (version == MQTT_VERSION_5 && retry_ms != 0) {
+		snprintf(retry, sizeof(retry), "%u", retry_ms);
+		connack.user_name = slice_string("retry-after-ms");
+		connack.user_value = slice_string(retry);
+	}
 	if (version == MQTT_VERSION_5) {
 		connack.reason = connack_reason_of(reason);
 		connack.reason_string = slice_string(error_sentence(reason));

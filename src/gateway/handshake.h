@@ -11,16 +11,24 @@
 
 struct admission;
 
-#define REFUSAL_BYTES_MAX 256u
+#define REFUSAL_BYTES_MAX 320u
+
+/* What signing in needs to know, the same for all clients of a gate's turn. */
+struct doorway {
+	const struct settings *settings;
+	const struct hash_key *key;
+	enum error refusal; /* for everyone, as long as it is not ERROR_OK */
+};
 
 /* Reads a CONNECT off the front of `bytes`. ERROR_OK: *admission is new and the caller's (free()). ERROR_MORE: it is
  * not whole; *packet_bytes is its size as far as known. Otherwise why the client is refused, and *version is what it
  * speaks (0: not known). */
-enum error handshake_read(const struct settings *settings, const struct hash_key *key, bool loopback,
-			  struct slice bytes, struct admission **admission, size_t *packet_bytes, uint8_t *version);
+enum error handshake_read(const struct doorway *doorway, bool loopback, struct slice bytes,
+			  struct admission **admission, size_t *packet_bytes, uint8_t *version);
 
 /* The CONNACK that refuses, as the standard says for this version and reason; 0: none, the connection is just closed.
- * out holds REFUSAL_BYTES_MAX. */
-size_t handshake_refusal(enum error reason, uint8_t version, uint8_t *out);
+ * retry_ms: not 0: when version 5 clients are told to come back (User Property "retry-after-ms"). out holds
+ * REFUSAL_BYTES_MAX. */
+size_t handshake_refusal(enum error reason, uint8_t version, uint32_t retry_ms, uint8_t *out);
 
 #endif

@@ -7,6 +7,7 @@
 #include "gateway/client.h"
 #include "gateway/counters.h"
 #include "gateway/extras.h"
+#include "gateway/overload.h"
 #include "gateway/seats.h"
 #include "gateway/settings.h"
 #include "net/fdtable.h"
@@ -83,8 +84,12 @@ struct shard {
 	struct counters counters;
 	enum fdtable_kind table;
 
+	struct overload overload;
+	bool slept; /* before this turn */
+
 	/* Shared. */
-	_Atomic bool draining; /* set by the main thread: end everyone, then the thread ends */
+	_Atomic uint32_t lag_ms; /* of overload, for the gates */
+	_Atomic bool draining;   /* set by the main thread: end everyone, then the thread ends */
 	_Atomic bool started;
 	_Atomic bool failed;
 	_Atomic uint64_t drain_until_ms;

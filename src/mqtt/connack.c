@@ -135,6 +135,10 @@ static void properties_encode(struct writer *writer, const struct mqtt_connack *
 		property_write_binary(writer, MQTT_PROPERTY_ASSIGNED_CLIENT_ID, connack->assigned_client_id);
 	if (connack->reason_string.size > 0)
 		property_write_binary(writer, MQTT_PROPERTY_REASON_STRING, connack->reason_string);
+	if (connack->user_name.size > 0) {
+		property_write_binary(writer, MQTT_PROPERTY_USER_PROPERTY, connack->user_name);
+		writer_binary(writer, connack->user_value);
+	}
 	if (connack->response_information.size > 0)
 		property_write_binary(writer, MQTT_PROPERTY_RESPONSE_INFO, connack->response_information);
 	writer_length_close(writer, start);

@@ -37,7 +37,8 @@ static struct result read_bytes(struct slice bytes, bool loopback)
 	uint8_t *copy = malloc(bytes.size + 1);
 	assert_non_null(copy);
 	memcpy(copy + 1, bytes.data, bytes.size);
-	result.error = handshake_read(&SETTINGS, &KEY, loopback, slice_of(copy + 1, bytes.size), &result.admission,
+	struct doorway doorway = {.settings = &SETTINGS, .key = &KEY};
+	result.error = handshake_read(&doorway, loopback, slice_of(copy + 1, bytes.size), &result.admission,
 				      &result.packet_bytes, &result.version);
 	free(copy);
 	return result;
@@ -254,7 +255,7 @@ static void test_refused(void **state)
 			fail_msg("case %zu: %s in version %u", i, error_name(result.error), result.version);
 		assert_null(result.admission);
 		uint8_t out[REFUSAL_BYTES_MAX];
-		size_t size = handshake_refusal(result.error, result.version, out);
+		size_t size = handshake_refusal(result.error, result.version, 0, out);
 		const uint8_t before_5[] = {0x20, 2, 0, bad->code};
 		if (bad->code == 0)
 			assert_int_equal(size, 0);
@@ -273,14 +274,14 @@ static void test_every_reason_has_a_refusal(void **state)
 	for (int i = ERROR_MORE + 1; i < ERROR_COUNT; i++) {
 		uint8_t out[REFUSAL_BYTES_MAX];
 		enum error error = (enum error)i;
-		size_t size = handshake_refusal(error, 5, out);
+		size_t size = handshake_refusal(error, 5, 0, out);
 		assert_true(size > 4);
 		if (!mqtt_reason_allowed(out[3], MQTT_CONNACK, true) || out[3] < MQTT_REASON_UNSPECIFIED_ERROR)
 			fail_msg("%s is refused with %02x", error_name(error), out[3]);
 		check_connack_5(slice_of(out, size), error, out[3]);
-		size = handshake_refusal(error, 4, out);
+		size = handshake_refusal(error, 4, 0, out);
 		assert_true(size == 0 || (size == 4 && out[3] >= 1 && out[3] <= 5));
-		size = handshake_refusal(error, 0, out);
+		size = handshake_refusal(error, 0, 0, out);
 		assert_int_equal(size, error == ERROR_PROTOCOL_LEVEL ? 4 : 0);
 	}
 }

@@ -173,7 +173,8 @@ int shard_scene_connect(struct shard_scene *scene, uint16_t shard, struct slice 
 	struct admission *admission;
 	size_t packet_bytes;
 	uint8_t version;
-	if (handshake_read(&scene->settings, &scene->key, true, bytes, &admission, &packet_bytes, &version) != ERROR_OK)
+	struct doorway doorway = {.settings = &scene->settings, .key = &scene->key};
+	if (handshake_read(&doorway, true, bytes, &admission, &packet_bytes, &version) != ERROR_OK)
 		return -1;
 	int ends[2];
 	CHECK(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, ends) == 0);

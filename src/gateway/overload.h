@@ -1,0 +1,44 @@
+/* What gives way when there is more to do than can be done, in stated grades, new work before established work. The
+ * measure is lag: how long a shard's turns take while it has work, that is how long a message waits to be looked at. It
+ * stands for all that follows from the knee: by Little's law what is under way grows with the time that it takes.
+ *
+ *   grade     from lag of   what gives way
+ *   NORMAL    0             nothing
+ *   SLOW      10 ms         new connections: fewer are accepted in a turn, the others wait in the kernel's queue
+ *   REFUSE    100 ms        new connections are refused, and told when to come back, each at another time
+ *   SHED      200 ms        QoS 0 messages to clients that read slowly: an eighth of the queue is left to them
+ *   HOLD      400 ms        publishers: each is read from less often
+ *
+ * No grade touches what was acknowledged. A grade is left when lag is below half of what it began with. Pure but for
+ * the shared word that each shard writes and gates read. */
+#ifndef GATEWAY_OVERLOAD_H
+#define GATEWAY_OVERLOAD_H
+
+#include <stdint.h>
+
+enum overload_grade {
+	OVERLOAD_NORMAL,
+	OVERLOAD_SLOW,
+	OVERLOAD_REFUSE,
+	OVERLOAD_SHED,
+	OVERLOAD_HOLD,
+	OVERLOAD_GRADES,
+};
+
+/* A shard's lag; written by it alone, read by gates. */
+struct overload {
+	uint32_t lag_ms; /* the worst of late: a new worst counts at once, and is forgotten by an eighth a turn */
+	enum overload_grade grade;
+};
+
+/* A turn was over. took_ms: since the turn before it began, 0 when the shard slept between. */
+void overload_turn(struct overload *overload, uint64_t took_ms);
+/* The grade for a lag, coming from `before`. */
+enum overload_grade overload_grade(uint32_t lag_ms, enum overload_grade before);
+/* "SLOW"; static storage. */
+const char *overload_name(enum overload_grade grade);
+
+/* When a refused client may come back, in ms: spread evenly over [least, 4 * least) by a random number. */
+uint32_t overload_retry_ms(uint32_t least_ms, uint32_t random);
+
+#endif
