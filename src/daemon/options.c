@@ -18,6 +18,7 @@ enum option_kind {
 	OPTION_QUEUE_POLICY,
 	OPTION_NETWORK, /* may be given several times; struct networks */
 	OPTION_RATE_POLICY,
+	OPTION_ANONYMOUS,
 };
 
 struct option_spec {
@@ -36,6 +37,10 @@ struct option_spec {
 #define SWITCH(name, field, help)                                                                                      \
 	{                                                                                                              \
 		name, OPTION_BOOL, offsetof(struct settings, field), 0, 1, help                                        \
+	}
+#define TEXT(name, field, help)                                                                                        \
+	{                                                                                                              \
+		name, OPTION_TEXT, offsetof(struct settings, field), 0, 0, help                                        \
 	}
 
 static const struct option_spec SPECS[] = {
@@ -79,6 +84,22 @@ static const struct option_spec SPECS[] = {
 	NUMBER("drain-ms", drain_ms, 0, 600000, "longest time that a stop may take"),
 	NUMBER("client-id-bytes-max", client_id_bytes_max, 23, 65535, "longest client id"),
 	NUMBER("client-subscriptions-max", client_subscriptions_max, 1, 1000000, "subscriptions of one client"),
+	{"anonymous", OPTION_ANONYMOUS, 0, 0, 0,
+	 "who is let in without signing in: loopback (on addresses that only this machine reaches), always or never"},
+	TEXT("token-secret-file", access.token_secret_file, "secret that tokens are signed with (HS256)"),
+	TEXT("token-key-file", access.token_key_file, "public key of tokens, PEM (RS256, ES256, EdDSA)"),
+	TEXT("token-jwks-file", access.token_jwks_file, "keys of tokens, a JWK set"),
+	TEXT("token-issuer", access.token_issuer, "what a token's iss must be"),
+	TEXT("token-audience", access.token_audience, "what a token's aud must be, or have in its list"),
+	NUMBER("token-leeway-s", access.token_leeway_s, 0, 86400, "how far the clocks of issuers may be off"),
+	SWITCH("token-in-user-name", access.token_in_user_name, "take a token in the user name too"),
+	TEXT("token-claim-client-id", access.token_claim_client_id, "claim with the client id that a token is for"),
+	TEXT("token-claim-user", access.token_claim_user, "claim with the user"),
+	TEXT("token-claim-permissions", access.token_claim_permissions, "claim with the permissions"),
+	TEXT("password-file", access.password_file, "users and hashes of their passwords (roost passwd)"),
+	TEXT("rule-file", access.rule_file, "who may publish and subscribe to what"),
+	SWITCH("allow-by-default", access.allow_by_default, "allow what no rule speaks of"),
+	TEXT("revocation-file", access.revocation_file, "what is revoked, across restarts"),
 	NUMBER("address-connections-max", address.connections_max, 0, 16000000,
 	       "connections of one address; 0: no limit"),
 	NUMBER("address-handshakes-max", address.handshakes_max, 0, 1000000,
@@ -129,6 +150,7 @@ struct options options_default(void)
 				.retained_bytes_max = 1u << 30,
 				.sys_interval_s = 10,
 				.payload_format_check = true,
+				.access = {.allow_by_default = true, .token_leeway_s = 30},
 				.address_bits_v4 = 32,
 				.address_bits_v6 = 64,
 				.handshakes_max = 8192,
@@ -215,6 +237,24 @@ static bool set_queue_policy(struct settings *settings, const char *text, char *
 	return false;
 }
 
+static const char *const ANONYMOUS[] = {
+	[ANONYMOUS_LOOPBACK] = "loopback",
+	[ANONYMOUS_ALWAYS] = "always",
+	[ANONYMOUS_NEVER] = "never",
+};
+
+static bool set_anonymous(struct settings *settings, const char *text, char *fault)
+{
+	for (unsigned i = 0; i < sizeof(ANONYMOUS) / sizeof(ANONYMOUS[0]); i++) {
+		if (strcmp(text, ANONYMOUS[i]) == 0) {
+			settings->access.anonymous = (enum access_anonymous)i;
+			return true;
+		}
+	}
+	snprintf(fault, OPTION_FAULT_BYTES_MAX, "\"%.64s\" is not loopback, always or never", text);
+	return false;
+}
+
 static bool set_rate_policy(struct settings *settings, const char *text, char *fault)
 {
 	settings->rate_ends_client = strcmp(text, "end") == 0;
@@ -270,6 +310,8 @@ bool option_set(const struct option_spec *spec, struct options *options, const c
 		return set_queue_policy(&options->settings, text, fault);
 	case OPTION_NETWORK:
 		return add_network(spec, &options->settings, text, fault);
+	case OPTION_ANONYMOUS:
+		return set_anonymous(&options->settings, text, fault);
 	case OPTION_RATE_POLICY:
 		return set_rate_policy(&options->settings, text, fault);
 	case OPTION_LISTEN:
@@ -296,6 +338,7 @@ static const char *const PLACEHOLDERS[] = {
 	[OPTION_TEXT] = " TEXT",       [OPTION_LISTEN] = " URL",
 	[OPTION_LOG_LEVEL] = " LEVEL", [OPTION_QUEUE_POLICY] = " POLICY",
 	[OPTION_NETWORK] = " NETWORK", [OPTION_RATE_POLICY] = " POLICY",
+	[OPTION_ANONYMOUS] = " WHO",
 };
 
 static void print_default(const struct option_spec *spec, const struct settings *defaults, FILE *out)
@@ -322,6 +365,9 @@ static void print_default(const struct option_spec *spec, const struct settings 
 		break;
 	case OPTION_NETWORK:
 		fputs("none", out);
+		break;
+	case OPTION_ANONYMOUS:
+		fputs(ANONYMOUS[defaults->access.anonymous], out);
 		break;
 	case OPTION_RATE_POLICY:
 		fputs("slow-down", out);

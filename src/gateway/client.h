@@ -32,16 +32,17 @@ struct client {
 	struct session session; /* first: the registry finds it there */
 	struct conn conn;
 	struct wheel_node timer;
-	uint32_t packet_bytes_max; /* the client's limit */
-	uint32_t extras;           /* slab reference; 0: none */
-	uint32_t address;          /* its place among the addresses that are counted, 0: none */
-	uint32_t seen_tick;        /* when a packet last came, in ticks of the wheel */
+	uint32_t principal; /* slab reference (gateway/principal.h); 0: none */
+	uint32_t extras;    /* slab reference (gateway/extras.h); 0: none */
+	uint32_t address;   /* its place among the addresses that are counted, 0: none */
+	uint32_t seen_tick; /* when a packet last came, in ticks of the wheel */
 	uint16_t keepalive_s;
 	uint8_t state;       /* enum client_state */
 	uint8_t version : 3; /* enum mqtt_version */
 	uint8_t pause : 2;   /* enum client_pause */
 	uint8_t ready : 1;   /* in the shard's list of those with more to read */
 	uint8_t hung_up : 1; /* read on until the end */
+	uint8_t bounded : 1; /* it takes packets up to a size, which is in its extras */
 };
 _Static_assert(sizeof(struct client) == 64, "a client is one cache line: part of the memory contract");
 

@@ -1,9 +1,12 @@
 #include "gateway/client_packet.h"
 
 #include "gateway/client_publish.h"
+#include "gateway/handshake.h"
 #include "gateway/heartbeat.h"
+#include "gateway/principal.h"
 #include "gateway/rate.h"
 #include "gateway/retained_jobs.h"
+#include "gateway/send.h"
 #include "gateway/shard.h"
 #include "mqtt/decode.h"
 #include "mqtt/encode.h"
@@ -23,6 +26,8 @@ static uint8_t subscribe_code(enum error error, uint8_t qos)
 	case ERROR_LIMIT:
 	case ERROR_NO_MEMORY:
 		return MQTT_REASON_QUOTA_EXCEEDED;
+	case ERROR_SUBSCRIBE_DENIED:
+		return MQTT_REASON_NOT_AUTHORIZED;
 	default:
 		return MQTT_REASON_TOPIC_FILTER_INVALID;
 	}
@@ -54,6 +59,8 @@ static enum error subscribe_one(struct shard *shard, uint32_t index, const struc
 	struct slice topics;
 	*retained = slice_of(NULL, 0);
 	enum error error = check_filter(asked->filter, &topics, &shared);
+	if (error == ERROR_OK && !principal_may_subscribe(shard, shard_client(shard, index), topics))
+		error = ERROR_SUBSCRIBE_DENIED;
 	if (error != ERROR_OK)
 		return error;
 	struct subscription_wanted wanted = {
@@ -79,7 +86,7 @@ static enum error answer_codes(struct shard *shard, struct client *client, uint8
 	size_t size = at != NULL ? mqtt_suback_encode(packet_id, codes, count, type, client->version, at, room) : 0;
 	if (size == 0)
 		return ERROR_LIMIT;
-	if (size > client->packet_bytes_max) /* [MQTT-3.1.2-24]: what does not fit may not be sent */
+	if (!extras_take_packet(shard, client, size)) /* [MQTT-3.1.2-24]: what does not fit may not be sent */
 		return ERROR_PACKET_TOO_LARGE;
 	io_send(&shard->io, &client->conn, slice_of(at, size));
 	return ERROR_OK;
@@ -110,6 +117,8 @@ static enum error handle_subscribe(struct shard *shard, uint32_t index, struct c
 		bool within = count < shard->settings->client_subscriptions_max;
 		struct slice retained = {0};
 		error = within ? subscribe_one(shard, index, &asked, subscribe.identifier, &retained) : ERROR_LIMIT;
+		if (error == ERROR_SUBSCRIBE_DENIED)
+			COUNT(&shard->counters, subscriptions_denied);
 		codes[count++] = code_for(client, subscribe_code(error, asked.qos));
 		if (retained.size != 0)
 			retained_jobs_add(shard, index, retained, asked.qos, subscribe.identifier);
@@ -174,13 +183,37 @@ static enum error handle_disconnect(struct shard *shard, struct client *client, 
 	return disconnect.reason == MQTT_REASON_SUCCESS ? ERROR_CLOSED_BY_CLIENT : ERROR_CLOSED_WITH_WILL;
 }
 
-static enum error handle_auth(struct client *client, const struct packet *packet)
+/* Success, with the method [MQTT-4.12.0-5]. */
+static void answer_auth(struct shard *shard, struct client *client, struct slice method)
+{
+	uint8_t bytes[64];
+	struct mqtt_auth auth = {.reason = MQTT_REASON_SUCCESS, .method = method};
+	size_t size = mqtt_auth_encode(&auth, bytes, sizeof(bytes));
+	CHECK(size != 0);
+	send_bytes(shard, client, bytes, size);
+}
+
+/* [4.12.1] A client that signed in with an authentication method brings another token. */
+static enum error handle_auth(struct shard *shard, uint32_t index, struct client *client, const struct packet *packet)
 {
 	struct mqtt_auth auth;
 	if (client->version != MQTT_VERSION_5)
 		return ERROR_PACKET_TYPE;
 	enum error error = mqtt_auth_decode(packet->body, &auth);
-	return error != ERROR_OK ? error : ERROR_AUTH_UNEXPECTED;
+	if (error != ERROR_OK)
+		return error;
+	const struct principal *principal = principal_of(shard, client);
+	if (principal == NULL || !principal->uses_auth || auth.reason != MQTT_REASON_REAUTHENTICATE)
+		return ERROR_AUTH_UNEXPECTED;
+	if (!slice_equal(auth.method, slice_string(AUTH_METHOD_TOKEN))) /* [MQTT-4.12.1-1] */
+		return ERROR_AUTH_METHOD;
+	error = principal_renew(shard, client, auth.data);
+	if (error != ERROR_OK)
+		return error;
+	COUNT(&shard->counters, sign_ins_renewed);
+	answer_auth(shard, client, auth.method);
+	heartbeat_hurry(shard, index, shard->now_ms);
+	return ERROR_OK;
 }
 
 /* ERROR_OK; ERROR_MORE: an inbox is full, the packet has to wait; otherwise the reason why the client ends. */
@@ -203,7 +236,7 @@ static enum error handle_packet(struct shard *shard, uint32_t index, struct clie
 	case MQTT_PUBCOMP:
 		return client_acknowledges(shard, index, packet);
 	case MQTT_AUTH:
-		return handle_auth(client, packet);
+		return handle_auth(shard, index, client, packet);
 	case MQTT_CONNECT:
 		return ERROR_CONNECT_TWICE;
 	default:

@@ -1,6 +1,7 @@
 #include "gateway/client_publish.h"
 
 #include "gateway/deliver.h"
+#include "gateway/principal.h"
 #include "gateway/route.h"
 #include "gateway/send.h"
 #include "gateway/shard.h"
@@ -26,10 +27,12 @@ static bool payload_is_well_formed(const struct mqtt_publish *publish)
 }
 
 /* What a PUBLISH may be refused for without ending the connection. */
-static enum error check_publish(const struct shard *shard, const struct mqtt_publish *publish)
+static enum error check_publish(struct shard *shard, const struct client *client, const struct mqtt_publish *publish)
 {
 	if (mqtt_topic_is_reserved(publish->topic))
 		return ERROR_TOPIC_RESERVED;
+	if (!principal_may_publish(shard, client, publish->topic))
+		return ERROR_PUBLISH_DENIED;
 	if (publish->properties.size != 0 && shard->settings->payload_format_check && !payload_is_well_formed(publish))
 		return ERROR_PAYLOAD_FORMAT;
 	return ERROR_OK;
@@ -95,6 +98,8 @@ static enum error refuse(struct shard *shard, struct client *client, const struc
 			 enum error reason)
 {
 	COUNT(&shard->counters, messages_refused);
+	if (reason == ERROR_PUBLISH_DENIED)
+		COUNT(&shard->counters, messages_denied);
 	if (publish->qos == 0)
 		return reason == ERROR_PAYLOAD_FORMAT ? reason : ERROR_OK;
 	/* Before version 5 there are no reasons: it is acknowledged and left out [3.3.5.2 of 3.1.1]. */
@@ -198,7 +203,7 @@ enum error client_publishes(struct shard *shard, uint32_t index, const struct pa
 		error = resolve_alias(shard, client, &packet, &publish);
 	if (error != ERROR_OK)
 		return error;
-	error = check_publish(shard, &publish);
+	error = check_publish(shard, client, &publish);
 	if (error != ERROR_OK)
 		return refuse(shard, client, &publish, error);
 	if (is_duplicate(shard, client, &publish)) {

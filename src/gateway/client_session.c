@@ -3,12 +3,16 @@
 #include "gateway/admission.h"
 #include "gateway/client_packet.h"
 #include "gateway/deliver.h"
+#include "gateway/handshake.h"
 #include "gateway/heartbeat.h"
 #include "gateway/presence.h"
+#include "gateway/principal.h"
 #include "gateway/route.h"
 #include "gateway/shard.h"
 #include "mqtt/decode.h"
 #include "mqtt/encode.h"
+
+#include <time.h>
 
 /* ---- the will ---- */
 
@@ -93,6 +97,7 @@ static void end_session(struct shard *shard, uint32_t index)
 	if (extras != NULL)
 		publish_will(shard, extras); /* [3.1.3.2.2]: with the session at the latest */
 	extras_drop(shard, client);
+	principal_drop(shard, client);
 }
 
 static bool may_be_kept(struct shard *shard)
@@ -178,7 +183,6 @@ uint64_t session_visit(struct shard *shard, uint32_t index)
 static void describe_connection(struct shard *shard, struct client *client, int fd, const struct admission *admission)
 {
 	client->conn = (struct conn){.fd = fd, .generation = client->conn.generation};
-	client->packet_bytes_max = admission->packet_bytes_max;
 	client->address = admission->address;
 	client->seen_tick = (uint32_t)(shard->now_ms / WHEEL_TICK_MS);
 	client->keepalive_s = admission->keepalive_s;
@@ -206,10 +210,14 @@ static enum error describe_extras(struct shard *shard, struct client *client, co
 	uint32_t alias_max = shard->settings->topic_alias_max;
 	if (admission->topic_alias_max < alias_max)
 		alias_max = admission->topic_alias_max;
-	bool plain = admission->session_expiry_s == 0 && admission->receive_max == UINT16_MAX && alias_max == 0;
+	bool bounded = admission->packet_bytes_max < MQTT_BODY_BYTES_MAX + MQTT_HEADER_BYTES_MAX;
+	bool plain =
+		!bounded && admission->session_expiry_s == 0 && admission->receive_max == UINT16_MAX && alias_max == 0;
 	struct extras *extras = plain ? extras_of(shard, client) : extras_need(shard, client);
 	if (extras == NULL)
 		return plain ? ERROR_OK : ERROR_NO_MEMORY;
+	client->bounded = bounded;
+	extras->packet_bytes_max = admission->packet_bytes_max;
 	extras->expiry_s = admission->session_expiry_s;
 	extras->messages_until_us = 0;
 	extras->bytes_until_us = 0;
@@ -233,13 +241,15 @@ static bool greet(struct shard *shard, struct client *client, const struct admis
 	connack.server_keepalive_s = admission->keepalive_s;
 	if (admission->assigned_id)
 		connack.assigned_client_id = admission_id(admission);
+	if (admission->uses_auth)
+		connack.auth_method = slice_string(AUTH_METHOD_TOKEN);
 	if (admission->wants_response_info)
 		connack.response_information = slice_string(settings->response_information);
 
 	size_t room = 64 + connack.assigned_client_id.size + connack.response_information.size;
 	uint8_t *at = io_scratch(&shard->io, room);
 	size_t size = at != NULL ? mqtt_connack_encode(&connack, client->version, at, room) : 0;
-	if (size == 0 || size > client->packet_bytes_max)
+	if (size == 0 || !extras_take_packet(shard, client, size))
 		return false;
 	io_send(&shard->io, &client->conn, slice_of(at, size));
 	return true;
@@ -313,6 +323,12 @@ static enum error settle(struct shard *shard, uint32_t index, const struct admis
 	if (!resumed &&
 	    registry_insert(&shard->registry, index, (uint32_t)admission->hash, admission_id(admission)) != ERROR_OK)
 		return ERROR_NO_MEMORY;
+	enum error error = principal_take(shard, client, admission);
+	if (error == ERROR_OK)
+		error = access_check_revoked(shard->access, admission_token(admission), admission_user(admission),
+					     admission_id(admission), (int64_t)time(NULL));
+	if (error != ERROR_OK)
+		return error;
 	if (describe_extras(shard, client, admission) != ERROR_OK || store_will(shard, client, admission) != ERROR_OK)
 		return ERROR_NO_MEMORY;
 	if (poller_add(&shard->poller, client->conn.fd, tag, POLLER_EDGE_BOTH) != ERROR_OK)

@@ -37,6 +37,9 @@
 	X(messages_repeated, "messages sent again after a reconnect")                                                  \
 	X(messages_duplicate, "QoS 2 messages that came again and were not delivered again")                           \
 	X(messages_refused, "PUBLISH that was answered with a reason code above 0x80, or left out")                    \
+	X(sign_ins_renewed, "tokens that AUTH replaced by a later one")                                                \
+	X(messages_denied, "of messages_refused, those that rules or a token did not allow")                           \
+	X(subscriptions_denied, "subscriptions that rules or a token did not allow")                                   \
 	X(messages_expired, "messages that expired while they waited")                                                 \
 	X(messages_dropped_session, "messages that were still under way to a session when it ended")                   \
 	X(messages_handed_on, "messages of a shared subscription that went to another member")                         \

@@ -137,7 +137,7 @@ static void send_frame(struct shard *shard, struct delivery *delivery, struct cl
 		COUNT(&shard->counters, messages_dropped_memory);
 		return;
 	}
-	if (frame->bytes > client->packet_bytes_max) {
+	if (!extras_take_packet(shard, client, frame->bytes)) {
 		COUNT(&shard->counters, messages_dropped_too_large);
 		return;
 	}

@@ -9,6 +9,11 @@ struct extras *extras_of(const struct shard *shard, const struct client *client)
 	return client->extras != 0 ? slab_at(&shard->slab, client->extras) : NULL;
 }
 
+bool extras_take_packet(const struct shard *shard, const struct client *client, size_t bytes)
+{
+	return !client->bounded || bytes <= extras_of(shard, client)->packet_bytes_max;
+}
+
 struct extras *extras_need(struct shard *shard, struct client *client)
 {
 	if (client->extras != 0)
@@ -30,10 +35,10 @@ static void give_block(struct shard *shard, struct client *client)
 void extras_trim(struct shard *shard, struct client *client)
 {
 	const struct extras *extras = extras_of(shard, client);
-	if (extras != NULL && extras->flow.first == 0 && extras->expiry_s == 0 && extras->will == 0 &&
-	    extras->received == 0 && extras->messages_until_us == 0 && extras->bytes_until_us == 0 &&
-	    extras->aliases_in == 0 && extras->aliases_out == 0 && extras->alias_max == 0 &&
-	    extras->receive_max == UINT16_MAX)
+	if (extras != NULL && !client->bounded && extras->flow.first == 0 && extras->expiry_s == 0 &&
+	    extras->will == 0 && extras->received == 0 && extras->messages_until_us == 0 &&
+	    extras->bytes_until_us == 0 && extras->aliases_in == 0 && extras->aliases_out == 0 &&
+	    extras->alias_max == 0 && extras->receive_max == UINT16_MAX)
 		give_block(shard, client);
 }
 
@@ -44,6 +49,7 @@ void extras_end_connection(struct shard *shard, struct client *client)
 		return;
 	aliases_clear(&shard->slab, &extras->aliases_in);
 	aliases_clear(&shard->slab, &extras->aliases_out);
+	client->bounded = 0;
 	extras->alias_max = 0;
 	extras->receive_max = UINT16_MAX;
 }

@@ -21,11 +21,12 @@ struct extras {
 		uint32_t will_at_s;      /* without a connection: when the will is due */
 		uint32_t bytes_until_us; /* with one: rate.c */
 	};
-	uint32_t received;    /* packet_ids.h: QoS 2 messages of the client that are not released yet */
-	uint32_t aliases_in;  /* aliases.h: set by the client */
-	uint32_t aliases_out; /* and by us */
-	uint16_t receive_max; /* the client's */
-	uint16_t alias_max;   /* the client's */
+	uint32_t received;         /* packet_ids.h: QoS 2 messages of the client that are not released yet */
+	uint32_t aliases_in;       /* aliases.h: set by the client */
+	uint32_t aliases_out;      /* and by us */
+	uint32_t packet_bytes_max; /* the client's, if it is bounded */
+	uint16_t receive_max;      /* the client's */
+	uint16_t alias_max;        /* the client's */
 };
 _Static_assert(sizeof(struct extras) <= 64, "part of the memory contract");
 
@@ -34,6 +35,8 @@ struct client;
 
 /* NULL: it has none. Valid until extras_trim() or extras_drop(). */
 struct extras *extras_of(const struct shard *shard, const struct client *client);
+/* Whether the client takes a packet of this size [MQTT-3.1.2-24]. */
+bool extras_take_packet(const struct shard *shard, const struct client *client, size_t bytes);
 /* Makes them where there are none; NULL: no memory. */
 struct extras *extras_need(struct shard *shard, struct client *client);
 /* Frees them when they say nothing. */

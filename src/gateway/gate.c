@@ -63,6 +63,7 @@ enum error gate_open(struct gate *gate)
 	gate->batches = calloc(gate->shard_count, sizeof(*gate->batches));
 	if (gate->batches == NULL || slab_open(&gate->slab, SLAB_BYTES_MAX) != ERROR_OK ||
 	    io_open(&gate->io, &gate->slab, observer) != ERROR_OK ||
+	    access_sign_in_init(gate->access, &gate->sign_in, true) != ERROR_OK ||
 	    pool_open(&gate->handshakes, sizeof(struct handshake), gate->settings->handshakes_max) != ERROR_OK)
 		return ERROR_NO_MEMORY;
 	return waker_open(&gate->waker);
@@ -71,6 +72,8 @@ enum error gate_open(struct gate *gate)
 void gate_close(struct gate *gate)
 {
 	waker_close(&gate->waker);
+	sign_in_fini(&gate->sign_in);
+	acl_put(&gate->acl);
 	pool_close(&gate->handshakes);
 	io_close(&gate->io);
 	slab_close(&gate->slab);
@@ -388,6 +391,18 @@ static void look_at_load(struct gate *gate)
 	COUNT_SET(&gate->counters, overload_grade, (uint64_t)grade);
 }
 
+/* Keys, passwords and rules as they are now. */
+static void look_at_access(struct gate *gate)
+{
+	struct doorway *doorway = &gate->doorway;
+	doorway->wall_s = (int64_t)time(NULL);
+	if (gate->access_version == access_version(gate->access))
+		return;
+	gate->access_version = access_refresh(gate->access, &gate->sign_in, &gate->acl);
+	doorway->sign_in = access_has_sign_in(gate->access) ? &gate->sign_in : NULL;
+	doorway->acl = access_has_rules(gate->access) ? gate->acl : NULL;
+}
+
 static int sleep_ms(const struct gate *gate)
 {
 	if (gate->batched != 0)
@@ -415,6 +430,7 @@ static void turn(struct gate *gate)
 	gate->now_ms = clock_now_ms();
 	gate->io.now_ms = gate->now_ms;
 	look_at_load(gate);
+	look_at_access(gate);
 	for (int i = 0; i < count; i++)
 		handle_event(gate, &events[i]);
 	wheel_turn(&gate->wheel, gate->now_ms, TIMERS_A_TURN, visit, gate);

@@ -26,6 +26,7 @@ struct gate {
 	const struct settings *settings;
 	const struct hash_key *key;
 	struct addresses *addresses;
+	struct access *access;
 	struct shard *shards;
 	const int *admission_fds; /* the sending end for each shard */
 	const int *keep_fds;
@@ -48,6 +49,9 @@ struct gate {
 	uint64_t now_ms;
 	enum overload_grade grade; /* of the worst shard */
 	struct doorway doorway;
+	struct sign_in sign_in;
+	struct acl *acl;
+	uint32_t access_version; /* of the snapshot that the two have */
 	struct counters counters;
 	enum fdtable_kind table;
 

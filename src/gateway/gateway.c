@@ -26,6 +26,7 @@ struct gateway {
 	struct index *index;
 	struct retained *retained;
 	struct addresses *addresses;
+	struct access *access;
 	_Atomic uint32_t sessions_offline;
 	struct shard *shards;
 	struct gate *gates;
@@ -143,7 +144,8 @@ static enum error make_shared(struct gateway *gateway)
 		if (mailbox_open(&gateway->mailboxes[i]) != ERROR_OK || fdpass_open(gateway->pairs[i]) != ERROR_OK)
 			return ERROR_SYSTEM;
 	}
-	return ERROR_OK;
+	gateway->access = access_new(&gateway->settings->access, &gateway->key, gateway->mailboxes, shards);
+	return gateway->access != NULL ? ERROR_OK : ERROR_LIMIT;
 }
 
 static void sum_counters(const void *gateway, struct counters *sum)
@@ -164,6 +166,7 @@ static enum error make_shard(struct gateway *gateway, uint16_t number)
 	shard->index = gateway->index;
 	shard->retained = gateway->retained;
 	shard->addresses = gateway->addresses;
+	shard->access = gateway->access;
 	shard->sessions_offline = &gateway->sessions_offline;
 	shard->sum_counters = sum_counters;
 	shard->sum_context = gateway;
@@ -183,6 +186,7 @@ static enum error make_gate(struct gateway *gateway, uint16_t number)
 	gate->settings = gateway->settings;
 	gate->key = &gateway->key;
 	gate->addresses = gateway->addresses;
+	gate->access = gateway->access;
 	gate->shards = gateway->shards;
 	gate->shard_count = gateway->shard_count;
 	gate->number = number;
@@ -315,7 +319,8 @@ static void log_start(const struct gateway *gateway, uint64_t table)
 	for (uint32_t i = 0; i < settings->listener_count; i++) {
 		const struct listener *listener = &settings->listeners[i];
 		log_write(LOG_INFO, "listening on %s", listener->url);
-		if (!listener->loopback)
+		if (!listener->loopback && !access_has_sign_in(gateway->access) &&
+		    settings->access.anonymous != ANONYMOUS_ALWAYS)
 			log_write(LOG_WARNING,
 				  "%s is not a loopback address: clients are refused there, because anonymous clients "
 				  "are let in on loopback listeners only and no sign-in is configured",
@@ -391,6 +396,7 @@ uint64_t gateway_stop(struct gateway *gateway)
 	index_free(gateway->index);
 	retained_free(gateway->retained);
 	addresses_free(gateway->addresses);
+	access_free(gateway->access);
 	free(gateway->shards);
 	free(gateway->gates);
 	free(gateway->mailboxes);

@@ -25,18 +25,53 @@ static void assign_id(char id[ASSIGNED_ID_BYTES + 1])
 	sodium_bin2hex(id + sizeof(ASSIGNED_PREFIX) - 1, 2 * ASSIGNED_RANDOM_BYTES + 1, random, sizeof(random));
 }
 
-/* What is asked for and not there is refused rather than passed over. */
-static enum error check_offer(const struct settings *settings, bool loopback, const struct mqtt_connect *connect)
+static enum error check_offer(const struct doorway *doorway, const struct mqtt_connect *connect)
 {
-	if (connect->client_id.size > settings->client_id_bytes_max)
+	if (connect->client_id.size > doorway->settings->client_id_bytes_max)
 		return ERROR_CLIENT_ID_LONG;
-	if (connect->auth_method.data != NULL)
+	if (connect->auth_method.data != NULL &&
+	    (doorway->sign_in == NULL || !slice_equal(connect->auth_method, slice_string(AUTH_METHOD_TOKEN))))
 		return ERROR_AUTH_METHOD;
-	if (!loopback)
-		return ERROR_NOT_AUTHORIZED;
 	if (connect->has_will && mqtt_topic_is_reserved(connect->will.topic))
 		return ERROR_TOPIC_RESERVED;
 	return ERROR_OK;
+}
+
+static bool may_be_anonymous(const struct settings *settings, bool loopback)
+{
+	return settings->access.anonymous == ANONYMOUS_ALWAYS ||
+	       (settings->access.anonymous == ANONYMOUS_LOOPBACK && loopback);
+}
+
+/* Who it is. Where there is no way to sign in, a name and a password are not looked at and say nothing. */
+static enum error authenticate(const struct doorway *doorway, bool loopback, const struct mqtt_connect *connect,
+			       struct identity *identity)
+{
+	bool anonymous = may_be_anonymous(doorway->settings, loopback);
+	*identity = (struct identity){.client_id = connect->client_id, .expires_s = CLAIM_NEVER};
+	if (doorway->sign_in == NULL)
+		return anonymous ? ERROR_OK : ERROR_NOT_AUTHORIZED;
+	struct credentials credentials = {
+		.client_id = connect->client_id,
+		.user_name = connect->has_user_name ? connect->user_name : slice_of(NULL, 0),
+		.password = connect->has_password ? connect->password : slice_of(NULL, 0),
+		.may_be_anonymous = anonymous,
+	};
+	if (connect->auth_method.data != NULL)
+		credentials.password = connect->auth_data;
+	return sign_in_check(doorway->sign_in, &credentials, doorway->wall_s, identity);
+}
+
+/* A will that the client may not publish is refused now rather than left out later [MQTT-3.1.2-8]. */
+static enum error check_will(const struct doorway *doorway, const struct mqtt_connect *connect,
+			     const struct identity *identity)
+{
+	if (!connect->has_will || doorway->acl == NULL)
+		return ERROR_OK;
+	struct acl_identity who = {identity->client_id, identity->user};
+	return acl_check(doorway->acl, identity->permissions, &who, ACL_PUBLISH, connect->will.topic)
+		       ? ERROR_OK
+		       : ERROR_PUBLISH_DENIED;
 }
 
 /* The will's properties but the delay, which is not the message's [3.1.3.2.2]. Returns their size; out may be NULL. */
@@ -103,45 +138,81 @@ static uint16_t granted_keepalive_s(const struct settings *settings, const struc
 	return bounded ? (uint16_t)most_s : connect->keepalive_s;
 }
 
-static struct admission *admission_new(const struct settings *settings, const struct hash_key *key,
-				       const struct mqtt_connect *connect, struct slice id, struct slice will,
+/* Behind the struct: see there for the order. */
+static void copy_parts(struct admission *admission, struct slice rules, struct slice id, struct slice will,
+		       struct slice rest, struct slice user, struct slice token)
+{
+	const struct slice PARTS[] = {rules, id, will, rest, user, token};
+	uint8_t *at = admission->bytes;
+	for (size_t i = 0; i < sizeof(PARTS) / sizeof(PARTS[0]); i++) {
+		if (PARTS[i].size != 0)
+			memcpy(at, PARTS[i].data, PARTS[i].size);
+		at += PARTS[i].size;
+	}
+}
+
+static uint32_t expires_in_s(const struct doorway *doorway, const struct identity *identity)
+{
+	if (identity->expires_s == CLAIM_NEVER)
+		return ADMISSION_NEVER_S;
+	int64_t left_s = identity->expires_s - doorway->wall_s;
+	if (left_s < 0)
+		return 0;
+	return left_s < (int64_t)ADMISSION_NEVER_S ? (uint32_t)left_s : ADMISSION_NEVER_S - 1;
+}
+
+static uint64_t hash_or_0(const struct doorway *doorway, struct slice text)
+{
+	return text.size != 0 ? hash_slice(doorway->key, text) : 0;
+}
+
+static struct admission *admission_new(const struct doorway *doorway, const struct mqtt_connect *connect,
+				       const struct identity *identity, struct slice id, struct slice will,
 				       struct slice rest)
 {
-	struct admission *admission = malloc(sizeof(*admission) + id.size + will.size + rest.size);
+	const struct settings *settings = doorway->settings;
+	struct slice rules = identity->permissions;
+	struct admission *admission = malloc(sizeof(*admission) + rules.size + id.size + will.size + rest.size +
+					     identity->user.size + identity->token_id.size);
 	if (admission == NULL)
 		return NULL;
 	*admission = (struct admission){
-		.hash = hash_slice(key, id),
+		.hash = hash_slice(doorway->key, id),
+		.token_hash = hash_or_0(doorway, identity->token_id),
+		.user_hash = hash_or_0(doorway, identity->user),
 		.packet_bytes_max = connect->packet_bytes_max,
 		.session_expiry_s = granted_expiry_s(settings, connect),
+		.expires_in_s = expires_in_s(doorway, identity),
 		.will_delay_s = connect->has_will ? connect->will.delay_s : 0,
+		.rules_bytes = (uint32_t)rules.size,
 		.will_bytes = (uint32_t)will.size,
 		.rest_bytes = (uint32_t)rest.size,
+		.user_bytes = (uint16_t)identity->user.size,
+		.token_bytes = (uint16_t)identity->token_id.size,
 		.keepalive_s = granted_keepalive_s(settings, connect),
 		.receive_max = connect->receive_max,
 		.topic_alias_max = connect->topic_alias_max,
 		.id_bytes = (uint16_t)id.size,
 		.version = connect->version,
 		.clean_start = connect->clean_start,
-		.assigned_id = connect->client_id.size == 0,
+		.assigned_id = connect->client_id.size == 0 && identity->client_id.size == 0,
 		.wants_response_info = connect->request_response_info,
+		.has_principal = doorway->acl != NULL || identity->user.size != 0 || identity->token_id.size != 0 ||
+				 identity->expires_s != CLAIM_NEVER,
+		.has_rules = rules.data != NULL,
+		.uses_auth = connect->auth_method.data != NULL,
 	};
 	admission->expiry_changed = admission->session_expiry_s != connect->session_expiry_s;
 	admission->keepalive_changed = admission->keepalive_s != connect->keepalive_s;
-	uint8_t *at = admission->bytes;
-	memcpy(at, id.data, id.size);
-	if (will.size != 0)
-		memcpy(at + id.size, will.data, will.size);
-	if (rest.size != 0)
-		memcpy(at + id.size + will.size, rest.data, rest.size);
+	copy_parts(admission, rules, id, will, rest, identity->user, identity->token_id);
 	return admission;
 }
 
-static enum error admit(const struct settings *settings, const struct hash_key *key, const struct mqtt_connect *connect,
-			struct slice rest, struct admission **admission)
+static enum error admit(const struct doorway *doorway, const struct mqtt_connect *connect,
+			const struct identity *identity, struct slice rest, struct admission **admission)
 {
 	char assigned[ASSIGNED_ID_BYTES + 1];
-	struct slice id = connect->client_id;
+	struct slice id = identity->client_id;
 	if (id.size == 0) {
 		assign_id(assigned);
 		id = slice_of(assigned, ASSIGNED_ID_BYTES);
@@ -150,7 +221,7 @@ static enum error admit(const struct settings *settings, const struct hash_key *
 	enum error error = encode_will(connect, &will);
 	if (error != ERROR_OK)
 		return error;
-	*admission = admission_new(settings, key, connect, id, will, rest);
+	*admission = admission_new(doorway, connect, identity, id, will, rest);
 	free((void *)(uintptr_t)will.data);
 	return *admission != NULL ? ERROR_OK : ERROR_NO_MEMORY;
 }
@@ -182,11 +253,16 @@ enum error handshake_read(const struct doorway *doorway, bool loopback, struct s
 	if (error == ERROR_OK)
 		error = doorway->refusal;
 	if (error == ERROR_OK)
-		error = check_offer(settings, loopback, &connect);
+		error = check_offer(doorway, &connect);
+	struct identity identity = {0};
+	if (error == ERROR_OK)
+		error = authenticate(doorway, loopback, &connect, &identity);
+	if (error == ERROR_OK)
+		error = check_will(doorway, &connect, &identity);
 	if (error != ERROR_OK)
 		return error;
 	struct slice rest = slice_of(bytes.data + *packet_bytes, bytes.size - *packet_bytes);
-	return admit(settings, doorway->key, &connect, rest, admission);
+	return admit(doorway, &connect, &identity, rest, admission);
 }
 
 /* Some codes are DISCONNECT's alone, and some ends are no refusal. */

@@ -2,6 +2,8 @@
 #ifndef GATEWAY_HANDSHAKE_H
 #define GATEWAY_HANDSHAKE_H
 
+#include "auth/acl.h"
+#include "auth/sign_in.h"
 #include "base/error.h"
 #include "base/hash.h"
 #include "base/slice.h"
@@ -17,8 +19,14 @@ struct admission;
 struct doorway {
 	const struct settings *settings;
 	const struct hash_key *key;
-	enum error refusal; /* for everyone, as long as it is not ERROR_OK */
+	enum error refusal;      /* for everyone, as long as it is not ERROR_OK */
+	struct sign_in *sign_in; /* NULL: there is no way to sign in, and nobody's credentials are looked at */
+	const struct acl *acl;   /* NULL: no rules are configured */
+	int64_t wall_s;          /* seconds since 1970 */
 };
+
+/* The one authentication method of version 5 that there is: the data is a token [4.12]. */
+#define AUTH_METHOD_TOKEN "token"
 
 /* Reads a CONNECT off the front of `bytes`. ERROR_OK: *admission is new and the caller's (free()). ERROR_MORE: it is
  * not whole; *packet_bytes is its size as far as known. Otherwise why the client is refused, and *version is what it

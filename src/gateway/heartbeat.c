@@ -1,6 +1,7 @@
 #include "gateway/heartbeat.h"
 
 #include "gateway/client_session.h"
+#include "gateway/principal.h"
 #include "gateway/shard.h"
 #include "net/health.h"
 
@@ -32,8 +33,17 @@ static uint64_t suspect_ms(const struct shard *shard, const struct client *clien
 	return marked_ms > quiet_ms(client) ? marked_ms : quiet_ms(client);
 }
 
+/* When what the client signed in with is not good any more. */
+static uint64_t expires_ms(const struct shard *shard, const struct client *client)
+{
+	const struct principal *principal = principal_of(shard, client);
+	if (principal == NULL || principal->expires_s == PRINCIPAL_NEVER_S)
+		return WHEEL_NEVER;
+	return shard_clock_ms(shard, principal->expires_s);
+}
+
 /* When its grade may change next. */
-static uint64_t next_ms(const struct shard *shard, const struct client *client)
+static uint64_t next_grade_ms(const struct shard *shard, const struct client *client)
 {
 	uint32_t probe_s = shard->settings->idle_probe_s;
 	if (client->keepalive_s == 0 && probe_s == 0)
@@ -48,6 +58,13 @@ static uint64_t next_ms(const struct shard *shard, const struct client *client)
 	default:
 		return quiet_ms(client);
 	}
+}
+
+static uint64_t next_ms(const struct shard *shard, const struct client *client)
+{
+	uint64_t grade_ms = next_grade_ms(shard, client);
+	uint64_t end_ms = expires_ms(shard, client);
+	return end_ms < grade_ms ? end_ms : grade_ms;
 }
 
 void heartbeat_begin(struct shard *shard, uint32_t index)
@@ -132,6 +149,8 @@ static uint64_t visit_connected(struct shard *shard, uint32_t index)
 		client_resume(shard, index);
 	if (stuck_ms(shard, client) <= shard->now_ms)
 		client_end(shard, index, ERROR_STUCK_READER);
+	else if (expires_ms(shard, client) <= shard->now_ms)
+		client_end(shard, index, ERROR_SIGN_IN_EXPIRED);
 	else if (client->keepalive_s != 0)
 		grade_by_keepalive(shard, index);
 	else if (shard->settings->idle_probe_s != 0)

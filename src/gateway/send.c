@@ -92,7 +92,7 @@ enum error send_publish(struct shard *shard, struct client *client, struct mqtt_
 	if (extras != NULL && extras->alias_max != 0 && forward->topic.size >= ALIAS_TOPIC_BYTES_MIN)
 		choose_alias(shard, extras, forward);
 	struct mqtt_forward_size size = mqtt_forward_measure(forward);
-	if (size.packet_bytes == 0 || size.packet_bytes > client->packet_bytes_max)
+	if (size.packet_bytes == 0 || !extras_take_packet(shard, client, size.packet_bytes))
 		return ERROR_PACKET_TOO_LARGE;
 	enum error error = send_encoded(shard, client, forward, &size, payload, brief);
 	if (error == ERROR_OK && extras != NULL)

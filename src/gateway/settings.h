@@ -2,6 +2,7 @@
 #ifndef GATEWAY_SETTINGS_H
 #define GATEWAY_SETTINGS_H
 
+#include "gateway/access.h"
 #include "gateway/addresses.h"
 #include "net/listener.h"
 
@@ -45,6 +46,7 @@ struct settings {
 	char response_information[SETTINGS_TEXT_BYTES_MAX]; /* told to version 5 clients that ask; "": none */
 	bool queue_drops_newest; /* a full queue refuses the new message rather than forgetting the oldest */
 	bool payload_format_check;
+	struct access_settings access; /* who may come in */
 	struct address_limits address; /* of each address or prefix */
 	uint32_t address_bits_v4;      /* how much of an address counts */
 	uint32_t address_bits_v6;

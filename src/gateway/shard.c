@@ -4,6 +4,7 @@
 #include "base/log.h"
 #include "gateway/admission.h"
 #include "gateway/heartbeat.h"
+#include "gateway/principal.h"
 #include "gateway/retained_jobs.h"
 #include "gateway/route.h"
 #include "gateway/sys_topics.h"
@@ -34,6 +35,10 @@
 #define SUBSCRIPTIONS_A_CLIENT 16u
 #define SUBSCRIPTIONS_MIN 1000000u
 /* Messages under way or waiting, of all its sessions. */
+#define ACL_CACHE_SLOTS 8192u
+/* Distinct permissions of tokens. */
+#define TOKEN_RULES_MAX 1000000u
+#define TOKEN_RULES_BYTES_MAX ((size_t)1 << 30)
 #define FLOW_ENTRIES_MAX 256000000u
 /* Retained messages that are looked at in a turn, to find those that have expired. */
 #define RETAINED_SWEEP 16u
@@ -78,6 +83,9 @@ enum error shard_open(struct shard *shard)
 	    subscriptions_open(&shard->subscriptions, shard->index, shard->number, subscriptions_limit(clients)) !=
 		    ERROR_OK ||
 	    flow_store_open(&shard->flows, &shard->messages, FLOW_ENTRIES_MAX) != ERROR_OK ||
+	    acl_cache_open(&shard->acl_cache, ACL_CACHE_SLOTS) != ERROR_OK ||
+	    acl_pool_open(&shard->token_rules, TOKEN_RULES_MAX, TOKEN_RULES_BYTES_MAX) != ERROR_OK ||
+	    access_sign_in_init(shard->access, &shard->sign_in, false) != ERROR_OK ||
 	    post_init(&shard->post, shard->mailboxes, shard->shard_count, shard->number) != ERROR_OK)
 		return ERROR_NO_MEMORY;
 	shard->subscriptions.client_max = shard->settings->client_subscriptions_max;
@@ -93,6 +101,10 @@ void shard_close(struct shard *shard)
 	post_fini(&shard->post);
 	subscriptions_close(&shard->subscriptions);
 	flow_store_close(&shard->flows);
+	acl_cache_close(&shard->acl_cache);
+	acl_pool_close(&shard->token_rules);
+	sign_in_fini(&shard->sign_in);
+	acl_put(&shard->acl);
 	registry_close(&shard->registry);
 	io_close(&shard->io);
 	pool_close(&shard->clients);
@@ -254,7 +266,7 @@ static void publish_counters(struct shard *shard)
 static bool has_work(const struct shard *shard)
 {
 	return shard->ready.count != 0 || shard->broken.count != 0 || route_has_mail(shard) ||
-	       (shard->retained_jobs != NULL && retained_jobs_ready(shard));
+	       (shard->retained_jobs != NULL && retained_jobs_ready(shard)) || principal_revoking(shard);
 }
 
 static int sleep_ms(struct shard *shard, bool draining)
@@ -299,6 +311,14 @@ static void read_clock(struct shard *shard)
 	shard->io.now_ms = shard->now_ms;
 }
 
+/* Keys and rules as they are now, and what was revoked. */
+static void look_at_access(struct shard *shard)
+{
+	if (shard->access_version != access_version(shard->access))
+		shard->access_version = access_refresh(shard->access, &shard->sign_in, &shard->acl);
+	principal_revoke_some(shard);
+}
+
 /* What comes round by time. */
 static void do_timers(struct shard *shard)
 {
@@ -321,6 +341,7 @@ static bool turn(struct shard *shard)
 		resume_paused(shard);
 		route_publish_waiting(shard);
 	}
+	look_at_access(shard);
 	route_turn_begin(shard);
 	route_deliver_mail(shard);
 	serve_ready(shard);

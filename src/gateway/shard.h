@@ -3,7 +3,10 @@
 #ifndef GATEWAY_SHARD_H
 #define GATEWAY_SHARD_H
 
+#include "auth/acl_cache.h"
+#include "auth/acl_pool.h"
 #include "base/list.h"
+#include "gateway/access.h"
 #include "gateway/client.h"
 #include "gateway/counters.h"
 #include "gateway/extras.h"
@@ -29,6 +32,14 @@ struct mail {
 	bool walking;    /* in the middle of a route */
 };
 
+/* Looking for clients whose token or user was revoked. */
+#define REVOKED_A_ROUND 64u
+struct revoking {
+	uint64_t hashes[REVOKED_A_ROUND];
+	uint32_t count; /* 0: there is nothing to look for */
+	uint32_t next;  /* client */
+};
+
 struct waiting;
 struct retained_job;
 struct gateway;
@@ -41,6 +52,7 @@ struct shard {
 	struct index *index;
 	struct retained *retained;
 	struct addresses *addresses;
+	struct access *access;
 	_Atomic uint32_t *sessions_offline;                              /* of the whole gateway */
 	void (*sum_counters)(const void *context, struct counters *sum); /* of all threads; NULL: not told about */
 	const void *sum_context;
@@ -62,6 +74,12 @@ struct shard {
 	struct registry registry;
 	struct subscriptions subscriptions;
 	struct routes routes;
+	struct acl *acl; /* rules as they are now, and decisions by them */
+	struct acl_cache acl_cache;
+	struct acl_pool token_rules;
+	struct sign_in sign_in; /* for AUTH */
+	uint32_t access_version;
+	struct revoking revoking;
 	struct messages messages;
 	struct flow_store flows;
 	struct mail mail;

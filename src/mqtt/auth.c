@@ -1,4 +1,5 @@
 #include "mqtt/decode.h"
+#include "mqtt/property_write.h"
 #include "mqtt/reader.h"
 #include "mqtt/reason.h"
 
@@ -28,4 +29,17 @@ enum error mqtt_auth_decode(struct slice body, struct mqtt_auth *out)
 		reader_fail(&reader, ERROR_REASON_CODE);
 	properties_decode(&reader, out);
 	return reader_finish(&reader);
+}
+
+size_t mqtt_auth_encode(const struct mqtt_auth *auth, uint8_t *out, size_t out_size)
+{
+	struct writer writer = writer_of(out, out_size);
+	size_t start = writer_packet_open(&writer, MQTT_AUTH, 0);
+	writer_u8(&writer, auth->reason);
+	size_t properties = writer_length_open(&writer);
+	property_write_binary(&writer, MQTT_PROPERTY_AUTH_METHOD, auth->method);
+	if (auth->data.size != 0)
+		property_write_binary(&writer, MQTT_PROPERTY_AUTH_DATA, auth->data);
+	writer_length_close(&writer, properties);
+	return writer_finish(&writer, start);
 }

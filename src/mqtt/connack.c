@@ -47,6 +47,9 @@ static void property_take(struct mqtt_connack *connack, const struct mqtt_proper
 	case MQTT_PROPERTY_REASON_STRING:
 		connack->reason_string = property->data;
 		break;
+	case MQTT_PROPERTY_AUTH_METHOD:
+		connack->auth_method = property->data;
+		break;
 	case MQTT_PROPERTY_RESPONSE_INFO:
 		connack->response_information = property->data;
 		break;
@@ -135,6 +138,8 @@ static void properties_encode(struct writer *writer, const struct mqtt_connack *
 		property_write_binary(writer, MQTT_PROPERTY_ASSIGNED_CLIENT_ID, connack->assigned_client_id);
 	if (connack->reason_string.size > 0)
 		property_write_binary(writer, MQTT_PROPERTY_REASON_STRING, connack->reason_string);
+	if (connack->auth_method.size > 0)
+		property_write_binary(writer, MQTT_PROPERTY_AUTH_METHOD, connack->auth_method);
 	if (connack->user_name.size > 0) {
 		property_write_binary(writer, MQTT_PROPERTY_USER_PROPERTY, connack->user_name);
 		writer_binary(writer, connack->user_value);

@@ -30,6 +30,8 @@ size_t mqtt_unsubscribe_encode(uint16_t packet_id, const struct slice *filters, 
 /* reason_string: size 0 leaves it out. Before version 5 only a client sends DISCONNECT, without a reason. */
 size_t mqtt_disconnect_encode(uint8_t reason, struct slice reason_string, uint8_t version, uint8_t *out,
 			      size_t out_size);
+/* AUTH of version 5: reason, method and data (size 0: left out). */
+size_t mqtt_auth_encode(const struct mqtt_auth *auth, uint8_t *out, size_t out_size);
 /* MQTT_PINGREQ or MQTT_PINGRESP. */
 size_t mqtt_empty_encode(uint8_t type, uint8_t *out, size_t out_size);
 

@@ -98,6 +98,7 @@ struct mqtt_connack {
 	struct slice assigned_client_id;   /* size 0: not written */
 	struct slice reason_string;        /* size 0: not written */
 	struct slice response_information; /* size 0: not written */
+	struct slice auth_method;          /* size 0: not written */
 	struct slice user_name;            /* one User Property, size 0: not written, and not read */
 	struct slice user_value;
 };

@@ -42,6 +42,7 @@ static void shard_begin(struct shard_scene *scene, uint16_t number)
 		.index = scene->index,
 		.retained = scene->retained,
 		.addresses = scene->addresses,
+		.access = scene->access,
 		.sessions_offline = &scene->sessions_offline,
 		.number = number,
 		.shard_count = scene->shard_count,
@@ -104,6 +105,9 @@ struct shard_scene *shard_scene_new(uint16_t shards)
 	scene->shard_count = shards;
 	scene->index = index_new(shards, &scene->key);
 	scene->retained = retained_new(&scene->key, scene->settings.retained_max, 1 << 20);
+	scene->settings.access.allow_by_default = true;
+	scene->access = access_new(&scene->settings.access, &scene->key, scene->mailboxes, shards);
+	CHECK(scene->access != NULL);
 	scene->addresses = addresses_new(&scene->key, 0);
 	CHECK(scene->addresses != NULL);
 	CHECK(scene->index != NULL && scene->retained != NULL);
@@ -120,6 +124,7 @@ void shard_scene_free(struct shard_scene *scene)
 	index_free(scene->index);
 	retained_free(scene->retained);
 	addresses_free(scene->addresses);
+	access_free(scene->access);
 	free(scene);
 }
 

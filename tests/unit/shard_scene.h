@@ -17,6 +17,7 @@ struct shard_scene {
 	struct index *index;
 	struct retained *retained;
 	struct addresses *addresses;
+	struct access *access;
 	_Atomic uint32_t sessions_offline;
 	int pairs[SCENE_SHARDS_MAX][2]; /* sockets that were admitted: [0] the gate's end, [1] the shard's */
 	uint16_t shard_count;

@@ -1,0 +1,433 @@
+#include "gateway/access.h"
+
+#include "auth/revocation_file.h"
+#include "base/check.h"
+#include "base/file.h"
+#include "base/log.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <time.h>
+
+/* In force at one time, of each source. */
+#define REVOCATIONS_MAX 4000000u
+/* The latest of them, until all shards have looked for their sessions. */
+#define LOG_ENTRIES 16384u
+#define SECRET_BYTES_MAX ((size_t)64 << 10)
+
+/* What files say; immutable, counted by its parts' own references. */
+struct snapshot {
+	struct key_set *keys;
+	struct password_file *passwords;
+	struct acl *acl;
+};
+
+struct access {
+	const struct access_settings *settings;
+	struct hash_key key;
+	struct mailbox *mailboxes;
+	uint16_t shards;
+	_Atomic uint32_t version;
+	pthread_mutex_t lock; /* of the snapshot */
+	struct snapshot snapshot;
+	uint8_t *fetched; /* the JWK set that came from a URL, to be added again at a reload */
+	size_t fetched_bytes;
+
+	struct revocations *revocations[SIGN_IN_REVOCATIONS_MAX];
+	pthread_mutex_t writer; /* of revocations and log */
+	struct revocation_file file;
+	bool has_file;
+	_Atomic uint64_t log_end;
+	_Atomic uint64_t *seen; /* by each shard */
+	struct access_revoked log[LOG_ENTRIES];
+};
+
+static bool is_set(const char *text)
+{
+	return text[0] != '\0';
+}
+
+static bool takes_tokens(const struct access_settings *settings)
+{
+	return is_set(settings->token_secret_file) || is_set(settings->token_key_file) ||
+	       is_set(settings->token_jwks_file);
+}
+
+/* ---- reading files ---- */
+
+static bool complain(const char *path, const struct fault *fault)
+{
+	if (fault->line != 0)
+		log_write(LOG_ERROR, "%s:%u: %s", path, fault->line, fault->text);
+	else
+		log_write(LOG_ERROR, "%s: %s", path, fault->text);
+	return false;
+}
+
+/* The file's bytes, which the caller frees; "" gives none. False: it was logged why. */
+static bool read_file(const char *path, size_t bytes_max, enum file_secrecy secrecy, uint8_t **data, size_t *size)
+{
+	*data = NULL;
+	*size = 0;
+	const char *why = is_set(path) ? file_read(path, bytes_max, secrecy, data, size) : NULL;
+	if (why == NULL)
+		return true;
+	log_write(LOG_ERROR, "%s: %s", path, why);
+	return false;
+}
+
+static bool add_jwks(struct key_set *keys, const char *name, struct slice text)
+{
+	struct jwks_result result;
+	struct fault fault = {0};
+	if (!key_set_add_jwks(keys, text, &result, &fault))
+		return complain(name, &fault);
+	if (result.skipped != 0)
+		log_write(LOG_WARNING, "%s: %u of %u keys left out, the first because %s", name, result.skipped,
+			  result.skipped + result.added, result.first_reason.text);
+	return true;
+}
+
+/* A shared secret may end with the line end that editors leave. */
+static size_t without_line_end(const uint8_t *data, size_t size)
+{
+	while (size != 0 && (data[size - 1] == '\n' || data[size - 1] == '\r'))
+		size--;
+	return size;
+}
+
+static bool add_keys(const struct access *access, struct key_set *keys)
+{
+	const struct access_settings *settings = access->settings;
+	struct fault fault = {0};
+	uint8_t *data;
+	size_t size;
+	if (!read_file(settings->token_secret_file, SECRET_BYTES_MAX, FILE_SECRET, &data, &size))
+		return false;
+	bool good = data == NULL ||
+		    key_set_add_secret(keys, slice_of(NULL, 0), slice_of(data, without_line_end(data, size)), &fault) ||
+		    complain(settings->token_secret_file, &fault);
+	free(data);
+	if (!good || !read_file(settings->token_key_file, KEY_SET_BYTES_MAX, FILE_PUBLIC, &data, &size))
+		return false;
+	good = data == NULL || key_set_add_pem(keys, slice_of(NULL, 0), slice_of(data, size), &fault) ||
+	       complain(settings->token_key_file, &fault);
+	free(data);
+	if (!good || !read_file(settings->token_jwks_file, KEY_SET_BYTES_MAX, FILE_PUBLIC, &data, &size))
+		return false;
+	good = data == NULL || add_jwks(keys, settings->token_jwks_file, slice_of(data, size));
+	free(data);
+	return good && (access->fetched == NULL ||
+			add_jwks(keys, "fetched keys", slice_of(access->fetched, access->fetched_bytes)));
+}
+
+static bool read_passwords(const struct access *access, struct snapshot *snapshot)
+{
+	const char *path = access->settings->password_file;
+	struct fault fault = {0};
+	uint8_t *data;
+	size_t size;
+	if (!read_file(path, PASSWORD_FILE_BYTES_MAX, FILE_SECRET, &data, &size))
+		return false;
+	if (data != NULL)
+		snapshot->passwords = password_file_new(slice_of(data, size), &fault);
+	bool good = data == NULL || snapshot->passwords != NULL || complain(path, &fault);
+	free(data);
+	return good;
+}
+
+static bool read_rules(const struct access *access, struct snapshot *snapshot)
+{
+	const char *path = access->settings->rule_file;
+	struct fault fault = {0};
+	uint8_t *data;
+	size_t size;
+	if (!read_file(path, ACL_FILE_BYTES_MAX, FILE_PUBLIC, &data, &size))
+		return false;
+	snapshot->acl = acl_new(slice_of(data != NULL ? data : (const uint8_t *)"", size),
+				access->settings->allow_by_default, &fault);
+	free(data);
+	return snapshot->acl != NULL || complain(path, &fault);
+}
+
+static void drop_snapshot(struct snapshot *snapshot)
+{
+	key_set_put(&snapshot->keys);
+	password_file_put(&snapshot->passwords);
+	acl_put(&snapshot->acl);
+}
+
+bool access_reload(struct access *access)
+{
+	struct snapshot snapshot = {.keys = key_set_new()};
+	bool good = snapshot.keys != NULL && add_keys(access, snapshot.keys) && read_passwords(access, &snapshot) &&
+		    read_rules(access, &snapshot);
+	if (good) {
+		pthread_mutex_lock(&access->lock);
+		struct snapshot old = access->snapshot;
+		access->snapshot = snapshot;
+		atomic_fetch_add(&access->version, 1);
+		pthread_mutex_unlock(&access->lock);
+		snapshot = old;
+	}
+	drop_snapshot(&snapshot);
+	return good;
+}
+
+bool access_use_fetched_keys(struct access *access, struct slice jwks, struct fault *fault)
+{
+	struct key_set *trial = key_set_new();
+	struct jwks_result result;
+	bool good = trial != NULL && key_set_add_jwks(trial, jwks, &result, fault);
+	key_set_put(&trial);
+	uint8_t *copy = good ? malloc(jwks.size) : NULL;
+	if (copy == NULL)
+		return false;
+	memcpy(copy, jwks.data, jwks.size);
+	free(access->fetched);
+	access->fetched = copy;
+	access->fetched_bytes = jwks.size;
+	return access_reload(access);
+}
+
+/* ---- making ---- */
+
+static bool open_revocation_file(struct access *access, int64_t wall_s)
+{
+	const char *path = access->settings->revocation_file;
+	if (!is_set(path))
+		return true;
+	struct journal_result result;
+	const char *why =
+		revocation_file_open(&access->file, path, access->revocations[ACCESS_EMBEDDED], wall_s, &result);
+	if (why != NULL) {
+		log_write(LOG_ERROR, "%s: %s", path, why);
+		return false;
+	}
+	access->has_file = true;
+	log_write(LOG_INFO, "%s: %u revocations are in force", path,
+		  revocations_count(access->revocations[ACCESS_EMBEDDED]));
+	return true;
+}
+
+struct access *access_new(const struct access_settings *settings, const struct hash_key *key, struct mailbox *mailboxes,
+			  uint16_t shards)
+{
+	struct access *access = calloc(1, sizeof(*access));
+	if (access == NULL)
+		return NULL;
+	access->settings = settings;
+	access->key = *key;
+	access->mailboxes = mailboxes;
+	access->shards = shards;
+	access->seen = calloc(shards, sizeof(*access->seen));
+	CHECK(pthread_mutex_init(&access->lock, NULL) == 0 && pthread_mutex_init(&access->writer, NULL) == 0);
+	bool good = access->seen != NULL;
+	for (uint32_t i = 0; i < SIGN_IN_REVOCATIONS_MAX && good; i++) {
+		access->revocations[i] = revocations_new(REVOCATIONS_MAX);
+		good = access->revocations[i] != NULL;
+	}
+	/* The program ends where this fails, and what was made ends with it. */
+	return good && access_reload(access) && open_revocation_file(access, (int64_t)time(NULL)) ? access : NULL;
+}
+
+void access_free(struct access *access)
+{
+	if (access->has_file)
+		revocation_file_close(&access->file);
+	drop_snapshot(&access->snapshot);
+	for (uint32_t i = 0; i < SIGN_IN_REVOCATIONS_MAX; i++)
+		revocations_free(access->revocations[i]);
+	pthread_mutex_destroy(&access->lock);
+	pthread_mutex_destroy(&access->writer);
+	free(access->seen);
+	free(access->fetched);
+	free(access);
+}
+
+bool access_has_sign_in(const struct access *access)
+{
+	return takes_tokens(access->settings) || is_set(access->settings->password_file) || access->fetched != NULL;
+}
+
+bool access_has_rules(const struct access *access)
+{
+	return is_set(access->settings->rule_file) || !access->settings->allow_by_default || access_has_sign_in(access);
+}
+
+uint32_t access_version(const struct access *access)
+{
+	return atomic_load_explicit(&access->version, memory_order_relaxed);
+}
+
+/* ---- signing in ---- */
+
+static struct slice text_or(const char *text, struct slice otherwise)
+{
+	return is_set(text) ? slice_string(text) : otherwise;
+}
+
+enum error access_sign_in_init(const struct access *access, struct sign_in *sign_in, bool remembers_passwords)
+{
+	const struct access_settings *settings = access->settings;
+	struct sign_in_policy policy = sign_in_policy_default();
+	policy.tokens = true;
+	policy.tokens_in_user_name = settings->token_in_user_name;
+	policy.passwords = is_set(settings->password_file);
+	policy.claims.leeway_s = settings->token_leeway_s;
+	policy.claims.issuer = slice_string(settings->token_issuer);
+	policy.claims.audience = slice_string(settings->token_audience);
+	policy.claims.client_id = text_or(settings->token_claim_client_id, policy.claims.client_id);
+	policy.claims.user = text_or(settings->token_claim_user, policy.claims.user);
+	policy.claims.permissions = text_or(settings->token_claim_permissions, policy.claims.permissions);
+	if (!remembers_passwords)
+		policy.password_cache_slots = 0;
+	enum error error = sign_in_init(sign_in, &policy);
+	for (uint32_t i = 0; i < SIGN_IN_REVOCATIONS_MAX && error == ERROR_OK; i++)
+		sign_in_use_revocations(sign_in, i, access->revocations[i]);
+	return error;
+}
+
+uint32_t access_refresh(struct access *access, struct sign_in *sign_in, struct acl **acl)
+{
+	acl_put(acl);
+	pthread_mutex_lock(&access->lock);
+	const struct snapshot *snapshot = &access->snapshot;
+	*acl = acl_get(snapshot->acl);
+	if (sign_in != NULL) {
+		sign_in_use_keys(sign_in, snapshot->keys);
+		if (snapshot->passwords != NULL)
+			sign_in_use_passwords(sign_in, snapshot->passwords);
+	}
+	uint32_t version = access_version(access);
+	pthread_mutex_unlock(&access->lock);
+	return version;
+}
+
+enum error access_check_revoked(const struct access *access, struct slice token_id, struct slice user,
+				struct slice client_id, int64_t wall_s)
+{
+	const struct revocations *tables[SIGN_IN_REVOCATIONS_MAX];
+	for (uint32_t i = 0; i < SIGN_IN_REVOCATIONS_MAX; i++)
+		tables[i] = access->revocations[i];
+	return sign_in_revoked(tables, token_id, user, client_id, wall_s);
+}
+
+uint64_t access_hash(const struct access *access, struct slice id)
+{
+	return hash_slice(&access->key, id);
+}
+
+/* ---- revoking ---- */
+
+static bool log_has_room(const struct access *access)
+{
+	uint64_t end = atomic_load(&access->log_end);
+	for (uint16_t i = 0; i < access->shards; i++) {
+		if (end - atomic_load(&access->seen[i]) >= LOG_ENTRIES)
+			return false;
+	}
+	return true;
+}
+
+/* Each shard looks for the sessions that it is about. */
+static void tell_shards(struct access *access, const struct revocation *revocation)
+{
+	uint64_t end = atomic_load(&access->log_end);
+	access->log[end % LOG_ENTRIES] = (struct access_revoked){access_hash(access, revocation->id), revocation->kind};
+	atomic_store(&access->log_end, end + 1);
+	for (uint16_t i = 0; i < access->shards; i++)
+		waker_wake(&access->mailboxes[i].waker);
+}
+
+static enum error put_in_force(struct access *access, enum access_source source, const struct revocation *revocation,
+			       int64_t wall_s, enum revocation_change *change)
+{
+	if (source != ACCESS_EMBEDDED || !access->has_file)
+		return revocations_add(access->revocations[source], revocation, wall_s, change);
+	const char *why;
+	enum error error = revocation_file_add(&access->file, revocation, wall_s, change, &why);
+	if (why != NULL)
+		log_write(LOG_ERROR, "%s: %s: a revocation will be forgotten at the next start",
+			  access->settings->revocation_file, why);
+	return error == ERROR_OK && why != NULL ? ERROR_SYSTEM : error;
+}
+
+enum error access_revoke(struct access *access, enum access_source source, const struct revocation *revocation,
+			 int64_t wall_s)
+{
+	pthread_mutex_lock(&access->writer);
+	enum revocation_change change = REVOCATION_UNCHANGED;
+	enum error error =
+		log_has_room(access) ? put_in_force(access, source, revocation, wall_s, &change) : ERROR_MORE;
+	if (change == REVOCATION_ADDED)
+		tell_shards(access, revocation);
+	pthread_mutex_unlock(&access->writer);
+	return error;
+}
+
+bool access_lift(struct access *access, enum access_source source, enum revocation_kind kind, struct slice id,
+		 int64_t wall_s)
+{
+	struct revocation over = {.kind = kind, .id = id, .until_s = wall_s};
+	enum revocation_change change = REVOCATION_UNCHANGED;
+	pthread_mutex_lock(&access->writer);
+	put_in_force(access, source, &over, wall_s, &change);
+	pthread_mutex_unlock(&access->writer);
+	return change == REVOCATION_LIFTED;
+}
+
+void access_round_begin(struct access *access, enum access_source source)
+{
+	pthread_mutex_lock(&access->writer);
+	revocations_round_begin(access->revocations[source]);
+	pthread_mutex_unlock(&access->writer);
+}
+
+uint32_t access_round_end(struct access *access, enum access_source source)
+{
+	pthread_mutex_lock(&access->writer);
+	uint32_t lifted = revocations_round_end(access->revocations[source]);
+	pthread_mutex_unlock(&access->writer);
+	return lifted;
+}
+
+void access_expire(struct access *access, int64_t wall_s)
+{
+	pthread_mutex_lock(&access->writer);
+	for (uint32_t i = 0; i < SIGN_IN_REVOCATIONS_MAX; i++)
+		revocations_expire(access->revocations[i], wall_s);
+	pthread_mutex_unlock(&access->writer);
+}
+
+uint32_t access_list(struct access *access, enum access_source source, uint32_t from, uint32_t count,
+		     access_visit *visit, void *context)
+{
+	pthread_mutex_lock(&access->writer);
+	const struct revocations *revocations = access->revocations[source];
+	uint32_t all = revocations_count(revocations);
+	for (uint32_t i = from; i < all && i - from < count; i++) {
+		struct revocation revocation = revocations_at(revocations, i);
+		visit(context, &revocation);
+	}
+	pthread_mutex_unlock(&access->writer);
+	return all;
+}
+
+bool access_has_recent(const struct access *access, uint16_t shard)
+{
+	return atomic_load_explicit(&access->log_end, memory_order_acquire) !=
+	       atomic_load_explicit(&access->seen[shard], memory_order_relaxed);
+}
+
+uint32_t access_recent(struct access *access, uint16_t shard, struct access_revoked *revoked, uint32_t most)
+{
+	uint64_t end = atomic_load(&access->log_end);
+	uint64_t seen = atomic_load(&access->seen[shard]);
+	uint32_t count = 0;
+	for (; seen != end && count < most; seen++)
+		revoked[count++] = access->log[seen % LOG_ENTRIES];
+	atomic_store(&access->seen[shard], seen);
+	return count;
+}

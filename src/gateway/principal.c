@@ -1,0 +1,213 @@
+#include "gateway/principal.h"
+
+#include "gateway/access.h"
+#include "gateway/admission.h"
+#include "gateway/shard.h"
+
+#include <time.h>
+
+/* Clients that are looked at in a turn: each costs two cache lines. */
+#define LOOKS_A_TURN 2048u
+
+struct principal *principal_of(const struct shard *shard, const struct client *client)
+{
+	return client->principal != 0 ? slab_at(&shard->slab, client->principal) : NULL;
+}
+
+static size_t bytes_of(size_t user_bytes)
+{
+	return sizeof(struct principal) + user_bytes;
+}
+
+void principal_drop(struct shard *shard, struct client *client)
+{
+	const struct principal *principal = principal_of(shard, client);
+	if (principal == NULL)
+		return;
+	acl_pool_give(&shard->token_rules, principal->rules);
+	slab_give(&shard->slab, client->principal, bytes_of(principal->user_bytes));
+	client->principal = 0;
+}
+
+static uint32_t expiry_of(const struct shard *shard, const struct admission *admission)
+{
+	if (admission->expires_in_s == ADMISSION_NEVER_S)
+		return PRINCIPAL_NEVER_S;
+	uint64_t expires_s = (uint64_t)shard->now_s + admission->expires_in_s;
+	return expires_s < PRINCIPAL_NEVER_S ? (uint32_t)expires_s : PRINCIPAL_NEVER_S;
+}
+
+enum error principal_take(struct shard *shard, struct client *client, const struct admission *admission)
+{
+	principal_drop(shard, client);
+	if (!admission->has_principal)
+		return ERROR_OK;
+	struct slice user = admission_user(admission);
+	struct slice rules = admission_rules(admission);
+	uint32_t kept = rules.data != NULL ? acl_pool_take(&shard->token_rules, rules) : 0;
+	if (rules.data != NULL && kept == 0)
+		return ERROR_LIMIT;
+	client->principal = slab_take(&shard->slab, bytes_of(user.size));
+	if (client->principal == 0) {
+		acl_pool_give(&shard->token_rules, kept);
+		return ERROR_NO_MEMORY;
+	}
+	struct principal *principal = principal_of(shard, client);
+	*principal = (struct principal){
+		.token_hash = admission->token_hash,
+		.user_hash = admission->user_hash,
+		.mark = admission->hash ^ (admission->user_hash << 1 | admission->user_hash >> 63),
+		.expires_s = expiry_of(shard, admission),
+		.rules = kept,
+		.user_bytes = (uint16_t)user.size,
+		.uses_auth = admission->uses_auth,
+	};
+	if (user.size != 0)
+		memcpy(principal->user, user.data, user.size);
+	return ERROR_OK;
+}
+
+/* The client is the same as before, so that only what the token allows and how long may be another. */
+static enum error renew_rules(struct shard *shard, struct principal *principal, struct slice rules)
+{
+	uint32_t kept = rules.data != NULL ? acl_pool_take(&shard->token_rules, rules) : 0;
+	if (rules.data != NULL && kept == 0)
+		return ERROR_LIMIT;
+	acl_pool_give(&shard->token_rules, principal->rules);
+	principal->rules = kept;
+	return ERROR_OK;
+}
+
+enum error principal_renew(struct shard *shard, struct client *client, struct slice token)
+{
+	struct principal *principal = principal_of(shard, client);
+	struct credentials credentials = {
+		.client_id = registry_id(&shard->registry, &client->session),
+		.password = token,
+	};
+	struct identity identity;
+	int64_t wall_s = (int64_t)time(NULL);
+	enum error error = sign_in_check(&shard->sign_in, &credentials, wall_s, &identity);
+	if (error != ERROR_OK)
+		return error;
+	if (!slice_equal(identity.user, slice_of(principal->user, principal->user_bytes)))
+		return ERROR_TOKEN_USER;
+	error = renew_rules(shard, principal, identity.permissions);
+	if (error != ERROR_OK)
+		return error;
+	principal->token_hash = identity.token_id.size != 0 ? access_hash(shard->access, identity.token_id) : 0;
+	principal->expires_s = PRINCIPAL_NEVER_S;
+	if (identity.expires_s != CLAIM_NEVER && identity.expires_s - wall_s < PRINCIPAL_NEVER_S - shard->now_s)
+		principal->expires_s = shard->now_s + (uint32_t)(identity.expires_s - wall_s);
+	return ERROR_OK;
+}
+
+/* ---- permissions ---- */
+
+static struct acl_identity identity_of(const struct shard *shard, const struct client *client,
+				       const struct principal *principal)
+{
+	return (struct acl_identity){
+		.client_id = registry_id(&shard->registry, &client->session),
+		.user = slice_of(principal->user, principal->user_bytes),
+	};
+}
+
+bool principal_may_publish(struct shard *shard, const struct client *client, struct slice topic)
+{
+	const struct principal *principal = principal_of(shard, client);
+	if (principal == NULL)
+		return true;
+	struct acl_subject subject = {
+		.acl = shard->acl,
+		.token_rules = acl_pool_rules(&shard->token_rules, principal->rules),
+		.token_serial = acl_pool_serial(&shard->token_rules, principal->rules),
+		.identity = identity_of(shard, client, principal),
+		.identity_hash = principal->mark,
+	};
+	return acl_cache_check(&shard->acl_cache, &subject, topic, access_hash(shard->access, topic));
+}
+
+bool principal_may_subscribe(struct shard *shard, const struct client *client, struct slice topics)
+{
+	const struct principal *principal = principal_of(shard, client);
+	if (principal == NULL)
+		return true;
+	struct acl_identity identity = identity_of(shard, client, principal);
+	return acl_check(shard->acl, acl_pool_rules(&shard->token_rules, principal->rules), &identity, ACL_SUBSCRIBE,
+			 topics);
+}
+
+/* ---- revocations ---- */
+
+/* A client id is looked up; the rest has to be looked for. */
+static void end_client(struct shard *shard, uint64_t hash)
+{
+	uint32_t index = table_first(&shard->registry.table, (uint32_t)hash);
+	while (index != 0) {
+		uint32_t next = table_next(&shard->registry.table, index);
+		struct slice id = registry_id(&shard->registry, &shard_client(shard, index)->session);
+		if (access_hash(shard->access, id) == hash)
+			client_end(shard, index, ERROR_CLIENT_REVOKED);
+		index = next;
+	}
+}
+
+/* Takes the next revocations; users and tokens among them make another round through all clients. */
+static void begin_round(struct shard *shard)
+{
+	struct revoking *revoking = &shard->revoking;
+	struct access_revoked revoked[REVOKED_A_ROUND];
+	uint32_t count = access_recent(shard->access, shard->number, revoked, REVOKED_A_ROUND);
+	revoking->count = 0;
+	revoking->next = 1;
+	for (uint32_t i = 0; i < count; i++) {
+		if (revoked[i].kind == REVOCATION_CLIENT)
+			end_client(shard, revoked[i].hash);
+		else
+			revoking->hashes[revoking->count++] = revoked[i].hash;
+	}
+}
+
+static bool is_revoked(const struct revoking *revoking, uint64_t hash)
+{
+	for (uint32_t i = 0; i < revoking->count && hash != 0; i++) {
+		if (revoking->hashes[i] == hash)
+			return true;
+	}
+	return false;
+}
+
+static void look_at(struct shard *shard, uint32_t index)
+{
+	const struct client *client = shard_client(shard, index);
+	if (!client_is_connected(client) || client->principal == 0)
+		return;
+	const struct principal *principal = principal_of(shard, client);
+	if (is_revoked(&shard->revoking, principal->token_hash))
+		client_end(shard, index, ERROR_TOKEN_REVOKED);
+	else if (is_revoked(&shard->revoking, principal->user_hash))
+		client_end(shard, index, ERROR_USER_REVOKED);
+}
+
+void principal_revoke_some(struct shard *shard)
+{
+	struct revoking *revoking = &shard->revoking;
+	if (revoking->count == 0) {
+		if (!access_has_recent(shard->access, shard->number))
+			return;
+		begin_round(shard);
+	}
+	for (uint32_t i = 0; i < LOOKS_A_TURN && revoking->count != 0; i++) {
+		if (revoking->next > shard->clients.touched) {
+			revoking->count = 0;
+			return;
+		}
+		look_at(shard, revoking->next++);
+	}
+}
+
+bool principal_revoking(const struct shard *shard)
+{
+	return shard->revoking.count != 0 || access_has_recent(shard->access, shard->number);
+}

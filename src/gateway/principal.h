@@ -1,0 +1,45 @@
+/* Who a client is beyond its id, where it has signed in or rules are configured: user, what its token allows, how long.
+ * One block in the shard's slab, at client->principal. Owned by the shard's thread. */
+#ifndef GATEWAY_PRINCIPAL_H
+#define GATEWAY_PRINCIPAL_H
+
+#include "auth/acl.h"
+#include "base/error.h"
+
+#define PRINCIPAL_NEVER_S UINT32_MAX
+
+struct principal {
+	uint64_t token_hash; /* keyed, of the token's id; 0: it has none. As a revocation finds it */
+	uint64_t user_hash;  /* likewise */
+	uint64_t mark;       /* keyed, of client id and user: what decisions are remembered by */
+	uint32_t expires_s;  /* on the shard's clock */
+	uint32_t rules;      /* in shard->token_rules: of the token, 0: none */
+	uint16_t user_bytes;
+	bool uses_auth; /* CONNECT named an authentication method: AUTH may renew it [4.12.1] */
+	uint8_t user[];
+};
+
+struct shard;
+struct client;
+struct admission;
+
+/* NULL: it has none. */
+struct principal *principal_of(const struct shard *shard, const struct client *client);
+/* Takes it from the admission, in place of one that was there; where there is nothing to tell it has none. */
+enum error principal_take(struct shard *shard, struct client *client, const struct admission *admission);
+/* Re-authentication [4.12.1]: another token of the same user for the same client. The reason why it is refused, or
+ * ERROR_OK. Only for a principal that uses_auth. */
+enum error principal_renew(struct shard *shard, struct client *client, struct slice token);
+void principal_drop(struct shard *shard, struct client *client);
+
+/* Whether the client may. Costs a look-up where it was decided before. */
+bool principal_may_publish(struct shard *shard, const struct client *client, struct slice topic);
+/* topics: the filter, of a shared subscription what follows the group. */
+bool principal_may_subscribe(struct shard *shard, const struct client *client, struct slice topics);
+
+/* Some more clients of those that revocations may be about are looked at, and ended where they are. */
+void principal_revoke_some(struct shard *shard);
+/* Whether there are more to be looked at. */
+bool principal_revoking(const struct shard *shard);
+
+#endif
