@@ -90,3 +90,19 @@ def test_shared_subscription(broker, qos):
     figures = pubsub(broker, "shared", qos, 5, "--members", "20")
     assert figures["server_member_least"] >= 90
     assert figures["server_member_deviation_percent"] < 10
+
+
+@pytest.mark.parametrize("version, options", [(4, []), (5, ["--stay", "50", "--subscribe", "--from", "127.77.0.0/24"])])
+def test_storm(broker, tmp_path, version, options):
+    secret = tmp_path / "secret"
+    secret.write_text("mosquitto does not look at it\n")
+    figures = bench(broker, "storm", "--established", "60", "--publishers", "10", "--duration", "1", "--warm-up", "0",
+                    "--version", str(version), "--token-secret", str(secret), *options)
+    assert figures["end_signed_in"] > 100
+    assert figures["sign_ins_per_s"] > 0
+    assert sum(figures[f"end_{end}"] for end in ("reset", "closed", "connack", "unopened", "no_answer", "other")) == 0
+    assert figures["stay_lost"] == 0
+    for interval in ("quiet", "storm", "quiet_again"):
+        assert 0 < figures[f"{interval}_latency_p50_us"] <= figures[f"{interval}_latency_p999_us"]
+        assert figures[f"{interval}_server_cpu_percent"] > 0
+    assert figures["ratio_p999"] > 0

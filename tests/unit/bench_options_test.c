@@ -201,7 +201,19 @@ static void test_wrong_command_lines_end_with_status_2(void **state)
 		"bench pubsub --pattern fan-out --threads 2",
 		"bench pubsub --pattern fan-out --also tcp://127.0.0.1:1883",
 		"bench pubsub --pattern fan-out --also 127.0.0.1=m",
+		"bench storm --established 127",
+		"bench storm --stay 19000",
+		"bench storm --in-progress 0",
+		"bench storm --rate 0",
+		"bench storm --warm-up 60001",
 		"bench pubsub --pattern fan-out --warm-up -1",
+		"bench storm --nice 20",
+		"bench storm --from 127.0.0.1/0",
+		"bench storm --token a --token-secret b",
+		"bench storm --token-claims x",
+		"bench storm --token-secret a --client-prefix \"",
+		"bench storm --storm-prefix bench-",
+		"bench storm more",
 		"bench floor --url tcp://",
 		"bench floor --seconds 0",
 	};
@@ -216,6 +228,7 @@ static void test_help_is_no_error(void **state)
 	assert_int_equal(run("bench hold --help"), BENCH_EXIT_OK);
 	assert_int_equal(run("bench pubsub --help"), BENCH_EXIT_OK);
 	assert_int_equal(run("bench floor --help"), BENCH_EXIT_OK);
+	assert_int_equal(run("bench storm --help"), BENCH_EXIT_OK);
 }
 
 int main(void)
