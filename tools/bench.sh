@@ -58,3 +58,5 @@ pubsub --pattern fan-out "$@"
 pubsub --pattern fan-in --publishers 500 "$@"
 hold 10000
 hold 100000
+pubsub --pattern one-to-one --publishers 64 --qos 1 "$@"
+pubsub --pattern shared --members 100 "$@"

@@ -4,6 +4,7 @@
 #include "bench/hold.h"
 #include "bench/options.h"
 #include "bench/pubsub.h"
+#include "bench/storm.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -17,6 +18,7 @@ struct load {
 static const struct load LOADS[] = {
 	{"hold", "connect many clients and hold them: rate, memory, losses", hold_main},
 	{"pubsub", "closed-loop messages: throughput, latency, processor time, losses", pubsub_main},
+	{"storm", "what the connected notice while others connect as fast as they can", storm_main},
 	{"floor", "a bare relay, the machine's own limit", floor_main},
 };
 

@@ -21,11 +21,15 @@ void dial_init(struct dial *dial, const struct address *address, bool no_delay)
 	dial->address = *address;
 	dial->spread = address_is_loopback_v4(address);
 	dial->no_delay = no_delay;
+	dial->from = (struct source_range){0};
 	dial->source_base = ((uint32_t)getpid() * 7u + atomic_fetch_add(&runs, 1u)) % SOURCE_NETWORKS;
 }
 
 static struct sockaddr_in source_of(const struct dial *dial, uint32_t client)
 {
+	if (dial->from.hosts > 0)
+		return (struct sockaddr_in){.sin_family = AF_INET,
+					    .sin_addr.s_addr = htonl(dial->from.first + client % dial->from.hosts)};
 	uint32_t host = client / DIAL_CLIENTS_PER_SOURCE;
 	uint32_t address = 127u << 24 | (SOURCE_NETWORK_FIRST + dial->source_base) << 16 | (host / SOURCE_HOSTS) << 8 |
 			   (host % SOURCE_HOSTS + 1u);
@@ -45,7 +49,7 @@ int dial_start(const struct dial *dial, uint32_t client)
 	int fd = socket(dial->address.storage.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	if (fd < 0)
 		return -errno;
-	if (dial->spread) {
+	if (dial->spread || dial->from.hosts > 0) {
 		struct sockaddr_in source = source_of(dial, client);
 		setsockopt(fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &on, sizeof(on));
 		if (bind(fd, (struct sockaddr *)&source, sizeof(source)) != 0)

@@ -12,12 +12,14 @@
 
 struct dial {
 	struct address address;
-	uint32_t source_base; /* first source network, differs from run to run: their ports may be in TIME_WAIT */
-	bool spread;          /* bind to 127/8 source addresses */
+	uint32_t source_base;     /* first source network, differs from run to run: their ports may be in TIME_WAIT */
+	struct source_range from; /* the source addresses, if from.hosts is not 0: clients take them in turns */
+	bool spread;              /* bind to 127/8 source addresses */
 	bool no_delay;
 };
 
-/* spread is set where the target is in 127.0.0.0/8: anywhere else the source address is not ours to choose. */
+/* spread is set where the target is in 127.0.0.0/8: anywhere else the source address is not ours to choose. from: none
+ * yet; the target must be IPv4 then. */
 void dial_init(struct dial *dial, const struct address *address, bool no_delay);
 
 /* A non-blocking socket that is connecting (on loopback it usually is connected already), or -errno. client chooses

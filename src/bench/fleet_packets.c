@@ -22,9 +22,13 @@ size_t fleet_name(const char *prefix, uint32_t number, uint8_t *out)
 
 size_t fleet_subscribe_encode(const struct fleet_plan *plan, uint32_t topic, uint8_t *out, size_t out_size)
 {
-	uint8_t name[FLEET_PREFIX_BYTES_MAX + NUMBER_DIGITS_MAX];
+	uint8_t filter[sizeof(FLEET_SHARE_PREFIX) + FLEET_PREFIX_BYTES_MAX + NUMBER_DIGITS_MAX];
+	size_t prefix_size = (topic & FLEET_SHARED) != 0 ? sizeof(FLEET_SHARE_PREFIX) - 1 : 0;
+	memcpy(filter, FLEET_SHARE_PREFIX, prefix_size);
+	size_t name_size = fleet_name(plan->topic_prefix, topic & ~FLEET_SHARED, filter + prefix_size);
 	struct mqtt_subscription subscription = {
-		.filter = slice_of(name, fleet_name(plan->topic_prefix, topic, name)),
+		.filter = slice_of(filter, prefix_size + name_size),
+		.qos = plan->qos,
 	};
 	size_t size = mqtt_subscribe_encode(1, 0, &subscription, 1, plan->version, out, out_size);
 	CHECK(size > 0);
@@ -34,6 +38,7 @@ size_t fleet_subscribe_encode(const struct fleet_plan *plan, uint32_t topic, uin
 size_t fleet_greeting_encode(const struct fleet_plan *plan, uint32_t number, uint32_t topic, uint8_t *out)
 {
 	uint8_t name[FLEET_PREFIX_BYTES_MAX + NUMBER_DIGITS_MAX];
+	uint8_t password[CREDENTIALS_PASSWORD_BYTES_MAX];
 	struct mqtt_connect connect = {
 		.client_id = slice_of(name, fleet_name(plan->client_prefix, number, name)),
 		.packet_bytes_max = MQTT_BODY_BYTES_MAX + MQTT_HEADER_BYTES_MAX,
@@ -43,6 +48,12 @@ size_t fleet_greeting_encode(const struct fleet_plan *plan, uint32_t number, uin
 		.clean_start = true,
 		.request_problem_info = true,
 	};
+	if (plan->credentials != NULL) {
+		connect.has_user_name = connect.has_password = true;
+		connect.user_name = slice_string(plan->credentials->user_name);
+		connect.password = slice_of(
+			password, credentials_password(plan->credentials, number, connect.client_id, password));
+	}
 	size_t size = mqtt_connect_encode(&connect, out, FLEET_GREETING_BYTES_MAX);
 	CHECK(size > 0);
 	if (topic != FLEET_NO_TOPIC)

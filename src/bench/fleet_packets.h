@@ -4,12 +4,14 @@
 
 #include "bench/fleet.h"
 
-/* CONNECT and SUBSCRIBE with a client id and a topic of at most FLEET_PREFIX_BYTES_MAX + 10 bytes. */
-#define FLEET_GREETING_BYTES_MAX 256u
+/* With a client id, a topic and a user name of at most FLEET_PREFIX_BYTES_MAX + 10 bytes. */
+#define FLEET_SUBSCRIBE_BYTES_MAX 128u
+#define FLEET_GREETING_BYTES_MAX (256u + CREDENTIALS_PASSWORD_BYTES_MAX + FLEET_SUBSCRIBE_BYTES_MAX)
 
-/* CONNECT of client `number`, with SUBSCRIBE behind it if topic is not FLEET_NO_TOPIC. out holds
- * FLEET_GREETING_BYTES_MAX. Returns the size. */
+/* CONNECT of client `number`, with plan->credentials and with SUBSCRIBE behind it if topic is not FLEET_NO_TOPIC. out
+ * holds FLEET_GREETING_BYTES_MAX. Returns the size. */
 size_t fleet_greeting_encode(const struct fleet_plan *plan, uint32_t number, uint32_t topic, uint8_t *out);
+/* topic may have FLEET_SHARED. */
 size_t fleet_subscribe_encode(const struct fleet_plan *plan, uint32_t topic, uint8_t *out, size_t out_size);
 
 #endif

@@ -20,9 +20,11 @@ struct load_state {
 	struct load_worker *worker;
 	struct fleet fleet;
 	struct publishers publishers;
-	struct audit_stream *streams; /* one for each publisher and each of its subscribers */
+	struct members members;       /* shared */
+	struct audit_stream *streams; /* one for each publisher and each of its subscribers, or group of them */
 	uint64_t heard_ns;
-	bool measuring;
+	uint64_t acknowledgements; /* that came */
+	uint32_t interval;
 };
 
 static enum load_phase phase_of(const struct load_state *state)
@@ -59,38 +61,62 @@ static bool find_stream(const struct load_state *state, uint32_t index, const st
 	case LOAD_FAN_IN:
 		*stream = stamp->publisher;
 		return subscriber == 0;
+	case LOAD_SHARED:
+		*stream = stamp->publisher;
+		return subscriber < load->members;
 	}
 	return false;
 }
 
-static void on_message(void *owner, uint32_t index, struct slice payload)
+static void on_message(void *owner, uint32_t index, const struct mqtt_publish *publish)
 {
 	struct load_state *state = owner;
 	struct load_worker *worker = state->worker;
+	struct audit *audit = &worker->audit;
 	struct stamp stamp;
 	uint32_t stream;
-	if (!stamp_read(payload, &stamp) || !find_stream(state, index, &stamp, &stream)) {
+	if (!stamp_read(publish->payload, &stamp) || !find_stream(state, index, &stamp, &stream) ||
+	    publish->qos != worker->load.qos) {
 		worker->foreign++;
 		return;
 	}
-	if (state->measuring)
-		histogram_add(&worker->latency_ns, clock_now_ns() - stamp.sent_ns);
-	uint64_t settled = audit_receive(&worker->audit, &state->streams[stream], stamp.number);
+	if (state->interval < LOAD_INTERVALS)
+		histogram_add(&worker->latency_ns[state->interval], clock_now_ns() - stamp.sent_ns);
+	uint64_t received = audit->received;
+	uint64_t settled = audit_receive(audit, &state->streams[stream], stamp.number);
+	if (worker->load.pattern == LOAD_SHARED)
+		members_receive(&state->members, index - worker->load.publishers, stamp.publisher, stamp.number,
+				audit->received > received);
 	publisher_settle(&state->publishers, stamp.publisher, settled);
+}
+
+static bool on_acknowledged(void *owner, uint32_t index, uint8_t type, uint16_t packet_id)
+{
+	struct load_state *state = owner;
+	state->acknowledgements++;
+	return index < state->worker->load.publishers &&
+	       publisher_acknowledge(&state->publishers, index, type, packet_id);
 }
 
 static void on_writable(void *owner, uint32_t index)
 {
 	struct load_state *state = owner;
 	if (index < state->worker->load.publishers && phase_of(state) > LOAD_CONNECTING)
-		publisher_writable(&state->publishers, index);
+		publisher_pump(&state->publishers, index);
+}
+
+/* Grows with everything that brings the load nearer to its end. */
+static uint64_t progress_of(const struct load_state *state)
+{
+	return state->worker->audit.received + state->acknowledgements + state->fleet.released;
 }
 
 static void turn(struct load_state *state)
 {
-	uint64_t received = state->worker->audit.received;
+	uint64_t heard = progress_of(state);
+	state->interval = atomic_load_explicit(&state->worker->shared->interval, memory_order_relaxed);
 	fleet_turn(&state->fleet, WAIT_MS);
-	if (state->worker->audit.received != received)
+	if (progress_of(state) != heard)
 		state->heard_ns = clock_now_ns();
 	atomic_store_explicit(&state->worker->delivered, state->worker->audit.received, memory_order_relaxed);
 	atomic_store_explicit(&state->worker->ready, state->fleet.ready, memory_order_relaxed);
@@ -107,23 +133,27 @@ static void connect_all(struct load_state *state)
 		if (clock_now_ns() > end)
 			fleet_give_up(fleet);
 	}
+	state->worker->receive_max = fleet->receive_max;
 	atomic_store_explicit(&state->worker->settled, true, memory_order_release);
 	while (phase_of(state) == LOAD_CONNECTING)
 		turn(state);
 }
 
+/* All that was sent has come, and every handshake has ended. */
+static bool has_drained(const struct load_state *state)
+{
+	return publishers_idle(&state->publishers) && state->fleet.released == state->fleet.received_qos_2;
+}
+
 static void run_messages(struct load_state *state)
 {
-	for (uint32_t i = 0; i < state->worker->load.publishers && phase_of(state) < LOAD_DRAINING; i++)
+	for (uint32_t i = 0; i < state->worker->load.publishers && phase_of(state) == LOAD_FLOWING; i++)
 		publisher_pump(&state->publishers, i);
-	while (phase_of(state) < LOAD_DRAINING) {
-		state->measuring = phase_of(state) == LOAD_MEASURING;
+	while (phase_of(state) == LOAD_FLOWING)
 		turn(state);
-	}
-	state->measuring = false;
 	state->publishers.stopped = true;
 	state->heard_ns = clock_now_ns();
-	while (!publishers_idle(&state->publishers) && clock_now_ns() - state->heard_ns < DRAIN_QUIET_NS &&
+	while (!has_drained(state) && clock_now_ns() - state->heard_ns < DRAIN_QUIET_NS &&
 	       phase_of(state) == LOAD_DRAINING)
 		turn(state);
 	atomic_store_explicit(&state->worker->drained, true, memory_order_release);
@@ -132,13 +162,20 @@ static void run_messages(struct load_state *state)
 static void finish(struct load_state *state)
 {
 	const struct publishers *publishers = &state->publishers;
+	struct load_worker *worker = state->worker;
 	while (phase_of(state) != LOAD_LEAVING)
 		turn(state);
 	for (uint32_t i = 0; i < stream_count(publishers); i++)
-		audit_end(&state->worker->audit, &state->streams[i], publishers->sent[i / publishers->fan]);
+		audit_end(&worker->audit, &state->streams[i], publishers->sent[i / publishers->fan]);
+	/* What one member gets before another is nobody's disorder. */
+	if (worker->load.pattern == LOAD_SHARED)
+		worker->audit.reordered = state->members.reordered;
+	worker->spread = members_spread(&state->members);
+	worker->unacknowledged =
+		publishers_unacknowledged(publishers) + state->fleet.received_qos_2 - state->fleet.released;
 	for (uint32_t i = 0; i < state->fleet.started; i++)
 		fleet_leave(&state->fleet, i);
-	state->worker->losses = state->fleet.losses;
+	worker->losses = state->fleet.losses;
 }
 
 /* False: no memory or no descriptor. */
@@ -148,15 +185,19 @@ static bool run_load(struct load_state *state)
 	if (!fleet_open(&state->fleet, &worker->shared->plan, worker->first, worker->load.clients))
 		return false;
 	state->fleet.owner = state;
-	state->fleet.events = (struct fleet_events){topic_of, on_message, on_writable};
+	state->fleet.events = (struct fleet_events){
+		.topic_of = topic_of, .message = on_message, .acknowledged = on_acknowledged, .writable = on_writable};
+	bool shared = worker->load.pattern == LOAD_SHARED;
 	bool good = publishers_open(&state->publishers, &worker->load, &state->fleet);
 	if (good) {
 		state->streams = calloc(stream_count(&state->publishers), sizeof(*state->streams));
-		good = state->streams != NULL;
+		good = state->streams != NULL &&
+		       members_open(&state->members, shared ? worker->load.members : 0, worker->load.publishers);
 		if (good) {
 			connect_all(state);
 			run_messages(state);
 			finish(state);
+			members_close(&state->members);
 		}
 		free(state->streams);
 		publishers_close(&state->publishers);

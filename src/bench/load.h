@@ -5,25 +5,32 @@
  * Clients 0..publishers-1 publish and do not subscribe, the others subscribe:
  *   one-to-one  a topic each; a publisher goes round its share of them, message by message
  *   fan-out     all to one topic
- *   fan-in      the first one to the topic that everybody publishes to; the others, a topic each, stay idle */
+ *   fan-in      the first one to the topic that everybody publishes to; the others, a topic each, stay idle
+ *   shared      the first `members` as one group to the topic that everybody publishes to; the others stay idle
+ *
+ * Every publisher publishes, and every subscriber subscribes, at the same QoS. */
 #ifndef BENCH_LOAD_H
 #define BENCH_LOAD_H
 
 #include "bench/audit.h"
 #include "bench/fleet.h"
 #include "bench/histogram.h"
+#include "bench/members.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
 
-enum load_pattern { LOAD_ONE_TO_ONE, LOAD_FAN_OUT, LOAD_FAN_IN };
+/* Times that are measured one by one, as before, during and after a storm. */
+#define LOAD_INTERVALS 3u
+#define LOAD_UNTIMED LOAD_INTERVALS
+
+enum load_pattern { LOAD_ONE_TO_ONE, LOAD_FAN_OUT, LOAD_FAN_IN, LOAD_SHARED };
 
 /* Set by the main thread; each leads to the next, or to LEAVING. */
 enum load_phase {
 	LOAD_CONNECTING,
-	LOAD_WARMING,   /* messages flow */
-	LOAD_MEASURING, /* and are timed */
-	LOAD_DRAINING,  /* nothing new is sent */
+	LOAD_FLOWING,  /* messages flow */
+	LOAD_DRAINING, /* nothing new is sent */
 	LOAD_LEAVING,
 };
 
@@ -31,17 +38,19 @@ struct load_plan {
 	enum load_pattern pattern;
 	uint32_t clients;
 	uint32_t publishers;
-	uint32_t burst;  /* messages in one send */
-	uint32_t window; /* messages of one publisher that may be on their way; >= burst */
-	uint32_t size;   /* of a payload, >= STAMP_BYTES */
-	uint8_t qos;     /* 0 */
+	uint32_t members; /* shared: of the group */
+	uint32_t burst;   /* messages in one send */
+	uint32_t window;  /* messages of one publisher that may be on their way, or not acknowledged; >= burst */
+	uint32_t size;    /* of a payload, >= STAMP_BYTES */
+	uint8_t qos;
 };
 
 /* What the threads of a run share. */
 struct load_shared {
 	struct fleet_plan plan;
-	atomic_uint phase; /* enum load_phase */
-	int cpu;           /* or PLACE_ANY */
+	atomic_uint phase;    /* enum load_phase */
+	atomic_uint interval; /* while messages flow: in which their latency counts, or LOAD_UNTIMED */
+	int cpu;              /* or PLACE_ANY */
 };
 
 struct load_worker {
@@ -55,10 +64,14 @@ struct load_worker {
 	atomic_uint ready;
 	atomic_bool settled; /* every client is subscribed or lost */
 	atomic_bool drained; /* all that was sent has come, or nothing came for long enough */
+	/* once it is settled */
+	uint16_t receive_max; /* the least Receive Maximum that the server named */
 	/* after it was joined */
-	struct histogram latency_ns; /* while measuring */
+	struct histogram latency_ns[LOAD_INTERVALS];
 	struct audit audit;
-	uint64_t foreign; /* messages that are not ours */
+	struct spread spread;    /* shared */
+	uint64_t unacknowledged; /* messages whose handshake, with publisher or subscriber, did not end */
+	uint64_t foreign;        /* messages that are not ours, or came at another QoS */
 	struct losses losses;
 	bool failed; /* no memory or no descriptor */
 };

@@ -10,6 +10,8 @@
 	X(CONNECT, ERRNO, "could not connect")                                                                         \
 	X(REFUSED, RETURN_CODE, "refused by CONNACK")                                                                  \
 	X(SUBSCRIBE, REASON, "subscription refused by SUBACK")                                                         \
+	X(GRANTED, NONE, "subscription granted at another QoS")                                                        \
+	X(PUBLISH, REASON, "message refused by PUBACK or PUBREC")                                                      \
 	X(NO_ANSWER, NONE, "no CONNACK or SUBACK in time")                                                             \
 	X(CLOSED, NONE, "connection closed by the server")                                                             \
 	X(RESET, ERRNO, "connection broken")                                                                           \

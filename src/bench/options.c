@@ -56,6 +56,15 @@ bool option_version(const char *name, const char *text, uint8_t *out)
 	return false;
 }
 
+bool option_qos(const char *name, const char *text, uint8_t *out)
+{
+	uint32_t qos;
+	if (!option_u32(name, text, 0, 2, &qos))
+		return false;
+	*out = (uint8_t)qos;
+	return true;
+}
+
 bool option_prefix(const char *name, const char *text, uint32_t bytes_max)
 {
 	if (strlen(text) <= bytes_max && strpbrk(text, "+#") == NULL)
@@ -67,6 +76,15 @@ bool option_prefix(const char *name, const char *text, uint32_t bytes_max)
 bool option_url(const char *name, const char *text, struct url *out)
 {
 	const char *fault = url_parse(text, out);
+	if (fault == NULL)
+		return true;
+	fprintf(stderr, "roost bench: %s: \"%s\" %s\n", name, text, fault);
+	return false;
+}
+
+bool option_source_range(const char *name, const char *text, struct source_range *out)
+{
+	const char *fault = source_range_parse(text, out);
 	if (fault == NULL)
 		return true;
 	fprintf(stderr, "roost bench: %s: \"%s\" %s\n", name, text, fault);

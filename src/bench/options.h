@@ -21,9 +21,13 @@ bool option_u32(const char *name, const char *text, uint32_t min, uint32_t max, 
 bool option_rate(const char *name, const char *text, uint32_t *out);
 /* 3, 4 or 5 (or 3.1, 3.1.1, 5.0): MQTT's protocol level. */
 bool option_version(const char *name, const char *text, uint8_t *out);
+/* 0, 1 or 2. */
+bool option_qos(const char *name, const char *text, uint8_t *out);
 /* A prefix for topics or client ids: no wildcard, at most bytes_max. */
 bool option_prefix(const char *name, const char *text, uint32_t bytes_max);
 bool option_url(const char *name, const char *text, struct url *out);
+/* ADDRESS/PREFIX of IPv4. */
+bool option_source_range(const char *name, const char *text, struct source_range *out);
 /* For getopt_long's "no more options": complains about words that belong to no option. */
 bool option_none_left(int argc, char **argv, int next);
 

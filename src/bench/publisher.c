@@ -25,17 +25,19 @@ bool publishers_open(struct publishers *publishers, const struct load_plan *load
 	publishers->sent = calloc(publishers->channels, sizeof(*publishers->sent));
 	publishers->packet = malloc((size_t)load->burst * (load->size + OVERHEAD_BYTES_MAX));
 	publishers->padding = calloc(1, load->size);
-	if (publishers->list != NULL && publishers->sent != NULL && publishers->packet != NULL &&
-	    publishers->padding != NULL)
-		return true;
-	publishers_close(publishers);
-	return false;
+	bool good = publishers->list != NULL && publishers->sent != NULL && publishers->packet != NULL &&
+		    publishers->padding != NULL;
+	for (uint32_t i = 0; good && load->qos > 0 && i < load->publishers; i++)
+		good = inflight_open(&publishers->list[i].inflight, load->window);
+	if (!good)
+		publishers_close(publishers);
+	return good;
 }
 
 void publishers_close(struct publishers *publishers)
 {
 	for (uint32_t i = 0; publishers->list != NULL && i < publishers->load->publishers; i++)
-		free(publishers->list[i].blocked);
+		inflight_close(&publishers->list[i].inflight);
 	free(publishers->list);
 	free(publishers->sent);
 	free(publishers->packet);
@@ -44,8 +46,11 @@ void publishers_close(struct publishers *publishers)
 
 uint32_t publishers_topic(const struct publishers *publishers, uint32_t subscriber)
 {
+	const struct load_plan *load = publishers->load;
 	uint32_t first = publishers->fleet->first;
-	return publishers->load->pattern == LOAD_FAN_OUT ? first : first + subscriber;
+	if (load->pattern == LOAD_SHARED && subscriber < load->members)
+		return first | FLEET_SHARED;
+	return load->pattern == LOAD_FAN_OUT ? first : first + subscriber;
 }
 
 /* Subscriber s belongs to publisher s % publishers. */
@@ -63,14 +68,6 @@ static uint32_t next_subscriber(const struct publishers *publishers, uint32_t in
 	return subscriber;
 }
 
-static void keep_blocked(struct publisher *publisher, const uint8_t *bytes, size_t size)
-{
-	publisher->blocked = malloc(size);
-	CHECK(publisher->blocked != NULL);
-	memcpy(publisher->blocked, bytes, size);
-	publisher->blocked_size = size;
-}
-
 /* Writes one message at out, which has room for it. In one-to-one each message of a burst has another receiver. */
 static size_t write_message(struct publishers *publishers, uint32_t index, uint64_t now_ns, uint8_t *out)
 {
@@ -78,12 +75,14 @@ static size_t write_message(struct publishers *publishers, uint32_t index, uint6
 	const struct fleet_plan *plan = publishers->fleet->plan;
 	uint32_t subscriber = next_subscriber(publishers, index);
 	uint32_t channel = load->pattern == LOAD_ONE_TO_ONE ? subscriber : index;
+	uint32_t topic_number = publishers_topic(publishers, subscriber) & ~FLEET_SHARED;
 	uint8_t topic[FLEET_PREFIX_BYTES_MAX + 10];
-	size_t topic_size = fleet_name(plan->topic_prefix, publishers_topic(publishers, subscriber), topic);
+	size_t topic_size = fleet_name(plan->topic_prefix, topic_number, topic);
 	struct stamp stamp = {.publisher = index, .number = publishers->sent[channel]++, .sent_ns = now_ns};
 	struct mqtt_publish publish = {
 		.topic = slice_of(topic, topic_size),
 		.payload = slice_of(publishers->padding, load->size),
+		.packet_id = load->qos > 0 ? inflight_take(&publishers->list[index].inflight, load->qos) : 0,
 		.qos = load->qos,
 	};
 	size_t size = mqtt_publish_encode(&publish, plan->version, out, load->size + OVERHEAD_BYTES_MAX);
@@ -98,36 +97,30 @@ static void publish_burst(struct publishers *publishers, uint32_t index)
 	size_t size = 0;
 	for (uint32_t i = 0; i < publishers->load->burst; i++)
 		size += write_message(publishers, index, now, publishers->packet + size);
-	size_t sent = fleet_send(publishers->fleet, index, publishers->packet, size);
 	publishers->list[index].outstanding += (uint64_t)publishers->load->burst * publishers->fan;
-	if (sent < size)
-		keep_blocked(&publishers->list[index], publishers->packet + sent, size - sent);
+	fleet_send(publishers->fleet, index, publishers->packet, size);
+}
+
+static bool has_room(const struct publishers *publishers, const struct publisher *publisher)
+{
+	const struct load_plan *load = publishers->load;
+	return publisher->outstanding <= (uint64_t)(load->window - load->burst) * publishers->fan &&
+	       (load->qos == 0 || inflight_room(&publisher->inflight) >= load->burst);
 }
 
 void publisher_pump(struct publishers *publishers, uint32_t index)
 {
-	const struct load_plan *load = publishers->load;
-	struct publisher *publisher = &publishers->list[index];
-	uint64_t room = (uint64_t)(load->window - load->burst) * publishers->fan;
-	while (!publishers->stopped && publisher->blocked_size == 0 && publisher->outstanding <= room &&
-	       publishers->fleet->clients[index].state == CLIENT_READY)
+	while (!publishers->stopped && has_room(publishers, &publishers->list[index]) &&
+	       fleet_may_send(publishers->fleet, index))
 		publish_burst(publishers, index);
 }
 
-void publisher_writable(struct publishers *publishers, uint32_t index)
+bool publisher_acknowledge(struct publishers *publishers, uint32_t index, uint8_t type, uint16_t packet_id)
 {
-	struct publisher *publisher = &publishers->list[index];
-	if (publisher->blocked_size > 0) {
-		size_t sent = fleet_send(publishers->fleet, index, publisher->blocked, publisher->blocked_size);
-		publisher->blocked_size -= sent;
-		if (publisher->blocked_size > 0) {
-			memmove(publisher->blocked, publisher->blocked + sent, publisher->blocked_size);
-			return;
-		}
-		free(publisher->blocked);
-		publisher->blocked = NULL;
-	}
+	if (publishers->load->qos == 0 || !inflight_answer(&publishers->list[index].inflight, type, packet_id))
+		return false;
 	publisher_pump(publishers, index);
+	return true;
 }
 
 void publisher_settle(struct publishers *publishers, uint32_t index, uint64_t settled)
@@ -137,8 +130,18 @@ void publisher_settle(struct publishers *publishers, uint32_t index, uint64_t se
 	publisher_pump(publishers, index);
 }
 
+uint64_t publishers_unacknowledged(const struct publishers *publishers)
+{
+	uint64_t sum = 0;
+	for (uint32_t i = 0; publishers->load->qos > 0 && i < publishers->load->publishers; i++)
+		sum += publishers->load->window - inflight_room(&publishers->list[i].inflight);
+	return sum;
+}
+
 bool publishers_idle(const struct publishers *publishers)
 {
+	if (publishers_unacknowledged(publishers) > 0)
+		return false;
 	for (uint32_t i = 0; i < publishers->load->publishers; i++) {
 		if (publishers->list[i].outstanding > 0)
 			return false;

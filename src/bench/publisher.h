@@ -1,15 +1,15 @@
-/* The publishing side of a load: windows, bursts, numbering, and what a full socket did not take. Owned by the load's
- * thread. */
+/* The publishing side of a load: windows, bursts and numbering. A publisher's window bounds what is on its way to
+ * subscribers and, above QoS 0, what is not acknowledged yet. Owned by the load's thread. */
 #ifndef BENCH_PUBLISHER_H
 #define BENCH_PUBLISHER_H
 
+#include "bench/inflight.h"
 #include "bench/load.h"
 
 struct publisher {
-	uint8_t *blocked; /* what the socket did not take yet; on the heap */
-	size_t blocked_size;
-	uint64_t outstanding; /* deliveries on their way */
-	uint32_t turn;        /* one-to-one: which of its subscribers is next */
+	struct inflight inflight; /* above QoS 0 */
+	uint64_t outstanding;     /* deliveries on their way */
+	uint32_t turn;            /* one-to-one: which of its subscribers is next */
 };
 
 /* A channel is what messages are numbered along: a subscriber's topic in one-to-one, else a publisher. */
@@ -31,14 +31,16 @@ void publishers_close(struct publishers *publishers);
 
 /* Publishes what the window allows. */
 void publisher_pump(struct publishers *publishers, uint32_t index);
-/* The socket has room again. */
-void publisher_writable(struct publishers *publishers, uint32_t index);
+/* A PUBACK, PUBREC or PUBCOMP came (enum mqtt_type). False: nothing waited for it. */
+bool publisher_acknowledge(struct publishers *publishers, uint32_t index, uint8_t type, uint16_t packet_id);
 /* So many of its deliveries came or are known to be lost. */
 void publisher_settle(struct publishers *publishers, uint32_t index, uint64_t settled);
-/* All that was sent was settled. */
+/* Messages that are not acknowledged yet. */
+uint64_t publishers_unacknowledged(const struct publishers *publishers);
+/* All that was sent was settled and acknowledged. */
 bool publishers_idle(const struct publishers *publishers);
 
-/* The topic's number that a subscriber (not counting publishers) subscribes to. */
+/* The topic's number that a subscriber (not counting publishers) subscribes to, with FLEET_SHARED where it does so. */
 uint32_t publishers_topic(const struct publishers *publishers, uint32_t subscriber);
 
 #endif

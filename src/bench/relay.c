@@ -14,6 +14,7 @@
 #define READ_BYTES_MAX (64u * 1024u)
 #define ARENA_BYTES (4u * 1024u * 1024u)
 #define SEGMENTS_MAX (64u * 1024u)
+#define ACKS_MAX SEGMENTS_MAX
 #define PIECES_MAX 256u
 /* The bench's loads are closed loops with small windows. Whoever lets more than this pile up is cut off. */
 #define BLOCKED_BYTES_MAX (64u * 1024u * 1024u)
@@ -26,9 +27,10 @@ bool relay_open(struct relay *relay, int listener, uint32_t sockets_max)
 	relay->topics = malloc(RELAY_TOPICS_MAX * sizeof(*relay->topics));
 	relay->segments = malloc(SEGMENTS_MAX * sizeof(*relay->segments));
 	relay->arena = malloc(ARENA_BYTES);
+	relay->acks = malloc(ACKS_MAX * RELAY_ACK_BYTES);
 	relay->epoll = epoll_create1(EPOLL_CLOEXEC);
 	if (relay->sockets == NULL || relay->flush == NULL || relay->topics == NULL || relay->segments == NULL ||
-	    relay->arena == NULL || relay->epoll < 0)
+	    relay->arena == NULL || relay->acks == NULL || relay->epoll < 0)
 		return false;
 	memset(relay->topics, 0xFF, RELAY_TOPICS_MAX * sizeof(*relay->topics));
 	struct epoll_event event = {.events = EPOLLIN | EPOLLET, .data.u64 = (uint64_t)listener};
@@ -48,32 +50,53 @@ void relay_close(struct relay *relay)
 	free(relay->topics);
 	free(relay->segments);
 	free(relay->arena);
+	free(relay->acks);
+}
+
+/* Puts the socket at the end of its topic's list. */
+static void append(struct relay *relay, uint32_t socket)
+{
+	struct relay_socket *self = &relay->sockets[socket];
+	uint32_t head = relay->topics[self->topic];
+	self->next_of_topic = RELAY_NONE;
+	self->previous_of_topic = socket;
+	if (head == RELAY_NONE) {
+		relay->topics[self->topic] = socket;
+		return;
+	}
+	self->previous_of_topic = relay->sockets[head].previous_of_topic;
+	relay->sockets[self->previous_of_topic].next_of_topic = socket;
+	relay->sockets[head].previous_of_topic = socket;
+}
+
+/* Takes it off that list; self->topic stays. */
+static void take_off(struct relay *relay, uint32_t socket)
+{
+	struct relay_socket *self = &relay->sockets[socket];
+	uint32_t head = relay->topics[self->topic];
+	uint32_t next = self->next_of_topic;
+	if (head == socket)
+		head = relay->topics[self->topic] = next;
+	else
+		relay->sockets[self->previous_of_topic].next_of_topic = next;
+	if (next != RELAY_NONE)
+		relay->sockets[next].previous_of_topic = self->previous_of_topic;
+	else if (head != RELAY_NONE)
+		relay->sockets[head].previous_of_topic = self->previous_of_topic;
 }
 
 void relay_subscribe(struct relay *relay, uint32_t socket, uint32_t topic)
 {
-	struct relay_socket *self = &relay->sockets[socket];
-	uint32_t head = relay->topics[topic];
-	CHECK(self->topic == RELAY_NONE);
-	self->topic = topic;
-	self->next_of_topic = head;
-	self->previous_of_topic = RELAY_NONE;
-	if (head != RELAY_NONE)
-		relay->sockets[head].previous_of_topic = socket;
-	relay->topics[topic] = socket;
+	CHECK(relay->sockets[socket].topic == RELAY_NONE);
+	relay->sockets[socket].topic = topic;
+	append(relay, socket);
 }
 
-static void unsubscribe(struct relay *relay, struct relay_socket *self)
+void relay_rotate(struct relay *relay, uint32_t topic)
 {
-	if (self->topic == RELAY_NONE)
-		return;
-	if (self->previous_of_topic == RELAY_NONE)
-		relay->topics[self->topic] = self->next_of_topic;
-	else
-		relay->sockets[self->previous_of_topic].next_of_topic = self->next_of_topic;
-	if (self->next_of_topic != RELAY_NONE)
-		relay->sockets[self->next_of_topic].previous_of_topic = self->previous_of_topic;
-	self->topic = RELAY_NONE;
+	uint32_t first = relay->topics[topic];
+	take_off(relay, first);
+	append(relay, first);
 }
 
 /* It may stay on the flush list: flushing finds it closed, or finds the next user of its number with nothing to send.
@@ -81,7 +104,9 @@ static void unsubscribe(struct relay *relay, struct relay_socket *self)
 void relay_drop(struct relay *relay, uint32_t socket)
 {
 	struct relay_socket *self = &relay->sockets[socket];
-	unsubscribe(relay, self);
+	if (self->topic != RELAY_NONE)
+		take_off(relay, socket);
+	self->topic = RELAY_NONE;
 	free(self->rest);
 	free(self->blocked);
 	self->rest = self->blocked = NULL;
@@ -161,6 +186,7 @@ static void flush(struct relay *relay)
 	}
 	relay->flush_count = 0;
 	relay->segment_count = 0;
+	relay->ack_count = 0;
 }
 
 /* Bytes that follow those of the last segment make it longer: a burst, or the messages of many publishers to one
@@ -190,6 +216,19 @@ void relay_send(struct relay *relay, uint32_t socket, const uint8_t *data, size_
 		self->flushing = true;
 		relay->flush[relay->flush_count++] = socket;
 	}
+}
+
+/* One behind the other, so that the acknowledgements of a burst leave as one piece too. Flushing starts them anew, so
+ * it must not happen between here and the call that files this one. */
+void relay_acknowledge(struct relay *relay, uint32_t socket, uint8_t first_byte, const uint8_t *packet_id)
+{
+	if (relay->ack_count == ACKS_MAX || relay->segment_count == SEGMENTS_MAX)
+		flush(relay);
+	uint8_t *ack = relay->acks + (size_t)relay->ack_count++ * RELAY_ACK_BYTES;
+	ack[0] = first_byte;
+	ack[1] = RELAY_ACK_BYTES - 2;
+	memcpy(ack + 2, packet_id, 2);
+	relay_send(relay, socket, ack, RELAY_ACK_BYTES);
 }
 
 static void send_blocked(struct relay *relay, uint32_t socket)

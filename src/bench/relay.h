@@ -1,7 +1,10 @@
 /* The floor's relay: one thread, one epoll, sockets by descriptor number. What comes in during one turn stays where it
  * was read (the arena) until the turn's end; a message on its way out is only a reference to those bytes, and what one
  * socket gets in a turn leaves in one call. Only a packet cut off by the end of a read, and what a full socket does not
- * take, are copied to the heap. One thread. */
+ * take, are copied to the heap.
+ *
+ * Above QoS 0 the handshakes are answered and nothing is remembered: a message goes out at the QoS at which it came,
+ * under the relay's next packet identifier, and a receiver's acknowledgement is dropped. One thread. */
 #ifndef BENCH_RELAY_H
 #define BENCH_RELAY_H
 
@@ -12,6 +15,8 @@
 /* Topics end in a number below this, which is the index of a flat table: no strings are compared. */
 #define RELAY_TOPICS_MAX (1u << 20)
 #define RELAY_NONE UINT32_MAX
+/* PUBACK, PUBREC, PUBREL and PUBCOMP without a reason code. */
+#define RELAY_ACK_BYTES 4u
 
 struct relay_segment {
 	const uint8_t *data;
@@ -21,10 +26,10 @@ struct relay_segment {
 
 /* An index in the table of sockets is the descriptor. */
 struct relay_socket {
-	uint32_t generation; /* counts uses of the descriptor, so that an old event finds nobody */
-	uint32_t topic;      /* what it subscribed to, or RELAY_NONE */
-	uint32_t next_of_topic;
-	uint32_t previous_of_topic;
+	uint32_t generation;        /* counts uses of the descriptor, so that an old event finds nobody */
+	uint32_t topic;             /* what it subscribed to, or RELAY_NONE */
+	uint32_t next_of_topic;     /* RELAY_NONE: the last one */
+	uint32_t previous_of_topic; /* the first one's is the last one */
 	uint32_t first_segment;
 	uint32_t last_segment;
 	uint32_t rest_size; /* start of a packet whose end has not come */
@@ -32,6 +37,8 @@ struct relay_socket {
 	uint32_t blocked_room;
 	uint8_t version;
 	bool open;
+	bool shared; /* its subscription is one of a group: each message goes to the group's first, who becomes the last
+		      */
 	bool flushing; /* on the list of what leaves at the end of the turn */
 	uint8_t *rest;
 	uint8_t *blocked; /* what the socket did not take yet */
@@ -43,12 +50,15 @@ struct relay {
 	uint32_t sockets_max;
 	uint32_t flush_count;
 	uint32_t segment_count;
+	uint32_t ack_count;
+	uint16_t packet_id; /* the last one given */
 	size_t arena_used;
 	struct relay_socket *sockets;
 	uint32_t *topics; /* first socket of each topic, or RELAY_NONE */
 	uint32_t *flush;
 	struct relay_segment *segments;
 	uint8_t *arena;
+	uint8_t *acks; /* of this turn, RELAY_ACK_BYTES each */
 };
 
 /* Takes over the listener. False: no memory or no descriptor. */
@@ -62,7 +72,12 @@ void relay_turn(struct relay *relay, int timeout_ms);
 
 /* data lives until the end of the turn, or for ever. */
 void relay_send(struct relay *relay, uint32_t socket, const uint8_t *data, size_t size);
+/* first_byte is a fixed header's; packet_id points to the two bytes of an identifier as they are on the wire. */
+void relay_acknowledge(struct relay *relay, uint32_t socket, uint8_t first_byte, const uint8_t *packet_id);
+/* Appends the socket to those of the topic. */
 void relay_subscribe(struct relay *relay, uint32_t socket, uint32_t topic);
+/* The topic's first socket becomes its last. */
+void relay_rotate(struct relay *relay, uint32_t topic);
 void relay_drop(struct relay *relay, uint32_t socket);
 
 /* Takes whole packets off bytes, which live in the arena. Returns how many bytes that were; the socket may be closed

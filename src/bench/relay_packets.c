@@ -3,9 +3,11 @@
 
 #include "mqtt/packet.h"
 
+#include <string.h>
+
 struct packet {
 	uint8_t *start;
-	const uint8_t *body;
+	uint8_t *body;
 	size_t size; /* with the fixed header */
 	size_t body_size;
 };
@@ -43,18 +45,47 @@ static uint32_t topic_number(const uint8_t *name, size_t size)
 	return number < RELAY_TOPICS_MAX ? number : RELAY_NONE;
 }
 
-static void relay_publish(struct relay *relay, const struct packet *packet)
+static uint16_t next_packet_id(struct relay *relay)
 {
-	size_t size = be16(packet->body);
-	if (size + 2 > packet->body_size)
+	relay->packet_id = relay->packet_id == UINT16_MAX ? 1 : (uint16_t)(relay->packet_id + 1);
+	return relay->packet_id;
+}
+
+/* Above QoS 0 the sender's identifier gives way to one of our own, where it stands: all receivers get the same bytes.
+ */
+static void hand_on(struct relay *relay, const struct packet *packet, uint32_t topic)
+{
+	uint32_t to = relay->topics[topic];
+	if (to != RELAY_NONE && relay->sockets[to].shared) {
+		relay_rotate(relay, topic);
+		relay_send(relay, to, packet->start, packet->size);
 		return;
-	uint32_t topic = topic_number(packet->body + 2, size);
-	uint32_t to = topic != RELAY_NONE ? relay->topics[topic] : RELAY_NONE;
+	}
 	while (to != RELAY_NONE) {
 		uint32_t next = relay->sockets[to].next_of_topic;
 		relay_send(relay, to, packet->start, packet->size);
 		to = next;
 	}
+}
+
+/* False: the socket is to be closed. */
+static bool relay_publish(struct relay *relay, uint32_t socket, const struct packet *packet)
+{
+	uint8_t qos = packet->start[0] >> 1 & 3u;
+	size_t size = packet->body_size >= 2 ? be16(packet->body) : SIZE_MAX - 4;
+	if (size + 2 + (qos > 0 ? 2 : 0) > packet->body_size)
+		return false;
+	if (qos > 0) {
+		uint8_t *packet_id = packet->body + 2 + size;
+		relay_acknowledge(relay, socket, qos == 1 ? MQTT_PUBACK << 4 : MQTT_PUBREC << 4, packet_id);
+		uint16_t ours = next_packet_id(relay);
+		packet_id[0] = (uint8_t)(ours >> 8);
+		packet_id[1] = (uint8_t)ours;
+	}
+	uint32_t topic = topic_number(packet->body + 2, size);
+	if (topic != RELAY_NONE)
+		hand_on(relay, packet, topic);
+	return true;
 }
 
 static bool answer_connect(struct relay *relay, uint32_t socket, const struct packet *packet)
@@ -86,6 +117,8 @@ static bool answer_subscribe(struct relay *relay, uint32_t socket, const struct 
 		return false;
 	uint32_t topic = topic_number(packet->body + at + 2, size);
 	uint8_t *suback = packet->start;
+	uint8_t qos = packet->body[at + 2 + size] & 3u;
+	relay->sockets[socket].shared = size >= 7 && memcmp(packet->body + at + 2, "$share/", 7) == 0;
 	uint8_t high = packet->body[0];
 	uint8_t low = packet->body[1];
 	size_t answer_size = 0;
@@ -95,10 +128,18 @@ static bool answer_subscribe(struct relay *relay, uint32_t socket, const struct 
 	suback[answer_size++] = low;
 	if (properties > 0)
 		suback[answer_size++] = 0;
-	suback[answer_size++] = topic != RELAY_NONE ? 0 : 0x80;
+	suback[answer_size++] = topic != RELAY_NONE ? qos : 0x80;
 	if (topic != RELAY_NONE)
 		relay_subscribe(relay, socket, topic);
 	relay_send(relay, socket, suback, answer_size);
+	return true;
+}
+
+static bool answer_ack(struct relay *relay, uint32_t socket, const struct packet *packet, uint8_t first_byte)
+{
+	if (packet->body_size < 2)
+		return false;
+	relay_acknowledge(relay, socket, first_byte, packet->body);
 	return true;
 }
 
@@ -108,13 +149,18 @@ static bool take_packet(struct relay *relay, uint32_t socket, const struct packe
 	static const uint8_t pingresp[] = {MQTT_PINGRESP << 4, 0};
 	switch (packet->start[0] >> 4) {
 	case MQTT_PUBLISH:
-		if (packet->body_size >= 2)
-			relay_publish(relay, packet);
-		return true;
+		return relay_publish(relay, socket, packet);
 	case MQTT_CONNECT:
 		return answer_connect(relay, socket, packet);
 	case MQTT_SUBSCRIBE:
 		return answer_subscribe(relay, socket, packet);
+	case MQTT_PUBACK:
+	case MQTT_PUBCOMP:
+		return true;
+	case MQTT_PUBREC:
+		return answer_ack(relay, socket, packet, MQTT_PUBREL << 4 | 2);
+	case MQTT_PUBREL:
+		return answer_ack(relay, socket, packet, MQTT_PUBCOMP << 4);
 	case MQTT_PINGREQ:
 		relay_send(relay, socket, pingresp, sizeof(pingresp));
 		return true;

@@ -1,5 +1,6 @@
 #include "bench/url.h"
 
+#include <arpa/inet.h>
 #include <netdb.h>
 #include <netinet/in.h>
 #include <stddef.h>
@@ -55,6 +56,39 @@ const char *url_parse(const char *text, struct url *out)
 	if (*rest != ':')
 		return "goes on after the host; only :port may follow";
 	return parse_port(rest + 1, &out->port) ? NULL : "has a port that is not 1..65535";
+}
+
+/* 0..32 in at most two digits; or -1. */
+static int parse_prefix(const char *text)
+{
+	int prefix = 0;
+	size_t size = strspn(text, "0123456789");
+	if (size == 0 || size > 2 || text[size] != '\0')
+		return -1;
+	for (size_t i = 0; i < size; i++)
+		prefix = prefix * 10 + (text[i] - '0');
+	return prefix <= 32 ? prefix : -1;
+}
+
+const char *source_range_parse(const char *text, struct source_range *out)
+{
+	char address[INET_ADDRSTRLEN];
+	struct in_addr in;
+	size_t size = strcspn(text, "/");
+	int prefix = text[size] == '/' ? parse_prefix(text + size + 1) : 32;
+	if (size >= sizeof(address))
+		return "is not an IPv4 address";
+	memcpy(address, text, size);
+	address[size] = '\0';
+	if (inet_pton(AF_INET, address, &in) != 1)
+		return "is not an IPv4 address";
+	if (prefix < 1)
+		return "has a prefix that is not 1..32";
+	uint32_t below = (uint32_t)((1ull << (32 - prefix)) - 1);
+	uint32_t edges = prefix <= 30; /* the network's own address and its broadcast are nobody's */
+	out->first = (ntohl(in.s_addr) & ~below) + edges;
+	out->hosts = below + 1 - 2 * edges;
+	return NULL;
 }
 
 const char *url_resolve(const struct url *url, struct address *out)

@@ -20,8 +20,17 @@ struct address {
 	socklen_t size;
 };
 
+/* The IPv4 addresses of ADDRESS/PREFIX that hosts may have. */
+struct source_range {
+	uint32_t first; /* in the machine's byte order */
+	uint32_t hosts; /* 0: no network */
+};
+
 /* Returns NULL, or a sentence that says what is wrong with text; static storage. */
 const char *url_parse(const char *text, struct url *out);
+
+/* 192.0.2.0/24, or 192.0.2.1, which is /32. As url_parse(). Bits of the address below the prefix are passed over. */
+const char *source_range_parse(const char *text, struct source_range *out);
 
 /* Returns NULL, or why the host has no address; static storage. */
 const char *url_resolve(const struct url *url, struct address *out);

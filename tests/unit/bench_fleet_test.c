@@ -21,17 +21,40 @@ struct scene {
 	int server; /* the server's end of the client */
 	char message[64];
 	uint32_t messages;
+	uint32_t readies;
+	uint32_t acknowledgements;
+	uint32_t writables;
+	uint32_t number;  /* that number_of() gives */
+	uint32_t topic;   /* that topic_of() gives */
+	bool is_unwaited; /* what acknowledged() says */
+	bool leaves;      /* as soon as it is ready */
+	enum client_state lost_in;
 };
 
 static uint32_t topic_of(void *owner, uint32_t index)
 {
-	(void)owner;
-	return 40 + index;
+	const struct scene *scene = owner;
+	return scene->topic + index;
 }
 
-static void on_message(void *owner, uint32_t index, struct slice payload)
+static uint32_t number_of(void *owner, uint32_t index)
+{
+	const struct scene *scene = owner;
+	return scene->number + index;
+}
+
+static void on_ready(void *owner, uint32_t index)
 {
 	struct scene *scene = owner;
+	scene->readies++;
+	if (scene->leaves)
+		fleet_leave(&scene->fleet, index);
+}
+
+static void on_message(void *owner, uint32_t index, const struct mqtt_publish *publish)
+{
+	struct scene *scene = owner;
+	struct slice payload = publish->payload;
 	assert_int_equal(index, 0);
 	assert_true(payload.size < sizeof(scene->message));
 	memcpy(scene->message, payload.data, payload.size);
@@ -39,26 +62,64 @@ static void on_message(void *owner, uint32_t index, struct slice payload)
 	scene->messages++;
 }
 
-static void scene_open(struct scene *scene, uint8_t version)
+static bool on_acknowledged(void *owner, uint32_t index, uint8_t type, uint16_t packet_id)
+{
+	struct scene *scene = owner;
+	assert_int_equal(index, 0);
+	assert_int_equal(packet_id, 0x1234);
+	scene->acknowledgements += 1u << type;
+	return !scene->is_unwaited;
+}
+
+static void on_writable(void *owner, uint32_t index)
+{
+	struct scene *scene = owner;
+	assert_true(fleet_may_send(&scene->fleet, index));
+	scene->writables++;
+}
+
+static void on_lost(void *owner, uint32_t index, enum client_state state, enum loss kind, uint32_t code)
+{
+	struct scene *scene = owner;
+	assert_true(scene->fleet.losses.counts[kind][code] > 0);
+	assert_int_equal(scene->fleet.clients[index].state, CLIENT_GONE);
+	scene->lost_in = state;
+}
+
+static void scene_start(struct scene *scene)
+{
+	fleet_start_next(&scene->fleet);
+	struct pollfd wait = {.fd = scene->listener, .events = POLLIN};
+	assert_int_equal(poll(&wait, 1, WAIT_MS), 1);
+	scene->server = accept(scene->listener, NULL, NULL);
+	assert_true(scene->server >= 0);
+}
+
+/* Everything but starting the client. */
+static void scene_prepare(struct scene *scene, uint8_t version)
 {
 	struct url url = {.host = "127.0.0.1"};
 	struct address address;
 	memset(scene, 0, sizeof(*scene));
+	scene->number = 7;
+	scene->topic = 40;
+	scene->server = -1;
 	assert_null(url_resolve(&url, &address));
 	scene->listener = dial_listen(&address, 8);
 	assert_true(scene->listener >= 0);
 	scene->plan =
 		(struct fleet_plan){.client_prefix = "c", .topic_prefix = "t/", .keepalive_s = 9, .version = version};
 	dial_init(&scene->plan.dial, &address, false);
-	assert_true(fleet_open(&scene->fleet, &scene->plan, 7, 1));
+	assert_true(fleet_open(&scene->fleet, &scene->plan, 0, 1));
 	scene->fleet.owner = scene;
-	scene->fleet.events.topic_of = topic_of;
-	scene->fleet.events.message = on_message;
-	fleet_start_next(&scene->fleet);
-	struct pollfd wait = {.fd = scene->listener, .events = POLLIN};
-	assert_int_equal(poll(&wait, 1, WAIT_MS), 1);
-	scene->server = accept(scene->listener, NULL, NULL);
-	assert_true(scene->server >= 0);
+	scene->fleet.events =
+		(struct fleet_events){number_of, topic_of, on_ready, on_message, on_acknowledged, on_writable, on_lost};
+}
+
+static void scene_open(struct scene *scene, uint8_t version)
+{
+	scene_prepare(scene, version);
+	scene_start(scene);
 }
 
 static void scene_close(struct scene *scene)
@@ -96,6 +157,26 @@ static void assert_lost(const struct scene *scene, enum loss kind, uint32_t code
 	assert_int_equal(scene->fleet.clients[0].state, CLIENT_GONE);
 	assert_int_equal(scene->fleet.in_progress, 0);
 	assert_int_equal(scene->fleet.ready, 0);
+}
+
+/* Signs in and subscribes at the QoS, in version 3.1.1. */
+static void sign_in_at(struct scene *scene, uint8_t qos, bool writes)
+{
+	uint8_t subscribe[] = "\x82\x09\0\1\0\4t/40";
+	uint8_t suback[] = {0x90, 3, 0, 1, qos};
+	subscribe[sizeof(subscribe) - 1] = qos; /* where the string ends */
+	scene_prepare(scene, 4);
+	scene->plan.qos = qos;
+	scene->plan.writes = writes;
+	scene_start(scene);
+	ASSERT_SENT(scene, "\x10\x0e\0\4MQTT\4\2\0\x09\0\2c7");
+	if (writes) /* the socket's first event: there is room in it */
+		assert_int_equal(fleet_turn(&scene->fleet, WAIT_MS), 1);
+	ANSWER(scene, "\x20\2\0\0");
+	assert_sent(scene, subscribe, sizeof(subscribe));
+	answer(scene, suback, sizeof(suback));
+	assert_int_equal(scene->fleet.ready, 1);
+	assert_int_equal(scene->readies, 1);
 }
 
 static void sign_in(struct scene *scene)
@@ -150,7 +231,7 @@ static void test_pipelined_subscribe_goes_with_connect(void **state)
 	scene.plan.pipeline = true;
 	fleet_close(&scene.fleet);
 	close(scene.server);
-	assert_true(fleet_open(&scene.fleet, &scene.plan, 7, 1));
+	assert_true(fleet_open(&scene.fleet, &scene.plan, 7, 1)); /* without number_of: client 0 is number 7 */
 	scene.fleet.owner = &scene;
 	scene.fleet.events.topic_of = topic_of;
 	fleet_start_next(&scene.fleet);
@@ -176,6 +257,152 @@ static void test_missing_pingresp_is_a_loss(void **state)
 	scene_close(&scene);
 }
 
+static void test_qos_1_is_acknowledged_once_a_read(void **state)
+{
+	(void)state;
+	static const char packets[] = "\x32\x09\0\4t/40\x12\x34"
+				      "a\x32\x09\0\4t/40\x12\x35"
+				      "b";
+	struct scene scene;
+	sign_in_at(&scene, 1, false);
+	assert_int_equal(send(scene.server, packets, sizeof(packets) - 1, 0), sizeof(packets) - 1);
+	fleet_turn(&scene.fleet, WAIT_MS);
+	assert_int_equal(scene.messages, 2);
+	ASSERT_SENT(&scene, "\x40\2\x12\x34\x40\2\x12\x35");
+	scene_close(&scene);
+}
+
+static void test_qos_2_is_received_and_released(void **state)
+{
+	(void)state;
+	struct scene scene;
+	sign_in_at(&scene, 2, false);
+	ANSWER(&scene, "\x34\x09\0\4t/40\x12\x34"
+		       "a");
+	ASSERT_SENT(&scene, "\x50\2\x12\x34");
+	assert_int_equal(scene.fleet.received_qos_2, 1);
+	assert_int_equal(scene.fleet.released, 0);
+	ANSWER(&scene, "\x62\2\x12\x34");
+	ASSERT_SENT(&scene, "\x70\2\x12\x34");
+	assert_int_equal(scene.fleet.released, 1);
+	ANSWER(&scene, "\x62\2\x12\x34"); /* once more: nothing is left to release */
+	assert_lost(&scene, LOSS_PROTOCOL, 0);
+	scene_close(&scene);
+}
+
+static void test_what_was_published_is_acknowledged_by_the_server(void **state)
+{
+	(void)state;
+	struct scene scene;
+	sign_in_at(&scene, 1, false);
+	ANSWER(&scene, "\x40\2\x12\x34");
+	assert_int_equal(scene.acknowledgements, 1u << MQTT_PUBACK);
+	ANSWER(&scene, "\x50\2\x12\x34");
+	ASSERT_SENT(&scene, "\x62\2\x12\x34");
+	ANSWER(&scene, "\x70\2\x12\x34");
+	assert_int_equal(scene.acknowledgements, 1u << MQTT_PUBACK | 1u << MQTT_PUBREC | 1u << MQTT_PUBCOMP);
+	scene.is_unwaited = true;
+	ANSWER(&scene, "\x40\2\x12\x34");
+	assert_lost(&scene, LOSS_PROTOCOL, 0);
+	assert_int_equal(scene.lost_in, CLIENT_READY);
+	scene_close(&scene);
+}
+
+/* What the socket does not take is kept, goes out before anything else, and then the owner is told. */
+static void test_unsent_bytes_keep_their_order(void **state)
+{
+	(void)state;
+	static uint8_t block[65536];
+	struct scene scene;
+	size_t sent = 0;
+	size_t got = 0;
+	sign_in_at(&scene, 0, true);
+	while (fleet_may_send(&scene.fleet, 0)) {
+		for (size_t i = 0; i < sizeof(block); i++, sent++)
+			block[i] = (uint8_t)(sent % 251);
+		fleet_send(&scene.fleet, 0, block, sizeof(block));
+	}
+	block[0] = (uint8_t)(sent++ % 251);
+	fleet_send(&scene.fleet, 0, block, 1);
+	uint32_t writables = scene.writables;
+	while (got < sent) {
+		ssize_t more = recv(scene.server, block, sizeof(block), MSG_DONTWAIT);
+		for (ssize_t i = 0; i < more; i++, got++)
+			assert_int_equal(block[i], got % 251);
+		if (more <= 0)
+			assert_int_equal(fleet_turn(&scene.fleet, WAIT_MS), 1);
+	}
+	assert_true(fleet_may_send(&scene.fleet, 0));
+	assert_true(scene.writables > writables);
+	scene_close(&scene);
+}
+
+static void test_full_socket_is_a_loss_unless_the_owner_writes(void **state)
+{
+	(void)state;
+	static uint8_t block[65536];
+	struct scene scene;
+	sign_in_at(&scene, 0, false);
+	while (fleet_may_send(&scene.fleet, 0))
+		fleet_send(&scene.fleet, 0, block, sizeof(block));
+	assert_lost(&scene, LOSS_BLOCKED, 0);
+	scene_close(&scene);
+}
+
+/* The place of a client that left is used again, for one with another number. */
+static void test_places_are_used_again(void **state)
+{
+	(void)state;
+	struct scene scene;
+	scene_prepare(&scene, 4);
+	scene.topic = FLEET_NO_TOPIC;
+	scene.leaves = true;
+	for (scene.number = 1; scene.number < 4; scene.number++) {
+		uint8_t connect[] = "\x10\x0e\0\4MQTT\4\2\0\x09\0\2c";
+		connect[sizeof(connect) - 1] = (uint8_t)('0' + scene.number); /* where the string ends */
+		fleet_start(&scene.fleet, 0);
+		scene.server = accept(scene.listener, NULL, NULL);
+		assert_sent(&scene, connect, sizeof(connect));
+		ANSWER(&scene, "\x20\2\0\0");
+		ASSERT_SENT(&scene, "\xe0\0");
+		assert_int_equal(scene.readies, scene.number);
+		close(scene.server);
+	}
+	scene.server = -1;
+	assert_int_equal(losses_total(&scene.fleet.losses), 0);
+	assert_int_equal(scene.fleet.started, 1);
+	scene_close(&scene);
+}
+
+static void test_shared_subscription_and_credentials(void **state)
+{
+	(void)state;
+	struct slice token = slice_string("token");
+	char text[1];
+	struct credentials credentials = {.user_name = "user", .text = text, .tokens = &token, .token_count = 1};
+	struct scene scene;
+	scene_prepare(&scene, 4);
+	scene.topic = 40 | FLEET_SHARED;
+	scene.plan.qos = 2;
+	scene.plan.credentials = &credentials;
+	scene_start(&scene);
+	ASSERT_SENT(&scene, "\x10\x1b\0\4MQTT\4\xc2\0\x09\0\2c7\0\4user\0\5token");
+	ANSWER(&scene, "\x20\2\0\0");
+	ASSERT_SENT(&scene, "\x82\x16\0\1\0\x11$share/bench/t/40\2");
+	scene_close(&scene);
+}
+
+static void test_least_receive_maximum_is_kept(void **state)
+{
+	(void)state;
+	struct scene scene;
+	scene_open(&scene, 5);
+	assert_int_equal(scene.fleet.receive_max, UINT16_MAX);
+	ANSWER(&scene, "\x20\6\0\0\3\x21\0\x14");
+	assert_int_equal(scene.fleet.receive_max, 20);
+	scene_close(&scene);
+}
+
 static void test_refusals_and_ends_are_told_apart(void **state)
 {
 	(void)state;
@@ -190,7 +417,11 @@ static void test_refusals_and_ends_are_told_apart(void **state)
 		{5, "\x20\3\0\x87\0", 5, LOSS_REFUSED, 0x87},
 		{4, "\x20\2\0\0\x90\3\0\1\x80", 9, LOSS_SUBSCRIBE, 0x80},
 		{5, "\x20\3\0\0\0\xe0\1\x8b", 8, LOSS_DISCONNECT, 0x8b},
+		{4, "\x20\2\0\0\x90\3\0\1\1", 9, LOSS_GRANTED, 0},
 		{4, "\x90\3\0\1\0", 5, LOSS_PROTOCOL, 0},
+		{4, "\x20\2\0\0\x62\2\0\1", 8, LOSS_PROTOCOL, 0},
+		{5, "\x20\3\0\0\0\x40\3\x12\x34\x97", 10, LOSS_PUBLISH, 0x97},
+		{5, "\x20\3\0\0\0\x50\3\x12\x34\x87", 10, LOSS_PUBLISH, 0x87},
 		{4, "\x10\0", 2, LOSS_PROTOCOL, 0},
 		{4, "\x20\xff\xff\xff\xff", 5, LOSS_PROTOCOL, 0},
 		{4, "\x20\3\0\0\0", 5, LOSS_PROTOCOL, 0},
@@ -241,6 +472,14 @@ int main(void)
 		cmocka_unit_test(test_many_packets_in_one_read),
 		cmocka_unit_test(test_pipelined_subscribe_goes_with_connect),
 		cmocka_unit_test(test_missing_pingresp_is_a_loss),
+		cmocka_unit_test(test_qos_1_is_acknowledged_once_a_read),
+		cmocka_unit_test(test_qos_2_is_received_and_released),
+		cmocka_unit_test(test_what_was_published_is_acknowledged_by_the_server),
+		cmocka_unit_test(test_unsent_bytes_keep_their_order),
+		cmocka_unit_test(test_full_socket_is_a_loss_unless_the_owner_writes),
+		cmocka_unit_test(test_places_are_used_again),
+		cmocka_unit_test(test_shared_subscription_and_credentials),
+		cmocka_unit_test(test_least_receive_maximum_is_kept),
 		cmocka_unit_test(test_refusals_and_ends_are_told_apart),
 		cmocka_unit_test(test_closing_and_resetting_are_told_apart),
 		cmocka_unit_test(test_silence_is_given_up),

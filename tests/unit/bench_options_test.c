@@ -81,6 +81,41 @@ static void test_numeric_hosts_resolve(void **state)
 	assert_false(address_is_loopback_v4(&address));
 }
 
+static void test_networks(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *text;
+		uint32_t first;
+		uint32_t hosts;
+	} cases[] = {
+		{"127.66.0.0/16", 0x7F420001, 65534}, {"127.66.3.9/24", 0x7F420301, 254},
+		{"10.0.0.9/30", 0x0A000009, 2},       {"10.0.0.9/31", 0x0A000008, 2},
+		{"10.0.0.9/32", 0x0A000009, 1},       {"10.0.0.9", 0x0A000009, 1},
+		{"10.0.0.0/1", 1, 0x7FFFFFFE},
+	};
+	static const char *const bad[] = {"",
+					  "10.0.0.0/",
+					  "10.0.0.0/0",
+					  "10.0.0.0/33",
+					  "10.0.0.0/-1",
+					  "10.0.0/24",
+					  "10.0.0.0/8/",
+					  "10.0.0.0/ 8",
+					  "::1/128",
+					  "host/8",
+					  "10.0.0.0/008",
+					  "1234567890123456/8"};
+	struct source_range network;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		assert_null(source_range_parse(cases[i].text, &network));
+		assert_int_equal(network.first, cases[i].first);
+		assert_int_equal(network.hosts, cases[i].hosts);
+	}
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
+		assert_non_null(source_range_parse(bad[i], &network));
+}
+
 static void test_numbers(void **state)
 {
 	(void)state;
@@ -113,6 +148,10 @@ static void test_rates_and_versions(void **state)
 	assert_true(option_version("--version", "5", &version));
 	assert_int_equal(version, 5);
 	assert_false(option_version("--version", "6", &version));
+	uint8_t qos = 7;
+	assert_true(option_qos("--qos", "2", &qos));
+	assert_int_equal(qos, 2);
+	assert_false(option_qos("--qos", "3", &qos));
 	assert_true(option_prefix("--topic-prefix", "a/b/", 4));
 	assert_false(option_prefix("--topic-prefix", "a/b/c", 4));
 	assert_false(option_prefix("--topic-prefix", "a/#", 4));
@@ -148,7 +187,12 @@ static void test_wrong_command_lines_end_with_status_2(void **state)
 		"bench hold -n 10 --keepalive 65536",
 		"bench pubsub",
 		"bench pubsub --pattern one-to-many",
-		"bench pubsub --pattern one-to-one --qos 1",
+		"bench pubsub --pattern one-to-one --qos 3",
+		"bench pubsub --pattern one-to-one --qos 1 --window 65536",
+		"bench pubsub --pattern one-to-one --members 10",
+		"bench pubsub --pattern shared --members 0",
+		"bench pubsub --pattern shared --clients 100",
+		"bench pubsub --pattern shared --members 1 --threads 2",
 		"bench pubsub --pattern one-to-one --size 23",
 		"bench pubsub --pattern one-to-one --clients 127",
 		"bench pubsub --pattern one-to-one --burst 4 --window 3",
@@ -157,6 +201,19 @@ static void test_wrong_command_lines_end_with_status_2(void **state)
 		"bench pubsub --pattern fan-out --threads 2",
 		"bench pubsub --pattern fan-out --also tcp://127.0.0.1:1883",
 		"bench pubsub --pattern fan-out --also 127.0.0.1=m",
+		"bench storm --established 127",
+		"bench storm --stay 19000",
+		"bench storm --in-progress 0",
+		"bench storm --rate 0",
+		"bench storm --warm-up 60001",
+		"bench pubsub --pattern fan-out --warm-up -1",
+		"bench storm --nice 20",
+		"bench storm --from 127.0.0.1/0",
+		"bench storm --token a --token-secret b",
+		"bench storm --token-claims x",
+		"bench storm --token-secret a --client-prefix \"",
+		"bench storm --storm-prefix bench-",
+		"bench storm more",
 		"bench floor --url tcp://",
 		"bench floor --seconds 0",
 	};
@@ -171,6 +228,7 @@ static void test_help_is_no_error(void **state)
 	assert_int_equal(run("bench hold --help"), BENCH_EXIT_OK);
 	assert_int_equal(run("bench pubsub --help"), BENCH_EXIT_OK);
 	assert_int_equal(run("bench floor --help"), BENCH_EXIT_OK);
+	assert_int_equal(run("bench storm --help"), BENCH_EXIT_OK);
 }
 
 int main(void)
@@ -179,6 +237,7 @@ int main(void)
 		cmocka_unit_test(test_good_urls),
 		cmocka_unit_test(test_bad_urls),
 		cmocka_unit_test(test_numeric_hosts_resolve),
+		cmocka_unit_test(test_networks),
 		cmocka_unit_test(test_numbers),
 		cmocka_unit_test(test_rates_and_versions),
 		cmocka_unit_test(test_wrong_command_lines_end_with_status_2),

@@ -193,14 +193,143 @@ static void test_slow_reader_gets_everything_in_order(void **state)
 	close(to);
 }
 
+/* The publisher is acknowledged under its own identifier, the subscriber gets the relay's, and what it acknowledges is
+ * swallowed. */
+static void test_qos_1_is_acknowledged_and_numbered_anew(void **state)
+{
+	struct scene *scene = *state;
+	int from = sign_in(scene);
+	int to[2] = {subscribe_to_7(scene), subscribe_to_7(scene)};
+	PUT(from, "\x32\x0a\0\3t/7\x12\x34"
+		  "abc\x32\x0a\0\3t/7\x12\x35"
+		  "def");
+	EXPECT(scene, from, "\x40\2\x12\x34\x40\2\x12\x35");
+	for (int i = 0; i < 2; i++) {
+		EXPECT(scene, to[i],
+		       "\x32\x0a\0\3t/7\0\1"
+		       "abc\x32\x0a\0\3t/7\0\2"
+		       "def");
+		PUT(to[i], "\x40\2\0\1\x40\2\0\2");
+		expect_nothing(scene, to[i]);
+	}
+	expect_nothing(scene, from);
+	close(from);
+	close(to[0]);
+	close(to[1]);
+}
+
+static void test_qos_2_goes_through_both_handshakes(void **state)
+{
+	struct scene *scene = *state;
+	int from = sign_in(scene);
+	int to = subscribe_to_7(scene);
+	PUT(from, "\x34\x0a\0\3t/7\x12\x34"
+		  "abc");
+	EXPECT(scene, from, "\x50\2\x12\x34");
+	EXPECT(scene, to,
+	       "\x34\x0a\0\3t/7\0\1"
+	       "abc");
+	PUT(from, "\x62\2\x12\x34");
+	EXPECT(scene, from, "\x70\2\x12\x34");
+	PUT(to, "\x50\2\0\1");
+	EXPECT(scene, to, "\x62\2\0\1");
+	PUT(to, "\x70\2\0\1");
+	expect_nothing(scene, to);
+	expect_nothing(scene, from);
+	close(from);
+	close(to);
+}
+
+static void test_identifiers_pass_over_0(void **state)
+{
+	struct scene *scene = *state;
+	int from = sign_in(scene);
+	int to = subscribe_to_7(scene);
+	scene->relay.packet_id = UINT16_MAX;
+	PUT(from, "\x32\x0a\0\3t/7\x12\x34"
+		  "abc");
+	EXPECT(scene, to,
+	       "\x32\x0a\0\3t/7\0\1"
+	       "abc");
+	close(from);
+	close(to);
+}
+
+/* More acknowledgements in one turn than there is room for. */
+static void test_many_acknowledgements_in_one_turn(void **state)
+{
+	static const uint8_t publish[] = "\x32\x07\0\3t/8\x12\x34"; /* nobody listens there */
+	struct scene *scene = *state;
+	int from = sign_in(scene);
+	uint32_t sent = 0;
+	uint32_t received = 0;
+	size_t half = 0;
+	static uint8_t packets[9 * 4096];
+	for (size_t i = 0; i < sizeof(packets); i += 9)
+		memcpy(packets + i, publish, 9);
+	/* Fill the socket before the relay looks. */
+	for (ssize_t taken; (taken = send(from, packets + half, sizeof(packets) - half, MSG_NOSIGNAL)) > 0;) {
+		sent += (uint32_t)taken;
+		half = (half + (size_t)taken) % sizeof(packets);
+	}
+	uint32_t whole = sent / 9;
+	uint8_t got[4096];
+	for (int quiet = 0; received < whole * 4 && quiet < 1000; quiet++) {
+		relay_turn(&scene->relay, 0);
+		for (ssize_t more; (more = recv(from, got, sizeof(got), 0)) > 0;) {
+			quiet = 0;
+			for (ssize_t i = 0; i < more; i++, received++)
+				assert_int_equal(got[i], (uint8_t) "\x40\2\x12\x34"[received % 4]);
+		}
+	}
+	assert_int_equal(received, whole * 4);
+	close(from);
+}
+
+/* The group of a shared subscription takes messages in turns, also when members come and go. */
+static void test_shared_messages_go_round(void **state)
+{
+	struct scene *scene = *state;
+	int from = sign_in(scene);
+	int member[3];
+	for (int i = 0; i < 3; i++) {
+		member[i] = sign_in(scene);
+		PUT(member[i], "\x82\x11\0\1\0\x0c$share/g/t/7\1");
+		EXPECT(scene, member[i], "\x90\3\0\1\1");
+	}
+	for (int i = 0; i < 5; i++) {
+		put(from, PUBLISH_7, sizeof(PUBLISH_7) - 1);
+		expect(scene, member[i % 3], PUBLISH_7, sizeof(PUBLISH_7) - 1);
+		expect_nothing(scene, member[(i + 1) % 3]);
+		expect_nothing(scene, member[(i + 2) % 3]);
+	}
+	close(member[0]); /* the last of the list now: 2, 0 ... after five messages the next is member 2 */
+	relay_turn(&scene->relay, TURN_MS);
+	for (int i = 0; i < 4; i++) {
+		put(from, PUBLISH_7, sizeof(PUBLISH_7) - 1);
+		expect(scene, member[2 - i % 2], PUBLISH_7, sizeof(PUBLISH_7) - 1);
+	}
+	close(member[2]);
+	relay_turn(&scene->relay, TURN_MS);
+	put(from, PUBLISH_7, sizeof(PUBLISH_7) - 1);
+	expect(scene, member[1], PUBLISH_7, sizeof(PUBLISH_7) - 1);
+	close(member[1]);
+	relay_turn(&scene->relay, TURN_MS);
+	put(from, PUBLISH_7, sizeof(PUBLISH_7) - 1);
+	int late = subscribe_to_7(scene);
+	expect_nothing(scene, late);
+	close(late);
+	close(from);
+}
+
 static void test_what_is_not_mqtt_is_closed(void **state)
 {
 	static const struct {
 		const char *bytes;
 		size_t size;
 	} cases[] = {
-		{"\x30\xff\xff\xff\xff\x7f", 6}, {"\x10\2\0\4", 4}, {"\xe0\0", 2}, {"\x82\3\0\1\0", 5},
-		{"\x82\5\0\1\0\x09t", 7},
+		{"\x30\xff\xff\xff\xff\x7f", 6}, {"\x10\2\0\4", 4}, {"\xe0\0", 2},          {"\x82\3\0\1\0", 5},
+		{"\x82\5\0\1\0\x09t", 7},        {"\x30\1\0", 3},   {"\x32\6\0\3t/7\1", 8}, {"\x50\1\0", 3},
 	};
 	struct scene *scene = *state;
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
@@ -221,6 +350,11 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_version_5_is_answered_in_version_5, scene_open, scene_close),
 		cmocka_unit_test_setup_teardown(test_all_subscribers_get_it_and_nobody_else, scene_open, scene_close),
 		cmocka_unit_test_setup_teardown(test_slow_reader_gets_everything_in_order, scene_open, scene_close),
+		cmocka_unit_test_setup_teardown(test_qos_1_is_acknowledged_and_numbered_anew, scene_open, scene_close),
+		cmocka_unit_test_setup_teardown(test_qos_2_goes_through_both_handshakes, scene_open, scene_close),
+		cmocka_unit_test_setup_teardown(test_identifiers_pass_over_0, scene_open, scene_close),
+		cmocka_unit_test_setup_teardown(test_many_acknowledgements_in_one_turn, scene_open, scene_close),
+		cmocka_unit_test_setup_teardown(test_shared_messages_go_round, scene_open, scene_close),
 		cmocka_unit_test_setup_teardown(test_what_is_not_mqtt_is_closed, scene_open, scene_close),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,0 +1,43 @@
+/* What a client of the bench signs in with: a user name, and as its password a token: one out of a file, or one of its
+ * own that is made with the server's HS256 secret [RFC 7515, 7519]. Opened by the main thread; read only afterwards,
+ * by any thread. */
+#ifndef BENCH_CREDENTIALS_H
+#define BENCH_CREDENTIALS_H
+
+#include "base/slice.h"
+
+#define CREDENTIALS_PASSWORD_BYTES_MAX 4096u
+/* Longer secrets say nothing more: HMAC hashes them to 32 bytes. */
+#define CREDENTIALS_SECRET_BYTES_MAX 1024u
+/* What `--token-claims` may add. */
+#define CREDENTIALS_CLAIMS_BYTES_MAX 1024u
+
+struct credentials {
+	const char *user_name;
+	/* either */
+	char *text; /* the token file; NULL: tokens are made */
+	struct slice *tokens;
+	uint32_t token_count;
+	/* or */
+	uint8_t secret[CREDENTIALS_SECRET_BYTES_MAX];
+	size_t secret_size;
+	uint64_t issued_s; /* seconds since 1970 */
+	uint64_t expires_s;
+	const char *claims; /* NULL: none but sub, iat and exp */
+};
+
+/* Both return NULL, or a sentence that says what is wrong with the file; static storage. Names and claims are borrowed,
+ * and must not need escapes in JSON; claims are members of a JSON object: "iss":"me","aud":"you". */
+
+/* A file of tokens, one a line; clients take them in turns. */
+const char *credentials_open_tokens(struct credentials *credentials, const char *path);
+/* A file whose bytes are the secret, but for one newline at its end. */
+const char *credentials_open_secret(struct credentials *credentials, const char *path, const char *claims,
+				    uint64_t now_s);
+void credentials_close(struct credentials *credentials);
+
+/* Writes the password of client `number` into out, which holds CREDENTIALS_PASSWORD_BYTES_MAX. Returns the size. */
+size_t credentials_password(const struct credentials *credentials, uint32_t number, struct slice client_id,
+			    uint8_t *out);
+
+#endif

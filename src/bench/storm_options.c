@@ -1,0 +1,273 @@
+#include "bench/storm_options.h"
+
+#include "bench/options.h"
+#include "bench/place.h"
+#include "bench/stamp.h"
+
+#include <getopt.h>
+#include <stdio.h>
+#include <string.h>
+
+#define CLIENTS_MAX 19000u
+#define PAYLOAD_BYTES_MAX 65536u
+#define WARM_UP_MS 500u
+/* The places of a thread's fleet, which are descriptors in its table. */
+#define PLACES_MAX 19000u
+
+static const char USAGE[] =
+	"Usage: roost bench storm [OPTION...]\n\n"
+	"What those who are connected notice while others connect as fast as they can. The established exchange "
+	"messages\n"
+	"one to one in a closed loop; their latency is measured quiet, then while others connect, sign in and leave, "
+	"then\n"
+	"quiet again. Also says how many signed in a second, and what became of the others.\n\n"
+	"      --established N        clients that exchange messages, 0 to 19,000 (2000)\n"
+	"      --publishers P         of these (64)\n"
+	"      --size BYTES           of a payload, 24 to 65536 (64)\n"
+	"      --qos 0|1|2            of the established (0)\n"
+	"      --duration S           of each of the three times, 1 to 600 s (10)\n"
+	"      --warm-up MS           before the first and the last of them, 0 to 60000 ms (500)\n"
+	"      --rate R|full          attempts a second (full)\n"
+	"      --in-progress I        connections in progress at most, 1 to 4096; a SYN that overruns the server's "
+	"backlog is\n"
+	"                             a second late: mosquitto's takes 100 (64)\n"
+	"      --stay N               so many stay signed in, the oldest leaves for the next; 0: each leaves at once "
+	"(0)\n"
+	"      --subscribe            each subscribes to a topic of its own before it leaves or stays\n"
+	"      --threads T            of the storm, 1 to 64 (1)\n"
+	"      --nice N               give way to the established and to the server, 0 to 19: the storm's threads take "
+	"their\n"
+	"                             processor time, as other machines would not (0)\n"
+	"      --from ADDRESS/PREFIX  source addresses of the storm (IPv4), one after the other, as 127.66.0.0/16; "
+	"else\n"
+	"                             10,000 attempts from each, where the target is in 127.0.0.0/8\n"
+	"      --token FILE           sign in with the file's tokens, one a line, as passwords; the established too\n"
+	"      --token-secret FILE    ... with a token for each client, signed with the file's HS256 secret: its "
+	"\"sub\" is\n"
+	"                             the client id, and it expires after a day\n"
+	"      --token-claims MEMBERS more claims: '\"iss\":\"me\",\"aud\":\"you\"'\n"
+	"      --user-name NAME       with a token (bench)\n"
+	"      --url URL              broker (tcp://127.0.0.1:1883)\n"
+	"      --version 3|4|5        protocol level: MQTT 3.1, 3.1.1 or 5.0 (4)\n"
+	"      --topic-prefix P       each topic is P and a number (bench/)\n"
+	"      --client-prefix P      each client id of the established is P and a number (bench-)\n"
+	"      --storm-prefix P       ... of the storm (storm-)\n"
+	"      --server-pid PID       the server's process (found by the port)\n"
+	"      --json                 one flat JSON object on stdout\n"
+	"      --help\n\n"
+	"Exit status: 0 the established lost nothing, 1 they did, or the run failed, 2 wrong options.\n";
+
+enum {
+	OPTION_ESTABLISHED = 256,
+	OPTION_PUBLISHERS,
+	OPTION_SIZE,
+	OPTION_QOS,
+	OPTION_DURATION,
+	OPTION_WARM_UP,
+	OPTION_RATE,
+	OPTION_IN_PROGRESS,
+	OPTION_STAY,
+	OPTION_SUBSCRIBE,
+	OPTION_THREADS,
+	OPTION_NICE,
+	OPTION_FROM,
+	OPTION_TOKEN,
+	OPTION_SECRET,
+	OPTION_CLAIMS,
+	OPTION_USER,
+	OPTION_URL,
+	OPTION_VERSION,
+	OPTION_TOPIC,
+	OPTION_CLIENT,
+	OPTION_STORM,
+	OPTION_PID,
+	OPTION_JSON,
+	OPTION_HELP
+};
+
+static const struct option OPTIONS[] = {
+	{"established", required_argument, NULL, OPTION_ESTABLISHED},
+	{"publishers", required_argument, NULL, OPTION_PUBLISHERS},
+	{"size", required_argument, NULL, OPTION_SIZE},
+	{"qos", required_argument, NULL, OPTION_QOS},
+	{"duration", required_argument, NULL, OPTION_DURATION},
+	{"warm-up", required_argument, NULL, OPTION_WARM_UP},
+	{"rate", required_argument, NULL, OPTION_RATE},
+	{"in-progress", required_argument, NULL, OPTION_IN_PROGRESS},
+	{"stay", required_argument, NULL, OPTION_STAY},
+	{"subscribe", no_argument, NULL, OPTION_SUBSCRIBE},
+	{"threads", required_argument, NULL, OPTION_THREADS},
+	{"nice", required_argument, NULL, OPTION_NICE},
+	{"from", required_argument, NULL, OPTION_FROM},
+	{"token", required_argument, NULL, OPTION_TOKEN},
+	{"token-secret", required_argument, NULL, OPTION_SECRET},
+	{"token-claims", required_argument, NULL, OPTION_CLAIMS},
+	{"user-name", required_argument, NULL, OPTION_USER},
+	{"url", required_argument, NULL, OPTION_URL},
+	{"version", required_argument, NULL, OPTION_VERSION},
+	{"topic-prefix", required_argument, NULL, OPTION_TOPIC},
+	{"client-prefix", required_argument, NULL, OPTION_CLIENT},
+	{"storm-prefix", required_argument, NULL, OPTION_STORM},
+	{"server-pid", required_argument, NULL, OPTION_PID},
+	{"json", no_argument, NULL, OPTION_JSON},
+	{"help", no_argument, NULL, OPTION_HELP},
+	{0},
+};
+
+/* Options of the established; *known is false for any other. */
+static bool take_round_option(struct load_round *round, int option, const char *text, bool *known)
+{
+	*known = true;
+	switch (option) {
+	case OPTION_ESTABLISHED:
+		return option_u32("--established", text, 0, CLIENTS_MAX, &round->load.clients);
+	case OPTION_PUBLISHERS:
+		return option_u32("--publishers", text, 1, CLIENTS_MAX, &round->load.publishers);
+	case OPTION_SIZE:
+		return option_u32("--size", text, STAMP_BYTES, PAYLOAD_BYTES_MAX, &round->load.size);
+	case OPTION_QOS:
+		return option_qos("--qos", text, &round->load.qos);
+	case OPTION_DURATION:
+		return option_u32("--duration", text, 1, 600, &round->duration_s);
+	case OPTION_WARM_UP:
+		return option_u32("--warm-up", text, 0, 60000, &round->warm_up_ms);
+	case OPTION_VERSION:
+		return option_version("--version", text, &round->version);
+	case OPTION_TOPIC:
+		round->topic_prefix = text;
+		return option_prefix("--topic-prefix", text, FLEET_PREFIX_BYTES_MAX);
+	case OPTION_CLIENT:
+		round->client_prefix = text;
+		return option_prefix("--client-prefix", text, FLEET_PREFIX_BYTES_MAX);
+	default:
+		*known = false;
+		return true;
+	}
+}
+
+/* Options of the storm; as above. */
+static bool take_storm_option(struct storm_load *load, int option, const char *text, bool *known)
+{
+	*known = true;
+	switch (option) {
+	case OPTION_RATE:
+		return option_rate("--rate", text, &load->rate);
+	case OPTION_IN_PROGRESS:
+		return option_u32("--in-progress", text, 1, 4096, &load->in_progress_max);
+	case OPTION_STAY:
+		return option_u32("--stay", text, 0, PLACES_MAX * 64, &load->stay);
+	case OPTION_SUBSCRIBE:
+		return load->subscribe = true;
+	case OPTION_THREADS:
+		return option_u32("--threads", text, 1, 64, &load->threads);
+	case OPTION_NICE:
+		return option_u32("--nice", text, 0, 19, &load->nice);
+	case OPTION_FROM:
+		return option_source_range("--from", text, &load->from);
+	case OPTION_STORM:
+		load->client_prefix = text;
+		return option_prefix("--storm-prefix", text, FLEET_PREFIX_BYTES_MAX);
+	default:
+		*known = false;
+		return true;
+	}
+}
+
+static bool take_option(struct storm_options *options, int option, const char *text)
+{
+	bool known;
+	if (!take_round_option(&options->load.established, option, text, &known))
+		return false;
+	if (!known && !take_storm_option(&options->load, option, text, &known))
+		return false;
+	if (known)
+		return true;
+	switch (option) {
+	case OPTION_TOKEN:
+		options->token_path = text;
+		return true;
+	case OPTION_SECRET:
+		options->secret_path = text;
+		return true;
+	case OPTION_CLAIMS:
+		options->token_claims = text;
+		return true;
+	case OPTION_USER:
+		options->user_name = text;
+		return option_prefix("--user-name", text, FLEET_PREFIX_BYTES_MAX);
+	case OPTION_URL:
+		return option_url("--url", text, &options->url);
+	case OPTION_PID:
+		return option_u32("--server-pid", text, 1, INT32_MAX, &options->server_pid);
+	case OPTION_JSON:
+		return options->json = true;
+	default: /* getopt has said what is wrong */
+		return false;
+	}
+}
+
+/* Goes into a JSON string as it is. */
+static bool needs_escape(const char *text)
+{
+	return strpbrk(text, "\"\\") != NULL;
+}
+
+/* What does not go together; or NULL. */
+static const char *find_fault(const struct storm_options *options)
+{
+	const struct storm_load *load = &options->load;
+	const struct load_plan *established = &load->established.load;
+	if (established->clients > 0 && established->clients < 2 * established->publishers)
+		return "each publisher needs a subscriber: --established must be at least twice --publishers, or 0";
+	if ((load->stay + load->in_progress_max) / load->threads >= PLACES_MAX)
+		return "more than 19,000 connections a thread: raise --threads or lower --stay";
+	if (strcmp(load->client_prefix, load->established.client_prefix) == 0)
+		return "--storm-prefix is that of the established: a storm that takes over their sessions";
+	if (options->token_path != NULL && options->secret_path != NULL)
+		return "--token and --token-secret exclude each other";
+	if (options->token_claims != NULL && options->secret_path == NULL)
+		return "--token-claims are for tokens made with --token-secret";
+	if (options->token_claims != NULL && strlen(options->token_claims) > CREDENTIALS_CLAIMS_BYTES_MAX)
+		return "--token-claims are longer than 1024 bytes";
+	if (options->secret_path != NULL &&
+	    (needs_escape(load->client_prefix) || needs_escape(load->established.client_prefix)))
+		return "a client id with \" or \\ does not go into a token";
+	return NULL;
+}
+
+bool storm_options_parse(int argc, char **argv, struct storm_options *options, int *status)
+{
+	*options = (struct storm_options){
+		.load = {.established =
+				 {.load = {.clients = 2000, .publishers = 64, .burst = 1, .window = 1, .size = 64},
+				  .client_prefix = "bench-",
+				  .topic_prefix = "bench/",
+				  .duration_s = 10,
+				  .warm_up_ms = WARM_UP_MS,
+				  .threads = 1,
+				  .cpu = PLACE_ANY,
+				  .version = 4},
+			 .client_prefix = "storm-",
+			 .threads = 1,
+			 .in_progress_max = 64},
+		.url = {.host = "127.0.0.1", .port = URL_PORT_DEFAULT},
+		.user_name = "bench",
+	};
+	*status = BENCH_EXIT_USAGE;
+	optind = 1;
+	for (int option; (option = getopt_long(argc, argv, "", OPTIONS, NULL)) != -1;) {
+		if (option == OPTION_HELP) {
+			fputs(USAGE, stdout);
+			*status = BENCH_EXIT_OK;
+			return false;
+		}
+		if (!take_option(options, option, optarg))
+			return false;
+	}
+	if (!option_none_left(argc, argv, optind))
+		return false;
+	const char *fault = find_fault(options);
+	if (fault != NULL)
+		fprintf(stderr, "roost bench storm: %s\n", fault);
+	return fault == NULL;
+}

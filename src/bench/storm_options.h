@@ -1,0 +1,22 @@
+/* The command line of `roost bench storm`. Main thread. */
+#ifndef BENCH_STORM_OPTIONS_H
+#define BENCH_STORM_OPTIONS_H
+
+#include "bench/storm_run.h"
+#include "bench/url.h"
+
+struct storm_options {
+	struct storm_load load; /* credentials are the caller's to open */
+	struct url url;
+	const char *user_name;
+	const char *token_path;   /* NULL: none */
+	const char *secret_path;  /* NULL: none */
+	const char *token_claims; /* NULL: none */
+	uint32_t server_pid;      /* 0: not given */
+	bool json;
+};
+
+/* Returns true to go on; else *status is the exit status, and what is wrong was said on stderr. */
+bool storm_options_parse(int argc, char **argv, struct storm_options *options, int *status);
+
+#endif

@@ -1,0 +1,119 @@
+/* Whole rounds of messages over real sockets, in every pattern and at every QoS, through the bench's own relay. */
+#include "bench/load_run.h"
+#include "bench/place.h"
+#include "relay_scene.h"
+
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdlib.h>
+
+#include <cmocka.h>
+
+#define MESSAGES 2000u
+
+static struct load_round round_of(enum load_pattern pattern, uint8_t qos)
+{
+	return (struct load_round){
+		.load = {.pattern = pattern,
+			 .clients = 24,
+			 .publishers = pattern == LOAD_FAN_OUT ? 2 : 6,
+			 .members = pattern == LOAD_SHARED ? 8 : 0,
+			 .burst = 1,
+			 .window = 1,
+			 .size = 64,
+			 .qos = qos},
+		.client_prefix = "c",
+		.topic_prefix = "t/",
+		.messages = MESSAGES,
+		.threads = 1,
+		.cpu = PLACE_ANY,
+		.version = 4,
+	};
+}
+
+/* Nothing may be lost, doubled, late or left without its handshake. */
+static struct load_result run_clean(const struct load_round *round)
+{
+	struct relay_scene scene;
+	struct load_result result;
+	relay_scene_open(&scene);
+	assert_true(load_run(round, &scene.target, "test", &result));
+	relay_scene_close(&scene);
+	assert_false(result.stalled);
+	assert_true(result.figures.delivered >= MESSAGES);
+	assert_true(result.totals.received >= MESSAGES);
+	assert_int_equal(result.totals.missing, 0);
+	assert_int_equal(result.totals.reordered, 0);
+	assert_int_equal(result.totals.doubled, 0);
+	assert_int_equal(result.totals.foreign, 0);
+	assert_int_equal(result.totals.unacknowledged, 0);
+	assert_int_equal(losses_total(&result.totals.losses), 0);
+	assert_true(result.figures.p50_us > 0 && result.figures.p50_us <= result.figures.max_us);
+	return result;
+}
+
+static void test_every_pattern_at_every_qos(void **state)
+{
+	(void)state;
+	for (uint32_t pattern = LOAD_ONE_TO_ONE; pattern <= LOAD_SHARED; pattern++) {
+		for (uint8_t qos = 0; qos <= 2; qos++) {
+			struct load_round round = round_of((enum load_pattern)pattern, qos);
+			round.version = pattern % 2 == 0 ? 4 : 5;
+			run_clean(&round);
+		}
+	}
+}
+
+static void test_bursts_and_windows(void **state)
+{
+	(void)state;
+	for (uint8_t qos = 0; qos <= 2; qos++) {
+		struct load_round round = round_of(LOAD_ONE_TO_ONE, qos);
+		round.load.burst = 16;
+		round.load.window = 40;
+		run_clean(&round);
+	}
+}
+
+/* More than a socket takes at once: what is left of a burst goes out later, and acknowledgements behind it. */
+static void test_large_bursts_at_qos_2(void **state)
+{
+	(void)state;
+	struct load_round round = round_of(LOAD_ONE_TO_ONE, 2);
+	round.load.burst = round.load.window = 64;
+	round.load.size = 65536;
+	run_clean(&round);
+}
+
+static void test_several_threads(void **state)
+{
+	(void)state;
+	struct load_round round = round_of(LOAD_SHARED, 1);
+	round.threads = 2;
+	struct load_result result = run_clean(&round);
+	assert_true(result.totals.spread.most > 0);
+}
+
+/* The relay gives messages to the members in turns. */
+static void test_spread_of_a_shared_subscription(void **state)
+{
+	(void)state;
+	struct load_round round = round_of(LOAD_SHARED, 0);
+	struct load_result result = run_clean(&round);
+	assert_true(result.totals.spread.most - result.totals.spread.least <= 1);
+	round = round_of(LOAD_ONE_TO_ONE, 0);
+	result = run_clean(&round);
+	assert_true(isnan(result.totals.spread.most));
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_every_pattern_at_every_qos),      cmocka_unit_test(test_bursts_and_windows),
+		cmocka_unit_test(test_large_bursts_at_qos_2),           cmocka_unit_test(test_several_threads),
+		cmocka_unit_test(test_spread_of_a_shared_subscription),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

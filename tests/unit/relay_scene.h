@@ -1,0 +1,21 @@
+/* The bench's own relay in a thread, as the server that a load of a test is put on. */
+#ifndef UNIT_RELAY_SCENE_H
+#define UNIT_RELAY_SCENE_H
+
+#include "bench/relay.h"
+#include "bench/target.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+struct relay_scene {
+	struct relay relay;
+	struct target target;
+	pthread_t thread;
+	atomic_bool stopping;
+};
+
+void relay_scene_open(struct relay_scene *scene);
+void relay_scene_close(struct relay_scene *scene);
+
+#endif
