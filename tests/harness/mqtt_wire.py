@@ -446,12 +446,10 @@ class Client(Connection):
             return got
 
     def subscribe(self, *filters, pairs=()):
-        """The codes of the SUBACK, which is the next packet that comes."""
+        """The codes of the SUBACK; messages may come before it."""
         number = self.packet_id()
         self.send(subscribe(number, *filters, version=self.version, pairs=pairs))
-        got = self.expect_kind(SUBACK)
-        assert got.packet_id == number
-        return got.codes
+        return self.answer(SUBACK, number).codes
 
     def unsubscribe(self, *filters):
         """The codes of the UNSUBACK; messages may come before it."""
