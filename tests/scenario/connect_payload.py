@@ -68,6 +68,25 @@ def test_the_id_tells_sessions_apart(server, version):
         assert one.take().payload == b"x"
 
 
+@pytest.mark.parametrize("name", ["MQTTT", "mqtt", "MQ", "", "XQTT"])
+def test_another_protocol_name(server, version, name):
+    """[MQTT-3.1.2-1; MQTT-3.1.2-1 of 3.1.1]"""
+    with server.raw(version) as connection:
+        connection.send(connect("x", version, protocol=name))
+        packets = connection.ends()
+        assert len(packets) <= 1 and all(got.reason >= 0x80 or got.reason == 1 for got in packets)
+
+
+@pytest.mark.parametrize("flags", [0x03, 0x02 | 0x08, 0x02 | 0x20, 0x02 | 0x04 | 0x18])
+def test_flags_that_do_not_go_together(server, version, flags):
+    """[MQTT-3.1.2-3, MQTT-3.1.2-11 to -13; MQTT-3.1.2-3, MQTT-3.1.2-13 to -15 of 3.1.1]"""
+    fields = [b"topic", b"payload"] if flags & 4 else []
+    with server.raw(version) as connection:
+        connection.send(bytes_of(version, flags & ~2, fields))
+        packets = connection.ends()
+        assert len(packets) <= (version == 5) and all(got.reason == 0x81 for got in packets)
+
+
 def test_will_topic_with_a_wildcard(server, version):
     """[MQTT-4.7.0-1; MQTT-4.7.1-1 of 3.1.1]"""
     with server.raw(version) as connection:

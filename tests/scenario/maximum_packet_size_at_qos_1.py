@@ -48,13 +48,16 @@ def test_of_what_is_kept(server):
 def test_reasons_in_words_are_left_out_where_they_do_not_fit(server):
     """Whatever the server says to a client that takes next to nothing fits.
     [MQTT-3.2.2-19, MQTT-3.2.2-20, MQTT-3.4.2-2, MQTT-3.4.2-3, MQTT-3.5.2-2, MQTT-3.5.2-3, MQTT-3.7.2-2, MQTT-3.7.2-3,
-    MQTT-3.9.2-1, MQTT-3.9.2-2, MQTT-3.11.2-1, MQTT-3.11.2-2, MQTT-3.14.2-3, MQTT-3.14.2-4]"""
+    MQTT-3.6.2-2, MQTT-3.6.2-3, MQTT-3.9.2-1, MQTT-3.9.2-2, MQTT-3.11.2-1, MQTT-3.11.2-2, MQTT-3.14.2-3, MQTT-3.14.2-4]"""
     with server.client("small", 5, pairs=[(MAXIMUM_PACKET_SIZE, 60)]) as small:
         assert len(small.connack.raw) <= 60
         small.hand_over("nobody", b"x", qos=1)
         small.hand_over("nobody", b"x", qos=2)
         small.subscribe("a#", "t")
         small.unsubscribe("never")
+        small.subscribe(("t", 2))
+        small.hand_over("t", b"x", qos=2)
+        small.take()
         small.send(b"\x00\x00")
         for packet in small.ends():
             assert len(packet.raw) <= 60

@@ -1,5 +1,5 @@
 """A publisher's messages come to each subscriber in the order in which they were sent, for each topic and QoS.
-[MQTT-4.6.0-5, MQTT-4.6.0-6; MQTT-4.6.0-1, MQTT-4.6.0-5, MQTT-4.6.0-6 of 3.1.1]"""
+[MQTT-4.2.0-1, MQTT-4.6.0-5, MQTT-4.6.0-6; MQTT-4.6.0-1, MQTT-4.6.0-5, MQTT-4.6.0-6, MQTT-7.1.1-1 of 3.1.1]"""
 
 import pytest
 

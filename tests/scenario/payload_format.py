@@ -38,6 +38,19 @@ def test_without_it_nobody_looks(serve):
         assert (message.payload, message.pairs) == (BAD, [(PAYLOAD_FORMAT, 1)])
 
 
+def test_behind_a_refusing_pubrec_the_identifier_means_a_new_message(serve):
+    """[MQTT-4.3.3-9]"""
+    server = serve("--shards", "2", "--payload-format-check")
+    with server.client("to", 5) as client, server.client("from", 5) as publisher:
+        client.subscribe(("t", 2))
+        publisher.publish("t", BAD, qos=2, packet_id=7, pairs=[(PAYLOAD_FORMAT, 1)])
+        assert publisher.answer(PUBREC, 7).reason == 0x99
+        publisher.publish("t", b"good", qos=2, packet_id=7, pairs=[(PAYLOAD_FORMAT, 1)])
+        assert publisher.answer(PUBREC, 7).reason == 0
+        publisher.release(7)
+        assert client.take().payload == b"good"
+
+
 @pytest.mark.roost_only("mosquitto 2.0.11 takes any value")
 def test_2_is_a_protocol_error(server):
     """[section 3.3.2.3.2]"""

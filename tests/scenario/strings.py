@@ -1,9 +1,10 @@
 """Strings are compared and passed on as they came, byte by byte. [MQTT-1.5.4-3, MQTT-4.7.3-4, MQTT-1.5.4-1, MQTT-1.5.4-2,
-MQTT-1.5.7-1; MQTT-1.5.3-1, MQTT-1.5.3-2, MQTT-1.5.3-3, MQTT-4.7.3-4 of 3.1.1]"""
+MQTT-1.5.7-1, MQTT-3.1.3-4, MQTT-3.1.3-11, MQTT-3.1.3-12, MQTT-3.3.2-19, MQTT-3.8.3-1, MQTT-3.10.3-1; MQTT-3.1.3-4,
+MQTT-3.1.3-10, MQTT-3.1.3-11, MQTT-3.8.3-1, MQTT-3.10.3-1, MQTT-1.5.3-1, MQTT-1.5.3-2, MQTT-1.5.3-3, MQTT-4.7.3-4 of 3.1.1]"""
 
 import pytest
 
-from mqtt_wire import CONTENT_TYPE, USER_PROPERTY, Will, connect
+from mqtt_wire import CONTENT_TYPE, USER_PROPERTY, Will, connect, publish, subscribe, unsubscribe
 
 BOM = "\ufeff"
 # Each pair would be the same after some normalisation.
@@ -36,6 +37,14 @@ def test_ill_formed_ones_in_connect(server, version, data, where):
         connection.send(connect(data if where == "client id" else "x", version, **options))
         packets = connection.ends()
         assert all(packet.reason >= 0x80 or version == 4 for packet in packets) and len(packets) <= 1
+
+
+@pytest.mark.parametrize("data", ILL_FORMED)
+def test_ill_formed_topics_and_filters(server, version, data):
+    for packet in (publish(data, b"x", version), subscribe(1, data, version=version), unsubscribe(1, data, version=version)):
+        with server.client("x", version) as client:
+            client.send(packet)
+            client.expect_refusal(0x81)
 
 
 @pytest.mark.parametrize("data", ILL_FORMED)

@@ -106,7 +106,17 @@ def test_a_repeated_qos_2_message_by_its_alias(server, watch):
         assert [watch.take().payload for _ in range(3)] == [b"first", b"x", b"end"]
 
 
+def test_none_where_none_is_offered(serve):
+    """[MQTT-3.2.2-18, MQTT-3.3.2-9]"""
+    server = serve("--shards", "2", "--topic-alias-max", "0")
+    with server.client("from", 5) as client:
+        assert client.connack.properties.get(TOPIC_ALIAS_MAXIMUM, 0) == 0
+        client.publish("t", b"x", pairs=[(TOPIC_ALIAS, 1)])
+        client.expect_refusal(0x94)
+
+
 def test_the_server_s_maximum_is_an_option(serve):
+    """[MQTT-3.2.2-17, MQTT-3.3.2-9]"""
     server = serve("--shards", "2", "--topic-alias-max", "3")
     with server.client("from", 5) as client:
         assert client.connack.properties[TOPIC_ALIAS_MAXIMUM] == 3

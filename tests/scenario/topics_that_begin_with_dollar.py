@@ -37,7 +37,7 @@ def test_the_server_tells_about_itself(serve, version):
 
 
 def test_nobody_else_tells_there(server, version):
-    """Acknowledged, with a reason where there is a word for it, and given to nobody."""
+    """Acknowledged, with a reason where there is a word for it, and given to nobody. [MQTT-3.3.5-2 of 3.1.1]"""
     with server.client("to", version) as client, server.client("from", version) as publisher:
         client.subscribe("$SYS/made/up", "end")
         reason = publisher.hand_over("$SYS/made/up", b"x")
