@@ -106,8 +106,10 @@ def find_suite():
 # Running
 
 def lay_out(suite, folder):
-    """The tests start ../../src/mosquitto and write their configuration beside themselves."""
+    """The tests start ../../src/mosquitto, import mosq_test, and write their configuration beside themselves."""
     shutil.copytree(suite, folder / "test")
+    (folder / "test" / "mosq_test.py").rename(folder / "test" / "mosq_test_of_suite.py")
+    shutil.copy(OURS / "mosq_test.py", folder / "test")
     (folder / "src").mkdir()
     (folder / "src" / "mosquitto").symlink_to(OURS / "stand_in.py")
     return folder / "test"
@@ -141,10 +143,10 @@ def ports_of(test):
 
 def run_test(test, ports, broker):
     """("passed" or "failed", output). All that the test has started ends with it."""
-    command = ["/usr/bin/python3", str(OURS / "adapter.py"), str(test.parent.parent), test.name,
-               *map(str, ports[:ports_of(test)])]
-    environment = {**os.environ, "BROKER_UNDER_TEST": str(broker), "PYTHONDONTWRITEBYTECODE": "1"}
-    with subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+    command = ["/usr/bin/python3", test.name, *map(str, ports[:ports_of(test)])]
+    environment = {**os.environ, "BROKER_UNDER_TEST": str(broker), "ROOST_HARNESS": str(ROOT / "tests" / "harness"),
+                   "PYTHONPATH": str(test.parent.parent), "PYTHONDONTWRITEBYTECODE": "1"}
+    with subprocess.Popen(command, cwd=test.parent, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
                           errors="replace", env=environment, start_new_session=True) as process:
         try:
             output, _ = process.communicate(timeout=TEST_TIMEOUT_S)

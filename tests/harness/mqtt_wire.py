@@ -37,6 +37,19 @@ REASON_STRING, RECEIVE_MAXIMUM, TOPIC_ALIAS_MAXIMUM, TOPIC_ALIAS, MAXIMUM_QOS = 
 RETAIN_AVAILABLE, USER_PROPERTY, MAXIMUM_PACKET_SIZE, WILDCARD_AVAILABLE = 0x25, 0x26, 0x27, 0x28
 SUBSCRIPTION_ID_AVAILABLE, SHARED_AVAILABLE = 0x29, 0x2A
 
+# Reason codes of what a server sends, section 2.4; of AUTH none, since none is sent.
+REASONS = {
+    CONNACK: {0x00, *range(0x80, 0x8B), 0x8C, 0x90, 0x95, 0x97, *range(0x99, 0x9E), 0x9F},
+    PUBACK: {0x00, 0x10, 0x80, 0x83, 0x87, 0x90, 0x91, 0x97, 0x99},
+    PUBREC: {0x00, 0x10, 0x80, 0x83, 0x87, 0x90, 0x91, 0x97, 0x99},
+    PUBREL: {0x00, 0x92},
+    PUBCOMP: {0x00, 0x92},
+    SUBACK: {0x00, 0x01, 0x02, 0x80, 0x83, 0x87, 0x8F, 0x91, 0x97, 0x9E, 0xA1, 0xA2},
+    UNSUBACK: {0x00, 0x11, 0x80, 0x83, 0x87, 0x8F, 0x91},
+    DISCONNECT: {0x00, *range(0x80, 0x84), 0x87, 0x89, 0x8B, *range(0x8D, 0x91), *range(0x93, 0xA3)},
+}
+SUBACK_CODES_3_1_1 = {0x00, 0x01, 0x02, 0x80}
+
 # Subscription options, section 3.8.3.1, beside the QoS.
 NO_LOCAL, RETAIN_AS_PUBLISHED, RETAIN_IF_NEW, RETAIN_NEVER = 0x04, 0x08, 0x10, 0x20
 
@@ -228,9 +241,15 @@ class Packet:
         read = getattr(self, f"_read_{self.kind}", None)
         if read:
             read(Reader(body))
+        self._check_reasons()
 
     def __repr__(self):
         return f"<packet {self.raw[:64].hex(' ')}{'...' if len(self.raw) > 64 else ''}>"
+
+    def _check_reasons(self):
+        reasons = getattr(self, "codes", None) or [getattr(self, "reason", 0)]
+        allowed = REASONS.get(self.kind) if self.version == 5 else SUBACK_CODES_3_1_1 if self.kind == SUBACK else None
+        assert allowed is None or set(reasons) <= allowed, f"a reason code of another packet: {self!r}"
 
     def _pairs(self, reader):
         self.pairs = reader.properties() if self.version == 5 else []
@@ -446,12 +465,10 @@ class Client(Connection):
             return got
 
     def subscribe(self, *filters, pairs=()):
-        """The codes of the SUBACK, which is the next packet that comes."""
+        """The codes of the SUBACK; messages may come before it."""
         number = self.packet_id()
         self.send(subscribe(number, *filters, version=self.version, pairs=pairs))
-        got = self.expect_kind(SUBACK)
-        assert got.packet_id == number
-        return got.codes
+        return self.answer(SUBACK, number).codes
 
     def unsubscribe(self, *filters):
         """The codes of the UNSUBACK; messages may come before it."""

@@ -34,10 +34,11 @@ COUNTERPARTS = {
 
 
 def lines_for(options):
+    missing = [word for word in options if word.startswith("--") and word not in COUNTERPARTS]
+    if missing:
+        pytest.skip(f"needs {', '.join(missing)}")
     lines = []
     for name, value in zip(options[::2], options[1::2]):
-        if name not in COUNTERPARTS:
-            pytest.skip(f"needs {name}")
         if COUNTERPARTS[name]:
             lines.append(f"{COUNTERPARTS[name]} {value}")
     return lines

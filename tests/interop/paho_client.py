@@ -1,4 +1,4 @@
-"""Eclipse Paho for Python, in both versions."""
+"""Eclipse Paho for Python, in both versions. [MQTT-7.0.0-2 of 3.1.1]"""
 
 import queue
 

@@ -1,4 +1,5 @@
-"""A client without an id is given one: version 5 is told which. [MQTT-3.1.3-6, MQTT-3.1.3-7; MQTT-3.1.3-8 of 3.1.1]"""
+"""A client without an id is given one: version 5 is told which. [MQTT-3.1.3-6, MQTT-3.1.3-7;
+MQTT-3.1.3-6, MQTT-3.1.3-8 of 3.1.1]"""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Before CONNECT there is no MQTT: the connection is closed without a word. [MQTT-3.1.0-1]"""
+"""Before CONNECT there is no MQTT: the connection is closed without a word. [MQTT-3.1.0-1; MQTT-3.1.0-1 of 3.1.1]"""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""PINGREQ is answered, as often as it is sent. [MQTT-3.12]"""
+"""PINGREQ is answered, as often as it is sent. [MQTT-3.12.4-1; MQTT-3.12.4-1 of 3.1.1]"""
 
 from mqtt_wire import PINGREQ_BYTES, PINGRESP_BYTES
 

@@ -1,4 +1,4 @@
-"""A client says CONNECT once. [MQTT-3.1.0-2]"""
+"""A client says CONNECT once. [MQTT-3.1.0-2; MQTT-3.1.0-2 of 3.1.1]"""
 
 from mqtt_wire import connect
 

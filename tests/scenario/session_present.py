@@ -49,6 +49,7 @@ def test_a_session_begun_with_clean_start_can_outlive_its_connection_in_version_
 
 
 def test_a_clean_session_of_3_1_1_ends_with_its_connection(server):
+    """And not before. [MQTT-4.1.0-2 of 3.1.1]"""
     with server.client("same", 4) as first:
         first.subscribe("t")
         first.disconnect()

@@ -1,5 +1,5 @@
 """A protocol level that we do not speak is refused in the oldest words there are: what a version that nobody knows reads
-behind its first four bytes, nobody knows either. [MQTT-3.1.2-2 of 3.1.1]"""
+behind its first four bytes, nobody knows either. [MQTT-3.1.2-2; MQTT-3.1.2-2 of 3.1.1]"""
 
 import pytest
 
