@@ -123,6 +123,11 @@ static route_bits pick_shard(const struct index *index, struct many *many, uint3
 	return 0;
 }
 
+static uint32_t next_turn(struct routes *routes, uint32_t group)
+{
+	return routes->picks[group % ROUTES_PICKS]++;
+}
+
 static enum error collect_groups(const struct collector *collector, const struct index_part *part, uint32_t group)
 {
 	while (group != 0) {
@@ -130,7 +135,8 @@ static enum error collect_groups(const struct collector *collector, const struct
 		route_bits routes = atomic_load_explicit(&node->routes, memory_order_acquire);
 		route_bits route = 0;
 		if (route_kind(routes) == ROUTE_MANY) /* not so for a moment, as it comes and as it goes */
-			route = pick_shard(collector->index, many_of(part, routes), collector->routes->picks++, false);
+			route = pick_shard(collector->index, many_of(part, routes), next_turn(collector->routes, group),
+					   false);
 		enum error error = route != 0 ? routes_add(collector->routes, route) : ERROR_OK;
 		if (error != ERROR_OK)
 			return error;
@@ -408,7 +414,7 @@ route_bits index_pick_live(struct index_slot slot, struct routes *turns)
 	route_bits routes = atomic_load(&index_node_at(part, slot.node)->routes);
 	if (route_kind(routes) != ROUTE_MANY)
 		return 0;
-	return pick_shard(slot.index, many_of(part, routes), turns->picks++, true);
+	return pick_shard(slot.index, many_of(part, routes), next_turn(turns, slot.node), true);
 }
 
 struct index_size index_size(struct index *index)
