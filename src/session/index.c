@@ -113,14 +113,21 @@ static route_bits pick_shard(const struct index *index, struct many *many, uint3
 	if (shards == 0 || (members == 0 && live_only))
 		return 0;
 	uint32_t left = turn % (members != 0 ? members : shards);
+	route_bits any = 0;
+	route_bits fit = 0; /* of a shard that may have a turn */
 	for (uint16_t shard = 0; shard < index->shards; shard++) {
 		route_bits route = atomic_load_explicit(&many->routes[shard], memory_order_acquire);
 		uint32_t weight = members != 0 ? atomic_load_explicit(&live[shard], memory_order_relaxed) : route != 0;
-		if (left < weight)
-			return route; /* or 0: it lost its members just now */
-		left -= weight;
+		if (route != 0)
+			any = route;
+		if (route != 0 && weight != 0)
+			fit = route;
+		if (left < weight && fit != 0)
+			return fit;
+		left -= left < weight ? left : weight;
 	}
-	return 0;
+	/* Members came and went since they were counted: the last one met rather than nobody. */
+	return fit != 0 || live_only ? fit : any;
 }
 
 static uint32_t next_turn(struct routes *routes, uint32_t group)
