@@ -54,11 +54,13 @@ bool flow_can_send(const struct flow *flow, const struct flow_store *store, uint
 {
 	if (flow->inflight >= window)
 		return false;
-	if (flow->inflight == 0 || flow->unsent == 0)
+	if (flow->inflight == 0)
 		return true;
-	/* The oldest is still unacknowledged after a whole round of identifiers: those behind it wait for it. */
-	return flow_entry_at(store, flow->unsent)->packet_id != 0 ||
-	       flow_entry_at(store, flow->first)->packet_id != next_packet_id(flow);
+	if (flow->unsent != 0 && flow_entry_at(store, flow->unsent)->packet_id != 0)
+		return true;
+	/* Where the oldest is still unacknowledged after a whole round of identifiers those behind it wait for it, and
+	 * so does one that is not appended yet. */
+	return flow_entry_at(store, flow->first)->packet_id != next_packet_id(flow);
 }
 
 /* The first unsent entry leaves the queue. */

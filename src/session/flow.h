@@ -62,7 +62,7 @@ static inline struct flow_entry *flow_entry_at(const struct flow_store *store, u
  */
 uint32_t flow_append(struct flow *flow, struct flow_store *store, const struct flow_entry *entry);
 
-/* Whether a packet identifier is free for the next entry, with a window of `window` entries. */
+/* Whether the next entry, appended already or not, may go: the window has room, and its packet identifier is free. */
 bool flow_can_send(const struct flow *flow, const struct flow_store *store, uint32_t window);
 /* Gives the first unsent entry its packet identifier, unless it has one. */
 void flow_number(struct flow *flow, const struct flow_store *store);

@@ -113,14 +113,26 @@ static route_bits pick_shard(const struct index *index, struct many *many, uint3
 	if (shards == 0 || (members == 0 && live_only))
 		return 0;
 	uint32_t left = turn % (members != 0 ? members : shards);
+	route_bits any = 0;
+	route_bits fit = 0; /* of a shard that may have a turn */
 	for (uint16_t shard = 0; shard < index->shards; shard++) {
 		route_bits route = atomic_load_explicit(&many->routes[shard], memory_order_acquire);
 		uint32_t weight = members != 0 ? atomic_load_explicit(&live[shard], memory_order_relaxed) : route != 0;
-		if (left < weight)
-			return route; /* or 0: it lost its members just now */
-		left -= weight;
+		if (route != 0)
+			any = route;
+		if (route != 0 && weight != 0)
+			fit = route;
+		if (left < weight && fit != 0)
+			return fit;
+		left -= left < weight ? left : weight;
 	}
-	return 0;
+	/* Members came and went since they were counted: the last one met rather than nobody. */
+	return fit != 0 || live_only ? fit : any;
+}
+
+static uint32_t next_turn(struct routes *routes, uint32_t group)
+{
+	return routes->picks[group % ROUTES_PICKS]++;
 }
 
 static enum error collect_groups(const struct collector *collector, const struct index_part *part, uint32_t group)
@@ -130,7 +142,8 @@ static enum error collect_groups(const struct collector *collector, const struct
 		route_bits routes = atomic_load_explicit(&node->routes, memory_order_acquire);
 		route_bits route = 0;
 		if (route_kind(routes) == ROUTE_MANY) /* not so for a moment, as it comes and as it goes */
-			route = pick_shard(collector->index, many_of(part, routes), collector->routes->picks++, false);
+			route = pick_shard(collector->index, many_of(part, routes), next_turn(collector->routes, group),
+					   false);
 		enum error error = route != 0 ? routes_add(collector->routes, route) : ERROR_OK;
 		if (error != ERROR_OK)
 			return error;
@@ -408,7 +421,7 @@ route_bits index_pick_live(struct index_slot slot, struct routes *turns)
 	route_bits routes = atomic_load(&index_node_at(part, slot.node)->routes);
 	if (route_kind(routes) != ROUTE_MANY)
 		return 0;
-	return pick_shard(slot.index, many_of(part, routes), turns->picks++, true);
+	return pick_shard(slot.index, many_of(part, routes), next_turn(turns, slot.node), true);
 }
 
 struct index_size index_size(struct index *index)

@@ -54,12 +54,16 @@ static inline uint32_t route_index(route_bits route)
 	return (uint32_t)route;
 }
 
+#define ROUTES_PICKS 251u /* a prime: nodes lie in steps of a few units */
+
 /* What a match found; grows to the largest match and stays so. Private to a thread. */
 struct routes {
 	route_bits *items;
 	uint32_t count;
 	uint32_t capacity;
-	uint32_t picks; /* of members of shared subscriptions so far: whose turn it is */
+	/* Picks so far of members of shared subscriptions, by their nodes: whose turn it is. One count for all would
+	 * let those whose messages come in a rhythm take each other's turns; two that share a place still do. */
+	uint32_t picks[ROUTES_PICKS];
 };
 
 void routes_fini(struct routes *routes);

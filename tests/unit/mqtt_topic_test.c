@@ -229,6 +229,20 @@ static void test_levels_are_taken_one_by_one(void **state)
 	assert_false(mqtt_topic_level(&rest, &more, &level));
 }
 
+static void test_reserved_topics(void **state)
+{
+	(void)state;
+	static const char *const RESERVED[] = {"$SYS", "$SYS/", "$SYS/a", "$SYS/broker/uptime"};
+	static const char *const FREE[] = {"",       "$",      "$SY",    "$SYSX",  "$SYSX/a", "$SYS+",
+					   "$sys/a", "a/$SYS", "/$SYS/", "$SYST/", "SYS/a",   "$share/SYS"};
+	for (size_t i = 0; i < sizeof(RESERVED) / sizeof(RESERVED[0]); i++)
+		if (!mqtt_topic_is_reserved(slice_string(RESERVED[i])))
+			fail_msg("%s", RESERVED[i]);
+	for (size_t i = 0; i < sizeof(FREE) / sizeof(FREE[0]); i++)
+		if (mqtt_topic_is_reserved(slice_string(FREE[i])))
+			fail_msg("%s", FREE[i]);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -236,6 +250,7 @@ int main(void)
 		cmocka_unit_test(test_levels_are_limited),  cmocka_unit_test(test_length_is_limited),
 		cmocka_unit_test(test_wildcards_are_found), cmocka_unit_test(test_shares_are_split),
 		cmocka_unit_test(test_filters_match),       cmocka_unit_test(test_levels_are_taken_one_by_one),
+		cmocka_unit_test(test_reserved_topics),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
