@@ -22,6 +22,7 @@
 	X(clients_closing, "connections whose last words are under way (gauge)")                                       \
 	X(clients_came_back, "clients that were quiet or suspect and were heard of again")                             \
 	X(handshakes_open, "sockets that have not signed in yet (gauge)")                                              \
+	X(addresses_kept_out, "addresses that went on although refused, and are kept out by the kernel now (gauge)")   \
 	X(accept_pauses, "times that accepting was stopped for want of descriptors or places")                         \
 	X(packets_in, "packets received")                                                                              \
 	X(messages_in, "PUBLISH received")                                                                             \

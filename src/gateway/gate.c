@@ -2,6 +2,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "net/syn_filter.h"
 
 #include <errno.h>
 #include <sched.h>
@@ -266,20 +267,41 @@ static bool has_limits(const struct address_limits *limits)
 	return limits->connections_max != 0 || limits->handshakes_max != 0 || limits->rate != 0;
 }
 
-/* Before a byte is read: whether the address may have one more connection. *place: to be given back. */
-static enum error check_address(struct gate *gate, const struct sockaddr_storage *peer, uint32_t *place)
+/* Before a byte is read: whether the address may have one more connection. *counted: what counts of it; *place: to be
+ * given back. */
+static enum error check_address(struct gate *gate, const struct sockaddr_storage *peer, struct prefix *counted,
+				uint32_t *place)
 {
 	const struct settings *settings = gate->settings;
 	struct prefix address;
 	*place = 0;
 	if (!prefix_of(peer, 32, 128, &address))
 		return ERROR_OK;
+	prefix_of(peer, (uint8_t)settings->address_bits_v4, (uint8_t)settings->address_bits_v6, counted);
 	if (is_in(&settings->address_denied, &address))
 		return ERROR_ADDRESS_DENIED;
 	if (!has_limits(&settings->address) || is_in(&settings->address_exempt, &address))
 		return ERROR_OK;
-	prefix_of(peer, (uint8_t)settings->address_bits_v4, (uint8_t)settings->address_bits_v6, &address);
-	return addresses_enter(gate->addresses, &settings->address, &address, gate->now_ms, place);
+	return addresses_enter(gate->addresses, &settings->address, counted, gate->now_ms, place);
+}
+
+/* Who is kept out by the kernel, as it is now. Where it refuses, accepting and closing is what is left. */
+static void renew_filters(struct gate *gate)
+{
+	struct network networks[OFFENDERS_MAX];
+	uint32_t count = offenders_list(&gate->offenders, networks);
+	for (uint32_t i = 0; i < gate->settings->listener_count; i++)
+		syn_filter_attach(gate->settings->listeners[i].fd, networks, count);
+	COUNT_SET(&gate->counters, addresses_kept_out, count);
+}
+
+static void note_offence(struct gate *gate, const struct sockaddr_storage *peer, const struct prefix *counted)
+{
+	const struct settings *settings = gate->settings;
+	bool v4 = peer->ss_family == AF_INET;
+	uint8_t bits = (uint8_t)(v4 ? 96 + settings->address_bits_v4 : settings->address_bits_v6);
+	if (gate->number == 0 && offenders_refused(&gate->offenders, counted, bits, gate->now_ms))
+		renew_filters(gate);
 }
 
 /* It costs the accept and no more. There is unread input, or will be: the peer gets a reset. */
@@ -306,9 +328,11 @@ static bool accept_one(struct gate *gate, uint8_t listener)
 	}
 	COUNT(&gate->counters, connections_accepted);
 	uint32_t address;
-	enum error error = check_address(gate, &peer, &address);
+	struct prefix counted;
+	enum error error = check_address(gate, &peer, &counted, &address);
 	if (error != ERROR_OK) {
 		turn_away(gate, fd, error);
+		note_offence(gate, &peer, &counted);
 		return true;
 	}
 	uint32_t index = pool_take(&gate->handshakes);
@@ -431,6 +455,8 @@ static void turn(struct gate *gate)
 	gate->io.now_ms = gate->now_ms;
 	look_at_load(gate);
 	look_at_access(gate);
+	if (offenders_forgive(&gate->offenders, gate->now_ms))
+		renew_filters(gate);
 	for (int i = 0; i < count; i++)
 		handle_event(gate, &events[i]);
 	wheel_turn(&gate->wheel, gate->now_ms, TIMERS_A_TURN, visit, gate);

@@ -8,6 +8,7 @@
 #include "gateway/admission.h"
 #include "gateway/counters.h"
 #include "gateway/handshake.h"
+#include "gateway/offenders.h"
 #include "gateway/overload.h"
 #include "gateway/settings.h"
 #include "gateway/shard.h"
@@ -51,6 +52,7 @@ struct gate {
 	struct doorway doorway;
 	struct sign_in sign_in;
 	struct acl *acl;
+	struct offenders offenders;
 	uint32_t access_version; /* of the snapshot that the two have */
 	struct counters counters;
 	enum fdtable_kind table;
