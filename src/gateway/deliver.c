@@ -183,9 +183,8 @@ static bool make_queue_room(struct shard *shard, struct extras *extras, uint32_t
 	struct flow *flow = &extras->flow;
 	while (flow->unsent != 0 && (flow->queued >= settings->queue_messages_max ||
 				     flow->queued_bytes + bytes > settings->queue_bytes_max)) {
-		if (settings->queue_drops_newest || flow_entry_at(&shard->flows, flow->unsent)->packet_id != 0)
+		if (settings->queue_drops_newest || !flow_drop_oldest(flow, &shard->flows))
 			return false;
-		flow_drop_unsent(flow, &shard->flows);
 		COUNT(&shard->counters, messages_dropped_queue_full);
 	}
 	return true;
