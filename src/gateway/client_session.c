@@ -93,9 +93,12 @@ static void end_session(struct shard *shard, uint32_t index)
 	extras_drop(shard, client);
 }
 
-static bool may_be_kept(struct shard *shard)
+/* One that is taken over goes on at once with its next connection: it counts among those without one for so long only.
+ */
+static bool may_be_kept(struct shard *shard, enum error reason)
 {
-	if (atomic_fetch_add(shard->sessions_offline, 1) < shard->settings->sessions_offline_max)
+	bool room = atomic_fetch_add(shard->sessions_offline, 1) < shard->settings->sessions_offline_max;
+	if (room || reason == ERROR_TAKEN_OVER)
 		return true;
 	atomic_fetch_sub(shard->sessions_offline, 1);
 	COUNT(&shard->counters, sessions_refused);
@@ -108,7 +111,7 @@ void session_connection_ended(struct shard *shard, uint32_t index, bool was_acti
 	struct extras *extras = extras_of(shard, client);
 	if (extras != NULL && (!was_active || !will_is_due(reason)))
 		forget_will(shard, extras);
-	bool kept = extras != NULL && extras->expiry_s != 0 && client->session.id != 0 && may_be_kept(shard);
+	bool kept = extras != NULL && extras->expiry_s != 0 && client->session.id != 0 && may_be_kept(shard, reason);
 	if (!kept) {
 		end_session(shard, index);
 		return;
