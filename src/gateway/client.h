@@ -38,6 +38,7 @@ struct client {
 	uint8_t pause : 2;   /* enum client_pause */
 	uint8_t ready : 1;   /* in the shard's list of those with more to read */
 	uint8_t hung_up : 1; /* read on until the end */
+	uint8_t broken : 1;  /* in the shard's list of those whose write failed */
 };
 _Static_assert(sizeof(struct client) == 64, "a client is one cache line: part of the memory contract");
 

@@ -186,6 +186,7 @@ static void describe_connection(struct shard *shard, struct client *client, int 
 	client->pause = PAUSE_NONE;
 	client->ready = 0;
 	client->hung_up = 0;
+	client->broken = 0;
 	client_set_state(shard, client, CLIENT_GREETING);
 }
 
