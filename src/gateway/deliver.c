@@ -131,6 +131,10 @@ static void send_frame(struct shard *shard, struct delivery *delivery, struct cl
 	enum error error = frame_for(shard, delivery, client->version, retain, &frame);
 	if (error == ERROR_NO_MEMORY && empty_scratch(shard, delivery))
 		error = frame_for(shard, delivery, client->version, retain, &frame);
+	if (error == ERROR_NO_MEMORY) {
+		send_own(shard, delivery, client, retain, 0); /* which is written at once */
+		return;
+	}
 	if (error == ERROR_OK && frame->bytes > client->packet_bytes_max)
 		error = ERROR_PACKET_TOO_LARGE;
 	if (error != ERROR_OK) {
