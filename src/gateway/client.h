@@ -23,6 +23,7 @@ enum client_pause {
 	PAUSE_NONE,
 	PAUSE_ROOM,   /* a message of its own has to wait for room in an inbox */
 	PAUSE_READER, /* its own answers wait for it to read */
+	PAUSE_TURN,   /* this turn's scratch is used up: it goes on in the next one */
 };
 
 struct client {

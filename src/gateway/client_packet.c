@@ -8,6 +8,9 @@
 #include "mqtt/reason.h"
 #include "mqtt/topic.h"
 
+/* Less than what io_receive() leaves when it has read: at least one packet is handled in a turn. */
+#define SCRATCH_A_PACKET_BYTES (3 * IO_READ_BYTES)
+
 /* ---- SUBSCRIBE and UNSUBSCRIBE ---- */
 
 static uint8_t subscribe_code(enum error error, uint8_t qos)
@@ -233,6 +236,13 @@ static bool must_wait_for_reader(struct shard *shard, struct client *client)
 	       io_queued_bytes(&shard->io, &client->conn) > shard->settings->queue_bytes_max;
 }
 
+/* What the packets before it have sent to others may have used this turn's scratch up: with all that goes there a
+ * packet that is answered, or is longer with its topic in the place of an alias, would find no room. */
+static bool must_wait_for_scratch(const struct shard *shard)
+{
+	return io_scratch_left(&shard->io) < SCRATCH_A_PACKET_BYTES;
+}
+
 /* Handles packets off the front of *rest. ERROR_OK: the rest is not a whole packet, of *size bytes if known.
  * ERROR_MORE: the client has to pause before the rest. */
 static enum error consume_packets(struct shard *shard, uint32_t index, struct client *client, struct slice *rest,
@@ -248,6 +258,10 @@ static enum error consume_packets(struct shard *shard, uint32_t index, struct cl
 		if (must_wait_for_reader(shard, client)) {
 			COUNT(&shard->counters, reader_pauses);
 			client->pause = PAUSE_READER;
+			return ERROR_MORE;
+		}
+		if (must_wait_for_scratch(shard)) {
+			client->pause = PAUSE_TURN;
 			return ERROR_MORE;
 		}
 		error = handle_packet(shard, index, client, &packet);
@@ -277,4 +291,6 @@ void client_consume(struct shard *shard, uint32_t index, struct slice bytes)
 	}
 	if (io_keep(&shard->io, &client->conn, rest, size, client->pause != PAUSE_NONE) != ERROR_OK)
 		client_end(shard, index, ERROR_NO_MEMORY);
+	else if (client->pause == PAUSE_TURN)
+		client_resume(shard, index);
 }
