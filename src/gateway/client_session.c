@@ -258,6 +258,7 @@ static void consume_rest(struct shard *shard, uint32_t index, struct slice rest)
 {
 	if (rest.size == 0)
 		return;
+	io_make_room(&shard->io); /* its session's queue may have filled it */
 	uint8_t *at = io_scratch(&shard->io, rest.size);
 	if (at == NULL) {
 		client_end(shard, index, ERROR_NO_MEMORY);
