@@ -14,6 +14,7 @@
 
 #define PACKET_BYTES_MAX ((size_t)4 << 20)
 #define READ_BYTES_MIN ((size_t)64 << 10)
+#define SAY_TIMES_MAX 10000
 
 /* ---- coming and going ---- */
 
@@ -47,10 +48,14 @@ static struct mqtt_connect connect_of(const struct peer_connect *asked)
 
 struct peer peer_connect(struct shard_scene *scene, const struct peer_connect *asked)
 {
-	uint8_t packet[1024];
+	uint8_t packet[4096];
 	struct mqtt_connect connect = connect_of(asked);
 	size_t size = mqtt_connect_encode(&connect, packet, sizeof(packet));
 	assert_int_not_equal(size, 0);
+	assert_true(size + asked->rest.size <= sizeof(packet));
+	if (asked->rest.size != 0)
+		memcpy(packet + size, asked->rest.data, asked->rest.size);
+	size += asked->rest.size;
 	struct peer peer = {.scene = scene, .version = connect.version};
 	peer.fd = shard_scene_connect(scene, asked->shard, slice_of(packet, size), asked->send_bytes);
 	assert_true(peer.fd >= 0);
@@ -109,7 +114,16 @@ void peer_disconnect(struct peer *peer, uint8_t reason, uint32_t expiry_s)
 
 void peer_say(const struct peer *peer, const void *bytes, size_t size)
 {
-	assert_int_equal(send(peer->fd, bytes, size, MSG_NOSIGNAL), size);
+	const uint8_t *at = bytes;
+	for (int times = 0; size != 0; times++) {
+		ssize_t some = send(peer->fd, at, size, MSG_NOSIGNAL);
+		if (some < 0 && (errno != EAGAIN || times == SAY_TIMES_MAX))
+			fail_msg("the server does not listen: %s", strerror(errno));
+		if (some < 0)
+			shard_scene_settle(peer->scene);
+		at += some > 0 ? some : 0;
+		size -= some > 0 ? (size_t)some : 0;
+	}
 }
 
 void peer_publish_as(const struct peer *peer, const struct mqtt_publish *publish)

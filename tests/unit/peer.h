@@ -31,6 +31,7 @@ struct peer_connect {
 	uint16_t alias_max;
 	uint16_t keepalive_s;
 	int send_bytes;         /* of the server's send buffer, 0: as the system has it */
+	struct slice rest;      /* what is sent behind it */
 	const char *will_topic; /* NULL: no will */
 	const char *will_payload;
 	struct slice will_properties;
@@ -54,6 +55,7 @@ void peer_disconnect(struct peer *peer, uint8_t reason, uint32_t expiry_s);
 
 /* ---- saying ---- */
 
+/* Where the socket does not take it all the scene settles. */
 void peer_say(const struct peer *peer, const void *bytes, size_t size);
 /* Publishes "payload". packet_id: not looked at at QoS 0. */
 void peer_publish(const struct peer *peer, const char *topic, const char *payload, uint8_t qos, uint16_t packet_id);
