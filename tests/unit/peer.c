@@ -266,20 +266,28 @@ static bool take_packet(struct peer *peer, struct heard *heard)
 	return true;
 }
 
-bool peer_hears(struct peer *peer, struct heard *heard)
+bool peer_heard(struct peer *peer, struct heard *heard)
 {
 	*heard = (struct heard){.body = {0}};
-	if (take_packet(peer, heard))
+	while (!take_packet(peer, heard)) {
+		if (!read_more(peer))
+			return false;
+	}
+	return true;
+}
+
+bool peer_hears(struct peer *peer, struct heard *heard)
+{
+	if (peer_heard(peer, heard))
 		return true;
-	do {
+	size_t unread_bytes;
+	do { /* a packet may be longer than its socket holds */
+		unread_bytes = peer->unread_bytes;
 		shard_scene_settle(peer->scene);
-		while (read_more(peer)) {
-			if (take_packet(peer, heard))
-				return true;
-		}
-		shard_scene_settle(peer->scene);
-	} while (read_more(peer)); /* room was made for more */
-	return take_packet(peer, heard);
+		if (peer_heard(peer, heard))
+			return true;
+	} while (peer->unread_bytes != unread_bytes);
+	return false;
 }
 
 struct mqtt_publish peer_hears_publish(struct peer *peer, const char *topic, const char *payload, uint8_t qos)

@@ -86,6 +86,8 @@ struct heard {
 
 /* The next packet; false: there is none. Fails the test where the server says what its version does not allow. */
 bool peer_hears(struct peer *peer, struct heard *heard);
+/* The same of what is there already: the scene takes no turn. */
+bool peer_heard(struct peer *peer, struct heard *heard);
 /* The next packet is a PUBLISH like this; its DUP and retain flags are the caller's to look at. */
 struct mqtt_publish peer_hears_publish(struct peer *peer, const char *topic, const char *payload, uint8_t qos);
 void peer_hears_ack(struct peer *peer, uint8_t type, uint16_t packet_id, uint8_t reason);
