@@ -47,7 +47,7 @@ void client_set_state(struct shard *shard, struct client *client, enum client_st
 	CHECK((ALLOWED[client->state] & 1u << next) != 0);
 	count_state(shard, (enum client_state)client->state, false);
 	count_state(shard, next, true);
-	client->state = (uint8_t)next;
+	client->state = next & 7u;
 }
 
 /* ---- reading and writing ---- */

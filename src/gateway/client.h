@@ -26,6 +26,7 @@ enum client_pause {
 	PAUSE_ROOM,   /* a message of its own has to wait for room in an inbox */
 	PAUSE_READER, /* its own answers wait for it to read */
 	PAUSE_RATE,   /* it published more than it may: for a while */
+	PAUSE_TURN,   /* this turn's scratch is used up: it goes on in the next one */
 };
 
 struct client {
@@ -37,12 +38,13 @@ struct client {
 	uint32_t address;   /* its place among the addresses that are counted, 0: none */
 	uint32_t seen_tick; /* when a packet last came, in ticks of the wheel */
 	uint16_t keepalive_s;
-	uint8_t state;       /* enum client_state */
-	uint8_t version : 3; /* enum mqtt_version */
-	uint8_t pause : 2;   /* enum client_pause */
-	uint8_t ready : 1;   /* in the shard's list of those with more to read */
-	uint8_t hung_up : 1; /* read on until the end */
-	uint8_t bounded : 1; /* it takes packets up to a size, which is in its extras */
+	uint16_t state : 3;   /* enum client_state */
+	uint16_t version : 3; /* enum mqtt_version */
+	uint16_t pause : 3;   /* enum client_pause */
+	uint16_t ready : 1;   /* in the shard's list of those with more to read */
+	uint16_t hung_up : 1; /* read on until the end */
+	uint16_t broken : 1;  /* in the shard's list of those whose write failed */
+	uint16_t bounded : 1; /* it takes packets up to a size, which is in its extras */
 };
 _Static_assert(sizeof(struct client) == 64, "a client is one cache line: part of the memory contract");
 

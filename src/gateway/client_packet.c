@@ -15,6 +15,8 @@
 
 /* How long a publisher is left unread in grade HOLD. */
 #define HOLD_MS 50u
+/* Less than what io_receive() leaves when it has read: at least one packet is handled in a turn. */
+#define SCRATCH_A_PACKET_BYTES (3 * IO_READ_BYTES)
 
 /* ---- SUBSCRIBE and UNSUBSCRIBE ---- */
 
@@ -283,6 +285,13 @@ static bool within_rate(struct shard *shard, uint32_t index, struct client *clie
 	return false;
 }
 
+/* What the packets before it have sent to others may have used this turn's scratch up: with all that goes there a
+ * packet that is answered, or is longer with its topic in the place of an alias, would find no room. */
+static bool must_wait_for_scratch(const struct shard *shard)
+{
+	return io_scratch_left(&shard->io) < SCRATCH_A_PACKET_BYTES;
+}
+
 /* Handles packets off the front of *rest. ERROR_OK: the rest is not a whole packet, of *size bytes if known.
  * ERROR_MORE: the client has to pause before the rest. */
 static enum error consume_packets(struct shard *shard, uint32_t index, struct client *client, struct slice *rest,
@@ -298,6 +307,10 @@ static enum error consume_packets(struct shard *shard, uint32_t index, struct cl
 		if (must_wait_for_reader(shard, client)) {
 			COUNT(&shard->counters, reader_pauses);
 			client->pause = PAUSE_READER;
+			return ERROR_MORE;
+		}
+		if (must_wait_for_scratch(shard)) {
+			client->pause = PAUSE_TURN;
 			return ERROR_MORE;
 		}
 		if (packet.header.type == MQTT_PUBLISH && !within_rate(shard, index, client, *size))
@@ -344,4 +357,6 @@ void client_consume(struct shard *shard, uint32_t index, struct slice bytes)
 		hold(shard, index, client);
 	if (io_keep(&shard->io, &client->conn, rest, size, client->pause != PAUSE_NONE) != ERROR_OK)
 		client_end(shard, index, ERROR_NO_MEMORY);
+	else if (client->pause == PAUSE_TURN)
+		client_resume(shard, index);
 }

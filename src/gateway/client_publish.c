@@ -12,6 +12,8 @@
 #include "session/aliases.h"
 #include "session/packet_ids.h"
 
+#include <stdlib.h>
+
 /* ---- what is wrong with it ---- */
 
 /* [3.3.2.3.2] Only a payload that says of itself that it is UTF-8 is looked at. */
@@ -40,8 +42,9 @@ static enum error check_publish(struct shard *shard, const struct client *client
 
 /* ---- topic aliases ---- */
 
-/* The packet with its topic in it and without the alias, which is this connection's alone; in scratch. */
-static enum error rewrite(struct shard *shard, struct packet *packet, struct mqtt_publish *publish)
+/* The packet with its topic in it and without the alias, which is this connection's alone; in scratch, or where that
+ * has no room in *own, on the heap. */
+static enum error rewrite(struct shard *shard, struct packet *packet, struct mqtt_publish *publish, uint8_t **own)
 {
 	struct mqtt_forward forward = {
 		.topic = publish->topic,
@@ -54,7 +57,11 @@ static enum error rewrite(struct shard *shard, struct packet *packet, struct mqt
 		.version = MQTT_VERSION_5,
 	};
 	struct mqtt_forward_size size = mqtt_forward_measure(&forward);
-	uint8_t *at = size.packet_bytes != 0 ? io_scratch(&shard->io, size.packet_bytes) : NULL;
+	if (size.packet_bytes == 0)
+		return ERROR_PACKET_TOO_LARGE;
+	uint8_t *at = io_scratch(&shard->io, size.packet_bytes);
+	if (at == NULL)
+		at = *own = malloc(size.packet_bytes);
 	if (at == NULL)
 		return ERROR_NO_MEMORY;
 	mqtt_forward_encode(&forward, &size, at);
@@ -68,7 +75,7 @@ static enum error rewrite(struct shard *shard, struct packet *packet, struct mqt
 
 /* [3.3.2.3.4] Remembers an alias with a topic, or puts the topic in the place of an alias alone. */
 static enum error resolve_alias(struct shard *shard, struct client *client, struct packet *packet,
-				struct mqtt_publish *publish)
+				struct mqtt_publish *publish, uint8_t **own)
 {
 	uint16_t max = (uint16_t)shard->settings->topic_alias_max;
 	if (publish->topic_alias > max)
@@ -82,7 +89,7 @@ static enum error resolve_alias(struct shard *shard, struct client *client, stru
 	publish->topic = aliases_topic(&shard->slab, extras->aliases_in, publish->topic_alias);
 	if (publish->topic.size == 0)
 		return ERROR_TOPIC_ALIAS_UNKNOWN;
-	return rewrite(shard, packet, publish);
+	return rewrite(shard, packet, publish, own);
 }
 
 /* ---- PUBLISH ---- */
@@ -193,25 +200,38 @@ static enum error accept_publish(struct shard *shard, uint32_t index, const stru
 	return ERROR_OK;
 }
 
+/* The packet has its topic in it. */
+static enum error handle_publish(struct shard *shard, uint32_t index, const struct packet *packet,
+				 const struct mqtt_publish *publish)
+{
+	struct client *client = shard_client(shard, index);
+	enum error error = check_publish(shard, client, publish);
+	if (error != ERROR_OK)
+		return refuse(shard, client, publish, error);
+	if (is_duplicate(shard, client, publish)) {
+		COUNT(&shard->counters, messages_duplicate);
+		answer(shard, client, publish, MQTT_REASON_SUCCESS);
+		return ERROR_OK;
+	}
+	return accept_publish(shard, index, packet, publish);
+}
+
 enum error client_publishes(struct shard *shard, uint32_t index, const struct packet *received)
 {
 	struct client *client = shard_client(shard, index);
 	struct packet packet = *received;
 	struct mqtt_publish publish;
+	uint8_t *own = NULL;
 	enum error error = mqtt_publish_decode(packet.body, packet.header.flags, client->version, false, &publish);
 	if (error == ERROR_OK && publish.topic_alias != 0)
-		error = resolve_alias(shard, client, &packet, &publish);
-	if (error != ERROR_OK)
-		return error;
-	error = check_publish(shard, client, &publish);
-	if (error != ERROR_OK)
-		return refuse(shard, client, &publish, error);
-	if (is_duplicate(shard, client, &publish)) {
-		COUNT(&shard->counters, messages_duplicate);
-		answer(shard, client, &publish, MQTT_REASON_SUCCESS);
-		return ERROR_OK;
+		error = resolve_alias(shard, client, &packet, &publish, &own);
+	if (error == ERROR_OK)
+		error = handle_publish(shard, index, &packet, &publish);
+	if (own != NULL) {
+		io_flush(&shard->io); /* output may point to it */
+		free(own);
 	}
-	return accept_publish(shard, index, &packet, &publish);
+	return error;
 }
 
 /* ---- acknowledgements ---- */

@@ -14,6 +14,9 @@
 
 #include <time.h>
 
+/* Reads of an older connection before another one takes its session: a megabyte. */
+#define READS_BEFORE_TAKE_OVER 16u
+
 /* ---- the will ---- */
 
 /* Whether the standard has the will published when the connection ends so [MQTT-3.1.2-8, MQTT-3.1.2-10]. */
@@ -100,9 +103,12 @@ static void end_session(struct shard *shard, uint32_t index)
 	principal_drop(shard, client);
 }
 
-static bool may_be_kept(struct shard *shard)
+/* One that is taken over goes on at once with its next connection: it counts among those without one for so long only.
+ */
+static bool may_be_kept(struct shard *shard, enum error reason)
 {
-	if (atomic_fetch_add(shard->sessions_offline, 1) < shard->settings->sessions_offline_max)
+	bool room = atomic_fetch_add(shard->sessions_offline, 1) < shard->settings->sessions_offline_max;
+	if (room || reason == ERROR_TAKEN_OVER)
 		return true;
 	atomic_fetch_sub(shard->sessions_offline, 1);
 	COUNT(&shard->counters, sessions_refused);
@@ -115,7 +121,7 @@ void session_connection_ended(struct shard *shard, uint32_t index, bool was_acti
 	struct extras *extras = extras_of(shard, client);
 	if (extras != NULL && (!was_active || !will_is_due(reason)))
 		forget_will(shard, extras);
-	bool kept = extras != NULL && extras->expiry_s != 0 && client->session.id != 0 && may_be_kept(shard);
+	bool kept = extras != NULL && extras->expiry_s != 0 && client->session.id != 0 && may_be_kept(shard, reason);
 	if (!kept) {
 		end_session(shard, index);
 		return;
@@ -190,6 +196,7 @@ static void describe_connection(struct shard *shard, struct client *client, int 
 	client->pause = PAUSE_NONE;
 	client->ready = 0;
 	client->hung_up = 0;
+	client->broken = 0;
 	client_set_state(shard, client, CLIENT_GREETING);
 }
 
@@ -270,6 +277,7 @@ static void consume_rest(struct shard *shard, uint32_t index, struct slice rest)
 {
 	if (rest.size == 0)
 		return;
+	io_make_room(&shard->io); /* its session's queue may have filled it */
 	uint8_t *at = io_scratch(&shard->io, rest.size);
 	if (at == NULL) {
 		client_end(shard, index, ERROR_NO_MEMORY);
@@ -277,6 +285,17 @@ static void consume_rest(struct shard *shard, uint32_t index, struct slice rest)
 	}
 	memcpy(at, rest.data, rest.size);
 	client_consume(shard, index, slice_of(at, rest.size));
+}
+
+/* What the older connection has said already counts: it may be its DISCONNECT [MQTT-3.14.4-3]. */
+static void hear_out(struct shard *shard, uint32_t index)
+{
+	struct client *client = shard_client(shard, index);
+	for (uint32_t reads = 0; reads < READS_BEFORE_TAKE_OVER; reads++) {
+		if (!client_is_connected(client) || client->pause != PAUSE_NONE || !io_has_input(&client->conn))
+			return;
+		client_read(shard, index);
+	}
 }
 
 /* The session to go on with, without its connection if it had one; 0: there is none, or it is not wanted. */
@@ -287,11 +306,12 @@ static uint32_t find_session(struct shard *shard, uint32_t hash, const struct ad
 	if (index == 0)
 		return 0;
 	struct client *client = shard_client(shard, index);
+	hear_out(shard, index);
 	/* A clean start ends the session with its connection, and so its will, whatever its delay, is due [3.1.2.5]. */
 	if (admission->clean_start && client->extras != 0)
 		extras_of(shard, client)->expiry_s = 0;
 	client_end(shard, index, ERROR_TAKEN_OVER);
-	if (client->session.id == 0)
+	if (client->session.id == 0) /* it has ended, with its connection or by what it said last */
 		return 0;
 	if (client->state == CLIENT_CLOSING) {
 		io_flush_conn(&shard->io, &client->conn);

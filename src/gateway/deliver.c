@@ -41,6 +41,8 @@ static enum error encode_frame(struct shard *shard, const struct delivery *deliv
 		publication_forward(&delivery->publication, &delivery->parts, version, shard->now_s);
 	forward.retain = retain;
 	struct mqtt_forward_size size = mqtt_forward_measure(&forward);
+	if (size.packet_bytes == 0)
+		return ERROR_PACKET_TOO_LARGE;
 	bool in_one = size.packet_bytes <= FRAME_COPY_BYTES_MAX;
 	uint8_t *at = io_scratch(&shard->io, in_one ? size.packet_bytes : size.head_bytes);
 	if (at == NULL)
@@ -54,20 +56,21 @@ static enum error encode_frame(struct shard *shard, const struct delivery *deliv
 	return ERROR_OK;
 }
 
-/* NULL: a turn's scratch is used up. */
-static const struct frame *frame_for(struct shard *shard, struct delivery *delivery, uint8_t version, bool retain)
+/* ERROR_NO_MEMORY: a turn's scratch is used up. ERROR_PACKET_TOO_LARGE: this version has no packet so long. */
+static enum error frame_for(struct shard *shard, struct delivery *delivery, uint8_t version, bool retain,
+			    const struct frame **found)
 {
 	bool is_5 = version == MQTT_VERSION_5;
 	struct frame *frame = &delivery->frames[is_5][retain];
+	*found = frame;
 	if (frame->count != 0)
-		return frame;
+		return ERROR_OK;
 	const struct publication *publication = &delivery->publication;
 	/* A packet that came at QoS 0 in this version goes on as it is. */
-	if (!retain && publication->qos == 0 && is_5 == publication->is_5)
-		frame_add(frame, slice_of(delivery->packet, publication->packet_bytes));
-	else if (encode_frame(shard, delivery, version, retain, frame) != ERROR_OK)
-		return NULL;
-	return frame;
+	if (retain || publication->qos != 0 || is_5 != publication->is_5)
+		return encode_frame(shard, delivery, version, retain, frame);
+	frame_add(frame, slice_of(delivery->packet, publication->packet_bytes));
+	return ERROR_OK;
 }
 
 /* Output of this turn goes out, and scratch is whole again: not while anything in it is still to be read. */
@@ -130,15 +133,18 @@ static void send_own(struct shard *shard, struct delivery *delivery, struct clie
 
 static void send_frame(struct shard *shard, struct delivery *delivery, struct client *client, bool retain)
 {
-	const struct frame *frame = frame_for(shard, delivery, client->version, retain);
-	if (frame == NULL && empty_scratch(shard, delivery))
-		frame = frame_for(shard, delivery, client->version, retain);
-	if (frame == NULL) {
-		COUNT(&shard->counters, messages_dropped_memory);
+	const struct frame *frame;
+	enum error error = frame_for(shard, delivery, client->version, retain, &frame);
+	if (error == ERROR_NO_MEMORY && empty_scratch(shard, delivery))
+		error = frame_for(shard, delivery, client->version, retain, &frame);
+	if (error == ERROR_NO_MEMORY) {
+		send_own(shard, delivery, client, retain, 0); /* which is written at once */
 		return;
 	}
-	if (!extras_take_packet(shard, client, frame->bytes)) {
-		COUNT(&shard->counters, messages_dropped_too_large);
+	if (error == ERROR_OK && !extras_take_packet(shard, client, frame->bytes))
+		error = ERROR_PACKET_TOO_LARGE;
+	if (error != ERROR_OK) {
+		count_refused(shard, error);
 		return;
 	}
 	if (!queue_has_room(shard, client, frame->bytes)) {
@@ -189,9 +195,8 @@ static bool make_queue_room(struct shard *shard, struct extras *extras, uint32_t
 	struct flow *flow = &extras->flow;
 	while (flow->unsent != 0 && (flow->queued >= settings->queue_messages_max ||
 				     flow->queued_bytes + bytes > settings->queue_bytes_max)) {
-		if (settings->queue_drops_newest || flow_entry_at(&shard->flows, flow->unsent)->packet_id != 0)
+		if (settings->queue_drops_newest || !flow_drop_oldest(flow, &shard->flows))
 			return false;
-		flow_drop_unsent(flow, &shard->flows);
 		COUNT(&shard->counters, messages_dropped_queue_full);
 	}
 	return true;

@@ -23,7 +23,7 @@ struct retained_job {
 
 void retained_jobs_add(struct shard *shard, uint32_t client, struct slice filter, uint8_t qos, uint32_t identifier)
 {
-	if (retained_size(shard->retained).messages == 0)
+	if (retained_is_empty(shard->retained))
 		return;
 	struct retained_job *job = malloc(sizeof(*job) + filter.size);
 	if (job == NULL) {

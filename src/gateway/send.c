@@ -85,6 +85,11 @@ static enum error send_encoded(struct shard *shard, struct client *client, const
 	return ERROR_OK;
 }
 
+static bool fits(const struct shard *shard, const struct client *client, const struct mqtt_forward_size *size)
+{
+	return size->packet_bytes != 0 && extras_take_packet(shard, client, size->packet_bytes);
+}
+
 enum error send_publish(struct shard *shard, struct client *client, struct mqtt_forward *forward, struct slice payload,
 			bool brief)
 {
@@ -92,7 +97,11 @@ enum error send_publish(struct shard *shard, struct client *client, struct mqtt_
 	if (extras != NULL && extras->alias_max != 0 && forward->topic.size >= ALIAS_TOPIC_BYTES_MIN)
 		choose_alias(shard, extras, forward);
 	struct mqtt_forward_size size = mqtt_forward_measure(forward);
-	if (size.packet_bytes == 0 || !extras_take_packet(shard, client, size.packet_bytes))
+	if (!fits(shard, client, &size) && forward->alias != 0 && !forward->alias_known) {
+		forward->alias = 0; /* a new one makes it longer */
+		size = mqtt_forward_measure(forward);
+	}
+	if (!fits(shard, client, &size))
 		return ERROR_PACKET_TOO_LARGE;
 	enum error error = send_encoded(shard, client, forward, &size, payload, brief);
 	if (error == ERROR_OK && extras != NULL)

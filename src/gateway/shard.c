@@ -53,11 +53,13 @@ static void on_blocked(void *context, struct conn *conn)
 static void on_broken(void *context, struct conn *conn)
 {
 	struct shard *shard = context;
-	const struct client *client = (const void *)((const uint8_t *)conn - offsetof(struct client, conn));
-	/* Ended later: the flush may be in the middle of a delivery, and an end may publish a will. One that is closing
-	 * already is freed with this turn: its place may be another's by the time that the list is looked at again. */
-	if (client_is_connected(client))
-		list_push(&shard->broken, shard_client_index(shard, client));
+	struct client *client = (void *)((uint8_t *)conn - offsetof(struct client, conn));
+	/* Ended later: the flush may be in the middle of a delivery, and an end may publish a will. By then its place
+	 * may be another's, or its session have another connection: `broken` tells. */
+	if (!client_is_connected(client) || client->broken)
+		return;
+	client->broken = 1;
+	list_push(&shard->broken, shard_client_index(shard, client));
 }
 
 static uint32_t subscriptions_limit(uint32_t clients)
@@ -204,7 +206,8 @@ static void end_broken(struct shard *shard)
 {
 	for (uint32_t i = 0; i < shard->broken.count; i++) {
 		uint32_t index = shard->broken.items[i];
-		if (client_is_connected(shard_client(shard, index)))
+		const struct client *client = shard_client(shard, index);
+		if (client_is_connected(client) && client->broken)
 			client_end(shard, index, ERROR_CONNECTION_LOST);
 	}
 	shard->broken.count = 0;

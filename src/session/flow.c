@@ -118,6 +118,27 @@ void flow_drop_unsent(struct flow *flow, struct flow_store *store)
 	remove_entry(flow, store, index, entry_before(flow, store, index));
 }
 
+bool flow_drop_oldest(struct flow *flow, struct flow_store *store)
+{
+	uint32_t previous = 0;
+	uint32_t index = flow->unsent;
+	/* At most a window's length of them were sent before the connection was lost. */
+	while (index != 0 && flow_entry_at(store, index)->packet_id != 0) {
+		previous = index;
+		index = flow_entry_at(store, index)->next;
+	}
+	if (index == 0)
+		return false;
+	if (previous == 0) {
+		flow_drop_unsent(flow, store);
+		return true;
+	}
+	flow->queued--;
+	flow->queued_bytes -= entry_bytes(store, flow_entry_at(store, index));
+	remove_entry(flow, store, index, previous);
+	return true;
+}
+
 void flow_abandon_last(struct flow *flow, struct flow_store *store)
 {
 	CHECK(flow->unsent == 0 && flow->inflight > 0);

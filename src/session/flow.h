@@ -71,8 +71,10 @@ void flow_number(struct flow *flow, const struct flow_store *store);
 void flow_sent(struct flow *flow, const struct flow_store *store);
 /* The last entry, which was just sent, could not be: it is as if it had been acknowledged. */
 void flow_abandon_last(struct flow *flow, struct flow_store *store);
-/* Takes the first unsent entry out: it expired, is too large, or the queue is full. */
+/* Takes the first unsent entry out: it expired, or is too large. */
 void flow_drop_unsent(struct flow *flow, struct flow_store *store);
+/* Takes out the oldest entry that was never sent, to make room in the queue. False: there is none. */
+bool flow_drop_oldest(struct flow *flow, struct flow_store *store);
 /* The connection was lost: all that was sent is to be sent again, in the same order and with the same identifiers. */
 void flow_rewind(struct flow *flow, const struct flow_store *store);
 

@@ -46,6 +46,7 @@ struct retained {
 	uint64_t bytes_max;
 	_Atomic uint32_t messages;
 	_Atomic uint64_t bytes;
+	_Atomic uint32_t uncounted; /* the server's own */
 };
 
 static struct node *node_at(const struct retained *retained, uint32_t node)
@@ -116,6 +117,12 @@ struct retained_size retained_size(const struct retained *retained)
 		.messages = atomic_load_explicit(&retained->messages, memory_order_relaxed),
 		.bytes = atomic_load_explicit(&retained->bytes, memory_order_relaxed),
 	};
+}
+
+bool retained_is_empty(const struct retained *retained)
+{
+	return atomic_load_explicit(&retained->messages, memory_order_relaxed) == 0 &&
+	       atomic_load_explicit(&retained->uncounted, memory_order_relaxed) == 0;
 }
 
 /* ---- the tree ---- */
@@ -200,15 +207,23 @@ static uint32_t find_topic(struct retained *retained, struct slice topic, bool c
 
 /* ---- messages ---- */
 
+/* The server's own topics are few: they always have room, and take none from others. */
+static bool is_counted(const struct publication *publication, const uint8_t *packet)
+{
+	return !mqtt_topic_is_reserved(publication_parts(publication, packet).topic);
+}
+
 static void forget_message(struct retained *retained, struct node *node)
 {
 	if (node->message == 0)
 		return;
-	uint32_t bytes = kept_at(retained, node->message)->publication.packet_bytes;
+	const struct kept *kept = kept_at(retained, node->message);
+	uint32_t bytes = kept->publication.packet_bytes;
+	bool counted = is_counted(&kept->publication, kept->packet);
 	slab_give(&retained->slab, node->message, sizeof(struct kept) + bytes);
 	node->message = 0;
-	atomic_fetch_sub_explicit(&retained->messages, 1, memory_order_relaxed);
-	atomic_fetch_sub_explicit(&retained->bytes, bytes, memory_order_relaxed);
+	atomic_fetch_sub_explicit(counted ? &retained->messages : &retained->uncounted, 1, memory_order_relaxed);
+	atomic_fetch_sub_explicit(&retained->bytes, counted ? bytes : 0, memory_order_relaxed);
 }
 
 static bool fits(const struct retained *retained, const struct node *node, uint32_t bytes)
@@ -223,7 +238,8 @@ static enum error keep(struct retained *retained, uint32_t index, const struct p
 		       const uint8_t *packet)
 {
 	struct node *node = node_at(retained, index);
-	if (!fits(retained, node, publication->packet_bytes))
+	bool counted = is_counted(publication, packet);
+	if (counted && !fits(retained, node, publication->packet_bytes))
 		return ERROR_LIMIT;
 	uint32_t message = slab_take(&retained->slab, sizeof(struct kept) + publication->packet_bytes);
 	if (message == 0)
@@ -233,8 +249,8 @@ static enum error keep(struct retained *retained, uint32_t index, const struct p
 	kept->publication = *publication;
 	memcpy(kept->packet, packet, publication->packet_bytes);
 	node->message = message;
-	atomic_fetch_add_explicit(&retained->messages, 1, memory_order_relaxed);
-	atomic_fetch_add_explicit(&retained->bytes, publication->packet_bytes, memory_order_relaxed);
+	atomic_fetch_add_explicit(counted ? &retained->messages : &retained->uncounted, 1, memory_order_relaxed);
+	atomic_fetch_add_explicit(&retained->bytes, counted ? publication->packet_bytes : 0, memory_order_relaxed);
 	return ERROR_OK;
 }
 

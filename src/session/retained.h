@@ -27,7 +27,8 @@ struct retained_size {
 	uint32_t messages;
 	uint64_t bytes;
 };
-/* Without the lock, so nearly exact. */
+/* Without the lock, so nearly exact; the server's own below $SYS are not counted, nor limited. */
+bool retained_is_empty(const struct retained *retained);
 struct retained_size retained_size(const struct retained *retained);
 
 /* A subscription's way through its matches. Owned by one thread, zero before the first step. */

@@ -406,7 +406,7 @@ class Connection:
         got = self.expect_kind(CONNACK)
         assert (got.flags, got.session_present) == (0, 0)
         assert got.reason == reason, f"expected reason {reason:#x}, got {got.reason:#x}"
-        assert set(got.properties) <= {REASON_STRING}
+        assert set(got.properties) <= {REASON_STRING, USER_PROPERTY}
         self.expect_close()
 
     def expect_nothing_before_ping(self):

@@ -201,6 +201,16 @@ static void drop_unsent(struct scene *scene)
 	model_remove(scene, scene->sent);
 }
 
+static void drop_oldest(struct scene *scene)
+{
+	uint32_t at = scene->sent;
+	while (at < scene->count && scene->entries[at].packet_id != 0)
+		at++;
+	assert_int_equal(flow_drop_oldest(&scene->flow, &scene->store), at < scene->count);
+	if (at < scene->count)
+		model_remove(scene, at);
+}
+
 /* Where its identifier is free; like a server, which gives up some after they were numbered. */
 static void send_next(struct scene *scene)
 {
@@ -337,8 +347,10 @@ static void step(struct scene *scene)
 		acknowledge(scene);
 	else if (what < 930)
 		send_and_abandon(scene);
-	else if (what < 950)
+	else if (what < 940)
 		drop_unsent(scene);
+	else if (what < 950)
+		drop_oldest(scene);
 	else if (what < 970)
 		take_shared(scene);
 	else if (what < 980)

@@ -230,7 +230,7 @@ static void walk(struct scene *scene, const char *filter, uint32_t changes_a_ste
 /* Few names, so that filters and topics meet often; the empty level and $ among them. */
 static void random_levels(struct random *random, char out[TEXT_BYTES], bool filter)
 {
-	static const char *const NAMES[] = {"a", "b", "", "$SYS", "$x", "long-level-name", "+", "#"};
+	static const char *const NAMES[] = {"a", "b", "", "$own", "$x", "long-level-name", "+", "#"};
 	uint32_t levels = 1 + random_below(random, 5);
 	char *at = out;
 	for (uint32_t i = 0; i < levels; i++) {
@@ -299,12 +299,12 @@ static void test_walks_while_messages_change(void **state)
 static void test_rules_of_wildcards(void **state)
 {
 	struct scene *scene = *state;
-	static const char *const TOPICS[] = {"a",    "a/",     "a/b",   "a/b/c", "$SYS", "$SYS/b", "$SYS/b/c",
-					     "/",    "//",     "/a",    "b",     "$",    "$a/b",   "$SYSX/b",
-					     "a/$b", "a/$SYS", "a//b/", "x/b",   "x/b/", "x/b/c/d"};
+	static const char *const TOPICS[] = {"a",    "a/",     "a/b",   "a/b/c", "$own", "$own/b", "$own/b/c",
+					     "/",    "//",     "/a",    "b",     "$",    "$a/b",   "$ownX/b",
+					     "a/$b", "a/$own", "a//b/", "x/b",   "x/b/", "x/b/c/d"};
 	static const char *const FILTERS[] = {
-		"#", "+",     "+/+",  "+/#",    "a/#",   "a/+",   "$SYS/#",  "$SYS/+", "+/b/#",  "/#",      "/+",
-		"a", "a/b/c", "$SYS", "$SYS/b", "+/b/+", "a/+/#", "+/+/c/d", "$a/+",   "nobody", "a/b/c/d", "x/b/#"};
+		"#", "+",     "+/+",  "+/#",    "a/#",   "a/+",   "$own/#",  "$own/+", "+/b/#",  "/#",      "/+",
+		"a", "a/b/c", "$own", "$own/b", "+/b/+", "a/+/#", "+/+/c/d", "$a/+",   "nobody", "a/b/c/d", "x/b/#"};
 	for (size_t i = 0; i < sizeof(TOPICS) / sizeof(TOPICS[0]); i++) {
 		snprintf(scene->topics[i].text, TEXT_BYTES, "%s", TOPICS[i]);
 		scene->topic_count++;
