@@ -242,6 +242,25 @@ def conformance(directory):
     return result
 
 
+RANDOM_SECONDS = 20
+RANDOM_SUMS = re.compile(r"^random plays, .*: (\d+) passed, (\d+) failed$", re.MULTILINE)
+
+
+def random_plays(directory):
+    """Each play of clients against the model counts; the seeds are in the log."""
+    result = Result()
+    if not build(directory, result):
+        return result
+    status, output = run([PYTHON, "tests/random/play.py", "--seconds", str(RANDOM_SECONDS)], f"{directory}-random", timeout=300,
+                         env={"ROOST": str(ROOT / directory / "roost"), "PYTHONDONTWRITEBYTECODE": "1"})
+    sums = RANDOM_SUMS.search(output)
+    if status == 0 and sums:
+        result.passed = int(sums.group(1))
+    else:
+        result.fails(f"random plays: exit status {status}", output)
+    return result
+
+
 # Checks of the sources
 
 def check_statements():
@@ -351,11 +370,13 @@ STAGES = {
     "scenario": ("one behaviour a file, over real sockets", lambda: pytest("build", "scenario")),
     "interop": ("clients that others wrote", lambda: interop("build")),
     "conformance": ("suites for brokers that others wrote", lambda: conformance("build")),
+    "random": (f"random plays against a model, for {RANDOM_SECONDS} s", lambda: random_plays("build")),
     "hold": (f"{HOLD_CLIENTS} clients held", hold),
     "asan-unit": ("cmocka under ASan and UBSan", lambda: meson_suite("build-asan", "unit")),
     "asan-fuzz": ("corpora under ASan and UBSan", lambda: meson_suite("build-asan", "fuzz")),
     "asan-scenario": ("scenarios under ASan and UBSan", lambda: pytest("build-asan", "scenario")),
     "asan-interop": ("other clients under ASan and UBSan", lambda: interop("build-asan")),
+    "asan-random": ("random plays under ASan and UBSan", lambda: random_plays("build-asan")),
     "tsan-unit": ("cmocka under TSan", lambda: meson_suite("build-tsan", "unit")),
     "tsan-scenario": ("scenarios in which threads meet under TSan", 
                       lambda: pytest("build-tsan", "scenario", "threads", "--no-private-tables")),
