@@ -158,15 +158,29 @@ def meson_suite(directory, suite):
 
 # Scenarios and real clients: pytest against the program
 
+PYTEST_NONE_CHOSEN = 5  # exit status where no test of the files has the mark
+
 def pytest(directory, folder, marks=None, options=""):
+    """As many at a time as there are cores, each with its share of the files: most of them wait most of the time."""
     result = Result()
     if not build(directory, result):
         return result
-    name = f"{directory}-{folder}"
+    names = sorted(str(path.relative_to(ROOT)) for path in (ROOT / "tests" / folder).glob("*.py"))
+    shares = [share for share in (names[i::JOBS] for i in range(JOBS)) if share]
+    with concurrent.futures.ThreadPoolExecutor(JOBS) as pool:
+        for one in pool.map(lambda number: pytest_files(directory, folder, number, shares[number], marks, options),
+                            range(len(shares))):
+            result.add(one)
+    return result
+
+
+def pytest_files(directory, folder, number, files, marks, options):
+    result = Result()
+    name = f"{directory}-{folder}-{number}"
     with tempfile.TemporaryDirectory() as scratch:
         report = Path(scratch, "junit.xml")
         command = [PYTHON, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--tb=short", "--maxfail=25", f"--junitxml={report}",
-                   f"tests/{folder}", *(["-m", marks] if marks else [])]
+                   *files, *(["-m", marks] if marks else [])]
         env = {"ROOST": str(ROOT / directory / "roost"), "ROOST_OPTIONS": options, "PYTHONDONTWRITEBYTECODE": "1"}
         status, output = run(command, name, timeout=600, env=env)
         if not report.exists():
@@ -183,7 +197,7 @@ def pytest(directory, folder, marks=None, options=""):
             result.passes()
     if result.failed:
         result.messages.append((name, output))
-    elif status != 0:
+    elif status not in (0, PYTEST_NONE_CHOSEN):
         result.fails(f"{name}: exit status {status}", output)
     return result
 
@@ -228,7 +242,39 @@ def conformance(directory):
     return result
 
 
+RANDOM_SECONDS = 20
+RANDOM_SUMS = re.compile(r"^random plays, .*: (\d+) passed, (\d+) failed$", re.MULTILINE)
+
+
+def random_plays(directory):
+    """Each play of clients against the model counts; the seeds are in the log."""
+    result = Result()
+    if not build(directory, result):
+        return result
+    status, output = run([PYTHON, "tests/random/play.py", "--seconds", str(RANDOM_SECONDS)], f"{directory}-random", timeout=300,
+                         env={"ROOST": str(ROOT / directory / "roost"), "PYTHONDONTWRITEBYTECODE": "1"})
+    sums = RANDOM_SUMS.search(output)
+    if status == 0 and sums:
+        result.passed = int(sums.group(1))
+    else:
+        result.fails(f"random plays: exit status {status}", output)
+    return result
+
+
 # Checks of the sources
+
+def check_statements():
+    """That docs/CONFORMANCE.md is what the tests say."""
+    result = Result()
+    status, output = run([PYTHON, "tools/conformance_table.py", "--check"], "statements", timeout=60)
+    if status == 0:
+        result.passes()
+    else:
+        result.fails("statements", output)
+    status, output = run([PYTHON, "tools/conformance_table.py", "--self-test"], "statements-self-test", timeout=60)
+    result.add(count_tap("tools/conformance_table.py --self-test", status, output))
+    return result
+
 
 def sources(*suffixes):
     listed = subprocess.run(["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"], cwd=ROOT, check=True,
@@ -317,17 +363,20 @@ def hold():
 # tells descriptors by their number alone, so that with private tables it takes one thread's socket for another's.
 STAGES = {
     "layers": ("includes point down, pure layers are pure", check_layers),
+    "statements": ("docs/CONFORMANCE.md is made of the tests as they are", check_statements),
     "format": ("clang-format has nothing to change", check_format),
     "unit": ("cmocka", lambda: meson_suite("build", "unit")),
     "fuzz": ("corpora replayed", lambda: meson_suite("build", "fuzz")),
     "scenario": ("one behaviour a file, over real sockets", lambda: pytest("build", "scenario")),
     "interop": ("clients that others wrote", lambda: interop("build")),
     "conformance": ("suites for brokers that others wrote", lambda: conformance("build")),
+    "random": (f"random plays against a model, for {RANDOM_SECONDS} s", lambda: random_plays("build")),
     "hold": (f"{HOLD_CLIENTS} clients held", hold),
     "asan-unit": ("cmocka under ASan and UBSan", lambda: meson_suite("build-asan", "unit")),
     "asan-fuzz": ("corpora under ASan and UBSan", lambda: meson_suite("build-asan", "fuzz")),
     "asan-scenario": ("scenarios under ASan and UBSan", lambda: pytest("build-asan", "scenario")),
     "asan-interop": ("other clients under ASan and UBSan", lambda: interop("build-asan")),
+    "asan-random": ("random plays under ASan and UBSan", lambda: random_plays("build-asan")),
     "tsan-unit": ("cmocka under TSan", lambda: meson_suite("build-tsan", "unit")),
     "tsan-scenario": ("scenarios in which threads meet under TSan", 
                       lambda: pytest("build-tsan", "scenario", "threads", "--no-private-tables")),
