@@ -44,13 +44,11 @@ static bool wants_retained(const struct mqtt_subscription *wanted, bool shared, 
 	return !shared && (wanted->retain_handling == 0 || (wanted->retain_handling == 1 && !replaced));
 }
 
-/* *retained: the filter whose retained messages are to be sent, or empty. */
 static enum error subscribe_one(struct shard *shard, uint32_t index, const struct mqtt_subscription *asked,
-				uint32_t identifier, struct slice *retained)
+				uint32_t identifier)
 {
 	bool shared;
 	struct slice topics;
-	*retained = slice_of(NULL, 0);
 	enum error error = check_filter(asked->filter, &topics, &shared);
 	if (error != ERROR_OK)
 		return error;
@@ -60,11 +58,11 @@ static enum error subscribe_one(struct shard *shard, uint32_t index, const struc
 		.options = (uint8_t)(asked->qos | (asked->no_local ? SUBSCRIPTION_NO_LOCAL : 0) |
 				     (asked->retain_as_published ? SUBSCRIPTION_RETAIN_AS_PUBLISHED : 0)),
 	};
-	bool replaced;
+	struct subscription_made made;
 	struct session *session = &shard_client(shard, index)->session;
-	error = subscriptions_add(&shard->subscriptions, session, index, &wanted, &replaced);
-	if (error == ERROR_OK && wants_retained(asked, shared, replaced))
-		*retained = topics;
+	error = subscriptions_add(&shard->subscriptions, session, index, &wanted, &made);
+	if (error == ERROR_OK && wants_retained(asked, shared, made.replaced))
+		retained_jobs_add(shard, index, made.index, topics);
 	return error;
 }
 
@@ -106,11 +104,8 @@ static enum error handle_subscribe(struct shard *shard, uint32_t index, struct c
 	while (mqtt_subscribe_next(&filters, client->version, &asked)) {
 		/* More in one packet than a client may have: bounded work, also for one that repeats itself. */
 		bool within = count < shard->settings->client_subscriptions_max;
-		struct slice retained = {0};
-		error = within ? subscribe_one(shard, index, &asked, subscribe.identifier, &retained) : ERROR_LIMIT;
+		error = within ? subscribe_one(shard, index, &asked, subscribe.identifier) : ERROR_LIMIT;
 		codes[count++] = code_for(client, subscribe_code(error, asked.qos));
-		if (retained.size != 0)
-			retained_jobs_add(shard, index, retained, asked.qos, subscribe.identifier);
 	}
 	return answer_codes(shard, client, MQTT_SUBACK, subscribe.packet_id, codes, count);
 }
