@@ -117,8 +117,11 @@ static uint8_t unsubscribe_one(struct shard *shard, uint32_t index, struct slice
 	struct client *client = shard_client(shard, index);
 	if (check_filter(filter, &topics, &shared) != ERROR_OK)
 		return MQTT_REASON_TOPIC_FILTER_INVALID;
-	if (!subscriptions_remove(&shard->subscriptions, &client->session, index, filter))
+	uint32_t ended = subscriptions_remove(&shard->subscriptions, &client->session, index, filter);
+	if (ended == 0)
 		return MQTT_REASON_NO_SUBSCRIPTION_EXISTED;
+	if (shared && client->extras != 0)
+		flow_forget_subscription(&extras_of(shard, client)->flow, &shard->flows, ended);
 	return MQTT_REASON_SUCCESS;
 }
 

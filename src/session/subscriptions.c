@@ -269,18 +269,18 @@ uint8_t subscriptions_ask(struct subscriptions *subscriptions, uint32_t index)
 	return ++at(subscriptions, index)->asks;
 }
 
-bool subscriptions_remove(struct subscriptions *subscriptions, struct session *session, uint32_t client,
-			  struct slice filter)
+uint32_t subscriptions_remove(struct subscriptions *subscriptions, struct session *session, uint32_t client,
+			      struct slice filter)
 {
 	bool shared;
 	struct index_slot slot = find_node(subscriptions, filter, false, &shared);
 	uint32_t index = slot.node != 0 ? find_own(subscriptions, session, client, slot) : 0;
 	index_leave(slot);
 	if (index == 0)
-		return false;
+		return 0;
 	client_unlink(subscriptions, session, index);
 	end_subscription(subscriptions, index);
-	return true;
+	return index;
 }
 
 static void set_live(struct subscriptions *subscriptions, uint32_t index, bool live)

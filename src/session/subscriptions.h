@@ -78,9 +78,9 @@ enum error subscriptions_add(struct subscriptions *subscriptions, struct session
 			     const struct subscription_wanted *wanted, struct subscription_made *made);
 /* Counts that the subscription's retained messages are asked for, and returns which time it is. */
 uint8_t subscriptions_ask(struct subscriptions *subscriptions, uint32_t index);
-/* False when there was none. */
-bool subscriptions_remove(struct subscriptions *subscriptions, struct session *session, uint32_t client,
-			  struct slice filter);
+/* Returns what its index was, which is free now; 0: there was none. */
+uint32_t subscriptions_remove(struct subscriptions *subscriptions, struct session *session, uint32_t client,
+			      struct slice filter);
 /* The session's client is connected, or not any more: members of shared subscriptions that are not get nothing while
  * others are. */
 void subscriptions_set_live(struct subscriptions *subscriptions, const struct session *session, bool live);

@@ -64,7 +64,7 @@ static bool add(struct scene *scene, uint32_t client, const char *filter, uint8_
 
 static bool drop(struct scene *scene, uint32_t client, const char *filter)
 {
-	return subscriptions_remove(&scene->subscriptions, &scene->sessions[client], client, slice_string(filter));
+	return subscriptions_remove(&scene->subscriptions, &scene->sessions[client], client, slice_string(filter)) != 0;
 }
 
 /* The one route that a topic has here; 0: none. */
