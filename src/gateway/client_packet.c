@@ -53,13 +53,11 @@ static bool wants_retained(const struct mqtt_subscription *wanted, bool shared, 
 	return !shared && (wanted->retain_handling == 0 || (wanted->retain_handling == 1 && !replaced));
 }
 
-/* *retained: the filter whose retained messages are to be sent, or empty. */
 static enum error subscribe_one(struct shard *shard, uint32_t index, const struct mqtt_subscription *asked,
-				uint32_t identifier, struct slice *retained)
+				uint32_t identifier)
 {
 	bool shared;
 	struct slice topics;
-	*retained = slice_of(NULL, 0);
 	enum error error = check_filter(asked->filter, &topics, &shared);
 	if (error == ERROR_OK && !principal_may_subscribe(shard, shard_client(shard, index), topics))
 		error = ERROR_SUBSCRIBE_DENIED;
@@ -71,11 +69,11 @@ static enum error subscribe_one(struct shard *shard, uint32_t index, const struc
 		.options = (uint8_t)(asked->qos | (asked->no_local ? SUBSCRIPTION_NO_LOCAL : 0) |
 				     (asked->retain_as_published ? SUBSCRIPTION_RETAIN_AS_PUBLISHED : 0)),
 	};
-	bool replaced;
+	struct subscription_made made;
 	struct session *session = &shard_client(shard, index)->session;
-	error = subscriptions_add(&shard->subscriptions, session, index, &wanted, &replaced);
-	if (error == ERROR_OK && wants_retained(asked, shared, replaced))
-		*retained = topics;
+	error = subscriptions_add(&shard->subscriptions, session, index, &wanted, &made);
+	if (error == ERROR_OK && wants_retained(asked, shared, made.replaced))
+		retained_jobs_add(shard, index, made.index, topics);
 	return error;
 }
 
@@ -117,13 +115,10 @@ static enum error handle_subscribe(struct shard *shard, uint32_t index, struct c
 	while (mqtt_subscribe_next(&filters, client->version, &asked)) {
 		/* More in one packet than a client may have: bounded work, also for one that repeats itself. */
 		bool within = count < shard->settings->client_subscriptions_max;
-		struct slice retained = {0};
-		error = within ? subscribe_one(shard, index, &asked, subscribe.identifier, &retained) : ERROR_LIMIT;
+		error = within ? subscribe_one(shard, index, &asked, subscribe.identifier) : ERROR_LIMIT;
 		if (error == ERROR_SUBSCRIBE_DENIED)
 			COUNT(&shard->counters, subscriptions_denied);
 		codes[count++] = code_for(client, subscribe_code(error, asked.qos));
-		if (retained.size != 0)
-			retained_jobs_add(shard, index, retained, asked.qos, subscribe.identifier);
 	}
 	return answer_codes(shard, client, MQTT_SUBACK, subscribe.packet_id, codes, count);
 }
@@ -135,8 +130,11 @@ static uint8_t unsubscribe_one(struct shard *shard, uint32_t index, struct slice
 	struct client *client = shard_client(shard, index);
 	if (check_filter(filter, &topics, &shared) != ERROR_OK)
 		return MQTT_REASON_TOPIC_FILTER_INVALID;
-	if (!subscriptions_remove(&shard->subscriptions, &client->session, index, filter))
+	uint32_t ended = subscriptions_remove(&shard->subscriptions, &client->session, index, filter);
+	if (ended == 0)
 		return MQTT_REASON_NO_SUBSCRIPTION_EXISTED;
+	if (shared && client->extras != 0)
+		flow_forget_subscription(&extras_of(shard, client)->flow, &shard->flows, ended);
 	return MQTT_REASON_SUCCESS;
 }
 

@@ -14,15 +14,28 @@ struct retained_job {
 	struct retained_job *next;
 	struct retained_walk walk;
 	uint32_t client;
-	uint16_t generation; /* of the client's connection */
-	uint32_t identifier;
-	uint8_t qos;
+	uint32_t connection;   /* the client's, by its generation */
+	uint32_t subscription; /* on this shard */
+	uint16_t generation;   /* of the subscription */
+	uint8_t ask;           /* which time it asks */
 	uint32_t filter_bytes;
 	uint8_t filter[];
 };
 
-void retained_jobs_add(struct shard *shard, uint32_t client, struct slice filter, uint8_t qos, uint32_t identifier)
+/* NULL: the job's connection has ended, or its subscription has. */
+static const struct subscription *subscription_of(const struct shard *shard, const struct retained_job *job)
 {
+	const struct client *client = shard_client(shard, job->client);
+	if (client->conn.generation != job->connection || !client_is_connected(client))
+		return NULL;
+	const struct subscription *subscription =
+		subscriptions_of_client(&shard->subscriptions, job->subscription, job->client);
+	return subscription != NULL && subscription->generation == job->generation ? subscription : NULL;
+}
+
+void retained_jobs_add(struct shard *shard, uint32_t client, uint32_t index, struct slice filter)
+{
+	uint8_t ask = subscriptions_ask(&shard->subscriptions, index);
 	if (retained_is_empty(shard->retained))
 		return;
 	struct retained_job *job = malloc(sizeof(*job) + filter.size);
@@ -32,23 +45,16 @@ void retained_jobs_add(struct shard *shard, uint32_t client, struct slice filter
 	}
 	*job = (struct retained_job){
 		.client = client,
-		.generation = shard_client(shard, client)->conn.generation,
-		.identifier = identifier,
-		.qos = qos,
+		.connection = shard_client(shard, client)->conn.generation,
+		.subscription = index,
+		.generation = subscriptions_of_client(&shard->subscriptions, index, client)->generation,
+		.ask = ask,
 		.filter_bytes = (uint32_t)filter.size,
 	};
 	memcpy(job->filter, filter.data, filter.size);
 	/* In the order in which they were asked for. */
-	struct retained_job **end = &shard->retained_jobs;
-	while (*end != NULL)
-		end = &(*end)->next;
-	*end = job;
-}
-
-static bool is_alive(const struct shard *shard, const struct retained_job *job)
-{
-	const struct client *client = shard_client(shard, job->client);
-	return client->conn.generation == job->generation && client_is_connected(client);
+	*shard->retained_jobs_end = job;
+	shard->retained_jobs_end = &job->next;
 }
 
 /* Its client has taken what was queued for it. */
@@ -59,9 +65,17 @@ static bool can_go_on(const struct shard *shard, const struct retained_job *job)
 	return client->conn.backlog == 0 && (extras == NULL || extras->flow.queued < QUEUED_MAX);
 }
 
+/* There is nothing to go on for. Who asks again and takes nothing has one job a subscription, not one a time. */
+static bool is_over(const struct shard *shard, const struct retained_job *job)
+{
+	const struct subscription *subscription = subscription_of(shard, job);
+	return subscription == NULL || (subscription->asks != job->ask && !can_go_on(shard, job));
+}
+
 struct step {
 	struct shard *shard;
 	const struct retained_job *job;
+	const struct subscription *subscription;
 };
 
 static bool queue_message(void *context, const struct publication *publication, const uint8_t *packet)
@@ -69,20 +83,21 @@ static bool queue_message(void *context, const struct publication *publication, 
 	const struct step *step = context;
 	if (!can_go_on(step->shard, step->job))
 		return false;
-	deliver_retained(step->shard, step->job->client, publication, packet, step->job->qos, step->job->identifier);
+	uint8_t qos = step->subscription->options & SUBSCRIPTION_QOS_MASK;
+	deliver_retained(step->shard, step->job->client, publication, packet, qos, step->subscription->identifier);
 	return true;
 }
 
 /* True when the job is over. */
 static bool run(struct shard *shard, struct retained_job *job, uint32_t *visits)
 {
-	if (!is_alive(shard, job)) {
+	if (is_over(shard, job)) {
 		retained_walk_end(shard->retained, &job->walk);
 		return true;
 	}
 	if (!can_go_on(shard, job))
 		return false;
-	struct step step = {shard, job};
+	struct step step = {shard, job, subscription_of(shard, job)};
 	uint32_t most = *visits < RETAINED_VISITS_MAX ? *visits : RETAINED_VISITS_MAX;
 	uint32_t left = most;
 	bool over = retained_walk_step(shard->retained, &job->walk, slice_of(job->filter, job->filter_bytes),
@@ -103,6 +118,8 @@ void retained_jobs_run(struct shard *shard)
 			continue;
 		}
 		*link = job->next;
+		if (job->next == NULL)
+			shard->retained_jobs_end = link;
 		free(job);
 	}
 }
@@ -110,7 +127,7 @@ void retained_jobs_run(struct shard *shard)
 bool retained_jobs_ready(const struct shard *shard)
 {
 	for (const struct retained_job *job = shard->retained_jobs; job != NULL; job = job->next) {
-		if (!is_alive(shard, job) || can_go_on(shard, job))
+		if (is_over(shard, job) || can_go_on(shard, job))
 			return true;
 	}
 	return false;

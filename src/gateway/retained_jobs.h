@@ -10,8 +10,10 @@
 
 struct shard;
 
-/* filter: checked, without a shared subscription's prefix (those get none). */
-void retained_jobs_add(struct shard *shard, uint32_t client, struct slice filter, uint8_t qos, uint32_t identifier);
+/* The client's subscription is new, or was asked for again: then a job that is under way for it goes on only while the
+ * client takes what it sends. Jobs end with their subscription [MQTT-3.10.4-2]. filter: the subscription's; not of a
+ * shared one, which gets none. */
+void retained_jobs_add(struct shard *shard, uint32_t client, uint32_t subscription, struct slice filter);
 /* Some steps of each job that can go on. */
 void retained_jobs_run(struct shard *shard);
 /* Whether one can go on now. */

@@ -76,6 +76,7 @@ enum error shard_open(struct shard *shard)
 	uint64_t places = (uint64_t)shard->seats->limit + shard->settings->sessions_offline_max + 1024;
 	uint32_t clients = places < CLIENTS_MAX ? (uint32_t)places : CLIENTS_MAX;
 	shard->waiting_end = &shard->waiting;
+	shard->retained_jobs_end = &shard->retained_jobs;
 	messages_init(&shard->messages, &shard->slab);
 	struct io_observer observer = {.blocked = on_blocked, .broken = on_broken, .context = shard};
 	if (slab_open(&shard->slab, SLAB_BYTES_MAX) != ERROR_OK ||

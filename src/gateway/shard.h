@@ -86,6 +86,7 @@ struct shard {
 	struct waiting *waiting; /* messages of the gateway's own that wait for room in an inbox */
 	struct waiting **waiting_end;
 	struct retained_job *retained_jobs;
+	struct retained_job **retained_jobs_end;
 	struct list ready;           /* clients with more to read */
 	struct list paused;          /* clients that wait for room in an inbox */
 	struct list broken;          /* clients whose write failed */

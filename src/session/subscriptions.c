@@ -235,13 +235,13 @@ static struct index_slot find_node(struct subscriptions *subscriptions, struct s
 }
 
 enum error subscriptions_add(struct subscriptions *subscriptions, struct session *session, uint32_t client,
-			     const struct subscription_wanted *wanted, bool *replaced)
+			     const struct subscription_wanted *wanted, struct subscription_made *made)
 {
 	bool shared;
 	struct index_slot slot = find_node(subscriptions, wanted->filter, true, &shared);
 	enum error error = slot.node == 0 ? ERROR_NO_MEMORY : ERROR_OK;
 	uint32_t index = error == ERROR_OK ? find_own(subscriptions, session, client, slot) : 0;
-	*replaced = index != 0;
+	made->replaced = index != 0;
 	if (error == ERROR_OK && index == 0) {
 		index = subscription_new(subscriptions, session, client, index_name(slot));
 		if (index != 0 && shared)
@@ -258,23 +258,29 @@ enum error subscriptions_add(struct subscriptions *subscriptions, struct session
 						  (wanted->options & SUBSCRIPTION_OPTIONS_ASKED));
 		subscription->identifier = wanted->identifier;
 		session->has_shared |= shared;
+		made->index = index;
 	}
 	index_leave(slot);
 	return error;
 }
 
-bool subscriptions_remove(struct subscriptions *subscriptions, struct session *session, uint32_t client,
-			  struct slice filter)
+uint8_t subscriptions_ask(struct subscriptions *subscriptions, uint32_t index)
+{
+	return ++at(subscriptions, index)->asks;
+}
+
+uint32_t subscriptions_remove(struct subscriptions *subscriptions, struct session *session, uint32_t client,
+			      struct slice filter)
 {
 	bool shared;
 	struct index_slot slot = find_node(subscriptions, filter, false, &shared);
 	uint32_t index = slot.node != 0 ? find_own(subscriptions, session, client, slot) : 0;
 	index_leave(slot);
 	if (index == 0)
-		return false;
+		return 0;
 	client_unlink(subscriptions, session, index);
 	end_subscription(subscriptions, index);
-	return true;
+	return index;
 }
 
 static void set_live(struct subscriptions *subscriptions, uint32_t index, bool live)

@@ -77,22 +77,23 @@ static int scene_close(void **state)
 static void add(struct scene *scene, uint16_t shard, uint32_t client, uint32_t f)
 {
 	struct member *member = &scene->members[shard][client];
-	bool replaced;
+	struct subscription_made made;
 	struct subscription_wanted wanted = {
 		.filter = slice_string(FILTER_TEXTS[f]), .identifier = f + 1, .options = (uint8_t)(f % 3)};
 	assert_true(member->live);
-	assert_int_equal(subscriptions_add(&scene->subscriptions[shard], &member->session, client, &wanted, &replaced),
+	assert_int_equal(subscriptions_add(&scene->subscriptions[shard], &member->session, client, &wanted, &made),
 			 ERROR_OK);
-	assert_int_equal(replaced, member->subscribed[f]);
+	assert_int_equal(made.replaced, member->subscribed[f]);
 	member->subscribed[f] = true;
 }
 
 static void drop(struct scene *scene, uint16_t shard, uint32_t client, uint32_t f)
 {
 	struct member *member = &scene->members[shard][client];
-	assert_int_equal(subscriptions_remove(&scene->subscriptions[shard], &member->session, client,
-					      slice_string(FILTER_TEXTS[f])),
-			 member->subscribed[f]);
+	uint32_t ended = subscriptions_remove(&scene->subscriptions[shard], &member->session, client,
+					      slice_string(FILTER_TEXTS[f]));
+	assert_int_equal(ended != 0, member->subscribed[f]);
+	assert_null(subscriptions_of_client(&scene->subscriptions[shard], ended, client));
 	member->subscribed[f] = false;
 }
 
@@ -324,17 +325,17 @@ static void test_same_filter_in_several_ways(void **state)
 	struct subscriptions *subscriptions = &scene->subscriptions[0];
 	struct session *session = &scene->members[0][1].session;
 	for (uint32_t i = 0; i < 4; i++) {
-		bool replaced;
+		struct subscription_made made;
 		struct subscription_wanted wanted = {.filter = slice_string(WAYS[i]), .identifier = i + 1};
-		assert_int_equal(subscriptions_add(subscriptions, session, 1, &wanted, &replaced), ERROR_OK);
-		assert_false(replaced);
+		assert_int_equal(subscriptions_add(subscriptions, session, 1, &wanted, &made), ERROR_OK);
+		assert_false(made.replaced);
 	}
 	assert_int_equal(session->subscription_count, 4);
 	for (uint32_t i = 0; i < 4; i++) {
 		assert_int_equal(index_match(scene->index, slice_string("t/x"), &scene->routes), ERROR_OK);
 		assert_int_equal(scene->routes.count, 4 - i);
-		assert_true(subscriptions_remove(subscriptions, session, 1, slice_string(WAYS[i])));
-		assert_false(subscriptions_remove(subscriptions, session, 1, slice_string(WAYS[i])));
+		assert_int_not_equal(subscriptions_remove(subscriptions, session, 1, slice_string(WAYS[i])), 0);
+		assert_int_equal(subscriptions_remove(subscriptions, session, 1, slice_string(WAYS[i])), 0);
 	}
 }
 

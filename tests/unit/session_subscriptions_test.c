@@ -55,16 +55,16 @@ static int scene_close(void **state)
 
 static bool add(struct scene *scene, uint32_t client, const char *filter, uint8_t options)
 {
-	bool replaced;
+	struct subscription_made made;
 	struct subscription_wanted wanted = {.filter = slice_string(filter), .options = options};
-	assert_int_equal(subscriptions_add(&scene->subscriptions, &scene->sessions[client], client, &wanted, &replaced),
+	assert_int_equal(subscriptions_add(&scene->subscriptions, &scene->sessions[client], client, &wanted, &made),
 			 ERROR_OK);
-	return replaced;
+	return made.replaced;
 }
 
 static bool drop(struct scene *scene, uint32_t client, const char *filter)
 {
-	return subscriptions_remove(&scene->subscriptions, &scene->sessions[client], client, slice_string(filter));
+	return subscriptions_remove(&scene->subscriptions, &scene->sessions[client], client, slice_string(filter)) != 0;
 }
 
 /* The one route that a topic has here; 0: none. */
@@ -131,14 +131,14 @@ static void test_limit(void **state)
 {
 	struct scene *scene = *state;
 	char filter[16];
-	bool replaced;
+	struct subscription_made made;
 	for (uint32_t i = 0; i < LIMIT; i++) {
 		snprintf(filter, sizeof(filter), "f/%u", i);
 		add(scene, 1, filter, 0);
 	}
 	struct subscription_wanted more = {.filter = slice_string("more")};
 	for (int i = 0; i < 3; i++)
-		assert_int_equal(subscriptions_add(&scene->subscriptions, &scene->sessions[2], 2, &more, &replaced),
+		assert_int_equal(subscriptions_add(&scene->subscriptions, &scene->sessions[2], 2, &more, &made),
 				 ERROR_LIMIT);
 	assert_int_equal(index_size(scene->index).filters, LIMIT);
 	assert_int_equal(scene->sessions[2].subscription_count, 0);
