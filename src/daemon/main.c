@@ -1,6 +1,7 @@
 /* The program: one binary, one verb a subcommand. */
 #include "bench/bench.h"
 #include "daemon/serve.h"
+#include "doctor/doctor.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -14,6 +15,7 @@ struct command {
 static const struct command COMMANDS[] = {
 	{"serve", "run the gateway", serve_main},
 	{"bench", "put load on an MQTT broker and measure it", bench_main},
+	{"doctor", "how many clients this machine holds, and what breaks first", doctor_main},
 };
 
 #define COMMAND_COUNT (sizeof(COMMANDS) / sizeof(COMMANDS[0]))

@@ -1,0 +1,92 @@
+#include "doctor/doctor.h"
+
+#include "doctor/mend.h"
+#include "doctor/options.h"
+#include "doctor/plan.h"
+#include "doctor/show.h"
+#include "net/fdtable.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+static bool wants_colour(void)
+{
+	const char *terminal = getenv("TERM");
+	return isatty(STDOUT_FILENO) && getenv("NO_COLOR") == NULL && terminal != NULL && strcmp(terminal, "dumb") != 0;
+}
+
+/* Of another machine's files nothing can be tried: the usual answer is taken. */
+static struct machine *read_machine(const struct doctor_options *options)
+{
+	struct root root = {.prefix = options->root};
+	struct machine_probes probes = {
+		.private_tables = *options->root != '\0' || fdtable_can_detach(),
+		.page_bytes = (uint32_t)sysconf(_SC_PAGESIZE),
+	};
+	struct machine *machine = machine_read(&root, &probes);
+	if (machine == NULL)
+		fputs("roost doctor: out of memory\n", stderr);
+	return machine;
+}
+
+/* After the setting it is looked at once more: only what is read again counts. */
+static int apply(const struct doctor_options *options, const struct verdict *before)
+{
+	struct root root = {.prefix = options->root};
+	uint32_t failed = mend_apply(before, &root, stdout);
+	struct machine *machine = read_machine(options);
+	if (machine == NULL)
+		return DOCTOR_EXIT_LIMITED;
+	struct verdict after;
+	verdict_make(&after, machine, options->connections);
+	bool fits = after.fits;
+	puts(fits ? "They fit." : "They still do not fit.");
+	if (failed > 0)
+		printf("%u of what is too low could not be set now; `roost doctor --fix-script` writes what files can "
+		       "mend.\n",
+		       failed);
+	machine_free(machine);
+	return fits && failed == 0 ? DOCTOR_EXIT_OK : DOCTOR_EXIT_LIMITED;
+}
+
+static int look(const struct doctor_options *options, const struct verdict *verdict)
+{
+	if (options->json)
+		show_print_json(show_json(verdict), stdout);
+	else
+		show_people(verdict, wants_colour(), stdout);
+	return verdict->fits ? DOCTOR_EXIT_OK : DOCTOR_EXIT_LIMITED;
+}
+
+static int run(const struct doctor_options *options, const struct verdict *verdict)
+{
+	switch (options->verb) {
+	case DOCTOR_FIX_SCRIPT:
+		mend_script(verdict, stdout);
+		return DOCTOR_EXIT_OK;
+	case DOCTOR_APPLY:
+		return apply(options, verdict);
+	case DOCTOR_PLAN:
+		return plan_run(options, verdict);
+	case DOCTOR_LOOK:
+		break;
+	}
+	return look(options, verdict);
+}
+
+int doctor_main(int argc, char **argv)
+{
+	struct doctor_options options;
+	struct verdict verdict;
+	int status;
+	if (!doctor_options_parse(argc, argv, &options, &status))
+		return status;
+	struct machine *machine = read_machine(&options);
+	if (machine == NULL)
+		return DOCTOR_EXIT_LIMITED;
+	verdict_make(&verdict, machine, options.connections);
+	status = run(&options, &verdict);
+	machine_free(machine);
+	return status;
+}

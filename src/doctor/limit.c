@@ -1,0 +1,322 @@
+#include "doctor/limit.h"
+
+#include "doctor/need.h"
+
+#include <stdio.h>
+#include <string.h>
+
+const struct limit LIMITS[] = {
+	/* ---- how many there can be ---- */
+	{.key = "descriptors, hard",
+	 .kind = LIMIT_HOLDS,
+	 .fact = FACT_DESCRIPTORS_HARD,
+	 .need = need_table,
+	 .way = MEND_DESCRIPTORS,
+	 .wanted = wanted_descriptors,
+	 .breaks = "accept() fails with EMFILE: those who come wait until they give up"},
+	{.key = "descriptors, service",
+	 .kind = LIMIT_HOLDS,
+	 .fact = FACT_DESCRIPTORS_SERVICE,
+	 .optional = true,
+	 .need = need_table,
+	 .way = MEND_DESCRIPTORS,
+	 .wanted = wanted_descriptors,
+	 .breaks = "the same, where systemd starts Roost"},
+	{.key = "descriptors, login",
+	 .kind = LIMIT_HOLDS,
+	 .fact = FACT_DESCRIPTORS_LOGIN,
+	 .optional = true,
+	 .need = need_table,
+	 .way = MEND_DESCRIPTORS,
+	 .wanted = wanted_descriptors,
+	 .breaks = "the same, where Roost is started from a login"},
+	{.key = "fs.nr_open",
+	 .kind = LIMIT_HOLDS,
+	 .fact = FACT_NR_OPEN,
+	 .need = need_table,
+	 .way = MEND_SYSCTL,
+	 .breaks = "no limit on descriptors can be raised above it"},
+	{.key = "fs.file-max",
+	 .kind = LIMIT_HOLDS,
+	 .fact = FACT_FILE_MAX,
+	 .need = need_files,
+	 .way = MEND_SYSCTL,
+	 .breaks = "the whole machine opens no more files or sockets: ENFILE (processes with CAP_SYS_ADMIN excepted)"},
+	{.key = "fs.epoll.max_user_watches",
+	 .kind = LIMIT_HOLDS,
+	 .fact = FACT_EPOLL_WATCHES,
+	 .need = need_watches,
+	 .way = MEND_SYSCTL,
+	 .breaks = "a socket that was accepted cannot be watched: its client is turned away with ENOSPC"},
+	{.key = "memory",
+	 .kind = LIMIT_HOLDS,
+	 .unit = LIMIT_BYTES,
+	 .fact = FACT_MEMORY_AVAILABLE,
+	 .need = need_memory,
+	 .way = MEND_WORDS,
+	 .breaks = "the kernel ends the largest process, and that is Roost",
+	 .mend = "more memory, or end what else uses it"},
+	{.key = "memory, control group",
+	 .kind = LIMIT_HOLDS,
+	 .unit = LIMIT_BYTES,
+	 .fact = FACT_GROUP_MEMORY,
+	 .optional = true,
+	 .need = need_group_memory,
+	 .way = MEND_WORDS,
+	 .breaks = "the kernel ends Roost; its sockets count against the group too",
+	 .mend = "raise it where the container is started: docker run --memory, resources.limits.memory"},
+	{.key = "memory, service",
+	 .kind = LIMIT_HOLDS,
+	 .unit = LIMIT_BYTES,
+	 .fact = FACT_MEMORY_SERVICE,
+	 .optional = true,
+	 .need = need_memory,
+	 .way = MEND_SERVICE,
+	 .breaks = "the same, where systemd starts Roost",
+	 .mend = "MemoryMax"},
+	{.key = "address space",
+	 .kind = LIMIT_HOLDS,
+	 .unit = LIMIT_BYTES,
+	 .fact = FACT_ADDRESS_SPACE,
+	 .need = need_address,
+	 .way = MEND_WORDS,
+	 .breaks = "Roost reserves what it may ever need and does not start",
+	 .mend = "ulimit -v unlimited, before Roost is started; LimitAS=infinity in the unit"},
+	{.key = "vm.overcommit_memory",
+	 .kind = LIMIT_HOLDS,
+	 .fact = FACT_OVERCOMMIT,
+	 .apart = true,
+	 .have = have_commit,
+	 .need = need_commit,
+	 .way = MEND_SYSCTL,
+	 .wanted = wanted_off,
+	 .breaks = "2: memory is promised only up to CommitLimit, and Roost cannot grow beyond it"},
+	{.key = "vm.max_map_count",
+	 .kind = LIMIT_HOLDS,
+	 .fact = FACT_MAP_COUNT,
+	 .need = need_mappings,
+	 .way = MEND_SYSCTL,
+	 .breaks = "a shard cannot reserve its memory, and Roost does not start"},
+	{.key = "kernel.threads-max",
+	 .kind = LIMIT_HOLDS,
+	 .fact = FACT_THREADS_MAX,
+	 .need = need_machine_threads,
+	 .way = MEND_SYSCTL,
+	 .breaks = "a shard cannot start: EAGAIN"},
+	{.key = "kernel.pid_max",
+	 .kind = LIMIT_HOLDS,
+	 .fact = FACT_PID_MAX,
+	 .need = need_machine_threads,
+	 .way = MEND_SYSCTL,
+	 .breaks = "a shard cannot start: EAGAIN"},
+	{.key = "processes",
+	 .kind = LIMIT_HOLDS,
+	 .fact = FACT_PROCESSES,
+	 .need = need_threads,
+	 .way = MEND_WORDS,
+	 .breaks = "a shard cannot start: threads count as processes",
+	 .mend = "ulimit -u, before Roost is started; LimitNPROC in the unit"},
+	{.key = "tasks, control group",
+	 .kind = LIMIT_HOLDS,
+	 .fact = FACT_GROUP_TASKS,
+	 .optional = true,
+	 .need = need_group_tasks,
+	 .way = MEND_WORDS,
+	 .breaks = "a shard cannot start: EAGAIN",
+	 .mend = "raise it where the container is started: docker run --pids-limit"},
+	{.key = "tasks, service",
+	 .kind = LIMIT_HOLDS,
+	 .fact = FACT_TASKS_SERVICE,
+	 .optional = true,
+	 .need = need_threads,
+	 .way = MEND_SERVICE,
+	 .breaks = "a shard cannot start, where systemd starts Roost",
+	 .mend = "TasksMax"},
+	{.key = "net.netfilter.nf_conntrack_max",
+	 .kind = LIMIT_HOLDS,
+	 .fact = FACT_CONNTRACK_MAX,
+	 .optional = true,
+	 .have = have_conntrack,
+	 .need = need_conntrack,
+	 .way = MEND_SYSCTL,
+	 .breaks = "packets of new connections are dropped: \"nf_conntrack: table full\"",
+	 .mend = "or do not track these: nft add rule ... notrack"},
+	/* ---- how many at the same time ---- */
+	{.key = "net.core.somaxconn",
+	 .kind = LIMIT_AT_ONCE,
+	 .fact = FACT_SOMAXCONN,
+	 .need = need_backlog,
+	 .way = MEND_SYSCTL,
+	 .breaks = "all come back at once: SYNs are dropped and sent again after 1, 3 and 7 s",
+	 .mend = "give `roost serve` as large a --backlog"},
+	{.key = "net.ipv4.tcp_max_syn_backlog",
+	 .kind = LIMIT_AT_ONCE,
+	 .fact = FACT_SYN_BACKLOG,
+	 .have = have_syn_backlog,
+	 .need = need_syn_backlog,
+	 .way = MEND_SYSCTL,
+	 .breaks = "the same, where tcp_syncookies is 0"},
+	{.key = "net.ipv4.tcp_mem",
+	 .kind = LIMIT_AT_ONCE,
+	 .fact = FACT_TCP_PAGES,
+	 .words = 3,
+	 .need = need_tcp_pages,
+	 .way = MEND_SYSCTL,
+	 .wanted = wanted_tcp_pages,
+	 .breaks = "a message to everybody: a page for each socket that has data under way, and beyond it sending "
+		   "stalls"},
+	{.key = "net.ipv4.tcp_rmem",
+	 .kind = LIMIT_AT_ONCE,
+	 .unit = LIMIT_BYTES,
+	 .fact = FACT_READ_MAX,
+	 .words = 3,
+	 .apart = true,
+	 .have = have_tcp_bytes,
+	 .need = need_read_buffers,
+	 .way = MEND_SYSCTL,
+	 .wanted = wanted_read_buffers,
+	 .breaks = "one client in a hundred fills its buffer: they use up tcp_mem, and all others stall"},
+	{.key = "net.ipv4.tcp_wmem",
+	 .kind = LIMIT_AT_ONCE,
+	 .unit = LIMIT_BYTES,
+	 .fact = FACT_WRITE_MAX,
+	 .words = 3,
+	 .apart = true,
+	 .have = have_tcp_bytes,
+	 .need = need_write_buffers,
+	 .way = MEND_SYSCTL,
+	 .wanted = wanted_write_buffers,
+	 .breaks = "one client in a hundred does not read: their buffers use up tcp_mem, and all others stall"},
+	/* ---- going out ---- */
+	{.key = "net.ipv4.ip_local_port_range",
+	 .kind = LIMIT_OUTGOING,
+	 .unit = LIMIT_RANGE,
+	 .fact = FACT_PORT_LAST,
+	 .words = 2,
+	 .apart = true,
+	 .have = have_ports,
+	 .need = need_ports,
+	 .way = MEND_SYSCTL,
+	 .wanted = wanted_ports,
+	 .breaks = "a load generator or bridge has no port left for one more connection from an address to a server",
+	 .mend = "more source addresses: each has as many ports"},
+	/* ---- good, or better changed ---- */
+	{.key = "descriptors, soft",
+	 .kind = LIMIT_ADVICE,
+	 .fact = FACT_DESCRIPTORS_SOFT,
+	 .breaks = "nothing: Roost raises it to the hard one by itself"},
+	{.key = "private descriptor tables",
+	 .kind = LIMIT_ADVICE,
+	 .unit = LIMIT_WORDS,
+	 .fact = FACT_PRIVATE_TABLES,
+	 .good = good_private_tables,
+	 .way = MEND_WORDS,
+	 .breaks = "the kernel or the container refuses unshare(CLONE_FILES): all connections share one table",
+	 .mend = "allow unshare or close_range in the container's seccomp profile, or raise the descriptors"},
+	{.key = "CAP_SYS_RESOURCE",
+	 .kind = LIMIT_ADVICE,
+	 .unit = LIMIT_WORDS,
+	 .fact = FACT_CAPABILITIES,
+	 .breaks = "nothing: with it a process may raise its own hard limits, without it somebody else must"},
+	{.key = "net.ipv4.tcp_syncookies",
+	 .kind = LIMIT_ADVICE,
+	 .fact = FACT_SYNCOOKIES,
+	 .good = good_syncookies,
+	 .way = MEND_SYSCTL,
+	 .wanted = wanted_on,
+	 .breaks = "a flood of SYNs, or all clients coming back, locks others out"},
+	{.key = "net.ipv4.tcp_tw_reuse",
+	 .kind = LIMIT_ADVICE,
+	 .fact = FACT_TW_REUSE,
+	 .good = good_tw_reuse,
+	 .way = MEND_SYSCTL,
+	 .wanted = wanted_on,
+	 .breaks = "a load generator or bridge waits a minute for each port that it has used"},
+	{.key = "net.ipv4.tcp_fin_timeout",
+	 .kind = LIMIT_ADVICE,
+	 .fact = FACT_FIN_TIMEOUT,
+	 .good = good_fin_timeout,
+	 .way = MEND_SYSCTL,
+	 .wanted = wanted_fin_timeout,
+	 .breaks = "sockets that Roost has closed stay so many seconds for a peer that has vanished"},
+	{.key = "transparent huge pages",
+	 .kind = LIMIT_ADVICE,
+	 .unit = LIMIT_WORDS,
+	 .fact = FACT_HUGE_PAGES,
+	 .good = good_huge_pages,
+	 .way = MEND_FILE,
+	 .wanted = wanted_huge_pages,
+	 .breaks = "always: each pool takes memory in pieces of 2 MiB, and the kernel's folding of pages costs pauses"},
+	{.key = "clock source",
+	 .kind = LIMIT_ADVICE,
+	 .unit = LIMIT_WORDS,
+	 .fact = FACT_CLOCK_SOURCE,
+	 .good = good_clock,
+	 .way = MEND_WORDS,
+	 .breaks = "each look at the clock is a call into the kernel or a slow device",
+	 .mend = "clocksource=tsc on the kernel's command line, or the hypervisor's own clock"},
+};
+
+const uint32_t LIMIT_TABLE_SIZE = sizeof(LIMITS) / sizeof(LIMITS[0]);
+
+/* The need and an eighth more, so that the next thousand clients do not ask for it again. */
+#define SPARE_SHARE 8u
+#define ROUND_TO 1024u
+
+bool limit_wanted(const struct limit *limit, const struct machine *machine, uint64_t connections, char *wanted)
+{
+	if (limit->wanted != NULL)
+		return limit->wanted(machine, connections, wanted);
+	if (limit->need == NULL)
+		return false;
+	uint64_t need = limit->need(machine, connections);
+	uint64_t value = (need + need / SPARE_SHARE + ROUND_TO - 1) / ROUND_TO * ROUND_TO;
+	snprintf(wanted, LIMIT_WANTED_BYTES, "%llu", (unsigned long long)value);
+	return true;
+}
+
+/* "always [madvise] never": the one in brackets is set. */
+static bool chosen_word(const char *words, char *before)
+{
+	const char *open = strchr(words, '[');
+	const char *close = open != NULL ? strchr(open, ']') : NULL;
+	if (close == NULL)
+		return false;
+	int size = (int)(close - open) - 1;
+	if (size == 0 || strspn(open + 1, "abcdefghijklmnopqrstuvwxyz") != (size_t)size)
+		return false;
+	snprintf(before, LIMIT_WANTED_BYTES, "%.*s", size, open + 1);
+	return true;
+}
+
+bool limit_before(const struct limit *limit, const struct machine *machine, char *before)
+{
+	int size = 0;
+	if (limit->way == MEND_FILE)
+		return chosen_word(machine->huge_pages, before);
+	if (limit->way != MEND_SYSCTL)
+		return false;
+	uint32_t words = limit->words != 0 ? limit->words : 1;
+	for (uint32_t i = 0; i < words; i++) {
+		struct reading reading = machine->facts[limit->fact + 1 - words + i];
+		if (reading.state != READING_KNOWN)
+			return false;
+		size += snprintf(before + size, LIMIT_WANTED_BYTES - (size_t)size, "%s%llu", i > 0 ? " " : "",
+				 (unsigned long long)reading.value);
+	}
+	return (uint32_t)size < LIMIT_WANTED_BYTES;
+}
+
+bool limit_path(const struct limit *limit, char *out)
+{
+	if (limit->way == MEND_FILE)
+		return snprintf(out, LIMIT_PATH_BYTES, "%s", machine_path(limit->fact)) > 0;
+	if (limit->way != MEND_SYSCTL)
+		return false;
+	snprintf(out, LIMIT_PATH_BYTES, "/proc/sys/%s", limit->key);
+	for (char *at = out; *at != '\0'; at++) {
+		if (*at == '.')
+			*at = '/';
+	}
+	return true;
+}

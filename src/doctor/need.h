@@ -1,0 +1,55 @@
+/* The functions behind the table of limits: what there is, what so many connections need, which value to set. Only
+ * limit.c. Pure. */
+#ifndef DOCTOR_NEED_H
+#define DOCTOR_NEED_H
+
+#include "doctor/limit.h"
+
+/* All clients come back within a minute, and for a fifth of a second nobody accepts: so many wait. */
+#define NEED_WAITING_SHARE 300u
+/* One client in so many does not read what it is sent, or is not read. */
+#define NEED_SLOW_SHARE 100u
+
+uint64_t need_table(const struct machine *machine, uint64_t connections);
+uint64_t need_files(const struct machine *machine, uint64_t connections);
+uint64_t need_watches(const struct machine *machine, uint64_t connections);
+uint64_t need_threads(const struct machine *machine, uint64_t connections);         /* Roost's */
+uint64_t need_machine_threads(const struct machine *machine, uint64_t connections); /* with those that run now */
+uint64_t need_group_tasks(const struct machine *machine, uint64_t connections);
+uint64_t need_memory(const struct machine *machine, uint64_t connections);
+uint64_t need_group_memory(const struct machine *machine, uint64_t connections);
+uint64_t need_address(const struct machine *machine, uint64_t connections);
+uint64_t need_commit(const struct machine *machine, uint64_t connections);
+uint64_t need_mappings(const struct machine *machine, uint64_t connections);
+uint64_t need_conntrack(const struct machine *machine, uint64_t connections);
+uint64_t need_backlog(const struct machine *machine, uint64_t connections);
+uint64_t need_syn_backlog(const struct machine *machine, uint64_t connections);
+uint64_t need_tcp_pages(const struct machine *machine, uint64_t connections);
+uint64_t need_read_buffers(const struct machine *machine, uint64_t connections);
+uint64_t need_write_buffers(const struct machine *machine, uint64_t connections);
+uint64_t need_ports(const struct machine *machine, uint64_t connections);
+
+uint64_t have_commit(const struct machine *machine);
+uint64_t have_conntrack(const struct machine *machine);
+uint64_t have_syn_backlog(const struct machine *machine);
+uint64_t have_tcp_bytes(const struct machine *machine);
+uint64_t have_ports(const struct machine *machine);
+
+bool wanted_descriptors(const struct machine *machine, uint64_t connections, char *wanted);
+bool wanted_tcp_pages(const struct machine *machine, uint64_t connections, char *wanted);
+bool wanted_read_buffers(const struct machine *machine, uint64_t connections, char *wanted);
+bool wanted_write_buffers(const struct machine *machine, uint64_t connections, char *wanted);
+bool wanted_ports(const struct machine *machine, uint64_t connections, char *wanted);
+bool wanted_on(const struct machine *machine, uint64_t connections, char *wanted);  /* 1 */
+bool wanted_off(const struct machine *machine, uint64_t connections, char *wanted); /* 0 */
+bool wanted_fin_timeout(const struct machine *machine, uint64_t connections, char *wanted);
+bool wanted_huge_pages(const struct machine *machine, uint64_t connections, char *wanted);
+
+bool good_private_tables(const struct machine *machine);
+bool good_syncookies(const struct machine *machine);
+bool good_tw_reuse(const struct machine *machine);
+bool good_fin_timeout(const struct machine *machine);
+bool good_huge_pages(const struct machine *machine);
+bool good_clock(const struct machine *machine);
+
+#endif

@@ -1,0 +1,34 @@
+/* What Roost takes of a machine for a wished number of connections: threads, descriptors, memory, address space. Its
+ * rules are those of the server (docs/ARCHITECTURE.md), said a second time because the doctor shares no code with it;
+ * scenarios hold them to what a real server takes. Pure; any thread. */
+#ifndef DOCTOR_SIZING_H
+#define DOCTOR_SIZING_H
+
+#include "doctor/machine.h"
+
+/* More shards are never started. */
+#define SIZING_SHARDS_MAX 1024u
+/* Beyond this nothing is computed: more than any machine holds. */
+#define SIZING_CONNECTIONS_MAX ((uint64_t)1 << 30)
+
+/* How many shards `serve --connections` starts here; 0: SIZING_SHARDS_MAX do not hold them. */
+uint32_t sizing_shards(const struct machine *machine, uint64_t connections);
+
+/* The smallest descriptor table with which SIZING_SHARDS_MAX shards hold them (or all share one). */
+uint64_t sizing_table(const struct machine *machine, uint64_t connections);
+
+uint64_t sizing_threads(const struct machine *machine, uint64_t connections);
+/* Bytes: the process's own, and the kernel's for its sockets. */
+uint64_t sizing_user_bytes(const struct machine *machine, uint64_t connections);
+uint64_t sizing_memory_bytes(const struct machine *machine, uint64_t connections);
+/* Bytes that are reserved, most of them never touched. */
+uint64_t sizing_address_bytes(const struct machine *machine, uint64_t connections);
+/* Bytes that count against the commit limit: what is written to, and the threads' stacks whole. */
+uint64_t sizing_commit_bytes(const struct machine *machine, uint64_t connections);
+/* Entries of the process's memory map. */
+uint64_t sizing_mappings(const struct machine *machine, uint64_t connections);
+
+/* What the kernel takes for one idle socket of a server, in bytes. */
+uint64_t sizing_socket_bytes(const struct machine *machine);
+
+#endif

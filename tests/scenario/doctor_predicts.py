@@ -1,0 +1,125 @@
+"""What `roost doctor` computes and predicts is what a real server then takes."""
+
+import json
+import os
+import re
+import resource
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from server import ROOST, roost
+
+PLAN_TIMEOUT_S = 60
+CLIENTS = 6000
+# Sanitizers keep memory of their own beside every object, and reserve address space for it.
+SANITIZED = any(name in Path(ROOST).parent.name for name in ("asan", "tsan"))
+# A server that does not start leaves to its end what it has made, and a search for leaks needs descriptors.
+WITHOUT_LEAKS = {**os.environ, "ASAN_OPTIONS": os.environ.get("ASAN_OPTIONS", "") + ":detect_leaks=0"}
+
+
+def run(*words, **options):
+    ended = subprocess.run([ROOST, *words], capture_output=True, text=True, timeout=PLAN_TIMEOUT_S, check=False,
+                           stdin=subprocess.DEVNULL, **options)
+    assert "Sanitizer" not in ended.stderr, ended.stderr
+    return ended
+
+
+def looked(connections, **options):
+    return json.loads(run("doctor", "--connections", str(connections), "--json", **options).stdout)
+
+
+def status_kilobytes(pid, name):
+    return int(re.search(rf"^{name}:\s+(\d+)", Path(f"/proc/{pid}/status").read_text(), re.MULTILINE).group(1))
+
+
+@pytest.mark.parametrize("connections, table", [(1000, None), (30000, 1024), (180000, 1024), (100000, 4000)])
+def test_what_a_server_takes_is_what_was_computed(serve, connections, table):
+    """Shards, threads, mappings and address space: said twice, in the server and in the doctor."""
+    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    table = table or hard
+
+    def lower():
+        resource.setrlimit(resource.RLIMIT_NOFILE, (table, table))
+
+    report = looked(connections, preexec_fn=lower)
+    server = serve("--connections", str(connections), files_max=table)
+    shards = int(re.search(r"shards: (\d+)", server.log()).group(1))
+    assert report["shards"] == shards
+    threads = status_kilobytes(server.pid, "Threads")
+    if not SANITIZED:
+        assert threads <= report["threads"] <= threads + 16
+        mappings = len(Path(f"/proc/{server.pid}/maps").read_text().splitlines())
+        assert mappings <= report["mappings"]
+        address = status_kilobytes(server.pid, "VmSize") * 1024
+        assert address <= report["address_bytes"] <= address * 1.4
+
+
+def test_tables_too_small_to_start_so_many_shards():
+    """Whom the doctor turns away, the server does not serve either."""
+    def lower():
+        resource.setrlimit(resource.RLIMIT_NOFILE, (1024, 1024))
+
+    assert looked(200000, preexec_fn=lower)["shards"] == 0
+    assert run("doctor", "--connections", "200000", preexec_fn=lower).returncode == 1
+    ended = run("serve", "--listen", "tcp://127.0.0.1:0", "--connections", "200000", preexec_fn=lower,
+                env=WITHOUT_LEAKS)
+    assert ended.returncode == 1
+
+
+def test_plan_names_what_is_used_up_first():
+    ended = run("doctor", "--plan", "--connections", "20000", "--rate", "100000", "--payload", "100", "--subscribers", "3",
+                "--json")
+    plan = json.loads(ended.stdout)
+    assert ended.returncode == (0 if plan["fits"] else 1)
+    bounds = {name: there["connections"] for name, there in plan["resources"].items() if there["connections"] is not None}
+    assert bounds[plan["first"] if plan["first"] in bounds else "limits"] == min(bounds.values())
+    costs = plan["costs"]
+    assert costs["clients"] >= 1000
+    assert costs["messages_at_once"] == 5
+    assert costs["subscribers"] == 3
+    for cost in ("user_bytes_per_client", "kernel_bytes_per_client", "cpu_us_per_connection", "cpu_us_per_ping",
+                 "cpu_us_per_message", "floor_us_per_message"):
+        assert costs[cost] > 0, cost
+    assert costs["other_processes_cores"] >= 0
+    assert plan["message_cores"] == pytest.approx(100000 * costs["cpu_us_per_message"] / 1e6)
+
+    ended = run("doctor", "--plan", "--connections", "20000", "--rate", "100000000")
+    assert ended.returncode == 1
+    assert "They do not fit: " in ended.stdout
+
+
+@pytest.mark.skipif(SANITIZED, reason="a sanitizer's own memory is not what is predicted")
+def test_memory_is_predicted_within_15_percent(serve):
+    """The server's memory, with clients of the real load generator. The kernel's is not compared: others on the machine
+    change it meanwhile."""
+    server = serve("--connections", "20000", log_level=None)
+    held = run("bench", "hold", "-n", str(CLIENTS), "--hold", "0", "--json", "--server-pid", str(server.pid), "--url",
+               f"tcp://127.0.0.1:{server.port}")
+    assert held.returncode == 0, held.stderr
+    measured = json.loads(held.stdout)["server_resident_bytes"]
+    plan = json.loads(run("doctor", "--plan", "--connections", str(CLIENTS), "--json").stdout)
+    assert plan["user_bytes"] == pytest.approx(measured, rel=0.15)
+
+
+def test_a_server_that_does_not_start_is_told():
+    def lower():
+        resource.setrlimit(resource.RLIMIT_NOFILE, (30, 30))
+
+    ended = run("doctor", "--plan", "--connections", "1000000", preexec_fn=lower, env=WITHOUT_LEAKS)
+    assert ended.returncode == 1
+    assert "did not start" in ended.stderr
+    assert "descriptors" in ended.stderr, "the server's own word is passed on"
+    assert ended.stdout == ""
+
+
+def test_qos_that_the_server_has_not():
+    """Where Roost grants less than was asked for, the plan says so rather than measure something else."""
+    ended = run("doctor", "--plan", "--connections", "1000", "--rate", "100", "--qos", "2")
+    if ended.returncode == 0:
+        assert "QoS 2" in ended.stdout
+    else:
+        assert ended.returncode == 1
+        assert re.search(r"grants QoS [01] at most", ended.stderr)
+    assert roost("doctor", "--plan", "--connections", "1000", "--qos", "3").returncode == 2
