@@ -155,7 +155,8 @@ static uint32_t expires_in_s(const struct doorway *doorway, const struct identit
 {
 	if (identity->expires_s == CLAIM_NEVER)
 		return ADMISSION_NEVER_S;
-	int64_t left_s = identity->expires_s - doorway->wall_s;
+	/* Whoever is let in because clocks may be off is not ended before they cannot be off as far as that. */
+	int64_t left_s = identity->expires_s + doorway->settings->access.token_leeway_s - doorway->wall_s;
 	if (left_s < 0)
 		return 0;
 	return left_s < (int64_t)ADMISSION_NEVER_S ? (uint32_t)left_s : ADMISSION_NEVER_S - 1;

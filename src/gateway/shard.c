@@ -292,7 +292,7 @@ static int wait_for_events(struct shard *shard, struct epoll_event *events, bool
 	post_await_room(&shard->post, awaits_room);
 	waker_sleep(waker);
 	if (post_has_mail(&shard->post) || (awaits_room && post_has_returns(&shard->post)) ||
-	    (!draining && atomic_load(&shard->draining)))
+	    access_has_recent(shard->access, shard->number) || (!draining && atomic_load(&shard->draining)))
 		timeout_ms = 0;
 	reader_offline();
 	int count = poller_wait(&shard->poller, events, EVENTS_A_TURN, timeout_ms);
