@@ -107,6 +107,24 @@ static void test_lag_is_forgotten(void **state)
 	assert_int_equal(overload.grade, OVERLOAD_REFUSE);
 }
 
+/* One eighth at once, as in any turn, and one for each 10 ms. */
+static void test_lag_is_forgotten_in_sleep(void **state)
+{
+	(void)state;
+	struct overload overload = {.lag_ms = 400, .grade = OVERLOAD_HOLD};
+	overload_rested(&overload, 0);
+	assert_int_equal(overload.lag_ms, 350);
+	overload_rested(&overload, 19);
+	assert_int_equal(overload.lag_ms, 267);
+	assert_int_equal(overload.grade, OVERLOAD_HOLD);
+	overload_rested(&overload, 50);
+	assert_int_equal(overload.grade, OVERLOAD_SHED);
+	overload = (struct overload){.lag_ms = UINT32_MAX, .grade = OVERLOAD_HOLD};
+	overload_rested(&overload, UINT64_MAX);
+	assert_int_equal(overload.lag_ms, 0);
+	assert_int_equal(overload.grade, OVERLOAD_NORMAL);
+}
+
 static void test_the_refused_come_back_spread(void **state)
 {
 	(void)state;
@@ -128,6 +146,7 @@ int main(void)
 		cmocka_unit_test(test_grades_rise_with_lag),
 		cmocka_unit_test(test_a_long_turn_counts_at_once),
 		cmocka_unit_test(test_lag_is_forgotten),
+		cmocka_unit_test(test_lag_is_forgotten_in_sleep),
 		cmocka_unit_test(test_the_refused_come_back_spread),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
