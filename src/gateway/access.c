@@ -272,9 +272,10 @@ enum error access_sign_in_init(const struct access *access, struct sign_in *sign
 {
 	const struct access_settings *settings = access->settings;
 	struct sign_in_policy policy = sign_in_policy_default();
-	policy.tokens = true;
 	policy.tokens_in_user_name = settings->token_in_user_name;
 	policy.passwords = takes_passwords && is_set(settings->password_file);
+	/* Where there are only passwords, one that looks like a token is one all the same. */
+	policy.tokens = takes_tokens(settings) || !policy.passwords;
 	policy.claims.leeway_s = settings->token_leeway_s;
 	policy.claims.issuer = slice_string(settings->token_issuer);
 	policy.claims.audience = slice_string(settings->token_audience);
@@ -294,7 +295,8 @@ uint32_t access_refresh(struct access *access, struct sign_in *sign_in, struct a
 	const struct snapshot *snapshot = &access->snapshot;
 	*acl = acl_get(snapshot->acl);
 	if (sign_in != NULL) {
-		sign_in_use_keys(sign_in, snapshot->keys);
+		if (sign_in->verifier != NULL)
+			sign_in_use_keys(sign_in, snapshot->keys);
 		if (snapshot->passwords != NULL)
 			sign_in_use_passwords(sign_in, snapshot->passwords);
 	}

@@ -196,7 +196,7 @@ static struct admission *admission_new(const struct doorway *doorway, const stru
 		.id_bytes = (uint16_t)id.size,
 		.version = connect->version,
 		.clean_start = connect->clean_start,
-		.assigned_id = connect->client_id.size == 0 && identity->client_id.size == 0,
+		.assigned_id = connect->client_id.size == 0, /* also where its token says it [MQTT-3.2.2-16] */
 		.wants_response_info = connect->request_response_info,
 		.has_principal = doorway->acl != NULL || identity->user.size != 0 || identity->token_id.size != 0 ||
 				 identity->expires_s != CLAIM_NEVER,
