@@ -10,7 +10,7 @@ for set in "$@"; do
 	build) packages="$packages gcc libc6-dev meson ninja-build pkg-config liburcu-dev libcyaml-dev libsodium-dev
 		libssl-dev libjansson-dev" ;;
 	test) packages="$packages libcmocka-dev clang-format mosquitto mosquitto-clients
-		python3-pytest python3-paho-mqtt python3-yaml" ;;
+		python3-pytest python3-paho-mqtt python3-yaml python3-jwt python3-cryptography iproute2" ;;
 	fuzz) packages="$packages clang libclang-rt-14-dev" ;;
 	lint) packages="$packages clang-tidy cppcheck" ;;
 	*)

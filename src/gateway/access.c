@@ -268,21 +268,20 @@ static struct slice text_or(const char *text, struct slice otherwise)
 	return is_set(text) ? slice_string(text) : otherwise;
 }
 
-enum error access_sign_in_init(const struct access *access, struct sign_in *sign_in, bool remembers_passwords)
+enum error access_sign_in_init(const struct access *access, struct sign_in *sign_in, bool takes_passwords)
 {
 	const struct access_settings *settings = access->settings;
 	struct sign_in_policy policy = sign_in_policy_default();
-	policy.tokens = true;
 	policy.tokens_in_user_name = settings->token_in_user_name;
-	policy.passwords = is_set(settings->password_file);
+	policy.passwords = takes_passwords && is_set(settings->password_file);
+	/* Where there are only passwords, one that looks like a token is one all the same. */
+	policy.tokens = takes_tokens(settings) || !policy.passwords;
 	policy.claims.leeway_s = settings->token_leeway_s;
 	policy.claims.issuer = slice_string(settings->token_issuer);
 	policy.claims.audience = slice_string(settings->token_audience);
 	policy.claims.client_id = text_or(settings->token_claim_client_id, policy.claims.client_id);
 	policy.claims.user = text_or(settings->token_claim_user, policy.claims.user);
 	policy.claims.permissions = text_or(settings->token_claim_permissions, policy.claims.permissions);
-	if (!remembers_passwords)
-		policy.password_cache_slots = 0;
 	enum error error = sign_in_init(sign_in, &policy);
 	for (uint32_t i = 0; i < SIGN_IN_REVOCATIONS_MAX && error == ERROR_OK; i++)
 		sign_in_use_revocations(sign_in, i, access->revocations[i]);
@@ -296,7 +295,8 @@ uint32_t access_refresh(struct access *access, struct sign_in *sign_in, struct a
 	const struct snapshot *snapshot = &access->snapshot;
 	*acl = acl_get(snapshot->acl);
 	if (sign_in != NULL) {
-		sign_in_use_keys(sign_in, snapshot->keys);
+		if (sign_in->verifier != NULL)
+			sign_in_use_keys(sign_in, snapshot->keys);
 		if (snapshot->passwords != NULL)
 			sign_in_use_passwords(sign_in, snapshot->passwords);
 	}

@@ -68,8 +68,9 @@ uint32_t access_version(const struct access *access);
 
 /* ---- gates, and shards for AUTH: each with a sign_in of its own ---- */
 
-/* Ready for the first use; access_refresh() follows. */
-enum error access_sign_in_init(const struct access *access, struct sign_in *sign_in, bool remembers_passwords);
+/* Ready for the first use; access_refresh() follows. Only a gate takes passwords: their hashes take as long as
+ * thousands of messages. */
+enum error access_sign_in_init(const struct access *access, struct sign_in *sign_in, bool takes_passwords);
 /* The snapshot's keys and passwords for a sign_in (may be NULL), and its rules in place of *acl (a reference that the
  * caller puts back with acl_put()). Returns the version. */
 uint32_t access_refresh(struct access *access, struct sign_in *sign_in, struct acl **acl);

@@ -13,11 +13,13 @@
 #define PLACES_MIN 4096u
 /* Idle addresses that are looked at for each new one: those whose rate has recovered go. */
 #define SWEEP 2u
+/* What is in between two moments of the clock is not held against anyone. */
+#define CLOCK_STEP_US 1000u
 
 struct address {
 	struct table_node node; /* first: the pool's link may overwrite its hash */
 	struct prefix prefix;
-	uint64_t ready_ms; /* when its bucket is full again: the rate is kept as one moment (GCRA) */
+	uint64_t ready_us; /* when its bucket is full again: the rate is kept as one moment (GCRA) */
 	uint32_t connections;
 	uint32_t handshakes; /* of them */
 	bool used;
@@ -85,7 +87,7 @@ static uint32_t find(const struct part *part, uint32_t hash, const struct prefix
 static void drop_if_idle(struct addresses *addresses, struct part *part, uint32_t index, uint64_t now_ms)
 {
 	struct address *address = address_at(part, index);
-	if (!address->used || address->connections != 0 || address->ready_ms > now_ms)
+	if (!address->used || address->connections != 0 || address->ready_us > now_ms * 1000)
 		return;
 	table_remove(&part->table, index);
 	address->used = false;
@@ -114,12 +116,13 @@ static bool within_rate(const struct address_limits *limits, struct address *add
 {
 	if (limits->rate == 0)
 		return true;
-	uint64_t ready_ms = address->ready_ms > now_ms ? address->ready_ms : now_ms;
-	uint64_t allowed_ms = ((uint64_t)limits->burst + 1) * 1000 / limits->rate;
-	uint64_t step_ms = 1000 / limits->rate != 0 ? 1000 / limits->rate : 1;
-	if (ready_ms + step_ms > now_ms + allowed_ms)
+	uint64_t now_us = now_ms * 1000;
+	uint64_t ready_us = address->ready_us > now_us ? address->ready_us : now_us;
+	uint64_t allowed_us = ((uint64_t)limits->burst + 1) * 1000000 / limits->rate;
+	uint64_t step_us = 1000000 / limits->rate;
+	if (ready_us + step_us > now_us + CLOCK_STEP_US - 1 + allowed_us)
 		return false;
-	address->ready_ms = ready_ms + step_ms;
+	address->ready_us = ready_us + step_us;
 	return true;
 }
 
@@ -182,7 +185,7 @@ void addresses_leave(struct addresses *addresses, uint32_t place, bool signed_in
 	address->connections--;
 	address->handshakes -= !signed_in;
 	/* Its rate is forgotten later, when that has recovered. */
-	if (address->ready_ms == 0)
+	if (address->ready_us == 0)
 		drop_if_idle(addresses, part, place >> PART_BITS, 0);
 	pthread_mutex_unlock(&part->lock);
 }

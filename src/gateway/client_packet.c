@@ -272,10 +272,10 @@ static bool must_wait_for_reader(struct shard *shard, struct client *client)
 }
 
 /* False: the client publishes faster than it may, and is not read from for a while. */
-static bool within_rate(struct shard *shard, uint32_t index, struct client *client, size_t bytes)
+static bool within_rate(struct shard *shard, uint32_t index, struct client *client)
 {
 	uint32_t wait_ms;
-	if (rate_allows(shard, client, bytes, &wait_ms))
+	if (rate_allows(shard, client, &wait_ms))
 		return true;
 	COUNT(&shard->counters, rate_pauses);
 	client->pause = PAUSE_RATE;
@@ -311,7 +311,7 @@ static enum error consume_packets(struct shard *shard, uint32_t index, struct cl
 			client->pause = PAUSE_TURN;
 			return ERROR_MORE;
 		}
-		if (packet.header.type == MQTT_PUBLISH && !within_rate(shard, index, client, *size))
+		if (packet.header.type == MQTT_PUBLISH && !within_rate(shard, index, client))
 			return shard->settings->rate_ends_client ? ERROR_MESSAGE_RATE : ERROR_MORE;
 		error = handle_packet(shard, index, client, &packet);
 		if (error == ERROR_MORE) {
@@ -322,6 +322,8 @@ static enum error consume_packets(struct shard *shard, uint32_t index, struct cl
 		if (error != ERROR_OK)
 			return error;
 		COUNT(&shard->counters, packets_in);
+		if (packet.header.type == MQTT_PUBLISH)
+			rate_count(shard, client, *size);
 		*rest = slice_of(rest->data + *size, rest->size - *size);
 	}
 }

@@ -298,7 +298,8 @@ static void hear_out(struct shard *shard, uint32_t index)
 	}
 }
 
-/* The session to go on with, without its connection if it had one; 0: there is none, or it is not wanted. */
+/* The session to go on with, without its connection if it had one; 0: there is none, it is not wanted, or it is another
+ * user's, whose messages are not this one's to read. */
 static uint32_t find_session(struct shard *shard, uint32_t hash, const struct admission *admission)
 {
 	struct slice id = admission_id(admission);
@@ -308,7 +309,8 @@ static uint32_t find_session(struct shard *shard, uint32_t hash, const struct ad
 	struct client *client = shard_client(shard, index);
 	hear_out(shard, index);
 	/* A clean start ends the session with its connection, and so its will, whatever its delay, is due [3.1.2.5]. */
-	if (admission->clean_start && client->extras != 0)
+	bool goes_on = !admission->clean_start && principal_is_same_user(shard, client, admission);
+	if (!goes_on && client->extras != 0)
 		extras_of(shard, client)->expiry_s = 0;
 	client_end(shard, index, ERROR_TAKEN_OVER);
 	if (client->session.id == 0) /* it has ended, with its connection or by what it said last */
@@ -317,7 +319,7 @@ static uint32_t find_session(struct shard *shard, uint32_t hash, const struct ad
 		io_flush_conn(&shard->io, &client->conn);
 		client_finish(shard, index);
 	}
-	if (!admission->clean_start)
+	if (goes_on)
 		return index;
 	end_offline(shard, index);
 	return 0;

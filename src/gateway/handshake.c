@@ -155,7 +155,8 @@ static uint32_t expires_in_s(const struct doorway *doorway, const struct identit
 {
 	if (identity->expires_s == CLAIM_NEVER)
 		return ADMISSION_NEVER_S;
-	int64_t left_s = identity->expires_s - doorway->wall_s;
+	/* Whoever is let in because clocks may be off is not ended before they cannot be off as far as that. */
+	int64_t left_s = identity->expires_s + doorway->settings->access.token_leeway_s - doorway->wall_s;
 	if (left_s < 0)
 		return 0;
 	return left_s < (int64_t)ADMISSION_NEVER_S ? (uint32_t)left_s : ADMISSION_NEVER_S - 1;
@@ -195,7 +196,7 @@ static struct admission *admission_new(const struct doorway *doorway, const stru
 		.id_bytes = (uint16_t)id.size,
 		.version = connect->version,
 		.clean_start = connect->clean_start,
-		.assigned_id = connect->client_id.size == 0 && identity->client_id.size == 0,
+		.assigned_id = connect->client_id.size == 0, /* also where its token says it [MQTT-3.2.2-16] */
 		.wants_response_info = connect->request_response_info,
 		.has_principal = doorway->acl != NULL || identity->user.size != 0 || identity->token_id.size != 0 ||
 				 identity->expires_s != CLAIM_NEVER,

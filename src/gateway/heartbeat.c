@@ -29,8 +29,9 @@ static uint64_t quiet_ms(const struct client *client)
 
 static uint64_t suspect_ms(const struct shard *shard, const struct client *client)
 {
-	uint64_t marked_ms = closed_ms(client) - shard->settings->grace_ms;
-	return marked_ms > quiet_ms(client) ? marked_ms : quiet_ms(client);
+	uint64_t grace_ms = shard->settings->grace_ms;
+	/* The clock may be younger than a grace. */
+	return closed_ms(client) > quiet_ms(client) + grace_ms ? closed_ms(client) - grace_ms : quiet_ms(client);
 }
 
 /* When what the client signed in with is not good any more. */

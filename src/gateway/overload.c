@@ -1,5 +1,7 @@
 #include "gateway/overload.h"
 
+#define REST_STEP_MS 10u
+
 static const struct {
 	const char *name;
 	uint32_t from_ms;
@@ -26,9 +28,21 @@ enum overload_grade overload_grade(uint32_t lag_ms, enum overload_grade before)
 	return grade;
 }
 
+static uint32_t without_an_eighth(uint32_t lag_ms)
+{
+	return lag_ms - (uint32_t)(((uint64_t)lag_ms + 7) / 8);
+}
+
+void overload_rested(struct overload *overload, uint64_t slept_ms)
+{
+	for (uint64_t ms = 0; ms <= slept_ms && overload->lag_ms != 0; ms += REST_STEP_MS)
+		overload->lag_ms = without_an_eighth(overload->lag_ms);
+	overload->grade = overload_grade(overload->lag_ms, overload->grade);
+}
+
 void overload_turn(struct overload *overload, uint64_t took_ms)
 {
-	uint32_t lag_ms = overload->lag_ms - (overload->lag_ms + 7) / 8;
+	uint32_t lag_ms = without_an_eighth(overload->lag_ms);
 	if (took_ms > lag_ms)
 		lag_ms = took_ms < UINT32_MAX ? (uint32_t)took_ms : UINT32_MAX;
 	overload->lag_ms = lag_ms;

@@ -33,6 +33,9 @@ struct overload {
 
 /* A turn was over. took_ms: since the turn before it began, 0 when the shard slept between. */
 void overload_turn(struct overload *overload, uint64_t took_ms);
+/* The shard slept for so long before this turn: it had nothing to do, and what was is forgotten by an eighth in every
+ * 10 ms. There may be few turns, and none at all while those who would make some are refused. */
+void overload_rested(struct overload *overload, uint64_t slept_ms);
 /* The grade for a lag, coming from `before`. */
 enum overload_grade overload_grade(uint32_t lag_ms, enum overload_grade before);
 /* "SLOW"; static storage. */

@@ -29,6 +29,13 @@ void principal_drop(struct shard *shard, struct client *client)
 	client->principal = 0;
 }
 
+bool principal_is_same_user(const struct shard *shard, const struct client *client, const struct admission *admission)
+{
+	const struct principal *principal = principal_of(shard, client);
+	struct slice user = principal != NULL ? slice_of(principal->user, principal->user_bytes) : slice_of(NULL, 0);
+	return slice_equal(user, admission_user(admission));
+}
+
 static uint32_t expiry_of(const struct shard *shard, const struct admission *admission)
 {
 	if (admission->expires_in_s == ADMISSION_NEVER_S)
@@ -39,19 +46,22 @@ static uint32_t expiry_of(const struct shard *shard, const struct admission *adm
 
 enum error principal_take(struct shard *shard, struct client *client, const struct admission *admission)
 {
-	principal_drop(shard, client);
-	if (!admission->has_principal)
+	if (!admission->has_principal) {
+		principal_drop(shard, client);
 		return ERROR_OK;
+	}
 	struct slice user = admission_user(admission);
 	struct slice rules = admission_rules(admission);
 	uint32_t kept = rules.data != NULL ? acl_pool_take(&shard->token_rules, rules) : 0;
 	if (rules.data != NULL && kept == 0)
 		return ERROR_LIMIT;
-	client->principal = slab_take(&shard->slab, bytes_of(user.size));
-	if (client->principal == 0) {
+	uint32_t taken = slab_take(&shard->slab, bytes_of(user.size));
+	if (taken == 0) {
 		acl_pool_give(&shard->token_rules, kept);
 		return ERROR_NO_MEMORY;
 	}
+	principal_drop(shard, client);
+	client->principal = taken;
 	struct principal *principal = principal_of(shard, client);
 	*principal = (struct principal){
 		.token_hash = admission->token_hash,
@@ -78,6 +88,15 @@ static enum error renew_rules(struct shard *shard, struct principal *principal, 
 	return ERROR_OK;
 }
 
+/* As at signing in: the token's end, and as much longer as clocks may be off. */
+static uint32_t renewed_until_s(const struct shard *shard, int64_t expires_s, int64_t wall_s)
+{
+	if (expires_s == CLAIM_NEVER)
+		return PRINCIPAL_NEVER_S;
+	int64_t left_s = expires_s + shard->settings->access.token_leeway_s - wall_s;
+	return left_s < PRINCIPAL_NEVER_S - shard->now_s ? shard->now_s + (uint32_t)left_s : PRINCIPAL_NEVER_S;
+}
+
 enum error principal_renew(struct shard *shard, struct client *client, struct slice token)
 {
 	struct principal *principal = principal_of(shard, client);
@@ -96,9 +115,7 @@ enum error principal_renew(struct shard *shard, struct client *client, struct sl
 	if (error != ERROR_OK)
 		return error;
 	principal->token_hash = identity.token_id.size != 0 ? access_hash(shard->access, identity.token_id) : 0;
-	principal->expires_s = PRINCIPAL_NEVER_S;
-	if (identity.expires_s != CLAIM_NEVER && identity.expires_s - wall_s < PRINCIPAL_NEVER_S - shard->now_s)
-		principal->expires_s = shard->now_s + (uint32_t)(identity.expires_s - wall_s);
+	principal->expires_s = renewed_until_s(shard, identity.expires_s, wall_s);
 	return ERROR_OK;
 }
 

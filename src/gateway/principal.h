@@ -25,11 +25,14 @@ struct admission;
 
 /* NULL: it has none. */
 struct principal *principal_of(const struct shard *shard, const struct client *client);
-/* Takes it from the admission, in place of one that was there; where there is nothing to tell it has none. */
+/* Takes it from the admission, in place of one that was there, which stays where that fails; where there is nothing to
+ * tell it has none. */
 enum error principal_take(struct shard *shard, struct client *client, const struct admission *admission);
 /* Re-authentication [4.12.1]: another token of the same user for the same client. The reason why it is refused, or
  * ERROR_OK. Only for a principal that uses_auth. */
 enum error principal_renew(struct shard *shard, struct client *client, struct slice token);
+/* Whether the client's session was begun by the user of the admission, or both by nobody. */
+bool principal_is_same_user(const struct shard *shard, const struct client *client, const struct admission *admission);
 void principal_drop(struct shard *shard, struct client *client);
 
 /* Whether the client may. Costs a look-up where it was decided before. */

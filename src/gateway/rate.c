@@ -18,23 +18,33 @@ static uint32_t cost_us(uint64_t units, uint32_t a_second)
 	return cost < BURST_US ? (uint32_t)cost : BURST_US;
 }
 
-bool rate_allows(struct shard *shard, struct client *client, size_t bytes, uint32_t *wait_ms)
+bool rate_allows(const struct shard *shard, const struct client *client, uint32_t *wait_ms)
 {
+	const struct extras *extras = extras_of(shard, client);
 	const struct settings *settings = shard->settings;
-	if (settings->client_messages_a_second == 0 && settings->client_bytes_a_second == 0)
+	if (extras == NULL || (settings->client_messages_a_second == 0 && settings->client_bytes_a_second == 0))
 		return true;
-	struct extras *extras = extras_need(shard, client);
-	if (extras == NULL)
-		return true; /* without memory there is no traffic to speak of */
 	uint32_t now_us = (uint32_t)(shard->now_ms * 1000);
 	uint32_t messages_us = ahead_us(extras->messages_until_us, now_us);
 	uint32_t bytes_us = ahead_us(extras->bytes_until_us, now_us);
 	uint32_t most_us = messages_us > bytes_us ? messages_us : bytes_us;
-	if (most_us >= BURST_US) {
-		*wait_ms = (most_us - BURST_US) / 1000 + 1;
-		return false;
-	}
-	extras->messages_until_us = now_us + messages_us + cost_us(1, settings->client_messages_a_second);
-	extras->bytes_until_us = now_us + bytes_us + cost_us(bytes, settings->client_bytes_a_second);
-	return true;
+	if (most_us < BURST_US)
+		return true;
+	*wait_ms = (most_us - BURST_US) / 1000 + 1;
+	return false;
+}
+
+void rate_count(struct shard *shard, struct client *client, size_t bytes)
+{
+	const struct settings *settings = shard->settings;
+	if (settings->client_messages_a_second == 0 && settings->client_bytes_a_second == 0)
+		return;
+	struct extras *extras = extras_need(shard, client);
+	if (extras == NULL)
+		return; /* without memory there is no traffic to speak of */
+	uint32_t now_us = (uint32_t)(shard->now_ms * 1000);
+	extras->messages_until_us =
+		now_us + ahead_us(extras->messages_until_us, now_us) + cost_us(1, settings->client_messages_a_second);
+	extras->bytes_until_us =
+		now_us + ahead_us(extras->bytes_until_us, now_us) + cost_us(bytes, settings->client_bytes_a_second);
 }

@@ -10,8 +10,9 @@
 struct shard;
 struct client;
 
-/* Whether the client may publish a packet of this size now; then it is counted. Otherwise *wait_ms says for how long it
- * may not. */
-bool rate_allows(struct shard *shard, struct client *client, size_t bytes, uint32_t *wait_ms);
+/* Whether the client may publish now. Otherwise *wait_ms says for how long it may not. */
+bool rate_allows(const struct shard *shard, const struct client *client, uint32_t *wait_ms);
+/* It published a packet of this size: once for each, however often that had to wait for room. */
+void rate_count(struct shard *shard, struct client *client, size_t bytes);
 
 #endif

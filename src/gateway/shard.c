@@ -286,7 +286,7 @@ static int sleep_ms(struct shard *shard, bool draining)
 static int wait_for_events(struct shard *shard, struct epoll_event *events, bool draining)
 {
 	int timeout_ms = sleep_ms(shard, draining);
-	shard->slept = timeout_ms != 0;
+	shard->slept_from_ms = timeout_ms != 0 ? clock_now_ms() : 0;
 	if (timeout_ms == 0) {
 		reader_quiescent();
 		return poller_wait(&shard->poller, events, EVENTS_A_TURN, 0);
@@ -296,7 +296,7 @@ static int wait_for_events(struct shard *shard, struct epoll_event *events, bool
 	post_await_room(&shard->post, awaits_room);
 	waker_sleep(waker);
 	if (post_has_mail(&shard->post) || (awaits_room && post_has_returns(&shard->post)) ||
-	    (!draining && atomic_load(&shard->draining)))
+	    access_has_recent(shard->access, shard->number) || (!draining && atomic_load(&shard->draining)))
 		timeout_ms = 0;
 	reader_offline();
 	int count = poller_wait(&shard->poller, events, EVENTS_A_TURN, timeout_ms);
@@ -309,7 +309,10 @@ static void read_clock(struct shard *shard)
 {
 	uint64_t before_ms = shard->now_ms;
 	shard->now_ms = clock_now_ms();
-	overload_turn(&shard->overload, shard->slept ? 0 : shard->now_ms - before_ms);
+	if (shard->slept_from_ms != 0)
+		overload_rested(&shard->overload, shard->now_ms - shard->slept_from_ms);
+	else
+		overload_turn(&shard->overload, shard->now_ms - before_ms);
 	atomic_store_explicit(&shard->lag_ms, shard->overload.lag_ms, memory_order_relaxed);
 	shard->now_s = (uint32_t)(shard->now_ms / 1000);
 	shard->io.now_ms = shard->now_ms;
@@ -394,7 +397,7 @@ static enum error settle_in(struct shard *shard)
 		poller_add(&shard->poller, shard->mailboxes[shard->number].waker.fd, TAG_WAKER, POLLER_EDGE_READ);
 	if (error == ERROR_OK)
 		error = poller_add(&shard->poller, shard->admissions_fd, TAG_ADMISSIONS, POLLER_LEVEL_READ);
-	shard->slept = true;
+	shard->slept_from_ms = clock_now_ms();
 	read_clock(shard);
 	wheel_init(&shard->wheel, &shard->clients, offsetof(struct client, timer), shard->now_ms);
 	return error;

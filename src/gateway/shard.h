@@ -104,7 +104,7 @@ struct shard {
 	enum fdtable_kind table;
 
 	struct overload overload;
-	bool slept; /* before this turn */
+	uint64_t slept_from_ms; /* before this turn; 0: it did not sleep */
 
 	/* Shared. */
 	_Atomic uint32_t lag_ms; /* of overload, for the gates */

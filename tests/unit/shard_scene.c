@@ -2,13 +2,15 @@
 
 #include "base/clock.h"
 #include "gateway/admission.h"
-#include "gateway/handshake.h"
 #include "net/fdpass.h"
 #include "session/rcu.h"
 
 #include <sys/socket.h>
 
 static uint64_t scene_now_ms = SCENE_START_MS;
+static int scene_sleep_ms; /* of the last turn, had it been a thread's */
+static void (*scene_before_sleep)(void *context);
+static void *scene_before_sleep_context;
 
 static uint64_t clock_of_scene(void)
 {
@@ -17,17 +19,27 @@ static uint64_t clock_of_scene(void)
 
 static int poll_without_sleep(struct poller *poller, struct epoll_event *events, int count, int timeout_ms)
 {
-	(void)timeout_ms;
+	scene_sleep_ms = timeout_ms;
 	return poller_wait(poller, events, count, 0);
+}
+
+/* Another thread may do something at any moment: at this one it is easily missed. */
+static void sleep_of_scene(struct waker *waker)
+{
+	if (scene_before_sleep != NULL)
+		scene_before_sleep(scene_before_sleep_context);
+	waker_sleep(waker);
 }
 
 /* The shard itself, with its clock and its sleep in the test's hands. Included rather than linked: a turn is private to
  * shard.c, reads the time once, and sleeps in one place, so that there is no seam to pay for in the server. */
 #define clock_now_ms clock_of_scene
 #define poller_wait poll_without_sleep
+#define waker_sleep sleep_of_scene
 #include "gateway/shard.c" /* NOLINT(bugprone-suspicious-include) */
 #undef clock_now_ms
 #undef poller_wait
+#undef waker_sleep
 
 #define SETTLED_TURNS 3
 #define TURNS_MAX 100000
@@ -79,7 +91,21 @@ static void end_all(struct shard_scene *scene)
 		mailbox_close(&scene->mailboxes[i]);
 }
 
+/* As a gate would have them. */
+static void open_door(struct shard_scene *scene)
+{
+	CHECK(access_sign_in_init(scene->access, &scene->sign_in, true) == ERROR_OK);
+	scene->doorway = (struct doorway){.settings = &scene->settings, .key = &scene->key};
+	shard_scene_refresh(scene);
+}
+
 struct shard_scene *shard_scene_new(uint16_t shards)
+{
+	static const struct access_settings OPEN = {.allow_by_default = true};
+	return shard_scene_new_guarded(shards, &OPEN);
+}
+
+struct shard_scene *shard_scene_new_guarded(uint16_t shards, const struct access_settings *access)
 {
 	struct shard_scene *scene = aligned_alloc(64, sizeof(*scene));
 	CHECK(scene != NULL && shards <= SCENE_SHARDS_MAX);
@@ -105,13 +131,15 @@ struct shard_scene *shard_scene_new(uint16_t shards)
 	scene->shard_count = shards;
 	scene->index = index_new(shards, &scene->key);
 	scene->retained = retained_new(&scene->key, scene->settings.retained_max, 1 << 20);
-	scene->settings.access.allow_by_default = true;
+	scene->settings.access = *access;
 	scene->access = access_new(&scene->settings.access, &scene->key, scene->mailboxes, shards);
 	CHECK(scene->access != NULL);
 	scene->addresses = addresses_new(&scene->key, 0);
 	CHECK(scene->addresses != NULL);
 	CHECK(scene->index != NULL && scene->retained != NULL);
 	scene_now_ms = SCENE_START_MS;
+	scene_before_sleep = NULL;
+	open_door(scene);
 	reader_register();
 	begin_all(scene);
 	return scene;
@@ -124,6 +152,8 @@ void shard_scene_free(struct shard_scene *scene)
 	index_free(scene->index);
 	retained_free(scene->retained);
 	addresses_free(scene->addresses);
+	sign_in_fini(&scene->sign_in);
+	acl_put(&scene->acl);
 	access_free(scene->access);
 	free(scene);
 }
@@ -139,6 +169,25 @@ void shard_scene_restart(struct shard_scene *scene)
 	begin_all(scene);
 }
 
+void shard_scene_refresh(struct shard_scene *scene)
+{
+	access_refresh(scene->access, &scene->sign_in, &scene->acl);
+	scene->doorway.sign_in = access_has_sign_in(scene->access) ? &scene->sign_in : NULL;
+	scene->doorway.acl = access_has_rules(scene->access) ? scene->acl : NULL;
+	scene->doorway.wall_s = (int64_t)time(NULL);
+}
+
+void shard_scene_before_sleep(void (*hook)(void *context), void *context)
+{
+	scene_before_sleep = hook;
+	scene_before_sleep_context = context;
+}
+
+int shard_scene_sleep_ms(void)
+{
+	return scene_sleep_ms;
+}
+
 void shard_scene_pass_ms(struct shard_scene *scene, uint64_t ms)
 {
 	(void)scene;
@@ -150,11 +199,11 @@ bool shard_scene_turn_one(struct shard_scene *scene, uint16_t shard)
 	return turn(&scene->shards[shard]);
 }
 
-/* What a turn does shows in its counters, or is still to be done. */
+/* What a turn does shows in its counters, or is still to be done. Clients that go must not make up for what goes up. */
 static uint64_t activity(const struct shard *shard)
 {
-	return shard->io.read_count + shard->io.write_count + shard->io.bytes_out + shard->clients.used +
-	       atomic_load(&shard->counters.values[COUNTER_packets_in]) +
+	return shard->io.read_count + shard->io.write_count + shard->io.bytes_out +
+	       ((uint64_t)shard->clients.used << 32) + atomic_load(&shard->counters.values[COUNTER_packets_in]) +
 	       atomic_load(&shard->counters.values[COUNTER_messages_out]) + (has_work(shard) ? 1 : 0);
 }
 
@@ -178,8 +227,8 @@ int shard_scene_connect(struct shard_scene *scene, uint16_t shard, struct slice 
 	struct admission *admission;
 	size_t packet_bytes;
 	uint8_t version;
-	struct doorway doorway = {.settings = &scene->settings, .key = &scene->key};
-	if (handshake_read(&doorway, true, bytes, &admission, &packet_bytes, &version) != ERROR_OK)
+	scene->refusal = handshake_read(&scene->doorway, true, bytes, &admission, &packet_bytes, &version);
+	if (scene->refusal != ERROR_OK)
 		return -1;
 	int ends[2];
 	CHECK(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, ends) == 0);

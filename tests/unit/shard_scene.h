@@ -3,6 +3,7 @@
 #ifndef TESTS_UNIT_SHARD_SCENE_H
 #define TESTS_UNIT_SHARD_SCENE_H
 
+#include "gateway/handshake.h"
 #include "gateway/shard.h"
 
 #define SCENE_SHARDS_MAX 2
@@ -18,6 +19,10 @@ struct shard_scene {
 	struct retained *retained;
 	struct addresses *addresses;
 	struct access *access;
+	struct sign_in sign_in; /* a gate's, as are the two that follow */
+	struct acl *acl;
+	struct doorway doorway;
+	enum error refusal; /* why the last one was not let in */
 	_Atomic uint32_t sessions_offline;
 	int pairs[SCENE_SHARDS_MAX][2]; /* sockets that were admitted: [0] the gate's end, [1] the shard's */
 	uint16_t shard_count;
@@ -25,9 +30,18 @@ struct shard_scene {
 
 /* With settings that suit tests; change them before the first client comes. Freed by shard_scene_free(). */
 struct shard_scene *shard_scene_new(uint16_t shards);
+/* The same with ways to sign in and rules. */
+struct shard_scene *shard_scene_new_guarded(uint16_t shards, const struct access_settings *access);
 void shard_scene_free(struct shard_scene *scene);
 /* Shards as new, their index and wakers the same: cheaper than another scene. */
 void shard_scene_restart(struct shard_scene *scene);
+
+/* The gate takes the keys, passwords and rules of now, and the time. Shards do so by themselves. */
+void shard_scene_refresh(struct shard_scene *scene);
+/* What another thread does just before a shard sleeps. NULL: nothing. */
+void shard_scene_before_sleep(void (*hook)(void *context), void *context);
+/* How long the last turn would have slept at the most, in ms. */
+int shard_scene_sleep_ms(void);
 
 /* Time goes on at the next turn. */
 void shard_scene_pass_ms(struct shard_scene *scene, uint64_t ms);

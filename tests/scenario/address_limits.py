@@ -1,0 +1,134 @@
+"""What one address may have: connections, handshakes, new ones a second. Those over it are closed before a byte is read, the
+others notice nothing, and what is given back may be taken again."""
+
+import contextlib
+import socket
+
+import pytest
+
+from mqtt_wire import Client, Closed, Connection, connect
+
+
+def come_from(server, source, client_id, version=4):
+    """A client of this source address; None: it was turned away."""
+    client = Connection.__new__(Client)
+    client.version, client.buffer, client.kept, client.last_packet_id = version, b"", [], 0
+    client.socket = socket.create_connection(server.address, 20, (source, 0))
+    try:
+        client.send(connect(client_id, version))
+        assert client.packet().reason == 0
+        return client
+    except Closed:
+        client.close()
+        return None
+
+
+@pytest.mark.threads
+def test_connections(serve, version):
+    server = serve("--shards", "2", "--gates", "2", "--address-connections-max", "3")
+    clients = [come_from(server, "127.0.0.2", f"c{number}", version) for number in range(3)]
+    assert None not in clients
+    assert come_from(server, "127.0.0.2", "c3", version) is None
+    with contextlib.closing(come_from(server, "127.0.0.3", "d", version)) as other:
+        other.expect_nothing_before_ping()
+    for way in ("disconnect", "close", "reset"):
+        for _ in range(5):
+            leaves = clients.pop()
+            getattr(leaves, way)()
+            ended = 0
+            while True:
+                server.wait_counter("connections_open", 2)
+                clients.append(come_from(server, "127.0.0.2", f"c{ended}-{way}", version))
+                if clients[-1] is not None:
+                    break
+                clients.pop()
+                ended += 1
+                assert ended < 100, "its place was not given back"
+            assert come_from(server, "127.0.0.2", "over", version) is None
+    for client in clients:
+        client.close()
+    assert server.counter("end_address_connections") >= 16
+
+
+def test_a_take_over_gives_its_place_back(serve, version):
+    server = serve("--address-connections-max", "2")
+    client = come_from(server, "127.0.0.2", "same", version)
+    for _ in range(10):
+        newer = come_from(server, "127.0.0.2", "same", version)
+        assert newer is not None
+        client.ends()
+        client.close()
+        server.wait_counter("connections_open", 1)
+        client = newer
+    client.close()
+
+
+def test_refused_ones_give_their_places_back(serve, version):
+    server = serve("--address-connections-max", "2", "--anonymous", "never")
+    for number in range(20):
+        with server.raw(version) as connection:
+            connection.send(connect("c", version))
+            connection.expect_connack_refusal({4: 5, 5: 0x87}[version])
+        server.wait_counter("end_not_authorized", number + 1)
+    assert server.counter("end_address_connections") == 0
+
+
+@pytest.mark.threads
+def test_slow_handshakes_take_no_place_of_others(serve, version):
+    """One address holds all the handshakes that it may, and they end in time; others come in meanwhile."""
+    server = serve("--handshakes-max", "64", "--address-handshakes-max", "10", "--connect-timeout-ms", "1500",
+                   "--no-defer-accept")
+    slow = []
+    for _ in range(100):
+        connection = Connection.__new__(Connection)
+        connection.version, connection.buffer = version, b""
+        connection.socket = socket.create_connection(server.address, 20, ("127.0.0.2", 0))
+        with contextlib.suppress(Closed):
+            connection.send(connect("slow", version)[:7])
+        slow.append(connection)
+    server.wait_counter("end_address_handshakes", 90)
+    for number in range(20):
+        with contextlib.closing(come_from(server, "127.0.0.3", f"c{number}", version)) as client:
+            client.expect_nothing_before_ping()
+    server.wait_counter("end_connect_timeout", 10)
+    assert server.counter("handshakes_open") == 0
+    for connection in slow:
+        connection.close()
+    with contextlib.closing(come_from(server, "127.0.0.2", "late", version)) as client:
+        client.expect_nothing_before_ping()
+
+
+def test_rate(serve, version):
+    server = serve("--address-rate", "1", "--address-burst", "9")
+    clients = [come_from(server, "127.0.0.2", f"c{number}", version) for number in range(30)]
+    inside = [client for client in clients if client]
+    assert 10 <= len(inside) < 30
+    assert clients[:10] == inside[:10]
+    assert server.counter("end_address_rate") == 30 - len(inside)
+    with contextlib.closing(come_from(server, "127.0.0.3", "other", version)) as client:
+        client.expect_nothing_before_ping()
+    for client in inside:
+        client.expect_nothing_before_ping()
+        client.close()
+
+
+def test_a_prefix_is_one_address(serve, version):
+    server = serve("--address-connections-max", "2", "--address-bits-v4", "24")
+    clients = [come_from(server, f"127.0.0.{number}", f"c{number}", version) for number in (2, 3, 4)]
+    assert [client is not None for client in clients] == [True, True, False]
+    with contextlib.closing(come_from(server, "127.0.1.2", "other", version)) as client:
+        client.expect_nothing_before_ping()
+    for client in clients[:2]:
+        client.close()
+
+
+def test_exempt_and_denied(serve, version):
+    server = serve("--address-connections-max", "1", "--address-exempt", "127.0.0.8/29", "--address-denied", "127.9.0.0/16",
+                   "--address-denied", "127.0.0.9")
+    clients = [come_from(server, "127.0.0.8", f"c{number}", version) for number in range(5)]
+    assert None not in clients
+    assert come_from(server, "127.9.1.1", "d", version) is None
+    assert come_from(server, "127.0.0.9", "d", version) is None
+    assert server.counter("end_address_denied") == 2
+    for client in clients:
+        client.close()
