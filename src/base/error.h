@@ -92,6 +92,7 @@
 	X(CLIENT_REVOKED, "", "client id was revoked")                                                                 \
 	X(PASSWORD_WRONG, "", "user is not known, or the password is wrong")                                           \
 	X(CREDENTIALS_MISSING, "", "neither a token nor a user name with a password, and one is required")             \
+	X(REVOCATIONS_AWAY, "", "what was revoked cannot be known now: come back later")                               \
 	/* permissions */                                                                                              \
 	X(SIGN_IN_EXPIRED, "", "token that the client signed in with has expired")                                     \
 	X(PUBLISH_DENIED, "", "client may not publish to this topic")                                                  \

@@ -19,6 +19,7 @@ enum option_kind {
 	OPTION_NETWORK, /* may be given several times; struct networks */
 	OPTION_RATE_POLICY,
 	OPTION_ANONYMOUS,
+	OPTION_REDIS_POLICY,
 };
 
 struct option_spec {
@@ -89,6 +90,13 @@ static const struct option_spec SPECS[] = {
 	TEXT("token-secret-file", access.token_secret_file, "secret that tokens are signed with (HS256)"),
 	TEXT("token-key-file", access.token_key_file, "public key of tokens, PEM (RS256, ES256, EdDSA)"),
 	TEXT("token-jwks-file", access.token_jwks_file, "keys of tokens, a JWK set"),
+	TEXT("token-jwks-url", access.token_jwks_url, "where a JWK set is fetched from, http:// or https://"),
+	TEXT("token-jwks-ca-file", access.token_jwks_ca_file,
+	     "certificates that its server is trusted by, PEM, in place of the system's"),
+	NUMBER("token-jwks-refresh-s", access.token_jwks_refresh_s, 1, 604800,
+	       "it is fetched again after so long, or sooner where the answer's Cache-Control says so"),
+	NUMBER("token-jwks-cooldown-s", access.token_jwks_cooldown_s, 1, 86400,
+	       "tokens with unknown keys have it fetched no sooner than so long after the last time"),
 	TEXT("token-issuer", access.token_issuer, "what a token's iss must be"),
 	TEXT("token-audience", access.token_audience, "what a token's aud must be, or have in its list"),
 	NUMBER("token-leeway-s", access.token_leeway_s, 0, 86400, "how far the clocks of issuers may be off"),
@@ -100,6 +108,12 @@ static const struct option_spec SPECS[] = {
 	TEXT("rule-file", access.rule_file, "who may publish and subscribe to what"),
 	SWITCH("allow-by-default", access.allow_by_default, "allow what no rule speaks of"),
 	TEXT("revocation-file", access.revocation_file, "what is revoked, across restarts"),
+	TEXT("redis", access.redis_url,
+	     "where revocations are followed: redis://[user:password@]host[:port][/database] or "
+	     "unix://[user:password@]/path[?db=database]"),
+	{"redis-unavailable", OPTION_REDIS_POLICY, 0, 0, 0,
+	 "sign-ins while Redis is away: allow (with what is known) or refuse"},
+	NUMBER("redis-rescan-s", access.redis_rescan_s, 1, 86400, "all revocations are read again after so long"),
 	NUMBER("address-connections-max", address.connections_max, 0, 16000000,
 	       "connections of one address; 0: no limit"),
 	NUMBER("address-handshakes-max", address.handshakes_max, 0, 1000000,
@@ -150,7 +164,11 @@ struct options options_default(void)
 				.retained_bytes_max = 1u << 30,
 				.sys_interval_s = 10,
 				.payload_format_check = true,
-				.access = {.allow_by_default = true, .token_leeway_s = 30},
+				.access = {.allow_by_default = true,
+					   .token_leeway_s = 30,
+					   .token_jwks_refresh_s = 300,
+					   .token_jwks_cooldown_s = 10,
+					   .redis_rescan_s = 60},
 				.address_bits_v4 = 32,
 				.address_bits_v6 = 64,
 				.handshakes_max = 8192,
@@ -264,6 +282,15 @@ static bool set_rate_policy(struct settings *settings, const char *text, char *f
 	return false;
 }
 
+static bool set_redis_policy(struct settings *settings, const char *text, char *fault)
+{
+	settings->access.redis_refuses = strcmp(text, "refuse") == 0;
+	if (settings->access.redis_refuses || strcmp(text, "allow") == 0)
+		return true;
+	snprintf(fault, OPTION_FAULT_BYTES_MAX, "\"%.64s\" is neither allow nor refuse", text);
+	return false;
+}
+
 static bool add_network(const struct option_spec *spec, struct settings *settings, const char *text, char *fault)
 {
 	struct networks *networks = (void *)((uint8_t *)settings + spec->offset);
@@ -314,6 +341,8 @@ bool option_set(const struct option_spec *spec, struct options *options, const c
 		return set_anonymous(&options->settings, text, fault);
 	case OPTION_RATE_POLICY:
 		return set_rate_policy(&options->settings, text, fault);
+	case OPTION_REDIS_POLICY:
+		return set_redis_policy(&options->settings, text, fault);
 	case OPTION_LISTEN:
 		return add_listener(options, text, fault);
 	case OPTION_LOG_LEVEL:
@@ -338,7 +367,7 @@ static const char *const PLACEHOLDERS[] = {
 	[OPTION_TEXT] = " TEXT",       [OPTION_LISTEN] = " URL",
 	[OPTION_LOG_LEVEL] = " LEVEL", [OPTION_QUEUE_POLICY] = " POLICY",
 	[OPTION_NETWORK] = " NETWORK", [OPTION_RATE_POLICY] = " POLICY",
-	[OPTION_ANONYMOUS] = " WHO",
+	[OPTION_ANONYMOUS] = " WHO",   [OPTION_REDIS_POLICY] = " POLICY",
 };
 
 static void print_default(const struct option_spec *spec, const struct settings *defaults, FILE *out)
@@ -368,6 +397,9 @@ static void print_default(const struct option_spec *spec, const struct settings 
 		break;
 	case OPTION_ANONYMOUS:
 		fputs(ANONYMOUS[defaults->access.anonymous], out);
+		break;
+	case OPTION_REDIS_POLICY:
+		fputs("allow", out);
 		break;
 	case OPTION_RATE_POLICY:
 		fputs("slow-down", out);

@@ -1,5 +1,7 @@
 #include "daemon/serve.h"
 
+#include "base/clock.h"
+#include "bridge/bridge.h"
 #include "daemon/config_file.h"
 #include "daemon/options.h"
 #include "gateway/gateway.h"
@@ -9,6 +11,9 @@
 #include <string.h>
 
 #define EXIT_USAGE 2
+
+/* Revocations whose end has passed are freed so often; they are not in force before that either. */
+#define EXPIRE_S 60
 
 static void print_help(void)
 {
@@ -129,12 +134,16 @@ static void print_counters(const struct gateway *gateway)
 }
 
 /* Until a signal says to end; the threads have all signals blocked, so they come here. */
-static void await_end(const struct gateway *gateway, const sigset_t *signals)
+static void await_end(struct gateway *gateway, const sigset_t *signals)
 {
+	static const struct timespec EXPIRE = {.tv_sec = EXPIRE_S};
+	uint64_t expired_ms = clock_now_ms();
 	for (;;) {
-		int signal = 0;
-		if (sigwait(signals, &signal) != 0)
-			continue;
+		int signal = sigtimedwait(signals, NULL, &EXPIRE);
+		if (clock_now_ms() - expired_ms >= EXPIRE_S * UINT64_C(1000)) {
+			access_expire(gateway_access(gateway), (int64_t)time(NULL));
+			expired_ms = clock_now_ms();
+		}
 		if (signal == SIGTERM || signal == SIGINT) {
 			log_write(LOG_INFO, "stopping: %s", signal == SIGTERM ? "SIGTERM" : "SIGINT");
 			return;
@@ -163,11 +172,16 @@ int serve_main(int argc, char **argv)
 	pthread_sigmask(SIG_BLOCK, &signals, NULL);
 	signal(SIGPIPE, SIG_IGN); /* a write to a closed socket is an error code */
 
+	struct bridge *bridge = bridge_new(&options.settings);
+	if (bridge == NULL)
+		return EXIT_USAGE;
 	struct gateway *gateway = gateway_start(&options.settings);
-	if (gateway == NULL)
+	if (gateway == NULL || !bridge_start(bridge, gateway))
 		return 1;
 	await_end(gateway, &signals);
+	bridge_stop(bridge);
 	uint64_t left = gateway_stop(gateway);
+	bridge_free(bridge);
 	if (left != 0)
 		log_write(LOG_WARNING, "stopped with %lu clients still connected: the time was up", left);
 	else

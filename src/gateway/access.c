@@ -5,7 +5,9 @@
 #include "base/file.h"
 #include "base/log.h"
 
+#include <errno.h>
 #include <pthread.h>
+#include <semaphore.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <time.h>
@@ -29,10 +31,16 @@ struct access {
 	struct mailbox *mailboxes;
 	uint16_t shards;
 	_Atomic uint32_t version;
-	pthread_mutex_t lock; /* of the snapshot */
+	pthread_mutex_t reloading; /* one at a time makes a snapshot; guards what was fetched */
+	pthread_mutex_t lock;      /* of the snapshot */
 	struct snapshot snapshot;
 	uint8_t *fetched; /* the JWK set that came from a URL, to be added again at a reload */
 	size_t fetched_bytes;
+
+	_Atomic bool keys_asked_for;
+	sem_t key_requests; /* at most one that was not taken yet; a semaphore, as gates may neither block nor need a
+			       descriptor */
+	_Atomic bool out_of_step;
 
 	struct revocations *revocations[SIGN_IN_REVOCATIONS_MAX];
 	pthread_mutex_t writer; /* of revocations and log */
@@ -51,7 +59,7 @@ static bool is_set(const char *text)
 static bool takes_tokens(const struct access_settings *settings)
 {
 	return is_set(settings->token_secret_file) || is_set(settings->token_key_file) ||
-	       is_set(settings->token_jwks_file);
+	       is_set(settings->token_jwks_file) || is_set(settings->token_jwks_url);
 }
 
 /* ---- reading files ---- */
@@ -158,7 +166,7 @@ static void drop_snapshot(struct snapshot *snapshot)
 	acl_put(&snapshot->acl);
 }
 
-bool access_reload(struct access *access)
+static bool reload(struct access *access)
 {
 	struct snapshot snapshot = {.keys = key_set_new()};
 	bool good = snapshot.keys != NULL && add_keys(access, snapshot.keys) && read_passwords(access, &snapshot) &&
@@ -175,20 +183,77 @@ bool access_reload(struct access *access)
 	return good;
 }
 
-bool access_use_fetched_keys(struct access *access, struct slice jwks, struct fault *fault)
+bool access_reload(struct access *access)
+{
+	pthread_mutex_lock(&access->reloading);
+	bool good = reload(access);
+	pthread_mutex_unlock(&access->reloading);
+	return good;
+}
+
+/* A set without a key for us would shut everyone out: it is taken for a mistake. */
+static bool try_keys(struct slice jwks, struct fault *fault)
 {
 	struct key_set *trial = key_set_new();
 	struct jwks_result result;
 	bool good = trial != NULL && key_set_add_jwks(trial, jwks, &result, fault);
+	if (good && result.added == 0)
+		good = fault_set(fault, 0, "no key of the set is for us: %.150s", result.first_reason.text);
 	key_set_put(&trial);
-	uint8_t *copy = good ? malloc(jwks.size) : NULL;
+	return good;
+}
+
+bool access_use_fetched_keys(struct access *access, struct slice jwks, struct fault *fault)
+{
+	uint8_t *copy = try_keys(jwks, fault) ? malloc(jwks.size) : NULL;
 	if (copy == NULL)
 		return false;
 	memcpy(copy, jwks.data, jwks.size);
-	free(access->fetched);
+	pthread_mutex_lock(&access->reloading);
+	uint8_t *before = access->fetched;
+	size_t before_bytes = access->fetched_bytes;
 	access->fetched = copy;
 	access->fetched_bytes = jwks.size;
-	return access_reload(access);
+	bool good = reload(access);
+	if (!good) {
+		access->fetched = before;
+		access->fetched_bytes = before_bytes;
+		before = copy;
+		fault_set(fault, 0, "the files beside it could not be read again");
+	}
+	pthread_mutex_unlock(&access->reloading);
+	free(before);
+	return good;
+}
+
+/* ---- what is fetched ---- */
+
+void access_ask_for_keys(struct access *access)
+{
+	if (!atomic_exchange(&access->keys_asked_for, true))
+		sem_post(&access->key_requests);
+}
+
+bool access_await_key_request(struct access *access, uint64_t until_ms)
+{
+	struct timespec until = {
+		.tv_sec = (time_t)(until_ms / 1000),
+		.tv_nsec = (long)(until_ms % 1000) * 1000000,
+	};
+	int status;
+	while ((status = sem_clockwait(&access->key_requests, CLOCK_MONOTONIC, &until)) != 0 && errno == EINTR)
+		;
+	return status == 0 && atomic_exchange(&access->keys_asked_for, false);
+}
+
+void access_set_in_step(struct access *access, bool in_step)
+{
+	atomic_store(&access->out_of_step, access->settings->redis_refuses && !in_step);
+}
+
+bool access_is_out_of_step(const struct access *access)
+{
+	return atomic_load_explicit(&access->out_of_step, memory_order_relaxed);
 }
 
 /* ---- making ---- */
@@ -222,7 +287,11 @@ struct access *access_new(const struct access_settings *settings, const struct h
 	access->mailboxes = mailboxes;
 	access->shards = shards;
 	access->seen = calloc(shards, sizeof(*access->seen));
-	CHECK(pthread_mutex_init(&access->lock, NULL) == 0 && pthread_mutex_init(&access->writer, NULL) == 0);
+	CHECK(pthread_mutex_init(&access->lock, NULL) == 0 && pthread_mutex_init(&access->writer, NULL) == 0 &&
+	      pthread_mutex_init(&access->reloading, NULL) == 0 && sem_init(&access->key_requests, 0, 0) == 0);
+	/* Until the first word of whoever follows the source. */
+	if (is_set(settings->redis_url))
+		access_set_in_step(access, false);
 	bool good = access->seen != NULL;
 	for (uint32_t i = 0; i < SIGN_IN_REVOCATIONS_MAX && good; i++) {
 		access->revocations[i] = revocations_new(REVOCATIONS_MAX);
@@ -241,6 +310,8 @@ void access_free(struct access *access)
 		revocations_free(access->revocations[i]);
 	pthread_mutex_destroy(&access->lock);
 	pthread_mutex_destroy(&access->writer);
+	pthread_mutex_destroy(&access->reloading);
+	sem_destroy(&access->key_requests);
 	free(access->seen);
 	free(access->fetched);
 	free(access);
@@ -248,7 +319,7 @@ void access_free(struct access *access)
 
 bool access_has_sign_in(const struct access *access)
 {
-	return takes_tokens(access->settings) || is_set(access->settings->password_file) || access->fetched != NULL;
+	return takes_tokens(access->settings) || is_set(access->settings->password_file);
 }
 
 bool access_has_rules(const struct access *access)
@@ -339,6 +410,13 @@ static void tell_shards(struct access *access, const struct revocation *revocati
 	atomic_store(&access->log_end, end + 1);
 	for (uint16_t i = 0; i < access->shards; i++)
 		waker_wake(&access->mailboxes[i].waker);
+}
+
+uint16_t access_waker_fds(const struct access *access, int *fds)
+{
+	for (uint16_t i = 0; i < access->shards && fds != NULL; i++)
+		fds[i] = access->mailboxes[i].waker.fd;
+	return access->shards;
 }
 
 static enum error put_in_force(struct access *access, enum access_source source, const struct revocation *revocation,

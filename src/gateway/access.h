@@ -36,6 +36,14 @@ struct access_settings {
 	char password_file[ACCESS_TEXT_BYTES_MAX];
 	char rule_file[ACCESS_TEXT_BYTES_MAX];
 	char revocation_file[ACCESS_TEXT_BYTES_MAX];
+	/* What the bridge fetches; here because signing in depends on whether there is something to wait for. */
+	char token_jwks_url[ACCESS_TEXT_BYTES_MAX];
+	char token_jwks_ca_file[ACCESS_TEXT_BYTES_MAX];
+	uint32_t token_jwks_refresh_s;
+	uint32_t token_jwks_cooldown_s; /* at least between two fetches for keys that nobody knows */
+	char redis_url[ACCESS_TEXT_BYTES_MAX];
+	uint32_t redis_rescan_s;
+	bool redis_refuses; /* nobody may sign in while Redis is away */
 };
 
 /* Where a revocation comes from. */
@@ -60,11 +68,23 @@ bool access_has_rules(const struct access *access);
 /* Reads all files again: all of them are taken, or none and it was logged why. Keys that were fetched from elsewhere
  * stay. Main or admin thread. */
 bool access_reload(struct access *access);
-/* A JWK set that was fetched from a URL takes the place of the one fetched before. False: *fault says why. */
+/* A JWK set that was fetched from a URL takes the place of the one fetched before. False: *fault says why, and the one
+ * fetched before stays in use. Any thread that may block. */
 bool access_use_fetched_keys(struct access *access, struct slice jwks, struct fault *fault);
 
 /* Changes whenever there is another snapshot. Any thread, costs a load. */
 uint32_t access_version(const struct access *access);
+
+/* ---- between those who sign clients in and those who fetch; any thread ---- */
+
+/* A token names a key that nobody knows: whoever fetches keys is woken. Never blocks. */
+void access_ask_for_keys(struct access *access);
+/* Sleeps until keys are asked for or the (monotonic) time has come. True: they were asked for. By one thread. */
+bool access_await_key_request(struct access *access, uint64_t until_ms);
+/* The external source of revocations is followed without a gap, or it is not; said by the thread that follows it. */
+void access_set_in_step(struct access *access, bool in_step);
+/* Whether sign-ins have to be refused because it is not. Costs a load. */
+bool access_is_out_of_step(const struct access *access);
 
 /* ---- gates, and shards for AUTH: each with a sign_in of its own ---- */
 
@@ -80,6 +100,9 @@ enum error access_check_revoked(const struct access *access, struct slice token_
 
 /* ---- revocations ---- */
 
+/* Whoever revokes wakes the shards: a thread with a descriptor table of its own keeps these in it. Returns how many
+ * there are; fds may be NULL. */
+uint16_t access_waker_fds(const struct access *access, int *fds);
 /* Puts it in force and has the shards end live sessions that it is about. ERROR_MORE: the shards have not caught up,
  * try again; ERROR_LIMIT, ERROR_NO_MEMORY; ERROR_SYSTEM: in force, but not on the disk. */
 enum error access_revoke(struct access *access, enum access_source source, const struct revocation *revocation,

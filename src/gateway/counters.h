@@ -60,6 +60,15 @@
 	X(rate_pauses, "times that a client was left unread because it published faster than it may")                  \
 	X(reader_pauses, "times that a client was left unread because it did not read its answers")                    \
 	X(subscriptions_open, "subscriptions now (gauge)")                                                             \
+	X(redis_connected, "whether the revocations in Redis are followed without a gap (gauge)")                      \
+	X(redis_losses, "times that Redis was lost")                                                                   \
+	X(redis_scans, "times that all revocations were read from Redis")                                              \
+	X(redis_revocations, "revocations that Redis told of, each time that it did")                                  \
+	X(redis_refused, "of its revocations, those that could not be put in force")                                   \
+	X(redis_lifted, "revocations that Redis lifted")                                                               \
+	X(redis_messages_bad, "messages on its channels that could not be read")                                       \
+	X(jwks_fetches, "times that the key set's URL was asked")                                                      \
+	X(jwks_failures, "of those, the times that no keys came")                                                      \
 	X(turns, "turns of the loop")                                                                                  \
 	X(reads, "read system calls")                                                                                  \
 	X(writes, "write system calls")                                                                                \

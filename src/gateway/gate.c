@@ -107,7 +107,7 @@ static void log_refusal(const struct gate *gate, const struct handshake *handsha
 /* Those who are refused for want of room come back spread over some time, not all at once. */
 static uint32_t retry_ms(enum error reason)
 {
-	if (reason != ERROR_OVERLOADED && reason != ERROR_SERVER_FULL)
+	if (reason != ERROR_OVERLOADED && reason != ERROR_SERVER_FULL && reason != ERROR_REVOCATIONS_AWAY)
 		return 0;
 	return overload_retry_ms(RETRY_LEAST_MS, randombytes_random());
 }
@@ -195,6 +195,8 @@ static void read_bytes(struct gate *gate, uint32_t index, struct slice bytes)
 	uint8_t version;
 	bool loopback = gate->settings->listeners[handshake->listener].loopback;
 	enum error error = handshake_read(&gate->doorway, loopback, bytes, &admission, &packet_bytes, &version);
+	if (error == ERROR_TOKEN_KEY_UNKNOWN)
+		access_ask_for_keys(gate->access);
 	if (error == ERROR_OK)
 		admit(gate, index, admission);
 	else if (error != ERROR_MORE)
@@ -420,6 +422,8 @@ static void look_at_access(struct gate *gate)
 {
 	struct doorway *doorway = &gate->doorway;
 	doorway->wall_s = (int64_t)time(NULL);
+	if (doorway->refusal == ERROR_OK && access_is_out_of_step(gate->access))
+		doorway->refusal = ERROR_REVOCATIONS_AWAY;
 	if (gate->access_version == access_version(gate->access))
 		return;
 	gate->access_version = access_refresh(gate->access, &gate->sign_in, &gate->acl);

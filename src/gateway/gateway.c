@@ -1,5 +1,6 @@
 #include "gateway/gateway.h"
 
+#include "base/check.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "gateway/gate.h"
@@ -38,7 +39,9 @@ struct gateway {
 	int *gate_keeps;     /* all wakers, listeners, all sending ends */
 	uint16_t shard_count;
 	uint16_t gate_count;
-	bool tables_refused; /* private descriptor tables */
+	bool tables_refused;                                           /* private descriptor tables */
+	_Atomic(const struct counters *) others[GATEWAY_COUNTERS_MAX]; /* the bridge's */
+	_Atomic uint32_t other_count;
 };
 
 /* ---- planning ---- */
@@ -414,4 +417,20 @@ void gateway_counters(const struct gateway *gateway, struct counters *sum)
 		counters_add(sum, &gateway->gates[i].counters);
 	for (uint16_t i = 0; i < gateway->shard_count; i++)
 		counters_add(sum, &gateway->shards[i].counters);
+	uint32_t others = atomic_load(&gateway->other_count);
+	for (uint32_t i = 0; i < others; i++)
+		counters_add(sum, atomic_load(&gateway->others[i]));
+}
+
+struct access *gateway_access(struct gateway *gateway)
+{
+	return gateway->access;
+}
+
+void gateway_count_also(struct gateway *gateway, const struct counters *counters)
+{
+	uint32_t count = atomic_load(&gateway->other_count);
+	CHECK(count < GATEWAY_COUNTERS_MAX);
+	atomic_store(&gateway->others[count], counters);
+	atomic_store(&gateway->other_count, count + 1);
 }

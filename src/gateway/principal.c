@@ -107,6 +107,8 @@ enum error principal_renew(struct shard *shard, struct client *client, struct sl
 	struct identity identity;
 	int64_t wall_s = (int64_t)time(NULL);
 	enum error error = sign_in_check(&shard->sign_in, &credentials, wall_s, &identity);
+	if (error == ERROR_TOKEN_KEY_UNKNOWN)
+		access_ask_for_keys(shard->access);
 	if (error != ERROR_OK)
 		return error;
 	if (!slice_equal(identity.user, slice_of(principal->user, principal->user_bytes)))

@@ -200,6 +200,7 @@ enum mqtt_reason mqtt_reason_of(enum error error) /* NOLINT(readability-function
 		return MQTT_REASON_MESSAGE_RATE_TOO_HIGH;
 	case ERROR_NO_MEMORY:
 	case ERROR_NO_DESCRIPTORS:
+	case ERROR_REVOCATIONS_AWAY:
 	case ERROR_OVERLOADED:
 	case ERROR_SERVER_FULL:
 		return MQTT_REASON_SERVER_BUSY;

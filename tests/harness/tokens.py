@@ -54,3 +54,14 @@ def password_line(user, password):
     salt = b"0123456789ab"
     hashed = hashlib.pbkdf2_hmac("sha512", password.encode(), salt, 3)
     return f"{user}:$7$3${base64.b64encode(salt).decode()}${base64.b64encode(hashed).decode()}\n"
+
+
+def hs256(secret, kid=None, life_s=3600, **claims):
+    """A token of HS256 whose header names a key."""
+    return token(secret, left_s=life_s, headers={"kid": kid} if kid else None, **claims)
+
+
+def jwk_set(**secrets):
+    """A JWK set with a secret for each key id [RFC 7517]."""
+    keys = [{"kty": "oct", "alg": "HS256", "kid": kid, "k": part(secret)} for kid, secret in secrets.items()]
+    return json.dumps({"keys": keys}).encode()

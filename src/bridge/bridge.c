@@ -1,0 +1,96 @@
+#include "bridge/bridge.h"
+
+#include "base/log.h"
+#include "bridge/jwks_fetch.h"
+#include "bridge/redis_revocations.h"
+
+#include <curl/curl.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct bridge {
+	/* A block for each thread, as only one may write it. */
+	struct counters redis_counters;
+	struct counters jwks_counters;
+	const struct settings *settings;
+	struct redis_settings redis_settings;
+	struct redis_revocations *redis;
+	struct jwks_fetch *jwks;
+};
+
+static bool is_set(const char *text)
+{
+	return text[0] != '\0';
+}
+
+static bool read_settings(struct bridge *bridge)
+{
+	const struct access_settings *access = &bridge->settings->access;
+	const char *why;
+	if (is_set(access->redis_url) && !redis_url_parse(access->redis_url, &bridge->redis_settings.url, &why)) {
+		log_write(LOG_ERROR, "--redis: %s", why); /* the URL may hold a password */
+		return false;
+	}
+	if (is_set(access->token_jwks_url) && !jwks_url_check(access->token_jwks_url, &why)) {
+		log_write(LOG_ERROR, "--token-jwks-url: %s %s", access->token_jwks_url, why);
+		return false;
+	}
+	return true;
+}
+
+struct bridge *bridge_new(const struct settings *settings)
+{
+	struct bridge *bridge = aligned_alloc(_Alignof(struct bridge), sizeof(*bridge));
+	if (bridge == NULL || curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK) {
+		log_write(LOG_ERROR, "cannot start: out of memory");
+		free(bridge);
+		return NULL;
+	}
+	memset(bridge, 0, sizeof(*bridge));
+	bridge->settings = settings;
+	if (read_settings(bridge))
+		return bridge;
+	bridge_free(bridge);
+	return NULL;
+}
+
+bool bridge_start(struct bridge *bridge, struct gateway *gateway)
+{
+	const struct settings *settings = bridge->settings;
+	struct access *access = gateway_access(gateway);
+	bool good = true;
+	if (is_set(settings->access.redis_url)) {
+		bridge->redis_settings.rescan_s = settings->access.redis_rescan_s;
+		bridge->redis_settings.private_table = settings->private_tables;
+		gateway_count_also(gateway, &bridge->redis_counters);
+		bridge->redis = redis_revocations_start(&bridge->redis_settings, access, &bridge->redis_counters);
+		good = bridge->redis != NULL;
+	}
+	if (good && is_set(settings->access.token_jwks_url)) {
+		struct jwks_settings jwks = {
+			.url = settings->access.token_jwks_url,
+			.ca_file = settings->access.token_jwks_ca_file,
+			.refresh_s = settings->access.token_jwks_refresh_s,
+			.cooldown_s = settings->access.token_jwks_cooldown_s,
+			.private_table = settings->private_tables,
+		};
+		gateway_count_also(gateway, &bridge->jwks_counters);
+		bridge->jwks = jwks_fetch_start(&jwks, access, &bridge->jwks_counters);
+		good = bridge->jwks != NULL;
+	}
+	if (!good)
+		log_write(LOG_ERROR, "cannot start the threads that speak to other servers");
+	return good;
+}
+
+void bridge_stop(struct bridge *bridge)
+{
+	redis_revocations_stop(&bridge->redis);
+	jwks_fetch_stop(&bridge->jwks);
+}
+
+void bridge_free(struct bridge *bridge)
+{
+	free(bridge);
+	curl_global_cleanup();
+}

@@ -1,0 +1,145 @@
+#include "bridge/redis_link.h"
+
+#include "base/clock.h"
+
+#include <poll.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+bool redis_link_fail(struct redis_link *link, const char *format, ...)
+{
+	va_list arguments;
+	va_start(arguments, format);
+	vsnprintf(link->fault, sizeof(link->fault), format, arguments);
+	va_end(arguments);
+	return false;
+}
+
+static bool fail_as_told(struct redis_link *link)
+{
+	return redis_link_fail(link, "%s", link->context->errstr[0] != '\0' ? link->context->errstr : "out of memory");
+}
+
+/* ---- speaking ---- */
+
+bool redis_link_append(struct redis_link *link, int count, const char **words, const size_t *sizes)
+{
+	return redisAppendCommandArgv(link->context, count, words, sizes) == REDIS_OK || fail_as_told(link);
+}
+
+bool redis_link_send(struct redis_link *link)
+{
+	int done = 0;
+	while (done == 0) {
+		if (redisBufferWrite(link->context, &done) != REDIS_OK)
+			return fail_as_told(link);
+	}
+	return true;
+}
+
+bool redis_link_receive(struct redis_link *link)
+{
+	if (redisBufferRead(link->context) != REDIS_OK)
+		return fail_as_told(link);
+	/* What is kept here is one answer that is not whole yet, or several that nobody has asked for. */
+	return link->context->reader->len <= REDIS_ANSWER_BYTES_MAX || redis_link_fail(link, "an answer is too long");
+}
+
+bool redis_link_next(struct redis_link *link, redisReply **reply)
+{
+	void *found = NULL;
+	*reply = NULL;
+	if (redisGetReplyFromReader(link->context, &found) != REDIS_OK)
+		return fail_as_told(link);
+	*reply = found;
+	return true;
+}
+
+static bool await_bytes(struct redis_link *link, uint64_t until_ms)
+{
+	uint64_t now_ms = clock_now_ms();
+	struct pollfd poller = {.fd = link->context->fd, .events = POLLIN};
+	if (now_ms >= until_ms || poll(&poller, 1, (int)(until_ms - now_ms)) == 0)
+		return redis_link_fail(link, "no answer in %u ms", REDIS_TIMEOUT_MS);
+	return true;
+}
+
+redisReply *redis_link_answer(struct redis_link *link, int type)
+{
+	uint64_t until_ms = clock_now_ms() + REDIS_TIMEOUT_MS;
+	redisReply *reply;
+	for (;;) {
+		if (!redis_link_next(link, &reply))
+			return NULL;
+		if (reply != NULL)
+			break;
+		if (!await_bytes(link, until_ms) || !redis_link_receive(link))
+			return NULL;
+	}
+	if (reply->type == type)
+		return reply;
+	if (reply->type == REDIS_REPLY_ERROR)
+		redis_link_fail(link, "%.120s", reply->str);
+	else
+		redis_link_fail(link, "an answer of type %d was not expected", reply->type);
+	freeReplyObject(reply);
+	return NULL;
+}
+
+/* A command whose answer is a word, which says nothing but that there was no error. */
+static bool command(struct redis_link *link, int count, const char **words)
+{
+	if (!redis_link_append(link, count, words, NULL) || !redis_link_send(link))
+		return false;
+	redisReply *reply = redis_link_answer(link, REDIS_REPLY_STATUS);
+	if (reply != NULL)
+		freeReplyObject(reply);
+	return reply != NULL;
+}
+
+bool redis_link_ping(struct redis_link *link)
+{
+	return command(link, 1, (const char *[]){"PING"});
+}
+
+/* ---- opening ---- */
+
+static bool sign_in(struct redis_link *link, const struct redis_url *url)
+{
+	if (url->user[0] != '\0')
+		return command(link, 3, (const char *[]){"AUTH", url->user, url->password});
+	return url->password[0] == '\0' || command(link, 2, (const char *[]){"AUTH", url->password});
+}
+
+static bool select_database(struct redis_link *link, const struct redis_url *url)
+{
+	char number[16];
+	snprintf(number, sizeof(number), "%u", url->database);
+	return url->database == 0 || command(link, 2, (const char *[]){"SELECT", number});
+}
+
+bool redis_link_open(struct redis_link *link, const struct redis_url *url)
+{
+	struct timeval timeout = {.tv_sec = REDIS_TIMEOUT_MS / 1000, .tv_usec = REDIS_TIMEOUT_MS % 1000 * 1000};
+	if (url->is_unix)
+		link->context = redisConnectUnixWithTimeout(url->host, timeout);
+	else
+		link->context = redisConnectWithTimeout(url->host, url->port, timeout);
+	if (link->context == NULL)
+		return redis_link_fail(link, "out of memory");
+	bool good = link->context->err == 0 || fail_as_told(link);
+	if (good && redisSetTimeout(link->context, timeout) != REDIS_OK)
+		good = fail_as_told(link);
+	if (good && sign_in(link, url) && select_database(link, url))
+		return true;
+	redis_link_close(link);
+	return false;
+}
+
+void redis_link_close(struct redis_link *link)
+{
+	if (link->context != NULL)
+		redisFree(link->context);
+	link->context = NULL;
+}

@@ -1,0 +1,24 @@
+/* Where Redis is: redis://[user:password@]host[:port][/database], or unix://[user:password@]/path[?db=database]. User
+ * and password may have %-escapes. Pure; any thread. */
+#ifndef BRIDGE_REDIS_URL_H
+#define BRIDGE_REDIS_URL_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#define REDIS_PORT_DEFAULT 6379u
+#define REDIS_TEXT_BYTES_MAX 256u
+
+struct redis_url {
+	bool is_unix; /* host is a path */
+	uint16_t port;
+	uint32_t database;
+	char host[REDIS_TEXT_BYTES_MAX];
+	char user[REDIS_TEXT_BYTES_MAX];     /* "": the default one */
+	char password[REDIS_TEXT_BYTES_MAX]; /* "": none */
+};
+
+/* False: *why is a sentence in static storage, which says nothing of the password. */
+bool redis_url_parse(const char *text, struct redis_url *url, const char **why);
+
+#endif

@@ -1,0 +1,97 @@
+"""A real redis-server for a test: on a free port, in a directory of its own, ended by its pid. And the few words that a
+test has to say to it."""
+
+import shutil
+import socket
+import subprocess
+import tempfile
+import time
+
+TIMEOUT_S = 20
+
+
+def free_port():
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        return listener.getsockname()[1]
+
+
+class Redis:
+    def __init__(self, *options):
+        assert shutil.which("redis-server"), "redis-server is missing: tools/setup.sh test"
+        self.folder = tempfile.TemporaryDirectory()
+        self.options = options
+        self.port = free_port()
+        self.url = f"redis://127.0.0.1:{self.port}"
+        self.process = self.socket = None
+        self.start()
+
+    def start(self):
+        """Returns when it answers, with what it had when it last saved."""
+        self.process = subprocess.Popen(
+            ["redis-server", "--port", str(self.port), "--bind", "127.0.0.1", "--save", "", "--dir", self.folder.name,
+             "--daemonize", "no", *self.options],
+            stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        deadline = time.monotonic() + TIMEOUT_S
+        while True:
+            try:
+                self.socket = socket.create_connection(("127.0.0.1", self.port), TIMEOUT_S)
+                break
+            except ConnectionRefusedError:
+                assert self.process.poll() is None and time.monotonic() < deadline, "redis-server does not start"
+                time.sleep(0.01)
+        self.buffer = b""
+
+    def kill(self):
+        """As a crash does it."""
+        if self.socket:
+            self.socket.close()
+        self.process.kill()
+        self.process.wait()
+
+    def close(self):
+        self.kill()
+        self.folder.cleanup()
+
+    def _line(self):
+        while b"\r\n" not in self.buffer:
+            data = self.socket.recv(1 << 16)
+            assert data, "redis-server closed the connection"
+            self.buffer += data
+        line, self.buffer = self.buffer.split(b"\r\n", 1)
+        return line
+
+    def _answer(self):
+        line = self._line()
+        kind, rest = line[:1], line[1:]
+        assert kind != b"-", line
+        if kind == b"$":
+            size = int(rest)
+            while size >= 0 and len(self.buffer) < size + 2:
+                self.buffer += self.socket.recv(1 << 16)
+            text, self.buffer = self.buffer[:size], self.buffer[size + 2:]
+            return text if size >= 0 else None
+        if kind == b"*":
+            return [self._answer() for _ in range(int(rest))]
+        return int(rest) if kind == b":" else rest
+
+    def ask(self, *commands):
+        """Each command a tuple of words; all are sent at once. The answers."""
+        data = b""
+        for words in commands:
+            words = [word if isinstance(word, bytes) else str(word).encode() for word in words]
+            data += b"*%d\r\n" % len(words) + b"".join(b"$%d\r\n%s\r\n" % (len(word), word) for word in words)
+        self.socket.sendall(data)
+        return [self._answer() for _ in commands]
+
+    def write(self, kind, name, seconds=None):
+        """The key alone, of which a reader hears when it reads again."""
+        life = () if seconds is None else ("EX", seconds)
+        self.ask(("SET", f"roost:revoked:{kind}:{name}", "", *life))
+
+    def revoke(self, kind, name, seconds=None):
+        """As docs/REVOCATION.md says: the key, then the message."""
+        self.write(kind, name, seconds)
+        self.ask(("PUBLISH", "roost:revoked", f"{kind} {seconds or 0} {name}"))
+
+    def lift(self, kind, name):
+        self.ask(("DEL", f"roost:revoked:{kind}:{name}"), ("PUBLISH", "roost:lifted", f"{kind} {name}"))
