@@ -28,11 +28,14 @@ struct fleet_plan {
 	struct dial dial;
 	const char *client_prefix;             /* the client id is this and the client's number */
 	const char *topic_prefix;              /* the topic is this and the topic's number */
+	const char *topic_suffix;              /* and this; NULL: nothing */
 	const struct credentials *credentials; /* NULL: none */
 	uint16_t keepalive_s;
-	uint8_t version; /* enum mqtt_version */
-	uint8_t qos;     /* of subscriptions */
-	bool pipeline;   /* SUBSCRIBE goes out with CONNECT, before CONNACK */
+	uint8_t version;           /* enum mqtt_version */
+	uint8_t qos;               /* of subscriptions */
+	bool topic_fixed;          /* the topic is the prefix alone */
+	uint32_t session_expiry_s; /* version 5: the session is kept and resumed; 0: it begins anew */
+	bool pipeline;             /* SUBSCRIBE goes out with CONNECT, before CONNACK */
 	bool writes; /* keep what a full socket does not take, and tell the owner when it has gone; else it is a loss */
 };
 

@@ -20,12 +20,25 @@ size_t fleet_name(const char *prefix, uint32_t number, uint8_t *out)
 	return size;
 }
 
+/* out holds two prefixes and the digits. */
+static size_t topic_name(const struct fleet_plan *plan, uint32_t number, uint8_t *out)
+{
+	size_t size = strlen(plan->topic_prefix);
+	size_t suffix_size = plan->topic_suffix != NULL ? strlen(plan->topic_suffix) : 0;
+	if (plan->topic_fixed)
+		memcpy(out, plan->topic_prefix, size);
+	else
+		size = fleet_name(plan->topic_prefix, number, out);
+	memcpy(out + size, suffix_size > 0 ? plan->topic_suffix : "", suffix_size);
+	return size + suffix_size;
+}
+
 size_t fleet_subscribe_encode(const struct fleet_plan *plan, uint32_t topic, uint8_t *out, size_t out_size)
 {
-	uint8_t filter[sizeof(FLEET_SHARE_PREFIX) + FLEET_PREFIX_BYTES_MAX + NUMBER_DIGITS_MAX];
+	uint8_t filter[sizeof(FLEET_SHARE_PREFIX) + 2 * FLEET_PREFIX_BYTES_MAX + NUMBER_DIGITS_MAX];
 	size_t prefix_size = (topic & FLEET_SHARED) != 0 ? sizeof(FLEET_SHARE_PREFIX) - 1 : 0;
 	memcpy(filter, FLEET_SHARE_PREFIX, prefix_size);
-	size_t name_size = fleet_name(plan->topic_prefix, topic & ~FLEET_SHARED, filter + prefix_size);
+	size_t name_size = topic_name(plan, topic & ~FLEET_SHARED, filter + prefix_size);
 	struct mqtt_subscription subscription = {
 		.filter = slice_of(filter, prefix_size + name_size),
 		.qos = plan->qos,
@@ -45,7 +58,8 @@ size_t fleet_greeting_encode(const struct fleet_plan *plan, uint32_t number, uin
 		.receive_max = UINT16_MAX,
 		.keepalive_s = plan->keepalive_s,
 		.version = plan->version,
-		.clean_start = true,
+		.clean_start = plan->session_expiry_s == 0,
+		.session_expiry_s = plan->session_expiry_s,
 		.request_problem_info = true,
 	};
 	if (plan->credentials != NULL) {

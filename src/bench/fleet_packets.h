@@ -4,8 +4,9 @@
 
 #include "bench/fleet.h"
 
-/* With a client id, a topic and a user name of at most FLEET_PREFIX_BYTES_MAX + 10 bytes. */
-#define FLEET_SUBSCRIBE_BYTES_MAX 128u
+/* With a client id, a topic and a user name of at most FLEET_PREFIX_BYTES_MAX + 10 bytes, the topic with a suffix of as
+ * many more. */
+#define FLEET_SUBSCRIBE_BYTES_MAX 192u
 #define FLEET_GREETING_BYTES_MAX (256u + CREDENTIALS_PASSWORD_BYTES_MAX + FLEET_SUBSCRIBE_BYTES_MAX)
 
 /* CONNECT of client `number`, with plan->credentials and with SUBSCRIBE behind it if topic is not FLEET_NO_TOPIC. out

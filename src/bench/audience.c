@@ -1,0 +1,236 @@
+#include "bench/audience.h"
+
+#include "base/hash.h"
+#include "mqtt/topic.h"
+
+#include <stdlib.h>
+
+/* Filters with wildcards are compared with every topic: so many comparisons take about ten seconds. */
+#define COMPARISONS_MAX 200000000u
+
+/* A channel's topic, found by its hash. */
+struct entry {
+	uint64_t hash;
+	uint32_t channel;
+};
+
+struct matcher {
+	struct audience *audience;
+	struct hash_key key;
+	struct entry *entries;
+	uint32_t stream_count;
+	uint64_t comparisons;
+	bool fill; /* second pass: the streams have their room */
+};
+
+uint32_t audience_channels_of(const struct scenario_group *group)
+{
+	if ((group->role & ROLE_PUBLISHER) == 0)
+		return 0;
+	return group->publish.number == TOPIC_TARGET ? group->targets : 1;
+}
+
+uint32_t audience_channel(const struct audience *audience, uint32_t group, uint32_t client, uint64_t turn)
+{
+	uint32_t each = audience_channels_of(&audience->scenario->groups[group]);
+	return audience->channel_first[group] + client * each + (uint32_t)(turn % each);
+}
+
+struct audit_stream *audience_stream(struct audience *audience, uint32_t group, uint32_t client, uint32_t channel)
+{
+	uint32_t subscriber = audience->subscriber_first[group] + client;
+	uint32_t low = audience->first_stream[subscriber];
+	uint32_t end = audience->first_stream[subscriber + 1];
+	uint32_t high = end;
+	while (low < high) {
+		uint32_t middle = low + (high - low) / 2;
+		if (audience->stream_channel[middle] < channel)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low < end && audience->stream_channel[low] == channel ? &audience->streams[low] : NULL;
+}
+
+/* The topic of a channel of the group, by its number within the group. */
+static struct slice topic_of(const struct scenario_group *group, uint32_t number, uint8_t *out)
+{
+	uint32_t each = audience_channels_of(group);
+	uint32_t in_pattern = topic_pattern_number(&group->publish, number / each, group->circles, number % each);
+	return slice_of(out, topic_pattern_write(&group->publish, in_pattern, out));
+}
+
+static struct slice topic_of_channel(const struct audience *audience, uint32_t channel, uint8_t *out)
+{
+	uint32_t group = 0;
+	for (uint32_t i = 0; i < audience->scenario->group_count; i++) {
+		if (audience_channels_of(&audience->scenario->groups[i]) > 0 && audience->channel_first[i] <= channel)
+			group = i;
+	}
+	return topic_of(&audience->scenario->groups[group], channel - audience->channel_first[group], out);
+}
+
+static int compare_entries(const void *a, const void *b)
+{
+	const struct entry *left = a;
+	const struct entry *right = b;
+	if (left->hash != right->hash)
+		return left->hash < right->hash ? -1 : 1;
+	return left->channel < right->channel ? -1 : left->channel > right->channel;
+}
+
+static void note_topics(struct matcher *matcher)
+{
+	const struct audience *audience = matcher->audience;
+	const struct scenario *scenario = audience->scenario;
+	uint8_t topic[TOPIC_BYTES_MAX];
+	uint32_t channel = 0;
+	for (uint32_t g = 0; g < scenario->group_count; g++) {
+		const struct scenario_group *group = &scenario->groups[g];
+		uint32_t count = group->count * audience_channels_of(group);
+		for (uint32_t i = 0; i < count; i++, channel++) {
+			struct slice text = topic_of(group, i, topic);
+			matcher->entries[channel] = (struct entry){hash_slice(&matcher->key, text), channel};
+		}
+	}
+	if (channel > 0)
+		qsort(matcher->entries, channel, sizeof(*matcher->entries), compare_entries);
+}
+
+static void add_stream(struct matcher *matcher, uint32_t channel)
+{
+	if (matcher->fill) {
+		matcher->audience->stream_channel[matcher->stream_count] = channel;
+		matcher->audience->channels[channel].fan++;
+	}
+	matcher->stream_count++;
+}
+
+static void match_exact(struct matcher *matcher, struct slice filter)
+{
+	uint64_t hash = hash_slice(&matcher->key, filter);
+	uint8_t topic[TOPIC_BYTES_MAX];
+	uint32_t low = 0;
+	uint32_t high = matcher->audience->channel_count;
+	while (low < high) {
+		uint32_t middle = low + (high - low) / 2;
+		if (matcher->entries[middle].hash < hash)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	for (; low < matcher->audience->channel_count && matcher->entries[low].hash == hash; low++) {
+		uint32_t channel = matcher->entries[low].channel;
+		if (slice_equal(filter, topic_of_channel(matcher->audience, channel, topic)))
+			add_stream(matcher, channel);
+	}
+}
+
+static void match_wildcard(struct matcher *matcher, struct slice filter)
+{
+	uint8_t topic[TOPIC_BYTES_MAX];
+	matcher->comparisons += matcher->audience->channel_count;
+	if (matcher->comparisons > COMPARISONS_MAX)
+		return;
+	for (uint32_t channel = 0; channel < matcher->audience->channel_count; channel++) {
+		if (mqtt_filter_matches(filter, topic_of_channel(matcher->audience, channel, topic)))
+			add_stream(matcher, channel);
+	}
+}
+
+/* False: there are too many. */
+static bool match_group(struct matcher *matcher, const struct scenario_group *group, uint32_t first)
+{
+	uint8_t text[TOPIC_BYTES_MAX];
+	for (uint32_t i = 0; i < group->count; i++) {
+		uint32_t number = topic_pattern_number(&group->subscribe, i, group->circles, 0);
+		struct slice filter = slice_of(text, topic_pattern_write(&group->subscribe, number, text));
+		matcher->audience->first_stream[first + i] = matcher->stream_count;
+		if (mqtt_filter_has_wildcard(filter))
+			match_wildcard(matcher, filter);
+		else
+			match_exact(matcher, filter);
+		if (matcher->stream_count > AUDIENCE_STREAMS_MAX || matcher->comparisons > COMPARISONS_MAX)
+			return false;
+	}
+	return true;
+}
+
+static bool match_all(struct matcher *matcher)
+{
+	struct audience *audience = matcher->audience;
+	const struct scenario *scenario = audience->scenario;
+	matcher->stream_count = 0;
+	matcher->comparisons = 0;
+	for (uint32_t g = 0; g < scenario->group_count; g++) {
+		if ((scenario->groups[g].role & ROLE_SUBSCRIBER) != 0 &&
+		    !match_group(matcher, &scenario->groups[g], audience->subscriber_first[g]))
+			return false;
+	}
+	audience->first_stream[audience->subscriber_count] = matcher->stream_count;
+	return true;
+}
+
+/* Numbers channels and subscribers. False: too many channels. */
+static bool number_all(struct audience *audience)
+{
+	uint64_t channels = 0;
+	for (uint32_t g = 0; g < audience->scenario->group_count; g++) {
+		const struct scenario_group *group = &audience->scenario->groups[g];
+		audience->channel_first[g] = (uint32_t)channels;
+		audience->subscriber_first[g] = audience->subscriber_count;
+		channels += (uint64_t)group->count * audience_channels_of(group);
+		audience->subscriber_count += (group->role & ROLE_SUBSCRIBER) != 0 ? group->count : 0;
+		if (channels > AUDIENCE_CHANNELS_MAX)
+			return false;
+	}
+	audience->channel_count = (uint32_t)channels;
+	return true;
+}
+
+static const char *make_streams(struct matcher *matcher)
+{
+	struct audience *audience = matcher->audience;
+	if (!match_all(matcher))
+		return "too many pairs of publisher and subscriber to audit: fewer clients, or narrower filters";
+	audience->streams = calloc(matcher->stream_count + 1u, sizeof(*audience->streams));
+	audience->stream_channel = calloc(matcher->stream_count + 1u, sizeof(*audience->stream_channel));
+	if (audience->streams == NULL || audience->stream_channel == NULL)
+		return "out of memory";
+	matcher->fill = true;
+	match_all(matcher);
+	return NULL;
+}
+
+const char *audience_open(struct audience *audience, const struct scenario *scenario)
+{
+	*audience = (struct audience){.scenario = scenario};
+	if (!number_all(audience))
+		return "more than 4,000,000 pairs of publisher and topic";
+	struct matcher matcher = {.audience = audience, .key = hash_key_random()};
+	audience->channels = calloc(audience->channel_count + 1u, sizeof(*audience->channels));
+	audience->first_stream = calloc(audience->subscriber_count + 1u, sizeof(*audience->first_stream));
+	matcher.entries = calloc(audience->channel_count + 1u, sizeof(*matcher.entries));
+	const char *fault = "out of memory";
+	if (audience->channels != NULL && audience->first_stream != NULL && matcher.entries != NULL) {
+		note_topics(&matcher);
+		fault = make_streams(&matcher);
+	}
+	free(matcher.entries);
+	return fault;
+}
+
+void audience_close(struct audience *audience)
+{
+	free(audience->channels);
+	free(audience->first_stream);
+	free(audience->stream_channel);
+	free(audience->streams);
+	*audience = (struct audience){0};
+}
+
+void audience_end(const struct audience *audience, struct audit *audit)
+{
+	for (uint32_t s = 0; s < audience->first_stream[audience->subscriber_count]; s++)
+		audit_end(audit, &audience->streams[s], audience->channels[audience->stream_channel[s]].sent);
+}

@@ -1,0 +1,495 @@
+#include "bench/run_crew.h"
+
+#include "bench/process.h"
+#include "bench/progress.h"
+#include "bench/run_worker.h"
+
+#include "base/clock.h"
+#include "net/fdtable.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#define LOOK_EVERY_MS 5u
+#define SETTLE_MS_MAX 2000u
+/* A message that has not come so long after the last one did is lost. */
+#define DRAIN_QUIET_NS 2000000000u
+#define DRAIN_NS_MAX 20000000000u
+/* How often it is asked whether the server is still there, where nothing comes. */
+#define PROBE_EVERY_NS 1000000000u
+/* Between the order and the first message, so that every thread is there in time. */
+#define BEGIN_AFTER_NS 20000000u
+
+struct crew {
+	const struct run_order *order;
+	const struct target *target;
+	struct run_result *result;
+	struct run_shared shared;
+	struct audience audience;
+	struct run_worker *workers;
+	uint32_t worker_count;
+	bool by_loops;    /* a step is over when all loops are through */
+	uint32_t staying; /* clients, when the last step began */
+	/* until the step before */
+	uint64_t expected;
+	uint64_t received;
+	uint64_t doubled;
+	uint64_t reordered;
+	uint64_t foreign;
+	uint64_t lost;
+	uint64_t clients_lost;
+};
+
+struct sums {
+	uint64_t received;
+	uint64_t expected_due;
+	uint64_t expected;
+	uint64_t sign_ins;
+	uint64_t pending;
+	uint32_t ready;
+	uint32_t staying;
+	uint32_t settled; /* workers */
+	uint32_t through;
+};
+
+struct sample {
+	uint64_t time_ns;
+	uint64_t server_cpu_ns;
+	uint64_t client_cpu_ns;
+	uint64_t machine_cpu_ns;
+	struct sums sums;
+};
+
+/* A step while it goes on. */
+struct watch {
+	struct step *step;
+	/* sums over the looks, of what was received since the step began and of how long ago that was */
+	double received_sum;
+	double elapsed_sum;
+	uint64_t looks;
+	uint64_t received_before;
+	uint64_t seen; /* received and signed in, at the last change */
+	uint64_t heard_ns;
+	uint64_t probed_ns;
+	char label[48];
+};
+
+static bool fail(struct run_result *result, const char *fault)
+{
+	snprintf(result->fault, sizeof(result->fault), "%s", fault);
+	return false;
+}
+
+static struct sums sum_up(struct crew *crew)
+{
+	struct sums sums = {0};
+	for (uint32_t i = 0; i < crew->worker_count; i++) {
+		struct run_worker *worker = &crew->workers[i];
+		sums.received += atomic_load_explicit(&worker->received, memory_order_relaxed);
+		sums.expected_due += atomic_load_explicit(&worker->expected_due, memory_order_relaxed);
+		sums.expected += atomic_load_explicit(&worker->expected, memory_order_relaxed);
+		sums.sign_ins += atomic_load_explicit(&worker->sign_ins, memory_order_relaxed);
+		sums.pending += atomic_load_explicit(&worker->pending, memory_order_relaxed);
+		sums.ready += atomic_load_explicit(&worker->ready, memory_order_relaxed);
+		sums.staying += atomic_load_explicit(&worker->staying, memory_order_relaxed);
+		sums.settled += atomic_load_explicit(&worker->settled, memory_order_acquire);
+		sums.through += atomic_load_explicit(&worker->through, memory_order_relaxed);
+	}
+	return sums;
+}
+
+static struct sample sample_now(struct crew *crew)
+{
+	return (struct sample){
+		.time_ns = clock_now_ns(),
+		.server_cpu_ns = process_cpu_ns(crew->target->pid),
+		.client_cpu_ns = process_cpu_ns(getpid()),
+		.machine_cpu_ns = machine_cpu_ns(),
+		.sums = sum_up(crew),
+	};
+}
+
+/* Returns when every worker is in it. False: one of them has ended. */
+static bool set_phase(struct crew *crew, enum run_phase phase)
+{
+	bool good = true;
+	atomic_store_explicit(&crew->shared.phase, phase, memory_order_release);
+	for (uint32_t i = 0; i < crew->worker_count; i++) {
+		uint32_t seen;
+		while ((seen = atomic_load_explicit(&crew->workers[i].seen, memory_order_acquire)) != phase &&
+		       seen != RUN_LEAVING)
+			progress_sleep_ms(1);
+		good = good && seen == phase;
+	}
+	return good;
+}
+
+static bool start_workers(struct crew *crew)
+{
+	const struct scenario *scenario = crew->order->scenario;
+	crew->workers = calloc(scenario->threads, sizeof(*crew->workers));
+	if (crew->workers == NULL)
+		return fail(crew->result, "out of memory");
+	for (; crew->worker_count < scenario->threads; crew->worker_count++) {
+		struct run_worker *worker = &crew->workers[crew->worker_count];
+		worker->shared = &crew->shared;
+		worker->number = crew->worker_count;
+		if (run_worker_start(worker) != 0)
+			return fail(crew->result, "no more threads can be started");
+	}
+	return true;
+}
+
+static double memory_a_client(const struct crew *crew, uint64_t before)
+{
+	uint64_t now = process_resident_bytes(crew->target->pid);
+	if (now == 0 || before == 0 || crew->result->connected == 0)
+		return (double)NAN;
+	return ((double)now - (double)before) / crew->result->connected;
+}
+
+/* False: not every client could be connected. */
+static bool connect_all(struct crew *crew)
+{
+	struct run_result *result = crew->result;
+	uint64_t began = clock_now_ns();
+	struct sums sums = {0};
+	while (sums.settled < crew->worker_count && !progress_interrupted()) {
+		progress_sleep_ms(LOOK_EVERY_MS);
+		sums = sum_up(crew);
+		progress_show(crew->target->name, (double)sums.ready / result->clients, "connecting, %u of %u clients",
+			      sums.ready, result->clients);
+	}
+	result->connect_s = (double)(clock_now_ns() - began) / 1e9;
+	set_phase(crew, RUN_RESTING);
+	sums = sum_up(crew);
+	result->connected = sums.ready;
+	return sums.ready == result->clients;
+}
+
+/* The server is gone where half of those who should stay are, or nothing comes at all, and nobody listens any more. */
+static bool has_died(struct crew *crew, struct watch *watch, const struct sums *sums, uint64_t now)
+{
+	uint64_t seen = sums->received + sums->sign_ins;
+	if (seen != watch->seen)
+		watch->heard_ns = now;
+	watch->seen = seen;
+	bool suspect = sums->staying * 2 < crew->staying || now - watch->heard_ns > PROBE_EVERY_NS;
+	if (!suspect || now - watch->probed_ns < PROBE_EVERY_NS)
+		return false;
+	watch->probed_ns = now;
+	return dial_probe(&crew->target->address) != 0;
+}
+
+/* Until end_ns, or until all loops are through. False: the server is gone. */
+static bool flow_until(struct crew *crew, struct watch *watch, uint64_t end_ns, bool measured)
+{
+	uint64_t began = clock_now_ns();
+	struct sums first = sum_up(crew);
+	for (uint64_t now = began; now < end_ns && !progress_interrupted(); now = clock_now_ns()) {
+		uint64_t left_ms = (end_ns - now) / 1000000u + 1;
+		progress_sleep_ms(left_ms < LOOK_EVERY_MS ? (uint32_t)left_ms : LOOK_EVERY_MS);
+		struct sums sums = sum_up(crew);
+		now = clock_now_ns();
+		if (measured) {
+			watch->received_sum += (double)(sums.received - watch->received_before);
+			watch->elapsed_sum += (double)(now - crew->shared.begin_ns) / 1e9;
+			watch->looks++;
+		}
+		if (has_died(crew, watch, &sums, now))
+			return false;
+		if (measured && crew->by_loops && sums.through == crew->worker_count &&
+		    sums.received + crew->lost >= sums.expected)
+			return true;
+		progress_show(watch->label, measured ? (double)(now - began) / (double)(end_ns - began + 1) : 0,
+			      "%s, %.0f messages/s, %.0f on their way", measured ? "measuring" : "warming up",
+			      (double)(sums.received - first.received) * 1e9 / (double)(now - began + 1),
+			      (double)sums.expected_due - (double)sums.received - (double)crew->lost);
+	}
+	return true;
+}
+
+/* Waits for what is on its way. */
+static void drain(struct crew *crew, struct watch *watch)
+{
+	uint64_t began = clock_now_ns();
+	uint64_t heard = began;
+	uint64_t seen = 0;
+	for (uint64_t now = began; now - heard < DRAIN_QUIET_NS && now - began < DRAIN_NS_MAX; now = clock_now_ns()) {
+		struct sums sums = sum_up(crew);
+		uint64_t state = sums.received + sums.expected - sums.pending;
+		if (sums.pending == 0 && sums.received + crew->lost >= sums.expected)
+			return;
+		if (state != seen)
+			heard = now;
+		seen = state;
+		progress_show(watch->label, 1, "waiting for what is on its way");
+		progress_sleep_ms(LOOK_EVERY_MS);
+		if (progress_interrupted())
+			return;
+	}
+}
+
+static void note_samples(struct step *step, const struct sample *from, const struct sample *to)
+{
+	double ns = (double)(to->time_ns - from->time_ns);
+	double delivered = (double)(to->sums.received - from->sums.received);
+	double sign_ins = (double)(to->sums.sign_ins - from->sums.sign_ins);
+	double server_ns = process_cpu_between_ns(from->server_cpu_ns, to->server_cpu_ns);
+	double client_ns = (double)(to->client_cpu_ns - from->client_cpu_ns);
+	double other_ns = process_cpu_between_ns(from->machine_cpu_ns, to->machine_cpu_ns) - server_ns - client_ns;
+	double units = delivered > 0 ? delivered : sign_ins;
+	step->measured_s = ns / 1e9;
+	step->delivered = delivered * 1e9 / ns;
+	step->sign_ins = sign_ins * 1e9 / ns;
+	step->server_cpu_us = units > 0 ? server_ns / 1e3 / units : (double)NAN;
+	step->server_cpu_percent = 100 * server_ns / ns;
+	step->client_cpu_percent = 100 * client_ns / ns;
+	/* The machine's time comes in steps of 10 ms: a little less than nothing is nothing. */
+	step->other_cpu_percent = other_ns < 0 ? 0 : 100 * other_ns / ns;
+}
+
+struct merged {
+	struct histogram latency;
+	struct histogram late;
+	struct histogram sign_in;
+	uint64_t latency_sum_ns;
+	uint64_t expected;
+	struct audit audit;
+	uint64_t foreign;
+	struct losses losses;
+};
+
+static void merge(const struct crew *crew, struct step *step, struct merged *merged)
+{
+	for (uint32_t i = 0; i < crew->worker_count; i++) {
+		const struct run_worker *worker = &crew->workers[i];
+		const struct run_tally *tally = &worker->tally;
+		histogram_merge(&merged->latency, &tally->latency_ns);
+		histogram_merge(&merged->late, &tally->late_ns);
+		histogram_merge(&merged->sign_in, &tally->sign_in_ns);
+		losses_merge(&merged->losses, &worker->losses);
+		merged->latency_sum_ns += tally->latency_sum_ns;
+		merged->expected += tally->expected;
+		merged->audit.received += tally->audit.received;
+		merged->audit.doubled += tally->audit.doubled;
+		merged->audit.reordered += tally->audit.reordered;
+		merged->foreign += tally->foreign;
+		step->due += tally->due;
+		step->sent += tally->sent;
+		step->reconnects += tally->reconnects;
+		step->unsent += worker->unsent;
+		step->unacknowledged += worker->unacknowledged;
+	}
+}
+
+/* What was counted since the start becomes what was counted in this step. */
+static void note_totals(struct crew *crew, struct step *step, const struct merged *merged)
+{
+	uint64_t lost = merged->expected > merged->audit.received ? merged->expected - merged->audit.received : 0;
+	uint64_t clients_lost = losses_total(&merged->losses);
+	step->expected = merged->expected - crew->expected;
+	step->received = merged->audit.received - crew->received;
+	step->lost = lost > crew->lost ? lost - crew->lost : 0;
+	step->doubled = merged->audit.doubled - crew->doubled;
+	step->reordered = merged->audit.reordered - crew->reordered;
+	step->foreign = merged->foreign - crew->foreign;
+	step->clients_lost = clients_lost - crew->clients_lost;
+	crew->expected = merged->expected;
+	crew->received = merged->audit.received;
+	crew->doubled = merged->audit.doubled;
+	crew->reordered = merged->audit.reordered;
+	crew->foreign = merged->foreign;
+	crew->lost = lost;
+	crew->clients_lost = clients_lost;
+	crew->result->losses = merged->losses;
+}
+
+static bool report_step(struct crew *crew, struct step *step)
+{
+	struct merged *merged = calloc(1, sizeof(*merged));
+	if (merged == NULL)
+		return fail(crew->result, "out of memory");
+	merge(crew, step, merged);
+	step_note_latency(step, &merged->latency, merged->latency_sum_ns);
+	bool known = merged->sign_in.count > 0;
+	step->sign_in_p50_ms = known ? (double)histogram_percentile(&merged->sign_in, 50) / 1e6 : (double)NAN;
+	step->sign_in_p99_ms = known ? (double)histogram_percentile(&merged->sign_in, 99) / 1e6 : (double)NAN;
+	step->late_p99_ms = (double)histogram_percentile(&merged->late, 99) / 1e6;
+	step->late_max_ms = (double)merged->late.value_max / 1e6;
+	note_totals(crew, step, merged);
+	free(merged);
+	return true;
+}
+
+static double offered_by(const struct scenario *scenario, double load)
+{
+	double sum = 0;
+	for (uint32_t i = 0; i < scenario->group_count; i++) {
+		if ((scenario->groups[i].role & ROLE_PUBLISHER) != 0)
+			sum += scenario_group_rate(&scenario->groups[i], load);
+	}
+	return sum;
+}
+
+static void begin_step(struct crew *crew, struct watch *watch)
+{
+	const struct scenario *scenario = crew->order->scenario;
+	struct run_shared *shared = &crew->shared;
+	uint64_t now = clock_now_ns();
+	shared->load = watch->step->load;
+	shared->begin_ns = now + BEGIN_AFTER_NS;
+	shared->measure_from_ns = shared->begin_ns + scenario->warm_up_ms * 1000000ull;
+	watch->heard_ns = watch->probed_ns = now;
+	watch->step->offered = offered_by(scenario, watch->step->load);
+	struct sums sums = sum_up(crew);
+	crew->staying = sums.staying;
+	watch->received_before = sums.received;
+}
+
+/* What was due by the schedule less what had come, on average over the looks. What is due is not asked of the threads,
+ * which tell it late where they are late. The first message is due at once, and so half a message more than rate x time
+ * on average. */
+static void note_in_flight(const struct crew *crew, const struct watch *watch)
+{
+	struct step *step = watch->step;
+	double fan = step->due > 0 ? (double)step->expected / (double)step->due : 0;
+	step->in_flight = (double)NAN;
+	/* Loops end the schedule in the middle. */
+	if (watch->looks == 0 || crew->by_loops)
+		return;
+	double due = step->offered * watch->elapsed_sum / (double)watch->looks + 0.5;
+	double on_way = due * fan - watch->received_sum / (double)watch->looks;
+	step->in_flight = on_way > 0 ? on_way : 0;
+}
+
+/* False: the run ends with it. */
+static bool run_step(struct crew *crew, struct step *step, double load, uint64_t resident_before)
+{
+	const struct scenario *scenario = crew->order->scenario;
+	struct watch watch = {.step = step};
+	*step = (struct step){.load = load};
+	if (isnan(load))
+		snprintf(watch.label, sizeof(watch.label), "%s", crew->target->name);
+	else
+		snprintf(watch.label, sizeof(watch.label), "%s, load %.0f", crew->target->name, load);
+	begin_step(crew, &watch);
+	if (!set_phase(crew, RUN_FLOWING))
+		return fail(crew->result, "a thread of the bench ended: out of memory or descriptors");
+	uint64_t from_ns = crew->shared.measure_from_ns;
+	bool alive = flow_until(crew, &watch, from_ns, false);
+	struct sample from = sample_now(crew);
+	alive = alive && flow_until(crew, &watch, from_ns + scenario->duration_s * 1000000000ull, true);
+	struct sample to = sample_now(crew);
+	step->server_bytes = memory_a_client(crew, resident_before);
+	crew->shared.stop_ns = clock_now_ns();
+	set_phase(crew, RUN_DRAINING);
+	if (alive)
+		drain(crew, &watch);
+	bool good = set_phase(crew, RUN_REPORTING) && report_step(crew, step);
+	set_phase(crew, RUN_RESTING);
+	note_samples(step, &from, &to);
+	note_in_flight(crew, &watch);
+	step->died = !alive || dial_probe(&crew->target->address) != 0;
+	step_judge(step, &scenario->objectives);
+	return good;
+}
+
+/* Says what has gone wrong in words, behind `what`. */
+static void explain(struct crew *crew, const char *what)
+{
+	char reasons[256];
+	losses_describe(&crew->result->losses, (uint8_t)crew->order->scenario->groups[0].version, reasons,
+			sizeof(reasons));
+	snprintf(crew->result->fault, sizeof(crew->result->fault), "%s%s%s", what, reasons[0] != '\0' ? ": " : "",
+		 reasons);
+}
+
+static void run_steps(struct crew *crew, uint64_t resident_before)
+{
+	const struct scenario *scenario = crew->order->scenario;
+	struct run_result *result = crew->result;
+	uint32_t count = scenario->step_count > 0 ? scenario->step_count : 1;
+	for (uint32_t i = 0; i < count && i < crew->order->steps_max; i++) {
+		struct step *step = &result->steps[i];
+		double load = scenario->step_count > 0 ? scenario->steps[i] : (double)NAN;
+		if (!run_step(crew, step, load, resident_before))
+			return;
+		result->step_count = i + 1;
+		result->died = step->died;
+		result->interrupted = progress_interrupted();
+		if (result->died)
+			explain(crew, "the server was gone in the middle of the run");
+		else if (result->interrupted)
+			fail(result, "interrupted");
+		if (result->died || result->interrupted || (crew->order->judge && step->breach[0] != '\0'))
+			return;
+	}
+}
+
+static void end_workers(struct crew *crew)
+{
+	struct losses losses = {0};
+	bool failed = false;
+	atomic_store_explicit(&crew->shared.phase, RUN_LEAVING, memory_order_release);
+	for (uint32_t i = 0; i < crew->worker_count; i++) {
+		run_worker_join(&crew->workers[i]);
+		losses_merge(&losses, &crew->workers[i].losses);
+		failed = failed || crew->workers[i].failed;
+	}
+	crew->result->losses = losses;
+	if (failed)
+		fail(crew->result, "out of memory or descriptors");
+	free(crew->workers);
+}
+
+static bool ends_by_loops(const struct scenario *scenario)
+{
+	bool found = false;
+	for (uint32_t i = 0; i < scenario->group_count; i++) {
+		const struct scenario_group *group = &scenario->groups[i];
+		if (group->reconnects.is_load || group->reconnects.a_second > 0)
+			return false;
+		found = found || group->loops > 0;
+	}
+	return found;
+}
+
+static void run_crew(struct crew *crew)
+{
+	struct run_result *result = crew->result;
+	crew->by_loops = ends_by_loops(crew->order->scenario);
+	uint64_t resident_before = process_resident_bytes(crew->target->pid);
+	bool connected = start_workers(crew) && connect_all(crew);
+	if (connected) {
+		process_settle(crew->target->pid, SETTLE_MS_MAX);
+		result->memory_bytes = memory_a_client(crew, resident_before);
+		run_steps(crew, resident_before);
+	}
+	end_workers(crew);
+	if (!connected && result->fault[0] == '\0')
+		explain(crew, progress_interrupted() ? "interrupted" : "not every client could be connected");
+}
+
+bool run_against(const struct run_order *order, const struct target *target, struct run_result *result)
+{
+	struct crew crew = {.order = order, .target = target, .result = result};
+	*result = (struct run_result){.clients = scenario_clients(order->scenario), .memory_bytes = (double)NAN};
+	snprintf(result->target, sizeof(result->target), "%s", target->name);
+	crew.shared.scenario = order->scenario;
+	crew.shared.audience = &crew.audience;
+	memcpy(crew.shared.credentials, order->credentials, sizeof(crew.shared.credentials));
+	atomic_init(&crew.shared.phase, RUN_CONNECTING);
+	dial_init(&crew.shared.dial, &target->address, true);
+	fdtable_raise_limit();
+	const char *fault = audience_open(&crew.audience, order->scenario);
+	if (fault != NULL)
+		fail(result, fault);
+	else
+		run_crew(&crew);
+	progress_end();
+	audience_close(&crew.audience);
+	return result->fault[0] == '\0';
+}
