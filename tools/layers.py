@@ -25,7 +25,8 @@ BELOW = {
     # They measure the server, so they must not share its faults.
     "bench": {"base", "net", "mqtt"},
     "doctor": {"base", "net", "mqtt"},
-    "daemon": {"base", "net", "mqtt", "ws", "auth", "store", "session", "gateway", "bridge", "admin", "bench", "doctor"},
+    "tool": {"base", "auth"},
+    "daemon": {"base", "net", "mqtt", "ws", "auth", "store", "session", "gateway", "bridge", "admin", "bench", "doctor", "tool"},
 }
 
 # Of these pairs only the headers named may be included.

@@ -7,9 +7,10 @@ packages=
 for set in "$@"; do
 	case $set in
 	# gcc only recommends libc6-dev, and recommendations are not followed below.
-	build) packages="$packages gcc libc6-dev meson ninja-build pkg-config liburcu-dev libcyaml-dev libsodium-dev" ;;
+	build) packages="$packages gcc libc6-dev meson ninja-build pkg-config liburcu-dev libcyaml-dev libsodium-dev
+		libssl-dev libjansson-dev" ;;
 	test) packages="$packages libcmocka-dev clang-format mosquitto mosquitto-clients
-		python3-pytest python3-paho-mqtt python3-yaml" ;;
+		python3-pytest python3-paho-mqtt python3-yaml python3-jwt python3-cryptography" ;;
 	fuzz) packages="$packages clang libclang-rt-14-dev" ;;
 	lint) packages="$packages clang-tidy cppcheck" ;;
 	*)

@@ -74,6 +74,27 @@
 	X(AUTH_METHOD_MISSING, "section 3.15.2.2.2", "AUTH names no authentication method")                            \
 	X(CONNACK_FLAGS, "MQTT-3.2.2-1", "reserved connect acknowledge flag is set")                                   \
 	X(CONNACK_SESSION, "MQTT-3.2.2-6", "session present is set in a refusing CONNACK")                             \
+	/* signing in */                                                                                               \
+	X(TOKEN_MALFORMED, "", "token is not a JSON Web Token in compact form")                                        \
+	X(TOKEN_TOO_LARGE, "", "token is longer than the limit")                                                       \
+	X(TOKEN_CRITICAL, "", "token names extensions that have to be understood, and there are none here")            \
+	X(TOKEN_ALGORITHM, "", "token's algorithm is not supported, or is not that of its key")                        \
+	X(TOKEN_KEY_UNKNOWN, "", "no key is known that the token may be signed with")                                  \
+	X(TOKEN_SIGNATURE, "", "token's signature is wrong")                                                           \
+	X(TOKEN_CLAIM, "", "a claim of the token is missing, or has a value that it may not have")                     \
+	X(TOKEN_EXPIRED, "", "token has expired")                                                                      \
+	X(TOKEN_NOT_YET, "", "token is not valid yet")                                                                 \
+	X(TOKEN_ISSUER, "", "token is from another issuer")                                                            \
+	X(TOKEN_AUDIENCE, "", "token is meant for another audience")                                                   \
+	X(TOKEN_CLIENT_ID, "", "token is for another client id")                                                       \
+	X(TOKEN_REVOKED, "", "token was revoked")                                                                      \
+	X(USER_REVOKED, "", "user was revoked")                                                                        \
+	X(CLIENT_REVOKED, "", "client id was revoked")                                                                 \
+	X(PASSWORD_WRONG, "", "user is not known, or the password is wrong")                                           \
+	X(CREDENTIALS_MISSING, "", "neither a token nor a user name with a password, and one is required")             \
+	/* permissions */                                                                                              \
+	X(PUBLISH_DENIED, "", "client may not publish to this topic")                                                  \
+	X(SUBSCRIBE_DENIED, "", "client may not subscribe to this topic filter")                                       \
 	/* ends of a connection that are nobody's fault, or the gateway's own decision */                              \
 	X(CLOSED_BY_CLIENT, "", "client sent DISCONNECT")                                                              \
 	X(CLOSED_WITH_WILL, "", "client sent DISCONNECT with will")                                                    \

@@ -1,6 +1,7 @@
 /* The program: one binary, one verb a subcommand. */
 #include "bench/bench.h"
 #include "daemon/serve.h"
+#include "tool/tool.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -14,6 +15,8 @@ struct command {
 static const struct command COMMANDS[] = {
 	{"serve", "run the gateway", serve_main},
 	{"bench", "put load on an MQTT broker and measure it", bench_main},
+	{"passwd", "add, change or delete a user of a password file", passwd_main},
+	{"token", "issue a token for development, look into one, make keys", token_main},
 };
 
 #define COMMAND_COUNT (sizeof(COMMANDS) / sizeof(COMMANDS[0]))

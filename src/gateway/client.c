@@ -319,11 +319,11 @@ static void say_goodbye(struct shard *shard, struct client *client, enum error r
 	uint8_t *at = io_scratch(&shard->io, room);
 	if (at == NULL)
 		return;
-	size_t size = mqtt_disconnect_encode((uint8_t)mqtt_reason_of(reason), sentence, client->version, at, room);
+	uint8_t code = (uint8_t)mqtt_disconnect_reason_of(reason);
+	size_t size = mqtt_disconnect_encode(code, sentence, client->version, at, room);
 	/* The reason string is left out where it would be too large for the client [MQTT-3.14.2-3]. */
 	if (size > client->packet_bytes_max)
-		size = mqtt_disconnect_encode((uint8_t)mqtt_reason_of(reason), slice_of(NULL, 0), client->version, at,
-					      room);
+		size = mqtt_disconnect_encode(code, slice_of(NULL, 0), client->version, at, room);
 	if (size != 0 && size <= client->packet_bytes_max)
 		io_send(&shard->io, &client->conn, slice_of(at, size));
 }

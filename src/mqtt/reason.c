@@ -138,8 +138,31 @@ enum mqtt_reason mqtt_reason_of(enum error error) /* NOLINT(readability-function
 		return MQTT_REASON_CLIENT_ID_NOT_VALID;
 	case ERROR_AUTH_METHOD:
 		return MQTT_REASON_BAD_AUTHENTICATION_METHOD;
+	case ERROR_TOKEN_MALFORMED:
+	case ERROR_TOKEN_TOO_LARGE:
+	case ERROR_TOKEN_CRITICAL:
+	case ERROR_TOKEN_ALGORITHM:
+	case ERROR_TOKEN_KEY_UNKNOWN:
+	case ERROR_TOKEN_SIGNATURE:
+	case ERROR_TOKEN_CLAIM:
+	case ERROR_PASSWORD_WRONG:
+		return MQTT_REASON_BAD_USER_NAME_OR_PASSWORD;
+	/* Genuine, but it does not let this client in here and now. Ends of live sessions among them: Bad User Name or
+	 * Password and Banned are CONNACK's alone. */
+	case ERROR_TOKEN_EXPIRED:
+	case ERROR_TOKEN_NOT_YET:
+	case ERROR_TOKEN_ISSUER:
+	case ERROR_TOKEN_AUDIENCE:
+	case ERROR_TOKEN_CLIENT_ID:
+	case ERROR_TOKEN_REVOKED:
+	case ERROR_CREDENTIALS_MISSING:
+	case ERROR_PUBLISH_DENIED:
+	case ERROR_SUBSCRIBE_DENIED:
 	case ERROR_NOT_AUTHORIZED:
 		return MQTT_REASON_NOT_AUTHORIZED;
+	case ERROR_USER_REVOKED:
+	case ERROR_CLIENT_REVOKED:
+		return MQTT_REASON_BANNED;
 	case ERROR_WILL_TOPIC:
 	case ERROR_TOPIC_LONG:
 	case ERROR_TOPIC_WILDCARD:
@@ -178,6 +201,19 @@ enum mqtt_reason mqtt_reason_of(enum error error) /* NOLINT(readability-function
 		break;
 	}
 	return MQTT_REASON_UNSPECIFIED_ERROR;
+}
+
+enum mqtt_reason mqtt_disconnect_reason_of(enum error error)
+{
+	enum mqtt_reason reason = mqtt_reason_of(error);
+	switch (reason) {
+	case MQTT_REASON_BAD_USER_NAME_OR_PASSWORD:
+		return MQTT_REASON_NOT_AUTHORIZED;
+	case MQTT_REASON_BANNED:
+		return MQTT_REASON_ADMINISTRATIVE_ACTION;
+	default:
+		return reason;
+	}
 }
 
 uint8_t mqtt_return_code_of(enum error error)

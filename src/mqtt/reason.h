@@ -58,6 +58,9 @@ enum mqtt_reason {
  * them: where mqtt_reason_allowed() says no for CONNACK, Server unavailable is the code. */
 enum mqtt_reason mqtt_reason_of(enum error error);
 
+/* The same for the server's DISCONNECT alone: what is said about credentials in CONNACK has other words there. */
+enum mqtt_reason mqtt_disconnect_reason_of(enum error error);
+
 /* The return code 1..5 for a refusing CONNACK of 3.1.1, or 0 where 3.1.1 has none and the connection is just closed
  * [MQTT-3.2.2-6, MQTT-4.8.0-1 of 3.1.1]. */
 uint8_t mqtt_return_code_of(enum error error);

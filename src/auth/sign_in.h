@@ -1,0 +1,76 @@
+/* Who a client is and whether it may come in: what CONNECT (or AUTH, for a client that is there) brings, against
+ * tokens, passwords and revocations, in one decision. A `struct sign_in` is owned by one thread, a gate's; what it
+ * reads are snapshots that the caller swaps, and tables of revocations that are safe to share. Pure: the time comes in.
+ *
+ * Which way is tried: what has the form of a token is one, in the password or, where configured, the user name.
+ * Otherwise a password is looked up in the password file. Otherwise, without either, the client is anonymous. A way
+ * that is not configured is not there: a password where only tokens are taken is ERROR_CREDENTIALS_MISSING. */
+#ifndef AUTH_SIGN_IN_H
+#define AUTH_SIGN_IN_H
+
+#include "auth/password_cache.h"
+#include "auth/revocation.h"
+#include "auth/token.h"
+
+#define SIGN_IN_REVOCATIONS_MAX 2u /* an embedded source and another */
+
+struct sign_in_policy {
+	struct claim_policy claims;
+	uint32_t token_bytes_max;
+	uint32_t password_cache_slots; /* a power of two; 0: nothing is remembered */
+	bool tokens;                   /* are taken in the password */
+	bool tokens_in_user_name;      /* are taken there too */
+	bool passwords;                /* are looked up */
+};
+
+/* No way in but anonymous; 4 KiB of token, 65536 passwords remembered. */
+struct sign_in_policy sign_in_policy_default(void);
+
+struct sign_in {
+	struct sign_in_policy policy;
+	struct token_verifier *verifier;
+	struct password_cache cache;
+	struct password_file *passwords;
+	const struct revocations *revocations[SIGN_IN_REVOCATIONS_MAX];
+	uint64_t tokens_verified;
+	uint64_t passwords_hashed;
+};
+
+/* policy: copied, its texts stay the caller's and outlive this. */
+enum error sign_in_init(struct sign_in *sign_in, const struct sign_in_policy *policy);
+void sign_in_fini(struct sign_in *sign_in);
+
+/* From now on these, of which it takes references. */
+void sign_in_use_keys(struct sign_in *sign_in, struct key_set *keys);
+void sign_in_use_passwords(struct sign_in *sign_in, struct password_file *passwords);
+/* A table, which outlives this; NULL: none at this place. */
+void sign_in_use_revocations(struct sign_in *sign_in, unsigned place, const struct revocations *revocations);
+
+/* What the client says of itself; data is NULL where it says nothing. */
+struct credentials {
+	struct slice client_id;
+	struct slice user_name;
+	struct slice password;
+	bool may_be_anonymous; /* on this listener */
+};
+
+/* Who it is; texts are good until the next call, or point into the credentials. */
+struct identity {
+	struct slice client_id;   /* CONNECT's, or, where it has none, the token's; size 0: neither has one */
+	struct slice user;        /* size 0: anonymous, or the token names none */
+	struct slice token_id;    /* size 0: none */
+	struct slice permissions; /* rules for acl_check() and acl_pool_take(); data is NULL where the token has none */
+	int64_t expires_s;        /* the session's latest end; CLAIM_NEVER: none */
+};
+
+/* ERROR_OK and *identity, or the reason for a refusal. Takes as long as a password's hash where there is one that was
+ * not remembered. A client id that the caller assigns afterwards cannot have been revoked. */
+enum error sign_in_check(struct sign_in *sign_in, const struct credentials *credentials, int64_t now_s,
+			 struct identity *identity);
+
+/* ERROR_OK, or ERROR_TOKEN_REVOKED, _USER_REVOKED, _CLIENT_REVOKED: once more at the moment when a session begins,
+ * which a revocation may have come before although it came after the check. Any thread that may read the tables. */
+enum error sign_in_revoked(const struct revocations *const revocations[SIGN_IN_REVOCATIONS_MAX], struct slice token_id,
+			   struct slice user, struct slice client_id, int64_t now_s);
+
+#endif
