@@ -7,7 +7,8 @@
 enum error acl_cache_open(struct acl_cache *cache, uint32_t slots)
 {
 	CHECK(slots != 0 && (slots & (slots - 1)) == 0);
-	*cache = (struct acl_cache){.slots = calloc(slots, sizeof(*cache->slots)), .mask = slots - 1};
+	*cache = (struct acl_cache){
+		.key = hash_key_random(), .slots = calloc(slots, sizeof(*cache->slots)), .mask = slots - 1};
 	return cache->slots != NULL ? ERROR_OK : ERROR_NO_MEMORY;
 }
 
@@ -27,15 +28,21 @@ static uint64_t mix(uint64_t value)
 	return value ^ value >> 31;
 }
 
-bool acl_cache_check(struct acl_cache *cache, const struct acl_subject *subject, struct slice topic,
-		     uint64_t topic_hash)
+/* Each is mixed into what came before, so that no two can change places. */
+static uint64_t mark_of(const struct acl_cache *cache, const struct acl_subject *subject, struct slice topic)
 {
-	/* Mixed one into the other, so that no two of them can stand in for each other. */
-	uint64_t mark = mix(acl_serial(subject->acl) ^ mix(subject->token_serial ^ mix(subject->identity_hash)));
-	mark = mix(mark ^ topic_hash);
+	uint64_t mark = mix(acl_serial(subject->acl));
+	mark = mix(mark ^ subject->token_serial);
+	mark = mix(mark ^ hash_slice(&cache->key, subject->identity.client_id));
+	mark = mix(mark ^ hash_slice(&cache->key, subject->identity.user));
+	mark = mix(mark ^ hash_slice(&cache->key, topic));
+	return mark < 2 ? mark + 2 : mark; /* 0 and 1 would be taken for an empty slot */
+}
+
+bool acl_cache_check(struct acl_cache *cache, const struct acl_subject *subject, struct slice topic)
+{
+	uint64_t mark = mark_of(cache, subject, topic);
 	uint64_t *slot = &cache->slots[mark >> 32 & cache->mask];
-	if (mark < 2)
-		mark += 2; /* 0 and 1 would be taken for an empty slot */
 	if ((*slot ^ mark) >> 1 == 0) {
 		cache->hits++;
 		return *slot & 1;

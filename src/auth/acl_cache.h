@@ -2,9 +2,9 @@
  * look-up, however many rules there are. A fixed table in which a newer decision takes an older one's place. Owned by
  * one thread.
  *
- * A decision is found by a 63-bit mark of all that it depended on: rules, token's rules, client and topic. The hashes
- * are keyed, so nobody can choose topics whose marks are equal; by chance, a check finds another's decision once in
- * 2^63. New rules have another serial, so that nothing needs to be forgotten. */
+ * A decision is found by a 63-bit mark of all that it depended on: rules, token's rules, client id, user and topic. It
+ * is made with a key of the table's own, so that nobody can choose topics or names whose marks are equal; by chance, a
+ * check finds another's decision once in 2^63. New rules have another serial, so that nothing needs to be forgotten. */
 #ifndef AUTH_ACL_CACHE_H
 #define AUTH_ACL_CACHE_H
 
@@ -13,6 +13,7 @@
 #include "base/hash.h"
 
 struct acl_cache {
+	struct hash_key key;
 	uint64_t *slots; /* the lowest bit: allowed; 0: empty */
 	uint64_t mask;
 	uint64_t hits;
@@ -29,11 +30,9 @@ struct acl_subject {
 	struct slice token_rules; /* acl_pool_rules() */
 	uint64_t token_serial;    /* acl_pool_serial() */
 	struct acl_identity identity;
-	uint64_t identity_hash; /* keyed, of client id and user: whatever tells this identity from all others */
 };
 
-/* What acl_check() says to ACL_PUBLISH. topic_hash: keyed, of the topic. */
-bool acl_cache_check(struct acl_cache *cache, const struct acl_subject *subject, struct slice topic,
-		     uint64_t topic_hash);
+/* What acl_check() says to ACL_PUBLISH. */
+bool acl_cache_check(struct acl_cache *cache, const struct acl_subject *subject, struct slice topic);
 
 #endif

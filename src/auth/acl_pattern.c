@@ -2,37 +2,6 @@
 
 #include "auth/utf8.h"
 
-/* A pattern or a topic, level by level. */
-struct levels {
-	const uint8_t *at;
-	const uint8_t *end;
-	bool more;
-};
-
-static struct levels levels_of(struct slice text)
-{
-	return (struct levels){.at = text.data, .end = text.data + text.size, .more = true};
-}
-
-/* Written out rather than with memchr(): most levels are shorter than its call is long. */
-static inline bool next_level(struct levels *levels, struct slice *level)
-{
-	if (!levels->more)
-		return false;
-	const uint8_t *begin = levels->at, *at = begin;
-	while (at < levels->end && *at != '/')
-		at++;
-	*level = slice_of(begin, (size_t)(at - begin));
-	levels->more = at < levels->end;
-	levels->at = levels->more ? at + 1 : at;
-	return true;
-}
-
-static inline bool is_wildcard(struct slice level, char wildcard)
-{
-	return level.size == 1 && level.data[0] == (uint8_t)wildcard;
-}
-
 static bool is_placeholder(uint8_t byte)
 {
 	return byte == ACL_PATTERN_CLIENT_ID || byte == ACL_PATTERN_USER;
@@ -63,84 +32,136 @@ static struct slice value_of(uint8_t placeholder, const struct acl_identity *ide
 	return placeholder == ACL_PATTERN_CLIENT_ID ? identity->client_id : identity->user;
 }
 
+/* A pattern and what is asked for, walked side by side: both stand at the beginning of a level, or, between
+ * walk_level() and the next, at its end. */
+struct walk {
+	const uint8_t *at, *end;
+	const uint8_t *asked, *asked_end;
+	const struct acl_identity *identity;
+	const uint8_t *begin; /* of the pattern */
+};
+
+static struct walk walk_of(struct slice pattern, const struct acl_identity *identity, struct slice asked)
+{
+	return (struct walk){.at = pattern.data,
+			     .end = pattern.data + pattern.size,
+			     .asked = asked.data,
+			     .asked_end = asked.data + asked.size,
+			     .identity = identity,
+			     .begin = pattern.data};
+}
+
+/* At the beginning of a level: a wildcard is alone in it. */
+static inline bool is_at(const uint8_t *at, const uint8_t *end, char wildcard)
+{
+	return at < end && *at == (uint8_t)wildcard;
+}
+
+static inline const uint8_t *level_end(const uint8_t *at, const uint8_t *end)
+{
+	while (at < end && *at != '/')
+		at++;
+	return at;
+}
+
+/* "/#" is all that is left. */
+static inline bool ends_with_hash(const uint8_t *at, const uint8_t *end)
+{
+	return end - at == 2 && at[1] == '#';
+}
+
 enum match {
 	MATCH_NO,
 	MATCH_YES,
 	MATCH_UNUSABLE, /* a placeholder's value cannot stand here */
 };
 
-static bool has_unusable_value(struct slice wanted, const struct acl_identity *identity, bool first)
+static enum match walk_value(struct walk *walk, uint8_t placeholder)
 {
-	for (size_t i = 0; i < wanted.size; i++)
-		if (is_placeholder(wanted.data[i]) &&
-		    !value_is_usable(value_of(wanted.data[i], identity), first && i == 0))
-			return true;
-	return false;
+	struct slice value = value_of(placeholder, walk->identity);
+	if (!value_is_usable(value, walk->at == walk->begin + 1))
+		return MATCH_UNUSABLE;
+	if ((size_t)(walk->asked_end - walk->asked) < value.size || memcmp(walk->asked, value.data, value.size) != 0)
+		return MATCH_NO;
+	walk->asked += value.size;
+	return MATCH_YES;
 }
 
-/* One level of the pattern, no wildcard, against one that is asked for; first: of the pattern's levels. */
-static enum match match_level(struct slice wanted, const struct acl_identity *identity, struct slice asked, bool first)
+/* One level of each, neither of them a wildcard. */
+static enum match walk_level(struct walk *walk)
 {
-	if (has_unusable_value(wanted, identity, first))
-		return MATCH_UNUSABLE;
-	size_t used = 0;
-	for (size_t i = 0; i < wanted.size; i++) {
-		struct slice piece = slice_of(wanted.data + i, 1);
-		if (is_placeholder(wanted.data[i]))
-			piece = value_of(wanted.data[i], identity);
-		if (asked.size - used < piece.size || memcmp(asked.data + used, piece.data, piece.size) != 0)
+	while (walk->at < walk->end && *walk->at != '/') {
+		uint8_t byte = *walk->at++;
+		if (is_placeholder(byte)) {
+			enum match match = walk_value(walk, byte);
+			if (match != MATCH_YES)
+				return match;
+		} else if (walk->asked == walk->asked_end || *walk->asked++ != byte) {
 			return MATCH_NO;
-		used += piece.size;
+		}
 	}
-	return used == asked.size ? MATCH_YES : MATCH_NO;
+	return walk->asked == walk->asked_end || *walk->asked == '/' ? MATCH_YES : MATCH_NO;
+}
+
+/* In the level that begins at walk->at. */
+static bool has_unusable_value(const struct walk *walk)
+{
+	for (const uint8_t *at = walk->at; at < walk->end && *at != '/'; at++)
+		if (is_placeholder(*at) && !value_is_usable(value_of(*at, walk->identity), at == walk->begin))
+			return true;
+	return false;
 }
 
 bool acl_pattern_covers(struct slice pattern, const struct acl_identity *identity, struct slice asked)
 {
 	if (begins_with_wildcard(pattern) && begins_with_dollar(asked))
 		return false;
-	struct levels wanted_levels = levels_of(pattern), asked_levels = levels_of(asked);
-	struct slice wanted, level;
-	for (bool first = true; next_level(&wanted_levels, &wanted); first = false) {
-		/* Before the level that is asked for: "a/#" covers "a" too [4.7.1.2]. */
-		if (is_wildcard(wanted, '#'))
+	struct walk walk = walk_of(pattern, identity, asked);
+	for (;; walk.at++, walk.asked++) {
+		if (is_at(walk.at, walk.end, '#'))
 			return true;
-		if (!next_level(&asked_levels, &level) || is_wildcard(level, '#'))
+		/* What wildcards stand for is more than any one level. */
+		if (is_at(walk.asked, walk.asked_end, '#'))
 			return false;
-		if (is_wildcard(wanted, '+'))
-			continue;
-		/* What the asked-for '+' stands for is more than any one level. */
-		if (is_wildcard(level, '+') || match_level(wanted, identity, level, first) != MATCH_YES)
+		if (is_at(walk.at, walk.end, '+')) {
+			walk.at++;
+			walk.asked = level_end(walk.asked, walk.asked_end);
+		} else if (is_at(walk.asked, walk.asked_end, '+') || walk_level(&walk) != MATCH_YES) {
+			return false;
+		}
+		/* "a/#" covers "a" too [4.7.1.2]. */
+		if (walk.asked == walk.asked_end)
+			return walk.at == walk.end || ends_with_hash(walk.at, walk.end);
+		if (walk.at == walk.end)
 			return false;
 	}
-	return !asked_levels.more;
 }
 
 bool acl_pattern_overlaps(struct slice pattern, const struct acl_identity *identity, struct slice asked)
 {
 	if (begins_with_dollar(pattern) && begins_with_wildcard(asked))
 		return false;
-	struct levels wanted_levels = levels_of(pattern), asked_levels = levels_of(asked);
-	struct slice wanted, level;
-	for (bool first = true; next_level(&wanted_levels, &wanted); first = false) {
-		bool more = next_level(&asked_levels, &level);
-		if (is_wildcard(wanted, '#') || (more && is_wildcard(level, '#')))
+	struct walk walk = walk_of(pattern, identity, asked);
+	for (;; walk.at++, walk.asked++) {
+		if (is_at(walk.at, walk.end, '#') || is_at(walk.asked, walk.asked_end, '#'))
 			return true;
-		if (!more)
-			return false;
-		if (is_wildcard(wanted, '+'))
-			continue;
-		if (is_wildcard(level, '+')) {
-			if (has_unusable_value(wanted, identity, first))
-				return true;
-			continue;
+		bool any = is_at(walk.at, walk.end, '+'), any_asked = is_at(walk.asked, walk.asked_end, '+');
+		if (any_asked && has_unusable_value(&walk))
+			return true;
+		if (any || any_asked) {
+			walk.at = level_end(walk.at, walk.end);
+			walk.asked = level_end(walk.asked, walk.asked_end);
+		} else {
+			enum match match = walk_level(&walk);
+			if (match != MATCH_YES)
+				return match == MATCH_UNUSABLE;
 		}
-		enum match match = match_level(wanted, identity, level, first);
-		if (match != MATCH_YES)
-			return match == MATCH_UNUSABLE;
+		/* "a" and "a/#" have "a" in common. */
+		if (walk.at == walk.end)
+			return walk.asked == walk.asked_end || ends_with_hash(walk.asked, walk.asked_end);
+		if (walk.asked == walk.asked_end)
+			return ends_with_hash(walk.at, walk.end);
 	}
-	/* "a" and "a/#" have "a" in common. */
-	return !next_level(&asked_levels, &level) || is_wildcard(level, '#');
 }
 
 bool acl_pattern_is_literal(struct slice pattern)
@@ -154,20 +175,21 @@ bool acl_pattern_is_literal(struct slice pattern)
 /* [MQTT-4.7.1-1, -2] */
 static const char *check_levels(struct slice pattern)
 {
-	struct levels levels = levels_of(pattern);
-	struct slice level;
-	for (uint32_t count = 1; next_level(&levels, &level); count++) {
+	const uint8_t *at = pattern.data, *end = at + pattern.size;
+	for (uint32_t count = 1;; count++) {
+		const uint8_t *level = at;
+		at = level_end(at, end);
 		if (count > ACL_PATTERN_LEVELS_MAX)
 			return "the filter has too many levels";
-		if (is_wildcard(level, '#') && levels.more)
-			return "# must be the last level of the filter";
-		if (level.size < 2)
-			continue;
-		for (size_t i = 0; i < level.size; i++)
-			if (level.data[i] == '+' || level.data[i] == '#')
+		for (const uint8_t *byte = level; byte < at; byte++)
+			if ((*byte == '+' || *byte == '#') && at - level > 1)
 				return "+ and # must be alone in their level";
+		if (at == end)
+			return NULL;
+		if (*level == '#')
+			return "# must be the last level of the filter";
+		at++;
 	}
-	return NULL;
 }
 
 const char *acl_pattern_compile(struct slice text, uint8_t *out, size_t *size)

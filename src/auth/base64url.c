@@ -6,7 +6,7 @@
 static const char ALPHABET[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
 
 static const uint8_t VALUES[256] = {
-#define V(character, value) [character] = GOOD | (value)
+#define V(character, value) [character] = (GOOD | (value))
 	V('A', 0),  V('B', 1),  V('C', 2),  V('D', 3),  V('E', 4),  V('F', 5),  V('G', 6),  V('H', 7),
 	V('I', 8),  V('J', 9),  V('K', 10), V('L', 11), V('M', 12), V('N', 13), V('O', 14), V('P', 15),
 	V('Q', 16), V('R', 17), V('S', 18), V('T', 19), V('U', 20), V('V', 21), V('W', 22), V('X', 23),
@@ -30,23 +30,25 @@ bool base64url_decode(struct slice text, uint8_t *out, size_t *size)
 {
 	uint32_t good = GOOD;
 	const uint8_t *at = text.data;
+	uint8_t *to = out;
 	size_t rest = text.size;
-	*size = 0;
-	for (; rest >= 4; rest -= 4, at += 4) {
+	for (; rest >= 4; rest -= 4, at += 4, to += 3) {
 		uint32_t bits = quantum(at, &good);
-		out[(*size)++] = (uint8_t)(bits >> 16);
-		out[(*size)++] = (uint8_t)(bits >> 8);
-		out[(*size)++] = (uint8_t)bits;
+		to[0] = (uint8_t)(bits >> 16);
+		to[1] = (uint8_t)(bits >> 8);
+		to[2] = (uint8_t)bits;
 	}
+	*size = (size_t)(to - out);
 	if (rest == 0)
 		return good != 0;
 	/* Two characters carry one byte and four bits over, three carry two and two; one carries none. */
 	uint8_t last[4] = {'A', 'A', 'A', 'A'};
 	memcpy(last, at, rest);
 	uint32_t bits = quantum(last, &good);
-	out[(*size)++] = (uint8_t)(bits >> 16);
+	to[0] = (uint8_t)(bits >> 16);
 	if (rest == 3)
-		out[(*size)++] = (uint8_t)(bits >> 8);
+		to[1] = (uint8_t)(bits >> 8);
+	*size += rest == 3 ? 2 : 1;
 	uint32_t left_over = rest == 3 ? bits & 0xFF : bits & 0xFFFF;
 	return good != 0 && rest != 1 && left_over == 0;
 }

@@ -148,7 +148,8 @@ static enum error read_names(const struct strict_json *json, const struct claim_
 		return ERROR_TOKEN_CLAIM;
 	bool user_missing = policy->user.size != 0 && claims->user.size == 0;
 	bool client_id_missing = policy->client_id_required && claims->client_id.size == 0;
-	return user_missing || client_id_missing ? ERROR_TOKEN_CLAIM : ERROR_OK;
+	bool token_id_missing = policy->token_id_required && claims->id.size == 0;
+	return user_missing || client_id_missing || token_id_missing ? ERROR_TOKEN_CLAIM : ERROR_OK;
 }
 
 enum error claims_read(const struct strict_json *json, const struct claim_policy *policy, int64_t now_s,

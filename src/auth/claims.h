@@ -19,6 +19,7 @@ struct claim_policy {
 	struct slice user;        /* must be there */
 	struct slice permissions; /* auth/acl_claims.h */
 	bool client_id_required;
+	bool token_id_required; /* "jti", so that every token can be revoked alone */
 	bool expiry_required;
 	uint32_t leeway_s; /* how far clocks may be apart */
 };

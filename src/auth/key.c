@@ -158,7 +158,7 @@ static bool algorithm_of(EVP_PKEY *pkey, enum algorithm *algorithm, struct fault
 
 static bool from_pkey(struct key *key, struct slice id, EVP_PKEY *pkey, struct fault *fault)
 {
-	enum algorithm algorithm;
+	enum algorithm algorithm = ALGORITHM_COUNT;
 	if (EVP_PKEY_get_base_id(pkey) == EVP_PKEY_ED25519) {
 		uint8_t point[KEY_ED25519_BYTES];
 		size_t size = sizeof(point);

@@ -97,7 +97,7 @@ static EVP_PKEY *rsa_pkey(struct slice modulus, struct slice exponent)
 static bool from_rsa(struct key *key, const struct jwk *jwk)
 {
 	uint8_t modulus[RSA_BYTES_MAX + 2], exponent[RSA_BYTES_MAX + 2];
-	size_t modulus_bytes, exponent_bytes;
+	size_t modulus_bytes = 0, exponent_bytes = 0;
 	if (!read_bytes(jwk, "n", modulus, sizeof(modulus), &modulus_bytes) ||
 	    !read_bytes(jwk, "e", exponent, sizeof(exponent), &exponent_bytes))
 		return false;
@@ -123,7 +123,7 @@ static EVP_PKEY *p256_pkey(const uint8_t point[P256_POINT_BYTES])
 static bool read_coordinate(const struct jwk *jwk, const char *name, uint8_t out[P256_BYTES])
 {
 	uint8_t bytes[P256_BYTES + 2];
-	size_t size;
+	size_t size = 0;
 	if (!read_bytes(jwk, name, bytes, sizeof(bytes), &size))
 		return false;
 	if (size != P256_BYTES)
@@ -148,7 +148,7 @@ static bool from_ec(struct key *key, const struct jwk *jwk)
 static bool from_okp(struct key *key, const struct jwk *jwk)
 {
 	uint8_t point[KEY_ED25519_BYTES + 2];
-	size_t size;
+	size_t size = 0;
 	if (!text_is(text_member(jwk, "crv"), "Ed25519"))
 		return fault_set(jwk->fault, 0, "the key is on another curve than Ed25519");
 	return read_bytes(jwk, "x", point, sizeof(point), &size) &&

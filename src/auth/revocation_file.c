@@ -5,9 +5,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-/* Rewritten when it has twice the lines that it needs, and these more. */
-#define SPARE_LINES 1024u
-
 static const char HEADER[] = "# Who was revoked. Written by roost, which checks each line's sum; not to be edited.\n";
 
 /* What a failed write leaves must not become the beginning of the next line. */
@@ -39,7 +36,10 @@ const char *revocation_file_open(struct revocation_file *file, const char *path,
 				 int64_t now_s, struct journal_result *result)
 {
 	*result = (struct journal_result){0};
-	*file = (struct revocation_file){.path = strdup(path), .revocations = revocations, .descriptor = -1};
+	*file = (struct revocation_file){.path = strdup(path),
+					 .revocations = revocations,
+					 .descriptor = -1,
+					 .spare_lines = REVOCATION_SPARE_LINES};
 	if (file->path == NULL)
 		return error_sentence(ERROR_NO_MEMORY);
 	const char *fault = file_append_open(path, &file->descriptor); /* makes it where it is not there */
@@ -114,7 +114,7 @@ enum error revocation_file_add(struct revocation_file *file, const struct revoca
 	enum error error = revocations_add(file->revocations, revocation, now_s, change);
 	if (error != ERROR_OK || *change == REVOCATION_UNCHANGED)
 		return error;
-	if (file->torn || file->lines >= 2u * (uint64_t)revocations_count(file->revocations) + SPARE_LINES) {
+	if (file->torn || file->lines >= 2u * (uint64_t)revocations_count(file->revocations) + file->spare_lines) {
 		revocations_expire(file->revocations, now_s);
 		/* From the table, in which the change is already. */
 		*fault = compact(file);

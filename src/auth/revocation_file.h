@@ -7,6 +7,8 @@
 #include "auth/revocation_journal.h"
 
 #define REVOCATION_FILE_BYTES_MAX ((size_t)1 << 30)
+/* A journal is written anew when it has twice the lines that it needs, and these more. */
+#define REVOCATION_SPARE_LINES 1024u
 
 struct revocation_file {
 	char *path;
@@ -14,7 +16,8 @@ struct revocation_file {
 	int descriptor;
 	size_t bytes;   /* of the journal */
 	uint64_t lines; /* in it */
-	bool torn;      /* a write has failed, and what it left could not be cut off */
+	uint32_t spare_lines;
+	bool torn; /* a write has failed, and what it left could not be cut off */
 };
 
 /* Puts what the file says in force; a file that is not there is made. What a write that was cut short has left at its

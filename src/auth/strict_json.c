@@ -126,27 +126,39 @@ static bool copy_character(struct reader *reader, uint8_t **out)
 	return true;
 }
 
+/* The bytes of a string that stand for themselves: ASCII without quotes, backslashes and control characters. */
+static size_t plain_bytes(const uint8_t *at, const uint8_t *end)
+{
+	const uint8_t *begin = at;
+	while (at < end && *at >= 0x20 && *at < 0x80 && *at != '"' && *at != '\\')
+		at++;
+	return (size_t)(at - begin);
+}
+
 /* Behind the opening quote. */
 static bool read_string(struct reader *reader, struct slice *string)
 {
 	uint8_t *begin = reader->at, *out = begin;
 	for (;;) {
+		size_t plain = plain_bytes(reader->at, reader->end);
+		if (out != reader->at)
+			memmove(out, reader->at, plain);
+		out += plain;
+		reader->at += plain;
 		if (reader->at == reader->end)
 			return refuse(reader, "a string is cut off");
 		uint8_t byte = *reader->at;
+		if (byte < 0x20)
+			return refuse(reader, "a string contains a control character");
 		if (byte >= 0x80) {
 			if (!copy_character(reader, &out))
 				return false;
 			continue;
 		}
-		if (byte < 0x20)
-			return refuse(reader, "a string contains a control character");
 		reader->at++;
 		if (byte == '"')
 			break;
-		if (byte != '\\')
-			*out++ = byte;
-		else if (!read_escape(reader, &out))
+		if (!read_escape(reader, &out))
 			return false;
 	}
 	*string = slice_of(begin, (size_t)(out - begin));

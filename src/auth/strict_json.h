@@ -1,8 +1,8 @@
 /* A strict reader of JSON [RFC 8259] for what strangers send, on the way of every sign-in: it allocates nothing, works
  * in place and refuses what could be read in two ways. Beyond the grammar it refuses member names that come twice in
  * one object (after escapes are resolved), U+0000, lone surrogates, ill-formed UTF-8, a byte order mark, nesting deeper
- * than STRICT_DEPTH_MAX and more values than the caller has nodes for. Why not jansson:
- * docs/decisions/0006-tokens-with-openssl-and-our-own-json-reader.md.
+ * than STRICT_DEPTH_MAX and more values than the caller has nodes for. Why it is not jansson:
+ * docs/decisions/0006-tokens.md.
  *
  * Nodes lie in the order of the text: an object's or array's children follow it, and `next` leads past a value and all
  * below it. They point into the text, which the reader changes, and are good for as long as it is. Pure; one thread. */

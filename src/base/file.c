@@ -119,6 +119,8 @@ static const char *hand_on(int descriptor, const char *path, enum file_secrecy s
 		if (errno != ENOENT)
 			return system_fault();
 	} else {
+		if (!S_ISREG(old.st_mode))
+			return "it is there, and no regular file";
 		mode = old.st_mode & 07777;
 		bool others = old.st_uid != geteuid() || old.st_gid != getegid();
 		if (others && fchown(descriptor, old.st_uid, old.st_gid) != 0)

@@ -20,7 +20,7 @@ const char *file_read(const char *path, size_t bytes_max, enum file_secrecy secr
 
 /* Writes a file beside it, makes sure that it is on the disk and renames it. Whoever reads the path finds the old
  * content or the new, also after a loss of power. A file that was there hands its mode and owner on; a new one can be
- * read by everyone or, where it is secret, by its owner alone. */
+ * read by everyone or, where it is secret, by its owner alone. A device or directory is left alone. */
 const char *file_replace(const char *path, struct slice content, enum file_secrecy secrecy);
 
 /* Opens the file for appending, or makes it, readable by its owner alone. */

@@ -2,6 +2,7 @@
 #include "bench/bench.h"
 #include "daemon/serve.h"
 #include "doctor/doctor.h"
+#include "tool/tool.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -16,6 +17,8 @@ static const struct command COMMANDS[] = {
 	{"serve", "run the gateway", serve_main},
 	{"bench", "put load on an MQTT broker and measure it", bench_main},
 	{"doctor", "how many clients this machine holds, and what breaks first", doctor_main},
+	{"passwd", "add, change or delete a user of a password file", passwd_main},
+	{"token", "issue a token for development, look into one, make keys", token_main},
 };
 
 #define COMMAND_COUNT (sizeof(COMMANDS) / sizeof(COMMANDS[0]))

@@ -66,7 +66,6 @@ enum error principal_take(struct shard *shard, struct client *client, const stru
 	*principal = (struct principal){
 		.token_hash = admission->token_hash,
 		.user_hash = admission->user_hash,
-		.mark = admission->hash ^ (admission->user_hash << 1 | admission->user_hash >> 63),
 		.expires_s = expiry_of(shard, admission),
 		.rules = kept,
 		.user_bytes = (uint16_t)user.size,
@@ -142,9 +141,8 @@ bool principal_may_publish(struct shard *shard, const struct client *client, str
 		.token_rules = acl_pool_rules(&shard->token_rules, principal->rules),
 		.token_serial = acl_pool_serial(&shard->token_rules, principal->rules),
 		.identity = identity_of(shard, client, principal),
-		.identity_hash = principal->mark,
 	};
-	return acl_cache_check(&shard->acl_cache, &subject, topic, access_hash(shard->access, topic));
+	return acl_cache_check(&shard->acl_cache, &subject, topic);
 }
 
 bool principal_may_subscribe(struct shard *shard, const struct client *client, struct slice topics)

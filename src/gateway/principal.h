@@ -11,7 +11,6 @@
 struct principal {
 	uint64_t token_hash; /* keyed, of the token's id; 0: it has none. As a revocation finds it */
 	uint64_t user_hash;  /* likewise */
-	uint64_t mark;       /* keyed, of client id and user: what decisions are remembered by */
 	uint32_t expires_s;  /* on the shard's clock */
 	uint32_t rules;      /* in shard->token_rules: of the token, 0: none */
 	uint16_t user_bytes;

@@ -72,6 +72,30 @@ static void test_every_error_has_a_code_that_a_server_may_send(void **state)
 	}
 }
 
+/* A session may end for any of them [3.14.2.1]; a reason that is CONNACK's alone has another word there. */
+static void test_credentials_have_other_words_in_disconnect(void **state)
+{
+	(void)state;
+	static const struct {
+		enum error error;
+		enum mqtt_reason reason;
+	} SAID[] = {
+		{ERROR_TOKEN_SIGNATURE, MQTT_REASON_NOT_AUTHORIZED},
+		{ERROR_PASSWORD_WRONG, MQTT_REASON_NOT_AUTHORIZED},
+		{ERROR_TOKEN_EXPIRED, MQTT_REASON_NOT_AUTHORIZED},
+		{ERROR_TOKEN_REVOKED, MQTT_REASON_NOT_AUTHORIZED},
+		{ERROR_USER_REVOKED, MQTT_REASON_ADMINISTRATIVE_ACTION},
+		{ERROR_CLIENT_REVOKED, MQTT_REASON_ADMINISTRATIVE_ACTION},
+		{ERROR_KEEPALIVE_TIMEOUT, MQTT_REASON_KEEP_ALIVE_TIMEOUT},
+		{ERROR_SERVER_STOPPING, MQTT_REASON_SERVER_SHUTTING_DOWN},
+	};
+	for (size_t i = 0; i < sizeof(SAID) / sizeof(SAID[0]); i++) {
+		enum mqtt_reason reason = mqtt_disconnect_reason_of(SAID[i].error);
+		assert_int_equal(reason, SAID[i].reason);
+		assert_true(mqtt_reason_allowed((uint8_t)reason, MQTT_DISCONNECT, true));
+	}
+}
+
 static const struct {
 	enum error error;
 	enum mqtt_reason reason;
@@ -95,6 +119,12 @@ static const struct {
 	{ERROR_TOPIC_RESERVED, MQTT_REASON_NOT_AUTHORIZED, 5},
 	{ERROR_KEEPALIVE_TIMEOUT, MQTT_REASON_KEEP_ALIVE_TIMEOUT, 0},
 	{ERROR_TAKEN_OVER, MQTT_REASON_SESSION_TAKEN_OVER, 0},
+	{ERROR_TOKEN_SIGNATURE, MQTT_REASON_BAD_USER_NAME_OR_PASSWORD, 4},
+	{ERROR_PASSWORD_WRONG, MQTT_REASON_BAD_USER_NAME_OR_PASSWORD, 4},
+	{ERROR_TOKEN_EXPIRED, MQTT_REASON_NOT_AUTHORIZED, 5},
+	{ERROR_TOKEN_REVOKED, MQTT_REASON_NOT_AUTHORIZED, 5},
+	{ERROR_USER_REVOKED, MQTT_REASON_BANNED, 5},
+	{ERROR_SUBSCRIBE_DENIED, MQTT_REASON_NOT_AUTHORIZED, 5},
 };
 
 static void test_errors_become_codes(void **state)
@@ -113,6 +143,7 @@ int main(void)
 		cmocka_unit_test(test_names_are_the_standards),
 		cmocka_unit_test(test_every_error_has_a_code_that_a_server_may_send),
 		cmocka_unit_test(test_errors_become_codes),
+		cmocka_unit_test(test_credentials_have_other_words_in_disconnect),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
