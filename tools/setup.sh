@@ -7,9 +7,10 @@ packages=
 for set in "$@"; do
 	case $set in
 	# gcc only recommends libc6-dev, and recommendations are not followed below.
-	build) packages="$packages gcc libc6-dev meson ninja-build pkg-config liburcu-dev libcyaml-dev libsodium-dev" ;;
+	build) packages="$packages gcc libc6-dev meson ninja-build pkg-config liburcu-dev libcyaml-dev libsodium-dev
+		libjansson-dev libmicrohttpd-dev" ;;
 	test) packages="$packages libcmocka-dev clang-format mosquitto mosquitto-clients
-		python3-pytest python3-paho-mqtt python3-yaml" ;;
+		python3-pytest python3-paho-mqtt python3-yaml python3-jsonschema prometheus" ;;
 	fuzz) packages="$packages clang libclang-rt-14-dev" ;;
 	lint) packages="$packages clang-tidy cppcheck" ;;
 	*)
@@ -46,9 +47,9 @@ if [ "$(id -u)" -ne 0 ]; then
 	as_root=sudo
 fi
 
-# The tests start mosquitto themselves, on ports of their own. Debian's package starts it at once and at every boot,
-# on the very port that Roost serves: a policy that forbids daemons for the length of the installation, and the unit
-# disabled afterwards, keep it away.
+# The tests start mosquitto and Prometheus themselves, on ports of their own. Debian's packages start them at once and
+# at every boot, mosquitto on the very port that Roost serves: a policy that forbids daemons for the length of the
+# installation, and the units disabled afterwards, keep them away.
 policy=/usr/sbin/policy-rc.d
 policy_is_ours=
 forget_policy() {
@@ -56,7 +57,7 @@ forget_policy() {
 	policy_is_ours=
 }
 case $missing in
-*" mosquitto"*)
+*" mosquitto"* | *" prometheus"*)
 	if [ ! -e "$policy" ]; then
 		trap forget_policy EXIT
 		trap 'exit 1' HUP INT TERM
@@ -72,12 +73,14 @@ $as_root apt-get update -q
 $as_root env DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends $missing </dev/null
 forget_policy
 
-case " $missing " in
-*" mosquitto "*)
-	if [ -d /run/systemd/system ]; then
-		$as_root systemctl disable --now --quiet mosquitto
-	elif command -v update-rc.d >/dev/null 2>&1; then
-		$as_root update-rc.d mosquitto disable || true
-	fi
-	;;
-esac
+for daemon in mosquitto prometheus; do
+	case " $missing " in
+	*" $daemon "*)
+		if [ -d /run/systemd/system ]; then
+			$as_root systemctl disable --now --quiet "$daemon"
+		elif command -v update-rc.d >/dev/null 2>&1; then
+			$as_root update-rc.d "$daemon" disable || true
+		fi
+		;;
+	esac
+done

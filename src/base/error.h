@@ -13,6 +13,8 @@
 	X(LIMIT, "", "a configured limit was reached")                                                                 \
 	X(SYSTEM, "", "a system call failed")                                                                          \
 	X(NO_DESCRIPTORS, "", "the descriptor table is full")                                                          \
+	X(TIMEOUT, "", "it did not come about in time")                                                                \
+	X(NOT_FOUND, "", "there is no such thing")                                                                     \
 	/* framing */                                                                                                  \
 	X(LENGTH_MALFORMED, "MQTT-1.5.5-1", "variable byte integer is longer than four bytes or not minimal")          \
 	X(PACKET_TOO_LARGE, "MQTT-3.2.2-15", "packet is larger than the maximum packet size")                          \
@@ -82,6 +84,7 @@
 	X(TAKEN_OVER, "MQTT-3.1.4-3", "another connection signed in with the same client id")                          \
 	X(STUCK_READER, "", "client did not read what was sent to it for too long")                                    \
 	X(SERVER_STOPPING, "", "server is shutting down")                                                              \
+	X(ADMINISTRATIVE, "", "an administrator ended it")                                                             \
 	X(SERVER_FULL, "", "server holds as many connections as it may")                                               \
 	X(NOT_AUTHORIZED, "", "anonymous clients are let in on loopback listeners only")
 

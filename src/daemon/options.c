@@ -12,7 +12,9 @@
 enum option_kind {
 	OPTION_NUMBER,
 	OPTION_BOOL, /* a switch on the command line: --name, --no-name */
-	OPTION_TEXT, /* at most SETTINGS_TEXT_BYTES_MAX - 1 bytes */
+	OPTION_TEXT, /* at most `most` - 1 bytes */
+	OPTION_PATH, /* the same: a file */
+	OPTION_ADMIN,
 	OPTION_LISTEN,
 	OPTION_LOG_LEVEL,
 	OPTION_QUEUE_POLICY,
@@ -21,7 +23,7 @@ enum option_kind {
 struct option_spec {
 	const char *name;
 	enum option_kind kind;
-	size_t offset; /* of the field in struct settings: uint32_t, bool or char[] */
+	size_t offset; /* of the field in struct options: uint32_t, bool or char[] */
 	uint32_t least;
 	uint32_t most;
 	const char *help;
@@ -29,11 +31,11 @@ struct option_spec {
 
 #define NUMBER(name, field, least, most, help)                                                                         \
 	{                                                                                                              \
-		name, OPTION_NUMBER, offsetof(struct settings, field), least, most, help                               \
+		name, OPTION_NUMBER, offsetof(struct options, settings.field), least, most, help                       \
 	}
 #define SWITCH(name, field, help)                                                                                      \
 	{                                                                                                              \
-		name, OPTION_BOOL, offsetof(struct settings, field), 0, 1, help                                        \
+		name, OPTION_BOOL, offsetof(struct options, field), 0, 1, help                                         \
 	}
 
 static const struct option_spec SPECS[] = {
@@ -65,8 +67,10 @@ static const struct option_spec SPECS[] = {
 	       "longest keepalive of version 5 clients, which are told; 0: no bound"),
 	NUMBER("sys-interval-s", sys_interval_s, 0, 86400,
 	       "seconds between publications on $SYS topics; 0: there are none"),
-	SWITCH("payload-format-check", payload_format_check, "refuse payloads that are said to be UTF-8 and are not"),
-	{"response-information", OPTION_TEXT, offsetof(struct settings, response_information), 0, 0,
+	SWITCH("payload-format-check", settings.payload_format_check,
+	       "refuse payloads that are said to be UTF-8 and are not"),
+	{"response-information", OPTION_TEXT, offsetof(struct options, settings.response_information), 0,
+	 SETTINGS_TEXT_BYTES_MAX,
 	 "told to version 5 clients that ask for it: where they may have their responses sent"},
 	NUMBER("stuck-timeout-ms", stuck_timeout_ms, 100, 3600000,
 	       "a client that takes no byte of its waiting output for so long is ended"),
@@ -75,8 +79,15 @@ static const struct option_spec SPECS[] = {
 	NUMBER("client-subscriptions-max", client_subscriptions_max, 1, 1000000, "subscriptions of one client"),
 	NUMBER("handshakes-max", handshakes_max, 16, 1000000, "sockets of one gate that have not signed in yet"),
 	NUMBER("backlog", backlog, 1, 65535, "connections that may wait in the kernel to be accepted"),
-	SWITCH("defer-accept", defer_accept, "let the kernel hold a connection until its first bytes are there"),
-	SWITCH("private-tables", private_tables, "a descriptor table for each thread, beyond the limit of one"),
+	SWITCH("defer-accept", settings.defer_accept,
+	       "let the kernel hold a connection until its first bytes are there"),
+	SWITCH("private-tables", settings.private_tables,
+	       "a descriptor table for each thread, beyond the limit of one"),
+	{"admin", OPTION_ADMIN, 0, 0, 0,
+	 "URL of the admin side, http://address:port: metrics, API and a page; off: there is none"},
+	{"admin-token-file", OPTION_PATH, offsetof(struct options, admin.token_file), 0, ADMIN_PATH_BYTES_MAX,
+	 "file with the token that the admin side asks for; needed where its address is not loopback"},
+	SWITCH("admin-open-metrics", admin.open_metrics, "let /metrics be read without the token"),
 	{"log-level", OPTION_LOG_LEVEL, 0, 0, 0, "error, warning, info or debug"},
 };
 
@@ -110,6 +121,7 @@ struct options options_default(void)
 				.defer_accept = true,
 				.private_tables = true,
 			},
+		.admin = {.url = ADMIN_DEFAULT_URL, .url_is_default = true},
 		.log_level = LOG_INFO,
 	};
 }
@@ -143,7 +155,7 @@ bool option_is_list(const struct option_spec *spec)
 	return spec->kind == OPTION_LISTEN;
 }
 
-static bool set_number(const struct option_spec *spec, struct settings *settings, const char *text, char *fault)
+static bool set_number(const struct option_spec *spec, struct options *options, const char *text, char *fault)
 {
 	char *end;
 	errno = 0;
@@ -153,30 +165,30 @@ static bool set_number(const struct option_spec *spec, struct settings *settings
 			 spec->most);
 		return false;
 	}
-	*(uint32_t *)(void *)((uint8_t *)settings + spec->offset) = (uint32_t)value;
+	*(uint32_t *)(void *)((uint8_t *)options + spec->offset) = (uint32_t)value;
 	return true;
 }
 
-static bool set_bool(const struct option_spec *spec, struct settings *settings, const char *text, char *fault)
+static bool set_bool(const struct option_spec *spec, struct options *options, const char *text, char *fault)
 {
 	bool value = strcmp(text, "true") == 0 || strcmp(text, "yes") == 0;
 	if (!value && strcmp(text, "false") != 0 && strcmp(text, "no") != 0) {
 		snprintf(fault, OPTION_FAULT_BYTES_MAX, "\"%.64s\" is neither true nor false", text);
 		return false;
 	}
-	*(bool *)((uint8_t *)settings + spec->offset) = value;
+	*(bool *)((uint8_t *)options + spec->offset) = value;
 	return true;
 }
 
-static bool set_text(const struct option_spec *spec, struct settings *settings, const char *text, char *fault)
+static bool set_text(const struct option_spec *spec, struct options *options, const char *text, char *fault)
 {
 	size_t size = strlen(text);
-	if (size >= SETTINGS_TEXT_BYTES_MAX || mqtt_string_check(slice_of(text, size)) != ERROR_OK) {
-		snprintf(fault, OPTION_FAULT_BYTES_MAX, "\"%.64s\" is longer than %d bytes or not UTF-8", text,
-			 SETTINGS_TEXT_BYTES_MAX - 1);
+	if (size >= spec->most || mqtt_string_check(slice_of(text, size)) != ERROR_OK) {
+		snprintf(fault, OPTION_FAULT_BYTES_MAX, "\"%.64s\" is longer than %u bytes or not UTF-8", text,
+			 spec->most - 1);
 		return false;
 	}
-	memcpy((char *)settings + spec->offset, text, size + 1);
+	memcpy((char *)options + spec->offset, text, size + 1);
 	return true;
 }
 
@@ -187,6 +199,19 @@ static bool set_queue_policy(struct settings *settings, const char *text, char *
 		return true;
 	snprintf(fault, OPTION_FAULT_BYTES_MAX, "\"%.64s\" is neither drop-oldest nor drop-newest", text);
 	return false;
+}
+
+/* The whole of it is looked at when it is opened. */
+static bool set_admin(struct admin_options *admin, const char *text, char *fault)
+{
+	bool off = strcmp(text, "off") == 0;
+	if (!off && (strncmp(text, "http://", strlen("http://")) != 0 || strlen(text) >= sizeof(admin->url))) {
+		snprintf(fault, OPTION_FAULT_BYTES_MAX, "\"%.64s\" is neither http://address:port nor off", text);
+		return false;
+	}
+	snprintf(admin->url, sizeof(admin->url), "%s", off ? "" : text);
+	admin->url_is_default = false;
+	return true;
 }
 
 static bool add_listener(struct options *options, const char *text, char *fault)
@@ -210,11 +235,14 @@ bool option_set(const struct option_spec *spec, struct options *options, const c
 {
 	switch (spec->kind) {
 	case OPTION_NUMBER:
-		return set_number(spec, &options->settings, text, fault);
+		return set_number(spec, options, text, fault);
 	case OPTION_BOOL:
-		return set_bool(spec, &options->settings, text, fault);
+		return set_bool(spec, options, text, fault);
 	case OPTION_TEXT:
-		return set_text(spec, &options->settings, text, fault);
+	case OPTION_PATH:
+		return set_text(spec, options, text, fault);
+	case OPTION_ADMIN:
+		return set_admin(&options->admin, text, fault);
 	case OPTION_QUEUE_POLICY:
 		return set_queue_policy(&options->settings, text, fault);
 	case OPTION_LISTEN:
@@ -240,9 +268,10 @@ static const char *const PLACEHOLDERS[] = {
 	[OPTION_NUMBER] = " N",        [OPTION_BOOL] = "",
 	[OPTION_TEXT] = " TEXT",       [OPTION_LISTEN] = " URL",
 	[OPTION_LOG_LEVEL] = " LEVEL", [OPTION_QUEUE_POLICY] = " POLICY",
+	[OPTION_PATH] = " FILE",       [OPTION_ADMIN] = " URL",
 };
 
-static void print_default(const struct option_spec *spec, const struct settings *defaults, FILE *out)
+static void print_default(const struct option_spec *spec, const struct options *defaults, FILE *out)
 {
 	const uint8_t *field = (const uint8_t *)defaults + spec->offset;
 	switch (spec->kind) {
@@ -253,7 +282,11 @@ static void print_default(const struct option_spec *spec, const struct settings 
 		fputs(*(const bool *)field ? "on" : "off", out);
 		break;
 	case OPTION_TEXT:
+	case OPTION_PATH:
 		fputs("none", out);
+		break;
+	case OPTION_ADMIN:
+		fputs(ADMIN_DEFAULT_URL, out);
 		break;
 	case OPTION_LISTEN:
 		fputs(DEFAULT_LISTENER, out);
@@ -274,7 +307,7 @@ void options_print_help(FILE *out)
 		const struct option_spec *spec = &SPECS[i];
 		fprintf(out, "  --%s%s%s\n        %s (", spec->kind == OPTION_BOOL ? "[no-]" : "", spec->name,
 			PLACEHOLDERS[spec->kind], spec->help);
-		print_default(spec, &defaults.settings, out);
+		print_default(spec, &defaults, out);
 		fputs(")\n", out);
 	}
 }

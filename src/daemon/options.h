@@ -3,6 +3,7 @@
 #ifndef DAEMON_OPTIONS_H
 #define DAEMON_OPTIONS_H
 
+#include "admin/admin.h"
 #include "base/log.h"
 #include "gateway/settings.h"
 
@@ -11,6 +12,7 @@
 
 struct options {
 	struct settings settings;
+	struct admin_options admin;
 	enum log_level log_level;
 };
 

@@ -166,8 +166,16 @@ int serve_main(int argc, char **argv)
 	struct gateway *gateway = gateway_start(&options.settings);
 	if (gateway == NULL)
 		return 1;
-	await_end(gateway, &signals);
+	struct admin *admin;
+	bool started = admin_start(&options.admin, gateway, (struct admin_hooks){0}, &admin);
+	if (started)
+		await_end(gateway, &signals);
+	admin_set_draining(admin);
 	uint64_t left = gateway_stop(gateway);
+	admin_stop(admin);
+	gateway_free(gateway);
+	if (!started)
+		return 1;
 	if (left != 0)
 		log_write(LOG_WARNING, "stopped with %lu clients still connected: the time was up", left);
 	else

@@ -45,6 +45,7 @@ struct gate {
 	uint64_t now_ms;
 	struct counters counters;
 	enum fdtable_kind table;
+	clockid_t cpu_clock; /* what its thread has used; set before it says that it has started */
 
 	_Atomic bool stopping;
 	_Atomic bool started;

@@ -34,6 +34,7 @@ struct gateway {
 	uint16_t shard_count;
 	uint16_t gate_count;
 	bool tables_refused; /* private descriptor tables */
+	uint64_t table_descriptors;
 };
 
 /* ---- planning ---- */
@@ -348,6 +349,7 @@ struct gateway *gateway_start(struct settings *settings)
 	gateway->settings = settings;
 	gateway->whole.limit = settings->connections != 0 ? settings->connections : UINT32_MAX;
 	uint64_t table = fdtable_raise_limit();
+	gateway->table_descriptors = table;
 	if (start(gateway, table) != ERROR_OK) {
 		/* The process ends now; what was made ends with it. */
 		return NULL;
@@ -374,6 +376,11 @@ uint64_t gateway_stop(struct gateway *gateway)
 
 	struct counters sum = {0};
 	gateway_counters(gateway, &sum);
+	return atomic_load(&sum.values[COUNTER_connections_open]);
+}
+
+void gateway_free(struct gateway *gateway)
+{
 	for (uint16_t i = 0; i < gateway->gate_count; i++)
 		gate_close(&gateway->gates[i]);
 	for (uint16_t i = 0; i < gateway->shard_count; i++)
@@ -390,7 +397,23 @@ uint64_t gateway_stop(struct gateway *gateway)
 	free(gateway->shard_keeps);
 	free(gateway->gate_keeps);
 	free(gateway);
-	return atomic_load(&sum.values[COUNTER_connections_open]);
+}
+
+struct gateway_parts gateway_parts(const struct gateway *gateway)
+{
+	return (struct gateway_parts){
+		.shards = gateway->shards,
+		.gates = gateway->gates,
+		.mailboxes = gateway->mailboxes,
+		.index = gateway->index,
+		.retained = gateway->retained,
+		.key = &gateway->key,
+		.settings = gateway->settings,
+		.table_descriptors = gateway->table_descriptors,
+		.shard_count = gateway->shard_count,
+		.gate_count = gateway->gate_count,
+		.private_tables = gateway->settings->private_tables,
+	};
 }
 
 void gateway_counters(const struct gateway *gateway, struct counters *sum)
