@@ -10,7 +10,8 @@ for set in "$@"; do
 	build) packages="$packages gcc libc6-dev meson ninja-build pkg-config liburcu-dev libcyaml-dev libsodium-dev
 		libjansson-dev libmicrohttpd-dev" ;;
 	test) packages="$packages libcmocka-dev clang-format mosquitto mosquitto-clients
-		python3-pytest python3-paho-mqtt python3-yaml python3-jsonschema prometheus" ;;
+		python3-pytest python3-paho-mqtt python3-yaml python3-jsonschema python3-selenium prometheus chromium
+		chromium-driver fonts-dejavu-core" ;;
 	fuzz) packages="$packages clang libclang-rt-14-dev" ;;
 	lint) packages="$packages clang-tidy cppcheck" ;;
 	*)

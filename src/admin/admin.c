@@ -122,7 +122,7 @@ static struct keeper *keeper_new(const struct admin_options *options, struct gat
 	keeper->admin.gateway = gateway;
 	keeper->admin.hooks = hooks;
 	keeper->listener.fd = -1;
-	access_init(&keeper->admin.access);
+	guard_init(&keeper->admin.guard);
 	CHECK(pthread_mutex_init(&keeper->lock, NULL) == 0);
 	CHECK(pthread_condattr_init(&attributes) == 0);
 	CHECK(pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC) == 0);
@@ -135,7 +135,7 @@ static void keeper_free(struct keeper *keeper)
 {
 	pthread_cond_destroy(&keeper->changed);
 	pthread_mutex_destroy(&keeper->lock);
-	access_fini(&keeper->admin.access);
+	guard_fini(&keeper->admin.guard);
 	free(keeper);
 }
 
@@ -157,11 +157,11 @@ static bool start_thread(struct keeper *keeper)
 
 static bool start(struct keeper *keeper)
 {
-	char fault[ACCESS_FAULT_BYTES_MAX];
+	char fault[GUARD_FAULT_BYTES_MAX];
 	struct admin *admin = &keeper->admin;
 	if (!read_address(&admin->options, &keeper->listener))
 		return false;
-	if (!access_read_token(&admin->access, admin->options.token_file, fault))
+	if (!guard_read_token(&admin->guard, admin->options.token_file, fault))
 		return complain(&admin->options, fault);
 	if (listener_open(&keeper->listener, (struct listener_options){.backlog = BACKLOG}) != ERROR_OK)
 		return complain(&admin->options, strerror(errno));
@@ -201,8 +201,8 @@ bool admin_start(const struct admin_options *options, struct gateway *gateway, s
 
 bool admin_reload_token(struct admin *admin, FILE *report)
 {
-	char fault[ACCESS_FAULT_BYTES_MAX];
-	if (admin == NULL || access_read_token(&admin->access, admin->options.token_file, fault))
+	char fault[GUARD_FAULT_BYTES_MAX];
+	if (admin == NULL || guard_read_token(&admin->guard, admin->options.token_file, fault))
 		return true;
 	fprintf(report, "%s\n", fault);
 	return false;

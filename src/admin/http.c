@@ -111,7 +111,7 @@ static bool may_serve(struct MHD_Connection *connection, struct incoming *incomi
 {
 	struct request *request = &incoming->request;
 	const struct route *route = incoming->route;
-	struct access_claim claim = {
+	struct guard_claim claim = {
 		.authorization = header(connection, MHD_HTTP_HEADER_AUTHORIZATION),
 		.host = header(connection, MHD_HTTP_HEADER_HOST),
 		.origin = header(connection, MHD_HTTP_HEADER_ORIGIN),
@@ -119,23 +119,23 @@ static bool may_serve(struct MHD_Connection *connection, struct incoming *incomi
 	};
 	bool open = route != NULL && (route->access == ROUTE_IS_OPEN ||
 				      (route->access == ROUTE_IS_METRICS && request->admin->options.open_metrics));
-	enum access_verdict verdict = open ? access_check_open(&claim) : access_check(&request->admin->access, &claim);
+	enum guard_verdict verdict = open ? guard_check_open(&claim) : guard_check(&request->admin->guard, &claim);
 	switch (verdict) {
-	case ACCESS_GRANTED:
+	case GUARD_GRANTED:
 		return true;
-	case ACCESS_NO_TOKEN:
+	case GUARD_NO_TOKEN:
 		request_fail(request, STATUS_UNAUTHORIZED, "a token is needed: Authorization: Bearer TOKEN");
 		return false;
-	case ACCESS_WRONG_TOKEN:
+	case GUARD_WRONG_TOKEN:
 		log_write(LOG_WARNING, "admin: a request with a wrong token was refused");
 		request_fail(request, STATUS_UNAUTHORIZED, "the token is wrong");
 		return false;
-	case ACCESS_WRONG_HOST:
+	case GUARD_WRONG_HOST:
 		request_fail(request, STATUS_FORBIDDEN,
 			     "without a token only this machine's own names are answered to: localhost and loopback "
 			     "addresses");
 		return false;
-	case ACCESS_WRONG_ORIGIN:
+	case GUARD_WRONG_ORIGIN:
 		request_fail(request, STATUS_FORBIDDEN, "a page of another origin may change nothing here");
 		return false;
 	}

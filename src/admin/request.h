@@ -3,8 +3,8 @@
 #ifndef ADMIN_REQUEST_H
 #define ADMIN_REQUEST_H
 
-#include "admin/access.h"
 #include "admin/admin.h"
+#include "admin/guard.h"
 #include "admin/snapshot.h"
 #include "admin/target.h"
 
@@ -34,7 +34,7 @@ struct admin {
 	struct admin_options options;
 	struct admin_hooks hooks;
 	struct gateway *gateway;
-	struct access access;
+	struct guard guard;
 	struct admin_counts counts;
 	_Atomic bool draining;
 	struct server *server; /* admin/http.h */

@@ -1,4 +1,4 @@
-#include "admin/access.h"
+#include "admin/guard.h"
 
 #include "base/check.h"
 #include "base/slice.h"
@@ -14,28 +14,28 @@
 
 #define BEARER "Bearer "
 
-void access_init(struct access *access)
+void guard_init(struct guard *guard)
 {
-	*access = (struct access){0};
-	CHECK(pthread_mutex_init(&access->lock, NULL) == 0);
+	*guard = (struct guard){0};
+	CHECK(pthread_mutex_init(&guard->lock, NULL) == 0);
 }
 
-void access_fini(struct access *access)
+void guard_fini(struct guard *guard)
 {
-	pthread_mutex_destroy(&access->lock);
+	pthread_mutex_destroy(&guard->lock);
 }
 
 /* ---- the token ---- */
 
-static void digest_token(const char *token, size_t size, uint8_t digest[ACCESS_DIGEST_BYTES])
+static void digest_token(const char *token, size_t size, uint8_t digest[GUARD_DIGEST_BYTES])
 {
-	CHECK(crypto_generichash(digest, ACCESS_DIGEST_BYTES, (const uint8_t *)token, size, NULL, 0) == 0);
+	CHECK(crypto_generichash(digest, GUARD_DIGEST_BYTES, (const uint8_t *)token, size, NULL, 0) == 0);
 }
 
 /* The first line's words; 0: there is none, or it is too long. */
-static size_t read_first_line(FILE *file, char line[ACCESS_TOKEN_BYTES_MAX + 2])
+static size_t read_first_line(FILE *file, char line[GUARD_TOKEN_BYTES_MAX + 2])
 {
-	if (fgets(line, ACCESS_TOKEN_BYTES_MAX + 2, file) == NULL)
+	if (fgets(line, GUARD_TOKEN_BYTES_MAX + 2, file) == NULL)
 		return 0;
 	return strcspn(line, "\r\n");
 }
@@ -46,42 +46,42 @@ static bool token_is_good(const char *token, size_t size)
 		if (token[i] <= ' ' || token[i] > '~')
 			return false;
 	}
-	return size >= ACCESS_TOKEN_BYTES_MIN && size <= ACCESS_TOKEN_BYTES_MAX;
+	return size >= GUARD_TOKEN_BYTES_MIN && size <= GUARD_TOKEN_BYTES_MAX;
 }
 
-bool access_read_token(struct access *access, const char *path, char fault[ACCESS_FAULT_BYTES_MAX])
+bool guard_read_token(struct guard *guard, const char *path, char fault[GUARD_FAULT_BYTES_MAX])
 {
-	char line[ACCESS_TOKEN_BYTES_MAX + 2];
-	uint8_t digest[ACCESS_DIGEST_BYTES] = {0};
+	char line[GUARD_TOKEN_BYTES_MAX + 2];
+	uint8_t digest[GUARD_DIGEST_BYTES] = {0};
 	bool some = *path != '\0';
 	if (some) {
 		FILE *file = fopen(path, "r");
 		if (file == NULL) {
-			snprintf(fault, ACCESS_FAULT_BYTES_MAX, "%s: %s", path, strerror(errno));
+			snprintf(fault, GUARD_FAULT_BYTES_MAX, "%s: %s", path, strerror(errno));
 			return false;
 		}
 		size_t size = read_first_line(file, line);
 		fclose(file);
 		if (!token_is_good(line, size)) {
-			snprintf(fault, ACCESS_FAULT_BYTES_MAX,
+			snprintf(fault, GUARD_FAULT_BYTES_MAX,
 				 "%s: its first line is to be a token of %u to %u printable characters without spaces",
-				 path, ACCESS_TOKEN_BYTES_MIN, ACCESS_TOKEN_BYTES_MAX);
+				 path, GUARD_TOKEN_BYTES_MIN, GUARD_TOKEN_BYTES_MAX);
 			return false;
 		}
 		digest_token(line, size, digest);
 		sodium_memzero(line, sizeof(line));
 	}
-	pthread_mutex_lock(&access->lock);
-	access->has_token = some;
-	memcpy(access->digest, digest, sizeof(digest));
-	pthread_mutex_unlock(&access->lock);
+	pthread_mutex_lock(&guard->lock);
+	guard->has_token = some;
+	memcpy(guard->digest, digest, sizeof(digest));
+	pthread_mutex_unlock(&guard->lock);
 	return true;
 }
 
 /* Digests are compared, so that neither time nor length tells anything of the token. */
-static bool token_is_right(const char *token, const uint8_t digest[ACCESS_DIGEST_BYTES])
+static bool token_is_right(const char *token, const uint8_t digest[GUARD_DIGEST_BYTES])
 {
-	uint8_t given[ACCESS_DIGEST_BYTES];
+	uint8_t given[GUARD_DIGEST_BYTES];
 	digest_token(token, strlen(token), given);
 	return sodium_memcmp(given, digest, sizeof(given)) == 0;
 }
@@ -116,33 +116,33 @@ static bool origin_is_host(const char *origin, const char *host)
 	return authority != NULL && host != NULL && strcasecmp(authority + 3, host) == 0;
 }
 
-static enum access_verdict check_origin(const struct access_claim *claim)
+static enum guard_verdict check_origin(const struct guard_claim *claim)
 {
 	if (claim->changes && claim->origin != NULL && !origin_is_host(claim->origin, claim->host))
-		return ACCESS_WRONG_ORIGIN;
-	return ACCESS_GRANTED;
+		return GUARD_WRONG_ORIGIN;
+	return GUARD_GRANTED;
 }
 
-enum access_verdict access_check_open(const struct access_claim *claim)
+enum guard_verdict guard_check_open(const struct guard_claim *claim)
 {
 	return check_origin(claim);
 }
 
-enum access_verdict access_check(struct access *access, const struct access_claim *claim)
+enum guard_verdict guard_check(struct guard *guard, const struct guard_claim *claim)
 {
-	uint8_t digest[ACCESS_DIGEST_BYTES];
-	pthread_mutex_lock(&access->lock);
-	bool needs_token = access->has_token;
-	memcpy(digest, access->digest, sizeof(digest));
-	pthread_mutex_unlock(&access->lock);
+	uint8_t digest[GUARD_DIGEST_BYTES];
+	pthread_mutex_lock(&guard->lock);
+	bool needs_token = guard->has_token;
+	memcpy(digest, guard->digest, sizeof(digest));
+	pthread_mutex_unlock(&guard->lock);
 	if (!needs_token && claim->host != NULL && !host_is_local(claim->host))
-		return ACCESS_WRONG_HOST;
+		return GUARD_WRONG_HOST;
 	if (needs_token) {
 		const char *authorization = claim->authorization;
 		if (authorization == NULL || strncasecmp(authorization, BEARER, strlen(BEARER)) != 0)
-			return ACCESS_NO_TOKEN;
+			return GUARD_NO_TOKEN;
 		if (!token_is_right(authorization + strlen(BEARER), digest))
-			return ACCESS_WRONG_TOKEN;
+			return GUARD_WRONG_TOKEN;
 	}
 	return check_origin(claim);
 }
