@@ -4,6 +4,7 @@
 #include "admin/request.h"
 #include "base/check.h"
 #include "base/log.h"
+#include "gateway/gate.h"
 #include "gateway/shard.h"
 #include "net/fdtable.h"
 
@@ -79,18 +80,21 @@ static void await_end(struct keeper *keeper)
 	pthread_mutex_unlock(&keeper->lock);
 }
 
-/* A table with the listener, and with what wakes shards. */
+/* A table with the listener, and with what wakes the gateway's threads. */
 static void settle_in(const struct keeper *keeper)
 {
 	struct gateway_parts parts = gateway_parts(keeper->admin.gateway);
 	if (!parts.private_tables)
 		return;
-	int *keeps = calloc(parts.shard_count + 1u, sizeof(*keeps));
+	size_t count = 0;
+	int *keeps = calloc(parts.shard_count + parts.gate_count + 1u, sizeof(*keeps));
 	CHECK(keeps != NULL);
 	for (uint16_t i = 0; i < parts.shard_count; i++)
-		keeps[i] = parts.mailboxes[i].waker.fd;
-	keeps[parts.shard_count] = keeper->listener.fd;
-	fdtable_detach(keeps, parts.shard_count + 1u);
+		keeps[count++] = parts.mailboxes[i].waker.fd;
+	for (uint16_t i = 0; i < parts.gate_count; i++)
+		keeps[count++] = parts.gates[i].waker.fd;
+	keeps[count++] = keeper->listener.fd;
+	fdtable_detach(keeps, count);
 	free(keeps);
 }
 

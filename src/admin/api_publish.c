@@ -49,7 +49,7 @@ static void answer(struct request *request, enum error error, uint32_t published
 
 static uint32_t packet_limit(const struct request *request)
 {
-	return gateway_parts(request->admin->gateway).settings->packet_bytes_max;
+	return gateway_parts(request->admin->gateway).packet_bytes_max;
 }
 
 void serve_publish(struct request *request)

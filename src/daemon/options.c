@@ -92,6 +92,7 @@ static const struct option_spec SPECS[] = {
 };
 
 #define SPEC_COUNT (sizeof(SPECS) / sizeof(SPECS[0]))
+_Static_assert(SPEC_COUNT <= OPTIONS_MAX, "each option has a line of the file");
 
 struct options options_default(void)
 {
@@ -271,33 +272,53 @@ static const char *const PLACEHOLDERS[] = {
 	[OPTION_PATH] = " FILE",       [OPTION_ADMIN] = " URL",
 };
 
-static void print_default(const struct option_spec *spec, const struct options *defaults, FILE *out)
+static void print_listeners(const struct settings *settings, FILE *out)
 {
-	const uint8_t *field = (const uint8_t *)defaults + spec->offset;
+	for (uint32_t i = 0; i < settings->listener_count; i++)
+		fprintf(out, "%s%s", i != 0 ? ", " : "", settings->listeners[i].url);
+	if (settings->listener_count == 0)
+		fputs(DEFAULT_LISTENER, out);
+}
+
+/* As it is written in the configuration file. */
+void option_print_value(const struct option_spec *spec, const struct options *options, FILE *out)
+{
+	const uint8_t *field = (const uint8_t *)options + spec->offset;
 	switch (spec->kind) {
 	case OPTION_NUMBER:
 		fprintf(out, "%u", *(const uint32_t *)(const void *)field);
 		break;
 	case OPTION_BOOL:
-		fputs(*(const bool *)field ? "on" : "off", out);
+		fputs(*(const bool *)field ? "true" : "false", out);
 		break;
 	case OPTION_TEXT:
 	case OPTION_PATH:
-		fputs("none", out);
+		fprintf(out, "\"%s\"", (const char *)field);
 		break;
 	case OPTION_ADMIN:
-		fputs(ADMIN_DEFAULT_URL, out);
+		fputs(options->admin.url[0] != '\0' ? options->admin.url : "off", out);
 		break;
 	case OPTION_LISTEN:
-		fputs(DEFAULT_LISTENER, out);
+		print_listeners(&options->settings, out);
 		break;
 	case OPTION_LOG_LEVEL:
-		fputs("info", out);
+		fputs(log_level_name(options->log_level), out);
 		break;
 	case OPTION_QUEUE_POLICY:
-		fputs("drop-oldest", out);
+		fputs(options->settings.queue_drops_newest ? "drop-newest" : "drop-oldest", out);
 		break;
 	}
+}
+
+/* The same for people. */
+static void print_default(const struct option_spec *spec, const struct options *defaults, FILE *out)
+{
+	if (spec->kind == OPTION_TEXT || spec->kind == OPTION_PATH)
+		fputs("none", out);
+	else if (spec->kind == OPTION_BOOL)
+		fputs(*(const bool *)((const uint8_t *)defaults + spec->offset) ? "on" : "off", out);
+	else
+		option_print_value(spec, defaults, out);
 }
 
 void options_print_help(FILE *out)
@@ -310,4 +331,54 @@ void options_print_help(FILE *out)
 		print_default(spec, &defaults, out);
 		fputs(")\n", out);
 	}
+}
+
+/* ---- what others may know of an option ---- */
+
+size_t option_count(void)
+{
+	return SPEC_COUNT;
+}
+
+const struct option_spec *option_at(size_t number)
+{
+	return &SPECS[number];
+}
+
+size_t option_place(const struct option_spec *spec)
+{
+	return (size_t)(spec - SPECS);
+}
+
+const char *option_name(const struct option_spec *spec)
+{
+	return spec->name;
+}
+
+const char *option_help(const struct option_spec *spec)
+{
+	return spec->help;
+}
+
+bool option_range(const struct option_spec *spec, uint32_t *least, uint32_t *most)
+{
+	*least = spec->least;
+	*most = spec->most;
+	return spec->kind == OPTION_NUMBER;
+}
+
+void option_copy(const struct option_spec *spec, struct options *into, const struct options *from)
+{
+	uint8_t *to = (uint8_t *)into + spec->offset;
+	const uint8_t *field = (const uint8_t *)from + spec->offset;
+	if (spec->kind == OPTION_NUMBER)
+		memcpy(to, field, sizeof(uint32_t));
+	else if (spec->kind == OPTION_BOOL)
+		memcpy(to, field, sizeof(bool));
+	else if (spec->kind == OPTION_TEXT)
+		memcpy(to, field, SETTINGS_TEXT_BYTES_MAX);
+	else if (spec->kind == OPTION_LOG_LEVEL)
+		into->log_level = from->log_level;
+	else if (spec->kind == OPTION_QUEUE_POLICY)
+		into->settings.queue_drops_newest = from->settings.queue_drops_newest;
 }

@@ -317,6 +317,7 @@ static void turn(struct gate *gate)
 	int count = poller_wait(&gate->poller, events, EVENTS_A_TURN, timeout_ms);
 	waker_awake(&gate->waker);
 
+	settings_refresh(&gate->settings_view, &gate->settings);
 	gate->now_ms = clock_now_ms();
 	gate->io.now_ms = gate->now_ms;
 	for (int i = 0; i < count; i++)

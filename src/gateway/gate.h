@@ -7,7 +7,7 @@
 
 #include "gateway/admission.h"
 #include "gateway/counters.h"
-#include "gateway/settings.h"
+#include "gateway/settings_feed.h"
 #include "gateway/shard.h"
 #include "net/fdpass.h"
 #include "net/waker.h"
@@ -47,6 +47,7 @@ struct gate {
 	enum fdtable_kind table;
 	clockid_t cpu_clock; /* what its thread has used; set before it says that it has started */
 
+	struct settings_view settings_view;
 	_Atomic bool stopping;
 	_Atomic bool started;
 	_Atomic bool failed;

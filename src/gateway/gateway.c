@@ -4,6 +4,7 @@
 #include "base/log.h"
 #include "gateway/gate.h"
 #include "gateway/plan.h"
+#include "gateway/settings_feed.h"
 #include "gateway/shard.h"
 #include "net/fdpass.h"
 #include "net/fdtable.h"
@@ -18,7 +19,8 @@
 #define TABLE_RESERVE 24u
 
 struct gateway {
-	struct settings *settings;
+	struct settings *settings; /* as at the start */
+	struct settings_feed feed; /* those in force */
 	struct hash_key key;
 	struct index *index;
 	struct retained *retained;
@@ -155,6 +157,7 @@ static enum error make_shard(struct gateway *gateway, uint16_t number)
 		keeps[i] = gateway->mailboxes[i].waker.fd;
 	keeps[gateway->shard_count] = gateway->pairs[number][1];
 	shard->settings = gateway->settings;
+	shard->settings_view.feed = &gateway->feed;
 	shard->mailboxes = gateway->mailboxes;
 	shard->seats = &gateway->seats[number];
 	shard->index = gateway->index;
@@ -176,6 +179,7 @@ static enum error make_gate(struct gateway *gateway, uint16_t number)
 {
 	struct gate *gate = &gateway->gates[number];
 	gate->settings = gateway->settings;
+	gate->settings_view.feed = &gateway->feed;
 	gate->key = &gateway->key;
 	gate->shards = gateway->shards;
 	gate->shard_count = gateway->shard_count;
@@ -347,6 +351,7 @@ struct gateway *gateway_start(struct settings *settings)
 		return NULL;
 	memset(gateway, 0, sizeof(*gateway));
 	gateway->settings = settings;
+	atomic_init(&gateway->feed.current, settings);
 	gateway->whole.limit = settings->connections != 0 ? settings->connections : UINT32_MAX;
 	uint64_t table = fdtable_raise_limit();
 	gateway->table_descriptors = table;
@@ -364,7 +369,7 @@ struct gateway *gateway_start(struct settings *settings)
 
 uint64_t gateway_stop(struct gateway *gateway)
 {
-	uint64_t until_ms = clock_now_ms() + gateway->settings->drain_ms;
+	uint64_t until_ms = clock_now_ms() + gateway_settings(gateway)->drain_ms;
 	for (uint16_t i = 0; i < gateway->gate_count; i++)
 		gate_stop(&gateway->gates[i]);
 	for (uint16_t i = 0; i < gateway->gate_count; i++)
@@ -396,6 +401,7 @@ void gateway_free(struct gateway *gateway)
 	free(gateway->pairs);
 	free(gateway->shard_keeps);
 	free(gateway->gate_keeps);
+	free(gateway->feed.owned);
 	free(gateway);
 }
 
@@ -408,8 +414,9 @@ struct gateway_parts gateway_parts(const struct gateway *gateway)
 		.index = gateway->index,
 		.retained = gateway->retained,
 		.key = &gateway->key,
-		.settings = gateway->settings,
+		.feed = (struct settings_feed *)&gateway->feed,
 		.table_descriptors = gateway->table_descriptors,
+		.packet_bytes_max = gateway->settings->packet_bytes_max,
 		.shard_count = gateway->shard_count,
 		.gate_count = gateway->gate_count,
 		.private_tables = gateway->settings->private_tables,

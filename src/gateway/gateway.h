@@ -12,6 +12,7 @@ struct hash_key;
 struct index;
 struct mailbox;
 struct retained;
+struct settings_feed;
 struct shard;
 
 /* Opens the listeners and starts the threads. The settings are kept, and their listeners changed (the port that was
@@ -32,13 +33,21 @@ struct gateway_parts {
 	struct index *index;
 	struct retained *retained;
 	const struct hash_key *key; /* of client ids */
-	const struct settings *settings;
+	struct settings_feed *feed;
 	uint64_t table_descriptors; /* that one table may hold */
+	uint32_t packet_bytes_max;
 	uint16_t shard_count;
 	uint16_t gate_count;
 	bool private_tables;
 };
 struct gateway_parts gateway_parts(const struct gateway *gateway);
+
+/* Gives all threads these settings, a copy of them, and waits until each has taken them up. Only fields that may change
+ * while threads run may differ from the ones before; who calls sees to that, and calls from one thread at a time.
+ * ERROR_NO_MEMORY: nothing has changed. ERROR_TIMEOUT: a thread hangs; the others have them. */
+enum error gateway_reload(struct gateway *gateway, const struct settings *settings);
+/* Those in force, until the next gateway_reload(). */
+const struct settings *gateway_settings(const struct gateway *gateway);
 
 /* All threads' numbers. Any thread. */
 void gateway_counters(const struct gateway *gateway, struct counters *sum);

@@ -330,6 +330,8 @@ static bool turn(struct shard *shard)
 	bool draining = atomic_load_explicit(&shard->draining, memory_order_acquire);
 	int count = wait_for_events(shard, events, draining);
 
+	if (settings_refresh(&shard->settings_view, &shard->settings))
+		shard->subscriptions.client_max = shard->settings->client_subscriptions_max;
 	if (post_collect(&shard->post)) {
 		resume_paused(shard);
 		route_publish_waiting(shard);

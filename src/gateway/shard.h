@@ -10,7 +10,7 @@
 #include "gateway/extras.h"
 #include "gateway/pulse.h"
 #include "gateway/seats.h"
-#include "gateway/settings.h"
+#include "gateway/settings_feed.h"
 #include "net/fdtable.h"
 #include "net/inbox.h"
 #include "net/poller.h"
@@ -89,7 +89,8 @@ struct shard {
 
 	/* Shared. */
 	struct commands commands; /* of the admin side */
-	_Atomic bool draining;    /* set by the main thread: end everyone, then the thread ends */
+	struct settings_view settings_view;
+	_Atomic bool draining; /* set by the main thread: end everyone, then the thread ends */
 	_Atomic bool started;
 	_Atomic bool failed;
 	_Atomic uint64_t drain_until_ms;
