@@ -72,6 +72,12 @@ def server(serve):
     return serve("--shards", "2")
 
 
+@pytest.fixture
+def administered(serve):
+    """One server on two shards, with an admin side."""
+    return serve("--shards", "2", "--admin", "http://127.0.0.1:0")
+
+
 @pytest.fixture(params=[4, 5], ids=["v311", "v5"])
 def version(request):
     """The protocol level: once 3.1.1, once 5.0."""

@@ -369,6 +369,8 @@ STAGES = {
     "fuzz": ("corpora replayed", lambda: meson_suite("build", "fuzz")),
     "scenario": ("one behaviour a file, over real sockets", lambda: pytest("build", "scenario")),
     "interop": ("clients that others wrote", lambda: interop("build")),
+    "deploy": ("what deploy/ and docs/ promise, with a real Prometheus", lambda: pytest("build", "deploy")),
+    "browser": ("the admin side's page in Chromium", lambda: pytest("build", "browser")),
     "conformance": ("suites for brokers that others wrote", lambda: conformance("build")),
     "random": (f"random plays against a model, for {RANDOM_SECONDS} s", lambda: random_plays("build")),
     "hold": (f"{HOLD_CLIENTS} clients held", hold),

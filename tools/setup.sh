@@ -8,9 +8,10 @@ for set in "$@"; do
 	case $set in
 	# gcc only recommends libc6-dev, and recommendations are not followed below.
 	build) packages="$packages gcc libc6-dev meson ninja-build pkg-config liburcu-dev libcyaml-dev libsodium-dev
-		libssl-dev libjansson-dev libhiredis-dev libcurl4-openssl-dev" ;;
+		libssl-dev libjansson-dev libhiredis-dev libcurl4-openssl-dev libmicrohttpd-dev" ;;
 	test) packages="$packages libcmocka-dev clang-format mosquitto mosquitto-clients redis-server
-		python3-pytest python3-paho-mqtt python3-yaml python3-jwt python3-cryptography iproute2" ;;
+		python3-pytest python3-paho-mqtt python3-yaml python3-jwt python3-cryptography iproute2
+		python3-jsonschema python3-selenium prometheus chromium chromium-driver fonts-dejavu-core" ;;
 	fuzz) packages="$packages clang libclang-rt-14-dev" ;;
 	lint) packages="$packages clang-tidy cppcheck" ;;
 	*)
@@ -47,7 +48,7 @@ if [ "$(id -u)" -ne 0 ]; then
 	as_root=sudo
 fi
 
-# The tests start mosquitto and Redis themselves, on ports of their own. Debian's packages start them at once and at
+# The tests start mosquitto, Redis and Prometheus themselves, on ports of their own. Debian's packages start them at once and at
 # every boot, mosquitto on the very port that Roost serves: a policy that forbids daemons for the length of the
 # installation, and the units disabled afterwards, keep them away.
 policy=/usr/sbin/policy-rc.d
@@ -57,7 +58,7 @@ forget_policy() {
 	policy_is_ours=
 }
 case $missing in
-*" mosquitto"* | *" redis-server"*)
+*" mosquitto"* | *" redis-server"* | *" prometheus"*)
 	if [ ! -e "$policy" ]; then
 		trap forget_policy EXIT
 		trap 'exit 1' HUP INT TERM
@@ -73,13 +74,13 @@ $as_root apt-get update -q
 $as_root env DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends $missing </dev/null
 forget_policy
 
-for daemon in mosquitto redis-server; do
+for daemon in mosquitto redis-server prometheus; do
 	case " $missing " in
 	*" $daemon "*)
 		if [ -d /run/systemd/system ]; then
-			$as_root systemctl disable --now --quiet $daemon
+			$as_root systemctl disable --now --quiet "$daemon"
 		elif command -v update-rc.d >/dev/null 2>&1; then
-			$as_root update-rc.d $daemon disable || true
+			$as_root update-rc.d "$daemon" disable || true
 		fi
 		;;
 	esac

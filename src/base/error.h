@@ -13,6 +13,8 @@
 	X(LIMIT, "", "a configured limit was reached")                                                                 \
 	X(SYSTEM, "", "a system call failed")                                                                          \
 	X(NO_DESCRIPTORS, "", "the descriptor table is full")                                                          \
+	X(TIMEOUT, "", "it did not come about in time")                                                                \
+	X(NOT_FOUND, "", "there is no such thing")                                                                     \
 	/* framing */                                                                                                  \
 	X(LENGTH_MALFORMED, "MQTT-1.5.5-1", "variable byte integer is longer than four bytes or not minimal")          \
 	X(PACKET_TOO_LARGE, "MQTT-3.2.2-15", "packet is larger than the maximum packet size")                          \
@@ -108,6 +110,7 @@
 	X(STUCK_READER, "", "client did not read what was sent to it for too long")                                    \
 	X(SERVER_STOPPING, "", "server is shutting down")                                                              \
 	X(OVERLOADED, "", "server has more to do than it can: come back later")                                        \
+	X(ADMINISTRATIVE, "", "an administrator ended it")                                                             \
 	X(SERVER_FULL, "", "server holds as many connections as it may")                                               \
 	X(ADDRESS_DENIED, "", "connections from this address are not wanted")                                          \
 	X(ADDRESS_CONNECTIONS, "", "address has as many connections as it may")                                        \

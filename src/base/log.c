@@ -34,6 +34,11 @@ bool log_level_parse(const char *name, enum log_level *level)
 	return false;
 }
 
+const char *log_level_name(enum log_level level)
+{
+	return LEVEL_NAMES[level];
+}
+
 bool log_enabled(enum log_level level)
 {
 	return (int)level <= atomic_load_explicit(&log_level, memory_order_relaxed);

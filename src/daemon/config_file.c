@@ -8,12 +8,13 @@ struct config_file {
 	const char *path;
 	yaml_document_t document;
 	struct options *options;
+	FILE *faults;
 };
 
 static bool complain(const struct config_file *file, const yaml_node_t *at, const char *key, const char *fault)
 {
-	fprintf(stderr, "roost: %s:%zu: %s%s%s\n", file->path, at->start_mark.line + 1, key, *key != '\0' ? ": " : "",
-		fault);
+	fprintf(file->faults, "roost: %s:%zu: %s%s%s\n", file->path, at->start_mark.line + 1, key,
+		*key != '\0' ? ": " : "", fault);
 	return false;
 }
 
@@ -55,6 +56,7 @@ static bool set_pair(struct config_file *file, const yaml_node_t *key, const yam
 	const struct option_spec *spec = option_find(text_of(key));
 	if (spec == NULL)
 		return complain(file, key, text_of(key), "there is no such key; `roost serve --help` lists them");
+	file->options->lines[option_place(spec)] = (uint32_t)key->start_mark.line + 1;
 	return option_is_list(spec) ? set_list(file, spec, text_of(key), value)
 				    : set_scalar(file, spec, text_of(key), value);
 }
@@ -93,7 +95,7 @@ static bool read_document(struct config_file *file)
 static bool is_last_document(struct config_file *file, yaml_parser_t *parser)
 {
 	if (!yaml_parser_load(parser, &file->document)) {
-		fprintf(stderr, "roost: %s:%zu: %s\n", file->path, parser->problem_mark.line + 1,
+		fprintf(file->faults, "roost: %s:%zu: %s\n", file->path, parser->problem_mark.line + 1,
 			parser->problem != NULL ? parser->problem : "not YAML");
 		return false;
 	}
@@ -103,12 +105,12 @@ static bool is_last_document(struct config_file *file, yaml_parser_t *parser)
 	return last;
 }
 
-bool config_file_read(const char *path, struct options *options)
+bool config_file_read(const char *path, struct options *options, FILE *faults)
 {
-	struct config_file file = {.path = path, .options = options};
+	struct config_file file = {.path = path, .options = options, .faults = faults};
 	FILE *stream = fopen(path, "r");
 	if (stream == NULL) {
-		fprintf(stderr, "roost: %s: %s\n", path, strerror(errno));
+		fprintf(faults, "roost: %s: %s\n", path, strerror(errno));
 		return false;
 	}
 	yaml_parser_t parser;
@@ -120,7 +122,7 @@ bool config_file_read(const char *path, struct options *options)
 			yaml_document_delete(&file.document);
 			read = read && is_last_document(&file, &parser);
 		} else {
-			fprintf(stderr, "roost: %s:%zu: %s\n", path, parser.problem_mark.line + 1,
+			fprintf(faults, "roost: %s:%zu: %s\n", path, parser.problem_mark.line + 1,
 				parser.problem != NULL ? parser.problem : "not YAML");
 		}
 		yaml_parser_delete(&parser);

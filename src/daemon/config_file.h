@@ -4,7 +4,7 @@
 
 #include "daemon/options.h"
 
-/* Reads the file into *options. False: what is wrong was written to stderr as "file:line: key: sentence". */
-bool config_file_read(const char *path, struct options *options);
+/* Reads the file into *options. False: what is wrong was written to faults as "roost: file:line: key: sentence". */
+bool config_file_read(const char *path, struct options *options, FILE *faults);
 
 #endif

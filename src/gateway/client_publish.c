@@ -172,9 +172,11 @@ static enum error take_message(struct shard *shard, uint32_t index, const struct
 static void count_in(struct shard *shard, const struct mqtt_publish *publish)
 {
 	COUNT(&shard->counters, messages_in);
-	if (publish->qos == 1)
+	if (publish->qos == 0)
+		COUNT(&shard->counters, messages_in_qos0);
+	else if (publish->qos == 1)
 		COUNT(&shard->counters, messages_in_qos1);
-	else if (publish->qos == 2)
+	else
 		COUNT(&shard->counters, messages_in_qos2);
 }
 

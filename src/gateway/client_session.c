@@ -171,6 +171,19 @@ static void end_offline(struct shard *shard, uint32_t index)
 	pool_give(&shard->clients, index);
 }
 
+void session_end(struct shard *shard, uint32_t index, enum error reason)
+{
+	struct client *client = shard_client(shard, index);
+	if (client->state == CLIENT_OFFLINE) {
+		end_offline(shard, index);
+		return;
+	}
+	struct extras *extras = extras_of(shard, client);
+	if (extras != NULL)
+		extras->expiry_s = 0;
+	client_end(shard, index, reason);
+}
+
 uint64_t session_visit(struct shard *shard, uint32_t index)
 {
 	struct extras *extras = extras_of(shard, shard_client(shard, index));
@@ -382,6 +395,7 @@ void client_admit(struct shard *shard, int fd, const struct admission *admission
 		return;
 	}
 	client_set_state(shard, client, CLIENT_ACTIVE);
+	shard_note_connected(shard, index);
 	COUNT(&shard->counters, connections_signed_in);
 	presence_connected(shard, client);
 	deliver_queued(shard, index);

@@ -2,25 +2,46 @@
 
 #include <ctype.h>
 
-static const char *const NAMES[COUNTER_COUNT] = {
-#define X(name, help) [COUNTER_##name] = #name,
+static const struct counter_row ROWS[COUNTER_COUNT] = {
+#define X(name, kind, family, labels, help) [COUNTER_##name] = {#name, COUNTER_KIND_##kind, family, labels, help},
 	COUNTER_TABLE(X)
 #undef X
 };
 
+const struct counter_row *counter_row(enum counter counter)
+{
+	return &ROWS[counter];
+}
+
+static uint64_t value_of(const _Atomic uint64_t *value)
+{
+	return atomic_load_explicit(value, memory_order_relaxed);
+}
+
+static void keep_most(_Atomic uint64_t *most, const _Atomic uint64_t *value)
+{
+	if (value_of(value) > value_of(most))
+		atomic_store_explicit(most, value_of(value), memory_order_relaxed);
+}
+
 void counters_add(struct counters *sum, const struct counters *counters)
 {
 	for (int i = 0; i < COUNTER_COUNT; i++)
-		counter_add(&sum->values[i], atomic_load_explicit(&counters->values[i], memory_order_relaxed));
+		counter_add(&sum->values[i], value_of(&counters->values[i]));
 	for (int i = 0; i < ERROR_COUNT; i++)
-		counter_add(&sum->ends[i], atomic_load_explicit(&counters->ends[i], memory_order_relaxed));
+		counter_add(&sum->ends[i], value_of(&counters->ends[i]));
+	timing_add(&sum->turn_time, &counters->turn_time);
+	timing_add(&sum->wake_lag, &counters->wake_lag);
+	timing_add(&sum->delivery, &counters->delivery);
+	keep_most(&sum->turn_max_ns, &counters->turn_max_ns);
+	keep_most(&sum->turn_recent_max_ns, &counters->turn_recent_max_ns);
 }
 
 void counters_print(const struct counters *counters, FILE *out)
 {
 	fputs("counters begin\n", out);
 	for (int i = 0; i < COUNTER_COUNT; i++)
-		fprintf(out, "counter %s %lu\n", NAMES[i], atomic_load(&counters->values[i]));
+		fprintf(out, "counter %s %lu\n", ROWS[i].name, atomic_load(&counters->values[i]));
 	for (int i = ERROR_OK + 1; i < ERROR_COUNT; i++) {
 		fputs("counter end_", out);
 		for (const char *letter = error_name((enum error)i); *letter != '\0'; letter++)

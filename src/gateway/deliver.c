@@ -104,6 +104,17 @@ static bool queue_has_room(struct shard *shard, struct client *client, size_t by
 	return client->conn.backlog == 0 || io_queued_bytes(&shard->io, &client->conn) + bytes <= queue_limit(shard);
 }
 
+static void count_sent(struct shard *shard, uint8_t qos)
+{
+	COUNT(&shard->counters, messages_out);
+	if (qos == 0)
+		COUNT(&shard->counters, messages_out_qos0);
+	else if (qos == 1)
+		COUNT(&shard->counters, messages_out_qos1);
+	else
+		COUNT(&shard->counters, messages_out_qos2);
+}
+
 static void count_refused(struct shard *shard, enum error error)
 {
 	if (error == ERROR_PACKET_TOO_LARGE)
@@ -126,7 +137,7 @@ static void send_own(struct shard *shard, struct delivery *delivery, struct clie
 	forward.subscription_id = identifier;
 	enum error error = send_publish(shard, client, &forward, delivery->parts.payload, false);
 	if (error == ERROR_OK)
-		COUNT(&shard->counters, messages_out);
+		count_sent(shard, 0);
 	else
 		count_refused(shard, error);
 }
@@ -153,7 +164,7 @@ static void send_frame(struct shard *shard, struct delivery *delivery, struct cl
 	}
 	for (uint32_t i = 0; i < frame->count; i++)
 		io_send(&shard->io, &client->conn, frame->parts[i]);
-	COUNT(&shard->counters, messages_out);
+	count_sent(shard, 0);
 }
 
 static void deliver_plain(struct shard *shard, struct delivery *delivery, struct client *client,
@@ -227,15 +238,6 @@ static struct mqtt_forward forward_entry(const struct shard *shard, const struct
 		forward.subscription_id = subscription != NULL ? subscription->identifier : 0;
 	}
 	return forward;
-}
-
-static void count_sent(struct shard *shard, uint8_t qos)
-{
-	COUNT(&shard->counters, messages_out);
-	if (qos == 1)
-		COUNT(&shard->counters, messages_out_qos1);
-	else if (qos == 2)
-		COUNT(&shard->counters, messages_out_qos2);
 }
 
 /* The new entry is the first unsent one and may go at once. */

@@ -150,8 +150,7 @@ static bool send_batch(struct gate *gate, uint16_t number)
 static void admit(struct gate *gate, uint32_t index, struct admission *admission)
 {
 	struct handshake *handshake = handshake_at(gate, index);
-	/* The high half: the registry of the shard uses the low one. */
-	uint16_t number = (uint16_t)((admission->hash >> 32) * gate->shard_count >> 32);
+	uint16_t number = shard_of_hash(admission->hash, gate->shard_count);
 	struct gate_batch *batch = &gate->batches[number];
 	bool fits = batch->count < FDPASS_BATCH_MAX || send_batch(gate, number);
 	if (!fits || !seats_take(gate->shards[number].seats)) {
@@ -455,6 +454,7 @@ static void turn(struct gate *gate)
 	int count = poller_wait(&gate->poller, events, EVENTS_A_TURN, timeout_ms);
 	waker_awake(&gate->waker);
 
+	settings_refresh(&gate->settings_view, &gate->settings);
 	gate->now_ms = clock_now_ms();
 	gate->io.now_ms = gate->now_ms;
 	look_at_load(gate);
@@ -474,6 +474,7 @@ static void turn(struct gate *gate)
 
 static enum error settle_in(struct gate *gate)
 {
+	CHECK(pthread_getcpuclockid(pthread_self(), &gate->cpu_clock) == 0);
 	gate->table =
 		gate->settings->private_tables ? fdtable_detach(gate->keep_fds, gate->keep_count) : FDTABLE_SHARED;
 	struct sched_param parameter = {0};

@@ -11,6 +11,7 @@
 #include "gateway/offenders.h"
 #include "gateway/overload.h"
 #include "gateway/settings.h"
+#include "gateway/settings_feed.h"
 #include "gateway/shard.h"
 #include "net/fdpass.h"
 #include "net/waker.h"
@@ -56,7 +57,9 @@ struct gate {
 	uint32_t access_version; /* of the snapshot that the two have */
 	struct counters counters;
 	enum fdtable_kind table;
+	clockid_t cpu_clock; /* what its thread has used; set before it says that it has started */
 
+	struct settings_view settings_view;
 	_Atomic bool stopping;
 	_Atomic bool started;
 	_Atomic bool failed;

@@ -5,6 +5,7 @@
 #include "base/log.h"
 #include "gateway/gate.h"
 #include "gateway/plan.h"
+#include "gateway/settings_feed.h"
 #include "gateway/shard.h"
 #include "net/fdpass.h"
 #include "net/fdtable.h"
@@ -22,7 +23,8 @@
 #define ADDRESSES_MAX (1u << 22)
 
 struct gateway {
-	struct settings *settings;
+	struct settings *settings; /* as at the start */
+	struct settings_feed feed; /* those in force */
 	struct hash_key key;
 	struct index *index;
 	struct retained *retained;
@@ -42,6 +44,7 @@ struct gateway {
 	bool tables_refused;                                           /* private descriptor tables */
 	_Atomic(const struct counters *) others[GATEWAY_COUNTERS_MAX]; /* the bridge's */
 	_Atomic uint32_t other_count;
+	uint64_t table_descriptors;
 };
 
 /* ---- planning ---- */
@@ -164,6 +167,7 @@ static enum error make_shard(struct gateway *gateway, uint16_t number)
 		keeps[i] = gateway->mailboxes[i].waker.fd;
 	keeps[gateway->shard_count] = gateway->pairs[number][1];
 	shard->settings = gateway->settings;
+	shard->settings_view.feed = &gateway->feed;
 	shard->mailboxes = gateway->mailboxes;
 	shard->seats = &gateway->seats[number];
 	shard->index = gateway->index;
@@ -187,6 +191,7 @@ static enum error make_gate(struct gateway *gateway, uint16_t number)
 {
 	struct gate *gate = &gateway->gates[number];
 	gate->settings = gateway->settings;
+	gate->settings_view.feed = &gateway->feed;
 	gate->key = &gateway->key;
 	gate->addresses = gateway->addresses;
 	gate->access = gateway->access;
@@ -362,8 +367,10 @@ struct gateway *gateway_start(struct settings *settings)
 		return NULL;
 	memset(gateway, 0, sizeof(*gateway));
 	gateway->settings = settings;
+	atomic_init(&gateway->feed.current, settings);
 	gateway->whole.limit = settings->connections != 0 ? settings->connections : UINT32_MAX;
 	uint64_t table = fdtable_raise_limit();
+	gateway->table_descriptors = table;
 	if (start(gateway, table) != ERROR_OK) {
 		/* The process ends now; what was made ends with it. */
 		return NULL;
@@ -378,7 +385,7 @@ struct gateway *gateway_start(struct settings *settings)
 
 uint64_t gateway_stop(struct gateway *gateway)
 {
-	uint64_t until_ms = clock_now_ms() + gateway->settings->drain_ms;
+	uint64_t until_ms = clock_now_ms() + gateway_settings(gateway)->drain_ms;
 	for (uint16_t i = 0; i < gateway->gate_count; i++)
 		gate_stop(&gateway->gates[i]);
 	for (uint16_t i = 0; i < gateway->gate_count; i++)
@@ -390,6 +397,11 @@ uint64_t gateway_stop(struct gateway *gateway)
 
 	struct counters sum = {0};
 	gateway_counters(gateway, &sum);
+	return atomic_load(&sum.values[COUNTER_connections_open]);
+}
+
+void gateway_free(struct gateway *gateway)
+{
 	for (uint16_t i = 0; i < gateway->gate_count; i++)
 		gate_close(&gateway->gates[i]);
 	for (uint16_t i = 0; i < gateway->shard_count; i++)
@@ -407,8 +419,26 @@ uint64_t gateway_stop(struct gateway *gateway)
 	free(gateway->pairs);
 	free(gateway->shard_keeps);
 	free(gateway->gate_keeps);
+	free(gateway->feed.owned);
 	free(gateway);
-	return atomic_load(&sum.values[COUNTER_connections_open]);
+}
+
+struct gateway_parts gateway_parts(const struct gateway *gateway)
+{
+	return (struct gateway_parts){
+		.shards = gateway->shards,
+		.gates = gateway->gates,
+		.mailboxes = gateway->mailboxes,
+		.index = gateway->index,
+		.retained = gateway->retained,
+		.key = &gateway->key,
+		.feed = (struct settings_feed *)&gateway->feed,
+		.table_descriptors = gateway->table_descriptors,
+		.packet_bytes_max = gateway->settings->packet_bytes_max,
+		.shard_count = gateway->shard_count,
+		.gate_count = gateway->gate_count,
+		.private_tables = gateway->settings->private_tables,
+	};
 }
 
 void gateway_counters(const struct gateway *gateway, struct counters *sum)

@@ -64,7 +64,7 @@ static bool deliver_letter(struct shard *shard, const struct letter *letter, uin
 }
 
 /* Goes on with the parcel; false when the budget ended first. */
-static bool deliver_parcel(struct shard *shard, uint32_t *budget)
+static bool deliver_letters(struct shard *shard, uint32_t *budget)
 {
 	struct mail *mail = &shard->mail;
 	while (mail->offset < mail->parcel->used_bytes) {
@@ -76,6 +76,14 @@ static bool deliver_parcel(struct shard *shard, uint32_t *budget)
 		mail->route = 0;
 	}
 	return true;
+}
+
+static bool deliver_parcel(struct shard *shard, uint32_t *budget)
+{
+	uint64_t before = counter_of(&shard->counters, COUNTER_messages_out);
+	bool whole = deliver_letters(shard, budget);
+	shard->mail.parcel->delivered += (uint32_t)(counter_of(&shard->counters, COUNTER_messages_out) - before);
+	return whole;
 }
 
 void route_turn_begin(struct shard *shard)
@@ -112,6 +120,9 @@ void route_return_parcels(struct shard *shard)
 	while (shard->read_parcels != NULL) {
 		struct parcel *parcel = shard->read_parcels;
 		shard->read_parcels = parcel->next;
+		if (parcel->delivered != 0)
+			timing_note(&shard->counters.delivery, shard->pulse.ended_ns - parcel->opened_ns,
+				    parcel->delivered);
 		post_return(&shard->post, parcel);
 	}
 }
@@ -141,6 +152,7 @@ static void deliver_directly(struct shard *shard, const struct outbound *outboun
 	delivery.publisher = outbound->publisher;
 	delivery.publisher_shard = shard->number;
 	uint32_t budget = UINT32_MAX;
+	uint64_t before = counter_of(&shard->counters, COUNTER_messages_out);
 	for (uint32_t i = 0; i < shard->routes.count; i++) {
 		if (route_shard(shard->routes.items[i]) != shard->number)
 			continue;
@@ -148,6 +160,7 @@ static void deliver_directly(struct shard *shard, const struct outbound *outboun
 		walk(shard, &delivery, &budget);
 	}
 	deliver_end(shard, &delivery);
+	shard->pulse.direct += counter_of(&shard->counters, COUNTER_messages_out) - before;
 }
 
 static void write_letter(struct shard *shard, uint16_t to, const struct outbound *outbound)

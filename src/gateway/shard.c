@@ -89,9 +89,11 @@ enum error shard_open(struct shard *shard)
 	    acl_cache_open(&shard->acl_cache, ACL_CACHE_SLOTS) != ERROR_OK ||
 	    acl_pool_open(&shard->token_rules, TOKEN_RULES_MAX, TOKEN_RULES_BYTES_MAX) != ERROR_OK ||
 	    access_sign_in_init(shard->access, &shard->sign_in, false) != ERROR_OK ||
-	    post_init(&shard->post, shard->mailboxes, shard->shard_count, shard->number) != ERROR_OK)
+	    post_init(&shard->post, shard->mailboxes, shard->shard_count, shard->number) != ERROR_OK ||
+	    region_open(&shard->connected_at_s, ((size_t)clients + 1) * sizeof(uint32_t)) != ERROR_OK)
 		return ERROR_NO_MEMORY;
 	shard->subscriptions.client_max = shard->settings->client_subscriptions_max;
+	commands_open(&shard->commands);
 	shard->lane_routes = calloc(shard->shard_count, sizeof(*shard->lane_routes));
 	return shard->lane_routes != NULL ? ERROR_OK : ERROR_NO_MEMORY;
 }
@@ -112,6 +114,8 @@ void shard_close(struct shard *shard)
 	io_close(&shard->io);
 	pool_close(&shard->clients);
 	slab_close(&shard->slab);
+	region_close(&shard->connected_at_s);
+	commands_close(&shard->commands);
 	routes_fini(&shard->routes);
 	list_fini(&shard->ready);
 	list_fini(&shard->paused);
@@ -245,6 +249,12 @@ static bool drain(struct shard *shard)
 	return atomic_load_explicit(&shard->counters.values[COUNTER_connections_open], memory_order_relaxed) == 0;
 }
 
+#define COUNT_POOL(counters, name, pool)                                                                               \
+	do {                                                                                                           \
+		COUNT_SET(counters, name##_used, (pool)->used);                                                        \
+		COUNT_SET(counters, name##_free, (pool)->touched - (pool)->used);                                      \
+	} while (0)
+
 static void publish_counters(struct shard *shard)
 {
 	struct counters *counters = &shard->counters;
@@ -258,6 +268,14 @@ static void publish_counters(struct shard *shard)
 	COUNT_SET(counters, queue_messages, shard->flows.entries.used);
 	COUNT_SET(counters, stored_messages, shard->messages.count);
 	COUNT_SET(counters, stored_bytes, shard->messages.bytes);
+	COUNT_SET(counters, inbox_parcels, shard->post.out_parcels);
+	COUNT_SET(counters, inbox_bytes, shard->post.out_bytes);
+	COUNT_POOL(counters, pool_clients, &shard->clients);
+	COUNT_POOL(counters, pool_subscriptions, &shard->subscriptions.pool);
+	COUNT_POOL(counters, pool_lists, &shard->subscriptions.lists);
+	COUNT_POOL(counters, pool_queue, &shard->flows.entries);
+	COUNT_SET(counters, slab_used_bytes, shard->slab.used_bytes);
+	COUNT_SET(counters, slab_free_bytes, shard->slab.top_bytes - shard->slab.used_bytes);
 	COUNT_SET(counters, allocations,
 		  shard->slab.fresh_count + shard->post.allocation_count + shard->clients.touched +
 			  shard->subscriptions.pool.touched + shard->subscriptions.lists.touched +
@@ -270,7 +288,8 @@ static void publish_counters(struct shard *shard)
 static bool has_work(const struct shard *shard)
 {
 	return shard->ready.count != 0 || shard->broken.count != 0 || route_has_mail(shard) ||
-	       (shard->retained_jobs != NULL && retained_jobs_ready(shard)) || principal_revoking(shard);
+	       (shard->retained_jobs != NULL && retained_jobs_ready(shard)) || principal_revoking(shard) ||
+	       commands_waiting(&shard->commands);
 }
 
 static int sleep_ms(struct shard *shard, bool draining)
@@ -282,33 +301,11 @@ static int sleep_ms(struct shard *shard, bool draining)
 	return (int)wheel_wait_ms(&shard->wheel, shard->now_ms, SLEEP_MS_MAX);
 }
 
-/* Waits for events, asleep as far as others can tell when it may take a while. */
-static int wait_for_events(struct shard *shard, struct epoll_event *events, bool draining)
+static void read_clock(struct shard *shard, uint64_t woken_ns, int events)
 {
-	int timeout_ms = sleep_ms(shard, draining);
-	shard->slept_from_ms = timeout_ms != 0 ? clock_now_ms() : 0;
-	if (timeout_ms == 0) {
-		reader_quiescent();
-		return poller_wait(&shard->poller, events, EVENTS_A_TURN, 0);
-	}
-	struct waker *waker = &shard->mailboxes[shard->number].waker;
-	bool awaits_room = shard->paused.count != 0 || shard->waiting != NULL;
-	post_await_room(&shard->post, awaits_room);
-	waker_sleep(waker);
-	if (post_has_mail(&shard->post) || (awaits_room && post_has_returns(&shard->post)) ||
-	    access_has_recent(shard->access, shard->number) || (!draining && atomic_load(&shard->draining)))
-		timeout_ms = 0;
-	reader_offline();
-	int count = poller_wait(&shard->poller, events, EVENTS_A_TURN, timeout_ms);
-	reader_online();
-	waker_awake(waker);
-	return count;
-}
-
-static void read_clock(struct shard *shard)
-{
+	uint64_t now_ns = clock_now_ns();
 	uint64_t before_ms = shard->now_ms;
-	shard->now_ms = clock_now_ms();
+	shard->now_ms = now_ns / 1000000u;
 	if (shard->slept_from_ms != 0)
 		overload_rested(&shard->overload, shard->now_ms - shard->slept_from_ms);
 	else
@@ -316,6 +313,37 @@ static void read_clock(struct shard *shard)
 	atomic_store_explicit(&shard->lag_ms, shard->overload.lag_ms, memory_order_relaxed);
 	shard->now_s = (uint32_t)(shard->now_ms / 1000);
 	shard->io.now_ms = shard->now_ms;
+	shard->post.turn_ns = now_ns;
+	pulse_turn_begin(&shard->pulse, &shard->counters, now_ns, woken_ns, events);
+}
+
+/* Waits for events, asleep as far as others can tell when it may take a while; then reads the clock. */
+static int wait_for_events(struct shard *shard, struct epoll_event *events, bool draining)
+{
+	int timeout_ms = sleep_ms(shard, draining);
+	shard->slept_from_ms = timeout_ms != 0 ? clock_now_ms() : 0;
+	if (timeout_ms == 0) {
+		pulse_sleep(&shard->pulse, 0);
+		reader_quiescent();
+		int ready = poller_wait(&shard->poller, events, EVENTS_A_TURN, 0);
+		read_clock(shard, 0, ready);
+		return ready;
+	}
+	struct waker *waker = &shard->mailboxes[shard->number].waker;
+	bool awaits_room = shard->paused.count != 0 || shard->waiting != NULL;
+	post_await_room(&shard->post, awaits_room);
+	waker_sleep(waker);
+	if (post_has_mail(&shard->post) || (awaits_room && post_has_returns(&shard->post)) ||
+	    access_has_recent(shard->access, shard->number) || commands_waiting(&shard->commands) ||
+	    (!draining && atomic_load(&shard->draining)))
+		timeout_ms = 0;
+	pulse_sleep(&shard->pulse, timeout_ms);
+	reader_offline();
+	int count = poller_wait(&shard->poller, events, EVENTS_A_TURN, timeout_ms);
+	reader_online();
+	waker_awake(waker);
+	read_clock(shard, waker_woken_ns(waker), count);
+	return count;
 }
 
 /* Keys and rules as they are now, and what was revoked. */
@@ -343,7 +371,8 @@ static bool turn(struct shard *shard)
 	bool draining = atomic_load_explicit(&shard->draining, memory_order_acquire);
 	int count = wait_for_events(shard, events, draining);
 
-	read_clock(shard);
+	if (settings_refresh(&shard->settings_view, &shard->settings))
+		shard->subscriptions.client_max = shard->settings->client_subscriptions_max;
 	if (post_collect(&shard->post)) {
 		resume_paused(shard);
 		route_publish_waiting(shard);
@@ -354,6 +383,7 @@ static bool turn(struct shard *shard)
 	serve_ready(shard);
 	for (int i = 0; i < count; i++)
 		handle_event(shard, &events[i]);
+	commands_run(&shard->commands, shard);
 	do_timers(shard);
 	retained_jobs_run(shard);
 	bool drained = draining && drain(shard);
@@ -365,6 +395,7 @@ static bool turn(struct shard *shard)
 		io_flush(&shard->io);
 	}
 	finish_closing(shard);
+	pulse_turn_end(&shard->pulse, &shard->counters, clock_now_ns());
 	route_return_parcels(shard);
 	io_turn_end(&shard->io);
 	publish_counters(shard);
@@ -388,6 +419,7 @@ static void take_place(const struct shard *shard)
 
 static enum error settle_in(struct shard *shard)
 {
+	CHECK(pthread_getcpuclockid(pthread_self(), &shard->cpu_clock) == 0);
 	shard->table =
 		shard->settings->private_tables ? fdtable_detach(shard->keep_fds, shard->keep_count) : FDTABLE_SHARED;
 	take_place(shard);
@@ -398,7 +430,8 @@ static enum error settle_in(struct shard *shard)
 	if (error == ERROR_OK)
 		error = poller_add(&shard->poller, shard->admissions_fd, TAG_ADMISSIONS, POLLER_LEVEL_READ);
 	shard->slept_from_ms = clock_now_ms();
-	read_clock(shard);
+	read_clock(shard, 0, 0);
+	shard->pulse.ended_ns = shard->pulse.began_ns;
 	wheel_init(&shard->wheel, &shard->clients, offsetof(struct client, timer), shard->now_ms);
 	return error;
 }
@@ -414,6 +447,7 @@ static void *shard_main(void *argument)
 	reader_register();
 	while (turn(shard))
 		;
+	commands_refuse(&shard->commands);
 	reader_unregister();
 	poller_close(&shard->poller);
 	return NULL;

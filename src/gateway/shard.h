@@ -8,11 +8,13 @@
 #include "base/list.h"
 #include "gateway/access.h"
 #include "gateway/client.h"
+#include "gateway/command.h"
 #include "gateway/counters.h"
 #include "gateway/extras.h"
 #include "gateway/overload.h"
+#include "gateway/pulse.h"
 #include "gateway/seats.h"
-#include "gateway/settings.h"
+#include "gateway/settings_feed.h"
 #include "net/fdtable.h"
 #include "net/inbox.h"
 #include "net/poller.h"
@@ -87,12 +89,14 @@ struct shard {
 	struct waiting **waiting_end;
 	struct retained_job *retained_jobs;
 	struct retained_job **retained_jobs_end;
-	struct list ready;           /* clients with more to read */
-	struct list paused;          /* clients that wait for room in an inbox */
-	struct list broken;          /* clients whose write failed */
-	struct list closing;         /* clients to be freed at the end of the turn */
-	struct parcel *read_parcels; /* delivered in this turn, to be returned after the flush */
-	uint32_t *lane_routes;       /* a message's routes, counted by shard */
+	struct list ready;            /* clients with more to read */
+	struct list paused;           /* clients that wait for room in an inbox */
+	struct list broken;           /* clients whose write failed */
+	struct list closing;          /* clients to be freed at the end of the turn */
+	struct parcel *read_parcels;  /* delivered in this turn, to be returned after the flush */
+	uint32_t *lane_routes;        /* a message's routes, counted by shard */
+	struct region connected_at_s; /* by client, on the shard's clock: written when one comes, read for who asks */
+	struct pulse pulse;
 	uint64_t now_ms;
 	uint32_t now_s; /* the same: the clock of sessions, wills and messages */
 	uint32_t started_s;
@@ -102,13 +106,16 @@ struct shard {
 	uint32_t direct_budget; /* deliveries that may still be made directly in this turn */
 	struct counters counters;
 	enum fdtable_kind table;
+	clockid_t cpu_clock; /* what its thread has used; set before it says that it has started */
 
 	struct overload overload;
 	uint64_t slept_from_ms; /* before this turn; 0: it did not sleep */
 
 	/* Shared. */
 	_Atomic uint32_t lag_ms; /* of overload, for the gates */
-	_Atomic bool draining;   /* set by the main thread: end everyone, then the thread ends */
+	struct commands commands; /* of the admin side */
+	struct settings_view settings_view;
+	_Atomic bool draining; /* set by the main thread: end everyone, then the thread ends */
 	_Atomic bool started;
 	_Atomic bool failed;
 	_Atomic uint64_t drain_until_ms;
@@ -124,6 +131,26 @@ void shard_stop(struct shard *shard, uint64_t drain_until_ms);
 static inline struct client *shard_client(const struct shard *shard, uint32_t index)
 {
 	return pool_at(&shard->clients, index);
+}
+
+/* The shard that a client id with this hash lives on. The high half decides: the registry uses the low one. */
+static inline uint16_t shard_of_hash(uint64_t hash, uint16_t shard_count)
+{
+	return (uint16_t)((hash >> 32) * shard_count >> 32);
+}
+
+/* When the client's connection came, on the shard's clock; 0: it is not known. */
+static inline uint32_t shard_connected_at_s(const struct shard *shard, uint32_t index)
+{
+	const uint32_t *at_s = (const void *)shard->connected_at_s.base;
+	return (index + 1u) * sizeof(*at_s) <= shard->connected_at_s.usable_bytes ? at_s[index] : 0;
+}
+
+/* Notes that it came now. Without memory it is not known, that is all. */
+static inline void shard_note_connected(struct shard *shard, uint32_t index)
+{
+	if (region_grow(&shard->connected_at_s, (index + 1u) * sizeof(uint32_t)) == ERROR_OK)
+		((uint32_t *)(void *)shard->connected_at_s.base)[index] = shard->now_s;
 }
 
 /* A second of the shard's clock in milliseconds of it. */

@@ -1,4 +1,4 @@
-/* Single properties into a packet that is being written. Private to src/mqtt. */
+/* Single properties into a packet that is being written. For encoders. */
 #ifndef MQTT_PROPERTY_WRITE_H
 #define MQTT_PROPERTY_WRITE_H
 

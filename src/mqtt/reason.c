@@ -183,6 +183,8 @@ enum mqtt_reason mqtt_reason_of(enum error error) /* NOLINT(readability-function
 		return MQTT_REASON_PACKET_TOO_LARGE;
 	case ERROR_KEEPALIVE_TIMEOUT:
 		return MQTT_REASON_KEEP_ALIVE_TIMEOUT;
+	case ERROR_ADMINISTRATIVE:
+		return MQTT_REASON_ADMINISTRATIVE_ACTION;
 	case ERROR_TAKEN_OVER:
 		return MQTT_REASON_SESSION_TAKEN_OVER;
 	case ERROR_LIMIT:
@@ -209,6 +211,8 @@ enum mqtt_reason mqtt_reason_of(enum error error) /* NOLINT(readability-function
 	case ERROR_MORE:
 	case ERROR_PEER_DEAD:
 	case ERROR_SYSTEM:
+	case ERROR_TIMEOUT:
+	case ERROR_NOT_FOUND:
 	case ERROR_CONNECTION_LOST:
 	case ERROR_COUNT:
 		break;

@@ -1,5 +1,5 @@
 /* A cursor that writes one packet. It latches the first field that does not fit: nothing is written from there on and
- * the packet's size comes out as 0. Owned by the encoder's stack frame; private to src/mqtt. */
+ * the packet's size comes out as 0. Owned by the encoder's stack frame. */
 #ifndef MQTT_WRITER_H
 #define MQTT_WRITER_H
 

@@ -131,16 +131,20 @@ void *post_write(struct post *post, uint16_t to, uint32_t bytes)
 			hand_over(post, to);
 			waker_wake(&post->mailboxes[to].waker);
 		}
+		parcel->opened_ns = post->turn_ns;
 		parcel->used_bytes = 0;
+		parcel->delivered = 0;
 		parcel->owner = post->self;
 		parcel->receiver = to;
 		lane->open = parcel;
 		lane->out_parcels++;
+		post->out_parcels++;
 		post->open_count++;
 	}
 	void *letter = lane->open->bytes + lane->open->used_bytes;
 	lane->open->used_bytes += room;
 	lane->out_bytes += room;
+	post->out_bytes += room;
 	return letter;
 }
 
@@ -170,6 +174,8 @@ bool post_collect(struct post *post)
 		CHECK(lane->out_parcels > 0 && lane->out_bytes >= parcel->used_bytes);
 		lane->out_parcels--;
 		lane->out_bytes -= parcel->used_bytes;
+		post->out_parcels--;
+		post->out_bytes -= parcel->used_bytes;
 		if (parcel->capacity_bytes == PARCEL_BYTES) {
 			parcel->next = post->free;
 			post->free = parcel;

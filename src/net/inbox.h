@@ -19,9 +19,11 @@
 
 struct parcel {
 	struct parcel *next;
+	uint64_t opened_ns; /* when the sender's turn began in which its first letter was written */
 	uint32_t used_bytes;
 	uint32_t capacity_bytes;
-	uint16_t owner; /* number of the thread that sends it */
+	uint32_t delivered; /* a count of the receiver's, 0 at first */
+	uint16_t owner;     /* number of the thread that sends it */
 	uint16_t receiver;
 	_Alignas(8) uint8_t bytes[];
 };
@@ -53,6 +55,9 @@ struct post {
 	struct parcel *free;
 	struct parcel *arrived; /* taken from our letters, in order, not yet read */
 	uint64_t allocation_count;
+	uint64_t turn_ns;   /* when the turn began: set by the owner, for opened_ns */
+	uint64_t out_bytes; /* of all lanes */
+	uint32_t out_parcels;
 	uint32_t open_count; /* lanes that have an open parcel */
 	uint16_t count;
 	uint16_t self;

@@ -1,6 +1,7 @@
 #include "net/prefix.h"
 
 #include <arpa/inet.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -81,6 +82,16 @@ enum error network_parse(const char *text, struct network *network, const char *
 	network->bits = (uint8_t)(four ? V4_BITS_AHEAD + bits : bits);
 	cut(&network->prefix, network->bits);
 	return ERROR_OK;
+}
+
+void network_print(const struct network *network, char text[NETWORK_TEXT_BYTES_MAX])
+{
+	char address[INET6_ADDRSTRLEN];
+	bool four = is_v4(&network->prefix) && network->bits >= V4_BITS_AHEAD;
+	const uint8_t *bytes = network->prefix.bytes;
+	inet_ntop(four ? AF_INET : AF_INET6, four ? bytes + 12 : bytes, address, sizeof(address));
+	snprintf(text, NETWORK_TEXT_BYTES_MAX, "%s/%u", address,
+		 four ? (unsigned)(network->bits - V4_BITS_AHEAD) : (unsigned)network->bits);
 }
 
 bool network_has(const struct network *network, const struct prefix *address)

@@ -24,6 +24,9 @@ bool prefix_of(const struct sockaddr_storage *peer, uint8_t v4_bits, uint8_t v6_
 
 /* "192.0.2.0/24", "2001:db8::/32", or an address alone. On a fault *fault names it (static storage). */
 enum error network_parse(const char *text, struct network *network, const char **fault);
+/* The shortest way to write it, so that equal networks read the same. */
+#define NETWORK_TEXT_BYTES_MAX 50u
+void network_print(const struct network *network, char text[NETWORK_TEXT_BYTES_MAX]);
 bool network_has(const struct network *network, const struct prefix *address);
 
 #endif

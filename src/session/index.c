@@ -424,6 +424,56 @@ route_bits index_pick_live(struct index_slot slot, struct routes *turns)
 	return pick_shard(slot.index, many_of(part, routes), next_turn(turns, slot.node), true);
 }
 
+/* ---- telling about it ---- */
+
+/* Puts the text in front of what stands at out + *at. */
+static bool prepend(uint8_t *out, size_t *at, struct slice text)
+{
+	if (text.size > *at)
+		return false;
+	*at -= text.size;
+	if (text.size != 0)
+		memcpy(out + *at, text.data, text.size);
+	return true;
+}
+
+/* The levels from a node up to the root of its trie, or the whole text of an exact filter. */
+static bool prepend_filter(struct index_slot slot, uint8_t *out, size_t *at)
+{
+	const struct index_part *part = slot_part(slot);
+	const struct index_node *node = index_node_at(part, slot.node);
+	if (slot.part != INDEX_TRIE_PART)
+		return prepend(out, at, index_node_text(node));
+	bool fits = prepend(out, at, index_node_text(node));
+	while (fits && node->parent != slot.index->trie.root) {
+		node = index_node_at(part, node->parent);
+		fits = prepend(out, at, slice_string("/")) && prepend(out, at, index_node_text(node));
+	}
+	return fits;
+}
+
+size_t index_filter_text(struct index *index, uint32_t name, uint8_t *out, size_t out_size)
+{
+	struct index_slot slot = index_enter(index, name);
+	struct slice group = slice_of(NULL, 0);
+	struct index_slot filter = slot;
+	if (is_group(index_node_at(slot_part(slot), slot.node))) {
+		const struct index_node *node = index_node_at(slot_part(slot), slot.node);
+		group = index_node_text(node); /* with the mark, which is the slash behind "$share" */
+		filter.node = node->parent;
+	}
+	size_t at = out_size;
+	bool fits = prepend_filter(filter, out, &at);
+	if (fits && group.size != 0)
+		fits = prepend(out, &at, slice_string("/")) && prepend(out, &at, group) &&
+		       prepend(out, &at, slice_string("$share"));
+	pthread_mutex_unlock(&slot_part(slot)->lock);
+	if (!fits)
+		return 0;
+	memmove(out, out + at, out_size - at);
+	return out_size - at;
+}
+
 struct index_size index_size(struct index *index)
 {
 	struct index_size size = {.filters = atomic_load(&index->trie.filters)};

@@ -10,6 +10,7 @@ import threading
 import time
 from pathlib import Path
 
+from admin import Admin
 from broker import Broker
 from mqtt_wire import TIMEOUT_S
 
@@ -19,6 +20,7 @@ OPTIONS = os.environ.get("ROOST_OPTIONS", "").split()
 STOP_TIMEOUT_S = 30
 
 SANITIZER = re.compile(r"AddressSanitizer|LeakSanitizer|ThreadSanitizer|UndefinedBehavior|runtime error:|Sanitizer:DEADLYSIGNAL")
+ADMIN = re.compile(r"admin on (http://\S+)")
 LISTENING = re.compile(r"listening on (tcp://\S+:(\d+))")
 
 
@@ -37,6 +39,8 @@ class Server(Broker):
             command += ["--listen", url]
         if log_level:
             command += ["--log-level", log_level]
+        if "--admin" not in options:
+            command += ["--admin", "off"]
         self.lines = []
         self.grown = threading.Condition()
         self.ended = False
@@ -128,6 +132,10 @@ class Server(Broker):
 
     def resident_bytes(self):
         return int(Path(f"/proc/{self.pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+    def admin(self, **options):
+        """Its admin side, of a server that was started with --admin."""
+        return Admin(ADMIN.search(self.lines[self.wait_line(ADMIN.pattern)]).group(1), **options)
 
     def stop(self, timeout=STOP_TIMEOUT_S):
         """Ends the server as an operator would, and looks at how it went. Returns the seconds that it took."""

@@ -30,7 +30,7 @@ static struct text_file text_file_open(const char *text, size_t size)
 static bool read_text(const char *text, struct options *options)
 {
 	struct text_file file = text_file_open(text, strlen(text));
-	bool read = config_file_read(file.path, options);
+	bool read = config_file_read(file.path, options, stderr);
 	fclose(file.stream);
 	return read;
 }
@@ -132,7 +132,7 @@ static void test_faults_name_file_line_and_key(void **state)
 		struct options options = options_default();
 		struct text_file file = text_file_open(BAD[i].text, strlen(BAD[i].text));
 		struct capture capture = capture_start();
-		bool read = config_file_read(file.path, &options);
+		bool read = config_file_read(file.path, &options, stderr);
 		char *message = capture_stop(&capture);
 		if (read)
 			fail_msg("case %zu was accepted", i);
@@ -146,7 +146,7 @@ static void assert_refused(const char *path, const char *fault)
 {
 	struct options options = options_default();
 	struct capture capture = capture_start();
-	bool read = config_file_read(path, &options);
+	bool read = config_file_read(path, &options, stderr);
 	char *message = capture_stop(&capture);
 	assert_false(read);
 	if (strstr(message, path) == NULL || strstr(message, fault) == NULL)

@@ -14,7 +14,7 @@ static void *scene_before_sleep_context;
 
 static uint64_t clock_of_scene(void)
 {
-	return scene_now_ms;
+	return scene_now_ms * 1000000u;
 }
 
 static int poll_without_sleep(struct poller *poller, struct epoll_event *events, int count, int timeout_ms)
@@ -33,11 +33,11 @@ static void sleep_of_scene(struct waker *waker)
 
 /* The shard itself, with its clock and its sleep in the test's hands. Included rather than linked: a turn is private to
  * shard.c, reads the time once, and sleeps in one place, so that there is no seam to pay for in the server. */
-#define clock_now_ms clock_of_scene
+#define clock_now_ns clock_of_scene
 #define poller_wait poll_without_sleep
 #define waker_sleep sleep_of_scene
 #include "gateway/shard.c" /* NOLINT(bugprone-suspicious-include) */
-#undef clock_now_ms
+#undef clock_now_ns
 #undef poller_wait
 #undef waker_sleep
 

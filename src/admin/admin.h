@@ -1,0 +1,44 @@
+/* The admin side: an HTTP server with metrics, an API and a page, in threads and with a descriptor table of its own. It
+ * looks at counters and sends commands to shards (gateway/command.h); it can make no shard wait. Made, started and
+ * stopped by the main thread. */
+#ifndef ADMIN_ADMIN_H
+#define ADMIN_ADMIN_H
+
+#include "gateway/gateway.h"
+#include "net/listener.h"
+
+#include <stdbool.h>
+#include <stdio.h>
+
+#define ADMIN_DEFAULT_URL "http://127.0.0.1:9883"
+#define ADMIN_PATH_BYTES_MAX 1024
+
+struct admin_options {
+	char url[LISTENER_URL_BYTES_MAX];      /* "": no admin side */
+	char token_file[ADMIN_PATH_BYTES_MAX]; /* "": no token */
+	bool open_metrics;                     /* /metrics needs no token */
+	bool url_is_default;                   /* where its port is taken, the gateway goes on without an admin side */
+};
+
+/* What the daemon does for it. Called by its thread. */
+struct admin_hooks {
+	/* Reads the configuration again. True: done; what changed is in *report, a line each. False: nothing changed,
+	 * and *report says why not. NULL: there is nothing to read. */
+	bool (*reload)(void *context, FILE *report);
+	void *context;
+};
+
+struct admin;
+
+/* Checks the options, opens the listener and starts the thread. *admin is NULL where none was asked for. False: it was
+ * logged why not. The gateway must outlive it. */
+bool admin_start(const struct admin_options *options, struct gateway *gateway, struct admin_hooks hooks,
+		 struct admin **admin);
+/* Reads the token again. False: *report says why not, and the old one stays. NULL: there is nothing to do. */
+bool admin_reload_token(struct admin *admin, FILE *report);
+/* The gateway is going to stop: no more ready. NULL: there is nothing to do, here as below. */
+void admin_set_draining(struct admin *admin);
+/* Ends the thread after what it is answering. */
+void admin_stop(struct admin *admin);
+
+#endif

@@ -1,0 +1,101 @@
+#include "admin/api.h"
+
+#include "admin/assets.h"
+#include "admin/metrics.h"
+#include "base/clock.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* A shard sleeps for a second at most. One that has taken no turn for so long is stuck. */
+#define STALL_MS 10000u
+
+#define PROMETHEUS_TYPE "text/plain; version=0.0.4; charset=utf-8"
+#define OPENMETRICS_TYPE "application/openmetrics-text; version=1.0.0; charset=utf-8"
+
+void serve_page(struct request *request)
+{
+	request_answer_static(request, "text/html; charset=utf-8", ASSET_PAGE, ASSET_PAGE_BYTES);
+	request->policy = ASSET_PAGE_POLICY;
+}
+
+void serve_openapi(struct request *request)
+{
+	request_answer_static(request, "application/json; charset=utf-8", ASSET_OPENAPI, ASSET_OPENAPI_BYTES);
+}
+
+/* False: it was answered which shard is stuck. */
+static bool shards_turn(struct request *request)
+{
+	int stalled = snapshot_stalled_shard(request->admin->gateway, clock_now_ms(), STALL_MS);
+	if (stalled >= 0)
+		request_fail(request, STATUS_UNAVAILABLE, "shard %d has taken no turn for more than %u seconds",
+			     stalled, STALL_MS / 1000);
+	return stalled < 0;
+}
+
+void serve_health(struct request *request)
+{
+	if (atomic_load(&request->admin->draining) || shards_turn(request))
+		request_answer(request, STATUS_OK, json_pack("{s:s}", "status", "healthy"));
+}
+
+void serve_ready(struct request *request)
+{
+	if (atomic_load(&request->admin->draining))
+		request_fail(request, STATUS_UNAVAILABLE, "%s", error_sentence(ERROR_SERVER_STOPPING));
+	else if (shards_turn(request))
+		request_answer(request, STATUS_OK, json_pack("{s:s}", "status", "ready"));
+}
+
+void serve_metrics(struct request *request)
+{
+	struct exposition exposition;
+	struct snapshot snapshot;
+	bool openmetrics = request->accept != NULL && strstr(request->accept, "application/openmetrics-text") != NULL;
+	if (!exposition_begin(&exposition, openmetrics)) {
+		request_check(request, ERROR_NO_MEMORY, "");
+		return;
+	}
+	snapshot_take(&snapshot, request->admin->gateway, &request->admin->counts);
+	metrics_write(&exposition, &snapshot);
+	if (exposition_end(&exposition))
+		request_answer_text(request, openmetrics ? OPENMETRICS_TYPE : PROMETHEUS_TYPE, exposition.text,
+				    exposition.size);
+	else
+		request_check(request, ERROR_NO_MEMORY, "");
+}
+
+void serve_revocations(struct request *request)
+{
+	request_fail(request, STATUS_NOT_IMPLEMENTED, "this gateway knows no revocations");
+}
+
+/* The report's lines, as a list. */
+static json_t *json_of_lines(char *report)
+{
+	json_t *lines = json_array();
+	char *rest = NULL;
+	for (char *line = strtok_r(report, "\n", &rest); line != NULL; line = strtok_r(NULL, "\n", &rest))
+		json_array_append_new(lines, json_string(line));
+	return lines;
+}
+
+void serve_reload(struct request *request)
+{
+	const struct admin_hooks *hooks = &request->admin->hooks;
+	char *report = NULL;
+	size_t size = 0;
+	FILE *out = hooks->reload != NULL ? open_memstream(&report, &size) : NULL;
+	if (out == NULL) {
+		request_fail(request, STATUS_SERVER_ERROR, "the configuration cannot be read again");
+		return;
+	}
+	bool done = hooks->reload(hooks->context, out);
+	fclose(out);
+	if (done)
+		request_answer(request, STATUS_OK, json_pack("{s:o}", "changed", json_of_lines(report)));
+	else
+		request_fail(request, STATUS_BAD_REQUEST, "%.*s", (int)strcspn(report, "\n"), report);
+	free(report);
+}

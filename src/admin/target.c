@@ -1,0 +1,98 @@
+#include "admin/target.h"
+
+static int hex_digit(uint8_t letter)
+{
+	if (letter >= '0' && letter <= '9')
+		return letter - '0';
+	if (letter >= 'a' && letter <= 'f')
+		return letter - 'a' + 10;
+	if (letter >= 'A' && letter <= 'F')
+		return letter - 'A' + 10;
+	return -1;
+}
+
+/* Into *room, which moves on. False: a % without two hexadecimal digits behind it. */
+static bool decode(struct slice text, bool plus_is_space, uint8_t **room, struct slice *decoded)
+{
+	uint8_t *at = *room;
+	for (size_t i = 0; i < text.size; i++) {
+		uint8_t byte = text.data[i];
+		if (byte == '%') {
+			int high = i + 2 < text.size ? hex_digit(text.data[i + 1]) : -1;
+			int low = i + 2 < text.size ? hex_digit(text.data[i + 2]) : -1;
+			if (high < 0 || low < 0)
+				return false;
+			byte = (uint8_t)(high << 4 | low);
+			i += 2;
+		} else if (byte == '+' && plus_is_space) {
+			byte = ' ';
+		}
+		*at++ = byte;
+	}
+	*decoded = slice_of(*room, (size_t)(at - *room));
+	*room = at;
+	return true;
+}
+
+/* Takes what stands before the separator off *rest, and the separator with it. */
+static struct slice cut(struct slice *rest, char separator)
+{
+	const uint8_t *end = rest->size != 0 ? memchr(rest->data, separator, rest->size) : NULL;
+	size_t size = end != NULL ? (size_t)(end - rest->data) : rest->size;
+	struct slice front = slice_of(rest->data, size);
+	size_t taken = end != NULL ? size + 1 : size;
+	*rest = slice_of(rest->data + taken, rest->size - taken);
+	return front;
+}
+
+static bool parse_path(struct target *target, struct slice path, uint8_t **room)
+{
+	if (path.size == 0 || path.data[0] != '/')
+		return false;
+	if (path.size == 1)
+		return true;
+	bool ends_with_slash = path.data[path.size - 1] == '/';
+	cut(&path, '/');
+	while (path.size != 0) {
+		struct slice segment = cut(&path, '/');
+		if (segment.size == 0 || target->segment_count == TARGET_SEGMENTS_MAX ||
+		    !decode(segment, false, room, &target->segments[target->segment_count++]))
+			return false;
+	}
+	return !ends_with_slash;
+}
+
+static bool parse_queries(struct target *target, struct slice queries, uint8_t **room)
+{
+	while (queries.size != 0) {
+		struct slice value = cut(&queries, '&');
+		if (value.size == 0)
+			continue;
+		struct slice name = cut(&value, '=');
+		if (target->query_count == TARGET_QUERIES_MAX)
+			return false;
+		struct target_query *query = &target->queries[target->query_count++];
+		if (!decode(name, true, room, &query->name) || !decode(value, true, room, &query->value))
+			return false;
+	}
+	return true;
+}
+
+bool target_parse(struct target *target, struct slice raw, uint8_t *room)
+{
+	*target = (struct target){0};
+	struct slice queries = raw;
+	struct slice path = cut(&queries, '?');
+	return parse_path(target, path, &room) && parse_queries(target, queries, &room);
+}
+
+bool target_query(const struct target *target, const char *name, struct slice *value)
+{
+	for (uint32_t i = 0; i < target->query_count; i++) {
+		if (slice_equal(target->queries[i].name, slice_string(name))) {
+			*value = target->queries[i].value;
+			return true;
+		}
+	}
+	return false;
+}

@@ -1,0 +1,99 @@
+#include "daemon/command_line.h"
+
+#include "daemon/config_file.h"
+
+#include <string.h>
+
+static bool complain(FILE *faults, const char *argument, const char *fault)
+{
+	fprintf(faults, "roost serve: %s: %s; `roost serve --help` tells more\n", argument, fault);
+	return false;
+}
+
+/* Sets the option of argv[*at] from it and what follows; moves *at to the last argument used. */
+static bool read_argument(int argc, char **argv, int *at, struct options *options, FILE *faults)
+{
+	char fault[OPTION_FAULT_BYTES_MAX];
+	char name[64];
+	const char *argument = argv[*at];
+	if (strncmp(argument, "--", 2) != 0)
+		return complain(faults, argument, "an option is wanted here");
+	const char *equals = strchr(argument, '=');
+	size_t size = equals != NULL ? (size_t)(equals - argument) - 2 : strlen(argument) - 2;
+	if (size >= sizeof(name))
+		return complain(faults, argument, "there is no such option");
+	memcpy(name, argument + 2, size);
+	name[size] = '\0';
+
+	bool negated = strncmp(name, "no-", 3) == 0;
+	const struct option_spec *spec = option_find(negated ? name + 3 : name);
+	if (spec == NULL || (negated && !option_is_switch(spec)))
+		return complain(faults, argument, "there is no such option");
+	const char *text = equals != NULL ? equals + 1 : NULL;
+	if (text == NULL && option_is_switch(spec)) {
+		text = negated ? "false" : "true";
+	} else if (text == NULL) {
+		if (*at + 1 == argc)
+			return complain(faults, argument, "a value is missing");
+		text = argv[++*at];
+	}
+	return option_set(spec, options, text, fault) || complain(faults, argument, fault);
+}
+
+/* The configuration file's name in argv[*at] or behind it; NULL: this is another option. */
+static const char *config_argument(int argc, char **argv, int *at)
+{
+	static const char NAME[] = "--config";
+	size_t size = sizeof(NAME) - 1;
+	if (strncmp(argv[*at], NAME, size) != 0)
+		return NULL;
+	if (argv[*at][size] == '=')
+		return argv[*at] + size + 1;
+	if (argv[*at][size] != '\0')
+		return NULL;
+	return *at + 1 < argc ? argv[++*at] : "";
+}
+
+/* The file first, so that the command line goes before it whatever their order. */
+static bool read_config(int argc, char **argv, struct options *options, FILE *faults)
+{
+	for (int i = 1; i < argc; i++) {
+		const char *path = config_argument(argc, argv, &i);
+		if (path != NULL && *path == '\0')
+			return complain(faults, "--config", "a file name is missing");
+		if (path != NULL && !config_file_read(path, options, faults))
+			return false;
+	}
+	return true;
+}
+
+bool command_line_read(int argc, char **argv, struct options *options, FILE *faults)
+{
+	if (!read_config(argc, argv, options, faults))
+		return false;
+	uint32_t from_file = options->settings.listener_count;
+	for (int i = 1; i < argc; i++) {
+		if (config_argument(argc, argv, &i) != NULL)
+			continue;
+		/* Listeners of the command line replace those of the file. */
+		if (strncmp(argv[i], "--listen", strlen("--listen")) == 0 && from_file != 0) {
+			options->settings.listener_count = 0;
+			from_file = 0;
+		}
+		if (!read_argument(argc, argv, &i, options, faults))
+			return false;
+	}
+	options_complete(options);
+	return true;
+}
+
+const char *command_line_config(int argc, char **argv)
+{
+	const char *last = "";
+	for (int i = 1; i < argc; i++) {
+		const char *path = config_argument(argc, argv, &i);
+		if (path != NULL)
+			last = path;
+	}
+	return last;
+}

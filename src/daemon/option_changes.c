@@ -1,0 +1,108 @@
+#include "daemon/options.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* Those that may change while the gateway runs: read anew each time that they are needed, promised to no client before,
+ * and nothing was made to their measure. */
+static const char *const LIVE[] = {
+	"connect-timeout-ms",
+	"queue-bytes-max",
+	"queue-messages-max",
+	"queue-policy",
+	"inflight-max",
+	"session-expiry-max-s",
+	"keepalive-max-s",
+	"sys-interval-s",
+	"payload-format-check",
+	"response-information",
+	"stuck-timeout-ms",
+	"grace-ms",
+	"drain-ms",
+	"client-id-bytes-max",
+	"client-subscriptions-max",
+	"address-connections-max",
+	"address-handshakes-max",
+	"address-rate",
+	"address-burst",
+	"address-exempt",
+	"address-denied",
+	"client-messages-a-second",
+	"client-bytes-a-second",
+	"rate-policy",
+	"log-level",
+};
+
+bool option_is_live(const struct option_spec *spec)
+{
+	for (size_t i = 0; i < sizeof(LIVE) / sizeof(LIVE[0]); i++) {
+		if (strcmp(LIVE[i], option_name(spec)) == 0)
+			return true;
+	}
+	return false;
+}
+
+void option_print_key(const struct option_spec *spec, FILE *out)
+{
+	for (const char *at = option_name(spec); *at != '\0'; at++)
+		fputc(*at == '-' ? '_' : *at, out);
+}
+
+static char *value_of(const struct option_spec *spec, const struct options *options)
+{
+	char *text = NULL;
+	size_t size;
+	FILE *out = open_memstream(&text, &size);
+	if (out == NULL)
+		return NULL;
+	option_print_value(spec, options, out);
+	fclose(out);
+	return text;
+}
+
+/* Whether both print the same; *was and *will are what they print, to be freed. */
+static bool same_value(const struct option_spec *spec, const struct options *one, const struct options *other,
+		       char **was, char **will)
+{
+	*was = value_of(spec, one);
+	*will = value_of(spec, other);
+	return *was != NULL && *will != NULL && strcmp(*was, *will) == 0;
+}
+
+static void report_fixed(const struct option_spec *spec, uint32_t line, const char *path, FILE *report)
+{
+	if (line != 0)
+		fprintf(report, "%s:%u: ", path, line);
+	else if (*path != '\0')
+		fprintf(report, "%s: ", path);
+	option_print_key(spec, report);
+	fputs(": it has another value than at the start, and takes a restart to change; nothing was changed\n", report);
+}
+
+enum error options_change(struct options *into, const struct options *started, const struct options *wanted,
+			  const char *path, FILE *report)
+{
+	struct options changed = *into;
+	enum error error = ERROR_OK;
+	for (size_t i = 0; i < option_count(); i++) {
+		const struct option_spec *spec = option_at(i);
+		char *was;
+		char *will;
+		bool live = option_is_live(spec);
+		if (!same_value(spec, live ? into : started, wanted, &was, &will)) {
+			if (!live) {
+				report_fixed(spec, wanted->lines[i], path, report);
+				error = ERROR_LIMIT;
+			} else if (error == ERROR_OK) {
+				option_print_key(spec, report);
+				fprintf(report, ": %s -> %s\n", was, will);
+				option_copy(spec, &changed, wanted);
+			}
+		}
+		free(was);
+		free(will);
+	}
+	if (error == ERROR_OK)
+		*into = changed;
+	return error;
+}

@@ -1,0 +1,56 @@
+#include "daemon/options.h"
+
+#include <ctype.h>
+#include <string.h>
+
+#define COMMENT_WIDTH 118u
+
+/* Words in lines that begin with "# ", at most so wide. */
+static void print_comment(const char *text, FILE *out)
+{
+	size_t used = COMMENT_WIDTH;
+	while (*text != '\0') {
+		size_t word = strcspn(text, " ");
+		if (used + 1 + word > COMMENT_WIDTH) {
+			fprintf(out, "%s# ", used == COMMENT_WIDTH ? "" : "\n");
+			used = 2;
+		} else {
+			fputc(' ', out);
+			used++;
+		}
+		fwrite(text, 1, word, out);
+		used += word;
+		text += word + strspn(text + word, " ");
+	}
+	fputc('\n', out);
+}
+
+void options_print_example(FILE *out)
+{
+	struct options defaults = options_default();
+	fputs("# Configuration of Roost: roost serve --config /etc/roost.yaml\n"
+	      "#\n"
+	      "# Every option, with its default; all may be left out. Options of the command line go before these. "
+	      "Those that\n"
+	      "# are marked with (live) change while Roost runs, with SIGHUP, POST /api/v1/reload or `roost ctl "
+	      "reload`; the\n"
+	      "# others take a restart.\n",
+	      out);
+	for (size_t i = 0; i < option_count(); i++) {
+		const struct option_spec *spec = option_at(i);
+		char text[1024];
+		const char *help = option_help(spec);
+		uint32_t least;
+		uint32_t most;
+		snprintf(text, sizeof(text), "%c%s.%s", toupper((unsigned char)help[0]), help + 1,
+			 option_is_live(spec) ? " (live)" : "");
+		fputc('\n', out);
+		print_comment(text, out);
+		if (option_range(spec, &least, &most) && most != UINT32_MAX)
+			fprintf(out, "# From %u to %u.\n", least, most);
+		option_print_key(spec, out);
+		fputs(option_is_list(spec) ? ":\n  - " : ": ", out);
+		option_print_value(spec, &defaults, out);
+		fputc('\n', out);
+	}
+}
