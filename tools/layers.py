@@ -25,7 +25,9 @@ BELOW = {
     # They measure the server, so they must not share its faults.
     "bench": {"base", "net", "mqtt"},
     "doctor": {"base", "net", "mqtt"},
-    "daemon": {"base", "net", "mqtt", "ws", "auth", "store", "session", "gateway", "bridge", "admin", "bench", "doctor"},
+    # It knows the gateway by its API alone.
+    "ctl": {"base"},
+    "daemon": {"base", "net", "mqtt", "ws", "auth", "store", "session", "gateway", "bridge", "admin", "ctl", "bench", "doctor"},
 }
 
 # Of these pairs only the headers named may be included.

@@ -1,5 +1,6 @@
 /* The program: one binary, one verb a subcommand. */
 #include "bench/bench.h"
+#include "ctl/ctl.h"
 #include "daemon/serve.h"
 
 #include <stdio.h>
@@ -13,6 +14,7 @@ struct command {
 
 static const struct command COMMANDS[] = {
 	{"serve", "run the gateway", serve_main},
+	{"ctl", "look into a running gateway, and act on it", ctl_main},
 	{"bench", "put load on an MQTT broker and measure it", bench_main},
 };
 
@@ -20,7 +22,9 @@ static const struct command COMMANDS[] = {
 
 static void print_usage(FILE *out)
 {
-	fputs("Usage: roost COMMAND [OPTION...]\n\nCommands:\n", out);
+	fputs("Usage: roost COMMAND [OPTION...]\n\nAn MQTT gateway that holds a very large number of "
+	      "clients.\n\nCommands:\n",
+	      out);
 	for (size_t i = 0; i < COMMAND_COUNT; i++)
 		fprintf(out, "  %-8s %s\n", COMMANDS[i].name, COMMANDS[i].summary);
 	fputs("\n`roost COMMAND --help` tells more. `roost --version` prints the version.\n", out);
