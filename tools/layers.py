@@ -26,7 +26,9 @@ BELOW = {
     "bench": {"base", "net", "mqtt"},
     "doctor": {"base", "net", "mqtt"},
     "tool": {"base", "auth"},
-    "daemon": {"base", "net", "mqtt", "ws", "auth", "store", "session", "gateway", "bridge", "admin", "bench", "doctor", "tool"},
+    # It knows the gateway by its API alone.
+    "ctl": {"base"},
+    "daemon": {"base", "net", "mqtt", "ws", "auth", "store", "session", "gateway", "bridge", "admin", "ctl", "bench", "doctor", "tool"},
 }
 
 # Of these pairs only the headers named may be included.

@@ -1,5 +1,6 @@
 /* The program: one binary, one verb a subcommand. */
 #include "bench/bench.h"
+#include "ctl/ctl.h"
 #include "daemon/serve.h"
 #include "doctor/doctor.h"
 #include "tool/tool.h"
@@ -15,6 +16,7 @@ struct command {
 
 static const struct command COMMANDS[] = {
 	{"serve", "run the gateway", serve_main},
+	{"ctl", "look into a running gateway, and act on it", ctl_main},
 	{"bench", "put load on an MQTT broker and measure it", bench_main},
 	{"doctor", "how many clients this machine holds, and what breaks first", doctor_main},
 	{"passwd", "add, change or delete a user of a password file", passwd_main},
@@ -25,7 +27,9 @@ static const struct command COMMANDS[] = {
 
 static void print_usage(FILE *out)
 {
-	fputs("Usage: roost COMMAND [OPTION...]\n\nCommands:\n", out);
+	fputs("Usage: roost COMMAND [OPTION...]\n\nAn MQTT gateway that holds a very large number of "
+	      "clients.\n\nCommands:\n",
+	      out);
 	for (size_t i = 0; i < COMMAND_COUNT; i++)
 		fprintf(out, "  %-8s %s\n", COMMANDS[i].name, COMMANDS[i].summary);
 	fputs("\n`roost COMMAND --help` tells more. `roost --version` prints the version.\n", out);

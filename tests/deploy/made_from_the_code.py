@@ -24,7 +24,7 @@ def test_example_starts_a_gateway(serve):
     assert server.admin().post("/api/v1/reload").json == {"changed": []}
 
 
-@pytest.mark.parametrize("page, names", [("roost.1", ["serve", "bench"]), ("roost-serve.1", ["listen", "admin", "connections", "config"])])
+@pytest.mark.parametrize("page, names", [("roost.1", ["serve", "ctl", "bench"]), ("roost-ctl.1", ["inspect", "publish", "url"]), ("roost-serve.1", ["listen", "admin", "connections", "config"])])
 def test_manual_pages(page, names):
     text = (BUILD / page).read_text()
     for section in ("NAME", "SYNOPSIS", "DESCRIPTION", "SEE ALSO"):

@@ -1,0 +1,360 @@
+#include "ctl/ctl.h"
+
+#include "ctl/http_client.h"
+#include "ctl/show.h"
+
+#include <errno.h>
+#include <getopt.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define DEFAULT_URL "http://127.0.0.1:9883"
+#define TOKEN_BYTES_MAX 1100
+#define EXIT_USAGE 2
+/* What a shell may give as a payload. */
+#define PAYLOAD_BYTES_MAX ((size_t)4 << 20)
+
+struct settings {
+	struct http_client client;
+	const char *token_file;
+	const char *prefix;
+	const char *state;
+	long limit; /* 0: all */
+	int qos;
+	bool retain;
+	bool json;
+	char token[TOKEN_BYTES_MAX];
+};
+
+struct verb {
+	const char *name;
+	const char *arguments;
+	const char *summary;
+	int least; /* arguments */
+	int most;
+	int (*run)(struct settings *settings, char **arguments, int count);
+};
+
+/* ---- asking ---- */
+
+/* Asks, and shows the answer. The exit status. */
+static int ask(const struct settings *settings, const char *method, const char *path, const char *body,
+	       void (*show)(const json_t *answer, FILE *out))
+{
+	struct http_answer answer;
+	if (!http_client_ask(&settings->client, method, path, body, &answer)) {
+		free(answer.text);
+		return EXIT_FAILURE;
+	}
+	bool good = answer.status >= 200 && answer.status < 300;
+	json_t *json = json_loadb(answer.text, answer.bytes, JSON_ALLOW_NUL, NULL);
+	const char *error = json_string_value(json_object_get(json, "error"));
+	if (settings->json)
+		printf("%s\n", answer.text);
+	else if (good && json != NULL)
+		show(json, stdout);
+	if (!good || json == NULL) {
+		fprintf(stderr, "roost ctl: ");
+		show_text(error != NULL ? error : "the answer is not of Roost's admin side", stderr);
+		fprintf(stderr, " (status %ld)\n", answer.status);
+	}
+	json_decref(json);
+	free(answer.text);
+	return good && !(json == NULL) ? EXIT_SUCCESS : EXIT_FAILURE;
+}
+
+/* The same for a client's path. */
+static int ask_client(const struct settings *settings, const char *method, const char *id, const char *rest,
+		      void (*show)(const json_t *answer, FILE *out))
+{
+	char *path = NULL;
+	char *escaped = http_client_escape(id);
+	if (escaped == NULL || asprintf(&path, "/api/v1/clients/%s%s", escaped, rest) < 0)
+		return EXIT_FAILURE;
+	int status = ask(settings, method, path, NULL, show);
+	free(escaped);
+	free(path);
+	return status;
+}
+
+/* ---- verbs ---- */
+
+static int run_health(struct settings *settings, char **arguments, int count)
+{
+	(void)arguments;
+	(void)count;
+	return ask(settings, "GET", "/health", NULL, show_fields);
+}
+
+static int run_stats(struct settings *settings, char **arguments, int count)
+{
+	(void)arguments;
+	(void)count;
+	return ask(settings, "GET", "/api/v1/stats", NULL, show_stats);
+}
+
+static int run_reload(struct settings *settings, char **arguments, int count)
+{
+	(void)arguments;
+	(void)count;
+	return ask(settings, "POST", "/api/v1/reload", NULL, show_fields);
+}
+
+static int run_inspect(struct settings *settings, char **arguments, int count)
+{
+	(void)count;
+	return ask_client(settings, "GET", arguments[0], "", show_client);
+}
+
+static int run_disconnect(struct settings *settings, char **arguments, int count)
+{
+	(void)count;
+	return ask_client(settings, "POST", arguments[0], "/disconnect", show_fields);
+}
+
+static int run_end_session(struct settings *settings, char **arguments, int count)
+{
+	(void)count;
+	return ask_client(settings, "DELETE", arguments[0], "", show_fields);
+}
+
+/* One page; *cursor is the next one's, or NULL. */
+static bool list_page(const struct settings *settings, const char *prefix, long left, char **cursor)
+{
+	char *path = NULL;
+	struct http_answer answer;
+	long limit = left > 0 && left < 1000 ? left : 1000;
+	if (asprintf(&path, "/api/v1/clients?prefix=%s&state=%s&limit=%ld%s%s", prefix, settings->state, limit,
+		     *cursor != NULL ? "&cursor=" : "", *cursor != NULL ? *cursor : "") < 0)
+		return false;
+	free(*cursor);
+	*cursor = NULL;
+	bool asked = http_client_ask(&settings->client, "GET", path, NULL, &answer);
+	json_t *json = asked ? json_loadb(answer.text, answer.bytes, JSON_ALLOW_NUL, NULL) : NULL;
+	bool good = asked && answer.status == 200 && json != NULL;
+	const char *next = json_string_value(json_object_get(json, "next"));
+	if (good && settings->json)
+		printf("%s\n", answer.text);
+	else if (good)
+		show_clients(json, stdout);
+	else if (asked)
+		fprintf(stderr, "roost ctl: %s\n", answer.text);
+	if (good && next != NULL)
+		*cursor = strdup(next);
+	if (*cursor != NULL && left > 0 && (long)json_array_size(json_object_get(json, "clients")) >= left) {
+		free(*cursor);
+		*cursor = NULL;
+	}
+	json_decref(json);
+	free(answer.text);
+	free(path);
+	return good;
+}
+
+static int run_clients(struct settings *settings, char **arguments, int count)
+{
+	char *cursor = NULL;
+	char *prefix = http_client_escape(settings->prefix);
+	(void)arguments;
+	(void)count;
+	bool good = prefix != NULL;
+	do {
+		good = good && list_page(settings, prefix, settings->limit, &cursor);
+	} while (good && cursor != NULL && settings->limit == 0);
+	free(cursor);
+	free(prefix);
+	return good ? EXIT_SUCCESS : EXIT_FAILURE;
+}
+
+/* Standard input to its end. */
+static char *read_payload(size_t *size)
+{
+	char *bytes = malloc(PAYLOAD_BYTES_MAX);
+	*size = bytes != NULL ? fread(bytes, 1, PAYLOAD_BYTES_MAX, stdin) : 0;
+	return bytes;
+}
+
+static char *base64_of(const char *bytes, size_t size)
+{
+	static const char LETTERS[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+	char *text = malloc(size / 3 * 4 + 5);
+	char *at = text;
+	for (size_t i = 0; text != NULL && i < size; i += 3) {
+		unsigned group = 0;
+		for (size_t j = 0; j < 3; j++)
+			group = group << 8 | (i + j < size ? (unsigned char)bytes[i + j] : 0u);
+		for (size_t j = 0; j < 4; j++)
+			*at++ = i + j <= size ? LETTERS[group >> (18 - 6 * j) & 63u] : '=';
+	}
+	if (text != NULL)
+		*at = '\0';
+	return text;
+}
+
+static int run_publish(struct settings *settings, char **arguments, int count)
+{
+	size_t size = count > 1 ? strlen(arguments[1]) : 0;
+	char *read = count > 1 ? NULL : read_payload(&size);
+	char *payload = base64_of(read != NULL ? read : arguments[1], size);
+	json_t *message = json_pack("{s:s, s:s, s:i, s:b}", "topic", arguments[0], "payload_base64", payload, "qos",
+				    settings->qos, "retain", settings->retain);
+	char *body = message != NULL ? json_dumps(message, JSON_COMPACT) : NULL;
+	int status = EXIT_FAILURE;
+	if (body != NULL)
+		status = ask(settings, "POST", "/api/v1/publish", body, show_fields);
+	else
+		fputs("roost ctl: the topic is not UTF-8\n", stderr);
+	json_decref(message);
+	free(body);
+	free(payload);
+	free(read);
+	return status;
+}
+
+static const struct verb VERBS[] = {
+	{"health", "", "whether every shard takes its turns", 0, 0, run_health},
+	{"stats", "", "figures of the whole gateway", 0, 0, run_stats},
+	{"clients", "", "clients and sessions, a line each", 0, 0, run_clients},
+	{"inspect", "CLIENT", "one client in all detail", 1, 1, run_inspect},
+	{"disconnect", "CLIENT", "end its connection", 1, 1, run_disconnect},
+	{"end-session", "CLIENT", "end its session, and its connection", 1, 1, run_end_session},
+	{"publish", "TOPIC [PAYLOAD]", "publish a message; without a payload, standard input", 1, 2, run_publish},
+	{"reload", "", "have the configuration read again", 0, 0, run_reload},
+};
+
+#define VERB_COUNT (sizeof(VERBS) / sizeof(VERBS[0]))
+
+/* ---- the command line ---- */
+
+static void print_help(FILE *out)
+{
+	fputs("Usage: roost ctl [OPTION...] COMMAND [ARGUMENT...]\n\nAsks a running gateway through its admin side.\n\n"
+	      "Commands:\n",
+	      out);
+	for (size_t i = 0; i < VERB_COUNT; i++) {
+		char left[40];
+		snprintf(left, sizeof(left), "%s %s", VERBS[i].name, VERBS[i].arguments);
+		fprintf(out, "  %-24s  %s\n", left, VERBS[i].summary);
+	}
+	fputs("\nOptions:\n"
+	      "  --url URL\n        of the admin side (" DEFAULT_URL ")\n"
+	      "  --token-file FILE\n        with the token that the admin side asks for\n"
+	      "  --json\n        print answers as they come\n"
+	      "  --prefix TEXT\n        clients: whose ids begin so\n"
+	      "  --state STATE\n        clients: connected, offline or all (all)\n"
+	      "  --limit N\n        clients: at most so many, up to 1000; 0: all (0)\n"
+	      "  --qos N\n        publish: 0, 1 or 2 (0)\n"
+	      "  --retain\n        publish: keep it for those who subscribe later\n",
+	      out);
+}
+
+static int complain(const char *what, const char *fault)
+{
+	fprintf(stderr, "roost ctl: %s: %s; `roost ctl --help` tells more\n", what, fault);
+	return EXIT_USAGE;
+}
+
+static bool read_token(struct settings *settings)
+{
+	FILE *file = fopen(settings->token_file, "r");
+	bool good = file != NULL && fgets(settings->token, sizeof(settings->token), file) != NULL;
+	if (file == NULL)
+		fprintf(stderr, "roost ctl: %s: %s\n", settings->token_file, strerror(errno));
+	else
+		fclose(file);
+	settings->token[strcspn(settings->token, "\r\n")] = '\0';
+	settings->client.token = settings->token;
+	return good;
+}
+
+static bool parse_number(const char *text, long most, long *number)
+{
+	char *end;
+	*number = strtol(text, &end, 10);
+	return *text >= '0' && *text <= '9' && *end == '\0' && *number <= most;
+}
+
+/* The exit status, or -1: go on. */
+static int take_option(struct settings *settings, int option)
+{
+	long number;
+	switch (option) {
+	case 'u':
+		settings->client.url = optarg;
+		return -1;
+	case 't':
+		settings->token_file = optarg;
+		return -1;
+	case 'j':
+		settings->json = true;
+		return -1;
+	case 'p':
+		settings->prefix = optarg;
+		return -1;
+	case 's':
+		settings->state = optarg;
+		if (strcmp(optarg, "all") == 0 || strcmp(optarg, "connected") == 0 || strcmp(optarg, "offline") == 0)
+			return -1;
+		return complain("--state", "there are connected, offline and all");
+	case 'l':
+		return parse_number(optarg, 1000, &settings->limit) ? -1
+								    : complain("--limit", "a number from 0 to 1000");
+	case 'q':
+		if (!parse_number(optarg, 2, &number))
+			return complain("--qos", "0, 1 or 2");
+		settings->qos = (int)number;
+		return -1;
+	case 'r':
+		settings->retain = true;
+		return -1;
+	case 'h':
+		print_help(stdout);
+		return EXIT_SUCCESS;
+	default:
+		return EXIT_USAGE;
+	}
+}
+
+static int read_options(int argc, char **argv, struct settings *settings)
+{
+	static const struct option OPTIONS[] = {
+		{"url", required_argument, NULL, 'u'},   {"token-file", required_argument, NULL, 't'},
+		{"json", no_argument, NULL, 'j'},        {"prefix", required_argument, NULL, 'p'},
+		{"state", required_argument, NULL, 's'}, {"limit", required_argument, NULL, 'l'},
+		{"qos", required_argument, NULL, 'q'},   {"retain", no_argument, NULL, 'r'},
+		{"help", no_argument, NULL, 'h'},        {NULL, 0, NULL, 0},
+	};
+	int option;
+	optind = 1;
+	while ((option = getopt_long(argc, argv, "", OPTIONS, NULL)) != -1) {
+		int status = take_option(settings, option);
+		if (status >= 0)
+			return status;
+	}
+	return -1;
+}
+
+int ctl_main(int argc, char **argv)
+{
+	struct settings settings = {.client = {.url = DEFAULT_URL}, .prefix = "", .state = "all"};
+	int status = read_options(argc, argv, &settings);
+	if (status >= 0)
+		return status;
+	if (optind == argc) {
+		print_help(stderr);
+		return EXIT_USAGE;
+	}
+	const struct verb *verb = NULL;
+	for (size_t i = 0; i < VERB_COUNT; i++) {
+		if (strcmp(VERBS[i].name, argv[optind]) == 0)
+			verb = &VERBS[i];
+	}
+	if (verb == NULL)
+		return complain(argv[optind], "there is no such command");
+	int count = argc - optind - 1;
+	if (count < verb->least || count > verb->most)
+		return complain(verb->name, verb->most == 0 ? "it takes no arguments" : verb->arguments);
+	if (settings.token_file != NULL && !read_token(&settings))
+		return EXIT_USAGE;
+	return verb->run(&settings, argv + optind + 1, count);
+}

@@ -1,0 +1,90 @@
+"""`roost ctl` does from a shell what the API does: exit statuses, answers, and errors on stderr."""
+
+import json
+
+import pytest
+
+from mqtt_wire import DISCONNECT
+from server import roost
+
+
+@pytest.fixture
+def ctl(administered):
+    url = administered.admin().url
+    return lambda *arguments, **options: roost("ctl", "--url", url, *arguments, **options)
+
+
+def said(ended):
+    assert ended.returncode == 0, ended.stderr
+    return ended.stdout
+
+
+def test_health_and_stats(administered, ctl):
+    assert "healthy" in said(ctl("health"))
+    with administered.client("a"):
+        assert ["connections_open", "1"] in [line.split() for line in said(ctl("stats")).splitlines()]
+        assert json.loads(said(ctl("--json", "stats")))["clients"]["connected"] == 1
+
+
+def test_clients(administered, ctl):
+    clients = [administered.client(f"c/{number} \u20ac") for number in range(12)]
+    assert len(said(ctl("clients")).splitlines()) == 12
+    assert said(ctl("clients", "--prefix", "c/11")).split("\t")[:2] == ["c/11 \u20ac", "connected"]
+    assert len(said(ctl("clients", "--limit", "5")).splitlines()) == 5
+    assert said(ctl("clients", "--state", "offline")) == ""
+    clients[3].subscribe(("a/#", 1))
+    shown = said(ctl("inspect", "c/3 \u20ac"))
+    assert "connected" in shown and "a/#" in shown
+    for client in clients:
+        client.close()
+
+
+def test_disconnect_and_end_session(administered, ctl):
+    with administered.session("x", 5) as client:
+        said(ctl("disconnect", "x"))
+        assert client.expect_kind(DISCONNECT).reason == 0x98
+    administered.wait_counter("sessions_offline", 1)
+    ended = ctl("disconnect", "x")
+    assert ended.returncode == 1 and "404" in ended.stderr and ended.stdout == ""
+    said(ctl("end-session", "x"))
+    assert administered.counter("sessions_offline") == 0
+
+
+def test_publish(administered, ctl):
+    with administered.client("reader") as reader:
+        reader.subscribe(("t", 2))
+        for payload in ("", "a", "ab", "abc", "abcd", "h\u00e4llo"):
+            said(ctl("publish", "t", payload, "--qos", "1"))
+            message = reader.take()
+            assert message.payload == payload.encode() and message.qos == 1
+    said(ctl("publish", "r", "kept", "--retain"))
+    with administered.client("late") as late:
+        late.subscribe("r")
+        assert late.message().payload == b"kept"
+    ended = ctl("publish", "a/#", "x")
+    assert ended.returncode == 1 and "topic" in ended.stderr
+
+
+def test_reload(ctl):
+    assert said(ctl("reload")) == ""
+
+
+def test_token(serve, tmp_path):
+    (tmp_path / "token").write_text("a-token-that-is-long-enough\n")
+    server = serve("--admin", "http://127.0.0.1:0", "--admin-token-file", str(tmp_path / "token"))
+    url = server.admin().url
+    ended = roost("ctl", "--url", url, "stats")
+    assert ended.returncode == 1 and "token" in ended.stderr
+    assert roost("ctl", "--url", url, "--token-file", str(tmp_path / "token"), "stats").returncode == 0
+    assert roost("ctl", "--url", url, "--token-file", str(tmp_path / "none"), "stats").returncode == 2
+
+
+def test_nobody_there():
+    ended = roost("ctl", "--url", "http://127.0.0.1:1", "health")
+    assert ended.returncode == 1 and "http://127.0.0.1:1" in ended.stderr
+
+
+@pytest.mark.parametrize("arguments", [[], ["fly"], ["inspect"], ["stats", "x"], ["clients", "--limit", "x"], ["clients", "--state", "up"],
+                                       ["publish", "t", "x", "--qos", "3"], ["--what", "stats"]], ids=" ".join)
+def test_wrong_command_lines(arguments):
+    assert roost("ctl", *arguments).returncode == 2
