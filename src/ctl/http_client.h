@@ -1,5 +1,4 @@
-/* One HTTP request at a time, by libcurl. The library is loaded when it is needed: linked to the program it would cost
- * `roost serve` 6 MB of resident memory. One thread. */
+/* One HTTP request at a time, by libcurl. One thread. */
 #ifndef CTL_HTTP_CLIENT_H
 #define CTL_HTTP_CLIENT_H
 

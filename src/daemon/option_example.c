@@ -49,7 +49,10 @@ void options_print_example(FILE *out)
 		if (option_range(spec, &least, &most) && most != UINT32_MAX)
 			fprintf(out, "# From %u to %u.\n", least, most);
 		option_print_key(spec, out);
-		fputs(option_is_list(spec) ? ":\n  - " : ": ", out);
+		if (option_is_empty(spec, &defaults))
+			fputs(": []", out);
+		else
+			fputs(option_is_list(spec) ? ":\n  - " : ": ", out);
 		option_print_value(spec, &defaults, out);
 		fputc('\n', out);
 	}

@@ -183,8 +183,6 @@ static void print_networks(const struct networks *networks, FILE *out)
 		network_print(&networks->items[i], text);
 		fprintf(out, "%s%s", i != 0 ? ", " : "", text);
 	}
-	if (networks->count == 0)
-		fputs("none", out);
 }
 
 void option_print_value(const struct option_spec *spec, const struct options *options, FILE *out)
@@ -216,17 +214,25 @@ void option_print_value(const struct option_spec *spec, const struct options *op
 	}
 }
 
+bool option_is_empty(const struct option_spec *spec, const struct options *options)
+{
+	const void *value = value_of(spec, options);
+	if (spec->kind == OPTION_NETWORK)
+		return ((const struct networks *)value)->count == 0;
+	return (spec->kind == OPTION_TEXT || spec->kind == OPTION_PATH) && *(const char *)value == '\0';
+}
+
 /* What stands for an option's value in the help. */
 static const char *const PLACEHOLDERS[] = {
-	[OPTION_NUMBER] = " N",   [OPTION_BOOL] = "",        [OPTION_TEXT] = " TEXT",
-	[OPTION_PATH] = " FILE",  [OPTION_CHOICE] = " WORD", [OPTION_NETWORK] = " NETWORK",
+	[OPTION_NUMBER] = " N",   [OPTION_BOOL] = "",      [OPTION_TEXT] = " TEXT",
+	[OPTION_PATH] = " FILE",  [OPTION_CHOICE] = " ",   [OPTION_NETWORK] = " NETWORK",
 	[OPTION_LISTEN] = " URL", [OPTION_ADMIN] = " URL",
 };
 
 /* The same for people. */
 static void print_default(const struct option_spec *spec, const struct options *defaults, FILE *out)
 {
-	if (spec->kind == OPTION_TEXT || spec->kind == OPTION_PATH)
+	if (option_is_empty(spec, defaults))
 		fputs("none", out);
 	else if (spec->kind == OPTION_BOOL)
 		fputs(*(const bool *)value_of(spec, defaults) ? "on" : "off", out);
@@ -234,13 +240,21 @@ static void print_default(const struct option_spec *spec, const struct options *
 		option_print_value(spec, defaults, out);
 }
 
+static void print_placeholder(const struct option_spec *spec, FILE *out)
+{
+	fputs(PLACEHOLDERS[spec->kind], out);
+	for (size_t i = 0; spec->kind == OPTION_CHOICE && spec->words[i] != NULL; i++)
+		fprintf(out, "%s%s", i != 0 ? "|" : "", spec->words[i]);
+}
+
 void options_print_help(FILE *out)
 {
 	struct options defaults = options_default();
 	for (size_t i = 0; i < option_count(); i++) {
 		const struct option_spec *spec = option_at(i);
-		fprintf(out, "  --%s%s%s\n        %s (", spec->kind == OPTION_BOOL ? "[no-]" : "", spec->name,
-			PLACEHOLDERS[spec->kind], spec->help);
+		fprintf(out, "  --%s%s", spec->kind == OPTION_BOOL ? "[no-]" : "", spec->name);
+		print_placeholder(spec, out);
+		fprintf(out, "\n        %s (", spec->help);
 		print_default(spec, &defaults, out);
 		fputs(")\n", out);
 	}

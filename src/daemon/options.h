@@ -32,6 +32,8 @@ const struct option_spec *option_find(const char *name);
 bool option_is_switch(const struct option_spec *spec);
 /* Whether it may be given several times (a list in the file). */
 bool option_is_list(const struct option_spec *spec);
+/* Whether nothing stands in it: "" or an empty list. */
+bool option_is_empty(const struct option_spec *spec, const struct options *options);
 /* Sets the option from text. False: *fault says what was wrong with it. */
 bool option_set(const struct option_spec *spec, struct options *options, const char *text,
 		char fault[OPTION_FAULT_BYTES_MAX]);
