@@ -20,13 +20,13 @@
 #define SHARD_RESIDENT_BYTES (128u << 10)
 #define PROCESS_RESIDENT_BYTES (8u << 20)
 
-/* Reserved: 8 GiB of blocks and the pools of its clients and their subscriptions a shard; 17 parts of 2 GiB of the
- * routing index. */
-#define SHARD_ADDRESS_BYTES ((uint64_t)9 << 30)
-#define PROCESS_ADDRESS_BYTES ((uint64_t)36 << 30)
+/* Reserved: 8 GiB of blocks, 4 GiB of entries of queues and the pools of its clients and their subscriptions a shard;
+ * 17 parts of 2 GiB of the routing index, retained messages, addresses. */
+#define SHARD_ADDRESS_BYTES ((uint64_t)14 << 30)
+#define PROCESS_ADDRESS_BYTES ((uint64_t)40 << 30)
 /* Eight regions of two mappings each, a stack and its guard, a heap of the allocator. */
 #define SHARD_MAPPINGS 22u
-#define PROCESS_MAPPINGS 192u
+#define PROCESS_MAPPINGS 300u
 
 #define STACK_BYTES_DEFAULT ((uint64_t)8 << 20)
 /* A limit on stacks beyond this is none. */

@@ -245,13 +245,19 @@ static enum error handle_packet(struct shard *shard, uint32_t index, struct clie
 }
 
 /* The packet at the front of bytes. ERROR_MORE: it is not whole; *size then is its size as far as known, or 0. */
-static enum error cut_packet(const struct shard *shard, struct slice bytes, struct packet *packet, size_t *size)
+static enum error cut_packet(const struct shard *shard, uint8_t version, struct slice bytes, struct packet *packet,
+			     size_t *size)
 {
 	*size = 0;
 	enum error error = mqtt_header_decode(bytes.data, bytes.size, &packet->header);
 	if (error != ERROR_OK)
 		return error;
 	*size = (size_t)packet->header.header_bytes + packet->header.body_bytes;
+	/* 3.1 has DUP on what is sent again, too. */
+	if (version == MQTT_VERSION_3_1 &&
+	    (packet->header.type == MQTT_PUBREL || packet->header.type == MQTT_SUBSCRIBE ||
+	     packet->header.type == MQTT_UNSUBSCRIBE))
+		packet->header.flags &= 0x07u;
 	error = mqtt_header_check(packet->header);
 	if (error != ERROR_OK)
 		return error;
@@ -297,7 +303,7 @@ static enum error consume_packets(struct shard *shard, uint32_t index, struct cl
 {
 	struct packet packet;
 	for (;;) {
-		enum error error = cut_packet(shard, *rest, &packet, size);
+		enum error error = cut_packet(shard, client->version, *rest, &packet, size);
 		if (error == ERROR_MORE)
 			return ERROR_OK;
 		if (error != ERROR_OK)

@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #define CLIENTS 3
+#define SESSION_EXPIRY_MAX_S 60u
 #define STEPS_MAX 400
 #define SEND_BUFFER_BYTES 4096 /* the server's: small, so that output is blocked soon */
 #define UNREAD_BYTES_MAX (1u << 21)
@@ -57,6 +58,7 @@ static void check_body(const struct actor *actor, struct mqtt_header header, str
 	struct mqtt_connack connack;
 	struct mqtt_publish publish;
 	struct mqtt_suback suback;
+	struct mqtt_ack ack;
 	struct mqtt_disconnect disconnect;
 	switch (header.type) {
 	case MQTT_CONNACK:
@@ -64,7 +66,13 @@ static void check_body(const struct actor *actor, struct mqtt_header header, str
 		return;
 	case MQTT_PUBLISH:
 		CHECK(mqtt_publish_decode(body, header.flags, actor->version, true, &publish) == ERROR_OK);
-		CHECK(publish.qos == 0 && !publish.retain && publish.topic.size != 0);
+		CHECK(publish.topic.size != 0 || publish.topic_alias != 0);
+		return;
+	case MQTT_PUBACK:
+	case MQTT_PUBREC:
+	case MQTT_PUBREL:
+	case MQTT_PUBCOMP:
+		CHECK(mqtt_ack_decode(body, header.type, actor->version, &ack) == ERROR_OK);
 		return;
 	case MQTT_SUBACK:
 	case MQTT_UNSUBACK:
@@ -307,6 +315,9 @@ static void finish(struct play *play, bool drained)
 		leave(&play->actors[i]);
 	}
 	shard_scene_settle(scene);
+	/* Sessions that outlive their connection are over by then, and their wills published. */
+	shard_scene_pass_ms(scene, (SESSION_EXPIRY_MAX_S + 2) * 1000);
+	shard_scene_settle(scene);
 	shard_scene_check_empty(scene);
 }
 
@@ -321,6 +332,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	uint8_t flags = take_byte(&play);
 	play.one_shard = flags & 1;
 	scene->settings.queue_bytes_max = flags & 2 ? 1024 : 65536;
+	scene->settings.session_expiry_max_s = SESSION_EXPIRY_MAX_S;
 	for (int i = 0; i < CLIENTS; i++)
 		play.actors[i] = (struct actor){.fd = -1, .version = 4, .unread = unread[i]};
 	for (int steps = 0; steps < STEPS_MAX && play.size != 0; steps++)

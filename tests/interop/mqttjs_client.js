@@ -85,10 +85,11 @@ const tests = {
 
   connack: async () => {
     const client = await connect({ clientId: '' })
-    const { maximumQoS, retainAvailable, sharedSubscriptionAvailable, assignedClientIdentifier } = client.connack.properties
-    assert.strictEqual(maximumQoS, 0)
-    assert.strictEqual(retainAvailable, false)
-    assert.strictEqual(sharedSubscriptionAvailable, false)
+    const { maximumQoS, retainAvailable, receiveMaximum, topicAliasMaximum, assignedClientIdentifier } = client.connack.properties
+    assert.strictEqual(maximumQoS, undefined)
+    assert.strictEqual(retainAvailable, undefined)
+    assert.strictEqual(receiveMaximum, 1000)
+    assert.strictEqual(topicAliasMaximum, 32)
     assert.ok(assignedClientIdentifier)
     await client.endAsync()
   },
