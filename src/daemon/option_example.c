@@ -49,10 +49,8 @@ void options_print_example(FILE *out)
 		if (option_range(spec, &least, &most) && most != UINT32_MAX)
 			fprintf(out, "# From %u to %u.\n", least, most);
 		option_print_key(spec, out);
-		if (option_is_empty(spec, &defaults))
-			fputs(": []", out);
-		else
-			fputs(option_is_list(spec) ? ":\n  - " : ": ", out);
+		bool list = option_is_list(spec);
+		fputs(!list ? ": " : option_is_empty(spec, &defaults) ? ": []" : ":\n  - ", out);
 		option_print_value(spec, &defaults, out);
 		fputc('\n', out);
 	}

@@ -72,7 +72,8 @@
 	X(clients_active, GAUGE, "clients_by_grade", "grade=\"active\"", "Heard of as they should be")                 \
 	X(clients_quiet, GAUGE, "clients_by_grade", "grade=\"quiet\"", "Silent for longer than their keepalive")       \
 	X(clients_suspect, GAUGE, "clients_by_grade", "grade=\"suspect\"", "Closed after a grace unless heard of")     \
-	X(clients_closing, GAUGE, "clients_by_grade", "grade=\"closing\"", "Connections whose last words are under way") \
+	X(clients_closing, GAUGE, "clients_by_grade", "grade=\"closing\"",                                             \
+	  "Connections whose last words are under way")                                                                \
 	X(clients_came_back, COUNT, "clients_came_back", "",                                                           \
 	  "Clients that were quiet or suspect and were heard of again")                                                \
 	X(addresses_kept_out, GAUGE, "addresses_kept_out", "",                                                         \

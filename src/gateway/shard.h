@@ -112,7 +112,7 @@ struct shard {
 	uint64_t slept_from_ms; /* before this turn; 0: it did not sleep */
 
 	/* Shared. */
-	_Atomic uint32_t lag_ms; /* of overload, for the gates */
+	_Atomic uint32_t lag_ms;  /* of overload, for the gates */
 	struct commands commands; /* of the admin side */
 	struct settings_view settings_view;
 	_Atomic bool draining; /* set by the main thread: end everyone, then the thread ends */

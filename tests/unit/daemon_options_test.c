@@ -265,7 +265,7 @@ static void test_help(void **state)
 	}
 	assert_non_null(strstr(text, "--listen URL"));
 	assert_non_null(strstr(text, "--[no-]private-tables"));
-	assert_non_null(strstr(text, "--log-level LEVEL"));
+	assert_non_null(strstr(text, "--log-level error|warning|info|debug"));
 	free(text);
 }
 
