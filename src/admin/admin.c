@@ -203,6 +203,18 @@ bool admin_start(const struct admin_options *options, struct gateway *gateway, s
 	return true;
 }
 
+bool admin_check_token(const struct admin *admin, FILE *report)
+{
+	struct guard trial;
+	char fault[GUARD_FAULT_BYTES_MAX];
+	guard_init(&trial);
+	bool good = admin == NULL || guard_read_token(&trial, admin->options.token_file, fault);
+	guard_fini(&trial);
+	if (!good)
+		fprintf(report, "%s\n", fault);
+	return good;
+}
+
 bool admin_reload_token(struct admin *admin, FILE *report)
 {
 	char fault[GUARD_FAULT_BYTES_MAX];

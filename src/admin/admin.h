@@ -34,6 +34,8 @@ struct admin;
  * logged why not. The gateway must outlive it. */
 bool admin_start(const struct admin_options *options, struct gateway *gateway, struct admin_hooks hooks,
 		 struct admin **admin);
+/* Whether admin_reload_token() would succeed. False: *report says why not. NULL: there is nothing to read. */
+bool admin_check_token(const struct admin *admin, FILE *report);
 /* Reads the token again. False: *report says why not, and the old one stays. NULL: there is nothing to do. */
 bool admin_reload_token(struct admin *admin, FILE *report);
 /* The gateway is going to stop: no more ready. NULL: there is nothing to do, here as below. */

@@ -10,8 +10,12 @@ void serve_openapi(struct request *request);
 void serve_health(struct request *request);
 void serve_ready(struct request *request);
 void serve_metrics(struct request *request);
-void serve_revocations(struct request *request);
 void serve_reload(struct request *request);
+
+/* api_revocations.c */
+void serve_revocations(struct request *request);
+void serve_revoke(struct request *request);
+void serve_lift(struct request *request);
 
 /* api_stats.c */
 void serve_stats(struct request *request);

@@ -20,11 +20,6 @@ static const char NO_CLIENT[] = "there is no client with this id";
 
 /* ---- what is known of a client, as JSON ---- */
 
-static json_t *json_of_slice(struct slice text)
-{
-	return json_stringn((const char *)text.data, text.size);
-}
-
 static json_t *json_of_address(const union client_address *address)
 {
 	char host[INET6_ADDRSTRLEN];
@@ -74,20 +69,6 @@ struct place {
 	uint32_t cursor;
 };
 
-static bool parse_number(struct slice text, uint32_t most, uint32_t *number)
-{
-	uint64_t value = 0;
-	for (size_t i = 0; i < text.size; i++) {
-		if (text.data[i] < '0' || text.data[i] > '9')
-			return false;
-		value = value * 10 + (uint64_t)(text.data[i] - '0');
-		if (value > most)
-			return false;
-	}
-	*number = (uint32_t)value;
-	return text.size != 0;
-}
-
 /* "shard.place" */
 static bool parse_place(struct slice text, uint32_t shards, struct place *place)
 {
@@ -95,8 +76,8 @@ static bool parse_place(struct slice text, uint32_t shards, struct place *place)
 	if (dot == NULL)
 		return false;
 	size_t size = (size_t)(dot - text.data);
-	return parse_number(slice_of(text.data, size), shards - 1, &place->shard) &&
-	       parse_number(slice_of(dot + 1, text.size - size - 1), UINT32_MAX - 1, &place->cursor);
+	return target_number(slice_of(text.data, size), shards - 1, &place->shard) &&
+	       target_number(slice_of(dot + 1, text.size - size - 1), UINT32_MAX - 1, &place->cursor);
 }
 
 static bool parse_states(struct slice text, uint32_t *states)
@@ -120,7 +101,7 @@ static bool read_list_query(struct request *request, struct command_list *list, 
 		struct slice name = query->name;
 		bool good = false;
 		if (slice_equal(name, slice_string("limit")))
-			good = parse_number(query->value, LIST_ROWS_MAX, &list->row_max) && list->row_max != 0;
+			good = target_number(query->value, LIST_ROWS_MAX, &list->row_max) && list->row_max != 0;
 		else if (slice_equal(name, slice_string("state")))
 			good = parse_states(query->value, &list->states);
 		else if (slice_equal(name, slice_string("cursor")))

@@ -66,11 +66,6 @@ void serve_metrics(struct request *request)
 		request_check(request, ERROR_NO_MEMORY, "");
 }
 
-void serve_revocations(struct request *request)
-{
-	request_fail(request, STATUS_NOT_IMPLEMENTED, "this gateway knows no revocations");
-}
-
 /* The report's lines, as a list. */
 static json_t *json_of_lines(char *report)
 {

@@ -90,3 +90,8 @@ bool request_check(struct request *request, enum error error, const char *what)
 		return false;
 	}
 }
+
+json_t *json_of_slice(struct slice text)
+{
+	return json_stringn((const char *)text.data, text.size);
+}

@@ -26,7 +26,6 @@ enum status {
 	STATUS_TOO_LARGE = 413,
 	STATUS_MEDIA_TYPE = 415,
 	STATUS_SERVER_ERROR = 500,
-	STATUS_NOT_IMPLEMENTED = 501,
 	STATUS_UNAVAILABLE = 503,
 };
 
@@ -68,6 +67,8 @@ void request_answer_text(struct request *request, const char *type, char *text, 
 
 /* The body as a JSON object. NULL: it was answered what is wrong with it. */
 json_t *request_object(struct request *request);
+/* A string; NULL where it is no UTF-8. */
+json_t *json_of_slice(struct slice text);
 /* What a shard said to a command: answers where it is not ERROR_OK, and returns false. what: what was not found. */
 bool request_check(struct request *request, enum error error, const char *what);
 

@@ -19,7 +19,9 @@ const struct route ROUTES[] = {
 	{METHOD_POST, API "/clients/{id}/disconnect", ROUTE_NEEDS_TOKEN, serve_disconnect},
 	{METHOD_POST, API "/publish", ROUTE_NEEDS_TOKEN, serve_publish},
 	{METHOD_POST, API "/publish/batch", ROUTE_NEEDS_TOKEN, serve_publish_batch},
-	{METHOD_POST, API "/revocations", ROUTE_NEEDS_TOKEN, serve_revocations},
+	{METHOD_GET, API "/revocations", ROUTE_NEEDS_TOKEN, serve_revocations},
+	{METHOD_POST, API "/revocations", ROUTE_NEEDS_TOKEN, serve_revoke},
+	{METHOD_DELETE, API "/revocations/{id}", ROUTE_NEEDS_TOKEN, serve_lift},
 	{METHOD_POST, API "/reload", ROUTE_NEEDS_TOKEN, serve_reload},
 };
 

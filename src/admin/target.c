@@ -96,3 +96,17 @@ bool target_query(const struct target *target, const char *name, struct slice *v
 	}
 	return false;
 }
+
+bool target_number(struct slice text, uint32_t most, uint32_t *number)
+{
+	uint64_t value = 0;
+	for (size_t i = 0; i < text.size; i++) {
+		if (text.data[i] < '0' || text.data[i] > '9')
+			return false;
+		value = value * 10 + (uint64_t)(text.data[i] - '0');
+		if (value > most)
+			return false;
+	}
+	*number = (uint32_t)value;
+	return text.size != 0;
+}

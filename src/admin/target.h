@@ -26,5 +26,7 @@ bool target_parse(struct target *target, struct slice raw, uint8_t *room);
 
 /* The value of the query; false: it is not there. */
 bool target_query(const struct target *target, const char *name, struct slice *value);
+/* A value in digits alone, from 0 to most. */
+bool target_number(struct slice text, uint32_t most, uint32_t *number);
 
 #endif

@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <getopt.h>
+#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -75,6 +76,19 @@ static int ask_client(const struct settings *settings, const char *method, const
 	free(escaped);
 	free(path);
 	return status;
+}
+
+static int complain(const char *what, const char *fault)
+{
+	fprintf(stderr, "roost ctl: %s: %s; `roost ctl --help` tells more\n", what, fault);
+	return EXIT_USAGE;
+}
+
+static bool parse_number(const char *text, long most, long *number)
+{
+	char *end;
+	*number = strtol(text, &end, 10);
+	return *text >= '0' && *text <= '9' && *end == '\0' && *number <= most;
 }
 
 /* ---- verbs ---- */
@@ -211,6 +225,46 @@ static int run_publish(struct settings *settings, char **arguments, int count)
 	return status;
 }
 
+static int run_revocations(struct settings *settings, char **arguments, int count)
+{
+	(void)arguments;
+	(void)count;
+	char path[64];
+	snprintf(path, sizeof(path), "/api/v1/revocations?limit=%ld", settings->limit != 0 ? settings->limit : 1000);
+	return ask(settings, "GET", path, NULL, show_revocations);
+}
+
+static int run_revoke(struct settings *settings, char **arguments, int count)
+{
+	long seconds = 0;
+	if (count > 2 && (!parse_number(arguments[2], UINT32_MAX, &seconds) || seconds == 0))
+		return complain("revoke", "SECONDS is a number from 1 to 4294967295; without it, for ever");
+	json_t *revocation = json_pack("{s:s, s:s, s:o}", "kind", arguments[0], "id", arguments[1], "seconds",
+				       seconds != 0 ? json_integer(seconds) : json_null());
+	char *body = revocation != NULL ? json_dumps(revocation, JSON_COMPACT) : NULL;
+	json_decref(revocation);
+	if (body == NULL)
+		return complain("revoke", "KIND and ID are to be UTF-8");
+	int status = ask(settings, "POST", "/api/v1/revocations", body, show_fields);
+	free(body);
+	return status;
+}
+
+static int run_lift(struct settings *settings, char **arguments, int count)
+{
+	(void)count;
+	char *path = NULL;
+	char *kind = http_client_escape(arguments[0]);
+	char *id = http_client_escape(arguments[1]);
+	if (kind == NULL || id == NULL || asprintf(&path, "/api/v1/revocations/%s?kind=%s", id, kind) < 0)
+		return EXIT_FAILURE;
+	int status = ask(settings, "DELETE", path, NULL, show_fields);
+	free(kind);
+	free(id);
+	free(path);
+	return status;
+}
+
 static const struct verb VERBS[] = {
 	{"health", "", "whether every shard takes its turns", 0, 0, run_health},
 	{"stats", "", "figures of the whole gateway", 0, 0, run_stats},
@@ -219,6 +273,10 @@ static const struct verb VERBS[] = {
 	{"disconnect", "CLIENT", "end its connection", 1, 1, run_disconnect},
 	{"end-session", "CLIENT", "end its session, and its connection", 1, 1, run_end_session},
 	{"publish", "TOPIC [PAYLOAD]", "publish a message; without a payload, standard input", 1, 2, run_publish},
+	{"revoke", "KIND ID [SECONDS]", "shut out a token (by its jti), user or client, and end its sessions", 2, 3,
+	 run_revoke},
+	{"lift", "KIND ID", "let it in again", 2, 2, run_lift},
+	{"revocations", "", "what is shut out, through here and by the revocation file", 0, 0, run_revocations},
 	{"reload", "", "have the configuration read again", 0, 0, run_reload},
 };
 
@@ -242,16 +300,10 @@ static void print_help(FILE *out)
 	      "  --json\n        print answers as they come\n"
 	      "  --prefix TEXT\n        clients: whose ids begin so\n"
 	      "  --state STATE\n        clients: connected, offline or all (all)\n"
-	      "  --limit N\n        clients: at most so many, up to 1000; 0: all (0)\n"
+	      "  --limit N\n        clients, revocations: at most so many, up to 1000; 0: all (0)\n"
 	      "  --qos N\n        publish: 0, 1 or 2 (0)\n"
 	      "  --retain\n        publish: keep it for those who subscribe later\n",
 	      out);
-}
-
-static int complain(const char *what, const char *fault)
-{
-	fprintf(stderr, "roost ctl: %s: %s; `roost ctl --help` tells more\n", what, fault);
-	return EXIT_USAGE;
 }
 
 static bool read_token(struct settings *settings)
@@ -265,13 +317,6 @@ static bool read_token(struct settings *settings)
 	settings->token[strcspn(settings->token, "\r\n")] = '\0';
 	settings->client.token = settings->token;
 	return good;
-}
-
-static bool parse_number(const char *text, long most, long *number)
-{
-	char *end;
-	*number = strtol(text, &end, 10);
-	return *text >= '0' && *text <= '9' && *end == '\0' && *number <= most;
 }
 
 /* The exit status, or -1: go on. */

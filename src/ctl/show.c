@@ -87,6 +87,19 @@ void show_client(const json_t *answer, FILE *out)
 	}
 }
 
+void show_revocations(const json_t *answer, FILE *out)
+{
+	size_t i;
+	const json_t *revocation;
+	json_array_foreach(json_object_get(answer, "revocations"), i, revocation)
+	{
+		show_field(revocation, "kind", "", out);
+		show_field(revocation, "id", "\t", out);
+		show_field(revocation, "until", "\t", out);
+		fputc('\n', out);
+	}
+}
+
 void show_stats(const json_t *answer, FILE *out)
 {
 	show_fields(answer, out);

@@ -7,6 +7,7 @@
 
 void show_clients(const json_t *answer, FILE *out);
 void show_client(const json_t *answer, FILE *out);
+void show_revocations(const json_t *answer, FILE *out);
 void show_stats(const json_t *answer, FILE *out);
 /* Any other: a line for each field, or for each of a list. */
 void show_fields(const json_t *answer, FILE *out);

@@ -49,7 +49,9 @@ static bool reload(struct reloader *reloader, FILE *report)
 	struct options changed = reloader->current;
 	if (options_change(&changed, &reloader->started, &wanted, path, report) != ERROR_OK)
 		return false;
-	if (!admin_reload_token(reloader->admin, report))
+	/* Last what cannot be undone, after all that may fail. */
+	if (!admin_check_token(reloader->admin, report) || !access_reload(gateway_access(reloader->gateway), report) ||
+	    !admin_reload_token(reloader->admin, report))
 		return false;
 	struct settings settings = *gateway_settings(reloader->gateway);
 	take_live(&settings, &changed);

@@ -31,7 +31,8 @@ struct access {
 	struct mailbox *mailboxes;
 	uint16_t shards;
 	_Atomic uint32_t version;
-	pthread_mutex_t reloading; /* one at a time makes a snapshot; guards what was fetched */
+	pthread_mutex_t reloading; /* one at a time makes a snapshot; guards what was fetched, and report */
+	FILE *report;              /* where faults of the files are told; NULL: the log */
 	pthread_mutex_t lock;      /* of the snapshot */
 	struct snapshot snapshot;
 	uint8_t *fetched; /* the JWK set that came from a URL, to be added again at a reload */
@@ -64,33 +65,45 @@ static bool takes_tokens(const struct access_settings *settings)
 
 /* ---- reading files ---- */
 
-static bool complain(const char *path, const struct fault *fault)
+static void tell(const struct access *access, const char *sentence)
 {
-	if (fault->line != 0)
-		log_write(LOG_ERROR, "%s:%u: %s", path, fault->line, fault->text);
+	if (access->report != NULL)
+		fprintf(access->report, "%s\n", sentence);
 	else
-		log_write(LOG_ERROR, "%s: %s", path, fault->text);
+		log_write(LOG_ERROR, "%s", sentence);
+}
+
+static bool complain(const struct access *access, const char *path, const struct fault *fault)
+{
+	char sentence[ACCESS_TEXT_BYTES_MAX + sizeof(fault->text) + 16];
+	if (fault->line != 0)
+		snprintf(sentence, sizeof(sentence), "%s:%u: %s", path, fault->line, fault->text);
+	else
+		snprintf(sentence, sizeof(sentence), "%s: %s", path, fault->text);
+	tell(access, sentence);
 	return false;
 }
 
-/* The file's bytes, which the caller frees; "" gives none. False: it was logged why. */
-static bool read_file(const char *path, size_t bytes_max, enum file_secrecy secrecy, uint8_t **data, size_t *size)
+/* The file's bytes, which the caller frees; "" gives none. False: it was told why. */
+static bool read_file(const struct access *access, const char *path, size_t bytes_max, enum file_secrecy secrecy,
+		      uint8_t **data, size_t *size)
 {
 	*data = NULL;
 	*size = 0;
 	const char *why = is_set(path) ? file_read(path, bytes_max, secrecy, data, size) : NULL;
 	if (why == NULL)
 		return true;
-	log_write(LOG_ERROR, "%s: %s", path, why);
-	return false;
+	struct fault fault = {0};
+	fault_set(&fault, 0, "%s", why);
+	return complain(access, path, &fault);
 }
 
-static bool add_jwks(struct key_set *keys, const char *name, struct slice text)
+static bool add_jwks(const struct access *access, struct key_set *keys, const char *name, struct slice text)
 {
 	struct jwks_result result;
 	struct fault fault = {0};
 	if (!key_set_add_jwks(keys, text, &result, &fault))
-		return complain(name, &fault);
+		return complain(access, name, &fault);
 	if (result.skipped != 0)
 		log_write(LOG_WARNING, "%s: %u of %u keys left out, the first because %s", name, result.skipped,
 			  result.skipped + result.added, result.first_reason.text);
@@ -111,23 +124,23 @@ static bool add_keys(const struct access *access, struct key_set *keys)
 	struct fault fault = {0};
 	uint8_t *data;
 	size_t size;
-	if (!read_file(settings->token_secret_file, SECRET_BYTES_MAX, FILE_SECRET, &data, &size))
+	if (!read_file(access, settings->token_secret_file, SECRET_BYTES_MAX, FILE_SECRET, &data, &size))
 		return false;
 	bool good = data == NULL ||
 		    key_set_add_secret(keys, slice_of(NULL, 0), slice_of(data, without_line_end(data, size)), &fault) ||
-		    complain(settings->token_secret_file, &fault);
+		    complain(access, settings->token_secret_file, &fault);
 	free(data);
-	if (!good || !read_file(settings->token_key_file, KEY_SET_BYTES_MAX, FILE_PUBLIC, &data, &size))
+	if (!good || !read_file(access, settings->token_key_file, KEY_SET_BYTES_MAX, FILE_PUBLIC, &data, &size))
 		return false;
 	good = data == NULL || key_set_add_pem(keys, slice_of(NULL, 0), slice_of(data, size), &fault) ||
-	       complain(settings->token_key_file, &fault);
+	       complain(access, settings->token_key_file, &fault);
 	free(data);
-	if (!good || !read_file(settings->token_jwks_file, KEY_SET_BYTES_MAX, FILE_PUBLIC, &data, &size))
+	if (!good || !read_file(access, settings->token_jwks_file, KEY_SET_BYTES_MAX, FILE_PUBLIC, &data, &size))
 		return false;
-	good = data == NULL || add_jwks(keys, settings->token_jwks_file, slice_of(data, size));
+	good = data == NULL || add_jwks(access, keys, settings->token_jwks_file, slice_of(data, size));
 	free(data);
 	return good && (access->fetched == NULL ||
-			add_jwks(keys, "fetched keys", slice_of(access->fetched, access->fetched_bytes)));
+			add_jwks(access, keys, "fetched keys", slice_of(access->fetched, access->fetched_bytes)));
 }
 
 static bool read_passwords(const struct access *access, struct snapshot *snapshot)
@@ -136,11 +149,11 @@ static bool read_passwords(const struct access *access, struct snapshot *snapsho
 	struct fault fault = {0};
 	uint8_t *data;
 	size_t size;
-	if (!read_file(path, PASSWORD_FILE_BYTES_MAX, FILE_SECRET, &data, &size))
+	if (!read_file(access, path, PASSWORD_FILE_BYTES_MAX, FILE_SECRET, &data, &size))
 		return false;
 	if (data != NULL)
 		snapshot->passwords = password_file_new(slice_of(data, size), &fault);
-	bool good = data == NULL || snapshot->passwords != NULL || complain(path, &fault);
+	bool good = data == NULL || snapshot->passwords != NULL || complain(access, path, &fault);
 	free(data);
 	return good;
 }
@@ -151,12 +164,12 @@ static bool read_rules(const struct access *access, struct snapshot *snapshot)
 	struct fault fault = {0};
 	uint8_t *data;
 	size_t size;
-	if (!read_file(path, ACL_FILE_BYTES_MAX, FILE_PUBLIC, &data, &size))
+	if (!read_file(access, path, ACL_FILE_BYTES_MAX, FILE_PUBLIC, &data, &size))
 		return false;
 	snapshot->acl = acl_new(slice_of(data != NULL ? data : (const uint8_t *)"", size),
 				access->settings->allow_by_default, &fault);
 	free(data);
-	return snapshot->acl != NULL || complain(path, &fault);
+	return snapshot->acl != NULL || complain(access, path, &fault);
 }
 
 static void drop_snapshot(struct snapshot *snapshot)
@@ -183,10 +196,12 @@ static bool reload(struct access *access)
 	return good;
 }
 
-bool access_reload(struct access *access)
+bool access_reload(struct access *access, FILE *report)
 {
 	pthread_mutex_lock(&access->reloading);
+	access->report = report;
 	bool good = reload(access);
+	access->report = NULL;
 	pthread_mutex_unlock(&access->reloading);
 	return good;
 }
@@ -298,7 +313,7 @@ struct access *access_new(const struct access_settings *settings, const struct h
 		good = access->revocations[i] != NULL;
 	}
 	/* The program ends where this fails, and what was made ends with it. */
-	return good && access_reload(access) && open_revocation_file(access, (int64_t)time(NULL)) ? access : NULL;
+	return good && access_reload(access, NULL) && open_revocation_file(access, (int64_t)time(NULL)) ? access : NULL;
 }
 
 void access_free(struct access *access)

@@ -11,6 +11,8 @@
 #include "base/hash.h"
 #include "net/inbox.h"
 
+#include <stdio.h>
+
 #define ACCESS_TEXT_BYTES_MAX 256u
 
 enum access_anonymous {
@@ -65,9 +67,9 @@ bool access_has_sign_in(const struct access *access);
 /* Whether rules are configured: then each client has a principal. */
 bool access_has_rules(const struct access *access);
 
-/* Reads all files again: all of them are taken, or none and it was logged why. Keys that were fetched from elsewhere
- * stay. Main or admin thread. */
-bool access_reload(struct access *access);
+/* Reads all files again: all of them are taken, or none and a line of *report, or of the log where it is NULL, says
+ * why. Keys that were fetched from elsewhere stay. Main or admin thread. */
+bool access_reload(struct access *access, FILE *report);
 /* A JWK set that was fetched from a URL takes the place of the one fetched before. False: *fault says why, and the one
  * fetched before stays in use. Any thread that may block. */
 bool access_use_fetched_keys(struct access *access, struct slice jwks, struct fault *fault);

@@ -49,12 +49,17 @@ static enum error authenticate(const struct doorway *doorway, bool loopback, con
 {
 	bool anonymous = may_be_anonymous(doorway->settings, loopback);
 	*identity = (struct identity){.client_id = connect->client_id, .expires_s = CLAIM_NEVER};
+	const struct slice none = slice_of(NULL, 0);
+	if (doorway->sign_in == NULL && !anonymous)
+		return ERROR_NOT_AUTHORIZED;
 	if (doorway->sign_in == NULL)
-		return anonymous ? ERROR_OK : ERROR_NOT_AUTHORIZED;
+		return doorway->access == NULL
+			       ? ERROR_OK
+			       : access_check_revoked(doorway->access, none, none, connect->client_id, doorway->wall_s);
 	struct credentials credentials = {
 		.client_id = connect->client_id,
-		.user_name = connect->has_user_name ? connect->user_name : slice_of(NULL, 0),
-		.password = connect->has_password ? connect->password : slice_of(NULL, 0),
+		.user_name = connect->has_user_name ? connect->user_name : none,
+		.password = connect->has_password ? connect->password : none,
 		.may_be_anonymous = anonymous,
 	};
 	if (connect->auth_method.data != NULL)

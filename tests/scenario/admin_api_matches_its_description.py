@@ -28,7 +28,13 @@ REQUESTS = {
     "disconnect": [("nobody", "", None, 404), ("offline", "", None, 404), ("online", "", None, 200)],
     "publish": [("", "", MESSAGE, 200), ("", "", WHOLE_MESSAGE, 200), ("", "", {"topic": "#"}, 400)],
     "publishBatch": [("", "", {"messages": [MESSAGE, WHOLE_MESSAGE]}, 200), ("", "", {"messages": [{}]}, 400)],
-    "revoke": [("", "", None, 501)],
+    "revoke": [("", "", {"kind": "user", "id": "u/1"}, 200), ("", "", {"kind": "token", "id": "j", "seconds": 60}, 200),
+               ("", "", {"kind": "door", "id": "u"}, 400), ("", "", {"kind": "user"}, 400),
+               ("", "", {"kind": "user", "id": "u", "second": 60}, 400),
+               ("", "", {"kind": "user", "id": "u", "seconds": 0}, 400)],
+    "revocations": [("", "", None, 200), ("", "?from=1&limit=1&source=redis", None, 200), ("", "?limit=0", None, 400),
+                    ("", "?source=elsewhere", None, 400)],
+    "lift": [("u%2F1", "?kind=user", None, 200), ("u%2F1", "?kind=user", None, 404), ("u", "", None, 400)],
     "reload": [("", "", None, 200)],
 }
 

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from mqtt_wire import DISCONNECT
+from mqtt_wire import DISCONNECT, connect
 from server import roost
 
 
@@ -88,3 +88,22 @@ def test_nobody_there():
                                        ["publish", "t", "x", "--qos", "3"], ["--what", "stats"]], ids=" ".join)
 def test_wrong_command_lines(arguments):
     assert roost("ctl", *arguments).returncode == 2
+
+
+def test_revoke_and_lift(administered, ctl):
+    with administered.client("out", 5) as client:
+        assert "out" in said(ctl("revoke", "client", "out", "600"))
+        assert client.expect_kind(DISCONNECT).reason == 0x98
+    with administered.raw(4) as connection:
+        connection.send(connect("out", 4))
+        connection.expect_connack_refusal(5)
+    said(ctl("revoke", "token", "a/b \u20ac"))
+    lines = sorted(line.split("\t")[:2] for line in said(ctl("revocations")).splitlines())
+    assert lines == [["client", "out"], ["token", "a/b \u20ac"]]
+    said(ctl("lift", "client", "out"))
+    administered.client("out").close()
+    again = ctl("lift", "client", "out")
+    assert again.returncode == 1 and "404" in again.stderr
+    for wrong in (("revoke", "door", "x"), ("revoke", "user", "")):
+        assert ctl(*wrong).returncode == 1
+    assert ctl("revoke", "user", "u", "soon").returncode == 2

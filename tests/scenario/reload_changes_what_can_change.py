@@ -4,7 +4,8 @@ import signal
 
 import pytest
 
-from mqtt_wire import SERVER_KEEPALIVE
+from mqtt_wire import SERVER_KEEPALIVE, connect
+from tokens import secret_file, token
 
 TEXT = "keepalive_max_s: 100\nconnect_timeout_ms: 10000\nshards: 2\n"
 
@@ -97,3 +98,38 @@ def test_new_token(serve, file, tmp_path):
     token.write_text("short")
     assert admin.post("/api/v1/reload").status == 400
     assert admin.get("/api/v1/stats").status == 200
+
+
+def test_rules_and_keys(serve, file, tmp_path):
+    """All files or none: keys that are good are not taken together with rules that are not."""
+    rules = tmp_path / "rules"
+    rules.write_text("allow all old/#\n")
+    server = serve("--config", str(file), "--admin", "http://127.0.0.1:0", "--token-secret-file", secret_file(tmp_path),
+                   "--rule-file", str(rules), "--no-allow-by-default")
+    other = "fedcba9876543210fedcba9876543210"
+    with server.client("c", 5, user="", password=token()) as client:
+        assert client.subscribe("old/x", "new/x") == [0, 0x87]
+        secret_file(tmp_path, other)
+        rules.write_text("allow all new/#\nallow nonsense\n")
+        answer = server.admin().post("/api/v1/reload")
+        assert answer.status == 400 and f"{rules}:2:" in answer.json["error"]
+        server.client("with-the-old-key", 5, user="", password=token()).close()
+        rules.write_text("allow all new/#\n")
+        assert server.admin().post("/api/v1/reload").status == 200
+        assert client.subscribe("old/y", "new/y") == [0x87, 0]
+    server.client("with-the-new-key", 5, user="", password=token(other)).close()
+    with server.raw(5) as connection:
+        connection.send(connect("with-the-old-key", 5, user="", password=token()))
+        connection.expect_connack_refusal(0x86)
+
+
+def test_limits_of_addresses(server, file):
+    server.client("before").close()
+    file.write_text(TEXT + "address_denied: [127.0.0.0/8]\n")
+    assert server.admin().post("/api/v1/reload").json == {"changed": ["address_denied:  -> 127.0.0.0/8"]}
+    with server.raw(4) as connection:
+        connection.send(connect("denied", 4))
+        connection.expect_close()
+    file.write_text(TEXT)
+    assert server.admin().post("/api/v1/reload").json == {"changed": ["address_denied: 127.0.0.0/8 -> "]}
+    server.client("after").close()

@@ -120,7 +120,7 @@ static void test_rules_are_read_again(void **state)
 	int fd = sign_in_with(scene, 0, "a", test_token("{\"sub\":\"u\"}"));
 	assert_int_equal(publish_code(scene, fd, "other"), MQTT_REASON_NO_MATCHING_SUBSCRIBERS);
 	access_files_write(&files, guarded.rule_file, "rules", "deny all other\n");
-	assert_true(access_reload(scene->access));
+	assert_true(access_reload(scene->access, NULL));
 	assert_int_equal(publish_code(scene, fd, "other"), MQTT_REASON_NOT_AUTHORIZED);
 	assert_int_equal(publish_code(scene, fd, "secret"), MQTT_REASON_NO_MATCHING_SUBSCRIBERS);
 	leave(scene, fd);
