@@ -15,6 +15,8 @@
 #define CLIENTS 3
 #define STEPS_MAX 400
 #define SEND_BUFFER_BYTES 4096   /* the server's: small, so that output is blocked soon */
+#define HELD_MS 256u             /* longer than a publisher is held back at a time */
+#define HELD_TIMES_MAX 100       /* more than a socket's buffer has pieces */
 #define SESSION_EXPIRY_MAX_S 60u /* also of those that ask for ever: so much time passes at the end */
 
 struct play {
@@ -345,6 +347,25 @@ static void step(struct play *play)
 	}
 }
 
+static bool has_connections(const struct shard_scene *scene)
+{
+	uint64_t open = 0;
+	for (uint16_t shard = 0; shard < scene->shard_count; shard++)
+		open += shard_scene_counter(scene, shard, COUNTER_connections_open);
+	return open != 0;
+}
+
+/* Until all have gone whose connection has ended. Time that passes between turns is lag to a shard, so that it may hold
+ * publishers back: it reads what is left of them, and then the end, a piece at a time. */
+static void await_ends(struct shard_scene *scene)
+{
+	shard_scene_settle(scene);
+	for (int times = 0; times < HELD_TIMES_MAX && has_connections(scene); times++) {
+		shard_scene_pass_ms(scene, HELD_MS);
+		shard_scene_settle(scene);
+	}
+}
+
 /* All that they still get is read, so that their last words are checked too. */
 static void finish(struct play *play, bool drained)
 {
@@ -366,7 +387,7 @@ static void finish(struct play *play, bool drained)
 			actor_read(&play->actors[i], ACTOR_UNREAD_BYTES_MAX);
 		actor_leave(&play->actors[i]);
 	}
-	shard_scene_settle(scene);
+	await_ends(scene);
 	shard_scene_pass_ms(scene, 2000u * SESSION_EXPIRY_MAX_S);
 	shard_scene_settle(scene);
 	shard_scene_check_empty(scene);
