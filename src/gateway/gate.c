@@ -60,7 +60,7 @@ static void on_io_event(void *context, struct conn *conn)
 enum error gate_open(struct gate *gate)
 {
 	struct io_observer observer = {.blocked = on_io_event, .broken = on_io_event, .context = gate};
-	gate->doorway = (struct doorway){.settings = gate->settings, .key = gate->key};
+	gate->doorway = (struct doorway){.settings = gate->settings, .key = gate->key, .access = gate->access};
 	gate->batches = calloc(gate->shard_count, sizeof(*gate->batches));
 	if (gate->batches == NULL || slab_open(&gate->slab, SLAB_BYTES_MAX) != ERROR_OK ||
 	    io_open(&gate->io, &gate->slab, observer) != ERROR_OK ||

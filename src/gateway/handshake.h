@@ -11,6 +11,7 @@
 
 #include <stdint.h>
 
+struct access;
 struct admission;
 
 #define REFUSAL_BYTES_MAX 320u
@@ -19,10 +20,11 @@ struct admission;
 struct doorway {
 	const struct settings *settings;
 	const struct hash_key *key;
-	enum error refusal;      /* for everyone, as long as it is not ERROR_OK */
-	struct sign_in *sign_in; /* NULL: there is no way to sign in, and nobody's credentials are looked at */
-	const struct acl *acl;   /* NULL: no rules are configured */
-	int64_t wall_s;          /* seconds since 1970 */
+	enum error refusal;          /* for everyone, as long as it is not ERROR_OK */
+	struct sign_in *sign_in;     /* NULL: there is no way to sign in, and nobody's credentials are looked at */
+	const struct acl *acl;       /* NULL: no rules are configured */
+	const struct access *access; /* who was revoked, where there is no way to sign in; NULL: nobody */
+	int64_t wall_s;              /* seconds since 1970 */
 };
 
 /* The one authentication method of version 5 that there is: the data is a token [4.12]. */

@@ -95,7 +95,7 @@ static void end_all(struct shard_scene *scene)
 static void open_door(struct shard_scene *scene)
 {
 	CHECK(access_sign_in_init(scene->access, &scene->sign_in, true) == ERROR_OK);
-	scene->doorway = (struct doorway){.settings = &scene->settings, .key = &scene->key};
+	scene->doorway = (struct doorway){.settings = &scene->settings, .key = &scene->key, .access = scene->access};
 	shard_scene_refresh(scene);
 }
 
