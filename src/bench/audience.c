@@ -229,6 +229,16 @@ void audience_close(struct audience *audience)
 	*audience = (struct audience){0};
 }
 
+double audience_fan(const struct audience *audience, uint32_t group)
+{
+	const struct scenario_group *spec = &audience->scenario->groups[group];
+	uint32_t count = spec->count * audience_channels_of(spec);
+	double sum = 0;
+	for (uint32_t i = 0; i < count; i++)
+		sum += audience->channels[audience->channel_first[group] + i].fan;
+	return count > 0 ? sum / count : 0;
+}
+
 void audience_end(const struct audience *audience, struct audit *audit)
 {
 	for (uint32_t s = 0; s < audience->first_stream[audience->subscriber_count]; s++)

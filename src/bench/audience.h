@@ -45,6 +45,9 @@ uint32_t audience_channel(const struct audience *audience, uint32_t group, uint3
 /* The stream, or NULL where the client is not meant to get messages of the channel. */
 struct audit_stream *audience_stream(struct audience *audience, uint32_t group, uint32_t client, uint32_t channel);
 
+/* Deliveries of one message of the group, on average. */
+double audience_fan(const struct audience *audience, uint32_t group);
+
 /* Counts into audit what was sent and never came, of all streams. When all threads rest. */
 void audience_end(const struct audience *audience, struct audit *audit);
 

@@ -9,6 +9,7 @@
 #define TOP 44.0
 #define BOTTOM 244.0
 #define TICKS_WANTED 5.0
+#define DECADES_MAX 10.0 /* each with a line of its own; more than these share */
 #define X_NAMES_MAX 12u
 #define LEGEND_STEP 150.0
 
@@ -88,7 +89,8 @@ static struct axis axis_of(const struct plot *plot)
 	if (axis.logarithmic) {
 		axis.low = floor(log10(least));
 		axis.high = fmax(ceil(log10(most)), axis.low + 1);
-		axis.step = 1;
+		axis.step = fmax(1, ceil((axis.high - axis.low) / DECADES_MAX));
+		axis.high = axis.low + ceil((axis.high - axis.low) / axis.step) * axis.step;
 		return axis;
 	}
 	axis.low = fmin(0, least);

@@ -28,6 +28,7 @@ struct crew {
 	struct run_result *result;
 	struct run_shared shared;
 	struct audience audience;
+	double fans[SCENARIO_GROUPS_MAX]; /* deliveries of a group's message, on average */
 	struct run_worker *workers;
 	uint32_t worker_count;
 	bool by_loops;    /* a step is over when all loops are through */
@@ -65,9 +66,7 @@ struct sample {
 /* A step while it goes on. */
 struct watch {
 	struct step *step;
-	/* sums over the looks, of what was received since the step began and of how long ago that was */
-	double received_sum;
-	double elapsed_sum;
+	double in_flight_sum;
 	uint64_t looks;
 	uint64_t received_before;
 	uint64_t seen; /* received and signed in, at the last change */
@@ -183,6 +182,25 @@ static bool has_died(struct crew *crew, struct watch *watch, const struct sums *
 	return dial_probe(&crew->target->address) != 0;
 }
 
+/* Deliveries that were due by the schedule since the step began. The threads are not asked, which tell late where they
+ * are late. */
+static double due_at(const struct crew *crew, uint64_t now_ns)
+{
+	const struct scenario *scenario = crew->order->scenario;
+	double elapsed_s = (double)(now_ns - crew->shared.begin_ns) / 1e9;
+	double sum = 0;
+	for (uint32_t i = 0; i < scenario->group_count; i++) {
+		const struct scenario_group *group = &scenario->groups[i];
+		double rate = scenario_group_rate(group, crew->shared.load);
+		if ((group->role & ROLE_PUBLISHER) == 0 || !(rate > 0))
+			continue;
+		double turns = floor(rate * elapsed_s) + 1; /* the first is due at once */
+		double turns_max = (double)group->loops * group->count;
+		sum += (group->loops > 0 && turns > turns_max ? turns_max : turns) * crew->fans[i];
+	}
+	return sum;
+}
+
 /* Until end_ns, or until all loops are through. False: the server is gone. */
 static bool flow_until(struct crew *crew, struct watch *watch, uint64_t end_ns, bool measured)
 {
@@ -194,8 +212,8 @@ static bool flow_until(struct crew *crew, struct watch *watch, uint64_t end_ns, 
 		struct sums sums = sum_up(crew);
 		now = clock_now_ns();
 		if (measured) {
-			watch->received_sum += (double)(sums.received - watch->received_before);
-			watch->elapsed_sum += (double)(now - crew->shared.begin_ns) / 1e9;
+			double on_way = due_at(crew, now) - (double)(sums.received - watch->received_before);
+			watch->in_flight_sum += on_way > 0 ? on_way : 0;
 			watch->looks++;
 		}
 		if (has_died(crew, watch, &sums, now))
@@ -349,22 +367,6 @@ static void begin_step(struct crew *crew, struct watch *watch)
 	watch->received_before = sums.received;
 }
 
-/* What was due by the schedule less what had come, on average over the looks. What is due is not asked of the threads,
- * which tell it late where they are late. The first message is due at once, and so half a message more than rate x time
- * on average. */
-static void note_in_flight(const struct crew *crew, const struct watch *watch)
-{
-	struct step *step = watch->step;
-	double fan = step->due > 0 ? (double)step->expected / (double)step->due : 0;
-	step->in_flight = (double)NAN;
-	/* Loops end the schedule in the middle. */
-	if (watch->looks == 0 || crew->by_loops)
-		return;
-	double due = step->offered * watch->elapsed_sum / (double)watch->looks + 0.5;
-	double on_way = due * fan - watch->received_sum / (double)watch->looks;
-	step->in_flight = on_way > 0 ? on_way : 0;
-}
-
 /* False: the run ends with it. */
 static bool run_step(struct crew *crew, struct step *step, double load, uint64_t resident_before)
 {
@@ -391,7 +393,7 @@ static bool run_step(struct crew *crew, struct step *step, double load, uint64_t
 	bool good = set_phase(crew, RUN_REPORTING) && report_step(crew, step);
 	set_phase(crew, RUN_RESTING);
 	note_samples(step, &from, &to);
-	note_in_flight(crew, &watch);
+	step->in_flight = watch.looks > 0 ? watch.in_flight_sum / (double)watch.looks : (double)NAN;
 	step->died = !alive || dial_probe(&crew->target->address) != 0;
 	step_judge(step, &scenario->objectives);
 	return good;
@@ -460,6 +462,8 @@ static bool ends_by_loops(const struct scenario *scenario)
 static void run_crew(struct crew *crew)
 {
 	struct run_result *result = crew->result;
+	for (uint32_t i = 0; i < crew->order->scenario->group_count; i++)
+		crew->fans[i] = audience_fan(&crew->audience, i);
 	crew->by_loops = ends_by_loops(crew->order->scenario);
 	uint64_t resident_before = process_resident_bytes(crew->target->pid);
 	bool connected = start_workers(crew) && connect_all(crew);

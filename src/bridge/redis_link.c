@@ -18,7 +18,41 @@ bool redis_link_fail(struct redis_link *link, const char *format, ...)
 
 static bool fail_as_told(struct redis_link *link)
 {
+	if (link->too_long)
+		return redis_link_fail(link, "an answer is too long");
 	return redis_link_fail(link, "%s", link->context->errstr[0] != '\0' ? link->context->errstr : "out of memory");
+}
+
+/* ---- limits of an answer ---- */
+
+static void *make_string(const redisReadTask *task, char *text, size_t size)
+{
+	struct redis_link *link = task->privdata;
+	link->answer_bytes += size;
+	link->too_long = link->too_long || link->answer_bytes > REDIS_ANSWER_BYTES_MAX;
+	return link->too_long ? NULL : link->makers->createString(task, text, size);
+}
+
+/* Whatever else an answer is made of is an element of an array. */
+static void *make_array(const redisReadTask *task, int elements)
+{
+	struct redis_link *link = task->privdata;
+	link->answer_elements += elements > 0 ? (size_t)elements : 0;
+	link->too_long = link->too_long || link->answer_elements > REDIS_ANSWER_ELEMENTS_MAX;
+	return link->too_long ? NULL : link->makers->createArray(task, elements);
+}
+
+static void set_limits(struct redis_link *link)
+{
+	redisReader *reader = link->context->reader;
+	link->makers = reader->fn;
+	link->counting = *reader->fn;
+	link->counting.createString = make_string;
+	link->counting.createArray = make_array;
+	link->answer_bytes = link->answer_elements = 0;
+	link->too_long = false;
+	reader->fn = &link->counting;
+	reader->privdata = link;
 }
 
 /* ---- speaking ---- */
@@ -52,6 +86,8 @@ bool redis_link_next(struct redis_link *link, redisReply **reply)
 	*reply = NULL;
 	if (redisGetReplyFromReader(link->context, &found) != REDIS_OK)
 		return fail_as_told(link);
+	if (found != NULL)
+		link->answer_bytes = link->answer_elements = 0;
 	*reply = found;
 	return true;
 }
@@ -128,6 +164,7 @@ bool redis_link_open(struct redis_link *link, const struct redis_url *url)
 		link->context = redisConnectWithTimeout(url->host, url->port, timeout);
 	if (link->context == NULL)
 		return redis_link_fail(link, "out of memory");
+	set_limits(link);
 	bool good = link->context->err == 0 || fail_as_told(link);
 	if (good && redisSetTimeout(link->context, timeout) != REDIS_OK)
 		good = fail_as_told(link);

@@ -1,6 +1,7 @@
 /* One connection to Redis, spoken to in order: commands go out, answers are read with a deadline and a limit, so that a
- * Redis that hangs or sends garbage costs a bounded time and memory. Owned by one thread, which may block on it. Once a
- * call has failed the link is broken, `fault` says why, and only redis_link_close() makes sense. */
+ * Redis that hangs or sends garbage costs a bounded time and memory: also where an answer announces an array that would
+ * be made before its first element came. Owned by one thread, which may block on it; it stays where it was opened. Once
+ * a call has failed the link is broken, `fault` says why, and only redis_link_close() makes sense. */
 #ifndef BRIDGE_REDIS_LINK_H
 #define BRIDGE_REDIS_LINK_H
 
@@ -10,10 +11,17 @@
 
 #define REDIS_TIMEOUT_MS 2000u
 #define REDIS_ANSWER_BYTES_MAX ((size_t)64 << 20)
+#define REDIS_ANSWER_ELEMENTS_MAX (1u << 20) /* of all arrays in it, as announced */
 #define REDIS_FAULT_BYTES 160u
 
 struct redis_link {
 	redisContext *context; /* NULL: closed */
+	/* hiredis' own makers of answers, and those that count before they call them. */
+	const redisReplyObjectFunctions *makers;
+	redisReplyObjectFunctions counting;
+	size_t answer_bytes; /* of the strings of the answer that is not whole yet */
+	size_t answer_elements;
+	bool too_long;
 	char fault[REDIS_FAULT_BYTES];
 };
 

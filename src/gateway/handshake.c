@@ -1,6 +1,7 @@
 #include "gateway/handshake.h"
 
 #include "base/check.h"
+#include "gateway/access.h"
 #include "gateway/admission.h"
 #include "mqtt/decode.h"
 #include "mqtt/encode.h"
@@ -43,23 +44,27 @@ static bool may_be_anonymous(const struct settings *settings, bool loopback)
 	       (settings->access.anonymous == ANONYMOUS_LOOPBACK && loopback);
 }
 
+/* Whoever gives a client id that was revoked is told so here, as one that signs in is. */
+static enum error check_anonymous(const struct doorway *doorway, struct slice client_id)
+{
+	if (doorway->access == NULL)
+		return ERROR_OK;
+	struct slice none = slice_of(NULL, 0);
+	return access_check_revoked(doorway->access, none, none, client_id, doorway->wall_s);
+}
+
 /* Who it is. Where there is no way to sign in, a name and a password are not looked at and say nothing. */
 static enum error authenticate(const struct doorway *doorway, bool loopback, const struct mqtt_connect *connect,
 			       struct identity *identity)
 {
 	bool anonymous = may_be_anonymous(doorway->settings, loopback);
 	*identity = (struct identity){.client_id = connect->client_id, .expires_s = CLAIM_NEVER};
-	const struct slice none = slice_of(NULL, 0);
-	if (doorway->sign_in == NULL && !anonymous)
-		return ERROR_NOT_AUTHORIZED;
 	if (doorway->sign_in == NULL)
-		return doorway->access == NULL
-			       ? ERROR_OK
-			       : access_check_revoked(doorway->access, none, none, connect->client_id, doorway->wall_s);
+		return anonymous ? check_anonymous(doorway, connect->client_id) : ERROR_NOT_AUTHORIZED;
 	struct credentials credentials = {
 		.client_id = connect->client_id,
-		.user_name = connect->has_user_name ? connect->user_name : none,
-		.password = connect->has_password ? connect->password : none,
+		.user_name = connect->has_user_name ? connect->user_name : slice_of(NULL, 0),
+		.password = connect->has_password ? connect->password : slice_of(NULL, 0),
 		.may_be_anonymous = anonymous,
 	};
 	if (connect->auth_method.data != NULL)

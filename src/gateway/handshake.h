@@ -11,6 +11,7 @@
 
 #include <stdint.h>
 
+struct access;
 struct admission;
 
 #define REFUSAL_BYTES_MAX 320u
@@ -22,7 +23,7 @@ struct doorway {
 	enum error refusal;          /* for everyone, as long as it is not ERROR_OK */
 	struct sign_in *sign_in;     /* NULL: there is no way to sign in, and nobody's credentials are looked at */
 	const struct acl *acl;       /* NULL: no rules are configured */
-	const struct access *access; /* who is revoked; NULL: nobody is */
+	const struct access *access; /* who was revoked, where there is no way to sign in; NULL: nobody */
 	int64_t wall_s;              /* seconds since 1970 */
 };
 

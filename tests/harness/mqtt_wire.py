@@ -305,12 +305,14 @@ class Closed(Exception):
 class Connection:
     """A socket to the server, and the packets that come from it."""
 
-    def __init__(self, address, version=4, family=socket.AF_INET, receive_buffer=None):
+    def __init__(self, address, version=4, family=socket.AF_INET, receive_buffer=None, source=None):
         self.version = version
         self.socket = socket.socket(family, socket.SOCK_STREAM)
         if receive_buffer:
             self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
         self.socket.settimeout(TIMEOUT_S)
+        if source:
+            self.socket.bind((source, 0))
         self.socket.connect(address)
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.buffer = b""
@@ -438,8 +440,8 @@ class Client(Connection):
     """A connection that has signed in. What waits for one packet keeps the messages that come before it, in order, for
     those who ask for messages."""
 
-    def __init__(self, address, client_id="", version=4, family=socket.AF_INET, receive_buffer=None, **options):
-        super().__init__(address, version, family, receive_buffer)
+    def __init__(self, address, client_id="", version=4, family=socket.AF_INET, receive_buffer=None, source=None, **options):
+        super().__init__(address, version, family, receive_buffer, source)
         self.kept = []
         self.send(connect(client_id, version, **options))
         self.connack = self.expect_kind(CONNACK)

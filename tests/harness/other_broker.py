@@ -51,9 +51,9 @@ def free_port():
 
 
 class OtherBroker(Broker):
-    def __init__(self, *options, listen=None, log_level=None, files_max=None):
+    def __init__(self, *options, listen=None, log_level=None, files_max=None, prefix=()):
         self.process_of_other = self.folder = None
-        if listen or log_level or files_max:
+        if listen or log_level or files_max or prefix:
             pytest.skip("is about Roost's own options")
         lines = lines_for(options)
         if ":" in WHICH:

@@ -75,7 +75,10 @@ class Redis:
         return int(rest) if kind == b":" else rest
 
     def ask(self, *commands):
-        """Each command a tuple of words; all are sent at once. The answers."""
+        """Each command a tuple of words. The answers; those that fill no buffer are asked for at once."""
+        return [answer for at in range(0, len(commands), 500) for answer in self._ask(commands[at:at + 500])]
+
+    def _ask(self, commands):
         data = b""
         for words in commands:
             words = [word if isinstance(word, bytes) else str(word).encode() for word in words]

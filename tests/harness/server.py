@@ -33,8 +33,8 @@ def roost(*arguments, **options):
 class Server(Broker):
     """`roost serve` with a log that tests can wait on."""
 
-    def __init__(self, *options, listen=("tcp://127.0.0.1:0",), log_level="debug", files_max=None):
-        command = [ROOST, "serve", *OPTIONS]
+    def __init__(self, *options, listen=("tcp://127.0.0.1:0",), log_level="debug", files_max=None, prefix=()):
+        command = [*prefix, ROOST, "serve", *OPTIONS]
         for url in listen:
             command += ["--listen", url]
         if log_level:

@@ -451,6 +451,19 @@ static void test_revoked_just_before_sleep(void **state)
 	shard_scene_check_empty(scene);
 }
 
+/* Where nobody has to sign in there are still client ids to revoke, and the gate says so. */
+static void test_revoked_where_nobody_signs_in(void **state)
+{
+	(void)state;
+	struct shard_scene *scene = shard_scene_new(1);
+	shut_out(scene, REVOCATION_CLIENT, "d");
+	assert_int_equal(scene_come(scene, 0, &(struct visitor){.id = "d"}), -1);
+	assert_int_equal(scene->refusal, ERROR_CLIENT_REVOKED);
+	leave(scene, scene_sign_in(scene, 0, &(struct visitor){.id = "e"}));
+	shard_scene_check_empty(scene);
+	shard_scene_free(scene);
+}
+
 #define IN_SCENE(test) cmocka_unit_test_setup_teardown(test, scene_open, scene_close)
 #define IN_TWO(test) cmocka_unit_test_setup_teardown(test, scene_open_two, scene_close)
 
@@ -474,6 +487,7 @@ int main(void)
 		IN_TWO(test_each_shard_ends_its_own),
 		IN_SCENE(test_revoked_on_the_way),
 		IN_SCENE(test_revoked_just_before_sleep),
+		cmocka_unit_test(test_revoked_where_nobody_signs_in),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
