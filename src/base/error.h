@@ -60,6 +60,7 @@
 	X(SUBSCRIPTION_ID_SENT, "MQTT-3.3.4-6", "PUBLISH from a client carries a subscription identifier")             \
 	X(PACKET_ID_ZERO, "MQTT-2.2.1-3", "packet identifier is 0")                                                    \
 	X(PACKET_ID_UNKNOWN, "MQTT-2.2.1-5", "acknowledges a packet identifier that is not in use")                    \
+	X(ACK_UNEXPECTED, "section 4.3", "acknowledges a message with another packet than is due")                     \
 	X(FILTER_MALFORMED, "MQTT-4.7.1-1, -2", "wildcard is not alone in its level, or # is not last")                \
 	X(FILTER_SHARED, "MQTT-4.8.2-1, -2", "shared subscription is malformed or not available")                      \
 	X(SUBSCRIBE_EMPTY, "MQTT-3.8.3-2", "SUBSCRIBE without a topic filter")                                         \

@@ -248,7 +248,10 @@ static void release(struct shard *shard, struct client *client, uint16_t packet_
 	extras_trim(shard, client);
 }
 
-static void take_ack(struct shard *shard, uint32_t index, uint8_t type, const struct mqtt_ack *ack)
+/* A client that answers with another packet than is due has lost track of the exchange: what either side made of it
+ * from here on would be a guess. One that answers to what is not under way may speak of a session that we have not any
+ * more. */
+static enum error take_ack(struct shard *shard, uint32_t index, uint8_t type, const struct mqtt_ack *ack)
 {
 	struct client *client = shard_client(shard, index);
 	struct extras *extras = extras_of(shard, client);
@@ -259,17 +262,19 @@ static void take_ack(struct shard *shard, uint32_t index, uint8_t type, const st
 	switch (result) {
 	case FLOW_ACK_DONE:
 		deliver_queued(shard, index);
-		break;
+		return ERROR_OK;
 	case FLOW_ACK_RELEASE:
 		send_ack(shard, client, MQTT_PUBREL, ack->packet_id, MQTT_REASON_SUCCESS);
-		break;
+		return ERROR_OK;
+	case FLOW_ACK_UNEXPECTED:
+		return ERROR_ACK_UNEXPECTED;
 	case FLOW_ACK_UNKNOWN:
-		/* It may be of a session that we have not any more: no reason to end the connection. */
 		COUNT(&shard->counters, acks_unknown);
 		if (type == MQTT_PUBREC && ack->reason < MQTT_REASON_UNSPECIFIED_ERROR)
 			send_ack(shard, client, MQTT_PUBREL, ack->packet_id, MQTT_REASON_PACKET_ID_NOT_FOUND);
-		break;
+		return ERROR_OK;
 	}
+	return ERROR_OK;
 }
 
 enum error client_acknowledges(struct shard *shard, uint32_t index, const struct packet *packet)
@@ -279,9 +284,8 @@ enum error client_acknowledges(struct shard *shard, uint32_t index, const struct
 	enum error error = mqtt_ack_decode(packet->body, packet->header.type, client->version, &ack);
 	if (error != ERROR_OK)
 		return error;
-	if (packet->header.type == MQTT_PUBREL)
-		release(shard, client, ack.packet_id);
-	else
-		take_ack(shard, index, packet->header.type, &ack);
+	if (packet->header.type != MQTT_PUBREL)
+		return take_ack(shard, index, packet->header.type, &ack);
+	release(shard, client, ack.packet_id);
 	return ERROR_OK;
 }

@@ -118,6 +118,7 @@ enum mqtt_reason mqtt_reason_of(enum error error) /* NOLINT(readability-function
 	case ERROR_SUBSCRIPTION_ID_SENT:
 	case ERROR_PACKET_ID_ZERO:
 	case ERROR_PACKET_ID_UNKNOWN:
+	case ERROR_ACK_UNEXPECTED:
 	case ERROR_SUBSCRIBE_EMPTY:
 	case ERROR_UNSUBSCRIBE_EMPTY:
 	case ERROR_SUBSCRIBE_QOS:

@@ -159,6 +159,14 @@ void flow_rewind(struct flow *flow, const struct flow_store *store)
 	flow->inflight = 0;
 }
 
+/* A PUBREC may come again: it is answered again. */
+static bool is_due(const struct flow_entry *entry, uint8_t type)
+{
+	if (type == MQTT_PUBACK)
+		return entry->qos == 1;
+	return entry->qos == 2 && (type == MQTT_PUBREC || entry->state == FLOW_RELEASED);
+}
+
 enum flow_ack flow_acknowledge(struct flow *flow, struct flow_store *store, uint8_t type, uint16_t packet_id,
 			       bool failed)
 {
@@ -171,14 +179,13 @@ enum flow_ack flow_acknowledge(struct flow *flow, struct flow_store *store, uint
 	if (index == flow->unsent)
 		return FLOW_ACK_UNKNOWN;
 	struct flow_entry *entry = flow_entry_at(store, index);
-	if (type == MQTT_PUBREC && entry->qos == 2 && !failed) {
+	if (!is_due(entry, type))
+		return FLOW_ACK_UNEXPECTED;
+	if (type == MQTT_PUBREC && !failed) {
 		entry->state = FLOW_RELEASED;
 		forget_message(store, entry);
 		return FLOW_ACK_RELEASE;
 	}
-	bool ends = type == MQTT_PUBACK ? entry->qos == 1 : entry->qos == 2;
-	if (!ends || (type == MQTT_PUBCOMP && entry->state != FLOW_RELEASED))
-		return FLOW_ACK_UNKNOWN;
 	remove_entry(flow, store, index, previous);
 	flow->inflight--;
 	return FLOW_ACK_DONE;

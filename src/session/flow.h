@@ -80,9 +80,10 @@ void flow_rewind(struct flow *flow, const struct flow_store *store);
 
 /* What an acknowledgement means. */
 enum flow_ack {
-	FLOW_ACK_UNKNOWN, /* no such identifier is under way, or it is in another state */
-	FLOW_ACK_DONE,    /* the entry is gone */
-	FLOW_ACK_RELEASE, /* PUBREC: PUBREL is to be sent */
+	FLOW_ACK_UNKNOWN,    /* no such identifier is under way */
+	FLOW_ACK_UNEXPECTED, /* it is, and another packet is due [4.3.2, 4.3.3]; nothing has changed */
+	FLOW_ACK_DONE,       /* the entry is gone */
+	FLOW_ACK_RELEASE,    /* PUBREC, the first or again: PUBREL is to be sent */
 };
 /* type: MQTT_PUBACK, MQTT_PUBREC or MQTT_PUBCOMP. failed: its reason code is 0x80 or above. */
 enum flow_ack flow_acknowledge(struct flow *flow, struct flow_store *store, uint8_t type, uint16_t packet_id,

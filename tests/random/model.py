@@ -103,7 +103,9 @@ class Session:
         same = [debt for debt in self.debts if debt.message.number == number]
         again = [debt for debt in same if debt.packet_id is not None and debt.packet_id == packet.packet_id]
         fresh = [debt for debt in same if debt.packet_id is None and not debt.delivered]
-        fresh.sort(key=lambda debt: debt.retained != packet.retain)
+        # One whose publisher vanished may have come to the broker before or behind a change of the subscription, each of
+        # which left a debt of its own.
+        fresh.sort(key=lambda debt: (debt.retained != packet.retain, debt.qos != packet.qos))
         if packet.dup and again:
             return again[0]
         if fresh:

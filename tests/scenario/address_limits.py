@@ -47,7 +47,7 @@ def test_connections(serve, version):
             assert come_from(server, "127.0.0.2", "over", version) is None
     for client in clients:
         client.close()
-    assert server.counter("end_address_connections") >= 16
+    server.wait_counter("end_address_connections", lambda count: count >= 16)
 
 
 def test_a_take_over_gives_its_place_back(serve, version):

@@ -27,7 +27,7 @@ def test_file_is_read(serve, tmp_path):
     with server.client("a", 5) as client, server.raw() as silent:
         assert client.connack.properties[MAXIMUM_PACKET_SIZE] == 6000
         silent.expect_close()
-    assert server.counter("end_connect_timeout") == 1
+    server.wait_counter("end_connect_timeout", 1)
 
 
 def test_command_line_goes_before(serve, tmp_path):

@@ -17,7 +17,7 @@ def test_3_1_1_is_closed(server, name):
     with server.raw(4) as connection:
         connection.send(FLAGS[name])
         connection.expect_close()
-    assert server.counter(f"end_{name}") == 1
+    server.wait_counter(f"end_{name}", 1)
 
 
 @pytest.mark.parametrize("flags", [0x03, 0x02 | 0x08, 0x02 | 0x20])

@@ -13,7 +13,7 @@ def test_one_more_is_refused(serve, version, code):
         with server.raw(version) as late:
             late.send(connect("late", version))
             late.expect_connack_refusal(code)
-        assert server.counter("end_server_full") == 1
+        server.wait_counter("end_server_full", 1)
         first.expect_nothing_before_ping()
     server.wait_counter("connections_open", 0)
     with server.client("late", version):

@@ -13,7 +13,7 @@ def test_is_counted_and_closed(server, version):
     client.expect_close()
     client.close()
     server.wait_counter("connections_open", 0)
-    assert server.counter("end_closed_by_client") == 1
+    server.wait_counter("end_closed_by_client", 1)
 
 
 def test_drops_the_will(server, version):
@@ -49,7 +49,7 @@ def test_version_5_may_ask_for_its_will(server):
             client.send(packet(DISCONNECT, b"\x04\x00"))
             client.expect_close()
         assert watch.message().payload == b"gone"
-    assert server.counter("end_closed_with_will") == 1
+    server.wait_counter("end_closed_with_will", 1)
 
 
 def test_what_comes_behind_it_is_not_read(server, version):

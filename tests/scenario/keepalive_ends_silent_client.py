@@ -13,8 +13,8 @@ def test_silence(server, version):
     begin = time.monotonic()
     with server.client("silent", version, keepalive=1) as client:
         client.expect_refusal(0x8D)
-        assert 1.4 <= time.monotonic() - begin <= 3.0
-    assert server.counter("end_keepalive_timeout") == 1
+        assert 1.4 <= time.monotonic() - begin <= 6.0
+    server.wait_counter("end_keepalive_timeout", 1)
 
 
 def test_a_client_that_pings_outlives_one_that_does_not(server, version):
@@ -65,7 +65,7 @@ def test_what_a_client_receives_does_not_count(server, version):
             except ConnectionResetError:
                 ended = True
         assert ended
-    assert server.counter("end_keepalive_timeout") == 1
+    server.wait_counter("end_keepalive_timeout", 1)
 
 
 @pytest.mark.parametrize("keepalive", [0])

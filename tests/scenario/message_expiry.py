@@ -15,7 +15,7 @@ def test_of_one_that_did_not_wait(server, qos):
     with server.client("to", 5) as client, server.client("from", 5) as publisher:
         client.subscribe(("t", qos))
         publisher.hand_over("t", b"x", qos=qos, pairs=lasting(100))
-        assert client.take().properties[MESSAGE_EXPIRY] in (99, 100)
+        assert client.take().properties[MESSAGE_EXPIRY] in range(90, 101)
 
 
 @pytest.mark.threads
@@ -34,7 +34,7 @@ def test_in_a_session_s_queue(server, version):
             assert [message.payload for message in got] == [b"long", b"always"] * 2
             if version == 5:
                 assert [MESSAGE_EXPIRY in message.properties for message in got] == [True, False] * 2
-                assert all(96 <= got[i].properties[MESSAGE_EXPIRY] <= 98 for i in (0, 2))
+                assert all(90 <= got[i].properties[MESSAGE_EXPIRY] <= 98 for i in (0, 2))
             client.expect_nothing_before_ping()
 
 
@@ -47,7 +47,7 @@ def test_of_what_is_kept(server, version):
         message = client.message()
         assert message.topic == "t/long"
         if version == 5:
-            assert 96 <= message.properties[MESSAGE_EXPIRY] <= 98
+            assert 90 <= message.properties[MESSAGE_EXPIRY] <= 98
         client.expect_nothing_before_ping()
 
 
@@ -62,7 +62,7 @@ def test_behind_a_full_window(server):
         let_pass(2.1)
         client.accept(first)
         message = client.take()
-        assert message.payload == b"long" and 96 <= message.properties[MESSAGE_EXPIRY] <= 98
+        assert message.payload == b"long" and 90 <= message.properties[MESSAGE_EXPIRY] <= 98
 
 
 @pytest.mark.roost_only("mosquitto 2.0.11 drops what was sent already")
@@ -98,7 +98,7 @@ def test_a_will_s_time_begins_when_it_is_published(server):
         watch.subscribe("will")
         will = Will("will", b"gone", pairs=[(WILL_DELAY, 1), (MESSAGE_EXPIRY, 100)])
         server.session("ends", 5, will=will).reset()
-        assert watch.message().properties[MESSAGE_EXPIRY] in (99, 100)
+        assert watch.message().properties[MESSAGE_EXPIRY] in range(90, 101)
 
 
 def test_qos_2_completes_though_its_message_is_over(server):

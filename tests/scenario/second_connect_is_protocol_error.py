@@ -7,7 +7,7 @@ def test_second_connect_ends_the_connection(server, version):
     with server.client("twice", version) as client:
         client.send(connect("twice", version))
         client.expect_refusal(0x82)
-    assert server.counter("end_connect_twice") == 1
+    server.wait_counter("end_connect_twice", 1)
 
 
 def test_second_connect_in_the_same_segment(server, version):

@@ -31,7 +31,7 @@ def test_is_bounded_and_ended(serve):
         assert server.resident_bytes() - before < 64 << 20
         publisher.publish("other", b"after")
         assert reader.message().payload == b"after"
-        assert server.counter("connections_open") == 2
+        server.wait_counter("connections_open", 2)
 
 
 def test_what_comes_is_whole_and_in_order(serve):

@@ -18,7 +18,7 @@ def test_the_first_is_told_and_closed(server, version, first_version):
             second.subscribe("t")
             second.publish("t", b"y")
             assert second.message().payload == b"y"
-    assert server.counter("end_taken_over") == 1
+    server.wait_counter("end_taken_over", 1)
 
 
 def test_ids_that_differ_in_case_are_two(server, version):
@@ -45,7 +45,7 @@ def test_of_fifty_at_once_one_stays(server):
         except Closed:
             pass
     assert len(alive) == 1
-    assert server.counter("end_taken_over") == 49
+    server.wait_counter("end_taken_over", 49)
     with server.client("same", 5):
         alive[0].expect_refusal(0x8E)
     for rival in rivals:

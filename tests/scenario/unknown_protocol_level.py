@@ -12,11 +12,11 @@ def test_gets_return_code_1(server, level):
         connection.send(connect("old", 4).replace(b"MQTT\x04", b"MQTT" + bytes([level])))
         connection.expect(b"\x20\x02\x00\x01")
         connection.expect_close()
-    assert server.counter("end_protocol_level") == 1
+    server.wait_counter("end_protocol_level", 1)
 
 
 def test_another_protocol_s_name_is_closed_without_an_answer(server):
     with server.raw(4) as connection:
         connection.send(connect("odd", 4, protocol="HTTP"))
         connection.expect_close()
-    assert server.counter("end_protocol_name") == 1
+    server.wait_counter("end_protocol_name", 1)

@@ -49,7 +49,7 @@ def test_without_a_filter_is_a_protocol_error(server, version):
     with server.client("to", version) as client:
         client.send(unsubscribe(1, version=version))
         client.expect_refusal(0x82)
-    assert server.counter("end_unsubscribe_empty") == 1
+    server.wait_counter("end_unsubscribe_empty", 1)
 
 
 def test_others_keep_theirs(server, version):

@@ -47,8 +47,8 @@ def test_all_at_once(server):
     connections = [come_so_far(server, number, "subscribed", 4) for number in range(500)]
     for connection in connections:
         assert connection.packet().codes == [0, 0, 0]
-    assert server.counter("connections_open") == 500
-    assert server.counter("subscriptions_open") == 1500
+    server.wait_counter("connections_open", 500)
+    server.wait_counter("subscriptions_open", 1500)
     with server.client("from", 4) as publisher:
         for index, connection in enumerate(connections):
             if index % 2:

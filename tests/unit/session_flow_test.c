@@ -258,14 +258,14 @@ static enum flow_ack model_acknowledge(struct scene *scene, uint8_t type, uint16
 		return FLOW_ACK_UNKNOWN;
 	struct model_entry *entry = &scene->entries[at];
 	if (entry->qos == 1 ? type != MQTT_PUBACK : type == MQTT_PUBACK)
-		return FLOW_ACK_UNKNOWN;
+		return FLOW_ACK_UNEXPECTED;
 	if (type == MQTT_PUBREC && !failed) {
 		entry->state = FLOW_RELEASED;
 		entry->message = 0;
 		return FLOW_ACK_RELEASE;
 	}
 	if (type == MQTT_PUBCOMP && entry->state != FLOW_RELEASED)
-		return FLOW_ACK_UNKNOWN;
+		return FLOW_ACK_UNEXPECTED;
 	model_remove(scene, at);
 	return FLOW_ACK_DONE;
 }
