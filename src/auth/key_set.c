@@ -47,6 +47,14 @@ uint32_t key_set_count(const struct key_set *set)
 	return set->count;
 }
 
+uint32_t key_set_secrets(const struct key_set *set)
+{
+	uint32_t secrets = 0;
+	for (uint32_t i = 0; i < set->count; i++)
+		secrets += set->keys[i].algorithm == ALGORITHM_HS256;
+	return secrets;
+}
+
 const struct key *key_set_at(const struct key_set *set, uint32_t index)
 {
 	CHECK(index < set->count);

@@ -39,6 +39,8 @@ struct key_set *key_set_get(struct key_set *set);
 void key_set_put(struct key_set **set);
 
 uint32_t key_set_count(const struct key_set *set);
+/* How many of them are shared secrets, which whoever knows them can sign with. */
+uint32_t key_set_secrets(const struct key_set *set);
 const struct key *key_set_at(const struct key_set *set, uint32_t index);
 
 /* The key for a token's header. With an id, the key of that id; where no key has it, or the token names none, the only

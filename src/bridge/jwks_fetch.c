@@ -97,7 +97,7 @@ static int keep_going(void *context, curl_off_t total, curl_off_t now, curl_off_
 
 static bool fail(struct transfer *transfer, const char *text)
 {
-	snprintf(transfer->fault, sizeof(transfer->fault), "%s", text);
+	snprintf(transfer->fault, sizeof(transfer->fault), "%.*s", (int)sizeof(transfer->fault) - 1, text);
 	return false;
 }
 

@@ -110,6 +110,38 @@ static bool add_jwks(const struct access *access, struct key_set *keys, const ch
 	return true;
 }
 
+/* A set without a key for us would shut everyone out: it is taken for a mistake. */
+static bool try_keys(struct slice jwks, struct fault *fault)
+{
+	struct key_set *trial = key_set_new();
+	struct jwks_result result;
+	bool good = trial != NULL && key_set_add_jwks(trial, jwks, &result, fault);
+	if (good && result.added == 0)
+		good = fault_set(fault, 0, "no key of the set is for us: %.150s", result.first_reason.text);
+	key_set_put(&trial);
+	return good;
+}
+
+/* A file may be read by everyone as long as it has no shared secrets. */
+static bool add_jwks_file(const struct access *access, struct key_set *keys, const char *path)
+{
+	struct fault fault = {0};
+	uint8_t *data;
+	size_t size;
+	if (!read_file(access, path, KEY_SET_BYTES_MAX, FILE_PUBLIC, &data, &size))
+		return false;
+	struct slice text = slice_of(data, size);
+	uint32_t secrets = key_set_secrets(keys);
+	bool good = data == NULL ||
+		    ((try_keys(text, &fault) || complain(access, path, &fault)) && add_jwks(access, keys, path, text));
+	free(data);
+	if (!good || key_set_secrets(keys) == secrets)
+		return good;
+	good = read_file(access, path, KEY_SET_BYTES_MAX, FILE_SECRET, &data, &size);
+	free(data);
+	return good;
+}
+
 /* A shared secret may end with the line end that editors leave. */
 static size_t without_line_end(const uint8_t *data, size_t size)
 {
@@ -135,12 +167,9 @@ static bool add_keys(const struct access *access, struct key_set *keys)
 	good = data == NULL || key_set_add_pem(keys, slice_of(NULL, 0), slice_of(data, size), &fault) ||
 	       complain(access, settings->token_key_file, &fault);
 	free(data);
-	if (!good || !read_file(access, settings->token_jwks_file, KEY_SET_BYTES_MAX, FILE_PUBLIC, &data, &size))
-		return false;
-	good = data == NULL || add_jwks(access, keys, settings->token_jwks_file, slice_of(data, size));
-	free(data);
-	return good && (access->fetched == NULL ||
-			add_jwks(access, keys, "fetched keys", slice_of(access->fetched, access->fetched_bytes)));
+	return good && add_jwks_file(access, keys, settings->token_jwks_file) &&
+	       (access->fetched == NULL ||
+		add_jwks(access, keys, "fetched keys", slice_of(access->fetched, access->fetched_bytes)));
 }
 
 static bool read_passwords(const struct access *access, struct snapshot *snapshot)
@@ -203,18 +232,6 @@ bool access_reload(struct access *access, FILE *report)
 	bool good = reload(access);
 	access->report = NULL;
 	pthread_mutex_unlock(&access->reloading);
-	return good;
-}
-
-/* A set without a key for us would shut everyone out: it is taken for a mistake. */
-static bool try_keys(struct slice jwks, struct fault *fault)
-{
-	struct key_set *trial = key_set_new();
-	struct jwks_result result;
-	bool good = trial != NULL && key_set_add_jwks(trial, jwks, &result, fault);
-	if (good && result.added == 0)
-		good = fault_set(fault, 0, "no key of the set is for us: %.150s", result.first_reason.text);
-	key_set_put(&trial);
 	return good;
 }
 

@@ -189,6 +189,7 @@ static void test_the_same_id_twice(void **state)
 	assert_true(key_set_add_secret(set, slice_string("b"), secret, &fault));
 	assert_true(key_set_add_secret(set, NO_ID, secret, &fault));
 	assert_int_equal(key_set_count(set), 3);
+	assert_int_equal(key_set_secrets(set), 3);
 	key_set_put(&set);
 }
 
@@ -204,6 +205,7 @@ static void test_files_of_one_key(void **state)
 	assert_false(key_set_add_pem(set, slice_string("q"), slice_string("nothing"), &fault));
 	assert_false(key_set_add_secret(set, slice_string("s"), slice_string("short"), &fault));
 	assert_int_equal(key_set_count(set), 1);
+	assert_int_equal(key_set_secrets(set), 0);
 	key_set_put(&set);
 }
 

@@ -402,7 +402,7 @@ static void test_places_of_the_broken_are_good_for_the_next(void **state)
 		publish(from, "t", "x");
 		shard_scene_turn_one(scene, 0);
 		for (int i = 0; i < CLIENTS; i++) {
-			char id[16];
+			char id[32];
 			struct packet packet;
 			close(fds[i]);
 			snprintf(id, sizeof(id), "d%d-%d", round, i);
