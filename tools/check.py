@@ -19,6 +19,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 import xml.etree.ElementTree
 from pathlib import Path
@@ -27,6 +28,9 @@ ROOT = Path(__file__).resolve().parent.parent
 LOGS = ROOT / "build" / "logs"
 PYTHON = "/usr/bin/python3"
 JOBS = max(2, len(os.sched_getaffinity(0)))
+# Tests over sockets wait about as long as they compute. Several shares for each place, since they end at different times.
+PYTEST_JOBS = 2 * JOBS
+PYTEST_SHARES = 3 * PYTEST_JOBS
 OUTPUT_LINES = 60  # of a failure, on the terminal; the whole is in the log
 
 BUILD_OPTIONS = {
@@ -88,20 +92,46 @@ def run(command, log, timeout, env=None, cwd=ROOT):
     return status, output
 
 
-built = {}
+builds = {}  # directory -> Future of (exit status, output)
+builder = concurrent.futures.ThreadPoolExecutor(1)
+
+
+def begin_build(directory):
+    """Each is built once a run, one behind the other, while the stages go on that need none or another."""
+    if directory not in builds:
+        builds[directory] = builder.submit(run_build, directory)
+
+
+def run_build(directory):
+    targets = []
+    if directory == "build-tsan":
+        # The others would be told by TSan what they were told without.
+        targets = ["--", "roost", *(f"tests/unit/{name}" for name in sorted(programs_with_threads()))]
+    command = ["nice", "tools/build.sh", directory, *BUILD_OPTIONS[directory], *targets]
+    return run(command, f"compile-{directory}", timeout=900)
+
+
+def programs_with_threads():
+    """Unit tests in which a thread may be started."""
+    status, output = builds["build"].result()
+    if status != 0:
+        raise OSError(output)
+    names = set()
+    for path in (ROOT / "build" / "tests" / "unit").glob("*_test"):
+        symbols = subprocess.run(["nm", "-D", "--undefined-only", path], check=True, capture_output=True, text=True).stdout
+        if re.search(r"\b(pthread_create|thrd_create)\b", symbols):
+            names.add(path.name)
+    return names
 
 
 def build(directory, result):
-    """True where the directory is built; each is built once a run."""
-    if directory not in built:
-        command = ["tools/build.sh", directory, *BUILD_OPTIONS[directory]]
-        status, output = run(command, f"compile-{directory}", timeout=900)
-        built[directory] = status == 0
-        if status != 0:
-            result.fails(f"build of {directory}", output)
-    elif not built[directory]:
-        result.fails(f"build of {directory}", "failed before")
-    return built[directory]
+    """True where the directory is built; waits until it is."""
+    begin_build("build")
+    begin_build(directory)
+    status, output = builds[directory].result()
+    if status != 0:
+        result.fails(f"build of {directory}", output)
+    return status == 0
 
 
 # Unit tests and corpora: programs known to Meson
@@ -143,13 +173,16 @@ def run_meson_test(directory, test, suite):
     return result
 
 
-def meson_suite(directory, suite):
+def meson_suite(directory, suite, only_threads=False):
     """All programs of a suite, some at a time."""
     result = Result()
     if not build(directory, result):
         return result
     listed = subprocess.run(["meson", "introspect", "--tests", directory], cwd=ROOT, check=True, capture_output=True, text=True)
     tests = [test for test in json.loads(listed.stdout) if any(s.split(":")[-1] == suite for s in test["suite"])]
+    if only_threads:
+        names = programs_with_threads()
+        tests = [test for test in tests if Path(test["cmd"][0]).name in names]
     with concurrent.futures.ThreadPoolExecutor(JOBS) as pool:
         for one in pool.map(lambda test: run_meson_test(directory, test, suite), tests):
             result.add(one)
@@ -159,15 +192,16 @@ def meson_suite(directory, suite):
 # Scenarios and real clients: pytest against the program
 
 PYTEST_NONE_CHOSEN = 5  # exit status where no test of the files has the mark
+TEST_TIMEOUT_S = 60  # for one answer of the server, under a sanitizer and on a machine with much else to do
 
 def pytest(directory, folder, marks=None, options=""):
-    """As many at a time as there are cores, each with its share of the files: most of them wait most of the time."""
+    """Each process has its share of the files."""
     result = Result()
     if not build(directory, result):
         return result
     names = sorted(str(path.relative_to(ROOT)) for path in (ROOT / "tests" / folder).glob("*.py"))
-    shares = [share for share in (names[i::JOBS] for i in range(JOBS)) if share]
-    with concurrent.futures.ThreadPoolExecutor(JOBS) as pool:
+    shares = [share for share in (names[i::PYTEST_SHARES] for i in range(PYTEST_SHARES)) if share]
+    with concurrent.futures.ThreadPoolExecutor(PYTEST_JOBS) as pool:
         for one in pool.map(lambda number: pytest_files(directory, folder, number, shares[number], marks, options),
                             range(len(shares))):
             result.add(one)
@@ -181,7 +215,8 @@ def pytest_files(directory, folder, number, files, marks, options):
         report = Path(scratch, "junit.xml")
         command = [PYTHON, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--tb=short", "--maxfail=25", f"--junitxml={report}",
                    *files, *(["-m", marks] if marks else [])]
-        env = {"ROOST": str(ROOT / directory / "roost"), "ROOST_OPTIONS": options, "PYTHONDONTWRITEBYTECODE": "1"}
+        env = {"ROOST": str(ROOT / directory / "roost"), "ROOST_OPTIONS": options, "PYTHONDONTWRITEBYTECODE": "1",
+               "ROOST_TEST_TIMEOUT_S": str(TEST_TIMEOUT_S), "ROOST_TEST_VERSIONS": "all" if directory == "build" else "one"}
         status, output = run(command, name, timeout=1200, env=env)
         if not report.exists():
             result.fails(f"{name}: no report, exit status {status}", output)
@@ -202,18 +237,29 @@ def pytest_files(directory, folder, number, files, marks, options):
     return result
 
 
-def interop(directory):
-    """MQTT.js comes from npm, at the versions and with the sums of the lock file."""
+installing = threading.Lock()
+
+
+def install_mqttjs():
+    """From npm, at the versions and with the sums of the lock file. None, or a failure."""
     folder = ROOT / "tests" / "interop"
     lock = folder / "package-lock.json"
     stamp = folder / "node_modules" / ".installed"
     if not stamp.exists() or stamp.read_text() != lock.read_text():
         status, output = run(["npm", "ci", "--no-audit", "--no-fund", "--ignore-scripts"], "npm", timeout=300, cwd=folder)
         if status != 0:
-            result = Result()
-            result.fails("npm ci in tests/interop", output)
-            return result
+            return output
         stamp.write_text(lock.read_text())
+    return None
+
+
+def interop(directory):
+    with installing:
+        failure = install_mqttjs()
+    if failure is not None:
+        result = Result()
+        result.fails("npm ci in tests/interop", failure)
+        return result
     return pytest(directory, "interop")
 
 
@@ -252,7 +298,8 @@ def random_plays(directory):
     if not build(directory, result):
         return result
     status, output = run([PYTHON, "tests/random/play.py", "--seconds", str(RANDOM_SECONDS)], f"{directory}-random", timeout=300,
-                         env={"ROOST": str(ROOT / directory / "roost"), "PYTHONDONTWRITEBYTECODE": "1"})
+                         env={"ROOST": str(ROOT / directory / "roost"), "PYTHONDONTWRITEBYTECODE": "1",
+                              "ROOST_TEST_TIMEOUT_S": str(TEST_TIMEOUT_S)})
     sums = RANDOM_SUMS.search(output)
     if status == 0 and sums:
         result.passed = int(sums.group(1))
@@ -379,13 +426,24 @@ STAGES = {
     "asan-scenario": ("scenarios under ASan and UBSan", lambda: pytest("build-asan", "scenario")),
     "asan-interop": ("other clients under ASan and UBSan", lambda: interop("build-asan")),
     "asan-random": ("random plays under ASan and UBSan", lambda: random_plays("build-asan")),
-    "tsan-unit": ("cmocka under TSan", lambda: meson_suite("build-tsan", "unit")),
+    "tsan-unit": ("cmocka under TSan, where there are threads", lambda: meson_suite("build-tsan", "unit", only_threads=True)),
     "tsan-scenario": ("scenarios in which threads meet under TSan", 
                       lambda: pytest("build-tsan", "scenario", "threads", "--no-private-tables")),
     "tidy": ("clang-tidy; in `make lint`", check_tidy),
     "cppcheck": ("cppcheck; in `make lint`", check_cppcheck),
 }
-NOT_BY_DEFAULT = {"conformance", "random", "tidy", "cppcheck"}
+NOT_BY_DEFAULT = {"tidy", "cppcheck"}
+# Counts what is lost when clients ping in time: nothing may keep them from it.
+ALONE = {"hold"}
+STAGES_AT_A_TIME = 2
+
+
+def directory_of(name):
+    """What the stage needs to be built, or None."""
+    if name in ("layers", "statements", "format", "cppcheck"):
+        return None
+    prefix = name.split("-")[0]
+    return f"build-{prefix}" if prefix in ("asan", "tsan") else "build"
 
 
 def run_stage(name):
@@ -396,18 +454,29 @@ def run_stage(name):
         result = Result()
         result.fails(f"{name}: {error!r}")
     if result.unavailable:
-        print(f"{name:14} skipped: {result.unavailable}", flush=True)
+        print(f"{name:14} skipped: {result.unavailable}\n", end="", flush=True)
         return result
     if result.passed + result.failed == 0:
         result.fails(f"{name}: ran no test")
     skipped = f", {result.skipped} skipped" if result.skipped else ""
-    print(f"{name:14} {result.passed:5} passed, {result.failed} failed{skipped}  ({time.monotonic() - start:.1f} s)", flush=True)
+    lines = [f"{name:14} {result.passed:5} passed, {result.failed} failed{skipped}  ({time.monotonic() - start:.1f} s)"]
     for title, output in result.messages:
-        print(f"  FAILED {title}" if not output else f"  ---- {title}")
-        for line in output.rstrip().splitlines()[-OUTPUT_LINES:]:
-            print(f"    {line}")
-    sys.stdout.flush()
+        lines.append(f"  FAILED {title}" if not output else f"  ---- {title}")
+        lines += [f"    {line}" for line in output.rstrip().splitlines()[-OUTPUT_LINES:]]
+    print("\n".join(lines) + "\n", end="", flush=True)
     return result
+
+
+def run_stages(names):
+    """Those that compute beside those that wait; yields their results."""
+    for directory in filter(None, map(directory_of, names)):
+        begin_build("build")
+        begin_build(directory)
+    with concurrent.futures.ThreadPoolExecutor(STAGES_AT_A_TIME) as pool:
+        yield from pool.map(run_stage, [name for name in names if name not in ALONE])
+    for name in names:
+        if name in ALONE:
+            yield run_stage(name)
 
 
 def main():
@@ -424,8 +493,8 @@ def main():
     total = Result()
     if LOGS.exists():
         shutil.rmtree(LOGS)
-    for name in names or [name for name in STAGES if name not in NOT_BY_DEFAULT]:
-        total.add(run_stage(name))
+    for result in run_stages(names or [name for name in STAGES if name not in NOT_BY_DEFAULT]):
+        total.add(result)
     skipped = f", {total.skipped} skipped" if total.skipped else ""
     closing = f"{total.passed} passed, {total.failed} failed{skipped}"
     LOGS.mkdir(parents=True, exist_ok=True)

@@ -45,12 +45,13 @@ class Server(Broker):
         self.grown = threading.Condition()
         self.ended = False
 
+        # Without it Python need not fork, which costs more than the server's own start.
         def limit_files():
-            if files_max:
-                resource.setrlimit(resource.RLIMIT_NOFILE, (files_max, files_max))
+            resource.setrlimit(resource.RLIMIT_NOFILE, (files_max, files_max))
 
         self.process = subprocess.Popen([*command, *options], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
-                                        stderr=subprocess.PIPE, text=True, errors="replace", preexec_fn=limit_files)
+                                        stderr=subprocess.PIPE, text=True, errors="replace",
+                                        preexec_fn=limit_files if files_max else None)
         self.reader = threading.Thread(target=self._read, daemon=True)
         self.reader.start()
         try:
