@@ -59,7 +59,7 @@ bench: ## messages and memory, with the bare relay and Debian's mosquitto beside
 	@tools/bench.sh $(ARGS)
 
 million: ## a million clients, held for two minutes, then a clean stop
-	@tools/setup.sh build
+	@tools/setup.sh build million
 	@tools/build.sh build roost
 	@tools/million.sh $(ARGS)
 

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Installs those Debian packages that the named sets need and that are missing: tools/setup.sh build|test|fuzz|lint...
+# Installs those Debian packages that the named sets need and that are missing: tools/setup.sh build|test|million|fuzz|lint...
 # Where nothing is missing it only asks dpkg, which takes a few hundredths of a second.
 set -eu
 
@@ -12,10 +12,11 @@ for set in "$@"; do
 	test) packages="$packages libcmocka-dev clang-format mosquitto mosquitto-clients redis-server
 		python3-pytest python3-paho-mqtt python3-yaml python3-jwt python3-cryptography iproute2
 		python3-jsonschema python3-selenium prometheus chromium chromium-driver fonts-dejavu-core" ;;
+	million) packages="$packages iproute2" ;;
 	fuzz) packages="$packages clang libclang-rt-14-dev" ;;
 	lint) packages="$packages clang-tidy cppcheck" ;;
 	*)
-		echo "setup.sh: no set \"$set\"; there are build, test, fuzz and lint" >&2
+		echo "setup.sh: no set \"$set\"; there are build, test, million, fuzz and lint" >&2
 		exit 2
 		;;
 	esac

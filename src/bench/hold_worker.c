@@ -6,9 +6,10 @@
 #include "net/fdtable.h"
 
 #include <errno.h>
+#include <math.h>
 #include <time.h>
 
-/* Pings leave at most this much later than the even spread over the keepalive says: a thread wakes once for those of
+/* Pings leave at most this much later than they are due: a thread wakes once for those of
  * a tick and for the answers to the last tick's. */
 #define TICK_NS 20000000u
 /* How many connects go out between two looks at what came back. */
@@ -17,6 +18,8 @@
 #define STALL_NS 20000000000u
 /* A ping this young at the end of the run may still be answered: it is not held against the server. */
 #define PING_GRACE_NS 5000000000u
+/* The part of a keepalive in which a client's ping falls, at its end. */
+#define PING_PART 0.25
 #define STACK_BYTES (128u * 1024u)
 
 struct state {
@@ -38,14 +41,25 @@ static bool leaving(const struct state *state)
 	return atomic_load_explicit(&state->worker->shared->phase, memory_order_relaxed) == HOLD_LEAVING;
 }
 
-/* The clients' pings are spread evenly over the keepalive by their index: a cursor that goes round once a keepalive
- * costs the work that is due, and no memory. */
+/* As clients do, each pings when it has sent nothing for almost its keepalive: the first time in the last part of it,
+ * where the clients are spread by their index, then once a keepalive. A cursor that goes through them once in each of
+ * these parts costs the work that is due, and no memory. How many pings are due: */
+static uint64_t pings_due(const struct state *state, uint64_t now)
+{
+	double rounds = (double)(now - state->began_ns) / (double)state->worker->shared->ping_period_ns;
+	rounds -= 1 - PING_PART;
+	if (rounds <= 0)
+		return 0;
+	double whole = floor(rounds);
+	double part = (rounds - whole) / PING_PART;
+	return (uint64_t)((whole + (part < 1 ? part : 1)) * state->fleet.count);
+}
+
 static void ping_due(struct state *state, uint64_t now)
 {
-	uint64_t period = state->worker->shared->ping_period_ns;
-	if (period == 0)
+	if (state->worker->shared->ping_period_ns == 0)
 		return;
-	uint64_t due = (uint64_t)((double)(now - state->began_ns) / (double)period * state->fleet.count);
+	uint64_t due = pings_due(state, now);
 	for (; state->pinged < due; state->pinged++)
 		fleet_ping(&state->fleet, (uint32_t)(state->pinged % state->fleet.count));
 }
@@ -54,12 +68,12 @@ static void ping_due(struct state *state, uint64_t now)
 static void ping_unanswered(struct state *state)
 {
 	struct fleet *fleet = &state->fleet;
-	uint64_t period = state->worker->shared->ping_period_ns;
-	if (period == 0)
+	if (state->worker->shared->ping_period_ns == 0)
 		return;
-	uint64_t young = (uint64_t)((double)PING_GRACE_NS / (double)period * fleet->count) + 1;
+	uint64_t now = clock_now_ns();
+	uint64_t old = now > PING_GRACE_NS + state->began_ns ? pings_due(state, now - PING_GRACE_NS) : 0;
 	uint64_t from = state->pinged > fleet->count ? state->pinged - fleet->count : 0;
-	for (uint64_t i = from; i + young < state->pinged; i++) {
+	for (uint64_t i = from; i < old; i++) {
 		if (fleet->clients[i % fleet->count].ping_pending)
 			fleet_ping(fleet, (uint32_t)(i % fleet->count));
 	}

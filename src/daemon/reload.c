@@ -10,11 +10,11 @@ void reloader_init(struct reloader *reloader, int argc, char **argv, const struc
 {
 	*reloader = (struct reloader){.argc = argc, .argv = argv, .started = *started, .current = *started};
 	CHECK(pthread_mutex_init(&reloader->lock, NULL) == 0);
+	pthread_mutex_lock(&reloader->lock);
 }
 
 void reloader_begin(struct reloader *reloader, struct gateway *gateway, struct admin *admin)
 {
-	pthread_mutex_lock(&reloader->lock);
 	reloader->gateway = gateway;
 	reloader->admin = admin;
 	pthread_mutex_unlock(&reloader->lock);
@@ -70,7 +70,7 @@ bool reloader_reload(void *context, FILE *report)
 	struct reloader *reloader = context;
 	bool done = false;
 	pthread_mutex_lock(&reloader->lock);
-	if (reloader->gateway == NULL || reloader->stopping)
+	if (reloader->stopping)
 		fprintf(report, "%s\n", error_sentence(ERROR_SERVER_STOPPING));
 	else
 		done = reload(reloader, report);

@@ -18,7 +18,8 @@ struct reloader {
 	bool stopping;
 };
 
-/* started: as read, before the gateway made anything of it. */
+/* started: as read, before the gateway made anything of it. A reload waits until reloader_begin(), by the same thread:
+ * the admin side answers before the caller has its handle. */
 void reloader_init(struct reloader *reloader, int argc, char **argv, const struct options *started);
 /* From here on it can reload. */
 void reloader_begin(struct reloader *reloader, struct gateway *gateway, struct admin *admin);

@@ -165,6 +165,15 @@ const struct limit LIMITS[] = {
 	 .wanted = wanted_tcp_pages,
 	 .breaks = "a message to everybody: a page for each socket that has data under way, and beyond it sending "
 		   "stalls"},
+	{.key = "net.ipv4.tcp_ehash_entries",
+	 .kind = LIMIT_AT_ONCE,
+	 .fact = FACT_HASH_BUCKETS,
+	 .optional = true,
+	 .need = need_hash_buckets,
+	 .way = MEND_WORDS,
+	 .breaks = "each packet searches a long chain for its socket: connections and pings cost up to twice the time",
+	 .mend = "thash_entries=N on the kernel's command line, a power of two; for a network namespace, "
+		 "net.ipv4.tcp_child_ehash_entries of the one that makes it"},
 	{.key = "net.ipv4.tcp_rmem",
 	 .kind = LIMIT_AT_ONCE,
 	 .unit = LIMIT_BYTES,

@@ -31,6 +31,7 @@
 	X(SYNCOOKIES, FILE, SYS_NET "ipv4/tcp_syncookies", "", 0)                                                      \
 	X(TW_REUSE, FILE, SYS_NET "ipv4/tcp_tw_reuse", "", 0)                                                          \
 	X(FIN_TIMEOUT, FILE, SYS_NET "ipv4/tcp_fin_timeout", "", 0)                                                    \
+	X(HASH_BUCKETS, FILE, SYS_NET "ipv4/tcp_ehash_entries", "", 0)                                                 \
 	X(PORT_FIRST, FILE, SYS_NET "ipv4/ip_local_port_range", "", 0)                                                 \
 	X(PORT_LAST, FILE, SYS_NET "ipv4/ip_local_port_range", "", 1)                                                  \
 	X(TCP_PAGES_LOW, FILE, SYS_NET "ipv4/tcp_mem", "", 0)                                                          \

@@ -25,6 +25,7 @@ uint64_t need_conntrack(const struct machine *machine, uint64_t connections);
 uint64_t need_backlog(const struct machine *machine, uint64_t connections);
 uint64_t need_syn_backlog(const struct machine *machine, uint64_t connections);
 uint64_t need_tcp_pages(const struct machine *machine, uint64_t connections);
+uint64_t need_hash_buckets(const struct machine *machine, uint64_t connections);
 uint64_t need_read_buffers(const struct machine *machine, uint64_t connections);
 uint64_t need_write_buffers(const struct machine *machine, uint64_t connections);
 uint64_t need_ports(const struct machine *machine, uint64_t connections);

@@ -71,7 +71,7 @@ def test_disconnect_tells_why(administered, admin, version):
         if version == 5:
             assert client.expect_kind(DISCONNECT).reason == 0x98
         client.expect_close()
-    assert administered.counter("end_administrative") == 1
+    administered.wait_counter("end_administrative", 1)
     assert admin.post(admin.client_path("x", "/disconnect")).status == 404
 
 

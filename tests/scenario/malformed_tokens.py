@@ -42,7 +42,7 @@ def refused(server, version, password, codes=BAD):
 def check_that_all_is_well(server, version):
     with server.client("good", version, user="", password=token()) as client:
         client.expect_nothing_before_ping()
-    assert server.counter("connections_signed_in") == 1
+    server.wait_counter("connections_signed_in", 1)
     server.wait_counter("connections_open", 0)
 
 

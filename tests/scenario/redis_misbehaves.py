@@ -129,7 +129,7 @@ def test_garbage(serve, redis, relay, policy, garbage):
     server = follow(serve, relay.url, policy)
     relay.say(garbage)
     lost = server.wait_line("redis: .*trying again")
-    assert server.counter("redis_losses") == 1
+    server.wait_counter("redis_losses", 1)
     check_back(server, redis, lost)
 
 

@@ -111,7 +111,7 @@ def test_keys_alone_are_found_by_reading_again(start, redis):
         client.expect_refusal(ENDED["user"])
     redis.ask(("DEL", "roost:revoked:user:alice"))
     wait_refusal(server, 0, "c-1", sub="alice")
-    assert server.counter("redis_scans") >= 3
+    server.wait_counter("redis_scans", lambda value: value >= 3)
 
 
 def test_messages_that_cannot_be_read(start, redis):
@@ -137,7 +137,7 @@ def test_many_at_once(start, redis):
         first.expect_refusal(ENDED["token"])
         last.expect_refusal(ENDED["token"])
         stays.expect_nothing_before_ping()
-    assert server.counter("redis_revocations") == 2 * many
+    server.wait_counter("redis_revocations", 2 * many)
     assert refusal(server, "c", jti=f"early-{many // 2}") == REFUSED["token"]
 
 
@@ -160,7 +160,7 @@ def test_away_and_allowed(start, redis, version):
         server.wait_line(IN_STEP, lost)
         client.expect_refusal(ENDED["user"])
     assert refusal(server, "c-3", 5, sub="mallory") == 0
-    assert server.counter("redis_connected") == 1
+    server.wait_counter("redis_connected", 1)
 
 
 @pytest.mark.threads
@@ -171,7 +171,7 @@ def test_away_and_refused(start, redis, version):
         lost = server.wait_line(LOST)
         assert refusal(server, "c-2", version, sub="bob") == SERVER_BUSY[version]
         client.expect_nothing_before_ping()
-        assert server.counter("end_revocations_away") == 1
+        server.wait_counter("end_revocations_away", 1)
         redis.start()
         server.wait_line(IN_STEP, lost)
         assert refusal(server, "c-2", version, sub="bob") == 0

@@ -133,6 +133,20 @@ static void test_conntrack_that_tracks_nothing(void **state)
 	scene_free(scene);
 }
 
+/* The chains grow beyond two sockets, which costs time and turns nobody away. */
+static void test_hash_buckets(void **state)
+{
+	(void)state;
+	struct scene *scene = scene_new(FAKE_DEBIAN);
+	scene_judge(scene, 1000000);
+	const struct finding *buckets = find(scene, "net.ipv4.tcp_ehash_entries");
+	assert_int_equal(buckets->state, FINDING_SHORT);
+	assert_true(buckets->allows >= 524288 && buckets->allows < 524290);
+	scene_judge(scene, 500000);
+	assert_int_equal(find(scene, "net.ipv4.tcp_ehash_entries")->state, FINDING_FINE);
+	scene_free(scene);
+}
+
 static void test_container(void **state)
 {
 	(void)state;
@@ -287,6 +301,7 @@ int main(void)
 		cmocka_unit_test(test_order),
 		cmocka_unit_test(test_debian_as_installed),
 		cmocka_unit_test(test_conntrack_that_tracks_nothing),
+		cmocka_unit_test(test_hash_buckets),
 		cmocka_unit_test(test_container),
 		cmocka_unit_test(test_refused_private_tables),
 		cmocka_unit_test(test_tuned_server),
