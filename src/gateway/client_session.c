@@ -12,6 +12,7 @@
 #include "mqtt/decode.h"
 #include "mqtt/encode.h"
 
+#include <sys/socket.h>
 #include <time.h>
 
 /* Reads of an older connection before another one takes its session: a megabyte. */
@@ -372,6 +373,17 @@ static enum error settle(struct shard *shard, uint32_t index, const struct admis
 	return greet(shard, client, admission, resumed) ? ERROR_OK : ERROR_PACKET_TOO_LARGE;
 }
 
+/* What the gate could not know yet, a revocation of a moment ago say, is told as the gate would have told it. */
+static void refuse(struct shard *shard, const struct client *client, enum error reason)
+{
+	uint8_t refusal[REFUSAL_BYTES_MAX];
+	size_t size = handshake_refusal(reason, client->version, 0, refusal);
+	if (size == 0 || !extras_take_packet(shard, client, size))
+		return;
+	ssize_t sent = send(client->conn.fd, refusal, size, MSG_DONTWAIT | MSG_NOSIGNAL);
+	(void)sent; /* a new socket's buffer takes it, or the peer is gone */
+}
+
 void client_admit(struct shard *shard, int fd, const struct admission *admission)
 {
 	io_make_room(&shard->io);
@@ -391,6 +403,7 @@ void client_admit(struct shard *shard, int fd, const struct admission *admission
 		/* A session that never began is not kept. */
 		if (!resumed && client->extras != 0)
 			extras_of(shard, client)->expiry_s = 0;
+		refuse(shard, client, error);
 		client_end(shard, index, error);
 		return;
 	}

@@ -1,6 +1,8 @@
 """A real redis-server for a test: on a free port, in a directory of its own, ended by its pid. And the few words that a
 test has to say to it."""
 
+import contextlib
+import random
 import shutil
 import socket
 import subprocess
@@ -11,8 +13,11 @@ TIMEOUT_S = 20
 
 
 def free_port():
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return listener.getsockname()[1]
+    """None that the kernel gives to connections: one that tries it before the server is there would meet itself."""
+    while True:
+        port = random.randrange(20000, 32000)
+        with contextlib.suppress(OSError), socket.create_server(("127.0.0.1", port)):
+            return port
 
 
 class Redis:
@@ -36,7 +41,7 @@ class Redis:
             try:
                 self.socket = socket.create_connection(("127.0.0.1", self.port), TIMEOUT_S)
                 break
-            except ConnectionRefusedError:
+            except ConnectionError:
                 assert self.process.poll() is None and time.monotonic() < deadline, "redis-server does not start"
                 time.sleep(0.01)
         self.buffer = b""
