@@ -33,10 +33,12 @@ PYTEST_JOBS = 2 * JOBS
 PYTEST_SHARES = 3 * PYTEST_JOBS
 OUTPUT_LINES = 60  # of a failure, on the terminal; the whole is in the log
 
+# Enough to name functions and lines, and a linker that is quick with it: over a hundred programs are linked.
+QUICK = ["-Dtests=enabled", "-Db_lundef=false", "-Doptimization=1", "-Ddebug=false", "-Dc_args=-g1", "-Dc_link_args=-fuse-ld=gold"]
 BUILD_OPTIONS = {
     "build": ["-Dtests=enabled"],
-    "build-asan": ["-Dtests=enabled", "-Db_sanitize=address,undefined", "-Db_lundef=false", "-Doptimization=1"],
-    "build-tsan": ["-Dtests=enabled", "-Db_sanitize=thread", "-Db_lundef=false", "-Doptimization=1"],
+    "build-asan": [*QUICK, "-Db_sanitize=address,undefined"],
+    "build-tsan": [*QUICK, "-Db_sanitize=thread"],
 }
 
 SANITIZERS = {

@@ -419,6 +419,8 @@ static void test_revoked_on_the_way(void **state)
 	assert_true(fd >= 0);
 	shut_out(scene, REVOCATION_TOKEN, "t");
 	shard_scene_settle(scene);
+	struct slice connack = scene_expect(fd, MQTT_CONNACK);
+	assert_int_equal(connack.data[1], MQTT_REASON_NOT_AUTHORIZED);
 	assert_int_equal(scene_hear(fd).type, HEARD_END);
 	close(fd);
 	assert_int_equal(scene_come(scene, 0, &(struct visitor){.id = "a", .user = "", .password = token}), -1);
