@@ -10,6 +10,7 @@
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 
 #define CLIENTS_MAX 5000000u
 #define FLOOR_ROUNDS 5u
@@ -19,6 +20,7 @@
 struct hold_options {
 	struct hold_load load;
 	struct url url;
+	const char *secret_path; /* NULL: clients do not sign in */
 	uint32_t server_pid;
 	bool floor;
 	bool no_pin;
@@ -49,6 +51,7 @@ static const char USAGE[] =
 	"      --hold S            how long to hold them, 0 to 86400 s (120)\n"
 	"      --topic-prefix P    each topic is P and a number (bench/)\n"
 	"      --client-prefix P   each client id is P and a number (bench-)\n"
+	"      --token-secret FILE sign in with a token for each client, signed with the file's HS256 secret\n"
 	"      --pipeline          send SUBSCRIBE with CONNECT, not after CONNACK\n"
 	"      --threads T         threads, each with its own descriptor table (as few as the tables need)\n"
 	"      --connecting C      threads that connect at the same time, 1 to 64 (2)\n"
@@ -70,6 +73,7 @@ enum {
 	OPTION_HOLD,
 	OPTION_TOPIC,
 	OPTION_CLIENT,
+	OPTION_SECRET,
 	OPTION_PIPELINE,
 	OPTION_THREADS,
 	OPTION_CONNECTING,
@@ -90,6 +94,7 @@ static const struct option OPTIONS[] = {
 	{"hold", required_argument, NULL, OPTION_HOLD},
 	{"topic-prefix", required_argument, NULL, OPTION_TOPIC},
 	{"client-prefix", required_argument, NULL, OPTION_CLIENT},
+	{"token-secret", required_argument, NULL, OPTION_SECRET},
 	{"pipeline", no_argument, NULL, OPTION_PIPELINE},
 	{"threads", required_argument, NULL, OPTION_THREADS},
 	{"connecting", required_argument, NULL, OPTION_CONNECTING},
@@ -128,6 +133,9 @@ static bool take_option(struct hold_options *options, int option, const char *te
 	case OPTION_CLIENT:
 		load->client_prefix = text;
 		return option_prefix("--client-prefix", text, FLEET_PREFIX_BYTES_MAX);
+	case OPTION_SECRET:
+		options->secret_path = text;
+		return true;
 	case OPTION_PIPELINE:
 		load->pipeline = true;
 		return true;
@@ -267,6 +275,20 @@ static void report_run(struct report *report, const struct hold_options *options
 	report_number(report, NULL, "leave_s", result->leave_s, 2, "all disconnected and closed in", "s");
 }
 
+/* False: says on stderr what is wrong with the file. */
+static bool open_credentials(struct hold_options *options, struct credentials *credentials)
+{
+	if (options->secret_path == NULL)
+		return true;
+	const char *fault = credentials_open_secret(credentials, options->secret_path, NULL, (uint64_t)time(NULL));
+	if (fault != NULL) {
+		fprintf(stderr, "roost bench hold: %s %s\n", options->secret_path, fault);
+		return false;
+	}
+	options->load.credentials = credentials;
+	return true;
+}
+
 static int run(const struct hold_options *options, struct report *report)
 {
 	struct hold_result result;
@@ -296,9 +318,11 @@ int hold_main(int argc, char **argv)
 	struct report *report = report_new();
 	if (report == NULL)
 		return BENCH_EXIT_FAILED;
+	struct credentials credentials = {.user_name = "bench"};
 	progress_catch_signals();
-	status = run(&options, report);
+	status = open_credentials(&options, &credentials) ? run(&options, report) : BENCH_EXIT_FAILED;
 	progress_end();
+	credentials_close(&credentials);
 	report_free(report);
 	return status;
 }

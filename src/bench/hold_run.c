@@ -60,6 +60,7 @@ static bool start_workers(struct run *run)
 	const struct hold_load *load = run->load;
 	uint32_t connecting = load->connecting < run->worker_count ? load->connecting : run->worker_count;
 	run->shared.plan = (struct fleet_plan){
+		.credentials = load->credentials,
 		.client_prefix = load->client_prefix,
 		.topic_prefix = load->topic_prefix,
 		.keepalive_s = load->keepalive_s,

@@ -3,10 +3,12 @@
 #ifndef BENCH_HOLD_RUN_H
 #define BENCH_HOLD_RUN_H
 
+#include "bench/credentials.h"
 #include "bench/fleet.h"
 #include "bench/target.h"
 
 struct hold_load {
+	const struct credentials *credentials; /* NULL: none */
 	const char *client_prefix;
 	const char *topic_prefix;
 	uint32_t clients;
