@@ -33,7 +33,7 @@ static void test_second_time_is_remembered(void **state)
 {
 	(void)state;
 	struct acl_cache cache;
-	assert_int_equal(acl_cache_open(&cache, 1024), ERROR_OK);
+	assert_int_equal(acl_cache_open(&cache, SLOTS), ERROR_OK);
 	struct acl *acl = rules_of("allow publish a/%c\n");
 	struct acl_subject subject = subject_of(acl, "c1");
 	for (uint64_t round = 0; round < 3; round++) {
