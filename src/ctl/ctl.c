@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <getopt.h>
+#include <sodium.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
@@ -190,18 +191,10 @@ static char *read_payload(size_t *size)
 
 static char *base64_of(const char *bytes, size_t size)
 {
-	static const char LETTERS[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-	char *text = malloc(size / 3 * 4 + 5);
-	char *at = text;
-	for (size_t i = 0; text != NULL && i < size; i += 3) {
-		unsigned group = 0;
-		for (size_t j = 0; j < 3; j++)
-			group = group << 8 | (i + j < size ? (unsigned char)bytes[i + j] : 0u);
-		for (size_t j = 0; j < 4; j++)
-			*at++ = i + j <= size ? LETTERS[group >> (18 - 6 * j) & 63u] : '=';
-	}
+	size_t room = sodium_base64_ENCODED_LEN(size, sodium_base64_VARIANT_ORIGINAL);
+	char *text = malloc(room);
 	if (text != NULL)
-		*at = '\0';
+		sodium_bin2base64(text, room, (const unsigned char *)bytes, size, sodium_base64_VARIANT_ORIGINAL);
 	return text;
 }
 

@@ -29,6 +29,13 @@ static void show_field(const json_t *object, const char *name, const char *befor
 	show_value(json_object_get(object, name), out);
 }
 
+static void show_named(const char *name, const json_t *value, FILE *out)
+{
+	fprintf(out, "%-26s ", name);
+	show_value(value, out);
+	fputc('\n', out);
+}
+
 void show_clients(const json_t *answer, FILE *out)
 {
 	size_t i;
@@ -58,9 +65,7 @@ void show_fields(const json_t *answer, FILE *out)
 				fputc('\n', out);
 			}
 		} else if (!json_is_object(value)) {
-			fprintf(out, "%-26s ", name);
-			show_value(value, out);
-			fputc('\n', out);
+			show_named(name, value, out);
 		}
 	}
 }
@@ -75,9 +80,7 @@ void show_client(const json_t *answer, FILE *out)
 	{
 		if (json_is_array(value) || json_is_object(value))
 			continue;
-		fprintf(out, "%-26s ", name);
-		show_value(value, out);
-		fputc('\n', out);
+		show_named(name, value, out);
 	}
 	json_array_foreach(json_object_get(answer, "subscription_list"), i, subscription)
 	{
