@@ -138,15 +138,19 @@ bool fleet_may_send(const struct fleet *fleet, uint32_t index)
 	return client->state == CLIENT_READY && client->unsent == NULL;
 }
 
+void fleet_give_up_one(struct fleet *fleet, uint32_t index)
+{
+	enum client_state state = fleet->clients[index].state;
+	if (state == CLIENT_CONNECTING)
+		fleet_lose(fleet, index, LOSS_CONNECT, ETIMEDOUT);
+	else if (state < CLIENT_READY)
+		fleet_lose(fleet, index, LOSS_NO_ANSWER, 0);
+}
+
 void fleet_give_up(struct fleet *fleet)
 {
-	for (uint32_t i = 0; i < fleet->started; i++) {
-		const struct client *client = &fleet->clients[i];
-		if (client->state == CLIENT_CONNECTING)
-			fleet_lose(fleet, i, LOSS_CONNECT, ETIMEDOUT);
-		else if (client->state < CLIENT_READY)
-			fleet_lose(fleet, i, LOSS_NO_ANSWER, 0);
-	}
+	for (uint32_t i = 0; i < fleet->started; i++)
+		fleet_give_up_one(fleet, i);
 }
 
 void fleet_leave(struct fleet *fleet, uint32_t index)

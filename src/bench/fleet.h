@@ -127,6 +127,8 @@ bool fleet_may_send(const struct fleet *fleet, uint32_t index);
 
 /* Counts everything that is not signed in and subscribed as lost: nothing came for too long. */
 void fleet_give_up(struct fleet *fleet);
+/* Counts this one as lost, if it is not; between two turns. */
+void fleet_give_up_one(struct fleet *fleet, uint32_t index);
 
 /* DISCONNECT and close, if it is connected. */
 void fleet_leave(struct fleet *fleet, uint32_t index);

@@ -11,6 +11,8 @@
 #define CLIENTS_MAX 19000u
 #define PAYLOAD_BYTES_MAX 65536u
 #define WARM_UP_MS 500u
+#define IN_PROGRESS 64u
+#define SYN_TIMEOUT_MS 250u
 /* The places of a thread's fleet, which are descriptors in its table. */
 #define PLACES_MAX 19000u
 
@@ -28,9 +30,14 @@ static const char USAGE[] =
 	"      --duration S           of each of the three times, 1 to 600 s (10)\n"
 	"      --warm-up MS           before the first and the last of them, 0 to 60000 ms (500)\n"
 	"      --rate R|full          attempts a second (full)\n"
-	"      --in-progress I        connections in progress at most, 1 to 4096; a SYN that overruns the server's "
+	"      --in-progress I        connections in progress at most, 1 to 19000; a SYN that overruns the server's "
 	"backlog is\n"
-	"                             a second late: mosquitto's takes 100 (64)\n"
+	"                             lost: mosquitto's takes 100 (64; with --rate as many more as keep it while no "
+	"SYN "
+	"is answered)\n"
+	"      --syn-timeout MS       an attempt whose SYN is not answered for so long is given up, 10 to 60000; the "
+	"kernel sends\n"
+	"                             SYN again after a second (250)\n"
 	"      --stay N               so many stay signed in, the oldest leaves for the next; 0: each leaves at once "
 	"(0)\n"
 	"      --subscribe            each subscribes to a topic of its own before it leaves or stays\n"
@@ -66,6 +73,7 @@ enum {
 	OPTION_WARM_UP,
 	OPTION_RATE,
 	OPTION_IN_PROGRESS,
+	OPTION_SYN_TIMEOUT,
 	OPTION_STAY,
 	OPTION_SUBSCRIBE,
 	OPTION_THREADS,
@@ -94,6 +102,7 @@ static const struct option OPTIONS[] = {
 	{"warm-up", required_argument, NULL, OPTION_WARM_UP},
 	{"rate", required_argument, NULL, OPTION_RATE},
 	{"in-progress", required_argument, NULL, OPTION_IN_PROGRESS},
+	{"syn-timeout", required_argument, NULL, OPTION_SYN_TIMEOUT},
 	{"stay", required_argument, NULL, OPTION_STAY},
 	{"subscribe", no_argument, NULL, OPTION_SUBSCRIBE},
 	{"threads", required_argument, NULL, OPTION_THREADS},
@@ -153,7 +162,9 @@ static bool take_storm_option(struct storm_load *load, int option, const char *t
 	case OPTION_RATE:
 		return option_rate("--rate", text, &load->rate);
 	case OPTION_IN_PROGRESS:
-		return option_u32("--in-progress", text, 1, 4096, &load->in_progress_max);
+		return option_u32("--in-progress", text, 1, PLACES_MAX, &load->in_progress_max);
+	case OPTION_SYN_TIMEOUT:
+		return option_u32("--syn-timeout", text, 10, 60000, &load->syn_timeout_ms);
 	case OPTION_STAY:
 		return option_u32("--stay", text, 0, PLACES_MAX * 64, &load->stay);
 	case OPTION_SUBSCRIBE:
@@ -206,6 +217,16 @@ static bool take_option(struct storm_options *options, int option, const char *t
 	}
 }
 
+/* A rate goes on while those before wait for an answer to their SYN, as far as there are places for them. */
+static uint32_t choose_in_progress(const struct storm_load *load)
+{
+	uint64_t unheard = (uint64_t)load->rate * load->syn_timeout_ms / 1000;
+	uint64_t most = (uint64_t)PLACES_MAX * load->threads;
+	uint64_t room = most > load->stay + load->threads ? most - load->stay - load->threads : 1;
+	uint64_t wanted = IN_PROGRESS + unheard;
+	return (uint32_t)(wanted < room ? wanted : room);
+}
+
 /* Goes into a JSON string as it is. */
 static bool needs_escape(const char *text)
 {
@@ -249,7 +270,7 @@ bool storm_options_parse(int argc, char **argv, struct storm_options *options, i
 				  .version = 4},
 			 .client_prefix = "storm-",
 			 .threads = 1,
-			 .in_progress_max = 64},
+			 .syn_timeout_ms = SYN_TIMEOUT_MS},
 		.url = {.host = "127.0.0.1", .port = URL_PORT_DEFAULT},
 		.user_name = "bench",
 	};
@@ -266,6 +287,8 @@ bool storm_options_parse(int argc, char **argv, struct storm_options *options, i
 	}
 	if (!option_none_left(argc, argv, optind))
 		return false;
+	if (options->load.in_progress_max == 0)
+		options->load.in_progress_max = choose_in_progress(&options->load);
 	const char *fault = find_fault(options);
 	if (fault != NULL)
 		fprintf(stderr, "roost bench storm: %s\n", fault);

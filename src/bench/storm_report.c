@@ -21,6 +21,7 @@ static const struct {
 	[STORM_CLOSED] = {"end_closed", "attempts: closed without CONNACK"},
 	[STORM_CONNACK] = {"end_connack", "attempts: refused by CONNACK"},
 	[STORM_UNOPENED] = {"end_unopened", "attempts: no TCP connection"},
+	[STORM_UNHEARD] = {"end_unheard", "attempts: no answer to SYN"},
 	[STORM_NO_ANSWER] = {"end_no_answer", "attempts: no answer when the storm was over"},
 	[STORM_OTHER] = {"end_other", "attempts: ended otherwise"},
 };
@@ -59,6 +60,7 @@ static void add_load(struct report *report, const struct storm_load *load)
 	report_number(report, NULL, "version", load->established.version, 0, NULL, "");
 	report_number(report, NULL, "threads", load->threads, 0, NULL, "");
 	report_number(report, NULL, "in_progress", load->in_progress_max, 0, NULL, "");
+	report_number(report, NULL, "syn_timeout_ms", load->syn_timeout_ms, 0, NULL, "");
 	report_number(report, NULL, "stay", load->stay, 0, NULL, "");
 	report_number(report, NULL, "rate", load->rate > 0 ? load->rate : (double)NAN, 0, NULL, "");
 	report_number(report, NULL, "tokens", load->credentials != NULL, 0, NULL, "");

@@ -41,6 +41,7 @@ static bool open_storm(struct storm *storm, const struct storm_load *load, const
 			   .workers = load->threads,
 			   .rate_per_worker = share_up(load->rate, load->threads),
 			   .in_progress_max = share_up(load->in_progress_max, load->threads),
+			   .syn_timeout_ms = load->syn_timeout_ms,
 			   .stay = share_up(load->stay, load->threads),
 			   .first = first_number(load),
 			   .nice = (int)load->nice,

@@ -16,6 +16,7 @@ struct storm_load {
 	uint32_t rate;            /* attempts a second, 0: as fast as can be */
 	uint32_t threads;         /* of the storm; the others are shared out to them */
 	uint32_t in_progress_max;
+	uint32_t syn_timeout_ms;
 	uint32_t stay;
 	uint32_t nice;
 	bool subscribe;

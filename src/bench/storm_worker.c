@@ -10,21 +10,27 @@
 /* How many connections go out between two looks at what came back. */
 #define START_BATCH 64u
 #define WAIT_MS 1
-/* What is in progress at the end may take so long. SYNs are repeated after 1 and 3 s. */
+/* What is in progress at the end may take so long. */
 #define LINGER_NS 5000000000u
 
 /* A place in the fleet is free, in progress, or one of those who stay. */
 struct place {
 	uint64_t started_ns;
 	uint32_t number; /* of its attempt */
+	/* While it waits for an answer to its SYN, or did so when last looked at: its neighbours in the ring of all
+	 * those, by age. */
+	uint32_t older;
+	uint32_t newer;
+	bool waits;
 	bool stays;
 };
 
 struct state {
 	struct storm_worker *worker;
 	struct fleet fleet;
-	struct place *places;
-	uint32_t *free; /* a stack of the fleet's indices */
+	struct place *places; /* and behind the fleet's one that closes the ring of those who wait */
+	uint32_t ring;        /* its index: the oldest is its newer neighbour, the newest its older one */
+	uint32_t *free;       /* a stack of the fleet's indices */
 	uint32_t free_count;
 	uint32_t *staying; /* a ring of indices, the oldest first; those who were lost meanwhile too */
 	uint32_t stay_first;
@@ -45,8 +51,45 @@ static uint32_t topic_of(void *owner, uint32_t index)
 	return state->worker->shared->subscribe ? state->places[index].number : FLEET_NO_TOPIC;
 }
 
+static void begin_wait(struct state *state, uint32_t index)
+{
+	struct place *places = state->places;
+	uint32_t newest = places[state->ring].older;
+	places[index].older = newest;
+	places[index].newer = state->ring;
+	places[newest].newer = index;
+	places[state->ring].older = index;
+	places[index].waits = true;
+}
+
+static void end_wait(struct state *state, uint32_t index)
+{
+	struct place *place = &state->places[index];
+	if (!place->waits)
+		return;
+	state->places[place->older].newer = place->newer;
+	state->places[place->newer].older = place->older;
+	place->waits = false;
+}
+
+/* Those whose SYN was not answered in time: else they would hold the places of attempts that are due. */
+static void give_up_unheard(struct state *state)
+{
+	uint64_t now = clock_now_ns();
+	uint64_t timeout_ns = state->worker->shared->syn_timeout_ms * 1000000ull;
+	for (uint32_t oldest; (oldest = state->places[state->ring].newer) != state->ring;) {
+		bool heard = state->fleet.clients[oldest].state != CLIENT_CONNECTING;
+		if (!heard && now - state->places[oldest].started_ns < timeout_ns)
+			return;
+		end_wait(state, oldest);
+		if (!heard)
+			fleet_give_up_one(&state->fleet, oldest);
+	}
+}
+
 static void free_place(struct state *state, uint32_t index)
 {
+	end_wait(state, index);
 	state->places[index].stays = false;
 	state->free[state->free_count++] = index;
 }
@@ -66,6 +109,7 @@ static void on_ready(void *owner, uint32_t index)
 	struct state *state = owner;
 	struct storm_worker *worker = state->worker;
 	uint32_t stay = worker->shared->stay;
+	end_wait(state, index);
 	histogram_add(&worker->sign_in_ns, clock_now_ns() - state->places[index].started_ns);
 	worker->ends[STORM_SIGNED_IN]++;
 	atomic_store_explicit(&worker->signed_in, worker->ends[STORM_SIGNED_IN], memory_order_relaxed);
@@ -96,7 +140,7 @@ enum storm_end storm_end_of(enum client_state state, enum loss kind, uint32_t co
 	bool was_reset = code == ECONNRESET || code == EPIPE;
 	switch (kind) {
 	case LOSS_CONNECT: /* also CONNECT itself: the server was quicker than we */
-		return was_reset ? STORM_RESET : STORM_UNOPENED;
+		return was_reset ? STORM_RESET : code == ETIMEDOUT ? STORM_UNHEARD : STORM_UNOPENED;
 	case LOSS_RESET:
 		return was_reset && state < CLIENT_SUBSCRIBING ? STORM_RESET : STORM_OTHER;
 	case LOSS_CLOSED:
@@ -123,6 +167,8 @@ static void start_one(struct state *state, uint64_t now)
 	};
 	atomic_store_explicit(&worker->attempts, ++state->attempts, memory_order_relaxed);
 	fleet_start(&state->fleet, index);
+	if (state->fleet.clients[index].state == CLIENT_CONNECTING)
+		begin_wait(state, index);
 }
 
 /* Starts what the rate and the places allow. Returns whether more could be started at once. */
@@ -149,10 +195,13 @@ static void run_storm(struct state *state)
 	while (!atomic_load_explicit(&shared->stopping, memory_order_relaxed)) {
 		bool more = start_some(state);
 		fleet_turn(fleet, more ? 0 : WAIT_MS);
+		give_up_unheard(state);
 	}
 	uint64_t end = clock_now_ns() + LINGER_NS;
-	while (fleet->in_progress > 0 && clock_now_ns() < end)
+	while (fleet->in_progress > 0 && clock_now_ns() < end) {
 		fleet_turn(fleet, WAIT_MS);
+		give_up_unheard(state);
+	}
 	fleet_give_up(fleet);
 	while (state->stay_count > 0)
 		leave_oldest(state);
@@ -169,11 +218,13 @@ static void fill_stack(struct state *state, uint32_t places)
 static bool open_state(struct state *state, uint32_t places)
 {
 	const struct storm_shared *shared = state->worker->shared;
-	state->places = calloc(places, sizeof(*state->places));
+	state->places = calloc(places + 1, sizeof(*state->places));
 	state->free = calloc(places, sizeof(*state->free));
 	state->staying = calloc(shared->stay + 1, sizeof(*state->staying));
 	if (state->places == NULL || state->free == NULL || state->staying == NULL)
 		return false;
+	state->ring = places;
+	state->places[places].older = state->places[places].newer = places;
 	fill_stack(state, places);
 	return fleet_open(&state->fleet, &shared->plan, 0, places);
 }

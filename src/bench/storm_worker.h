@@ -16,7 +16,8 @@ enum storm_end {
 	STORM_RESET,     /* the connection was reset before CONNACK */
 	STORM_CLOSED,    /* closed before CONNACK, without a word */
 	STORM_CONNACK,   /* refused by CONNACK, or by DISCONNECT */
-	STORM_UNOPENED,  /* no TCP connection: no descriptor, no port, nobody listens, no answer to SYN */
+	STORM_UNOPENED,  /* no TCP connection: no descriptor, no port, nobody listens */
+	STORM_UNHEARD,   /* no answer to SYN: it is dropped on the way, or in front of the server */
 	STORM_NO_ANSWER, /* still nothing when the storm was over */
 	STORM_OTHER,     /* anything else before it was signed in and subscribed */
 	STORM_ENDS,
@@ -29,6 +30,7 @@ struct storm_shared {
 	uint32_t workers;
 	uint32_t rate_per_worker; /* attempts a second, 0: as fast as can be */
 	uint32_t in_progress_max; /* of each worker */
+	uint32_t syn_timeout_ms;  /* an attempt whose SYN is not answered for so long is given up */
 	uint32_t stay;            /* of each worker: signed-in clients that stay; the oldest leaves for the next */
 	uint32_t first;           /* number of the first attempt */
 	int nice;

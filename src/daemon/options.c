@@ -120,7 +120,9 @@ static const struct option_spec SPECS[] = {
 	{"address-exempt", OPTION_NETWORK, offsetof(struct options, settings.address_exempt), 0, 0, NULL,
 	 "address or network that these limits do not count; may be given several times"},
 	{"address-denied", OPTION_NETWORK, offsetof(struct options, settings.address_denied), 0, 0, NULL,
-	 "address or network whose connections are closed at once; may be given several times"},
+	 "address or network whose connections the kernel drops without an answer, or which are closed at once where "
+	 "it "
+	 "does not; may be given several times"},
 	NUMBER("client-messages-a-second", client_messages_a_second, 0, 1000000,
 	       "messages that one client may publish; 0: no limit"),
 	NUMBER("client-bytes-a-second", client_bytes_a_second, 0, 1u << 30, "bytes of them; 0: no limit"),

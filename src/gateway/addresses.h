@@ -15,6 +15,11 @@ struct address_limits {
 	uint32_t burst; /* that many more at once */
 };
 
+static inline bool address_limits_any(const struct address_limits *limits)
+{
+	return limits->connections_max != 0 || limits->handshakes_max != 0 || limits->rate != 0;
+}
+
 struct addresses;
 
 /* places: addresses at one time. NULL: no memory. */

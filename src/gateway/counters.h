@@ -78,6 +78,11 @@
 	  "Clients that were quiet or suspect and were heard of again")                                                \
 	X(addresses_kept_out, GAUGE, "addresses_kept_out", "",                                                         \
 	  "Addresses that went on although refused, and are kept out by the kernel now")                               \
+	X(denied_networks_kept_out, GAUGE, "denied_networks_kept_out", "",                                             \
+	  "Denied networks that the kernel keeps out; those of the others are refused after accept")                   \
+	X(listener_drops, COUNT, "listener_drops", "",                                                                 \
+	  "Packets that the kernel dropped in front of the listeners: each try of those that it keeps out, anyone's "  \
+	  "while its queues were full, and with defer-accept the empty packet that ends each handshake")               \
 	X(messages_denied, COUNT, "denied", "action=\"publish\"", "What rules or a token did not allow")               \
 	X(subscriptions_denied, COUNT, "denied", "action=\"subscribe\"", "Subscriptions that were not allowed")        \
 	X(sign_ins_renewed, COUNT, "sign_ins_renewed", "", "Tokens that AUTH replaced by a later one")                 \

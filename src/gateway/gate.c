@@ -2,7 +2,6 @@
 
 #include "base/clock.h"
 #include "base/log.h"
-#include "net/syn_filter.h"
 
 #include <errno.h>
 #include <sched.h>
@@ -164,6 +163,7 @@ static void admit(struct gate *gate, uint32_t index, struct admission *admission
 	/* The socket lives on in the shard: this poller must not report it any more. */
 	if (handshake->registered)
 		poller_remove(&gate->poller, handshake->conn.fd);
+	keep_out_let_in(gate->settings, handshake->conn.fd);
 	batch->fds[batch->count] = handshake->conn.fd;
 	batch->admissions[batch->count++] = admission;
 	gate->batched++;
@@ -263,46 +263,29 @@ static bool is_in(const struct networks *networks, const struct prefix *address)
 	return false;
 }
 
-static bool has_limits(const struct address_limits *limits)
-{
-	return limits->connections_max != 0 || limits->handshakes_max != 0 || limits->rate != 0;
-}
-
-/* Before a byte is read: whether the address may have one more connection. *counted: what counts of it; *place: to be
- * given back. */
-static enum error check_address(struct gate *gate, const struct sockaddr_storage *peer, struct prefix *counted,
-				uint32_t *place)
+/* Before a byte is read: whether the address may have one more connection. *place: to be given back. Denied ones are
+ * here where the kernel did not keep them out; they are no offenders, as what counts of their address may be a prefix
+ * with others in it. */
+static enum error check_address(struct gate *gate, const struct sockaddr_storage *peer, uint32_t *place)
 {
 	const struct settings *settings = gate->settings;
+	uint8_t bits_v4 = (uint8_t)settings->address_bits_v4;
+	uint8_t bits_v6 = (uint8_t)settings->address_bits_v6;
 	struct prefix address;
+	struct network counted;
 	*place = 0;
 	if (!prefix_of(peer, 32, 128, &address))
 		return ERROR_OK;
-	prefix_of(peer, (uint8_t)settings->address_bits_v4, (uint8_t)settings->address_bits_v6, counted);
 	if (is_in(&settings->address_denied, &address))
 		return ERROR_ADDRESS_DENIED;
-	if (!has_limits(&settings->address) || is_in(&settings->address_exempt, &address))
+	if (!address_limits_any(&settings->address) || is_in(&settings->address_exempt, &address))
 		return ERROR_OK;
-	return addresses_enter(gate->addresses, &settings->address, counted, gate->now_ms, place);
-}
-
-/* Who is kept out by the kernel, as it is now. Where it refuses, accepting and closing is what is left. */
-static void renew_filters(struct gate *gate)
-{
-	struct network networks[OFFENDERS_MAX];
-	uint32_t count = offenders_list(&gate->offenders, networks);
-	for (uint32_t i = 0; i < gate->settings->listener_count; i++)
-		syn_filter_attach(gate->settings->listeners[i].fd, networks, count);
-	COUNT_SET(&gate->counters, addresses_kept_out, count);
-}
-
-static void note_offence(struct gate *gate, const struct sockaddr_storage *peer, const struct prefix *counted)
-{
-	const struct settings *settings = gate->settings;
-	bool v4 = peer->ss_family == AF_INET;
-	uint8_t bits = (uint8_t)(v4 ? 96 + settings->address_bits_v4 : settings->address_bits_v6);
-	if (gate->number == 0 && offenders_refused(&gate->offenders, counted, bits, gate->now_ms))
-		renew_filters(gate);
+	prefix_of(peer, bits_v4, bits_v6, &counted.prefix);
+	counted.bits = peer->ss_family == AF_INET ? (uint8_t)(96 + bits_v4) : bits_v6;
+	enum error error = addresses_enter(gate->addresses, &settings->address, &counted.prefix, gate->now_ms, place);
+	if (error != ERROR_OK && gate->number == 0)
+		keep_out_refused(&gate->keep_out, settings, &counted, gate->now_ms, &gate->counters);
+	return error;
 }
 
 /* It costs the accept and no more. There is unread input, or will be: the peer gets a reset. */
@@ -329,11 +312,9 @@ static bool accept_one(struct gate *gate, uint8_t listener)
 	}
 	COUNT(&gate->counters, connections_accepted);
 	uint32_t address;
-	struct prefix counted;
-	enum error error = check_address(gate, &peer, &counted, &address);
+	enum error error = check_address(gate, &peer, &address);
 	if (error != ERROR_OK) {
 		turn_away(gate, fd, error);
-		note_offence(gate, &peer, &counted);
 		return true;
 	}
 	uint32_t index = pool_take(&gate->handshakes);
@@ -446,6 +427,15 @@ static void rest_if_slow(const struct gate *gate, int events)
 		clock_nanosleep(CLOCK_MONOTONIC, 0, &REST, NULL);
 }
 
+static void take_up_settings(struct gate *gate)
+{
+	if (!settings_refresh(&gate->settings_view, &gate->settings))
+		return;
+	gate->doorway.settings = gate->settings;
+	if (gate->number == 0)
+		keep_out_renew(&gate->keep_out, gate->settings, &gate->counters);
+}
+
 static void turn(struct gate *gate)
 {
 	struct epoll_event events[EVENTS_A_TURN];
@@ -454,14 +444,13 @@ static void turn(struct gate *gate)
 	int count = poller_wait(&gate->poller, events, EVENTS_A_TURN, timeout_ms);
 	waker_awake(&gate->waker);
 
-	if (settings_refresh(&gate->settings_view, &gate->settings))
-		gate->doorway.settings = gate->settings;
+	take_up_settings(gate);
 	gate->now_ms = clock_now_ms();
 	gate->io.now_ms = gate->now_ms;
 	look_at_load(gate);
 	look_at_access(gate);
-	if (offenders_forgive(&gate->offenders, gate->now_ms))
-		renew_filters(gate);
+	if (gate->number == 0)
+		keep_out_turn(&gate->keep_out, gate->settings, gate->now_ms, &gate->counters);
 	for (int i = 0; i < count; i++)
 		handle_event(gate, &events[i]);
 	wheel_turn(&gate->wheel, gate->now_ms, TIMERS_A_TURN, visit, gate);
@@ -489,6 +478,8 @@ static enum error settle_in(struct gate *gate)
 			       POLLER_LEVEL_READ) != ERROR_OK)
 			return ERROR_SYSTEM;
 	}
+	if (gate->number == 0)
+		keep_out_renew(&gate->keep_out, gate->settings, &gate->counters);
 	gate->accepting = true;
 	gate->now_ms = clock_now_ms();
 	wheel_init(&gate->wheel, &gate->handshakes, offsetof(struct handshake, timer), gate->now_ms);

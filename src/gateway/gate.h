@@ -8,7 +8,7 @@
 #include "gateway/admission.h"
 #include "gateway/counters.h"
 #include "gateway/handshake.h"
-#include "gateway/offenders.h"
+#include "gateway/keep_out.h"
 #include "gateway/overload.h"
 #include "gateway/settings.h"
 #include "gateway/settings_feed.h"
@@ -53,8 +53,8 @@ struct gate {
 	struct doorway doorway;
 	struct sign_in sign_in;
 	struct acl *acl;
-	struct offenders offenders;
-	uint32_t access_version; /* of the snapshot that the two have */
+	struct keep_out keep_out; /* of gate 0 */
+	uint32_t access_version;  /* of the snapshot that the two have */
 	struct counters counters;
 	enum fdtable_kind table;
 	clockid_t cpu_clock; /* what its thread has used; set before it says that it has started */

@@ -1,8 +1,10 @@
 #include "net/syn_filter.h"
 
 #include <arpa/inet.h>
+#include <errno.h>
 #include <linux/filter.h>
 #include <linux/if_ether.h>
+#include <linux/sock_diag.h>
 #include <string.h>
 #include <sys/socket.h>
 
@@ -17,13 +19,15 @@
 #define DROP 0u
 
 #define V4_BITS_AHEAD 96u
+#define WORD_BITS 32u
 #define WORDS 4u
-/* Of a network: for each word load, mask, compare; then drop. */
+/* Of a network: for each word load, mask, compare; then return. */
 #define INSTRUCTIONS_A_NETWORK (WORDS * 3u + 1u)
-#define INSTRUCTIONS_AROUND 11u
+/* The flags; of each family the protocol, and its address into the program's memory; the end. */
+#define INSTRUCTIONS_AROUND (4u + 3u + 2u + 3u + 2u * WORDS + 1u)
 
 struct program {
-	struct sock_filter code[INSTRUCTIONS_AROUND + SYN_FILTER_NETWORKS_MAX * INSTRUCTIONS_A_NETWORK];
+	struct sock_filter code[INSTRUCTIONS_AROUND + SYN_FILTER_RULES_MAX * INSTRUCTIONS_A_NETWORK];
 	uint16_t used;
 };
 
@@ -41,7 +45,7 @@ static uint32_t word_of(const struct network *network, uint32_t word)
 
 static uint32_t mask_of(uint32_t bits)
 {
-	return bits == 0 ? 0 : bits >= 32 ? 0xffffffffu : 0xffffffffu << (32 - bits);
+	return bits == 0 ? 0 : bits >= WORD_BITS ? 0xffffffffu : 0xffffffffu << (WORD_BITS - bits);
 }
 
 static bool is_v4(const struct network *network)
@@ -50,59 +54,119 @@ static bool is_v4(const struct network *network)
 	       word_of(network, 2) == 0xffffu;
 }
 
-/* Compares the source address word by word, as far as the network's bits go, and drops what is equal in all of them. */
-static void emit_network(struct program *program, const struct network *network)
+/* As network_has() sees it: a network as wide as ::/0 has the IPv4 addresses in it too. */
+static bool has_all_v4(const struct network *network)
 {
-	bool v4 = is_v4(network);
-	uint32_t first = v4 ? WORDS - 1 : 0;
-	uint32_t source_at = (uint32_t)SKF_NET_OFF + (v4 ? V4_SOURCE_AT : V6_SOURCE_AT);
-	uint32_t words = 0;
-	while (first + words < WORDS && network->bits > (first + words) * 32)
-		words++;
-	for (uint32_t i = 0; i < words; i++) {
-		uint32_t mask = mask_of(network->bits - (first + i) * 32);
-		uint32_t left = words - i - 1;
-		emit(program, BPF_LD | BPF_W | BPF_ABS, source_at + i * 4, 0, 0);
-		emit(program, BPF_ALU | BPF_AND | BPF_K, mask, 0, 0);
-		emit(program, BPF_JMP | BPF_JEQ | BPF_K, word_of(network, first + i) & mask, 0,
-		     (uint8_t)(left * 3 + 1));
-	}
-	emit(program, BPF_RET | BPF_K, DROP, 0, 0);
+	static const struct prefix MAPPED = {{[10] = 0xff, [11] = 0xff}};
+	return network->bits <= V4_BITS_AHEAD && network_has(network, &MAPPED);
 }
 
-/* The networks of one family, where the packet is of it. */
-static void emit_family(struct program *program, const struct network *networks, uint32_t count, bool v4)
+/* Compares the source address word by word, as far as the network's bits go, and decides where all of them are equal.
+ * The program has the address in its memory, an IPv4 one in the last word. */
+static void emit_rule(struct program *program, const struct syn_rule *rule, uint32_t first)
+{
+	const struct network *network = &rule->network;
+	uint32_t end = first;
+	while (end < WORDS && network->bits > end * WORD_BITS)
+		end++;
+	for (uint32_t word = first; word < end; word++) {
+		uint32_t mask = mask_of(network->bits - word * WORD_BITS);
+		bool last = word + 1 == end;
+		uint32_t last_mask = mask_of(network->bits - (end - 1) * WORD_BITS);
+		uint32_t after = last ? 1u : (end - word - 1) * 2u + (last_mask != 0xffffffffu) + 1u;
+		emit(program, BPF_LD | BPF_MEM, word, 0, 0);
+		if (mask != 0xffffffffu)
+			emit(program, BPF_ALU | BPF_AND | BPF_K, mask, 0, 0);
+		emit(program, BPF_JMP | BPF_JEQ | BPF_K, word_of(network, word) & mask, 0, (uint8_t)after);
+	}
+	emit(program, BPF_RET | BPF_K, rule->drops ? DROP : KEEP, 0, 0);
+}
+
+/* Behind what follows where the packet is not of this family. Returns where, for end_family(). Jumps reach 255
+ * instructions: the long way goes by one that reaches further. */
+static uint16_t begin_family(struct program *program, uint32_t protocol)
 {
 	emit(program, BPF_LD | BPF_H | BPF_ABS, (uint32_t)(SKF_AD_OFF + SKF_AD_PROTOCOL), 0, 0);
-	/* Jumps reach 255 instructions: the long way goes by one that reaches further. */
-	emit(program, BPF_JMP | BPF_JEQ | BPF_K, v4 ? ETH_P_IP : ETH_P_IPV6, 1, 0);
-	uint16_t skip = program->used;
+	emit(program, BPF_JMP | BPF_JEQ | BPF_K, protocol, 1, 0);
 	emit(program, BPF_JMP | BPF_JA, 0, 0, 0);
-	for (uint32_t i = 0; i < count; i++) {
-		if (is_v4(&networks[i]) == v4)
-			emit_network(program, &networks[i]);
-	}
+	return (uint16_t)(program->used - 1);
+}
+
+static void end_family(struct program *program, uint16_t skip)
+{
 	program->code[skip].k = (uint32_t)(program->used - skip - 1);
 }
 
-enum error syn_filter_attach(int listener, const struct network *networks, uint32_t count)
+static void emit_v4(struct program *program, const struct syn_rule *rules, uint32_t count)
 {
-	if (count > SYN_FILTER_NETWORKS_MAX)
-		return ERROR_LIMIT;
-	if (count == 0) {
-		int nothing = 0;
-		setsockopt(listener, SOL_SOCKET, SO_DETACH_FILTER, &nothing, sizeof(nothing));
-		return ERROR_OK;
+	uint16_t skip = begin_family(program, ETH_P_IP);
+	emit(program, BPF_LD | BPF_W | BPF_ABS, (uint32_t)SKF_NET_OFF + V4_SOURCE_AT, 0, 0);
+	emit(program, BPF_ST, WORDS - 1, 0, 0);
+	for (uint32_t i = 0; i < count; i++) {
+		if (has_all_v4(&rules[i].network))
+			emit(program, BPF_RET | BPF_K, rules[i].drops ? DROP : KEEP, 0, 0);
+		else if (is_v4(&rules[i].network))
+			emit_rule(program, &rules[i], WORDS - 1);
 	}
+	end_family(program, skip);
+}
+
+static void emit_v6(struct program *program, const struct syn_rule *rules, uint32_t count)
+{
+	uint16_t skip = begin_family(program, ETH_P_IPV6);
+	for (uint32_t word = 0; word < WORDS; word++) {
+		emit(program, BPF_LD | BPF_W | BPF_ABS, (uint32_t)SKF_NET_OFF + V6_SOURCE_AT + word * 4, 0, 0);
+		emit(program, BPF_ST, word, 0, 0);
+	}
+	for (uint32_t i = 0; i < count; i++) {
+		if (!is_v4(&rules[i].network))
+			emit_rule(program, &rules[i], 0);
+	}
+	end_family(program, skip);
+}
+
+static bool attach(int listener, const struct syn_rule *rules, uint32_t count)
+{
 	struct program program = {.used = 0};
 	emit(&program, BPF_LD | BPF_B | BPF_ABS, TCP_FLAGS_AT, 0, 0);
 	emit(&program, BPF_ALU | BPF_AND | BPF_K, TCP_SYN | TCP_ACK, 0, 0);
 	emit(&program, BPF_JMP | BPF_JEQ | BPF_K, TCP_SYN, 1, 0);
 	emit(&program, BPF_RET | BPF_K, KEEP, 0, 0);
-	emit_family(&program, networks, count, true);
-	emit_family(&program, networks, count, false);
+	emit_v4(&program, rules, count);
+	emit_v6(&program, rules, count);
 	emit(&program, BPF_RET | BPF_K, KEEP, 0, 0);
 	struct sock_fprog filter = {.len = program.used, .filter = program.code};
-	return setsockopt(listener, SOL_SOCKET, SO_ATTACH_FILTER, &filter, sizeof(filter)) == 0 ? ERROR_OK
-												: ERROR_SYSTEM;
+	return setsockopt(listener, SOL_SOCKET, SO_ATTACH_FILTER, &filter, sizeof(filter)) == 0;
+}
+
+uint32_t syn_filter_attach(int listener, const struct syn_rule *rules, uint32_t count)
+{
+	uint32_t most = count < SYN_FILTER_RULES_MAX ? count : SYN_FILTER_RULES_MAX;
+	int why = 0;
+	for (; most > 0; most /= 2) {
+		if (attach(listener, rules, most))
+			return most;
+		why = errno;
+	}
+	/* The one before must not keep out whom nobody refuses any more. */
+	syn_filter_detach(listener);
+	errno = why;
+	return 0;
+}
+
+void syn_filter_detach(int fd)
+{
+	int nothing = 0;
+	setsockopt(fd, SOL_SOCKET, SO_DETACH_FILTER, &nothing, sizeof(nothing));
+}
+
+bool syn_filter_drops(int listener, uint32_t *drops)
+{
+	uint32_t memory[SK_MEMINFO_VARS] = {0};
+	socklen_t size = sizeof(memory);
+	if (getsockopt(listener, SOL_SOCKET, SO_MEMINFO, memory, &size) != 0 ||
+	    size <= SK_MEMINFO_DROPS * sizeof(memory[0]))
+		return false;
+	*drops = memory[SK_MEMINFO_DROPS];
+	return true;
 }

@@ -1,6 +1,8 @@
 /* A storm's thread against servers that let everybody in, or nobody in one way or another. */
 #include "bench/dial.h"
+#include "bench/storm_options.h"
 #include "bench/storm_worker.h"
+#include "net/syn_filter.h"
 #include "relay_scene.h"
 
 #include <arpa/inet.h>
@@ -32,6 +34,7 @@ static struct storm *storm_open(const struct address *address)
 		.plan = {.client_prefix = "s-", .topic_prefix = "t/", .keepalive_s = 60, .version = 4},
 		.workers = 3,
 		.in_progress_max = 8,
+		.syn_timeout_ms = 60000,
 		.first = 10000,
 	};
 	dial_init(&storm->shared.plan.dial, address, false);
@@ -207,6 +210,49 @@ static void test_source_addresses_are_those_asked_for(void **state)
 	free(storm);
 }
 
+/* Every second attempt comes from an address that never gets an answer: these are given up, and hold up the others no
+ * longer than that. */
+static void test_attempts_without_an_answer_are_given_up(void **state)
+{
+	(void)state;
+	struct refuser refuser = {.answer = "\x20\2\0\0", .answer_size = 4, .listens = true};
+	struct syn_rule rule = {.drops = true};
+	const char *fault;
+	refuser_open(&refuser);
+	assert_int_equal(network_parse("127.77.0.3", &rule.network, &fault), ERROR_OK);
+	assert_int_equal(syn_filter_attach(refuser.listener, &rule, 1), 1);
+	struct storm *storm = storm_open(&refuser.address);
+	assert_null(source_range_parse("127.77.0.0/29", &storm->shared.plan.dial.from));
+	storm->shared.syn_timeout_ms = 10;
+	storm_run_attempts(storm);
+	refuser_close(&refuser);
+	assert_all_ended(&storm->worker);
+	/* This worker's numbers are 10001, 10004, 10007, and of six addresses they take the last and the third in turn.
+	 */
+	assert_int_equal(storm->worker.ends[STORM_UNHEARD], storm->worker.attempts / 2);
+	assert_int_equal(storm->worker.ends[STORM_SIGNED_IN], (storm->worker.attempts + 1) / 2);
+	free(storm);
+}
+
+static uint32_t in_progress_of(int argc, char **argv)
+{
+	struct storm_options options;
+	int status;
+	assert_true(storm_options_parse(argc, argv, &options, &status));
+	return options.load.in_progress_max;
+}
+
+static void test_a_rate_has_places_for_those_without_an_answer(void **state)
+{
+	(void)state;
+	assert_int_equal(in_progress_of(1, (char *[]){"storm"}), 64);
+	assert_int_equal(in_progress_of(3, (char *[]){"storm", "--rate", "20000"}), 64 + 5000);
+	assert_int_equal(in_progress_of(5, (char *[]){"storm", "--rate", "20000", "--syn-timeout", "100"}), 64 + 2000);
+	assert_int_equal(in_progress_of(5, (char *[]){"storm", "--rate", "20000", "--in-progress", "7"}), 7);
+	assert_true(in_progress_of(3, (char *[]){"storm", "--rate", "1000000"}) < 19000);
+	assert_int_equal(in_progress_of(5, (char *[]){"storm", "--rate", "100000", "--threads", "2"}), 64 + 25000);
+}
+
 /* Those who stay and are ended by the server are no refused attempts. */
 static void test_loss_of_those_who_stay(void **state)
 {
@@ -245,7 +291,8 @@ static void test_ends_by_state_and_loss(void **state)
 {
 	(void)state;
 	assert_int_equal(storm_end_of(CLIENT_UNUSED, LOSS_CONNECT, EADDRNOTAVAIL), STORM_UNOPENED);
-	assert_int_equal(storm_end_of(CLIENT_CONNECTING, LOSS_CONNECT, ETIMEDOUT), STORM_UNOPENED);
+	assert_int_equal(storm_end_of(CLIENT_CONNECTING, LOSS_CONNECT, ETIMEDOUT), STORM_UNHEARD);
+	assert_int_equal(storm_end_of(CLIENT_CONNECTING, LOSS_CONNECT, ECONNREFUSED), STORM_UNOPENED);
 	assert_int_equal(storm_end_of(CLIENT_UNUSED, LOSS_CONNECT, EPIPE), STORM_RESET);
 	assert_int_equal(storm_end_of(CLIENT_GREETING, LOSS_RESET, ECONNRESET), STORM_RESET);
 	assert_int_equal(storm_end_of(CLIENT_GREETING, LOSS_RESET, ENOMEM), STORM_OTHER);
@@ -263,6 +310,8 @@ int main(void)
 		cmocka_unit_test(test_refusals_are_told_apart),
 		cmocka_unit_test(test_nobody_listens),
 		cmocka_unit_test(test_source_addresses_are_those_asked_for),
+		cmocka_unit_test(test_attempts_without_an_answer_are_given_up),
+		cmocka_unit_test(test_a_rate_has_places_for_those_without_an_answer),
 		cmocka_unit_test(test_loss_of_those_who_stay),
 		cmocka_unit_test(test_rate_bounds_attempts),
 		cmocka_unit_test(test_ends_by_state_and_loss),

@@ -66,6 +66,16 @@ static struct network network_of(const char *text)
 	return network;
 }
 
+static struct syn_rule drop(const char *text)
+{
+	return (struct syn_rule){.network = network_of(text), .drops = true};
+}
+
+static struct syn_rule keep(const char *text)
+{
+	return (struct syn_rule){.network = network_of(text)};
+}
+
 static void assert_gets_through(const struct scene *scene, const char *source, bool wanted)
 {
 	int fd = connect_from(scene, source);
@@ -83,15 +93,15 @@ static void test_listed_networks_do_not_get_through(void **state)
 	(void)state;
 	struct scene scene;
 	listen_on(&scene, "127.0.0.1", AF_INET);
-	struct network networks[] = {network_of("127.5.0.0/16"), network_of("127.9.9.9"), network_of("::1")};
-	assert_int_equal(syn_filter_attach(scene.listener, networks, 3), ERROR_OK);
+	struct syn_rule rules[] = {drop("127.5.0.0/16"), drop("127.9.9.9"), drop("::1")};
+	assert_int_equal(syn_filter_attach(scene.listener, rules, 3), 3);
 	assert_gets_through(&scene, "127.5.1.1", false);
 	assert_gets_through(&scene, "127.5.255.1", false);
 	assert_gets_through(&scene, "127.9.9.9", false);
 	assert_gets_through(&scene, "127.9.9.8", true);
 	assert_gets_through(&scene, "127.4.0.1", true);
 	assert_gets_through(&scene, "127.0.0.1", true);
-	assert_int_equal(syn_filter_attach(scene.listener, NULL, 0), ERROR_OK);
+	assert_int_equal(syn_filter_attach(scene.listener, NULL, 0), 0);
 	assert_gets_through(&scene, "127.9.9.9", true);
 	close(scene.listener);
 }
@@ -101,12 +111,21 @@ static void test_ipv6(void **state)
 	(void)state;
 	struct scene scene;
 	listen_on(&scene, "::1", AF_INET6);
-	struct network other[] = {network_of("::2"), network_of("2001:db8::/32"), network_of("127.0.0.0/8")};
-	assert_int_equal(syn_filter_attach(scene.listener, other, 3), ERROR_OK);
-	assert_gets_through(&scene, "::1", true);
-	struct network self[] = {network_of("2001:db8::/32"), network_of("::/64")};
-	assert_int_equal(syn_filter_attach(scene.listener, self, 2), ERROR_OK);
-	assert_gets_through(&scene, "::1", false);
+	static const struct {
+		const char *network;
+		bool holds;
+	} cases[] = {
+		{"::2", false},       {"2001:db8::/32", false}, {"127.0.0.0/8", false},
+		{"0.0.0.0/0", false}, {"::1:0:0:1", false},     {"::1", true},
+		{"::/64", true},      {"::/65", true},          {"::/127", true},
+		{"::2/127", false},   {"::/0", true},           {"8000::/1", false},
+		{"0:0:1::/47", true}, {"0:0:1::/48", false},
+	};
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct syn_rule rules[] = {drop("2001:db8::/32"), drop(cases[i].network)};
+		assert_int_equal(syn_filter_attach(scene.listener, rules, 2), 2);
+		assert_gets_through(&scene, "::1", !cases[i].holds);
+	}
 	close(scene.listener);
 }
 
@@ -115,14 +134,75 @@ static void test_as_many_as_there_may_be(void **state)
 	(void)state;
 	struct scene scene;
 	listen_on(&scene, "127.0.0.1", AF_INET);
-	struct network networks[SYN_FILTER_NETWORKS_MAX + 1];
-	for (uint32_t i = 0; i < SYN_FILTER_NETWORKS_MAX; i++)
-		networks[i] = network_of("2001:db8:1:2:3:4:5:6");
-	networks[SYN_FILTER_NETWORKS_MAX - 1] = network_of("127.7.7.7");
-	assert_int_equal(syn_filter_attach(scene.listener, networks, SYN_FILTER_NETWORKS_MAX), ERROR_OK);
+	struct syn_rule rules[SYN_FILTER_RULES_MAX + 1];
+	for (uint32_t i = 0; i < SYN_FILTER_RULES_MAX; i++)
+		rules[i] = drop("127.128.0.0/9");
+	rules[SYN_FILTER_RULES_MAX - 1] = drop("127.7.7.7");
+	rules[SYN_FILTER_RULES_MAX] = drop("127.7.7.6");
+	assert_int_equal(syn_filter_attach(scene.listener, rules, SYN_FILTER_RULES_MAX + 1), SYN_FILTER_RULES_MAX);
 	assert_gets_through(&scene, "127.7.7.7", false);
 	assert_gets_through(&scene, "127.7.7.6", true);
-	assert_int_equal(syn_filter_attach(scene.listener, networks, SYN_FILTER_NETWORKS_MAX + 1), ERROR_LIMIT);
+	close(scene.listener);
+}
+
+static void test_the_first_rule_decides(void **state)
+{
+	(void)state;
+	struct scene scene;
+	listen_on(&scene, "127.0.0.1", AF_INET);
+	struct syn_rule rules[] = {drop("127.5.6.0/24"), keep("127.5.0.0/16"), drop("127.0.0.0/8")};
+	assert_int_equal(syn_filter_attach(scene.listener, rules, 3), 3);
+	assert_gets_through(&scene, "127.5.6.1", false);
+	assert_gets_through(&scene, "127.5.7.1", true);
+	assert_gets_through(&scene, "127.6.6.1", false);
+	/* A network so wide that IPv4 is in it, as network_has() has it, and one that is just not. */
+	struct syn_rule wide[] = {drop("127.5.6.0/24"), keep("::/0"), drop("127.0.0.0/8")};
+	assert_int_equal(syn_filter_attach(scene.listener, wide, 3), 3);
+	assert_gets_through(&scene, "127.5.6.1", false);
+	assert_gets_through(&scene, "127.6.6.1", true);
+	struct syn_rule narrow[] = {keep("::/81"), drop("127.6.0.0/16"), keep("0.0.0.0/0"), drop("::/0")};
+	assert_int_equal(syn_filter_attach(scene.listener, narrow, 4), 4);
+	assert_gets_through(&scene, "127.6.6.1", false);
+	assert_gets_through(&scene, "127.7.6.1", true);
+	close(scene.listener);
+}
+
+static void test_drops_are_counted(void **state)
+{
+	(void)state;
+	struct scene scene;
+	listen_on(&scene, "127.0.0.1", AF_INET);
+	struct syn_rule rules[] = {drop("127.5.0.0/16")};
+	uint32_t before;
+	uint32_t after;
+	assert_int_equal(syn_filter_attach(scene.listener, rules, 1), 1);
+	assert_true(syn_filter_drops(scene.listener, &before));
+	assert_gets_through(&scene, "127.6.0.1", true);
+	assert_true(syn_filter_drops(scene.listener, &after));
+	assert_int_equal(after, before);
+	for (uint32_t i = 1; i <= 3; i++)
+		assert_gets_through(&scene, "127.5.0.1", false);
+	assert_true(syn_filter_drops(scene.listener, &after));
+	assert_int_equal(after - before, 3);
+	assert_false(syn_filter_drops(-1, &after));
+	close(scene.listener);
+}
+
+static void test_what_the_kernel_refuses(void **state)
+{
+	(void)state;
+	struct syn_rule rules[] = {drop("127.5.0.0/16"), drop("127.6.0.0/16")};
+	errno = 0;
+	assert_int_equal(syn_filter_attach(-1, rules, 2), 0);
+	assert_int_equal(errno, EBADF);
+	/* A filter that can no longer be replaced. */
+	struct scene scene;
+	int on = 1;
+	listen_on(&scene, "127.0.0.1", AF_INET);
+	assert_int_equal(setsockopt(scene.listener, SOL_SOCKET, SO_LOCK_FILTER, &on, sizeof(on)), 0);
+	assert_int_equal(syn_filter_attach(scene.listener, rules, 2), 0);
+	assert_int_equal(errno, EPERM);
+	assert_gets_through(&scene, "127.5.0.1", true);
 	close(scene.listener);
 }
 
@@ -131,11 +211,11 @@ static void test_who_is_connected_notices_nothing(void **state)
 	(void)state;
 	struct scene scene;
 	listen_on(&scene, "127.0.0.1", AF_INET);
-	struct network networks[] = {network_of("127.0.0.0/8")};
+	struct syn_rule rules[] = {drop("127.0.0.0/8")};
 	int before = connect_from(&scene, "127.6.6.6");
 	assert_true(before >= 0);
 	int accepted = accept(scene.listener, NULL, NULL);
-	assert_int_equal(syn_filter_attach(scene.listener, networks, 1), ERROR_OK);
+	assert_int_equal(syn_filter_attach(scene.listener, rules, 1), 1);
 	assert_gets_through(&scene, "127.6.6.6", false);
 	char byte = 'x';
 	assert_int_equal(send(before, &byte, 1, 0), 1);
@@ -151,6 +231,9 @@ int main(void)
 		cmocka_unit_test(test_listed_networks_do_not_get_through),
 		cmocka_unit_test(test_ipv6),
 		cmocka_unit_test(test_as_many_as_there_may_be),
+		cmocka_unit_test(test_the_first_rule_decides),
+		cmocka_unit_test(test_drops_are_counted),
+		cmocka_unit_test(test_what_the_kernel_refuses),
 		cmocka_unit_test(test_who_is_connected_notices_nothing),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
