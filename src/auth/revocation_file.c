@@ -10,11 +10,37 @@ static const char HEADER[] = "# Who was revoked. Written by roost, which checks 
 /* What a failed write leaves must not become the beginning of the next line. */
 static const char *append(struct revocation_file *file, struct slice bytes)
 {
-	const char *fault = file_append(file->descriptor, bytes);
+	int descriptor;
+	const char *fault = file_append_open(file->path, &descriptor);
+	if (fault != NULL)
+		return fault;
+	fault = file_append(descriptor, bytes);
 	if (fault == NULL)
 		file->bytes += bytes.size;
 	else
-		file->torn = file_append_cut(file->descriptor, file->bytes) != NULL;
+		file->torn = file_append_cut(descriptor, file->bytes) != NULL;
+	file_append_close(descriptor);
+	return fault;
+}
+
+static const char *cut(const struct revocation_file *file, size_t bytes)
+{
+	int descriptor;
+	const char *fault = file_append_open(file->path, &descriptor);
+	if (fault != NULL)
+		return fault;
+	fault = file_append_cut(descriptor, bytes);
+	file_append_close(descriptor);
+	return fault;
+}
+
+/* Where it is not there. */
+static const char *make(const struct revocation_file *file)
+{
+	int descriptor;
+	const char *fault = file_append_open(file->path, &descriptor);
+	if (fault == NULL)
+		file_append_close(descriptor);
 	return fault;
 }
 
@@ -36,17 +62,15 @@ const char *revocation_file_open(struct revocation_file *file, const char *path,
 				 int64_t now_s, struct journal_result *result)
 {
 	*result = (struct journal_result){0};
-	*file = (struct revocation_file){.path = strdup(path),
-					 .revocations = revocations,
-					 .descriptor = -1,
-					 .spare_lines = REVOCATION_SPARE_LINES};
+	*file = (struct revocation_file){
+		.path = strdup(path), .revocations = revocations, .spare_lines = REVOCATION_SPARE_LINES};
 	if (file->path == NULL)
 		return error_sentence(ERROR_NO_MEMORY);
-	const char *fault = file_append_open(path, &file->descriptor); /* makes it where it is not there */
+	const char *fault = make(file);
 	if (fault == NULL)
 		fault = replay(file, now_s, result);
 	if (fault == NULL)
-		fault = file_append_cut(file->descriptor, result->good_bytes);
+		fault = cut(file, result->good_bytes);
 	if (fault == NULL && result->good_bytes == 0)
 		fault = append(file, slice_of(HEADER, sizeof(HEADER) - 1));
 	if (fault != NULL)
@@ -56,10 +80,8 @@ const char *revocation_file_open(struct revocation_file *file, const char *path,
 
 void revocation_file_close(struct revocation_file *file)
 {
-	if (file->descriptor >= 0)
-		file_append_close(file->descriptor);
 	free(file->path);
-	*file = (struct revocation_file){.descriptor = -1};
+	*file = (struct revocation_file){0};
 }
 
 static size_t content_bytes_max(const struct revocations *revocations)
@@ -83,13 +105,8 @@ static const char *compact(struct revocation_file *file)
 	}
 	const char *fault = file_replace(file->path, slice_of(content, size), FILE_SECRET);
 	free(content);
-	int descriptor;
-	if (fault == NULL)
-		fault = file_append_open(file->path, &descriptor);
 	if (fault != NULL)
 		return fault;
-	file_append_close(file->descriptor);
-	file->descriptor = descriptor;
 	file->bytes = size;
 	file->lines = revocations_count(file->revocations);
 	file->torn = false;

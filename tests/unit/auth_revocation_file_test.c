@@ -5,6 +5,8 @@
 #include "base/file.h"
 #include "scratch.h"
 
+#include <linux/close_range.h>
+#include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -207,9 +209,7 @@ static void test_a_full_disk(void **state)
 {
 	(void)state;
 	struct revocations *table = revocations_new(LIMIT);
-	int descriptor;
-	assert_null(file_append_open("/dev/full", &descriptor));
-	struct revocation_file file = {.path = strdup("/dev/full"), .revocations = table, .descriptor = descriptor};
+	struct revocation_file file = {.path = strdup("/dev/full"), .revocations = table};
 	struct revocation revocation = {
 		.kind = REVOCATION_USER, .id = slice_string("alice"), .until_s = REVOKED_FOR_EVER};
 	enum revocation_change change;
@@ -229,10 +229,41 @@ static void test_after_a_failed_write(void **state)
 {
 	struct scene *scene = *state;
 	add(scene, "alice", REVOKED_FOR_EVER);
-	assert_null(file_append(scene->file.descriptor, slice_string("half a li")));
+	int descriptor;
+	assert_null(file_append_open(scene->path, &descriptor));
+	assert_null(file_append(descriptor, slice_string("half a li")));
+	file_append_close(descriptor);
 	scene->file.torn = true;
 	add(scene, "bob", REVOKED_FOR_EVER);
 	assert_false(scene->file.torn);
+	restart(scene);
+	assert_true(has(scene, "alice"));
+	assert_true(has(scene, "bob"));
+	assert_int_equal(scene->result.damaged, 0);
+}
+
+/* As the admin side's thread has one. */
+static void *add_from_a_table_of_its_own(void *argument)
+{
+	struct scene *scene = argument;
+	assert_int_equal(close_range(3, ~0U, CLOSE_RANGE_UNSHARE), 0);
+	add(scene, "bob", REVOKED_FOR_EVER);
+	return NULL;
+}
+
+static void test_threads_with_tables_of_their_own(void **state)
+{
+	struct scene *scene = *state;
+	/* The file grows so that it is written anew by either of them. */
+	scene->file.spare_lines = 0;
+	add(scene, "alice", REVOKED_FOR_EVER);
+	for (uint32_t round = 0; round < 3; round++) {
+		pthread_t thread;
+		assert_int_equal(pthread_create(&thread, NULL, add_from_a_table_of_its_own, scene), 0);
+		pthread_join(thread, NULL);
+		add(scene, "alice", NOW_S + 100 + round);
+		add(scene, "bob", NOW_S + 100 + round);
+	}
 	restart(scene);
 	assert_true(has(scene, "alice"));
 	assert_true(has(scene, "bob"));
@@ -252,6 +283,7 @@ int main(void)
 		TEST(test_a_file_that_everyone_may_write_to),
 		cmocka_unit_test(test_a_full_disk),
 		TEST(test_after_a_failed_write),
+		TEST(test_threads_with_tables_of_their_own),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
