@@ -18,6 +18,8 @@
 /* A Redis that is there and hangs is noticed within this and REDIS_TIMEOUT_MS. */
 #define PING_MS 2000u
 #define SHARDS_BEHIND_NS 1000000
+/* Two clocks that are read in whole seconds differ by this much while neither was set. */
+#define CLOCK_ROUNDING_S 1
 
 struct redis_revocations {
 	struct redis_settings settings;
@@ -37,6 +39,7 @@ struct redis_revocations {
 	bool told_refused; /* that a revocation could not be put in force, in this round */
 	uint64_t scan_ms;  /* when the next one is due */
 	uint64_t ping_ms;
+	int64_t apart_s; /* wall clock and monotonic clock, when everything was read last */
 	uint32_t pause_ms;
 	char told[REDIS_FAULT_BYTES]; /* why Redis is away, as the log knows it already; "": it is not away */
 };
@@ -163,8 +166,21 @@ static bool ping(struct redis_revocations *redis, uint64_t now_ms)
 
 /* ---- reading all ---- */
 
+static int64_t clocks_apart_s(void)
+{
+	return (int64_t)time(NULL) - (int64_t)(clock_now_ms() / 1000);
+}
+
+/* Redis says how long a revocation goes on, and ours end at a time on the wall clock: where that was set forward they
+ * would end too soon, until everything is read again. */
+static bool wall_clock_was_set(const struct redis_revocations *redis)
+{
+	return llabs(clocks_apart_s() - redis->apart_s) > CLOCK_ROUNDING_S;
+}
+
 static void begin_scan(struct redis_revocations *redis)
 {
+	redis->apart_s = clocks_apart_s();
 	redis->scanning = true;
 	redis->told_refused = false;
 	access_round_begin(redis->access, ACCESS_EXTERNAL);
@@ -244,7 +260,7 @@ static void follow(struct redis_revocations *redis)
 		if (wait_ms(redis, &redis->feed, sleep_ms(redis, now_ms)) && !read_feed(redis))
 			return;
 		now_ms = clock_now_ms();
-		if (!redis->scanning && now_ms >= redis->scan_ms)
+		if (!redis->scanning && (now_ms >= redis->scan_ms || wall_clock_was_set(redis)))
 			begin_scan(redis);
 		if (redis->scanning && !read_page(redis))
 			return;
