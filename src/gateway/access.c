@@ -2,8 +2,8 @@
 
 #include "auth/revocation_file.h"
 #include "base/check.h"
-#include "base/file.h"
 #include "base/log.h"
+#include "gateway/access_snapshot.h"
 
 #include <errno.h>
 #include <pthread.h>
@@ -16,14 +16,6 @@
 #define REVOCATIONS_MAX 4000000u
 /* The latest of them, until all shards have looked for their sessions. */
 #define LOG_ENTRIES 16384u
-#define SECRET_BYTES_MAX ((size_t)64 << 10)
-
-/* What files say; immutable, counted by its parts' own references. */
-struct snapshot {
-	struct key_set *keys;
-	struct password_file *passwords;
-	struct acl *acl;
-};
 
 struct access {
 	const struct access_settings *settings;
@@ -31,10 +23,9 @@ struct access {
 	struct mailbox *mailboxes;
 	uint16_t shards;
 	_Atomic uint32_t version;
-	pthread_mutex_t reloading; /* one at a time makes a snapshot; guards what was fetched, and report */
-	FILE *report;              /* where faults of the files are told; NULL: the log */
+	pthread_mutex_t reloading; /* one at a time makes a snapshot; guards what was fetched */
 	pthread_mutex_t lock;      /* of the snapshot */
-	struct snapshot snapshot;
+	struct access_snapshot snapshot;
 	uint8_t *fetched; /* the JWK set that came from a URL, to be added again at a reload */
 	size_t fetched_bytes;
 
@@ -63,181 +54,33 @@ static bool takes_tokens(const struct access_settings *settings)
 	       is_set(settings->token_jwks_file) || is_set(settings->token_jwks_url);
 }
 
-/* ---- reading files ---- */
+/* ---- snapshots ---- */
 
-static void tell(const struct access *access, const char *sentence)
+static bool reload(struct access *access, FILE *report)
 {
-	if (access->report != NULL)
-		fprintf(access->report, "%s\n", sentence);
-	else
-		log_write(LOG_ERROR, "%s", sentence);
-}
-
-static bool complain(const struct access *access, const char *path, const struct fault *fault)
-{
-	char sentence[ACCESS_TEXT_BYTES_MAX + sizeof(fault->text) + 16];
-	if (fault->line != 0)
-		snprintf(sentence, sizeof(sentence), "%s:%u: %s", path, fault->line, fault->text);
-	else
-		snprintf(sentence, sizeof(sentence), "%s: %s", path, fault->text);
-	tell(access, sentence);
-	return false;
-}
-
-/* The file's bytes, which the caller frees; "" gives none. False: it was told why. */
-static bool read_file(const struct access *access, const char *path, size_t bytes_max, enum file_secrecy secrecy,
-		      uint8_t **data, size_t *size)
-{
-	*data = NULL;
-	*size = 0;
-	const char *why = is_set(path) ? file_read(path, bytes_max, secrecy, data, size) : NULL;
-	if (why == NULL)
-		return true;
-	struct fault fault = {0};
-	fault_set(&fault, 0, "%s", why);
-	return complain(access, path, &fault);
-}
-
-static bool add_jwks(const struct access *access, struct key_set *keys, const char *name, struct slice text)
-{
-	struct jwks_result result;
-	struct fault fault = {0};
-	if (!key_set_add_jwks(keys, text, &result, &fault))
-		return complain(access, name, &fault);
-	if (result.skipped != 0)
-		log_write(LOG_WARNING, "%s: %u of %u keys left out, the first because %s", name, result.skipped,
-			  result.skipped + result.added, result.first_reason.text);
+	struct access_snapshot fresh;
+	if (!access_snapshot_read(access->settings, slice_of(access->fetched, access->fetched_bytes), report, &fresh))
+		return false;
+	pthread_mutex_lock(&access->lock);
+	struct access_snapshot old = access->snapshot;
+	access->snapshot = fresh;
+	atomic_fetch_add(&access->version, 1);
+	pthread_mutex_unlock(&access->lock);
+	access_snapshot_drop(&old);
 	return true;
-}
-
-/* A set without a key for us would shut everyone out: it is taken for a mistake. */
-static bool try_keys(struct slice jwks, struct fault *fault)
-{
-	struct key_set *trial = key_set_new();
-	struct jwks_result result;
-	bool good = trial != NULL && key_set_add_jwks(trial, jwks, &result, fault);
-	if (good && result.added == 0)
-		good = fault_set(fault, 0, "no key of the set is for us: %.150s", result.first_reason.text);
-	key_set_put(&trial);
-	return good;
-}
-
-/* A file may be read by everyone as long as it has no shared secrets. */
-static bool add_jwks_file(const struct access *access, struct key_set *keys, const char *path)
-{
-	struct fault fault = {0};
-	uint8_t *data;
-	size_t size;
-	if (!read_file(access, path, KEY_SET_BYTES_MAX, FILE_PUBLIC, &data, &size))
-		return false;
-	struct slice text = slice_of(data, size);
-	uint32_t secrets = key_set_secrets(keys);
-	bool good = data == NULL ||
-		    ((try_keys(text, &fault) || complain(access, path, &fault)) && add_jwks(access, keys, path, text));
-	free(data);
-	if (!good || key_set_secrets(keys) == secrets)
-		return good;
-	good = read_file(access, path, KEY_SET_BYTES_MAX, FILE_SECRET, &data, &size);
-	free(data);
-	return good;
-}
-
-/* A shared secret may end with the line end that editors leave. */
-static size_t without_line_end(const uint8_t *data, size_t size)
-{
-	while (size != 0 && (data[size - 1] == '\n' || data[size - 1] == '\r'))
-		size--;
-	return size;
-}
-
-static bool add_keys(const struct access *access, struct key_set *keys)
-{
-	const struct access_settings *settings = access->settings;
-	struct fault fault = {0};
-	uint8_t *data;
-	size_t size;
-	if (!read_file(access, settings->token_secret_file, SECRET_BYTES_MAX, FILE_SECRET, &data, &size))
-		return false;
-	bool good = data == NULL ||
-		    key_set_add_secret(keys, slice_of(NULL, 0), slice_of(data, without_line_end(data, size)), &fault) ||
-		    complain(access, settings->token_secret_file, &fault);
-	free(data);
-	if (!good || !read_file(access, settings->token_key_file, KEY_SET_BYTES_MAX, FILE_PUBLIC, &data, &size))
-		return false;
-	good = data == NULL || key_set_add_pem(keys, slice_of(NULL, 0), slice_of(data, size), &fault) ||
-	       complain(access, settings->token_key_file, &fault);
-	free(data);
-	return good && add_jwks_file(access, keys, settings->token_jwks_file) &&
-	       (access->fetched == NULL ||
-		add_jwks(access, keys, "fetched keys", slice_of(access->fetched, access->fetched_bytes)));
-}
-
-static bool read_passwords(const struct access *access, struct snapshot *snapshot)
-{
-	const char *path = access->settings->password_file;
-	struct fault fault = {0};
-	uint8_t *data;
-	size_t size;
-	if (!read_file(access, path, PASSWORD_FILE_BYTES_MAX, FILE_SECRET, &data, &size))
-		return false;
-	if (data != NULL)
-		snapshot->passwords = password_file_new(slice_of(data, size), &fault);
-	bool good = data == NULL || snapshot->passwords != NULL || complain(access, path, &fault);
-	free(data);
-	return good;
-}
-
-static bool read_rules(const struct access *access, struct snapshot *snapshot)
-{
-	const char *path = access->settings->rule_file;
-	struct fault fault = {0};
-	uint8_t *data;
-	size_t size;
-	if (!read_file(access, path, ACL_FILE_BYTES_MAX, FILE_PUBLIC, &data, &size))
-		return false;
-	snapshot->acl = acl_new(slice_of(data != NULL ? data : (const uint8_t *)"", size),
-				access->settings->allow_by_default, &fault);
-	free(data);
-	return snapshot->acl != NULL || complain(access, path, &fault);
-}
-
-static void drop_snapshot(struct snapshot *snapshot)
-{
-	key_set_put(&snapshot->keys);
-	password_file_put(&snapshot->passwords);
-	acl_put(&snapshot->acl);
-}
-
-static bool reload(struct access *access)
-{
-	struct snapshot snapshot = {.keys = key_set_new()};
-	bool good = snapshot.keys != NULL && add_keys(access, snapshot.keys) && read_passwords(access, &snapshot) &&
-		    read_rules(access, &snapshot);
-	if (good) {
-		pthread_mutex_lock(&access->lock);
-		struct snapshot old = access->snapshot;
-		access->snapshot = snapshot;
-		atomic_fetch_add(&access->version, 1);
-		pthread_mutex_unlock(&access->lock);
-		snapshot = old;
-	}
-	drop_snapshot(&snapshot);
-	return good;
 }
 
 bool access_reload(struct access *access, FILE *report)
 {
 	pthread_mutex_lock(&access->reloading);
-	access->report = report;
-	bool good = reload(access);
-	access->report = NULL;
+	bool good = reload(access, report);
 	pthread_mutex_unlock(&access->reloading);
 	return good;
 }
 
 bool access_use_fetched_keys(struct access *access, struct slice jwks, struct fault *fault)
 {
-	uint8_t *copy = try_keys(jwks, fault) ? malloc(jwks.size) : NULL;
+	uint8_t *copy = access_keys_try(jwks, fault) ? malloc(jwks.size) : NULL;
 	if (copy == NULL)
 		return false;
 	memcpy(copy, jwks.data, jwks.size);
@@ -246,7 +89,7 @@ bool access_use_fetched_keys(struct access *access, struct slice jwks, struct fa
 	size_t before_bytes = access->fetched_bytes;
 	access->fetched = copy;
 	access->fetched_bytes = jwks.size;
-	bool good = reload(access);
+	bool good = reload(access, NULL);
 	if (!good) {
 		access->fetched = before;
 		access->fetched_bytes = before_bytes;
@@ -337,7 +180,7 @@ void access_free(struct access *access)
 {
 	if (access->has_file)
 		revocation_file_close(&access->file);
-	drop_snapshot(&access->snapshot);
+	access_snapshot_drop(&access->snapshot);
 	for (uint32_t i = 0; i < SIGN_IN_REVOCATIONS_MAX; i++)
 		revocations_free(access->revocations[i]);
 	pthread_mutex_destroy(&access->lock);
@@ -395,7 +238,7 @@ uint32_t access_refresh(struct access *access, struct sign_in *sign_in, struct a
 {
 	acl_put(acl);
 	pthread_mutex_lock(&access->lock);
-	const struct snapshot *snapshot = &access->snapshot;
+	const struct access_snapshot *snapshot = &access->snapshot;
 	*acl = acl_get(snapshot->acl);
 	if (sign_in != NULL) {
 		if (sign_in->verifier != NULL)
