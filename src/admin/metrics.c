@@ -229,6 +229,10 @@ static const struct metric METRICS[] = {
 	 "Memory in buffers of TCP sockets, of the whole network namespace; a socket's own structures, some 4 KB, come "
 	 "on top of it",
 	 write_count, COUNT_IN(machine.socket_buffer_bytes)},
+	{PREFIX "kernel_slab_bytes", METRIC_GAUGE, "",
+	 "Structures of the kernel that it cannot give back, of the whole machine: with many clients most of it is "
+	 "their sockets",
+	 write_count, COUNT_IN(machine.kernel_slab_bytes)},
 	{PREFIX "kernel_tcp_sockets", METRIC_GAUGE, "", "TCP sockets in use, of the whole network namespace",
 	 write_count, COUNT_IN(machine.tcp_sockets)},
 	{PREFIX "admin_requests", METRIC_COUNTER, "result",
