@@ -96,7 +96,9 @@ static void show(struct state *state)
 		staying += run_group_reconnects(group) ? 0 : group->fleet.ready;
 		through = through && run_group_is_through(group);
 		if (state->phase == RUN_DRAINING)
-			pending += run_group_unsent(group) + run_group_unacknowledged(group);
+			pending += run_group_unsent(group);
+		if (state->phase == RUN_DRAINING || state->phase == RUN_SETTLING)
+			pending += run_group_unacknowledged(group);
 	}
 	atomic_store_explicit(&worker->ready, ready_count(state), memory_order_relaxed);
 	atomic_store_explicit(&worker->staying, staying, memory_order_relaxed);
@@ -242,6 +244,8 @@ static void enter(struct state *state, enum run_phase phase)
 		begin_step(state);
 	for (uint32_t i = 0; phase == RUN_DRAINING && i < state->group_count; i++)
 		run_group_stop(&state->groups[i], state->worker->shared->stop_ns);
+	for (uint32_t i = 0; phase == RUN_SETTLING && i < state->group_count; i++)
+		run_group_hush(&state->groups[i]);
 	state->phase = phase;
 	show(state);
 	if (phase == RUN_REPORTING)
