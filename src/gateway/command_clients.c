@@ -11,7 +11,7 @@
 static union client_address address_of(const struct client *client)
 {
 	union client_address address = {.any = {.sa_family = AF_UNSPEC}};
-	struct sockaddr_storage peer;
+	struct sockaddr_storage peer = {.ss_family = AF_UNSPEC};
 	socklen_t size = sizeof(peer);
 	if (client->conn.fd < 0 || getpeername(client->conn.fd, (struct sockaddr *)&peer, &size) != 0)
 		return address;
