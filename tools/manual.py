@@ -1,8 +1,9 @@
 #!/usr/bin/python3
 """Manual pages from what the program says itself: tools/manual.py PROGRAM [COMMAND] >roost-COMMAND.1
 
-The help of the program has a line "Usage: ...", paragraphs, and options or commands that are indented by two, each with
-its explanation behind it or below, indented by eight."""
+The help of the program has a line "Usage: ...", perhaps more of them indented by seven, paragraphs, and options or
+commands that are indented by two, or by six without a short form, each with its explanation behind it or below, indented
+by eight or more."""
 
 import re
 import subprocess
@@ -19,12 +20,14 @@ def page(program, command, version):
     text = subprocess.run(words, capture_output=True, text=True, check=True, timeout=30).stdout
     name = f"roost-{command}" if command else "roost"
     lines = text.splitlines()
-    usage = lines[0].removeprefix("Usage: ")
-    summary = next(line for line in lines[1:] if line and not line.startswith(" ")).split(". ")[0].rstrip(".")
+    usages = [lines.pop(0).removeprefix("Usage: ")]
+    while re.match(r"^ {7}roost ", lines[0]):
+        usages.append(lines.pop(0).strip())
+    summary = next(line for line in lines if line and not line.startswith(" ")).split(". ")[0].rstrip(".")
     out = [f'.TH {name.upper()} 1 "" "roost {version}" "User Commands"', ".SH NAME", f"{name} \\- {roff(summary[0].lower() + summary[1:])}",
-           ".SH SYNOPSIS", f".B {roff(usage)}", ".SH DESCRIPTION"]
-    for line in lines[1:]:
-        entry = re.match(r"^  (\S.*?)(?:\s{2,}(\S.*))?$", line)
+           ".SH SYNOPSIS", "\n.br\n".join(f".B {roff(usage)}" for usage in usages), ".SH DESCRIPTION"]
+    for line in lines:
+        entry = re.match(r"^(?:  |      )(\S.*?)(?:\s{2,}(\S.*))?$", line)
         if not line:
             out.append(".PP")
         elif line.startswith("        "):

@@ -16,7 +16,8 @@
 
 #define SCHEME "http://"
 #define LISTENER_SCHEME "tcp://"
-#define BACKLOG 64
+/* Those for whom there is no place yet wait in it. */
+#define BACKLOG 1024
 #define TICK_S 1
 
 /* The thread that holds the descriptor table in which the HTTP server's own thread works. */

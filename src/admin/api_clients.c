@@ -41,6 +41,16 @@ static const char *state_name(uint8_t state)
 	return state == CLIENT_OFFLINE ? "offline" : "connected";
 }
 
+/* The heartbeat's grade (gateway/heartbeat.h); NULL where there is no connection to grade. */
+static const char *grade_name(uint8_t state)
+{
+	static const char *const NAMES[CLIENT_STATE_COUNT] = {
+		[CLIENT_GREETING] = "greeting", [CLIENT_ACTIVE] = "active",   [CLIENT_QUIET] = "quiet",
+		[CLIENT_SUSPECT] = "suspect",   [CLIENT_CLOSING] = "closing",
+	};
+	return state < CLIENT_STATE_COUNT ? NAMES[state] : NULL;
+}
+
 static const char *version_name(uint8_t version)
 {
 	static const char *const NAMES[] = {"3.1", "3.1.1", "5.0"};
@@ -51,9 +61,10 @@ static const char *version_name(uint8_t version)
 static json_t *json_of_row(const struct client_row *row, struct slice id)
 {
 	bool connected = row->state != CLIENT_OFFLINE;
-	return json_pack("{s:o, s:s, s:s, s:o, s:i, s:o, s:o, s:I, s:I, s:I, s:I, s:I}", "client_id", json_of_slice(id),
-			 "state", state_name(row->state), "protocol", version_name(row->version), "address",
-			 json_of_address(&row->address), "keepalive_seconds", row->keepalive_s, "connected_seconds",
+	return json_pack("{s:o, s:s, s:s?, s:s, s:o, s:i, s:o, s:o, s:I, s:I, s:I, s:I, s:I}", "client_id",
+			 json_of_slice(id), "state", state_name(row->state), "grade", grade_name(row->state),
+			 "protocol", version_name(row->version), "address", json_of_address(&row->address),
+			 "keepalive_seconds", row->keepalive_s, "connected_seconds",
 			 connected ? json_integer(row->connected_s) : json_null(), "silent_seconds",
 			 connected ? json_real(row->silent_ms / 1000.0) : json_null(), "subscriptions",
 			 (json_int_t)row->subscriptions, "inflight_messages", (json_int_t)row->inflight,

@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define CONNECTIONS_MAX 64u
+#define CONNECTIONS_MAX PATIENCE_CONNECTIONS_MAX
 /* Headers, and so the request's target, are in here. */
 #define CONNECTION_MEMORY_BYTES (64u << 10)
 /* A connection on which nothing moves is closed after so long. */

@@ -38,6 +38,20 @@ static void read_sockstat(struct machine *machine)
 	fclose(file);
 }
 
+static void read_meminfo(struct machine *machine)
+{
+	char line[128];
+	unsigned long kilobytes;
+	FILE *file = fopen("/proc/meminfo", "re");
+	if (file == NULL)
+		return;
+	while (machine->kernel_slab_bytes == 0 && fgets(line, sizeof(line), file) != NULL) {
+		if (sscanf(line, "SUnreclaim: %lu kB", &kilobytes) == 1)
+			machine->kernel_slab_bytes = (uint64_t)kilobytes << 10;
+	}
+	fclose(file);
+}
+
 double machine_thread_cpu_s(clockid_t clock)
 {
 	struct timespec used;
@@ -51,6 +65,7 @@ struct machine machine_sample(void)
 	struct machine machine = {.cpu_s = machine_thread_cpu_s(CLOCK_PROCESS_CPUTIME_ID)};
 	read_statm(&machine);
 	read_sockstat(&machine);
+	read_meminfo(&machine);
 	return machine;
 }
 

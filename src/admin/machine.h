@@ -12,6 +12,7 @@ struct machine {
 	uint64_t virtual_bytes;
 	uint64_t socket_buffer_bytes; /* of all TCP sockets of this network namespace */
 	uint64_t tcp_sockets;         /* of the same, in use */
+	uint64_t kernel_slab_bytes;   /* of the whole machine: the kernel's own structures, sockets among them */
 };
 
 struct machine machine_sample(void);

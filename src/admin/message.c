@@ -154,6 +154,7 @@ static bool read_properties(struct reading *reading, const json_t *json)
 	json_t *value;
 	if (!json_is_object(json))
 		return fail(reading, "properties", "an object is wanted here");
+	CHECK(reading->properties == NULL); /* an object has a key once */
 	reading->properties = malloc(PROPERTY_BYTES_MAX);
 	if (reading->properties == NULL)
 		return fail(reading, "properties", "out of memory");

@@ -3,6 +3,7 @@
 #include "base/check.h"
 #include "base/clock.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <sys/socket.h>
 
@@ -31,8 +32,10 @@ void patience_begin(struct patience *patience, const void *connection, int fd)
 {
 	pthread_mutex_lock(&patience->lock);
 	struct patience_place *place = find(patience, NULL);
-	if (place != NULL)
+	if (place != NULL) {
 		*place = (struct patience_place){connection, fd, clock_now_ms()};
+		patience->taken++;
+	}
 	pthread_mutex_unlock(&patience->lock);
 }
 
@@ -49,8 +52,10 @@ void patience_end(struct patience *patience, const void *connection)
 {
 	pthread_mutex_lock(&patience->lock);
 	struct patience_place *place = find(patience, connection);
-	if (place != NULL)
+	if (place != NULL) {
 		place->connection = NULL;
+		patience->taken--;
+	}
 	pthread_mutex_unlock(&patience->lock);
 }
 
@@ -58,9 +63,11 @@ void patience_end_slow(struct patience *patience)
 {
 	uint64_t now_ms = clock_now_ms();
 	pthread_mutex_lock(&patience->lock);
+	bool crowded = patience->taken > PATIENCE_CONNECTIONS_MAX / 2;
+	uint64_t limit_ms = crowded ? PATIENCE_CROWDED_MS : PATIENCE_MS;
 	for (uint32_t i = 0; i < PATIENCE_CONNECTIONS_MAX; i++) {
 		const struct patience_place *place = &patience->places[i];
-		if (place->connection != NULL && now_ms - place->since_ms > PATIENCE_MS)
+		if (place->connection != NULL && now_ms - place->since_ms > limit_ms)
 			shutdown(place->fd, SHUT_RDWR);
 	}
 	pthread_mutex_unlock(&patience->lock);

@@ -1,5 +1,6 @@
 /* How long a connection may take for one request, from its first byte or the last answer to the next answer: whoever
- * sends a header a byte at a time is not idle, and would keep its place for ever. Any thread. */
+ * sends a header a byte at a time is not idle, and would keep its place for ever. Where places run short it may take
+ * much less, so that hundreds who begin a request and never end it keep nobody out for long. Any thread. */
 #ifndef ADMIN_PATIENCE_H
 #define ADMIN_PATIENCE_H
 
@@ -8,6 +9,8 @@
 
 #define PATIENCE_CONNECTIONS_MAX 128u
 #define PATIENCE_MS 20000u
+/* With more than half of the places taken. */
+#define PATIENCE_CROWDED_MS 1000u
 
 struct patience_place {
 	const void *connection; /* NULL: free */
@@ -17,6 +20,7 @@ struct patience_place {
 
 struct patience {
 	pthread_mutex_t lock;
+	uint32_t taken; /* places */
 	struct patience_place places[PATIENCE_CONNECTIONS_MAX];
 };
 

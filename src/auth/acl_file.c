@@ -177,7 +177,9 @@ bool acl_file_read(struct acl_file *file, struct slice text, struct fault *fault
 		return false;
 	}
 	uint8_t *fitting = realloc(reader.out, reader.size);
-	file->rules = slice_of(fitting != NULL ? fitting : reader.out, reader.size);
+	if (fitting != NULL)
+		reader.out = fitting;
+	file->rules = slice_of(reader.out, reader.size);
 	return true;
 }
 

@@ -1,5 +1,6 @@
 #include "bench/audience.h"
 
+#include "base/check.h"
 #include "base/hash.h"
 #include "mqtt/topic.h"
 
@@ -33,6 +34,7 @@ uint32_t audience_channels_of(const struct scenario_group *group)
 uint32_t audience_channel(const struct audience *audience, uint32_t group, uint32_t client, uint64_t turn)
 {
 	uint32_t each = audience_channels_of(&audience->scenario->groups[group]);
+	CHECK(each > 0); /* it publishes */
 	return audience->channel_first[group] + client * each + (uint32_t)(turn % each);
 }
 
@@ -56,6 +58,7 @@ struct audit_stream *audience_stream(struct audience *audience, uint32_t group, 
 static struct slice topic_of(const struct scenario_group *group, uint32_t number, uint8_t *out)
 {
 	uint32_t each = audience_channels_of(group);
+	CHECK(each > 0); /* it publishes */
 	uint32_t in_pattern = topic_pattern_number(&group->publish, number / each, group->circles, number % each);
 	return slice_of(out, topic_pattern_write(&group->publish, in_pattern, out));
 }

@@ -28,7 +28,7 @@ static const struct load LOADS[] = {
 
 static void print_usage(FILE *out)
 {
-	fputs("Usage: roost bench LOAD [OPTION...]\n\nLoads:\n", out);
+	fputs("Usage: roost bench LOAD [OPTION...]\n\nPuts load on an MQTT broker and measures it.\n\nLoads:\n", out);
 	for (size_t i = 0; i < LOAD_COUNT; i++)
 		fprintf(out, "  %-8s %s\n", LOADS[i].name, LOADS[i].summary);
 	fputs("\n`roost bench LOAD --help` tells more.\n", out);

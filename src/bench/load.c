@@ -2,6 +2,7 @@
 
 #include "bench/place.h"
 #include "bench/publisher.h"
+#include "bench/stall.h"
 #include "bench/stamp.h"
 
 #include "base/clock.h"
@@ -125,12 +126,12 @@ static void turn(struct load_state *state)
 static void connect_all(struct load_state *state)
 {
 	struct fleet *fleet = &state->fleet;
-	uint64_t end = clock_now_ns() + CONNECT_STALL_NS;
+	struct stall stall = stall_begin(clock_now_ns(), CONNECT_STALL_NS);
 	while ((fleet->started < fleet->count || fleet->in_progress > 0) && phase_of(state) == LOAD_CONNECTING) {
 		while (fleet->started < fleet->count && fleet->in_progress < IN_PROGRESS_MAX)
 			fleet_start_next(fleet);
 		turn(state);
-		if (clock_now_ns() > end)
+		if (stall_is_over(&stall, fleet->ready, clock_now_ns()))
 			fleet_give_up(fleet);
 	}
 	state->worker->receive_max = fleet->receive_max;

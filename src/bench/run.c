@@ -141,6 +141,7 @@ static int run_scenario(struct run *run)
 	run->order.scenario = &run->scenario;
 	run->order.steps_max = SCENARIO_STEPS_MAX;
 	run->order.judge = !run->options.all_steps;
+	run->order.drain_ms = RUN_DRAIN_MS;
 	run->report = (struct run_report){.scenario = &run->scenario, .url = run->url, .server = &run->server};
 	run_against(&run->order, &target, &run->server);
 	if (run->options.floor)

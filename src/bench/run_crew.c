@@ -16,7 +16,8 @@
 #define SETTLE_MS_MAX 2000u
 /* A message that has not come so long after the last one did is lost. */
 #define DRAIN_QUIET_NS 2000000000u
-#define DRAIN_NS_MAX 20000000000u
+/* So long what was sent may come when nothing is sent any more. */
+#define SETTLE_NS_MAX 60000000000u
 /* How often it is asked whether the server is still there, where nothing comes. */
 #define PROBE_EVERY_NS 1000000000u
 /* Between the order and the first message, so that every thread is there in time. */
@@ -229,25 +230,36 @@ static bool flow_until(struct crew *crew, struct watch *watch, uint64_t end_ns, 
 	return true;
 }
 
-/* Waits for what is on its way. */
-static void drain(struct crew *crew, struct watch *watch)
+/* Waits for what is on its way. False: it still came in when the time was over. */
+static bool drain(struct crew *crew, struct watch *watch, uint64_t most_ns)
 {
 	uint64_t began = clock_now_ns();
 	uint64_t heard = began;
 	uint64_t seen = 0;
-	for (uint64_t now = began; now - heard < DRAIN_QUIET_NS && now - began < DRAIN_NS_MAX; now = clock_now_ns()) {
+	for (uint64_t now = began; now - heard < DRAIN_QUIET_NS && !progress_interrupted(); now = clock_now_ns()) {
 		struct sums sums = sum_up(crew);
 		uint64_t state = sums.received + sums.expected - sums.pending;
 		if (sums.pending == 0 && sums.received + crew->lost >= sums.expected)
-			return;
+			return true;
+		if (now - began > most_ns)
+			return false;
 		if (state != seen)
 			heard = now;
 		seen = state;
 		progress_show(watch->label, 1, "waiting for what is on its way");
 		progress_sleep_ms(LOOK_EVERY_MS);
-		if (progress_interrupted())
-			return;
 	}
+	return true;
+}
+
+/* With far more load than the server bears, what is due cannot all be sent. Then no more is sent, so that what has not
+ * come in the end is truly lost, and not only late. */
+static void drain_and_settle(struct crew *crew, struct watch *watch)
+{
+	if (drain(crew, watch, crew->order->drain_ms * 1000000ull))
+		return;
+	set_phase(crew, RUN_SETTLING);
+	drain(crew, watch, SETTLE_NS_MAX);
 }
 
 static void note_samples(struct step *step, const struct sample *from, const struct sample *to)
@@ -389,7 +401,7 @@ static bool run_step(struct crew *crew, struct step *step, double load, uint64_t
 	crew->shared.stop_ns = clock_now_ns();
 	set_phase(crew, RUN_DRAINING);
 	if (alive)
-		drain(crew, &watch);
+		drain_and_settle(crew, &watch);
 	bool good = set_phase(crew, RUN_REPORTING) && report_step(crew, step);
 	set_phase(crew, RUN_RESTING);
 	note_samples(step, &from, &to);

@@ -9,6 +9,7 @@
 #include "bench/target.h"
 
 #define RUN_FAULT_BYTES 512u
+#define RUN_DRAIN_MS 20000u
 
 struct run_result {
 	char target[TARGET_NAME_BYTES];
@@ -28,7 +29,8 @@ struct run_order {
 	const struct scenario *scenario;
 	const struct credentials *credentials[SCENARIO_GROUPS_MAX]; /* NULL each: none */
 	uint32_t steps_max;                                         /* so many of the scenario's steps at most */
-	bool judge; /* stop at the first step that breaks an objective */
+	bool judge;        /* stop at the first step that breaks an objective */
+	uint32_t drain_ms; /* so long behind a step what is due in it may still be sent */
 };
 
 /* What was measured is in *result in any case. False: not all of it could be: result->fault says why. */

@@ -115,7 +115,7 @@ static void pump(struct run_group *group, uint32_t index)
 	struct run_client *client = &group->clients[index];
 	for (;;) {
 		uint64_t turn = client->turns * group->count + index;
-		if (turn >= group->messages.next || !fleet_may_send(&group->fleet, index) ||
+		if (group->hushed || turn >= group->messages.next || !fleet_may_send(&group->fleet, index) ||
 		    (group->spec->qos > 0 && inflight_room(&client->inflight) == 0))
 			return;
 		publish_next(group, index, schedule_time(&group->messages, turn));
@@ -222,6 +222,7 @@ bool run_group_begin(struct run_group *group, double load, uint64_t begin_ns, ui
 		      (uint64_t)spec->loops * group->count);
 	schedule_init(&group->reconnects, begin_ns, share * scenario_group_reconnects(spec, load), phase, 0);
 	group->sent = 0;
+	group->hushed = false;
 	for (uint32_t i = 0; group->clients != NULL && i < group->count; i++)
 		group->clients[i].turns = 0;
 	return true;
@@ -238,6 +239,12 @@ void run_group_stop(struct run_group *group, uint64_t now_ns)
 	if (messages->limit == 0)
 		messages->period_ns = 0;
 	group->reconnects.period_ns = 0;
+}
+
+void run_group_hush(struct run_group *group)
+{
+	group->hushed = true;
+	group->messages.period_ns = 0;
 }
 
 static bool is_due(const struct schedule *schedule, uint64_t now_ns)

@@ -47,6 +47,7 @@ struct run_group {
 	uint32_t count;
 	uint32_t window; /* of inflight; 0: not opened yet */
 	bool is_open;
+	bool hushed;                /* until the next step */
 	struct run_client *clients; /* NULL: they do neither */
 	struct schedule messages;
 	struct schedule reconnects;
@@ -67,6 +68,8 @@ void run_group_close(struct run_group *group);
 bool run_group_begin(struct run_group *group, double load, uint64_t begin_ns, uint64_t measure_from_ns, double phase);
 /* Nothing more becomes due; what is due already is still sent. */
 void run_group_stop(struct run_group *group, uint64_t now_ns);
+/* Nothing more is sent in this step. */
+void run_group_hush(struct run_group *group);
 
 /* Does what is due, a bounded part of it at a time. Returns when it is to be called again, in ns. */
 uint64_t run_group_tick(struct run_group *group, uint64_t now_ns);

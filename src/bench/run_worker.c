@@ -1,5 +1,7 @@
 #include "bench/run_worker.h"
 
+#include "bench/stall.h"
+
 #include "base/clock.h"
 #include "net/fdtable.h"
 
@@ -74,23 +76,31 @@ static void close_groups(struct state *state)
 		close(state->epoll);
 }
 
+static uint32_t ready_count(const struct state *state)
+{
+	uint32_t sum = 0;
+	for (uint32_t i = 0; i < state->group_count; i++)
+		sum += state->groups[i].fleet.ready;
+	return sum;
+}
+
 static void show(struct state *state)
 {
 	struct run_worker *worker = state->worker;
 	const struct run_tally *tally = &worker->tally;
-	uint32_t ready = 0;
 	uint32_t staying = 0;
 	bool through = true;
 	uint64_t pending = 0;
 	for (uint32_t i = 0; i < state->group_count; i++) {
 		const struct run_group *group = &state->groups[i];
-		ready += group->fleet.ready;
 		staying += run_group_reconnects(group) ? 0 : group->fleet.ready;
 		through = through && run_group_is_through(group);
 		if (state->phase == RUN_DRAINING)
-			pending += run_group_unsent(group) + run_group_unacknowledged(group);
+			pending += run_group_unsent(group);
+		if (state->phase == RUN_DRAINING || state->phase == RUN_SETTLING)
+			pending += run_group_unacknowledged(group);
 	}
-	atomic_store_explicit(&worker->ready, ready, memory_order_relaxed);
+	atomic_store_explicit(&worker->ready, ready_count(state), memory_order_relaxed);
 	atomic_store_explicit(&worker->staying, staying, memory_order_relaxed);
 	atomic_store_explicit(&worker->through, through, memory_order_relaxed);
 	atomic_store_explicit(&worker->pending, pending, memory_order_relaxed);
@@ -173,7 +183,7 @@ static void connect_all(struct state *state)
 {
 	const struct scenario *scenario = state->worker->shared->scenario;
 	uint64_t began = clock_now_ns();
-	uint64_t end = began + scenario->ramp_up_s * 1000000000ull + CONNECT_STALL_NS;
+	struct stall stall = stall_begin(began + scenario->ramp_up_s * 1000000000ull, CONNECT_STALL_NS);
 	struct schedule ramp;
 	schedule_init(&ramp, began, scenario->ramp_up_s > 0 ? client_count(state) * 1.0 / scenario->ramp_up_s : 1e9, 0,
 		      client_count(state));
@@ -183,7 +193,7 @@ static void connect_all(struct state *state)
 			ramp.next++;
 		tick_all(state, now);
 		turn(state, now, schedule_next_ns(&ramp) <= now ? now + WAIT_NS_MAX : schedule_next_ns(&ramp));
-		if (now > end)
+		if (stall_is_over(&stall, ready_count(state), now))
 			give_up(state);
 	}
 	atomic_store_explicit(&state->worker->settled, true, memory_order_release);
@@ -234,6 +244,8 @@ static void enter(struct state *state, enum run_phase phase)
 		begin_step(state);
 	for (uint32_t i = 0; phase == RUN_DRAINING && i < state->group_count; i++)
 		run_group_stop(&state->groups[i], state->worker->shared->stop_ns);
+	for (uint32_t i = 0; phase == RUN_SETTLING && i < state->group_count; i++)
+		run_group_hush(&state->groups[i]);
 	state->phase = phase;
 	show(state);
 	if (phase == RUN_REPORTING)

@@ -12,7 +12,8 @@ enum run_phase {
 	RUN_CONNECTING, /* -> RESTING, LEAVING */
 	RUN_RESTING,    /* -> FLOWING, LEAVING */
 	RUN_FLOWING,    /* messages become due -> DRAINING */
-	RUN_DRAINING,   /* nothing becomes due; what was is sent, and comes -> REPORTING */
+	RUN_DRAINING,   /* nothing becomes due; what was is sent, and comes -> SETTLING, REPORTING */
+	RUN_SETTLING,   /* nothing is sent; what was comes -> REPORTING */
 	RUN_REPORTING,  /* tally is the main thread's to read -> RESTING */
 	RUN_LEAVING,
 };

@@ -101,6 +101,13 @@ static int run_health(struct settings *settings, char **arguments, int count)
 	return ask(settings, "GET", "/health", NULL, show_fields);
 }
 
+static int run_ready(struct settings *settings, char **arguments, int count)
+{
+	(void)arguments;
+	(void)count;
+	return ask(settings, "GET", "/ready", NULL, show_fields);
+}
+
 static int run_stats(struct settings *settings, char **arguments, int count)
 {
 	(void)arguments;
@@ -133,12 +140,13 @@ static int run_end_session(struct settings *settings, char **arguments, int coun
 	return ask_client(settings, "DELETE", arguments[0], "", show_fields);
 }
 
-/* One page; *cursor is the next one's, or NULL. */
-static bool list_page(const struct settings *settings, const char *prefix, long left, char **cursor)
+/* One page; *cursor is the next one's, or NULL. *left: how many more are wanted, 0: all. A page may have fewer, and
+ * none at all, with more behind it. */
+static bool list_page(const struct settings *settings, const char *prefix, long *left, char **cursor)
 {
 	char *path = NULL;
 	struct http_answer answer;
-	long limit = left > 0 && left < 1000 ? left : 1000;
+	long limit = *left > 0 && *left < 1000 ? *left : 1000;
 	if (asprintf(&path, "/api/v1/clients?prefix=%s&state=%s&limit=%ld%s%s", prefix, settings->state, limit,
 		     *cursor != NULL ? "&cursor=" : "", *cursor != NULL ? *cursor : "") < 0)
 		return false;
@@ -154,12 +162,10 @@ static bool list_page(const struct settings *settings, const char *prefix, long 
 		show_clients(json, stdout);
 	else if (asked)
 		fprintf(stderr, "roost ctl: %s\n", answer.text);
-	if (good && next != NULL)
+	long shown = (long)json_array_size(json_object_get(json, "clients"));
+	if (good && next != NULL && (*left == 0 || shown < *left))
 		*cursor = strdup(next);
-	if (*cursor != NULL && left > 0 && (long)json_array_size(json_object_get(json, "clients")) >= left) {
-		free(*cursor);
-		*cursor = NULL;
-	}
+	*left -= *left > 0 ? shown : 0;
 	json_decref(json);
 	free(answer.text);
 	free(path);
@@ -170,22 +176,25 @@ static int run_clients(struct settings *settings, char **arguments, int count)
 {
 	char *cursor = NULL;
 	char *prefix = http_client_escape(settings->prefix);
+	long left = settings->limit;
 	(void)arguments;
 	(void)count;
 	bool good = prefix != NULL;
 	do {
-		good = good && list_page(settings, prefix, settings->limit, &cursor);
-	} while (good && cursor != NULL && settings->limit == 0);
+		good = good && list_page(settings, prefix, &left, &cursor);
+	} while (good && cursor != NULL);
 	free(cursor);
 	free(prefix);
 	return good ? EXIT_SUCCESS : EXIT_FAILURE;
 }
 
-/* Standard input to its end. */
+/* Standard input to its end; a null character stands behind it. */
 static char *read_payload(size_t *size)
 {
-	char *bytes = malloc(PAYLOAD_BYTES_MAX);
+	char *bytes = malloc(PAYLOAD_BYTES_MAX + 1);
 	*size = bytes != NULL ? fread(bytes, 1, PAYLOAD_BYTES_MAX, stdin) : 0;
+	if (bytes != NULL)
+		bytes[*size] = '\0';
 	return bytes;
 }
 
@@ -215,6 +224,17 @@ static int run_publish(struct settings *settings, char **arguments, int count)
 	free(body);
 	free(payload);
 	free(read);
+	return status;
+}
+
+static int run_publish_batch(struct settings *settings, char **arguments, int count)
+{
+	(void)arguments;
+	(void)count;
+	size_t size;
+	char *body = read_payload(&size);
+	int status = body != NULL ? ask(settings, "POST", "/api/v1/publish/batch", body, show_fields) : EXIT_FAILURE;
+	free(body);
 	return status;
 }
 
@@ -260,12 +280,14 @@ static int run_lift(struct settings *settings, char **arguments, int count)
 
 static const struct verb VERBS[] = {
 	{"health", "", "whether every shard takes its turns", 0, 0, run_health},
+	{"ready", "", "whether new clients are welcome", 0, 0, run_ready},
 	{"stats", "", "figures of the whole gateway", 0, 0, run_stats},
 	{"clients", "", "clients and sessions, a line each", 0, 0, run_clients},
 	{"inspect", "CLIENT", "one client in all detail", 1, 1, run_inspect},
 	{"disconnect", "CLIENT", "end its connection", 1, 1, run_disconnect},
 	{"end-session", "CLIENT", "end its session, and its connection", 1, 1, run_end_session},
 	{"publish", "TOPIC [PAYLOAD]", "publish a message; without a payload, standard input", 1, 2, run_publish},
+	{"publish-batch", "", "publish the {\"messages\": [...]} of standard input", 0, 0, run_publish_batch},
 	{"revoke", "KIND ID [SECONDS]", "shut out a token (by its jti), user or client, and end its sessions", 2, 3,
 	 run_revoke},
 	{"lift", "KIND ID", "let it in again", 2, 2, run_lift},

@@ -172,12 +172,8 @@ static enum error take_message(struct shard *shard, uint32_t index, const struct
 static void count_in(struct shard *shard, const struct mqtt_publish *publish)
 {
 	COUNT(&shard->counters, messages_in);
-	if (publish->qos == 0)
-		COUNT(&shard->counters, messages_in_qos0);
-	else if (publish->qos == 1)
-		COUNT(&shard->counters, messages_in_qos1);
-	else
-		COUNT(&shard->counters, messages_in_qos2);
+	counter_add(&shard->counters.values[COUNTER_messages_in_qos0 + publish->qos], 1);
+	counter_add(&shard->counters.values[COUNTER_payloads_in_qos0_bytes + publish->qos], publish->payload.size);
 }
 
 /* The rest of the way, for a message that nothing is wrong with. */

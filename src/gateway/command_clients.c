@@ -11,7 +11,7 @@
 static union client_address address_of(const struct client *client)
 {
 	union client_address address = {.any = {.sa_family = AF_UNSPEC}};
-	struct sockaddr_storage peer;
+	struct sockaddr_storage peer = {.ss_family = AF_UNSPEC};
 	socklen_t size = sizeof(peer);
 	if (client->conn.fd < 0 || getpeername(client->conn.fd, (struct sockaddr *)&peer, &size) != 0)
 		return address;
@@ -146,10 +146,11 @@ enum error command_inspect_client(struct shard *shard, struct command_client *an
 	const struct client *client = shard_client(shard, index);
 	const struct extras *extras = extras_of(shard, client);
 	answer->row = describe(shard, index);
-	answer->packet_bytes_max =
-		client->bounded ? extras->packet_bytes_max : MQTT_BODY_BYTES_MAX + MQTT_HEADER_BYTES_MAX;
+	answer->packet_bytes_max = MQTT_BODY_BYTES_MAX + MQTT_HEADER_BYTES_MAX;
 	answer->paused = client->pause != PAUSE_NONE;
 	if (extras != NULL) {
+		if (client->bounded)
+			answer->packet_bytes_max = extras->packet_bytes_max;
 		answer->session_expiry_s = extras->expiry_s;
 		answer->has_will = extras->will != 0;
 		answer->will_delay_s = extras->will_delay_s;

@@ -42,6 +42,13 @@
 	X(messages_from_api, COUNT, "messages_from_api", "", "Messages published through the admin API")               \
 	X(bytes_in, COUNT, "received_bytes", "", "Bytes received from clients")                                        \
 	X(bytes_out, COUNT, "sent_bytes", "", "Bytes sent to clients")                                                 \
+	X(payloads_in_qos0_bytes, COUNT, "received_payload_bytes", "qos=\"0\"", "Bytes of payloads received, by QoS")  \
+	X(payloads_in_qos1_bytes, COUNT, "received_payload_bytes", "qos=\"1\"", "The same at QoS 1")                   \
+	X(payloads_in_qos2_bytes, COUNT, "received_payload_bytes", "qos=\"2\"", "The same at QoS 2")                   \
+	X(payloads_out_qos0_bytes, COUNT, "sent_payload_bytes", "qos=\"0\"",                                           \
+	  "Bytes of payloads given to subscribers' connections, by QoS")                                               \
+	X(payloads_out_qos1_bytes, COUNT, "sent_payload_bytes", "qos=\"1\"", "The same at QoS 1")                      \
+	X(payloads_out_qos2_bytes, COUNT, "sent_payload_bytes", "qos=\"2\"", "The same at QoS 2")                      \
 	X(messages_unrouted, COUNT, "messages_unrouted", "", "PUBLISH that had no subscriber")                         \
 	X(messages_dropped_queue_full, COUNT, "messages_dropped", "reason=\"queue_full\"",                             \
 	  "Messages that a subscriber did not get, by reason")                                                         \

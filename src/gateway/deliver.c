@@ -104,15 +104,11 @@ static bool queue_has_room(struct shard *shard, struct client *client, size_t by
 	return client->conn.backlog == 0 || io_queued_bytes(&shard->io, &client->conn) + bytes <= queue_limit(shard);
 }
 
-static void count_sent(struct shard *shard, uint8_t qos)
+static void count_sent(struct shard *shard, uint8_t qos, struct slice payload)
 {
 	COUNT(&shard->counters, messages_out);
-	if (qos == 0)
-		COUNT(&shard->counters, messages_out_qos0);
-	else if (qos == 1)
-		COUNT(&shard->counters, messages_out_qos1);
-	else
-		COUNT(&shard->counters, messages_out_qos2);
+	counter_add(&shard->counters.values[COUNTER_messages_out_qos0 + qos], 1);
+	counter_add(&shard->counters.values[COUNTER_payloads_out_qos0_bytes + qos], payload.size);
 }
 
 static void count_refused(struct shard *shard, enum error error)
@@ -137,7 +133,7 @@ static void send_own(struct shard *shard, struct delivery *delivery, struct clie
 	forward.subscription_id = identifier;
 	enum error error = send_publish(shard, client, &forward, delivery->parts.payload, false);
 	if (error == ERROR_OK)
-		count_sent(shard, 0);
+		count_sent(shard, 0, delivery->parts.payload);
 	else
 		count_refused(shard, error);
 }
@@ -164,7 +160,7 @@ static void send_frame(struct shard *shard, struct delivery *delivery, struct cl
 	}
 	for (uint32_t i = 0; i < frame->count; i++)
 		io_send(&shard->io, &client->conn, frame->parts[i]);
-	count_sent(shard, 0);
+	count_sent(shard, 0, delivery->parts.payload);
 }
 
 static void deliver_plain(struct shard *shard, struct delivery *delivery, struct client *client,
@@ -248,7 +244,7 @@ static void send_new(struct shard *shard, struct delivery *delivery, struct clie
 	struct mqtt_forward forward = forward_entry(shard, client, entry, &delivery->publication, &delivery->parts);
 	enum error error = send_publish(shard, client, &forward, delivery->parts.payload, false);
 	if (error == ERROR_OK) {
-		count_sent(shard, entry->qos);
+		count_sent(shard, entry->qos, delivery->parts.payload);
 		return;
 	}
 	/* It is as if the client had it: it cannot be sent to this client [MQTT-3.1.2-25]. */
@@ -325,7 +321,14 @@ static enum error send_kept(struct shard *shard, struct client *client, const st
 	struct publication_parts parts = publication_parts(&message->publication, message->packet);
 	struct mqtt_forward forward = forward_entry(shard, client, entry, &message->publication, &parts);
 	forward.dup = repeated; /* [MQTT-3.3.1-1] */
-	return send_publish(shard, client, &forward, parts.payload, true);
+	enum error error = send_publish(shard, client, &forward, parts.payload, true);
+	count_refused(shard, error);
+	if (error != ERROR_OK)
+		return error;
+	count_sent(shard, entry->qos, parts.payload);
+	if (repeated)
+		COUNT(&shard->counters, messages_repeated);
+	return ERROR_OK;
 }
 
 /* Sends the first unsent entry, or finds that it cannot be sent. */
@@ -347,12 +350,6 @@ static void send_unsent(struct shard *shard, struct client *client, struct flow 
 	if (entry->qos != 0)
 		flow_number(flow, &shard->flows);
 	enum error error = send_kept(shard, client, entry, repeated);
-	count_refused(shard, error);
-	if (error == ERROR_OK) {
-		count_sent(shard, entry->qos);
-		if (repeated)
-			COUNT(&shard->counters, messages_repeated);
-	}
 	if (error != ERROR_OK || entry->qos == 0)
 		flow_drop_unsent(flow, &shard->flows);
 	else

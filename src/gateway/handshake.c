@@ -155,7 +155,7 @@ static void copy_parts(struct admission *admission, struct slice rules, struct s
 	const struct slice PARTS[] = {rules, id, will, rest, user, token};
 	uint8_t *at = admission->bytes;
 	for (size_t i = 0; i < sizeof(PARTS) / sizeof(PARTS[0]); i++) {
-		if (PARTS[i].size != 0)
+		if (PARTS[i].data != NULL)
 			memcpy(at, PARTS[i].data, PARTS[i].size);
 		at += PARTS[i].size;
 	}

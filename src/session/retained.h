@@ -24,7 +24,7 @@ enum error retained_set(struct retained *retained, const struct publication *pub
 			uint32_t now_s);
 
 struct retained_size {
-	uint32_t messages;
+	uint64_t messages;
 	uint64_t bytes;
 };
 /* Without the lock, so nearly exact; the server's own below $SYS are not counted, nor limited. */

@@ -228,7 +228,7 @@ static bool read_jwk(struct signer *signer, const json_t *jwk, struct fault *fau
 	if (id != NULL && strlen(id) >= sizeof(signer->id))
 		return fault_set(fault, 0, "the key's id is too long");
 	if (id != NULL)
-		strcpy(signer->id, id);
+		memcpy(signer->id, id, strlen(id) + 1);
 	if (type != NULL && strcmp(type, "oct") == 0) {
 		signer->algorithm = ALGORITHM_HS256;
 		return get_bytes(jwk, "k", signer->secret, sizeof(signer->secret), &signer->secret_bytes) ||

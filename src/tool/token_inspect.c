@@ -173,7 +173,7 @@ static bool read_token(struct inspect *inspect, const char *argument)
 		if (source == NULL)
 			return tool_complain(COMMAND, "stdin", "a token is wanted");
 	} else if (strlen(argument) <= TOKEN_BYTES_MAX_MOST) {
-		strcpy(inspect->text, argument);
+		memcpy(inspect->text, argument, strlen(argument) + 1);
 	}
 	inspect->text[strcspn(inspect->text, "\r\n")] = '\0';
 	size_t size = strlen(inspect->text);

@@ -90,6 +90,7 @@ def test_figures_appear_and_move(page, administered):
         page.wait_text("#latency", r"^\d.*(µs|ms)$")
         page.wait_text("#memory", r"^\d.*B$")
         page.wait_text("#about", "version .* up for .* 1 subscriptions")
+        page.wait_text("#grades", r"^active\s+2\s+quiet\s+0\s+suspect\s+0$")
         assert len(page.all("#shards tr")) == 2
         page.wait(lambda: sum(int(row.find_elements(By.TAG_NAME, "td")[1].text) for row in page.all("#shards tr")) == 2, "clients by shard")
         page.wait(lambda: len(page.find("#plot-clients path.one").get_attribute("d")) > 20, "no line in the plot")
@@ -106,7 +107,7 @@ def test_client_is_found_looked_at_and_disconnected(page, administered):
         page.find("#found .id").click()
         page.wait_text("#detail-id", "^sensor-1$")
         detail = page.text("#detail-list")
-        assert "connected" in detail and "MQTT 5.0" in detail and "127.0.0.1:" in detail and "a/+" in detail
+        assert "connected" in detail and "active" in detail and "MQTT 5.0" in detail and "127.0.0.1:" in detail and "a/+" in detail
         page.find("#disconnect").click()
         page.wait_text("#detail-message", "ended")
         assert client.expect_kind(DISCONNECT).reason == 0x98

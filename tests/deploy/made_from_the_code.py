@@ -24,13 +24,24 @@ def test_example_starts_a_gateway(serve):
     assert server.admin().post("/api/v1/reload").json == {"changed": []}
 
 
-@pytest.mark.parametrize("page, names", [("roost.1", ["serve", "ctl", "bench"]), ("roost-ctl.1", ["inspect", "publish", "url"]), ("roost-serve.1", ["listen", "admin", "connections", "config"])])
+@pytest.mark.parametrize("page, names", [("roost.1", ["serve", "ctl", "bench"]), ("roost-ctl.1", ["inspect", "publish", "url"]), ("roost-serve.1", ["listen", "admin", "connections", "config"]),
+                                         ("roost-doctor.1", ["json", "apply", "plan", "rate"]), ("roost-bench.1", ["hold", "run"]),
+                                         ("roost-passwd.1", ["delete"]), ("roost-token.1", ["key", "help"])])
 def test_manual_pages(page, names):
     text = (BUILD / page).read_text()
     for section in ("NAME", "SYNOPSIS", "DESCRIPTION", "SEE ALSO"):
         assert f"\n.SH {section}\n" in text
     for name in names:
         assert re.search(rf"^\.B (\\-\\-)?{name}\b", text, re.MULTILINE)
+
+
+def test_manual_pages_refer_to_each_other():
+    others = re.findall(r"^\.BR roost\\-(\w+) \(1\)", (BUILD / "roost.1").read_text(), re.MULTILINE)
+    assert len(others) > 4
+    for other in others:
+        assert (BUILD / f"roost-{other}.1").exists()
+    token = (BUILD / "roost-token.1").read_text()
+    assert token.split(".SH SYNOPSIS\n")[1].split(".SH ")[0].count("\n.B roost token ") == 2
 
 
 def test_unit_names_only_options_that_there_are():

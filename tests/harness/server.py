@@ -26,8 +26,8 @@ LISTENING = re.compile(r"listening on (tcp://\S+:(\d+))")
 
 def roost(*arguments, **options):
     """Runs the program to its end: what it does where it cannot serve."""
-    return subprocess.run([ROOST, *arguments], capture_output=True, text=True, timeout=TIMEOUT_S, check=False,
-                          stdin=subprocess.DEVNULL, **options)
+    options.setdefault("input", "")
+    return subprocess.run([ROOST, *arguments], capture_output=True, text=True, timeout=TIMEOUT_S, check=False, **options)
 
 
 class Server(Broker):

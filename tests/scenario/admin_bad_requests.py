@@ -94,6 +94,25 @@ def test_half_open_requests_keep_no_one_out(admin):
         connection.close()
 
 
+def test_more_half_open_requests_than_there_are_places(admin):
+    connections = [admin.raw() for _ in range(300)]
+    for connection in connections:
+        connection.sendall(f"GET /metrics HTTP/1.1\r\nHost: {admin.host}\r\n".encode())
+    assert admin.get("/health").status == 200
+    for connection in connections:
+        connection.close()
+
+
+def test_slow_readers_of_a_long_answer(admin):
+    """They ask for more than their connection takes, and read nothing; others are answered meanwhile."""
+    connections = [admin.raw() for _ in range(100)]
+    for connection in connections:
+        connection.sendall(f"GET /metrics HTTP/1.1\r\nHost: {admin.host}\r\n\r\n".encode() * 200)
+    assert admin.get("/metrics").status == 200
+    for connection in connections:
+        connection.close()
+
+
 def test_headers_too_long(admin):
     with admin.raw() as connection:
         connection.sendall(b"GET /health HTTP/1.1\r\nHost: x\r\nX: ")

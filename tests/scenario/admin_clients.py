@@ -50,7 +50,7 @@ def test_inspect(administered, admin):
         client.subscribe(("a/+", 1))
         client.subscribe(("$share/group/b/#", 2))
         seen = admin.client("looked at")
-        assert seen["state"] == "connected" and seen["protocol"] == "5.0"
+        assert seen["state"] == "connected" and seen["grade"] == "active" and seen["protocol"] == "5.0"
         assert seen["keepalive_seconds"] == 45 and seen["session_expiry_seconds"] == 600
         assert seen["address"].startswith("127.0.0.1:")
         assert seen["address"].endswith(f":{client.socket.getsockname()[1]}")
@@ -61,8 +61,19 @@ def test_inspect(administered, admin):
         assert admin.client("looked at")["inflight_messages"] == 1
     administered.wait_counter("sessions_offline", 1)
     seen = admin.client("looked at")
-    assert seen["state"] == "offline" and seen["address"] is None and seen["tcp"] is None
+    assert seen["state"] == "offline" and seen["grade"] is None and seen["address"] is None and seen["tcp"] is None
     assert 0 < seen["session_ends_in_seconds"] <= 601
+
+
+def test_the_grade_of_a_silent_one(serve):
+    server = serve("--admin", "http://127.0.0.1:0", "--grace-ms", "60000")
+    with server.client("x", keepalive=1) as client:
+        assert [row["grade"] for row in server.admin().clients()] == ["active"]
+        server.wait_counter("clients_suspect", 1)
+        assert server.admin().client("x")["grade"] == "suspect"
+        client.expect_nothing_before_ping()
+        server.wait_counter("clients_active", 1)
+        assert server.admin().client("x")["grade"] == "active"
 
 
 def test_disconnect_tells_why(administered, admin, version):

@@ -46,6 +46,8 @@ def test_says_what_the_counters_say(busy):
     assert found["roost_messages_received_total", 'qos="0"'] == 1
     assert found["roost_messages_received_total", 'qos="1"'] == 2
     assert found["roost_messages_sent_total", 'qos="1"'] == counters["messages_out_qos1"] == 2
+    for way in ("received", "sent"):
+        assert [found[f"roost_{way}_payload_bytes_total", f'qos="{qos}"'] for qos in (0, 1, 2)] == [5, 10, 0]
     assert found["roost_connections_ended_total", 'reason="connection_lost"'] == counters["end_connection_lost"]
     assert found["roost_subscriptions", ""] == 1
     assert sum(value for (name, _), value in found.items() if name == "roost_shard_clients") == 2
@@ -53,6 +55,7 @@ def test_says_what_the_counters_say(busy):
     assert 0 < found["roost_delivery_seconds_sum", ""] < 3
     assert found["roost_session_bytes", ""] > 100
     assert found["process_resident_memory_bytes", ""] > 1e6
+    assert found["roost_kernel_slab_bytes", ""] > 1e6 and found["roost_kernel_tcp_sockets", ""] >= 4
 
 
 def test_histograms_are_whole(busy):

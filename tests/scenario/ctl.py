@@ -1,6 +1,9 @@
 """`roost ctl` does from a shell what the API does: exit statuses, answers, and errors on stderr."""
 
+import http.server
 import json
+import threading
+import urllib.parse
 
 import pytest
 
@@ -39,6 +42,32 @@ def test_clients(administered, ctl):
         client.close()
 
 
+class ShortPages(http.server.BaseHTTPRequestHandler):
+    """What a gateway with very many clients answers, few of which are looked for."""
+    PAGES = {"": ([], "0.1"), "0.1": (["a", "b"], "0.2"), "0.2": ([], "1.0"), "1.0": (["c", "d"], None)}
+
+    def do_GET(self):
+        query = dict(urllib.parse.parse_qsl(urllib.parse.urlsplit(self.path).query))
+        ids, more = self.PAGES[query.get("cursor", "")]
+        rows = [{"client_id": client_id} for client_id in ids[:int(query["limit"])]]
+        self.send_response(200)
+        self.end_headers()
+        self.wfile.write(json.dumps({"clients": rows, "next": more}).encode())
+
+    def log_message(self, *_):
+        pass
+
+
+def test_short_pages_are_not_the_end():
+    with http.server.HTTPServer(("127.0.0.1", 0), ShortPages) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        url = f"http://127.0.0.1:{server.server_port}"
+        for limit, wanted in (("0", "abcd"), ("3", "abc"), ("2", "ab"), ("9", "abcd")):
+            lines = said(roost("ctl", "--url", url, "clients", "--limit", limit)).splitlines()
+            assert [line.split("\t")[0] for line in lines] == list(wanted)
+        server.shutdown()
+
+
 def test_disconnect_and_end_session(administered, ctl):
     with administered.session("x", 5) as client:
         said(ctl("disconnect", "x"))
@@ -63,6 +92,22 @@ def test_publish(administered, ctl):
         assert late.message().payload == b"kept"
     ended = ctl("publish", "a/#", "x")
     assert ended.returncode == 1 and "topic" in ended.stderr
+
+
+def test_publish_batch(administered, ctl):
+    with administered.client("reader") as reader:
+        reader.subscribe("t")
+        messages = [{"topic": "t", "payload": str(number)} for number in range(3)]
+        assert said(ctl("publish-batch", input=json.dumps({"messages": messages}))).split() == ["published", "3"]
+        assert [reader.message().payload for _ in range(3)] == [b"0", b"1", b"2"]
+        messages[1]["qos"] = 3
+        ended = ctl("publish-batch", input=json.dumps({"messages": messages}))
+        assert ended.returncode == 1 and "messages[1]: qos" in ended.stderr
+        reader.expect_nothing_before_ping()
+
+
+def test_ready(ctl):
+    assert "ready" in said(ctl("ready"))
 
 
 def test_reload(ctl):

@@ -58,6 +58,33 @@ static void test_slow_and_quick(void **state)
 	patience_fini(&patience);
 }
 
+/* The others' descriptors are none at all: nothing comes of hanging up on them. */
+static void test_less_patience_where_it_is_crowded(void **state)
+{
+	(void)state;
+	static struct patience patience;
+	static char others[PATIENCE_CONNECTIONS_MAX / 2];
+	int slow[2];
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, slow), 0);
+	patience_init(&patience);
+	patience_begin(&patience, slow, slow[0]);
+	for (uint32_t i = 1; i < PATIENCE_CONNECTIONS_MAX / 2; i++)
+		patience_begin(&patience, &others[i], -1);
+	test_now_ms += PATIENCE_CROWDED_MS + 1;
+	patience_end_slow(&patience);
+	assert_false(hung_up(slow[1]));
+	patience_begin(&patience, &others[0], -1);
+	patience_end(&patience, &others[1]);
+	patience_end_slow(&patience);
+	assert_false(hung_up(slow[1]));
+	patience_begin(&patience, &others[1], -1);
+	patience_end_slow(&patience);
+	assert_true(hung_up(slow[1]));
+	close(slow[0]);
+	close(slow[1]);
+	patience_fini(&patience);
+}
+
 static void test_more_than_there_are_places(void **state)
 {
 	(void)state;
@@ -77,6 +104,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_slow_and_quick),
+		cmocka_unit_test(test_less_patience_where_it_is_crowded),
 		cmocka_unit_test(test_more_than_there_are_places),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

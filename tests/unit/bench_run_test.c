@@ -15,6 +15,9 @@
 
 #include <cmocka.h>
 
+/* In one scenario, more is due than can be sent in it. */
+#define DRAIN_MS 3000u
+
 static struct scenario *scenario_of(const char *text)
 {
 	struct scenario *scenario = calloc(1, sizeof(*scenario));
@@ -28,7 +31,8 @@ static struct scenario *scenario_of(const char *text)
 /* The result, which the caller frees. */
 static struct run_result *run(const struct scenario *scenario, const struct target *target, bool good)
 {
-	struct run_order order = {.scenario = scenario, .steps_max = SCENARIO_STEPS_MAX, .judge = true};
+	struct run_order order = {
+		.scenario = scenario, .steps_max = SCENARIO_STEPS_MAX, .judge = true, .drain_ms = DRAIN_MS};
 	struct run_result *result = calloc(1, sizeof(*result));
 	assert_non_null(result);
 	if (run_against(&order, target, result) != good)
@@ -133,6 +137,28 @@ static void test_the_first_breach_ends_it(void **state)
 	free(result);
 }
 
+/* Far more is due than can be sent: it is said to be unsent. What was sent has come, and none of it is called lost. */
+static void test_overload_is_not_called_loss(void **state)
+{
+	(void)state;
+	for (uint32_t qos = 0; qos <= 1; qos++) {
+		char text[256];
+		snprintf(text, sizeof(text),
+			 "ramp_up_s: 0\nwarm_up_ms: 0\nduration_s: 1\n"
+			 "groups:\n - {count: 2, role: both, qos: %u, subscribe: r/%%n, publish: r/%%n, rate: "
+			 "9999999}\n",
+			 qos);
+		struct run_result *result = run_on_relay(text, true);
+		const struct step *step = &result->steps[0];
+		assert_true(step->unsent > 0);
+		assert_true(step->sent > 0);
+		assert_int_equal(step->received, step->expected);
+		assert_int_equal(step->lost, 0);
+		assert_int_equal(step->unacknowledged, 0);
+		free(result);
+	}
+}
+
 /* Nobody listens on the port of a socket that is closed again. */
 static void test_nobody_there(void **state)
 {
@@ -156,8 +182,11 @@ static void test_nobody_there(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_steps_at_every_qos), cmocka_unit_test(test_loops_end_a_step),
-		cmocka_unit_test(test_reconnects),         cmocka_unit_test(test_the_first_breach_ends_it),
+		cmocka_unit_test(test_steps_at_every_qos),
+		cmocka_unit_test(test_loops_end_a_step),
+		cmocka_unit_test(test_reconnects),
+		cmocka_unit_test(test_the_first_breach_ends_it),
+		cmocka_unit_test(test_overload_is_not_called_loss),
 		cmocka_unit_test(test_nobody_there),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

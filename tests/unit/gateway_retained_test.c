@@ -41,7 +41,7 @@ static uint64_t counted(const struct shard_scene *scene, enum counter counter)
 	return shard_scene_counter(scene, 0, counter);
 }
 
-static uint32_t retained_count(const struct shard_scene *scene)
+static uint64_t retained_count(const struct shard_scene *scene)
 {
 	return retained_size(scene->retained).messages;
 }

@@ -72,6 +72,23 @@ static void test_every_error_has_a_code_that_a_server_may_send(void **state)
 	}
 }
 
+/* What no peer is told, or nothing more exact than this. A new error is here or has a code of its own. */
+static const enum error UNSPECIFIED[] = {
+	ERROR_MORE, ERROR_PEER_DEAD, ERROR_SYSTEM, ERROR_TIMEOUT, ERROR_NOT_FOUND, ERROR_CONNECTION_LOST,
+};
+
+static void test_every_other_error_has_a_code_of_its_own(void **state)
+{
+	(void)state;
+	for (unsigned error = 0; error < ERROR_COUNT; error++) {
+		bool unspecified = false;
+		for (size_t i = 0; i < sizeof(UNSPECIFIED) / sizeof(UNSPECIFIED[0]); i++)
+			unspecified = unspecified || UNSPECIFIED[i] == (enum error)error;
+		if ((mqtt_reason_of((enum error)error) == MQTT_REASON_UNSPECIFIED_ERROR) != unspecified)
+			fail_msg("%s has no place in the table", error_name((enum error)error));
+	}
+}
+
 /* A session may end for any of them [3.14.2.1]; a reason that is CONNACK's alone has another word there. */
 static void test_credentials_have_other_words_in_disconnect(void **state)
 {
@@ -143,6 +160,7 @@ int main(void)
 		cmocka_unit_test(test_codes_are_allowed_by_packet_and_side),
 		cmocka_unit_test(test_names_are_the_standards),
 		cmocka_unit_test(test_every_error_has_a_code_that_a_server_may_send),
+		cmocka_unit_test(test_every_other_error_has_a_code_of_its_own),
 		cmocka_unit_test(test_errors_become_codes),
 		cmocka_unit_test(test_credentials_have_other_words_in_disconnect),
 	};

@@ -165,7 +165,7 @@ static void test_what_is_no_network(void **state)
 
 static bool bit_at(const uint8_t *bytes, uint32_t bit)
 {
-	return (bytes[bit / 8] >> (7 - bit % 8) & 1u) != 0;
+	return ((unsigned)bytes[bit / 8] >> (7 - bit % 8) & 1u) != 0;
 }
 
 /* Against the plain meaning, bit by bit. */
