@@ -10,7 +10,7 @@
 #define SHARED_A_SHARD 5u
 #define SHARED_A_GATE 3u
 #define PLACES_MAX (1u << 24)
-/* With fixed files: places of a table for sockets on their way there, and for the rings. */
+/* With fixed files: places of a table for sockets on their way there. */
 #define TRANSIT_PLACES 256u
 /* The kernel has an array with so many places for each ring. */
 #define RING_SLOTS_MAX 32768u
@@ -83,23 +83,32 @@ static enum error plan_shared(struct layout *layout, struct settings *settings)
 }
 
 /* A shard has seats for all clients that may fall on it, and may fix the files of all of them: in a shared table others
- * may have taken the places. */
+ * may have taken the places. A ring is a descriptor itself: they take a quarter of the places at most. */
 static void plan_fixed(struct layout *layout, const struct settings *settings)
 {
-	uint32_t transit = layout->places / 2 < TRANSIT_PLACES ? layout->places / 2 : TRANSIT_PLACES;
+	uint32_t sharing = settings->private_tables ? 1 : layout->shards;
+	uint32_t ring_slots = (uint32_t)(layout->table < RING_SLOTS_MAX ? layout->table : RING_SLOTS_MAX);
+	uint64_t sockets_most = (uint64_t)(layout->places / 4 / sharing) * ring_slots;
+	uint32_t wanted = plan_seats(settings->connections, layout->shards);
+	uint32_t sockets = wanted < sockets_most ? wanted : (uint32_t)sockets_most;
+	uint32_t rings = (sockets + ring_slots - 1) / ring_slots * sharing;
+	uint32_t transit = layout->places / 4 < TRANSIT_PLACES ? layout->places / 4 : TRANSIT_PLACES;
 	layout->fixed = (struct fixed_plan){
-		.sockets = plan_seats(settings->connections, layout->shards),
-		.ring_slots = (uint32_t)(layout->table < RING_SLOTS_MAX ? layout->table : RING_SLOTS_MAX),
-		.first_descriptor = (int)(layout->places - transit),
+		.sockets = sockets,
+		.ring_slots = ring_slots,
+		.first_descriptor = (int)(layout->places - transit - rings),
 	};
-	layout->seats = settings->private_tables ? layout->fixed.sockets : settings->connections;
-	layout->capacity = settings->connections;
+	uint64_t capacity = plan_capacity(layout->shards, sockets);
+	layout->capacity = sockets == wanted ? settings->connections : capacity;
+	layout->seats = settings->private_tables ? sockets : (uint32_t)layout->capacity;
 }
 
 static void warn(const struct layout *layout, const struct settings *settings)
 {
 	if (settings->private_tables)
-		log_write(LOG_WARNING, "%u shards hold %lu connections, not %u: give more shards or leave --shards out",
+		log_write(LOG_WARNING,
+			  "%u shards hold %lu connections, not %u: give more shards, leave --shards out, or raise the "
+			  "limit of descriptors",
 			  layout->shards, layout->capacity, settings->connections);
 	else
 		log_write(LOG_WARNING, "one table of %lu descriptors holds %lu connections, not %u", layout->table,
@@ -116,7 +125,7 @@ enum error layout_plan(struct layout *layout, struct settings *settings, uint64_
 	layout->seats = layout->places;
 	if (settings->connections > layout->capacity && settings->fixed_files)
 		plan_fixed(layout, settings);
-	else if (settings->connections > layout->capacity)
+	if (settings->connections > layout->capacity)
 		warn(layout, settings);
 	else if (settings->connections != 0)
 		layout->capacity = settings->connections;

@@ -104,6 +104,12 @@ static void test_small_tables(void **state)
 	assert_int_equal(layout_plan(&layout, &settings, 64, CORES), ERROR_OK);
 	assert_true(settings.handshakes_max < 64);
 	assert_true(layout.fixed.first_descriptor > 0 && layout.fixed.ring_slots <= 64);
+	/* Rings need places too: they are few here, and what they hold is less than was asked for. */
+	settings.connections = 100000;
+	assert_int_equal(layout_plan(&layout, &settings, 64, CORES), ERROR_OK);
+	assert_true(layout.fixed.first_descriptor > 0);
+	assert_true(layout.capacity < 2000);
+	settings.connections = 1000;
 	assert_int_equal(layout_plan(&layout, &settings, 20, CORES), ERROR_LIMIT);
 	settings = settings_for(1000, false, true);
 	assert_int_equal(layout_plan(&layout, &settings, 20, CORES), ERROR_LIMIT);
