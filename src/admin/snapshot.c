@@ -50,7 +50,10 @@ void snapshot_take(struct snapshot *snapshot, const struct gateway *gateway, con
 uint64_t snapshot_shard_descriptors(const struct snapshot *snapshot, uint16_t number)
 {
 	const struct shard *shard = &snapshot->parts.shards[number];
-	return counter_of(&shard->counters, COUNTER_connections_open) + shard->keep_count + DESCRIPTORS_OWN;
+	uint64_t sockets = counter_of(&shard->counters, COUNTER_connections_open);
+	uint64_t elsewhere = counter_of(&shard->counters, COUNTER_connections_fixed);
+	/* Read one after the other, while the shard goes on. */
+	return (sockets > elsewhere ? sockets - elsewhere : 0) + shard->keep_count + DESCRIPTORS_OWN;
 }
 
 uint64_t snapshot_gate_descriptors(const struct snapshot *snapshot, uint16_t number)

@@ -306,7 +306,8 @@ static void hear_out(struct shard *shard, uint32_t index)
 {
 	struct client *client = shard_client(shard, index);
 	for (uint32_t reads = 0; reads < READS_BEFORE_TAKE_OVER; reads++) {
-		if (!client_is_connected(client) || client->pause != PAUSE_NONE || !io_has_input(&client->conn))
+		if (!client_is_connected(client) || client->pause != PAUSE_NONE ||
+		    !io_has_input(&shard->io, &client->conn))
 			return;
 		client_read(shard, index);
 	}
@@ -370,6 +371,7 @@ static enum error settle(struct shard *shard, uint32_t index, const struct admis
 	if (poller_add(&shard->poller, client->conn.fd, tag, POLLER_EDGE_BOTH) != ERROR_OK)
 		return ERROR_SYSTEM;
 	heartbeat_begin(shard, index);
+	io_settle(&shard->io, &client->conn);
 	return greet(shard, client, admission, resumed) ? ERROR_OK : ERROR_PACKET_TOO_LARGE;
 }
 

@@ -8,12 +8,15 @@
 
 /* ---- a client in short ---- */
 
-static union client_address address_of(const struct client *client)
+static union client_address address_of(struct shard *shard, const struct client *client)
 {
 	union client_address address = {.any = {.sa_family = AF_UNSPEC}};
 	struct sockaddr_storage peer = {.ss_family = AF_UNSPEC};
 	socklen_t size = sizeof(peer);
-	if (client->conn.fd < 0 || getpeername(client->conn.fd, (struct sockaddr *)&peer, &size) != 0)
+	int fd = io_borrow(&shard->io, &client->conn);
+	bool known = fd >= 0 && getpeername(fd, (struct sockaddr *)&peer, &size) == 0;
+	io_return(&client->conn, fd);
+	if (!known)
 		return address;
 	if (peer.ss_family == AF_INET)
 		memcpy(&address.v4, &peer, sizeof(address.v4));
@@ -22,7 +25,7 @@ static union client_address address_of(const struct client *client)
 	return address;
 }
 
-static struct client_row describe(const struct shard *shard, uint32_t index)
+static struct client_row describe(struct shard *shard, uint32_t index)
 {
 	const struct client *client = shard_client(shard, index);
 	const struct extras *extras = extras_of(shard, client);
@@ -44,7 +47,7 @@ static struct client_row describe(const struct shard *shard, uint32_t index)
 	row.connected_s = at_s != 0 && at_s <= shard->now_s ? shard->now_s - at_s : 0;
 	row.silent_ms = seen_ms < shard->now_ms ? (uint32_t)(shard->now_ms - seen_ms) : 0;
 	row.output_bytes = (uint32_t)io_queued_bytes(&shard->io, &client->conn);
-	row.address = address_of(client);
+	row.address = address_of(shard, client);
 	return row;
 }
 
@@ -62,7 +65,7 @@ static bool begins_with(struct slice id, struct slice prefix)
 }
 
 /* False when there is no room for its id. */
-static bool add_row(const struct shard *shard, struct command_list *list, uint32_t index, struct slice id)
+static bool add_row(struct shard *shard, struct command_list *list, uint32_t index, struct slice id)
 {
 	if (list->ids_capacity - list->ids_used < id.size)
 		return false;
@@ -125,11 +128,13 @@ static void list_subscriptions(const struct shard *shard, const struct session *
 	}
 }
 
-static void ask_kernel(const struct client *client, struct command_client *answer)
+static void ask_kernel(struct shard *shard, const struct client *client, struct command_client *answer)
 {
 	struct tcp_info info;
 	socklen_t size = sizeof(info);
-	answer->has_tcp = client->conn.fd >= 0 && getsockopt(client->conn.fd, IPPROTO_TCP, TCP_INFO, &info, &size) == 0;
+	int fd = io_borrow(&shard->io, &client->conn);
+	answer->has_tcp = fd >= 0 && getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &size) == 0;
+	io_return(&client->conn, fd);
 	if (!answer->has_tcp)
 		return;
 	answer->rtt_us = info.tcpi_rtt;
@@ -162,7 +167,7 @@ enum error command_inspect_client(struct shard *shard, struct command_client *an
 			answer->ends_in_s = EXTRAS_NEVER_S;
 	}
 	list_subscriptions(shard, &client->session, answer);
-	ask_kernel(client, answer);
+	ask_kernel(shard, client, answer);
 	return ERROR_OK;
 }
 

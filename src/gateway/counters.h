@@ -18,6 +18,8 @@
 	  "Clients by state: handshaking, connected, or a session without a connection")                               \
 	X(connections_open, GAUGE, "clients", "state=\"connected\"", "Clients signed in now")                          \
 	X(sessions_offline, GAUGE, "clients", "state=\"offline\"", "Sessions without a connection")                    \
+	X(connections_fixed, GAUGE, "connections_fixed", "",                                                           \
+	  "Clients whose socket is in a table of io_uring's, not in a descriptor table")                               \
 	X(connections_signed_in, COUNT, "sign_ins", "result=\"accepted\"", "Sign-ins by result")                       \
 	X(connections_refused, COUNT, "sign_ins", "result=\"refused\"",                                                \
 	  "Connections ended before they were signed in")                                                              \

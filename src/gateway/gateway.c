@@ -4,7 +4,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "gateway/gate.h"
-#include "gateway/plan.h"
+#include "gateway/layout.h"
 #include "gateway/settings_feed.h"
 #include "gateway/shard.h"
 #include "net/fdpass.h"
@@ -14,10 +14,6 @@
 #include <errno.h>
 #include <sched.h>
 #include <unistd.h>
-
-/* Descriptors of a shard's table that are no client's: 0, 1, 2, its poller, its waker's peers and a reserve for what
- * libraries open. */
-#define TABLE_RESERVE 24u
 
 /* Addresses that are counted at one time; memory is taken as they come. */
 #define ADDRESSES_MAX (1u << 22)
@@ -44,7 +40,7 @@ struct gateway {
 	bool tables_refused;                                           /* private descriptor tables */
 	_Atomic(const struct counters *) others[GATEWAY_COUNTERS_MAX]; /* the bridge's */
 	_Atomic uint32_t other_count;
-	uint64_t table_descriptors;
+	struct layout layout;
 };
 
 /* ---- planning ---- */
@@ -67,58 +63,6 @@ static int core_at(uint32_t n)
 			return core;
 	}
 	return -1;
-}
-
-/* Places in one shard's table. Each holds the wakers of all shards, so more shards leave less room in each. */
-static uint32_t table_seats(uint64_t table, uint32_t shards)
-{
-	uint64_t fixed = shards + TABLE_RESERVE;
-	uint64_t seats = table > fixed ? table - fixed : 0;
-	return seats < (1u << 24) ? (uint32_t)seats : 1u << 24;
-}
-
-static uint32_t choose_shards(const struct settings *settings, uint64_t table)
-{
-	uint32_t cores = core_count();
-	if (settings->shards != 0)
-		return settings->shards;
-	if (settings->connections == 0 || !settings->private_tables)
-		return cores; /* more of them would not have more room */
-	/* More shards have more wakers, which leave less room in each table: until it comes out even. */
-	uint32_t shards = cores;
-	for (;;) {
-		uint32_t needed = plan_shards(settings->connections, table_seats(table, shards), cores);
-		if (needed <= shards)
-			return needed == 0 ? 0 : shards;
-		shards = needed;
-	}
-}
-
-static enum error plan(struct gateway *gateway, uint64_t table)
-{
-	struct settings *settings = gateway->settings;
-	uint32_t shards = choose_shards(settings, table);
-	uint32_t least = shards != 0 ? shards : core_count();
-	if (table_seats(table, least) == 0) {
-		log_write(LOG_ERROR, "a limit of %lu descriptors is too low for %u shards: at least %u are needed",
-			  table, least, least + TABLE_RESERVE + 1);
-		return ERROR_LIMIT;
-	}
-	if (shards == 0) {
-		log_write(LOG_ERROR, "%u connections need more than %u shards with tables of %lu descriptors",
-			  settings->connections, PLAN_SHARDS_MAX, table);
-		return ERROR_LIMIT;
-	}
-	gateway->shard_count = (uint16_t)shards;
-	gateway->gate_count = (uint16_t)settings->gates;
-	uint64_t room = table > TABLE_RESERVE + shards * 2 ? table - TABLE_RESERVE - shards * 2 : 1;
-	if (settings->handshakes_max > room)
-		settings->handshakes_max = (uint32_t)room;
-	uint64_t capacity = plan_capacity(shards, table_seats(table, shards));
-	if (settings->private_tables && settings->connections > capacity)
-		log_write(LOG_WARNING, "%u shards hold %lu connections, not %u: give more shards or leave --shards out",
-			  shards, capacity, settings->connections);
-	return ERROR_OK;
 }
 
 /* ---- making ---- */
@@ -169,7 +113,9 @@ static enum error make_shard(struct gateway *gateway, uint16_t number)
 	shard->settings = gateway->settings;
 	shard->settings_view.feed = &gateway->feed;
 	shard->mailboxes = gateway->mailboxes;
-	shard->seats = &gateway->seats[number];
+	/* Places are shared where the table is. */
+	shard->seats = &gateway->seats[gateway->settings->private_tables ? number : 0];
+	shard->fixed = gateway->layout.fixed;
 	shard->index = gateway->index;
 	shard->retained = gateway->retained;
 	shard->addresses = gateway->addresses;
@@ -216,11 +162,11 @@ static void list_gate_keeps(struct gateway *gateway)
 		gateway->gates[i].keep_count = count;
 }
 
-static enum error make_parts(struct gateway *gateway, uint64_t table)
+static enum error make_parts(struct gateway *gateway)
 {
 	enum error error = make_shared(gateway);
 	for (uint16_t i = 0; i < gateway->shard_count && error == ERROR_OK; i++) {
-		gateway->seats[i].limit = table_seats(table, gateway->shard_count);
+		gateway->seats[i].limit = gateway->layout.seats;
 		gateway->seats[i].whole = &gateway->whole;
 		error = make_shard(gateway, i);
 	}
@@ -275,31 +221,6 @@ static enum error start_threads(struct gateway *gateway)
 	return ERROR_OK;
 }
 
-/* One table for all: its places are shared too. Handshakes have places of their own, so that those at the door cannot
- * take them all. Before the threads start. */
-static enum error share_seats(struct gateway *gateway, uint64_t table)
-{
-	struct settings *settings = gateway->settings;
-	uint64_t fixed =
-		TABLE_RESERVE + 5u * gateway->shard_count + settings->listener_count + 3u * gateway->gate_count;
-	uint64_t places = table > fixed ? (table - fixed) : 0;
-	uint64_t handshakes = places / 4 / gateway->gate_count;
-	if (handshakes == 0) {
-		log_write(LOG_ERROR, "one table of %lu descriptors is too small: at least %lu are needed", table,
-			  fixed + 4u * gateway->gate_count);
-		return ERROR_LIMIT;
-	}
-	if (settings->handshakes_max > handshakes)
-		settings->handshakes_max = (uint32_t)handshakes;
-	gateway->seats[0].limit = (uint32_t)(places - (uint64_t)settings->handshakes_max * gateway->gate_count);
-	if (settings->connections > gateway->seats[0].limit)
-		log_write(LOG_WARNING, "one table of %lu descriptors holds %u connections, not %u", table,
-			  gateway->seats[0].limit, settings->connections);
-	for (uint16_t i = 0; i < gateway->shard_count; i++)
-		gateway->shards[i].seats = &gateway->seats[0];
-	return ERROR_OK;
-}
-
 /* Closes the main thread's copies of what the threads now hold in their own tables. */
 static void close_copies(struct gateway *gateway)
 {
@@ -311,19 +232,19 @@ static void close_copies(struct gateway *gateway)
 		close(gateway->settings->listeners[i].fd);
 }
 
-static void log_start(const struct gateway *gateway, uint64_t table)
+static void log_start(const struct gateway *gateway)
 {
 	const struct settings *settings = gateway->settings;
-	bool private = settings->private_tables;
-	if (!private)
+	const struct layout *layout = &gateway->layout;
+	if (!settings->private_tables)
 		log_write(LOG_WARNING, "private descriptor tables are %s: all threads share one of %lu",
-			  gateway->tables_refused ? "refused by the kernel or the container" : "switched off", table);
-	uint64_t capacity =
-		private ? plan_capacity(gateway->shard_count, gateway->seats[0].limit) : gateway->seats[0].limit;
-	if (capacity > gateway->whole.limit)
-		capacity = gateway->whole.limit;
+			  gateway->tables_refused ? "refused by the kernel or the container" : "switched off",
+			  layout->table);
 	log_write(LOG_INFO, "gates: %u, shards: %u, places for connections: %lu", gateway->gate_count,
-		  gateway->shard_count, capacity);
+		  gateway->shard_count, layout->capacity);
+	if (layout->fixed.sockets != 0)
+		log_write(LOG_INFO, "what a table of %lu descriptors does not hold goes to io_uring's tables",
+			  layout->table);
 	for (uint32_t i = 0; i < settings->listener_count; i++) {
 		const struct listener *listener = &settings->listeners[i];
 		log_write(LOG_INFO, "listening on %s", listener->url);
@@ -337,21 +258,27 @@ static void log_start(const struct gateway *gateway, uint64_t table)
 	log_write(LOG_INFO, "ready");
 }
 
-static enum error start(struct gateway *gateway, uint64_t table)
+static enum error plan(struct gateway *gateway)
 {
-	if (gateway->settings->private_tables && !fdtable_can_detach()) {
-		gateway->settings->private_tables = false;
+	struct settings *settings = gateway->settings;
+	if (settings->private_tables && !fdtable_can_detach()) {
+		settings->private_tables = false;
 		gateway->tables_refused = true;
 	}
-	enum error error = plan(gateway, table);
+	settings->fixed_files = settings->fixed_files && fixed_files_work();
+	enum error error = layout_plan(&gateway->layout, settings, fdtable_raise_limit(), core_count());
+	gateway->shard_count = (uint16_t)gateway->layout.shards;
+	gateway->gate_count = (uint16_t)settings->gates;
+	return error;
+}
+
+static enum error start(struct gateway *gateway)
+{
+	enum error error = plan(gateway);
 	if (error == ERROR_OK)
 		error = open_listeners(gateway->settings);
 	if (error == ERROR_OK)
-		error = make_parts(gateway, table);
-	if (error != ERROR_OK)
-		return error;
-	if (!gateway->settings->private_tables)
-		error = share_seats(gateway, table);
+		error = make_parts(gateway);
 	if (error != ERROR_OK)
 		return error;
 	error = start_threads(gateway);
@@ -369,15 +296,13 @@ struct gateway *gateway_start(struct settings *settings)
 	gateway->settings = settings;
 	atomic_init(&gateway->feed.current, settings);
 	gateway->whole.limit = settings->connections != 0 ? settings->connections : UINT32_MAX;
-	uint64_t table = fdtable_raise_limit();
-	gateway->table_descriptors = table;
-	if (start(gateway, table) != ERROR_OK) {
+	if (start(gateway) != ERROR_OK) {
 		/* The process ends now; what was made ends with it. */
 		return NULL;
 	}
 	if (gateway->settings->private_tables)
 		close_copies(gateway);
-	log_start(gateway, table);
+	log_start(gateway);
 	return gateway;
 }
 
@@ -433,7 +358,7 @@ struct gateway_parts gateway_parts(const struct gateway *gateway)
 		.retained = gateway->retained,
 		.key = &gateway->key,
 		.feed = (struct settings_feed *)&gateway->feed,
-		.table_descriptors = gateway->table_descriptors,
+		.table_descriptors = gateway->layout.table,
 		.packet_bytes_max = gateway->settings->packet_bytes_max,
 		.shard_count = gateway->shard_count,
 		.gate_count = gateway->gate_count,

@@ -98,9 +98,9 @@ void heartbeat_heard(struct shard *shard, struct client *client)
 }
 
 /* It spoke and we were too busy to listen, or we are the ones who do not read: its silence is ours. */
-static bool is_ours(const struct client *client)
+static bool is_ours(struct shard *shard, const struct client *client)
 {
-	return client->pause != PAUSE_NONE || io_has_input(&client->conn);
+	return client->pause != PAUSE_NONE || io_has_input(&shard->io, &client->conn);
 }
 
 static void grade(struct shard *shard, struct client *client, enum client_state state)
@@ -115,7 +115,7 @@ static void grade_by_keepalive(struct shard *shard, uint32_t index)
 	uint64_t now_ms = shard->now_ms;
 	if (quiet_ms(client) > now_ms)
 		return;
-	if (closed_ms(client) <= now_ms && is_ours(client))
+	if (closed_ms(client) <= now_ms && is_ours(shard, client))
 		client->seen_tick = (uint32_t)(now_ms / WHEEL_TICK_MS);
 	else if (closed_ms(client) <= now_ms)
 		client_end(shard, index, ERROR_KEEPALIVE_TIMEOUT);
@@ -126,7 +126,9 @@ static void grade_by_keepalive(struct shard *shard, uint32_t index)
 static void grade_by_tcp(struct shard *shard, uint32_t index)
 {
 	struct client *client = shard_client(shard, index);
-	bool answers = !health_is_unanswered(client->conn.fd, shard->settings->grace_ms);
+	int fd = io_borrow(&shard->io, &client->conn);
+	bool answers = !health_is_unanswered(fd, shard->settings->grace_ms);
+	io_return(&client->conn, fd);
 	if (answers && client->state != CLIENT_ACTIVE)
 		client_set_state(shard, client, CLIENT_ACTIVE);
 	else if (!answers && client->state == CLIENT_SUSPECT)

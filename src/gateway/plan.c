@@ -40,6 +40,14 @@ uint64_t plan_capacity(uint32_t shards, uint32_t seats)
 	return low * shards;
 }
 
+uint32_t plan_seats(uint64_t connections, uint32_t shards)
+{
+	if (shards == 1)
+		return (uint32_t)connections;
+	uint64_t mean = (connections + shards - 1) / shards;
+	return (uint32_t)(mean + DEVIATIONS * (square_root(mean) + 1));
+}
+
 uint32_t plan_shards(uint64_t connections, uint32_t seats, uint32_t least)
 {
 	for (uint32_t shards = least; shards <= PLAN_SHARDS_MAX; shards++) {

@@ -11,6 +11,9 @@
  * with `seats` places each hold without anyone being turned away. */
 uint64_t plan_capacity(uint32_t shards, uint32_t seats);
 
+/* The fewest places that each of `shards` shards needs for `connections`. */
+uint32_t plan_seats(uint64_t connections, uint32_t shards);
+
 /* The fewest shards, at least `least`, that hold `connections`; 0 when PLAN_SHARDS_MAX do not. */
 uint32_t plan_shards(uint64_t connections, uint32_t seats, uint32_t least);
 

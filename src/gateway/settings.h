@@ -59,6 +59,7 @@ struct settings {
 	uint32_t backlog;        /* of the listening sockets */
 	bool defer_accept;
 	bool private_tables;
+	bool fixed_files; /* io_uring's tables for sockets that descriptor tables do not hold */
 };
 
 #endif

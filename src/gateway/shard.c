@@ -92,6 +92,8 @@ enum error shard_open(struct shard *shard)
 	    post_init(&shard->post, shard->mailboxes, shard->shard_count, shard->number) != ERROR_OK ||
 	    region_open(&shard->connected_at_s, ((size_t)clients + 1) * sizeof(uint32_t)) != ERROR_OK)
 		return ERROR_NO_MEMORY;
+	if (shard->fixed.sockets != 0 && io_fix_files(&shard->io, &shard->fixed) != ERROR_OK)
+		return ERROR_NO_MEMORY;
 	shard->subscriptions.client_max = shard->settings->client_subscriptions_max;
 	commands_open(&shard->commands);
 	shard->lane_routes = calloc(shard->shard_count, sizeof(*shard->lane_routes));
@@ -264,6 +266,7 @@ static void publish_counters(struct shard *shard)
 	COUNT_SET(counters, bytes_in, shard->io.bytes_in);
 	COUNT_SET(counters, bytes_out, shard->io.bytes_out);
 	COUNT_SET(counters, backlog_bytes, shard->io.backlog_bytes);
+	COUNT_SET(counters, connections_fixed, fixed_files_count(&shard->io.fixed_files));
 	COUNT_SET(counters, subscriptions_open, shard->subscriptions.pool.used);
 	COUNT_SET(counters, queue_messages, shard->flows.entries.used);
 	COUNT_SET(counters, stored_messages, shard->messages.count);

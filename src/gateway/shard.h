@@ -63,7 +63,8 @@ struct shard {
 	int admissions_fd; /* the receiving end (net/fdpass.h) */
 	uint16_t number;
 	uint16_t shard_count;
-	int core; /* pinned to it; -1: not */
+	int core;                /* pinned to it; -1: not */
+	struct fixed_plan fixed; /* sockets that its table does not hold */
 
 	/* Its own. */
 	pthread_t thread;

@@ -9,6 +9,7 @@
 
 #include "base/slab.h"
 #include "base/slice.h"
+#include "net/fixed_files.h"
 
 #include <stdbool.h>
 
@@ -20,9 +21,16 @@
 #define IO_OUTBOXES_MAX 16384u
 #define IO_PIECES_MAX 65536u
 
+/* Sockets beyond what the owner's descriptor table may hold. */
+struct fixed_plan {
+	uint32_t sockets;     /* so many at most; 0: none */
+	uint32_t ring_slots;  /* of them in a ring */
+	int first_descriptor; /* a socket with this number or a higher one leaves the table */
+};
+
 /* The part of a connection that this layer owns; embedded in the client. */
 struct conn {
-	int fd;              /* in the owner's descriptor table; -1: none */
+	int fd;              /* in the owner's descriptor table, or a handle of io->fixed_files; -1: none */
 	uint16_t generation; /* of the pool slot: tells an event of this turn that is stale */
 	uint16_t outbox;     /* this turn's output: its number + 1, or 0 */
 	uint32_t kept;       /* slab reference: input that is not parsed yet, or 0 */
@@ -60,6 +68,8 @@ struct io_observer {
 struct io {
 	struct slab *slab;
 	struct io_observer observer;
+	struct fixed_files fixed_files; /* sockets that are not in the table */
+	int first_descriptor;           /* sockets with this number or a higher one go there */
 	struct region scratch;
 	size_t scratch_used;
 	struct region outbox_region;
@@ -78,6 +88,8 @@ struct io {
 
 enum error io_open(struct io *io, struct slab *slab, struct io_observer observer);
 void io_close(struct io *io);
+/* Has io_settle() keep sockets in fixed files. Before the first of them; without this call all stay in the table. */
+enum error io_fix_files(struct io *io, const struct fixed_plan *plan);
 
 /* Reads once. *bytes: what was kept before and what came now, in a row; valid until the end of the turn (longer
  * packets: until io_keep()). *more: there may be more to read without another event. Call io_keep() after parsing. */
@@ -100,7 +112,14 @@ static inline size_t io_scratch_left(const struct io *io)
 void io_make_room(struct io *io);
 
 /* Whether the peer has sent something that was not read yet. */
-bool io_has_input(const struct conn *conn);
+bool io_has_input(struct io *io, const struct conn *conn);
+
+/* The owner's poller knows the socket: from now on it may do without a descriptor (io_fix_files()). */
+void io_settle(struct io *io, struct conn *conn);
+/* The connection's socket as a descriptor, for calls that io does not have; -1: there is none. io_return() after use.
+ */
+int io_borrow(struct io *io, const struct conn *conn);
+void io_return(const struct conn *conn, int fd);
 
 /* Appends to the connection's output of this turn. The bytes must live until io_flush(). */
 void io_send(struct io *io, struct conn *conn, struct slice bytes);

@@ -4,8 +4,6 @@
 #include "base/check.h"
 
 #include <errno.h>
-#include <sys/ioctl.h>
-#include <sys/socket.h>
 
 /* A read starts only where this much is left: its own bytes, and answers to them, which are never longer. */
 #define SCRATCH_RESERVE_BYTES (8 * IO_READ_BYTES)
@@ -32,6 +30,13 @@ void io_drop_input(struct io *io, struct conn *conn)
 		return;
 	slab_give(io->slab, conn->kept, sizeof(struct kept) + kept_of(io, conn)->capacity_bytes);
 	conn->kept = 0;
+}
+
+static ssize_t receive(struct io *io, const struct conn *conn, void *buffer, size_t size, int flags)
+{
+	if (fixed_files_is_handle(conn->fd))
+		return fixed_files_recv(&io->fixed_files, conn->fd, buffer, size, flags);
+	return recv(conn->fd, buffer, size, flags);
 }
 
 static enum io_result result_of_read(struct io *io, ssize_t count, size_t room, bool *more)
@@ -87,7 +92,7 @@ static enum io_result receive_large(struct io *io, struct conn *conn, struct sli
 		kept = kept_of(io, conn);
 	}
 	size_t room = kept->capacity_bytes - kept->used_bytes;
-	ssize_t count = recv(conn->fd, kept->bytes + kept->used_bytes, room, 0);
+	ssize_t count = receive(io, conn, kept->bytes + kept->used_bytes, room, 0);
 	enum io_result result = result_of_read(io, count, room, more);
 	if (result != IO_BYTES)
 		return result;
@@ -122,10 +127,10 @@ static enum io_result replay_kept(struct io *io, struct conn *conn, struct slice
 	return IO_BYTES;
 }
 
-bool io_has_input(const struct conn *conn)
+bool io_has_input(struct io *io, const struct conn *conn)
 {
-	int bytes = 0;
-	return ioctl(conn->fd, FIONREAD, &bytes) == 0 && bytes > 0;
+	uint8_t byte;
+	return receive(io, conn, &byte, sizeof(byte), MSG_PEEK | MSG_DONTWAIT) > 0;
 }
 
 void io_make_room(struct io *io)
@@ -152,7 +157,7 @@ enum io_result io_receive(struct io *io, struct conn *conn, struct slice *bytes,
 	}
 
 	uint8_t *at = io->scratch.base + io->scratch_used;
-	ssize_t count = recv(conn->fd, at + kept_bytes, IO_READ_BYTES, 0);
+	ssize_t count = receive(io, conn, at + kept_bytes, IO_READ_BYTES, 0);
 	enum io_result result = result_of_read(io, count, IO_READ_BYTES, more);
 	if (result != IO_BYTES)
 		return result;

@@ -4,7 +4,6 @@
 #include "base/check.h"
 
 #include <errno.h>
-#include <sys/socket.h>
 #include <sys/uio.h>
 
 #define PARTS_MAX 128
@@ -86,13 +85,28 @@ static enum error keep_pieces(struct io *io, const struct io_outbox *outbox)
 	return ERROR_OK;
 }
 
+static ssize_t write_bytes(struct io *io, const struct conn *conn, const void *bytes, size_t size)
+{
+	io->write_count++;
+	if (fixed_files_is_handle(conn->fd))
+		return fixed_files_send(&io->fixed_files, conn->fd, bytes, size, MSG_NOSIGNAL);
+	return send(conn->fd, bytes, size, MSG_NOSIGNAL);
+}
+
+static ssize_t write_parts(struct io *io, const struct conn *conn, const struct msghdr *message)
+{
+	io->write_count++;
+	if (fixed_files_is_handle(conn->fd))
+		return fixed_files_sendmsg(&io->fixed_files, conn->fd, message, MSG_NOSIGNAL);
+	return sendmsg(conn->fd, message, MSG_NOSIGNAL);
+}
+
 /* One system call. Returns what send() does. */
 static ssize_t write_pieces(struct io *io, const struct io_outbox *outbox)
 {
-	io->write_count++;
 	const struct io_piece *first = &io->pieces[outbox->first_piece];
 	if (first->next == UINT32_MAX)
-		return send(outbox->conn->fd, first->data, first->size, MSG_NOSIGNAL);
+		return write_bytes(io, outbox->conn, first->data, first->size);
 
 	struct iovec parts[PARTS_MAX];
 	size_t count = 0;
@@ -102,7 +116,7 @@ static ssize_t write_pieces(struct io *io, const struct io_outbox *outbox)
 		parts[count++] = (struct iovec){.iov_base = (void *)(uintptr_t)piece->data, .iov_len = piece->size};
 	}
 	struct msghdr message = {.msg_iov = parts, .msg_iovlen = count};
-	return sendmsg(outbox->conn->fd, &message, MSG_NOSIGNAL);
+	return write_parts(io, outbox->conn, &message);
 }
 
 /* Takes what was written off the front of the outbox. */
@@ -119,6 +133,14 @@ static void advance(struct io *io, struct io_outbox *outbox, size_t written)
 		written -= piece->size;
 		outbox->first_piece = piece->next;
 	}
+}
+
+static void end_output(struct io *io, const struct conn *conn)
+{
+	if (fixed_files_is_handle(conn->fd))
+		fixed_files_shutdown(&io->fixed_files, conn->fd, SHUT_WR);
+	else
+		shutdown(conn->fd, SHUT_WR);
 }
 
 static void flush_outbox(struct io *io, struct io_outbox *outbox)
@@ -148,7 +170,7 @@ static void flush_outbox(struct io *io, struct io_outbox *outbox)
 	if (rest.bytes == 0)
 		return;
 	if (keep_pieces(io, &rest) != ERROR_OK) {
-		shutdown(conn->fd, SHUT_WR); /* nothing may follow a packet that was cut */
+		end_output(io, conn); /* nothing may follow a packet that was cut */
 		errno = ENOMEM;
 		io->observer.broken(io->observer.context, conn);
 	} else if (!was_blocked) {
@@ -217,9 +239,7 @@ bool io_resume(struct io *io, struct conn *conn)
 {
 	while (conn->backlog != 0) {
 		struct backlog *backlog = backlog_of(io, conn);
-		io->write_count++;
-		ssize_t written =
-			send(conn->fd, backlog->bytes + backlog->head, backlog->tail - backlog->head, MSG_NOSIGNAL);
+		ssize_t written = write_bytes(io, conn, backlog->bytes + backlog->head, backlog->tail - backlog->head);
 		if (written < 0)
 			return errno == EAGAIN || errno == EINTR;
 		io->bytes_out += (uint64_t)written;

@@ -9,6 +9,8 @@
 #include <cmocka.h>
 
 #define SLAB_BYTES ((size_t)64 << 20)
+/* That may be in fixed files. */
+#define SOCKETS 20000u
 
 static void on_blocked(void *context, struct conn *conn)
 {
@@ -24,26 +26,40 @@ static void on_broken(void *context, struct conn *conn)
 	scene->told = conn;
 }
 
-int io_scene_connect(struct conn *conn, int send_bytes)
+int io_scene_connect(struct io *io, struct conn *conn, int send_bytes)
 {
 	int pair[2];
 	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, pair), 0);
 	if (send_bytes != 0)
 		assert_int_equal(setsockopt(pair[0], SOL_SOCKET, SO_SNDBUF, &send_bytes, sizeof(send_bytes)), 0);
 	*conn = (struct conn){.fd = pair[0]};
+	io_settle(io, conn);
 	return pair[1];
 }
 
-int io_scene_open(void **state)
+static int open_scene(void **state, bool fixed)
 {
 	struct io_scene *scene = calloc(1, sizeof(*scene));
 	assert_non_null(scene);
 	struct io_observer observer = {.blocked = on_blocked, .broken = on_broken, .context = scene};
 	assert_int_equal(slab_open(&scene->slab, SLAB_BYTES), ERROR_OK);
 	assert_int_equal(io_open(&scene->io, &scene->slab, observer), ERROR_OK);
-	scene->peer = io_scene_connect(&scene->conn, 0);
+	if (fixed)
+		assert_int_equal(io_fix_files(&scene->io, &(struct fixed_plan){SOCKETS, SOCKETS / 4, 0}), ERROR_OK);
+	scene->peer = io_scene_connect(&scene->io, &scene->conn, 0);
+	assert_int_equal(fixed_files_is_handle(scene->conn.fd), fixed);
 	*state = scene;
 	return 0;
+}
+
+int io_scene_open(void **state)
+{
+	return open_scene(state, false);
+}
+
+int io_scene_open_fixed(void **state)
+{
+	return open_scene(state, true);
 }
 
 int io_scene_close(void **state)

@@ -16,10 +16,12 @@ struct io_scene {
 
 /* cmocka's set-up and tear-down; *state is the scene. The tear-down checks that nothing was left behind. */
 int io_scene_open(void **state);
+/* The same with sockets in fixed files. */
+int io_scene_open_fixed(void **state);
 int io_scene_close(void **state);
 
 /* A conn of its own; the other end is returned. send_bytes: of its socket's buffer, 0: as the system has it. */
-int io_scene_connect(struct conn *conn, int send_bytes);
+int io_scene_connect(struct io *io, struct conn *conn, int send_bytes);
 /* One byte of a stream in which every place tells itself from its neighbours. */
 static inline uint8_t stream_byte(size_t at)
 {

@@ -207,7 +207,7 @@ static void test_large_packet_is_sent_before_it_is_dropped(void **state)
 {
 	struct io_scene *scene = *state;
 	struct conn to;
-	int peer = io_scene_connect(&to, 0);
+	int peer = io_scene_connect(&scene->io, &to, 0);
 	uint32_t size = 150000;
 	uint8_t *packet = malloc(size);
 	assert_non_null(packet);
@@ -260,7 +260,8 @@ static void test_ends(void **state)
 static void test_reset_is_broken(void **state)
 {
 	struct io_scene *scene = *state;
-	put(scene->conn.fd, (const uint8_t *)"unread", 6);
+	io_send(&scene->io, &scene->conn, slice_string("unread"));
+	io_flush(&scene->io);
 	close(scene->peer);
 	scene->peer = -1;
 	errno = 0;
@@ -274,7 +275,7 @@ static void test_turn_of_many_reads(void **state)
 	struct io_scene *scene = *state;
 	static uint8_t block[IO_READ_BYTES];
 	struct conn to;
-	int peer = io_scene_connect(&to, 0);
+	int peer = io_scene_connect(&scene->io, &to, 0);
 	for (size_t i = 0; i < 100; i++) {
 		stream_fill(block, i * sizeof(block), sizeof(block));
 		put(scene->peer, block, sizeof(block));
@@ -311,20 +312,20 @@ static void test_slab_is_full(void **state)
 }
 
 #define IN_SCENE(test) cmocka_unit_test_setup_teardown(test, io_scene_open, io_scene_close)
+#define IN_FIXED_FILES(test) cmocka_unit_test_setup_teardown(test, io_scene_open_fixed, io_scene_close)
+
+#define TESTS(X)                                                                                                       \
+	X(test_every_cut_of_a_packet), X(test_random_stream), X(test_random_stream_with_pauses),                       \
+		X(test_pause_before_a_packet_just_longer_than_a_read), X(test_announced_length_costs_what_came),       \
+		X(test_large_packet_is_sent_before_it_is_dropped), X(test_ends), X(test_reset_is_broken),              \
+		X(test_turn_of_many_reads), X(test_slab_is_full)
 
 int main(void)
 {
-	const struct CMUnitTest tests[] = {
-		IN_SCENE(test_every_cut_of_a_packet),
-		IN_SCENE(test_random_stream),
-		IN_SCENE(test_random_stream_with_pauses),
-		IN_SCENE(test_pause_before_a_packet_just_longer_than_a_read),
-		IN_SCENE(test_announced_length_costs_what_came),
-		IN_SCENE(test_large_packet_is_sent_before_it_is_dropped),
-		IN_SCENE(test_ends),
-		IN_SCENE(test_reset_is_broken),
-		IN_SCENE(test_turn_of_many_reads),
-		IN_SCENE(test_slab_is_full),
-	};
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	const struct CMUnitTest in_table[] = {TESTS(IN_SCENE)};
+	const struct CMUnitTest in_fixed_files[] = {TESTS(IN_FIXED_FILES)};
+	int failed = cmocka_run_group_tests_name("in the table", in_table, NULL, NULL);
+	if (fixed_files_work())
+		failed += cmocka_run_group_tests_name("in fixed files", in_fixed_files, NULL, NULL);
+	return failed;
 }

@@ -1,0 +1,63 @@
+/* Sockets beyond what a descriptor table holds. io_uring keeps files in tables of its own, which count towards no limit
+ * of the process (each table is at most as large as RLIMIT_NOFILE, but a thread may have many). A thread that has put a
+ * socket there closes its descriptor and goes on with a handle: a number from FIXED_FILES_FIRST on, which no descriptor
+ * reaches. An epoll that knew the descriptor goes on reporting the socket, until the last of its handles is dropped.
+ *
+ * A call on a handle is one system call, like that on a descriptor. The rings carry one request at a time: they are the
+ * way to the files, not a queue. Owned by one thread. Linux 6.8, with io_uring allowed. */
+#ifndef NET_FIXED_FILES_H
+#define NET_FIXED_FILES_H
+
+#include "base/error.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/socket.h>
+
+#define FIXED_FILES_FIRST (1 << 28)
+
+struct io_uring;
+
+struct fixed_files {
+	struct io_uring *rings; /* ring_count of them are set up */
+	uint32_t *free;         /* slots that were given back */
+	uint32_t ring_count;
+	uint32_t rings_max;
+	uint32_t ring_slots;
+	uint32_t fresh; /* slots below it have been used */
+	uint32_t free_count;
+	uint32_t slots; /* how many there may be */
+};
+
+/* Whether this kernel does it, and lets this process. Tried with a ring, which is closed again. */
+bool fixed_files_work(void);
+
+/* Room for `slots` sockets, ring_slots in a ring (at most RLIMIT_NOFILE). Rings are made as they are needed. */
+enum error fixed_files_open(struct fixed_files *files, uint32_t slots, uint32_t ring_slots);
+void fixed_files_close(struct fixed_files *files);
+
+static inline bool fixed_files_is_handle(int fd)
+{
+	return fd >= FIXED_FILES_FIRST;
+}
+
+static inline uint32_t fixed_files_count(const struct fixed_files *files)
+{
+	return files->fresh - files->free_count;
+}
+
+/* Moves the socket: its descriptor is closed. Returns the handle, or -1, and fd stays as it is: no room, or errno. */
+int fixed_files_put(struct fixed_files *files, int fd);
+/* Like close(). */
+void fixed_files_drop(struct fixed_files *files, int handle);
+
+/* Like recv(), send(), sendmsg() and shutdown() on a descriptor, with MSG_DONTWAIT. */
+ssize_t fixed_files_recv(struct fixed_files *files, int handle, void *buffer, size_t size, int flags);
+ssize_t fixed_files_send(struct fixed_files *files, int handle, const void *buffer, size_t size, int flags);
+ssize_t fixed_files_sendmsg(struct fixed_files *files, int handle, const struct msghdr *message, int flags);
+int fixed_files_shutdown(struct fixed_files *files, int handle, int how);
+
+/* A descriptor of the same socket, for what has no request: the caller closes it. -1: errno. */
+int fixed_files_descriptor(struct fixed_files *files, int handle);
+
+#endif
