@@ -26,7 +26,8 @@ def test_everyone_reaches_everyone(serve, gates):
 
 def test_descriptors_ask_for_more_shards(serve):
     """One table of 256 descriptors does not hold 1000 clients; several do, started without being asked for."""
-    server = serve("--connections", "1000", files_max=256)
+    server = serve("--connections", "1000", "--no-fixed-files", files_max=256)
+    assert server.counter("connections_fixed") == 0
     clients = [server.client(f"c-{i}") for i in range(900)]
     for client in (clients[0], clients[450], clients[-1]):
         client.expect_nothing_before_ping()
