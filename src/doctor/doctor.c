@@ -5,6 +5,7 @@
 #include "doctor/plan.h"
 #include "doctor/show.h"
 #include "net/fdtable.h"
+#include "net/fixed_files.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -16,12 +17,14 @@ static bool wants_colour(void)
 	return isatty(STDOUT_FILENO) && getenv("NO_COLOR") == NULL && terminal != NULL && strcmp(terminal, "dumb") != 0;
 }
 
-/* Of another machine's files nothing can be tried: the usual answer is taken. */
 static struct machine *read_machine(const struct doctor_options *options)
 {
 	struct root root = {.prefix = options->root};
+	bool elsewhere = *options->root != '\0';
 	struct machine_probes probes = {
-		.private_tables = *options->root != '\0' || fdtable_can_detach(),
+		.elsewhere = elsewhere,
+		.private_tables = !elsewhere && fdtable_can_detach(),
+		.fixed_files = !elsewhere && fixed_files_work(),
 		.page_bytes = (uint32_t)sysconf(_SC_PAGESIZE),
 	};
 	struct machine *machine = machine_read(&root, &probes);

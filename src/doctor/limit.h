@@ -42,7 +42,8 @@ struct limit {
 	uint64_t (*have)(const struct machine *machine);
 	/* Never falls as connections rise. NULL for LIMIT_ADVICE. */
 	uint64_t (*need)(const struct machine *machine, uint64_t connections);
-	bool (*good)(const struct machine *machine); /* LIMIT_ADVICE only; NULL: for information */
+	/* LIMIT_ADVICE only; connections is 0 where no number is wished. NULL: for information. */
+	bool (*good)(const struct machine *machine, uint64_t connections);
 	const char *breaks;
 	enum mend_way way;
 	/* The value to set for so many connections; false: there is none better than what is set. NULL: the need and a

@@ -202,6 +202,14 @@ static void read_group(struct reader *reader)
 	facts[FACT_GROUP_CPU] = group.cpu_milli;
 }
 
+static void take_probes(struct machine *machine, const struct machine_probes *probes)
+{
+	struct reading *facts = machine->facts;
+	bool disabled = reading_used(facts[FACT_IO_URING_DISABLED]) != 0;
+	facts[FACT_PRIVATE_TABLES] = reading_known(probes->elsewhere || probes->private_tables);
+	facts[FACT_FIXED_FILES] = reading_known(probes->elsewhere ? !disabled : probes->fixed_files);
+}
+
 static void read_all(struct reader *reader, const struct machine_probes *probes)
 {
 	struct machine *machine = reader->machine;
@@ -215,7 +223,7 @@ static void read_all(struct reader *reader, const struct machine_probes *probes)
 	machine->facts[FACT_THREADS_USED] = threads_used(reader);
 	machine->facts[FACT_CORES] = cores(reader);
 	machine->facts[FACT_SOCKET_BYTES] = socket_bytes(reader);
-	machine->facts[FACT_PRIVATE_TABLES] = reading_known(probes->private_tables);
+	take_probes(machine, probes);
 	read_group(reader);
 	read_service(reader);
 	root_list(reader->root, "/sys/class/net", "", take_link, reader);

@@ -52,6 +52,7 @@
 	X(COMMIT_USED, LINE, "/proc/meminfo", "Committed_AS:", 0)                                                      \
 	X(OVERCOMMIT, FILE, "/proc/sys/vm/overcommit_memory", "", 0)                                                   \
 	X(MAP_COUNT, FILE, "/proc/sys/vm/max_map_count", "", 0)                                                        \
+	X(IO_URING_DISABLED, FILE, "/proc/sys/kernel/io_uring_disabled", "", 0)                                        \
 	X(THREADS_MAX, FILE, "/proc/sys/kernel/threads-max", "", 0)                                                    \
 	X(PID_MAX, FILE, "/proc/sys/kernel/pid_max", "", 0)                                                            \
 	X(THREADS_USED, OTHER, "/proc/loadavg", "", 0)                                                                 \
@@ -67,7 +68,8 @@
 	X(CLOCK_SOURCE, WORDS, "/sys/devices/system/clocksource/clocksource0/current_clocksource", "", 0)              \
 	X(SOCKET_BYTES, OTHER, "/proc/slabinfo", "", 0)                                                                \
 	X(LINK_MBIT, OTHER, "/sys/class/net/*/speed", "", 0)                                                           \
-	X(PRIVATE_TABLES, OTHER, "unshare(CLONE_FILES), tried", "", 0)
+	X(PRIVATE_TABLES, OTHER, "unshare(CLONE_FILES), tried", "", 0)                                                 \
+	X(FIXED_FILES, OTHER, "io_uring_setup(), tried", "", 0)
 
 enum fact {
 #define X(name, way, path, key, word) FACT_##name,
@@ -88,7 +90,9 @@ struct machine {
 
 /* What is tried rather than read; made up in tests. */
 struct machine_probes {
+	bool elsewhere;      /* files of another machine: nothing can be tried, what they do not refuse is allowed */
 	bool private_tables; /* fdtable_can_detach() */
+	bool fixed_files;    /* fixed_files_work() */
 	uint32_t page_bytes; /* sysconf(_SC_PAGESIZE) */
 };
 

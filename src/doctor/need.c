@@ -7,7 +7,7 @@
 
 /* What other programs may open meanwhile. */
 #define FILES_SPARE 1024u
-/* The unit that comes with Roost has this limit: with it a machine needs no more shards than it has cores. */
+/* The unit that comes with Roost has this limit: with it tables hold a million without io_uring's. */
 #define DESCRIPTORS_WANTED ((uint64_t)1 << 20)
 #define PORT_FIRST_WANTED 10240u
 #define PORT_LAST_WANTED 65535u
@@ -271,34 +271,57 @@ bool wanted_huge_pages(const struct machine *machine, uint64_t connections, char
 
 /* ---- good, or better changed; what is not known is not complained about ---- */
 
-bool good_private_tables(const struct machine *machine)
+/* It does not take more shards than cores: nothing is to be gained by allowing io_uring. */
+static bool can_spare_shards(const struct machine *machine, uint64_t connections)
 {
+	return used(machine, FACT_FIXED_FILES) != 0 || sizing_tables_hold(machine, connections);
+}
+
+bool good_private_tables(const struct machine *machine, uint64_t connections)
+{
+	(void)connections;
 	return used(machine, FACT_PRIVATE_TABLES) != 0;
 }
 
-bool good_syncookies(const struct machine *machine)
+/* A setting of the kernel that refuses them is a limit of its own. */
+bool good_fixed_files(const struct machine *machine, uint64_t connections)
 {
+	return used(machine, FACT_IO_URING_DISABLED) != 0 || can_spare_shards(machine, connections);
+}
+
+bool good_io_uring_disabled(const struct machine *machine, uint64_t connections)
+{
+	return used(machine, FACT_IO_URING_DISABLED) == 0 || can_spare_shards(machine, connections);
+}
+
+bool good_syncookies(const struct machine *machine, uint64_t connections)
+{
+	(void)connections;
 	return bound(machine, FACT_SYNCOOKIES) != 0;
 }
 
-bool good_tw_reuse(const struct machine *machine)
+bool good_tw_reuse(const struct machine *machine, uint64_t connections)
 {
+	(void)connections;
 	return bound(machine, FACT_TW_REUSE) != 0;
 }
 
-bool good_fin_timeout(const struct machine *machine)
+bool good_fin_timeout(const struct machine *machine, uint64_t connections)
 {
+	(void)connections;
 	return used(machine, FACT_FIN_TIMEOUT) <= FIN_TIMEOUT_S_MOST;
 }
 
-bool good_huge_pages(const struct machine *machine)
+bool good_huge_pages(const struct machine *machine, uint64_t connections)
 {
+	(void)connections;
 	return strstr(machine->huge_pages, "[always]") == NULL;
 }
 
 /* These are read through a device or a system call; the others from memory, in some nanoseconds. */
-bool good_clock(const struct machine *machine)
+bool good_clock(const struct machine *machine, uint64_t connections)
 {
+	(void)connections;
 	static const char *const SLOW[] = {"hpet", "acpi_pm", "jiffies", "refined-jiffies", "xen", "pit"};
 	for (size_t i = 0; i < sizeof(SLOW) / sizeof(SLOW[0]); i++) {
 		if (strcmp(machine->clock_source, SLOW[i]) == 0)

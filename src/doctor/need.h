@@ -46,11 +46,13 @@ bool wanted_off(const struct machine *machine, uint64_t connections, char *wante
 bool wanted_fin_timeout(const struct machine *machine, uint64_t connections, char *wanted);
 bool wanted_huge_pages(const struct machine *machine, uint64_t connections, char *wanted);
 
-bool good_private_tables(const struct machine *machine);
-bool good_syncookies(const struct machine *machine);
-bool good_tw_reuse(const struct machine *machine);
-bool good_fin_timeout(const struct machine *machine);
-bool good_huge_pages(const struct machine *machine);
-bool good_clock(const struct machine *machine);
+bool good_private_tables(const struct machine *machine, uint64_t connections);
+bool good_fixed_files(const struct machine *machine, uint64_t connections);
+bool good_io_uring_disabled(const struct machine *machine, uint64_t connections);
+bool good_syncookies(const struct machine *machine, uint64_t connections);
+bool good_tw_reuse(const struct machine *machine, uint64_t connections);
+bool good_fin_timeout(const struct machine *machine, uint64_t connections);
+bool good_huge_pages(const struct machine *machine, uint64_t connections);
+bool good_clock(const struct machine *machine, uint64_t connections);
 
 #endif

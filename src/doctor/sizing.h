@@ -11,10 +11,16 @@
 /* Beyond this nothing is computed: more than any machine holds. */
 #define SIZING_CONNECTIONS_MAX ((uint64_t)1 << 30)
 
-/* How many shards `serve --connections` starts here; 0: SIZING_SHARDS_MAX do not hold them. */
+/* How many shards `serve --connections` starts here: one a core, or, where sockets that tables do not hold cannot go to
+ * io_uring's, as many as tables are needed. 0: they are not held; the most rings, or SIZING_SHARDS_MAX, are too few. */
 uint32_t sizing_shards(const struct machine *machine, uint64_t connections);
 
-/* The smallest descriptor table with which SIZING_SHARDS_MAX shards hold them (or all share one). */
+/* Whether the tables of one shard a core hold them, or the one that all share: nothing else is needed then. */
+bool sizing_tables_hold(const struct machine *machine, uint64_t connections);
+
+/* The smallest descriptor table with which they are held: the rest in io_uring's tables, or on SIZING_SHARDS_MAX
+ * shards.
+ */
 uint64_t sizing_table(const struct machine *machine, uint64_t connections);
 
 uint64_t sizing_threads(const struct machine *machine, uint64_t connections);

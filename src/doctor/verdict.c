@@ -37,7 +37,7 @@ static void judge(struct finding *finding, const struct machine *machine, uint64
 			finding->allows = search(limit, machine, finding->have);
 		finding->need = connections != 0 ? limit->need(machine, connections) : 0;
 	}
-	bool enough = limit->kind == LIMIT_ADVICE ? limit->good == NULL || limit->good(machine)
+	bool enough = limit->kind == LIMIT_ADVICE ? limit->good == NULL || limit->good(machine, connections)
 						  : finding->allows >= connections;
 	finding->state = enough ? FINDING_FINE : FINDING_SHORT;
 	bool unknown =

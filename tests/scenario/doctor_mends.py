@@ -1,5 +1,6 @@
 """`roost doctor --fix-script` and `--apply`: what they change, and that it can be taken back. On copies of machines."""
 
+import json
 import re
 import subprocess
 
@@ -103,6 +104,27 @@ def test_what_the_script_writes_is_enough(machine, tmp_path):
             (machine / "proc/sys" / key.replace(".", "/")).write_text(value + "\n")
     (machine / "proc/self/limits").write_text("Max open files   1048576   1048576   files\n")
     assert doctor(machine).returncode == 0
+
+
+def test_io_uring_that_the_kernel_refuses(machine, tmp_path):
+    """Where the tables do not hold them it is mended like any other setting, and where they do it is left alone."""
+    (machine / "proc/sys/kernel").mkdir()
+    (machine / "proc/sys/kernel/io_uring_disabled").write_text("2\n")
+    (machine / "proc/self/limits").write_text("Max open files   20000   20000   files\n")
+    refused = json.loads(doctor(machine, "--json").stdout)
+    assert refused["shards"] > 50
+    script = script_of(machine, tmp_path)
+    tree = tmp_path / "target"
+    tree.mkdir()
+    assert run("bash", script, root=tree).returncode == 0
+    assert "kernel.io_uring_disabled = 0\n" in (tree / "etc/sysctl.d/90-roost.conf").read_text()
+    assert "io_uring_disabled='2'" in script.read_text()
+
+    (machine / "proc/sys/kernel/io_uring_disabled").write_text("0\n")
+    assert json.loads(doctor(machine, "--json").stdout)["shards"] == 1
+    (machine / "proc/sys/kernel/io_uring_disabled").write_text("2\n")
+    (machine / "proc/self/limits").write_text("Max open files   1048576   1048576   files\n")
+    assert "io_uring_disabled" not in script_of(machine, tmp_path).read_text()
 
 
 def test_apply_sets_and_says_how_to_take_it_back(machine):

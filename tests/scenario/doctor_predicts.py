@@ -34,18 +34,20 @@ def status_kilobytes(pid, name):
     return int(re.search(rf"^{name}:\s+(\d+)", Path(f"/proc/{pid}/status").read_text(), re.MULTILINE).group(1))
 
 
-@pytest.mark.parametrize("connections, table", [(1000, None), (30000, 1024), (180000, 1024), (100000, 4000)])
-def test_what_a_server_takes_is_what_was_computed(serve, connections, table):
-    """Shards, threads, mappings and address space: said twice, in the server and in the doctor."""
-    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
-    table = table or hard
-
+def limited(table):
     def lower():
         resource.setrlimit(resource.RLIMIT_NOFILE, (table, table))
 
-    report = looked(connections, preexec_fn=lower)
-    server = serve("--connections", str(connections), files_max=table)
-    shards = int(re.search(r"shards: (\d+)", server.log()).group(1))
+    return lower
+
+
+def has_fixed_files():
+    report = looked(1)
+    return next(limit["now"] for limit in report["limits"] if limit["key"] == "io_uring fixed files") == "yes"
+
+
+def compare(server, report):
+    shards = int(re.search(r"shards: (\d+)", "\n".join(server.lines)).group(1))
     assert report["shards"] == shards
     threads = status_kilobytes(server.pid, "Threads")
     if not SANITIZED:
@@ -56,14 +58,61 @@ def test_what_a_server_takes_is_what_was_computed(serve, connections, table):
         assert address <= report["address_bytes"] <= address * 1.4
 
 
-def test_tables_too_small_to_start_so_many_shards():
-    """Whom the doctor turns away, the server does not serve either."""
-    def lower():
-        resource.setrlimit(resource.RLIMIT_NOFILE, (1024, 1024))
+@pytest.mark.parametrize("connections, table", [(1000, None), (30000, 1024), (180000, 1024), (100000, 4000)])
+def test_what_a_server_takes_is_what_was_computed(serve, connections, table):
+    """Shards, threads, mappings and address space: said twice, in the server and in the doctor."""
+    table = table or resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    report = looked(connections, preexec_fn=limited(table))
+    compare(serve("--connections", str(connections), files_max=table), report)
 
-    assert looked(200000, preexec_fn=lower)["shards"] == 0
-    assert run("doctor", "--connections", "200000", preexec_fn=lower).returncode == 1
-    ended = run("serve", "--listen", "tcp://127.0.0.1:0", "--connections", "200000", preexec_fn=lower,
+
+@pytest.mark.parametrize("connections, table", [(30000, 1024), (180000, 1024), (100000, 4000)])
+def test_what_a_server_without_fixed_files_takes(serve, tmp_path, connections, table):
+    """More shards than cores. The doctor is shown a machine like this one, whose kernel refuses io_uring."""
+    files = {"proc/self/limits": f"Max open files  {table}  {table}  files\n",
+             "proc/self/status": Path("/proc/self/status").read_text(),
+             "proc/sys/kernel/io_uring_disabled": "2\n"}
+    for name, text in files.items():
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+    report = json.loads(run("doctor", "--root", str(tmp_path), "--connections", str(connections), "--json").stdout)
+    compare(serve("--connections", str(connections), "--no-fixed-files", files_max=table), report)
+
+
+def test_rings_are_mapped_as_was_computed(serve):
+    """With sockets beyond the tables, in as many rings as were told."""
+    if not has_fixed_files():
+        pytest.skip("the kernel, or its owner, has no io_uring for us")
+    report = looked(2000, preexec_fn=limited(128))
+    server = serve("--connections", "2000", files_max=128)
+    clients = [server.client(f"c-{i}") for i in range(700)]
+    assert server.counter("connections_fixed") > 300
+    compare(server, report)
+    for client in clients:
+        client.close()
+
+
+@pytest.mark.parametrize("connections", [20000, 1000000])
+def test_smallest_table_that_holds_them(serve, connections):
+    """What is said to be needed is enough for a server, and with one descriptor less it says that it holds fewer."""
+    if not has_fixed_files():
+        pytest.skip("the kernel, or its owner, has no io_uring for us")
+    limits = {limit["key"]: limit for limit in looked(connections)["limits"]}
+    needed = limits["descriptors, hard"]["needed"]
+    enough = serve("--connections", str(connections), files_max=needed)
+    assert f"places for connections: {connections}" in enough.log()
+    assert looked(connections, preexec_fn=limited(needed))["shards"] > 0
+    less = serve("--connections", str(connections), files_max=needed - 1)
+    assert re.search(rf"shards hold \d+ connections, not {connections}", less.log())
+    assert looked(connections, preexec_fn=limited(needed - 1))["shards"] == 0
+
+
+def test_tables_too_small_to_start_at_all():
+    """Whom the doctor turns away, the server does not serve either."""
+    assert looked(200000, preexec_fn=limited(25))["shards"] == 0
+    assert run("doctor", "--connections", "200000", preexec_fn=limited(25)).returncode == 1
+    ended = run("serve", "--listen", "tcp://127.0.0.1:0", "--connections", "200000", preexec_fn=limited(25),
                 env=WITHOUT_LEAKS)
     assert ended.returncode == 1
 
@@ -104,10 +153,7 @@ def test_memory_is_predicted_within_15_percent(serve):
 
 
 def test_a_server_that_does_not_start_is_told():
-    def lower():
-        resource.setrlimit(resource.RLIMIT_NOFILE, (30, 30))
-
-    ended = run("doctor", "--plan", "--connections", "1000000", preexec_fn=lower, env=WITHOUT_LEAKS)
+    ended = run("doctor", "--plan", "--connections", "1000000", preexec_fn=limited(25), env=WITHOUT_LEAKS)
     assert ended.returncode == 1
     assert "did not start" in ended.stderr
     assert "descriptors" in ended.stderr, "the server's own word is passed on"

@@ -71,6 +71,19 @@ def test_a_limit_of_descriptors_is_named():
     assert doctor("--connections", "10", preexec_fn=lower).returncode == 0
 
 
+def test_a_few_descriptors_are_enough_with_fixed_files():
+    """One shard a core holds a million, where io_uring is allowed."""
+    ended = doctor("--connections", "1000000", "--json",
+                   preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (4096, 4096)))
+    report, limits = limits_of(ended)
+    if limits["io_uring fixed files"]["now"] == "yes":
+        assert report["shards"] == len(os.sched_getaffinity(0))
+        assert limits["io_uring fixed files"]["state"] == "fine"
+    else:
+        assert report["shards"] > 100
+        assert "short" in (limits["io_uring fixed files"]["state"], limits["kernel.io_uring_disabled"]["state"])
+
+
 def test_copy_of_another_machine(machine):
     ended = doctor("--root", str(machine), "--connections", "200_000")
     assert ended.returncode == 1

@@ -104,7 +104,7 @@ static void test_empty_tree_knows_nothing(void **state)
 	struct fake_root fake = fake_root_make(NOTHING);
 	struct machine *machine = fake_root_machine(&fake);
 	for (int i = 0; i < FACT_COUNT; i++) {
-		if (i != FACT_PRIVATE_TABLES)
+		if (i != FACT_PRIVATE_TABLES && i != FACT_FIXED_FILES)
 			assert_state(machine, (enum fact)i, READING_ABSENT);
 	}
 	assert_string_equal(machine->huge_pages, "");
@@ -125,8 +125,8 @@ static void test_nonsense_in_every_file(void **state)
 		struct machine *machine = fake_root_machine(&fake);
 		for (int i = 0; i < FACT_COUNT; i++) {
 			enum fact fact = (enum fact)i;
-			if (fact == FACT_PRIVATE_TABLES || fact == FACT_DESCRIPTORS_SERVICE ||
-			    fact == FACT_HUGE_PAGES || fact == FACT_CLOCK_SOURCE)
+			if (fact == FACT_PRIVATE_TABLES || fact == FACT_FIXED_FILES ||
+			    fact == FACT_DESCRIPTORS_SERVICE || fact == FACT_HUGE_PAGES || fact == FACT_CLOCK_SOURCE)
 				continue;
 			if (machine->facts[i].state == READING_KNOWN)
 				fail_msg("%s is known from \"%s\"", machine_path(fact), NONSENSE[n]);
@@ -209,6 +209,47 @@ static void test_logins_in_order(void **state)
 	fake_root_remove(&fake);
 }
 
+/* Nothing can be tried on another machine: what its files do not refuse is allowed. */
+static void test_what_cannot_be_tried(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *disabled;
+		bool works;
+	} CASES[] = {{NULL, true}, {"0\n", true}, {"1\n", false}, {"2\n", false}, {"garbage\n", true}};
+	struct fake_root fake = fake_root_make(FAKE_DEBIAN);
+	for (size_t i = 0; i < sizeof(CASES) / sizeof(CASES[0]); i++) {
+		if (CASES[i].disabled != NULL)
+			fake_root_write(&fake, "/proc/sys/kernel/io_uring_disabled", CASES[i].disabled);
+		struct machine *machine = fake_root_machine(&fake);
+		assert_known(machine, FACT_FIXED_FILES, CASES[i].works);
+		assert_known(machine, FACT_PRIVATE_TABLES, 1);
+		machine_free(machine);
+	}
+	fake_root_remove(&fake);
+}
+
+/* Here what was tried counts, whatever files say: a privileged process may do it where the kernel refuses others. */
+static void test_what_was_tried(void **state)
+{
+	(void)state;
+	struct fake_root fake = fake_root_make(FAKE_CONTAINER);
+	struct root root = {.prefix = fake.prefix};
+	for (int tried = 0; tried < 4; tried++) {
+		bool private_tables = (tried & 1) != 0;
+		bool fixed_files = (tried & 2) != 0;
+		struct machine_probes probes = {
+			.private_tables = private_tables, .fixed_files = fixed_files, .page_bytes = 4096};
+		struct machine *machine = machine_read(&root, &probes);
+		assert_non_null(machine);
+		assert_known(machine, FACT_PRIVATE_TABLES, private_tables);
+		assert_known(machine, FACT_FIXED_FILES, fixed_files);
+		assert_known(machine, FACT_IO_URING_DISABLED, 2);
+		machine_free(machine);
+	}
+	fake_root_remove(&fake);
+}
+
 /* This very machine: whatever it is, /proc says how many cores and how much memory. */
 static void test_the_machine_itself(void **state)
 {
@@ -231,7 +272,8 @@ int main(void)
 		cmocka_unit_test(test_tuned_server),           cmocka_unit_test(test_empty_tree_knows_nothing),
 		cmocka_unit_test(test_nonsense_in_every_file), cmocka_unit_test(test_max_where_a_number_is_usual),
 		cmocka_unit_test(test_overlong_files),         cmocka_unit_test(test_units_and_drop_ins),
-		cmocka_unit_test(test_logins_in_order),        cmocka_unit_test(test_the_machine_itself),
+		cmocka_unit_test(test_logins_in_order),        cmocka_unit_test(test_what_cannot_be_tried),
+		cmocka_unit_test(test_what_was_tried),         cmocka_unit_test(test_the_machine_itself),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

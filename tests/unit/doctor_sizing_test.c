@@ -16,6 +16,13 @@ static struct machine machine_with(uint64_t table, uint64_t cores, bool private_
 	return machine;
 }
 
+static struct machine machine_with_fixed_files(uint64_t table, uint64_t cores, bool private_tables)
+{
+	struct machine machine = machine_with(table, cores, private_tables);
+	machine.facts[FACT_FIXED_FILES] = reading_known(1);
+	return machine;
+}
+
 static void test_shards(void **state)
 {
 	(void)state;
@@ -52,6 +59,61 @@ static void test_shards(void **state)
 	assert_int_equal(sizing_shards(&shared, 1000000), 2);
 }
 
+/* What the tables of one shard a core do not hold is in io_uring's: more shards are never started. */
+static void test_shards_with_fixed_files(void **state)
+{
+	(void)state;
+	static const struct {
+		uint64_t table;
+		uint64_t cores;
+		uint64_t connections;
+		uint32_t shards;
+	} CASES[] = {
+		{20000, 2, 1, 2},
+		{20000, 2, 1000000, 2},
+		{1024, 2, 200000, 2},
+		{1025, 1, 1001, 1},
+		/* 998 places, of which rings take a quarter: 249 rings of 1024 sockets */
+		{1024, 2, 504000, 2},
+		{1024, 2, 506000, 0},
+		{10, 2, 1000, 0},
+	};
+	for (size_t i = 0; i < sizeof(CASES) / sizeof(CASES[0]); i++) {
+		struct machine machine = machine_with_fixed_files(CASES[i].table, CASES[i].cores, true);
+		uint32_t shards = sizing_shards(&machine, CASES[i].connections);
+		if (shards != CASES[i].shards)
+			fail_msg("case %zu: %u shards", i, shards);
+		assert_int_equal(sizing_threads(&machine, CASES[i].connections), CASES[i].cores + 8);
+	}
+}
+
+static void test_tables_hold(void **state)
+{
+	(void)state;
+	struct machine machine = machine_with_fixed_files(20000, 2, true);
+	assert_true(sizing_tables_hold(&machine, 0));
+	assert_true(sizing_tables_hold(&machine, 38000));
+	assert_false(sizing_tables_hold(&machine, 40000));
+	machine.facts[FACT_PRIVATE_TABLES] = reading_known(0);
+	assert_true(sizing_tables_hold(&machine, 14000));
+	assert_false(sizing_tables_hold(&machine, 16000));
+	machine.facts[FACT_DESCRIPTORS_HARD] = (struct reading){.state = READING_UNLIMITED};
+	assert_true(sizing_tables_hold(&machine, SIZING_CONNECTIONS_MAX));
+}
+
+/* Each ring is mapped, by each of the shards. */
+static void test_mappings_of_rings(void **state)
+{
+	(void)state;
+	struct machine machine = machine_with_fixed_files(20000, 2, true);
+	uint64_t without = sizing_mappings(&machine, 38000);
+	/* 503,540 seats in rings of 20,000. */
+	assert_int_equal(sizing_mappings(&machine, 1000000), without + 2 * 2 * 26);
+	/* No more rings than there is room for. */
+	machine.facts[FACT_DESCRIPTORS_HARD] = reading_known(64);
+	assert_int_equal(sizing_mappings(&machine, 1000000), without + 2 * 2 * 9);
+}
+
 /* With the table that is said to be the smallest the shards hold them. */
 static void test_table_is_enough(void **state)
 {
@@ -80,16 +142,19 @@ static void test_one_table_for_all(void **state)
 static void test_nothing_falls_as_connections_rise(void **state)
 {
 	(void)state;
-	struct machine machine = machine_with(20000, 2, true);
+	struct machine machines[] = {machine_with(20000, 2, true), machine_with_fixed_files(20000, 2, true),
+				     machine_with_fixed_files(20000, 2, false), machine_with_fixed_files(10, 4, true)};
 	uint64_t (*const SIZES[])(const struct machine *, uint64_t) = {
 		sizing_table,         sizing_threads,      sizing_user_bytes, sizing_memory_bytes,
 		sizing_address_bytes, sizing_commit_bytes, sizing_mappings};
-	for (size_t i = 0; i < sizeof(SIZES) / sizeof(SIZES[0]); i++) {
+	const size_t sizes = sizeof(SIZES) / sizeof(SIZES[0]);
+	for (size_t i = 0; i < sizes * sizeof(machines) / sizeof(machines[0]); i++) {
 		uint64_t last = 0;
 		for (uint64_t n = 0; n <= SIZING_CONNECTIONS_MAX; n = n * 2 + 1000) {
-			uint64_t size = SIZES[i](&machine, n);
+			uint64_t size = SIZES[i % sizes](&machines[i / sizes], n);
 			if (size < last)
-				fail_msg("size %zu falls at %llu", i, (unsigned long long)n);
+				fail_msg("machine %zu, size %zu: falls at %llu", i / sizes, i % sizes,
+					 (unsigned long long)n);
 			last = size;
 		}
 	}
@@ -114,6 +179,9 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_shards),
+		cmocka_unit_test(test_shards_with_fixed_files),
+		cmocka_unit_test(test_tables_hold),
+		cmocka_unit_test(test_mappings_of_rings),
 		cmocka_unit_test(test_table_is_enough),
 		cmocka_unit_test(test_one_table_for_all),
 		cmocka_unit_test(test_nothing_falls_as_connections_rise),

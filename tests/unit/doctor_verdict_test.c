@@ -182,6 +182,37 @@ static void test_refused_private_tables(void **state)
 	scene_free(scene);
 }
 
+/* Where the tables of one shard a core hold them nothing is to be gained by io_uring, and nothing is said. */
+static void test_refused_fixed_files(void **state)
+{
+	(void)state;
+	struct scene *scene = scene_new(FAKE_CONTAINER);
+	/* 16 tables of 4096. */
+	scene_judge(scene, 50000);
+	assert_int_equal(find(scene, "io_uring fixed files")->state, FINDING_FINE);
+	assert_int_equal(find(scene, "kernel.io_uring_disabled")->state, FINDING_FINE);
+	/* The kernel's setting is the cause, and setting it mends it. */
+	scene_judge(scene, 80000);
+	assert_int_equal(find(scene, "io_uring fixed files")->state, FINDING_FINE);
+	const struct finding *disabled = find(scene, "kernel.io_uring_disabled");
+	assert_int_equal(disabled->state, FINDING_SHORT);
+	assert_true(disabled->mendable);
+	fake_root_write(&scene->fake, "/proc/sys/kernel/io_uring_disabled", disabled->wanted);
+	uint64_t tasks = find(scene, "tasks, control group")->allows;
+	scene_judge(scene, 80000);
+	assert_int_equal(find(scene, "kernel.io_uring_disabled")->state, FINDING_FINE);
+	assert_int_equal(find(scene, "io_uring fixed files")->state, FINDING_FINE);
+	assert_true(tasks < VERDICT_UNBOUNDED);
+	assert_true(find(scene, "tasks, control group")->allows == VERDICT_UNBOUNDED);
+	/* The setting is none, and it is refused nevertheless: a profile of seccomp, or an old kernel. */
+	scene->machine->facts[FACT_FIXED_FILES] = reading_known(0);
+	verdict_make(&scene->verdict, scene->machine, 80000);
+	assert_int_equal(find(scene, "io_uring fixed files")->state, FINDING_SHORT);
+	assert_false(find(scene, "io_uring fixed files")->mendable);
+	assert_int_equal(find(scene, "kernel.io_uring_disabled")->state, FINDING_FINE);
+	scene_free(scene);
+}
+
 static void test_tuned_server(void **state)
 {
 	(void)state;
@@ -297,17 +328,12 @@ static void test_what_was_set_before(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_table_is_whole),
-		cmocka_unit_test(test_order),
-		cmocka_unit_test(test_debian_as_installed),
-		cmocka_unit_test(test_conntrack_that_tracks_nothing),
-		cmocka_unit_test(test_hash_buckets),
-		cmocka_unit_test(test_container),
-		cmocka_unit_test(test_refused_private_tables),
-		cmocka_unit_test(test_tuned_server),
-		cmocka_unit_test(test_nothing_known_bounds_nothing),
-		cmocka_unit_test(test_what_is_wanted_mends),
-		cmocka_unit_test(test_descriptors_wanted),
+		cmocka_unit_test(test_table_is_whole),         cmocka_unit_test(test_order),
+		cmocka_unit_test(test_debian_as_installed),    cmocka_unit_test(test_conntrack_that_tracks_nothing),
+		cmocka_unit_test(test_hash_buckets),           cmocka_unit_test(test_container),
+		cmocka_unit_test(test_refused_private_tables), cmocka_unit_test(test_refused_fixed_files),
+		cmocka_unit_test(test_tuned_server),           cmocka_unit_test(test_nothing_known_bounds_nothing),
+		cmocka_unit_test(test_what_is_wanted_mends),   cmocka_unit_test(test_descriptors_wanted),
 		cmocka_unit_test(test_what_was_set_before),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

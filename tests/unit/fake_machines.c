@@ -84,6 +84,7 @@ const struct fake_file FAKE_CONTAINER[] = {
 	{"/proc/meminfo", "MemTotal:       65536000 kB\nMemAvailable:   50000000 kB\n"},
 	{"/proc/sys/vm/overcommit_memory", "1\n"},
 	{"/proc/sys/vm/max_map_count", "65530\n"},
+	{"/proc/sys/kernel/io_uring_disabled", "2\n"},
 	{"/proc/loadavg", "0.00 0.00 0.00 1/900 7\n"},
 	{"/sys/kernel/mm/transparent_hugepage/enabled", "always [madvise] never\n"},
 	{"/sys/devices/system/clocksource/clocksource0/current_clocksource", "xen\n"},

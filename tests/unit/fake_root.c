@@ -77,7 +77,7 @@ void fake_root_remove(struct fake_root *fake)
 struct machine *fake_root_machine(const struct fake_root *fake)
 {
 	struct root root = {.prefix = fake->prefix};
-	struct machine_probes probes = {.private_tables = true, .page_bytes = 4096};
+	struct machine_probes probes = {.elsewhere = true, .page_bytes = 4096};
 	struct machine *machine = machine_read(&root, &probes);
 	assert_non_null(machine);
 	return machine;

@@ -15,9 +15,10 @@ struct fake_root {
 };
 
 /* Trees end with a path of NULL. */
-extern const struct fake_file FAKE_DEBIAN[];    /* as installed: nothing tuned, 8 GiB, 4 cores, started by systemd */
-extern const struct fake_file FAKE_CONTAINER[]; /* of 512 MiB, 100 tasks and half a core, a profile of seccomp */
-extern const struct fake_file FAKE_TUNED[];     /* of 64 GiB, by somebody who knew what for */
+extern const struct fake_file FAKE_DEBIAN[]; /* as installed: nothing tuned, 8 GiB, 4 cores, started by systemd */
+extern const struct fake_file
+	FAKE_CONTAINER[]; /* of 512 MiB, 100 tasks and half a core, a profile of seccomp, no io_uring */
+extern const struct fake_file FAKE_TUNED[]; /* of 64 GiB, by somebody who knew what for */
 
 struct fake_root fake_root_make(const struct fake_file *files);
 /* Makes the directories on the way; replaces what was there. */
@@ -27,7 +28,7 @@ void fake_root_delete(struct fake_root *fake, const char *path);
 char *fake_root_text(struct fake_root *fake, const char *path);
 void fake_root_remove(struct fake_root *fake);
 
-/* As it looks with private tables and pages of 4 KiB. The caller frees it with machine_free(). */
+/* As the files of another machine are looked at, with pages of 4 KiB. The caller frees it with machine_free(). */
 struct machine *fake_root_machine(const struct fake_root *fake);
 
 #endif
