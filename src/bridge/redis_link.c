@@ -16,6 +16,11 @@ bool redis_link_fail(struct redis_link *link, const char *format, ...)
 	return false;
 }
 
+bool redis_link_refused(struct redis_link *link, const redisReply *reply)
+{
+	return redis_link_fail(link, "%.120s", reply->str[0] != '\0' ? reply->str : "an error without words");
+}
+
 static bool fail_as_told(struct redis_link *link)
 {
 	if (link->too_long)
@@ -116,7 +121,7 @@ redisReply *redis_link_answer(struct redis_link *link, int type)
 	if (reply->type == type)
 		return reply;
 	if (reply->type == REDIS_REPLY_ERROR)
-		redis_link_fail(link, "%.120s", reply->str);
+		redis_link_refused(link, reply);
 	else
 		redis_link_fail(link, "an answer of type %d was not expected", reply->type);
 	freeReplyObject(reply);

@@ -31,6 +31,8 @@ void redis_link_close(struct redis_link *link);
 
 /* Breaks the link; returns false. */
 bool redis_link_fail(struct redis_link *link, const char *format, ...) __attribute__((format(printf, 2, 3)));
+/* The same with the text of an answer that is an error. */
+bool redis_link_refused(struct redis_link *link, const redisReply *reply);
 
 /* Adds a command to what is to be sent; arguments as in redisAppendCommandArgv(). */
 bool redis_link_append(struct redis_link *link, int count, const char **words, const size_t *sizes);

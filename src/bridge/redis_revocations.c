@@ -101,7 +101,7 @@ static struct slice text_at(const redisReply *reply, size_t index)
 static bool handle_feed(struct redis_revocations *redis, const redisReply *reply)
 {
 	if (reply->type == REDIS_REPLY_ERROR)
-		return redis_link_fail(&redis->feed, "%.120s", reply->str);
+		return redis_link_refused(&redis->feed, reply);
 	if (reply->type != REDIS_REPLY_ARRAY || reply->elements < 2)
 		return redis_link_fail(&redis->feed, "something that is no message came on a channel");
 	redis->feed_owes = false;

@@ -47,6 +47,7 @@ SEEDS = {
     "scan-no-page": (ANSWERS, "*1\r\n*0\r\n"),
     "scan-no-key": (ANSWERS, "*2\r\n$1\r\n0\r\n*2\r\n:1\r\n$-1\r\n"),
     "scan-error": (ANSWERS, "-LOADING Redis is loading\r\n"),
+    "scan-error-without-words": (ANSWERS, "-" + "\0" * 20 + "\r\n"),
     "scan-huge-array": (ANSWERS, "*2\r\n$1\r\n0\r\n*2147483647\r\n"),
     "scan-huge-string": (ANSWERS, "*2\r\n$536870912\r\nx"),
     "scan-deep": (ANSWERS, "*1\r\n" * 12),
