@@ -1,6 +1,8 @@
 """What tests may ask of any broker: connections to its address. Roost itself is in server.py, others in other_broker.py."""
 
-from mqtt_wire import SESSION_EXPIRY, Client, Connection
+import time
+
+from mqtt_wire import SESSION_EXPIRY, TIMEOUT_S, Busy, Client, Connection
 
 
 class Broker:
@@ -11,8 +13,16 @@ class Broker:
         return Connection(self.address, version, **options)
 
     def client(self, client_id="", version=4, **options):
-        """A client that has signed in."""
-        return Client(self.address, client_id, version, **options)
+        """A client that has signed in. Where the machine stalls for a moment Roost turns clients away and asks them to
+        come back, as this one does."""
+        deadline = time.monotonic() + TIMEOUT_S
+        while True:
+            try:
+                return Client(self.address, client_id, version, **options)
+            except Busy:
+                if time.monotonic() > deadline:
+                    raise
+                time.sleep(0.1)
 
     def session(self, client_id, version=4, clean=False, expiry=3600, pairs=(), **options):
         """A client whose session outlives its connection. expiry, in seconds, says for how long; before version 5 there is

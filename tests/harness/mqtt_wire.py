@@ -436,6 +436,10 @@ class Connection:
                 return packets
 
 
+class Busy(AssertionError):
+    """The server has more to do than it can, and said so (version 5)."""
+
+
 class Client(Connection):
     """A connection that has signed in. What waits for one packet keeps the messages that come before it, in order, for
     those who ask for messages."""
@@ -445,6 +449,8 @@ class Client(Connection):
         self.kept = []
         self.send(connect(client_id, version, **options))
         self.connack = self.expect_kind(CONNACK)
+        if self.connack.reason == 0x89:
+            raise Busy(f"refused: {self.connack!r}")
         assert self.connack.reason == 0, f"refused: {self.connack!r}"
         self.client_id = self.connack.properties.get(ASSIGNED_CLIENT_ID, client_id)
         self.last_packet_id = 0
