@@ -435,7 +435,7 @@ STAGES = {
     "cppcheck": ("cppcheck; in `make lint`", check_cppcheck),
 }
 # `make lint` has the first two, `make asan` the third: what it sees of the server, asan-scenario sees too.
-NOT_BY_DEFAULT = {"tidy", "cppcheck", "asan-interop"}
+NOT_BY_DEFAULT = {"tidy", "cppcheck", "asan-interop", "asan-random"}
 # Counts what is lost when clients ping in time: nothing may keep them from it.
 ALONE = {"hold"}
 STAGES_AT_A_TIME = 2
