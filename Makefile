@@ -30,7 +30,7 @@ test: ## every test there is, under the sanitizers too; ends with one line of su
 
 asan: ## the tests against a build with AddressSanitizer and UndefinedBehaviorSanitizer
 	@tools/setup.sh build test
-	@$(PYTHON) tools/check.py asan-unit asan-scenario asan-interop
+	@$(PYTHON) tools/check.py asan-unit asan-scenario asan-interop asan-random
 
 tsan: ## the tests with threads against a build with ThreadSanitizer
 	@tools/setup.sh build test

@@ -434,7 +434,7 @@ STAGES = {
     "tidy": ("clang-tidy; in `make lint`", check_tidy),
     "cppcheck": ("cppcheck; in `make lint`", check_cppcheck),
 }
-# `make lint` has the first two, `make asan` the third: what it sees of the server, asan-scenario sees too.
+# `make lint` has the first two, `make asan` the others: what they see of the server, asan-scenario sees too.
 NOT_BY_DEFAULT = {"tidy", "cppcheck", "asan-interop", "asan-random"}
 # Counts what is lost when clients ping in time: nothing may keep them from it.
 ALONE = {"hold"}
