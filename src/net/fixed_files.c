@@ -53,7 +53,7 @@ bool fixed_files_work(void)
 enum error fixed_files_open(struct fixed_files *files, uint32_t slots, uint32_t ring_slots)
 {
 	uint32_t rings = (slots + ring_slots - 1) / ring_slots;
-	*files = (struct fixed_files){.rings_max = rings, .ring_slots = ring_slots, .slots = slots};
+	*files = (struct fixed_files){.ring_slots = ring_slots, .slots = slots};
 	files->rings = calloc(rings, sizeof(*files->rings));
 	files->free = malloc(slots * sizeof(*files->free));
 	if (files->rings != NULL && files->free != NULL)

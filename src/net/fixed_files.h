@@ -22,7 +22,6 @@ struct fixed_files {
 	struct io_uring *rings; /* ring_count of them are set up */
 	uint32_t *free;         /* slots that were given back */
 	uint32_t ring_count;
-	uint32_t rings_max;
 	uint32_t ring_slots;
 	uint32_t fresh; /* slots below it have been used */
 	uint32_t free_count;
