@@ -91,6 +91,9 @@ static void plan_fixed(struct layout *layout, const struct settings *settings)
 	uint64_t sockets_most = (uint64_t)(layout->places / 4 / sharing) * ring_slots;
 	uint32_t wanted = plan_seats(settings->connections, layout->shards);
 	uint32_t sockets = wanted < sockets_most ? wanted : (uint32_t)sockets_most;
+	uint64_t capacity = sockets == wanted ? settings->connections : plan_capacity(layout->shards, sockets);
+	if (capacity <= layout->capacity)
+		return; /* a table so small has no room for rings */
 	uint32_t rings = (sockets + ring_slots - 1) / ring_slots * sharing;
 	uint32_t transit = layout->places / 4 < TRANSIT_PLACES ? layout->places / 4 : TRANSIT_PLACES;
 	layout->fixed = (struct fixed_plan){
@@ -98,9 +101,8 @@ static void plan_fixed(struct layout *layout, const struct settings *settings)
 		.ring_slots = ring_slots,
 		.first_descriptor = (int)(layout->places - transit - rings),
 	};
-	uint64_t capacity = plan_capacity(layout->shards, sockets);
-	layout->capacity = sockets == wanted ? settings->connections : capacity;
-	layout->seats = settings->private_tables ? sockets : (uint32_t)layout->capacity;
+	layout->capacity = capacity;
+	layout->seats = settings->private_tables ? sockets : (uint32_t)capacity;
 }
 
 static void warn(const struct layout *layout, const struct settings *settings)

@@ -109,7 +109,14 @@ static void test_small_tables(void **state)
 	assert_int_equal(layout_plan(&layout, &settings, 64, CORES), ERROR_OK);
 	assert_true(layout.fixed.first_descriptor > 0);
 	assert_true(layout.capacity < 2000);
+	/* None at all here: the table's own places are left. */
 	settings.connections = 1000;
+	settings.shards = 1;
+	assert_int_equal(layout_plan(&layout, &settings, 27, CORES), ERROR_OK);
+	assert_int_equal(layout.fixed.sockets, 0);
+	assert_int_equal(layout.seats, 2);
+	assert_int_equal(layout.capacity, 2);
+	settings.shards = 0;
 	assert_int_equal(layout_plan(&layout, &settings, 20, CORES), ERROR_LIMIT);
 	settings = settings_for(1000, false, true);
 	assert_int_equal(layout_plan(&layout, &settings, 20, CORES), ERROR_LIMIT);
