@@ -7,7 +7,6 @@
 #include "base/clock.h"
 #include "net/fdtable.h"
 
-#include <getopt.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <signal.h>
@@ -41,7 +40,7 @@ static const char USAGE[] =
 	"      --help\n\n"
 	"Ends on SIGTERM or SIGINT, and when the process that started it ends.\n";
 
-enum { OPTION_URL = 256, OPTION_DEFER, OPTION_SECONDS, OPTION_LISTEN_FD, OPTION_HELP };
+enum { OPTION_URL = 256, OPTION_DEFER, OPTION_SECONDS, OPTION_LISTEN_FD };
 
 static const struct option OPTIONS[] = {
 	{"url", required_argument, NULL, OPTION_URL},
@@ -61,8 +60,9 @@ static void on_signal(int signal)
 	stopping = 1;
 }
 
-static bool take_option(struct floor_options *options, int option, const char *text)
+static bool take_option(void *context, int option, const char *text)
 {
+	struct floor_options *options = context;
 	uint32_t number = 0;
 	switch (option) {
 	case OPTION_URL:
@@ -84,18 +84,10 @@ static bool take_option(struct floor_options *options, int option, const char *t
 /* Returns true to go on; else *status is the exit status. */
 static bool parse_options(int argc, char **argv, struct floor_options *options, int *status)
 {
+	static const struct option_set set = {.letters = "", .list = OPTIONS, .usage = USAGE, .take = take_option};
 	*options = (struct floor_options){.url = {.host = "127.0.0.1", .port = 1884}, .listen_fd = -1};
-	*status = BENCH_EXIT_USAGE;
-	optind = 1;
-	for (int option; (option = getopt_long(argc, argv, "", OPTIONS, NULL)) != -1;) {
-		if (option == OPTION_HELP) {
-			fputs(USAGE, stdout);
-			*status = BENCH_EXIT_OK;
-			return false;
-		}
-		if (!take_option(options, option, optarg))
-			return false;
-	}
+	if (!options_take(argc, argv, &set, options, status))
+		return false;
 	return option_none_left(argc, argv, optind);
 }
 

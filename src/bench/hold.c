@@ -6,7 +6,6 @@
 #include "bench/progress.h"
 #include "bench/report.h"
 
-#include <getopt.h>
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
@@ -82,7 +81,6 @@ enum {
 	OPTION_FLOOR,
 	OPTION_NO_PIN,
 	OPTION_JSON,
-	OPTION_HELP
 };
 
 static const struct option OPTIONS[] = {
@@ -107,8 +105,9 @@ static const struct option OPTIONS[] = {
 	{0},
 };
 
-static bool take_option(struct hold_options *options, int option, const char *text)
+static bool take_option(void *context, int option, const char *text)
 {
+	struct hold_options *options = context;
 	struct hold_load *load = &options->load;
 	uint32_t number = 0;
 	switch (option) {
@@ -153,7 +152,7 @@ static bool take_option(struct hold_options *options, int option, const char *te
 		return options->no_pin = true;
 	case OPTION_JSON:
 		return options->json = true;
-	default: /* getopt has said what is wrong */
+	default:
 		return false;
 	}
 }
@@ -161,6 +160,7 @@ static bool take_option(struct hold_options *options, int option, const char *te
 /* Returns true to go on; else *status is the exit status. */
 static bool parse_options(int argc, char **argv, struct hold_options *options, int *status)
 {
+	static const struct option_set set = {.letters = "n:", .list = OPTIONS, .usage = USAGE, .take = take_option};
 	*options = (struct hold_options){
 		.load = {.client_prefix = "bench-",
 			 .topic_prefix = "bench/",
@@ -172,17 +172,8 @@ static bool parse_options(int argc, char **argv, struct hold_options *options, i
 			 .version = 4},
 		.url = {.host = "127.0.0.1", .port = URL_PORT_DEFAULT},
 	};
-	*status = BENCH_EXIT_USAGE;
-	optind = 1;
-	for (int option; (option = getopt_long(argc, argv, "n:", OPTIONS, NULL)) != -1;) {
-		if (option == OPTION_HELP) {
-			fputs(USAGE, stdout);
-			*status = BENCH_EXIT_OK;
-			return false;
-		}
-		if (!take_option(options, option, optarg))
-			return false;
-	}
+	if (!options_take(argc, argv, &set, options, status))
+		return false;
 	if (!option_none_left(argc, argv, optind))
 		return false;
 	if (options->load.clients == 0) {

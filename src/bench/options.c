@@ -91,6 +91,23 @@ bool option_source_range(const char *name, const char *text, struct source_range
 	return false;
 }
 
+bool options_take(int argc, char **argv, const struct option_set *set, void *context, int *status)
+{
+	*status = BENCH_EXIT_USAGE;
+	optind = 1;
+	for (int option; (option = getopt_long(argc, argv, set->letters, set->list, NULL)) != -1;) {
+		if (option == OPTION_HELP) {
+			fputs(set->usage, stdout);
+			*status = BENCH_EXIT_OK;
+			return false;
+		}
+		/* '?': getopt has said what is wrong. */
+		if (option == '?' || !set->take(context, option, optarg))
+			return false;
+	}
+	return true;
+}
+
 bool option_none_left(int argc, char **argv, int next)
 {
 	if (next >= argc)

@@ -5,6 +5,7 @@
 
 #include "bench/url.h"
 
+#include <getopt.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -28,6 +29,20 @@ bool option_prefix(const char *name, const char *text, uint32_t bytes_max);
 bool option_url(const char *name, const char *text, struct url *out);
 /* ADDRESS/PREFIX of IPv4. */
 bool option_source_range(const char *name, const char *text, struct source_range *out);
+/* The code of --help in every table of options. */
+#define OPTION_HELP 255
+
+/* The options of one load. take: False where the value is wrong, which it has said on stderr. */
+struct option_set {
+	const char *letters; /* short options, as getopt wants them */
+	const struct option *list;
+	const char *usage;
+	bool (*take)(void *context, int option, const char *text);
+};
+
+/* Takes the options up to argv[optind]. Returns true to go on; else *status is the exit status. */
+bool options_take(int argc, char **argv, const struct option_set *set, void *context, int *status);
+
 /* For getopt_long's "no more options": complains about words that belong to no option. */
 bool option_none_left(int argc, char **argv, int next);
 

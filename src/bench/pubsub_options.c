@@ -3,15 +3,11 @@
 #include "bench/inflight.h"
 #include "bench/options.h"
 #include "bench/place.h"
-#include "bench/stamp.h"
+#include "bench/round_options.h"
 
-#include <getopt.h>
 #include <stdio.h>
 #include <string.h>
 
-#define CLIENTS_MAX 19000u
-#define PAYLOAD_BYTES_MAX 65536u
-#define WARM_UP_MS 500u
 #define ROUNDS_COMPARED 3u
 #define MEMBERS_DEFAULT 100u
 
@@ -58,15 +54,9 @@ static const char USAGE[] =
 enum {
 	OPTION_PATTERN = 256,
 	OPTION_CLIENTS,
-	OPTION_PUBLISHERS,
 	OPTION_MEMBERS,
 	OPTION_BURST,
 	OPTION_WINDOW,
-	OPTION_SIZE,
-	OPTION_QOS,
-	OPTION_VERSION,
-	OPTION_DURATION,
-	OPTION_WARM_UP,
 	OPTION_MESSAGES,
 	OPTION_ROUNDS,
 	OPTION_URL,
@@ -74,26 +64,18 @@ enum {
 	OPTION_FLOOR_URL,
 	OPTION_ALSO,
 	OPTION_THREADS,
-	OPTION_TOPIC,
-	OPTION_CLIENT,
 	OPTION_PID,
 	OPTION_NO_PIN,
 	OPTION_JSON,
-	OPTION_HELP
 };
 
 static const struct option OPTIONS[] = {
+	ROUND_OPTIONS,
 	{"pattern", required_argument, NULL, OPTION_PATTERN},
 	{"clients", required_argument, NULL, OPTION_CLIENTS},
-	{"publishers", required_argument, NULL, OPTION_PUBLISHERS},
 	{"members", required_argument, NULL, OPTION_MEMBERS},
 	{"burst", required_argument, NULL, OPTION_BURST},
 	{"window", required_argument, NULL, OPTION_WINDOW},
-	{"size", required_argument, NULL, OPTION_SIZE},
-	{"qos", required_argument, NULL, OPTION_QOS},
-	{"version", required_argument, NULL, OPTION_VERSION},
-	{"duration", required_argument, NULL, OPTION_DURATION},
-	{"warm-up", required_argument, NULL, OPTION_WARM_UP},
 	{"messages", required_argument, NULL, OPTION_MESSAGES},
 	{"rounds", required_argument, NULL, OPTION_ROUNDS},
 	{"url", required_argument, NULL, OPTION_URL},
@@ -101,8 +83,6 @@ static const struct option OPTIONS[] = {
 	{"floor-url", required_argument, NULL, OPTION_FLOOR_URL},
 	{"also", required_argument, NULL, OPTION_ALSO},
 	{"threads", required_argument, NULL, OPTION_THREADS},
-	{"topic-prefix", required_argument, NULL, OPTION_TOPIC},
-	{"client-prefix", required_argument, NULL, OPTION_CLIENT},
 	{"server-pid", required_argument, NULL, OPTION_PID},
 	{"no-pin", no_argument, NULL, OPTION_NO_PIN},
 	{"json", no_argument, NULL, OPTION_JSON},
@@ -142,54 +122,41 @@ static bool take_also(struct pubsub_options *options, const char *text)
 	return option_url("--also", url, &also->url);
 }
 
-/* Options of the messages themselves; *known is false for any other. */
-static bool take_load_option(struct load_round *round, int option, const char *text, bool *known)
+/* Options of the pattern; *known is false for any other. */
+static bool take_load_option(struct pubsub_options *options, int option, const char *text, bool *known)
 {
+	struct load_round *round = &options->round;
 	struct load_plan *load = &round->load;
 	*known = true;
 	switch (option) {
 	case OPTION_PATTERN:
+		options->has_pattern = true;
 		return take_pattern(text, &load->pattern);
 	case OPTION_CLIENTS:
-		return option_u32("--clients", text, 2, CLIENTS_MAX * 64, &load->clients);
-	case OPTION_PUBLISHERS:
-		return option_u32("--publishers", text, 1, CLIENTS_MAX * 64, &load->publishers);
+		return option_u32("--clients", text, 2, ROUND_CLIENTS_MAX * 64, &load->clients);
 	case OPTION_MEMBERS:
-		return option_u32("--members", text, 1, CLIENTS_MAX * 64, &load->members);
+		return option_u32("--members", text, 1, ROUND_CLIENTS_MAX * 64, &load->members);
 	case OPTION_BURST:
 		return option_u32("--burst", text, 1, 1024, &load->burst);
 	case OPTION_WINDOW:
 		return option_u32("--window", text, 1, 65536, &load->window);
-	case OPTION_SIZE:
-		return option_u32("--size", text, STAMP_BYTES, PAYLOAD_BYTES_MAX, &load->size);
-	case OPTION_QOS:
-		return option_qos("--qos", text, &load->qos);
-	case OPTION_VERSION:
-		return option_version("--version", text, &round->version);
-	case OPTION_DURATION:
-		return option_u32("--duration", text, 1, 600, &round->duration_s);
-	case OPTION_WARM_UP:
-		return option_u32("--warm-up", text, 0, 60000, &round->warm_up_ms);
 	case OPTION_MESSAGES:
 		return option_number("--messages", text, 1, 1000000000000u, &round->messages);
 	case OPTION_THREADS:
 		return option_u32("--threads", text, 1, 64, &round->threads);
-	case OPTION_TOPIC:
-		round->topic_prefix = text;
-		return option_prefix("--topic-prefix", text, FLEET_PREFIX_BYTES_MAX);
-	case OPTION_CLIENT:
-		round->client_prefix = text;
-		return option_prefix("--client-prefix", text, FLEET_PREFIX_BYTES_MAX);
 	default:
 		*known = false;
 		return true;
 	}
 }
 
-static bool take_option(struct pubsub_options *options, int option, const char *text)
+static bool take_option(void *context, int option, const char *text)
 {
+	struct pubsub_options *options = context;
 	bool known;
-	if (!take_load_option(&options->round, option, text, &known))
+	if (!round_option_take(&options->round, option, text, &known))
+		return false;
+	if (!known && !take_load_option(options, option, text, &known))
 		return false;
 	if (known)
 		return true;
@@ -211,7 +178,7 @@ static bool take_option(struct pubsub_options *options, int option, const char *
 		return options->no_pin = true;
 	case OPTION_JSON:
 		return options->json = true;
-	default: /* getopt has said what is wrong */
+	default:
 		return false;
 	}
 }
@@ -224,7 +191,7 @@ static const char *load_fault(const struct load_plan *load, uint32_t threads)
 	uint32_t members = (load->members + threads - 1) / threads;
 	if (load->publishers < threads)
 		return "each thread needs a publisher: raise --publishers or lower --threads";
-	if (clients > CLIENTS_MAX)
+	if (clients > ROUND_CLIENTS_MAX)
 		return "more than 19,000 clients a thread: raise --threads";
 	if (load->pattern == LOAD_ONE_TO_ONE && clients < 2 * publishers)
 		return "each publisher needs a subscriber: --clients must be at least twice --publishers";
@@ -244,7 +211,7 @@ static const char *load_fault(const struct load_plan *load, uint32_t threads)
 }
 
 /* Fills in what was not given, and refuses what does not go together. */
-static bool complete_options(struct pubsub_options *options, bool has_pattern)
+static bool complete_options(struct pubsub_options *options)
 {
 	static const uint32_t publishers[] = {
 		[LOAD_ONE_TO_ONE] = 64, [LOAD_FAN_OUT] = 1, [LOAD_FAN_IN] = 500, [LOAD_SHARED] = 64};
@@ -257,9 +224,9 @@ static bool complete_options(struct pubsub_options *options, bool has_pattern)
 		load->members = MEMBERS_DEFAULT;
 	if (options->rounds == 0)
 		options->rounds = options->floor || options->also_count > 0 ? ROUNDS_COMPARED : 1;
-	if (has_pattern && load->pattern != LOAD_SHARED && has_members)
+	if (options->has_pattern && load->pattern != LOAD_SHARED && has_members)
 		fault = "--members is for the pattern \"shared\"";
-	else if (has_pattern)
+	else if (options->has_pattern)
 		fault = load_fault(load, options->round.threads);
 	if (fault != NULL)
 		fprintf(stderr, "roost bench pubsub: %s\n", fault);
@@ -268,29 +235,19 @@ static bool complete_options(struct pubsub_options *options, bool has_pattern)
 
 bool pubsub_options_parse(int argc, char **argv, struct pubsub_options *options, int *status)
 {
-	bool has_pattern = false;
+	static const struct option_set set = {.letters = "", .list = OPTIONS, .usage = USAGE, .take = take_option};
 	*options = (struct pubsub_options){
 		.round = {.load = {.clients = 2000, .burst = 1, .size = 64},
 			  .client_prefix = "bench-",
 			  .topic_prefix = "bench/",
 			  .duration_s = 10,
-			  .warm_up_ms = WARM_UP_MS,
+			  .warm_up_ms = ROUND_WARM_UP_MS,
 			  .cpu = PLACE_ANY,
 			  .threads = 1,
 			  .version = 4},
 		.url = {.host = "127.0.0.1", .port = URL_PORT_DEFAULT},
 	};
-	*status = BENCH_EXIT_USAGE;
-	optind = 1;
-	for (int option; (option = getopt_long(argc, argv, "", OPTIONS, NULL)) != -1;) {
-		if (option == OPTION_HELP) {
-			fputs(USAGE, stdout);
-			*status = BENCH_EXIT_OK;
-			return false;
-		}
-		if (!take_option(options, option, optarg))
-			return false;
-		has_pattern = has_pattern || option == OPTION_PATTERN;
-	}
-	return option_none_left(argc, argv, optind) && complete_options(options, has_pattern);
+	if (!options_take(argc, argv, &set, options, status))
+		return false;
+	return option_none_left(argc, argv, optind) && complete_options(options);
 }

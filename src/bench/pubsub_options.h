@@ -18,6 +18,7 @@ struct pubsub_options {
 	uint32_t also_count;
 	uint32_t rounds;
 	uint32_t server_pid; /* 0: not given */
+	bool has_pattern;
 	bool floor;
 	bool has_floor_url;
 	bool no_pin;

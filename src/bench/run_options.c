@@ -2,7 +2,6 @@
 
 #include "bench/options.h"
 
-#include <getopt.h>
 #include <stdio.h>
 
 static const char USAGE[] =
@@ -23,7 +22,7 @@ static const char USAGE[] =
 	"run\n"
 	"failed; 2 wrong options or scenario.\n";
 
-enum { OPTION_URL = 256, OPTION_PID, OPTION_FLOOR, OPTION_DURATION, OPTION_ALL, OPTION_JSON, OPTION_HTML, OPTION_HELP };
+enum { OPTION_URL = 256, OPTION_PID, OPTION_FLOOR, OPTION_DURATION, OPTION_ALL, OPTION_JSON, OPTION_HTML };
 
 static const struct option OPTIONS[] = {
 	{"url", required_argument, NULL, OPTION_URL},
@@ -37,8 +36,9 @@ static const struct option OPTIONS[] = {
 	{0},
 };
 
-static bool take_option(struct run_options *options, int option, const char *text)
+static bool take_option(void *context, int option, const char *text)
 {
+	struct run_options *options = context;
 	switch (option) {
 	case OPTION_URL:
 		options->has_url = true;
@@ -56,25 +56,17 @@ static bool take_option(struct run_options *options, int option, const char *tex
 	case OPTION_HTML:
 		options->html = text;
 		return true;
-	default: /* getopt has said what is wrong */
+	default:
 		return false;
 	}
 }
 
 bool run_options_parse(int argc, char **argv, struct run_options *options, int *status)
 {
+	static const struct option_set set = {.letters = "", .list = OPTIONS, .usage = USAGE, .take = take_option};
 	*options = (struct run_options){0};
-	*status = BENCH_EXIT_USAGE;
-	optind = 1;
-	for (int option; (option = getopt_long(argc, argv, "", OPTIONS, NULL)) != -1;) {
-		if (option == OPTION_HELP) {
-			fputs(USAGE, stdout);
-			*status = BENCH_EXIT_OK;
-			return false;
-		}
-		if (!take_option(options, option, optarg))
-			return false;
-	}
+	if (!options_take(argc, argv, &set, options, status))
+		return false;
 	if (optind >= argc) {
 		fputs("roost bench run: which scenario? `roost bench run --help` tells more\n", stderr);
 		return false;

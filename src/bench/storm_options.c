@@ -2,15 +2,11 @@
 
 #include "bench/options.h"
 #include "bench/place.h"
-#include "bench/stamp.h"
+#include "bench/round_options.h"
 
-#include <getopt.h>
 #include <stdio.h>
 #include <string.h>
 
-#define CLIENTS_MAX 19000u
-#define PAYLOAD_BYTES_MAX 65536u
-#define WARM_UP_MS 500u
 #define IN_PROGRESS 64u
 #define SYN_TIMEOUT_MS 250u
 /* The places of a thread's fleet, which are descriptors in its table. */
@@ -66,11 +62,6 @@ static const char USAGE[] =
 
 enum {
 	OPTION_ESTABLISHED = 256,
-	OPTION_PUBLISHERS,
-	OPTION_SIZE,
-	OPTION_QOS,
-	OPTION_DURATION,
-	OPTION_WARM_UP,
 	OPTION_RATE,
 	OPTION_IN_PROGRESS,
 	OPTION_SYN_TIMEOUT,
@@ -84,22 +75,14 @@ enum {
 	OPTION_CLAIMS,
 	OPTION_USER,
 	OPTION_URL,
-	OPTION_VERSION,
-	OPTION_TOPIC,
-	OPTION_CLIENT,
 	OPTION_STORM,
 	OPTION_PID,
 	OPTION_JSON,
-	OPTION_HELP
 };
 
 static const struct option OPTIONS[] = {
+	ROUND_OPTIONS,
 	{"established", required_argument, NULL, OPTION_ESTABLISHED},
-	{"publishers", required_argument, NULL, OPTION_PUBLISHERS},
-	{"size", required_argument, NULL, OPTION_SIZE},
-	{"qos", required_argument, NULL, OPTION_QOS},
-	{"duration", required_argument, NULL, OPTION_DURATION},
-	{"warm-up", required_argument, NULL, OPTION_WARM_UP},
 	{"rate", required_argument, NULL, OPTION_RATE},
 	{"in-progress", required_argument, NULL, OPTION_IN_PROGRESS},
 	{"syn-timeout", required_argument, NULL, OPTION_SYN_TIMEOUT},
@@ -113,9 +96,6 @@ static const struct option OPTIONS[] = {
 	{"token-claims", required_argument, NULL, OPTION_CLAIMS},
 	{"user-name", required_argument, NULL, OPTION_USER},
 	{"url", required_argument, NULL, OPTION_URL},
-	{"version", required_argument, NULL, OPTION_VERSION},
-	{"topic-prefix", required_argument, NULL, OPTION_TOPIC},
-	{"client-prefix", required_argument, NULL, OPTION_CLIENT},
 	{"storm-prefix", required_argument, NULL, OPTION_STORM},
 	{"server-pid", required_argument, NULL, OPTION_PID},
 	{"json", no_argument, NULL, OPTION_JSON},
@@ -123,38 +103,7 @@ static const struct option OPTIONS[] = {
 	{0},
 };
 
-/* Options of the established; *known is false for any other. */
-static bool take_round_option(struct load_round *round, int option, const char *text, bool *known)
-{
-	*known = true;
-	switch (option) {
-	case OPTION_ESTABLISHED:
-		return option_u32("--established", text, 0, CLIENTS_MAX, &round->load.clients);
-	case OPTION_PUBLISHERS:
-		return option_u32("--publishers", text, 1, CLIENTS_MAX, &round->load.publishers);
-	case OPTION_SIZE:
-		return option_u32("--size", text, STAMP_BYTES, PAYLOAD_BYTES_MAX, &round->load.size);
-	case OPTION_QOS:
-		return option_qos("--qos", text, &round->load.qos);
-	case OPTION_DURATION:
-		return option_u32("--duration", text, 1, 600, &round->duration_s);
-	case OPTION_WARM_UP:
-		return option_u32("--warm-up", text, 0, 60000, &round->warm_up_ms);
-	case OPTION_VERSION:
-		return option_version("--version", text, &round->version);
-	case OPTION_TOPIC:
-		round->topic_prefix = text;
-		return option_prefix("--topic-prefix", text, FLEET_PREFIX_BYTES_MAX);
-	case OPTION_CLIENT:
-		round->client_prefix = text;
-		return option_prefix("--client-prefix", text, FLEET_PREFIX_BYTES_MAX);
-	default:
-		*known = false;
-		return true;
-	}
-}
-
-/* Options of the storm; as above. */
+/* Options of the storm; *known is false for any other. */
 static bool take_storm_option(struct storm_load *load, int option, const char *text, bool *known)
 {
 	*known = true;
@@ -184,16 +133,19 @@ static bool take_storm_option(struct storm_load *load, int option, const char *t
 	}
 }
 
-static bool take_option(struct storm_options *options, int option, const char *text)
+static bool take_option(void *context, int option, const char *text)
 {
+	struct storm_options *options = context;
 	bool known;
-	if (!take_round_option(&options->load.established, option, text, &known))
+	if (!round_option_take(&options->load.established, option, text, &known))
 		return false;
 	if (!known && !take_storm_option(&options->load, option, text, &known))
 		return false;
 	if (known)
 		return true;
 	switch (option) {
+	case OPTION_ESTABLISHED:
+		return option_u32("--established", text, 0, ROUND_CLIENTS_MAX, &options->load.established.load.clients);
 	case OPTION_TOKEN:
 		options->token_path = text;
 		return true;
@@ -212,7 +164,7 @@ static bool take_option(struct storm_options *options, int option, const char *t
 		return option_u32("--server-pid", text, 1, INT32_MAX, &options->server_pid);
 	case OPTION_JSON:
 		return options->json = true;
-	default: /* getopt has said what is wrong */
+	default:
 		return false;
 	}
 }
@@ -258,13 +210,14 @@ static const char *find_fault(const struct storm_options *options)
 
 bool storm_options_parse(int argc, char **argv, struct storm_options *options, int *status)
 {
+	static const struct option_set set = {.letters = "", .list = OPTIONS, .usage = USAGE, .take = take_option};
 	*options = (struct storm_options){
 		.load = {.established =
 				 {.load = {.clients = 2000, .publishers = 64, .burst = 1, .window = 1, .size = 64},
 				  .client_prefix = "bench-",
 				  .topic_prefix = "bench/",
 				  .duration_s = 10,
-				  .warm_up_ms = WARM_UP_MS,
+				  .warm_up_ms = ROUND_WARM_UP_MS,
 				  .threads = 1,
 				  .cpu = PLACE_ANY,
 				  .version = 4},
@@ -274,17 +227,8 @@ bool storm_options_parse(int argc, char **argv, struct storm_options *options, i
 		.url = {.host = "127.0.0.1", .port = URL_PORT_DEFAULT},
 		.user_name = "bench",
 	};
-	*status = BENCH_EXIT_USAGE;
-	optind = 1;
-	for (int option; (option = getopt_long(argc, argv, "", OPTIONS, NULL)) != -1;) {
-		if (option == OPTION_HELP) {
-			fputs(USAGE, stdout);
-			*status = BENCH_EXIT_OK;
-			return false;
-		}
-		if (!take_option(options, option, optarg))
-			return false;
-	}
+	if (!options_take(argc, argv, &set, options, status))
+		return false;
 	if (!option_none_left(argc, argv, optind))
 		return false;
 	if (options->load.in_progress_max == 0)
