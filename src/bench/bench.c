@@ -2,6 +2,7 @@
 
 #include "bench/floor.h"
 #include "bench/hold.h"
+#include "bench/latency.h"
 #include "bench/options.h"
 #include "bench/pubsub.h"
 #include "bench/run.h"
@@ -18,6 +19,7 @@ struct load {
 
 static const struct load LOADS[] = {
 	{"hold", "connect many clients and hold them: rate, memory, losses", hold_main},
+	{"latency", "a light load: latency, where it is spent, beside other brokers and busy neighbours", latency_main},
 	{"pubsub", "closed-loop messages: throughput, latency, processor time, losses", pubsub_main},
 	{"run", "a scenario from a file: messages on a schedule, rising load up to the knee", run_main},
 	{"storm", "what the connected notice while others connect as fast as they can", storm_main},

@@ -77,6 +77,9 @@ void fleet_start(struct fleet *fleet, uint32_t index)
 		fleet_lose(fleet, index, LOSS_CONNECT, (uint32_t)-client->fd);
 		return;
 	}
+	static const int on = 1;
+	if (fleet->plan->arrivals)
+		setsockopt(client->fd, SOL_SOCKET, SO_TIMESTAMPNS, &on, sizeof(on));
 	struct epoll_event event = {.events = EPOLLIN | EPOLLRDHUP | EPOLLET, .data.u32 = index};
 	if (!send_greeting(fleet, index))
 		fleet_set_state(fleet, client, CLIENT_CONNECTING);
@@ -105,13 +108,24 @@ static void handle(struct fleet *fleet, uint32_t index, uint32_t events)
 		fleet->events.writable(fleet->owner, index);
 }
 
-int fleet_turn(struct fleet *fleet, int timeout_ms)
+static int handle_all(struct fleet *fleet, const struct epoll_event *events, int count)
 {
-	struct epoll_event events[EVENTS_MAX];
-	int count = epoll_wait(fleet->epoll, events, EVENTS_MAX, timeout_ms);
 	for (int i = 0; i < count; i++)
 		handle(fleet, events[i].data.u32, events[i].events);
 	return count;
+}
+
+int fleet_turn(struct fleet *fleet, int timeout_ms)
+{
+	struct epoll_event events[EVENTS_MAX];
+	return handle_all(fleet, events, epoll_wait(fleet->epoll, events, EVENTS_MAX, timeout_ms));
+}
+
+int fleet_turn_ns(struct fleet *fleet, uint64_t timeout_ns)
+{
+	struct epoll_event events[EVENTS_MAX];
+	struct timespec wait = {.tv_nsec = (long)timeout_ns};
+	return handle_all(fleet, events, epoll_pwait2(fleet->epoll, events, EVENTS_MAX, &wait, NULL));
 }
 
 void fleet_ping(struct fleet *fleet, uint32_t index)

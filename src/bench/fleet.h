@@ -14,6 +14,8 @@
 
 #include "mqtt/packet.h"
 
+#include <time.h>
+
 #define FLEET_PREFIX_BYTES_MAX 64u
 #define FLEET_PACKET_BYTES_MAX (256u * 1024u)
 /* What a full socket did not take: more than this, and the server is taken not to read at all. */
@@ -22,6 +24,14 @@
 /* In the number of a topic: the client is a member of the shared subscription FLEET_SHARE_PREFIX and the topic. */
 #define FLEET_SHARED (1u << 31)
 #define FLEET_SHARE_PREFIX "$share/bench/"
+
+/* The clock by which the kernel stamps what arrives. */
+static inline uint64_t fleet_arrival_clock_ns(void)
+{
+	struct timespec now;
+	clock_gettime(CLOCK_REALTIME, &now);
+	return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+}
 
 /* What all fleets of a run share; read only while they live. */
 struct fleet_plan {
@@ -35,6 +45,7 @@ struct fleet_plan {
 	uint8_t qos;               /* of subscriptions */
 	bool topic_fixed;          /* the topic is the prefix alone */
 	uint32_t session_expiry_s; /* version 5: the session is kept and resumed; 0: it begins anew */
+	bool arrivals;             /* the kernel stamps what arrives: fleet->arrived_ns */
 	bool pipeline;             /* SUBSCRIBE goes out with CONNECT, before CONNACK */
 	bool writes; /* keep what a full socket does not take, and tell the owner when it has gone; else it is a loss */
 };
@@ -92,6 +103,7 @@ struct fleet {
 	size_t answers_size;
 	uint64_t received_qos_2; /* messages: PUBREC was sent */
 	uint64_t released;       /* of these: PUBREL came, PUBCOMP was sent */
+	uint64_t arrived_ns;     /* when the last bytes of the read under way arrived, CLOCK_REALTIME; 0: not known */
 	uint64_t settled_ns;     /* when the last client was subscribed, or lost on the way there; 0 before */
 	uint32_t count;
 	uint32_t first;   /* number of client 0 among all fleets of the run: it chooses id and source address */
@@ -115,6 +127,8 @@ void fleet_start(struct fleet *fleet, uint32_t index);
 
 /* Waits for events and handles one batch of them. timeout_ms as epoll_wait's. Returns how many there were. */
 int fleet_turn(struct fleet *fleet, int timeout_ms);
+/* The same with a wait in ns, below a second. */
+int fleet_turn_ns(struct fleet *fleet, uint64_t timeout_ns);
 
 /* Sends PINGREQ; a client whose last one was not answered is lost instead. Clients that are not ready are left. */
 void fleet_ping(struct fleet *fleet, uint32_t index);

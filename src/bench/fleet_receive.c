@@ -199,6 +199,29 @@ static void take_read(struct fleet *fleet, uint32_t index, size_t size)
 		keep_unread(fleet, index, fleet->scratch + used, size - used);
 }
 
+/* As recv(); also says when the bytes arrived, if the kernel does. Of several segments it tells the last one's time. */
+static ssize_t receive(struct fleet *fleet, int fd, uint8_t *out, size_t room)
+{
+	union {
+		struct cmsghdr header; /* for its alignment */
+		uint8_t bytes[CMSG_SPACE(sizeof(struct timespec))];
+	} control;
+	struct iovec into = {.iov_base = out, .iov_len = room};
+	struct msghdr message = {
+		.msg_iov = &into, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof(control)};
+	if (!fleet->plan->arrivals)
+		return recv(fd, out, room, 0);
+	ssize_t got = recvmsg(fd, &message, 0);
+	const struct cmsghdr *first = got > 0 ? CMSG_FIRSTHDR(&message) : NULL;
+	struct timespec arrived;
+	fleet->arrived_ns = 0;
+	if (first == NULL || first->cmsg_level != SOL_SOCKET || first->cmsg_type != SCM_TIMESTAMPNS)
+		return got;
+	memcpy(&arrived, CMSG_DATA(first), sizeof(arrived));
+	fleet->arrived_ns = (uint64_t)arrived.tv_sec * 1000000000u + (uint64_t)arrived.tv_nsec;
+	return got;
+}
+
 /* Reads until a short read says that the socket is empty: this saves the call that would return EAGAIN. Where epoll
  * says that the connection has ended, that call is made: it tells how. */
 void fleet_read(struct fleet *fleet, uint32_t index, uint32_t events)
@@ -209,7 +232,7 @@ void fleet_read(struct fleet *fleet, uint32_t index, uint32_t events)
 	while (!emptied && client->state != CLIENT_GONE) {
 		size_t kept = restore_unread(client, fleet->scratch);
 		size_t room = FLEET_PACKET_BYTES_MAX - kept;
-		ssize_t got = recv(client->fd, fleet->scratch + kept, room, 0);
+		ssize_t got = receive(fleet, client->fd, fleet->scratch + kept, room);
 		if (got == 0) {
 			fleet_lose(fleet, index, LOSS_CLOSED, 0);
 			return;

@@ -1,5 +1,6 @@
 #include "bench/histogram.h"
 
+#include <math.h>
 #include <string.h>
 
 void histogram_init(struct histogram *histogram)
@@ -57,4 +58,23 @@ uint64_t histogram_percentile(const struct histogram *histogram, double percent)
 			return bucket_edge(i) < histogram->value_max ? bucket_edge(i) : histogram->value_max;
 	}
 	return histogram->value_max;
+}
+
+static double percentile_us(const struct histogram *histogram, double percent, uint64_t count_min)
+{
+	if (histogram->count < count_min)
+		return (double)NAN;
+	return (double)histogram_percentile(histogram, percent) / 1e3;
+}
+
+struct percentiles histogram_percentiles(const struct histogram *histogram)
+{
+	return (struct percentiles){
+		.p50_us = percentile_us(histogram, 50, 1),
+		.p90_us = percentile_us(histogram, 90, 10),
+		.p99_us = percentile_us(histogram, 99, 100),
+		.p999_us = percentile_us(histogram, 99.9, 1000),
+		.p9999_us = percentile_us(histogram, 99.99, 10000),
+		.max_us = percentile_us(histogram, 100, 1),
+	};
 }

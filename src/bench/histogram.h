@@ -17,6 +17,16 @@ struct histogram {
 	uint64_t buckets[HISTOGRAM_BUCKETS];
 };
 
+/* In microseconds. A percentile that no value exceeds yet, as p99.9 of 500 values, is not known: NAN. */
+struct percentiles {
+	double p50_us;
+	double p90_us;
+	double p99_us;
+	double p999_us;
+	double p9999_us;
+	double max_us;
+};
+
 void histogram_init(struct histogram *histogram);
 void histogram_add(struct histogram *histogram, uint64_t value);
 void histogram_merge(struct histogram *into, const struct histogram *from);
@@ -24,5 +34,7 @@ void histogram_merge(struct histogram *into, const struct histogram *from);
 /* The value that `percent` (0..100) of the values do not exceed: a bucket's upper edge, never above the largest value
  * seen. 0 when empty. */
 uint64_t histogram_percentile(const struct histogram *histogram, double percent);
+
+struct percentiles histogram_percentiles(const struct histogram *histogram);
 
 #endif

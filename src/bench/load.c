@@ -9,13 +9,16 @@
 #include "net/fdtable.h"
 
 #include <stdlib.h>
+#include <sys/prctl.h>
 
 /* Fits the shortest backlog that a broker has by default, mosquitto's 100. */
 #define IN_PROGRESS_MAX 64u
 #define CONNECT_STALL_NS 20000000000u
 /* A message that has not come so long after the last one did is lost. */
 #define DRAIN_QUIET_NS 2000000000u
-#define WAIT_MS 10
+#define WAIT_NS_MAX 10000000u
+/* By default a wait ends up to 50 us late, as long as a message may take. */
+#define TIMER_SLACK_NS 1000u
 
 struct load_state {
 	struct load_worker *worker;
@@ -69,6 +72,27 @@ static bool find_stream(const struct load_state *state, uint32_t index, const st
 	return false;
 }
 
+/* Time may have been set meanwhile. */
+static void add_passed(struct histogram *histogram, uint64_t from_ns, uint64_t to_ns)
+{
+	histogram_add(histogram, to_ns > from_ns ? to_ns - from_ns : 0);
+}
+
+static void note_times(struct load_state *state, struct slice payload, struct stamp *stamp)
+{
+	struct load_worker *worker = state->worker;
+	uint64_t arrived_ns = state->fleet.arrived_ns;
+	if (state->interval >= LOAD_INTERVALS)
+		return;
+	histogram_add(&worker->latency_ns[state->interval], clock_now_ns() - stamp->sent_ns);
+	if (arrived_ns == 0)
+		return;
+	stamp_read_left(payload, stamp);
+	if (stamp->left_ns != 0)
+		add_passed(&worker->lateness.passage_ns, stamp->left_ns, arrived_ns);
+	add_passed(&worker->lateness.read_ns, arrived_ns, fleet_arrival_clock_ns());
+}
+
 static void on_message(void *owner, uint32_t index, const struct mqtt_publish *publish)
 {
 	struct load_state *state = owner;
@@ -81,8 +105,7 @@ static void on_message(void *owner, uint32_t index, const struct mqtt_publish *p
 		worker->foreign++;
 		return;
 	}
-	if (state->interval < LOAD_INTERVALS)
-		histogram_add(&worker->latency_ns[state->interval], clock_now_ns() - stamp.sent_ns);
+	note_times(state, publish->payload, &stamp);
 	uint64_t received = audit->received;
 	uint64_t settled = audit_receive(audit, &state->streams[stream], stamp.number);
 	if (worker->load.pattern == LOAD_SHARED)
@@ -112,11 +135,25 @@ static uint64_t progress_of(const struct load_state *state)
 	return state->worker->audit.received + state->acknowledgements + state->fleet.released;
 }
 
+/* Publishes what is due, and returns how long to wait for what comes. */
+static uint64_t wait_ns(struct load_state *state)
+{
+	struct load_worker *worker = state->worker;
+	if (worker->load.rate == 0 || phase_of(state) != LOAD_FLOWING)
+		return WAIT_NS_MAX;
+	state->publishers.late_ns = state->interval < LOAD_INTERVALS ? &worker->lateness.late_ns : NULL;
+	uint64_t wake_ns = publishers_tick(&state->publishers, clock_now_ns());
+	uint64_t now_ns = clock_now_ns();
+	if (wake_ns <= now_ns)
+		return 0;
+	return wake_ns - now_ns < WAIT_NS_MAX ? wake_ns - now_ns : WAIT_NS_MAX;
+}
+
 static void turn(struct load_state *state)
 {
 	uint64_t heard = progress_of(state);
 	state->interval = atomic_load_explicit(&state->worker->shared->interval, memory_order_relaxed);
-	fleet_turn(&state->fleet, WAIT_MS);
+	fleet_turn_ns(&state->fleet, wait_ns(state));
 	if (progress_of(state) != heard)
 		state->heard_ns = clock_now_ns();
 	atomic_store_explicit(&state->worker->delivered, state->worker->audit.received, memory_order_relaxed);
@@ -148,7 +185,9 @@ static bool has_drained(const struct load_state *state)
 
 static void run_messages(struct load_state *state)
 {
-	for (uint32_t i = 0; i < state->worker->load.publishers && phase_of(state) == LOAD_FLOWING; i++)
+	const struct load_worker *worker = state->worker;
+	schedule_init(&state->publishers.schedule, clock_now_ns(), worker->load.rate, worker->phase, 0);
+	for (uint32_t i = 0; i < worker->load.publishers && phase_of(state) == LOAD_FLOWING; i++)
 		publisher_pump(&state->publishers, i);
 	while (phase_of(state) == LOAD_FLOWING)
 		turn(state);
@@ -212,6 +251,8 @@ static void *run(void *argument)
 	struct load_worker *worker = argument;
 	struct load_state state = {.worker = worker};
 	place_keep(0, worker->shared->cpu);
+	if (worker->load.rate > 0)
+		prctl(PR_SET_TIMERSLACK, TIMER_SLACK_NS);
 	fdtable_detach(NULL, 0);
 	worker->failed = !run_load(&state);
 	atomic_store_explicit(&worker->settled, true, memory_order_release);

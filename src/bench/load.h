@@ -1,6 +1,6 @@
-/* One thread's closed loop of messages: publishers and subscribers on one fleet, so that whoever receives lets the
- * publisher go on without a word to another thread. With several threads each has a load of its own, of the same
- * shape.
+/* One thread's messages, in a closed loop or at a rate (an open loop): publishers and subscribers on one fleet, so that
+ * whoever receives lets the publisher go on without a word to another thread. With several threads each has a load of
+ * its own, of the same shape.
  *
  * Clients 0..publishers-1 publish and do not subscribe, the others subscribe:
  *   one-to-one  a topic each; a publisher goes round its share of them, message by message
@@ -41,8 +41,17 @@ struct load_plan {
 	uint32_t members; /* shared: of the group */
 	uint32_t burst;   /* messages in one send */
 	uint32_t window;  /* messages of one publisher that may be on their way, or not acknowledged; >= burst */
+	uint32_t rate;    /* messages a second, of all publishers in turns; 0: as many as the windows allow */
 	uint32_t size;    /* of a payload, >= STAMP_BYTES */
 	uint8_t qos;
+};
+
+/* Where a latency was spent. What of it was the bench's own is late_ns and read_ns; passage_ns is between the two.
+ * Histograms are empty where it is not known (plan.arrivals, rate). */
+struct load_lateness {
+	struct histogram late_ns;    /* from when a message was due to when it was sent */
+	struct histogram passage_ns; /* from there until it arrived at the subscriber's socket */
+	struct histogram read_ns;    /* from there until it was read */
 };
 
 /* What the threads of a run share. */
@@ -57,6 +66,7 @@ struct load_worker {
 	/* set before the start; load is this thread's share */
 	struct load_shared *shared;
 	struct load_plan load;
+	double phase;   /* share of the distance between two of its messages by which they come later, 0..1 */
 	uint32_t first; /* number of its first client */
 	pthread_t thread;
 	/* while it runs */
@@ -67,7 +77,8 @@ struct load_worker {
 	/* once it is settled */
 	uint16_t receive_max; /* the least Receive Maximum that the server named */
 	/* after it was joined */
-	struct histogram latency_ns[LOAD_INTERVALS];
+	struct histogram latency_ns[LOAD_INTERVALS]; /* at a rate: from when the message was due */
+	struct load_lateness lateness;               /* in all intervals */
 	struct audit audit;
 	struct spread spread;    /* shared */
 	uint64_t unacknowledged; /* messages whose handshake, with publisher or subscriber, did not end */

@@ -22,6 +22,7 @@ struct sample {
 	uint64_t time_ns;
 	uint64_t server_cpu_ns;
 	uint64_t client_cpu_ns;
+	uint64_t neighbour_cpu_ns;
 	uint64_t machine_cpu_ns;
 	uint64_t delivered;
 };
@@ -40,6 +41,7 @@ static struct sample sample_now(struct load_crew *crew)
 		.time_ns = clock_now_ns(),
 		.server_cpu_ns = process_cpu_ns(crew->target->pid),
 		.client_cpu_ns = process_cpu_ns(getpid()),
+		.neighbour_cpu_ns = crew->round->neighbours != NULL ? neighbours_cpu_ns(crew->round->neighbours) : 0,
 		.machine_cpu_ns = machine_cpu_ns(),
 		.delivered = delivered_by(crew),
 	};
@@ -60,6 +62,7 @@ static bool start_workers(struct load_crew *crew)
 		.keepalive_s = KEEPALIVE_S,
 		.version = round->version,
 		.qos = round->load.qos,
+		.arrivals = round->arrivals,
 		.writes = true,
 	};
 	dial_init(&crew->shared.plan.dial, &crew->target->address, true);
@@ -72,6 +75,8 @@ static bool start_workers(struct load_crew *crew)
 		worker->load.clients = share(round->load.clients, round->threads, i);
 		worker->load.publishers = share(round->load.publishers, round->threads, i);
 		worker->load.members = share(round->load.members, round->threads, i);
+		worker->load.rate = share(round->load.rate, round->threads, i);
+		worker->phase = (double)i / round->threads;
 		worker->first = first;
 		first += worker->load.clients;
 		int failure = load_worker_start(worker);
@@ -191,7 +196,9 @@ static void note_samples(struct sample from, struct sample to, struct load_figur
 	double ns = (double)(to.time_ns - from.time_ns);
 	double server_ns = process_cpu_between_ns(from.server_cpu_ns, to.server_cpu_ns);
 	double client_ns = (double)(to.client_cpu_ns - from.client_cpu_ns);
-	double other_ns = process_cpu_between_ns(from.machine_cpu_ns, to.machine_cpu_ns) - server_ns - client_ns;
+	double neighbour_ns = (double)(to.neighbour_cpu_ns - from.neighbour_cpu_ns);
+	double other_ns =
+		process_cpu_between_ns(from.machine_cpu_ns, to.machine_cpu_ns) - server_ns - client_ns - neighbour_ns;
 	*out = (struct load_figures){
 		.measured_s = ns / 1e9,
 		.delivered = delivered,
@@ -199,6 +206,7 @@ static void note_samples(struct sample from, struct sample to, struct load_figur
 		.client_cpu_us = client_ns / us_of_message,
 		.server_cpu_percent = 100 * server_ns / ns,
 		.client_cpu_percent = 100 * client_ns / ns,
+		.neighbour_cpu_percent = 100 * neighbour_ns / ns,
 		/* The machine's time comes in steps of 10 ms: a little less than nothing is nothing. */
 		.other_cpu_percent = other_ns < 0 ? 0 : 100 * other_ns / ns,
 	};
@@ -261,6 +269,27 @@ static void note_latency(const struct load_crew *crew, uint32_t interval, struct
 	out->max_us = known ? (double)latency.value_max / 1e3 : (double)NAN;
 }
 
+static void note_timing(struct load_crew *crew)
+{
+	struct histogram latency;
+	struct load_lateness lateness = {0};
+	histogram_init(&latency);
+	for (uint32_t i = 0; i < crew->worker_count; i++) {
+		const struct load_worker *worker = &crew->workers[i];
+		for (uint32_t k = 0; k < LOAD_INTERVALS; k++)
+			histogram_merge(&latency, &worker->latency_ns[k]);
+		histogram_merge(&lateness.late_ns, &worker->lateness.late_ns);
+		histogram_merge(&lateness.passage_ns, &worker->lateness.passage_ns);
+		histogram_merge(&lateness.read_ns, &worker->lateness.read_ns);
+	}
+	crew->timing = (struct load_timing){
+		.latency = histogram_percentiles(&latency),
+		.late = histogram_percentiles(&lateness.late_ns),
+		.passage = histogram_percentiles(&lateness.passage_ns),
+		.read = histogram_percentiles(&lateness.read_ns),
+	};
+}
+
 void load_crew_close(struct load_crew *crew, struct load_totals *totals)
 {
 	char reasons[256];
@@ -270,6 +299,7 @@ void load_crew_close(struct load_crew *crew, struct load_totals *totals)
 	sum_up(crew, totals);
 	for (uint32_t i = 0; i < LOAD_INTERVALS; i++)
 		note_latency(crew, i, &crew->figures[i]);
+	note_timing(crew);
 	free(crew->workers);
 	crew->workers = NULL;
 	crew->worker_count = 0;

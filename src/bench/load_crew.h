@@ -1,9 +1,10 @@
-/* The threads of one closed loop of messages against one target, from the main thread's side: connect, let messages
+/* The threads of one load of messages against one target, from the main thread's side: connect, let messages
  * flow, measure one interval or several, drain, leave. Calls block; main thread. */
 #ifndef BENCH_LOAD_CREW_H
 #define BENCH_LOAD_CREW_H
 
 #include "bench/load.h"
+#include "bench/neighbours.h"
 #include "bench/target.h"
 
 struct load_round {
@@ -11,11 +12,13 @@ struct load_round {
 	const char *client_prefix;
 	const char *topic_prefix;
 	const struct credentials *credentials; /* NULL: none */
+	const struct neighbours *neighbours;   /* NULL: none; what they use is not of others */
 	uint64_t messages;                     /* delivered messages that end the round; 0: duration_s does */
 	uint32_t duration_s;
 	uint32_t warm_up_ms;
 	uint32_t threads;
-	int cpu; /* the threads stay on it, or PLACE_ANY */
+	int cpu;       /* the threads stay on it, or PLACE_ANY */
+	bool arrivals; /* know where latency is spent: struct load_timing */
 	uint8_t version;
 };
 
@@ -27,11 +30,20 @@ struct load_figures {
 	double client_cpu_us;
 	double server_cpu_percent; /* of a core */
 	double client_cpu_percent;
-	double other_cpu_percent; /* what neither the bench nor the target used */
+	double neighbour_cpu_percent;
+	double other_cpu_percent; /* what neither the bench, the target nor the neighbours used */
 	double p50_us;
 	double p99_us;
 	double p999_us;
 	double max_us;
+};
+
+/* Of all intervals together; known once the crew is closed, and with round->arrivals. */
+struct load_timing {
+	struct percentiles latency;
+	struct percentiles late; /* as in struct load_lateness */
+	struct percentiles passage;
+	struct percentiles read;
 };
 
 /* From the first message to the last. */
@@ -55,6 +67,7 @@ struct load_crew {
 	uint32_t worker_count;
 	bool incomplete; /* not every client could be connected */
 	struct load_figures figures[LOAD_INTERVALS];
+	struct load_timing timing;
 };
 
 /* Starts the threads and waits until each client is subscribed. label names the round in the progress line; static

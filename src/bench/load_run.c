@@ -25,5 +25,6 @@ bool load_run(const struct load_round *round, const struct target *target, const
 		measure(&crew, result);
 	load_crew_close(&crew, &result->totals);
 	result->figures = crew.figures[0];
+	result->timing = crew.timing;
 	return good;
 }

@@ -7,6 +7,7 @@
 
 struct load_result {
 	struct load_figures figures;
+	struct load_timing timing;
 	struct load_totals totals; /* over the whole round, warm-up and drain too */
 	bool stalled;              /* nothing was delivered for some seconds: the round was ended */
 };

@@ -1,5 +1,6 @@
 #include "bench/options.h"
 
+#include <ctype.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -95,12 +96,17 @@ bool options_take(int argc, char **argv, const struct option_set *set, void *con
 {
 	*status = BENCH_EXIT_USAGE;
 	optind = 1;
-	for (int option; (option = getopt_long(argc, argv, set->letters, set->list, NULL)) != -1;) {
+	int index = -1;
+	for (int option; (option = getopt_long(argc, argv, set->letters, set->list, &index)) != -1; index = -1) {
 		if (option == OPTION_HELP) {
 			fputs(set->usage, stdout);
 			*status = BENCH_EXIT_OK;
 			return false;
 		}
+		/* getopt takes what an option may have only behind "=". */
+		if (index >= 0 && set->list[index].has_arg == optional_argument && optarg == NULL && optind < argc &&
+		    isdigit((unsigned char)argv[optind][0]))
+			optarg = argv[optind++];
 		/* '?': getopt has said what is wrong. */
 		if (option == '?' || !set->take(context, option, optarg))
 			return false;

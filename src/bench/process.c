@@ -179,16 +179,18 @@ uint64_t machine_cpu_ns(void)
 	unsigned long long system = 0;
 	unsigned long long irq = 0;
 	unsigned long long softirq = 0;
+	unsigned long long steal = 0;
 	FILE *file = fopen("/proc/stat", "re");
 	if (file == NULL)
 		return 0;
 	/* Idle and waiting time, between system and irq, are not used. */
-	int found = fscanf(file, "cpu %llu %llu %llu %*u %*u %llu %llu", &user, &nice, &system, &irq, &softirq);
+	int found = fscanf(file, "cpu %llu %llu %llu %*u %*u %llu %llu %llu", &user, &nice, &system, &irq, &softirq,
+			   &steal);
 	fclose(file);
 	long ticks = sysconf(_SC_CLK_TCK);
-	if (found != 5 || ticks <= 0)
+	if (found != 6 || ticks <= 0)
 		return 0;
-	return (user + nice + system + irq + softirq) * (1000000000u / (unsigned long long)ticks);
+	return (user + nice + system + irq + softirq + steal) * (1000000000u / (unsigned long long)ticks);
 }
 
 uint64_t kernel_slab_bytes(void)

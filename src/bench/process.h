@@ -23,7 +23,8 @@ uint64_t process_resident_bytes(pid_t pid);
 /* Waits until the process takes less than 2 % of a core, at most for timeout_ms. */
 void process_settle(pid_t pid, uint32_t timeout_ms);
 
-/* Processor time that all processes and interrupts have used since the machine was started, in ns; steps of 10 ms. */
+/* Processor time that all processes, interrupts and, on a virtual machine, others on the host have used since the
+ * machine was started, in ns; steps of 10 ms. */
 uint64_t machine_cpu_ns(void);
 
 /* The kernel's slab memory in bytes: sockets, inodes, dentries, epoll items. */

@@ -69,7 +69,7 @@ static uint32_t next_subscriber(const struct publishers *publishers, uint32_t in
 }
 
 /* Writes one message at out, which has room for it. In one-to-one each message of a burst has another receiver. */
-static size_t write_message(struct publishers *publishers, uint32_t index, uint64_t now_ns, uint8_t *out)
+static size_t write_message(struct publishers *publishers, uint32_t index, uint64_t sent_ns, uint8_t *out)
 {
 	const struct load_plan *load = publishers->load;
 	const struct fleet_plan *plan = publishers->fleet->plan;
@@ -78,7 +78,11 @@ static size_t write_message(struct publishers *publishers, uint32_t index, uint6
 	uint32_t topic_number = publishers_topic(publishers, subscriber) & ~FLEET_SHARED;
 	uint8_t topic[FLEET_PREFIX_BYTES_MAX + 10];
 	size_t topic_size = fleet_name(plan->topic_prefix, topic_number, topic);
-	struct stamp stamp = {.publisher = index, .number = publishers->sent[channel]++, .sent_ns = now_ns};
+	struct stamp stamp = {.publisher = index,
+			      .number = publishers->sent[channel]++,
+			      .sent_ns = sent_ns,
+			      .left_ns =
+				      plan->arrivals && load->size >= STAMP_LEFT_BYTES ? fleet_arrival_clock_ns() : 0};
 	struct mqtt_publish publish = {
 		.topic = slice_of(topic, topic_size),
 		.payload = slice_of(publishers->padding, load->size),
@@ -91,12 +95,11 @@ static size_t write_message(struct publishers *publishers, uint32_t index, uint6
 	return size;
 }
 
-static void publish_burst(struct publishers *publishers, uint32_t index)
+static void publish_burst(struct publishers *publishers, uint32_t index, uint64_t sent_ns)
 {
-	uint64_t now = clock_now_ns();
 	size_t size = 0;
 	for (uint32_t i = 0; i < publishers->load->burst; i++)
-		size += write_message(publishers, index, now, publishers->packet + size);
+		size += write_message(publishers, index, sent_ns, publishers->packet + size);
 	publishers->list[index].outstanding += (uint64_t)publishers->load->burst * publishers->fan;
 	fleet_send(publishers->fleet, index, publishers->packet, size);
 }
@@ -110,9 +113,29 @@ static bool has_room(const struct publishers *publishers, const struct publisher
 
 void publisher_pump(struct publishers *publishers, uint32_t index)
 {
-	while (!publishers->stopped && has_room(publishers, &publishers->list[index]) &&
+	while (publishers->load->rate == 0 && !publishers->stopped && has_room(publishers, &publishers->list[index]) &&
 	       fleet_may_send(publishers->fleet, index))
-		publish_burst(publishers, index);
+		publish_burst(publishers, index, clock_now_ns());
+}
+
+uint64_t publishers_tick(struct publishers *publishers, uint64_t now_ns)
+{
+	const struct load_plan *load = publishers->load;
+	struct schedule *schedule = &publishers->schedule;
+	uint64_t due_ns;
+	if (publishers->stopped)
+		return SCHEDULE_NEVER;
+	while ((due_ns = schedule_next_ns(schedule)) <= now_ns) {
+		uint32_t index = (uint32_t)(schedule->next % load->publishers);
+		if (!fleet_may_send(publishers->fleet, index) ||
+		    (load->qos > 0 && inflight_room(&publishers->list[index].inflight) == 0))
+			return SCHEDULE_NEVER;
+		if (publishers->late_ns != NULL)
+			histogram_add(publishers->late_ns, clock_now_ns() - due_ns);
+		schedule->next++;
+		publish_burst(publishers, index, due_ns);
+	}
+	return due_ns;
 }
 
 bool publisher_acknowledge(struct publishers *publishers, uint32_t index, uint8_t type, uint16_t packet_id)

@@ -1,10 +1,11 @@
-/* The publishing side of a load: windows, bursts and numbering. A publisher's window bounds what is on its way to
- * subscribers and, above QoS 0, what is not acknowledged yet. Owned by the load's thread. */
+/* The publishing side of a load: windows or a schedule, bursts and numbering. A publisher's window bounds what is on
+ * its way to subscribers and, above QoS 0, what is not acknowledged yet. Owned by the load's thread. */
 #ifndef BENCH_PUBLISHER_H
 #define BENCH_PUBLISHER_H
 
 #include "bench/inflight.h"
 #include "bench/load.h"
+#include "bench/schedule.h"
 
 struct publisher {
 	struct inflight inflight; /* above QoS 0 */
@@ -22,14 +23,20 @@ struct publishers {
 	uint8_t *padding;
 	uint32_t channels;
 	uint32_t subscribers;
-	uint32_t fan; /* deliveries of one message */
-	bool stopped; /* nothing new is sent */
+	uint32_t fan;              /* deliveries of one message */
+	struct schedule schedule;  /* at a rate: publishers take its turns one after the other */
+	struct histogram *late_ns; /* how late turns are taken; NULL: not measured */
+	bool stopped;              /* nothing new is sent */
 };
 
 bool publishers_open(struct publishers *publishers, const struct load_plan *load, struct fleet *fleet);
 void publishers_close(struct publishers *publishers);
 
-/* Publishes what the window allows. */
+/* At a rate: publishes what is due, and returns when the next is, or SCHEDULE_NEVER. A publisher that must wait, for
+ * its socket or for an acknowledgement, holds up the turns behind it; all keep the times when they were due. */
+uint64_t publishers_tick(struct publishers *publishers, uint64_t now_ns);
+
+/* Publishes what the window allows; at a rate, nothing. */
 void publisher_pump(struct publishers *publishers, uint32_t index);
 /* A PUBACK, PUBREC or PUBCOMP came (enum mqtt_type). False: nothing waited for it. */
 bool publisher_acknowledge(struct publishers *publishers, uint32_t index, uint8_t type, uint16_t packet_id);

@@ -47,13 +47,13 @@ static bool open_targets(struct pubsub_options *options, struct pubsub_report *r
 }
 
 /* Round by round against each in turn, so that what else happens on the machine hits all alike. */
-static bool run_rounds(const struct pubsub_options *options, struct pubsub_report *report)
+bool pubsub_run_rounds(const struct load_round *load, uint32_t rounds, struct pubsub_report *report)
 {
-	for (uint32_t round = 0; round < options->rounds; round++) {
+	for (uint32_t round = 0; round < rounds; round++) {
 		for (uint32_t i = 0; i < report->target_count; i++) {
 			struct target *target = &report->targets[i];
 			struct load_result *result = &report->results[i][round];
-			if (!load_run(&options->round, target, target->name, result))
+			if (!load_run(load, target, target->name, result))
 				return false;
 			if (progress_interrupted())
 				return true;
@@ -74,7 +74,8 @@ int pubsub_main(int argc, char **argv)
 		return BENCH_EXIT_FAILED;
 	progress_catch_signals();
 	status = BENCH_EXIT_FAILED;
-	if (open_targets(&options, report) && run_rounds(&options, report) && report->rounds > 0) {
+	if (open_targets(&options, report) && pubsub_run_rounds(&options.round, options.rounds, report) &&
+	    report->rounds > 0) {
 		progress_end();
 		pubsub_report_print(report, options.json);
 		status = pubsub_report_is_clean(report) ? BENCH_EXIT_OK : BENCH_EXIT_FAILED;

@@ -9,6 +9,8 @@ void stamp_write(const struct stamp *stamp, uint8_t *out)
 	memcpy(out + 4, &stamp->publisher, 4);
 	memcpy(out + 8, &stamp->number, 8);
 	memcpy(out + 16, &stamp->sent_ns, 8);
+	if (stamp->left_ns != 0)
+		memcpy(out + STAMP_BYTES, &stamp->left_ns, 8);
 }
 
 bool stamp_read(struct slice payload, struct stamp *out)
@@ -20,5 +22,12 @@ bool stamp_read(struct slice payload, struct stamp *out)
 	memcpy(&out->publisher, payload.data + 4, 4);
 	memcpy(&out->number, payload.data + 8, 8);
 	memcpy(&out->sent_ns, payload.data + 16, 8);
+	out->left_ns = 0;
 	return magic == STAMP_MAGIC;
+}
+
+void stamp_read_left(struct slice payload, struct stamp *out)
+{
+	if (payload.size >= STAMP_LEFT_BYTES)
+		memcpy(&out->left_ns, payload.data + STAMP_BYTES, 8);
 }

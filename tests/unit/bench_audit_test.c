@@ -91,6 +91,25 @@ static void test_stamp_comes_back(void **state)
 	assert_true(back.sent_ns == UINT64_MAX);
 }
 
+/* Where a payload has no room for it, or it is not known, there is none. */
+static void test_stamp_with_the_time_of_leaving(void **state)
+{
+	(void)state;
+	uint8_t payload[STAMP_LEFT_BYTES] = {0};
+	struct stamp stamp = {.publisher = 7, .sent_ns = 5, .left_ns = 1ull << 60};
+	struct stamp back;
+	stamp_write(&stamp, payload);
+	assert_true(stamp_read(slice_of(payload, STAMP_BYTES), &back));
+	stamp_read_left(slice_of(payload, STAMP_LEFT_BYTES - 1), &back);
+	assert_int_equal(back.left_ns, 0);
+	stamp_read_left(slice_of(payload, STAMP_LEFT_BYTES), &back);
+	assert_true(back.left_ns == 1ull << 60);
+	payload[STAMP_BYTES] = 7;
+	stamp.left_ns = 0;
+	stamp_write(&stamp, payload);
+	assert_int_equal(payload[STAMP_BYTES], 7);
+}
+
 static void test_foreign_payload_is_not_a_stamp(void **state)
 {
 	(void)state;
@@ -111,6 +130,7 @@ int main(void)
 		cmocka_unit_test(test_each_message_is_settled_once),
 		cmocka_unit_test(test_double_is_told_from_late_across_the_bits),
 		cmocka_unit_test(test_stamp_comes_back),
+		cmocka_unit_test(test_stamp_with_the_time_of_leaving),
 		cmocka_unit_test(test_foreign_payload_is_not_a_stamp),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

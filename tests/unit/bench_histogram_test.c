@@ -1,6 +1,7 @@
 /* The bench's histogram: exact below 64, within 1/64 above, never outside what was seen. */
 #include "bench/histogram.h"
 
+#include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -84,6 +85,27 @@ static void test_merge_is_as_if_added_to_one(void **state)
 	free(whole);
 }
 
+/* One value of a thousand is beyond p99.9: with fewer there is nothing to tell it by. */
+static void test_percentiles_need_values_beyond_them(void **state)
+{
+	(void)state;
+	struct histogram *histogram = new_histogram();
+	struct percentiles found = histogram_percentiles(histogram);
+	assert_true(isnan(found.p50_us) && isnan(found.max_us));
+	for (uint64_t i = 1; i <= 999; i++)
+		histogram_add(histogram, i * 1000);
+	found = histogram_percentiles(histogram);
+	assert_true(found.p50_us >= 500 && found.p50_us <= 500 * 65.0 / 64);
+	assert_true(found.p90_us > found.p50_us && found.p99_us > found.p90_us);
+	assert_true(isnan(found.p999_us) && isnan(found.p9999_us));
+	assert_true(found.max_us == 999);
+	histogram_add(histogram, 1000000);
+	found = histogram_percentiles(histogram);
+	assert_true(found.p999_us >= 999 && found.p999_us <= found.max_us);
+	assert_true(isnan(found.p9999_us));
+	free(histogram);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -91,6 +113,7 @@ int main(void)
 		cmocka_unit_test(test_small_values_are_exact),
 		cmocka_unit_test(test_error_is_at_most_a_sixty_fourth),
 		cmocka_unit_test(test_largest_value_is_never_exceeded),
+		cmocka_unit_test(test_percentiles_need_values_beyond_them),
 		cmocka_unit_test(test_merge_is_as_if_added_to_one),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -108,12 +108,54 @@ static void test_spread_of_a_shared_subscription(void **state)
 	assert_true(isnan(result.totals.spread.most));
 }
 
+static bool is_known(const struct percentiles *found)
+{
+	return found->p50_us >= 0 && found->p50_us <= found->p99_us && found->p99_us <= found->max_us;
+}
+
+/* What came was due, and the latency is told apart: what the bench was late, and what is between. */
+static void test_at_a_rate(void **state)
+{
+	(void)state;
+	for (uint8_t qos = 0; qos <= 2; qos++) {
+		struct load_round round = round_of(LOAD_ONE_TO_ONE, qos);
+		round.load.rate = 20000;
+		round.load.window = 20;
+		round.arrivals = true;
+		struct load_result result = run_clean(&round);
+		assert_true(is_known(&result.timing.latency) && is_known(&result.timing.late));
+		assert_true(is_known(&result.timing.passage) && is_known(&result.timing.read));
+		/* No more than was due by the end, which the drain is behind. */
+		double seconds = MESSAGES / 20000.0;
+		assert_true(result.figures.measured_s >= seconds * 0.9);
+	}
+}
+
+/* Without a schedule nothing is late, and without the kernel's times nothing is known of the way. */
+static void test_what_is_not_known(void **state)
+{
+	(void)state;
+	struct load_round round = round_of(LOAD_ONE_TO_ONE, 0);
+	struct load_result result = run_clean(&round);
+	assert_true(is_known(&result.timing.latency));
+	assert_true(isnan(result.timing.late.max_us));
+	assert_true(isnan(result.timing.passage.max_us) && isnan(result.timing.read.max_us));
+	round.arrivals = true;
+	result = run_clean(&round);
+	assert_true(isnan(result.timing.late.max_us));
+	assert_true(is_known(&result.timing.passage) && is_known(&result.timing.read));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_every_pattern_at_every_qos),      cmocka_unit_test(test_bursts_and_windows),
-		cmocka_unit_test(test_large_bursts_at_qos_2),           cmocka_unit_test(test_several_threads),
+		cmocka_unit_test(test_every_pattern_at_every_qos),
+		cmocka_unit_test(test_bursts_and_windows),
+		cmocka_unit_test(test_large_bursts_at_qos_2),
+		cmocka_unit_test(test_several_threads),
 		cmocka_unit_test(test_spread_of_a_shared_subscription),
+		cmocka_unit_test(test_at_a_rate),
+		cmocka_unit_test(test_what_is_not_known),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

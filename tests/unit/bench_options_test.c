@@ -216,6 +216,17 @@ static void test_wrong_command_lines_end_with_status_2(void **state)
 		"bench storm more",
 		"bench floor --url tcp://",
 		"bench floor --seconds 0",
+		"bench latency --size 31",
+		"bench latency --clients 3",
+		"bench latency --neighbour 0",
+		"bench latency --neighbour=65",
+		"bench latency --neighbour x",
+		"bench latency --beside mosquito",
+		"bench latency --beside 0",
+		"bench latency --beside http://127.0.0.1",
+		"bench latency --beside 1 --beside 2 --beside 3 --beside 4",
+		"bench latency --url tcp://127.0.0.1:1 --serve x",
+		"bench latency --server-pid 1",
 	};
 	for (size_t i = 0; i < sizeof(lines) / sizeof(lines[0]); i++)
 		assert_int_equal(run(lines[i]), BENCH_EXIT_USAGE);
@@ -229,6 +240,7 @@ static void test_help_is_no_error(void **state)
 	assert_int_equal(run("bench pubsub --help"), BENCH_EXIT_OK);
 	assert_int_equal(run("bench floor --help"), BENCH_EXIT_OK);
 	assert_int_equal(run("bench storm --help"), BENCH_EXIT_OK);
+	assert_int_equal(run("bench latency --help"), BENCH_EXIT_OK);
 }
 
 int main(void)
