@@ -3,7 +3,6 @@
 #include "bench/inflight.h"
 #include "bench/options.h"
 #include "bench/place.h"
-#include "bench/pubsub_report.h"
 #include "bench/round_options.h"
 #include "bench/stamp.h"
 
@@ -59,45 +58,21 @@ enum {
 	OPTION_CLIENTS = 256,
 	OPTION_RATE,
 	OPTION_WINDOW,
-	OPTION_ROUNDS,
-	OPTION_BESIDE,
-	OPTION_NEIGHBOUR,
-	OPTION_URL,
-	OPTION_PID,
-	OPTION_SERVE,
 	OPTION_JSON,
 };
 
 static const struct option OPTIONS[] = {
 	ROUND_OPTIONS,
+	BESIDE_OPTIONS,
 	{"payload", required_argument, NULL, ROUND_SIZE},
 	{"seconds", required_argument, NULL, ROUND_DURATION},
 	{"clients", required_argument, NULL, OPTION_CLIENTS},
 	{"rate", required_argument, NULL, OPTION_RATE},
 	{"window", required_argument, NULL, OPTION_WINDOW},
-	{"rounds", required_argument, NULL, OPTION_ROUNDS},
-	{"beside", required_argument, NULL, OPTION_BESIDE},
-	{"neighbour", optional_argument, NULL, OPTION_NEIGHBOUR},
-	{"url", required_argument, NULL, OPTION_URL},
-	{"server-pid", required_argument, NULL, OPTION_PID},
-	{"serve", required_argument, NULL, OPTION_SERVE},
 	{"json", no_argument, NULL, OPTION_JSON},
 	{"help", no_argument, NULL, OPTION_HELP},
 	{0},
 };
-
-static bool take_beside(struct latency_options *options, const char *text)
-{
-	if (options->broker_count == LATENCY_BROKERS_MAX) {
-		fputs("roost bench: --beside: too many\n", stderr);
-		return false;
-	}
-	struct broker *broker = &options->brokers[options->broker_count++];
-	const char *fault = broker_parse(text, broker);
-	if (fault != NULL)
-		fprintf(stderr, "roost bench: --beside: \"%s\" %s\n", text, fault);
-	return fault == NULL;
-}
 
 static bool take_option(void *context, int option, const char *text)
 {
@@ -105,6 +80,8 @@ static bool take_option(void *context, int option, const char *text)
 	struct load_plan *load = &options->round.load;
 	bool known;
 	if (!round_option_take(&options->round, option, text, &known))
+		return false;
+	if (!known && !beside_option_take(&options->beside, option, text, &known))
 		return false;
 	if (known)
 		return true;
@@ -115,22 +92,6 @@ static bool take_option(void *context, int option, const char *text)
 		return option_u32("--rate", text, 1, 1000000, &load->rate);
 	case OPTION_WINDOW:
 		return option_u32("--window", text, 1, INFLIGHT_WINDOW_MAX, &load->window);
-	case OPTION_ROUNDS:
-		return option_u32("--rounds", text, 1, PUBSUB_ROUNDS_MAX, &options->rounds);
-	case OPTION_BESIDE:
-		return take_beside(options, text);
-	case OPTION_NEIGHBOUR:
-		options->neighbours = 1;
-		return text == NULL || option_u32("--neighbour", text, 1, NEIGHBOURS_MAX, &options->neighbours);
-	case OPTION_URL:
-		options->has_url = true;
-		options->brokers[0] = (struct broker){.kind = BROKER_RUNNING, .name = "server"};
-		return option_url("--url", text, &options->brokers[0].url);
-	case OPTION_PID:
-		return option_u32("--server-pid", text, 1, INT32_MAX, &options->server_pid);
-	case OPTION_SERVE:
-		options->serve = text;
-		return true;
 	case OPTION_JSON:
 		return options->json = true;
 	default:
@@ -142,25 +103,15 @@ static bool take_option(void *context, int option, const char *text)
 static bool complete_options(struct latency_options *options)
 {
 	struct load_plan *load = &options->round.load;
-	const char *fault = NULL;
+	const char *fault = beside_complete(&options->beside, true, ROUNDS_COMPARED);
 	if (load->rate == 0 && load->window == 0)
 		load->rate = RATE_DEFAULT;
 	if (load->window == 0)
 		load->window = UNACKNOWLEDGED_DEFAULT;
-	if (options->rounds == 0)
-		options->rounds = options->broker_count > 1 ? ROUNDS_COMPARED : 1;
-	if (!options->has_url)
-		options->brokers[0] = broker_self(options->serve != NULL ? options->serve : "");
-	for (uint32_t i = 1; i < options->broker_count; i++)
-		broker_name_apart(&options->brokers[i], options->brokers, i);
 	if (load->clients < 2 * load->publishers)
 		fault = "each publisher needs a subscriber: --clients must be at least twice --publishers";
 	else if (load->size < STAMP_LEFT_BYTES)
 		fault = "--size is at least 32: a message carries when it was due and when it was sent";
-	else if (options->has_url && options->serve != NULL)
-		fault = "--serve is for a server that is started, and --url names one that runs";
-	else if (!options->has_url && options->server_pid != 0)
-		fault = "--server-pid goes with --url";
 	if (fault != NULL)
 		fprintf(stderr, "roost bench latency: %s\n", fault);
 	return fault == NULL;
@@ -179,7 +130,6 @@ bool latency_options_parse(int argc, char **argv, struct latency_options *option
 			  .threads = 1,
 			  .arrivals = true,
 			  .version = 4},
-		.broker_count = 1,
 	};
 	if (!options_take(argc, argv, &set, options, status))
 		return false;

@@ -58,9 +58,9 @@ static void test_loops(void **state)
 	(void)state;
 	struct latency_options options = options_of(1, (char *[]){"latency"});
 	assert_true(options.round.load.rate > 0);
-	assert_int_equal(options.rounds, 1);
-	assert_int_equal(options.neighbours, 0);
-	assert_int_equal(options.brokers[0].kind, BROKER_ROOST);
+	assert_int_equal(options.beside.rounds, 1);
+	assert_int_equal(options.beside.neighbours, 0);
+	assert_int_equal(options.beside.brokers[0].kind, BROKER_ROOST);
 	options = options_of(3, (char *[]){"latency", "--window", "2"});
 	assert_int_equal(options.round.load.rate, 0);
 	assert_int_equal(options.round.load.window, 2);
@@ -68,13 +68,13 @@ static void test_loops(void **state)
 	assert_int_equal(options.round.load.rate, 10);
 	assert_int_equal(options.round.load.window, 3);
 	options = options_of(4, (char *[]){"latency", "--neighbour", "--beside", "mosquitto"});
-	assert_int_equal(options.neighbours, 1);
-	assert_int_equal(options.rounds, 5);
+	assert_int_equal(options.beside.neighbours, 1);
+	assert_int_equal(options.beside.rounds, 5);
 	options = options_of(4, (char *[]){"latency", "--neighbour", "3", "--json"});
-	assert_int_equal(options.neighbours, 3);
+	assert_int_equal(options.beside.neighbours, 3);
 	assert_true(options.json);
 	options = options_of(2, (char *[]){"latency", "--neighbour=4"});
-	assert_int_equal(options.neighbours, 4);
+	assert_int_equal(options.beside.neighbours, 4);
 }
 
 static void test_names_differ(void **state)
@@ -82,10 +82,10 @@ static void test_names_differ(void **state)
 	(void)state;
 	struct latency_options options = options_of(7, (char *[]){"latency", "--beside", "./roost --shards 1",
 								  "--beside", "./roost", "--url", "tcp://127.0.0.1:7"});
-	assert_int_equal(options.broker_count, 3);
-	assert_string_equal(options.brokers[0].name, "server");
-	assert_string_equal(options.brokers[1].name, "./roost");
-	assert_string_equal(options.brokers[2].name, "./roost-2");
+	assert_int_equal(options.beside.count, 3);
+	assert_string_equal(options.beside.brokers[0].name, "server");
+	assert_string_equal(options.beside.brokers[1].name, "./roost");
+	assert_string_equal(options.beside.brokers[2].name, "./roost-2");
 }
 
 static struct percentiles percentiles_of(double base)
