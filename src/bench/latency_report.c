@@ -48,14 +48,6 @@ static void set_figure(struct load_timing *timing, const struct part *part, cons
 	*(double *)((char *)timing + part->offset + column->offset) = value;
 }
 
-static double largest(const double *values, uint32_t count)
-{
-	double most = (double)NAN;
-	for (uint32_t i = 0; i < count; i++)
-		most = isnan(most) || values[i] > most ? values[i] : most;
-	return most;
-}
-
 static void summarize_timing(const struct load_result *results, uint32_t rounds, struct load_timing *out)
 {
 	double values[PUBSUB_ROUNDS_MAX];
@@ -65,7 +57,7 @@ static void summarize_timing(const struct load_result *results, uint32_t rounds,
 				values[i] = figure_of(&results[i].timing, &PARTS[p], &COLUMN[c]);
 			bool is_max = COLUMN[c].offset == offsetof(struct percentiles, max_us);
 			set_figure(out, &PARTS[p], &COLUMN[c],
-				   is_max ? largest(values, rounds) : report_median(values, rounds));
+				   is_max ? report_largest(values, rounds) : report_median(values, rounds));
 		}
 	}
 }
@@ -88,7 +80,7 @@ void latency_summarize(const struct load_result *results, uint32_t rounds, struc
 	out->server_cpu_percent = report_median(values[1], rounds);
 	out->bench_cpu_percent = report_median(values[2], rounds);
 	out->neighbour_cpu_percent = report_median(values[3], rounds);
-	out->other_cpu_percent_max = largest(values[4], rounds);
+	out->other_cpu_percent_max = report_largest(values[4], rounds);
 }
 
 bool latency_is_the_benchs(const struct load_timing *timing)
@@ -160,12 +152,10 @@ static void print_costs(const struct pubsub_report *report, const struct latency
 	       "server %", "bench %", "neighb. %", "others %", "lost", "disorder", "doubled");
 	for (uint32_t i = 0; i < report->target_count; i++) {
 		const struct latency_summary *summary = &summaries[i];
-		struct load_totals sum = {0};
+		struct load_totals sum = {.spread = spread_none()};
 		bool stalled = false;
 		for (uint32_t r = 0; r < report->rounds; r++) {
-			sum.missing += report->results[i][r].totals.missing;
-			sum.reordered += report->results[i][r].totals.reordered;
-			sum.doubled += report->results[i][r].totals.doubled;
+			load_totals_add(&sum, &report->results[i][r].totals);
 			stalled = stalled || report->results[i][r].stalled;
 		}
 		printf("%-*s %10s %10s %10s %10s %10s %10s %6llu %8llu %8llu%s\n", NAME_COLUMN, report->targets[i].name,

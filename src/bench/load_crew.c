@@ -309,3 +309,15 @@ void load_crew_close(struct load_crew *crew, struct load_totals *totals)
 	losses_describe(&totals->losses, crew->round->version, reasons, sizeof(reasons));
 	fprintf(stderr, "roost bench: %s: not every client could be connected: %s\n", crew->label, reasons);
 }
+
+void load_totals_add(struct load_totals *into, const struct load_totals *from)
+{
+	into->received += from->received;
+	into->missing += from->missing;
+	into->reordered += from->reordered;
+	into->doubled += from->doubled;
+	into->foreign += from->foreign;
+	into->unacknowledged += from->unacknowledged;
+	spread_merge(&into->spread, &from->spread);
+	losses_merge(&into->losses, &from->losses);
+}

@@ -89,4 +89,7 @@ void load_crew_drain(struct load_crew *crew);
 /* Disconnects all, joins the threads and sums up. */
 void load_crew_close(struct load_crew *crew, struct load_totals *totals);
 
+/* As if both had been one; the spread is the worse one. */
+void load_totals_add(struct load_totals *into, const struct load_totals *from);
+
 #endif

@@ -62,18 +62,6 @@ static double rate_of(const struct load_figures *figures)
 	return figures->measured_s > 0 ? figures->delivered / figures->measured_s : (double)NAN;
 }
 
-static void add_totals(struct load_totals *into, const struct load_totals *from)
-{
-	into->received += from->received;
-	into->missing += from->missing;
-	into->reordered += from->reordered;
-	into->doubled += from->doubled;
-	into->foreign += from->foreign;
-	into->unacknowledged += from->unacknowledged;
-	spread_merge(&into->spread, &from->spread);
-	losses_merge(&into->losses, &from->losses);
-}
-
 static void summarize(const struct load_result *results, uint32_t rounds, struct summary *out)
 {
 	double values[6][PUBSUB_ROUNDS_MAX];
@@ -92,7 +80,7 @@ static void summarize(const struct load_result *results, uint32_t rounds, struct
 		if (!(figures->other_cpu_percent <= out->other_cpu_percent))
 			out->other_cpu_percent = figures->other_cpu_percent;
 		out->stalled = out->stalled || results[i].stalled;
-		add_totals(&out->totals, &results[i].totals);
+		load_totals_add(&out->totals, &results[i].totals);
 	}
 	out->clients_lost = losses_total(&out->totals.losses);
 	out->rate = report_median(values[0], rounds);

@@ -25,7 +25,7 @@ static struct report_figure *add(struct report *report, const char *prefix, cons
 {
 	CHECK(report->count < REPORT_FIGURES_MAX);
 	struct report_figure *figure = &report->figures[report->count++];
-	snprintf(figure->key, sizeof(figure->key), "%.30s%s%.30s", prefix != NULL ? prefix : "",
+	snprintf(figure->key, sizeof(figure->key), "%.60s%s%.30s", prefix != NULL ? prefix : "",
 		 prefix != NULL ? "_" : "", key);
 	for (char *at = figure->key; *at != '\0'; at++) {
 		if (!isalnum((unsigned char)*at))
@@ -143,4 +143,12 @@ double report_median(double *values, uint32_t count)
 		return (double)NAN;
 	qsort(values, known, sizeof(*values), compare);
 	return known % 2 == 1 ? values[known / 2] : (values[known / 2 - 1] + values[known / 2]) / 2;
+}
+
+double report_largest(const double *values, uint32_t count)
+{
+	double most = (double)NAN;
+	for (uint32_t i = 0; i < count; i++)
+		most = isnan(most) || values[i] > most ? values[i] : most;
+	return most;
 }

@@ -6,8 +6,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define REPORT_FIGURES_MAX 256u
-#define REPORT_KEY_BYTES 64u
+#define REPORT_FIGURES_MAX 512u
+#define REPORT_KEY_BYTES 96u
 #define REPORT_TEXT_BYTES 512u
 
 struct report_figure {
@@ -40,6 +40,8 @@ void report_print(const struct report *report, bool json);
 
 /* The middle of the values that are not NAN (of the two in the middle, their mean); NAN if there is none. Sorts. */
 double report_median(double *values, uint32_t count);
+/* The largest of those that are not NAN; NAN if there is none. */
+double report_largest(const double *values, uint32_t count);
 
 /* Writes 1,234,567 into out, which holds 32 bytes; returns out. */
 char *report_grouped(double number, int decimals, char *out);

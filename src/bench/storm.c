@@ -6,6 +6,7 @@
 #include "bench/storm_report.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <time.h>
 
 /* False: says on stderr what is wrong with the file. */
@@ -37,17 +38,42 @@ static bool suits_source(const struct storm_load *load, const struct target *tar
 	return false;
 }
 
-static int run(const struct storm_options *options)
+/* Round by round against each in turn, so that what else happens on the machine hits all alike. */
+static bool run_rounds(const struct storm_options *options, const struct target *targets, struct storm_report *report)
 {
-	struct storm_result result;
-	struct target server;
-	if (!target_open(&server, "server", &options->url, (pid_t)options->server_pid) ||
-	    !suits_source(&options->load, &server) || !storm_run(&options->load, &server, &result))
+	for (uint32_t round = 0; round < options->beside.rounds; round++) {
+		for (uint32_t i = 0; i < options->beside.count; i++) {
+			struct storm_result *result = &report->results[round * BESIDE_BROKERS_MAX + i];
+			if (!suits_source(&options->load, &targets[i]) ||
+			    !storm_run(&options->load, &targets[i], result))
+				return false;
+			if (progress_interrupted() && (options->beside.count > 1 || round > 0))
+				return true;
+		}
+		report->rounds = round + 1;
+		if (progress_interrupted())
+			return true;
+	}
+	return true;
+}
+
+static int run(struct storm_options *options)
+{
+	struct target targets[BESIDE_BROKERS_MAX];
+	struct neighbours neighbours;
+	struct storm_report report = {.load = &options->load, .beside = &options->beside};
+	int status = BENCH_EXIT_FAILED;
+	report.results = calloc((size_t)options->beside.rounds * BESIDE_BROKERS_MAX, sizeof(*report.results));
+	if (report.results == NULL)
 		return BENCH_EXIT_FAILED;
+	options->load.established.neighbours = &neighbours;
+	bool good = beside_open(&options->beside, targets, &neighbours) && run_rounds(options, targets, &report);
+	beside_close(&options->beside, targets, &neighbours);
 	progress_end();
-	if (!storm_report_print(&options->load, &result, options->json))
-		return BENCH_EXIT_FAILED;
-	return storm_report_is_clean(&options->load, &result) ? BENCH_EXIT_OK : BENCH_EXIT_FAILED;
+	if (good && report.rounds > 0 && storm_report_print(&report, options->json) && storm_report_is_clean(&report))
+		status = BENCH_EXIT_OK;
+	free(report.results);
+	return status;
 }
 
 int storm_main(int argc, char **argv)

@@ -9,6 +9,8 @@
 
 #define IN_PROGRESS 64u
 #define SYN_TIMEOUT_MS 250u
+/* mosquitto takes no more from version 5 clients. */
+#define UNACKNOWLEDGED_AT_A_RATE 20u
 /* The places of a thread's fleet, which are descriptors in its table. */
 #define PLACES_MAX 19000u
 
@@ -21,6 +23,9 @@ static const char USAGE[] =
 	"quiet again. Also says how many signed in a second, and what became of the others.\n\n"
 	"      --established N        clients that exchange messages, 0 to 19,000 (2000)\n"
 	"      --publishers P         of these (64)\n"
+	"      --established-rate R   messages a second of all of them, each at its time, instead of a closed loop; "
+	"latency\n"
+	"                             counts from that time\n"
 	"      --size BYTES           of a payload, 24 to 65536 (64)\n"
 	"      --qos 0|1|2            of the established (0)\n"
 	"      --duration S           of each of the three times, 1 to 600 s (10)\n"
@@ -51,6 +56,16 @@ static const char USAGE[] =
 	"      --token-claims MEMBERS more claims: '\"iss\":\"me\",\"aud\":\"you\"'\n"
 	"      --user-name NAME       with a token (bench)\n"
 	"      --url URL              broker (tcp://127.0.0.1:1883)\n"
+	"      --serve OPTIONS        instead, start a server with these options of `roost serve`, which may be \"\"\n"
+	"      --beside BROKER        the same against another one, at most 3 times: mosquitto (Debian's, started for "
+	"it), the\n"
+	"                             path of a Roost (started for it; options of `roost serve` behind it), a URL, or "
+	"a "
+	"port of\n"
+	"                             this machine\n"
+	"      --rounds R             against each in turns, 1 to 99: medians are printed (1)\n"
+	"      --neighbour [N]        N processes beside it that take all the processor time they get, 1 to 64 (none; "
+	"1)\n"
 	"      --version 3|4|5        protocol level: MQTT 3.1, 3.1.1 or 5.0 (4)\n"
 	"      --topic-prefix P       each topic is P and a number (bench/)\n"
 	"      --client-prefix P      each client id of the established is P and a number (bench-)\n"
@@ -62,6 +77,7 @@ static const char USAGE[] =
 
 enum {
 	OPTION_ESTABLISHED = 256,
+	OPTION_ESTABLISHED_RATE,
 	OPTION_RATE,
 	OPTION_IN_PROGRESS,
 	OPTION_SYN_TIMEOUT,
@@ -74,15 +90,15 @@ enum {
 	OPTION_SECRET,
 	OPTION_CLAIMS,
 	OPTION_USER,
-	OPTION_URL,
 	OPTION_STORM,
-	OPTION_PID,
 	OPTION_JSON,
 };
 
 static const struct option OPTIONS[] = {
 	ROUND_OPTIONS,
+	BESIDE_OPTIONS,
 	{"established", required_argument, NULL, OPTION_ESTABLISHED},
+	{"established-rate", required_argument, NULL, OPTION_ESTABLISHED_RATE},
 	{"rate", required_argument, NULL, OPTION_RATE},
 	{"in-progress", required_argument, NULL, OPTION_IN_PROGRESS},
 	{"syn-timeout", required_argument, NULL, OPTION_SYN_TIMEOUT},
@@ -95,9 +111,7 @@ static const struct option OPTIONS[] = {
 	{"token-secret", required_argument, NULL, OPTION_SECRET},
 	{"token-claims", required_argument, NULL, OPTION_CLAIMS},
 	{"user-name", required_argument, NULL, OPTION_USER},
-	{"url", required_argument, NULL, OPTION_URL},
 	{"storm-prefix", required_argument, NULL, OPTION_STORM},
-	{"server-pid", required_argument, NULL, OPTION_PID},
 	{"json", no_argument, NULL, OPTION_JSON},
 	{"help", no_argument, NULL, OPTION_HELP},
 	{0},
@@ -139,6 +153,8 @@ static bool take_option(void *context, int option, const char *text)
 	bool known;
 	if (!round_option_take(&options->load.established, option, text, &known))
 		return false;
+	if (!known && !beside_option_take(&options->beside, option, text, &known))
+		return false;
 	if (!known && !take_storm_option(&options->load, option, text, &known))
 		return false;
 	if (known)
@@ -146,6 +162,9 @@ static bool take_option(void *context, int option, const char *text)
 	switch (option) {
 	case OPTION_ESTABLISHED:
 		return option_u32("--established", text, 0, ROUND_CLIENTS_MAX, &options->load.established.load.clients);
+	case OPTION_ESTABLISHED_RATE:
+		options->load.established.load.window = UNACKNOWLEDGED_AT_A_RATE;
+		return option_u32("--established-rate", text, 1, 1000000, &options->load.established.load.rate);
 	case OPTION_TOKEN:
 		options->token_path = text;
 		return true;
@@ -158,10 +177,6 @@ static bool take_option(void *context, int option, const char *text)
 	case OPTION_USER:
 		options->user_name = text;
 		return option_prefix("--user-name", text, FLEET_PREFIX_BYTES_MAX);
-	case OPTION_URL:
-		return option_url("--url", text, &options->url);
-	case OPTION_PID:
-		return option_u32("--server-pid", text, 1, INT32_MAX, &options->server_pid);
 	case OPTION_JSON:
 		return options->json = true;
 	default:
@@ -224,7 +239,6 @@ bool storm_options_parse(int argc, char **argv, struct storm_options *options, i
 			 .client_prefix = "storm-",
 			 .threads = 1,
 			 .syn_timeout_ms = SYN_TIMEOUT_MS},
-		.url = {.host = "127.0.0.1", .port = URL_PORT_DEFAULT},
 		.user_name = "bench",
 	};
 	if (!options_take(argc, argv, &set, options, status))
@@ -233,7 +247,9 @@ bool storm_options_parse(int argc, char **argv, struct storm_options *options, i
 		return false;
 	if (options->load.in_progress_max == 0)
 		options->load.in_progress_max = choose_in_progress(&options->load);
-	const char *fault = find_fault(options);
+	const char *fault = beside_complete(&options->beside, false, 1);
+	if (fault == NULL)
+		fault = find_fault(options);
 	if (fault != NULL)
 		fprintf(stderr, "roost bench storm: %s\n", fault);
 	return fault == NULL;

@@ -2,17 +2,16 @@
 #ifndef BENCH_STORM_OPTIONS_H
 #define BENCH_STORM_OPTIONS_H
 
+#include "bench/beside.h"
 #include "bench/storm_run.h"
-#include "bench/url.h"
 
 struct storm_options {
-	struct storm_load load; /* credentials are the caller's to open */
-	struct url url;
+	struct storm_load load; /* credentials and neighbours are the caller's to open */
+	struct beside beside;
 	const char *user_name;
 	const char *token_path;   /* NULL: none */
 	const char *secret_path;  /* NULL: none */
 	const char *token_claims; /* NULL: none */
-	uint32_t server_pid;      /* 0: not given */
 	bool json;
 };
 

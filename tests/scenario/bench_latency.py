@@ -9,9 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from server import ROOST, SANITIZER
+from server import ROOST, ROOT, SANITIZER
 
-MOSQUITTO = "/usr/sbin/mosquitto"
 RUN_TIMEOUT_S = 90
 PERCENTILES = ("p50", "p90", "p99", "p999", "p9999", "max")
 QUICK = ("--duration", "1", "--warm-up", "100", "--clients", "20")
@@ -92,3 +91,13 @@ def test_broker_that_runs_already(serve):
 def test_broker_that_does_not_start(arguments, fault):
     done = latency(*arguments)
     assert done.returncode == 1 and fault in done.stderr and not done.stdout
+
+
+def test_table_of_tools_tail():
+    done = subprocess.run([ROOT / "tools" / "tail.py", "--rounds", "1", "--duration", "1", "light"], capture_output=True, text=True,
+                          timeout=RUN_TIMEOUT_S, check=False, env={**os.environ, "ROOST": ROOST, "ROOST_BEFORE": ROOST})
+    assert done.returncode == 0, done.stderr
+    for title in ("alone", "beside a busy neighbour"):
+        assert f"; {title}; medians of 1 rounds" in done.stdout
+    rows = re.findall(r"^\| latency \| (.*?) \| [\d,.]+ \| [\d,.]+ \| [\d,.]+ \|$", done.stdout, re.MULTILINE)
+    assert len(rows) == 10 and rows[0] == "roost" and rows[1] == "mosquitto" and rows[3] == "roost / mosquitto"

@@ -33,6 +33,8 @@ static void test_median_passes_over_what_is_not_known(void **state)
 	assert_true(report_median(odd, 4) == 2);
 	assert_true(report_median(even, 4) == 2.5);
 	assert_true(isnan(report_median(none, 1)));
+	assert_true(isnan(report_largest(none, 1)));
+	assert_true(report_largest((double[]){(double)NAN, 1, 3, (double)NAN, 2}, 5) == 3);
 }
 
 static void test_losses_are_named_with_their_codes(void **state)

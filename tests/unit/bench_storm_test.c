@@ -1,6 +1,7 @@
 /* A storm's thread against servers that let everybody in, or nobody in one way or another. */
 #include "bench/dial.h"
 #include "bench/storm_options.h"
+#include "bench/storm_report.h"
 #include "bench/storm_worker.h"
 #include "net/syn_filter.h"
 #include "relay_scene.h"
@@ -253,6 +254,39 @@ static void test_a_rate_has_places_for_those_without_an_answer(void **state)
 	assert_int_equal(in_progress_of(5, (char *[]){"storm", "--rate", "100000", "--threads", "2"}), 64 + 25000);
 }
 
+/* Medians and the worst of several rounds, sums of what was lost. */
+static void test_rounds_are_summed_up(void **state)
+{
+	(void)state;
+	static const double p999s[] = {50, 10, 30};
+	struct storm_result results[3 * BESIDE_BROKERS_MAX] = {0};
+	struct storm_load load = {0};
+	struct beside beside = {.count = 2};
+	struct storm_report report = {.load = &load, .beside = &beside, .rounds = 3, .results = results};
+	struct storm_result sum;
+	for (uint32_t i = 0; i < 3; i++) {
+		struct storm_result *result = &results[i * BESIDE_BROKERS_MAX + 1];
+		for (uint32_t k = 0; k < LOAD_INTERVALS; k++)
+			result->figures[k] = (struct load_figures){
+				.p999_us = p999s[i] + k, .max_us = p999s[i] + k, .other_cpu_percent = i};
+		result->storm_s = 2;
+		result->signed_in = 100;
+		result->ends[STORM_SIGNED_IN] = 101;
+		result->sign_in_p99_us = result->sign_in_max_us = p999s[i];
+		result->totals.missing = i;
+	}
+	storm_summarize(&report, 1, &sum);
+	assert_true(sum.figures[STORM_BEFORE].p999_us == 30 && sum.figures[STORM_DURING].p999_us == 31);
+	assert_true(sum.figures[STORM_AFTER].max_us == 52 && sum.figures[STORM_AFTER].other_cpu_percent == 2);
+	assert_true(sum.storm_s == 6 && sum.signed_in == 300 && sum.ends[STORM_SIGNED_IN] == 303);
+	assert_true(sum.sign_in_p99_us == 30 && sum.sign_in_max_us == 50);
+	assert_int_equal(sum.totals.missing, 3);
+	/* The exit status is that of the first broker. */
+	assert_true(storm_report_is_clean(&report));
+	results[BESIDE_BROKERS_MAX].totals.missing = 1;
+	assert_false(storm_report_is_clean(&report));
+}
+
 /* Those who stay and are ended by the server are no refused attempts. */
 static void test_loss_of_those_who_stay(void **state)
 {
@@ -313,6 +347,7 @@ int main(void)
 		cmocka_unit_test(test_attempts_without_an_answer_are_given_up),
 		cmocka_unit_test(test_a_rate_has_places_for_those_without_an_answer),
 		cmocka_unit_test(test_loss_of_those_who_stay),
+		cmocka_unit_test(test_rounds_are_summed_up),
 		cmocka_unit_test(test_rate_bounds_attempts),
 		cmocka_unit_test(test_ends_by_state_and_loss),
 	};
