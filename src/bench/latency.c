@@ -16,6 +16,7 @@ static bool run(struct latency_options *options, struct pubsub_report *report)
 	options->round.neighbours = &neighbours;
 	bool good = beside_open(&options->beside, report->targets, &neighbours) &&
 		    pubsub_run_rounds(&options->round, options->beside.rounds, report);
+	options->round.neighbours = NULL;
 	beside_close(&options->beside, report->targets, &neighbours);
 	return good && report->rounds > 0;
 }

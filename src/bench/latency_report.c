@@ -5,6 +5,7 @@
 #include <math.h>
 #include <stddef.h>
 #include <stdio.h>
+#include <string.h>
 
 #define OTHERS_PERCENT_QUIET 5.0
 #define COLUMNS 6u
@@ -40,12 +41,14 @@ static const struct column {
 
 static double figure_of(const struct load_timing *timing, const struct part *part, const struct column *column)
 {
-	return *(const double *)((const char *)timing + part->offset + column->offset);
+	double value;
+	memcpy(&value, (const char *)timing + part->offset + column->offset, sizeof(value));
+	return value;
 }
 
 static void set_figure(struct load_timing *timing, const struct part *part, const struct column *column, double value)
 {
-	*(double *)((char *)timing + part->offset + column->offset) = value;
+	memcpy((char *)timing + part->offset + column->offset, &value, sizeof(value));
 }
 
 static void summarize_timing(const struct load_result *results, uint32_t rounds, struct load_timing *out)

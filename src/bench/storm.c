@@ -68,6 +68,7 @@ static int run(struct storm_options *options)
 		return BENCH_EXIT_FAILED;
 	options->load.established.neighbours = &neighbours;
 	bool good = beside_open(&options->beside, targets, &neighbours) && run_rounds(options, targets, &report);
+	options->load.established.neighbours = NULL;
 	beside_close(&options->beside, targets, &neighbours);
 	progress_end();
 	if (good && report.rounds > 0 && storm_report_print(&report, options->json) && storm_report_is_clean(&report))

@@ -3,6 +3,7 @@
 #include "bench/report.h"
 
 #include <stddef.h>
+#include <string.h>
 
 #define DOUBLES_OF_FIGURES (sizeof(struct load_figures) / sizeof(double))
 #define FIELD(name) (offsetof(struct load_figures, name) / sizeof(double))
@@ -32,7 +33,7 @@ static double sign_in_at(const struct storm_report *report, uint32_t broker, siz
 {
 	double values[BESIDE_ROUNDS_MAX];
 	for (uint32_t i = 0; i < report->rounds; i++)
-		values[i] = *(const double *)((const char *)result_of(report, broker, i) + offset);
+		memcpy(&values[i], (const char *)result_of(report, broker, i) + offset, sizeof(values[i]));
 	bool is_worst = offset == offsetof(struct storm_result, sign_in_max_us);
 	return is_worst ? report_largest(values, report->rounds) : report_median(values, report->rounds);
 }
