@@ -46,8 +46,9 @@ struct load_plan {
 	uint8_t qos;
 };
 
-/* Where a latency was spent. What of it was the bench's own is late_ns and read_ns; passage_ns is between the two.
- * Histograms are empty where it is not known (plan.arrivals, rate). */
+/* Where a latency was spent. What of it was the bench's own is late_ns and read_ns; passage_ns is between the two. A
+ * message that the server holds up, since its socket is full or acknowledgements are missing, is not late: its passage
+ * begins when it was due. Histograms are empty where it is not known (plan.arrivals, rate). */
 struct load_lateness {
 	struct histogram late_ns;    /* from when a message was due to when it was sent */
 	struct histogram passage_ns; /* from there until it arrived at the subscriber's socket */

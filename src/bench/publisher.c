@@ -81,8 +81,9 @@ static size_t write_message(struct publishers *publishers, uint32_t index, uint6
 	struct stamp stamp = {.publisher = index,
 			      .number = publishers->sent[channel]++,
 			      .sent_ns = sent_ns,
-			      .left_ns =
-				      plan->arrivals && load->size >= STAMP_LEFT_BYTES ? fleet_arrival_clock_ns() : 0};
+			      .left_ns = plan->arrivals && load->size >= STAMP_LEFT_BYTES
+						 ? fleet_arrival_clock_ns() - publishers->held_ns
+						 : 0};
 	struct mqtt_publish publish = {
 		.topic = slice_of(topic, topic_size),
 		.payload = slice_of(publishers->padding, load->size),
@@ -128,13 +129,18 @@ uint64_t publishers_tick(struct publishers *publishers, uint64_t now_ns)
 	while ((due_ns = schedule_next_ns(schedule)) <= now_ns) {
 		uint32_t index = (uint32_t)(schedule->next % load->publishers);
 		if (!fleet_may_send(publishers->fleet, index) ||
-		    (load->qos > 0 && inflight_room(&publishers->list[index].inflight) == 0))
+		    (load->qos > 0 && inflight_room(&publishers->list[index].inflight) == 0)) {
+			publishers->held = true;
 			return SCHEDULE_NEVER;
-		if (publishers->late_ns != NULL)
-			histogram_add(publishers->late_ns, clock_now_ns() - due_ns);
+		}
+		uint64_t late_ns = clock_now_ns() - due_ns;
+		if (!publishers->held && publishers->late_ns != NULL)
+			histogram_add(publishers->late_ns, late_ns);
+		publishers->held_ns = publishers->held ? late_ns : 0;
 		schedule->next++;
 		publish_burst(publishers, index, due_ns);
 	}
+	publishers->held = false;
 	return due_ns;
 }
 

@@ -26,6 +26,8 @@ struct publishers {
 	uint32_t fan;              /* deliveries of one message */
 	struct schedule schedule;  /* at a rate: publishers take its turns one after the other */
 	struct histogram *late_ns; /* how late turns are taken; NULL: not measured */
+	uint64_t held_ns;          /* how long the server has held up the message that is written */
+	bool held;                 /* it holds up the turns that are due: they are not late by the bench's fault */
 	bool stopped;              /* nothing new is sent */
 };
 

@@ -131,6 +131,19 @@ static void test_at_a_rate(void **state)
 	}
 }
 
+/* Turns that wait for an acknowledgement wait for the server: the bench is not late with them. */
+static void test_what_the_server_holds_up_is_its_own(void **state)
+{
+	(void)state;
+	struct load_round round = round_of(LOAD_ONE_TO_ONE, 1);
+	round.load.rate = 1000000; /* far more than comes back */
+	round.arrivals = true;
+	struct load_result result = run_clean(&round);
+	assert_true(result.timing.latency.p999_us > 0);
+	assert_true(isnan(result.timing.late.p99_us)); /* fewer than a hundred */
+	assert_true(result.timing.passage.p999_us > result.timing.latency.p999_us / 2);
+}
+
 /* Without a schedule nothing is late, and without the kernel's times nothing is known of the way. */
 static void test_what_is_not_known(void **state)
 {
@@ -155,6 +168,7 @@ int main(void)
 		cmocka_unit_test(test_several_threads),
 		cmocka_unit_test(test_spread_of_a_shared_subscription),
 		cmocka_unit_test(test_at_a_rate),
+		cmocka_unit_test(test_what_the_server_holds_up_is_its_own),
 		cmocka_unit_test(test_what_is_not_known),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
