@@ -2,11 +2,10 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "gateway/schedule.h"
 
 #include <errno.h>
-#include <sched.h>
 #include <sodium.h>
-#include <sys/resource.h>
 #include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
@@ -467,9 +466,7 @@ static enum error settle_in(struct gate *gate)
 	CHECK(pthread_getcpuclockid(pthread_self(), &gate->cpu_clock) == 0);
 	gate->table =
 		gate->settings->private_tables ? fdtable_detach(gate->keep_fds, gate->keep_count) : FDTABLE_SHARED;
-	struct sched_param parameter = {0};
-	sched_setscheduler(0, SCHED_BATCH, &parameter);
-	setpriority(PRIO_PROCESS, 0, GATE_NICE); /* of this thread, on Linux */
+	schedule_begin(&(struct schedule){0}, SCHEDULE_BATCH, GATE_NICE, clock_now_ns());
 	if (poller_open(&gate->poller) != ERROR_OK ||
 	    poller_add(&gate->poller, gate->waker.fd, TAG_WAKER, POLLER_EDGE_READ) != ERROR_OK)
 		return ERROR_SYSTEM;

@@ -51,20 +51,6 @@ static uint32_t core_count(void)
 	return sched_getaffinity(0, sizeof(cores), &cores) == 0 ? (uint32_t)CPU_COUNT(&cores) : 1;
 }
 
-/* The n-th core that this process may use. */
-static int core_at(uint32_t n)
-{
-	cpu_set_t cores;
-	if (sched_getaffinity(0, sizeof(cores), &cores) != 0)
-		return -1;
-	n %= (uint32_t)CPU_COUNT(&cores);
-	for (int core = 0; core < CPU_SETSIZE; core++) {
-		if (CPU_ISSET((size_t)core, &cores) && n-- == 0)
-			return core;
-	}
-	return -1;
-}
-
 /* ---- making ---- */
 
 static enum error make_shared(struct gateway *gateway)
@@ -128,7 +114,6 @@ static enum error make_shard(struct gateway *gateway, uint16_t number)
 	shard->admissions_fd = gateway->pairs[number][1];
 	shard->number = number;
 	shard->shard_count = gateway->shard_count;
-	shard->core = core_at(number);
 	return shard_open(shard);
 }
 

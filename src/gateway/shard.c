@@ -11,7 +11,6 @@
 #include "net/fdpass.h"
 #include "session/rcu.h"
 
-#include <sched.h>
 #include <unistd.h>
 
 /* Bounds on one turn, so that none is long: events, admissions, timers, clients that go on reading. */
@@ -399,25 +398,11 @@ static bool turn(struct shard *shard)
 	}
 	finish_closing(shard);
 	pulse_turn_end(&shard->pulse, &shard->counters, clock_now_ns());
+	schedule_turn(&shard->schedule, shard->pulse.ended_ns);
 	route_return_parcels(shard);
 	io_turn_end(&shard->io);
 	publish_counters(shard);
 	return !(drained || (draining && shard->now_ms >= atomic_load(&shard->drain_until_ms)));
-}
-
-/* A batch thread does not interrupt what runs on its core when it is woken: what woke it then comes together with all
- * that follows until that has had its turn, and a turn handles many messages instead of one (docs/decisions). */
-static void take_place(const struct shard *shard)
-{
-	struct sched_param parameter = {0};
-	sched_setscheduler(0, SCHED_BATCH, &parameter);
-	if (shard->core < 0)
-		return;
-	cpu_set_t cores;
-	CPU_ZERO(&cores);
-	CPU_SET((size_t)shard->core, &cores);
-	if (sched_setaffinity(0, sizeof(cores), &cores) != 0)
-		log_write(LOG_WARNING, "shard %u could not be pinned to core %d", shard->number, shard->core);
 }
 
 static enum error settle_in(struct shard *shard)
@@ -425,7 +410,7 @@ static enum error settle_in(struct shard *shard)
 	CHECK(pthread_getcpuclockid(pthread_self(), &shard->cpu_clock) == 0);
 	shard->table =
 		shard->settings->private_tables ? fdtable_detach(shard->keep_fds, shard->keep_count) : FDTABLE_SHARED;
-	take_place(shard);
+	schedule_begin(&shard->schedule, SCHEDULE_PROMPT, 0, clock_now_ns());
 	if (poller_open(&shard->poller) != ERROR_OK)
 		return ERROR_SYSTEM;
 	enum error error =

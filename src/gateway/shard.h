@@ -13,6 +13,7 @@
 #include "gateway/extras.h"
 #include "gateway/overload.h"
 #include "gateway/pulse.h"
+#include "gateway/schedule.h"
 #include "gateway/seats.h"
 #include "gateway/settings_feed.h"
 #include "net/fdtable.h"
@@ -63,7 +64,6 @@ struct shard {
 	int admissions_fd; /* the receiving end (net/fdpass.h) */
 	uint16_t number;
 	uint16_t shard_count;
-	int core;                /* pinned to it; -1: not */
 	struct fixed_plan fixed; /* sockets that its table does not hold */
 
 	/* Its own. */
@@ -110,6 +110,7 @@ struct shard {
 	clockid_t cpu_clock; /* what its thread has used; set before it says that it has started */
 
 	struct overload overload;
+	struct schedule schedule;
 	uint64_t slept_from_ms; /* before this turn; 0: it did not sleep */
 
 	/* Shared. */
