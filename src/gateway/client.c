@@ -78,6 +78,20 @@ void client_read(struct shard *shard, uint32_t index)
 	struct client *client = shard_client(shard, index);
 	if (!client_is_connected(client) || client->pause != PAUSE_NONE)
 		return;
+	if (!turn_work_takes_packets(&shard->work)) {
+		COUNT(&shard->counters, work_pauses);
+		mark_ready(shard, index, client);
+		return;
+	}
+	client_read_now(shard, index);
+}
+
+void client_read_now(struct shard *shard, uint32_t index)
+{
+	struct client *client = shard_client(shard, index);
+	if (!client_is_connected(client) || client->pause != PAUSE_NONE)
+		return;
+	turn_work_charge(&shard->work, WORK_READ);
 	struct slice bytes;
 	bool more;
 	uint64_t bytes_in = shard->io.bytes_in;

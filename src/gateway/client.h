@@ -63,8 +63,11 @@ void client_set_state(struct shard *shard, struct client *client, enum client_st
  * begins a new one, greets the client and reads what came behind CONNECT. Owns fd. The admission is still the caller's.
  */
 void client_admit(struct shard *shard, int fd, const struct admission *admission);
-/* Reads once and handles every whole packet. */
+/* Reads once and handles every whole packet, or as many as the turn has work left for; the others wait for the next
+ * turn. */
 void client_read(struct shard *shard, uint32_t index);
+/* The same where it cannot wait: at least one packet is handled. */
+void client_read_now(struct shard *shard, uint32_t index);
 /* There is room again: goes on where it paused. */
 void client_resume(struct shard *shard, uint32_t index);
 /* The socket takes output again. */

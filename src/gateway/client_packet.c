@@ -296,12 +296,33 @@ static bool must_wait_for_scratch(const struct shard *shard)
 	return io_scratch_left(&shard->io) < SCRATCH_A_PACKET_BYTES;
 }
 
+/* The first packet of what was read is handled in any case, so that each turn makes some progress with each client that
+ * it reads from. */
+static bool must_wait_for_turn(struct shard *shard, bool first)
+{
+	if (first || turn_work_takes_packets(&shard->work))
+		return must_wait_for_scratch(shard);
+	COUNT(&shard->counters, work_pauses);
+	return true;
+}
+
+/* One packet as a step of the turn's work. */
+static enum error do_packet(struct shard *shard, uint32_t index, struct client *client, const struct packet *packet)
+{
+	turn_work_step_begin(&shard->work);
+	turn_work_charge(&shard->work, WORK_PACKET);
+	enum error error = handle_packet(shard, index, client, packet);
+	turn_work_step_end(&shard->work, &shard->counters);
+	return error;
+}
+
 /* Handles packets off the front of *rest. ERROR_OK: the rest is not a whole packet, of *size bytes if known.
  * ERROR_MORE: the client has to pause before the rest. */
 static enum error consume_packets(struct shard *shard, uint32_t index, struct client *client, struct slice *rest,
 				  size_t *size)
 {
 	struct packet packet;
+	const uint8_t *start = rest->data;
 	for (;;) {
 		enum error error = cut_packet(shard, client->version, *rest, &packet, size);
 		if (error == ERROR_MORE)
@@ -313,13 +334,13 @@ static enum error consume_packets(struct shard *shard, uint32_t index, struct cl
 			client->pause = PAUSE_READER;
 			return ERROR_MORE;
 		}
-		if (must_wait_for_scratch(shard)) {
+		if (must_wait_for_turn(shard, rest->data == start)) {
 			client->pause = PAUSE_TURN;
 			return ERROR_MORE;
 		}
 		if (packet.header.type == MQTT_PUBLISH && !within_rate(shard, index, client))
 			return shard->settings->rate_ends_client ? ERROR_MESSAGE_RATE : ERROR_MORE;
-		error = handle_packet(shard, index, client, &packet);
+		error = do_packet(shard, index, client, &packet);
 		if (error == ERROR_MORE) {
 			COUNT(&shard->counters, publisher_pauses);
 			client->pause = PAUSE_ROOM;

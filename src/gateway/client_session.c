@@ -309,7 +309,7 @@ static void hear_out(struct shard *shard, uint32_t index)
 		if (!client_is_connected(client) || client->pause != PAUSE_NONE ||
 		    !io_has_input(&shard->io, &client->conn))
 			return;
-		client_read(shard, index);
+		client_read_now(shard, index);
 	}
 }
 

@@ -6,10 +6,6 @@
 
 /* A message for more subscribers than this is delivered in slices of a turn, also on its own shard. */
 #define DIRECT_SUBSCRIBERS_MAX 256u
-/* Deliveries in one turn; at 2.2 us each they take 5 ms. */
-#define DELIVERIES_A_TURN 2048u
-/* The same for those made directly, which cost less: many messages for one subscriber leave in one write. */
-#define DIRECT_DELIVERIES_A_TURN 32768u
 
 /* In a parcel: a message for one shard's subscribers, then its routes, then its packet. */
 struct letter {
@@ -28,21 +24,23 @@ static size_t letter_bytes(uint32_t routes, size_t packet_bytes)
 
 /* ---- on the subscribers' shard ---- */
 
-/* Walks on from the cursor; false when the budget ended first. */
-static bool walk(struct shard *shard, struct delivery *delivery, uint32_t *budget)
+/* Walks on from the cursor; false when the share of work was spent first. Many messages for one subscriber leave in one
+ * write, so that only the first of them is charged for it. */
+static bool walk(struct shard *shard, struct delivery *delivery, uint64_t until)
 {
-	while (*budget != 0) {
+	while (!turn_work_is_spent(&shard->work, until)) {
 		const struct subscription *subscription = subscriptions_next(&shard->subscriptions);
 		if (subscription == NULL)
 			return true;
-		(*budget)--;
+		uint32_t outboxes = shard->io.outbox_count;
 		deliver_to(shard, delivery, subscription);
+		turn_work_charge(&shard->work, WORK_DELIVERY + (shard->io.outbox_count > outboxes ? WORK_WRITE : 0));
 	}
 	return false;
 }
 
-/* Goes on with the letter at the mail's place; false when the budget ended first. */
-static bool deliver_letter(struct shard *shard, const struct letter *letter, uint32_t *budget)
+/* Goes on with the letter at the mail's place; false when the share of work was spent first. */
+static bool deliver_letter(struct shard *shard, const struct letter *letter, uint64_t until)
 {
 	struct mail *mail = &shard->mail;
 	const uint8_t *packet = (const uint8_t *)&letter->routes[letter->route_count];
@@ -52,7 +50,7 @@ static bool deliver_letter(struct shard *shard, const struct letter *letter, uin
 	for (; mail->route < letter->route_count; mail->route++) {
 		if (!mail->walking)
 			subscriptions_walk(&shard->subscriptions, letter->routes[mail->route]);
-		mail->walking = !walk(shard, &delivery, budget);
+		mail->walking = !walk(shard, &delivery, until);
 		if (mail->walking) {
 			mail->kept = delivery.kept;
 			return false;
@@ -63,14 +61,15 @@ static bool deliver_letter(struct shard *shard, const struct letter *letter, uin
 	return true;
 }
 
-/* Goes on with the parcel; false when the budget ended first. */
-static bool deliver_letters(struct shard *shard, uint32_t *budget)
+/* Goes on with the parcel; false when the share of work was spent first. */
+static bool deliver_letters(struct shard *shard, uint64_t until)
 {
 	struct mail *mail = &shard->mail;
 	while (mail->offset < mail->parcel->used_bytes) {
 		const struct letter *letter = (const void *)(mail->parcel->bytes + mail->offset);
+		turn_work_charge(&shard->work, WORK_PUBLISH);
 		io_make_room(&shard->io); /* frames are made anew for each letter; parcels live until the flush */
-		if (!deliver_letter(shard, letter, budget))
+		if (!deliver_letter(shard, letter, until))
 			return false;
 		mail->offset += letter->letter_bytes;
 		mail->route = 0;
@@ -78,30 +77,25 @@ static bool deliver_letters(struct shard *shard, uint32_t *budget)
 	return true;
 }
 
-static bool deliver_parcel(struct shard *shard, uint32_t *budget)
+static bool deliver_parcel(struct shard *shard, uint64_t until)
 {
 	uint64_t before = counter_of(&shard->counters, COUNTER_messages_out);
-	bool whole = deliver_letters(shard, budget);
+	bool whole = deliver_letters(shard, until);
 	shard->mail.parcel->delivered += (uint32_t)(counter_of(&shard->counters, COUNTER_messages_out) - before);
 	return whole;
-}
-
-void route_turn_begin(struct shard *shard)
-{
-	shard->direct_budget = DIRECT_DELIVERIES_A_TURN;
 }
 
 void route_deliver_mail(struct shard *shard)
 {
 	struct mail *mail = &shard->mail;
-	uint32_t budget = DELIVERIES_A_TURN;
-	while (budget != 0) {
+	uint64_t until = turn_work_share(&shard->work, WORK_SHARE_MAIL);
+	while (!turn_work_is_spent(&shard->work, until)) {
 		if (mail->parcel == NULL) {
 			*mail = (struct mail){.parcel = post_receive(&shard->post)};
 			if (mail->parcel == NULL)
 				return;
 		}
-		if (!deliver_parcel(shard, &budget))
+		if (!deliver_parcel(shard, until))
 			return;
 		/* The flush still reads from it. */
 		mail->parcel->next = shard->read_parcels;
@@ -140,10 +134,7 @@ static bool can_deliver_directly(struct shard *shard)
 		if (route_shard(shard->routes.items[i]) == shard->number)
 			subscribers += subscriptions_count(&shard->subscriptions, shard->routes.items[i]);
 	}
-	if (subscribers > DIRECT_SUBSCRIBERS_MAX || subscribers > shard->direct_budget)
-		return false;
-	shard->direct_budget -= subscribers;
-	return true;
+	return subscribers <= DIRECT_SUBSCRIBERS_MAX;
 }
 
 static void deliver_directly(struct shard *shard, const struct outbound *outbound)
@@ -151,13 +142,12 @@ static void deliver_directly(struct shard *shard, const struct outbound *outboun
 	struct delivery delivery = deliver_begin(outbound->packet, &outbound->publication, false, 0);
 	delivery.publisher = outbound->publisher;
 	delivery.publisher_shard = shard->number;
-	uint32_t budget = UINT32_MAX;
 	uint64_t before = counter_of(&shard->counters, COUNTER_messages_out);
 	for (uint32_t i = 0; i < shard->routes.count; i++) {
 		if (route_shard(shard->routes.items[i]) != shard->number)
 			continue;
 		subscriptions_walk(&shard->subscriptions, shard->routes.items[i]);
-		walk(shard, &delivery, &budget);
+		walk(shard, &delivery, UINT64_MAX);
 	}
 	deliver_end(shard, &delivery);
 	shard->pulse.direct += counter_of(&shard->counters, COUNTER_messages_out) - before;
@@ -236,8 +226,10 @@ static enum error send_to_routes(struct shard *shard, const struct outbound *out
 enum error route_message(struct shard *shard, const struct outbound *outbound, bool *matched)
 {
 	struct publication_parts parts = publication_parts(&outbound->publication, outbound->packet);
+	turn_work_charge(&shard->work, WORK_PUBLISH);
 	enum error error = index_match(shard->index, parts.topic, &shard->routes);
 	*matched = shard->routes.count != 0;
+	turn_work_charge(&shard->work, (uint64_t)shard->routes.count * WORK_NODE);
 	if (error != ERROR_OK)
 		return error;
 	if (!*matched) {

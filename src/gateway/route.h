@@ -23,9 +23,7 @@ enum error route_message(struct shard *shard, const struct outbound *outbound, b
 /* The same for one route that is known, to a member of a shared subscription. */
 enum error route_to_member(struct shard *shard, const struct outbound *outbound, route_bits route);
 
-/* A turn begins: its budgets are whole again. */
-void route_turn_begin(struct shard *shard);
-/* Delivers letters that came in, up to a turn's budget. */
+/* Delivers letters that came in, up to their share of a turn's work. */
 void route_deliver_mail(struct shard *shard);
 /* Whether letters wait, or a walk is unfinished. */
 bool route_has_mail(const struct shard *shard);

@@ -183,9 +183,11 @@ static void handle_event(struct shard *shard, const struct epoll_event *event)
 /* Those who had more to read than one turn takes. */
 static void serve_ready(struct shard *shard)
 {
-	uint32_t count = shard->ready.count < READY_A_TURN ? shard->ready.count : READY_A_TURN;
-	for (uint32_t i = 0; i < count; i++) {
-		uint32_t index = shard->ready.items[i];
+	uint32_t most = shard->ready.count < READY_A_TURN ? shard->ready.count : READY_A_TURN;
+	uint32_t count = 0;
+	/* Those that are left stay in front of all who come to wait in this turn. */
+	while (count < most && turn_work_takes_packets(&shard->work)) {
+		uint32_t index = shard->ready.items[count++];
 		struct client *client = shard_client(shard, index);
 		if (!client->ready)
 			continue;
@@ -373,6 +375,7 @@ static bool turn(struct shard *shard)
 	struct epoll_event events[EVENTS_A_TURN];
 	bool draining = atomic_load_explicit(&shard->draining, memory_order_acquire);
 	int count = wait_for_events(shard, events, draining);
+	turn_work_begin(&shard->work);
 
 	if (settings_refresh(&shard->settings_view, &shard->settings))
 		shard->subscriptions.client_max = shard->settings->client_subscriptions_max;
@@ -381,8 +384,8 @@ static bool turn(struct shard *shard)
 		route_publish_waiting(shard);
 	}
 	look_at_access(shard);
-	route_turn_begin(shard);
 	route_deliver_mail(shard);
+	turn_work_begin_packets(&shard->work);
 	serve_ready(shard);
 	for (int i = 0; i < count; i++)
 		handle_event(shard, &events[i]);
@@ -399,6 +402,7 @@ static bool turn(struct shard *shard)
 	}
 	finish_closing(shard);
 	pulse_turn_end(&shard->pulse, &shard->counters, clock_now_ns());
+	turn_work_end(&shard->work, &shard->counters);
 	route_return_parcels(shard);
 	io_turn_end(&shard->io);
 	publish_counters(shard);

@@ -15,6 +15,7 @@
 #include "gateway/pulse.h"
 #include "gateway/seats.h"
 #include "gateway/settings_feed.h"
+#include "gateway/turn_work.h"
 #include "net/fdtable.h"
 #include "net/inbox.h"
 #include "net/poller.h"
@@ -98,13 +99,13 @@ struct shard {
 	uint32_t *lane_routes;        /* a message's routes, counted by shard */
 	struct region connected_at_s; /* by client, on the shard's clock: written when one comes, read for who asks */
 	struct pulse pulse;
+	struct turn_work work;
 	uint64_t now_ms;
 	uint32_t now_s; /* the same: the clock of sessions, wills and messages */
 	uint32_t started_s;
-	uint32_t sys_next_s;    /* when the $SYS topics are due again */
-	uint32_t drain_next;    /* client that draining looks at next */
-	bool drain_waits;       /* the last round found only clients whose output waits */
-	uint32_t direct_budget; /* deliveries that may still be made directly in this turn */
+	uint32_t sys_next_s; /* when the $SYS topics are due again */
+	uint32_t drain_next; /* client that draining looks at next */
+	bool drain_waits;    /* the last round found only clients whose output waits */
 	struct counters counters;
 	enum fdtable_kind table;
 	clockid_t cpu_clock; /* what its thread has used; set before it says that it has started */
