@@ -184,6 +184,8 @@ void client_end(struct shard *shard, uint32_t index, enum error reason)
 	if (client->state != CLIENT_GREETING && !client_is_connected(client))
 		return;
 	bool was_active = client_is_connected(client);
+	if (client->pause == PAUSE_ROOM)
+		routing_disown(shard, index);
 	counter_add(&shard->counters.ends[reason], 1);
 	log_end(shard, client, reason);
 	say_goodbye(shard, client, reason);

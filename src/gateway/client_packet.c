@@ -342,9 +342,8 @@ static enum error consume_packets(struct shard *shard, uint32_t index, struct cl
 			return shard->settings->rate_ends_client ? ERROR_MESSAGE_RATE : ERROR_MORE;
 		error = do_packet(shard, index, client, &packet);
 		if (error == ERROR_MORE) {
-			COUNT(&shard->counters, publisher_pauses);
-			client->pause = PAUSE_ROOM;
-			list_push(&shard->paused, index);
+			client->pause = PAUSE_RATE;
+			heartbeat_hurry(shard, index, shard->now_ms + HOLD_MS);
 		}
 		if (error != ERROR_OK)
 			return error;
@@ -352,6 +351,10 @@ static enum error consume_packets(struct shard *shard, uint32_t index, struct cl
 		if (packet.header.type == MQTT_PUBLISH)
 			rate_count(shard, client, *size);
 		*rest = slice_of(rest->data + *size, rest->size - *size);
+		if (client->pause != PAUSE_NONE) { /* its message is being routed */
+			*size = 0;
+			return ERROR_MORE;
+		}
 	}
 }
 

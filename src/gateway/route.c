@@ -7,6 +7,9 @@
 /* A message for more subscribers than this is delivered in slices of a turn, also on its own shard. */
 #define DIRECT_SUBSCRIBERS_MAX 256u
 
+/* Nodes and routes of the index in one step: a letter has so many routes at the most, give or take one node's. */
+#define INDEX_UNITS_A_STEP 2048
+
 /* In a parcel: a message for one shard's subscribers, then its routes, then its packet. */
 struct letter {
 	uint32_t letter_bytes; /* with the padding to 8 */
@@ -183,15 +186,20 @@ static void count_lanes(struct shard *shard)
 }
 
 /* Whether each lane in use, but the one that is served directly, has room for its letter. */
-static bool lanes_have_room(struct shard *shard, const struct outbound *outbound, bool directly)
+static bool lanes_have_room(struct shard *shard, const struct outbound *outbound, bool directly,
+			    struct route_progress *progress)
 {
+	progress->lane_bytes = 0;
 	for (uint32_t i = 0; i < shard->routes.count; i++) {
 		uint16_t to = route_shard(shard->routes.items[i]);
 		if (directly && to == shard->number)
 			continue;
 		size_t bytes = letter_bytes(shard->lane_routes[to], outbound->publication.packet_bytes);
-		if (!post_has_room(&shard->post, to, (uint32_t)bytes))
+		if (!post_has_room(&shard->post, to, (uint32_t)bytes)) {
+			progress->lane = to;
+			progress->lane_bytes = (uint32_t)bytes;
 			return false;
+		}
 	}
 	return true;
 }
@@ -210,11 +218,11 @@ static void write_letters(struct shard *shard, const struct outbound *outbound, 
 }
 
 /* To all of shard->routes. */
-static enum error send_to_routes(struct shard *shard, const struct outbound *outbound)
+static enum error send_to_routes(struct shard *shard, const struct outbound *outbound, struct route_progress *progress)
 {
 	bool directly = can_deliver_directly(shard);
 	count_lanes(shard);
-	bool room = lanes_have_room(shard, outbound, directly);
+	bool room = lanes_have_room(shard, outbound, directly, progress);
 	write_letters(shard, outbound, room, directly);
 	if (!room)
 		return ERROR_MORE;
@@ -223,108 +231,45 @@ static enum error send_to_routes(struct shard *shard, const struct outbound *out
 	return ERROR_OK;
 }
 
-enum error route_message(struct shard *shard, const struct outbound *outbound, bool *matched)
+/* A slice of the match. */
+static enum error match_some(struct shard *shard, struct slice topic, struct index_place *place)
 {
-	struct publication_parts parts = publication_parts(&outbound->publication, outbound->packet);
-	turn_work_charge(&shard->work, WORK_PUBLISH);
-	enum error error = index_match(shard->index, parts.topic, &shard->routes);
-	*matched = shard->routes.count != 0;
-	turn_work_charge(&shard->work, (uint64_t)shard->routes.count * WORK_NODE);
-	if (error != ERROR_OK)
-		return error;
-	if (!*matched) {
-		COUNT(&shard->counters, messages_unrouted);
-		return ERROR_OK;
-	}
-	return send_to_routes(shard, outbound);
-}
-
-enum error route_to_member(struct shard *shard, const struct outbound *outbound, route_bits route)
-{
-	enum error error = routes_set(&shard->routes, route);
-	return error == ERROR_OK ? send_to_routes(shard, outbound) : error;
-}
-
-/* ---- messages of the gateway's own ---- */
-
-/* A message that waits for room in an inbox; on the heap, in the order in which they came to wait. */
-struct waiting {
-	struct waiting *next;
-	route_bits route; /* to one member; 0: to all that subscribe */
-	uint32_t message;
-};
-
-/* ERROR_MORE: it has to wait. The reference is still the caller's. */
-static enum error send_kept(struct shard *shard, uint32_t ref, route_bits route)
-{
-	const struct message *message = message_at(&shard->messages, ref);
-	struct outbound outbound = {message->packet, message->publication, 0};
-	uint8_t *copy = io_scratch(&shard->io, message->publication.packet_bytes);
-	if (copy != NULL)
-		outbound.packet = memcpy(copy, message->packet, message->publication.packet_bytes);
-	bool matched;
-	enum error error =
-		route != 0 ? route_to_member(shard, &outbound, route) : route_message(shard, &outbound, &matched);
-	if (copy == NULL) /* output points to the message itself, which may go now */
-		io_flush(&shard->io);
+	struct routes *routes = &shard->routes;
+	routes->count = 0;
+	routes->units_left = INDEX_UNITS_A_STEP;
+	enum error error = index_match(shard->index, topic, place, routes);
+	turn_work_charge(&shard->work, (uint64_t)(INDEX_UNITS_A_STEP - routes->units_left) * WORK_NODE);
 	return error;
 }
 
-static void send_or_wait(struct shard *shard, uint32_t message, route_bits route)
+enum error route_message(struct shard *shard, const struct outbound *outbound, struct route_progress *progress)
 {
-	enum error error = shard->waiting != NULL ? ERROR_MORE : send_kept(shard, message, route);
-	struct waiting *waiting = error == ERROR_MORE ? malloc(sizeof(*waiting)) : NULL;
-	if (waiting != NULL) {
-		*waiting = (struct waiting){.route = route, .message = message};
-		*shard->waiting_end = waiting;
-		shard->waiting_end = &waiting->next;
-		return;
+	struct publication_parts parts = publication_parts(&outbound->publication, outbound->packet);
+	struct index_place place = progress->place;
+	turn_work_charge(&shard->work, WORK_PUBLISH);
+	enum error error = match_some(shard, parts.topic, &place);
+	if (error != ERROR_OK && (error != ERROR_MORE || progress->at_once))
+		return error;
+	if (shard->routes.count != 0) {
+		enum error sent = send_to_routes(shard, outbound, progress);
+		if (sent != ERROR_OK)
+			return sent;
+		progress->matched = true;
 	}
-	if (error != ERROR_OK)
-		COUNT(&shard->counters, messages_dropped_memory);
-	messages_put(&shard->messages, message);
+	progress->place = place;
+	if (error == ERROR_OK && !progress->matched)
+		COUNT(&shard->counters, messages_unrouted);
+	return error;
 }
 
-void route_publish_kept(struct shard *shard, uint32_t ref)
+enum error route_to_member(struct shard *shard, const struct outbound *outbound, route_bits route,
+			   struct route_progress *progress)
 {
-	struct message *message = message_at(&shard->messages, ref);
-	if (message->publication.retain &&
-	    retained_set(shard->retained, &message->publication, message->packet, shard->now_s) != ERROR_OK)
-		COUNT(&shard->counters, retained_refused);
-	message->packet[0] &= (uint8_t)~MQTT_PUBLISH_FLAGS_OURS;
-	send_or_wait(shard, ref, 0);
+	enum error error = routes_set(&shard->routes, route);
+	return error == ERROR_OK ? send_to_routes(shard, outbound, progress) : error;
 }
 
-void route_hand_on(struct shard *shard, uint32_t message, route_bits route)
+bool route_has_room(const struct shard *shard, const struct route_progress *progress)
 {
-	send_or_wait(shard, message, route);
-}
-
-static struct waiting *take_waiting(struct shard *shard)
-{
-	struct waiting *first = shard->waiting;
-	shard->waiting = first->next;
-	if (shard->waiting == NULL)
-		shard->waiting_end = &shard->waiting;
-	return first;
-}
-
-void route_publish_waiting(struct shard *shard)
-{
-	while (shard->waiting != NULL) {
-		enum error error = send_kept(shard, shard->waiting->message, shard->waiting->route);
-		if (error == ERROR_MORE)
-			return;
-		if (error != ERROR_OK)
-			COUNT(&shard->counters, messages_dropped_memory);
-		struct waiting *sent = take_waiting(shard);
-		messages_put(&shard->messages, sent->message);
-		free(sent);
-	}
-}
-
-void route_forget_waiting(struct shard *shard)
-{
-	while (shard->waiting != NULL)
-		free(take_waiting(shard));
+	return post_has_room(&shard->post, progress->lane, progress->lane_bytes);
 }

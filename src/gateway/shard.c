@@ -75,7 +75,7 @@ enum error shard_open(struct shard *shard)
 	/* Those that are closing still have their object for the rest of the turn. */
 	uint64_t places = (uint64_t)shard->seats->limit + shard->settings->sessions_offline_max + 1024;
 	uint32_t clients = places < CLIENTS_MAX ? (uint32_t)places : CLIENTS_MAX;
-	shard->waiting_end = &shard->waiting;
+	routings_init(&shard->routings);
 	shard->retained_jobs_end = &shard->retained_jobs;
 	messages_init(&shard->messages, &shard->slab);
 	struct io_observer observer = {.blocked = on_blocked, .broken = on_broken, .context = shard};
@@ -104,7 +104,7 @@ void shard_close(struct shard *shard)
 {
 	free(shard->mail.parcel);
 	retained_jobs_fini(shard);
-	route_forget_waiting(shard);
+	routings_fini(shard);
 	post_fini(&shard->post);
 	subscriptions_close(&shard->subscriptions);
 	flow_store_close(&shard->flows);
@@ -120,7 +120,6 @@ void shard_close(struct shard *shard)
 	commands_close(&shard->commands);
 	routes_fini(&shard->routes);
 	list_fini(&shard->ready);
-	list_fini(&shard->paused);
 	list_fini(&shard->closing);
 	list_fini(&shard->broken);
 	free(shard->lane_routes);
@@ -200,17 +199,6 @@ static void serve_ready(struct shard *shard)
 			shard->ready.count * sizeof(shard->ready.items[0]));
 }
 
-/* Those whose message found an inbox full try again; where it is still full they pause again. */
-static void resume_paused(struct shard *shard)
-{
-	uint32_t count = shard->paused.count;
-	for (uint32_t i = 0; i < count; i++) {
-		if (shard_client(shard, shard->paused.items[i])->pause == PAUSE_ROOM)
-			client_resume(shard, shard->paused.items[i]);
-	}
-	shard->paused.count = 0;
-}
-
 static void end_broken(struct shard *shard)
 {
 	for (uint32_t i = 0; i < shard->broken.count; i++) {
@@ -285,7 +273,7 @@ static void publish_counters(struct shard *shard)
 		  shard->slab.fresh_count + shard->post.allocation_count + shard->clients.touched +
 			  shard->subscriptions.pool.touched + shard->subscriptions.lists.touched +
 			  shard->flows.entries.touched + shard->routes.capacity + shard->ready.capacity +
-			  shard->paused.capacity + shard->closing.capacity);
+			  shard->closing.capacity);
 }
 
 /* ---- the loop ---- */
@@ -293,6 +281,7 @@ static void publish_counters(struct shard *shard)
 static bool has_work(const struct shard *shard)
 {
 	return shard->ready.count != 0 || shard->broken.count != 0 || route_has_mail(shard) ||
+	       routings_can_go_on(shard) ||
 	       (shard->retained_jobs != NULL && retained_jobs_ready(shard)) || principal_revoking(shard) ||
 	       commands_waiting(&shard->commands);
 }
@@ -335,7 +324,7 @@ static int wait_for_events(struct shard *shard, struct epoll_event *events, bool
 		return ready;
 	}
 	struct waker *waker = &shard->mailboxes[shard->number].waker;
-	bool awaits_room = shard->paused.count != 0 || shard->waiting != NULL;
+	bool awaits_room = routings_await_room(shard);
 	post_await_room(&shard->post, awaits_room);
 	waker_sleep(waker);
 	if (post_has_mail(&shard->post) || (awaits_room && post_has_returns(&shard->post)) ||
@@ -379,11 +368,10 @@ static bool turn(struct shard *shard)
 
 	if (settings_refresh(&shard->settings_view, &shard->settings))
 		shard->subscriptions.client_max = shard->settings->client_subscriptions_max;
-	if (post_collect(&shard->post)) {
-		resume_paused(shard);
-		route_publish_waiting(shard);
-	}
+	if (post_collect(&shard->post))
+		routings_have_room(shard);
 	look_at_access(shard);
+	routings_run(shard);
 	route_deliver_mail(shard);
 	turn_work_begin_packets(&shard->work);
 	serve_ready(shard);

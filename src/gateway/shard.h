@@ -13,6 +13,7 @@
 #include "gateway/extras.h"
 #include "gateway/overload.h"
 #include "gateway/pulse.h"
+#include "gateway/routing.h"
 #include "gateway/seats.h"
 #include "gateway/settings_feed.h"
 #include "gateway/turn_work.h"
@@ -43,7 +44,6 @@ struct revoking {
 	uint32_t next;  /* client */
 };
 
-struct waiting;
 struct retained_job;
 struct gateway;
 
@@ -87,12 +87,10 @@ struct shard {
 	struct messages messages;
 	struct flow_store flows;
 	struct mail mail;
-	struct waiting *waiting; /* messages of the gateway's own that wait for room in an inbox */
-	struct waiting **waiting_end;
+	struct routings routings;
 	struct retained_job *retained_jobs;
 	struct retained_job **retained_jobs_end;
 	struct list ready;            /* clients with more to read */
-	struct list paused;           /* clients that wait for room in an inbox */
 	struct list broken;           /* clients whose write failed */
 	struct list closing;          /* clients to be freed at the end of the turn */
 	struct parcel *read_parcels;  /* delivered in this turn, to be returned after the flush */

@@ -1,5 +1,6 @@
 /* A shard's subscriptions: a filter's route from none to one to a list and back, options that are replaced, a walk
  * while subscriptions end, and routes that are stale. */
+#include "match_all.h"
 #include "random.h"
 #include "session/rcu.h"
 #include "session/subscriptions.h"
@@ -70,7 +71,7 @@ static bool drop(struct scene *scene, uint32_t client, const char *filter)
 /* The one route that a topic has here; 0: none. */
 static route_bits route_of(struct scene *scene, const char *topic)
 {
-	assert_int_equal(index_match(scene->index, slice_string(topic), &scene->routes), ERROR_OK);
+	assert_int_equal(match_all(scene->index, slice_string(topic), &scene->routes), ERROR_OK);
 	assert_in_range(scene->routes.count, 0, 1);
 	return scene->routes.count != 0 ? scene->routes.items[0] : 0;
 }
