@@ -19,6 +19,7 @@ struct level {
 struct walk {
 	const struct index_slice *slice;
 	const struct index_part *part;
+	struct routes *routes;
 	struct slice rest; /* of the topic, behind the levels that are known */
 	bool more;
 	bool hidden; /* topics that begin with $ are not matched by a leading wildcard [MQTT-4.7.2-1] */
@@ -51,15 +52,14 @@ static struct index_links *links_of(const struct walk *walk, uint32_t node)
 
 static uint32_t by_name(const struct walk *walk, uint32_t node, const struct level *level)
 {
-	walk->slice->routes->units_left -= (int32_t)(level->text.size / TEXT_BYTES_A_UNIT);
+	walk->routes->units_left -= (int32_t)(level->text.size / TEXT_BYTES_A_UNIT);
 	return index_part_find(walk->part, index_trie_hash(level->hash, node), node, level->text);
 }
 
-static uint32_t plus_of(const struct walk *walk, uint32_t node, uint32_t depth)
+/* 0 where the node is the root and the topic is hidden from wildcards. */
+static uint32_t wildcard(const struct walk *walk, const _Atomic uint32_t *link, uint32_t depth)
 {
-	if (depth == 0 && walk->hidden)
-		return 0;
-	return atomic_load_explicit(&links_of(walk, node)->plus, memory_order_acquire);
+	return depth != 0 || !walk->hidden ? atomic_load_explicit(link, memory_order_acquire) : 0;
 }
 
 static void put_off(struct walk *walk, uint32_t node, uint32_t depth)
@@ -88,17 +88,8 @@ static enum error pause_at(const struct walk *walk, uint32_t node, uint32_t dept
 	return ERROR_MORE;
 }
 
-static enum error visit_multi(const struct walk *walk, uint32_t node, uint32_t depth)
-{
-	if (depth == 0 && walk->hidden)
-		return ERROR_OK;
-	uint32_t multi = atomic_load_explicit(&links_of(walk, node)->multi, memory_order_acquire);
-	enum error error = multi != 0 ? index_collect(walk->slice, walk->part, multi) : ERROR_OK;
-	return error == ERROR_MORE ? pause_at(walk, node, depth, INDEX_MULTI_GROUPS) : error;
-}
-
 /* From a node to a child of it, or at the topic's end to nothing. */
-static enum error descend(struct walk *walk, uint32_t *node, uint32_t *depth)
+static enum error descend(struct walk *walk, struct index_links *links, uint32_t *node, uint32_t *depth)
 {
 	const struct level *level = level_at(walk, *depth);
 	if (level == NULL) {
@@ -109,32 +100,45 @@ static enum error descend(struct walk *walk, uint32_t *node, uint32_t *depth)
 		return error;
 	}
 	uint32_t named = by_name(walk, *node, level);
-	uint32_t plus = plus_of(walk, *node, *depth);
+	uint32_t plus = wildcard(walk, &links->plus, *depth);
 	++*depth;
-	if (named != 0 && plus != 0)
+	*node = named;
+	if (named == 0)
+		*node = plus;
+	else if (plus != 0)
 		put_off(walk, plus, *depth);
-	*node = named != 0 ? named : plus;
 	return ERROR_OK;
 }
 
-/* From the node, or where that is 0 from what was put off, to the end. */
-static enum error walk_on(struct walk *walk, uint32_t node, uint32_t depth)
+static enum error visit_multi(const struct walk *walk, const struct index_links *links, uint32_t node, uint32_t depth)
 {
-	enum error error = ERROR_OK;
-	while (error == ERROR_OK) {
+	uint32_t multi = wildcard(walk, &links->multi, depth);
+	if (multi == 0)
+		return ERROR_OK;
+	enum error error = index_collect(walk->slice, walk->part, multi);
+	return error == ERROR_MORE ? pause_at(walk, node, depth, INDEX_MULTI_GROUPS) : error;
+}
+
+/* From the node, or where that is 0 from what was put off, to the end. multi_done: the node's `#` has been visited. */
+static enum error walk_on(struct walk *walk, uint32_t node, uint32_t depth, bool multi_done)
+{
+	for (;;) {
 		if (node == 0) {
 			if (walk->pending_count == 0)
 				return ERROR_OK;
 			node = walk->pending[--walk->pending_count].node;
 			depth = walk->pending[walk->pending_count].depth;
 		}
-		if (walk->slice->routes->units_left-- <= 0)
+		if (!multi_done && walk->routes->units_left-- <= 0)
 			return pause_at(walk, node, depth, INDEX_NODE);
-		error = visit_multi(walk, node, depth);
+		struct index_links *links = links_of(walk, node);
+		enum error error = multi_done ? ERROR_OK : visit_multi(walk, links, node, depth);
+		multi_done = false;
 		if (error == ERROR_OK)
-			error = descend(walk, &node, &depth);
+			error = descend(walk, links, &node, &depth);
+		if (error != ERROR_OK)
+			return error;
 	}
-	return error;
 }
 
 /* The way to the place, with what was put off on it. 0: nothing is there any more. */
@@ -142,7 +146,7 @@ static uint32_t retrace(struct walk *walk, uint32_t node, const struct index_pla
 {
 	for (uint32_t depth = 0; node != 0 && depth < place->depth; depth++) {
 		const struct level *level = level_at(walk, depth);
-		uint32_t plus = plus_of(walk, node, depth);
+		uint32_t plus = wildcard(walk, &links_of(walk, node)->plus, depth);
 		bool takes_plus = (place->choices[depth / 64] >> depth % 64 & 1u) != 0;
 		if (!takes_plus && plus != 0)
 			put_off(walk, plus, depth + 1);
@@ -152,18 +156,13 @@ static uint32_t retrace(struct walk *walk, uint32_t node, const struct index_pla
 }
 
 /* In the middle of a node's shared subscriptions, or of those of its `#`. */
-static enum error finish_groups(struct walk *walk, uint32_t *node, uint32_t *depth, enum index_stage stage)
+static enum error finish_groups(const struct walk *walk, uint32_t node, uint32_t depth, enum index_stage stage)
 {
-	uint32_t of = *node;
+	uint32_t of = node;
 	if (stage == INDEX_MULTI_GROUPS)
-		of = atomic_load_explicit(&links_of(walk, *node)->multi, memory_order_acquire);
+		of = atomic_load_explicit(&links_of(walk, node)->multi, memory_order_acquire);
 	enum error error = of != 0 ? index_collect_groups(walk->slice, walk->part, of) : ERROR_OK;
-	if (error == ERROR_MORE)
-		return pause_at(walk, *node, *depth, stage);
-	if (error == ERROR_OK && stage == INDEX_MULTI_GROUPS)
-		return descend(walk, node, depth);
-	*node = 0;
-	return error;
+	return error == ERROR_MORE ? pause_at(walk, node, depth, stage) : error;
 }
 
 enum error index_trie_match(const struct index_slice *slice, struct slice topic)
@@ -172,6 +171,7 @@ enum error index_trie_match(const struct index_slice *slice, struct slice topic)
 	struct walk walk;
 	walk.slice = slice;
 	walk.part = trie->part;
+	walk.routes = slice->routes;
 	walk.rest = topic;
 	walk.more = true;
 	walk.hidden = topic.size != 0 && topic.data[0] == '$';
@@ -180,8 +180,12 @@ enum error index_trie_match(const struct index_slice *slice, struct slice topic)
 	uint32_t depth = slice->place->depth;
 	enum index_stage stage = slice->place->stage;
 	uint32_t node = retrace(&walk, trie->root, slice->place);
-	enum error error = ERROR_OK;
-	if (node != 0 && stage != INDEX_NODE)
-		error = finish_groups(&walk, &node, &depth, stage);
-	return error == ERROR_OK ? walk_on(&walk, node, depth) : error;
+	bool in_multi = node != 0 && stage == INDEX_MULTI_GROUPS;
+	if (node != 0 && stage != INDEX_NODE) {
+		enum error error = finish_groups(&walk, node, depth, stage);
+		if (error != ERROR_OK)
+			return error;
+		node = in_multi ? node : 0;
+	}
+	return walk_on(&walk, node, depth, in_multi);
 }
