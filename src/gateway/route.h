@@ -25,9 +25,9 @@ struct route_progress {
 	bool at_once;             /* to all in one step, or to nobody */
 };
 
-/* One step of routing a message: a slice of the match, and all that it found. The packet's bytes must live until the end
- * of the turn. ERROR_MORE: another step with the same progress has to follow, where an inbox is full when it has room.
- * ERROR_NO_MEMORY: dropped. */
+/* One step of routing a message: a slice of the match, and all that it found. The packet's bytes must live until the
+ * end of the turn. ERROR_MORE: another step with the same progress has to follow, where an inbox is full when it has
+ * room. ERROR_NO_MEMORY: dropped. */
 enum error route_message(struct shard *shard, const struct outbound *outbound, struct route_progress *progress);
 /* The same for one route that is known, to a member of a shared subscription. */
 enum error route_to_member(struct shard *shard, const struct outbound *outbound, route_bits route,

@@ -57,9 +57,8 @@ static enum error step(struct shard *shard, struct routing *routing)
 	if (copy != NULL)
 		outbound.packet = memcpy(copy, message->packet, message->publication.packet_bytes);
 	turn_work_step_begin(&shard->work);
-	enum error error = routing->route != 0
-				   ? route_to_member(shard, &outbound, routing->route, &routing->progress)
-				   : route_message(shard, &outbound, &routing->progress);
+	enum error error = routing->route != 0 ? route_to_member(shard, &outbound, routing->route, &routing->progress)
+					       : route_message(shard, &outbound, &routing->progress);
 	turn_work_step_end(&shard->work, &shard->counters);
 	if (copy == NULL)
 		io_flush(&shard->io);

@@ -1,7 +1,7 @@
-/* Messages whose routing takes longer than the step in which it began: the match has more to do than one step may, or an
- * inbox is full. Such a message is the gateway's from then on, which goes on with it turn by turn; a publisher is left
- * unread meanwhile and gets its acknowledgement when all have it, the gateway's own messages wait in line. By the shard's
- * thread. */
+/* Messages whose routing takes longer than the step in which it began: the match has more to do than one step may, or
+ * an inbox is full. Such a message is the gateway's from then on, which goes on with it turn by turn; a publisher is
+ * left unread meanwhile and gets its acknowledgement when all have it, the gateway's own messages wait in line. By the
+ * shard's thread. */
 #ifndef GATEWAY_ROUTING_H
 #define GATEWAY_ROUTING_H
 
@@ -49,8 +49,8 @@ bool routings_can_go_on(const struct shard *shard);
 bool routings_await_room(const struct shard *shard);
 
 /* Messages of the gateway's own (wills, statistics, what a member of a shared subscription left behind): published now
- * or, where that takes longer, in line. They take over the caller's reference to a message of shard->messages. The first
- * also sets or clears the topic's retained message. */
+ * or, where that takes longer, in line. They take over the caller's reference to a message of shard->messages. The
+ * first also sets or clears the topic's retained message. */
 void routing_publish(struct shard *shard, uint32_t message);
 void routing_hand_on(struct shard *shard, uint32_t message, route_bits route);
 /* Whether own messages wait in line. */

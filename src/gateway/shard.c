@@ -281,9 +281,8 @@ static void publish_counters(struct shard *shard)
 static bool has_work(const struct shard *shard)
 {
 	return shard->ready.count != 0 || shard->broken.count != 0 || route_has_mail(shard) ||
-	       routings_can_go_on(shard) ||
-	       (shard->retained_jobs != NULL && retained_jobs_ready(shard)) || principal_revoking(shard) ||
-	       commands_waiting(&shard->commands);
+	       routings_can_go_on(shard) || (shard->retained_jobs != NULL && retained_jobs_ready(shard)) ||
+	       principal_revoking(shard) || commands_waiting(&shard->commands);
 }
 
 static int sleep_ms(struct shard *shard, bool draining)

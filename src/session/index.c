@@ -207,7 +207,8 @@ void index_set_live(struct index_slot slot, uint16_t shard, uint32_t live)
 	const struct index_part *part = slot_part(slot);
 	route_bits routes = atomic_load(&index_node_at(part, slot.node)->routes);
 	if (route_kind(routes) == ROUTE_MANY)
-		atomic_store_explicit(&index_many_live(slot.index, index_many_of(part, routes))[shard], live, memory_order_relaxed);
+		atomic_store_explicit(&index_many_live(slot.index, index_many_of(part, routes))[shard], live,
+				      memory_order_relaxed);
 }
 
 /* ---- telling about it ---- */

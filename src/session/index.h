@@ -108,8 +108,8 @@ struct index *index_new(uint16_t shards, const struct hash_key *key);
 /* No thread may read it any more. */
 void index_free(struct index *index);
 
-/* Adds routes for a (checked) topic name to *routes, in no order. A slice does about routes->units_left units of work, and
- * counts them down: a node that it visits is one, a route that it finds another. ERROR_MORE: there is more; another
+/* Adds routes for a (checked) topic name to *routes, in no order. A slice does about routes->units_left units of work,
+ * and counts them down: a node that it visits is one, a route that it finds another. ERROR_MORE: there is more; another
  * call with the same place goes on, also in a later turn. A place of zeros begins. ERROR_NO_MEMORY: routes cannot grow;
  * what was added is to be thrown away, and *place is as it was. */
 enum error index_match(const struct index *index, struct slice topic, struct index_place *place, struct routes *routes);
