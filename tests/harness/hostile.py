@@ -84,6 +84,10 @@ class Crew:
             signed_in.answer(SUBACK, number)
         return Member(self, signed_in.socket, version, reads)
 
+    def has_more_to_say(self):
+        with self.lock:
+            return any(member.outgoing for member in self.members)
+
     def _wake(self):
         with contextlib.suppress(OSError):
             self.waker.send(b"x")
