@@ -15,7 +15,8 @@ struct index {
 
 /* A node's routes when several shards have some, or when shared subscriptions hang on it. */
 struct many {
-	_Atomic uint32_t group; /* the first shared subscription's node; the next is in its links' `plus` */
+	_Atomic uint32_t group; /* the first shared subscription's node; in its links, `plus` is the next one and
+				 * `multi` the one before, which writers alone look at */
 	uint32_t reserved;
 	_Atomic route_bits routes[1]; /* index->shards of them, then as many uint32_t: connected members */
 };
@@ -335,7 +336,11 @@ static uint32_t add_group(struct index_slot filter, uint32_t hash, struct slice 
 	if (group == 0)
 		return 0;
 	index_part_insert(part, group);
-	atomic_store(&index_node_links(index_node_at(part, group))->plus, atomic_load(&many->group));
+	struct index_links *links = index_node_links(index_node_at(part, group));
+	uint32_t next = atomic_load(&many->group);
+	atomic_store(&links->plus, next);
+	if (next != 0)
+		atomic_store(&index_node_links(index_node_at(part, next))->multi, group);
 	atomic_store_explicit(&many->group, group, memory_order_release);
 	/* It has its place for one route a shard from the start: there the weights are. */
 	make_many((struct index_slot){filter.index, filter.part, group});
@@ -346,14 +351,15 @@ static void remove_group(struct index_slot filter, uint32_t group)
 {
 	struct index_part *part = slot_part(filter);
 	struct many *many = many_of(part, atomic_load(&index_node_at(part, filter.node)->routes));
-	_Atomic uint32_t *link = &many->group;
-	while (atomic_load(link) != group) {
-		CHECK(atomic_load(link) != 0);
-		link = &index_node_links(index_node_at(part, atomic_load(link)))->plus;
-	}
+	struct index_links *links = index_node_links(index_node_at(part, group));
+	uint32_t next = atomic_load(&links->plus);
+	uint32_t previous = atomic_load(&links->multi);
+	_Atomic uint32_t *link = previous != 0 ? &index_node_links(index_node_at(part, previous))->plus : &many->group;
+	CHECK(atomic_load(link) == group);
 	/* A reader that stands on the group still gets on from it: its own link stays. */
-	atomic_store_explicit(link, atomic_load(&index_node_links(index_node_at(part, group))->plus),
-			      memory_order_release);
+	atomic_store_explicit(link, next, memory_order_release);
+	if (next != 0)
+		atomic_store(&index_node_links(index_node_at(part, next))->multi, previous);
 	index_part_remove(part, group);
 	index_part_retire_node(part, group);
 }
