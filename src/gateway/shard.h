@@ -45,6 +45,7 @@ struct revoking {
 
 struct waiting;
 struct retained_job;
+struct filter_job;
 struct gateway;
 
 struct shard {
@@ -89,6 +90,9 @@ struct shard {
 	struct mail mail;
 	struct waiting *waiting; /* messages of the gateway's own that wait for room in an inbox */
 	struct waiting **waiting_end;
+	struct filter_job *filter_jobs; /* SUBSCRIBE and UNSUBSCRIBE that are not done yet (client_subscribe.h) */
+	struct filter_job **filter_jobs_end;
+	size_t filter_jobs_bytes;
 	struct retained_job *retained_jobs;
 	struct retained_job **retained_jobs_end;
 	struct list ready;            /* clients with more to read */

@@ -25,6 +25,7 @@ enum turn_work_cost {
 /* Shares of the parts, in units. Together they are some 5 ms; a turn with one busy part takes 2 ms. */
 #define WORK_SHARE_MAIL 20000u    /* letters from other shards */
 #define WORK_SHARE_PACKETS 20000u /* what clients sent */
+#define WORK_SHARE_FILTERS 10000u /* SUBSCRIBE and UNSUBSCRIBE of many filters that were begun before */
 
 struct turn_work {
 	uint64_t spent;         /* since the shard began */
