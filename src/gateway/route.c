@@ -6,6 +6,8 @@
 
 /* A message for more subscribers than this is delivered in slices of a turn, also on its own shard. */
 #define DIRECT_SUBSCRIBERS_MAX 256u
+/* The same for a message that is so long for all of them together. */
+#define DIRECT_BYTES_MAX ((uint64_t)2 << 20)
 
 /* In a parcel: a message for one shard's subscribers, then its routes, then its packet. */
 struct letter {
@@ -28,13 +30,16 @@ static size_t letter_bytes(uint32_t routes, size_t packet_bytes)
  * write, so that only the first of them is charged for it. */
 static bool walk(struct shard *shard, struct delivery *delivery, uint64_t until)
 {
+	uint32_t bytes_units = delivery->publication.packet_bytes / WORK_UNIT_BYTES;
 	while (!turn_work_is_spent(&shard->work, until)) {
 		const struct subscription *subscription = subscriptions_next(&shard->subscriptions);
 		if (subscription == NULL)
 			return true;
 		uint32_t outboxes = shard->io.outbox_count;
 		deliver_to(shard, delivery, subscription);
-		turn_work_charge(&shard->work, WORK_DELIVERY + (shard->io.outbox_count > outboxes ? WORK_WRITE : 0));
+		if (shard->io.outbox_count > outboxes)
+			turn_work_charge(&shard->work, WORK_WRITE);
+		turn_work_charge(&shard->work, WORK_DELIVERY + bytes_units);
 	}
 	return false;
 }
@@ -123,9 +128,9 @@ void route_return_parcels(struct shard *shard)
 
 /* ---- on the publisher's shard ---- */
 
-/* Few local subscribers, nothing under way to ourselves that this message would overtake, and no walk unfinished (there
- * is one cursor). */
-static bool can_deliver_directly(struct shard *shard)
+/* Few local subscribers, and few bytes for all of them, nothing under way to ourselves that this message would
+ * overtake, and no walk unfinished (there is one cursor). */
+static bool can_deliver_directly(struct shard *shard, const struct outbound *outbound)
 {
 	if (shard->mail.walking || post_pending(&shard->post, shard->number))
 		return false;
@@ -134,7 +139,8 @@ static bool can_deliver_directly(struct shard *shard)
 		if (route_shard(shard->routes.items[i]) == shard->number)
 			subscribers += subscriptions_count(&shard->subscriptions, shard->routes.items[i]);
 	}
-	return subscribers <= DIRECT_SUBSCRIBERS_MAX;
+	uint64_t bytes = (uint64_t)subscribers * outbound->publication.packet_bytes;
+	return subscribers <= 1 || (subscribers <= DIRECT_SUBSCRIBERS_MAX && bytes <= DIRECT_BYTES_MAX);
 }
 
 static void deliver_directly(struct shard *shard, const struct outbound *outbound)
@@ -212,7 +218,7 @@ static void write_letters(struct shard *shard, const struct outbound *outbound, 
 /* To all of shard->routes. */
 static enum error send_to_routes(struct shard *shard, const struct outbound *outbound)
 {
-	bool directly = can_deliver_directly(shard);
+	bool directly = can_deliver_directly(shard, outbound);
 	count_lanes(shard);
 	bool room = lanes_have_room(shard, outbound, directly);
 	write_letters(shard, outbound, room, directly);
@@ -226,7 +232,7 @@ static enum error send_to_routes(struct shard *shard, const struct outbound *out
 enum error route_message(struct shard *shard, const struct outbound *outbound, bool *matched)
 {
 	struct publication_parts parts = publication_parts(&outbound->publication, outbound->packet);
-	turn_work_charge(&shard->work, WORK_PUBLISH);
+	turn_work_charge(&shard->work, WORK_PUBLISH + outbound->publication.packet_bytes / WORK_UNIT_BYTES);
 	enum error error = index_match(shard->index, parts.topic, &shard->routes);
 	*matched = shard->routes.count != 0;
 	turn_work_charge(&shard->work, (uint64_t)shard->routes.count * WORK_NODE);
@@ -247,7 +253,8 @@ enum error route_to_member(struct shard *shard, const struct outbound *outbound,
 
 /* ---- messages of the gateway's own ---- */
 
-/* A message that waits for room in an inbox; on the heap, in the order in which they came to wait. */
+/* A message that waits for room in an inbox, or for a turn that has work left for it; on the heap, in the order in
+ * which they came to wait. */
 struct waiting {
 	struct waiting *next;
 	route_bits route; /* to one member; 0: to all that subscribe */
@@ -270,9 +277,21 @@ static enum error send_kept(struct shard *shard, uint32_t ref, route_bits route)
 	return error;
 }
 
+/* The same within the turn's share. ERROR_MORE: it is spent, or there is no room. */
+static enum error send_within_share(struct shard *shard, uint32_t message, route_bits route)
+{
+	if (shard->work.own >= WORK_SHARE_OWN)
+		return ERROR_MORE;
+	uint64_t before = shard->work.spent;
+	enum error error = send_kept(shard, message, route);
+	shard->work.own += shard->work.spent - before;
+	shard->waits_for_room = error == ERROR_MORE; /* for what follows, too: they go out in order */
+	return error;
+}
+
 static void send_or_wait(struct shard *shard, uint32_t message, route_bits route)
 {
-	enum error error = shard->waiting != NULL ? ERROR_MORE : send_kept(shard, message, route);
+	enum error error = shard->waiting != NULL ? ERROR_MORE : send_within_share(shard, message, route);
 	struct waiting *waiting = error == ERROR_MORE ? malloc(sizeof(*waiting)) : NULL;
 	if (waiting != NULL) {
 		*waiting = (struct waiting){.route = route, .message = message};
@@ -309,10 +328,15 @@ static struct waiting *take_waiting(struct shard *shard)
 	return first;
 }
 
+bool route_can_publish_waiting(const struct shard *shard)
+{
+	return shard->waiting != NULL && !shard->waits_for_room;
+}
+
 void route_publish_waiting(struct shard *shard)
 {
 	while (shard->waiting != NULL) {
-		enum error error = send_kept(shard, shard->waiting->message, shard->waiting->route);
+		enum error error = send_within_share(shard, shard->waiting->message, shard->waiting->route);
 		if (error == ERROR_MORE)
 			return;
 		if (error != ERROR_OK)

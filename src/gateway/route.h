@@ -31,12 +31,14 @@ bool route_has_mail(const struct shard *shard);
 void route_return_parcels(struct shard *shard);
 
 /* Messages of the gateway's own (wills, statistics, what a member of a shared subscription left behind): published now
- * or, where an inbox is full, when it has room. They take over the caller's reference to a message of shard->messages.
- * The first also sets or clears the topic's retained message. */
+ * or, where an inbox is full or the turn has done its share of them, later and in order. They take over the caller's
+ * reference to a message of shard->messages. The first also sets or clears the topic's retained message. */
 void route_publish_kept(struct shard *shard, uint32_t message);
 void route_hand_on(struct shard *shard, uint32_t message, route_bits route);
-/* There is room again. */
+/* Those that wait are tried again, as many as the turn's share allows. */
 void route_publish_waiting(struct shard *shard);
+/* Whether some wait for nothing but the next turn. */
+bool route_can_publish_waiting(const struct shard *shard);
 void route_forget_waiting(struct shard *shard);
 
 #endif

@@ -296,8 +296,9 @@ static void publish_counters(struct shard *shard)
 static bool has_work(const struct shard *shard)
 {
 	return shard->ready.count != 0 || shard->broken.count != 0 || route_has_mail(shard) ||
-	       shard->filter_jobs != NULL || (shard->retained_jobs != NULL && retained_jobs_ready(shard)) ||
-	       principal_revoking(shard) || commands_waiting(&shard->commands);
+	       shard->filter_jobs != NULL || route_can_publish_waiting(shard) ||
+	       (shard->retained_jobs != NULL && retained_jobs_ready(shard)) || principal_revoking(shard) ||
+	       commands_waiting(&shard->commands);
 }
 
 static int sleep_ms(struct shard *shard, bool draining)
@@ -338,7 +339,7 @@ static int wait_for_events(struct shard *shard, struct epoll_event *events, bool
 		return ready;
 	}
 	struct waker *waker = &shard->mailboxes[shard->number].waker;
-	bool awaits_room = shard->paused.count != 0 || shard->waiting != NULL;
+	bool awaits_room = shard->paused.count != 0 || (shard->waiting != NULL && shard->waits_for_room);
 	post_await_room(&shard->post, awaits_room);
 	waker_sleep(waker);
 	if (post_has_mail(&shard->post) || (awaits_room && post_has_returns(&shard->post)) ||
@@ -384,8 +385,10 @@ static bool turn(struct shard *shard)
 		shard->subscriptions.client_max = shard->settings->client_subscriptions_max;
 	if (post_collect(&shard->post)) {
 		resume_paused(shard);
-		route_publish_waiting(shard);
+		shard->waits_for_room = false;
 	}
+	if (route_can_publish_waiting(shard))
+		route_publish_waiting(shard);
 	look_at_access(shard);
 	route_deliver_mail(shard);
 	filter_jobs_run(shard);

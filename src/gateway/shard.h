@@ -88,8 +88,9 @@ struct shard {
 	struct messages messages;
 	struct flow_store flows;
 	struct mail mail;
-	struct waiting *waiting; /* messages of the gateway's own that wait for room in an inbox */
+	struct waiting *waiting; /* messages of the gateway's own that wait for room in an inbox, or for their turn */
 	struct waiting **waiting_end;
+	bool waits_for_room;            /* the first of them found an inbox full */
 	struct filter_job *filter_jobs; /* SUBSCRIBE and UNSUBSCRIBE that are not done yet (client_subscribe.h) */
 	struct filter_job **filter_jobs_end;
 	size_t filter_jobs_bytes;

@@ -6,6 +6,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdio.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -130,7 +131,8 @@ static void many_clients_share_a_turn(void **state)
 static void say_filters(const struct peer *peer, uint8_t type, uint16_t packet_id, uint32_t count, uint32_t distinct)
 {
 	static uint8_t bytes[FILTERS * 4 + 16];
-	size_t body = 2u + (peer->version == MQTT_VERSION_5 ? 1u : 0u) + (size_t)count * (type == MQTT_SUBSCRIBE ? 4 : 3);
+	size_t body =
+		2u + (peer->version == MQTT_VERSION_5 ? 1u : 0u) + (size_t)count * (type == MQTT_SUBSCRIBE ? 4 : 3);
 	size_t at = 0;
 	bytes[at++] = (uint8_t)(type << 4 | 2);
 	for (size_t left = body; at == 1 || left != 0; left >>= 7)
@@ -251,6 +253,45 @@ static void long_packet_is_checked_first(void **state)
 	turns_are_short(scene);
 }
 
+/* ---- many that end at once ---- */
+
+#define HEIRS 60u
+#define DYING 250u
+
+static void sign_in_many(struct shard_scene *scene, struct peer *peers, uint32_t count, const char *will_topic)
+{
+	char id[16];
+	for (uint32_t i = 0; i < count; i++) {
+		snprintf(id, sizeof(id), "%s%u", will_topic != NULL ? "dying" : "heir", i);
+		peers[i] = peer_sign_in(scene, PEER_CONNECT(.id = id, .will_topic = will_topic), false);
+	}
+}
+
+static void wills_of_many_take_several_turns(void **state)
+{
+	struct shard_scene *scene = *state;
+	static struct peer heirs[HEIRS], dying[DYING];
+	sign_in_many(scene, heirs, HEIRS, NULL);
+	for (uint32_t i = 0; i < HEIRS; i++)
+		peer_subscribe(&heirs[i], "w", 0);
+	sign_in_many(scene, dying, DYING, "w");
+	for (uint32_t i = 0; i < DYING; i++)
+		close(dying[i].fd);
+	uint32_t turns = 0;
+	while (shard_scene_counter(scene, 0, COUNTER_messages_out) != (uint64_t)HEIRS * DYING) {
+		shard_scene_turn_one(scene, 0);
+		turns++;
+	}
+	assert_in_range(turns, (uint64_t)HEIRS * DYING * WORK_DELIVERY / WORK_SHARE_OWN, 100);
+	assert_int_equal(shard_scene_counter(scene, 0, COUNTER_wills_sent), DYING);
+	/* None is far above the share: one message in excess, and what the ends themselves take. */
+	assert_in_range(largest_turn(scene), 1, WORK_SHARE_OWN + HEIRS * (WORK_DELIVERY + WORK_WRITE) + DYING * 100);
+	for (uint32_t i = 0; i < HEIRS; i++) {
+		assert_int_equal(peer_counts(&heirs[i], MQTT_PUBLISH), DYING);
+		peer_leave(&heirs[i]);
+	}
+}
+
 int main(void)
 {
 #define CASE(name) cmocka_unit_test_setup_teardown(name, scene_open, scene_close)
@@ -262,6 +303,7 @@ int main(void)
 		CASE(codes_stand_in_order),
 		CASE(client_may_end_in_the_middle),
 		CASE(long_packet_is_checked_first),
+		CASE(wills_of_many_take_several_turns),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
