@@ -23,10 +23,11 @@ enum client_state {
 /* Why a client is not read from. */
 enum client_pause {
 	PAUSE_NONE,
-	PAUSE_ROOM,   /* a message of its own is being routed: an inbox is full, or its match is long */
-	PAUSE_READER, /* its own answers wait for it to read */
-	PAUSE_RATE,   /* it published more than it may: for a while */
-	PAUSE_TURN,   /* this turn's scratch is used up: it goes on in the next one */
+	PAUSE_ROOM,    /* a message of its own is being routed: an inbox is full, or its match is long */
+	PAUSE_READER,  /* its own answers wait for it to read */
+	PAUSE_RATE,    /* it published more than it may: for a while */
+	PAUSE_TURN,    /* this turn's scratch or work is used up: it goes on in the next one */
+	PAUSE_FILTERS, /* a SUBSCRIBE or UNSUBSCRIBE of its own goes on over several turns */
 };
 
 struct client {

@@ -20,7 +20,7 @@ enum error command_publish(struct shard *shard, struct command_publish *publish)
 {
 	for (publish->published = 0; publish->published < publish->count; publish->published++) {
 		/* One that found an inbox full waits for it: who asks for more is told to slow down. */
-		enum error error = routing_waits(shard) ? ERROR_MORE : ERROR_OK;
+		enum error error = routing_waits_for_room(shard) ? ERROR_MORE : ERROR_OK;
 		if (error == ERROR_OK)
 			error = publish_one(shard, &publish->messages[publish->published]);
 		if (error != ERROR_OK)

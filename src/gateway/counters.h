@@ -75,6 +75,8 @@
 	  "Times that a client was left unread: an inbox was full, or it did not read its answers")                    \
 	X(reader_pauses, COUNT, "pauses", "why=\"answers_unread\"",                                                    \
 	  "Times that a client was left unread because it did not read its answers")                                   \
+	X(filter_pauses, COUNT, "pauses", "why=\"many_filters\"",                                                      \
+	  "Times that a client was left unread because its SUBSCRIBE or UNSUBSCRIBE goes on over several turns")       \
 	X(work_pauses, COUNT, "pauses", "why=\"turn_is_full\"",                                                        \
 	  "Times that a client's packets waited for the next turn because this one had done its share of work")        \
 	/* ---- who may come in and what gives way ---- */                                                             \

@@ -6,6 +6,8 @@
 
 /* A message for more subscribers than this is delivered in slices of a turn, also on its own shard. */
 #define DIRECT_SUBSCRIBERS_MAX 256u
+/* The same for a message that is so long for all of them together. */
+#define DIRECT_BYTES_MAX ((uint64_t)2 << 20)
 
 /* Nodes and routes of the index in one step: a letter has so many routes at the most, give or take one node's. */
 #define INDEX_UNITS_A_STEP 2048
@@ -31,13 +33,16 @@ static size_t letter_bytes(uint32_t routes, size_t packet_bytes)
  * write, so that only the first of them is charged for it. */
 static bool walk(struct shard *shard, struct delivery *delivery, uint64_t until)
 {
+	uint32_t bytes_units = delivery->publication.packet_bytes / WORK_UNIT_BYTES;
 	while (!turn_work_is_spent(&shard->work, until)) {
 		const struct subscription *subscription = subscriptions_next(&shard->subscriptions);
 		if (subscription == NULL)
 			return true;
 		uint32_t outboxes = shard->io.outbox_count;
 		deliver_to(shard, delivery, subscription);
-		turn_work_charge(&shard->work, WORK_DELIVERY + (shard->io.outbox_count > outboxes ? WORK_WRITE : 0));
+		if (shard->io.outbox_count > outboxes)
+			turn_work_charge(&shard->work, WORK_WRITE);
+		turn_work_charge(&shard->work, WORK_DELIVERY + bytes_units);
 	}
 	return false;
 }
@@ -126,9 +131,9 @@ void route_return_parcels(struct shard *shard)
 
 /* ---- on the publisher's shard ---- */
 
-/* Few local subscribers, nothing under way to ourselves that this message would overtake, and no walk unfinished (there
- * is one cursor). */
-static bool can_deliver_directly(struct shard *shard)
+/* Few local subscribers, and few bytes for all of them, nothing under way to ourselves that this message would
+ * overtake, and no walk unfinished (there is one cursor). */
+static bool can_deliver_directly(struct shard *shard, const struct outbound *outbound)
 {
 	if (shard->mail.walking || post_pending(&shard->post, shard->number))
 		return false;
@@ -137,7 +142,8 @@ static bool can_deliver_directly(struct shard *shard)
 		if (route_shard(shard->routes.items[i]) == shard->number)
 			subscribers += subscriptions_count(&shard->subscriptions, shard->routes.items[i]);
 	}
-	return subscribers <= DIRECT_SUBSCRIBERS_MAX;
+	uint64_t bytes = (uint64_t)subscribers * outbound->publication.packet_bytes;
+	return subscribers <= 1 || (subscribers <= DIRECT_SUBSCRIBERS_MAX && bytes <= DIRECT_BYTES_MAX);
 }
 
 static void deliver_directly(struct shard *shard, const struct outbound *outbound)
@@ -220,7 +226,7 @@ static void write_letters(struct shard *shard, const struct outbound *outbound, 
 /* To all of shard->routes. */
 static enum error send_to_routes(struct shard *shard, const struct outbound *outbound, struct route_progress *progress)
 {
-	bool directly = can_deliver_directly(shard);
+	bool directly = can_deliver_directly(shard, outbound);
 	count_lanes(shard);
 	bool room = lanes_have_room(shard, outbound, directly, progress);
 	write_letters(shard, outbound, room, directly);
@@ -246,7 +252,7 @@ enum error route_message(struct shard *shard, const struct outbound *outbound, s
 {
 	struct publication_parts parts = publication_parts(&outbound->publication, outbound->packet);
 	struct index_place place = progress->place;
-	turn_work_charge(&shard->work, WORK_PUBLISH);
+	turn_work_charge(&shard->work, WORK_PUBLISH + outbound->publication.packet_bytes / WORK_UNIT_BYTES);
 	enum error error = match_some(shard, parts.topic, &place);
 	if (error != ERROR_OK && (error != ERROR_MORE || progress->at_once))
 		return error;

@@ -6,10 +6,6 @@
 
 #include <stdlib.h>
 
-/* Shares of a turn's work. */
-#define WORK_SHARE_OWN 5000u
-#define WORK_SHARE_PUBLISHERS 10000u
-
 struct routing {
 	struct routing *next;
 	struct route_progress progress;
@@ -182,7 +178,7 @@ static void run_publishers(struct shard *shard)
 	struct routings *routings = &shard->routings;
 	if (routings->count == 0 || (!routings->can_go_on && !routings->has_room))
 		return;
-	uint64_t until = turn_work_share(&shard->work, WORK_SHARE_PUBLISHERS);
+	uint64_t until = turn_work_share(&shard->work, WORK_SHARE_ROUTINGS);
 	while (run_round(shard, until))
 		;
 	/* Where the share was spent, some of those that were not looked at may have room. */
@@ -192,17 +188,30 @@ static void run_publishers(struct shard *shard)
 
 /* ---- the gateway's own ---- */
 
+/* A step within the turn's share of them. ERROR_MORE: it is not done, or the share is spent. */
+static enum error step_own(struct shard *shard, struct routing *routing)
+{
+	if (shard->work.own >= WORK_SHARE_OWN)
+		return ERROR_MORE;
+	uint64_t before = shard->work.spent;
+	enum error error = step(shard, routing);
+	shard->work.own += shard->work.spent - before;
+	return error;
+}
+
+static bool own_can_go_on(const struct shard *shard)
+{
+	const struct routing *first = shard->routings.own;
+	return first != NULL && (!route_awaits_room(&first->progress) || route_has_room(shard, &first->progress));
+}
+
 static void run_own(struct shard *shard)
 {
-	struct routings *routings = &shard->routings;
-	uint64_t until = turn_work_share(&shard->work, WORK_SHARE_OWN);
-	while (routings->own != NULL && !turn_work_is_spent(&shard->work, until)) {
-		struct routing *first = routings->own;
-		if (route_awaits_room(&first->progress) && !route_has_room(shard, &first->progress))
-			return;
-		enum error error = step(shard, first);
+	while (own_can_go_on(shard) && shard->work.own < WORK_SHARE_OWN) {
+		struct routing *first = shard->routings.own;
+		enum error error = step_own(shard, first);
 		if (error != ERROR_MORE)
-			end(shard, take_own(routings), error);
+			end(shard, take_own(&shard->routings), error);
 	}
 }
 
@@ -210,7 +219,7 @@ static void send_or_wait(struct shard *shard, uint32_t message, route_bits route
 {
 	struct routings *routings = &shard->routings;
 	struct routing routing = {.message = message, .route = route};
-	enum error error = routings->own != NULL ? ERROR_MORE : step(shard, &routing);
+	enum error error = routings->own != NULL ? ERROR_MORE : step_own(shard, &routing);
 	if (error == ERROR_MORE) {
 		struct routing *waiting = malloc(sizeof(*waiting));
 		if (waiting != NULL) {
@@ -240,9 +249,10 @@ void routing_hand_on(struct shard *shard, uint32_t message, route_bits route)
 	send_or_wait(shard, message, route);
 }
 
-bool routing_waits(const struct shard *shard)
+bool routing_waits_for_room(const struct shard *shard)
 {
-	return shard->routings.own != NULL;
+	const struct routing *first = shard->routings.own;
+	return first != NULL && route_awaits_room(&first->progress);
 }
 
 /* ---- turns ---- */
@@ -260,9 +270,7 @@ void routings_run(struct shard *shard)
 
 bool routings_can_go_on(const struct shard *shard)
 {
-	const struct routings *routings = &shard->routings;
-	return routings->can_go_on || (routings->own != NULL && (!route_awaits_room(&routings->own->progress) ||
-								 route_has_room(shard, &routings->own->progress)));
+	return shard->routings.can_go_on || own_can_go_on(shard);
 }
 
 bool routings_await_room(const struct shard *shard)

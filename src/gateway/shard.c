@@ -3,6 +3,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "gateway/admission.h"
+#include "gateway/client_subscribe.h"
 #include "gateway/heartbeat.h"
 #include "gateway/principal.h"
 #include "gateway/retained_jobs.h"
@@ -77,6 +78,7 @@ enum error shard_open(struct shard *shard)
 	uint32_t clients = places < CLIENTS_MAX ? (uint32_t)places : CLIENTS_MAX;
 	routings_init(&shard->routings);
 	shard->retained_jobs_end = &shard->retained_jobs;
+	shard->filter_jobs_end = &shard->filter_jobs;
 	messages_init(&shard->messages, &shard->slab);
 	struct io_observer observer = {.blocked = on_blocked, .broken = on_broken, .context = shard};
 	if (slab_open(&shard->slab, SLAB_BYTES_MAX) != ERROR_OK ||
@@ -105,6 +107,7 @@ void shard_close(struct shard *shard)
 	free(shard->mail.parcel);
 	retained_jobs_fini(shard);
 	routings_fini(shard);
+	filter_jobs_fini(shard);
 	post_fini(&shard->post);
 	subscriptions_close(&shard->subscriptions);
 	flow_store_close(&shard->flows);
@@ -281,8 +284,9 @@ static void publish_counters(struct shard *shard)
 static bool has_work(const struct shard *shard)
 {
 	return shard->ready.count != 0 || shard->broken.count != 0 || route_has_mail(shard) ||
-	       routings_can_go_on(shard) || (shard->retained_jobs != NULL && retained_jobs_ready(shard)) ||
-	       principal_revoking(shard) || commands_waiting(&shard->commands);
+	       shard->filter_jobs != NULL || routings_can_go_on(shard) ||
+	       (shard->retained_jobs != NULL && retained_jobs_ready(shard)) || principal_revoking(shard) ||
+	       commands_waiting(&shard->commands);
 }
 
 static int sleep_ms(struct shard *shard, bool draining)
@@ -372,6 +376,7 @@ static bool turn(struct shard *shard)
 	look_at_access(shard);
 	routings_run(shard);
 	route_deliver_mail(shard);
+	filter_jobs_run(shard);
 	turn_work_begin_packets(&shard->work);
 	serve_ready(shard);
 	for (int i = 0; i < count; i++)

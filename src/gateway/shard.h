@@ -45,6 +45,7 @@ struct revoking {
 };
 
 struct retained_job;
+struct filter_job;
 struct gateway;
 
 struct shard {
@@ -88,6 +89,9 @@ struct shard {
 	struct flow_store flows;
 	struct mail mail;
 	struct routings routings;
+	struct filter_job *filter_jobs; /* SUBSCRIBE and UNSUBSCRIBE that are not done yet (client_subscribe.h) */
+	struct filter_job **filter_jobs_end;
+	size_t filter_jobs_bytes;
 	struct retained_job *retained_jobs;
 	struct retained_job **retained_jobs_end;
 	struct list ready;            /* clients with more to read */

@@ -22,15 +22,22 @@ enum turn_work_cost {
 	WORK_END = 50,   /* of a connection or a session, besides its subscriptions and messages */
 };
 
+/* Bytes of a message that cost a unit each time that they are written or copied. */
+#define WORK_UNIT_BYTES 512u
+
 /* Shares of the parts, in units. Together they are some 5 ms; a turn with one busy part takes 2 ms. */
-#define WORK_SHARE_MAIL 20000u    /* letters from other shards */
-#define WORK_SHARE_PACKETS 20000u /* what clients sent */
+#define WORK_SHARE_MAIL 20000u     /* letters from other shards */
+#define WORK_SHARE_PACKETS 20000u  /* what clients sent */
+#define WORK_SHARE_FILTERS 10000u  /* SUBSCRIBE and UNSUBSCRIBE of many filters that were begun before */
+#define WORK_SHARE_ROUTINGS 10000u /* publishers' messages that take longer (routing.h) */
+#define WORK_SHARE_OWN 5000u       /* messages of the gateway's own: wills, presence, what is handed on */
 
 struct turn_work {
 	uint64_t spent;         /* since the shard began */
 	uint64_t turn_began;    /* spent, when the turn began */
 	uint64_t step_began;    /* spent, when the step began */
 	uint64_t packets_until; /* spent, at which packets wait for the next turn */
+	uint64_t own;           /* of this turn, for messages of the gateway's own, which come up anywhere in it */
 };
 
 static inline void turn_work_charge(struct turn_work *work, uint64_t units)

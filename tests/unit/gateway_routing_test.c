@@ -221,7 +221,7 @@ static void test_many_wills(void **state)
 	}
 	assert_int_equal(peer_counts(&to, MQTT_PUBLISH), CLIENTS);
 	assert_work_is_bounded(scene);
-	assert_false(routing_waits(&scene->shards[0]));
+	assert_false(routing_waits_for_room(&scene->shards[0]));
 	for (int i = 0; i < CLIENTS; i++)
 		peer_vanish(&peers[i]);
 	peer_vanish(&hostile);
