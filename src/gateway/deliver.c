@@ -8,13 +8,15 @@
 
 struct delivery deliver_begin(const uint8_t *packet, const struct publication *publication, bool is_mail, uint32_t kept)
 {
-	return (struct delivery){
+	struct delivery delivery = {
 		.packet = packet,
 		.publication = *publication,
 		.parts = publication_parts(publication, packet),
 		.is_mail = is_mail,
 		.kept = kept,
 	};
+	publication_find_expiry(publication, &delivery.parts);
+	return delivery;
 }
 
 void deliver_end(struct shard *shard, struct delivery *delivery)

@@ -170,6 +170,8 @@ class Member:
             self.crew.members.remove(self)
 
     def serve(self, mask):
+        if self.gone:
+            return
         try:
             if mask & selectors.EVENT_READ and not self.socket.recv(1 << 18):
                 self.end()
