@@ -95,7 +95,9 @@ void client_read_now(struct shard *shard, uint32_t index)
 	struct slice bytes;
 	bool more;
 	uint64_t bytes_in = shard->io.bytes_in;
-	switch (io_receive(&shard->io, &client->conn, &bytes, &more)) {
+	enum io_result result = io_receive(&shard->io, &client->conn, &bytes, &more);
+	turn_work_charge(&shard->work, (shard->io.bytes_in - bytes_in) / WORK_UNIT_BYTES);
+	switch (result) {
 	case IO_BYTES:
 		client_consume(shard, index, bytes);
 		break;

@@ -14,6 +14,9 @@
 
 #include <stdlib.h>
 
+/* A user property may have five bytes, and is looked at twice: checked, and when the expiry is looked for. */
+#define PROPERTY_BYTES_A_UNIT 32u
+
 /* ---- what is wrong with it ---- */
 
 /* [3.3.2.3.2] Only a payload that says of itself that it is UTF-8 is looked at. */
@@ -265,6 +268,8 @@ enum error client_publishes(struct shard *shard, uint32_t index, const struct pa
 	struct mqtt_publish publish;
 	uint8_t *own = NULL;
 	enum error error = mqtt_publish_decode(packet.body, packet.header.flags, client->version, false, &publish);
+	if (error == ERROR_OK)
+		turn_work_charge(&shard->work, publish.properties.size / PROPERTY_BYTES_A_UNIT);
 	if (error == ERROR_OK && publish.topic_alias != 0)
 		error = resolve_alias(shard, client, &packet, &publish, &own);
 	if (error == ERROR_OK)

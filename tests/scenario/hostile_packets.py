@@ -14,7 +14,7 @@ EXCHANGES_A_STRIKE = 40
 # Units of work (src/gateway/turn_work.h), each about 100 ns. A turn has a share of them for each of its parts; each part
 # may pass its own by a step.
 TURN_WORK_MAX = 100000
-STEP_WORK_MAX = 20000
+STEP_WORK_MAX = 40000
 
 
 def largest(admin, name):
