@@ -8,15 +8,16 @@
 
 struct delivery deliver_begin(const uint8_t *packet, const struct publication *publication, bool is_mail, uint32_t kept)
 {
-	struct delivery delivery = {
+	struct publication_parts parts = publication_parts(publication, packet);
+	if (publication->expires_s != 0)
+		publication_find_expiry(&parts);
+	return (struct delivery){
 		.packet = packet,
 		.publication = *publication,
-		.parts = publication_parts(publication, packet),
+		.parts = parts,
 		.is_mail = is_mail,
 		.kept = kept,
 	};
-	publication_find_expiry(publication, &delivery.parts);
-	return delivery;
 }
 
 void deliver_end(struct shard *shard, struct delivery *delivery)

@@ -53,11 +53,11 @@ struct publication_parts publication_parts(const struct publication *publication
 	return parts;
 }
 
-void publication_find_expiry(const struct publication *publication, struct publication_parts *parts)
+void publication_find_expiry(struct publication_parts *parts)
 {
 	struct slice rest = parts->properties;
 	struct mqtt_property property = {0};
-	while (publication->expires_s != 0 && rest.size != 0 && property.id != MQTT_PROPERTY_MESSAGE_EXPIRY) {
+	while (rest.size != 0 && property.id != MQTT_PROPERTY_MESSAGE_EXPIRY) {
 		parts->expiry_at = (size_t)(rest.data - parts->properties.data);
 		CHECK(mqtt_property_next(&rest, &property) == ERROR_OK);
 	}

@@ -69,7 +69,7 @@ static void test_receivers_of_each_version(void **state)
 	memcpy(many + 350, parts.properties.data, 5);
 	struct publication_parts longer = parts;
 	longer.properties = slice_of(many, sizeof(many));
-	publication_find_expiry(&sample.publication, &longer);
+	publication_find_expiry(&longer);
 	assert_int_equal(longer.expiry_at, 350);
 	/* Nothing of a receiver's own. */
 	assert_true(five.qos == 0 && five.packet_id == 0 && five.alias == 0 && five.subscription_id == 0);
