@@ -26,6 +26,7 @@ struct metric {
 #define OFFSET_AS(type, whole, field) _Generic(&((whole *)0)->field, type * : offsetof(whole, field))
 #define TIMING(field) OFFSET_AS(struct timing, struct counters, field)
 #define NANOSECONDS(field) OFFSET_AS(_Atomic uint64_t, struct counters, field)
+#define UNITS(field) OFFSET_AS(_Atomic uint64_t, struct counters, field)
 #define COUNT_IN(field) OFFSET_AS(uint64_t, struct snapshot, field)
 #define NUMBER_IN(field) OFFSET_AS(double, struct snapshot, field)
 /* NOLINTEND(bugprone-macro-parentheses) */
@@ -69,6 +70,16 @@ static void write_shard_ns(struct exposition *exposition, const struct snapshot 
 		const void *ns = (const char *)counters_at(snapshot, number) + at;
 		uint64_t value = atomic_load_explicit((const _Atomic uint64_t *)ns, memory_order_relaxed);
 		exposition_number(exposition, labels, (double)value / 1e9);
+	}
+}
+
+static void write_shard_units(struct exposition *exposition, const struct snapshot *snapshot, size_t at)
+{
+	EACH_SHARD(snapshot, number, labels)
+	{
+		const void *units = (const char *)counters_at(snapshot, number) + at;
+		exposition_count(exposition, labels,
+				 atomic_load_explicit((const _Atomic uint64_t *)units, memory_order_relaxed));
 	}
 }
 
@@ -214,6 +225,12 @@ static const struct metric METRICS[] = {
 	 NANOSECONDS(turn_max_ns)},
 	{PREFIX "shard_longest_recent_turn_seconds", METRIC_GAUGE, "shard",
 	 "The shard's longest turn of the last 16 to 33 seconds", write_shard_ns, NANOSECONDS(turn_recent_max_ns)},
+	{PREFIX "shard_largest_turn_work_units", METRIC_GAUGE, "shard",
+	 "The most work that a turn of the shard has done, in units of about 100 ns", write_shard_units,
+	 UNITS(turn_work_max)},
+	{PREFIX "shard_largest_step_work_units", METRIC_GAUGE, "shard",
+	 "The most work that the shard has done without a chance to go on in the next turn, in the same units",
+	 write_shard_units, UNITS(step_work_max)},
 	{PREFIX "thread_cpu_seconds", METRIC_COUNTER, "thread", "Processor time of each shard and gate",
 	 write_thread_cpu, 0},
 	{PREFIX "descriptors_used", METRIC_GAUGE, "table", "Descriptors in use, by descriptor table", write_descriptors,

@@ -78,10 +78,26 @@ void client_read(struct shard *shard, uint32_t index)
 	struct client *client = shard_client(shard, index);
 	if (!client_is_connected(client) || client->pause != PAUSE_NONE)
 		return;
+	if (!turn_work_takes_packets(&shard->work)) {
+		COUNT(&shard->counters, work_pauses);
+		mark_ready(shard, index, client);
+		return;
+	}
+	client_read_now(shard, index);
+}
+
+void client_read_now(struct shard *shard, uint32_t index)
+{
+	struct client *client = shard_client(shard, index);
+	if (!client_is_connected(client) || client->pause != PAUSE_NONE)
+		return;
+	turn_work_charge(&shard->work, WORK_READ);
 	struct slice bytes;
 	bool more;
 	uint64_t bytes_in = shard->io.bytes_in;
-	switch (io_receive(&shard->io, &client->conn, &bytes, &more)) {
+	enum io_result result = io_receive(&shard->io, &client->conn, &bytes, &more);
+	turn_work_charge(&shard->work, (shard->io.bytes_in - bytes_in) / WORK_UNIT_BYTES);
+	switch (result) {
 	case IO_BYTES:
 		client_consume(shard, index, bytes);
 		break;
@@ -170,6 +186,8 @@ void client_end(struct shard *shard, uint32_t index, enum error reason)
 	if (client->state != CLIENT_GREETING && !client_is_connected(client))
 		return;
 	bool was_active = client_is_connected(client);
+	if (client->pause == PAUSE_ROOM)
+		routing_disown(shard, index);
 	counter_add(&shard->counters.ends[reason], 1);
 	log_end(shard, client, reason);
 	say_goodbye(shard, client, reason);

@@ -23,10 +23,11 @@ enum client_state {
 /* Why a client is not read from. */
 enum client_pause {
 	PAUSE_NONE,
-	PAUSE_ROOM,   /* a message of its own has to wait for room in an inbox */
-	PAUSE_READER, /* its own answers wait for it to read */
-	PAUSE_RATE,   /* it published more than it may: for a while */
-	PAUSE_TURN,   /* this turn's scratch is used up: it goes on in the next one */
+	PAUSE_ROOM,    /* a message of its own is being routed: an inbox is full, or its match is long */
+	PAUSE_READER,  /* its own answers wait for it to read */
+	PAUSE_RATE,    /* it published more than it may: for a while */
+	PAUSE_TURN,    /* this turn's scratch or work is used up: it goes on in the next one */
+	PAUSE_FILTERS, /* a SUBSCRIBE or UNSUBSCRIBE of its own goes on over several turns */
 };
 
 struct client {
@@ -63,8 +64,11 @@ void client_set_state(struct shard *shard, struct client *client, enum client_st
  * begins a new one, greets the client and reads what came behind CONNECT. Owns fd. The admission is still the caller's.
  */
 void client_admit(struct shard *shard, int fd, const struct admission *admission);
-/* Reads once and handles every whole packet. */
+/* Reads once and handles every whole packet, or as many as the turn has work left for; the others wait for the next
+ * turn. */
 void client_read(struct shard *shard, uint32_t index);
+/* The same where it cannot wait: at least one packet is handled. */
+void client_read_now(struct shard *shard, uint32_t index);
 /* There is room again: goes on where it paused. */
 void client_resume(struct shard *shard, uint32_t index);
 /* The socket takes output again. */

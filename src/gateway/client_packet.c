@@ -1,161 +1,21 @@
 #include "gateway/client_packet.h"
 
 #include "gateway/client_publish.h"
+#include "gateway/client_subscribe.h"
 #include "gateway/handshake.h"
 #include "gateway/heartbeat.h"
 #include "gateway/principal.h"
 #include "gateway/rate.h"
-#include "gateway/retained_jobs.h"
 #include "gateway/send.h"
 #include "gateway/shard.h"
 #include "mqtt/decode.h"
 #include "mqtt/encode.h"
 #include "mqtt/reason.h"
-#include "mqtt/topic.h"
 
 /* How long a publisher is left unread in grade HOLD. */
 #define HOLD_MS 50u
 /* Less than what io_receive() leaves when it has read: at least one packet is handled in a turn. */
 #define SCRATCH_A_PACKET_BYTES (3 * IO_READ_BYTES)
-
-/* ---- SUBSCRIBE and UNSUBSCRIBE ---- */
-
-static uint8_t subscribe_code(enum error error, uint8_t qos)
-{
-	switch (error) {
-	case ERROR_OK:
-		return qos;
-	case ERROR_LIMIT:
-	case ERROR_NO_MEMORY:
-		return MQTT_REASON_QUOTA_EXCEEDED;
-	case ERROR_SUBSCRIBE_DENIED:
-		return MQTT_REASON_NOT_AUTHORIZED;
-	default:
-		return MQTT_REASON_TOPIC_FILTER_INVALID;
-	}
-}
-
-/* The filter of a shared subscription is what stands behind its name [4.8.2]. */
-static enum error check_filter(struct slice filter, struct slice *topics, bool *shared)
-{
-	struct slice group;
-	enum error fault;
-	*topics = filter;
-	*shared = mqtt_filter_share(filter, &group, topics, &fault);
-	if (*shared && fault != ERROR_OK)
-		return fault;
-	return mqtt_filter_check(*topics);
-}
-
-/* Whether the subscription is to be told of retained messages: shared ones never are [4.8.2]. */
-static bool wants_retained(const struct mqtt_subscription *wanted, bool shared, bool replaced)
-{
-	return !shared && (wanted->retain_handling == 0 || (wanted->retain_handling == 1 && !replaced));
-}
-
-static enum error subscribe_one(struct shard *shard, uint32_t index, const struct mqtt_subscription *asked,
-				uint32_t identifier)
-{
-	bool shared;
-	struct slice topics;
-	enum error error = check_filter(asked->filter, &topics, &shared);
-	if (error == ERROR_OK && !principal_may_subscribe(shard, shard_client(shard, index), topics))
-		error = ERROR_SUBSCRIBE_DENIED;
-	if (error != ERROR_OK)
-		return error;
-	struct subscription_wanted wanted = {
-		.filter = asked->filter,
-		.identifier = identifier,
-		.options = (uint8_t)(asked->qos | (asked->no_local ? SUBSCRIPTION_NO_LOCAL : 0) |
-				     (asked->retain_as_published ? SUBSCRIPTION_RETAIN_AS_PUBLISHED : 0)),
-	};
-	struct subscription_made made;
-	struct session *session = &shard_client(shard, index)->session;
-	error = subscriptions_add(&shard->subscriptions, session, index, &wanted, &made);
-	if (error == ERROR_OK && wants_retained(asked, shared, made.replaced))
-		retained_jobs_add(shard, index, made.index, topics);
-	return error;
-}
-
-/* SUBACK or UNSUBACK with codes at the end of `at`. */
-static enum error answer_codes(struct shard *shard, struct client *client, uint8_t type, uint16_t packet_id,
-			       const uint8_t *codes, uint32_t count)
-{
-	size_t room = count + 16;
-	uint8_t *at = io_scratch(&shard->io, room);
-	size_t size = at != NULL ? mqtt_suback_encode(packet_id, codes, count, type, client->version, at, room) : 0;
-	if (size == 0)
-		return ERROR_LIMIT;
-	if (!extras_take_packet(shard, client, size)) /* [MQTT-3.1.2-24]: what does not fit may not be sent */
-		return ERROR_PACKET_TOO_LARGE;
-	io_send(&shard->io, &client->conn, slice_of(at, size));
-	return ERROR_OK;
-}
-
-/* Codes before version 5 [3.9.3 of 3.1.1]. */
-static uint8_t code_for(const struct client *client, uint8_t code)
-{
-	bool failed = code > MQTT_REASON_GRANTED_QOS_2;
-	return failed && client->version != MQTT_VERSION_5 ? MQTT_REASON_UNSPECIFIED_ERROR : code;
-}
-
-static enum error handle_subscribe(struct shard *shard, uint32_t index, struct client *client,
-				   const struct packet *packet)
-{
-	struct mqtt_subscribe subscribe;
-	enum error error = mqtt_subscribe_decode(packet->body, client->version, &subscribe);
-	if (error != ERROR_OK)
-		return error;
-	uint8_t *codes = io_scratch(&shard->io, subscribe.filter_count);
-	if (codes == NULL)
-		return ERROR_LIMIT;
-	struct mqtt_subscription asked;
-	struct slice filters = subscribe.filters;
-	uint32_t count = 0;
-	while (mqtt_subscribe_next(&filters, client->version, &asked)) {
-		/* More in one packet than a client may have: bounded work, also for one that repeats itself. */
-		bool within = count < shard->settings->client_subscriptions_max;
-		error = within ? subscribe_one(shard, index, &asked, subscribe.identifier) : ERROR_LIMIT;
-		if (error == ERROR_SUBSCRIBE_DENIED)
-			COUNT(&shard->counters, subscriptions_denied);
-		codes[count++] = code_for(client, subscribe_code(error, asked.qos));
-	}
-	return answer_codes(shard, client, MQTT_SUBACK, subscribe.packet_id, codes, count);
-}
-
-static uint8_t unsubscribe_one(struct shard *shard, uint32_t index, struct slice filter)
-{
-	bool shared;
-	struct slice topics;
-	struct client *client = shard_client(shard, index);
-	if (check_filter(filter, &topics, &shared) != ERROR_OK)
-		return MQTT_REASON_TOPIC_FILTER_INVALID;
-	uint32_t ended = subscriptions_remove(&shard->subscriptions, &client->session, index, filter);
-	if (ended == 0)
-		return MQTT_REASON_NO_SUBSCRIPTION_EXISTED;
-	if (shared && client->extras != 0)
-		flow_forget_subscription(&extras_of(shard, client)->flow, &shard->flows, ended);
-	return MQTT_REASON_SUCCESS;
-}
-
-static enum error handle_unsubscribe(struct shard *shard, uint32_t index, struct client *client,
-				     const struct packet *packet)
-{
-	struct mqtt_unsubscribe unsubscribe;
-	enum error error = mqtt_unsubscribe_decode(packet->body, client->version, &unsubscribe);
-	if (error != ERROR_OK)
-		return error;
-	uint8_t *codes = io_scratch(&shard->io, unsubscribe.filter_count);
-	if (codes == NULL)
-		return ERROR_LIMIT;
-	struct slice filter;
-	uint32_t count = 0;
-	while (mqtt_unsubscribe_next(&unsubscribe.filters, &filter))
-		codes[count++] = unsubscribe_one(shard, index, filter);
-	return answer_codes(shard, client, MQTT_UNSUBACK, unsubscribe.packet_id, codes, count);
-}
-
-/* ---- the rest ---- */
 
 static enum error handle_ping(struct shard *shard, struct client *client, const struct packet *packet)
 {
@@ -223,9 +83,8 @@ static enum error handle_packet(struct shard *shard, uint32_t index, struct clie
 	case MQTT_PUBLISH:
 		return client_publishes(shard, index, packet);
 	case MQTT_SUBSCRIBE:
-		return handle_subscribe(shard, index, client, packet);
 	case MQTT_UNSUBSCRIBE:
-		return handle_unsubscribe(shard, index, client, packet);
+		return client_subscribes(shard, index, packet);
 	case MQTT_PINGREQ:
 		return handle_ping(shard, client, packet);
 	case MQTT_DISCONNECT:
@@ -296,12 +155,33 @@ static bool must_wait_for_scratch(const struct shard *shard)
 	return io_scratch_left(&shard->io) < SCRATCH_A_PACKET_BYTES;
 }
 
+/* The first packet of what was read is handled in any case, so that each turn makes some progress with each client that
+ * it reads from. */
+static bool must_wait_for_turn(struct shard *shard, bool first)
+{
+	if (first || turn_work_takes_packets(&shard->work))
+		return must_wait_for_scratch(shard);
+	COUNT(&shard->counters, work_pauses);
+	return true;
+}
+
+/* One packet as a step of the turn's work. */
+static enum error do_packet(struct shard *shard, uint32_t index, struct client *client, const struct packet *packet)
+{
+	turn_work_step_begin(&shard->work);
+	turn_work_charge(&shard->work, WORK_PACKET);
+	enum error error = handle_packet(shard, index, client, packet);
+	turn_work_step_end(&shard->work, &shard->counters);
+	return error;
+}
+
 /* Handles packets off the front of *rest. ERROR_OK: the rest is not a whole packet, of *size bytes if known.
  * ERROR_MORE: the client has to pause before the rest. */
 static enum error consume_packets(struct shard *shard, uint32_t index, struct client *client, struct slice *rest,
 				  size_t *size)
 {
 	struct packet packet;
+	const uint8_t *start = rest->data;
 	for (;;) {
 		enum error error = cut_packet(shard, client->version, *rest, &packet, size);
 		if (error == ERROR_MORE)
@@ -313,17 +193,16 @@ static enum error consume_packets(struct shard *shard, uint32_t index, struct cl
 			client->pause = PAUSE_READER;
 			return ERROR_MORE;
 		}
-		if (must_wait_for_scratch(shard)) {
+		if (must_wait_for_turn(shard, rest->data == start)) {
 			client->pause = PAUSE_TURN;
 			return ERROR_MORE;
 		}
 		if (packet.header.type == MQTT_PUBLISH && !within_rate(shard, index, client))
 			return shard->settings->rate_ends_client ? ERROR_MESSAGE_RATE : ERROR_MORE;
-		error = handle_packet(shard, index, client, &packet);
-		if (error == ERROR_MORE) {
-			COUNT(&shard->counters, publisher_pauses);
-			client->pause = PAUSE_ROOM;
-			list_push(&shard->paused, index);
+		error = do_packet(shard, index, client, &packet);
+		if (error == ERROR_MORE && client->pause == PAUSE_NONE) {
+			client->pause = PAUSE_RATE;
+			heartbeat_hurry(shard, index, shard->now_ms + HOLD_MS);
 		}
 		if (error != ERROR_OK)
 			return error;
@@ -331,6 +210,9 @@ static enum error consume_packets(struct shard *shard, uint32_t index, struct cl
 		if (packet.header.type == MQTT_PUBLISH)
 			rate_count(shard, client, *size);
 		*rest = slice_of(rest->data + *size, rest->size - *size);
+		*size = 0;
+		if (client->pause != PAUSE_NONE) /* what it asked for goes on over several turns */
+			return ERROR_MORE;
 	}
 }
 

@@ -2,7 +2,7 @@
 
 #include "gateway/deliver.h"
 #include "gateway/principal.h"
-#include "gateway/route.h"
+#include "gateway/routing.h"
 #include "gateway/send.h"
 #include "gateway/shard.h"
 #include "mqtt/decode.h"
@@ -13,6 +13,9 @@
 #include "session/packet_ids.h"
 
 #include <stdlib.h>
+
+/* A user property may have five bytes, and is looked at twice: checked, and when the expiry is looked for. */
+#define PROPERTY_BYTES_A_UNIT 32u
 
 /* ---- what is wrong with it ---- */
 
@@ -94,10 +97,15 @@ static enum error resolve_alias(struct shard *shard, struct client *client, stru
 
 /* ---- PUBLISH ---- */
 
+static void answer_id(struct shard *shard, struct client *client, uint8_t qos, uint16_t packet_id, uint8_t reason)
+{
+	if (qos != 0)
+		send_ack(shard, client, qos == 1 ? MQTT_PUBACK : MQTT_PUBREC, packet_id, reason);
+}
+
 static void answer(struct shard *shard, struct client *client, const struct mqtt_publish *publish, uint8_t reason)
 {
-	if (publish->qos != 0)
-		send_ack(shard, client, publish->qos == 1 ? MQTT_PUBACK : MQTT_PUBREC, publish->packet_id, reason);
+	answer_id(shard, client, publish->qos, publish->packet_id, reason);
 }
 
 /* At QoS 0 nobody can be told but by ending the connection, for what only a broken client does. */
@@ -141,6 +149,24 @@ static void forget(struct shard *shard, struct client *client, uint16_t packet_i
 	packet_ids_remove(&shard->slab, &extras_of(shard, client)->received, packet_id);
 }
 
+/* The first step of routing it. What is left to do goes on without the packet: the client is paused. ERROR_MORE: that
+ * cannot be, for so many are under way. */
+static enum error begin_routing(struct shard *shard, const struct outbound *outbound, uint16_t packet_id, bool *matched)
+{
+	struct route_progress progress = {.at_once = !routings_take(&shard->routings)};
+	enum error error = route_message(shard, outbound, &progress);
+	*matched = progress.matched;
+	if (error != ERROR_MORE)
+		return error;
+	COUNT(&shard->counters, publisher_pauses);
+	if (progress.at_once)
+		return ERROR_MORE;
+	error = routing_begin(shard, outbound, &progress, packet_id);
+	if (error == ERROR_OK)
+		shard_client(shard, outbound->publisher)->pause = PAUSE_ROOM;
+	return error;
+}
+
 /* Takes the message in: retained first, so that who subscribes now gets the newest. */
 static enum error take_message(struct shard *shard, uint32_t index, const struct packet *packet,
 			       const struct mqtt_publish *publish, bool *matched)
@@ -163,9 +189,9 @@ static enum error take_message(struct shard *shard, uint32_t index, const struct
 			return error;
 	}
 	bytes[0] &= (uint8_t)~MQTT_PUBLISH_FLAGS_OURS;
-	error = route_message(shard, &outbound, matched);
+	error = begin_routing(shard, &outbound, publish->packet_id, matched);
 	if (error == ERROR_MORE && publish->retain)
-		bytes[0] |= 1u; /* it is read again when there is room */
+		bytes[0] |= 1u; /* it is read again */
 	return error;
 }
 
@@ -174,6 +200,11 @@ static void count_in(struct shard *shard, const struct mqtt_publish *publish)
 	COUNT(&shard->counters, messages_in);
 	counter_add(&shard->counters.values[COUNTER_messages_in_qos0 + publish->qos], 1);
 	counter_add(&shard->counters.values[COUNTER_payloads_in_qos0_bytes + publish->qos], publish->payload.size);
+}
+
+static uint8_t reason_of_match(bool matched)
+{
+	return matched ? MQTT_REASON_SUCCESS : MQTT_REASON_NO_MATCHING_SUBSCRIBERS;
 }
 
 /* The rest of the way, for a message that nothing is wrong with. */
@@ -194,8 +225,24 @@ static enum error accept_publish(struct shard *shard, uint32_t index, const stru
 	if (error != ERROR_OK)
 		return refuse(shard, client, publish, error == ERROR_NO_MEMORY ? ERROR_LIMIT : error);
 	count_in(shard, publish);
-	answer(shard, client, publish, matched ? MQTT_REASON_SUCCESS : MQTT_REASON_NO_MATCHING_SUBSCRIBERS);
+	if (client->pause == PAUSE_NONE)
+		answer(shard, client, publish, reason_of_match(matched));
 	return ERROR_OK;
+}
+
+void client_published(struct shard *shard, uint32_t index, uint8_t qos, uint16_t packet_id, bool matched,
+		      enum error error)
+{
+	struct client *client = shard_client(shard, index);
+	if (error == ERROR_OK) {
+		answer_id(shard, client, qos, packet_id, reason_of_match(matched));
+	} else {
+		COUNT(&shard->counters, messages_refused);
+		if (qos == 2)
+			forget(shard, client, packet_id);
+		answer_id(shard, client, qos, packet_id, (uint8_t)mqtt_reason_of(ERROR_LIMIT));
+	}
+	client_resume(shard, index);
 }
 
 /* The packet has its topic in it. */
@@ -221,6 +268,8 @@ enum error client_publishes(struct shard *shard, uint32_t index, const struct pa
 	struct mqtt_publish publish;
 	uint8_t *own = NULL;
 	enum error error = mqtt_publish_decode(packet.body, packet.header.flags, client->version, false, &publish);
+	if (error == ERROR_OK)
+		turn_work_charge(&shard->work, publish.properties.size / PROPERTY_BYTES_A_UNIT);
 	if (error == ERROR_OK && publish.topic_alias != 0)
 		error = resolve_alias(shard, client, &packet, &publish, &own);
 	if (error == ERROR_OK)

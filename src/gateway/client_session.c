@@ -7,7 +7,7 @@
 #include "gateway/heartbeat.h"
 #include "gateway/presence.h"
 #include "gateway/principal.h"
-#include "gateway/route.h"
+#include "gateway/routing.h"
 #include "gateway/shard.h"
 #include "mqtt/decode.h"
 #include "mqtt/encode.h"
@@ -63,7 +63,7 @@ static void publish_will(struct shard *shard, struct extras *extras)
 	if (publication->expires_s != 0 && publication->expires_s < UINT32_MAX - shard->now_s)
 		publication->expires_s += shard->now_s;
 	COUNT(&shard->counters, wills_sent);
-	route_publish_kept(shard, will);
+	routing_publish(shard, will);
 }
 
 /* ---- ends ---- */
@@ -85,7 +85,7 @@ static void hand_on_shared(struct shard *shard, struct client *client)
 		while ((route = subscriptions_other_member(&shard->subscriptions, subscription, &shard->routes)) != 0 &&
 		       flow_take_shared(&extras->flow, &shard->flows, subscription, &entry)) {
 			COUNT(&shard->counters, messages_handed_on);
-			route_hand_on(shard, entry.message, route);
+			routing_hand_on(shard, entry.message, route);
 		}
 	}
 }
@@ -309,7 +309,7 @@ static void hear_out(struct shard *shard, uint32_t index)
 		if (!client_is_connected(client) || client->pause != PAUSE_NONE ||
 		    !io_has_input(&shard->io, &client->conn))
 			return;
-		client_read(shard, index);
+		client_read_now(shard, index);
 	}
 }
 

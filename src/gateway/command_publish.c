@@ -1,6 +1,6 @@
 #include "gateway/command_publish.h"
 
-#include "gateway/route.h"
+#include "gateway/routing.h"
 #include "gateway/shard.h"
 
 static enum error publish_one(struct shard *shard, const struct command_message *message)
@@ -11,7 +11,7 @@ static enum error publish_one(struct shard *shard, const struct command_message 
 	uint32_t kept = messages_new(&shard->messages, &publication, message->packet);
 	if (kept == 0)
 		return ERROR_NO_MEMORY;
-	route_publish_kept(shard, kept);
+	routing_publish(shard, kept);
 	COUNT(&shard->counters, messages_from_api);
 	return ERROR_OK;
 }
@@ -20,7 +20,7 @@ enum error command_publish(struct shard *shard, struct command_publish *publish)
 {
 	for (publish->published = 0; publish->published < publish->count; publish->published++) {
 		/* One that found an inbox full waits for it: who asks for more is told to slow down. */
-		enum error error = shard->waiting != NULL ? ERROR_MORE : ERROR_OK;
+		enum error error = routing_waits_for_room(shard) ? ERROR_MORE : ERROR_OK;
 		if (error == ERROR_OK)
 			error = publish_one(shard, &publish->messages[publish->published]);
 		if (error != ERROR_OK)

@@ -35,6 +35,8 @@ void counters_add(struct counters *sum, const struct counters *counters)
 	timing_add(&sum->delivery, &counters->delivery);
 	keep_most(&sum->turn_max_ns, &counters->turn_max_ns);
 	keep_most(&sum->turn_recent_max_ns, &counters->turn_recent_max_ns);
+	keep_most(&sum->turn_work_max, &counters->turn_work_max);
+	keep_most(&sum->step_work_max, &counters->step_work_max);
 }
 
 void counters_print(const struct counters *counters, FILE *out)

@@ -75,6 +75,10 @@
 	  "Times that a client was left unread: an inbox was full, or it did not read its answers")                    \
 	X(reader_pauses, COUNT, "pauses", "why=\"answers_unread\"",                                                    \
 	  "Times that a client was left unread because it did not read its answers")                                   \
+	X(filter_pauses, COUNT, "pauses", "why=\"many_filters\"",                                                      \
+	  "Times that a client was left unread because its SUBSCRIBE or UNSUBSCRIBE goes on over several turns")       \
+	X(work_pauses, COUNT, "pauses", "why=\"turn_is_full\"",                                                        \
+	  "Times that a client's packets waited for the next turn because this one had done its share of work")        \
 	/* ---- who may come in and what gives way ---- */                                                             \
 	X(clients_greeting, GAUGE, "clients_by_grade", "grade=\"greeting\"",                                           \
 	  "Connected clients by what is heard of them")                                                                \
@@ -122,6 +126,7 @@
 	X(inbox_bytes, GAUGE, "inbox_bytes", "", "Bytes of letters in them")                                           \
 	/* ---- the loops ---- */                                                                                      \
 	X(turns, COUNT, "turns", "", "Turns of the loops")                                                             \
+	X(work_units, COUNT, "work_units", "", "Units of work that the loops have done, each about 100 ns")            \
 	X(events, COUNT, "events", "", "Events that the kernel reported to the loops")                                 \
 	X(reads, COUNT, "system_calls", "call=\"read\"", "System calls that move bytes, by kind")                      \
 	X(writes, COUNT, "system_calls", "call=\"write\"", "Write system calls")                                       \
@@ -178,6 +183,8 @@ struct counters {
 	struct timing delivery;              /* of a message, from reading to writing it */
 	_Atomic uint64_t turn_max_ns;        /* the longest turn; in a sum the longest of all */
 	_Atomic uint64_t turn_recent_max_ns; /* the same within the last seconds (gateway/pulse.h) */
+	_Atomic uint64_t turn_work_max;      /* the turn with the most work (gateway/turn_work.h); in a sum likewise */
+	_Atomic uint64_t step_work_max;      /* the same of what is not interrupted */
 	_Atomic uint64_t turned_ms;          /* when its last turn began, on the monotonic clock; not in a sum */
 };
 

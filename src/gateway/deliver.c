@@ -8,10 +8,13 @@
 
 struct delivery deliver_begin(const uint8_t *packet, const struct publication *publication, bool is_mail, uint32_t kept)
 {
+	struct publication_parts parts = publication_parts(publication, packet);
+	if (publication->expires_s != 0)
+		publication_find_expiry(&parts);
 	return (struct delivery){
 		.packet = packet,
 		.publication = *publication,
-		.parts = publication_parts(publication, packet),
+		.parts = parts,
 		.is_mail = is_mail,
 		.kept = kept,
 	};

@@ -1,6 +1,6 @@
 #include "gateway/presence.h"
 
-#include "gateway/route.h"
+#include "gateway/routing.h"
 #include "gateway/shard.h"
 #include "mqtt/encode.h"
 
@@ -51,9 +51,15 @@ static void add_string(struct text *text, const char *before, struct slice strin
 	text->bytes[text->used++] = '"';
 }
 
+/* Where a slice of the match does not tell, there may be some. */
 static bool has_subscribers(struct shard *shard, const char *topic)
 {
-	return index_match(shard->index, slice_string(topic), &shard->routes) == ERROR_OK && shard->routes.count != 0;
+	struct index_place place = {0};
+	shard->routes.count = 0;
+	shard->routes.units_left = INDEX_UNITS_MIN;
+	enum error error = index_match(shard->index, slice_string(topic), &place, &shard->routes);
+	turn_work_charge(&shard->work, (uint64_t)(INDEX_UNITS_MIN - shard->routes.units_left) * WORK_NODE);
+	return error == ERROR_MORE || (error == ERROR_OK && shard->routes.count != 0);
 }
 
 static void publish(struct shard *shard, const char *topic, const struct text *text)
@@ -73,7 +79,7 @@ static void publish(struct shard *shard, const char *topic, const struct text *t
 	struct publication publication = publication_of(&message, MQTT_VERSION_3_1_1, size, header, shard->now_s);
 	uint32_t kept = messages_new(&shard->messages, &publication, packet);
 	if (kept != 0)
-		route_publish_kept(shard, kept);
+		routing_publish(shard, kept);
 	free(packet);
 }
 

@@ -6,10 +6,11 @@
 
 /* A message for more subscribers than this is delivered in slices of a turn, also on its own shard. */
 #define DIRECT_SUBSCRIBERS_MAX 256u
-/* Deliveries in one turn; at 2.2 us each they take 5 ms. */
-#define DELIVERIES_A_TURN 2048u
-/* The same for those made directly, which cost less: many messages for one subscriber leave in one write. */
-#define DIRECT_DELIVERIES_A_TURN 32768u
+/* The same for a message that is so long for all of them together. */
+#define DIRECT_BYTES_MAX ((uint64_t)2 << 20)
+
+/* Nodes and routes of the index in one step: a letter has so many routes at the most, give or take one node's. */
+#define INDEX_UNITS_A_STEP 2048
 
 /* In a parcel: a message for one shard's subscribers, then its routes, then its packet. */
 struct letter {
@@ -28,21 +29,26 @@ static size_t letter_bytes(uint32_t routes, size_t packet_bytes)
 
 /* ---- on the subscribers' shard ---- */
 
-/* Walks on from the cursor; false when the budget ended first. */
-static bool walk(struct shard *shard, struct delivery *delivery, uint32_t *budget)
+/* Walks on from the cursor; false when the share of work was spent first. Many messages for one subscriber leave in one
+ * write, so that only the first of them is charged for it. */
+static bool walk(struct shard *shard, struct delivery *delivery, uint64_t until)
 {
-	while (*budget != 0) {
+	uint32_t bytes_units = delivery->publication.packet_bytes / WORK_UNIT_BYTES;
+	while (!turn_work_is_spent(&shard->work, until)) {
 		const struct subscription *subscription = subscriptions_next(&shard->subscriptions);
 		if (subscription == NULL)
 			return true;
-		(*budget)--;
+		uint32_t outboxes = shard->io.outbox_count;
 		deliver_to(shard, delivery, subscription);
+		if (shard->io.outbox_count > outboxes)
+			turn_work_charge(&shard->work, WORK_WRITE);
+		turn_work_charge(&shard->work, WORK_DELIVERY + bytes_units);
 	}
 	return false;
 }
 
-/* Goes on with the letter at the mail's place; false when the budget ended first. */
-static bool deliver_letter(struct shard *shard, const struct letter *letter, uint32_t *budget)
+/* Goes on with the letter at the mail's place; false when the share of work was spent first. */
+static bool deliver_letter(struct shard *shard, const struct letter *letter, uint64_t until)
 {
 	struct mail *mail = &shard->mail;
 	const uint8_t *packet = (const uint8_t *)&letter->routes[letter->route_count];
@@ -52,7 +58,7 @@ static bool deliver_letter(struct shard *shard, const struct letter *letter, uin
 	for (; mail->route < letter->route_count; mail->route++) {
 		if (!mail->walking)
 			subscriptions_walk(&shard->subscriptions, letter->routes[mail->route]);
-		mail->walking = !walk(shard, &delivery, budget);
+		mail->walking = !walk(shard, &delivery, until);
 		if (mail->walking) {
 			mail->kept = delivery.kept;
 			return false;
@@ -63,14 +69,15 @@ static bool deliver_letter(struct shard *shard, const struct letter *letter, uin
 	return true;
 }
 
-/* Goes on with the parcel; false when the budget ended first. */
-static bool deliver_letters(struct shard *shard, uint32_t *budget)
+/* Goes on with the parcel; false when the share of work was spent first. */
+static bool deliver_letters(struct shard *shard, uint64_t until)
 {
 	struct mail *mail = &shard->mail;
 	while (mail->offset < mail->parcel->used_bytes) {
 		const struct letter *letter = (const void *)(mail->parcel->bytes + mail->offset);
+		turn_work_charge(&shard->work, WORK_PUBLISH);
 		io_make_room(&shard->io); /* frames are made anew for each letter; parcels live until the flush */
-		if (!deliver_letter(shard, letter, budget))
+		if (!deliver_letter(shard, letter, until))
 			return false;
 		mail->offset += letter->letter_bytes;
 		mail->route = 0;
@@ -78,30 +85,25 @@ static bool deliver_letters(struct shard *shard, uint32_t *budget)
 	return true;
 }
 
-static bool deliver_parcel(struct shard *shard, uint32_t *budget)
+static bool deliver_parcel(struct shard *shard, uint64_t until)
 {
 	uint64_t before = counter_of(&shard->counters, COUNTER_messages_out);
-	bool whole = deliver_letters(shard, budget);
+	bool whole = deliver_letters(shard, until);
 	shard->mail.parcel->delivered += (uint32_t)(counter_of(&shard->counters, COUNTER_messages_out) - before);
 	return whole;
-}
-
-void route_turn_begin(struct shard *shard)
-{
-	shard->direct_budget = DIRECT_DELIVERIES_A_TURN;
 }
 
 void route_deliver_mail(struct shard *shard)
 {
 	struct mail *mail = &shard->mail;
-	uint32_t budget = DELIVERIES_A_TURN;
-	while (budget != 0) {
+	uint64_t until = turn_work_share(&shard->work, WORK_SHARE_MAIL);
+	while (!turn_work_is_spent(&shard->work, until)) {
 		if (mail->parcel == NULL) {
 			*mail = (struct mail){.parcel = post_receive(&shard->post)};
 			if (mail->parcel == NULL)
 				return;
 		}
-		if (!deliver_parcel(shard, &budget))
+		if (!deliver_parcel(shard, until))
 			return;
 		/* The flush still reads from it. */
 		mail->parcel->next = shard->read_parcels;
@@ -129,9 +131,9 @@ void route_return_parcels(struct shard *shard)
 
 /* ---- on the publisher's shard ---- */
 
-/* Few local subscribers, nothing under way to ourselves that this message would overtake, and no walk unfinished (there
- * is one cursor). */
-static bool can_deliver_directly(struct shard *shard)
+/* Few local subscribers, and few bytes for all of them, nothing under way to ourselves that this message would
+ * overtake, and no walk unfinished (there is one cursor). */
+static bool can_deliver_directly(struct shard *shard, const struct outbound *outbound)
 {
 	if (shard->mail.walking || post_pending(&shard->post, shard->number))
 		return false;
@@ -140,10 +142,8 @@ static bool can_deliver_directly(struct shard *shard)
 		if (route_shard(shard->routes.items[i]) == shard->number)
 			subscribers += subscriptions_count(&shard->subscriptions, shard->routes.items[i]);
 	}
-	if (subscribers > DIRECT_SUBSCRIBERS_MAX || subscribers > shard->direct_budget)
-		return false;
-	shard->direct_budget -= subscribers;
-	return true;
+	uint64_t bytes = (uint64_t)subscribers * outbound->publication.packet_bytes;
+	return subscribers <= 1 || (subscribers <= DIRECT_SUBSCRIBERS_MAX && bytes <= DIRECT_BYTES_MAX);
 }
 
 static void deliver_directly(struct shard *shard, const struct outbound *outbound)
@@ -151,13 +151,12 @@ static void deliver_directly(struct shard *shard, const struct outbound *outboun
 	struct delivery delivery = deliver_begin(outbound->packet, &outbound->publication, false, 0);
 	delivery.publisher = outbound->publisher;
 	delivery.publisher_shard = shard->number;
-	uint32_t budget = UINT32_MAX;
 	uint64_t before = counter_of(&shard->counters, COUNTER_messages_out);
 	for (uint32_t i = 0; i < shard->routes.count; i++) {
 		if (route_shard(shard->routes.items[i]) != shard->number)
 			continue;
 		subscriptions_walk(&shard->subscriptions, shard->routes.items[i]);
-		walk(shard, &delivery, &budget);
+		walk(shard, &delivery, UINT64_MAX);
 	}
 	deliver_end(shard, &delivery);
 	shard->pulse.direct += counter_of(&shard->counters, COUNTER_messages_out) - before;
@@ -193,15 +192,20 @@ static void count_lanes(struct shard *shard)
 }
 
 /* Whether each lane in use, but the one that is served directly, has room for its letter. */
-static bool lanes_have_room(struct shard *shard, const struct outbound *outbound, bool directly)
+static bool lanes_have_room(struct shard *shard, const struct outbound *outbound, bool directly,
+			    struct route_progress *progress)
 {
+	progress->lane_bytes = 0;
 	for (uint32_t i = 0; i < shard->routes.count; i++) {
 		uint16_t to = route_shard(shard->routes.items[i]);
 		if (directly && to == shard->number)
 			continue;
 		size_t bytes = letter_bytes(shard->lane_routes[to], outbound->publication.packet_bytes);
-		if (!post_has_room(&shard->post, to, (uint32_t)bytes))
+		if (!post_has_room(&shard->post, to, (uint32_t)bytes)) {
+			progress->lane = to;
+			progress->lane_bytes = (uint32_t)bytes;
 			return false;
+		}
 	}
 	return true;
 }
@@ -220,11 +224,11 @@ static void write_letters(struct shard *shard, const struct outbound *outbound, 
 }
 
 /* To all of shard->routes. */
-static enum error send_to_routes(struct shard *shard, const struct outbound *outbound)
+static enum error send_to_routes(struct shard *shard, const struct outbound *outbound, struct route_progress *progress)
 {
-	bool directly = can_deliver_directly(shard);
+	bool directly = can_deliver_directly(shard, outbound);
 	count_lanes(shard);
-	bool room = lanes_have_room(shard, outbound, directly);
+	bool room = lanes_have_room(shard, outbound, directly, progress);
 	write_letters(shard, outbound, room, directly);
 	if (!room)
 		return ERROR_MORE;
@@ -233,106 +237,45 @@ static enum error send_to_routes(struct shard *shard, const struct outbound *out
 	return ERROR_OK;
 }
 
-enum error route_message(struct shard *shard, const struct outbound *outbound, bool *matched)
+/* A slice of the match. */
+static enum error match_some(struct shard *shard, struct slice topic, struct index_place *place)
 {
-	struct publication_parts parts = publication_parts(&outbound->publication, outbound->packet);
-	enum error error = index_match(shard->index, parts.topic, &shard->routes);
-	*matched = shard->routes.count != 0;
-	if (error != ERROR_OK)
-		return error;
-	if (!*matched) {
-		COUNT(&shard->counters, messages_unrouted);
-		return ERROR_OK;
-	}
-	return send_to_routes(shard, outbound);
-}
-
-enum error route_to_member(struct shard *shard, const struct outbound *outbound, route_bits route)
-{
-	enum error error = routes_set(&shard->routes, route);
-	return error == ERROR_OK ? send_to_routes(shard, outbound) : error;
-}
-
-/* ---- messages of the gateway's own ---- */
-
-/* A message that waits for room in an inbox; on the heap, in the order in which they came to wait. */
-struct waiting {
-	struct waiting *next;
-	route_bits route; /* to one member; 0: to all that subscribe */
-	uint32_t message;
-};
-
-/* ERROR_MORE: it has to wait. The reference is still the caller's. */
-static enum error send_kept(struct shard *shard, uint32_t ref, route_bits route)
-{
-	const struct message *message = message_at(&shard->messages, ref);
-	struct outbound outbound = {message->packet, message->publication, 0};
-	uint8_t *copy = io_scratch(&shard->io, message->publication.packet_bytes);
-	if (copy != NULL)
-		outbound.packet = memcpy(copy, message->packet, message->publication.packet_bytes);
-	bool matched;
-	enum error error =
-		route != 0 ? route_to_member(shard, &outbound, route) : route_message(shard, &outbound, &matched);
-	if (copy == NULL) /* output points to the message itself, which may go now */
-		io_flush(&shard->io);
+	struct routes *routes = &shard->routes;
+	routes->count = 0;
+	routes->units_left = INDEX_UNITS_A_STEP;
+	enum error error = index_match(shard->index, topic, place, routes);
+	turn_work_charge(&shard->work, (uint64_t)(INDEX_UNITS_A_STEP - routes->units_left) * WORK_NODE);
 	return error;
 }
 
-static void send_or_wait(struct shard *shard, uint32_t message, route_bits route)
+enum error route_message(struct shard *shard, const struct outbound *outbound, struct route_progress *progress)
 {
-	enum error error = shard->waiting != NULL ? ERROR_MORE : send_kept(shard, message, route);
-	struct waiting *waiting = error == ERROR_MORE ? malloc(sizeof(*waiting)) : NULL;
-	if (waiting != NULL) {
-		*waiting = (struct waiting){.route = route, .message = message};
-		*shard->waiting_end = waiting;
-		shard->waiting_end = &waiting->next;
-		return;
+	struct publication_parts parts = publication_parts(&outbound->publication, outbound->packet);
+	struct index_place place = progress->place;
+	turn_work_charge(&shard->work, WORK_PUBLISH + outbound->publication.packet_bytes / WORK_UNIT_BYTES);
+	enum error error = match_some(shard, parts.topic, &place);
+	if (error != ERROR_OK && (error != ERROR_MORE || progress->at_once))
+		return error;
+	if (shard->routes.count != 0) {
+		enum error sent = send_to_routes(shard, outbound, progress);
+		if (sent != ERROR_OK)
+			return sent;
+		progress->matched = true;
 	}
-	if (error != ERROR_OK)
-		COUNT(&shard->counters, messages_dropped_memory);
-	messages_put(&shard->messages, message);
+	progress->place = place;
+	if (error == ERROR_OK && !progress->matched)
+		COUNT(&shard->counters, messages_unrouted);
+	return error;
 }
 
-void route_publish_kept(struct shard *shard, uint32_t ref)
+enum error route_to_member(struct shard *shard, const struct outbound *outbound, route_bits route,
+			   struct route_progress *progress)
 {
-	struct message *message = message_at(&shard->messages, ref);
-	if (message->publication.retain &&
-	    retained_set(shard->retained, &message->publication, message->packet, shard->now_s) != ERROR_OK)
-		COUNT(&shard->counters, retained_refused);
-	message->packet[0] &= (uint8_t)~MQTT_PUBLISH_FLAGS_OURS;
-	send_or_wait(shard, ref, 0);
+	enum error error = routes_set(&shard->routes, route);
+	return error == ERROR_OK ? send_to_routes(shard, outbound, progress) : error;
 }
 
-void route_hand_on(struct shard *shard, uint32_t message, route_bits route)
+bool route_has_room(const struct shard *shard, const struct route_progress *progress)
 {
-	send_or_wait(shard, message, route);
-}
-
-static struct waiting *take_waiting(struct shard *shard)
-{
-	struct waiting *first = shard->waiting;
-	shard->waiting = first->next;
-	if (shard->waiting == NULL)
-		shard->waiting_end = &shard->waiting;
-	return first;
-}
-
-void route_publish_waiting(struct shard *shard)
-{
-	while (shard->waiting != NULL) {
-		enum error error = send_kept(shard, shard->waiting->message, shard->waiting->route);
-		if (error == ERROR_MORE)
-			return;
-		if (error != ERROR_OK)
-			COUNT(&shard->counters, messages_dropped_memory);
-		struct waiting *sent = take_waiting(shard);
-		messages_put(&shard->messages, sent->message);
-		free(sent);
-	}
-}
-
-void route_forget_waiting(struct shard *shard)
-{
-	while (shard->waiting != NULL)
-		free(take_waiting(shard));
+	return post_has_room(&shard->post, progress->lane, progress->lane_bytes);
 }

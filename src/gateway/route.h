@@ -16,29 +16,34 @@ struct outbound {
 	uint32_t publisher; /* its index on this shard, for No Local; 0: the gateway itself */
 };
 
-/* Routes the message. The packet's bytes must live until the end of the turn. *matched: whether there is a subscriber.
- * ERROR_MORE: an inbox is full and nothing was delivered to anyone; try again when it has room. ERROR_NO_MEMORY:
- * dropped. */
-enum error route_message(struct shard *shard, const struct outbound *outbound, bool *matched);
-/* The same for one route that is known, to a member of a shared subscription. */
-enum error route_to_member(struct shard *shard, const struct outbound *outbound, route_bits route);
+/* How far a message has come; all zeros at its beginning. */
+struct route_progress {
+	struct index_place place; /* those whom a match finds before it have the message */
+	uint32_t lane_bytes;      /* an inbox has no room for so many bytes; 0: all had room */
+	uint16_t lane;            /* that inbox */
+	bool matched;             /* there is a subscriber */
+	bool at_once;             /* to all in one step, or to nobody */
+};
 
-/* A turn begins: its budgets are whole again. */
-void route_turn_begin(struct shard *shard);
-/* Delivers letters that came in, up to a turn's budget. */
+/* One step of routing a message: a slice of the match, and all that it found. The packet's bytes must live until the
+ * end of the turn. ERROR_MORE: another step with the same progress has to follow, where an inbox is full when it has
+ * room. ERROR_NO_MEMORY: dropped. */
+enum error route_message(struct shard *shard, const struct outbound *outbound, struct route_progress *progress);
+/* The same for one route that is known, to a member of a shared subscription. */
+enum error route_to_member(struct shard *shard, const struct outbound *outbound, route_bits route,
+			   struct route_progress *progress);
+static inline bool route_awaits_room(const struct route_progress *progress)
+{
+	return progress->lane_bytes != 0;
+}
+/* Whether what it waits for is there now. */
+bool route_has_room(const struct shard *shard, const struct route_progress *progress);
+
+/* Delivers letters that came in, up to their share of a turn's work. */
 void route_deliver_mail(struct shard *shard);
 /* Whether letters wait, or a walk is unfinished. */
 bool route_has_mail(const struct shard *shard);
 /* After the flush: the parcels that were read go back to their owners. */
 void route_return_parcels(struct shard *shard);
-
-/* Messages of the gateway's own (wills, statistics, what a member of a shared subscription left behind): published now
- * or, where an inbox is full, when it has room. They take over the caller's reference to a message of shard->messages.
- * The first also sets or clears the topic's retained message. */
-void route_publish_kept(struct shard *shard, uint32_t message);
-void route_hand_on(struct shard *shard, uint32_t message, route_bits route);
-/* There is room again. */
-void route_publish_waiting(struct shard *shard);
-void route_forget_waiting(struct shard *shard);
 
 #endif

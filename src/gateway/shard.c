@@ -3,6 +3,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "gateway/admission.h"
+#include "gateway/client_subscribe.h"
 #include "gateway/heartbeat.h"
 #include "gateway/principal.h"
 #include "gateway/retained_jobs.h"
@@ -74,8 +75,9 @@ enum error shard_open(struct shard *shard)
 	/* Those that are closing still have their object for the rest of the turn. */
 	uint64_t places = (uint64_t)shard->seats->limit + shard->settings->sessions_offline_max + 1024;
 	uint32_t clients = places < CLIENTS_MAX ? (uint32_t)places : CLIENTS_MAX;
-	shard->waiting_end = &shard->waiting;
+	routings_init(&shard->routings);
 	shard->retained_jobs_end = &shard->retained_jobs;
+	shard->filter_jobs_end = &shard->filter_jobs;
 	messages_init(&shard->messages, &shard->slab);
 	struct io_observer observer = {.blocked = on_blocked, .broken = on_broken, .context = shard};
 	if (slab_open(&shard->slab, SLAB_BYTES_MAX) != ERROR_OK ||
@@ -103,7 +105,8 @@ void shard_close(struct shard *shard)
 {
 	free(shard->mail.parcel);
 	retained_jobs_fini(shard);
-	route_forget_waiting(shard);
+	routings_fini(shard);
+	filter_jobs_fini(shard);
 	post_fini(&shard->post);
 	subscriptions_close(&shard->subscriptions);
 	flow_store_close(&shard->flows);
@@ -119,7 +122,6 @@ void shard_close(struct shard *shard)
 	commands_close(&shard->commands);
 	routes_fini(&shard->routes);
 	list_fini(&shard->ready);
-	list_fini(&shard->paused);
 	list_fini(&shard->closing);
 	list_fini(&shard->broken);
 	free(shard->lane_routes);
@@ -182,9 +184,11 @@ static void handle_event(struct shard *shard, const struct epoll_event *event)
 /* Those who had more to read than one turn takes. */
 static void serve_ready(struct shard *shard)
 {
-	uint32_t count = shard->ready.count < READY_A_TURN ? shard->ready.count : READY_A_TURN;
-	for (uint32_t i = 0; i < count; i++) {
-		uint32_t index = shard->ready.items[i];
+	uint32_t most = shard->ready.count < READY_A_TURN ? shard->ready.count : READY_A_TURN;
+	uint32_t count = 0;
+	/* Those that are left stay in front of all who come to wait in this turn. */
+	while (count < most && turn_work_takes_packets(&shard->work)) {
+		uint32_t index = shard->ready.items[count++];
 		struct client *client = shard_client(shard, index);
 		if (!client->ready)
 			continue;
@@ -195,17 +199,6 @@ static void serve_ready(struct shard *shard)
 	if (shard->ready.count != 0)
 		memmove(shard->ready.items, shard->ready.items + count,
 			shard->ready.count * sizeof(shard->ready.items[0]));
-}
-
-/* Those whose message found an inbox full try again; where it is still full they pause again. */
-static void resume_paused(struct shard *shard)
-{
-	uint32_t count = shard->paused.count;
-	for (uint32_t i = 0; i < count; i++) {
-		if (shard_client(shard, shard->paused.items[i])->pause == PAUSE_ROOM)
-			client_resume(shard, shard->paused.items[i]);
-	}
-	shard->paused.count = 0;
 }
 
 static void end_broken(struct shard *shard)
@@ -282,7 +275,7 @@ static void publish_counters(struct shard *shard)
 		  shard->slab.fresh_count + shard->post.allocation_count + shard->clients.touched +
 			  shard->subscriptions.pool.touched + shard->subscriptions.lists.touched +
 			  shard->flows.entries.touched + shard->routes.capacity + shard->ready.capacity +
-			  shard->paused.capacity + shard->closing.capacity);
+			  shard->closing.capacity);
 }
 
 /* ---- the loop ---- */
@@ -290,6 +283,7 @@ static void publish_counters(struct shard *shard)
 static bool has_work(const struct shard *shard)
 {
 	return shard->ready.count != 0 || shard->broken.count != 0 || route_has_mail(shard) ||
+	       shard->filter_jobs != NULL || routings_can_go_on(shard) ||
 	       (shard->retained_jobs != NULL && retained_jobs_ready(shard)) || principal_revoking(shard) ||
 	       commands_waiting(&shard->commands);
 }
@@ -332,7 +326,7 @@ static int wait_for_events(struct shard *shard, struct epoll_event *events, bool
 		return ready;
 	}
 	struct waker *waker = &shard->mailboxes[shard->number].waker;
-	bool awaits_room = shard->paused.count != 0 || shard->waiting != NULL;
+	bool awaits_room = routings_await_room(shard);
 	post_await_room(&shard->post, awaits_room);
 	waker_sleep(waker);
 	if (post_has_mail(&shard->post) || (awaits_room && post_has_returns(&shard->post)) ||
@@ -372,16 +366,17 @@ static bool turn(struct shard *shard)
 	struct epoll_event events[EVENTS_A_TURN];
 	bool draining = atomic_load_explicit(&shard->draining, memory_order_acquire);
 	int count = wait_for_events(shard, events, draining);
+	turn_work_begin(&shard->work);
 
 	if (settings_refresh(&shard->settings_view, &shard->settings))
 		shard->subscriptions.client_max = shard->settings->client_subscriptions_max;
-	if (post_collect(&shard->post)) {
-		resume_paused(shard);
-		route_publish_waiting(shard);
-	}
+	if (post_collect(&shard->post))
+		routings_have_room(shard);
 	look_at_access(shard);
-	route_turn_begin(shard);
+	routings_run(shard);
 	route_deliver_mail(shard);
+	filter_jobs_run(shard);
+	turn_work_begin_packets(&shard->work);
 	serve_ready(shard);
 	for (int i = 0; i < count; i++)
 		handle_event(shard, &events[i]);
@@ -399,6 +394,7 @@ static bool turn(struct shard *shard)
 	finish_closing(shard);
 	pulse_turn_end(&shard->pulse, &shard->counters, clock_now_ns());
 	schedule_turn(&shard->schedule, shard->pulse.ended_ns);
+	turn_work_end(&shard->work, &shard->counters);
 	route_return_parcels(shard);
 	io_turn_end(&shard->io);
 	publish_counters(shard);

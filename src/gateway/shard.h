@@ -13,9 +13,11 @@
 #include "gateway/extras.h"
 #include "gateway/overload.h"
 #include "gateway/pulse.h"
+#include "gateway/routing.h"
 #include "gateway/schedule.h"
 #include "gateway/seats.h"
 #include "gateway/settings_feed.h"
+#include "gateway/turn_work.h"
 #include "net/fdtable.h"
 #include "net/inbox.h"
 #include "net/poller.h"
@@ -43,8 +45,8 @@ struct revoking {
 	uint32_t next;  /* client */
 };
 
-struct waiting;
 struct retained_job;
+struct filter_job;
 struct gateway;
 
 struct shard {
@@ -86,25 +88,26 @@ struct shard {
 	struct messages messages;
 	struct flow_store flows;
 	struct mail mail;
-	struct waiting *waiting; /* messages of the gateway's own that wait for room in an inbox */
-	struct waiting **waiting_end;
+	struct routings routings;
+	struct filter_job *filter_jobs; /* SUBSCRIBE and UNSUBSCRIBE that are not done yet (client_subscribe.h) */
+	struct filter_job **filter_jobs_end;
+	size_t filter_jobs_bytes;
 	struct retained_job *retained_jobs;
 	struct retained_job **retained_jobs_end;
 	struct list ready;            /* clients with more to read */
-	struct list paused;           /* clients that wait for room in an inbox */
 	struct list broken;           /* clients whose write failed */
 	struct list closing;          /* clients to be freed at the end of the turn */
 	struct parcel *read_parcels;  /* delivered in this turn, to be returned after the flush */
 	uint32_t *lane_routes;        /* a message's routes, counted by shard */
 	struct region connected_at_s; /* by client, on the shard's clock: written when one comes, read for who asks */
 	struct pulse pulse;
+	struct turn_work work;
 	uint64_t now_ms;
 	uint32_t now_s; /* the same: the clock of sessions, wills and messages */
 	uint32_t started_s;
-	uint32_t sys_next_s;    /* when the $SYS topics are due again */
-	uint32_t drain_next;    /* client that draining looks at next */
-	bool drain_waits;       /* the last round found only clients whose output waits */
-	uint32_t direct_budget; /* deliveries that may still be made directly in this turn */
+	uint32_t sys_next_s; /* when the $SYS topics are due again */
+	uint32_t drain_next; /* client that draining looks at next */
+	bool drain_waits;    /* the last round found only clients whose output waits */
 	struct counters counters;
 	enum fdtable_kind table;
 	clockid_t cpu_clock; /* what its thread has used; set before it says that it has started */

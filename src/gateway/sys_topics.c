@@ -1,6 +1,6 @@
 #include "gateway/sys_topics.h"
 
-#include "gateway/route.h"
+#include "gateway/routing.h"
 #include "gateway/shard.h"
 #include "mqtt/encode.h"
 
@@ -46,7 +46,7 @@ static void publish(struct shard *shard, const char *name, const char *text)
 		publication_of(&message, MQTT_VERSION_3_1_1, size, MQTT_HEADER_BYTES_MIN, shard->now_s);
 	uint32_t kept = messages_new(&shard->messages, &publication, packet);
 	if (kept != 0)
-		route_publish_kept(shard, kept);
+		routing_publish(shard, kept);
 }
 
 static void publish_number(struct shard *shard, const char *name, uint64_t value, const char *unit)

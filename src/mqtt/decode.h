@@ -26,6 +26,13 @@ enum error mqtt_publish_decode(struct slice body, uint8_t flags, uint8_t version
 			       struct mqtt_publish *out);
 /* Checks every filter's encoding and options; not the filter's own syntax, which gets its answer in SUBACK. */
 enum error mqtt_subscribe_decode(struct slice body, uint8_t version, struct mqtt_subscribe *out);
+/* The same in pieces, for packets with very many filters. The head is what stands before the filters, which are not
+ * checked yet. mqtt_subscribe_check() checks at most `most` of those in *unchecked, at first out->filters, takes them
+ * off and counts them; the decoder is the head and a check of all. */
+enum error mqtt_subscribe_decode_head(struct slice body, uint8_t version, struct mqtt_subscribe *out);
+enum error mqtt_subscribe_check(struct slice *unchecked, uint8_t version, uint32_t most, uint32_t *count);
+enum error mqtt_unsubscribe_decode_head(struct slice body, uint8_t version, struct mqtt_unsubscribe *out);
+enum error mqtt_unsubscribe_check(struct slice *unchecked, uint32_t most, uint32_t *count);
 /* Takes the next subscription off *filters. False at the end. Only for slices from mqtt_subscribe_decode(). */
 bool mqtt_subscribe_next(struct slice *filters, uint8_t version, struct mqtt_subscription *out);
 enum error mqtt_unsubscribe_decode(struct slice body, uint8_t version, struct mqtt_unsubscribe *out);

@@ -5,6 +5,28 @@
 
 #define PROPERTY_BYTES_U16 3u
 
+/* The sender's properties with another expiry in its place. What stands before it is not looked at again for each
+ * receiver: there may be 200,000 user properties. */
+static size_t copy_with_expiry(const struct mqtt_forward *forward, struct writer *writer)
+{
+	const uint8_t *begin = forward->properties.data;
+	struct slice rest = slice_of(begin + forward->expiry_at, forward->properties.size - forward->expiry_at);
+	struct mqtt_property property = {0};
+	const uint8_t *at = rest.data;
+	while (writer != NULL && rest.size != 0 && property.id != MQTT_PROPERTY_MESSAGE_EXPIRY) {
+		at = rest.data;
+		CHECK(mqtt_property_next(&rest, &property) == ERROR_OK);
+	}
+	if (writer != NULL && property.id == MQTT_PROPERTY_MESSAGE_EXPIRY) {
+		writer_bytes(writer, slice_of(begin, (size_t)(at - begin)));
+		property_write_u32(writer, MQTT_PROPERTY_MESSAGE_EXPIRY, forward->expiry_left_s);
+		writer_bytes(writer, rest);
+	} else if (writer != NULL) {
+		writer_bytes(writer, forward->properties);
+	}
+	return forward->properties.size;
+}
+
 /* The sender's properties as they are, but for its alias and the expiry. Measures only where writer is NULL. */
 static size_t copy_properties(const struct mqtt_forward *forward, struct writer *writer)
 {
@@ -13,6 +35,8 @@ static size_t copy_properties(const struct mqtt_forward *forward, struct writer 
 			writer_bytes(writer, forward->properties);
 		return forward->properties.size;
 	}
+	if (!forward->strips_alias)
+		return copy_with_expiry(forward, writer);
 	size_t size = 0;
 	struct slice rest = forward->properties;
 	while (rest.size != 0) {

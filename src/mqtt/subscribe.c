@@ -69,31 +69,40 @@ static void properties_decode(struct reader *reader, struct mqtt_subscribe *out)
 			out->identifier = property.number;
 }
 
-/* The payload: pairs of filter and options, at least one [3.8.3]. */
-static void subscriptions_decode(struct reader *reader, uint8_t version, struct mqtt_subscribe *out)
-{
-	out->filters = reader->rest;
-	while (reader->rest.size > 0) {
-		struct slice filter = reader_string(reader);
-		uint8_t options = reader_u8(reader);
-		enum error error = options_check(options, version, filter);
-		if (error != ERROR_OK)
-			reader_fail(reader, error);
-		out->filter_count++;
-	}
-	if (out->filter_count == 0)
-		reader_fail(reader, ERROR_SUBSCRIBE_EMPTY);
-}
-
-enum error mqtt_subscribe_decode(struct slice body, uint8_t version, struct mqtt_subscribe *out)
+enum error mqtt_subscribe_decode_head(struct slice body, uint8_t version, struct mqtt_subscribe *out)
 {
 	*out = (struct mqtt_subscribe){0};
 	struct reader reader = reader_of(body);
 	out->packet_id = reader_packet_id(&reader);
 	if (version == MQTT_VERSION_5)
 		properties_decode(&reader, out);
-	subscriptions_decode(&reader, version, out);
-	return reader_finish(&reader);
+	if (reader.error == ERROR_OK && reader.rest.size == 0)
+		reader_fail(&reader, ERROR_SUBSCRIBE_EMPTY);
+	out->filters = reader.rest;
+	return reader.error;
+}
+
+/* The payload: pairs of filter and options, at least one [3.8.3]. */
+enum error mqtt_subscribe_check(struct slice *unchecked, uint8_t version, uint32_t most, uint32_t *count)
+{
+	struct reader reader = reader_of(*unchecked);
+	for (uint32_t i = 0; i < most && reader.rest.size > 0; i++) {
+		struct slice filter = reader_string(&reader);
+		uint8_t options = reader_u8(&reader);
+		enum error error = options_check(options, version, filter);
+		if (error != ERROR_OK)
+			reader_fail(&reader, error);
+		(*count)++;
+	}
+	*unchecked = reader.rest;
+	return reader.error;
+}
+
+enum error mqtt_subscribe_decode(struct slice body, uint8_t version, struct mqtt_subscribe *out)
+{
+	enum error error = mqtt_subscribe_decode_head(body, version, out);
+	struct slice unchecked = out->filters;
+	return error != ERROR_OK ? error : mqtt_subscribe_check(&unchecked, version, UINT32_MAX, &out->filter_count);
 }
 
 bool mqtt_subscribe_next(struct slice *filters, uint8_t version, struct mqtt_subscription *out)
@@ -110,19 +119,33 @@ bool mqtt_subscribe_next(struct slice *filters, uint8_t version, struct mqtt_sub
 	return true;
 }
 
-enum error mqtt_unsubscribe_decode(struct slice body, uint8_t version, struct mqtt_unsubscribe *out)
+enum error mqtt_unsubscribe_decode_head(struct slice body, uint8_t version, struct mqtt_unsubscribe *out)
 {
 	*out = (struct mqtt_unsubscribe){0};
 	struct reader reader = reader_of(body);
 	out->packet_id = reader_packet_id(&reader);
 	if (version == MQTT_VERSION_5)
 		out->properties = reader_properties_checked(&reader, MQTT_UNSUBSCRIBE);
-	out->filters = reader.rest;
-	for (; reader.rest.size > 0; out->filter_count++)
-		reader_string(&reader);
-	if (out->filter_count == 0)
+	if (reader.error == ERROR_OK && reader.rest.size == 0)
 		reader_fail(&reader, ERROR_UNSUBSCRIBE_EMPTY);
-	return reader_finish(&reader);
+	out->filters = reader.rest;
+	return reader.error;
+}
+
+enum error mqtt_unsubscribe_check(struct slice *unchecked, uint32_t most, uint32_t *count)
+{
+	struct reader reader = reader_of(*unchecked);
+	for (uint32_t i = 0; i < most && reader.rest.size > 0; i++, (*count)++)
+		reader_string(&reader);
+	*unchecked = reader.rest;
+	return reader.error;
+}
+
+enum error mqtt_unsubscribe_decode(struct slice body, uint8_t version, struct mqtt_unsubscribe *out)
+{
+	enum error error = mqtt_unsubscribe_decode_head(body, version, out);
+	struct slice unchecked = out->filters;
+	return error != ERROR_OK ? error : mqtt_unsubscribe_check(&unchecked, UINT32_MAX, &out->filter_count);
 }
 
 bool mqtt_unsubscribe_next(struct slice *filters, struct slice *filter)

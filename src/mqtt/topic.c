@@ -200,23 +200,6 @@ bool mqtt_filter_matches(struct slice filter, struct slice topic)
 	return !more;
 }
 
-bool mqtt_topic_level(struct slice *rest, bool *more, struct slice *level)
-{
-	if (!*more)
-		return false;
-	const uint8_t *separator = rest->size == 0 ? NULL : memchr(rest->data, '/', rest->size);
-	if (separator == NULL) {
-		*level = *rest;
-		*rest = slice_of(NULL, 0);
-		*more = false;
-		return true;
-	}
-	size_t size = (size_t)(separator - rest->data);
-	*level = slice_of(rest->data, size);
-	*rest = slice_of(separator + 1, rest->size - size - 1);
-	return true;
-}
-
 bool mqtt_topic_is_reserved(struct slice topic)
 {
 	static const char PREFIX[] = "$SYS";

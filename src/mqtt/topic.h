@@ -31,6 +31,21 @@ bool mqtt_filter_matches(struct slice filter, struct slice topic);
 
 /* Splits the first level off *rest into *level. False when there is none left. "a//b" has an empty level, "a/" ends
  * with an empty one. Start with *rest = topic and *more = true. */
-bool mqtt_topic_level(struct slice *rest, bool *more, struct slice *level);
+static inline bool mqtt_topic_level(struct slice *rest, bool *more, struct slice *level)
+{
+	if (!*more)
+		return false;
+	const uint8_t *separator = rest->size == 0 ? NULL : memchr(rest->data, '/', rest->size);
+	if (separator == NULL) {
+		*level = *rest;
+		*rest = slice_of(NULL, 0);
+		*more = false;
+		return true;
+	}
+	size_t size = (size_t)(separator - rest->data);
+	*level = slice_of(rest->data, size);
+	*rest = slice_of(separator + 1, rest->size - size - 1);
+	return true;
+}
 
 #endif

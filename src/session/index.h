@@ -5,6 +5,8 @@
  * A shared subscription [4.8.2] is a node of its own that hangs on its filter's. A match yields one route of it: the
  * shards take turns by how many connected members each has.
  *
+ * A match goes in slices: strangers make the filters, and so decide how many nodes it visits.
+ *
  * A node with subscribers on one shard holds that shard's route itself; with more, it has one route a shard. What a
  * route's index means is the shard's own affair (session/subscriptions.h): the generation tells it a stale one, which
  * can reach it in a letter that was under way while the subscription ended. */
@@ -54,13 +56,17 @@ static inline uint32_t route_index(route_bits route)
 	return (uint32_t)route;
 }
 
+/* A slice is given at least this much, so that it goes further than where it begins. */
+#define INDEX_UNITS_MIN 256
+
 #define ROUTES_PICKS 251u /* a prime: nodes lie in steps of a few units */
 
-/* What a match found; grows to the largest match and stays so. Private to a thread. */
+/* What a slice of a match found; grows to the largest slice and stays so. Private to a thread. */
 struct routes {
 	route_bits *items;
 	uint32_t count;
 	uint32_t capacity;
+	int32_t units_left; /* work that the slice may still do; it may end somewhat below 0 */
 	/* Picks so far of members of shared subscriptions, by their nodes: whose turn it is. One count for all would
 	 * let those whose messages come in a rhythm take each other's turns; two that share a place still do. */
 	uint32_t picks[ROUTES_PICKS];
@@ -69,6 +75,24 @@ struct routes {
 void routes_fini(struct routes *routes);
 /* Makes it hold just this one. ERROR_NO_MEMORY. */
 enum error routes_set(struct routes *routes, route_bits route);
+
+/* How far a match has come. It is a path rather than a node, so that it holds although the index changes between two
+ * slices: a filter that is there all the time is found once, one that comes or goes meanwhile is found or not. */
+enum index_stage {
+	INDEX_BEGIN,
+	INDEX_EXACT_GROUPS, /* among the shared subscriptions of the exact filter */
+	INDEX_NODE,         /* about to visit a node of the trie */
+	INDEX_MULTI_GROUPS, /* among the shared subscriptions of its `#` */
+	INDEX_END_GROUPS,   /* among its own, which matches the whole topic */
+};
+
+struct index_place {
+	uint64_t choices[2]; /* on the way to the node, from the root: 1 for `+`, 0 for the level by name */
+	uint32_t group;      /* the way in the tree of shared subscriptions */
+	uint8_t group_depth;
+	uint8_t depth;
+	uint8_t stage; /* enum index_stage */
+};
 
 struct index;
 
@@ -84,8 +108,11 @@ struct index *index_new(uint16_t shards, const struct hash_key *key);
 /* No thread may read it any more. */
 void index_free(struct index *index);
 
-/* All routes for a (checked) topic name, in no order, into *routes. Returns ERROR_NO_MEMORY when routes cannot grow. */
-enum error index_match(const struct index *index, struct slice topic, struct routes *routes);
+/* Adds routes for a (checked) topic name to *routes, in no order. A slice does about routes->units_left units of work,
+ * and counts them down: a node that it visits is one, a route that it finds another. ERROR_MORE: there is more; another
+ * call with the same place goes on, also in a later turn. A place of zeros begins. ERROR_NO_MEMORY: routes cannot grow;
+ * what was added is to be thrown away, and *place is as it was. */
+enum error index_match(const struct index *index, struct slice topic, struct index_place *place, struct routes *routes);
 
 /* Locks and finds the (checked) filter's node, or makes it where `create`. index_leave() must follow in any case. */
 struct index_slot index_find(struct index *index, struct slice filter, bool create);

@@ -104,8 +104,82 @@ struct index_trie {
 uint32_t index_trie_find(struct index_trie *trie, struct slice filter, bool create);
 /* Takes away the node and those above it, as far as nothing hangs on them. */
 void index_trie_prune(struct index_trie *trie, uint32_t node);
-/* Calls `found` for each node whose filter matches. */
-typedef enum error index_found(void *context, const struct index_part *part, uint32_t node);
-enum error index_trie_match(const struct index_trie *trie, struct slice topic, index_found *found, void *context);
+
+struct index {
+	struct hash_key key;
+	uint16_t shards;
+	struct index_trie trie;
+	struct index_part parts[INDEX_PARTS];
+};
+
+/* A node's routes when several shards have some, or when shared subscriptions hang on it. */
+struct index_many {
+	_Atomic uint32_t group; /* the top of the tree of shared subscriptions' nodes */
+	uint32_t reserved;
+	_Atomic route_bits routes[1]; /* index->shards of them, then as many uint32_t: connected members */
+};
+
+/* The part that an exact filter with this hash is in. */
+static inline uint32_t index_exact_part(uint64_t hash)
+{
+	return (uint32_t)(hash >> 60);
+}
+
+static inline size_t index_many_bytes(const struct index *index)
+{
+	return offsetof(struct index_many, routes) + index->shards * (sizeof(route_bits) + sizeof(uint32_t));
+}
+
+static inline struct index_many *index_many_of(const struct index_part *part, route_bits routes)
+{
+	return slab_at(&part->slab, route_index(routes));
+}
+
+static inline _Atomic uint32_t *index_many_live(const struct index *index, struct index_many *many)
+{
+	return (_Atomic uint32_t *)(void *)&many->routes[index->shards];
+}
+
+/* ---- matching (index_match.c, index_trie_walk.c) ---- */
+
+/* A slice under way. */
+struct index_slice {
+	const struct index *index;
+	struct routes *routes;
+	struct index_place *place;
+};
+
+/* The routes of a node whose filter matches, those of its shared subscriptions included. ERROR_MORE: the slice ended
+ * among the latter; place->group and group_depth say where. */
+enum error index_collect(const struct index_slice *slice, const struct index_part *part, uint32_t node);
+/* Goes on there. */
+enum error index_collect_groups(const struct index_slice *slice, const struct index_part *part, uint32_t node);
+/* Begins, or goes on from the place. */
+enum error index_trie_match(const struct index_slice *slice, struct slice topic);
+/* The hash of a trie's node: of its text, below its parent. */
+static inline uint32_t index_trie_hash(uint32_t text_hash, uint32_t parent)
+{
+	return text_hash ^ parent * 0x9E3779B1u;
+}
+
+/* ---- shared subscriptions (index_groups.c) ---- */
+
+/* They hang on their filter's node in a binary tree whose branches are the bits of their hash, from the lowest one, so
+ * that a match can go on in the middle of it, and one of a million is taken away at once. A node that others hang on
+ * stays when its subscription ends, without routes. More levels than bits: they come round again. */
+#define INDEX_GROUP_DEPTH_MAX 64u
+
+static inline bool index_group_bit(uint32_t hash, uint32_t depth)
+{
+	return (hash >> (depth & 31u) & 1u) != 0;
+}
+
+/* Returns the shared subscription's node below the locked filter's; 0: it is not there, or there is no memory. */
+uint32_t index_group_find(struct index_slot filter, struct slice group, bool create);
+/* The filter's node gets a place for one route a shard. NULL: no memory. */
+struct index_many *index_make_many(struct index_slot slot);
+bool index_is_group(const struct index_node *node);
+/* Takes away the node, which has no routes, and those above it, as far as nothing hangs on them. */
+void index_group_prune(struct index_slot filter, uint32_t group);
 
 #endif

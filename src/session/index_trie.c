@@ -7,7 +7,7 @@
 
 static uint32_t hash_level(const struct index_trie *trie, uint32_t parent, struct slice level)
 {
-	return (uint32_t)hash_slice(trie->key, level) ^ parent * 0x9E3779B1u;
+	return index_trie_hash((uint32_t)hash_slice(trie->key, level), parent);
 }
 
 static bool is_char(struct slice level, char wanted)
@@ -82,49 +82,4 @@ void index_trie_prune(struct index_trie *trie, uint32_t index)
 		index_part_retire_node(trie->part, index);
 		index = parent;
 	}
-}
-
-struct walk {
-	const struct index_trie *trie;
-	index_found *found;
-	void *context;
-};
-
-static enum error visit_multi(const struct walk *walk, uint32_t node)
-{
-	struct index_links *links = index_node_links(index_node_at(walk->trie->part, node));
-	uint32_t multi = atomic_load_explicit(&links->multi, memory_order_acquire);
-	return multi != 0 ? walk->found(walk->context, walk->trie->part, multi) : ERROR_OK;
-}
-
-/* The node's filter has matched so far; `rest` is what is left of the topic. The depth is bounded by
- * MQTT_TOPIC_LEVELS_MAX, the breadth by the nodes that subscribers made. */
-static enum error walk_node(const struct walk *walk, uint32_t node, struct slice rest, bool more, bool wildcards)
-{
-	enum error error = wildcards ? visit_multi(walk, node) : ERROR_OK;
-	struct slice level;
-	if (error != ERROR_OK)
-		return error;
-	if (!mqtt_topic_level(&rest, &more, &level))
-		return walk->found(walk->context, walk->trie->part, node);
-
-	uint32_t hash = hash_level(walk->trie, node, level);
-	uint32_t named = index_part_find(walk->trie->part, hash, node, level);
-	if (named != 0)
-		error = walk_node(walk, named, rest, more, true);
-	struct index_links *links = index_node_links(index_node_at(walk->trie->part, node));
-	uint32_t plus = wildcards ? atomic_load_explicit(&links->plus, memory_order_acquire) : 0;
-	if (plus != 0 && error == ERROR_OK)
-		error = walk_node(walk, plus, rest, more, true);
-	return error;
-}
-
-enum error index_trie_match(const struct index_trie *trie, struct slice topic, index_found *found, void *context)
-{
-	if (atomic_load_explicit(&trie->filters, memory_order_relaxed) == 0)
-		return ERROR_OK;
-	struct walk walk = {trie, found, context};
-	/* Topics that begin with $ are not matched by a leading wildcard [MQTT-4.7.2-1]. */
-	bool wildcards = topic.size == 0 || topic.data[0] != '$';
-	return walk_node(&walk, trie->root, topic, true, wildcards);
 }

@@ -1,5 +1,8 @@
 #include "session/publication.h"
 
+#include "base/check.h"
+#include "mqtt/property.h"
+
 static uint32_t expiry_of(const struct mqtt_publish *publish, uint32_t now_s)
 {
 	if (!publish->has_message_expiry)
@@ -39,6 +42,7 @@ static size_t read_length(const uint8_t **at)
 struct publication_parts publication_parts(const struct publication *publication, const uint8_t *packet)
 {
 	struct publication_parts parts;
+	parts.expiry_at = 0;
 	const uint8_t *at = packet + publication->header_bytes + 2;
 	parts.topic = slice_of(at, publication->topic_bytes);
 	at += publication->topic_bytes + (publication->qos != 0 ? 2 : 0);
@@ -47,6 +51,16 @@ struct publication_parts publication_parts(const struct publication *publication
 	at += property_bytes;
 	parts.payload = slice_of(at, (size_t)(packet + publication->packet_bytes - at));
 	return parts;
+}
+
+void publication_find_expiry(struct publication_parts *parts)
+{
+	struct slice rest = parts->properties;
+	struct mqtt_property property = {0};
+	while (rest.size != 0 && property.id != MQTT_PROPERTY_MESSAGE_EXPIRY) {
+		parts->expiry_at = (size_t)(rest.data - parts->properties.data);
+		CHECK(mqtt_property_next(&rest, &property) == ERROR_OK);
+	}
 }
 
 struct mqtt_forward publication_forward(const struct publication *publication, const struct publication_parts *parts,
@@ -62,6 +76,7 @@ struct mqtt_forward publication_forward(const struct publication *publication, c
 	forward.properties = parts->properties;
 	if (publication->expires_s != 0) {
 		forward.has_expiry_left = true;
+		forward.expiry_at = parts->expiry_at;
 		forward.expiry_left_s = publication->expires_s > now_s ? publication->expires_s - now_s : 0;
 	}
 	return forward;

@@ -21,6 +21,7 @@ struct publication_parts {
 	struct slice topic;
 	struct slice properties; /* wire form without the length; empty before version 5 */
 	struct slice payload;
+	size_t expiry_at; /* of the properties: a Message Expiry Interval does not stand before it */
 };
 
 /* publish was decoded from a packet of packet_bytes, whose fixed header has header_bytes, and has its topic in it.
@@ -28,6 +29,8 @@ struct publication_parts {
 struct publication publication_of(const struct mqtt_publish *publish, uint8_t version, size_t packet_bytes,
 				  size_t header_bytes, uint32_t now_s);
 struct publication_parts publication_parts(const struct publication *publication, const uint8_t *packet);
+/* Looks for the Message Expiry Interval, which is there, once for all receivers. */
+void publication_find_expiry(struct publication_parts *parts);
 
 /* What its receiver of this version gets at QoS 0 or 1 and 2, without anything of the receiver's own yet. */
 struct mqtt_forward publication_forward(const struct publication *publication, const struct publication_parts *parts,

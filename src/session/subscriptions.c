@@ -8,6 +8,8 @@ enum error subscriptions_open(struct subscriptions *subscriptions, struct index 
 	enum error error = pool_open(&subscriptions->pool, sizeof(struct subscription), limit);
 	if (error == ERROR_OK)
 		error = pool_open(&subscriptions->lists, sizeof(struct subscriber_list), limit);
+	if (error == ERROR_OK)
+		error = own_table_open(&subscriptions->own, limit);
 	return error;
 }
 
@@ -15,6 +17,7 @@ void subscriptions_close(struct subscriptions *subscriptions)
 {
 	pool_close(&subscriptions->pool);
 	pool_close(&subscriptions->lists);
+	own_table_close(&subscriptions->own);
 }
 
 static struct subscription *at(const struct subscriptions *subscriptions, uint32_t index)
@@ -159,9 +162,9 @@ static void end_subscription(struct subscriptions *subscriptions, uint32_t index
 	pool_give(&subscriptions->pool, index);
 }
 
-/* The client's own subscription to the locked node, or 0. Looked for where it is shorter: among the filter's
- * subscribers on this shard, or among the client's subscriptions. */
-static uint32_t find_own(const struct subscriptions *subscriptions, const struct session *session, uint32_t client,
+/* The client's own subscription to the locked node, or 0: a few steps, however many subscribers the filter has and
+ * however many subscriptions the client. */
+static uint32_t find_own(struct subscriptions *subscriptions, const struct session *session, uint32_t client,
 			 struct index_slot slot)
 {
 	route_bits route = index_route(slot, subscriptions->shard);
@@ -170,18 +173,42 @@ static uint32_t find_own(const struct subscriptions *subscriptions, const struct
 	if (route_kind(route) == ROUTE_ONE)
 		return at(subscriptions, route_index(route))->client == client ? route_index(route) : 0;
 
-	const struct subscriber_list *list = list_at(subscriptions, route_index(route));
-	uint32_t index;
-	if (list->count < session->subscription_count) {
-		index = list->first;
-		while (index != 0 && at(subscriptions, index)->client != client)
-			index = at(subscriptions, index)->list_next;
-	} else {
-		index = session->subscription;
-		while (index != 0 && at(subscriptions, index)->node != index_name(slot))
-			index = at(subscriptions, index)->client_next;
-	}
+	subscriptions->looks++;
+	if (session->is_keyed)
+		return own_table_find(&subscriptions->own, client, index_name(slot));
+	uint32_t index = session->subscription;
+	for (; index != 0 && at(subscriptions, index)->node != index_name(slot); subscriptions->looks++)
+		index = at(subscriptions, index)->client_next;
 	return index;
+}
+
+/* Takes those of the session's subscriptions out of the table that stand in front of `end`. */
+static void unkey(struct subscriptions *subscriptions, struct session *session, uint32_t end)
+{
+	for (uint32_t i = session->subscription; i != end; i = at(subscriptions, i)->client_next)
+		own_table_remove(&subscriptions->own, at(subscriptions, i)->client, at(subscriptions, i)->node);
+	session->is_keyed = 0;
+}
+
+/* The session's first subscription is a new one: from a certain number on all of them are in the table. */
+static enum error key_first(struct subscriptions *subscriptions, struct session *session)
+{
+	struct own_table *own = &subscriptions->own;
+	const struct subscription *subscription = at(subscriptions, session->subscription);
+	if (session->is_keyed)
+		return own_table_add(own, subscription->client, subscription->node, session->subscription);
+	if (session->subscription_count <= OWN_WALK_MAX)
+		return ERROR_OK;
+	for (uint32_t i = session->subscription; i != 0; i = subscription->client_next) {
+		subscription = at(subscriptions, i);
+		enum error error = own_table_add(own, subscription->client, subscription->node, i);
+		if (error != ERROR_OK) {
+			unkey(subscriptions, session, i);
+			return error;
+		}
+	}
+	session->is_keyed = 1;
+	return ERROR_OK;
 }
 
 static void client_link(struct subscriptions *subscriptions, struct session *session, uint32_t index)
@@ -195,7 +222,7 @@ static void client_link(struct subscriptions *subscriptions, struct session *ses
 	session->subscription_count++;
 }
 
-static void client_unlink(struct subscriptions *subscriptions, struct session *session, uint32_t index)
+static void client_unlink_unkeyed(struct subscriptions *subscriptions, struct session *session, uint32_t index)
 {
 	const struct subscription *subscription = at(subscriptions, index);
 	if (subscription->client_previous != 0)
@@ -204,7 +231,16 @@ static void client_unlink(struct subscriptions *subscriptions, struct session *s
 		session->subscription = subscription->client_next;
 	if (subscription->client_next != 0)
 		at(subscriptions, subscription->client_next)->client_previous = subscription->client_previous;
-	session->subscription_count--;
+	if (--session->subscription_count == 0)
+		session->is_keyed = 0;
+}
+
+static void client_unlink(struct subscriptions *subscriptions, struct session *session, uint32_t index)
+{
+	const struct subscription *subscription = at(subscriptions, index);
+	if (session->is_keyed)
+		own_table_remove(&subscriptions->own, subscription->client, subscription->node);
+	client_unlink_unkeyed(subscriptions, session, index);
 }
 
 static uint32_t subscription_new(struct subscriptions *subscriptions, const struct session *session, uint32_t client,
@@ -220,6 +256,26 @@ static uint32_t subscription_new(struct subscriptions *subscriptions, const stru
 	subscription->node = node;
 	subscription->options = 0;
 	return index;
+}
+
+/* Gives the new subscription its places: among the session's, and among the locked node's. Without memory it is gone.
+ */
+static enum error make_own(struct subscriptions *subscriptions, struct session *session, struct index_slot slot,
+			   uint32_t index)
+{
+	client_link(subscriptions, session, index);
+	enum error error = key_first(subscriptions, session);
+	if (error == ERROR_OK) {
+		error = attach(subscriptions, slot, index);
+		if (error == ERROR_OK)
+			return ERROR_OK;
+		client_unlink(subscriptions, session, index);
+	} else {
+		client_unlink_unkeyed(subscriptions, session, index);
+	}
+	at(subscriptions, index)->client = 0;
+	pool_give(&subscriptions->pool, index);
+	return error;
 }
 
 static struct index_slot find_node(struct subscriptions *subscriptions, struct slice filter, bool create, bool *shared)
@@ -246,11 +302,7 @@ enum error subscriptions_add(struct subscriptions *subscriptions, struct session
 		index = subscription_new(subscriptions, session, client, index_name(slot));
 		if (index != 0 && shared)
 			at(subscriptions, index)->options = SUBSCRIPTION_SHARED | SUBSCRIPTION_LIVE;
-		error = index != 0 ? attach(subscriptions, slot, index) : ERROR_LIMIT;
-		if (error == ERROR_OK)
-			client_link(subscriptions, session, index);
-		else if (index != 0)
-			pool_give(&subscriptions->pool, index);
+		error = index != 0 ? make_own(subscriptions, session, slot, index) : ERROR_LIMIT;
 	}
 	if (error == ERROR_OK) {
 		struct subscription *subscription = at(subscriptions, index);
@@ -329,13 +381,19 @@ route_bits subscriptions_other_member(const struct subscriptions *subscriptions,
 	return route;
 }
 
-void subscriptions_clear(struct subscriptions *subscriptions, struct session *session)
+bool subscriptions_clear_some(struct subscriptions *subscriptions, struct session *session, uint32_t most)
 {
-	while (session->subscription != 0) {
+	for (uint32_t i = 0; i < most && session->subscription != 0; i++) {
 		uint32_t index = session->subscription;
 		client_unlink(subscriptions, session, index);
 		end_subscription(subscriptions, index);
 	}
+	return session->subscription != 0;
+}
+
+void subscriptions_clear(struct subscriptions *subscriptions, struct session *session)
+{
+	subscriptions_clear_some(subscriptions, session, UINT32_MAX);
 }
 
 uint32_t subscriptions_index(const struct subscriptions *subscriptions, const struct subscription *subscription)

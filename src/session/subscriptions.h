@@ -7,6 +7,7 @@
 #include "base/pool.h"
 #include "base/slice.h"
 #include "session/index.h"
+#include "session/own_table.h"
 #include "session/session.h"
 
 enum subscription_option {
@@ -49,9 +50,11 @@ struct subscriber_list {
 struct subscriptions {
 	struct pool pool;
 	struct pool lists;
+	struct own_table own; /* of sessions with many */
 	struct index *index;
 	uint32_t cursor;     /* the walk's place: the subscription that comes next, kept valid when it ends meanwhile */
 	bool cursor_is_last; /* of a shared subscription one member is walked to */
+	uint64_t looks;      /* subscriptions that were looked at to find a client's own, for who counts work */
 	uint32_t client_max; /* subscriptions that one session may have; no bound unless set after opening */
 	uint16_t shard;
 };
@@ -91,7 +94,9 @@ uint32_t subscriptions_next_shared(const struct subscriptions *subscriptions, co
  * subscriptions_set_live(false). turns: whose picks are counted on. */
 route_bits subscriptions_other_member(const struct subscriptions *subscriptions, uint32_t subscription,
 				      struct routes *turns);
-/* Ends all of the session's. */
+/* Ends some of the session's, at most so many; false when none is left. */
+bool subscriptions_clear_some(struct subscriptions *subscriptions, struct session *session, uint32_t most);
+/* Ends all of them. */
 void subscriptions_clear(struct subscriptions *subscriptions, struct session *session);
 
 /* How many subscriptions a route leads to, of a shared one 1; 0 when it is stale. */

@@ -339,7 +339,7 @@ static void test_handed_on_when_there_is_room(void **state)
 	}
 	peer_say(&leaving, "\xe0", 2);
 	shard_scene_turn_one(scene, 0);
-	assert_non_null(scene->shards[0].waiting);
+	assert_true(routing_waits_for_room(&scene->shards[0]));
 	uint32_t times[MESSAGES] = {0};
 	assert_int_equal(take_numbers(&other, times, MESSAGES, true), MESSAGES);
 	for (int i = 0; i < MESSAGES; i++)

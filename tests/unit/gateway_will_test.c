@@ -380,7 +380,7 @@ static void test_wills_wait_for_room(void **state)
 		shard_scene_turn_one(scene, 0);
 	}
 	assert_int_equal(shard_scene_clients(scene, 0), 1);
-	assert_non_null(scene->shards[0].waiting);
+	assert_true(routing_waits_for_room(&scene->shards[0]));
 	uint32_t wills = 0;
 	struct heard heard;
 	while (peer_hears(&to, &heard)) {
@@ -389,7 +389,7 @@ static void test_wills_wait_for_room(void **state)
 		wills += slice_equal(heard.publish.payload, slice_string(id));
 	}
 	assert_int_equal(wills, CLIENTS);
-	assert_null(scene->shards[0].waiting);
+	assert_false(routing_waits_for_room(&scene->shards[0]));
 	for (int i = 0; i < CLIENTS; i++) {
 		peers[i].fd = -1;
 		peer_vanish(&peers[i]);

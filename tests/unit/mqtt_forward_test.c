@@ -155,6 +155,12 @@ static struct mqtt_forward choose_forward(struct random *random, const struct se
 		.qos = (uint8_t)random_below(random, 3),
 		.version = random_below(random, 3) == 0 ? 4 : 5,
 	};
+	for (uint32_t i = 0, at = 0; i < sent->count && random_below(random, 2) != 0; i++) {
+		if (sent->ids[i] == MQTT_PROPERTY_MESSAGE_EXPIRY)
+			break;
+		at += (uint32_t)sent->parts[i].size;
+		forward.expiry_at = at; /* somewhere before it */
+	}
 	/* At most one alias may stand in a packet: who gives one takes the sender's away. */
 	forward.strips_alias |= forward.alias != 0;
 	forward.alias_known = forward.version == 5 && forward.alias != 0 && random_below(random, 2) != 0;
@@ -166,7 +172,7 @@ static struct mqtt_forward choose_forward(struct random *random, const struct se
 static void check_senders(const struct mqtt_forward *forward, const struct sent *sent, struct slice rest)
 {
 	for (uint32_t i = 0; i < sent->count; i++) {
-		bool stripped = forward->strips_alias || forward->has_expiry_left;
+		bool stripped = forward->strips_alias;
 		if (sent->ids[i] == MQTT_PROPERTY_TOPIC_ALIAS && stripped)
 			continue;
 		struct slice part = slice_of(rest.data, sent->parts[i].size);

@@ -1,6 +1,7 @@
 /* Shared subscriptions in the routing index: nodes that hang on their filter's, of which a match yields one route each;
  * against a plain model, and whose turn it is. */
 #include "mqtt/topic.h"
+#include "match_all.h"
 #include "random.h"
 #include "session/index.h"
 #include "session/rcu.h"
@@ -135,7 +136,7 @@ static uint32_t count_found(const struct scene *scene, const struct model_node *
 
 static void match(struct scene *scene, const char *topic)
 {
-	assert_int_equal(index_match(scene->index, slice_string(topic), &scene->routes), ERROR_OK);
+	assert_int_equal(match_all(scene->index, slice_string(topic), &scene->routes), ERROR_OK);
 }
 
 static void assert_match(struct scene *scene, const char *topic)

@@ -61,6 +61,16 @@ static void test_receivers_of_each_version(void **state)
 	assert_int_equal(five.properties.size, 5);
 	assert_true(five.has_expiry_left);
 	assert_int_equal(five.expiry_left_s, 70);
+	assert_int_equal(five.expiry_at, 0);
+	/* Behind 70 others it is found once. */
+	uint8_t many[70 * 5 + 5];
+	for (size_t i = 0; i < 70; i++)
+		memcpy(many + 5 * i, "\x26\0\0\0\0", 5);
+	memcpy(many + 350, parts.properties.data, 5);
+	struct publication_parts longer = parts;
+	longer.properties = slice_of(many, sizeof(many));
+	publication_find_expiry(&longer);
+	assert_int_equal(longer.expiry_at, 350);
 	/* Nothing of a receiver's own. */
 	assert_true(five.qos == 0 && five.packet_id == 0 && five.alias == 0 && five.subscription_id == 0);
 	assert_false(five.retain || five.dup || five.strips_alias);

@@ -1,5 +1,6 @@
 /* A shard's subscriptions: a filter's route from none to one to a list and back, options that are replaced, a walk
  * while subscriptions end, and routes that are stale. */
+#include "match_all.h"
 #include "random.h"
 #include "session/rcu.h"
 #include "session/subscriptions.h"
@@ -44,6 +45,7 @@ static int scene_close(void **state)
 		subscriptions_clear(&scene->subscriptions, &scene->sessions[client]);
 	assert_int_equal(scene->subscriptions.pool.used, 0);
 	assert_int_equal(scene->subscriptions.lists.used, 0);
+	assert_int_equal(scene->subscriptions.own.entries.used, 0);
 	assert_int_equal(index_size(scene->index).filters, 0);
 	reader_unregister();
 	routes_fini(&scene->routes);
@@ -70,7 +72,7 @@ static bool drop(struct scene *scene, uint32_t client, const char *filter)
 /* The one route that a topic has here; 0: none. */
 static route_bits route_of(struct scene *scene, const char *topic)
 {
-	assert_int_equal(index_match(scene->index, slice_string(topic), &scene->routes), ERROR_OK);
+	assert_int_equal(match_all(scene->index, slice_string(topic), &scene->routes), ERROR_OK);
 	assert_in_range(scene->routes.count, 0, 1);
 	return scene->routes.count != 0 ? scene->routes.items[0] : 0;
 }
@@ -125,6 +127,37 @@ static void test_removing_what_is_not_there(void **state)
 	assert_true(drop(scene, 1, "t"));
 	assert_false(drop(scene, 1, "t"));
 	assert_int_equal(scene->sessions[1].subscription_count, 0);
+}
+
+/* A client's own subscription is found in a few steps, however many the client has and however many the filter. */
+static void test_own_subscription_is_found_without_a_long_walk(void **state)
+{
+	struct scene *scene = *state;
+	char filter[16];
+	for (uint32_t client = 1; client <= CLIENTS; client++)
+		add(scene, client, "f/0", 0);
+	for (uint32_t i = 1; i < 2 * OWN_WALK_MAX; i++) {
+		snprintf(filter, sizeof(filter), "f/%u", i);
+		add(scene, 2, filter, 0);
+	}
+	for (uint32_t i = 1; i < 2000; i++) {
+		snprintf(filter, sizeof(filter), "f/%u", i);
+		add(scene, 1, filter, 0);
+		uint64_t before = scene->subscriptions.looks;
+		assert_true(add(scene, 1, "f/0", 1));
+		assert_in_range(scene->subscriptions.looks - before, 0, OWN_WALK_MAX + 1);
+		before = scene->subscriptions.looks;
+		assert_false(drop(scene, 3, filter));
+		assert_true(add(scene, 2, "f/1", 0));
+		assert_in_range(scene->subscriptions.looks - before, 0, 2 * OWN_WALK_MAX + 2);
+	}
+	assert_int_equal(scene->subscriptions.own.entries.used, 2000 + 2 * OWN_WALK_MAX);
+	assert_true(drop(scene, 1, "f/0"));
+	assert_false(drop(scene, 1, "f/0"));
+	while (subscriptions_clear_some(&scene->subscriptions, &scene->sessions[1], 100))
+		assert_int_equal(scene->sessions[1].subscription_count % 100, 99);
+	assert_int_equal(scene->subscriptions.own.entries.used, 2 * OWN_WALK_MAX);
+	assert_false(scene->sessions[1].is_keyed);
 }
 
 static void test_limit(void **state)
@@ -306,6 +339,7 @@ int main(void)
 		IN_SCENE(test_route_from_none_to_one_to_list_and_back),
 		IN_SCENE(test_same_filter_again_replaces_its_options),
 		IN_SCENE(test_removing_what_is_not_there),
+		IN_SCENE(test_own_subscription_is_found_without_a_long_walk),
 		IN_SCENE(test_limit),
 		IN_SCENE(test_stale_routes_lead_nowhere),
 		IN_SCENE(test_route_of_one_outlives_the_change_to_a_list),

@@ -1,0 +1,279 @@
+#include "gateway/routing.h"
+
+#include "gateway/client_publish.h"
+#include "gateway/shard.h"
+#include "mqtt/decode.h"
+
+#include <stdlib.h>
+
+struct routing {
+	struct routing *next;
+	struct route_progress progress;
+	route_bits route; /* to one member; 0: to all that subscribe */
+	uint32_t message; /* of shard->messages */
+	uint32_t publisher;
+	uint16_t packet_id; /* to be acknowledged, at QoS 1 and 2 */
+};
+
+void routings_init(struct routings *routings)
+{
+	*routings = (struct routings){.own_end = &routings->own};
+}
+
+static struct routing *take_own(struct routings *routings)
+{
+	struct routing *first = routings->own;
+	routings->own = first->next;
+	if (routings->own == NULL)
+		routings->own_end = &routings->own;
+	return first;
+}
+
+void routings_fini(struct shard *shard)
+{
+	struct routings *routings = &shard->routings;
+	while (routings->own != NULL)
+		free(take_own(routings));
+	for (uint32_t i = 0; i < routings->count; i++)
+		free(routings->of_publishers[i]);
+	routings_init(routings);
+}
+
+static uint32_t packet_bytes(const struct shard *shard, const struct routing *routing)
+{
+	return message_at(&shard->messages, routing->message)->publication.packet_bytes;
+}
+
+/* One step. The packet is copied: output points to it, and with its last reference the message goes. */
+static enum error step(struct shard *shard, struct routing *routing)
+{
+	const struct message *message = message_at(&shard->messages, routing->message);
+	struct outbound outbound = {message->packet, message->publication, routing->publisher};
+	uint8_t *copy = io_scratch(&shard->io, message->publication.packet_bytes);
+	if (copy != NULL)
+		outbound.packet = memcpy(copy, message->packet, message->publication.packet_bytes);
+	turn_work_step_begin(&shard->work);
+	enum error error = routing->route != 0 ? route_to_member(shard, &outbound, routing->route, &routing->progress)
+					       : route_message(shard, &outbound, &routing->progress);
+	turn_work_step_end(&shard->work, &shard->counters);
+	if (copy == NULL)
+		io_flush(&shard->io);
+	return error;
+}
+
+/* Nothing is left to do for it: with all that matched, or dropped for want of memory. */
+static void end(struct shard *shard, struct routing *routing, enum error error)
+{
+	if (error != ERROR_OK)
+		COUNT(&shard->counters, messages_dropped_memory);
+	messages_put(&shard->messages, routing->message);
+	free(routing);
+}
+
+/* ---- of publishers ---- */
+
+bool routings_take(const struct routings *routings)
+{
+	return routings->count < ROUTINGS_MAX && routings->bytes < ROUTINGS_BYTES_MAX;
+}
+
+enum error routing_begin(struct shard *shard, const struct outbound *outbound, const struct route_progress *progress,
+			 uint16_t packet_id)
+{
+	struct routings *routings = &shard->routings;
+	uint32_t message = messages_new(&shard->messages, &outbound->publication, outbound->packet);
+	struct routing *routing = message != 0 ? malloc(sizeof(*routing)) : NULL;
+	if (routing == NULL) {
+		if (message != 0)
+			messages_put(&shard->messages, message);
+		return ERROR_NO_MEMORY;
+	}
+	*routing = (struct routing){
+		.progress = *progress,
+		.message = message,
+		.publisher = outbound->publisher,
+		.packet_id = packet_id,
+	};
+	CHECK(routings_take(routings));
+	routings->publishers[routings->count] = outbound->publisher;
+	routings->of_publishers[routings->count++] = routing;
+	routings->bytes += packet_bytes(shard, routing);
+	routings->can_go_on |= !route_awaits_room(progress);
+	return ERROR_OK;
+}
+
+static struct routing *remove_at(struct shard *shard, uint32_t at)
+{
+	struct routings *routings = &shard->routings;
+	struct routing *routing = routings->of_publishers[at];
+	routings->count--;
+	routings->publishers[at] = routings->publishers[routings->count];
+	routings->of_publishers[at] = routings->of_publishers[routings->count];
+	routings->bytes -= packet_bytes(shard, routing);
+	return routing;
+}
+
+static void append_own(struct routings *routings, struct routing *routing)
+{
+	routing->next = NULL;
+	*routings->own_end = routing;
+	routings->own_end = &routing->next;
+}
+
+void routing_disown(struct shard *shard, uint32_t client)
+{
+	struct routings *routings = &shard->routings;
+	for (uint32_t at = 0; at < routings->count; at++) {
+		if (routings->publishers[at] != client)
+			continue;
+		append_own(routings, remove_at(shard, at));
+		return;
+	}
+}
+
+/* One step of one of them; true when it is done. */
+static bool serve_publisher(struct shard *shard, uint32_t at)
+{
+	struct routing *routing = shard->routings.of_publishers[at];
+	enum error error = step(shard, routing);
+	if (error == ERROR_MORE)
+		return false;
+	remove_at(shard, at);
+	const struct publication *publication = &message_at(&shard->messages, routing->message)->publication;
+	client_published(shard, routing->publisher, publication->qos, routing->packet_id,
+			 error == ERROR_OK && routing->progress.matched, error);
+	end(shard, routing, error);
+	return true;
+}
+
+/* Whether a step would get on. */
+static bool is_ready(const struct shard *shard, const struct routing *routing)
+{
+	return !route_awaits_room(&routing->progress) ||
+	       (shard->routings.has_room && route_has_room(shard, &routing->progress));
+}
+
+/* Each of them once. False when there was nothing to do for any, or the share is spent. */
+static bool run_round(struct shard *shard, uint64_t until)
+{
+	struct routings *routings = &shard->routings;
+	bool some = false;
+	for (uint32_t left = routings->count; left != 0; left--) {
+		if (turn_work_is_spent(&shard->work, until))
+			return false;
+		if (routings->next >= routings->count)
+			routings->next = 0;
+		uint32_t at = routings->next;
+		bool ready = is_ready(shard, routings->of_publishers[at]);
+		/* The last one comes to stand in the place of one that is done. */
+		if (!ready || !serve_publisher(shard, at))
+			routings->next++;
+		some |= ready;
+	}
+	return some;
+}
+
+static void run_publishers(struct shard *shard)
+{
+	struct routings *routings = &shard->routings;
+	if (routings->count == 0 || (!routings->can_go_on && !routings->has_room))
+		return;
+	uint64_t until = turn_work_share(&shard->work, WORK_SHARE_ROUTINGS);
+	while (run_round(shard, until))
+		;
+	/* Where the share was spent, some of those that were not looked at may have room. */
+	routings->can_go_on = turn_work_is_spent(&shard->work, until) && routings->count != 0;
+	routings->has_room = routings->has_room && routings->can_go_on;
+}
+
+/* ---- the gateway's own ---- */
+
+/* A step within the turn's share of them. ERROR_MORE: it is not done, or the share is spent. */
+static enum error step_own(struct shard *shard, struct routing *routing)
+{
+	if (shard->work.own >= WORK_SHARE_OWN)
+		return ERROR_MORE;
+	uint64_t before = shard->work.spent;
+	enum error error = step(shard, routing);
+	shard->work.own += shard->work.spent - before;
+	return error;
+}
+
+static bool own_can_go_on(const struct shard *shard)
+{
+	const struct routing *first = shard->routings.own;
+	return first != NULL && (!route_awaits_room(&first->progress) || route_has_room(shard, &first->progress));
+}
+
+static void run_own(struct shard *shard)
+{
+	while (own_can_go_on(shard) && shard->work.own < WORK_SHARE_OWN) {
+		struct routing *first = shard->routings.own;
+		enum error error = step_own(shard, first);
+		if (error != ERROR_MORE)
+			end(shard, take_own(&shard->routings), error);
+	}
+}
+
+static void send_or_wait(struct shard *shard, uint32_t message, route_bits route)
+{
+	struct routings *routings = &shard->routings;
+	struct routing routing = {.message = message, .route = route};
+	enum error error = routings->own != NULL ? ERROR_MORE : step_own(shard, &routing);
+	if (error == ERROR_MORE) {
+		struct routing *waiting = malloc(sizeof(*waiting));
+		if (waiting != NULL) {
+			*waiting = routing;
+			append_own(routings, waiting);
+			return;
+		}
+		error = ERROR_NO_MEMORY;
+	}
+	if (error != ERROR_OK)
+		COUNT(&shard->counters, messages_dropped_memory);
+	messages_put(&shard->messages, message);
+}
+
+void routing_publish(struct shard *shard, uint32_t ref)
+{
+	struct message *message = message_at(&shard->messages, ref);
+	if (message->publication.retain &&
+	    retained_set(shard->retained, &message->publication, message->packet, shard->now_s) != ERROR_OK)
+		COUNT(&shard->counters, retained_refused);
+	message->packet[0] &= (uint8_t)~MQTT_PUBLISH_FLAGS_OURS;
+	send_or_wait(shard, ref, 0);
+}
+
+void routing_hand_on(struct shard *shard, uint32_t message, route_bits route)
+{
+	send_or_wait(shard, message, route);
+}
+
+bool routing_waits_for_room(const struct shard *shard)
+{
+	const struct routing *first = shard->routings.own;
+	return first != NULL && route_awaits_room(&first->progress);
+}
+
+/* ---- turns ---- */
+
+void routings_have_room(struct shard *shard)
+{
+	shard->routings.has_room = true;
+}
+
+void routings_run(struct shard *shard)
+{
+	run_own(shard);
+	run_publishers(shard);
+}
+
+bool routings_can_go_on(const struct shard *shard)
+{
+	return shard->routings.can_go_on || own_can_go_on(shard);
+}
+
+bool routings_await_room(const struct shard *shard)
+{
+	return shard->routings.own != NULL || shard->routings.count != 0;
+}

@@ -1,0 +1,59 @@
+/* Messages whose routing takes longer than the step in which it began: the match has more to do than one step may, or
+ * an inbox is full. Such a message is the gateway's from then on, which goes on with it turn by turn; a publisher is
+ * left unread meanwhile and gets its acknowledgement when all have it, the gateway's own messages wait in line. By the
+ * shard's thread. */
+#ifndef GATEWAY_ROUTING_H
+#define GATEWAY_ROUTING_H
+
+#include "gateway/route.h"
+
+/* Of publishers, a shard has at most so many under way. */
+#define ROUTINGS_MAX 1024u
+#define ROUTINGS_BYTES_MAX ((uint64_t)64 << 20)
+
+struct routing;
+
+struct routings {
+	/* Of the gateway's own, in the order in which they were published: the first one is worked on. */
+	struct routing *own;
+	struct routing **own_end;
+	/* Of publishers, one each. They take turns. */
+	uint32_t publishers[ROUTINGS_MAX];
+	struct routing *of_publishers[ROUTINGS_MAX];
+	uint32_t count;
+	uint32_t next;  /* whose turn it is */
+	uint64_t bytes; /* of their packets */
+	bool can_go_on; /* some wait for work only, not for room */
+	bool has_room;  /* some parcels have come back since the last run */
+};
+
+void routings_init(struct routings *routings);
+void routings_fini(struct shard *shard);
+
+/* False: there are as many as there may be, and what cannot be routed at once is to be tried again later. */
+bool routings_take(const struct routings *routings);
+/* Goes on with a client's message in later turns. client_published() is called when it is with all shards, unless the
+ * client ends before. ERROR_NO_MEMORY. */
+enum error routing_begin(struct shard *shard, const struct outbound *outbound, const struct route_progress *progress,
+			 uint16_t packet_id);
+/* The client ends. What it has under way becomes the gateway's own, so that its will comes behind it. */
+void routing_disown(struct shard *shard, uint32_t client);
+
+/* Some parcels have come back. */
+void routings_have_room(struct shard *shard);
+/* A turn's work on all of them. */
+void routings_run(struct shard *shard);
+/* Whether there is something to do without room coming first. */
+bool routings_can_go_on(const struct shard *shard);
+/* Whether some wait for room. */
+bool routings_await_room(const struct shard *shard);
+
+/* Messages of the gateway's own (wills, statistics, what a member of a shared subscription left behind): published now
+ * or, where that takes longer or the turn has done its share of them, in line. They take over the caller's reference to
+ * a message of shard->messages. The first also sets or clears the topic's retained message. */
+void routing_publish(struct shard *shard, uint32_t message);
+void routing_hand_on(struct shard *shard, uint32_t message, route_bits route);
+/* Whether own messages wait in line for room in an inbox. */
+bool routing_waits_for_room(const struct shard *shard);
+
+#endif

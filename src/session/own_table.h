@@ -1,0 +1,28 @@
+/* A session's own subscription to a filter, by client and node, where a walk over the session's subscriptions would be
+ * long. It holds only the subscriptions of such sessions, at 24 bytes each; an ordinary client has none in it. Owned by
+ * the shard's thread. */
+#ifndef SESSION_OWN_TABLE_H
+#define SESSION_OWN_TABLE_H
+
+#include "base/table.h"
+
+/* A session with more subscriptions than this has them in the table. */
+#define OWN_WALK_MAX 16u
+
+struct own_table {
+	struct pool entries;
+	struct table table;
+};
+
+/* limit: subscriptions. */
+enum error own_table_open(struct own_table *own, uint32_t limit);
+void own_table_close(struct own_table *own);
+
+/* ERROR_NO_MEMORY. */
+enum error own_table_add(struct own_table *own, uint32_t client, uint32_t node, uint32_t subscription);
+/* It must be there. */
+void own_table_remove(struct own_table *own, uint32_t client, uint32_t node);
+/* The subscription; 0: there is none. */
+uint32_t own_table_find(const struct own_table *own, uint32_t client, uint32_t node);
+
+#endif

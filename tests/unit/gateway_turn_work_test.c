@@ -1,0 +1,309 @@
+/* The work of a turn is bounded, whoever sends what; it is counted in units, so that no test needs a clock. */
+#include "mqtt/encode.h"
+#include "peer.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+/* A read's worth of PINGREQ: each is the smallest packet that there is, and is answered. */
+#define PINGS (IO_READ_BYTES / 2)
+
+static int scene_open(void **state)
+{
+	*state = shard_scene_new(1);
+	return 0;
+}
+
+static int scene_close(void **state)
+{
+	struct shard_scene *scene = *state;
+	shard_scene_settle(scene);
+	shard_scene_check_empty(scene);
+	shard_scene_free(scene);
+	return 0;
+}
+
+static uint64_t largest_turn(const struct shard_scene *scene)
+{
+	return atomic_load(&scene->shards[0].counters.turn_work_max);
+}
+
+static uint64_t largest_step(const struct shard_scene *scene)
+{
+	return atomic_load(&scene->shards[0].counters.step_work_max);
+}
+
+static void say_pings(const struct peer *peer)
+{
+	static uint8_t pings[PINGS * 2];
+	for (size_t i = 0; i < sizeof(pings); i += 2)
+		pings[i] = MQTT_PINGREQ << 4;
+	peer_say(peer, pings, sizeof(pings));
+}
+
+static void a_flood_of_packets_takes_several_turns(void **state)
+{
+	struct shard_scene *scene = *state;
+	struct peer flood = peer_sign_in(scene, PEER_CONNECT(.id = "flood"), false);
+	uint64_t before = shard_scene_counter(scene, 0, COUNTER_packets_in);
+	say_pings(&flood);
+	shard_scene_turn_one(scene, 0);
+	uint64_t in = shard_scene_counter(scene, 0, COUNTER_packets_in) - before;
+	assert_in_range(in, 1, WORK_SHARE_PACKETS);
+	assert_in_range(largest_turn(scene), in, WORK_SHARE_PACKETS + WORK_READ + largest_step(scene));
+	assert_int_not_equal(shard_scene_counter(scene, 0, COUNTER_work_pauses), 0);
+	assert_int_equal(peer_counts(&flood, MQTT_PINGRESP), PINGS);
+	assert_in_range(largest_turn(scene), in, WORK_SHARE_PACKETS + WORK_READ + largest_step(scene));
+	peer_leave(&flood);
+}
+
+#define FLOODS 6u
+
+/* All are served in the order in which they came: who came last waits for those before him and for nobody twice. */
+static void nobody_waits_for_anybody_twice(void **state)
+{
+	struct shard_scene *scene = *state;
+	struct peer floods[FLOODS];
+	char id[16];
+	for (uint32_t i = 0; i < FLOODS; i++) {
+		snprintf(id, sizeof(id), "flood%u", i);
+		floods[i] = peer_sign_in(scene, PEER_CONNECT(.id = id), false);
+	}
+	struct peer last = peer_sign_in(scene, PEER_CONNECT(.id = "last"), false);
+	for (uint32_t i = 0; i < FLOODS; i++)
+		say_pings(&floods[i]);
+	shard_scene_turn_one(scene, 0);
+	peer_say(&last, "\xc0\0", 2);
+	/* All floods again, so that they are never through. */
+	for (uint32_t i = 0; i < FLOODS; i++)
+		say_pings(&floods[i]);
+	struct heard heard;
+	uint32_t turns = 0;
+	while (!peer_heard(&last, &heard)) {
+		shard_scene_turn_one(scene, 0);
+		turns++;
+	}
+	assert_int_equal(heard.header.type, MQTT_PINGRESP);
+	/* At least a read of each is gone through before it comes round again, and at most a share of it a turn. */
+	assert_in_range(turns, 1, FLOODS * 2 + 2);
+	for (uint32_t i = 0; i < FLOODS; i++) {
+		assert_int_equal(peer_counts(&floods[i], MQTT_PINGRESP), 2 * PINGS);
+		peer_leave(&floods[i]);
+	}
+	peer_leave(&last);
+}
+
+static void many_clients_share_a_turn(void **state)
+{
+	struct shard_scene *scene = *state;
+	struct peer peers[64];
+	char id[16];
+	for (uint32_t i = 0; i < 64; i++) {
+		snprintf(id, sizeof(id), "p%u", i);
+		peers[i] = peer_sign_in(scene, PEER_CONNECT(.id = id), false);
+	}
+	for (uint32_t i = 0; i < 64; i++)
+		say_pings(&peers[i]);
+	uint32_t turns = 0;
+	while (shard_scene_counter(scene, 0, COUNTER_packets_in) != 64 * PINGS) {
+		shard_scene_turn_one(scene, 0);
+		turns++;
+	}
+	assert_in_range(turns, 64 * PINGS / WORK_SHARE_PACKETS, 64 * PINGS / WORK_SHARE_PACKETS * 2);
+	assert_in_range(largest_turn(scene), WORK_SHARE_PACKETS, WORK_SHARE_PACKETS + WORK_READ + largest_step(scene));
+	for (uint32_t i = 0; i < 64; i++)
+		peer_vanish(&peers[i]);
+}
+
+/* ---- packets with very many filters ---- */
+
+#define FILTERS 250000u
+
+/* So many have a fault in the last. */
+#define BAD_FILTERS (FILTERS - 1)
+
+/* SUBSCRIBE or UNSUBSCRIBE of `count` filters of one character, of which there are `distinct` different ones. */
+static void say_filters(const struct peer *peer, uint8_t type, uint16_t packet_id, uint32_t count, uint32_t distinct)
+{
+	static uint8_t bytes[FILTERS * 4 + 16];
+	size_t body =
+		2u + (peer->version == MQTT_VERSION_5 ? 1u : 0u) + (size_t)count * (type == MQTT_SUBSCRIBE ? 4 : 3);
+	size_t at = 0;
+	bytes[at++] = (uint8_t)(type << 4 | 2);
+	for (size_t left = body; at == 1 || left != 0; left >>= 7)
+		bytes[at++] = (uint8_t)((left & 0x7f) | (left > 0x7f ? 0x80 : 0));
+	bytes[at++] = (uint8_t)(packet_id >> 8);
+	bytes[at++] = (uint8_t)packet_id;
+	if (peer->version == MQTT_VERSION_5)
+		bytes[at++] = 0;
+	for (uint32_t i = 0; i < count; i++) {
+		bytes[at++] = 0;
+		bytes[at++] = 1;
+		bytes[at++] = (uint8_t)('A' + i % distinct);
+		if (type == MQTT_SUBSCRIBE)
+			bytes[at++] = 1;
+	}
+	if (type == MQTT_SUBSCRIBE && count == BAD_FILTERS)
+		bytes[at - 1] = 3; /* there is no QoS 3 */
+	peer_say(peer, bytes, at);
+}
+
+static void hears_codes(struct peer *peer, uint8_t type, uint16_t packet_id, uint32_t count)
+{
+	struct heard heard;
+	assert_true(peer_hears(peer, &heard));
+	assert_int_equal(heard.header.type, type);
+	assert_int_equal(heard.suback.packet_id, packet_id);
+	assert_int_equal(heard.suback.codes.size, count);
+}
+
+/* No turn is longer than the shares of its parts, and one step of each. */
+static void turns_are_short(const struct shard_scene *scene)
+{
+	uint64_t shares = WORK_SHARE_MAIL + WORK_SHARE_PACKETS + WORK_SHARE_FILTERS;
+	assert_in_range(largest_step(scene), 1, WORK_SHARE_PACKETS + 1000);
+	assert_in_range(largest_turn(scene), 1, shares + 3 * largest_step(scene));
+}
+
+static void many_filters_take_several_turns(void **state)
+{
+	struct shard_scene *scene = *state;
+	struct peer many = peer_sign_in(scene, PEER_CONNECT(.id = "many"), false);
+	struct peer other = peer_sign_in(scene, PEER_CONNECT(.id = "other"), false);
+	say_filters(&many, MQTT_SUBSCRIBE, 1, FILTERS / 2, 20);
+	say_filters(&many, MQTT_UNSUBSCRIBE, 2, FILTERS, 26);
+	say_filters(&many, MQTT_SUBSCRIBE, 3, 100, 26);
+	peer_say(&many, "\xc0\0", 2);
+	struct heard heard;
+	uint32_t turns = 0;
+	while (scene->shards[0].filter_jobs == NULL)
+		shard_scene_turn_one(scene, 0);
+	/* The other one is served in each turn meanwhile. */
+	for (; scene->shards[0].filter_jobs != NULL; turns++) {
+		peer_say(&other, "\xc0\0", 2);
+		shard_scene_turn_one(scene, 0);
+		assert_true(peer_heard(&other, &heard));
+		assert_int_equal(heard.header.type, MQTT_PINGRESP);
+	}
+	assert_in_range(turns, FILTERS / 2 / WORK_SHARE_FILTERS, UINT32_MAX);
+	hears_codes(&many, MQTT_SUBACK, 1, FILTERS / 2);
+	assert_int_equal(shard_scene_counter(scene, 0, COUNTER_filter_pauses), 2);
+	hears_codes(&many, MQTT_UNSUBACK, 2, FILTERS);
+	hears_codes(&many, MQTT_SUBACK, 3, 100);
+	assert_true(peer_hears(&many, &heard));
+	assert_int_equal(heard.header.type, MQTT_PINGRESP);
+	turns_are_short(scene);
+	assert_int_equal(shard_scene_counter(scene, 0, COUNTER_subscriptions_open), 26);
+	peer_leave(&many);
+	peer_leave(&other);
+}
+
+/* The codes stand in the order of the filters, also where some were done in one turn and some in another. */
+static void codes_stand_in_order(void **state)
+{
+	struct shard_scene *scene = *state;
+	struct peer peer = peer_sign_in(scene, PEER_CONNECT(.id = "p"), false);
+	struct heard heard;
+	say_filters(&peer, MQTT_SUBSCRIBE, 1, 15, 15);
+	hears_codes(&peer, MQTT_SUBACK, 1, 15);
+	say_filters(&peer, MQTT_UNSUBSCRIBE, 2, 20000, 26);
+	assert_true(peer_hears(&peer, &heard));
+	assert_int_not_equal(shard_scene_counter(scene, 0, COUNTER_filter_pauses), 0);
+	assert_int_equal(heard.suback.codes.size, 20000);
+	for (uint32_t i = 0; i < 20000; i++)
+		assert_int_equal(heard.suback.codes.data[i],
+				 i < 15 ? MQTT_REASON_SUCCESS : MQTT_REASON_NO_SUBSCRIPTION_EXISTED);
+	peer_leave(&peer);
+}
+
+static void client_may_end_in_the_middle(void **state)
+{
+	struct shard_scene *scene = *state;
+	struct peer peer = peer_sign_in(scene, PEER_CONNECT(.id = "p", .expiry_s = 60), false);
+	say_filters(&peer, MQTT_SUBSCRIBE, 1, FILTERS, 26);
+	while (scene->shards[0].filter_jobs == NULL)
+		shard_scene_turn_one(scene, 0);
+	/* Taken over: the new connection has nothing to do with it. */
+	struct peer next = peer_sign_in(scene, PEER_CONNECT(.id = "p", .expiry_s = 60), true);
+	peer_hears_disconnect(&peer, MQTT_REASON_SESSION_TAKEN_OVER);
+	assert_null(scene->shards[0].filter_jobs);
+	peer_hears_nothing(&next);
+	say_filters(&next, MQTT_UNSUBSCRIBE, 9, FILTERS, 26);
+	while (scene->shards[0].filter_jobs == NULL)
+		shard_scene_turn_one(scene, 0);
+	peer_vanish(&next);
+	assert_null(scene->shards[0].filter_jobs);
+	next = peer_sign_in(scene, PEER_CONNECT(.id = "p", .clean = true), false);
+	peer_leave(&next);
+}
+
+/* What is wrong at the end of a long packet is found before its first filter is subscribed to. */
+static void long_packet_is_checked_first(void **state)
+{
+	struct shard_scene *scene = *state;
+	struct peer peer = peer_sign_in(scene, PEER_CONNECT(.id = "p"), false);
+	say_filters(&peer, MQTT_SUBSCRIBE, 1, BAD_FILTERS, 26);
+	peer_hears_disconnect(&peer, MQTT_REASON_PROTOCOL_ERROR);
+	assert_int_equal(shard_scene_counter(scene, 0, COUNTER_pool_subscriptions_free), 0);
+	turns_are_short(scene);
+}
+
+/* ---- many that end at once ---- */
+
+#define HEIRS 60u
+#define DYING 250u
+
+static void sign_in_many(struct shard_scene *scene, struct peer *peers, uint32_t count, const char *will_topic)
+{
+	char id[16];
+	for (uint32_t i = 0; i < count; i++) {
+		snprintf(id, sizeof(id), "%s%u", will_topic != NULL ? "dying" : "heir", i);
+		peers[i] = peer_sign_in(scene, PEER_CONNECT(.id = id, .will_topic = will_topic), false);
+	}
+}
+
+static void wills_of_many_take_several_turns(void **state)
+{
+	struct shard_scene *scene = *state;
+	static struct peer heirs[HEIRS], dying[DYING];
+	sign_in_many(scene, heirs, HEIRS, NULL);
+	for (uint32_t i = 0; i < HEIRS; i++)
+		peer_subscribe(&heirs[i], "w", 0);
+	sign_in_many(scene, dying, DYING, "w");
+	for (uint32_t i = 0; i < DYING; i++)
+		close(dying[i].fd);
+	uint32_t turns = 0;
+	while (shard_scene_counter(scene, 0, COUNTER_messages_out) != (uint64_t)HEIRS * DYING) {
+		shard_scene_turn_one(scene, 0);
+		turns++;
+	}
+	assert_in_range(turns, (uint64_t)HEIRS * DYING * WORK_DELIVERY / WORK_SHARE_OWN, 100);
+	assert_int_equal(shard_scene_counter(scene, 0, COUNTER_wills_sent), DYING);
+	/* None is far above the share: one message in excess, and what the ends themselves take. */
+	assert_in_range(largest_turn(scene), 1, WORK_SHARE_OWN + HEIRS * (WORK_DELIVERY + WORK_WRITE) + DYING * 100);
+	for (uint32_t i = 0; i < HEIRS; i++) {
+		assert_int_equal(peer_counts(&heirs[i], MQTT_PUBLISH), DYING);
+		peer_leave(&heirs[i]);
+	}
+}
+
+int main(void)
+{
+#define CASE(name) cmocka_unit_test_setup_teardown(name, scene_open, scene_close)
+	const struct CMUnitTest tests[] = {
+		CASE(a_flood_of_packets_takes_several_turns),
+		CASE(nobody_waits_for_anybody_twice),
+		CASE(many_clients_share_a_turn),
+		CASE(many_filters_take_several_turns),
+		CASE(codes_stand_in_order),
+		CASE(client_may_end_in_the_middle),
+		CASE(long_packet_is_checked_first),
+		CASE(wills_of_many_take_several_turns),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
