@@ -183,6 +183,7 @@ void client_end(struct shard *shard, uint32_t index, enum error reason)
 	struct client *client = shard_client(shard, index);
 	if (client->state != CLIENT_GREETING && !client_is_connected(client))
 		return;
+	turn_work_charge(&shard->work, WORK_END);
 	bool was_active = client_is_connected(client);
 	counter_add(&shard->counters.ends[reason], 1);
 	log_end(shard, client, reason);

@@ -94,6 +94,7 @@ static void hand_on_shared(struct shard *shard, struct client *client)
 static void end_session(struct shard *shard, uint32_t index)
 {
 	struct client *client = shard_client(shard, index);
+	turn_work_charge(&shard->work, WORK_END);
 	hand_on_shared(shard, client);
 	subscriptions_clear(&shard->subscriptions, &client->session);
 	registry_remove(&shard->registry, index);

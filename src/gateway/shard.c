@@ -5,7 +5,6 @@
 #include "gateway/admission.h"
 #include "gateway/client_subscribe.h"
 #include "gateway/heartbeat.h"
-#include "gateway/principal.h"
 #include "gateway/retained_jobs.h"
 #include "gateway/route.h"
 #include "gateway/sys_topics.h"
@@ -107,6 +106,7 @@ void shard_close(struct shard *shard)
 	free(shard->mail.parcel);
 	retained_jobs_fini(shard);
 	filter_jobs_fini(shard);
+	revoke_fini(&shard->revoke);
 	route_forget_waiting(shard);
 	post_fini(&shard->post);
 	subscriptions_close(&shard->subscriptions);
@@ -297,7 +297,7 @@ static bool has_work(const struct shard *shard)
 {
 	return shard->ready.count != 0 || shard->broken.count != 0 || route_has_mail(shard) ||
 	       shard->filter_jobs != NULL || route_can_publish_waiting(shard) ||
-	       (shard->retained_jobs != NULL && retained_jobs_ready(shard)) || principal_revoking(shard) ||
+	       (shard->retained_jobs != NULL && retained_jobs_ready(shard)) || revoke_has_work(shard) ||
 	       commands_waiting(&shard->commands);
 }
 
@@ -360,7 +360,7 @@ static void look_at_access(struct shard *shard)
 {
 	if (shard->access_version != access_version(shard->access))
 		shard->access_version = access_refresh(shard->access, &shard->sign_in, &shard->acl);
-	principal_revoke_some(shard);
+	revoke_some(shard);
 }
 
 /* What comes round by time. */

@@ -13,6 +13,7 @@
 #include "gateway/extras.h"
 #include "gateway/overload.h"
 #include "gateway/pulse.h"
+#include "gateway/revoke.h"
 #include "gateway/seats.h"
 #include "gateway/settings_feed.h"
 #include "gateway/turn_work.h"
@@ -33,14 +34,6 @@ struct mail {
 	uint32_t route;  /* of the letter's routes, the next to walk */
 	uint32_t kept;   /* the letter's message in shard->messages, 0: no session needed it so far */
 	bool walking;    /* in the middle of a route */
-};
-
-/* Looking for clients whose token or user was revoked. */
-#define REVOKED_A_ROUND 64u
-struct revoking {
-	uint64_t hashes[REVOKED_A_ROUND];
-	uint32_t count; /* 0: there is nothing to look for */
-	uint32_t next;  /* client */
 };
 
 struct waiting;
@@ -84,7 +77,7 @@ struct shard {
 	struct acl_pool token_rules;
 	struct sign_in sign_in; /* for AUTH */
 	uint32_t access_version;
-	struct revoking revoking;
+	struct revoke revoke;
 	struct messages messages;
 	struct flow_store flows;
 	struct mail mail;

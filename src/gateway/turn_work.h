@@ -30,7 +30,8 @@ enum turn_work_cost {
 #define WORK_SHARE_PACKETS 20000u /* what clients sent */
 #define WORK_SHARE_FILTERS 10000u /* SUBSCRIBE and UNSUBSCRIBE of many filters that were begun before */
 
-#define WORK_SHARE_OWN 5000u /* messages of the gateway's own: wills, presence, what is handed on */
+#define WORK_SHARE_ENDS 10000u /* of clients and sessions that end, by what ends them */
+#define WORK_SHARE_OWN 5000u   /* messages of the gateway's own: wills, presence, what is handed on */
 
 struct turn_work {
 	uint64_t spent;         /* since the shard began */
