@@ -210,6 +210,8 @@ void client_finish(struct shard *shard, uint32_t index)
 		session_goes_offline(shard, index);
 		return;
 	}
+	if (client->cleaning)
+		return; /* its place is given away when that is done */
 	client_set_state(shard, client, CLIENT_FREE);
 	pool_give(&shard->clients, index);
 }

@@ -114,7 +114,8 @@ static bool take_recent(struct shard *shard, uint64_t until)
 static void look_at(struct shard *shard, uint32_t index)
 {
 	const struct client *client = shard_client(shard, index);
-	if (client->principal == 0 || (!client_is_connected(client) && client->state != CLIENT_OFFLINE))
+	if (client->principal == 0 || client->session.id == 0 ||
+	    (!client_is_connected(client) && client->state != CLIENT_OFFLINE))
 		return;
 	const struct principal *principal = principal_of(shard, client);
 	if (has(&shard->revoke, REVOCATION_USER, principal->user_hash))

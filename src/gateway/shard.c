@@ -7,6 +7,7 @@
 #include "gateway/heartbeat.h"
 #include "gateway/retained_jobs.h"
 #include "gateway/route.h"
+#include "gateway/session_cleanup.h"
 #include "gateway/sys_topics.h"
 #include "net/fdpass.h"
 #include "session/rcu.h"
@@ -18,6 +19,7 @@
 #define EVENTS_A_TURN 256
 #define ADMISSION_BATCHES_A_TURN 2
 #define TIMERS_A_TURN 1024u
+#define TIMERS_A_STEP 16u
 #define READY_A_TURN 256u
 #define DRAINED_A_TURN 512u
 /* While all who are left have output that waits, draining looks at them so often. */
@@ -78,6 +80,7 @@ enum error shard_open(struct shard *shard)
 	shard->waiting_end = &shard->waiting;
 	shard->retained_jobs_end = &shard->retained_jobs;
 	shard->filter_jobs_end = &shard->filter_jobs;
+	shard->cleanups_end = &shard->cleanups;
 	messages_init(&shard->messages, &shard->slab);
 	struct io_observer observer = {.blocked = on_blocked, .broken = on_broken, .context = shard};
 	if (slab_open(&shard->slab, SLAB_BYTES_MAX) != ERROR_OK ||
@@ -107,6 +110,7 @@ void shard_close(struct shard *shard)
 	retained_jobs_fini(shard);
 	filter_jobs_fini(shard);
 	revoke_fini(&shard->revoke);
+	session_cleanups_fini(shard);
 	route_forget_waiting(shard);
 	post_fini(&shard->post);
 	subscriptions_close(&shard->subscriptions);
@@ -216,13 +220,13 @@ static void resume_paused(struct shard *shard)
 
 static void end_broken(struct shard *shard)
 {
-	for (uint32_t i = 0; i < shard->broken.count; i++) {
-		uint32_t index = shard->broken.items[i];
+	uint64_t until = turn_work_share(&shard->work, WORK_SHARE_ENDS);
+	while (shard->broken.count != 0 && !turn_work_is_spent(&shard->work, until)) {
+		uint32_t index = shard->broken.items[--shard->broken.count];
 		const struct client *client = shard_client(shard, index);
 		if (client_is_connected(client) && client->broken)
 			client_end(shard, index, ERROR_CONNECTION_LOST);
 	}
-	shard->broken.count = 0;
 }
 
 static void finish_closing(struct shard *shard)
@@ -240,7 +244,10 @@ static bool drain(struct shard *shard)
 		return false;
 	if (shard->drain_next == 0)
 		shard->drain_waits = true;
+	uint64_t until = turn_work_share(&shard->work, WORK_SHARE_ENDS);
 	for (uint32_t i = 0; i < DRAINED_A_TURN && shard->drain_next < shard->clients.touched; i++) {
+		if (turn_work_is_spent(&shard->work, until))
+			return false;
 		uint32_t index = ++shard->drain_next;
 		struct client *client = shard_client(shard, index);
 		if (!client_is_connected(client) || client->conn.backlog != 0)
@@ -296,7 +303,7 @@ static void publish_counters(struct shard *shard)
 static bool has_work(const struct shard *shard)
 {
 	return shard->ready.count != 0 || shard->broken.count != 0 || route_has_mail(shard) ||
-	       shard->filter_jobs != NULL || route_can_publish_waiting(shard) ||
+	       shard->filter_jobs != NULL || shard->cleanups != NULL || route_can_publish_waiting(shard) ||
 	       (shard->retained_jobs != NULL && retained_jobs_ready(shard)) || revoke_has_work(shard) ||
 	       commands_waiting(&shard->commands);
 }
@@ -366,7 +373,10 @@ static void look_at_access(struct shard *shard)
 /* What comes round by time. */
 static void do_timers(struct shard *shard)
 {
-	wheel_turn(&shard->wheel, shard->now_ms, TIMERS_A_TURN, heartbeat_visit, shard);
+	uint64_t until = turn_work_share(&shard->work, WORK_SHARE_TIMERS);
+	bool more = true;
+	for (uint32_t i = 0; more && i < TIMERS_A_TURN && !turn_work_is_spent(&shard->work, until); i += TIMERS_A_STEP)
+		more = wheel_turn(&shard->wheel, shard->now_ms, TIMERS_A_STEP, heartbeat_visit, shard);
 	if (shard->number != 0)
 		return;
 	retained_sweep(shard->retained, shard->now_s, RETAINED_SWEEP);
@@ -389,6 +399,7 @@ static bool turn(struct shard *shard)
 	}
 	if (route_can_publish_waiting(shard))
 		route_publish_waiting(shard);
+	session_cleanups_run(shard); /* before anybody ends in this turn */
 	look_at_access(shard);
 	route_deliver_mail(shard);
 	filter_jobs_run(shard);

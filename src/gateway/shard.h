@@ -39,6 +39,7 @@ struct mail {
 struct waiting;
 struct retained_job;
 struct filter_job;
+struct session_cleanup;
 struct gateway;
 
 struct shard {
@@ -87,6 +88,8 @@ struct shard {
 	struct filter_job *filter_jobs; /* SUBSCRIBE and UNSUBSCRIBE that are not done yet (client_subscribe.h) */
 	struct filter_job **filter_jobs_end;
 	size_t filter_jobs_bytes;
+	struct session_cleanup *cleanups; /* of sessions that came or went and are not through */
+	struct session_cleanup **cleanups_end;
 	struct retained_job *retained_jobs;
 	struct retained_job **retained_jobs_end;
 	struct list ready;            /* clients with more to read */
