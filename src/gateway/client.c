@@ -185,6 +185,7 @@ void client_end(struct shard *shard, uint32_t index, enum error reason)
 	struct client *client = shard_client(shard, index);
 	if (client->state != CLIENT_GREETING && !client_is_connected(client))
 		return;
+	turn_work_charge(&shard->work, WORK_END);
 	bool was_active = client_is_connected(client);
 	if (client->pause == PAUSE_ROOM)
 		routing_disown(shard, index);
@@ -213,6 +214,8 @@ void client_finish(struct shard *shard, uint32_t index)
 		session_goes_offline(shard, index);
 		return;
 	}
+	if (client->cleaning)
+		return; /* its place is given away when that is done */
 	client_set_state(shard, client, CLIENT_FREE);
 	pool_give(&shard->clients, index);
 }

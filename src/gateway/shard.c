@@ -5,9 +5,9 @@
 #include "gateway/admission.h"
 #include "gateway/client_subscribe.h"
 #include "gateway/heartbeat.h"
-#include "gateway/principal.h"
 #include "gateway/retained_jobs.h"
 #include "gateway/route.h"
+#include "gateway/session_cleanup.h"
 #include "gateway/sys_topics.h"
 #include "net/fdpass.h"
 #include "session/rcu.h"
@@ -19,6 +19,7 @@
 #define EVENTS_A_TURN 256
 #define ADMISSION_BATCHES_A_TURN 2
 #define TIMERS_A_TURN 1024u
+#define TIMERS_A_STEP 16u
 #define READY_A_TURN 256u
 #define DRAINED_A_TURN 512u
 /* While all who are left have output that waits, draining looks at them so often. */
@@ -79,6 +80,7 @@ enum error shard_open(struct shard *shard)
 	routings_init(&shard->routings);
 	shard->retained_jobs_end = &shard->retained_jobs;
 	shard->filter_jobs_end = &shard->filter_jobs;
+	shard->cleanups_end = &shard->cleanups;
 	messages_init(&shard->messages, &shard->slab);
 	struct io_observer observer = {.blocked = on_blocked, .broken = on_broken, .context = shard};
 	if (slab_open(&shard->slab, SLAB_BYTES_MAX) != ERROR_OK ||
@@ -108,6 +110,8 @@ void shard_close(struct shard *shard)
 	retained_jobs_fini(shard);
 	routings_fini(shard);
 	filter_jobs_fini(shard);
+	revoke_fini(&shard->revoke);
+	session_cleanups_fini(shard);
 	post_fini(&shard->post);
 	subscriptions_close(&shard->subscriptions);
 	flow_store_close(&shard->flows);
@@ -204,13 +208,13 @@ static void serve_ready(struct shard *shard)
 
 static void end_broken(struct shard *shard)
 {
-	for (uint32_t i = 0; i < shard->broken.count; i++) {
-		uint32_t index = shard->broken.items[i];
+	uint64_t until = turn_work_share(&shard->work, WORK_SHARE_ENDS);
+	while (shard->broken.count != 0 && !turn_work_is_spent(&shard->work, until)) {
+		uint32_t index = shard->broken.items[--shard->broken.count];
 		const struct client *client = shard_client(shard, index);
 		if (client_is_connected(client) && client->broken)
 			client_end(shard, index, ERROR_CONNECTION_LOST);
 	}
-	shard->broken.count = 0;
 }
 
 static void finish_closing(struct shard *shard)
@@ -228,7 +232,10 @@ static bool drain(struct shard *shard)
 		return false;
 	if (shard->drain_next == 0)
 		shard->drain_waits = true;
+	uint64_t until = turn_work_share(&shard->work, WORK_SHARE_ENDS);
 	for (uint32_t i = 0; i < DRAINED_A_TURN && shard->drain_next < shard->clients.touched; i++) {
+		if (turn_work_is_spent(&shard->work, until))
+			return false;
 		uint32_t index = ++shard->drain_next;
 		struct client *client = shard_client(shard, index);
 		if (!client_is_connected(client) || client->conn.backlog != 0)
@@ -284,8 +291,8 @@ static void publish_counters(struct shard *shard)
 static bool has_work(const struct shard *shard)
 {
 	return shard->ready.count != 0 || shard->broken.count != 0 || route_has_mail(shard) ||
-	       shard->filter_jobs != NULL || routings_can_go_on(shard) ||
-	       (shard->retained_jobs != NULL && retained_jobs_ready(shard)) || principal_revoking(shard) ||
+	       shard->filter_jobs != NULL || shard->cleanups != NULL || routings_can_go_on(shard) ||
+	       (shard->retained_jobs != NULL && retained_jobs_ready(shard)) || revoke_has_work(shard) ||
 	       commands_waiting(&shard->commands);
 }
 
@@ -348,13 +355,16 @@ static void look_at_access(struct shard *shard)
 {
 	if (shard->access_version != access_version(shard->access))
 		shard->access_version = access_refresh(shard->access, &shard->sign_in, &shard->acl);
-	principal_revoke_some(shard);
+	revoke_some(shard);
 }
 
 /* What comes round by time. */
 static void do_timers(struct shard *shard)
 {
-	wheel_turn(&shard->wheel, shard->now_ms, TIMERS_A_TURN, heartbeat_visit, shard);
+	uint64_t until = turn_work_share(&shard->work, WORK_SHARE_TIMERS);
+	bool more = true;
+	for (uint32_t i = 0; more && i < TIMERS_A_TURN && !turn_work_is_spent(&shard->work, until); i += TIMERS_A_STEP)
+		more = wheel_turn(&shard->wheel, shard->now_ms, TIMERS_A_STEP, heartbeat_visit, shard);
 	if (shard->number != 0)
 		return;
 	retained_sweep(shard->retained, shard->now_s, RETAINED_SWEEP);
@@ -373,6 +383,7 @@ static bool turn(struct shard *shard)
 		shard->subscriptions.client_max = shard->settings->client_subscriptions_max;
 	if (post_collect(&shard->post))
 		routings_have_room(shard);
+	session_cleanups_run(shard); /* before anybody ends in this turn */
 	look_at_access(shard);
 	routings_run(shard);
 	route_deliver_mail(shard);

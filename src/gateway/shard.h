@@ -13,6 +13,7 @@
 #include "gateway/extras.h"
 #include "gateway/overload.h"
 #include "gateway/pulse.h"
+#include "gateway/revoke.h"
 #include "gateway/routing.h"
 #include "gateway/seats.h"
 #include "gateway/settings_feed.h"
@@ -36,16 +37,9 @@ struct mail {
 	bool walking;    /* in the middle of a route */
 };
 
-/* Looking for clients whose token or user was revoked. */
-#define REVOKED_A_ROUND 64u
-struct revoking {
-	uint64_t hashes[REVOKED_A_ROUND];
-	uint32_t count; /* 0: there is nothing to look for */
-	uint32_t next;  /* client */
-};
-
 struct retained_job;
 struct filter_job;
+struct session_cleanup;
 struct gateway;
 
 struct shard {
@@ -84,7 +78,7 @@ struct shard {
 	struct acl_pool token_rules;
 	struct sign_in sign_in; /* for AUTH */
 	uint32_t access_version;
-	struct revoking revoking;
+	struct revoke revoke;
 	struct messages messages;
 	struct flow_store flows;
 	struct mail mail;
@@ -92,6 +86,8 @@ struct shard {
 	struct filter_job *filter_jobs; /* SUBSCRIBE and UNSUBSCRIBE that are not done yet (client_subscribe.h) */
 	struct filter_job **filter_jobs_end;
 	size_t filter_jobs_bytes;
+	struct session_cleanup *cleanups; /* of sessions that came or went and are not through */
+	struct session_cleanup **cleanups_end;
 	struct retained_job *retained_jobs;
 	struct retained_job **retained_jobs_end;
 	struct list ready;            /* clients with more to read */

@@ -31,6 +31,8 @@ enum turn_work_cost {
 #define WORK_SHARE_PACKETS 20000u  /* what clients sent */
 #define WORK_SHARE_FILTERS 10000u  /* SUBSCRIBE and UNSUBSCRIBE of many filters that were begun before */
 #define WORK_SHARE_ROUTINGS 10000u /* publishers' messages that take longer (routing.h) */
+#define WORK_SHARE_ENDS 10000u     /* of clients and sessions that end, by what ends them */
+#define WORK_SHARE_TIMERS 10000u   /* what comes round by time, and what it ends */
 #define WORK_SHARE_OWN 5000u       /* messages of the gateway's own: wills, presence, what is handed on */
 
 struct turn_work {
@@ -38,6 +40,7 @@ struct turn_work {
 	uint64_t turn_began;    /* spent, when the turn began */
 	uint64_t step_began;    /* spent, when the step began */
 	uint64_t packets_until; /* spent, at which packets wait for the next turn */
+	uint64_t ends;          /* of this turn, for sessions that lose their connection or end */
 	uint64_t own;           /* of this turn, for messages of the gateway's own, which come up anywhere in it */
 };
 

@@ -292,6 +292,135 @@ static void wills_of_many_take_several_turns(void **state)
 	}
 }
 
+/* ---- sessions with much in them ---- */
+
+#define SUBSCRIPTIONS 12000u
+
+static void allow_subscriptions(struct shard_scene *scene)
+{
+	scene->settings.client_subscriptions_max = 2 * SUBSCRIPTIONS;
+	scene->shards[0].subscriptions.client_max = 2 * SUBSCRIPTIONS;
+}
+
+/* Subscribes to `prefix`0, `prefix`1, ..., and hears that. */
+static void subscribes_to_many(struct peer *peer, const char *prefix, uint32_t count)
+{
+	static uint8_t bytes[SUBSCRIPTIONS * 40];
+	static struct mqtt_subscription asked[SUBSCRIPTIONS];
+	static char filters[SUBSCRIPTIONS][24];
+	for (uint32_t i = 0; i < count; i++) {
+		snprintf(filters[i], sizeof(filters[i]), "%s%u", prefix, i);
+		asked[i] = (struct mqtt_subscription){.filter = slice_string(filters[i]), .qos = 1};
+	}
+	size_t size = mqtt_subscribe_encode(7, 0, asked, count, peer->version, bytes, sizeof(bytes));
+	assert_int_not_equal(size, 0);
+	peer_say(peer, bytes, size);
+	hears_codes(peer, MQTT_SUBACK, 7, count);
+}
+
+static void ends_are_short(const struct shard_scene *scene)
+{
+	turns_are_short(scene);
+	assert_in_range(largest_turn(scene), 1, WORK_SHARE_PACKETS + 2 * WORK_SHARE_ENDS);
+}
+
+static void large_session_is_freed_over_turns(void **state)
+{
+	struct shard_scene *scene = *state;
+	allow_subscriptions(scene);
+	struct peer large = peer_sign_in(scene, PEER_CONNECT(.id = "large"), false);
+	subscribes_to_many(&large, "f/", SUBSCRIPTIONS);
+	assert_int_equal(shard_scene_counter(scene, 0, COUNTER_subscriptions_open), SUBSCRIPTIONS);
+	close(large.fd);
+	shard_scene_turn_one(scene, 0);
+	assert_non_null(scene->shards[0].cleanups);
+	assert_int_equal(shard_scene_counter(scene, 0, COUNTER_connections_open), 0);
+	/* Its id is free already. */
+	struct peer next = peer_connect(scene, PEER_CONNECT(.id = "large"));
+	shard_scene_turn_one(scene, 0);
+	struct heard heard;
+	assert_true(peer_heard(&next, &heard));
+	assert_false(heard.connack.session_present);
+	assert_non_null(scene->shards[0].cleanups);
+	uint32_t turns = 2;
+	for (; scene->shards[0].cleanups != NULL; turns++)
+		shard_scene_turn_one(scene, 0);
+	assert_in_range(turns, SUBSCRIPTIONS * 4 / WORK_SHARE_ENDS, 100);
+	assert_int_equal(shard_scene_counter(scene, 0, COUNTER_subscriptions_open), 0);
+	assert_int_equal(shard_scene_clients(scene, 0), 1);
+	ends_are_short(scene);
+	peer_leave(&next);
+}
+
+/* A member whose connection is gone gets nothing, also while its other subscriptions are still to be told. */
+static void nothing_is_lost_to_a_session_that_is_being_freed(void **state)
+{
+	struct shard_scene *scene = *state;
+	allow_subscriptions(scene);
+	struct peer large = peer_sign_in(scene, PEER_CONNECT(.id = "large"), false);
+	struct peer other = peer_sign_in(scene, PEER_CONNECT(.id = "other"), false);
+	struct peer sender = peer_sign_in(scene, PEER_CONNECT(.id = "sender"), false);
+	peer_subscribe(&other, "$share/g/f/0", 1); /* the last that the cleaning comes to */
+	subscribes_to_many(&large, "$share/g/f/", SUBSCRIPTIONS);
+	close(large.fd);
+	shard_scene_turn_one(scene, 0);
+	assert_non_null(scene->shards[0].cleanups);
+	for (uint16_t i = 1; i <= 4; i++)
+		peer_publish(&sender, "f/0", "m", 1, i);
+	shard_scene_turn_one(scene, 0);
+	assert_non_null(scene->shards[0].cleanups);
+	assert_int_equal(shard_scene_counter(scene, 0, COUNTER_messages_out), 4);
+	for (uint16_t i = 1; i <= 4; i++)
+		peer_hears_publish(&other, "f/0", "m", 1);
+	shard_scene_settle(scene);
+	assert_null(scene->shards[0].cleanups);
+	ends_are_short(scene);
+	peer_leave(&other);
+	peer_leave(&sender);
+}
+
+/* A session that goes and comes while its shared subscriptions are being told is a member like any other in the end. */
+static void session_comes_back_in_the_middle(void **state)
+{
+	struct shard_scene *scene = *state;
+	allow_subscriptions(scene);
+	struct peer large = peer_sign_in(scene, PEER_CONNECT(.id = "large", .expiry_s = 60), false);
+	struct peer sender = peer_sign_in(scene, PEER_CONNECT(.id = "sender"), false);
+	subscribes_to_many(&large, "$share/g/f/", SUBSCRIPTIONS);
+	for (uint32_t round = 0; round < 3; round++) {
+		close(large.fd);
+		shard_scene_turn_one(scene, 0);
+		assert_non_null(scene->shards[0].cleanups);
+		large = peer_connect(scene, PEER_CONNECT(.id = "large", .expiry_s = 60));
+		shard_scene_turn_one(scene, 0);
+		assert_non_null(scene->shards[0].cleanups);
+		struct heard heard;
+		assert_true(peer_heard(&large, &heard) && heard.connack.session_present);
+		if (round == 0)
+			peer_unsubscribe(&large, "$share/g/f/1");
+	}
+	shard_scene_settle(scene);
+	assert_null(scene->shards[0].cleanups);
+	/* All of them are live: a second member takes turns with it, whichever filter it is. */
+	struct peer other = peer_sign_in(scene, PEER_CONNECT(.id = "other"), false);
+	for (uint32_t i = 0; i < SUBSCRIPTIONS; i += SUBSCRIPTIONS / 4) {
+		char topic[24], filter[40];
+		snprintf(topic, sizeof(topic), "f/%u", i);
+		snprintf(filter, sizeof(filter), "$share/g/%s", topic);
+		peer_subscribe(&other, filter, 0);
+		peer_publish(&sender, topic, "m", 0, 0);
+		peer_publish(&sender, topic, "m", 0, 0);
+		peer_hears_publish(&other, topic, "m", 0);
+		peer_hears_publish(&large, topic, "m", 0);
+		peer_hears_nothing(&other);
+	}
+	ends_are_short(scene);
+	peer_disconnect(&large, 0, 0);
+	shard_scene_settle(scene);
+	peer_leave(&other);
+	peer_leave(&sender);
+}
+
 int main(void)
 {
 #define CASE(name) cmocka_unit_test_setup_teardown(name, scene_open, scene_close)
@@ -304,6 +433,9 @@ int main(void)
 		CASE(client_may_end_in_the_middle),
 		CASE(long_packet_is_checked_first),
 		CASE(wills_of_many_take_several_turns),
+		CASE(large_session_is_freed_over_turns),
+		CASE(nothing_is_lost_to_a_session_that_is_being_freed),
+		CASE(session_comes_back_in_the_middle),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
