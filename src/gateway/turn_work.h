@@ -27,9 +27,10 @@ enum turn_work_cost {
 #define WORK_UNIT_BYTES 128u
 
 /* Shares of the parts, in units. Together they are some 5 ms; a turn with one busy part takes 2 ms. */
-#define WORK_SHARE_MAIL 20000u     /* letters from other shards */
-#define WORK_SHARE_PACKETS 20000u  /* what clients sent */
-#define WORK_SHARE_FILTERS 10000u  /* SUBSCRIBE and UNSUBSCRIBE of many filters that were begun before */
+#define WORK_SHARE_MAIL 20000u    /* letters from other shards */
+#define WORK_SHARE_PACKETS 20000u /* what clients sent */
+#define WORK_SHARE_FRESH 5000u    /* the first packet of a client that did not wait, when the packets' share is spent */
+#define WORK_SHARE_FILTERS 10000u /* SUBSCRIBE and UNSUBSCRIBE of many filters that were begun before */
 #define WORK_SHARE_ROUTINGS 10000u /* publishers' messages that take longer (routing.h) */
 #define WORK_SHARE_ENDS 10000u     /* of clients and sessions that end, by what ends them */
 #define WORK_SHARE_TIMERS 10000u   /* what comes round by time, and what it ends */
@@ -41,6 +42,7 @@ struct turn_work {
 	uint64_t step_began;    /* spent, when the step began */
 	uint64_t packets_until; /* spent, at which packets wait for the next turn */
 	uint64_t ends;          /* of this turn, for sessions that lose their connection or end */
+	uint64_t fresh;         /* of this turn, for clients that did not wait when packets had spent their share */
 	uint64_t own;           /* of this turn, for messages of the gateway's own, which come up anywhere in it */
 };
 
