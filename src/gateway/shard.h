@@ -17,6 +17,7 @@
 #include "gateway/seats.h"
 #include "gateway/settings_feed.h"
 #include "gateway/turn_work.h"
+#include "net/fdpass.h"
 #include "net/fdtable.h"
 #include "net/inbox.h"
 #include "net/poller.h"
@@ -34,6 +35,15 @@ struct mail {
 	uint32_t route;  /* of the letter's routes, the next to walk */
 	uint32_t kept;   /* the letter's message in shard->messages, 0: no session needed it so far */
 	bool walking;    /* in the middle of a route */
+};
+
+/* A batch of clients that the gates have let in, and how far it is taken. */
+struct arrivals {
+	int fds[FDPASS_BATCH_MAX];
+	struct admission *admissions[FDPASS_BATCH_MAX];
+	size_t fd_count; /* fewer than admissions where sockets were lost on their way */
+	uint32_t count;
+	uint32_t next;
 };
 
 struct waiting;
@@ -81,6 +91,7 @@ struct shard {
 	struct revoke revoke;
 	struct messages messages;
 	struct flow_store flows;
+	struct arrivals arrivals;
 	struct mail mail;
 	struct waiting *waiting; /* messages of the gateway's own that wait for room in an inbox, or for their turn */
 	struct waiting **waiting_end;

@@ -421,6 +421,79 @@ static void session_comes_back_in_the_middle(void **state)
 	peer_leave(&sender);
 }
 
+/* ---- queues ---- */
+
+#define SESSIONS 100u
+#define QUEUED 500u
+
+static void publish_many(const struct peer *sender, uint32_t count)
+{
+	for (uint32_t i = 0; i < count; i++)
+		peer_publish(sender, "t", "m", 1, (uint16_t)(i + 1));
+	shard_scene_settle(sender->scene);
+}
+
+static void sessions_with_queues_share_turns(void **state)
+{
+	struct shard_scene *scene = *state;
+	static struct peer peers[SESSIONS];
+	char id[16];
+	scene->settings.queue_messages_max = QUEUED;
+	scene->settings.inflight_max = UINT16_MAX;
+	for (uint32_t i = 0; i < SESSIONS; i++) {
+		snprintf(id, sizeof(id), "p%u", i);
+		peers[i] = peer_sign_in(scene, PEER_CONNECT(.id = id, .expiry_s = 60), false);
+		peer_subscribe(&peers[i], "t", 1);
+		close(peers[i].fd);
+	}
+	struct peer sender = peer_sign_in(scene, PEER_CONNECT(.id = "sender"), false);
+	publish_many(&sender, QUEUED);
+	uint64_t before = shard_scene_counter(scene, 0, COUNTER_messages_out);
+	atomic_store(&scene->shards[0].counters.turn_work_max, 0);
+	for (uint32_t i = 0; i < SESSIONS; i++) {
+		snprintf(id, sizeof(id), "p%u", i);
+		peers[i] = peer_connect(scene, PEER_CONNECT(.id = id, .expiry_s = 60));
+	}
+	uint32_t turns = 0;
+	for (; shard_scene_counter(scene, 0, COUNTER_messages_out) != before + SESSIONS * QUEUED; turns++)
+		shard_scene_turn_one(scene, 0);
+	assert_in_range(turns, SESSIONS * QUEUED * WORK_DELIVERY / WORK_SHARE_ADMISSIONS, 100);
+	assert_in_range(largest_turn(scene), 1, WORK_SHARE_ADMISSIONS + QUEUED * (WORK_DELIVERY + 1) + 1000);
+	for (uint32_t i = 0; i < SESSIONS; i++) {
+		assert_int_equal(peer_counts(&peers[i], MQTT_PUBLISH), QUEUED);
+		peer_disconnect(&peers[i], 0, 0);
+	}
+	peer_leave(&sender);
+}
+
+/* The window is searched for each: acknowledged from its end, that is much to search. */
+static void acknowledgements_in_reverse_take_several_turns(void **state)
+{
+	struct shard_scene *scene = *state;
+	scene->settings.inflight_max = UINT16_MAX;
+	scene->settings.queue_messages_max = UINT16_MAX;
+	scene->settings.queue_bytes_max = 8 << 20;
+	struct peer peer = peer_sign_in(scene, PEER_CONNECT(.id = "p"), false);
+	struct peer sender = peer_sign_in(scene, PEER_CONNECT(.id = "sender"), false);
+	peer_subscribe(&peer, "t", 1);
+	enum { MESSAGES = 10000 };
+	publish_many(&sender, MESSAGES);
+	assert_int_equal(peer_counts(&peer, MQTT_PUBLISH), MESSAGES);
+	static uint8_t acks[MESSAGES * 4];
+	for (uint32_t i = 0; i < MESSAGES; i++)
+		memcpy(acks + (size_t)i * 4,
+		       (const uint8_t[]){MQTT_PUBACK << 4, 2, (uint8_t)((MESSAGES - i) >> 8), (uint8_t)(MESSAGES - i)},
+		       4);
+	peer_say(&peer, acks, sizeof(acks));
+	uint32_t turns = 0;
+	for (; scene->shards[0].flows.entries.used != 0; turns++)
+		shard_scene_turn_one(scene, 0);
+	assert_in_range(turns, 100, 1000);
+	turns_are_short(scene);
+	peer_leave(&peer);
+	peer_leave(&sender);
+}
+
 int main(void)
 {
 #define CASE(name) cmocka_unit_test_setup_teardown(name, scene_open, scene_close)
@@ -436,6 +509,8 @@ int main(void)
 		CASE(large_session_is_freed_over_turns),
 		CASE(nothing_is_lost_to_a_session_that_is_being_freed),
 		CASE(session_comes_back_in_the_middle),
+		CASE(sessions_with_queues_share_turns),
+		CASE(acknowledgements_in_reverse_take_several_turns),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
