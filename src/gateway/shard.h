@@ -103,12 +103,14 @@ struct shard {
 	struct session_cleanup **cleanups_end;
 	struct retained_job *retained_jobs;
 	struct retained_job **retained_jobs_end;
-	struct list ready;            /* clients with more to read */
-	struct list paused;           /* clients that wait for room in an inbox */
-	struct list broken;           /* clients whose write failed */
-	struct list closing;          /* clients to be freed at the end of the turn */
-	struct parcel *read_parcels;  /* delivered in this turn, to be returned after the flush */
-	uint32_t *lane_routes;        /* a message's routes, counted by shard */
+	struct list ready;           /* clients with more to read */
+	uint32_t round_left;         /* the first of them that came to wait when the others did; 0: there is no round */
+	uint64_t round_began_ms;     /* when those came to wait, at the earliest */
+	struct list paused;          /* clients that wait for room in an inbox */
+	struct list broken;          /* clients whose write failed */
+	struct list closing;         /* clients to be freed at the end of the turn */
+	struct parcel *read_parcels; /* delivered in this turn, to be returned after the flush */
+	uint32_t *lane_routes;       /* a message's routes, counted by shard */
 	struct region connected_at_s; /* by client, on the shard's clock: written when one comes, read for who asks */
 	struct pulse pulse;
 	struct turn_work work;

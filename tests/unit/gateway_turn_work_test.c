@@ -6,7 +6,6 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdio.h>
-#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -116,6 +115,30 @@ static void many_clients_share_a_turn(void **state)
 	}
 	assert_in_range(turns, 64 * PINGS / WORK_SHARE_PACKETS, 64 * PINGS / WORK_SHARE_PACKETS * 2);
 	assert_in_range(largest_turn(scene), WORK_SHARE_PACKETS, WORK_SHARE_PACKETS + WORK_READ + largest_step(scene));
+	for (uint32_t i = 0; i < 64; i++)
+		peer_vanish(&peers[i]);
+}
+
+/* Turns are short, and still the shard knows how long clients wait for it. */
+static void lag_is_that_of_a_round(void **state)
+{
+	struct shard_scene *scene = *state;
+	static struct peer peers[64];
+	char id[16];
+	for (uint32_t i = 0; i < 64; i++) {
+		snprintf(id, sizeof(id), "p%u", i);
+		peers[i] = peer_sign_in(scene, PEER_CONNECT(.id = id), false);
+	}
+	for (uint32_t i = 0; i < 64; i++)
+		say_pings(&peers[i]);
+	uint32_t most_ms = 0;
+	while (shard_scene_counter(scene, 0, COUNTER_packets_in) != 64 * PINGS) {
+		shard_scene_pass_ms(scene, 4);
+		shard_scene_turn_one(scene, 0);
+		uint32_t lag_ms = scene->shards[0].overload.lag_ms;
+		most_ms = lag_ms > most_ms ? lag_ms : most_ms;
+	}
+	assert_in_range(most_ms, 200, 64 * PINGS / WORK_SHARE_PACKETS * 4 * 2);
 	for (uint32_t i = 0; i < 64; i++)
 		peer_vanish(&peers[i]);
 }
@@ -276,7 +299,7 @@ static void wills_of_many_take_several_turns(void **state)
 		peer_subscribe(&heirs[i], "w", 0);
 	sign_in_many(scene, dying, DYING, "w");
 	for (uint32_t i = 0; i < DYING; i++)
-		close(dying[i].fd);
+		peer_drop(&dying[i]);
 	uint32_t turns = 0;
 	while (shard_scene_counter(scene, 0, COUNTER_messages_out) != (uint64_t)HEIRS * DYING) {
 		shard_scene_turn_one(scene, 0);
@@ -331,7 +354,7 @@ static void large_session_is_freed_over_turns(void **state)
 	struct peer large = peer_sign_in(scene, PEER_CONNECT(.id = "large"), false);
 	subscribes_to_many(&large, "f/", SUBSCRIPTIONS);
 	assert_int_equal(shard_scene_counter(scene, 0, COUNTER_subscriptions_open), SUBSCRIPTIONS);
-	close(large.fd);
+	peer_drop(&large);
 	shard_scene_turn_one(scene, 0);
 	assert_non_null(scene->shards[0].cleanups);
 	assert_int_equal(shard_scene_counter(scene, 0, COUNTER_connections_open), 0);
@@ -362,7 +385,7 @@ static void nothing_is_lost_to_a_session_that_is_being_freed(void **state)
 	struct peer sender = peer_sign_in(scene, PEER_CONNECT(.id = "sender"), false);
 	peer_subscribe(&other, "$share/g/f/0", 1); /* the last that the cleaning comes to */
 	subscribes_to_many(&large, "$share/g/f/", SUBSCRIPTIONS);
-	close(large.fd);
+	peer_drop(&large);
 	shard_scene_turn_one(scene, 0);
 	assert_non_null(scene->shards[0].cleanups);
 	for (uint16_t i = 1; i <= 4; i++)
@@ -388,7 +411,7 @@ static void session_comes_back_in_the_middle(void **state)
 	struct peer sender = peer_sign_in(scene, PEER_CONNECT(.id = "sender"), false);
 	subscribes_to_many(&large, "$share/g/f/", SUBSCRIPTIONS);
 	for (uint32_t round = 0; round < 3; round++) {
-		close(large.fd);
+		peer_drop(&large);
 		shard_scene_turn_one(scene, 0);
 		assert_non_null(scene->shards[0].cleanups);
 		large = peer_connect(scene, PEER_CONNECT(.id = "large", .expiry_s = 60));
@@ -416,7 +439,7 @@ static void session_comes_back_in_the_middle(void **state)
 	}
 	ends_are_short(scene);
 	peer_disconnect(&large, 0, 0);
-	shard_scene_settle(scene);
+	peer_hears_end(&large);
 	peer_leave(&other);
 	peer_leave(&sender);
 }
@@ -444,7 +467,7 @@ static void sessions_with_queues_share_turns(void **state)
 		snprintf(id, sizeof(id), "p%u", i);
 		peers[i] = peer_sign_in(scene, PEER_CONNECT(.id = id, .expiry_s = 60), false);
 		peer_subscribe(&peers[i], "t", 1);
-		close(peers[i].fd);
+		peer_drop(&peers[i]);
 	}
 	struct peer sender = peer_sign_in(scene, PEER_CONNECT(.id = "sender"), false);
 	publish_many(&sender, QUEUED);
@@ -462,6 +485,7 @@ static void sessions_with_queues_share_turns(void **state)
 	for (uint32_t i = 0; i < SESSIONS; i++) {
 		assert_int_equal(peer_counts(&peers[i], MQTT_PUBLISH), QUEUED);
 		peer_disconnect(&peers[i], 0, 0);
+		peer_hears_end(&peers[i]);
 	}
 	peer_leave(&sender);
 }
@@ -501,6 +525,7 @@ int main(void)
 		CASE(a_flood_of_packets_takes_several_turns),
 		CASE(nobody_waits_for_anybody_twice),
 		CASE(many_clients_share_a_turn),
+		CASE(lag_is_that_of_a_round),
 		CASE(many_filters_take_several_turns),
 		CASE(codes_stand_in_order),
 		CASE(client_may_end_in_the_middle),
