@@ -18,6 +18,7 @@
 #include "gateway/seats.h"
 #include "gateway/settings_feed.h"
 #include "gateway/turn_work.h"
+#include "net/fdpass.h"
 #include "net/fdtable.h"
 #include "net/inbox.h"
 #include "net/poller.h"
@@ -35,6 +36,15 @@ struct mail {
 	uint32_t route;  /* of the letter's routes, the next to walk */
 	uint32_t kept;   /* the letter's message in shard->messages, 0: no session needed it so far */
 	bool walking;    /* in the middle of a route */
+};
+
+/* A batch of clients that the gates have let in, and how far it is taken. */
+struct arrivals {
+	int fds[FDPASS_BATCH_MAX];
+	struct admission *admissions[FDPASS_BATCH_MAX];
+	size_t fd_count; /* fewer than admissions where sockets were lost on their way */
+	uint32_t count;
+	uint32_t next;
 };
 
 struct retained_job;
@@ -81,6 +91,7 @@ struct shard {
 	struct revoke revoke;
 	struct messages messages;
 	struct flow_store flows;
+	struct arrivals arrivals;
 	struct mail mail;
 	struct routings routings;
 	struct filter_job *filter_jobs; /* SUBSCRIBE and UNSUBSCRIBE that are not done yet (client_subscribe.h) */
@@ -90,11 +101,13 @@ struct shard {
 	struct session_cleanup **cleanups_end;
 	struct retained_job *retained_jobs;
 	struct retained_job **retained_jobs_end;
-	struct list ready;            /* clients with more to read */
-	struct list broken;           /* clients whose write failed */
-	struct list closing;          /* clients to be freed at the end of the turn */
-	struct parcel *read_parcels;  /* delivered in this turn, to be returned after the flush */
-	uint32_t *lane_routes;        /* a message's routes, counted by shard */
+	struct list ready;           /* clients with more to read */
+	uint32_t round_left;         /* the first of them that came to wait when the others did; 0: there is no round */
+	uint64_t round_began_ms;     /* when those came to wait, at the earliest */
+	struct list broken;          /* clients whose write failed */
+	struct list closing;         /* clients to be freed at the end of the turn */
+	struct parcel *read_parcels; /* delivered in this turn, to be returned after the flush */
+	uint32_t *lane_routes;       /* a message's routes, counted by shard */
 	struct region connected_at_s; /* by client, on the shard's clock: written when one comes, read for who asks */
 	struct pulse pulse;
 	struct turn_work work;

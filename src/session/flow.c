@@ -175,6 +175,7 @@ enum flow_ack flow_acknowledge(struct flow *flow, struct flow_store *store, uint
 	while (index != flow->unsent && flow_entry_at(store, index)->packet_id != packet_id) {
 		previous = index;
 		index = flow_entry_at(store, index)->next;
+		store->looks++;
 	}
 	if (index == flow->unsent)
 		return FLOW_ACK_UNKNOWN;

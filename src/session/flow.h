@@ -46,6 +46,7 @@ struct flow {
 struct flow_store {
 	struct pool entries;
 	struct messages *messages;
+	uint64_t looks; /* entries that were passed to find one that is acknowledged, for who counts work */
 };
 
 /* limit: entries of all sessions. */
