@@ -1,15 +1,12 @@
 #include "auth/acl_pool.h"
 
-#include <stdlib.h>
-
-#define BUCKETS_MIN 64u
+#include <stddef.h>
 
 struct acl_pool_entry {
-	uint32_t next; /* of its bucket; and the pool's link while it is free */
+	struct table_node links; /* and the pool's link while it is free */
 	uint32_t references;
 	uint32_t text; /* slab reference */
 	uint32_t text_bytes;
-	uint32_t hash;
 	uint32_t serial_high, serial_low;
 };
 
@@ -20,23 +17,17 @@ static struct acl_pool_entry *entry_at(const struct acl_pool *pool, uint32_t ind
 	return pool_at(&pool->entries, index);
 }
 
-static uint32_t *bucket_of(const struct acl_pool *pool, uint32_t hash)
-{
-	return &pool->buckets[hash & (pool->bucket_count - 1)];
-}
-
 enum error acl_pool_open(struct acl_pool *pool, uint32_t entries_max, size_t bytes_max)
 {
-	*pool = (struct acl_pool){.key = hash_key_random(), .bucket_count = BUCKETS_MIN};
+	*pool = (struct acl_pool){.key = hash_key_random()};
 	enum error error = pool_open(&pool->entries, sizeof(struct acl_pool_entry), entries_max);
 	if (error != ERROR_OK)
 		return error;
 	error = slab_open(&pool->texts, bytes_max);
 	if (error == ERROR_OK) {
-		pool->buckets = calloc(pool->bucket_count, sizeof(*pool->buckets));
-		if (pool->buckets != NULL)
+		error = table_open(&pool->table, &pool->entries, offsetof(struct acl_pool_entry, links), entries_max);
+		if (error == ERROR_OK)
 			return ERROR_OK;
-		error = ERROR_NO_MEMORY;
 		slab_close(&pool->texts);
 	}
 	pool_close(&pool->entries);
@@ -45,32 +36,10 @@ enum error acl_pool_open(struct acl_pool *pool, uint32_t entries_max, size_t byt
 
 void acl_pool_close(struct acl_pool *pool)
 {
-	free(pool->buckets);
+	table_close(&pool->table);
 	slab_close(&pool->texts);
 	pool_close(&pool->entries);
 	*pool = (struct acl_pool){0};
-}
-
-/* At a load of one entry a bucket. Without memory it stays as it is, and chains grow longer. */
-static void grow_buckets(struct acl_pool *pool)
-{
-	uint32_t count = pool->bucket_count * 2;
-	uint32_t *old = pool->buckets, old_count = pool->bucket_count;
-	uint32_t *buckets = pool->entries.used < pool->bucket_count ? NULL : calloc(count, sizeof(*buckets));
-	if (buckets == NULL)
-		return;
-	pool->buckets = buckets;
-	pool->bucket_count = count;
-	for (uint32_t i = 0; i < old_count; i++) {
-		for (uint32_t index = old[i], next; index != 0; index = next) {
-			struct acl_pool_entry *entry = entry_at(pool, index);
-			uint32_t *bucket = bucket_of(pool, entry->hash);
-			next = entry->next;
-			entry->next = *bucket;
-			*bucket = index;
-		}
-	}
-	free(old);
 }
 
 static struct slice text_of(const struct acl_pool *pool, const struct acl_pool_entry *entry)
@@ -80,13 +49,9 @@ static struct slice text_of(const struct acl_pool *pool, const struct acl_pool_e
 
 static uint32_t find(const struct acl_pool *pool, struct slice rules, uint32_t hash)
 {
-	uint32_t index = *bucket_of(pool, hash);
-	while (index != 0) {
-		const struct acl_pool_entry *entry = entry_at(pool, index);
-		if (entry->hash == hash && slice_equal(text_of(pool, entry), rules))
-			break;
-		index = entry->next;
-	}
+	uint32_t index = table_first(&pool->table, hash);
+	while (index != 0 && !slice_equal(text_of(pool, entry_at(pool, index)), rules))
+		index = table_next(&pool->table, index);
 	return index;
 }
 
@@ -110,15 +75,11 @@ static uint32_t make(struct acl_pool *pool, struct slice rules, uint32_t hash)
 	if (rules.size != 0)
 		memcpy(slab_at(&pool->texts, text), rules.data, rules.size);
 	uint64_t serial = ++pool->last_serial;
-	uint32_t *bucket = bucket_of(pool, hash);
-	*entry_at(pool, index) = (struct acl_pool_entry){.next = *bucket,
-							 .text = text,
+	*entry_at(pool, index) = (struct acl_pool_entry){.text = text,
 							 .text_bytes = (uint32_t)rules.size,
-							 .hash = hash,
 							 .serial_high = (uint32_t)(serial >> 32),
 							 .serial_low = (uint32_t)serial};
-	*bucket = index;
-	grow_buckets(pool);
+	table_insert(&pool->table, index, hash);
 	return index;
 }
 
@@ -141,10 +102,7 @@ void acl_pool_give(struct acl_pool *pool, uint32_t index)
 	CHECK(entry->references > 0);
 	if (--entry->references != 0)
 		return;
-	uint32_t *link = bucket_of(pool, entry->hash);
-	while (*link != index)
-		link = &entry_at(pool, *link)->next;
-	*link = entry->next;
+	table_remove(&pool->table, index);
 	slab_give(&pool->texts, entry->text, block_bytes(entry->text_bytes));
 	pool_give(&pool->entries, index);
 }

@@ -6,13 +6,13 @@
 #include "base/hash.h"
 #include "base/pool.h"
 #include "base/slab.h"
+#include "base/table.h"
 
 struct acl_pool {
 	struct hash_key key;
 	struct pool entries; /* struct acl_pool_entry */
 	struct slab texts;
-	uint32_t *buckets; /* of entries, by hash */
-	uint32_t bucket_count;
+	struct table table; /* of entries, by hash; it grows without a pause */
 	uint64_t last_serial;
 };
 

@@ -73,17 +73,30 @@ static enum error reason_of_errno(int number)
 	}
 }
 
+/* Others have used the turn up. One that now and then says something does not wait behind them: its first packet is
+ * handled, what follows is for the next turn. */
+static void read_fresh(struct shard *shard, uint32_t index)
+{
+	uint64_t before = shard->work.spent;
+	client_read_now(shard, index);
+	shard->work.fresh += shard->work.spent - before;
+}
+
 void client_read(struct shard *shard, uint32_t index)
 {
 	struct client *client = shard_client(shard, index);
 	if (!client_is_connected(client) || client->pause != PAUSE_NONE)
 		return;
-	if (!turn_work_takes_packets(&shard->work)) {
-		COUNT(&shard->counters, work_pauses);
-		mark_ready(shard, index, client);
+	if (turn_work_takes_packets(&shard->work)) {
+		client_read_now(shard, index);
 		return;
 	}
-	client_read_now(shard, index);
+	if (!client->ready && shard->work.fresh < WORK_SHARE_FRESH) {
+		read_fresh(shard, index);
+		return;
+	}
+	COUNT(&shard->counters, work_pauses);
+	mark_ready(shard, index, client);
 }
 
 void client_read_now(struct shard *shard, uint32_t index)
@@ -185,6 +198,7 @@ void client_end(struct shard *shard, uint32_t index, enum error reason)
 	struct client *client = shard_client(shard, index);
 	if (client->state != CLIENT_GREETING && !client_is_connected(client))
 		return;
+	turn_work_charge(&shard->work, WORK_END);
 	bool was_active = client_is_connected(client);
 	if (client->pause == PAUSE_ROOM)
 		routing_disown(shard, index);
@@ -213,6 +227,8 @@ void client_finish(struct shard *shard, uint32_t index)
 		session_goes_offline(shard, index);
 		return;
 	}
+	if (client->cleaning)
+		return; /* its place is given away when that is done */
 	client_set_state(shard, client, CLIENT_FREE);
 	pool_give(&shard->clients, index);
 }

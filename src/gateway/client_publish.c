@@ -301,9 +301,11 @@ static enum error take_ack(struct shard *shard, uint32_t index, uint8_t type, co
 	struct client *client = shard_client(shard, index);
 	struct extras *extras = extras_of(shard, client);
 	enum flow_ack result = FLOW_ACK_UNKNOWN;
+	uint64_t looks = shard->flows.looks;
 	if (extras != NULL)
 		result = flow_acknowledge(&extras->flow, &shard->flows, type, ack->packet_id,
 					  ack->reason >= MQTT_REASON_UNSPECIFIED_ERROR);
+	turn_work_charge(&shard->work, (shard->flows.looks - looks) / 16 * WORK_ENTRY);
 	switch (result) {
 	case FLOW_ACK_DONE:
 		deliver_queued(shard, index);

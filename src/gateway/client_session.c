@@ -8,6 +8,7 @@
 #include "gateway/presence.h"
 #include "gateway/principal.h"
 #include "gateway/routing.h"
+#include "gateway/session_cleanup.h"
 #include "gateway/shard.h"
 #include "mqtt/decode.h"
 #include "mqtt/encode.h"
@@ -52,12 +53,19 @@ static void forget_will(struct shard *shard, struct extras *extras)
 	extras->will = 0;
 }
 
-static void publish_will(struct shard *shard, struct extras *extras)
+static uint32_t take_will(struct extras *extras)
 {
-	uint32_t will = extras->will;
+	uint32_t will = extras != NULL ? extras->will : 0;
+	if (will != 0)
+		extras->will = 0;
+	return will;
+}
+
+/* 0: there is none. */
+static void publish_will(struct shard *shard, uint32_t will)
+{
 	if (will == 0)
 		return;
-	extras->will = 0;
 	/* Its time begins now [3.1.3.2.4]: it was kept with its expiry on a clock that stands at 0. */
 	struct publication *publication = &message_at(&shard->messages, will)->publication;
 	if (publication->expires_s != 0 && publication->expires_s < UINT32_MAX - shard->now_s)
@@ -68,40 +76,29 @@ static void publish_will(struct shard *shard, struct extras *extras)
 
 /* ---- ends ---- */
 
-/* What members of shared subscriptions had under way goes to others who are there [4.8.2]. Where there is nobody else
- * it stays with a session that is kept. */
-static void hand_on_shared(struct shard *shard, struct client *client)
-{
-	if (!client->session.has_shared)
-		return;
-	subscriptions_set_live(&shard->subscriptions, &client->session, false);
-	struct extras *extras = extras_of(shard, client);
-	if (extras == NULL)
-		return;
-	uint32_t subscription = 0;
-	while ((subscription = subscriptions_next_shared(&shard->subscriptions, &client->session, subscription)) != 0) {
-		struct flow_entry entry;
-		route_bits route;
-		while ((route = subscriptions_other_member(&shard->subscriptions, subscription, &shard->routes)) != 0 &&
-		       flow_take_shared(&extras->flow, &shard->flows, subscription, &entry)) {
-			COUNT(&shard->counters, messages_handed_on);
-			routing_hand_on(shard, entry.message, route);
-		}
-	}
-}
-
-/* The session is over, whether it has a connection or not: nothing of it is left but the client's place. */
-static void end_session(struct shard *shard, uint32_t index)
+/* The session is over, whether it has a connection or not: nothing of it is left but the client's place. False: of that
+ * some is still to be freed, and the place with it. */
+static bool end_session(struct shard *shard, uint32_t index)
 {
 	struct client *client = shard_client(shard, index);
-	hand_on_shared(shard, client);
-	subscriptions_clear(&shard->subscriptions, &client->session);
+	turn_work_charge(&shard->work, WORK_END);
 	registry_remove(&shard->registry, index);
-	struct extras *extras = extras_of(shard, client);
-	if (extras != NULL)
-		publish_will(shard, extras); /* [3.1.3.2.2]: with the session at the latest */
-	extras_drop(shard, client);
-	principal_drop(shard, client);
+	uint32_t will = take_will(extras_of(shard, client));
+	bool is_clean = session_cleanup(shard, index);
+	publish_will(shard, will); /* [3.1.3.2.2]: with the session at the latest */
+	return is_clean;
+}
+
+static void give_place(struct shard *shard, uint32_t index)
+{
+	client_set_state(shard, shard_client(shard, index), CLIENT_FREE);
+	pool_give(&shard->clients, index);
+}
+
+void session_is_clean(struct shard *shard, uint32_t index)
+{
+	if (shard_client(shard, index)->session.id == 0)
+		give_place(shard, index);
 }
 
 /* One that is taken over goes on at once with its next connection: it counts among those without one for so long only.
@@ -128,8 +125,8 @@ void session_connection_ended(struct shard *shard, uint32_t index, bool was_acti
 		return;
 	}
 	if (extras->will_delay_s == 0)
-		publish_will(shard, extras);
-	hand_on_shared(shard, client);
+		publish_will(shard, take_will(extras));
+	session_cleanup(shard, index);
 	extras_end_connection(shard, client);
 	flow_rewind(&extras->flow, &shard->flows);
 }
@@ -164,12 +161,11 @@ void session_goes_offline(struct shard *shard, uint32_t index)
 /* A session without a connection is over. */
 static void end_offline(struct shard *shard, uint32_t index)
 {
-	struct client *client = shard_client(shard, index);
 	wheel_remove(&shard->wheel, index);
-	end_session(shard, index);
+	bool is_clean = end_session(shard, index);
 	atomic_fetch_sub(shard->sessions_offline, 1);
-	client_set_state(shard, client, CLIENT_FREE);
-	pool_give(&shard->clients, index);
+	if (is_clean)
+		give_place(shard, index);
 }
 
 void session_end(struct shard *shard, uint32_t index, enum error reason)
@@ -194,7 +190,7 @@ uint64_t session_visit(struct shard *shard, uint32_t index)
 		return 0;
 	}
 	if (extras->will != 0 && extras->will_at_s <= shard->now_s)
-		publish_will(shard, extras);
+		publish_will(shard, take_will(extras));
 	return deadline_ms(shard, extras);
 }
 
@@ -348,7 +344,7 @@ static void resume_session(struct shard *shard, uint32_t index, int fd, const st
 	atomic_fetch_sub(shard->sessions_offline, 1);
 	forget_will(shard, extras_of(shard, client)); /* [MQTT-3.1.3-9] */
 	describe_connection(shard, client, fd, admission);
-	subscriptions_set_live(&shard->subscriptions, &client->session, true);
+	session_cleanup(shard, index);
 	COUNT(&shard->counters, sessions_resumed);
 }
 

@@ -72,7 +72,8 @@
 	X(retained_refused, COUNT, "retained_refused", "",                                                             \
 	  "Retained messages that were not kept: there are as many as there may be")                                   \
 	X(publisher_pauses, COUNT, "pauses", "why=\"inbox_full\"",                                                     \
-	  "Times that a client was left unread: an inbox was full, or it did not read its answers")                    \
+	  "Times that a client was left unread, by reason: an inbox was full or its message's match long; it did not " \
+	  "read its answers; the turn had done its work")                                                              \
 	X(reader_pauses, COUNT, "pauses", "why=\"answers_unread\"",                                                    \
 	  "Times that a client was left unread because it did not read its answers")                                   \
 	X(filter_pauses, COUNT, "pauses", "why=\"many_filters\"",                                                      \

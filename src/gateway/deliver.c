@@ -370,6 +370,7 @@ void deliver_queued(struct shard *shard, uint32_t index)
 		bool numbered = flow_entry_at(&shard->flows, flow->unsent)->qos != 0;
 		if (numbered && !flow_can_send(flow, &shard->flows, window_of(shard, extras)))
 			break;
+		turn_work_charge(&shard->work, WORK_DELIVERY);
 		send_unsent(shard, client, flow);
 	}
 	extras_trim(shard, client);

@@ -60,10 +60,8 @@ void extras_drop(struct shard *shard, struct client *client)
 	if (extras == NULL)
 		return;
 	CHECK(extras->will == 0);
-	counter_add(&shard->counters.values[COUNTER_messages_dropped_session],
-		    extras->flow.queued + extras->flow.inflight);
+	CHECK(extras->flow.first == 0);
 	extras_end_connection(shard, client);
-	flow_clear(&extras->flow, &shard->flows);
 	packet_ids_clear(&shard->slab, &extras->received);
 	give_block(shard, client);
 }

@@ -43,7 +43,7 @@ struct extras *extras_need(struct shard *shard, struct client *client);
 void extras_trim(struct shard *shard, struct client *client);
 /* The connection is over: what belongs to it alone goes. */
 void extras_end_connection(struct shard *shard, struct client *client);
-/* Frees them with all that they hold but the will, which is settled before. */
+/* Frees them with all that they hold but the will and the messages under way, of which there are none any more. */
 void extras_drop(struct shard *shard, struct client *client);
 
 #endif

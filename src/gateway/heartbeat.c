@@ -169,6 +169,7 @@ uint64_t heartbeat_visit(void *context, uint32_t index, uint64_t now_ms)
 {
 	struct shard *shard = context;
 	(void)now_ms; /* the shard's own */
+	turn_work_charge(&shard->work, WORK_NODE);
 	if (shard_client(shard, index)->state == CLIENT_OFFLINE)
 		return session_visit(shard, index);
 	return visit_connected(shard, index);

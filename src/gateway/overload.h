@@ -1,5 +1,6 @@
 /* What gives way when there is more to do than can be done, in stated grades, new work before established work. The
- * measure is lag: how long a shard's turns take while it has work, that is how long a message waits to be looked at. It
+ * measure is lag: how long a message waits to be looked at, that is how long it takes until all who have sent something
+ * are served: a turn while there is little to do, and many turns, which are short, while there is much. It
  * stands for all that follows from the knee: by Little's law what is under way grows with the time that it takes.
  *
  *   grade     from lag of   what gives way
@@ -31,7 +32,8 @@ struct overload {
 	enum overload_grade grade;
 };
 
-/* A turn was over. took_ms: since the turn before it began, 0 when the shard slept between. */
+/* A turn was over. took_ms: since the turn before it began, or the round of clients that it served; 0 when the shard
+ * slept between. */
 void overload_turn(struct overload *overload, uint64_t took_ms);
 /* The shard slept for so long before this turn: it had nothing to do, and what was is forgotten by an eighth in every
  * 10 ms. There may be few turns, and none at all while those who would make some are refused. */

@@ -6,9 +6,6 @@
 
 #include <time.h>
 
-/* Clients that are looked at in a turn: each costs two cache lines. */
-#define LOOKS_A_TURN 2048u
-
 struct principal *principal_of(const struct shard *shard, const struct client *client)
 {
 	return client->principal != 0 ? slab_at(&shard->slab, client->principal) : NULL;
@@ -153,78 +150,4 @@ bool principal_may_subscribe(struct shard *shard, const struct client *client, s
 	struct acl_identity identity = identity_of(shard, client, principal);
 	return acl_check(shard->acl, acl_pool_rules(&shard->token_rules, principal->rules), &identity, ACL_SUBSCRIBE,
 			 topics);
-}
-
-/* ---- revocations ---- */
-
-/* A client id is looked up; the rest has to be looked for. */
-static void end_client(struct shard *shard, uint64_t hash)
-{
-	uint32_t index = table_first(&shard->registry.table, (uint32_t)hash);
-	while (index != 0) {
-		uint32_t next = table_next(&shard->registry.table, index);
-		struct slice id = registry_id(&shard->registry, &shard_client(shard, index)->session);
-		if (access_hash(shard->access, id) == hash)
-			client_end(shard, index, ERROR_CLIENT_REVOKED);
-		index = next;
-	}
-}
-
-/* Takes the next revocations; users and tokens among them make another round through all clients. */
-static void begin_round(struct shard *shard)
-{
-	struct revoking *revoking = &shard->revoking;
-	struct access_revoked revoked[REVOKED_A_ROUND];
-	uint32_t count = access_recent(shard->access, shard->number, revoked, REVOKED_A_ROUND);
-	revoking->count = 0;
-	revoking->next = 1;
-	for (uint32_t i = 0; i < count; i++) {
-		if (revoked[i].kind == REVOCATION_CLIENT)
-			end_client(shard, revoked[i].hash);
-		else
-			revoking->hashes[revoking->count++] = revoked[i].hash;
-	}
-}
-
-static bool is_revoked(const struct revoking *revoking, uint64_t hash)
-{
-	for (uint32_t i = 0; i < revoking->count && hash != 0; i++) {
-		if (revoking->hashes[i] == hash)
-			return true;
-	}
-	return false;
-}
-
-static void look_at(struct shard *shard, uint32_t index)
-{
-	const struct client *client = shard_client(shard, index);
-	if (!client_is_connected(client) || client->principal == 0)
-		return;
-	const struct principal *principal = principal_of(shard, client);
-	if (is_revoked(&shard->revoking, principal->token_hash))
-		client_end(shard, index, ERROR_TOKEN_REVOKED);
-	else if (is_revoked(&shard->revoking, principal->user_hash))
-		client_end(shard, index, ERROR_USER_REVOKED);
-}
-
-void principal_revoke_some(struct shard *shard)
-{
-	struct revoking *revoking = &shard->revoking;
-	if (revoking->count == 0) {
-		if (!access_has_recent(shard->access, shard->number))
-			return;
-		begin_round(shard);
-	}
-	for (uint32_t i = 0; i < LOOKS_A_TURN && revoking->count != 0; i++) {
-		if (revoking->next > shard->clients.touched) {
-			revoking->count = 0;
-			return;
-		}
-		look_at(shard, revoking->next++);
-	}
-}
-
-bool principal_revoking(const struct shard *shard)
-{
-	return shard->revoking.count != 0 || access_has_recent(shard->access, shard->number);
 }

@@ -39,9 +39,4 @@ bool principal_may_publish(struct shard *shard, const struct client *client, str
 /* topics: the filter, of a shared subscription what follows the group. */
 bool principal_may_subscribe(struct shard *shard, const struct client *client, struct slice topics);
 
-/* Some more clients of those that revocations may be about are looked at, and ended where they are. */
-void principal_revoke_some(struct shard *shard);
-/* Whether there are more to be looked at. */
-bool principal_revoking(const struct shard *shard);
-
 #endif

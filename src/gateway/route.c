@@ -47,6 +47,33 @@ static bool walk(struct shard *shard, struct delivery *delivery, uint64_t until)
 	return false;
 }
 
+/* A member of a shared subscription was picked whose connection is gone, and the lists are not told yet: it is put
+ * right, so that the message goes to one who is there. */
+static bool put_right(struct shard *shard, uint32_t index)
+{
+	const struct subscription *subscription = subscriptions_at(&shard->subscriptions, index);
+	struct client *client = shard_client(shard, subscription->client);
+	if (client_is_connected(client) || !client->cleaning)
+		return false;
+	turn_work_charge(&shard->work, WORK_DELIVERY);
+	if (client->session.id == 0)
+		subscriptions_end(&shard->subscriptions, &client->session, index);
+	else if ((subscription->options & SUBSCRIPTION_LIVE) != 0)
+		subscriptions_unset_live(&shard->subscriptions, index);
+	else
+		return false;
+	return true;
+}
+
+static void begin_walk(struct shard *shard, route_bits route)
+{
+	uint32_t picked;
+	do {
+		subscriptions_walk(&shard->subscriptions, route);
+		picked = subscriptions_picked(&shard->subscriptions);
+	} while (picked != 0 && put_right(shard, picked));
+}
+
 /* Goes on with the letter at the mail's place; false when the share of work was spent first. */
 static bool deliver_letter(struct shard *shard, const struct letter *letter, uint64_t until)
 {
@@ -57,7 +84,7 @@ static bool deliver_letter(struct shard *shard, const struct letter *letter, uin
 	delivery.publisher_shard = letter->publisher_shard;
 	for (; mail->route < letter->route_count; mail->route++) {
 		if (!mail->walking)
-			subscriptions_walk(&shard->subscriptions, letter->routes[mail->route]);
+			begin_walk(shard, letter->routes[mail->route]);
 		mail->walking = !walk(shard, &delivery, until);
 		if (mail->walking) {
 			mail->kept = delivery.kept;
@@ -155,7 +182,7 @@ static void deliver_directly(struct shard *shard, const struct outbound *outboun
 	for (uint32_t i = 0; i < shard->routes.count; i++) {
 		if (route_shard(shard->routes.items[i]) != shard->number)
 			continue;
-		subscriptions_walk(&shard->subscriptions, shard->routes.items[i]);
+		begin_walk(shard, shard->routes.items[i]);
 		walk(shard, &delivery, UINT64_MAX);
 	}
 	deliver_end(shard, &delivery);

@@ -5,19 +5,20 @@
 #include "gateway/admission.h"
 #include "gateway/client_subscribe.h"
 #include "gateway/heartbeat.h"
-#include "gateway/principal.h"
 #include "gateway/retained_jobs.h"
 #include "gateway/route.h"
+#include "gateway/session_cleanup.h"
 #include "gateway/sys_topics.h"
 #include "net/fdpass.h"
 #include "session/rcu.h"
 
 #include <unistd.h>
 
-/* Bounds on one turn, so that none is long: events, admissions, timers, clients that go on reading. */
+/* Bounds on one turn, so that none is long: events, timers, clients that go on reading; the others are shares of work
+ * (turn_work.h). */
 #define EVENTS_A_TURN 256
-#define ADMISSION_BATCHES_A_TURN 2
 #define TIMERS_A_TURN 1024u
+#define TIMERS_A_STEP 16u
 #define READY_A_TURN 256u
 #define DRAINED_A_TURN 512u
 /* While all who are left have output that waits, draining looks at them so often. */
@@ -78,6 +79,7 @@ enum error shard_open(struct shard *shard)
 	routings_init(&shard->routings);
 	shard->retained_jobs_end = &shard->retained_jobs;
 	shard->filter_jobs_end = &shard->filter_jobs;
+	shard->cleanups_end = &shard->cleanups;
 	messages_init(&shard->messages, &shard->slab);
 	struct io_observer observer = {.blocked = on_blocked, .broken = on_broken, .context = shard};
 	if (slab_open(&shard->slab, SLAB_BYTES_MAX) != ERROR_OK ||
@@ -101,12 +103,21 @@ enum error shard_open(struct shard *shard)
 	return shard->lane_routes != NULL ? ERROR_OK : ERROR_NO_MEMORY;
 }
 
+static bool arrivals_wait(const struct shard *shard)
+{
+	return shard->arrivals.next != shard->arrivals.count;
+}
+
 void shard_close(struct shard *shard)
 {
+	while (arrivals_wait(shard))
+		free(shard->arrivals.admissions[shard->arrivals.next++]);
 	free(shard->mail.parcel);
 	retained_jobs_fini(shard);
 	routings_fini(shard);
 	filter_jobs_fini(shard);
+	revoke_fini(&shard->revoke);
+	session_cleanups_fini(shard);
 	post_fini(&shard->post);
 	subscriptions_close(&shard->subscriptions);
 	flow_store_close(&shard->flows);
@@ -136,40 +147,54 @@ static void drop_admission(struct shard *shard, const struct admission *admissio
 	seats_give(shard->seats);
 }
 
-/* False when none is left. */
+/* Takes the next batch from the gates. False when there is none. */
+static bool receive_arrivals(struct shard *shard)
+{
+	struct arrivals *arrivals = &shard->arrivals;
+	size_t size = sizeof(arrivals->admissions);
+	arrivals->next = 0;
+	arrivals->count = 0;
+	arrivals->fd_count = FDPASS_BATCH_MAX;
+	enum error error =
+		fdpass_receive(shard->admissions_fd, arrivals->fds, &arrivals->fd_count, arrivals->admissions, &size);
+	if (error == ERROR_MORE)
+		return false;
+	if (error != ERROR_OK)
+		log_write(LOG_ERROR, "shard %u lost sockets on their way: %s", shard->number, error_sentence(error));
+	arrivals->count = (uint32_t)(size / sizeof(arrivals->admissions[0]));
+	return arrivals->count != 0;
+}
+
+static void admit_next(struct shard *shard)
+{
+	struct arrivals *arrivals = &shard->arrivals;
+	uint32_t i = arrivals->next++;
+	if (i < arrivals->fd_count)
+		client_admit(shard, arrivals->fds[i], arrivals->admissions[i]);
+	else
+		drop_admission(shard, arrivals->admissions[i]);
+	free(arrivals->admissions[i]);
+}
+
+/* What a connection that is taken over had to say, and a session's queue, may make one admission as long as many. False
+ * when none is left. */
 static bool take_admissions(struct shard *shard)
 {
-	int fds[FDPASS_BATCH_MAX];
-	struct admission *admissions[FDPASS_BATCH_MAX];
-	for (int batch = 0; batch < ADMISSION_BATCHES_A_TURN; batch++) {
-		size_t count = FDPASS_BATCH_MAX;
-		size_t size = sizeof(admissions);
-		enum error error = fdpass_receive(shard->admissions_fd, fds, &count, admissions, &size);
-		if (error == ERROR_MORE)
+	uint64_t until = turn_work_share(&shard->work, WORK_SHARE_ADMISSIONS);
+	while (!turn_work_is_spent(&shard->work, until)) {
+		if (!arrivals_wait(shard) && !receive_arrivals(shard))
 			return false;
-		if (error != ERROR_OK)
-			log_write(LOG_ERROR, "shard %u lost sockets on their way: %s", shard->number,
-				  error_sentence(error));
-		for (size_t i = 0; i < size / sizeof(admissions[0]); i++) {
-			if (i < count)
-				client_admit(shard, fds[i], admissions[i]);
-			else
-				drop_admission(shard, admissions[i]);
-			free(admissions[i]);
-		}
+		turn_work_charge(&shard->work, WORK_ADMISSION);
+		admit_next(shard);
 	}
 	return true;
 }
 
 static void handle_event(struct shard *shard, const struct epoll_event *event)
 {
-	if (event->data.u64 == TAG_ADMISSIONS) {
-		take_admissions(shard);
-		return;
-	}
 	uint32_t index = (uint32_t)event->data.u64;
 	if (index == 0)
-		return; /* the waker: it has done its work */
+		return; /* the waker, which has done its work, or clients from the gates, who come after the events */
 	struct client *client = shard_client(shard, index);
 	if (client->conn.generation != (uint32_t)(event->data.u64 >> 32))
 		return;
@@ -195,21 +220,32 @@ static void serve_ready(struct shard *shard)
 		client->ready = 0;
 		client_read(shard, index);
 	}
+	shard->round_left -= count < shard->round_left ? count : shard->round_left;
 	shard->ready.count -= count;
 	if (shard->ready.count != 0)
 		memmove(shard->ready.items, shard->ready.items + count,
 			shard->ready.count * sizeof(shard->ready.items[0]));
 }
 
+/* Turns are short, so it is the round that tells how late the shard is: all who wait at the end of a turn are served
+ * before anybody is served again. */
+static void begin_round(struct shard *shard)
+{
+	if (shard->round_left != 0)
+		return;
+	shard->round_left = shard->ready.count;
+	shard->round_began_ms = shard->now_ms;
+}
+
 static void end_broken(struct shard *shard)
 {
-	for (uint32_t i = 0; i < shard->broken.count; i++) {
-		uint32_t index = shard->broken.items[i];
+	uint64_t until = turn_work_share(&shard->work, WORK_SHARE_ENDS);
+	while (shard->broken.count != 0 && !turn_work_is_spent(&shard->work, until)) {
+		uint32_t index = shard->broken.items[--shard->broken.count];
 		const struct client *client = shard_client(shard, index);
 		if (client_is_connected(client) && client->broken)
 			client_end(shard, index, ERROR_CONNECTION_LOST);
 	}
-	shard->broken.count = 0;
 }
 
 static void finish_closing(struct shard *shard)
@@ -227,7 +263,10 @@ static bool drain(struct shard *shard)
 		return false;
 	if (shard->drain_next == 0)
 		shard->drain_waits = true;
+	uint64_t until = turn_work_share(&shard->work, WORK_SHARE_ENDS);
 	for (uint32_t i = 0; i < DRAINED_A_TURN && shard->drain_next < shard->clients.touched; i++) {
+		if (turn_work_is_spent(&shard->work, until))
+			return false;
 		uint32_t index = ++shard->drain_next;
 		struct client *client = shard_client(shard, index);
 		if (!client_is_connected(client) || client->conn.backlog != 0)
@@ -282,9 +321,9 @@ static void publish_counters(struct shard *shard)
 
 static bool has_work(const struct shard *shard)
 {
-	return shard->ready.count != 0 || shard->broken.count != 0 || route_has_mail(shard) ||
-	       shard->filter_jobs != NULL || routings_can_go_on(shard) ||
-	       (shard->retained_jobs != NULL && retained_jobs_ready(shard)) || principal_revoking(shard) ||
+	return shard->ready.count != 0 || shard->broken.count != 0 || route_has_mail(shard) || arrivals_wait(shard) ||
+	       shard->filter_jobs != NULL || shard->cleanups != NULL || routings_can_go_on(shard) ||
+	       (shard->retained_jobs != NULL && retained_jobs_ready(shard)) || revoke_has_work(shard) ||
 	       commands_waiting(&shard->commands);
 }
 
@@ -305,7 +344,8 @@ static void read_clock(struct shard *shard, uint64_t woken_ns, int events)
 	if (shard->slept_from_ms != 0)
 		overload_rested(&shard->overload, shard->now_ms - shard->slept_from_ms);
 	else
-		overload_turn(&shard->overload, shard->now_ms - before_ms);
+		overload_turn(&shard->overload,
+			      shard->now_ms - (shard->round_left != 0 ? shard->round_began_ms : before_ms));
 	atomic_store_explicit(&shard->lag_ms, shard->overload.lag_ms, memory_order_relaxed);
 	shard->now_s = (uint32_t)(shard->now_ms / 1000);
 	shard->io.now_ms = shard->now_ms;
@@ -347,13 +387,16 @@ static void look_at_access(struct shard *shard)
 {
 	if (shard->access_version != access_version(shard->access))
 		shard->access_version = access_refresh(shard->access, &shard->sign_in, &shard->acl);
-	principal_revoke_some(shard);
+	revoke_some(shard);
 }
 
 /* What comes round by time. */
 static void do_timers(struct shard *shard)
 {
-	wheel_turn(&shard->wheel, shard->now_ms, TIMERS_A_TURN, heartbeat_visit, shard);
+	uint64_t until = turn_work_share(&shard->work, WORK_SHARE_TIMERS);
+	bool more = true;
+	for (uint32_t i = 0; more && i < TIMERS_A_TURN && !turn_work_is_spent(&shard->work, until); i += TIMERS_A_STEP)
+		more = wheel_turn(&shard->wheel, shard->now_ms, TIMERS_A_STEP, heartbeat_visit, shard);
 	if (shard->number != 0)
 		return;
 	retained_sweep(shard->retained, shard->now_s, RETAINED_SWEEP);
@@ -372,14 +415,20 @@ static bool turn(struct shard *shard)
 		shard->subscriptions.client_max = shard->settings->client_subscriptions_max;
 	if (post_collect(&shard->post))
 		routings_have_room(shard);
+	session_cleanups_run(shard); /* before anybody ends in this turn */
 	look_at_access(shard);
 	routings_run(shard);
 	route_deliver_mail(shard);
 	filter_jobs_run(shard);
 	turn_work_begin_packets(&shard->work);
 	serve_ready(shard);
-	for (int i = 0; i < count; i++)
+	bool arrive = arrivals_wait(shard);
+	for (int i = 0; i < count; i++) {
+		arrive |= events[i].data.u64 == TAG_ADMISSIONS;
 		handle_event(shard, &events[i]);
+	}
+	if (arrive)
+		take_admissions(shard);
 	commands_run(&shard->commands, shard);
 	do_timers(shard);
 	retained_jobs_run(shard);
@@ -392,6 +441,7 @@ static bool turn(struct shard *shard)
 		io_flush(&shard->io);
 	}
 	finish_closing(shard);
+	begin_round(shard);
 	pulse_turn_end(&shard->pulse, &shard->counters, clock_now_ns());
 	schedule_turn(&shard->schedule, shard->pulse.ended_ns);
 	turn_work_end(&shard->work, &shard->counters);

@@ -13,11 +13,13 @@
 #include "gateway/extras.h"
 #include "gateway/overload.h"
 #include "gateway/pulse.h"
+#include "gateway/revoke.h"
 #include "gateway/routing.h"
 #include "gateway/schedule.h"
 #include "gateway/seats.h"
 #include "gateway/settings_feed.h"
 #include "gateway/turn_work.h"
+#include "net/fdpass.h"
 #include "net/fdtable.h"
 #include "net/inbox.h"
 #include "net/poller.h"
@@ -37,16 +39,18 @@ struct mail {
 	bool walking;    /* in the middle of a route */
 };
 
-/* Looking for clients whose token or user was revoked. */
-#define REVOKED_A_ROUND 64u
-struct revoking {
-	uint64_t hashes[REVOKED_A_ROUND];
-	uint32_t count; /* 0: there is nothing to look for */
-	uint32_t next;  /* client */
+/* A batch of clients that the gates have let in, and how far it is taken. */
+struct arrivals {
+	int fds[FDPASS_BATCH_MAX];
+	struct admission *admissions[FDPASS_BATCH_MAX];
+	size_t fd_count; /* fewer than admissions where sockets were lost on their way */
+	uint32_t count;
+	uint32_t next;
 };
 
 struct retained_job;
 struct filter_job;
+struct session_cleanup;
 struct gateway;
 
 struct shard {
@@ -84,21 +88,26 @@ struct shard {
 	struct acl_pool token_rules;
 	struct sign_in sign_in; /* for AUTH */
 	uint32_t access_version;
-	struct revoking revoking;
+	struct revoke revoke;
 	struct messages messages;
 	struct flow_store flows;
+	struct arrivals arrivals;
 	struct mail mail;
 	struct routings routings;
 	struct filter_job *filter_jobs; /* SUBSCRIBE and UNSUBSCRIBE that are not done yet (client_subscribe.h) */
 	struct filter_job **filter_jobs_end;
 	size_t filter_jobs_bytes;
+	struct session_cleanup *cleanups; /* of sessions that came or went and are not through */
+	struct session_cleanup **cleanups_end;
 	struct retained_job *retained_jobs;
 	struct retained_job **retained_jobs_end;
-	struct list ready;            /* clients with more to read */
-	struct list broken;           /* clients whose write failed */
-	struct list closing;          /* clients to be freed at the end of the turn */
-	struct parcel *read_parcels;  /* delivered in this turn, to be returned after the flush */
-	uint32_t *lane_routes;        /* a message's routes, counted by shard */
+	struct list ready;           /* clients with more to read */
+	uint32_t round_left;         /* the first of them that came to wait when the others did; 0: there is no round */
+	uint64_t round_began_ms;     /* when those came to wait, at the earliest */
+	struct list broken;          /* clients whose write failed */
+	struct list closing;         /* clients to be freed at the end of the turn */
+	struct parcel *read_parcels; /* delivered in this turn, to be returned after the flush */
+	uint32_t *lane_routes;       /* a message's routes, counted by shard */
 	struct region connected_at_s; /* by client, on the shard's clock: written when one comes, read for who asks */
 	struct pulse pulse;
 	struct turn_work work;

@@ -3,7 +3,9 @@
 void turn_work_begin(struct turn_work *work)
 {
 	work->turn_began = work->spent;
+	work->ends = 0;
 	work->own = 0;
+	work->fresh = 0;
 	/* Nothing is taken in before turn_work_begin_packets(), but by a connection that another one takes over. */
 	work->packets_until = work->spent;
 }

@@ -16,10 +16,11 @@ enum turn_work_cost {
 	WORK_PACKET = 1,  /* a packet that came, whatever its type */
 	WORK_PUBLISH = 3, /* a PUBLISH that is routed, besides its nodes and deliveries */
 	WORK_DELIVERY = 2,
-	WORK_FILTER = 8, /* of a SUBSCRIBE or UNSUBSCRIBE: checked, looked up, a subscription made or ended */
-	WORK_NODE = 1,   /* of the routing index or of the retained tree, looked at by a walk */
-	WORK_ENTRY = 1,  /* of a session's queue, looked at or freed */
-	WORK_END = 50,   /* of a connection or a session, besides its subscriptions and messages */
+	WORK_FILTER = 8,      /* of a SUBSCRIBE or UNSUBSCRIBE: checked, looked up, a subscription made or ended */
+	WORK_NODE = 1,        /* of the routing index or of the retained tree, looked at by a walk */
+	WORK_ENTRY = 1,       /* of a session's queue, looked at or freed */
+	WORK_ADMISSION = 100, /* of a client: filed, polled, greeted */
+	WORK_END = 50,        /* of a connection or a session, besides its subscriptions and messages */
 };
 
 /* Bytes of a message that cost a unit each time that they are read, or written: a mebibyte takes the kernel about 0.9
@@ -27,17 +28,23 @@ enum turn_work_cost {
 #define WORK_UNIT_BYTES 128u
 
 /* Shares of the parts, in units. Together they are some 5 ms; a turn with one busy part takes 2 ms. */
-#define WORK_SHARE_MAIL 20000u     /* letters from other shards */
-#define WORK_SHARE_PACKETS 20000u  /* what clients sent */
-#define WORK_SHARE_FILTERS 10000u  /* SUBSCRIBE and UNSUBSCRIBE of many filters that were begun before */
-#define WORK_SHARE_ROUTINGS 10000u /* publishers' messages that take longer (routing.h) */
-#define WORK_SHARE_OWN 5000u       /* messages of the gateway's own: wills, presence, what is handed on */
+#define WORK_SHARE_MAIL 20000u    /* letters from other shards */
+#define WORK_SHARE_PACKETS 20000u /* what clients sent */
+#define WORK_SHARE_FRESH 5000u    /* the first packet of a client that did not wait, when the packets' share is spent */
+#define WORK_SHARE_FILTERS 10000u /* SUBSCRIBE and UNSUBSCRIBE of many filters that were begun before */
+#define WORK_SHARE_ROUTINGS 10000u   /* publishers' messages that take longer (routing.h) */
+#define WORK_SHARE_ENDS 10000u       /* of clients and sessions that end, by what ends them */
+#define WORK_SHARE_ADMISSIONS 12800u /* of clients whom the gates let in */
+#define WORK_SHARE_TIMERS 10000u     /* what comes round by time, and what it ends */
+#define WORK_SHARE_OWN 5000u         /* messages of the gateway's own: wills, presence, what is handed on */
 
 struct turn_work {
 	uint64_t spent;         /* since the shard began */
 	uint64_t turn_began;    /* spent, when the turn began */
 	uint64_t step_began;    /* spent, when the step began */
 	uint64_t packets_until; /* spent, at which packets wait for the next turn */
+	uint64_t ends;          /* of this turn, for sessions that lose their connection or end */
+	uint64_t fresh;         /* of this turn, for clients that did not wait when packets had spent their share */
 	uint64_t own;           /* of this turn, for messages of the gateway's own, which come up anywhere in it */
 };
 

@@ -10,7 +10,7 @@ struct mqtt_forward {
 	struct slice topic;
 	struct slice properties; /* version 5, wire form without the length */
 	size_t payload_bytes;
-	size_t expiry_at; /* the Message Expiry Interval stands there in the properties, or behind it */
+	size_t expiry_at;         /* the Message Expiry Interval stands there in the properties, or behind it */
 	uint32_t subscription_id; /* 0: none [3.3.2.3.8] */
 	uint32_t expiry_left_s;   /* if has_expiry_left: takes the place of the Message Expiry Interval [3.3.2.3.3] */
 	uint16_t packet_id;       /* at QoS 1 and 2 */

@@ -175,6 +175,7 @@ enum flow_ack flow_acknowledge(struct flow *flow, struct flow_store *store, uint
 	while (index != flow->unsent && flow_entry_at(store, index)->packet_id != packet_id) {
 		previous = index;
 		index = flow_entry_at(store, index)->next;
+		store->looks++;
 	}
 	if (index == flow->unsent)
 		return FLOW_ACK_UNKNOWN;
@@ -191,11 +192,14 @@ enum flow_ack flow_acknowledge(struct flow *flow, struct flow_store *store, uint
 	return FLOW_ACK_DONE;
 }
 
-void flow_clear(struct flow *flow, struct flow_store *store)
+uint32_t flow_clear(struct flow *flow, struct flow_store *store, uint32_t most)
 {
-	while (flow->first != 0)
+	uint32_t count = 0;
+	for (; count < most && flow->first != 0; count++)
 		remove_entry(flow, store, flow->first, 0);
-	*flow = (struct flow){.packet_id = flow->packet_id};
+	if (flow->first == 0)
+		*flow = (struct flow){.packet_id = flow->packet_id};
+	return count;
 }
 
 void flow_forget_subscription(struct flow *flow, const struct flow_store *store, uint32_t subscription)
@@ -207,35 +211,42 @@ void flow_forget_subscription(struct flow *flow, const struct flow_store *store,
 	}
 }
 
-static bool may_go_elsewhere(const struct flow_entry *entry, uint32_t subscription)
+static bool may_go_elsewhere(const struct flow_entry *entry)
 {
-	return entry->shared && entry->subscription == subscription && entry->message != 0 &&
-	       entry->state != FLOW_RELEASED && (entry->qos == 1 || entry->packet_id == 0);
+	return entry->shared && entry->subscription != 0 && entry->message != 0 && entry->state != FLOW_RELEASED &&
+	       (entry->qos == 1 || entry->packet_id == 0);
 }
 
-bool flow_take_shared(struct flow *flow, struct flow_store *store, uint32_t subscription, struct flow_entry *taken)
+/* Its reference is somebody else's already, and its message may be gone: it had so many bytes. */
+static void take_out(struct flow *flow, struct flow_store *store, uint32_t index, uint32_t previous, bool sent,
+		     uint32_t bytes)
+{
+	struct flow_entry *entry = flow_entry_at(store, index);
+	if (sent) {
+		flow->inflight--;
+	} else {
+		flow->queued--;
+		flow->queued_bytes -= bytes;
+		if (flow->unsent == index)
+			flow->unsent = entry->next;
+	}
+	entry->message = 0;
+	remove_entry(flow, store, index, previous);
+}
+
+void flow_offer_shared(struct flow *flow, struct flow_store *store, flow_hand_on *hand_on, void *context)
 {
 	uint32_t previous = 0;
 	bool sent = flow->unsent != flow->first;
-	for (uint32_t at = flow->first; at != 0; at = flow_entry_at(store, at)->next) {
-		struct flow_entry *entry = flow_entry_at(store, at);
+	for (uint32_t at = flow->first, next; at != 0; at = next) {
+		const struct flow_entry *entry = flow_entry_at(store, at);
+		next = entry->next;
 		sent &= at != flow->unsent;
-		if (!may_go_elsewhere(entry, subscription)) {
+		bool may_go = may_go_elsewhere(entry);
+		uint32_t bytes = may_go ? entry_bytes(store, entry) : 0;
+		if (may_go && hand_on(context, entry))
+			take_out(flow, store, at, previous, sent, bytes);
+		else
 			previous = at;
-			continue;
-		}
-		*taken = *entry;
-		if (sent) {
-			flow->inflight--;
-		} else {
-			flow->queued--;
-			flow->queued_bytes -= entry_bytes(store, entry);
-			if (flow->unsent == at)
-				flow->unsent = entry->next;
-		}
-		entry->message = 0; /* the reference is the caller's */
-		remove_entry(flow, store, at, previous);
-		return true;
 	}
-	return false;
 }

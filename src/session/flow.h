@@ -46,6 +46,7 @@ struct flow {
 struct flow_store {
 	struct pool entries;
 	struct messages *messages;
+	uint64_t looks; /* entries that were passed to find one that is acknowledged, for who counts work */
 };
 
 /* limit: entries of all sessions. */
@@ -89,12 +90,15 @@ enum flow_ack {
 enum flow_ack flow_acknowledge(struct flow *flow, struct flow_store *store, uint8_t type, uint16_t packet_id,
 			       bool failed);
 
-/* Frees all entries. */
-void flow_clear(struct flow *flow, struct flow_store *store);
+/* Frees entries, at most so many, and returns how many; until all are gone it may only be called again. */
+uint32_t flow_clear(struct flow *flow, struct flow_store *store, uint32_t most);
 /* A shared subscription is gone: its entries are this session's alone from now on. */
 void flow_forget_subscription(struct flow *flow, const struct flow_store *store, uint32_t subscription);
-/* Takes an entry out that came through this shared subscription and may go to another member: not sent yet, or at QoS 1
- * not acknowledged [4.8.2]. *entry is what it was, with its reference now the caller's. False: there is none. */
-bool flow_take_shared(struct flow *flow, struct flow_store *store, uint32_t subscription, struct flow_entry *entry);
+/* Whether an entry that came through a shared subscription goes to another member, who then has its reference. Changes
+ * nothing of the flow itself. */
+typedef bool flow_hand_on(void *context, const struct flow_entry *entry);
+/* Offers each entry that may go to another member: not sent yet, or at QoS 1 not acknowledged [4.8.2]; in their order,
+ * in one pass. */
+void flow_offer_shared(struct flow *flow, struct flow_store *store, flow_hand_on *hand_on, void *context);
 
 #endif

@@ -330,8 +330,7 @@ uint32_t subscriptions_remove(struct subscriptions *subscriptions, struct sessio
 	index_leave(slot);
 	if (index == 0)
 		return 0;
-	client_unlink(subscriptions, session, index);
-	end_subscription(subscriptions, index);
+	subscriptions_end(subscriptions, session, index);
 	return index;
 }
 
@@ -355,22 +354,28 @@ static void set_live(struct subscriptions *subscriptions, uint32_t index, bool l
 	index_leave(slot);
 }
 
-uint32_t subscriptions_next_shared(const struct subscriptions *subscriptions, const struct session *session,
-				   uint32_t index)
+void subscriptions_unset_live(struct subscriptions *subscriptions, uint32_t index)
 {
-	index = index == 0 ? session->subscription : at(subscriptions, index)->client_next;
-	while (index != 0 && (at(subscriptions, index)->options & SUBSCRIPTION_SHARED) == 0)
-		index = at(subscriptions, index)->client_next;
-	return index;
+	set_live(subscriptions, index, false);
 }
 
-void subscriptions_set_live(struct subscriptions *subscriptions, const struct session *session, bool live)
+bool subscriptions_set_live_some(struct subscriptions *subscriptions, const struct session *session, bool live,
+				 uint32_t *cursor, uint32_t most)
 {
-	if (!session->has_shared)
-		return;
-	uint32_t index = 0;
-	while ((index = subscriptions_next_shared(subscriptions, session, index)) != 0)
-		set_live(subscriptions, index, live);
+	uint32_t index = *cursor;
+	/* Where the one to go on with has ended it begins anew: those that are right already are passed quickly. */
+	if (index == 0 || session->subscription == 0 ||
+	    at(subscriptions, index)->client != at(subscriptions, session->subscription)->client)
+		index = session->subscription;
+	for (uint32_t i = 0; i < most && index != 0; i++) {
+		const struct subscription *subscription = at(subscriptions, index);
+		bool is_live = (subscription->options & SUBSCRIPTION_LIVE) != 0;
+		if ((subscription->options & SUBSCRIPTION_SHARED) != 0 && is_live != live)
+			set_live(subscriptions, index, live);
+		index = subscription->client_next;
+	}
+	*cursor = index;
+	return index != 0;
 }
 
 route_bits subscriptions_other_member(const struct subscriptions *subscriptions, uint32_t index, struct routes *turns)
@@ -381,25 +386,28 @@ route_bits subscriptions_other_member(const struct subscriptions *subscriptions,
 	return route;
 }
 
-bool subscriptions_clear_some(struct subscriptions *subscriptions, struct session *session, uint32_t most)
+void subscriptions_end(struct subscriptions *subscriptions, struct session *session, uint32_t index)
 {
-	for (uint32_t i = 0; i < most && session->subscription != 0; i++) {
-		uint32_t index = session->subscription;
-		client_unlink(subscriptions, session, index);
-		end_subscription(subscriptions, index);
-	}
-	return session->subscription != 0;
+	client_unlink(subscriptions, session, index);
+	end_subscription(subscriptions, index);
 }
 
-void subscriptions_clear(struct subscriptions *subscriptions, struct session *session)
+bool subscriptions_clear(struct subscriptions *subscriptions, struct session *session, uint32_t most)
 {
-	subscriptions_clear_some(subscriptions, session, UINT32_MAX);
+	for (uint32_t i = 0; i < most && session->subscription != 0; i++)
+		subscriptions_end(subscriptions, session, session->subscription);
+	return session->subscription != 0;
 }
 
 uint32_t subscriptions_index(const struct subscriptions *subscriptions, const struct subscription *subscription)
 {
 	size_t offset = (size_t)((const uint8_t *)subscription - subscriptions->pool.region.base);
 	return (uint32_t)(offset / sizeof(*subscription));
+}
+
+const struct subscription *subscriptions_at(const struct subscriptions *subscriptions, uint32_t index)
+{
+	return at(subscriptions, index);
 }
 
 const struct subscription *subscriptions_of_client(const struct subscriptions *subscriptions, uint32_t index,
@@ -459,4 +467,9 @@ const struct subscription *subscriptions_next(struct subscriptions *subscription
 	if (subscriptions->cursor != 0)
 		__builtin_prefetch(at(subscriptions, subscriptions->cursor));
 	return subscription;
+}
+
+uint32_t subscriptions_picked(const struct subscriptions *subscriptions)
+{
+	return subscriptions->cursor_is_last ? subscriptions->cursor : 0;
 }

@@ -85,24 +85,27 @@ uint8_t subscriptions_ask(struct subscriptions *subscriptions, uint32_t index);
 uint32_t subscriptions_remove(struct subscriptions *subscriptions, struct session *session, uint32_t client,
 			      struct slice filter);
 /* The session's client is connected, or not any more: members of shared subscriptions that are not get nothing while
- * others are. */
-void subscriptions_set_live(struct subscriptions *subscriptions, const struct session *session, bool live);
-/* The session's shared subscriptions one after another: the one behind `index`, of 0 the first; 0 at the end. */
-uint32_t subscriptions_next_shared(const struct subscriptions *subscriptions, const struct session *session,
-				   uint32_t index);
-/* A route to another, connected member of the session's shared subscription; 0: there is none. After
- * subscriptions_set_live(false). turns: whose picks are counted on. */
+ * others are. Looks at `most` of its subscriptions; true when there are more. *cursor: 0 at first, then as it was left;
+ * subscriptions may come and end meanwhile. */
+bool subscriptions_set_live_some(struct subscriptions *subscriptions, const struct session *session, bool live,
+				 uint32_t *cursor, uint32_t most);
+/* A route to another, connected member of the session's shared subscription; 0: there is none. Once the session's own
+ * are not live. turns: whose picks are counted on. */
 route_bits subscriptions_other_member(const struct subscriptions *subscriptions, uint32_t subscription,
 				      struct routes *turns);
+/* The client of this member of a shared subscription is not connected, which the lists do not know yet. */
+void subscriptions_unset_live(struct subscriptions *subscriptions, uint32_t index);
+/* Ends one of the session's. */
+void subscriptions_end(struct subscriptions *subscriptions, struct session *session, uint32_t index);
 /* Ends some of the session's, at most so many; false when none is left. */
-bool subscriptions_clear_some(struct subscriptions *subscriptions, struct session *session, uint32_t most);
-/* Ends all of them. */
-void subscriptions_clear(struct subscriptions *subscriptions, struct session *session);
+bool subscriptions_clear(struct subscriptions *subscriptions, struct session *session, uint32_t most);
 
 /* How many subscriptions a route leads to, of a shared one 1; 0 when it is stale. */
 uint32_t subscriptions_count(const struct subscriptions *subscriptions, route_bits route);
 /* Its index, as struct flow_entry keeps it. */
 uint32_t subscriptions_index(const struct subscriptions *subscriptions, const struct subscription *subscription);
+/* It must be one that stands. */
+const struct subscription *subscriptions_at(const struct subscriptions *subscriptions, uint32_t index);
 /* NULL: it is not the client's any more. */
 const struct subscription *subscriptions_of_client(const struct subscriptions *subscriptions, uint32_t index,
 						   uint32_t client);
@@ -110,5 +113,8 @@ const struct subscription *subscriptions_of_client(const struct subscriptions *s
  * There is one walk at a time; subscriptions may end during it. */
 void subscriptions_walk(struct subscriptions *subscriptions, route_bits route);
 const struct subscription *subscriptions_next(struct subscriptions *subscriptions);
+/* Right after the start: the one member of a shared subscription that was picked among several; 0: it is no such walk.
+ */
+uint32_t subscriptions_picked(const struct subscriptions *subscriptions);
 
 #endif

@@ -508,9 +508,9 @@ def session_flood(crew):
 @attack(kept_mib=128)
 def will_flood(crew):
     """Wills for the tree of wildcards, all due at once."""
-    for some in batches(plus_tree(14, 1 << 14, "/y"), FILTERS_A_CLIENT):
+    for some in batches(plus_tree(16, 40000, "/y"), FILTERS_A_CLIENT):
         crew.subscriber(some)
-    will = Will("/".join(["a"] * 14) + "/x", b"x" * 100, qos=1)
+    will = Will("/".join(["a"] * 16) + "/x", b"x" * 100, qos=1)
     while True:
         yield
         members = [crew.client(will=will) for _ in range(20)]

@@ -106,6 +106,22 @@ static void test_limit(void **state)
 	assert_int_equal(acl_pool_bytes(&pool), 0);
 }
 
+/* No single take sorts all entries anew: the table has at most one bucket more behind it. */
+static void test_grows_step_by_step(void **state)
+{
+	(void)state;
+	static uint32_t indices[ENTRIES_MAX];
+	for (uint32_t i = 0; i < ENTRIES_MAX; i++) {
+		char text[32];
+		uint32_t before = pool.table.bucket_count;
+		indices[i] = acl_pool_take(&pool, slice_of(text, (size_t)sprintf(text, "step %u", i)));
+		assert_int_not_equal(indices[i], 0);
+		assert_in_range(pool.table.bucket_count - before, 0, 1);
+	}
+	for (uint32_t i = 0; i < ENTRIES_MAX; i++)
+		acl_pool_give(&pool, indices[i]);
+}
+
 /* Takes and gives at random, against a plain count of what is held. */
 static void test_against_a_model(void **state)
 {
@@ -154,6 +170,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_serials_are_never_the_same, open_pool, close_pool),
 		cmocka_unit_test_setup_teardown(test_rules_are_aligned, open_pool, close_pool),
 		cmocka_unit_test_setup_teardown(test_limit, open_pool, close_pool),
+		cmocka_unit_test_setup_teardown(test_grows_step_by_step, open_pool, close_pool),
 		cmocka_unit_test_setup_teardown(test_against_a_model, open_pool, close_pool),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

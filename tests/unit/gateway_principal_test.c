@@ -339,6 +339,8 @@ static void test_revocations_end_sessions(void **state)
 	shut_out(scene, REVOCATION_USER, "d");
 	shard_scene_settle(scene);
 	scene_expect_nothing(by_token);
+	scene_expect_nothing(by_user);
+	scene_expect_nothing(by_client);
 	shut_out(scene, REVOCATION_TOKEN, "t1");
 	shut_out(scene, REVOCATION_USER, "v");
 	shut_out(scene, REVOCATION_USER, "alice");
@@ -359,7 +361,39 @@ static void test_revocations_end_sessions(void **state)
 	shard_scene_check_empty(scene);
 }
 
-/* More clients than one turn looks at, and more revocations than one round takes. */
+/* Nothing is kept for a user who was shut out; one whose token was may come back with another. */
+static void test_sessions_without_a_connection(void **state)
+{
+	struct shard_scene *scene = *state;
+	static const char *const IDS[] = {"user", "token", "client", "other"};
+	for (int i = 0; i < 4; i++) {
+		const char *token = test_token("{\"sub\":\"%s\",\"jti\":\"t-%s\"}", IDS[i], IDS[i]);
+		struct visitor visitor = {.id = IDS[i], .user = "", .password = token, .stays = true};
+		int fd = scene_sign_in(scene, 0, &visitor);
+		assert_int_equal(subscribe_code(scene, fd, "news"), 0);
+		leave(scene, fd);
+	}
+	assert_int_equal(shard_scene_counter(scene, 0, COUNTER_sessions_offline), 4);
+	shut_out(scene, REVOCATION_USER, "user");
+	shut_out(scene, REVOCATION_TOKEN, "t-token");
+	shut_out(scene, REVOCATION_CLIENT, "client");
+	shard_scene_settle(scene);
+	assert_int_equal(shard_scene_counter(scene, 0, COUNTER_sessions_offline), 2);
+	assert_int_equal(shard_scene_counter(scene, 0, COUNTER_subscriptions_open), 2);
+	/* And one that has a connection is not kept either. */
+	const char *token = test_token("{\"sub\":\"other\"}");
+	struct visitor other = {.id = "other", .user = "", .password = token, .stays = true};
+	int fd = scene_sign_in(scene, 0, &other);
+	shut_out(scene, REVOCATION_USER, "other");
+	shard_scene_settle(scene);
+	scene_expect_end(fd, MQTT_REASON_ADMINISTRATIVE_ACTION);
+	assert_int_equal(shard_scene_counter(scene, 0, COUNTER_sessions_offline), 1);
+	shut_out(scene, REVOCATION_CLIENT, "token");
+	shard_scene_settle(scene);
+	shard_scene_check_empty(scene);
+}
+
+/* More clients than one turn looks at, and more revocations than are taken from the log at once. */
 static void test_a_round_over_many(void **state)
 {
 	struct shard_scene *scene = *state;
@@ -383,6 +417,16 @@ static void test_a_round_over_many(void **state)
 		snprintf(user, sizeof(user), "u%d", i * (CLIENTS / REVOKED));
 		shut_out(scene, REVOCATION_USER, user);
 	}
+	uint64_t before = shard_scene_counter(scene, 0, COUNTER_work_units);
+	uint32_t turns = 0;
+	while (revoke_has_work(&scene->shards[0])) {
+		shard_scene_turn_one(scene, 0);
+		turns++;
+	}
+	/* One sweep is enough for all of them. */
+	assert_in_range(turns, CLIENTS / 2048, 2 * CLIENTS / 2048 + 2);
+	assert_in_range(shard_scene_counter(scene, 0, COUNTER_work_units) - before, CLIENTS,
+			CLIENTS + REVOKED * (3 * WORK_END + WORK_NODE));
 	shard_scene_settle(scene);
 	assert_int_equal(shard_scene_ends(scene, 0, ERROR_USER_REVOKED), REVOKED);
 	assert_int_equal(shard_scene_clients(scene, 0), CLIENTS - REVOKED);
@@ -487,6 +531,7 @@ int main(void)
 		IN_SCENE(test_revocations_end_sessions),
 		IN_SCENE(test_a_round_over_many),
 		IN_TWO(test_each_shard_ends_its_own),
+		IN_SCENE(test_sessions_without_a_connection),
 		IN_SCENE(test_revoked_on_the_way),
 		IN_SCENE(test_revoked_just_before_sleep),
 		cmocka_unit_test(test_revoked_where_nobody_signs_in),

@@ -3,6 +3,7 @@
 #define TESTS_UNIT_MATCH_ALL_H
 
 #include "session/index.h"
+#include "session/rcu.h"
 
 /* In one slice. */
 static inline enum error match_all(const struct index *index, struct slice topic, struct routes *routes)
@@ -11,6 +12,18 @@ static inline enum error match_all(const struct index *index, struct slice topic
 	routes->count = 0;
 	routes->units_left = INT32_MAX;
 	return index_match(index, topic, &place, routes);
+}
+
+/* In the smallest slices, between which nothing of the index is held. Only for short levels (INDEX_UNITS_MIN). */
+static inline enum error match_bit_by_bit(const struct index *index, struct slice topic, struct routes *routes)
+{
+	struct index_place place = {0};
+	enum error error = ERROR_MORE;
+	for (routes->count = 0; error == ERROR_MORE; reader_quiescent()) {
+		routes->units_left = 1;
+		error = index_match(index, topic, &place, routes);
+	}
+	return error;
 }
 
 #endif

@@ -83,6 +83,11 @@ static void close_end(struct peer *peer)
 	peer->unread_bytes = peer->unread_capacity = peer->taken = 0;
 }
 
+void peer_drop(struct peer *peer)
+{
+	close_end(peer);
+}
+
 void peer_vanish(struct peer *peer)
 {
 	close_end(peer);

@@ -46,6 +46,8 @@ struct peer peer_connect(struct shard_scene *scene, const struct peer_connect *c
 struct peer peer_sign_in(struct shard_scene *scene, const struct peer_connect *connect, bool present);
 #define PEER_CONNECT(...) (&(struct peer_connect){__VA_ARGS__})
 
+/* Vanishes, and the scene takes no turn. */
+void peer_drop(struct peer *peer);
 /* Vanishes; the scene settles. */
 void peer_vanish(struct peer *peer);
 /* The same with DISCONNECT first: all is over in order. */

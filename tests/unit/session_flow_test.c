@@ -59,7 +59,7 @@ static int scene_open(void **state)
 static int scene_close(void **state)
 {
 	struct scene *scene = *state;
-	flow_clear(&scene->flow, &scene->store);
+	flow_clear(&scene->flow, &scene->store, UINT32_MAX);
 	assert_int_equal(scene->store.entries.used, 0);
 	for (uint32_t i = 1; i <= MESSAGES; i++)
 		messages_put(&scene->messages, scene->refs[i]);
@@ -294,24 +294,44 @@ static void rewind_all(struct scene *scene)
 	scene->sent = 0;
 }
 
+struct taken {
+	struct scene *scene;
+	uint32_t subscription;
+	struct flow_entry entries[ENTRIES_MAX];
+	uint32_t count;
+};
+
+static bool takes(void *context, const struct flow_entry *entry)
+{
+	struct taken *taken = context;
+	if (entry->subscription != taken->subscription)
+		return false;
+	taken->entries[taken->count++] = *entry;
+	return true;
+}
+
+/* All that may go of one of its subscriptions, in order. */
 static void take_shared(struct scene *scene)
 {
-	uint32_t subscription = 1 + random_below(&scene->random, SUBSCRIPTIONS);
-	uint32_t at = 0;
-	for (; at < scene->count; at++) {
+	static struct taken taken;
+	taken.scene = scene;
+	taken.subscription = 1 + random_below(&scene->random, SUBSCRIPTIONS);
+	taken.count = 0;
+	flow_offer_shared(&scene->flow, &scene->store, takes, &taken);
+	uint32_t found = 0;
+	for (uint32_t at = 0; at < scene->count;) {
 		const struct model_entry *entry = &scene->entries[at];
 		bool may_go = entry->state != FLOW_RELEASED && (entry->qos == 1 || entry->packet_id == 0);
-		if (entry->shared && entry->subscription == subscription && may_go)
-			break;
+		if (!entry->shared || entry->subscription != taken.subscription || !may_go) {
+			at++;
+			continue;
+		}
+		assert_true(found < taken.count);
+		assert_entry(scene, &taken.entries[found], entry);
+		messages_put(&scene->messages, taken.entries[found++].message);
+		model_remove(scene, at);
 	}
-	struct flow_entry taken;
-	bool there = flow_take_shared(&scene->flow, &scene->store, subscription, &taken);
-	assert_int_equal(there, at < scene->count);
-	if (!there)
-		return;
-	assert_entry(scene, &taken, &scene->entries[at]);
-	messages_put(&scene->messages, taken.message);
-	model_remove(scene, at);
+	assert_int_equal(found, taken.count);
 }
 
 static void forget_subscription(struct scene *scene)
@@ -360,7 +380,7 @@ static void step(struct scene *scene)
 	else if (what < 995)
 		forget_subscription(scene);
 	else if (what < 997) {
-		flow_clear(&scene->flow, &scene->store);
+		flow_clear(&scene->flow, &scene->store, UINT32_MAX);
 		scene->count = scene->sent = 0;
 	}
 }
@@ -423,7 +443,7 @@ static void test_cost_of_a_queued_message(void **state)
 		assert_int_not_equal(flow_append(&scene->flow, &scene->store, &entry), 0);
 		size_t cost = scene->slab.used_bytes - before + scene->store.entries.object_bytes;
 		assert_in_range(cost, sample.publication.packet_bytes, sample.publication.packet_bytes + 48);
-		flow_clear(&scene->flow, &scene->store);
+		flow_clear(&scene->flow, &scene->store, UINT32_MAX);
 		assert_int_equal(scene->slab.used_bytes, before);
 	}
 }

@@ -60,7 +60,8 @@ static int scene_close(void **state)
 	struct scene *scene = *state;
 	for (uint16_t shard = 0; shard < SHARDS; shard++) {
 		for (uint32_t client = 1; client <= CLIENTS; client++)
-			subscriptions_clear(&scene->subscriptions[shard], &scene->members[shard][client].session);
+			subscriptions_clear(&scene->subscriptions[shard], &scene->members[shard][client].session,
+					    UINT32_MAX);
 		assert_int_equal(scene->subscriptions[shard].pool.used, 0);
 		assert_int_equal(scene->subscriptions[shard].lists.used, 0);
 		subscriptions_close(&scene->subscriptions[shard]);
@@ -101,14 +102,17 @@ static void drop(struct scene *scene, uint16_t shard, uint32_t client, uint32_t 
 static void clear(struct scene *scene, uint16_t shard, uint32_t client)
 {
 	struct member *member = &scene->members[shard][client];
-	subscriptions_clear(&scene->subscriptions[shard], &member->session);
+	subscriptions_clear(&scene->subscriptions[shard], &member->session, UINT32_MAX);
 	memset(member->subscribed, 0, sizeof(member->subscribed));
 }
 
 static void set_live(struct scene *scene, uint16_t shard, uint32_t client, bool live)
 {
 	struct member *member = &scene->members[shard][client];
-	subscriptions_set_live(&scene->subscriptions[shard], &member->session, live);
+	uint32_t cursor = 0;
+	while (subscriptions_set_live_some(&scene->subscriptions[shard], &member->session, live, &cursor,
+					   1 + random_below(&scene->random, 3)))
+		;
 	member->live = live;
 }
 
@@ -183,6 +187,18 @@ static void assert_turns(struct scene *scene, uint32_t f)
 	}
 }
 
+/* The session's shared subscription behind `index`, of 0 the first; 0 at the end. */
+static uint32_t next_shared(const struct subscriptions *subscriptions, const struct session *session, uint32_t index)
+{
+	const struct subscription *subscription = NULL;
+	do {
+		index = index == 0 ? session->subscription
+				   : ((struct subscription *)pool_at(&subscriptions->pool, index))->client_next;
+		subscription = index != 0 ? pool_at(&subscriptions->pool, index) : NULL;
+	} while (subscription != NULL && (subscription->options & SUBSCRIPTION_SHARED) == 0);
+	return index;
+}
+
 /* Every shared subscription of the session once, and no other. */
 static void assert_shared(const struct scene *scene, uint16_t shard, uint32_t client)
 {
@@ -193,7 +209,7 @@ static void assert_shared(const struct scene *scene, uint16_t shard, uint32_t cl
 	for (uint32_t f = 0; f < PLAIN; f++)
 		wanted |= member->subscribed[f] ? 1u << f : 0;
 	uint32_t index = 0;
-	while ((index = subscriptions_next_shared(subscriptions, &member->session, index)) != 0) {
+	while ((index = next_shared(subscriptions, &member->session, index)) != 0) {
 		const struct subscription *subscription = subscriptions_of_client(subscriptions, index, client);
 		assert_non_null(subscription);
 		uint32_t bit = 1u << (subscription->identifier - 1);
@@ -260,8 +276,7 @@ static void test_nobody_is_connected(void **state)
 
 static uint32_t shared_of(struct scene *scene, uint16_t shard, uint32_t client)
 {
-	uint32_t index =
-		subscriptions_next_shared(&scene->subscriptions[shard], &scene->members[shard][client].session, 0);
+	uint32_t index = next_shared(&scene->subscriptions[shard], &scene->members[shard][client].session, 0);
 	assert_int_not_equal(index, 0);
 	return index;
 }

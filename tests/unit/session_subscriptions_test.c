@@ -42,7 +42,7 @@ static int scene_close(void **state)
 {
 	struct scene *scene = *state;
 	for (uint32_t client = 1; client <= CLIENTS; client++)
-		subscriptions_clear(&scene->subscriptions, &scene->sessions[client]);
+		subscriptions_clear(&scene->subscriptions, &scene->sessions[client], UINT32_MAX);
 	assert_int_equal(scene->subscriptions.pool.used, 0);
 	assert_int_equal(scene->subscriptions.lists.used, 0);
 	assert_int_equal(scene->subscriptions.own.entries.used, 0);
@@ -154,7 +154,7 @@ static void test_own_subscription_is_found_without_a_long_walk(void **state)
 	assert_int_equal(scene->subscriptions.own.entries.used, 2000 + 2 * OWN_WALK_MAX);
 	assert_true(drop(scene, 1, "f/0"));
 	assert_false(drop(scene, 1, "f/0"));
-	while (subscriptions_clear_some(&scene->subscriptions, &scene->sessions[1], 100))
+	while (subscriptions_clear(&scene->subscriptions, &scene->sessions[1], 100))
 		assert_int_equal(scene->sessions[1].subscription_count % 100, 99);
 	assert_int_equal(scene->subscriptions.own.entries.used, 2 * OWN_WALK_MAX);
 	assert_false(scene->sessions[1].is_keyed);
@@ -241,13 +241,13 @@ static void walk_while_some_end(struct scene *scene, uint64_t seed)
 			if (random_below(&random, 2) == 0)
 				drop(scene, client, "all/#");
 			else
-				subscriptions_clear(&scene->subscriptions, &scene->sessions[client]);
+				subscriptions_clear(&scene->subscriptions, &scene->sessions[client], UINT32_MAX);
 			subscribed[client] = false;
 		}
 	}
 	for (uint32_t client = 1; client <= CLIENTS; client++) {
 		assert_in_range(visits[client], subscribed[client], 1);
-		subscriptions_clear(&scene->subscriptions, &scene->sessions[client]);
+		subscriptions_clear(&scene->subscriptions, &scene->sessions[client], UINT32_MAX);
 	}
 }
 
@@ -312,7 +312,7 @@ static void test_random_changes_against_a_model(void **state)
 		snprintf(filter, sizeof(filter), "m/%u", f);
 		switch (random_below(&random, 8)) {
 		case 0:
-			subscriptions_clear(&scene->subscriptions, &scene->sessions[client]);
+			subscriptions_clear(&scene->subscriptions, &scene->sessions[client], UINT32_MAX);
 			memset(model[client], 0, sizeof(model[client]));
 			break;
 		case 1:

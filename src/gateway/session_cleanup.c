@@ -1,0 +1,172 @@
+#include "gateway/session_cleanup.h"
+
+#include "gateway/client_session.h"
+#include "gateway/principal.h"
+#include "gateway/routing.h"
+#include "gateway/shard.h"
+
+#include <stdlib.h>
+
+/* Between two looks at the share of work. */
+#define SUBSCRIPTIONS_A_STEP 32u
+#define ENTRIES_A_STEP 64u
+/* A subscription that ends, or of which the index is told: with the index's lock, and cold. */
+#define SUBSCRIPTION_UNITS 4u
+
+struct session_cleanup {
+	struct session_cleanup *next;
+	uint32_t client;
+	uint32_t cursor; /* of subscriptions_set_live_some() */
+	bool live;       /* what its shared subscriptions are being made */
+	bool is_told;    /* they all are */
+	bool is_handed_on;
+};
+
+/* Connected, or about to be. */
+static bool is_live(const struct client *client)
+{
+	return client->state == CLIENT_GREETING || client_is_connected(client);
+}
+
+static bool hand_on(void *context, const struct flow_entry *entry)
+{
+	struct shard *shard = context;
+	route_bits route = subscriptions_other_member(&shard->subscriptions, entry->subscription, &shard->routes);
+	if (route == 0)
+		return false; /* nobody else is there: it stays with a session that is kept */
+	turn_work_charge(&shard->work, SUBSCRIPTION_UNITS);
+	COUNT(&shard->counters, messages_handed_on);
+	routing_hand_on(shard, entry->message, route);
+	return true;
+}
+
+/* What members of shared subscriptions had under way goes to others who are there [4.8.2]. False: there is more. */
+static bool do_shared(struct shard *shard, struct client *client, struct session_cleanup *cleanup, uint64_t until)
+{
+	bool live = is_live(client);
+	if (cleanup->live != live) {
+		cleanup->live = live;
+		cleanup->is_told = false;
+		cleanup->is_handed_on = live;
+		cleanup->cursor = 0;
+	}
+	while (!cleanup->is_told) {
+		if (turn_work_is_spent(&shard->work, until))
+			return false;
+		cleanup->is_told = !subscriptions_set_live_some(&shard->subscriptions, &client->session, live,
+								&cleanup->cursor, SUBSCRIPTIONS_A_STEP);
+		turn_work_charge(&shard->work, SUBSCRIPTIONS_A_STEP * SUBSCRIPTION_UNITS);
+	}
+	struct extras *extras = extras_of(shard, client);
+	if (cleanup->is_handed_on || extras == NULL)
+		return true;
+	/* One pass over a queue is a step. */
+	turn_work_charge(&shard->work, (uint64_t)(extras->flow.inflight + extras->flow.queued) * WORK_ENTRY);
+	flow_offer_shared(&extras->flow, &shard->flows, hand_on, shard);
+	cleanup->is_handed_on = true;
+	return true;
+}
+
+/* False: there is more. */
+static bool free_session(struct shard *shard, struct client *client, uint64_t until)
+{
+	struct session *session = &client->session;
+	struct extras *extras = extras_of(shard, client);
+	while (session->subscription != 0) {
+		if (turn_work_is_spent(&shard->work, until))
+			return false;
+		uint32_t count = session->subscription_count;
+		subscriptions_clear(&shard->subscriptions, session, SUBSCRIPTIONS_A_STEP);
+		turn_work_charge(&shard->work, (uint64_t)(count - session->subscription_count) * SUBSCRIPTION_UNITS);
+	}
+	while (extras != NULL && extras->flow.first != 0) {
+		if (turn_work_is_spent(&shard->work, until))
+			return false;
+		uint32_t count = flow_clear(&extras->flow, &shard->flows, ENTRIES_A_STEP);
+		turn_work_charge(&shard->work, (uint64_t)count * WORK_ENTRY);
+		counter_add(&shard->counters.values[COUNTER_messages_dropped_session], count);
+	}
+	extras_drop(shard, client);
+	principal_drop(shard, client);
+	return true;
+}
+
+static bool go_on(struct shard *shard, struct session_cleanup *cleanup, uint64_t until)
+{
+	struct client *client = shard_client(shard, cleanup->client);
+	if (client->session.has_shared && !do_shared(shard, client, cleanup, until))
+		return false;
+	return client->session.id != 0 || free_session(shard, client, until);
+}
+
+/* As a part of the turn's ends. */
+static bool go_on_within_share(struct shard *shard, struct session_cleanup *cleanup)
+{
+	uint64_t before = shard->work.spent;
+	if (shard->work.ends >= WORK_SHARE_ENDS)
+		return false;
+	bool done = go_on(shard, cleanup, shard->work.spent + WORK_SHARE_ENDS - shard->work.ends);
+	shard->work.ends += shard->work.spent - before;
+	return done;
+}
+
+static void file(struct shard *shard, struct session_cleanup *cleanup)
+{
+	cleanup->next = NULL;
+	*shard->cleanups_end = cleanup;
+	shard->cleanups_end = &cleanup->next;
+}
+
+bool session_cleanup(struct shard *shard, uint32_t index)
+{
+	struct client *client = shard_client(shard, index);
+	if (client->cleaning)
+		return false; /* what is under way sees what has changed */
+	bool live = is_live(client);
+	struct session_cleanup cleanup = {.client = index, .live = live, .is_handed_on = live};
+	if (go_on_within_share(shard, &cleanup))
+		return true;
+	struct session_cleanup *left = malloc(sizeof(*left));
+	if (left == NULL) {
+		go_on(shard, &cleanup, UINT64_MAX);
+		return true;
+	}
+	*left = cleanup;
+	client->cleaning = 1;
+	file(shard, left);
+	return false;
+}
+
+static struct session_cleanup *take_first(struct shard *shard)
+{
+	struct session_cleanup *cleanup = shard->cleanups;
+	shard->cleanups = cleanup->next;
+	if (cleanup->next == NULL)
+		shard->cleanups_end = &shard->cleanups;
+	return cleanup;
+}
+
+void session_cleanups_run(struct shard *shard)
+{
+	while (shard->cleanups != NULL && shard->work.ends < WORK_SHARE_ENDS) {
+		struct session_cleanup *cleanup = take_first(shard);
+		uint32_t index = cleanup->client;
+		shard->work.ends += WORK_NODE;
+		turn_work_step_begin(&shard->work);
+		bool done = go_on_within_share(shard, cleanup);
+		turn_work_step_end(&shard->work, &shard->counters);
+		if (!done) {
+			file(shard, cleanup);
+			continue;
+		}
+		free(cleanup);
+		shard_client(shard, index)->cleaning = 0;
+		session_is_clean(shard, index);
+	}
+}
+
+void session_cleanups_fini(struct shard *shard)
+{
+	while (shard->cleanups != NULL)
+		free(take_first(shard));
+}
