@@ -276,7 +276,7 @@ static enum error put_off(struct shard *shard, uint32_t index, const struct requ
 				   .connection = client->conn.generation,
 				   .filters_bytes = filters.size};
 	memcpy(job->bytes, filters.data, filters.size);
-	if (request->done != 0)
+	if (codes != NULL)
 		memcpy(codes, request->codes, request->done);
 	size_t checked = filters.size - request->unchecked.size;
 	job->request.codes = codes;
