@@ -77,8 +77,10 @@ static enum error check_filter(struct slice filter, struct slice *topics, bool *
 static void charge_filter(struct shard *shard, struct slice filter)
 {
 	uint64_t units = WORK_FILTER + filter.size / BYTES_A_UNIT;
-	for (size_t i = 0; i < filter.size; i++)
-		units += filter.data[i] == '/' ? WORK_NODE : 0;
+	if (mqtt_filter_has_wildcard(filter)) {
+		for (size_t i = 0; i < filter.size; i++)
+			units += filter.data[i] == '/' ? WORK_LEVEL : 0;
+	}
 	turn_work_charge(&shard->work, units);
 }
 
@@ -274,7 +276,7 @@ static enum error put_off(struct shard *shard, uint32_t index, const struct requ
 				   .connection = client->conn.generation,
 				   .filters_bytes = filters.size};
 	memcpy(job->bytes, filters.data, filters.size);
-	if (request->done != 0)
+	if (codes != NULL)
 		memcpy(codes, request->codes, request->done);
 	size_t checked = filters.size - request->unchecked.size;
 	job->request.codes = codes;

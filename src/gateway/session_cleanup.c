@@ -10,8 +10,9 @@
 /* Between two looks at the share of work. */
 #define SUBSCRIPTIONS_A_STEP 32u
 #define ENTRIES_A_STEP 64u
-/* A subscription that ends, or of which the index is told: with the index's lock, and cold. */
-#define SUBSCRIPTION_UNITS 4u
+/* A subscription that ends, or of which the index is told: with the index's lock, and cold. One with wildcards may have
+ * a hundred nodes of the trie to take away, which is not known here. */
+#define SUBSCRIPTION_UNITS 16u
 
 struct session_cleanup {
 	struct session_cleanup *next;

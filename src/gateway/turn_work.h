@@ -17,6 +17,7 @@ enum turn_work_cost {
 	WORK_PUBLISH = 3, /* a PUBLISH that is routed, besides its nodes and deliveries */
 	WORK_DELIVERY = 2,
 	WORK_FILTER = 8,      /* of a SUBSCRIBE or UNSUBSCRIBE: checked, looked up, a subscription made or ended */
+	WORK_LEVEL = 5,       /* of a filter with wildcards, besides: a node of the trie is found, made or taken away */
 	WORK_NODE = 1,        /* of the routing index or of the retained tree, looked at by a walk */
 	WORK_ENTRY = 1,       /* of a session's queue, looked at or freed */
 	WORK_ADMISSION = 100, /* of a client: filed, polled, greeted */
