@@ -20,6 +20,8 @@
 	X(sessions_offline, GAUGE, "clients", "state=\"offline\"", "Sessions without a connection")                    \
 	X(connections_fixed, GAUGE, "connections_fixed", "",                                                           \
 	  "Clients whose socket is in a table of io_uring's, not in a descriptor table")                               \
+	X(fixed_file_failures, COUNT, "fixed_file_failures", "",                                                       \
+	  "Calls on sockets in io_uring's tables that the kernel refused; the client that it concerned was ended")     \
 	X(connections_signed_in, COUNT, "sign_ins", "result=\"accepted\"", "Sign-ins by result")                       \
 	X(connections_refused, COUNT, "sign_ins", "result=\"refused\"",                                                \
 	  "Connections ended before they were signed in")                                                              \

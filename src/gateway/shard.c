@@ -267,6 +267,7 @@ static void publish_counters(struct shard *shard)
 	COUNT_SET(counters, bytes_out, shard->io.bytes_out);
 	COUNT_SET(counters, backlog_bytes, shard->io.backlog_bytes);
 	COUNT_SET(counters, connections_fixed, fixed_files_count(&shard->io.fixed_files));
+	COUNT_SET(counters, fixed_file_failures, shard->io.fixed_files.failure_count);
 	COUNT_SET(counters, subscriptions_open, shard->subscriptions.pool.used);
 	COUNT_SET(counters, queue_messages, shard->flows.entries.used);
 	COUNT_SET(counters, stored_messages, shard->messages.count);
