@@ -116,10 +116,8 @@ static void refuse(struct gate *gate, uint32_t index, enum error reason, uint8_t
 	struct handshake *handshake = handshake_at(gate, index);
 	uint8_t refusal[REFUSAL_BYTES_MAX];
 	size_t size = handshake_refusal(reason, version, retry_ms(reason), refusal);
-	if (size != 0) {
-		ssize_t sent = send(handshake->conn.fd, refusal, size, MSG_DONTWAIT | MSG_NOSIGNAL);
-		(void)sent; /* a new socket's buffer takes it, or the peer is gone */
-	}
+	if (size != 0)
+		io_send_last(&gate->io, &handshake->conn, slice_of(refusal, size));
 	COUNT(&gate->counters, connections_refused);
 	counter_add(&gate->counters.ends[reason], 1);
 	log_refusal(gate, handshake, reason);

@@ -137,6 +137,9 @@ bool io_resume(struct io *io, struct conn *conn);
 /* Milliseconds (io->now_ms clock) since when the backlog has made no progress; only with a backlog. */
 uint64_t io_stalled_since_ms(const struct io *io, const struct conn *conn);
 
+/* Writes at once, past all that waits: the last words to a connection that had no output yet. What the kernel does not
+ * take is lost: a new socket's buffer takes it, or the peer is gone. */
+void io_send_last(struct io *io, const struct conn *conn, struct slice bytes);
 /* Closes the socket and gives back what the connection holds; output of this turn is dropped. What the peer sent and
  * we did not read is thrown away first, so that it gets our last words rather than a reset. */
 void io_disconnect(struct io *io, struct conn *conn);
