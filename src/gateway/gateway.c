@@ -208,6 +208,7 @@ static enum error await_start(const _Atomic bool *started, const _Atomic bool *f
 
 static enum error start_threads(struct gateway *gateway)
 {
+	reader_start_deferring();
 	for (uint16_t i = 0; i < gateway->shard_count; i++) {
 		struct shard *shard = &gateway->shards[i];
 		if (shard_start(shard) != ERROR_OK || await_start(&shard->started, &shard->failed) != ERROR_OK)
