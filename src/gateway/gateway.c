@@ -143,6 +143,8 @@ static enum error make_gate(struct gateway *gateway, uint16_t number)
 	gate->access = gateway->access;
 	gate->shards = gateway->shards;
 	gate->shard_count = gateway->shard_count;
+	gate->gates = gateway->gates;
+	gate->gate_count = gateway->gate_count;
 	gate->number = number;
 	gate->admission_fds = gateway->gate_keeps;
 	gate->keep_fds = gateway->gate_keeps;
