@@ -210,6 +210,7 @@ static void describe_connection(struct shard *shard, struct client *client, int 
 	client->ready = 0;
 	client->hung_up = 0;
 	client->broken = 0;
+	client->quick_acks = QUICK_ACKS;
 	client_set_state(shard, client, CLIENT_GREETING);
 }
 

@@ -127,6 +127,7 @@
 	X(events, COUNT, "events", "", "Events that the kernel reported to the loops")                                 \
 	X(reads, COUNT, "system_calls", "call=\"read\"", "System calls that move bytes, by kind")                      \
 	X(writes, COUNT, "system_calls", "call=\"write\"", "Write system calls")                                       \
+	X(quick_acks, COUNT, "quick_acks", "", "Reads that TCP was asked to acknowledge at once")                      \
 	X(commands, COUNT, "commands", "", "Commands of the admin side that shards have carried out")                  \
 	X(allocations, COUNT, "allocations", "",                                                                       \
 	  "Times that memory was taken from the system or touched for the first time")                                 \
