@@ -19,6 +19,7 @@ static const char *const LIVE[] = {
 	"stuck-timeout-ms",
 	"grace-ms",
 	"drain-ms",
+	"disconnect-on-stop",
 	"client-id-bytes-max",
 	"client-subscriptions-max",
 	"address-connections-max",

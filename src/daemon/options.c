@@ -76,6 +76,9 @@ static const struct option_spec SPECS[] = {
 	NUMBER("idle-probe-s", idle_probe_s, 0, 86400,
 	       "clients without a keepalive: TCP asks after so long whether they are still there; 0: it does not"),
 	NUMBER("drain-ms", drain_ms, 0, 600000, "longest time that a stop may take"),
+	SWITCH("disconnect-on-stop", settings.disconnect_on_stop,
+	       "at a stop, send version 5 clients DISCONNECT 0x8B before their connections are closed; clients of "
+	       "libmosquitto take it as a word not to come back"),
 	NUMBER("client-id-bytes-max", client_id_bytes_max, 23, 65535, "longest client id"),
 	NUMBER("client-subscriptions-max", client_subscriptions_max, 1, 1000000, "subscriptions of one client"),
 	CHOICE("anonymous", settings.access.anonymous, ANONYMOUS,

@@ -126,7 +126,7 @@ def test_admin_sees_them(serve):
 @TABLES
 @pytest.mark.threads
 def test_told_when_the_server_stops(serve, tables):
-    server = start(serve, *tables)
+    server = start(serve, "--disconnect-on-stop", *tables)
     clients = crowd(server)
     server.stop()
     for client in clients:
