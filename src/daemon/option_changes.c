@@ -18,6 +18,7 @@ static const char *const LIVE[] = {
 	"response-information",
 	"stuck-timeout-ms",
 	"grace-ms",
+	"overload-refuse-ms",
 	"drain-ms",
 	"disconnect-on-stop",
 	"client-id-bytes-max",

@@ -124,6 +124,9 @@
 	X(inbox_bytes, GAUGE, "inbox_bytes", "", "Bytes of letters in them")                                           \
 	/* ---- the loops ---- */                                                                                      \
 	X(turns, COUNT, "turns", "", "Turns of the loops")                                                             \
+	X(stalled_turns, COUNT, "stalled_turns", "",                                                                   \
+	  "Turns that took long although their thread hardly ran: the machine was busy with something else, "          \
+	  "or stood still")                                                                                            \
 	X(events, COUNT, "events", "", "Events that the kernel reported to the loops")                                 \
 	X(reads, COUNT, "system_calls", "call=\"read\"", "System calls that move bytes, by kind")                      \
 	X(writes, COUNT, "system_calls", "call=\"write\"", "Write system calls")                                       \

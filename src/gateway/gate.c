@@ -434,7 +434,7 @@ static void look_at_load(struct gate *gate)
 		if (lag_ms > worst_ms)
 			worst_ms = lag_ms;
 	}
-	enum overload_grade grade = overload_grade(worst_ms, gate->grade);
+	enum overload_grade grade = overload_grade(worst_ms, gate->grade, gate->settings->overload_refuse_ms);
 	if (grade != gate->grade)
 		log_write(LOG_INFO, "gate %u: overload %s, was %s: a turn of a shard takes %u ms", gate->number,
 			  overload_name(grade), overload_name(gate->grade), worst_ms);
