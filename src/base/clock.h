@@ -13,6 +13,14 @@ static inline uint64_t clock_now_ns(void)
 	return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
 }
 
+/* What the calling thread has run for. A system call, unlike the time. */
+static inline uint64_t clock_ran_ns(void)
+{
+	struct timespec ran;
+	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &ran);
+	return (uint64_t)ran.tv_sec * 1000000000u + (uint64_t)ran.tv_nsec;
+}
+
 static inline uint64_t clock_now_ms(void)
 {
 	return clock_now_ns() / 1000000u;

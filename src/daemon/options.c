@@ -1,5 +1,6 @@
 #include "daemon/option_spec.h"
 
+#include "gateway/overload.h"
 #include "mqtt/packet.h"
 
 #include <stddef.h>
@@ -75,7 +76,13 @@ static const struct option_spec SPECS[] = {
 	       "a client that is not heard of is marked as suspect so long before it is closed"),
 	NUMBER("idle-probe-s", idle_probe_s, 0, 86400,
 	       "clients without a keepalive: TCP asks after so long whether they are still there; 0: it does not"),
+	NUMBER("overload-refuse-ms", overload_refuse_ms, OVERLOAD_REFUSE_MS_MIN, 60000,
+	       "new connections are refused while a shard's turns take so long; fewer are accepted from a tenth of it, "
+	       "QoS 0 messages to slow readers are shed from twice and publishers held from four times as long"),
 	NUMBER("drain-ms", drain_ms, 0, 600000, "longest time that a stop may take"),
+	SWITCH("disconnect-on-stop", settings.disconnect_on_stop,
+	       "at a stop, send version 5 clients DISCONNECT 0x8B before their connections are closed; clients of "
+	       "libmosquitto take it as a word not to come back"),
 	NUMBER("client-id-bytes-max", client_id_bytes_max, 23, 65535, "longest client id"),
 	NUMBER("client-subscriptions-max", client_subscriptions_max, 1, 1000000, "subscriptions of one client"),
 	CHOICE("anonymous", settings.access.anonymous, ANONYMOUS,
@@ -159,6 +166,7 @@ struct options options_default(void)
 				.stuck_timeout_ms = 30000,
 				.grace_ms = 5000,
 				.idle_probe_s = 60,
+				.overload_refuse_ms = 100,
 				.drain_ms = 30000,
 				.client_id_bytes_max = 1024,
 				.client_subscriptions_max = 10000,

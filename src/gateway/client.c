@@ -162,12 +162,19 @@ void client_write(struct shard *shard, uint32_t index)
 
 /* ---- going away ---- */
 
-/* Version 5 clients are told why, as far as there is anyone to tell. */
-static void say_goodbye(struct shard *shard, struct client *client, enum error reason)
+/* There is nobody to tell any more; or it is a stop, after which clients are to come back. Some take any DISCONNECT as
+ * a word not to, while all take a connection that just ends as one to come again. */
+static bool ends_without_a_word(const struct shard *shard, enum error reason)
 {
 	bool gone = reason == ERROR_CLOSED_BY_CLIENT || reason == ERROR_CLOSED_WITH_WILL ||
 		    reason == ERROR_CONNECTION_LOST || reason == ERROR_STUCK_READER || reason == ERROR_PEER_DEAD;
-	if (gone || client->version != MQTT_VERSION_5 || !client_is_connected(client))
+	return gone || (reason == ERROR_SERVER_STOPPING && !shard->settings->disconnect_on_stop);
+}
+
+/* Version 5 clients are told why, as far as there is anyone to tell. */
+static void say_goodbye(struct shard *shard, struct client *client, enum error reason)
+{
+	if (ends_without_a_word(shard, reason) || client->version != MQTT_VERSION_5 || !client_is_connected(client))
 		return;
 	struct slice sentence = slice_string(error_sentence(reason));
 	size_t room = sentence.size + 32;
@@ -227,7 +234,7 @@ void client_finish(struct shard *shard, uint32_t index)
 		session_goes_offline(shard, index);
 		return;
 	}
-	if (client->cleaning)
+	if (client->session.cleaning)
 		return; /* its place is given away when that is done */
 	client_set_state(shard, client, CLIENT_FREE);
 	pool_give(&shard->clients, index);

@@ -30,6 +30,9 @@ enum client_pause {
 	PAUSE_FILTERS, /* a SUBSCRIBE or UNSUBSCRIBE of its own goes on over several turns */
 };
 
+/* So many reads are acknowledged at once after a client has published, or came. */
+#define QUICK_ACKS 3u
+
 struct client {
 	struct session session; /* first: the registry finds it there */
 	struct conn conn;
@@ -39,14 +42,14 @@ struct client {
 	uint32_t address;   /* its place among the addresses that are counted, 0: none */
 	uint32_t seen_tick; /* when a packet last came, in ticks of the wheel */
 	uint16_t keepalive_s;
-	uint16_t state : 3;    /* enum client_state */
-	uint16_t version : 3;  /* enum mqtt_version */
-	uint16_t pause : 3;    /* enum client_pause */
-	uint16_t ready : 1;    /* in the shard's list of those with more to read */
-	uint16_t hung_up : 1;  /* read on until the end */
-	uint16_t broken : 1;   /* in the shard's list of those whose write failed */
-	uint16_t bounded : 1;  /* it takes packets up to a size, which is in its extras */
-	uint16_t cleaning : 1; /* something is left to do for its session (session_cleanup.h) */
+	uint16_t state : 3;      /* enum client_state */
+	uint16_t version : 3;    /* enum mqtt_version */
+	uint16_t pause : 3;      /* enum client_pause */
+	uint16_t ready : 1;      /* in the shard's list of those with more to read */
+	uint16_t hung_up : 1;    /* read on until the end */
+	uint16_t broken : 1;     /* in the shard's list of those whose write failed */
+	uint16_t bounded : 1;    /* it takes packets up to a size, which is in its extras */
+	uint16_t quick_acks : 2; /* reads that TCP will be asked to acknowledge at once (client_packet.c) */
 };
 _Static_assert(sizeof(struct client) == 64, "a client is one cache line: part of the memory contract");
 

@@ -13,7 +13,6 @@
 #include "mqtt/decode.h"
 #include "mqtt/encode.h"
 
-#include <sys/socket.h>
 #include <time.h>
 
 /* Reads of an older connection before another one takes its session: a megabyte. */
@@ -207,6 +206,7 @@ static void describe_connection(struct shard *shard, struct client *client, int 
 	client->ready = 0;
 	client->hung_up = 0;
 	client->broken = 0;
+	client->quick_acks = QUICK_ACKS;
 	client_set_state(shard, client, CLIENT_GREETING);
 }
 
@@ -376,10 +376,8 @@ static void refuse(struct shard *shard, const struct client *client, enum error 
 {
 	uint8_t refusal[REFUSAL_BYTES_MAX];
 	size_t size = handshake_refusal(reason, client->version, 0, refusal);
-	if (size == 0 || !extras_take_packet(shard, client, size))
-		return;
-	ssize_t sent = send(client->conn.fd, refusal, size, MSG_DONTWAIT | MSG_NOSIGNAL);
-	(void)sent; /* a new socket's buffer takes it, or the peer is gone */
+	if (size != 0 && extras_take_packet(shard, client, size))
+		io_send_last(&shard->io, &client->conn, slice_of(refusal, size));
 }
 
 void client_admit(struct shard *shard, int fd, const struct admission *admission)

@@ -20,6 +20,8 @@
 	X(sessions_offline, GAUGE, "clients", "state=\"offline\"", "Sessions without a connection")                    \
 	X(connections_fixed, GAUGE, "connections_fixed", "",                                                           \
 	  "Clients whose socket is in a table of io_uring's, not in a descriptor table")                               \
+	X(fixed_file_failures, COUNT, "fixed_file_failures", "",                                                       \
+	  "Calls on sockets in io_uring's tables that the kernel refused; the client that it concerned was ended")     \
 	X(connections_signed_in, COUNT, "sign_ins", "result=\"accepted\"", "Sign-ins by result")                       \
 	X(connections_refused, COUNT, "sign_ins", "result=\"refused\"",                                                \
 	  "Connections ended before they were signed in")                                                              \
@@ -128,9 +130,13 @@
 	/* ---- the loops ---- */                                                                                      \
 	X(turns, COUNT, "turns", "", "Turns of the loops")                                                             \
 	X(work_units, COUNT, "work_units", "", "Units of work that the loops have done, each about 100 ns")            \
+	X(stalled_turns, COUNT, "stalled_turns", "",                                                                   \
+	  "Turns that took long although their thread hardly ran: the machine was busy with something else, "          \
+	  "or stood still")                                                                                            \
 	X(events, COUNT, "events", "", "Events that the kernel reported to the loops")                                 \
 	X(reads, COUNT, "system_calls", "call=\"read\"", "System calls that move bytes, by kind")                      \
 	X(writes, COUNT, "system_calls", "call=\"write\"", "Write system calls")                                       \
+	X(quick_acks, COUNT, "quick_acks", "", "Reads that TCP was asked to acknowledge at once")                      \
 	X(commands, COUNT, "commands", "", "Commands of the admin side that shards have carried out")                  \
 	X(allocations, COUNT, "allocations", "",                                                                       \
 	  "Times that memory was taken from the system or touched for the first time")                                 \

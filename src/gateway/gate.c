@@ -115,10 +115,8 @@ static void refuse(struct gate *gate, uint32_t index, enum error reason, uint8_t
 	struct handshake *handshake = handshake_at(gate, index);
 	uint8_t refusal[REFUSAL_BYTES_MAX];
 	size_t size = handshake_refusal(reason, version, retry_ms(reason), refusal);
-	if (size != 0) {
-		ssize_t sent = send(handshake->conn.fd, refusal, size, MSG_DONTWAIT | MSG_NOSIGNAL);
-		(void)sent; /* a new socket's buffer takes it, or the peer is gone */
-	}
+	if (size != 0)
+		io_send_last(&gate->io, &handshake->conn, slice_of(refusal, size));
 	COUNT(&gate->counters, connections_refused);
 	counter_add(&gate->counters.ends[reason], 1);
 	log_refusal(gate, handshake, reason);
@@ -241,16 +239,64 @@ static uint64_t visit(void *context, uint32_t index, uint64_t now_ms)
 
 /* ---- accepting ---- */
 
+static uint64_t listener_tag(uint32_t listener)
+{
+	return TAG_LISTENER + ((uint64_t)listener << 32);
+}
+
+static void stop_listening(struct gate *gate)
+{
+	for (uint32_t i = 0; i < gate->settings->listener_count; i++)
+		poller_remove(&gate->poller, gate->settings->listeners[i].fd);
+}
+
+/* All of them or, where the kernel is short of something, none. */
+static enum error start_listening(struct gate *gate)
+{
+	for (uint32_t i = 0; i < gate->settings->listener_count; i++) {
+		int fd = gate->settings->listeners[i].fd;
+		if (poller_add(&gate->poller, fd, listener_tag(i), POLLER_SHARED_READ) != ERROR_OK) {
+			stop_listening(gate);
+			return ERROR_SYSTEM;
+		}
+	}
+	return ERROR_OK;
+}
+
+/* A connection wakes one gate. One that this gate was woken for, and leaves in the queue, is another's to find. */
+static void tell_other_gates(struct gate *gate)
+{
+	for (uint16_t i = 0; i < gate->gate_count; i++) {
+		if (i == gate->number)
+			continue;
+		atomic_store(&gate->gates[i].look_again, true);
+		waker_wake(&gate->gates[i].waker);
+	}
+}
+
 static void set_accepting(struct gate *gate, bool accepting)
 {
 	if (gate->accepting == accepting)
 		return;
+	if (accepting && start_listening(gate) != ERROR_OK) {
+		gate->accept_again_ms = gate->now_ms + ACCEPT_PAUSE_MS;
+		return;
+	}
 	gate->accepting = accepting;
-	if (!accepting)
-		COUNT(&gate->counters, accept_pauses);
-	for (uint32_t i = 0; i < gate->settings->listener_count; i++)
-		poller_pause(&gate->poller, gate->settings->listeners[i].fd, TAG_LISTENER + ((uint64_t)i << 32),
-			     !accepting);
+	if (accepting)
+		return;
+	COUNT(&gate->counters, accept_pauses);
+	stop_listening(gate);
+	tell_other_gates(gate);
+}
+
+/* Another gate has stopped accepting: its connections are reported here once the listeners are added again. */
+static void look_again(struct gate *gate)
+{
+	if (!atomic_exchange(&gate->look_again, false) || !gate->accepting)
+		return;
+	stop_listening(gate);
+	gate->accepting = start_listening(gate) == ERROR_OK;
 }
 
 static bool is_in(const struct networks *networks, const struct prefix *address)
@@ -387,7 +433,7 @@ static void look_at_load(struct gate *gate)
 		if (lag_ms > worst_ms)
 			worst_ms = lag_ms;
 	}
-	enum overload_grade grade = overload_grade(worst_ms, gate->grade);
+	enum overload_grade grade = overload_grade(worst_ms, gate->grade, gate->settings->overload_refuse_ms);
 	if (grade != gate->grade)
 		log_write(LOG_INFO, "gate %u: overload %s, was %s: a turn of a shard takes %u ms", gate->number,
 			  overload_name(grade), overload_name(gate->grade), worst_ms);
@@ -439,6 +485,7 @@ static void turn(struct gate *gate)
 {
 	struct epoll_event events[EVENTS_A_TURN];
 	waker_sleep(&gate->waker);
+	look_again(gate);
 	int timeout_ms = atomic_load(&gate->stopping) ? 0 : sleep_ms(gate);
 	int count = poller_wait(&gate->poller, events, EVENTS_A_TURN, timeout_ms);
 	waker_awake(&gate->waker);
@@ -470,11 +517,8 @@ static enum error settle_in(struct gate *gate)
 	if (poller_open(&gate->poller) != ERROR_OK ||
 	    poller_add(&gate->poller, gate->waker.fd, TAG_WAKER, POLLER_EDGE_READ) != ERROR_OK)
 		return ERROR_SYSTEM;
-	for (uint32_t i = 0; i < gate->settings->listener_count; i++) {
-		if (poller_add(&gate->poller, gate->settings->listeners[i].fd, TAG_LISTENER + ((uint64_t)i << 32),
-			       POLLER_LEVEL_READ) != ERROR_OK)
-			return ERROR_SYSTEM;
-	}
+	if (start_listening(gate) != ERROR_OK)
+		return ERROR_SYSTEM;
 	if (gate->number == 0)
 		keep_out_renew(&gate->keep_out, gate->settings, &gate->counters);
 	gate->accepting = true;

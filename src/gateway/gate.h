@@ -30,11 +30,13 @@ struct gate {
 	struct addresses *addresses;
 	struct access *access;
 	struct shard *shards;
+	struct gate *gates;       /* all of them */
 	const int *admission_fds; /* the sending end for each shard */
 	const int *keep_fds;
 	size_t keep_count;
 	struct waker waker;
 	uint16_t shard_count;
+	uint16_t gate_count;
 	uint16_t number;
 
 	/* Its own. */
@@ -60,6 +62,7 @@ struct gate {
 	clockid_t cpu_clock; /* what its thread has used; set before it says that it has started */
 
 	struct settings_view settings_view;
+	_Atomic bool look_again; /* set by another gate: connections may wait that nobody was woken for */
 	_Atomic bool stopping;
 	_Atomic bool started;
 	_Atomic bool failed;

@@ -128,6 +128,8 @@ static enum error make_gate(struct gateway *gateway, uint16_t number)
 	gate->access = gateway->access;
 	gate->shards = gateway->shards;
 	gate->shard_count = gateway->shard_count;
+	gate->gates = gateway->gates;
+	gate->gate_count = gateway->gate_count;
 	gate->number = number;
 	gate->admission_fds = gateway->gate_keeps;
 	gate->keep_fds = gateway->gate_keeps;
@@ -193,6 +195,7 @@ static enum error await_start(const _Atomic bool *started, const _Atomic bool *f
 
 static enum error start_threads(struct gateway *gateway)
 {
+	reader_start_deferring();
 	for (uint16_t i = 0; i < gateway->shard_count; i++) {
 		struct shard *shard = &gateway->shards[i];
 		if (shard_start(shard) != ERROR_OK || await_start(&shard->started, &shard->failed) != ERROR_OK)

@@ -3,19 +3,27 @@
  * are served: a turn while there is little to do, and many turns, which are short, while there is much. It
  * stands for all that follows from the knee: by Little's law what is under way grows with the time that it takes.
  *
- *   grade     from lag of   what gives way
- *   NORMAL    0             nothing
- *   SLOW      10 ms         new connections: fewer are accepted in a turn, the others wait in the kernel's queue
- *   REFUSE    100 ms        new connections are refused, and told when to come back, each at another time
- *   SHED      200 ms        QoS 0 messages to clients that read slowly: an eighth of the queue is left to them
- *   HOLD      400 ms        publishers: each is read from less often
+ *   grade     from lag of          what gives way
+ *   NORMAL    0                    nothing
+ *   SLOW      refuse_ms / 10       new connections: fewer are accepted in a turn, the others wait in the kernel's queue
+ *   REFUSE    refuse_ms (100 ms)   new connections are refused, and told when to come back, each at another time
+ *   SHED      2 * refuse_ms        QoS 0 messages to clients that read slowly: an eighth of the queue is left to them
+ *   HOLD      4 * refuse_ms        publishers: each is read from less often
  *
- * No grade touches what was acknowledged. A grade is left when lag is below half of what it began with. Pure but for
- * the shared word that each shard writes and gates read. */
+ * No grade touches what was acknowledged. A grade is left when lag is below half of what it began with.
+ *
+ * A turn may take long because the machine did something else: a small virtual one stands still for hundreds of
+ * milliseconds without any load. A turn in which the thread ran for less than a quarter of the time is such a stall. It
+ * counts as SLOW at most, so that nobody is refused for it: unless stalls of a second have come together with no rest
+ * between them. Then work queues, and whoever is to blame, there is more than can be done. Pure but for the shared word
+ * that each shard writes and gates read. */
 #ifndef GATEWAY_OVERLOAD_H
 #define GATEWAY_OVERLOAD_H
 
 #include <stdint.h>
+
+/* A lag of so long is REFUSE: the least that leaves room for the other grades. */
+#define OVERLOAD_REFUSE_MS_MIN 20u
 
 enum overload_grade {
 	OVERLOAD_NORMAL,
@@ -28,18 +36,20 @@ enum overload_grade {
 
 /* A shard's lag; written by it alone, read by gates. */
 struct overload {
-	uint32_t lag_ms; /* the worst of late: a new worst counts at once, and is forgotten by an eighth a turn */
+	uint32_t lag_ms;      /* the worst of late: a new worst counts at once, and is forgotten by an eighth a turn */
+	uint32_t stalled_ms;  /* by stalls since the shard last rested; forgotten by an eighth in a turn without one */
+	uint64_t stall_count; /* turns that did not count in full */
 	enum overload_grade grade;
 };
 
-/* A turn was over. took_ms: since the turn before it began, or the round of clients that it served; 0 when the shard
- * slept between. */
-void overload_turn(struct overload *overload, uint64_t took_ms);
+/* A turn was over. took_ms: since the turn before it began, or the round of clients that it served; ran_ms: what the
+ * thread ran for in this time. */
+void overload_turn(struct overload *overload, uint64_t took_ms, uint64_t ran_ms, uint32_t refuse_ms);
 /* The shard slept for so long before this turn: it had nothing to do, and what was is forgotten by an eighth in every
  * 10 ms. There may be few turns, and none at all while those who would make some are refused. */
-void overload_rested(struct overload *overload, uint64_t slept_ms);
+void overload_rested(struct overload *overload, uint64_t slept_ms, uint32_t refuse_ms);
 /* The grade for a lag, coming from `before`. */
-enum overload_grade overload_grade(uint32_t lag_ms, enum overload_grade before);
+enum overload_grade overload_grade(uint32_t lag_ms, enum overload_grade before, uint32_t refuse_ms);
 /* "SLOW"; static storage. */
 const char *overload_name(enum overload_grade grade);
 

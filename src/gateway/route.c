@@ -53,7 +53,7 @@ static bool put_right(struct shard *shard, uint32_t index)
 {
 	const struct subscription *subscription = subscriptions_at(&shard->subscriptions, index);
 	struct client *client = shard_client(shard, subscription->client);
-	if (client_is_connected(client) || !client->cleaning)
+	if (client_is_connected(client) || !client->session.cleaning)
 		return false;
 	turn_work_charge(&shard->work, WORK_DELIVERY);
 	if (client->session.id == 0)

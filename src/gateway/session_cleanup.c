@@ -121,7 +121,7 @@ static void file(struct shard *shard, struct session_cleanup *cleanup)
 bool session_cleanup(struct shard *shard, uint32_t index)
 {
 	struct client *client = shard_client(shard, index);
-	if (client->cleaning)
+	if (client->session.cleaning)
 		return false; /* what is under way sees what has changed */
 	bool live = is_live(client);
 	struct session_cleanup cleanup = {.client = index, .live = live, .is_handed_on = live};
@@ -133,7 +133,7 @@ bool session_cleanup(struct shard *shard, uint32_t index)
 		return true;
 	}
 	*left = cleanup;
-	client->cleaning = 1;
+	client->session.cleaning = 1;
 	file(shard, left);
 	return false;
 }
@@ -161,7 +161,7 @@ void session_cleanups_run(struct shard *shard)
 			continue;
 		}
 		free(cleanup);
-		shard_client(shard, index)->cleaning = 0;
+		shard_client(shard, index)->session.cleaning = 0;
 		session_is_clean(shard, index);
 	}
 }

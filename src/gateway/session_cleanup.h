@@ -12,7 +12,7 @@
 struct shard;
 
 /* The client's connection or its session came or went. A session that has ended has no id any more. False: something is
- * left to do (client->cleaning). */
+ * left to do (client->session.cleaning). */
 bool session_cleanup(struct shard *shard, uint32_t index);
 /* Goes on with what is left, for its share of a turn's work. */
 void session_cleanups_run(struct shard *shard);

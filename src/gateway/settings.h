@@ -30,7 +30,10 @@ struct settings {
 	uint32_t grace_ms;         /* a client is marked so long before it is closed for its silence */
 	uint32_t idle_probe_s; /* clients without a keepalive: TCP asks after so long whether they are there; 0: not */
 	uint32_t stuck_timeout_ms; /* output that makes no progress for so long ends the client */
-	uint32_t drain_ms;         /* the longest that a stop may take */
+	uint32_t
+		overload_refuse_ms; /* new connections are refused from a lag of so long; other grades follow from it */
+	uint32_t drain_ms;          /* the longest that a stop may take */
+	bool disconnect_on_stop;    /* version 5 clients are told of a stop, rather than just closed */
 	uint32_t client_id_bytes_max;
 	uint32_t client_subscriptions_max;
 	uint32_t session_expiry_max_s; /* a session may outlive its connection for so long; UINT32_MAX: for ever */

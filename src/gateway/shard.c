@@ -23,6 +23,8 @@
 #define DRAINED_A_TURN 512u
 /* While all who are left have output that waits, draining looks at them so often. */
 #define DRAIN_POLL_MS 10
+/* A turn's length is told apart from what its thread ran for, this exactly. */
+#define RAN_STEP_MS 5u
 /* The longest sleep; deadlines are known, so this is only a belt. */
 #define SLEEP_MS_MAX 1000u
 
@@ -292,12 +294,14 @@ static void publish_counters(struct shard *shard)
 {
 	struct counters *counters = &shard->counters;
 	COUNT(counters, turns);
+	COUNT_SET(counters, stalled_turns, shard->overload.stall_count);
 	COUNT_SET(counters, reads, shard->io.read_count);
 	COUNT_SET(counters, writes, shard->io.write_count);
 	COUNT_SET(counters, bytes_in, shard->io.bytes_in);
 	COUNT_SET(counters, bytes_out, shard->io.bytes_out);
 	COUNT_SET(counters, backlog_bytes, shard->io.backlog_bytes);
 	COUNT_SET(counters, connections_fixed, fixed_files_count(&shard->io.fixed_files));
+	COUNT_SET(counters, fixed_file_failures, shard->io.fixed_files.failure_count);
 	COUNT_SET(counters, subscriptions_open, shard->subscriptions.pool.used);
 	COUNT_SET(counters, queue_messages, shard->flows.entries.used);
 	COUNT_SET(counters, stored_messages, shard->messages.count);
@@ -336,16 +340,34 @@ static int sleep_ms(struct shard *shard, bool draining)
 	return (int)wheel_wait_ms(&shard->wheel, shard->now_ms, SLEEP_MS_MAX);
 }
 
+/* What the thread ran for in the turn before, which took so long, and for less than RAN_STEP_MS more. The clock that
+ * tells it is read no more often than that: the time of a shorter turn is taken to be its own. */
+static uint64_t ran_ms(struct shard *shard, uint64_t took_ms)
+{
+	if (shard->now_ms - shard->ran_at_ms < RAN_STEP_MS)
+		return took_ms;
+	uint64_t before_ns = shard->ran_ns;
+	shard->ran_ns = clock_ran_ns();
+	shard->ran_at_ms = shard->now_ms;
+	return (shard->ran_ns - before_ns) / 1000000u;
+}
+
+static void judge_lag(struct shard *shard, uint64_t took_ms)
+{
+	uint32_t refuse_ms = shard->settings->overload_refuse_ms;
+	uint64_t ran = ran_ms(shard, took_ms);
+	if (shard->slept_from_ms != 0)
+		overload_rested(&shard->overload, shard->now_ms - shard->slept_from_ms, refuse_ms);
+	else
+		overload_turn(&shard->overload, took_ms, ran, refuse_ms);
+}
+
 static void read_clock(struct shard *shard, uint64_t woken_ns, int events)
 {
 	uint64_t now_ns = clock_now_ns();
 	uint64_t before_ms = shard->now_ms;
 	shard->now_ms = now_ns / 1000000u;
-	if (shard->slept_from_ms != 0)
-		overload_rested(&shard->overload, shard->now_ms - shard->slept_from_ms);
-	else
-		overload_turn(&shard->overload,
-			      shard->now_ms - (shard->round_left != 0 ? shard->round_began_ms : before_ms));
+	judge_lag(shard, shard->now_ms - before_ms);
 	atomic_store_explicit(&shard->lag_ms, shard->overload.lag_ms, memory_order_relaxed);
 	shard->now_s = (uint32_t)(shard->now_ms / 1000);
 	shard->io.now_ms = shard->now_ms;

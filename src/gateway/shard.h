@@ -124,6 +124,8 @@ struct shard {
 	struct overload overload;
 	struct schedule schedule;
 	uint64_t slept_from_ms; /* before this turn; 0: it did not sleep */
+	uint64_t ran_ns;        /* what its thread had run for at ran_at_ms */
+	uint64_t ran_at_ms;
 
 	/* Shared. */
 	_Atomic uint32_t lag_ms;  /* of overload, for the gates */

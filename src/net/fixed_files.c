@@ -5,12 +5,17 @@
 #include <errno.h>
 #include <liburing.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 /* The ring holds one request. */
 #define RING_ENTRIES 1u
 /* IORING_OP_FIXED_FD_INSTALL of Linux 6.8, which the headers of Debian 12 do not name yet. */
 #define OP_FIXED_FD_INSTALL 54
+/* SOCKET_URING_OP_SETSOCKOPT of Linux 6.7, the same. */
+#define SOCKET_OP_SETSOCKOPT 3
+/* What the kernel refuses for a moment, for want of memory say, is tried so often. An interruption is no refusal. */
+#define TRIES_MAX 4
 
 static struct io_uring *ring_of(struct fixed_files *files, int handle)
 {
@@ -88,16 +93,49 @@ static bool take_slot(struct fixed_files *files, uint32_t *slot)
 	return true;
 }
 
+/* The slot holds fd from now on, or nothing (-1). False: it is as it was; errno says why. */
+static bool update_slot(struct fixed_files *files, int handle, int fd)
+{
+	int done = 0;
+	for (int tries = 0; tries < TRIES_MAX && done != 1;) {
+		done = io_uring_register_files_update(ring_of(files, handle), (unsigned)slot_of(files, handle), &fd, 1);
+		tries += done != -EINTR;
+	}
+	if (done == 1)
+		return true;
+	files->failure_count++;
+	errno = done < 0 ? -done : EIO;
+	return false;
+}
+
+/* A slot that could not be emptied may still hold its socket, and is not given out before it is empty. They are kept at
+ * the far end of free[]. */
+static void hold_slot(struct fixed_files *files, uint32_t slot)
+{
+	files->held_count++;
+	files->free[files->slots - files->held_count] = slot;
+}
+
+static void empty_held_slot(struct fixed_files *files)
+{
+	if (files->held_count == 0)
+		return;
+	uint32_t slot = files->free[files->slots - files->held_count];
+	if (!update_slot(files, FIXED_FILES_FIRST + (int)slot, -1))
+		return;
+	files->held_count--;
+	files->free[files->free_count++] = slot;
+}
+
 int fixed_files_put(struct fixed_files *files, int fd)
 {
 	uint32_t slot;
+	empty_held_slot(files);
 	if (!take_slot(files, &slot))
 		return -1;
 	int handle = FIXED_FILES_FIRST + (int)slot;
-	int done = io_uring_register_files_update(ring_of(files, handle), (unsigned)slot_of(files, handle), &fd, 1);
-	if (done != 1) {
+	if (!update_slot(files, handle, fd)) {
 		files->free[files->free_count++] = slot;
-		errno = -done;
 		return -1;
 	}
 	close(fd);
@@ -106,29 +144,77 @@ int fixed_files_put(struct fixed_files *files, int fd)
 
 void fixed_files_drop(struct fixed_files *files, int handle)
 {
-	int none = -1;
-	io_uring_register_files_update(ring_of(files, handle), (unsigned)slot_of(files, handle), &none, 1);
-	files->free[files->free_count++] = (uint32_t)(handle - FIXED_FILES_FIRST);
+	uint32_t slot = (uint32_t)(handle - FIXED_FILES_FIRST);
+	if (update_slot(files, handle, -1)) {
+		files->free[files->free_count++] = slot;
+		return;
+	}
+	fixed_files_shutdown(files, handle, SHUT_RDWR); /* the peer, at least, learns that it is over */
+	hold_slot(files, slot);
 }
 
+/* ---- requests ---- */
+
+/* The entry for the next request. One that the kernel did not take is still there: its caller was told that it failed,
+ * and it is written over. */
 static struct io_uring_sqe *request(struct fixed_files *files, int handle)
 {
-	struct io_uring_sqe *sqe = io_uring_get_sqe(ring_of(files, handle));
+	struct io_uring *ring = ring_of(files, handle);
+	struct io_uring_sqe *sqe = io_uring_sq_ready(ring) != 0 ? ring->sq.sqes : io_uring_get_sqe(ring);
 	CHECK(sqe != NULL);
 	return sqe;
 }
 
-/* Nothing waits in the kernel: MSG_DONTWAIT requests are over when they were submitted. */
-static int result(struct fixed_files *files, int handle)
+/* False: the kernel did not take the request; errno says why. It is never EAGAIN, which a socket says, and which its
+ * owner answers by waiting for an event that would not come. */
+static bool submit(struct io_uring *ring)
+{
+	int taken = 0;
+	for (int tries = 0; tries < TRIES_MAX && io_uring_sq_ready(ring) != 0;) {
+		taken = io_uring_submit(ring);
+		tries += taken != -EINTR;
+	}
+	if (io_uring_sq_ready(ring) == 0)
+		return true;
+	errno = taken == -EAGAIN || taken == -ENOMEM ? ENOMEM : EIO;
+	return false;
+}
+
+/* Waits for this request's completion. Others that come are those of requests that were given up: nobody asks for what
+ * became of them. False: it did not come; errno says why. */
+static bool await(struct io_uring *ring, uint64_t number, int *done)
+{
+	int failure = 0;
+	for (int tries = 0; tries < TRIES_MAX;) {
+		struct io_uring_cqe *cqe = NULL;
+		failure = io_uring_wait_cqe(ring, &cqe);
+		if (failure != 0) {
+			tries += failure != -EINTR;
+			continue;
+		}
+		bool ours = cqe->user_data == number;
+		*done = cqe->res;
+		io_uring_cqe_seen(ring, cqe);
+		if (ours)
+			return true;
+	}
+	errno = EIO;
+	return false;
+}
+
+/* Hardly anything waits in the kernel: MSG_DONTWAIT requests are over when they were submitted, and so are all but
+ * shutdown. None that was given up has a buffer of ours. */
+static int result(struct fixed_files *files, int handle, struct io_uring_sqe *sqe)
 {
 	struct io_uring *ring = ring_of(files, handle);
-	struct io_uring_cqe *cqe = NULL;
-	int failure = io_uring_submit(ring);
-	if (failure >= 0 && io_uring_peek_cqe(ring, &cqe) != 0)
-		failure = io_uring_wait_cqe(ring, &cqe);
-	int done = cqe != NULL ? cqe->res : failure;
-	if (cqe != NULL)
-		io_uring_cqe_seen(ring, cqe);
+	uint64_t number = ++files->request_count;
+	int done;
+	sqe->flags = IOSQE_FIXED_FILE;
+	sqe->user_data = number;
+	if (!submit(ring) || !await(ring, number, &done)) {
+		files->failure_count++;
+		return -1;
+	}
 	if (done >= 0)
 		return done;
 	errno = -done;
@@ -139,38 +225,46 @@ ssize_t fixed_files_recv(struct fixed_files *files, int handle, void *buffer, si
 {
 	struct io_uring_sqe *sqe = request(files, handle);
 	io_uring_prep_recv(sqe, slot_of(files, handle), buffer, size, flags | MSG_DONTWAIT);
-	sqe->flags = IOSQE_FIXED_FILE;
-	return result(files, handle);
+	return result(files, handle, sqe);
 }
 
 ssize_t fixed_files_send(struct fixed_files *files, int handle, const void *buffer, size_t size, int flags)
 {
 	struct io_uring_sqe *sqe = request(files, handle);
 	io_uring_prep_send(sqe, slot_of(files, handle), buffer, size, flags | MSG_DONTWAIT);
-	sqe->flags = IOSQE_FIXED_FILE;
-	return result(files, handle);
+	return result(files, handle, sqe);
 }
 
 ssize_t fixed_files_sendmsg(struct fixed_files *files, int handle, const struct msghdr *message, int flags)
 {
 	struct io_uring_sqe *sqe = request(files, handle);
 	io_uring_prep_sendmsg(sqe, slot_of(files, handle), message, (unsigned)(flags | MSG_DONTWAIT));
-	sqe->flags = IOSQE_FIXED_FILE;
-	return result(files, handle);
+	return result(files, handle, sqe);
 }
 
 int fixed_files_shutdown(struct fixed_files *files, int handle, int how)
 {
 	struct io_uring_sqe *sqe = request(files, handle);
 	io_uring_prep_shutdown(sqe, slot_of(files, handle), how);
-	sqe->flags = IOSQE_FIXED_FILE;
-	return result(files, handle);
+	return result(files, handle, sqe);
 }
 
 int fixed_files_descriptor(struct fixed_files *files, int handle)
 {
 	struct io_uring_sqe *sqe = request(files, handle);
 	io_uring_prep_rw(OP_FIXED_FD_INSTALL, sqe, slot_of(files, handle), NULL, 0, 0);
-	sqe->flags = IOSQE_FIXED_FILE;
-	return result(files, handle);
+	return result(files, handle, sqe);
+}
+
+int fixed_files_setsockopt(struct fixed_files *files, int handle, int level, int option, int value)
+{
+	struct io_uring_sqe *sqe = request(files, handle);
+	/* Level and option stand where the address does, the value's place where addr3 does. */
+	uint32_t names[2] = {(uint32_t)level, (uint32_t)option};
+	io_uring_prep_rw(IORING_OP_URING_CMD, sqe, slot_of(files, handle), NULL, 0, 0);
+	memcpy(&sqe->addr, names, sizeof(names));
+	sqe->cmd_op = SOCKET_OP_SETSOCKOPT;
+	sqe->file_index = sizeof(value);
+	sqe->addr3 = (uint64_t)(uintptr_t)&value;
+	return result(files, handle, sqe);
 }

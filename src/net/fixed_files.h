@@ -4,7 +4,9 @@
  * reaches. An epoll that knew the descriptor goes on reporting the socket, until the last of its handles is dropped.
  *
  * A call on a handle is one system call, like that on a descriptor. The rings carry one request at a time: they are the
- * way to the files, not a queue. Owned by one thread. Linux 6.8, with io_uring allowed. */
+ * way to the files, not a queue. A completion is matched to its request, so that no socket gets another's answer. What
+ * the kernel refuses, for want of memory say, is tried a few times, and then fails with ENOMEM or EIO.
+ * Owned by one thread. Linux 6.8, with io_uring allowed. */
 #ifndef NET_FIXED_FILES_H
 #define NET_FIXED_FILES_H
 
@@ -20,12 +22,15 @@ struct io_uring;
 
 struct fixed_files {
 	struct io_uring *rings; /* ring_count of them are set up */
-	uint32_t *free;         /* slots that were given back */
+	uint32_t *free;         /* slots that were given back; from its end on, those that could not be emptied */
 	uint32_t ring_count;
 	uint32_t ring_slots;
 	uint32_t fresh; /* slots below it have been used */
 	uint32_t free_count;
-	uint32_t slots; /* how many there may be */
+	uint32_t held_count;
+	uint32_t slots;         /* how many there may be */
+	uint64_t request_count; /* the number of the last one */
+	uint64_t failure_count; /* calls that the kernel refused, whatever the socket would have said */
 };
 
 /* Whether this kernel does it, and lets this process. Tried with a ring, which is closed again. */
@@ -47,7 +52,8 @@ static inline uint32_t fixed_files_count(const struct fixed_files *files)
 
 /* Moves the socket: its descriptor is closed. Returns the handle, or -1, and fd stays as it is: no room, or errno. */
 int fixed_files_put(struct fixed_files *files, int fd);
-/* Like close(). */
+/* Like close(). Where the kernel does not give the socket up it is shut down, and its slot is used again only when it
+ * is empty. */
 void fixed_files_drop(struct fixed_files *files, int handle);
 
 /* Like recv(), send(), sendmsg() and shutdown() on a descriptor, with MSG_DONTWAIT. */
@@ -55,6 +61,9 @@ ssize_t fixed_files_recv(struct fixed_files *files, int handle, void *buffer, si
 ssize_t fixed_files_send(struct fixed_files *files, int handle, const void *buffer, size_t size, int flags);
 ssize_t fixed_files_sendmsg(struct fixed_files *files, int handle, const struct msghdr *message, int flags);
 int fixed_files_shutdown(struct fixed_files *files, int handle, int how);
+
+/* Like setsockopt() with an int. There is no getsockopt(): the kernel has it for SOL_SOCKET only. */
+int fixed_files_setsockopt(struct fixed_files *files, int handle, int level, int option, int value);
 
 /* A descriptor of the same socket, for what has no request: the caller closes it. -1: errno. */
 int fixed_files_descriptor(struct fixed_files *files, int handle);

@@ -137,6 +137,11 @@ bool io_resume(struct io *io, struct conn *conn);
 /* Milliseconds (io->now_ms clock) since when the backlog has made no progress; only with a backlog. */
 uint64_t io_stalled_since_ms(const struct io *io, const struct conn *conn);
 
+/* Writes at once, past all that waits: the last words to a connection that had no output yet. What the kernel does not
+ * take is lost: a new socket's buffer takes it, or the peer is gone. */
+void io_send_last(struct io *io, const struct conn *conn, struct slice bytes);
+/* Has TCP acknowledge what was read at once, rather than together with output or after 40 ms. One system call. */
+void io_acknowledge(struct io *io, const struct conn *conn);
 /* Closes the socket and gives back what the connection holds; output of this turn is dropped. What the peer sent and
  * we did not read is thrown away first, so that it gets our last words rather than a reset. */
 void io_disconnect(struct io *io, struct conn *conn);

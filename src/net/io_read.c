@@ -4,6 +4,8 @@
 #include "base/check.h"
 
 #include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 
 /* A read starts only where this much is left: its own bytes, and answers to them, which are never longer. */
 #define SCRATCH_RESERVE_BYTES (8 * IO_READ_BYTES)
@@ -37,6 +39,15 @@ static ssize_t receive(struct io *io, const struct conn *conn, void *buffer, siz
 	if (fixed_files_is_handle(conn->fd))
 		return fixed_files_recv(&io->fixed_files, conn->fd, buffer, size, flags);
 	return recv(conn->fd, buffer, size, flags);
+}
+
+void io_acknowledge(struct io *io, const struct conn *conn)
+{
+	static const int ON = 1;
+	if (fixed_files_is_handle(conn->fd))
+		fixed_files_setsockopt(&io->fixed_files, conn->fd, IPPROTO_TCP, TCP_QUICKACK, ON);
+	else
+		setsockopt(conn->fd, IPPROTO_TCP, TCP_QUICKACK, &ON, sizeof(ON));
 }
 
 static enum io_result result_of_read(struct io *io, ssize_t count, size_t room, bool *more)

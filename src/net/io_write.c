@@ -90,7 +90,7 @@ static ssize_t write_bytes(struct io *io, const struct conn *conn, const void *b
 	io->write_count++;
 	if (fixed_files_is_handle(conn->fd))
 		return fixed_files_send(&io->fixed_files, conn->fd, bytes, size, MSG_NOSIGNAL);
-	return send(conn->fd, bytes, size, MSG_NOSIGNAL);
+	return send(conn->fd, bytes, size, MSG_DONTWAIT | MSG_NOSIGNAL);
 }
 
 static ssize_t write_parts(struct io *io, const struct conn *conn, const struct msghdr *message)
@@ -99,6 +99,13 @@ static ssize_t write_parts(struct io *io, const struct conn *conn, const struct 
 	if (fixed_files_is_handle(conn->fd))
 		return fixed_files_sendmsg(&io->fixed_files, conn->fd, message, MSG_NOSIGNAL);
 	return sendmsg(conn->fd, message, MSG_NOSIGNAL);
+}
+
+void io_send_last(struct io *io, const struct conn *conn, struct slice bytes)
+{
+	ssize_t written = write_bytes(io, conn, bytes.data, bytes.size);
+	if (written > 0)
+		io->bytes_out += (uint64_t)written;
 }
 
 /* One system call. Returns what send() does. */

@@ -26,6 +26,8 @@ static uint32_t interest_of(enum poller_mode mode)
 		return EPOLLIN | EPOLLET;
 	case POLLER_LEVEL_READ:
 		return EPOLLIN;
+	case POLLER_SHARED_READ:
+		return EPOLLIN | EPOLLEXCLUSIVE;
 	}
 	return 0;
 }
@@ -34,12 +36,6 @@ enum error poller_add(struct poller *poller, int fd, uint64_t tag, enum poller_m
 {
 	struct epoll_event event = {.events = interest_of(mode), .data.u64 = tag};
 	return epoll_ctl(poller->fd, EPOLL_CTL_ADD, fd, &event) == 0 ? ERROR_OK : ERROR_SYSTEM;
-}
-
-void poller_pause(struct poller *poller, int fd, uint64_t tag, bool paused)
-{
-	struct epoll_event event = {.events = paused ? 0 : interest_of(POLLER_LEVEL_READ), .data.u64 = tag};
-	CHECK(epoll_ctl(poller->fd, EPOLL_CTL_MOD, fd, &event) == 0);
 }
 
 void poller_remove(struct poller *poller, int fd)

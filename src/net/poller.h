@@ -17,17 +17,17 @@ struct poller {
 };
 
 enum poller_mode {
-	POLLER_EDGE_BOTH,  /* reading and writing, edge-triggered: sockets of clients */
-	POLLER_EDGE_READ,  /* reading, edge-triggered: wake-ups, which then need not be read */
-	POLLER_LEVEL_READ, /* reading, for as long as there is something: listeners, socket pairs */
+	POLLER_EDGE_BOTH,   /* reading and writing, edge-triggered: sockets of clients */
+	POLLER_EDGE_READ,   /* reading, edge-triggered: wake-ups, which then need not be read */
+	POLLER_LEVEL_READ,  /* reading, for as long as there is something: socket pairs */
+	POLLER_SHARED_READ, /* the same, where several pollers wait for one thing: of those that sleep one is woken */
 };
 
 enum error poller_open(struct poller *poller);
 void poller_close(struct poller *poller);
 
 enum error poller_add(struct poller *poller, int fd, uint64_t tag, enum poller_mode mode);
-/* Stops or resumes reports of a POLLER_LEVEL_READ descriptor. */
-void poller_pause(struct poller *poller, int fd, uint64_t tag, bool paused);
+/* Does nothing where it was not added. Added again, it is reported if there is something. */
 void poller_remove(struct poller *poller, int fd);
 
 /* Up to `count` events. timeout_ms: 0 returns at once, -1 waits for ever. Returns how many; 0 after a signal. */

@@ -53,6 +53,13 @@ static inline void reader_online(void)
 	urcu_qsbr_thread_online();
 }
 
+/* Makes the thread that reader_defer() hands work to. By the main thread, before others: a thread shares the descriptor
+ * table of the one that makes it, and would otherwise be made by whichever shard defers first. */
+static inline void reader_start_deferring(void)
+{
+	(void)urcu_qsbr_get_default_call_rcu_data();
+}
+
 /* Calls `free_it` after a grace period, in a thread of liburcu's. It begins with RCU_ACQUIRE() and ends with
  * RCU_RELEASE(). */
 static inline void reader_defer(struct rcu_head *head, void (*free_it)(struct rcu_head *head))

@@ -93,6 +93,19 @@ def test_will(server, version):
     assert "got gone\n" in output
 
 
+@pytest.mark.parametrize("client_version", VERSIONS)
+def test_comes_back_after_a_stop(serve, client_version):
+    """With its subscription, as soon as there is a server again."""
+    first = serve()
+    with mosquitto_sub(first, client_version, "-t", "t", "-C", "1", "-F", "got %p") as subscriber:
+        first.stop()
+        second = serve(listen=[f"tcp://127.0.0.1:{first.port}"])
+        second.wait_counter("subscriptions_open", 1)
+        assert mosquitto_pub(second, client_version, "-t", "t", "-m", "again").returncode == 0
+        output, _ = subscriber.communicate(timeout=TIMEOUT_S)
+    assert "got again\n" in output
+
+
 def test_one_shot_with_response(server):
     """mosquitto_rr, request and response in version 5: its own answer comes back to it."""
     with mosquitto_sub(server, 5, "-t", "ask", "-C", "1", "-F", "got %R") as service:

@@ -1,4 +1,4 @@
-"""SIGTERM: no one new, version 5 is told, what was promised is sent, exit 0, in bounded time."""
+"""SIGTERM: no one new, what was promised is sent, exit 0, in bounded time; and version 5 is told where that is asked for."""
 
 import signal
 
@@ -7,19 +7,42 @@ import pytest
 from mqtt_wire import DISCONNECT, PUBLISH
 
 
+TOLD = "--disconnect-on-stop"
+
+
 @pytest.mark.threads
-def test_clients_are_told(serve):
-    server = serve("--shards", "3")
+@pytest.mark.parametrize("options", [[], [TOLD]], ids=["closed", "told"])
+def test_all_connections_end(serve, options):
+    """Without a word, after which all clients come back; or with one to those who know it."""
+    server = serve("--shards", "3", *options)
     clients = [server.client(f"c-{i}", 4 + i % 2) for i in range(60)]
     server.process.send_signal(signal.SIGTERM)
     for client in clients:
-        client.expect_refusal(0x8B)
+        if options:
+            client.expect_refusal(0x8B)
+        else:
+            client.expect_close()
         client.close()
     assert server.process.wait(10) == 0
 
 
+@pytest.mark.roost_only("its configuration is its own")
+def test_told_from_the_next_reload_on(serve, tmp_path):
+    config = tmp_path / "roost.yaml"
+    config.write_text("disconnect_on_stop: false\n")
+    server = serve("--config", str(config))
+    with server.client("c", 5) as client:
+        config.write_text("disconnect_on_stop: true\n")
+        server.process.send_signal(signal.SIGHUP)
+        server.wait_line("disconnect_on_stop")
+        client.expect_nothing_before_ping()
+        server.process.send_signal(signal.SIGTERM)
+        client.expect_refusal(0x8B)
+    assert server.process.wait(10) == 0
+
+
 def test_what_was_published_before_is_delivered(serve, version):
-    server = serve("--shards", "2")
+    server = serve("--shards", "2", TOLD)
     with server.client("to", version) as subscriber, server.client("from", version) as publisher:
         subscriber.subscribe("t")
         for number in range(200):
@@ -35,7 +58,7 @@ def test_what_was_published_before_is_delivered(serve, version):
 
 def test_output_that_waits_is_flushed(serve):
     """A reader that is behind when the stop comes gets all that waits for it, and the DISCONNECT behind it."""
-    server = serve("--shards", "1", "--drain-ms", "20000")
+    server = serve("--shards", "1", "--drain-ms", "20000", TOLD)
     with server.client("behind", 5, receive_buffer=4096) as behind, server.client("from", 5) as publisher:
         behind.subscribe("t")
         for number in range(100):
@@ -74,7 +97,7 @@ def test_half_connected_clients_do_not_hold_it_up(serve):
 
 
 def test_sigint_is_the_same(serve):
-    server = serve()
+    server = serve(TOLD)
     with server.client("c", 5) as client:
         server.process.send_signal(signal.SIGINT)
         client.expect_refusal(0x8B)
@@ -83,7 +106,7 @@ def test_sigint_is_the_same(serve):
 
 def test_wills_are_sent_to_no_one_but_nothing_breaks(serve):
     from mqtt_wire import Will
-    server = serve("--shards", "2")
+    server = serve("--shards", "2", TOLD)
     clients = [server.client(f"c-{i}", 5, will=Will("w", b"gone")) for i in range(20)]
     for client in clients:
         client.subscribe("w")

@@ -3,7 +3,7 @@ io_uring's tables, and nobody can tell."""
 
 import pytest
 
-from mqtt_wire import PUBLISH, connect
+from mqtt_wire import MAXIMUM_PACKET_SIZE, PUBLISH, REQUEST_RESPONSE, connect
 
 FILES = 128
 CLIENTS = 300
@@ -126,13 +126,24 @@ def test_admin_sees_them(serve):
 @TABLES
 @pytest.mark.threads
 def test_told_when_the_server_stops(serve, tables):
-    server = start(serve, *tables)
+    server = start(serve, "--disconnect-on-stop", *tables)
     clients = crowd(server)
     server.stop()
     for client in clients:
         if client.version == 5:
             assert client.packet().reason == 0x8B
         client.expect_close()
+
+
+def test_told_why_it_is_refused(serve):
+    """Its socket is in no table any more when the shard finds out that its CONNACK is too large for it."""
+    server = start(serve, "--response-information", "x" * 100)
+    clients = crowd(server)
+    with server.raw(5) as curt:
+        curt.send(connect("curt", 5, pairs=[(REQUEST_RESPONSE, 1), (MAXIMUM_PACKET_SIZE, 60)]))
+        curt.expect_connack_refusal(0x95)
+    for client in clients:
+        client.close()
 
 
 def test_silent_one_is_ended(serve):

@@ -534,10 +534,11 @@ static void test_will_reaches_another_shard_at_once(void **state)
 
 /* ---- stopping ---- */
 
-static void test_drain_tells_version_5_and_ends_all(void **state)
+/* Version 5 is told only where it is asked for. */
+static void drain_ends_all(struct shard_scene *scene, bool told)
 {
-	struct shard_scene *scene = *state;
 	struct packet packet;
+	scene->settings.disconnect_on_stop = told;
 	int v5 = shard_scene_connect(scene, 0, connect_bytes(&packet, 5, "five", 0, "w"), 0);
 	int v4 = sign_in(scene, 0, "four", 0, "w", 0);
 	int heir = sign_in_and_subscribe(scene, 0, "heir", "w");
@@ -547,15 +548,27 @@ static void test_drain_tells_version_5_and_ends_all(void **state)
 	int turns = 0;
 	while (shard_scene_turn_one(scene, 0))
 		assert_true(++turns < 10);
-	assert_true(recv(v5, answer, sizeof(answer), 0) > 4);
-	assert_int_equal(answer[0], 0xe0);
-	assert_int_equal(answer[2], 0x8b);
+	if (told) {
+		assert_true(recv(v5, answer, sizeof(answer), 0) > 4);
+		assert_int_equal(answer[0], 0xe0);
+		assert_int_equal(answer[2], 0x8b);
+	}
 	expect_end(v5);
 	expect_end(v4);
 	expect_end(heir);
 	assert_int_equal(ends(scene, ERROR_SERVER_STOPPING), 3);
 	assert_int_equal(shard_scene_counter(scene, 0, COUNTER_wills_sent), 0);
 	shard_scene_check_empty(scene);
+}
+
+static void test_drain_ends_all_without_a_word(void **state)
+{
+	drain_ends_all(*state, false);
+}
+
+static void test_drain_tells_version_5_where_asked_to(void **state)
+{
+	drain_ends_all(*state, true);
 }
 
 #define IN_SCENE(test) cmocka_unit_test_setup_teardown(test, scene_open, scene_close)
@@ -579,7 +592,8 @@ int main(void)
 		IN_TWO(test_message_to_another_shard),
 		IN_TWO(test_publisher_waits_for_room_in_an_inbox),
 		IN_TWO(test_will_reaches_another_shard_at_once),
-		IN_SCENE(test_drain_tells_version_5_and_ends_all),
+		IN_SCENE(test_drain_ends_all_without_a_word),
+		IN_SCENE(test_drain_tells_version_5_where_asked_to),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

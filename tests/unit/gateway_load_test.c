@@ -377,6 +377,50 @@ static void test_full_inbox_whose_publisher_vanishes(void **state)
 	peer_vanish(&to);
 }
 
+/* More than one turn reads of a client: the shard does not rest between its turns. *said: of the burst, over and over.
+ */
+static void turn_with_work_left(struct shard_scene *scene, const struct peer *from, const struct burst *burst,
+				size_t *said)
+{
+	ssize_t some = 0;
+	while (some >= 0) {
+		some = send(from->fd, burst->bytes + *said, burst->size - *said, MSG_NOSIGNAL | MSG_DONTWAIT);
+		*said = some > 0 ? (*said + (size_t)some) % burst->size : *said;
+	}
+	shard_scene_turn_one(scene, 0);
+	assert_int_not_equal(scene->shards[0].ready.count, 0);
+}
+
+/* The same time, once its own and once the machine's. */
+static void test_a_long_turn_and_a_stall(void **state)
+{
+	struct shard_scene *scene = *state;
+	struct overload *overload = &scene->shards[0].overload;
+	struct peer from = peer_sign_in(scene, PEER_CONNECT(.id = "from"), false);
+	size_t said = 0;
+	static struct burst burst;
+	burst_add(&burst, &(struct mqtt_publish){.topic = slice_string("t")}, 5, 1000);
+	turn_with_work_left(scene, &from, &burst, &said);
+	shard_scene_stall_ms(scene, 250);
+	shard_scene_turn_one(scene, 0);
+	assert_int_equal(overload->grade, OVERLOAD_SLOW);
+	assert_int_equal(shard_scene_counter(scene, 0, COUNTER_stalled_turns), 1);
+
+	turn_with_work_left(scene, &from, &burst, &said);
+	shard_scene_pass_ms(scene, 250);
+	shard_scene_turn_one(scene, 0);
+	assert_int_equal(overload->grade, OVERLOAD_SHED);
+	assert_int_equal(atomic_load(&scene->shards[0].lag_ms), 250);
+
+	/* The scale is an option. */
+	scene->settings.overload_refuse_ms = 1000;
+	turn_with_work_left(scene, &from, &burst, &said);
+	shard_scene_pass_ms(scene, 250);
+	shard_scene_turn_one(scene, 0);
+	assert_int_equal(overload->grade, OVERLOAD_SLOW);
+	peer_vanish(&from);
+}
+
 #define IN_SCENE(test) cmocka_unit_test_setup_teardown(test, scene_open, scene_close)
 #define IN_TWO(test) cmocka_unit_test_setup_teardown(test, scene_open_two, scene_close)
 
@@ -392,6 +436,7 @@ int main(void)
 		IN_SCENE(test_large_messages_with_an_alias),
 		IN_SCENE(test_large_messages_that_waited),
 		IN_SCENE(test_requests_behind_connect_of_a_long_queue),
+		IN_SCENE(test_a_long_turn_and_a_stall),
 		IN_TWO(test_full_inbox),
 		IN_TWO(test_full_inbox_whose_publisher_vanishes),
 	};

@@ -7,6 +7,8 @@
 
 #include <cmocka.h>
 
+#define REFUSE_MS 100u
+
 static const struct {
 	uint32_t lag_ms;
 	enum overload_grade before;
@@ -42,7 +44,7 @@ static void test_grades(void **state)
 {
 	(void)state;
 	for (size_t i = 0; i < sizeof(GRADES) / sizeof(GRADES[0]); i++) {
-		enum overload_grade grade = overload_grade(GRADES[i].lag_ms, GRADES[i].before);
+		enum overload_grade grade = overload_grade(GRADES[i].lag_ms, GRADES[i].before, REFUSE_MS);
 		if (grade != GRADES[i].grade)
 			fail_msg("%u ms after %s is %s", GRADES[i].lag_ms, overload_name(GRADES[i].before),
 				 overload_name(grade));
@@ -66,9 +68,33 @@ static void test_grades_rise_with_lag(void **state)
 	for (int before = 0; before < OVERLOAD_GRADES; before++) {
 		enum overload_grade last = OVERLOAD_NORMAL;
 		for (uint32_t lag_ms = 0; lag_ms < 1000; lag_ms++) {
-			enum overload_grade grade = overload_grade(lag_ms, (enum overload_grade)before);
+			enum overload_grade grade = overload_grade(lag_ms, (enum overload_grade)before, REFUSE_MS);
 			assert_true(grade >= last);
 			last = grade;
+		}
+	}
+}
+
+/* A turn whose time was all its own. */
+static void worked(struct overload *overload, uint64_t took_ms)
+{
+	overload_turn(overload, took_ms, took_ms, REFUSE_MS);
+}
+
+/* From the least that REFUSE may be at to the most, grades begin in order and can be left. */
+static void test_grades_follow_from_one(void **state)
+{
+	(void)state;
+	static const uint32_t REFUSES_MS[] = {OVERLOAD_REFUSE_MS_MIN, 99, 100, 500, 60000, UINT32_MAX / 8};
+	for (size_t i = 0; i < sizeof(REFUSES_MS) / sizeof(REFUSES_MS[0]); i++) {
+		uint32_t ms = REFUSES_MS[i];
+		const uint32_t begin_ms[OVERLOAD_GRADES] = {0, ms / 10, ms, 2 * ms, 4 * ms};
+		for (int grade = OVERLOAD_SLOW; grade < OVERLOAD_GRADES; grade++) {
+			assert_int_equal(overload_grade(begin_ms[grade], OVERLOAD_NORMAL, ms), grade);
+			assert_int_equal(overload_grade(begin_ms[grade] - 1, OVERLOAD_NORMAL, ms), grade - 1);
+			assert_int_equal(overload_grade(begin_ms[grade] / 2, (enum overload_grade)grade, ms), grade);
+			assert_true(overload_grade(begin_ms[grade] / 2 - 1, (enum overload_grade)grade, ms) <
+				    (enum overload_grade)grade);
 		}
 	}
 }
@@ -77,12 +103,12 @@ static void test_a_long_turn_counts_at_once(void **state)
 {
 	(void)state;
 	struct overload overload = {0};
-	overload_turn(&overload, 150);
+	worked(&overload, 150);
 	assert_int_equal(overload.lag_ms, 150);
 	assert_int_equal(overload.grade, OVERLOAD_REFUSE);
-	overload_turn(&overload, 90000);
+	worked(&overload, 90000);
 	assert_int_equal(overload.grade, OVERLOAD_HOLD);
-	overload_turn(&overload, (uint64_t)UINT32_MAX + 7);
+	worked(&overload, (uint64_t)UINT32_MAX + 7);
 	assert_int_equal(overload.lag_ms, UINT32_MAX);
 }
 
@@ -91,11 +117,11 @@ static void test_lag_is_forgotten(void **state)
 {
 	(void)state;
 	struct overload overload = {0};
-	overload_turn(&overload, 400);
+	worked(&overload, 400);
 	uint32_t before_ms = 400;
 	int turns = 0;
 	for (; overload.lag_ms != 0; turns++) {
-		overload_turn(&overload, 0);
+		worked(&overload, 0);
 		assert_in_range(overload.lag_ms, 0, before_ms - (before_ms + 7) / 8);
 		assert_true(overload.lag_ms + (before_ms + 7) / 8 >= before_ms);
 		before_ms = overload.lag_ms;
@@ -103,7 +129,7 @@ static void test_lag_is_forgotten(void **state)
 	assert_in_range(turns, 10, 60);
 	assert_int_equal(overload.grade, OVERLOAD_NORMAL);
 	for (int i = 0; i < 100; i++)
-		overload_turn(&overload, i % 2 == 0 ? 120 : 1);
+		worked(&overload, i % 2 == 0 ? 120 : 1);
 	assert_int_equal(overload.grade, OVERLOAD_REFUSE);
 }
 
@@ -112,17 +138,91 @@ static void test_lag_is_forgotten_in_sleep(void **state)
 {
 	(void)state;
 	struct overload overload = {.lag_ms = 400, .grade = OVERLOAD_HOLD};
-	overload_rested(&overload, 0);
+	overload_rested(&overload, 0, REFUSE_MS);
 	assert_int_equal(overload.lag_ms, 350);
-	overload_rested(&overload, 19);
+	overload_rested(&overload, 19, REFUSE_MS);
 	assert_int_equal(overload.lag_ms, 267);
 	assert_int_equal(overload.grade, OVERLOAD_HOLD);
-	overload_rested(&overload, 50);
+	overload_rested(&overload, 50, REFUSE_MS);
 	assert_int_equal(overload.grade, OVERLOAD_SHED);
 	overload = (struct overload){.lag_ms = UINT32_MAX, .grade = OVERLOAD_HOLD};
-	overload_rested(&overload, UINT64_MAX);
+	overload_rested(&overload, UINT64_MAX, REFUSE_MS);
 	assert_int_equal(overload.lag_ms, 0);
 	assert_int_equal(overload.grade, OVERLOAD_NORMAL);
+}
+
+/* ---- stalls of the machine ---- */
+
+static void test_a_stall_alone_refuses_nobody(void **state)
+{
+	(void)state;
+	static const uint64_t TOOK_MS[] = {110, 200, 5000, (uint64_t)UINT32_MAX + 7};
+	for (size_t i = 0; i < sizeof(TOOK_MS) / sizeof(TOOK_MS[0]); i++) {
+		struct overload overload = {0};
+		overload_turn(&overload, TOOK_MS[i], 3, REFUSE_MS);
+		assert_int_equal(overload.grade, OVERLOAD_SLOW);
+		assert_int_equal(overload.stall_count, 1);
+		assert_int_equal(overload.lag_ms, REFUSE_MS - 1);
+	}
+}
+
+/* A quarter of the time is enough work to be to blame; what the thread ran for counts always. */
+static void test_work_counts_whoever_runs_beside(void **state)
+{
+	(void)state;
+	struct overload overload = {0};
+	overload_turn(&overload, 200, 50, REFUSE_MS);
+	assert_int_equal(overload.lag_ms, 200);
+	overload = (struct overload){0};
+	overload_turn(&overload, 200, 49, REFUSE_MS);
+	assert_int_equal(overload.lag_ms, REFUSE_MS - 1);
+	overload = (struct overload){0};
+	overload_turn(&overload, 2000, 450, REFUSE_MS);
+	assert_int_equal(overload.lag_ms, 450);
+	assert_int_equal(overload.grade, OVERLOAD_HOLD);
+	/* Below REFUSE there is nothing to bear. */
+	overload = (struct overload){0};
+	overload_turn(&overload, 60, 0, REFUSE_MS);
+	assert_int_equal(overload.lag_ms, 60);
+	assert_int_equal(overload.stall_count, 0);
+}
+
+/* The thread never gets to the end of its work: that is overload, whoever is to blame. */
+static void test_stalls_without_a_rest_count(void **state)
+{
+	(void)state;
+	struct overload overload = {0};
+	for (int i = 0; i < 5; i++) {
+		overload_turn(&overload, 200, 2, REFUSE_MS);
+		assert_int_equal(overload.grade, OVERLOAD_SLOW);
+	}
+	overload_turn(&overload, 200, 2, REFUSE_MS);
+	assert_int_equal(overload.grade, OVERLOAD_SHED);
+	assert_int_equal(overload.stall_count, 5);
+}
+
+static void test_a_rest_between_stalls_forgives(void **state)
+{
+	(void)state;
+	struct overload overload = {0};
+	for (int i = 0; i < 50; i++) {
+		overload_turn(&overload, 400, 2, REFUSE_MS);
+		assert_int_equal(overload.grade, OVERLOAD_SLOW);
+		overload_rested(&overload, 0, REFUSE_MS);
+	}
+	/* So do turns without one, by and by. */
+	for (int i = 0; i < 50; i++) {
+		overload_turn(&overload, 400, 2, REFUSE_MS);
+		assert_int_equal(overload.grade, OVERLOAD_SLOW);
+		for (int j = 0; j < 5; j++)
+			worked(&overload, 4);
+	}
+	overload = (struct overload){0};
+	for (int i = 0; i < 50; i++) {
+		overload_turn(&overload, 400, 2, REFUSE_MS);
+		worked(&overload, 4);
+	}
+	assert_true(overload.grade >= OVERLOAD_REFUSE);
 }
 
 static void test_the_refused_come_back_spread(void **state)
@@ -144,9 +244,14 @@ int main(void)
 		cmocka_unit_test(test_grades),
 		cmocka_unit_test(test_each_grade_has_a_name),
 		cmocka_unit_test(test_grades_rise_with_lag),
+		cmocka_unit_test(test_grades_follow_from_one),
 		cmocka_unit_test(test_a_long_turn_counts_at_once),
 		cmocka_unit_test(test_lag_is_forgotten),
 		cmocka_unit_test(test_lag_is_forgotten_in_sleep),
+		cmocka_unit_test(test_a_stall_alone_refuses_nobody),
+		cmocka_unit_test(test_work_counts_whoever_runs_beside),
+		cmocka_unit_test(test_stalls_without_a_rest_count),
+		cmocka_unit_test(test_a_rest_between_stalls_forgives),
 		cmocka_unit_test(test_the_refused_come_back_spread),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

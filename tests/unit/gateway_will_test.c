@@ -408,7 +408,7 @@ static void test_not_when_the_server_stops(void **state)
 	int turns = 0;
 	while (shard_scene_turn_one(scene, 0))
 		assert_true(++turns < 10);
-	peer_hears_disconnect(&to, MQTT_REASON_SERVER_SHUTTING_DOWN);
+	peer_hears_end(&to);
 	assert_int_equal(wills_sent(scene), 0);
 	peer_vanish(&peer);
 }

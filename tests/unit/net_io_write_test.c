@@ -356,6 +356,18 @@ static void test_disconnect_drops_this_turns_output(void **state)
 	close(peer);
 }
 
+static void test_last_words_leave_at_once(void **state)
+{
+	struct io_scene *scene = *state;
+	io_send_last(&scene->io, &scene->conn, slice_string("no room"));
+	expect_bytes(scene->peer, "no room", 7);
+	assert_int_equal(scene->io.bytes_out, 7);
+	close(scene->peer);
+	io_send_last(&scene->io, &scene->conn, slice_string("gone already")); /* nobody is told */
+	assert_int_equal(scene->broken, 0);
+	scene->peer = -1;
+}
+
 #define IN_SCENE(test) cmocka_unit_test_setup_teardown(test, io_scene_open, io_scene_close)
 #define IN_FIXED_FILES(test) cmocka_unit_test_setup_teardown(test, io_scene_open_fixed, io_scene_close)
 
@@ -366,7 +378,8 @@ static void test_disconnect_drops_this_turns_output(void **state)
 		X(test_slab_too_small_for_a_backlog), X(test_more_pieces_than_a_turn_holds),                           \
 		X(test_more_receivers_than_a_turn_holds), X(test_scratch_ends_and_begins_again),                       \
 		X(test_make_room_writes_what_there_is), X(test_broken_peer_is_reported),                               \
-		X(test_broken_peer_with_a_backlog), X(test_disconnect_drops_this_turns_output)
+		X(test_broken_peer_with_a_backlog), X(test_disconnect_drops_this_turns_output),                        \
+		X(test_last_words_leave_at_once)
 
 int main(void)
 {

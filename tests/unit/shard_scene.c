@@ -8,6 +8,7 @@
 #include <sys/socket.h>
 
 static uint64_t scene_now_ms = SCENE_START_MS;
+static uint64_t scene_stalled_ms;
 static int scene_sleep_ms; /* of the last turn, had it been a thread's */
 static void (*scene_before_sleep)(void *context);
 static void *scene_before_sleep_context;
@@ -15,6 +16,12 @@ static void *scene_before_sleep_context;
 static uint64_t clock_of_scene(void)
 {
 	return scene_now_ms * 1000000u;
+}
+
+/* The scene's time is its shards' own, but for stalls of the machine. */
+static uint64_t ran_of_scene(void)
+{
+	return (scene_now_ms - scene_stalled_ms) * 1000000u;
 }
 
 static int poll_without_sleep(struct poller *poller, struct epoll_event *events, int count, int timeout_ms)
@@ -34,10 +41,12 @@ static void sleep_of_scene(struct waker *waker)
 /* The shard itself, with its clock and its sleep in the test's hands. Included rather than linked: a turn is private to
  * shard.c, reads the time once, and sleeps in one place, so that there is no seam to pay for in the server. */
 #define clock_now_ns clock_of_scene
+#define clock_ran_ns ran_of_scene
 #define poller_wait poll_without_sleep
 #define waker_sleep sleep_of_scene
 #include "gateway/shard.c" /* NOLINT(bugprone-suspicious-include) */
 #undef clock_now_ns
+#undef clock_ran_ns
 #undef poller_wait
 #undef waker_sleep
 
@@ -113,6 +122,7 @@ struct shard_scene *shard_scene_new_guarded(uint16_t shards, const struct access
 	scene->settings = (struct settings){
 		.packet_bytes_max = 1 << 20,
 		.queue_bytes_max = 64 << 10,
+		.overload_refuse_ms = 100,
 		.stuck_timeout_ms = 5000,
 		.client_id_bytes_max = 64,
 		.client_subscriptions_max = 100,
@@ -192,6 +202,12 @@ void shard_scene_pass_ms(struct shard_scene *scene, uint64_t ms)
 {
 	(void)scene;
 	scene_now_ms += ms;
+}
+
+void shard_scene_stall_ms(struct shard_scene *scene, uint64_t ms)
+{
+	shard_scene_pass_ms(scene, ms);
+	scene_stalled_ms += ms;
 }
 
 bool shard_scene_turn_one(struct shard_scene *scene, uint16_t shard)

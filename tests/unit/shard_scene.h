@@ -45,6 +45,8 @@ int shard_scene_sleep_ms(void);
 
 /* Time goes on at the next turn. */
 void shard_scene_pass_ms(struct shard_scene *scene, uint64_t ms);
+/* The same, in which no thread runs. */
+void shard_scene_stall_ms(struct shard_scene *scene, uint64_t ms);
 /* One turn of one shard, which never sleeps. False when it has drained. */
 bool shard_scene_turn_one(struct shard_scene *scene, uint16_t shard);
 /* Turns of all shards, until none has anything to do. */
