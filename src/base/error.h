@@ -118,7 +118,7 @@
 	X(ADDRESS_HANDSHAKES, "", "address has as many connections that have not signed in as it may")                 \
 	X(ADDRESS_RATE, "", "address makes new connections faster than it may")                                        \
 	X(MESSAGE_RATE, "", "client publishes faster than it may")                                                     \
-	X(NOT_AUTHORIZED, "", "anonymous clients are let in on loopback listeners only")
+	X(NOT_AUTHORIZED, "", "anonymous clients are not let in on this listener")
 
 enum error {
 #define X(code, rule, sentence) ERROR_##code,

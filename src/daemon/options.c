@@ -29,6 +29,7 @@ static const char *const REDIS_POLICIES[] = {"allow", "refuse", NULL};
 static const char *const LOG_LEVELS[] = {
 	[LOG_ERROR] = "error", [LOG_WARNING] = "warning", [LOG_INFO] = "info", [LOG_DEBUG] = "debug", NULL};
 static const char *const ANONYMOUS[] = {
+	[ANONYMOUS_AUTO] = "auto",
 	[ANONYMOUS_LOOPBACK] = "loopback",
 	[ANONYMOUS_ALWAYS] = "always",
 	[ANONYMOUS_NEVER] = "never",
@@ -79,8 +80,9 @@ static const struct option_spec SPECS[] = {
 	NUMBER("client-id-bytes-max", client_id_bytes_max, 23, 65535, "longest client id"),
 	NUMBER("client-subscriptions-max", client_subscriptions_max, 1, 1000000, "subscriptions of one client"),
 	CHOICE("anonymous", settings.access.anonymous, ANONYMOUS,
-	       "who is let in without signing in: loopback (on addresses that only this machine reaches), always or "
-	       "never"),
+	       "who is let in without signing in: loopback (on addresses that only this machine reaches), always, "
+	       "never, "
+	       "or auto: never where tokens or passwords are configured, loopback where they are not"),
 	ACCESS_TEXT("token-secret-file", access.token_secret_file, "secret that tokens are signed with (HS256)"),
 	ACCESS_TEXT("token-key-file", access.token_key_file, "public key of tokens, PEM (RS256, ES256, EdDSA)"),
 	ACCESS_TEXT("token-jwks-file", access.token_jwks_file, "keys of tokens, a JWK set"),

@@ -192,9 +192,21 @@ void access_free(struct access *access)
 	free(access);
 }
 
+static bool has_sign_in(const struct access_settings *settings)
+{
+	return takes_tokens(settings) || is_set(settings->password_file);
+}
+
 bool access_has_sign_in(const struct access *access)
 {
-	return takes_tokens(access->settings) || is_set(access->settings->password_file);
+	return has_sign_in(access->settings);
+}
+
+enum access_anonymous access_anonymous(const struct access_settings *settings)
+{
+	if (settings->anonymous != ANONYMOUS_AUTO)
+		return settings->anonymous;
+	return has_sign_in(settings) ? ANONYMOUS_NEVER : ANONYMOUS_LOOPBACK;
 }
 
 bool access_has_rules(const struct access *access)

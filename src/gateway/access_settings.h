@@ -8,6 +8,7 @@
 #define ACCESS_TEXT_BYTES_MAX 256u
 
 enum access_anonymous {
+	ANONYMOUS_AUTO,     /* as LOOPBACK where nobody can sign in, as NEVER where clients can */
 	ANONYMOUS_LOOPBACK, /* on listeners that only this machine reaches */
 	ANONYMOUS_ALWAYS,
 	ANONYMOUS_NEVER,

@@ -245,11 +245,14 @@ static void log_start(const struct gateway *gateway)
 	if (layout->fixed.sockets != 0)
 		log_write(LOG_INFO, "what a table of %lu descriptors does not hold goes to io_uring's tables",
 			  layout->table);
+	enum access_anonymous anonymous = access_anonymous(&settings->access);
+	if (settings->access.anonymous == ANONYMOUS_AUTO && anonymous == ANONYMOUS_NEVER)
+		log_write(LOG_INFO, "every client has to sign in: --anonymous loopback lets clients of this machine "
+				    "in without, and those of a proxy on it");
 	for (uint32_t i = 0; i < settings->listener_count; i++) {
 		const struct listener *listener = &settings->listeners[i];
 		log_write(LOG_INFO, "listening on %s", listener->url);
-		if (!listener->loopback && !access_has_sign_in(gateway->access) &&
-		    settings->access.anonymous != ANONYMOUS_ALWAYS)
+		if (!listener->loopback && !access_has_sign_in(gateway->access) && anonymous != ANONYMOUS_ALWAYS)
 			log_write(LOG_WARNING,
 				  "%s is not a loopback address: clients are refused there, because anonymous clients "
 				  "are let in on loopback listeners only and no sign-in is configured",

@@ -40,8 +40,8 @@ static enum error check_offer(const struct doorway *doorway, const struct mqtt_c
 
 static bool may_be_anonymous(const struct settings *settings, bool loopback)
 {
-	return settings->access.anonymous == ANONYMOUS_ALWAYS ||
-	       (settings->access.anonymous == ANONYMOUS_LOOPBACK && loopback);
+	enum access_anonymous policy = access_anonymous(&settings->access);
+	return policy == ANONYMOUS_ALWAYS || (policy == ANONYMOUS_LOOPBACK && loopback);
 }
 
 /* Whoever gives a client id that was revoked is told so here, as one that signs in is. */
