@@ -35,6 +35,10 @@ static enum error check_offer(const struct doorway *doorway, const struct mqtt_c
 		return ERROR_AUTH_METHOD;
 	if (connect->has_will && mqtt_topic_is_reserved(connect->will.topic))
 		return ERROR_TOPIC_RESERVED;
+	/* A will that a PUBLISH would be refused for is refused now: nobody is there to be told later. */
+	if (connect->has_will && doorway->settings->payload_format_check &&
+	    !mqtt_payload_is_well_formed(connect->will.properties, connect->will.payload))
+		return ERROR_PAYLOAD_FORMAT;
 	return ERROR_OK;
 }
 
