@@ -26,6 +26,7 @@ struct admission {
 	uint16_t topic_alias_max; /* the client's */
 	uint16_t id_bytes;
 	uint8_t version; /* enum mqtt_version */
+	bool is_bridge;
 	bool clean_start;
 	bool assigned_id;
 	bool expiry_changed;    /* granted otherwise than asked: the client is told */

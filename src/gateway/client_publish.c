@@ -19,7 +19,7 @@
 /* What a PUBLISH may be refused for without ending the connection. */
 static enum error check_publish(struct shard *shard, const struct client *client, const struct mqtt_publish *publish)
 {
-	if (mqtt_topic_is_reserved(publish->topic))
+	if (mqtt_topic_is_reserved(publish->topic) && !mqtt_topic_is_bridge_state(publish->topic))
 		return ERROR_TOPIC_RESERVED;
 	if (!principal_may_publish(shard, client, publish->topic))
 		return ERROR_PUBLISH_DENIED;

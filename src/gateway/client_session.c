@@ -207,6 +207,7 @@ static void describe_connection(struct shard *shard, struct client *client, int 
 	client->seen_tick = (uint32_t)(shard->now_ms / WHEEL_TICK_MS);
 	client->keepalive_s = admission->keepalive_s;
 	client->version = admission->version & 7u;
+	client->is_bridge = admission->is_bridge;
 	client->pause = PAUSE_NONE;
 	client->ready = 0;
 	client->hung_up = 0;

@@ -290,18 +290,30 @@ static bool outlives_connection(const struct shard *shard, const struct client *
 	return client->session.id != 0 && client->extras != 0 && extras_of(shard, client)->expiry_s != 0;
 }
 
+/* What the client asked for with it; a bridge has asked for all of its subscriptions at once, when it connected, also
+ * for those that its session has from before. A shared one has no No Local [MQTT-3.8.3-4]. */
+static uint8_t options_of(const struct client *client, const struct subscription *subscription)
+{
+	if (!client->is_bridge)
+		return subscription->options;
+	bool shared = (subscription->options & SUBSCRIPTION_SHARED) != 0;
+	return (uint8_t)(subscription->options | SUBSCRIPTION_RETAIN_AS_PUBLISHED |
+			 (shared ? 0 : SUBSCRIPTION_NO_LOCAL));
+}
+
 void deliver_to(struct shard *shard, struct delivery *delivery, const struct subscription *subscription)
 {
 	struct client *client = shard_client(shard, subscription->client);
 	if (!client_is_connected(client) && !outlives_connection(shard, client))
 		return;
-	if ((subscription->options & SUBSCRIPTION_NO_LOCAL) != 0 && subscription->client == delivery->publisher &&
+	uint8_t options = options_of(client, subscription);
+	if ((options & SUBSCRIPTION_NO_LOCAL) != 0 && subscription->client == delivery->publisher &&
 	    shard->number == delivery->publisher_shard)
 		return;
 	uint8_t qos = subscription->options & SUBSCRIPTION_QOS_MASK;
 	if (delivery->publication.qos < qos)
 		qos = delivery->publication.qos;
-	bool retain = delivery->publication.retain && (subscription->options & SUBSCRIPTION_RETAIN_AS_PUBLISHED) != 0;
+	bool retain = delivery->publication.retain && (options & SUBSCRIPTION_RETAIN_AS_PUBLISHED) != 0;
 	if (qos == 0) {
 		deliver_plain(shard, delivery, client, subscription, retain);
 		return;

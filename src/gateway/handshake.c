@@ -33,7 +33,8 @@ static enum error check_offer(const struct doorway *doorway, const struct mqtt_c
 	if (connect->auth_method.data != NULL &&
 	    (doorway->sign_in == NULL || !slice_equal(connect->auth_method, slice_string(AUTH_METHOD_TOKEN))))
 		return ERROR_AUTH_METHOD;
-	if (connect->has_will && mqtt_topic_is_reserved(connect->will.topic))
+	if (connect->has_will && mqtt_topic_is_reserved(connect->will.topic) &&
+	    !mqtt_topic_is_bridge_state(connect->will.topic))
 		return ERROR_TOPIC_RESERVED;
 	/* A will that a PUBLISH would be refused for is refused now: nobody is there to be told later. */
 	if (connect->has_will && doorway->settings->payload_format_check &&
@@ -209,6 +210,7 @@ static struct admission *admission_new(const struct doorway *doorway, const stru
 		.topic_alias_max = connect->topic_alias_max,
 		.id_bytes = (uint16_t)id.size,
 		.version = connect->version,
+		.is_bridge = connect->is_bridge,
 		.clean_start = connect->clean_start,
 		.assigned_id = connect->client_id.size == 0, /* also where its token says it [MQTT-3.2.2-16] */
 		.wants_response_info = connect->request_response_info,
