@@ -27,6 +27,7 @@ struct admission {
 	uint16_t id_bytes;
 	uint8_t version; /* enum mqtt_version */
 	bool is_bridge;
+	bool is_beyond; /* the places are taken: it may take over a connection, and nothing else (gateway/seats.h) */
 	bool clean_start;
 	bool assigned_id;
 	bool expiry_changed;    /* granted otherwise than asked: the client is told */

@@ -5,7 +5,6 @@
 
 #include <errno.h>
 #include <sched.h>
-#include <sodium.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <time.h>
@@ -17,8 +16,6 @@
 /* While the shards lag: so many, and then a rest. */
 #define ACCEPTS_A_SLOW_TURN 32
 #define SLOW_REST_MS 2
-/* Refused for want of room: to come back after this and up to four times this. */
-#define RETRY_LEAST_MS 2000u
 #define TIMERS_A_TURN 1024u
 #define SLEEP_MS_MAX 1000u
 /* While sockets wait to be handed over, or descriptors are short, the gate looks again after so long. */
@@ -103,19 +100,11 @@ static void log_refusal(const struct gate *gate, const struct handshake *handsha
 			  error_rule(reason)[0] != '\0' ? " " : "", error_rule(reason));
 }
 
-/* Those who are refused for want of room come back spread over some time, not all at once. */
-static uint32_t retry_ms(enum error reason)
-{
-	if (reason != ERROR_OVERLOADED && reason != ERROR_SERVER_FULL && reason != ERROR_REVOCATIONS_AWAY)
-		return 0;
-	return overload_retry_ms(RETRY_LEAST_MS, randombytes_random());
-}
-
 static void refuse(struct gate *gate, uint32_t index, enum error reason, uint8_t version)
 {
 	struct handshake *handshake = handshake_at(gate, index);
 	uint8_t refusal[REFUSAL_BYTES_MAX];
-	size_t size = handshake_refusal(reason, version, retry_ms(reason), refusal);
+	size_t size = handshake_refusal(reason, version, handshake_retry_ms(reason), refusal);
 	if (size != 0) {
 		ssize_t sent = send(handshake->conn.fd, refusal, size, MSG_DONTWAIT | MSG_NOSIGNAL);
 		(void)sent; /* a new socket's buffer takes it, or the peer is gone */
@@ -152,7 +141,8 @@ static void admit(struct gate *gate, uint32_t index, struct admission *admission
 	uint16_t number = shard_of_hash(admission->hash, gate->shard_count);
 	struct gate_batch *batch = &gate->batches[number];
 	bool fits = batch->count < FDPASS_BATCH_MAX || send_batch(gate, number);
-	if (!fits || !seats_take(gate->shards[number].seats)) {
+	enum seats_taken taken = fits ? seats_take(gate->shards[number].seats) : SEATS_NONE;
+	if (taken == SEATS_NONE) {
 		uint8_t version = admission->version;
 		free(admission);
 		refuse(gate, index, ERROR_SERVER_FULL, version);
@@ -160,6 +150,7 @@ static void admit(struct gate *gate, uint32_t index, struct admission *admission
 	}
 	addresses_sign_in(gate->addresses, handshake->address);
 	admission->address = handshake->address;
+	admission->is_beyond = taken == SEATS_BEYOND;
 	/* The socket lives on in the shard: this poller must not report it any more. */
 	if (handshake->registered)
 		poller_remove(&gate->poller, handshake->conn.fd);

@@ -167,6 +167,7 @@ static enum error make_parts(struct gateway *gateway)
 	enum error error = make_shared(gateway);
 	for (uint16_t i = 0; i < gateway->shard_count && error == ERROR_OK; i++) {
 		gateway->seats[i].limit = gateway->layout.seats;
+		gateway->seats[i].spare = SEATS_SPARE_OF_A_TABLE;
 		gateway->seats[i].whole = &gateway->whole;
 		error = make_shard(gateway, i);
 	}
@@ -298,6 +299,7 @@ struct gateway *gateway_start(struct settings *settings)
 	memset(gateway, 0, sizeof(*gateway));
 	gateway->settings = settings;
 	atomic_init(&gateway->feed.current, settings);
+	gateway->whole.spare = SEATS_SPARE_OF_ALL;
 	gateway->whole.limit = settings->connections != 0 ? settings->connections : UINT32_MAX;
 	if (start(gateway) != ERROR_OK) {
 		/* The process ends now; what was made ends with it. */

@@ -3,6 +3,7 @@
 #include "base/check.h"
 #include "gateway/access.h"
 #include "gateway/admission.h"
+#include "gateway/overload.h"
 #include "mqtt/decode.h"
 #include "mqtt/encode.h"
 #include "mqtt/property.h"
@@ -17,6 +18,9 @@
 #define ASSIGNED_PREFIX "roost-"
 #define ASSIGNED_RANDOM_BYTES 12u
 #define ASSIGNED_ID_BYTES (sizeof(ASSIGNED_PREFIX) - 1 + 2 * ASSIGNED_RANDOM_BYTES)
+
+/* Refused for want of room: to come back after this and up to four times this. */
+#define RETRY_LEAST_MS 2000u
 
 static void assign_id(char id[ASSIGNED_ID_BYTES + 1])
 {
@@ -288,6 +292,13 @@ static uint8_t connack_reason_of(enum error error)
 	uint8_t reason = (uint8_t)mqtt_reason_of(error);
 	bool refuses = reason >= MQTT_REASON_UNSPECIFIED_ERROR && mqtt_reason_allowed(reason, MQTT_CONNACK, true);
 	return refuses ? reason : MQTT_REASON_SERVER_UNAVAILABLE;
+}
+
+uint32_t handshake_retry_ms(enum error reason)
+{
+	if (reason != ERROR_OVERLOADED && reason != ERROR_SERVER_FULL && reason != ERROR_REVOCATIONS_AWAY)
+		return 0;
+	return overload_retry_ms(RETRY_LEAST_MS, randombytes_random());
 }
 
 size_t handshake_refusal(enum error reason, uint8_t version, uint32_t retry_ms, uint8_t *out)

@@ -432,6 +432,30 @@ static void test_revoked_on_the_way(void **state)
 	assert_int_equal(scene->shards[0].slab.used_bytes, 0);
 }
 
+/* Nobody gives way to a newcomer that is not let in. */
+static void test_who_is_turned_away_takes_nobody_over(void **state)
+{
+	struct shard_scene *scene = *state;
+	int old = sign_in_with(scene, 0, "a", test_token("{\"sub\":\"u\",\"jti\":\"first\"}"));
+	assert_int_equal(subscribe_code(scene, old, "t"), 0);
+	const char *token = test_token("{\"sub\":\"u\",\"jti\":\"second\"}");
+	int fd = scene_come(scene, 0, &(struct visitor){.id = "a", .user = "", .password = token});
+	assert_true(fd >= 0);
+	shut_out(scene, REVOCATION_TOKEN, "second");
+	shard_scene_settle(scene);
+	struct slice connack = scene_expect(fd, MQTT_CONNACK);
+	assert_int_equal(connack.data[1], MQTT_REASON_NOT_AUTHORIZED);
+	assert_int_equal(scene_hear(fd).type, HEARD_END);
+	close(fd);
+	scene_publish(old, 5, "t", "x", 0);
+	shard_scene_settle(scene);
+	scene_expect(old, MQTT_PUBLISH);
+	assert_int_equal(shard_scene_ends(scene, 0, ERROR_TAKEN_OVER), 0);
+	assert_int_equal(atomic_load(&scene->seats.taken), 1);
+	leave(scene, old);
+	assert_int_equal(scene->shards[0].slab.used_bytes, 0);
+}
+
 static void revoke_in_the_gap(void *context)
 {
 	shut_out(context, REVOCATION_USER, "u");
@@ -488,6 +512,7 @@ int main(void)
 		IN_SCENE(test_a_round_over_many),
 		IN_TWO(test_each_shard_ends_its_own),
 		IN_SCENE(test_revoked_on_the_way),
+		IN_SCENE(test_who_is_turned_away_takes_nobody_over),
 		IN_SCENE(test_revoked_just_before_sleep),
 		cmocka_unit_test(test_revoked_where_nobody_signs_in),
 	};
