@@ -44,6 +44,10 @@
 	X(AUTH_METHOD, "MQTT-4.12.0-1", "authentication method is not supported")                                      \
 	X(NOT_CONNECT, "MQTT-3.1.0-1", "first packet is not CONNECT")                                                  \
 	X(CONNECT_TWICE, "MQTT-3.1.0-2", "second CONNECT on one connection")                                           \
+	X(CONNECT_TOO_LARGE, "", "CONNECT is larger than --connect-bytes-max")                                         \
+	X(TLS_UNEXPECTED, "", "TLS came where plain MQTT is spoken")                                                   \
+	X(HTTP_UNEXPECTED, "", "HTTP came where MQTT is spoken")                                                       \
+	X(PROXY_UNEXPECTED, "", "a PROXY header came where none is expected")                                          \
 	/* PUBLISH and after */                                                                                        \
 	X(PUBLISH_QOS, "MQTT-3.3.1-4", "QoS is 3")                                                                     \
 	X(PUBLISH_DUP, "MQTT-3.3.1-2", "DUP is set on a QoS 0 message")                                                \
@@ -113,6 +117,7 @@
 	X(OVERLOADED, "", "server has more to do than it can: come back later")                                        \
 	X(ADMINISTRATIVE, "", "an administrator ended it")                                                             \
 	X(SERVER_FULL, "", "server holds as many connections as it may")                                               \
+	X(HANDSHAKE_BYTES, "", "CONNECTs that came in part hold as many bytes as they may: come back later")           \
 	X(ADDRESS_DENIED, "", "connections from this address are not wanted")                                          \
 	X(ADDRESS_CONNECTIONS, "", "address has as many connections as it may")                                        \
 	X(ADDRESS_HANDSHAKES, "", "address has as many connections that have not signed in as it may")                 \

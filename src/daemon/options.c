@@ -45,6 +45,11 @@ static const struct option_spec SPECS[] = {
 	NUMBER("connect-timeout-ms", connect_timeout_ms, 10, 600000, "time for a whole CONNECT to come"),
 	NUMBER("packet-bytes-max", packet_bytes_max, 128, MQTT_BODY_BYTES_MAX + MQTT_HEADER_BYTES_MAX,
 	       "largest packet that a client may send"),
+	NUMBER("connect-bytes-max", connect_bytes_max, 128, 1u << 20,
+	       "largest CONNECT, with its will: it comes from clients that have not signed in"),
+	NUMBER("handshake-bytes-max", handshake_bytes_max, 1u << 16, 1u << 27,
+	       "bytes that one gate keeps of CONNECTs that came in part, and as many again of clients on their way to "
+	       "their shards"),
 	NUMBER("queue-bytes-max", queue_bytes_max, 1024, 1u << 28,
 	       "output that may wait for one client, where QoS 0 messages beyond it are dropped; and messages of "
 	       "QoS 1 and 2 that may wait for its session"),
@@ -157,6 +162,8 @@ struct options options_default(void)
 				.gates = 1,
 				.connect_timeout_ms = 10000,
 				.packet_bytes_max = 1 << 20,
+				.connect_bytes_max = 16 << 10,
+				.handshake_bytes_max = 64 << 20,
 				.queue_bytes_max = 256 << 10,
 				.stuck_timeout_ms = 30000,
 				.grace_ms = 5000,

@@ -73,4 +73,11 @@ static inline struct slice admission_token(const struct admission *admission)
 	return slice_of(user.data + user.size, admission->token_bytes);
 }
 
+/* All of it, what stands behind the struct included. */
+static inline size_t admission_bytes(const struct admission *admission)
+{
+	struct slice last = admission_token(admission);
+	return (size_t)(last.data + last.size - (const uint8_t *)admission);
+}
+
 #endif

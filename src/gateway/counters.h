@@ -23,6 +23,7 @@
 	X(connections_signed_in, COUNT, "sign_ins", "result=\"accepted\"", "Sign-ins by result")                       \
 	X(connections_refused, COUNT, "sign_ins", "result=\"refused\"",                                                \
 	  "Connections ended before they were signed in")                                                              \
+	X(handshake_bytes, GAUGE, "handshake_bytes", "", "Bytes that gates keep of CONNECTs that came in part")        \
 	X(accept_pauses, COUNT, "accept_pauses", "",                                                                   \
 	  "Times that accepting was stopped for want of descriptors or places")                                        \
 	X(sessions_resumed, COUNT, "sessions_resumed", "", "Sessions that a client came back to")                      \

@@ -25,7 +25,7 @@
 #define TAG_WAKER ((uint64_t)1 << 32)
 #define TAG_LISTENER ((uint64_t)2 << 32) /* + number << 32 */
 
-/* Bytes that handshakes may keep: CONNECTs that came in part. */
+/* Room for CONNECTs that came in part: `handshake_bytes_max` and what blocks waste. */
 #define SLAB_BYTES_MAX ((size_t)256 << 20)
 
 /* The kernel may give other work precedence over new clients, not over old ones. */
@@ -36,6 +36,7 @@ struct handshake {
 	struct conn conn; /* first: conn.fd is where the pool keeps its link while it is free */
 	struct wheel_node timer;
 	uint64_t deadline_ms;
+	union peer peer;
 	uint32_t address; /* its place in gate->addresses, 0: not counted */
 	uint8_t listener;
 	bool registered; /* with the poller */
@@ -90,14 +91,19 @@ static void forget(struct gate *gate, uint32_t index)
 	COUNT_DOWN(&gate->counters, handshakes_open);
 }
 
-static void log_refusal(const struct gate *gate, const struct handshake *handshake, enum error reason)
+static void log_refusal(const struct gate *gate, uint8_t listener, const union peer *peer, enum error reason)
 {
-	const char *url = gate->settings->listeners[handshake->listener].url;
-	if (reason == ERROR_CONNECTION_LOST)
-		log_write(LOG_DEBUG, "%s: a connection ended before it signed in", url);
-	else
-		log_write(LOG_INFO, "%s: refused a connection: %s%s%s", url, error_sentence(reason),
-			  error_rule(reason)[0] != '\0' ? " " : "", error_rule(reason));
+	/* Of those without a place there may be many thousands a second. */
+	bool quiet = reason == ERROR_CONNECTION_LOST || reason == ERROR_ADDRESS_DENIED ||
+		     reason == ERROR_ADDRESS_CONNECTIONS || reason == ERROR_ADDRESS_HANDSHAKES ||
+		     reason == ERROR_ADDRESS_RATE;
+	enum log_level level = quiet ? LOG_DEBUG : LOG_INFO;
+	if (!log_enabled(level))
+		return;
+	char text[PEER_TEXT_BYTES_MAX];
+	const char *rule = error_rule(reason);
+	log_write(level, "%s: refused a connection from %s: %s%s%s", gate->settings->listeners[listener].url,
+		  peer_print(peer, text), error_sentence(reason), rule[0] != '\0' ? " " : "", rule);
 }
 
 static void refuse(struct gate *gate, uint32_t index, enum error reason, uint8_t version)
@@ -111,7 +117,7 @@ static void refuse(struct gate *gate, uint32_t index, enum error reason, uint8_t
 	}
 	COUNT(&gate->counters, connections_refused);
 	counter_add(&gate->counters.ends[reason], 1);
-	log_refusal(gate, handshake, reason);
+	log_refusal(gate, handshake->listener, &handshake->peer, reason);
 	addresses_leave(gate->addresses, handshake->address, false);
 	io_disconnect(&gate->io, &handshake->conn);
 	forget(gate, index);
@@ -131,7 +137,9 @@ static bool send_batch(struct gate *gate, uint16_t number)
 	for (uint32_t i = 0; i < batch->count; i++)
 		close(batch->fds[i]);
 	gate->batched -= batch->count;
+	gate->batched_bytes -= batch->bytes;
 	batch->count = 0;
+	batch->bytes = 0;
 	return true;
 }
 
@@ -140,7 +148,8 @@ static void admit(struct gate *gate, uint32_t index, struct admission *admission
 	struct handshake *handshake = handshake_at(gate, index);
 	uint16_t number = shard_of_hash(admission->hash, gate->shard_count);
 	struct gate_batch *batch = &gate->batches[number];
-	bool fits = batch->count < FDPASS_BATCH_MAX || send_batch(gate, number);
+	bool fits = (batch->count < FDPASS_BATCH_MAX || send_batch(gate, number)) &&
+		    gate->batched_bytes < gate->settings->handshake_bytes_max;
 	enum seats_taken taken = fits ? seats_take(gate->shards[number].seats) : SEATS_NONE;
 	if (taken == SEATS_NONE) {
 		uint8_t version = admission->version;
@@ -158,6 +167,8 @@ static void admit(struct gate *gate, uint32_t index, struct admission *admission
 	batch->fds[batch->count] = handshake->conn.fd;
 	batch->admissions[batch->count++] = admission;
 	gate->batched++;
+	batch->bytes += admission_bytes(admission);
+	gate->batched_bytes += admission_bytes(admission);
 	forget(gate, index);
 }
 
@@ -191,6 +202,8 @@ static void read_bytes(struct gate *gate, uint32_t index, struct slice bytes)
 		admit(gate, index, admission);
 	else if (error != ERROR_MORE)
 		refuse(gate, index, error, version);
+	else if (gate->slab.used_bytes + bytes.size > gate->settings->handshake_bytes_max)
+		refuse(gate, index, ERROR_HANDSHAKE_BYTES, version);
 	else if (io_keep(&gate->io, &handshake->conn, bytes, packet_bytes, false) != ERROR_OK)
 		refuse(gate, index, ERROR_NO_MEMORY, version);
 	else
@@ -280,8 +293,11 @@ static enum error check_address(struct gate *gate, const struct sockaddr_storage
 }
 
 /* It costs the accept and no more. There is unread input, or will be: the peer gets a reset. */
-static void turn_away(struct gate *gate, int fd, enum error reason)
+static void turn_away(struct gate *gate, int fd, uint8_t listener, const struct sockaddr_storage *address,
+		      enum error reason)
 {
+	union peer peer = peer_of_address(address);
+	log_refusal(gate, listener, &peer, reason);
 	close(fd);
 	COUNT(&gate->counters, connections_refused);
 	counter_add(&gate->counters.ends[reason], 1);
@@ -305,7 +321,7 @@ static bool accept_one(struct gate *gate, uint8_t listener)
 	uint32_t address;
 	enum error error = check_address(gate, &peer, &address);
 	if (error != ERROR_OK) {
-		turn_away(gate, fd, error);
+		turn_away(gate, fd, listener, &peer, error);
 		return true;
 	}
 	uint32_t index = pool_take(&gate->handshakes);
@@ -319,6 +335,7 @@ static bool accept_one(struct gate *gate, uint8_t listener)
 	*handshake = (struct handshake){
 		.conn = {.fd = fd, .generation = generation},
 		.deadline_ms = gate->now_ms + gate->settings->connect_timeout_ms,
+		.peer = peer_of_address(&peer),
 		.address = address,
 		.listener = listener,
 	};
@@ -329,7 +346,8 @@ static bool accept_one(struct gate *gate, uint8_t listener)
 
 static bool has_room(const struct gate *gate)
 {
-	return gate->handshakes.used + gate->batched < gate->settings->handshakes_max;
+	return gate->handshakes.used + gate->batched < gate->settings->handshakes_max &&
+	       gate->batched_bytes < gate->settings->handshake_bytes_max;
 }
 
 static void accept_some(struct gate *gate, uint8_t listener)
@@ -418,11 +436,20 @@ static void rest_if_slow(const struct gate *gate, int events)
 		clock_nanosleep(CLOCK_MONOTONIC, 0, &REST, NULL);
 }
 
+/* What comes behind a CONNECT in the same read goes along to the shard, so a read is no longer than a CONNECT may be.
+ */
+static void bound_reads(struct gate *gate)
+{
+	size_t most = gate->settings->connect_bytes_max;
+	gate->io.read_bytes = most < IO_READ_BYTES ? most : IO_READ_BYTES;
+}
+
 static void take_up_settings(struct gate *gate)
 {
 	if (!settings_refresh(&gate->settings_view, &gate->settings))
 		return;
 	gate->doorway.settings = gate->settings;
+	bound_reads(gate);
 	if (gate->number == 0)
 		keep_out_renew(&gate->keep_out, gate->settings, &gate->counters);
 }
@@ -451,6 +478,7 @@ static void turn(struct gate *gate)
 	COUNT(&gate->counters, turns);
 	COUNT_SET(&gate->counters, reads, gate->io.read_count);
 	COUNT_SET(&gate->counters, bytes_in, gate->io.bytes_in);
+	COUNT_SET(&gate->counters, handshake_bytes, gate->slab.used_bytes);
 }
 
 static enum error settle_in(struct gate *gate)
@@ -472,6 +500,7 @@ static enum error settle_in(struct gate *gate)
 	if (gate->number == 0)
 		keep_out_renew(&gate->keep_out, gate->settings, &gate->counters);
 	gate->accepting = true;
+	bound_reads(gate);
 	gate->now_ms = clock_now_ms();
 	wheel_init(&gate->wheel, &gate->handshakes, offsetof(struct handshake, timer), gate->now_ms);
 	return ERROR_OK;

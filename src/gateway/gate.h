@@ -14,11 +14,13 @@
 #include "gateway/settings_feed.h"
 #include "gateway/shard.h"
 #include "net/fdpass.h"
+#include "net/peer.h"
 #include "net/waker.h"
 
 /* Sockets on their way to one shard, sent together at the end of the turn. */
 struct gate_batch {
 	uint32_t count;
+	size_t bytes; /* of the admissions */
 	int fds[FDPASS_BATCH_MAX];
 	struct admission *admissions[FDPASS_BATCH_MAX];
 };
@@ -46,6 +48,7 @@ struct gate {
 	struct wheel wheel;
 	struct gate_batch *batches; /* one a shard */
 	uint32_t batched;           /* sockets in all batches */
+	size_t batched_bytes;       /* of their admissions */
 	bool accepting;             /* listeners are reported */
 	uint64_t accept_again_ms;   /* while not accepting for want of descriptors */
 	uint64_t now_ms;

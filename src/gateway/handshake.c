@@ -247,6 +247,43 @@ static enum error admit(const struct doorway *doorway, const struct mqtt_connect
 	return *admission != NULL ? ERROR_OK : ERROR_NO_MEMORY;
 }
 
+static bool begins_with(struct slice bytes, const char *text, size_t size)
+{
+	return bytes.size >= size && memcmp(bytes.data, text, size) == 0;
+}
+
+/* What is often sent to a port that it is not meant for, by its first bytes: whoever runs the server is told what it is
+ * rather than what it is not. */
+static enum error other_protocol(struct slice bytes)
+{
+	static const struct {
+		const char *text;
+		uint8_t size;
+		enum error error;
+	} BEGINNINGS[] = {
+		{"\x16\x03", 2, ERROR_TLS_UNEXPECTED}, /* a record of the handshake, of any version since SSL 3 */
+		{"GET ", 4, ERROR_HTTP_UNEXPECTED},
+		{"HEAD ", 5, ERROR_HTTP_UNEXPECTED},
+		{"POST ", 5, ERROR_HTTP_UNEXPECTED},
+		{"PUT ", 4, ERROR_HTTP_UNEXPECTED},
+		{"OPTIONS ", 8, ERROR_HTTP_UNEXPECTED},
+		{"CONNECT ", 8, ERROR_HTTP_UNEXPECTED},
+		{"PRI * HTTP/2", 12, ERROR_HTTP_UNEXPECTED},
+		{"PROXY ", 6, ERROR_PROXY_UNEXPECTED},
+		{"\r\n\r\n\0\r\nQUIT\n", 12, ERROR_PROXY_UNEXPECTED},
+	};
+	for (size_t i = 0; i < sizeof(BEGINNINGS) / sizeof(BEGINNINGS[0]); i++)
+		if (begins_with(bytes, BEGINNINGS[i].text, BEGINNINGS[i].size))
+			return BEGINNINGS[i].error;
+	return ERROR_OK;
+}
+
+static size_t connect_limit(const struct settings *settings)
+{
+	return settings->connect_bytes_max < settings->packet_bytes_max ? settings->connect_bytes_max
+									: settings->packet_bytes_max;
+}
+
 enum error handshake_read(const struct doorway *doorway, bool loopback, struct slice bytes,
 			  struct admission **admission, size_t *packet_bytes, uint8_t *version)
 {
@@ -254,7 +291,10 @@ enum error handshake_read(const struct doorway *doorway, bool loopback, struct s
 	*packet_bytes = 0;
 	*version = 0;
 	struct mqtt_header header;
-	enum error error = mqtt_header_decode(bytes.data, bytes.size, &header);
+	enum error error = other_protocol(bytes);
+	if (error != ERROR_OK)
+		return error;
+	error = mqtt_header_decode(bytes.data, bytes.size, &header);
 	/* A first byte that is no CONNECT's is answered before a length that may never come. */
 	if (bytes.size != 0 && bytes.data[0] >> 4 != MQTT_CONNECT)
 		return ERROR_NOT_CONNECT;
@@ -263,8 +303,10 @@ enum error handshake_read(const struct doorway *doorway, bool loopback, struct s
 	if (error != ERROR_OK)
 		return error;
 	*packet_bytes = (size_t)header.header_bytes + header.body_bytes;
-	if (*packet_bytes > settings->packet_bytes_max)
-		return ERROR_PACKET_TOO_LARGE;
+	*version = mqtt_connect_version(
+		slice_of(bytes.data + header.header_bytes, bytes.size - (size_t)header.header_bytes));
+	if (*packet_bytes > connect_limit(settings))
+		return ERROR_CONNECT_TOO_LARGE;
 	if (bytes.size < *packet_bytes)
 		return ERROR_MORE;
 
@@ -296,9 +338,15 @@ static uint8_t connack_reason_of(enum error error)
 
 uint32_t handshake_retry_ms(enum error reason)
 {
-	if (reason != ERROR_OVERLOADED && reason != ERROR_SERVER_FULL && reason != ERROR_REVOCATIONS_AWAY)
+	switch (reason) {
+	case ERROR_OVERLOADED:
+	case ERROR_SERVER_FULL:
+	case ERROR_REVOCATIONS_AWAY:
+	case ERROR_HANDSHAKE_BYTES:
+		return overload_retry_ms(RETRY_LEAST_MS, randombytes_random());
+	default:
 		return 0;
-	return overload_retry_ms(RETRY_LEAST_MS, randombytes_random());
+	}
 }
 
 size_t handshake_refusal(enum error reason, uint8_t version, uint32_t retry_ms, uint8_t *out)

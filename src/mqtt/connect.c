@@ -36,6 +36,13 @@ static uint8_t version_decode(struct reader *reader, bool *is_bridge)
 	return reader->error == ERROR_OK ? level : 0;
 }
 
+uint8_t mqtt_connect_version(struct slice body)
+{
+	struct reader reader = reader_of(body);
+	bool is_bridge;
+	return version_decode(&reader, &is_bridge);
+}
+
 static enum error flags_check(uint8_t flags, uint8_t version)
 {
 	unsigned will_qos = flags >> FLAG_WILL_QOS_SHIFT & 3;
