@@ -98,6 +98,8 @@
 	X(USER_REVOKED, "", "user was revoked")                                                                        \
 	X(CLIENT_REVOKED, "", "client id was revoked")                                                                 \
 	X(PASSWORD_WRONG, "", "user is not known, or the password is wrong")                                           \
+	X(PASSWORD_PENDING, "", "password is being checked")                                                           \
+	X(PASSWORD_QUEUE, "", "more passwords wait to be checked than may: come back later")                           \
 	X(CREDENTIALS_MISSING, "", "neither a token nor a user name with a password, and one is required")             \
 	X(REVOCATIONS_AWAY, "", "what was revoked cannot be known now: come back later")                               \
 	/* permissions */                                                                                              \

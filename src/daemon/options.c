@@ -107,6 +107,8 @@ static const struct option_spec SPECS[] = {
 	ACCESS_TEXT("token-claim-user", access.token_claim_user, "claim with the user"),
 	ACCESS_TEXT("token-claim-permissions", access.token_claim_permissions, "claim with the permissions"),
 	ACCESS_TEXT("password-file", access.password_file, "users and hashes of their passwords (roost passwd)"),
+	NUMBER("password-threads", access.password_threads, 0, 64,
+	       "threads that check passwords, at a low priority; 0: one for every two cores"),
 	ACCESS_TEXT("rule-file", access.rule_file, "who may publish and subscribe to what"),
 	SWITCH("allow-by-default", settings.access.allow_by_default, "allow what no rule speaks of"),
 	ACCESS_TEXT("revocation-file", access.revocation_file, "what is revoked, across restarts"),

@@ -202,6 +202,11 @@ bool access_has_sign_in(const struct access *access)
 	return has_sign_in(access->settings);
 }
 
+bool access_has_passwords(const struct access *access)
+{
+	return is_set(access->settings->password_file);
+}
+
 enum access_anonymous access_anonymous(const struct access_settings *settings)
 {
 	if (settings->anonymous != ANONYMOUS_AUTO)

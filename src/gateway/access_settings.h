@@ -28,6 +28,7 @@ struct access_settings {
 	char token_claim_client_id[ACCESS_TEXT_BYTES_MAX];
 	char token_claim_user[ACCESS_TEXT_BYTES_MAX];
 	char token_claim_permissions[ACCESS_TEXT_BYTES_MAX];
+	uint32_t password_threads; /* that check them; 0: one for every two cores */
 	char password_file[ACCESS_TEXT_BYTES_MAX];
 	char rule_file[ACCESS_TEXT_BYTES_MAX];
 	char revocation_file[ACCESS_TEXT_BYTES_MAX];

@@ -24,6 +24,9 @@
 	X(connections_refused, COUNT, "sign_ins", "result=\"refused\"",                                                \
 	  "Connections ended before they were signed in")                                                              \
 	X(handshake_bytes, GAUGE, "handshake_bytes", "", "Bytes that gates keep of CONNECTs that came in part")        \
+	X(passwords_waiting, GAUGE, "passwords_waiting", "", "Clients whose password waits to be checked, or is")      \
+	X(passwords_checked, COUNT, "passwords_checked", "",                                                           \
+	  "Passwords compared with their hash, which takes long; those that were found good before are not")           \
 	X(accept_pauses, COUNT, "accept_pauses", "",                                                                   \
 	  "Times that accepting was stopped for want of descriptors or places")                                        \
 	X(sessions_resumed, COUNT, "sessions_resumed", "", "Sessions that a client came back to")                      \

@@ -10,6 +10,7 @@
 #include "gateway/handshake.h"
 #include "gateway/keep_out.h"
 #include "gateway/overload.h"
+#include "gateway/password_workers.h"
 #include "gateway/settings.h"
 #include "gateway/settings_feed.h"
 #include "gateway/shard.h"
@@ -31,6 +32,7 @@ struct gate {
 	const struct hash_key *key;
 	struct addresses *addresses;
 	struct access *access;
+	struct password_workers *password_workers; /* NULL: there are no passwords */
 	struct shard *shards;
 	const int *admission_fds; /* the sending end for each shard */
 	const int *keep_fds;
@@ -56,6 +58,7 @@ struct gate {
 	struct doorway doorway;
 	struct sign_in sign_in;
 	struct acl *acl;
+	struct password_results verdicts;
 	struct keep_out keep_out; /* of gate 0 */
 	uint32_t access_version;  /* of the snapshot that the two have */
 	struct counters counters;

@@ -5,6 +5,7 @@
 #include "base/log.h"
 #include "gateway/gate.h"
 #include "gateway/layout.h"
+#include "gateway/password_workers.h"
 #include "gateway/settings_feed.h"
 #include "gateway/shard.h"
 #include "net/fdpass.h"
@@ -26,6 +27,7 @@ struct gateway {
 	struct retained *retained;
 	struct addresses *addresses;
 	struct access *access;
+	struct password_workers *password_workers; /* NULL: there are no passwords */
 	_Atomic uint32_t sessions_offline;
 	struct shard *shards;
 	struct gate *gates;
@@ -141,6 +143,7 @@ static enum error make_gate(struct gateway *gateway, uint16_t number)
 	gate->key = &gateway->key;
 	gate->addresses = gateway->addresses;
 	gate->access = gateway->access;
+	gate->password_workers = gateway->password_workers;
 	gate->shards = gateway->shards;
 	gate->shard_count = gateway->shard_count;
 	gate->number = number;
@@ -162,9 +165,19 @@ static void list_gate_keeps(struct gateway *gateway)
 		gateway->gates[i].keep_count = count;
 }
 
+static enum error make_password_workers(struct gateway *gateway)
+{
+	if (!access_has_passwords(gateway->access))
+		return ERROR_OK;
+	gateway->password_workers = password_workers_new();
+	return gateway->password_workers != NULL ? ERROR_OK : ERROR_NO_MEMORY;
+}
+
 static enum error make_parts(struct gateway *gateway)
 {
 	enum error error = make_shared(gateway);
+	if (error == ERROR_OK)
+		error = make_password_workers(gateway);
 	for (uint16_t i = 0; i < gateway->shard_count && error == ERROR_OK; i++) {
 		gateway->seats[i].limit = gateway->layout.seats;
 		gateway->seats[i].spare = SEATS_SPARE_OF_A_TABLE;
@@ -207,8 +220,21 @@ static enum error await_start(const _Atomic bool *started, const _Atomic bool *f
 	return atomic_load(failed) ? ERROR_SYSTEM : ERROR_OK;
 }
 
+/* They use the main thread's table: they need nothing of it but the gates' wakers. */
+static enum error start_password_workers(struct gateway *gateway)
+{
+	if (gateway->password_workers == NULL)
+		return ERROR_OK;
+	uint32_t threads = gateway->settings->access.password_threads;
+	if (threads == 0)
+		threads = (core_count() + 1) / 2;
+	return password_workers_start(gateway->password_workers, threads < 64 ? threads : 64);
+}
+
 static enum error start_threads(struct gateway *gateway)
 {
+	if (start_password_workers(gateway) != ERROR_OK)
+		return ERROR_SYSTEM;
 	for (uint16_t i = 0; i < gateway->shard_count; i++) {
 		struct shard *shard = &gateway->shards[i];
 		if (shard_start(shard) != ERROR_OK || await_start(&shard->started, &shard->failed) != ERROR_OK)
@@ -320,6 +346,8 @@ uint64_t gateway_stop(struct gateway *gateway)
 		gate_stop(&gateway->gates[i]);
 	for (uint16_t i = 0; i < gateway->gate_count; i++)
 		pthread_join(gateway->gates[i].thread, NULL);
+	if (gateway->password_workers != NULL)
+		password_workers_stop(gateway->password_workers);
 	for (uint16_t i = 0; i < gateway->shard_count; i++)
 		shard_stop(&gateway->shards[i], until_ms);
 	for (uint16_t i = 0; i < gateway->shard_count; i++)
@@ -332,6 +360,8 @@ uint64_t gateway_stop(struct gateway *gateway)
 
 void gateway_free(struct gateway *gateway)
 {
+	if (gateway->password_workers != NULL)
+		password_workers_free(gateway->password_workers);
 	for (uint16_t i = 0; i < gateway->gate_count; i++)
 		gate_close(&gateway->gates[i]);
 	for (uint16_t i = 0; i < gateway->shard_count; i++)

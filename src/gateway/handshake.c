@@ -343,6 +343,7 @@ uint32_t handshake_retry_ms(enum error reason)
 	case ERROR_SERVER_FULL:
 	case ERROR_REVOCATIONS_AWAY:
 	case ERROR_HANDSHAKE_BYTES:
+	case ERROR_PASSWORD_QUEUE:
 		return overload_retry_ms(RETRY_LEAST_MS, randombytes_random());
 	default:
 		return 0;
