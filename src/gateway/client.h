@@ -38,14 +38,15 @@ struct client {
 	uint32_t address;   /* its place among the addresses that are counted, 0: none */
 	uint32_t seen_tick; /* when a packet last came, in ticks of the wheel */
 	uint16_t keepalive_s;
-	uint16_t state : 3;     /* enum client_state */
-	uint16_t version : 3;   /* enum mqtt_version */
-	uint16_t pause : 3;     /* enum client_pause */
-	uint16_t ready : 1;     /* in the shard's list of those with more to read */
-	uint16_t hung_up : 1;   /* read on until the end */
-	uint16_t broken : 1;    /* in the shard's list of those whose write failed */
-	uint16_t bounded : 1;   /* it takes packets up to a size, which is in its extras */
-	uint16_t is_bridge : 1; /* MQTT_LEVEL_BRIDGE: its subscriptions are No Local and Retain As Published */
+	uint16_t state : 3;       /* enum client_state */
+	uint16_t version : 3;     /* enum mqtt_version */
+	uint16_t pause : 3;       /* enum client_pause */
+	uint16_t ready : 1;       /* in the shard's list of those with more to read */
+	uint16_t hung_up : 1;     /* read on until the end */
+	uint16_t broken : 1;      /* in the shard's list of those whose write failed */
+	uint16_t bounded : 1;     /* it takes packets up to a size, which is in its extras */
+	uint16_t is_narrowed : 1; /* it may do less than when some of what waits for it came (gateway/review.h) */
+	uint16_t is_bridge : 1;   /* MQTT_LEVEL_BRIDGE: its subscriptions are No Local and Retain As Published */
 };
 _Static_assert(sizeof(struct client) == 64, "a client is one cache line: part of the memory contract");
 

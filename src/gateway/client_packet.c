@@ -59,10 +59,12 @@ static enum error subscribe_one(struct shard *shard, uint32_t index, const struc
 	bool shared;
 	struct slice topics;
 	enum error error = check_filter(asked->filter, &topics, &shared);
-	if (error == ERROR_OK && !principal_may_subscribe(shard, shard_client(shard, index), topics))
-		error = ERROR_SUBSCRIBE_DENIED;
 	if (error != ERROR_OK)
 		return error;
+	if (!principal_may_subscribe(shard, shard_client(shard, index), topics)) {
+		review_refused(shard, index, asked->filter);
+		return ERROR_SUBSCRIBE_DENIED;
+	}
 	struct subscription_wanted wanted = {
 		.filter = asked->filter,
 		.identifier = identifier,
@@ -207,9 +209,12 @@ static enum error handle_auth(struct shard *shard, uint32_t index, struct client
 		return ERROR_AUTH_UNEXPECTED;
 	if (!slice_equal(auth.method, slice_string(AUTH_METHOD_TOKEN))) /* [MQTT-4.12.1-1] */
 		return ERROR_AUTH_METHOD;
+	uint32_t rules = principal->rules;
 	error = principal_renew(shard, client, auth.data);
 	if (error != ERROR_OK)
 		return error;
+	if (principal_of(shard, client)->rules != rules)
+		review_client(shard, index);
 	COUNT(&shard->counters, sign_ins_renewed);
 	answer_auth(shard, client, auth.method);
 	heartbeat_hurry(shard, index, shard->now_ms);

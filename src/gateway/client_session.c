@@ -419,6 +419,19 @@ static void refuse(struct shard *shard, const struct client *client, enum error 
 	(void)sent; /* a new socket's buffer takes it, or the peer is gone */
 }
 
+/* A session that goes on with a token that says something else may lose subscriptions. */
+static void set_principal(struct shard *shard, uint32_t index, uint32_t made)
+{
+	struct client *client = shard_client(shard, index);
+	const struct principal *before = principal_of(shard, client);
+	uint32_t rules = before != NULL ? before->rules : 0;
+	/* While both are there no others have their places. */
+	bool changed = made != 0 && ((const struct principal *)slab_at(&shard->slab, made))->rules != rules;
+	principal_set(shard, client, made);
+	if (changed && client->session.subscription != 0)
+		review_client(shard, index);
+}
+
 void client_admit(struct shard *shard, int fd, const struct admission *admission)
 {
 	uint32_t principal;
@@ -439,7 +452,7 @@ void client_admit(struct shard *shard, int fd, const struct admission *admission
 		turn_away(shard, fd, admission, ERROR_SERVER_FULL);
 		return;
 	}
-	principal_set(shard, shard_client(shard, index), principal);
+	set_principal(shard, index, principal);
 	error = settle(shard, index, admission, resumed);
 	struct client *client = shard_client(shard, index);
 	if (error != ERROR_OK) {

@@ -63,6 +63,8 @@
 	X(messages_dropped_memory, COUNT, "messages_dropped", "reason=\"no_memory\"", "Messages dropped: no memory")   \
 	X(messages_expired, COUNT, "messages_dropped", "reason=\"expired\"",                                           \
 	  "Messages that expired while they waited")                                                                   \
+	X(messages_dropped_denied, COUNT, "messages_dropped", "reason=\"denied\"",                                     \
+	  "Messages that waited for a client that may not have them any more")                                         \
 	X(messages_dropped_session, COUNT, "messages_dropped", "reason=\"session_ended\"",                             \
 	  "Messages that were still under way to a session when it ended")                                             \
 	X(messages_refused, COUNT, "messages_refused", "",                                                             \
@@ -98,6 +100,8 @@
 	  "while its queues were full, and with defer-accept the empty packet that ends each handshake")               \
 	X(messages_denied, COUNT, "denied", "action=\"publish\"", "What rules or a token did not allow")               \
 	X(subscriptions_denied, COUNT, "denied", "action=\"subscribe\"", "Subscriptions that were not allowed")        \
+	X(subscriptions_revoked, COUNT, "subscriptions_revoked", "",                                                   \
+	  "Subscriptions ended because their client may not have them any more")                                       \
 	X(sign_ins_renewed, COUNT, "sign_ins_renewed", "", "Tokens that AUTH replaced by a later one")                 \
 	X(overload_grade, GAUGE, "overload_grade", "", "Grade of overload, 0 to 4, summed over the gates")             \
 	X(overload_holds, COUNT, "overload_holds", "",                                                                 \

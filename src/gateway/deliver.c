@@ -1,5 +1,6 @@
 #include "gateway/deliver.h"
 
+#include "gateway/review.h"
 #include "gateway/send.h"
 #include "gateway/shard.h"
 
@@ -343,6 +344,11 @@ static enum error send_kept(struct shard *shard, struct client *client, const st
 	return ERROR_OK;
 }
 
+static struct slice topic_of(const struct message *message)
+{
+	return publication_parts(&message->publication, message->packet).topic;
+}
+
 /* Sends the first unsent entry, or finds that it cannot be sent. */
 static void send_unsent(struct shard *shard, struct client *client, struct flow *flow)
 {
@@ -356,6 +362,11 @@ static void send_unsent(struct shard *shard, struct client *client, struct flow 
 	const struct message *message = message_at(&shard->messages, entry->message);
 	if (!repeated && publication_expired(&message->publication, shard->now_s)) {
 		COUNT(&shard->counters, messages_expired);
+		flow_drop_unsent(flow, &shard->flows);
+		return;
+	}
+	if (!repeated && client->is_narrowed && !review_may_send(shard, client, topic_of(message))) {
+		COUNT(&shard->counters, messages_dropped_denied);
 		flow_drop_unsent(flow, &shard->flows);
 		return;
 	}
@@ -381,6 +392,8 @@ void deliver_queued(struct shard *shard, uint32_t index)
 			break;
 		send_unsent(shard, client, flow);
 	}
+	if (flow->unsent == 0)
+		client->is_narrowed = 0; /* what comes from now on, it may have */
 	extras_trim(shard, client);
 }
 

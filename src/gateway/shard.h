@@ -13,6 +13,7 @@
 #include "gateway/extras.h"
 #include "gateway/overload.h"
 #include "gateway/pulse.h"
+#include "gateway/review.h"
 #include "gateway/seats.h"
 #include "gateway/settings_feed.h"
 #include "net/fdtable.h"
@@ -83,6 +84,7 @@ struct shard {
 	struct sign_in sign_in; /* for AUTH */
 	uint32_t access_version;
 	struct revoking revoking;
+	struct review review;
 	struct messages messages;
 	struct flow_store flows;
 	struct mail mail;

@@ -198,6 +198,8 @@ static void client_link(struct subscriptions *subscriptions, struct session *ses
 static void client_unlink(struct subscriptions *subscriptions, struct session *session, uint32_t index)
 {
 	const struct subscription *subscription = at(subscriptions, index);
+	if (subscriptions->review == index)
+		subscriptions->review = subscription->client_next;
 	if (subscription->client_previous != 0)
 		at(subscriptions, subscription->client_previous)->client_next = subscription->client_next;
 	else
@@ -336,6 +338,30 @@ void subscriptions_clear(struct subscriptions *subscriptions, struct session *se
 		client_unlink(subscriptions, session, index);
 		end_subscription(subscriptions, index);
 	}
+}
+
+void subscriptions_review_begin(struct subscriptions *subscriptions, const struct session *session)
+{
+	subscriptions->review = session->subscription;
+}
+
+uint32_t subscriptions_review_next(struct subscriptions *subscriptions)
+{
+	uint32_t index = subscriptions->review;
+	if (index != 0)
+		subscriptions->review = at(subscriptions, index)->client_next;
+	return index;
+}
+
+uint32_t subscriptions_node(const struct subscriptions *subscriptions, uint32_t index)
+{
+	return at(subscriptions, index)->node;
+}
+
+void subscriptions_end(struct subscriptions *subscriptions, struct session *session, uint32_t index)
+{
+	client_unlink(subscriptions, session, index);
+	end_subscription(subscriptions, index);
 }
 
 uint32_t subscriptions_index(const struct subscriptions *subscriptions, const struct subscription *subscription)

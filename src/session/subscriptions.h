@@ -52,6 +52,7 @@ struct subscriptions {
 	struct index *index;
 	uint32_t cursor;     /* the walk's place: the subscription that comes next, kept valid when it ends meanwhile */
 	bool cursor_is_last; /* of a shared subscription one member is walked to */
+	uint32_t review;     /* of subscriptions_review_next(): what comes next, kept valid likewise */
 	uint32_t client_max; /* subscriptions that one session may have; no bound unless set after opening */
 	uint16_t shard;
 };
@@ -93,6 +94,16 @@ route_bits subscriptions_other_member(const struct subscriptions *subscriptions,
 				      struct routes *turns);
 /* Ends all of the session's. */
 void subscriptions_clear(struct subscriptions *subscriptions, struct session *session);
+
+/* A walk over all subscriptions of one session, one at a time, which may take its time: those that end meanwhile are
+ * passed over, and those that come are not met. */
+void subscriptions_review_begin(struct subscriptions *subscriptions, const struct session *session);
+/* 0 at the end. */
+uint32_t subscriptions_review_next(struct subscriptions *subscriptions);
+/* The filter's name in the index. */
+uint32_t subscriptions_node(const struct subscriptions *subscriptions, uint32_t index);
+/* Ends this one of the session's. */
+void subscriptions_end(struct subscriptions *subscriptions, struct session *session, uint32_t index);
 
 /* How many subscriptions a route leads to, of a shared one 1; 0 when it is stale. */
 uint32_t subscriptions_count(const struct subscriptions *subscriptions, route_bits route);
