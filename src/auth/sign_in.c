@@ -76,6 +76,7 @@ static enum error by_token(struct sign_in *sign_in, struct slice text, int64_t n
 		return ERROR_TOKEN_CLIENT_ID;
 	if (identity->client_id.size == 0)
 		identity->client_id = meant;
+	identity->client_id_is_meant = meant.size != 0;
 	identity->user = token.claims.user;
 	identity->token_id = token.claims.id;
 	identity->permissions = token.permissions;

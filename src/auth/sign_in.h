@@ -63,6 +63,7 @@ struct identity {
 	struct slice user;        /* size 0: anonymous, or the token names none */
 	struct slice token_id;    /* size 0: none */
 	struct slice permissions; /* rules for acl_check() and acl_pool_take(); data is NULL where the token has none */
+	bool client_id_is_meant;  /* a token is for this client id alone */
 	int64_t expires_s;        /* the session's latest end; CLAIM_NEVER: none */
 };
 

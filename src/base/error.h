@@ -39,6 +39,7 @@
 	X(WILL_TOPIC, "MQTT-4.7.0-1", "will topic is not a valid topic name")                                          \
 	X(PASSWORD_ALONE, "MQTT-3.1.2-22 of 3.1.1", "password without a user name")                                    \
 	X(CLIENT_ID_EMPTY, "MQTT-3.1.3-8 of 3.1.1", "empty client id with clean session 0")                            \
+	X(CLIENT_ID_USER, "", "client id is not one that this user may have (--client-id-pattern)")                    \
 	X(CLIENT_ID_LONG, "MQTT-3.1.3-5", "client id is longer than the limit")                                        \
 	X(AUTH_DATA_ALONE, "section 3.1.2.11.10", "authentication data without an authentication method")              \
 	X(AUTH_METHOD, "MQTT-4.12.0-1", "authentication method is not supported")                                      \

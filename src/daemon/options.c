@@ -109,6 +109,10 @@ static const struct option_spec SPECS[] = {
 	ACCESS_TEXT("password-file", access.password_file, "users and hashes of their passwords (roost passwd)"),
 	NUMBER("password-threads", access.password_threads, 0, 64,
 	       "threads that check passwords, at a low priority; 0: one for every two cores"),
+	ACCESS_TEXT(
+		"client-id-pattern", access.client_id_pattern,
+		"client ids that a user may have, such as %u (the user's name) or %u-* (any that begin with it and a "
+		"dash); a token that names a client id goes by that"),
 	ACCESS_TEXT("rule-file", access.rule_file, "who may publish and subscribe to what"),
 	SWITCH("allow-by-default", settings.access.allow_by_default, "allow what no rule speaks of"),
 	ACCESS_TEXT("revocation-file", access.revocation_file, "what is revoked, across restarts"),

@@ -1,5 +1,6 @@
 #include "gateway/handshake.h"
 
+#include "auth/client_id_pattern.h"
 #include "base/check.h"
 #include "gateway/access.h"
 #include "gateway/admission.h"
@@ -79,6 +80,15 @@ static enum error authenticate(const struct doorway *doorway, bool loopback, con
 	if (connect->auth_method.data != NULL)
 		credentials.password = connect->auth_data;
 	return sign_in_check(doorway->sign_in, &credentials, doorway->wall_s, identity);
+}
+
+/* Nobody takes another user's client id, and with it his session. An id that is assigned fits. */
+static enum error check_client_id(const struct doorway *doorway, const struct identity *identity)
+{
+	struct slice pattern = slice_string(doorway->settings->access.client_id_pattern);
+	if (pattern.size == 0 || identity->client_id_is_meant || identity->client_id.size == 0)
+		return ERROR_OK;
+	return client_id_pattern_allows(pattern, identity->user, identity->client_id) ? ERROR_OK : ERROR_CLIENT_ID_USER;
 }
 
 /* A will that the client may not publish is refused now rather than left out later [MQTT-3.1.2-8]. */
@@ -229,21 +239,52 @@ static struct admission *admission_new(const struct doorway *doorway, const stru
 	return admission;
 }
 
+/* One that the user may have: what the pattern says, and where it lets something follow, an id of our own. On the heap;
+ * NULL: it would be too long, or there is no memory. */
+static uint8_t *new_id(const struct doorway *doorway, struct slice user, size_t *size)
+{
+	struct slice pattern = slice_string(doorway->settings->access.client_id_pattern);
+	size_t room = doorway->settings->client_id_bytes_max;
+	char own[ASSIGNED_ID_BYTES + 1];
+	bool open = true;
+	*size = 0;
+	uint8_t *id = malloc(room + ASSIGNED_ID_BYTES);
+	if (id == NULL)
+		return NULL;
+	/* Who has no name gets an id that is nobody else's. */
+	bool by_pattern = pattern.size != 0 && user.size != 0;
+	if (by_pattern && !client_id_pattern_expand(pattern, user, id, room, size, &open)) {
+		free(id);
+		return NULL;
+	}
+	if (open) {
+		assign_id(own);
+		memcpy(id + *size, own, ASSIGNED_ID_BYTES);
+		*size += ASSIGNED_ID_BYTES;
+	}
+	return id;
+}
+
 static enum error admit(const struct doorway *doorway, const struct mqtt_connect *connect,
 			const struct identity *identity, struct slice rest, struct admission **admission)
 {
-	char assigned[ASSIGNED_ID_BYTES + 1];
 	struct slice id = identity->client_id;
+	uint8_t *assigned = NULL;
 	if (id.size == 0) {
-		assign_id(assigned);
-		id = slice_of(assigned, ASSIGNED_ID_BYTES);
+		assigned = new_id(doorway, identity->user, &id.size);
+		if (assigned == NULL)
+			return ERROR_CLIENT_ID_LONG;
+		id.data = assigned;
 	}
 	struct slice will;
 	enum error error = encode_will(connect, &will);
+	if (error == ERROR_OK) {
+		*admission = admission_new(doorway, connect, identity, id, will, rest);
+		free((void *)(uintptr_t)will.data);
+	}
+	free(assigned);
 	if (error != ERROR_OK)
 		return error;
-	*admission = admission_new(doorway, connect, identity, id, will, rest);
-	free((void *)(uintptr_t)will.data);
 	return *admission != NULL ? ERROR_OK : ERROR_NO_MEMORY;
 }
 
@@ -320,6 +361,8 @@ enum error handshake_read(const struct doorway *doorway, bool loopback, struct s
 	struct identity identity = {0};
 	if (error == ERROR_OK)
 		error = authenticate(doorway, loopback, &connect, &identity);
+	if (error == ERROR_OK)
+		error = check_client_id(doorway, &identity);
 	if (error == ERROR_OK)
 		error = check_will(doorway, &connect, &identity);
 	if (error != ERROR_OK)
