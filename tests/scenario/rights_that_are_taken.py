@@ -89,6 +89,7 @@ def test_of_a_session_without_a_connection(guarded, rules, version):
         server.wait_counter("sessions_offline", 1)
         boss.hand_over("secret/x", b"waits")
         boss.hand_over("open/x", b"waits")
+        server.wait_counter("queue_messages", 2)  # they are in its queue, on whichever shard
         narrow(server, rules)
         expect_event(boss, "c", "secret/#")
         boss.hand_over("secret/x", b"after")
@@ -110,6 +111,7 @@ def test_by_a_narrower_token_when_the_session_goes_on(guarded, version):
         for number in range(3):
             boss.hand_over("secret/x", str(number).encode())
             boss.hand_over("open/x", str(number).encode())
+        server.wait_counter("queue_messages", 6)
         with session(server, "c", version, NARROW_CLAIM) as client:
             assert client.connack.session_present == 1
             assert [client.take().topic for _ in range(3)] == ["open/x"] * 3
