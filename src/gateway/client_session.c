@@ -1,5 +1,6 @@
 #include "gateway/client_session.h"
 
+#include "base/log.h"
 #include "gateway/admission.h"
 #include "gateway/client_packet.h"
 #include "gateway/deliver.h"
@@ -11,6 +12,7 @@
 #include "gateway/shard.h"
 #include "mqtt/decode.h"
 #include "mqtt/encode.h"
+#include "net/peer.h"
 
 #include <sys/socket.h>
 #include <time.h>
@@ -312,6 +314,10 @@ static enum error check_newcomer(struct shard *shard, const struct admission *ad
 static void turn_away(struct shard *shard, int fd, const struct admission *admission, enum error reason)
 {
 	uint8_t refusal[REFUSAL_BYTES_MAX];
+	char text[PEER_TEXT_BYTES_MAX];
+	union peer peer = peer_of_socket(fd);
+	log_write(LOG_INFO, "shard %u: refused a connection from %s: %s", shard->number, peer_print(&peer, text),
+		  error_sentence(reason));
 	size_t size = handshake_refusal(reason, admission->version, handshake_retry_ms(reason), refusal);
 	if (size != 0 && size <= admission->packet_bytes_max) {
 		ssize_t sent = send(fd, refusal, size, MSG_DONTWAIT | MSG_NOSIGNAL);

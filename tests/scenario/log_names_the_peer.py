@@ -34,6 +34,15 @@ def test_of_version_6(serve, version):
         assert f"from {name}: " in server.lines[server.wait_line("refused a connection")]
 
 
+def test_where_all_places_are_taken(serve, version):
+    server = serve("--connections", "1", log_level="info")
+    with server.client("first", version), server.raw(version) as late:
+        name = name_of(late)
+        late.send(connect("late", version))
+        assert late.packet().reason != 0
+        assert f"refused a connection from {name}: server holds" in server.lines[server.wait_line("refused a connection")]
+
+
 BEGINNINGS = {
     "tls_unexpected": [b"\x16\x03\x01\x00\x05\x01\x00\x00\x01\x00", b"\x16\x03\x03"],
     "http_unexpected": [b"GET / HTTP/1.1\r\n\r\n", b"POST /x HTTP/1.0\r\n", b"HEAD / HTTP/1.1\r\n", b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
