@@ -20,20 +20,10 @@ static const char NO_CLIENT[] = "there is no client with this id";
 
 /* ---- what is known of a client, as JSON ---- */
 
-static json_t *json_of_address(const union client_address *address)
+static json_t *json_of_address(const union peer *address)
 {
-	char host[INET6_ADDRSTRLEN];
-	char text[INET6_ADDRSTRLEN + 10];
-	if (address->any.sa_family == AF_INET) {
-		inet_ntop(AF_INET, &address->v4.sin_addr, host, sizeof(host));
-		snprintf(text, sizeof(text), "%s:%u", host, ntohs(address->v4.sin_port));
-	} else if (address->any.sa_family == AF_INET6) {
-		inet_ntop(AF_INET6, &address->v6.sin6_addr, host, sizeof(host));
-		snprintf(text, sizeof(text), "[%s]:%u", host, ntohs(address->v6.sin6_port));
-	} else {
-		return json_null();
-	}
-	return json_string(text);
+	char text[PEER_TEXT_BYTES_MAX];
+	return address->any.sa_family != AF_UNSPEC ? json_string(peer_print(address, text)) : json_null();
 }
 
 static const char *state_name(uint8_t state)

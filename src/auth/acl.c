@@ -50,6 +50,11 @@ void acl_put(struct acl **acl)
 	free(put);
 }
 
+bool acl_same(const struct acl *one, const struct acl *other)
+{
+	return one->allow_by_default == other->allow_by_default && slice_equal(one->file.rules, other->file.rules);
+}
+
 uint64_t acl_serial(const struct acl *acl)
 {
 	return acl->serial;

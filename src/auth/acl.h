@@ -38,6 +38,9 @@ struct acl *acl_get(struct acl *acl);
 /* The last reference frees it. */
 void acl_put(struct acl **acl);
 
+/* Whether both decide the same about everything, because they say the same: files are read again for other reasons too.
+ */
+bool acl_same(const struct acl *one, const struct acl *other);
 /* Tells these rules from all others that this process has ever read; for caches of decisions. */
 uint64_t acl_serial(const struct acl *acl);
 

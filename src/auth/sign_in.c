@@ -76,6 +76,7 @@ static enum error by_token(struct sign_in *sign_in, struct slice text, int64_t n
 		return ERROR_TOKEN_CLIENT_ID;
 	if (identity->client_id.size == 0)
 		identity->client_id = meant;
+	identity->client_id_is_meant = meant.size != 0;
 	identity->user = token.claims.user;
 	identity->token_id = token.claims.id;
 	identity->permissions = token.permissions;
@@ -92,11 +93,21 @@ static enum error by_password(struct sign_in *sign_in, const struct credentials 
 	identity->user = credentials->user_name;
 	if (cached && password_cache_has(&sign_in->cache, file, credentials->user_name, credentials->password))
 		return ERROR_OK;
+	if (sign_in->defers_passwords && cached) {
+		sign_in->deferred_user = credentials->user_name;
+		sign_in->deferred_password = credentials->password;
+		return ERROR_PASSWORD_PENDING;
+	}
 	sign_in->passwords_hashed++;
 	enum error error = password_check(file, credentials->user_name, credentials->password);
 	if (error == ERROR_OK && cached)
 		password_cache_remember(&sign_in->cache, file, credentials->user_name, credentials->password);
 	return error;
+}
+
+void sign_in_remember(struct sign_in *sign_in, struct slice user, struct slice password)
+{
+	password_cache_remember(&sign_in->cache, sign_in->passwords, user, password);
 }
 
 static enum error by_any_way(struct sign_in *sign_in, const struct credentials *credentials, int64_t now_s,

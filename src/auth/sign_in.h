@@ -32,6 +32,9 @@ struct sign_in {
 	struct password_cache cache;
 	struct password_file *passwords;
 	const struct revocations *revocations[SIGN_IN_REVOCATIONS_MAX];
+	bool defers_passwords;      /* set by the owner: those that are not remembered are checked elsewhere */
+	struct slice deferred_user; /* of the last ERROR_PASSWORD_PENDING: parts of its credentials */
+	struct slice deferred_password;
 	uint64_t tokens_verified;
 	uint64_t passwords_hashed;
 };
@@ -60,13 +63,19 @@ struct identity {
 	struct slice user;        /* size 0: anonymous, or the token names none */
 	struct slice token_id;    /* size 0: none */
 	struct slice permissions; /* rules for acl_check() and acl_pool_take(); data is NULL where the token has none */
+	bool client_id_is_meant;  /* a token is for this client id alone */
 	int64_t expires_s;        /* the session's latest end; CLAIM_NEVER: none */
 };
 
 /* ERROR_OK and *identity, or the reason for a refusal. Takes as long as a password's hash where there is one that was
- * not remembered. A client id that the caller assigns afterwards cannot have been revoked. */
+ * not remembered; with defers_passwords that is ERROR_PASSWORD_PENDING instead: the owner has `passwords` asked, calls
+ * sign_in_remember() where they say yes, and asks again. A client id that the caller assigns afterwards cannot have
+ * been revoked. */
 enum error sign_in_check(struct sign_in *sign_in, const struct credentials *credentials, int64_t now_s,
 			 struct identity *identity);
+
+/* password_check() of the passwords in use said ERROR_OK. */
+void sign_in_remember(struct sign_in *sign_in, struct slice user, struct slice password);
 
 /* ERROR_OK, or ERROR_TOKEN_REVOKED, _USER_REVOKED, _CLIENT_REVOKED: once more at the moment when a session begins,
  * which a revocation may have come before although it came after the check. Any thread that may read the tables. */

@@ -39,11 +39,16 @@
 	X(WILL_TOPIC, "MQTT-4.7.0-1", "will topic is not a valid topic name")                                          \
 	X(PASSWORD_ALONE, "MQTT-3.1.2-22 of 3.1.1", "password without a user name")                                    \
 	X(CLIENT_ID_EMPTY, "MQTT-3.1.3-8 of 3.1.1", "empty client id with clean session 0")                            \
+	X(CLIENT_ID_USER, "", "client id is not one that this user may have (--client-id-pattern)")                    \
 	X(CLIENT_ID_LONG, "MQTT-3.1.3-5", "client id is longer than the limit")                                        \
 	X(AUTH_DATA_ALONE, "section 3.1.2.11.10", "authentication data without an authentication method")              \
 	X(AUTH_METHOD, "MQTT-4.12.0-1", "authentication method is not supported")                                      \
 	X(NOT_CONNECT, "MQTT-3.1.0-1", "first packet is not CONNECT")                                                  \
 	X(CONNECT_TWICE, "MQTT-3.1.0-2", "second CONNECT on one connection")                                           \
+	X(CONNECT_TOO_LARGE, "", "CONNECT is larger than --connect-bytes-max")                                         \
+	X(TLS_UNEXPECTED, "", "TLS came where plain MQTT is spoken")                                                   \
+	X(HTTP_UNEXPECTED, "", "HTTP came where MQTT is spoken")                                                       \
+	X(PROXY_UNEXPECTED, "", "a PROXY header came where none is expected")                                          \
 	/* PUBLISH and after */                                                                                        \
 	X(PUBLISH_QOS, "MQTT-3.3.1-4", "QoS is 3")                                                                     \
 	X(PUBLISH_DUP, "MQTT-3.3.1-2", "DUP is set on a QoS 0 message")                                                \
@@ -94,6 +99,8 @@
 	X(USER_REVOKED, "", "user was revoked")                                                                        \
 	X(CLIENT_REVOKED, "", "client id was revoked")                                                                 \
 	X(PASSWORD_WRONG, "", "user is not known, or the password is wrong")                                           \
+	X(PASSWORD_PENDING, "", "password is being checked")                                                           \
+	X(PASSWORD_QUEUE, "", "more passwords wait to be checked than may: come back later")                           \
 	X(CREDENTIALS_MISSING, "", "neither a token nor a user name with a password, and one is required")             \
 	X(REVOCATIONS_AWAY, "", "what was revoked cannot be known now: come back later")                               \
 	/* permissions */                                                                                              \
@@ -113,12 +120,13 @@
 	X(OVERLOADED, "", "server has more to do than it can: come back later")                                        \
 	X(ADMINISTRATIVE, "", "an administrator ended it")                                                             \
 	X(SERVER_FULL, "", "server holds as many connections as it may")                                               \
+	X(HANDSHAKE_BYTES, "", "CONNECTs that came in part hold as many bytes as they may: come back later")           \
 	X(ADDRESS_DENIED, "", "connections from this address are not wanted")                                          \
 	X(ADDRESS_CONNECTIONS, "", "address has as many connections as it may")                                        \
 	X(ADDRESS_HANDSHAKES, "", "address has as many connections that have not signed in as it may")                 \
 	X(ADDRESS_RATE, "", "address makes new connections faster than it may")                                        \
 	X(MESSAGE_RATE, "", "client publishes faster than it may")                                                     \
-	X(NOT_AUTHORIZED, "", "anonymous clients are let in on loopback listeners only")
+	X(NOT_AUTHORIZED, "", "anonymous clients are not let in on this listener")
 
 enum error {
 #define X(code, rule, sentence) ERROR_##code,

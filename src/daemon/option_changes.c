@@ -7,6 +7,8 @@
  * and nothing was made to their measure. */
 static const char *const LIVE[] = {
 	"connect-timeout-ms",
+	"connect-bytes-max",
+	"handshake-bytes-max",
 	"queue-bytes-max",
 	"queue-messages-max",
 	"queue-policy",

@@ -30,6 +30,7 @@ static const char *const REDIS_POLICIES[] = {"allow", "refuse", NULL};
 static const char *const LOG_LEVELS[] = {
 	[LOG_ERROR] = "error", [LOG_WARNING] = "warning", [LOG_INFO] = "info", [LOG_DEBUG] = "debug", NULL};
 static const char *const ANONYMOUS[] = {
+	[ANONYMOUS_AUTO] = "auto",
 	[ANONYMOUS_LOOPBACK] = "loopback",
 	[ANONYMOUS_ALWAYS] = "always",
 	[ANONYMOUS_NEVER] = "never",
@@ -45,6 +46,11 @@ static const struct option_spec SPECS[] = {
 	NUMBER("connect-timeout-ms", connect_timeout_ms, 10, 600000, "time for a whole CONNECT to come"),
 	NUMBER("packet-bytes-max", packet_bytes_max, 128, MQTT_BODY_BYTES_MAX + MQTT_HEADER_BYTES_MAX,
 	       "largest packet that a client may send"),
+	NUMBER("connect-bytes-max", connect_bytes_max, 128, 1u << 20,
+	       "largest CONNECT, with its will: it comes from clients that have not signed in"),
+	NUMBER("handshake-bytes-max", handshake_bytes_max, 1u << 16, 1u << 27,
+	       "bytes that one gate keeps of CONNECTs that came in part, and as many again of clients on their way to "
+	       "their shards"),
 	NUMBER("queue-bytes-max", queue_bytes_max, 1024, 1u << 28,
 	       "output that may wait for one client, where QoS 0 messages beyond it are dropped; and messages of "
 	       "QoS 1 and 2 that may wait for its session"),
@@ -86,8 +92,9 @@ static const struct option_spec SPECS[] = {
 	NUMBER("client-id-bytes-max", client_id_bytes_max, 23, 65535, "longest client id"),
 	NUMBER("client-subscriptions-max", client_subscriptions_max, 1, 1000000, "subscriptions of one client"),
 	CHOICE("anonymous", settings.access.anonymous, ANONYMOUS,
-	       "who is let in without signing in: loopback (on addresses that only this machine reaches), always or "
-	       "never"),
+	       "who is let in without signing in: loopback (on addresses that only this machine reaches), always, "
+	       "never, "
+	       "or auto: never where tokens or passwords are configured, loopback where they are not"),
 	ACCESS_TEXT("token-secret-file", access.token_secret_file, "secret that tokens are signed with (HS256)"),
 	ACCESS_TEXT("token-key-file", access.token_key_file, "public key of tokens, PEM (RS256, ES256, EdDSA)"),
 	ACCESS_TEXT("token-jwks-file", access.token_jwks_file, "keys of tokens, a JWK set"),
@@ -107,6 +114,12 @@ static const struct option_spec SPECS[] = {
 	ACCESS_TEXT("token-claim-user", access.token_claim_user, "claim with the user"),
 	ACCESS_TEXT("token-claim-permissions", access.token_claim_permissions, "claim with the permissions"),
 	ACCESS_TEXT("password-file", access.password_file, "users and hashes of their passwords (roost passwd)"),
+	NUMBER("password-threads", access.password_threads, 0, 64,
+	       "threads that check passwords, at a low priority; 0: one for every two cores"),
+	ACCESS_TEXT(
+		"client-id-pattern", access.client_id_pattern,
+		"client ids that a user may have, such as %u (the user's name) or %u-* (any that begin with it and a "
+		"dash); a token that names a client id goes by that"),
 	ACCESS_TEXT("rule-file", access.rule_file, "who may publish and subscribe to what"),
 	SWITCH("allow-by-default", settings.access.allow_by_default, "allow what no rule speaks of"),
 	ACCESS_TEXT("revocation-file", access.revocation_file, "what is revoked, across restarts"),
@@ -162,6 +175,8 @@ struct options options_default(void)
 				.gates = 1,
 				.connect_timeout_ms = 10000,
 				.packet_bytes_max = 1 << 20,
+				.connect_bytes_max = 16 << 10,
+				.handshake_bytes_max = 64 << 20,
 				.queue_bytes_max = 256 << 10,
 				.stuck_timeout_ms = 30000,
 				.grace_ms = 5000,

@@ -1,5 +1,6 @@
 #include "gateway/access.h"
 
+#include "auth/client_id_pattern.h"
 #include "auth/revocation_file.h"
 #include "base/check.h"
 #include "base/log.h"
@@ -167,7 +168,10 @@ struct access *access_new(const struct access_settings *settings, const struct h
 	/* Until the first word of whoever follows the source. */
 	if (is_set(settings->redis_url))
 		access_set_in_step(access, false);
-	bool good = access->seen != NULL;
+	const char *wrong = client_id_pattern_check(slice_string(settings->client_id_pattern));
+	if (wrong != NULL)
+		log_write(LOG_ERROR, "client-id-pattern: \"%s\": %s", settings->client_id_pattern, wrong);
+	bool good = access->seen != NULL && wrong == NULL;
 	for (uint32_t i = 0; i < SIGN_IN_REVOCATIONS_MAX && good; i++) {
 		access->revocations[i] = revocations_new(REVOCATIONS_MAX);
 		good = access->revocations[i] != NULL;
@@ -192,9 +196,26 @@ void access_free(struct access *access)
 	free(access);
 }
 
+static bool has_sign_in(const struct access_settings *settings)
+{
+	return takes_tokens(settings) || is_set(settings->password_file);
+}
+
 bool access_has_sign_in(const struct access *access)
 {
-	return takes_tokens(access->settings) || is_set(access->settings->password_file);
+	return has_sign_in(access->settings);
+}
+
+bool access_has_passwords(const struct access *access)
+{
+	return is_set(access->settings->password_file);
+}
+
+enum access_anonymous access_anonymous(const struct access_settings *settings)
+{
+	if (settings->anonymous != ANONYMOUS_AUTO)
+		return settings->anonymous;
+	return has_sign_in(settings) ? ANONYMOUS_NEVER : ANONYMOUS_LOOPBACK;
 }
 
 bool access_has_rules(const struct access *access)

@@ -30,6 +30,11 @@ void access_free(struct access *access);
 
 /* Whether any way to sign in is configured. */
 bool access_has_sign_in(const struct access *access);
+/* Who is let in without signing in: ANONYMOUS_AUTO is decided. A proxy on the same machine makes all of its clients
+ * loopback ones, so where clients can sign in they have to. */
+enum access_anonymous access_anonymous(const struct access_settings *settings);
+/* Whether passwords are looked up. */
+bool access_has_passwords(const struct access *access);
 /* Whether rules are configured: then each client has a principal. */
 bool access_has_rules(const struct access *access);
 

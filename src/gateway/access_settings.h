@@ -8,6 +8,7 @@
 #define ACCESS_TEXT_BYTES_MAX 256u
 
 enum access_anonymous {
+	ANONYMOUS_AUTO,     /* as LOOPBACK where nobody can sign in, as NEVER where clients can */
 	ANONYMOUS_LOOPBACK, /* on listeners that only this machine reaches */
 	ANONYMOUS_ALWAYS,
 	ANONYMOUS_NEVER,
@@ -27,7 +28,9 @@ struct access_settings {
 	char token_claim_client_id[ACCESS_TEXT_BYTES_MAX];
 	char token_claim_user[ACCESS_TEXT_BYTES_MAX];
 	char token_claim_permissions[ACCESS_TEXT_BYTES_MAX];
+	uint32_t password_threads; /* that check them; 0: one for every two cores */
 	char password_file[ACCESS_TEXT_BYTES_MAX];
+	char client_id_pattern[ACCESS_TEXT_BYTES_MAX]; /* auth/client_id_pattern.h; "": any id is anyone's */
 	char rule_file[ACCESS_TEXT_BYTES_MAX];
 	char revocation_file[ACCESS_TEXT_BYTES_MAX];
 	/* What the bridge fetches; here because signing in depends on whether there is something to wait for. */

@@ -26,6 +26,8 @@ struct admission {
 	uint16_t topic_alias_max; /* the client's */
 	uint16_t id_bytes;
 	uint8_t version; /* enum mqtt_version */
+	bool is_bridge;
+	bool is_beyond; /* the places are taken: it may take over a connection, and nothing else (gateway/seats.h) */
 	bool clean_start;
 	bool assigned_id;
 	bool expiry_changed;    /* granted otherwise than asked: the client is told */
@@ -69,6 +71,13 @@ static inline struct slice admission_token(const struct admission *admission)
 {
 	struct slice user = admission_user(admission);
 	return slice_of(user.data + user.size, admission->token_bytes);
+}
+
+/* All of it, what stands behind the struct included. */
+static inline size_t admission_bytes(const struct admission *admission)
+{
+	struct slice last = admission_token(admission);
+	return (size_t)(last.data + last.size - (const uint8_t *)admission);
 }
 
 #endif

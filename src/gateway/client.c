@@ -10,6 +10,7 @@
 #include "gateway/shard.h"
 #include "mqtt/encode.h"
 #include "mqtt/reason.h"
+#include "net/peer.h"
 
 #include <errno.h>
 
@@ -196,8 +197,13 @@ static void log_end(struct shard *shard, const struct client *client, enum error
 	if (!log_enabled(level) || client->session.id == 0)
 		return;
 	struct slice id = registry_id(&shard->registry, &client->session);
-	log_write(level, "client \"%.*s\" ended: %s [%s]", (int)id.size, (const char *)id.data, error_sentence(reason),
-		  error_rule(reason));
+	char text[PEER_TEXT_BYTES_MAX];
+	int fd = io_borrow(&shard->io, &client->conn);
+	union peer peer = peer_of_socket(fd);
+	io_return(&client->conn, fd);
+	/* The address in front: what follows may hold a client's own words. */
+	log_write(level, "%s: client \"%.*s\" ended: %s [%s]", peer_print(&peer, text), (int)id.size,
+		  (const char *)id.data, error_sentence(reason), error_rule(reason));
 }
 
 void client_end(struct shard *shard, uint32_t index, enum error reason)

@@ -67,9 +67,12 @@ static enum error handle_auth(struct shard *shard, uint32_t index, struct client
 		return ERROR_AUTH_UNEXPECTED;
 	if (!slice_equal(auth.method, slice_string(AUTH_METHOD_TOKEN))) /* [MQTT-4.12.1-1] */
 		return ERROR_AUTH_METHOD;
+	uint32_t rules = principal->rules;
 	error = principal_renew(shard, client, auth.data);
 	if (error != ERROR_OK)
 		return error;
+	if (principal_of(shard, client)->rules != rules)
+		review_client(shard, index);
 	COUNT(&shard->counters, sign_ins_renewed);
 	answer_auth(shard, client, auth.method);
 	heartbeat_hurry(shard, index, shard->now_ms);

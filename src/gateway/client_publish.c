@@ -19,26 +19,15 @@
 
 /* ---- what is wrong with it ---- */
 
-/* [3.3.2.3.2] Only a payload that says of itself that it is UTF-8 is looked at. */
-static bool payload_is_well_formed(const struct mqtt_publish *publish)
-{
-	struct mqtt_property property;
-	struct slice rest = publish->properties;
-	while (rest.size != 0 && mqtt_property_next(&rest, &property) == ERROR_OK) {
-		if (property.id == MQTT_PROPERTY_PAYLOAD_FORMAT)
-			return property.number == 0 || mqtt_string_check(publish->payload) != ERROR_STRING_UTF8;
-	}
-	return true;
-}
-
 /* What a PUBLISH may be refused for without ending the connection. */
 static enum error check_publish(struct shard *shard, const struct client *client, const struct mqtt_publish *publish)
 {
-	if (mqtt_topic_is_reserved(publish->topic))
+	if (mqtt_topic_is_reserved(publish->topic) && !mqtt_topic_is_bridge_state(publish->topic))
 		return ERROR_TOPIC_RESERVED;
 	if (!principal_may_publish(shard, client, publish->topic))
 		return ERROR_PUBLISH_DENIED;
-	if (publish->properties.size != 0 && shard->settings->payload_format_check && !payload_is_well_formed(publish))
+	if (publish->properties.size != 0 && shard->settings->payload_format_check &&
+	    !mqtt_payload_is_well_formed(publish->properties, publish->payload))
 		return ERROR_PAYLOAD_FORMAT;
 	return ERROR_OK;
 }

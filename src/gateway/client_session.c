@@ -1,5 +1,6 @@
 #include "gateway/client_session.h"
 
+#include "base/log.h"
 #include "gateway/admission.h"
 #include "gateway/client_packet.h"
 #include "gateway/deliver.h"
@@ -12,6 +13,7 @@
 #include "gateway/shard.h"
 #include "mqtt/decode.h"
 #include "mqtt/encode.h"
+#include "net/peer.h"
 
 #include <time.h>
 
@@ -202,6 +204,7 @@ static void describe_connection(struct shard *shard, struct client *client, int 
 	client->seen_tick = (uint32_t)(shard->now_ms / WHEEL_TICK_MS);
 	client->keepalive_s = admission->keepalive_s;
 	client->version = admission->version & 7u;
+	client->session.is_bridge = admission->is_bridge;
 	client->pause = PAUSE_NONE;
 	client->ready = 0;
 	client->hung_up = 0;
@@ -243,12 +246,10 @@ static enum error describe_extras(struct shard *shard, struct client *client, co
 	return ERROR_OK;
 }
 
-/* CONNACK. False when it is larger than the client takes [MQTT-3.1.2-24]. */
-static bool greet(struct shard *shard, struct client *client, const struct admission *admission, bool resumed)
+static struct mqtt_connack connack_of(const struct shard *shard, const struct admission *admission)
 {
 	const struct settings *settings = shard->settings;
 	struct mqtt_connack connack = mqtt_connack_default();
-	connack.session_present = resumed && client->version != MQTT_VERSION_3_1; /* 3.1 has no such flag */
 	connack.packet_bytes_max = settings->packet_bytes_max;
 	connack.receive_max = (uint16_t)settings->receive_max;
 	connack.topic_alias_max = (uint16_t)settings->topic_alias_max;
@@ -262,24 +263,68 @@ static bool greet(struct shard *shard, struct client *client, const struct admis
 		connack.auth_method = slice_string(AUTH_METHOD_TOKEN);
 	if (admission->wants_response_info)
 		connack.response_information = slice_string(settings->response_information);
-
-	size_t room = 64 + connack.assigned_client_id.size + connack.response_information.size;
-	uint8_t *at = io_scratch(&shard->io, room);
-	size_t size = at != NULL ? mqtt_connack_encode(&connack, client->version, at, room) : 0;
-	if (size == 0 || !extras_take_packet(shard, client, size))
-		return false;
-	io_send(&shard->io, &client->conn, slice_of(at, size));
-	return true;
+	return connack;
 }
 
-/* No room for it after all: it is closed. The gate counts seats, so this is rare. */
-static void turn_away(struct shard *shard, int fd, uint32_t address)
+/* In scratch; size 0: no room. */
+static struct slice encode_connack(struct shard *shard, const struct admission *admission, bool resumed)
 {
-	addresses_leave(shard->addresses, address, true);
+	struct mqtt_connack connack = connack_of(shard, admission);
+	connack.session_present = resumed && admission->version != MQTT_VERSION_3_1; /* 3.1 has no such flag */
+	size_t room = 64 + connack.assigned_client_id.size + connack.response_information.size;
+	uint8_t *at = io_scratch(&shard->io, room);
+	return slice_of(at, at != NULL ? mqtt_connack_encode(&connack, admission->version, at, room) : 0);
+}
+
+/* False: no memory. Its size was looked at before. */
+static bool greet(struct shard *shard, struct client *client, const struct admission *admission, bool resumed)
+{
+	struct slice connack = encode_connack(shard, admission, resumed);
+	if (connack.size != 0)
+		io_send(&shard->io, &client->conn, connack);
+	return connack.size != 0;
+}
+
+/* Everything of a newcomer that may be wrong with it is looked at before an older connection gives way to it: what the
+ * gate could not know yet, a revocation of a moment ago say, and what only the shard knows. *principal is 0, or is to
+ * be set or freed. */
+static enum error check_newcomer(struct shard *shard, const struct admission *admission, uint32_t *principal)
+{
+	struct slice id = admission_id(admission);
+	*principal = 0;
+	if (admission->is_beyond && seats_exceeded(shard->seats)) {
+		uint32_t index = registry_find(&shard->registry, (uint32_t)admission->hash, id);
+		if (index == 0 || shard_client(shard, index)->state == CLIENT_OFFLINE)
+			return ERROR_SERVER_FULL;
+	}
+	enum error error = access_check_revoked(shard->access, admission_token(admission), admission_user(admission),
+						id, (int64_t)time(NULL));
+	if (error != ERROR_OK)
+		return error;
+	if (encode_connack(shard, admission, false).size > admission->packet_bytes_max) /* [MQTT-3.1.2-24] */
+		return ERROR_PACKET_TOO_LARGE;
+	return principal_new(shard, admission, principal);
+}
+
+/* A newcomer that is not let in is told as the gate would have told it, and nothing else has changed. */
+static void turn_away(struct shard *shard, int fd, const struct admission *admission, enum error reason)
+{
+	uint8_t refusal[REFUSAL_BYTES_MAX];
+	char text[PEER_TEXT_BYTES_MAX];
+	union peer peer = peer_of_socket(fd);
+	log_write(LOG_INFO, "shard %u: refused a connection from %s: %s", shard->number, peer_print(&peer, text),
+		  error_sentence(reason));
+	size_t size = handshake_refusal(reason, admission->version, handshake_retry_ms(reason), refusal);
+	if (size != 0 && size <= admission->packet_bytes_max) {
+		ssize_t sent = send(fd, refusal, size, MSG_DONTWAIT | MSG_NOSIGNAL);
+		(void)sent; /* a new socket's buffer takes it, or the peer is gone */
+	}
+	COUNT(&shard->counters, connections_refused);
+	counter_add(&shard->counters.ends[reason], 1);
+	addresses_leave(shard->addresses, admission->address, true);
 	struct conn conn = {.fd = fd};
 	io_disconnect(&shard->io, &conn);
 	seats_give(shard->seats);
-	counter_add(&shard->counters.ends[ERROR_SERVER_FULL], 1);
 }
 
 /* What the client sent behind its CONNECT; output may point to it until the flush, so it moves to scratch. */
@@ -348,7 +393,7 @@ static void resume_session(struct shard *shard, uint32_t index, int fd, const st
 	COUNT(&shard->counters, sessions_resumed);
 }
 
-/* Everything of a client that may fail, up to its greeting. */
+/* What is left that may fail, up to the greeting: only for want of memory. */
 static enum error settle(struct shard *shard, uint32_t index, const struct admission *admission, bool resumed)
 {
 	struct client *client = shard_client(shard, index);
@@ -356,22 +401,16 @@ static enum error settle(struct shard *shard, uint32_t index, const struct admis
 	if (!resumed &&
 	    registry_insert(&shard->registry, index, (uint32_t)admission->hash, admission_id(admission)) != ERROR_OK)
 		return ERROR_NO_MEMORY;
-	enum error error = principal_take(shard, client, admission);
-	if (error == ERROR_OK)
-		error = access_check_revoked(shard->access, admission_token(admission), admission_user(admission),
-					     admission_id(admission), (int64_t)time(NULL));
-	if (error != ERROR_OK)
-		return error;
 	if (describe_extras(shard, client, admission) != ERROR_OK || store_will(shard, client, admission) != ERROR_OK)
 		return ERROR_NO_MEMORY;
 	if (poller_add(&shard->poller, client->conn.fd, tag, POLLER_EDGE_BOTH) != ERROR_OK)
 		return ERROR_SYSTEM;
 	heartbeat_begin(shard, index);
 	io_settle(&shard->io, &client->conn);
-	return greet(shard, client, admission, resumed) ? ERROR_OK : ERROR_PACKET_TOO_LARGE;
+	return greet(shard, client, admission, resumed) ? ERROR_OK : ERROR_NO_MEMORY;
 }
 
-/* What the gate could not know yet, a revocation of a moment ago say, is told as the gate would have told it. */
+/* Told as the gate would have told it. */
 static void refuse(struct shard *shard, const struct client *client, enum error reason)
 {
 	uint8_t refusal[REFUSAL_BYTES_MAX];
@@ -380,9 +419,28 @@ static void refuse(struct shard *shard, const struct client *client, enum error 
 		io_send_last(&shard->io, &client->conn, slice_of(refusal, size));
 }
 
+/* A session that goes on with a token that says something else may lose subscriptions. */
+static void set_principal(struct shard *shard, uint32_t index, uint32_t made)
+{
+	struct client *client = shard_client(shard, index);
+	const struct principal *before = principal_of(shard, client);
+	uint32_t rules = before != NULL ? before->rules : 0;
+	/* While both are there no others have their places. */
+	bool changed = made != 0 && ((const struct principal *)slab_at(&shard->slab, made))->rules != rules;
+	principal_set(shard, client, made);
+	if (changed && client->session.subscription != 0)
+		review_client(shard, index);
+}
+
 void client_admit(struct shard *shard, int fd, const struct admission *admission)
 {
+	uint32_t principal;
 	io_make_room(&shard->io);
+	enum error error = check_newcomer(shard, admission, &principal);
+	if (error != ERROR_OK) {
+		turn_away(shard, fd, admission, error);
+		return;
+	}
 	uint32_t index = find_session(shard, (uint32_t)admission->hash, admission);
 	bool resumed = index != 0;
 	if (resumed)
@@ -390,10 +448,12 @@ void client_admit(struct shard *shard, int fd, const struct admission *admission
 	else
 		index = client_new(shard, fd, admission);
 	if (index == 0) {
-		turn_away(shard, fd, admission->address);
+		principal_free(shard, principal);
+		turn_away(shard, fd, admission, ERROR_SERVER_FULL);
 		return;
 	}
-	enum error error = settle(shard, index, admission, resumed);
+	set_principal(shard, index, principal);
+	error = settle(shard, index, admission, resumed);
 	struct client *client = shard_client(shard, index);
 	if (error != ERROR_OK) {
 		/* A session that never began is not kept. */

@@ -96,10 +96,12 @@ static enum error subscribe_one(struct shard *shard, uint32_t index, const struc
 	bool shared;
 	struct slice topics;
 	enum error error = check_filter(asked->filter, &topics, &shared);
-	if (error == ERROR_OK && !principal_may_subscribe(shard, shard_client(shard, index), topics))
-		error = ERROR_SUBSCRIBE_DENIED;
 	if (error != ERROR_OK)
 		return error;
+	if (!principal_may_subscribe(shard, shard_client(shard, index), topics)) {
+		review_refused(shard, index, asked->filter);
+		return ERROR_SUBSCRIBE_DENIED;
+	}
 	struct subscription_wanted wanted = {
 		.filter = asked->filter,
 		.identifier = identifier,

@@ -8,21 +8,12 @@
 
 /* ---- a client in short ---- */
 
-static union client_address address_of(struct shard *shard, const struct client *client)
+static union peer address_of(struct shard *shard, const struct client *client)
 {
-	union client_address address = {.any = {.sa_family = AF_UNSPEC}};
-	struct sockaddr_storage peer = {.ss_family = AF_UNSPEC};
-	socklen_t size = sizeof(peer);
 	int fd = io_borrow(&shard->io, &client->conn);
-	bool known = fd >= 0 && getpeername(fd, (struct sockaddr *)&peer, &size) == 0;
+	union peer peer = peer_of_socket(fd);
 	io_return(&client->conn, fd);
-	if (!known)
-		return address;
-	if (peer.ss_family == AF_INET)
-		memcpy(&address.v4, &peer, sizeof(address.v4));
-	else if (peer.ss_family == AF_INET6)
-		memcpy(&address.v6, &peer, sizeof(address.v6));
-	return address;
+	return peer;
 }
 
 static struct client_row describe(struct shard *shard, uint32_t index)

@@ -5,8 +5,7 @@
 
 #include "base/error.h"
 #include "base/slice.h"
-
-#include <netinet/in.h>
+#include "net/peer.h"
 
 struct shard;
 
@@ -15,12 +14,6 @@ struct shard;
 /* A list's room for client ids must hold the longest one. */
 #define COMMAND_ID_BYTES_MAX 65536u
 #define COMMAND_SUBSCRIPTIONS_MAX 1000u
-
-union client_address {
-	struct sockaddr any; /* sa_family AF_UNSPEC: it is not known */
-	struct sockaddr_in v4;
-	struct sockaddr_in6 v6;
-};
 
 /* A client in short. */
 struct client_row {
@@ -36,7 +29,7 @@ struct client_row {
 	uint32_t queued;   /* messages that wait for it */
 	uint32_t queued_bytes;
 	uint32_t output_bytes; /* that it has not read yet */
-	union client_address address;
+	union peer address;
 };
 
 /* Which states a list takes. */

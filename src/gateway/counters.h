@@ -25,6 +25,10 @@
 	X(connections_signed_in, COUNT, "sign_ins", "result=\"accepted\"", "Sign-ins by result")                       \
 	X(connections_refused, COUNT, "sign_ins", "result=\"refused\"",                                                \
 	  "Connections ended before they were signed in")                                                              \
+	X(handshake_bytes, GAUGE, "handshake_bytes", "", "Bytes that gates keep of CONNECTs that came in part")        \
+	X(passwords_waiting, GAUGE, "passwords_waiting", "", "Clients whose password waits to be checked, or is")      \
+	X(passwords_checked, COUNT, "passwords_checked", "",                                                           \
+	  "Passwords compared with their hash, which takes long; those that were found good before are not")           \
 	X(accept_pauses, COUNT, "accept_pauses", "",                                                                   \
 	  "Times that accepting was stopped for want of descriptors or places")                                        \
 	X(sessions_resumed, COUNT, "sessions_resumed", "", "Sessions that a client came back to")                      \
@@ -61,6 +65,8 @@
 	X(messages_dropped_memory, COUNT, "messages_dropped", "reason=\"no_memory\"", "Messages dropped: no memory")   \
 	X(messages_expired, COUNT, "messages_dropped", "reason=\"expired\"",                                           \
 	  "Messages that expired while they waited")                                                                   \
+	X(messages_dropped_denied, COUNT, "messages_dropped", "reason=\"denied\"",                                     \
+	  "Messages that waited for a client that may not have them any more")                                         \
 	X(messages_dropped_session, COUNT, "messages_dropped", "reason=\"session_ended\"",                             \
 	  "Messages that were still under way to a session when it ended")                                             \
 	X(messages_refused, COUNT, "messages_refused", "",                                                             \
@@ -101,6 +107,8 @@
 	  "while its queues were full, and with defer-accept the empty packet that ends each handshake")               \
 	X(messages_denied, COUNT, "denied", "action=\"publish\"", "What rules or a token did not allow")               \
 	X(subscriptions_denied, COUNT, "denied", "action=\"subscribe\"", "Subscriptions that were not allowed")        \
+	X(subscriptions_revoked, COUNT, "subscriptions_revoked", "",                                                   \
+	  "Subscriptions ended because their client may not have them any more")                                       \
 	X(sign_ins_renewed, COUNT, "sign_ins_renewed", "", "Tokens that AUTH replaced by a later one")                 \
 	X(overload_grade, GAUGE, "overload_grade", "", "Grade of overload, 0 to 4, summed over the gates")             \
 	X(overload_holds, COUNT, "overload_holds", "",                                                                 \

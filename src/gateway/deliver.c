@@ -1,5 +1,6 @@
 #include "gateway/deliver.h"
 
+#include "gateway/review.h"
 #include "gateway/send.h"
 #include "gateway/shard.h"
 
@@ -293,18 +294,30 @@ static bool outlives_connection(const struct shard *shard, const struct client *
 	return client->session.id != 0 && client->extras != 0 && extras_of(shard, client)->expiry_s != 0;
 }
 
+/* What the client asked for with it; a bridge has asked for all of its subscriptions at once, when it connected, also
+ * for those that its session has from before. A shared one has no No Local [MQTT-3.8.3-4]. */
+static uint8_t options_of(const struct client *client, const struct subscription *subscription)
+{
+	if (!client->session.is_bridge)
+		return subscription->options;
+	bool shared = (subscription->options & SUBSCRIPTION_SHARED) != 0;
+	return (uint8_t)(subscription->options | SUBSCRIPTION_RETAIN_AS_PUBLISHED |
+			 (shared ? 0 : SUBSCRIPTION_NO_LOCAL));
+}
+
 void deliver_to(struct shard *shard, struct delivery *delivery, const struct subscription *subscription)
 {
 	struct client *client = shard_client(shard, subscription->client);
 	if (!client_is_connected(client) && !outlives_connection(shard, client))
 		return;
-	if ((subscription->options & SUBSCRIPTION_NO_LOCAL) != 0 && subscription->client == delivery->publisher &&
+	uint8_t options = options_of(client, subscription);
+	if ((options & SUBSCRIPTION_NO_LOCAL) != 0 && subscription->client == delivery->publisher &&
 	    shard->number == delivery->publisher_shard)
 		return;
 	uint8_t qos = subscription->options & SUBSCRIPTION_QOS_MASK;
 	if (delivery->publication.qos < qos)
 		qos = delivery->publication.qos;
-	bool retain = delivery->publication.retain && (subscription->options & SUBSCRIPTION_RETAIN_AS_PUBLISHED) != 0;
+	bool retain = delivery->publication.retain && (options & SUBSCRIPTION_RETAIN_AS_PUBLISHED) != 0;
 	if (qos == 0) {
 		deliver_plain(shard, delivery, client, subscription, retain);
 		return;
@@ -334,6 +347,11 @@ static enum error send_kept(struct shard *shard, struct client *client, const st
 	return ERROR_OK;
 }
 
+static struct slice topic_of(const struct message *message)
+{
+	return publication_parts(&message->publication, message->packet).topic;
+}
+
 /* Sends the first unsent entry, or finds that it cannot be sent. */
 static void send_unsent(struct shard *shard, struct client *client, struct flow *flow)
 {
@@ -347,6 +365,11 @@ static void send_unsent(struct shard *shard, struct client *client, struct flow 
 	const struct message *message = message_at(&shard->messages, entry->message);
 	if (!repeated && publication_expired(&message->publication, shard->now_s)) {
 		COUNT(&shard->counters, messages_expired);
+		flow_drop_unsent(flow, &shard->flows);
+		return;
+	}
+	if (!repeated && client->session.is_narrowed && !review_may_send(shard, client, topic_of(message))) {
+		COUNT(&shard->counters, messages_dropped_denied);
 		flow_drop_unsent(flow, &shard->flows);
 		return;
 	}
@@ -373,6 +396,8 @@ void deliver_queued(struct shard *shard, uint32_t index)
 		turn_work_charge(&shard->work, WORK_DELIVERY);
 		send_unsent(shard, client, flow);
 	}
+	if (flow->unsent == 0)
+		client->session.is_narrowed = 0; /* what comes from now on, it may have */
 	extras_trim(shard, client);
 }
 

@@ -2,10 +2,11 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "gateway/address_check.h"
+#include "gateway/gate_batch.h"
 #include "gateway/schedule.h"
 
 #include <errno.h>
-#include <sodium.h>
 #include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
@@ -16,8 +17,6 @@
 /* While the shards lag: so many, and then a rest. */
 #define ACCEPTS_A_SLOW_TURN 32
 #define SLOW_REST_MS 2
-/* Refused for want of room: to come back after this and up to four times this. */
-#define RETRY_LEAST_MS 2000u
 #define TIMERS_A_TURN 1024u
 #define SLEEP_MS_MAX 1000u
 /* While sockets wait to be handed over, or descriptors are short, the gate looks again after so long. */
@@ -27,7 +26,7 @@
 #define TAG_WAKER ((uint64_t)1 << 32)
 #define TAG_LISTENER ((uint64_t)2 << 32) /* + number << 32 */
 
-/* Bytes that handshakes may keep: CONNECTs that came in part. */
+/* Room for CONNECTs that came in part: `handshake_bytes_max` and what blocks waste. */
 #define SLAB_BYTES_MAX ((size_t)256 << 20)
 
 /* The kernel may give other work precedence over new clients, not over old ones. */
@@ -38,9 +37,12 @@ struct handshake {
 	struct conn conn; /* first: conn.fd is where the pool keeps its link while it is free */
 	struct wheel_node timer;
 	uint64_t deadline_ms;
+	union peer peer;
 	uint32_t address; /* its place in gate->addresses, 0: not counted */
 	uint8_t listener;
-	bool registered; /* with the poller */
+	uint8_t version;               /* while its password is checked: what it speaks */
+	bool registered;               /* with the poller */
+	struct password_job *password; /* is being checked; until the verdict comes nothing is read. NULL: none */
 };
 
 static struct handshake *handshake_at(const struct gate *gate, uint32_t index)
@@ -59,18 +61,21 @@ enum error gate_open(struct gate *gate)
 {
 	struct io_observer observer = {.blocked = on_io_event, .broken = on_io_event, .context = gate};
 	gate->doorway = (struct doorway){.settings = gate->settings, .key = gate->key, .access = gate->access};
+	password_results_open(&gate->verdicts, &gate->waker);
 	gate->batches = calloc(gate->shard_count, sizeof(*gate->batches));
 	if (gate->batches == NULL || slab_open(&gate->slab, SLAB_BYTES_MAX) != ERROR_OK ||
 	    io_open(&gate->io, &gate->slab, observer) != ERROR_OK ||
 	    access_sign_in_init(gate->access, &gate->sign_in, true) != ERROR_OK ||
 	    pool_open(&gate->handshakes, sizeof(struct handshake), gate->settings->handshakes_max) != ERROR_OK)
 		return ERROR_NO_MEMORY;
+	gate->sign_in.defers_passwords = gate->password_workers != NULL;
 	return waker_open(&gate->waker);
 }
 
 void gate_close(struct gate *gate)
 {
 	waker_close(&gate->waker);
+	password_results_close(&gate->verdicts);
 	sign_in_fini(&gate->sign_in);
 	acl_put(&gate->acl);
 	pool_close(&gate->handshakes);
@@ -81,9 +86,21 @@ void gate_close(struct gate *gate)
 
 /* ---- a handshake's ways to end ---- */
 
+/* The verdict is here, or nobody waits for it any more. */
+static void forget_password(struct gate *gate, struct handshake *handshake)
+{
+	if (handshake->password == NULL)
+		return;
+	handshake->password = NULL;
+	COUNT_DOWN(&gate->counters, passwords_waiting);
+}
+
 static void forget(struct gate *gate, uint32_t index)
 {
 	struct handshake *handshake = handshake_at(gate, index);
+	if (handshake->password != NULL)
+		atomic_store(&handshake->password->abandoned, true);
+	forget_password(gate, handshake);
 	wheel_remove(&gate->wheel, index);
 	handshake->conn.generation++;
 	handshake->registered = false;
@@ -92,55 +109,34 @@ static void forget(struct gate *gate, uint32_t index)
 	COUNT_DOWN(&gate->counters, handshakes_open);
 }
 
-static void log_refusal(const struct gate *gate, const struct handshake *handshake, enum error reason)
+static void log_refusal(const struct gate *gate, uint8_t listener, const union peer *peer, enum error reason)
 {
-	const char *url = gate->settings->listeners[handshake->listener].url;
-	if (reason == ERROR_CONNECTION_LOST)
-		log_write(LOG_DEBUG, "%s: a connection ended before it signed in", url);
-	else
-		log_write(LOG_INFO, "%s: refused a connection: %s%s%s", url, error_sentence(reason),
-			  error_rule(reason)[0] != '\0' ? " " : "", error_rule(reason));
-}
-
-/* Those who are refused for want of room come back spread over some time, not all at once. */
-static uint32_t retry_ms(enum error reason)
-{
-	if (reason != ERROR_OVERLOADED && reason != ERROR_SERVER_FULL && reason != ERROR_REVOCATIONS_AWAY)
-		return 0;
-	return overload_retry_ms(RETRY_LEAST_MS, randombytes_random());
+	/* Of those without a place there may be many thousands a second. */
+	bool quiet = reason == ERROR_CONNECTION_LOST || reason == ERROR_ADDRESS_DENIED ||
+		     reason == ERROR_ADDRESS_CONNECTIONS || reason == ERROR_ADDRESS_HANDSHAKES ||
+		     reason == ERROR_ADDRESS_RATE;
+	enum log_level level = quiet ? LOG_DEBUG : LOG_INFO;
+	if (!log_enabled(level))
+		return;
+	char text[PEER_TEXT_BYTES_MAX];
+	const char *rule = error_rule(reason);
+	log_write(level, "%s: refused a connection from %s: %s%s%s", gate->settings->listeners[listener].url,
+		  peer_print(peer, text), error_sentence(reason), rule[0] != '\0' ? " " : "", rule);
 }
 
 static void refuse(struct gate *gate, uint32_t index, enum error reason, uint8_t version)
 {
 	struct handshake *handshake = handshake_at(gate, index);
 	uint8_t refusal[REFUSAL_BYTES_MAX];
-	size_t size = handshake_refusal(reason, version, retry_ms(reason), refusal);
+	size_t size = handshake_refusal(reason, version, handshake_retry_ms(reason), refusal);
 	if (size != 0)
 		io_send_last(&gate->io, &handshake->conn, slice_of(refusal, size));
 	COUNT(&gate->counters, connections_refused);
 	counter_add(&gate->counters.ends[reason], 1);
-	log_refusal(gate, handshake, reason);
+	log_refusal(gate, handshake->listener, &handshake->peer, reason);
 	addresses_leave(gate->addresses, handshake->address, false);
 	io_disconnect(&gate->io, &handshake->conn);
 	forget(gate, index);
-}
-
-/* Sends the shard's batch. False when the shard lags and it has to wait. */
-static bool send_batch(struct gate *gate, uint16_t number)
-{
-	struct gate_batch *batch = &gate->batches[number];
-	if (batch->count == 0)
-		return true;
-	enum error error = fdpass_send(gate->admission_fds[number], batch->fds, batch->count, batch->admissions,
-				       batch->count * sizeof(batch->admissions[0]));
-	if (error == ERROR_MORE)
-		return false;
-	CHECK(error == ERROR_OK);
-	for (uint32_t i = 0; i < batch->count; i++)
-		close(batch->fds[i]);
-	gate->batched -= batch->count;
-	batch->count = 0;
-	return true;
 }
 
 static void admit(struct gate *gate, uint32_t index, struct admission *admission)
@@ -148,8 +144,10 @@ static void admit(struct gate *gate, uint32_t index, struct admission *admission
 	struct handshake *handshake = handshake_at(gate, index);
 	uint16_t number = shard_of_hash(admission->hash, gate->shard_count);
 	struct gate_batch *batch = &gate->batches[number];
-	bool fits = batch->count < FDPASS_BATCH_MAX || send_batch(gate, number);
-	if (!fits || !seats_take(gate->shards[number].seats)) {
+	bool fits = (batch->count < FDPASS_BATCH_MAX || gate_batch_send(gate, number)) &&
+		    gate->batched_bytes < gate->settings->handshake_bytes_max;
+	enum seats_taken taken = fits ? seats_take(gate->shards[number].seats) : SEATS_NONE;
+	if (taken == SEATS_NONE) {
 		uint8_t version = admission->version;
 		free(admission);
 		refuse(gate, index, ERROR_SERVER_FULL, version);
@@ -157,13 +155,12 @@ static void admit(struct gate *gate, uint32_t index, struct admission *admission
 	}
 	addresses_sign_in(gate->addresses, handshake->address);
 	admission->address = handshake->address;
+	admission->is_beyond = taken == SEATS_BEYOND;
 	/* The socket lives on in the shard: this poller must not report it any more. */
 	if (handshake->registered)
 		poller_remove(&gate->poller, handshake->conn.fd);
 	keep_out_let_in(gate->settings, handshake->conn.fd);
-	batch->fds[batch->count] = handshake->conn.fd;
-	batch->admissions[batch->count++] = admission;
-	gate->batched++;
+	gate_batch_add(gate, number, handshake->conn.fd, admission);
 	forget(gate, index);
 }
 
@@ -183,6 +180,48 @@ static void keep_waiting(struct gate *gate, uint32_t index)
 	wheel_add(&gate->wheel, index, handshake->deadline_ms);
 }
 
+/* Of a handshake that waits: for the rest of its CONNECT, or with replay for its password's verdict. */
+static void keep_bytes(struct gate *gate, uint32_t index, struct slice bytes, size_t packet_bytes, uint8_t version)
+{
+	struct handshake *handshake = handshake_at(gate, index);
+	if (gate->slab.used_bytes + bytes.size > gate->settings->handshake_bytes_max)
+		refuse(gate, index, ERROR_HANDSHAKE_BYTES, version);
+	else if (io_keep(&gate->io, &handshake->conn, bytes, packet_bytes, handshake->password != NULL) != ERROR_OK)
+		refuse(gate, index, ERROR_NO_MEMORY, version);
+	else
+		keep_waiting(gate, index);
+}
+
+/* Clients of one address wait in one lane (an IPv6 address is a network of 64 bits). */
+static uint64_t lane_of(const struct gate *gate, const struct handshake *handshake)
+{
+	const union peer *peer = &handshake->peer;
+	struct slice address = slice_of(NULL, 0);
+	if (peer->any.sa_family == AF_INET)
+		address = slice_of(&peer->v4.sin_addr, sizeof(peer->v4.sin_addr));
+	else if (peer->any.sa_family == AF_INET6)
+		address = slice_of(&peer->v6.sin6_addr, sizeof(peer->v6.sin6_addr) / 2);
+	return hash_slice(gate->key, address);
+}
+
+/* Hashing is made to take long: other threads do it, and its CONNECT is read once more when they have. */
+static void have_password_checked(struct gate *gate, uint32_t index, struct slice bytes, size_t packet_bytes,
+				  uint8_t version)
+{
+	struct handshake *handshake = handshake_at(gate, index);
+	const struct sign_in *sign_in = &gate->sign_in;
+	enum error error = password_workers_check(gate->password_workers, &gate->verdicts, sign_in->passwords,
+						  sign_in->deferred_user, sign_in->deferred_password,
+						  lane_of(gate, handshake), index, &handshake->password);
+	if (error != ERROR_OK) {
+		refuse(gate, index, error, version);
+		return;
+	}
+	COUNT(&gate->counters, passwords_waiting);
+	handshake->version = version;
+	keep_bytes(gate, index, bytes, packet_bytes, version);
+}
+
 static void read_bytes(struct gate *gate, uint32_t index, struct slice bytes)
 {
 	struct handshake *handshake = handshake_at(gate, index);
@@ -195,12 +234,12 @@ static void read_bytes(struct gate *gate, uint32_t index, struct slice bytes)
 		access_ask_for_keys(gate->access);
 	if (error == ERROR_OK)
 		admit(gate, index, admission);
+	else if (error == ERROR_PASSWORD_PENDING)
+		have_password_checked(gate, index, bytes, packet_bytes, version);
 	else if (error != ERROR_MORE)
 		refuse(gate, index, error, version);
-	else if (io_keep(&gate->io, &handshake->conn, bytes, packet_bytes, false) != ERROR_OK)
-		refuse(gate, index, ERROR_NO_MEMORY, version);
 	else
-		keep_waiting(gate, index);
+		keep_bytes(gate, index, bytes, packet_bytes, version);
 }
 
 /* Reads until CONNECT is whole or the socket is empty. A CONNECT is small: this ends. */
@@ -225,14 +264,44 @@ static void read_handshake(struct gate *gate, uint32_t index)
 			refuse(gate, index, ERROR_CONNECTION_LOST, 0);
 			return;
 		}
-	} while (handshake->conn.generation == generation);
+	} while (handshake->conn.generation == generation && handshake->password == NULL);
+}
+
+/* What was found good is remembered, and so found when CONNECT is read again. Of passwords that were replaced meanwhile
+ * the verdict is nobody's: the new ones are asked. */
+static void take_verdict(struct gate *gate, const struct password_job *job)
+{
+	struct handshake *handshake = handshake_at(gate, job->handshake);
+	bool stale = job->file != gate->sign_in.passwords;
+	COUNT(&gate->counters, passwords_checked);
+	forget_password(gate, handshake);
+	if (!stale && job->verdict != ERROR_OK) {
+		refuse(gate, job->handshake, job->verdict, handshake->version);
+		return;
+	}
+	if (!stale)
+		sign_in_remember(&gate->sign_in, password_job_user(job), password_job_password(job));
+	read_handshake(gate, job->handshake);
+}
+
+static void take_verdicts(struct gate *gate)
+{
+	struct password_job *job;
+	while ((job = password_results_take(&gate->verdicts)) != NULL) {
+		if (!atomic_load(&job->abandoned))
+			take_verdict(gate, job);
+		password_job_free(&job);
+	}
 }
 
 static uint64_t visit(void *context, uint32_t index, uint64_t now_ms)
 {
 	struct gate *gate = context;
-	uint64_t deadline_ms = handshake_at(gate, index)->deadline_ms;
-	if (deadline_ms <= now_ms)
+	const struct handshake *handshake = handshake_at(gate, index);
+	uint64_t deadline_ms = handshake->deadline_ms;
+	if (deadline_ms <= now_ms && handshake->password != NULL)
+		refuse(gate, index, ERROR_PASSWORD_QUEUE, handshake->version);
+	else if (deadline_ms <= now_ms)
 		refuse(gate, index, ERROR_CONNECT_TIMEOUT, 0);
 	return deadline_ms;
 }
@@ -299,43 +368,21 @@ static void look_again(struct gate *gate)
 	gate->accepting = start_listening(gate) == ERROR_OK;
 }
 
-static bool is_in(const struct networks *networks, const struct prefix *address)
-{
-	for (uint32_t i = 0; i < networks->count; i++) {
-		if (network_has(&networks->items[i], address))
-			return true;
-	}
-	return false;
-}
-
-/* Before a byte is read: whether the address may have one more connection. *place: to be given back. Denied ones are
- * here where the kernel did not keep them out; they are no offenders, as what counts of their address may be a prefix
- * with others in it. */
 static enum error check_address(struct gate *gate, const struct sockaddr_storage *peer, uint32_t *place)
 {
-	const struct settings *settings = gate->settings;
-	uint8_t bits_v4 = (uint8_t)settings->address_bits_v4;
-	uint8_t bits_v6 = (uint8_t)settings->address_bits_v6;
-	struct prefix address;
 	struct network counted;
-	*place = 0;
-	if (!prefix_of(peer, 32, 128, &address))
-		return ERROR_OK;
-	if (is_in(&settings->address_denied, &address))
-		return ERROR_ADDRESS_DENIED;
-	if (!address_limits_any(&settings->address) || is_in(&settings->address_exempt, &address))
-		return ERROR_OK;
-	prefix_of(peer, bits_v4, bits_v6, &counted.prefix);
-	counted.bits = peer->ss_family == AF_INET ? (uint8_t)(96 + bits_v4) : bits_v6;
-	enum error error = addresses_enter(gate->addresses, &settings->address, &counted.prefix, gate->now_ms, place);
-	if (error != ERROR_OK && gate->number == 0)
-		keep_out_refused(&gate->keep_out, settings, &counted, gate->now_ms, &gate->counters);
+	enum error error = address_check(gate->settings, gate->addresses, peer, gate->now_ms, &counted, place);
+	if (error != ERROR_OK && counted.bits != 0 && gate->number == 0)
+		keep_out_refused(&gate->keep_out, gate->settings, &counted, gate->now_ms, &gate->counters);
 	return error;
 }
 
 /* It costs the accept and no more. There is unread input, or will be: the peer gets a reset. */
-static void turn_away(struct gate *gate, int fd, enum error reason)
+static void turn_away(struct gate *gate, int fd, uint8_t listener, const struct sockaddr_storage *address,
+		      enum error reason)
 {
+	union peer peer = peer_of_address(address);
+	log_refusal(gate, listener, &peer, reason);
 	close(fd);
 	COUNT(&gate->counters, connections_refused);
 	counter_add(&gate->counters.ends[reason], 1);
@@ -359,7 +406,7 @@ static bool accept_one(struct gate *gate, uint8_t listener)
 	uint32_t address;
 	enum error error = check_address(gate, &peer, &address);
 	if (error != ERROR_OK) {
-		turn_away(gate, fd, error);
+		turn_away(gate, fd, listener, &peer, error);
 		return true;
 	}
 	uint32_t index = pool_take(&gate->handshakes);
@@ -373,6 +420,7 @@ static bool accept_one(struct gate *gate, uint8_t listener)
 	*handshake = (struct handshake){
 		.conn = {.fd = fd, .generation = generation},
 		.deadline_ms = gate->now_ms + gate->settings->connect_timeout_ms,
+		.peer = peer_of_address(&peer),
 		.address = address,
 		.listener = listener,
 	};
@@ -383,7 +431,8 @@ static bool accept_one(struct gate *gate, uint8_t listener)
 
 static bool has_room(const struct gate *gate)
 {
-	return gate->handshakes.used + gate->batched < gate->settings->handshakes_max;
+	return gate->handshakes.used + gate->batched < gate->settings->handshakes_max &&
+	       gate->batched_bytes < gate->settings->handshake_bytes_max;
 }
 
 static void accept_some(struct gate *gate, uint8_t listener)
@@ -408,7 +457,11 @@ static void handle_event(struct gate *gate, const struct epoll_event *event)
 		return;
 	}
 	struct handshake *handshake = handshake_at(gate, index);
-	if (handshake->conn.generation == (uint32_t)(event->data.u64 >> 32) && poller_readable(event))
+	if (handshake->conn.generation != (uint32_t)(event->data.u64 >> 32))
+		return;
+	if (handshake->password != NULL && poller_hung_up(event))
+		refuse(gate, index, ERROR_CONNECTION_LOST, 0);
+	else if (handshake->password == NULL && poller_readable(event))
 		read_handshake(gate, index);
 }
 
@@ -417,7 +470,7 @@ static void send_batches(struct gate *gate)
 {
 	bool all = true;
 	for (uint16_t number = 0; number < gate->shard_count && gate->batched != 0; number++)
-		all &= send_batch(gate, number);
+		all &= gate_batch_send(gate, number);
 	if (!all)
 		set_accepting(gate, false);
 	else if (!gate->accepting && gate->now_ms >= gate->accept_again_ms && has_room(gate))
@@ -472,11 +525,20 @@ static void rest_if_slow(const struct gate *gate, int events)
 		clock_nanosleep(CLOCK_MONOTONIC, 0, &REST, NULL);
 }
 
+/* What comes behind a CONNECT in the same read goes along to the shard, so a read is no longer than a CONNECT may be.
+ */
+static void bound_reads(struct gate *gate)
+{
+	size_t most = gate->settings->connect_bytes_max;
+	gate->io.read_bytes = most < IO_READ_BYTES ? most : IO_READ_BYTES;
+}
+
 static void take_up_settings(struct gate *gate)
 {
 	if (!settings_refresh(&gate->settings_view, &gate->settings))
 		return;
 	gate->doorway.settings = gate->settings;
+	bound_reads(gate);
 	if (gate->number == 0)
 		keep_out_renew(&gate->keep_out, gate->settings, &gate->counters);
 }
@@ -486,7 +548,8 @@ static void turn(struct gate *gate)
 	struct epoll_event events[EVENTS_A_TURN];
 	waker_sleep(&gate->waker);
 	look_again(gate);
-	int timeout_ms = atomic_load(&gate->stopping) ? 0 : sleep_ms(gate);
+	bool has_work = atomic_load(&gate->stopping) || atomic_load(&gate->verdicts.waiting);
+	int timeout_ms = has_work ? 0 : sleep_ms(gate);
 	int count = poller_wait(&gate->poller, events, EVENTS_A_TURN, timeout_ms);
 	waker_awake(&gate->waker);
 
@@ -499,6 +562,7 @@ static void turn(struct gate *gate)
 		keep_out_turn(&gate->keep_out, gate->settings, gate->now_ms, &gate->counters);
 	for (int i = 0; i < count; i++)
 		handle_event(gate, &events[i]);
+	take_verdicts(gate);
 	wheel_turn(&gate->wheel, gate->now_ms, TIMERS_A_TURN, visit, gate);
 	send_batches(gate);
 	io_turn_end(&gate->io);
@@ -506,6 +570,7 @@ static void turn(struct gate *gate)
 	COUNT(&gate->counters, turns);
 	COUNT_SET(&gate->counters, reads, gate->io.read_count);
 	COUNT_SET(&gate->counters, bytes_in, gate->io.bytes_in);
+	COUNT_SET(&gate->counters, handshake_bytes, gate->slab.used_bytes);
 }
 
 static enum error settle_in(struct gate *gate)
@@ -522,6 +587,7 @@ static enum error settle_in(struct gate *gate)
 	if (gate->number == 0)
 		keep_out_renew(&gate->keep_out, gate->settings, &gate->counters);
 	gate->accepting = true;
+	bound_reads(gate);
 	gate->now_ms = clock_now_ms();
 	wheel_init(&gate->wheel, &gate->handshakes, offsetof(struct handshake, timer), gate->now_ms);
 	return ERROR_OK;
@@ -539,7 +605,7 @@ static void settle_up(struct gate *gate)
 			refuse(gate, index, ERROR_SERVER_STOPPING, 0);
 	}
 	for (uint16_t number = 0; number < gate->shard_count; number++)
-		send_batch(gate, number);
+		gate_batch_send(gate, number);
 }
 
 static void *gate_main(void *argument)

@@ -10,15 +10,18 @@
 #include "gateway/handshake.h"
 #include "gateway/keep_out.h"
 #include "gateway/overload.h"
+#include "gateway/password_workers.h"
 #include "gateway/settings.h"
 #include "gateway/settings_feed.h"
 #include "gateway/shard.h"
 #include "net/fdpass.h"
+#include "net/peer.h"
 #include "net/waker.h"
 
 /* Sockets on their way to one shard, sent together at the end of the turn. */
 struct gate_batch {
 	uint32_t count;
+	size_t bytes; /* of the admissions */
 	int fds[FDPASS_BATCH_MAX];
 	struct admission *admissions[FDPASS_BATCH_MAX];
 };
@@ -29,6 +32,7 @@ struct gate {
 	const struct hash_key *key;
 	struct addresses *addresses;
 	struct access *access;
+	struct password_workers *password_workers; /* NULL: there are no passwords */
 	struct shard *shards;
 	struct gate *gates;       /* all of them */
 	const int *admission_fds; /* the sending end for each shard */
@@ -48,6 +52,7 @@ struct gate {
 	struct wheel wheel;
 	struct gate_batch *batches; /* one a shard */
 	uint32_t batched;           /* sockets in all batches */
+	size_t batched_bytes;       /* of their admissions */
 	bool accepting;             /* listeners are reported */
 	uint64_t accept_again_ms;   /* while not accepting for want of descriptors */
 	uint64_t now_ms;
@@ -55,6 +60,7 @@ struct gate {
 	struct doorway doorway;
 	struct sign_in sign_in;
 	struct acl *acl;
+	struct password_results verdicts;
 	struct keep_out keep_out; /* of gate 0 */
 	uint32_t access_version;  /* of the snapshot that the two have */
 	struct counters counters;

@@ -5,6 +5,7 @@
 #include "base/log.h"
 #include "gateway/gate.h"
 #include "gateway/layout.h"
+#include "gateway/password_workers.h"
 #include "gateway/settings_feed.h"
 #include "gateway/shard.h"
 #include "net/fdpass.h"
@@ -26,6 +27,7 @@ struct gateway {
 	struct retained *retained;
 	struct addresses *addresses;
 	struct access *access;
+	struct password_workers *password_workers; /* NULL: there are no passwords */
 	_Atomic uint32_t sessions_offline;
 	struct shard *shards;
 	struct gate *gates;
@@ -126,6 +128,7 @@ static enum error make_gate(struct gateway *gateway, uint16_t number)
 	gate->key = &gateway->key;
 	gate->addresses = gateway->addresses;
 	gate->access = gateway->access;
+	gate->password_workers = gateway->password_workers;
 	gate->shards = gateway->shards;
 	gate->shard_count = gateway->shard_count;
 	gate->gates = gateway->gates;
@@ -149,11 +152,22 @@ static void list_gate_keeps(struct gateway *gateway)
 		gateway->gates[i].keep_count = count;
 }
 
+static enum error make_password_workers(struct gateway *gateway)
+{
+	if (!access_has_passwords(gateway->access))
+		return ERROR_OK;
+	gateway->password_workers = password_workers_new();
+	return gateway->password_workers != NULL ? ERROR_OK : ERROR_NO_MEMORY;
+}
+
 static enum error make_parts(struct gateway *gateway)
 {
 	enum error error = make_shared(gateway);
+	if (error == ERROR_OK)
+		error = make_password_workers(gateway);
 	for (uint16_t i = 0; i < gateway->shard_count && error == ERROR_OK; i++) {
 		gateway->seats[i].limit = gateway->layout.seats;
+		gateway->seats[i].spare = SEATS_SPARE_OF_A_TABLE;
 		gateway->seats[i].whole = &gateway->whole;
 		error = make_shard(gateway, i);
 	}
@@ -193,9 +207,22 @@ static enum error await_start(const _Atomic bool *started, const _Atomic bool *f
 	return atomic_load(failed) ? ERROR_SYSTEM : ERROR_OK;
 }
 
+/* They use the main thread's table: they need nothing of it but the gates' wakers. */
+static enum error start_password_workers(struct gateway *gateway)
+{
+	if (gateway->password_workers == NULL)
+		return ERROR_OK;
+	uint32_t threads = gateway->settings->access.password_threads;
+	if (threads == 0)
+		threads = (core_count() + 1) / 2;
+	return password_workers_start(gateway->password_workers, threads < 64 ? threads : 64);
+}
+
 static enum error start_threads(struct gateway *gateway)
 {
 	reader_start_deferring();
+	if (start_password_workers(gateway) != ERROR_OK)
+		return ERROR_SYSTEM;
 	for (uint16_t i = 0; i < gateway->shard_count; i++) {
 		struct shard *shard = &gateway->shards[i];
 		if (shard_start(shard) != ERROR_OK || await_start(&shard->started, &shard->failed) != ERROR_OK)
@@ -233,11 +260,14 @@ static void log_start(const struct gateway *gateway)
 	if (layout->fixed.sockets != 0)
 		log_write(LOG_INFO, "what a table of %lu descriptors does not hold goes to io_uring's tables",
 			  layout->table);
+	enum access_anonymous anonymous = access_anonymous(&settings->access);
+	if (settings->access.anonymous == ANONYMOUS_AUTO && anonymous == ANONYMOUS_NEVER)
+		log_write(LOG_INFO, "every client has to sign in: --anonymous loopback lets clients of this machine "
+				    "in without, and those of a proxy on it");
 	for (uint32_t i = 0; i < settings->listener_count; i++) {
 		const struct listener *listener = &settings->listeners[i];
 		log_write(LOG_INFO, "listening on %s", listener->url);
-		if (!listener->loopback && !access_has_sign_in(gateway->access) &&
-		    settings->access.anonymous != ANONYMOUS_ALWAYS)
+		if (!listener->loopback && !access_has_sign_in(gateway->access) && anonymous != ANONYMOUS_ALWAYS)
 			log_write(LOG_WARNING,
 				  "%s is not a loopback address: clients are refused there, because anonymous clients "
 				  "are let in on loopback listeners only and no sign-in is configured",
@@ -283,6 +313,7 @@ struct gateway *gateway_start(struct settings *settings)
 	memset(gateway, 0, sizeof(*gateway));
 	gateway->settings = settings;
 	atomic_init(&gateway->feed.current, settings);
+	gateway->whole.spare = SEATS_SPARE_OF_ALL;
 	gateway->whole.limit = settings->connections != 0 ? settings->connections : UINT32_MAX;
 	if (start(gateway) != ERROR_OK) {
 		/* The process ends now; what was made ends with it. */
@@ -303,6 +334,8 @@ uint64_t gateway_stop(struct gateway *gateway)
 		gate_stop(&gateway->gates[i]);
 	for (uint16_t i = 0; i < gateway->gate_count; i++)
 		pthread_join(gateway->gates[i].thread, NULL);
+	if (gateway->password_workers != NULL)
+		password_workers_stop(gateway->password_workers);
 	for (uint16_t i = 0; i < gateway->shard_count; i++)
 		shard_stop(&gateway->shards[i], until_ms);
 	for (uint16_t i = 0; i < gateway->shard_count; i++)
@@ -315,6 +348,8 @@ uint64_t gateway_stop(struct gateway *gateway)
 
 void gateway_free(struct gateway *gateway)
 {
+	if (gateway->password_workers != NULL)
+		password_workers_free(gateway->password_workers);
 	for (uint16_t i = 0; i < gateway->gate_count; i++)
 		gate_close(&gateway->gates[i]);
 	for (uint16_t i = 0; i < gateway->shard_count; i++)

@@ -1,8 +1,10 @@
 #include "gateway/handshake.h"
 
+#include "auth/client_id_pattern.h"
 #include "base/check.h"
 #include "gateway/access.h"
 #include "gateway/admission.h"
+#include "gateway/overload.h"
 #include "mqtt/decode.h"
 #include "mqtt/encode.h"
 #include "mqtt/property.h"
@@ -17,6 +19,9 @@
 #define ASSIGNED_PREFIX "roost-"
 #define ASSIGNED_RANDOM_BYTES 12u
 #define ASSIGNED_ID_BYTES (sizeof(ASSIGNED_PREFIX) - 1 + 2 * ASSIGNED_RANDOM_BYTES)
+
+/* Refused for want of room: to come back after this and up to four times this. */
+#define RETRY_LEAST_MS 2000u
 
 static void assign_id(char id[ASSIGNED_ID_BYTES + 1])
 {
@@ -33,15 +38,20 @@ static enum error check_offer(const struct doorway *doorway, const struct mqtt_c
 	if (connect->auth_method.data != NULL &&
 	    (doorway->sign_in == NULL || !slice_equal(connect->auth_method, slice_string(AUTH_METHOD_TOKEN))))
 		return ERROR_AUTH_METHOD;
-	if (connect->has_will && mqtt_topic_is_reserved(connect->will.topic))
+	if (connect->has_will && mqtt_topic_is_reserved(connect->will.topic) &&
+	    !mqtt_topic_is_bridge_state(connect->will.topic))
 		return ERROR_TOPIC_RESERVED;
+	/* A will that a PUBLISH would be refused for is refused now: nobody is there to be told later. */
+	if (connect->has_will && doorway->settings->payload_format_check &&
+	    !mqtt_payload_is_well_formed(connect->will.properties, connect->will.payload))
+		return ERROR_PAYLOAD_FORMAT;
 	return ERROR_OK;
 }
 
 static bool may_be_anonymous(const struct settings *settings, bool loopback)
 {
-	return settings->access.anonymous == ANONYMOUS_ALWAYS ||
-	       (settings->access.anonymous == ANONYMOUS_LOOPBACK && loopback);
+	enum access_anonymous policy = access_anonymous(&settings->access);
+	return policy == ANONYMOUS_ALWAYS || (policy == ANONYMOUS_LOOPBACK && loopback);
 }
 
 /* Whoever gives a client id that was revoked is told so here, as one that signs in is. */
@@ -70,6 +80,15 @@ static enum error authenticate(const struct doorway *doorway, bool loopback, con
 	if (connect->auth_method.data != NULL)
 		credentials.password = connect->auth_data;
 	return sign_in_check(doorway->sign_in, &credentials, doorway->wall_s, identity);
+}
+
+/* Nobody takes another user's client id, and with it his session. An id that is assigned fits. */
+static enum error check_client_id(const struct doorway *doorway, const struct identity *identity)
+{
+	struct slice pattern = slice_string(doorway->settings->access.client_id_pattern);
+	if (pattern.size == 0 || identity->client_id_is_meant || identity->client_id.size == 0)
+		return ERROR_OK;
+	return client_id_pattern_allows(pattern, identity->user, identity->client_id) ? ERROR_OK : ERROR_CLIENT_ID_USER;
 }
 
 /* A will that the client may not publish is refused now rather than left out later [MQTT-3.1.2-8]. */
@@ -205,6 +224,7 @@ static struct admission *admission_new(const struct doorway *doorway, const stru
 		.topic_alias_max = connect->topic_alias_max,
 		.id_bytes = (uint16_t)id.size,
 		.version = connect->version,
+		.is_bridge = connect->is_bridge,
 		.clean_start = connect->clean_start,
 		.assigned_id = connect->client_id.size == 0, /* also where its token says it [MQTT-3.2.2-16] */
 		.wants_response_info = connect->request_response_info,
@@ -219,22 +239,90 @@ static struct admission *admission_new(const struct doorway *doorway, const stru
 	return admission;
 }
 
+/* One that the user may have: what the pattern says, and where it lets something follow, an id of our own. On the heap;
+ * NULL: it would be too long, or there is no memory. */
+static uint8_t *new_id(const struct doorway *doorway, struct slice user, size_t *size)
+{
+	struct slice pattern = slice_string(doorway->settings->access.client_id_pattern);
+	size_t room = doorway->settings->client_id_bytes_max;
+	char own[ASSIGNED_ID_BYTES + 1];
+	bool open = true;
+	*size = 0;
+	uint8_t *id = malloc(room + ASSIGNED_ID_BYTES);
+	if (id == NULL)
+		return NULL;
+	/* Who has no name gets an id that is nobody else's. */
+	bool by_pattern = pattern.size != 0 && user.size != 0;
+	if (by_pattern && !client_id_pattern_expand(pattern, user, id, room, size, &open)) {
+		free(id);
+		return NULL;
+	}
+	if (open) {
+		assign_id(own);
+		memcpy(id + *size, own, ASSIGNED_ID_BYTES);
+		*size += ASSIGNED_ID_BYTES;
+	}
+	return id;
+}
+
 static enum error admit(const struct doorway *doorway, const struct mqtt_connect *connect,
 			const struct identity *identity, struct slice rest, struct admission **admission)
 {
-	char assigned[ASSIGNED_ID_BYTES + 1];
 	struct slice id = identity->client_id;
+	uint8_t *assigned = NULL;
 	if (id.size == 0) {
-		assign_id(assigned);
-		id = slice_of(assigned, ASSIGNED_ID_BYTES);
+		assigned = new_id(doorway, identity->user, &id.size);
+		if (assigned == NULL)
+			return ERROR_CLIENT_ID_LONG;
+		id.data = assigned;
 	}
 	struct slice will;
 	enum error error = encode_will(connect, &will);
+	if (error == ERROR_OK) {
+		*admission = admission_new(doorway, connect, identity, id, will, rest);
+		free((void *)(uintptr_t)will.data);
+	}
+	free(assigned);
 	if (error != ERROR_OK)
 		return error;
-	*admission = admission_new(doorway, connect, identity, id, will, rest);
-	free((void *)(uintptr_t)will.data);
 	return *admission != NULL ? ERROR_OK : ERROR_NO_MEMORY;
+}
+
+static bool begins_with(struct slice bytes, const char *text, size_t size)
+{
+	return bytes.size >= size && memcmp(bytes.data, text, size) == 0;
+}
+
+/* What is often sent to a port that it is not meant for, by its first bytes: whoever runs the server is told what it is
+ * rather than what it is not. */
+static enum error other_protocol(struct slice bytes)
+{
+	static const struct {
+		const char *text;
+		uint8_t size;
+		enum error error;
+	} BEGINNINGS[] = {
+		{"\x16\x03", 2, ERROR_TLS_UNEXPECTED}, /* a record of the handshake, of any version since SSL 3 */
+		{"GET ", 4, ERROR_HTTP_UNEXPECTED},
+		{"HEAD ", 5, ERROR_HTTP_UNEXPECTED},
+		{"POST ", 5, ERROR_HTTP_UNEXPECTED},
+		{"PUT ", 4, ERROR_HTTP_UNEXPECTED},
+		{"OPTIONS ", 8, ERROR_HTTP_UNEXPECTED},
+		{"CONNECT ", 8, ERROR_HTTP_UNEXPECTED},
+		{"PRI * HTTP/2", 12, ERROR_HTTP_UNEXPECTED},
+		{"PROXY ", 6, ERROR_PROXY_UNEXPECTED},
+		{"\r\n\r\n\0\r\nQUIT\n", 12, ERROR_PROXY_UNEXPECTED},
+	};
+	for (size_t i = 0; i < sizeof(BEGINNINGS) / sizeof(BEGINNINGS[0]); i++)
+		if (begins_with(bytes, BEGINNINGS[i].text, BEGINNINGS[i].size))
+			return BEGINNINGS[i].error;
+	return ERROR_OK;
+}
+
+static size_t connect_limit(const struct settings *settings)
+{
+	return settings->connect_bytes_max < settings->packet_bytes_max ? settings->connect_bytes_max
+									: settings->packet_bytes_max;
 }
 
 enum error handshake_read(const struct doorway *doorway, bool loopback, struct slice bytes,
@@ -244,7 +332,10 @@ enum error handshake_read(const struct doorway *doorway, bool loopback, struct s
 	*packet_bytes = 0;
 	*version = 0;
 	struct mqtt_header header;
-	enum error error = mqtt_header_decode(bytes.data, bytes.size, &header);
+	enum error error = other_protocol(bytes);
+	if (error != ERROR_OK)
+		return error;
+	error = mqtt_header_decode(bytes.data, bytes.size, &header);
 	/* A first byte that is no CONNECT's is answered before a length that may never come. */
 	if (bytes.size != 0 && bytes.data[0] >> 4 != MQTT_CONNECT)
 		return ERROR_NOT_CONNECT;
@@ -253,8 +344,10 @@ enum error handshake_read(const struct doorway *doorway, bool loopback, struct s
 	if (error != ERROR_OK)
 		return error;
 	*packet_bytes = (size_t)header.header_bytes + header.body_bytes;
-	if (*packet_bytes > settings->packet_bytes_max)
-		return ERROR_PACKET_TOO_LARGE;
+	*version = mqtt_connect_version(
+		slice_of(bytes.data + header.header_bytes, bytes.size - (size_t)header.header_bytes));
+	if (*packet_bytes > connect_limit(settings))
+		return ERROR_CONNECT_TOO_LARGE;
 	if (bytes.size < *packet_bytes)
 		return ERROR_MORE;
 
@@ -269,6 +362,8 @@ enum error handshake_read(const struct doorway *doorway, bool loopback, struct s
 	if (error == ERROR_OK)
 		error = authenticate(doorway, loopback, &connect, &identity);
 	if (error == ERROR_OK)
+		error = check_client_id(doorway, &identity);
+	if (error == ERROR_OK)
 		error = check_will(doorway, &connect, &identity);
 	if (error != ERROR_OK)
 		return error;
@@ -282,6 +377,20 @@ static uint8_t connack_reason_of(enum error error)
 	uint8_t reason = (uint8_t)mqtt_reason_of(error);
 	bool refuses = reason >= MQTT_REASON_UNSPECIFIED_ERROR && mqtt_reason_allowed(reason, MQTT_CONNACK, true);
 	return refuses ? reason : MQTT_REASON_SERVER_UNAVAILABLE;
+}
+
+uint32_t handshake_retry_ms(enum error reason)
+{
+	switch (reason) {
+	case ERROR_OVERLOADED:
+	case ERROR_SERVER_FULL:
+	case ERROR_REVOCATIONS_AWAY:
+	case ERROR_HANDSHAKE_BYTES:
+	case ERROR_PASSWORD_QUEUE:
+		return overload_retry_ms(RETRY_LEAST_MS, randombytes_random());
+	default:
+		return 0;
+	}
 }
 
 size_t handshake_refusal(enum error reason, uint8_t version, uint32_t retry_ms, uint8_t *out)

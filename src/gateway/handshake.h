@@ -36,6 +36,10 @@ struct doorway {
 enum error handshake_read(const struct doorway *doorway, bool loopback, struct slice bytes,
 			  struct admission **admission, size_t *packet_bytes, uint8_t *version);
 
+/* When those who are refused for want of room may come back: spread over some time, not all at once. 0: for this reason
+ * nobody is told to. */
+uint32_t handshake_retry_ms(enum error reason);
+
 /* The CONNACK that refuses, as the standard says for this version and reason; 0: none, the connection is just closed.
  * retry_ms: not 0: when version 5 clients are told to come back (User Property "retry-after-ms"). out holds
  * REFUSAL_BYTES_MAX. */

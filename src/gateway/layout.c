@@ -3,8 +3,8 @@
 #include "base/log.h"
 #include "gateway/plan.h"
 
-/* Descriptors of a shard's table that are no client's: 0, 1, 2, its poller, its waker's peers and a reserve for what
- * libraries open. */
+/* Descriptors of a shard's table that are no client's: 0, 1, 2, its poller, its waker's peers, SEATS_SPARE_OF_A_TABLE
+ * for clients that come again before their older connection is closed, and a reserve for what libraries open. */
 #define TABLE_RESERVE 24u
 /* Of these, for each thread that shares a table. */
 #define SHARED_A_SHARD 5u

@@ -10,6 +10,7 @@
 
 #define TOPIC_CONNECTED "$SYS/presence/connected"
 #define TOPIC_DISCONNECTED "$SYS/presence/disconnected"
+#define TOPIC_UNSUBSCRIBED "$SYS/presence/unsubscribed"
 /* Each byte of a name may take six: \u0000. */
 #define NAME_FACTOR 6u
 #define REST_BYTES_MAX 512u
@@ -83,19 +84,22 @@ static void publish(struct shard *shard, const char *topic, const struct text *t
 	free(packet);
 }
 
-/* reason: NULL when it came. */
-static void tell(struct shard *shard, const struct client *client, const char *topic, const char *reason)
+/* filter: of size 0 where it is not about one. reason: NULL when it came. */
+static void tell(struct shard *shard, const struct client *client, const char *topic, struct slice filter,
+		 const char *reason)
 {
 	if (client->session.id == 0 || !has_subscribers(shard, topic))
 		return;
 	struct slice id = registry_id(&shard->registry, &client->session);
-	struct text text = {.bytes = malloc(id.size * NAME_FACTOR + REST_BYTES_MAX)};
+	struct text text = {.bytes = malloc((id.size + filter.size) * NAME_FACTOR + REST_BYTES_MAX)};
 	if (text.bytes == NULL)
 		return;
 	add_string(&text, "{\"client\":", id);
 	add_number(&text, "version", client->version);
 	add_number(&text, "keepalive", client->keepalive_s);
 	add_number(&text, "time", (uint64_t)time(NULL));
+	if (filter.size != 0)
+		add_string(&text, ",\"filter\":", filter);
 	if (reason != NULL)
 		add_string(&text, ",\"reason\":", slice_string(reason));
 	add(&text, "}");
@@ -105,10 +109,15 @@ static void tell(struct shard *shard, const struct client *client, const char *t
 
 void presence_connected(struct shard *shard, const struct client *client)
 {
-	tell(shard, client, TOPIC_CONNECTED, NULL);
+	tell(shard, client, TOPIC_CONNECTED, slice_of(NULL, 0), NULL);
 }
 
 void presence_disconnected(struct shard *shard, const struct client *client, enum error reason)
 {
-	tell(shard, client, TOPIC_DISCONNECTED, error_name(reason));
+	tell(shard, client, TOPIC_DISCONNECTED, slice_of(NULL, 0), error_name(reason));
+}
+
+void presence_unsubscribed(struct shard *shard, const struct client *client, struct slice filter, enum error reason)
+{
+	tell(shard, client, TOPIC_UNSUBSCRIBED, filter, error_name(reason));
 }

@@ -16,14 +16,24 @@ static size_t bytes_of(size_t user_bytes)
 	return sizeof(struct principal) + user_bytes;
 }
 
+void principal_free(struct shard *shard, uint32_t made)
+{
+	if (made == 0)
+		return;
+	const struct principal *principal = slab_at(&shard->slab, made);
+	acl_pool_give(&shard->token_rules, principal->rules);
+	slab_give(&shard->slab, made, bytes_of(principal->user_bytes));
+}
+
+void principal_set(struct shard *shard, struct client *client, uint32_t made)
+{
+	principal_free(shard, client->principal);
+	client->principal = made;
+}
+
 void principal_drop(struct shard *shard, struct client *client)
 {
-	const struct principal *principal = principal_of(shard, client);
-	if (principal == NULL)
-		return;
-	acl_pool_give(&shard->token_rules, principal->rules);
-	slab_give(&shard->slab, client->principal, bytes_of(principal->user_bytes));
-	client->principal = 0;
+	principal_set(shard, client, 0);
 }
 
 bool principal_is_same_user(const struct shard *shard, const struct client *client, const struct admission *admission)
@@ -41,25 +51,22 @@ static uint32_t expiry_of(const struct shard *shard, const struct admission *adm
 	return expires_s < PRINCIPAL_NEVER_S ? (uint32_t)expires_s : PRINCIPAL_NEVER_S;
 }
 
-enum error principal_take(struct shard *shard, struct client *client, const struct admission *admission)
+enum error principal_new(struct shard *shard, const struct admission *admission, uint32_t *made)
 {
-	if (!admission->has_principal) {
-		principal_drop(shard, client);
+	*made = 0;
+	if (!admission->has_principal)
 		return ERROR_OK;
-	}
 	struct slice user = admission_user(admission);
 	struct slice rules = admission_rules(admission);
 	uint32_t kept = rules.data != NULL ? acl_pool_take(&shard->token_rules, rules) : 0;
 	if (rules.data != NULL && kept == 0)
 		return ERROR_LIMIT;
-	uint32_t taken = slab_take(&shard->slab, bytes_of(user.size));
-	if (taken == 0) {
+	*made = slab_take(&shard->slab, bytes_of(user.size));
+	if (*made == 0) {
 		acl_pool_give(&shard->token_rules, kept);
 		return ERROR_NO_MEMORY;
 	}
-	principal_drop(shard, client);
-	client->principal = taken;
-	struct principal *principal = principal_of(shard, client);
+	struct principal *principal = slab_at(&shard->slab, *made);
 	*principal = (struct principal){
 		.token_hash = admission->token_hash,
 		.user_hash = admission->user_hash,

@@ -24,9 +24,12 @@ struct admission;
 
 /* NULL: it has none. */
 struct principal *principal_of(const struct shard *shard, const struct client *client);
-/* Takes it from the admission, in place of one that was there, which stays where that fails; where there is nothing to
- * tell it has none. */
-enum error principal_take(struct shard *shard, struct client *client, const struct admission *admission);
+/* Makes one of the admission, for principal_set() or principal_free(); *made is 0 where there is nothing to tell.
+ * ERROR_LIMIT, ERROR_NO_MEMORY. */
+enum error principal_new(struct shard *shard, const struct admission *admission, uint32_t *made);
+void principal_free(struct shard *shard, uint32_t made);
+/* The client's from now on, in place of one that was there; 0: it has none. */
+void principal_set(struct shard *shard, struct client *client, uint32_t made);
 /* Re-authentication [4.12.1]: another token of the same user for the same client. The reason why it is refused, or
  * ERROR_OK. Only for a principal that uses_auth. */
 enum error principal_renew(struct shard *shard, struct client *client, struct slice token);

@@ -25,9 +25,12 @@ struct settings {
 	uint32_t shards;      /* 0: one per core, or as many as `connections` needs */
 	uint32_t connections; /* at one time; 0: as many as the shards' tables hold */
 	uint32_t connect_timeout_ms;
-	uint32_t packet_bytes_max; /* of packets that clients send, fixed header included */
-	uint32_t queue_bytes_max;  /* output that may wait for one client */
-	uint32_t grace_ms;         /* a client is marked so long before it is closed for its silence */
+	uint32_t packet_bytes_max;    /* of packets that clients send, fixed header included */
+	uint32_t connect_bytes_max;   /* of a CONNECT, fixed header included */
+	uint32_t handshake_bytes_max; /* of CONNECTs that came in part, of a gate; and of clients on their way to shards
+				       */
+	uint32_t queue_bytes_max;     /* output that may wait for one client */
+	uint32_t grace_ms;            /* a client is marked so long before it is closed for its silence */
 	uint32_t idle_probe_s; /* clients without a keepalive: TCP asks after so long whether they are there; 0: not */
 	uint32_t stuck_timeout_ms; /* output that makes no progress for so long ends the client */
 	uint32_t

@@ -328,7 +328,7 @@ static bool has_work(const struct shard *shard)
 	return shard->ready.count != 0 || shard->broken.count != 0 || route_has_mail(shard) || arrivals_wait(shard) ||
 	       shard->filter_jobs != NULL || shard->cleanups != NULL || routings_can_go_on(shard) ||
 	       (shard->retained_jobs != NULL && retained_jobs_ready(shard)) || revoke_has_work(shard) ||
-	       commands_waiting(&shard->commands);
+	       review_waits(shard) || commands_waiting(&shard->commands);
 }
 
 static int sleep_ms(struct shard *shard, bool draining)
@@ -407,9 +407,16 @@ static int wait_for_events(struct shard *shard, struct epoll_event *events, bool
 /* Keys and rules as they are now, and what was revoked. */
 static void look_at_access(struct shard *shard)
 {
-	if (shard->access_version != access_version(shard->access))
+	if (shard->access_version != access_version(shard->access)) {
+		struct acl *before = shard->acl;
+		shard->acl = NULL;
 		shard->access_version = access_refresh(shard->access, &shard->sign_in, &shard->acl);
+		if (before != NULL && !acl_same(before, shard->acl))
+			review_all(shard);
+		acl_put(&before);
+	}
 	revoke_some(shard);
+	review_some(shard);
 }
 
 /* What comes round by time. */

@@ -13,6 +13,7 @@
 #include "gateway/extras.h"
 #include "gateway/overload.h"
 #include "gateway/pulse.h"
+#include "gateway/review.h"
 #include "gateway/revoke.h"
 #include "gateway/routing.h"
 #include "gateway/schedule.h"
@@ -89,6 +90,7 @@ struct shard {
 	struct sign_in sign_in; /* for AUTH */
 	uint32_t access_version;
 	struct revoke revoke;
+	struct review review;
 	struct messages messages;
 	struct flow_store flows;
 	struct arrivals arrivals;

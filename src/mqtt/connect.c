@@ -20,16 +20,27 @@ static const char NAME[] = "MQTT";
 static const char NAME_3_1[] = "MQIsdp";
 
 /* Protocol Name and Version [3.1.2.1, 3.1.2.2]: MQTT_VERSION_3_1 goes by another name. */
-static uint8_t version_decode(struct reader *reader)
+static uint8_t version_decode(struct reader *reader, bool *is_bridge)
 {
 	struct slice name = reader_string(reader);
 	bool is_3_1 = slice_equal(name, slice_string(NAME_3_1));
 	if (!is_3_1 && !slice_equal(name, slice_string(NAME)))
 		reader_fail(reader, ERROR_PROTOCOL_NAME);
 	uint8_t level = reader_u8(reader);
+	*is_bridge =
+		level == (MQTT_VERSION_3_1 | MQTT_LEVEL_BRIDGE) || level == (MQTT_VERSION_3_1_1 | MQTT_LEVEL_BRIDGE);
+	if (*is_bridge)
+		level &= (uint8_t)~MQTT_LEVEL_BRIDGE;
 	if (is_3_1 ? level != MQTT_VERSION_3_1 : level != MQTT_VERSION_3_1_1 && level != MQTT_VERSION_5)
 		reader_fail(reader, ERROR_PROTOCOL_LEVEL);
 	return reader->error == ERROR_OK ? level : 0;
+}
+
+uint8_t mqtt_connect_version(struct slice body)
+{
+	struct reader reader = reader_of(body);
+	bool is_bridge;
+	return version_decode(&reader, &is_bridge);
 }
 
 static enum error flags_check(uint8_t flags, uint8_t version)
@@ -145,7 +156,7 @@ enum error mqtt_connect_decode(struct slice body, struct mqtt_connect *out)
 		.request_problem_info = true,
 	};
 	struct reader reader = reader_of(body);
-	out->version = version_decode(&reader);
+	out->version = version_decode(&reader, &out->is_bridge);
 	flags_decode(&reader, out);
 	out->keepalive_s = reader_u16(&reader);
 	if (out->version == MQTT_VERSION_5)
@@ -217,7 +228,7 @@ size_t mqtt_connect_encode(const struct mqtt_connect *connect, uint8_t *out, siz
 	struct writer writer = writer_of(out, out_size);
 	size_t start = writer_packet_open(&writer, MQTT_CONNECT, 0);
 	writer_binary(&writer, slice_string(connect->version == MQTT_VERSION_3_1 ? NAME_3_1 : NAME));
-	writer_u8(&writer, connect->version);
+	writer_u8(&writer, (uint8_t)(connect->version | (connect->is_bridge ? MQTT_LEVEL_BRIDGE : 0)));
 	writer_u8(&writer, flags_of(connect));
 	writer_u16(&writer, connect->keepalive_s);
 	if (connect->version == MQTT_VERSION_5)

@@ -12,6 +12,10 @@ enum mqtt_version {
 	MQTT_VERSION_5 = 5,
 };
 
+/* Set in the protocol level of 3.1 and 3.1.1 by bridges of mosquitto and those who do as it does: all subscriptions of
+ * the connection are No Local and Retain As Published, which only version 5 can say of each. Not in the standard. */
+#define MQTT_LEVEL_BRIDGE 0x80u
+
 /* [2.1.2] */
 enum mqtt_type {
 	MQTT_CONNECT = 1,
@@ -69,6 +73,7 @@ struct mqtt_connect {
 	uint16_t topic_alias_max;  /* 0 where absent */
 	uint16_t keepalive_s;
 	uint8_t version; /* enum mqtt_version */
+	bool is_bridge;  /* bit 7 of the level: see MQTT_LEVEL_BRIDGE */
 	bool clean_start;
 	bool has_will;
 	bool has_user_name;

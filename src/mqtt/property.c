@@ -2,6 +2,7 @@
 
 #include "mqtt/packet.h"
 #include "mqtt/reader.h"
+#include "mqtt/topic.h"
 
 /* The types of table 2-4. Every property of type Byte is 0 or 1, hence FLAG. */
 enum property_type { NONE, FLAG, TWO_BYTES, FOUR_BYTES, VARIABLE, BINARY, STRING, STRING_PAIR };
@@ -132,6 +133,16 @@ enum error mqtt_property_walk_next(struct mqtt_property_walk *walk, struct mqtt_
 		return ERROR_PROPERTY_DUPLICATE;
 	walk->seen |= bit;
 	return ERROR_OK;
+}
+
+bool mqtt_payload_is_well_formed(struct slice properties, struct slice payload)
+{
+	struct mqtt_property property;
+	while (properties.size != 0 && mqtt_property_next(&properties, &property) == ERROR_OK) {
+		if (property.id == MQTT_PROPERTY_PAYLOAD_FORMAT)
+			return property.number == 0 || mqtt_string_check(payload) != ERROR_STRING_UTF8;
+	}
+	return true;
 }
 
 enum error mqtt_properties_check(struct slice properties, uint8_t packet)

@@ -63,6 +63,10 @@ struct mqtt_property_walk mqtt_property_walk_of(struct slice properties, uint8_t
 /* As mqtt_property_next(). */
 enum error mqtt_property_walk_next(struct mqtt_property_walk *walk, struct mqtt_property *out);
 
+/* Whether a message's payload is what its Payload Format Indicator says [3.3.2.3.2]: only one that is said to be UTF-8
+ * is looked at. properties: checked; of a PUBLISH or a will. */
+bool mqtt_payload_is_well_formed(struct slice properties, struct slice payload);
+
 /* Checks a whole list of properties for the packet (enum mqtt_type or MQTT_PROPERTIES_OF_WILL): each is known, allowed
  * there, in range, and not doubled where doubling is an error. */
 enum error mqtt_properties_check(struct slice properties, uint8_t packet);

@@ -207,3 +207,8 @@ bool mqtt_topic_is_reserved(struct slice topic)
 	return topic.size >= size && memcmp(topic.data, PREFIX, size) == 0 &&
 	       (topic.size == size || topic.data[size] == '/');
 }
+
+bool mqtt_topic_is_bridge_state(struct slice topic)
+{
+	return mqtt_filter_matches(slice_string("$SYS/broker/connection/+/state"), topic);
+}

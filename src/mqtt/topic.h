@@ -13,8 +13,13 @@ enum error mqtt_string_check(struct slice string);
  * MQTT_TOPIC_LEVELS_MAX levels. */
 enum error mqtt_topic_check(struct slice topic);
 
-/* "$SYS" and what is below it: the server's own topics, which clients may not publish to [4.7.2]. */
+/* "$SYS" and what is below it: the server's own topics, which clients may not publish to [4.7.2];
+ * the one exception is mqtt_topic_is_bridge_state(). */
 bool mqtt_topic_is_reserved(struct slice topic);
+
+/* "$SYS/broker/connection/NAME/state": where bridges of mosquitto say, by a will and a retained message, whether they
+ * are connected. Below $SYS, and yet theirs to write, as with mosquitto. */
+bool mqtt_topic_is_bridge_state(struct slice topic);
 
 /* A topic filter: a good string, at least one character, wildcards well placed [MQTT-4.7.1-1, -2], levels bounded.
  * "$share/..." is not looked into: mqtt_filter_share() is. */

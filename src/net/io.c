@@ -7,7 +7,7 @@
 
 enum error io_open(struct io *io, struct slab *slab, struct io_observer observer)
 {
-	*io = (struct io){.slab = slab, .observer = observer, .first_descriptor = INT_MAX};
+	*io = (struct io){.slab = slab, .observer = observer, .first_descriptor = INT_MAX, .read_bytes = IO_READ_BYTES};
 	size_t outboxes_bytes = IO_OUTBOXES_MAX * sizeof(struct io_outbox);
 	size_t pieces_bytes = IO_PIECES_MAX * sizeof(struct io_piece);
 	if (region_open(&io->scratch, IO_SCRATCH_BYTES) != ERROR_OK ||

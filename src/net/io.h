@@ -72,6 +72,7 @@ struct io {
 	int first_descriptor;           /* sockets with this number or a higher one go there */
 	struct region scratch;
 	size_t scratch_used;
+	size_t read_bytes; /* at once, IO_READ_BYTES at the most and by default */
 	struct region outbox_region;
 	struct region piece_region;
 	struct io_outbox *outboxes;

@@ -168,8 +168,8 @@ enum io_result io_receive(struct io *io, struct conn *conn, struct slice *bytes,
 	}
 
 	uint8_t *at = io->scratch.base + io->scratch_used;
-	ssize_t count = receive(io, conn, at + kept_bytes, IO_READ_BYTES, 0);
-	enum io_result result = result_of_read(io, count, IO_READ_BYTES, more);
+	ssize_t count = receive(io, conn, at + kept_bytes, io->read_bytes, 0);
+	enum io_result result = result_of_read(io, count, io->read_bytes, more);
 	if (result != IO_BYTES)
 		return result;
 	if (kept_bytes != 0)

@@ -210,7 +210,8 @@ static uint32_t find_topic(struct retained *retained, struct slice topic, bool c
 /* The server's own topics are few: they always have room, and take none from others. */
 static bool is_counted(const struct publication *publication, const uint8_t *packet)
 {
-	return !mqtt_topic_is_reserved(publication_parts(publication, packet).topic);
+	struct slice topic = publication_parts(publication, packet).topic;
+	return !mqtt_topic_is_reserved(topic) || mqtt_topic_is_bridge_state(topic);
 }
 
 static void forget_message(struct retained *retained, struct node *node)

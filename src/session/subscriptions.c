@@ -225,6 +225,8 @@ static void client_link(struct subscriptions *subscriptions, struct session *ses
 static void client_unlink_unkeyed(struct subscriptions *subscriptions, struct session *session, uint32_t index)
 {
 	const struct subscription *subscription = at(subscriptions, index);
+	if (subscriptions->review == index)
+		subscriptions->review = subscription->client_next;
 	if (subscription->client_previous != 0)
 		at(subscriptions, subscription->client_previous)->client_next = subscription->client_next;
 	else
@@ -397,6 +399,24 @@ bool subscriptions_clear(struct subscriptions *subscriptions, struct session *se
 	for (uint32_t i = 0; i < most && session->subscription != 0; i++)
 		subscriptions_end(subscriptions, session, session->subscription);
 	return session->subscription != 0;
+}
+
+void subscriptions_review_begin(struct subscriptions *subscriptions, const struct session *session)
+{
+	subscriptions->review = session->subscription;
+}
+
+uint32_t subscriptions_review_next(struct subscriptions *subscriptions)
+{
+	uint32_t index = subscriptions->review;
+	if (index != 0)
+		subscriptions->review = at(subscriptions, index)->client_next;
+	return index;
+}
+
+uint32_t subscriptions_node(const struct subscriptions *subscriptions, uint32_t index)
+{
+	return at(subscriptions, index)->node;
 }
 
 uint32_t subscriptions_index(const struct subscriptions *subscriptions, const struct subscription *subscription)

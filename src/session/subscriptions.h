@@ -55,6 +55,7 @@ struct subscriptions {
 	uint32_t cursor;     /* the walk's place: the subscription that comes next, kept valid when it ends meanwhile */
 	bool cursor_is_last; /* of a shared subscription one member is walked to */
 	uint64_t looks;      /* subscriptions that were looked at to find a client's own, for who counts work */
+	uint32_t review;     /* of subscriptions_review_next(): what comes next, kept valid likewise */
 	uint32_t client_max; /* subscriptions that one session may have; no bound unless set after opening */
 	uint16_t shard;
 };
@@ -99,6 +100,14 @@ void subscriptions_unset_live(struct subscriptions *subscriptions, uint32_t inde
 void subscriptions_end(struct subscriptions *subscriptions, struct session *session, uint32_t index);
 /* Ends some of the session's, at most so many; false when none is left. */
 bool subscriptions_clear(struct subscriptions *subscriptions, struct session *session, uint32_t most);
+
+/* A walk over all subscriptions of one session, one at a time, which may take its time: those that end meanwhile are
+ * passed over, and those that come are not met. */
+void subscriptions_review_begin(struct subscriptions *subscriptions, const struct session *session);
+/* 0 at the end. */
+uint32_t subscriptions_review_next(struct subscriptions *subscriptions);
+/* The filter's name in the index. */
+uint32_t subscriptions_node(const struct subscriptions *subscriptions, uint32_t index);
 
 /* How many subscriptions a route leads to, of a shared one 1; 0 when it is stale. */
 uint32_t subscriptions_count(const struct subscriptions *subscriptions, route_bits route);

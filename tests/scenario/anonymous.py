@@ -3,7 +3,7 @@
 import pytest
 
 from mqtt_wire import Connection, connect
-from tokens import secret_file, token
+from tokens import password_line, private_file, secret_file, token
 
 REFUSED = {4: 5, 5: 0x87}
 
@@ -21,6 +21,22 @@ def test_where(serve, version, tmp_path, policy, loopback, elsewhere, with_token
                 assert connection.packet().reason == 0
             else:
                 connection.expect_connack_refusal(REFUSED[version])
+
+
+@pytest.mark.parametrize("source", ["--token-secret-file", "--password-file", "--token-jwks-url", None])
+def test_where_clients_can_sign_in_they_have_to_by_default(serve, version, tmp_path, source):
+    """All clients of a proxy on the same machine come from a loopback address."""
+    options = {"--token-secret-file": lambda: [source, secret_file(tmp_path)],
+               "--password-file": lambda: [source, private_file(tmp_path / "passwords", password_line("alice", "secret"))],
+               "--token-jwks-url": lambda: [source, "http://127.0.0.1:1/none"], None: lambda: []}[source]()
+    server = serve(*options)
+    with server.raw(version) as connection:
+        connection.send(connect("anyone", version))
+        if source:
+            connection.expect_connack_refusal(REFUSED[version])
+        else:
+            assert connection.packet().reason == 0
+    assert source is None or any("every client has to sign in" in line for line in server.lines)
 
 
 def test_a_bad_token_is_not_made_good_by_it(serve, version, tmp_path):

@@ -18,7 +18,8 @@ NO_TOKEN = {4: [4, 5], 5: [0x86, 0x87]}  # or not authorized: what has not even 
 
 @pytest.fixture
 def guarded(serve, tmp_path):
-    return serve("--shards", "2", "--token-secret-file", secret_file(tmp_path), "--anonymous", "never")
+    return serve("--shards", "2", "--token-secret-file", secret_file(tmp_path), "--anonymous", "never",
+                 "--connect-bytes-max", "131072")
 
 
 def signed(header, claims):

@@ -2,7 +2,7 @@
 
 import pytest
 
-from mqtt_wire import DISCONNECT, PAYLOAD_FORMAT, PUBACK, PUBREC
+from mqtt_wire import DISCONNECT, PAYLOAD_FORMAT, PUBACK, PUBREC, Will, connect
 
 BAD = b"\xff\xfe"
 
@@ -57,3 +57,29 @@ def test_2_is_a_protocol_error(server):
     with server.client("from", 5) as publisher:
         publisher.publish("t", b"x", pairs=[(PAYLOAD_FORMAT, 2)])
         publisher.expect_refusal(0x82)
+
+
+def will(payload, pairs):
+    return Will("gone", payload, pairs=pairs)
+
+
+def test_a_will_that_is_not_what_it_says_is_refused_at_once(serve):
+    """[section 3.1.3.2.3] When it is due nobody is there to be told."""
+    server = serve("--shards", "2", "--payload-format-check")
+    with server.raw(5) as connection:
+        connection.send(connect("c", 5, will=will(BAD, [(PAYLOAD_FORMAT, 1)])))
+        connection.expect_connack_refusal(0x99)
+    server.wait_counter("end_payload_format", 1)
+
+
+@pytest.mark.parametrize("check, payload, pairs", [("--payload-format-check", "häh".encode(), [(PAYLOAD_FORMAT, 1)]),
+                                                   ("--payload-format-check", BAD, [(PAYLOAD_FORMAT, 0)]),
+                                                   ("--payload-format-check", BAD, []),
+                                                   ("--no-payload-format-check", BAD, [(PAYLOAD_FORMAT, 1)])])
+def test_any_other_will_is_published(serve, check, payload, pairs):
+    server = serve("--shards", "2", check)
+    with server.client("to", 5) as client:
+        client.subscribe("gone")
+        server.client("from", 5, will=will(payload, pairs)).reset()
+        message = client.take()
+        assert (message.payload, message.pairs) == (payload, pairs)

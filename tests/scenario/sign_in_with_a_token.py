@@ -61,7 +61,7 @@ CASES = {
     "signature cut off": (lambda: good()[:-1], BAD),
     "another's body": (lambda: ".".join([good().split(".")[0], part({"sub": "x"}), good().split(".")[2]]), BAD),
     "another client": (lambda: good(client_id="other"), REFUSED),
-    "too large": (lambda: good(x="x" * 20000), BAD),
+    "too large": (lambda: good(x="x" * 8000), BAD),
 }
 
 

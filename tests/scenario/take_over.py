@@ -2,7 +2,7 @@
 
 import pytest
 
-from mqtt_wire import Closed, VERSIONS, connect
+from mqtt_wire import Closed, MAXIMUM_PACKET_SIZE, VERSIONS, connect
 
 
 @pytest.mark.threads
@@ -63,3 +63,16 @@ def test_again_and_again(server, version):
         last = following
     last.disconnect()
     server.wait_counter("connections_open", 0)
+
+
+def test_who_cannot_be_greeted_takes_nobody_over(server):
+    """The newcomer's Maximum Packet Size is too small for any CONNACK: nobody gives way to it."""
+    with server.client("same", 5) as first:
+        first.subscribe("t")
+        with server.raw(5) as second:
+            second.send(connect("same", 5, pairs=[(MAXIMUM_PACKET_SIZE, 4)]))
+            second.expect_close()
+        server.wait_counter("end_packet_too_large", 1)
+        first.publish("t", b"x")
+        assert first.message().payload == b"x"
+    assert server.counter("end_taken_over") == 0

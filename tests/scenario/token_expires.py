@@ -8,7 +8,7 @@ from tokens import secret_file, token
 
 @pytest.fixture
 def guarded(serve, tmp_path):
-    return serve("--shards", "2", "--token-secret-file", secret_file(tmp_path), "--token-leeway-s", "0")
+    return serve("--shards", "2", "--token-secret-file", secret_file(tmp_path), "--token-leeway-s", "0", "--anonymous", "loopback")
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ import pytest
 from mqtt_wire import connect
 
 
-@pytest.mark.parametrize("level", [0, 1, 2, 3, 6, 7, 127, 132, 255])
+@pytest.mark.parametrize("level", [0, 1, 2, 3, 6, 7, 127, 0x83, 0x85, 0xff])
 def test_gets_return_code_1(server, level):
     with server.raw(4) as connection:
         connection.send(connect("old", 4).replace(b"MQTT\x04", b"MQTT" + bytes([level])))

@@ -11,8 +11,11 @@
 
 #include <cmocka.h>
 
-static const struct settings SETTINGS = {
-	.packet_bytes_max = 4096, .client_id_bytes_max = 23, .session_expiry_max_s = 1000, .keepalive_max_s = 40000};
+static const struct settings SETTINGS = {.packet_bytes_max = 4096,
+					 .connect_bytes_max = 1024,
+					 .client_id_bytes_max = 23,
+					 .session_expiry_max_s = 1000,
+					 .keepalive_max_s = 40000};
 static const struct hash_key KEY = {{5}};
 
 #define BYTES(text)                                                                                                    \
@@ -200,12 +203,20 @@ static const struct bad BAD[] = {
 	{BYTES("\xc0"), false, ERROR_NOT_CONNECT, 0, 0},
 	{BYTES("\xc0\0"), false, ERROR_NOT_CONNECT, 0, 0},
 	{BYTES("\0"), false, ERROR_NOT_CONNECT, 0, 0},
-	{BYTES("GET / HTTP/1.1\r\n"), false, ERROR_NOT_CONNECT, 0, 0},
-	{BYTES("\x16\3\1\2\0\1\0\1\xfc"), false, ERROR_FLAGS_RESERVED, 0, 0}, /* TLS */
+	/* What is meant for another port is named. */
+	{BYTES("GET / HTTP/1.1\r\n"), false, ERROR_HTTP_UNEXPECTED, 0, 0},
+	{BYTES("GET"), false, ERROR_NOT_CONNECT, 0, 0},
+	{BYTES("\x16\3\1\2\0\1\0\1\xfc"), false, ERROR_TLS_UNEXPECTED, 0, 0},
+	{BYTES("\x16\4\1\2"), false, ERROR_FLAGS_RESERVED, 0, 0},
+	{BYTES("PROXY UNKNOWN\r\n"), false, ERROR_PROXY_UNEXPECTED, 0, 0},
+	{BYTES("\r\n\r\n\0\r\nQUIT\n"), false, ERROR_PROXY_UNEXPECTED, 0, 0},
 	{BYTES("\x30\xff\xff\xff\xff"), false, ERROR_NOT_CONNECT, 0, 0},
 	{BYTES("\x11\x0e"), false, ERROR_FLAGS_RESERVED, 0, 0},
 	{BYTES("\x10\xff\xff\xff\xff"), false, ERROR_LENGTH_MALFORMED, 0, 0},
-	{BYTES("\x10\x80\x20"), false, ERROR_PACKET_TOO_LARGE, 0, 0},
+	{BYTES("\x10\x80\x08"), false, ERROR_CONNECT_TOO_LARGE, 0, 0},
+	/* Who has said as much of it is told. */
+	{BYTES("\x10\x80\x08\0\4MQTT\5"), false, ERROR_CONNECT_TOO_LARGE, 5, 0x95},
+	{BYTES("\x10\x80\x08\0\4MQTT\4"), false, ERROR_CONNECT_TOO_LARGE, 4, 0},
 	{BYTES("\x10\0"), false, ERROR_PACKET_SHORT, 0, 0},
 	{BYTES("\x10\x0e\0\4MQTX\4\2\0\x3c\0\2id"), false, ERROR_PROTOCOL_NAME, 0, 0},
 	{BYTES("\x10\x0e\0\4MQTT\6\2\0\x3c\0\2id"), false, ERROR_PROTOCOL_LEVEL, 0, 1},

@@ -164,6 +164,65 @@ static void test_rules_of_a_token_are_kept_once(void **state)
 	shard_scene_check_empty(scene);
 }
 
+/* ---- rights that are taken ---- */
+
+/* The work of a turn is bounded, however many subscriptions there are; and one that is asked for again before its turn
+ * comes ends with the refusal. */
+static void test_rights_are_taken_turn_by_turn(void **state)
+{
+	struct shard_scene *scene = *state;
+	enum { FILTERS = 600, A_TURN = 256 };
+	scene->settings.client_subscriptions_max = FILTERS + 1;
+	shard_scene_restart(scene);
+	int fd = sign_in_with(scene, 0, "a", test_token("{\"sub\":\"u\"}"));
+	assert_int_equal(subscribe_code(scene, fd, "first"), 0);
+	for (int i = 0; i < FILTERS; i++) {
+		char filter[16];
+		snprintf(filter, sizeof(filter), "taken/%d", i);
+		assert_int_equal(subscribe_code(scene, fd, filter), 0);
+	}
+	access_files_write(&files, guarded.rule_file, "rules", "deny all taken/#\n");
+	assert_true(access_reload(scene->access, NULL));
+	scene_subscribe(fd, 5, "taken/0", 0); /* the last to be looked at */
+	shard_scene_turn_one(scene, 0);
+	assert_int_equal(suback_code(fd), MQTT_REASON_NOT_AUTHORIZED);
+	assert_int_equal(shard_scene_counter(scene, 0, COUNTER_subscriptions_revoked), A_TURN + 1);
+	shard_scene_settle(scene);
+	assert_int_equal(shard_scene_counter(scene, 0, COUNTER_subscriptions_revoked), FILTERS);
+	assert_int_equal(scene->shards[0].subscriptions.pool.used, 1);
+	/* What is read again and says the same takes nothing, and costs no round. */
+	assert_true(access_reload(scene->access, NULL));
+	shard_scene_turn_one(scene, 0);
+	assert_false(review_waits(&scene->shards[0]));
+	leave(scene, fd);
+	shard_scene_check_empty(scene);
+}
+
+/* The client goes in the middle of it, and its place is another's. */
+static void test_a_review_of_who_goes(void **state)
+{
+	struct shard_scene *scene = *state;
+	enum { FILTERS = 300 };
+	scene->settings.client_subscriptions_max = FILTERS + 1;
+	shard_scene_restart(scene);
+	int fd = sign_in_with(scene, 0, "a", test_token("{\"sub\":\"u\"}"));
+	for (int i = 0; i < FILTERS; i++) {
+		char filter[16];
+		snprintf(filter, sizeof(filter), "t/%d", i);
+		assert_int_equal(subscribe_code(scene, fd, filter), 0);
+	}
+	access_files_write(&files, guarded.rule_file, "rules", "deny all other\n");
+	assert_true(access_reload(scene->access, NULL));
+	shard_scene_turn_one(scene, 0);
+	assert_true(review_waits(&scene->shards[0]));
+	leave(scene, fd);
+	fd = sign_in_with(scene, 0, "b", test_token("{\"sub\":\"u\"}"));
+	assert_int_equal(subscribe_code(scene, fd, "t/1"), 0);
+	assert_int_equal(shard_scene_counter(scene, 0, COUNTER_subscriptions_revoked), 0);
+	leave(scene, fd);
+	shard_scene_check_empty(scene);
+}
+
 /* ---- the token's end ---- */
 
 static void test_expiry_ends_the_session(void **state)
@@ -476,6 +535,30 @@ static void test_revoked_on_the_way(void **state)
 	assert_int_equal(scene->shards[0].slab.used_bytes, 0);
 }
 
+/* Nobody gives way to a newcomer that is not let in. */
+static void test_who_is_turned_away_takes_nobody_over(void **state)
+{
+	struct shard_scene *scene = *state;
+	int old = sign_in_with(scene, 0, "a", test_token("{\"sub\":\"u\",\"jti\":\"first\"}"));
+	assert_int_equal(subscribe_code(scene, old, "t"), 0);
+	const char *token = test_token("{\"sub\":\"u\",\"jti\":\"second\"}");
+	int fd = scene_come(scene, 0, &(struct visitor){.id = "a", .user = "", .password = token});
+	assert_true(fd >= 0);
+	shut_out(scene, REVOCATION_TOKEN, "second");
+	shard_scene_settle(scene);
+	struct slice connack = scene_expect(fd, MQTT_CONNACK);
+	assert_int_equal(connack.data[1], MQTT_REASON_NOT_AUTHORIZED);
+	assert_int_equal(scene_hear(fd).type, HEARD_END);
+	close(fd);
+	scene_publish(old, 5, "t", "x", 0);
+	shard_scene_settle(scene);
+	scene_expect(old, MQTT_PUBLISH);
+	assert_int_equal(shard_scene_ends(scene, 0, ERROR_TAKEN_OVER), 0);
+	assert_int_equal(atomic_load(&scene->seats.taken), 1);
+	leave(scene, old);
+	assert_int_equal(scene->shards[0].slab.used_bytes, 0);
+}
+
 static void revoke_in_the_gap(void *context)
 {
 	shut_out(context, REVOCATION_USER, "u");
@@ -521,6 +604,8 @@ int main(void)
 		IN_SCENE(test_rules_are_read_again),
 		IN_SCENE(test_a_denied_will_is_no_sign_in),
 		IN_SCENE(test_rules_of_a_token_are_kept_once),
+		IN_SCENE(test_rights_are_taken_turn_by_turn),
+		IN_SCENE(test_a_review_of_who_goes),
 		IN_SCENE(test_expiry_ends_the_session),
 		IN_SCENE(test_leeway_is_for_the_session_too),
 		IN_SCENE(test_auth_renews),
@@ -533,6 +618,7 @@ int main(void)
 		IN_TWO(test_each_shard_ends_its_own),
 		IN_SCENE(test_sessions_without_a_connection),
 		IN_SCENE(test_revoked_on_the_way),
+		IN_SCENE(test_who_is_turned_away_takes_nobody_over),
 		IN_SCENE(test_revoked_just_before_sleep),
 		cmocka_unit_test(test_revoked_where_nobody_signs_in),
 	};

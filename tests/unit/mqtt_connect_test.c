@@ -25,6 +25,7 @@ static void test_least_connect_has_the_defaults(void **state)
 	ASSERT_TEXT(connect.client_id, "id");
 	assert_int_equal(connect.version, MQTT_VERSION_5);
 	assert_int_equal(connect.keepalive_s, 60);
+	assert_false(connect.is_bridge);
 	assert_true(connect.clean_start);
 	assert_false(connect.has_will);
 	assert_false(connect.has_user_name);
@@ -38,6 +39,30 @@ static void test_least_connect_has_the_defaults(void **state)
 	assert_null(connect.auth_method.data);
 	assert_null(connect.auth_data.data);
 	free((void *)body.data);
+}
+
+static void test_a_bridge_is_told_by_bit_7(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *body;
+		enum error error;
+		uint8_t version;
+	} CASES[] = {
+		{"'MQTT' 84 02 003C 'id'", ERROR_OK, MQTT_VERSION_3_1_1},
+		{"'MQIsdp' 83 02 003C 'id'", ERROR_OK, MQTT_VERSION_3_1},
+		{"'MQTT' 83 02 003C 'id'", ERROR_PROTOCOL_LEVEL, 0},
+		{"'MQIsdp' 84 02 003C 'id'", ERROR_PROTOCOL_LEVEL, 0},
+		{"'MQTT' 85 02 003C [] 'id'", ERROR_PROTOCOL_LEVEL, 0},
+	};
+	for (size_t i = 0; i < sizeof(CASES) / sizeof(CASES[0]); i++) {
+		struct slice body = case_bytes(CASES[i].body);
+		struct mqtt_connect connect = decoded(body, CASES[i].error);
+		assert_int_equal(connect.version, CASES[i].version);
+		if (CASES[i].error == ERROR_OK)
+			assert_true(connect.is_bridge);
+		free((void *)body.data);
+	}
 }
 
 static void test_every_property_is_taken(void **state)
@@ -169,6 +194,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_least_connect_has_the_defaults),
+		cmocka_unit_test(test_a_bridge_is_told_by_bit_7),
 		cmocka_unit_test(test_every_property_is_taken),
 		cmocka_unit_test(test_will_and_credentials_are_taken),
 		cmocka_unit_test(test_version_is_known_as_soon_as_it_was_read),

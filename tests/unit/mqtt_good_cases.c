@@ -10,6 +10,8 @@ const struct mqtt_case MQTT_GOOD[] = {
 	{"3.1.1, empty client id with clean session", MQTT_CONNECT, 0, 4, CLIENT, "'MQTT' 04 02 003C ''"},
 	{"3.1.1, client id with clean session 0", MQTT_CONNECT, 0, 4, CLIENT, "'MQTT' 04 00 FFFF 'a'"},
 	{"3.1.1, every field", MQTT_CONNECT, 0, 4, CLIENT, "'MQTT' 04 EE 003C 'id' 'w/t' 'by' 'user' 'secret'"},
+	{"3.1, of a bridge", MQTT_CONNECT, 0, 3, CLIENT, "'MQIsdp' 83 02 003C 'a'"},
+	{"3.1.1, of a bridge", MQTT_CONNECT, 0, 4, CLIENT, "'MQTT' 84 02 003C 'a'"},
 	{"3.1.1, user name without a password", MQTT_CONNECT, 0, 4, CLIENT, "'MQTT' 04 82 0000 'id' 'user'"},
 	{"3.1.1, will with an empty payload and QoS 2", MQTT_CONNECT, 0, 4, CLIENT, "'MQTT' 04 16 0000 'id' 'w' ''"},
 	{"5, least", MQTT_CONNECT, 0, 5, CLIENT, "'MQTT' 05 02 0000 [] ''"},

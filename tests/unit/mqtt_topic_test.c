@@ -243,6 +243,22 @@ static void test_reserved_topics(void **state)
 			fail_msg("%s", FREE[i]);
 }
 
+static void test_states_of_bridges(void **state)
+{
+	(void)state;
+	assert_true(mqtt_topic_is_bridge_state(slice_string("$SYS/broker/connection/host.name/state")));
+	static const char *const OTHERS[] = {"$SYS/broker/connection/state",
+					     "$SYS/broker/connection/a/b/state",
+					     "$SYS/broker/connection/a/state/x",
+					     "$SYS/broker/connection/a",
+					     "$SYS/broker/uptime",
+					     "$SYS/broker/connection/a/states",
+					     "x$SYS/broker/connection/a/state"};
+	for (size_t i = 0; i < sizeof(OTHERS) / sizeof(OTHERS[0]); i++)
+		if (mqtt_topic_is_bridge_state(slice_string(OTHERS[i])))
+			fail_msg("%s", OTHERS[i]);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -250,7 +266,7 @@ int main(void)
 		cmocka_unit_test(test_levels_are_limited),  cmocka_unit_test(test_length_is_limited),
 		cmocka_unit_test(test_wildcards_are_found), cmocka_unit_test(test_shares_are_split),
 		cmocka_unit_test(test_filters_match),       cmocka_unit_test(test_levels_are_taken_one_by_one),
-		cmocka_unit_test(test_reserved_topics),
+		cmocka_unit_test(test_reserved_topics),     cmocka_unit_test(test_states_of_bridges),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -121,6 +121,7 @@ struct shard_scene *shard_scene_new_guarded(uint16_t shards, const struct access
 	memset(scene, 0, sizeof(*scene));
 	scene->settings = (struct settings){
 		.packet_bytes_max = 1 << 20,
+		.connect_bytes_max = 1 << 20,
 		.queue_bytes_max = 64 << 10,
 		.overload_refuse_ms = 100,
 		.stuck_timeout_ms = 5000,

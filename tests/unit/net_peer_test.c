@@ -1,0 +1,52 @@
+/* A peer's address as text. */
+#include "net/peer.h"
+
+#include <arpa/inet.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+static void test_addresses_are_written(void **state)
+{
+	(void)state;
+	char text[PEER_TEXT_BYTES_MAX];
+	struct sockaddr_storage address = {0};
+	struct sockaddr_in v4 = {.sin_family = AF_INET, .sin_port = htons(1883)};
+	struct sockaddr_in6 v6 = {.sin6_family = AF_INET6, .sin6_port = htons(65535)};
+	inet_pton(AF_INET, "192.0.2.1", &v4.sin_addr);
+	inet_pton(AF_INET6, "2001:db8:1111:2222:3333:4444:5555:6666", &v6.sin6_addr);
+	memcpy(&address, &v4, sizeof(v4));
+	union peer peer = peer_of_address(&address);
+	assert_string_equal(peer_print(&peer, text), "192.0.2.1:1883");
+	memcpy(&address, &v6, sizeof(v6));
+	peer = peer_of_address(&address);
+	assert_string_equal(peer_print(&peer, text), "[2001:db8:1111:2222:3333:4444:5555:6666]:65535");
+}
+
+static void test_what_is_not_known(void **state)
+{
+	(void)state;
+	char text[PEER_TEXT_BYTES_MAX];
+	int ends[2];
+	union peer peer = peer_of_socket(-1);
+	assert_string_equal(peer_print(&peer, text), "unknown");
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, ends), 0);
+	peer = peer_of_socket(ends[0]);
+	assert_string_equal(peer_print(&peer, text), "unknown");
+	close(ends[0]);
+	close(ends[1]);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_addresses_are_written),
+		cmocka_unit_test(test_what_is_not_known),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
