@@ -460,6 +460,10 @@ static void turn(struct gate *gate)
 	COUNT(&gate->counters, turns);
 	COUNT_SET(&gate->counters, reads, gate->io.read_count);
 	COUNT_SET(&gate->counters, bytes_in, gate->io.bytes_in);
+	COUNT_SET(&gate->counters, tokens_verified, gate->sign_in.tokens_verified);
+	COUNT_SET(&gate->counters, passwords_hashed, gate->sign_in.passwords_hashed);
+	COUNT_SET(&gate->counters, password_cache_hits, gate->sign_in.cache.hits);
+	COUNT_SET(&gate->counters, password_cache_misses, gate->sign_in.cache.misses);
 }
 
 static enum error settle_in(struct gate *gate)
