@@ -100,6 +100,12 @@ def server(serve):
 
 
 @pytest.fixture
+def defaults(serve):
+    """One server whose every setting is the default, but for its ports."""
+    return serve(log_level=None)
+
+
+@pytest.fixture
 def administered(serve):
     """One server on two shards, with an admin side."""
     return serve("--shards", "2", "--admin", "http://127.0.0.1:0")

@@ -114,6 +114,9 @@ Made by `tools/conformance_table.py` from the tests themselves; `make test` fail
 Clauses are in our own words: the standards' count. A file without the name of a test names the statement for all its
 tests; names are below `tests/`.
 
+Roost has one limit that the standards do not have: a topic or a filter has at most 128 levels
+(`scenario/topic_levels.py`, [more](OPERATIONS.md#limits-of-topics)).
+
 | | statements | covered by a test | no test, for a reason | not covered |
 |---|---|---|---|---|
 """

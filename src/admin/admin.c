@@ -54,9 +54,27 @@ static bool read_address(const struct admin_options *options, struct listener *l
 	snprintf(url, sizeof(url), LISTENER_SCHEME "%s", options->url + strlen(SCHEME));
 	if (listener_parse(url, listener, &fault) != ERROR_OK)
 		return complain(options, fault);
-	if (!listener->loopback && options->token_file[0] == '\0')
-		return complain(options, "an address that is not loopback needs --admin-token-file");
 	return true;
+}
+
+/* Of a name's addresses, the first that this machine has. */
+static bool open_address(const struct admin_options *options, struct listener *listener)
+{
+	struct listener found[LISTENER_ADDRESSES_MAX];
+	const char *fault;
+	size_t count = listener_resolve(listener, found, &fault);
+	for (size_t i = 0; i < count; i++) {
+		if (!found[i].loopback && options->token_file[0] == '\0')
+			return complain(options, "an address that is not loopback needs --admin-token-file");
+		if (listener_open(&found[i], (struct listener_options){.backlog = BACKLOG}) == ERROR_OK) {
+			*listener = found[i];
+			return true;
+		}
+		fault = strerror(errno);
+		if (errno != EADDRNOTAVAIL && errno != EAFNOSUPPORT)
+			break;
+	}
+	return complain(options, fault);
 }
 
 static void name_address(struct admin *admin, const struct listener *listener)
@@ -168,8 +186,8 @@ static bool start(struct keeper *keeper)
 		return false;
 	if (!guard_read_token(&admin->guard, admin->options.token_file, fault))
 		return complain(&admin->options, fault);
-	if (listener_open(&keeper->listener, (struct listener_options){.backlog = BACKLOG}) != ERROR_OK)
-		return complain(&admin->options, strerror(errno));
+	if (!open_address(&admin->options, &keeper->listener))
+		return false;
 	name_address(admin, &keeper->listener);
 	if (!start_thread(keeper))
 		return false;

@@ -1,6 +1,7 @@
-/* The admin side: an HTTP server with metrics, an API and a page, in threads and with a descriptor table of its own. It
- * looks at counters and sends commands to shards (gateway/command.h); it can make no shard wait. Made, started and
- * stopped by the main thread. */
+/* The admin side: an HTTP server with metrics, an API and a page. It has one thread for HTTP and one that watches it,
+ * which share a descriptor table of their own where gates and shards have theirs. It looks at counters and sends
+ * commands to shards (gateway/command.h), which take a lock of a few instructions to receive them and do a bounded part
+ * in a turn; a shard never waits for an answer of the admin side. Made, started and stopped by the main thread. */
 #ifndef ADMIN_ADMIN_H
 #define ADMIN_ADMIN_H
 

@@ -28,7 +28,7 @@ static json_t *json_of_address(const union peer *address)
 
 static const char *state_name(uint8_t state)
 {
-	return state == CLIENT_OFFLINE ? "offline" : "connected";
+	return client_state_is_connected(state) ? "connected" : "offline";
 }
 
 /* The heartbeat's grade (gateway/heartbeat.h); NULL where there is no connection to grade. */
@@ -50,7 +50,7 @@ static const char *version_name(uint8_t version)
 /* For a client without a connection what belongs to a connection is null. */
 static json_t *json_of_row(const struct client_row *row, struct slice id)
 {
-	bool connected = row->state != CLIENT_OFFLINE;
+	bool connected = client_state_is_connected(row->state);
 	return json_pack("{s:o, s:s, s:s?, s:s, s:o, s:i, s:o, s:o, s:I, s:I, s:I, s:I, s:I}", "client_id",
 			 json_of_slice(id), "state", state_name(row->state), "grade", grade_name(row->state),
 			 "protocol", version_name(row->version), "address", json_of_address(&row->address),

@@ -3,8 +3,9 @@
  * one thread.
  *
  * A decision is found by a 63-bit mark of all that it depended on: rules, token's rules, client id, user and topic. It
- * is made with a key of the table's own, so that nobody can choose topics or names whose marks are equal; by chance, a
- * check finds another's decision once in 2^63. New rules have another serial, so that nothing needs to be forgotten. */
+ * is made with a key of the table's own, so that nobody can choose topics or names whose marks are equal. Decisions
+ * that share a place share the bits that choose it, so that a check finds another's by chance once in 2^63 / slots:
+ * with a shard's 8192 once in 2^50. New rules have another serial, so that nothing needs to be forgotten. */
 #ifndef AUTH_ACL_CACHE_H
 #define AUTH_ACL_CACHE_H
 

@@ -25,6 +25,7 @@ struct settings {
 	int qos;
 	bool retain;
 	bool json;
+	bool no_headings;
 	char token[TOKEN_BYTES_MAX];
 };
 
@@ -98,14 +99,14 @@ static int run_health(struct settings *settings, char **arguments, int count)
 {
 	(void)arguments;
 	(void)count;
-	return ask(settings, "GET", "/health", NULL, show_fields);
+	return ask(settings, "GET", "/health", NULL, show_members);
 }
 
 static int run_ready(struct settings *settings, char **arguments, int count)
 {
 	(void)arguments;
 	(void)count;
-	return ask(settings, "GET", "/ready", NULL, show_fields);
+	return ask(settings, "GET", "/ready", NULL, show_members);
 }
 
 static int run_stats(struct settings *settings, char **arguments, int count)
@@ -119,7 +120,7 @@ static int run_reload(struct settings *settings, char **arguments, int count)
 {
 	(void)arguments;
 	(void)count;
-	return ask(settings, "POST", "/api/v1/reload", NULL, show_fields);
+	return ask(settings, "POST", "/api/v1/reload", NULL, show_members);
 }
 
 static int run_inspect(struct settings *settings, char **arguments, int count)
@@ -131,18 +132,18 @@ static int run_inspect(struct settings *settings, char **arguments, int count)
 static int run_disconnect(struct settings *settings, char **arguments, int count)
 {
 	(void)count;
-	return ask_client(settings, "POST", arguments[0], "/disconnect", show_fields);
+	return ask_client(settings, "POST", arguments[0], "/disconnect", show_members);
 }
 
 static int run_end_session(struct settings *settings, char **arguments, int count)
 {
 	(void)count;
-	return ask_client(settings, "DELETE", arguments[0], "", show_fields);
+	return ask_client(settings, "DELETE", arguments[0], "", show_members);
 }
 
 /* One page; *cursor is the next one's, or NULL. *left: how many more are wanted, 0: all. A page may have fewer, and
  * none at all, with more behind it. */
-static bool list_page(const struct settings *settings, const char *prefix, long *left, char **cursor)
+static bool list_page(struct settings *settings, const char *prefix, long *left, char **cursor)
 {
 	char *path = NULL;
 	struct http_answer answer;
@@ -159,10 +160,11 @@ static bool list_page(const struct settings *settings, const char *prefix, long 
 	if (good && settings->json)
 		printf("%s\n", answer.text);
 	else if (good)
-		show_clients(json, stdout);
+		show_clients(json, !settings->no_headings, stdout);
 	else if (asked)
 		fprintf(stderr, "roost ctl: %s\n", answer.text);
 	long shown = (long)json_array_size(json_object_get(json, "clients"));
+	settings->no_headings = settings->no_headings || shown != 0; /* once is enough */
 	if (good && next != NULL && (*left == 0 || shown < *left))
 		*cursor = strdup(next);
 	*left -= *left > 0 ? shown : 0;
@@ -217,7 +219,7 @@ static int run_publish(struct settings *settings, char **arguments, int count)
 	char *body = message != NULL ? json_dumps(message, JSON_COMPACT) : NULL;
 	int status = EXIT_FAILURE;
 	if (body != NULL)
-		status = ask(settings, "POST", "/api/v1/publish", body, show_fields);
+		status = ask(settings, "POST", "/api/v1/publish", body, show_members);
 	else
 		fputs("roost ctl: the topic is not UTF-8\n", stderr);
 	json_decref(message);
@@ -233,9 +235,19 @@ static int run_publish_batch(struct settings *settings, char **arguments, int co
 	(void)count;
 	size_t size;
 	char *body = read_payload(&size);
-	int status = body != NULL ? ask(settings, "POST", "/api/v1/publish/batch", body, show_fields) : EXIT_FAILURE;
+	int status = body != NULL ? ask(settings, "POST", "/api/v1/publish/batch", body, show_members) : EXIT_FAILURE;
 	free(body);
 	return status;
+}
+
+static void show_revocation_table(const json_t *answer, FILE *out)
+{
+	show_revocations(answer, true, out);
+}
+
+static void show_revocation_rows(const json_t *answer, FILE *out)
+{
+	show_revocations(answer, false, out);
 }
 
 static int run_revocations(struct settings *settings, char **arguments, int count)
@@ -244,7 +256,7 @@ static int run_revocations(struct settings *settings, char **arguments, int coun
 	(void)count;
 	char path[64];
 	snprintf(path, sizeof(path), "/api/v1/revocations?limit=%ld", settings->limit != 0 ? settings->limit : 1000);
-	return ask(settings, "GET", path, NULL, show_revocations);
+	return ask(settings, "GET", path, NULL, settings->no_headings ? show_revocation_rows : show_revocation_table);
 }
 
 static int run_revoke(struct settings *settings, char **arguments, int count)
@@ -258,7 +270,7 @@ static int run_revoke(struct settings *settings, char **arguments, int count)
 	json_decref(revocation);
 	if (body == NULL)
 		return complain("revoke", "KIND and ID are to be UTF-8");
-	int status = ask(settings, "POST", "/api/v1/revocations", body, show_fields);
+	int status = ask(settings, "POST", "/api/v1/revocations", body, show_members);
 	free(body);
 	return status;
 }
@@ -271,7 +283,7 @@ static int run_lift(struct settings *settings, char **arguments, int count)
 	char *id = http_client_escape(arguments[1]);
 	if (kind == NULL || id == NULL || asprintf(&path, "/api/v1/revocations/%s?kind=%s", id, kind) < 0)
 		return EXIT_FAILURE;
-	int status = ask(settings, "DELETE", path, NULL, show_fields);
+	int status = ask(settings, "DELETE", path, NULL, show_members);
 	free(kind);
 	free(id);
 	free(path);
@@ -312,7 +324,10 @@ static void print_help(FILE *out)
 	fputs("\nOptions:\n"
 	      "  --url URL\n        of the admin side (" DEFAULT_URL ")\n"
 	      "  --token-file FILE\n        with the token that the admin side asks for\n"
-	      "  --json\n        print answers as they come\n"
+	      "  --json\n        print answers as they come, clients a page a line: for scripts; what is printed "
+	      "without it\n"
+	      "        is for people, and may change\n"
+	      "  --no-headings\n        clients, revocations: leave the line of headings out\n"
 	      "  --prefix TEXT\n        clients: whose ids begin so\n"
 	      "  --state STATE\n        clients: connected, offline or all (all)\n"
 	      "  --limit N\n        clients, revocations: at most so many, up to 1000; 0: all (0)\n"
@@ -348,6 +363,9 @@ static int take_option(struct settings *settings, int option)
 	case 'j':
 		settings->json = true;
 		return -1;
+	case 'n':
+		settings->no_headings = true;
+		return -1;
 	case 'p':
 		settings->prefix = optarg;
 		return -1;
@@ -378,11 +396,17 @@ static int take_option(struct settings *settings, int option)
 static int read_options(int argc, char **argv, struct settings *settings)
 {
 	static const struct option OPTIONS[] = {
-		{"url", required_argument, NULL, 'u'},   {"token-file", required_argument, NULL, 't'},
-		{"json", no_argument, NULL, 'j'},        {"prefix", required_argument, NULL, 'p'},
-		{"state", required_argument, NULL, 's'}, {"limit", required_argument, NULL, 'l'},
-		{"qos", required_argument, NULL, 'q'},   {"retain", no_argument, NULL, 'r'},
-		{"help", no_argument, NULL, 'h'},        {NULL, 0, NULL, 0},
+		{"url", required_argument, NULL, 'u'},
+		{"token-file", required_argument, NULL, 't'},
+		{"json", no_argument, NULL, 'j'},
+		{"prefix", required_argument, NULL, 'p'},
+		{"state", required_argument, NULL, 's'},
+		{"limit", required_argument, NULL, 'l'},
+		{"qos", required_argument, NULL, 'q'},
+		{"retain", no_argument, NULL, 'r'},
+		{"no-headings", no_argument, NULL, 'n'},
+		{"help", no_argument, NULL, 'h'},
+		{NULL, 0, NULL, 0},
 	};
 	int option;
 	optind = 1;

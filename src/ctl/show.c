@@ -1,7 +1,11 @@
 #include "ctl/show.h"
 
+#include "base/format.h"
+
 #include <stdint.h>
 #include <string.h>
+
+#define NAME_COLUMNS 26
 
 void show_text(const char *text, FILE *out)
 {
@@ -9,104 +13,193 @@ void show_text(const char *text, FILE *out)
 		fputc((unsigned char)*text < ' ' || *text == 0x7f ? '?' : *text, out);
 }
 
-static void show_value(const json_t *value, FILE *out)
+/* ---- one value ---- */
+
+enum unit {
+	UNIT_NONE,
+	UNIT_SECONDS,
+	UNIT_BYTES,
+	UNIT_TIME, /* seconds since 1970 */
+};
+
+/* What a member's name says of its unit, in front of what may follow that. *size: of the name without it. */
+static enum unit unit_of(const char *name, size_t *size)
 {
-	if (json_is_string(value))
-		show_text(json_string_value(value), out);
-	else if (json_is_integer(value))
-		fprintf(out, "%" JSON_INTEGER_FORMAT, json_integer_value(value));
-	else if (json_is_real(value))
-		fprintf(out, "%.6g", json_real_value(value));
-	else if (json_is_boolean(value))
-		fputs(json_is_true(value) ? "yes" : "no", out);
+	static const struct {
+		const char *suffix;
+		enum unit unit;
+	} UNITS[] = {{"_seconds", UNIT_SECONDS}, {"_bytes", UNIT_BYTES}};
+	*size = strlen(name);
+	if (strcmp(name, "time") == 0 || strcmp(name, "until") == 0)
+		return UNIT_TIME;
+	if (strcmp(name, "packet_bytes_max") == 0)
+		return UNIT_BYTES;
+	for (size_t i = 0; i < sizeof(UNITS) / sizeof(UNITS[0]); i++) {
+		size_t suffix = strlen(UNITS[i].suffix);
+		if (*size > suffix && strcmp(name + *size - suffix, UNITS[i].suffix) == 0) {
+			*size -= suffix;
+			return UNITS[i].unit;
+		}
+	}
+	return UNIT_NONE;
+}
+
+static const char *text_of_number(enum unit unit, const json_t *value, char *text)
+{
+	double number = json_number_value(value);
+	if (unit == UNIT_SECONDS)
+		return format_duration(number, text);
+	if (unit == UNIT_BYTES)
+		return format_bytes(number, text);
+	if (unit == UNIT_TIME)
+		return format_time(number, text);
+	if (json_is_integer(value))
+		snprintf(text, FORMAT_BYTES, "%" JSON_INTEGER_FORMAT, json_integer_value(value));
 	else
-		fputs("-", out);
+		snprintf(text, FORMAT_BYTES, "%.6g", number);
+	return text;
 }
 
-static void show_field(const json_t *object, const char *name, const char *before, FILE *out)
+/* text: room of FORMAT_BYTES. */
+static const char *text_of(const char *name, const json_t *value, char *text)
 {
-	fputs(before, out);
-	show_value(json_object_get(object, name), out);
+	size_t size;
+	if (json_is_string(value))
+		return json_string_value(value);
+	if (json_is_number(value))
+		return text_of_number(unit_of(name, &size), value, text);
+	if (json_is_boolean(value))
+		return json_is_true(value) ? "yes" : "no";
+	return strcmp(name, "until") == 0 && json_is_null(value) ? "for ever" : "-";
 }
 
-static void show_named(const char *name, const json_t *value, FILE *out)
+static void show_name(const char *name, FILE *out)
 {
-	fprintf(out, "%-26s ", name);
-	show_value(value, out);
+	size_t size;
+	unit_of(name, &size);
+	for (size_t i = 0; i < size; i++)
+		fputc(name[i] == '_' ? ' ' : name[i], out);
+	fprintf(out, "%*s ", size < NAME_COLUMNS ? NAME_COLUMNS - (int)size : 0, "");
+}
+
+void show_member(const char *indent, const char *name, const json_t *value, FILE *out)
+{
+	char text[FORMAT_BYTES];
+	if (json_is_array(value) || json_is_object(value))
+		return;
+	fputs(indent, out);
+	show_name(name, out);
+	show_text(text_of(name, value, text), out);
 	fputc('\n', out);
 }
 
-void show_clients(const json_t *answer, FILE *out)
+/* ---- tables ---- */
+
+static void show_cell(const char *text, int width, bool last, FILE *out)
 {
-	size_t i;
-	const json_t *client;
-	static const char *const FIELDS[] = {"state", "protocol", "address", "subscriptions", "queued_messages"};
-	json_array_foreach(json_object_get(answer, "clients"), i, client)
+	int wanted = width < 0 ? -width : width;
+	int size = (int)strlen(text);
+	int padding = size < wanted ? wanted - size : 0;
+	if (width > 0)
+		fprintf(out, "%*s", padding, "");
+	show_text(text, out);
+	if (!last)
+		fprintf(out, "%*s", width < 0 ? padding + 2 : 2, "");
+}
+
+void show_table(const struct show_column *columns, size_t count, const json_t *rows, bool headings, FILE *out)
+{
+	char text[FORMAT_BYTES];
+	size_t row;
+	const json_t *value;
+	for (size_t i = 0; i < count && headings && json_array_size(rows) != 0; i++)
+		show_cell(columns[i].heading, columns[i].width, i + 1 == count, out);
+	if (headings && json_array_size(rows) != 0)
+		fputc('\n', out);
+	json_array_foreach(rows, row, value)
 	{
-		show_field(client, "client_id", "", out);
-		for (size_t field = 0; field < sizeof(FIELDS) / sizeof(FIELDS[0]); field++)
-			show_field(client, FIELDS[field], "\t", out);
+		for (size_t i = 0; i < count; i++) {
+			const json_t *member = json_object_get(value, columns[i].member);
+			show_cell(text_of(columns[i].member, member, text), columns[i].width, i + 1 == count, out);
+		}
 		fputc('\n', out);
 	}
 }
 
-void show_fields(const json_t *answer, FILE *out)
+#define SHOW_TABLE(columns, rows, headings, out)                                                                       \
+	show_table(columns, sizeof(columns) / sizeof((columns)[0]), rows, headings, out)
+
+void show_clients(const json_t *answer, bool headings, FILE *out)
 {
+	/* The client id is last: it may be long, and have spaces. */
+	static const struct show_column COLUMNS[] = {
+		{"STATE", "state", -9},
+		{"HEARTBEAT", "grade", -9},
+		{"MQTT", "protocol", -5},
+		{"ADDRESS", "address", -21},
+		{"SUBSCRIPTIONS", "subscriptions", 13},
+		{"QUEUED", "queued_messages", 6},
+		{"DROPPED", "dropped_messages", 7},
+		{"SILENT", "silent_seconds", 10},
+		{"CLIENT ID", "client_id", -1},
+	};
+	SHOW_TABLE(COLUMNS, json_object_get(answer, "clients"), headings, out);
+}
+
+void show_revocations(const json_t *answer, bool headings, FILE *out)
+{
+	static const struct show_column COLUMNS[] = {
+		{"KIND", "kind", -6},
+		{"UNTIL", "until", -23},
+		{"ID", "id", -1},
+	};
+	SHOW_TABLE(COLUMNS, json_object_get(answer, "revocations"), headings, out);
+}
+
+/* ---- one answer ---- */
+
+void show_members(const json_t *answer, FILE *out)
+{
+	char text[FORMAT_BYTES];
 	const char *name;
 	json_t *value;
 	size_t i;
 	const json_t *line;
 	json_object_foreach((json_t *)(uintptr_t)answer, name, value)
 	{
-		if (json_is_array(value)) {
-			json_array_foreach(value, i, line)
-			{
-				show_value(line, out);
-				fputc('\n', out);
-			}
-		} else if (!json_is_object(value)) {
-			show_named(name, value, out);
+		json_array_foreach(value, i, line)
+		{
+			show_text(text_of(name, line, text), out);
+			fputc('\n', out);
 		}
+		show_member("", name, value, out);
 	}
 }
 
 void show_client(const json_t *answer, FILE *out)
 {
+	static const struct show_column COLUMNS[] = {
+		{"QOS", "qos", 5}, /* with a margin */
+		{"NO LOCAL", "no_local", -8},
+		{"RETAIN AS PUBLISHED", "retain_as_published", -19},
+		{"IDENTIFIER", "identifier", 10},
+		{"FILTER", "filter", -1},
+	};
 	const char *name;
 	json_t *value;
-	size_t i;
-	const json_t *subscription;
 	json_object_foreach((json_t *)(uintptr_t)answer, name, value)
 	{
-		if (json_is_array(value) || json_is_object(value))
-			continue;
-		show_named(name, value, out);
+		show_member("", name, value, out);
 	}
-	json_array_foreach(json_object_get(answer, "subscription_list"), i, subscription)
+	const json_t *tcp = json_object_get(answer, "tcp");
+	if (json_is_object(tcp))
+		fputs("\nTCP\n", out);
+	json_object_foreach((json_t *)(uintptr_t)tcp, name, value)
 	{
-		show_field(subscription, "qos", "subscription at QoS ", out);
-		show_field(subscription, "filter", "      ", out);
-		fputc('\n', out);
+		show_member("  ", name, value, out);
 	}
-}
-
-void show_revocations(const json_t *answer, FILE *out)
-{
-	size_t i;
-	const json_t *revocation;
-	json_array_foreach(json_object_get(answer, "revocations"), i, revocation)
-	{
-		show_field(revocation, "kind", "", out);
-		show_field(revocation, "id", "\t", out);
-		show_field(revocation, "until", "\t", out);
-		fputc('\n', out);
-	}
-}
-
-void show_stats(const json_t *answer, FILE *out)
-{
-	show_fields(answer, out);
-	show_fields(json_object_get(answer, "clients"), out);
-	show_fields(json_object_get(answer, "memory"), out);
-	show_fields(json_object_get(answer, "counters"), out);
+	const json_t *subscriptions = json_object_get(answer, "subscription_list");
+	if (json_array_size(subscriptions) != 0)
+		fputs("\nsubscriptions\n", out);
+	SHOW_TABLE(COLUMNS, subscriptions, true, out);
 }

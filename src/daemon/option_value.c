@@ -112,7 +112,7 @@ static bool set_admin(struct admin_options *admin, const char *text, char *fault
 {
 	bool off = strcmp(text, "off") == 0;
 	if (!off && (strncmp(text, "http://", strlen("http://")) != 0 || strlen(text) >= sizeof(admin->url))) {
-		snprintf(fault, OPTION_FAULT_BYTES_MAX, "\"%.64s\" is neither http://address:port nor off", text);
+		snprintf(fault, OPTION_FAULT_BYTES_MAX, "\"%.64s\" is neither http://host:port nor off", text);
 		return false;
 	}
 	snprintf(admin->url, sizeof(admin->url), "%s", off ? "" : text);

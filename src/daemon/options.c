@@ -38,7 +38,10 @@ static const char *const ANONYMOUS[] = {
 };
 
 static const struct option_spec SPECS[] = {
-	{"listen", OPTION_LISTEN, 0, 0, 0, NULL, "URL to listen on, tcp://address:port; may be given several times"},
+	{"listen", OPTION_LISTEN, 0, 0, 0, NULL,
+	 "URL to listen on, tcp://host:port, where the host is an address or a name, which is resolved at the start "
+	 "and "
+	 "listened on at each of its addresses; may be given several times"},
 	NUMBER("gates", gates, 1, 16, "threads that accept and sign in"),
 	NUMBER("shards", shards, 0, 1024, "threads that hold clients; 0: one a core, more where connections need them"),
 	NUMBER("connections", connections, 0, 16000000,
@@ -157,7 +160,7 @@ static const struct option_spec SPECS[] = {
 	SWITCH("fixed-files", settings.fixed_files,
 	       "keep sockets that these do not hold in io_uring's tables, where the kernel lets it"),
 	{"admin", OPTION_ADMIN, 0, 0, 0, NULL,
-	 "URL of the admin side, http://address:port: metrics, API and a page; off: there is none"},
+	 "URL of the admin side, http://host:port: metrics, API and a page; off: there is none"},
 	{"admin-token-file", OPTION_PATH, offsetof(struct options, admin.token_file), 0, ADMIN_PATH_BYTES_MAX, NULL,
 	 "file with the token that the admin side asks for; needed where its address is not loopback"},
 	SWITCH("admin-open-metrics", admin.open_metrics, "let /metrics be read without the token"),

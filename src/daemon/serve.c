@@ -7,6 +7,7 @@
 #include "daemon/options.h"
 #include "daemon/reload.h"
 #include "gateway/gateway.h"
+#include "mqtt/packet.h"
 
 #include <signal.h>
 #include <stdlib.h>
@@ -26,6 +27,7 @@ static void print_help(void)
 	     "  --config FILE\n"
 	     "        YAML file with the same options, words joined by _; the command line goes before it");
 	options_print_help(stdout);
+	printf("\nTopics and filters have at most %u levels; this is no option.\n", MQTT_TOPIC_LEVELS_MAX);
 }
 
 static bool wants_help(int argc, char **argv)
@@ -53,7 +55,8 @@ static void print_counters(const struct gateway *gateway)
 	free(text);
 }
 
-/* Until a signal says to end; the threads have all signals blocked, so they come here. */
+/* Until SIGTERM or SIGINT says to end: carries out what the other signals ask for, and frees revocations whose time is
+ * over. The threads have all signals blocked, so they come here. */
 static void await_end(struct gateway *gateway, struct reloader *reloader, const sigset_t *signals)
 {
 	static const struct timespec EXPIRE = {.tv_sec = EXPIRE_S};

@@ -1,7 +1,7 @@
 #include "doctor/plan.h"
 
+#include "base/format.h"
 #include "doctor/calibrate.h"
-#include "doctor/format.h"
 #include "doctor/show.h"
 #include "doctor/sizing.h"
 

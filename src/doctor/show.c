@@ -1,6 +1,6 @@
 #include "doctor/show.h"
 
-#include "doctor/format.h"
+#include "base/format.h"
 #include "doctor/mend.h"
 #include "doctor/sizing.h"
 

@@ -54,9 +54,14 @@ struct client {
 _Static_assert(sizeof(struct client) == 64, "a client is one cache line: part of the memory contract");
 
 /* Signed in, and nobody has ended it yet. */
+static inline bool client_state_is_connected(unsigned state)
+{
+	return state >= CLIENT_ACTIVE && state <= CLIENT_SUSPECT;
+}
+
 static inline bool client_is_connected(const struct client *client)
 {
-	return client->state >= CLIENT_ACTIVE && client->state <= CLIENT_SUSPECT;
+	return client_state_is_connected(client->state);
 }
 
 struct shard;

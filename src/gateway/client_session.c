@@ -172,6 +172,11 @@ static void end_offline(struct shard *shard, uint32_t index)
 void session_end(struct shard *shard, uint32_t index, enum error reason)
 {
 	struct client *client = shard_client(shard, index);
+	/* Its connection ended in this turn, but the session is kept: close the socket now rather than at the end. */
+	if (client->state == CLIENT_CLOSING && client->session.id != 0) {
+		io_flush_conn(&shard->io, &client->conn);
+		client_finish(shard, index);
+	}
 	if (client->state == CLIENT_OFFLINE) {
 		end_offline(shard, index);
 		return;

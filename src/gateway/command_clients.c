@@ -31,7 +31,7 @@ static struct client_row describe(struct shard *shard, uint32_t index)
 		row.queued = extras->flow.queued;
 		row.queued_bytes = extras->flow.queued_bytes;
 	}
-	if (client->state != CLIENT_ACTIVE)
+	if (!client_is_connected(client))
 		return row;
 	uint32_t at_s = shard_connected_at_s(shard, index);
 	uint64_t seen_ms = (uint64_t)client->seen_tick * WHEEL_TICK_MS;
@@ -46,7 +46,7 @@ static struct client_row describe(struct shard *shard, uint32_t index)
 
 static bool state_is_wanted(const struct client *client, uint32_t states)
 {
-	return (client->state == CLIENT_ACTIVE && (states & LIST_CONNECTED) != 0) ||
+	return (client_is_connected(client) && (states & LIST_CONNECTED) != 0) ||
 	       (client->state == CLIENT_OFFLINE && (states & LIST_OFFLINE) != 0);
 }
 
@@ -168,11 +168,11 @@ enum error command_end_client(struct shard *shard, const struct command_client *
 	if (index == 0)
 		return ERROR_NOT_FOUND;
 	const struct client *client = shard_client(shard, index);
-	if (session_too && (client->state == CLIENT_ACTIVE || client->state == CLIENT_OFFLINE)) {
+	if (session_too) {
 		session_end(shard, index, ERROR_ADMINISTRATIVE);
 		return ERROR_OK;
 	}
-	if (client->state != CLIENT_ACTIVE)
+	if (!client_is_connected(client))
 		return ERROR_NOT_FOUND;
 	client_end(shard, index, ERROR_ADMINISTRATIVE);
 	return ERROR_OK;

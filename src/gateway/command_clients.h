@@ -20,7 +20,9 @@ struct client_row {
 	uint32_t id_offset; /* in the command's room for ids */
 	uint16_t id_bytes;
 	uint16_t keepalive_s;
-	uint8_t state; /* enum client_state: ACTIVE or OFFLINE, but for a moment */
+	/* enum client_state. ACTIVE, QUIET and SUSPECT are connected. CLOSING: its connection ended in this very turn.
+	 * No command sees GREETING: a client is admitted in one go. */
+	uint8_t state;
 	uint8_t version;
 	uint32_t connected_s; /* for how long it has been connected */
 	uint32_t silent_ms;   /* for how long nothing came from it */

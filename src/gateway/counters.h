@@ -110,6 +110,16 @@
 	X(subscriptions_revoked, COUNT, "subscriptions_revoked", "",                                                   \
 	  "Subscriptions ended because their client may not have them any more")                                       \
 	X(sign_ins_renewed, COUNT, "sign_ins_renewed", "", "Tokens that AUTH replaced by a later one")                 \
+	X(tokens_verified, COUNT, "tokens_verified", "",                                                               \
+	  "Tokens whose signature and claims were checked, good or not")                                               \
+	X(passwords_hashed, COUNT, "passwords_hashed", "", "Passwords that were hashed, which takes long by intent")   \
+	X(password_cache_hits, COUNT, "password_cache_lookups", "result=\"hit\"",                                      \
+	  "Passwords of known users, by whether they were found good before")                                          \
+	X(password_cache_misses, COUNT, "password_cache_lookups", "result=\"miss\"",                                   \
+	  "Passwords that were not remembered")                                                                        \
+	X(acl_cache_hits, COUNT, "acl_cache_lookups", "result=\"hit\"",                                                \
+	  "Decisions on PUBLISH where there are rules, by whether they were made before")                              \
+	X(acl_cache_misses, COUNT, "acl_cache_lookups", "result=\"miss\"", "Decisions that the rules were asked for")  \
 	X(overload_grade, GAUGE, "overload_grade", "", "Grade of overload, 0 to 4, summed over the gates")             \
 	X(overload_holds, COUNT, "overload_holds", "",                                                                 \
 	  "Times that a publisher was left unread because there was too much to do")                                   \

@@ -209,7 +209,7 @@ static void have_password_checked(struct gate *gate, uint32_t index, struct slic
 				  uint8_t version)
 {
 	struct handshake *handshake = handshake_at(gate, index);
-	const struct sign_in *sign_in = &gate->sign_in;
+	struct sign_in *sign_in = &gate->sign_in;
 	enum error error = password_workers_check(gate->password_workers, &gate->verdicts, sign_in->passwords,
 						  sign_in->deferred_user, sign_in->deferred_password,
 						  lane_of(gate, handshake), index, &handshake->password);
@@ -217,6 +217,7 @@ static void have_password_checked(struct gate *gate, uint32_t index, struct slic
 		refuse(gate, index, error, version);
 		return;
 	}
+	sign_in->passwords_hashed++;
 	COUNT(&gate->counters, passwords_waiting);
 	handshake->version = version;
 	keep_bytes(gate, index, bytes, packet_bytes, version);
@@ -571,6 +572,10 @@ static void turn(struct gate *gate)
 	COUNT_SET(&gate->counters, reads, gate->io.read_count);
 	COUNT_SET(&gate->counters, bytes_in, gate->io.bytes_in);
 	COUNT_SET(&gate->counters, handshake_bytes, gate->slab.used_bytes);
+	COUNT_SET(&gate->counters, tokens_verified, gate->sign_in.tokens_verified);
+	COUNT_SET(&gate->counters, passwords_hashed, gate->sign_in.passwords_hashed);
+	COUNT_SET(&gate->counters, password_cache_hits, gate->sign_in.cache.hits);
+	COUNT_SET(&gate->counters, password_cache_misses, gate->sign_in.cache.misses);
 }
 
 static enum error settle_in(struct gate *gate)

@@ -5,6 +5,7 @@
 #include "base/log.h"
 #include "gateway/gate.h"
 #include "gateway/layout.h"
+#include "gateway/listeners.h"
 #include "gateway/password_workers.h"
 #include "gateway/settings_feed.h"
 #include "gateway/shard.h"
@@ -180,23 +181,6 @@ static enum error make_parts(struct gateway *gateway)
 	return error;
 }
 
-static enum error open_listeners(struct settings *settings)
-{
-	struct listener_options options = {
-		.backlog = (int)settings->backlog,
-		.idle_s = settings->idle_probe_s,
-		.defer_accept_s = settings->defer_accept ? (int)(settings->connect_timeout_ms + 999) / 1000 : 0,
-	};
-	for (uint32_t i = 0; i < settings->listener_count; i++) {
-		struct listener *listener = &settings->listeners[i];
-		if (listener_open(listener, options) != ERROR_OK) {
-			log_write(LOG_ERROR, "cannot listen on %s: %s", listener->url, strerror(errno));
-			return ERROR_SYSTEM;
-		}
-	}
-	return ERROR_OK;
-}
-
 /* ---- starting ---- */
 
 /* A thread has its own table as soon as it says that it has started; only then may another one's be changed. */
@@ -292,9 +276,9 @@ static enum error plan(struct gateway *gateway)
 
 static enum error start(struct gateway *gateway)
 {
-	enum error error = plan(gateway);
+	enum error error = listeners_open(gateway->settings);
 	if (error == ERROR_OK)
-		error = open_listeners(gateway->settings);
+		error = plan(gateway);
 	if (error == ERROR_OK)
 		error = make_parts(gateway);
 	if (error != ERROR_OK)

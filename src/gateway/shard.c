@@ -312,6 +312,9 @@ static void publish_counters(struct shard *shard)
 	COUNT_POOL(counters, pool_subscriptions, &shard->subscriptions.pool);
 	COUNT_POOL(counters, pool_lists, &shard->subscriptions.lists);
 	COUNT_POOL(counters, pool_queue, &shard->flows.entries);
+	COUNT_SET(counters, tokens_verified, shard->sign_in.tokens_verified);
+	COUNT_SET(counters, acl_cache_hits, shard->acl_cache.hits);
+	COUNT_SET(counters, acl_cache_misses, shard->acl_cache.misses);
 	COUNT_SET(counters, slab_used_bytes, shard->slab.used_bytes);
 	COUNT_SET(counters, slab_free_bytes, shard->slab.top_bytes - shard->slab.used_bytes);
 	COUNT_SET(counters, allocations,

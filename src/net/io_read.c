@@ -9,8 +9,6 @@
 
 /* A read starts only where this much is left: its own bytes, and answers to them, which are never longer. */
 #define SCRATCH_RESERVE_BYTES (8 * IO_READ_BYTES)
-#define OUTBOXES_MAX 16384u
-#define PIECES_MAX 65536u
 
 /* In the slab, at conn->kept. */
 struct kept {

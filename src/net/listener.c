@@ -63,6 +63,34 @@ static enum error parse_port(const char *text, in_port_t *port, const char **fau
 	return ERROR_OK;
 }
 
+static void note_address(struct listener *listener, const struct sockaddr *address, socklen_t size)
+{
+	memcpy(&listener->address, address, size);
+	listener->address_bytes = size;
+	if (address->sa_family == AF_INET6) {
+		struct sockaddr_in6 v6;
+		memcpy(&v6, address, sizeof(v6));
+		listener->loopback = IN6_IS_ADDR_LOOPBACK(&v6.sin6_addr);
+	} else {
+		struct sockaddr_in v4;
+		memcpy(&v4, address, sizeof(v4));
+		listener->loopback = (ntohl(v4.sin_addr.s_addr) >> 24) == 127;
+	}
+}
+
+/* Letters, digits, hyphens, dots and underscores. One whose last label is a number is a mistyped address, which the
+ * resolver would take in the old ways of writing them ("127.1", "0x7f000001"). */
+static bool is_host_name(const char *host)
+{
+	static const char LETTERS[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ";
+	static const char OTHERS[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.";
+	if (host[0] == '.' || strstr(host, "..") != NULL || host[strspn(host, OTHERS)] != '\0')
+		return false;
+	const char *dot = memrchr(host, '.', strlen(host) - 1); /* one may stand at the end */
+	const char *last = dot != NULL ? dot + 1 : host;
+	return strpbrk(last, LETTERS) != NULL && strncasecmp(last, "0x", 2) != 0;
+}
+
 enum error listener_parse(const char *url, struct listener *listener, const char **fault)
 {
 	*listener = (struct listener){.fd = -1};
@@ -77,7 +105,7 @@ enum error listener_parse(const char *url, struct listener *listener, const char
 	}
 	memcpy(listener->url, url, strlen(url) + 1);
 
-	char host[INET6_ADDRSTRLEN];
+	char host[LISTENER_URL_BYTES_MAX];
 	const char *port_text;
 	in_port_t port;
 	enum error error = split_authority(url + strlen(SCHEME), host, sizeof(host), &port_text, fault);
@@ -86,25 +114,75 @@ enum error listener_parse(const char *url, struct listener *listener, const char
 	if (error != ERROR_OK)
 		return error;
 
-	struct sockaddr_in *v4 = (struct sockaddr_in *)&listener->address;
-	struct sockaddr_in6 *v6 = (struct sockaddr_in6 *)&listener->address;
+	struct sockaddr_in v4 = {.sin_family = AF_INET, .sin_port = port};
+	struct sockaddr_in6 v6 = {.sin6_family = AF_INET6, .sin6_port = port};
 	bool brackets = url[strlen(SCHEME)] == '[';
-	if (!brackets && inet_pton(AF_INET, host, &v4->sin_addr) == 1) {
-		v4->sin_family = AF_INET;
-		v4->sin_port = port;
-		listener->address_bytes = sizeof(*v4);
-		listener->loopback = (ntohl(v4->sin_addr.s_addr) >> 24) == 127;
-	} else if (inet_pton(AF_INET6, host, &v6->sin6_addr) == 1) {
-		v6->sin6_family = AF_INET6;
-		v6->sin6_port = port;
-		listener->address_bytes = sizeof(*v6);
-		listener->loopback = IN6_IS_ADDR_LOOPBACK(&v6->sin6_addr);
+	if (!brackets && inet_pton(AF_INET, host, &v4.sin_addr) == 1) {
+		note_address(listener, (struct sockaddr *)&v4, sizeof(v4));
+	} else if (inet_pton(AF_INET6, host, &v6.sin6_addr) == 1) {
+		note_address(listener, (struct sockaddr *)&v6, sizeof(v6));
+	} else if (!brackets && is_host_name(host)) {
+		listener->named = true;
 	} else {
 		*fault = brackets ? "the address in brackets is not a numeric IPv6 address"
-				  : "the address is not a numeric IPv4 or IPv6 address";
+				  : "the address is neither a numeric IPv4 or IPv6 address nor a host name";
 		return ERROR_LIMIT;
 	}
 	return ERROR_OK;
+}
+
+/* The URL with the address in numbers. */
+static void write_url(struct listener *listener, const struct sockaddr *address, socklen_t size)
+{
+	char host[INET6_ADDRSTRLEN + 16]; /* it may have a scope */
+	char port[8];
+	CHECK(getnameinfo(address, size, host, sizeof(host), port, sizeof(port), NI_NUMERICHOST | NI_NUMERICSERV) == 0);
+	bool v6 = address->sa_family == AF_INET6;
+	snprintf(listener->url, sizeof(listener->url), "%s%s%s%s:%s", SCHEME, v6 ? "[" : "", host, v6 ? "]" : "", port);
+}
+
+/* /etc/hosts often has an address of localhost in two of its lines, and then it is found twice. */
+static bool is_among(const struct listener *listeners, size_t count, const struct listener *wanted)
+{
+	for (size_t i = 0; i < count; i++) {
+		if (strcmp(listeners[i].url, wanted->url) == 0)
+			return true;
+	}
+	return false;
+}
+
+size_t listener_resolve(const struct listener *listener, struct listener found[LISTENER_ADDRESSES_MAX],
+			const char **fault)
+{
+	found[0] = *listener;
+	if (!listener->named)
+		return 1;
+	char host[LISTENER_URL_BYTES_MAX];
+	const char *port;
+	CHECK(split_authority(listener->url + strlen(SCHEME), host, sizeof(host), &port, fault) == ERROR_OK);
+	struct addrinfo hints = {.ai_family = AF_UNSPEC,
+				 .ai_socktype = SOCK_STREAM,
+				 .ai_protocol = IPPROTO_TCP,
+				 .ai_flags = AI_NUMERICSERV};
+	struct addrinfo *addresses = NULL;
+	int error = getaddrinfo(host, port, &hints, &addresses);
+	if (error != 0) {
+		*fault = error == EAI_SYSTEM ? strerror(errno) : gai_strerror(error);
+		return 0;
+	}
+	size_t count = 0;
+	for (const struct addrinfo *at = addresses; at != NULL && count < LISTENER_ADDRESSES_MAX; at = at->ai_next) {
+		if (at->ai_family != AF_INET && at->ai_family != AF_INET6)
+			continue;
+		found[count] = (struct listener){.fd = -1, .named = true};
+		note_address(&found[count], at->ai_addr, at->ai_addrlen);
+		write_url(&found[count], at->ai_addr, at->ai_addrlen);
+		if (!is_among(found, count, &found[count]))
+			count++;
+	}
+	freeaddrinfo(addresses);
+	*fault = "the name has no IPv4 or IPv6 address";
+	return count;
 }
 
 static enum error set_options(int fd, int family, struct listener_options options)
@@ -130,12 +208,7 @@ static void name_bound_address(struct listener *listener)
 	struct sockaddr_storage bound = {0};
 	socklen_t size = sizeof(bound);
 	CHECK(getsockname(listener->fd, (struct sockaddr *)&bound, &size) == 0);
-	char host[INET6_ADDRSTRLEN];
-	char port[8];
-	CHECK(getnameinfo((struct sockaddr *)&bound, size, host, sizeof(host), port, sizeof(port),
-			  NI_NUMERICHOST | NI_NUMERICSERV) == 0);
-	bool v6 = bound.ss_family == AF_INET6;
-	snprintf(listener->url, sizeof(listener->url), "%s%s%s%s:%s", SCHEME, v6 ? "[" : "", host, v6 ? "]" : "", port);
+	write_url(listener, (struct sockaddr *)&bound, size);
 }
 
 enum error listener_open(struct listener *listener, struct listener_options options)

@@ -1,5 +1,6 @@
-/* Where clients come in: a URL such as tcp://127.0.0.1:1883 or tcp://[::1]:1883, and the listening socket behind it.
- * Opened by the main thread before the others start, so that a port in use is told at once. */
+/* Where clients come in: a URL such as tcp://127.0.0.1:1883, tcp://[::1]:1883 or tcp://localhost:1883, and the
+ * listening socket behind it. Opened by the main thread before the others start, so that a port in use is told at once.
+ */
 #ifndef NET_LISTENER_H
 #define NET_LISTENER_H
 
@@ -10,13 +11,17 @@
 #include <stddef.h>
 #include <sys/socket.h>
 
-#define LISTENER_URL_BYTES_MAX 128
+/* A host name has up to 253 characters. */
+#define LISTENER_URL_BYTES_MAX 272
+/* Addresses of one name. */
+#define LISTENER_ADDRESSES_MAX 8
 
 struct listener {
 	char url[LISTENER_URL_BYTES_MAX]; /* with the port that the kernel chose where 0 was asked for */
 	struct sockaddr_storage address;
-	socklen_t address_bytes;
-	bool loopback; /* bound to an address that only this machine reaches */
+	socklen_t address_bytes; /* 0: the URL has a name, which is not resolved yet */
+	bool named;              /* its URL had a name */
+	bool loopback;           /* bound to an address that only this machine reaches */
 	int fd;
 };
 
@@ -26,8 +31,13 @@ struct listener_options {
 	uint32_t idle_s;    /* net/health.h; 0: as the system has it */
 };
 
-/* Reads scheme, numeric address and port. On a fault *fault names it (static storage). */
+/* Reads scheme, address or name, and port. On a fault *fault names it (static storage). */
 enum error listener_parse(const char *url, struct listener *listener, const char **fault);
+/* The addresses behind a listener's name, each once and each with a URL of its own, at most LISTENER_ADDRESSES_MAX of
+ * them; for one without a name itself. Blocks while the system's resolver looks for the name. 0: there are none, and
+ * *fault says why (static storage). */
+size_t listener_resolve(const struct listener *listener, struct listener found[LISTENER_ADDRESSES_MAX],
+			const char **fault);
 /* Binds and listens; errno says why not (ERROR_SYSTEM). */
 enum error listener_open(struct listener *listener, struct listener_options options);
 void listener_close(struct listener *listener);

@@ -1,5 +1,6 @@
 """A wall clock of the server's own that a test can set while the server runs (Debian's libfaketime). Its other clocks are the
-machine's."""
+machine's. Debian's libfaketime 0.9.10 takes the deadlines of conditions on the monotonic clock for times of day, and each wait
+for them ends at once, unless it is told that this C library needs no fix."""
 
 from pathlib import Path
 
@@ -30,4 +31,4 @@ class FakeClock:
     def prefix(self):
         """What the server's command begins with."""
         return ("env", f"LD_PRELOAD={LIBRARY}", f"FAKETIME_TIMESTAMP_FILE={self.file}", "FAKETIME_NO_CACHE=1",
-                "DONT_FAKE_MONOTONIC=1")
+                "DONT_FAKE_MONOTONIC=1", "FAKETIME_FORCE_MONOTONIC_FIX=0")

@@ -50,7 +50,7 @@ class Server(Broker):
             resource.setrlimit(resource.RLIMIT_NOFILE, (files_max, files_max))
 
         self.process = subprocess.Popen([*command, *options], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
-                                        stderr=subprocess.PIPE, text=True, errors="replace",
+                                        stderr=subprocess.PIPE, bufsize=0,
                                         preexec_fn=limit_files if files_max else None)
         self.reader = threading.Thread(target=self._read, daemon=True)
         self.reader.start()
@@ -70,11 +70,15 @@ class Server(Broker):
         return self.process.pid
 
     def _read(self):
-        for line in self.process.stderr:
+        """All that is there at a time: who waits is woken once for it, not for each of a hundred counters."""
+        rest = b""
+        while data := self.process.stderr.read(1 << 16):
+            *lines, rest = (rest + data).split(b"\n")
             with self.grown:
-                self.lines.append(line.rstrip("\n"))
+                self.lines += [line.decode(errors="replace") for line in lines]
                 self.grown.notify_all()
         with self.grown:
+            self.lines += [rest.decode(errors="replace")] if rest else []
             self.ended = True
             self.grown.notify_all()
 
@@ -116,16 +120,18 @@ class Server(Broker):
 
     def wait_counter(self, name, wanted, timeout=TIMEOUT_S):
         """Asks until the counter has the value, or until wanted(value) is true. A line in the log makes it ask again at
-        once; counters that change without a line are asked for again after a moment."""
+        once; counters that change without a line are asked for again after a moment, a longer one each time."""
         reached = wanted if callable(wanted) else lambda value: value == wanted
         deadline = time.monotonic() + timeout
+        moment_s = 0.01
         while True:
             value = self.counter(name)
             if reached(value):
                 return value
             assert time.monotonic() < deadline, f"{name} is still {value}:\n{self.log()}"
             with self.grown:
-                self.grown.wait(0.02)
+                self.grown.wait(moment_s)
+            moment_s = min(moment_s * 1.3, 0.1)
 
     def cpu_seconds(self):
         fields = Path(f"/proc/{self.pid}/stat").read_text().rsplit(")", 1)[1].split()

@@ -66,6 +66,35 @@ const tests = {
     }
   }),
 
+  // It acknowledges what it is asked and then publishes its answer.
+  answers: () => pair(async (asking, answering) => {
+    await answering.subscribeAsync('question', { qos: 1 })
+    await asking.subscribeAsync('answer', { qos: 1 })
+    answering.on('message', (topic, payload) => answering.publish('answer', payload, { qos: 1 }))
+    for (let round = 0; round < 20; round++) {
+      await asking.publishAsync('question', String(round), { qos: 1 })
+      assert.strictEqual((await message(asking)).payload.toString(), String(round))
+    }
+  }),
+
+  // More at once than a server may want under way: it counts no Receive Maximum. What it was refused it would send again
+  // with its next connection, for ever.
+  overrun: () => pair(async (publisher, subscriber) => {
+    await subscriber.subscribeAsync('t', { qos: 0 })
+    const fail = () => {
+      console.error('the connection was closed')
+      process.exit(1)
+    }
+    publisher.on('close', fail)
+    const told = []
+    for (let number = 0; number < 3000; number++) told.push(publisher.publishAsync('t', String(number), { qos: 2 }))
+    await Promise.all(told)
+    for (let number = 0; number < 3000; number++) {
+      assert.strictEqual((await message(subscriber)).payload.toString(), String(number))
+    }
+    publisher.off('close', fail)
+  }),
+
   ping: async () => {
     const client = await connect({ keepalive: 1 })
     for (let pings = 0; pings < 2;) {

@@ -40,8 +40,8 @@ class Paho:
         self.mqtt.disconnect()
         self.mqtt.loop_stop()
 
-    def subscribe(self, *filters):
-        self.mqtt.subscribe([(text, mqtt.SubscribeOptions(qos=0)) if self.mqtt._protocol == mqtt.MQTTv5 else (text, 0)
+    def subscribe(self, *filters, qos=0):
+        self.mqtt.subscribe([(text, mqtt.SubscribeOptions(qos=qos)) if self.mqtt._protocol == mqtt.MQTTv5 else (text, qos)
                              for text in filters])
         return self.subscribed.get(timeout=TIMEOUT_S)
 
@@ -99,6 +99,17 @@ def test_thousand_messages_in_order(server, version):
         for number in range(1000):
             publisher.mqtt.publish("t", str(number))
         assert [int(subscriber.message().payload) for _ in range(1000)] == list(range(1000))
+
+
+def test_requests_are_answered(server, version):
+    """At QoS 1, by a client that acknowledges the request and then publishes its answer."""
+    with Paho(server, version) as asking, Paho(server, version) as answering:
+        answering.mqtt.on_message = lambda client, data, message: client.publish("answer", message.payload, qos=1)
+        answering.subscribe("question", qos=1)
+        asking.subscribe("answer", qos=1)
+        for number in range(20):
+            asking.mqtt.publish("question", str(number), qos=1)
+            assert asking.message().payload == str(number).encode()
 
 
 def test_take_over_is_told(server):

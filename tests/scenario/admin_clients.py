@@ -70,10 +70,23 @@ def test_the_grade_of_a_silent_one(serve):
     with server.client("x", keepalive=1) as client:
         assert [row["grade"] for row in server.admin().clients()] == ["active"]
         server.wait_counter("clients_suspect", 1)
-        assert server.admin().client("x")["grade"] == "suspect"
+        seen = server.admin().client("x")
+        assert seen["grade"] == "suspect" and seen["state"] == "connected"
+        assert seen["address"].endswith(f":{client.socket.getsockname()[1]}") and seen["silent_seconds"] >= 1
+        assert [row["grade"] for row in server.admin().clients(state="connected")] == ["suspect"]
         client.expect_nothing_before_ping()
         server.wait_counter("clients_active", 1)
         assert server.admin().client("x")["grade"] == "active"
+
+
+@pytest.mark.parametrize("method,rest", [("POST", "/disconnect"), ("DELETE", "")], ids=["disconnect", "end-session"])
+def test_a_silent_one_is_ended(serve, method, rest):
+    server = serve("--admin", "http://127.0.0.1:0", "--grace-ms", "60000")
+    with server.client("x", 5, keepalive=1) as client:
+        server.wait_counter("clients_suspect", 1)
+        assert server.admin().request(method, server.admin().client_path("x", rest)).status == 200
+        assert client.expect_kind(DISCONNECT).reason == 0x98
+        client.expect_close()
 
 
 def test_disconnect_tells_why(administered, admin, version):

@@ -1,5 +1,6 @@
 """`roost ctl` does from a shell what the API does: exit statuses, answers, and errors on stderr."""
 
+import datetime
 import http.server
 import json
 import threading
@@ -25,15 +26,23 @@ def said(ended):
 def test_health_and_stats(administered, ctl):
     assert "healthy" in said(ctl("health"))
     with administered.client("a"):
-        assert ["connections_open", "1"] in [line.split() for line in said(ctl("stats")).splitlines()]
+        lines = said(ctl("stats")).splitlines()
+        assert ["connections_open", "1"] in [line.split() for line in lines]
+        written = next(line.split(maxsplit=1)[1] for line in lines if line.startswith("time "))
+        shown = datetime.datetime.strptime(written, "%Y-%m-%d %H:%M:%S UTC").replace(tzinfo=datetime.timezone.utc)
+        assert abs(datetime.datetime.now(datetime.timezone.utc) - shown).total_seconds() < 60
         assert json.loads(said(ctl("--json", "stats")))["clients"]["connected"] == 1
 
 
 def test_clients(administered, ctl):
     clients = [administered.client(f"c/{number} \u20ac") for number in range(12)]
-    assert len(said(ctl("clients")).splitlines()) == 12
-    assert said(ctl("clients", "--prefix", "c/11")).split("\t")[:2] == ["c/11 \u20ac", "connected"]
-    assert len(said(ctl("clients", "--limit", "5")).splitlines()) == 5
+    listed = said(ctl("clients")).splitlines()
+    assert len(listed) == 13 and listed[0].split()[0] == "STATE" and listed[0].endswith("CLIENT ID")
+    id_at = listed[0].index("CLIENT ID")
+    assert sorted(line[id_at:] for line in listed[1:]) == sorted(f"c/{number} \u20ac" for number in range(12))
+    row = said(ctl("clients", "--no-headings", "--prefix", "c/11"))
+    assert row.split()[:2] == ["connected", "active"] and row.endswith("c/11 \u20ac\n")
+    assert len(said(ctl("clients", "--no-headings", "--limit", "5")).splitlines()) == 5
     assert said(ctl("clients", "--state", "offline")) == ""
     clients[3].subscribe(("a/#", 1))
     shown = said(ctl("inspect", "c/3 \u20ac"))
@@ -63,8 +72,8 @@ def test_short_pages_are_not_the_end():
         threading.Thread(target=server.serve_forever, daemon=True).start()
         url = f"http://127.0.0.1:{server.server_port}"
         for limit, wanted in (("0", "abcd"), ("3", "abc"), ("2", "ab"), ("9", "abcd")):
-            lines = said(roost("ctl", "--url", url, "clients", "--limit", limit)).splitlines()
-            assert [line.split("\t")[0] for line in lines] == list(wanted)
+            heading, *lines = said(roost("ctl", "--url", url, "clients", "--limit", limit)).splitlines()
+            assert heading.endswith("CLIENT ID") and [line.split()[-1] for line in lines] == list(wanted)
         server.shutdown()
 
 
@@ -143,8 +152,11 @@ def test_revoke_and_lift(administered, ctl):
         connection.send(connect("out", 4))
         connection.expect_connack_refusal(5)
     said(ctl("revoke", "token", "a/b \u20ac"))
-    lines = sorted(line.split("\t")[:2] for line in said(ctl("revocations")).splitlines())
-    assert lines == [["client", "out"], ["token", "a/b \u20ac"]]
+    heading, *lines = said(ctl("revocations")).splitlines()
+    assert heading.split() == ["KIND", "UNTIL", "ID"]
+    assert sorted(lines)[0].split()[0] == "client" and sorted(lines)[0].endswith(" UTC  out")
+    assert sorted(lines)[1].split() == ["token", "for", "ever", "a/b", "\u20ac"]
+    assert said(ctl("revocations", "--no-headings")).splitlines() == lines
     said(ctl("lift", "client", "out"))
     administered.client("out").close()
     again = ctl("lift", "client", "out")

@@ -48,6 +48,14 @@ def test_publish(guarded, version, qos):
     guarded.wait_counter("messages_denied", 5)
 
 
+def test_decisions_are_remembered(guarded, version):
+    with come(guarded, "c", version) as client:
+        for _ in range(3):
+            client.hand_over("up/c/x", b"", qos=1)
+    guarded.wait_counter("acl_cache_hits", 2)
+    assert guarded.counter("acl_cache_misses") == 1
+
+
 def test_subscribe(guarded, version):
     denied = 0x87 if version == 5 else 0x80
     with come(guarded, "c", version) as client:

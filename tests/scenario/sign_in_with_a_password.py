@@ -22,6 +22,18 @@ def test_good_ones(guarded, version, user):
             client.expect_nothing_before_ping()
 
 
+def test_what_was_remembered_is_counted(guarded):
+    for _ in range(3):
+        guarded.client("c", user="alice", password="secret").close()
+    with guarded.raw() as connection:
+        connection.send(connect("c", 4, user="alice", password="wrong"))
+        connection.expect_connack_refusal(BAD[4])
+    guarded.wait_counter("passwords_hashed", 2)
+    counters = guarded.counters()
+    assert counters["password_cache_hits"] == 2 and counters["password_cache_misses"] == 2
+    assert counters["tokens_verified"] == 0
+
+
 @pytest.mark.parametrize("user, password", [("alice", "Secret"), ("alice", ""), ("alice", "a.b.c"), ("nobody", "secret"),
                                             ("", "secret"), ("bob", "a.b.d")])
 def test_bad_ones(guarded, version, user, password):

@@ -44,6 +44,7 @@ def test_auth_renews_it(guarded):
         later.expect_refusal(0xA0)
         client.expect_nothing_before_ping()
     guarded.wait_counter("sign_ins_renewed", 1)
+    guarded.wait_counter("tokens_verified", 3)  # two by gates, one by a shard
 
 
 @pytest.mark.parametrize("options, reason", [({"sub": "other"}, 0x87), ({"left_s": -10}, 0x87), ({"key": "x" * 32}, 0x87),

@@ -1,7 +1,6 @@
 /* A verdict as a table and as JSON. */
 #include "fake_root.h"
 
-#include "doctor/format.h"
 #include "doctor/show.h"
 
 #include <math.h>
@@ -141,26 +140,13 @@ static void test_json(void **state)
 	shown_free(&shown);
 }
 
-static void test_figures(void **state)
-{
-	(void)state;
-	char out[FORMAT_BYTES];
-	assert_string_equal(format_count(0, out), "0");
-	assert_string_equal(format_count(999, out), "999");
-	assert_string_equal(format_count(1000, out), "1,000");
-	assert_string_equal(format_count(UINT64_MAX, out), "18,446,744,073,709,551,615");
-	assert_string_equal(format_bytes(0, out), "0 B");
-	assert_string_equal(format_bytes(1023, out), "1023 B");
-	assert_string_equal(format_bytes(1536, out), "1.5 KiB");
-	assert_string_equal(format_bytes(3.0 * 1024 * 1024 * 1024, out), "3.0 GiB");
-	assert_string_equal(format_bytes(1e30, out), "867361737988.4 EiB");
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_table), cmocka_unit_test(test_colour),  cmocka_unit_test(test_without_a_number),
-		cmocka_unit_test(test_json),  cmocka_unit_test(test_figures),
+		cmocka_unit_test(test_table),
+		cmocka_unit_test(test_colour),
+		cmocka_unit_test(test_without_a_number),
+		cmocka_unit_test(test_json),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -288,6 +288,75 @@ static void test_disconnect_keeps_the_session_and_end_does_not(void **state)
 	shard_scene_check_empty(scene);
 }
 
+/* A client is connected for as long as it has its connection, whatever the heartbeat thinks of it. */
+static void check_silent_client(struct shard_scene *scene, uint32_t silent_ms, enum client_state state,
+				bool session_too)
+{
+	static struct subscription_row subscriptions[COMMAND_SUBSCRIPTIONS_MAX];
+	uint8_t filters[16];
+	uint8_t ids[16];
+	struct client_row row;
+	int fd = sign_in(scene, "silent", false);
+	shard_scene_pass_ms(scene, silent_ms);
+	shard_scene_settle(scene);
+	struct command_client client = client_named(scene, "silent");
+	client.subscriptions = subscriptions;
+	client.filters = filters;
+	client.filters_capacity = sizeof(filters);
+	assert_int_equal(do_command(scene, (struct command){.kind = COMMAND_INSPECT, .client = &client}), ERROR_OK);
+	assert_int_equal(client.row.state, state);
+	assert_int_equal(client.row.connected_s, silent_ms / 1000);
+	assert_in_range(client.row.silent_ms, silent_ms - 200, silent_ms + 200);
+	struct command_list list = {
+		.states = LIST_CONNECTED, .rows = &row, .row_max = 1, .ids = ids, .ids_capacity = sizeof(ids)};
+	assert_int_equal(do_command(scene, (struct command){.kind = COMMAND_LIST, .list = &list}), ERROR_OK);
+	assert_int_equal(list.row_count, 1);
+	assert_int_equal(row.state, state);
+	enum command_kind kind = session_too ? COMMAND_END_SESSION : COMMAND_DISCONNECT;
+	assert_int_equal(do_command(scene, (struct command){.kind = kind, .client = &client}), ERROR_OK);
+	shard_scene_settle(scene);
+	assert_int_equal(recv(fd, ids, sizeof(ids), MSG_DONTWAIT), 4); /* CONNACK */
+	assert_int_equal(recv(fd, ids, sizeof(ids), MSG_DONTWAIT), 0);
+	assert_int_equal(shard_scene_counter(scene, 0, COUNTER_sessions_offline), session_too ? 0 : 1);
+	if (!session_too)
+		assert_int_equal(do_command(scene, (struct command){.kind = COMMAND_END_SESSION, .client = &client}),
+				 ERROR_OK);
+	close(fd);
+	shard_scene_check_empty(scene);
+}
+
+static void test_silent_clients_are_connected(void **state)
+{
+	struct shard_scene *scene = *state;
+	scene->settings.grace_ms = 5000;
+	for (int session_too = 0; session_too < 2; session_too++) {
+		check_silent_client(scene, 73000, CLIENT_QUIET, session_too);
+		check_silent_client(scene, 86000, CLIENT_SUSPECT, session_too);
+	}
+}
+
+/* Its connection ends in the turn that carries out the command: there is none to end, but a session. */
+static void test_a_session_ends_in_the_turn_that_its_connection_ends(void **state)
+{
+	struct shard_scene *scene = *state;
+	static const enum command_kind KINDS[] = {COMMAND_DISCONNECT, COMMAND_END_SESSION};
+	static const enum error RESULTS[] = {ERROR_NOT_FOUND, ERROR_OK};
+	for (size_t i = 0; i < 2; i++) {
+		int fd = sign_in(scene, "x", false);
+		struct command_client client = client_named(scene, "x");
+		struct asker asker = {
+			.scene = scene, .command = {.kind = KINDS[i], .client = &client}, .timeout_ms = 60000};
+		assert_int_equal(pthread_create(&asker.thread, NULL, ask, &asker), 0);
+		while (!commands_waiting(&scene->shards[0].commands))
+			sched_yield();
+		leave(scene, fd);
+		pthread_join(asker.thread, NULL);
+		assert_int_equal(asker.result, RESULTS[i]);
+		assert_int_equal(shard_scene_counter(scene, 0, COUNTER_sessions_offline), 1 - i);
+	}
+	shard_scene_check_empty(scene);
+}
+
 /* ---- messages ---- */
 
 static void test_publish(void **state)
@@ -325,6 +394,9 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_list_stops_where_ids_find_no_room, scene_open, scene_close),
 		cmocka_unit_test_setup_teardown(test_inspect, scene_open, scene_close),
 		cmocka_unit_test_setup_teardown(test_disconnect_keeps_the_session_and_end_does_not, scene_open,
+						scene_close),
+		cmocka_unit_test_setup_teardown(test_silent_clients_are_connected, scene_open, scene_close),
+		cmocka_unit_test_setup_teardown(test_a_session_ends_in_the_turn_that_its_connection_ends, scene_open,
 						scene_close),
 		cmocka_unit_test_setup_teardown(test_publish, scene_open, scene_close),
 	};

@@ -68,6 +68,53 @@ static void test_good_urls(void **state)
 		check_good(&GOOD[i]);
 }
 
+/* A name is taken as it is: it is resolved later. */
+static const char *const NAMES[] = {
+	"localhost", "a", "LOCALHOST", "mqtt-1.example.org", "example.org.", "1a.b_c", "127.0.0.1.in-addr.arpa",
+	"3com"};
+
+static void test_names(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < sizeof(NAMES) / sizeof(NAMES[0]); i++) {
+		char url[LISTENER_URL_BYTES_MAX];
+		struct listener listener;
+		const char *fault;
+		snprintf(url, sizeof(url), "tcp://%s:1883", NAMES[i]);
+		assert_int_equal(listener_parse(url, &listener, &fault), ERROR_OK);
+		assert_true(listener.named);
+		assert_int_equal(listener.address_bytes, 0);
+		assert_string_equal(listener.url, url);
+	}
+}
+
+static void test_resolve(void **state)
+{
+	(void)state;
+	struct listener listener;
+	struct listener found[LISTENER_ADDRESSES_MAX];
+	const char *fault;
+	assert_int_equal(listener_parse("tcp://localhost:1883", &listener, &fault), ERROR_OK);
+	size_t count = listener_resolve(&listener, found, &fault);
+	assert_in_range(count, 1, 2);
+	for (size_t i = 0; i < count; i++) {
+		bool v6 = found[i].address.ss_family == AF_INET6;
+		assert_string_equal(found[i].url, v6 ? "tcp://[::1]:1883" : "tcp://127.0.0.1:1883");
+		assert_true(found[i].loopback && found[i].named && found[i].fd == -1 && found[i].address_bytes != 0);
+		for (size_t other = 0; other < i; other++)
+			assert_string_not_equal(found[i].url, found[other].url);
+	}
+	assert_int_equal(listener_parse("tcp://127.0.0.1:7", &listener, &fault), ERROR_OK);
+	assert_int_equal(listener_resolve(&listener, found, &fault), 1);
+	assert_string_equal(found[0].url, "tcp://127.0.0.1:7");
+	assert_false(found[0].named);
+	/* RFC 6761: it never exists, and a resolver need not ask anybody. */
+	assert_int_equal(listener_parse("tcp://roost.invalid:7", &listener, &fault), ERROR_OK);
+	fault = NULL;
+	assert_int_equal(listener_resolve(&listener, found, &fault), 0);
+	assert_non_null(fault);
+}
+
 /* Each with a word that the fault must name. */
 static const char *const BAD[][2] = {
 	{"", "scheme"},
@@ -86,10 +133,21 @@ static const char *const BAD[][2] = {
 	{"tcp://127.0.0.1:1883/", "port"},
 	{"tcp://127.0.0.1:65536", "port"},
 	{"tcp://127.0.0.1:18446744073709551617", "port"},
+	{"tcp://localhost", "port"},
+	{"tcp://localhost:", "port"},
 	{"tcp://[::1]:", "port"},
 	{"tcp://[::1]:70000", "port"},
 	{"tcp://:1883", "address"},
-	{"tcp://localhost:1883", "address"},
+	{"tcp://a..b:1883", "address"},
+	{"tcp://.a:1883", "address"},
+	{"tcp://.:1883", "address"},
+	{"tcp://a b:1883", "address"},
+	{"tcp://a/b:1883", "address"},
+	{"tcp://a.1:1883", "address"},
+	{"tcp://1:1883", "address"},
+	{"tcp://0x7f000001:1883", "address"},
+	{"tcp://127.0.0.0X1.:1883", "address"},
+	{"tcp://[localhost]:1883", "address"},
 	{"tcp://127.0.0.256:1883", "address"},
 	{"tcp://127.1:1883", "address"},
 	{"tcp://1.2.3.4.5:1883", "address"},
@@ -217,7 +275,8 @@ static void test_ipv6_only(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_good_urls),         cmocka_unit_test(test_bad_urls),
+		cmocka_unit_test(test_good_urls),         cmocka_unit_test(test_names),
+		cmocka_unit_test(test_resolve),           cmocka_unit_test(test_bad_urls),
 		cmocka_unit_test(test_url_of_any_length), cmocka_unit_test(test_chosen_port_is_in_the_url),
 		cmocka_unit_test(test_port_in_use),       cmocka_unit_test(test_ipv6_only),
 	};
