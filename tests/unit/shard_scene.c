@@ -67,7 +67,6 @@ static void shard_begin(struct shard_scene *scene, uint16_t number)
 		.sessions_offline = &scene->sessions_offline,
 		.number = number,
 		.shard_count = scene->shard_count,
-		.core = -1,
 	};
 	CHECK(fdpass_open(scene->pairs[number]) == ERROR_OK);
 	shard->admissions_fd = scene->pairs[number][1];
