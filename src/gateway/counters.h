@@ -75,6 +75,7 @@
 	  "Times that a client was left unread: an inbox was full, or it did not read its answers")                    \
 	X(reader_pauses, COUNT, "pauses", "why=\"answers_unread\"",                                                    \
 	  "Times that a client was left unread because it did not read its answers")                                   \
+	X(retained_expired, COUNT, "retained_expired", "", "Retained messages that expired and were taken away")       \
 	/* ---- who may come in and what gives way ---- */                                                             \
 	X(clients_greeting, GAUGE, "clients_by_grade", "grade=\"greeting\"",                                           \
 	  "Connected clients by what is heard of them")                                                                \

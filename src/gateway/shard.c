@@ -40,8 +40,8 @@
 #define TOKEN_RULES_MAX 1000000u
 #define TOKEN_RULES_BYTES_MAX ((size_t)1 << 30)
 #define FLOW_ENTRIES_MAX 256000000u
-/* Retained messages that are looked at in a turn, to find those that have expired. */
-#define RETAINED_SWEEP 16u
+/* Retained messages that have expired and are taken away in a turn: a million are gone within seconds. */
+#define RETAINED_EXPIRED_A_TURN 256u
 
 static void on_blocked(void *context, struct conn *conn)
 {
@@ -292,7 +292,8 @@ static bool has_work(const struct shard *shard)
 {
 	return shard->ready.count != 0 || shard->broken.count != 0 || route_has_mail(shard) ||
 	       (shard->retained_jobs != NULL && retained_jobs_ready(shard)) || principal_revoking(shard) ||
-	       commands_waiting(&shard->commands);
+	       commands_waiting(&shard->commands) ||
+	       (shard->number == 0 && retained_has_expired(shard->retained, shard->now_s));
 }
 
 static int sleep_ms(struct shard *shard, bool draining)
@@ -363,7 +364,8 @@ static void do_timers(struct shard *shard)
 	wheel_turn(&shard->wheel, shard->now_ms, TIMERS_A_TURN, heartbeat_visit, shard);
 	if (shard->number != 0)
 		return;
-	retained_sweep(shard->retained, shard->now_s, RETAINED_SWEEP);
+	counter_add(&shard->counters.values[COUNTER_retained_expired],
+		    retained_expire(shard->retained, shard->now_s, RETAINED_EXPIRED_A_TURN));
 	sys_topics_publish(shard);
 }
 

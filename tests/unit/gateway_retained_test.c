@@ -218,6 +218,41 @@ static void test_expiry(void **state)
 	peer_vanish(&from);
 }
 
+/* However many there are, a shard that has nothing else to do takes them away without a pause, and does not wake up for
+ * those whose time is yet to come. */
+static void test_many_expire_at_once(void **state)
+{
+	struct shard_scene *scene = *state;
+	struct peer from = peer_sign_in(scene, PEER_CONNECT(.id = "from"), false);
+	for (uint32_t i = 0; i < 900; i++) {
+		uint8_t expiry[] = {0x02, 0, 0, 0, i < 800 ? 60 : 61};
+		char topic[32];
+		snprintf(topic, sizeof(topic), "t/%u", i);
+		struct mqtt_publish message = {
+			.topic = slice_string(topic),
+			.payload = slice_string("x"),
+			.properties = slice_of(expiry, sizeof(expiry)),
+			.retain = true,
+		};
+		peer_publish_as(&from, &message);
+		shard_scene_settle(scene);
+	}
+	shard_scene_pass_ms(scene, 59000);
+	shard_scene_settle(scene);
+	assert_int_equal(retained_count(scene), 900);
+	assert_true(shard_scene_sleep_ms() > 0);
+	shard_scene_pass_ms(scene, 1000);
+	shard_scene_turn_one(scene, 0);
+	assert_in_range(retained_count(scene), 101, 899); /* bounded in a turn */
+	shard_scene_turn_one(scene, 0);
+	assert_int_equal(shard_scene_sleep_ms(), 0);
+	shard_scene_settle(scene);
+	assert_int_equal(retained_count(scene), 100);
+	assert_int_equal(counted(scene, COUNTER_retained_expired), 800);
+	assert_true(shard_scene_sleep_ms() > 0);
+	peer_vanish(&from);
+}
+
 /* Who can be told is refused; others have it delivered at least. */
 static void test_limit(void **state)
 {
@@ -481,6 +516,7 @@ int main(void)
 		IN_SCENE(test_who_gets_none),
 		IN_SCENE(test_several_filters_in_order),
 		IN_SCENE(test_expiry),
+		IN_SCENE(test_many_expire_at_once),
 		IN_SCENE(test_limit),
 		IN_SCENE(test_slow_reader_gets_all),
 		IN_SCENE(test_waits_for_acknowledgements),
