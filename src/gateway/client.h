@@ -45,6 +45,7 @@ struct client {
 	uint16_t hung_up : 1; /* read on until the end */
 	uint16_t broken : 1;  /* in the shard's list of those whose write failed */
 	uint16_t bounded : 1; /* it takes packets up to a size, which is in its extras */
+	uint16_t owed : 1;    /* retained messages: it has a queue (gateway/retained_jobs.h) */
 };
 _Static_assert(sizeof(struct client) == 64, "a client is one cache line: part of the memory contract");
 

@@ -258,6 +258,7 @@ static enum error take_ack(struct shard *shard, uint32_t index, uint8_t type, co
 	switch (result) {
 	case FLOW_ACK_DONE:
 		deliver_queued(shard, index);
+		retained_jobs_wake(shard, index);
 		return ERROR_OK;
 	case FLOW_ACK_RELEASE:
 		send_ack(shard, client, MQTT_PUBREL, ack->packet_id, MQTT_REASON_SUCCESS);

@@ -95,6 +95,7 @@ static void end_session(struct shard *shard, uint32_t index)
 {
 	struct client *client = shard_client(shard, index);
 	hand_on_shared(shard, client);
+	retained_jobs_drop(shard, index);
 	subscriptions_clear(&shard->subscriptions, &client->session);
 	registry_remove(&shard->registry, index);
 	struct extras *extras = extras_of(shard, client);
@@ -414,5 +415,6 @@ void client_admit(struct shard *shard, int fd, const struct admission *admission
 	COUNT(&shard->counters, connections_signed_in);
 	presence_connected(shard, client);
 	deliver_queued(shard, index);
+	retained_jobs_wake(shard, index);
 	consume_rest(shard, index, admission_rest(admission));
 }

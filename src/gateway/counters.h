@@ -118,6 +118,7 @@
 	X(stored_messages, GAUGE, "stored_messages", "", "Distinct messages kept for that")                            \
 	X(stored_bytes, GAUGE, "stored_bytes", "", "Bytes of their packets")                                           \
 	X(backlog_bytes, GAUGE, "backlog_bytes", "", "Bytes that wait for clients to read")                            \
+	X(retained_owed, GAUGE, "retained_owed", "", "Subscriptions whose retained messages were not all sent yet")    \
 	X(inbox_parcels, GAUGE, "inbox_parcels", "",                                                                   \
 	  "Parcels of letters on their way between shards, or not yet given back")                                     \
 	X(inbox_bytes, GAUGE, "inbox_bytes", "", "Bytes of letters in them")                                           \

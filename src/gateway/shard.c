@@ -5,7 +5,6 @@
 #include "gateway/admission.h"
 #include "gateway/heartbeat.h"
 #include "gateway/principal.h"
-#include "gateway/retained_jobs.h"
 #include "gateway/route.h"
 #include "gateway/sys_topics.h"
 #include "net/fdpass.h"
@@ -76,7 +75,6 @@ enum error shard_open(struct shard *shard)
 	uint64_t places = (uint64_t)shard->seats->limit + shard->settings->sessions_offline_max + 1024;
 	uint32_t clients = places < CLIENTS_MAX ? (uint32_t)places : CLIENTS_MAX;
 	shard->waiting_end = &shard->waiting;
-	shard->retained_jobs_end = &shard->retained_jobs;
 	messages_init(&shard->messages, &shard->slab);
 	struct io_observer observer = {.blocked = on_blocked, .broken = on_broken, .context = shard};
 	if (slab_open(&shard->slab, SLAB_BYTES_MAX) != ERROR_OK ||
@@ -85,6 +83,7 @@ enum error shard_open(struct shard *shard)
 	    registry_open(&shard->registry, &shard->clients, &shard->slab, clients) != ERROR_OK ||
 	    subscriptions_open(&shard->subscriptions, shard->index, shard->number, subscriptions_limit(clients)) !=
 		    ERROR_OK ||
+	    retained_jobs_open(&shard->retained_jobs, clients, subscriptions_limit(clients)) != ERROR_OK ||
 	    flow_store_open(&shard->flows, &shard->messages, FLOW_ENTRIES_MAX) != ERROR_OK ||
 	    acl_cache_open(&shard->acl_cache, ACL_CACHE_SLOTS) != ERROR_OK ||
 	    acl_pool_open(&shard->token_rules, TOKEN_RULES_MAX, TOKEN_RULES_BYTES_MAX) != ERROR_OK ||
@@ -103,7 +102,7 @@ enum error shard_open(struct shard *shard)
 void shard_close(struct shard *shard)
 {
 	free(shard->mail.parcel);
-	retained_jobs_fini(shard);
+	retained_jobs_close(&shard->retained_jobs);
 	route_forget_waiting(shard);
 	post_fini(&shard->post);
 	subscriptions_close(&shard->subscriptions);
@@ -268,6 +267,7 @@ static void publish_counters(struct shard *shard)
 	COUNT_SET(counters, backlog_bytes, shard->io.backlog_bytes);
 	COUNT_SET(counters, connections_fixed, fixed_files_count(&shard->io.fixed_files));
 	COUNT_SET(counters, subscriptions_open, shard->subscriptions.pool.used);
+	COUNT_SET(counters, retained_owed, shard->retained_jobs.jobs.used);
 	COUNT_SET(counters, queue_messages, shard->flows.entries.used);
 	COUNT_SET(counters, stored_messages, shard->messages.count);
 	COUNT_SET(counters, stored_bytes, shard->messages.bytes);
@@ -282,6 +282,7 @@ static void publish_counters(struct shard *shard)
 	COUNT_SET(counters, allocations,
 		  shard->slab.fresh_count + shard->post.allocation_count + shard->clients.touched +
 			  shard->subscriptions.pool.touched + shard->subscriptions.lists.touched +
+			  shard->retained_jobs.jobs.touched + shard->retained_jobs.queues.touched +
 			  shard->flows.entries.touched + shard->routes.capacity + shard->ready.capacity +
 			  shard->paused.capacity + shard->closing.capacity);
 }
@@ -291,7 +292,7 @@ static void publish_counters(struct shard *shard)
 static bool has_work(const struct shard *shard)
 {
 	return shard->ready.count != 0 || shard->broken.count != 0 || route_has_mail(shard) ||
-	       (shard->retained_jobs != NULL && retained_jobs_ready(shard)) || principal_revoking(shard) ||
+	       retained_jobs_ready(&shard->retained_jobs) || principal_revoking(shard) ||
 	       commands_waiting(&shard->commands) ||
 	       (shard->number == 0 && retained_has_expired(shard->retained, shard->now_s));
 }

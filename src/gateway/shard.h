@@ -13,6 +13,7 @@
 #include "gateway/extras.h"
 #include "gateway/overload.h"
 #include "gateway/pulse.h"
+#include "gateway/retained_jobs.h"
 #include "gateway/seats.h"
 #include "gateway/settings_feed.h"
 #include "net/fdtable.h"
@@ -43,7 +44,6 @@ struct revoking {
 };
 
 struct waiting;
-struct retained_job;
 struct gateway;
 
 struct shard {
@@ -88,8 +88,7 @@ struct shard {
 	struct mail mail;
 	struct waiting *waiting; /* messages of the gateway's own that wait for room in an inbox */
 	struct waiting **waiting_end;
-	struct retained_job *retained_jobs;
-	struct retained_job **retained_jobs_end;
+	struct retained_jobs retained_jobs;
 	struct list ready;            /* clients with more to read */
 	struct list paused;           /* clients that wait for room in an inbox */
 	struct list broken;           /* clients whose write failed */
