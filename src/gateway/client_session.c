@@ -1,5 +1,6 @@
 #include "gateway/client_session.h"
 
+#include "base/log.h"
 #include "gateway/admission.h"
 #include "gateway/client_packet.h"
 #include "gateway/deliver.h"
@@ -52,18 +53,36 @@ static void forget_will(struct shard *shard, struct extras *extras)
 	extras->will = 0;
 }
 
-static void publish_will(struct shard *shard, struct extras *extras)
+/* Whether the client may still publish its will: the right that it had at CONNECT may have been taken since. */
+static bool may_publish_will(struct shard *shard, const struct client *client, const struct message *will)
 {
+	struct slice topic = publication_parts(&will->publication, will->packet).topic;
+	if (principal_may_publish(shard, client, topic))
+		return true;
+	COUNT(&shard->counters, wills_denied);
+	log_write(LOG_INFO, "a will on \"%.*s\" is left out: its client may not publish there any more",
+		  (int)topic.size, (const char *)topic.data);
+	return false;
+}
+
+static void publish_will(struct shard *shard, uint32_t index)
+{
+	struct client *client = shard_client(shard, index);
+	struct extras *extras = extras_of(shard, client);
 	uint32_t will = extras->will;
 	if (will == 0)
 		return;
+	if (!may_publish_will(shard, client, message_at(&shard->messages, will))) {
+		forget_will(shard, extras);
+		return;
+	}
 	extras->will = 0;
 	/* Its time begins now [3.1.3.2.4]: it was kept with its expiry on a clock that stands at 0. */
 	struct publication *publication = &message_at(&shard->messages, will)->publication;
 	if (publication->expires_s != 0 && publication->expires_s < UINT32_MAX - shard->now_s)
 		publication->expires_s += shard->now_s;
 	COUNT(&shard->counters, wills_sent);
-	route_publish_kept(shard, will);
+	route_publish_kept(shard, will, index);
 }
 
 /* ---- ends ---- */
@@ -97,10 +116,9 @@ static void end_session(struct shard *shard, uint32_t index)
 	hand_on_shared(shard, client);
 	retained_jobs_drop(shard, index);
 	subscriptions_clear(&shard->subscriptions, &client->session);
+	if (client->extras != 0)
+		publish_will(shard, index); /* [3.1.3.2.2]: with the session at the latest */
 	registry_remove(&shard->registry, index);
-	struct extras *extras = extras_of(shard, client);
-	if (extras != NULL)
-		publish_will(shard, extras); /* [3.1.3.2.2]: with the session at the latest */
 	extras_drop(shard, client);
 	principal_drop(shard, client);
 }
@@ -129,7 +147,7 @@ void session_connection_ended(struct shard *shard, uint32_t index, bool was_acti
 		return;
 	}
 	if (extras->will_delay_s == 0)
-		publish_will(shard, extras);
+		publish_will(shard, index);
 	hand_on_shared(shard, client);
 	extras_end_connection(shard, client);
 	flow_rewind(&extras->flow, &shard->flows);
@@ -195,7 +213,7 @@ uint64_t session_visit(struct shard *shard, uint32_t index)
 		return 0;
 	}
 	if (extras->will != 0 && extras->will_at_s <= shard->now_s)
-		publish_will(shard, extras);
+		publish_will(shard, index);
 	return deadline_ms(shard, extras);
 }
 

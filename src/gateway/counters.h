@@ -94,6 +94,8 @@
 	  "Packets that the kernel dropped in front of the listeners: each try of those that it keeps out, anyone's "  \
 	  "while its queues were full, and with defer-accept the empty packet that ends each handshake")               \
 	X(messages_denied, COUNT, "denied", "action=\"publish\"", "What rules or a token did not allow")               \
+	X(wills_denied, COUNT, "denied", "action=\"will\"",                                                            \
+	  "Wills left out: the right that their client had at CONNECT was taken")                                      \
 	X(subscriptions_denied, COUNT, "denied", "action=\"subscribe\"", "Subscriptions that were not allowed")        \
 	X(sign_ins_renewed, COUNT, "sign_ins_renewed", "", "Tokens that AUTH replaced by a later one")                 \
 	X(overload_grade, GAUGE, "overload_grade", "", "Grade of overload, 0 to 4, summed over the gates")             \

@@ -40,7 +40,8 @@ enum error retained_jobs_open(struct retained_jobs *jobs, uint32_t clients, uint
 	if (error == ERROR_OK)
 		error = pool_open(&jobs->queues, sizeof(struct retained_queue), clients);
 	if (error == ERROR_OK)
-		error = table_open(&jobs->by_subscription, &jobs->jobs, offsetof(struct retained_job, node), subscriptions);
+		error = table_open(&jobs->by_subscription, &jobs->jobs, offsetof(struct retained_job, node),
+				   subscriptions);
 	if (error == ERROR_OK)
 		error = table_open(&jobs->by_client, &jobs->queues, offsetof(struct retained_queue, node), clients);
 	return error;

@@ -14,11 +14,11 @@
 struct shard;
 
 struct retained_jobs {
-	struct pool jobs;        /* struct retained_job */
-	struct pool queues;      /* struct retained_queue */
+	struct pool jobs;             /* struct retained_job */
+	struct pool queues;           /* struct retained_queue */
 	struct table by_subscription; /* jobs by their subscription: there is one a subscription at most */
-	struct table by_client;  /* queues */
-	uint32_t ready_first;    /* queues that can go on, in turns */
+	struct table by_client;       /* queues */
+	uint32_t ready_first;         /* queues that can go on, in turns */
 	uint32_t ready_last;
 };
 

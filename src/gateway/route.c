@@ -260,13 +260,25 @@ struct waiting {
 	struct waiting *next;
 	route_bits route; /* to one member; 0: to all that subscribe */
 	uint32_t message;
+	uint32_t publisher;
+	uint32_t publisher_hash; /* of its client id: its place may be another's by the time that there is room */
 };
 
-/* ERROR_MORE: it has to wait. The reference is still the caller's. */
-static enum error send_kept(struct shard *shard, uint32_t ref, route_bits route)
+/* 0: its session has ended. A later one with the same client id is the same publisher [MQTT-3.8.3-3]. */
+static uint32_t publisher_of(const struct shard *shard, const struct waiting *waiting)
 {
-	const struct message *message = message_at(&shard->messages, ref);
-	struct outbound outbound = {message->packet, message->publication, 0};
+	if (waiting->publisher == 0)
+		return 0;
+	const struct session *session = &shard_client(shard, waiting->publisher)->session;
+	return session->id != 0 && session->node.hash == waiting->publisher_hash ? waiting->publisher : 0;
+}
+
+/* ERROR_MORE: it has to wait. The reference is still the caller's. */
+static enum error send_kept(struct shard *shard, const struct waiting *waiting)
+{
+	const struct message *message = message_at(&shard->messages, waiting->message);
+	route_bits route = waiting->route;
+	struct outbound outbound = {message->packet, message->publication, publisher_of(shard, waiting)};
 	uint8_t *copy = io_scratch(&shard->io, message->publication.packet_bytes);
 	if (copy != NULL)
 		outbound.packet = memcpy(copy, message->packet, message->publication.packet_bytes);
@@ -278,34 +290,37 @@ static enum error send_kept(struct shard *shard, uint32_t ref, route_bits route)
 	return error;
 }
 
-static void send_or_wait(struct shard *shard, uint32_t message, route_bits route)
+static void send_or_wait(struct shard *shard, const struct waiting *sent)
 {
-	enum error error = shard->waiting != NULL ? ERROR_MORE : send_kept(shard, message, route);
+	enum error error = shard->waiting != NULL ? ERROR_MORE : send_kept(shard, sent);
 	struct waiting *waiting = error == ERROR_MORE ? malloc(sizeof(*waiting)) : NULL;
 	if (waiting != NULL) {
-		*waiting = (struct waiting){.route = route, .message = message};
+		*waiting = *sent;
 		*shard->waiting_end = waiting;
 		shard->waiting_end = &waiting->next;
 		return;
 	}
 	if (error != ERROR_OK)
 		COUNT(&shard->counters, messages_dropped_memory);
-	messages_put(&shard->messages, message);
+	messages_put(&shard->messages, sent->message);
 }
 
-void route_publish_kept(struct shard *shard, uint32_t ref)
+void route_publish_kept(struct shard *shard, uint32_t ref, uint32_t publisher)
 {
 	struct message *message = message_at(&shard->messages, ref);
 	if (message->publication.retain &&
 	    retained_set(shard->retained, &message->publication, message->packet, shard->now_s) != ERROR_OK)
 		COUNT(&shard->counters, retained_refused);
 	message->packet[0] &= (uint8_t)~MQTT_PUBLISH_FLAGS_OURS;
-	send_or_wait(shard, ref, 0);
+	struct waiting sent = {.message = ref, .publisher = publisher};
+	if (publisher != 0)
+		sent.publisher_hash = shard_client(shard, publisher)->session.node.hash;
+	send_or_wait(shard, &sent);
 }
 
 void route_hand_on(struct shard *shard, uint32_t message, route_bits route)
 {
-	send_or_wait(shard, message, route);
+	send_or_wait(shard, &(struct waiting){.route = route, .message = message});
 }
 
 static struct waiting *take_waiting(struct shard *shard)
@@ -320,7 +335,7 @@ static struct waiting *take_waiting(struct shard *shard)
 void route_publish_waiting(struct shard *shard)
 {
 	while (shard->waiting != NULL) {
-		enum error error = send_kept(shard, shard->waiting->message, shard->waiting->route);
+		enum error error = send_kept(shard, shard->waiting);
 		if (error == ERROR_MORE)
 			return;
 		if (error != ERROR_OK)

@@ -34,8 +34,9 @@ void route_return_parcels(struct shard *shard);
 
 /* Messages of the gateway's own (wills, statistics, what a member of a shared subscription left behind): published now
  * or, where an inbox is full, when it has room. They take over the caller's reference to a message of shard->messages.
- * The first also sets or clears the topic's retained message. */
-void route_publish_kept(struct shard *shard, uint32_t message);
+ * The first also sets or clears the topic's retained message. publisher: the client whose will it is, for No Local; 0:
+ * nobody's. */
+void route_publish_kept(struct shard *shard, uint32_t message, uint32_t publisher);
 void route_hand_on(struct shard *shard, uint32_t message, route_bits route);
 /* There is room again. */
 void route_publish_waiting(struct shard *shard);
