@@ -114,6 +114,17 @@ static enum error refuse(struct shard *shard, struct client *client, const struc
 	return ERROR_OK;
 }
 
+/* Nobody got it. An acknowledgement before version 5 would say that all did: the connection ends instead, and the
+ * client sends it again. */
+static enum error refuse_without_memory(struct shard *shard, struct client *client, const struct mqtt_publish *publish)
+{
+	if (publish->qos == 0)
+		COUNT(&shard->counters, messages_dropped_memory);
+	else if (client->version != MQTT_VERSION_5)
+		return ERROR_NO_MEMORY;
+	return refuse(shard, client, publish, ERROR_LIMIT);
+}
+
 /* QoS 2: whether it came before and was not released yet; then it is not delivered again [MQTT-4.3.3-10]. */
 static bool is_duplicate(const struct shard *shard, const struct client *client, const struct mqtt_publish *publish)
 {
@@ -191,8 +202,10 @@ static enum error accept_publish(struct shard *shard, uint32_t index, const stru
 		forget(shard, client, publish->packet_id);
 	if (error == ERROR_MORE)
 		return ERROR_MORE;
+	if (error == ERROR_NO_MEMORY)
+		return refuse_without_memory(shard, client, publish);
 	if (error != ERROR_OK)
-		return refuse(shard, client, publish, error == ERROR_NO_MEMORY ? ERROR_LIMIT : error);
+		return refuse(shard, client, publish, error);
 	count_in(shard, publish);
 	answer(shard, client, publish, matched ? MQTT_REASON_SUCCESS : MQTT_REASON_NO_MATCHING_SUBSCRIBERS);
 	return ERROR_OK;

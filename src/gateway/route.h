@@ -17,8 +17,8 @@ struct outbound {
 };
 
 /* Routes the message. The packet's bytes must live until the end of the turn. *matched: whether there is a subscriber.
- * ERROR_MORE: an inbox is full and nothing was delivered to anyone; try again when it has room. ERROR_NO_MEMORY:
- * dropped. */
+ * ERROR_MORE: an inbox is full, try again when it has room. ERROR_NO_MEMORY. With either nothing was delivered to
+ * anyone. */
 enum error route_message(struct shard *shard, const struct outbound *outbound, bool *matched);
 /* The same for one route that is known, to a member of a shared subscription. */
 enum error route_to_member(struct shard *shard, const struct outbound *outbound, route_bits route);
