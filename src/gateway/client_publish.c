@@ -227,6 +227,13 @@ static enum error handle_publish(struct shard *shard, uint32_t index, const stru
 	return accept_publish(shard, index, packet, publish);
 }
 
+/* What the topic alone is wrong in: the rest was read, and its sender can be told which PUBLISH it was. A client whose
+ * connection ended for it would send it again with the next one, for ever. */
+static bool can_be_answered(const struct mqtt_publish *publish, enum error error)
+{
+	return publish->qos != 0 && (error == ERROR_TOPIC_WILDCARD || error == ERROR_TOPIC_LEVELS);
+}
+
 enum error client_publishes(struct shard *shard, uint32_t index, const struct packet *received)
 {
 	struct client *client = shard_client(shard, index);
@@ -234,6 +241,8 @@ enum error client_publishes(struct shard *shard, uint32_t index, const struct pa
 	struct mqtt_publish publish;
 	uint8_t *own = NULL;
 	enum error error = mqtt_publish_decode(packet.body, packet.header.flags, client->version, false, &publish);
+	if (can_be_answered(&publish, error))
+		return refuse(shard, client, &publish, error);
 	if (error == ERROR_OK && publish.topic_alias != 0)
 		error = resolve_alias(shard, client, &packet, &publish, &own);
 	if (error == ERROR_OK)

@@ -63,6 +63,8 @@
 	  "Messages that were still under way to a session when it ended")                                             \
 	X(messages_refused, COUNT, "messages_refused", "",                                                             \
 	  "PUBLISH that was answered with a reason code above 0x80, or left out")                                      \
+	X(messages_skipped, COUNT, "messages_skipped", "",                                                             \
+	  "PUBLISH above the maximum packet size that were acknowledged before version 5, and left out")               \
 	X(messages_repeated, COUNT, "messages_repeated", "", "Messages sent again after a reconnect")                  \
 	X(messages_duplicate, COUNT, "messages_duplicate", "",                                                         \
 	  "QoS 2 messages that came again and were not delivered again")                                               \
