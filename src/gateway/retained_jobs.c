@@ -7,8 +7,9 @@
 #define QUEUED_MAX 32u
 /* Nodes that all jobs together visit in a turn. */
 #define VISITS_A_TURN 4096u
-/* What a step costs beside its visits: the filter's text and the lock, counted as visits. */
+/* What a step costs beside its visits, counted as visits: the filter's text and the lock; and each message. */
 #define STEP_VISITS 8u
+#define MESSAGE_VISITS 8u
 #define FILTER_BYTES_MAX UINT16_MAX
 
 struct retained_job {
@@ -243,15 +244,17 @@ struct step {
 	struct shard *shard;
 	uint32_t client;
 	const struct subscription *subscription;
+	uint32_t messages;
 };
 
 static bool queue_message(void *context, const struct publication *publication, const uint8_t *packet)
 {
-	const struct step *step = context;
+	struct step *step = context;
 	if (!can_go_on(step->shard, shard_client(step->shard, step->client)))
 		return false;
 	uint8_t qos = step->subscription->options & SUBSCRIPTION_QOS_MASK;
 	deliver_retained(step->shard, step->client, publication, packet, qos, step->subscription->identifier);
+	step->messages++;
 	return true;
 }
 
@@ -262,13 +265,13 @@ static bool walk(struct shard *shard, struct retained_job *job, const struct sub
 	uint8_t filter[FILTER_BYTES_MAX];
 	size_t bytes = index_filter_text(shard->index, subscription->node, filter, sizeof(filter));
 	CHECK(bytes != 0);
-	struct step step = {shard, subscription->client, subscription};
+	struct step step = {shard, subscription->client, subscription, 0};
 	uint32_t most = *visits < RETAINED_VISITS_MAX ? *visits : RETAINED_VISITS_MAX;
 	uint32_t left = most;
 	bool over = retained_walk_step(shard->retained, &job->walk, slice_of(filter, bytes), shard->now_s, &left,
 				       queue_message, &step);
-	*visits -= most - left;
-	*visits -= *visits < STEP_VISITS ? *visits : STEP_VISITS;
+	uint32_t spent = most - left + STEP_VISITS + step.messages * MESSAGE_VISITS;
+	*visits -= spent < *visits ? spent : *visits;
 	return over;
 }
 
