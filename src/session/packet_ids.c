@@ -37,7 +37,7 @@ static uint32_t make(struct slab *slab, uint32_t capacity)
 
 static bool bit_has(const struct packet_ids *set, uint32_t packet_id)
 {
-	return (set->ids[packet_id / 16] >> packet_id % 16 & 1u) != 0;
+	return ((uint32_t)set->ids[packet_id / 16] >> packet_id % 16 & 1u) != 0;
 }
 
 static void bit_flip(struct packet_ids *set, uint32_t packet_id)

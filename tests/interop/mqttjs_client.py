@@ -9,7 +9,7 @@ TIMEOUT_S = 30
 SCRIPT = Path(__file__).with_suffix(".js")
 
 
-@pytest.mark.parametrize("name", ["hello", "wildcards", "unsubscribe", "order", "ping", "large"])
+@pytest.mark.parametrize("name", ["hello", "wildcards", "unsubscribe", "order", "ping", "large", "refused"])
 def test_both_versions(server, version, name):
     ended = subprocess.run(["node", str(SCRIPT), name, str(server.port), str(version)], capture_output=True, text=True,
                            timeout=TIMEOUT_S, check=False, stdin=subprocess.DEVNULL)
