@@ -191,7 +191,7 @@ struct options options_default(void)
 				.session_expiry_max_s = UINT32_MAX,
 				.sessions_offline_max = 1000000,
 				.inflight_max = 100,
-				.receive_max = 1000,
+				.receive_max = 65535,
 				.topic_alias_max = 32,
 				.queue_messages_max = 1000,
 				.retained_max = 1000000,

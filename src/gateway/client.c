@@ -157,8 +157,10 @@ void client_write(struct shard *shard, uint32_t index)
 	if (client->pause == PAUSE_READER &&
 	    io_queued_bytes(&shard->io, &client->conn) <= shard->settings->queue_bytes_max / 2)
 		client_resume(shard, index);
-	if (client->conn.backlog == 0)
+	if (client->conn.backlog == 0) {
 		deliver_queued(shard, index);
+		retained_jobs_wake(shard, index);
+	}
 }
 
 /* ---- going away ---- */

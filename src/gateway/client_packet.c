@@ -4,6 +4,7 @@
 #include "gateway/client_subscribe.h"
 #include "gateway/handshake.h"
 #include "gateway/heartbeat.h"
+#include "gateway/oversize.h"
 #include "gateway/principal.h"
 #include "gateway/rate.h"
 #include "gateway/send.h"
@@ -82,6 +83,8 @@ static enum error handle_auth(struct shard *shard, uint32_t index, struct client
 /* ERROR_OK; ERROR_MORE: an inbox is full, the packet has to wait; otherwise the reason why the client ends. */
 static enum error handle_packet(struct shard *shard, uint32_t index, struct client *client, const struct packet *packet)
 {
+	if (packet->whole.size == 0)
+		return oversize_answer(shard, client, packet);
 	switch (packet->header.type) {
 	case MQTT_PUBLISH:
 		return client_publishes(shard, index, packet);
@@ -106,7 +109,8 @@ static enum error handle_packet(struct shard *shard, uint32_t index, struct clie
 	}
 }
 
-/* The packet at the front of bytes. ERROR_MORE: it is not whole; *size then is its size as far as known, or 0. */
+/* The packet at the front of bytes. ERROR_MORE: it is not whole; *size then is the size of what must be there before it
+ * can be handled, as far as known, or 0. ERROR_OK with no packet->whole: it is too large, and is to be skipped. */
 static enum error cut_packet(const struct shard *shard, uint8_t version, struct slice bytes, struct packet *packet,
 			     size_t *size)
 {
@@ -123,8 +127,13 @@ static enum error cut_packet(const struct shard *shard, uint8_t version, struct 
 	error = mqtt_header_check(packet->header);
 	if (error != ERROR_OK)
 		return error;
-	if (*size > shard->settings->packet_bytes_max)
-		return ERROR_PACKET_TOO_LARGE;
+	if (*size > shard->settings->packet_bytes_max) {
+		size_t head_bytes = *size;
+		packet->whole = slice_of(NULL, 0);
+		error = oversize_cut(shard, version, bytes, packet, &head_bytes);
+		*size = error == ERROR_MORE ? head_bytes : *size;
+		return error;
+	}
 	if (bytes.size < *size)
 		return ERROR_MORE;
 	packet->whole = slice_of(bytes.data, *size);
@@ -178,8 +187,9 @@ static enum error do_packet(struct shard *shard, uint32_t index, struct client *
 	return error;
 }
 
-/* Handles packets off the front of *rest. ERROR_OK: the rest is not a whole packet, of *size bytes if known.
- * ERROR_MORE: the client has to pause before the rest. */
+/* Handles packets off the front of *rest. ERROR_OK: the rest is not a whole packet, of *size bytes if known; an empty
+ * rest with a *size: so many bytes are still to come of a packet that is skipped. ERROR_MORE: the client has to pause
+ * before the rest. */
 static enum error consume_packets(struct shard *shard, uint32_t index, struct client *client, struct slice *rest,
 				  size_t *size)
 {
@@ -213,6 +223,11 @@ static enum error consume_packets(struct shard *shard, uint32_t index, struct cl
 		if (packet.header.type == MQTT_PUBLISH) {
 			rate_count(shard, client, *size);
 			client->quick_acks = QUICK_ACKS;
+		}
+		if (rest->size < *size) {
+			*size -= rest->size;
+			*rest = slice_of(NULL, 0);
+			return ERROR_OK;
 		}
 		*rest = slice_of(rest->data + *size, rest->size - *size);
 		*size = 0;
@@ -269,8 +284,11 @@ void client_consume(struct shard *shard, uint32_t index, struct slice bytes)
 		acknowledge_at_once(shard, client);
 	if (shard->overload.grade == OVERLOAD_HOLD && client->pause == PAUSE_NONE && published(&bytes))
 		hold(shard, index, client);
-	if (io_keep(&shard->io, &client->conn, rest, size, client->pause != PAUSE_NONE) != ERROR_OK)
-		client_end(shard, index, ERROR_NO_MEMORY);
+	error = io_keep(&shard->io, &client->conn, rest, size, client->pause != PAUSE_NONE);
+	if (error == ERROR_OK && rest.size == 0 && size != 0)
+		error = io_skip(&shard->io, &client->conn, size);
+	if (error != ERROR_OK)
+		client_end(shard, index, error);
 	else if (client->pause == PAUSE_TURN)
 		client_resume(shard, index);
 }

@@ -111,6 +111,17 @@ static enum error refuse(struct shard *shard, struct client *client, const struc
 	return ERROR_OK;
 }
 
+/* Nobody got it. An acknowledgement before version 5 would say that all did: the connection ends instead, and the
+ * client sends it again. */
+static enum error refuse_without_memory(struct shard *shard, struct client *client, const struct mqtt_publish *publish)
+{
+	if (publish->qos == 0)
+		COUNT(&shard->counters, messages_dropped_memory);
+	else if (client->version != MQTT_VERSION_5)
+		return ERROR_NO_MEMORY;
+	return refuse(shard, client, publish, ERROR_LIMIT);
+}
+
 /* QoS 2: whether it came before and was not released yet; then it is not delivered again [MQTT-4.3.3-10]. */
 static bool is_duplicate(const struct shard *shard, const struct client *client, const struct mqtt_publish *publish)
 {
@@ -211,8 +222,10 @@ static enum error accept_publish(struct shard *shard, uint32_t index, const stru
 		forget(shard, client, publish->packet_id);
 	if (error == ERROR_MORE)
 		return ERROR_MORE;
+	if (error == ERROR_NO_MEMORY)
+		return refuse_without_memory(shard, client, publish);
 	if (error != ERROR_OK)
-		return refuse(shard, client, publish, error == ERROR_NO_MEMORY ? ERROR_LIMIT : error);
+		return refuse(shard, client, publish, error);
 	count_in(shard, publish);
 	if (client->pause == PAUSE_NONE)
 		answer(shard, client, publish, reason_of_match(matched));
@@ -229,6 +242,10 @@ void client_published(struct shard *shard, uint32_t index, uint8_t qos, uint16_t
 		COUNT(&shard->counters, messages_refused);
 		if (qos == 2)
 			forget(shard, client, packet_id);
+		if (qos != 0 && client->version != MQTT_VERSION_5) { /* as refuse_without_memory() */
+			client_end(shard, index, ERROR_NO_MEMORY);
+			return;
+		}
 		answer_id(shard, client, qos, packet_id, (uint8_t)mqtt_reason_of(ERROR_LIMIT));
 	}
 	client_resume(shard, index);
@@ -250,6 +267,13 @@ static enum error handle_publish(struct shard *shard, uint32_t index, const stru
 	return accept_publish(shard, index, packet, publish);
 }
 
+/* What the topic alone is wrong in: the rest was read, and its sender can be told which PUBLISH it was. A client whose
+ * connection ended for it would send it again with the next one, for ever. */
+static bool can_be_answered(const struct mqtt_publish *publish, enum error error)
+{
+	return publish->qos != 0 && (error == ERROR_TOPIC_WILDCARD || error == ERROR_TOPIC_LEVELS);
+}
+
 enum error client_publishes(struct shard *shard, uint32_t index, const struct packet *received)
 {
 	struct client *client = shard_client(shard, index);
@@ -259,6 +283,8 @@ enum error client_publishes(struct shard *shard, uint32_t index, const struct pa
 	enum error error = mqtt_publish_decode(packet.body, packet.header.flags, client->version, false, &publish);
 	if (error == ERROR_OK)
 		turn_work_charge(&shard->work, publish.properties.size / PROPERTY_BYTES_A_UNIT);
+	if (can_be_answered(&publish, error))
+		return refuse(shard, client, &publish, error);
 	if (error == ERROR_OK && publish.topic_alias != 0)
 		error = resolve_alias(shard, client, &packet, &publish, &own);
 	if (error == ERROR_OK)
@@ -298,6 +324,7 @@ static enum error take_ack(struct shard *shard, uint32_t index, uint8_t type, co
 	switch (result) {
 	case FLOW_ACK_DONE:
 		deliver_queued(shard, index);
+		retained_jobs_wake(shard, index);
 		return ERROR_OK;
 	case FLOW_ACK_RELEASE:
 		send_ack(shard, client, MQTT_PUBREL, ack->packet_id, MQTT_REASON_SUCCESS);

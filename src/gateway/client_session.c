@@ -54,16 +54,35 @@ static void forget_will(struct shard *shard, struct extras *extras)
 	extras->will = 0;
 }
 
-static uint32_t take_will(struct extras *extras)
+/* Whether the client may still publish its will: the right that it had at CONNECT may have been taken since. */
+static bool may_publish_will(struct shard *shard, const struct client *client, const struct message *will)
 {
+	struct slice topic = publication_parts(&will->publication, will->packet).topic;
+	if (principal_may_publish(shard, client, topic))
+		return true;
+	COUNT(&shard->counters, wills_denied);
+	log_write(LOG_INFO, "a will on \"%.*s\" is left out: its client may not publish there any more",
+		  (int)topic.size, (const char *)topic.data);
+	return false;
+}
+
+/* The will that is due, which is the caller's now; 0: there is none, or it may not be published any more. */
+static uint32_t take_will(struct shard *shard, const struct client *client)
+{
+	struct extras *extras = extras_of(shard, client);
 	uint32_t will = extras != NULL ? extras->will : 0;
-	if (will != 0)
-		extras->will = 0;
+	if (will == 0)
+		return 0;
+	if (!may_publish_will(shard, client, message_at(&shard->messages, will))) {
+		forget_will(shard, extras);
+		return 0;
+	}
+	extras->will = 0;
 	return will;
 }
 
 /* 0: there is none. */
-static void publish_will(struct shard *shard, uint32_t will)
+static void publish_will(struct shard *shard, uint32_t will, uint32_t index)
 {
 	if (will == 0)
 		return;
@@ -72,7 +91,7 @@ static void publish_will(struct shard *shard, uint32_t will)
 	if (publication->expires_s != 0 && publication->expires_s < UINT32_MAX - shard->now_s)
 		publication->expires_s += shard->now_s;
 	COUNT(&shard->counters, wills_sent);
-	routing_publish(shard, will);
+	routing_publish(shard, will, index);
 }
 
 /* ---- ends ---- */
@@ -83,10 +102,11 @@ static bool end_session(struct shard *shard, uint32_t index)
 {
 	struct client *client = shard_client(shard, index);
 	turn_work_charge(&shard->work, WORK_END);
+	uint32_t will = take_will(shard, client); /* while it is known what the client may do */
 	registry_remove(&shard->registry, index);
-	uint32_t will = take_will(extras_of(shard, client));
+	retained_jobs_drop(shard, index);
 	bool is_clean = session_cleanup(shard, index);
-	publish_will(shard, will); /* [3.1.3.2.2]: with the session at the latest */
+	publish_will(shard, will, index); /* [3.1.3.2.2]: with the session at the latest */
 	return is_clean;
 }
 
@@ -126,7 +146,7 @@ void session_connection_ended(struct shard *shard, uint32_t index, bool was_acti
 		return;
 	}
 	if (extras->will_delay_s == 0)
-		publish_will(shard, take_will(extras));
+		publish_will(shard, take_will(shard, client), index);
 	session_cleanup(shard, index);
 	extras_end_connection(shard, client);
 	flow_rewind(&extras->flow, &shard->flows);
@@ -196,7 +216,7 @@ uint64_t session_visit(struct shard *shard, uint32_t index)
 		return 0;
 	}
 	if (extras->will != 0 && extras->will_at_s <= shard->now_s)
-		publish_will(shard, take_will(extras));
+		publish_will(shard, take_will(shard, shard_client(shard, index)), index);
 	return deadline_ms(shard, extras);
 }
 
@@ -473,5 +493,6 @@ void client_admit(struct shard *shard, int fd, const struct admission *admission
 	COUNT(&shard->counters, connections_signed_in);
 	presence_connected(shard, client);
 	deliver_queued(shard, index);
+	retained_jobs_wake(shard, index);
 	consume_rest(shard, index, admission_rest(admission));
 }

@@ -112,7 +112,7 @@ static enum error subscribe_one(struct shard *shard, uint32_t index, const struc
 	struct session *session = &shard_client(shard, index)->session;
 	error = subscriptions_add(&shard->subscriptions, session, index, &wanted, &made);
 	if (error == ERROR_OK && wants_retained(asked, shared, made.replaced))
-		retained_jobs_add(shard, index, made.index, topics);
+		retained_jobs_add(shard, index, made.index);
 	return error;
 }
 

@@ -11,7 +11,7 @@ static enum error publish_one(struct shard *shard, const struct command_message 
 	uint32_t kept = messages_new(&shard->messages, &publication, message->packet);
 	if (kept == 0)
 		return ERROR_NO_MEMORY;
-	routing_publish(shard, kept);
+	routing_publish(shard, kept, 0);
 	COUNT(&shard->counters, messages_from_api);
 	return ERROR_OK;
 }

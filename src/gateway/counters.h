@@ -71,6 +71,8 @@
 	  "Messages that were still under way to a session when it ended")                                             \
 	X(messages_refused, COUNT, "messages_refused", "",                                                             \
 	  "PUBLISH that was answered with a reason code above 0x80, or left out")                                      \
+	X(messages_skipped, COUNT, "messages_skipped", "",                                                             \
+	  "PUBLISH above the maximum packet size that were acknowledged before version 5, and left out")               \
 	X(messages_repeated, COUNT, "messages_repeated", "", "Messages sent again after a reconnect")                  \
 	X(messages_duplicate, COUNT, "messages_duplicate", "",                                                         \
 	  "QoS 2 messages that came again and were not delivered again")                                               \
@@ -88,6 +90,7 @@
 	  "Times that a client was left unread because its SUBSCRIBE or UNSUBSCRIBE goes on over several turns")       \
 	X(work_pauses, COUNT, "pauses", "why=\"turn_is_full\"",                                                        \
 	  "Times that a client's packets waited for the next turn because this one had done its share of work")        \
+	X(retained_expired, COUNT, "retained_expired", "", "Retained messages that expired and were taken away")       \
 	/* ---- who may come in and what gives way ---- */                                                             \
 	X(clients_greeting, GAUGE, "clients_by_grade", "grade=\"greeting\"",                                           \
 	  "Connected clients by what is heard of them")                                                                \
@@ -106,6 +109,8 @@
 	  "Packets that the kernel dropped in front of the listeners: each try of those that it keeps out, anyone's "  \
 	  "while its queues were full, and with defer-accept the empty packet that ends each handshake")               \
 	X(messages_denied, COUNT, "denied", "action=\"publish\"", "What rules or a token did not allow")               \
+	X(wills_denied, COUNT, "denied", "action=\"will\"",                                                            \
+	  "Wills left out: the right that their client had at CONNECT was taken")                                      \
 	X(subscriptions_denied, COUNT, "denied", "action=\"subscribe\"", "Subscriptions that were not allowed")        \
 	X(subscriptions_revoked, COUNT, "subscriptions_revoked", "",                                                   \
 	  "Subscriptions ended because their client may not have them any more")                                       \
@@ -142,6 +147,7 @@
 	X(stored_messages, GAUGE, "stored_messages", "", "Distinct messages kept for that")                            \
 	X(stored_bytes, GAUGE, "stored_bytes", "", "Bytes of their packets")                                           \
 	X(backlog_bytes, GAUGE, "backlog_bytes", "", "Bytes that wait for clients to read")                            \
+	X(retained_owed, GAUGE, "retained_owed", "", "Subscriptions whose retained messages were not all sent yet")    \
 	X(inbox_parcels, GAUGE, "inbox_parcels", "",                                                                   \
 	  "Parcels of letters on their way between shards, or not yet given back")                                     \
 	X(inbox_bytes, GAUGE, "inbox_bytes", "", "Bytes of letters in them")                                           \

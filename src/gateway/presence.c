@@ -80,7 +80,7 @@ static void publish(struct shard *shard, const char *topic, const struct text *t
 	struct publication publication = publication_of(&message, MQTT_VERSION_3_1_1, size, header, shard->now_s);
 	uint32_t kept = messages_new(&shard->messages, &publication, packet);
 	if (kept != 0)
-		routing_publish(shard, kept);
+		routing_publish(shard, kept, 0);
 	free(packet);
 }
 

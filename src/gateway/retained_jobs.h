@@ -1,23 +1,45 @@
-/* Retained messages for new subscriptions [3.3.1.3, 3.8.3.1]: each subscription's walk through the retained messages
- * goes on for some messages a turn, and no faster than its client takes them. By the shard's thread. */
+/* Retained messages for new subscriptions [3.3.1.3, 3.8.3.1]. What a session is owed of them is a queue of jobs, one a
+ * subscription, in the order in which they were asked for: the first says how far its walk through the retained
+ * messages has come, so that neither messages nor filters are copied. A queue goes on for some messages a turn, and no
+ * faster than its client takes them. While the client takes nothing the queue waits, at no cost; so it does while a
+ * session that is kept has no connection, and goes on with the next one [MQTT-3.3.1-9].
+ *
+ * What is sent is what is retained at the time of sending. Owned by the shard's thread. */
 #ifndef GATEWAY_RETAINED_JOBS_H
 #define GATEWAY_RETAINED_JOBS_H
 
-#include "base/slice.h"
-
-#include <stdbool.h>
-#include <stdint.h>
+#include "base/table.h"
+#include "session/subscriptions.h"
 
 struct shard;
 
-/* The client's subscription is new, or was asked for again: then a job that is under way for it goes on only while the
- * client takes what it sends. Jobs end with their subscription [MQTT-3.10.4-2]. filter: the subscription's; not of a
- * shared one, which gets none. */
-void retained_jobs_add(struct shard *shard, uint32_t client, uint32_t subscription, struct slice filter);
-/* Some steps of each job that can go on. */
+struct retained_jobs {
+	struct pool jobs;             /* struct retained_job */
+	struct pool queues;           /* struct retained_queue */
+	struct table by_subscription; /* jobs by their subscription: there is one a subscription at most */
+	struct table by_client;       /* queues */
+	uint32_t ready_first;         /* queues that can go on, in turns */
+	uint32_t ready_last;
+};
+
+/* clients, subscriptions: as many as there may be. */
+enum error retained_jobs_open(struct retained_jobs *jobs, uint32_t clients, uint32_t subscriptions);
+void retained_jobs_close(struct retained_jobs *jobs);
+
+/* The client's subscription is new, or was asked for again: then there is one walk more for it. Not for a shared
+ * subscription, which gets none. Jobs end with their subscription [MQTT-3.10.4-2]. */
+void retained_jobs_add(struct shard *shard, uint32_t client, uint32_t subscription);
+/* The client has taken something, or has come back: its queue goes on if it can. */
+void retained_jobs_wake(struct shard *shard, uint32_t client);
+/* The session is over. */
+void retained_jobs_drop(struct shard *shard, uint32_t client);
+/* Some steps of the queues that can go on. */
 void retained_jobs_run(struct shard *shard);
+
 /* Whether one can go on now. */
-bool retained_jobs_ready(const struct shard *shard);
-void retained_jobs_fini(struct shard *shard);
+static inline bool retained_jobs_ready(const struct retained_jobs *jobs)
+{
+	return jobs->ready_first != 0;
+}
 
 #endif

@@ -36,7 +36,8 @@ bool review_waits(const struct shard *shard);
 /* The client may not subscribe to this (checked) filter: one that it has from before ends too. */
 void review_refused(struct shard *shard, uint32_t index, struct slice filter);
 
-/* A message of this topic that waits for a client whose rights were taken (client->session.is_narrowed) may still be sent. */
+/* A message of this topic that waits for a client whose rights were taken (client->session.is_narrowed) may still be
+ * sent. */
 bool review_may_send(struct shard *shard, const struct client *client, struct slice topic);
 
 #endif

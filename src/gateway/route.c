@@ -195,10 +195,7 @@ static void write_letter(struct shard *shard, uint16_t to, const struct outbound
 	uint32_t packet_bytes = outbound->publication.packet_bytes;
 	uint32_t bytes = (uint32_t)letter_bytes(route_count, packet_bytes);
 	struct letter *letter = post_write(&shard->post, to, bytes);
-	if (letter == NULL) {
-		COUNT(&shard->counters, messages_dropped_memory);
-		return;
-	}
+	CHECK(letter != NULL); /* its memory was reserved */
 	letter->letter_bytes = (bytes + 7u) & ~7u;
 	letter->publisher = outbound->publisher;
 	letter->publication = outbound->publication;
@@ -237,6 +234,19 @@ static bool lanes_have_room(struct shard *shard, const struct outbound *outbound
 	return true;
 }
 
+/* Gets the memory for all letters before the first is written: a message goes to all that subscribe, or to none. */
+static enum error reserve_lanes(struct shard *shard, const struct outbound *outbound, bool directly)
+{
+	enum error error = ERROR_OK;
+	for (uint32_t i = 0; i < shard->routes.count && error == ERROR_OK; i++) {
+		uint16_t to = route_shard(shard->routes.items[i]);
+		size_t bytes = letter_bytes(shard->lane_routes[to], outbound->publication.packet_bytes);
+		if (!directly || to != shard->number)
+			error = post_reserve(&shard->post, to, (uint32_t)bytes);
+	}
+	return error;
+}
+
 /* Writes each lane's letter once and sets the lanes' counts back to 0. */
 static void write_letters(struct shard *shard, const struct outbound *outbound, bool send, bool directly)
 {
@@ -255,10 +265,12 @@ static enum error send_to_routes(struct shard *shard, const struct outbound *out
 {
 	bool directly = can_deliver_directly(shard, outbound);
 	count_lanes(shard);
-	bool room = lanes_have_room(shard, outbound, directly, progress);
-	write_letters(shard, outbound, room, directly);
-	if (!room)
-		return ERROR_MORE;
+	enum error error = lanes_have_room(shard, outbound, directly, progress) ? ERROR_OK : ERROR_MORE;
+	if (error == ERROR_OK)
+		error = reserve_lanes(shard, outbound, directly);
+	write_letters(shard, outbound, error == ERROR_OK, directly);
+	if (error != ERROR_OK)
+		return error;
 	if (directly)
 		deliver_directly(shard, outbound);
 	return ERROR_OK;

@@ -9,10 +9,11 @@
 struct routing {
 	struct routing *next;
 	struct route_progress progress;
-	route_bits route; /* to one member; 0: to all that subscribe */
-	uint32_t message; /* of shard->messages */
-	uint32_t publisher;
-	uint16_t packet_id; /* to be acknowledged, at QoS 1 and 2 */
+	route_bits route;        /* to one member; 0: to all that subscribe */
+	uint32_t message;        /* of shard->messages */
+	uint32_t publisher;      /* its client, 0: nobody */
+	uint32_t publisher_hash; /* of its client id: its place may be another's by the time that it is sent */
+	uint16_t packet_id;      /* to be acknowledged, at QoS 1 and 2 */
 };
 
 void routings_init(struct routings *routings)
@@ -44,11 +45,25 @@ static uint32_t packet_bytes(const struct shard *shard, const struct routing *ro
 	return message_at(&shard->messages, routing->message)->publication.packet_bytes;
 }
 
+static uint32_t hash_of(const struct shard *shard, uint32_t client)
+{
+	return client != 0 ? shard_client(shard, client)->session.node.hash : 0;
+}
+
+/* For No Local; 0: its session has ended. A later one with the same client id is the same publisher [MQTT-3.8.3-3]. */
+static uint32_t publisher_of(const struct shard *shard, const struct routing *routing)
+{
+	if (routing->publisher == 0)
+		return 0;
+	const struct session *session = &shard_client(shard, routing->publisher)->session;
+	return session->id != 0 && session->node.hash == routing->publisher_hash ? routing->publisher : 0;
+}
+
 /* One step. The packet is copied: output points to it, and with its last reference the message goes. */
 static enum error step(struct shard *shard, struct routing *routing)
 {
 	const struct message *message = message_at(&shard->messages, routing->message);
-	struct outbound outbound = {message->packet, message->publication, routing->publisher};
+	struct outbound outbound = {message->packet, message->publication, publisher_of(shard, routing)};
 	uint8_t *copy = io_scratch(&shard->io, message->publication.packet_bytes);
 	if (copy != NULL)
 		outbound.packet = memcpy(copy, message->packet, message->publication.packet_bytes);
@@ -92,6 +107,7 @@ enum error routing_begin(struct shard *shard, const struct outbound *outbound, c
 		.progress = *progress,
 		.message = message,
 		.publisher = outbound->publisher,
+		.publisher_hash = hash_of(shard, outbound->publisher),
 		.packet_id = packet_id,
 	};
 	CHECK(routings_take(routings));
@@ -215,10 +231,9 @@ static void run_own(struct shard *shard)
 	}
 }
 
-static void send_or_wait(struct shard *shard, uint32_t message, route_bits route)
+static void send_or_wait(struct shard *shard, struct routing routing)
 {
 	struct routings *routings = &shard->routings;
-	struct routing routing = {.message = message, .route = route};
 	enum error error = routings->own != NULL ? ERROR_MORE : step_own(shard, &routing);
 	if (error == ERROR_MORE) {
 		struct routing *waiting = malloc(sizeof(*waiting));
@@ -231,22 +246,26 @@ static void send_or_wait(struct shard *shard, uint32_t message, route_bits route
 	}
 	if (error != ERROR_OK)
 		COUNT(&shard->counters, messages_dropped_memory);
-	messages_put(&shard->messages, message);
+	messages_put(&shard->messages, routing.message);
 }
 
-void routing_publish(struct shard *shard, uint32_t ref)
+void routing_publish(struct shard *shard, uint32_t ref, uint32_t publisher)
 {
 	struct message *message = message_at(&shard->messages, ref);
 	if (message->publication.retain &&
 	    retained_set(shard->retained, &message->publication, message->packet, shard->now_s) != ERROR_OK)
 		COUNT(&shard->counters, retained_refused);
 	message->packet[0] &= (uint8_t)~MQTT_PUBLISH_FLAGS_OURS;
-	send_or_wait(shard, ref, 0);
+	send_or_wait(shard, (struct routing){
+				    .message = ref,
+				    .publisher = publisher,
+				    .publisher_hash = hash_of(shard, publisher),
+			    });
 }
 
 void routing_hand_on(struct shard *shard, uint32_t message, route_bits route)
 {
-	send_or_wait(shard, message, route);
+	send_or_wait(shard, (struct routing){.message = message, .route = route});
 }
 
 bool routing_waits_for_room(const struct shard *shard)

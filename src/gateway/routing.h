@@ -50,8 +50,9 @@ bool routings_await_room(const struct shard *shard);
 
 /* Messages of the gateway's own (wills, statistics, what a member of a shared subscription left behind): published now
  * or, where that takes longer or the turn has done its share of them, in line. They take over the caller's reference to
- * a message of shard->messages. The first also sets or clears the topic's retained message. */
-void routing_publish(struct shard *shard, uint32_t message);
+ * a message of shard->messages. The first also sets or clears the topic's retained message. publisher: the client whose
+ * will it is, for No Local; 0: nobody's. */
+void routing_publish(struct shard *shard, uint32_t message, uint32_t publisher);
 void routing_hand_on(struct shard *shard, uint32_t message, route_bits route);
 /* Whether own messages wait in line for room in an inbox. */
 bool routing_waits_for_room(const struct shard *shard);

@@ -5,7 +5,6 @@
 #include "gateway/admission.h"
 #include "gateway/client_subscribe.h"
 #include "gateway/heartbeat.h"
-#include "gateway/retained_jobs.h"
 #include "gateway/route.h"
 #include "gateway/session_cleanup.h"
 #include "gateway/sys_topics.h"
@@ -43,8 +42,8 @@
 #define TOKEN_RULES_MAX 1000000u
 #define TOKEN_RULES_BYTES_MAX ((size_t)1 << 30)
 #define FLOW_ENTRIES_MAX 256000000u
-/* Retained messages that are looked at in a turn, to find those that have expired. */
-#define RETAINED_SWEEP 16u
+/* Retained messages that have expired and are taken away in a turn: a million are gone within seconds. */
+#define RETAINED_EXPIRED_A_TURN 256u
 
 static void on_blocked(void *context, struct conn *conn)
 {
@@ -79,7 +78,6 @@ enum error shard_open(struct shard *shard)
 	uint64_t places = (uint64_t)shard->seats->limit + shard->settings->sessions_offline_max + 1024;
 	uint32_t clients = places < CLIENTS_MAX ? (uint32_t)places : CLIENTS_MAX;
 	routings_init(&shard->routings);
-	shard->retained_jobs_end = &shard->retained_jobs;
 	shard->filter_jobs_end = &shard->filter_jobs;
 	shard->cleanups_end = &shard->cleanups;
 	messages_init(&shard->messages, &shard->slab);
@@ -90,6 +88,7 @@ enum error shard_open(struct shard *shard)
 	    registry_open(&shard->registry, &shard->clients, &shard->slab, clients) != ERROR_OK ||
 	    subscriptions_open(&shard->subscriptions, shard->index, shard->number, subscriptions_limit(clients)) !=
 		    ERROR_OK ||
+	    retained_jobs_open(&shard->retained_jobs, clients, subscriptions_limit(clients)) != ERROR_OK ||
 	    flow_store_open(&shard->flows, &shard->messages, FLOW_ENTRIES_MAX) != ERROR_OK ||
 	    acl_cache_open(&shard->acl_cache, ACL_CACHE_SLOTS) != ERROR_OK ||
 	    acl_pool_open(&shard->token_rules, TOKEN_RULES_MAX, TOKEN_RULES_BYTES_MAX) != ERROR_OK ||
@@ -115,7 +114,7 @@ void shard_close(struct shard *shard)
 	while (arrivals_wait(shard))
 		free(shard->arrivals.admissions[shard->arrivals.next++]);
 	free(shard->mail.parcel);
-	retained_jobs_fini(shard);
+	retained_jobs_close(&shard->retained_jobs);
 	routings_fini(shard);
 	filter_jobs_fini(shard);
 	revoke_fini(&shard->revoke);
@@ -303,6 +302,7 @@ static void publish_counters(struct shard *shard)
 	COUNT_SET(counters, connections_fixed, fixed_files_count(&shard->io.fixed_files));
 	COUNT_SET(counters, fixed_file_failures, shard->io.fixed_files.failure_count);
 	COUNT_SET(counters, subscriptions_open, shard->subscriptions.pool.used);
+	COUNT_SET(counters, retained_owed, shard->retained_jobs.jobs.used);
 	COUNT_SET(counters, queue_messages, shard->flows.entries.used);
 	COUNT_SET(counters, stored_messages, shard->messages.count);
 	COUNT_SET(counters, stored_bytes, shard->messages.bytes);
@@ -320,6 +320,7 @@ static void publish_counters(struct shard *shard)
 	COUNT_SET(counters, allocations,
 		  shard->slab.fresh_count + shard->post.allocation_count + shard->clients.touched +
 			  shard->subscriptions.pool.touched + shard->subscriptions.lists.touched +
+			  shard->retained_jobs.jobs.touched + shard->retained_jobs.queues.touched +
 			  shard->flows.entries.touched + shard->routes.capacity + shard->ready.capacity +
 			  shard->closing.capacity);
 }
@@ -330,8 +331,9 @@ static bool has_work(const struct shard *shard)
 {
 	return shard->ready.count != 0 || shard->broken.count != 0 || route_has_mail(shard) || arrivals_wait(shard) ||
 	       shard->filter_jobs != NULL || shard->cleanups != NULL || routings_can_go_on(shard) ||
-	       (shard->retained_jobs != NULL && retained_jobs_ready(shard)) || revoke_has_work(shard) ||
-	       review_waits(shard) || commands_waiting(&shard->commands);
+	       retained_jobs_ready(&shard->retained_jobs) || revoke_has_work(shard) || review_waits(shard) ||
+	       commands_waiting(&shard->commands) ||
+	       (shard->number == 0 && retained_has_expired(shard->retained, shard->now_s));
 }
 
 static int sleep_ms(struct shard *shard, bool draining)
@@ -431,7 +433,8 @@ static void do_timers(struct shard *shard)
 		more = wheel_turn(&shard->wheel, shard->now_ms, TIMERS_A_STEP, heartbeat_visit, shard);
 	if (shard->number != 0)
 		return;
-	retained_sweep(shard->retained, shard->now_s, RETAINED_SWEEP);
+	counter_add(&shard->counters.values[COUNTER_retained_expired],
+		    retained_expire(shard->retained, shard->now_s, RETAINED_EXPIRED_A_TURN));
 	sys_topics_publish(shard);
 }
 

@@ -13,6 +13,7 @@
 #include "gateway/extras.h"
 #include "gateway/overload.h"
 #include "gateway/pulse.h"
+#include "gateway/retained_jobs.h"
 #include "gateway/review.h"
 #include "gateway/revoke.h"
 #include "gateway/routing.h"
@@ -49,7 +50,6 @@ struct arrivals {
 	uint32_t next;
 };
 
-struct retained_job;
 struct filter_job;
 struct session_cleanup;
 struct gateway;
@@ -101,8 +101,7 @@ struct shard {
 	size_t filter_jobs_bytes;
 	struct session_cleanup *cleanups; /* of sessions that came or went and are not through */
 	struct session_cleanup **cleanups_end;
-	struct retained_job *retained_jobs;
-	struct retained_job **retained_jobs_end;
+	struct retained_jobs retained_jobs;
 	struct list ready;           /* clients with more to read */
 	uint32_t round_left;         /* the first of them that came to wait when the others did; 0: there is no round */
 	uint64_t round_began_ms;     /* when those came to wait, at the earliest */

@@ -46,7 +46,7 @@ static void publish(struct shard *shard, const char *name, const char *text)
 		publication_of(&message, MQTT_VERSION_3_1_1, size, MQTT_HEADER_BYTES_MIN, shard->now_s);
 	uint32_t kept = messages_new(&shard->messages, &publication, packet);
 	if (kept != 0)
-		routing_publish(shard, kept);
+		routing_publish(shard, kept, 0);
 }
 
 static void publish_number(struct shard *shard, const char *name, uint64_t value, const char *unit)

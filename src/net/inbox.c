@@ -82,8 +82,8 @@ static uint32_t parcel_bytes_for(uint32_t bytes)
 
 static bool lane_has_room(const struct post_lane *lane, uint32_t bytes)
 {
-	if (lane->out_parcels == 0)
-		return true;
+	if (lane->out_bytes == 0)
+		return true; /* an open parcel may have been reserved for it */
 	return lane->out_bytes + bytes <= POST_BYTES_MAX &&
 	       (lane_fits(lane, bytes) || lane->out_parcels < POST_PARCELS_MAX);
 }
@@ -117,30 +117,41 @@ static struct parcel *take_parcel(struct post *post, uint32_t bytes)
 	return parcel;
 }
 
+/* Opens another parcel for at least `room`, in place of one that is too full. */
+static enum error open_parcel(struct post *post, uint16_t to, uint32_t room)
+{
+	struct post_lane *lane = &post->lanes[to];
+	struct parcel *parcel = take_parcel(post, room);
+	if (parcel == NULL)
+		return ERROR_NO_MEMORY;
+	if (lane->open != NULL) {
+		hand_over(post, to);
+		waker_wake(&post->mailboxes[to].waker);
+	}
+	parcel->opened_ns = post->turn_ns;
+	parcel->used_bytes = 0;
+	parcel->delivered = 0;
+	parcel->owner = post->self;
+	parcel->receiver = to;
+	lane->open = parcel;
+	lane->out_parcels++;
+	post->out_parcels++;
+	post->open_count++;
+	return ERROR_OK;
+}
+
+enum error post_reserve(struct post *post, uint16_t to, uint32_t bytes)
+{
+	uint32_t room = (bytes + 7u) & ~7u;
+	return lane_fits(&post->lanes[to], room) ? ERROR_OK : open_parcel(post, to, room);
+}
+
 void *post_write(struct post *post, uint16_t to, uint32_t bytes)
 {
 	struct post_lane *lane = &post->lanes[to];
 	uint32_t room = (bytes + 7u) & ~7u;
-	if (!lane_has_room(lane, room))
+	if (!lane_has_room(lane, room) || post_reserve(post, to, bytes) != ERROR_OK)
 		return NULL;
-	if (!lane_fits(lane, room)) {
-		struct parcel *parcel = take_parcel(post, room);
-		if (parcel == NULL)
-			return NULL;
-		if (lane->open != NULL) {
-			hand_over(post, to);
-			waker_wake(&post->mailboxes[to].waker);
-		}
-		parcel->opened_ns = post->turn_ns;
-		parcel->used_bytes = 0;
-		parcel->delivered = 0;
-		parcel->owner = post->self;
-		parcel->receiver = to;
-		lane->open = parcel;
-		lane->out_parcels++;
-		post->out_parcels++;
-		post->open_count++;
-	}
 	void *letter = lane->open->bytes + lane->open->used_bytes;
 	lane->open->used_bytes += room;
 	lane->out_bytes += room;

@@ -69,8 +69,11 @@ void mailbox_close(struct mailbox *mailbox);
 enum error post_init(struct post *post, struct mailbox *mailboxes, uint16_t count, uint16_t self);
 void post_fini(struct post *post);
 
-/* Whether post_write() of `bytes` to `to` would succeed. */
+/* Whether there is room for a letter of `bytes` to `to`, as far as the bounds go. */
 bool post_has_room(const struct post *post, uint16_t to, uint32_t bytes);
+/* Where there is room: gets the memory, so that post_write() of as many bytes cannot fail in this turn.
+ * ERROR_NO_MEMORY. */
+enum error post_reserve(struct post *post, uint16_t to, uint32_t bytes);
 /* Space for a letter of `bytes`, aligned to 8, to be filled at once; NULL: no room. */
 void *post_write(struct post *post, uint16_t to, uint32_t bytes);
 /* Ends the turn: hands over what was written and wakes those who sleep. */

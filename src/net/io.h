@@ -100,6 +100,9 @@ enum io_result io_receive(struct io *io, struct conn *conn, struct slice *bytes,
  * comes. ERROR_NO_MEMORY: the connection cannot go on. */
 enum error io_keep(struct io *io, struct conn *conn, struct slice rest, size_t packet_bytes, bool replay);
 
+/* The next `bytes` that come are thrown away as they come. After io_keep() of nothing. ERROR_NO_MEMORY. */
+enum error io_skip(struct io *io, struct conn *conn, size_t bytes);
+
 /* `size` bytes that live until the end of the turn; NULL: a turn's worth is used up. */
 uint8_t *io_scratch(struct io *io, size_t size);
 

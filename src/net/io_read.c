@@ -16,6 +16,7 @@ struct kept {
 	uint32_t used_bytes;
 	uint32_t packet_bytes; /* size of the packet it begins, 0: not known */
 	bool replay;
+	bool skips; /* nothing is kept: the rest of the packet, packet_bytes, is thrown away as it comes */
 	uint8_t bytes[];
 };
 
@@ -122,6 +123,25 @@ static struct slice restore_kept(struct io *io, struct conn *conn, uint8_t *at)
 	return restored;
 }
 
+/* What is behind the packet is for the caller. */
+static enum io_result skip(struct io *io, struct conn *conn, struct slice *bytes, bool *more)
+{
+	struct kept *kept = kept_of(io, conn);
+	uint8_t *at = io->scratch.base + io->scratch_used;
+	ssize_t count = receive(io, conn, at, IO_READ_BYTES, 0);
+	enum io_result result = result_of_read(io, count, IO_READ_BYTES, more);
+	if (result != IO_BYTES)
+		return result;
+	if ((size_t)count < kept->packet_bytes) {
+		kept->packet_bytes -= (uint32_t)count;
+		return IO_NOTHING;
+	}
+	*bytes = slice_of(at + kept->packet_bytes, (size_t)count - kept->packet_bytes);
+	io->scratch_used += (size_t)count;
+	io_drop_input(io, conn);
+	return bytes->size != 0 ? IO_BYTES : IO_NOTHING;
+}
+
 static enum io_result replay_kept(struct io *io, struct conn *conn, struct slice *bytes, bool *more)
 {
 	struct kept *kept = kept_of(io, conn);
@@ -158,6 +178,8 @@ enum io_result io_receive(struct io *io, struct conn *conn, struct slice *bytes,
 	size_t kept_bytes = 0;
 	if (conn->kept != 0) {
 		struct kept *kept = kept_of(io, conn);
+		if (kept->skips)
+			return skip(io, conn, bytes, more);
 		if (kept->replay)
 			return replay_kept(io, conn, bytes, more);
 		if (is_large(kept))
@@ -203,6 +225,17 @@ enum error io_keep(struct io *io, struct conn *conn, struct slice rest, size_t p
 		.replay = replay,
 	};
 	memcpy(kept->bytes, rest.data, rest.size);
+	conn->kept = ref;
+	return ERROR_OK;
+}
+
+enum error io_skip(struct io *io, struct conn *conn, size_t bytes)
+{
+	CHECK(conn->kept == 0 && bytes != 0);
+	uint32_t ref = slab_take(io->slab, sizeof(struct kept));
+	if (ref == 0)
+		return ERROR_NO_MEMORY;
+	*(struct kept *)slab_at(io->slab, ref) = (struct kept){.packet_bytes = (uint32_t)bytes, .skips = true};
 	conn->kept = ref;
 	return ERROR_OK;
 }

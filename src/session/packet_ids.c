@@ -2,11 +2,14 @@
 
 #include <string.h>
 
-#define CAPACITY_MIN 6u /* one block of 16 bytes with the two counts */
+#define CAPACITY_MIN 6u   /* one block of 16 bytes with the two counts */
+#define CAPACITY_MAX 384u /* above, a bitmap: a change moves no more than 768 bytes */
+#define ARRAY_AGAIN 96u   /* as few in a bitmap are an array again */
+#define IDS 65536u
 
 struct packet_ids {
 	uint16_t count;
-	uint16_t capacity; /* all 65,535 identifiers at most */
+	uint16_t capacity; /* 0: a bitmap stands in the place of the array */
 	uint16_t ids[];
 };
 
@@ -17,8 +20,49 @@ static struct packet_ids *ids_at(const struct slab *slab, uint32_t ids)
 
 static size_t bytes_for(uint32_t capacity)
 {
-	return sizeof(struct packet_ids) + capacity * sizeof(uint16_t);
+	return sizeof(struct packet_ids) + (capacity != 0 ? capacity * sizeof(uint16_t) : IDS / 8);
 }
+
+static uint32_t make(struct slab *slab, uint32_t capacity)
+{
+	uint32_t ref = slab_take(slab, bytes_for(capacity));
+	if (ref == 0)
+		return 0;
+	memset(ids_at(slab, ref), 0, bytes_for(capacity));
+	ids_at(slab, ref)->capacity = (uint16_t)capacity;
+	return ref;
+}
+
+/* ---- as a bitmap ---- */
+
+static bool bit_has(const struct packet_ids *set, uint32_t packet_id)
+{
+	return ((uint32_t)set->ids[packet_id / 16] >> packet_id % 16 & 1u) != 0;
+}
+
+static void bit_flip(struct packet_ids *set, uint32_t packet_id)
+{
+	set->ids[packet_id / 16] = (uint16_t)(set->ids[packet_id / 16] ^ 1u << packet_id % 16);
+}
+
+static void array_to_bits(const struct packet_ids *array, struct packet_ids *bits)
+{
+	bits->count = array->count;
+	for (uint32_t i = 0; i < array->count; i++)
+		bit_flip(bits, array->ids[i]);
+}
+
+static void bits_to_array(const struct packet_ids *bits, struct packet_ids *array)
+{
+	for (uint32_t id = 0; id < IDS; id++) {
+		if (bits->ids[id / 16] == 0)
+			id |= 15u; /* none of these sixteen */
+		else if (bit_has(bits, id))
+			array->ids[array->count++] = (uint16_t)id;
+	}
+}
+
+/* ---- as a sorted array ---- */
 
 /* Where the identifier is, or would be. */
 static uint32_t place_of(const struct packet_ids *set, uint16_t packet_id)
@@ -43,9 +87,14 @@ static bool is_at(const struct packet_ids *set, uint32_t place, uint16_t packet_
 	return place < set->count && set->ids[place] == packet_id;
 }
 
+/* ---- as either ---- */
+
 bool packet_ids_has(const struct slab *slab, uint32_t ids, uint16_t packet_id)
 {
-	return ids != 0 && is_at(ids_at(slab, ids), place_of(ids_at(slab, ids), packet_id), packet_id);
+	if (ids == 0)
+		return false;
+	const struct packet_ids *set = ids_at(slab, ids);
+	return set->capacity == 0 ? bit_has(set, packet_id) : is_at(set, place_of(set, packet_id), packet_id);
 }
 
 uint32_t packet_ids_count(const struct slab *slab, uint32_t ids)
@@ -53,22 +102,25 @@ uint32_t packet_ids_count(const struct slab *slab, uint32_t ids)
 	return ids != 0 ? ids_at(slab, ids)->count : 0;
 }
 
+/* Makes room for one more: a larger array, or the bitmap that all have room in. */
 static enum error grow(struct slab *slab, uint32_t *ids)
 {
-	uint32_t count = packet_ids_count(slab, *ids);
-	if (*ids != 0 && count < ids_at(slab, *ids)->capacity)
+	const struct packet_ids *old = *ids != 0 ? ids_at(slab, *ids) : NULL;
+	if (old != NULL && (old->capacity == 0 || old->count < old->capacity))
 		return ERROR_OK;
-	uint32_t capacity = count == 0 ? CAPACITY_MIN : count * 2;
-	if (capacity > UINT16_MAX)
-		capacity = UINT16_MAX;
-	uint32_t ref = slab_take(slab, bytes_for(capacity));
+	uint32_t capacity = old == NULL ? CAPACITY_MIN : old->capacity * 2u;
+	if (capacity > CAPACITY_MAX)
+		capacity = 0;
+	uint32_t ref = make(slab, capacity);
 	if (ref == 0)
 		return ERROR_NO_MEMORY;
 	struct packet_ids *grown = ids_at(slab, ref);
-	grown->count = (uint16_t)count;
-	grown->capacity = (uint16_t)capacity;
-	if (count != 0)
-		memcpy(grown->ids, ids_at(slab, *ids)->ids, count * sizeof(grown->ids[0]));
+	if (old != NULL && capacity == 0) {
+		array_to_bits(old, grown);
+	} else if (old != NULL) {
+		grown->count = old->count;
+		memcpy(grown->ids, old->ids, old->count * sizeof(old->ids[0]));
+	}
 	packet_ids_clear(slab, ids);
 	*ids = ref;
 	return ERROR_OK;
@@ -79,25 +131,47 @@ enum error packet_ids_add(struct slab *slab, uint32_t *ids, uint16_t packet_id)
 	if (grow(slab, ids) != ERROR_OK)
 		return ERROR_NO_MEMORY;
 	struct packet_ids *set = ids_at(slab, *ids);
-	uint32_t place = place_of(set, packet_id);
-	memmove(&set->ids[place + 1], &set->ids[place], (set->count - place) * sizeof(set->ids[0]));
-	set->ids[place] = packet_id;
+	if (set->capacity == 0) {
+		bit_flip(set, packet_id);
+	} else {
+		uint32_t place = place_of(set, packet_id);
+		memmove(&set->ids[place + 1], &set->ids[place], (set->count - place) * sizeof(set->ids[0]));
+		set->ids[place] = packet_id;
+	}
 	set->count++;
 	return ERROR_OK;
 }
 
+/* Without memory for the array the bitmap stays. */
+static void shrink(struct slab *slab, uint32_t *ids)
+{
+	const struct packet_ids *set = ids_at(slab, *ids);
+	if (set->capacity != 0 || set->count > ARRAY_AGAIN)
+		return;
+	uint32_t ref = make(slab, CAPACITY_MAX / 2);
+	if (ref == 0)
+		return;
+	bits_to_array(set, ids_at(slab, ref));
+	packet_ids_clear(slab, ids);
+	*ids = ref;
+}
+
 bool packet_ids_remove(struct slab *slab, uint32_t *ids, uint16_t packet_id)
 {
-	if (*ids == 0)
+	if (!packet_ids_has(slab, *ids, packet_id))
 		return false;
 	struct packet_ids *set = ids_at(slab, *ids);
-	uint32_t place = place_of(set, packet_id);
-	if (!is_at(set, place, packet_id))
-		return false;
 	set->count--;
-	memmove(&set->ids[place], &set->ids[place + 1], (set->count - place) * sizeof(set->ids[0]));
+	if (set->capacity == 0) {
+		bit_flip(set, packet_id);
+	} else {
+		uint32_t place = place_of(set, packet_id);
+		memmove(&set->ids[place], &set->ids[place + 1], (set->count - place) * sizeof(set->ids[0]));
+	}
 	if (set->count == 0)
 		packet_ids_clear(slab, ids);
+	else
+		shrink(slab, ids);
 	return true;
 }
 

@@ -4,6 +4,7 @@
 #include "base/slab.h"
 #include "base/table.h"
 #include "mqtt/topic.h"
+#include "session/expiries.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
@@ -22,6 +23,7 @@ struct node {
 	uint32_t level;   /* slab reference of a struct level */
 	uint32_t message; /* slab reference of a struct kept, 0: none */
 	uint32_t holds;   /* walks that stand here */
+	uint32_t expiry;  /* its message's place among those that expire, 0: it does not */
 };
 
 struct level {
@@ -40,13 +42,14 @@ struct retained {
 	struct slab slab;
 	struct pool nodes;
 	struct table table;
+	struct expiries expiries;
 	uint32_t root;
-	uint32_t swept; /* the node that was looked at last */
 	uint32_t messages_max;
 	uint64_t bytes_max;
 	_Atomic uint32_t messages;
 	_Atomic uint64_t bytes;
 	_Atomic uint32_t uncounted; /* the server's own */
+	_Atomic uint32_t first_s;   /* when the first of them expires; UINT32_MAX: none does */
 };
 
 static struct node *node_at(const struct retained *retained, uint32_t node)
@@ -93,9 +96,11 @@ struct retained *retained_new(const struct hash_key *key, uint32_t messages_max,
 	retained->bytes_max = bytes_max;
 	if (slab_open(&retained->slab, slab_bytes(bytes_max, nodes)) != ERROR_OK ||
 	    pool_open(&retained->nodes, sizeof(struct node), nodes) != ERROR_OK ||
-	    table_open(&retained->table, &retained->nodes, offsetof(struct node, table), nodes) != ERROR_OK)
+	    table_open(&retained->table, &retained->nodes, offsetof(struct node, table), nodes) != ERROR_OK ||
+	    expiries_open(&retained->expiries, &retained->nodes, offsetof(struct node, expiry), nodes) != ERROR_OK)
 		return NULL; /* the program ends now, and what was made ends with it */
 	CHECK(pthread_mutex_init(&retained->lock, NULL) == 0);
+	atomic_init(&retained->first_s, UINT32_MAX);
 	retained->root = pool_take(&retained->nodes);
 	CHECK(retained->root != 0);
 	*node_at(retained, retained->root) = (struct node){.holds = 1};
@@ -104,6 +109,7 @@ struct retained *retained_new(const struct hash_key *key, uint32_t messages_max,
 
 void retained_free(struct retained *retained)
 {
+	expiries_close(&retained->expiries);
 	table_close(&retained->table);
 	pool_close(&retained->nodes);
 	slab_close(&retained->slab);
@@ -214,10 +220,19 @@ static bool is_counted(const struct publication *publication, const uint8_t *pac
 	return !mqtt_topic_is_reserved(topic) || mqtt_topic_is_bridge_state(topic);
 }
 
-static void forget_message(struct retained *retained, struct node *node)
+/* For those who ask without the lock. */
+static void note_first(struct retained *retained)
 {
+	atomic_store_explicit(&retained->first_s, expiries_first_s(&retained->expiries), memory_order_relaxed);
+}
+
+static void forget_message(struct retained *retained, uint32_t index)
+{
+	struct node *node = node_at(retained, index);
 	if (node->message == 0)
 		return;
+	expiries_remove(&retained->expiries, index);
+	note_first(retained);
 	const struct kept *kept = kept_at(retained, node->message);
 	uint32_t bytes = kept->publication.packet_bytes;
 	bool counted = is_counted(&kept->publication, kept->packet);
@@ -242,14 +257,20 @@ static enum error keep(struct retained *retained, uint32_t index, const struct p
 	bool counted = is_counted(publication, packet);
 	if (counted && !fits(retained, node, publication->packet_bytes))
 		return ERROR_LIMIT;
+	if (expiries_reserve(&retained->expiries) != ERROR_OK)
+		return ERROR_NO_MEMORY;
 	uint32_t message = slab_take(&retained->slab, sizeof(struct kept) + publication->packet_bytes);
 	if (message == 0)
 		return ERROR_NO_MEMORY;
-	forget_message(retained, node);
+	forget_message(retained, index);
 	struct kept *kept = kept_at(retained, message);
 	kept->publication = *publication;
 	memcpy(kept->packet, packet, publication->packet_bytes);
 	node->message = message;
+	if (publication->expires_s != 0) {
+		expiries_add(&retained->expiries, index, publication->expires_s);
+		note_first(retained);
+	}
 	atomic_fetch_add_explicit(counted ? &retained->messages : &retained->uncounted, 1, memory_order_relaxed);
 	atomic_fetch_add_explicit(&retained->bytes, counted ? publication->packet_bytes : 0, memory_order_relaxed);
 	return ERROR_OK;
@@ -266,7 +287,7 @@ enum error retained_set(struct retained *retained, const struct publication *pub
 	if (node == 0)
 		error = takes_away ? ERROR_OK : ERROR_NO_MEMORY;
 	else if (takes_away)
-		forget_message(retained, node_at(retained, node));
+		forget_message(retained, node);
 	else
 		error = keep(retained, node, publication, packet);
 	if (node != 0)
@@ -275,21 +296,25 @@ enum error retained_set(struct retained *retained, const struct publication *pub
 	return error;
 }
 
-void retained_sweep(struct retained *retained, uint32_t now_s, uint32_t visits)
+bool retained_has_expired(const struct retained *retained, uint32_t now_s)
 {
-	if (retained_size(retained).messages == 0)
-		return;
+	return atomic_load_explicit(&retained->first_s, memory_order_relaxed) <= now_s;
+}
+
+uint32_t retained_expire(struct retained *retained, uint32_t now_s, uint32_t messages_max)
+{
+	if (!retained_has_expired(retained, now_s))
+		return 0;
+	uint32_t count = 0;
+	uint32_t node;
 	pthread_mutex_lock(&retained->lock);
-	for (; visits != 0; visits--) {
-		retained->swept = retained->swept % retained->nodes.touched + 1;
-		struct node *node = node_at(retained, retained->swept);
-		if (node->level == 0 || node->message == 0 || /* the root, or in no use */
-		    !publication_expired(&kept_at(retained, node->message)->publication, now_s))
-			continue;
+	while (count < messages_max && (node = expiries_due(&retained->expiries, now_s)) != 0) {
 		forget_message(retained, node);
-		prune(retained, retained->swept);
+		prune(retained, node);
+		count++;
 	}
 	pthread_mutex_unlock(&retained->lock);
+	return count;
 }
 
 /* ---- walking ---- */

@@ -46,7 +46,9 @@ bool retained_walk_step(struct retained *retained, struct retained_walk *walk, s
 /* Ends a walk that is not over. */
 void retained_walk_end(struct retained *retained, struct retained_walk *walk);
 
-/* Looks at some more nodes and takes away messages that have expired. */
-void retained_sweep(struct retained *retained, uint32_t now_s, uint32_t visits);
+/* Takes away up to messages_max messages that have expired, and says how many; nothing else is looked at. */
+uint32_t retained_expire(struct retained *retained, uint32_t now_s, uint32_t messages_max);
+/* Whether there is one. Without the lock. */
+bool retained_has_expired(const struct retained *retained, uint32_t now_s);
 
 #endif

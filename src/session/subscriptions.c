@@ -318,11 +318,6 @@ enum error subscriptions_add(struct subscriptions *subscriptions, struct session
 	return error;
 }
 
-uint8_t subscriptions_ask(struct subscriptions *subscriptions, uint32_t index)
-{
-	return ++at(subscriptions, index)->asks;
-}
-
 uint32_t subscriptions_remove(struct subscriptions *subscriptions, struct session *session, uint32_t client,
 			      struct slice filter)
 {

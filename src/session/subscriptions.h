@@ -32,7 +32,7 @@ struct subscription {
 	uint32_t list_previous;
 	uint16_t generation; /* tells a route that is stale */
 	uint8_t options;     /* enum subscription_option */
-	uint8_t asks;        /* times that retained messages were asked for with it; the last bits of that */
+	uint8_t reserved;
 };
 _Static_assert(sizeof(struct subscription) == 32, "a subscription is part of the memory contract");
 
@@ -80,8 +80,6 @@ struct subscription_made {
 /* Subscribes, or replaces. The client is connected. ERROR_LIMIT, ERROR_NO_MEMORY. */
 enum error subscriptions_add(struct subscriptions *subscriptions, struct session *session, uint32_t client,
 			     const struct subscription_wanted *wanted, struct subscription_made *made);
-/* Counts that the subscription's retained messages are asked for, and returns which time it is. */
-uint8_t subscriptions_ask(struct subscriptions *subscriptions, uint32_t index);
 /* Returns what its index was, which is free now; 0: there was none. */
 uint32_t subscriptions_remove(struct subscriptions *subscriptions, struct session *session, uint32_t client,
 			      struct slice filter);

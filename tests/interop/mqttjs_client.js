@@ -117,7 +117,7 @@ const tests = {
     const { maximumQoS, retainAvailable, receiveMaximum, topicAliasMaximum, assignedClientIdentifier } = client.connack.properties
     assert.strictEqual(maximumQoS, undefined)
     assert.strictEqual(retainAvailable, undefined)
-    assert.strictEqual(receiveMaximum, 1000)
+    assert.strictEqual(receiveMaximum ?? 65535, 65535) // as it is where nothing is said
     assert.strictEqual(topicAliasMaximum, 32)
     assert.ok(assignedClientIdentifier)
     await client.endAsync()
@@ -134,6 +134,26 @@ const tests = {
     assert.strictEqual(got.responseTopic, 're/ply')
     assert.deepStrictEqual([...got.userProperties.key], ['1', '2'])
   }),
+
+  // It looks at no topic, and sends again with each connection what was not acknowledged: a connection that ended for it
+  // would end for ever.
+  refused: async () => {
+    const client = await connect()
+    let closed = 0
+    client.on('close', () => { closed++ })
+    const refusals = [['a/+/b', 'x'], ['/'.repeat(128), 'x']]
+    if (version === '4') refusals.push(['large', Buffer.alloc(2 << 20)]) // it heeds no maximum packet size either
+    for (const [topic, payload] of refusals) {
+      for (const qos of [1, 2]) {
+        const told = client.publishAsync(topic, payload, { qos })
+        if (version === '5') await assert.rejects(told, { code: 0x90 })
+        else await told
+      }
+    }
+    await client.publishAsync('t', 'on it goes', { qos: 1 })
+    assert.strictEqual(closed, 0)
+    await client.endAsync()
+  },
 
   takeover: async () => {
     const first = await connect({ clientId: 'same' })

@@ -16,7 +16,7 @@ def run(server, version, name):
     assert ended.stdout == "ok\n"
 
 
-@pytest.mark.parametrize("name", ["hello", "wildcards", "unsubscribe", "order", "ping", "large"])
+@pytest.mark.parametrize("name", ["hello", "wildcards", "unsubscribe", "order", "ping", "large", "refused"])
 def test_both_versions(server, version, name):
     run(server, version, name)
 

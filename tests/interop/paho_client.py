@@ -65,7 +65,7 @@ def test_it_reads_the_properties_of_connack(server):
     with Paho(server, 5) as client:
         assert client.reason.value == 0
         assert not hasattr(client.properties, "MaximumQoS") and not hasattr(client.properties, "RetainAvailable")
-        assert client.properties.ReceiveMaximum == 1000
+        assert getattr(client.properties, "ReceiveMaximum", 65535) == 65535
         assert client.properties.TopicAliasMaximum == 32
         assert client.properties.AssignedClientIdentifier
 

@@ -1,8 +1,10 @@
 """Rules say who may publish and subscribe to what, with %c and %u in them; who may not is told as his version can be."""
 
+import signal
+
 import pytest
 
-from mqtt_wire import Will, connect
+from mqtt_wire import WILL_DELAY, Will, connect
 from tokens import secret_file, token
 
 RULES = """\
@@ -80,6 +82,26 @@ def test_a_denied_will(guarded, version):
         boss.subscribe("up/#")
         come(guarded, "c", version, will=Will("up/c/x", b"gone")).reset()
         assert boss.take().topic == "up/c/x"
+
+
+@pytest.mark.parametrize("delay", [0, 1])
+def test_a_will_that_is_denied_by_the_time_that_it_is_due(guarded, tmp_path, version, delay):
+    """It was allowed at CONNECT; the check is made again when it goes out."""
+    will = Will("up/c/x", b"gone", pairs=[(WILL_DELAY, delay)])
+    with come(guarded, "boss", version, "boss") as boss:
+        boss.subscribe("#")
+        clients = [come(guarded, "c", version, clean=False, will=will),
+                   come(guarded, "d", version, will=Will("user/u/d", b"still"))]
+        (tmp_path / "rules").write_text(RULES.replace("allow publish up/%c/#\n", ""))
+        start = len(guarded.lines)
+        guarded.process.send_signal(signal.SIGHUP)
+        guarded.wait_line("reloaded", start)
+        for client in clients:
+            client.reset()
+        guarded.wait_counter("wills_denied", 1)
+        assert boss.take().payload == b"still"
+        boss.expect_nothing_before_ping()
+    assert guarded.counter("wills_sent") == 1
 
 
 def test_permissions_of_a_token(guarded, version):

@@ -351,6 +351,64 @@ static void test_many_in_one_turn(void **state)
 	peer_vanish(&to);
 }
 
+/* Of the other shard, with messages as small as the wills, so that there is no room left for one of them. */
+static void fill_inbox(const struct peer *from)
+{
+	static const uint8_t MESSAGE[] = {0x30, 6, 0, 1, 'w', 0, 'n', 'o'};
+	uint8_t burst[100 * sizeof(MESSAGE)];
+	for (size_t at = 0; at < sizeof(burst); at += sizeof(MESSAGE))
+		memcpy(burst + at, MESSAGE, sizeof(MESSAGE));
+	while (shard_scene_counter(from->scene, 0, COUNTER_publisher_pauses) == 0) {
+		peer_say(from, burst, sizeof(burst));
+		shard_scene_turn_one(from->scene, 0);
+	}
+}
+
+/* Wills that the peer hears of with this payload, among other messages. */
+static uint32_t count_wills(struct peer *peer, const char *payload)
+{
+	struct heard heard;
+	uint32_t count = 0;
+	while (peer_hears(peer, &heard))
+		count += heard.header.type == MQTT_PUBLISH && slice_equal(heard.publish.payload, slice_string(payload));
+	return count;
+}
+
+/* A will that waits for room is its client's own still [MQTT-3.8.3-3]: not another's who has its place by then. */
+static void test_waiting_will_and_no_local(void **state)
+{
+	struct shard_scene *scene = *state;
+	scene->settings.queue_bytes_max = 64 << 20;
+	struct mqtt_subscription asked = {.filter = slice_string("w"), .no_local = true};
+	struct peer to = peer_sign_in(scene, PEER_CONNECT(.id = "to", .shard = 1), false);
+	peer_subscribe(&to, "w", 0);
+	struct peer_connect kept = {.id = "kept", .expiry_s = HOUR_S, .will_topic = "w", .will_payload = "k"};
+	struct peer mine = peer_sign_in(scene, &kept, false);
+	peer_subscribe_as(&mine, &asked, 0);
+	struct peer_connect ended = {.id = "ended", .will_topic = "w", .will_payload = "e"};
+	struct peer gone = peer_sign_in(scene, &ended, false);
+	struct peer from = peer_sign_in(scene, PEER_CONNECT(.id = "from"), false);
+	fill_inbox(&from);
+	close(mine.fd);
+	close(gone.fd);
+	shard_scene_turn_one(scene, 0);
+	assert_non_null(scene->shards[0].routings.own);
+	struct peer back = peer_connect(scene, PEER_CONNECT(.id = "kept"));
+	struct peer next = peer_connect(scene, PEER_CONNECT(.id = "next"));
+	shard_scene_turn_one(scene, 0);
+	peer_ask(&next, &asked, 0);
+	shard_scene_turn_one(scene, 0);
+	assert_non_null(scene->shards[0].routings.own);
+	shard_scene_settle(scene);
+	assert_int_equal(count_wills(&back, "k"), 0);
+	assert_int_equal(count_wills(&next, "e"), 1);
+	assert_int_equal(wills_sent(scene), 2);
+	mine.fd = gone.fd = -1;
+	struct peer *all[] = {&mine, &gone, &back, &next, &from, &to};
+	for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++)
+		peer_vanish(all[i]);
+}
+
 /* Where an inbox is full wills wait for room, in the order in which they were due, though their clients are gone. */
 static void test_wills_wait_for_room(void **state)
 {
@@ -366,15 +424,7 @@ static void test_wills_wait_for_room(void **state)
 		peers[i] = peer_sign_in(scene, PEER_CONNECT(.id = id, .will_topic = "w", .will_payload = id), false);
 	}
 	struct peer from = peer_sign_in(scene, PEER_CONNECT(.id = "from"), false);
-	/* As small as the wills, so that there is no room left for one of them. */
-	static const uint8_t MESSAGE[] = {0x30, 6, 0, 1, 'w', 0, 'n', 'o'};
-	uint8_t burst[100 * sizeof(MESSAGE)];
-	for (size_t at = 0; at < sizeof(burst); at += sizeof(MESSAGE))
-		memcpy(burst + at, MESSAGE, sizeof(MESSAGE));
-	while (shard_scene_counter(scene, 0, COUNTER_publisher_pauses) == 0) {
-		peer_say(&from, burst, sizeof(burst));
-		shard_scene_turn_one(scene, 0);
-	}
+	fill_inbox(&from);
 	for (int i = 0; i < CLIENTS; i++) {
 		close(peers[i].fd);
 		shard_scene_turn_one(scene, 0);
@@ -433,6 +483,7 @@ int main(void)
 		IN_SCENE(test_to_sessions_without_a_connection),
 		IN_SCENE(test_many_in_one_turn),
 		IN_TWO(test_wills_wait_for_room),
+		IN_TWO(test_waiting_will_and_no_local),
 		IN_SCENE(test_not_when_the_server_stops),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -90,6 +90,21 @@ static void test_all_identifiers_there_are(void **state)
 	assert_like_model(scene);
 }
 
+/* A client that releases nothing holds 10 KiB, in whatever order its identifiers come; and little again once it has
+ * released most of them. */
+static void test_memory_is_bounded(void **state)
+{
+	struct scene *scene = *state;
+	for (uint32_t id = UINT16_MAX; id > 0; id--) {
+		add(scene, (uint16_t)id);
+		assert_in_range(scene->slab.used_bytes, 1, 10240);
+	}
+	for (uint32_t id = 1; id <= UINT16_MAX - 50; id++)
+		take(scene, (uint16_t)id);
+	assert_in_range(scene->slab.used_bytes, 1, 512);
+	assert_like_model(scene);
+}
+
 /* As a client uses them: a window that goes round, released in order. */
 static void test_window_that_goes_round(void **state)
 {
@@ -134,6 +149,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		IN_SCENE(test_random_changes_against_a_model),
 		IN_SCENE(test_all_identifiers_there_are),
+		IN_SCENE(test_memory_is_bounded),
 		IN_SCENE(test_window_that_goes_round),
 		IN_SCENE(test_no_memory),
 	};

@@ -114,7 +114,7 @@ static void forget(struct model_topic *topic)
 /* Everything is looked at, so that everything that has expired goes. */
 static void sweep_all(struct scene *scene)
 {
-	retained_sweep(scene->retained, scene->now_s, 100000);
+	retained_expire(scene->retained, scene->now_s, 100000);
 	for (uint32_t i = 0; i < scene->topic_count; i++) {
 		struct model_topic *topic = &scene->topics[i];
 		if (topic->number != 0 && topic->expires_s != 0 && topic->expires_s <= scene->now_s)
@@ -366,7 +366,7 @@ static void test_nothing_is_left_of_many(void **state)
 						visit, &visitor));
 		if (round % 2 == 0) {
 			scene->now_s += 10;
-			retained_sweep(scene->retained, scene->now_s, 1000);
+			retained_expire(scene->retained, scene->now_s, 1000);
 		}
 		for (uint32_t i = 0; i < 50 && round % 2 != 0; i++)
 			assert_int_equal(take_away(scene, topics[i]), ERROR_OK);

@@ -55,7 +55,7 @@ static void *write_messages(void *argument)
 		if (set(scene, topic, random_below(&random, 2) == 0) != ERROR_OK)
 			atomic_store(&scene->wrong, true);
 		if (i % 32 == 0)
-			retained_sweep(scene->retained, NOW_S, 16);
+			retained_expire(scene->retained, NOW_S, 16);
 	}
 	for (uint32_t n = 0; n < TOPICS; n++) {
 		char topic[32];

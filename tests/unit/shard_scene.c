@@ -283,8 +283,9 @@ static void check_shard_empty(const struct shard *shard)
 	CHECK(shard->clients.used == 0);
 	CHECK(atomic_load(&shard->counters.values[COUNTER_connections_open]) == 0);
 	CHECK(shard->registry.table.count == 0);
-	CHECK(shard->flows.entries.used == 0 && shard->messages.count == 0 && shard->retained_jobs == NULL);
+	CHECK(shard->flows.entries.used == 0 && shard->messages.count == 0);
 	CHECK(shard->cleanups == NULL && shard->filter_jobs == NULL && shard->filter_jobs_bytes == 0);
+	CHECK(shard->retained_jobs.jobs.used == 0 && shard->retained_jobs.queues.used == 0);
 	CHECK(shard->subscriptions.pool.used == 0 && shard->subscriptions.lists.used == 0);
 	CHECK(shard->wheel.filed == 0);
 	CHECK(shard->io.backlog_bytes == 0);

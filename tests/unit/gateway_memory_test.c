@@ -1,0 +1,119 @@
+/* Without memory for a message nobody gets it, and nobody is told that all did. */
+#include "base/log.h"
+#include "net/inbox.h"
+#include "peer.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdlib.h>
+
+#include <cmocka.h>
+
+/* Parcels are the only blocks of their size: a letter's memory is refused, and nothing else. */
+static bool parcels_refused;
+
+/* NOLINTBEGIN(bugprone-reserved-identifier): the linker's names (--wrap) */
+void *__real_malloc(size_t size);
+void *__wrap_malloc(size_t size);
+
+void *__wrap_malloc(size_t size)
+{
+	bool refused = parcels_refused && size >= PARCEL_BYTES && size < 2 * PARCEL_BYTES;
+	return refused ? NULL : __real_malloc(size);
+}
+/* NOLINTEND(bugprone-reserved-identifier) */
+
+static int scene_open(void **state)
+{
+	parcels_refused = false;
+	*state = shard_scene_new(2);
+	return 0;
+}
+
+static int scene_close(void **state)
+{
+	struct shard_scene *scene = *state;
+	shard_scene_settle(scene);
+	shard_scene_check_empty(scene);
+	shard_scene_free(scene);
+	return 0;
+}
+
+static void publish_without_memory(const struct peer *from, uint8_t qos)
+{
+	peer_publish(from, "t", "x", qos, 1);
+	parcels_refused = true;
+	shard_scene_turn_one(from->scene, 0);
+	parcels_refused = false;
+}
+
+/* Subscribers are on both shards: the one at hand gets nothing either. */
+static void publish_to_both(struct shard_scene *scene, uint8_t version, uint8_t qos)
+{
+	struct peer here = peer_sign_in(scene, PEER_CONNECT(.id = "here"), false);
+	struct peer there = peer_sign_in(scene, PEER_CONNECT(.id = "there", .shard = 1), false);
+	struct peer from = peer_sign_in(scene, PEER_CONNECT(.id = "from", .version = version, .clean = true), false);
+	peer_subscribe(&here, "t", 2);
+	peer_subscribe(&there, "t", 2);
+	publish_without_memory(&from, qos);
+	peer_hears_nothing(&here);
+	peer_hears_nothing(&there);
+	if (qos == 0) {
+		assert_int_equal(shard_scene_counter(scene, 0, COUNTER_messages_dropped_memory), 1);
+		peer_hears_nothing(&from);
+	} else if (version == 5) {
+		peer_hears_ack(&from, qos == 1 ? MQTT_PUBACK : MQTT_PUBREC, 1, MQTT_REASON_QUOTA_EXCEEDED);
+	} else {
+		assert_int_equal(shard_scene_ends(scene, 0, ERROR_NO_MEMORY), 1);
+		peer_hears_end(&from);
+		from = peer_sign_in(scene, PEER_CONNECT(.id = "from", .version = version, .clean = true), false);
+	}
+	/* The next one finds memory, and the identifier free. */
+	peer_publish(&from, "t", "again", qos, 1);
+	if (qos != 0)
+		peer_hears_ack(&from, qos == 1 ? MQTT_PUBACK : MQTT_PUBREC, 1, 0);
+	peer_hears_publish(&here, "t", "again", qos);
+	peer_hears_publish(&there, "t", "again", qos);
+	peer_vanish(&from);
+	peer_vanish(&here);
+	peer_vanish(&there);
+}
+
+static void test_at_qos_0_it_is_dropped_and_counted(void **state)
+{
+	publish_to_both(*state, 4, 0);
+}
+
+static void test_version_5_is_told_at_qos_1(void **state)
+{
+	publish_to_both(*state, 5, 1);
+}
+
+static void test_version_5_is_told_at_qos_2(void **state)
+{
+	publish_to_both(*state, 5, 2);
+}
+
+static void test_3_1_1_is_not_told_a_lie_at_qos_1(void **state)
+{
+	publish_to_both(*state, 4, 1);
+}
+
+static void test_3_1_1_is_not_told_a_lie_at_qos_2(void **state)
+{
+	publish_to_both(*state, 4, 2);
+}
+
+#define IN_SCENE(test) cmocka_unit_test_setup_teardown(test, scene_open, scene_close)
+
+int main(void)
+{
+	log_level_set(LOG_ERROR);
+	const struct CMUnitTest tests[] = {
+		IN_SCENE(test_at_qos_0_it_is_dropped_and_counted), IN_SCENE(test_version_5_is_told_at_qos_1),
+		IN_SCENE(test_version_5_is_told_at_qos_2),         IN_SCENE(test_3_1_1_is_not_told_a_lie_at_qos_1),
+		IN_SCENE(test_3_1_1_is_not_told_a_lie_at_qos_2),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
