@@ -40,7 +40,8 @@ void show_clients(const json_t *answer, FILE *out)
 {
 	size_t i;
 	const json_t *client;
-	static const char *const FIELDS[] = {"state", "protocol", "address", "subscriptions", "queued_messages"};
+	static const char *const FIELDS[] = {"state",         "protocol",        "address",
+					     "subscriptions", "queued_messages", "dropped_messages"};
 	json_array_foreach(json_object_get(answer, "clients"), i, client)
 	{
 		show_field(client, "client_id", "", out);

@@ -23,10 +23,11 @@ enum client_state {
 /* Why a client is not read from. */
 enum client_pause {
 	PAUSE_NONE,
-	PAUSE_ROOM,   /* a message of its own has to wait for room in an inbox */
-	PAUSE_READER, /* its own answers wait for it to read */
-	PAUSE_RATE,   /* it published more than it may: for a while */
-	PAUSE_TURN,   /* this turn's scratch is used up: it goes on in the next one */
+	PAUSE_ROOM,       /* a message of its own has to wait for room in an inbox */
+	PAUSE_READER,     /* its own answers wait for it to read */
+	PAUSE_RATE,       /* it published more than it may: for a while */
+	PAUSE_TURN,       /* this turn's scratch is used up: it goes on in the next one */
+	PAUSE_SUBSCRIBER, /* the queue of a client that it publishes to is to fall first (gateway/congestion.h) */
 };
 
 struct client {
@@ -45,6 +46,7 @@ struct client {
 	uint16_t hung_up : 1; /* read on until the end */
 	uint16_t broken : 1;  /* in the shard's list of those whose write failed */
 	uint16_t bounded : 1; /* it takes packets up to a size, which is in its extras */
+	uint16_t slowed : 1;  /* it looks before each message whether a queue is full that it publishes to */
 };
 _Static_assert(sizeof(struct client) == 64, "a client is one cache line: part of the memory contract");
 

@@ -133,8 +133,6 @@ static uint8_t unsubscribe_one(struct shard *shard, uint32_t index, struct slice
 	uint32_t ended = subscriptions_remove(&shard->subscriptions, &client->session, index, filter);
 	if (ended == 0)
 		return MQTT_REASON_NO_SUBSCRIPTION_EXISTED;
-	if (shared && client->extras != 0)
-		flow_forget_subscription(&extras_of(shard, client)->flow, &shard->flows, ended);
 	return MQTT_REASON_SUCCESS;
 }
 
@@ -280,7 +278,7 @@ static bool must_wait_for_reader(struct shard *shard, struct client *client)
 /* False: the client publishes faster than it may, and is not read from for a while. */
 static bool within_rate(struct shard *shard, uint32_t index, struct client *client)
 {
-	uint32_t wait_ms;
+	uint64_t wait_ms;
 	if (rate_allows(shard, client, &wait_ms))
 		return true;
 	COUNT(&shard->counters, rate_pauses);
@@ -317,6 +315,8 @@ static enum error consume_packets(struct shard *shard, uint32_t index, struct cl
 			client->pause = PAUSE_TURN;
 			return ERROR_MORE;
 		}
+		if (client->slowed && packet.header.type == MQTT_PUBLISH && congestion_holds(shard, index, client))
+			return ERROR_MORE;
 		if (packet.header.type == MQTT_PUBLISH && !within_rate(shard, index, client))
 			return shard->settings->rate_ends_client ? ERROR_MESSAGE_RATE : ERROR_MORE;
 		error = handle_packet(shard, index, client, &packet);

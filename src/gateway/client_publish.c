@@ -164,6 +164,9 @@ static enum error take_message(struct shard *shard, uint32_t index, const struct
 	}
 	bytes[0] &= (uint8_t)~MQTT_PUBLISH_FLAGS_OURS;
 	error = route_message(shard, &outbound, matched);
+	/* Nobody has it, so a publisher that can be told is [3.4.2.1]: it may try again. */
+	if (error == ERROR_OK && outbound.refused && !publish->retain && client->version == MQTT_VERSION_5)
+		return ERROR_LIMIT;
 	if (error == ERROR_MORE && publish->retain)
 		bytes[0] |= 1u; /* it is read again when there is room */
 	return error;

@@ -36,6 +36,7 @@ struct client_row {
 	uint32_t queued;   /* messages that wait for it */
 	uint32_t queued_bytes;
 	uint32_t output_bytes; /* that it has not read yet */
+	uint64_t dropped;      /* messages that it did not get: its queue or its output was full */
 	union client_address address;
 };
 

@@ -75,6 +75,13 @@
 	  "Times that a client was left unread: an inbox was full, or it did not read its answers")                    \
 	X(reader_pauses, COUNT, "pauses", "why=\"answers_unread\"",                                                    \
 	  "Times that a client was left unread because it did not read its answers")                                   \
+	X(subscriber_pauses, COUNT, "pauses", "why=\"subscriber_full\"",                                               \
+	  "Times that a publisher was left unread because a subscriber's queue was to fall first")                     \
+	X(congestions, COUNT, "congestions", "result=\"all\"",                                                         \
+	  "Times that publishers had to wait for a subscriber's queue; stuck: of them, those in which it did not "     \
+	  "take its messages, and nobody waits for it for a while")                                                    \
+	X(congestions_stuck, COUNT, "congestions", "result=\"stuck\"",                                                 \
+	  "Of them, those in which the subscriber did not take its messages")                                          \
 	/* ---- who may come in and what gives way ---- */                                                             \
 	X(clients_greeting, GAUGE, "clients_by_grade", "grade=\"greeting\"",                                           \
 	  "Connected clients by what is heard of them")                                                                \

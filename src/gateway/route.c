@@ -11,15 +11,18 @@
 /* The same for those made directly, which cost less: many messages for one subscriber leave in one write. */
 #define DIRECT_DELIVERIES_A_TURN 32768u
 
-/* In a parcel: a message for one shard's subscribers, then its routes, then its packet. */
+/* In a parcel: a message for one shard's subscribers, then its routes, then its packet; or without routes a note to a
+ * publisher that he is to wait. */
 struct letter {
-	uint32_t letter_bytes; /* with the padding to 8 */
-	uint32_t publisher;
+	uint32_t letter_bytes;           /* with the padding to 8 */
+	struct publisher_name publisher; /* of the message, or who is told */
 	struct publication publication;
 	uint32_t route_count;
-	uint16_t publisher_shard;
+	uint16_t note_shard; /* where the client is that is waited for, and its place on that shard's board */
+	uint16_t note_place;
 	route_bits routes[];
 };
+_Static_assert(sizeof(struct letter) == 32, "a letter's head is in the way of each message between shards");
 
 static size_t letter_bytes(uint32_t routes, size_t packet_bytes)
 {
@@ -48,7 +51,6 @@ static bool deliver_letter(struct shard *shard, const struct letter *letter, uin
 	const uint8_t *packet = (const uint8_t *)&letter->routes[letter->route_count];
 	struct delivery delivery = deliver_begin(packet, &letter->publication, true, mail->kept);
 	delivery.publisher = letter->publisher;
-	delivery.publisher_shard = letter->publisher_shard;
 	for (; mail->route < letter->route_count; mail->route++) {
 		if (!mail->walking)
 			subscriptions_walk(&shard->subscriptions, letter->routes[mail->route]);
@@ -69,6 +71,11 @@ static bool deliver_letters(struct shard *shard, uint32_t *budget)
 	struct mail *mail = &shard->mail;
 	while (mail->offset < mail->parcel->used_bytes) {
 		const struct letter *letter = (const void *)(mail->parcel->bytes + mail->offset);
+		if (letter->route_count == 0) {
+			congestion_note(shard, &letter->publisher, letter->note_shard, letter->note_place);
+			mail->offset += letter->letter_bytes;
+			continue;
+		}
 		io_make_room(&shard->io); /* frames are made anew for each letter; parcels live until the flush */
 		if (!deliver_letter(shard, letter, budget))
 			return false;
@@ -146,19 +153,30 @@ static bool can_deliver_directly(struct shard *shard)
 	return true;
 }
 
-static void deliver_directly(struct shard *shard, const struct outbound *outbound)
+static struct publisher_name name_of(const struct shard *shard, uint32_t publisher)
+{
+	struct publisher_name name = {.index = publisher, .shard = shard->number};
+	if (publisher != 0)
+		name.generation = shard_client(shard, publisher)->conn.generation;
+	return name;
+}
+
+static void deliver_directly(struct shard *shard, struct outbound *outbound)
 {
 	struct delivery delivery = deliver_begin(outbound->packet, &outbound->publication, false, 0);
-	delivery.publisher = outbound->publisher;
-	delivery.publisher_shard = shard->number;
+	delivery.publisher = name_of(shard, outbound->publisher);
+	bool all_here = true;
 	uint32_t budget = UINT32_MAX;
 	uint64_t before = counter_of(&shard->counters, COUNTER_messages_out);
 	for (uint32_t i = 0; i < shard->routes.count; i++) {
-		if (route_shard(shard->routes.items[i]) != shard->number)
+		if (route_shard(shard->routes.items[i]) != shard->number) {
+			all_here = false;
 			continue;
+		}
 		subscriptions_walk(&shard->subscriptions, shard->routes.items[i]);
 		walk(shard, &delivery, &budget);
 	}
+	outbound->refused = all_here && delivery.refused && !delivery.taken;
 	deliver_end(shard, &delivery);
 	shard->pulse.direct += counter_of(&shard->counters, COUNTER_messages_out) - before;
 }
@@ -174,9 +192,8 @@ static void write_letter(struct shard *shard, uint16_t to, const struct outbound
 		return;
 	}
 	letter->letter_bytes = (bytes + 7u) & ~7u;
-	letter->publisher = outbound->publisher;
+	letter->publisher = name_of(shard, outbound->publisher);
 	letter->publication = outbound->publication;
-	letter->publisher_shard = shard->number;
 	letter->route_count = 0;
 	for (uint32_t i = 0; i < shard->routes.count; i++) {
 		if (route_shard(shard->routes.items[i]) == to)
@@ -220,7 +237,7 @@ static void write_letters(struct shard *shard, const struct outbound *outbound, 
 }
 
 /* To all of shard->routes. */
-static enum error send_to_routes(struct shard *shard, const struct outbound *outbound)
+static enum error send_to_routes(struct shard *shard, struct outbound *outbound)
 {
 	bool directly = can_deliver_directly(shard);
 	count_lanes(shard);
@@ -233,7 +250,7 @@ static enum error send_to_routes(struct shard *shard, const struct outbound *out
 	return ERROR_OK;
 }
 
-enum error route_message(struct shard *shard, const struct outbound *outbound, bool *matched)
+enum error route_message(struct shard *shard, struct outbound *outbound, bool *matched)
 {
 	struct publication_parts parts = publication_parts(&outbound->publication, outbound->packet);
 	enum error error = index_match(shard->index, parts.topic, &shard->routes);
@@ -247,10 +264,24 @@ enum error route_message(struct shard *shard, const struct outbound *outbound, b
 	return send_to_routes(shard, outbound);
 }
 
-enum error route_to_member(struct shard *shard, const struct outbound *outbound, route_bits route)
+enum error route_to_member(struct shard *shard, struct outbound *outbound, route_bits route)
 {
 	enum error error = routes_set(&shard->routes, route);
 	return error == ERROR_OK ? send_to_routes(shard, outbound) : error;
+}
+
+bool route_send_note(struct shard *shard, const struct publisher_name *publisher, uint16_t place)
+{
+	struct letter *letter = post_write(&shard->post, publisher->shard, sizeof(*letter));
+	if (letter == NULL)
+		return false;
+	*letter = (struct letter){
+		.letter_bytes = sizeof(*letter),
+		.publisher = *publisher,
+		.note_shard = shard->number,
+		.note_place = place,
+	};
+	return true;
 }
 
 /* ---- messages of the gateway's own ---- */
@@ -266,7 +297,7 @@ struct waiting {
 static enum error send_kept(struct shard *shard, uint32_t ref, route_bits route)
 {
 	const struct message *message = message_at(&shard->messages, ref);
-	struct outbound outbound = {message->packet, message->publication, 0};
+	struct outbound outbound = {.packet = message->packet, .publication = message->publication};
 	uint8_t *copy = io_scratch(&shard->io, message->publication.packet_bytes);
 	if (copy != NULL)
 		outbound.packet = memcpy(copy, message->packet, message->publication.packet_bytes);

@@ -8,20 +8,28 @@
 #include "session/publication.h"
 
 struct shard;
+struct publisher_name;
 
 /* A PUBLISH as it was received (retain and DUP cleared in its bytes), with its fixed header. */
 struct outbound {
 	const uint8_t *packet;
 	struct publication publication;
 	uint32_t publisher; /* its index on this shard, for No Local; 0: the gateway itself */
+	/* Told by route_message(): nobody takes it, and somebody would have had room been left in his queue. Known only
+	 * where all who subscribe are on this shard and it was delivered at once. */
+	bool refused;
 };
 
 /* Routes the message. The packet's bytes must live until the end of the turn. *matched: whether there is a subscriber.
  * ERROR_MORE: an inbox is full and nothing was delivered to anyone; try again when it has room. ERROR_NO_MEMORY:
  * dropped. */
-enum error route_message(struct shard *shard, const struct outbound *outbound, bool *matched);
+enum error route_message(struct shard *shard, struct outbound *outbound, bool *matched);
 /* The same for one route that is known, to a member of a shared subscription. */
-enum error route_to_member(struct shard *shard, const struct outbound *outbound, route_bits route);
+enum error route_to_member(struct shard *shard, struct outbound *outbound, route_bits route);
+
+/* Has a publisher on another shard wait for the client at this place of our board. False: there is no room for a note
+ * now. */
+bool route_send_note(struct shard *shard, const struct publisher_name *publisher, uint16_t place);
 
 /* A turn begins: its budgets are whole again. */
 void route_turn_begin(struct shard *shard);

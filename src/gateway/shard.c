@@ -120,6 +120,7 @@ void shard_close(struct shard *shard)
 	commands_close(&shard->commands);
 	routes_fini(&shard->routes);
 	list_fini(&shard->ready);
+	congestion_fini(&shard->congestion);
 	list_fini(&shard->paused);
 	list_fini(&shard->closing);
 	list_fini(&shard->broken);
@@ -301,7 +302,7 @@ static int sleep_ms(struct shard *shard, bool draining)
 		return 0;
 	if (draining)
 		return shard->drain_next == 0 && shard->drain_waits ? DRAIN_POLL_MS : 0;
-	return (int)wheel_wait_ms(&shard->wheel, shard->now_ms, SLEEP_MS_MAX);
+	return (int)wheel_wait_ms(&shard->wheel, shard->now_ms, congestion_wait_ms(shard, SLEEP_MS_MAX));
 }
 
 static void read_clock(struct shard *shard, uint64_t woken_ns, int events)
@@ -381,6 +382,7 @@ static bool turn(struct shard *shard)
 		route_publish_waiting(shard);
 	}
 	look_at_access(shard);
+	congestion_run(shard);
 	route_turn_begin(shard);
 	route_deliver_mail(shard);
 	serve_ready(shard);

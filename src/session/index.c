@@ -17,7 +17,7 @@ struct index {
 struct many {
 	_Atomic uint32_t group; /* the first shared subscription's node; the next is in its links' `plus` */
 	uint32_t reserved;
-	_Atomic route_bits routes[1]; /* index->shards of them, then as many uint32_t: connected members */
+	_Atomic route_bits routes[1]; /* index->shards of them, then as many uint32_t: members, packed */
 };
 
 /* The name of a shared subscription's node begins with what no level of a filter has. */
@@ -29,7 +29,20 @@ static size_t many_bytes(const struct index *index)
 	return offsetof(struct many, routes) + index->shards * (sizeof(route_bits) + sizeof(uint32_t));
 }
 
-static _Atomic uint32_t *many_live(const struct index *index, struct many *many)
+/* Packed into one word so that a reader sees both counts of one moment. */
+static uint32_t members_pack(struct index_members members)
+{
+	uint32_t live = members.live < UINT16_MAX ? members.live : UINT16_MAX;
+	uint32_t free = members.free < UINT16_MAX ? members.free : UINT16_MAX;
+	return free << 16 | live;
+}
+
+static struct index_members members_unpack(uint32_t packed)
+{
+	return (struct index_members){.live = packed & UINT16_MAX, .free = packed >> 16};
+}
+
+static _Atomic uint32_t *many_members(const struct index *index, struct many *many)
 {
 	return (_Atomic uint32_t *)(void *)&many->routes[index->shards];
 }
@@ -100,24 +113,38 @@ struct collector {
 	struct routes *routes;
 };
 
-/* The shards take turns, each as often as it has connected members; where none has, each that has members at all. */
+/* A shard's weight in the turns, where `of` is what all have together. */
+static uint32_t weight_of(struct index_members members, struct index_members of, route_bits route)
+{
+	if (of.free != 0)
+		return members.free;
+	return of.live != 0 ? members.live : route != 0;
+}
+
+/* The shards take turns, each as often as it has members that are free; where none has, connected ones; where none has,
+ * each that has members at all. */
 static route_bits pick_shard(const struct index *index, struct many *many, uint32_t turn, bool live_only)
 {
-	const _Atomic uint32_t *live = many_live(index, many);
-	uint32_t members = 0;
+	const _Atomic uint32_t *packed = many_members(index, many);
+	struct index_members of = {0};
 	uint32_t shards = 0;
 	for (uint16_t shard = 0; shard < index->shards; shard++) {
-		members += atomic_load_explicit(&live[shard], memory_order_relaxed);
+		struct index_members members =
+			members_unpack(atomic_load_explicit(&packed[shard], memory_order_relaxed));
+		of.live += members.live;
+		of.free += members.free;
 		shards += atomic_load_explicit(&many->routes[shard], memory_order_relaxed) != 0;
 	}
-	if (shards == 0 || (members == 0 && live_only))
+	if (shards == 0 || (of.live == 0 && live_only))
 		return 0;
-	uint32_t left = turn % (members != 0 ? members : shards);
+	uint32_t round = of.free != 0 ? of.free : of.live;
+	uint32_t left = turn % (round != 0 ? round : shards);
 	route_bits any = 0;
 	route_bits fit = 0; /* of a shard that may have a turn */
 	for (uint16_t shard = 0; shard < index->shards; shard++) {
 		route_bits route = atomic_load_explicit(&many->routes[shard], memory_order_acquire);
-		uint32_t weight = members != 0 ? atomic_load_explicit(&live[shard], memory_order_relaxed) : route != 0;
+		uint32_t word = atomic_load_explicit(&packed[shard], memory_order_relaxed);
+		uint32_t weight = weight_of(members_unpack(word), of, route);
 		if (route != 0)
 			any = route;
 		if (route != 0 && weight != 0)
@@ -310,7 +337,7 @@ enum error index_set_route(struct index_slot slot, uint16_t shard, route_bits ro
 		return ERROR_NO_MEMORY;
 	atomic_store_explicit(&many->routes[shard], route, memory_order_release);
 	if (route == 0)
-		atomic_store_explicit(&many_live(slot.index, many)[shard], 0, memory_order_relaxed);
+		atomic_store_explicit(&many_members(slot.index, many)[shard], 0, memory_order_relaxed);
 	return ERROR_OK; /* index_leave() sees whether anything is left */
 }
 
@@ -407,12 +434,13 @@ struct index_slot index_find_group(struct index *index, struct slice group, stru
 	return slot;
 }
 
-void index_set_live(struct index_slot slot, uint16_t shard, uint32_t live)
+void index_set_members(struct index_slot slot, uint16_t shard, struct index_members members)
 {
 	const struct index_part *part = slot_part(slot);
 	route_bits routes = atomic_load(&index_node_at(part, slot.node)->routes);
 	if (route_kind(routes) == ROUTE_MANY)
-		atomic_store_explicit(&many_live(slot.index, many_of(part, routes))[shard], live, memory_order_relaxed);
+		atomic_store_explicit(&many_members(slot.index, many_of(part, routes))[shard], members_pack(members),
+				      memory_order_relaxed);
 }
 
 route_bits index_pick_live(struct index_slot slot, struct routes *turns)

@@ -29,8 +29,8 @@ static void test_clients(void **state)
 	(void)state;
 	char *text = shown(show_clients, "{\"clients\": [{\"client_id\": \"a\\tb\\u001b[2J\", \"state\": \"offline\", "
 					 "\"protocol\": \"5.0\", \"address\": null, \"subscriptions\": 2, "
-					 "\"queued_messages\": 7}], \"next\": null}");
-	assert_string_equal(text, "a?b?[2J\toffline\t5.0\t-\t2\t7\n");
+					 "\"queued_messages\": 7, \"dropped_messages\": 3}], \"next\": null}");
+	assert_string_equal(text, "a?b?[2J\toffline\t5.0\t-\t2\t7\t3\n");
 	free(text);
 }
 
