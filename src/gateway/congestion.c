@@ -148,12 +148,19 @@ void congestion_end(struct shard *shard, struct client *client)
 		end(shard, shard_client_index(shard, client), account);
 }
 
-/* Half of the queue's limit a second, in messages or in bytes. */
+/* Half of the queue's limit a second, in messages or in bytes; of a long queue no more than anyone who reads takes. */
 static bool makes_progress(const struct shard *shard, const struct account *account)
 {
+	const struct settings *settings = shard->settings;
+	uint64_t messages = settings->queue_messages_max / 2;
+	uint64_t bytes = settings->queue_bytes_max / 2;
 	uint64_t period_ms = shard->now_ms - account->since_ms;
-	return account->taken_messages * UINT64_C(2000) >= shard->settings->queue_messages_max * period_ms ||
-	       account->taken_bytes * UINT64_C(2000) >= shard->settings->queue_bytes_max * period_ms;
+	if (messages > CONGESTION_MESSAGES_A_SECOND)
+		messages = CONGESTION_MESSAGES_A_SECOND;
+	if (bytes > CONGESTION_BYTES_A_SECOND)
+		bytes = CONGESTION_BYTES_A_SECOND;
+	return account->taken_messages * UINT64_C(1000) >= messages * period_ms ||
+	       account->taken_bytes * UINT64_C(1000) >= bytes * period_ms;
 }
 
 /* True when the client is not congested any more. */

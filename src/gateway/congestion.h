@@ -4,8 +4,8 @@
  * the limit, within CONGESTION_EXCESS_BYTES_MAX of a shard. So nothing that was acknowledged to a publisher is lost to
  * a client that reads.
  *
- * Only who makes progress has others wait for him: half of the queue's limit a second. Who takes less is not congested
- * but stuck, for CONGESTION_DENIED_S, and his queue drops by the policy that was configured.
+ * Only who makes progress has others wait for him: half of the queue's limit a second, or 500 messages, or 512 KiB. Who
+ * takes less is not congested but stuck, for CONGESTION_DENIED_S, and his queue drops by the policy that was configured.
  *
  * How shards tell each other: each has a board, a row of counts, one of which is not 0 while a client that falls on it
  * is congested. Its shard sends a note to the publisher's shard; the publisher remembers the place on the board for a
@@ -23,6 +23,9 @@
 /* Progress is measured over so long. */
 #define CONGESTION_PERIOD_MS 250u
 #define CONGESTION_DENIED_S 10u
+/* Progress that is enough with any limits. */
+#define CONGESTION_MESSAGES_A_SECOND 500u
+#define CONGESTION_BYTES_A_SECOND (512u << 10)
 /* While publishers wait their shards look so often whether they may go on. */
 #define CONGESTION_POLL_MS 1u
 
@@ -68,7 +71,7 @@ void congestion_fini(struct congestion *congestion);
 void congestion_queued(struct shard *shard, struct client *client, const struct publisher_name *publisher);
 /* Whether the queue takes so many bytes beyond its limit. */
 bool congestion_takes(const struct shard *shard, const struct client *client, uint32_t bytes);
-/* So much of the queue was sent. */
+/* So much of the queue was sent, or of the output that waited went to the kernel. */
 void congestion_sent(struct shard *shard, struct client *client, uint32_t messages, uint32_t bytes);
 /* The client's connection ends. */
 void congestion_end(struct shard *shard, struct client *client);

@@ -77,11 +77,9 @@
 	  "Times that a client was left unread because it did not read its answers")                                   \
 	X(subscriber_pauses, COUNT, "pauses", "why=\"subscriber_full\"",                                               \
 	  "Times that a publisher was left unread because a subscriber's queue was to fall first")                     \
-	X(congestions, COUNT, "congestions", "result=\"all\"",                                                         \
-	  "Times that publishers had to wait for a subscriber's queue; stuck: of them, those in which it did not "     \
-	  "take its messages, and nobody waits for it for a while")                                                    \
-	X(congestions_stuck, COUNT, "congestions", "result=\"stuck\"",                                                 \
-	  "Of them, those in which the subscriber did not take its messages")                                          \
+	X(congestions, COUNT, "congestions", "", "Times that publishers began to wait for a subscriber's queue")       \
+	X(congestions_stuck, COUNT, "congestions_stuck", "",                                                           \
+	  "Of them, those in which it did not take its messages, so that nobody waits for it for a while")             \
 	/* ---- who may come in and what gives way ---- */                                                             \
 	X(clients_greeting, GAUGE, "clients_by_grade", "grade=\"greeting\"",                                           \
 	  "Connected clients by what is heard of them")                                                                \
