@@ -36,6 +36,7 @@ struct account {
 	uint8_t busy_count;
 	bool congested; /* publishers wait for it */
 };
+_Static_assert(sizeof(struct account) <= 96, "part of the memory contract");
 
 struct shard;
 struct client;

@@ -5,7 +5,8 @@
  * a client that reads.
  *
  * Only who makes progress has others wait for him: half of the queue's limit a second, or 500 messages, or 512 KiB. Who
- * takes less is not congested but stuck, for CONGESTION_DENIED_S, and his queue drops by the policy that was configured.
+ * takes less is not congested but stuck, for CONGESTION_DENIED_S, and his queue drops by the policy that was
+ * configured.
  *
  * How shards tell each other: each has a board, a row of counts, one of which is not 0 while a client that falls on it
  * is congested. Its shard sends a note to the publisher's shard; the publisher remembers the place on the board for a

@@ -11,6 +11,9 @@
 /* The same for those made directly, which cost less: many messages for one subscriber leave in one write. */
 #define DIRECT_DELIVERIES_A_TURN 32768u
 
+/* Messages of the gateway's own: a member of a shared subscription may leave a whole window of them behind. */
+#define OWN_A_TURN 2048u
+
 /* In a parcel: a message for one shard's subscribers, then its routes, then its packet; or without routes a note to a
  * publisher that he is to wait. */
 struct letter {
@@ -91,11 +94,6 @@ static bool deliver_parcel(struct shard *shard, uint32_t *budget)
 	bool whole = deliver_letters(shard, budget);
 	shard->mail.parcel->delivered += (uint32_t)(counter_of(&shard->counters, COUNTER_messages_out) - before);
 	return whole;
-}
-
-void route_turn_begin(struct shard *shard)
-{
-	shard->direct_budget = DIRECT_DELIVERIES_A_TURN;
 }
 
 void route_deliver_mail(struct shard *shard)
@@ -311,7 +309,12 @@ static enum error send_kept(struct shard *shard, uint32_t ref, route_bits route)
 
 static void send_or_wait(struct shard *shard, uint32_t message, route_bits route)
 {
-	enum error error = shard->waiting != NULL ? ERROR_MORE : send_kept(shard, message, route);
+	bool waits = shard->waiting != NULL || shard->own_budget == 0;
+	enum error error = waits ? ERROR_MORE : send_kept(shard, message, route);
+	if (!waits) {
+		shard->own_budget--;
+		shard->waiting_for_room = error == ERROR_MORE;
+	}
 	struct waiting *waiting = error == ERROR_MORE ? malloc(sizeof(*waiting)) : NULL;
 	if (waiting != NULL) {
 		*waiting = (struct waiting){.route = route, .message = message};
@@ -348,10 +351,16 @@ static struct waiting *take_waiting(struct shard *shard)
 	return first;
 }
 
-void route_publish_waiting(struct shard *shard)
+bool route_has_own(const struct shard *shard)
 {
-	while (shard->waiting != NULL) {
+	return shard->waiting != NULL && !shard->waiting_for_room;
+}
+
+static void publish_waiting(struct shard *shard)
+{
+	for (; shard->waiting != NULL && shard->own_budget != 0; shard->own_budget--) {
 		enum error error = send_kept(shard, shard->waiting->message, shard->waiting->route);
+		shard->waiting_for_room = error == ERROR_MORE;
 		if (error == ERROR_MORE)
 			return;
 		if (error != ERROR_OK)
@@ -360,6 +369,14 @@ void route_publish_waiting(struct shard *shard)
 		messages_put(&shard->messages, sent->message);
 		free(sent);
 	}
+}
+
+void route_turn_begin(struct shard *shard)
+{
+	shard->direct_budget = DIRECT_DELIVERIES_A_TURN;
+	shard->own_budget = OWN_A_TURN;
+	if (route_has_own(shard))
+		publish_waiting(shard);
 }
 
 void route_forget_waiting(struct shard *shard)

@@ -31,7 +31,7 @@ enum error route_to_member(struct shard *shard, struct outbound *outbound, route
  * now. */
 bool route_send_note(struct shard *shard, const struct publisher_name *publisher, uint16_t place);
 
-/* A turn begins: its budgets are whole again. */
+/* A turn begins: its budgets are whole again. Goes on with messages of the gateway's own that wait. */
 void route_turn_begin(struct shard *shard);
 /* Delivers letters that came in, up to a turn's budget. */
 void route_deliver_mail(struct shard *shard);
@@ -41,12 +41,12 @@ bool route_has_mail(const struct shard *shard);
 void route_return_parcels(struct shard *shard);
 
 /* Messages of the gateway's own (wills, statistics, what a member of a shared subscription left behind): published now
- * or, where an inbox is full, when it has room. They take over the caller's reference to a message of shard->messages.
- * The first also sets or clears the topic's retained message. */
+ * or, where an inbox is full or a turn has had its share of them, in a later turn. They take over the caller's
+ * reference to a message of shard->messages. The first also sets or clears the topic's retained message. */
 void route_publish_kept(struct shard *shard, uint32_t message);
 void route_hand_on(struct shard *shard, uint32_t message, route_bits route);
-/* There is room again. */
-void route_publish_waiting(struct shard *shard);
+/* Whether some wait, and not for room. */
+bool route_has_own(const struct shard *shard);
 void route_forget_waiting(struct shard *shard);
 
 #endif

@@ -291,7 +291,7 @@ static void publish_counters(struct shard *shard)
 
 static bool has_work(const struct shard *shard)
 {
-	return shard->ready.count != 0 || shard->broken.count != 0 || route_has_mail(shard) ||
+	return shard->ready.count != 0 || shard->broken.count != 0 || route_has_mail(shard) || route_has_own(shard) ||
 	       (shard->retained_jobs != NULL && retained_jobs_ready(shard)) || principal_revoking(shard) ||
 	       commands_waiting(&shard->commands);
 }
@@ -379,7 +379,7 @@ static bool turn(struct shard *shard)
 		shard->subscriptions.client_max = shard->settings->client_subscriptions_max;
 	if (post_collect(&shard->post)) {
 		resume_paused(shard);
-		route_publish_waiting(shard);
+		shard->waiting_for_room = false;
 	}
 	look_at_access(shard);
 	congestion_run(shard);

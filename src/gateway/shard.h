@@ -90,6 +90,7 @@ struct shard {
 	struct mail mail;
 	struct waiting *waiting; /* messages of the gateway's own that wait for room in an inbox */
 	struct waiting **waiting_end;
+	bool waiting_for_room; /* the first of them found an inbox full */
 	struct retained_job *retained_jobs;
 	struct retained_job **retained_jobs_end;
 	struct list ready;            /* clients with more to read */
@@ -109,6 +110,7 @@ struct shard {
 	uint32_t drain_next;      /* client that draining looks at next */
 	bool drain_waits;         /* the last round found only clients whose output waits */
 	uint32_t direct_budget;   /* deliveries that may still be made directly in this turn */
+	uint32_t own_budget;      /* messages of the gateway's own that may still be sent in this turn */
 	struct counters counters;
 	enum fdtable_kind table;
 	clockid_t cpu_clock; /* what its thread has used; set before it says that it has started */
