@@ -44,7 +44,9 @@ void account_end_connection(struct shard *shard, struct client *client)
 	if (account->dropped == 0)
 		account_drop(shard, client);
 	else
-		*account = (struct account){.dropped = account->dropped, .denied_until_s = account->denied_until_s};
+		*account = (struct account){.dropped = account->dropped,
+					    .denied_until_s = account->denied_until_s,
+					    .stuck = account->stuck};
 }
 
 void account_trim(struct shard *shard, struct client *client)
@@ -52,8 +54,8 @@ void account_trim(struct shard *shard, struct client *client)
 	const struct account *account = account_of(shard, client);
 	uint64_t now_us = shard->now_ms * 1000;
 	if (account != NULL && account->messages_until_us <= now_us && account->bytes_until_us <= now_us &&
-	    account->dropped == 0 && account->denied_until_s <= shard->now_s && account->awaited_count == 0 &&
-	    account->busy_count == 0 && !account->congested)
+	    account->dropped == 0 && !account->stuck && account->denied_until_s <= shard->now_s &&
+	    account->awaited_count == 0 && account->busy_count == 0 && !account->congested)
 		account_drop(shard, client);
 }
 

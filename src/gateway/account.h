@@ -26,7 +26,7 @@ struct account {
 	uint32_t taken_messages;
 	uint32_t taken_bytes;
 	uint32_t excess_bytes;   /* in its queue, beyond its limit */
-	uint32_t denied_until_s; /* nobody waits for it until then */
+	uint32_t denied_until_s; /* stuck: nobody waits for it until then, nor before its queue was low */
 	/* As a publisher that waits. */
 	uint64_t awaits_until_ms;
 	struct awaited awaited[ACCOUNT_AWAITED_MAX];
@@ -35,6 +35,7 @@ struct account {
 	uint8_t awaited_count;
 	uint8_t busy_count;
 	bool congested; /* publishers wait for it */
+	bool stuck;     /* they did, and it did not take its messages */
 };
 _Static_assert(sizeof(struct account) <= 96, "part of the memory contract");
 

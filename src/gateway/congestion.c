@@ -106,7 +106,7 @@ void congestion_queued(struct shard *shard, struct client *client, const struct 
 		return;
 	uint32_t index = shard_client_index(shard, client);
 	struct account *account = account_need(shard, client);
-	if (account == NULL || shard->now_s < account->denied_until_s)
+	if (account == NULL || account->stuck || shard->now_s < account->denied_until_s)
 		return;
 	if (!account->congested)
 		begin(shard, index, account);
@@ -131,9 +131,13 @@ bool congestion_takes(const struct shard *shard, const struct client *client, ui
 void congestion_sent(struct shard *shard, struct client *client, uint32_t messages, uint32_t bytes)
 {
 	struct account *account = account_of(shard, client);
-	if (account == NULL || !account->congested)
+	if (account == NULL)
 		return;
 	const struct flow *flow = &extras_of(shard, client)->flow;
+	if (account->stuck && !is_above(shard, flow, 4))
+		account->stuck = false;
+	if (!account->congested)
+		return;
 	account->taken_messages += messages;
 	account->taken_bytes += bytes;
 	set_excess(shard, account, excess_of(shard, flow, 0));
@@ -163,6 +167,30 @@ static bool makes_progress(const struct shard *shard, const struct account *acco
 	       account->taken_bytes * UINT64_C(1000) >= bytes * period_ms;
 }
 
+/* How many were stuck of late. */
+static uint32_t stuck_of_late(const struct shard *shard)
+{
+	const struct congestion *congestion = &shard->congestion;
+	return shard->now_s < congestion->stuck_since_s + CONGESTION_DENIED_S ? congestion->stuck : 0;
+}
+
+static void count_stuck(struct shard *shard)
+{
+	struct congestion *congestion = &shard->congestion;
+	congestion->stuck = stuck_of_late(shard) + 1;
+	if (congestion->stuck == 1)
+		congestion->stuck_since_s = shard->now_s;
+	COUNT(&shard->counters, congestions_stuck);
+}
+
+/* The time in which a client has to show that it takes its messages: the more were stuck of late, the less, so that
+ * many that pretend one after another hold nobody up for long. */
+static uint64_t period_ms(const struct shard *shard)
+{
+	uint32_t period = CONGESTION_PERIOD_MS / (1 + stuck_of_late(shard));
+	return period > CONGESTION_PERIOD_MS_MIN ? period : CONGESTION_PERIOD_MS_MIN;
+}
+
 /* True when the client is not congested any more. */
 static bool look_at_congested(struct shard *shard, uint32_t index)
 {
@@ -170,14 +198,15 @@ static bool look_at_congested(struct shard *shard, uint32_t index)
 	struct account *account = account_of(shard, client);
 	if (account == NULL || !account->congested)
 		return true;
-	if (shard->now_ms < account->since_ms + CONGESTION_PERIOD_MS)
+	if (shard->now_ms < account->since_ms + period_ms(shard))
 		return false;
 	if (makes_progress(shard, account)) {
 		measure_anew(shard, account);
 		return false;
 	}
 	account->denied_until_s = shard->now_s + CONGESTION_DENIED_S;
-	COUNT(&shard->counters, congestions_stuck);
+	account->stuck = true;
+	count_stuck(shard);
 	end(shard, index, account);
 	return true;
 }
@@ -282,6 +311,6 @@ uint32_t congestion_wait_ms(const struct shard *shard, uint32_t limit_ms)
 	if (shard->congestion.held.count != 0)
 		wait_ms = CONGESTION_POLL_MS;
 	else if (shard->congestion.congested.count != 0)
-		wait_ms = CONGESTION_PERIOD_MS;
+		wait_ms = (uint32_t)period_ms(shard);
 	return wait_ms < limit_ms ? wait_ms : limit_ms;
 }

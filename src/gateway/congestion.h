@@ -23,6 +23,7 @@
 #define CONGESTION_EXCESS_BYTES_MAX ((uint64_t)256 << 20)
 /* Progress is measured over so long. */
 #define CONGESTION_PERIOD_MS 250u
+#define CONGESTION_PERIOD_MS_MIN 10u
 #define CONGESTION_DENIED_S 10u
 /* Progress that is enough with any limits. */
 #define CONGESTION_MESSAGES_A_SECOND 500u
@@ -49,6 +50,8 @@ struct congestion {
 	struct list congested; /* clients that are, or were */
 	struct list held;      /* publishers that are, or were */
 	uint64_t looked_ms;
+	uint32_t stuck; /* clients that were, since then */
+	uint32_t stuck_since_s;
 	uint64_t excess_bytes;   /* of all its clients' queues beyond their limits */
 	uint32_t look_congested; /* where a look goes on that was too long for one turn */
 	uint32_t look_held;

@@ -327,6 +327,36 @@ static void test_one_that_pretends_is_not_waited_for(void **state)
 	peer_vanish(&reader.peer);
 }
 
+/* Nor are many that take nothing, one after another, again and again. */
+static void test_many_that_take_nothing_are_not_waited_for(void **state)
+{
+	struct shard_scene *scene = *state;
+	enum { STUCK = 40, EACH = 5 };
+	struct peer stuck[STUCK];
+	uint16_t shard = (uint16_t)(scene->shard_count - 1);
+	static struct writer writer;
+	writer = (struct writer){.peer = peer_sign_in(scene, PEER_CONNECT(.id = "w", .shard = shard), false), .qos = 1};
+	uint32_t ms = 0;
+	for (int i = 0; i < STUCK; i++) {
+		char id[16];
+		snprintf(id, sizeof(id), "s%d", i);
+		stuck[i] = peer_sign_in(scene, PEER_CONNECT(.id = id), false);
+		peer_subscribe(&stuck[i], "t", 1);
+		for (writer.count += EACH; writer.acknowledged < writer.count; ms++)
+			taken_after(scene, &writer, NULL, 1, 0);
+	}
+	for (writer.count += 1000; writer.acknowledged < writer.count; ms++)
+		taken_after(scene, &writer, NULL, 1, 0);
+	assert_true(ms < 4 * CONGESTION_PERIOD_MS + STUCK * 20);
+	/* Their queues are full and stay so: nobody waits for them when their time is over either. */
+	pass_ms(scene, 2000u * CONGESTION_DENIED_S);
+	writer.count += 1000;
+	assert_int_equal(taken_after(scene, &writer, NULL, 30, 0), writer.count);
+	peer_vanish(&writer.peer);
+	for (int i = 0; i < STUCK; i++)
+		peer_vanish(&stuck[i]);
+}
+
 /* A session without a connection has nobody wait. */
 static void test_absent_session_is_not_waited_for(void **state)
 {
@@ -491,6 +521,8 @@ int main(void)
 		ON_TWO(test_one_that_takes_nothing_is_not_waited_for),
 		ON_ONE(test_one_that_pretends_is_not_waited_for),
 		ON_TWO(test_one_that_pretends_is_not_waited_for),
+		ON_ONE(test_many_that_take_nothing_are_not_waited_for),
+		ON_TWO(test_many_that_take_nothing_are_not_waited_for),
 		ON_ONE(test_absent_session_is_not_waited_for),
 		ON_ONE(test_the_subscriber_goes_away),
 		ON_TWO(test_the_subscriber_goes_away),
