@@ -280,6 +280,15 @@ static void test_full_queue_refuses_the_newest(void **state)
 	struct peer from = peer_sign_in(scene, PEER_CONNECT(.id = "from"), false);
 	publish_numbers(scene, &from, 0, 50, 0);
 	assert_int_equal(counted(scene, COUNTER_messages_dropped_queue_full), 30);
+	for (uint16_t i = 0; i < 50; i++)
+		peer_hears_ack(&from, MQTT_PUBACK, (uint16_t)(1 + i), i < 20 ? 0 : MQTT_REASON_QUOTA_EXCEEDED);
+	/* Where somebody else takes it there is nothing to try again. */
+	struct peer other = peer_sign_in(scene, PEER_CONNECT(.id = "other"), false);
+	peer_subscribe(&other, "t", 1);
+	peer_publish(&from, "t", "x", 1, 99);
+	peer_hears_ack(&from, MQTT_PUBACK, 99, 0);
+	assert_int_equal(counted(scene, COUNTER_messages_dropped_queue_full), 31);
+	peer_vanish(&other);
 	struct peer peer = peer_sign_in(scene, PEER_CONNECT(.id = "s"), true);
 	assert_int_equal(hear_numbers(&peer, 0, 0), 20);
 	peer_vanish(&peer);
