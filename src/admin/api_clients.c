@@ -51,7 +51,7 @@ static const char *version_name(uint8_t version)
 static json_t *json_of_row(const struct client_row *row, struct slice id)
 {
 	bool connected = client_state_is_connected(row->state);
-	return json_pack("{s:o, s:s, s:s?, s:s, s:o, s:i, s:o, s:o, s:I, s:I, s:I, s:I, s:I}", "client_id",
+	return json_pack("{s:o, s:s, s:s?, s:s, s:o, s:i, s:o, s:o, s:I, s:I, s:I, s:I, s:I, s:I}", "client_id",
 			 json_of_slice(id), "state", state_name(row->state), "grade", grade_name(row->state),
 			 "protocol", version_name(row->version), "address", json_of_address(&row->address),
 			 "keepalive_seconds", row->keepalive_s, "connected_seconds",
@@ -59,7 +59,7 @@ static json_t *json_of_row(const struct client_row *row, struct slice id)
 			 connected ? json_real(row->silent_ms / 1000.0) : json_null(), "subscriptions",
 			 (json_int_t)row->subscriptions, "inflight_messages", (json_int_t)row->inflight,
 			 "queued_messages", (json_int_t)row->queued, "queued_bytes", (json_int_t)row->queued_bytes,
-			 "output_bytes", (json_int_t)row->output_bytes);
+			 "dropped_messages", (json_int_t)row->dropped, "output_bytes", (json_int_t)row->output_bytes);
 }
 
 /* ---- lists ---- */

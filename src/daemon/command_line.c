@@ -67,6 +67,24 @@ static bool read_config(int argc, char **argv, struct options *options, FILE *fa
 	return true;
 }
 
+/* What one option says about another one. */
+static bool check_together(int argc, char **argv, const struct options *options, FILE *faults)
+{
+	const struct settings *settings = &options->settings;
+	if (settings->queue_bytes_max >= settings->packet_bytes_max)
+		return true;
+	uint32_t line = options->lines[option_place(option_find("queue-bytes-max"))];
+	if (line != 0)
+		fprintf(faults, "%s:%u: ", command_line_config(argc, argv), line);
+	else
+		fputs("roost serve: ", faults);
+	fprintf(faults,
+		"queue-bytes-max: %u is less than packet-bytes-max, which is %u: a queue must hold the largest "
+		"packet\n",
+		settings->queue_bytes_max, settings->packet_bytes_max);
+	return false;
+}
+
 bool command_line_read(int argc, char **argv, struct options *options, FILE *faults)
 {
 	if (!read_config(argc, argv, options, faults))
@@ -84,7 +102,7 @@ bool command_line_read(int argc, char **argv, struct options *options, FILE *fau
 			return false;
 	}
 	options_complete(options);
-	return true;
+	return check_together(argc, argv, options, faults);
 }
 
 const char *command_line_config(int argc, char **argv)

@@ -54,15 +54,17 @@ static const struct option_spec SPECS[] = {
 	NUMBER("handshake-bytes-max", handshake_bytes_max, 1u << 16, 1u << 27,
 	       "bytes that one gate keeps of CONNECTs that came in part, and as many again of clients on their way to "
 	       "their shards"),
-	NUMBER("queue-bytes-max", queue_bytes_max, 1024, 1u << 28,
-	       "output that may wait for one client, where QoS 0 messages beyond it are dropped; and messages of "
-	       "QoS 1 and 2 that may wait for its session"),
+	NUMBER("queue-bytes-max", queue_bytes_max, 1024, MQTT_BODY_BYTES_MAX + MQTT_HEADER_BYTES_MAX,
+	       "output that may wait for one client, where QoS 0 messages beyond it are dropped; messages of QoS 1 "
+	       "and 2 that may wait for its session; and those kept for it until it acknowledges them; at least "
+	       "packet-bytes-max"),
 	NUMBER("queue-messages-max", queue_messages_max, 1, 10000000,
 	       "messages of QoS 1 and 2 that may wait for one session"),
 	CHOICE("queue-policy", settings.queue_drops_newest, QUEUE_POLICIES,
 	       "what a session's full queue forgets: drop-oldest or drop-newest"),
 	NUMBER("inflight-max", inflight_max, 1, 65535,
-	       "messages of QoS 1 and 2 under way to one client, unless it asks for fewer"),
+	       "messages of QoS 1 and 2 under way to one client, unless it asks for fewer; in bytes queue-bytes-max "
+	       "bounds them"),
 	NUMBER("receive-max", receive_max, 1, 65535, "messages of QoS 2 under way from one version 5 client"),
 	NUMBER("topic-alias-max", topic_alias_max, 0, 65535, "topic aliases of one connection, in each direction"),
 	NUMBER("session-expiry-max-s", session_expiry_max_s, 0, UINT32_MAX,
@@ -180,7 +182,7 @@ struct options options_default(void)
 				.packet_bytes_max = 1 << 20,
 				.connect_bytes_max = 16 << 10,
 				.handshake_bytes_max = 64 << 20,
-				.queue_bytes_max = 256 << 10,
+				.queue_bytes_max = 1 << 20,
 				.stuck_timeout_ms = 30000,
 				.grace_ms = 5000,
 				.idle_probe_s = 60,
@@ -190,7 +192,7 @@ struct options options_default(void)
 				.client_subscriptions_max = 10000,
 				.session_expiry_max_s = UINT32_MAX,
 				.sessions_offline_max = 1000000,
-				.inflight_max = 100,
+				.inflight_max = 65535,
 				.receive_max = 65535,
 				.topic_alias_max = 32,
 				.queue_messages_max = 1000,

@@ -145,10 +145,12 @@ void client_write(struct shard *shard, uint32_t index)
 	struct client *client = shard_client(shard, index);
 	if (!client_is_connected(client) || client->conn.backlog == 0)
 		return;
+	size_t before = io_queued_bytes(&shard->io, &client->conn);
 	if (!io_resume(&shard->io, &client->conn)) {
 		client_end(shard, index, ERROR_CONNECTION_LOST);
 		return;
 	}
+	congestion_sent(shard, client, 0, (uint32_t)(before - io_queued_bytes(&shard->io, &client->conn)));
 	bool draining = atomic_load_explicit(&shard->draining, memory_order_relaxed);
 	if (client->conn.backlog == 0 && draining) {
 		client_end(shard, index, ERROR_SERVER_STOPPING);

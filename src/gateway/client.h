@@ -23,11 +23,12 @@ enum client_state {
 /* Why a client is not read from. */
 enum client_pause {
 	PAUSE_NONE,
-	PAUSE_ROOM,    /* a message of its own is being routed: an inbox is full, or its match is long */
-	PAUSE_READER,  /* its own answers wait for it to read */
-	PAUSE_RATE,    /* it published more than it may: for a while */
-	PAUSE_TURN,    /* this turn's scratch or work is used up: it goes on in the next one */
-	PAUSE_FILTERS, /* a SUBSCRIBE or UNSUBSCRIBE of its own goes on over several turns */
+	PAUSE_ROOM,       /* a message of its own is being routed: an inbox is full, or its match is long */
+	PAUSE_READER,     /* its own answers wait for it to read */
+	PAUSE_RATE,       /* it published more than it may: for a while */
+	PAUSE_TURN,       /* this turn's scratch or work is used up: it goes on in the next one */
+	PAUSE_FILTERS,    /* a SUBSCRIBE or UNSUBSCRIBE of its own goes on over several turns */
+	PAUSE_SUBSCRIBER, /* the queue of a client that it publishes to is to fall first (gateway/congestion.h) */
 };
 
 /* So many reads are acknowledged at once after a client has published, or came. */
@@ -50,6 +51,7 @@ struct client {
 	uint16_t broken : 1;     /* in the shard's list of those whose write failed */
 	uint16_t bounded : 1;    /* it takes packets up to a size, which is in its extras */
 	uint16_t quick_acks : 2; /* reads that TCP will be asked to acknowledge at once (client_packet.c) */
+	uint16_t slowed : 1;     /* it looks before each message whether a queue is full that it publishes to */
 };
 _Static_assert(sizeof(struct client) == 64, "a client is one cache line: part of the memory contract");
 

@@ -151,7 +151,7 @@ static bool must_wait_for_reader(struct shard *shard, struct client *client)
 /* False: the client publishes faster than it may, and is not read from for a while. */
 static bool within_rate(struct shard *shard, uint32_t index, struct client *client)
 {
-	uint32_t wait_ms;
+	uint64_t wait_ms;
 	if (rate_allows(shard, client, &wait_ms))
 		return true;
 	COUNT(&shard->counters, rate_pauses);
@@ -210,6 +210,8 @@ static enum error consume_packets(struct shard *shard, uint32_t index, struct cl
 			client->pause = PAUSE_TURN;
 			return ERROR_MORE;
 		}
+		if (client->slowed && packet.header.type == MQTT_PUBLISH && congestion_holds(shard, index, client))
+			return ERROR_MORE;
 		if (packet.header.type == MQTT_PUBLISH && !within_rate(shard, index, client))
 			return shard->settings->rate_ends_client ? ERROR_MESSAGE_RATE : ERROR_MORE;
 		error = do_packet(shard, index, client, &packet);

@@ -151,7 +151,7 @@ static void forget(struct shard *shard, struct client *client, uint16_t packet_i
 
 /* The first step of routing it. What is left to do goes on without the packet: the client is paused. ERROR_MORE: that
  * cannot be, for so many are under way. */
-static enum error begin_routing(struct shard *shard, const struct outbound *outbound, uint16_t packet_id, bool *matched)
+static enum error begin_routing(struct shard *shard, struct outbound *outbound, uint16_t packet_id, bool *matched)
 {
 	struct route_progress progress = {.at_once = !routings_take(&shard->routings)};
 	enum error error = route_message(shard, outbound, &progress);
@@ -190,6 +190,9 @@ static enum error take_message(struct shard *shard, uint32_t index, const struct
 	}
 	bytes[0] &= (uint8_t)~MQTT_PUBLISH_FLAGS_OURS;
 	error = begin_routing(shard, &outbound, publish->packet_id, matched);
+	/* Nobody has it, so a publisher that can be told is [3.4.2.1]: it may try again. */
+	if (error == ERROR_OK && outbound.refused && !publish->retain && client->version == MQTT_VERSION_5)
+		return ERROR_LIMIT;
 	if (error == ERROR_MORE && publish->retain)
 		bytes[0] |= 1u; /* it is read again */
 	return error;

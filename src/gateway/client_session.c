@@ -6,8 +6,10 @@
 #include "gateway/deliver.h"
 #include "gateway/handshake.h"
 #include "gateway/heartbeat.h"
+#include "gateway/members.h"
 #include "gateway/presence.h"
 #include "gateway/principal.h"
+#include "gateway/queue.h"
 #include "gateway/routing.h"
 #include "gateway/session_cleanup.h"
 #include "gateway/shard.h"
@@ -19,6 +21,8 @@
 
 /* Reads of an older connection before another one takes its session: a megabyte. */
 #define READS_BEFORE_TAKE_OVER 16u
+/* A session without a connection is rid of its expired messages so often. */
+#define QUEUE_SWEEP_MS 60000u
 
 /* ---- the will ---- */
 
@@ -138,6 +142,8 @@ void session_connection_ended(struct shard *shard, uint32_t index, bool was_acti
 {
 	struct client *client = shard_client(shard, index);
 	struct extras *extras = extras_of(shard, client);
+	congestion_end(shard, client);
+	members_end(shard, client);
 	if (extras != NULL && (!was_active || !will_is_due(reason)))
 		forget_will(shard, extras);
 	bool kept = extras != NULL && extras->expiry_s != 0 && client->session.id != 0 && may_be_kept(shard, reason);
@@ -175,13 +181,24 @@ void session_goes_offline(struct shard *shard, uint32_t index)
 	extras->ends_at_s = extras->expiry_s == EXTRAS_NEVER_S ? EXTRAS_NEVER_S : later_s(shard, extras->expiry_s);
 	extras->will_at_s = later_s(shard, extras->will_delay_s);
 	uint64_t deadline = deadline_ms(shard, extras);
+	if (extras->flow.queued != 0 && deadline > shard->now_ms + QUEUE_SWEEP_MS)
+		deadline = shard->now_ms + QUEUE_SWEEP_MS;
 	if (deadline != WHEEL_NEVER)
 		wheel_add(&shard->wheel, index, deadline);
+}
+
+void session_queue_begins(struct shard *shard, uint32_t index)
+{
+	uint64_t deadline = deadline_ms(shard, extras_of(shard, shard_client(shard, index)));
+	uint64_t sweep_ms = shard->now_ms + QUEUE_SWEEP_MS;
+	wheel_remove(&shard->wheel, index);
+	wheel_add(&shard->wheel, index, sweep_ms < deadline ? sweep_ms : deadline);
 }
 
 /* A session without a connection is over. */
 static void end_offline(struct shard *shard, uint32_t index)
 {
+	extras_leave_offline(extras_of(shard, shard_client(shard, index)));
 	wheel_remove(&shard->wheel, index);
 	bool is_clean = end_session(shard, index);
 	atomic_fetch_sub(shard->sessions_offline, 1);
@@ -217,7 +234,10 @@ uint64_t session_visit(struct shard *shard, uint32_t index)
 	}
 	if (extras->will != 0 && extras->will_at_s <= shard->now_s)
 		publish_will(shard, take_will(shard, shard_client(shard, index)), index);
-	return deadline_ms(shard, extras);
+	bool whole = queue_drop_expired(shard, shard_client(shard, index));
+	uint64_t sweep_ms = extras->flow.queued == 0 ? WHEEL_NEVER : shard->now_ms + (whole ? QUEUE_SWEEP_MS : 1);
+	uint64_t deadline = deadline_ms(shard, extras);
+	return sweep_ms < deadline ? sweep_ms : deadline;
 }
 
 /* ---- coming in ---- */
@@ -235,6 +255,7 @@ static void describe_connection(struct shard *shard, struct client *client, int 
 	client->hung_up = 0;
 	client->broken = 0;
 	client->quick_acks = QUICK_ACKS;
+	client->slowed = 0;
 	client_set_state(shard, client, CLIENT_GREETING);
 }
 
@@ -264,8 +285,6 @@ static enum error describe_extras(struct shard *shard, struct client *client, co
 	client->bounded = bounded;
 	extras->packet_bytes_max = admission->packet_bytes_max;
 	extras->expiry_s = admission->session_expiry_s;
-	extras->messages_until_us = 0;
-	extras->bytes_until_us = 0;
 	extras->receive_max = admission->receive_max;
 	extras->alias_max = (uint16_t)alias_max;
 	return ERROR_OK;
@@ -412,6 +431,7 @@ static void resume_session(struct shard *shard, uint32_t index, int fd, const st
 	struct client *client = shard_client(shard, index);
 	wheel_remove(&shard->wheel, index);
 	atomic_fetch_sub(shard->sessions_offline, 1);
+	extras_leave_offline(extras_of(shard, client));
 	forget_will(shard, extras_of(shard, client)); /* [MQTT-3.1.3-9] */
 	describe_connection(shard, client, fd, admission);
 	session_cleanup(shard, index);

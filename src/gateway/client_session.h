@@ -15,11 +15,14 @@ struct shard;
 void session_connection_ended(struct shard *shard, uint32_t index, bool was_active, enum error reason);
 /* The socket is closed, the session is kept. */
 void session_goes_offline(struct shard *shard, uint32_t index);
+/* Without a connection: the first message waits for it. */
+void session_queue_begins(struct shard *shard, uint32_t index);
 /* Ends the session now, and its connection if it has one, for this reason. */
 void session_end(struct shard *shard, uint32_t index, enum error reason);
 /* What was left to do for it is done: the place of a session that has ended, with its connection closed, is free. */
 void session_is_clean(struct shard *shard, uint32_t index);
-/* Without a connection: publishes a will that is due, ends a session whose time is over. Returns its next deadline in
+/* Without a connection: publishes a will that is due, ends a session whose time is over, takes messages out that
+ * expired. Returns its next deadline in
  * milliseconds, as wheel_visit. */
 uint64_t session_visit(struct shard *shard, uint32_t index);
 

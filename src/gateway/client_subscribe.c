@@ -124,14 +124,7 @@ static uint8_t unsubscribe_one(struct shard *shard, uint32_t index, struct slice
 	if (check_filter(filter, &topics, &shared) != ERROR_OK)
 		return MQTT_REASON_TOPIC_FILTER_INVALID;
 	uint32_t ended = subscriptions_remove(&shard->subscriptions, &client->session, index, filter);
-	if (ended == 0)
-		return MQTT_REASON_NO_SUBSCRIPTION_EXISTED;
-	if (shared && client->extras != 0) {
-		struct flow *flow = &extras_of(shard, client)->flow;
-		turn_work_charge(&shard->work, (uint64_t)(flow->inflight + flow->queued) * WORK_ENTRY);
-		flow_forget_subscription(flow, &shard->flows, ended);
-	}
-	return MQTT_REASON_SUCCESS;
+	return ended != 0 ? MQTT_REASON_SUCCESS : MQTT_REASON_NO_SUBSCRIPTION_EXISTED;
 }
 
 /* Codes before version 5 [3.9.3 of 3.1.1]. */

@@ -31,6 +31,9 @@ static struct client_row describe(struct shard *shard, uint32_t index)
 		row.queued = extras->flow.queued;
 		row.queued_bytes = extras->flow.queued_bytes;
 	}
+	const struct account *account = account_of(shard, client);
+	if (account != NULL)
+		row.dropped = account->dropped;
 	if (!client_is_connected(client))
 		return row;
 	uint32_t at_s = shard_connected_at_s(shard, index);

@@ -31,6 +31,7 @@ struct client_row {
 	uint32_t queued;   /* messages that wait for it */
 	uint32_t queued_bytes;
 	uint32_t output_bytes; /* that it has not read yet */
+	uint64_t dropped;      /* messages that it did not get: its queue or its output was full */
 	union peer address;
 };
 

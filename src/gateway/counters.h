@@ -90,6 +90,11 @@
 	  "Times that a client was left unread because its SUBSCRIBE or UNSUBSCRIBE goes on over several turns")       \
 	X(work_pauses, COUNT, "pauses", "why=\"turn_is_full\"",                                                        \
 	  "Times that a client's packets waited for the next turn because this one had done its share of work")        \
+	X(subscriber_pauses, COUNT, "pauses", "why=\"subscriber_full\"",                                               \
+	  "Times that a publisher was left unread because a subscriber's queue was to fall first")                     \
+	X(congestions, COUNT, "congestions", "", "Times that publishers began to wait for a subscriber's queue")       \
+	X(congestions_stuck, COUNT, "congestions_stuck", "",                                                           \
+	  "Of them, those in which it did not take its messages, so that nobody waits for it for a while")             \
 	X(retained_expired, COUNT, "retained_expired", "", "Retained messages that expired and were taken away")       \
 	/* ---- who may come in and what gives way ---- */                                                             \
 	X(clients_greeting, GAUGE, "clients_by_grade", "grade=\"greeting\"",                                           \

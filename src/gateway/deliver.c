@@ -1,11 +1,9 @@
 #include "gateway/deliver.h"
 
-#include "gateway/review.h"
+#include "gateway/outgoing.h"
+#include "gateway/queue.h"
 #include "gateway/send.h"
 #include "gateway/shard.h"
-
-/* A frame up to this size is encoded in one piece; above, its payload is sent from where it is. */
-#define FRAME_COPY_BYTES_MAX 4096u
 
 struct delivery deliver_begin(const uint8_t *packet, const struct publication *publication, bool is_mail, uint32_t kept)
 {
@@ -88,47 +86,12 @@ static bool empty_scratch(struct shard *shard, struct delivery *delivery)
 	return true;
 }
 
-/* Who reads slowly has less of a queue while there is too much to do. */
-static size_t queue_limit(const struct shard *shard)
-{
-	size_t most = shard->settings->queue_bytes_max;
-	return shard->overload.grade >= OVERLOAD_SHED ? most / 8 : most;
-}
-
-/* False when the client's queue is full even after writing what this turn has for it. */
-static bool queue_has_room(struct shard *shard, struct client *client, size_t bytes)
-{
-	if (client->conn.backlog == 0 && client->conn.outbox == 0)
-		return true;
-	if (io_queued_bytes(&shard->io, &client->conn) + bytes <= queue_limit(shard))
-		return true;
-	if (client->conn.backlog != 0)
-		return false;
-	io_flush_conn(&shard->io, &client->conn);
-	return client->conn.backlog == 0 || io_queued_bytes(&shard->io, &client->conn) + bytes <= queue_limit(shard);
-}
-
-static void count_sent(struct shard *shard, uint8_t qos, struct slice payload)
-{
-	COUNT(&shard->counters, messages_out);
-	counter_add(&shard->counters.values[COUNTER_messages_out_qos0 + qos], 1);
-	counter_add(&shard->counters.values[COUNTER_payloads_out_qos0_bytes + qos], payload.size);
-}
-
-static void count_refused(struct shard *shard, enum error error)
-{
-	if (error == ERROR_PACKET_TOO_LARGE)
-		COUNT(&shard->counters, messages_dropped_too_large);
-	else if (error != ERROR_OK)
-		COUNT(&shard->counters, messages_dropped_memory);
-}
-
 /* A subscriber that gets it in a form of its own. */
 static void send_own(struct shard *shard, struct delivery *delivery, struct client *client, bool retain,
 		     uint32_t identifier)
 {
-	if (!queue_has_room(shard, client, delivery->publication.packet_bytes)) {
-		COUNT(&shard->counters, messages_dropped_queue_full);
+	if (!outgoing_has_room(shard, client, delivery->publication.packet_bytes)) {
+		account_lost(shard, client);
 		return;
 	}
 	struct mqtt_forward forward =
@@ -137,9 +100,9 @@ static void send_own(struct shard *shard, struct delivery *delivery, struct clie
 	forward.subscription_id = identifier;
 	enum error error = send_publish(shard, client, &forward, delivery->parts.payload, false);
 	if (error == ERROR_OK)
-		count_sent(shard, 0, delivery->parts.payload);
+		outgoing_count_sent(shard, 0, delivery->parts.payload);
 	else
-		count_refused(shard, error);
+		outgoing_count_refused(shard, error);
 }
 
 static void send_frame(struct shard *shard, struct delivery *delivery, struct client *client, bool retain)
@@ -155,16 +118,16 @@ static void send_frame(struct shard *shard, struct delivery *delivery, struct cl
 	if (error == ERROR_OK && !extras_take_packet(shard, client, frame->bytes))
 		error = ERROR_PACKET_TOO_LARGE;
 	if (error != ERROR_OK) {
-		count_refused(shard, error);
+		outgoing_count_refused(shard, error);
 		return;
 	}
-	if (!queue_has_room(shard, client, frame->bytes)) {
-		COUNT(&shard->counters, messages_dropped_queue_full);
+	if (!outgoing_has_room(shard, client, frame->bytes)) {
+		account_lost(shard, client);
 		return;
 	}
 	for (uint32_t i = 0; i < frame->count; i++)
 		io_send(&shard->io, &client->conn, frame->parts[i]);
-	count_sent(shard, 0, delivery->parts.payload);
+	outgoing_count_sent(shard, 0, delivery->parts.payload);
 }
 
 static void deliver_plain(struct shard *shard, struct delivery *delivery, struct client *client,
@@ -178,114 +141,6 @@ static void deliver_plain(struct shard *shard, struct delivery *delivery, struct
 		send_own(shard, delivery, client, retain, identifier);
 	else
 		send_frame(shard, delivery, client, retain);
-}
-
-/* ---- QoS 1 and 2 ---- */
-
-static uint32_t window_of(const struct shard *shard, const struct extras *extras)
-{
-	uint32_t most = shard->settings->inflight_max;
-	return extras->receive_max < most ? extras->receive_max : most;
-}
-
-/* The caller gets a reference of its own; 0: no memory. */
-static uint32_t keep_message(struct shard *shard, struct delivery *delivery)
-{
-	if (delivery->kept == 0)
-		delivery->kept = messages_new(&shard->messages, &delivery->publication, delivery->packet);
-	if (delivery->kept != 0)
-		messages_get(&shard->messages, delivery->kept);
-	return delivery->kept;
-}
-
-/* Makes room in a full queue, or says that there is none for a message of `bytes`: the policy that was configured. What
- * was sent before is never forgotten. */
-static bool make_queue_room(struct shard *shard, struct extras *extras, uint32_t bytes)
-{
-	const struct settings *settings = shard->settings;
-	struct flow *flow = &extras->flow;
-	while (flow->unsent != 0 && (flow->queued >= settings->queue_messages_max ||
-				     flow->queued_bytes + bytes > settings->queue_bytes_max)) {
-		if (settings->queue_drops_newest || !flow_drop_oldest(flow, &shard->flows))
-			return false;
-		COUNT(&shard->counters, messages_dropped_queue_full);
-	}
-	return true;
-}
-
-/* Whether the message has to be there until it is acknowledged: the session may outlive its connection, another member
- * of the shared subscription may get it, or it cannot be sent yet. */
-static bool must_keep(const struct extras *extras, const struct flow_entry *entry, bool send_now)
-{
-	return extras->expiry_s != 0 || entry->shared || !send_now;
-}
-
-static struct mqtt_forward forward_entry(const struct shard *shard, const struct client *client,
-					 const struct flow_entry *entry, const struct publication *publication,
-					 const struct publication_parts *parts)
-{
-	struct mqtt_forward forward = publication_forward(publication, parts, client->version, shard->now_s);
-	forward.qos = entry->qos;
-	forward.retain = entry->retain;
-	forward.packet_id = entry->packet_id;
-	if (client->version != MQTT_VERSION_5)
-		return forward;
-	forward.subscription_id = entry->identifier;
-	if (entry->shared) {
-		uint32_t index = shard_client_index(shard, client);
-		const struct subscription *subscription =
-			subscriptions_of_client(&shard->subscriptions, entry->subscription, index);
-		forward.subscription_id = subscription != NULL ? subscription->identifier : 0;
-	}
-	return forward;
-}
-
-/* The new entry is the first unsent one and may go at once. */
-static void send_new(struct shard *shard, struct delivery *delivery, struct client *client, struct extras *extras)
-{
-	flow_sent(&extras->flow, &shard->flows);
-	const struct flow_entry *entry = flow_entry_at(&shard->flows, extras->flow.last);
-	struct mqtt_forward forward = forward_entry(shard, client, entry, &delivery->publication, &delivery->parts);
-	enum error error = send_publish(shard, client, &forward, delivery->parts.payload, false);
-	if (error == ERROR_OK) {
-		count_sent(shard, entry->qos, delivery->parts.payload);
-		return;
-	}
-	/* It is as if the client had it: it cannot be sent to this client [MQTT-3.1.2-25]. */
-	count_refused(shard, error);
-	flow_abandon_last(&extras->flow, &shard->flows);
-}
-
-static void deliver_acknowledged(struct shard *shard, struct delivery *delivery, struct client *client,
-				 const struct subscription *subscription, struct flow_entry *entry)
-{
-	struct extras *extras = extras_need(shard, client);
-	if (extras == NULL) {
-		COUNT(&shard->counters, messages_dropped_memory);
-		return;
-	}
-	if ((subscription->options & SUBSCRIPTION_SHARED) != 0) {
-		entry->shared = 1;
-		entry->subscription = subscriptions_index(&shard->subscriptions, subscription);
-	}
-	struct flow *flow = &extras->flow;
-	uint32_t bytes = delivery->publication.packet_bytes;
-	bool send_now = client_is_connected(client) && flow->unsent == 0 &&
-			flow_can_send(flow, &shard->flows, window_of(shard, extras)) &&
-			queue_has_room(shard, client, bytes);
-	if (!send_now && !make_queue_room(shard, extras, bytes)) {
-		COUNT(&shard->counters, messages_dropped_queue_full);
-		return;
-	}
-	bool keep = must_keep(extras, entry, send_now);
-	entry->message = keep ? keep_message(shard, delivery) : 0;
-	if ((keep && entry->message == 0) || flow_append(flow, &shard->flows, entry) == 0) {
-		if (entry->message != 0)
-			messages_put(&shard->messages, entry->message);
-		COUNT(&shard->counters, messages_dropped_memory);
-	} else if (send_now) {
-		send_new(shard, delivery, client, extras);
-	}
 }
 
 /* Whether the session takes messages that its client gets later. */
@@ -311,111 +166,20 @@ void deliver_to(struct shard *shard, struct delivery *delivery, const struct sub
 	if (!client_is_connected(client) && !outlives_connection(shard, client))
 		return;
 	uint8_t options = options_of(client, subscription);
-	if ((options & SUBSCRIPTION_NO_LOCAL) != 0 && subscription->client == delivery->publisher &&
-	    shard->number == delivery->publisher_shard)
+	if ((options & SUBSCRIPTION_NO_LOCAL) != 0 && subscription->client == delivery->publisher.index &&
+	    shard->number == delivery->publisher.shard)
 		return;
 	uint8_t qos = subscription->options & SUBSCRIPTION_QOS_MASK;
 	if (delivery->publication.qos < qos)
 		qos = delivery->publication.qos;
 	bool retain = delivery->publication.retain && (options & SUBSCRIPTION_RETAIN_AS_PUBLISHED) != 0;
 	if (qos == 0) {
+		delivery->taken = true;
 		deliver_plain(shard, delivery, client, subscription, retain);
 		return;
 	}
-	struct flow_entry entry = {.identifier = subscription->identifier, .qos = qos & 3u, .retain = retain};
-	deliver_acknowledged(shard, delivery, client, subscription, &entry);
+	queue_deliver(shard, delivery, client, subscription, qos, retain);
 	/* With all that goes into scratch for each of many subscribers, it may be used up. */
 	if (io_scratch_left(&shard->io) < FRAME_COPY_BYTES_MAX)
 		empty_scratch(shard, delivery);
-}
-
-/* ---- the queue ---- */
-
-static enum error send_kept(struct shard *shard, struct client *client, const struct flow_entry *entry, bool repeated)
-{
-	const struct message *message = message_at(&shard->messages, entry->message);
-	struct publication_parts parts = publication_parts(&message->publication, message->packet);
-	struct mqtt_forward forward = forward_entry(shard, client, entry, &message->publication, &parts);
-	forward.dup = repeated; /* [MQTT-3.3.1-1] */
-	enum error error = send_publish(shard, client, &forward, parts.payload, true);
-	count_refused(shard, error);
-	if (error != ERROR_OK)
-		return error;
-	count_sent(shard, entry->qos, parts.payload);
-	if (repeated)
-		COUNT(&shard->counters, messages_repeated);
-	return ERROR_OK;
-}
-
-static struct slice topic_of(const struct message *message)
-{
-	return publication_parts(&message->publication, message->packet).topic;
-}
-
-/* Sends the first unsent entry, or finds that it cannot be sent. */
-static void send_unsent(struct shard *shard, struct client *client, struct flow *flow)
-{
-	struct flow_entry *entry = flow_entry_at(&shard->flows, flow->unsent);
-	bool repeated = entry->packet_id != 0;
-	if (entry->state == FLOW_RELEASED) {
-		flow_sent(flow, &shard->flows);
-		send_ack(shard, client, MQTT_PUBREL, entry->packet_id, 0);
-		return;
-	}
-	const struct message *message = message_at(&shard->messages, entry->message);
-	if (!repeated && publication_expired(&message->publication, shard->now_s)) {
-		COUNT(&shard->counters, messages_expired);
-		flow_drop_unsent(flow, &shard->flows);
-		return;
-	}
-	if (!repeated && client->session.is_narrowed && !review_may_send(shard, client, topic_of(message))) {
-		COUNT(&shard->counters, messages_dropped_denied);
-		flow_drop_unsent(flow, &shard->flows);
-		return;
-	}
-	if (entry->qos != 0)
-		flow_number(flow, &shard->flows);
-	enum error error = send_kept(shard, client, entry, repeated);
-	if (error != ERROR_OK || entry->qos == 0)
-		flow_drop_unsent(flow, &shard->flows);
-	else
-		flow_sent(flow, &shard->flows);
-}
-
-void deliver_queued(struct shard *shard, uint32_t index)
-{
-	struct client *client = shard_client(shard, index);
-	struct extras *extras = extras_of(shard, client);
-	if (extras == NULL || !client_is_connected(client))
-		return;
-	struct flow *flow = &extras->flow;
-	while (flow->unsent != 0 && queue_has_room(shard, client, FRAME_COPY_BYTES_MAX)) {
-		bool numbered = flow_entry_at(&shard->flows, flow->unsent)->qos != 0;
-		if (numbered && !flow_can_send(flow, &shard->flows, window_of(shard, extras)))
-			break;
-		turn_work_charge(&shard->work, WORK_DELIVERY);
-		send_unsent(shard, client, flow);
-	}
-	if (flow->unsent == 0)
-		client->session.is_narrowed = 0; /* what comes from now on, it may have */
-	extras_trim(shard, client);
-}
-
-bool deliver_retained(struct shard *shard, uint32_t index, const struct publication *publication, const uint8_t *packet,
-		      uint8_t qos, uint32_t identifier)
-{
-	struct client *client = shard_client(shard, index);
-	struct extras *extras = extras_need(shard, client);
-	struct flow_entry entry = {
-		.identifier = identifier,
-		.message = messages_new(&shard->messages, publication, packet),
-		.qos = (publication->qos < qos ? publication->qos : qos) & 3u,
-		.retain = 1,
-	};
-	if (extras != NULL && entry.message != 0 && flow_append(&extras->flow, &shard->flows, &entry) != 0)
-		return true;
-	if (entry.message != 0)
-		messages_put(&shard->messages, entry.message);
-	COUNT(&shard->counters, messages_dropped_memory);
-	return false;
 }

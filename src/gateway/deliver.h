@@ -3,11 +3,15 @@
 #ifndef GATEWAY_DELIVER_H
 #define GATEWAY_DELIVER_H
 
+#include "gateway/congestion.h"
 #include "session/publication.h"
 #include "session/subscriptions.h"
 
 struct shard;
 struct client;
+
+/* A frame up to this size is encoded in one piece; above, its payload is sent from where it is. */
+#define FRAME_COPY_BYTES_MAX 4096u
 
 /* A message as one version of the protocol sees it at QoS 0; encoded once, sent to all. */
 struct frame {
@@ -21,9 +25,10 @@ struct delivery {
 	const uint8_t *packet;
 	struct publication publication;
 	struct publication_parts parts;
-	uint32_t publisher;
-	uint16_t publisher_shard;
+	struct publisher_name publisher;
 	bool is_mail;  /* the packet is in a parcel, so that scratch may be emptied between two subscribers */
+	bool taken;    /* at QoS 1 or 2 some session has it, or will */
+	bool refused;  /* and some had no room for it */
 	uint32_t kept; /* reference to it in shard->messages once a session needs it, 0: none did */
 	struct frame frames[2][2]; /* before version 5, version 5; without and with the retain flag */
 };

@@ -34,12 +34,18 @@ static void give_block(struct shard *shard, struct client *client)
 
 void extras_trim(struct shard *shard, struct client *client)
 {
+	account_trim(shard, client);
 	const struct extras *extras = extras_of(shard, client);
-	if (extras != NULL && !client->bounded && extras->flow.first == 0 && extras->expiry_s == 0 &&
-	    extras->will == 0 && extras->received == 0 && extras->messages_until_us == 0 &&
-	    extras->bytes_until_us == 0 && extras->aliases_in == 0 && extras->aliases_out == 0 &&
-	    extras->alias_max == 0 && extras->receive_max == UINT16_MAX)
+	if (extras != NULL && !client->bounded && extras->flow.last == 0 && extras->expiry_s == 0 &&
+	    extras->will == 0 && extras->received == 0 && extras->account == 0 && extras->aliases_in == 0 &&
+	    extras->aliases_out == 0 && extras->alias_max == 0 && extras->receive_max == UINT16_MAX)
 		give_block(shard, client);
+}
+
+void extras_leave_offline(struct extras *extras)
+{
+	extras->aliases_in = 0;
+	extras->packet_bytes_max = 0;
 }
 
 void extras_end_connection(struct shard *shard, struct client *client)
@@ -49,6 +55,7 @@ void extras_end_connection(struct shard *shard, struct client *client)
 		return;
 	aliases_clear(&shard->slab, &extras->aliases_in);
 	aliases_clear(&shard->slab, &extras->aliases_out);
+	account_end_connection(shard, client);
 	client->bounded = 0;
 	extras->alias_max = 0;
 	extras->receive_max = UINT16_MAX;
@@ -60,8 +67,10 @@ void extras_drop(struct shard *shard, struct client *client)
 	if (extras == NULL)
 		return;
 	CHECK(extras->will == 0);
-	CHECK(extras->flow.first == 0);
+	CHECK(extras->flow.last == 0);
 	extras_end_connection(shard, client);
+	account_drop(shard, client);
+	flow_clear(&extras->flow, &shard->flows, 0);
 	packet_ids_clear(&shard->slab, &extras->received);
 	give_block(shard, client);
 }

@@ -4,29 +4,29 @@
 #ifndef GATEWAY_EXTRAS_H
 #define GATEWAY_EXTRAS_H
 
+#include "gateway/account.h"
 #include "session/flow.h"
 
 #define EXTRAS_NEVER_S UINT32_MAX
 
 struct extras {
 	struct flow flow;
+	uint32_t account;  /* slab reference (gateway/account.h); 0: none */
 	uint32_t expiry_s; /* Session Expiry Interval; 0: it ends with its connection, EXTRAS_NEVER_S: never */
-	union {
-		uint32_t ends_at_s;         /* without a connection: when the session ends, on the shard's clock */
-		uint32_t messages_until_us; /* with one: rate.c */
-	};
-	uint32_t will; /* reference of a message, 0: none */
+	uint32_t will;     /* reference of a message, 0: none */
 	uint32_t will_delay_s;
+	uint32_t received; /* packet_ids.h: QoS 2 messages of the client that are not released yet */
 	union {
-		uint32_t will_at_s;      /* without a connection: when the will is due */
-		uint32_t bytes_until_us; /* with one: rate.c */
+		uint32_t aliases_in; /* with a connection: aliases.h, set by the client */
+		uint32_t ends_at_s;  /* without one: when the session ends, on the shard's clock */
 	};
-	uint32_t received;         /* packet_ids.h: QoS 2 messages of the client that are not released yet */
-	uint32_t aliases_in;       /* aliases.h: set by the client */
-	uint32_t aliases_out;      /* and by us */
-	uint32_t packet_bytes_max; /* the client's, if it is bounded */
-	uint16_t receive_max;      /* the client's */
-	uint16_t alias_max;        /* the client's */
+	uint32_t aliases_out; /* aliases.h, set by us */
+	union {
+		uint32_t packet_bytes_max; /* with a connection: the client's, if it is bounded */
+		uint32_t will_at_s;        /* without one: when the will is due */
+	};
+	uint16_t receive_max; /* the client's */
+	uint16_t alias_max;   /* the client's */
 };
 _Static_assert(sizeof(struct extras) <= 64, "part of the memory contract");
 
@@ -41,6 +41,8 @@ bool extras_take_packet(const struct shard *shard, const struct client *client, 
 struct extras *extras_need(struct shard *shard, struct client *client);
 /* Frees them when they say nothing. */
 void extras_trim(struct shard *shard, struct client *client);
+/* The session has a connection again, or ends: the places of what it needed without one are empty. */
+void extras_leave_offline(struct extras *extras);
 /* The connection is over: what belongs to it alone goes. */
 void extras_end_connection(struct shard *shard, struct client *client);
 /* Frees them with all that they hold but the will and the messages under way, of which there are none any more. */

@@ -33,6 +33,7 @@ struct gateway {
 	struct shard *shards;
 	struct gate *gates;
 	struct mailbox *mailboxes;
+	struct congestion_board *boards;
 	struct seats *seats; /* one a shard, or one for all where they share a table */
 	struct seats whole;  /* `connections`, of all shards together */
 	int (*pairs)[2];     /* a socket pair a shard: gates send on [0], the shard receives on [1] */
@@ -67,17 +68,20 @@ static enum error make_shared(struct gateway *gateway)
 	gateway->shards = aligned_alloc(64, shards * sizeof(*gateway->shards));
 	gateway->gates = aligned_alloc(64, gateway->gate_count * sizeof(*gateway->gates));
 	gateway->mailboxes = aligned_alloc(64, shards * sizeof(*gateway->mailboxes));
+	gateway->boards = aligned_alloc(64, shards * sizeof(*gateway->boards));
 	gateway->seats = aligned_alloc(64, shards * sizeof(*gateway->seats));
 	gateway->pairs = calloc(shards, sizeof(*gateway->pairs));
 	gateway->shard_keeps = calloc((size_t)shards * (shards + 1u), sizeof(int));
 	gateway->gate_keeps = calloc(2u * shards + SETTINGS_LISTENERS_MAX + gateway->gate_count, sizeof(int));
 	if (gateway->index == NULL || gateway->retained == NULL || gateway->addresses == NULL ||
-	    gateway->shards == NULL || gateway->gates == NULL || gateway->mailboxes == NULL || gateway->seats == NULL ||
-	    gateway->pairs == NULL || gateway->shard_keeps == NULL || gateway->gate_keeps == NULL)
+	    gateway->shards == NULL || gateway->gates == NULL || gateway->mailboxes == NULL ||
+	    gateway->boards == NULL || gateway->seats == NULL || gateway->pairs == NULL ||
+	    gateway->shard_keeps == NULL || gateway->gate_keeps == NULL)
 		return ERROR_NO_MEMORY;
 	memset(gateway->shards, 0, shards * sizeof(*gateway->shards));
 	memset(gateway->gates, 0, gateway->gate_count * sizeof(*gateway->gates));
 	memset(gateway->mailboxes, 0, shards * sizeof(*gateway->mailboxes));
+	memset(gateway->boards, 0, shards * sizeof(*gateway->boards));
 	memset(gateway->seats, 0, shards * sizeof(*gateway->seats));
 	for (uint16_t i = 0; i < shards; i++) {
 		if (mailbox_open(&gateway->mailboxes[i]) != ERROR_OK || fdpass_open(gateway->pairs[i]) != ERROR_OK)
@@ -102,6 +106,7 @@ static enum error make_shard(struct gateway *gateway, uint16_t number)
 	shard->settings = gateway->settings;
 	shard->settings_view.feed = &gateway->feed;
 	shard->mailboxes = gateway->mailboxes;
+	shard->boards = gateway->boards;
 	/* Places are shared where the table is. */
 	shard->seats = &gateway->seats[gateway->settings->private_tables ? number : 0];
 	shard->fixed = gateway->layout.fixed;
@@ -347,6 +352,7 @@ void gateway_free(struct gateway *gateway)
 	free(gateway->shards);
 	free(gateway->gates);
 	free(gateway->mailboxes);
+	free(gateway->boards);
 	free(gateway->seats);
 	free(gateway->pairs);
 	free(gateway->shard_keeps);

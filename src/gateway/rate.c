@@ -4,33 +4,27 @@
 
 #define BURST_US 1000000u
 
-/* Moments are microseconds in 32 bits, which come round in 71 minutes. They are never more than a burst and one message
- * ahead of now, so what seems to be further ahead is long past. */
-static uint32_t ahead_us(uint32_t moment, uint32_t now_us)
+static uint64_t cost_us(uint64_t units, uint32_t a_second)
 {
-	uint32_t distance = moment - now_us;
-	return distance <= 2 * BURST_US ? distance : 0;
+	return a_second != 0 ? units * 1000000 / a_second : 0;
 }
 
-static uint32_t cost_us(uint64_t units, uint32_t a_second)
+static uint64_t later(uint64_t moment, uint64_t now_us)
 {
-	uint64_t cost = a_second != 0 ? units * 1000000 / a_second : 0;
-	return cost < BURST_US ? (uint32_t)cost : BURST_US;
+	return moment > now_us ? moment : now_us;
 }
 
-bool rate_allows(const struct shard *shard, const struct client *client, uint32_t *wait_ms)
+bool rate_allows(const struct shard *shard, const struct client *client, uint64_t *wait_ms)
 {
-	const struct extras *extras = extras_of(shard, client);
+	const struct account *account = account_of(shard, client);
 	const struct settings *settings = shard->settings;
-	if (extras == NULL || (settings->client_messages_a_second == 0 && settings->client_bytes_a_second == 0))
+	if (account == NULL || (settings->client_messages_a_second == 0 && settings->client_bytes_a_second == 0))
 		return true;
-	uint32_t now_us = (uint32_t)(shard->now_ms * 1000);
-	uint32_t messages_us = ahead_us(extras->messages_until_us, now_us);
-	uint32_t bytes_us = ahead_us(extras->bytes_until_us, now_us);
-	uint32_t most_us = messages_us > bytes_us ? messages_us : bytes_us;
-	if (most_us < BURST_US)
+	uint64_t now_us = shard->now_ms * 1000;
+	uint64_t until_us = later(account->messages_until_us, account->bytes_until_us);
+	if (until_us < now_us + BURST_US)
 		return true;
-	*wait_ms = (most_us - BURST_US) / 1000 + 1;
+	*wait_ms = (until_us - now_us - BURST_US) / 1000 + 1;
 	return false;
 }
 
@@ -39,12 +33,12 @@ void rate_count(struct shard *shard, struct client *client, size_t bytes)
 	const struct settings *settings = shard->settings;
 	if (settings->client_messages_a_second == 0 && settings->client_bytes_a_second == 0)
 		return;
-	struct extras *extras = extras_need(shard, client);
-	if (extras == NULL)
+	struct account *account = account_need(shard, client);
+	if (account == NULL)
 		return; /* without memory there is no traffic to speak of */
-	uint32_t now_us = (uint32_t)(shard->now_ms * 1000);
-	extras->messages_until_us =
-		now_us + ahead_us(extras->messages_until_us, now_us) + cost_us(1, settings->client_messages_a_second);
-	extras->bytes_until_us =
-		now_us + ahead_us(extras->bytes_until_us, now_us) + cost_us(bytes, settings->client_bytes_a_second);
+	uint64_t now_us = shard->now_ms * 1000;
+	account->messages_until_us =
+		later(account->messages_until_us, now_us) + cost_us(1, settings->client_messages_a_second);
+	account->bytes_until_us =
+		later(account->bytes_until_us, now_us) + cost_us(bytes, settings->client_bytes_a_second);
 }

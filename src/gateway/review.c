@@ -55,13 +55,10 @@ bool review_may_send(struct shard *shard, const struct client *client, struct sl
 	return principal_may_subscribe(shard, client, topic);
 }
 
-/* What came through it and waits goes to nobody else any more. */
-static void note_ended(struct shard *shard, uint32_t index, uint32_t subscription, struct slice filter)
+static void note_ended(struct shard *shard, uint32_t index, struct slice filter)
 {
 	struct client *client = shard_client(shard, index);
 	client->session.is_narrowed = 1;
-	if (client->extras != 0)
-		flow_forget_subscription(&extras_of(shard, client)->flow, &shard->flows, subscription);
 	COUNT(&shard->counters, subscriptions_revoked);
 	presence_unsubscribed(shard, client, filter, ERROR_SUBSCRIBE_DENIED);
 }
@@ -81,7 +78,7 @@ void review_refused(struct shard *shard, uint32_t index, struct slice filter)
 	uint32_t ended = subscriptions_remove(&shard->subscriptions, &client->session, index, filter);
 	if (ended == 0)
 		return;
-	note_ended(shard, index, ended, filter);
+	note_ended(shard, index, filter);
 	log_ended(shard, client, 1);
 }
 
@@ -127,7 +124,7 @@ static void look_at(struct shard *shard, uint32_t subscription, uint8_t *text)
 	if (principal_may_subscribe(shard, client, topics_of(filter)))
 		return;
 	subscriptions_end(&shard->subscriptions, &client->session, subscription);
-	note_ended(shard, review->client, subscription, filter);
+	note_ended(shard, review->client, filter);
 	review->ended++;
 }
 

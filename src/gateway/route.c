@@ -12,15 +12,18 @@
 /* Nodes and routes of the index in one step: a letter has so many routes at the most, give or take one node's. */
 #define INDEX_UNITS_A_STEP 2048
 
-/* In a parcel: a message for one shard's subscribers, then its routes, then its packet. */
+/* In a parcel: a message for one shard's subscribers, then its routes, then its packet; or without routes a note to a
+ * publisher that he is to wait. */
 struct letter {
-	uint32_t letter_bytes; /* with the padding to 8 */
-	uint32_t publisher;
+	uint32_t letter_bytes;           /* with the padding to 8 */
+	struct publisher_name publisher; /* of the message, or who is told */
 	struct publication publication;
 	uint32_t route_count;
-	uint16_t publisher_shard;
+	uint16_t note_shard; /* where the client is that is waited for, and its place on that shard's board */
+	uint16_t note_place;
 	route_bits routes[];
 };
+_Static_assert(sizeof(struct letter) == 32, "a letter's head is in the way of each message between shards");
 
 static size_t letter_bytes(uint32_t routes, size_t packet_bytes)
 {
@@ -81,7 +84,6 @@ static bool deliver_letter(struct shard *shard, const struct letter *letter, uin
 	const uint8_t *packet = (const uint8_t *)&letter->routes[letter->route_count];
 	struct delivery delivery = deliver_begin(packet, &letter->publication, true, mail->kept);
 	delivery.publisher = letter->publisher;
-	delivery.publisher_shard = letter->publisher_shard;
 	for (; mail->route < letter->route_count; mail->route++) {
 		if (!mail->walking)
 			begin_walk(shard, letter->routes[mail->route]);
@@ -103,6 +105,11 @@ static bool deliver_letters(struct shard *shard, uint64_t until)
 	while (mail->offset < mail->parcel->used_bytes) {
 		const struct letter *letter = (const void *)(mail->parcel->bytes + mail->offset);
 		turn_work_charge(&shard->work, WORK_PUBLISH);
+		if (letter->route_count == 0) {
+			congestion_note(shard, &letter->publisher, letter->note_shard, letter->note_place);
+			mail->offset += letter->letter_bytes;
+			continue;
+		}
 		io_make_room(&shard->io); /* frames are made anew for each letter; parcels live until the flush */
 		if (!deliver_letter(shard, letter, until))
 			return false;
@@ -173,18 +180,29 @@ static bool can_deliver_directly(struct shard *shard, const struct outbound *out
 	return subscribers <= 1 || (subscribers <= DIRECT_SUBSCRIBERS_MAX && bytes <= DIRECT_BYTES_MAX);
 }
 
-static void deliver_directly(struct shard *shard, const struct outbound *outbound)
+static struct publisher_name name_of(const struct shard *shard, uint32_t publisher)
+{
+	struct publisher_name name = {.index = publisher, .shard = shard->number};
+	if (publisher != 0)
+		name.generation = shard_client(shard, publisher)->conn.generation;
+	return name;
+}
+
+static void deliver_directly(struct shard *shard, struct outbound *outbound)
 {
 	struct delivery delivery = deliver_begin(outbound->packet, &outbound->publication, false, 0);
-	delivery.publisher = outbound->publisher;
-	delivery.publisher_shard = shard->number;
+	delivery.publisher = name_of(shard, outbound->publisher);
+	bool all_here = true;
 	uint64_t before = counter_of(&shard->counters, COUNTER_messages_out);
 	for (uint32_t i = 0; i < shard->routes.count; i++) {
-		if (route_shard(shard->routes.items[i]) != shard->number)
+		if (route_shard(shard->routes.items[i]) != shard->number) {
+			all_here = false;
 			continue;
+		}
 		begin_walk(shard, shard->routes.items[i]);
 		walk(shard, &delivery, UINT64_MAX);
 	}
+	outbound->refused = all_here && delivery.refused && !delivery.taken;
 	deliver_end(shard, &delivery);
 	shard->pulse.direct += counter_of(&shard->counters, COUNTER_messages_out) - before;
 }
@@ -197,9 +215,8 @@ static void write_letter(struct shard *shard, uint16_t to, const struct outbound
 	struct letter *letter = post_write(&shard->post, to, bytes);
 	CHECK(letter != NULL); /* its memory was reserved */
 	letter->letter_bytes = (bytes + 7u) & ~7u;
-	letter->publisher = outbound->publisher;
+	letter->publisher = name_of(shard, outbound->publisher);
 	letter->publication = outbound->publication;
-	letter->publisher_shard = shard->number;
 	letter->route_count = 0;
 	for (uint32_t i = 0; i < shard->routes.count; i++) {
 		if (route_shard(shard->routes.items[i]) == to)
@@ -261,7 +278,7 @@ static void write_letters(struct shard *shard, const struct outbound *outbound, 
 }
 
 /* To all of shard->routes. */
-static enum error send_to_routes(struct shard *shard, const struct outbound *outbound, struct route_progress *progress)
+static enum error send_to_routes(struct shard *shard, struct outbound *outbound, struct route_progress *progress)
 {
 	bool directly = can_deliver_directly(shard, outbound);
 	count_lanes(shard);
@@ -287,7 +304,7 @@ static enum error match_some(struct shard *shard, struct slice topic, struct ind
 	return error;
 }
 
-enum error route_message(struct shard *shard, const struct outbound *outbound, struct route_progress *progress)
+enum error route_message(struct shard *shard, struct outbound *outbound, struct route_progress *progress)
 {
 	struct publication_parts parts = publication_parts(&outbound->publication, outbound->packet);
 	struct index_place place = progress->place;
@@ -307,11 +324,25 @@ enum error route_message(struct shard *shard, const struct outbound *outbound, s
 	return error;
 }
 
-enum error route_to_member(struct shard *shard, const struct outbound *outbound, route_bits route,
+enum error route_to_member(struct shard *shard, struct outbound *outbound, route_bits route,
 			   struct route_progress *progress)
 {
 	enum error error = routes_set(&shard->routes, route);
 	return error == ERROR_OK ? send_to_routes(shard, outbound, progress) : error;
+}
+
+bool route_send_note(struct shard *shard, const struct publisher_name *publisher, uint16_t place)
+{
+	struct letter *letter = post_write(&shard->post, publisher->shard, sizeof(*letter));
+	if (letter == NULL)
+		return false;
+	*letter = (struct letter){
+		.letter_bytes = sizeof(*letter),
+		.publisher = *publisher,
+		.note_shard = shard->number,
+		.note_place = place,
+	};
+	return true;
 }
 
 bool route_has_room(const struct shard *shard, const struct route_progress *progress)

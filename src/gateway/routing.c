@@ -63,7 +63,11 @@ static uint32_t publisher_of(const struct shard *shard, const struct routing *ro
 static enum error step(struct shard *shard, struct routing *routing)
 {
 	const struct message *message = message_at(&shard->messages, routing->message);
-	struct outbound outbound = {message->packet, message->publication, publisher_of(shard, routing)};
+	struct outbound outbound = {
+		.packet = message->packet,
+		.publication = message->publication,
+		.publisher = publisher_of(shard, routing),
+	};
 	uint8_t *copy = io_scratch(&shard->io, message->publication.packet_bytes);
 	if (copy != NULL)
 		outbound.packet = memcpy(copy, message->packet, message->publication.packet_bytes);

@@ -2,6 +2,7 @@
 
 #include "gateway/client_session.h"
 #include "gateway/principal.h"
+#include "gateway/queue.h"
 #include "gateway/routing.h"
 #include "gateway/shard.h"
 
@@ -29,16 +30,22 @@ static bool is_live(const struct client *client)
 	return client->state == CLIENT_GREETING || client_is_connected(client);
 }
 
-static bool hand_on(void *context, const struct flow_entry *entry)
+/* Where nobody else is there a message stays with a session that is kept. */
+static void hand_on(struct shard *shard, const struct client *client, struct flow *flow)
 {
-	struct shard *shard = context;
-	route_bits route = subscriptions_other_member(&shard->subscriptions, entry->subscription, &shard->routes);
-	if (route == 0)
-		return false; /* nobody else is there: it stays with a session that is kept */
-	turn_work_charge(&shard->work, SUBSCRIPTION_UNITS);
-	COUNT(&shard->counters, messages_handed_on);
-	routing_hand_on(shard, entry->message, route);
-	return true;
+	struct flow_walk walk = {0};
+	const struct flow_entry *entry;
+	while ((entry = flow_next_shared(flow, &shard->flows, &walk)) != NULL) {
+		if (queue_subscription(shard, client, entry) == NULL)
+			continue;
+		route_bits route =
+			subscriptions_other_member(&shard->subscriptions, entry->subscription, &shard->routes);
+		if (route == 0)
+			continue;
+		turn_work_charge(&shard->work, SUBSCRIPTION_UNITS);
+		COUNT(&shard->counters, messages_handed_on);
+		routing_hand_on(shard, flow_take_shared(flow, &shard->flows, &walk), route);
+	}
 }
 
 /* What members of shared subscriptions had under way goes to others who are there [4.8.2]. False: there is more. */
@@ -63,7 +70,7 @@ static bool do_shared(struct shard *shard, struct client *client, struct session
 		return true;
 	/* One pass over a queue is a step. */
 	turn_work_charge(&shard->work, (uint64_t)(extras->flow.inflight + extras->flow.queued) * WORK_ENTRY);
-	flow_offer_shared(&extras->flow, &shard->flows, hand_on, shard);
+	hand_on(shard, client, &extras->flow);
 	cleanup->is_handed_on = true;
 	return true;
 }
@@ -80,7 +87,7 @@ static bool free_session(struct shard *shard, struct client *client, uint64_t un
 		subscriptions_clear(&shard->subscriptions, session, SUBSCRIPTIONS_A_STEP);
 		turn_work_charge(&shard->work, (uint64_t)(count - session->subscription_count) * SUBSCRIPTION_UNITS);
 	}
-	while (extras != NULL && extras->flow.first != 0) {
+	while (extras != NULL && extras->flow.last != 0) {
 		if (turn_work_is_spent(&shard->work, until))
 			return false;
 		uint32_t count = flow_clear(&extras->flow, &shard->flows, ENTRIES_A_STEP);

@@ -134,6 +134,7 @@ void shard_close(struct shard *shard)
 	commands_close(&shard->commands);
 	routes_fini(&shard->routes);
 	list_fini(&shard->ready);
+	congestion_fini(&shard->congestion);
 	list_fini(&shard->closing);
 	list_fini(&shard->broken);
 	free(shard->lane_routes);
@@ -342,7 +343,7 @@ static int sleep_ms(struct shard *shard, bool draining)
 		return 0;
 	if (draining)
 		return shard->drain_next == 0 && shard->drain_waits ? DRAIN_POLL_MS : 0;
-	return (int)wheel_wait_ms(&shard->wheel, shard->now_ms, SLEEP_MS_MAX);
+	return (int)wheel_wait_ms(&shard->wheel, shard->now_ms, congestion_wait_ms(shard, SLEEP_MS_MAX));
 }
 
 /* What the thread ran for in the turn before, which took so long, and for less than RAN_STEP_MS more. The clock that
@@ -452,6 +453,7 @@ static bool turn(struct shard *shard)
 		routings_have_room(shard);
 	session_cleanups_run(shard); /* before anybody ends in this turn */
 	look_at_access(shard);
+	congestion_run(shard);
 	routings_run(shard);
 	route_deliver_mail(shard);
 	filter_jobs_run(shard);

@@ -9,6 +9,7 @@
 #include "gateway/access.h"
 #include "gateway/client.h"
 #include "gateway/command.h"
+#include "gateway/congestion.h"
 #include "gateway/counters.h"
 #include "gateway/extras.h"
 #include "gateway/overload.h"
@@ -58,6 +59,7 @@ struct shard {
 	/* Set before the thread starts. */
 	const struct settings *settings;
 	struct mailbox *mailboxes;
+	struct congestion_board *boards; /* of all shards, by number */
 	struct seats *seats;
 	struct index *index;
 	struct retained *retained;
@@ -115,9 +117,11 @@ struct shard {
 	uint64_t now_ms;
 	uint32_t now_s; /* the same: the clock of sessions, wills and messages */
 	uint32_t started_s;
-	uint32_t sys_next_s; /* when the $SYS topics are due again */
-	uint32_t drain_next; /* client that draining looks at next */
-	bool drain_waits;    /* the last round found only clients whose output waits */
+	struct congestion congestion;
+	uint32_t loss_log_next_s; /* when it may be logged again that a client loses messages */
+	uint32_t sys_next_s;      /* when the $SYS topics are due again */
+	uint32_t drain_next;      /* client that draining looks at next */
+	bool drain_waits;         /* the last round found only clients whose output waits */
 	struct counters counters;
 	enum fdtable_kind table;
 	clockid_t cpu_clock; /* what its thread has used; set before it says that it has started */

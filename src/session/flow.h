@@ -3,43 +3,58 @@
  * are given in the order of sending, so the one at the front is the oldest in use.
  *
  * The state machine of [4.3] and [4.4]; it sends nothing itself. Entries are 16 bytes in the shard's pool, and hold a
- * reference to their message where it may have to be sent again. Owned by the shard's thread. */
+ * reference to their message where it may have to be sent again. Owned by the shard's thread.
+ *
+ * A window may hold all 65,535 identifiers, and a client may acknowledge in any order, so no operation but
+ * flow_rewind(), flow_clear() and a walk over shared entries looks at more than a few entries. A client that
+ * acknowledges in order, as nearly all do at QoS 1, finds its entry in front. For one that does not, a table from
+ * packet identifier to entry is made (struct flow_window), and goes when nothing is under way any more. */
 #ifndef SESSION_FLOW_H
 #define SESSION_FLOW_H
 
 #include "base/pool.h"
 #include "session/messages.h"
 
+#define FLOW_GENERATION_MASK 0x3ffu /* of a shared subscription: its last bits */
+
 enum flow_state {
 	FLOW_QUEUED,   /* not sent on this connection -> SENT, or gone */
 	FLOW_SENT,     /* PUBLISH was sent -> RELEASED (QoS 2), QUEUED (connection lost), or gone (acknowledged) */
 	FLOW_RELEASED, /* QoS 2: PUBREC came, PUBREL was sent -> gone (PUBCOMP) */
+	FLOW_DONE,     /* acknowledged, or dropped: its place goes when all before it have gone */
 };
 
 struct flow_entry {
-	uint32_t next;
+	uint32_t next;    /* of the last one: the first */
 	uint32_t message; /* 0: it will not be sent again */
 	union {
 		uint32_t identifier;   /* the Subscription Identifier, 0: none */
-		uint32_t subscription; /* if shared: whose, for as long as it stands (0: no longer) */
+		uint32_t subscription; /* if shared: whose, if that is still of this generation */
 	};
 	uint16_t packet_id; /* 0: it was never sent */
-	uint8_t state : 2;  /* enum flow_state */
-	uint8_t qos : 2;
-	uint8_t retain : 1;
-	uint8_t shared : 1; /* came through a shared subscription: may go to another member */
-	uint8_t reserved;
+	uint16_t state : 2; /* enum flow_state */
+	uint16_t qos : 2;
+	uint16_t retain : 1;
+	uint16_t shared : 1; /* came through a shared subscription: may go to another member */
+	uint16_t generation : 10;
 };
 _Static_assert(sizeof(struct flow_entry) == 16, "part of the cost of a queued message");
 
 struct flow {
-	uint32_t first;
-	uint32_t last;
+	uint32_t last;         /* 0: there are none */
 	uint32_t unsent;       /* first that is to be sent, 0: none */
 	uint32_t queued;       /* entries from there on */
 	uint32_t queued_bytes; /* packets of their messages */
-	uint16_t inflight;     /* entries before it */
+	uint32_t sent_bytes;   /* packets of messages before it that are kept */
+	uint32_t window;       /* slab reference of a struct flow_window, 0: none is needed */
+	uint16_t inflight;     /* entries before `unsent` that are not done */
 	uint16_t packet_id;    /* given last */
+};
+
+/* Bounds of what may be under way. */
+struct flow_bounds {
+	uint32_t messages;
+	uint32_t bytes; /* of those that are kept; one message may go beyond */
 };
 
 /* The shard's entries and messages. */
@@ -58,26 +73,49 @@ static inline struct flow_entry *flow_entry_at(const struct flow_store *store, u
 	return pool_at(&store->entries, entry);
 }
 
+/* The first entry, 0: there is none; and the one behind another. */
+static inline uint32_t flow_first(const struct flow *flow, const struct flow_store *store)
+{
+	return flow->last != 0 ? flow_entry_at(store, flow->last)->next : 0;
+}
+
+static inline uint32_t flow_next(const struct flow *flow, const struct flow_store *store, uint32_t entry)
+{
+	return entry != flow->last ? flow_entry_at(store, entry)->next : 0;
+}
+
+/* Unsent entries that were sent on an earlier connection: they stand first, and are not dropped. */
+struct flow_repeats {
+	uint32_t messages;
+	uint32_t bytes;
+	uint32_t last; /* of them; 0: there are none */
+};
+struct flow_repeats flow_repeats(const struct flow *flow, const struct flow_store *store);
+
 /* Appends an entry with the fields of *entry (next, state and packet_id are not looked at), which takes over the
  * caller's reference to its message. Returns its index; 0: there is no room, and the reference is still the caller's.
  */
 uint32_t flow_append(struct flow *flow, struct flow_store *store, const struct flow_entry *entry);
 
 /* Whether the next entry, appended already or not, may go: the window has room, and its packet identifier is free. */
-bool flow_can_send(const struct flow *flow, const struct flow_store *store, uint32_t window);
+bool flow_can_send(const struct flow *flow, const struct flow_store *store, struct flow_bounds window);
 /* Gives the first unsent entry its packet identifier, unless it has one. */
 void flow_number(struct flow *flow, const struct flow_store *store);
 /* The first unsent entry is sent now: it has a packet identifier from here on and moves to the front part. An entry
  * without QoS, which is a retained message that waited, is sent and gone: flow_drop_unsent() it. */
-void flow_sent(struct flow *flow, const struct flow_store *store);
+void flow_sent(struct flow *flow, struct flow_store *store);
 /* The last entry, which was just sent, could not be: it is as if it had been acknowledged. */
 void flow_abandon_last(struct flow *flow, struct flow_store *store);
 /* Takes the first unsent entry out: it expired, or is too large. */
 void flow_drop_unsent(struct flow *flow, struct flow_store *store);
 /* Takes out the oldest entry that was never sent, to make room in the queue. False: there is none. */
 bool flow_drop_oldest(struct flow *flow, struct flow_store *store);
+/* Takes out messages that expired before they were sent; looks at `entries_max` entries, and goes on there the next
+ * time. Returns how many there were. *whole: it came to the end of the queue. */
+uint32_t flow_drop_expired(struct flow *flow, struct flow_store *store, uint32_t now_s, uint32_t entries_max,
+			   bool *whole);
 /* The connection was lost: all that was sent is to be sent again, in the same order and with the same identifiers. */
-void flow_rewind(struct flow *flow, const struct flow_store *store);
+void flow_rewind(struct flow *flow, struct flow_store *store);
 
 /* What an acknowledgement means. */
 enum flow_ack {
@@ -92,13 +130,18 @@ enum flow_ack flow_acknowledge(struct flow *flow, struct flow_store *store, uint
 
 /* Frees entries, at most so many, and returns how many; until all are gone it may only be called again. */
 uint32_t flow_clear(struct flow *flow, struct flow_store *store, uint32_t most);
-/* A shared subscription is gone: its entries are this session's alone from now on. */
-void flow_forget_subscription(struct flow *flow, const struct flow_store *store, uint32_t subscription);
-/* Whether an entry that came through a shared subscription goes to another member, who then has its reference. Changes
- * nothing of the flow itself. */
-typedef bool flow_hand_on(void *context, const struct flow_entry *entry);
-/* Offers each entry that may go to another member: not sent yet, or at QoS 1 not acknowledged [4.8.2]; in their order,
- * in one pass. */
-void flow_offer_shared(struct flow *flow, struct flow_store *store, flow_hand_on *hand_on, void *context);
+
+/* A walk over the entries that came through shared subscriptions and may go to another member: not sent yet, or at
+ * QoS 1 not acknowledged [4.8.2]. Begins with all 0. */
+struct flow_walk {
+	uint32_t at;
+	uint32_t previous;
+	bool stepped;
+};
+/* The next one; NULL: there are no more. */
+const struct flow_entry *flow_next_shared(const struct flow *flow, const struct flow_store *store,
+					  struct flow_walk *walk);
+/* Takes out the one that the walk stands on; the reference to its message is the caller's. */
+uint32_t flow_take_shared(struct flow *flow, struct flow_store *store, struct flow_walk *walk);
 
 #endif

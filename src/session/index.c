@@ -36,6 +36,14 @@ void index_free(struct index *index)
 
 /* ---- changing ---- */
 
+/* Packed into one word so that a reader sees both counts of one moment. */
+static uint32_t members_pack(struct index_members members)
+{
+	uint32_t live = members.live < UINT16_MAX ? members.live : UINT16_MAX;
+	uint32_t free = members.free < UINT16_MAX ? members.free : UINT16_MAX;
+	return free << 16 | live;
+}
+
 static struct index_part *slot_part(struct index_slot slot)
 {
 	return &slot.index->parts[slot.part];
@@ -156,7 +164,7 @@ enum error index_set_route(struct index_slot slot, uint16_t shard, route_bits ro
 		return ERROR_NO_MEMORY;
 	atomic_store_explicit(&many->routes[shard], route, memory_order_release);
 	if (route == 0)
-		atomic_store_explicit(&index_many_live(slot.index, many)[shard], 0, memory_order_relaxed);
+		atomic_store_explicit(&index_many_members(slot.index, many)[shard], 0, memory_order_relaxed);
 	return ERROR_OK; /* index_leave() sees whether anything is left */
 }
 
@@ -202,13 +210,13 @@ struct index_slot index_find_group(struct index *index, struct slice group, stru
 	return slot;
 }
 
-void index_set_live(struct index_slot slot, uint16_t shard, uint32_t live)
+void index_set_members(struct index_slot slot, uint16_t shard, struct index_members members)
 {
 	const struct index_part *part = slot_part(slot);
 	route_bits routes = atomic_load(&index_node_at(part, slot.node)->routes);
 	if (route_kind(routes) == ROUTE_MANY)
-		atomic_store_explicit(&index_many_live(slot.index, index_many_of(part, routes))[shard], live,
-				      memory_order_relaxed);
+		atomic_store_explicit(&index_many_members(slot.index, index_many_of(part, routes))[shard],
+				      members_pack(members), memory_order_relaxed);
 }
 
 /* ---- telling about it ---- */

@@ -133,8 +133,14 @@ route_bits index_route(struct index_slot slot, uint16_t shard);
 /* Sets one shard's route; 0 takes it away, which never fails. */
 enum error index_set_route(struct index_slot slot, uint16_t shard, route_bits route);
 
-/* How many connected members of a shared subscription the shard has: its weight in the turns. */
-void index_set_live(struct index_slot slot, uint16_t shard, uint32_t live);
+/* Of a shared subscription, on one shard; what is above 65,535 counts as that. */
+struct index_members {
+	uint32_t live; /* connected */
+	uint32_t free; /* of them, those for whom nothing waits */
+};
+/* What the shard has of it: its weight in the turns are the members that are free, or where none is on any shard those
+ * that are connected. */
+void index_set_members(struct index_slot slot, uint16_t shard, struct index_members members);
 /* The route of a shared subscription whose turn it is; 0: no shard has a connected member. */
 route_bits index_pick_live(struct index_slot slot, struct routes *turns);
 

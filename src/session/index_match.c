@@ -33,24 +33,43 @@ enum error routes_set(struct routes *routes, route_bits route)
 	return routes_add(routes, route);
 }
 
-/* The shards take turns, each as often as it has connected members; where none has, each that has members at all. */
+static struct index_members members_unpack(uint32_t packed)
+{
+	return (struct index_members){.live = packed & UINT16_MAX, .free = packed >> 16};
+}
+
+/* A shard's weight in the turns, where `of` is what all have together. */
+static uint32_t weight_of(struct index_members members, struct index_members of, route_bits route)
+{
+	if (of.free != 0)
+		return members.free;
+	return of.live != 0 ? members.live : route != 0;
+}
+
+/* The shards take turns, each as often as it has members that are free; where none has, connected ones; where none has,
+ * each that has members at all. */
 static route_bits pick_shard(const struct index *index, struct index_many *many, uint32_t turn, bool live_only)
 {
-	const _Atomic uint32_t *live = index_many_live(index, many);
-	uint32_t members = 0;
+	const _Atomic uint32_t *packed = index_many_members(index, many);
+	struct index_members of = {0};
 	uint32_t shards = 0;
 	for (uint16_t shard = 0; shard < index->shards; shard++) {
-		members += atomic_load_explicit(&live[shard], memory_order_relaxed);
+		struct index_members members =
+			members_unpack(atomic_load_explicit(&packed[shard], memory_order_relaxed));
+		of.live += members.live;
+		of.free += members.free;
 		shards += atomic_load_explicit(&many->routes[shard], memory_order_relaxed) != 0;
 	}
-	if (shards == 0 || (members == 0 && live_only))
+	if (shards == 0 || (of.live == 0 && live_only))
 		return 0;
-	uint32_t left = turn % (members != 0 ? members : shards);
+	uint32_t round = of.free != 0 ? of.free : of.live;
+	uint32_t left = turn % (round != 0 ? round : shards);
 	route_bits any = 0;
 	route_bits fit = 0; /* of a shard that may have a turn */
 	for (uint16_t shard = 0; shard < index->shards; shard++) {
 		route_bits route = atomic_load_explicit(&many->routes[shard], memory_order_acquire);
-		uint32_t weight = members != 0 ? atomic_load_explicit(&live[shard], memory_order_relaxed) : route != 0;
+		uint32_t word = atomic_load_explicit(&packed[shard], memory_order_relaxed);
+		uint32_t weight = weight_of(members_unpack(word), of, route);
 		if (route != 0)
 			any = route;
 		if (route != 0 && weight != 0)

@@ -135,7 +135,7 @@ static inline struct index_many *index_many_of(const struct index_part *part, ro
 	return slab_at(&part->slab, route_index(routes));
 }
 
-static inline _Atomic uint32_t *index_many_live(const struct index *index, struct index_many *many)
+static inline _Atomic uint32_t *index_many_members(const struct index *index, struct index_many *many)
 {
 	return (_Atomic uint32_t *)(void *)&many->routes[index->shards];
 }

@@ -2,6 +2,9 @@
 
 #include "mqtt/topic.h"
 
+/* Members of a shared subscription that are passed over for one message. */
+#define BUSY_LOOKS 16u
+
 enum error subscriptions_open(struct subscriptions *subscriptions, struct index *index, uint16_t shard, uint32_t limit)
 {
 	*subscriptions = (struct subscriptions){.index = index, .client_max = UINT32_MAX, .shard = shard};
@@ -54,6 +57,8 @@ static void list_push(struct subscriptions *subscriptions, struct subscriber_lis
 	list->count++;
 	if ((subscription->options & SUBSCRIPTION_LIVE) != 0)
 		list->live++;
+	if ((subscription->options & SUBSCRIPTION_BUSY) != 0)
+		list->busy++;
 }
 
 static void list_unlink(struct subscriptions *subscriptions, struct subscriber_list *list, uint32_t index)
@@ -72,6 +77,8 @@ static void list_unlink(struct subscriptions *subscriptions, struct subscriber_l
 	list->count--;
 	if ((subscription->options & SUBSCRIPTION_LIVE) != 0)
 		list->live--;
+	if ((subscription->options & SUBSCRIPTION_BUSY) != 0)
+		list->busy--;
 	subscription->options &= (uint8_t)~SUBSCRIPTION_LISTED;
 }
 
@@ -97,16 +104,21 @@ static enum error route_to_list(struct subscriptions *subscriptions, struct inde
 			       route_make(ROUTE_LIST, subscriptions->shard, list->generation, index));
 }
 
-/* Tells the index how many connected members of a shared subscription there are here. */
+/* Tells the index how many connected members of a shared subscription there are here, and how many of them are free. A
+ * member that is busy is connected. */
 static void weigh(const struct subscriptions *subscriptions, struct index_slot slot)
 {
 	route_bits route = index_route(slot, subscriptions->shard);
-	uint32_t live = 0;
-	if (route_kind(route) == ROUTE_LIST)
-		live = list_at(subscriptions, route_index(route))->live;
-	else if (route_kind(route) == ROUTE_ONE)
-		live = (at(subscriptions, route_index(route))->options & SUBSCRIPTION_LIVE) != 0;
-	index_set_live(slot, subscriptions->shard, live);
+	struct index_members members = {0};
+	if (route_kind(route) == ROUTE_LIST) {
+		const struct subscriber_list *list = list_at(subscriptions, route_index(route));
+		members = (struct index_members){.live = list->live, .free = list->live - list->busy};
+	} else if (route_kind(route) == ROUTE_ONE) {
+		uint8_t options = at(subscriptions, route_index(route))->options;
+		members.live = (options & SUBSCRIPTION_LIVE) != 0;
+		members.free = (options & (SUBSCRIPTION_LIVE | SUBSCRIPTION_BUSY)) == SUBSCRIPTION_LIVE;
+	}
+	index_set_members(slot, subscriptions->shard, members);
 }
 
 static enum error attach(struct subscriptions *subscriptions, struct index_slot slot, uint32_t index)
@@ -344,9 +356,27 @@ static void set_live(struct subscriptions *subscriptions, uint32_t index, bool l
 	if (live)
 		subscription->options |= SUBSCRIPTION_LIVE;
 	else
-		subscription->options &= (uint8_t)~SUBSCRIPTION_LIVE;
+		subscription->options &= (uint8_t) ~(SUBSCRIPTION_LIVE | SUBSCRIPTION_BUSY);
 	if (listed)
 		list_push(subscriptions, list, index);
+	weigh(subscriptions, slot);
+	index_leave(slot);
+}
+
+void subscriptions_set_busy(struct subscriptions *subscriptions, uint32_t index, bool busy)
+{
+	struct subscription *subscription = at(subscriptions, index);
+	bool is_busy = (subscription->options & SUBSCRIPTION_BUSY) != 0;
+	if (busy == is_busy || (subscription->options & SUBSCRIPTION_LIVE) == 0)
+		return;
+	subscription->options ^= SUBSCRIPTION_BUSY;
+	struct index_slot slot = index_enter(subscriptions->index, subscription->node);
+	if ((subscription->options & SUBSCRIPTION_LISTED) != 0) {
+		if (busy)
+			list_of(subscriptions, slot)->busy++;
+		else
+			list_of(subscriptions, slot)->busy--;
+	}
 	weigh(subscriptions, slot);
 	index_leave(slot);
 }
@@ -449,11 +479,24 @@ uint32_t subscriptions_count(const struct subscriptions *subscriptions, route_bi
 }
 
 /* The member whose turn it is. Connected ones stand in front; behind the last of them the round begins again. */
-static uint32_t take_turn(const struct subscriptions *subscriptions, struct subscriber_list *list)
+static uint32_t next_turn(const struct subscriptions *subscriptions, const struct subscriber_list *list, uint32_t index)
 {
-	uint32_t index = list->turn != 0 ? list->turn : list->first;
+	if (index == 0)
+		index = list->first;
 	if (list->live != 0 && (at(subscriptions, index)->options & SUBSCRIPTION_LIVE) == 0)
 		index = list->first;
+	return index;
+}
+
+static uint32_t take_turn(const struct subscriptions *subscriptions, struct subscriber_list *list)
+{
+	uint32_t index = next_turn(subscriptions, list, list->turn);
+	/* Past those who are busy, to one who is free; not far, and where all are the turns are as ever. */
+	for (uint32_t looks = 0; list->busy != 0 && list->busy < list->live && looks < BUSY_LOOKS; looks++) {
+		if ((at(subscriptions, index)->options & SUBSCRIPTION_BUSY) == 0)
+			break;
+		index = next_turn(subscriptions, list, at(subscriptions, index)->list_next);
+	}
 	list->turn = at(subscriptions, index)->list_next;
 	return index;
 }

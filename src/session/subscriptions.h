@@ -18,6 +18,7 @@ enum subscription_option {
 	SUBSCRIPTION_SHARED = 0x10, /* one of its list gets each message [4.8.2] */
 	SUBSCRIPTION_LISTED = 0x20, /* it is in a list; otherwise it is the filter's only one here */
 	SUBSCRIPTION_LIVE = 0x40,   /* shared: its client is connected */
+	SUBSCRIPTION_BUSY = 0x80,   /* shared: messages wait for its client already */
 };
 #define SUBSCRIPTION_OPTIONS_ASKED 0x0fu
 
@@ -36,13 +37,15 @@ struct subscription {
 };
 _Static_assert(sizeof(struct subscription) == 32, "a subscription is part of the memory contract");
 
-/* Of a shared subscription the connected members stand in front; they take turns. */
+/* Of a shared subscription the connected members stand in front; they take turns, and those who are busy are passed
+ * over where another one is near. */
 struct subscriber_list {
 	uint32_t first;
 	uint32_t last;
 	uint32_t turn; /* shared: the member that is next, 0: the first */
 	uint32_t count;
 	uint32_t live; /* shared: connected members */
+	uint32_t busy; /* and those of all members for whom messages wait */
 	uint16_t generation;
 	uint16_t reserved;
 };
@@ -88,6 +91,9 @@ uint32_t subscriptions_remove(struct subscriptions *subscriptions, struct sessio
  * subscriptions may come and end meanwhile. */
 bool subscriptions_set_live_some(struct subscriptions *subscriptions, const struct session *session, bool live,
 				 uint32_t *cursor, uint32_t most);
+/* Messages wait for the client of this shared subscription, or not any more: a member for whom some do is passed over
+ * while others are free. */
+void subscriptions_set_busy(struct subscriptions *subscriptions, uint32_t index, bool busy);
 /* A route to another, connected member of the session's shared subscription; 0: there is none. Once the session's own
  * are not live. turns: whose picks are counted on. */
 route_bits subscriptions_other_member(const struct subscriptions *subscriptions, uint32_t subscription,

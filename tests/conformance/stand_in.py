@@ -55,6 +55,9 @@ def command_line(arguments):
             options.update(changed)
         elif argument != "-v":
             raise NoSuchLine(argument)
+    # A queue must hold the largest packet.
+    if "--queue-bytes-max" in options:
+        options.setdefault("--packet-bytes-max", options["--queue-bytes-max"])
     command = ["serve"]
     for port in ports:
         command += ["--listen", f"tcp://127.0.0.1:{port}", "--listen", f"tcp://[::1]:{port}"]

@@ -74,7 +74,7 @@ def test_output_that_waits_is_flushed(serve):
 
 
 def test_clients_that_do_not_read_do_not_hold_it_up(serve):
-    server = serve("--drain-ms", "1000", "--queue-bytes-max", "1000000")
+    server = serve("--drain-ms", "1000", "--queue-bytes-max", "2000000")
     stuck = server.client("stuck", 5, receive_buffer=4096)
     stuck.subscribe("t")
     with server.client("from", 5) as publisher:

@@ -12,7 +12,7 @@ PAYLOAD = b"x" * 1000
 
 @pytest.mark.threads
 def test_every_message_is_accounted_for(serve):
-    server = serve("--shards", "2", "--queue-bytes-max", str(256 << 10))
+    server = serve("--shards", "2", "--packet-bytes-max", str(256 << 10), "--queue-bytes-max", str(256 << 10))
     before = server.resident_bytes()
     subscribers = [server.client(f"to-{i}", 4 + i % 2) for i in range(8)]
     for subscriber in subscribers:

@@ -65,6 +65,7 @@ FAULTS = {
     "nonsense": (TEXT + "no_such_key: 1\n", ":4:", "no_such_key"),
     "out of range": (TEXT.replace("10000", "1"), ":2:", "connect_timeout_ms"),
     "not while it runs": (TEXT.replace("shards: 2", "shards: 3"), ":3:", "shards"),
+    "queue smaller than a packet": (TEXT + "queue_bytes_max: 100000\n", ":4:", "packet-bytes-max"),
     "no yaml": ("}", ":1:", ""),
 }
 

@@ -30,7 +30,8 @@ def test_messages(serve, version, policy, kept):
 
 @pytest.mark.parametrize("policy", ["drop-oldest", "drop-newest"])
 def test_bytes(serve, version, policy):
-    server = serve("--shards", "2", "--queue-bytes-max", "100000", "--queue-policy", policy)
+    server = serve("--shards", "2", "--packet-bytes-max", "100000", "--queue-bytes-max", "100000",
+                   "--queue-policy", policy)
     leave(server, "away", version, ("t", 2))
     with server.client("from", version) as publisher:
         for number in range(20):

@@ -9,7 +9,7 @@ PAYLOAD = b"x" * 4096
 
 @pytest.mark.threads
 def test_is_bounded_and_ended(serve):
-    server = serve("--shards", "2", "--queue-bytes-max", str(QUEUE), "--stuck-timeout-ms", "1000")
+    server = serve("--shards", "2", "--packet-bytes-max", str(QUEUE), "--queue-bytes-max", str(QUEUE), "--stuck-timeout-ms", "1000")
     before = server.resident_bytes()
     with server.client("never reads", 4, receive_buffer=4096) as stuck, server.client("reads", 5) as reader, \
             server.client("from", 5) as publisher:
@@ -36,7 +36,7 @@ def test_is_bounded_and_ended(serve):
 
 def test_what_comes_is_whole_and_in_order(serve):
     """Messages are dropped whole, and those that are not come in order."""
-    server = serve("--queue-bytes-max", str(QUEUE), "--stuck-timeout-ms", "60000")
+    server = serve("--packet-bytes-max", str(QUEUE), "--queue-bytes-max", str(QUEUE), "--stuck-timeout-ms", "60000")
     with server.client("reads late", 4, receive_buffer=4096) as late, server.client("from", 4) as publisher:
         late.subscribe("flood", "end")
         for number in range(5000):
@@ -60,7 +60,7 @@ def test_what_comes_is_whole_and_in_order(serve):
 
 def test_a_client_that_does_not_read_its_own_answers(serve):
     """A million pings and no reading: the server stops reading it rather than keeping the answers."""
-    server = serve("--queue-bytes-max", str(QUEUE), "--stuck-timeout-ms", "1000")
+    server = serve("--packet-bytes-max", str(QUEUE), "--queue-bytes-max", str(QUEUE), "--stuck-timeout-ms", "1000")
     before = server.resident_bytes()
     with server.client("pings", 4, receive_buffer=4096) as client, server.client("bystander", 4) as bystander:
         client.socket.settimeout(0.5)

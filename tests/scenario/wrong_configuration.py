@@ -15,6 +15,7 @@ WRONG = {
     "bad url": ("shards: 1\nlisten:\n  - tcp://127.0.0.1:99999\n", 3, "tcp://127.0.0.1:99999"),
     "unknown scheme": ("listen:\n  - gopher://127.0.0.1:70\n", 2, "gopher://127.0.0.1:70"),
     "unknown level": ("log_level: loud\n", 1, "log_level"),
+    "queue smaller than a packet": ("shards: 1\nqueue_bytes_max: 100000\n", 2, "packet-bytes-max"),
     "no yaml": ("listen: [tcp://127.0.0.1:0\nshards: }\n", 2, ""),
 }
 
@@ -51,6 +52,7 @@ def test_file_that_is_not_there(tmp_path):
     (["--log-level", "loud"], "loud"),
     (["--no-such-option"], "no-such-option"),
     (["--connect-timeout-ms"], "connect-timeout-ms"),
+    (["--packet-bytes-max", "2000000"], "queue-bytes-max"),
     (["stray"], "stray"),
 ])
 def test_option(options, named):

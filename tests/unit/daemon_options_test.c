@@ -54,7 +54,7 @@ static const struct number NUMBERS[] = {
 	NUMBER(connections, 0, 16000000),
 	NUMBER(connect_timeout_ms, 10, 600000),
 	NUMBER(packet_bytes_max, 128, 268435460),
-	NUMBER(queue_bytes_max, 1024, 1u << 28),
+	NUMBER(queue_bytes_max, 1024, 268435460),
 	NUMBER(stuck_timeout_ms, 100, 3600000),
 	NUMBER(grace_ms, 0, 600000),
 	NUMBER(idle_probe_s, 0, 86400),

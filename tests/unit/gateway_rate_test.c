@@ -72,6 +72,27 @@ static void test_messages_are_slowed_down(void **state)
 	shard_scene_check_empty(scene);
 }
 
+/* A message that is larger than a second's worth is taken, and paid for in full before the next one. */
+static void test_large_messages_cost_what_they_are(void **state)
+{
+	struct shard_scene *scene = *state;
+	scene->settings.client_bytes_a_second = 100;
+	char payload[993];
+	memset(payload, 'x', sizeof(payload) - 1);
+	payload[sizeof(payload) - 1] = '\0';
+	int fd = publish_many(scene, 4, 6, payload); /* 1000 bytes */
+	assert_int_equal(taken(scene), 1);
+	pass_ms(scene, 8900);
+	assert_int_equal(taken(scene), 1);
+	pass_ms(scene, 39000);
+	assert_int_equal(taken(scene), 5);
+	pass_ms(scene, 2000);
+	assert_int_equal(taken(scene), 6);
+	close(fd);
+	shard_scene_settle(scene);
+	shard_scene_check_empty(scene);
+}
+
 static void test_bytes_are_slowed_down(void **state)
 {
 	struct shard_scene *scene = *state;
@@ -173,11 +194,9 @@ int main(void)
 {
 	log_level_set(LOG_ERROR);
 	const struct CMUnitTest tests[] = {
-		IN_SCENE(test_messages_are_slowed_down),
-		IN_SCENE(test_bytes_are_slowed_down),
-		IN_SCENE(test_what_is_no_message_does_not_count),
-		IN_SCENE(test_who_is_too_fast_is_ended),
-		IN_SCENE(test_the_clock_comes_round),
+		IN_SCENE(test_messages_are_slowed_down),          IN_SCENE(test_bytes_are_slowed_down),
+		IN_SCENE(test_large_messages_cost_what_they_are), IN_SCENE(test_what_is_no_message_does_not_count),
+		IN_SCENE(test_who_is_too_fast_is_ended),          IN_SCENE(test_the_clock_comes_round),
 		IN_TWO(test_a_message_that_waits_counts_once),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

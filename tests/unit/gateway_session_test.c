@@ -2,6 +2,7 @@
  * limits; taken over in the middle of things; and what they cost. */
 #include "base/log.h"
 #include "mqtt/encode.h"
+#include "mqtt/reason.h"
 #include "peer.h"
 
 #include <setjmp.h>
@@ -279,13 +280,22 @@ static void test_full_queue_refuses_the_newest(void **state)
 	struct peer from = peer_sign_in(scene, PEER_CONNECT(.id = "from"), false);
 	publish_numbers(scene, &from, 0, 50, 0);
 	assert_int_equal(counted(scene, COUNTER_messages_dropped_queue_full), 30);
+	for (uint16_t i = 0; i < 50; i++)
+		peer_hears_ack(&from, MQTT_PUBACK, (uint16_t)(1 + i), i < 20 ? 0 : MQTT_REASON_QUOTA_EXCEEDED);
+	/* Where somebody else takes it there is nothing to try again. */
+	struct peer other = peer_sign_in(scene, PEER_CONNECT(.id = "other"), false);
+	peer_subscribe(&other, "t", 1);
+	peer_publish(&from, "t", "x", 1, 99);
+	peer_hears_ack(&from, MQTT_PUBACK, 99, 0);
+	assert_int_equal(counted(scene, COUNTER_messages_dropped_queue_full), 31);
+	peer_vanish(&other);
 	struct peer peer = peer_sign_in(scene, PEER_CONNECT(.id = "s"), true);
 	assert_int_equal(hear_numbers(&peer, 0, 0), 20);
 	peer_vanish(&peer);
 	peer_vanish(&from);
 }
 
-/* By bytes; one message may always wait. */
+/* By bytes. What would not fit into an empty queue takes nothing away from it, and its publisher is told. */
 static void test_queue_is_bounded_by_bytes(void **state)
 {
 	struct shard_scene *scene = *state;
@@ -298,20 +308,25 @@ static void test_queue_is_bounded_by_bytes(void **state)
 	struct peer peer = peer_sign_in(scene, PEER_CONNECT(.id = "s", .expiry_s = HOUR_S), true);
 	assert_int_equal(hear_numbers(&peer, 7, 1000), 3);
 	peer_vanish(&peer);
+	publish_numbers(scene, &from, 0, 2, 1000);
+	peer_counts(&from, MQTT_PUBACK);
+	uint64_t dropped = counted(scene, COUNTER_messages_dropped_queue_full);
 	static uint8_t large[20000];
 	struct mqtt_publish publish = {
-		.topic = slice_string("t"), .payload = slice_of(large, sizeof(large)), .packet_id = 99, .qos = 1};
-	for (int i = 0; i < 2; i++)
+		.topic = slice_string("t"), .payload = slice_of(large, sizeof(large)), .packet_id = 99};
+	for (publish.qos = 1; publish.qos <= 2; publish.qos++) {
 		peer_publish_as(&from, &publish);
-	shard_scene_settle(scene);
-	assert_int_equal(scene->shards[0].messages.count, 1);
+		peer_hears_ack(&from, publish.qos == 1 ? MQTT_PUBACK : MQTT_PUBREC, 99, MQTT_REASON_QUOTA_EXCEEDED);
+	}
+	assert_int_equal(counted(scene, COUNTER_messages_dropped_queue_full), dropped + 2);
+	assert_int_equal(scene->shards[0].messages.count, 2);
 	peer = peer_sign_in(scene, PEER_CONNECT(.id = "s"), true);
-	assert_int_equal(peer_counts(&peer, MQTT_PUBLISH), 1);
+	assert_int_equal(hear_numbers(&peer, 0, 1000), 2);
 	peer_vanish(&peer);
 	peer_vanish(&from);
 }
 
-/* What was sent before the connection was lost stays; of the others the oldest goes. */
+/* What was sent before the connection was lost stays, and takes no room from the others. */
 static void test_full_queue_keeps_what_was_sent(void **state)
 {
 	struct shard_scene *scene = *state;
@@ -322,11 +337,11 @@ static void test_full_queue_keeps_what_was_sent(void **state)
 	assert_int_equal(peer_counts(&peer, MQTT_PUBLISH), 10);
 	peer_vanish(&peer);
 	publish_numbers(scene, &from, 10, 30, 0);
-	assert_int_equal(counted(scene, COUNTER_messages_dropped_queue_full), 20);
+	assert_int_equal(counted(scene, COUNTER_messages_dropped_queue_full), 10);
 	peer = peer_sign_in(scene, PEER_CONNECT(.id = "s"), true);
-	for (uint16_t i = 0; i < 20; i++) {
+	for (uint16_t i = 0; i < 30; i++) {
 		char payload[16];
-		snprintf(payload, sizeof(payload), "%u", i < 10 ? i : i + 20);
+		snprintf(payload, sizeof(payload), "%u", i < 10 ? i : i + 10);
 		struct mqtt_publish publish = peer_hears_publish(&peer, "t", payload, 1);
 		assert_int_equal(publish.packet_id, i + 1);
 		assert_int_equal(publish.dup, i < 10);

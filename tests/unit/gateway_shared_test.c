@@ -376,6 +376,67 @@ static void test_handed_on_and_on(void **state)
 	peer_vanish(&from);
 }
 
+/* A member that leaves thousands behind takes no turn for itself: they go a share in each. */
+static void test_handed_on_in_shares(void **state)
+{
+	struct shard_scene *scene = *state;
+	enum { MESSAGES = 6000 };
+	scene->settings.inflight_max = UINT16_MAX;
+	scene->settings.queue_bytes_max = 1 << 20;
+	struct peer leaving = member(scene, PEER_CONNECT(.id = "leaving"), "$share/g/t", 1);
+	struct peer from = publisher(scene);
+	static uint32_t times[MESSAGES];
+	memset(times, 0, sizeof(times));
+	publish_numbers(&from, 1, 0, MESSAGES);
+	assert_int_equal(take_numbers(&leaving, times, MESSAGES, false), MESSAGES);
+	struct peer other = member(scene, PEER_CONNECT(.id = "other"), "$share/g/t", 1);
+	uint64_t before = shard_scene_counter(scene, 0, COUNTER_messages_out);
+	peer_say(&leaving, "\xe0", 2);
+	shard_scene_turn_one(scene, 0);
+	uint64_t now = shard_scene_counter(scene, 0, COUNTER_messages_out);
+	assert_in_range(now - before, 1, MESSAGES / 2);
+	memset(times, 0, sizeof(times));
+	assert_int_equal(take_numbers(&other, times, MESSAGES, true), MESSAGES);
+	for (int i = 0; i < MESSAGES; i++)
+		assert_int_equal(times[i], 1);
+	peer_vanish(&leaving);
+	peer_vanish(&other);
+	peer_vanish(&from);
+}
+
+/* One for whom messages wait is passed over, here and from other shards, until it has taken them. */
+static void test_a_busy_member_is_passed_over(void **state)
+{
+	struct shard_scene *scene = *state;
+	enum { MESSAGES = 200 };
+	uint16_t shard = (uint16_t)(scene->shard_count - 1);
+	struct peer busy = member(scene, PEER_CONNECT(.id = "busy", .shard = shard, .receive_max = 1), "$share/g/t", 1);
+	struct peer idle = member(scene, PEER_CONNECT(.id = "idle"), "$share/g/t", 1);
+	struct peer from = publisher(scene);
+	uint32_t times[2 * MESSAGES] = {0};
+	uint32_t by_idle = 0;
+	for (uint32_t i = 0; i < MESSAGES; i++) {
+		publish_numbers(&from, 1, i, 1);
+		by_idle += take_numbers(&idle, times, 2 * MESSAGES, true);
+	}
+	assert_in_range(by_idle, MESSAGES - 2, MESSAGES - 1);
+	uint32_t by_busy = take_numbers(&busy, times, 2 * MESSAGES, true);
+	assert_int_equal(by_idle + by_busy, MESSAGES);
+	/* Free again, it has its turn. */
+	by_busy = 0;
+	for (uint32_t i = MESSAGES; i < 2 * MESSAGES; i++) {
+		publish_numbers(&from, 1, i, 1);
+		take_numbers(&idle, times, 2 * MESSAGES, true);
+		by_busy += take_numbers(&busy, times, 2 * MESSAGES, true);
+	}
+	assert_in_range(by_busy, MESSAGES / 2 - 1, MESSAGES / 2 + 1);
+	for (int i = 0; i < 2 * MESSAGES; i++)
+		assert_int_equal(times[i], 1);
+	peer_vanish(&busy);
+	peer_vanish(&idle);
+	peer_vanish(&from);
+}
+
 #define IN_SCENE(test) cmocka_unit_test_setup_teardown(test, scene_open, scene_close)
 #define IN_TWO(test)                                                                                                   \
 	{                                                                                                              \
@@ -399,6 +460,9 @@ int main(void)
 		IN_TWO(test_handed_on_when_there_is_room),
 		IN_SCENE(test_handed_on_and_on),
 		IN_TWO(test_handed_on_and_on),
+		IN_SCENE(test_handed_on_in_shares),
+		IN_SCENE(test_a_busy_member_is_passed_over),
+		IN_TWO(test_a_busy_member_is_passed_over),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

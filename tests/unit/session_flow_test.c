@@ -12,9 +12,13 @@
 #include <cmocka.h>
 
 #define MESSAGES 8u
-#define ENTRIES_MAX 60u
+#define ENTRIES_MAX 150u
+#define PLACES_MAX 70000u /* entries that are done keep theirs for a while */
 #define SUBSCRIPTIONS 3u
-#define WINDOW 20u
+#define WINDOW 100u
+#define NOW_S 1000u
+
+static const struct flow_bounds OPEN = {WINDOW, UINT32_MAX};
 
 struct model_entry {
 	uint32_t message;      /* which of the scene's, from 1; 0: it will not be sent again */
@@ -44,12 +48,13 @@ static int scene_open(void **state)
 	static struct scene scene;
 	static struct sample sample;
 	scene = (struct scene){.random = {71}};
-	assert_int_equal(slab_open(&scene.slab, (size_t)1 << 20), ERROR_OK);
+	assert_int_equal(slab_open(&scene.slab, (size_t)8 << 20), ERROR_OK);
 	messages_init(&scene.messages, &scene.slab);
-	assert_int_equal(flow_store_open(&scene.store, &scene.messages, ENTRIES_MAX), ERROR_OK);
+	assert_int_equal(flow_store_open(&scene.store, &scene.messages, PLACES_MAX), ERROR_OK);
 	for (uint32_t i = 1; i <= MESSAGES; i++) {
 		static const uint8_t PAYLOAD[100];
 		sample_plain(&sample, "t", slice_of(PAYLOAD, i * 11), 1);
+		sample.publication.expires_s = i % 3 == 0 ? NOW_S : 0;
 		scene.refs[i] = messages_new(&scene.messages, &sample.publication, sample.packet);
 	}
 	*state = &scene;
@@ -119,34 +124,50 @@ static void assert_entry(const struct scene *scene, const struct flow_entry *ent
 	assert_int_equal(entry->shared, model->shared);
 }
 
+/* The next entry that is not done; 0: there is none. */
+static uint32_t skip_done(const struct scene *scene, uint32_t index)
+{
+	while (index != 0 && flow_entry_at(&scene->store, index)->state == FLOW_DONE)
+		index = flow_next(&scene->flow, &scene->store, index);
+	return index;
+}
+
 static void assert_like_model(const struct scene *scene)
 {
 	const struct flow *flow = &scene->flow;
 	uint32_t references[MESSAGES + 1] = {0};
-	uint32_t queued_bytes = 0;
-	uint32_t index = flow->first;
-	uint32_t last = 0;
+	uint32_t bytes[2] = {0};
+	struct flow_repeats repeats = {0};
+	uint32_t index = flow_first(flow, &scene->store);
+	if (index != 0)
+		assert_int_not_equal(flow_entry_at(&scene->store, index)->state, FLOW_DONE);
 	for (uint32_t i = 0; i < scene->count; i++) {
+		index = skip_done(scene, index);
 		assert_int_not_equal(index, 0);
-		const struct flow_entry *entry = flow_entry_at(&scene->store, index);
-		assert_entry(scene, entry, &scene->entries[i]);
+		assert_entry(scene, flow_entry_at(&scene->store, index), &scene->entries[i]);
 		if (i == scene->sent)
 			assert_int_equal(flow->unsent, index);
-		if (i >= scene->sent)
-			queued_bytes += message_bytes(scene, scene->entries[i].message);
+		bytes[i >= scene->sent] += message_bytes(scene, scene->entries[i].message);
+		if (i >= scene->sent && scene->entries[i].packet_id != 0) {
+			repeats.messages++;
+			repeats.bytes += message_bytes(scene, scene->entries[i].message);
+			repeats.last = index;
+		}
 		references[scene->entries[i].message]++;
-		last = index;
-		index = entry->next;
+		index = flow_next(flow, &scene->store, index);
 	}
-	assert_int_equal(index, 0);
-	assert_int_equal(flow->last, last);
+	assert_int_equal(skip_done(scene, index), 0);
 	if (scene->sent == scene->count)
 		assert_int_equal(flow->unsent, 0);
 	assert_int_equal(flow->inflight, scene->sent);
 	assert_int_equal(flow->queued, scene->count - scene->sent);
-	assert_int_equal(flow->queued_bytes, queued_bytes);
+	assert_int_equal(flow->sent_bytes, bytes[0]);
+	struct flow_repeats told = flow_repeats(flow, &scene->store);
+	assert_memory_equal(&told, &repeats, sizeof(told));
+	assert_int_equal(flow->queued_bytes, bytes[1]);
 	assert_int_equal(flow->packet_id, scene->packet_id);
-	assert_int_equal(scene->store.entries.used, scene->count);
+	if (scene->count == 0)
+		assert_int_equal(scene->store.entries.used, 0);
 	for (uint32_t i = 1; i <= MESSAGES; i++)
 		assert_int_equal(message_at(&scene->messages, scene->refs[i])->references, references[i] + 1);
 }
@@ -166,20 +187,15 @@ static void append(struct scene *scene, uint8_t qos, uint32_t message, bool shar
 	};
 	if (message != 0)
 		messages_get(&scene->messages, scene->refs[message]);
-	uint32_t index = flow_append(&scene->flow, &scene->store, &entry);
-	if (scene->count == ENTRIES_MAX) {
-		assert_int_equal(index, 0);
-		if (message != 0)
-			messages_put(&scene->messages, scene->refs[message]); /* it is still ours */
-		return;
-	}
-	assert_int_not_equal(index, 0);
+	assert_int_not_equal(flow_append(&scene->flow, &scene->store, &entry), 0);
 	scene->entries[scene->count++] = (struct model_entry){
 		.message = message, .subscription = subscription, .state = FLOW_QUEUED, .qos = qos, .shared = shared};
 }
 
 static void append_at_random(struct scene *scene)
 {
+	if (scene->count == ENTRIES_MAX)
+		return;
 	uint8_t qos = (uint8_t)(random_below(&scene->random, 8) == 0 ? 0 : 1 + random_below(&scene->random, 2));
 	uint32_t message = 1 + random_below(&scene->random, MESSAGES);
 	bool shared = qos != 0 && random_below(&scene->random, 3) == 0;
@@ -294,54 +310,59 @@ static void rewind_all(struct scene *scene)
 	scene->sent = 0;
 }
 
-struct taken {
-	struct scene *scene;
-	uint32_t subscription;
-	struct flow_entry entries[ENTRIES_MAX];
-	uint32_t count;
-};
-
-static bool takes(void *context, const struct flow_entry *entry)
+static bool model_may_go(const struct model_entry *entry)
 {
-	struct taken *taken = context;
-	if (entry->subscription != taken->subscription)
-		return false;
-	taken->entries[taken->count++] = *entry;
-	return true;
+	return entry->shared && entry->message != 0 && entry->state != FLOW_RELEASED &&
+	       (entry->qos == 1 || entry->packet_id == 0);
 }
 
-/* All that may go of one of its subscriptions, in order. */
+/* Walks over all that may go to another member, and takes some of them out. */
 static void take_shared(struct scene *scene)
 {
-	static struct taken taken;
-	taken.scene = scene;
-	taken.subscription = 1 + random_below(&scene->random, SUBSCRIPTIONS);
-	taken.count = 0;
-	flow_offer_shared(&scene->flow, &scene->store, takes, &taken);
-	uint32_t found = 0;
-	for (uint32_t at = 0; at < scene->count;) {
-		const struct model_entry *entry = &scene->entries[at];
-		bool may_go = entry->state != FLOW_RELEASED && (entry->qos == 1 || entry->packet_id == 0);
-		if (!entry->shared || entry->subscription != taken.subscription || !may_go) {
+	struct flow_walk walk = {0};
+	const struct flow_entry *entry;
+	uint32_t at = 0;
+	while ((entry = flow_next_shared(&scene->flow, &scene->store, &walk)) != NULL) {
+		while (at < scene->count && !model_may_go(&scene->entries[at]))
 			at++;
-			continue;
+		assert_true(at < scene->count);
+		assert_entry(scene, entry, &scene->entries[at]);
+		if (random_below(&scene->random, 2) == 0) {
+			messages_put(&scene->messages, flow_take_shared(&scene->flow, &scene->store, &walk));
+			model_remove(scene, at);
+		} else {
+			at++;
 		}
-		assert_true(found < taken.count);
-		assert_entry(scene, &taken.entries[found], entry);
-		messages_put(&scene->messages, taken.entries[found++].message);
-		model_remove(scene, at);
 	}
-	assert_int_equal(found, taken.count);
+	while (at < scene->count)
+		assert_false(model_may_go(&scene->entries[at++]));
 }
 
-static void forget_subscription(struct scene *scene)
+/* Takes some out; with time enough, all that are to go, and none of the others. */
+static void drop_expired(struct scene *scene)
 {
-	uint32_t subscription = 1 + random_below(&scene->random, SUBSCRIPTIONS);
-	flow_forget_subscription(&scene->flow, &scene->store, subscription);
-	for (uint32_t i = 0; i < scene->count; i++) {
-		if (scene->entries[i].shared && scene->entries[i].subscription == subscription)
-			scene->entries[i].subscription = 0;
+	uint32_t entries_max = 1 + random_below(&scene->random, ENTRIES_MAX);
+	uint32_t before = scene->flow.queued;
+	bool whole = false;
+	for (int i = 0; !whole; i++) {
+		assert_true(i < 300);
+		flow_drop_expired(&scene->flow, &scene->store, NOW_S - 1, entries_max, &whole);
 	}
+	assert_int_equal(scene->flow.queued, before);
+	uint32_t dropped = 0;
+	do
+		dropped += flow_drop_expired(&scene->flow, &scene->store, NOW_S, entries_max, &whole);
+	while (!whole);
+	uint32_t gone = 0;
+	for (uint32_t at = scene->sent; at < scene->count;) {
+		bool goes = scene->entries[at].packet_id == 0 && scene->entries[at].message % 3 == 0;
+		if (goes)
+			model_remove(scene, at);
+		else
+			at++;
+		gone += goes;
+	}
+	assert_int_equal(dropped, gone);
 }
 
 /* As if so many had been sent and acknowledged that the next round of identifiers comes near the oldest. */
@@ -359,9 +380,9 @@ static void go_round(struct scene *scene)
 static void step(struct scene *scene)
 {
 	uint32_t what = random_below(&scene->random, 1000);
-	if (what < 330)
+	if (what < 400)
 		append_at_random(scene);
-	else if (what < 600)
+	else if (what < 720)
 		send_next(scene);
 	else if (what < 900)
 		acknowledge(scene);
@@ -373,12 +394,12 @@ static void step(struct scene *scene)
 		drop_oldest(scene);
 	else if (what < 970)
 		take_shared(scene);
-	else if (what < 980)
+	else if (what < 978)
 		rewind_all(scene);
 	else if (what < 990)
 		go_round(scene);
-	else if (what < 995)
-		forget_subscription(scene);
+	else if (what < 996)
+		drop_expired(scene);
 	else if (what < 997) {
 		flow_clear(&scene->flow, &scene->store, UINT32_MAX);
 		scene->count = scene->sent = 0;
@@ -392,7 +413,8 @@ static void test_random_steps_against_a_model(void **state)
 		step(scene);
 		assert_like_model(scene);
 		uint32_t window = random_below(&scene->random, 2) == 0 ? WINDOW : random_below(&scene->random, 4);
-		if (flow_can_send(&scene->flow, &scene->store, window) != model_can_send(scene, window))
+		if (flow_can_send(&scene->flow, &scene->store, (struct flow_bounds){window, UINT32_MAX}) !=
+		    model_can_send(scene, window))
 			fail_msg("step %d: %u of %u sent, next identifier %u", i, scene->sent, scene->count,
 				 id_after(scene->packet_id));
 	}
@@ -403,7 +425,7 @@ static void test_random_steps_against_a_model(void **state)
 static void send_and_complete(struct scene *scene)
 {
 	append(scene, 1, 1, false, 0);
-	assert_true(flow_can_send(&scene->flow, &scene->store, WINDOW));
+	assert_true(flow_can_send(&scene->flow, &scene->store, OPEN));
 	flow_sent(&scene->flow, &scene->store);
 	uint16_t packet_id = flow_entry_at(&scene->store, scene->flow.last)->packet_id;
 	assert_int_equal(packet_id, scene->flow.packet_id);
@@ -416,18 +438,125 @@ static void test_oldest_holds_its_identifier_for_a_whole_round(void **state)
 	struct scene *scene = *state;
 	append(scene, 1, 2, false, 0);
 	flow_sent(&scene->flow, &scene->store);
-	assert_int_equal(flow_entry_at(&scene->store, scene->flow.first)->packet_id, 1);
+	assert_int_equal(flow_entry_at(&scene->store, flow_first(&scene->flow, &scene->store))->packet_id, 1);
 	for (uint32_t i = 2; i <= UINT16_MAX; i++)
 		send_and_complete(scene);
 	assert_int_equal(scene->flow.packet_id, UINT16_MAX);
 	/* Neither one that waits nor one that comes anew gets the oldest's. */
-	assert_false(flow_can_send(&scene->flow, &scene->store, WINDOW));
+	assert_false(flow_can_send(&scene->flow, &scene->store, OPEN));
 	append(scene, 1, 3, false, 0);
-	assert_false(flow_can_send(&scene->flow, &scene->store, WINDOW));
+	assert_false(flow_can_send(&scene->flow, &scene->store, OPEN));
 	assert_int_equal(flow_acknowledge(&scene->flow, &scene->store, MQTT_PUBACK, 1, false), FLOW_ACK_DONE);
-	assert_true(flow_can_send(&scene->flow, &scene->store, WINDOW));
+	assert_true(flow_can_send(&scene->flow, &scene->store, OPEN));
 	flow_sent(&scene->flow, &scene->store);
-	assert_int_equal(flow_entry_at(&scene->store, scene->flow.first)->packet_id, 1);
+	assert_int_equal(flow_entry_at(&scene->store, flow_first(&scene->flow, &scene->store))->packet_id, 1);
+}
+
+/* ---- bounds ---- */
+
+static void send_many(struct scene *scene, uint32_t count, uint8_t qos)
+{
+	for (uint32_t i = 0; i < count; i++) {
+		append(scene, qos, 0, false, 0);
+		scene->count = 0; /* too many for the model */
+		assert_true(flow_can_send(&scene->flow, &scene->store, (struct flow_bounds){UINT16_MAX, UINT32_MAX}));
+		flow_sent(&scene->flow, &scene->store);
+	}
+}
+
+/* In whatever order they are acknowledged: all are found, and what they held is given back. */
+static void test_a_whole_window_acknowledged_in_any_order(void **state)
+{
+	struct scene *scene = *state;
+	static uint16_t ids[UINT16_MAX];
+	for (int order = 0; order < 4; order++) {
+		send_many(scene, UINT16_MAX, 1);
+		assert_false(
+			flow_can_send(&scene->flow, &scene->store, (struct flow_bounds){UINT16_MAX + 1u, UINT32_MAX}));
+		for (uint32_t i = 0; i < UINT16_MAX; i++)
+			ids[i] = (uint16_t)(order == 1 || order == 3 ? UINT16_MAX - i : i + 1);
+		for (uint32_t i = 0; order >= 2 && i < UINT16_MAX; i++) {
+			uint32_t other = order == 2 ? random_below(&scene->random, UINT16_MAX) : i ^ 1u;
+			uint16_t id = ids[i];
+			if (other < UINT16_MAX) {
+				ids[i] = ids[other];
+				ids[other] = id;
+			}
+		}
+		for (uint32_t i = 0; i < UINT16_MAX; i++) {
+			assert_int_equal(flow_acknowledge(&scene->flow, &scene->store, MQTT_PUBACK, ids[i], false),
+					 FLOW_ACK_DONE);
+			assert_int_equal(flow_acknowledge(&scene->flow, &scene->store, MQTT_PUBACK, ids[i], false),
+					 FLOW_ACK_UNKNOWN);
+		}
+		assert_int_equal(scene->store.entries.used, 0);
+		assert_int_equal(scene->flow.window, 0);
+	}
+}
+
+/* At QoS 2 a client answers all with PUBREC before it answers the first with PUBCOMP. */
+static void test_a_window_of_qos_2_in_two_rounds(void **state)
+{
+	struct scene *scene = *state;
+	send_many(scene, 20000, 2);
+	for (uint32_t i = 1; i <= 20000; i++)
+		assert_int_equal(flow_acknowledge(&scene->flow, &scene->store, MQTT_PUBREC, (uint16_t)i, false),
+				 FLOW_ACK_RELEASE);
+	for (uint32_t i = 1; i <= 20000; i++)
+		assert_int_equal(flow_acknowledge(&scene->flow, &scene->store, MQTT_PUBCOMP, (uint16_t)i, false),
+				 FLOW_ACK_DONE);
+	assert_int_equal(scene->store.entries.used, 0);
+}
+
+/* A table grows with the way from the oldest to the newest, also where identifiers begin again. */
+static void test_a_table_across_the_end_of_identifiers(void **state)
+{
+	struct scene *scene = *state;
+	for (uint32_t ahead = 0; ahead < 600; ahead += 7) {
+		scene->flow.packet_id = (uint16_t)(UINT16_MAX - ahead);
+		send_many(scene, 40, 1);
+		uint16_t last = scene->flow.packet_id;
+		assert_int_equal(flow_acknowledge(&scene->flow, &scene->store, MQTT_PUBACK, last, false),
+				 FLOW_ACK_DONE);
+		send_many(scene, 600, 1);
+		uint16_t id = (uint16_t)(UINT16_MAX - ahead);
+		for (uint32_t i = 0; i < 640; i++) {
+			id = id_after(id);
+			enum flow_ack expected = id == last ? FLOW_ACK_UNKNOWN : FLOW_ACK_DONE;
+			assert_int_equal(flow_acknowledge(&scene->flow, &scene->store, MQTT_PUBACK, id, false),
+					 expected);
+		}
+		assert_int_equal(scene->store.entries.used, 0);
+	}
+}
+
+/* What is kept until it is acknowledged is bounded in bytes; one message always goes. */
+static void test_window_in_bytes(void **state)
+{
+	struct scene *scene = *state;
+	const struct flow_bounds window = {WINDOW, 2 * message_bytes(scene, 1)};
+	for (uint32_t i = 0; i < 3; i++)
+		append(scene, 1, 1, false, 0);
+	for (uint32_t i = 0; i < 2; i++) {
+		assert_true(flow_can_send(&scene->flow, &scene->store, window));
+		flow_sent(&scene->flow, &scene->store);
+	}
+	assert_false(flow_can_send(&scene->flow, &scene->store, window));
+	assert_int_equal(flow_acknowledge(&scene->flow, &scene->store, MQTT_PUBACK, 1, false), FLOW_ACK_DONE);
+	assert_true(flow_can_send(&scene->flow, &scene->store, window));
+	assert_int_equal(flow_acknowledge(&scene->flow, &scene->store, MQTT_PUBACK, 2, false), FLOW_ACK_DONE);
+	assert_true(flow_can_send(&scene->flow, &scene->store, (struct flow_bounds){1, 1}));
+}
+
+static void test_no_place_is_left(void **state)
+{
+	struct scene *scene = *state;
+	struct flow_entry entry = {.qos = 1};
+	for (uint32_t i = 0; i < PLACES_MAX; i++)
+		assert_int_not_equal(flow_append(&scene->flow, &scene->store, &entry), 0);
+	entry.message = scene->refs[1];
+	assert_int_equal(flow_append(&scene->flow, &scene->store, &entry), 0);
+	assert_int_equal(message_at(&scene->messages, scene->refs[1])->references, 1); /* it is still the caller's */
 }
 
 static void test_cost_of_a_queued_message(void **state)
@@ -455,6 +584,11 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		IN_SCENE(test_random_steps_against_a_model),
 		IN_SCENE(test_oldest_holds_its_identifier_for_a_whole_round),
+		IN_SCENE(test_a_whole_window_acknowledged_in_any_order),
+		IN_SCENE(test_a_window_of_qos_2_in_two_rounds),
+		IN_SCENE(test_a_table_across_the_end_of_identifiers),
+		IN_SCENE(test_window_in_bytes),
+		IN_SCENE(test_no_place_is_left),
 		IN_SCENE(test_cost_of_a_queued_message),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -104,7 +104,7 @@ static void set_live(struct scene *scene, uint32_t f, uint32_t g, uint16_t shard
 		return;
 	struct index_slot slot = find(scene, f, g, false);
 	assert_int_not_equal(slot.node, 0);
-	index_set_live(slot, shard, live);
+	index_set_members(slot, shard, (struct index_members){live, live});
 	index_leave(slot);
 	scene->nodes[f][g].live[shard] = live;
 }

@@ -66,7 +66,7 @@ static bool change(struct scene *scene, uint32_t n, uint16_t shard, uint32_t wha
 	else if (good)
 		good = index_set_route(slot, shard, route_of(shard, n)) == ERROR_OK;
 	if (good && what != 0)
-		index_set_live(slot, shard, what - 1);
+		index_set_members(slot, shard, (struct index_members){what - 1, what - 1});
 	index_leave(slot);
 	return good;
 }

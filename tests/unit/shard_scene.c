@@ -59,6 +59,7 @@ static void shard_begin(struct shard_scene *scene, uint16_t number)
 	*shard = (struct shard){
 		.settings = &scene->settings,
 		.mailboxes = scene->mailboxes,
+		.boards = scene->boards,
 		.seats = &scene->seats,
 		.index = scene->index,
 		.retained = scene->retained,
@@ -289,6 +290,9 @@ static void check_shard_empty(const struct shard *shard)
 	CHECK(shard->subscriptions.pool.used == 0 && shard->subscriptions.lists.used == 0);
 	CHECK(shard->wheel.filed == 0);
 	CHECK(shard->io.backlog_bytes == 0);
+	CHECK(shard->congestion.excess_bytes == 0);
+	for (uint32_t place = 0; place < CONGESTION_PLACES; place++)
+		CHECK(atomic_load(&shard->boards[shard->number].congested[place]) == 0);
 	CHECK(shard->slab.used_bytes == 0);
 	CHECK(shard->closing.count == 0 && !has_work(shard));
 	for (uint16_t to = 0; to < shard->shard_count; to++)

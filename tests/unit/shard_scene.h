@@ -11,6 +11,7 @@
 
 struct shard_scene {
 	struct mailbox mailboxes[SCENE_SHARDS_MAX];
+	struct congestion_board boards[SCENE_SHARDS_MAX];
 	struct seats seats;
 	struct shard shards[SCENE_SHARDS_MAX];
 	struct settings settings;

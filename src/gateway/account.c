@@ -1,0 +1,78 @@
+#include "gateway/account.h"
+
+#include "base/log.h"
+#include "gateway/shard.h"
+
+/* A shard says so often at the most that a client loses messages. */
+#define LOSS_LOG_S 10u
+
+struct account *account_of(const struct shard *shard, const struct client *client)
+{
+	const struct extras *extras = extras_of(shard, client);
+	return extras != NULL && extras->account != 0 ? slab_at(&shard->slab, extras->account) : NULL;
+}
+
+struct account *account_need(struct shard *shard, struct client *client)
+{
+	struct extras *extras = extras_need(shard, client);
+	if (extras == NULL)
+		return NULL;
+	if (extras->account != 0)
+		return slab_at(&shard->slab, extras->account);
+	extras->account = slab_take(&shard->slab, sizeof(struct account));
+	if (extras->account == 0)
+		return NULL;
+	struct account *account = slab_at(&shard->slab, extras->account);
+	*account = (struct account){0};
+	return account;
+}
+
+void account_drop(struct shard *shard, struct client *client)
+{
+	struct extras *extras = extras_of(shard, client);
+	if (extras->account != 0)
+		slab_give(&shard->slab, extras->account, sizeof(struct account));
+	extras->account = 0;
+}
+
+void account_end_connection(struct shard *shard, struct client *client)
+{
+	struct account *account = account_of(shard, client);
+	if (account == NULL)
+		return;
+	CHECK(!account->congested);
+	if (account->dropped == 0)
+		account_drop(shard, client);
+	else
+		*account = (struct account){.dropped = account->dropped,
+					    .denied_until_s = account->denied_until_s,
+					    .stuck = account->stuck};
+}
+
+void account_trim(struct shard *shard, struct client *client)
+{
+	const struct account *account = account_of(shard, client);
+	uint64_t now_us = shard->now_ms * 1000;
+	if (account != NULL && account->messages_until_us <= now_us && account->bytes_until_us <= now_us &&
+	    account->dropped == 0 && !account->stuck && account->denied_until_s <= shard->now_s &&
+	    account->awaited_count == 0 && account->busy_count == 0 && !account->congested)
+		account_drop(shard, client);
+}
+
+static void log_loss(struct shard *shard, const struct client *client, uint64_t dropped)
+{
+	if (shard->now_s < shard->loss_log_next_s || client->session.id == 0)
+		return;
+	shard->loss_log_next_s = shard->now_s + LOSS_LOG_S;
+	struct slice id = registry_id(&shard->registry, &client->session);
+	log_write(LOG_WARNING, "client \"%.*s\" does not take its messages: %llu were dropped so far", (int)id.size,
+		  (const char *)id.data, (unsigned long long)dropped);
+}
+
+void account_lost(struct shard *shard, struct client *client)
+{
+	COUNT(&shard->counters, messages_dropped_queue_full);
+	struct account *account = account_need(shard, client);
+	if (account != NULL)
+		log_loss(shard, client, ++account->dropped);
+}
