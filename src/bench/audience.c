@@ -20,7 +20,6 @@ struct matcher {
 	struct hash_key key;
 	struct entry *entries;
 	uint32_t stream_count;
-	uint64_t comparisons;
 	bool fill; /* second pass: the streams have their room */
 };
 
@@ -132,13 +131,27 @@ static void match_exact(struct matcher *matcher, struct slice filter)
 static void match_wildcard(struct matcher *matcher, struct slice filter)
 {
 	uint8_t topic[TOPIC_BYTES_MAX];
-	matcher->comparisons += matcher->audience->channel_count;
-	if (matcher->comparisons > COMPARISONS_MAX)
-		return;
 	for (uint32_t channel = 0; channel < matcher->audience->channel_count; channel++) {
 		if (mqtt_filter_matches(filter, topic_of_channel(matcher->audience, channel, topic)))
 			add_stream(matcher, channel);
 	}
+}
+
+/* Comparisons are counted before the first is made: what is refused is refused at once. All filters of a group have
+ * wildcards, or none. */
+static bool comparisons_are_bounded(const struct audience *audience)
+{
+	uint8_t text[TOPIC_BYTES_MAX];
+	uint64_t comparisons = 0;
+	for (uint32_t g = 0; g < audience->scenario->group_count; g++) {
+		const struct scenario_group *group = &audience->scenario->groups[g];
+		if ((group->role & ROLE_SUBSCRIBER) == 0)
+			continue;
+		uint32_t number = topic_pattern_number(&group->subscribe, 0, group->circles, 0);
+		if (mqtt_filter_has_wildcard(slice_of(text, topic_pattern_write(&group->subscribe, number, text))))
+			comparisons += (uint64_t)group->count * audience->channel_count;
+	}
+	return comparisons <= COMPARISONS_MAX;
 }
 
 /* False: there are too many. */
@@ -153,7 +166,7 @@ static bool match_group(struct matcher *matcher, const struct scenario_group *gr
 			match_wildcard(matcher, filter);
 		else
 			match_exact(matcher, filter);
-		if (matcher->stream_count > AUDIENCE_STREAMS_MAX || matcher->comparisons > COMPARISONS_MAX)
+		if (matcher->stream_count > AUDIENCE_STREAMS_MAX)
 			return false;
 	}
 	return true;
@@ -164,7 +177,6 @@ static bool match_all(struct matcher *matcher)
 	struct audience *audience = matcher->audience;
 	const struct scenario *scenario = audience->scenario;
 	matcher->stream_count = 0;
-	matcher->comparisons = 0;
 	for (uint32_t g = 0; g < scenario->group_count; g++) {
 		if ((scenario->groups[g].role & ROLE_SUBSCRIBER) != 0 &&
 		    !match_group(matcher, &scenario->groups[g], audience->subscriber_first[g]))
@@ -194,7 +206,7 @@ static bool number_all(struct audience *audience)
 static const char *make_streams(struct matcher *matcher)
 {
 	struct audience *audience = matcher->audience;
-	if (!match_all(matcher))
+	if (!comparisons_are_bounded(audience) || !match_all(matcher))
 		return "too many pairs of publisher and subscriber to audit: fewer clients, or narrower filters";
 	audience->streams = calloc(matcher->stream_count + 1u, sizeof(*audience->streams));
 	audience->stream_channel = calloc(matcher->stream_count + 1u, sizeof(*audience->stream_channel));

@@ -55,9 +55,9 @@ static void print_counters(const struct gateway *gateway)
 	free(text);
 }
 
-/* Until SIGTERM or SIGINT says to end: carries out what the other signals ask for, and frees revocations whose time is
- * over. The threads have all signals blocked, so they come here. */
-static void await_end(struct gateway *gateway, struct reloader *reloader, const sigset_t *signals)
+/* Until SIGTERM or SIGINT says to end, which it returns: carries out what the other signals ask for, and frees
+ * revocations whose time is over. The threads have all signals blocked, so they come here. */
+static int await_end(struct gateway *gateway, struct reloader *reloader, const sigset_t *signals)
 {
 	static const struct timespec EXPIRE = {.tv_sec = EXPIRE_S};
 	uint64_t expired_ms = clock_now_ms();
@@ -67,10 +67,8 @@ static void await_end(struct gateway *gateway, struct reloader *reloader, const 
 			access_expire(gateway_access(gateway), (int64_t)time(NULL));
 			expired_ms = clock_now_ms();
 		}
-		if (signal == SIGTERM || signal == SIGINT) {
-			log_write(LOG_INFO, "stopping: %s", signal == SIGTERM ? "SIGTERM" : "SIGINT");
-			return;
-		}
+		if (signal == SIGTERM || signal == SIGINT)
+			return signal;
 		if (signal == SIGUSR1)
 			print_counters(gateway);
 		if (signal == SIGHUP)
@@ -104,16 +102,20 @@ int serve_main(int argc, char **argv)
 	if (bridge == NULL)
 		return EXIT_USAGE;
 	struct gateway *gateway = gateway_start(&options.settings);
+	if (gateway == NULL)
+		bridge_free(bridge);
 	if (gateway == NULL || !bridge_start(bridge, gateway))
 		return 1;
 	struct admin *admin;
 	struct admin_hooks hooks = {.reload = reloader_reload, .context = &reloader};
 	bool started = admin_start(&options.admin, gateway, hooks, &admin);
 	reloader_begin(&reloader, gateway, admin);
-	if (started)
-		await_end(gateway, &reloader, &signals);
+	if (started) {
+		int signal = await_end(gateway, &reloader, &signals);
+		admin_set_draining(admin); /* before it is said: who reads that in the log is told so by the API too */
+		log_write(LOG_INFO, "stopping: %s", signal == SIGTERM ? "SIGTERM" : "SIGINT");
+	}
 	reloader_end(&reloader);
-	admin_set_draining(admin);
 	bridge_stop(bridge);
 	uint64_t left = gateway_stop(gateway);
 	admin_stop(admin);

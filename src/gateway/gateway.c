@@ -281,9 +281,7 @@ static enum error plan(struct gateway *gateway)
 
 static enum error start(struct gateway *gateway)
 {
-	enum error error = listeners_open(gateway->settings);
-	if (error == ERROR_OK)
-		error = plan(gateway);
+	enum error error = plan(gateway);
 	if (error == ERROR_OK)
 		error = make_parts(gateway);
 	if (error != ERROR_OK)
@@ -296,6 +294,8 @@ static enum error start(struct gateway *gateway)
 
 struct gateway *gateway_start(struct settings *settings)
 {
+	if (listeners_open(settings) != ERROR_OK)
+		return NULL;
 	struct gateway *gateway = aligned_alloc(64, sizeof(*gateway));
 	if (gateway == NULL)
 		return NULL;
