@@ -47,6 +47,11 @@ void wheel_remove(struct wheel *wheel, uint32_t index)
 	wheel->filed--;
 }
 
+static bool is_filed(const struct wheel *wheel, uint32_t index)
+{
+	return node_at(wheel, index)->previous != 0;
+}
+
 bool wheel_turn(struct wheel *wheel, uint64_t now_ms, uint32_t budget, wheel_visit *visit, void *context)
 {
 	uint64_t now_tick = now_ms / WHEEL_TICK_MS;
@@ -58,8 +63,13 @@ bool wheel_turn(struct wheel *wheel, uint64_t now_ms, uint32_t budget, wheel_vis
 			uint32_t index = wheel->heads[slot];
 			wheel_remove(wheel, index);
 			uint64_t deadline_ms = visit(context, index, now_ms);
-			if (deadline_ms > now_ms && deadline_ms != WHEEL_NEVER)
-				wheel_add(wheel, index, deadline_ms);
+			if (deadline_ms <= now_ms || deadline_ms == WHEEL_NEVER)
+				continue;
+			if (is_filed(wheel, index)) { /* by what the visit did: which one is sooner is not known here */
+				wheel_remove(wheel, index);
+				deadline_ms = now_ms;
+			}
+			wheel_add(wheel, index, deadline_ms);
 		}
 		wheel->tick++;
 	}

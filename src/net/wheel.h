@@ -29,7 +29,9 @@ struct wheel {
 };
 
 /* Called when an object's slot comes up. Returns the object's deadline: in the past or now means that it was handled
- * and stays out of the wheel (the callback may have freed it), later means file it again, WHEEL_NEVER leaves it out. */
+ * and stays out of the wheel (the callback may have freed it), later means file it again, WHEEL_NEVER leaves it out. It
+ * may file the object itself; where it returns a later deadline all the same, the object is visited once more at the
+ * next tick. */
 typedef uint64_t wheel_visit(void *context, uint32_t index, uint64_t now_ms);
 
 void wheel_init(struct wheel *wheel, const struct pool *pool, uint32_t node_offset, uint64_t now_ms);

@@ -262,6 +262,30 @@ static void test_callback_may_remove_others(void **state)
 	assert_in_range(scene->handled, OBJECTS / 3, OBJECTS / 2 + 1);
 }
 
+/* What a visit does may file the object: a will that comes back to its own session's queue, say. */
+static uint64_t visit_and_file_anew(void *context, uint32_t index, uint64_t now_ms)
+{
+	struct scene *scene = context;
+	if (scene->handled++ == 0)
+		wheel_add(&scene->wheel, index, now_ms + 500);
+	return now_ms + HORIZON_MS / 2;
+}
+
+static void test_callback_may_file_the_object(void **state)
+{
+	struct scene *scene = *state;
+	add(scene, 5, START_MS);
+	wheel_turn(&scene->wheel, START_MS + 300, 10, visit_and_file_anew, scene);
+	assert_int_equal(scene->handled, 1);
+	assert_int_equal(scene->wheel.filed, 1);
+	/* It is asked once more at once, and then stays for as long as it says. */
+	wheel_turn(&scene->wheel, START_MS + 300 + 2 * WHEEL_TICK_MS, 10, visit_and_file_anew, scene);
+	assert_int_equal(scene->handled, 2);
+	wheel_turn(&scene->wheel, START_MS + 1000, 10, visit_and_file_anew, scene);
+	assert_int_equal(scene->handled, 2);
+	assert_int_equal(scene->wheel.filed, 1);
+}
+
 /* Sleeping as long as it says never makes anything more than a tick late, and does not spin. */
 static void test_wait_reaches_the_next_visit(void **state)
 {
@@ -294,6 +318,7 @@ int main(void)
 		IN_SCENE(test_budget_bounds_a_turn),
 		IN_SCENE(test_never_leaves_it_out),
 		IN_SCENE(test_callback_may_remove_others),
+		IN_SCENE(test_callback_may_file_the_object),
 		IN_SCENE(test_wait_reaches_the_next_visit),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
