@@ -282,7 +282,10 @@ static void take_verdict(struct gate *gate, const struct password_job *job)
 	}
 	if (!stale)
 		sign_in_remember(&gate->sign_in, password_job_user(job), password_job_password(job));
+	uint64_t hits = gate->sign_in.cache.hits;
 	read_handshake(gate, job->handshake);
+	if (!stale)
+		gate->sign_in.cache.hits = hits; /* it finds what was put there for it */
 }
 
 static void take_verdicts(struct gate *gate)
