@@ -28,7 +28,7 @@
 
 /* Reserved: 8 GiB of blocks, 4 GiB of entries of queues and the pools of its clients and their subscriptions a shard;
  * 17 parts of 2 GiB of the routing index, retained messages, addresses. */
-#define SHARD_ADDRESS_BYTES ((uint64_t)14 << 30)
+#define SHARD_ADDRESS_BYTES ((uint64_t)15 << 30)
 #define PROCESS_ADDRESS_BYTES ((uint64_t)40 << 30)
 /* Eight regions of two mappings each, a stack and its guard, a heap of the allocator. */
 #define SHARD_MAPPINGS 22u
