@@ -73,12 +73,15 @@ static uint32_t counted_ms(struct overload *overload, uint64_t took_ms, uint64_t
 	return limited(most_ms);
 }
 
-void overload_turn(struct overload *overload, uint64_t took_ms, uint64_t ran_ms, uint32_t refuse_ms)
+uint64_t overload_turn(struct overload *overload, uint64_t waited_ms, uint64_t took_ms, uint64_t ran_ms,
+		       uint32_t refuse_ms)
 {
+	uint64_t stalled_ms = took_ms - counted_ms(overload, took_ms, ran_ms, refuse_ms);
+	uint32_t waited = limited(waited_ms > stalled_ms ? waited_ms - stalled_ms : 0);
 	uint32_t lag_ms = without_an_eighth(overload->lag_ms);
-	uint32_t turn_ms = counted_ms(overload, took_ms, ran_ms, refuse_ms);
-	overload->lag_ms = turn_ms > lag_ms ? turn_ms : lag_ms;
+	overload->lag_ms = waited > lag_ms ? waited : lag_ms;
 	overload->grade = overload_grade(overload->lag_ms, overload->grade, refuse_ms);
+	return stalled_ms;
 }
 
 uint32_t overload_retry_ms(uint32_t least_ms, uint32_t random)

@@ -42,9 +42,11 @@ struct overload {
 	enum overload_grade grade;
 };
 
-/* A turn was over. took_ms: since the turn before it began, or the round of clients that it served; ran_ms: what the
- * thread ran for in this time. */
-void overload_turn(struct overload *overload, uint64_t took_ms, uint64_t ran_ms, uint32_t refuse_ms);
+/* A turn was over. took_ms: since the turn before it began; ran_ms: what the thread ran for in this time; waited_ms:
+ * how long those whom it served have waited, which may be many turns. Returns what of the turn does not count, for it
+ * was a stall: it is not in waited_ms of the turns to come. */
+uint64_t overload_turn(struct overload *overload, uint64_t waited_ms, uint64_t took_ms, uint64_t ran_ms,
+		       uint32_t refuse_ms);
 /* The shard slept for so long before this turn: it had nothing to do, and what was is forgotten by an eighth in every
  * 10 ms. There may be few turns, and none at all while those who would make some are refused. */
 void overload_rested(struct overload *overload, uint64_t slept_ms, uint32_t refuse_ms);

@@ -362,10 +362,12 @@ static void judge_lag(struct shard *shard, uint64_t took_ms)
 {
 	uint32_t refuse_ms = shard->settings->overload_refuse_ms;
 	uint64_t ran = ran_ms(shard, took_ms);
-	if (shard->slept_from_ms != 0)
+	if (shard->slept_from_ms != 0) {
 		overload_rested(&shard->overload, shard->now_ms - shard->slept_from_ms, refuse_ms);
-	else
-		overload_turn(&shard->overload, took_ms, ran, refuse_ms);
+		return;
+	}
+	uint64_t waited_ms = shard->round_left != 0 ? shard->now_ms - shard->round_began_ms : took_ms;
+	shard->round_began_ms += overload_turn(&shard->overload, waited_ms, took_ms, ran, refuse_ms);
 }
 
 static void read_clock(struct shard *shard, uint64_t woken_ns, int events)

@@ -78,7 +78,7 @@ static void test_grades_rise_with_lag(void **state)
 /* A turn whose time was all its own. */
 static void worked(struct overload *overload, uint64_t took_ms)
 {
-	overload_turn(overload, took_ms, took_ms, REFUSE_MS);
+	overload_turn(overload, took_ms, took_ms, took_ms, REFUSE_MS);
 }
 
 /* From the least that REFUSE may be at to the most, grades begin in order and can be left. */
@@ -159,7 +159,7 @@ static void test_a_stall_alone_refuses_nobody(void **state)
 	static const uint64_t TOOK_MS[] = {110, 200, 5000, (uint64_t)UINT32_MAX + 7};
 	for (size_t i = 0; i < sizeof(TOOK_MS) / sizeof(TOOK_MS[0]); i++) {
 		struct overload overload = {0};
-		overload_turn(&overload, TOOK_MS[i], 3, REFUSE_MS);
+		overload_turn(&overload, TOOK_MS[i], TOOK_MS[i], 3, REFUSE_MS);
 		assert_int_equal(overload.grade, OVERLOAD_SLOW);
 		assert_int_equal(overload.stall_count, 1);
 		assert_int_equal(overload.lag_ms, REFUSE_MS - 1);
@@ -171,18 +171,18 @@ static void test_work_counts_whoever_runs_beside(void **state)
 {
 	(void)state;
 	struct overload overload = {0};
-	overload_turn(&overload, 200, 50, REFUSE_MS);
+	overload_turn(&overload, 200, 200, 50, REFUSE_MS);
 	assert_int_equal(overload.lag_ms, 200);
 	overload = (struct overload){0};
-	overload_turn(&overload, 200, 49, REFUSE_MS);
+	overload_turn(&overload, 200, 200, 49, REFUSE_MS);
 	assert_int_equal(overload.lag_ms, REFUSE_MS - 1);
 	overload = (struct overload){0};
-	overload_turn(&overload, 2000, 450, REFUSE_MS);
+	overload_turn(&overload, 2000, 2000, 450, REFUSE_MS);
 	assert_int_equal(overload.lag_ms, 450);
 	assert_int_equal(overload.grade, OVERLOAD_HOLD);
 	/* Below REFUSE there is nothing to bear. */
 	overload = (struct overload){0};
-	overload_turn(&overload, 60, 0, REFUSE_MS);
+	overload_turn(&overload, 60, 60, 0, REFUSE_MS);
 	assert_int_equal(overload.lag_ms, 60);
 	assert_int_equal(overload.stall_count, 0);
 }
@@ -193,10 +193,10 @@ static void test_stalls_without_a_rest_count(void **state)
 	(void)state;
 	struct overload overload = {0};
 	for (int i = 0; i < 5; i++) {
-		overload_turn(&overload, 200, 2, REFUSE_MS);
+		overload_turn(&overload, 200, 200, 2, REFUSE_MS);
 		assert_int_equal(overload.grade, OVERLOAD_SLOW);
 	}
-	overload_turn(&overload, 200, 2, REFUSE_MS);
+	overload_turn(&overload, 200, 200, 2, REFUSE_MS);
 	assert_int_equal(overload.grade, OVERLOAD_SHED);
 	assert_int_equal(overload.stall_count, 5);
 }
@@ -206,20 +206,20 @@ static void test_a_rest_between_stalls_forgives(void **state)
 	(void)state;
 	struct overload overload = {0};
 	for (int i = 0; i < 50; i++) {
-		overload_turn(&overload, 400, 2, REFUSE_MS);
+		overload_turn(&overload, 400, 400, 2, REFUSE_MS);
 		assert_int_equal(overload.grade, OVERLOAD_SLOW);
 		overload_rested(&overload, 0, REFUSE_MS);
 	}
 	/* So do turns without one, by and by. */
 	for (int i = 0; i < 50; i++) {
-		overload_turn(&overload, 400, 2, REFUSE_MS);
+		overload_turn(&overload, 400, 400, 2, REFUSE_MS);
 		assert_int_equal(overload.grade, OVERLOAD_SLOW);
 		for (int j = 0; j < 5; j++)
 			worked(&overload, 4);
 	}
 	overload = (struct overload){0};
 	for (int i = 0; i < 50; i++) {
-		overload_turn(&overload, 400, 2, REFUSE_MS);
+		overload_turn(&overload, 400, 400, 2, REFUSE_MS);
 		worked(&overload, 4);
 	}
 	assert_true(overload.grade >= OVERLOAD_REFUSE);
