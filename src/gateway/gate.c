@@ -586,7 +586,7 @@ static enum error settle_in(struct gate *gate)
 	CHECK(pthread_getcpuclockid(pthread_self(), &gate->cpu_clock) == 0);
 	gate->table =
 		gate->settings->private_tables ? fdtable_detach(gate->keep_fds, gate->keep_count) : FDTABLE_SHARED;
-	schedule_begin(&(struct schedule){0}, SCHEDULE_BATCH, GATE_NICE, clock_now_ns());
+	schedule_thread(GATE_NICE);
 	if (poller_open(&gate->poller) != ERROR_OK ||
 	    poller_add(&gate->poller, gate->waker.fd, TAG_WAKER, POLLER_EDGE_READ) != ERROR_OK)
 		return ERROR_SYSTEM;

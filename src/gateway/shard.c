@@ -6,6 +6,7 @@
 #include "gateway/client_subscribe.h"
 #include "gateway/heartbeat.h"
 #include "gateway/route.h"
+#include "gateway/schedule.h"
 #include "gateway/session_cleanup.h"
 #include "gateway/sys_topics.h"
 #include "net/fdpass.h"
@@ -482,7 +483,6 @@ static bool turn(struct shard *shard)
 	finish_closing(shard);
 	begin_round(shard);
 	pulse_turn_end(&shard->pulse, &shard->counters, clock_now_ns());
-	schedule_turn(&shard->schedule, shard->pulse.ended_ns);
 	turn_work_end(&shard->work, &shard->counters);
 	route_return_parcels(shard);
 	io_turn_end(&shard->io);
@@ -495,7 +495,7 @@ static enum error settle_in(struct shard *shard)
 	CHECK(pthread_getcpuclockid(pthread_self(), &shard->cpu_clock) == 0);
 	shard->table =
 		shard->settings->private_tables ? fdtable_detach(shard->keep_fds, shard->keep_count) : FDTABLE_SHARED;
-	schedule_begin(&shard->schedule, SCHEDULE_PROMPT, 0, clock_now_ns());
+	schedule_thread(0);
 	if (poller_open(&shard->poller) != ERROR_OK)
 		return ERROR_SYSTEM;
 	enum error error =

@@ -18,7 +18,6 @@
 #include "gateway/review.h"
 #include "gateway/revoke.h"
 #include "gateway/routing.h"
-#include "gateway/schedule.h"
 #include "gateway/seats.h"
 #include "gateway/settings_feed.h"
 #include "gateway/turn_work.h"
@@ -127,7 +126,6 @@ struct shard {
 	clockid_t cpu_clock; /* what its thread has used; set before it says that it has started */
 
 	struct overload overload;
-	struct schedule schedule;
 	uint64_t slept_from_ms; /* before this turn; 0: it did not sleep */
 	uint64_t ran_ns;        /* what its thread had run for at ran_at_ms */
 	uint64_t ran_at_ms;
