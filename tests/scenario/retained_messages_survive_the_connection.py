@@ -5,6 +5,12 @@ import pytest
 from mqtt_wire import PUBACK, PUBLISH, RECEIVE_MAXIMUM, SUBACK, acknowledge, subscribe
 
 
+@pytest.fixture
+def server(serve):
+    """Before version 5 no client bounds its window: without this all would be sent before the connection is cut."""
+    return serve("--inflight-max", "100")
+
+
 def retain(server, count):
     with server.client("from", 4) as publisher:
         for number in range(count):
