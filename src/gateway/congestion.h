@@ -22,7 +22,7 @@
 #define CONGESTION_PLACES 256u
 #define CONGESTION_EXCESS_BYTES_MAX ((uint64_t)256 << 20)
 /* Progress is measured over so long. */
-#define CONGESTION_PERIOD_MS 250u
+#define CONGESTION_PERIOD_MS 1000u
 #define CONGESTION_PERIOD_MS_MIN 10u
 #define CONGESTION_DENIED_S 10u
 /* Progress that is enough with any limits. */

@@ -17,6 +17,8 @@ from mqtt_wire import TIMEOUT_S
 ROOT = Path(__file__).resolve().parent.parent.parent
 ROOST = os.environ.get("ROOST", str(ROOT / "build" / "roost"))
 OPTIONS = os.environ.get("ROOST_OPTIONS", "").split()
+# Sanitizers keep memory of their own beside every object, reserve address space for it, and keep what was freed.
+SANITIZED = any(name in Path(ROOST).parent.name for name in ("asan", "tsan"))
 STOP_TIMEOUT_S = 30
 
 SANITIZER = re.compile(r"AddressSanitizer|LeakSanitizer|ThreadSanitizer|UndefinedBehavior|runtime error:|Sanitizer:DEADLYSIGNAL")

@@ -9,12 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from server import ROOST, roost
+from server import ROOST, SANITIZED, roost
 
 PLAN_TIMEOUT_S = 60
 CLIENTS = 6000
-# Sanitizers keep memory of their own beside every object, and reserve address space for it.
-SANITIZED = any(name in Path(ROOST).parent.name for name in ("asan", "tsan"))
 # A server that does not start leaves to its end what it has made, and a search for leaks needs descriptors.
 WITHOUT_LEAKS = {**os.environ, "ASAN_OPTIONS": os.environ.get("ASAN_OPTIONS", "") + ":detect_leaks=0"}
 

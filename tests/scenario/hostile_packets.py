@@ -7,6 +7,7 @@ import re
 import pytest
 
 from hostile import ATTACKS, Crew
+from server import SANITIZED
 
 STRIKES = 6
 # Each takes the server some turns; an attack that is left unread never has all its say.
@@ -50,4 +51,5 @@ def test_no_client_holds_a_shard(serve, name):
         kept = server.resident_bytes() - resident
         assert largest(admin, "step") <= STEP_WORK_MAX
         assert largest(admin, "turn") <= TURN_WORK_MAX
-        assert kept <= attack.kept_bytes, f"{kept >> 20} MiB are kept"
+        if not SANITIZED:  # those keep what was freed
+            assert kept <= attack.kept_bytes, f"{kept >> 20} MiB are kept"

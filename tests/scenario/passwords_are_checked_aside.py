@@ -61,7 +61,7 @@ def test_a_storm_of_wrong_passwords_holds_up_nobody_with_a_token(guarded, versio
 
 @pytest.mark.threads
 def test_the_right_one_from_several_at_once(guarded, version):
-    server = guarded()
+    server = guarded("--connect-timeout-ms", "600000")
     coming = [server.raw(version) for _ in range(6)]
     for number, connection in enumerate(coming):
         # What comes behind it waits with it.
@@ -76,7 +76,7 @@ def test_the_right_one_from_several_at_once(guarded, version):
 
 
 def test_what_comes_while_it_waits_is_not_lost(guarded, version):
-    server = guarded()
+    server = guarded("--connect-timeout-ms", "600000")
     guess(server, 2)
     with server.raw(version) as connection:
         connection.send(connect("c", version, user="slow", password="secret"))
