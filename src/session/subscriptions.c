@@ -174,8 +174,20 @@ static void end_subscription(struct subscriptions *subscriptions, uint32_t index
 	pool_give(&subscriptions->pool, index);
 }
 
-/* The client's own subscription to the locked node, or 0: a few steps, however many subscribers the filter has and
- * however many subscriptions the client. */
+/* The client's own subscription to the node, or 0: a few steps, however many subscriptions the client has. */
+static uint32_t find_by_node(struct subscriptions *subscriptions, const struct session *session, uint32_t client,
+			     uint32_t node)
+{
+	subscriptions->looks++;
+	if (session->is_keyed)
+		return own_table_find(&subscriptions->own, client, node);
+	uint32_t index = session->subscription;
+	for (; index != 0 && at(subscriptions, index)->node != node; subscriptions->looks++)
+		index = at(subscriptions, index)->client_next;
+	return index;
+}
+
+/* The client's own subscription to the locked node, or 0, however many subscribers the filter has. */
 static uint32_t find_own(struct subscriptions *subscriptions, const struct session *session, uint32_t client,
 			 struct index_slot slot)
 {
@@ -184,14 +196,7 @@ static uint32_t find_own(struct subscriptions *subscriptions, const struct sessi
 		return 0;
 	if (route_kind(route) == ROUTE_ONE)
 		return at(subscriptions, route_index(route))->client == client ? route_index(route) : 0;
-
-	subscriptions->looks++;
-	if (session->is_keyed)
-		return own_table_find(&subscriptions->own, client, index_name(slot));
-	uint32_t index = session->subscription;
-	for (; index != 0 && at(subscriptions, index)->node != index_name(slot); subscriptions->looks++)
-		index = at(subscriptions, index)->client_next;
-	return index;
+	return find_by_node(subscriptions, session, client, index_name(slot));
 }
 
 /* Takes those of the session's subscriptions out of the table that stand in front of `end`. */
@@ -476,6 +481,21 @@ uint32_t subscriptions_count(const struct subscriptions *subscriptions, route_bi
 	if (list->generation != route_generation(route))
 		return 0;
 	return is_shared(subscriptions, list->first) ? 1 : list->count;
+}
+
+const struct subscription *subscriptions_own(struct subscriptions *subscriptions, const struct session *session,
+					     uint32_t client, route_bits route)
+{
+	uint32_t index = 0;
+	if (subscriptions_count(subscriptions, route) != 0 && route_kind(route) == ROUTE_ONE) {
+		index = route_index(route);
+	} else if (subscriptions_count(subscriptions, route) != 0) {
+		uint32_t first = list_at(subscriptions, route_index(route))->first;
+		index = find_by_node(subscriptions, session, client, at(subscriptions, first)->node);
+	}
+	if (index == 0 || at(subscriptions, index)->client != client || is_shared(subscriptions, index))
+		return NULL;
+	return at(subscriptions, index);
 }
 
 /* The member whose turn it is. Connected ones stand in front; behind the last of them the round begins again. */

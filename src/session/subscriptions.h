@@ -122,6 +122,9 @@ const struct subscription *subscriptions_at(const struct subscriptions *subscrip
 /* NULL: it is not the client's any more. */
 const struct subscription *subscriptions_of_client(const struct subscriptions *subscriptions, uint32_t index,
 						   uint32_t client);
+/* The client's own, unshared subscription that the route leads to, found in a few steps; NULL: it has none there. */
+const struct subscription *subscriptions_own(struct subscriptions *subscriptions, const struct session *session,
+					     uint32_t client, route_bits route);
 /* A walk over a route's subscriptions: start sets the cursor, each next returns one and moves on; NULL at the end.
  * There is one walk at a time; subscriptions may end during it. */
 void subscriptions_walk(struct subscriptions *subscriptions, route_bits route);

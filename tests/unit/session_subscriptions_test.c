@@ -160,6 +160,40 @@ static void test_own_subscription_is_found_without_a_long_walk(void **state)
 	assert_false(scene->sessions[1].is_keyed);
 }
 
+/* Behind a route to one subscription and behind a list, in a walk and in the table; not where the route is stale, the
+ * subscription is another's, or it is shared. */
+static void test_own_subscription_behind_a_route(void **state)
+{
+	struct scene *scene = *state;
+	struct subscriptions *subscriptions = &scene->subscriptions;
+	char filter[16];
+	for (uint32_t many = 0; many < 2; many++) {
+		add(scene, 1, "t", 1);
+		route_bits alone = route_of(scene, "t");
+		assert_int_equal(subscriptions_own(subscriptions, &scene->sessions[1], 1, alone)->options, 1);
+		assert_null(subscriptions_own(subscriptions, &scene->sessions[2], 2, alone));
+		add(scene, 2, "t", 2);
+		route_bits list = route_of(scene, "t");
+		assert_int_equal(subscriptions_own(subscriptions, &scene->sessions[1], 1, list)->client, 1);
+		assert_int_equal(subscriptions_own(subscriptions, &scene->sessions[2], 2, list)->client, 2);
+		assert_null(subscriptions_own(subscriptions, &scene->sessions[3], 3, list));
+		drop(scene, 1, "t");
+		assert_null(subscriptions_own(subscriptions, &scene->sessions[1], 1, alone));
+		assert_null(subscriptions_own(subscriptions, &scene->sessions[1], 1, list));
+		drop(scene, 2, "t");
+		assert_null(subscriptions_own(subscriptions, &scene->sessions[2], 2, list));
+		for (uint32_t i = 0; i < 2 * OWN_WALK_MAX; i++) { /* for the second round */
+			snprintf(filter, sizeof(filter), "f/%u", i);
+			add(scene, 1, filter, 0);
+		}
+	}
+	add(scene, 1, "$share/g/s", 1);
+	route_bits one = route_of(scene, "s");
+	assert_null(subscriptions_own(subscriptions, &scene->sessions[1], 1, one));
+	add(scene, 2, "$share/g/s", 1);
+	assert_null(subscriptions_own(subscriptions, &scene->sessions[2], 2, route_of(scene, "s")));
+}
+
 static void test_limit(void **state)
 {
 	struct scene *scene = *state;
@@ -340,6 +374,7 @@ int main(void)
 		IN_SCENE(test_same_filter_again_replaces_its_options),
 		IN_SCENE(test_removing_what_is_not_there),
 		IN_SCENE(test_own_subscription_is_found_without_a_long_walk),
+		IN_SCENE(test_own_subscription_behind_a_route),
 		IN_SCENE(test_limit),
 		IN_SCENE(test_stale_routes_lead_nowhere),
 		IN_SCENE(test_route_of_one_outlives_the_change_to_a_list),
