@@ -12,6 +12,7 @@ static const char *const LIVE[] = {
 	"queue-bytes-max",
 	"queue-messages-max",
 	"queue-policy",
+	"overlapping-subscriptions",
 	"inflight-max",
 	"session-expiry-max-s",
 	"keepalive-max-s",

@@ -25,6 +25,7 @@
 
 /* The words of a choice, in the order of its values, NULL at the end. */
 static const char *const QUEUE_POLICIES[] = {"drop-oldest", "drop-newest", NULL};
+static const char *const OVERLAPPING[] = {"copies", "one", NULL};
 static const char *const RATE_POLICIES[] = {"slow-down", "end", NULL};
 static const char *const REDIS_POLICIES[] = {"allow", "refuse", NULL};
 static const char *const LOG_LEVELS[] = {
@@ -62,6 +63,9 @@ static const struct option_spec SPECS[] = {
 	       "messages of QoS 1 and 2 that may wait for one session"),
 	CHOICE("queue-policy", settings.queue_drops_newest, QUEUE_POLICIES,
 	       "what a session's full queue forgets: drop-oldest or drop-newest"),
+	CHOICE("overlapping-subscriptions", settings.overlapping_one, OVERLAPPING,
+	       "what a client gets of a message that several of its subscriptions match: copies, one for each, or one "
+	       "at the highest QoS of them"),
 	NUMBER("inflight-max", inflight_max, 1, 65535,
 	       "messages of QoS 1 and 2 under way to one client, unless it asks for fewer; in bytes queue-bytes-max "
 	       "bounds them"),

@@ -160,15 +160,22 @@ static uint8_t options_of(const struct client *client, const struct subscription
 			 (shared ? 0 : SUBSCRIPTION_NO_LOCAL));
 }
 
+bool deliver_is_no_local(const struct shard *shard, const struct delivery *delivery,
+			 const struct subscription *subscription)
+{
+	if (subscription->client != delivery->publisher.index || shard->number != delivery->publisher.shard)
+		return false;
+	return (options_of(shard_client(shard, subscription->client), subscription) & SUBSCRIPTION_NO_LOCAL) != 0;
+}
+
 void deliver_to(struct shard *shard, struct delivery *delivery, const struct subscription *subscription)
 {
 	struct client *client = shard_client(shard, subscription->client);
 	if (!client_is_connected(client) && !outlives_connection(shard, client))
 		return;
-	uint8_t options = options_of(client, subscription);
-	if ((options & SUBSCRIPTION_NO_LOCAL) != 0 && subscription->client == delivery->publisher.index &&
-	    shard->number == delivery->publisher.shard)
+	if (deliver_is_no_local(shard, delivery, subscription))
 		return;
+	uint8_t options = options_of(client, subscription);
 	uint8_t qos = subscription->options & SUBSCRIPTION_QOS_MASK;
 	if (delivery->publication.qos < qos)
 		qos = delivery->publication.qos;

@@ -1,6 +1,7 @@
 #include "gateway/route.h"
 
 #include "gateway/deliver.h"
+#include "gateway/overlap.h"
 #include "gateway/shard.h"
 #include "mqtt/decode.h"
 
@@ -42,7 +43,10 @@ static bool walk(struct shard *shard, struct delivery *delivery, uint64_t until)
 		if (subscription == NULL)
 			return true;
 		uint32_t outboxes = shard->io.outbox_count;
-		deliver_to(shard, delivery, subscription);
+		if (delivery->routes == NULL)
+			deliver_to(shard, delivery, subscription);
+		else
+			overlap_deliver(shard, delivery, subscription);
 		if (shard->io.outbox_count > outboxes)
 			turn_work_charge(&shard->work, WORK_WRITE);
 		turn_work_charge(&shard->work, WORK_DELIVERY + bytes_units);
@@ -84,7 +88,9 @@ static bool deliver_letter(struct shard *shard, const struct letter *letter, uin
 	const uint8_t *packet = (const uint8_t *)&letter->routes[letter->route_count];
 	struct delivery delivery = deliver_begin(packet, &letter->publication, true, mail->kept);
 	delivery.publisher = letter->publisher;
+	overlap_begin(shard, &delivery, letter->routes, letter->route_count);
 	for (; mail->route < letter->route_count; mail->route++) {
+		delivery.route = mail->route;
 		if (!mail->walking)
 			begin_walk(shard, letter->routes[mail->route]);
 		mail->walking = !walk(shard, &delivery, until);
@@ -172,6 +178,8 @@ static bool can_deliver_directly(struct shard *shard, const struct outbound *out
 	if (shard->mail.walking || post_pending(&shard->post, shard->number))
 		return false;
 	uint32_t subscribers = 0;
+	if (shard->routes.count > OVERLAP_DIRECT_ROUTES_MAX && shard->settings->overlapping_one)
+		return false;
 	for (uint32_t i = 0; i < shard->routes.count; i++) {
 		if (route_shard(shard->routes.items[i]) == shard->number)
 			subscribers += subscriptions_count(&shard->subscriptions, shard->routes.items[i]);
@@ -192,6 +200,7 @@ static void deliver_directly(struct shard *shard, struct outbound *outbound)
 {
 	struct delivery delivery = deliver_begin(outbound->packet, &outbound->publication, false, 0);
 	delivery.publisher = name_of(shard, outbound->publisher);
+	overlap_begin(shard, &delivery, shard->routes.items, shard->routes.count);
 	bool all_here = true;
 	uint64_t before = counter_of(&shard->counters, COUNTER_messages_out);
 	for (uint32_t i = 0; i < shard->routes.count; i++) {
@@ -199,6 +208,7 @@ static void deliver_directly(struct shard *shard, struct outbound *outbound)
 			all_here = false;
 			continue;
 		}
+		delivery.route = i;
 		begin_walk(shard, shard->routes.items[i]);
 		walk(shard, &delivery, UINT64_MAX);
 	}

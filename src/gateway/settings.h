@@ -51,6 +51,7 @@ struct settings {
 	uint32_t sys_interval_s;  /* of what is published about the gateway itself; 0: nothing is */
 	char response_information[SETTINGS_TEXT_BYTES_MAX]; /* told to version 5 clients that ask; "": none */
 	bool queue_drops_newest; /* a full queue refuses the new message rather than forgetting the oldest */
+	bool overlapping_one;    /* a client gets one copy of a message, however many of its filters match */
 	bool payload_format_check;
 	struct access_settings access; /* who may come in */
 	struct address_limits address; /* of each address or prefix */
