@@ -1,6 +1,7 @@
 #include "net/peer.h"
 
 #include <arpa/inet.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -14,11 +15,20 @@ union peer peer_of_address(const struct sockaddr_storage *address)
 	return peer;
 }
 
+/* getpeername() says ENOTCONN of a connection that the peer has reset, and SO_PEERNAME does not: who misbehaves and
+ * resets at once is not to stay without a name. It refuses a buffer that is longer than the address. */
+static bool read_name(int fd, struct sockaddr_storage *address, socklen_t size)
+{
+	return getsockopt(fd, SOL_SOCKET, SO_PEERNAME, address, &size) == 0;
+}
+
 union peer peer_of_socket(int fd)
 {
 	struct sockaddr_storage address = {.ss_family = AF_UNSPEC};
-	socklen_t size = sizeof(address);
-	if (fd < 0 || getpeername(fd, (struct sockaddr *)&address, &size) != 0)
+	bool known = fd >= 0 && read_name(fd, &address, sizeof(struct sockaddr_in));
+	if (known && address.ss_family == AF_INET6)
+		known = read_name(fd, &address, sizeof(struct sockaddr_in6));
+	if (!known)
 		address.ss_family = AF_UNSPEC;
 	return peer_of_address(&address);
 }

@@ -14,7 +14,7 @@ union peer {
 #define PEER_TEXT_BYTES_MAX 64
 
 union peer peer_of_address(const struct sockaddr_storage *address);
-/* Asks the kernel, which has forgotten it once the connection was reset. fd may be -1. */
+/* Asks the kernel, which knows it after a reset too. fd may be -1. */
 union peer peer_of_socket(int fd);
 /* Returns text. */
 const char *peer_print(const union peer *peer, char text[PEER_TEXT_BYTES_MAX]);

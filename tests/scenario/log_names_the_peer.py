@@ -84,6 +84,18 @@ def test_a_client_that_is_ended(serve, version):
     assert f' {name}: client "x" ended" ended: ' in line
 
 
+@pytest.mark.parametrize("shards", ["1", "2"])
+def test_a_client_that_is_gone_by_then(serve, version, shards):
+    """A reset behind its fault hides nobody."""
+    server = serve("--shards", shards, log_level="info")
+    for number in range(20):
+        client = server.client(f"c{number}", version)
+        name = name_of(client)
+        client.send(connect("again", version))
+        client.reset()
+        assert f' {name}: client ' in server.lines[server.wait_line(f'client "c{number}" ended: second CONNECT')]
+
+
 def test_a_client_whose_socket_is_in_fixed_files(serve, version):
     server = serve("--shards", "1", "--connections", "1000", "--no-defer-accept", files_max=100)
     clients = [server.client(f"c{number}", version) for number in range(90)]

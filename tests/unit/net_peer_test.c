@@ -2,6 +2,7 @@
 #include "net/peer.h"
 
 #include <arpa/inet.h>
+#include <poll.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -42,11 +43,39 @@ static void test_what_is_not_known(void **state)
 	close(ends[1]);
 }
 
+/* The kernel knows whose connection it was. */
+static void test_after_a_reset(void **state)
+{
+	(void)state;
+	struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+	socklen_t size = sizeof(address);
+	int listener = socket(AF_INET, SOCK_STREAM, 0);
+	assert_int_equal(bind(listener, (struct sockaddr *)&address, size), 0);
+	assert_int_equal(listen(listener, 1), 0);
+	assert_int_equal(getsockname(listener, (struct sockaddr *)&address, &size), 0);
+	int client = socket(AF_INET, SOCK_STREAM, 0);
+	assert_int_equal(connect(client, (struct sockaddr *)&address, size), 0);
+	int served = accept(listener, NULL, NULL);
+	assert_int_equal(getsockname(client, (struct sockaddr *)&address, &size), 0);
+	struct linger at_once = {.l_onoff = 1};
+	assert_int_equal(setsockopt(client, SOL_SOCKET, SO_LINGER, &at_once, sizeof(at_once)), 0);
+	close(client);
+	struct pollfd reset = {.fd = served, .events = POLLIN};
+	assert_int_equal(poll(&reset, 1, 10000), 1);
+	assert_int_not_equal(reset.revents & POLLERR, 0);
+	union peer peer = peer_of_socket(served);
+	assert_int_equal(peer.v4.sin_family, AF_INET);
+	assert_int_equal(peer.v4.sin_port, address.sin_port);
+	close(served);
+	close(listener);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_addresses_are_written),
 		cmocka_unit_test(test_what_is_not_known),
+		cmocka_unit_test(test_after_a_reset),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
