@@ -56,6 +56,19 @@ def test_a_full_queue_of_one_holds_up_no_other(serve, version):
             assert there.take().payload == str(number).encode()
 
 
+def test_the_log_says_who_loses_messages(serve, version):
+    """Once in a while, not for each."""
+    server = serve("--shards", "1", "--queue-messages-max", "5")
+    for name in ("away", "away too"):
+        leave(server, name, version, ("t", 1))
+    with server.client("from", version) as publisher:
+        for number in range(50):
+            publisher.hand_over("t", str(number))
+    server.wait_counter("messages_dropped_queue_full", 90)
+    assert 'client "away' in server.lines[server.wait_line("does not take its messages")]
+    assert sum("does not take its messages" in line for line in server.lines) < 10
+
+
 @pytest.mark.threads
 def test_sessions_without_a_client(serve, version):
     """The limit is for all shards together; those who are over it are not kept, and the others are."""
