@@ -21,10 +21,18 @@ void review_all(struct shard *shard)
 		shard->review.next = 1;
 }
 
+/* What waits for the client may have come by a right that it had; with nothing that waits nothing is to be looked at.
+ */
+static void narrow(struct shard *shard, struct client *client)
+{
+	const struct extras *extras = extras_of(shard, client);
+	client->session.is_narrowed = extras != NULL && extras->flow.unsent != 0;
+}
+
 void review_client(struct shard *shard, uint32_t index)
 {
 	struct review *review = &shard->review;
-	shard_client(shard, index)->session.is_narrowed = 1;
+	narrow(shard, shard_client(shard, index));
 	for (uint32_t i = 0; i < review->asked_count; i++)
 		if (review->asked[i] == index)
 			return;
@@ -58,7 +66,7 @@ bool review_may_send(struct shard *shard, const struct client *client, struct sl
 static void note_ended(struct shard *shard, uint32_t index, struct slice filter)
 {
 	struct client *client = shard_client(shard, index);
-	client->session.is_narrowed = 1;
+	narrow(shard, client);
 	COUNT(&shard->counters, subscriptions_revoked);
 	presence_unsubscribed(shard, client, filter, ERROR_SUBSCRIBE_DENIED);
 }

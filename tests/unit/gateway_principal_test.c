@@ -198,6 +198,35 @@ static void test_rights_are_taken_turn_by_turn(void **state)
 	shard_scene_check_empty(scene);
 }
 
+/* The right to what waits is looked at again when it is sent; what comes from then on needs no look. */
+static void test_only_what_waits_is_looked_at_again(void **state)
+{
+	struct shard_scene *scene = *state;
+	const char *token = test_token("{\"sub\":\"u\"}");
+	int fd = sign_in_with(scene, 0, "idle", token);
+	struct visitor visitor = {.id = "stays", .user = "", .password = token, .stays = true};
+	int other = scene_sign_in(scene, 0, &visitor);
+	const struct session *idle = &shard_client(&scene->shards[0], 1)->session;
+	const struct session *stays = &shard_client(&scene->shards[0], 2)->session;
+	assert_int_equal(subscribe_code(scene, fd, "taken/y"), 0);
+	scene_subscribe(other, 5, "taken/x", 1);
+	shard_scene_settle(scene);
+	leave(scene, other);
+	assert_int_equal(publish_code(scene, fd, "taken/x"), MQTT_REASON_SUCCESS);
+	access_files_write(&files, guarded.rule_file, "rules", "deny all taken/#\n");
+	assert_true(access_reload(scene->access, NULL));
+	shard_scene_settle(scene);
+	assert_int_equal(shard_scene_counter(scene, 0, COUNTER_subscriptions_revoked), 2);
+	assert_false(idle->is_narrowed);
+	assert_true(stays->is_narrowed);
+	other = scene_sign_in(scene, 0, &visitor);
+	scene_expect_nothing(other);
+	assert_int_equal(shard_scene_counter(scene, 0, COUNTER_messages_dropped_denied), 1);
+	assert_false(stays->is_narrowed);
+	leave(scene, fd);
+	leave(scene, other);
+}
+
 /* The client goes in the middle of it, and its place is another's. */
 static void test_a_review_of_who_goes(void **state)
 {
@@ -605,6 +634,7 @@ int main(void)
 		IN_SCENE(test_a_denied_will_is_no_sign_in),
 		IN_SCENE(test_rules_of_a_token_are_kept_once),
 		IN_SCENE(test_rights_are_taken_turn_by_turn),
+		IN_SCENE(test_only_what_waits_is_looked_at_again),
 		IN_SCENE(test_a_review_of_who_goes),
 		IN_SCENE(test_expiry_ends_the_session),
 		IN_SCENE(test_leeway_is_for_the_session_too),

@@ -29,6 +29,7 @@ static struct mqtt_connect connect_of(const struct peer_connect *asked)
 		.keepalive_s = asked->keepalive_s,
 		.version = asked->version != 0 ? asked->version : MQTT_VERSION_5,
 		.clean_start = asked->clean,
+		.is_bridge = asked->bridge,
 		.has_will = asked->will_topic != NULL,
 		.request_problem_info = true,
 	};

@@ -25,6 +25,7 @@ struct peer_connect {
 	uint8_t version;
 	uint16_t shard;
 	bool clean;
+	bool bridge; /* version 3: with MQTT_LEVEL_BRIDGE */
 	uint32_t expiry_s;
 	uint16_t receive_max;      /* 0: not said */
 	uint32_t packet_bytes_max; /* 0: not said */
