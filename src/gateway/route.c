@@ -329,6 +329,8 @@ enum error route_message(struct shard *shard, struct outbound *outbound, struct 
 		progress->matched = true;
 	}
 	progress->place = place;
+	if (error == ERROR_MORE)
+		outbound->refused = false; /* the rest of the match may find who takes it */
 	if (error == ERROR_OK && !progress->matched)
 		COUNT(&shard->counters, messages_unrouted);
 	return error;

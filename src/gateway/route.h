@@ -16,7 +16,7 @@ struct outbound {
 	struct publication publication;
 	uint32_t publisher; /* its index on this shard, for No Local; 0: the gateway itself */
 	/* Told by route_message(): nobody takes it, and somebody would have had room been left in his queue. Known only
-	 * where all who subscribe are on this shard and it was delivered at once. */
+	 * where all who subscribe are on this shard and it was delivered at once, in the first step. */
 	bool refused;
 };
 

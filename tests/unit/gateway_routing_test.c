@@ -263,6 +263,44 @@ static void test_too_many_at_once(void **state)
 	peer_vanish(&to);
 }
 
+/* What the first slice finds has no room, which says nothing about the rest: the publisher is answered once, when all
+ * have it. */
+static void answered_once(struct shard_scene *scene, uint8_t qos)
+{
+	uint8_t answer = qos == 1 ? MQTT_PUBACK : MQTT_PUBREC;
+	struct peer hostile = peer_sign_in(scene, PEER_CONNECT(.id = "hostile", .shard = 1), false);
+	subscribe_to_all(&hostile, "/y");
+	struct peer away = peer_sign_in(scene, PEER_CONNECT(.id = "away", .expiry_s = 1000), false);
+	peer_subscribe(&away, "#", 1);
+	peer_vanish(&away);
+	struct peer to = peer_sign_in(scene, PEER_CONNECT(.id = "to", .shard = 1), false);
+	peer_subscribe(&to, "+/+/+/+/+/+/+/+/+/+/+/+/+/#", 0);
+	struct peer from = peer_sign_in(scene, PEER_CONNECT(.id = "from"), false);
+	peer_publish(&from, "fills", "0", 1, 1);
+	peer_hears_ack(&from, MQTT_PUBACK, 1, 0);
+	peer_publish(&from, TOPIC_BELOW, "1", qos, 2);
+	peer_hears_ack(&from, answer, 2, 0);
+	peer_hears_publish(&to, TOPIC_BELOW, "1", 0);
+	peer_hears_nothing(&from);
+	assert_true(shard_scene_counter(scene, 0, COUNTER_publisher_pauses) > 0);
+	assert_true(shard_scene_counter(scene, 0, COUNTER_messages_dropped_queue_full) > 0);
+	assert_int_equal(shard_scene_counter(scene, 0, COUNTER_messages_refused), 0);
+	peer_vanish(&hostile);
+	peer_vanish(&to);
+	peer_vanish(&from);
+	away = peer_sign_in(scene, PEER_CONNECT(.id = "away", .clean = true), false);
+	peer_vanish(&away);
+}
+
+static void test_is_answered_once(void **state)
+{
+	struct shard_scene *scene = *state;
+	scene->settings.queue_drops_newest = true;
+	scene->settings.queue_messages_max = 1;
+	answered_once(scene, 1);
+	answered_once(scene, 2);
+}
+
 #define IN_SCENE(test) cmocka_unit_test_setup_teardown(test, scene_open, scene_close)
 
 int main(void)
@@ -272,6 +310,7 @@ int main(void)
 		IN_SCENE(test_a_walk_for_nothing), IN_SCENE(test_many_overlapping_subscriptions),
 		IN_SCENE(test_is_retained_once),   IN_SCENE(test_the_publisher_goes),
 		IN_SCENE(test_many_wills),         IN_SCENE(test_too_many_at_once),
+		IN_SCENE(test_is_answered_once),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
