@@ -11,6 +11,8 @@
 #define STEP_VISITS 8u
 #define MESSAGE_VISITS 8u
 #define FILTER_BYTES_MAX UINT16_MAX
+/* Of work, for a job that is freed: it is taken out of a table and of lists, and is cold. */
+#define DROP_UNITS 2u
 
 struct retained_job {
 	struct table_node node; /* its hash is the subscription's index */
@@ -230,13 +232,16 @@ void retained_jobs_add(struct shard *shard, uint32_t client, uint32_t subscripti
 	retained_jobs_wake(shard, client);
 }
 
-void retained_jobs_drop(struct shard *shard, uint32_t client)
+bool retained_jobs_drop(struct shard *shard, uint32_t client, uint64_t until)
 {
 	while (shard_client(shard, client)->session.owed) {
+		if (turn_work_is_spent(&shard->work, until))
+			return false;
 		uint32_t queue = table_first(&shard->retained_jobs.by_client, client);
-		turn_work_charge(&shard->work, WORK_ENTRY);
+		turn_work_charge(&shard->work, DROP_UNITS);
 		job_free(shard, queue_at(&shard->retained_jobs, queue)->first);
 	}
+	return true;
 }
 
 /* ---- sending ---- */

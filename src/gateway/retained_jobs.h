@@ -31,8 +31,8 @@ void retained_jobs_close(struct retained_jobs *jobs);
 void retained_jobs_add(struct shard *shard, uint32_t client, uint32_t subscription);
 /* The client has taken something, or has come back: its queue goes on if it can. */
 void retained_jobs_wake(struct shard *shard, uint32_t client);
-/* The session is over. */
-void retained_jobs_drop(struct shard *shard, uint32_t client);
+/* The session is over. False: the work was spent first, and there is more to free. */
+bool retained_jobs_drop(struct shard *shard, uint32_t client, uint64_t until);
 /* Some steps of the queues that can go on. */
 void retained_jobs_run(struct shard *shard);
 

@@ -80,6 +80,8 @@ static bool free_session(struct shard *shard, struct client *client, uint64_t un
 {
 	struct session *session = &client->session;
 	struct extras *extras = extras_of(shard, client);
+	if (!retained_jobs_drop(shard, shard_client_index(shard, client), until))
+		return false;
 	while (session->subscription != 0) {
 		if (turn_work_is_spent(&shard->work, until))
 			return false;

@@ -377,6 +377,46 @@ static void large_session_is_freed_over_turns(void **state)
 	peer_leave(&next);
 }
 
+/* What a session is owed of retained messages is freed with the rest of it, in shares. */
+static void what_is_owed_is_freed_over_turns(void **state)
+{
+	struct shard_scene *scene = *state;
+	const struct pool *jobs = &scene->shards[0].retained_jobs.jobs;
+	allow_subscriptions(scene);
+	struct peer from = peer_sign_in(scene, PEER_CONNECT(.id = "from"), false);
+	for (uint16_t i = 1; i <= 100; i++) {
+		char topic[8];
+		snprintf(topic, sizeof(topic), "r/%u", i);
+		peer_publish_as(&from, &(struct mqtt_publish){.topic = slice_string(topic),
+							      .payload = slice_string("m"),
+							      .qos = 1,
+							      .packet_id = i,
+							      .retain = true});
+		peer_hears_ack(&from, MQTT_PUBACK, i, MQTT_REASON_NO_MATCHING_SUBSCRIBERS);
+	}
+	/* It acknowledges nothing: the first subscription's messages hold up those of all that follow. */
+	struct peer large = peer_sign_in(scene, PEER_CONNECT(.id = "large", .receive_max = 1), false);
+	struct heard heard;
+	peer_subscribe(&large, "r/#", 1);
+	assert_true(peer_heard(&large, &heard) && heard.header.type == MQTT_PUBLISH);
+	subscribes_to_many(&large, "f/", SUBSCRIPTIONS);
+	assert_int_equal(jobs->used, SUBSCRIPTIONS + 1);
+	peer_drop(&large);
+	shard_scene_turn_one(scene, 0);
+	assert_int_equal(shard_scene_counter(scene, 0, COUNTER_connections_open), 1);
+	assert_in_range(jobs->used, SUBSCRIPTIONS / 2, SUBSCRIPTIONS);
+	/* Its next session is owed its own meanwhile. */
+	struct peer next = peer_sign_in(scene, PEER_CONNECT(.id = "large"), false);
+	peer_subscribe(&next, "r/7", 1);
+	peer_hears_publish(&next, "r/7", "m", 1);
+	shard_scene_settle(scene);
+	assert_int_equal(jobs->used, 0);
+	assert_int_equal(scene->shards[0].retained_jobs.queues.used, 0);
+	ends_are_short(scene);
+	peer_leave(&next);
+	peer_leave(&from);
+}
+
 /* A member whose connection is gone gets nothing, also while its other subscriptions are still to be told. */
 static void nothing_is_lost_to_a_session_that_is_being_freed(void **state)
 {
@@ -560,6 +600,7 @@ int main(void)
 		CASE(long_packet_is_checked_first),
 		CASE(wills_of_many_take_several_turns),
 		CASE(large_session_is_freed_over_turns),
+		CASE(what_is_owed_is_freed_over_turns),
 		CASE(nothing_is_lost_to_a_session_that_is_being_freed),
 		CASE(session_comes_back_in_the_middle),
 		CASE(sessions_with_queues_share_turns),
