@@ -117,6 +117,8 @@
 	X(wills_denied, COUNT, "denied", "action=\"will\"",                                                            \
 	  "Wills left out: the right that their client had at CONNECT was taken")                                      \
 	X(subscriptions_denied, COUNT, "denied", "action=\"subscribe\"", "Subscriptions that were not allowed")        \
+	X(subscriptions_refused, COUNT, "subscriptions_refused", "",                                                   \
+	  "Filters refused because their client has as many of them as it may, or as many bytes")                      \
 	X(subscriptions_revoked, COUNT, "subscriptions_revoked", "",                                                   \
 	  "Subscriptions ended because their client may not have them any more")                                       \
 	X(sign_ins_renewed, COUNT, "sign_ins_renewed", "", "Tokens that AUTH replaced by a later one")                 \

@@ -72,6 +72,13 @@ static uint32_t subscriptions_limit(uint32_t clients)
 	return wanted < UINT32_MAX / 2 ? (uint32_t)wanted : UINT32_MAX / 2;
 }
 
+/* What is kept elsewhere of the settings. */
+static void take_settings(struct shard *shard)
+{
+	shard->subscriptions.client_max = shard->settings->client_subscriptions_max;
+	shard->subscriptions.client_bytes_max = shard->settings->client_subscription_bytes_max;
+}
+
 enum error shard_open(struct shard *shard)
 {
 	/* Those that are closing still have their object for the rest of the turn. */
@@ -98,7 +105,7 @@ enum error shard_open(struct shard *shard)
 		return ERROR_NO_MEMORY;
 	if (shard->fixed.sockets != 0 && io_fix_files(&shard->io, &shard->fixed) != ERROR_OK)
 		return ERROR_NO_MEMORY;
-	shard->subscriptions.client_max = shard->settings->client_subscriptions_max;
+	take_settings(shard);
 	commands_open(&shard->commands);
 	shard->lane_routes = calloc(shard->shard_count, sizeof(*shard->lane_routes));
 	return shard->lane_routes != NULL ? ERROR_OK : ERROR_NO_MEMORY;
@@ -448,7 +455,7 @@ static bool turn(struct shard *shard)
 	turn_work_begin(&shard->work);
 
 	if (settings_refresh(&shard->settings_view, &shard->settings))
-		shard->subscriptions.client_max = shard->settings->client_subscriptions_max;
+		take_settings(shard);
 	if (post_collect(&shard->post))
 		routings_have_room(shard);
 	session_cleanups_run(shard); /* before anybody ends in this turn */
