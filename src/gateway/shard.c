@@ -49,7 +49,9 @@ static void on_blocked(void *context, struct conn *conn)
 {
 	struct shard *shard = context;
 	const struct client *client = (const void *)((const uint8_t *)conn - offsetof(struct client, conn));
-	heartbeat_hurry(shard, shard_client_index(shard, client), shard->now_ms + shard->settings->stuck_timeout_ms);
+	/* One that is paused for a while is looked at soon: how long is known when it is read again, not here. */
+	uint64_t wait_ms = client->pause == PAUSE_RATE ? 1 : shard->settings->stuck_timeout_ms;
+	heartbeat_hurry(shard, shard_client_index(shard, client), shard->now_ms + wait_ms);
 }
 
 static void on_broken(void *context, struct conn *conn)
