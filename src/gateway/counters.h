@@ -29,6 +29,8 @@
 	X(passwords_waiting, GAUGE, "passwords_waiting", "", "Clients whose password waits to be checked, or is")      \
 	X(passwords_checked, COUNT, "passwords_checked", "",                                                           \
 	  "Passwords compared with their hash, which takes long; those that were found good before are not")           \
+	X(admission_pauses, COUNT, "admission_pauses", "",                                                             \
+	  "Turns in which nobody was let in because too many wills and other messages of the gateway's own waited")    \
 	X(accept_pauses, COUNT, "accept_pauses", "",                                                                   \
 	  "Times that accepting was stopped for want of descriptors or places")                                        \
 	X(sessions_resumed, COUNT, "sessions_resumed", "", "Sessions that a client came back to")                      \

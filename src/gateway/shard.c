@@ -187,12 +187,16 @@ static void admit_next(struct shard *shard)
 	free(arrivals->admissions[i]);
 }
 
-/* What a connection that is taken over had to say, and a session's queue, may make one admission as long as many. False
- * when none is left. */
+/* What a connection that is taken over had to say, and a session's queue, may make one admission as long as many. A
+ * client that comes, leaves a will and goes is let in no faster than wills are sent. False when none is left. */
 static bool take_admissions(struct shard *shard)
 {
 	uint64_t until = turn_work_share(&shard->work, WORK_SHARE_ADMISSIONS);
 	while (!turn_work_is_spent(&shard->work, until)) {
+		if (routings_own_are_many(&shard->routings)) {
+			COUNT(&shard->counters, admission_pauses);
+			return true;
+		}
 		if (!arrivals_wait(shard) && !receive_arrivals(shard))
 			return false;
 		turn_work_charge(&shard->work, WORK_ADMISSION);
