@@ -472,7 +472,7 @@ static void test_a_flood_of_wills_is_bounded(void **state)
 	uint32_t wills = 0;
 	while (last = peer_connect(scene, &flood), wills < most && is_greeted(&last)) {
 		wills++;
-		close(last.fd);
+		peer_drop(&last);
 		shard_scene_turn_one(scene, 0);
 	}
 	assert_in_range(wills, ROUTINGS_OWN_BYTES_MAX / sizeof(payload) - 10, most / 2 + 10);
