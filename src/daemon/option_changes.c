@@ -26,6 +26,7 @@ static const char *const LIVE[] = {
 	"disconnect-on-stop",
 	"client-id-bytes-max",
 	"client-subscriptions-max",
+	"client-subscription-bytes-max",
 	"address-connections-max",
 	"address-handshakes-max",
 	"address-rate",

@@ -100,6 +100,9 @@ static const struct option_spec SPECS[] = {
 	       "libmosquitto take it as a word not to come back"),
 	NUMBER("client-id-bytes-max", client_id_bytes_max, 23, 65535, "longest client id"),
 	NUMBER("client-subscriptions-max", client_subscriptions_max, 1, 1000000, "subscriptions of one client"),
+	NUMBER("client-subscription-bytes-max", client_subscription_bytes_max, 2 << 20, UINT32_MAX,
+	       "memory that the filters of one client may take: their text, and some 40 bytes for each, of one with "
+	       "wildcards for each of its levels"),
 	CHOICE("anonymous", settings.access.anonymous, ANONYMOUS,
 	       "who is let in without signing in: loopback (on addresses that only this machine reaches), always, "
 	       "never, "
@@ -194,6 +197,7 @@ struct options options_default(void)
 				.drain_ms = 30000,
 				.client_id_bytes_max = 1024,
 				.client_subscriptions_max = 10000,
+				.client_subscription_bytes_max = 4 << 20,
 				.session_expiry_max_s = UINT32_MAX,
 				.sessions_offline_max = 1000000,
 				.inflight_max = 65535,

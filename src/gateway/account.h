@@ -32,6 +32,7 @@ struct account {
 	struct awaited awaited[ACCOUNT_AWAITED_MAX];
 	/* As a member of shared subscriptions: those that pass it over. */
 	uint32_t busy[ACCOUNT_BUSY_MAX];
+	uint32_t congested_at; /* its place in the list of congested clients, while it is one */
 	uint8_t awaited_count;
 	uint8_t busy_count;
 	bool congested; /* publishers wait for it */

@@ -145,6 +145,8 @@ static uint8_t subscribe_next(struct shard *shard, uint32_t index, struct reques
 	enum error error = within ? subscribe_one(shard, index, &asked, request->identifier) : ERROR_LIMIT;
 	if (error == ERROR_SUBSCRIBE_DENIED)
 		COUNT(&shard->counters, subscriptions_denied);
+	if (error == ERROR_LIMIT)
+		COUNT(&shard->counters, subscriptions_refused);
 	return code_for(client, subscribe_code(error, asked.qos));
 }
 

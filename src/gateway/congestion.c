@@ -66,12 +66,23 @@ static void begin(struct shard *shard, uint32_t index, struct account *account)
 	measure_anew(shard, account);
 	_Atomic uint16_t *count = count_at(shard, shard->number, place_of(index));
 	atomic_store(count, (uint16_t)(atomic_load_explicit(count, memory_order_relaxed) + 1u));
+	account->congested_at = shard->congestion.congested.count;
 	list_push(&shard->congestion.congested, index);
 	COUNT(&shard->counters, congestions);
 }
 
+/* The last one comes to stand in its place. */
+static void leave_list(struct shard *shard, const struct account *account)
+{
+	struct list *list = &shard->congestion.congested;
+	uint32_t last = list->items[--list->count];
+	list->items[account->congested_at] = last;
+	account_of(shard, shard_client(shard, last))->congested_at = account->congested_at;
+}
+
 static void end(struct shard *shard, uint32_t index, struct account *account)
 {
+	leave_list(shard, account);
 	account->congested = false;
 	set_excess(shard, account, 0);
 	_Atomic uint16_t *count = count_at(shard, shard->number, place_of(index));
@@ -191,13 +202,11 @@ static uint64_t period_ms(const struct shard *shard)
 	return period > CONGESTION_PERIOD_MS_MIN ? period : CONGESTION_PERIOD_MS_MIN;
 }
 
-/* True when the client is not congested any more. */
-static bool look_at_congested(struct shard *shard, uint32_t index)
+/* True when the client is not congested any more, and not in the list. */
+static bool look_at_congested(struct shard *shard, uint32_t at)
 {
-	struct client *client = shard_client(shard, index);
-	struct account *account = account_of(shard, client);
-	if (account == NULL || !account->congested)
-		return true;
+	uint32_t index = shard->congestion.congested.items[at];
+	struct account *account = account_of(shard, shard_client(shard, index));
 	if (shard->now_ms < account->since_ms + period_ms(shard))
 		return false;
 	if (makes_progress(shard, account)) {
@@ -267,29 +276,31 @@ bool congestion_holds(struct shard *shard, uint32_t index, struct client *client
 	return true;
 }
 
-/* True when the client does not wait any more. */
-static bool look_at_held(struct shard *shard, uint32_t index)
+/* True when the client does not wait any more, and is not in the list. */
+static bool look_at_held(struct shard *shard, uint32_t at)
 {
+	struct list *held = &shard->congestion.held;
+	uint32_t index = held->items[at];
 	const struct client *client = shard_client(shard, index);
-	if (!client_is_connected(client) || client->pause != PAUSE_SUBSCRIBER)
-		return true;
-	const struct account *account = account_of(shard, client);
+	bool waits = client_is_connected(client) && client->pause == PAUSE_SUBSCRIBER;
+	const struct account *account = waits ? account_of(shard, client) : NULL;
 	if (account != NULL && !account->congested && has_to_wait(shard, account))
 		return false;
-	client_resume(shard, index);
+	held->items[at] = held->items[--held->count];
+	if (waits)
+		client_resume(shard, index);
 	return true;
 }
 
 /* ---- once a turn ---- */
 
-static void look(struct shard *shard, struct list *list, uint32_t *next, bool (*is_over)(struct shard *, uint32_t))
+static void look(struct shard *shard, const struct list *list, uint32_t *next,
+		 bool (*is_over)(struct shard *, uint32_t))
 {
 	for (uint32_t looks = 0; looks < LOOKS_A_TURN && looks < list->count; looks++) {
 		if (*next >= list->count)
 			*next = 0;
-		if (is_over(shard, list->items[*next]))
-			list->items[*next] = list->items[--list->count];
-		else
+		if (!is_over(shard, *next))
 			(*next)++;
 	}
 }

@@ -47,7 +47,7 @@ struct publisher_name {
 
 /* A shard's side of it. */
 struct congestion {
-	struct list congested; /* clients that are, or were */
+	struct list congested; /* clients that are */
 	struct list held;      /* publishers that are, or were */
 	uint64_t looked_ms;
 	uint32_t stuck; /* clients that were, since then */

@@ -29,6 +29,8 @@
 	X(passwords_waiting, GAUGE, "passwords_waiting", "", "Clients whose password waits to be checked, or is")      \
 	X(passwords_checked, COUNT, "passwords_checked", "",                                                           \
 	  "Passwords compared with their hash, which takes long; those that were found good before are not")           \
+	X(admission_pauses, COUNT, "admission_pauses", "",                                                             \
+	  "Turns in which nobody was let in because too many wills and other messages of the gateway's own waited")    \
 	X(accept_pauses, COUNT, "accept_pauses", "",                                                                   \
 	  "Times that accepting was stopped for want of descriptors or places")                                        \
 	X(sessions_resumed, COUNT, "sessions_resumed", "", "Sessions that a client came back to")                      \
@@ -117,6 +119,8 @@
 	X(wills_denied, COUNT, "denied", "action=\"will\"",                                                            \
 	  "Wills left out: the right that their client had at CONNECT was taken")                                      \
 	X(subscriptions_denied, COUNT, "denied", "action=\"subscribe\"", "Subscriptions that were not allowed")        \
+	X(subscriptions_refused, COUNT, "subscriptions_refused", "",                                                   \
+	  "Filters refused because their client has as many of them as it may, or as many bytes")                      \
 	X(subscriptions_revoked, COUNT, "subscriptions_revoked", "",                                                   \
 	  "Subscriptions ended because their client may not have them any more")                                       \
 	X(sign_ins_renewed, COUNT, "sign_ins_renewed", "", "Tokens that AUTH replaced by a later one")                 \

@@ -61,11 +61,20 @@ static uint64_t next_grade_ms(const struct shard *shard, const struct client *cl
 	}
 }
 
+/* When a client whose output makes no progress is ended. */
+static uint64_t stuck_ms(const struct shard *shard, const struct client *client)
+{
+	if (client->conn.backlog == 0)
+		return WHEEL_NEVER;
+	return io_stalled_since_ms(&shard->io, &client->conn) + shard->settings->stuck_timeout_ms;
+}
+
 static uint64_t next_ms(const struct shard *shard, const struct client *client)
 {
 	uint64_t grade_ms = next_grade_ms(shard, client);
 	uint64_t end_ms = expires_ms(shard, client);
-	return end_ms < grade_ms ? end_ms : grade_ms;
+	uint64_t next = end_ms < grade_ms ? end_ms : grade_ms;
+	return stuck_ms(shard, client) < next ? stuck_ms(shard, client) : next;
 }
 
 void heartbeat_begin(struct shard *shard, uint32_t index)
@@ -137,14 +146,6 @@ static void grade_by_tcp(struct shard *shard, uint32_t index)
 		grade(shard, client, CLIENT_SUSPECT);
 }
 
-/* When a client whose output makes no progress is ended. */
-static uint64_t stuck_ms(const struct shard *shard, const struct client *client)
-{
-	if (client->conn.backlog == 0)
-		return WHEEL_NEVER;
-	return io_stalled_since_ms(&shard->io, &client->conn) + shard->settings->stuck_timeout_ms;
-}
-
 static uint64_t visit_connected(struct shard *shard, uint32_t index)
 {
 	struct client *client = shard_client(shard, index);
@@ -158,11 +159,7 @@ static uint64_t visit_connected(struct shard *shard, uint32_t index)
 		grade_by_keepalive(shard, index);
 	else if (shard->settings->idle_probe_s != 0)
 		grade_by_tcp(shard, index);
-	if (!client_is_connected(client))
-		return 0;
-	uint64_t stuck = stuck_ms(shard, client);
-	uint64_t next = next_ms(shard, client);
-	return stuck < next ? stuck : next;
+	return client_is_connected(client) ? next_ms(shard, client) : 0;
 }
 
 uint64_t heartbeat_visit(void *context, uint32_t index, uint64_t now_ms)

@@ -112,7 +112,7 @@ static bool take_client(struct shard *shard, uint32_t *looks)
 			return false;
 		(*looks)++;
 		const struct client *client = shard_client(shard, index);
-		if (client->state == CLIENT_FREE || client->principal == 0 || client->session.subscription == 0)
+		if (client->session.id == 0 || client->principal == 0 || client->session.subscription == 0)
 			continue;
 		shard->review.client = index;
 		shard->review.ended = 0;
@@ -145,6 +145,9 @@ void review_some(struct shard *shard)
 	if (text == NULL)
 		return;
 	uint32_t looks = 0;
+	/* Its session has ended since: what is left of that goes by itself. */
+	if (review->client != 0 && shard_client(shard, review->client)->session.id == 0)
+		review->client = 0;
 	for (uint32_t checks = 0; checks < CHECKS_A_TURN;) {
 		if (review->client == 0 && !take_client(shard, &looks))
 			return;

@@ -21,9 +21,16 @@ void routings_init(struct routings *routings)
 	*routings = (struct routings){.own_end = &routings->own};
 }
 
-static struct routing *take_own(struct routings *routings)
+static uint32_t packet_bytes(const struct shard *shard, const struct routing *routing)
 {
+	return message_at(&shard->messages, routing->message)->publication.packet_bytes;
+}
+
+static struct routing *take_own(struct shard *shard)
+{
+	struct routings *routings = &shard->routings;
 	struct routing *first = routings->own;
+	routings->own_bytes -= sizeof(*first) + packet_bytes(shard, first);
 	routings->own = first->next;
 	if (routings->own == NULL)
 		routings->own_end = &routings->own;
@@ -34,15 +41,10 @@ void routings_fini(struct shard *shard)
 {
 	struct routings *routings = &shard->routings;
 	while (routings->own != NULL)
-		free(take_own(routings));
+		free(take_own(shard));
 	for (uint32_t i = 0; i < routings->count; i++)
 		free(routings->of_publishers[i]);
 	routings_init(routings);
-}
-
-static uint32_t packet_bytes(const struct shard *shard, const struct routing *routing)
-{
-	return message_at(&shard->messages, routing->message)->publication.packet_bytes;
 }
 
 static uint32_t hash_of(const struct shard *shard, uint32_t client)
@@ -133,8 +135,10 @@ static struct routing *remove_at(struct shard *shard, uint32_t at)
 	return routing;
 }
 
-static void append_own(struct routings *routings, struct routing *routing)
+static void append_own(struct shard *shard, struct routing *routing)
 {
+	struct routings *routings = &shard->routings;
+	routings->own_bytes += sizeof(*routing) + packet_bytes(shard, routing);
 	routing->next = NULL;
 	*routings->own_end = routing;
 	routings->own_end = &routing->next;
@@ -146,7 +150,7 @@ void routing_disown(struct shard *shard, uint32_t client)
 	for (uint32_t at = 0; at < routings->count; at++) {
 		if (routings->publishers[at] != client)
 			continue;
-		append_own(routings, remove_at(shard, at));
+		append_own(shard, remove_at(shard, at));
 		return;
 	}
 }
@@ -231,19 +235,18 @@ static void run_own(struct shard *shard)
 		struct routing *first = shard->routings.own;
 		enum error error = step_own(shard, first);
 		if (error != ERROR_MORE)
-			end(shard, take_own(&shard->routings), error);
+			end(shard, take_own(shard), error);
 	}
 }
 
 static void send_or_wait(struct shard *shard, struct routing routing)
 {
-	struct routings *routings = &shard->routings;
-	enum error error = routings->own != NULL ? ERROR_MORE : step_own(shard, &routing);
+	enum error error = shard->routings.own != NULL ? ERROR_MORE : step_own(shard, &routing);
 	if (error == ERROR_MORE) {
 		struct routing *waiting = malloc(sizeof(*waiting));
 		if (waiting != NULL) {
 			*waiting = routing;
-			append_own(routings, waiting);
+			append_own(shard, waiting);
 			return;
 		}
 		error = ERROR_NO_MEMORY;

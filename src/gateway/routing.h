@@ -10,6 +10,9 @@
 /* Of publishers, a shard has at most so many under way. */
 #define ROUTINGS_MAX 1024u
 #define ROUTINGS_BYTES_MAX ((uint64_t)64 << 20)
+/* While so much of the gateway's own waits nobody is let in: what comes to wait then is only what those leave who are
+ * here, and is in memory already. */
+#define ROUTINGS_OWN_BYTES_MAX ((uint64_t)64 << 20)
 
 struct routing;
 
@@ -17,6 +20,7 @@ struct routings {
 	/* Of the gateway's own, in the order in which they were published: the first one is worked on. */
 	struct routing *own;
 	struct routing **own_end;
+	uint64_t own_bytes; /* of their packets, and what is noted beside */
 	/* Of publishers, one each. They take turns. */
 	uint32_t publishers[ROUTINGS_MAX];
 	struct routing *of_publishers[ROUTINGS_MAX];
@@ -54,6 +58,11 @@ bool routings_await_room(const struct shard *shard);
  * will it is, for No Local; 0: nobody's. */
 void routing_publish(struct shard *shard, uint32_t message, uint32_t publisher);
 void routing_hand_on(struct shard *shard, uint32_t message, route_bits route);
+/* Whether so many own messages wait in line that they are to become fewer first. */
+static inline bool routings_own_are_many(const struct routings *routings)
+{
+	return routings->own_bytes >= ROUTINGS_OWN_BYTES_MAX;
+}
 /* Whether own messages wait in line for room in an inbox. */
 bool routing_waits_for_room(const struct shard *shard);
 

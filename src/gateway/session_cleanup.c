@@ -14,11 +14,14 @@
 /* A subscription that ends, or of which the index is told: with the index's lock, and cold. One with wildcards may have
  * a hundred nodes of the trie to take away, which is not known here. */
 #define SUBSCRIPTION_UNITS 16u
+/* Entries of a queue that are passed over on the way for a unit. */
+#define PASSED_A_UNIT 16u
 
 struct session_cleanup {
 	struct session_cleanup *next;
 	uint32_t client;
 	uint32_t cursor; /* of subscriptions_set_live_some() */
+	uint32_t stay;   /* entries that may be handed on and are not, for nobody else is there */
 	bool live;       /* what its shared subscriptions are being made */
 	bool is_told;    /* they all are */
 	bool is_handed_on;
@@ -30,33 +33,46 @@ static bool is_live(const struct client *client)
 	return client->state == CLIENT_GREETING || client_is_connected(client);
 }
 
-/* Where nobody else is there a message stays with a session that is kept. */
-static void hand_on(struct shard *shard, const struct client *client, struct flow *flow)
+static struct session_cleanup cleanup_of(uint32_t index, bool live)
+{
+	return (struct session_cleanup){.client = index, .live = live, .is_handed_on = live};
+}
+
+/* Where nobody else is there a message stays with a session that is kept. At least one entry is looked at; the walk
+ * begins anew each time, for between two turns entries may go. False: there is more. */
+static bool hand_on(struct shard *shard, const struct client *client, struct session_cleanup *cleanup,
+		    struct flow *flow, uint64_t until)
 {
 	struct flow_walk walk = {0};
 	const struct flow_entry *entry;
-	while ((entry = flow_next_shared(flow, &shard->flows, &walk)) != NULL) {
-		if (queue_subscription(shard, client, entry) == NULL)
-			continue;
-		route_bits route =
-			subscriptions_other_member(&shard->subscriptions, entry->subscription, &shard->routes);
-		if (route == 0)
+	turn_work_charge(&shard->work, ((uint64_t)flow->inflight + flow->queued) / PASSED_A_UNIT);
+	for (uint32_t stay = 0; (entry = flow_next_shared(flow, &shard->flows, &walk)) != NULL;) {
+		if (stay++ < cleanup->stay)
 			continue;
 		turn_work_charge(&shard->work, SUBSCRIPTION_UNITS);
-		COUNT(&shard->counters, messages_handed_on);
-		routing_hand_on(shard, flow_take_shared(flow, &shard->flows, &walk), route);
+		route_bits route = 0;
+		if (queue_subscription(shard, client, entry) != NULL)
+			route = subscriptions_other_member(&shard->subscriptions, entry->subscription, &shard->routes);
+		if (route == 0) {
+			cleanup->stay++;
+		} else {
+			stay--;
+			COUNT(&shard->counters, messages_handed_on);
+			routing_hand_on(shard, flow_take_shared(flow, &shard->flows, &walk), route);
+		}
+		if (turn_work_is_spent(&shard->work, until))
+			return false;
 	}
+	return true;
 }
 
 /* What members of shared subscriptions had under way goes to others who are there [4.8.2]. False: there is more. */
 static bool do_shared(struct shard *shard, struct client *client, struct session_cleanup *cleanup, uint64_t until)
 {
 	bool live = is_live(client);
-	if (cleanup->live != live) {
-		cleanup->live = live;
-		cleanup->is_told = false;
-		cleanup->is_handed_on = live;
-		cleanup->cursor = 0;
+	if (cleanup->live != live || client->session.moved) {
+		client->session.moved = 0;
+		*cleanup = cleanup_of(cleanup->client, live);
 	}
 	while (!cleanup->is_told) {
 		if (turn_work_is_spent(&shard->work, until))
@@ -68,11 +84,8 @@ static bool do_shared(struct shard *shard, struct client *client, struct session
 	struct extras *extras = extras_of(shard, client);
 	if (cleanup->is_handed_on || extras == NULL)
 		return true;
-	/* One pass over a queue is a step. */
-	turn_work_charge(&shard->work, (uint64_t)(extras->flow.inflight + extras->flow.queued) * WORK_ENTRY);
-	hand_on(shard, client, &extras->flow);
-	cleanup->is_handed_on = true;
-	return true;
+	cleanup->is_handed_on = hand_on(shard, client, cleanup, &extras->flow, until);
+	return cleanup->is_handed_on;
 }
 
 /* False: there is more. */
@@ -130,10 +143,11 @@ static void file(struct shard *shard, struct session_cleanup *cleanup)
 bool session_cleanup(struct shard *shard, uint32_t index)
 {
 	struct client *client = shard_client(shard, index);
-	if (client->session.cleaning)
-		return false; /* what is under way sees what has changed */
-	bool live = is_live(client);
-	struct session_cleanup cleanup = {.client = index, .live = live, .is_handed_on = live};
+	if (client->session.cleaning) {
+		client->session.moved = 1; /* what is under way begins anew */
+		return false;
+	}
+	struct session_cleanup cleanup = cleanup_of(index, is_live(client));
 	if (go_on_within_share(shard, &cleanup))
 		return true;
 	struct session_cleanup *left = malloc(sizeof(*left));
@@ -143,6 +157,7 @@ bool session_cleanup(struct shard *shard, uint32_t index)
 	}
 	*left = cleanup;
 	client->session.cleaning = 1;
+	client->session.moved = 0;
 	file(shard, left);
 	return false;
 }

@@ -39,6 +39,7 @@ struct settings {
 	bool disconnect_on_stop;    /* version 5 clients are told of a stop, rather than just closed */
 	uint32_t client_id_bytes_max;
 	uint32_t client_subscriptions_max;
+	uint32_t client_subscription_bytes_max; /* of the routing index, for the filters of one client */
 	uint32_t session_expiry_max_s; /* a session may outlive its connection for so long; UINT32_MAX: for ever */
 	uint32_t sessions_offline_max; /* sessions without a connection, of the whole gateway */
 	uint32_t inflight_max;         /* QoS 1 and 2 messages under way to one client */

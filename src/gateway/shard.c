@@ -50,7 +50,9 @@ static void on_blocked(void *context, struct conn *conn)
 {
 	struct shard *shard = context;
 	const struct client *client = (const void *)((const uint8_t *)conn - offsetof(struct client, conn));
-	heartbeat_hurry(shard, shard_client_index(shard, client), shard->now_ms + shard->settings->stuck_timeout_ms);
+	/* One that is paused for a while is looked at soon: how long is known when it is read again, not here. */
+	uint64_t wait_ms = client->pause == PAUSE_RATE ? 1 : shard->settings->stuck_timeout_ms;
+	heartbeat_hurry(shard, shard_client_index(shard, client), shard->now_ms + wait_ms);
 }
 
 static void on_broken(void *context, struct conn *conn)
@@ -71,6 +73,13 @@ static uint32_t subscriptions_limit(uint32_t clients)
 	if (wanted < SUBSCRIPTIONS_MIN)
 		wanted = SUBSCRIPTIONS_MIN;
 	return wanted < UINT32_MAX / 2 ? (uint32_t)wanted : UINT32_MAX / 2;
+}
+
+/* What is kept elsewhere of the settings. */
+static void take_settings(struct shard *shard)
+{
+	shard->subscriptions.client_max = shard->settings->client_subscriptions_max;
+	shard->subscriptions.client_bytes_max = shard->settings->client_subscription_bytes_max;
 }
 
 enum error shard_open(struct shard *shard)
@@ -99,7 +108,7 @@ enum error shard_open(struct shard *shard)
 		return ERROR_NO_MEMORY;
 	if (shard->fixed.sockets != 0 && io_fix_files(&shard->io, &shard->fixed) != ERROR_OK)
 		return ERROR_NO_MEMORY;
-	shard->subscriptions.client_max = shard->settings->client_subscriptions_max;
+	take_settings(shard);
 	commands_open(&shard->commands);
 	shard->lane_routes = calloc(shard->shard_count, sizeof(*shard->lane_routes));
 	return shard->lane_routes != NULL ? ERROR_OK : ERROR_NO_MEMORY;
@@ -179,12 +188,16 @@ static void admit_next(struct shard *shard)
 	free(arrivals->admissions[i]);
 }
 
-/* What a connection that is taken over had to say, and a session's queue, may make one admission as long as many. False
- * when none is left. */
+/* What a connection that is taken over had to say, and a session's queue, may make one admission as long as many. A
+ * client that comes, leaves a will and goes is let in no faster than wills are sent. False when none is left. */
 static bool take_admissions(struct shard *shard)
 {
 	uint64_t until = turn_work_share(&shard->work, WORK_SHARE_ADMISSIONS);
 	while (!turn_work_is_spent(&shard->work, until)) {
+		if (routings_own_are_many(&shard->routings)) {
+			COUNT(&shard->counters, admission_pauses);
+			return true;
+		}
 		if (!arrivals_wait(shard) && !receive_arrivals(shard))
 			return false;
 		turn_work_charge(&shard->work, WORK_ADMISSION);
@@ -451,7 +464,7 @@ static bool turn(struct shard *shard)
 	turn_work_begin(&shard->work);
 
 	if (settings_refresh(&shard->settings_view, &shard->settings))
-		shard->subscriptions.client_max = shard->settings->client_subscriptions_max;
+		take_settings(shard);
 	if (post_collect(&shard->post))
 		routings_have_room(shard);
 	session_cleanups_run(shard); /* before anybody ends in this turn */

@@ -269,6 +269,19 @@ size_t index_filter_text(struct index *index, uint32_t name, uint8_t *out, size_
 	return out_size - at;
 }
 
+/* What is read here of a node does not change while the node is there. */
+uint32_t index_filter_bytes(const struct index *index, uint32_t name)
+{
+	const struct index_part *part = &index->parts[name >> INDEX_NAME_REF_BITS];
+	uint32_t at = name & ((1u << INDEX_NAME_REF_BITS) - 1);
+	size_t bytes = 0;
+	for (; at != 0 && (part != index->trie.part || at != index->trie.root); at = index_node_at(part, at)->parent) {
+		const struct index_node *node = index_node_at(part, at);
+		bytes += sizeof(*node) + (node->branch ? sizeof(struct index_links) : 0) + node->text_bytes;
+	}
+	return (uint32_t)bytes;
+}
+
 struct index_size index_size(struct index *index)
 {
 	struct index_size size = {.filters = atomic_load(&index->trie.filters)};

@@ -128,6 +128,9 @@ uint32_t index_name(struct index_slot slot);
 /* Writes the filter of a node that is known to be there, by its name, as it was subscribed to ("$share/group/filter").
  * Returns its size; 0: it does not fit. */
 size_t index_filter_text(struct index *index, uint32_t name, uint8_t *out, size_t out_size);
+/* What the filter of a node that is known to be there takes of the index, in bytes, as if nobody else had it or a part
+ * of it. Takes no lock: the node may be locked. */
+uint32_t index_filter_bytes(const struct index *index, uint32_t name);
 /* One shard's route, or 0. */
 route_bits index_route(struct index_slot slot, uint16_t shard);
 /* Sets one shard's route; 0 takes it away, which never fails. */

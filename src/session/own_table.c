@@ -68,3 +68,10 @@ uint32_t own_table_find(const struct own_table *own, uint32_t client, uint32_t n
 	uint32_t index = find_entry(own, client, node);
 	return index != 0 ? entry_at(own, index)->subscription : 0;
 }
+
+void own_table_set(struct own_table *own, uint32_t client, uint32_t node, uint32_t subscription)
+{
+	uint32_t index = find_entry(own, client, node);
+	CHECK(index != 0);
+	entry_at(own, index)->subscription = subscription;
+}

@@ -17,6 +17,7 @@ struct session {
 				 */
 	uint32_t owed : 1;      /* retained messages (gateway/retained_jobs.h) */
 	uint32_t cleaning : 1;  /* something is left to do for it (gateway/session_cleanup.h) */
+	uint32_t moved : 1;     /* and its connection came or went since that began */
 };
 
 #endif

@@ -7,12 +7,13 @@
 
 enum error subscriptions_open(struct subscriptions *subscriptions, struct index *index, uint16_t shard, uint32_t limit)
 {
-	*subscriptions = (struct subscriptions){.index = index, .client_max = UINT32_MAX, .shard = shard};
+	*subscriptions = (struct subscriptions){
+		.index = index, .client_max = UINT32_MAX, .client_bytes_max = UINT32_MAX, .shard = shard};
 	enum error error = pool_open(&subscriptions->pool, sizeof(struct subscription), limit);
 	if (error == ERROR_OK)
 		error = pool_open(&subscriptions->lists, sizeof(struct subscriber_list), limit);
 	if (error == ERROR_OK)
-		error = own_table_open(&subscriptions->own, limit);
+		error = own_table_open(&subscriptions->own, limit + limit / OWN_WALK_MAX);
 	return error;
 }
 
@@ -207,25 +208,58 @@ static void unkey(struct subscriptions *subscriptions, struct session *session, 
 	session->is_keyed = 0;
 }
 
+static uint32_t filter_bytes(const struct subscriptions *subscriptions, const struct subscription *subscription)
+{
+	return index_filter_bytes(subscriptions->index, subscription->node);
+}
+
+/* What the filters of a session that is keyed take. */
+static uint32_t sum_of(const struct subscriptions *subscriptions, uint32_t client)
+{
+	return own_table_find(&subscriptions->own, client, OWN_SUM);
+}
+
+static void set_sum(struct subscriptions *subscriptions, uint32_t client, uint32_t bytes)
+{
+	own_table_set(&subscriptions->own, client, OWN_SUM, bytes);
+}
+
+static enum error key_one_more(struct subscriptions *subscriptions, uint32_t index)
+{
+	const struct subscription *subscription = at(subscriptions, index);
+	uint32_t client = subscription->client;
+	enum error error = own_table_add(&subscriptions->own, client, subscription->node, index);
+	if (error == ERROR_OK)
+		set_sum(subscriptions, client,
+			sum_of(subscriptions, client) + filter_bytes(subscriptions, subscription));
+	return error;
+}
+
 /* The session's first subscription is a new one: from a certain number on all of them are in the table. */
 static enum error key_first(struct subscriptions *subscriptions, struct session *session)
 {
 	struct own_table *own = &subscriptions->own;
-	const struct subscription *subscription = at(subscriptions, session->subscription);
 	if (session->is_keyed)
-		return own_table_add(own, subscription->client, subscription->node, session->subscription);
+		return key_one_more(subscriptions, session->subscription);
 	if (session->subscription_count <= OWN_WALK_MAX)
 		return ERROR_OK;
-	for (uint32_t i = session->subscription; i != 0; i = subscription->client_next) {
+	const struct subscription *subscription = at(subscriptions, session->subscription);
+	uint32_t client = subscription->client;
+	uint32_t bytes = 0;
+	enum error error = ERROR_OK;
+	uint32_t i = session->subscription;
+	for (; i != 0 && error == ERROR_OK; i = error == ERROR_OK ? subscription->client_next : i) {
 		subscription = at(subscriptions, i);
-		enum error error = own_table_add(own, subscription->client, subscription->node, i);
-		if (error != ERROR_OK) {
-			unkey(subscriptions, session, i);
-			return error;
-		}
+		bytes += filter_bytes(subscriptions, subscription);
+		error = own_table_add(own, client, subscription->node, i);
 	}
-	session->is_keyed = 1;
-	return ERROR_OK;
+	if (error == ERROR_OK)
+		error = own_table_add(own, client, OWN_SUM, bytes);
+	if (error == ERROR_OK)
+		session->is_keyed = 1;
+	else
+		unkey(subscriptions, session, i);
+	return error;
 }
 
 static void client_link(struct subscriptions *subscriptions, struct session *session, uint32_t index)
@@ -257,15 +291,35 @@ static void client_unlink_unkeyed(struct subscriptions *subscriptions, struct se
 static void client_unlink(struct subscriptions *subscriptions, struct session *session, uint32_t index)
 {
 	const struct subscription *subscription = at(subscriptions, index);
-	if (session->is_keyed)
-		own_table_remove(&subscriptions->own, subscription->client, subscription->node);
+	if (session->is_keyed) {
+		uint32_t client = subscription->client;
+		set_sum(subscriptions, client,
+			sum_of(subscriptions, client) - filter_bytes(subscriptions, subscription));
+		own_table_remove(&subscriptions->own, client, subscription->node);
+		if (session->subscription_count == 1) {
+			CHECK(sum_of(subscriptions, client) == 0);
+			own_table_remove(&subscriptions->own, client, OWN_SUM);
+		}
+	}
 	client_unlink_unkeyed(subscriptions, session, index);
+}
+
+/* Whether the session may have one more. */
+static bool may_have(const struct subscriptions *subscriptions, const struct session *session, uint32_t client,
+		     uint32_t node)
+{
+	if (session->subscription_count >= subscriptions->client_max)
+		return false;
+	if (!session->is_keyed)
+		return true;
+	uint64_t bytes = (uint64_t)sum_of(subscriptions, client) + index_filter_bytes(subscriptions->index, node);
+	return bytes <= subscriptions->client_bytes_max;
 }
 
 static uint32_t subscription_new(struct subscriptions *subscriptions, const struct session *session, uint32_t client,
 				 uint32_t node)
 {
-	if (session->subscription_count >= subscriptions->client_max)
+	if (!may_have(subscriptions, session, client, node))
 		return 0;
 	uint32_t index = pool_take(&subscriptions->pool);
 	if (index == 0)

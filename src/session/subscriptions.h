@@ -59,7 +59,10 @@ struct subscriptions {
 	bool cursor_is_last; /* of a shared subscription one member is walked to */
 	uint64_t looks;      /* subscriptions that were looked at to find a client's own, for who counts work */
 	uint32_t review;     /* of subscriptions_review_next(): what comes next, kept valid likewise */
-	uint32_t client_max; /* subscriptions that one session may have; no bound unless set after opening */
+	/* What one session may have: subscriptions, and bytes of the index for their filters, of which as many as a
+	 * walk is made for have any. No bounds unless set after opening. */
+	uint32_t client_max;
+	uint32_t client_bytes_max;
 	uint16_t shard;
 };
 

@@ -19,6 +19,26 @@ def test_what_is_above_the_limit_is_refused(serve):
         server.wait_counter("subscriptions_open", LIMIT)
 
 
+def test_memory_of_ones_filters_is_bounded(serve):
+    """Long filters: far fewer than one may have of them, and 4 MiB all the same."""
+    server = serve("--shards", "1")
+    long = 60000
+    most = (4 << 20) // long
+    filters = [f"{i:05x}".ljust(long, "x") for i in range(most + 11)]
+    with server.client("flood", 5) as flood, server.client("bystander", 4) as bystander:
+        codes = b""
+        for first in range(0, len(filters), 16):
+            flood.send(subscribe(1, *filters[first : first + 16], version=5))
+            codes += flood.packet().body[3:]
+        assert codes == bytes(most) + b"\x97" * 11
+        bystander.subscribe(filters[-1])
+        flood.send(unsubscribe(2, filters[0], version=5))
+        assert flood.packet().body[3:] == b"\0"
+        flood.send(subscribe(3, filters[-1], version=5))
+        assert flood.packet().body[3:] == b"\0"
+        server.wait_counter("subscriptions_refused", 11)
+
+
 def largest(server, what):
     return max(
         int(line.rsplit(" ", 1)[1])

@@ -61,6 +61,7 @@ static const struct number NUMBERS[] = {
 	NUMBER(drain_ms, 0, 600000),
 	NUMBER(client_id_bytes_max, 23, 65535),
 	NUMBER(client_subscriptions_max, 1, 1000000),
+	NUMBER(client_subscription_bytes_max, 2 << 20, UINT32_MAX),
 	NUMBER(queue_messages_max, 1, 10000000),
 	NUMBER(inflight_max, 1, 65535),
 	NUMBER(receive_max, 1, 65535),

@@ -229,6 +229,34 @@ static void test_many_publishers_on_all_shards(void **state)
 	play(*state, &(struct play){.writers = PUBLISHERS_MAX, .count = 200, .qos = 1, .mixed = true});
 }
 
+/* A client that is congested and free again, many times before its shard looks, is in the list once. */
+static void test_congested_again_and_again(void **state)
+{
+	struct shard_scene *scene = *state;
+	struct reader reader = {.peer = peer_sign_in(scene, PEER_CONNECT(.id = "reader"), false)};
+	peer_subscribe(&reader.peer, "t", 1);
+	for (unsigned number = 0; number < PUBLISHERS_MAX; number++) {
+		struct writer writer = {
+			.peer = peer_sign_in(scene, PEER_CONNECT(.id = "w"), false),
+			.number = number,
+			.count = WINDOW + QUEUE / 2 + 1,
+			.qos = 1,
+		};
+		write_some(&writer);
+		shard_scene_settle(scene);
+		assert_int_equal(counted(scene, COUNTER_congestions), number + 1);
+		assert_int_equal(scene->shards[0].congestion.congested.count, 1);
+		while (reader.next[number] < writer.count) {
+			shard_scene_settle(scene);
+			read_some(&reader, WINDOW);
+		}
+		shard_scene_settle(scene);
+		assert_int_equal(scene->shards[0].congestion.congested.count, 0);
+		peer_vanish(&writer.peer);
+	}
+	peer_vanish(&reader.peer);
+}
+
 /* Each publishes to the other, and acknowledges behind what it publishes. */
 static void test_two_that_publish_to_each_other(void **state)
 {
@@ -516,6 +544,7 @@ int main(void)
 		ON_TWO(test_burst_across_shards),
 		ON_ONE(test_many_publishers_on_all_shards),
 		ON_TWO(test_many_publishers_on_all_shards),
+		ON_ONE(test_congested_again_and_again),
 		ON_ONE(test_two_that_publish_to_each_other),
 		ON_ONE(test_one_that_takes_nothing_is_not_waited_for),
 		ON_TWO(test_one_that_takes_nothing_is_not_waited_for),

@@ -252,6 +252,31 @@ static void test_a_review_of_who_goes(void **state)
 	shard_scene_check_empty(scene);
 }
 
+/* What is left of a session that has ended, and is freed over some turns, is nobody's. */
+static void test_a_review_of_who_has_gone(void **state)
+{
+	struct shard_scene *scene = *state;
+	enum { FILTERS = 2000 };
+	scene->settings.client_subscriptions_max = FILTERS;
+	shard_scene_restart(scene);
+	int fd = sign_in_with(scene, 0, "a", test_token("{\"sub\":\"u\"}"));
+	for (int i = 0; i < FILTERS; i++) {
+		char filter[16];
+		snprintf(filter, sizeof(filter), "taken/%d", i);
+		assert_int_equal(subscribe_code(scene, fd, filter), 0);
+	}
+	close(fd);
+	shard_scene_turn_one(scene, 0);
+	assert_non_null(scene->shards[0].cleanups);
+	access_files_write(&files, guarded.rule_file, "rules", "deny all taken/#\n");
+	assert_true(access_reload(scene->access, NULL));
+	shard_scene_turn_one(scene, 0);
+	assert_non_null(scene->shards[0].cleanups);
+	shard_scene_settle(scene);
+	assert_int_equal(shard_scene_counter(scene, 0, COUNTER_subscriptions_revoked), 0);
+	shard_scene_check_empty(scene);
+}
+
 /* ---- the token's end ---- */
 
 static void test_expiry_ends_the_session(void **state)
@@ -636,6 +661,7 @@ int main(void)
 		IN_SCENE(test_rights_are_taken_turn_by_turn),
 		IN_SCENE(test_only_what_waits_is_looked_at_again),
 		IN_SCENE(test_a_review_of_who_goes),
+		IN_SCENE(test_a_review_of_who_has_gone),
 		IN_SCENE(test_expiry_ends_the_session),
 		IN_SCENE(test_leeway_is_for_the_session_too),
 		IN_SCENE(test_auth_renews),

@@ -1,5 +1,6 @@
 /* Shared subscriptions between clients: each message to one of them, and what one leaves behind to another. */
 #include "base/log.h"
+#include "mqtt/encode.h"
 #include "peer.h"
 
 #include <setjmp.h>
@@ -391,15 +392,60 @@ static void test_handed_on_in_shares(void **state)
 	assert_int_equal(take_numbers(&leaving, times, MESSAGES, false), MESSAGES);
 	struct peer other = member(scene, PEER_CONNECT(.id = "other"), "$share/g/t", 1);
 	uint64_t before = shard_scene_counter(scene, 0, COUNTER_messages_out);
+	atomic_store(&scene->shards[0].counters.turn_work_max, 0);
 	peer_say(&leaving, "\xe0", 2);
 	shard_scene_turn_one(scene, 0);
 	uint64_t now = shard_scene_counter(scene, 0, COUNTER_messages_out);
 	assert_in_range(now - before, 1, MESSAGES / 2);
+	shard_scene_settle(scene);
+	assert_in_range(atomic_load(&scene->shards[0].counters.turn_work_max), 1, 2 * WORK_SHARE_ENDS);
 	memset(times, 0, sizeof(times));
 	assert_int_equal(take_numbers(&other, times, MESSAGES, true), MESSAGES);
 	for (int i = 0; i < MESSAGES; i++)
 		assert_int_equal(times[i], 1);
 	peer_vanish(&leaving);
+	peer_vanish(&other);
+	peer_vanish(&from);
+}
+
+#define MANY 2000u
+
+/* Its shared subscriptions are being told of, over some turns; meanwhile it comes, subscribes to one more and goes, in
+ * one turn. */
+static void test_a_member_that_comes_and_goes_while_others_are_told(void **state)
+{
+	struct shard_scene *scene = *state;
+	scene->settings.client_subscriptions_max = scene->shards[0].subscriptions.client_max = MANY + 1;
+	static uint8_t packet[MANY * 32];
+	static struct mqtt_subscription asked[MANY];
+	static char filters[MANY][24];
+	for (uint32_t i = 0; i < MANY; i++) {
+		snprintf(filters[i], sizeof(filters[i]), "$share/g/m/%u", i);
+		asked[i] = (struct mqtt_subscription){.filter = slice_string(filters[i]), .qos = 1};
+	}
+	struct peer gone = peer_sign_in(scene, PEER_CONNECT(.id = "gone", .expiry_s = HOUR_S), false);
+	size_t size = mqtt_subscribe_encode(1, 0, asked, MANY, MQTT_VERSION_5, packet, sizeof(packet));
+	peer_say(&gone, packet, size);
+	assert_int_equal(peer_counts(&gone, MQTT_SUBACK), 1);
+	struct peer other = member(scene, PEER_CONNECT(.id = "other"), "$share/g/t", 1);
+	peer_drop(&gone);
+	shard_scene_turn_one(scene, 0);
+	assert_non_null(scene->shards[0].cleanups);
+	struct mqtt_subscription new = {.filter = slice_string("$share/g/t"), .qos = 1};
+	size = mqtt_subscribe_encode(2, 0, &new, 1, MQTT_VERSION_5, packet, sizeof(packet));
+	memcpy(packet + size, "\xe0", 2); /* DISCONNECT */
+	struct peer_connect again = {.id = "gone", .expiry_s = HOUR_S, .rest = slice_of(packet, size + 2)};
+	gone = peer_connect(scene, &again);
+	shard_scene_turn_one(scene, 0);
+	assert_non_null(scene->shards[0].cleanups);
+	assert_int_equal(shard_scene_counter(scene, 0, COUNTER_subscriptions_open), MANY + 2);
+	assert_int_equal(shard_scene_counter(scene, 0, COUNTER_sessions_offline), 1);
+	peer_vanish(&gone);
+	struct peer from = publisher(scene);
+	static uint32_t times[10];
+	memset(times, 0, sizeof(times));
+	publish_numbers(&from, 1, 0, 10);
+	assert_int_equal(take_numbers(&other, times, 10, true), 10);
 	peer_vanish(&other);
 	peer_vanish(&from);
 }
@@ -461,6 +507,7 @@ int main(void)
 		IN_SCENE(test_handed_on_and_on),
 		IN_TWO(test_handed_on_and_on),
 		IN_SCENE(test_handed_on_in_shares),
+		IN_SCENE(test_a_member_that_comes_and_goes_while_others_are_told),
 		IN_SCENE(test_a_busy_member_is_passed_over),
 		IN_TWO(test_a_busy_member_is_passed_over),
 	};

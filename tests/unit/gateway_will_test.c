@@ -448,6 +448,47 @@ static void test_wills_wait_for_room(void **state)
 	peer_vanish(&to);
 }
 
+static bool is_greeted(struct peer *peer)
+{
+	struct heard heard;
+	shard_scene_turn_one(peer->scene, 0);
+	return peer_heard(peer, &heard);
+}
+
+/* Who comes, leaves a large will and goes, again and again, while wills wait: what they leave is bounded. */
+static void test_a_flood_of_wills_is_bounded(void **state)
+{
+	struct shard_scene *scene = *state;
+	static char payload[60001];
+	memset(payload, 'x', sizeof(payload) - 1);
+	scene->settings.queue_bytes_max = 64 << 20;
+	struct peer to = peer_sign_in(scene, PEER_CONNECT(.id = "to", .shard = 1), false);
+	peer_subscribe(&to, "w", 0);
+	struct peer from = peer_sign_in(scene, PEER_CONNECT(.id = "from"), false);
+	fill_inbox(&from);
+	uint32_t most = 2 * ROUTINGS_OWN_BYTES_MAX / sizeof(payload);
+	struct peer_connect flood = {.id = "flood", .will_topic = "w", .will_payload = payload};
+	struct peer last;
+	uint32_t wills = 0;
+	while (last = peer_connect(scene, &flood), wills < most && is_greeted(&last)) {
+		wills++;
+		peer_drop(&last);
+		shard_scene_turn_one(scene, 0);
+	}
+	assert_in_range(wills, ROUTINGS_OWN_BYTES_MAX / sizeof(payload) - 10, most / 2 + 10);
+	assert_in_range(scene->shards[0].messages.bytes, 0, ROUTINGS_OWN_BYTES_MAX + 2 * sizeof(payload));
+	/* It is let in when there is room again. */
+	assert_int_not_equal(shard_scene_counter(scene, 0, COUNTER_admission_pauses), 0);
+	shard_scene_settle(scene);
+	struct heard heard;
+	assert_true(peer_heard(&last, &heard));
+	assert_int_equal(scene->shards[0].routings.own_bytes, 0);
+	assert_int_equal(wills_sent(scene), wills);
+	peer_vanish(&last);
+	peer_vanish(&from);
+	peer_vanish(&to);
+}
+
 /* A gateway that stops is no reason for a will; those of sessions that wait for theirs are not its end either. */
 static void test_not_when_the_server_stops(void **state)
 {
@@ -484,6 +525,7 @@ int main(void)
 		IN_SCENE(test_many_in_one_turn),
 		IN_TWO(test_wills_wait_for_room),
 		IN_TWO(test_waiting_will_and_no_local),
+		IN_TWO(test_a_flood_of_wills_is_bounded),
 		IN_SCENE(test_not_when_the_server_stops),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

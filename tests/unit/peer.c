@@ -49,7 +49,7 @@ static struct mqtt_connect connect_of(const struct peer_connect *asked)
 
 struct peer peer_connect(struct shard_scene *scene, const struct peer_connect *asked)
 {
-	uint8_t packet[4096];
+	static uint8_t packet[65536];
 	struct mqtt_connect connect = connect_of(asked);
 	size_t size = mqtt_connect_encode(&connect, packet, sizeof(packet));
 	assert_int_not_equal(size, 0);

@@ -151,12 +151,13 @@ static void test_own_subscription_is_found_without_a_long_walk(void **state)
 		assert_true(add(scene, 2, "f/1", 0));
 		assert_in_range(scene->subscriptions.looks - before, 0, 2 * OWN_WALK_MAX + 2);
 	}
-	assert_int_equal(scene->subscriptions.own.entries.used, 2000 + 2 * OWN_WALK_MAX);
+	/* And of each of the two sessions the sum of bytes. */
+	assert_int_equal(scene->subscriptions.own.entries.used, 2000 + 2 * OWN_WALK_MAX + 2);
 	assert_true(drop(scene, 1, "f/0"));
 	assert_false(drop(scene, 1, "f/0"));
 	while (subscriptions_clear(&scene->subscriptions, &scene->sessions[1], 100))
 		assert_int_equal(scene->sessions[1].subscription_count % 100, 99);
-	assert_int_equal(scene->subscriptions.own.entries.used, 2 * OWN_WALK_MAX);
+	assert_int_equal(scene->subscriptions.own.entries.used, 2 * OWN_WALK_MAX + 1);
 	assert_false(scene->sessions[1].is_keyed);
 }
 
@@ -365,6 +366,65 @@ static void test_random_changes_against_a_model(void **state)
 	}
 }
 
+/* "fNN", and behind it as many bytes as are wanted. */
+static const char *long_filter(uint32_t number, uint32_t size)
+{
+	static char text[UINT16_MAX + 1];
+	int head = snprintf(text, sizeof(text), "f%02u", number);
+	memset(text + head, 'x', size - (size_t)head);
+	text[size] = '\0';
+	return text;
+}
+
+static enum error try_filter(struct scene *scene, const char *filter)
+{
+	struct subscription_made made;
+	struct subscription_wanted wanted = {.filter = slice_string(filter)};
+	return subscriptions_add(&scene->subscriptions, &scene->sessions[1], 1, &wanted, &made);
+}
+
+#define LONG_BYTES 60000u
+
+static void test_limit_in_bytes(void **state)
+{
+	struct scene *scene = *state;
+	uint32_t most = (2u << 20) / LONG_BYTES;
+	scene->subscriptions.client_bytes_max = 2u << 20;
+	for (uint32_t i = 0; i < most; i++)
+		assert_int_equal(try_filter(scene, long_filter(i, LONG_BYTES)), ERROR_OK);
+	assert_int_equal(try_filter(scene, long_filter(most, LONG_BYTES)), ERROR_LIMIT);
+	assert_int_equal(index_size(scene->index).filters, most);
+	/* It may still ask for what it has, and another client for what the first one may not. */
+	assert_int_equal(try_filter(scene, long_filter(0, LONG_BYTES)), ERROR_OK);
+	add(scene, 2, long_filter(most, LONG_BYTES), 0);
+	assert_true(drop(scene, 1, long_filter(3, LONG_BYTES)));
+	assert_int_equal(try_filter(scene, long_filter(most, LONG_BYTES)), ERROR_OK);
+	assert_int_equal(try_filter(scene, long_filter(3, LONG_BYTES)), ERROR_LIMIT);
+}
+
+/* Each level of a filter with wildcards is a node of its own: 254 bytes of text take twenty times as much. */
+static void test_limit_in_bytes_counts_levels(void **state)
+{
+	struct scene *scene = *state;
+	char filter[300];
+	uint32_t count = 0;
+	scene->subscriptions.client_bytes_max = 2u << 20;
+	enum error error = ERROR_OK;
+	while (error == ERROR_OK && count < LIMIT) {
+		int size = snprintf(filter, sizeof(filter), "$share/g%u/%u/+", count % 3, count);
+		for (int level = 2; level < 128; level++, size += 2)
+			memcpy(filter + size, "/a", 3);
+		error = try_filter(scene, filter);
+		count += error == ERROR_OK;
+	}
+	assert_int_equal(error, ERROR_LIMIT);
+	struct index_size size = index_size(scene->index);
+	assert_in_range(count, 300, 450);
+	assert_in_range(size.bytes, 1u << 20, 4u << 20);
+	subscriptions_clear(&scene->subscriptions, &scene->sessions[1], UINT32_MAX);
+	assert_int_equal(try_filter(scene, filter), ERROR_OK);
+}
+
 #define IN_SCENE(test) cmocka_unit_test_setup_teardown(test, scene_open, scene_close)
 
 int main(void)
@@ -376,6 +436,8 @@ int main(void)
 		IN_SCENE(test_own_subscription_is_found_without_a_long_walk),
 		IN_SCENE(test_own_subscription_behind_a_route),
 		IN_SCENE(test_limit),
+		IN_SCENE(test_limit_in_bytes),
+		IN_SCENE(test_limit_in_bytes_counts_levels),
 		IN_SCENE(test_stale_routes_lead_nowhere),
 		IN_SCENE(test_route_of_one_outlives_the_change_to_a_list),
 		IN_SCENE(test_walk_while_subscriptions_end),

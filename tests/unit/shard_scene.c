@@ -127,6 +127,7 @@ struct shard_scene *shard_scene_new_guarded(uint16_t shards, const struct access
 		.stuck_timeout_ms = 5000,
 		.client_id_bytes_max = 64,
 		.client_subscriptions_max = 100,
+		.client_subscription_bytes_max = UINT32_MAX,
 		.session_expiry_max_s = UINT32_MAX,
 		.sessions_offline_max = 100,
 		.inflight_max = 10,
