@@ -29,7 +29,7 @@ def lines():
 def guarded(serve, tmp_path, lines):
     passwords = private_file(tmp_path / "passwords", lines)
     return lambda *options: serve("--shards", "2", "--password-file", passwords, "--token-secret-file", secret_file(tmp_path),
-                                  "--password-threads", "1", *options)
+                                  "--password-threads", "1", "--overload-refuse-ms", "60000", *options)
 
 
 def guess(server, count, version=5, source=None, password="guess"):
@@ -110,7 +110,7 @@ def test_who_has_waited_too_long_is_told_to_come_back(guarded, version):
     assert last.reason == {4: 3, 5: 0x89}[version]
     if version == 5:
         assert dict(last.pairs)[USER_PROPERTY][0] == "retry-after-ms"
-    assert server.counter("end_password_queue") > 0
+    server.wait_counter("end_password_queue", lambda ended: ended > 0)
 
 
 @pytest.mark.threads
