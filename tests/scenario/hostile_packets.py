@@ -51,3 +51,5 @@ def test_no_client_holds_a_shard(serve, name):
         assert largest(admin, "step") <= STEP_WORK_MAX
         assert largest(admin, "turn") <= TURN_WORK_MAX
         assert kept <= attack.kept_bytes, f"{kept >> 20} MiB are kept"
+    with server.client("newcomer") as newcomer:  # whatever was lost with the attacker, his places were not
+        newcomer.expect_nothing_before_ping()
