@@ -235,6 +235,8 @@ void client_finish(struct shard *shard, uint32_t index)
 	struct client *client = shard_client(shard, index);
 	if (client->state != CLIENT_CLOSING)
 		return; /* another connection has the session already */
+	if (client->conn.fd < 0)
+		return; /* finished before, and its session takes more than this turn: its place is given back once */
 	io_disconnect(&shard->io, &client->conn);
 	client->conn.generation++;
 	addresses_leave(shard->addresses, client->address, true);

@@ -63,9 +63,9 @@ class Crew:
     def name(self):
         return f"hostile-{os.getpid()}-{next(self.names)}"
 
-    def client(self, version=4, reads=True, **options):
+    def client(self, version=4, reads=True, name=None, **options):
         """One that has signed in. reads: what comes is read and thrown away."""
-        signed_in = Client(self.address, self.name(), version, **options)
+        signed_in = Client(self.address, name or self.name(), version, **options)
         return Member(self, signed_in.socket, version, reads)
 
     def stranger(self, receive_buffer=None):
@@ -527,3 +527,18 @@ def sessions_that_end_with_10000_subscriptions(crew):
         member = crew.client()
         member.say(making)
         member.leave()
+
+
+@attack(kept_mib=64)
+def take_overs_that_end_with_a_clean_start(crew):
+    """Many connections under one id at once, the last of which begins anew, with 10,000 subscriptions to be freed."""
+    making = subscribe(1, *((f"o/{i}", 0) for i in range(FILTERS_A_CLIENT)))
+    for strike in itertools.count():
+        yield
+        name = f"{crew.name()}-{strike}"
+        first = crew.client(name=name, clean=False)
+        first.say(making)
+        members = [crew.stranger() for _ in range(30)]
+        for number, member in enumerate(members, 1):
+            member.say(connect(name, clean=number == len(members)))
+            member.leave()

@@ -53,3 +53,5 @@ def test_no_client_holds_a_shard(serve, name):
         assert largest(admin, "turn") <= TURN_WORK_MAX
         if not SANITIZED:  # those keep what was freed
             assert kept <= attack.kept_bytes, f"{kept >> 20} MiB are kept"
+    with server.client("newcomer") as newcomer:  # whatever was lost with the attacker, his places were not
+        newcomer.expect_nothing_before_ping()

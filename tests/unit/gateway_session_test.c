@@ -486,6 +486,38 @@ static void test_taken_over_again_and_again(void **state)
 	peer_vanish(&from);
 }
 
+/* The last of many connections of one turn begins anew, and what it leaves takes more than that turn to free: each of
+ * them gives its place back once. */
+static void test_taken_over_again_and_again_then_clean(void **state)
+{
+	struct shard_scene *scene = *state;
+	enum { CONNECTIONS = 10, FILTERS = 1500 };
+	struct peer peers[CONNECTIONS];
+	scene->shards[0].subscriptions.client_max = FILTERS;
+	struct peer first = peer_sign_in(scene, PEER_CONNECT(.id = "s", .expiry_s = HOUR_S), false);
+	for (int i = 0; i < FILTERS; i++) {
+		char filter[16];
+		snprintf(filter, sizeof(filter), "f/%d", i);
+		peer_subscribe(&first, filter, 0);
+	}
+	for (int i = 0; i < CONNECTIONS; i++) {
+		bool last = i == CONNECTIONS - 1;
+		peers[i] = peer_connect(scene, PEER_CONNECT(.id = "s", .clean = last, .expiry_s = HOUR_S));
+	}
+	shard_scene_turn_one(scene, 0);
+	assert_int_not_equal(scene->shards[0].cleanups, NULL);
+	shard_scene_settle(scene);
+	assert_int_equal(atomic_load(&scene->seats.taken), 1);
+	for (int i = 0; i < CONNECTIONS - 1; i++)
+		peer_drop(&peers[i]);
+	peer_drop(&first);
+	struct heard heard;
+	assert_true(peer_hears(&peers[CONNECTIONS - 1], &heard));
+	assert_false(heard.connack.session_present);
+	peer_disconnect(&peers[CONNECTIONS - 1], 0, 0);
+	peer_hears_end(&peers[CONNECTIONS - 1]);
+}
+
 /* ---- what it costs ---- */
 
 static size_t memory_of(const struct shard_scene *scene)
@@ -584,6 +616,7 @@ int main(void)
 		IN_SCENE(test_take_over_with_messages_under_way),
 		IN_SCENE(test_take_over_of_a_broken_connection),
 		IN_SCENE(test_taken_over_again_and_again),
+		IN_SCENE(test_taken_over_again_and_again_then_clean),
 		IN_SCENE(test_cost_of_a_queued_message),
 		IN_SCENE(test_message_for_many_sessions_is_kept_once),
 		IN_SCENE(test_idle_client_has_no_extras),
