@@ -29,6 +29,7 @@ struct account {
 	uint32_t denied_until_s; /* stuck: nobody waits for it until then, nor before its queue was low */
 	/* As a publisher that waits. */
 	uint64_t awaits_until_ms;
+	uint32_t passed_bytes; /* read from it since it is congested, although it should have waited */
 	struct awaited awaited[ACCOUNT_AWAITED_MAX];
 	/* As a member of shared subscriptions: those that pass it over. */
 	uint32_t busy[ACCOUNT_BUSY_MAX];
@@ -38,7 +39,7 @@ struct account {
 	bool congested; /* publishers wait for it */
 	bool stuck;     /* they did, and it did not take its messages */
 };
-_Static_assert(sizeof(struct account) <= 96, "part of the memory contract");
+_Static_assert(sizeof(struct account) <= 104, "part of the memory contract");
 
 struct shard;
 struct client;

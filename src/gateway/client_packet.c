@@ -210,7 +210,8 @@ static enum error consume_packets(struct shard *shard, uint32_t index, struct cl
 			client->pause = PAUSE_TURN;
 			return ERROR_MORE;
 		}
-		if (client->slowed && packet.header.type == MQTT_PUBLISH && congestion_holds(shard, index, client))
+		if (client->slowed && packet.header.type == MQTT_PUBLISH &&
+		    congestion_holds(shard, index, client, *size))
 			return ERROR_MORE;
 		if (packet.header.type == MQTT_PUBLISH && !within_rate(shard, index, client))
 			return shard->settings->rate_ends_client ? ERROR_MESSAGE_RATE : ERROR_MORE;

@@ -1,6 +1,7 @@
 #include "gateway/congestion.h"
 
 #include "base/log.h"
+#include "gateway/queue.h"
 #include "gateway/route.h"
 #include "gateway/shard.h"
 
@@ -63,6 +64,7 @@ static void measure_anew(const struct shard *shard, struct account *account)
 static void begin(struct shard *shard, uint32_t index, struct account *account)
 {
 	account->congested = true;
+	account->passed_bytes = 0;
 	measure_anew(shard, account);
 	_Atomic uint16_t *count = count_at(shard, shard->number, place_of(index));
 	atomic_store(count, (uint16_t)(atomic_load_explicit(count, memory_order_relaxed) + 1u));
@@ -122,8 +124,7 @@ void congestion_queued(struct shard *shard, struct client *client, const struct 
 	if (!account->congested)
 		begin(shard, index, account);
 	set_excess(shard, account, excess_of(shard, flow, 0));
-	bool itself = publisher->index == index && publisher->shard == shard->number;
-	if (publisher->index != 0 && !itself)
+	if (publisher->index != 0)
 		tell(shard, publisher, place_of(index));
 }
 
@@ -255,7 +256,16 @@ static bool has_to_wait(const struct shard *shard, const struct account *account
 	return false;
 }
 
-bool congestion_holds(struct shard *shard, uint32_t index, struct client *client)
+/* Its acknowledgements come behind its messages: two that publish to each other, and whose windows are full, must not
+ * wait for each other. But whose queue goes on without them can wait, and so must who has had his share: else those who
+ * publish to each other would lose messages, and have all others wait. */
+static bool may_pass(const struct shard *shard, const struct client *client, const struct account *account)
+{
+	return account->congested && account->passed_bytes < CONGESTION_PASSED_BYTES_MAX &&
+	       queue_awaits_acks(shard, client);
+}
+
+bool congestion_holds(struct shard *shard, uint32_t index, struct client *client, size_t bytes)
 {
 	struct account *account = account_of(shard, client);
 	if (account == NULL || shard->now_ms >= account->awaits_until_ms) {
@@ -265,10 +275,12 @@ bool congestion_holds(struct shard *shard, uint32_t index, struct client *client
 		extras_trim(shard, client);
 		return false;
 	}
-	/* Its acknowledgements come behind its messages: two that publish to each other must not wait for each other.
-	 */
-	if (account->congested || !has_to_wait(shard, account))
+	if (!has_to_wait(shard, account))
 		return false;
+	if (may_pass(shard, client, account)) {
+		account->passed_bytes += (uint32_t)bytes + ENTRY_BYTES;
+		return false;
+	}
 	account->awaits_until_ms = shard->now_ms + AWAITS_MS;
 	client->pause = PAUSE_SUBSCRIBER;
 	list_push(&shard->congestion.held, index);
@@ -284,7 +296,7 @@ static bool look_at_held(struct shard *shard, uint32_t at)
 	const struct client *client = shard_client(shard, index);
 	bool waits = client_is_connected(client) && client->pause == PAUSE_SUBSCRIBER;
 	const struct account *account = waits ? account_of(shard, client) : NULL;
-	if (account != NULL && !account->congested && has_to_wait(shard, account))
+	if (account != NULL && has_to_wait(shard, account) && !may_pass(shard, client, account))
 		return false;
 	held->items[at] = held->items[--held->count];
 	if (waits)

@@ -28,6 +28,8 @@
 /* Progress that is enough with any limits. */
 #define CONGESTION_MESSAGES_A_SECOND 500u
 #define CONGESTION_BYTES_A_SECOND (512u << 10)
+/* Of a publisher that is congested itself so much is read on, to come to its acknowledgements. */
+#define CONGESTION_PASSED_BYTES_MAX (1u << 20)
 /* While publishers wait their shards look so often whether they may go on. */
 #define CONGESTION_POLL_MS 1u
 
@@ -84,8 +86,9 @@ void congestion_end(struct shard *shard, struct client *client);
 
 /* A note came: the publisher of this name waits for that client. */
 void congestion_note(struct shard *shard, const struct publisher_name *publisher, uint16_t from, uint16_t place);
-/* Whether the client, which is marked as slowed, has to wait before its next message; it is paused then. */
-bool congestion_holds(struct shard *shard, uint32_t index, struct client *client);
+/* Whether the client, which is marked as slowed, has to wait before its next message, of so many bytes; it is paused
+ * then. */
+bool congestion_holds(struct shard *shard, uint32_t index, struct client *client, size_t bytes);
 
 /* ---- once a turn ---- */
 

@@ -8,7 +8,7 @@
 #include <sys/resource.h>
 
 /* Behind gates, which are behind shards. */
-#define WORKER_NICE 10
+#define WORKER_NICE 5
 #define THREADS_MAX 64u
 
 struct lane {

@@ -21,6 +21,13 @@ static struct flow_bounds window_of(const struct shard *shard, const struct extr
 	};
 }
 
+bool queue_awaits_acks(const struct shard *shard, const struct client *client)
+{
+	const struct extras *extras = extras_of(shard, client);
+	return extras != NULL && extras->flow.unsent != 0 &&
+	       !flow_can_send(&extras->flow, &shard->flows, window_of(shard, extras));
+}
+
 const struct subscription *queue_subscription(const struct shard *shard, const struct client *client,
 					      const struct flow_entry *entry)
 {
@@ -210,8 +217,9 @@ static struct slice topic_of(const struct message *message)
 }
 
 /* Sends the first unsent entry, or finds that it cannot be sent. */
-static void send_unsent(struct shard *shard, struct client *client, struct flow *flow)
+static void send_unsent(struct shard *shard, struct client *client, struct extras *extras)
 {
+	struct flow *flow = &extras->flow;
 	struct flow_entry *entry = flow_entry_at(&shard->flows, flow->unsent);
 	bool repeated = entry->packet_id != 0;
 	if (entry->state == FLOW_RELEASED) {
@@ -233,10 +241,13 @@ static void send_unsent(struct shard *shard, struct client *client, struct flow 
 	if (entry->qos != 0)
 		flow_number(flow, &shard->flows);
 	enum error error = send_kept(shard, client, entry, repeated);
-	if (error != ERROR_OK || entry->qos == 0)
+	if (error != ERROR_OK || entry->qos == 0) {
 		flow_drop_unsent(flow, &shard->flows);
-	else
-		flow_sent(flow, &shard->flows);
+		return;
+	}
+	if (!repeated && !must_keep(extras, entry, true))
+		flow_forget_unsent(flow, &shard->flows);
+	flow_sent(flow, &shard->flows);
 }
 
 void deliver_queued(struct shard *shard, uint32_t index)
@@ -253,7 +264,7 @@ void deliver_queued(struct shard *shard, uint32_t index)
 		if (numbered && !flow_can_send(flow, &shard->flows, window_of(shard, extras)))
 			break;
 		turn_work_charge(&shard->work, WORK_DELIVERY);
-		send_unsent(shard, client, flow);
+		send_unsent(shard, client, extras);
 	}
 	if (flow->unsent == 0)
 		client->session.is_narrowed = 0; /* what comes from now on, it may have */

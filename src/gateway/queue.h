@@ -15,6 +15,9 @@ void queue_deliver(struct shard *shard, struct delivery *delivery, struct client
 const struct subscription *queue_subscription(const struct shard *shard, const struct client *client,
 					      const struct flow_entry *entry);
 
+/* Whether what waits for the client goes on only when it acknowledges something. */
+bool queue_awaits_acks(const struct shard *shard, const struct client *client);
+
 /* Takes messages out that expired in the session's queue, some of them in one go. False: there may be more. */
 bool queue_drop_expired(struct shard *shard, struct client *client);
 

@@ -167,6 +167,13 @@ void flow_sent(struct flow *flow, struct flow_store *store)
 		flow_window_add(flow, store, index);
 }
 
+void flow_forget_unsent(struct flow *flow, struct flow_store *store)
+{
+	struct flow_entry *entry = flow_entry_at(store, flow->unsent);
+	flow->queued_bytes -= entry_bytes(store, entry);
+	forget_message(store, entry);
+}
+
 void flow_abandon_last(struct flow *flow, struct flow_store *store)
 {
 	CHECK(flow->unsent == 0 && flow->inflight > 0);

@@ -104,6 +104,8 @@ void flow_number(struct flow *flow, const struct flow_store *store);
 /* The first unsent entry is sent now: it has a packet identifier from here on and moves to the front part. An entry
  * without QoS, which is a retained message that waited, is sent and gone: flow_drop_unsent() it. */
 void flow_sent(struct flow *flow, struct flow_store *store);
+/* Before flow_sent(): the message will not be sent again, and is not kept until it is acknowledged. */
+void flow_forget_unsent(struct flow *flow, struct flow_store *store);
 /* The last entry, which was just sent, could not be: it is as if it had been acknowledged. */
 void flow_abandon_last(struct flow *flow, struct flow_store *store);
 /* Takes the first unsent entry out: it expired, or is too large. */

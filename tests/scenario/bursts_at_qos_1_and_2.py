@@ -3,6 +3,7 @@ settings, however slow it is and wherever its publishers are; one that does not 
 loses is counted as its own."""
 
 import concurrent.futures
+import queue
 import threading
 
 import pytest
@@ -58,6 +59,40 @@ class Burst(threading.Thread):
         self.join()
         assert self.failure is None, repr(self.failure)
         assert self.acknowledged == self.count
+
+
+class Talk(Burst):
+    """A burst of one that reads meanwhile what others say. Its acknowledgements wait for what is being written."""
+
+    def write(self):
+        try:
+            for number in range(self.count):
+                while not self.acknowledgements.empty():
+                    self.client.socket.sendall(self.acknowledgements.get())
+                self.client.socket.sendall(self.packet(number))
+            for answer in iter(self.acknowledgements.get, None):
+                self.client.socket.sendall(answer)
+        except OSError as error:
+            self.failure = error
+
+    def run(self):
+        self.heard = []
+        self.acknowledgements = queue.SimpleQueue()
+        self.writer.start()
+        try:
+            while self.acknowledged < self.count or len(self.heard) < self.expected:
+                packet = self.client.packet()
+                if packet.kind == PUBLISH:
+                    self.heard.append(tuple(int(word) for word in packet.payload.split()[:2]))
+                    self.acknowledgements.put(acknowledge(PUBACK, packet.packet_id))
+                else:
+                    assert packet.kind == PUBACK and packet.reason == 0, packet
+                    self.acknowledged += 1
+        except (AssertionError, OSError, Closed, TimeoutError) as error:
+            self.failure = error
+            self.client.close()
+        self.acknowledgements.put(None)
+        self.writer.join()
 
 
 def numbers(client, count, timeout=60):
@@ -142,6 +177,28 @@ def test_many_publishers_to_one_client(serve):
     assert_nothing_lost(server)
     for publisher in publishers:
         publisher.close()
+
+
+@pytest.mark.threads
+@pytest.mark.parametrize("shards", ["1", "2"])
+@pytest.mark.parametrize("talkers", [1, 2])
+def test_those_that_publish_to_each_other(serve, shards, talkers):
+    """Each hears all of both, itself too, while its acknowledgements stand behind what it says."""
+    server = serve("--shards", shards)
+    count = 1000
+    clients = [server.client(f"talker-{n}", 4) for n in range(talkers)]
+    for client in clients:
+        client.subscribe(("t", 1))
+    talks = [Talk(client, "t", count, 30000, 1, name=n) for n, client in enumerate(clients)]
+    for talk in talks:
+        talk.expected = talkers * count
+        talk.start()
+    for talk in talks:
+        talk.finish()
+        assert sorted(talk.heard) == [(n, number) for n in range(talkers) for number in range(count)]
+    assert_nothing_lost(server)
+    for client in clients:
+        client.close()
 
 
 @pytest.mark.threads
