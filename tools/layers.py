@@ -31,6 +31,11 @@ BELOW = {
     "daemon": {"base", "net", "mqtt", "ws", "auth", "store", "session", "gateway", "bridge", "admin", "ctl", "bench", "doctor", "tool"},
 }
 
+# The folders of a layer that has some, lowest first: each may include from those before it. The layer's own files, which
+# lie beside the folders, come last.
+INSIDE = {
+}
+
 # Of these pairs only the headers named may be included.
 ONLY = {("session", "store"): {"store/store.h"}}
 
@@ -63,6 +68,9 @@ def faults(src):
         if layer not in BELOW:
             found.append(f"{name}: layer {layer} is not in the table of tools/layers.py")
             continue
+        if folder_of(name) != layer and folder_of(name)[len(layer) + 1:] not in INSIDE.get(layer, []):
+            found.append(f"{name}: folder {folder_of(name)} is not in the table of tools/layers.py")
+            continue
         graph[name] = []
         text = path.read_text()
         for match in INCLUDE.finditer(text):
@@ -86,11 +94,24 @@ def own_faults(src, where, layer, target):
     to = target.split("/")[0]
     if to != layer and to not in BELOW[layer]:
         return [f"{where}: {layer} may not include {target}"]
+    if to == layer and rank(layer, target) > rank(layer, where):
+        return [f"{where}: {folder_of(where)} may not include {target}"]
     if (layer, to) in ONLY and target not in ONLY[layer, to]:
         return [f"{where}: of {to}, {layer} may include {', '.join(sorted(ONLY[layer, to]))} only"]
     if layer in PURE and target in PURE_NOT_OURS:
         return [f"{where}: {layer} is pure and may not include {target}"]
     return []
+
+
+def folder_of(name):
+    return name.rsplit("/", 1)[0]
+
+
+def rank(layer, name):
+    """How high the file's folder stands within its layer."""
+    folders = INSIDE.get(layer, [])
+    below = folder_of(name)[len(layer) + 1:]
+    return folders.index(below) if below in folders else len(folders)
 
 
 def system_faults(where, layer, target):
@@ -153,6 +174,8 @@ SELF_TESTS = [
      {"base/a.c": '#include "base/gone.h"\n'}, ['"base/gone.h" is not']),
     ("a folder that is no layer",
      {"misc/a.c": "", "base/b.c": ""}, ["layer misc is not in the table"]),
+    ("a folder within a layer that is not in the table",
+     {"base/misc/a.c": "", "base/b.c": ""}, ["folder base/misc is not in the table"]),
     ("no folder at all", {}, ["no sources found"]),
 ]
 
