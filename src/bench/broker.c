@@ -5,7 +5,7 @@
 
 #include "base/check.h"
 #include "base/clock.h"
-#include "net/fdtable.h"
+#include "reactor/fdtable.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -5,7 +5,7 @@
 #include "bench/relay.h"
 
 #include "base/clock.h"
-#include "net/fdtable.h"
+#include "reactor/fdtable.h"
 
 #include <netinet/in.h>
 #include <netinet/tcp.h>

@@ -3,7 +3,7 @@
 #include "bench/place.h"
 
 #include "base/clock.h"
-#include "net/fdtable.h"
+#include "reactor/fdtable.h"
 
 #include <errno.h>
 #include <math.h>

@@ -6,7 +6,7 @@
 #include "bench/stamp.h"
 
 #include "base/clock.h"
-#include "net/fdtable.h"
+#include "reactor/fdtable.h"
 
 #include <stdlib.h>
 #include <sys/prctl.h>

@@ -5,7 +5,7 @@
 #include "bench/progress.h"
 
 #include "base/clock.h"
-#include "net/fdtable.h"
+#include "reactor/fdtable.h"
 
 #include <math.h>
 #include <stdio.h>

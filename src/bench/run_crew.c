@@ -5,7 +5,7 @@
 #include "bench/run_worker.h"
 
 #include "base/clock.h"
-#include "net/fdtable.h"
+#include "reactor/fdtable.h"
 
 #include <math.h>
 #include <stdio.h>

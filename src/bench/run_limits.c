@@ -1,6 +1,6 @@
 #include "bench/run_limits.h"
 
-#include "net/fdtable.h"
+#include "reactor/fdtable.h"
 
 #include <ifaddrs.h>
 #include <netinet/in.h>

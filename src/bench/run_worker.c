@@ -3,7 +3,7 @@
 #include "bench/stall.h"
 
 #include "base/clock.h"
-#include "net/fdtable.h"
+#include "reactor/fdtable.h"
 
 #include <stdlib.h>
 #include <sys/epoll.h>

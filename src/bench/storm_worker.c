@@ -1,7 +1,7 @@
 #include "bench/storm_worker.h"
 
 #include "base/clock.h"
-#include "net/fdtable.h"
+#include "reactor/fdtable.h"
 
 #include <errno.h>
 #include <stdlib.h>

@@ -7,7 +7,7 @@
 #include "doctor/crowd.h"
 #include "doctor/floor.h"
 #include "doctor/kernel_memory.h"
-#include "net/fdtable.h"
+#include "reactor/fdtable.h"
 
 #include <math.h>
 #include <stdio.h>

@@ -21,7 +21,7 @@ static uint32_t entry_bytes(const struct flow_store *store, const struct flow_en
 	return entry->message != 0 ? message_at(store->messages, entry->message)->publication.packet_bytes : 0;
 }
 
-static void forget_message(struct flow_store *store, struct flow_entry *entry)
+static void flow_forget_message(struct flow_store *store, struct flow_entry *entry)
 {
 	if (entry->message != 0)
 		messages_put(store->messages, entry->message);
@@ -33,7 +33,7 @@ static void give_entry(struct flow *flow, struct flow_store *store, uint32_t ind
 {
 	struct flow_entry *entry = flow_entry_at(store, index);
 	flow_window_forget(flow, store, index);
-	forget_message(store, entry);
+	flow_forget_message(store, entry);
 	pool_give(&store->entries, index);
 }
 
@@ -105,7 +105,7 @@ static void finish_sent(struct flow *flow, struct flow_store *store, uint32_t in
 		give_entry(flow, store, index);
 	} else {
 		flow_window_forget(flow, store, index);
-		forget_message(store, entry);
+		flow_forget_message(store, entry);
 		entry->state = FLOW_DONE;
 	}
 	if (flow->inflight == 0)
@@ -171,7 +171,7 @@ void flow_forget_unsent(struct flow *flow, struct flow_store *store)
 {
 	struct flow_entry *entry = flow_entry_at(store, flow->unsent);
 	flow->queued_bytes -= entry_bytes(store, entry);
-	forget_message(store, entry);
+	flow_forget_message(store, entry);
 }
 
 void flow_abandon_last(struct flow *flow, struct flow_store *store)
@@ -193,7 +193,7 @@ void flow_drop_unsent(struct flow *flow, struct flow_store *store)
 		give_entry(flow, store, index);
 		return;
 	}
-	forget_message(store, entry);
+	flow_forget_message(store, entry);
 	uint32_t next = flow->unsent;
 	if (next == 0) {
 		/* Which entry leads here is not known: the place stays for the next one that is appended. */
@@ -387,7 +387,7 @@ enum flow_ack flow_acknowledge(struct flow *flow, struct flow_store *store, uint
 	if (type == MQTT_PUBREC && !failed) {
 		entry->state = FLOW_RELEASED;
 		flow->sent_bytes -= entry_bytes(store, entry);
-		forget_message(store, entry);
+		flow_forget_message(store, entry);
 		return FLOW_ACK_RELEASE;
 	}
 	finish_sent(flow, store, index, previous);

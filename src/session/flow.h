@@ -12,7 +12,7 @@
 #ifndef SESSION_FLOW_H
 #define SESSION_FLOW_H
 
-#include "base/pool.h"
+#include "memory/pool.h"
 #include "session/messages.h"
 
 #define FLOW_GENERATION_MASK 0x3ffu /* of a shared subscription: its last bits */

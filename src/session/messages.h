@@ -4,8 +4,8 @@
 #ifndef SESSION_MESSAGES_H
 #define SESSION_MESSAGES_H
 
-#include "base/slab.h"
-#include "session/publication.h"
+#include "memory/slab.h"
+#include "topics/publication.h"
 
 struct message {
 	uint32_t references;

@@ -3,8 +3,8 @@
 #ifndef SESSION_REGISTRY_H
 #define SESSION_REGISTRY_H
 
-#include "base/slab.h"
 #include "base/slice.h"
+#include "memory/slab.h"
 #include "session/session.h"
 
 struct registry {

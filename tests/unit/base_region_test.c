@@ -1,5 +1,5 @@
 /* Regions: zeroes where they grow, in place, as far as was reserved; forgotten pages are zeroes again. */
-#include "base/region.h"
+#include "memory/region.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

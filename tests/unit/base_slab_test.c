@@ -1,5 +1,5 @@
 /* Slabs: blocks of every size that never overlap, with bounded slack, a limit, and nothing lost. */
-#include "base/slab.h"
+#include "memory/slab.h"
 #include "random.h"
 
 #include <setjmp.h>

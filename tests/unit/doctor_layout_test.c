@@ -1,7 +1,7 @@
 /* The doctor computes by rules of its own what the server lays out: here they are held to each other. */
 #include "base/log.h"
+#include "control/layout.h"
 #include "doctor/sizing.h"
-#include "gateway/layout.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
