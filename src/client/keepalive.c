@@ -1,9 +1,9 @@
 #include "client/keepalive.h"
 
 #include "client/conn.h"
-#include "lifecycle/session.h"
 #include "net/health.h"
 #include "state/client_state.h"
+#include "state/ending.h"
 #include "state/principal.h"
 #include "state/shard.h"
 
@@ -149,9 +149,10 @@ static void grade_by_tcp(struct shard *shard, uint32_t index)
 		grade(shard, client, CLIENT_SUSPECT);
 }
 
-static uint64_t visit_connected(struct shard *shard, uint32_t index)
+uint64_t keepalive_visit(struct shard *shard, uint32_t index)
 {
 	struct client *client = shard_client(shard, index);
+	CHECK(client_is_connected(client));
 	if (client->pause == PAUSE_RATE)
 		client_resume(shard, index);
 	if (stuck_ms(shard, client) <= shard->loop.now_ms)
@@ -163,14 +164,4 @@ static uint64_t visit_connected(struct shard *shard, uint32_t index)
 	else if (shard->env.settings->idle_probe_s != 0)
 		grade_by_tcp(shard, index);
 	return client_is_connected(client) ? next_ms(shard, client) : 0;
-}
-
-uint64_t keepalive_visit(void *context, uint32_t index, uint64_t now_ms)
-{
-	struct shard *shard = context;
-	(void)now_ms; /* the shard's own */
-	turn_work_charge(&shard->loop.work, WORK_NODE);
-	if (shard_client(shard, index)->state == CLIENT_OFFLINE)
-		return session_visit(shard, index);
-	return visit_connected(shard, index);
 }

@@ -16,9 +16,9 @@ struct client;
 
 /* The client is connected from now on: files it with the wheel. */
 void keepalive_begin(struct shard *shard, uint32_t index);
-/* wheel_visit: grades the client, ends it when it has been silent or stuck for too long, ends a session whose time
- * without a connection is over; otherwise its next deadline. */
-uint64_t keepalive_visit(void *shard, uint32_t index, uint64_t now_ms);
+/* Its deadline has come: grades the client, and ends it where it has been silent or stuck for too long. Returns its
+ * next deadline, as wheel_visit does. */
+uint64_t keepalive_visit(struct shard *shard, uint32_t index);
 /* Output is blocked from now on, or reading is paused until `until_ms`: the deadline may have come nearer. */
 void keepalive_hurry(struct shard *shard, uint32_t index, uint64_t until_ms);
 /* A packet came. */

@@ -12,6 +12,7 @@
 #include "session/aliases.h"
 #include "session/packet_ids.h"
 #include "state/client_state.h"
+#include "state/ending.h"
 #include "state/extension.h"
 #include "state/principal.h"
 #include "state/shard.h"

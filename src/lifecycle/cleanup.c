@@ -1,9 +1,9 @@
 #include "lifecycle/cleanup.h"
 
-#include "lifecycle/session.h"
 #include "route/queue.h"
 #include "route/retained_jobs.h"
 #include "route/routing.h"
+#include "state/client_state.h"
 #include "state/extension.h"
 #include "state/principal.h"
 #include "state/shard.h"
@@ -166,6 +166,15 @@ bool session_cleanup(struct shard *shard, uint32_t index)
 	return false;
 }
 
+void session_give_place(struct shard *shard, uint32_t index)
+{
+	struct client *client = shard_client(shard, index);
+	CHECK(client->session.id == 0 && !client->session.cleaning);
+	client->conn.generation++; /* what was noted for it is not about the next one */
+	client_set_state(shard, client, CLIENT_FREE);
+	pool_give(&shard->mem.clients, index);
+}
+
 static struct session_cleanup *cleanup_take_first(struct shard *shard)
 {
 	struct session_cleanup *cleanup = shard->sessions.cleanups;
@@ -190,7 +199,8 @@ void session_cleanups_run(struct shard *shard)
 		}
 		free(cleanup);
 		shard_client(shard, index)->session.cleaning = 0;
-		session_is_clean(shard, index);
+		if (shard_client(shard, index)->session.id == 0)
+			session_give_place(shard, index);
 	}
 }
 

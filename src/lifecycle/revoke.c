@@ -2,7 +2,7 @@
 
 #include "access/access.h"
 #include "client/conn.h"
-#include "lifecycle/session.h"
+#include "state/ending.h"
 #include "state/principal.h"
 #include "state/shard.h"
 
@@ -115,8 +115,7 @@ static bool take_recent(struct shard *shard, uint64_t until)
 static void revoke_look_at(struct shard *shard, uint32_t index)
 {
 	const struct client *client = shard_client(shard, index);
-	if (client->principal == 0 || client->session.id == 0 ||
-	    (!client_is_connected(client) && client->state != CLIENT_OFFLINE))
+	if (client->principal == 0 || client->session.id == 0)
 		return;
 	const struct principal *principal = principal_of(shard, client);
 	if (has(&shard->guard.revoke, REVOCATION_USER, principal->user_hash))
@@ -136,6 +135,8 @@ void revoke_some(struct shard *shard)
 	if (revoke->next == 0)
 		revoke->next = 1;
 	for (uint32_t i = 0; i < LOOKS_PER_TURN && !turn_work_is_spent(&shard->loop.work, until); i++) {
+		if (endings_are_many(&shard->sessions.endings))
+			return;
 		if (revoke->next > shard->mem.clients.touched) {
 			revoke_fini(revoke);
 			return;

@@ -145,10 +145,16 @@ static void deliver_plain(struct shard *shard, struct delivery *delivery, struct
 		send_frame(shard, delivery, client, retain);
 }
 
-/* Whether the session takes messages that its client gets later. */
-static bool outlives_connection(const struct shard *shard, const struct client *client)
+/* Whether the session takes messages without a connection: its client gets them later; or it is about to end, and hands
+ * on what its shared subscriptions have got. */
+static bool takes_offline(const struct shard *shard, const struct client *client,
+			  const struct subscription *subscription)
 {
-	return client->session.id != 0 && client->extension != 0 && extension_of(shard, client)->expiry_s != 0;
+	if (client->session.id == 0)
+		return false;
+	if (client->state == CLIENT_CLOSING && (subscription->options & SUBSCRIPTION_SHARED) != 0)
+		return true;
+	return client->extension != 0 && extension_of(shard, client)->expiry_s != 0;
 }
 
 /* What the client asked for with it; a bridge has asked for all of its subscriptions at once, when it connected, also
@@ -174,7 +180,7 @@ bool deliver_is_no_local(const struct shard *shard, const struct delivery *deliv
 void deliver_to(struct shard *shard, struct delivery *delivery, const struct subscription *subscription)
 {
 	struct client *client = shard_client(shard, subscription->client);
-	if (!client_is_connected(client) && !outlives_connection(shard, client))
+	if (!client_is_connected(client) && !takes_offline(shard, client, subscription))
 		return;
 	if (deliver_is_no_local(shard, delivery, subscription))
 		return;

@@ -1,13 +1,13 @@
 #include "route/queue.h"
 
-#include "lifecycle/review.h"
-#include "lifecycle/session.h"
 #include "route/congestion.h"
 #include "route/members.h"
 #include "route/outgoing.h"
 #include "route/send.h"
 #include "state/account.h"
 #include "state/extension.h"
+#include "state/offline.h"
+#include "state/principal.h"
 #include "state/shard.h"
 
 /* Entries of a full queue that are looked at for each message that comes, and of any queue in one go. */
@@ -149,7 +149,7 @@ static void wait_in_queue(struct shard *shard, const struct delivery *delivery, 
 	if ((subscription->options & SUBSCRIPTION_SHARED) != 0)
 		members_queued(shard, client, subscriptions_index(&shard->sessions.subscriptions, subscription));
 	if (client->state == CLIENT_OFFLINE && extension->flow.queued == 1)
-		session_queue_begins(shard, shard_client_index(shard, client));
+		offline_queue_begins(shard, shard_client_index(shard, client));
 }
 
 static void queue_link_entry(struct shard *shard, struct delivery *delivery, struct client *client,
@@ -238,7 +238,7 @@ static void send_unsent(struct shard *shard, struct client *client, struct exten
 		flow_drop_unsent(flow, &shard->mem.flows);
 		return;
 	}
-	if (!repeated && client->session.is_narrowed && !review_may_send(shard, client, topic_of(message))) {
+	if (!repeated && client->session.is_narrowed && !principal_may_subscribe(shard, client, topic_of(message))) {
 		COUNT(&shard->counters, messages_dropped_denied);
 		flow_drop_unsent(flow, &shard->mem.flows);
 		return;

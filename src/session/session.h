@@ -12,7 +12,7 @@ struct session {
 	uint32_t subscription_count : 24;
 	uint32_t is_keyed : 1;    /* its subscriptions are looked up by key (own_table.h), not by a walk over them */
 	uint32_t has_shared : 1;  /* one of them is, or was, a shared subscription */
-	uint32_t is_narrowed : 1; /* it may do less than when some of what waits for it came (lifecycle/review.h) */
+	uint32_t is_narrowed : 1; /* it may do less than when some of what waits for it came (client/review.h) */
 	uint32_t is_bridge : 1; /* of its connection, MQTT_LEVEL_BRIDGE: subscriptions are No Local, Retain As Published
 				 */
 	uint32_t owed : 1;      /* retained messages (route/retained_jobs.h) */

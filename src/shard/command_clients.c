@@ -1,9 +1,9 @@
 #include "shard/command_clients.h"
 
 #include "client/conn.h"
-#include "lifecycle/session.h"
 #include "session/packet_ids.h"
 #include "state/account.h"
+#include "state/ending.h"
 #include "state/extension.h"
 #include "state/shard.h"
 #include "topics/index.h"

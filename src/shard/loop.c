@@ -1,38 +1,65 @@
+/* The loop of a shard: one thread that waits, does a little of everything, writes what came of it, and waits again.
+ *
+ * Why it is one loop. All that a client needs is on one shard: its session, its queue, its timers, and the subscribers
+ * that share its core. So nothing in here takes a lock or an atomic operation on data of a client, and an idle client
+ * is one cache line that nobody touches. The price is that whatever holds this thread holds every client of the shard.
+ * Hence the one rule of the loop: each part of a turn has a share of work (runtime/turn_work.h), stops when it is
+ * spent, and goes on in the next turn with what is left, in front of what came later. A part that needs longer keeps
+ * its place in a structure of its own (routings, filter jobs, cleanups, retained jobs, a sweep's next client), never on
+ * the stack. has_work() must know each of these: what it forgets sleeps until the next event.
+ *
+ * The turn, as it is read in shard_turn():
+ *
+ *     wait      for events, with the longest sleep that no deadline forbids
+ *     go on     with what other threads left, and with what earlier turns began
+ *     serve     packets, first of those who waited
+ *     admit     those whom the gates let in
+ *     command   what the admin side asks
+ *     time      deadlines that have come
+ *     end       everybody for whom one of the above has found a reason
+ *     flush     to the other shards, then to the sockets; then close
+ *     settle    give back what the turn used, publish the figures
+ *
+ * Two orders in it carry weight. Ends come after everything that may find a reason and before the flush: then nobody
+ * ends in the middle of a delivery or a walk, wills leave in the same turn, and the last words are on the wire before
+ * their socket closes. Batches of other shards go back after the flush, for output may still point into them: that
+ * they come back is what tells their senders that a message is in safe hands.
+ *
+ * Hazards. A flush may find a broken connection: it only notes that, and the next turn ends it. What is in scratch is
+ * gone after settle; what was handed to io_send() must live until the flush. Time is read once, when the wait is over:
+ * in a turn that takes long, now_ms is old, and whoever measures the turn itself reads the clock again. While it waits
+ * the thread is offline for RCU, and holds nothing of the routing index. */
 #include "shard/loop.h"
 
 #include "access/access.h"
-#include "access/addresses.h"
-#include "access/admission.h"
 #include "base/clock.h"
-#include "base/log.h"
 #include "client/conn.h"
-#include "client/keepalive.h"
+#include "client/review.h"
 #include "client/subscribe.h"
 #include "lifecycle/cleanup.h"
-#include "lifecycle/review.h"
+#include "lifecycle/end.h"
 #include "lifecycle/revoke.h"
-#include "lifecycle/session.h"
-#include "reactor/fdpass.h"
 #include "route/congestion.h"
 #include "route/retained_jobs.h"
 #include "route/route.h"
 #include "route/routing.h"
 #include "runtime/schedule.h"
+#include "shard/admissions.h"
 #include "shard/commands.h"
-#include "shard/sys_topics.h"
+#include "shard/drain.h"
+#include "shard/gauges.h"
+#include "shard/timers.h"
 #include "state/shard.h"
 #include "topics/rcu.h"
 #include "topics/retained.h"
 
-#include <unistd.h>
+#include <string.h>
+#include <time.h>
 
-/* Bounds on one turn, so that none is long: events, timers, clients that go on reading; the others are shares of work
- * (turn_work.h). */
+/* Bounds on one turn: events, and clients that go on reading. The other parts are bounded by shares of work
+ * (runtime/turn_work.h). */
 #define EVENTS_PER_TURN 256
-#define TIMERS_PER_TURN 1024u
-#define TIMERS_PER_STEP 16u
 #define READY_PER_TURN 256u
-#define DRAINED_PER_TURN 512u
 /* While all who are left have output that waits, draining looks at them so often. */
 #define DRAIN_POLL_MS 10
 /* A turn's length is told apart from what its thread ran for, this exactly. */
@@ -44,181 +71,7 @@
 #define TAG_WAKER ((uint64_t)1 << 32)
 #define TAG_ADMISSIONS ((uint64_t)2 << 32)
 
-/* Bytes that one shard may keep for partial packets, blocked output, client ids and wills. */
-#define SLAB_BYTES_MAX ((size_t)8 << 30)
-#define CLIENTS_MAX (1u << 26)
-#define SUBSCRIPTIONS_PER_CLIENT 16u
-#define SUBSCRIPTIONS_MIN 1000000u
-/* Messages under way or waiting, of all its sessions. */
-#define ACL_CACHE_SLOTS 8192u
-/* Distinct permissions of tokens. */
-#define TOKEN_RULES_MAX 1000000u
-#define TOKEN_RULES_BYTES_MAX ((size_t)1 << 30)
-#define FLOW_ENTRIES_MAX 256000000u
-/* Retained messages that have expired and are taken away in a turn: a million are gone within seconds. */
-#define RETAINED_EXPIRED_PER_TURN 256u
-
-static void on_blocked(void *context, struct conn *conn)
-{
-	struct shard *shard = context;
-	const struct client *client = (const void *)((const uint8_t *)conn - offsetof(struct client, conn));
-	/* One that is paused for a while is looked at soon: how long is known when it is read again, not here. */
-	uint64_t wait_ms = client->pause == PAUSE_RATE ? 1 : shard->env.settings->stuck_timeout_ms;
-	keepalive_hurry(shard, shard_client_index(shard, client), shard->loop.now_ms + wait_ms);
-}
-
-static void on_broken(void *context, struct conn *conn)
-{
-	struct shard *shard = context;
-	struct client *client = (void *)((uint8_t *)conn - offsetof(struct client, conn));
-	/* Ended later: the flush may be in the middle of a delivery, and an end may publish a will. By then its place
-	 * may be another's, or its session have another connection: `broken` tells. */
-	if (!client_is_connected(client) || client->broken)
-		return;
-	client->broken = 1;
-	list_push(&shard->sessions.broken, shard_client_index(shard, client));
-}
-
-static uint32_t subscriptions_limit(uint32_t clients)
-{
-	uint64_t wanted = (uint64_t)clients * SUBSCRIPTIONS_PER_CLIENT;
-	if (wanted < SUBSCRIPTIONS_MIN)
-		wanted = SUBSCRIPTIONS_MIN;
-	return wanted < UINT32_MAX / 2 ? (uint32_t)wanted : UINT32_MAX / 2;
-}
-
-/* What is kept elsewhere of the settings. */
-static void take_settings(struct shard *shard)
-{
-	shard->sessions.subscriptions.client_max = shard->env.settings->client_subscriptions_max;
-	shard->sessions.subscriptions.client_bytes_max = shard->env.settings->client_subscription_bytes_max;
-}
-
-enum error shard_open(struct shard *shard)
-{
-	/* Those that are closing still have their object for the rest of the turn. */
-	uint64_t places = (uint64_t)shard->env.quota->limit + shard->env.settings->sessions_offline_max + 1024;
-	uint32_t clients = places < CLIENTS_MAX ? (uint32_t)places : CLIENTS_MAX;
-	routings_init(&shard->routing.routings);
-	shard->sessions.filter_jobs_end = &shard->sessions.filter_jobs;
-	shard->sessions.cleanups_end = &shard->sessions.cleanups;
-	messages_init(&shard->mem.messages, &shard->mem.slab);
-	struct io_observer observer = {.blocked = on_blocked, .broken = on_broken, .context = shard};
-	if (slab_open(&shard->mem.slab, SLAB_BYTES_MAX) != ERROR_OK ||
-	    pool_open(&shard->mem.clients, sizeof(struct client), clients) != ERROR_OK ||
-	    io_open(&shard->mem.io, &shard->mem.slab, observer) != ERROR_OK ||
-	    registry_open(&shard->sessions.registry, &shard->mem.clients, &shard->mem.slab, clients) != ERROR_OK ||
-	    subscriptions_open(&shard->sessions.subscriptions, shard->env.index, shard->env.number,
-			       subscriptions_limit(clients)) != ERROR_OK ||
-	    retained_jobs_open(&shard->sessions.retained_jobs, clients, subscriptions_limit(clients)) != ERROR_OK ||
-	    flow_store_open(&shard->mem.flows, &shard->mem.messages, FLOW_ENTRIES_MAX) != ERROR_OK ||
-	    acl_cache_open(&shard->guard.acl_cache, ACL_CACHE_SLOTS) != ERROR_OK ||
-	    acl_pool_open(&shard->guard.token_rules, TOKEN_RULES_MAX, TOKEN_RULES_BYTES_MAX) != ERROR_OK ||
-	    access_sign_in_init(shard->env.access, &shard->guard.sign_in, false) != ERROR_OK ||
-	    outbox_init(&shard->routing.outbox, shard->env.mailboxes, shard->env.shard_count, shard->env.number) !=
-		    ERROR_OK ||
-	    region_open(&shard->sessions.connected_at_s, ((size_t)clients + 1) * sizeof(uint32_t)) != ERROR_OK)
-		return ERROR_NO_MEMORY;
-	if (shard->env.fixed.sockets != 0 && io_fix_files(&shard->mem.io, &shard->env.fixed) != ERROR_OK)
-		return ERROR_NO_MEMORY;
-	take_settings(shard);
-	commands_open(&shard->shared.commands);
-	shard->routing.peer_routes = calloc(shard->env.shard_count, sizeof(*shard->routing.peer_routes));
-	return shard->routing.peer_routes != NULL ? ERROR_OK : ERROR_NO_MEMORY;
-}
-
-static bool arrivals_wait(const struct shard *shard)
-{
-	return shard->loop.arrivals.next != shard->loop.arrivals.count;
-}
-
-void shard_close(struct shard *shard)
-{
-	while (arrivals_wait(shard))
-		free(shard->loop.arrivals.admissions[shard->loop.arrivals.next++]);
-	free(shard->routing.mail.batch);
-	retained_jobs_close(&shard->sessions.retained_jobs);
-	routings_fini(shard);
-	filter_jobs_fini(shard);
-	revoke_fini(&shard->guard.revoke);
-	session_cleanups_fini(shard);
-	outbox_fini(&shard->routing.outbox);
-	subscriptions_close(&shard->sessions.subscriptions);
-	flow_store_close(&shard->mem.flows);
-	acl_cache_close(&shard->guard.acl_cache);
-	acl_pool_close(&shard->guard.token_rules);
-	sign_in_fini(&shard->guard.sign_in);
-	acl_put(&shard->guard.acl);
-	registry_close(&shard->sessions.registry);
-	io_close(&shard->mem.io);
-	pool_close(&shard->mem.clients);
-	slab_close(&shard->mem.slab);
-	region_close(&shard->sessions.connected_at_s);
-	commands_close(&shard->shared.commands);
-	routes_fini(&shard->routing.routes);
-	list_fini(&shard->loop.ready);
-	congestion_fini(&shard->routing.congestion);
-	list_fini(&shard->sessions.closing);
-	list_fini(&shard->sessions.broken);
-	free(shard->routing.peer_routes);
-}
-
-/* ---- the parts of a turn ---- */
-
-/* Its socket was lost on its way. */
-static void drop_admission(struct shard *shard, const struct admission *admission)
-{
-	addresses_leave(shard->env.addresses, admission->address, true);
-	quota_give(shard->env.quota);
-}
-
-/* Takes the next batch from the gates. False when there is none. */
-static bool receive_arrivals(struct shard *shard)
-{
-	struct arrivals *arrivals = &shard->loop.arrivals;
-	size_t size = sizeof(arrivals->admissions);
-	arrivals->next = 0;
-	arrivals->count = 0;
-	arrivals->fd_count = FDPASS_BATCH_MAX;
-	enum error error = fdpass_receive(shard->env.admissions_fd, arrivals->fds, &arrivals->fd_count,
-					  arrivals->admissions, &size);
-	if (error == ERROR_MORE)
-		return false;
-	if (error != ERROR_OK)
-		log_write(LOG_ERROR, "shard %u lost sockets on their way: %s", shard->env.number,
-			  error_sentence(error));
-	arrivals->count = (uint32_t)(size / sizeof(arrivals->admissions[0]));
-	return arrivals->count != 0;
-}
-
-static void admit_next(struct shard *shard)
-{
-	struct arrivals *arrivals = &shard->loop.arrivals;
-	uint32_t i = arrivals->next++;
-	if (i < arrivals->fd_count)
-		client_admit(shard, arrivals->fds[i], arrivals->admissions[i]);
-	else
-		drop_admission(shard, arrivals->admissions[i]);
-	free(arrivals->admissions[i]);
-}
-
-/* What a connection that is taken over had to say, and a session's queue, may make one admission as long as many. A
- * client that comes, leaves a will and goes is let in no faster than wills are sent. False when none is left. */
-static bool take_admissions(struct shard *shard)
-{
-	uint64_t until = turn_work_share(&shard->loop.work, WORK_SHARE_ADMISSIONS);
-	while (!turn_work_is_spent(&shard->loop.work, until)) {
-		if (routings_own_are_many(&shard->routing.routings)) {
-			COUNT(&shard->counters, admission_pauses);
-			return true;
-		}
-		if (!arrivals_wait(shard) && !receive_arrivals(shard))
-			return false;
-		turn_work_charge(&shard->loop.work, WORK_ADMISSION);
-		admit_next(shard);
-	}
-	return true;
-}
+/* ---- clients ---- */
 
 static void loop_handle_event(struct shard *shard, const struct epoll_event *event)
 {
@@ -267,101 +120,15 @@ static void begin_round(struct shard *shard)
 	shard->loop.round_began_ms = shard->loop.now_ms;
 }
 
-static void end_broken(struct shard *shard)
-{
-	uint64_t until = turn_work_share(&shard->loop.work, WORK_SHARE_ENDS);
-	while (shard->sessions.broken.count != 0 && !turn_work_is_spent(&shard->loop.work, until)) {
-		uint32_t index = shard->sessions.broken.items[--shard->sessions.broken.count];
-		const struct client *client = shard_client(shard, index);
-		if (client_is_connected(client) && client->broken)
-			client_end(shard, index, ERROR_CONNECTION_LOST);
-	}
-}
-
-static void finish_closing(struct shard *shard)
-{
-	for (uint32_t i = 0; i < shard->sessions.closing.count; i++)
-		client_finish(shard, shard->sessions.closing.items[i]);
-	shard->sessions.closing.count = 0;
-}
-
-/* Ends some more clients, after those whom the gates let in last. A client with output that waits is given the time to
- * read it (client_write ends it then). True when none is left. */
-static bool drain(struct shard *shard)
-{
-	if (take_admissions(shard))
-		return false;
-	if (shard->loop.drain_next == 0)
-		shard->loop.drain_waits = true;
-	uint64_t until = turn_work_share(&shard->loop.work, WORK_SHARE_ENDS);
-	for (uint32_t i = 0; i < DRAINED_PER_TURN && shard->loop.drain_next < shard->mem.clients.touched; i++) {
-		if (turn_work_is_spent(&shard->loop.work, until))
-			return false;
-		uint32_t index = ++shard->loop.drain_next;
-		struct client *client = shard_client(shard, index);
-		if (!client_is_connected(client) || client->conn.backlog != 0)
-			continue;
-		shard->loop.drain_waits = false;
-		if (client->conn.outbox == 0)
-			client_end(shard, index, ERROR_SERVER_STOPPING);
-	}
-	if (shard->loop.drain_next < shard->mem.clients.touched)
-		return false;
-	/* Round again for those who had output; the turn's flush may have been all that they needed. */
-	shard->loop.drain_next = 0;
-	return atomic_load_explicit(&shard->counters.values[COUNTER_connections_open], memory_order_relaxed) == 0;
-}
-
-#define COUNT_POOL(counters, name, pool)                                                                               \
-	do {                                                                                                           \
-		COUNT_SET(counters, name##_used, (pool)->used);                                                        \
-		COUNT_SET(counters, name##_free, (pool)->touched - (pool)->used);                                      \
-	} while (0)
-
-static void publish_counters(struct shard *shard)
-{
-	struct counters *counters = &shard->counters;
-	COUNT(counters, turns);
-	COUNT_SET(counters, stalled_turns, shard->loop.overload.stall_count);
-	COUNT_SET(counters, reads, shard->mem.io.read_count);
-	COUNT_SET(counters, writes, shard->mem.io.write_count);
-	COUNT_SET(counters, bytes_in, shard->mem.io.bytes_in);
-	COUNT_SET(counters, bytes_out, shard->mem.io.bytes_out);
-	COUNT_SET(counters, backlog_bytes, shard->mem.io.backlog_bytes);
-	COUNT_SET(counters, connections_fixed, fixed_files_count(&shard->mem.io.fixed_files));
-	COUNT_SET(counters, fixed_file_failures, shard->mem.io.fixed_files.failure_count);
-	COUNT_SET(counters, subscriptions_open, shard->sessions.subscriptions.pool.used);
-	COUNT_SET(counters, retained_owed, shard->sessions.retained_jobs.jobs.used);
-	COUNT_SET(counters, queue_messages, shard->mem.flows.entries.used);
-	COUNT_SET(counters, stored_messages, shard->mem.messages.count);
-	COUNT_SET(counters, stored_bytes, shard->mem.messages.bytes);
-	COUNT_SET(counters, inbox_parcels, shard->routing.outbox.out_batches);
-	COUNT_SET(counters, inbox_bytes, shard->routing.outbox.out_bytes);
-	COUNT_POOL(counters, pool_clients, &shard->mem.clients);
-	COUNT_POOL(counters, pool_subscriptions, &shard->sessions.subscriptions.pool);
-	COUNT_POOL(counters, pool_lists, &shard->sessions.subscriptions.lists);
-	COUNT_POOL(counters, pool_queue, &shard->mem.flows.entries);
-	COUNT_SET(counters, tokens_verified, shard->guard.sign_in.tokens_verified);
-	COUNT_SET(counters, acl_cache_hits, shard->guard.acl_cache.hits);
-	COUNT_SET(counters, acl_cache_misses, shard->guard.acl_cache.misses);
-	COUNT_SET(counters, slab_used_bytes, shard->mem.slab.used_bytes);
-	COUNT_SET(counters, slab_free_bytes, shard->mem.slab.top_bytes - shard->mem.slab.used_bytes);
-	COUNT_SET(counters, allocations,
-		  shard->mem.slab.fresh_count + shard->routing.outbox.allocation_count + shard->mem.clients.touched +
-			  shard->sessions.subscriptions.pool.touched + shard->sessions.subscriptions.lists.touched +
-			  shard->sessions.retained_jobs.jobs.touched + shard->sessions.retained_jobs.queues.touched +
-			  shard->mem.flows.entries.touched + shard->routing.routes.capacity +
-			  shard->loop.ready.capacity + shard->sessions.closing.capacity);
-}
-
-/* ---- the loop ---- */
+/* ---- waiting ---- */
 
 static bool has_work(const struct shard *shard)
 {
-	return shard->loop.ready.count != 0 || shard->sessions.broken.count != 0 || route_has_mail(shard) ||
-	       arrivals_wait(shard) || shard->sessions.filter_jobs != NULL || shard->sessions.cleanups != NULL ||
-	       routings_can_go_on(shard) || retained_jobs_ready(&shard->sessions.retained_jobs) ||
-	       revoke_has_work(shard) || review_waits(shard) || commands_waiting(&shard->shared.commands) ||
+	return shard->loop.ready.count != 0 || endings_waiting(&shard->sessions.endings) != 0 ||
+	       route_has_mail(shard) || admissions_wait(shard) || shard->sessions.filter_jobs != NULL ||
+	       shard->sessions.cleanups != NULL || routings_can_go_on(shard) ||
+	       retained_jobs_ready(&shard->sessions.retained_jobs) || revoke_has_work(shard) || review_waits(shard) ||
+	       commands_waiting(&shard->shared.commands) ||
 	       (shard->env.number == 0 && retained_has_expired(shard->env.retained, shard->loop.now_s));
 }
 
@@ -456,31 +223,19 @@ static void loop_look_at_access(struct shard *shard)
 	review_some(shard);
 }
 
-/* What comes round by time. */
-static void do_timers(struct shard *shard)
+/* Whether all that was noted is carried out, down to the last socket. */
+static bool has_ended_all(const struct shard *shard)
 {
-	uint64_t until = turn_work_share(&shard->loop.work, WORK_SHARE_TIMERS);
-	bool more = true;
-	for (uint32_t i = 0; more && i < TIMERS_PER_TURN && !turn_work_is_spent(&shard->loop.work, until);
-	     i += TIMERS_PER_STEP)
-		more = wheel_turn(&shard->loop.wheel, shard->loop.now_ms, TIMERS_PER_STEP, keepalive_visit, shard);
-	if (shard->env.number != 0)
-		return;
-	counter_add(&shard->counters.values[COUNTER_retained_expired],
-		    retained_expire(shard->env.retained, shard->loop.now_s, RETAINED_EXPIRED_PER_TURN));
-	sys_topics_publish(shard);
+	return endings_waiting(&shard->sessions.endings) == 0 && shard->sessions.closing.count == 0;
 }
 
-/* One turn. False when the shard has drained and may end. */
-static bool shard_turn(struct shard *shard)
-{
-	struct epoll_event events[EVENTS_PER_TURN];
-	bool draining = atomic_load_explicit(&shard->shared.draining, memory_order_acquire);
-	int count = wait_for_events(shard, events, draining);
-	turn_work_begin(&shard->loop.work);
+/* ---- the turn ---- */
 
+/* What other threads have left for this one, and what was begun in earlier turns. */
+static void go_on(struct shard *shard)
+{
 	if (settings_refresh(&shard->shared.settings_view, &shard->env.settings))
-		take_settings(shard);
+		shard_take_settings(shard);
 	if (outbox_collect(&shard->routing.outbox))
 		routings_have_room(shard);
 	session_cleanups_run(shard); /* before anybody ends in this turn */
@@ -489,34 +244,61 @@ static bool shard_turn(struct shard *shard)
 	routings_run(shard);
 	route_deliver_mail(shard);
 	filter_jobs_run(shard);
+}
+
+/* What clients have sent: first those who were left in the turn before. True: the gates have sent some more. */
+static bool serve(struct shard *shard, const struct epoll_event *events, int count)
+{
+	bool arrive = false;
 	turn_work_begin_packets(&shard->loop.work);
 	loop_serve_ready(shard);
-	bool arrive = arrivals_wait(shard);
 	for (int i = 0; i < count; i++) {
 		arrive |= events[i].data.u64 == TAG_ADMISSIONS;
 		loop_handle_event(shard, &events[i]);
 	}
-	if (arrive)
-		take_admissions(shard);
-	commands_run(shard);
-	do_timers(shard);
-	retained_jobs_run(shard);
-	bool drained = draining && drain(shard);
+	return arrive;
+}
+
+/* All output of the turn leaves, to other shards and to clients, and then the sockets of those that ended close. */
+static void flush(struct shard *shard)
+{
 	outbox_send(&shard->routing.outbox);
 	io_flush(&shard->mem.io);
-	if (shard->sessions.broken.count != 0) {
-		end_broken(shard);
-		outbox_send(&shard->routing.outbox);
-		io_flush(&shard->mem.io);
-	}
-	finish_closing(shard);
+	end_close(shard);
+}
+
+/* Nobody needs the turn's bytes any more: they are given back, and figures are published. */
+static void settle_turn(struct shard *shard)
+{
 	begin_round(shard);
 	turn_stats_turn_end(&shard->loop.stats, &shard->counters, clock_now_ns());
 	turn_work_end(&shard->loop.work, &shard->counters);
 	route_return_batches(shard);
 	io_turn_end(&shard->mem.io);
-	publish_counters(shard);
-	return !(drained || (draining && shard->loop.now_ms >= atomic_load(&shard->shared.drain_until_ms)));
+	gauges_publish(shard);
+}
+
+/* False when the shard has drained and may end. */
+static bool shard_turn(struct shard *shard)
+{
+	struct epoll_event events[EVENTS_PER_TURN];
+	bool draining = atomic_load_explicit(&shard->shared.draining, memory_order_acquire);
+	int count = wait_for_events(shard, events, draining);
+	turn_work_begin(&shard->loop.work);
+
+	go_on(shard);
+	if (serve(shard, events, count) || admissions_wait(shard))
+		admissions_take(shard);
+	commands_run(shard);
+	timers_run(shard);
+	retained_jobs_run(shard);
+	bool drained = draining && drain_some(shard);
+	end_run(shard);
+	flush(shard);
+	settle_turn(shard);
+
+	bool is_late = draining && shard->loop.now_ms >= atomic_load(&shard->shared.drain_until_ms);
+	return !((drained && has_ended_all(shard)) || is_late);
 }
 
 static enum error loop_thread_setup(struct shard *shard)

@@ -7,7 +7,7 @@
 #include "auth/acl_pool.h"
 #include "auth/sign_in.h"
 
-/* Rights that were taken (lifecycle/review.h). */
+/* Rights that were taken (client/review.h). */
 /* Clients that wait to be looked at alone; beyond that everyone is. */
 #define REVIEW_ASKED_MAX 64u
 

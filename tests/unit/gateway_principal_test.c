@@ -1,7 +1,7 @@
 /* What a client may do and for how long, on its shard: permissions, expiry, re-authentication, revocations. */
 #include "access_files.h"
 #include "base/log.h"
-#include "lifecycle/review.h"
+#include "client/review.h"
 #include "lifecycle/revoke.h"
 #include "mqtt/decode.h"
 #include "mqtt/reason.h"

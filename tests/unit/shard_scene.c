@@ -1,5 +1,6 @@
 #include "shard_scene.h"
 
+#include "access/addresses.h"
 #include "access/admission.h"
 #include "base/clock.h"
 #include "reactor/fdpass.h"

@@ -1,4 +1,4 @@
-#include "lifecycle/presence.h"
+#include "client/presence.h"
 
 #include "mqtt/encode.h"
 #include "route/routing.h"

@@ -1,7 +1,7 @@
-#include "lifecycle/review.h"
+#include "client/review.h"
 
 #include "base/log.h"
-#include "lifecycle/presence.h"
+#include "client/presence.h"
 #include "mqtt/topic.h"
 #include "state/extension.h"
 #include "state/principal.h"
@@ -58,11 +58,6 @@ static struct slice topics_of(struct slice filter)
 	enum error fault;
 	mqtt_filter_share(filter, &group, &topics, &fault);
 	return topics;
-}
-
-bool review_may_send(struct shard *shard, const struct client *client, struct slice topic)
-{
-	return principal_may_subscribe(shard, client, topic);
 }
 
 static void note_ended(struct shard *shard, uint32_t index, struct slice filter)

@@ -1,8 +1,8 @@
 /* Subscriptions whose right was taken: by rules that were read again, by a token that says less, at AUTH or when a
  * session goes on. All that may be concerned are looked at, some in each turn, and those that may not be any more are
  * ended, whether their client is connected or not. Owned by the shard's thread. */
-#ifndef LIFECYCLE_REVIEW_H
-#define LIFECYCLE_REVIEW_H
+#ifndef CLIENT_REVIEW_H
+#define CLIENT_REVIEW_H
 
 #include "base/slice.h"
 
@@ -23,9 +23,5 @@ bool review_waits(const struct shard *shard);
 
 /* The client may not subscribe to this (checked) filter: one that it has from before ends too. */
 void review_refused(struct shard *shard, uint32_t index, struct slice filter);
-
-/* A message of this topic that waits for a client whose rights were taken (client->session.is_narrowed) may still be
- * sent. */
-bool review_may_send(struct shard *shard, const struct client *client, struct slice topic);
 
 #endif

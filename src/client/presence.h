@@ -1,8 +1,8 @@
 /* Who comes and who goes, told on $SYS/presence/connected and $SYS/presence/disconnected as JSON, at QoS 1, to back
  * ends that subscribe; and who loses a subscription, on $SYS/presence/unsubscribed. Costs a look-up while nobody does.
  * By the shard's thread. */
-#ifndef LIFECYCLE_PRESENCE_H
-#define LIFECYCLE_PRESENCE_H
+#ifndef CLIENT_PRESENCE_H
+#define CLIENT_PRESENCE_H
 
 #include "base/error.h"
 #include "base/slice.h"
