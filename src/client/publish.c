@@ -15,6 +15,7 @@
 #include "state/ending.h"
 #include "state/extension.h"
 #include "state/principal.h"
+#include "state/release.h"
 #include "state/shard.h"
 #include "topics/retained.h"
 

@@ -4,7 +4,7 @@
 #ifndef GATE_ACCEPT_H
 #define GATE_ACCEPT_H
 
-#include "gate/gate.h"
+#include "gate/state.h"
 
 /* While descriptors are short, the gate looks again after so long. */
 #define GATE_ACCEPT_PAUSE_MS 50u

@@ -2,7 +2,7 @@
 #ifndef GATE_HANDOVER_H
 #define GATE_HANDOVER_H
 
-#include "gate/gate.h"
+#include "gate/state.h"
 
 /* The shard's batch has room: fewer than FDPASS_BATCH_MAX are in it. Owns fd and admission. */
 void gate_batch_add(struct gate *gate, uint16_t shard, int fd, struct admission *admission);

@@ -3,7 +3,7 @@
 #ifndef GATE_HANDSHAKES_H
 #define GATE_HANDSHAKES_H
 
-#include "gate/gate.h"
+#include "gate/state.h"
 
 enum error gate_handshakes_open(struct gate *gate);
 /* Before the first; the gate knows the time. */

@@ -22,6 +22,7 @@
 #include "state/extension.h"
 #include "state/offline.h"
 #include "state/principal.h"
+#include "state/release.h"
 #include "state/shard.h"
 
 #include <sys/socket.h>

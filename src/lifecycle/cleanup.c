@@ -6,6 +6,7 @@
 #include "state/client_state.h"
 #include "state/extension.h"
 #include "state/principal.h"
+#include "state/release.h"
 #include "state/shard.h"
 
 #include <stdlib.h>

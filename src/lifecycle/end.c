@@ -14,6 +14,7 @@
 #include "state/client_state.h"
 #include "state/extension.h"
 #include "state/offline.h"
+#include "state/release.h"
 #include "state/shard.h"
 
 /* ---- last words ---- */

@@ -6,6 +6,7 @@
 #include "state/account.h"
 #include "state/client_state.h"
 #include "state/extension.h"
+#include "state/release.h"
 #include "state/shard.h"
 
 /* What an entry of a queue costs beside its packet: the entry, and the head of the kept message. */

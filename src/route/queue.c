@@ -8,6 +8,7 @@
 #include "state/extension.h"
 #include "state/offline.h"
 #include "state/principal.h"
+#include "state/release.h"
 #include "state/shard.h"
 
 /* Entries of a full queue that are looked at for each message that comes, and of any queue in one go. */

@@ -5,7 +5,8 @@
 #define STATE_EXTENSION_H
 
 #include "session/flow.h"
-#include "state/account.h"
+
+#include <stdbool.h>
 
 #define EXTENSION_NEVER_S UINT32_MAX
 
@@ -39,13 +40,7 @@ struct extension *extension_of(const struct shard *shard, const struct client *c
 bool extension_take_packet(const struct shard *shard, const struct client *client, size_t bytes);
 /* Makes them where there are none; NULL: no memory. */
 struct extension *extension_need(struct shard *shard, struct client *client);
-/* Frees them when they say nothing. */
-void extension_trim(struct shard *shard, struct client *client);
 /* The session has a connection again, or ends: the places of what it needed without one are empty. */
 void extension_leave_offline(struct extension *extension);
-/* The connection is over: what belongs to it alone goes. */
-void extension_end_connection(struct shard *shard, struct client *client);
-/* Frees them with all that they hold but the will and the messages under way, of which there are none any more. */
-void extension_drop(struct shard *shard, struct client *client);
 
 #endif

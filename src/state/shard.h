@@ -5,15 +5,95 @@
 #ifndef STATE_SHARD_H
 #define STATE_SHARD_H
 
+#include "auth/acl_cache.h"
+#include "auth/acl_pool.h"
+#include "auth/sign_in.h"
+#include "memory/pool.h"
+#include "memory/slab.h"
+#include "net/io.h"
 #include "runtime/command.h"
+#include "runtime/counters.h"
+#include "runtime/quota.h"
+#include "runtime/settings.h"
 #include "runtime/settings_feed.h"
+#include "session/flow.h"
+#include "session/messages.h"
 #include "state/client.h"
-#include "state/environment.h"
-#include "state/guard.h"
 #include "state/loop.h"
-#include "state/memory.h"
 #include "state/routing.h"
 #include "state/sessions.h"
+
+struct mailbox;
+struct congestion_board;
+struct index;
+struct retained;
+struct addresses;
+struct access;
+
+/* What a shard is given before its thread starts and never changes itself. What is behind the pointers is shared with
+ * other threads: it is immutable, or takes care of itself. */
+struct shard_environment {
+	const struct settings *settings; /* the snapshot that it has taken up last (shared.settings_view) */
+	struct mailbox *mailboxes;
+	struct congestion_board *boards; /* of all shards, by number */
+	struct quota *quota;
+	struct index *index;
+	struct retained *retained;
+	struct addresses *addresses;
+	struct access *access;
+	_Atomic uint32_t *sessions_offline;                              /* of the whole gateway */
+	void (*sum_counters)(const void *context, struct counters *sum); /* of all threads; NULL: not told about */
+	const void *sum_context;
+	const int *keep_fds; /* what its descriptor table keeps */
+	size_t keep_count;
+	int admissions_fd; /* the receiving end (reactor/fdpass.h) */
+	uint16_t number;
+	uint16_t shard_count;
+	struct fixed_plan fixed; /* sockets that its table does not hold */
+};
+
+/* Where a shard's objects are: all of them are found by an index or a reference, none by a pointer that outlives the
+ * call. By the shard's thread. */
+struct shard_memory {
+	struct pool clients;
+	struct slab slab;         /* what varies in length, or exists only at times */
+	struct io io;             /* scratch, and output that waits */
+	struct messages messages; /* kept by sessions */
+	struct flow_store flows;  /* which session keeps which */
+};
+
+/* Rights that were taken (client/review.h). */
+/* Clients that wait to be looked at alone; beyond that everyone is. */
+#define REVIEW_ASKED_MAX 64u
+
+struct review {
+	uint32_t asked[REVIEW_ASKED_MAX]; /* clients whose token allows something else than before */
+	uint32_t asked_count;
+	uint32_t next;   /* of a round over all clients, 0: there is none */
+	bool again;      /* and one more round behind it */
+	uint32_t client; /* whose subscriptions are looked at (subscriptions_review_next()), 0: nobody's */
+	uint32_t ended;  /* of them so far */
+};
+
+/* Revocations of live sessions (lifecycle/revoke.h). */
+struct revoke {
+	uint64_t *hashes; /* on the heap while there are some: slots, of which half are free (0) */
+	uint32_t slots;   /* a power of two, 0: none */
+	uint32_t count;   /* hashes in them */
+	uint32_t next;    /* client that the sweep looks at next; 0: it has not begun */
+};
+
+/* What a shard knows of who may do what: the rules as they are now, decisions by them, and what was taken away and is
+ * not carried out everywhere yet. By the shard's thread. */
+struct shard_guard {
+	struct acl *acl; /* a reference to the rule file's rules */
+	struct acl_cache acl_cache;
+	struct acl_pool token_rules;
+	struct sign_in sign_in;  /* for AUTH */
+	uint32_t access_version; /* of the snapshots above */
+	struct revoke revoke;
+	struct review review;
+};
 
 /* What other threads read or write. */
 struct shard_shared {

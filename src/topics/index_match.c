@@ -1,4 +1,5 @@
 /* A match, by a reader: the exact filter, then the trie. */
+#include "topics/index.h"
 #include "topics/index_part.h"
 
 #include <stdlib.h>

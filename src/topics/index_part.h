@@ -2,9 +2,10 @@
 #ifndef TOPICS_INDEX_PART_H
 #define TOPICS_INDEX_PART_H
 
+#include "base/hash.h"
 #include "memory/slab.h"
-#include "topics/index.h"
 #include "topics/rcu.h"
+#include "topics/routes.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
