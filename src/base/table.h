@@ -32,4 +32,24 @@ void table_insert(struct table *table, uint32_t index, uint32_t hash);
 /* The object must be in the table. */
 void table_remove(struct table *table, uint32_t index);
 
+/* The same for a table of references of one kind, whose DEFINE_REF stands before (base/ref.h). */
+#define DEFINE_TABLE(name)                                                                                             \
+	REF_INLINE struct name##_ref name##_table_first(const struct table *table, uint32_t hash)                      \
+	{                                                                                                              \
+		return (struct name##_ref){table_first(table, hash)};                                                  \
+	}                                                                                                              \
+	REF_INLINE struct name##_ref name##_table_next(const struct table *table, struct name##_ref ref)               \
+	{                                                                                                              \
+		return (struct name##_ref){table_next(table, ref.index)};                                              \
+	}                                                                                                              \
+	REF_INLINE void name##_table_insert(struct table *table, struct name##_ref ref, uint32_t hash)                 \
+	{                                                                                                              \
+		table_insert(table, ref.index, hash);                                                                  \
+	}                                                                                                              \
+	REF_INLINE void name##_table_remove(struct table *table, struct name##_ref ref)                                \
+	{                                                                                                              \
+		table_remove(table, ref.index);                                                                        \
+	}                                                                                                              \
+	_Static_assert(sizeof(struct name##_ref) == sizeof(uint32_t), "links are four bytes")
+
 #endif
