@@ -2,6 +2,7 @@
 
 #include "admin/admin.h"
 #include "base/clock.h"
+#include "base/crash.h"
 #include "bridge/bridge.h"
 #include "daemon/command_line.h"
 #include "daemon/options.h"
@@ -82,6 +83,7 @@ int serve_main(int argc, char **argv)
 		print_help();
 		return 0;
 	}
+	crash_catch_signals();
 	struct options options = options_default();
 	if (!command_line_read(argc, argv, &options, stderr))
 		return EXIT_USAGE;

@@ -525,6 +525,8 @@ static enum error settle_in(struct shard *shard)
 static void *shard_main(void *argument)
 {
 	struct shard *shard = argument;
+	shard->check = (struct check_context){.thread = "shard", .number = shard->number};
+	check_context_set(&shard->check);
 	enum error error = settle_in(shard);
 	atomic_store(&shard->failed, error != ERROR_OK);
 	atomic_store(&shard->started, true);

@@ -113,6 +113,7 @@ struct shard {
 	struct region connected_at_s; /* by client, on the shard's clock: written when one comes, read for who asks */
 	struct pulse pulse;
 	struct turn_work work;
+	struct check_context check; /* what a broken promise prints; beside what each packet writes to anyway */
 	uint64_t now_ms;
 	uint32_t now_s; /* the same: the clock of sessions, wills and messages */
 	uint32_t started_s;
