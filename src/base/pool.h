@@ -19,8 +19,12 @@ struct pool {
 	uint32_t free;    /* first of the free list */
 };
 
-/* Room for `limit` objects of object_bytes (a multiple of 4). */
+/* Room for `limit` objects of object_bytes (a multiple of 4). The errors are region_open()'s. */
 enum error pool_open(struct pool *pool, uint32_t object_bytes, uint32_t limit);
+/* The same in an arena, under a name (region_open_in()). After execve() the struct, if it was kept, is as good as
+ * before once region_adopt() has filled in its region. */
+enum error pool_open_in(struct pool *pool, struct arena *arena, const char *name, uint32_t object_bytes,
+			uint32_t limit);
 void pool_close(struct pool *pool);
 
 /* An object's index, or 0 when the limit or memory is reached. */

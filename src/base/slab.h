@@ -32,6 +32,8 @@ struct slab {
 
 /* bytes_max: of all blocks together, at most 64 GiB. */
 enum error slab_open(struct slab *slab, size_t bytes_max);
+/* The same in an arena, under a name (region_open_in()). Kept and adopted as a pool is (base/pool.h). */
+enum error slab_open_in(struct slab *slab, struct arena *arena, const char *name, size_t bytes_max);
 void slab_close(struct slab *slab);
 
 /* A block of at least `bytes` (1..SLAB_BLOCK_BYTES_MAX), content undefined; 0 when the limit or memory is reached. */

@@ -22,6 +22,10 @@ struct table {
 
 /* limit: objects. The pool must outlive the table. */
 enum error table_open(struct table *table, const struct pool *pool, uint32_t node_offset, uint32_t limit);
+/* The same in an arena, under a name (region_open_in()). Kept and adopted as a pool is (base/pool.h); its pointer to
+ * the pool must be set again. */
+enum error table_open_in(struct table *table, struct arena *arena, const char *name, const struct pool *pool,
+			 uint32_t node_offset, uint32_t limit);
 void table_close(struct table *table);
 
 /* The first object of this hash's chain whose hash is the same, or 0; and the next one after `index`. */

@@ -38,7 +38,7 @@ static void break_equal(void *argument)
 
 static void break_less(void *argument)
 {
-	int64_t balance = -(int64_t)*(uint32_t *)argument;
+	int64_t balance = -(int64_t) * (uint32_t *)argument;
 	CHECK_GE(balance, 0);
 }
 
