@@ -18,14 +18,7 @@ struct list {
 
 /* Room for twice as many items of four bytes. Aborts without memory: the lists are bounded by the clients, and their
  * users have no way back at the moment when something is put on one. */
-static inline void *list_grow(void *items, uint32_t *capacity)
-{
-	CHECK(*capacity <= UINT32_MAX / 2);
-	*capacity = *capacity == 0 ? LIST_CAPACITY_MIN : *capacity * 2;
-	void *grown = realloc(items, *capacity * sizeof(uint32_t));
-	CHECK(grown != NULL);
-	return grown;
-}
+void *list_grow(void *items, uint32_t *capacity);
 
 /* Grows only to the longest that the list ever was. */
 static inline void list_push(struct list *list, uint32_t item)
