@@ -186,6 +186,8 @@ static bool must_wait_for_turn(struct shard *shard, bool first)
 /* One packet as a step of the turn's work. */
 static enum error do_packet(struct shard *shard, uint32_t index, struct client *client, const struct packet *packet)
 {
+	shard->loop.check.client = index;
+	shard->loop.check.packet_type = packet->header.type;
 	turn_work_step_begin(&shard->loop.work);
 	turn_work_charge(&shard->loop.work, WORK_PACKET);
 	enum error error = handle_packet(shard, index, client, packet);

@@ -215,6 +215,8 @@ static void settle_up(struct gate *gate)
 static void *gate_main(void *argument)
 {
 	struct gate *gate = argument;
+	gate->check = (struct check_context){.thread = "gate", .number = gate->number};
+	check_context_set(&gate->check);
 	enum error error = gate_thread_setup(gate);
 	atomic_store(&gate->failed, error != ERROR_OK);
 	atomic_store(&gate->started, true);

@@ -42,6 +42,7 @@ struct gate {
 
 	/* Its own. */
 	pthread_t thread;
+	struct check_context check; /* what a broken promise prints */
 	struct poller poller;
 	struct slab slab;
 	struct io io;

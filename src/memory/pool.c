@@ -4,9 +4,14 @@
 
 enum error pool_open(struct pool *pool, uint32_t object_bytes, uint32_t limit)
 {
+	return pool_open_in(pool, NULL, NULL, object_bytes, limit);
+}
+
+enum error pool_open_in(struct pool *pool, struct arena *arena, const char *name, uint32_t object_bytes, uint32_t limit)
+{
 	CHECK(object_bytes >= 4 && object_bytes % 4 == 0);
 	*pool = (struct pool){.object_bytes = object_bytes, .limit = limit};
-	return region_open(&pool->region, ((size_t)limit + 1) * object_bytes);
+	return region_open_in(&pool->region, arena, name, ((size_t)limit + 1) * object_bytes);
 }
 
 void pool_close(struct pool *pool)

@@ -43,9 +43,14 @@ size_t slab_block_bytes(size_t bytes)
 
 enum error slab_open(struct slab *slab, size_t bytes_max)
 {
+	return slab_open_in(slab, NULL, NULL, bytes_max);
+}
+
+enum error slab_open_in(struct slab *slab, struct arena *arena, const char *name, size_t bytes_max)
+{
 	CHECK(bytes_max <= (size_t)UINT32_MAX * SLAB_UNIT_BYTES);
 	*slab = (struct slab){.top_bytes = SLAB_UNIT_BYTES}; /* so that no block has reference 0 */
-	return region_open(&slab->region, bytes_max);
+	return region_open_in(&slab->region, arena, name, bytes_max);
 }
 
 void slab_close(struct slab *slab)

@@ -17,13 +17,20 @@ static uint32_t *bucket_at(const struct table *table, uint32_t hash)
 
 enum error table_open(struct table *table, const struct pool *pool, uint32_t node_offset, uint32_t limit)
 {
+	return table_open_in(table, NULL, NULL, pool, node_offset, limit);
+}
+
+enum error table_open_in(struct table *table, struct arena *arena, const char *name, const struct pool *pool,
+			 uint32_t node_offset, uint32_t limit)
+{
 	*table = (struct table){
 		.pool = pool,
 		.node_offset = node_offset,
 		.bucket_count = BUCKETS_MIN,
 		.level_mask = BUCKETS_MIN - 1,
 	};
-	enum error error = region_open(&table->buckets, ((size_t)limit + BUCKETS_MIN + 1) * sizeof(uint32_t));
+	enum error error =
+		region_open_in(&table->buckets, arena, name, ((size_t)limit + BUCKETS_MIN + 1) * sizeof(uint32_t));
 	if (error == ERROR_OK)
 		error = region_grow(&table->buckets, BUCKETS_MIN * sizeof(uint32_t));
 	return error;

@@ -25,9 +25,10 @@ static size_t aliases_bytes_for(uint16_t max)
 
 static void drop_topic(struct slab *slab, uint32_t *topic)
 {
+	if (*topic == 0)
+		return;
 	const struct alias_topic *stored = slab_at(slab, *topic);
-	if (*topic != 0)
-		slab_give(slab, *topic, sizeof(*stored) + stored->bytes);
+	slab_give(slab, *topic, sizeof(*stored) + stored->bytes);
 	*topic = 0;
 }
 

@@ -324,6 +324,8 @@ static enum error loop_thread_setup(struct shard *shard)
 static void *shard_main(void *argument)
 {
 	struct shard *shard = argument;
+	shard->loop.check = (struct check_context){.thread = "shard", .number = shard->env.number};
+	check_context_set(&shard->loop.check);
 	enum error error = loop_thread_setup(shard);
 	atomic_store(&shard->shared.failed, error != ERROR_OK);
 	atomic_store(&shard->shared.started, true);

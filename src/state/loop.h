@@ -3,6 +3,7 @@
 #ifndef STATE_LOOP_H
 #define STATE_LOOP_H
 
+#include "base/check.h"
 #include "memory/list.h"
 #include "reactor/fdpass.h"
 #include "reactor/fdtable.h"
@@ -32,6 +33,7 @@ struct shard_loop {
 	uint32_t now_s;     /* the same: the clock of sessions, wills and messages */
 	uint32_t started_s;
 	struct turn_work work;
+	struct check_context check; /* what a broken promise prints; beside what each packet writes to anyway */
 	struct turn_stats stats;
 	struct overload overload;
 	struct list ready;       /* clients with more to read */

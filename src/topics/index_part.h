@@ -65,7 +65,7 @@ struct index_part {
 
 static inline struct index_node *index_node_at(const struct index_part *part, uint32_t node)
 {
-	return slab_at(&part->slab, node);
+	return slab_at_unlocked(&part->slab, node);
 }
 
 static inline struct index_links *index_node_links(struct index_node *node)
@@ -133,7 +133,7 @@ static inline size_t index_many_bytes(const struct index *index)
 
 static inline struct index_many *index_many_of(const struct index_part *part, route_bits routes)
 {
-	return slab_at(&part->slab, route_index(routes));
+	return slab_at_unlocked(&part->slab, route_index(routes));
 }
 
 static inline _Atomic uint32_t *index_many_members(const struct index *index, struct index_many *many)
