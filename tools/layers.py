@@ -34,6 +34,8 @@ BELOW = {
 # The folders of a layer that has some, lowest first: each may include from those before it. The layer's own files, which
 # lie beside the folders, come last.
 INSIDE = {
+    "mqtt": ["field"],
+    "auth": ["text", "rules", "token", "password", "revocation"],
 }
 
 # Of these pairs only the headers named may be included.

@@ -1,7 +1,7 @@
 #include "gateway/access.h"
 
-#include "auth/client_id_pattern.h"
-#include "auth/revocation_file.h"
+#include "auth/revocation/revocation_file.h"
+#include "auth/rules/client_id_pattern.h"
 #include "base/check.h"
 #include "base/log.h"
 #include "gateway/access_snapshot.h"

@@ -6,7 +6,7 @@
 #ifndef GATEWAY_ACCESS_H
 #define GATEWAY_ACCESS_H
 
-#include "auth/acl.h"
+#include "auth/rules/acl.h"
 #include "auth/sign_in.h"
 #include "base/hash.h"
 #include "gateway/access_settings.h"

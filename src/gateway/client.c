@@ -9,7 +9,7 @@
 #include "gateway/presence.h"
 #include "gateway/shard.h"
 #include "mqtt/encode.h"
-#include "mqtt/reason.h"
+#include "mqtt/field/reason.h"
 #include "net/peer.h"
 
 #include <errno.h>

@@ -11,7 +11,7 @@
 #include "gateway/shard.h"
 #include "mqtt/decode.h"
 #include "mqtt/encode.h"
-#include "mqtt/reason.h"
+#include "mqtt/field/reason.h"
 
 /* How long a publisher is left unread in grade HOLD. */
 #define HOLD_MS 50u

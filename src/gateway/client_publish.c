@@ -6,9 +6,9 @@
 #include "gateway/send.h"
 #include "gateway/shard.h"
 #include "mqtt/decode.h"
-#include "mqtt/property.h"
-#include "mqtt/reason.h"
-#include "mqtt/topic.h"
+#include "mqtt/field/property.h"
+#include "mqtt/field/reason.h"
+#include "mqtt/field/topic.h"
 #include "session/aliases.h"
 #include "session/packet_ids.h"
 

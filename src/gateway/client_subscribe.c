@@ -6,8 +6,8 @@
 #include "gateway/shard.h"
 #include "mqtt/decode.h"
 #include "mqtt/encode.h"
-#include "mqtt/reason.h"
-#include "mqtt/topic.h"
+#include "mqtt/field/reason.h"
+#include "mqtt/field/topic.h"
 
 #include <stdlib.h>
 

@@ -1,15 +1,15 @@
 #include "gateway/handshake.h"
 
-#include "auth/client_id_pattern.h"
+#include "auth/rules/client_id_pattern.h"
 #include "base/check.h"
 #include "gateway/access.h"
 #include "gateway/admission.h"
 #include "gateway/overload.h"
 #include "mqtt/decode.h"
 #include "mqtt/encode.h"
-#include "mqtt/property.h"
-#include "mqtt/reason.h"
-#include "mqtt/topic.h"
+#include "mqtt/field/property.h"
+#include "mqtt/field/reason.h"
+#include "mqtt/field/topic.h"
 
 #include <sodium.h>
 #include <stdio.h>

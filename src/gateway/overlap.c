@@ -2,7 +2,7 @@
 
 #include "gateway/outgoing.h"
 #include "gateway/shard.h"
-#include "mqtt/property_write.h"
+#include "mqtt/field/property_write.h"
 
 #include <stdlib.h>
 

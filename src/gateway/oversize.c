@@ -2,7 +2,7 @@
 
 #include "gateway/send.h"
 #include "gateway/shard.h"
-#include "mqtt/reason.h"
+#include "mqtt/field/reason.h"
 
 /* Two bytes for the topic's length, two for the packet identifier behind it [3.3.2]. */
 #define TOPIC_LENGTH_BYTES 2u

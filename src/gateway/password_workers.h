@@ -7,7 +7,7 @@
 #ifndef GATEWAY_PASSWORD_WORKERS_H
 #define GATEWAY_PASSWORD_WORKERS_H
 
-#include "auth/password.h"
+#include "auth/password/password_file.h"
 #include "net/waker.h"
 
 #include <pthread.h>

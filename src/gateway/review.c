@@ -4,7 +4,7 @@
 #include "gateway/presence.h"
 #include "gateway/principal.h"
 #include "gateway/shard.h"
-#include "mqtt/topic.h"
+#include "mqtt/field/topic.h"
 
 /* In a turn: clients cost two cache lines each, subscriptions a walk over the rules. */
 #define LOOKS_A_TURN 2048u

@@ -3,8 +3,8 @@
 #ifndef GATEWAY_SHARD_H
 #define GATEWAY_SHARD_H
 
-#include "auth/acl_cache.h"
-#include "auth/acl_pool.h"
+#include "auth/rules/acl_cache.h"
+#include "auth/rules/acl_pool.h"
 #include "base/list.h"
 #include "gateway/access.h"
 #include "gateway/client.h"

@@ -1,7 +1,9 @@
 #include "mqtt/decode.h"
-#include "mqtt/reader.h"
-#include "mqtt/reason.h"
-#include "mqtt/writer.h"
+#include "mqtt/encode.h"
+#include "mqtt/field/property_read.h"
+#include "mqtt/field/reader.h"
+#include "mqtt/field/reason.h"
+#include "mqtt/field/writer.h"
 
 /* Reason code and properties, which may be left out from the end on: no code means success, no Property Length means
  * no properties [3.4.2.1, 3.4.2.2.1]. */

@@ -1,7 +1,9 @@
 #include "mqtt/decode.h"
-#include "mqtt/property_write.h"
-#include "mqtt/reader.h"
-#include "mqtt/reason.h"
+#include "mqtt/encode.h"
+#include "mqtt/field/property_read.h"
+#include "mqtt/field/property_write.h"
+#include "mqtt/field/reader.h"
+#include "mqtt/field/reason.h"
 
 /* [3.15.2.2] */
 static void properties_decode(struct reader *reader, struct mqtt_auth *out)

@@ -1,8 +1,10 @@
 #include "mqtt/decode.h"
-#include "mqtt/property_write.h"
-#include "mqtt/reader.h"
-#include "mqtt/reason.h"
-#include "mqtt/writer.h"
+#include "mqtt/encode.h"
+#include "mqtt/field/property_read.h"
+#include "mqtt/field/property_write.h"
+#include "mqtt/field/reader.h"
+#include "mqtt/field/reason.h"
+#include "mqtt/field/writer.h"
 
 #define FLAG_SESSION_PRESENT 0x01u
 #define RETURN_CODE_MAX 5 /* of 3.1.1 [3.2.2.3] */

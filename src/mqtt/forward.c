@@ -1,7 +1,7 @@
 #include "mqtt/forward.h"
 
 #include "base/check.h"
-#include "mqtt/property_write.h"
+#include "mqtt/field/property_write.h"
 
 #define PROPERTY_BYTES_U16 3u
 

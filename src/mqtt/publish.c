@@ -1,7 +1,9 @@
 #include "base/check.h"
 #include "mqtt/decode.h"
-#include "mqtt/reader.h"
-#include "mqtt/writer.h"
+#include "mqtt/encode.h"
+#include "mqtt/field/property_read.h"
+#include "mqtt/field/reader.h"
+#include "mqtt/field/writer.h"
 
 /* The fixed header's flags [3.3.1]. */
 #define FLAG_RETAIN 0x01u

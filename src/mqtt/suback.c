@@ -1,7 +1,9 @@
 #include "mqtt/decode.h"
-#include "mqtt/reader.h"
-#include "mqtt/reason.h"
-#include "mqtt/writer.h"
+#include "mqtt/encode.h"
+#include "mqtt/field/property_read.h"
+#include "mqtt/field/reader.h"
+#include "mqtt/field/reason.h"
+#include "mqtt/field/writer.h"
 
 #define SUBACK_FAILURE_3_1_1 0x80 /* [3.9.3 of 3.1.1] */
 

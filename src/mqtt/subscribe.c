@@ -1,8 +1,10 @@
 #include "base/check.h"
 #include "mqtt/decode.h"
-#include "mqtt/property_write.h"
-#include "mqtt/reader.h"
-#include "mqtt/writer.h"
+#include "mqtt/encode.h"
+#include "mqtt/field/property_read.h"
+#include "mqtt/field/property_write.h"
+#include "mqtt/field/reader.h"
+#include "mqtt/field/writer.h"
 
 /* Subscription Options [3.8.3.1]. */
 #define OPTION_QOS 0x03u

@@ -1,7 +1,7 @@
 #include "session/index.h"
 
 #include "base/check.h"
-#include "mqtt/topic.h"
+#include "mqtt/field/topic.h"
 #include "session/index_part.h"
 
 #include <stdlib.h>

@@ -3,7 +3,7 @@
 #include "base/check.h"
 #include "base/slab.h"
 #include "base/table.h"
-#include "mqtt/topic.h"
+#include "mqtt/field/topic.h"
 #include "session/expiries.h"
 
 #include <pthread.h>

@@ -2,7 +2,7 @@
 #include "gateway/admission.h"
 #include "gateway/handshake.h"
 #include "mqtt/decode.h"
-#include "mqtt/reason.h"
+#include "mqtt/field/reason.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

@@ -3,7 +3,7 @@
 #include "base/log.h"
 #include "gateway/principal.h"
 #include "mqtt/decode.h"
-#include "mqtt/reason.h"
+#include "mqtt/field/reason.h"
 #include "scene_client.h"
 
 #include <setjmp.h>
