@@ -21,27 +21,27 @@ void password_cache_close(struct password_cache *cache)
 	sodium_memzero(cache, sizeof(*cache));
 }
 
-static void absorb(crypto_generichash_state *state, struct slice text)
+static void password_cache_absorb(crypto_generichash_state *state, struct slice text)
 {
 	uint64_t size = text.size; /* in front, so that no text can run on into the next */
 	crypto_generichash_update(state, (const unsigned char *)&size, sizeof(size));
 	crypto_generichash_update(state, text.data, text.size);
 }
 
-static struct password_mark mark_of(const struct password_cache *cache, struct slice hash, struct slice user,
-				    struct slice password)
+static struct password_mark password_cache_mark_of(const struct password_cache *cache, struct slice hash,
+						   struct slice user, struct slice password)
 {
 	struct password_mark mark;
 	crypto_generichash_state state;
 	crypto_generichash_init(&state, cache->key, sizeof(cache->key), sizeof(mark.bytes));
-	absorb(&state, hash);
-	absorb(&state, user);
-	absorb(&state, password);
+	password_cache_absorb(&state, hash);
+	password_cache_absorb(&state, user);
+	password_cache_absorb(&state, password);
 	crypto_generichash_final(&state, mark.bytes, sizeof(mark.bytes));
 	return mark;
 }
 
-static struct password_mark *slot_of(struct password_cache *cache, const struct password_mark *mark)
+static struct password_mark *password_cache_slot_of(struct password_cache *cache, const struct password_mark *mark)
 {
 	uint32_t place;
 	memcpy(&place, mark->bytes, sizeof(place));
@@ -54,8 +54,8 @@ bool password_cache_has(struct password_cache *cache, const struct password_file
 	struct slice hash = password_file_find(file, user);
 	if (hash.size == 0)
 		return false;
-	struct password_mark mark = mark_of(cache, hash, user, password);
-	bool found = sodium_memcmp(slot_of(cache, &mark)->bytes, mark.bytes, sizeof(mark.bytes)) == 0;
+	struct password_mark mark = password_cache_mark_of(cache, hash, user, password);
+	bool found = sodium_memcmp(password_cache_slot_of(cache, &mark)->bytes, mark.bytes, sizeof(mark.bytes)) == 0;
 	if (found)
 		cache->hits++;
 	else
@@ -69,6 +69,6 @@ void password_cache_remember(struct password_cache *cache, const struct password
 	struct slice hash = password_file_find(file, user);
 	if (hash.size == 0)
 		return;
-	struct password_mark mark = mark_of(cache, hash, user, password);
-	*slot_of(cache, &mark) = mark;
+	struct password_mark mark = password_cache_mark_of(cache, hash, user, password);
+	*password_cache_slot_of(cache, &mark) = mark;
 }

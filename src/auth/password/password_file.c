@@ -30,7 +30,7 @@ bool password_user_is_valid(struct slice user)
 	       memchr(user.data, ':', user.size) == NULL && slice_equal(slice_trim(user), user);
 }
 
-static int compare(const void *left, const void *right)
+static int password_user_compare(const void *left, const void *right)
 {
 	const struct user *a = left, *b = right;
 	size_t shorter = a->name.size < b->name.size ? a->name.size : b->name.size;
@@ -40,7 +40,7 @@ static int compare(const void *left, const void *right)
 	return (a->name.size > b->name.size) - (a->name.size < b->name.size);
 }
 
-static bool read_line(struct user *user, struct slice line, uint32_t number, struct fault *fault)
+static bool password_file_read_line(struct user *user, struct slice line, uint32_t number, struct fault *fault)
 {
 	const uint8_t *colon = memchr(line.data, ':', line.size);
 	if (colon == NULL)
@@ -55,7 +55,7 @@ static bool read_line(struct user *user, struct slice line, uint32_t number, str
 	return wrong == NULL || fault_set(fault, number, "%s", wrong);
 }
 
-static bool check_unique(const struct password_file *file, struct fault *fault)
+static bool password_file_check_unique(const struct password_file *file, struct fault *fault)
 {
 	for (uint32_t i = 1; i < file->count; i++) {
 		const struct user *one = &file->users[i - 1], *other = &file->users[i];
@@ -67,7 +67,7 @@ static bool check_unique(const struct password_file *file, struct fault *fault)
 	return true;
 }
 
-static uint32_t count_lines(struct slice text)
+static uint32_t password_file_count_lines(struct slice text)
 {
 	uint32_t count = 1;
 	for (size_t i = 0; i < text.size; i++)
@@ -75,7 +75,7 @@ static uint32_t count_lines(struct slice text)
 	return count;
 }
 
-static bool read_lines(struct password_file *file, struct slice text, struct fault *fault)
+static bool password_file_read_lines(struct password_file *file, struct slice text, struct fault *fault)
 {
 	struct lines lines = {.rest = text};
 	struct slice line;
@@ -83,25 +83,25 @@ static bool read_lines(struct password_file *file, struct slice text, struct fau
 		line = slice_trim(line);
 		if (line_is_void(line))
 			continue;
-		if (!read_line(&file->users[file->count], line, lines.number, fault))
+		if (!password_file_read_line(&file->users[file->count], line, lines.number, fault))
 			return false;
 		file->count++;
 	}
-	qsort(file->users, file->count, sizeof(*file->users), compare);
-	return check_unique(file, fault);
+	qsort(file->users, file->count, sizeof(*file->users), password_user_compare);
+	return password_file_check_unique(file, fault);
 }
 
-static bool fill(struct password_file *file, struct slice text, struct fault *fault)
+static bool password_file_fill(struct password_file *file, struct slice text, struct fault *fault)
 {
 	if (text.size > PASSWORD_FILE_BYTES_MAX)
 		return fault_set(fault, 0, "the file is larger than %zu bytes", PASSWORD_FILE_BYTES_MAX);
 	file->text = malloc(text.size + 1);
-	file->users = calloc(count_lines(text), sizeof(*file->users));
+	file->users = calloc(password_file_count_lines(text), sizeof(*file->users));
 	if (file->text == NULL || file->users == NULL)
 		return fault_set(fault, 0, "out of memory");
 	if (text.size != 0)
 		memcpy(file->text, text.data, text.size);
-	return read_lines(file, slice_of(file->text, text.size), fault);
+	return password_file_read_lines(file, slice_of(file->text, text.size), fault);
 }
 
 struct password_file *password_file_new(struct slice text, struct fault *fault)
@@ -113,7 +113,7 @@ struct password_file *password_file_new(struct slice text, struct fault *fault)
 	}
 	atomic_store(&file->references, 1);
 	file->key = hash_key_random();
-	if (!fill(file, text, fault))
+	if (!password_file_fill(file, text, fault))
 		password_file_put(&file);
 	return file;
 }
@@ -145,12 +145,13 @@ struct slice password_file_find(const struct password_file *file, struct slice u
 	struct user wanted = {.name = user};
 	if (user.size == 0 || file->count == 0)
 		return slice_of(NULL, 0);
-	const struct user *found = bsearch(&wanted, file->users, file->count, sizeof(*file->users), compare);
+	const struct user *found =
+		bsearch(&wanted, file->users, file->count, sizeof(*file->users), password_user_compare);
 	return found != NULL ? found->hash : slice_of(NULL, 0);
 }
 
 /* Somebody else's, always the same for one name, so that a stranger's name costs what one of the file's does. */
-static struct slice stand_in(const struct password_file *file, struct slice user)
+static struct slice password_file_decoy(const struct password_file *file, struct slice user)
 {
 	return file->users[hash_slice(&file->key, user) % file->count].hash;
 }
@@ -161,6 +162,6 @@ enum error password_check(const struct password_file *file, struct slice user, s
 		return ERROR_PASSWORD_WRONG;
 	struct slice hash = password_file_find(file, user);
 	bool known = hash.size != 0;
-	enum error error = password_hash_verify(known ? hash : stand_in(file, user), password);
+	enum error error = password_hash_verify(known ? hash : password_file_decoy(file, user), password);
 	return error == ERROR_OK && !known ? ERROR_PASSWORD_WRONG : error;
 }

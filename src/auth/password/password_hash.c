@@ -16,14 +16,14 @@
 
 _Static_assert(crypto_pwhash_argon2id_STRBYTES <= PASSWORD_HASH_BYTES_MAX, "libsodium's text has room");
 
-static bool begins_with(struct slice text, const char *prefix)
+static bool password_hash_begins_with(struct slice text, const char *prefix)
 {
 	size_t size = strlen(prefix);
 	return text.size >= size && memcmp(text.data, prefix, size) == 0;
 }
 
 /* As a string, for libraries that want one. */
-static void copy_string(struct slice text, char out[PASSWORD_HASH_BYTES_MAX])
+static void password_hash_copy(struct slice text, char out[PASSWORD_HASH_BYTES_MAX])
 {
 	CHECK(text.size < PASSWORD_HASH_BYTES_MAX);
 	memcpy(out, text.data, text.size);
@@ -32,12 +32,12 @@ static void copy_string(struct slice text, char out[PASSWORD_HASH_BYTES_MAX])
 
 /* libsodium reads the rest when it verifies, and finds any hash wrong that it cannot read; what has to be known here is
  * that it can, and at what cost. */
-static const char *check_argon2id(struct slice hash)
+static const char *argon2id_check(struct slice hash)
 {
 	char text[PASSWORD_HASH_BYTES_MAX];
 	unsigned long memory_kib, passes, lanes;
 	int end = 0;
-	copy_string(hash, text);
+	password_hash_copy(hash, text);
 	if (sscanf(text, ARGON2ID_PREFIX "v=19$m=%8lu,t=%8lu,p=%8lu$%n", &memory_kib, &passes, &lanes, &end) != 3 ||
 	    end == 0)
 		return "the argon2id hash is malformed";
@@ -50,11 +50,11 @@ static const char *check_argon2id(struct slice hash)
 	return NULL;
 }
 
-static enum error verify_argon2id(struct slice hash, struct slice password)
+static enum error argon2id_verify(struct slice hash, struct slice password)
 {
 	/* libsodium wants all of its buffer. */
 	char text[PASSWORD_HASH_BYTES_MAX] = {0};
-	copy_string(hash, text);
+	password_hash_copy(hash, text);
 	errno = 0;
 	if (crypto_pwhash_argon2id_str_verify(text, (const char *)password.data, password.size) == 0)
 		return ERROR_OK;
@@ -68,17 +68,17 @@ struct pbkdf2 {
 	uint8_t hash[PBKDF2_HASH_BYTES];
 };
 
-static bool read_base64(const char *text, size_t size, uint8_t *out, size_t room, size_t *got)
+static bool pbkdf2_read_base64(const char *text, size_t size, uint8_t *out, size_t room, size_t *got)
 {
 	return sodium_base642bin(out, room, text, size, NULL, got, NULL, sodium_base64_VARIANT_ORIGINAL) == 0;
 }
 
 /* "$7$iterations$salt$hash" */
-static bool read_pbkdf2(struct slice hash, struct pbkdf2 *read)
+static bool pbkdf2_read(struct slice hash, struct pbkdf2 *read)
 {
 	char text[PASSWORD_HASH_BYTES_MAX], *end;
 	size_t hash_bytes;
-	copy_string(hash, text);
+	password_hash_copy(hash, text);
 	const char *number = text + sizeof(PBKDF2_PREFIX) - 1;
 	if (*number < '1' || *number > '9')
 		return false;
@@ -88,25 +88,26 @@ static bool read_pbkdf2(struct slice hash, struct pbkdf2 *read)
 		return false;
 	const char *salt = end + 1, *separator = strchr(salt, '$');
 	return separator != NULL &&
-	       read_base64(salt, (size_t)(separator - salt), read->salt, sizeof(read->salt), &read->salt_bytes) &&
-	       read_base64(separator + 1, strlen(separator + 1), read->hash, sizeof(read->hash), &hash_bytes) &&
+	       pbkdf2_read_base64(salt, (size_t)(separator - salt), read->salt, sizeof(read->salt),
+				  &read->salt_bytes) &&
+	       pbkdf2_read_base64(separator + 1, strlen(separator + 1), read->hash, sizeof(read->hash), &hash_bytes) &&
 	       read->salt_bytes > 0 && hash_bytes == sizeof(read->hash);
 }
 
-static const char *check_pbkdf2(struct slice hash)
+static const char *pbkdf2_check(struct slice hash)
 {
 	struct pbkdf2 read;
-	if (!read_pbkdf2(hash, &read))
+	if (!pbkdf2_read(hash, &read))
 		return "the PBKDF2 hash is malformed";
 	return read.iterations <= PASSWORD_ITERATIONS_MAX ? NULL
 							  : "the PBKDF2 hash asks for more iterations than are allowed";
 }
 
-static enum error verify_pbkdf2(struct slice hash, struct slice password)
+static enum error pbkdf2_verify(struct slice hash, struct slice password)
 {
 	struct pbkdf2 read;
 	uint8_t made[PBKDF2_HASH_BYTES];
-	CHECK(read_pbkdf2(hash, &read));
+	CHECK(pbkdf2_read(hash, &read));
 	bool good = PKCS5_PBKDF2_HMAC((const char *)password.data, (int)password.size, read.salt, (int)read.salt_bytes,
 				      (int)read.iterations, EVP_sha512(), sizeof(made), made) == 1;
 	if (!good) {
@@ -120,16 +121,17 @@ const char *password_hash_check(struct slice hash)
 {
 	if (hash.size >= PASSWORD_HASH_BYTES_MAX || (hash.size > 0 && memchr(hash.data, '\0', hash.size) != NULL))
 		return "the hash is too long, or has a null character in it";
-	if (begins_with(hash, ARGON2ID_PREFIX))
-		return check_argon2id(hash);
-	if (begins_with(hash, PBKDF2_PREFIX))
-		return check_pbkdf2(hash);
+	if (password_hash_begins_with(hash, ARGON2ID_PREFIX))
+		return argon2id_check(hash);
+	if (password_hash_begins_with(hash, PBKDF2_PREFIX))
+		return pbkdf2_check(hash);
 	return "the hash is neither argon2id nor mosquitto's PBKDF2 ($7$); is it a password?";
 }
 
 enum error password_hash_verify(struct slice hash, struct slice password)
 {
-	return begins_with(hash, ARGON2ID_PREFIX) ? verify_argon2id(hash, password) : verify_pbkdf2(hash, password);
+	return password_hash_begins_with(hash, ARGON2ID_PREFIX) ? argon2id_verify(hash, password)
+								: pbkdf2_verify(hash, password);
 }
 
 bool password_hash(struct slice password, char out[PASSWORD_HASH_BYTES_MAX])

@@ -9,7 +9,7 @@
 #define SLOTS_MIN 256u
 
 /* What the writer keeps of each. */
-struct record {
+struct revocation_record {
 	int64_t until_s;
 	uint64_t hash[2];
 	uint32_t place; /* in the list of all */
@@ -20,25 +20,25 @@ struct record {
 };
 
 /* What readers see of it. Open addressing, linear probing; hash[0] == 0: empty. */
-struct slot {
+struct revocation_slot {
 	_Atomic uint64_t hash[2];
 	_Atomic int64_t until_s;
-	struct record *record; /* the writer's */
+	struct revocation_record *record; /* the writer's */
 };
 
 /* A table that has become too small is kept until the end: somebody may be reading it, and all that were are together
  * smaller than the one in use. */
-struct table {
-	struct table *smaller;
+struct revocation_table {
+	struct revocation_table *smaller;
 	uint32_t mask;
-	struct slot slots[];
+	struct revocation_slot slots[];
 };
 
 struct revocations {
 	uint8_t keys[REVOCATION_KIND_COUNT][crypto_shorthash_siphashx24_KEYBYTES];
-	_Atomic(struct table *) table;
+	_Atomic(struct revocation_table *) table;
 	_Atomic uint64_t changes; /* odd while slots are being written; a reader that sees it move looks again */
-	struct record **records;
+	struct revocation_record **records;
 	uint32_t count;
 	uint32_t capacity;
 	uint32_t limit;
@@ -66,9 +66,9 @@ bool revocation_kind_parse(struct slice name, enum revocation_kind *kind)
 	return false;
 }
 
-static struct table *table_new(uint32_t slots, struct table *smaller)
+static struct revocation_table *revocation_table_new(uint32_t slots, struct revocation_table *smaller)
 {
-	struct table *table = calloc(1, sizeof(*table) + slots * sizeof(table->slots[0]));
+	struct revocation_table *table = calloc(1, sizeof(*table) + slots * sizeof(table->slots[0]));
 	if (table == NULL)
 		return NULL;
 	table->mask = slots - 1;
@@ -80,7 +80,7 @@ struct revocations *revocations_new(uint32_t limit)
 {
 	CHECK(sodium_init() >= 0);
 	struct revocations *revocations = calloc(1, sizeof(*revocations));
-	struct table *table = table_new(SLOTS_MIN, NULL);
+	struct revocation_table *table = revocation_table_new(SLOTS_MIN, NULL);
 	if (revocations == NULL || table == NULL) {
 		free(table);
 		free(revocations);
@@ -99,14 +99,16 @@ void revocations_free(struct revocations *revocations)
 	for (uint32_t i = 0; i < revocations->count; i++)
 		free(revocations->records[i]);
 	free(revocations->records);
-	for (struct table *table = atomic_load(&revocations->table), *smaller; table != NULL; table = smaller) {
+	for (struct revocation_table *table = atomic_load(&revocations->table), *smaller; table != NULL;
+	     table = smaller) {
 		smaller = table->smaller;
 		free(table);
 	}
 	free(revocations);
 }
 
-static void hash_id(const struct revocations *revocations, enum revocation_kind kind, struct slice id, uint64_t hash[2])
+static void revocations_hash_id(const struct revocations *revocations, enum revocation_kind kind, struct slice id,
+				uint64_t hash[2])
 {
 	crypto_shorthash_siphashx24((unsigned char *)hash, id.data, id.size, revocations->keys[kind]);
 	if (hash[0] == 0)
@@ -116,17 +118,17 @@ static void hash_id(const struct revocations *revocations, enum revocation_kind 
 uint64_t revocations_hash(const struct revocations *revocations, enum revocation_kind kind, struct slice id)
 {
 	uint64_t hash[2];
-	hash_id(revocations, kind, id, hash);
+	revocations_hash_id(revocations, kind, id, hash);
 	return hash[0];
 }
 
 /* The end of this hash's revocation, 0 where there is none. Every load is an acquire, so that the second look at
  * `changes` cannot move before them. */
-static int64_t look_up(const struct table *table, const uint64_t hash[2])
+static int64_t revocation_table_until(const struct revocation_table *table, const uint64_t hash[2])
 {
 	/* Bounded, because a slot that moves under the reader could lead it round for ever. */
 	for (uint32_t i = 0; i <= table->mask; i++) {
-		const struct slot *slot = &table->slots[(hash[0] + i) & table->mask];
+		const struct revocation_slot *slot = &table->slots[(hash[0] + i) & table->mask];
 		uint64_t first = atomic_load_explicit(&slot->hash[0], memory_order_acquire);
 		if (first == 0)
 			return 0;
@@ -139,11 +141,11 @@ static int64_t look_up(const struct table *table, const uint64_t hash[2])
 bool revocations_has(const struct revocations *revocations, enum revocation_kind kind, struct slice id, int64_t now_s)
 {
 	uint64_t hash[2];
-	hash_id(revocations, kind, id, hash);
+	revocations_hash_id(revocations, kind, id, hash);
 	for (;;) {
 		uint64_t before = atomic_load_explicit(&revocations->changes, memory_order_acquire);
-		const struct table *table = atomic_load_explicit(&revocations->table, memory_order_acquire);
-		int64_t until_s = look_up(table, hash);
+		const struct revocation_table *table = atomic_load_explicit(&revocations->table, memory_order_acquire);
+		int64_t until_s = revocation_table_until(table, hash);
 		if (before % 2 == 0 && atomic_load_explicit(&revocations->changes, memory_order_relaxed) == before)
 			return until_s > now_s;
 	}
@@ -151,27 +153,27 @@ bool revocations_has(const struct revocations *revocations, enum revocation_kind
 
 /* The writer. Stores are releases, so that none moves before the one that made `changes` odd. */
 
-static void change_begin(struct revocations *revocations)
+static void revocations_change_begin(struct revocations *revocations)
 {
 	atomic_fetch_add_explicit(&revocations->changes, 1, memory_order_acq_rel);
 }
 
-static void change_end(struct revocations *revocations)
+static void revocations_change_end(struct revocations *revocations)
 {
 	atomic_fetch_add_explicit(&revocations->changes, 1, memory_order_release);
 }
 
-static struct table *writers_table(const struct revocations *revocations)
+static struct revocation_table *revocations_writer_table(const struct revocations *revocations)
 {
 	return atomic_load_explicit(&revocations->table, memory_order_relaxed);
 }
 
-static uint64_t hash_of(const struct slot *slot)
+static uint64_t revocation_slot_hash(const struct revocation_slot *slot)
 {
 	return atomic_load_explicit(&slot->hash[0], memory_order_relaxed);
 }
 
-static void slot_set(struct slot *slot, struct record *record)
+static void revocation_slot_set(struct revocation_slot *slot, struct revocation_record *record)
 {
 	atomic_store_explicit(&slot->hash[1], record == NULL ? 0 : record->hash[1], memory_order_release);
 	atomic_store_explicit(&slot->until_s, record == NULL ? 0 : record->until_s, memory_order_release);
@@ -180,23 +182,23 @@ static void slot_set(struct slot *slot, struct record *record)
 }
 
 /* Where the hash is, or where it belongs. */
-static struct slot *slot_find(struct table *table, const uint64_t hash[2])
+static struct revocation_slot *revocation_slot_find(struct revocation_table *table, const uint64_t hash[2])
 {
 	uint32_t at = (uint32_t)hash[0] & table->mask;
 	for (;; at = (at + 1) & table->mask) {
-		struct slot *slot = &table->slots[at];
+		struct revocation_slot *slot = &table->slots[at];
 		if (slot->record == NULL || (slot->record->hash[0] == hash[0] && slot->record->hash[1] == hash[1]))
 			return slot;
 	}
 }
 
 /* At most three quarters full. */
-static bool make_room(struct revocations *revocations)
+static bool revocations_make_room(struct revocations *revocations)
 {
-	struct table *table = writers_table(revocations);
+	struct revocation_table *table = revocations_writer_table(revocations);
 	if (revocations->count == revocations->capacity) {
 		uint32_t capacity = revocations->capacity == 0 ? 64 : revocations->capacity * 2;
-		struct record **records = realloc(revocations->records, capacity * sizeof(*records));
+		struct revocation_record **records = realloc(revocations->records, capacity * sizeof(*records));
 		if (records == NULL)
 			return false;
 		revocations->records = records;
@@ -204,78 +206,81 @@ static bool make_room(struct revocations *revocations)
 	}
 	if (revocations->count + 1 <= table->mask / 4 * 3)
 		return true;
-	struct table *larger = table_new((table->mask + 1) * 2, table);
+	struct revocation_table *larger = revocation_table_new((table->mask + 1) * 2, table);
 	if (larger == NULL)
 		return false;
 	for (uint32_t i = 0; i < revocations->count; i++)
-		slot_set(slot_find(larger, revocations->records[i]->hash), revocations->records[i]);
+		revocation_slot_set(revocation_slot_find(larger, revocations->records[i]->hash),
+				    revocations->records[i]);
 	atomic_store_explicit(&revocations->table, larger, memory_order_release);
 	return true;
 }
 
-static struct record *record_new(const struct revocation *revocation, const uint64_t hash[2])
+static struct revocation_record *revocation_record_new(const struct revocation *revocation, const uint64_t hash[2])
 {
-	struct record *record = malloc(sizeof(*record) + revocation->id.size);
+	struct revocation_record *record = malloc(sizeof(*record) + revocation->id.size);
 	if (record == NULL)
 		return NULL;
-	*record = (struct record){.until_s = revocation->until_s,
-				  .hash = {hash[0], hash[1]},
-				  .id_bytes = (uint16_t)revocation->id.size,
-				  .kind = (uint8_t)revocation->kind};
+	*record = (struct revocation_record){.until_s = revocation->until_s,
+					     .hash = {hash[0], hash[1]},
+					     .id_bytes = (uint16_t)revocation->id.size,
+					     .kind = (uint8_t)revocation->kind};
 	if (revocation->id.size != 0)
 		memcpy(record->id, revocation->id.data, revocation->id.size);
 	return record;
 }
 
-static enum error insert(struct revocations *revocations, const struct revocation *revocation, const uint64_t hash[2])
+static enum error revocations_insert(struct revocations *revocations, const struct revocation *revocation,
+				     const uint64_t hash[2])
 {
-	struct record *record = record_new(revocation, hash);
-	if (record == NULL || !make_room(revocations)) {
+	struct revocation_record *record = revocation_record_new(revocation, hash);
+	if (record == NULL || !revocations_make_room(revocations)) {
 		free(record);
 		return ERROR_NO_MEMORY;
 	}
 	record->place = revocations->count;
 	record->round = revocations->round;
 	revocations->records[revocations->count++] = record;
-	change_begin(revocations);
-	slot_set(slot_find(writers_table(revocations), hash), record);
-	change_end(revocations);
+	revocations_change_begin(revocations);
+	revocation_slot_set(revocation_slot_find(revocations_writer_table(revocations), hash), record);
+	revocations_change_end(revocations);
 	return ERROR_OK;
 }
 
 /* Those behind it in the run of slots move up, unless they stand where they belong or beyond: no marks of deletion are
  * left that would have to be cleaned out. */
-static void slot_clear(struct table *table, struct slot *slot)
+static void revocation_slot_clear(struct revocation_table *table, struct revocation_slot *slot)
 {
 	uint32_t hole = (uint32_t)(slot - table->slots);
-	for (uint32_t at = (hole + 1) & table->mask; hash_of(&table->slots[at]) != 0; at = (at + 1) & table->mask) {
-		uint32_t home = (uint32_t)hash_of(&table->slots[at]) & table->mask;
+	for (uint32_t at = (hole + 1) & table->mask; revocation_slot_hash(&table->slots[at]) != 0;
+	     at = (at + 1) & table->mask) {
+		uint32_t home = (uint32_t)revocation_slot_hash(&table->slots[at]) & table->mask;
 		if (((at - home) & table->mask) < ((at - hole) & table->mask))
 			continue;
-		slot_set(&table->slots[hole], table->slots[at].record);
+		revocation_slot_set(&table->slots[hole], table->slots[at].record);
 		hole = at;
 	}
-	slot_set(&table->slots[hole], NULL);
+	revocation_slot_set(&table->slots[hole], NULL);
 }
 
-static void remove_record(struct revocations *revocations, struct record *record)
+static void revocations_remove(struct revocations *revocations, struct revocation_record *record)
 {
-	struct table *table = writers_table(revocations);
-	change_begin(revocations);
-	slot_clear(table, slot_find(table, record->hash));
-	change_end(revocations);
-	struct record *last = revocations->records[--revocations->count];
+	struct revocation_table *table = revocations_writer_table(revocations);
+	revocations_change_begin(revocations);
+	revocation_slot_clear(table, revocation_slot_find(table, record->hash));
+	revocations_change_end(revocations);
+	struct revocation_record *last = revocations->records[--revocations->count];
 	revocations->records[record->place] = last;
 	last->place = record->place;
 	free(record);
 }
 
-static void renew(struct revocations *revocations, struct slot *slot, int64_t until_s)
+static void revocations_renew(struct revocations *revocations, struct revocation_slot *slot, int64_t until_s)
 {
 	slot->record->until_s = until_s;
-	change_begin(revocations);
+	revocations_change_begin(revocations);
 	atomic_store_explicit(&slot->until_s, until_s, memory_order_release);
-	change_end(revocations);
+	revocations_change_end(revocations);
 }
 
 enum error revocations_add(struct revocations *revocations, const struct revocation *revocation, int64_t now_s,
@@ -283,17 +288,17 @@ enum error revocations_add(struct revocations *revocations, const struct revocat
 {
 	CHECK(revocation->kind < REVOCATION_KIND_COUNT && revocation->id.size <= REVOCATION_ID_BYTES_MAX);
 	uint64_t hash[2];
-	hash_id(revocations, revocation->kind, revocation->id, hash);
-	struct slot *slot = slot_find(writers_table(revocations), hash);
+	revocations_hash_id(revocations, revocation->kind, revocation->id, hash);
+	struct revocation_slot *slot = revocation_slot_find(revocations_writer_table(revocations), hash);
 	*change = REVOCATION_UNCHANGED;
 	if (slot->record != NULL) {
 		slot->record->round = revocations->round;
 		if (revocation->until_s <= now_s) {
 			*change = REVOCATION_LIFTED;
-			remove_record(revocations, slot->record);
+			revocations_remove(revocations, slot->record);
 		} else if (slot->record->until_s != revocation->until_s) {
 			*change = slot->record->until_s <= now_s ? REVOCATION_ADDED : REVOCATION_RENEWED;
-			renew(revocations, slot, revocation->until_s);
+			revocations_renew(revocations, slot, revocation->until_s);
 		}
 		return ERROR_OK;
 	}
@@ -301,7 +306,7 @@ enum error revocations_add(struct revocations *revocations, const struct revocat
 		return ERROR_OK;
 	if (revocations->count >= revocations->limit && revocations_expire(revocations, now_s) == 0)
 		return ERROR_LIMIT;
-	enum error error = insert(revocations, revocation, hash);
+	enum error error = revocations_insert(revocations, revocation, hash);
 	if (error == ERROR_OK)
 		*change = REVOCATION_ADDED;
 	return error;
@@ -310,10 +315,10 @@ enum error revocations_add(struct revocations *revocations, const struct revocat
 bool revocations_lift(struct revocations *revocations, enum revocation_kind kind, struct slice id)
 {
 	uint64_t hash[2];
-	hash_id(revocations, kind, id, hash);
-	struct record *record = slot_find(writers_table(revocations), hash)->record;
+	revocations_hash_id(revocations, kind, id, hash);
+	struct revocation_record *record = revocation_slot_find(revocations_writer_table(revocations), hash)->record;
 	if (record != NULL)
-		remove_record(revocations, record);
+		revocations_remove(revocations, record);
 	return record != NULL;
 }
 
@@ -322,7 +327,7 @@ uint32_t revocations_expire(struct revocations *revocations, int64_t now_s)
 	uint32_t count = revocations->count;
 	for (uint32_t i = count; i-- > 0;)
 		if (revocations->records[i]->until_s <= now_s)
-			remove_record(revocations, revocations->records[i]);
+			revocations_remove(revocations, revocations->records[i]);
 	return count - revocations->count;
 }
 
@@ -336,7 +341,7 @@ uint32_t revocations_round_end(struct revocations *revocations)
 	uint32_t count = revocations->count;
 	for (uint32_t i = count; i-- > 0;)
 		if (revocations->records[i]->round != revocations->round)
-			remove_record(revocations, revocations->records[i]);
+			revocations_remove(revocations, revocations->records[i]);
 	return count - revocations->count;
 }
 
@@ -348,7 +353,7 @@ uint32_t revocations_count(const struct revocations *revocations)
 struct revocation revocations_at(const struct revocations *revocations, uint32_t place)
 {
 	CHECK(place < revocations->count);
-	const struct record *record = revocations->records[place];
+	const struct revocation_record *record = revocations->records[place];
 	return (struct revocation){.kind = (enum revocation_kind)record->kind,
 				   .id = slice_of(record->id, record->id_bytes),
 				   .until_s = record->until_s};

@@ -8,7 +8,7 @@
 static const char HEADER[] = "# Who was revoked. Written by roost, which checks each line's sum; not to be edited.\n";
 
 /* What a failed write leaves must not become the beginning of the next line. */
-static const char *append(struct revocation_file *file, struct slice bytes)
+static const char *revocation_file_append(struct revocation_file *file, struct slice bytes)
 {
 	int descriptor;
 	const char *fault = file_append_open(file->path, &descriptor);
@@ -23,7 +23,7 @@ static const char *append(struct revocation_file *file, struct slice bytes)
 	return fault;
 }
 
-static const char *cut(const struct revocation_file *file, size_t bytes)
+static const char *revocation_file_cut(const struct revocation_file *file, size_t bytes)
 {
 	int descriptor;
 	const char *fault = file_append_open(file->path, &descriptor);
@@ -35,7 +35,7 @@ static const char *cut(const struct revocation_file *file, size_t bytes)
 }
 
 /* Where it is not there. */
-static const char *make(const struct revocation_file *file)
+static const char *revocation_file_create(const struct revocation_file *file)
 {
 	int descriptor;
 	const char *fault = file_append_open(file->path, &descriptor);
@@ -44,7 +44,7 @@ static const char *make(const struct revocation_file *file)
 	return fault;
 }
 
-static const char *replay(struct revocation_file *file, int64_t now_s, struct journal_result *result)
+static const char *revocation_file_replay(struct revocation_file *file, int64_t now_s, struct journal_result *result)
 {
 	uint8_t *data;
 	size_t size;
@@ -66,13 +66,13 @@ const char *revocation_file_open(struct revocation_file *file, const char *path,
 		.path = strdup(path), .revocations = revocations, .spare_lines = REVOCATION_SPARE_LINES};
 	if (file->path == NULL)
 		return error_sentence(ERROR_NO_MEMORY);
-	const char *fault = make(file);
+	const char *fault = revocation_file_create(file);
 	if (fault == NULL)
-		fault = replay(file, now_s, result);
+		fault = revocation_file_replay(file, now_s, result);
 	if (fault == NULL)
-		fault = cut(file, result->good_bytes);
+		fault = revocation_file_cut(file, result->good_bytes);
 	if (fault == NULL && result->good_bytes == 0)
-		fault = append(file, slice_of(HEADER, sizeof(HEADER) - 1));
+		fault = revocation_file_append(file, slice_of(HEADER, sizeof(HEADER) - 1));
 	if (fault != NULL)
 		revocation_file_close(file);
 	return fault;
@@ -84,7 +84,7 @@ void revocation_file_close(struct revocation_file *file)
 	*file = (struct revocation_file){0};
 }
 
-static size_t content_bytes_max(const struct revocations *revocations)
+static size_t revocation_file_bytes_max(const struct revocations *revocations)
 {
 	size_t bytes = sizeof(HEADER);
 	for (uint32_t i = 0; i < revocations_count(revocations); i++)
@@ -92,9 +92,9 @@ static size_t content_bytes_max(const struct revocations *revocations)
 	return bytes;
 }
 
-static const char *compact(struct revocation_file *file)
+static const char *revocation_file_compact(struct revocation_file *file)
 {
-	char *content = malloc(content_bytes_max(file->revocations));
+	char *content = malloc(revocation_file_bytes_max(file->revocations));
 	if (content == NULL)
 		return error_sentence(ERROR_NO_MEMORY);
 	size_t size = sizeof(HEADER) - 1;
@@ -113,12 +113,12 @@ static const char *compact(struct revocation_file *file)
 	return NULL;
 }
 
-static const char *append_line(struct revocation_file *file, const struct revocation *revocation)
+static const char *revocation_file_append_line(struct revocation_file *file, const struct revocation *revocation)
 {
 	char *line = malloc(REVOCATION_LINE_BYTES_MAX(revocation->id.size));
 	if (line == NULL)
 		return error_sentence(ERROR_NO_MEMORY);
-	const char *fault = append(file, slice_of(line, revocation_line_write(revocation, line)));
+	const char *fault = revocation_file_append(file, slice_of(line, revocation_line_write(revocation, line)));
 	free(line);
 	file->lines++;
 	return fault;
@@ -134,11 +134,11 @@ enum error revocation_file_add(struct revocation_file *file, const struct revoca
 	if (file->torn || file->lines >= 2u * (uint64_t)revocations_count(file->revocations) + file->spare_lines) {
 		revocations_expire(file->revocations, now_s);
 		/* From the table, in which the change is already. */
-		*fault = compact(file);
+		*fault = revocation_file_compact(file);
 		if (*fault == NULL || file->torn)
 			return ERROR_OK;
 	}
-	const char *appending = append_line(file, revocation);
+	const char *appending = revocation_file_append_line(file, revocation);
 	*fault = appending != NULL ? appending : *fault;
 	return ERROR_OK;
 }

@@ -11,13 +11,13 @@
 #define TEXT_OF_EVER "ever"
 #define TEXT_OF_LIFTED "lifted"
 
-static uint64_t checksum_of(struct slice text)
+static uint64_t journal_checksum(struct slice text)
 {
 	static const struct hash_key ZEROES;
 	return hash_slice(&ZEROES, text);
 }
 
-static size_t write_id(struct slice id, char *out)
+static size_t journal_write_id(struct slice id, char *out)
 {
 	static const char DIGITS[] = "0123456789abcdef";
 	size_t size = 0;
@@ -44,15 +44,15 @@ size_t revocation_line_write(const struct revocation *revocation, char *out)
 		size += (size_t)sprintf(text + size, TEXT_OF_LIFTED " ");
 	else
 		size += (size_t)sprintf(text + size, "%" PRId64 " ", revocation->until_s);
-	size += write_id(revocation->id, text + size);
+	size += journal_write_id(revocation->id, text + size);
 	char checksum[CHECKSUM_DIGITS + 2];
-	snprintf(checksum, sizeof(checksum), "%016" PRIx64 " ", checksum_of(slice_of(text, size)));
+	snprintf(checksum, sizeof(checksum), "%016" PRIx64 " ", journal_checksum(slice_of(text, size)));
 	memcpy(out, checksum, CHECKSUM_DIGITS + 1);
 	text[size++] = '\n';
 	return CHECKSUM_DIGITS + 1 + size;
 }
 
-static bool hex_digit(uint8_t byte, uint8_t *value)
+static bool journal_hex_digit(uint8_t byte, uint8_t *value)
 {
 	if (byte >= '0' && byte <= '9')
 		*value = (uint8_t)(byte - '0');
@@ -63,19 +63,19 @@ static bool hex_digit(uint8_t byte, uint8_t *value)
 	return true;
 }
 
-static bool read_checksum(struct slice word, uint64_t *checksum)
+static bool journal_read_checksum(struct slice word, uint64_t *checksum)
 {
 	*checksum = 0;
 	for (size_t i = 0; i < word.size; i++) {
 		uint8_t value;
-		if (!hex_digit(word.data[i], &value))
+		if (!journal_hex_digit(word.data[i], &value))
 			return false;
 		*checksum = *checksum << 4 | value;
 	}
 	return word.size == CHECKSUM_DIGITS;
 }
 
-static bool read_until(struct slice word, int64_t *until_s)
+static bool journal_read_until(struct slice word, int64_t *until_s)
 {
 	if (slice_equal(word, slice_string(TEXT_OF_EVER))) {
 		*until_s = REVOKED_FOR_EVER;
@@ -92,7 +92,7 @@ static bool read_until(struct slice word, int64_t *until_s)
 	return word.size > 0 && *until_s != REVOCATION_LIFTED_S;
 }
 
-static bool read_id(struct slice text, uint8_t *out, struct slice *id)
+static bool journal_read_id(struct slice text, uint8_t *out, struct slice *id)
 {
 	size_t size = 0;
 	for (size_t i = 0; i < text.size; i++) {
@@ -101,7 +101,8 @@ static bool read_id(struct slice text, uint8_t *out, struct slice *id)
 			out[size++] = text.data[i];
 			continue;
 		}
-		if (text.size - i < 3 || !hex_digit(text.data[i + 1], &high) || !hex_digit(text.data[i + 2], &low))
+		if (text.size - i < 3 || !journal_hex_digit(text.data[i + 1], &high) ||
+		    !journal_hex_digit(text.data[i + 2], &low))
 			return false;
 		out[size++] = (uint8_t)(high << 4 | low);
 		i += 2;
@@ -114,10 +115,11 @@ bool revocation_line_read(struct slice line, uint8_t *out, struct revocation *re
 {
 	uint64_t checksum;
 	struct slice rest = line;
-	if (!read_checksum(slice_word(&rest), &checksum) || checksum != checksum_of(rest))
+	if (!journal_read_checksum(slice_word(&rest), &checksum) || checksum != journal_checksum(rest))
 		return false;
 	return revocation_kind_parse(slice_word(&rest), &revocation->kind) &&
-	       read_until(slice_word(&rest), &revocation->until_s) && read_id(rest, out, &revocation->id);
+	       journal_read_until(slice_word(&rest), &revocation->until_s) &&
+	       journal_read_id(rest, out, &revocation->id);
 }
 
 /* Lines that cannot be read are only known to be torn or damaged when it is known whether a good one follows. */
@@ -127,13 +129,13 @@ struct replay {
 	uint32_t first_bad_line;
 };
 
-static void meet_bad_line(struct replay *replay, uint32_t line)
+static void journal_count_bad_line(struct replay *replay, uint32_t line)
 {
 	if (replay->bad++ == 0)
 		replay->first_bad_line = line;
 }
 
-static void meet_good_line(struct replay *replay, size_t end)
+static void journal_count_good_line(struct replay *replay, size_t end)
 {
 	struct journal_result *result = replay->result;
 	if (result->damaged == 0 && replay->bad != 0)
@@ -143,8 +145,8 @@ static void meet_good_line(struct replay *replay, size_t end)
 	result->good_bytes = end;
 }
 
-static enum error apply(struct revocations *revocations, const struct revocation *revocation, int64_t now_s,
-			struct journal_result *result)
+static enum error journal_apply(struct revocations *revocations, const struct revocation *revocation, int64_t now_s,
+				struct journal_result *result)
 {
 	enum revocation_change change;
 	result->lines++;
@@ -155,8 +157,8 @@ static enum error apply(struct revocations *revocations, const struct revocation
 	return ERROR_OK;
 }
 
-static enum error replay_lines(struct slice journal, uint8_t *id, int64_t now_s, struct revocations *revocations,
-			       struct journal_result *result)
+static enum error journal_replay_lines(struct slice journal, uint8_t *id, int64_t now_s,
+				       struct revocations *revocations, struct journal_result *result)
 {
 	struct replay replay = {.result = result};
 	struct lines lines = {.rest = journal};
@@ -166,12 +168,12 @@ static enum error replay_lines(struct slice journal, uint8_t *id, int64_t now_s,
 		bool whole = journal.data[end - 1] == '\n';
 		struct revocation revocation;
 		if (whole && line_is_void(line)) {
-			meet_good_line(&replay, end);
+			journal_count_good_line(&replay, end);
 		} else if (!whole || !revocation_line_read(line, id, &revocation)) {
-			meet_bad_line(&replay, lines.number);
+			journal_count_bad_line(&replay, lines.number);
 		} else {
-			meet_good_line(&replay, end);
-			enum error error = apply(revocations, &revocation, now_s, result);
+			journal_count_good_line(&replay, end);
+			enum error error = journal_apply(revocations, &revocation, now_s, result);
 			if (error != ERROR_OK)
 				return error;
 		}
@@ -188,7 +190,7 @@ enum error journal_replay(struct slice journal, int64_t now_s, struct revocation
 	uint8_t *id = malloc(journal.size);
 	if (id == NULL)
 		return ERROR_NO_MEMORY;
-	enum error error = replay_lines(journal, id, now_s, revocations, result);
+	enum error error = journal_replay_lines(journal, id, now_s, revocations, result);
 	free(id);
 	return error;
 }

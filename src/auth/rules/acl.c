@@ -77,7 +77,7 @@ enum answer {
 	ANSWER_DENIED,
 };
 
-static bool rule_applies(const struct acl_entry *entry, const struct question *question)
+static bool acl_rule_applies(const struct acl_entry *entry, const struct question *question)
 {
 	struct slice pattern = slice_of(entry->text, entry->text_bytes);
 	if ((entry->flags & question->action) == 0)
@@ -93,7 +93,7 @@ static bool rule_applies(const struct acl_entry *entry, const struct question *q
 	return acl_pattern_overlaps(pattern, question->identity, question->topic);
 }
 
-static bool section_is_for(const struct acl_entry *entry, const struct acl_identity *identity)
+static bool acl_section_applies(const struct acl_entry *entry, const struct acl_identity *identity)
 {
 	struct slice name = entry->kind == ACL_USER ? identity->user : identity->client_id;
 	if (entry->kind == ACL_USER && name.size == 0)
@@ -103,7 +103,7 @@ static bool section_is_for(const struct acl_entry *entry, const struct acl_ident
 	return slice_equal(name, slice_of(entry->text, entry->text_bytes));
 }
 
-static enum answer ask(struct slice rules, const struct question *question)
+static enum answer acl_decide(struct slice rules, const struct question *question)
 {
 	if (rules.size == 0)
 		return ANSWER_NONE;
@@ -114,16 +114,16 @@ static enum answer ask(struct slice rules, const struct question *question)
 		at += acl_entry_bytes(entry->text_bytes);
 		switch ((enum acl_entry_kind)entry->kind) {
 		case ACL_RULE:
-			if (rule_applies(entry, question))
+			if (acl_rule_applies(entry, question))
 				answer = entry->flags & ACL_ALLOWS ? ANSWER_ALLOWED : ANSWER_DENIED;
 			break;
 		case ACL_USER:
 		case ACL_CLIENT:
-			if (!section_is_for(entry, question->identity))
+			if (!acl_section_applies(entry, question->identity))
 				at += entry->skip;
 			break;
 		case ACL_TOKEN:
-			answer = ask(question->token_rules, question);
+			answer = acl_decide(question->token_rules, question);
 			break;
 		}
 		if (answer != ANSWER_NONE)
@@ -140,7 +140,7 @@ bool acl_check(const struct acl *acl, struct slice token_rules, const struct acl
 				    .token_rules = token_rules,
 				    .topic = topic,
 				    .action = action == ACL_PUBLISH ? ACL_PUBLISHES : ACL_SUBSCRIBES};
-	enum answer answer = ask(acl->file.rules, &question);
+	enum answer answer = acl_decide(acl->file.rules, &question);
 	if (answer == ANSWER_NONE)
 		return token_rules.data == NULL && acl->allow_by_default;
 	return answer == ANSWER_ALLOWED;

@@ -19,7 +19,7 @@ void acl_cache_close(struct acl_cache *cache)
 }
 
 /* The finalizer of SplitMix64: every bit of the input reaches every bit of the output. */
-static uint64_t mix(uint64_t value)
+static uint64_t acl_cache_mix(uint64_t value)
 {
 	value ^= value >> 30;
 	value *= 0xBF58476D1CE4E5B9u;
@@ -29,19 +29,19 @@ static uint64_t mix(uint64_t value)
 }
 
 /* Each is mixed into what came before, so that no two can change places. */
-static uint64_t mark_of(const struct acl_cache *cache, const struct acl_subject *subject, struct slice topic)
+static uint64_t acl_cache_mark_of(const struct acl_cache *cache, const struct acl_subject *subject, struct slice topic)
 {
-	uint64_t mark = mix(acl_serial(subject->acl));
-	mark = mix(mark ^ subject->token_serial);
-	mark = mix(mark ^ hash_slice(&cache->key, subject->identity.client_id));
-	mark = mix(mark ^ hash_slice(&cache->key, subject->identity.user));
-	mark = mix(mark ^ hash_slice(&cache->key, topic));
+	uint64_t mark = acl_cache_mix(acl_serial(subject->acl));
+	mark = acl_cache_mix(mark ^ subject->token_serial);
+	mark = acl_cache_mix(mark ^ hash_slice(&cache->key, subject->identity.client_id));
+	mark = acl_cache_mix(mark ^ hash_slice(&cache->key, subject->identity.user));
+	mark = acl_cache_mix(mark ^ hash_slice(&cache->key, topic));
 	return mark < 2 ? mark + 2 : mark; /* 0 and 1 would be taken for an empty slot */
 }
 
 bool acl_cache_check(struct acl_cache *cache, const struct acl_subject *subject, struct slice topic)
 {
-	uint64_t mark = mark_of(cache, subject, topic);
+	uint64_t mark = acl_cache_mark_of(cache, subject, topic);
 	uint64_t *slot = &cache->slots[mark >> 32 & cache->mask];
 	if ((*slot ^ mark) >> 1 == 0) {
 		cache->hits++;

@@ -18,7 +18,7 @@ static const struct {
 
 #define ACTION_COUNT (sizeof(ACTIONS) / sizeof(ACTIONS[0]))
 
-static enum error write_rule(struct rules_writer *writer, const struct strict_node *filter, unsigned flags)
+static enum error acl_claims_write_rule(struct rules_writer *writer, const struct strict_node *filter, unsigned flags)
 {
 	if (filter->type != STRICT_STRING || filter->text.size > ACL_PATTERN_BYTES_MAX ||
 	    writer->room - writer->size < acl_entry_bytes(filter->text.size))
@@ -34,7 +34,7 @@ static enum error write_rule(struct rules_writer *writer, const struct strict_no
 }
 
 /* {"publish": [...], "subscribe": [...]} */
-static enum error write_lists(struct rules_writer *writer, const struct strict_node *object, unsigned flags)
+static enum error acl_claims_write_lists(struct rules_writer *writer, const struct strict_node *object, unsigned flags)
 {
 	for (size_t i = 0; i < ACTION_COUNT; i++) {
 		const struct strict_node *list = strict_member(writer->json, object, slice_string(ACTIONS[i].name));
@@ -44,7 +44,7 @@ static enum error write_lists(struct rules_writer *writer, const struct strict_n
 			return ERROR_TOKEN_CLAIM;
 		const struct strict_node *filter = strict_first(list);
 		for (uint32_t j = 0; j < list->count; j++, filter = strict_next(writer->json, filter)) {
-			enum error error = write_rule(writer, filter, flags | ACTIONS[i].flag);
+			enum error error = acl_claims_write_rule(writer, filter, flags | ACTIONS[i].flag);
 			if (error != ERROR_OK)
 				return error;
 		}
@@ -53,7 +53,8 @@ static enum error write_lists(struct rules_writer *writer, const struct strict_n
 }
 
 /* A denial with a slip in its name must not be passed over. */
-static bool has_known_members(const struct strict_json *json, const struct strict_node *object, bool may_deny)
+static bool acl_claims_has_known_members(const struct strict_json *json, const struct strict_node *object,
+					 bool may_deny)
 {
 	if (object->type != STRICT_OBJECT)
 		return false;
@@ -74,17 +75,17 @@ enum error acl_claims_compile(const struct strict_json *json, const struct stric
 	CHECK((uintptr_t)out % ACL_ENTRY_ALIGN == 0);
 	struct rules_writer writer = {.json = json, .out = out, .room = room};
 	*size = 0;
-	if (!has_known_members(json, node, true))
+	if (!acl_claims_has_known_members(json, node, true))
 		return ERROR_TOKEN_CLAIM;
 	const struct strict_node *deny = strict_member(json, node, slice_string("deny"));
 	if (deny != NULL) {
-		if (!has_known_members(json, deny, false))
+		if (!acl_claims_has_known_members(json, deny, false))
 			return ERROR_TOKEN_CLAIM;
-		enum error error = write_lists(&writer, deny, 0);
+		enum error error = acl_claims_write_lists(&writer, deny, 0);
 		if (error != ERROR_OK)
 			return error;
 	}
-	enum error error = write_lists(&writer, node, ACL_ALLOWS);
+	enum error error = acl_claims_write_lists(&writer, node, ACL_ALLOWS);
 	*size = writer.size;
 	return error;
 }

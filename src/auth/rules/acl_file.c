@@ -20,7 +20,7 @@ struct file_reader {
 
 /* A line's entry is never longer than this: its text is a part of the line, and the header stands for the words before
  * it ("user x" is the shortest line, "token" and its end another). */
-static size_t entries_bytes_max(struct slice text)
+static size_t acl_file_entries_bytes_max(struct slice text)
 {
 	size_t lines = 2; /* the last without its end, and ACL_TOKEN where the file has none */
 	for (size_t i = 0; i < text.size; i++)
@@ -28,17 +28,17 @@ static size_t entries_bytes_max(struct slice text)
 	return text.size + lines * (sizeof(struct acl_entry) + ACL_ENTRY_ALIGN);
 }
 
-static bool complain(struct file_reader *reader, const char *what)
+static bool acl_file_fail(struct file_reader *reader, const char *what)
 {
 	return fault_set(reader->fault, reader->line, "%s", what);
 }
 
-static void add(struct file_reader *reader, enum acl_entry_kind kind, unsigned flags, struct slice text)
+static void acl_file_add(struct file_reader *reader, enum acl_entry_kind kind, unsigned flags, struct slice text)
 {
 	reader->size += acl_entry_write(reader->out + reader->size, (uint8_t)kind, (uint8_t)flags, text);
 }
 
-static void end_section(struct file_reader *reader)
+static void acl_file_end_section(struct file_reader *reader)
 {
 	if (reader->section == NO_SECTION)
 		return;
@@ -47,7 +47,7 @@ static void end_section(struct file_reader *reader)
 	reader->section = NO_SECTION;
 }
 
-static bool read_rule(struct file_reader *reader, unsigned flags, struct slice rest)
+static bool acl_file_read_rule(struct file_reader *reader, unsigned flags, struct slice rest)
 {
 	static const struct {
 		const char *word;
@@ -63,114 +63,115 @@ static bool read_rule(struct file_reader *reader, unsigned flags, struct slice r
 		if (slice_equal(word, slice_string(ACTIONS[i].word)))
 			actions = ACTIONS[i].flags;
 	if (actions == 0)
-		return complain(reader, "publish, subscribe or all is wanted behind allow and deny");
+		return acl_file_fail(reader, "publish, subscribe or all is wanted behind allow and deny");
 	uint8_t *pattern = reader->out + reader->size + sizeof(struct acl_entry);
 	size_t size;
 	const char *wrong = acl_pattern_compile(rest, pattern, &size);
 	if (wrong != NULL)
-		return complain(reader, wrong);
+		return acl_file_fail(reader, wrong);
 	struct slice compiled = slice_of(pattern, size);
 	flags |= actions | (acl_pattern_is_literal(compiled) ? (unsigned)ACL_LITERAL : 0);
-	add(reader, ACL_RULE, flags, compiled);
+	acl_file_add(reader, ACL_RULE, flags, compiled);
 	return true;
 }
 
-static bool read_allow(struct file_reader *reader, struct slice rest)
+static bool acl_file_read_allow(struct file_reader *reader, struct slice rest)
 {
-	return read_rule(reader, ACL_ALLOWS, rest);
+	return acl_file_read_rule(reader, ACL_ALLOWS, rest);
 }
 
-static bool read_deny(struct file_reader *reader, struct slice rest)
+static bool acl_file_read_deny(struct file_reader *reader, struct slice rest)
 {
-	return read_rule(reader, 0, rest);
+	return acl_file_read_rule(reader, 0, rest);
 }
 
-static bool read_section(struct file_reader *reader, enum acl_entry_kind kind, struct slice name)
+static bool acl_file_read_section(struct file_reader *reader, enum acl_entry_kind kind, struct slice name)
 {
 	if (name.size == 0)
-		return complain(reader, "a name is wanted behind user and client");
+		return acl_file_fail(reader, "a name is wanted behind user and client");
 	if (name.size > UINT16_MAX)
-		return complain(reader, "the name is longer than 65535 bytes");
+		return acl_file_fail(reader, "the name is longer than 65535 bytes");
 	if (!utf8_is_text(name))
-		return complain(reader, "the name is not UTF-8, or has control characters in it");
+		return acl_file_fail(reader, "the name is not UTF-8, or has control characters in it");
 	bool prefix = name.data[name.size - 1] == '*';
 	if (prefix)
 		name.size--;
-	end_section(reader);
+	acl_file_end_section(reader);
 	reader->section = reader->size;
-	add(reader, kind, prefix ? ACL_PREFIX : 0, name);
+	acl_file_add(reader, kind, prefix ? ACL_PREFIX : 0, name);
 	return true;
 }
 
-static bool read_user(struct file_reader *reader, struct slice rest)
+static bool acl_file_read_user(struct file_reader *reader, struct slice rest)
 {
-	return read_section(reader, ACL_USER, rest);
+	return acl_file_read_section(reader, ACL_USER, rest);
 }
 
-static bool read_client(struct file_reader *reader, struct slice rest)
+static bool acl_file_read_client(struct file_reader *reader, struct slice rest)
 {
-	return read_section(reader, ACL_CLIENT, rest);
+	return acl_file_read_section(reader, ACL_CLIENT, rest);
 }
 
-static bool read_everyone(struct file_reader *reader, struct slice rest)
+static bool acl_file_read_everyone(struct file_reader *reader, struct slice rest)
 {
 	if (rest.size != 0)
-		return complain(reader, "everyone stands alone in its line");
-	end_section(reader);
+		return acl_file_fail(reader, "everyone stands alone in its line");
+	acl_file_end_section(reader);
 	return true;
 }
 
-static bool read_token(struct file_reader *reader, struct slice rest)
+static bool acl_file_read_token(struct file_reader *reader, struct slice rest)
 {
 	if (rest.size != 0)
-		return complain(reader, "token stands alone in its line");
+		return acl_file_fail(reader, "token stands alone in its line");
 	if (reader->token_seen)
-		return complain(reader, "token stands here for the second time");
+		return acl_file_fail(reader, "token stands here for the second time");
 	if (reader->section != NO_SECTION)
-		return complain(reader, "token stands among the rules for everyone, not in a section");
+		return acl_file_fail(reader, "token stands among the rules for everyone, not in a section");
 	reader->token_seen = true;
-	add(reader, ACL_TOKEN, 0, slice_of(NULL, 0));
+	acl_file_add(reader, ACL_TOKEN, 0, slice_of(NULL, 0));
 	return true;
 }
 
-static bool read_line(struct file_reader *reader, struct slice line)
+static bool acl_file_read_line(struct file_reader *reader, struct slice line)
 {
 	static const struct {
 		const char *word;
 		bool (*read)(struct file_reader *reader, struct slice rest);
 	} KINDS[] = {
-		{"allow", read_allow},   {"deny", read_deny},         {"user", read_user},
-		{"client", read_client}, {"everyone", read_everyone}, {"token", read_token},
+		{"allow", acl_file_read_allow},   {"deny", acl_file_read_deny},         {"user", acl_file_read_user},
+		{"client", acl_file_read_client}, {"everyone", acl_file_read_everyone}, {"token", acl_file_read_token},
 	};
 	struct slice word = slice_word(&line);
 	for (size_t i = 0; i < sizeof(KINDS) / sizeof(KINDS[0]); i++)
 		if (slice_equal(word, slice_string(KINDS[i].word)))
 			return KINDS[i].read(reader, line);
-	return complain(reader, "allow, deny, user, client, everyone or token is wanted at the start of a line");
+	return acl_file_fail(reader, "allow, deny, user, client, everyone or token is wanted at the start of a line");
 }
 
-static bool read_lines(struct file_reader *reader, struct slice text)
+static bool acl_file_read_lines(struct file_reader *reader, struct slice text)
 {
 	struct lines lines = {.rest = text};
 	struct slice line;
 	while (lines_next(&lines, &line)) {
 		line = slice_trim(line);
 		reader->line = lines.number;
-		if (!line_is_void(line) && !read_line(reader, line))
+		if (!line_is_void(line) && !acl_file_read_line(reader, line))
 			return false;
 	}
-	end_section(reader);
+	acl_file_end_section(reader);
 	if (!reader->token_seen)
-		add(reader, ACL_TOKEN, 0, slice_of(NULL, 0));
+		acl_file_add(reader, ACL_TOKEN, 0, slice_of(NULL, 0));
 	return true;
 }
 
 bool acl_file_read(struct acl_file *file, struct slice text, struct fault *fault)
 {
-	struct file_reader reader = {.out = malloc(entries_bytes_max(text)), .section = NO_SECTION, .fault = fault};
+	struct file_reader reader = {
+		.out = malloc(acl_file_entries_bytes_max(text)), .section = NO_SECTION, .fault = fault};
 	if (reader.out == NULL)
 		return fault_set(fault, 0, "out of memory");
-	if (!read_lines(&reader, text)) {
+	if (!acl_file_read_lines(&reader, text)) {
 		free(reader.out);
 		return false;
 	}

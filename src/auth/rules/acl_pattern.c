@@ -2,22 +2,22 @@
 
 #include "auth/text/utf8.h"
 
-static bool is_placeholder(uint8_t byte)
+static bool pattern_is_placeholder(uint8_t byte)
 {
 	return byte == ACL_PATTERN_CLIENT_ID || byte == ACL_PATTERN_USER;
 }
 
-static bool begins_with_wildcard(struct slice text)
+static bool pattern_begins_with_wildcard(struct slice text)
 {
 	return text.size > 0 && (text.data[0] == '+' || text.data[0] == '#');
 }
 
-static bool begins_with_dollar(struct slice text)
+static bool pattern_begins_with_dollar(struct slice text)
 {
 	return text.size > 0 && text.data[0] == '$';
 }
 
-static bool value_is_usable(struct slice value, bool first)
+static bool placeholder_value_is_usable(struct slice value, bool first)
 {
 	if (value.size == 0 || (first && value.data[0] == '$'))
 		return false;
@@ -27,13 +27,13 @@ static bool value_is_usable(struct slice value, bool first)
 	return true;
 }
 
-static struct slice value_of(uint8_t placeholder, const struct acl_identity *identity)
+static struct slice placeholder_value_of(uint8_t placeholder, const struct acl_identity *identity)
 {
 	return placeholder == ACL_PATTERN_CLIENT_ID ? identity->client_id : identity->user;
 }
 
 /* A pattern and what is asked for, walked side by side: both stand at the beginning of a level, or, between
- * walk_level() and the next, at its end. */
+ * pattern_walk_level() and the next, at its end. */
 struct walk {
 	const uint8_t *at, *end;
 	const uint8_t *asked, *asked_end;
@@ -41,7 +41,7 @@ struct walk {
 	const uint8_t *begin; /* of the pattern */
 };
 
-static struct walk walk_of(struct slice pattern, const struct acl_identity *identity, struct slice asked)
+static struct walk pattern_walk_of(struct slice pattern, const struct acl_identity *identity, struct slice asked)
 {
 	return (struct walk){.at = pattern.data,
 			     .end = pattern.data + pattern.size,
@@ -52,12 +52,12 @@ static struct walk walk_of(struct slice pattern, const struct acl_identity *iden
 }
 
 /* At the beginning of a level: a wildcard is alone in it. */
-static inline bool is_at(const uint8_t *at, const uint8_t *end, char wildcard)
+static inline bool pattern_wildcard_is_at(const uint8_t *at, const uint8_t *end, char wildcard)
 {
 	return at < end && *at == (uint8_t)wildcard;
 }
 
-static inline const uint8_t *level_end(const uint8_t *at, const uint8_t *end)
+static inline const uint8_t *pattern_level_end(const uint8_t *at, const uint8_t *end)
 {
 	while (at < end && *at != '/')
 		at++;
@@ -65,7 +65,7 @@ static inline const uint8_t *level_end(const uint8_t *at, const uint8_t *end)
 }
 
 /* "/#" is all that is left. */
-static inline bool ends_with_hash(const uint8_t *at, const uint8_t *end)
+static inline bool pattern_ends_with_hash(const uint8_t *at, const uint8_t *end)
 {
 	return end - at == 2 && at[1] == '#';
 }
@@ -76,10 +76,10 @@ enum match {
 	MATCH_UNUSABLE, /* a placeholder's value cannot stand here */
 };
 
-static enum match walk_value(struct walk *walk, uint8_t placeholder)
+static enum match pattern_walk_value(struct walk *walk, uint8_t placeholder)
 {
-	struct slice value = value_of(placeholder, walk->identity);
-	if (!value_is_usable(value, walk->at == walk->begin + 1))
+	struct slice value = placeholder_value_of(placeholder, walk->identity);
+	if (!placeholder_value_is_usable(value, walk->at == walk->begin + 1))
 		return MATCH_UNUSABLE;
 	if ((size_t)(walk->asked_end - walk->asked) < value.size || memcmp(walk->asked, value.data, value.size) != 0)
 		return MATCH_NO;
@@ -88,12 +88,12 @@ static enum match walk_value(struct walk *walk, uint8_t placeholder)
 }
 
 /* One level of each, neither of them a wildcard. */
-static enum match walk_level(struct walk *walk)
+static enum match pattern_walk_level(struct walk *walk)
 {
 	while (walk->at < walk->end && *walk->at != '/') {
 		uint8_t byte = *walk->at++;
-		if (is_placeholder(byte)) {
-			enum match match = walk_value(walk, byte);
+		if (pattern_is_placeholder(byte)) {
+			enum match match = pattern_walk_value(walk, byte);
 			if (match != MATCH_YES)
 				return match;
 		} else if (walk->asked == walk->asked_end || *walk->asked++ != byte) {
@@ -104,34 +104,36 @@ static enum match walk_level(struct walk *walk)
 }
 
 /* In the level that begins at walk->at. */
-static bool has_unusable_value(const struct walk *walk)
+static bool pattern_has_unusable_value(const struct walk *walk)
 {
 	for (const uint8_t *at = walk->at; at < walk->end && *at != '/'; at++)
-		if (is_placeholder(*at) && !value_is_usable(value_of(*at, walk->identity), at == walk->begin))
+		if (pattern_is_placeholder(*at) &&
+		    !placeholder_value_is_usable(placeholder_value_of(*at, walk->identity), at == walk->begin))
 			return true;
 	return false;
 }
 
 bool acl_pattern_covers(struct slice pattern, const struct acl_identity *identity, struct slice asked)
 {
-	if (begins_with_wildcard(pattern) && begins_with_dollar(asked))
+	if (pattern_begins_with_wildcard(pattern) && pattern_begins_with_dollar(asked))
 		return false;
-	struct walk walk = walk_of(pattern, identity, asked);
+	struct walk walk = pattern_walk_of(pattern, identity, asked);
 	for (;; walk.at++, walk.asked++) {
-		if (is_at(walk.at, walk.end, '#'))
+		if (pattern_wildcard_is_at(walk.at, walk.end, '#'))
 			return true;
 		/* What wildcards stand for is more than any one level. */
-		if (is_at(walk.asked, walk.asked_end, '#'))
+		if (pattern_wildcard_is_at(walk.asked, walk.asked_end, '#'))
 			return false;
-		if (is_at(walk.at, walk.end, '+')) {
+		if (pattern_wildcard_is_at(walk.at, walk.end, '+')) {
 			walk.at++;
-			walk.asked = level_end(walk.asked, walk.asked_end);
-		} else if (is_at(walk.asked, walk.asked_end, '+') || walk_level(&walk) != MATCH_YES) {
+			walk.asked = pattern_level_end(walk.asked, walk.asked_end);
+		} else if (pattern_wildcard_is_at(walk.asked, walk.asked_end, '+') ||
+			   pattern_walk_level(&walk) != MATCH_YES) {
 			return false;
 		}
 		/* "a/#" covers "a" too [4.7.1.2]. */
 		if (walk.asked == walk.asked_end)
-			return walk.at == walk.end || ends_with_hash(walk.at, walk.end);
+			return walk.at == walk.end || pattern_ends_with_hash(walk.at, walk.end);
 		if (walk.at == walk.end)
 			return false;
 	}
@@ -139,46 +141,48 @@ bool acl_pattern_covers(struct slice pattern, const struct acl_identity *identit
 
 bool acl_pattern_overlaps(struct slice pattern, const struct acl_identity *identity, struct slice asked)
 {
-	if (begins_with_dollar(pattern) && begins_with_wildcard(asked))
+	if (pattern_begins_with_dollar(pattern) && pattern_begins_with_wildcard(asked))
 		return false;
-	struct walk walk = walk_of(pattern, identity, asked);
+	struct walk walk = pattern_walk_of(pattern, identity, asked);
 	for (;; walk.at++, walk.asked++) {
-		if (is_at(walk.at, walk.end, '#') || is_at(walk.asked, walk.asked_end, '#'))
+		if (pattern_wildcard_is_at(walk.at, walk.end, '#') ||
+		    pattern_wildcard_is_at(walk.asked, walk.asked_end, '#'))
 			return true;
-		bool any = is_at(walk.at, walk.end, '+'), any_asked = is_at(walk.asked, walk.asked_end, '+');
-		if (any_asked && has_unusable_value(&walk))
+		bool any = pattern_wildcard_is_at(walk.at, walk.end, '+'),
+		     any_asked = pattern_wildcard_is_at(walk.asked, walk.asked_end, '+');
+		if (any_asked && pattern_has_unusable_value(&walk))
 			return true;
 		if (any || any_asked) {
-			walk.at = level_end(walk.at, walk.end);
-			walk.asked = level_end(walk.asked, walk.asked_end);
+			walk.at = pattern_level_end(walk.at, walk.end);
+			walk.asked = pattern_level_end(walk.asked, walk.asked_end);
 		} else {
-			enum match match = walk_level(&walk);
+			enum match match = pattern_walk_level(&walk);
 			if (match != MATCH_YES)
 				return match == MATCH_UNUSABLE;
 		}
 		/* "a" and "a/#" have "a" in common. */
 		if (walk.at == walk.end)
-			return walk.asked == walk.asked_end || ends_with_hash(walk.asked, walk.asked_end);
+			return walk.asked == walk.asked_end || pattern_ends_with_hash(walk.asked, walk.asked_end);
 		if (walk.asked == walk.asked_end)
-			return ends_with_hash(walk.at, walk.end);
+			return pattern_ends_with_hash(walk.at, walk.end);
 	}
 }
 
 bool acl_pattern_is_literal(struct slice pattern)
 {
 	for (size_t i = 0; i < pattern.size; i++)
-		if (is_placeholder(pattern.data[i]) || pattern.data[i] == '+' || pattern.data[i] == '#')
+		if (pattern_is_placeholder(pattern.data[i]) || pattern.data[i] == '+' || pattern.data[i] == '#')
 			return false;
 	return true;
 }
 
 /* [MQTT-4.7.1-1, -2] */
-static const char *check_levels(struct slice pattern)
+static const char *pattern_check_levels(struct slice pattern)
 {
 	const uint8_t *at = pattern.data, *end = at + pattern.size;
 	for (uint32_t count = 1;; count++) {
 		const uint8_t *level = at;
-		at = level_end(at, end);
+		at = pattern_level_end(at, end);
 		if (count > ACL_PATTERN_LEVELS_MAX)
 			return "the filter has too many levels";
 		for (const uint8_t *byte = level; byte < at; byte++)
@@ -216,5 +220,5 @@ const char *acl_pattern_compile(struct slice text, uint8_t *out, size_t *size)
 		out[0] = '#';
 		*size = 1;
 	}
-	return check_levels(slice_of(out, *size));
+	return pattern_check_levels(slice_of(out, *size));
 }

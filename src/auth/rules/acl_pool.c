@@ -12,7 +12,7 @@ struct acl_pool_entry {
 
 _Static_assert(sizeof(struct acl_pool_entry) == 28, "what a distinct set of rules costs beside its text");
 
-static struct acl_pool_entry *entry_at(const struct acl_pool *pool, uint32_t index)
+static struct acl_pool_entry *acl_pool_entry_at(const struct acl_pool *pool, uint32_t index)
 {
 	return pool_at(&pool->entries, index);
 }
@@ -42,43 +42,43 @@ void acl_pool_close(struct acl_pool *pool)
 	*pool = (struct acl_pool){0};
 }
 
-static struct slice text_of(const struct acl_pool *pool, const struct acl_pool_entry *entry)
+static struct slice acl_pool_text_of(const struct acl_pool *pool, const struct acl_pool_entry *entry)
 {
 	return slice_of(slab_at(&pool->texts, entry->text), entry->text_bytes);
 }
 
-static uint32_t find(const struct acl_pool *pool, struct slice rules, uint32_t hash)
+static uint32_t acl_pool_find(const struct acl_pool *pool, struct slice rules, uint32_t hash)
 {
 	uint32_t index = table_first(&pool->table, hash);
-	while (index != 0 && !slice_equal(text_of(pool, entry_at(pool, index)), rules))
+	while (index != 0 && !slice_equal(acl_pool_text_of(pool, acl_pool_entry_at(pool, index)), rules))
 		index = table_next(&pool->table, index);
 	return index;
 }
 
 /* A slab has no block of no bytes, and rules may be none: everything forbidden. */
-static size_t block_bytes(size_t text_bytes)
+static size_t acl_pool_block_bytes(size_t text_bytes)
 {
 	return text_bytes == 0 ? 1 : text_bytes;
 }
 
-static uint32_t make(struct acl_pool *pool, struct slice rules, uint32_t hash)
+static uint32_t acl_pool_add(struct acl_pool *pool, struct slice rules, uint32_t hash)
 {
 	if (rules.size > SLAB_BLOCK_BYTES_MAX)
 		return 0;
-	uint32_t text = slab_take(&pool->texts, block_bytes(rules.size));
+	uint32_t text = slab_take(&pool->texts, acl_pool_block_bytes(rules.size));
 	uint32_t index = text == 0 ? 0 : pool_take(&pool->entries);
 	if (index == 0) {
 		if (text != 0)
-			slab_give(&pool->texts, text, block_bytes(rules.size));
+			slab_give(&pool->texts, text, acl_pool_block_bytes(rules.size));
 		return 0;
 	}
 	if (rules.size != 0)
 		memcpy(slab_at(&pool->texts, text), rules.data, rules.size);
 	uint64_t serial = ++pool->last_serial;
-	*entry_at(pool, index) = (struct acl_pool_entry){.text = text,
-							 .text_bytes = (uint32_t)rules.size,
-							 .serial_high = (uint32_t)(serial >> 32),
-							 .serial_low = (uint32_t)serial};
+	*acl_pool_entry_at(pool, index) = (struct acl_pool_entry){.text = text,
+								  .text_bytes = (uint32_t)rules.size,
+								  .serial_high = (uint32_t)(serial >> 32),
+								  .serial_low = (uint32_t)serial};
 	table_insert(&pool->table, index, hash);
 	return index;
 }
@@ -86,11 +86,11 @@ static uint32_t make(struct acl_pool *pool, struct slice rules, uint32_t hash)
 uint32_t acl_pool_take(struct acl_pool *pool, struct slice rules)
 {
 	uint32_t hash = (uint32_t)hash_slice(&pool->key, rules);
-	uint32_t index = find(pool, rules, hash);
+	uint32_t index = acl_pool_find(pool, rules, hash);
 	if (index == 0)
-		index = make(pool, rules, hash);
+		index = acl_pool_add(pool, rules, hash);
 	if (index != 0)
-		entry_at(pool, index)->references++;
+		acl_pool_entry_at(pool, index)->references++;
 	return index;
 }
 
@@ -98,25 +98,25 @@ void acl_pool_give(struct acl_pool *pool, uint32_t index)
 {
 	if (index == 0)
 		return;
-	struct acl_pool_entry *entry = entry_at(pool, index);
+	struct acl_pool_entry *entry = acl_pool_entry_at(pool, index);
 	CHECK(entry->references > 0);
 	if (--entry->references != 0)
 		return;
 	table_remove(&pool->table, index);
-	slab_give(&pool->texts, entry->text, block_bytes(entry->text_bytes));
+	slab_give(&pool->texts, entry->text, acl_pool_block_bytes(entry->text_bytes));
 	pool_give(&pool->entries, index);
 }
 
 struct slice acl_pool_rules(const struct acl_pool *pool, uint32_t index)
 {
-	return index == 0 ? slice_of(NULL, 0) : text_of(pool, entry_at(pool, index));
+	return index == 0 ? slice_of(NULL, 0) : acl_pool_text_of(pool, acl_pool_entry_at(pool, index));
 }
 
 uint64_t acl_pool_serial(const struct acl_pool *pool, uint32_t index)
 {
 	if (index == 0)
 		return 0;
-	const struct acl_pool_entry *entry = entry_at(pool, index);
+	const struct acl_pool_entry *entry = acl_pool_entry_at(pool, index);
 	return (uint64_t)entry->serial_high << 32 | entry->serial_low;
 }
 

@@ -7,7 +7,7 @@ struct part {
 };
 
 /* Takes the first part off a pattern that is well-formed. False: none is left but a '*', or nothing. */
-static bool take_part(struct slice *pattern, struct slice user, struct part *part)
+static bool client_id_pattern_take_part(struct slice *pattern, struct slice user, struct part *part)
 {
 	if (pattern->size == 0 || pattern->data[0] == '*')
 		return false;
@@ -36,7 +36,7 @@ const char *client_id_pattern_check(struct slice pattern)
 bool client_id_pattern_allows(struct slice pattern, struct slice user, struct slice client_id)
 {
 	struct part part;
-	while (take_part(&pattern, user, &part)) {
+	while (client_id_pattern_take_part(&pattern, user, &part)) {
 		if (part.text.size == 0 || client_id.size < part.text.size ||
 		    memcmp(client_id.data, part.text.data, part.text.size) != 0)
 			return false;
@@ -50,7 +50,7 @@ bool client_id_pattern_expand(struct slice pattern, struct slice user, uint8_t *
 {
 	struct part part;
 	*size = 0;
-	while (take_part(&pattern, user, &part)) {
+	while (client_id_pattern_take_part(&pattern, user, &part)) {
 		if (part.text.size == 0 || room - *size < part.text.size)
 			return false;
 		memcpy(out + *size, part.text.data, part.text.size);

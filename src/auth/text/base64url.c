@@ -19,7 +19,7 @@ static const uint8_t VALUES[256] = {
 };
 
 /* Four characters as 24 bits; *good loses its mark where one is not of the alphabet. */
-static inline uint32_t quantum(const uint8_t *text, uint32_t *good)
+static inline uint32_t base64url_quantum(const uint8_t *text, uint32_t *good)
 {
 	uint32_t a = VALUES[text[0]], b = VALUES[text[1]], c = VALUES[text[2]], d = VALUES[text[3]];
 	*good &= a & b & c & d;
@@ -33,7 +33,7 @@ bool base64url_decode(struct slice text, uint8_t *out, size_t *size)
 	uint8_t *to = out;
 	size_t rest = text.size;
 	for (; rest >= 4; rest -= 4, at += 4, to += 3) {
-		uint32_t bits = quantum(at, &good);
+		uint32_t bits = base64url_quantum(at, &good);
 		to[0] = (uint8_t)(bits >> 16);
 		to[1] = (uint8_t)(bits >> 8);
 		to[2] = (uint8_t)bits;
@@ -44,7 +44,7 @@ bool base64url_decode(struct slice text, uint8_t *out, size_t *size)
 	/* Two characters carry one byte and four bits over, three carry two and two; one carries none. */
 	uint8_t last[4] = {'A', 'A', 'A', 'A'};
 	memcpy(last, at, rest);
-	uint32_t bits = quantum(last, &good);
+	uint32_t bits = base64url_quantum(last, &good);
 	to[0] = (uint8_t)(bits >> 16);
 	if (rest == 3)
 		to[1] = (uint8_t)(bits >> 8);

@@ -18,8 +18,8 @@ struct claim_policy claim_policy_default(void)
 }
 
 /* The whole name first: claims are often named by URLs, which have dots of their own. */
-static const struct strict_node *find(const struct strict_json *json, const struct strict_node *object,
-				      struct slice path)
+static const struct strict_node *claims_find(const struct strict_json *json, const struct strict_node *object,
+					     struct slice path)
 {
 	const struct strict_node *found = strict_member(json, object, path);
 	for (size_t dot = 0; found == NULL && dot < path.size; dot++) {
@@ -27,17 +27,17 @@ static const struct strict_node *find(const struct strict_json *json, const stru
 			continue;
 		const struct strict_node *outer = strict_member(json, object, slice_of(path.data, dot));
 		if (outer != NULL)
-			found = find(json, outer, slice_of(path.data + dot + 1, path.size - dot - 1));
+			found = claims_find(json, outer, slice_of(path.data + dot + 1, path.size - dot - 1));
 	}
 	return found;
 }
 
-static const struct strict_node *claim(const struct strict_json *json, const char *name)
+static const struct strict_node *claims_member(const struct strict_json *json, const char *name)
 {
 	return strict_member(json, json->nodes, slice_string(name));
 }
 
-static bool is_plain(struct slice number)
+static bool claims_is_plain_number(struct slice number)
 {
 	for (size_t i = 0; i < number.size; i++)
 		if (number.data[i] < '0' || number.data[i] > '9')
@@ -46,13 +46,13 @@ static bool is_plain(struct slice number)
 }
 
 /* [RFC 7519, 2]: NumericDate may have a fraction, which is left off, and any form that JSON has for a number. */
-static bool read_seconds(const struct strict_node *node, int64_t *seconds)
+static bool claims_read_seconds(const struct strict_node *node, int64_t *seconds)
 {
 	struct slice number = node->text;
 	*seconds = 0;
 	if (node->type != STRICT_NUMBER)
 		return false;
-	if (is_plain(number)) {
+	if (claims_is_plain_number(number)) {
 		for (size_t i = 0; i < number.size; i++)
 			*seconds = *seconds * 10 + (number.data[i] - '0');
 		return *seconds <= CLAIM_SECONDS_MAX;
@@ -69,20 +69,21 @@ static bool read_seconds(const struct strict_node *node, int64_t *seconds)
 	return true;
 }
 
-static enum error optional_seconds(const struct strict_json *json, const char *name, int64_t missing, int64_t *seconds)
+static enum error claims_optional_seconds(const struct strict_json *json, const char *name, int64_t missing,
+					  int64_t *seconds)
 {
-	const struct strict_node *node = claim(json, name);
+	const struct strict_node *node = claims_member(json, name);
 	*seconds = missing;
-	return node == NULL || read_seconds(node, seconds) ? ERROR_OK : ERROR_TOKEN_CLAIM;
+	return node == NULL || claims_read_seconds(node, seconds) ? ERROR_OK : ERROR_TOKEN_CLAIM;
 }
 
-static enum error read_times(const struct strict_json *json, const struct claim_policy *policy, int64_t now_s,
-			     struct claims *claims)
+static enum error claims_read_times(const struct strict_json *json, const struct claim_policy *policy, int64_t now_s,
+				    struct claims *claims)
 {
 	int64_t not_before_s;
-	if (optional_seconds(json, "exp", CLAIM_NEVER, &claims->expires_s) != ERROR_OK ||
-	    optional_seconds(json, "nbf", 0, &not_before_s) != ERROR_OK ||
-	    optional_seconds(json, "iat", 0, &claims->issued_s) != ERROR_OK)
+	if (claims_optional_seconds(json, "exp", CLAIM_NEVER, &claims->expires_s) != ERROR_OK ||
+	    claims_optional_seconds(json, "nbf", 0, &not_before_s) != ERROR_OK ||
+	    claims_optional_seconds(json, "iat", 0, &claims->issued_s) != ERROR_OK)
 		return ERROR_TOKEN_CLAIM;
 	if (claims->expires_s == CLAIM_NEVER && policy->expiry_required)
 		return ERROR_TOKEN_CLAIM;
@@ -93,58 +94,59 @@ static enum error read_times(const struct strict_json *json, const struct claim_
 	return latest_s < not_before_s || latest_s < claims->issued_s ? ERROR_TOKEN_NOT_YET : ERROR_OK;
 }
 
-static bool is_text(const struct strict_node *node, struct slice wanted)
+static bool claims_text_is(const struct strict_node *node, struct slice wanted)
 {
 	return node->type == STRICT_STRING && slice_equal(node->text, wanted);
 }
 
 /* [RFC 7519, 4.1.3]: who does not find himself in it must not take the token. */
-static bool is_for_us(const struct strict_json *json, struct slice audience)
+static bool claims_audience_is(const struct strict_json *json, struct slice audience)
 {
-	const struct strict_node *node = claim(json, "aud");
+	const struct strict_node *node = claims_member(json, "aud");
 	if (node == NULL || audience.size == 0)
 		return node == NULL && audience.size == 0;
 	if (node->type != STRICT_ARRAY)
-		return is_text(node, audience);
+		return claims_text_is(node, audience);
 	const struct strict_node *one = strict_first(node);
 	for (uint32_t i = 0; i < node->count; i++, one = strict_next(json, one))
-		if (is_text(one, audience))
+		if (claims_text_is(one, audience))
 			return true;
 	return false;
 }
 
-static enum error check_parties(const struct strict_json *json, const struct claim_policy *policy)
+static enum error claims_check_parties(const struct strict_json *json, const struct claim_policy *policy)
 {
 	if (policy->issuer.size != 0) {
-		const struct strict_node *issuer = claim(json, "iss");
-		if (issuer == NULL || !is_text(issuer, policy->issuer))
+		const struct strict_node *issuer = claims_member(json, "iss");
+		if (issuer == NULL || !claims_text_is(issuer, policy->issuer))
 			return ERROR_TOKEN_ISSUER;
 	}
-	return is_for_us(json, policy->audience) ? ERROR_OK : ERROR_TOKEN_AUDIENCE;
+	return claims_audience_is(json, policy->audience) ? ERROR_OK : ERROR_TOKEN_AUDIENCE;
 }
 
 /* A string, or a whole number, which many issuers number their users with: it stands for its digits. */
-static enum error read_name(const struct strict_node *node, struct slice *name)
+static enum error claims_read_name(const struct strict_node *node, struct slice *name)
 {
 	*name = slice_of(NULL, 0);
 	if (node == NULL)
 		return ERROR_OK;
-	if (node->type != STRICT_STRING && !(node->type == STRICT_NUMBER && is_plain(node->text)))
+	if (node->type != STRICT_STRING && !(node->type == STRICT_NUMBER && claims_is_plain_number(node->text)))
 		return ERROR_TOKEN_CLAIM;
 	*name = node->text;
 	return name->size == 0 || name->size > UINT16_MAX ? ERROR_TOKEN_CLAIM : ERROR_OK;
 }
 
-static enum error mapped_name(const struct strict_json *json, struct slice path, struct slice *name)
+static enum error claims_mapped_name(const struct strict_json *json, struct slice path, struct slice *name)
 {
-	return read_name(path.size == 0 ? NULL : find(json, json->nodes, path), name);
+	return claims_read_name(path.size == 0 ? NULL : claims_find(json, json->nodes, path), name);
 }
 
-static enum error read_names(const struct strict_json *json, const struct claim_policy *policy, struct claims *claims)
+static enum error claims_read_names(const struct strict_json *json, const struct claim_policy *policy,
+				    struct claims *claims)
 {
-	if (read_name(claim(json, "jti"), &claims->id) != ERROR_OK ||
-	    mapped_name(json, policy->client_id, &claims->client_id) != ERROR_OK ||
-	    mapped_name(json, policy->user, &claims->user) != ERROR_OK)
+	if (claims_read_name(claims_member(json, "jti"), &claims->id) != ERROR_OK ||
+	    claims_mapped_name(json, policy->client_id, &claims->client_id) != ERROR_OK ||
+	    claims_mapped_name(json, policy->user, &claims->user) != ERROR_OK)
 		return ERROR_TOKEN_CLAIM;
 	bool user_missing = policy->user.size != 0 && claims->user.size == 0;
 	bool client_id_missing = policy->client_id_required && claims->client_id.size == 0;
@@ -156,12 +158,12 @@ enum error claims_read(const struct strict_json *json, const struct claim_policy
 		       struct claims *claims)
 {
 	*claims = (struct claims){0};
-	enum error error = read_times(json, policy, now_s, claims);
+	enum error error = claims_read_times(json, policy, now_s, claims);
 	if (error == ERROR_OK)
-		error = check_parties(json, policy);
+		error = claims_check_parties(json, policy);
 	if (error == ERROR_OK)
-		error = read_names(json, policy, claims);
+		error = claims_read_names(json, policy, claims);
 	if (error == ERROR_OK && policy->permissions.size != 0)
-		claims->permissions = find(json, json->nodes, policy->permissions);
+		claims->permissions = claims_find(json, json->nodes, policy->permissions);
 	return error;
 }

@@ -72,7 +72,7 @@ struct slice key_secret_trim(struct slice content)
 }
 
 /* The two pads of HMAC are hashed here, once. */
-static EVP_MAC_CTX *begin_mac(struct slice secret)
+static EVP_MAC_CTX *key_begin_mac(struct slice secret)
 {
 	char sha256[] = "SHA256";
 	OSSL_PARAM digest[] = {OSSL_PARAM_construct_utf8_string(OSSL_MAC_PARAM_DIGEST, sha256, 0),
@@ -94,7 +94,7 @@ bool key_from_secret(struct key *key, struct slice id, struct slice secret, stru
 				 KEY_SECRET_BYTES_MIN, KEY_SECRET_BYTES_MAX);
 	if (!key_begin(key, ALGORITHM_HS256, id, fault))
 		return false;
-	key->mac = begin_mac(secret);
+	key->mac = key_begin_mac(secret);
 	if (key->mac != NULL)
 		return true;
 	key_fini(key);
@@ -112,7 +112,7 @@ bool key_from_ed25519(struct key *key, struct slice id, struct slice point, stru
 	return true;
 }
 
-static bool rsa_is_sound(const EVP_PKEY *pkey, struct fault *fault)
+static bool key_rsa_is_sound(const EVP_PKEY *pkey, struct fault *fault)
 {
 	int bits = EVP_PKEY_get_bits(pkey);
 	if (bits < KEY_RSA_BITS_MIN || bits > KEY_RSA_BITS_MAX)
@@ -125,14 +125,14 @@ static bool rsa_is_sound(const EVP_PKEY *pkey, struct fault *fault)
 	return sound || fault_set(fault, 0, "the RSA key's exponent is even or 1");
 }
 
-static bool curve_is_p256(EVP_PKEY *pkey)
+static bool key_curve_is_p256(EVP_PKEY *pkey)
 {
 	char curve[32];
 	size_t size;
 	return EVP_PKEY_get_group_name(pkey, curve, sizeof(curve), &size) == 1 && strcmp(curve, "prime256v1") == 0;
 }
 
-static bool is_sound(EVP_PKEY *pkey, struct fault *fault)
+static bool key_openssl_is_sound(EVP_PKEY *pkey, struct fault *fault)
 {
 	EVP_PKEY_CTX *context = EVP_PKEY_CTX_new(pkey, NULL);
 	bool sound = context != NULL && EVP_PKEY_public_check(context) == 1;
@@ -140,23 +140,23 @@ static bool is_sound(EVP_PKEY *pkey, struct fault *fault)
 	return sound || fault_set(fault, 0, "OpenSSL finds the key unsound");
 }
 
-static bool algorithm_of(EVP_PKEY *pkey, enum algorithm *algorithm, struct fault *fault)
+static bool key_algorithm_of(EVP_PKEY *pkey, enum algorithm *algorithm, struct fault *fault)
 {
 	switch (EVP_PKEY_get_base_id(pkey)) {
 	case EVP_PKEY_RSA:
 		*algorithm = ALGORITHM_RS256;
-		return rsa_is_sound(pkey, fault) && is_sound(pkey, fault);
+		return key_rsa_is_sound(pkey, fault) && key_openssl_is_sound(pkey, fault);
 	case EVP_PKEY_EC:
 		*algorithm = ALGORITHM_ES256;
-		if (!curve_is_p256(pkey))
+		if (!key_curve_is_p256(pkey))
 			return fault_set(fault, 0, "the key is on another curve than P-256");
-		return is_sound(pkey, fault);
+		return key_openssl_is_sound(pkey, fault);
 	default:
 		return fault_set(fault, 0, "the key is none of RSA, EC and Ed25519");
 	}
 }
 
-static bool from_pkey(struct key *key, struct slice id, EVP_PKEY *pkey, struct fault *fault)
+static bool key_take_pkey(struct key *key, struct slice id, EVP_PKEY *pkey, struct fault *fault)
 {
 	enum algorithm algorithm = ALGORITHM_COUNT;
 	if (EVP_PKEY_get_base_id(pkey) == EVP_PKEY_ED25519) {
@@ -166,7 +166,7 @@ static bool from_pkey(struct key *key, struct slice id, EVP_PKEY *pkey, struct f
 			return fault_set(fault, 0, "the Ed25519 key cannot be read");
 		return key_from_ed25519(key, id, slice_of(point, size), fault);
 	}
-	if (!algorithm_of(pkey, &algorithm, fault) || !key_begin(key, algorithm, id, fault))
+	if (!key_algorithm_of(pkey, &algorithm, fault) || !key_begin(key, algorithm, id, fault))
 		return false;
 	CHECK(EVP_PKEY_up_ref(pkey) == 1);
 	key->pkey = pkey;
@@ -175,7 +175,7 @@ static bool from_pkey(struct key *key, struct slice id, EVP_PKEY *pkey, struct f
 
 bool key_from_pkey(struct key *key, struct slice id, struct evp_pkey_st **pkey, struct fault *fault)
 {
-	bool made = from_pkey(key, id, *pkey, fault);
+	bool made = key_take_pkey(key, id, *pkey, fault);
 	EVP_PKEY_free(*pkey);
 	*pkey = NULL;
 	ERR_clear_error();
@@ -192,7 +192,8 @@ void key_fini(struct key *key)
 
 /* What follows is each thread's own. */
 
-static bool verify_hs256(const struct key *key, struct key_check *check, struct slice message, struct slice signature)
+static bool key_verify_hs256(const struct key *key, struct key_check *check, struct slice message,
+			     struct slice signature)
 {
 	uint8_t expected[SHA256_BYTES];
 	size_t size;
@@ -206,7 +207,7 @@ static bool verify_hs256(const struct key *key, struct key_check *check, struct 
 }
 
 /* An integer of DER: no leading zeros, but one where the number would else look negative. */
-static size_t write_der_integer(uint8_t *out, const uint8_t *number)
+static size_t key_write_der_integer(uint8_t *out, const uint8_t *number)
 {
 	size_t skip = 0;
 	while (skip + 1 < ES256_HALF_BYTES && number[skip] == 0)
@@ -219,17 +220,17 @@ static size_t write_der_integer(uint8_t *out, const uint8_t *number)
 	return 2 + zero + size;
 }
 
-static size_t write_der(uint8_t out[ES256_DER_BYTES_MAX], struct slice signature)
+static size_t key_write_der(uint8_t out[ES256_DER_BYTES_MAX], struct slice signature)
 {
-	size_t size = write_der_integer(out + 2, signature.data);
-	size += write_der_integer(out + 2 + size, signature.data + ES256_HALF_BYTES);
+	size_t size = key_write_der_integer(out + 2, signature.data);
+	size += key_write_der_integer(out + 2 + size, signature.data + ES256_HALF_BYTES);
 	out[0] = 0x30;
 	out[1] = (uint8_t)size;
 	return 2 + size;
 }
 
 /* A context that is made once serves every token: making one costs half as much as an RSA verification. */
-static bool check_begin(const struct key *key, struct key_check *check)
+static bool key_check_begin(const struct key *key, struct key_check *check)
 {
 	if (check->context != NULL)
 		return true;
@@ -248,26 +249,27 @@ static bool check_begin(const struct key *key, struct key_check *check)
 	return true;
 }
 
-static bool verify_digest(const struct key *key, struct key_check *check, struct slice message, struct slice signature)
+static bool key_verify_digest(const struct key *key, struct key_check *check, struct slice message,
+			      struct slice signature)
 {
 	uint8_t digest[SHA256_BYTES];
 	unsigned size;
-	return check_begin(key, check) &&
+	return key_check_begin(key, check) &&
 	       EVP_Digest(message.data, message.size, digest, &size, check->hash, NULL) == 1 &&
 	       EVP_PKEY_verify(check->context, signature.data, signature.size, digest, sizeof(digest)) == 1;
 }
 
-static bool verify(const struct key *key, struct key_check *check, struct slice message, struct slice signature)
+static bool key_verify_any(const struct key *key, struct key_check *check, struct slice message, struct slice signature)
 {
 	uint8_t der[ES256_DER_BYTES_MAX];
 	switch (key->algorithm) {
 	case ALGORITHM_HS256:
-		return verify_hs256(key, check, message, signature);
+		return key_verify_hs256(key, check, message, signature);
 	case ALGORITHM_RS256:
-		return verify_digest(key, check, message, signature);
+		return key_verify_digest(key, check, message, signature);
 	case ALGORITHM_ES256:
 		return signature.size == ES256_BYTES &&
-		       verify_digest(key, check, message, slice_of(der, write_der(der, signature)));
+		       key_verify_digest(key, check, message, slice_of(der, key_write_der(der, signature)));
 	case ALGORITHM_EDDSA:
 		return signature.size == crypto_sign_BYTES &&
 		       crypto_sign_verify_detached(signature.data, message.data, message.size, key->ed25519) == 0;
@@ -279,7 +281,7 @@ static bool verify(const struct key *key, struct key_check *check, struct slice 
 
 bool key_verify(const struct key *key, struct key_check *check, struct slice message, struct slice signature)
 {
-	bool good = verify(key, check, message, signature);
+	bool good = key_verify_any(key, check, message, signature);
 	if (!good)
 		ERR_clear_error();
 	return good;

@@ -13,13 +13,13 @@ struct block {
 	long size;
 };
 
-static bool read_block(BIO *text, struct block *block)
+static bool pem_read_block(BIO *text, struct block *block)
 {
 	*block = (struct block){0};
 	return PEM_read_bio(text, &block->name, &block->header, &block->data, &block->size) == 1;
 }
 
-static void free_block(struct block *block)
+static void pem_free_block(struct block *block)
 {
 	OPENSSL_free(block->name);
 	OPENSSL_free(block->header);
@@ -27,7 +27,7 @@ static void free_block(struct block *block)
 	*block = (struct block){0};
 }
 
-static EVP_PKEY *of_certificate(const uint8_t *data, long size)
+static EVP_PKEY *pem_certificate_pkey(const uint8_t *data, long size)
 {
 	X509 *certificate = d2i_X509(NULL, &data, size);
 	EVP_PKEY *pkey = certificate == NULL ? NULL : X509_get_pubkey(certificate);
@@ -35,7 +35,7 @@ static EVP_PKEY *of_certificate(const uint8_t *data, long size)
 	return pkey;
 }
 
-static bool from_block(struct key *key, struct slice id, const struct block *block, struct fault *fault)
+static bool pem_key_from_block(struct key *key, struct slice id, const struct block *block, struct fault *fault)
 {
 	const uint8_t *data = block->data;
 	EVP_PKEY *pkey = NULL;
@@ -46,7 +46,7 @@ static bool from_block(struct key *key, struct slice id, const struct block *blo
 	else if (strcmp(block->name, "RSA PUBLIC KEY") == 0)
 		pkey = d2i_PublicKey(EVP_PKEY_RSA, NULL, &data, block->size);
 	else if (strcmp(block->name, "CERTIFICATE") == 0)
-		pkey = of_certificate(data, block->size);
+		pkey = pem_certificate_pkey(data, block->size);
 	else
 		return fault_set(fault, 0, "\"%.64s\" is neither a public key nor a certificate", block->name);
 	if (pkey == NULL)
@@ -54,19 +54,19 @@ static bool from_block(struct key *key, struct slice id, const struct block *blo
 	return key_from_pkey(key, id, &pkey, fault);
 }
 
-static bool from_text(struct key *key, struct slice id, BIO *text, struct fault *fault)
+static bool pem_key_from_text(struct key *key, struct slice id, BIO *text, struct fault *fault)
 {
 	struct block block, second;
 	bool made = false;
-	if (!read_block(text, &block)) {
+	if (!pem_read_block(text, &block)) {
 		fault_set(fault, 0, "there is no PEM block in it");
-	} else if (read_block(text, &second)) {
+	} else if (pem_read_block(text, &second)) {
 		fault_set(fault, 0, "there is more than one PEM block in it; one key a file");
-		free_block(&second);
+		pem_free_block(&second);
 	} else {
-		made = from_block(key, id, &block, fault);
+		made = pem_key_from_block(key, id, &block, fault);
 	}
-	free_block(&block);
+	pem_free_block(&block);
 	return made;
 }
 
@@ -77,7 +77,7 @@ bool key_from_pem(struct key *key, struct slice id, struct slice text, struct fa
 	BIO *memory = BIO_new_mem_buf(text.data, (int)text.size);
 	if (memory == NULL)
 		return fault_set(fault, 0, "out of memory");
-	bool made = from_text(key, id, memory, fault);
+	bool made = pem_key_from_text(key, id, memory, fault);
 	BIO_free(memory);
 	ERR_clear_error();
 	return made;

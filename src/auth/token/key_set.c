@@ -63,7 +63,7 @@ const struct key *key_set_at(const struct key_set *set, uint32_t index)
 
 /* A second key of one id and algorithm could never be chosen. Keys without an id may be several: then only those tokens
  * find one that name an id. */
-static bool is_there(const struct key_set *set, const struct key *key)
+static bool key_set_has(const struct key_set *set, const struct key *key)
 {
 	for (uint32_t i = 0; i < set->count; i++)
 		if (key->id_bytes != 0 && set->keys[i].algorithm == key->algorithm &&
@@ -73,9 +73,9 @@ static bool is_there(const struct key_set *set, const struct key *key)
 }
 
 /* Takes the key. */
-static bool add(struct key_set *set, struct key *key, struct fault *fault)
+static bool key_set_add(struct key_set *set, struct key *key, struct fault *fault)
 {
-	if (is_there(set, key))
+	if (key_set_has(set, key))
 		fault_set(fault, 0, "there is a key of this id already");
 	else if (set->count == KEY_SET_KEYS_MAX)
 		fault_set(fault, 0, "there are more than %u keys", KEY_SET_KEYS_MAX);
@@ -90,21 +90,21 @@ static bool add(struct key_set *set, struct key *key, struct fault *fault)
 bool key_set_add_secret(struct key_set *set, struct slice id, struct slice secret, struct fault *fault)
 {
 	struct key key;
-	return key_from_secret(&key, id, secret, fault) && add(set, &key, fault);
+	return key_from_secret(&key, id, secret, fault) && key_set_add(set, &key, fault);
 }
 
 bool key_set_add_pem(struct key_set *set, struct slice id, struct slice text, struct fault *fault)
 {
 	struct key key;
-	return key_from_pem(&key, id, text, fault) && add(set, &key, fault);
+	return key_from_pem(&key, id, text, fault) && key_set_add(set, &key, fault);
 }
 
-static void add_jwk(struct key_set *set, const struct strict_json *json, const struct strict_node *jwk,
-		    struct jwks_result *result)
+static void key_set_add_jwk(struct key_set *set, const struct strict_json *json, const struct strict_node *jwk,
+			    struct jwks_result *result)
 {
 	struct key key;
 	struct fault reason;
-	if (key_from_jwk(&key, json, jwk, &reason) && add(set, &key, &reason)) {
+	if (key_from_jwk(&key, json, jwk, &reason) && key_set_add(set, &key, &reason)) {
 		result->added++;
 		return;
 	}
@@ -115,19 +115,19 @@ static void add_jwk(struct key_set *set, const struct strict_json *json, const s
 	}
 }
 
-static bool add_json(struct key_set *set, const struct strict_json *json, struct jwks_result *result,
-		     struct fault *fault)
+static bool key_set_add_json(struct key_set *set, const struct strict_json *json, struct jwks_result *result,
+			     struct fault *fault)
 {
 	const struct strict_node *keys = strict_member(json, json->nodes, slice_string("keys"));
 	if (keys == NULL && strict_member(json, json->nodes, slice_string("kty")) != NULL) {
-		add_jwk(set, json, json->nodes, result);
+		key_set_add_jwk(set, json, json->nodes, result);
 		return true;
 	}
 	if (keys == NULL || keys->type != STRICT_ARRAY)
 		return fault_set(fault, 0, "it is neither a JWK set nor a JWK: there is no list \"keys\" in it");
 	const struct strict_node *jwk = strict_first(keys);
 	for (uint32_t i = 0; i < keys->count; i++, jwk = strict_next(json, jwk))
-		add_jwk(set, json, jwk, result);
+		key_set_add_jwk(set, json, jwk, result);
 	return true;
 }
 
@@ -150,7 +150,7 @@ bool key_set_add_jwks(struct key_set *set, struct slice text, struct jwks_result
 		if (wrong != NULL)
 			fault_set(fault, 0, "byte %zu: %s", at, wrong);
 		else
-			added = add_json(set, &json, result, fault);
+			added = key_set_add_json(set, &json, result, fault);
 		sodium_memzero(copy, text.size); /* there may be secrets in it */
 	}
 	free(json.nodes);
@@ -159,7 +159,7 @@ bool key_set_add_jwks(struct key_set *set, struct slice text, struct jwks_result
 }
 
 /* The only key that the predicate allows. */
-static bool find_only(const struct key_set *set, enum algorithm algorithm, bool without_id, uint32_t *index)
+static bool key_set_find_only(const struct key_set *set, enum algorithm algorithm, bool without_id, uint32_t *index)
 {
 	uint32_t found = 0;
 	for (uint32_t i = 0; i < set->count; i++) {
@@ -185,5 +185,5 @@ enum error key_set_find(const struct key_set *set, struct slice id, enum algorit
 	}
 	if (id_known)
 		return ERROR_TOKEN_ALGORITHM;
-	return find_only(set, algorithm, id.size != 0, index) ? ERROR_OK : ERROR_TOKEN_KEY_UNKNOWN;
+	return key_set_find_only(set, algorithm, id.size != 0, index) ? ERROR_OK : ERROR_TOKEN_KEY_UNKNOWN;
 }

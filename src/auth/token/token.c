@@ -60,7 +60,7 @@ struct token_verifier *token_verifier_new(const struct claim_policy *policy, uin
 	return verifier;
 }
 
-static void forget_keys(struct token_verifier *verifier)
+static void token_verifier_forget_keys(struct token_verifier *verifier)
 {
 	for (uint32_t i = 0; i < KEY_SET_KEYS_MAX; i++)
 		key_check_fini(&verifier->checks[i]);
@@ -73,7 +73,7 @@ void token_verifier_free(struct token_verifier *verifier)
 {
 	if (verifier == NULL)
 		return;
-	forget_keys(verifier);
+	token_verifier_forget_keys(verifier);
 	free(verifier->scratch);
 	free(verifier->rules);
 	free(verifier);
@@ -83,12 +83,12 @@ void token_verifier_use(struct token_verifier *verifier, struct key_set *keys)
 {
 	if (keys == verifier->keys)
 		return;
-	forget_keys(verifier);
+	token_verifier_forget_keys(verifier);
 	verifier->keys = key_set_get(keys);
 }
 
 /* Exactly two dots; an encrypted token has four. */
-static bool split(struct slice text, struct parts *parts)
+static bool token_split(struct slice text, struct parts *parts)
 {
 	const uint8_t *end = text.data + text.size;
 	const uint8_t *first = text.size == 0 ? NULL : memchr(text.data, '.', text.size);
@@ -107,7 +107,7 @@ static bool split(struct slice text, struct parts *parts)
 bool token_has_form(struct slice text)
 {
 	struct parts parts;
-	if (!split(text, &parts) || parts.header.size == 0)
+	if (!token_split(text, &parts) || parts.header.size == 0)
 		return false;
 	for (size_t i = 0; i < text.size; i++) {
 		uint8_t byte = text.data[i], lower = byte | 0x20;
@@ -119,7 +119,7 @@ bool token_has_form(struct slice text)
 }
 
 /* Decodes and reads a part that must be a JSON object. */
-static bool read_object(struct token_verifier *verifier, struct slice part, struct strict_json *json)
+static bool token_read_object(struct token_verifier *verifier, struct slice part, struct strict_json *json)
 {
 	size_t size, at;
 	*json = (struct strict_json){.nodes = verifier->nodes, .capacity = NODES_MAX};
@@ -127,7 +127,7 @@ static bool read_object(struct token_verifier *verifier, struct slice part, stru
 	       strict_json_read(json, verifier->scratch, size, &at) == NULL && json->nodes[0].type == STRICT_OBJECT;
 }
 
-static bool optional_text(const struct strict_json *json, const char *name, struct slice *text)
+static bool token_optional_text(const struct strict_json *json, const char *name, struct slice *text)
 {
 	const struct strict_node *node = strict_member(json, json->nodes, slice_string(name));
 	*text = node == NULL ? slice_of(NULL, 0) : node->text;
@@ -135,23 +135,23 @@ static bool optional_text(const struct strict_json *json, const char *name, stru
 }
 
 /* [RFC 7515, 4.1]. What else a header may say, "typ" among it, makes no difference to us. */
-static enum error read_header(struct token_verifier *verifier, struct slice header, uint32_t *key)
+static enum error token_read_header(struct token_verifier *verifier, struct slice header, uint32_t *key)
 {
 	struct strict_json json;
 	struct slice name, id;
 	enum algorithm algorithm;
-	if (header.size > TOKEN_HEADER_BYTES_MAX || !read_object(verifier, header, &json))
+	if (header.size > TOKEN_HEADER_BYTES_MAX || !token_read_object(verifier, header, &json))
 		return ERROR_TOKEN_MALFORMED;
 	if (strict_member(&json, json.nodes, slice_string("crit")) != NULL)
 		return ERROR_TOKEN_CRITICAL;
-	if (!optional_text(&json, "alg", &name) || !optional_text(&json, "kid", &id) || name.size == 0)
+	if (!token_optional_text(&json, "alg", &name) || !token_optional_text(&json, "kid", &id) || name.size == 0)
 		return ERROR_TOKEN_MALFORMED;
 	if (!algorithm_parse(name, &algorithm))
 		return ERROR_TOKEN_ALGORITHM;
 	return verifier->keys == NULL ? ERROR_TOKEN_KEY_UNKNOWN : key_set_find(verifier->keys, id, algorithm, key);
 }
 
-static bool find_known(const struct token_verifier *verifier, struct slice header, uint32_t *key)
+static bool token_find_known_header(const struct token_verifier *verifier, struct slice header, uint32_t *key)
 {
 	for (uint32_t i = 0; i < KNOWN_HEADERS; i++) {
 		const struct known_header *known = &verifier->known[i];
@@ -164,7 +164,7 @@ static bool find_known(const struct token_verifier *verifier, struct slice heade
 }
 
 /* Only of tokens whose signature was good, so that nobody else can drive out what is worth keeping. */
-static void remember(struct token_verifier *verifier, struct slice header, uint32_t key)
+static void token_remember_header(struct token_verifier *verifier, struct slice header, uint32_t key)
 {
 	if (header.size > KNOWN_HEADER_BYTES_MAX)
 		return;
@@ -174,12 +174,13 @@ static void remember(struct token_verifier *verifier, struct slice header, uint3
 	memcpy(known->text, header.data, header.size);
 }
 
-static enum error check_signature(struct token_verifier *verifier, const struct parts *parts, const struct key **used)
+static enum error token_check_signature(struct token_verifier *verifier, const struct parts *parts,
+					const struct key **used)
 {
 	uint32_t key;
 	size_t signature_bytes;
-	bool known = find_known(verifier, parts->header, &key);
-	enum error error = known ? ERROR_OK : read_header(verifier, parts->header, &key);
+	bool known = token_find_known_header(verifier, parts->header, &key);
+	enum error error = known ? ERROR_OK : token_read_header(verifier, parts->header, &key);
 	if (error != ERROR_OK)
 		return error;
 	if (BASE64URL_DECODED_BYTES_MAX(parts->signature.size) > sizeof(verifier->signature) ||
@@ -190,11 +191,12 @@ static enum error check_signature(struct token_verifier *verifier, const struct 
 			slice_of(verifier->signature, signature_bytes)))
 		return ERROR_TOKEN_SIGNATURE;
 	if (!known)
-		remember(verifier, parts->header, key);
+		token_remember_header(verifier, parts->header, key);
 	return ERROR_OK;
 }
 
-static enum error read_permissions(struct token_verifier *verifier, const struct strict_json *json, struct token *token)
+static enum error token_read_permissions(struct token_verifier *verifier, const struct strict_json *json,
+					 struct token *token)
 {
 	size_t size;
 	token->permissions = slice_of(NULL, 0);
@@ -214,13 +216,13 @@ enum error token_verify(struct token_verifier *verifier, struct slice text, int6
 	*token = (struct token){0};
 	if (text.size > verifier->bytes_max)
 		return ERROR_TOKEN_TOO_LARGE;
-	if (!split(text, &parts))
+	if (!token_split(text, &parts))
 		return ERROR_TOKEN_MALFORMED;
-	enum error error = check_signature(verifier, &parts, &token->key);
+	enum error error = token_check_signature(verifier, &parts, &token->key);
 	if (error != ERROR_OK)
 		return error;
-	if (!read_object(verifier, parts.payload, &json))
+	if (!token_read_object(verifier, parts.payload, &json))
 		return ERROR_TOKEN_MALFORMED;
 	error = claims_read(&json, &verifier->policy, now_s, &token->claims);
-	return error == ERROR_OK ? read_permissions(verifier, &json, token) : error;
+	return error == ERROR_OK ? token_read_permissions(verifier, &json, token) : error;
 }

@@ -53,12 +53,12 @@ static const struct property_rule {
 _Static_assert(sizeof(RULES) / sizeof(RULES[0]) <= 64, "property identifiers index a 64-bit set");
 
 /* The identifier is a Variable Byte Integer [2.2.2.2], but every one that the standard knows has one byte. */
-static const struct property_rule *rule_of(uint8_t id)
+static const struct property_rule *property_rule_of(uint8_t id)
 {
 	return id < sizeof(RULES) / sizeof(RULES[0]) && RULES[id].type != NONE ? &RULES[id] : NULL;
 }
 
-static void value_read(struct reader *reader, enum property_type type, struct mqtt_property *out)
+static void property_value_read(struct reader *reader, enum property_type type, struct mqtt_property *out)
 {
 	switch (type) {
 	case NONE:
@@ -88,7 +88,7 @@ static void value_read(struct reader *reader, enum property_type type, struct mq
 	}
 }
 
-static enum error value_check(const struct property_rule *rule, const struct mqtt_property *property)
+static enum error property_value_check(const struct property_rule *rule, const struct mqtt_property *property)
 {
 	if (property->id == MQTT_PROPERTY_RESPONSE_TOPIC && mqtt_topic_check(property->data) != ERROR_OK)
 		return ERROR_RESPONSE_TOPIC;
@@ -103,16 +103,16 @@ enum error mqtt_property_next(struct slice *rest, struct mqtt_property *out)
 		return ERROR_MORE;
 	struct reader reader = reader_of(*rest);
 	*out = (struct mqtt_property){.id = reader_u8(&reader)};
-	const struct property_rule *rule = rule_of(out->id);
+	const struct property_rule *rule = property_rule_of(out->id);
 	if (rule == NULL)
 		return ERROR_PROPERTY_UNKNOWN;
-	value_read(&reader, rule->type, out);
+	property_value_read(&reader, rule->type, out);
 	if (reader.error == ERROR_PACKET_SHORT)
 		return ERROR_PROPERTY_LENGTH;
 	if (reader.error != ERROR_OK)
 		return reader.error;
 	*rest = reader.rest;
-	return value_check(rule, out);
+	return property_value_check(rule, out);
 }
 
 struct mqtt_property_walk mqtt_property_walk_of(struct slice properties, uint8_t packet)
@@ -125,7 +125,7 @@ enum error mqtt_property_walk_next(struct mqtt_property_walk *walk, struct mqtt_
 	enum error error = mqtt_property_next(&walk->rest, out);
 	if (error != ERROR_OK)
 		return error;
-	const struct property_rule *rule = rule_of(out->id);
+	const struct property_rule *rule = property_rule_of(out->id);
 	if ((rule->packets & 1u << walk->packet) == 0)
 		return ERROR_PROPERTY_MISPLACED;
 	uint64_t bit = UINT64_C(1) << out->id;

@@ -35,7 +35,7 @@ static inline uint64_t lanes_load(const uint8_t *bytes, size_t size)
 }
 
 /* Bytes before the first one beyond ASCII, which there must be. */
-static size_t ascii_prefix_bytes(const uint8_t *bytes)
+static size_t utf8_ascii_prefix_bytes(const uint8_t *bytes)
 {
 	size_t size = 0;
 	while (bytes[size] < 0x80)
@@ -45,7 +45,7 @@ static size_t ascii_prefix_bytes(const uint8_t *bytes)
 
 /* Bytes of the character beyond ASCII at the start of text, or 0 where it is ill-formed. The rows are table 3-7 of the
  * Unicode Standard: the second byte's narrower range keeps out overlong forms, surrogates and what is past U+10FFFF. */
-static size_t character_bytes(struct slice text)
+static size_t utf8_sequence_bytes(struct slice text)
 {
 	static const struct {
 		uint8_t lead_max, second_min, second_max, bytes;
@@ -77,17 +77,17 @@ static size_t character_bytes(struct slice text)
 
 /* One pass over the text; *separators counts the '/' of a topic. Inlined so that the compiler drops what scan_for does
  * not ask for. */
-static inline __attribute__((always_inline)) enum error text_scan(struct slice text, enum scan_for scan_for,
-								  size_t *separators)
+static inline __attribute__((always_inline)) enum error topic_text_scan(struct slice text, enum scan_for scan_for,
+									size_t *separators)
 {
 	while (text.size > 0) {
 		size_t step = text.size < 8 ? text.size : 8;
 		uint64_t word = lanes_load(text.data, step);
 		if (__builtin_expect((word & HIGH_BITS) != 0, 0)) {
-			step = ascii_prefix_bytes(text.data);
+			step = utf8_ascii_prefix_bytes(text.data);
 			word = lanes_load(text.data, step);
 			if (step == 0)
-				step = character_bytes(text);
+				step = utf8_sequence_bytes(text);
 			if (step == 0)
 				return ERROR_STRING_UTF8;
 		}
@@ -105,11 +105,11 @@ static inline __attribute__((always_inline)) enum error text_scan(struct slice t
 
 enum error mqtt_string_check(struct slice string)
 {
-	return text_scan(string, SCAN_STRING, NULL);
+	return topic_text_scan(string, SCAN_STRING, NULL);
 }
 
 /* What names and filters have in common [4.7.3]. */
-static inline enum error size_check(struct slice text)
+static inline enum error topic_size_check(struct slice text)
 {
 	if (text.size == 0)
 		return ERROR_TOPIC_EMPTY;
@@ -118,17 +118,17 @@ static inline enum error size_check(struct slice text)
 
 enum error mqtt_topic_check(struct slice topic)
 {
-	enum error error = size_check(topic);
+	enum error error = topic_size_check(topic);
 	if (error != ERROR_OK)
 		return error;
 	size_t separators = 0;
-	error = text_scan(topic, SCAN_TOPIC, &separators);
+	error = topic_text_scan(topic, SCAN_TOPIC, &separators);
 	if (error != ERROR_OK)
 		return error;
 	return separators >= MQTT_TOPIC_LEVELS_MAX ? ERROR_TOPIC_LEVELS : ERROR_OK;
 }
 
-static bool is_level(struct slice level, char wildcard)
+static bool topic_level_is(struct slice level, char wildcard)
 {
 	return level.size == 1 && level.data[0] == (uint8_t)wildcard;
 }
@@ -143,7 +143,7 @@ bool mqtt_filter_has_wildcard(struct slice filter)
 
 enum error mqtt_filter_check(struct slice filter)
 {
-	enum error error = size_check(filter);
+	enum error error = topic_size_check(filter);
 	if (error == ERROR_OK)
 		error = mqtt_string_check(filter);
 	if (error != ERROR_OK)
@@ -153,7 +153,7 @@ enum error mqtt_filter_check(struct slice filter)
 	for (unsigned levels = 1; mqtt_topic_level(&filter, &more, &level); levels++) {
 		if (levels > MQTT_TOPIC_LEVELS_MAX)
 			return ERROR_TOPIC_LEVELS;
-		if (is_level(level, '#') && more)
+		if (topic_level_is(level, '#') && more)
 			return ERROR_FILTER_MALFORMED;
 		if (level.size > 1 && mqtt_filter_has_wildcard(level))
 			return ERROR_FILTER_MALFORMED;
@@ -176,7 +176,7 @@ bool mqtt_filter_share(struct slice filter, struct slice *group, struct slice *r
 }
 
 /* [MQTT-4.7.2-1] */
-static bool is_hidden_from(struct slice filter, struct slice topic)
+static bool topic_is_hidden_from(struct slice filter, struct slice topic)
 {
 	bool leading_wildcard = filter.size > 0 && (filter.data[0] == '+' || filter.data[0] == '#');
 	return leading_wildcard && topic.size > 0 && topic.data[0] == '$';
@@ -184,17 +184,17 @@ static bool is_hidden_from(struct slice filter, struct slice topic)
 
 bool mqtt_filter_matches(struct slice filter, struct slice topic)
 {
-	if (is_hidden_from(filter, topic))
+	if (topic_is_hidden_from(filter, topic))
 		return false;
 	struct slice wanted, level;
 	bool more_wanted = true, more = true;
 	while (mqtt_topic_level(&filter, &more_wanted, &wanted)) {
 		/* Before the topic's level is asked for: "a/#" matches "a" too [4.7.1.2]. */
-		if (is_level(wanted, '#'))
+		if (topic_level_is(wanted, '#'))
 			return true;
 		if (!mqtt_topic_level(&topic, &more, &level))
 			return false;
-		if (!is_level(wanted, '+') && !slice_equal(wanted, level))
+		if (!topic_level_is(wanted, '+') && !slice_equal(wanted, level))
 			return false;
 	}
 	return !more;
