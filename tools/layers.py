@@ -40,6 +40,8 @@ BELOW["daemon"] = set(BELOW)
 # The folders of a layer that has some, lowest first: each may include from those before it. The layer's own files, which
 # lie beside the folders, come last.
 INSIDE = {
+    "mqtt": ["field"],
+    "auth": ["text", "rules", "token", "password", "revocation"],
 }
 
 # Includes that still point up: each is a circle to be broken. This list only becomes shorter.

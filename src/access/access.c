@@ -1,8 +1,8 @@
 #include "access/access.h"
 
 #include "access/snapshot.h"
-#include "auth/client_id_pattern.h"
-#include "auth/revocation_file.h"
+#include "auth/revocation/revocation_file.h"
+#include "auth/rules/client_id_pattern.h"
 #include "base/check.h"
 #include "base/log.h"
 

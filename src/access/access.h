@@ -6,7 +6,7 @@
 #ifndef ACCESS_ACCESS_H
 #define ACCESS_ACCESS_H
 
-#include "auth/acl.h"
+#include "auth/rules/acl.h"
 #include "auth/sign_in.h"
 #include "base/hash.h"
 #include "reactor/mailbox.h"

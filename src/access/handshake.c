@@ -2,13 +2,13 @@
 
 #include "access/access.h"
 #include "access/admission.h"
-#include "auth/client_id_pattern.h"
+#include "auth/rules/client_id_pattern.h"
 #include "base/check.h"
 #include "mqtt/decode.h"
 #include "mqtt/encode.h"
-#include "mqtt/property.h"
-#include "mqtt/reason.h"
-#include "mqtt/topic.h"
+#include "mqtt/field/property.h"
+#include "mqtt/field/reason.h"
+#include "mqtt/field/topic.h"
 #include "runtime/overload.h"
 
 #include <sodium.h>

@@ -2,7 +2,7 @@
 #ifndef ACCESS_HANDSHAKE_H
 #define ACCESS_HANDSHAKE_H
 
-#include "auth/acl.h"
+#include "auth/rules/acl.h"
 #include "auth/sign_in.h"
 #include "base/error.h"
 #include "base/hash.h"

@@ -7,7 +7,7 @@
 #ifndef ACCESS_PASSWORD_WORKERS_H
 #define ACCESS_PASSWORD_WORKERS_H
 
-#include "auth/password.h"
+#include "auth/password/password_file.h"
 #include "reactor/waker.h"
 
 #include <pthread.h>

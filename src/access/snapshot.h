@@ -3,9 +3,9 @@
 #ifndef ACCESS_SNAPSHOT_H
 #define ACCESS_SNAPSHOT_H
 
-#include "auth/acl.h"
-#include "auth/key_set.h"
-#include "auth/password.h"
+#include "auth/password/password_file.h"
+#include "auth/rules/acl.h"
+#include "auth/token/key_set.h"
 #include "runtime/access_settings.h"
 
 #include <stdio.h>

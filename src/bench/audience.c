@@ -2,7 +2,7 @@
 
 #include "base/check.h"
 #include "base/hash.h"
-#include "mqtt/topic.h"
+#include "mqtt/field/topic.h"
 
 #include <stdlib.h>
 

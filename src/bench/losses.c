@@ -1,6 +1,6 @@
 #include "bench/losses.h"
 
-#include "mqtt/reason.h"
+#include "mqtt/field/reason.h"
 
 #include <stdio.h>
 #include <string.h>

@@ -1,6 +1,6 @@
 #include "bench/topic_pattern.h"
 
-#include "mqtt/topic.h"
+#include "mqtt/field/topic.h"
 
 #include <stdio.h>
 

@@ -1,6 +1,6 @@
 #include "bridge/jwks_fetch.h"
 
-#include "auth/key_set.h"
+#include "auth/token/key_set.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "bridge/jwks_cache.h"

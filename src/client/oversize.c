@@ -1,6 +1,6 @@
 #include "client/oversize.h"
 
-#include "mqtt/reason.h"
+#include "mqtt/field/reason.h"
 #include "route/send.h"
 #include "state/shard.h"
 

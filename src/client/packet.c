@@ -10,7 +10,7 @@
 #include "client/subscribe.h"
 #include "mqtt/decode.h"
 #include "mqtt/encode.h"
-#include "mqtt/reason.h"
+#include "mqtt/field/reason.h"
 #include "route/congestion.h"
 #include "route/send.h"
 #include "state/client_state.h"

@@ -2,9 +2,9 @@
 
 #include "client/conn.h"
 #include "mqtt/decode.h"
-#include "mqtt/property.h"
-#include "mqtt/reason.h"
-#include "mqtt/topic.h"
+#include "mqtt/field/property.h"
+#include "mqtt/field/reason.h"
+#include "mqtt/field/topic.h"
 #include "route/deliver.h"
 #include "route/retained_jobs.h"
 #include "route/routing.h"

@@ -2,7 +2,7 @@
 
 #include "base/log.h"
 #include "client/presence.h"
-#include "mqtt/topic.h"
+#include "mqtt/field/topic.h"
 #include "state/extension.h"
 #include "state/principal.h"
 #include "state/shard.h"

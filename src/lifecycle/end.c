@@ -6,7 +6,7 @@
 #include "lifecycle/cleanup.h"
 #include "lifecycle/will.h"
 #include "mqtt/encode.h"
-#include "mqtt/reason.h"
+#include "mqtt/field/reason.h"
 #include "net/peer.h"
 #include "route/congestion.h"
 #include "route/members.h"

@@ -1,6 +1,6 @@
 #include "route/overlap.h"
 
-#include "mqtt/property_write.h"
+#include "mqtt/field/property_write.h"
 #include "route/outgoing.h"
 #include "state/shard.h"
 

@@ -30,7 +30,7 @@ struct access_settings {
 	char token_claim_permissions[ACCESS_TEXT_BYTES_MAX];
 	uint32_t password_threads; /* that check them; 0: one for every two cores */
 	char password_file[ACCESS_TEXT_BYTES_MAX];
-	char client_id_pattern[ACCESS_TEXT_BYTES_MAX]; /* auth/client_id_pattern.h; "": any id is anyone's */
+	char client_id_pattern[ACCESS_TEXT_BYTES_MAX]; /* auth/rules/client_id_pattern.h; "": any id is anyone's */
 	char rule_file[ACCESS_TEXT_BYTES_MAX];
 	char revocation_file[ACCESS_TEXT_BYTES_MAX];
 	/* What the bridge fetches; here because signing in depends on whether there is something to wait for. */

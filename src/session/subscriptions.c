@@ -1,6 +1,6 @@
 #include "session/subscriptions.h"
 
-#include "mqtt/topic.h"
+#include "mqtt/field/topic.h"
 
 /* Members of a shared subscription that are passed over for one message. */
 #define BUSY_LOOKS 16u

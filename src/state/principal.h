@@ -3,7 +3,7 @@
 #ifndef STATE_PRINCIPAL_H
 #define STATE_PRINCIPAL_H
 
-#include "auth/acl.h"
+#include "auth/rules/acl.h"
 #include "base/error.h"
 
 #define PRINCIPAL_NEVER_S UINT32_MAX

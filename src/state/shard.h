@@ -5,8 +5,8 @@
 #ifndef STATE_SHARD_H
 #define STATE_SHARD_H
 
-#include "auth/acl_cache.h"
-#include "auth/acl_pool.h"
+#include "auth/rules/acl_cache.h"
+#include "auth/rules/acl_pool.h"
 #include "auth/sign_in.h"
 #include "memory/pool.h"
 #include "memory/slab.h"

@@ -1,7 +1,7 @@
 #include "topics/index.h"
 
 #include "base/check.h"
-#include "mqtt/topic.h"
+#include "mqtt/field/topic.h"
 #include "topics/index_part.h"
 
 #include <stdlib.h>

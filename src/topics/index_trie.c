@@ -3,7 +3,7 @@
 #include "topics/index_part.h"
 
 #include "base/check.h"
-#include "mqtt/topic.h"
+#include "mqtt/field/topic.h"
 
 static uint32_t hash_level(const struct index_trie *trie, uint32_t parent, struct slice level)
 {

@@ -4,8 +4,8 @@
  * making the same choices again: the nodes may have been freed meanwhile. */
 #include "topics/index_part.h"
 
+#include "mqtt/field/topic.h"
 #include "mqtt/packet.h"
-#include "mqtt/topic.h"
 
 /* Comparing a level's text is one more unit of work for each so many bytes. */
 #define TEXT_BYTES_PER_UNIT 512u

@@ -1,7 +1,7 @@
 #include "topics/publication.h"
 
 #include "base/check.h"
-#include "mqtt/property.h"
+#include "mqtt/field/property.h"
 
 static uint32_t publication_expiry_of(const struct mqtt_publish *publish, uint32_t now_s)
 {

@@ -3,7 +3,7 @@
 #include "base/check.h"
 #include "memory/slab.h"
 #include "memory/table.h"
-#include "mqtt/topic.h"
+#include "mqtt/field/topic.h"
 #include "topics/expiries.h"
 
 #include <pthread.h>

@@ -2,7 +2,7 @@
 #include "access/admission.h"
 #include "access/handshake.h"
 #include "mqtt/decode.h"
-#include "mqtt/reason.h"
+#include "mqtt/field/reason.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

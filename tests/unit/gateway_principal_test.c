@@ -4,7 +4,7 @@
 #include "client/review.h"
 #include "lifecycle/revoke.h"
 #include "mqtt/decode.h"
-#include "mqtt/reason.h"
+#include "mqtt/field/reason.h"
 #include "scene_client.h"
 #include "state/principal.h"
 

@@ -2,7 +2,7 @@
  * limits; taken over in the middle of things; and what they cost. */
 #include "base/log.h"
 #include "mqtt/encode.h"
-#include "mqtt/reason.h"
+#include "mqtt/field/reason.h"
 #include "peer.h"
 
 #include <setjmp.h>

@@ -1,7 +1,7 @@
 /* Shared subscriptions in the routing index: nodes that hang on their filter's, of which a match yields one route each;
  * against a plain model, and whose turn it is. */
 #include "match_all.h"
-#include "mqtt/topic.h"
+#include "mqtt/field/topic.h"
 #include "random.h"
 #include "topics/index.h"
 #include "topics/rcu.h"
