@@ -34,6 +34,7 @@ BELOW = {
 # The folders of a layer that has some, lowest first: each may include from those before it. The layer's own files, which
 # lie beside the folders, come last.
 INSIDE = {
+    "bench": ["measure", "report", "target", "options", "client", "floor", "load", "pubsub", "hold", "storm", "scenario", "run"],
 }
 
 # Of these pairs only the headers named may be included.

@@ -1,6 +1,6 @@
 /* What `bench latency` is asked to do, and what its report makes of rounds. */
-#include "bench/latency_options.h"
-#include "bench/latency_report.h"
+#include "bench/pubsub/latency_options.h"
+#include "bench/pubsub/latency_report.h"
 
 #include <math.h>
 #include <setjmp.h>

@@ -1,8 +1,8 @@
 /* A storm's thread against servers that let everybody in, or nobody in one way or another. */
-#include "bench/dial.h"
-#include "bench/storm_options.h"
-#include "bench/storm_report.h"
-#include "bench/storm_worker.h"
+#include "bench/storm/storm_options.h"
+#include "bench/storm/storm_report.h"
+#include "bench/storm/storm_worker.h"
+#include "bench/target/dial.h"
 #include "net/syn_filter.h"
 #include "relay_scene.h"
 

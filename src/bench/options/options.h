@@ -1,0 +1,49 @@
+/* Values on the command line, checked. Each parser says on stderr what is wrong, with the option's name, and returns
+ * false; the caller exits with BENCH_EXIT_USAGE. Called at start, by the main thread. */
+#ifndef BENCH_OPTIONS_H
+#define BENCH_OPTIONS_H
+
+#include "bench/target/url.h"
+
+#include <getopt.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+enum bench_exit {
+	BENCH_EXIT_OK = 0,
+	BENCH_EXIT_FAILED = 1, /* the run failed, or messages or clients were lost */
+	BENCH_EXIT_USAGE = 2,
+};
+
+/* A decimal number min..max; digits may be grouped by _ or ,: 1_000_000. */
+bool option_number(const char *name, const char *text, uint64_t min, uint64_t max, uint64_t *out);
+bool option_u32(const char *name, const char *text, uint32_t min, uint32_t max, uint32_t *out);
+/* "full", which is 0, or connections a second. */
+bool option_rate(const char *name, const char *text, uint32_t *out);
+/* 3, 4 or 5 (or 3.1, 3.1.1, 5.0): MQTT's protocol level. */
+bool option_version(const char *name, const char *text, uint8_t *out);
+/* 0, 1 or 2. */
+bool option_qos(const char *name, const char *text, uint8_t *out);
+/* A prefix for topics or client ids: no wildcard, at most bytes_max. */
+bool option_prefix(const char *name, const char *text, uint32_t bytes_max);
+bool option_url(const char *name, const char *text, struct url *out);
+/* ADDRESS/PREFIX of IPv4. */
+bool option_source_range(const char *name, const char *text, struct source_range *out);
+/* The code of --help in every table of options. */
+#define OPTION_HELP 255
+
+/* The options of one load. take: False where the value is wrong, which it has said on stderr. */
+struct option_set {
+	const char *letters; /* short options, as getopt wants them */
+	const struct option *list;
+	const char *usage;
+	bool (*take)(void *context, int option, const char *text);
+};
+
+/* Takes the options up to argv[optind]. Returns true to go on; else *status is the exit status. */
+bool options_take(int argc, char **argv, const struct option_set *set, void *context, int *status);
+
+/* For getopt_long's "no more options": complains about words that belong to no option. */
+bool option_none_left(int argc, char **argv, int next);
+
+#endif

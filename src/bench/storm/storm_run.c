@@ -1,0 +1,160 @@
+#include "bench/storm/storm_run.h"
+
+#include "bench/target/process.h"
+
+#include "base/clock.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#define IDLE_WAIT_MS_MAX 2000u
+#define KEEPALIVE_S 7200u
+
+struct storm {
+	const struct storm_load *load;
+	struct storm_shared shared;
+	struct storm_worker *workers;
+	uint32_t started;
+};
+
+static uint32_t share_up(uint32_t whole, uint32_t parts)
+{
+	return (whole + parts - 1) / parts;
+}
+
+/* Attempts get numbers behind those of the established, and so source addresses that are not theirs. */
+static uint32_t first_number(const struct storm_load *load)
+{
+	return share_up(load->established.load.clients, DIAL_CLIENTS_PER_SOURCE) * DIAL_CLIENTS_PER_SOURCE;
+}
+
+static bool open_storm(struct storm *storm, const struct storm_load *load, const struct target *target)
+{
+	*storm = (struct storm){
+		.load = load,
+		.shared = {.plan = {.client_prefix = load->client_prefix,
+				    .topic_prefix = load->established.topic_prefix,
+				    .credentials = load->credentials,
+				    .keepalive_s = KEEPALIVE_S,
+				    .version = load->established.version},
+			   .workers = load->threads,
+			   .rate_per_worker = share_up(load->rate, load->threads),
+			   .in_progress_max = share_up(load->in_progress_max, load->threads),
+			   .syn_timeout_ms = load->syn_timeout_ms,
+			   .stay = share_up(load->stay, load->threads),
+			   .first = first_number(load),
+			   .nice = (int)load->nice,
+			   .subscribe = load->subscribe},
+		.workers = calloc(load->threads, sizeof(*storm->workers)),
+	};
+	dial_init(&storm->shared.plan.dial, &target->address, false);
+	storm->shared.plan.dial.from = load->from;
+	atomic_init(&storm->shared.stopping, false);
+	if (storm->workers == NULL)
+		fputs("roost bench: out of memory\n", stderr);
+	return storm->workers != NULL;
+}
+
+static bool start_storm(struct storm *storm)
+{
+	for (; storm->started < storm->load->threads; storm->started++) {
+		struct storm_worker *worker = &storm->workers[storm->started];
+		worker->shared = &storm->shared;
+		worker->number = storm->started;
+		int failure = storm_worker_start(worker);
+		if (failure != 0) {
+			fprintf(stderr, "roost bench: thread %u: %s\n", storm->started, strerror(failure));
+			return false;
+		}
+	}
+	return true;
+}
+
+/* What has happened in the storm's interval, before its threads are told to stop. */
+static void note_interval(struct storm *storm, uint64_t length_ns, struct storm_result *result)
+{
+	result->storm_s = (double)length_ns / 1e9;
+	for (uint32_t i = 0; i < storm->started; i++) {
+		result->attempts += atomic_load_explicit(&storm->workers[i].attempts, memory_order_relaxed);
+		result->signed_in += atomic_load_explicit(&storm->workers[i].signed_in, memory_order_relaxed);
+	}
+}
+
+static bool stop_storm(struct storm *storm, struct storm_result *result)
+{
+	struct histogram sign_in;
+	bool good = true;
+	histogram_init(&sign_in);
+	atomic_store_explicit(&storm->shared.stopping, true, memory_order_relaxed);
+	for (uint32_t i = 0; i < storm->started; i++) {
+		const struct storm_worker *worker = &storm->workers[i];
+		storm_worker_join(&storm->workers[i]);
+		histogram_merge(&sign_in, &worker->sign_in_ns);
+		losses_merge(&result->losses, &worker->losses);
+		result->stay_lost += worker->stay_lost;
+		for (uint32_t end = 0; end < STORM_ENDS; end++)
+			result->ends[end] += worker->ends[end];
+		good = good && !worker->failed;
+	}
+	bool known = sign_in.count > 0;
+	result->sign_in_p50_us = known ? (double)histogram_percentile(&sign_in, 50) / 1e3 : (double)NAN;
+	result->sign_in_p99_us = known ? (double)histogram_percentile(&sign_in, 99) / 1e3 : (double)NAN;
+	result->sign_in_p999_us = known ? (double)histogram_percentile(&sign_in, 99.9) / 1e3 : (double)NAN;
+	result->sign_in_max_us = known ? (double)sign_in.value_max / 1e3 : (double)NAN;
+	if (!good)
+		fputs("roost bench: storm: out of memory or descriptors\n", stderr);
+	return good;
+}
+
+/* False: the storm could not be made; *stalled: nothing came to the established. */
+static bool measure_storm(struct storm *storm, struct load_driver *driver, uint64_t length_ns,
+			  struct storm_result *result)
+{
+	uint64_t began = clock_now_ns();
+	bool good = start_storm(storm);
+	driver->label = "storm";
+	if (good)
+		result->stalled = !load_driver_measure(driver, STORM_DURING, length_ns, 0);
+	note_interval(storm, clock_now_ns() - began, result);
+	return stop_storm(storm, result) && good;
+}
+
+/* What the storm leaves behind, as sessions that end, is not counted to the time after it: so messages flow unmeasured
+ * for a while, as at the start. */
+static bool measure(struct storm *storm, struct load_driver *driver, struct storm_result *result)
+{
+	const struct load_round *round = driver->round;
+	uint64_t length_ns = round->duration_s * 1000000000ull;
+	process_wait_idle(driver->target->pid, IDLE_WAIT_MS_MAX);
+	bool flows =
+		load_driver_flow(driver, round->warm_up_ms) && load_driver_measure(driver, STORM_BEFORE, length_ns, 0);
+	result->stalled = !flows;
+	if (!flows)
+		return true;
+	if (!measure_storm(storm, driver, length_ns, result))
+		return false;
+	driver->label = "quiet again";
+	if (!result->stalled)
+		result->stalled = !load_driver_flow(driver, round->warm_up_ms) ||
+				  !load_driver_measure(driver, STORM_AFTER, length_ns, 0);
+	return true;
+}
+
+bool storm_run(const struct storm_load *load, const struct target *target, struct storm_result *result)
+{
+	struct storm storm;
+	struct load_driver driver;
+	*result = (struct storm_result){0};
+	if (!open_storm(&storm, load, target))
+		return false;
+	bool good = load_driver_open(&driver, &load->established, target, "quiet");
+	if (good) {
+		good = measure(&storm, &driver, result);
+		load_driver_drain(&driver);
+	}
+	load_driver_close(&driver, &result->totals);
+	memcpy(result->figures, driver.figures, sizeof(result->figures));
+	free(storm.workers);
+	return good;
+}
