@@ -7,6 +7,7 @@
 #include "base/clock.h"
 #include "net/fdtable.h"
 
+#include <getopt.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <signal.h>
@@ -14,6 +15,7 @@
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #define BACKLOG 4096
 /* How late SIGTERM or the time limit may be noticed if the signal falls just before the wait. */
@@ -22,17 +24,18 @@
 
 struct floor_options {
 	struct url url;
-	uint32_t seconds; /* 0: for ever */
-	int listen_fd;    /* -1: open url */
+	uint32_t seconds;   /* 0: for ever */
+	uint32_t listen_fd; /* 0: open url */
 	bool defer_accept;
 };
 
 static const char USAGE[] =
 	"Usage: roost bench floor [OPTION...]\n\n"
-	"A bare relay on epoll: the machine's own limit, for `roost bench` to compare servers with. Not a broker: "
-	"topics\n"
-	"are told apart by the number they end in (below 1,048,576), and a client may subscribe once. QoS 1 and 2 are\n"
-	"answered, and nothing is remembered; the members of a $share/ subscription get messages in turns.\n\n"
+	"A bare relay on epoll: the machine's own limit, for `roost bench` to compare servers with. It is not a "
+	"broker:\n"
+	"topics are told apart by the number they end in (below 1,048,576), and a client may subscribe once. QoS 1 and "
+	"2\n"
+	"are answered, and nothing is remembered. Members of a $share/ subscription get messages in turn.\n\n"
 	"      --url URL        where to listen (tcp://127.0.0.1:1884)\n"
 	"      --defer-accept   accept a connection only when its first bytes are there (TCP_DEFER_ACCEPT)\n"
 	"      --seconds S      end after S seconds, 1 to 86400\n"
@@ -40,14 +43,11 @@ static const char USAGE[] =
 	"      --help\n\n"
 	"Ends on SIGTERM or SIGINT, and when the process that started it ends.\n";
 
-enum { OPTION_URL = 256, OPTION_DEFER, OPTION_SECONDS, OPTION_LISTEN_FD };
-
-static const struct option OPTIONS[] = {
-	{"url", required_argument, NULL, OPTION_URL},
-	{"defer-accept", no_argument, NULL, OPTION_DEFER},
-	{"seconds", required_argument, NULL, OPTION_SECONDS},
-	{"listen-fd", required_argument, NULL, OPTION_LISTEN_FD},
-	{"help", no_argument, NULL, OPTION_HELP},
+static const struct option_row OPTIONS[] = {
+	OPTION_ROW("url", OPTION_URL, struct floor_options, url, struct url),
+	OPTION_ROW_SWITCH("defer-accept", struct floor_options, defer_accept),
+	OPTION_ROW_U32("seconds", struct floor_options, seconds, 1, 86400),
+	OPTION_ROW_U32("listen-fd", struct floor_options, listen_fd, STDERR_FILENO + 1, INT32_MAX),
 	{0},
 };
 
@@ -60,43 +60,12 @@ static void on_signal(int signal)
 	stopping = 1;
 }
 
-static bool take_option(void *context, int option, const char *text)
-{
-	struct floor_options *options = context;
-	uint32_t number = 0;
-	switch (option) {
-	case OPTION_URL:
-		return option_url("--url", text, &options->url);
-	case OPTION_DEFER:
-		return options->defer_accept = true;
-	case OPTION_SECONDS:
-		return option_u32("--seconds", text, 1, 86400, &options->seconds);
-	case OPTION_LISTEN_FD:
-		if (!option_u32("--listen-fd", text, 3, INT32_MAX, &number))
-			return false;
-		options->listen_fd = (int)number;
-		return true;
-	default:
-		return false;
-	}
-}
-
-/* Returns true to go on; else *status is the exit status. */
-static bool parse_options(int argc, char **argv, struct floor_options *options, int *status)
-{
-	static const struct option_set set = {.letters = "", .list = OPTIONS, .usage = USAGE, .take = take_option};
-	*options = (struct floor_options){.url = {.host = "127.0.0.1", .port = 1884}, .listen_fd = -1};
-	if (!options_take(argc, argv, &set, options, status))
-		return false;
-	return option_none_left(argc, argv, optind);
-}
-
 static int open_listener(const struct floor_options *options)
 {
 	static const int defer_s = DEFER_ACCEPT_S;
 	struct address address;
-	int listener = options->listen_fd;
-	if (listener < 0) {
+	int listener = (int)options->listen_fd;
+	if (listener == 0) {
 		const char *fault = url_resolve(&options->url, &address);
 		listener = fault == NULL ? dial_listen(&address, BACKLOG) : -1;
 		if (listener < 0) {
@@ -112,11 +81,13 @@ static int open_listener(const struct floor_options *options)
 
 int floor_main(int argc, char **argv)
 {
-	struct floor_options options;
+	static const struct option_table tables[] = {{OPTIONS, 0}, {NULL, 0}};
+	static const struct option_set set = {USAGE, tables};
+	struct floor_options options = {.url = {.host = "127.0.0.1", .port = 1884}};
 	struct sigaction action = {.sa_handler = on_signal};
 	struct relay relay;
 	int status;
-	if (!parse_options(argc, argv, &options, &status))
+	if (!options_take(argc, argv, &set, &options, &status) || !options_none_left(argc, argv, optind))
 		return status;
 	prctl(PR_SET_PDEATHSIG, SIGTERM);
 	sigaction(SIGTERM, &action, NULL);

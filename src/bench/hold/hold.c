@@ -1,6 +1,6 @@
 #include "bench/hold/hold.h"
 
-#include "bench/hold/hold_run.h"
+#include "bench/hold/hold_options.h"
 #include "bench/options/options.h"
 #include "bench/report/progress.h"
 #include "bench/report/report.h"
@@ -11,20 +11,9 @@
 #include <string.h>
 #include <time.h>
 
-#define CLIENTS_MAX 5000000u
 #define FLOOR_ROUNDS 5u
 /* The floor keeps all its sockets in one table of 20,000; and rounds shorter than half a second say little. */
 #define FLOOR_CLIENTS_MAX 15000u
-
-struct hold_options {
-	struct hold_load load;
-	struct url url;
-	const char *secret_path; /* NULL: clients do not sign in */
-	uint32_t server_pid;
-	bool floor;
-	bool no_pin;
-	bool json;
-};
 
 struct floor_result {
 	double server_us;
@@ -33,155 +22,6 @@ struct floor_result {
 	double floor_rate;
 	uint32_t clients;
 };
-
-static const char USAGE[] =
-	"Usage: roost bench hold -n CLIENTS [OPTION...]\n\n"
-	"Connects many MQTT clients, subscribes each to a topic of its own, keeps them with pings and watches for "
-	"losses.\n"
-	"Prints the rate of connecting, memory a client, processor time a connection and while idle. The server's "
-	"memory is\n"
-	"what its resident memory grows by: start it afresh, as memory that earlier clients left behind is not "
-	"counted.\n\n"
-	"  -n, --clients N         how many clients (1 to 5,000,000)\n"
-	"      --rate R|full       connections a second (full)\n"
-	"      --url URL           broker (tcp://127.0.0.1:1883)\n"
-	"      --version 3|4|5     protocol level: MQTT 3.1, 3.1.1 or 5.0 (4)\n"
-	"      --keepalive S       keepalive and ping interval, 0 to 65535 s; 0 sends no pings (60)\n"
-	"      --hold S            how long to hold them, 0 to 86400 s (120)\n"
-	"      --topic-prefix P    each topic is P and a number (bench/)\n"
-	"      --client-prefix P   each client id is P and a number (bench-)\n"
-	"      --token-secret FILE sign in with a token for each client, signed with the file's HS256 secret\n"
-	"      --pipeline          send SUBSCRIBE with CONNECT, not after CONNACK\n"
-	"      --threads T         threads, each with its own descriptor table (as few as the tables need)\n"
-	"      --connecting C      threads that connect at the same time, 1 to 64 (2)\n"
-	"      --in-progress I     connections that such a thread has in progress at most, 1 to 4096; a SYN that "
-	"overruns\n"
-	"                          the server's backlog is a second late: mosquitto's takes 100 (256)\n"
-	"      --server-pid PID    the server's process (found by the port)\n"
-	"      --floor             also compare with the bare relay of `roost bench floor`\n"
-	"      --no-pin            --floor: leave it to the scheduler who runs on which processor\n"
-	"      --json              one flat JSON object on stdout\n"
-	"      --help\n\n"
-	"Exit status: 0 none lost, 1 clients lost or the run failed, 2 wrong options.\n";
-
-enum {
-	OPTION_RATE = 256,
-	OPTION_URL,
-	OPTION_VERSION,
-	OPTION_KEEPALIVE,
-	OPTION_HOLD,
-	OPTION_TOPIC,
-	OPTION_CLIENT,
-	OPTION_SECRET,
-	OPTION_PIPELINE,
-	OPTION_THREADS,
-	OPTION_CONNECTING,
-	OPTION_IN_PROGRESS,
-	OPTION_PID,
-	OPTION_FLOOR,
-	OPTION_NO_PIN,
-	OPTION_JSON,
-};
-
-static const struct option OPTIONS[] = {
-	{"clients", required_argument, NULL, 'n'},
-	{"rate", required_argument, NULL, OPTION_RATE},
-	{"url", required_argument, NULL, OPTION_URL},
-	{"version", required_argument, NULL, OPTION_VERSION},
-	{"keepalive", required_argument, NULL, OPTION_KEEPALIVE},
-	{"hold", required_argument, NULL, OPTION_HOLD},
-	{"topic-prefix", required_argument, NULL, OPTION_TOPIC},
-	{"client-prefix", required_argument, NULL, OPTION_CLIENT},
-	{"token-secret", required_argument, NULL, OPTION_SECRET},
-	{"pipeline", no_argument, NULL, OPTION_PIPELINE},
-	{"threads", required_argument, NULL, OPTION_THREADS},
-	{"connecting", required_argument, NULL, OPTION_CONNECTING},
-	{"in-progress", required_argument, NULL, OPTION_IN_PROGRESS},
-	{"server-pid", required_argument, NULL, OPTION_PID},
-	{"floor", no_argument, NULL, OPTION_FLOOR},
-	{"no-pin", no_argument, NULL, OPTION_NO_PIN},
-	{"json", no_argument, NULL, OPTION_JSON},
-	{"help", no_argument, NULL, OPTION_HELP},
-	{0},
-};
-
-static bool take_option(void *context, int option, const char *text)
-{
-	struct hold_options *options = context;
-	struct hold_load *load = &options->load;
-	uint32_t number = 0;
-	switch (option) {
-	case 'n':
-		return option_u32("--clients", text, 1, CLIENTS_MAX, &load->clients);
-	case OPTION_RATE:
-		return option_rate("--rate", text, &load->rate);
-	case OPTION_URL:
-		return option_url("--url", text, &options->url);
-	case OPTION_VERSION:
-		return option_version("--version", text, &load->version);
-	case OPTION_KEEPALIVE:
-		if (!option_u32("--keepalive", text, 0, UINT16_MAX, &number))
-			return false;
-		load->keepalive_s = (uint16_t)number;
-		return true;
-	case OPTION_HOLD:
-		return option_u32("--hold", text, 0, 86400, &load->hold_s);
-	case OPTION_TOPIC:
-		load->topic_prefix = text;
-		return option_prefix("--topic-prefix", text, CLIENT_PREFIX_BYTES_MAX);
-	case OPTION_CLIENT:
-		load->client_prefix = text;
-		return option_prefix("--client-prefix", text, CLIENT_PREFIX_BYTES_MAX);
-	case OPTION_SECRET:
-		options->secret_path = text;
-		return true;
-	case OPTION_PIPELINE:
-		load->pipeline = true;
-		return true;
-	case OPTION_THREADS:
-		return option_u32("--threads", text, 1, 1024, &load->threads);
-	case OPTION_CONNECTING:
-		return option_u32("--connecting", text, 1, 64, &load->connecting);
-	case OPTION_IN_PROGRESS:
-		return option_u32("--in-progress", text, 1, 4096, &load->in_progress_max);
-	case OPTION_PID:
-		return option_u32("--server-pid", text, 1, INT32_MAX, &options->server_pid);
-	case OPTION_FLOOR:
-		return options->floor = true;
-	case OPTION_NO_PIN:
-		return options->no_pin = true;
-	case OPTION_JSON:
-		return options->json = true;
-	default:
-		return false;
-	}
-}
-
-/* Returns true to go on; else *status is the exit status. */
-static bool parse_options(int argc, char **argv, struct hold_options *options, int *status)
-{
-	static const struct option_set set = {.letters = "n:", .list = OPTIONS, .usage = USAGE, .take = take_option};
-	*options = (struct hold_options){
-		.load = {.client_prefix = "bench-",
-			 .topic_prefix = "bench/",
-			 .hold_s = 120,
-			 .connecting = 2,
-			 .in_progress_max = 256,
-			 .cpu = CPU_ANY,
-			 .keepalive_s = 60,
-			 .version = 4},
-		.url = {.host = "127.0.0.1", .port = URL_PORT_DEFAULT},
-	};
-	if (!options_take(argc, argv, &set, options, status))
-		return false;
-	if (!option_none_left(argc, argv, optind))
-		return false;
-	if (options->load.clients == 0) {
-		fputs("roost bench hold: how many clients? -n says so; --help tells more\n", stderr);
-		return false;
-	}
-	return true;
-}
 
 /* The same number of clients against both, in turns, so that what else happens on the machine hits both alike. */
 static bool compare_with_floor(const struct hold_options *options, const struct target *server,
@@ -304,7 +144,7 @@ int hold_main(int argc, char **argv)
 {
 	struct hold_options options;
 	int status;
-	if (!parse_options(argc, argv, &options, &status))
+	if (!hold_options_parse(argc, argv, &options, &status))
 		return status;
 	struct report *report = report_new();
 	if (report == NULL)

@@ -1,35 +1,18 @@
 #include "bench/load/round_options.h"
 
 #include "bench/measure/stamp.h"
-#include "bench/options/options.h"
 
 #define PAYLOAD_BYTES_MAX 65536u
+#define PUBLISHERS_MAX (ROUND_CLIENTS_MAX * 64u)
 
-bool round_option_take(struct load_round *round, int option, const char *text, bool *known)
-{
-	struct load_plan *load = &round->load;
-	*known = true;
-	switch (option) {
-	case ROUND_PUBLISHERS:
-		return option_u32("--publishers", text, 1, ROUND_CLIENTS_MAX * 64, &load->publishers);
-	case ROUND_SIZE:
-		return option_u32("--size", text, STAMP_BYTES, PAYLOAD_BYTES_MAX, &load->size);
-	case ROUND_QOS:
-		return option_qos("--qos", text, &load->qos);
-	case ROUND_VERSION:
-		return option_version("--version", text, &round->version);
-	case ROUND_DURATION:
-		return option_u32("--duration", text, 1, 600, &round->duration_s);
-	case ROUND_WARM_UP:
-		return option_u32("--warm-up", text, 0, 60000, &round->warm_up_ms);
-	case ROUND_TOPIC:
-		round->topic_prefix = text;
-		return option_prefix("--topic-prefix", text, CLIENT_PREFIX_BYTES_MAX);
-	case ROUND_CLIENT:
-		round->client_prefix = text;
-		return option_prefix("--client-prefix", text, CLIENT_PREFIX_BYTES_MAX);
-	default:
-		*known = false;
-		return true;
-	}
-}
+const struct option_row ROUND_OPTIONS[] = {
+	OPTION_ROW_U32("publishers", struct load_round, load.publishers, 1, PUBLISHERS_MAX),
+	OPTION_ROW_U32("size", struct load_round, load.size, STAMP_BYTES, PAYLOAD_BYTES_MAX),
+	OPTION_ROW("qos", OPTION_QOS, struct load_round, load.qos, uint8_t),
+	OPTION_ROW("version", OPTION_VERSION, struct load_round, version, uint8_t),
+	OPTION_ROW_U32("duration", struct load_round, duration_s, 1, 600),
+	OPTION_ROW_U32("warm-up", struct load_round, warm_up_ms, 0, 60000),
+	OPTION_ROW_PREFIX("topic-prefix", struct load_round, topic_prefix, CLIENT_PREFIX_BYTES_MAX),
+	OPTION_ROW_PREFIX("client-prefix", struct load_round, client_prefix, CLIENT_PREFIX_BYTES_MAX),
+	{0},
+};

@@ -1,38 +1,20 @@
-/* The options of a round of messages that several loads have: who publishes what, for how long, under which names. A
- * load puts ROUND_OPTIONS into its table and asks round_option_take() first. Main thread. */
+/* The options of a round of messages, which several loads have: who publishes what, for how long, under which names.
+ * Main thread. */
 #ifndef BENCH_ROUND_OPTIONS_H
 #define BENCH_ROUND_OPTIONS_H
 
 #include "bench/load/load_driver.h"
-
-#include <getopt.h>
+#include "bench/options/options.h"
 
 /* Clients of one thread: its table of descriptors holds 20,000. */
 #define ROUND_CLIENTS_MAX 19000u
-#define ROUND_WARM_UP_MS 500u
 
-enum {
-	ROUND_PUBLISHERS = 1024,
-	ROUND_SIZE,
-	ROUND_QOS,
-	ROUND_VERSION,
-	ROUND_DURATION,
-	ROUND_WARM_UP,
-	ROUND_TOPIC,
-	ROUND_CLIENT,
-};
+/* A table over struct load_round. */
+extern const struct option_row ROUND_OPTIONS[];
 
-#define ROUND_OPTIONS                                                                                                  \
-	{"publishers", required_argument, NULL, ROUND_PUBLISHERS}, {"size", required_argument, NULL, ROUND_SIZE},      \
-		{"qos", required_argument, NULL, ROUND_QOS}, {"version", required_argument, NULL, ROUND_VERSION},      \
-		{"duration", required_argument, NULL, ROUND_DURATION},                                                 \
-		{"warm-up", required_argument, NULL, ROUND_WARM_UP},                                                   \
-		{"topic-prefix", required_argument, NULL, ROUND_TOPIC},                                                \
-	{                                                                                                              \
-		"client-prefix", required_argument, NULL, ROUND_CLIENT                                                 \
-	}
-
-/* *known is false, and the result true, for any other option. */
-bool round_option_take(struct load_round *round, int option, const char *text, bool *known);
+/* What a round is if nothing else is said; designators of struct load_round. */
+#define ROUND_DEFAULTS                                                                                                 \
+	.client_prefix = "bench-", .topic_prefix = "bench/", .warm_up_ms = 500, .threads = 1, .cpu = CPU_ANY,          \
+	.version = 4
 
 #endif

@@ -1,12 +1,11 @@
 #include "bench/options/beside.h"
 
-#include "bench/options/options.h"
-
 #include <stdio.h>
 #include <string.h>
 
-static bool take_broker(struct beside *beside, const char *text)
+static bool take_broker(void *owner, const char *text)
 {
+	struct beside *beside = owner;
 	/* The first place is that of the broker itself. */
 	uint32_t place = beside->count == 0 ? 1 : beside->count;
 	if (place == BESIDE_BROKERS_MAX) {
@@ -20,30 +19,23 @@ static bool take_broker(struct beside *beside, const char *text)
 	return fault == NULL;
 }
 
-bool beside_option_take(struct beside *beside, int option, const char *text, bool *known)
+static bool take_neighbours(void *owner, const char *text)
 {
-	*known = true;
-	switch (option) {
-	case BESIDE_BROKER:
-		return take_broker(beside, text);
-	case BESIDE_NEIGHBOUR:
-		beside->neighbours = 1;
-		return text == NULL || option_u32("--neighbour", text, 1, NEIGHBOURS_MAX, &beside->neighbours);
-	case BESIDE_ROUNDS:
-		return option_u32("--rounds", text, 1, BESIDE_ROUNDS_MAX, &beside->rounds);
-	case BESIDE_URL:
-		beside->has_url = true;
-		return option_url("--url", text, &beside->brokers[0].url);
-	case BESIDE_PID:
-		return option_u32("--server-pid", text, 1, INT32_MAX, &beside->server_pid);
-	case BESIDE_SERVE:
-		beside->serve = text;
-		return true;
-	default:
-		*known = false;
-		return true;
-	}
+	struct beside *beside = owner;
+	beside->neighbours = 1;
+	return text == NULL || option_u32("--neighbour", text, 1, NEIGHBOURS_MAX, &beside->neighbours);
 }
+
+const struct option_row BESIDE_OPTIONS[] = {
+	OPTION_ROW_CALL("beside", take_broker),
+	{"neighbour", OPTION_NUMERAL, .call = take_neighbours},
+	OPTION_ROW_U32("rounds", struct beside, rounds, 1, BESIDE_ROUNDS_MAX),
+	{"url", OPTION_URL, .offset = OPTION_FIELD(struct beside, brokers[0].url, struct url),
+	 .given = OPTION_FIELD(struct beside, has_url, bool)},
+	OPTION_ROW_U32("server-pid", struct beside, server_pid, 1, INT32_MAX),
+	OPTION_ROW_TEXT("serve", struct beside, serve),
+	{0},
+};
 
 const char *beside_complete(struct beside *beside, bool starts, uint32_t rounds_compared)
 {

@@ -1,12 +1,11 @@
-/* What a load is measured on: a broker, others beside it that take turns with it, and busy neighbours. Loads that have
- * these put BESIDE_OPTIONS into their table and ask beside_option_take() first. Main thread. */
+/* What a load is put on: a broker, other brokers that take turns with it, and busy neighbours. Several loads have these
+ * options. Main thread. */
 #ifndef BENCH_BESIDE_H
 #define BENCH_BESIDE_H
 
+#include "bench/options/options.h"
 #include "bench/target/broker.h"
 #include "bench/target/neighbours.h"
-
-#include <getopt.h>
 
 #define BESIDE_BROKERS_MAX 4u
 #define BESIDE_ROUNDS_MAX 99u
@@ -21,25 +20,8 @@ struct beside {
 	bool has_url;
 };
 
-enum {
-	BESIDE_BROKER = 2048,
-	BESIDE_NEIGHBOUR,
-	BESIDE_ROUNDS,
-	BESIDE_URL,
-	BESIDE_PID,
-	BESIDE_SERVE,
-};
-
-#define BESIDE_OPTIONS                                                                                                 \
-	{"beside", required_argument, NULL, BESIDE_BROKER}, {"neighbour", optional_argument, NULL, BESIDE_NEIGHBOUR},  \
-		{"rounds", required_argument, NULL, BESIDE_ROUNDS}, {"url", required_argument, NULL, BESIDE_URL},      \
-		{"server-pid", required_argument, NULL, BESIDE_PID},                                                   \
-	{                                                                                                              \
-		"serve", required_argument, NULL, BESIDE_SERVE                                                         \
-	}
-
-/* *known is false, and the result true, for any other option. */
-bool beside_option_take(struct beside *beside, int option, const char *text, bool *known);
+/* A table over struct beside. */
+extern const struct option_row BESIDE_OPTIONS[];
 
 /* Fills in what was not given. Without --url a server is started if that is asked for (--serve), or if starts says so;
  * else one that runs at the usual port is taken. Returns NULL, or what does not go together. */

@@ -1,121 +1,160 @@
 #include "bench/options/options.h"
 
+#include "base/check.h"
+
 #include <ctype.h>
+#include <getopt.h>
 #include <stdio.h>
 #include <string.h>
 
-bool option_number(const char *name, const char *text, uint64_t min, uint64_t max, uint64_t *out)
+#define ROWS_MAX 48u
+/* What getopt_long() returns for row i: above all letters. */
+#define ROW_FIRST 256
+#define ROW_HELP (ROW_FIRST + (int)ROWS_MAX)
+#define NAME_BYTES 32u
+
+/* All tables of a set as getopt wants them. */
+struct command_line {
+	struct option list[ROWS_MAX + 2]; /* --help and the end too */
+	char letters[2 * ROWS_MAX + 1];
+	const struct option_row *rows[ROWS_MAX];
+	void *owners[ROWS_MAX];
+	uint32_t count;
+};
+
+static void add_row(struct command_line *line, const struct option_row *row, void *owner)
 {
-	uint64_t value = 0;
-	bool good = *text >= '0' && *text <= '9';
-	for (const char *at = text; good && *at != '\0'; at++) {
-		if (*at == '_' || *at == ',')
-			continue;
-		good = *at >= '0' && *at <= '9' && !__builtin_mul_overflow(value, 10u, &value) &&
-		       !__builtin_add_overflow(value, (uint64_t)(*at - '0'), &value);
+	CHECK(line->count < ROWS_MAX);
+	CHECK(row->kind <= OPTION_NUMERAL);
+	int argument = row->kind == OPTION_SWITCH    ? no_argument
+		       : row->kind == OPTION_NUMERAL ? optional_argument
+						     : required_argument;
+	line->list[line->count] = (struct option){row->name, argument, NULL, ROW_FIRST + (int)line->count};
+	if (row->letter != '\0') {
+		CHECK(argument == required_argument);
+		size_t size = strlen(line->letters);
+		line->letters[size] = row->letter;
+		line->letters[size + 1] = ':';
 	}
-	if (!good || value < min || value > max) {
-		fprintf(stderr, "roost bench: %s: \"%s\" is not a number from %llu to %llu\n", name, text,
-			(unsigned long long)min, (unsigned long long)max);
-		return false;
-	}
-	*out = value;
-	return true;
+	line->rows[line->count] = row;
+	line->owners[line->count++] = owner;
 }
 
-bool option_u32(const char *name, const char *text, uint32_t min, uint32_t max, uint32_t *out)
+/* False: --help does not name the option. */
+static bool is_documented(const struct option_row *row, const char *usage)
 {
-	uint64_t value;
-	if (!option_number(name, text, min, max, &value))
-		return false;
-	*out = (uint32_t)value;
-	return true;
+	char name[NAME_BYTES];
+	snprintf(name, sizeof(name), "--%s", row->name);
+	return strstr(usage, name) != NULL;
 }
 
-bool option_rate(const char *name, const char *text, uint32_t *out)
+static void add_tables(struct command_line *line, const struct option_set *set, void *options)
 {
-	if (strcmp(text, "full") == 0) {
-		*out = 0;
-		return true;
-	}
-	return option_u32(name, text, 1, 10000000, out);
-}
-
-bool option_version(const char *name, const char *text, uint8_t *out)
-{
-	static const struct {
-		const char *text;
-		uint8_t level;
-	} versions[] = {{"3", 3}, {"3.1", 3}, {"4", 4}, {"3.1.1", 4}, {"5", 5}, {"5.0", 5}};
-	for (size_t i = 0; i < sizeof(versions) / sizeof(versions[0]); i++) {
-		if (strcmp(text, versions[i].text) == 0) {
-			*out = versions[i].level;
-			return true;
+	for (const struct option_table *table = set->tables; table->rows != NULL; table++) {
+		for (const struct option_row *row = table->rows; row->name != NULL; row++) {
+			CHECK(is_documented(row, set->usage));
+			add_row(line, row, (char *)options + table->offset);
 		}
 	}
-	fprintf(stderr, "roost bench: %s: \"%s\" is not 3 (3.1), 4 (3.1.1) or 5 (5.0)\n", name, text);
-	return false;
+	line->list[line->count] = (struct option){"help", no_argument, NULL, ROW_HELP};
 }
 
-bool option_qos(const char *name, const char *text, uint8_t *out)
+static bool take_u16(const char *name, const struct option_row *row, const char *text, uint16_t *out)
 {
-	uint32_t qos;
-	if (!option_u32(name, text, 0, 2, &qos))
+	uint64_t value;
+	CHECK(row->most <= UINT16_MAX);
+	if (!option_number(name, text, row->least, row->most, &value))
 		return false;
-	*out = (uint8_t)qos;
+	*out = (uint16_t)value;
 	return true;
 }
 
-bool option_prefix(const char *name, const char *text, uint32_t bytes_max)
+static bool take_text(const char *name, const struct option_row *row, const char *text, const char **out)
 {
-	if (strlen(text) <= bytes_max && strpbrk(text, "+#") == NULL)
-		return true;
-	fprintf(stderr, "roost bench: %s: \"%s\" is longer than %u bytes or has a wildcard\n", name, text, bytes_max);
-	return false;
+	*out = text;
+	return row->kind == OPTION_TEXT || option_prefix(name, text, (uint32_t)row->most);
 }
 
-bool option_url(const char *name, const char *text, struct url *out)
+/* False: the value is wrong, and it was said why. */
+static bool take_value(const struct option_row *row, void *owner, const char *text)
 {
-	const char *fault = url_parse(text, out);
-	if (fault == NULL)
-		return true;
-	fprintf(stderr, "roost bench: %s: \"%s\" %s\n", name, text, fault);
-	return false;
+	char name[NAME_BYTES];
+	void *field = (char *)owner + row->offset;
+	snprintf(name, sizeof(name), "--%s", row->name);
+	if (row->given != 0)
+		*(bool *)((char *)owner + row->given) = true;
+	switch (row->kind) {
+	case OPTION_SWITCH:
+		return *(bool *)field = true;
+	case OPTION_U16:
+		return take_u16(name, row, text, field);
+	case OPTION_U32:
+		CHECK(row->most <= UINT32_MAX);
+		return option_u32(name, text, (uint32_t)row->least, (uint32_t)row->most, field);
+	case OPTION_U64:
+		return option_number(name, text, row->least, row->most, field);
+	case OPTION_RATE:
+		return option_rate(name, text, field);
+	case OPTION_VERSION:
+		return option_version(name, text, field);
+	case OPTION_QOS:
+		return option_qos(name, text, field);
+	case OPTION_TEXT:
+	case OPTION_PREFIX:
+		return take_text(name, row, text, field);
+	case OPTION_URL:
+		return option_url(name, text, field);
+	case OPTION_SOURCES:
+		return option_source_range(name, text, field);
+	case OPTION_CALL:
+	case OPTION_NUMERAL:
+		break;
+	}
+	CHECK(row->call != NULL);
+	return row->call(owner, text);
 }
 
-bool option_source_range(const char *name, const char *text, struct source_range *out)
+/* The row's index, by its number or its letter. */
+static uint32_t find_row(const struct command_line *line, int option)
 {
-	const char *fault = source_range_parse(text, out);
-	if (fault == NULL)
-		return true;
-	fprintf(stderr, "roost bench: %s: \"%s\" %s\n", name, text, fault);
-	return false;
+	uint32_t index = 0;
+	if (option >= ROW_FIRST)
+		return (uint32_t)(option - ROW_FIRST);
+	while (index < line->count && line->rows[index]->letter != option)
+		index++;
+	return index;
 }
 
-bool options_take(int argc, char **argv, const struct option_set *set, void *context, int *status)
+bool options_take(int argc, char **argv, const struct option_set *set, void *options, int *status)
 {
+	struct command_line line = {.count = 0};
+	add_tables(&line, set, options);
 	*status = BENCH_EXIT_USAGE;
 	optind = 1;
-	int index = -1;
-	for (int option; (option = getopt_long(argc, argv, set->letters, set->list, &index)) != -1; index = -1) {
-		if (option == OPTION_HELP) {
+	for (int option; (option = getopt_long(argc, argv, line.letters, line.list, NULL)) != -1;) {
+		if (option == ROW_HELP) {
 			fputs(set->usage, stdout);
 			*status = BENCH_EXIT_OK;
 			return false;
 		}
-		/* getopt takes what an option may have only behind "=". */
-		if (index >= 0 && set->list[index].has_arg == optional_argument && optarg == NULL && optind < argc &&
+		/* getopt has said what is wrong. */
+		if (option == '?')
+			return false;
+		uint32_t index = find_row(&line, option);
+		CHECK(index < line.count);
+		/* getopt takes a value that may be left out only behind "=". */
+		if (line.rows[index]->kind == OPTION_NUMERAL && optarg == NULL && optind < argc &&
 		    isdigit((unsigned char)argv[optind][0]))
 			optarg = argv[optind++];
-		/* '?': getopt has said what is wrong. */
-		if (option == '?' || !set->take(context, option, optarg))
+		if (!take_value(line.rows[index], line.owners[index], optarg))
 			return false;
 	}
 	return true;
 }
 
-bool option_none_left(int argc, char **argv, int next)
+bool options_none_left(int argc, char **argv, int next)
 {
+	CHECK(next >= 1);
 	if (next >= argc)
 		return true;
 	fprintf(stderr, "roost bench: \"%s\" is not an option\n", argv[next]);

@@ -1,13 +1,14 @@
-/* Values on the command line, checked. Each parser says on stderr what is wrong, with the option's name, and returns
- * false; the caller exits with BENCH_EXIT_USAGE. Called at start, by the main thread. */
+/* The command line of a load, as a table: one row an option, which says what its value is and which field it fills in.
+ * Several loads share a table where they share the struct behind it (a round of messages, the brokers compared).
+ *
+ * The text of --help is written by hand, because it groups options by what they are about; options_take() asserts that
+ * it names each of them. Called at start, by the main thread. */
 #ifndef BENCH_OPTIONS_H
 #define BENCH_OPTIONS_H
 
-#include "bench/target/url.h"
+#include "bench/options/option_value.h"
 
-#include <getopt.h>
-#include <stdbool.h>
-#include <stdint.h>
+#include <stddef.h>
 
 enum bench_exit {
 	BENCH_EXIT_OK = 0,
@@ -15,35 +16,84 @@ enum bench_exit {
 	BENCH_EXIT_USAGE = 2,
 };
 
-/* A decimal number min..max; digits may be grouped by _ or ,: 1_000_000. */
-bool option_number(const char *name, const char *text, uint64_t min, uint64_t max, uint64_t *out);
-bool option_u32(const char *name, const char *text, uint32_t min, uint32_t max, uint32_t *out);
-/* "full", which is 0, or connections a second. */
-bool option_rate(const char *name, const char *text, uint32_t *out);
-/* 3, 4 or 5 (or 3.1, 3.1.1, 5.0): MQTT's protocol level. */
-bool option_version(const char *name, const char *text, uint8_t *out);
-/* 0, 1 or 2. */
-bool option_qos(const char *name, const char *text, uint8_t *out);
-/* A prefix for topics or client ids: no wildcard, at most bytes_max. */
-bool option_prefix(const char *name, const char *text, uint32_t bytes_max);
-bool option_url(const char *name, const char *text, struct url *out);
-/* ADDRESS/PREFIX of IPv4. */
-bool option_source_range(const char *name, const char *text, struct source_range *out);
-/* The code of --help in every table of options. */
-#define OPTION_HELP 255
-
-/* The options of one load. take: False where the value is wrong, which it has said on stderr. */
-struct option_set {
-	const char *letters; /* short options, as getopt wants them */
-	const struct option *list;
-	const char *usage;
-	bool (*take)(void *context, int option, const char *text);
+/* What an option's value is, and with it the type of its field. */
+enum option_kind {
+	OPTION_SWITCH,  /* bool: takes no value */
+	OPTION_U16,     /* uint16_t, from least to most */
+	OPTION_U32,     /* uint32_t, from least to most */
+	OPTION_U64,     /* uint64_t, from least to most */
+	OPTION_RATE,    /* uint32_t: "full" is 0 */
+	OPTION_VERSION, /* uint8_t */
+	OPTION_QOS,     /* uint8_t */
+	OPTION_TEXT,    /* const char *, borrowed from argv */
+	OPTION_PREFIX,  /* the same: no wildcard, at most `most` bytes */
+	OPTION_URL,     /* struct url */
+	OPTION_SOURCES, /* struct source_range */
+	OPTION_CALL,    /* the row's function takes it */
+	OPTION_NUMERAL, /* the same, where the value may be left out: a number is taken for it, any other word is not */
 };
 
-/* Takes the options up to argv[optind]. Returns true to go on; else *status is the exit status. */
-bool options_take(int argc, char **argv, const struct option_set *set, void *context, int *status);
+struct option_row {
+	const char *name; /* without the dashes; NULL ends the table */
+	enum option_kind kind;
+	char letter;   /* short form, or 0 */
+	size_t offset; /* of the field in the table's struct */
+	uint64_t least;
+	uint64_t most;
+	size_t given; /* offset of a bool that is set when the option is there; 0: none, as no such bool comes first */
+	/* False: the value is wrong, and it was said on stderr why. owner is the table's struct. */
+	bool (*call)(void *owner, const char *text);
+};
 
-/* For getopt_long's "no more options": complains about words that belong to no option. */
-bool option_none_left(int argc, char **argv, int next);
+/* The field's offset, and an error in compilation where it is of another type. */
+#define OPTION_FIELD(owner, field, type)                                                                               \
+	(offsetof(owner, field) +                                                                                      \
+	 0 * sizeof(struct {                                                                                           \
+		 _Static_assert(__builtin_types_compatible_p(typeof(((owner *)0)->field), type), #field);              \
+		 char unused;                                                                                          \
+	 }))
+
+#define OPTION_ROW_SWITCH(name, owner, field)                                                                          \
+	{                                                                                                              \
+		name, OPTION_SWITCH, 0, OPTION_FIELD(owner, field, bool), 0, 0, 0, NULL                                \
+	}
+#define OPTION_ROW_U32(name, owner, field, least, most)                                                                \
+	{                                                                                                              \
+		name, OPTION_U32, 0, OPTION_FIELD(owner, field, uint32_t), least, most, 0, NULL                        \
+	}
+#define OPTION_ROW_TEXT(name, owner, field)                                                                            \
+	{                                                                                                              \
+		name, OPTION_TEXT, 0, OPTION_FIELD(owner, field, const char *), 0, 0, 0, NULL                          \
+	}
+#define OPTION_ROW_PREFIX(name, owner, field, most)                                                                    \
+	{                                                                                                              \
+		name, OPTION_PREFIX, 0, OPTION_FIELD(owner, field, const char *), 0, most, 0, NULL                     \
+	}
+#define OPTION_ROW_CALL(name, call)                                                                                    \
+	{                                                                                                              \
+		name, OPTION_CALL, 0, 0, 0, 0, 0, call                                                                 \
+	}
+/* Of those without limits. */
+#define OPTION_ROW(name, kind, owner, field, type)                                                                     \
+	{                                                                                                              \
+		name, kind, 0, OPTION_FIELD(owner, field, type), 0, 0, 0, NULL                                         \
+	}
+
+struct option_table {
+	const struct option_row *rows;
+	size_t offset; /* of the table's struct in the options */
+};
+
+/* The options of one load. */
+struct option_set {
+	const char *usage;                 /* what --help prints */
+	const struct option_table *tables; /* rows NULL: the end */
+};
+
+/* Takes the options up to argv[optind] into *options. Returns true to go on; else *status is the exit status. */
+bool options_take(int argc, char **argv, const struct option_set *set, void *options, int *status);
+
+/* False, with a complaint on stderr: there are words from argv[next] on, which belong to no option. */
+bool options_none_left(int argc, char **argv, int next);
 
 #endif

@@ -6,6 +6,7 @@
 #include "bench/options/options.h"
 #include "bench/target/cpu.h"
 
+#include <getopt.h>
 #include <stdio.h>
 
 #define RATE_DEFAULT 2000u
@@ -15,89 +16,47 @@
 
 static const char USAGE[] =
 	"Usage: roost bench latency [OPTION...]\n\n"
-	"A light load, one to one: how long a message takes, and how much of it was the bench's own. Without --url a "
-	"server is\n"
-	"started for it. With others beside it rounds go from one to the next, and medians of the rounds are "
-	"printed.\n\n"
+	"Puts a light load on a broker, one to one, and tells how long a message takes and how much of that was the\n"
+	"bench's own. Without --url it starts a server. Other brokers take turns with it, round by round; medians of\n"
+	"the rounds are printed.\n\n"
 	"      --clients N            publishers and subscribers together, 2 to 19,000 (200)\n"
-	"      --publishers P         of these (2)\n"
+	"      --publishers P         how many of them publish (2)\n"
 	"      --rate N               messages a second, of all publishers: each at its time, whatever the server "
-	"does; "
-	"latency\n"
-	"                             counts from that time (2000)\n"
-	"      --window W             closed loop instead: so many messages of each publisher are under way. With "
-	"--rate: "
-	"as many\n"
-	"                             may be unacknowledged (20)\n"
-	"      --size BYTES           of a payload, 32 to 65536 (64); also --payload\n"
-	"      --qos 0|1|2            of publishing and subscribing (0)\n"
+	"does;\n"
+	"                             latency counts from that time (2000)\n"
+	"      --window W             a closed loop instead, with so many messages of each publisher under way. With\n"
+	"                             --rate, as many may be unacknowledged (20)\n"
+	"      --size BYTES           size of a payload, 32 to 65536 (64); also --payload\n"
+	"      --qos 0|1|2            QoS of publishers and subscriptions (0)\n"
 	"      --version 3|4|5        protocol level: MQTT 3.1, 3.1.1 or 5.0 (4)\n"
-	"      --duration S           of a round, 1 to 600 s (5); also --seconds\n"
-	"      --warm-up MS           before each round, 0 to 60000 ms (500)\n"
-	"      --rounds R             1 to 99 (1; 5 with --beside)\n"
-	"      --beside BROKER        another one, at most 3 times: mosquitto (Debian's, started for it), the path of "
-	"a "
-	"Roost\n"
-	"                             (started for it; options of `roost serve` behind it: \"./roost --shards 1\"), a "
-	"URL, or a\n"
-	"                             port of this machine\n"
-	"      --neighbour [N]        N processes beside it that take all the processor time they get, 1 to 64 (none; "
-	"1)\n"
+	"      --duration S           length of a round, 1 to 600 s (5); also --seconds\n"
+	"      --warm-up MS           unmeasured time before each round, 0 to 60000 ms (500)\n"
+	"      --rounds R             rounds, 1 to 99 (1, or 5 with --beside)\n"
+	"      --beside BROKER        another broker, at most 3 times: mosquitto (Debian's, started for it), the path "
+	"of\n"
+	"                             a Roost (started for it; options of `roost serve` may follow: \"./roost --shards "
+	"1\"),\n"
+	"                             a URL, or a port of this machine\n"
+	"      --neighbour [N]        run N processes that take all the processor time they get, 1 to 64 (none; 1)\n"
 	"      --url URL              a broker that runs already\n"
-	"      --server-pid PID       its process (found by the port)\n"
-	"      --serve OPTIONS        of `roost serve`, for the server that is started: \"--shards 1\"\n"
+	"      --server-pid PID       its process (found by its port)\n"
+	"      --serve OPTIONS        options of `roost serve` for the server that is started: \"--shards 1\"\n"
 	"      --topic-prefix P       each topic is P and a number (bench/)\n"
 	"      --client-prefix P      each client id is P and a number (bench-)\n"
-	"      --json                 one flat JSON object on stdout\n"
+	"      --json                 print one flat JSON object on stdout\n"
 	"      --help\n\n"
-	"Exit status: 0 all messages came through the first broker, in order and once; 1 not, or the run failed; 2 "
-	"wrong\n"
-	"options.\n";
+	"Exit status: 0 if all messages came through the first broker, in order and once; 1 if not, or if the run\n"
+	"failed; 2 if the options are wrong.\n";
 
-enum {
-	OPTION_CLIENTS = 256,
-	OPTION_RATE,
-	OPTION_WINDOW,
-	OPTION_JSON,
-};
-
-static const struct option OPTIONS[] = {
-	ROUND_OPTIONS,
-	BESIDE_OPTIONS,
-	{"payload", required_argument, NULL, ROUND_SIZE},
-	{"seconds", required_argument, NULL, ROUND_DURATION},
-	{"clients", required_argument, NULL, OPTION_CLIENTS},
-	{"rate", required_argument, NULL, OPTION_RATE},
-	{"window", required_argument, NULL, OPTION_WINDOW},
-	{"json", no_argument, NULL, OPTION_JSON},
-	{"help", no_argument, NULL, OPTION_HELP},
+static const struct option_row OPTIONS[] = {
+	OPTION_ROW_U32("payload", struct latency_options, round.load.size, STAMP_BYTES, UINT16_MAX + 1),
+	OPTION_ROW_U32("seconds", struct latency_options, round.duration_s, 1, 600),
+	OPTION_ROW_U32("clients", struct latency_options, round.load.clients, 2, ROUND_CLIENTS_MAX),
+	OPTION_ROW_U32("rate", struct latency_options, round.load.rate, 1, 1000000),
+	OPTION_ROW_U32("window", struct latency_options, round.load.window, 1, INFLIGHT_WINDOW_MAX),
+	OPTION_ROW_SWITCH("json", struct latency_options, json),
 	{0},
 };
-
-static bool take_option(void *context, int option, const char *text)
-{
-	struct latency_options *options = context;
-	struct load_plan *load = &options->round.load;
-	bool known;
-	if (!round_option_take(&options->round, option, text, &known))
-		return false;
-	if (!known && !beside_option_take(&options->beside, option, text, &known))
-		return false;
-	if (known)
-		return true;
-	switch (option) {
-	case OPTION_CLIENTS:
-		return option_u32("--clients", text, 2, ROUND_CLIENTS_MAX, &load->clients);
-	case OPTION_RATE:
-		return option_u32("--rate", text, 1, 1000000, &load->rate);
-	case OPTION_WINDOW:
-		return option_u32("--window", text, 1, INFLIGHT_WINDOW_MAX, &load->window);
-	case OPTION_JSON:
-		return options->json = true;
-	default:
-		return false;
-	}
-}
 
 /* Fills in what was not given, and refuses what does not go together. */
 static bool complete_options(struct latency_options *options)
@@ -119,20 +78,17 @@ static bool complete_options(struct latency_options *options)
 
 bool latency_options_parse(int argc, char **argv, struct latency_options *options, int *status)
 {
-	static const struct option_set set = {.letters = "", .list = OPTIONS, .usage = USAGE, .take = take_option};
+	static const struct option_table tables[] = {{OPTIONS, 0},
+						     {ROUND_OPTIONS, offsetof(struct latency_options, round)},
+						     {BESIDE_OPTIONS, offsetof(struct latency_options, beside)},
+						     {NULL, 0}};
+	static const struct option_set set = {USAGE, tables};
 	*options = (struct latency_options){
-		.round = {.load = {.pattern = LOAD_ONE_TO_ONE, .clients = 200, .publishers = 2, .burst = 1, .size = 64},
-			  .client_prefix = "bench-",
-			  .topic_prefix = "bench/",
-			  .duration_s = 5,
-			  .warm_up_ms = ROUND_WARM_UP_MS,
-			  .cpu = CPU_ANY,
-			  .threads = 1,
-			  .arrivals = true,
-			  .version = 4},
+		.round = {ROUND_DEFAULTS,
+			  .load = {.pattern = LOAD_ONE_TO_ONE, .clients = 200, .publishers = 2, .burst = 1, .size = 64},
+			  .duration_s = 5, .arrivals = true},
 	};
 	if (!options_take(argc, argv, &set, options, status))
 		return false;
-	/* The number of an option that has one or not: getopt takes it only behind "=". */
-	return option_none_left(argc, argv, optind) && complete_options(options);
+	return options_none_left(argc, argv, optind) && complete_options(options);
 }
