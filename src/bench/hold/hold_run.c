@@ -1,6 +1,8 @@
 #include "bench/hold/hold_run.h"
 
+#include "bench/client/threads.h"
 #include "bench/hold/hold_worker.h"
+#include "bench/measure/share.h"
 #include "bench/report/progress.h"
 #include "bench/target/cpu.h"
 #include "bench/target/process.h"
@@ -25,6 +27,7 @@ struct run {
 	const struct target *target;
 	const char *label;
 	struct hold_shared shared;
+	struct threads threads;
 	struct hold_worker *workers;
 	uint32_t worker_count;
 	bool failed;
@@ -70,35 +73,30 @@ static bool start_workers(struct run *run)
 	dial_init(&run->shared.plan.dial, &run->target->address, false);
 	run->shared.ping_period_ns = (uint64_t)load->keepalive_s * 1000000000u;
 	run->shared.rate_per_worker = load->rate == 0 ? 0 : (load->rate + connecting - 1) / connecting;
-	run->shared.cpu = load->cpu;
 	run->shared.in_progress_max = load->in_progress_max;
 	sem_init(&run->shared.turns, 0, connecting);
 	atomic_init(&run->shared.phase, HOLD_RUNNING);
-	uint32_t first = 0;
 	for (uint32_t i = 0; i < run->worker_count; i++) {
-		uint32_t count = load->clients / run->worker_count + (i < load->clients % run->worker_count);
 		run->workers[i].shared = &run->shared;
-		run->workers[i].first = first;
-		run->workers[i].count = count;
-		first += count;
-		int failure = hold_worker_start(&run->workers[i]);
-		if (failure != 0) {
-			fprintf(stderr, "roost bench: thread %u: %s\n", i, strerror(failure));
-			run->worker_count = i;
-			return false;
-		}
+		run->workers[i].first = share_before(load->clients, run->worker_count, i);
+		run->workers[i].count = share_of(load->clients, run->worker_count, i);
 	}
-	return true;
+	struct thread_setup setup = {.body = hold_worker_run,
+				     .worker_bytes = sizeof(*run->workers),
+				     .stack_bytes = HOLD_STACK_BYTES,
+				     .cpu = load->cpu};
+	bool good = threads_start(&run->threads, &setup, run->workers, run->worker_count);
+	run->worker_count = run->threads.count;
+	return good;
 }
 
 static void stop_workers(struct run *run, struct hold_result *result)
 {
 	uint64_t began = clock_now_ns();
 	atomic_store(&run->shared.phase, HOLD_LEAVING);
-	for (uint32_t i = 0; i < run->worker_count; i++) {
-		hold_worker_join(&run->workers[i]);
+	threads_join(&run->threads);
+	for (uint32_t i = 0; i < run->worker_count; i++)
 		losses_merge(&result->losses, &run->workers[i].losses);
-	}
 	result->leave_s = (double)(clock_now_ns() - began) / 1e9;
 	sem_destroy(&run->shared.turns);
 }

@@ -1,9 +1,6 @@
 #include "bench/hold/hold_worker.h"
 
-#include "bench/target/cpu.h"
-
 #include "base/clock.h"
-#include "net/fdtable.h"
 
 #include <errno.h>
 #include <math.h>
@@ -20,7 +17,6 @@
 #define PING_GRACE_NS 5000000000u
 /* The part of a keepalive in which a client's ping falls, at its end. */
 #define PING_PART 0.25
-#define STACK_BYTES (128u * 1024u)
 
 struct state {
 	struct hold_worker *worker;
@@ -145,12 +141,10 @@ static uint32_t own_topic(void *owner, uint32_t index)
 	return state->pool.first + index;
 }
 
-static void *run(void *argument)
+void hold_worker_run(void *argument)
 {
 	struct hold_worker *worker = argument;
 	struct state state = {.worker = worker};
-	cpu_pin(0, worker->shared->cpu);
-	fdtable_detach(NULL, 0);
 	worker->failed = !client_pool_open(&state.pool, &worker->shared->plan, worker->first, worker->count);
 	state.pool.owner = &state;
 	state.pool.events.topic_of = own_topic;
@@ -166,20 +160,4 @@ static void *run(void *argument)
 		worker->losses = state.pool.losses;
 		client_pool_close(&state.pool);
 	}
-	return NULL;
-}
-
-int hold_worker_start(struct hold_worker *worker)
-{
-	pthread_attr_t attributes;
-	pthread_attr_init(&attributes);
-	pthread_attr_setstacksize(&attributes, STACK_BYTES);
-	int failure = pthread_create(&worker->thread, &attributes, run, worker);
-	pthread_attr_destroy(&attributes);
-	return failure;
-}
-
-void hold_worker_join(struct hold_worker *worker)
-{
-	pthread_join(worker->thread, NULL);
 }

@@ -6,7 +6,6 @@
 
 #include "bench/client/pool.h"
 
-#include <pthread.h>
 #include <semaphore.h>
 #include <stdatomic.h>
 
@@ -21,7 +20,6 @@ struct hold_shared {
 	sem_t turns;              /* how many may connect now */
 	atomic_uint phase;        /* enum hold_phase, set by the main thread */
 	uint32_t rate_per_worker; /* connections started a second, 0: as fast as can be */
-	int cpu;                  /* or CPU_ANY */
 	uint32_t in_progress_max; /* a worker's, so that the server's backlog is not overrun */
 	uint64_t ping_period_ns;  /* 0: no pings */
 };
@@ -31,7 +29,6 @@ struct hold_worker {
 	struct hold_shared *shared;
 	uint32_t first;
 	uint32_t count;
-	pthread_t thread;
 	/* while it runs, for the progress line */
 	atomic_uint ready;
 	atomic_uint lost;
@@ -43,8 +40,10 @@ struct hold_worker {
 	struct losses losses;
 };
 
-/* 0 or an errno. */
-int hold_worker_start(struct hold_worker *worker);
-void hold_worker_join(struct hold_worker *worker);
+/* A thread needs little: there may be a thousand. */
+#define HOLD_STACK_BYTES (128u * 1024u)
+
+/* The thread itself, of a struct hold_worker; to be started by threads_start(). */
+void hold_worker_run(void *argument);
 
 #endif

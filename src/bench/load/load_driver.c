@@ -1,8 +1,8 @@
 #include "bench/load/load_driver.h"
 
+#include "bench/measure/share.h"
 #include "bench/report/progress.h"
-#include "bench/target/cpu.h"
-#include "bench/target/process.h"
+#include "bench/target/cpu_use.h"
 
 #include "base/clock.h"
 #include "net/fdtable.h"
@@ -11,21 +11,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #define STALL_NS 5000000000u
 #define LOOK_EVERY_MS 10u
 /* Idle subscribers of a round send no pings; no round is nearly as long as this. */
 #define KEEPALIVE_S 7200u
-
-struct sample {
-	uint64_t time_ns;
-	uint64_t server_cpu_ns;
-	uint64_t client_cpu_ns;
-	uint64_t neighbour_cpu_ns;
-	uint64_t machine_cpu_ns;
-	uint64_t delivered;
-};
 
 static uint64_t delivered_by(struct load_driver *driver)
 {
@@ -33,24 +23,6 @@ static uint64_t delivered_by(struct load_driver *driver)
 	for (uint32_t i = 0; i < driver->worker_count; i++)
 		sum += atomic_load_explicit(&driver->workers[i].delivered, memory_order_relaxed);
 	return sum;
-}
-
-static struct sample sample_now(struct load_driver *driver)
-{
-	return (struct sample){
-		.time_ns = clock_now_ns(),
-		.server_cpu_ns = process_cpu_ns(driver->target->pid),
-		.client_cpu_ns = process_cpu_ns(getpid()),
-		.neighbour_cpu_ns =
-			driver->round->neighbours != NULL ? neighbours_cpu_ns(driver->round->neighbours) : 0,
-		.machine_cpu_ns = machine_cpu_ns(),
-		.delivered = delivered_by(driver),
-	};
-}
-
-static uint32_t share(uint32_t whole, uint32_t parts, uint32_t index)
-{
-	return whole / parts + (index < whole % parts);
 }
 
 static bool start_workers(struct load_driver *driver)
@@ -67,27 +39,25 @@ static bool start_workers(struct load_driver *driver)
 		.writes = true,
 	};
 	dial_init(&driver->shared.plan.dial, &driver->target->address, true);
-	driver->shared.cpu = round->cpu;
-	uint32_t first = 0;
-	for (uint32_t i = 0; i < round->threads && round->load.clients > 0; i++) {
+	uint32_t count = round->load.clients > 0 ? round->threads : 0;
+	for (uint32_t i = 0; i < count; i++) {
 		struct load_worker *worker = &driver->workers[i];
 		worker->shared = &driver->shared;
 		worker->load = round->load;
-		worker->load.clients = share(round->load.clients, round->threads, i);
-		worker->load.publishers = share(round->load.publishers, round->threads, i);
-		worker->load.members = share(round->load.members, round->threads, i);
-		worker->load.rate = share(round->load.rate, round->threads, i);
-		worker->phase = (double)i / round->threads;
-		worker->first = first;
-		first += worker->load.clients;
-		int failure = load_worker_start(worker);
-		if (failure != 0) {
-			fprintf(stderr, "roost bench: thread %u: %s\n", i, strerror(failure));
-			return false;
-		}
-		driver->worker_count++;
+		worker->load.clients = share_of(round->load.clients, count, i);
+		worker->load.publishers = share_of(round->load.publishers, count, i);
+		worker->load.members = share_of(round->load.members, count, i);
+		worker->load.rate = share_of(round->load.rate, count, i);
+		worker->phase = (double)i / count;
+		worker->first = share_before(round->load.clients, count, i);
 	}
-	return true;
+	struct thread_setup setup = {.body = load_worker_run,
+				     .worker_bytes = sizeof(*driver->workers),
+				     .cpu = round->cpu,
+				     .exact_timers = round->load.rate > 0};
+	bool good = threads_start(&driver->threads, &setup, driver->workers, count);
+	driver->worker_count = driver->threads.count;
+	return good;
 }
 
 static void set_phase(struct load_driver *driver, enum load_phase phase)
@@ -191,26 +161,19 @@ static bool wait_while_flowing(struct load_driver *driver, uint64_t length_ns, u
 	return true;
 }
 
-static void note_samples(struct sample from, struct sample to, struct load_figures *out)
+static void note_use(const struct cpu_use *use, double delivered, struct load_figures *out)
 {
-	double delivered = (double)(to.delivered - from.delivered);
 	double us_of_message = delivered > 0 ? 1e3 * delivered : (double)NAN;
-	double ns = (double)(to.time_ns - from.time_ns);
-	double server_ns = process_cpu_between_ns(from.server_cpu_ns, to.server_cpu_ns);
-	double client_ns = (double)(to.client_cpu_ns - from.client_cpu_ns);
-	double neighbour_ns = (double)(to.neighbour_cpu_ns - from.neighbour_cpu_ns);
-	double other_ns =
-		process_cpu_between_ns(from.machine_cpu_ns, to.machine_cpu_ns) - server_ns - client_ns - neighbour_ns;
 	*out = (struct load_figures){
-		.measured_s = ns / 1e9,
+		.measured_s = use->passed_ns / 1e9,
 		.delivered = delivered,
-		.server_cpu_us = server_ns / us_of_message,
-		.client_cpu_us = client_ns / us_of_message,
-		.server_cpu_percent = 100 * server_ns / ns,
-		.client_cpu_percent = 100 * client_ns / ns,
-		.neighbour_cpu_percent = 100 * neighbour_ns / ns,
-		/* The machine's time comes in steps of 10 ms: a little less than nothing is nothing. */
-		.other_cpu_percent = other_ns < 0 ? 0 : 100 * other_ns / ns,
+		.delivered_per_s = use->passed_ns > 0 ? delivered * 1e9 / use->passed_ns : (double)NAN,
+		.server_cpu_us = use->server_ns / us_of_message,
+		.client_cpu_us = use->bench_ns / us_of_message,
+		.server_cpu_percent = use->server_percent,
+		.client_cpu_percent = use->bench_percent,
+		.neighbour_cpu_percent = use->neighbour_percent,
+		.other_cpu_percent = use->other_percent,
 	};
 }
 
@@ -223,9 +186,12 @@ bool load_driver_flow(struct load_driver *driver, uint32_t warm_up_ms)
 bool load_driver_measure(struct load_driver *driver, uint32_t interval, uint64_t length_ns, uint64_t messages)
 {
 	atomic_store_explicit(&driver->shared.interval, interval, memory_order_relaxed);
-	struct sample from = sample_now(driver);
+	uint64_t delivered = delivered_by(driver);
+	struct cpu_sample from = cpu_sample_now(driver->target->pid, driver->round->neighbours);
 	bool flowed = wait_while_flowing(driver, length_ns, messages);
-	note_samples(from, sample_now(driver), &driver->figures[interval]);
+	struct cpu_sample to = cpu_sample_now(driver->target->pid, driver->round->neighbours);
+	struct cpu_use use = cpu_use_between(&from, &to);
+	note_use(&use, (double)(delivered_by(driver) - delivered), &driver->figures[interval]);
 	atomic_store_explicit(&driver->shared.interval, LOAD_UNTIMED, memory_order_relaxed);
 	return flowed;
 }
@@ -244,7 +210,7 @@ void load_driver_drain(struct load_driver *driver)
 
 static void sum_up(const struct load_driver *driver, struct load_totals *totals)
 {
-	*totals = (struct load_totals){.spread = spread_none()};
+	*totals = load_totals_none();
 	for (uint32_t i = 0; i < driver->worker_count; i++) {
 		const struct load_worker *worker = &driver->workers[i];
 		losses_merge(&totals->losses, &worker->losses);
@@ -264,11 +230,10 @@ static void note_latency(const struct load_driver *driver, uint32_t interval, st
 	histogram_init(&latency);
 	for (uint32_t i = 0; i < driver->worker_count; i++)
 		histogram_merge(&latency, &driver->workers[i].latency_ns[interval]);
-	bool known = latency.count > 0;
-	out->p50_us = known ? (double)histogram_percentile(&latency, 50) / 1e3 : (double)NAN;
-	out->p99_us = known ? (double)histogram_percentile(&latency, 99) / 1e3 : (double)NAN;
-	out->p999_us = known ? (double)histogram_percentile(&latency, 99.9) / 1e3 : (double)NAN;
-	out->max_us = known ? (double)latency.value_max / 1e3 : (double)NAN;
+	out->p50_us = histogram_percentile_us(&latency, 50);
+	out->p99_us = histogram_percentile_us(&latency, 99);
+	out->p999_us = histogram_percentile_us(&latency, 99.9);
+	out->max_us = histogram_percentile_us(&latency, 100);
 }
 
 static void note_timing(struct load_driver *driver)
@@ -296,8 +261,7 @@ void load_driver_close(struct load_driver *driver, struct load_totals *totals)
 {
 	char reasons[256];
 	set_phase(driver, LOAD_LEAVING);
-	for (uint32_t i = 0; i < driver->worker_count; i++)
-		load_worker_join(&driver->workers[i]);
+	threads_join(&driver->threads);
 	sum_up(driver, totals);
 	for (uint32_t i = 0; i < LOAD_INTERVALS; i++)
 		note_latency(driver, i, &driver->figures[i]);
@@ -310,16 +274,4 @@ void load_driver_close(struct load_driver *driver, struct load_totals *totals)
 	progress_end();
 	losses_describe(&totals->losses, driver->round->version, reasons, sizeof(reasons));
 	fprintf(stderr, "roost bench: %s: not every client could be connected: %s\n", driver->label, reasons);
-}
-
-void load_totals_add(struct load_totals *into, const struct load_totals *from)
-{
-	into->received += from->received;
-	into->missing += from->missing;
-	into->reordered += from->reordered;
-	into->doubled += from->doubled;
-	into->foreign += from->foreign;
-	into->unacknowledged += from->unacknowledged;
-	spread_merge(&into->spread, &from->spread);
-	losses_merge(&into->losses, &from->losses);
 }

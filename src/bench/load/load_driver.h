@@ -3,6 +3,8 @@
 #ifndef BENCH_LOAD_DRIVER_H
 #define BENCH_LOAD_DRIVER_H
 
+#include "bench/client/threads.h"
+#include "bench/load/figures.h"
 #include "bench/load/load_worker.h"
 #include "bench/target/neighbours.h"
 #include "bench/target/target.h"
@@ -22,52 +24,17 @@ struct load_round {
 	uint8_t version;
 };
 
-/* Of one interval. Figures are NAN where they are not known; latency is known once the driver is closed. */
-struct load_figures {
-	double measured_s;
-	double delivered;
-	double server_cpu_us; /* a delivered message */
-	double client_cpu_us;
-	double server_cpu_percent; /* of a core */
-	double client_cpu_percent;
-	double neighbour_cpu_percent;
-	double other_cpu_percent; /* what neither the bench, the target nor the neighbours used */
-	double p50_us;
-	double p99_us;
-	double p999_us;
-	double max_us;
-};
-
-/* Of all intervals together; known once the driver is closed, and with round->arrivals. */
-struct load_timing {
-	struct percentiles latency;
-	struct percentiles late; /* as in struct load_lateness */
-	struct percentiles passage;
-	struct percentiles read;
-};
-
-/* From the first message to the last. */
-struct load_totals {
-	uint64_t received;
-	uint64_t missing;
-	uint64_t reordered;
-	uint64_t doubled;
-	uint64_t foreign;
-	uint64_t unacknowledged;
-	struct spread spread;
-	struct losses losses; /* of clients */
-};
-
 struct load_driver {
 	const struct load_round *round;
 	const struct target *target;
 	const char *label;
 	struct load_shared shared;
+	struct threads threads;
 	struct load_worker *workers;
 	uint32_t worker_count;
-	bool incomplete; /* not every client could be connected */
-	struct load_figures figures[LOAD_INTERVALS];
-	struct load_timing timing;
+	bool incomplete;                             /* not every client could be connected */
+	struct load_figures figures[LOAD_INTERVALS]; /* their latency is known once the driver is closed */
+	struct load_timing timing;                   /* known once it is closed, and with round->arrivals */
 };
 
 /* Starts the threads and waits until each client is subscribed. label names the round in the progress line; static
@@ -88,8 +55,5 @@ void load_driver_drain(struct load_driver *driver);
 
 /* Disconnects all, joins the threads and sums up. */
 void load_driver_close(struct load_driver *driver, struct load_totals *totals);
-
-/* As if both had been one; the spread is the worse one. */
-void load_totals_add(struct load_totals *into, const struct load_totals *from);
 
 #endif

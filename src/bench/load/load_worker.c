@@ -3,13 +3,10 @@
 #include "bench/load/publisher.h"
 #include "bench/measure/stall.h"
 #include "bench/measure/stamp.h"
-#include "bench/target/cpu.h"
 
 #include "base/clock.h"
-#include "net/fdtable.h"
 
 #include <stdlib.h>
-#include <sys/prctl.h>
 
 /* Fits the shortest backlog that a broker has by default, mosquitto's 100. */
 #define IN_PROGRESS_MAX 64u
@@ -17,8 +14,6 @@
 /* A message that has not come so long after the last one did is lost. */
 #define DRAIN_QUIET_NS 2000000000u
 #define WAIT_NS_MAX 10000000u
-/* By default a wait ends up to 50 us late, as long as a message may take. */
-#define TIMER_SLACK_NS 1000u
 
 struct load_state {
 	struct load_worker *worker;
@@ -246,26 +241,11 @@ static bool run_load(struct load_state *state)
 	return good;
 }
 
-static void *run(void *argument)
+void load_worker_run(void *argument)
 {
 	struct load_worker *worker = argument;
 	struct load_state state = {.worker = worker};
-	cpu_pin(0, worker->shared->cpu);
-	if (worker->load.rate > 0)
-		prctl(PR_SET_TIMERSLACK, TIMER_SLACK_NS);
-	fdtable_detach(NULL, 0);
 	worker->failed = !run_load(&state);
 	atomic_store_explicit(&worker->connect_done, true, memory_order_release);
 	atomic_store_explicit(&worker->drained, true, memory_order_release);
-	return NULL;
-}
-
-int load_worker_start(struct load_worker *worker)
-{
-	return pthread_create(&worker->thread, NULL, run, worker);
-}
-
-void load_worker_join(struct load_worker *worker)
-{
-	pthread_join(worker->thread, NULL);
 }

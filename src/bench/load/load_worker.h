@@ -10,7 +10,6 @@
 #include "bench/measure/histogram.h"
 #include "bench/measure/members.h"
 
-#include <pthread.h>
 #include <stdatomic.h>
 
 /* Times that are measured one by one, as before, during and after a storm. */
@@ -39,7 +38,6 @@ struct load_shared {
 	struct client_plan plan;
 	atomic_uint phase;    /* enum load_phase */
 	atomic_uint interval; /* while messages flow: in which their latency counts, or LOAD_UNTIMED */
-	int cpu;              /* or CPU_ANY */
 };
 
 struct load_worker {
@@ -48,7 +46,6 @@ struct load_worker {
 	struct load_plan load;
 	double phase;   /* share of the distance between two of its messages by which they come later, 0..1 */
 	uint32_t first; /* number of its first client */
-	pthread_t thread;
 	/* while it runs */
 	atomic_ullong delivered; /* messages that came, without doubles */
 	atomic_uint ready;
@@ -67,8 +64,7 @@ struct load_worker {
 	bool failed; /* no memory or no descriptor */
 };
 
-/* 0 or an errno. */
-int load_worker_start(struct load_worker *worker);
-void load_worker_join(struct load_worker *worker);
+/* The thread itself, of a struct load_worker; to be started by threads_start(). */
+void load_worker_run(void *argument);
 
 #endif

@@ -52,6 +52,8 @@ uint64_t histogram_percentile(const struct histogram *histogram, double percent)
 	if ((double)rank < share)
 		rank++;
 	uint64_t seen = 0;
+	if (rank >= histogram->count)
+		return histogram->value_max;
 	for (uint32_t i = 0; i < HISTOGRAM_BUCKETS; i++) {
 		seen += histogram->buckets[i];
 		if (seen >= rank && seen > 0)
@@ -60,21 +62,25 @@ uint64_t histogram_percentile(const struct histogram *histogram, double percent)
 	return histogram->value_max;
 }
 
-static double percentile_us(const struct histogram *histogram, double percent, uint64_t count_min)
+double histogram_percentile_us(const struct histogram *histogram, double percent)
 {
-	if (histogram->count < count_min)
-		return (double)NAN;
-	return (double)histogram_percentile(histogram, percent) / 1e3;
+	return histogram->count > 0 ? (double)histogram_percentile(histogram, percent) / 1e3 : (double)NAN;
+}
+
+/* NAN with fewer values than count_min. */
+static double known_percentile_us(const struct histogram *histogram, double percent, uint64_t count_min)
+{
+	return histogram->count >= count_min ? histogram_percentile_us(histogram, percent) : (double)NAN;
 }
 
 struct percentiles histogram_percentiles(const struct histogram *histogram)
 {
 	return (struct percentiles){
-		.p50_us = percentile_us(histogram, 50, 1),
-		.p90_us = percentile_us(histogram, 90, 10),
-		.p99_us = percentile_us(histogram, 99, 100),
-		.p999_us = percentile_us(histogram, 99.9, 1000),
-		.p9999_us = percentile_us(histogram, 99.99, 10000),
-		.max_us = percentile_us(histogram, 100, 1),
+		.p50_us = known_percentile_us(histogram, 50, 1),
+		.p90_us = known_percentile_us(histogram, 90, 10),
+		.p99_us = known_percentile_us(histogram, 99, 100),
+		.p999_us = known_percentile_us(histogram, 99.9, 1000),
+		.p9999_us = known_percentile_us(histogram, 99.99, 10000),
+		.max_us = known_percentile_us(histogram, 100, 1),
 	};
 }

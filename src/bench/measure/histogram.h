@@ -35,6 +35,10 @@ void histogram_merge(struct histogram *into, const struct histogram *from);
  * seen. 0 when empty. */
 uint64_t histogram_percentile(const struct histogram *histogram, double percent);
 
+/* The same in microseconds; NAN when empty. */
+double histogram_percentile_us(const struct histogram *histogram, double percent);
+
+/* All of struct percentiles. */
 struct percentiles histogram_percentiles(const struct histogram *histogram);
 
 #endif

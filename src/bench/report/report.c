@@ -54,9 +54,18 @@ void report_text(struct report *report, const char *prefix, const char *key, con
 	snprintf(figure->text, sizeof(figure->text), "%s", text);
 }
 
+void report_fields(struct report *report, const char *prefix, const struct report_field *fields, const void *from)
+{
+	for (; fields->key != NULL; fields++) {
+		double number;
+		memcpy(&number, (const char *)from + fields->offset, sizeof(number));
+		report_number(report, prefix, fields->key, number, fields->decimals, NULL, "");
+	}
+}
+
 char *report_grouped(double number, int decimals, char *out)
 {
-	char plain[32];
+	char plain[REPORT_GROUPED_BYTES];
 	char *to = out;
 	if (!isfinite(number))
 		return memcpy(out, "n/a", sizeof("n/a"));

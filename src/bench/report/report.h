@@ -4,11 +4,14 @@
 #define BENCH_REPORT_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #define REPORT_FIGURES_MAX 512u
 #define REPORT_KEY_BYTES 96u
 #define REPORT_TEXT_BYTES 512u
+/* 1e15 with its commas, a sign and decimals. */
+#define REPORT_GROUPED_BYTES 32u
 
 struct report_figure {
 	char key[REPORT_KEY_BYTES];
@@ -35,6 +38,16 @@ void report_number(struct report *report, const char *prefix, const char *key, d
 		   const char *label, const char *unit);
 void report_text(struct report *report, const char *prefix, const char *key, const char *text, const char *label);
 
+/* A double of a struct, with the name that programs know it by. */
+struct report_field {
+	const char *key; /* NULL: the end */
+	size_t offset;
+	int decimals;
+};
+
+/* All fields of the struct at from, for programs only. */
+void report_fields(struct report *report, const char *prefix, const struct report_field *fields, const void *from);
+
 /* On stdout. */
 void report_print(const struct report *report, bool json);
 
@@ -43,7 +56,7 @@ double report_median(double *values, uint32_t count);
 /* The largest of those that are not NAN; NAN if there is none. */
 double report_largest(const double *values, uint32_t count);
 
-/* Writes 1,234,567 into out, which holds 32 bytes; returns out. */
+/* Writes 1,234,567 into out, which holds REPORT_GROUPED_BYTES; returns out. */
 char *report_grouped(double number, int decimals, char *out);
 
 #endif

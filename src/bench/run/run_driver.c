@@ -1,7 +1,10 @@
 #include "bench/run/run_driver.h"
 
+#include "bench/client/threads.h"
 #include "bench/report/progress.h"
 #include "bench/run/run_worker.h"
+#include "bench/target/cpu.h"
+#include "bench/target/cpu_use.h"
 #include "bench/target/process.h"
 
 #include "base/clock.h"
@@ -10,7 +13,6 @@
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <unistd.h>
 
 #define LOOK_EVERY_MS 5u
 #define IDLE_WAIT_MS_MAX 2000u
@@ -30,6 +32,7 @@ struct driver {
 	struct run_shared shared;
 	struct expectations expectations;
 	double fans[SCENARIO_GROUPS_MAX]; /* deliveries of a group's message, on average */
+	struct threads threads;
 	struct run_worker *workers;
 	uint32_t worker_count;
 	bool by_loops;    /* a step is over when all loops are through */
@@ -57,10 +60,7 @@ struct sums {
 };
 
 struct sample {
-	uint64_t time_ns;
-	uint64_t server_cpu_ns;
-	uint64_t client_cpu_ns;
-	uint64_t machine_cpu_ns;
+	struct cpu_sample cpu;
 	struct sums sums;
 };
 
@@ -102,13 +102,7 @@ static struct sums sum_up(struct driver *driver)
 
 static struct sample sample_now(struct driver *driver)
 {
-	return (struct sample){
-		.time_ns = clock_now_ns(),
-		.server_cpu_ns = process_cpu_ns(driver->target->pid),
-		.client_cpu_ns = process_cpu_ns(getpid()),
-		.machine_cpu_ns = machine_cpu_ns(),
-		.sums = sum_up(driver),
-	};
+	return (struct sample){.cpu = cpu_sample_now(driver->target->pid, NULL), .sums = sum_up(driver)};
 }
 
 /* Returns when every worker is in it. False: one of them has ended. */
@@ -128,18 +122,19 @@ static bool set_phase(struct driver *driver, enum run_phase phase)
 
 static bool start_workers(struct driver *driver)
 {
-	const struct scenario *scenario = driver->order->scenario;
-	driver->workers = calloc(scenario->threads, sizeof(*driver->workers));
+	uint32_t count = driver->order->scenario->threads;
+	struct thread_setup setup = {
+		.body = run_worker_run, .worker_bytes = sizeof(*driver->workers), .cpu = CPU_ANY, .exact_timers = true};
+	driver->workers = calloc(count, sizeof(*driver->workers));
 	if (driver->workers == NULL)
 		return fail(driver->result, "out of memory");
-	for (; driver->worker_count < scenario->threads; driver->worker_count++) {
-		struct run_worker *worker = &driver->workers[driver->worker_count];
-		worker->shared = &driver->shared;
-		worker->number = driver->worker_count;
-		if (run_worker_start(worker) != 0)
-			return fail(driver->result, "no more threads can be started");
+	for (uint32_t i = 0; i < count; i++) {
+		driver->workers[i].shared = &driver->shared;
+		driver->workers[i].number = i;
 	}
-	return true;
+	bool good = threads_start(&driver->threads, &setup, driver->workers, count);
+	driver->worker_count = driver->threads.count;
+	return good || fail(driver->result, "no more threads can be started");
 }
 
 static double memory_a_client(const struct driver *driver, uint64_t before)
@@ -264,21 +259,17 @@ static void drain_all(struct driver *driver, struct watch *watch)
 
 static void note_samples(struct step *step, const struct sample *from, const struct sample *to)
 {
-	double ns = (double)(to->time_ns - from->time_ns);
+	struct cpu_use use = cpu_use_between(&from->cpu, &to->cpu);
 	double delivered = (double)(to->sums.received - from->sums.received);
 	double sign_ins = (double)(to->sums.sign_ins - from->sums.sign_ins);
-	double server_ns = process_cpu_between_ns(from->server_cpu_ns, to->server_cpu_ns);
-	double client_ns = (double)(to->client_cpu_ns - from->client_cpu_ns);
-	double other_ns = process_cpu_between_ns(from->machine_cpu_ns, to->machine_cpu_ns) - server_ns - client_ns;
 	double units = delivered > 0 ? delivered : sign_ins;
-	step->measured_s = ns / 1e9;
-	step->delivered = delivered * 1e9 / ns;
-	step->sign_ins = sign_ins * 1e9 / ns;
-	step->server_cpu_us = units > 0 ? server_ns / 1e3 / units : (double)NAN;
-	step->server_cpu_percent = 100 * server_ns / ns;
-	step->client_cpu_percent = 100 * client_ns / ns;
-	/* The machine's time comes in steps of 10 ms: a little less than nothing is nothing. */
-	step->other_cpu_percent = other_ns < 0 ? 0 : 100 * other_ns / ns;
+	step->measured_s = use.passed_ns / 1e9;
+	step->delivered = delivered * 1e9 / use.passed_ns;
+	step->sign_ins = sign_ins * 1e9 / use.passed_ns;
+	step->server_cpu_us = units > 0 ? use.server_ns / 1e3 / units : (double)NAN;
+	step->server_cpu_percent = use.server_percent;
+	step->client_cpu_percent = use.bench_percent;
+	step->other_cpu_percent = use.other_percent;
 }
 
 struct merged {
@@ -344,9 +335,8 @@ static bool report_step(struct driver *driver, struct step *step)
 		return fail(driver->result, "out of memory");
 	merge(driver, step, merged);
 	step_note_latency(step, &merged->latency, merged->latency_sum_ns);
-	bool known = merged->sign_in.count > 0;
-	step->sign_in_p50_ms = known ? (double)histogram_percentile(&merged->sign_in, 50) / 1e6 : (double)NAN;
-	step->sign_in_p99_ms = known ? (double)histogram_percentile(&merged->sign_in, 99) / 1e6 : (double)NAN;
+	step->sign_in_p50_ms = histogram_percentile_us(&merged->sign_in, 50) / 1e3;
+	step->sign_in_p99_ms = histogram_percentile_us(&merged->sign_in, 99) / 1e3;
 	step->late_p99_ms = (double)histogram_percentile(&merged->late, 99) / 1e6;
 	step->late_max_ms = (double)merged->late.value_max / 1e6;
 	note_totals(driver, step, merged);
@@ -448,8 +438,8 @@ static void end_workers(struct driver *driver)
 	struct losses losses = {0};
 	bool failed = false;
 	atomic_store_explicit(&driver->shared.phase, RUN_LEAVING, memory_order_release);
+	threads_join(&driver->threads);
 	for (uint32_t i = 0; i < driver->worker_count; i++) {
-		run_worker_join(&driver->workers[i]);
 		losses_merge(&losses, &driver->workers[i].losses);
 		failed = failed || driver->workers[i].failed;
 	}

@@ -1,13 +1,12 @@
 #include "bench/run/run_worker.h"
 
+#include "bench/measure/share.h"
 #include "bench/measure/stall.h"
 
 #include "base/clock.h"
-#include "net/fdtable.h"
 
 #include <stdlib.h>
 #include <sys/epoll.h>
-#include <sys/prctl.h>
 #include <unistd.h>
 
 /* Fits the shortest backlog that a broker has by default, mosquitto's 100. */
@@ -15,7 +14,6 @@
 #define CONNECT_STALL_NS 20000000000u
 /* How late a change of phase may be noticed. */
 #define WAIT_NS_MAX 5000000u
-#define TIMER_SLACK_NS 1000u
 
 struct state {
 	struct run_worker *worker;
@@ -25,20 +23,13 @@ struct state {
 	enum run_phase phase;
 };
 
-uint32_t run_share(uint32_t whole, uint32_t parts, uint32_t index)
-{
-	return whole / parts + (index < whole % parts);
-}
-
 static bool open_group(struct state *state, uint32_t number, uint32_t before)
 {
 	const struct run_shared *shared = state->worker->shared;
 	const struct scenario *scenario = shared->scenario;
 	const struct scenario_group *spec = &scenario->groups[number];
-	uint32_t first = 0;
-	for (uint32_t i = 0; i < state->worker->number; i++)
-		first += run_share(spec->count, scenario->threads, i);
-	uint32_t count = run_share(spec->count, scenario->threads, state->worker->number);
+	uint32_t first = share_before(spec->count, scenario->threads, state->worker->number);
+	uint32_t count = share_of(spec->count, scenario->threads, state->worker->number);
 	if (count == 0)
 		return true;
 	struct run_group *group = &state->groups[state->group_count++];
@@ -286,13 +277,10 @@ static void leave_all(struct state *state)
 	}
 }
 
-static void *run(void *argument)
+void run_worker_run(void *argument)
 {
 	struct run_worker *worker = argument;
 	struct state *state = calloc(1, sizeof(*state));
-	/* By default a wait ends up to 50 us late, as long as a message may take. */
-	prctl(PR_SET_TIMERSLACK, TIMER_SLACK_NS);
-	fdtable_detach(NULL, 0);
 	worker->failed = state == NULL;
 	if (state != NULL) {
 		*state = (struct state){.worker = worker, .epoll = -1};
@@ -307,15 +295,4 @@ static void *run(void *argument)
 	}
 	atomic_store_explicit(&worker->connect_done, true, memory_order_release);
 	atomic_store_explicit(&worker->seen, RUN_LEAVING, memory_order_release);
-	return NULL;
-}
-
-int run_worker_start(struct run_worker *worker)
-{
-	return pthread_create(&worker->thread, NULL, run, worker);
-}
-
-void run_worker_join(struct run_worker *worker)
-{
-	pthread_join(worker->thread, NULL);
 }

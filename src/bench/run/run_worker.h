@@ -5,7 +5,6 @@
 
 #include "bench/run/run_group.h"
 
-#include <pthread.h>
 #include <stdatomic.h>
 
 enum run_phase {
@@ -35,7 +34,6 @@ struct run_worker {
 	/* set before the start */
 	struct run_shared *shared;
 	uint32_t number; /* 0..scenario->threads-1 */
-	pthread_t thread;
 	/* while it runs */
 	atomic_uint seen; /* the phase that it is in */
 	atomic_uint ready;
@@ -55,11 +53,7 @@ struct run_worker {
 	bool failed; /* no memory or no descriptor */
 };
 
-/* How many of `whole` worker `index` of `parts` has. */
-uint32_t run_share(uint32_t whole, uint32_t parts, uint32_t index);
-
-/* 0 or an errno. */
-int run_worker_start(struct run_worker *worker);
-void run_worker_join(struct run_worker *worker);
+/* The thread itself, of a struct run_worker; to be started by threads_start(). */
+void run_worker_run(void *argument);
 
 #endif

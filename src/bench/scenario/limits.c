@@ -1,5 +1,7 @@
 #include "bench/scenario/limits.h"
 
+#include "bench/measure/share.h"
+
 #include "net/fdtable.h"
 
 #include <ifaddrs.h>
@@ -77,7 +79,7 @@ static uint64_t clients_of_first_thread(const struct scenario *scenario)
 {
 	uint64_t sum = 0;
 	for (uint32_t i = 0; i < scenario->group_count; i++)
-		sum += (scenario->groups[i].count + scenario->threads - 1) / scenario->threads;
+		sum += share_of(scenario->groups[i].count, scenario->threads, 0);
 	return sum;
 }
 

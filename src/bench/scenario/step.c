@@ -10,22 +10,16 @@
 
 const double STEP_CURVE_PERCENT[STEP_CURVE_POINTS] = {0, 25, 50, 75, 90, 95, 99, 99.5, 99.9, 99.95, 99.99, 100};
 
-static double percentile_ms(const struct histogram *histogram, double percent)
-{
-	return (double)histogram_percentile(histogram, percent) / 1e6;
-}
-
 void step_note_latency(struct step *step, const struct histogram *latency, uint64_t sum_ns)
 {
 	bool known = latency->count > 0;
-	double none = (double)NAN;
-	step->mean_ms = known ? (double)sum_ns / (double)latency->count / 1e6 : none;
-	step->p50_ms = known ? percentile_ms(latency, 50) : none;
-	step->p99_ms = known ? percentile_ms(latency, 99) : none;
-	step->p999_ms = known ? percentile_ms(latency, 99.9) : none;
-	step->max_ms = known ? (double)latency->value_max / 1e6 : none;
+	step->mean_ms = known ? (double)sum_ns / (double)latency->count / 1e6 : (double)NAN;
+	step->p50_ms = histogram_percentile_us(latency, 50) / 1e3;
+	step->p99_ms = histogram_percentile_us(latency, 99) / 1e3;
+	step->p999_ms = histogram_percentile_us(latency, 99.9) / 1e3;
+	step->max_ms = histogram_percentile_us(latency, 100) / 1e3;
 	for (uint32_t i = 0; i < STEP_CURVE_POINTS; i++)
-		step->curve_ms[i] = known ? percentile_ms(latency, STEP_CURVE_PERCENT[i]) : none;
+		step->curve_ms[i] = histogram_percentile_us(latency, STEP_CURVE_PERCENT[i]) / 1e3;
 }
 
 double step_error_rate(const struct step *step)

@@ -1,10 +1,12 @@
 #include "bench/storm/storm_run.h"
 
+#include "bench/client/threads.h"
+#include "bench/measure/share.h"
+#include "bench/target/cpu.h"
 #include "bench/target/process.h"
 
 #include "base/clock.h"
 
-#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -14,19 +16,14 @@
 struct storm {
 	const struct storm_load *load;
 	struct storm_shared shared;
+	struct threads threads;
 	struct storm_worker *workers;
-	uint32_t started;
 };
-
-static uint32_t share_up(uint32_t whole, uint32_t parts)
-{
-	return (whole + parts - 1) / parts;
-}
 
 /* Attempts get numbers behind those of the established, and so source addresses that are not theirs. */
 static uint32_t first_number(const struct storm_load *load)
 {
-	return share_up(load->established.load.clients, DIAL_CLIENTS_PER_SOURCE) * DIAL_CLIENTS_PER_SOURCE;
+	return share_rounded_up(load->established.load.clients, DIAL_CLIENTS_PER_SOURCE) * DIAL_CLIENTS_PER_SOURCE;
 }
 
 static bool open_storm(struct storm *storm, const struct storm_load *load, const struct target *target)
@@ -39,12 +36,11 @@ static bool open_storm(struct storm *storm, const struct storm_load *load, const
 				    .keepalive_s = KEEPALIVE_S,
 				    .version = load->established.version},
 			   .workers = load->threads,
-			   .rate_per_worker = share_up(load->rate, load->threads),
-			   .in_progress_max = share_up(load->in_progress_max, load->threads),
+			   .rate_per_worker = share_rounded_up(load->rate, load->threads),
+			   .in_progress_max = share_rounded_up(load->in_progress_max, load->threads),
 			   .syn_timeout_ms = load->syn_timeout_ms,
-			   .stay = share_up(load->stay, load->threads),
+			   .stay = share_rounded_up(load->stay, load->threads),
 			   .first = first_number(load),
-			   .nice = (int)load->nice,
 			   .subscribe = load->subscribe},
 		.workers = calloc(load->threads, sizeof(*storm->workers)),
 	};
@@ -58,24 +54,22 @@ static bool open_storm(struct storm *storm, const struct storm_load *load, const
 
 static bool start_storm(struct storm *storm)
 {
-	for (; storm->started < storm->load->threads; storm->started++) {
-		struct storm_worker *worker = &storm->workers[storm->started];
-		worker->shared = &storm->shared;
-		worker->number = storm->started;
-		int failure = storm_worker_start(worker);
-		if (failure != 0) {
-			fprintf(stderr, "roost bench: thread %u: %s\n", storm->started, strerror(failure));
-			return false;
-		}
+	struct thread_setup setup = {.body = storm_worker_run,
+				     .worker_bytes = sizeof(*storm->workers),
+				     .cpu = CPU_ANY,
+				     .nice = (int)storm->load->nice};
+	for (uint32_t i = 0; i < storm->load->threads; i++) {
+		storm->workers[i].shared = &storm->shared;
+		storm->workers[i].number = i;
 	}
-	return true;
+	return threads_start(&storm->threads, &setup, storm->workers, storm->load->threads);
 }
 
 /* What has happened in the storm's interval, before its threads are told to stop. */
 static void note_interval(struct storm *storm, uint64_t length_ns, struct storm_result *result)
 {
 	result->storm_s = (double)length_ns / 1e9;
-	for (uint32_t i = 0; i < storm->started; i++) {
+	for (uint32_t i = 0; i < storm->threads.count; i++) {
 		result->attempts += atomic_load_explicit(&storm->workers[i].attempts, memory_order_relaxed);
 		result->signed_in += atomic_load_explicit(&storm->workers[i].signed_in, memory_order_relaxed);
 	}
@@ -87,9 +81,10 @@ static bool stop_storm(struct storm *storm, struct storm_result *result)
 	bool good = true;
 	histogram_init(&sign_in);
 	atomic_store_explicit(&storm->shared.stopping, true, memory_order_relaxed);
-	for (uint32_t i = 0; i < storm->started; i++) {
+	uint32_t count = storm->threads.count;
+	threads_join(&storm->threads);
+	for (uint32_t i = 0; i < count; i++) {
 		const struct storm_worker *worker = &storm->workers[i];
-		storm_worker_join(&storm->workers[i]);
 		histogram_merge(&sign_in, &worker->sign_in_ns);
 		losses_merge(&result->losses, &worker->losses);
 		result->stay_lost += worker->stay_lost;
@@ -97,11 +92,10 @@ static bool stop_storm(struct storm *storm, struct storm_result *result)
 			result->ends[end] += worker->ends[end];
 		good = good && !worker->failed;
 	}
-	bool known = sign_in.count > 0;
-	result->sign_in_p50_us = known ? (double)histogram_percentile(&sign_in, 50) / 1e3 : (double)NAN;
-	result->sign_in_p99_us = known ? (double)histogram_percentile(&sign_in, 99) / 1e3 : (double)NAN;
-	result->sign_in_p999_us = known ? (double)histogram_percentile(&sign_in, 99.9) / 1e3 : (double)NAN;
-	result->sign_in_max_us = known ? (double)sign_in.value_max / 1e3 : (double)NAN;
+	result->sign_in_p50_us = histogram_percentile_us(&sign_in, 50);
+	result->sign_in_p99_us = histogram_percentile_us(&sign_in, 99);
+	result->sign_in_p999_us = histogram_percentile_us(&sign_in, 99.9);
+	result->sign_in_max_us = histogram_percentile_us(&sign_in, 100);
 	if (!good)
 		fputs("roost bench: storm: out of memory or descriptors\n", stderr);
 	return good;

@@ -5,27 +5,9 @@
 #include <stddef.h>
 #include <string.h>
 
-#define DOUBLES_OF_FIGURES (sizeof(struct load_figures) / sizeof(double))
-#define FIELD(name) (offsetof(struct load_figures, name) / sizeof(double))
-
-_Static_assert(sizeof(struct load_figures) % sizeof(double) == 0, "figures are doubles and nothing else");
-
 static const struct storm_result *result_of(const struct storm_report *report, uint32_t broker, uint32_t round)
 {
 	return &report->results[round * BESIDE_BROKERS_MAX + broker];
-}
-
-static void summarize_figures(const struct storm_report *report, uint32_t broker, uint32_t interval,
-			      struct load_figures *out)
-{
-	double values[BESIDE_ROUNDS_MAX];
-	double *to = (double *)out;
-	for (size_t field = 0; field < DOUBLES_OF_FIGURES; field++) {
-		for (uint32_t i = 0; i < report->rounds; i++)
-			values[i] = ((const double *)&result_of(report, broker, i)->figures[interval])[field];
-		bool is_worst = field == FIELD(other_cpu_percent) || field == FIELD(max_us);
-		to[field] = is_worst ? report_largest(values, report->rounds) : report_median(values, report->rounds);
-	}
 }
 
 /* Of the sign-ins' figure at this offset of the result. */
@@ -40,9 +22,11 @@ static double sign_in_at(const struct storm_report *report, uint32_t broker, siz
 
 void storm_summarize(const struct storm_report *report, uint32_t broker, struct storm_result *out)
 {
-	*out = (struct storm_result){.totals = {.spread = spread_none()}};
+	*out = (struct storm_result){.totals = load_totals_none()};
 	for (uint32_t i = 0; i < LOAD_INTERVALS; i++)
-		summarize_figures(report, broker, i, &out->figures[i]);
+		load_figures_summarize(&result_of(report, broker, 0)->figures[i],
+				       BESIDE_BROKERS_MAX * sizeof(struct storm_result), report->rounds,
+				       &out->figures[i]);
 	for (uint32_t i = 0; i < report->rounds; i++) {
 		const struct storm_result *result = result_of(report, broker, i);
 		load_totals_add(&out->totals, &result->totals);

@@ -1,11 +1,9 @@
 #include "bench/storm/storm_worker.h"
 
 #include "base/clock.h"
-#include "net/fdtable.h"
 
 #include <errno.h>
 #include <stdlib.h>
-#include <sys/resource.h>
 
 /* How many connections go out between two looks at what came back. */
 #define START_BATCH 64u
@@ -229,14 +227,10 @@ static bool open_state(struct state *state, uint32_t slots)
 	return client_pool_open(&state->pool, &shared->plan, 0, slots);
 }
 
-static void *run(void *argument)
+void storm_worker_run(void *argument)
 {
 	struct storm_worker *worker = argument;
 	struct state state = {.worker = worker};
-	/* On Linux a thread has a nice value of its own. Best effort. */
-	if (worker->shared->nice > 0)
-		setpriority(PRIO_PROCESS, 0, getpriority(PRIO_PROCESS, 0) + worker->shared->nice);
-	fdtable_detach(NULL, 0);
 	worker->failed = !open_state(&state, worker->shared->in_progress_max + worker->shared->stay);
 	if (!worker->failed) {
 		state.pool.owner = &state;
@@ -249,15 +243,4 @@ static void *run(void *argument)
 	free(state.slots);
 	free(state.free);
 	free(state.staying);
-	return NULL;
-}
-
-int storm_worker_start(struct storm_worker *worker)
-{
-	return pthread_create(&worker->thread, NULL, run, worker);
-}
-
-void storm_worker_join(struct storm_worker *worker)
-{
-	pthread_join(worker->thread, NULL);
 }

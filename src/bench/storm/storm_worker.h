@@ -7,7 +7,6 @@
 #include "bench/client/pool.h"
 #include "bench/measure/histogram.h"
 
-#include <pthread.h>
 #include <stdatomic.h>
 
 /* What became of an attempt. */
@@ -33,15 +32,13 @@ struct storm_shared {
 	uint32_t syn_timeout_ms;  /* an attempt whose SYN is not answered for so long is given up */
 	uint32_t stay;            /* of each worker: signed-in clients that stay; the oldest leaves for the next */
 	uint32_t first;           /* number of the first attempt */
-	int nice;
-	bool subscribe; /* each to a topic of its own */
+	bool subscribe;           /* each to a topic of its own */
 };
 
 struct storm_worker {
 	/* set before the start */
 	struct storm_shared *shared;
 	uint32_t number; /* 0..workers-1 */
-	pthread_t thread;
 	/* while it runs */
 	atomic_ullong attempts;
 	atomic_ullong signed_in;
@@ -53,9 +50,9 @@ struct storm_worker {
 	bool failed;                 /* no memory or no descriptor */
 };
 
-/* 0 or an errno. Set shared->stopping before joining: what is in progress then may still end, for some seconds. */
-int storm_worker_start(struct storm_worker *worker);
-void storm_worker_join(struct storm_worker *worker);
+/* The thread itself, of a struct storm_worker; to be started by threads_start(). Set shared->stopping before joining
+ * it: what is in progress then may still end, for some seconds. */
+void storm_worker_run(void *argument);
 
 /* What became of an attempt that was lost in this state. */
 enum storm_end storm_end_of(enum client_state state, enum loss kind, uint32_t code);
