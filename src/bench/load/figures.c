@@ -4,25 +4,42 @@
 
 #include "base/check.h"
 
-#include <stddef.h>
-
-#define FIELDS (sizeof(struct load_figures) / sizeof(double))
-#define FIELD(name) (offsetof(struct load_figures, name) / sizeof(double))
+/* The place of a double in a struct of doubles. */
+#define PLACE(type, field) (offsetof(struct type, field) / sizeof(double))
+#define BIT(type, field) (1u << PLACE(type, field))
 
 _Static_assert(sizeof(struct load_figures) % sizeof(double) == 0, "figures are doubles and nothing else");
+_Static_assert(sizeof(struct load_timing) == 4 * sizeof(struct percentiles),
+	       "a timing has four parts and nothing else");
+_Static_assert(PLACE(load_timing, read.max_us) < 32, "a bit for each double");
+
+/* Of `count` structs of doubles, stride bytes apart, the median of each double; of those whose bit is set in largest,
+ * the largest one. */
+static void summarize(const double *first, size_t stride, uint32_t count, size_t doubles, uint32_t largest, double *out)
+{
+	double values[LOAD_ROUNDS_MAX];
+	CHECK(count > 0 && count <= LOAD_ROUNDS_MAX);
+	CHECK(stride % sizeof(double) == 0);
+	for (size_t place = 0; place < doubles; place++) {
+		for (uint32_t i = 0; i < count; i++)
+			values[i] = first[i * (stride / sizeof(double)) + place];
+		out[place] =
+			(largest >> place & 1u) != 0 ? report_largest(values, count) : report_median(values, count);
+	}
+}
 
 void load_figures_summarize(const struct load_figures *first, size_t stride, uint32_t count, struct load_figures *out)
 {
-	double values[LOAD_ROUNDS_MAX];
-	double *to = (double *)out;
-	CHECK(count <= LOAD_ROUNDS_MAX);
-	CHECK(stride % sizeof(double) == 0);
-	for (size_t field = 0; field < FIELDS; field++) {
-		for (uint32_t i = 0; i < count; i++)
-			values[i] = ((const double *)first)[i * (stride / sizeof(double)) + field];
-		bool is_worst = field == FIELD(other_cpu_percent) || field == FIELD(max_us);
-		to[field] = is_worst ? report_largest(values, count) : report_median(values, count);
-	}
+	summarize((const double *)first, stride, count, sizeof(*first) / sizeof(double),
+		  BIT(load_figures, other_cpu_percent) | BIT(load_figures, max_us), (double *)out);
+}
+
+void load_timing_summarize(const struct load_timing *first, size_t stride, uint32_t count, struct load_timing *out)
+{
+	summarize((const double *)first, stride, count, sizeof(*first) / sizeof(double),
+		  BIT(load_timing, latency.max_us) | BIT(load_timing, late.max_us) | BIT(load_timing, passage.max_us) |
+			  BIT(load_timing, read.max_us),
+		  (double *)out);
 }
 
 struct load_totals load_totals_none(void)

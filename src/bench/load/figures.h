@@ -6,6 +6,8 @@
 #include "bench/measure/histogram.h"
 #include "bench/measure/members.h"
 
+#include <stddef.h>
+
 /* Of one interval. NAN where it is not known. Doubles and nothing else: load_figures_summarize() goes over them. */
 struct load_figures {
 	double measured_s;
@@ -23,7 +25,7 @@ struct load_figures {
 	double max_us;
 };
 
-/* Of all intervals together. */
+/* Of all intervals together; percentiles and nothing else. */
 struct load_timing {
 	struct percentiles latency;
 	struct percentiles late; /* as in struct load_lateness */
@@ -46,8 +48,11 @@ struct load_totals {
 #define LOAD_ROUNDS_MAX 99u
 
 /* Of several rounds: each figure's median, but the largest of max_us and other_cpu_percent. first is that of the first
- * round, each following one stride bytes behind it; count is at most LOAD_ROUNDS_MAX. */
+ * round, each next one lies stride bytes behind the one before; count is 1 to LOAD_ROUNDS_MAX. */
 void load_figures_summarize(const struct load_figures *first, size_t stride, uint32_t count, struct load_figures *out);
+
+/* The same of timings. */
+void load_timing_summarize(const struct load_timing *first, size_t stride, uint32_t count, struct load_timing *out);
 
 /* Nothing yet, for load_totals_add(). */
 struct load_totals load_totals_none(void);

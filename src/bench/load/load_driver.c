@@ -105,6 +105,8 @@ bool load_driver_open(struct load_driver *driver, const struct load_round *round
 		      const char *label)
 {
 	*driver = (struct load_driver){.round = round, .target = target, .label = label};
+	for (uint32_t i = 0; i < LOAD_INTERVALS; i++)
+		driver->figures[i].delivered_per_s = (double)NAN;
 	atomic_init(&driver->shared.phase, LOAD_CONNECTING);
 	atomic_init(&driver->shared.interval, LOAD_UNTIMED);
 	fdtable_raise_limit();

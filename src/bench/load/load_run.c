@@ -28,3 +28,14 @@ bool load_run(const struct load_round *round, const struct target *target, const
 	result->timing = driver.timing;
 	return good;
 }
+
+void load_results_summarize(const struct load_result *results, uint32_t rounds, struct load_result *out)
+{
+	*out = (struct load_result){.totals = load_totals_none()};
+	load_figures_summarize(&results[0].figures, sizeof(*results), rounds, &out->figures);
+	load_timing_summarize(&results[0].timing, sizeof(*results), rounds, &out->timing);
+	for (uint32_t i = 0; i < rounds; i++) {
+		load_totals_add(&out->totals, &results[i].totals);
+		out->stalled = out->stalled || results[i].stalled;
+	}
+}

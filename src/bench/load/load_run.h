@@ -17,4 +17,8 @@ struct load_result {
 bool load_run(const struct load_round *round, const struct target *target, const char *label,
 	      struct load_result *result);
 
+/* Of one target's rounds, 1 to LOAD_ROUNDS_MAX: figures and timing as load_figures_summarize() has it, sums of totals,
+ * and whether one of them stalled. */
+void load_results_summarize(const struct load_result *results, uint32_t rounds, struct load_result *out);
+
 #endif

@@ -4,18 +4,12 @@
 
 #include "bench/pubsub/pubsub_report.h"
 
-/* Medians of the rounds of one broker; of what disturbs, the largest. NAN: not known. */
+/* Of one broker's rounds. */
 struct latency_summary {
-	struct load_timing timing; /* each max_us is the largest of all rounds */
+	struct load_result middle; /* as load_results_summarize() has it */
 	double messages;           /* delivered in all rounds */
-	double server_cpu_us;      /* a message */
-	double server_cpu_percent;
-	double bench_cpu_percent;
-	double neighbour_cpu_percent;
-	double other_cpu_percent_max;
 };
 
-/* Sorts nothing of what it reads. */
 void latency_summarize(const struct load_result *results, uint32_t rounds, struct latency_summary *out);
 
 /* More than half of the p99.9 is the bench's own lateness. False where that is not known. */

@@ -1,6 +1,7 @@
 #include "bench/pubsub/pubsub_report.h"
 
 #include "bench/report/report.h"
+#include "bench/report/table.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -8,19 +9,23 @@
 
 #define OTHERS_PERCENT_QUIET 10.0
 
-/* Medians and sums of one target's rounds. */
-struct summary {
-	double rate;
-	double p50_us;
-	double p99_us;
-	double p999_us;
-	double max_us; /* the largest of all rounds */
-	double server_cpu_us;
-	double client_cpu_us;
-	double other_cpu_percent;  /* the largest of all rounds */
-	struct load_totals totals; /* of all rounds; the spread is the worst */
-	uint64_t clients_lost;
-	bool stalled;
+_Static_assert(PUBSUB_ROUNDS_MAX <= LOAD_ROUNDS_MAX, "the rounds that load_results_summarize() takes");
+
+static const struct table TABLE = {
+	.name_width = 12,
+	.unknown = "n/a",
+	.column_count = 11,
+	.columns = {{"delivered/s", 12, 0},
+		    {"p50 us", 10, 1},
+		    {"p99 us", 10, 1},
+		    {"p99.9 us", 10, 1},
+		    {"max us", 10, 1},
+		    {"CPU us/m", 9, 2},
+		    {"x floor", 8, 2},
+		    {"lost", 6, TABLE_PLAIN},
+		    {"disorder", 8, TABLE_PLAIN},
+		    {"doubled", 8, TABLE_PLAIN},
+		    {"unacked", 8, TABLE_PLAIN}},
 };
 
 const char *pubsub_pattern_name(enum load_pattern pattern)
@@ -57,40 +62,6 @@ void pubsub_report_free(struct pubsub_report *report)
 	free(report);
 }
 
-static double rate_of(const struct load_figures *figures)
-{
-	return figures->measured_s > 0 ? figures->delivered / figures->measured_s : (double)NAN;
-}
-
-static void summarize(const struct load_result *results, uint32_t rounds, struct summary *out)
-{
-	double values[6][PUBSUB_ROUNDS_MAX];
-	*out = (struct summary){
-		.max_us = (double)NAN, .other_cpu_percent = (double)NAN, .totals = {.spread = spread_none()}};
-	for (uint32_t i = 0; i < rounds; i++) {
-		const struct load_figures *figures = &results[i].figures;
-		values[0][i] = rate_of(figures);
-		values[1][i] = figures->p50_us;
-		values[2][i] = figures->p99_us;
-		values[3][i] = figures->p999_us;
-		values[4][i] = figures->server_cpu_us;
-		values[5][i] = figures->client_cpu_us;
-		if (!(figures->max_us <= out->max_us))
-			out->max_us = figures->max_us;
-		if (!(figures->other_cpu_percent <= out->other_cpu_percent))
-			out->other_cpu_percent = figures->other_cpu_percent;
-		out->stalled = out->stalled || results[i].stalled;
-		load_totals_add(&out->totals, &results[i].totals);
-	}
-	out->clients_lost = losses_total(&out->totals.losses);
-	out->rate = report_median(values[0], rounds);
-	out->p50_us = report_median(values[1], rounds);
-	out->p99_us = report_median(values[2], rounds);
-	out->p999_us = report_median(values[3], rounds);
-	out->server_cpu_us = report_median(values[4], rounds);
-	out->client_cpu_us = report_median(values[5], rounds);
-}
-
 static void print_heading(const struct pubsub_report *report)
 {
 	const struct load_plan *load = &report->round->load;
@@ -103,48 +74,56 @@ static void print_heading(const struct pubsub_report *report)
 		printf("%u rounds of %llu messages\n\n", report->rounds, (unsigned long long)report->round->messages);
 	else
 		printf("%u rounds of %u s\n\n", report->rounds, report->round->duration_s);
-	printf("%-12s %12s %10s %10s %10s %10s %9s %8s %6s %8s %8s %8s\n", "", "delivered/s", "p50 us", "p99 us",
-	       "p99.9 us", "max us", "CPU us/m", "x floor", "lost", "disorder", "doubled", "unacked");
+	table_print_titles(&TABLE, "");
 }
 
-static void print_line(const char *name, const struct summary *summary, double ratio)
+static void print_line(const char *name, const struct load_result *summary, double ratio)
 {
+	const struct load_figures *figures = &summary->figures;
 	const struct load_totals *totals = &summary->totals;
-	char cells[7][32];
-	printf("%-12s %12s %10s %10s %10s %10s %9s %8s %6llu %8llu %8llu %8llu%s\n", name,
-	       report_grouped(summary->rate, 0, cells[0]), report_grouped(summary->p50_us, 1, cells[1]),
-	       report_grouped(summary->p99_us, 1, cells[2]), report_grouped(summary->p999_us, 1, cells[3]),
-	       report_grouped(summary->max_us, 1, cells[4]), report_grouped(summary->server_cpu_us, 2, cells[5]),
-	       report_grouped(ratio, 2, cells[6]), (unsigned long long)totals->missing,
-	       (unsigned long long)totals->reordered, (unsigned long long)totals->doubled,
-	       (unsigned long long)totals->unacknowledged, summary->stalled ? "  stalled" : "");
+	const double values[] = {figures->delivered_per_s,
+				 figures->p50_us,
+				 figures->p99_us,
+				 figures->p999_us,
+				 figures->max_us,
+				 figures->server_cpu_us,
+				 ratio,
+				 (double)totals->missing,
+				 (double)totals->reordered,
+				 (double)totals->doubled,
+				 (double)totals->unacknowledged};
+	_Static_assert(sizeof(values) / sizeof(values[0]) == 11, "one value for each column of TABLE");
+	table_print_row(&TABLE, name, values, summary->stalled ? "  stalled" : "");
 }
 
-static void add_figures(struct report *report, const char *name, const struct summary *summary, double ratio,
+static void add_figures(struct report *report, const char *name, const struct load_result *summary, double ratio,
 			uint8_t version)
 {
+	const struct load_figures *figures = &summary->figures;
 	const struct load_totals *totals = &summary->totals;
 	char reasons[REPORT_TEXT_BYTES];
 	losses_describe(&totals->losses, version, reasons, sizeof(reasons));
-	report_number(report, name, "delivered_per_s", summary->rate, 0, NULL, "");
-	report_number(report, name, "latency_p50_us", summary->p50_us, 1, NULL, "");
-	report_number(report, name, "latency_p99_us", summary->p99_us, 1, NULL, "");
-	report_number(report, name, "latency_p999_us", summary->p999_us, 1, NULL, "");
-	report_number(report, name, "latency_max_us", summary->max_us, 1, NULL, "");
-	report_number(report, name, "cpu_us_per_message", summary->server_cpu_us, 3, NULL, "");
-	report_number(report, name, "bench_cpu_us_per_message", summary->client_cpu_us, 3, NULL, "");
-	report_number(report, name, "other_cpu_percent_max", summary->other_cpu_percent, 1, NULL, "");
-	report_number(report, name, "floor_ratio", ratio, 3, NULL, "");
-	report_number(report, name, "received", (double)totals->received, 0, NULL, "");
-	report_number(report, name, "lost", (double)totals->missing, 0, NULL, "");
-	report_number(report, name, "out_of_order", (double)totals->reordered, 0, NULL, "");
-	report_number(report, name, "doubled", (double)totals->doubled, 0, NULL, "");
-	report_number(report, name, "unacknowledged", (double)totals->unacknowledged, 0, NULL, "");
-	report_number(report, name, "member_least", totals->spread.least, 0, NULL, "");
-	report_number(report, name, "member_most", totals->spread.most, 0, NULL, "");
-	report_number(report, name, "member_deviation_percent", totals->spread.deviation_percent, 2, NULL, "");
-	report_number(report, name, "foreign", (double)totals->foreign, 0, NULL, "");
-	report_number(report, name, "clients_lost", (double)summary->clients_lost, 0, NULL, "");
+	report_values(report, name,
+		      (struct report_value[]){{"delivered_per_s", figures->delivered_per_s, 0},
+					      {"latency_p50_us", figures->p50_us, 1},
+					      {"latency_p99_us", figures->p99_us, 1},
+					      {"latency_p999_us", figures->p999_us, 1},
+					      {"latency_max_us", figures->max_us, 1},
+					      {"cpu_us_per_message", figures->server_cpu_us, 3},
+					      {"bench_cpu_us_per_message", figures->client_cpu_us, 3},
+					      {"other_cpu_percent_max", figures->other_cpu_percent, 1},
+					      {"floor_ratio", ratio, 3},
+					      {"received", (double)totals->received, 0},
+					      {"lost", (double)totals->missing, 0},
+					      {"out_of_order", (double)totals->reordered, 0},
+					      {"doubled", (double)totals->doubled, 0},
+					      {"unacknowledged", (double)totals->unacknowledged, 0},
+					      {"member_least", totals->spread.least, 0},
+					      {"member_most", totals->spread.most, 0},
+					      {"member_deviation_percent", totals->spread.deviation_percent, 2},
+					      {"foreign", (double)totals->foreign, 0},
+					      {"clients_lost", (double)losses_total(&totals->losses), 0},
+					      {NULL, 0, 0}});
 	report_text(report, name, "clients_lost_reasons", reasons, NULL);
 	report_number(report, name, "stalled", summary->stalled, 0, NULL, "");
 }
@@ -153,37 +132,41 @@ static void add_load(struct report *report, const struct pubsub_report *pubsub)
 {
 	const struct load_plan *load = &pubsub->round->load;
 	report_text(report, NULL, "pattern", pubsub_pattern_name(load->pattern), NULL);
-	report_number(report, NULL, "clients", load->clients, 0, NULL, "");
-	report_number(report, NULL, "publishers", load->publishers, 0, NULL, "");
-	report_number(report, NULL, "members", load->pattern == LOAD_SHARED ? load->members : (double)NAN, 0, NULL, "");
-	report_number(report, NULL, "window", load->window, 0, NULL, "");
-	report_number(report, NULL, "burst", load->burst, 0, NULL, "");
-	report_number(report, NULL, "size", load->size, 0, NULL, "");
-	report_number(report, NULL, "qos", load->qos, 0, NULL, "");
-	report_number(report, NULL, "version", pubsub->round->version, 0, NULL, "");
-	report_number(report, NULL, "threads", pubsub->round->threads, 0, NULL, "");
-	report_number(report, NULL, "rounds", pubsub->rounds, 0, NULL, "");
+	report_values(
+		report, NULL,
+		(struct report_value[]){{"clients", load->clients, 0},
+					{"publishers", load->publishers, 0},
+					{"members", load->pattern == LOAD_SHARED ? load->members : (double)NAN, 0},
+					{"window", load->window, 0},
+					{"burst", load->burst, 0},
+					{"size", load->size, 0},
+					{"qos", load->qos, 0},
+					{"version", pubsub->round->version, 0},
+					{"threads", pubsub->round->threads, 0},
+					{"rounds", pubsub->rounds, 0},
+					{NULL, 0, 0}});
 }
 
-static void print_losses(const char *name, const struct summary *summary, uint8_t version)
+static void print_losses(const char *name, const struct load_result *summary, uint8_t version)
 {
+	uint64_t lost = losses_total(&summary->totals.losses);
 	char reasons[REPORT_TEXT_BYTES];
-	if (summary->clients_lost == 0 && summary->totals.foreign == 0)
+	if (lost == 0 && summary->totals.foreign == 0)
 		return;
 	losses_describe(&summary->totals.losses, version, reasons, sizeof(reasons));
 	printf("%s: clients lost: %llu %s; messages not ours, or at another QoS: %llu\n", name,
-	       (unsigned long long)summary->clients_lost, reasons, (unsigned long long)summary->totals.foreign);
+	       (unsigned long long)lost, reasons, (unsigned long long)summary->totals.foreign);
 }
 
 /* What the floor costs where half of the work is done on the bench's own processor; NAN where that was not measured. */
-static double floor_mean_us(const struct pubsub_report *pubsub, const struct summary *summaries)
+static double floor_mean_us(const struct pubsub_report *pubsub, const struct load_result *summaries)
 {
 	if (!pubsub->has_floor_near)
 		return (double)NAN;
-	return (summaries[1].server_cpu_us + summaries[2].server_cpu_us) / 2;
+	return (summaries[1].figures.server_cpu_us + summaries[2].figures.server_cpu_us) / 2;
 }
 
-static void print_floor_note(const struct pubsub_report *pubsub, const struct summary *summaries)
+static void print_floor_note(const struct pubsub_report *pubsub, const struct load_result *summaries)
 {
 	double mean = floor_mean_us(pubsub, summaries);
 	if (isnan(mean))
@@ -191,7 +174,7 @@ static void print_floor_note(const struct pubsub_report *pubsub, const struct su
 	printf("\n\"floor\" ran on another processor than the bench, \"floor-near\" on the same, where a message costs "
 	       "less.\n"
 	       "A server with a thread on each compares with the mean of the two, %.2f us: server / mean = %.2f\n",
-	       mean, summaries[0].server_cpu_us / mean);
+	       mean, summaries[0].figures.server_cpu_us / mean);
 }
 
 static void print_spread(const char *name, const struct spread *spread)
@@ -205,12 +188,12 @@ static void print_spread(const char *name, const struct spread *spread)
 }
 
 /* Others on the machine evict caches and move threads: figures are worth little then. */
-static void warn_of_others(const struct summary *summaries, uint32_t count)
+static void warn_of_others(const struct load_result *summaries, uint32_t count)
 {
 	double most = 0;
 	for (uint32_t i = 0; i < count; i++) {
-		if (summaries[i].other_cpu_percent > most)
-			most = summaries[i].other_cpu_percent;
+		if (summaries[i].figures.other_cpu_percent > most)
+			most = summaries[i].figures.other_cpu_percent;
 	}
 	if (most > OTHERS_PERCENT_QUIET)
 		printf("\nThe machine was not quiet: in one round other processes took %.0f %% of a core. Run it "
@@ -218,7 +201,7 @@ static void warn_of_others(const struct summary *summaries, uint32_t count)
 		       most);
 }
 
-static void print_notes(const struct pubsub_report *pubsub, const struct summary *summaries)
+static void print_notes(const struct pubsub_report *pubsub, const struct load_result *summaries)
 {
 	uint64_t doubled = 0;
 	print_floor_note(pubsub, summaries);
@@ -234,7 +217,7 @@ static void print_notes(const struct pubsub_report *pubsub, const struct summary
 
 void pubsub_report_print(const struct pubsub_report *pubsub, bool json)
 {
-	struct summary summaries[PUBSUB_TARGETS_MAX] = {0};
+	struct load_result summaries[PUBSUB_TARGETS_MAX] = {0};
 	struct report *report = report_new();
 	if (report == NULL)
 		return;
@@ -243,10 +226,10 @@ void pubsub_report_print(const struct pubsub_report *pubsub, bool json)
 	else
 		print_heading(pubsub);
 	for (uint32_t i = 0; i < pubsub->target_count; i++)
-		summarize(pubsub->results[i], pubsub->rounds, &summaries[i]);
+		load_results_summarize(pubsub->results[i], pubsub->rounds, &summaries[i]);
 	for (uint32_t i = 0; i < pubsub->target_count; i++) {
-		double floor = pubsub->has_floor ? summaries[1].server_cpu_us : (double)NAN;
-		double ratio = summaries[i].server_cpu_us / floor;
+		double floor = pubsub->has_floor ? summaries[1].figures.server_cpu_us : (double)NAN;
+		double ratio = summaries[i].figures.server_cpu_us / floor;
 		const char *name = pubsub->targets[i].name;
 		if (json)
 			add_figures(report, name, &summaries[i], ratio, pubsub->round->version);
@@ -255,7 +238,8 @@ void pubsub_report_print(const struct pubsub_report *pubsub, bool json)
 	}
 	if (json) {
 		double mean = floor_mean_us(pubsub, summaries);
-		report_number(report, NULL, "server_floor_mean_ratio", summaries[0].server_cpu_us / mean, 3, NULL, "");
+		report_number(report, NULL, "server_floor_mean_ratio", summaries[0].figures.server_cpu_us / mean, 3,
+			      NULL, "");
 		report_print(report, true);
 	} else {
 		print_notes(pubsub, summaries);
@@ -265,10 +249,7 @@ void pubsub_report_print(const struct pubsub_report *pubsub, bool json)
 
 bool pubsub_report_is_clean(const struct pubsub_report *report)
 {
-	struct summary server;
-	summarize(report->results[0], report->rounds, &server);
-	const struct load_totals *totals = &server.totals;
-	return totals->missing == 0 && totals->reordered == 0 &&
-	       (totals->doubled == 0 || report->round->load.qos == 1) && totals->unacknowledged == 0 &&
-	       server.clients_lost == 0 && !server.stalled;
+	struct load_result server;
+	load_results_summarize(report->results[0], report->rounds, &server);
+	return load_totals_are_clean(&server.totals, report->round->load.qos) && !server.stalled;
 }

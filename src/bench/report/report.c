@@ -54,13 +54,10 @@ void report_text(struct report *report, const char *prefix, const char *key, con
 	snprintf(figure->text, sizeof(figure->text), "%s", text);
 }
 
-void report_fields(struct report *report, const char *prefix, const struct report_field *fields, const void *from)
+void report_values(struct report *report, const char *prefix, const struct report_value *values)
 {
-	for (; fields->key != NULL; fields++) {
-		double number;
-		memcpy(&number, (const char *)from + fields->offset, sizeof(number));
-		report_number(report, prefix, fields->key, number, fields->decimals, NULL, "");
-	}
+	for (; values->key != NULL; values++)
+		report_number(report, prefix, values->key, values->number, values->decimals, NULL, "");
 }
 
 char *report_grouped(double number, int decimals, char *out)

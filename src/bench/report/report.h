@@ -4,7 +4,6 @@
 #define BENCH_REPORT_H
 
 #include <stdbool.h>
-#include <stddef.h>
 #include <stdint.h>
 
 #define REPORT_FIGURES_MAX 512u
@@ -38,15 +37,14 @@ void report_number(struct report *report, const char *prefix, const char *key, d
 		   const char *label, const char *unit);
 void report_text(struct report *report, const char *prefix, const char *key, const char *text, const char *label);
 
-/* A double of a struct, with the name that programs know it by. */
-struct report_field {
-	const char *key; /* NULL: the end */
-	size_t offset;
+/* A figure for programs only. */
+struct report_value {
+	const char *key; /* NULL: the end of a list */
+	double number;
 	int decimals;
 };
 
-/* All fields of the struct at from, for programs only. */
-void report_fields(struct report *report, const char *prefix, const struct report_field *fields, const void *from);
+void report_values(struct report *report, const char *prefix, const struct report_value *values);
 
 /* On stdout. */
 void report_print(const struct report *report, bool json);

@@ -7,6 +7,8 @@
 #include <math.h>
 #include <stdio.h>
 
+#define RATIO_DECIMALS 2
+
 static void print_name(const struct table *table, const char *name)
 {
 	CHECK(table->column_count > 0 && table->column_count <= TABLE_COLUMNS_MAX);
@@ -23,7 +25,7 @@ static void print_cell(const struct table *table, uint32_t column, const char *t
 static void print_value(const struct table *table, uint32_t column, double value, int decimals)
 {
 	char text[REPORT_GROUPED_BYTES];
-	if (isnan(value))
+	if (!isfinite(value))
 		print_cell(table, column, table->unknown);
 	else if (decimals != TABLE_PLAIN)
 		print_cell(table, column, report_grouped(value, decimals, text));
@@ -47,11 +49,16 @@ void table_print_row(const struct table *table, const char *name, const double *
 	puts(tail);
 }
 
-void table_print_ratios(const struct table *table, const char *name, const double *values, uint32_t count, int decimals)
+void table_print_ratios(const struct table *table, const char *name, const double *values, uint32_t count,
+			uint32_t blank)
 {
 	CHECK(count <= table->column_count);
 	print_name(table, name);
-	for (uint32_t i = 0; i < count; i++)
-		print_value(table, i, values[i], decimals);
+	for (uint32_t i = 0; i < count; i++) {
+		if (i == blank)
+			print_cell(table, i, "");
+		else
+			print_value(table, i, values[i], RATIO_DECIMALS);
+	}
 	putchar('\n');
 }

@@ -17,7 +17,7 @@ struct table_column {
 
 struct table {
 	int name_width;      /* 0: rows have no name */
-	const char *unknown; /* stands for NAN */
+	const char *unknown; /* stands for what is not finite */
 	uint32_t column_count;
 	struct table_column columns[TABLE_COLUMNS_MAX];
 };
@@ -28,8 +28,11 @@ void table_print_titles(const struct table *table, const char *name);
 /* A row: one value for each column, then the tail as it is. */
 void table_print_row(const struct table *table, const char *name, const double *values, const char *tail);
 
-/* The same of the first `count` columns only, with these decimals in all of them. */
+/* The same with the first `count` columns only and two decimals in each; column `blank` stays empty. */
 void table_print_ratios(const struct table *table, const char *name, const double *values, uint32_t count,
-			int decimals);
+			uint32_t blank);
+
+/* No column stays empty. */
+#define TABLE_NO_BLANK TABLE_COLUMNS_MAX
 
 #endif

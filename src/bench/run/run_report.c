@@ -1,12 +1,31 @@
 #include "bench/run/run_report.h"
 
 #include "bench/report/report.h"
+#include "bench/report/table.h"
 
 #include <jansson.h>
 #include <math.h>
 #include <stdio.h>
 
 #define REASON_BYTES 256u
+#define STEP_COLUMNS 12u
+
+static const struct table STEP_TABLE = {
+	.unknown = "-",
+	.column_count = STEP_COLUMNS,
+	.columns = {{"load", 9, 0},
+		    {"offered/s", 10, 0},
+		    {"came/s", 10, 0},
+		    {"p50 ms", 8, 2},
+		    {"p99 ms", 8, 2},
+		    {"p999 ms", 8, 2},
+		    {"in flight", 9, 1},
+		    {"by Little", 9, 1},
+		    {"us/msg", 7, 1},
+		    {"x floor", 7, 2},
+		    {"cpu %", 7, 0},
+		    {"wrong", 7, 0}},
+};
 
 uint32_t run_report_knee(const struct run_report *report)
 {
@@ -68,14 +87,22 @@ static const char *cell(double number, int decimals, char *out)
 static void print_step(const struct run_report *report, uint32_t index)
 {
 	const struct step *step = &report->server->steps[index];
-	char cells[11][40];
-	double gone_wrong = (double)(step->lost + step->doubled + step->reordered + step->foreign);
-	printf("%9s %10s %10s %8s %8s %8s %9s %9s %7s %7s %7s %7s  %s\n", cell(step->load, 0, cells[0]),
-	       cell(step->offered, 0, cells[1]), cell(step->delivered, 0, cells[2]), cell(step->p50_ms, 2, cells[3]),
-	       cell(step->p99_ms, 2, cells[4]), cell(step->p999_ms, 2, cells[5]), cell(step->in_flight, 1, cells[6]),
-	       cell(step_little(step), 1, cells[7]), cell(step->server_cpu_us, 1, cells[8]),
-	       cell(run_report_distance(report, index), 2, cells[9]), cell(step->server_cpu_percent, 0, cells[10]),
-	       cell(gone_wrong, 0, (char[40]){0}), step->breach[0] != '\0' ? step->breach : "held");
+	const double values[] = {step->load,
+				 step->offered,
+				 step->delivered,
+				 step->p50_ms,
+				 step->p99_ms,
+				 step->p999_ms,
+				 step->in_flight,
+				 step_little(step),
+				 step->server_cpu_us,
+				 run_report_distance(report, index),
+				 step->server_cpu_percent,
+				 (double)(step->lost + step->doubled + step->reordered + step->foreign)};
+	char tail[STEP_FAULT_BYTES + 2];
+	_Static_assert(sizeof(values) / sizeof(values[0]) == STEP_COLUMNS, "one value for each column");
+	snprintf(tail, sizeof(tail), "  %s", step->breach[0] != '\0' ? step->breach : "held");
+	table_print_row(&STEP_TABLE, "", values, tail);
 }
 
 static void print_sign_ins(const struct run_result *server)
@@ -112,8 +139,7 @@ void run_report_print(const struct run_report *report)
 	printf("%s of %s clients connected in %s s; %s bytes of the server's memory each\n\n",
 	       cell(server->connected, 0, cells[0]), cell(server->clients, 0, cells[1]),
 	       cell(server->connect_s, 1, cells[2]), cell(server->memory_bytes, 0, cells[3]));
-	printf("%9s %10s %10s %8s %8s %8s %9s %9s %7s %7s %7s %7s\n", "load", "offered/s", "came/s", "p50 ms", "p99 ms",
-	       "p999 ms", "in flight", "by Little", "us/msg", "x floor", "cpu %", "wrong");
+	table_print_titles(&STEP_TABLE, "");
 	for (uint32_t i = 0; i < server->step_count; i++)
 		print_step(report, i);
 	print_sign_ins(server);

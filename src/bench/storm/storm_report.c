@@ -1,16 +1,51 @@
 #include "bench/storm/storm_report.h"
 
 #include "bench/report/report.h"
+#include "bench/report/table.h"
 
 #include <math.h>
 #include <stdio.h>
 
 #define OTHERS_PERCENT_QUIET 5.0
+#define INTERVAL_COLUMNS 8u
+#define RATIOS 6u
+#define COMPARED_COLUMNS 5u
+/* The column that is a ratio itself. */
+#define COMPARED_RATIO 2u
 
-static const char *const INTERVALS[LOAD_INTERVALS] = {
-	[STORM_BEFORE] = "quiet",
-	[STORM_DURING] = "storm",
-	[STORM_AFTER] = "quiet_again",
+/* The key for programs, and the word for people. */
+static const struct {
+	const char *key;
+	const char *words;
+} INTERVALS[LOAD_INTERVALS] = {
+	[STORM_BEFORE] = {"quiet", "quiet"},
+	[STORM_DURING] = {"storm", "storm"},
+	[STORM_AFTER] = {"quiet_again", "quiet again"},
+};
+
+static const struct table INTERVAL_TABLE = {
+	.name_width = 14,
+	.unknown = "n/a",
+	.column_count = INTERVAL_COLUMNS,
+	.columns = {{"delivered/s", 12, 0},
+		    {"p50 us", 10, 1},
+		    {"p99 us", 10, 1},
+		    {"p99.9 us", 10, 1},
+		    {"max us", 10, 1},
+		    {"server CPU %", 12, 1},
+		    {"bench CPU %", 12, 1},
+		    {"others' CPU %", 13, 1}},
+};
+
+static const struct table COMPARED_TABLE = {
+	.name_width = 32,
+	.unknown = "n/a",
+	.column_count = COMPARED_COLUMNS,
+	.columns = {{"quiet p99.9 us", 14, 1},
+		    {"storm p99.9 us", 14, 1},
+		    {"storm / quiet", 14, 2},
+		    {"storm max us", 14, 1},
+		    {"sign-ins/s", 14, 0}},
 };
 
 /* What became of attempts: the key for programs, and the words for people. */
@@ -34,11 +69,6 @@ static const char *prefix_of(const struct storm_report *report, uint32_t broker)
 	return report->beside->count > 1 ? report->beside->brokers[broker].name : NULL;
 }
 
-static double rate_of(const struct load_figures *figures)
-{
-	return figures->measured_s > 0 ? figures->delivered / figures->measured_s : (double)NAN;
-}
-
 static double per_second(uint64_t count, double seconds)
 {
 	return seconds > 0 ? (double)count / seconds : (double)NAN;
@@ -49,38 +79,41 @@ static void add_interval(struct report *report, const char *prefix, const char *
 {
 	char name[REPORT_KEY_BYTES];
 	snprintf(name, sizeof(name), "%s%s%s", prefix != NULL ? prefix : "", prefix != NULL ? "_" : "", interval);
-	report_number(report, name, "s", figures->measured_s, 2, NULL, "");
-	report_number(report, name, "delivered_per_s", rate_of(figures), 0, NULL, "");
-	report_number(report, name, "latency_p50_us", figures->p50_us, 1, NULL, "");
-	report_number(report, name, "latency_p99_us", figures->p99_us, 1, NULL, "");
-	report_number(report, name, "latency_p999_us", figures->p999_us, 1, NULL, "");
-	report_number(report, name, "latency_max_us", figures->max_us, 1, NULL, "");
-	report_number(report, name, "cpu_us_per_message", figures->server_cpu_us, 3, NULL, "");
-	report_number(report, name, "server_cpu_percent", figures->server_cpu_percent, 1, NULL, "");
-	report_number(report, name, "bench_cpu_percent", figures->client_cpu_percent, 1, NULL, "");
-	report_number(report, name, "neighbour_cpu_percent", figures->neighbour_cpu_percent, 1, NULL, "");
-	report_number(report, name, "other_cpu_percent", figures->other_cpu_percent, 1, NULL, "");
+	report_values(report, name,
+		      (struct report_value[]){{"s", figures->measured_s, 2},
+					      {"delivered_per_s", figures->delivered_per_s, 0},
+					      {"latency_p50_us", figures->p50_us, 1},
+					      {"latency_p99_us", figures->p99_us, 1},
+					      {"latency_p999_us", figures->p999_us, 1},
+					      {"latency_max_us", figures->max_us, 1},
+					      {"cpu_us_per_message", figures->server_cpu_us, 3},
+					      {"server_cpu_percent", figures->server_cpu_percent, 1},
+					      {"bench_cpu_percent", figures->client_cpu_percent, 1},
+					      {"neighbour_cpu_percent", figures->neighbour_cpu_percent, 1},
+					      {"other_cpu_percent", figures->other_cpu_percent, 1},
+					      {NULL, 0, 0}});
 }
 
 static void add_load(struct report *report, const struct storm_load *load)
 {
 	const struct load_plan *established = &load->established.load;
-	report_number(report, NULL, "established", established->clients, 0, NULL, "");
-	report_number(report, NULL, "publishers", established->publishers, 0, NULL, "");
-	report_number(report, NULL, "established_rate", established->rate > 0 ? established->rate : (double)NAN, 0,
-		      NULL, "");
-	report_number(report, NULL, "size", established->size, 0, NULL, "");
-	report_number(report, NULL, "qos", established->qos, 0, NULL, "");
-	report_number(report, NULL, "version", load->established.version, 0, NULL, "");
-	report_number(report, NULL, "threads", load->threads, 0, NULL, "");
-	report_number(report, NULL, "in_progress", load->in_progress_max, 0, NULL, "");
-	report_number(report, NULL, "syn_timeout_ms", load->syn_timeout_ms, 0, NULL, "");
-	report_number(report, NULL, "stay", load->stay, 0, NULL, "");
-	report_number(report, NULL, "rate", load->rate > 0 ? load->rate : (double)NAN, 0, NULL, "");
-	report_number(report, NULL, "tokens", load->credentials != NULL, 0, NULL, "");
-	report_number(report, NULL, "subscribe", load->subscribe, 0, NULL, "");
-	report_number(report, NULL, "from_addresses", load->from.hosts > 0 ? load->from.hosts : (double)NAN, 0, NULL,
-		      "");
+	report_values(report, NULL,
+		      (struct report_value[]){
+			      {"established", established->clients, 0},
+			      {"publishers", established->publishers, 0},
+			      {"established_rate", established->rate > 0 ? established->rate : (double)NAN, 0},
+			      {"size", established->size, 0},
+			      {"qos", established->qos, 0},
+			      {"version", load->established.version, 0},
+			      {"threads", load->threads, 0},
+			      {"in_progress", load->in_progress_max, 0},
+			      {"syn_timeout_ms", load->syn_timeout_ms, 0},
+			      {"stay", load->stay, 0},
+			      {"rate", load->rate > 0 ? load->rate : (double)NAN, 0},
+			      {"tokens", load->credentials != NULL, 0},
+			      {"subscribe", load->subscribe, 0},
+			      {"from_addresses", load->from.hosts > 0 ? load->from.hosts : (double)NAN, 0},
+			      {NULL, 0, 0}});
 }
 
 /* For people these lines stand below the table. */
@@ -126,15 +159,16 @@ static void add_established(struct report *report, const char *prefix, const str
 		      "");
 }
 
-static void print_interval(const char *name, const struct load_figures *figures)
+/* An interval's figures, in the order of INTERVAL_TABLE; the first RATIOS of them say how much worse the storm was. */
+struct interval_row {
+	double values[INTERVAL_COLUMNS];
+};
+
+static struct interval_row row_of(const struct load_figures *figures)
 {
-	char cells[8][32];
-	printf("%-14s %12s %10s %10s %10s %10s %12s %12s %13s\n", name, report_grouped(rate_of(figures), 0, cells[0]),
-	       report_grouped(figures->p50_us, 1, cells[1]), report_grouped(figures->p99_us, 1, cells[2]),
-	       report_grouped(figures->p999_us, 1, cells[3]), report_grouped(figures->max_us, 1, cells[4]),
-	       report_grouped(figures->server_cpu_percent, 1, cells[5]),
-	       report_grouped(figures->client_cpu_percent, 1, cells[6]),
-	       report_grouped(figures->other_cpu_percent, 1, cells[7]));
+	return (struct interval_row){{figures->delivered_per_s, figures->p50_us, figures->p99_us, figures->p999_us,
+				      figures->max_us, figures->server_cpu_percent, figures->client_cpu_percent,
+				      figures->other_cpu_percent}};
 }
 
 static void print_heading(const struct storm_report *report)
@@ -153,86 +187,76 @@ static void print_heading(const struct storm_report *report)
 	puts("\n");
 }
 
-static void print_table(const struct storm_result *result)
+static void print_intervals(const struct storm_result *result)
 {
-	const struct load_figures *quiet = &result->figures[STORM_BEFORE];
-	const struct load_figures *storm = &result->figures[STORM_DURING];
-	char cells[6][32];
-	printf("%-14s %12s %10s %10s %10s %10s %12s %12s %13s\n", "", "delivered/s", "p50 us", "p99 us", "p99.9 us",
-	       "max us", "server CPU %", "bench CPU %", "others' CPU %");
-	print_interval("quiet", quiet);
-	print_interval("storm", storm);
-	print_interval("quiet again", &result->figures[STORM_AFTER]);
-	printf("%-14s %12s %10s %10s %10s %10s %12s\n\n", "storm / quiet",
-	       report_grouped(rate_of(storm) / rate_of(quiet), 2, cells[0]),
-	       report_grouped(storm->p50_us / quiet->p50_us, 2, cells[1]),
-	       report_grouped(storm->p99_us / quiet->p99_us, 2, cells[2]),
-	       report_grouped(storm->p999_us / quiet->p999_us, 2, cells[3]),
-	       report_grouped(storm->max_us / quiet->max_us, 2, cells[4]),
-	       report_grouped(storm->server_cpu_percent / quiet->server_cpu_percent, 2, cells[5]));
+	double ratios[RATIOS];
+	struct interval_row rows[LOAD_INTERVALS];
+	table_print_titles(&INTERVAL_TABLE, "");
+	for (uint32_t i = 0; i < LOAD_INTERVALS; i++) {
+		rows[i] = row_of(&result->figures[i]);
+		table_print_row(&INTERVAL_TABLE, INTERVALS[i].words, rows[i].values, "");
+	}
+	for (uint32_t i = 0; i < RATIOS; i++)
+		ratios[i] = rows[STORM_DURING].values[i] / rows[STORM_BEFORE].values[i];
+	table_print_ratios(&INTERVAL_TABLE, "storm / quiet", ratios, RATIOS, TABLE_NO_BLANK);
+	putchar('\n');
 }
 
 static void add_ratios(struct report *report, const char *prefix, const struct storm_result *result)
 {
 	const struct load_figures *quiet = &result->figures[STORM_BEFORE];
 	const struct load_figures *storm = &result->figures[STORM_DURING];
-	report_number(report, prefix, "ratio_p50", storm->p50_us / quiet->p50_us, 3, NULL, "");
-	report_number(report, prefix, "ratio_p99", storm->p99_us / quiet->p99_us, 3, NULL, "");
-	report_number(report, prefix, "ratio_p999", storm->p999_us / quiet->p999_us, 3, NULL, "");
-	report_number(report, prefix, "ratio_max", storm->max_us / quiet->max_us, 3, NULL, "");
+	report_values(report, prefix,
+		      (struct report_value[]){{"ratio_p50", storm->p50_us / quiet->p50_us, 3},
+					      {"ratio_p99", storm->p99_us / quiet->p99_us, 3},
+					      {"ratio_p999", storm->p999_us / quiet->p999_us, 3},
+					      {"ratio_max", storm->max_us / quiet->max_us, 3},
+					      {NULL, 0, 0}});
 }
 
 /* What others take makes "quiet" slower, and so the storm's ratio better than it is. */
 static void print_others(const char *name, const struct storm_result *result)
 {
-	static const char *const words[LOAD_INTERVALS] = {
-		[STORM_BEFORE] = "quiet",
-		[STORM_DURING] = "storm",
-		[STORM_AFTER] = "quiet again",
-	};
 	for (uint32_t i = 0; i < LOAD_INTERVALS; i++) {
 		double others = result->figures[i].other_cpu_percent;
 		if (others > OTHERS_PERCENT_QUIET)
 			printf("%s: the machine was not quiet: others took %.0f %% of a core during \"%s\". Its "
 			       "figures, "
 			       "and ratios to it, are not worth much.\n",
-			       name, others, words[i]);
+			       name, others, INTERVALS[i].words);
 	}
+}
+
+/* A broker's figures, in the order of COMPARED_TABLE. */
+static void compared_row(const struct storm_result *result, double *out)
+{
+	const struct load_figures *quiet = &result->figures[STORM_BEFORE];
+	const struct load_figures *storm = &result->figures[STORM_DURING];
+	out[0] = quiet->p999_us;
+	out[1] = storm->p999_us;
+	out[COMPARED_RATIO] = storm->p999_us / quiet->p999_us;
+	out[3] = storm->max_us;
+	out[4] = per_second(result->signed_in, result->storm_s);
 }
 
 static void print_compared(const struct storm_report *report, const struct storm_result *summaries)
 {
-	char cells[6][32];
+	double rows[BESIDE_BROKERS_MAX][COMPARED_COLUMNS];
+	double ratios[COMPARED_COLUMNS];
+	char name[2 * TARGET_NAME_BYTES + 4];
 	if (report->beside->count < 2)
 		return;
-	printf("%-32s %14s %14s %14s %14s %14s\n", "", "quiet p99.9 us", "storm p99.9 us", "storm / quiet",
-	       "storm max us", "sign-ins/s");
+	table_print_titles(&COMPARED_TABLE, "");
 	for (uint32_t i = 0; i < report->beside->count; i++) {
-		const struct load_figures *quiet = &summaries[i].figures[STORM_BEFORE];
-		const struct load_figures *storm = &summaries[i].figures[STORM_DURING];
-		printf("%-32s %14s %14s %14s %14s %14s\n", report->beside->brokers[i].name,
-		       report_grouped(quiet->p999_us, 1, cells[0]), report_grouped(storm->p999_us, 1, cells[1]),
-		       report_grouped(storm->p999_us / quiet->p999_us, 2, cells[2]),
-		       report_grouped(storm->max_us, 1, cells[3]),
-		       report_grouped(per_second(summaries[i].signed_in, summaries[i].storm_s), 0, cells[4]));
+		compared_row(&summaries[i], rows[i]);
+		table_print_row(&COMPARED_TABLE, report->beside->brokers[i].name, rows[i], "");
 	}
 	for (uint32_t i = 1; i < report->beside->count; i++) {
-		const struct storm_result *first = &summaries[0];
-		const struct storm_result *other = &summaries[i];
-		char name[2 * TARGET_NAME_BYTES + 4];
+		for (uint32_t c = 0; c < COMPARED_COLUMNS; c++)
+			ratios[c] = rows[0][c] / rows[i][c];
 		snprintf(name, sizeof(name), "%s / %s", report->beside->brokers[0].name,
 			 report->beside->brokers[i].name);
-		printf("%-32s %14s %14s %14s %14s %14s\n", name,
-		       report_grouped(first->figures[STORM_BEFORE].p999_us / other->figures[STORM_BEFORE].p999_us, 2,
-				      cells[0]),
-		       report_grouped(first->figures[STORM_DURING].p999_us / other->figures[STORM_DURING].p999_us, 2,
-				      cells[1]),
-		       "",
-		       report_grouped(first->figures[STORM_DURING].max_us / other->figures[STORM_DURING].max_us, 2,
-				      cells[3]),
-		       report_grouped(per_second(first->signed_in, first->storm_s) /
-					      per_second(other->signed_in, other->storm_s),
-				      2, cells[4]));
+		table_print_ratios(&COMPARED_TABLE, name, ratios, COMPARED_COLUMNS, COMPARED_RATIO);
 	}
 	putchar('\n');
 }
@@ -244,9 +268,9 @@ static void print_broker(const struct storm_report *from, uint32_t broker, const
 	if (!json && prefix != NULL)
 		printf("%s\n\n", prefix);
 	if (!json)
-		print_table(result);
+		print_intervals(result);
 	for (uint32_t i = 0; i < LOAD_INTERVALS; i++)
-		add_interval(report, prefix, INTERVALS[i], &result->figures[i]);
+		add_interval(report, prefix, INTERVALS[i].key, &result->figures[i]);
 	add_ratios(report, prefix, result);
 	add_storm(report, prefix, from->load, result);
 	if (from->load->established.load.clients > 0)
@@ -287,8 +311,5 @@ bool storm_report_is_clean(const struct storm_report *report)
 {
 	struct storm_result result;
 	storm_summarize(report, 0, &result);
-	const struct load_totals *totals = &result.totals;
-	return totals->missing == 0 && totals->reordered == 0 &&
-	       (totals->doubled == 0 || report->load->established.load.qos == 1) && totals->unacknowledged == 0 &&
-	       losses_total(&totals->losses) == 0 && !result.stalled;
+	return load_totals_are_clean(&result.totals, report->load->established.load.qos) && !result.stalled;
 }

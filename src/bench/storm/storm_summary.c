@@ -5,6 +5,8 @@
 #include <stddef.h>
 #include <string.h>
 
+_Static_assert(BESIDE_ROUNDS_MAX <= LOAD_ROUNDS_MAX, "the rounds that load_figures_summarize() takes");
+
 static const struct storm_result *result_of(const struct storm_report *report, uint32_t broker, uint32_t round)
 {
 	return &report->results[round * BESIDE_BROKERS_MAX + broker];
