@@ -1,6 +1,6 @@
 /* Made-up machines: trees of files below a directory of their own, for tests of the doctor. */
-#ifndef TESTS_UNIT_FAKE_ROOT_H
-#define TESTS_UNIT_FAKE_ROOT_H
+#ifndef TESTS_UNIT_DOCTOR_FAKE_ROOT_H
+#define TESTS_UNIT_DOCTOR_FAKE_ROOT_H
 
 #include "doctor/machine.h"
 
