@@ -14,21 +14,23 @@ from pathlib import Path
 BELOW = {
     "base": set(),
     "net": {"base"},
+    # How many connections fit: the server and the doctor count alike.
+    "capacity": {"base"},
     "mqtt": {"base"},
     "ws": {"base"},
     "auth": {"base"},
     "store": {"base"},
     "session": {"base", "mqtt", "store"},
-    "gateway": {"base", "net", "mqtt", "ws", "auth", "store", "session"},
-    "bridge": {"base", "net", "mqtt", "ws", "auth", "store", "session", "gateway"},
-    "admin": {"base", "net", "mqtt", "ws", "auth", "store", "session", "gateway", "bridge"},
+    "gateway": {"base", "capacity", "net", "mqtt", "ws", "auth", "store", "session"},
+    "bridge": {"base", "capacity", "net", "mqtt", "ws", "auth", "store", "session", "gateway"},
+    "admin": {"base", "capacity", "net", "mqtt", "ws", "auth", "store", "session", "gateway", "bridge"},
     # They measure the server, so they must not share its faults.
     "bench": {"base", "net", "mqtt"},
-    "doctor": {"base", "net", "mqtt"},
+    "doctor": {"base", "capacity", "net", "mqtt"},
     "tool": {"base", "auth"},
     # It knows the gateway by its API alone.
     "ctl": {"base"},
-    "daemon": {"base", "net", "mqtt", "ws", "auth", "store", "session", "gateway", "bridge", "admin", "ctl", "bench", "doctor", "tool"},
+    "daemon": {"base", "capacity", "net", "mqtt", "ws", "auth", "store", "session", "gateway", "bridge", "admin", "ctl", "bench", "doctor", "tool"},
 }
 
 # The folders of a layer that has some, lowest first: each may include from those before it. The layer's own files, which
@@ -40,7 +42,7 @@ INSIDE = {
 ONLY = {("session", "store"): {"store/store.h"}}
 
 # No sockets, threads or clock: the pure layers may include these of the system's headers and no others.
-PURE = {"mqtt", "ws", "auth", "session"}
+PURE = {"capacity", "mqtt", "ws", "auth", "session"}
 PURE_SYSTEM = {
     "assert.h", "ctype.h", "endian.h", "errno.h", "inttypes.h", "limits.h", "stdalign.h", "stdarg.h", "stdatomic.h",
     "stdbool.h", "stddef.h", "stdint.h", "stdio.h", "stdlib.h", "string.h", "strings.h",

@@ -1,26 +1,24 @@
-/* What Roost takes of a machine for a wished number of connections: threads, descriptors, memory, address space. Its
- * rules are those of the server (docs/ARCHITECTURE.md), said a second time because the doctor shares no code with it;
- * scenarios hold them to what a real server takes. Pure; any thread. */
+/* What Roost takes of a machine for a number of connections: threads, descriptors, memory, address space. Shards and
+ * descriptors come from capacity/layout.h, by which the server lays itself out too. The other figures are the doctor's
+ * own knowledge of the server (docs/ARCHITECTURE.md), and scenarios compare them with what a real server takes. Pure;
+ * any thread. */
 #ifndef DOCTOR_SIZING_H
 #define DOCTOR_SIZING_H
 
 #include "doctor/machine.h"
 
-/* More shards are never started. */
-#define SIZING_SHARDS_MAX 1024u
 /* Beyond this nothing is computed: more than any machine holds. */
 #define SIZING_CONNECTIONS_MAX ((uint64_t)1 << 30)
 
-/* How many shards `serve --connections` starts here: one a core, or, where sockets that tables do not hold cannot go to
- * io_uring's, as many as tables are needed. 0: they are not held; the most rings, or SIZING_SHARDS_MAX, are too few. */
+/* How many shards `serve --connections` starts here: one for each core, or, where sockets that tables do not hold
+ * cannot go to io_uring's, as many as tables are needed. 0: the connections are not held; neither the most rings nor
+ * the most shards are enough. */
 uint32_t sizing_shards(const struct machine *machine, uint64_t connections);
 
-/* Whether the tables of one shard a core hold them, or the one that all share: nothing else is needed then. */
+/* Whether the tables of one shard for each core hold them, or the one that all share: nothing else is needed then. */
 bool sizing_tables_hold(const struct machine *machine, uint64_t connections);
 
-/* The smallest descriptor table with which they are held: the rest in io_uring's tables, or on SIZING_SHARDS_MAX
- * shards.
- */
+/* The smallest descriptor table with which they are held, the rest being in io_uring's tables or on more shards. */
 uint64_t sizing_table(const struct machine *machine, uint64_t connections);
 
 uint64_t sizing_threads(const struct machine *machine, uint64_t connections);

@@ -109,7 +109,10 @@ static enum error make_shard(struct gateway *gateway, uint16_t number)
 	shard->boards = gateway->boards;
 	/* Places are shared where the table is. */
 	shard->seats = &gateway->seats[gateway->settings->private_tables ? number : 0];
-	shard->fixed = gateway->layout.fixed;
+	const struct layout_fixed *fixed = &gateway->layout.fixed;
+	shard->fixed = (struct fixed_plan){.sockets = fixed->sockets,
+					   .ring_slots = fixed->ring_slots,
+					   .first_descriptor = fixed->first_descriptor};
 	shard->index = gateway->index;
 	shard->retained = gateway->retained;
 	shard->addresses = gateway->addresses;

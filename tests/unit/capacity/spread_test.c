@@ -1,6 +1,6 @@
 /* How many shards a number of connections needs: arithmetic, and whether clients really fit when they fall at random.
  */
-#include "gateway/plan.h"
+#include "capacity/spread.h"
 #include "random.h"
 
 #include <setjmp.h>
@@ -13,9 +13,9 @@
 static void test_one_shard_holds_its_seats(void **state)
 {
 	(void)state;
-	assert_int_equal(plan_capacity(1, 0), 0);
-	assert_int_equal(plan_capacity(1, 1), 1);
-	assert_int_equal(plan_capacity(1, 19976), 19976);
+	assert_int_equal(spread_capacity(1, 0), 0);
+	assert_int_equal(spread_capacity(1, 1), 1);
+	assert_int_equal(spread_capacity(1, 19976), 19976);
 }
 
 static void test_capacity_leaves_a_margin_and_grows(void **state)
@@ -23,18 +23,18 @@ static void test_capacity_leaves_a_margin_and_grows(void **state)
 	(void)state;
 	for (uint32_t seats = 100; seats <= 1000000; seats = seats * 3 / 2) {
 		uint64_t before = 0;
-		for (uint32_t shards = 2; shards <= PLAN_SHARDS_MAX; shards *= 2) {
-			uint64_t capacity = plan_capacity(shards, seats);
+		for (uint32_t shards = 2; shards <= SPREAD_SHARDS_MAX; shards *= 2) {
+			uint64_t capacity = spread_capacity(shards, seats);
 			assert_true(capacity < (uint64_t)shards * seats);
 			assert_true(capacity > before);
 			before = capacity;
 		}
-		assert_true(plan_capacity(2, seats + 1) >= plan_capacity(2, seats));
+		assert_true(spread_capacity(2, seats + 1) >= spread_capacity(2, seats));
 	}
-	assert_int_equal(plan_capacity(2, 0), 0);
-	assert_int_equal(plan_capacity(2, 4), 0); /* too few for any margin */
+	assert_int_equal(spread_capacity(2, 0), 0);
+	assert_int_equal(spread_capacity(2, 4), 0); /* too few for any margin */
 	/* At 20,000 a table the margin is 3.5 %. */
-	assert_in_range(plan_capacity(60, 20000), 60 * 19200, 60 * 19400);
+	assert_in_range(spread_capacity(60, 20000), 60 * 19200, 60 * 19400);
 }
 
 static void test_shards_are_the_fewest_that_hold(void **state)
@@ -43,14 +43,14 @@ static void test_shards_are_the_fewest_that_hold(void **state)
 	static const uint32_t SEATS[] = {64, 1000, 19900, 1000000};
 	for (size_t s = 0; s < sizeof(SEATS) / sizeof(SEATS[0]); s++) {
 		for (uint64_t wanted = 1; wanted < 20000000; wanted = wanted * 7 / 4 + 1) {
-			uint32_t shards = plan_shards(wanted, SEATS[s], 1);
+			uint32_t shards = spread_shards(wanted, SEATS[s], 1);
 			if (shards == 0) {
-				assert_true(plan_capacity(PLAN_SHARDS_MAX, SEATS[s]) < wanted);
+				assert_true(spread_capacity(SPREAD_SHARDS_MAX, SEATS[s]) < wanted);
 				continue;
 			}
-			assert_true(plan_capacity(shards, SEATS[s]) >= wanted);
+			assert_true(spread_capacity(shards, SEATS[s]) >= wanted);
 			if (shards > 1)
-				assert_true(plan_capacity(shards - 1, SEATS[s]) < wanted);
+				assert_true(spread_capacity(shards - 1, SEATS[s]) < wanted);
 		}
 	}
 }
@@ -58,17 +58,17 @@ static void test_shards_are_the_fewest_that_hold(void **state)
 static void test_least_and_most(void **state)
 {
 	(void)state;
-	assert_int_equal(plan_shards(1, 1000, 4), 4);
-	assert_int_equal(plan_shards(0, 1000, 2), 2);
-	assert_int_equal(plan_shards(1000000, 19900, 2), plan_shards(1000000, 19900, 1));
-	assert_int_equal(plan_shards(UINT64_MAX, UINT32_MAX, 1), 0);
-	assert_int_equal(plan_shards(1, 0, 1), 0);
-	uint64_t most = plan_capacity(PLAN_SHARDS_MAX, 1000);
-	assert_int_equal(plan_shards(most, 1000, 1), PLAN_SHARDS_MAX);
-	assert_int_equal(plan_shards(most + 1, 1000, 1), 0);
+	assert_int_equal(spread_shards(1, 1000, 4), 4);
+	assert_int_equal(spread_shards(0, 1000, 2), 2);
+	assert_int_equal(spread_shards(1000000, 19900, 2), spread_shards(1000000, 19900, 1));
+	assert_int_equal(spread_shards(UINT64_MAX, UINT32_MAX, 1), 0);
+	assert_int_equal(spread_shards(1, 0, 1), 0);
+	uint64_t most = spread_capacity(SPREAD_SHARDS_MAX, 1000);
+	assert_int_equal(spread_shards(most, 1000, 1), SPREAD_SHARDS_MAX);
+	assert_int_equal(spread_shards(most + 1, 1000, 1), 0);
 }
 
-/* As many clients as a plan promises, each on a shard by chance: none is turned away. */
+/* As many clients as a spread promises, each on a shard by chance: none is turned away. */
 static void test_clients_by_chance_fit(void **state)
 {
 	(void)state;
@@ -78,7 +78,7 @@ static void test_clients_by_chance_fit(void **state)
 		uint32_t shards = 2u << (round * 2 % 6), seats = 5000u << round;
 		shards = shards > 64 ? 64 : shards;
 		memset(load, 0, sizeof(load));
-		for (uint64_t clients = plan_capacity(shards, seats); clients != 0; clients--)
+		for (uint64_t clients = spread_capacity(shards, seats); clients != 0; clients--)
 			load[random_below(&random, shards)]++;
 		for (uint32_t i = 0; i < shards; i++)
 			assert_true(load[i] <= seats);
