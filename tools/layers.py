@@ -36,6 +36,7 @@ BELOW = {
 # The folders of a layer that has some, lowest first: each may include from those before it. The layer's own files, which
 # lie beside the folders, come last.
 INSIDE = {
+    "doctor": ["machine", "limits", "fix", "show", "plan"],
 }
 
 # Of these pairs only the headers named may be included.

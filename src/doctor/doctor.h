@@ -1,5 +1,7 @@
-/* `roost doctor`: what this machine allows, what breaks first, what mends it, and what so many clients will cost. It
- * shares only base, net and mqtt with the server: it looks at it from outside, as an operator would. */
+/* `roost doctor`: what this machine allows, what breaks first, how to fix it, and what so many clients will cost. It
+ * looks at the server from outside, as an operator does: of the server's code it uses net, mqtt and the arithmetic of
+ * capacity. Its folders, in order: machine reads files, limits judges them, fix and show say what follows, and plan
+ * measures and predicts. */
 #ifndef DOCTOR_DOCTOR_H
 #define DOCTOR_DOCTOR_H
 

@@ -1,5 +1,5 @@
 /* What the machine has worked, from /proc/stat. */
-#include "doctor/busy.h"
+#include "doctor/plan/busy.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -30,10 +30,10 @@ static void test_what_is_none(void **state)
 static void test_this_machine(void **state)
 {
 	(void)state;
-	struct child child = {.pid = getpid()};
-	uint64_t before = busy_elsewhere_ns(&child);
+	struct test_server server = {.pid = getpid()};
+	uint64_t before = busy_elsewhere_ns(&server);
 	assert_true(before > 0);
-	assert_true(busy_elsewhere_ns(&child) + 1000000000u >= before);
+	assert_true(busy_elsewhere_ns(&server) + 1000000000u >= before);
 }
 
 int main(void)

@@ -2,7 +2,7 @@
 #ifndef TESTS_UNIT_DOCTOR_FAKE_ROOT_H
 #define TESTS_UNIT_DOCTOR_FAKE_ROOT_H
 
-#include "doctor/machine.h"
+#include "doctor/machine/machine.h"
 
 struct fake_file {
 	const char *path;

@@ -1,6 +1,6 @@
 /* The kernel's memory, read twice; and the floor of a message. */
-#include "doctor/floor.h"
-#include "doctor/kernel_memory.h"
+#include "doctor/plan/kernel_memory.h"
+#include "doctor/plan/loopback.h"
 
 #include <math.h>
 #include <setjmp.h>
@@ -39,9 +39,9 @@ static void test_growth_from_nothing(void **state)
 static void test_floor(void **state)
 {
 	(void)state;
-	assert_true(isfinite(floor_ns(0)) && floor_ns(0) > 0);
+	assert_true(isfinite(loopback_ns(0)) && loopback_ns(0) > 0);
 	/* More than a socket holds: it must not wait for itself. */
-	assert_true(isfinite(floor_ns(1u << 20)));
+	assert_true(isfinite(loopback_ns(1u << 20)));
 }
 
 int main(void)

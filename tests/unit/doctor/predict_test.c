@@ -1,5 +1,5 @@
 /* The arithmetic of a plan, and which resource is named. */
-#include "doctor/predict.h"
+#include "doctor/plan/predict.h"
 
 #include <math.h>
 #include <setjmp.h>
@@ -17,7 +17,7 @@ static const struct cost COST = {
 	.connect_ns = 20000,
 	.ping_ns = 3000,
 	.message_ns = 5000,
-	.floor_ns = 4000,
+	.loopback_ns = 4000,
 };
 
 static const struct load LOAD = {

@@ -1,5 +1,5 @@
 /* Numbers as files of the kernel and of administrators write them, and what is none. */
-#include "doctor/reading.h"
+#include "doctor/machine/reading.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

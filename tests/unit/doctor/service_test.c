@@ -1,5 +1,5 @@
 /* Limits as systemd's units and pam_limits' files state them. */
-#include "doctor/service.h"
+#include "doctor/machine/service.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,7 +1,7 @@
 /* A verdict as a table and as JSON. */
 #include "fake_root.h"
 
-#include "doctor/show.h"
+#include "doctor/show/show.h"
 
 #include <math.h>
 #include <setjmp.h>
@@ -58,8 +58,8 @@ static void test_table(void **state)
 	assert_says(shown.people, "!                transparent huge pages          [always] madvise never\n");
 	assert_says(shown.people, "What breaks, in order:\n1. net.netfilter.nf_conntrack_max allows 262,100 "
 				  "(/proc/sys/net/netfilter/nf_conntrack_max)\n");
-	assert_says(shown.people, "   mended by: sysctl -w net.netfilter.nf_conntrack_max='1125376'; or do not track");
-	assert_says(shown.people, "no bound  fs.file-max                     unlimited\n");
+	assert_says(shown.people, "   fix: sysctl -w net.netfilter.nf_conntrack_max='1125376'; or do not track");
+	assert_says(shown.people, "no limit  fs.file-max                     unlimited\n");
 	assert_null(strchr(shown.people, '\033'));
 	assert_null(strstr(shown.people, " \n"));
 	shown_free(&shown);
@@ -85,8 +85,8 @@ static void test_without_a_number(void **state)
 	assert_true(json_is_null(json_object_get(shown.json, "connections")));
 	shown_free(&shown);
 	shown = show(NOTHING, 0, false);
-	assert_says(shown.people, "nothing that is known here bounds them");
-	assert_says(shown.people, "?      no bound  memory                          not readable\n");
+	assert_says(shown.people, "nothing that is known here limits them");
+	assert_says(shown.people, "?      no limit  memory                          not readable\n");
 	assert_true(json_is_null(json_object_get(shown.json, "holds")));
 	assert_null(json_object_get(shown.json, "breaks_first"));
 	shown_free(&shown);

@@ -1,5 +1,5 @@
 /* What Roost takes for so many connections. */
-#include "doctor/sizing.h"
+#include "doctor/limits/sizing.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

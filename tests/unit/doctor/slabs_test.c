@@ -1,5 +1,5 @@
 /* /proc/slabinfo: what a socket costs by its objects, and what grew. */
-#include "doctor/slabs.h"
+#include "doctor/machine/slabs.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,5 +1,5 @@
 /* Lines and words, of any bytes. */
-#include "doctor/text.h"
+#include "doctor/machine/text.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

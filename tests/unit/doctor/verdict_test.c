@@ -1,7 +1,7 @@
-/* What breaks first on made-up machines, and that what is said to mend it does. */
+/* What breaks first on made-up machines, and that what is said to fix it does. */
 #include "fake_root.h"
 
-#include "doctor/verdict.h"
+#include "doctor/limits/verdict.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -67,10 +67,10 @@ static void test_table_is_whole(void **state)
 		assert_non_null(limit->breaks);
 		assert_true((limit->kind == LIMIT_ADVICE) == (limit->need == NULL));
 		assert_true(limit->kind == LIMIT_ADVICE || limit->good == NULL);
-		if (limit->way == MEND_WORDS || limit->way == MEND_SERVICE)
-			assert_non_null(limit->mend);
+		if (limit->way == FIX_WORDS || limit->way == FIX_SERVICE)
+			assert_non_null(limit->fix);
 		/* A sysctl's key names the file that its fact is read from. */
-		if (limit->way == MEND_SYSCTL) {
+		if (limit->way == FIX_SYSCTL) {
 			assert_true(limit_path(limit, path));
 			assert_string_equal(path, machine_path(limit->fact));
 		}
@@ -191,12 +191,12 @@ static void test_refused_fixed_files(void **state)
 	scene_judge(scene, 50000);
 	assert_int_equal(find(scene, "io_uring fixed files")->state, FINDING_FINE);
 	assert_int_equal(find(scene, "kernel.io_uring_disabled")->state, FINDING_FINE);
-	/* The kernel's setting is the cause, and setting it mends it. */
+	/* The kernel's setting is the cause, and setting it fixes it. */
 	scene_judge(scene, 80000);
 	assert_int_equal(find(scene, "io_uring fixed files")->state, FINDING_FINE);
 	const struct finding *disabled = find(scene, "kernel.io_uring_disabled");
 	assert_int_equal(disabled->state, FINDING_SHORT);
-	assert_true(disabled->mendable);
+	assert_true(disabled->fixable);
 	fake_root_write(&scene->fake, "/proc/sys/kernel/io_uring_disabled", disabled->wanted);
 	uint64_t tasks = find(scene, "tasks, control group")->allows;
 	scene_judge(scene, 80000);
@@ -208,7 +208,7 @@ static void test_refused_fixed_files(void **state)
 	scene->machine->facts[FACT_FIXED_FILES] = reading_known(0);
 	verdict_make(&scene->verdict, scene->machine, 80000);
 	assert_int_equal(find(scene, "io_uring fixed files")->state, FINDING_SHORT);
-	assert_false(find(scene, "io_uring fixed files")->mendable);
+	assert_false(find(scene, "io_uring fixed files")->fixable);
 	assert_int_equal(find(scene, "kernel.io_uring_disabled")->state, FINDING_FINE);
 	scene_free(scene);
 }
@@ -252,13 +252,13 @@ static void test_nothing_known_bounds_nothing(void **state)
 }
 
 /* Each sysctl is set to almost nothing in turn; with what is wanted written in its place it is no longer too low. */
-static void test_what_is_wanted_mends(void **state)
+static void test_what_is_wanted_fixes_it(void **state)
 {
 	(void)state;
 	uint32_t tried = 0;
 	for (uint32_t i = 0; i < LIMIT_TABLE_SIZE; i++) {
 		const struct limit *limit = &LIMITS[i];
-		if (limit->way != MEND_SYSCTL || (limit->kind != LIMIT_HOLDS && limit->kind != LIMIT_AT_ONCE))
+		if (limit->way != FIX_SYSCTL || (limit->kind != LIMIT_HOLDS && limit->kind != LIMIT_AT_ONCE))
 			continue;
 		struct scene *scene = scene_new(FAKE_TUNED);
 		if (limit->fact == FACT_CONNTRACK_MAX)
@@ -270,12 +270,12 @@ static void test_what_is_wanted_mends(void **state)
 			fake_root_write(&scene->fake, "/proc/meminfo", "CommitLimit: 5 kB\n");
 		scene_judge(scene, 2000000);
 		const struct finding *finding = find(scene, limit->key);
-		if (finding->state != FINDING_SHORT || !finding->mendable)
+		if (finding->state != FINDING_SHORT || !finding->fixable)
 			fail_msg("%s: \"%s\" is not seen as too low", limit->key, bad);
 		fake_root_write(&scene->fake, machine_path(limit->fact), finding->wanted);
 		scene_judge(scene, 2000000);
 		if (find(scene, limit->key)->state != FINDING_FINE)
-			fail_msg("%s: what was wanted does not mend it", limit->key);
+			fail_msg("%s: what was wanted does not fix it", limit->key);
 		scene_free(scene);
 		tried++;
 	}
@@ -302,7 +302,7 @@ static void test_descriptors_wanted(void **state)
 static void test_what_was_set_before(void **state)
 {
 	(void)state;
-	char before[LIMIT_WANTED_BYTES];
+	char before[NEED_WANTED_BYTES];
 	struct scene *scene = scene_new(FAKE_DEBIAN);
 	scene_judge(scene, 1000000);
 	assert_true(limit_before(find(scene, "net.ipv4.tcp_mem")->limit, scene->machine, before));
@@ -328,12 +328,18 @@ static void test_what_was_set_before(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_table_is_whole),         cmocka_unit_test(test_order),
-		cmocka_unit_test(test_debian_as_installed),    cmocka_unit_test(test_conntrack_that_tracks_nothing),
-		cmocka_unit_test(test_hash_buckets),           cmocka_unit_test(test_container),
-		cmocka_unit_test(test_refused_private_tables), cmocka_unit_test(test_refused_fixed_files),
-		cmocka_unit_test(test_tuned_server),           cmocka_unit_test(test_nothing_known_bounds_nothing),
-		cmocka_unit_test(test_what_is_wanted_mends),   cmocka_unit_test(test_descriptors_wanted),
+		cmocka_unit_test(test_table_is_whole),
+		cmocka_unit_test(test_order),
+		cmocka_unit_test(test_debian_as_installed),
+		cmocka_unit_test(test_conntrack_that_tracks_nothing),
+		cmocka_unit_test(test_hash_buckets),
+		cmocka_unit_test(test_container),
+		cmocka_unit_test(test_refused_private_tables),
+		cmocka_unit_test(test_refused_fixed_files),
+		cmocka_unit_test(test_tuned_server),
+		cmocka_unit_test(test_nothing_known_bounds_nothing),
+		cmocka_unit_test(test_what_is_wanted_fixes_it),
+		cmocka_unit_test(test_descriptors_wanted),
 		cmocka_unit_test(test_what_was_set_before),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
