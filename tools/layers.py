@@ -24,13 +24,15 @@ BELOW = {
     "gateway": {"base", "capacity", "net", "mqtt", "ws", "auth", "store", "session"},
     "bridge": {"base", "capacity", "net", "mqtt", "ws", "auth", "store", "session", "gateway"},
     "admin": {"base", "capacity", "net", "mqtt", "ws", "auth", "store", "session", "gateway", "bridge"},
+    # Command lines of all commands but the server's.
+    "cli": {"base"},
     # They measure the server, so they must not share its faults.
-    "bench": {"base", "net", "mqtt"},
-    "doctor": {"base", "capacity", "net", "mqtt"},
-    "tool": {"base", "auth"},
+    "bench": {"base", "cli", "net", "mqtt"},
+    "doctor": {"base", "capacity", "cli", "net", "mqtt"},
+    "tool": {"base", "cli", "auth"},
     # It knows the gateway by its API alone.
-    "ctl": {"base"},
-    "daemon": {"base", "capacity", "net", "mqtt", "ws", "auth", "store", "session", "gateway", "bridge", "admin", "ctl", "bench", "doctor", "tool"},
+    "ctl": {"base", "cli"},
+    "daemon": {"base", "capacity", "cli", "net", "mqtt", "ws", "auth", "store", "session", "gateway", "bridge", "admin", "ctl", "bench", "doctor", "tool"},
 }
 
 # The folders of a layer that has some, lowest first: each may include from those before it. The layer's own files, which

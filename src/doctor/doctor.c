@@ -1,5 +1,6 @@
 #include "doctor/doctor.h"
 
+#include "cli/command.h"
 #include "doctor/fix/fix.h"
 #include "doctor/options.h"
 #include "doctor/plan/plan.h"
@@ -40,7 +41,7 @@ static int apply(const struct doctor_options *options, const struct verdict *bef
 	uint32_t failed = fix_apply(before, &root, stdout);
 	struct machine *machine = read_machine(options);
 	if (machine == NULL)
-		return DOCTOR_EXIT_LIMITED;
+		return CLI_EXIT_FAILED;
 	struct verdict after;
 	verdict_make(&after, machine, options->connections);
 	bool fits = after.fits;
@@ -51,7 +52,7 @@ static int apply(const struct doctor_options *options, const struct verdict *bef
 		       "that files can fix.\n",
 		       failed);
 	machine_free(machine);
-	return fits && failed == 0 ? DOCTOR_EXIT_OK : DOCTOR_EXIT_LIMITED;
+	return fits && failed == 0 ? CLI_EXIT_OK : CLI_EXIT_FAILED;
 }
 
 static int look(const struct doctor_options *options, const struct verdict *verdict)
@@ -60,7 +61,7 @@ static int look(const struct doctor_options *options, const struct verdict *verd
 		show_print_json(show_json(verdict), stdout);
 	else
 		show_people(verdict, wants_colour(), stdout);
-	return verdict->fits ? DOCTOR_EXIT_OK : DOCTOR_EXIT_LIMITED;
+	return verdict->fits ? CLI_EXIT_OK : CLI_EXIT_FAILED;
 }
 
 static int plan(const struct doctor_options *options, const struct verdict *verdict)
@@ -73,7 +74,7 @@ static int plan(const struct doctor_options *options, const struct verdict *verd
 		.keepalive_s = options->keepalive_s,
 		.qos = options->qos,
 	};
-	return plan_run(&load, verdict, options->json) ? DOCTOR_EXIT_OK : DOCTOR_EXIT_LIMITED;
+	return plan_run(&load, verdict, options->json) ? CLI_EXIT_OK : CLI_EXIT_FAILED;
 }
 
 static int run(const struct doctor_options *options, const struct verdict *verdict)
@@ -81,7 +82,7 @@ static int run(const struct doctor_options *options, const struct verdict *verdi
 	switch (options->verb) {
 	case DOCTOR_FIX_SCRIPT:
 		fix_write_script(verdict, stdout);
-		return DOCTOR_EXIT_OK;
+		return CLI_EXIT_OK;
 	case DOCTOR_APPLY:
 		return apply(options, verdict);
 	case DOCTOR_PLAN:
@@ -101,7 +102,7 @@ int doctor_main(int argc, char **argv)
 		return status;
 	struct machine *machine = read_machine(&options);
 	if (machine == NULL)
-		return DOCTOR_EXIT_LIMITED;
+		return CLI_EXIT_FAILED;
 	verdict_make(&verdict, machine, options.connections);
 	status = run(&options, &verdict);
 	machine_free(machine);

@@ -5,7 +5,8 @@
 #ifndef DOCTOR_DOCTOR_H
 #define DOCTOR_DOCTOR_H
 
-/* argv[0] is "doctor". Returns the exit status; errors go to stderr. */
+/* argv[0] is "doctor". Returns the exit status, enum cli_exit; CLI_EXIT_FAILED: something allows fewer connections than
+ * were asked for, or could not be set or measured. Errors go to stderr. */
 int doctor_main(int argc, char **argv);
 
 #endif

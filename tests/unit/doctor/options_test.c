@@ -1,4 +1,5 @@
 /* What the doctor's command line accepts; wrong words end with status 2. */
+#include "cli/command.h"
 #include "doctor/options.h"
 
 #include "capture.h"
@@ -90,7 +91,7 @@ static void test_wrong(void **state)
 		struct capture capture = capture_start();
 		bool good = parse(CASES[i].words, &options, &status);
 		char *said = capture_stop(&capture);
-		if (good || status != DOCTOR_EXIT_USAGE || strstr(said, CASES[i].names) == NULL)
+		if (good || status != CLI_EXIT_USAGE || strstr(said, CASES[i].names) == NULL)
 			fail_msg("\"%s\": status %d, \"%s\"", CASES[i].words, status, said);
 		free(said);
 	}

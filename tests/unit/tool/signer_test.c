@@ -149,18 +149,18 @@ static const struct {
 	const char *fault;
 } BAD[] = {
 	{"{", ""},
-	{"{}", "not known"},
+	{"{}", "an unknown kind"},
 	{"{\"kty\":\"oct\"}", "\"k\" is missing"},
 	{"{\"kty\":\"oct\",\"k\":\"AAAA\"}", "the secret has 3 bytes"},
 	{"{\"kty\":\"RSA\",\"n\":\"AAAA\",\"e\":\"AQAB\",\"d\":\"AAAA\"}", ""},
-	{"{\"kty\":\"EC\",\"crv\":\"P-521\"}", "not known"},
+	{"{\"kty\":\"EC\",\"crv\":\"P-521\"}", "an unknown kind"},
 	{"{\"kty\":\"EC\",\"crv\":\"P-256\"}", "no private key"},
 	{"{\"kty\":\"EC\",\"crv\":\"P-256\",\"x\":\"f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU\","
 	 "\"y\":\"x_FEzRu9m36HLN_tue659LNpXW6pCyStikYjKIWI5a0\",\"d\":\"AQ\"}",
 	 "not of one key"},
 	{"{\"kty\":\"OKP\",\"crv\":\"Ed25519\",\"x\":\"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo\"}",
 	 "no private key"},
-	{"{\"kty\":\"OKP\",\"crv\":\"X25519\",\"d\":\"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo\"}", "not known"},
+	{"{\"kty\":\"OKP\",\"crv\":\"X25519\",\"d\":\"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo\"}", "an unknown kind"},
 	{"{\"keys\":[]}", "the JWK set has 0 keys"},
 	{"{\"keys\":[" RFC8037_PRIVATE_JWK "," RFC8037_PRIVATE_JWK "]}", "the JWK set has 2 keys"},
 	{"{\"keys\":[],\"keys\":[]}", "duplicate"},
