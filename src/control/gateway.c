@@ -114,7 +114,10 @@ static enum error make_shard(struct gateway *gateway, uint16_t number)
 	shard->env.boards = gateway->boards;
 	/* Places are shared where the table is. */
 	shard->env.quota = &gateway->quota[gateway->settings->private_tables ? number : 0];
-	shard->env.fixed = gateway->layout.fixed;
+	const struct layout_fixed *fixed = &gateway->layout.fixed;
+	shard->env.fixed = (struct fixed_plan){.sockets = fixed->sockets,
+					       .ring_slots = fixed->ring_slots,
+					       .first_descriptor = fixed->first_descriptor};
 	shard->env.index = gateway->index;
 	shard->env.retained = gateway->retained;
 	shard->env.addresses = gateway->addresses;
