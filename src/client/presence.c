@@ -79,8 +79,8 @@ static void presence_publish(struct shard *shard, const char *topic, const struc
 	CHECK(mqtt_publish_encode(&message, MQTT_VERSION_3_1_1, packet, size) == size);
 	size_t header = size - 2 - message.topic.size - 2 - message.payload.size;
 	struct publication publication = publication_of(&message, MQTT_VERSION_3_1_1, size, header, shard->loop.now_s);
-	uint32_t kept = messages_new(&shard->mem.messages, &publication, packet);
-	if (kept != 0)
+	struct message_ref kept = messages_new(&shard->mem.messages, &publication, packet);
+	if (!message_ref_is_none(kept))
 		routing_publish(shard, kept, 0);
 	free(packet);
 }

@@ -3,11 +3,10 @@
 #include "cli/command.h"
 #include "doctor/fix/fix.h"
 #include "doctor/options.h"
-#include "doctor/plan.h"
 #include "doctor/plan/plan.h"
 #include "doctor/show/show.h"
-#include "reactor/fdtable.h"
 #include "net/fixed_files.h"
+#include "reactor/fdtable.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -36,11 +36,11 @@
 struct newcomer {
 	const struct admission *admission;
 	int fd;
-	uint32_t older;     /* the client with its id, connected or not; 0: there is none */
-	uint32_t client;    /* its place: that of the session it goes on with, or a free one */
-	bool resumes;       /* a session */
-	uint32_t id;        /* what registry_file() takes, unless it resumes; 0: none */
-	uint32_t will;      /* a message; 0: none */
+	uint32_t older;  /* the client with its id, connected or not; 0: there is none */
+	uint32_t client; /* its place: that of the session it goes on with, or a free one */
+	bool resumes;    /* a session */
+	uint32_t id;     /* what registry_file() takes, unless it resumes; 0: none */
+	struct message_ref will;
 	uint32_t principal; /* slab reference; 0: none */
 };
 
@@ -223,7 +223,7 @@ static enum error make(struct shard *shard, struct newcomer *newcomer)
 		error = principal_new(shard, newcomer->admission, &newcomer->principal);
 	if (error == ERROR_OK)
 		error = will_make(shard, newcomer->admission, &newcomer->will);
-	if (error == ERROR_OK && newcomer->will != 0 && !newcomer->resumes &&
+	if (error == ERROR_OK && !message_ref_is_none(newcomer->will) && !newcomer->resumes &&
 	    extension_need(shard, shard_client(shard, newcomer->client)) == NULL)
 		error = ERROR_NO_MEMORY;
 	if (error == ERROR_OK)
@@ -233,7 +233,7 @@ static enum error make(struct shard *shard, struct newcomer *newcomer)
 
 static void unmake(struct shard *shard, struct newcomer *newcomer)
 {
-	if (newcomer->will != 0)
+	if (!message_ref_is_none(newcomer->will))
 		messages_put(&shard->mem.messages, newcomer->will);
 	principal_free(shard, newcomer->principal);
 	if (newcomer->id != 0)
@@ -316,7 +316,7 @@ static bool settle(struct shard *shard, const struct newcomer *newcomer)
 	uint32_t index = newcomer->client;
 	struct client *client = shard_client(shard, index);
 	set_principal(shard, index, newcomer->principal);
-	if (newcomer->will != 0) {
+	if (!message_ref_is_none(newcomer->will)) {
 		struct extension *extension = extension_of(shard, client);
 		extension->will = newcomer->will;
 		extension->will_delay_s = newcomer->admission->will_delay_s;

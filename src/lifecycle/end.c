@@ -70,7 +70,7 @@ static bool end_session(struct shard *shard, uint32_t index)
 {
 	struct client *client = shard_client(shard, index);
 	turn_work_charge(&shard->loop.work, WORK_END);
-	uint32_t will = will_take(shard, client); /* while it is known what the client may do */
+	struct message_ref will = will_take(shard, client); /* while it is known what the client may do */
 	registry_remove(&shard->sessions.registry, index);
 	bool is_clean = session_cleanup(shard, index);
 	will_publish(shard, will, index); /* [3.1.3.2.2]: with the session at the latest */

@@ -13,10 +13,10 @@ bool will_is_due(enum error reason)
 	return reason != ERROR_CLOSED_BY_CLIENT && reason != ERROR_SERVER_STOPPING;
 }
 
-enum error will_make(struct shard *shard, const struct admission *admission, uint32_t *made)
+enum error will_make(struct shard *shard, const struct admission *admission, struct message_ref *made)
 {
 	struct slice will = admission_will(admission);
-	*made = 0;
+	*made = message_ref_none();
 	if (will.size == 0)
 		return ERROR_OK;
 	struct mqtt_header header;
@@ -28,14 +28,14 @@ enum error will_make(struct shard *shard, const struct admission *admission, uin
 				  false, &publish) == ERROR_OK);
 	struct publication publication = publication_of(&publish, version, will.size, header.header_bytes, 0);
 	*made = messages_new(&shard->mem.messages, &publication, will.data);
-	return *made != 0 ? ERROR_OK : ERROR_NO_MEMORY;
+	return !message_ref_is_none(*made) ? ERROR_OK : ERROR_NO_MEMORY;
 }
 
 void will_forget(struct shard *shard, struct extension *extension)
 {
-	if (extension->will != 0)
+	if (!message_ref_is_none(extension->will))
 		messages_put(&shard->mem.messages, extension->will);
-	extension->will = 0;
+	extension->will = message_ref_none();
 }
 
 /* Whether the client may still publish its will: the right that it had at CONNECT may have been taken since. */
@@ -50,23 +50,23 @@ static bool may_publish_will(struct shard *shard, const struct client *client, c
 	return false;
 }
 
-uint32_t will_take(struct shard *shard, const struct client *client)
+struct message_ref will_take(struct shard *shard, const struct client *client)
 {
 	struct extension *extension = extension_of(shard, client);
-	uint32_t will = extension != NULL ? extension->will : 0;
-	if (will == 0)
-		return 0;
+	struct message_ref will = extension != NULL ? extension->will : message_ref_none();
+	if (message_ref_is_none(will))
+		return will;
 	if (!may_publish_will(shard, client, message_at(&shard->mem.messages, will))) {
 		will_forget(shard, extension);
-		return 0;
+		return message_ref_none();
 	}
-	extension->will = 0;
+	extension->will = message_ref_none();
 	return will;
 }
 
-void will_publish(struct shard *shard, uint32_t will, uint32_t index)
+void will_publish(struct shard *shard, struct message_ref will, uint32_t index)
 {
-	if (will == 0)
+	if (message_ref_is_none(will))
 		return;
 	/* Its time begins now [3.1.3.2.4]: it was kept with its expiry on a clock that stands at 0. */
 	struct publication *publication = &message_at(&shard->mem.messages, will)->publication;

@@ -7,7 +7,8 @@
 #include "state/extension.h"
 #include "state/shard.h"
 
-struct delivery deliver_begin(const uint8_t *packet, const struct publication *publication, bool is_mail, uint32_t kept)
+struct delivery deliver_begin(const uint8_t *packet, const struct publication *publication, bool is_mail,
+			      struct message_ref kept)
 {
 	struct publication_parts parts = publication_parts(publication, packet);
 	if (publication->expires_s != 0)
@@ -23,9 +24,9 @@ struct delivery deliver_begin(const uint8_t *packet, const struct publication *p
 
 void deliver_end(struct shard *shard, struct delivery *delivery)
 {
-	if (delivery->kept != 0)
+	if (!message_ref_is_none(delivery->kept))
 		messages_put(&shard->mem.messages, delivery->kept);
-	delivery->kept = 0;
+	delivery->kept = message_ref_none();
 }
 
 /* ---- QoS 0 ---- */

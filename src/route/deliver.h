@@ -4,6 +4,7 @@
 #define ROUTE_DELIVER_H
 
 #include "route/congestion.h"
+#include "session/messages.h"
 #include "session/subscriptions.h"
 #include "topics/publication.h"
 
@@ -28,17 +29,18 @@ struct delivery {
 	struct publisher_name publisher;
 	const route_bits *routes; /* all of the message's, where a client gets one copy (route/overlap.h), else NULL */
 	uint32_t route_count;
-	uint32_t route; /* of them, the one that is walked */
-	bool is_mail;   /* the packet is in a batch, so that scratch may be emptied between two subscribers */
-	bool taken;     /* at QoS 1 or 2 some session has it, or will */
-	bool refused;   /* and some had no room for it */
-	uint32_t kept;  /* reference to it in shard->mem.messages once a session needs it, 0: none did */
+	uint32_t route;          /* of them, the one that is walked */
+	bool is_mail;            /* the packet is in a batch, so that scratch may be emptied between two subscribers */
+	bool taken;              /* at QoS 1 or 2 some session has it, or will */
+	bool refused;            /* and some had no room for it */
+	struct message_ref kept; /* reference to it in shard->mem.messages once a session needs it */
 	struct frame frames[2][2]; /* before version 5, version 5; without and with the retain flag */
 };
 
-/* packet: lives until the end of the turn. kept: what deliver_end() gave back when the walk was interrupted, or 0. */
+/* packet: lives until the end of the turn. kept: what deliver_end() gave back when the walk was interrupted, or none.
+ */
 struct delivery deliver_begin(const uint8_t *packet, const struct publication *publication, bool is_mail,
-			      uint32_t kept);
+			      struct message_ref kept);
 /* The client has published it itself, and wants none of its own through this subscription [MQTT-3.8.3-3]. */
 bool deliver_is_no_local(const struct shard *shard, const struct delivery *delivery,
 			 const struct subscription *subscription);

@@ -140,7 +140,7 @@ static void deliver_copy(struct shard *shard, struct delivery *delivery, const s
 		return;
 	}
 	/* Scratch is not to be emptied below: frames of the common message are in it. */
-	struct delivery copy = deliver_begin(bytes, &publication, false, 0);
+	struct delivery copy = deliver_begin(bytes, &publication, false, message_ref_none());
 	copy.publisher = delivery->publisher;
 	deliver_to(shard, &copy, &merged->subscription);
 	deliver_end(shard, &copy);

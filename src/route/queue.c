@@ -42,12 +42,12 @@ const struct subscription *queue_subscription(const struct shard *shard, const s
 	return same ? subscription : NULL;
 }
 
-/* The caller gets a reference of its own; 0: no memory. */
-static uint32_t keep_message(struct shard *shard, struct delivery *delivery)
+/* The caller gets a reference of its own; none: no memory. */
+static struct message_ref keep_message(struct shard *shard, struct delivery *delivery)
 {
-	if (delivery->kept == 0)
+	if (message_ref_is_none(delivery->kept))
 		delivery->kept = messages_new(&shard->mem.messages, &delivery->publication, delivery->packet);
-	if (delivery->kept != 0)
+	if (!message_ref_is_none(delivery->kept))
 		messages_get(&shard->mem.messages, delivery->kept);
 	return delivery->kept;
 }
@@ -158,9 +158,10 @@ static void queue_link_entry(struct shard *shard, struct delivery *delivery, str
 			     struct flow_entry *entry, bool send_now)
 {
 	bool keep = must_keep(extension, entry, send_now);
-	entry->message = keep ? keep_message(shard, delivery) : 0;
-	if ((keep && entry->message == 0) || flow_append(&extension->flow, &shard->mem.flows, entry) == 0) {
-		if (entry->message != 0)
+	entry->message = keep ? keep_message(shard, delivery) : message_ref_none();
+	if ((keep && message_ref_is_none(entry->message)) ||
+	    flow_append(&extension->flow, &shard->mem.flows, entry) == 0) {
+		if (!message_ref_is_none(entry->message))
 			messages_put(&shard->mem.messages, entry->message);
 		COUNT(&shard->counters, messages_dropped_memory);
 		return;
@@ -292,9 +293,10 @@ bool deliver_retained(struct shard *shard, uint32_t index, const struct publicat
 		.qos = (publication->qos < qos ? publication->qos : qos) & 3u,
 		.retain = 1,
 	};
-	if (extension != NULL && entry.message != 0 && flow_append(&extension->flow, &shard->mem.flows, &entry) != 0)
+	if (extension != NULL && !message_ref_is_none(entry.message) &&
+	    flow_append(&extension->flow, &shard->mem.flows, &entry) != 0)
 		return true;
-	if (entry.message != 0)
+	if (!message_ref_is_none(entry.message))
 		messages_put(&shard->mem.messages, entry.message);
 	COUNT(&shard->counters, messages_dropped_memory);
 	return false;

@@ -102,7 +102,7 @@ static bool deliver_record(struct shard *shard, const struct record *record, uin
 		}
 	}
 	deliver_end(shard, &delivery);
-	mail->kept = 0;
+	mail->kept = message_ref_none();
 	return true;
 }
 
@@ -201,7 +201,7 @@ static struct publisher_name name_of(const struct shard *shard, uint32_t publish
 
 static void deliver_directly(struct shard *shard, struct outbound *outbound)
 {
-	struct delivery delivery = deliver_begin(outbound->packet, &outbound->publication, false, 0);
+	struct delivery delivery = deliver_begin(outbound->packet, &outbound->publication, false, message_ref_none());
 	delivery.publisher = name_of(shard, outbound->publisher);
 	overlap_begin(shard, &delivery, shard->routing.routes.items, shard->routing.routes.count);
 	bool all_here = true;

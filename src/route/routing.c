@@ -10,8 +10,8 @@
 struct routing {
 	struct routing *next;
 	struct route_progress progress;
-	route_bits route;        /* to one member; 0: to all that subscribe */
-	uint32_t message;        /* of shard->mem.messages */
+	route_bits route; /* to one member; 0: to all that subscribe */
+	struct message_ref message;
 	uint32_t publisher;      /* its client, 0: nobody */
 	uint32_t publisher_hash; /* of its client id: its place may be another's by the time that it is sent */
 	uint16_t packet_id;      /* to be acknowledged, at QoS 1 and 2 */
@@ -103,10 +103,10 @@ enum error routing_begin(struct shard *shard, const struct outbound *outbound, c
 			 uint16_t packet_id)
 {
 	struct routings *routings = &shard->routing.routings;
-	uint32_t message = messages_new(&shard->mem.messages, &outbound->publication, outbound->packet);
-	struct routing *routing = message != 0 ? malloc(sizeof(*routing)) : NULL;
+	struct message_ref message = messages_new(&shard->mem.messages, &outbound->publication, outbound->packet);
+	struct routing *routing = !message_ref_is_none(message) ? malloc(sizeof(*routing)) : NULL;
 	if (routing == NULL) {
-		if (message != 0)
+		if (!message_ref_is_none(message))
 			messages_put(&shard->mem.messages, message);
 		return ERROR_NO_MEMORY;
 	}
@@ -257,7 +257,7 @@ static void send_or_wait(struct shard *shard, struct routing routing)
 	messages_put(&shard->mem.messages, routing.message);
 }
 
-void routing_publish(struct shard *shard, uint32_t ref, uint32_t publisher)
+void routing_publish(struct shard *shard, struct message_ref ref, uint32_t publisher)
 {
 	struct message *message = message_at(&shard->mem.messages, ref);
 	if (message->publication.retain &&
@@ -271,7 +271,7 @@ void routing_publish(struct shard *shard, uint32_t ref, uint32_t publisher)
 			    });
 }
 
-void routing_hand_on(struct shard *shard, uint32_t message, route_bits route)
+void routing_hand_on(struct shard *shard, struct message_ref message, route_bits route)
 {
 	send_or_wait(shard, (struct routing){.message = message, .route = route});
 }

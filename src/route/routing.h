@@ -6,6 +6,7 @@
 #define ROUTE_ROUTING_H
 
 #include "route/route.h"
+#include "session/messages.h"
 #include "state/routing.h"
 
 /* While so much of the gateway's own waits nobody is let in: what comes to wait then is only what those leave who are
@@ -37,8 +38,8 @@ bool routings_await_room(const struct shard *shard);
  * or, where that takes longer or the turn has done its share of them, in line. They take over the caller's reference to
  * a message of shard->mem.messages. The first also sets or clears the topic's retained message. publisher: the client
  * whose will it is, for No Local; 0: nobody's. */
-void routing_publish(struct shard *shard, uint32_t message, uint32_t publisher);
-void routing_hand_on(struct shard *shard, uint32_t message, route_bits route);
+void routing_publish(struct shard *shard, struct message_ref message, uint32_t publisher);
+void routing_hand_on(struct shard *shard, struct message_ref message, route_bits route);
 /* Whether so many own messages wait in line that they are to become fewer first. */
 static inline bool routings_own_are_many(const struct routings *routings)
 {

@@ -72,6 +72,6 @@ struct flow_walk {
 const struct flow_entry *flow_next_shared(const struct flow *flow, const struct flow_store *store,
 					  struct flow_walk *walk);
 /* Takes out the one that the walk stands on; the reference to its message is the caller's. */
-uint32_t flow_take_shared(struct flow *flow, struct flow_store *store, struct flow_walk *walk);
+struct message_ref flow_take_shared(struct flow *flow, struct flow_store *store, struct flow_walk *walk);
 
 #endif

@@ -15,8 +15,8 @@ enum flow_state {
 };
 
 struct flow_entry {
-	uint32_t next;    /* of the last one: the first */
-	uint32_t message; /* 0: it will not be sent again */
+	uint32_t next;              /* of the last one: the first */
+	struct message_ref message; /* none: it will not be sent again */
 	union {
 		uint32_t identifier;   /* the Subscription Identifier, 0: none */
 		uint32_t subscription; /* if shared: whose, if that is still of this generation */

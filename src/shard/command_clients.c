@@ -155,7 +155,7 @@ enum error command_inspect_client(struct shard *shard, struct command_client *an
 		if (client->bounded)
 			answer->packet_bytes_max = extension->packet_bytes_max;
 		answer->session_expiry_s = extension->expiry_s;
-		answer->has_will = extension->will != 0;
+		answer->has_will = !message_ref_is_none(extension->will);
 		answer->will_delay_s = extension->will_delay_s;
 		answer->unreleased = packet_ids_count(&shard->mem.slab, extension->received);
 		uint32_t ends_at_s = extension->ends_at_s;

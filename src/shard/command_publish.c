@@ -8,8 +8,8 @@ static enum error publish_one(struct shard *shard, const struct command_message 
 	struct publication publication = message->publication;
 	if (publication.expires_s != 0 && publication.expires_s < UINT32_MAX - shard->loop.now_s)
 		publication.expires_s += shard->loop.now_s;
-	uint32_t kept = messages_new(&shard->mem.messages, &publication, message->packet);
-	if (kept == 0)
+	struct message_ref kept = messages_new(&shard->mem.messages, &publication, message->packet);
+	if (message_ref_is_none(kept))
 		return ERROR_NO_MEMORY;
 	routing_publish(shard, kept, 0);
 	COUNT(&shard->counters, messages_from_api);

@@ -45,8 +45,8 @@ static void sys_topics_send(struct shard *shard, const char *name, const char *t
 	CHECK(size != 0);
 	struct publication publication =
 		publication_of(&message, MQTT_VERSION_3_1_1, size, MQTT_HEADER_BYTES_MIN, shard->loop.now_s);
-	uint32_t kept = messages_new(&shard->mem.messages, &publication, packet);
-	if (kept != 0)
+	struct message_ref kept = messages_new(&shard->mem.messages, &publication, packet);
+	if (!message_ref_is_none(kept))
 		routing_publish(shard, kept, 0);
 }
 

@@ -14,7 +14,7 @@ struct extension {
 	struct flow flow;
 	uint32_t account;  /* slab reference (state/account.h); 0: none */
 	uint32_t expiry_s; /* Session Expiry Interval; 0: it ends with its connection, EXTENSION_NEVER_S: never */
-	uint32_t will;     /* reference of a message, 0: none */
+	struct message_ref will;
 	uint32_t will_delay_s;
 	uint32_t received; /* packet_ids.h: QoS 2 messages of the client that are not released yet */
 	union {

@@ -44,7 +44,7 @@ void offline_queue_begins(struct shard *shard, uint32_t index)
 uint64_t offline_deadline_ms(const struct shard *shard, const struct extension *extension)
 {
 	uint32_t at_s = extension->ends_at_s;
-	if (extension->will != 0 && extension->will_at_s != NOTED_S && extension->will_at_s < at_s)
+	if (!message_ref_is_none(extension->will) && extension->will_at_s != NOTED_S && extension->will_at_s < at_s)
 		at_s = extension->will_at_s;
 	return at_s != EXTENSION_NEVER_S ? shard_clock_ms(shard, at_s) : WHEEL_NEVER;
 }
@@ -67,7 +67,7 @@ bool offline_let_go(struct shard *shard, uint32_t index)
 
 bool offline_will_is_due(const struct shard *shard, const struct extension *extension)
 {
-	return extension->will != 0 && extension->will_at_s <= shard->loop.now_s;
+	return !message_ref_is_none(extension->will) && extension->will_at_s <= shard->loop.now_s;
 }
 
 bool offline_take_due_will(struct shard *shard, struct extension *extension)

@@ -17,8 +17,9 @@ void extension_trim(struct shard *shard, struct client *client)
 	account_trim(shard, client);
 	const struct extension *extension = extension_of(shard, client);
 	if (extension != NULL && !client->bounded && extension->flow.last == 0 && extension->expiry_s == 0 &&
-	    extension->will == 0 && extension->received == 0 && extension->account == 0 && extension->aliases_in == 0 &&
-	    extension->aliases_out == 0 && extension->alias_max == 0 && extension->receive_max == UINT16_MAX)
+	    message_ref_is_none(extension->will) && extension->received == 0 && extension->account == 0 &&
+	    extension->aliases_in == 0 && extension->aliases_out == 0 && extension->alias_max == 0 &&
+	    extension->receive_max == UINT16_MAX)
 		give_block(shard, client);
 }
 
@@ -40,7 +41,7 @@ void extension_drop(struct shard *shard, struct client *client)
 	struct extension *extension = extension_of(shard, client);
 	if (extension == NULL)
 		return;
-	CHECK(extension->will == 0);
+	CHECK(message_ref_is_none(extension->will));
 	CHECK(extension->flow.last == 0);
 	extension_end_connection(shard, client);
 	account_drop(shard, client);

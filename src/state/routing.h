@@ -5,6 +5,7 @@
 
 #include "memory/list.h"
 #include "reactor/mailbox.h"
+#include "session/messages.h"
 #include "topics/index.h"
 
 /* ---- publishers that wait for subscribers (route/congestion.h) ---- */
@@ -47,10 +48,10 @@ struct congestion {
 /* A batch that is being delivered, and how far. A walk over many subscribers may take several turns. */
 struct mail {
 	struct batch *batch;
-	uint32_t offset; /* of the record */
-	uint32_t route;  /* of the record's routes, the next to walk */
-	uint32_t kept;   /* the record's message in shard->mem.messages, 0: no session needed it so far */
-	bool walking;    /* in the middle of a route */
+	uint32_t offset;         /* of the record */
+	uint32_t route;          /* of the record's routes, the next to walk */
+	struct message_ref kept; /* the record's message, once a session needed it */
+	bool walking;            /* in the middle of a route */
 };
 
 /* Of publishers, a shard has at most so many under way. */
