@@ -80,24 +80,24 @@ static uint64_t next_ms(const struct shard *shard, const struct client *client)
 	return stuck_ms(shard, client) < next ? stuck_ms(shard, client) : next;
 }
 
-void keepalive_begin(struct shard *shard, uint32_t index)
+void keepalive_begin(struct shard *shard, struct client_ref ref)
 {
-	struct client *client = shard_client(shard, index);
+	struct client *client = shard_client(shard, ref);
 	if (client->keepalive_s == 0 && shard->env.settings->idle_probe_s != 0)
 		health_probe(client->conn.fd, shard->env.settings->idle_probe_s);
 	uint64_t deadline_ms = next_ms(shard, client);
 	if (deadline_ms != WHEEL_NEVER)
-		wheel_add(&shard->loop.wheel, index, deadline_ms);
+		wheel_add(&shard->loop.wheel, ref.index, deadline_ms);
 }
 
-void keepalive_hurry(struct shard *shard, uint32_t index, uint64_t until_ms)
+void keepalive_hurry(struct shard *shard, struct client_ref ref, uint64_t until_ms)
 {
-	struct client *client = shard_client(shard, index);
+	struct client *client = shard_client(shard, ref);
 	if (!client_is_connected(client))
 		return;
-	wheel_remove(&shard->loop.wheel, index);
+	wheel_remove(&shard->loop.wheel, ref.index);
 	uint64_t deadline_ms = next_ms(shard, client);
-	wheel_add(&shard->loop.wheel, index, until_ms < deadline_ms ? until_ms : deadline_ms);
+	wheel_add(&shard->loop.wheel, ref.index, until_ms < deadline_ms ? until_ms : deadline_ms);
 }
 
 void keepalive_heard(struct shard *shard, struct client *client)
@@ -121,47 +121,47 @@ static void grade(struct shard *shard, struct client *client, enum client_state 
 		client_set_state(shard, client, state);
 }
 
-static void grade_by_keepalive(struct shard *shard, uint32_t index)
+static void grade_by_keepalive(struct shard *shard, struct client_ref ref)
 {
-	struct client *client = shard_client(shard, index);
+	struct client *client = shard_client(shard, ref);
 	uint64_t now_ms = shard->loop.now_ms;
 	if (quiet_ms(client) > now_ms)
 		return;
 	if (closed_ms(client) <= now_ms && is_ours(shard, client))
 		client->seen_tick = (uint32_t)(now_ms / WHEEL_TICK_MS);
 	else if (closed_ms(client) <= now_ms)
-		client_end(shard, index, ERROR_KEEPALIVE_TIMEOUT);
+		client_end(shard, ref, ERROR_KEEPALIVE_TIMEOUT);
 	else
 		grade(shard, client, suspect_ms(shard, client) <= now_ms ? CLIENT_SUSPECT : CLIENT_QUIET);
 }
 
-static void grade_by_tcp(struct shard *shard, uint32_t index)
+static void grade_by_tcp(struct shard *shard, struct client_ref ref)
 {
-	struct client *client = shard_client(shard, index);
+	struct client *client = shard_client(shard, ref);
 	int fd = io_borrow(&shard->mem.io, &client->conn);
 	bool answers = !health_is_unanswered(fd, shard->env.settings->grace_ms);
 	io_return(&client->conn, fd);
 	if (answers && client->state != CLIENT_ACTIVE)
 		client_set_state(shard, client, CLIENT_ACTIVE);
 	else if (!answers && client->state == CLIENT_SUSPECT)
-		client_end(shard, index, ERROR_PEER_DEAD);
+		client_end(shard, ref, ERROR_PEER_DEAD);
 	else if (!answers)
 		grade(shard, client, CLIENT_SUSPECT);
 }
 
-uint64_t keepalive_visit(struct shard *shard, uint32_t index)
+uint64_t keepalive_visit(struct shard *shard, struct client_ref ref)
 {
-	struct client *client = shard_client(shard, index);
+	struct client *client = shard_client(shard, ref);
 	CHECK(client_is_connected(client));
 	if (client->pause == PAUSE_RATE)
-		client_resume(shard, index);
+		client_resume(shard, ref);
 	if (stuck_ms(shard, client) <= shard->loop.now_ms)
-		client_end(shard, index, ERROR_STUCK_READER);
+		client_end(shard, ref, ERROR_STUCK_READER);
 	else if (expires_ms(shard, client) <= shard->loop.now_ms)
-		client_end(shard, index, ERROR_SIGN_IN_EXPIRED);
+		client_end(shard, ref, ERROR_SIGN_IN_EXPIRED);
 	else if (client->keepalive_s != 0)
-		grade_by_keepalive(shard, index);
+		grade_by_keepalive(shard, ref);
 	else if (shard->env.settings->idle_probe_s != 0)
-		grade_by_tcp(shard, index);
+		grade_by_tcp(shard, ref);
 	return client_is_connected(client) ? next_ms(shard, client) : 0;
 }

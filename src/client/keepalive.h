@@ -9,18 +9,19 @@
 #ifndef CLIENT_KEEPALIVE_H
 #define CLIENT_KEEPALIVE_H
 
+#include "session/refs.h"
 #include <stdint.h>
 
 struct shard;
 struct client;
 
 /* The client is connected from now on: files it with the wheel. */
-void keepalive_begin(struct shard *shard, uint32_t index);
+void keepalive_begin(struct shard *shard, struct client_ref ref);
 /* Its deadline has come: grades the client, and ends it where it has been silent or stuck for too long. Returns its
  * next deadline, as wheel_visit does. */
-uint64_t keepalive_visit(struct shard *shard, uint32_t index);
+uint64_t keepalive_visit(struct shard *shard, struct client_ref ref);
 /* Output is blocked from now on, or reading is paused until `until_ms`: the deadline may have come nearer. */
-void keepalive_hurry(struct shard *shard, uint32_t index, uint64_t until_ms);
+void keepalive_hurry(struct shard *shard, struct client_ref ref, uint64_t until_ms);
 /* A packet came. */
 void keepalive_heard(struct shard *shard, struct client *client);
 

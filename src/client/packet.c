@@ -61,7 +61,8 @@ static void answer_auth(struct shard *shard, struct client *client, struct slice
 }
 
 /* [4.12.1] A client that signed in with an authentication method brings another token. */
-static enum error handle_auth(struct shard *shard, uint32_t index, struct client *client, const struct packet *packet)
+static enum error handle_auth(struct shard *shard, struct client_ref ref, struct client *client,
+			      const struct packet *packet)
 {
 	struct mqtt_auth auth;
 	if (client->version != MQTT_VERSION_5)
@@ -79,24 +80,25 @@ static enum error handle_auth(struct shard *shard, uint32_t index, struct client
 	if (error != ERROR_OK)
 		return error;
 	if (principal_of(shard, client)->rules != rules)
-		review_client(shard, index);
+		review_client(shard, ref);
 	COUNT(&shard->counters, sign_ins_renewed);
 	answer_auth(shard, client, auth.method);
-	keepalive_hurry(shard, index, shard->loop.now_ms);
+	keepalive_hurry(shard, ref, shard->loop.now_ms);
 	return ERROR_OK;
 }
 
 /* ERROR_OK; ERROR_MORE: an inbox is full, the packet has to wait; otherwise the reason why the client ends. */
-static enum error handle_packet(struct shard *shard, uint32_t index, struct client *client, const struct packet *packet)
+static enum error handle_packet(struct shard *shard, struct client_ref ref, struct client *client,
+				const struct packet *packet)
 {
 	if (packet->whole.size == 0)
 		return oversize_answer(shard, client, packet);
 	switch (packet->header.type) {
 	case MQTT_PUBLISH:
-		return client_publishes(shard, index, packet);
+		return client_publishes(shard, ref, packet);
 	case MQTT_SUBSCRIBE:
 	case MQTT_UNSUBSCRIBE:
-		return client_subscribes(shard, index, packet);
+		return client_subscribes(shard, ref, packet);
 	case MQTT_PINGREQ:
 		return handle_ping(shard, client, packet);
 	case MQTT_DISCONNECT:
@@ -105,9 +107,9 @@ static enum error handle_packet(struct shard *shard, uint32_t index, struct clie
 	case MQTT_PUBREC:
 	case MQTT_PUBREL:
 	case MQTT_PUBCOMP:
-		return client_acknowledges(shard, index, packet);
+		return client_acknowledges(shard, ref, packet);
 	case MQTT_AUTH:
-		return handle_auth(shard, index, client, packet);
+		return handle_auth(shard, ref, client, packet);
 	case MQTT_CONNECT:
 		return ERROR_CONNECT_TWICE;
 	default:
@@ -155,14 +157,14 @@ static bool must_wait_for_reader(struct shard *shard, struct client *client)
 }
 
 /* False: the client publishes faster than it may, and is not read from for a while. */
-static bool packet_within_rate(struct shard *shard, uint32_t index, struct client *client)
+static bool packet_within_rate(struct shard *shard, struct client_ref ref, struct client *client)
 {
 	uint64_t wait_ms;
 	if (rate_allows(shard, client, &wait_ms))
 		return true;
 	COUNT(&shard->counters, rate_pauses);
 	client->pause = PAUSE_RATE;
-	keepalive_hurry(shard, index, shard->loop.now_ms + wait_ms);
+	keepalive_hurry(shard, ref, shard->loop.now_ms + wait_ms);
 	return false;
 }
 
@@ -184,13 +186,14 @@ static bool must_wait_for_turn(struct shard *shard, bool first)
 }
 
 /* One packet as a step of the turn's work. */
-static enum error do_packet(struct shard *shard, uint32_t index, struct client *client, const struct packet *packet)
+static enum error do_packet(struct shard *shard, struct client_ref ref, struct client *client,
+			    const struct packet *packet)
 {
-	shard->loop.check.client = index;
+	shard->loop.check.client = ref.index;
 	shard->loop.check.packet_type = packet->header.type;
 	turn_work_step_begin(&shard->loop.work);
 	turn_work_charge(&shard->loop.work, WORK_PACKET);
-	enum error error = handle_packet(shard, index, client, packet);
+	enum error error = handle_packet(shard, ref, client, packet);
 	turn_work_step_end(&shard->loop.work, &shard->counters);
 	return error;
 }
@@ -198,7 +201,7 @@ static enum error do_packet(struct shard *shard, uint32_t index, struct client *
 /* Handles packets off the front of *rest. ERROR_OK: the rest is not a whole packet, of *size bytes if known; an empty
  * rest with a *size: so many bytes are still to come of a packet that is skipped. ERROR_MORE: the client has to pause
  * before the rest. */
-static enum error consume_packets(struct shard *shard, uint32_t index, struct client *client, struct slice *rest,
+static enum error consume_packets(struct shard *shard, struct client_ref ref, struct client *client, struct slice *rest,
 				  size_t *size)
 {
 	struct packet packet;
@@ -218,15 +221,14 @@ static enum error consume_packets(struct shard *shard, uint32_t index, struct cl
 			client->pause = PAUSE_TURN;
 			return ERROR_MORE;
 		}
-		if (client->slowed && packet.header.type == MQTT_PUBLISH &&
-		    congestion_holds(shard, index, client, *size))
+		if (client->slowed && packet.header.type == MQTT_PUBLISH && congestion_holds(shard, ref, client, *size))
 			return ERROR_MORE;
-		if (packet.header.type == MQTT_PUBLISH && !packet_within_rate(shard, index, client))
+		if (packet.header.type == MQTT_PUBLISH && !packet_within_rate(shard, ref, client))
 			return shard->env.settings->rate_ends_client ? ERROR_MESSAGE_RATE : ERROR_MORE;
-		error = do_packet(shard, index, client, &packet);
+		error = do_packet(shard, ref, client, &packet);
 		if (error == ERROR_MORE && client->pause == PAUSE_NONE) {
 			client->pause = PAUSE_RATE;
-			keepalive_hurry(shard, index, shard->loop.now_ms + HOLD_MS);
+			keepalive_hurry(shard, ref, shard->loop.now_ms + HOLD_MS);
 		}
 		if (error != ERROR_OK)
 			return error;
@@ -253,11 +255,11 @@ static bool published(const struct slice *bytes)
 }
 
 /* There is too much to do: a publisher is read from again in a while. */
-static void hold(struct shard *shard, uint32_t index, struct client *client)
+static void hold(struct shard *shard, struct client_ref ref, struct client *client)
 {
 	COUNT(&shard->counters, overload_holds);
 	client->pause = PAUSE_RATE;
-	keepalive_hurry(shard, index, shard->loop.now_ms + HOLD_MS);
+	keepalive_hurry(shard, ref, shard->loop.now_ms + HOLD_MS);
 }
 
 static bool acknowledged(const struct slice *bytes)
@@ -279,27 +281,27 @@ static void acknowledge_at_once(struct shard *shard, struct client *client)
 	io_acknowledge(&shard->mem.io, &client->conn);
 }
 
-void client_consume(struct shard *shard, uint32_t index, struct slice bytes)
+void client_consume(struct shard *shard, struct client_ref ref, struct slice bytes)
 {
-	struct client *client = shard_client(shard, index);
+	struct client *client = shard_client(shard, ref);
 	struct slice rest = bytes;
 	size_t size = 0;
-	enum error error = consume_packets(shard, index, client, &rest, &size);
+	enum error error = consume_packets(shard, ref, client, &rest, &size);
 	if (rest.size != bytes.size)
 		keepalive_heard(shard, client);
 	if (error != ERROR_OK && error != ERROR_MORE) {
-		client_end(shard, index, error);
+		client_end(shard, ref, error);
 		return;
 	}
 	if (acknowledged(&bytes))
 		acknowledge_at_once(shard, client);
 	if (shard->loop.overload.grade == OVERLOAD_HOLD && client->pause == PAUSE_NONE && published(&bytes))
-		hold(shard, index, client);
+		hold(shard, ref, client);
 	error = io_keep(&shard->mem.io, &client->conn, rest, size, client->pause != PAUSE_NONE);
 	if (error == ERROR_OK && rest.size == 0 && size != 0)
 		error = io_skip(&shard->mem.io, &client->conn, size);
 	if (error != ERROR_OK)
-		client_end(shard, index, error);
+		client_end(shard, ref, error);
 	else if (client->pause == PAUSE_TURN)
-		client_resume(shard, index);
+		client_resume(shard, ref);
 }

@@ -177,16 +177,16 @@ static enum error begin_routing(struct shard *shard, struct outbound *outbound, 
 }
 
 /* Takes the message in: retained first, so that who subscribes now gets the newest. */
-static enum error take_message(struct shard *shard, uint32_t index, const struct packet *packet,
+static enum error take_message(struct shard *shard, struct client_ref ref, const struct packet *packet,
 			       const struct mqtt_publish *publish, bool *matched)
 {
-	const struct client *client = shard_client(shard, index);
+	const struct client *client = shard_client(shard, ref);
 	uint8_t *bytes = (uint8_t *)(uintptr_t)packet->whole.data; /* scratch: they are ours */
 	struct outbound outbound = {
 		.packet = bytes,
 		.publication = publication_of(publish, client->version, packet->whole.size, packet->header.header_bytes,
 					      shard->loop.now_s),
-		.publisher = index,
+		.publisher = ref,
 	};
 	enum error error = ERROR_OK;
 	if (publish->retain)
@@ -220,16 +220,16 @@ static uint8_t reason_of_match(bool matched)
 }
 
 /* The rest of the way, for a message that nothing is wrong with. */
-static enum error accept_publish(struct shard *shard, uint32_t index, const struct packet *packet,
+static enum error accept_publish(struct shard *shard, struct client_ref ref, const struct packet *packet,
 				 const struct mqtt_publish *publish)
 {
-	struct client *client = shard_client(shard, index);
+	struct client *client = shard_client(shard, ref);
 	if (publish->qos == 2 && exceeds_receive_max(shard, client))
 		return ERROR_RECEIVE_MAX;
 	if (publish->qos == 2 && publish_remember(shard, client, publish->packet_id) != ERROR_OK)
 		return ERROR_NO_MEMORY;
 	bool matched = false;
-	enum error error = take_message(shard, index, packet, publish, &matched);
+	enum error error = take_message(shard, ref, packet, publish, &matched);
 	if (error != ERROR_OK && publish->qos == 2)
 		publish_forget(shard, client, publish->packet_id);
 	if (error == ERROR_MORE)
@@ -244,10 +244,10 @@ static enum error accept_publish(struct shard *shard, uint32_t index, const stru
 	return ERROR_OK;
 }
 
-void client_published(struct shard *shard, uint32_t index, uint8_t qos, uint16_t packet_id, bool matched,
+void client_published(struct shard *shard, struct client_ref ref, uint8_t qos, uint16_t packet_id, bool matched,
 		      enum error error)
 {
-	struct client *client = shard_client(shard, index);
+	struct client *client = shard_client(shard, ref);
 	if (error == ERROR_OK) {
 		answer_id(shard, client, qos, packet_id, reason_of_match(matched));
 	} else {
@@ -255,19 +255,19 @@ void client_published(struct shard *shard, uint32_t index, uint8_t qos, uint16_t
 		if (qos == 2)
 			publish_forget(shard, client, packet_id);
 		if (qos != 0 && client->version != MQTT_VERSION_5) { /* as refuse_without_memory() */
-			client_end(shard, index, ERROR_NO_MEMORY);
+			client_end(shard, ref, ERROR_NO_MEMORY);
 			return;
 		}
 		answer_id(shard, client, qos, packet_id, (uint8_t)mqtt_reason_of(ERROR_LIMIT));
 	}
-	client_resume(shard, index);
+	client_resume(shard, ref);
 }
 
 /* The packet has its topic in it. */
-static enum error handle_publish(struct shard *shard, uint32_t index, const struct packet *packet,
+static enum error handle_publish(struct shard *shard, struct client_ref ref, const struct packet *packet,
 				 const struct mqtt_publish *publish)
 {
-	struct client *client = shard_client(shard, index);
+	struct client *client = shard_client(shard, ref);
 	enum error error = check_publish(shard, client, publish);
 	if (error != ERROR_OK)
 		return publish_refuse(shard, client, publish, error);
@@ -276,7 +276,7 @@ static enum error handle_publish(struct shard *shard, uint32_t index, const stru
 		publish_answer(shard, client, publish, MQTT_REASON_SUCCESS);
 		return ERROR_OK;
 	}
-	return accept_publish(shard, index, packet, publish);
+	return accept_publish(shard, ref, packet, publish);
 }
 
 /* What the topic alone is wrong in: the rest was read, and its sender can be told which PUBLISH it was. A client whose
@@ -286,9 +286,9 @@ static bool can_be_answered(const struct mqtt_publish *publish, enum error error
 	return publish->qos != 0 && (error == ERROR_TOPIC_WILDCARD || error == ERROR_TOPIC_LEVELS);
 }
 
-enum error client_publishes(struct shard *shard, uint32_t index, const struct packet *received)
+enum error client_publishes(struct shard *shard, struct client_ref ref, const struct packet *received)
 {
-	struct client *client = shard_client(shard, index);
+	struct client *client = shard_client(shard, ref);
 	struct packet packet = *received;
 	struct mqtt_publish publish;
 	uint8_t *own = NULL;
@@ -300,7 +300,7 @@ enum error client_publishes(struct shard *shard, uint32_t index, const struct pa
 	if (error == ERROR_OK && publish.topic_alias != 0)
 		error = resolve_alias(shard, client, &packet, &publish, &own);
 	if (error == ERROR_OK)
-		error = handle_publish(shard, index, &packet, &publish);
+		error = handle_publish(shard, ref, &packet, &publish);
 	if (own != NULL) {
 		io_flush(&shard->mem.io); /* output may point to it */
 		free(own);
@@ -323,9 +323,9 @@ static void release(struct shard *shard, struct client *client, uint16_t packet_
 /* A client that answers with another packet than is due has lost track of the exchange: what either side made of it
  * from here on would be a guess. One that answers to what is not under way may speak of a session that we have not any
  * more. */
-static enum error take_ack(struct shard *shard, uint32_t index, uint8_t type, const struct mqtt_ack *ack)
+static enum error take_ack(struct shard *shard, struct client_ref ref, uint8_t type, const struct mqtt_ack *ack)
 {
-	struct client *client = shard_client(shard, index);
+	struct client *client = shard_client(shard, ref);
 	struct extension *extension = extension_of(shard, client);
 	enum flow_ack result = FLOW_ACK_UNKNOWN;
 	uint64_t looks = shard->mem.flows.looks;
@@ -335,8 +335,8 @@ static enum error take_ack(struct shard *shard, uint32_t index, uint8_t type, co
 	turn_work_charge(&shard->loop.work, (shard->mem.flows.looks - looks) / 16 * WORK_ENTRY);
 	switch (result) {
 	case FLOW_ACK_DONE:
-		deliver_queued(shard, index);
-		retained_jobs_wake(shard, index);
+		deliver_queued(shard, ref);
+		retained_jobs_wake(shard, ref);
 		return ERROR_OK;
 	case FLOW_ACK_RELEASE:
 		send_ack(shard, client, MQTT_PUBREL, ack->packet_id, MQTT_REASON_SUCCESS);
@@ -352,15 +352,15 @@ static enum error take_ack(struct shard *shard, uint32_t index, uint8_t type, co
 	return ERROR_OK;
 }
 
-enum error client_acknowledges(struct shard *shard, uint32_t index, const struct packet *packet)
+enum error client_acknowledges(struct shard *shard, struct client_ref ref, const struct packet *packet)
 {
-	struct client *client = shard_client(shard, index);
+	struct client *client = shard_client(shard, ref);
 	struct mqtt_ack ack;
 	enum error error = mqtt_ack_decode(packet->body, packet->header.type, client->version, &ack);
 	if (error != ERROR_OK)
 		return error;
 	if (packet->header.type != MQTT_PUBREL)
-		return take_ack(shard, index, packet->header.type, &ack);
+		return take_ack(shard, ref, packet->header.type, &ack);
 	release(shard, client, ack.packet_id);
 	return ERROR_OK;
 }

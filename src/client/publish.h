@@ -4,6 +4,7 @@
 
 #include "base/error.h"
 #include "mqtt/packet.h"
+#include "session/refs.h"
 
 struct shard;
 
@@ -16,12 +17,12 @@ struct packet {
 
 /* ERROR_OK: it was taken; where routing it takes longer, the client is paused until client_published(). ERROR_MORE: too
  * many wait already, the packet is to be tried again later. Otherwise the reason why the client ends. */
-enum error client_publishes(struct shard *shard, uint32_t index, const struct packet *packet);
+enum error client_publishes(struct shard *shard, struct client_ref ref, const struct packet *packet);
 /* A message that took longer is with all who subscribe, or was dropped for this reason: the client, which has not ended
  * meanwhile, gets its acknowledgement and goes on. */
-void client_published(struct shard *shard, uint32_t index, uint8_t qos, uint16_t packet_id, bool matched,
+void client_published(struct shard *shard, struct client_ref ref, uint8_t qos, uint16_t packet_id, bool matched,
 		      enum error error);
 /* PUBACK, PUBREC, PUBREL, PUBCOMP. */
-enum error client_acknowledges(struct shard *shard, uint32_t index, const struct packet *packet);
+enum error client_acknowledges(struct shard *shard, struct client_ref ref, const struct packet *packet);
 
 #endif

@@ -31,23 +31,23 @@ static void narrow(struct shard *shard, struct client *client)
 	client->session.is_narrowed = extension != NULL && extension->flow.unsent != 0;
 }
 
-void review_client(struct shard *shard, uint32_t index)
+void review_client(struct shard *shard, struct client_ref ref)
 {
 	struct review *review = &shard->guard.review;
-	narrow(shard, shard_client(shard, index));
+	narrow(shard, shard_client(shard, ref));
 	for (uint32_t i = 0; i < review->asked_count; i++)
-		if (review->asked[i] == index)
+		if (client_ref_equal(review->asked[i], ref))
 			return;
 	if (review->asked_count == REVIEW_ASKED_MAX)
 		review_all(shard);
 	else
-		review->asked[review->asked_count++] = index;
+		review->asked[review->asked_count++] = ref;
 }
 
 bool review_waits(const struct shard *shard)
 {
 	const struct review *review = &shard->guard.review;
-	return review->client != 0 || review->next != 0 || review->asked_count != 0;
+	return !client_ref_is_none(review->client) || review->next != 0 || review->asked_count != 0;
 }
 
 /* The filter's topics: of a shared subscription what stands behind its name [4.8.2]. */
@@ -60,9 +60,9 @@ static struct slice topics_of(struct slice filter)
 	return topics;
 }
 
-static void note_ended(struct shard *shard, uint32_t index, struct slice filter)
+static void note_ended(struct shard *shard, struct client_ref ref, struct slice filter)
 {
-	struct client *client = shard_client(shard, index);
+	struct client *client = shard_client(shard, ref);
 	narrow(shard, client);
 	COUNT(&shard->counters, subscriptions_revoked);
 	presence_unsubscribed(shard, client, filter, ERROR_SUBSCRIBE_DENIED);
@@ -77,18 +77,18 @@ static void log_ended(const struct shard *shard, const struct client *client, ui
 		  (int)id.size, (const char *)id.data, count);
 }
 
-void review_refused(struct shard *shard, uint32_t index, struct slice filter)
+void review_refused(struct shard *shard, struct client_ref ref, struct slice filter)
 {
-	struct client *client = shard_client(shard, index);
-	uint32_t ended = subscriptions_remove(&shard->sessions.subscriptions, &client->session, index, filter);
+	struct client *client = shard_client(shard, ref);
+	uint32_t ended = subscriptions_remove(&shard->sessions.subscriptions, &client->session, ref, filter);
 	if (ended == 0)
 		return;
-	note_ended(shard, index, filter);
+	note_ended(shard, ref, filter);
 	log_ended(shard, client, 1);
 }
 
-/* 0: there is none. Nobody waits for more than a round. */
-static uint32_t next_client(struct shard *shard)
+/* None: nobody waits. Nobody waits for more than a round. */
+static struct client_ref next_client(struct shard *shard)
 {
 	struct review *review = &shard->guard.review;
 	if (review->next > shard->mem.clients.touched) {
@@ -96,22 +96,22 @@ static uint32_t next_client(struct shard *shard)
 		review->again = false;
 	}
 	if (review->next != 0)
-		return review->next++;
-	return review->asked_count != 0 ? review->asked[--review->asked_count] : 0;
+		return (struct client_ref){review->next++};
+	return review->asked_count != 0 ? review->asked[--review->asked_count] : client_ref_none();
 }
 
 /* Takes up the next client that has something to look at. False: there is none, or this turn has looked at enough. */
 static bool take_client(struct shard *shard, uint32_t *looks)
 {
 	while (*looks < LOOKS_PER_TURN) {
-		uint32_t index = next_client(shard);
-		if (index == 0)
+		struct client_ref ref = next_client(shard);
+		if (client_ref_is_none(ref))
 			return false;
 		(*looks)++;
-		const struct client *client = shard_client(shard, index);
+		const struct client *client = shard_client(shard, ref);
 		if (client->session.id == 0 || client->principal == 0 || client->session.subscription == 0)
 			continue;
-		shard->guard.review.client = index;
+		shard->guard.review.client = ref;
 		shard->guard.review.ended = 0;
 		subscriptions_review_begin(&shard->sessions.subscriptions, &client->session);
 		return true;
@@ -143,10 +143,10 @@ void review_some(struct shard *shard)
 		return;
 	uint32_t looks = 0;
 	/* Its session has ended since: what is left of that goes by itself. */
-	if (review->client != 0 && shard_client(shard, review->client)->session.id == 0)
-		review->client = 0;
+	if (!client_ref_is_none(review->client) && shard_client(shard, review->client)->session.id == 0)
+		review->client = client_ref_none();
 	for (uint32_t checks = 0; checks < CHECKS_PER_TURN;) {
-		if (review->client == 0 && !take_client(shard, &looks))
+		if (client_ref_is_none(review->client) && !take_client(shard, &looks))
 			return;
 		uint32_t subscription = subscriptions_review_next(&shard->sessions.subscriptions);
 		if (subscription != 0) {
@@ -156,6 +156,6 @@ void review_some(struct shard *shard)
 		}
 		if (review->ended != 0)
 			log_ended(shard, shard_client(shard, review->client), review->ended);
-		review->client = 0;
+		review->client = client_ref_none();
 	}
 }

@@ -44,7 +44,7 @@ struct request {
 struct filter_job {
 	struct filter_job *next;
 	struct request request;
-	uint32_t client;
+	struct client_ref client;
 	uint32_t connection; /* the client's, by its generation */
 	size_t filters_bytes;
 	uint8_t bytes[]; /* the filters that were left */
@@ -95,7 +95,7 @@ static bool wants_retained(const struct mqtt_subscription *wanted, bool shared, 
 	return !shared && (wanted->retain_handling == 0 || (wanted->retain_handling == 1 && !replaced));
 }
 
-static enum error subscribe_one(struct shard *shard, uint32_t index, const struct mqtt_subscription *asked,
+static enum error subscribe_one(struct shard *shard, struct client_ref ref, const struct mqtt_subscription *asked,
 				uint32_t identifier)
 {
 	bool shared;
@@ -103,8 +103,8 @@ static enum error subscribe_one(struct shard *shard, uint32_t index, const struc
 	enum error error = check_filter(asked->filter, &topics, &shared);
 	if (error != ERROR_OK)
 		return error;
-	if (!principal_may_subscribe(shard, shard_client(shard, index), topics)) {
-		review_refused(shard, index, asked->filter);
+	if (!principal_may_subscribe(shard, shard_client(shard, ref), topics)) {
+		review_refused(shard, ref, asked->filter);
 		return ERROR_SUBSCRIBE_DENIED;
 	}
 	struct subscription_wanted wanted = {
@@ -114,21 +114,21 @@ static enum error subscribe_one(struct shard *shard, uint32_t index, const struc
 				     (asked->retain_as_published ? SUBSCRIPTION_RETAIN_AS_PUBLISHED : 0)),
 	};
 	struct subscription_made made;
-	struct session *session = &shard_client(shard, index)->session;
-	error = subscriptions_add(&shard->sessions.subscriptions, session, index, &wanted, &made);
+	struct session *session = &shard_client(shard, ref)->session;
+	error = subscriptions_add(&shard->sessions.subscriptions, session, ref, &wanted, &made);
 	if (error == ERROR_OK && wants_retained(asked, shared, made.replaced))
-		retained_jobs_add(shard, index, made.index);
+		retained_jobs_add(shard, ref, made.index);
 	return error;
 }
 
-static uint8_t unsubscribe_one(struct shard *shard, uint32_t index, struct slice filter)
+static uint8_t unsubscribe_one(struct shard *shard, struct client_ref ref, struct slice filter)
 {
 	bool shared;
 	struct slice topics;
-	struct client *client = shard_client(shard, index);
+	struct client *client = shard_client(shard, ref);
 	if (check_filter(filter, &topics, &shared) != ERROR_OK)
 		return MQTT_REASON_TOPIC_FILTER_INVALID;
-	uint32_t ended = subscriptions_remove(&shard->sessions.subscriptions, &client->session, index, filter);
+	uint32_t ended = subscriptions_remove(&shard->sessions.subscriptions, &client->session, ref, filter);
 	return ended != 0 ? MQTT_REASON_SUCCESS : MQTT_REASON_NO_SUBSCRIPTION_EXISTED;
 }
 
@@ -139,15 +139,15 @@ static uint8_t code_for(const struct client *client, uint8_t code)
 	return failed && client->version != MQTT_VERSION_5 ? MQTT_REASON_UNSPECIFIED_ERROR : code;
 }
 
-static uint8_t subscribe_next(struct shard *shard, uint32_t index, struct request *request)
+static uint8_t subscribe_next(struct shard *shard, struct client_ref ref, struct request *request)
 {
-	struct client *client = shard_client(shard, index);
+	struct client *client = shard_client(shard, ref);
 	struct mqtt_subscription asked;
 	CHECK(mqtt_subscribe_next(&request->filters, client->version, &asked));
 	charge_filter(shard, asked.filter);
 	/* More in one packet than a client may have: bounded work, also for one that repeats itself. */
 	bool within = request->done < shard->env.settings->client_subscriptions_max;
-	enum error error = within ? subscribe_one(shard, index, &asked, request->identifier) : ERROR_LIMIT;
+	enum error error = within ? subscribe_one(shard, ref, &asked, request->identifier) : ERROR_LIMIT;
 	if (error == ERROR_SUBSCRIBE_DENIED)
 		COUNT(&shard->counters, subscriptions_denied);
 	if (error == ERROR_LIMIT)
@@ -155,12 +155,12 @@ static uint8_t subscribe_next(struct shard *shard, uint32_t index, struct reques
 	return code_for(client, subscribe_code(error, asked.qos));
 }
 
-static uint8_t unsubscribe_next(struct shard *shard, uint32_t index, struct request *request)
+static uint8_t unsubscribe_next(struct shard *shard, struct client_ref ref, struct request *request)
 {
 	struct slice filter;
 	CHECK(mqtt_unsubscribe_next(&request->filters, &filter));
 	charge_filter(shard, filter);
-	return unsubscribe_one(shard, index, filter);
+	return unsubscribe_one(shard, ref, filter);
 }
 
 /* ---- a packet ---- */
@@ -203,13 +203,12 @@ static enum error subscribe_check(struct shard *shard, uint8_t version, struct r
 }
 
 /* False: the work was spent first. */
-static bool subscribe_go_on(struct shard *shard, uint32_t index, struct request *request, uint64_t until)
+static bool subscribe_go_on(struct shard *shard, struct client_ref ref, struct request *request, uint64_t until)
 {
 	while (request->done < request->count && !turn_work_is_spent(&shard->loop.work, until)) {
 		uint64_t looks = shard->sessions.subscriptions.looks;
-		request->codes[request->done] = request->type == MQTT_SUBSCRIBE
-							? subscribe_next(shard, index, request)
-							: unsubscribe_next(shard, index, request);
+		request->codes[request->done] = request->type == MQTT_SUBSCRIBE ? subscribe_next(shard, ref, request)
+										: unsubscribe_next(shard, ref, request);
 		request->done++;
 		turn_work_charge(&shard->loop.work, (shard->sessions.subscriptions.looks - looks) * WORK_NODE);
 	}
@@ -262,9 +261,9 @@ static void subscribe_job_free(struct shard *shard, struct filter_job *job)
 }
 
 /* The filters move to the heap, and the codes with them. */
-static enum error subscribe_put_off(struct shard *shard, uint32_t index, const struct request *request)
+static enum error subscribe_put_off(struct shard *shard, struct client_ref ref, const struct request *request)
 {
-	struct client *client = shard_client(shard, index);
+	struct client *client = shard_client(shard, ref);
 	struct slice filters = request->filters;
 	struct filter_job *job = malloc(sizeof(*job) + filters.size);
 	uint8_t *codes = request->codes != NULL ? malloc(request->count) : NULL;
@@ -274,7 +273,7 @@ static enum error subscribe_put_off(struct shard *shard, uint32_t index, const s
 		return ERROR_NO_MEMORY;
 	}
 	*job = (struct filter_job){.request = *request,
-				   .client = index,
+				   .client = ref,
 				   .connection = client->conn.generation,
 				   .filters_bytes = filters.size};
 	memcpy(job->bytes, filters.data, filters.size);
@@ -291,9 +290,9 @@ static enum error subscribe_put_off(struct shard *shard, uint32_t index, const s
 	return ERROR_OK;
 }
 
-enum error client_subscribes(struct shard *shard, uint32_t index, const struct packet *packet)
+enum error client_subscribes(struct shard *shard, struct client_ref ref, const struct packet *packet)
 {
-	struct client *client = shard_client(shard, index);
+	struct client *client = shard_client(shard, ref);
 	struct request request;
 	bool is_long = packet->body.size > BODY_AT_ONCE_BYTES;
 	if (is_long && shard->sessions.filter_jobs_bytes > JOBS_BYTES_MAX) {
@@ -304,14 +303,14 @@ enum error client_subscribes(struct shard *shard, uint32_t index, const struct p
 	if (error != ERROR_OK)
 		return error;
 	if (is_long)
-		return subscribe_put_off(shard, index, &request);
+		return subscribe_put_off(shard, ref, &request);
 	error = subscribe_check(shard, client->version, &request, UINT64_MAX);
 	if (error != ERROR_OK)
 		return error;
 	request.codes = io_scratch(&shard->mem.io, request.count);
-	if (request.codes != NULL && subscribe_go_on(shard, index, &request, shard->loop.work.packets_until))
+	if (request.codes != NULL && subscribe_go_on(shard, ref, &request, shard->loop.work.packets_until))
 		return subscribe_answer(shard, client, &request);
-	return subscribe_put_off(shard, index, &request);
+	return subscribe_put_off(shard, ref, &request);
 }
 
 /* ERROR_MORE: it is not done yet. */

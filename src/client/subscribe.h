@@ -6,6 +6,7 @@
 #define CLIENT_SUBSCRIBE_H
 
 #include "base/error.h"
+#include "session/refs.h"
 
 #include <stdint.h>
 
@@ -14,7 +15,7 @@ struct packet;
 
 /* Either type. ERROR_OK: it was answered, or it goes on and the client pauses (PAUSE_FILTERS). ERROR_MORE: too many
  * such packets are under way; the client pauses before it (PAUSE_TURN). Otherwise the reason why the client ends. */
-enum error client_subscribes(struct shard *shard, uint32_t index, const struct packet *packet);
+enum error client_subscribes(struct shard *shard, struct client_ref ref, const struct packet *packet);
 
 /* Goes on with those that were left, in turns, for their share of a turn's work. A client that has ended meanwhile has
  * its packet forgotten. */

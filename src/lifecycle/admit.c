@@ -36,10 +36,10 @@
 struct newcomer {
 	const struct admission *admission;
 	int fd;
-	uint32_t older;  /* the client with its id, connected or not; 0: there is none */
-	uint32_t client; /* its place: that of the session it goes on with, or a free one */
-	bool resumes;    /* a session */
-	uint32_t id;     /* what registry_file() takes, unless it resumes; 0: none */
+	struct client_ref older;  /* with its id, connected or not; none: there is no such client */
+	struct client_ref client; /* its place: that of the session it goes on with, or a free one */
+	bool resumes;             /* a session */
+	uint32_t id;              /* what registry_file() takes, unless it resumes; 0: none */
 	struct message_ref will;
 	uint32_t principal; /* slab reference; 0: none */
 };
@@ -93,7 +93,8 @@ static enum error check_newcomer(struct shard *shard, const struct newcomer *new
 {
 	const struct admission *admission = newcomer->admission;
 	struct slice id = admission_id(admission);
-	bool takes_a_place = newcomer->older == 0 || shard_client(shard, newcomer->older)->state == CLIENT_OFFLINE;
+	bool takes_a_place =
+		client_ref_is_none(newcomer->older) || shard_client(shard, newcomer->older)->state == CLIENT_OFFLINE;
 	if (admission->is_beyond && quota_exceeded(shard->env.quota) && takes_a_place)
 		return ERROR_SERVER_FULL;
 	enum error error = access_check_revoked(shard->env.access, admission_token(admission),
@@ -127,14 +128,14 @@ static void turn_away(struct shard *shard, int fd, const struct admission *admis
 }
 
 /* What the older connection has said already counts: it may be its DISCONNECT [MQTT-3.14.4-3]. */
-static void read_remaining(struct shard *shard, uint32_t index)
+static void read_remaining(struct shard *shard, struct client_ref ref)
 {
-	struct client *client = shard_client(shard, index);
+	struct client *client = shard_client(shard, ref);
 	for (uint32_t reads = 0; reads < READS_BEFORE_TAKE_OVER; reads++) {
 		if (!client_is_connected(client) || client->pause != PAUSE_NONE ||
 		    !io_has_input(&shard->mem.io, &client->conn))
 			return;
-		client_read_now(shard, index);
+		client_read_now(shard, ref);
 	}
 }
 
@@ -142,7 +143,7 @@ static void read_remaining(struct shard *shard, uint32_t index)
  * user's, whose messages are not this one's to read. */
 static bool resumes_session(struct shard *shard, const struct newcomer *newcomer)
 {
-	if (newcomer->older == 0 || newcomer->admission->clean_start)
+	if (client_ref_is_none(newcomer->older) || newcomer->admission->clean_start)
 		return false;
 	const struct client *older = shard_client(shard, newcomer->older);
 	const struct extension *extension = extension_of(shard, older);
@@ -196,14 +197,14 @@ static uint64_t tag_of(const struct shard *shard, const struct newcomer *newcome
 	const struct client *client = shard_client(shard, newcomer->client);
 	bool closes_first = newcomer->resumes && client->state != CLIENT_OFFLINE;
 	uint16_t generation = (uint16_t)(client->conn.generation + (closes_first ? 1 : 0));
-	return (uint64_t)generation << 32 | newcomer->client;
+	return (uint64_t)generation << 32 | newcomer->client.index;
 }
 
 static enum error make_place(struct shard *shard, struct newcomer *newcomer)
 {
 	const struct admission *admission = newcomer->admission;
-	newcomer->client = newcomer->resumes ? newcomer->older : pool_take(&shard->mem.clients);
-	if (newcomer->client == 0)
+	newcomer->client = newcomer->resumes ? newcomer->older : client_take(&shard->mem.clients);
+	if (client_ref_is_none(newcomer->client))
 		return ERROR_SERVER_FULL;
 	if (newcomer->resumes)
 		return ERROR_OK;
@@ -238,10 +239,10 @@ static void unmake(struct shard *shard, struct newcomer *newcomer)
 	principal_free(shard, newcomer->principal);
 	if (newcomer->id != 0)
 		registry_drop_id(&shard->sessions.registry, newcomer->id);
-	if (newcomer->client == 0 || newcomer->resumes)
+	if (client_ref_is_none(newcomer->client) || newcomer->resumes)
 		return;
 	extension_drop(shard, shard_client(shard, newcomer->client));
-	pool_give(&shard->mem.clients, newcomer->client);
+	client_give(&shard->mem.clients, newcomer->client);
 }
 
 /* ---- in place of the older one ---- */
@@ -250,13 +251,13 @@ static void unmake(struct shard *shard, struct newcomer *newcomer)
  * session with its connection, and so its will, whatever its delay, is due [3.1.2.5]. */
 static void take_over(struct shard *shard, const struct newcomer *newcomer)
 {
-	uint32_t index = newcomer->older;
-	const struct client *client = shard_client(shard, index);
+	struct client_ref ref = newcomer->older;
+	const struct client *client = shard_client(shard, ref);
 	if (!newcomer->resumes)
-		session_end(shard, index, ERROR_TAKEN_OVER);
+		session_end(shard, ref, ERROR_TAKEN_OVER);
 	else if (client->state != CLIENT_OFFLINE)
-		client_end(shard, index, ERROR_TAKEN_OVER);
-	end_for_take_over(shard, index);
+		client_end(shard, ref, ERROR_TAKEN_OVER);
+	end_for_take_over(shard, ref);
 	CHECK(!newcomer->resumes || (client->state == CLIENT_OFFLINE && client->session.id != 0));
 }
 
@@ -265,7 +266,7 @@ static void resume_session(struct shard *shard, const struct newcomer *newcomer)
 {
 	struct client *client = shard_client(shard, newcomer->client);
 	struct extension *extension = extension_of(shard, client);
-	wheel_remove(&shard->loop.wheel, newcomer->client);
+	wheel_remove(&shard->loop.wheel, newcomer->client.index);
 	atomic_fetch_sub(shard->env.sessions_offline, 1);
 	extension_leave_offline(extension);
 	will_forget(shard, extension); /* [MQTT-3.1.3-9] */
@@ -283,54 +284,54 @@ static void begin_session(struct shard *shard, const struct newcomer *newcomer)
 }
 
 /* What the client sent behind its CONNECT; output may point to it until the flush, so it moves to scratch. */
-static void consume_rest(struct shard *shard, uint32_t index, struct slice rest)
+static void consume_rest(struct shard *shard, struct client_ref ref, struct slice rest)
 {
 	if (rest.size == 0)
 		return;
 	io_make_room(&shard->mem.io); /* its session's queue may have filled it */
 	uint8_t *at = io_scratch(&shard->mem.io, rest.size);
 	if (at == NULL) {
-		client_end(shard, index, ERROR_NO_MEMORY);
+		client_end(shard, ref, ERROR_NO_MEMORY);
 		return;
 	}
 	memcpy(at, rest.data, rest.size);
-	client_consume(shard, index, slice_of(at, rest.size));
+	client_consume(shard, ref, slice_of(at, rest.size));
 }
 
 /* A session that goes on with a token that says something else may lose subscriptions. */
-static void set_principal(struct shard *shard, uint32_t index, uint32_t made)
+static void set_principal(struct shard *shard, struct client_ref ref, uint32_t made)
 {
-	struct client *client = shard_client(shard, index);
+	struct client *client = shard_client(shard, ref);
 	const struct principal *before = principal_of(shard, client);
 	uint32_t rules = before != NULL ? before->rules : 0;
 	/* While both are there no others have their places. */
 	bool changed = made != 0 && ((const struct principal *)slab_at(&shard->mem.slab, made))->rules != rules;
 	principal_set(shard, client, made);
 	if (changed && client->session.subscription != 0)
-		review_client(shard, index);
+		review_client(shard, ref);
 }
 
 /* The client is here: from now on events find it. False: there was no room to greet it, and it ends. */
 static bool settle(struct shard *shard, const struct newcomer *newcomer)
 {
-	uint32_t index = newcomer->client;
-	struct client *client = shard_client(shard, index);
-	set_principal(shard, index, newcomer->principal);
+	struct client_ref ref = newcomer->client;
+	struct client *client = shard_client(shard, ref);
+	set_principal(shard, ref, newcomer->principal);
 	if (!message_ref_is_none(newcomer->will)) {
 		struct extension *extension = extension_of(shard, client);
 		extension->will = newcomer->will;
 		extension->will_delay_s = newcomer->admission->will_delay_s;
 	}
-	keepalive_begin(shard, index);
+	keepalive_begin(shard, ref);
 	io_settle(&shard->mem.io, &client->conn);
 	if (greet(shard, client, newcomer->admission, newcomer->resumes)) {
 		client_set_state(shard, client, CLIENT_ACTIVE);
 		return true;
 	}
 	if (newcomer->resumes)
-		client_end(shard, index, ERROR_NO_MEMORY);
+		client_end(shard, ref, ERROR_NO_MEMORY);
 	else
-		session_end(shard, index, ERROR_NO_MEMORY); /* one that never began is not kept */
+		session_end(shard, ref, ERROR_NO_MEMORY); /* one that never began is not kept */
 	return false;
 }
 
@@ -342,7 +343,7 @@ void client_admit(struct shard *shard, int fd, const struct admission *admission
 	newcomer.older = registry_find(&shard->sessions.registry, hash, admission_id(admission));
 	enum error error = check_newcomer(shard, &newcomer);
 	if (error == ERROR_OK) {
-		if (newcomer.older != 0)
+		if (!client_ref_is_none(newcomer.older))
 			read_remaining(shard, newcomer.older);
 		newcomer.resumes = resumes_session(shard, &newcomer);
 		error = make(shard, &newcomer);
@@ -353,7 +354,7 @@ void client_admit(struct shard *shard, int fd, const struct admission *admission
 		turn_away(shard, fd, admission, error);
 		return;
 	}
-	if (newcomer.older != 0)
+	if (!client_ref_is_none(newcomer.older))
 		take_over(shard, &newcomer);
 	if (newcomer.resumes)
 		resume_session(shard, &newcomer);
@@ -361,11 +362,11 @@ void client_admit(struct shard *shard, int fd, const struct admission *admission
 		begin_session(shard, &newcomer);
 	if (!settle(shard, &newcomer))
 		return;
-	uint32_t index = newcomer.client;
-	shard_note_connected(shard, index);
+	struct client_ref ref = newcomer.client;
+	shard_note_connected(shard, ref);
 	COUNT(&shard->counters, connections_signed_in);
-	presence_connected(shard, shard_client(shard, index));
-	deliver_queued(shard, index);
-	retained_jobs_wake(shard, index);
-	consume_rest(shard, index, admission_rest(admission));
+	presence_connected(shard, shard_client(shard, ref));
+	deliver_queued(shard, ref);
+	retained_jobs_wake(shard, ref);
+	consume_rest(shard, ref, admission_rest(admission));
 }

@@ -22,7 +22,7 @@
 
 struct session_cleanup {
 	struct session_cleanup *next;
-	uint32_t client;
+	struct client_ref client;
 	uint32_t cursor; /* of subscriptions_set_live_some() */
 	uint32_t stay;   /* entries that may be handed on and are not, for nobody else is there */
 	bool live;       /* what its shared subscriptions are being made */
@@ -36,9 +36,9 @@ static bool is_live(const struct client *client)
 	return client->state == CLIENT_GREETING || client_is_connected(client);
 }
 
-static struct session_cleanup cleanup_of(uint32_t index, bool live)
+static struct session_cleanup cleanup_of(struct client_ref ref, bool live)
 {
-	return (struct session_cleanup){.client = index, .live = live, .is_handed_on = live};
+	return (struct session_cleanup){.client = ref, .live = live, .is_handed_on = live};
 }
 
 /* Where nobody else is there a message stays with a session that is kept. At least one entry is looked at; the walk
@@ -97,7 +97,7 @@ static bool free_session(struct shard *shard, struct client *client, uint64_t un
 {
 	struct session *session = &client->session;
 	struct extension *extension = extension_of(shard, client);
-	if (!retained_jobs_drop(shard, shard_client_index(shard, client), until))
+	if (!retained_jobs_drop(shard, shard_client_ref(shard, client), until))
 		return false;
 	while (session->subscription != 0) {
 		if (turn_work_is_spent(&shard->loop.work, until))
@@ -145,14 +145,14 @@ static void cleanup_file(struct shard *shard, struct session_cleanup *cleanup)
 	shard->sessions.cleanups_end = &cleanup->next;
 }
 
-bool session_cleanup(struct shard *shard, uint32_t index)
+bool session_cleanup(struct shard *shard, struct client_ref ref)
 {
-	struct client *client = shard_client(shard, index);
+	struct client *client = shard_client(shard, ref);
 	if (client->session.cleaning) {
 		client->session.moved = 1; /* what is under way begins anew */
 		return false;
 	}
-	struct session_cleanup cleanup = cleanup_of(index, is_live(client));
+	struct session_cleanup cleanup = cleanup_of(ref, is_live(client));
 	if (go_on_within_share(shard, &cleanup))
 		return true;
 	struct session_cleanup *left = malloc(sizeof(*left));
@@ -167,13 +167,13 @@ bool session_cleanup(struct shard *shard, uint32_t index)
 	return false;
 }
 
-void session_give_place(struct shard *shard, uint32_t index)
+void session_give_place(struct shard *shard, struct client_ref ref)
 {
-	struct client *client = shard_client(shard, index);
+	struct client *client = shard_client(shard, ref);
 	CHECK(client->session.id == 0 && !client->session.cleaning);
 	client->conn.generation++; /* what was noted for it is not about the next one */
 	client_set_state(shard, client, CLIENT_FREE);
-	pool_give(&shard->mem.clients, index);
+	client_give(&shard->mem.clients, ref);
 }
 
 static struct session_cleanup *cleanup_take_first(struct shard *shard)
@@ -189,7 +189,7 @@ void session_cleanups_run(struct shard *shard)
 {
 	while (shard->sessions.cleanups != NULL && shard->loop.work.ends < WORK_SHARE_ENDS) {
 		struct session_cleanup *cleanup = cleanup_take_first(shard);
-		uint32_t index = cleanup->client;
+		struct client_ref ref = cleanup->client;
 		shard->loop.work.ends += WORK_NODE;
 		turn_work_step_begin(&shard->loop.work);
 		bool done = go_on_within_share(shard, cleanup);
@@ -199,9 +199,9 @@ void session_cleanups_run(struct shard *shard)
 			continue;
 		}
 		free(cleanup);
-		shard_client(shard, index)->session.cleaning = 0;
-		if (shard_client(shard, index)->session.id == 0)
-			session_give_place(shard, index);
+		shard_client(shard, ref)->session.cleaning = 0;
+		if (shard_client(shard, ref)->session.id == 0)
+			session_give_place(shard, ref);
 	}
 }
 

@@ -6,6 +6,7 @@
 #ifndef LIFECYCLE_CLEANUP_H
 #define LIFECYCLE_CLEANUP_H
 
+#include "session/refs.h"
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -13,9 +14,9 @@ struct shard;
 
 /* The client's connection or its session came or went. A session that has ended has no id any more. False: something is
  * left to do (client->session.cleaning). */
-bool session_cleanup(struct shard *shard, uint32_t index);
+bool session_cleanup(struct shard *shard, struct client_ref ref);
 /* The session is over and nothing is left to do for it: its place is free. */
-void session_give_place(struct shard *shard, uint32_t index);
+void session_give_place(struct shard *shard, struct client_ref ref);
 /* Goes on with what is left, for its share of a turn's work. */
 void session_cleanups_run(struct shard *shard);
 void session_cleanups_fini(struct shard *shard);

@@ -66,25 +66,25 @@ static void log_end(struct shard *shard, const struct client *client, enum error
 
 /* The session is over, whether it has a connection or not: nothing of it is left but the client's place. False: some of
  * that is still to be freed, and the place with it. */
-static bool end_session(struct shard *shard, uint32_t index)
+static bool end_session(struct shard *shard, struct client_ref ref)
 {
-	struct client *client = shard_client(shard, index);
+	struct client *client = shard_client(shard, ref);
 	turn_work_charge(&shard->loop.work, WORK_END);
 	struct message_ref will = will_take(shard, client); /* while it is known what the client may do */
-	registry_remove(&shard->sessions.registry, index);
-	bool is_clean = session_cleanup(shard, index);
-	will_publish(shard, will, index); /* [3.1.3.2.2]: with the session at the latest */
+	registry_remove(&shard->sessions.registry, ref);
+	bool is_clean = session_cleanup(shard, ref);
+	will_publish(shard, will, ref); /* [3.1.3.2.2]: with the session at the latest */
 	return is_clean;
 }
 
-static void end_offline(struct shard *shard, uint32_t index)
+static void end_offline(struct shard *shard, struct client_ref ref)
 {
-	extension_leave_offline(extension_of(shard, shard_client(shard, index)));
-	wheel_remove(&shard->loop.wheel, index);
-	bool is_clean = end_session(shard, index);
+	extension_leave_offline(extension_of(shard, shard_client(shard, ref)));
+	wheel_remove(&shard->loop.wheel, ref.index);
+	bool is_clean = end_session(shard, ref);
 	atomic_fetch_sub(shard->env.sessions_offline, 1);
 	if (is_clean)
-		session_give_place(shard, index);
+		session_give_place(shard, ref);
 }
 
 /* One that is taken over goes on at once with its next connection: it counts among those without one for so long only.
@@ -100,9 +100,10 @@ static bool may_be_kept(struct shard *shard, bool is_taken_over)
 }
 
 /* What the session was to its connection is over: it is kept, or ends. */
-static void leave_connection(struct shard *shard, uint32_t index, bool greeted, enum error reason, bool is_taken_over)
+static void leave_connection(struct shard *shard, struct client_ref ref, bool greeted, enum error reason,
+			     bool is_taken_over)
 {
-	struct client *client = shard_client(shard, index);
+	struct client *client = shard_client(shard, ref);
 	struct extension *extension = extension_of(shard, client);
 	congestion_end(shard, client);
 	members_end(shard, client);
@@ -111,52 +112,53 @@ static void leave_connection(struct shard *shard, uint32_t index, bool greeted, 
 	bool kept = extension != NULL && extension->expiry_s != 0 && client->session.id != 0 &&
 		    may_be_kept(shard, is_taken_over);
 	if (!kept) {
-		end_session(shard, index);
+		end_session(shard, ref);
 		return;
 	}
 	if (extension->will_delay_s == 0)
-		will_publish(shard, will_take(shard, client), index);
-	session_cleanup(shard, index);
+		will_publish(shard, will_take(shard, client), ref);
+	session_cleanup(shard, ref);
 	extension_end_connection(shard, client);
 	flow_rewind(&extension->flow, &shard->mem.flows);
 }
 
 /* ---- the step ---- */
 
-static void end_connection(struct shard *shard, uint32_t index, bool greeted, enum error reason, bool is_taken_over)
+static void end_connection(struct shard *shard, struct client_ref ref, bool greeted, enum error reason,
+			   bool is_taken_over)
 {
-	struct client *client = shard_client(shard, index);
+	struct client *client = shard_client(shard, ref);
 	CHECK(client->state == CLIENT_CLOSING && client->conn.fd >= 0);
 	turn_work_charge(&shard->loop.work, WORK_END);
 	if (client->pause == PAUSE_ROOM)
-		routing_disown(shard, index);
+		routing_disown(shard, ref);
 	counter_add(&shard->counters.ends[reason], 1);
 	log_end(shard, client, reason);
 	if (greeted) {
 		say_goodbye(shard, client, reason);
 		presence_disconnected(shard, client, reason);
 	}
-	leave_connection(shard, index, greeted, reason, is_taken_over);
-	list_push(&shard->sessions.closing, index);
+	leave_connection(shard, ref, greeted, reason, is_taken_over);
+	client_list_push(&shard->sessions.closing, ref);
 }
 
 static void carry_out(struct shard *shard, const struct ending *ending, bool is_taken_over)
 {
-	uint32_t index = ending->client;
-	struct extension *extension = extension_of(shard, shard_client(shard, index));
+	struct client_ref ref = ending->client;
+	struct extension *extension = extension_of(shard, shard_client(shard, ref));
 	switch ((enum ending_kind)ending->kind) {
 	case ENDING_CONNECTION:
 	case ENDING_GREETING:
-		end_connection(shard, index, ending->kind == ENDING_CONNECTION, (enum error)ending->reason,
+		end_connection(shard, ref, ending->kind == ENDING_CONNECTION, (enum error)ending->reason,
 			       is_taken_over);
 		break;
 	case ENDING_SESSION:
-		end_offline(shard, index);
+		end_offline(shard, ref);
 		break;
 	case ENDING_WILL:
 		/* Another connection may have come, which published it on its way in. */
-		if (shard_client(shard, index)->state == CLIENT_OFFLINE && offline_will_is_due(shard, extension))
-			will_publish(shard, will_take(shard, shard_client(shard, index)), index);
+		if (shard_client(shard, ref)->state == CLIENT_OFFLINE && offline_will_is_due(shard, extension))
+			will_publish(shard, will_take(shard, shard_client(shard, ref)), ref);
 		break;
 	}
 }
@@ -164,7 +166,8 @@ static void carry_out(struct shard *shard, const struct ending *ending, bool is_
 /* False: it was carried out before its turn, for a take-over. */
 static bool is_current(const struct shard *shard, const struct ending *ending)
 {
-	return ending->client != 0 && shard_client(shard, ending->client)->conn.generation == ending->generation;
+	return !client_ref_is_none(ending->client) &&
+	       shard_client(shard, ending->client)->conn.generation == ending->generation;
 }
 
 void end_run(struct shard *shard)
@@ -183,9 +186,9 @@ void end_run(struct shard *shard)
 	}
 }
 
-static void close_connection(struct shard *shard, uint32_t index)
+static void close_connection(struct shard *shard, struct client_ref ref)
 {
-	struct client *client = shard_client(shard, index);
+	struct client *client = shard_client(shard, ref);
 	CHECK(client->state == CLIENT_CLOSING);
 	io_disconnect(&shard->mem.io, &client->conn);
 	client->conn.generation++;
@@ -193,14 +196,14 @@ static void close_connection(struct shard *shard, uint32_t index)
 	client->address = 0;
 	quota_give(shard->env.quota);
 	if (client->session.id != 0)
-		offline_begin(shard, index);
+		offline_begin(shard, ref);
 	else if (!client->session.cleaning) /* else its place is given away when that is done */
-		session_give_place(shard, index);
+		session_give_place(shard, ref);
 }
 
 void end_close(struct shard *shard)
 {
-	struct list *closing = &shard->sessions.closing;
+	struct client_list *closing = &shard->sessions.closing;
 	for (uint32_t i = 0; i < closing->count; i++)
 		close_connection(shard, closing->items[i]);
 	closing->count = 0;
@@ -209,30 +212,30 @@ void end_close(struct shard *shard)
 /* ---- at once ---- */
 
 /* The next that was noted for the client, taken out of the line. */
-static bool take_noted(struct shard *shard, uint32_t index, struct ending *noted)
+static bool take_noted(struct shard *shard, struct client_ref ref, struct ending *noted)
 {
 	struct endings *endings = &shard->sessions.endings;
 	for (uint32_t i = endings->first; i < endings->count; i++) {
-		if (endings->items[i].client != index || !is_current(shard, &endings->items[i]))
+		if (!client_ref_equal(endings->items[i].client, ref) || !is_current(shard, &endings->items[i]))
 			continue;
 		*noted = endings->items[i];
-		endings->items[i].client = 0;
+		endings->items[i].client = client_ref_none();
 		return true;
 	}
 	return false;
 }
 
-void end_for_take_over(struct shard *shard, uint32_t index)
+void end_for_take_over(struct shard *shard, struct client_ref ref)
 {
 	struct ending noted;
-	while (take_noted(shard, index, &noted)) {
+	while (take_noted(shard, ref, &noted)) {
 		carry_out(shard, &noted, true);
 		if (noted.kind != ENDING_CONNECTION && noted.kind != ENDING_GREETING)
 			continue;
-		struct list *closing = &shard->sessions.closing;
-		CHECK(closing->count != 0 && closing->items[closing->count - 1] == index);
+		struct client_list *closing = &shard->sessions.closing;
+		CHECK(closing->count != 0 && client_ref_equal(closing->items[closing->count - 1], ref));
 		closing->count--;
-		io_flush_conn(&shard->mem.io, &shard_client(shard, index)->conn);
-		close_connection(shard, index);
+		io_flush_conn(&shard->mem.io, &shard_client(shard, ref)->conn);
+		close_connection(shard, ref);
 	}
 }

@@ -5,6 +5,7 @@
 #ifndef LIFECYCLE_END_H
 #define LIFECYCLE_END_H
 
+#include "session/refs.h"
 #include <stdint.h>
 
 struct shard;
@@ -15,6 +16,6 @@ void end_run(struct shard *shard);
 void end_close(struct shard *shard);
 /* The step for this one client, with its flush and its close, because another connection takes over: what was noted for
  * it is carried out now. Afterwards it is OFFLINE, or its session is over and its place may be another's. */
-void end_for_take_over(struct shard *shard, uint32_t index);
+void end_for_take_over(struct shard *shard, struct client_ref ref);
 
 #endif

@@ -6,18 +6,18 @@
 #include "state/offline.h"
 #include "state/shard.h"
 
-uint64_t expiry_visit(struct shard *shard, uint32_t index)
+uint64_t expiry_visit(struct shard *shard, struct client_ref ref)
 {
-	struct client *client = shard_client(shard, index);
+	struct client *client = shard_client(shard, ref);
 	struct extension *extension = extension_of(shard, client);
 	CHECK(client->state == CLIENT_OFFLINE);
 	if (offline_is_over(shard, extension)) {
 		COUNT(&shard->counters, sessions_expired);
-		session_end(shard, index, ERROR_NOT_FOUND);
+		session_end(shard, ref, ERROR_NOT_FOUND);
 		return 0;
 	}
 	if (offline_take_due_will(shard, extension))
-		session_will_is_due(shard, index);
+		session_will_is_due(shard, ref);
 	bool whole = queue_drop_expired(shard, client);
 	uint64_t sweep_ms =
 		extension->flow.queued == 0 ? WHEEL_NEVER : shard->loop.now_ms + (whole ? OFFLINE_SWEEP_MS : 1);

@@ -80,9 +80,10 @@ static void revoke_end_client(struct shard *shard, uint64_t hash)
 	uint32_t index = table_first(&shard->sessions.registry.table, (uint32_t)hash);
 	while (index != 0) {
 		uint32_t next = table_next(&shard->sessions.registry.table, index);
-		struct slice id = registry_id(&shard->sessions.registry, &shard_client(shard, index)->session);
+		struct slice id = registry_id(&shard->sessions.registry,
+					      &shard_client(shard, (struct client_ref){index})->session);
 		if (access_hash(shard->env.access, id) == hash)
-			session_end(shard, index, ERROR_CLIENT_REVOKED);
+			session_end(shard, (struct client_ref){index}, ERROR_CLIENT_REVOKED);
 		index = next;
 	}
 }
@@ -112,16 +113,16 @@ static bool take_recent(struct shard *shard, uint64_t until)
 
 /* A user's session ends with his connection, and without one: nothing more is kept for him. One whose token was revoked
  * may come back with another. */
-static void revoke_look_at(struct shard *shard, uint32_t index)
+static void revoke_look_at(struct shard *shard, struct client_ref ref)
 {
-	const struct client *client = shard_client(shard, index);
+	const struct client *client = shard_client(shard, ref);
 	if (client->principal == 0 || client->session.id == 0)
 		return;
 	const struct principal *principal = principal_of(shard, client);
 	if (has(&shard->guard.revoke, REVOCATION_USER, principal->user_hash))
-		session_end(shard, index, ERROR_USER_REVOKED);
+		session_end(shard, ref, ERROR_USER_REVOKED);
 	else if (client_is_connected(client) && has(&shard->guard.revoke, REVOCATION_TOKEN, principal->token_hash))
-		client_end(shard, index, ERROR_TOKEN_REVOKED);
+		client_end(shard, ref, ERROR_TOKEN_REVOKED);
 }
 
 void revoke_some(struct shard *shard)
@@ -142,7 +143,7 @@ void revoke_some(struct shard *shard)
 			return;
 		}
 		turn_work_charge(&shard->loop.work, WORK_NODE);
-		revoke_look_at(shard, revoke->next++);
+		revoke_look_at(shard, (struct client_ref){revoke->next++});
 	}
 }
 

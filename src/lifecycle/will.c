@@ -64,7 +64,7 @@ struct message_ref will_take(struct shard *shard, const struct client *client)
 	return will;
 }
 
-void will_publish(struct shard *shard, struct message_ref will, uint32_t index)
+void will_publish(struct shard *shard, struct message_ref will, struct client_ref client)
 {
 	if (message_ref_is_none(will))
 		return;
@@ -73,5 +73,5 @@ void will_publish(struct shard *shard, struct message_ref will, uint32_t index)
 	if (publication->expires_s != 0 && publication->expires_s < UINT32_MAX - shard->loop.now_s)
 		publication->expires_s += shard->loop.now_s;
 	COUNT(&shard->counters, wills_sent);
-	routing_publish(shard, will, index);
+	routing_publish(shard, will, client);
 }

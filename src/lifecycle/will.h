@@ -5,6 +5,7 @@
 
 #include "base/error.h"
 #include "session/messages.h"
+#include "session/refs.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -24,6 +25,6 @@ void will_forget(struct shard *shard, struct extension *extension);
  * since CONNECT. */
 struct message_ref will_take(struct shard *shard, const struct client *client);
 /* Publishes what will_take() gave; nothing for none. client: for No Local. */
-void will_publish(struct shard *shard, struct message_ref will, uint32_t client);
+void will_publish(struct shard *shard, struct message_ref will, struct client_ref client);
 
 #endif

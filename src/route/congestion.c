@@ -20,13 +20,13 @@
 
 void congestion_fini(struct congestion *congestion)
 {
-	list_fini(&congestion->congested);
-	list_fini(&congestion->held);
+	client_list_fini(&congestion->congested);
+	client_list_fini(&congestion->held);
 }
 
-static uint16_t congestion_place_of(uint32_t index)
+static uint16_t congestion_place_of(struct client_ref ref)
 {
-	return (uint16_t)(index % CONGESTION_PLACES);
+	return (uint16_t)(ref.index % CONGESTION_PLACES);
 }
 
 static _Atomic uint16_t *count_at(const struct shard *shard, uint16_t at, uint16_t place)
@@ -65,33 +65,33 @@ static void measure_anew(const struct shard *shard, struct account *account)
 	account->taken_bytes = 0;
 }
 
-static void congestion_begin(struct shard *shard, uint32_t index, struct account *account)
+static void congestion_begin(struct shard *shard, struct client_ref ref, struct account *account)
 {
 	account->congested = true;
 	account->passed_bytes = 0;
 	measure_anew(shard, account);
-	_Atomic uint16_t *count = count_at(shard, shard->env.number, congestion_place_of(index));
+	_Atomic uint16_t *count = count_at(shard, shard->env.number, congestion_place_of(ref));
 	atomic_store(count, (uint16_t)(atomic_load_explicit(count, memory_order_relaxed) + 1u));
 	account->congested_at = shard->routing.congestion.congested.count;
-	list_push(&shard->routing.congestion.congested, index);
+	client_list_push(&shard->routing.congestion.congested, ref);
 	COUNT(&shard->counters, congestions);
 }
 
 /* The last one comes to stand in its place. */
 static void leave_list(struct shard *shard, const struct account *account)
 {
-	struct list *list = &shard->routing.congestion.congested;
-	uint32_t last = list->items[--list->count];
+	struct client_list *list = &shard->routing.congestion.congested;
+	struct client_ref last = list->items[--list->count];
 	list->items[account->congested_at] = last;
 	account_of(shard, shard_client(shard, last))->congested_at = account->congested_at;
 }
 
-static void congestion_relieve(struct shard *shard, uint32_t index, struct account *account)
+static void congestion_relieve(struct shard *shard, struct client_ref ref, struct account *account)
 {
 	leave_list(shard, account);
 	account->congested = false;
 	set_excess(shard, account, 0);
-	_Atomic uint16_t *count = count_at(shard, shard->env.number, congestion_place_of(index));
+	_Atomic uint16_t *count = count_at(shard, shard->env.number, congestion_place_of(ref));
 	atomic_store(count, (uint16_t)(atomic_load_explicit(count, memory_order_relaxed) - 1u));
 }
 
@@ -121,15 +121,15 @@ void congestion_queued(struct shard *shard, struct client *client, const struct 
 	const struct flow *flow = &extension_of(shard, client)->flow;
 	if (!client_is_connected(client) || !is_above(shard, flow, 2))
 		return;
-	uint32_t index = shard_client_index(shard, client);
+	struct client_ref ref = shard_client_ref(shard, client);
 	struct account *account = account_need(shard, client);
 	if (account == NULL || account->stuck || shard->loop.now_s < account->denied_until_s)
 		return;
 	if (!account->congested)
-		congestion_begin(shard, index, account);
+		congestion_begin(shard, ref, account);
 	set_excess(shard, account, excess_of(shard, flow, 0));
 	if (publisher->index != 0)
-		congestion_tell(shard, publisher, congestion_place_of(index));
+		congestion_tell(shard, publisher, congestion_place_of(ref));
 }
 
 bool congestion_takes(const struct shard *shard, const struct client *client, uint32_t bytes)
@@ -158,14 +158,14 @@ void congestion_sent(struct shard *shard, struct client *client, uint32_t messag
 	account->taken_bytes += bytes;
 	set_excess(shard, account, excess_of(shard, flow, 0));
 	if (!is_above(shard, flow, 4))
-		congestion_relieve(shard, shard_client_index(shard, client), account);
+		congestion_relieve(shard, shard_client_ref(shard, client), account);
 }
 
 void congestion_end(struct shard *shard, struct client *client)
 {
 	struct account *account = account_of(shard, client);
 	if (account != NULL && account->congested)
-		congestion_relieve(shard, shard_client_index(shard, client), account);
+		congestion_relieve(shard, shard_client_ref(shard, client), account);
 }
 
 /* Half of the queue's limit a second, in messages or in bytes; of a long queue no more than anyone who reads takes. */
@@ -210,8 +210,8 @@ static uint64_t period_ms(const struct shard *shard)
 /* True when the client is not congested any more, and not in the list. */
 static bool look_at_congested(struct shard *shard, uint32_t at)
 {
-	uint32_t index = shard->routing.congestion.congested.items[at];
-	struct account *account = account_of(shard, shard_client(shard, index));
+	struct client_ref ref = shard->routing.congestion.congested.items[at];
+	struct account *account = account_of(shard, shard_client(shard, ref));
 	if (shard->loop.now_ms < account->since_ms + period_ms(shard))
 		return false;
 	if (makes_progress(shard, account)) {
@@ -221,7 +221,7 @@ static bool look_at_congested(struct shard *shard, uint32_t at)
 	account->denied_until_s = shard->loop.now_s + CONGESTION_DENIED_S;
 	account->stuck = true;
 	count_stuck(shard);
-	congestion_relieve(shard, index, account);
+	congestion_relieve(shard, ref, account);
 	return true;
 }
 
@@ -229,7 +229,7 @@ static bool look_at_congested(struct shard *shard, uint32_t at)
 
 void congestion_note(struct shard *shard, const struct publisher_name *publisher, uint16_t from, uint16_t place)
 {
-	struct client *client = shard_client(shard, publisher->index);
+	struct client *client = shard_client(shard, (struct client_ref){publisher->index});
 	if (!client_is_connected(client) || client->conn.generation != publisher->generation)
 		return;
 	struct account *account = account_need(shard, client);
@@ -269,7 +269,7 @@ static bool may_pass(const struct shard *shard, const struct client *client, con
 	       queue_awaits_acks(shard, client);
 }
 
-bool congestion_holds(struct shard *shard, uint32_t index, struct client *client, size_t bytes)
+bool congestion_holds(struct shard *shard, struct client_ref ref, struct client *client, size_t bytes)
 {
 	struct account *account = account_of(shard, client);
 	if (account == NULL || shard->loop.now_ms >= account->awaits_until_ms) {
@@ -287,7 +287,7 @@ bool congestion_holds(struct shard *shard, uint32_t index, struct client *client
 	}
 	account->awaits_until_ms = shard->loop.now_ms + AWAITS_MS;
 	client->pause = PAUSE_SUBSCRIBER;
-	list_push(&shard->routing.congestion.held, index);
+	client_list_push(&shard->routing.congestion.held, ref);
 	COUNT(&shard->counters, subscriber_pauses);
 	return true;
 }
@@ -295,22 +295,22 @@ bool congestion_holds(struct shard *shard, uint32_t index, struct client *client
 /* True when the client does not wait any more, and is not in the list. */
 static bool look_at_held(struct shard *shard, uint32_t at)
 {
-	struct list *held = &shard->routing.congestion.held;
-	uint32_t index = held->items[at];
-	const struct client *client = shard_client(shard, index);
+	struct client_list *held = &shard->routing.congestion.held;
+	struct client_ref ref = held->items[at];
+	const struct client *client = shard_client(shard, ref);
 	bool waits = client_is_connected(client) && client->pause == PAUSE_SUBSCRIBER;
 	const struct account *account = waits ? account_of(shard, client) : NULL;
 	if (account != NULL && has_to_wait(shard, account) && !may_pass(shard, client, account))
 		return false;
 	held->items[at] = held->items[--held->count];
 	if (waits)
-		client_resume(shard, index);
+		client_resume(shard, ref);
 	return true;
 }
 
 /* ---- once a turn ---- */
 
-static void look(struct shard *shard, const struct list *list, uint32_t *next,
+static void look(struct shard *shard, const struct client_list *list, uint32_t *next,
 		 bool (*is_over)(struct shard *, uint32_t))
 {
 	for (uint32_t looks = 0; looks < LOOKS_PER_TURN && looks < list->count; looks++) {

@@ -14,6 +14,7 @@
 #ifndef ROUTE_CONGESTION_H
 #define ROUTE_CONGESTION_H
 
+#include "session/refs.h"
 #include "state/routing.h"
 
 #define CONGESTION_EXCESS_BYTES_MAX ((uint64_t)256 << 20)
@@ -52,7 +53,7 @@ void congestion_end(struct shard *shard, struct client *client);
 void congestion_note(struct shard *shard, const struct publisher_name *publisher, uint16_t from, uint16_t place);
 /* Whether the client, which is marked as slowed, has to wait before its next message, of so many bytes; it is paused
  * then. */
-bool congestion_holds(struct shard *shard, uint32_t index, struct client *client, size_t bytes);
+bool congestion_holds(struct shard *shard, struct client_ref ref, struct client *client, size_t bytes);
 
 /* ---- once a turn ---- */
 

@@ -172,7 +172,7 @@ static uint8_t deliver_options_of(const struct client *client, const struct subs
 bool deliver_is_no_local(const struct shard *shard, const struct delivery *delivery,
 			 const struct subscription *subscription)
 {
-	if (subscription->client != delivery->publisher.index || shard->env.number != delivery->publisher.shard)
+	if (subscription->client.index != delivery->publisher.index || shard->env.number != delivery->publisher.shard)
 		return false;
 	return (deliver_options_of(shard_client(shard, subscription->client), subscription) & SUBSCRIPTION_NO_LOCAL) !=
 	       0;

@@ -5,6 +5,7 @@
 
 #include "route/congestion.h"
 #include "session/messages.h"
+#include "session/refs.h"
 #include "session/subscriptions.h"
 #include "topics/publication.h"
 
@@ -49,10 +50,10 @@ void deliver_to(struct shard *shard, struct delivery *delivery, const struct sub
 void deliver_end(struct shard *shard, struct delivery *delivery);
 
 /* Sends what waits in the session's queue, as far as window and output have room. */
-void deliver_queued(struct shard *shard, uint32_t index);
+void deliver_queued(struct shard *shard, struct client_ref ref);
 
 /* Queues a retained message for the client, to be sent with deliver_queued(). False: no room. */
-bool deliver_retained(struct shard *shard, uint32_t index, const struct publication *publication, const uint8_t *packet,
-		      uint8_t qos, uint32_t identifier);
+bool deliver_retained(struct shard *shard, struct client_ref ref, const struct publication *publication,
+		      const uint8_t *packet, uint8_t qos, uint32_t identifier);
 
 #endif

@@ -19,10 +19,10 @@ void members_queued(struct shard *shard, struct client *client, uint32_t subscri
 
 static void set_free(struct shard *shard, const struct client *client, struct account *account)
 {
-	uint32_t index = shard_client_index(shard, client);
+	struct client_ref ref = shard_client_ref(shard, client);
 	for (uint32_t i = 0; i < account->busy_count; i++) {
 		/* It may have ended, and its place may be another's. */
-		if (subscriptions_of_client(&shard->sessions.subscriptions, account->busy[i], index) != NULL)
+		if (subscriptions_of_client(&shard->sessions.subscriptions, account->busy[i], ref) != NULL)
 			subscriptions_set_busy(&shard->sessions.subscriptions, account->busy[i], false);
 	}
 	account->busy_count = 0;

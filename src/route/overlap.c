@@ -15,23 +15,23 @@ void overlap_begin(const struct shard *shard, struct delivery *delivery, const r
 }
 
 /* The client's own subscription behind another of the message's routes, where it is one that gets the message. */
-static const struct subscription *behind(struct shard *shard, const struct delivery *delivery, uint32_t index,
+static const struct subscription *behind(struct shard *shard, const struct delivery *delivery, struct client_ref ref,
 					 uint32_t route)
 {
 	if (route_shard(delivery->routes[route]) != shard->env.number)
 		return NULL;
-	const struct client *client = shard_client(shard, index);
+	const struct client *client = shard_client(shard, ref);
 	const struct subscription *subscription =
-		subscriptions_own(&shard->sessions.subscriptions, &client->session, index, delivery->routes[route]);
+		subscriptions_own(&shard->sessions.subscriptions, &client->session, ref, delivery->routes[route]);
 	if (subscription == NULL || deliver_is_no_local(shard, delivery, subscription))
 		return NULL;
 	return subscription;
 }
 
-static bool came_before(struct shard *shard, const struct delivery *delivery, uint32_t index)
+static bool came_before(struct shard *shard, const struct delivery *delivery, struct client_ref ref)
 {
 	for (uint32_t i = 0; i < delivery->route; i++) {
-		if (behind(shard, delivery, index, i) != NULL)
+		if (behind(shard, delivery, ref, i) != NULL)
 			return true;
 	}
 	return false;
@@ -153,15 +153,15 @@ static void deliver_copy(struct shard *shard, struct delivery *delivery, const s
 
 void overlap_deliver(struct shard *shard, struct delivery *delivery, const struct subscription *subscription)
 {
-	uint32_t index = subscription->client;
+	struct client_ref ref = subscription->client;
 	if ((subscription->options & SUBSCRIPTION_SHARED) != 0 || deliver_is_no_local(shard, delivery, subscription)) {
 		deliver_to(shard, delivery, subscription);
 		return;
 	}
 	uint64_t looks = shard->sessions.subscriptions.looks;
-	if (!came_before(shard, delivery, index)) {
+	if (!came_before(shard, delivery, ref)) {
 		struct merged merged = merge_all(shard, delivery, subscription);
-		bool is_5 = shard_client(shard, index)->version == MQTT_VERSION_5;
+		bool is_5 = shard_client(shard, ref)->version == MQTT_VERSION_5;
 		if (is_5 && merged.identifiers > 1)
 			deliver_copy(shard, delivery, &merged, subscription->identifier != 0);
 		else

@@ -36,7 +36,7 @@ const struct subscription *queue_subscription(const struct shard *shard, const s
 					      const struct flow_entry *entry)
 {
 	const struct subscription *subscription = subscriptions_of_client(
-		&shard->sessions.subscriptions, entry->subscription, shard_client_index(shard, client));
+		&shard->sessions.subscriptions, entry->subscription, shard_client_ref(shard, client));
 	bool same = subscription != NULL && (subscription->options & SUBSCRIPTION_SHARED) != 0 &&
 		    (subscription->generation & FLOW_GENERATION_MASK) == entry->generation;
 	return same ? subscription : NULL;
@@ -150,7 +150,7 @@ static void wait_in_queue(struct shard *shard, const struct delivery *delivery, 
 	if ((subscription->options & SUBSCRIPTION_SHARED) != 0)
 		members_queued(shard, client, subscriptions_index(&shard->sessions.subscriptions, subscription));
 	if (client->state == CLIENT_OFFLINE && extension->flow.queued == 1)
-		offline_queue_begins(shard, shard_client_index(shard, client));
+		offline_queue_begins(shard, shard_client_ref(shard, client));
 }
 
 static void queue_link_entry(struct shard *shard, struct delivery *delivery, struct client *client,
@@ -257,9 +257,9 @@ static void send_unsent(struct shard *shard, struct client *client, struct exten
 	flow_sent(flow, &shard->mem.flows);
 }
 
-void deliver_queued(struct shard *shard, uint32_t index)
+void deliver_queued(struct shard *shard, struct client_ref ref)
 {
-	struct client *client = shard_client(shard, index);
+	struct client *client = shard_client(shard, ref);
 	struct extension *extension = extension_of(shard, client);
 	if (extension == NULL || !client_is_connected(client))
 		return;
@@ -282,10 +282,10 @@ void deliver_queued(struct shard *shard, uint32_t index)
 	extension_trim(shard, client);
 }
 
-bool deliver_retained(struct shard *shard, uint32_t index, const struct publication *publication, const uint8_t *packet,
-		      uint8_t qos, uint32_t identifier)
+bool deliver_retained(struct shard *shard, struct client_ref ref, const struct publication *publication,
+		      const uint8_t *packet, uint8_t qos, uint32_t identifier)
 {
-	struct client *client = shard_client(shard, index);
+	struct client *client = shard_client(shard, ref);
 	struct extension *extension = extension_need(shard, client);
 	struct flow_entry entry = {
 		.identifier = identifier,

@@ -72,6 +72,12 @@ static struct retained_queue *queue_at(const struct retained_jobs *jobs, uint32_
 	return pool_at(&jobs->queues, queue);
 }
 
+/* The table of queues has clients for hashes. */
+static struct client_ref client_of(const struct retained_queue *queue)
+{
+	return (struct client_ref){queue->node.hash};
+}
+
 /* ---- queues that can go on ---- */
 
 static void ready_push(struct retained_jobs *jobs, uint32_t index)
@@ -113,12 +119,12 @@ static bool can_go_on(const struct shard *shard, const struct client *client)
 	       (extension == NULL || extension->flow.queued < QUEUED_MAX);
 }
 
-void retained_jobs_wake(struct shard *shard, uint32_t client)
+void retained_jobs_wake(struct shard *shard, struct client_ref client)
 {
 	const struct client *asker = shard_client(shard, client);
 	if (asker->session.owed && can_go_on(shard, asker))
 		ready_push(&shard->sessions.retained_jobs,
-			   table_first(&shard->sessions.retained_jobs.by_client, client));
+			   table_first(&shard->sessions.retained_jobs.by_client, client.index));
 }
 
 /* ---- a queue's jobs ---- */
@@ -152,16 +158,16 @@ static void queue_unlink(struct retained_jobs *jobs, uint32_t job_index)
 }
 
 /* The client's queue, made where there is none; 0: no memory. */
-static uint32_t queue_need(struct shard *shard, uint32_t client)
+static uint32_t queue_need(struct shard *shard, struct client_ref client)
 {
 	struct retained_jobs *jobs = &shard->sessions.retained_jobs;
 	if (shard_client(shard, client)->session.owed)
-		return table_first(&jobs->by_client, client);
+		return table_first(&jobs->by_client, client.index);
 	uint32_t index = pool_take(&jobs->queues);
 	if (index == 0)
 		return 0;
 	*queue_at(jobs, index) = (struct retained_queue){0};
-	table_insert(&jobs->by_client, index, client);
+	table_insert(&jobs->by_client, index, client.index);
 	shard_client(shard, client)->session.owed = 1;
 	return index;
 }
@@ -169,7 +175,7 @@ static uint32_t queue_need(struct shard *shard, uint32_t client)
 static void queue_free(struct shard *shard, uint32_t index)
 {
 	struct retained_jobs *jobs = &shard->sessions.retained_jobs;
-	shard_client(shard, queue_at(jobs, index)->node.hash)->session.owed = 0;
+	shard_client(shard, client_of(queue_at(jobs, index)))->session.owed = 0;
 	ready_remove(jobs, index);
 	table_remove(&jobs->by_client, index);
 	pool_give(&jobs->queues, index);
@@ -194,13 +200,13 @@ static void retained_job_free(struct shard *shard, uint32_t index)
 static const struct subscription *retained_job_subscription_of(const struct shard *shard,
 							       const struct retained_job *job)
 {
-	uint32_t client = queue_at(&shard->sessions.retained_jobs, job->queue)->node.hash;
+	struct client_ref client = client_of(queue_at(&shard->sessions.retained_jobs, job->queue));
 	const struct subscription *subscription =
 		subscriptions_of_client(&shard->sessions.subscriptions, job->node.hash, client);
 	return subscription != NULL && subscription->generation == job->generation ? subscription : NULL;
 }
 
-static bool retained_job_new(struct shard *shard, uint32_t client, uint32_t subscription)
+static bool retained_job_new(struct shard *shard, struct client_ref client, uint32_t subscription)
 {
 	struct retained_jobs *jobs = &shard->sessions.retained_jobs;
 	uint32_t index = pool_take(&jobs->jobs);
@@ -220,7 +226,7 @@ static bool retained_job_new(struct shard *shard, uint32_t client, uint32_t subs
 	return true;
 }
 
-void retained_jobs_add(struct shard *shard, uint32_t client, uint32_t subscription)
+void retained_jobs_add(struct shard *shard, struct client_ref client, uint32_t subscription)
 {
 	struct retained_jobs *jobs = &shard->sessions.retained_jobs;
 	if (retained_is_empty(shard->env.retained))
@@ -237,12 +243,12 @@ void retained_jobs_add(struct shard *shard, uint32_t client, uint32_t subscripti
 	retained_jobs_wake(shard, client);
 }
 
-bool retained_jobs_drop(struct shard *shard, uint32_t client, uint64_t until)
+bool retained_jobs_drop(struct shard *shard, struct client_ref client, uint64_t until)
 {
 	while (shard_client(shard, client)->session.owed) {
 		if (turn_work_is_spent(&shard->loop.work, until))
 			return false;
-		uint32_t queue = table_first(&shard->sessions.retained_jobs.by_client, client);
+		uint32_t queue = table_first(&shard->sessions.retained_jobs.by_client, client.index);
 		turn_work_charge(&shard->loop.work, DROP_UNITS);
 		retained_job_free(shard, queue_at(&shard->sessions.retained_jobs, queue)->first);
 	}
@@ -253,7 +259,7 @@ bool retained_jobs_drop(struct shard *shard, uint32_t client, uint64_t until)
 
 struct step {
 	struct shard *shard;
-	uint32_t client;
+	struct client_ref client;
 	const struct subscription *subscription;
 	uint32_t messages;
 };
@@ -314,7 +320,7 @@ void retained_jobs_run(struct shard *shard)
 	uint32_t visits = VISITS_PER_TURN;
 	while (jobs->ready_first != 0 && visits != 0) {
 		uint32_t queue = jobs->ready_first;
-		uint32_t client = queue_at(jobs, queue)->node.hash;
+		struct client_ref client = client_of(queue_at(jobs, queue));
 		ready_remove(jobs, queue);
 		if (!can_go_on(shard, shard_client(shard, client)))
 			continue;

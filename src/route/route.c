@@ -62,7 +62,7 @@ static bool put_right(struct shard *shard, uint32_t index)
 {
 	const struct subscription *subscription = subscriptions_at(&shard->sessions.subscriptions, index);
 	struct client *client = shard_client(shard, subscription->client);
-	if (client_is_connected(client) || !client->session.cleaning)
+	if (client_is_connected(client) || (!client->session.cleaning && client->state != CLIENT_CLOSING))
 		return false;
 	turn_work_charge(&shard->loop.work, WORK_DELIVERY);
 	if (client->session.id == 0)
@@ -191,10 +191,10 @@ static bool can_deliver_directly(struct shard *shard, const struct outbound *out
 	return subscribers <= 1 || (subscribers <= DIRECT_SUBSCRIBERS_MAX && bytes <= DIRECT_BYTES_MAX);
 }
 
-static struct publisher_name name_of(const struct shard *shard, uint32_t publisher)
+static struct publisher_name name_of(const struct shard *shard, struct client_ref publisher)
 {
-	struct publisher_name name = {.index = publisher, .shard = shard->env.number};
-	if (publisher != 0)
+	struct publisher_name name = {.index = publisher.index, .shard = shard->env.number};
+	if (!client_ref_is_none(publisher))
 		name.generation = shard_client(shard, publisher)->conn.generation;
 	return name;
 }

@@ -4,6 +4,7 @@
 #define ROUTE_ROUTE_H
 
 #include "base/error.h"
+#include "session/refs.h"
 #include "topics/index.h"
 #include "topics/publication.h"
 
@@ -14,7 +15,7 @@ struct publisher_name;
 struct outbound {
 	const uint8_t *packet;
 	struct publication publication;
-	uint32_t publisher; /* its index on this shard, for No Local; 0: the gateway itself */
+	struct client_ref publisher; /* its index on this shard, for No Local; 0: the gateway itself */
 	/* Told by route_message(): nobody takes it, and somebody would have had room been left in his queue. Known only
 	 * where all who subscribe are on this shard and it was delivered at once, in the first step. */
 	bool refused;

@@ -12,9 +12,9 @@ struct routing {
 	struct route_progress progress;
 	route_bits route; /* to one member; 0: to all that subscribe */
 	struct message_ref message;
-	uint32_t publisher;      /* its client, 0: nobody */
-	uint32_t publisher_hash; /* of its client id: its place may be another's by the time that it is sent */
-	uint16_t packet_id;      /* to be acknowledged, at QoS 1 and 2 */
+	struct client_ref publisher; /* its client, 0: nobody */
+	uint32_t publisher_hash;     /* of its client id: its place may be another's by the time that it is sent */
+	uint16_t packet_id;          /* to be acknowledged, at QoS 1 and 2 */
 };
 
 void routings_init(struct routings *routings)
@@ -48,18 +48,20 @@ void routings_fini(struct shard *shard)
 	routings_init(routings);
 }
 
-static uint32_t routing_hash_of(const struct shard *shard, uint32_t client)
+static uint32_t routing_hash_of(const struct shard *shard, struct client_ref client)
 {
-	return client != 0 ? shard_client(shard, client)->session.node.hash : 0;
+	return !client_ref_is_none(client) ? shard_client(shard, client)->session.node.hash : 0;
 }
 
-/* For No Local; 0: its session has ended. A later one with the same client id is the same publisher [MQTT-3.8.3-3]. */
-static uint32_t publisher_of(const struct shard *shard, const struct routing *routing)
+/* For No Local; none: its session has ended. A later one with the same client id is the same publisher [MQTT-3.8.3-3].
+ */
+static struct client_ref publisher_of(const struct shard *shard, const struct routing *routing)
 {
-	if (routing->publisher == 0)
-		return 0;
+	if (client_ref_is_none(routing->publisher))
+		return routing->publisher;
 	const struct session *session = &shard_client(shard, routing->publisher)->session;
-	return session->id != 0 && session->node.hash == routing->publisher_hash ? routing->publisher : 0;
+	bool same = session->id != 0 && session->node.hash == routing->publisher_hash;
+	return same ? routing->publisher : client_ref_none();
 }
 
 /* One step. The packet is copied: output points to it, and with its last reference the message goes. */
@@ -145,11 +147,11 @@ static void append_own(struct shard *shard, struct routing *routing)
 	routings->own_end = &routing->next;
 }
 
-void routing_disown(struct shard *shard, uint32_t client)
+void routing_disown(struct shard *shard, struct client_ref client)
 {
 	struct routings *routings = &shard->routing.routings;
 	for (uint32_t at = 0; at < routings->count; at++) {
-		if (routings->publishers[at] != client)
+		if (!client_ref_equal(routings->publishers[at], client))
 			continue;
 		append_own(shard, remove_at(shard, at));
 		return;
@@ -257,7 +259,7 @@ static void send_or_wait(struct shard *shard, struct routing routing)
 	messages_put(&shard->mem.messages, routing.message);
 }
 
-void routing_publish(struct shard *shard, struct message_ref ref, uint32_t publisher)
+void routing_publish(struct shard *shard, struct message_ref ref, struct client_ref publisher)
 {
 	struct message *message = message_at(&shard->mem.messages, ref);
 	if (message->publication.retain &&

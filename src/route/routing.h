@@ -7,6 +7,7 @@
 
 #include "route/route.h"
 #include "session/messages.h"
+#include "session/refs.h"
 #include "state/routing.h"
 
 /* While so much of the gateway's own waits nobody is let in: what comes to wait then is only what those leave who are
@@ -23,7 +24,7 @@ bool routings_take(const struct routings *routings);
 enum error routing_begin(struct shard *shard, const struct outbound *outbound, const struct route_progress *progress,
 			 uint16_t packet_id);
 /* The client ends. What it has under way becomes the gateway's own, so that its will comes behind it. */
-void routing_disown(struct shard *shard, uint32_t client);
+void routing_disown(struct shard *shard, struct client_ref client);
 
 /* Some batches have come back. */
 void routings_have_room(struct shard *shard);
@@ -38,7 +39,7 @@ bool routings_await_room(const struct shard *shard);
  * or, where that takes longer or the turn has done its share of them, in line. They take over the caller's reference to
  * a message of shard->mem.messages. The first also sets or clears the topic's retained message. publisher: the client
  * whose will it is, for No Local; 0: nobody's. */
-void routing_publish(struct shard *shard, struct message_ref message, uint32_t publisher);
+void routing_publish(struct shard *shard, struct message_ref message, struct client_ref publisher);
 void routing_hand_on(struct shard *shard, struct message_ref message, route_bits route);
 /* Whether so many own messages wait in line that they are to become fewer first. */
 static inline bool routings_own_are_many(const struct routings *routings)

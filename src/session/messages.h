@@ -5,9 +5,8 @@
 #define SESSION_MESSAGES_H
 
 #include "memory/slab.h"
+#include "session/refs.h"
 #include "topics/publication.h"
-
-DEFINE_REF(message);
 
 struct message {
 	uint32_t references;

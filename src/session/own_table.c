@@ -4,7 +4,7 @@
 
 struct own_entry {
 	struct table_node links;
-	uint32_t client;
+	struct client_ref client;
 	uint32_t node;
 	uint32_t subscription;
 };
@@ -15,9 +15,10 @@ static struct own_entry *own_table_entry_at(const struct own_table *own, uint32_
 }
 
 /* Both are small numbers that are given one after another: a multiplication spreads them. */
-static uint32_t own_table_hash_of(uint32_t client, uint32_t node)
+static uint32_t own_table_hash_of(struct client_ref client, uint32_t node)
 {
-	return (uint32_t)(((uint64_t)client << 32 | node) * 0x9E3779B97F4A7C15u >> 32) ^ client * 0x85EBCA6Bu;
+	return (uint32_t)(((uint64_t)client.index << 32 | node) * 0x9E3779B97F4A7C15u >> 32) ^
+	       client.index * 0x85EBCA6Bu;
 }
 
 enum error own_table_open(struct own_table *own, uint32_t limit)
@@ -34,16 +35,16 @@ void own_table_close(struct own_table *own)
 	pool_close(&own->entries);
 }
 
-static uint32_t find_entry(const struct own_table *own, uint32_t client, uint32_t node)
+static uint32_t find_entry(const struct own_table *own, struct client_ref client, uint32_t node)
 {
 	uint32_t index = table_first(&own->table, own_table_hash_of(client, node));
-	while (index != 0 &&
-	       (own_table_entry_at(own, index)->client != client || own_table_entry_at(own, index)->node != node))
+	while (index != 0 && (!client_ref_equal(own_table_entry_at(own, index)->client, client) ||
+			      own_table_entry_at(own, index)->node != node))
 		index = table_next(&own->table, index);
 	return index;
 }
 
-enum error own_table_add(struct own_table *own, uint32_t client, uint32_t node, uint32_t subscription)
+enum error own_table_add(struct own_table *own, struct client_ref client, uint32_t node, uint32_t subscription)
 {
 	uint32_t index = pool_take(&own->entries);
 	if (index == 0)
@@ -56,7 +57,7 @@ enum error own_table_add(struct own_table *own, uint32_t client, uint32_t node, 
 	return ERROR_OK;
 }
 
-void own_table_remove(struct own_table *own, uint32_t client, uint32_t node)
+void own_table_remove(struct own_table *own, struct client_ref client, uint32_t node)
 {
 	uint32_t index = find_entry(own, client, node);
 	CHECK(index != 0);
@@ -64,13 +65,13 @@ void own_table_remove(struct own_table *own, uint32_t client, uint32_t node)
 	pool_give(&own->entries, index);
 }
 
-uint32_t own_table_find(const struct own_table *own, uint32_t client, uint32_t node)
+uint32_t own_table_find(const struct own_table *own, struct client_ref client, uint32_t node)
 {
 	uint32_t index = find_entry(own, client, node);
 	return index != 0 ? own_table_entry_at(own, index)->subscription : 0;
 }
 
-void own_table_set(struct own_table *own, uint32_t client, uint32_t node, uint32_t subscription)
+void own_table_set(struct own_table *own, struct client_ref client, uint32_t node, uint32_t subscription)
 {
 	uint32_t index = find_entry(own, client, node);
 	CHECK(index != 0);

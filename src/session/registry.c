@@ -27,12 +27,12 @@ struct slice registry_id(const struct registry *registry, const struct session *
 	return slice_of(stored + sizeof(size), size);
 }
 
-uint32_t registry_find(const struct registry *registry, uint32_t hash, struct slice id)
+struct client_ref registry_find(const struct registry *registry, uint32_t hash, struct slice id)
 {
 	uint32_t index = table_first(&registry->table, hash);
 	while (index != 0 && !slice_equal(registry_id(registry, session_at(registry, index)), id))
 		index = table_next(&registry->table, index);
-	return index;
+	return (struct client_ref){index};
 }
 
 uint32_t registry_store_id(struct registry *registry, struct slice id)
@@ -55,20 +55,20 @@ void registry_drop_id(struct registry *registry, uint32_t id)
 	slab_give(registry->slab, id, sizeof(size) + size);
 }
 
-void registry_file(struct registry *registry, uint32_t index, uint32_t hash, uint32_t id)
+void registry_file(struct registry *registry, struct client_ref ref, uint32_t hash, uint32_t id)
 {
-	struct session *session = session_at(registry, index);
+	struct session *session = session_at(registry, ref.index);
 	CHECK(session->id == 0 && id != 0);
 	session->id = id;
-	table_insert(&registry->table, index, hash);
+	table_insert(&registry->table, ref.index, hash);
 }
 
-void registry_remove(struct registry *registry, uint32_t index)
+void registry_remove(struct registry *registry, struct client_ref ref)
 {
-	struct session *session = session_at(registry, index);
+	struct session *session = session_at(registry, ref.index);
 	if (session->id == 0)
 		return;
-	table_remove(&registry->table, index);
+	table_remove(&registry->table, ref.index);
 	registry_drop_id(registry, session->id);
 	session->id = 0;
 }

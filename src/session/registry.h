@@ -16,15 +16,15 @@ struct registry {
 enum error registry_open(struct registry *registry, const struct pool *sessions, struct slab *slab, uint32_t limit);
 void registry_close(struct registry *registry);
 
-/* The session's index, or 0. */
-uint32_t registry_find(const struct registry *registry, uint32_t hash, struct slice id);
+/* The session's client; none: the id is not known. */
+struct client_ref registry_find(const struct registry *registry, uint32_t hash, struct slice id);
 /* An id's bytes, for registry_file() or registry_drop_id(); 0: no memory. */
 uint32_t registry_store_id(struct registry *registry, struct slice id);
 void registry_drop_id(struct registry *registry, uint32_t id);
 /* Files the session, which must not be filed yet, under an id that was stored and is not there. */
-void registry_file(struct registry *registry, uint32_t index, uint32_t hash, uint32_t id);
+void registry_file(struct registry *registry, struct client_ref ref, uint32_t hash, uint32_t id);
 /* Takes the session out and frees its id. Does nothing when it is not filed. */
-void registry_remove(struct registry *registry, uint32_t index);
+void registry_remove(struct registry *registry, struct client_ref ref);
 
 /* The session's client id; valid while it is filed. */
 struct slice registry_id(const struct registry *registry, const struct session *session);

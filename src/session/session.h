@@ -4,6 +4,7 @@
 #define SESSION_SESSION_H
 
 #include "memory/table.h"
+#include "session/refs.h"
 
 struct session {
 	struct table_node node; /* of the registry */

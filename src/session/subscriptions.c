@@ -171,13 +171,13 @@ static void end_subscription(struct subscriptions *subscriptions, uint32_t index
 	detach(subscriptions, slot, index);
 	index_leave(slot);
 	subscription->generation++;
-	subscription->client = 0;
+	subscription->client = client_ref_none();
 	pool_give(&subscriptions->pool, index);
 }
 
 /* The client's own subscription to the node, or 0: a few steps, however many subscriptions the client has. */
-static uint32_t find_by_node(struct subscriptions *subscriptions, const struct session *session, uint32_t client,
-			     uint32_t node)
+static uint32_t find_by_node(struct subscriptions *subscriptions, const struct session *session,
+			     struct client_ref client, uint32_t node)
 {
 	subscriptions->looks++;
 	if (session->is_keyed)
@@ -189,14 +189,14 @@ static uint32_t find_by_node(struct subscriptions *subscriptions, const struct s
 }
 
 /* The client's own subscription to the locked node, or 0, however many subscribers the filter has. */
-static uint32_t find_own(struct subscriptions *subscriptions, const struct session *session, uint32_t client,
+static uint32_t find_own(struct subscriptions *subscriptions, const struct session *session, struct client_ref client,
 			 struct index_slot slot)
 {
 	route_bits route = index_route(slot, subscriptions->shard);
 	if (route_kind(route) == ROUTE_NONE)
 		return 0;
 	if (route_kind(route) == ROUTE_ONE)
-		return at(subscriptions, route_index(route))->client == client ? route_index(route) : 0;
+		return client_ref_equal(at(subscriptions, route_index(route))->client, client) ? route_index(route) : 0;
 	return find_by_node(subscriptions, session, client, index_name(slot));
 }
 
@@ -214,12 +214,12 @@ static uint32_t filter_bytes(const struct subscriptions *subscriptions, const st
 }
 
 /* What the filters of a session that is keyed take. */
-static uint32_t subscriptions_sum_of(const struct subscriptions *subscriptions, uint32_t client)
+static uint32_t subscriptions_sum_of(const struct subscriptions *subscriptions, struct client_ref client)
 {
 	return own_table_find(&subscriptions->own, client, OWN_SUM);
 }
 
-static void set_sum(struct subscriptions *subscriptions, uint32_t client, uint32_t bytes)
+static void set_sum(struct subscriptions *subscriptions, struct client_ref client, uint32_t bytes)
 {
 	own_table_set(&subscriptions->own, client, OWN_SUM, bytes);
 }
@@ -227,7 +227,7 @@ static void set_sum(struct subscriptions *subscriptions, uint32_t client, uint32
 static enum error key_one_more(struct subscriptions *subscriptions, uint32_t index)
 {
 	const struct subscription *subscription = at(subscriptions, index);
-	uint32_t client = subscription->client;
+	struct client_ref client = subscription->client;
 	enum error error = own_table_add(&subscriptions->own, client, subscription->node, index);
 	if (error == ERROR_OK)
 		set_sum(subscriptions, client,
@@ -244,7 +244,7 @@ static enum error key_first(struct subscriptions *subscriptions, struct session 
 	if (session->subscription_count <= OWN_WALK_MAX)
 		return ERROR_OK;
 	const struct subscription *subscription = at(subscriptions, session->subscription);
-	uint32_t client = subscription->client;
+	struct client_ref client = subscription->client;
 	uint32_t bytes = 0;
 	enum error error = ERROR_OK;
 	uint32_t i = session->subscription;
@@ -292,7 +292,7 @@ static void client_unlink(struct subscriptions *subscriptions, struct session *s
 {
 	const struct subscription *subscription = at(subscriptions, index);
 	if (session->is_keyed) {
-		uint32_t client = subscription->client;
+		struct client_ref client = subscription->client;
 		set_sum(subscriptions, client,
 			subscriptions_sum_of(subscriptions, client) - filter_bytes(subscriptions, subscription));
 		own_table_remove(&subscriptions->own, client, subscription->node);
@@ -305,7 +305,7 @@ static void client_unlink(struct subscriptions *subscriptions, struct session *s
 }
 
 /* Whether the session may have one more. */
-static bool may_have(const struct subscriptions *subscriptions, const struct session *session, uint32_t client,
+static bool may_have(const struct subscriptions *subscriptions, const struct session *session, struct client_ref client,
 		     uint32_t node)
 {
 	if (session->subscription_count >= subscriptions->client_max)
@@ -317,8 +317,8 @@ static bool may_have(const struct subscriptions *subscriptions, const struct ses
 	return bytes <= subscriptions->client_bytes_max;
 }
 
-static uint32_t subscription_new(struct subscriptions *subscriptions, const struct session *session, uint32_t client,
-				 uint32_t node)
+static uint32_t subscription_new(struct subscriptions *subscriptions, const struct session *session,
+				 struct client_ref client, uint32_t node)
 {
 	if (!may_have(subscriptions, session, client, node))
 		return 0;
@@ -347,7 +347,7 @@ static enum error make_own(struct subscriptions *subscriptions, struct session *
 	} else {
 		client_unlink_unkeyed(subscriptions, session, index);
 	}
-	at(subscriptions, index)->client = 0;
+	at(subscriptions, index)->client = client_ref_none();
 	pool_give(&subscriptions->pool, index);
 	return error;
 }
@@ -364,7 +364,7 @@ static struct index_slot find_node(struct subscriptions *subscriptions, struct s
 	return index_find(subscriptions->index, filter, create);
 }
 
-enum error subscriptions_add(struct subscriptions *subscriptions, struct session *session, uint32_t client,
+enum error subscriptions_add(struct subscriptions *subscriptions, struct session *session, struct client_ref client,
 			     const struct subscription_wanted *wanted, struct subscription_made *made)
 {
 	bool shared;
@@ -390,7 +390,7 @@ enum error subscriptions_add(struct subscriptions *subscriptions, struct session
 	return error;
 }
 
-uint32_t subscriptions_remove(struct subscriptions *subscriptions, struct session *session, uint32_t client,
+uint32_t subscriptions_remove(struct subscriptions *subscriptions, struct session *session, struct client_ref client,
 			      struct slice filter)
 {
 	bool shared;
@@ -452,7 +452,7 @@ bool subscriptions_set_live_some(struct subscriptions *subscriptions, const stru
 	uint32_t index = *cursor;
 	/* Where the one to go on with has ended it begins anew: those that are right already are passed quickly. */
 	if (index == 0 || session->subscription == 0 ||
-	    at(subscriptions, index)->client != at(subscriptions, session->subscription)->client)
+	    !client_ref_equal(at(subscriptions, index)->client, at(subscriptions, session->subscription)->client))
 		index = session->subscription;
 	for (uint32_t i = 0; i < most && index != 0; i++) {
 		const struct subscription *subscription = at(subscriptions, index);
@@ -516,10 +516,10 @@ const struct subscription *subscriptions_at(const struct subscriptions *subscrip
 }
 
 const struct subscription *subscriptions_of_client(const struct subscriptions *subscriptions, uint32_t index,
-						   uint32_t client)
+						   struct client_ref client)
 {
 	const struct subscription *subscription = index != 0 ? at(subscriptions, index) : NULL;
-	return subscription != NULL && subscription->client == client ? subscription : NULL;
+	return subscription != NULL && client_ref_equal(subscription->client, client) ? subscription : NULL;
 }
 
 static bool subscriptions_is_shared(const struct subscriptions *subscriptions, uint32_t index)
@@ -539,7 +539,7 @@ uint32_t subscriptions_count(const struct subscriptions *subscriptions, route_bi
 }
 
 const struct subscription *subscriptions_own(struct subscriptions *subscriptions, const struct session *session,
-					     uint32_t client, route_bits route)
+					     struct client_ref client, route_bits route)
 {
 	uint32_t index = 0;
 	if (subscriptions_count(subscriptions, route) != 0 && route_kind(route) == ROUTE_ONE) {
@@ -548,7 +548,8 @@ const struct subscription *subscriptions_own(struct subscriptions *subscriptions
 		uint32_t first = list_at(subscriptions, route_index(route))->first;
 		index = find_by_node(subscriptions, session, client, at(subscriptions, first)->node);
 	}
-	if (index == 0 || at(subscriptions, index)->client != client || subscriptions_is_shared(subscriptions, index))
+	if (index == 0 || !client_ref_equal(at(subscriptions, index)->client, client) ||
+	    subscriptions_is_shared(subscriptions, index))
 		return NULL;
 	return at(subscriptions, index);
 }

@@ -25,10 +25,10 @@ enum subscription_option {
 struct subscription {
 	uint32_t client_next; /* the subscriber's next subscription, and the one before */
 	uint32_t client_previous;
-	uint32_t client; /* pool index of the subscriber, 0: the subscription has ended (not first: the pool's link is)
-			  */
-	uint32_t node;   /* index_name() of the filter, or of the shared subscription */
-	uint32_t identifier; /* version 5's Subscription Identifier, 0: none */
+	struct client_ref client; /* the subscriber; none: the subscription has ended (not first: the pool's link is)
+				   */
+	uint32_t node;            /* index_name() of the filter, or of the shared subscription */
+	uint32_t identifier;      /* version 5's Subscription Identifier, 0: none */
 	uint32_t list_next;
 	uint32_t list_previous;
 	uint16_t generation; /* tells a route that is stale */
@@ -84,10 +84,10 @@ struct subscription_made {
 };
 
 /* Subscribes, or replaces. The client is connected. ERROR_LIMIT, ERROR_NO_MEMORY. */
-enum error subscriptions_add(struct subscriptions *subscriptions, struct session *session, uint32_t client,
+enum error subscriptions_add(struct subscriptions *subscriptions, struct session *session, struct client_ref client,
 			     const struct subscription_wanted *wanted, struct subscription_made *made);
 /* Returns what its index was, which is free now; 0: there was none. */
-uint32_t subscriptions_remove(struct subscriptions *subscriptions, struct session *session, uint32_t client,
+uint32_t subscriptions_remove(struct subscriptions *subscriptions, struct session *session, struct client_ref client,
 			      struct slice filter);
 /* The session's client is connected, or not any more: members of shared subscriptions that are not get nothing while
  * others are. Looks at `most` of its subscriptions; true when there are more. *cursor: 0 at first, then as it was left;
@@ -124,10 +124,10 @@ uint32_t subscriptions_index(const struct subscriptions *subscriptions, const st
 const struct subscription *subscriptions_at(const struct subscriptions *subscriptions, uint32_t index);
 /* NULL: it is not the client's any more. */
 const struct subscription *subscriptions_of_client(const struct subscriptions *subscriptions, uint32_t index,
-						   uint32_t client);
+						   struct client_ref client);
 /* The client's own, unshared subscription that the route leads to, found in a few steps; NULL: it has none there. */
 const struct subscription *subscriptions_own(struct subscriptions *subscriptions, const struct session *session,
-					     uint32_t client, route_bits route);
+					     struct client_ref client, route_bits route);
 /* A walk over a route's subscriptions: start sets the cursor, each next returns one and moves on; NULL at the end.
  * There is one walk at a time; subscriptions may end during it. */
 void subscriptions_walk(struct subscriptions *subscriptions, route_bits route);

@@ -20,9 +20,9 @@ static union peer address_of(struct shard *shard, const struct client *client)
 	return peer;
 }
 
-static struct client_row describe(struct shard *shard, uint32_t index)
+static struct client_row describe(struct shard *shard, struct client_ref ref)
 {
-	const struct client *client = shard_client(shard, index);
+	const struct client *client = shard_client(shard, ref);
 	const struct extension *extension = extension_of(shard, client);
 	struct client_row row = {
 		.keepalive_s = client->keepalive_s,
@@ -40,7 +40,7 @@ static struct client_row describe(struct shard *shard, uint32_t index)
 		row.dropped = account->dropped;
 	if (!client_is_connected(client))
 		return row;
-	uint32_t at_s = shard_connected_at_s(shard, index);
+	uint32_t at_s = shard_connected_at_s(shard, ref);
 	uint64_t seen_ms = (uint64_t)client->seen_tick * WHEEL_TICK_MS;
 	row.connected_s = at_s != 0 && at_s <= shard->loop.now_s ? shard->loop.now_s - at_s : 0;
 	row.silent_ms = seen_ms < shard->loop.now_ms ? (uint32_t)(shard->loop.now_ms - seen_ms) : 0;
@@ -63,12 +63,12 @@ static bool command_list_begins_with(struct slice id, struct slice prefix)
 }
 
 /* False when there is no room for its id. */
-static bool command_list_add_row(struct shard *shard, struct command_list *list, uint32_t index, struct slice id)
+static bool command_list_add_row(struct shard *shard, struct command_list *list, struct client_ref ref, struct slice id)
 {
 	if (list->ids_capacity - list->ids_used < id.size)
 		return false;
 	struct client_row *row = &list->rows[list->row_count++];
-	*row = describe(shard, index);
+	*row = describe(shard, ref);
 	row->id_offset = (uint32_t)list->ids_used;
 	row->id_bytes = (uint16_t)id.size;
 	memcpy(list->ids + list->ids_used, id.data, id.size);
@@ -82,18 +82,18 @@ enum error command_list_clients(struct shard *shard, struct command_list *list)
 	list->ids_used = 0;
 	list->ended = false;
 	for (uint32_t places = 0; places < COMMAND_PLACES_MAX && list->row_count < list->row_max; places++) {
-		uint32_t index = list->cursor + 1;
+		struct client_ref ref = {list->cursor + 1};
 		if (list->cursor >= shard->mem.clients.touched) {
 			list->ended = true;
 			return ERROR_OK;
 		}
-		const struct client *client = shard_client(shard, index);
+		const struct client *client = shard_client(shard, ref);
 		if (state_is_wanted(client, list->states) && client->session.id != 0) {
 			struct slice id = registry_id(&shard->sessions.registry, &client->session);
-			if (command_list_begins_with(id, list->prefix) && !command_list_add_row(shard, list, index, id))
+			if (command_list_begins_with(id, list->prefix) && !command_list_add_row(shard, list, ref, id))
 				return ERROR_OK;
 		}
-		list->cursor = index;
+		list->cursor = ref.index;
 	}
 	list->ended = list->cursor >= shard->mem.clients.touched;
 	return ERROR_OK;
@@ -143,12 +143,12 @@ static void ask_kernel(struct shard *shard, const struct client *client, struct 
 
 enum error command_inspect_client(struct shard *shard, struct command_client *answer)
 {
-	uint32_t index = registry_find(&shard->sessions.registry, (uint32_t)answer->hash, answer->id);
-	if (index == 0)
+	struct client_ref ref = registry_find(&shard->sessions.registry, (uint32_t)answer->hash, answer->id);
+	if (client_ref_is_none(ref))
 		return ERROR_NOT_FOUND;
-	const struct client *client = shard_client(shard, index);
+	const struct client *client = shard_client(shard, ref);
 	const struct extension *extension = extension_of(shard, client);
-	answer->row = describe(shard, index);
+	answer->row = describe(shard, ref);
 	answer->packet_bytes_max = MQTT_BODY_BYTES_MAX + MQTT_HEADER_BYTES_MAX;
 	answer->paused = client->pause != PAUSE_NONE;
 	if (extension != NULL) {
@@ -171,16 +171,16 @@ enum error command_inspect_client(struct shard *shard, struct command_client *an
 
 enum error command_end_client(struct shard *shard, const struct command_client *wanted, bool session_too)
 {
-	uint32_t index = registry_find(&shard->sessions.registry, (uint32_t)wanted->hash, wanted->id);
-	if (index == 0)
+	struct client_ref ref = registry_find(&shard->sessions.registry, (uint32_t)wanted->hash, wanted->id);
+	if (client_ref_is_none(ref))
 		return ERROR_NOT_FOUND;
-	const struct client *client = shard_client(shard, index);
+	const struct client *client = shard_client(shard, ref);
 	if (session_too) {
-		session_end(shard, index, ERROR_ADMINISTRATIVE);
+		session_end(shard, ref, ERROR_ADMINISTRATIVE);
 		return ERROR_OK;
 	}
 	if (!client_is_connected(client))
 		return ERROR_NOT_FOUND;
-	client_end(shard, index, ERROR_ADMINISTRATIVE);
+	client_end(shard, ref, ERROR_ADMINISTRATIVE);
 	return ERROR_OK;
 }

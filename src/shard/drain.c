@@ -16,13 +16,13 @@ bool drain_some(struct shard *shard)
 	for (uint32_t i = 0; i < DRAINED_PER_TURN && shard->loop.drain_next < shard->mem.clients.touched; i++) {
 		if (turn_work_is_spent(&shard->loop.work, until) || endings_are_many(&shard->sessions.endings))
 			return false;
-		uint32_t index = ++shard->loop.drain_next;
-		struct client *client = shard_client(shard, index);
+		struct client_ref ref = {++shard->loop.drain_next};
+		struct client *client = shard_client(shard, ref);
 		if (!client_is_connected(client) || client->conn.backlog != 0)
 			continue;
 		shard->loop.drain_waits = false;
 		if (client->conn.outbox == 0)
-			client_end(shard, index, ERROR_SERVER_STOPPING);
+			client_end(shard, ref, ERROR_SERVER_STOPPING);
 	}
 	if (shard->loop.drain_next < shard->mem.clients.touched)
 		return false;

@@ -75,18 +75,18 @@
 
 static void loop_handle_event(struct shard *shard, const struct epoll_event *event)
 {
-	uint32_t index = (uint32_t)event->data.u64;
-	if (index == 0)
+	struct client_ref ref = {(uint32_t)event->data.u64};
+	if (client_ref_is_none(ref))
 		return; /* the waker, which has done its work, or clients from the gates, who come after the events */
-	struct client *client = shard_client(shard, index);
+	struct client *client = shard_client(shard, ref);
 	if (client->conn.generation != (uint32_t)(event->data.u64 >> 32))
 		return;
 	if (poller_writable(event))
-		client_write(shard, index);
+		client_write(shard, ref);
 	if (poller_hung_up(event))
 		client->hung_up = 1;
 	if (poller_readable(event))
-		client_read(shard, index);
+		client_read(shard, ref);
 }
 
 /* Those who had more to read than one turn takes. */
@@ -96,12 +96,12 @@ static void loop_serve_ready(struct shard *shard)
 	uint32_t count = 0;
 	/* Those that are left stay in front of all who come to wait in this turn. */
 	while (count < most && turn_work_takes_packets(&shard->loop.work)) {
-		uint32_t index = shard->loop.ready.items[count++];
-		struct client *client = shard_client(shard, index);
+		struct client_ref ref = shard->loop.ready.items[count++];
+		struct client *client = shard_client(shard, ref);
 		if (!client->ready)
 			continue;
 		client->ready = 0;
-		client_read(shard, index);
+		client_read(shard, ref);
 	}
 	shard->loop.round_left -= count < shard->loop.round_left ? count : shard->loop.round_left;
 	shard->loop.ready.count -= count;

@@ -32,7 +32,7 @@ static void on_blocked(void *context, struct conn *conn)
 	const struct client *client = (const void *)((const uint8_t *)conn - offsetof(struct client, conn));
 	/* One that is paused for a while is looked at soon: how long is known when it is read again, not here. */
 	uint64_t wait_ms = client->pause == PAUSE_RATE ? 1 : shard->env.settings->stuck_timeout_ms;
-	keepalive_hurry(shard, shard_client_index(shard, client), shard->loop.now_ms + wait_ms);
+	keepalive_hurry(shard, shard_client_ref(shard, client), shard->loop.now_ms + wait_ms);
 }
 
 /* Found by a flush, which may be one in the middle of a delivery: noted, as every end. One that is not greeted yet
@@ -42,7 +42,7 @@ static void on_broken(void *context, struct conn *conn)
 	struct shard *shard = context;
 	const struct client *client = (const void *)((const uint8_t *)conn - offsetof(struct client, conn));
 	if (client_is_connected(client))
-		client_end(shard, shard_client_index(shard, client), ERROR_CONNECTION_LOST);
+		client_end(shard, shard_client_ref(shard, client), ERROR_CONNECTION_LOST);
 }
 
 static uint32_t subscriptions_limit(uint32_t clients)
@@ -115,9 +115,9 @@ void shard_close(struct shard *shard)
 	region_close(&shard->sessions.connected_at_s);
 	commands_close(&shard->shared.commands);
 	routes_fini(&shard->routing.routes);
-	list_fini(&shard->loop.ready);
+	client_list_fini(&shard->loop.ready);
 	congestion_fini(&shard->routing.congestion);
-	list_fini(&shard->sessions.closing);
+	client_list_fini(&shard->sessions.closing);
 	endings_fini(&shard->sessions.endings);
 	free(shard->routing.peer_routes);
 }

@@ -17,9 +17,10 @@ static uint64_t visit(void *context, uint32_t index, uint64_t now_ms)
 	struct shard *shard = context;
 	(void)now_ms;
 	turn_work_charge(&shard->loop.work, WORK_NODE);
-	if (shard_client(shard, index)->state == CLIENT_OFFLINE)
-		return expiry_visit(shard, index);
-	return keepalive_visit(shard, index);
+	struct client_ref ref = {index};
+	if (shard_client(shard, ref)->state == CLIENT_OFFLINE)
+		return expiry_visit(shard, ref);
+	return keepalive_visit(shard, ref);
 }
 
 void timers_run(struct shard *shard)

@@ -53,6 +53,7 @@ struct client {
 	uint16_t slowed : 1;     /* it looks before each message whether a queue is full that it publishes to */
 };
 _Static_assert(sizeof(struct client) == 64, "a client is one cache line: part of the memory contract");
+DEFINE_POOL_REF(client);
 
 /* Signed in, and nobody has ended it yet. */
 static inline bool client_state_is_connected(unsigned state)

@@ -40,20 +40,20 @@ void client_set_state(struct shard *shard, struct client *client, enum client_st
 	client->state = next & 7u;
 }
 
-void client_mark_ready(struct shard *shard, uint32_t index, struct client *client)
+void client_mark_ready(struct shard *shard, struct client_ref ref, struct client *client)
 {
 	if (client->ready || client->pause != PAUSE_NONE)
 		return;
 	client->ready = 1;
-	list_push(&shard->loop.ready, index);
+	client_list_push(&shard->loop.ready, ref);
 }
 
-void client_resume(struct shard *shard, uint32_t index)
+void client_resume(struct shard *shard, struct client_ref ref)
 {
-	struct client *client = shard_client(shard, index);
+	struct client *client = shard_client(shard, ref);
 	if (!client_is_connected(client))
 		return;
 	client->pause = PAUSE_NONE;
 	client->seen_tick = (uint32_t)(shard->loop.now_ms / WHEEL_TICK_MS); /* its silence so far was ours */
-	client_mark_ready(shard, index, client);
+	client_mark_ready(shard, ref, client);
 }

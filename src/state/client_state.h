@@ -3,6 +3,7 @@
 #ifndef STATE_CLIENT_STATE_H
 #define STATE_CLIENT_STATE_H
 
+#include "session/refs.h"
 #include "state/client.h"
 
 struct shard;
@@ -10,8 +11,8 @@ struct shard;
 /* Checks the transition against the table and moves the gauges. */
 void client_set_state(struct shard *shard, struct client *client, enum client_state next);
 /* It is read from in the next turn, unless it is paused. */
-void client_mark_ready(struct shard *shard, uint32_t index, struct client *client);
+void client_mark_ready(struct shard *shard, struct client_ref ref, struct client *client);
 /* There is room again: it goes on where it paused. */
-void client_resume(struct shard *shard, uint32_t index);
+void client_resume(struct shard *shard, struct client_ref ref);
 
 #endif

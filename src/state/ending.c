@@ -19,49 +19,49 @@ static void endings_push(struct endings *endings, struct ending ending)
 	endings->items[endings->count++] = ending;
 }
 
-static void note(struct shard *shard, uint32_t index, enum ending_kind kind, enum error reason)
+static void note(struct shard *shard, struct client_ref ref, enum ending_kind kind, enum error reason)
 {
 	endings_push(&shard->sessions.endings, (struct ending){
-						       .client = index,
-						       .generation = shard_client(shard, index)->conn.generation,
+						       .client = ref,
+						       .generation = shard_client(shard, ref)->conn.generation,
 						       .kind = (uint8_t)kind,
 						       .reason = (uint8_t)reason,
 					       });
 }
 
-void client_end(struct shard *shard, uint32_t index, enum error reason)
+void client_end(struct shard *shard, struct client_ref ref, enum error reason)
 {
-	struct client *client = shard_client(shard, index);
+	struct client *client = shard_client(shard, ref);
 	bool greeted = client_is_connected(client);
 	if (!greeted && client->state != CLIENT_GREETING)
 		return;
 	CHECK(reason != ERROR_OK);
 	client_set_state(shard, client, CLIENT_CLOSING);
-	wheel_remove(&shard->loop.wheel, index);
-	note(shard, index, greeted ? ENDING_CONNECTION : ENDING_GREETING, reason);
+	wheel_remove(&shard->loop.wheel, ref.index);
+	note(shard, ref, greeted ? ENDING_CONNECTION : ENDING_GREETING, reason);
 }
 
-void session_end(struct shard *shard, uint32_t index, enum error reason)
+void session_end(struct shard *shard, struct client_ref ref, enum error reason)
 {
-	struct client *client = shard_client(shard, index);
+	struct client *client = shard_client(shard, ref);
 	CHECK(client->state != CLIENT_FREE);
 	if (client->state == CLIENT_OFFLINE) {
-		if (!offline_let_go(shard, index))
+		if (!offline_let_go(shard, ref))
 			return; /* it is to end already */
-		wheel_remove(&shard->loop.wheel, index);
-		note(shard, index, ENDING_SESSION, reason);
+		wheel_remove(&shard->loop.wheel, ref.index);
+		note(shard, ref, ENDING_SESSION, reason);
 		return;
 	}
 	struct extension *extension = extension_of(shard, client);
 	if (extension != NULL)
 		extension->expiry_s = 0;
-	client_end(shard, index, reason);
+	client_end(shard, ref, reason);
 }
 
-void session_will_is_due(struct shard *shard, uint32_t index)
+void session_will_is_due(struct shard *shard, struct client_ref ref)
 {
-	CHECK(shard_client(shard, index)->state == CLIENT_OFFLINE);
-	note(shard, index, ENDING_WILL, ERROR_OK);
+	CHECK(shard_client(shard, ref)->state == CLIENT_OFFLINE);
+	note(shard, ref, ENDING_WILL, ERROR_OK);
 }
 
 void endings_fini(struct endings *endings)

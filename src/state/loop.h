@@ -36,9 +36,9 @@ struct shard_loop {
 	struct check_context check; /* what a broken promise prints; beside what each packet writes to anyway */
 	struct turn_stats stats;
 	struct overload overload;
-	struct list ready;       /* clients with more to read */
-	uint32_t round_left;     /* the first of them that came to wait when the others did; 0: there is no round */
-	uint64_t round_began_ms; /* when those came to wait, at the earliest */
+	struct client_list ready; /* clients with more to read */
+	uint32_t round_left;      /* the first of them that came to wait when the others did; 0: there is no round */
+	uint64_t round_began_ms;  /* when those came to wait, at the earliest */
 	struct arrivals arrivals;
 	uint32_t sys_next_s;    /* when the $SYS topics are due again */
 	uint32_t drain_next;    /* client that draining looks at next */

@@ -14,9 +14,9 @@ static uint32_t later_s(const struct shard *shard, uint32_t delay_s)
 	return at_s + 1 < EXTENSION_NEVER_S ? (uint32_t)at_s + 1 : EXTENSION_NEVER_S;
 }
 
-void offline_begin(struct shard *shard, uint32_t index)
+void offline_begin(struct shard *shard, struct client_ref ref)
 {
-	struct client *client = shard_client(shard, index);
+	struct client *client = shard_client(shard, ref);
 	struct extension *extension = extension_of(shard, client);
 	CHECK(extension != NULL && extension->expiry_s != 0);
 	client_set_state(shard, client, CLIENT_OFFLINE);
@@ -27,18 +27,18 @@ void offline_begin(struct shard *shard, uint32_t index)
 	if (extension->flow.queued != 0 && deadline > shard->loop.now_ms + OFFLINE_SWEEP_MS)
 		deadline = shard->loop.now_ms + OFFLINE_SWEEP_MS;
 	if (deadline != WHEEL_NEVER)
-		wheel_add(&shard->loop.wheel, index, deadline);
+		wheel_add(&shard->loop.wheel, ref.index, deadline);
 }
 
-void offline_queue_begins(struct shard *shard, uint32_t index)
+void offline_queue_begins(struct shard *shard, struct client_ref ref)
 {
-	const struct extension *extension = extension_of(shard, shard_client(shard, index));
+	const struct extension *extension = extension_of(shard, shard_client(shard, ref));
 	if (extension->ends_at_s == NOTED_S)
 		return;
 	uint64_t deadline = offline_deadline_ms(shard, extension);
 	uint64_t sweep_ms = shard->loop.now_ms + OFFLINE_SWEEP_MS;
-	wheel_remove(&shard->loop.wheel, index);
-	wheel_add(&shard->loop.wheel, index, sweep_ms < deadline ? sweep_ms : deadline);
+	wheel_remove(&shard->loop.wheel, ref.index);
+	wheel_add(&shard->loop.wheel, ref.index, sweep_ms < deadline ? sweep_ms : deadline);
 }
 
 uint64_t offline_deadline_ms(const struct shard *shard, const struct extension *extension)
@@ -54,9 +54,9 @@ bool offline_is_over(const struct shard *shard, const struct extension *extensio
 	return extension->ends_at_s <= shard->loop.now_s;
 }
 
-bool offline_let_go(struct shard *shard, uint32_t index)
+bool offline_let_go(struct shard *shard, struct client_ref ref)
 {
-	struct client *client = shard_client(shard, index);
+	struct client *client = shard_client(shard, ref);
 	CHECK(client->state == CLIENT_OFFLINE);
 	struct extension *extension = extension_of(shard, client);
 	if (extension->ends_at_s == NOTED_S)

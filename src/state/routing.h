@@ -27,8 +27,8 @@ struct publisher_name {
 
 /* A shard's side of it. */
 struct congestion {
-	struct list congested; /* clients that are */
-	struct list held;      /* publishers that are, or were */
+	struct client_list congested; /* clients that are */
+	struct client_list held;      /* publishers that are, or were */
 	uint64_t looked_ms;
 	uint32_t stuck; /* clients that were, since then */
 	uint32_t stuck_since_s;
@@ -65,7 +65,7 @@ struct routings {
 	struct routing **own_end;
 	uint64_t own_bytes; /* of their packets, and what is noted beside */
 	/* Of publishers, one each. They take turns. */
-	uint32_t publishers[ROUTINGS_MAX];
+	struct client_ref publishers[ROUTINGS_MAX];
 	struct routing *of_publishers[ROUTINGS_MAX];
 	uint32_t count;
 	uint32_t next;  /* whose turn it is */

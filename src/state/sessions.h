@@ -6,6 +6,7 @@
 #include "base/error.h"
 #include "memory/list.h"
 #include "memory/table.h"
+#include "session/refs.h"
 #include "session/registry.h"
 #include "session/subscriptions.h"
 
@@ -31,10 +32,10 @@ enum ending_kind {
 };
 
 struct ending {
-	uint32_t client;
-	uint16_t generation; /* of the place: told apart from whoever has it next */
-	uint8_t kind;        /* enum ending_kind */
-	uint8_t reason;      /* enum error */
+	struct client_ref client; /* none: it was carried out before its turn */
+	uint16_t generation;      /* of the place: told apart from whoever has it next */
+	uint8_t kind;             /* enum ending_kind */
+	uint8_t reason;           /* enum error */
 };
 _Static_assert(ERROR_COUNT <= UINT8_MAX, "an ending keeps its reason in 8 bits");
 
@@ -67,7 +68,7 @@ struct shard_sessions {
 	struct subscriptions subscriptions;
 	struct region connected_at_s; /* by client, on the shard's clock: written when one comes, read for who asks */
 	struct endings endings;       /* clients and sessions that are to end */
-	struct list closing;          /* clients that have ended, whose sockets are closed after the flush */
+	struct client_list closing;   /* clients that have ended, whose sockets are closed after the flush */
 	struct session_cleanup *cleanups; /* of sessions that came or went and are not through (lifecycle/cleanup.h) */
 	struct session_cleanup **cleanups_end;
 	struct filter_job *filter_jobs; /* SUBSCRIBE and UNSUBSCRIBE that are not done yet (client/subscribe.h) */

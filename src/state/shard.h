@@ -18,6 +18,7 @@
 #include "runtime/settings_feed.h"
 #include "session/flow.h"
 #include "session/messages.h"
+#include "session/refs.h"
 #include "state/client.h"
 #include "state/loop.h"
 #include "state/routing.h"
@@ -67,12 +68,12 @@ struct shard_memory {
 #define REVIEW_ASKED_MAX 64u
 
 struct review {
-	uint32_t asked[REVIEW_ASKED_MAX]; /* clients whose token allows something else than before */
+	struct client_ref asked[REVIEW_ASKED_MAX]; /* clients whose token allows something else than before */
 	uint32_t asked_count;
-	uint32_t next;   /* of a round over all clients, 0: there is none */
-	bool again;      /* and one more round behind it */
-	uint32_t client; /* whose subscriptions are looked at (subscriptions_review_next()), 0: nobody's */
-	uint32_t ended;  /* of them so far */
+	uint32_t next;            /* of a round over all clients, 0: there is none */
+	bool again;               /* and one more round behind it */
+	struct client_ref client; /* whose subscriptions are looked at (subscriptions_review_next()), 0: nobody's */
+	uint32_t ended;           /* of them so far */
 };
 
 /* Revocations of live sessions (lifecycle/revoke.h). */
@@ -117,9 +118,15 @@ struct shard {
 	struct shard_shared shared;
 };
 
-static inline struct client *shard_client(const struct shard *shard, uint32_t index)
+static inline struct client *shard_client(const struct shard *shard, struct client_ref ref)
 {
-	return pool_at(&shard->mem.clients, index);
+	return client_at(&shard->mem.clients, ref);
+}
+
+static inline struct client_ref shard_client_ref(const struct shard *shard, const struct client *client)
+{
+	size_t offset = (size_t)((const uint8_t *)client - shard->mem.clients.region.base);
+	return (struct client_ref){(uint32_t)(offset / sizeof(*client))};
 }
 
 /* The shard that a client id with this hash lives on. The high half decides: the registry uses the low one. */
@@ -129,17 +136,18 @@ static inline uint16_t shard_of_hash(uint64_t hash, uint16_t shard_count)
 }
 
 /* When the client's connection came, on the shard's clock; 0: it is not known. */
-static inline uint32_t shard_connected_at_s(const struct shard *shard, uint32_t index)
+static inline uint32_t shard_connected_at_s(const struct shard *shard, struct client_ref ref)
 {
 	const uint32_t *at_s = (const void *)shard->sessions.connected_at_s.base;
-	return (index + 1u) * sizeof(*at_s) <= shard->sessions.connected_at_s.usable_bytes ? at_s[index] : 0;
+	size_t known = shard->sessions.connected_at_s.usable_bytes / sizeof(*at_s);
+	return ref.index < known ? at_s[ref.index] : 0;
 }
 
 /* Notes that it came now. Without memory it is not known, that is all. */
-static inline void shard_note_connected(struct shard *shard, uint32_t index)
+static inline void shard_note_connected(struct shard *shard, struct client_ref ref)
 {
-	if (region_grow(&shard->sessions.connected_at_s, (index + 1u) * sizeof(uint32_t)) == ERROR_OK)
-		((uint32_t *)(void *)shard->sessions.connected_at_s.base)[index] = shard->loop.now_s;
+	if (region_grow(&shard->sessions.connected_at_s, (ref.index + 1u) * sizeof(uint32_t)) == ERROR_OK)
+		((uint32_t *)(void *)shard->sessions.connected_at_s.base)[ref.index] = shard->loop.now_s;
 }
 
 /* A second of the shard's clock in milliseconds of it. */
@@ -147,11 +155,6 @@ static inline uint64_t shard_clock_ms(const struct shard *shard, uint32_t at_s)
 {
 	(void)shard;
 	return (uint64_t)at_s * 1000;
-}
-
-static inline uint32_t shard_client_index(const struct shard *shard, const struct client *client)
-{
-	return (uint32_t)((size_t)((const uint8_t *)client - shard->mem.clients.region.base) / sizeof(*client));
 }
 
 #endif

@@ -461,7 +461,7 @@ static void test_losses_are_counted_by_client(void **state)
 	struct shard *shard = &scene->shards[0];
 	uint64_t of_client = 0;
 	for (uint32_t i = 1; i <= shard->mem.clients.touched; i++) {
-		const struct account *account = account_of(shard, shard_client(shard, i));
+		const struct account *account = account_of(shard, shard_client(shard, (struct client_ref){i}));
 		of_client += account != NULL ? account->dropped : 0;
 	}
 	assert_int_equal(of_client, dropped);

@@ -208,8 +208,8 @@ static void test_only_what_waits_is_looked_at_again(void **state)
 	int fd = sign_in_with(scene, 0, "idle", token);
 	struct visitor visitor = {.id = "stays", .user = "", .password = token, .stays = true};
 	int other = scene_sign_in(scene, 0, &visitor);
-	const struct session *idle = &shard_client(&scene->shards[0], 1)->session;
-	const struct session *stays = &shard_client(&scene->shards[0], 2)->session;
+	const struct session *idle = &shard_client(&scene->shards[0], (struct client_ref){1})->session;
+	const struct session *stays = &shard_client(&scene->shards[0], (struct client_ref){2})->session;
 	assert_int_equal(subscribe_code(scene, fd, "taken/y"), 0);
 	scene_subscribe(other, 5, "taken/x", 1);
 	shard_scene_settle(scene);

@@ -33,9 +33,9 @@ static const struct session *first_session(const struct shard_scene *scene)
 	const struct shard *shard = &scene->shards[0];
 	assert_int_equal(shard->mem.clients.used, 1);
 	uint32_t index = 1;
-	while (shard_client(shard, index)->state == CLIENT_FREE)
+	while (shard_client(shard, (struct client_ref){index})->state == CLIENT_FREE)
 		index++;
-	return &shard_client(shard, index)->session;
+	return &shard_client(shard, (struct client_ref){index})->session;
 }
 
 static void retain_much(struct shard_scene *scene)

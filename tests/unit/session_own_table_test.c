@@ -22,13 +22,14 @@ static void test_against_a_model(void **state)
 	for (uint32_t step = 1; step < 50000; step++) {
 		uint32_t client = random_below(&random, CLIENTS);
 		uint32_t node = random_below(&random, NODES);
-		assert_int_equal(own_table_find(&own, client + 1, node + 1), model[client][node]);
+		assert_int_equal(own_table_find(&own, (struct client_ref){client + 1}, node + 1), model[client][node]);
 		if (model[client][node] == 0) {
-			assert_int_equal(own_table_add(&own, client + 1, node + 1, step), ERROR_OK);
+			assert_int_equal(own_table_add(&own, (struct client_ref){client + 1}, node + 1, step),
+					 ERROR_OK);
 			model[client][node] = step;
 			count++;
 		} else if (random_below(&random, 3) == 0) {
-			own_table_remove(&own, client + 1, node + 1);
+			own_table_remove(&own, (struct client_ref){client + 1}, node + 1);
 			model[client][node] = 0;
 			count--;
 		}
@@ -42,14 +43,14 @@ static void test_limit(void **state)
 	(void)state;
 	struct own_table own;
 	assert_int_equal(own_table_open(&own, 2), ERROR_OK);
-	assert_int_equal(own_table_add(&own, 1, 1, 7), ERROR_OK);
-	assert_int_equal(own_table_add(&own, 1, 2, 8), ERROR_OK);
-	assert_int_equal(own_table_add(&own, 1, 3, 9), ERROR_NO_MEMORY);
-	own_table_remove(&own, 1, 1);
-	assert_int_equal(own_table_add(&own, 1, 3, 9), ERROR_OK);
-	assert_int_equal(own_table_find(&own, 1, 1), 0);
-	assert_int_equal(own_table_find(&own, 1, 2), 8);
-	assert_int_equal(own_table_find(&own, 1, 3), 9);
+	assert_int_equal(own_table_add(&own, (struct client_ref){1}, 1, 7), ERROR_OK);
+	assert_int_equal(own_table_add(&own, (struct client_ref){1}, 2, 8), ERROR_OK);
+	assert_int_equal(own_table_add(&own, (struct client_ref){1}, 3, 9), ERROR_NO_MEMORY);
+	own_table_remove(&own, (struct client_ref){1}, 1);
+	assert_int_equal(own_table_add(&own, (struct client_ref){1}, 3, 9), ERROR_OK);
+	assert_int_equal(own_table_find(&own, (struct client_ref){1}, 1), 0);
+	assert_int_equal(own_table_find(&own, (struct client_ref){1}, 2), 8);
+	assert_int_equal(own_table_find(&own, (struct client_ref){1}, 3), 9);
 	own_table_close(&own);
 }
 

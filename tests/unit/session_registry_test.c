@@ -69,7 +69,7 @@ static uint32_t hash_of(const struct scene *scene, uint32_t number)
 static uint32_t find(struct scene *scene, uint32_t number)
 {
 	struct id id = id_of(number);
-	return registry_find(&scene->registry, hash_of(scene, number), slice_of(id.text, id.size));
+	return registry_find(&scene->registry, hash_of(scene, number), slice_of(id.text, id.size)).index;
 }
 
 static void insert(struct scene *scene, uint32_t number)
@@ -80,16 +80,16 @@ static void insert(struct scene *scene, uint32_t number)
 	*session_at(scene, index) = (struct session){0};
 	uint32_t stored = registry_store_id(&scene->registry, slice_of(id.text, id.size));
 	assert_int_not_equal(stored, 0);
-	registry_file(&scene->registry, index, hash_of(scene, number), stored);
+	registry_file(&scene->registry, (struct client_ref){index}, hash_of(scene, number), stored);
 	scene->session_of[number] = index;
 }
 
 static void take_out(struct scene *scene, uint32_t number)
 {
 	uint32_t index = scene->session_of[number];
-	registry_remove(&scene->registry, index);
+	registry_remove(&scene->registry, (struct client_ref){index});
 	assert_int_equal(session_at(scene, index)->id, 0);
-	registry_remove(&scene->registry, index); /* once more does nothing */
+	registry_remove(&scene->registry, (struct client_ref){index}); /* once more does nothing */
 	pool_give(&scene->pool, index);
 	scene->session_of[number] = 0;
 }
@@ -177,12 +177,12 @@ static void test_ids_of_any_size(void **state)
 		*session_at(scene, index) = (struct session){0};
 		uint32_t stored = registry_store_id(&scene->registry, slice_of(id, SIZES[i]));
 		assert_int_not_equal(stored, 0);
-		registry_file(&scene->registry, index, 5, stored);
+		registry_file(&scene->registry, (struct client_ref){index}, 5, stored);
 	}
 	for (uint32_t i = 0; i < 8; i++) {
-		uint32_t index = registry_find(&scene->registry, 5, slice_of(id, SIZES[i]));
+		uint32_t index = registry_find(&scene->registry, 5, slice_of(id, SIZES[i])).index;
 		assert_int_equal(registry_id(&scene->registry, session_at(scene, index)).size, SIZES[i]);
-		registry_remove(&scene->registry, index);
+		registry_remove(&scene->registry, (struct client_ref){index});
 	}
 }
 
@@ -196,7 +196,7 @@ static void test_no_memory_for_the_id(void **state)
 	size_t used_bytes = scene->slab.used_bytes;
 	assert_int_equal(registry_store_id(&scene->registry, slice_string("a client id of forty characters or so")), 0);
 	assert_int_equal(scene->registry.table.count, 0);
-	registry_remove(&scene->registry, index); /* it is not filed */
+	registry_remove(&scene->registry, (struct client_ref){index}); /* it is not filed */
 	assert_int_equal(scene->slab.used_bytes, used_bytes);
 	/* The tear-down looks for what was left. */
 	slab_close(&scene->slab);

@@ -83,7 +83,8 @@ static void add(struct scene *scene, uint16_t shard, uint32_t client, uint32_t f
 	struct subscription_wanted wanted = {
 		.filter = slice_string(FILTER_TEXTS[f]), .identifier = f + 1, .options = (uint8_t)(f % 3)};
 	assert_true(member->live);
-	assert_int_equal(subscriptions_add(&scene->subscriptions[shard], &member->session, client, &wanted, &made),
+	assert_int_equal(subscriptions_add(&scene->subscriptions[shard], &member->session, (struct client_ref){client},
+					   &wanted, &made),
 			 ERROR_OK);
 	assert_int_equal(made.replaced, member->subscribed[f]);
 	member->subscribed[f] = true;
@@ -92,10 +93,10 @@ static void add(struct scene *scene, uint16_t shard, uint32_t client, uint32_t f
 static void drop(struct scene *scene, uint16_t shard, uint32_t client, uint32_t f)
 {
 	struct member *member = &scene->members[shard][client];
-	uint32_t ended = subscriptions_remove(&scene->subscriptions[shard], &member->session, client,
-					      slice_string(FILTER_TEXTS[f]));
+	uint32_t ended = subscriptions_remove(&scene->subscriptions[shard], &member->session,
+					      (struct client_ref){client}, slice_string(FILTER_TEXTS[f]));
 	assert_int_equal(ended != 0, member->subscribed[f]);
-	assert_null(subscriptions_of_client(&scene->subscriptions[shard], ended, client));
+	assert_null(subscriptions_of_client(&scene->subscriptions[shard], ended, (struct client_ref){client}));
 	member->subscribed[f] = false;
 }
 
@@ -152,8 +153,8 @@ static struct member *walk_to(struct scene *scene, uint32_t f, route_bits route)
 	assert_null(subscriptions_next(subscriptions));
 	uint32_t index = subscriptions_index(subscriptions, subscription);
 	assert_ptr_equal(subscriptions_of_client(subscriptions, index, subscription->client), subscription);
-	assert_null(subscriptions_of_client(subscriptions, index, subscription->client + 1));
-	struct member *member = &scene->members[route_shard(route)][subscription->client];
+	assert_null(subscriptions_of_client(subscriptions, index, (struct client_ref){subscription->client.index + 1}));
+	struct member *member = &scene->members[route_shard(route)][subscription->client.index];
 	assert_true(member->subscribed[f]);
 	return member;
 }
@@ -210,7 +211,8 @@ static void assert_shared(const struct scene *scene, uint16_t shard, uint32_t cl
 		wanted |= member->subscribed[f] ? 1u << f : 0;
 	uint32_t index = 0;
 	while ((index = next_shared(subscriptions, &member->session, index)) != 0) {
-		const struct subscription *subscription = subscriptions_of_client(subscriptions, index, client);
+		const struct subscription *subscription =
+			subscriptions_of_client(subscriptions, index, (struct client_ref){client});
 		assert_non_null(subscription);
 		uint32_t bit = 1u << (subscription->identifier - 1);
 		assert_int_equal(seen & bit, 0);
@@ -343,15 +345,18 @@ static void test_same_filter_in_several_ways(void **state)
 	for (uint32_t i = 0; i < 4; i++) {
 		struct subscription_made made;
 		struct subscription_wanted wanted = {.filter = slice_string(WAYS[i]), .identifier = i + 1};
-		assert_int_equal(subscriptions_add(subscriptions, session, 1, &wanted, &made), ERROR_OK);
+		assert_int_equal(subscriptions_add(subscriptions, session, (struct client_ref){1}, &wanted, &made),
+				 ERROR_OK);
 		assert_false(made.replaced);
 	}
 	assert_int_equal(session->subscription_count, 4);
 	for (uint32_t i = 0; i < 4; i++) {
 		assert_int_equal(match_all(scene->index, slice_string("t/x"), &scene->routes), ERROR_OK);
 		assert_int_equal(scene->routes.count, 4 - i);
-		assert_int_not_equal(subscriptions_remove(subscriptions, session, 1, slice_string(WAYS[i])), 0);
-		assert_int_equal(subscriptions_remove(subscriptions, session, 1, slice_string(WAYS[i])), 0);
+		assert_int_not_equal(
+			subscriptions_remove(subscriptions, session, (struct client_ref){1}, slice_string(WAYS[i])), 0);
+		assert_int_equal(
+			subscriptions_remove(subscriptions, session, (struct client_ref){1}, slice_string(WAYS[i])), 0);
 	}
 }
 

@@ -59,14 +59,16 @@ static bool add(struct scene *scene, uint32_t client, const char *filter, uint8_
 {
 	struct subscription_made made;
 	struct subscription_wanted wanted = {.filter = slice_string(filter), .options = options};
-	assert_int_equal(subscriptions_add(&scene->subscriptions, &scene->sessions[client], client, &wanted, &made),
+	assert_int_equal(subscriptions_add(&scene->subscriptions, &scene->sessions[client], (struct client_ref){client},
+					   &wanted, &made),
 			 ERROR_OK);
 	return made.replaced;
 }
 
 static bool drop(struct scene *scene, uint32_t client, const char *filter)
 {
-	return subscriptions_remove(&scene->subscriptions, &scene->sessions[client], client, slice_string(filter)) != 0;
+	return subscriptions_remove(&scene->subscriptions, &scene->sessions[client], (struct client_ref){client},
+				    slice_string(filter)) != 0;
 }
 
 /* The one route that a topic has here; 0: none. */
@@ -110,9 +112,9 @@ static void test_same_filter_again_replaces_its_options(void **state)
 	const struct subscription *subscription;
 	uint32_t seen = 0;
 	while ((subscription = subscriptions_next(&scene->subscriptions)) != NULL) {
-		seen += subscription->client;
+		seen += subscription->client.index;
 		assert_int_equal(subscription->options & SUBSCRIPTION_OPTIONS_ASKED,
-				 subscription->client == 1 ? SUBSCRIPTION_RETAIN_AS_PUBLISHED | 1 : 0);
+				 subscription->client.index == 1 ? SUBSCRIPTION_RETAIN_AS_PUBLISHED | 1 : 0);
 	}
 	assert_int_equal(seen, 3);
 }
@@ -171,18 +173,24 @@ static void test_own_subscription_behind_a_route(void **state)
 	for (uint32_t many = 0; many < 2; many++) {
 		add(scene, 1, "t", 1);
 		route_bits alone = route_of(scene, "t");
-		assert_int_equal(subscriptions_own(subscriptions, &scene->sessions[1], 1, alone)->options, 1);
-		assert_null(subscriptions_own(subscriptions, &scene->sessions[2], 2, alone));
+		assert_int_equal(
+			subscriptions_own(subscriptions, &scene->sessions[1], (struct client_ref){1}, alone)->options,
+			1);
+		assert_null(subscriptions_own(subscriptions, &scene->sessions[2], (struct client_ref){2}, alone));
 		add(scene, 2, "t", 2);
 		route_bits list = route_of(scene, "t");
-		assert_int_equal(subscriptions_own(subscriptions, &scene->sessions[1], 1, list)->client, 1);
-		assert_int_equal(subscriptions_own(subscriptions, &scene->sessions[2], 2, list)->client, 2);
-		assert_null(subscriptions_own(subscriptions, &scene->sessions[3], 3, list));
+		assert_int_equal(subscriptions_own(subscriptions, &scene->sessions[1], (struct client_ref){1}, list)
+					 ->client.index,
+				 1);
+		assert_int_equal(subscriptions_own(subscriptions, &scene->sessions[2], (struct client_ref){2}, list)
+					 ->client.index,
+				 2);
+		assert_null(subscriptions_own(subscriptions, &scene->sessions[3], (struct client_ref){3}, list));
 		drop(scene, 1, "t");
-		assert_null(subscriptions_own(subscriptions, &scene->sessions[1], 1, alone));
-		assert_null(subscriptions_own(subscriptions, &scene->sessions[1], 1, list));
+		assert_null(subscriptions_own(subscriptions, &scene->sessions[1], (struct client_ref){1}, alone));
+		assert_null(subscriptions_own(subscriptions, &scene->sessions[1], (struct client_ref){1}, list));
 		drop(scene, 2, "t");
-		assert_null(subscriptions_own(subscriptions, &scene->sessions[2], 2, list));
+		assert_null(subscriptions_own(subscriptions, &scene->sessions[2], (struct client_ref){2}, list));
 		for (uint32_t i = 0; i < 2 * OWN_WALK_MAX; i++) { /* for the second round */
 			snprintf(filter, sizeof(filter), "f/%u", i);
 			add(scene, 1, filter, 0);
@@ -190,9 +198,10 @@ static void test_own_subscription_behind_a_route(void **state)
 	}
 	add(scene, 1, "$share/g/s", 1);
 	route_bits one = route_of(scene, "s");
-	assert_null(subscriptions_own(subscriptions, &scene->sessions[1], 1, one));
+	assert_null(subscriptions_own(subscriptions, &scene->sessions[1], (struct client_ref){1}, one));
 	add(scene, 2, "$share/g/s", 1);
-	assert_null(subscriptions_own(subscriptions, &scene->sessions[2], 2, route_of(scene, "s")));
+	assert_null(
+		subscriptions_own(subscriptions, &scene->sessions[2], (struct client_ref){2}, route_of(scene, "s")));
 }
 
 static void test_limit(void **state)
@@ -206,7 +215,8 @@ static void test_limit(void **state)
 	}
 	struct subscription_wanted more = {.filter = slice_string("more")};
 	for (int i = 0; i < 3; i++)
-		assert_int_equal(subscriptions_add(&scene->subscriptions, &scene->sessions[2], 2, &more, &made),
+		assert_int_equal(subscriptions_add(&scene->subscriptions, &scene->sessions[2], (struct client_ref){2},
+						   &more, &made),
 				 ERROR_LIMIT);
 	assert_int_equal(index_size(scene->index).filters, LIMIT);
 	assert_int_equal(scene->sessions[2].subscription_count, 0);
@@ -252,7 +262,7 @@ static void test_route_of_one_outlives_the_change_to_a_list(void **state)
 	subscriptions_walk(&scene->subscriptions, one);
 	const struct subscription *subscription = subscriptions_next(&scene->subscriptions);
 	assert_non_null(subscription);
-	assert_int_equal(subscription->client, 1);
+	assert_int_equal(subscription->client.index, 1);
 	assert_null(subscriptions_next(&scene->subscriptions));
 }
 
@@ -269,8 +279,8 @@ static void walk_while_some_end(struct scene *scene, uint64_t seed)
 	subscriptions_walk(&scene->subscriptions, route_of(scene, "all/x"));
 	const struct subscription *subscription;
 	while ((subscription = subscriptions_next(&scene->subscriptions)) != NULL) {
-		assert_true(subscribed[subscription->client]);
-		visits[subscription->client]++;
+		assert_true(subscribed[subscription->client.index]);
+		visits[subscription->client.index]++;
 		for (uint32_t n = random_below(&random, 4); n != 0; n--) {
 			uint32_t client = 1 + random_below(&random, CLIENTS);
 			if (random_below(&random, 2) == 0)
@@ -326,8 +336,8 @@ static void assert_walk_is(struct scene *scene, uint32_t f, bool model[CLIENTS +
 		subscriptions_walk(&scene->subscriptions, route);
 		const struct subscription *subscription;
 		while ((subscription = subscriptions_next(&scene->subscriptions)) != NULL) {
-			assert_true(model[subscription->client][f] && !seen[subscription->client]);
-			seen[subscription->client] = true;
+			assert_true(model[subscription->client.index][f] && !seen[subscription->client.index]);
+			seen[subscription->client.index] = true;
 			count++;
 		}
 	}
@@ -380,7 +390,7 @@ static enum error try_filter(struct scene *scene, const char *filter)
 {
 	struct subscription_made made;
 	struct subscription_wanted wanted = {.filter = slice_string(filter)};
-	return subscriptions_add(&scene->subscriptions, &scene->sessions[1], 1, &wanted, &made);
+	return subscriptions_add(&scene->subscriptions, &scene->sessions[1], (struct client_ref){1}, &wanted, &made);
 }
 
 #define LONG_BYTES 60000u
