@@ -92,7 +92,7 @@ static void report_fixed(const struct option_spec *spec, uint32_t line, const ch
 enum error options_change(struct options *into, const struct options *started, const struct options *wanted,
 			  const char *path, FILE *report)
 {
-	/* A misspelt name would make an option that is not live, and nobody would see it. */
+	/* A misspelt name would leave its option out, and nobody would notice. */
 	for (size_t i = 0; i < sizeof(LIVE) / sizeof(LIVE[0]); i++)
 		CHECK(option_find(LIVE[i]) != NULL);
 	struct options changed = *into;

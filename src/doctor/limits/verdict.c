@@ -40,7 +40,7 @@ static void judge(struct finding *finding, const struct machine *machine, uint64
 			finding->allows = search(limit, machine, finding->have);
 		finding->need = connections != 0 ? limit->need(machine, connections) : 0;
 	}
-	/* A need of the very number that is allowed is met, and one of more is not: the two figures shown agree. */
+	/* The need is met up to the number that is allowed, and no further: the two figures that are shown agree. */
 	CHECK(connections == 0 || finding->allows == VERDICT_UNBOUNDED ||
 	      (finding->need <= finding->have) == (connections <= finding->allows));
 	bool enough = limit->kind == LIMIT_ADVICE ? limit->good == NULL || limit->good(machine, connections)
