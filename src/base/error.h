@@ -1,6 +1,6 @@
 /* Every way in which something can go wrong, with one table of name, sentence and, for faults of the protocol, the
  * rule of the standard that was broken. Codes are mapped to MQTT reason codes or HTTP statuses only at the edge
- * (mqtt/reason.h). Counters are kept per code. Any thread; never allocates. */
+ * (mqtt/field/reason.h). Counters are kept per code. Any thread; never allocates. */
 #ifndef BASE_ERROR_H
 #define BASE_ERROR_H
 

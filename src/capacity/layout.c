@@ -86,7 +86,7 @@ static enum layout_result place_shared(const struct layout_request *request, str
 	return LAYOUT_MADE;
 }
 
-/* A shard has seats for all clients that may fall on it, and may fix the files of all of them: in a shared table others
+/* A shard has quota for all clients that may fall on it, and may fix the files of all of them: in a shared table others
  * may have taken the places. */
 static void add_fixed_files(const struct layout_request *request, struct layout *layout)
 {
@@ -108,7 +108,7 @@ static void add_fixed_files(const struct layout_request *request, struct layout 
 		.first_descriptor = (int)(layout->places - transit - rings),
 	};
 	layout->capacity = capacity;
-	layout->seats = request->private_tables ? sockets : (uint32_t)capacity;
+	layout->quota = request->private_tables ? sockets : (uint32_t)capacity;
 }
 
 enum layout_result layout_make(const struct layout_request *request, struct layout *layout)
@@ -124,7 +124,7 @@ enum layout_result layout_make(const struct layout_request *request, struct layo
 	if (result != LAYOUT_MADE)
 		return result;
 	CHECK(layout->shards > 0 && layout->places > 0);
-	layout->seats = layout->places;
+	layout->quota = layout->places;
 	if (request->connections > layout->capacity && request->fixed_files)
 		add_fixed_files(request, layout);
 	if (request->connections != 0 && request->connections < layout->capacity)

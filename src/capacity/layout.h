@@ -35,7 +35,7 @@ struct layout {
 	uint64_t table_min;      /* the smallest table in which a client finds a place at all */
 	uint32_t shards;         /* 1..SPREAD_SHARDS_MAX, or what was asked for */
 	uint32_t places;         /* for clients' sockets: in each shard's table, or in the one that all share */
-	uint32_t seats;          /* clients that may be signed in: on each shard, or on all that share a table */
+	uint32_t quota;          /* clients that may be signed in: on each shard, or on all that share a table */
 	uint32_t handshakes_max; /* as in the request, or lower where a table is too small for it */
 	uint64_t capacity;       /* connections that are held; what was asked for, where that is less */
 	struct layout_fixed fixed;

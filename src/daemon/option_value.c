@@ -2,7 +2,7 @@
 
 #include "base/check.h"
 #include "daemon/option_spec.h"
-#include "mqtt/topic.h"
+#include "mqtt/field/topic.h"
 
 #include <errno.h>
 #include <stdlib.h>

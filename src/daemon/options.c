@@ -2,8 +2,8 @@
 
 #include "base/check.h"
 #include "daemon/option_spec.h"
-#include "gateway/overload.h"
 #include "mqtt/packet.h"
+#include "runtime/overload.h"
 
 #include <stddef.h>
 

@@ -5,8 +5,8 @@
 #include "doctor/options.h"
 #include "doctor/plan/plan.h"
 #include "doctor/show/show.h"
-#include "net/fdtable.h"
 #include "net/fixed_files.h"
+#include "reactor/fdtable.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -1,8 +1,9 @@
 /* `roost passwd`: adds, changes and deletes users of a password file, and keeps its other lines as they are. */
 #include "tool/tool.h"
 
-#include "auth/lines.h"
-#include "auth/password.h"
+#include "auth/password/password_file.h"
+#include "auth/password/password_hash.h"
+#include "auth/text/lines.h"
 #include "base/check.h"
 #include "cli/command.h"
 #include "tool/prompt.h"

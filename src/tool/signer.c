@@ -1,6 +1,6 @@
 #include "tool/signer.h"
 
-#include "auth/base64url.h"
+#include "auth/text/base64url.h"
 #include "base/check.h"
 
 #include <openssl/ec.h>

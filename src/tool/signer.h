@@ -3,7 +3,7 @@
 #ifndef TOOL_SIGNER_H
 #define TOOL_SIGNER_H
 
-#include "auth/key.h"
+#include "auth/token/key.h"
 
 #include <jansson.h>
 

@@ -1,7 +1,7 @@
 /* Private keys as JWKs [RFC 7517; RFC 7518, 6; RFC 8037, 2], and read from PEM files. */
 #include "tool/signer.h"
 
-#include "auth/base64url.h"
+#include "auth/text/base64url.h"
 #include "base/check.h"
 
 #include <limits.h>

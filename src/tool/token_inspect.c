@@ -1,8 +1,8 @@
 /* `roost token inspect`: what a token contains, and whether the server would accept it. */
 #include "tool/token.h"
 
-#include "auth/base64url.h"
-#include "auth/token.h"
+#include "auth/text/base64url.h"
+#include "auth/token/token.h"
 #include "base/check.h"
 #include "cli/command.h"
 #include "tool/tool.h"

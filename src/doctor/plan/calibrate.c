@@ -7,7 +7,7 @@
 #include "doctor/plan/loopback.h"
 #include "doctor/plan/test_clients.h"
 #include "doctor/plan/test_server.h"
-#include "net/fdtable.h"
+#include "reactor/fdtable.h"
 
 #include <math.h>
 #include <stdio.h>

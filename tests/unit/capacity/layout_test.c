@@ -36,7 +36,7 @@ static void check_made(const struct layout_request *request, const struct layout
 	assert_true(layout->places >= 1 && layout->places + handshakes < layout->table);
 	assert_true(request->connections == 0 || layout->capacity <= request->connections);
 	if (fixed->sockets == 0) {
-		assert_int_equal(layout->seats, layout->places);
+		assert_int_equal(layout->quota, layout->places);
 		assert_int_equal(layout_rings(layout), 0);
 		return;
 	}
@@ -46,7 +46,7 @@ static void check_made(const struct layout_request *request, const struct layout
 	assert_true(fixed->first_descriptor > 0);
 	/* The rings, which are descriptors, have places behind those of the sockets. */
 	assert_true((uint32_t)fixed->first_descriptor + layout_rings(layout) * sharing <= layout->places);
-	assert_true(layout->seats >= layout->capacity / (is_shared ? 1 : layout->shards));
+	assert_true(layout->quota >= layout->capacity / (is_shared ? 1 : layout->shards));
 }
 
 static void test_parts_add_up(void **state)

@@ -21,15 +21,15 @@ static void test_one_shard_holds_its_seats(void **state)
 static void test_capacity_leaves_a_margin_and_grows(void **state)
 {
 	(void)state;
-	for (uint32_t seats = 100; seats <= 1000000; seats = seats * 3 / 2) {
+	for (uint32_t places = 100; places <= 1000000; places = places * 3 / 2) {
 		uint64_t before = 0;
 		for (uint32_t shards = 2; shards <= SPREAD_SHARDS_MAX; shards *= 2) {
-			uint64_t capacity = spread_capacity(shards, seats);
-			assert_true(capacity < (uint64_t)shards * seats);
+			uint64_t capacity = spread_capacity(shards, places);
+			assert_true(capacity < (uint64_t)shards * places);
 			assert_true(capacity > before);
 			before = capacity;
 		}
-		assert_true(spread_capacity(2, seats + 1) >= spread_capacity(2, seats));
+		assert_true(spread_capacity(2, places + 1) >= spread_capacity(2, places));
 	}
 	assert_int_equal(spread_capacity(2, 0), 0);
 	assert_int_equal(spread_capacity(2, 4), 0); /* too few for any margin */
@@ -75,13 +75,13 @@ static void test_clients_by_chance_fit(void **state)
 	static uint32_t load[64];
 	struct random random = {81};
 	for (int round = 0; round < 4; round++) {
-		uint32_t shards = 2u << (round * 2 % 6), seats = 5000u << round;
+		uint32_t shards = 2u << (round * 2 % 6), places = 5000u << round;
 		shards = shards > 64 ? 64 : shards;
 		memset(load, 0, sizeof(load));
-		for (uint64_t clients = spread_capacity(shards, seats); clients != 0; clients--)
+		for (uint64_t clients = spread_capacity(shards, places); clients != 0; clients--)
 			load[random_below(&random, shards)]++;
 		for (uint32_t i = 0; i < shards; i++)
-			assert_true(load[i] <= seats);
+			assert_true(load[i] <= places);
 	}
 }
 

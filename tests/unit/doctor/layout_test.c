@@ -1,8 +1,8 @@
 /* What the doctor says of shards and descriptor tables is what the server then does: neither has an assumption of its
  * own about what it asks capacity/layout.h for. */
 #include "base/log.h"
+#include "control/layout.h"
 #include "doctor/limits/sizing.h"
-#include "gateway/layout.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

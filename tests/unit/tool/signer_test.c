@@ -1,8 +1,8 @@
 /* Keys to sign with: written and read again, as JWK and PEM, with the thumbprints of the standards. */
 #include "tool/signer.h"
 
-#include "auth/key_set.h"
-#include "auth/token.h"
+#include "auth/token/key_set.h"
+#include "auth/token/token.h"
 #include "auth_vectors.h"
 
 #include <openssl/err.h>
