@@ -10,7 +10,7 @@ bool cli_complain(const char *command, const char *subject, const char *fault)
 	return false;
 }
 
-static void print_usage(const struct cli_command *command)
+static void cli_print_usage(const struct cli_command *command)
 {
 	if (command->print_usage != NULL)
 		command->print_usage(stdout);
@@ -35,7 +35,7 @@ bool cli_parse(int argc, char **argv, const struct cli_command *command, void *c
 	int index = -1;
 	for (int option; (option = getopt_long(argc, argv, letters, command->options, &index)) != -1; index = -1) {
 		if (option == CLI_HELP) {
-			print_usage(command);
+			cli_print_usage(command);
 			*status = CLI_EXIT_OK;
 			return false;
 		}

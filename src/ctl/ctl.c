@@ -123,19 +123,19 @@ static int run_reload(struct settings *settings, char **arguments, int count)
 
 static int run_inspect(struct settings *settings, char **arguments, int count)
 {
-	(void)count;
+	CHECK(count == 1);
 	return ask_client(settings, "GET", arguments[0], "", show_client);
 }
 
 static int run_disconnect(struct settings *settings, char **arguments, int count)
 {
-	(void)count;
+	CHECK(count == 1);
 	return ask_client(settings, "POST", arguments[0], "/disconnect", show_members);
 }
 
 static int run_end_session(struct settings *settings, char **arguments, int count)
 {
-	(void)count;
+	CHECK(count == 1);
 	return ask_client(settings, "DELETE", arguments[0], "", show_members);
 }
 
@@ -211,6 +211,7 @@ static char *base64_of(const char *bytes, size_t size)
 
 static int run_publish(struct settings *settings, char **arguments, int count)
 {
+	CHECK(count == 1 || count == 2);
 	size_t size = count > 1 ? strlen(arguments[1]) : 0;
 	char *read = count > 1 ? NULL : read_payload(&size);
 	CHECK(settings->qos <= 2);
@@ -264,7 +265,8 @@ static int run_revocations(struct settings *settings, char **arguments, int coun
 
 static int run_revoke(struct settings *settings, char **arguments, int count)
 {
-	uint32_t seconds = 0; /* for ever */
+	CHECK(count == 2 || count == 3);
+	uint32_t seconds = 0; /* forever */
 	if (count > 2 && !cli_u32("ctl revoke", "SECONDS", arguments[2], 1, UINT32_MAX, &seconds))
 		return CLI_EXIT_USAGE;
 	json_t *revocation = json_pack("{s:s, s:s, s:o}", "kind", arguments[0], "id", arguments[1], "seconds",
@@ -280,7 +282,7 @@ static int run_revoke(struct settings *settings, char **arguments, int count)
 
 static int run_lift(struct settings *settings, char **arguments, int count)
 {
-	(void)count;
+	CHECK(count == 2);
 	char *path = NULL;
 	char *kind = http_client_escape(arguments[0]);
 	char *id = http_client_escape(arguments[1]);
@@ -324,7 +326,8 @@ static void print_help(FILE *out)
 	      out);
 	for (size_t i = 0; i < VERB_COUNT; i++) {
 		char left[40];
-		snprintf(left, sizeof(left), "%s %s", VERBS[i].name, VERBS[i].arguments);
+		int size = snprintf(left, sizeof(left), "%s %s", VERBS[i].name, VERBS[i].arguments);
+		CHECK((size_t)size < sizeof(left));
 		fprintf(out, "  %-24s  %s\n", left, VERBS[i].summary);
 	}
 	fputs("\nOptions:\n"

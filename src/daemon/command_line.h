@@ -1,14 +1,15 @@
-/* The command line of `roost serve`, and the configuration file that it names. Main thread, or whoever has it reload.
+/* The command line of `roost serve`, and the configuration file that it names. Main thread, or whichever thread
+ * reloads.
  */
 #ifndef DAEMON_COMMAND_LINE_H
 #define DAEMON_COMMAND_LINE_H
 
 #include "daemon/options.h"
 
-/* Reads the file first, so that the command line goes before it whatever their order. argv[0] is "serve". False: what
- * is wrong was written to faults, a line. */
+/* Reads the file first, so that the command line takes precedence wherever --config is. argv[0] is "serve". False:
+ * faults has a line that says what is wrong. */
 bool command_line_read(int argc, char **argv, struct options *options, FILE *faults);
-/* The (last) configuration file; "": there is none. */
+/* The configuration file, the last if there are several; "": there is none. */
 const char *command_line_config(int argc, char **argv);
 
 #endif

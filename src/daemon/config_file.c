@@ -1,5 +1,7 @@
 #include "daemon/config_file.h"
 
+#include "base/check.h"
+
 #include <errno.h>
 #include <string.h>
 #include <yaml.h>
@@ -11,28 +13,30 @@ struct config_file {
 	FILE *faults;
 };
 
-static bool complain(const struct config_file *file, const yaml_node_t *at, const char *key, const char *fault)
+static bool config_complain(const struct config_file *file, const yaml_node_t *at, const char *key, const char *fault)
 {
 	fprintf(file->faults, "roost: %s:%zu: %s%s%s\n", file->path, at->start_mark.line + 1, key,
 		*key != '\0' ? ": " : "", fault);
 	return false;
 }
 
-static const char *text_of(const yaml_node_t *node)
+static const char *scalar_text(const yaml_node_t *node)
 {
+	CHECK(node->type == YAML_SCALAR_NODE);
 	return (const char *)node->data.scalar.value;
 }
 
 static bool set_scalar(struct config_file *file, const struct option_spec *spec, const char *key,
 		       const yaml_node_t *value)
 {
+	CHECK(!option_is_list(spec) || file->options->lines[option_place(spec)] != 0);
 	char fault[OPTION_FAULT_BYTES_MAX];
 	if (value->type != YAML_SCALAR_NODE)
-		return complain(file, value, key, "a single value is wanted here");
-	if (strlen(text_of(value)) != value->data.scalar.length)
-		return complain(file, value, key, "the value contains a null character");
-	if (!option_set(spec, file->options, text_of(value), fault))
-		return complain(file, value, key, fault);
+		return config_complain(file, value, key, "a single value is wanted here");
+	if (strlen(scalar_text(value)) != value->data.scalar.length)
+		return config_complain(file, value, key, "the value contains a null character");
+	if (!option_set(spec, file->options, scalar_text(value), fault))
+		return config_complain(file, value, key, fault);
 	return true;
 }
 
@@ -40,7 +44,8 @@ static bool set_list(struct config_file *file, const struct option_spec *spec, c
 		     const yaml_node_t *value)
 {
 	if (value->type != YAML_SEQUENCE_NODE)
-		return complain(file, value, key, "a list is wanted here, with a line such as \"- value\" for each");
+		return config_complain(file, value, key,
+				       "a list is wanted here, with a line such as \"- value\" for each value");
 	for (const yaml_node_item_t *item = value->data.sequence.items.start; item < value->data.sequence.items.top;
 	     item++) {
 		if (!set_scalar(file, spec, key, yaml_document_get_node(&file->document, *item)))
@@ -52,13 +57,14 @@ static bool set_list(struct config_file *file, const struct option_spec *spec, c
 static bool set_pair(struct config_file *file, const yaml_node_t *key, const yaml_node_t *value)
 {
 	if (key->type != YAML_SCALAR_NODE)
-		return complain(file, key, "", "a key is wanted here");
-	const struct option_spec *spec = option_find(text_of(key));
+		return config_complain(file, key, "", "a key is wanted here");
+	const struct option_spec *spec = option_find(scalar_text(key));
 	if (spec == NULL)
-		return complain(file, key, text_of(key), "there is no such key; `roost serve --help` lists them");
+		return config_complain(file, key, scalar_text(key),
+				       "there is no such key; `roost serve --help` lists them");
 	file->options->lines[option_place(spec)] = (uint32_t)key->start_mark.line + 1;
-	return option_is_list(spec) ? set_list(file, spec, text_of(key), value)
-				    : set_scalar(file, spec, text_of(key), value);
+	return option_is_list(spec) ? set_list(file, spec, scalar_text(key), value)
+				    : set_scalar(file, spec, scalar_text(key), value);
 }
 
 static bool was_before(struct config_file *file, const yaml_node_t *mapping, const yaml_node_pair_t *pair)
@@ -66,8 +72,8 @@ static bool was_before(struct config_file *file, const yaml_node_t *mapping, con
 	const yaml_node_t *key = yaml_document_get_node(&file->document, pair->key);
 	for (const yaml_node_pair_t *other = mapping->data.mapping.pairs.start; other < pair; other++) {
 		const yaml_node_t *earlier = yaml_document_get_node(&file->document, other->key);
-		if (key->type == YAML_SCALAR_NODE && option_find(text_of(key)) != NULL &&
-		    option_find(text_of(key)) == option_find(text_of(earlier)))
+		if (key->type == YAML_SCALAR_NODE && option_find(scalar_text(key)) != NULL &&
+		    option_find(scalar_text(key)) == option_find(scalar_text(earlier)))
 			return true;
 	}
 	return false;
@@ -79,19 +85,19 @@ static bool read_document(struct config_file *file)
 	if (root == NULL)
 		return true; /* an empty file changes nothing */
 	if (root->type != YAML_MAPPING_NODE)
-		return complain(file, root, "", "a mapping of keys to values is wanted here");
+		return config_complain(file, root, "", "a mapping of keys to values is wanted here");
 	for (const yaml_node_pair_t *pair = root->data.mapping.pairs.start; pair < root->data.mapping.pairs.top;
 	     pair++) {
 		const yaml_node_t *key = yaml_document_get_node(&file->document, pair->key);
 		if (was_before(file, root, pair))
-			return complain(file, key, text_of(key), "the key stands here for the second time");
+			return config_complain(file, key, scalar_text(key), "the key appears for the second time");
 		if (!set_pair(file, key, yaml_document_get_node(&file->document, pair->value)))
 			return false;
 	}
 	return true;
 }
 
-/* What stands in a second document must not be passed over in silence. */
+/* A second document must not be ignored silently. */
 static bool is_last_document(struct config_file *file, yaml_parser_t *parser)
 {
 	if (!yaml_parser_load(parser, &file->document)) {
@@ -100,7 +106,7 @@ static bool is_last_document(struct config_file *file, yaml_parser_t *parser)
 		return false;
 	}
 	const yaml_node_t *root = yaml_document_get_root_node(&file->document);
-	bool last = root == NULL || complain(file, root, "", "a second document begins here; one is read");
+	bool last = root == NULL || config_complain(file, root, "", "a second document begins here; only one is read");
 	yaml_document_delete(&file->document);
 	return last;
 }

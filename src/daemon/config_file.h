@@ -1,10 +1,11 @@
-/* The configuration file: a YAML mapping with the names of the command line's options. Main thread. */
+/* The configuration file: a YAML mapping whose keys are the options of the command line. Main thread, or whichever
+ * thread reloads. */
 #ifndef DAEMON_CONFIG_FILE_H
 #define DAEMON_CONFIG_FILE_H
 
 #include "daemon/options.h"
 
-/* Reads the file into *options. False: what is wrong was written to faults as "roost: file:line: key: sentence". */
+/* Reads the file into *options. False: faults has a line "roost: file:line: key: sentence". */
 bool config_file_read(const char *path, struct options *options, FILE *faults);
 
 #endif

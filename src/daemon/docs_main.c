@@ -1,5 +1,5 @@
-/* Writes what is made from the tables in the code: `roost-docs metrics` docs/METRICS.md, `roost-docs example`
- * deploy/roost.yaml. Not installed. */
+/* Writes the documents that are made from tables in the code: `roost-docs metrics` is docs/METRICS.md, `roost-docs
+ * example` is deploy/roost.yaml. Not installed. */
 #include "admin/metrics.h"
 #include "daemon/options.h"
 

@@ -1,4 +1,4 @@
-/* The program: one binary, one verb a subcommand. */
+/* The program: one binary, whose first argument is a command. */
 #include "bench/bench.h"
 #include "ctl/ctl.h"
 #include "daemon/serve.h"
@@ -16,11 +16,11 @@ struct command {
 
 static const struct command COMMANDS[] = {
 	{"serve", "run the gateway", serve_main},
-	{"ctl", "look into a running gateway, and act on it", ctl_main},
+	{"ctl", "inspect and control a running gateway", ctl_main},
 	{"bench", "put load on an MQTT broker and measure it", bench_main},
-	{"doctor", "how many clients this machine holds, and what breaks first", doctor_main},
+	{"doctor", "say how many clients this machine holds, and what breaks first", doctor_main},
 	{"passwd", "add, change or delete a user of a password file", passwd_main},
-	{"token", "issue a token for development, look into one, make keys", token_main},
+	{"token", "issue a token for development, inspect one, make keys", token_main},
 };
 
 #define COMMAND_COUNT (sizeof(COMMANDS) / sizeof(COMMANDS[0]))
@@ -32,7 +32,7 @@ static void print_usage(FILE *out)
 	      out);
 	for (size_t i = 0; i < COMMAND_COUNT; i++)
 		fprintf(out, "  %-8s %s\n", COMMANDS[i].name, COMMANDS[i].summary);
-	fputs("\n`roost COMMAND --help` tells more. `roost --version` prints the version.\n", out);
+	fputs("\n`roost COMMAND --help` says more. `roost --version` prints the version.\n", out);
 }
 
 int main(int argc, char **argv)

@@ -1,10 +1,12 @@
 #include "daemon/options.h"
 
+#include "base/check.h"
+
 #include <stdlib.h>
 #include <string.h>
 
-/* Those that may change while the gateway runs: read anew each time that they are needed, promised to no client before,
- * and nothing was made to their measure. */
+/* Options that may change while the gateway runs: they are read each time that they are needed, no client was promised
+ * them, and nothing was allocated to their size. */
 static const char *const LIVE[] = {
 	"connect-timeout-ms",
 	"connect-bytes-max",
@@ -54,7 +56,8 @@ void option_print_key(const struct option_spec *spec, FILE *out)
 		fputc(*at == '-' ? '_' : *at, out);
 }
 
-static char *value_of(const struct option_spec *spec, const struct options *options)
+/* On the heap; NULL: out of memory. */
+static char *printed_value(const struct option_spec *spec, const struct options *options)
 {
 	char *text = NULL;
 	size_t size;
@@ -66,12 +69,12 @@ static char *value_of(const struct option_spec *spec, const struct options *opti
 	return text;
 }
 
-/* Whether both print the same; *was and *will are what they print, to be freed. */
+/* Whether both print the same. *was and *will are what they print, to be freed. */
 static bool same_value(const struct option_spec *spec, const struct options *one, const struct options *other,
 		       char **was, char **will)
 {
-	*was = value_of(spec, one);
-	*will = value_of(spec, other);
+	*was = printed_value(spec, one);
+	*will = printed_value(spec, other);
 	return *was != NULL && *will != NULL && strcmp(*was, *will) == 0;
 }
 
@@ -82,12 +85,16 @@ static void report_fixed(const struct option_spec *spec, uint32_t line, const ch
 	else if (*path != '\0')
 		fprintf(report, "%s: ", path);
 	option_print_key(spec, report);
-	fputs(": it has another value than at the start, and takes a restart to change; nothing was changed\n", report);
+	fputs(": its value differs from the one at the start, and changes with a restart only; nothing was changed\n",
+	      report);
 }
 
 enum error options_change(struct options *into, const struct options *started, const struct options *wanted,
 			  const char *path, FILE *report)
 {
+	/* A misspelt name would leave its option out, and nobody would notice. */
+	for (size_t i = 0; i < sizeof(LIVE) / sizeof(LIVE[0]); i++)
+		CHECK(option_find(LIVE[i]) != NULL);
 	struct options changed = *into;
 	enum error error = ERROR_OK;
 	for (size_t i = 0; i < option_count(); i++) {

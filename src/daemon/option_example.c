@@ -1,18 +1,20 @@
 #include "daemon/options.h"
 
+#include "base/check.h"
+
 #include <ctype.h>
 #include <string.h>
 
 #define COMMENT_WIDTH 118u
 
-/* Words in lines that begin with "# ", at most so wide. */
+/* Breaks the text into lines that begin with "# " and are at most COMMENT_WIDTH wide. */
 static void print_comment(const char *text, FILE *out)
 {
-	size_t used = COMMENT_WIDTH;
+	size_t used = 0;
 	while (*text != '\0') {
 		size_t word = strcspn(text, " ");
-		if (used + 1 + word > COMMENT_WIDTH) {
-			fprintf(out, "%s# ", used == COMMENT_WIDTH ? "" : "\n");
+		if (used == 0 || used + 1 + word > COMMENT_WIDTH) {
+			fputs(used == 0 ? "# " : "\n# ", out);
 			used = 2;
 		} else {
 			fputc(' ', out);
@@ -30,11 +32,11 @@ void options_print_example(FILE *out)
 	struct options defaults = options_default();
 	fputs("# Configuration of Roost: roost serve --config /etc/roost.yaml\n"
 	      "#\n"
-	      "# Every option, with its default; all may be left out. Options of the command line go before these. "
-	      "Those that\n"
-	      "# are marked with (live) change while Roost runs, with SIGHUP, POST /api/v1/reload or `roost ctl "
+	      "# Every option, with its default; all may be omitted. Options on the command line take precedence over "
+	      "these.\n"
+	      "# Those marked (live) can be changed while Roost runs, by SIGHUP, POST /api/v1/reload or `roost ctl "
 	      "reload`; the\n"
-	      "# others take a restart.\n",
+	      "# others need a restart.\n",
 	      out);
 	for (size_t i = 0; i < option_count(); i++) {
 		const struct option_spec *spec = option_at(i);
@@ -42,8 +44,9 @@ void options_print_example(FILE *out)
 		const char *help = option_help(spec);
 		uint32_t least;
 		uint32_t most;
-		snprintf(text, sizeof(text), "%c%s.%s", toupper((unsigned char)help[0]), help + 1,
-			 option_is_live(spec) ? " (live)" : "");
+		int size = snprintf(text, sizeof(text), "%c%s.%s", toupper((unsigned char)help[0]), help + 1,
+				    option_is_live(spec) ? " (live)" : "");
+		CHECK(size > 0 && (size_t)size < sizeof(text));
 		fputc('\n', out);
 		print_comment(text, out);
 		if (option_range(spec, &least, &most) && most != UINT32_MAX)

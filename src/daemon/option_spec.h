@@ -1,8 +1,9 @@
-/* What stands behind an option: of options.c and option_value.c only. */
+/* What an option is made of. Only options.c and option_value.c look into it. */
 #ifndef DAEMON_OPTION_SPEC_H
 #define DAEMON_OPTION_SPEC_H
 
-#include "daemon/options.h"
+#include <stddef.h>
+#include <stdint.h>
 
 #define OPTION_DEFAULT_LISTENER "tcp://127.0.0.1:1883"
 
@@ -10,8 +11,8 @@ enum option_kind {
 	OPTION_NUMBER,  /* uint32_t, from `least` to `most` */
 	OPTION_BOOL,    /* bool; a switch on the command line: --name, --no-name */
 	OPTION_TEXT,    /* char[most]: at most `most` - 1 bytes */
-	OPTION_PATH,    /* the same: a file */
-	OPTION_CHOICE,  /* bool or an enum, `most` bytes of it: the place among `words` */
+	OPTION_PATH,    /* the same, the name of a file */
+	OPTION_CHOICE,  /* bool or an enum of `most` bytes: the index in `words` */
 	OPTION_NETWORK, /* struct networks; may be given several times */
 	OPTION_LISTEN,  /* settings.listeners; may be given several times */
 	OPTION_ADMIN,   /* admin.url */

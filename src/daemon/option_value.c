@@ -1,17 +1,19 @@
-#include "daemon/option_spec.h"
+#include "daemon/options.h"
 
+#include "base/check.h"
+#include "daemon/option_spec.h"
 #include "mqtt/field/topic.h"
 
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
-static void *field_of(const struct option_spec *spec, struct options *options)
+static void *field_address(const struct option_spec *spec, struct options *options)
 {
 	return (uint8_t *)options + spec->offset;
 }
 
-static const void *value_of(const struct option_spec *spec, const struct options *options)
+static const void *field_value(const struct option_spec *spec, const struct options *options)
 {
 	return (const uint8_t *)options + spec->offset;
 }
@@ -28,7 +30,7 @@ static bool set_number(const struct option_spec *spec, struct options *options, 
 			 spec->most);
 		return false;
 	}
-	*(uint32_t *)field_of(spec, options) = (uint32_t)value;
+	*(uint32_t *)field_address(spec, options) = (uint32_t)value;
 	return true;
 }
 
@@ -39,19 +41,20 @@ static bool set_bool(const struct option_spec *spec, struct options *options, co
 		snprintf(fault, OPTION_FAULT_BYTES_MAX, "\"%.64s\" is neither true nor false", text);
 		return false;
 	}
-	*(bool *)field_of(spec, options) = value;
+	*(bool *)field_address(spec, options) = value;
 	return true;
 }
 
 static bool set_text(const struct option_spec *spec, struct options *options, const char *text, char *fault)
 {
+	CHECK(spec->most > 0);
 	size_t size = strlen(text);
 	if (size >= spec->most || mqtt_string_check(slice_of(text, size)) != ERROR_OK) {
 		snprintf(fault, OPTION_FAULT_BYTES_MAX, "\"%.64s\" is longer than %u bytes or not UTF-8", text,
 			 spec->most - 1);
 		return false;
 	}
-	memcpy(field_of(spec, options), text, size + 1);
+	memcpy(field_address(spec, options), text, size + 1);
 	return true;
 }
 
@@ -67,14 +70,16 @@ static void join_words(const char *const *words, char *text, size_t capacity)
 
 static bool set_choice(const struct option_spec *spec, struct options *options, const char *text, char *fault)
 {
+	/* An enum is as wide as the index that is written into it. */
+	CHECK(spec->words != NULL && (spec->most == sizeof(bool) || spec->most == sizeof(uint32_t)));
 	char words[OPTION_FAULT_BYTES_MAX / 2];
 	for (uint32_t i = 0; spec->words[i] != NULL; i++) {
 		if (strcmp(text, spec->words[i]) != 0)
 			continue;
 		if (spec->most == sizeof(bool))
-			*(bool *)field_of(spec, options) = i != 0;
+			*(bool *)field_address(spec, options) = i != 0;
 		else
-			memcpy(field_of(spec, options), &i, sizeof(i));
+			memcpy(field_address(spec, options), &i, sizeof(i));
 		return true;
 	}
 	join_words(spec->words, words, sizeof(words));
@@ -86,15 +91,17 @@ static uint32_t choice_of(const struct option_spec *spec, const struct options *
 {
 	uint32_t place;
 	if (spec->most == sizeof(bool))
-		return *(const bool *)value_of(spec, options) ? 1 : 0;
-	memcpy(&place, value_of(spec, options), sizeof(place));
+		return *(const bool *)field_value(spec, options) ? 1 : 0;
+	CHECK(spec->most == sizeof(place));
+	memcpy(&place, field_value(spec, options), sizeof(place));
 	return place;
 }
 
 static bool add_network(const struct option_spec *spec, struct options *options, const char *text, char *fault)
 {
-	struct networks *networks = field_of(spec, options);
+	struct networks *networks = field_address(spec, options);
 	const char *reason = "";
+	CHECK(networks->count <= SETTINGS_NETWORKS_MAX);
 	if (networks->count == SETTINGS_NETWORKS_MAX) {
 		snprintf(fault, OPTION_FAULT_BYTES_MAX, "more than %d networks", SETTINGS_NETWORKS_MAX);
 		return false;
@@ -107,7 +114,7 @@ static bool add_network(const struct option_spec *spec, struct options *options,
 	return true;
 }
 
-/* The whole of it is looked at when it is opened. */
+/* Checks the beginning; the rest of the URL is checked when the socket is opened. */
 static bool set_admin(struct admin_options *admin, const char *text, char *fault)
 {
 	bool off = strcmp(text, "off") == 0;
@@ -124,6 +131,7 @@ static bool add_listener(struct options *options, const char *text, char *fault)
 {
 	struct settings *settings = &options->settings;
 	const char *reason;
+	CHECK(settings->listener_count <= SETTINGS_LISTENERS_MAX);
 	if (settings->listener_count == SETTINGS_LISTENERS_MAX) {
 		snprintf(fault, OPTION_FAULT_BYTES_MAX, "more than %d listeners", SETTINGS_LISTENERS_MAX);
 		return false;
@@ -164,6 +172,7 @@ void options_complete(struct options *options)
 	char fault[OPTION_FAULT_BYTES_MAX];
 	if (options->settings.listener_count == 0)
 		add_listener(options, OPTION_DEFAULT_LISTENER, fault);
+	CHECK(options->settings.listener_count > 0);
 }
 
 /* ---- to text ---- */
@@ -187,7 +196,7 @@ static void print_networks(const struct networks *networks, FILE *out)
 
 void option_print_value(const struct option_spec *spec, const struct options *options, FILE *out)
 {
-	const void *value = value_of(spec, options);
+	const void *value = field_value(spec, options);
 	switch (spec->kind) {
 	case OPTION_NUMBER:
 		fprintf(out, "%u", *(const uint32_t *)value);
@@ -216,26 +225,27 @@ void option_print_value(const struct option_spec *spec, const struct options *op
 
 bool option_is_empty(const struct option_spec *spec, const struct options *options)
 {
-	const void *value = value_of(spec, options);
+	const void *value = field_value(spec, options);
 	if (spec->kind == OPTION_NETWORK)
 		return ((const struct networks *)value)->count == 0;
 	return (spec->kind == OPTION_TEXT || spec->kind == OPTION_PATH) && *(const char *)value == '\0';
 }
 
-/* What stands for an option's value in the help. */
+/* What stands for an option's value in the help text. */
 static const char *const PLACEHOLDERS[] = {
 	[OPTION_NUMBER] = " N",   [OPTION_BOOL] = "",      [OPTION_TEXT] = " TEXT",
 	[OPTION_PATH] = " FILE",  [OPTION_CHOICE] = " ",   [OPTION_NETWORK] = " NETWORK",
 	[OPTION_LISTEN] = " URL", [OPTION_ADMIN] = " URL",
 };
+_Static_assert(sizeof(PLACEHOLDERS) / sizeof(PLACEHOLDERS[0]) == OPTION_ADMIN + 1, "each kind has one");
 
-/* The same for people. */
+/* The value as the help text has it. */
 static void print_default(const struct option_spec *spec, const struct options *defaults, FILE *out)
 {
 	if (option_is_empty(spec, defaults))
 		fputs("none", out);
 	else if (spec->kind == OPTION_BOOL)
-		fputs(*(const bool *)value_of(spec, defaults) ? "on" : "off", out);
+		fputs(*(const bool *)field_value(spec, defaults) ? "on" : "off", out);
 	else
 		option_print_value(spec, defaults, out);
 }
@@ -264,7 +274,7 @@ void options_print_help(FILE *out)
 
 void option_copy(const struct option_spec *spec, struct options *into, const struct options *from)
 {
-	size_t size = 0; /* of a listener or the admin side: they are never live */
+	size_t size = 0;
 	switch (spec->kind) {
 	case OPTION_NUMBER:
 		size = sizeof(uint32_t);
@@ -284,5 +294,7 @@ void option_copy(const struct option_spec *spec, struct options *into, const str
 	case OPTION_ADMIN:
 		break;
 	}
-	memcpy(field_of(spec, into), value_of(spec, from), size);
+	/* Listeners and the admin side are never live. */
+	CHECK(size > 0);
+	memcpy(field_address(spec, into), field_value(spec, from), size);
 }

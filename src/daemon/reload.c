@@ -11,11 +11,12 @@ void reloader_init(struct reloader *reloader, int argc, char **argv, const struc
 {
 	*reloader = (struct reloader){.argc = argc, .argv = argv, .started = *started, .current = *started};
 	CHECK(pthread_mutex_init(&reloader->lock, NULL) == 0);
-	pthread_mutex_lock(&reloader->lock);
+	CHECK(pthread_mutex_lock(&reloader->lock) == 0);
 }
 
 void reloader_begin(struct reloader *reloader, struct gateway *gateway, struct admin *admin)
 {
+	CHECK(gateway != NULL && reloader->gateway == NULL);
 	reloader->gateway = gateway;
 	reloader->admin = admin;
 	pthread_mutex_unlock(&reloader->lock);
@@ -28,8 +29,8 @@ void reloader_end(struct reloader *reloader)
 	pthread_mutex_unlock(&reloader->lock);
 }
 
-/* The settings in force, with what may change taken from the options. What the gateway itself has made of others, such
- * as the ports of its listeners, stays. */
+/* Copies what may change from the options into the settings in force. What the gateway itself has made of the others,
+ * such as the ports of its listeners, stays. */
 static void take_live(struct settings *settings, const struct options *options)
 {
 	struct options mixed = {.settings = *settings};
@@ -41,8 +42,9 @@ static void take_live(struct settings *settings, const struct options *options)
 }
 
 /* With the lock held. */
-static bool reload(struct reloader *reloader, FILE *report)
+static bool reload_locked(struct reloader *reloader, FILE *report)
 {
+	CHECK(reloader->gateway != NULL && !reloader->stopping);
 	struct options wanted = options_default();
 	const char *path = command_line_config(reloader->argc, reloader->argv);
 	if (!command_line_read(reloader->argc, reloader->argv, &wanted, report))
@@ -50,7 +52,7 @@ static bool reload(struct reloader *reloader, FILE *report)
 	struct options changed = reloader->current;
 	if (options_change(&changed, &reloader->started, &wanted, path, report) != ERROR_OK)
 		return false;
-	/* Last what cannot be undone, after all that may fail. */
+	/* What cannot be undone comes last, after all that may fail. */
 	if (!admin_check_token(reloader->admin, report) || !access_reload(gateway_access(reloader->gateway), report) ||
 	    !admin_reload_token(reloader->admin, report))
 		return false;
@@ -74,7 +76,7 @@ bool reloader_reload(void *context, FILE *report)
 	if (reloader->stopping)
 		fprintf(report, "%s\n", error_sentence(ERROR_SERVER_STOPPING));
 	else
-		done = reload(reloader, report);
+		done = reload_locked(reloader, report);
 	pthread_mutex_unlock(&reloader->lock);
 	return done;
 }

@@ -1,4 +1,5 @@
-/* The configuration, read again while the gateway runs: all of it or nothing. Any thread but a shard's or a gate's. */
+/* Reads the configuration again while the gateway runs, and applies all of it or nothing. Any thread but a shard's or a
+ * gate's: it blocks. */
 #ifndef DAEMON_RELOAD_H
 #define DAEMON_RELOAD_H
 
@@ -11,24 +12,24 @@ struct reloader {
 	pthread_mutex_t lock;
 	int argc;
 	char **argv;
-	struct options started; /* as they were read at the start */
+	struct options started; /* as read at the start */
 	struct options current;
 	struct gateway *gateway;
-	struct admin *admin; /* whose token is read again; NULL: none */
+	struct admin *admin; /* its token is read again; NULL: none */
 	bool stopping;
 };
 
-/* started: as read, before the gateway made anything of it. A reload waits until reloader_begin(), by the same thread:
- * the admin side answers before the caller has its handle. */
+/* started: as read, before the gateway changed anything in it. Until reloader_begin(), which the same thread calls, a
+ * reload waits: the admin side takes requests before the caller has its handle. */
 void reloader_init(struct reloader *reloader, int argc, char **argv, const struct options *started);
-/* From here on it can reload. */
+/* From here on reloads are possible. */
 void reloader_begin(struct reloader *reloader, struct gateway *gateway, struct admin *admin);
-/* And from here on not any more. */
+/* From here on they are refused. */
 void reloader_end(struct reloader *reloader);
 
-/* True: what has changed is in *report, a line each. False: nothing has, and *report says why. */
+/* True: report has a line for each change. False: nothing has changed, and report says why. */
 bool reloader_reload(void *reloader, FILE *report);
-/* The same for the log. */
+/* The same, with the report in the log. */
 void reloader_reload_and_log(struct reloader *reloader);
 
 #endif

@@ -2,6 +2,7 @@
 
 #include "access/access.h"
 #include "admin/admin.h"
+#include "base/check.h"
 #include "base/clock.h"
 #include "base/crash.h"
 #include "bridge/bridge.h"
@@ -17,19 +18,19 @@
 
 #define EXIT_USAGE 2
 
-/* Revocations whose end has passed are freed so often; they are not in force before that either. */
+/* How often expired revocations are freed; they are no longer in force before that either. */
 #define EXPIRE_S 60
 
 static void print_help(void)
 {
 	puts("Usage: roost serve [OPTION...]\n\n"
-	     "Runs the gateway until SIGTERM or SIGINT. SIGHUP has it read its configuration again,\n"
-	     "SIGUSR1 writes all counters to stderr.\n\n"
+	     "Runs the gateway until SIGTERM or SIGINT. On SIGHUP it reads its configuration again;\n"
+	     "on SIGUSR1 it writes all counters to stderr.\n\n"
 	     "Options, with their defaults:\n"
 	     "  --config FILE\n"
-	     "        YAML file with the same options, words joined by _; the command line goes before it");
+	     "        YAML file with the same options, words joined by _; the command line takes precedence");
 	options_print_help(stdout);
-	printf("\nTopics and filters have at most %u levels; this is no option.\n", MQTT_TOPIC_LEVELS_MAX);
+	printf("\nTopics and filters have at most %u levels; this cannot be changed.\n", MQTT_TOPIC_LEVELS_MAX);
 }
 
 static bool wants_help(int argc, char **argv)
@@ -45,7 +46,7 @@ static void print_counters(const struct gateway *gateway)
 {
 	struct counters sum = {0};
 	gateway_counters(gateway, &sum);
-	/* In one piece, so that no line of the log comes between. */
+	/* Written in one piece, so that no line of the log comes between. */
 	char *text = NULL;
 	size_t size = 0;
 	FILE *memory = open_memstream(&text, &size);
@@ -57,9 +58,9 @@ static void print_counters(const struct gateway *gateway)
 	free(text);
 }
 
-/* Until SIGTERM or SIGINT says to end, which it returns: carries out what the other signals ask for, and frees
- * revocations whose time is over. The threads have all signals blocked, so they come here. */
-static int await_end(struct gateway *gateway, struct reloader *reloader, const sigset_t *signals)
+/* Carries out what signals ask for, and frees expired revocations, until SIGTERM or SIGINT, which it returns. All other
+ * threads have these signals blocked. */
+static int serve_until_signal(struct gateway *gateway, struct reloader *reloader, const sigset_t *signals)
 {
 	static const struct timespec EXPIRE = {.tv_sec = EXPIRE_S};
 	uint64_t expired_ms = clock_now_ms();
@@ -98,8 +99,9 @@ int serve_main(int argc, char **argv)
 	sigaddset(&signals, SIGINT);
 	sigaddset(&signals, SIGUSR1);
 	sigaddset(&signals, SIGHUP);
-	pthread_sigmask(SIG_BLOCK, &signals, NULL);
-	signal(SIGPIPE, SIG_IGN); /* a write to a closed socket is an error code */
+	/* Before any thread is started, since threads inherit the mask. */
+	CHECK(pthread_sigmask(SIG_BLOCK, &signals, NULL) == 0);
+	CHECK(signal(SIGPIPE, SIG_IGN) != SIG_ERR); /* a write to a closed socket is an error code */
 
 	struct bridge *bridge = bridge_new(&options.settings);
 	if (bridge == NULL)
@@ -114,8 +116,8 @@ int serve_main(int argc, char **argv)
 	bool started = admin_start(&options.admin, gateway, hooks, &admin);
 	reloader_begin(&reloader, gateway, admin);
 	if (started) {
-		int signal = await_end(gateway, &reloader, &signals);
-		admin_set_draining(admin); /* before it is said: who reads that in the log is told so by the API too */
+		int signal = serve_until_signal(gateway, &reloader, &signals);
+		admin_set_draining(admin); /* before the log says so: whoever reads the log finds the same in the API */
 		log_write(LOG_INFO, "stopping: %s", signal == SIGTERM ? "SIGTERM" : "SIGINT");
 	}
 	reloader_end(&reloader);

@@ -1,4 +1,4 @@
-/* `roost serve`: runs the gateway until SIGTERM or SIGINT. */
+/* `roost serve`: runs the gateway until SIGTERM or SIGINT. Main thread. */
 #ifndef DAEMON_SERVE_H
 #define DAEMON_SERVE_H
 

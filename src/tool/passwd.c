@@ -1,4 +1,4 @@
-/* `roost passwd`: adds, changes and deletes users of a password file, and leaves its other lines as they are. */
+/* `roost passwd`: adds, changes and deletes users of a password file, and keeps its other lines as they are. */
 #include "tool/tool.h"
 
 #include "auth/password/password_file.h"

@@ -1,4 +1,4 @@
-/* `roost token inspect`: what a token says, and what the server would say to it. */
+/* `roost token inspect`: what a token contains, and whether the server would accept it. */
 #include "tool/token.h"
 
 #include "auth/text/base64url.h"

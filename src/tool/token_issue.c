@@ -1,4 +1,4 @@
-/* `roost token`: a token for development and tests. */
+/* `roost token`: issues a token for development and tests. */
 #include "tool/token.h"
 
 #include "base/check.h"
@@ -237,7 +237,7 @@ static bool run(struct issue *issue)
 		return false;
 	bool fits = issue->id == NULL || strlen(issue->id) < sizeof(signer.id);
 	if (fits && issue->id != NULL)
-		strcpy(signer.id, issue->id);
+		memcpy(signer.id, issue->id, strlen(issue->id) + 1);
 	complete_claims(issue);
 	char *payload = json_dumps(issue->claims, JSON_COMPACT | JSON_PRESERVE_ORDER);
 	CHECK(payload != NULL);

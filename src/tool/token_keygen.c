@@ -1,4 +1,4 @@
-/* `roost token keygen`: a new key to sign with, and its public half for the server. */
+/* `roost token keygen`: makes a key for signing, and its public half for the server. */
 #include "tool/token.h"
 
 #include "base/check.h"
@@ -68,7 +68,7 @@ static bool run(const struct keygen *keygen, enum algorithm algorithm)
 		return cli_complain(COMMAND, keygen->algorithm, fault.text);
 	CHECK(keygen->id == NULL || strlen(keygen->id) < sizeof(signer.id));
 	if (keygen->id != NULL)
-		strcpy(signer.id, keygen->id);
+		memcpy(signer.id, keygen->id, strlen(keygen->id) + 1);
 	else
 		signer_set_thumbprint(&signer);
 	bool written = write_set(&signer, keygen->secret_path, FILE_SECRET) &&

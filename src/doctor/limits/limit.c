@@ -342,11 +342,14 @@ bool limit_before(const struct limit *limit, const struct machine *machine, char
 
 bool limit_path(const struct limit *limit, char *out)
 {
-	if (limit->way == FIX_FILE)
-		return snprintf(out, LIMIT_PATH_BYTES, "%s", machine_path(limit->fact)) > 0;
+	/* A path that is cut off would be that of another file, which is then written. */
+	if (limit->way == FIX_FILE) {
+		CHECK(snprintf(out, LIMIT_PATH_BYTES, "%s", machine_path(limit->fact)) < (int)LIMIT_PATH_BYTES);
+		return true;
+	}
 	if (limit->way != FIX_SYSCTL)
 		return false;
-	snprintf(out, LIMIT_PATH_BYTES, "/proc/sys/%s", limit->key);
+	CHECK(snprintf(out, LIMIT_PATH_BYTES, "/proc/sys/%s", limit->key) < (int)LIMIT_PATH_BYTES);
 	for (char *at = out; *at != '\0'; at++) {
 		if (*at == '.')
 			*at = '/';

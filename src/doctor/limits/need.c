@@ -193,6 +193,7 @@ bool wanted_descriptors(const struct machine *machine, uint64_t connections, cha
 /* Pages that TCP may take: the need, but no more than the machine can give, and no fewer than now. */
 static uint64_t tcp_pages(const struct machine *machine, uint64_t connections)
 {
+	CHECK(machine->page_bytes > 0);
 	uint64_t now = used(machine, FACT_TCP_PAGES);
 	uint64_t most = used(machine, FACT_MEMORY_TOTAL) / machine->page_bytes / TCP_MEMORY_SHARE;
 	uint64_t value = need_tcp_pages(machine, connections);

@@ -123,6 +123,7 @@ static uint64_t shards_at_most(const struct machine *machine, uint64_t connectio
 	if (files_are_fixed(machine))
 		return core_count(machine);
 	uint32_t shards = sizing_shards(machine, connections);
+	CHECK(shards <= SPREAD_SHARDS_MAX);
 	return shards != 0 ? shards : SPREAD_SHARDS_MAX;
 }
 
@@ -145,7 +146,13 @@ uint64_t sizing_socket_bytes(const struct machine *machine)
 
 uint64_t sizing_memory_bytes(const struct machine *machine, uint64_t connections)
 {
-	return sizing_user_bytes(machine, connections) + connections * sizing_socket_bytes(machine);
+	uint64_t kernel;
+	/* What slabinfo says may be anything. So large a need is never met, and what is in use can still be added to
+	 * it. */
+	if (__builtin_mul_overflow(connections, sizing_socket_bytes(machine), &kernel) ||
+	    kernel > READING_UNLIMITED_FROM)
+		kernel = READING_UNLIMITED_FROM;
+	return sizing_user_bytes(machine, connections) + kernel;
 }
 
 uint64_t sizing_address_bytes(const struct machine *machine, uint64_t connections)

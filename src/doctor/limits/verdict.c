@@ -13,6 +13,7 @@ static uint64_t have(const struct limit *limit, const struct machine *machine)
 /* The largest number of connections whose need is met. A binary search, since needs never fall as connections rise. */
 static uint64_t search(const struct limit *limit, const struct machine *machine, uint64_t there)
 {
+	CHECK(limit->need != NULL);
 	uint64_t low = 0;
 	uint64_t high = SIZING_CONNECTIONS_MAX;
 	while (low < high) {
@@ -39,6 +40,9 @@ static void judge(struct finding *finding, const struct machine *machine, uint64
 			finding->allows = search(limit, machine, finding->have);
 		finding->need = connections != 0 ? limit->need(machine, connections) : 0;
 	}
+	/* The need is met up to the number that is allowed, and no further: the two figures that are shown agree. */
+	CHECK(connections == 0 || finding->allows == VERDICT_UNBOUNDED ||
+	      (finding->need <= finding->have) == (connections <= finding->allows));
 	bool enough = limit->kind == LIMIT_ADVICE ? limit->good == NULL || limit->good(machine, connections)
 						  : finding->allows >= connections;
 	finding->state = enough ? FINDING_FINE : FINDING_SHORT;

@@ -7,7 +7,7 @@
 
 #define PATH_BYTES 2048
 
-/* Where one kind of bound stands in either version. */
+/* Where one kind of limit is, in either version. */
 struct controller {
 	const char *name;
 	const char *mount_v1;

@@ -130,12 +130,32 @@ static void test_example(void **state)
 	report = NULL;
 }
 
+/* No line of a comment is longer than it may be: two that run together would be. */
+static void test_example_lines(void **state)
+{
+	(void)state;
+	char *text = NULL;
+	size_t size = 0;
+	FILE *out = open_memstream(&text, &size);
+	assert_non_null(out);
+	options_print_example(out);
+	fclose(out);
+	uint32_t comments = 0;
+	for (char *rest = NULL, *line = strtok_r(text, "\n", &rest); line != NULL; line = strtok_r(NULL, "\n", &rest)) {
+		if (line[0] == '#' && strlen(line) > 118)
+			fail_msg("%s", line);
+		comments += line[0] == '#';
+	}
+	assert_true(comments > option_count());
+	free(text);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_nothing_changes), cmocka_unit_test(test_what_is_live_changes),
 		cmocka_unit_test(test_all_or_nothing),  cmocka_unit_test(test_every_live_number_is_copied),
-		cmocka_unit_test(test_example),
+		cmocka_unit_test(test_example),         cmocka_unit_test(test_example_lines),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,5 +1,6 @@
 /* What breaks first on made-up machines, and that what is said to fix it does. */
 #include "fake_root.h"
+#include "random.h"
 
 #include "doctor/limits/verdict.h"
 
@@ -325,6 +326,55 @@ static void test_what_was_set_before(void **state)
 	scene_free(scene);
 }
 
+/* A figure of any size, or none. */
+static struct reading random_reading(struct random *random)
+{
+	uint64_t wide = (uint64_t)random_next(random) << 32 | random_next(random);
+	switch (random_below(random, 8)) {
+	case 0:
+		return (struct reading){.state = READING_ABSENT};
+	case 1:
+		return (struct reading){.state = READING_UNREADABLE};
+	case 2:
+		return (struct reading){.state = READING_UNLIMITED};
+	case 3:
+		return reading_known(random_below(random, 3));
+	default:
+		return reading_known(wide >> random_below(random, 64));
+	}
+}
+
+/* Whatever a machine says of itself: findings are in order, and what they allow agrees with what they need. */
+static void test_any_figures(void **state)
+{
+	(void)state;
+	struct random random = {21};
+	struct machine *machine = calloc(1, sizeof(*machine));
+	struct verdict *verdict = calloc(1, sizeof(*verdict));
+	assert_true(machine != NULL && verdict != NULL);
+	for (uint32_t round = 0; round < 300; round++) {
+		machine->page_bytes = 4096u << random_below(&random, 5);
+		for (uint32_t i = 0; i < FACT_COUNT; i++)
+			machine->facts[i] = random_reading(&random);
+		uint64_t connections = random_below(&random, 16000000) >> random_below(&random, 24);
+		verdict_make(verdict, machine, connections);
+		assert_true(verdict->fits == (verdict->holds >= connections));
+		for (uint32_t i = 0; i < verdict->count; i++) {
+			const struct finding *finding = &verdict->findings[i];
+			const struct finding *before = &verdict->findings[i > 0 ? i - 1 : 0];
+			assert_true(finding->limit->kind >= before->limit->kind);
+			if (finding->limit->kind == before->limit->kind)
+				assert_true(finding->allows >= before->allows);
+			if (finding->limit->need == NULL || connections == 0 || finding->have == UINT64_MAX)
+				continue;
+			if ((finding->need <= finding->have) != (connections <= finding->allows))
+				fail_msg("round %u: %s", round, finding->limit->key);
+		}
+	}
+	free(machine);
+	free(verdict);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -338,6 +388,7 @@ int main(void)
 		cmocka_unit_test(test_refused_fixed_files),
 		cmocka_unit_test(test_tuned_server),
 		cmocka_unit_test(test_nothing_known_bounds_nothing),
+		cmocka_unit_test(test_any_figures),
 		cmocka_unit_test(test_what_is_wanted_fixes_it),
 		cmocka_unit_test(test_descriptors_wanted),
 		cmocka_unit_test(test_what_was_set_before),
