@@ -16,13 +16,8 @@
 
 /* ---- the set ---- */
 
-/* A token and a user of the same name are not the same. */
-static uint64_t key_of(enum revocation_kind kind, uint64_t hash)
-{
-	return hash ^ (kind == REVOCATION_USER ? 0x9E3779B97F4A7C15u : 0);
-}
-
-/* Its slot, or the free one where it belongs. The hashes are keyed: they need no further mixing. */
+/* Its slot, or the free one where it belongs. The hashes are keyed, and differ for a token and a user of the same name:
+ * they need no further mixing. */
 static uint64_t *slot_of(const struct revoke *revoke, uint64_t key)
 {
 	uint32_t at = (uint32_t)key & (revoke->slots - 1);
@@ -60,9 +55,9 @@ static void add(struct revoke *revoke, uint64_t key)
 	*slot = key;
 }
 
-static bool has(const struct revoke *revoke, enum revocation_kind kind, uint64_t hash)
+static bool has(const struct revoke *revoke, uint64_t hash)
 {
-	return hash != 0 && *slot_of(revoke, key_of(kind, hash)) != 0;
+	return hash != 0 && *slot_of(revoke, hash) != 0;
 }
 
 void revoke_fini(struct revoke *revoke)
@@ -80,7 +75,7 @@ static void end_client(struct shard *shard, uint64_t hash)
 	while (index != 0) {
 		uint32_t next = table_next(&shard->registry.table, index);
 		struct slice id = registry_id(&shard->registry, &shard_client(shard, index)->session);
-		if (access_hash(shard->access, id) == hash)
+		if (access_hash(shard->access, REVOCATION_CLIENT, id) == hash)
 			session_end(shard, index, ERROR_CLIENT_REVOKED);
 		index = next;
 	}
@@ -103,7 +98,7 @@ static bool take_recent(struct shard *shard, uint64_t until)
 			if (revoked[i].kind == REVOCATION_CLIENT)
 				end_client(shard, revoked[i].hash);
 			else
-				add(revoke, key_of(revoked[i].kind, revoked[i].hash));
+				add(revoke, revoked[i].hash);
 		}
 	}
 	return revoke->count != 0;
@@ -118,9 +113,9 @@ static void look_at(struct shard *shard, uint32_t index)
 	    (!client_is_connected(client) && client->state != CLIENT_OFFLINE))
 		return;
 	const struct principal *principal = principal_of(shard, client);
-	if (has(&shard->revoke, REVOCATION_USER, principal->user_hash))
+	if (has(&shard->revoke, principal->user_hash))
 		session_end(shard, index, ERROR_USER_REVOKED);
-	else if (client_is_connected(client) && has(&shard->revoke, REVOCATION_TOKEN, principal->token_hash))
+	else if (client_is_connected(client) && has(&shard->revoke, principal->token_hash))
 		client_end(shard, index, ERROR_TOKEN_REVOKED);
 }
 
