@@ -4,7 +4,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "bridge/jwks_cache.h"
-#include "net/fdtable.h"
+#include "reactor/fdtable.h"
 
 #include <curl/curl.h>
 #include <pthread.h>

@@ -1,12 +1,14 @@
 #include "daemon/serve.h"
 
+#include "access/access.h"
 #include "admin/admin.h"
 #include "base/clock.h"
+#include "base/crash.h"
 #include "bridge/bridge.h"
+#include "control/gateway.h"
 #include "daemon/command_line.h"
 #include "daemon/options.h"
 #include "daemon/reload.h"
-#include "gateway/gateway.h"
 #include "mqtt/packet.h"
 
 #include <signal.h>
@@ -82,6 +84,7 @@ int serve_main(int argc, char **argv)
 		print_help();
 		return 0;
 	}
+	crash_catch_signals();
 	struct options options = options_default();
 	if (!command_line_read(argc, argv, &options, stderr))
 		return EXIT_USAGE;

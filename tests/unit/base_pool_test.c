@@ -1,5 +1,5 @@
 /* Pools: indices from 1, a limit, memory that is zero at first and keeps a generation afterwards. */
-#include "base/pool.h"
+#include "memory/pool.h"
 #include "random.h"
 
 #include <setjmp.h>

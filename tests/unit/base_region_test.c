@@ -1,5 +1,7 @@
-/* Regions: zeroes where they grow, in place, as far as was reserved; forgotten pages are zeroes again. */
-#include "base/region.h"
+/* Regions: zeroes where they grow, in place, as far as was reserved; forgotten pages are zeroes again. Anonymous ones
+ * and those of an arena alike. */
+#include "broken_promise.h"
+#include "memory/region.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -21,6 +23,34 @@ static int region_setup(void **state)
 static int region_teardown(void **state)
 {
 	region_close(*state);
+	return 0;
+}
+
+struct arena_scene {
+	struct region region; /* first: a test sees this */
+	struct arena arena;
+	struct memory_root root;
+};
+
+static int arena_setup(void **state)
+{
+	static struct arena_scene scene;
+	assert_int_equal(memory_root_open(&scene.root, 1), ERROR_OK);
+	assert_int_equal(arena_open(&scene.arena, &scene.root, "test"), ERROR_OK);
+	struct region other;
+	assert_int_equal(region_open_in(&other, &scene.arena, "other", 3 * MIB), ERROR_OK);
+	assert_int_equal(region_open_in(&scene.region, &scene.arena, "region", 8 * MIB), ERROR_OK);
+	region_close(&other);
+	*state = &scene;
+	return 0;
+}
+
+static int arena_teardown(void **state)
+{
+	struct arena_scene *scene = *state;
+	region_close(&scene->region);
+	arena_close(&scene->arena);
+	memory_root_close(&scene->root);
 	return 0;
 }
 
@@ -97,14 +127,33 @@ static void test_more_than_there_is_of_addresses(void **state)
 	assert_int_equal(region_open(&region, (size_t)1 << 60), ERROR_NO_MEMORY);
 }
 
-#define IN_REGION(test) cmocka_unit_test_setup_teardown(test, region_setup, region_teardown)
+static void forget_more_than_is_usable(void *argument)
+{
+	region_forget(argument, MIB - 4096, 8192);
+}
+
+static void test_forgetting_what_is_not_usable_is_a_broken_promise(void **state)
+{
+	char text[BROKEN_PROMISE_BYTES];
+	assert_int_equal(region_grow(*state, MIB), ERROR_OK);
+	assert_breaks_promise(forget_more_than_is_usable, *state, text);
+}
+
+/* Once as anonymous memory, once in an arena. */
+#define IN_REGION(test)                                                                                                \
+	cmocka_unit_test_setup_teardown(test, region_setup, region_teardown),                                          \
+		cmocka_unit_test_setup_teardown(test, arena_setup, arena_teardown)
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		IN_REGION(test_grows_in_place_with_zeroes),    IN_REGION(test_growing_to_less_keeps_what_is_there),
-		IN_REGION(test_stops_at_what_was_reserved),    IN_REGION(test_forgotten_pages_are_zeroes),
-		cmocka_unit_test(test_closed_region_is_empty), cmocka_unit_test(test_more_than_there_is_of_addresses),
+		IN_REGION(test_grows_in_place_with_zeroes),
+		IN_REGION(test_growing_to_less_keeps_what_is_there),
+		IN_REGION(test_stops_at_what_was_reserved),
+		IN_REGION(test_forgotten_pages_are_zeroes),
+		IN_REGION(test_forgetting_what_is_not_usable_is_a_broken_promise),
+		cmocka_unit_test(test_closed_region_is_empty),
+		cmocka_unit_test(test_more_than_there_is_of_addresses),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

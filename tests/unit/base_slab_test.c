@@ -1,5 +1,6 @@
 /* Slabs: blocks of every size that never overlap, with bounded slack, a limit, and nothing lost. */
-#include "base/slab.h"
+#include "broken_promise.h"
+#include "memory/slab.h"
 #include "random.h"
 
 #include <setjmp.h>
@@ -198,6 +199,44 @@ static void test_largest_block(void **state)
 	assert_int_equal(slab->used_bytes, 0);
 }
 
+struct stranger {
+	struct slab *slab;
+	uint32_t ref;
+};
+
+static void look_at_stranger(void *argument)
+{
+	const struct stranger *stranger = argument;
+	*(volatile char *)slab_at(stranger->slab, stranger->ref) = 1;
+}
+
+static void look_at_stranger_unlocked(void *argument)
+{
+	const struct stranger *stranger = argument;
+	*(volatile char *)slab_at_unlocked(stranger->slab, stranger->ref) = 1;
+}
+
+static void test_reference_that_was_never_taken_is_a_broken_promise(void **state)
+{
+	struct slab *slab = *state;
+	char text[BROKEN_PROMISE_BYTES];
+	struct stranger stranger = {slab, 1};
+	assert_breaks_promise(look_at_stranger, &stranger, text); /* nothing was taken yet */
+	uint32_t ref = slab_take(slab, 4096);
+	uint32_t end = ref + 4096 / SLAB_UNIT_BYTES;
+	look_at_stranger(&(struct stranger){slab, end - 1});
+	const uint32_t strangers[] = {0, end, UINT32_MAX};
+	for (size_t i = 0; i < sizeof(strangers) / sizeof(strangers[0]); i++) {
+		stranger.ref = strangers[i];
+		assert_breaks_promise(look_at_stranger, &stranger, text);
+	}
+	look_at_stranger_unlocked(&(struct stranger){slab, end - 1});
+	stranger.ref = 0;
+	assert_breaks_promise(look_at_stranger_unlocked, &stranger, text);
+	stranger.ref = (uint32_t)(slab->region.reserved_bytes / SLAB_UNIT_BYTES);
+	assert_breaks_promise(look_at_stranger_unlocked, &stranger, text);
+}
+
 #define IN_SLAB(test) cmocka_unit_test_setup_teardown(test, slab_setup, slab_teardown)
 
 int main(void)
@@ -211,6 +250,7 @@ int main(void)
 		cmocka_unit_test(test_limit_is_met_and_left_again),
 		IN_SLAB(test_large_free_blocks_hold_no_memory),
 		IN_SLAB(test_largest_block),
+		IN_SLAB(test_reference_that_was_never_taken_is_a_broken_promise),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -3,7 +3,7 @@
 #include "mqtt/field/topic.h"
 #include "publication_sample.h"
 #include "random.h"
-#include "session/retained.h"
+#include "topics/retained.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,7 +1,8 @@
 /* A table of revocations that survives a restart: what changes it is appended to a journal
  * (auth/revocation/revocation_journal.h) and on the disk before the call returns. A journal that has grown to several
  * times what is in force is written anew. Owned by the table's writer; every call may block on the disk. Nothing is
- * held open between two calls: they may come from threads that have descriptor tables of their own (net/fdtable.h). */
+ * held open between two calls: they may come from threads that have descriptor tables of their own (reactor/fdtable.h).
+ */
 #ifndef AUTH_REVOCATION_FILE_H
 #define AUTH_REVOCATION_FILE_H
 

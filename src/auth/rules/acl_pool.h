@@ -4,9 +4,9 @@
 #define AUTH_ACL_POOL_H
 
 #include "base/hash.h"
-#include "base/pool.h"
-#include "base/slab.h"
-#include "base/table.h"
+#include "memory/pool.h"
+#include "memory/slab.h"
+#include "memory/table.h"
 
 struct acl_pool {
 	struct hash_key key;
