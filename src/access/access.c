@@ -173,7 +173,7 @@ struct access *access_new(const struct access_settings *settings, const struct h
 		log_write(LOG_ERROR, "client-id-pattern: \"%s\": %s", settings->client_id_pattern, wrong);
 	bool good = access->seen != NULL && wrong == NULL;
 	for (uint32_t i = 0; i < SIGN_IN_REVOCATIONS_MAX && good; i++) {
-		access->revocations[i] = revocations_new(REVOCATIONS_MAX);
+		access->revocations[i] = revocations_new(REVOCATIONS_MAX, key);
 		good = access->revocations[i] != NULL;
 	}
 	/* The program ends where this fails, and what was made ends with it. */
@@ -282,9 +282,9 @@ enum error access_check_revoked(const struct access *access, struct slice token_
 	return sign_in_revoked(tables, token_id, user, client_id, wall_s);
 }
 
-uint64_t access_hash(const struct access *access, struct slice id)
+uint64_t access_hash(const struct access *access, enum revocation_kind kind, struct slice id)
 {
-	return hash_slice(&access->key, id);
+	return revocation_hash(&access->key, kind, id);
 }
 
 /* ---- revoking ---- */
@@ -303,7 +303,8 @@ static bool log_has_room(const struct access *access)
 static void tell_shards(struct access *access, const struct revocation *revocation)
 {
 	uint64_t end = atomic_load(&access->log_end);
-	access->log[end % LOG_ENTRIES] = (struct access_revoked){access_hash(access, revocation->id), revocation->kind};
+	uint64_t hash = access_hash(access, revocation->kind, revocation->id);
+	access->log[end % LOG_ENTRIES] = (struct access_revoked){hash, revocation->kind};
 	atomic_store(&access->log_end, end + 1);
 	for (uint16_t i = 0; i < access->shards; i++)
 		waker_wake(&access->mailboxes[i].waker);

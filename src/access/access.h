@@ -106,7 +106,7 @@ struct access_revoked {
 uint32_t access_recent(struct access *access, uint16_t shard, struct access_revoked *revoked, uint32_t most);
 /* Whether access_recent() would find some; costs a load. */
 bool access_has_recent(const struct access *access, uint16_t shard);
-/* The hash by which a session is found. */
-uint64_t access_hash(const struct access *access, struct slice id);
+/* revocation_hash() with the gateway's key: the hash by which a session is found. */
+uint64_t access_hash(const struct access *access, enum revocation_kind kind, struct slice id);
 
 #endif

@@ -191,9 +191,9 @@ static uint32_t expires_in_s(const struct sign_in_environment *environment, cons
 	return left_s < (int64_t)ADMISSION_NEVER_S ? (uint32_t)left_s : ADMISSION_NEVER_S - 1;
 }
 
-static uint64_t hash_or_0(const struct sign_in_environment *environment, struct slice text)
+static uint64_t hash_or_0(const struct sign_in_environment *environment, enum revocation_kind kind, struct slice text)
 {
-	return text.size != 0 ? hash_slice(environment->key, text) : 0;
+	return text.size != 0 ? revocation_hash(environment->key, kind, text) : 0;
 }
 
 static struct admission *admission_new(const struct sign_in_environment *environment,
@@ -208,8 +208,8 @@ static struct admission *admission_new(const struct sign_in_environment *environ
 		return NULL;
 	*admission = (struct admission){
 		.hash = hash_slice(environment->key, id),
-		.token_hash = hash_or_0(environment, identity->token_id),
-		.user_hash = hash_or_0(environment, identity->user),
+		.token_hash = hash_or_0(environment, REVOCATION_TOKEN, identity->token_id),
+		.user_hash = hash_or_0(environment, REVOCATION_USER, identity->user),
 		.packet_bytes_max = connect->packet_bytes_max,
 		.session_expiry_s = granted_expiry_s(settings, connect),
 		.expires_in_s = expires_in_s(environment, identity),

@@ -17,13 +17,8 @@
 
 /* ---- the set ---- */
 
-/* A token and a user of the same name are not the same. */
-static uint64_t key_of(enum revocation_kind kind, uint64_t hash)
-{
-	return hash ^ (kind == REVOCATION_USER ? 0x9E3779B97F4A7C15u : 0);
-}
-
-/* Its slot, or the free one where it belongs. The hashes are keyed: they need no further mixing. */
+/* Its slot, or the free one where it belongs. The hashes are keyed, and those of a token and a user of the same name
+ * differ: they need no further mixing. */
 static uint64_t *revoke_slot_of(const struct revoke *revoke, uint64_t key)
 {
 	uint32_t at = (uint32_t)key & (revoke->slots - 1);
@@ -61,9 +56,9 @@ static void revoke_add(struct revoke *revoke, uint64_t key)
 	*slot = key;
 }
 
-static bool has(const struct revoke *revoke, enum revocation_kind kind, uint64_t hash)
+static bool has(const struct revoke *revoke, uint64_t hash)
 {
-	return hash != 0 && *revoke_slot_of(revoke, key_of(kind, hash)) != 0;
+	return hash != 0 && *revoke_slot_of(revoke, hash) != 0;
 }
 
 void revoke_fini(struct revoke *revoke)
@@ -82,7 +77,7 @@ static void revoke_end_client(struct shard *shard, uint64_t hash)
 		uint32_t next = table_next(&shard->sessions.registry.table, index);
 		struct slice id = registry_id(&shard->sessions.registry,
 					      &shard_client(shard, (struct client_ref){index})->session);
-		if (access_hash(shard->env.access, id) == hash)
+		if (access_hash(shard->env.access, REVOCATION_CLIENT, id) == hash)
 			session_end(shard, (struct client_ref){index}, ERROR_CLIENT_REVOKED);
 		index = next;
 	}
@@ -105,7 +100,7 @@ static bool take_recent(struct shard *shard, uint64_t until)
 			if (revoked[i].kind == REVOCATION_CLIENT)
 				revoke_end_client(shard, revoked[i].hash);
 			else
-				revoke_add(revoke, key_of(revoked[i].kind, revoked[i].hash));
+				revoke_add(revoke, revoked[i].hash);
 		}
 	}
 	return revoke->count != 0;
@@ -119,9 +114,9 @@ static void revoke_look_at(struct shard *shard, struct client_ref ref)
 	if (client->principal == 0 || client->session.id == 0)
 		return;
 	const struct principal *principal = principal_of(shard, client);
-	if (has(&shard->guard.revoke, REVOCATION_USER, principal->user_hash))
+	if (has(&shard->guard.revoke, principal->user_hash))
 		session_end(shard, ref, ERROR_USER_REVOKED);
-	else if (client_is_connected(client) && has(&shard->guard.revoke, REVOCATION_TOKEN, principal->token_hash))
+	else if (client_is_connected(client) && has(&shard->guard.revoke, principal->token_hash))
 		client_end(shard, ref, ERROR_TOKEN_REVOKED);
 }
 

@@ -9,9 +9,6 @@
 /* Bytes that mqtt_publish_encode() would write. */
 size_t mqtt_publish_size(const struct mqtt_publish *publish, uint8_t version);
 
-/* Fixed header only: writes type, flags and Remaining Length; out holds MQTT_HEADER_BYTES_MAX. Returns 2..5. */
-size_t mqtt_header_encode(uint8_t type, uint8_t flags, uint32_t body_bytes, uint8_t *out);
-
 /* connect->properties are written as they are, in wire form; the single fields (session_expiry_s, receive_max, ...)
  * are written where they differ from the default, so do not give the same property in both. */
 size_t mqtt_connect_encode(const struct mqtt_connect *connect, uint8_t *out, size_t out_size);

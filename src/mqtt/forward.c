@@ -4,59 +4,59 @@
 #include "mqtt/field/property_write.h"
 
 #define PROPERTY_BYTES_U16 3u
+#define PROPERTY_BYTES_U32 5u
 
-/* The sender's properties with another expiry in its place. What stands before it is not looked at again for each
- * receiver: there may be 200,000 user properties. */
-static size_t forward_copy_with_expiry(const struct mqtt_forward *forward, struct writer *writer)
+/* Where the sender's alias stands, which is left out. properties.size: nowhere. */
+static size_t forward_alias_at(const struct mqtt_forward *forward)
 {
-	const uint8_t *begin = forward->properties.data;
-	struct slice rest = slice_of(begin + forward->expiry_at, forward->properties.size - forward->expiry_at);
-	struct mqtt_property property = {0};
-	const uint8_t *at = rest.data;
-	while (writer != NULL && rest.size != 0 && property.id != MQTT_PROPERTY_MESSAGE_EXPIRY) {
-		at = rest.data;
-		CHECK(mqtt_property_next(&rest, &property) == ERROR_OK);
-	}
-	if (writer != NULL && property.id == MQTT_PROPERTY_MESSAGE_EXPIRY) {
-		writer_bytes(writer, slice_of(begin, (size_t)(at - begin)));
-		property_write_u32(writer, MQTT_PROPERTY_MESSAGE_EXPIRY, forward->expiry_left_s);
-		writer_bytes(writer, rest);
-	} else if (writer != NULL) {
-		writer_bytes(writer, forward->properties);
-	}
-	return forward->properties.size;
-}
-
-/* The sender's properties as they are, but for its alias and the expiry. Measures only where writer is NULL. */
-static size_t forward_copy_properties(const struct mqtt_forward *forward, struct writer *writer)
-{
-	if (!forward->strips_alias && !forward->has_expiry_left) {
-		if (writer != NULL)
-			writer_bytes(writer, forward->properties);
-		return forward->properties.size;
-	}
 	if (!forward->strips_alias)
-		return forward_copy_with_expiry(forward, writer);
-	size_t size = 0;
-	struct slice rest = forward->properties;
-	while (rest.size != 0) {
-		struct mqtt_property property;
-		const uint8_t *begin = rest.data;
-		CHECK(mqtt_property_next(&rest, &property) == ERROR_OK);
-		if (property.id == MQTT_PROPERTY_TOPIC_ALIAS)
-			continue;
-		if (writer != NULL && property.id == MQTT_PROPERTY_MESSAGE_EXPIRY && forward->has_expiry_left)
-			property_write_u32(writer, MQTT_PROPERTY_MESSAGE_EXPIRY, forward->expiry_left_s);
-		else if (writer != NULL)
-			writer_bytes(writer, slice_of(begin, (size_t)(rest.data - begin)));
-		size += (size_t)(rest.data - begin);
-	}
-	return size;
+		return forward->properties.size;
+	return mqtt_property_find(forward->properties, 0, MQTT_PROPERTY_TOPIC_ALIAS);
 }
 
-static size_t forward_property_bytes(const struct mqtt_forward *forward)
+/* Where the sender's expiry stands, in whose place another is written. properties.size: nowhere. */
+static size_t forward_expiry_at(const struct mqtt_forward *forward)
 {
-	size_t bytes = forward_copy_properties(forward, NULL);
+	if (!forward->has_expiry_left)
+		return forward->properties.size;
+	return mqtt_property_find(forward->properties, forward->expiry_at, MQTT_PROPERTY_MESSAGE_EXPIRY);
+}
+
+/* The sender's properties from *at on, up to `to`. */
+static void forward_copy_up_to(const struct mqtt_forward *forward, size_t *at, size_t to, struct writer *writer)
+{
+	CHECK(*at <= to && to <= forward->properties.size);
+	if (to > *at)
+		writer_bytes(writer, slice_of(forward->properties.data + *at, to - *at));
+	*at = to;
+}
+
+/* The sender's properties as they are, but for its alias and the expiry: three copies at most, for there may be
+ * 200,000 of them, to each of many receivers. */
+static void forward_copy_properties(const struct mqtt_forward *forward, size_t alias_at, struct writer *writer)
+{
+	size_t end = forward->properties.size, at = 0, expiry_at = forward_expiry_at(forward);
+	if (alias_at < expiry_at) {
+		forward_copy_up_to(forward, &at, alias_at, writer);
+		at += PROPERTY_BYTES_U16;
+	}
+	if (expiry_at < end) {
+		forward_copy_up_to(forward, &at, expiry_at, writer);
+		property_write_u32(writer, MQTT_PROPERTY_MESSAGE_EXPIRY, forward->expiry_left_s);
+		at += PROPERTY_BYTES_U32;
+	}
+	if (alias_at > expiry_at && alias_at < end) {
+		forward_copy_up_to(forward, &at, alias_at, writer);
+		at += PROPERTY_BYTES_U16;
+	}
+	forward_copy_up_to(forward, &at, end, writer);
+}
+
+static size_t forward_property_bytes(const struct mqtt_forward *forward, size_t alias_at)
+{
+	size_t bytes = forward->properties.size;
+	if (alias_at < bytes)
+		bytes -= PROPERTY_BYTES_U16;
 	if (forward->alias != 0)
 		bytes += PROPERTY_BYTES_U16;
 	if (forward->subscription_id != 0)
@@ -74,7 +74,8 @@ struct mqtt_forward_size mqtt_forward_measure(const struct mqtt_forward *forward
 	struct mqtt_forward_size size = {0};
 	size_t body = 2 + forward_topic_bytes(forward) + (forward->qos != 0 ? 2u : 0u);
 	if (forward->version == MQTT_VERSION_5) {
-		size.property_bytes = forward_property_bytes(forward);
+		size.sender_alias_at = forward_alias_at(forward);
+		size.property_bytes = forward_property_bytes(forward, size.sender_alias_at);
 		body += varint_bytes(size.property_bytes) + size.property_bytes;
 	}
 	size_t length = body + forward->payload_bytes;
@@ -104,7 +105,20 @@ void mqtt_forward_encode(const struct mqtt_forward *forward, const struct mqtt_f
 			property_write_u16(&writer, MQTT_PROPERTY_TOPIC_ALIAS, forward->alias);
 		if (forward->subscription_id != 0)
 			property_write_varint(&writer, MQTT_PROPERTY_SUBSCRIPTION_ID, forward->subscription_id);
-		forward_copy_properties(forward, &writer);
+		forward_copy_properties(forward, size->sender_alias_at, &writer);
 	}
 	CHECK(!writer.failed && writer.used == size->head_bytes);
+}
+
+void mqtt_forward_relocate(const struct mqtt_forward *forward, const struct mqtt_forward_size *size,
+			   const uint8_t *packet, struct mqtt_publish *publish)
+{
+	const uint8_t *payload = packet + size->head_bytes;
+	CHECK(!forward->alias_known && forward->qos == publish->qos && forward->packet_id == publish->packet_id);
+	publish->topic = slice_of(packet + size->packet_id_at - forward->topic.size, forward->topic.size);
+	publish->properties = slice_of(payload - size->property_bytes, size->property_bytes);
+	publish->payload = slice_of(payload, forward->payload_bytes);
+	publish->topic_alias = forward->alias;
+	publish->retain = forward->retain;
+	publish->dup = forward->dup;
 }

@@ -30,10 +30,16 @@ struct mqtt_forward_size {
 	size_t head_bytes;
 	size_t packet_id_at; /* where the packet identifier stands in the head */
 	size_t property_bytes;
+	size_t sender_alias_at; /* in the sender's properties; their size: it has none, or it stays */
 };
 
 struct mqtt_forward_size mqtt_forward_measure(const struct mqtt_forward *forward);
 /* Writes size->head_bytes bytes to out. size is what mqtt_forward_measure() said, and its packet_bytes is not 0. */
 void mqtt_forward_encode(const struct mqtt_forward *forward, const struct mqtt_forward_size *size, uint8_t *out);
+
+/* Moves *publish, which the message was decoded to, into the packet that begins with the head that was written and goes
+ * on with the payload: nothing in it is decoded again. QoS and packet identifier are the same in both. */
+void mqtt_forward_relocate(const struct mqtt_forward *forward, const struct mqtt_forward_size *size,
+			   const uint8_t *packet, struct mqtt_publish *publish);
 
 #endif

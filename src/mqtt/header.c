@@ -1,4 +1,3 @@
-#include "base/check.h"
 #include "mqtt/decode.h"
 #include "mqtt/encode.h"
 #include "mqtt/field/reader.h"
@@ -43,14 +42,6 @@ enum error mqtt_header_check(struct mqtt_header header)
 	default:
 		return header.flags == 0 ? ERROR_OK : ERROR_FLAGS_RESERVED;
 	}
-}
-
-size_t mqtt_header_encode(uint8_t type, uint8_t flags, uint32_t body_bytes, uint8_t *out)
-{
-	CHECK(body_bytes <= MQTT_BODY_BYTES_MAX);
-	out[0] = (uint8_t)(type << 4 | flags);
-	varint_write(out + 1, body_bytes);
-	return 1 + varint_bytes(body_bytes);
 }
 
 enum error mqtt_empty_decode(struct slice body)

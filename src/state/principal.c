@@ -120,7 +120,8 @@ enum error principal_renew(struct shard *shard, struct client *client, struct sl
 	error = renew_rules(shard, principal, identity.permissions);
 	if (error != ERROR_OK)
 		return error;
-	principal->token_hash = identity.token_id.size != 0 ? access_hash(shard->env.access, identity.token_id) : 0;
+	principal->token_hash =
+		identity.token_id.size != 0 ? access_hash(shard->env.access, REVOCATION_TOKEN, identity.token_id) : 0;
 	principal->expires_s = renewed_until_s(shard, identity.expires_s, wall_s);
 	return ERROR_OK;
 }

@@ -55,12 +55,7 @@ struct publication_parts publication_parts(const struct publication *publication
 
 void publication_find_expiry(struct publication_parts *parts)
 {
-	struct slice rest = parts->properties;
-	struct mqtt_property property = {0};
-	while (rest.size != 0 && property.id != MQTT_PROPERTY_MESSAGE_EXPIRY) {
-		parts->expiry_at = (size_t)(rest.data - parts->properties.data);
-		CHECK(mqtt_property_next(&rest, &property) == ERROR_OK);
-	}
+	parts->expiry_at = mqtt_property_find(parts->properties, 0, MQTT_PROPERTY_MESSAGE_EXPIRY);
 }
 
 struct mqtt_forward publication_forward(const struct publication *publication, const struct publication_parts *parts,

@@ -17,6 +17,8 @@
 #define ROUND_NS UINT64_C(50000000)
 #define REVOKED 100000u
 
+static const struct hash_key KEY = {{1}};
+
 /* What a large identity provider puts in, and what `roost token` does with a client id. */
 static const char PAYLOAD[] = "{\"iss\":\"https://auth.example.com/"
 			      "\",\"sub\":\"user-123456\",\"client_id\":\"device-123456\",\"iat\":1699999000,"
@@ -147,7 +149,7 @@ static void look_up(void *argument)
 
 static struct revocations *revoked(void)
 {
-	struct revocations *table = revocations_new(REVOKED);
+	struct revocations *table = revocations_new(REVOKED, &KEY);
 	for (unsigned i = 0; i < REVOKED; i++) {
 		char id[32];
 		enum revocation_change change;

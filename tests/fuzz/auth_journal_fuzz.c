@@ -6,6 +6,8 @@
 #define NOW_S INT64_C(1700000000)
 #define LIMIT 1000u
 
+static const struct hash_key KEY = {{1}};
+
 static void write_anew(const struct revocations *table)
 {
 	size_t room = 0, size = 0;
@@ -18,7 +20,7 @@ static void write_anew(const struct revocations *table)
 		size += revocation_line_write(&one, (char *)text + size);
 	}
 	CHECK(size <= room);
-	struct revocations *again = revocations_new(LIMIT);
+	struct revocations *again = revocations_new(LIMIT, &KEY);
 	struct journal_result result;
 	CHECK(again != NULL);
 	CHECK(journal_replay(slice_of(text, size), NOW_S, again, &result) == ERROR_OK);
@@ -37,7 +39,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	uint8_t *text = block_new(size);
 	if (size != 0)
 		memcpy(text, data, size);
-	struct revocations *table = revocations_new(LIMIT);
+	struct revocations *table = revocations_new(LIMIT, &KEY);
 	struct journal_result result;
 	CHECK(table != NULL);
 	CHECK(journal_replay(slice_of(text, size), NOW_S, table, &result) == ERROR_OK);

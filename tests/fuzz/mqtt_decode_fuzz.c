@@ -54,10 +54,16 @@ static bool bodies_equal(const struct packet *packet, const struct stream *strea
 static void properties_walk(struct slice properties, uint8_t packet)
 {
 	CHECK(mqtt_properties_check(properties, packet) == ERROR_OK);
+	struct slice all = properties;
 	struct mqtt_property property;
+	uint64_t seen = 0;
 	enum error error;
-	while ((error = mqtt_property_next(&properties, &property)) == ERROR_OK)
+	for (size_t at = 0; (error = mqtt_property_next(&properties, &property)) == ERROR_OK;
+	     at = all.size - properties.size) {
 		CHECK(property.data.size <= UINT16_MAX && property.value.size <= UINT16_MAX);
+		CHECK((seen >> property.id & 1) != 0 || mqtt_property_find(all, 0, property.id) == at);
+		seen |= UINT64_C(1) << property.id;
+	}
 	CHECK(error == ERROR_MORE);
 }
 

@@ -19,6 +19,8 @@
 #define NOW_S INT64_C(1700000000)
 #define LIMIT 10000u
 
+static const struct hash_key KEY = {{1}};
+
 struct scene {
 	struct scratch scratch;
 	char path[SCRATCH_PATH_BYTES];
@@ -29,7 +31,7 @@ struct scene {
 
 static void start(struct scene *scene)
 {
-	scene->table = revocations_new(LIMIT);
+	scene->table = revocations_new(LIMIT, &KEY);
 	const char *fault = revocation_file_open(&scene->file, scene->path, scene->table, NOW_S, &scene->result);
 	if (fault != NULL)
 		fail_msg("%s", fault);
@@ -182,7 +184,7 @@ static void test_faults_are_told(void **state)
 	(void)state;
 	struct revocation_file file;
 	struct journal_result result;
-	struct revocations *table = revocations_new(LIMIT);
+	struct revocations *table = revocations_new(LIMIT, &KEY);
 	const char *fault = revocation_file_open(&file, "/nonexistent/revocations", table, NOW_S, &result);
 	assert_non_null(fault);
 	assert_non_null(strstr(fault, "No such file"));
@@ -196,7 +198,7 @@ static void test_a_file_that_everyone_may_write_to(void **state)
 	struct scene *scene = *state;
 	struct revocation_file file;
 	struct journal_result result;
-	struct revocations *table = revocations_new(LIMIT);
+	struct revocations *table = revocations_new(LIMIT, &KEY);
 	assert_int_equal(chmod(scene->path, 0666), 0);
 	const char *fault = revocation_file_open(&file, scene->path, table, NOW_S, &result);
 	assert_non_null(fault);
@@ -208,7 +210,7 @@ static void test_a_file_that_everyone_may_write_to(void **state)
 static void test_a_full_disk(void **state)
 {
 	(void)state;
-	struct revocations *table = revocations_new(LIMIT);
+	struct revocations *table = revocations_new(LIMIT, &KEY);
 	struct revocation_file file = {.path = strdup("/dev/full"), .revocations = table};
 	struct revocation revocation = {
 		.kind = REVOCATION_USER, .id = slice_string("alice"), .until_s = REVOKED_FOR_EVER};

@@ -13,6 +13,8 @@
 
 #define NOW_S INT64_C(1700000000)
 
+static const struct hash_key KEY = {{1}};
+
 static size_t write_line(enum revocation_kind kind, const char *id, int64_t until_s, char *out)
 {
 	struct revocation revocation = {.kind = kind, .id = slice_string(id), .until_s = until_s};
@@ -158,7 +160,7 @@ static void append_text(struct journal *journal, const char *text)
 
 static struct revocations *replay(const struct journal *journal, size_t size, struct journal_result *result)
 {
-	struct revocations *table = revocations_new(100);
+	struct revocations *table = revocations_new(100, &KEY);
 	assert_non_null(table);
 	assert_int_equal(journal_replay(slice_of(journal->text, size), NOW_S, table, result), ERROR_OK);
 	return table;
@@ -259,7 +261,7 @@ static void test_more_than_the_table_takes(void **state)
 	struct journal_result result;
 	append(&journal, REVOCATION_USER, "one", REVOKED_FOR_EVER);
 	append(&journal, REVOCATION_USER, "two", REVOKED_FOR_EVER);
-	struct revocations *table = revocations_new(1);
+	struct revocations *table = revocations_new(1, &KEY);
 	assert_int_equal(journal_replay(slice_of(journal.text, journal.size), NOW_S, table, &result), ERROR_OK);
 	assert_true(result.full);
 	assert_true(has(table, REVOCATION_USER, "one"));
@@ -270,7 +272,7 @@ static void test_empty(void **state)
 {
 	(void)state;
 	struct journal_result result;
-	struct revocations *table = revocations_new(1);
+	struct revocations *table = revocations_new(1, &KEY);
 	assert_int_equal(journal_replay(slice_of(NULL, 0), NOW_S, table, &result), ERROR_OK);
 	assert_int_equal(result.lines, 0);
 	assert_int_equal(result.good_bytes, 0);

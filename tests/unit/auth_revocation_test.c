@@ -14,11 +14,12 @@
 #define LIMIT 1000u
 
 static struct revocations *table;
+static const struct hash_key KEY = {{1}};
 
 static int make_table(void **state)
 {
 	(void)state;
-	table = revocations_new(LIMIT);
+	table = revocations_new(LIMIT, &KEY);
 	return table == NULL;
 }
 
@@ -40,6 +41,15 @@ static enum revocation_change add(enum revocation_kind kind, const char *id, int
 static bool has(enum revocation_kind kind, const char *id)
 {
 	return revocations_has(table, kind, slice_string(id), NOW_S);
+}
+
+/* True: there was one. */
+static bool lift(enum revocation_kind kind, struct slice id)
+{
+	struct revocation over = {.kind = kind, .id = id, .until_s = NOW_S};
+	enum revocation_change change;
+	assert_int_equal(revocations_add(table, &over, NOW_S, &change), ERROR_OK);
+	return change == REVOCATION_LIFTED;
 }
 
 static void test_kinds_are_told_apart(void **state)
@@ -98,9 +108,9 @@ static void test_lifting(void **state)
 {
 	(void)state;
 	add(REVOCATION_CLIENT, "c", REVOKED_FOR_EVER);
-	assert_false(revocations_lift(table, REVOCATION_USER, slice_string("c")));
-	assert_true(revocations_lift(table, REVOCATION_CLIENT, slice_string("c")));
-	assert_false(revocations_lift(table, REVOCATION_CLIENT, slice_string("c")));
+	assert_false(lift(REVOCATION_USER, slice_string("c")));
+	assert_true(lift(REVOCATION_CLIENT, slice_string("c")));
+	assert_false(lift(REVOCATION_CLIENT, slice_string("c")));
 	assert_false(has(REVOCATION_CLIENT, "c"));
 }
 
@@ -178,17 +188,17 @@ static void test_rounds(void **state)
 	assert_int_equal(revocations_round_end(table), 3);
 }
 
-static void test_hash_is_the_tables_own(void **state)
+static void test_hash_is_of_kind_and_key(void **state)
 {
 	(void)state;
-	struct revocations *other = revocations_new(1);
+	static const struct hash_key OTHER = {{2}};
 	struct slice id = slice_string("x");
-	uint64_t hash = revocations_hash(table, REVOCATION_TOKEN, id);
-	assert_true(hash != 0);
-	assert_true(hash == revocations_hash(table, REVOCATION_TOKEN, id));
-	assert_true(hash != revocations_hash(table, REVOCATION_USER, id));
-	assert_true(hash != revocations_hash(other, REVOCATION_TOKEN, id));
-	revocations_free(other);
+	uint64_t hash = revocation_hash(&KEY, REVOCATION_TOKEN, id);
+	assert_true(hash == revocation_hash(&KEY, REVOCATION_TOKEN, id));
+	assert_true(hash != revocation_hash(&KEY, REVOCATION_USER, id));
+	assert_true(hash != revocation_hash(&OTHER, REVOCATION_TOKEN, id));
+	/* Sessions are filed by it. */
+	assert_true(revocation_hash(&KEY, REVOCATION_CLIENT, id) == hash_slice(&KEY, id));
 }
 
 static void test_names_of_kinds(void **state)
@@ -217,7 +227,7 @@ static void test_against_a_model(void **state)
 		enum revocation_kind kind = (enum revocation_kind)(i % 3);
 		snprintf(id, sizeof(id), "id-%u", i);
 		if (what == 0) {
-			assert_int_equal(revocations_lift(table, kind, slice_string(id)), until[i] != 0);
+			assert_int_equal(lift(kind, slice_string(id)), until[i] != 0);
 			until[i] = 0;
 		} else if (what == 1) {
 			int64_t end = NOW_S + 1 + random_below(&random, 1000);
@@ -249,7 +259,7 @@ int main(void)
 		TEST(test_limit),
 		TEST(test_listing),
 		TEST(test_rounds),
-		TEST(test_hash_is_the_tables_own),
+		TEST(test_hash_is_of_kind_and_key),
 		TEST(test_names_of_kinds),
 		TEST(test_against_a_model),
 	};

@@ -155,14 +155,14 @@ static void test_rules_of_a_token_are_kept_once(void **state)
 		snprintf(id, sizeof(id), "c%d", i);
 		fds[i] = sign_in_with(scene, 0, id, test_token("{\"sub\":\"u%d\"," PERMISSIONS "}", i));
 	}
-	assert_int_equal(acl_pool_count(&scene->shards[0].guard.token_rules), 1);
+	assert_int_equal(scene->shards[0].guard.token_rules.entries.used, 1);
 	assert_int_equal(publish_code(scene, fds[1], "p/c1"), MQTT_REASON_NO_MATCHING_SUBSCRIBERS);
 	assert_int_equal(publish_code(scene, fds[1], "p/c2"), MQTT_REASON_NOT_AUTHORIZED);
 	assert_int_equal(publish_code(scene, fds[2], "p/c2"), MQTT_REASON_NO_MATCHING_SUBSCRIBERS);
 	for (int i = 0; i < CLIENTS; i++)
 		close(fds[i]);
 	shard_scene_settle(scene);
-	assert_int_equal(acl_pool_count(&scene->shards[0].guard.token_rules), 0);
+	assert_int_equal(scene->shards[0].guard.token_rules.entries.used, 0);
 	shard_scene_check_empty(scene);
 }
 

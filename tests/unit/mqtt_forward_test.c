@@ -205,6 +205,29 @@ static void check_properties(const struct mqtt_forward *forward, const struct se
 	check_senders(forward, sent, rest);
 }
 
+/* Moved into the packet, what was decoded before is what decoding the packet gives. */
+static void check_relocation(const struct mqtt_forward *forward, const struct mqtt_forward_size *size,
+			     const uint8_t *packet, const struct mqtt_publish *decoded)
+{
+	struct mqtt_forward same = *forward;
+	struct mqtt_publish moved = *decoded;
+	same.packet_id = decoded->packet_id;
+	moved.topic = moved.properties = moved.payload = slice_of(NULL, 0);
+	moved.topic_alias = 77;
+	moved.dup = !decoded->dup;
+	mqtt_forward_relocate(&same, size, packet, &moved);
+	assert_ptr_equal(moved.topic.data, decoded->topic.data);
+	assert_int_equal(moved.topic.size, decoded->topic.size);
+	assert_int_equal(moved.properties.size, decoded->properties.size);
+	assert_true(moved.properties.size == 0 || moved.properties.data == decoded->properties.data);
+	assert_int_equal(moved.payload.size, decoded->payload.size);
+	assert_true(moved.payload.size == 0 || moved.payload.data == decoded->payload.data);
+	assert_int_equal(moved.dup, decoded->dup);
+	assert_int_equal(moved.retain, decoded->retain);
+	if (forward->version == MQTT_VERSION_5 && forward->strips_alias)
+		assert_int_equal(moved.topic_alias, decoded->topic_alias);
+}
+
 static void check_forward(const struct mqtt_forward *forward, const struct sent *sent)
 {
 	struct mqtt_forward_size size = mqtt_forward_measure(forward);
@@ -232,6 +255,8 @@ static void check_forward(const struct mqtt_forward *forward, const struct sent 
 	assert_int_equal(publish.properties.size, size.property_bytes);
 	if (forward->version == MQTT_VERSION_5)
 		check_properties(forward, sent, publish.properties);
+	if (!forward->alias_known)
+		check_relocation(forward, &size, packet, &publish);
 	free(packet);
 }
 

@@ -2,6 +2,7 @@
 #include "mqtt_cases.h"
 
 #include "mqtt/encode.h"
+#include "random.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -211,6 +212,110 @@ static void test_properties_are_read_in_order(void **state)
 	free((void *)bytes.data);
 }
 
+/* ---- lists at random, against the plain definition ---- */
+
+#define LIST_BYTES_MAX 256
+
+/* A list that is good, or has one byte changed, or is cut. */
+static size_t choose_list(struct random *random, uint8_t *list)
+{
+	size_t size = 0;
+	for (uint32_t count = random_below(random, 8); count > 0 && size < LIST_BYTES_MAX - 64; count--) {
+		if (random_below(random, 3) == 0) {
+			const char *row = PROPERTIES[random_below(random, PROPERTY_COUNT)].bytes;
+			struct slice bytes = case_bytes(row);
+			memcpy(list + size, bytes.data, bytes.size);
+			size += bytes.size;
+			free((void *)bytes.data);
+			continue;
+		}
+		list[size++] = MQTT_PROPERTY_USER_PROPERTY;
+		for (int part = 0; part < 2; part++) {
+			uint8_t length = (uint8_t)random_below(random, 22);
+			list[size++] = 0;
+			list[size++] = length;
+			memset(list + size, 'x', length);
+			if (length >= 2 && random_below(random, 4) == 0)
+				memcpy(list + size + random_below(random, length - 1u), "\xC3\xA9", 2);
+			size += length;
+		}
+	}
+	if (size > 0 && random_below(random, 2) == 0)
+		list[random_below(random, (uint32_t)size)] = (uint8_t)random_next(random);
+	return random_below(random, 4) == 0 ? random_below(random, (uint32_t)size + 1) : size;
+}
+
+static bool is_in(const char *packets, uint8_t packet)
+{
+	for (size_t j = 0; j < PACKET_COUNT; j++)
+		if (PACKETS[j].packet == packet)
+			return strchr(packets, PACKETS[j].letter) != NULL;
+	return false;
+}
+
+/* Property by property, as the table above says. */
+static enum error check_plainly(struct slice rest, uint8_t packet)
+{
+	bool seen[256] = {false};
+	struct mqtt_property property;
+	enum error error;
+	while ((error = mqtt_property_next(&rest, &property)) == ERROR_OK) {
+		for (size_t i = 0; i < PROPERTY_COUNT; i++) {
+			if (PROPERTIES[i].id != property.id)
+				continue;
+			if (!is_in(PROPERTIES[i].packets, packet))
+				return ERROR_PROPERTY_MISPLACED;
+			if (seen[property.id] && !is_in(PROPERTIES[i].repeatable, packet))
+				return ERROR_PROPERTY_DUPLICATE;
+		}
+		seen[property.id] = true;
+	}
+	return error == ERROR_MORE ? ERROR_OK : error;
+}
+
+/* Each identifier is found where it first stands, from every property on. */
+static void check_find(struct slice list)
+{
+	struct slice rest = list;
+	struct mqtt_property property;
+	do {
+		size_t from = list.size - rest.size;
+		for (unsigned id = 0; id < 0x30; id++) {
+			struct slice after = rest;
+			size_t at = list.size;
+			while (after.size != 0 && at == list.size) {
+				size_t begin = list.size - after.size;
+				assert_int_equal(mqtt_property_next(&after, &property), ERROR_OK);
+				at = property.id == id ? begin : list.size;
+			}
+			assert_int_equal(mqtt_property_find(list, from, (enum mqtt_property_id)id), at);
+		}
+	} while (mqtt_property_next(&rest, &property) == ERROR_OK);
+}
+
+static void test_lists_at_random(void **state)
+{
+	(void)state;
+	static const uint8_t OF[] = {MQTT_PUBLISH, MQTT_PROPERTIES_OF_WILL, MQTT_CONNECT, MQTT_SUBSCRIBE};
+	struct random random = {23};
+	unsigned good = 0, refused = 0;
+	for (int i = 0; i < 40000; i++) {
+		uint8_t list[LIST_BYTES_MAX], packet = OF[random_below(&random, sizeof(OF))];
+		size_t size = choose_list(&random, list);
+		uint8_t *block = block_new(size); /* so that a sanitizer sees a step past the end */
+		memcpy(block, list, size);
+		struct slice properties = slice_of(block, size);
+		enum error error = mqtt_properties_check(properties, packet);
+		assert_int_equal(error, check_plainly(properties, packet));
+		if (error == ERROR_OK)
+			check_find(properties);
+		good += error == ERROR_OK;
+		refused += error != ERROR_OK;
+		free(block);
+	}
+	assert_true(good > 5000 && refused > 5000);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -220,6 +325,7 @@ int main(void)
 		cmocka_unit_test(test_each_cut_is_noticed),
 		cmocka_unit_test(test_values_are_in_range),
 		cmocka_unit_test(test_properties_are_read_in_order),
+		cmocka_unit_test(test_lists_at_random),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -113,11 +113,53 @@ static void test_every_code_point(void **state)
 	}
 }
 
+/* One byte that a check is after, at every place of texts that fill their block. */
+static void test_each_byte_at_each_place(void **state)
+{
+	(void)state;
+	for (size_t size = 1; size <= 26; size++) {
+		uint8_t *text = block_new(size);
+		for (size_t at = 0; at < size; at++) {
+			for (unsigned byte = 0; byte < 256; byte++) {
+				memset(text, 'x', size);
+				text[at] = (uint8_t)byte;
+				enum error error = byte == 0      ? ERROR_STRING_NUL
+						   : byte >= 0x80 ? ERROR_STRING_UTF8
+								  : ERROR_OK;
+				assert_int_equal(mqtt_string_check(slice_of(text, size)), error);
+				if (byte == '+' || byte == '#')
+					error = ERROR_TOPIC_WILDCARD;
+				assert_int_equal(mqtt_topic_check(slice_of(text, size)), error);
+			}
+		}
+		free(text);
+	}
+}
+
+/* Every separator is counted once, whatever the steps of the scan. */
+static void test_levels_are_counted(void **state)
+{
+	(void)state;
+	for (size_t size = MQTT_TOPIC_LEVELS_MAX; size < MQTT_TOPIC_LEVELS_MAX + 20; size++) {
+		uint8_t *text = block_new(size);
+		for (size_t front = 0; front <= size - MQTT_TOPIC_LEVELS_MAX; front++) {
+			memset(text, 'x', size);
+			memset(text + front, '/', MQTT_TOPIC_LEVELS_MAX - 1);
+			assert_int_equal(mqtt_topic_check(slice_of(text, size)), ERROR_OK);
+			text[front + MQTT_TOPIC_LEVELS_MAX - 1] = '/';
+			assert_int_equal(mqtt_topic_check(slice_of(text, size)), ERROR_TOPIC_LEVELS);
+		}
+		free(text);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_strings_are_checked_at_every_offset),
 		cmocka_unit_test(test_every_code_point),
+		cmocka_unit_test(test_each_byte_at_each_place),
+		cmocka_unit_test(test_levels_are_counted),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -2,7 +2,6 @@
 
 #include "base/check.h"
 
-#include <sodium.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 
@@ -35,7 +34,7 @@ struct revocation_table {
 };
 
 struct revocations {
-	uint8_t keys[REVOCATION_KIND_COUNT][crypto_shorthash_siphashx24_KEYBYTES];
+	struct hash_key key, second_key; /* of the two halves of a hash */
 	_Atomic(struct revocation_table *) table;
 	_Atomic uint64_t changes; /* odd while slots are being written; a reader that sees it move looks again */
 	struct revocation_record **records;
@@ -44,8 +43,6 @@ struct revocations {
 	uint32_t limit;
 	uint32_t round;
 };
-
-_Static_assert(crypto_shorthash_siphashx24_BYTES == 2 * sizeof(uint64_t), "128 bits");
 
 static const char *const KIND_NAMES[REVOCATION_KIND_COUNT] = {"token", "user", "client"};
 
@@ -76,9 +73,20 @@ static struct revocation_table *revocation_table_new(uint32_t slots, struct revo
 	return table;
 }
 
-struct revocations *revocations_new(uint32_t limit)
+uint64_t revocation_hash(const struct hash_key *key, enum revocation_kind kind, struct slice id)
 {
-	CHECK(sodium_init() >= 0);
+	/* Odd constants of SplitMix64 and xxHash; any that differ would do, for the hash is keyed. */
+	static const uint64_t MARKS[REVOCATION_KIND_COUNT] = {
+		[REVOCATION_TOKEN] = 0x9E3779B97F4A7C15u,
+		[REVOCATION_USER] = 0xC2B2AE3D27D4EB4Fu,
+		[REVOCATION_CLIENT] = 0,
+	};
+	CHECK(kind < REVOCATION_KIND_COUNT);
+	return hash_slice(key, id) ^ MARKS[kind];
+}
+
+struct revocations *revocations_new(uint32_t limit, const struct hash_key *key)
+{
 	struct revocations *revocations = calloc(1, sizeof(*revocations));
 	struct revocation_table *table = revocation_table_new(SLOTS_MIN, NULL);
 	if (revocations == NULL || table == NULL) {
@@ -86,7 +94,8 @@ struct revocations *revocations_new(uint32_t limit)
 		free(revocations);
 		return NULL;
 	}
-	randombytes_buf(revocations->keys, sizeof(revocations->keys));
+	revocations->key = *key;
+	revocations->second_key = hash_key_random();
 	atomic_store(&revocations->table, table);
 	revocations->limit = limit;
 	return revocations;
@@ -107,32 +116,33 @@ void revocations_free(struct revocations *revocations)
 	free(revocations);
 }
 
-static void revocations_hash_id(const struct revocations *revocations, enum revocation_kind kind, struct slice id,
-				uint64_t hash[2])
+/* 128 bits: a look-up compares no ids, and a false match would shut somebody out. 0 is an empty slot. */
+static uint64_t revocations_first_hash(const struct revocations *revocations, enum revocation_kind kind,
+				       struct slice id)
 {
-	crypto_shorthash_siphashx24((unsigned char *)hash, id.data, id.size, revocations->keys[kind]);
-	if (hash[0] == 0)
-		hash[0] = 1;
+	uint64_t hash = revocation_hash(&revocations->key, kind, id);
+	return hash != 0 ? hash : 1;
 }
 
-uint64_t revocations_hash(const struct revocations *revocations, enum revocation_kind kind, struct slice id)
+static uint64_t revocations_second_hash(const struct revocations *revocations, struct slice id)
 {
-	uint64_t hash[2];
-	revocations_hash_id(revocations, kind, id, hash);
-	return hash[0];
+	return hash_slice(&revocations->second_key, id);
 }
 
-/* The end of this hash's revocation, 0 where there is none. Every load is an acquire, so that the second look at
- * `changes` cannot move before them. */
-static int64_t revocation_table_until(const struct revocation_table *table, const uint64_t hash[2])
+/* The end of the id's revocation, 0 where there is none. Nearly no id is revoked: the second half of its hash is made
+ * only where the first is found. Every load is an acquire, so that the second look at `changes` cannot move before
+ * them. */
+static int64_t revocations_until(const struct revocations *revocations, uint64_t hash, struct slice id)
 {
+	const struct revocation_table *table = atomic_load_explicit(&revocations->table, memory_order_acquire);
 	/* Bounded, because a slot that moves under the reader could lead it round for ever. */
 	for (uint32_t i = 0; i <= table->mask; i++) {
-		const struct revocation_slot *slot = &table->slots[(hash[0] + i) & table->mask];
+		const struct revocation_slot *slot = &table->slots[(hash + i) & table->mask];
 		uint64_t first = atomic_load_explicit(&slot->hash[0], memory_order_acquire);
 		if (first == 0)
 			return 0;
-		if (first == hash[0] && atomic_load_explicit(&slot->hash[1], memory_order_acquire) == hash[1])
+		if (first == hash && atomic_load_explicit(&slot->hash[1], memory_order_acquire) ==
+					     revocations_second_hash(revocations, id))
 			return atomic_load_explicit(&slot->until_s, memory_order_acquire);
 	}
 	return 0;
@@ -140,12 +150,10 @@ static int64_t revocation_table_until(const struct revocation_table *table, cons
 
 bool revocations_has(const struct revocations *revocations, enum revocation_kind kind, struct slice id, int64_t now_s)
 {
-	uint64_t hash[2];
-	revocations_hash_id(revocations, kind, id, hash);
+	uint64_t hash = revocations_first_hash(revocations, kind, id);
 	for (;;) {
 		uint64_t before = atomic_load_explicit(&revocations->changes, memory_order_acquire);
-		const struct revocation_table *table = atomic_load_explicit(&revocations->table, memory_order_acquire);
-		int64_t until_s = revocation_table_until(table, hash);
+		int64_t until_s = revocations_until(revocations, hash, id);
 		if (before % 2 == 0 && atomic_load_explicit(&revocations->changes, memory_order_relaxed) == before)
 			return until_s > now_s;
 	}
@@ -287,8 +295,8 @@ enum error revocations_add(struct revocations *revocations, const struct revocat
 			   enum revocation_change *change)
 {
 	CHECK(revocation->kind < REVOCATION_KIND_COUNT && revocation->id.size <= REVOCATION_ID_BYTES_MAX);
-	uint64_t hash[2];
-	revocations_hash_id(revocations, revocation->kind, revocation->id, hash);
+	const uint64_t hash[2] = {revocations_first_hash(revocations, revocation->kind, revocation->id),
+				  revocations_second_hash(revocations, revocation->id)};
 	struct revocation_slot *slot = revocation_slot_find(revocations_writer_table(revocations), hash);
 	*change = REVOCATION_UNCHANGED;
 	if (slot->record != NULL) {
@@ -310,16 +318,6 @@ enum error revocations_add(struct revocations *revocations, const struct revocat
 	if (error == ERROR_OK)
 		*change = REVOCATION_ADDED;
 	return error;
-}
-
-bool revocations_lift(struct revocations *revocations, enum revocation_kind kind, struct slice id)
-{
-	uint64_t hash[2];
-	revocations_hash_id(revocations, kind, id, hash);
-	struct revocation_record *record = revocation_slot_find(revocations_writer_table(revocations), hash)->record;
-	if (record != NULL)
-		revocations_remove(revocations, record);
-	return record != NULL;
 }
 
 uint32_t revocations_expire(struct revocations *revocations, int64_t now_s)

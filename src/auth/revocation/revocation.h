@@ -9,6 +9,7 @@
 #define AUTH_REVOCATION_H
 
 #include "base/error.h"
+#include "base/hash.h"
 #include "base/slice.h"
 
 #define REVOKED_FOR_EVER INT64_MAX
@@ -38,17 +39,19 @@ enum revocation_change {
 	REVOCATION_LIFTED,  /* it was there, and is no more */
 };
 
+/* What a session keeps of its token's id, of its user and of its client id, and what a revocation finds it by. A token
+ * and a user of the same name differ; a client id's is hash_slice(), by which sessions are found too. Any thread. */
+uint64_t revocation_hash(const struct hash_key *key, enum revocation_kind kind, struct slice id);
+
 struct revocations;
 
-/* limit: how many there may be at one time. NULL without memory. */
-struct revocations *revocations_new(uint32_t limit);
+/* limit: how many there may be at one time. key: of revocation_hash(), copied. NULL without memory. */
+struct revocations *revocations_new(uint32_t limit, const struct hash_key *key);
 /* No thread may look up any more. */
 void revocations_free(struct revocations *revocations);
 
 /* Any thread. */
 bool revocations_has(const struct revocations *revocations, enum revocation_kind kind, struct slice id, int64_t now_s);
-/* What a session may keep of its token's id, user or client id to be found by; the same as long as this table lives. */
-uint64_t revocations_hash(const struct revocations *revocations, enum revocation_kind kind, struct slice id);
 
 /* The rest is the writer's. */
 
@@ -56,8 +59,6 @@ uint64_t revocations_hash(const struct revocations *revocations, enum revocation
  * ERROR_LIMIT: as many as there may be are in force; nothing was changed. Also ERROR_NO_MEMORY. */
 enum error revocations_add(struct revocations *revocations, const struct revocation *revocation, int64_t now_s,
 			   enum revocation_change *change);
-/* False: there is none. */
-bool revocations_lift(struct revocations *revocations, enum revocation_kind kind, struct slice id);
 /* Frees those whose end has passed, and says how many. Looks at all of them: some milliseconds for 100,000. */
 uint32_t revocations_expire(struct revocations *revocations, int64_t now_s);
 

@@ -119,13 +119,3 @@ uint64_t acl_pool_serial(const struct acl_pool *pool, uint32_t index)
 	const struct acl_pool_entry *entry = acl_pool_entry_at(pool, index);
 	return (uint64_t)entry->serial_high << 32 | entry->serial_low;
 }
-
-uint32_t acl_pool_count(const struct acl_pool *pool)
-{
-	return pool->entries.used;
-}
-
-size_t acl_pool_bytes(const struct acl_pool *pool)
-{
-	return pool->texts.used_bytes + (size_t)pool->entries.used * sizeof(struct acl_pool_entry);
-}

@@ -30,8 +30,4 @@ struct slice acl_pool_rules(const struct acl_pool *pool, uint32_t index);
 /* Tells these rules from all others that the pool has ever held; of index 0 it is 0. */
 uint64_t acl_pool_serial(const struct acl_pool *pool, uint32_t index);
 
-/* Sets of rules, and bytes in use, for statistics. */
-uint32_t acl_pool_count(const struct acl_pool *pool);
-size_t acl_pool_bytes(const struct acl_pool *pool);
-
 #endif

@@ -60,8 +60,12 @@ struct mqtt_property_walk {
 
 /* packet: enum mqtt_type or MQTT_PROPERTIES_OF_WILL. */
 struct mqtt_property_walk mqtt_property_walk_of(struct slice properties, uint8_t packet);
-/* As mqtt_property_next(). */
+/* As mqtt_property_next(), but well-formed User Properties are passed over: no decoder wants them. */
 enum error mqtt_property_walk_next(struct mqtt_property_walk *walk, struct mqtt_property *out);
+
+/* Where the first property `id` begins in properties that were checked, at `from` or behind it; `from` is where one
+ * begins. checked.size: there is none. Goes from length to length and validates no string again. */
+size_t mqtt_property_find(struct slice checked, size_t from, enum mqtt_property_id id);
 
 /* Whether a message's payload is what its Payload Format Indicator says [3.3.2.3.2]: only one that is said to be UTF-8
  * is looked at. properties: checked; of a PUBLISH or a will. */

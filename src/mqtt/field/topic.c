@@ -1,78 +1,57 @@
 #include "mqtt/field/topic.h"
 
+#include "mqtt/field/lanes.h"
 #include "mqtt/field/protocol.h"
-
-/* Eight bytes at once. A byte of the word is told apart by these, each repeated in every lane. */
-#define LANES(byte) (UINT64_C(0x0101010101010101) * (byte))
-#define HIGH_BITS LANES(0x80)
 
 /* What a scan looks for beside malformed UTF-8 and U+0000. */
 enum scan_for { SCAN_STRING, SCAN_TOPIC };
 
-/* The high bit of each lane that equals byte. Exact only where no lane has its high bit set, which makes
- * lane ^ byte at most 0x7F, so that adding 0x7F carries into the high bit but never into the next lane. */
-static inline uint64_t lanes_equal(uint64_t ascii, uint8_t byte)
+static inline bool utf8_continues(const uint8_t *at, size_t count)
 {
-	return ~((ascii ^ LANES(byte)) + LANES(0x7F)) & HIGH_BITS;
+	for (size_t i = 0; i < count; i++)
+		if ((at[i] & 0xC0) != 0x80)
+			return false;
+	return true;
 }
 
-/* How many lanes a result of lanes_equal() marks: the multiplication adds all lanes up in the highest. */
-static inline size_t lanes_count(uint64_t marks)
+/* Bytes of the character beyond ASCII at the start of text, or 0 where it is ill-formed: table 3-7 of the Unicode
+ * Standard. The second byte's narrower range keeps out overlong forms, surrogates and what is past U+10FFFF. */
+static inline size_t utf8_sequence_bytes(const uint8_t *at, size_t left)
 {
-	return (size_t)((marks >> 7) * LANES(1) >> 56);
+	uint8_t lead = at[0];
+	if (lead < 0xE0) /* below 0xC2: a continuation, or overlong */
+		return lead >= 0xC2 && left >= 2 && utf8_continues(at + 1, 1) ? 2 : 0;
+	if (lead < 0xF0) {
+		uint8_t least = lead == 0xE0 ? 0xA0 : 0x80, most = lead == 0xED ? 0x9F : 0xBF;
+		return left >= 3 && at[1] >= least && at[1] <= most && utf8_continues(at + 2, 1) ? 3 : 0;
+	}
+	uint8_t least = lead == 0xF0 ? 0x90 : 0x80, most = lead == 0xF4 ? 0x8F : 0xBF;
+	return lead <= 0xF4 && left >= 4 && at[1] >= least && at[1] <= most && utf8_continues(at + 2, 2) ? 4 : 0;
 }
 
-/* size (0..8) bytes in any order, which no check depends on; lanes that are left hold a harmless letter. */
-static inline uint64_t lanes_load(const uint8_t *bytes, size_t size)
+/* Passes over characters beyond ASCII, which come in runs. NULL: one is ill-formed. */
+static const uint8_t *utf8_run_end(const uint8_t *at, const uint8_t *end)
 {
-	uint64_t word = LANES('a');
-	if (size == sizeof(word))
-		memcpy(&word, bytes, sizeof(word));
-	else
-		for (size_t i = 0; i < size; i++)
-			word = word << 8 | bytes[i];
-	return word;
+	while (at < end && *at >= 0x80) {
+		size_t bytes = utf8_sequence_bytes(at, (size_t)(end - at));
+		if (bytes == 0)
+			return NULL;
+		at += bytes;
+	}
+	return at;
 }
 
-/* Bytes before the first one beyond ASCII, which there must be. */
-static size_t utf8_ascii_prefix_bytes(const uint8_t *bytes)
+/* Eight lanes of ASCII. */
+static inline enum error topic_lanes_check(uint64_t word, enum scan_for scan_for, size_t *separators)
 {
-	size_t size = 0;
-	while (bytes[size] < 0x80)
-		size++;
-	return size;
-}
-
-/* Bytes of the character beyond ASCII at the start of text, or 0 where it is ill-formed. The rows are table 3-7 of the
- * Unicode Standard: the second byte's narrower range keeps out overlong forms, surrogates and what is past U+10FFFF. */
-static size_t utf8_sequence_bytes(struct slice text)
-{
-	static const struct {
-		uint8_t lead_max, second_min, second_max, bytes;
-	} ROWS[] = {
-		{0xC1, 0xFF, 0x00, 0}, /* a continuation, or overlong */
-		{0xDF, 0x80, 0xBF, 2}, /* U+0080 */
-		{0xE0, 0xA0, 0xBF, 3}, /* U+0800 */
-		{0xEC, 0x80, 0xBF, 3}, /* U+1000 */
-		{0xED, 0x80, 0x9F, 3}, /* U+D000, but not U+D800 */
-		{0xEF, 0x80, 0xBF, 3}, /* U+E000 */
-		{0xF0, 0x90, 0xBF, 4}, /* U+10000 */
-		{0xF3, 0x80, 0xBF, 4}, /* U+40000 */
-		{0xF4, 0x80, 0x8F, 4}, /* U+100000 to U+10FFFF */
-		{0xFF, 0xFF, 0x00, 0}, /* past Unicode */
-	};
-	size_t row = 0;
-	while (text.data[0] > ROWS[row].lead_max)
-		row++;
-	size_t bytes = ROWS[row].bytes;
-	if (bytes == 0 || bytes > text.size)
-		return 0;
-	if (text.data[1] < ROWS[row].second_min || text.data[1] > ROWS[row].second_max)
-		return 0;
-	for (size_t i = 2; i < bytes; i++)
-		if ((text.data[i] & 0xC0) != 0x80)
-			return 0;
-	return bytes;
+	if (lanes_equal(word, 0) != 0)
+		return ERROR_STRING_NUL;
+	if (scan_for == SCAN_TOPIC) {
+		if ((lanes_equal(word, '+') | lanes_equal(word, '#')) != 0)
+			return ERROR_TOPIC_WILDCARD;
+		*separators += lanes_count(lanes_equal(word, '/'));
+	}
+	return ERROR_OK;
 }
 
 /* One pass over the text; *separators counts the '/' of a topic. Inlined so that the compiler drops what scan_for does
@@ -80,27 +59,36 @@ static size_t utf8_sequence_bytes(struct slice text)
 static inline __attribute__((always_inline)) enum error topic_text_scan(struct slice text, enum scan_for scan_for,
 									size_t *separators)
 {
-	while (text.size > 0) {
-		size_t step = text.size < 8 ? text.size : 8;
-		uint64_t word = lanes_load(text.data, step);
-		if (__builtin_expect((word & HIGH_BITS) != 0, 0)) {
-			step = utf8_ascii_prefix_bytes(text.data);
-			word = lanes_load(text.data, step);
-			if (step == 0)
-				step = utf8_sequence_bytes(text);
-			if (step == 0)
-				return ERROR_STRING_UTF8;
+	if (text.size == 0) /* data may be NULL, and NULL + 0 is undefined */
+		return ERROR_OK;
+	const uint8_t *at = text.data, *end = at + text.size;
+	for (;;) {
+		uint64_t word = 0;
+		for (; (size_t)(end - at) >= LANE_COUNT; at += LANE_COUNT) {
+			word = lanes_load(at);
+			if ((word & LANES_HIGH_BITS) != 0)
+				break;
+			enum error error = topic_lanes_check(word, scan_for, separators);
+			if (error != ERROR_OK)
+				return error;
 		}
-		if (lanes_equal(word, 0) != 0)
-			return ERROR_STRING_NUL;
-		if (scan_for == SCAN_TOPIC) {
-			if ((lanes_equal(word, '+') | lanes_equal(word, '#')) != 0)
-				return ERROR_TOPIC_WILDCARD;
-			*separators += lanes_count(lanes_equal(word, '/'));
-		}
-		text = slice_of(text.data + step, text.size - step);
+		size_t left = (size_t)(end - at);
+		if (left == 0)
+			return ERROR_OK;
+		/* The last bytes, or a character beyond ASCII with the ASCII in front of it. */
+		if (left < LANE_COUNT)
+			word = lanes_load_last(text, left);
+		uint64_t beyond = word & LANES_HIGH_BITS;
+		size_t ascii = beyond != 0 ? (size_t)__builtin_ctzll(beyond) / 8 : left;
+		enum error error = topic_lanes_check(lanes_keep(word, ascii), scan_for, separators);
+		if (error != ERROR_OK)
+			return error;
+		if (beyond == 0)
+			return ERROR_OK;
+		at = utf8_run_end(at + ascii, end);
+		if (at == NULL)
+			return ERROR_STRING_UTF8;
 	}
-	return ERROR_OK;
 }
 
 enum error mqtt_string_check(struct slice string)
