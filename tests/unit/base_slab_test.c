@@ -237,6 +237,20 @@ static void test_reference_that_was_never_taken_is_a_broken_promise(void **state
 	assert_breaks_promise(look_at_stranger_unlocked, &stranger, text);
 }
 
+static void slab_give_twice(void *slab)
+{
+	uint32_t ref = slab_take(slab, 100);
+	slab_take(slab, 100);
+	slab_give(slab, ref, 100);
+	slab_give(slab, ref, 100);
+}
+
+static void test_giving_back_twice_is_a_broken_promise(void **state)
+{
+	char text[BROKEN_PROMISE_BYTES];
+	assert_breaks_promise(slab_give_twice, *state, text);
+}
+
 #define IN_SLAB(test) cmocka_unit_test_setup_teardown(test, slab_setup, slab_teardown)
 
 int main(void)
@@ -251,6 +265,7 @@ int main(void)
 		IN_SLAB(test_large_free_blocks_hold_no_memory),
 		IN_SLAB(test_largest_block),
 		IN_SLAB(test_reference_that_was_never_taken_is_a_broken_promise),
+		IN_SLAB(test_giving_back_twice_is_a_broken_promise),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
