@@ -40,7 +40,7 @@ static route_bits route_of_one(const struct subscriptions *subscriptions, uint32
 }
 
 /* A member of a shared subscription goes to the front when it is connected, to the end otherwise. */
-static void list_push(struct subscriptions *subscriptions, struct subscriber_list *list, uint32_t index)
+static void subscriber_list_push(struct subscriptions *subscriptions, struct subscriber_list *list, uint32_t index)
 {
 	struct subscription *subscription = at(subscriptions, index);
 	bool behind = (subscription->options & (SUBSCRIPTION_SHARED | SUBSCRIPTION_LIVE)) == SUBSCRIPTION_SHARED;
@@ -98,8 +98,8 @@ static enum error route_to_list(struct subscriptions *subscriptions, struct inde
 		return ERROR_LIMIT;
 	struct subscriber_list *list = list_at(subscriptions, index);
 	*list = (struct subscriber_list){.generation = list->generation};
-	list_push(subscriptions, list, first);
-	list_push(subscriptions, list, second);
+	subscriber_list_push(subscriptions, list, first);
+	subscriber_list_push(subscriptions, list, second);
 	/* Replacing this shard's own route needs no memory and so cannot fail. */
 	return index_set_route(slot, subscriptions->shard,
 			       route_make(ROUTE_LIST, subscriptions->shard, list->generation, index));
@@ -129,7 +129,7 @@ static enum error attach(struct subscriptions *subscriptions, struct index_slot 
 	if (route_kind(route) == ROUTE_ONE)
 		error = route_to_list(subscriptions, slot, route_index(route), index);
 	else if (route_kind(route) == ROUTE_LIST)
-		list_push(subscriptions, list_at(subscriptions, route_index(route)), index);
+		subscriber_list_push(subscriptions, list_at(subscriptions, route_index(route)), index);
 	else
 		error = index_set_route(slot, subscriptions->shard, route_of_one(subscriptions, index));
 	if (error == ERROR_OK && (at(subscriptions, index)->options & SUBSCRIPTION_SHARED) != 0)
@@ -417,7 +417,7 @@ static void set_live(struct subscriptions *subscriptions, uint32_t index, bool l
 	else
 		subscription->options &= (uint8_t) ~(SUBSCRIPTION_LIVE | SUBSCRIPTION_BUSY);
 	if (listed)
-		list_push(subscriptions, list, index);
+		subscriber_list_push(subscriptions, list, index);
 	weigh(subscriptions, slot);
 	index_leave(slot);
 }
