@@ -1,7 +1,6 @@
 #include "base/slab.h"
 
 #include "base/check.h"
-#include "base/sanitizer.h"
 
 #include <string.h>
 

@@ -11,6 +11,7 @@
 #include "base/check.h"
 #include "base/ref.h"
 #include "base/region.h"
+#include "base/sanitizer.h"
 
 #define SLAB_UNIT_BYTES 16u
 #define SLAB_BLOCK_BYTES_MAX ((size_t)1 << 29)
@@ -53,11 +54,13 @@ static inline void *slab_at(const struct slab *slab, uint32_t ref)
 }
 
 /* The same for readers without the owner's lock. top_bytes moves under them, and a machine that reorders loads may show
- * a value older than their reference, so they check against the reserve, which never changes. */
+ * a value older than their reference, so they could only check against the reserve. That finds little, and stands in
+ * the innermost loop of a match, where it took 10 % of it: only builds with a sanitizer check. */
 static inline void *slab_at_unlocked(const struct slab *slab, uint32_t ref)
 {
 	size_t offset = (size_t)ref * SLAB_UNIT_BYTES;
-	CHECK(offset - SLAB_UNIT_BYTES < slab->region.reserved_bytes - SLAB_UNIT_BYTES);
+	if (SANITIZER_ADDRESS || SANITIZER_THREAD)
+		CHECK_LT(offset - SLAB_UNIT_BYTES, slab->region.reserved_bytes - SLAB_UNIT_BYTES);
 	return slab->region.base + offset;
 }
 
