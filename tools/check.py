@@ -108,22 +108,29 @@ def run_build(directory):
     targets = []
     if directory == "build-tsan":
         # The others would be told by TSan what they were told without.
-        targets = ["--", "roost", *(f"tests/unit/{name}" for name in sorted(programs_with_threads()))]
+        targets = ["--", "roost", *sorted(programs_with_threads())]
     command = ["nice", "tools/build.sh", directory, *BUILD_OPTIONS[directory], *targets]
     return run(command, f"compile-{directory}", timeout=900)
 
 
 def programs_with_threads():
-    """Unit tests in which a thread may be started."""
+    """Unit tests in which a thread may be started, by their places in the build directory."""
     status, output = builds["build"].result()
     if status != 0:
         raise OSError(output)
     names = set()
-    for path in (ROOT / "build" / "tests" / "unit").glob("*_test"):
+    for test in tests_of("build", "unit"):
+        path = test["cmd"][0]
         symbols = subprocess.run(["nm", "-D", "--undefined-only", path], check=True, capture_output=True, text=True).stdout
         if re.search(r"\b(pthread_create|thrd_create)\b", symbols):
-            names.add(path.name)
+            names.add(Path(path).relative_to(ROOT / "build").as_posix())
     return names
+
+
+def tests_of(directory, suite):
+    """What Meson says of the tests of a suite. A program left over from an older build is not among them."""
+    listed = subprocess.run(["meson", "introspect", "--tests", directory], cwd=ROOT, check=True, capture_output=True, text=True)
+    return [test for test in json.loads(listed.stdout) if any(s.split(":")[-1] == suite for s in test["suite"])]
 
 
 def build(directory, result):
@@ -180,11 +187,10 @@ def meson_suite(directory, suite, only_threads=False):
     result = Result()
     if not build(directory, result):
         return result
-    listed = subprocess.run(["meson", "introspect", "--tests", directory], cwd=ROOT, check=True, capture_output=True, text=True)
-    tests = [test for test in json.loads(listed.stdout) if any(s.split(":")[-1] == suite for s in test["suite"])]
+    tests = tests_of(directory, suite)
     if only_threads:
         names = programs_with_threads()
-        tests = [test for test in tests if Path(test["cmd"][0]).name in names]
+        tests = [test for test in tests if Path(test["cmd"][0]).relative_to(ROOT / directory).as_posix() in names]
     with concurrent.futures.ThreadPoolExecutor(JOBS) as pool:
         for one in pool.map(lambda test: run_meson_test(directory, test, suite), tests):
             result.add(one)

@@ -10,44 +10,61 @@ import sys
 import tempfile
 from pathlib import Path
 
-# What each layer may include from, itself apart.
-BELOW = {
-    "base": set(),
-    "net": {"base"},
+# Lowest first: a layer may include from those before it, or from those alone that BELOW names.
+ORDER = [
+    "base", "memory", "capacity", "reactor", "net", "mqtt", "ws", "auth", "store", "topics", "session",
+    # The gateway.
+    "runtime", "access", "state", "route", "client", "lifecycle", "gate", "shard", "control",
+    "bridge", "admin",
+]
+BELOW = {layer: set(ORDER[:place]) for place, layer in enumerate(ORDER)}
+BELOW.update({
+    "memory": {"base"},
+    # How many connections fit: the server and the doctor count alike.
+    "capacity": {"base"},
+    "reactor": {"base", "memory"},
+    "net": {"base", "memory"},
     "mqtt": {"base"},
     "ws": {"base"},
-    "auth": {"base"},
-    "store": {"base"},
-    "session": {"base", "mqtt", "store"},
-    "gateway": {"base", "net", "mqtt", "ws", "auth", "store", "session"},
-    "bridge": {"base", "net", "mqtt", "ws", "auth", "store", "session", "gateway"},
-    "admin": {"base", "net", "mqtt", "ws", "auth", "store", "session", "gateway", "bridge"},
+    "auth": {"base", "memory"},
+    "store": {"base", "memory"},
+    "topics": {"base", "memory", "mqtt"},
+    "session": {"base", "memory", "mqtt", "topics", "store"},
+    # Command lines of all commands but the server's.
+    "cli": {"base"},
     # They measure the server, so they must not share its faults.
-    "bench": {"base", "net", "mqtt"},
-    "doctor": {"base", "net", "mqtt"},
-    "tool": {"base", "auth"},
+    "bench": {"base", "memory", "cli", "reactor", "net", "mqtt"},
+    "doctor": {"base", "memory", "capacity", "cli", "reactor", "net", "mqtt"},
+    "tool": {"base", "memory", "cli", "auth"},
     # It knows the gateway by its API alone.
-    "ctl": {"base"},
-    "daemon": {"base", "net", "mqtt", "ws", "auth", "store", "session", "gateway", "bridge", "admin", "ctl", "bench", "doctor", "tool"},
-}
+    "ctl": {"base", "cli"},
+})
+BELOW["daemon"] = set(BELOW)
 
 # The folders of a layer that has some, lowest first: each may include from those before it. The layer's own files, which
 # lie beside the folders, come last.
 INSIDE = {
+    "mqtt": ["field"],
+    "auth": ["text", "rules", "token", "password", "revocation"],
+    "bench": ["measure", "report", "target", "options", "client", "floor", "load", "pubsub", "hold", "storm", "scenario", "run"],
+    "doctor": ["machine", "limits", "fix", "show", "plan"],
 }
+
+# Includes that still point up: each is a circle to be broken. This list only becomes shorter.
+YET = {("route/routing.c", "client/publish.h")}
 
 # Of these pairs only the headers named may be included.
 ONLY = {("session", "store"): {"store/store.h"}}
 
 # No sockets, threads or clock: the pure layers may include these of the system's headers and no others.
-PURE = {"mqtt", "ws", "auth", "session"}
+PURE = {"capacity", "mqtt", "ws", "auth", "topics", "session"}
 PURE_SYSTEM = {
     "assert.h", "ctype.h", "endian.h", "errno.h", "inttypes.h", "limits.h", "stdalign.h", "stdarg.h", "stdatomic.h",
     "stdbool.h", "stddef.h", "stdint.h", "stdio.h", "stdlib.h", "string.h", "strings.h",
 }
 PURE_SYSTEM_ALSO = {
     # The routing index is read under RCU, and its writers take a lock.
-    "session": re.compile(r"urcu.*\.h|urcu/.*\.h|pthread\.h"),
+    "topics": re.compile(r"urcu.*\.h|urcu/.*\.h|pthread\.h"),
     # wslay frames WebSockets without touching one.
     "ws": re.compile(r"wslay/.*\.h"),
     "auth": re.compile(r"sodium\.h|openssl/.*\.h|jansson\.h"),
@@ -92,6 +109,8 @@ def own_faults(src, where, layer, target):
     if "/" not in target or not (src / target).is_file():
         return [f'{where}: "{target}" is not the "layer/file.h" of a header under src']
     to = target.split("/")[0]
+    if (where.split(":")[0], target) in YET:
+        return []
     if to != layer and to not in BELOW[layer]:
         return [f"{where}: {layer} may not include {target}"]
     if to == layer and rank(layer, target) > rank(layer, where):
@@ -147,7 +166,7 @@ def cycles(graph):
 SELF_TESTS = [
     ("a tree that points down is clean",
      {"base/a.h": "#include <pthread.h>\n", "mqtt/b.c": '#include "base/a.h"\n#include <stdint.h>\n',
-      "session/c.c": "#include <urcu-qsbr.h>\n#include <pthread.h>\n", "daemon/d.c": '#include "base/a.h"\n'}, []),
+      "topics/c.c": "#include <urcu-qsbr.h>\n#include <pthread.h>\n", "daemon/d.c": '#include "base/a.h"\n'}, []),
     ("an include that points up",
      {"base/a.c": '#include "net/b.h"\n', "net/b.h": ""}, ["base/a.c:1: base may not include net/b.h"]),
     ("an include to the side",

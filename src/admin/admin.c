@@ -4,9 +4,9 @@
 #include "admin/request.h"
 #include "base/check.h"
 #include "base/log.h"
-#include "gateway/gate.h"
-#include "gateway/shard.h"
-#include "net/fdtable.h"
+#include "gate/gate.h"
+#include "reactor/fdtable.h"
+#include "state/shard.h"
 
 #include <errno.h>
 #include <stdlib.h>

@@ -1,11 +1,11 @@
 /* The admin side: an HTTP server with metrics, an API and a page. It has one thread for HTTP and one that watches it,
  * which share a descriptor table of their own where gates and shards have theirs. It looks at counters and sends
- * commands to shards (gateway/command.h), which take a lock of a few instructions to receive them and do a bounded part
+ * commands to shards (shard/command.h), which take a lock of a few instructions to receive them and do a bounded part
  * in a turn; a shard never waits for an answer of the admin side. Made, started and stopped by the main thread. */
 #ifndef ADMIN_ADMIN_H
 #define ADMIN_ADMIN_H
 
-#include "gateway/gateway.h"
+#include "control/gateway.h"
 #include "net/listener.h"
 
 #include <stdbool.h>

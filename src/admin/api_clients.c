@@ -1,9 +1,9 @@
 #include "admin/api.h"
 
 #include "base/check.h"
-#include "gateway/command.h"
-#include "gateway/command_clients.h"
-#include "gateway/shard.h"
+#include "runtime/command.h"
+#include "shard/command_clients.h"
+#include "state/shard.h"
 
 #include <arpa/inet.h>
 #include <stdlib.h>
@@ -31,7 +31,7 @@ static const char *state_name(uint8_t state)
 	return client_state_is_connected(state) ? "connected" : "offline";
 }
 
-/* The heartbeat's grade (gateway/heartbeat.h); NULL where there is no connection to grade. */
+/* The heartbeat's grade (client/keepalive.h); NULL where there is no connection to grade. */
 static const char *grade_name(uint8_t state)
 {
 	static const char *const NAMES[CLIENT_STATE_COUNT] = {
@@ -135,7 +135,8 @@ static enum error ask(struct admin *admin, uint32_t shard, struct command *comma
 {
 	struct gateway_parts parts = gateway_parts(admin->gateway);
 	CHECK(shard < parts.shard_count);
-	return command_do(command, &parts.shards[shard].commands, &parts.mailboxes[shard].waker, COMMAND_TIMEOUT_MS);
+	return command_do(command, &parts.shards[shard].shared.commands, &parts.mailboxes[shard].waker,
+			  COMMAND_TIMEOUT_MS);
 }
 
 /* Goes on through places and shards until the page is full or its share of places looked at. */

@@ -1,9 +1,9 @@
 #include "admin/api.h"
 
 #include "admin/message.h"
-#include "gateway/command.h"
-#include "gateway/command_publish.h"
-#include "gateway/shard.h"
+#include "runtime/command.h"
+#include "shard/command_publish.h"
+#include "state/shard.h"
 
 #include <stdlib.h>
 
@@ -25,7 +25,7 @@ static enum error publish_all(struct admin *admin, const struct command_message 
 		       (bytes == 0 || bytes < COMMAND_MESSAGE_BYTES_MAX))
 			bytes += publish.messages[publish.count++].publication.packet_bytes;
 		struct command command = {.kind = COMMAND_PUBLISH, .publish = &publish};
-		enum error error = command_do(&command, &parts.shards[PUBLISHING_SHARD].commands,
+		enum error error = command_do(&command, &parts.shards[PUBLISHING_SHARD].shared.commands,
 					      &parts.mailboxes[PUBLISHING_SHARD].waker, COMMAND_TIMEOUT_MS);
 		*published += publish.published;
 		if (error != ERROR_OK)

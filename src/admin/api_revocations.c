@@ -1,7 +1,7 @@
 #include "admin/api.h"
 
-#include "gateway/access.h"
-#include "gateway/gateway.h"
+#include "access/access.h"
+#include "control/gateway.h"
 
 #include <stdlib.h>
 #include <time.h>

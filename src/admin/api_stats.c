@@ -1,7 +1,7 @@
 #include "admin/api.h"
 
-#include "gateway/gate.h"
-#include "gateway/shard.h"
+#include "gate/gate.h"
+#include "state/shard.h"
 
 #include <ctype.h>
 #include <time.h>
@@ -77,7 +77,7 @@ static json_t *json_of_shard(const struct snapshot *snapshot, uint16_t number)
 			 json_of_count(&counters->values[COUNTER_connections_open]), "turns",
 			 json_of_count(&counters->values[COUNTER_turns]), "events",
 			 json_of_count(&counters->values[COUNTER_events]), "cpu_seconds",
-			 machine_thread_cpu_s(shard->cpu_clock), "longest_turn_seconds",
+			 machine_thread_cpu_s(shard->loop.cpu_clock), "longest_turn_seconds",
 			 seconds_of(&counters->turn_max_ns), "longest_recent_turn_seconds",
 			 seconds_of(&counters->turn_recent_max_ns), "inbox_parcels",
 			 json_of_count(&counters->values[COUNTER_inbox_parcels]), "descriptors",

@@ -3,7 +3,7 @@
 #ifndef ADMIN_EXPOSITION_H
 #define ADMIN_EXPOSITION_H
 
-#include "gateway/timing.h"
+#include "runtime/timing.h"
 
 #include <stdbool.h>
 #include <stdint.h>

@@ -3,9 +3,9 @@
 #include "base/check.h"
 #include "mqtt/decode.h"
 #include "mqtt/encode.h"
-#include "mqtt/property.h"
-#include "mqtt/property_write.h"
-#include "mqtt/topic.h"
+#include "mqtt/field/property.h"
+#include "mqtt/field/property_write.h"
+#include "mqtt/field/topic.h"
 
 #include <sodium.h>
 #include <stdlib.h>

@@ -2,7 +2,7 @@
 #ifndef ADMIN_MESSAGE_H
 #define ADMIN_MESSAGE_H
 
-#include "gateway/command_publish.h"
+#include "shard/command_publish.h"
 
 #include <jansson.h>
 #include <stdbool.h>

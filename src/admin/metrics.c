@@ -1,7 +1,7 @@
 #include "admin/metrics.h"
 
-#include "gateway/gate.h"
-#include "gateway/shard.h"
+#include "gate/gate.h"
+#include "state/shard.h"
 
 #include <ctype.h>
 #include <stddef.h>
@@ -87,8 +87,9 @@ static void write_shard_commands(struct exposition *exposition, const struct sna
 {
 	(void)at;
 	EACH_SHARD(snapshot, number, labels)
-	exposition_count(exposition, labels,
-			 atomic_load_explicit(&snapshot->parts.shards[number].commands.count, memory_order_relaxed));
+	exposition_count(
+		exposition, labels,
+		atomic_load_explicit(&snapshot->parts.shards[number].shared.commands.count, memory_order_relaxed));
 }
 
 /* ---- threads ---- */
@@ -99,7 +100,7 @@ static void write_thread_cpu(struct exposition *exposition, const struct snapsho
 	char labels[LABELS_BYTES_MAX];
 	for (uint16_t i = 0; i < snapshot->parts.shard_count; i++) {
 		snprintf(labels, sizeof(labels), "thread=\"shard-%u\"", i);
-		exposition_number(exposition, labels, machine_thread_cpu_s(snapshot->parts.shards[i].cpu_clock));
+		exposition_number(exposition, labels, machine_thread_cpu_s(snapshot->parts.shards[i].loop.cpu_clock));
 	}
 	for (uint16_t i = 0; i < snapshot->parts.gate_count; i++) {
 		snprintf(labels, sizeof(labels), "thread=\"gate-%u\"", i);
@@ -332,7 +333,7 @@ void metrics_document(FILE *out)
 	fputs("# Metrics\n\n"
 	      "`GET /metrics` on the admin side's address, in the text format of Prometheus, or of OpenMetrics where "
 	      "the request asks for it. This page is made from the tables that the exposition is made from "
-	      "(`src/gateway/counters.h`, `src/admin/metrics.c`) by `build/roost-docs metrics`; a test compares "
+	      "(`src/runtime/counters.h`, `src/admin/metrics.c`) by `build/roost-docs metrics`; a test compares "
 	      "them.\n\n"
 	      "No metric has a label for a client or a topic, so a scrape costs the same with a million clients as "
 	      "with none.\n\n"

@@ -1,4 +1,4 @@
-/* The gateway's figures for Prometheus. What threads count is in the table of gateway/counters.h; all else is in the
+/* The gateway's figures for Prometheus. What threads count is in the table of runtime/counters.h; all else is in the
  * one of metrics.c. Both together are the exposition and its documentation. */
 #ifndef ADMIN_METRICS_H
 #define ADMIN_METRICS_H

@@ -1,7 +1,9 @@
 #include "admin/snapshot.h"
 
-#include "gateway/gate.h"
-#include "gateway/shard.h"
+#include "gate/gate.h"
+#include "state/shard.h"
+#include "topics/index.h"
+#include "topics/retained.h"
 
 /* A thread's table holds, beside what it was told to keep: 0, 1, 2 and its poller. */
 #define DESCRIPTORS_OWN 4u
@@ -53,7 +55,7 @@ uint64_t snapshot_shard_descriptors(const struct snapshot *snapshot, uint16_t nu
 	uint64_t sockets = counter_of(&shard->counters, COUNTER_connections_open);
 	uint64_t elsewhere = counter_of(&shard->counters, COUNTER_connections_fixed);
 	/* Read one after the other, while the shard goes on. */
-	return (sockets > elsewhere ? sockets - elsewhere : 0) + shard->keep_count + DESCRIPTORS_OWN;
+	return (sockets > elsewhere ? sockets - elsewhere : 0) + shard->env.keep_count + DESCRIPTORS_OWN;
 }
 
 uint64_t snapshot_gate_descriptors(const struct snapshot *snapshot, uint16_t number)

@@ -4,9 +4,9 @@
 #define ADMIN_SNAPSHOT_H
 
 #include "admin/machine.h"
-#include "gateway/gateway.h"
-#include "session/index.h"
-#include "session/retained.h"
+#include "control/gateway.h"
+#include "topics/index.h"
+#include "topics/retained.h"
 
 #include <stdbool.h>
 

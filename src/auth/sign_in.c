@@ -55,7 +55,7 @@ void sign_in_use_revocations(struct sign_in *sign_in, unsigned place, const stru
 }
 
 /* The token among the credentials; size 0: there is none. */
-static struct slice find_token(const struct sign_in_policy *policy, const struct credentials *credentials)
+static struct slice sign_in_find_token(const struct sign_in_policy *policy, const struct credentials *credentials)
 {
 	if (policy->tokens && token_has_form(credentials->password))
 		return credentials->password;
@@ -64,7 +64,7 @@ static struct slice find_token(const struct sign_in_policy *policy, const struct
 	return slice_of(NULL, 0);
 }
 
-static enum error by_token(struct sign_in *sign_in, struct slice text, int64_t now_s, struct identity *identity)
+static enum error sign_in_by_token(struct sign_in *sign_in, struct slice text, int64_t now_s, struct identity *identity)
 {
 	struct token token;
 	sign_in->tokens_verified++;
@@ -84,7 +84,8 @@ static enum error by_token(struct sign_in *sign_in, struct slice text, int64_t n
 	return ERROR_OK;
 }
 
-static enum error by_password(struct sign_in *sign_in, const struct credentials *credentials, struct identity *identity)
+static enum error sign_in_by_password(struct sign_in *sign_in, const struct credentials *credentials,
+				      struct identity *identity)
 {
 	const struct password_file *file = sign_in->passwords;
 	bool cached = sign_in->cache.marks != NULL;
@@ -110,15 +111,15 @@ void sign_in_remember(struct sign_in *sign_in, struct slice user, struct slice p
 	password_cache_remember(&sign_in->cache, sign_in->passwords, user, password);
 }
 
-static enum error by_any_way(struct sign_in *sign_in, const struct credentials *credentials, int64_t now_s,
-			     struct identity *identity)
+static enum error sign_in_by_any_way(struct sign_in *sign_in, const struct credentials *credentials, int64_t now_s,
+				     struct identity *identity)
 {
-	struct slice token = find_token(&sign_in->policy, credentials);
+	struct slice token = sign_in_find_token(&sign_in->policy, credentials);
 	if (token.size != 0)
-		return by_token(sign_in, token, now_s, identity);
+		return sign_in_by_token(sign_in, token, now_s, identity);
 	bool says_nothing = credentials->password.data == NULL && credentials->user_name.data == NULL;
 	if (sign_in->policy.passwords && credentials->password.data != NULL)
-		return by_password(sign_in, credentials, identity);
+		return sign_in_by_password(sign_in, credentials, identity);
 	/* A name that nobody has vouched for is not taken over. */
 	bool vouched_for = sign_in->policy.passwords || sign_in->verifier != NULL;
 	if (credentials->may_be_anonymous && (says_nothing || !vouched_for))
@@ -130,14 +131,14 @@ enum error sign_in_check(struct sign_in *sign_in, const struct credentials *cred
 			 struct identity *identity)
 {
 	*identity = (struct identity){.client_id = credentials->client_id, .expires_s = CLAIM_NEVER};
-	enum error error = by_any_way(sign_in, credentials, now_s, identity);
+	enum error error = sign_in_by_any_way(sign_in, credentials, now_s, identity);
 	if (error != ERROR_OK)
 		return error;
 	return sign_in_revoked(sign_in->revocations, identity->token_id, identity->user, identity->client_id, now_s);
 }
 
-static bool is_revoked(const struct revocations *const revocations[SIGN_IN_REVOCATIONS_MAX], enum revocation_kind kind,
-		       struct slice id, int64_t now_s)
+static bool sign_in_id_is_revoked(const struct revocations *const revocations[SIGN_IN_REVOCATIONS_MAX],
+				  enum revocation_kind kind, struct slice id, int64_t now_s)
 {
 	for (unsigned i = 0; id.size != 0 && i < SIGN_IN_REVOCATIONS_MAX; i++)
 		if (revocations[i] != NULL && revocations_has(revocations[i], kind, id, now_s))
@@ -148,11 +149,11 @@ static bool is_revoked(const struct revocations *const revocations[SIGN_IN_REVOC
 enum error sign_in_revoked(const struct revocations *const revocations[SIGN_IN_REVOCATIONS_MAX], struct slice token_id,
 			   struct slice user, struct slice client_id, int64_t now_s)
 {
-	if (is_revoked(revocations, REVOCATION_TOKEN, token_id, now_s))
+	if (sign_in_id_is_revoked(revocations, REVOCATION_TOKEN, token_id, now_s))
 		return ERROR_TOKEN_REVOKED;
-	if (is_revoked(revocations, REVOCATION_USER, user, now_s))
+	if (sign_in_id_is_revoked(revocations, REVOCATION_USER, user, now_s))
 		return ERROR_USER_REVOKED;
-	if (is_revoked(revocations, REVOCATION_CLIENT, client_id, now_s))
+	if (sign_in_id_is_revoked(revocations, REVOCATION_CLIENT, client_id, now_s))
 		return ERROR_CLIENT_REVOKED;
 	return ERROR_OK;
 }

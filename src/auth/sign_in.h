@@ -8,9 +8,9 @@
 #ifndef AUTH_SIGN_IN_H
 #define AUTH_SIGN_IN_H
 
-#include "auth/password_cache.h"
-#include "auth/revocation.h"
-#include "auth/token.h"
+#include "auth/password/password_cache.h"
+#include "auth/revocation/revocation.h"
+#include "auth/token/token.h"
 
 #define SIGN_IN_REVOCATIONS_MAX 2u /* an embedded source and another */
 

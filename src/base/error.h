@@ -1,6 +1,6 @@
 /* Every way in which something can go wrong. One table gives each code its name, its sentence and, for faults of the
  * protocol, the rule of the standard that was broken. Only the edge maps codes to MQTT reason codes or HTTP statuses
- * (mqtt/reason.h). Counters are kept per code. Any thread; never allocates. */
+ * (mqtt/field/reason.h). Counters are kept per code. Any thread; never allocates. */
 #ifndef BASE_ERROR_H
 #define BASE_ERROR_H
 

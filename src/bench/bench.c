@@ -1,12 +1,12 @@
 #include "bench/bench.h"
 
-#include "bench/floor.h"
-#include "bench/hold.h"
-#include "bench/latency.h"
-#include "bench/options.h"
-#include "bench/pubsub.h"
-#include "bench/run.h"
-#include "bench/storm.h"
+#include "bench/floor/floor.h"
+#include "bench/hold/hold.h"
+#include "bench/options/options.h"
+#include "bench/pubsub/latency.h"
+#include "bench/pubsub/pubsub.h"
+#include "bench/run/run.h"
+#include "bench/storm/storm.h"
 
 #include <stdio.h>
 #include <string.h>

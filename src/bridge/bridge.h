@@ -3,7 +3,7 @@
 #ifndef BRIDGE_BRIDGE_H
 #define BRIDGE_BRIDGE_H
 
-#include "gateway/gateway.h"
+#include "control/gateway.h"
 
 struct bridge;
 

@@ -1,10 +1,10 @@
 #include "bridge/jwks_fetch.h"
 
-#include "auth/key_set.h"
+#include "auth/token/key_set.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "bridge/jwks_cache.h"
-#include "net/fdtable.h"
+#include "reactor/fdtable.h"
 
 #include <curl/curl.h>
 #include <pthread.h>

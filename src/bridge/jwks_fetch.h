@@ -6,8 +6,8 @@
 #ifndef BRIDGE_JWKS_FETCH_H
 #define BRIDGE_JWKS_FETCH_H
 
-#include "gateway/access.h"
-#include "gateway/counters.h"
+#include "access/access.h"
+#include "runtime/counters.h"
 
 #define JWKS_AGE_S_LEAST 10u
 

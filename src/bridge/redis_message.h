@@ -9,7 +9,7 @@
 #ifndef BRIDGE_REDIS_MESSAGE_H
 #define BRIDGE_REDIS_MESSAGE_H
 
-#include "auth/revocation.h"
+#include "auth/revocation/revocation.h"
 
 #define REDIS_KEY_PREFIX "roost:revoked:"
 #define REDIS_CHANNEL_REVOKED "roost:revoked"

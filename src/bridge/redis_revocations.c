@@ -4,8 +4,8 @@
 #include "base/log.h"
 #include "bridge/redis_message.h"
 #include "bridge/redis_scan.h"
-#include "net/fdtable.h"
-#include "net/waker.h"
+#include "reactor/fdtable.h"
+#include "reactor/waker.h"
 
 #include <poll.h>
 #include <pthread.h>

@@ -9,9 +9,9 @@
 #ifndef BRIDGE_REDIS_REVOCATIONS_H
 #define BRIDGE_REDIS_REVOCATIONS_H
 
+#include "access/access.h"
 #include "bridge/redis_url.h"
-#include "gateway/access.h"
-#include "gateway/counters.h"
+#include "runtime/counters.h"
 
 #define REDIS_PAUSE_MS_MAX 5000u
 

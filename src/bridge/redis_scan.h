@@ -4,7 +4,7 @@
 #ifndef BRIDGE_REDIS_SCAN_H
 #define BRIDGE_REDIS_SCAN_H
 
-#include "auth/revocation.h"
+#include "auth/revocation/revocation.h"
 #include "bridge/redis_link.h"
 
 #define REDIS_CURSOR_BYTES 24u

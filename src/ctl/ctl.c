@@ -1,10 +1,12 @@
 #include "ctl/ctl.h"
 
+#include "base/check.h"
+#include "cli/command.h"
 #include "ctl/http_client.h"
 #include "ctl/show.h"
 
 #include <errno.h>
-#include <getopt.h>
+#include <limits.h>
 #include <sodium.h>
 #include <stdint.h>
 #include <stdlib.h>
@@ -12,8 +14,9 @@
 
 #define DEFAULT_URL "http://127.0.0.1:9883"
 #define TOKEN_BYTES_MAX 1100
-#define EXIT_USAGE 2
-/* What a shell may give as a payload. */
+/* Clients or revocations in one answer. */
+#define LIMIT_MAX 1000
+/* Of standard input; the rest is left unread. */
 #define PAYLOAD_BYTES_MAX ((size_t)4 << 20)
 
 struct settings {
@@ -21,8 +24,8 @@ struct settings {
 	const char *token_file;
 	const char *prefix;
 	const char *state;
-	long limit; /* 0: all */
-	int qos;
+	uint32_t limit; /* 0: all */
+	uint32_t qos;
 	bool retain;
 	bool json;
 	bool no_headings;
@@ -33,21 +36,22 @@ struct verb {
 	const char *name;
 	const char *arguments;
 	const char *summary;
-	int least; /* arguments */
+	int least; /* number of arguments */
 	int most;
 	int (*run)(struct settings *settings, char **arguments, int count);
 };
 
 /* ---- asking ---- */
 
-/* Asks, and shows the answer. The exit status. */
+/* Asks, and shows the answer. Returns the exit status. */
 static int ask(const struct settings *settings, const char *method, const char *path, const char *body,
 	       void (*show)(const json_t *answer, FILE *out))
 {
+	CHECK(path[0] == '/');
 	struct http_answer answer;
 	if (!http_client_ask(&settings->client, method, path, body, &answer)) {
 		free(answer.text);
-		return EXIT_FAILURE;
+		return CLI_EXIT_FAILED;
 	}
 	bool good = answer.status >= 200 && answer.status < 300;
 	json_t *json = json_loadb(answer.text, answer.bytes, JSON_ALLOW_NUL, NULL);
@@ -58,12 +62,13 @@ static int ask(const struct settings *settings, const char *method, const char *
 		show(json, stdout);
 	if (!good || json == NULL) {
 		fprintf(stderr, "roost ctl: ");
-		show_text(error != NULL ? error : "the answer is not of Roost's admin side", stderr);
+		show_text(error != NULL ? error : "the answer is not from Roost's admin side", stderr);
 		fprintf(stderr, " (status %ld)\n", answer.status);
 	}
+	bool was_json = json != NULL;
 	json_decref(json);
 	free(answer.text);
-	return good && !(json == NULL) ? EXIT_SUCCESS : EXIT_FAILURE;
+	return good && was_json ? CLI_EXIT_OK : CLI_EXIT_FAILED;
 }
 
 /* The same for a client's path. */
@@ -73,7 +78,7 @@ static int ask_client(const struct settings *settings, const char *method, const
 	char *path = NULL;
 	char *escaped = http_client_escape(id);
 	if (escaped == NULL || asprintf(&path, "/api/v1/clients/%s%s", escaped, rest) < 0)
-		return EXIT_FAILURE;
+		return CLI_EXIT_FAILED;
 	int status = ask(settings, method, path, NULL, show);
 	free(escaped);
 	free(path);
@@ -82,15 +87,8 @@ static int ask_client(const struct settings *settings, const char *method, const
 
 static int complain(const char *what, const char *fault)
 {
-	fprintf(stderr, "roost ctl: %s: %s; `roost ctl --help` tells more\n", what, fault);
-	return EXIT_USAGE;
-}
-
-static bool parse_number(const char *text, long most, long *number)
-{
-	char *end;
-	*number = strtol(text, &end, 10);
-	return *text >= '0' && *text <= '9' && *end == '\0' && *number <= most;
+	fprintf(stderr, "roost ctl: %s: %s; `roost ctl --help` says more\n", what, fault);
+	return CLI_EXIT_USAGE;
 }
 
 /* ---- verbs ---- */
@@ -141,13 +139,14 @@ static int run_end_session(struct settings *settings, char **arguments, int coun
 	return ask_client(settings, "DELETE", arguments[0], "", show_members);
 }
 
-/* One page; *cursor is the next one's, or NULL. *left: how many more are wanted, 0: all. A page may have fewer, and
- * none at all, with more behind it. */
+/* Lists one page of clients, and makes *cursor that of the next page, or NULL. *left: how many more are wanted, 0: all.
+ * A page may have fewer clients than that, or none at all, although more follow. */
 static bool list_page(struct settings *settings, const char *prefix, long *left, char **cursor)
 {
+	CHECK(*left >= 0);
 	char *path = NULL;
 	struct http_answer answer;
-	long limit = *left > 0 && *left < 1000 ? *left : 1000;
+	long limit = *left > 0 && *left < LIMIT_MAX ? *left : LIMIT_MAX;
 	if (asprintf(&path, "/api/v1/clients?prefix=%s&state=%s&limit=%ld%s%s", prefix, settings->state, limit,
 		     *cursor != NULL ? "&cursor=" : "", *cursor != NULL ? *cursor : "") < 0)
 		return false;
@@ -187,10 +186,10 @@ static int run_clients(struct settings *settings, char **arguments, int count)
 	} while (good && cursor != NULL);
 	free(cursor);
 	free(prefix);
-	return good ? EXIT_SUCCESS : EXIT_FAILURE;
+	return good ? CLI_EXIT_OK : CLI_EXIT_FAILED;
 }
 
-/* Standard input to its end; a null character stands behind it. */
+/* Reads standard input; a null character follows the *size bytes. NULL: out of memory. The caller frees it. */
 static char *read_payload(size_t *size)
 {
 	char *bytes = malloc(PAYLOAD_BYTES_MAX + 1);
@@ -200,6 +199,7 @@ static char *read_payload(size_t *size)
 	return bytes;
 }
 
+/* NULL: out of memory. The caller frees it. */
 static char *base64_of(const char *bytes, size_t size)
 {
 	size_t room = sodium_base64_ENCODED_LEN(size, sodium_base64_VARIANT_ORIGINAL);
@@ -213,11 +213,12 @@ static int run_publish(struct settings *settings, char **arguments, int count)
 {
 	size_t size = count > 1 ? strlen(arguments[1]) : 0;
 	char *read = count > 1 ? NULL : read_payload(&size);
+	CHECK(settings->qos <= 2);
 	char *payload = base64_of(read != NULL ? read : arguments[1], size);
 	json_t *message = json_pack("{s:s, s:s, s:i, s:b}", "topic", arguments[0], "payload_base64", payload, "qos",
-				    settings->qos, "retain", settings->retain);
+				    (int)settings->qos, "retain", settings->retain);
 	char *body = message != NULL ? json_dumps(message, JSON_COMPACT) : NULL;
-	int status = EXIT_FAILURE;
+	int status = CLI_EXIT_FAILED;
 	if (body != NULL)
 		status = ask(settings, "POST", "/api/v1/publish", body, show_members);
 	else
@@ -235,7 +236,8 @@ static int run_publish_batch(struct settings *settings, char **arguments, int co
 	(void)count;
 	size_t size;
 	char *body = read_payload(&size);
-	int status = body != NULL ? ask(settings, "POST", "/api/v1/publish/batch", body, show_members) : EXIT_FAILURE;
+	int status =
+		body != NULL ? ask(settings, "POST", "/api/v1/publish/batch", body, show_members) : CLI_EXIT_FAILED;
 	free(body);
 	return status;
 }
@@ -255,21 +257,22 @@ static int run_revocations(struct settings *settings, char **arguments, int coun
 	(void)arguments;
 	(void)count;
 	char path[64];
-	snprintf(path, sizeof(path), "/api/v1/revocations?limit=%ld", settings->limit != 0 ? settings->limit : 1000);
+	snprintf(path, sizeof(path), "/api/v1/revocations?limit=%u",
+		 settings->limit != 0 ? settings->limit : LIMIT_MAX);
 	return ask(settings, "GET", path, NULL, settings->no_headings ? show_revocation_rows : show_revocation_table);
 }
 
 static int run_revoke(struct settings *settings, char **arguments, int count)
 {
-	long seconds = 0;
-	if (count > 2 && (!parse_number(arguments[2], UINT32_MAX, &seconds) || seconds == 0))
-		return complain("revoke", "SECONDS is a number from 1 to 4294967295; without it, for ever");
+	uint32_t seconds = 0; /* for ever */
+	if (count > 2 && !cli_u32("ctl revoke", "SECONDS", arguments[2], 1, UINT32_MAX, &seconds))
+		return CLI_EXIT_USAGE;
 	json_t *revocation = json_pack("{s:s, s:s, s:o}", "kind", arguments[0], "id", arguments[1], "seconds",
 				       seconds != 0 ? json_integer(seconds) : json_null());
 	char *body = revocation != NULL ? json_dumps(revocation, JSON_COMPACT) : NULL;
 	json_decref(revocation);
 	if (body == NULL)
-		return complain("revoke", "KIND and ID are to be UTF-8");
+		return complain("revoke", "KIND and ID must be UTF-8");
 	int status = ask(settings, "POST", "/api/v1/revocations", body, show_members);
 	free(body);
 	return status;
@@ -282,7 +285,7 @@ static int run_lift(struct settings *settings, char **arguments, int count)
 	char *kind = http_client_escape(arguments[0]);
 	char *id = http_client_escape(arguments[1]);
 	if (kind == NULL || id == NULL || asprintf(&path, "/api/v1/revocations/%s?kind=%s", id, kind) < 0)
-		return EXIT_FAILURE;
+		return CLI_EXIT_FAILED;
 	int status = ask(settings, "DELETE", path, NULL, show_members);
 	free(kind);
 	free(id);
@@ -292,19 +295,20 @@ static int run_lift(struct settings *settings, char **arguments, int count)
 
 static const struct verb VERBS[] = {
 	{"health", "", "whether every shard takes its turns", 0, 0, run_health},
-	{"ready", "", "whether new clients are welcome", 0, 0, run_ready},
+	{"ready", "", "whether new clients are accepted", 0, 0, run_ready},
 	{"stats", "", "figures of the whole gateway", 0, 0, run_stats},
-	{"clients", "", "clients and sessions, a line each", 0, 0, run_clients},
-	{"inspect", "CLIENT", "one client in all detail", 1, 1, run_inspect},
+	{"clients", "", "list clients and sessions, one per line", 0, 0, run_clients},
+	{"inspect", "CLIENT", "show one client in detail", 1, 1, run_inspect},
 	{"disconnect", "CLIENT", "end its connection", 1, 1, run_disconnect},
 	{"end-session", "CLIENT", "end its session, and its connection", 1, 1, run_end_session},
-	{"publish", "TOPIC [PAYLOAD]", "publish a message; without a payload, standard input", 1, 2, run_publish},
-	{"publish-batch", "", "publish the {\"messages\": [...]} of standard input", 0, 0, run_publish_batch},
-	{"revoke", "KIND ID [SECONDS]", "shut out a token (by its jti), user or client, and end its sessions", 2, 3,
+	{"publish", "TOPIC [PAYLOAD]", "publish a message; the payload may come from standard input", 1, 2,
+	 run_publish},
+	{"publish-batch", "", "publish the {\"messages\": [...]} on standard input", 0, 0, run_publish_batch},
+	{"revoke", "KIND ID [SECONDS]", "refuse a token (by its jti), user or client, and end its sessions", 2, 3,
 	 run_revoke},
-	{"lift", "KIND ID", "let it in again", 2, 2, run_lift},
-	{"revocations", "", "what is shut out, through here and by the revocation file", 0, 0, run_revocations},
-	{"reload", "", "have the configuration read again", 0, 0, run_reload},
+	{"lift", "KIND ID", "withdraw a revocation", 2, 2, run_lift},
+	{"revocations", "", "list what is revoked, by this command and by the revocation file", 0, 0, run_revocations},
+	{"reload", "", "read the configuration again", 0, 0, run_reload},
 };
 
 #define VERB_COUNT (sizeof(VERBS) / sizeof(VERBS[0]))
@@ -313,7 +317,9 @@ static const struct verb VERBS[] = {
 
 static void print_help(FILE *out)
 {
-	fputs("Usage: roost ctl [OPTION...] COMMAND [ARGUMENT...]\n\nAsks a running gateway through its admin side.\n\n"
+	fputs("Usage: roost ctl [OPTION...] COMMAND [ARGUMENT...]\n\nInspects and controls a running gateway through "
+	      "its "
+	      "admin side.\n\n"
 	      "Commands:\n",
 	      out);
 	for (size_t i = 0; i < VERB_COUNT; i++) {
@@ -322,17 +328,17 @@ static void print_help(FILE *out)
 		fprintf(out, "  %-24s  %s\n", left, VERBS[i].summary);
 	}
 	fputs("\nOptions:\n"
-	      "  --url URL\n        of the admin side (" DEFAULT_URL ")\n"
-	      "  --token-file FILE\n        with the token that the admin side asks for\n"
-	      "  --json\n        print answers as they come, clients a page a line: for scripts; what is printed "
-	      "without it\n"
+	      "  --url URL\n        URL of the admin side (" DEFAULT_URL ")\n"
+	      "  --token-file FILE\n        file with the token that the admin side requires\n"
+	      "  --json\n        print the answers as they are, for scripts; clients one page per line. Output without "
+	      "this option\n"
 	      "        is for people, and may change\n"
-	      "  --no-headings\n        clients, revocations: leave the line of headings out\n"
-	      "  --prefix TEXT\n        clients: whose ids begin so\n"
+	      "  --no-headings\n        clients, revocations: omit the line of headings\n"
+	      "  --prefix TEXT\n        clients: only those whose ids begin with TEXT\n"
 	      "  --state STATE\n        clients: connected, offline or all (all)\n"
-	      "  --limit N\n        clients, revocations: at most so many, up to 1000; 0: all (0)\n"
+	      "  --limit N\n        clients, revocations: at most N, up to 1000; 0: all (0)\n"
 	      "  --qos N\n        publish: 0, 1 or 2 (0)\n"
-	      "  --retain\n        publish: keep it for those who subscribe later\n",
+	      "  --retain\n        publish: retain the message for later subscribers\n",
 	      out);
 }
 
@@ -349,96 +355,83 @@ static bool read_token(struct settings *settings)
 	return good;
 }
 
-/* The exit status, or -1: go on. */
-static int take_option(struct settings *settings, int option)
+static bool take_option(void *context, int option, const char *text)
 {
-	long number;
+	struct settings *settings = context;
 	switch (option) {
 	case 'u':
-		settings->client.url = optarg;
-		return -1;
+		settings->client.url = text;
+		return true;
 	case 't':
-		settings->token_file = optarg;
-		return -1;
+		settings->token_file = text;
+		return true;
 	case 'j':
-		settings->json = true;
-		return -1;
+		return settings->json = true;
 	case 'n':
-		settings->no_headings = true;
-		return -1;
+		return settings->no_headings = true;
 	case 'p':
-		settings->prefix = optarg;
-		return -1;
+		settings->prefix = text;
+		return true;
 	case 's':
-		settings->state = optarg;
-		if (strcmp(optarg, "all") == 0 || strcmp(optarg, "connected") == 0 || strcmp(optarg, "offline") == 0)
-			return -1;
-		return complain("--state", "there are connected, offline and all");
+		settings->state = text;
+		return strcmp(text, "all") == 0 || strcmp(text, "connected") == 0 || strcmp(text, "offline") == 0 ||
+		       cli_complain("ctl", "--state", "must be connected, offline or all");
 	case 'l':
-		return parse_number(optarg, 1000, &settings->limit) ? -1
-								    : complain("--limit", "a number from 0 to 1000");
+		return cli_u32("ctl", "--limit", text, 0, LIMIT_MAX, &settings->limit);
 	case 'q':
-		if (!parse_number(optarg, 2, &number))
-			return complain("--qos", "0, 1 or 2");
-		settings->qos = (int)number;
-		return -1;
+		return cli_u32("ctl", "--qos", text, 0, 2, &settings->qos);
 	case 'r':
-		settings->retain = true;
-		return -1;
-	case 'h':
-		print_help(stdout);
-		return EXIT_SUCCESS;
-	default:
-		return EXIT_USAGE;
+		return settings->retain = true;
 	}
+	return false;
 }
 
-static int read_options(int argc, char **argv, struct settings *settings)
+static const struct option OPTIONS[] = {
+	{"url", required_argument, NULL, 'u'},
+	{"token-file", required_argument, NULL, 't'},
+	{"json", no_argument, NULL, 'j'},
+	{"prefix", required_argument, NULL, 'p'},
+	{"state", required_argument, NULL, 's'},
+	{"limit", required_argument, NULL, 'l'},
+	{"qos", required_argument, NULL, 'q'},
+	{"retain", no_argument, NULL, 'r'},
+	{"no-headings", no_argument, NULL, 'n'},
+	{"help", no_argument, NULL, CLI_HELP},
+	{0},
+};
+
+static const struct verb *find_verb(const char *name)
 {
-	static const struct option OPTIONS[] = {
-		{"url", required_argument, NULL, 'u'},
-		{"token-file", required_argument, NULL, 't'},
-		{"json", no_argument, NULL, 'j'},
-		{"prefix", required_argument, NULL, 'p'},
-		{"state", required_argument, NULL, 's'},
-		{"limit", required_argument, NULL, 'l'},
-		{"qos", required_argument, NULL, 'q'},
-		{"retain", no_argument, NULL, 'r'},
-		{"no-headings", no_argument, NULL, 'n'},
-		{"help", no_argument, NULL, 'h'},
-		{NULL, 0, NULL, 0},
-	};
-	int option;
-	optind = 1;
-	while ((option = getopt_long(argc, argv, "", OPTIONS, NULL)) != -1) {
-		int status = take_option(settings, option);
-		if (status >= 0)
-			return status;
+	for (size_t i = 0; i < VERB_COUNT; i++) {
+		if (strcmp(VERBS[i].name, name) == 0)
+			return &VERBS[i];
 	}
-	return -1;
+	return NULL;
 }
 
 int ctl_main(int argc, char **argv)
 {
+	/* Words may also stand behind options: getopt moves them to the end. */
+	static const struct cli_command CLI = {.name = "ctl",
+					       .options = OPTIONS,
+					       .print_usage = print_help,
+					       .words_max = INT_MAX,
+					       .take = take_option};
 	struct settings settings = {.client = {.url = DEFAULT_URL}, .prefix = "", .state = "all"};
-	int status = read_options(argc, argv, &settings);
-	if (status >= 0)
+	int status;
+	if (!cli_parse(argc, argv, &CLI, &settings, &status))
 		return status;
 	if (optind == argc) {
 		print_help(stderr);
-		return EXIT_USAGE;
+		return CLI_EXIT_USAGE;
 	}
-	const struct verb *verb = NULL;
-	for (size_t i = 0; i < VERB_COUNT; i++) {
-		if (strcmp(VERBS[i].name, argv[optind]) == 0)
-			verb = &VERBS[i];
-	}
+	const struct verb *verb = find_verb(argv[optind]);
 	if (verb == NULL)
 		return complain(argv[optind], "there is no such command");
 	int count = argc - optind - 1;
 	if (count < verb->least || count > verb->most)
 		return complain(verb->name, verb->most == 0 ? "it takes no arguments" : verb->arguments);
 	if (settings.token_file != NULL && !read_token(&settings))
-		return EXIT_USAGE;
+		return CLI_EXIT_USAGE;
 	return verb->run(&settings, argv + optind + 1, count);
 }

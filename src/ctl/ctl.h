@@ -1,9 +1,9 @@
-/* `roost ctl`: the admin API of a running gateway from a shell. */
+/* `roost ctl`: the admin API of a running gateway, from a shell. Main thread. */
 #ifndef CTL_CTL_H
 #define CTL_CTL_H
 
-/* argv[0] is "ctl". Returns the exit status: 0, 1 where the gateway said no or did not answer, 2 where the command line
- * is wrong. Errors go to stderr. */
+/* argv[0] is "ctl". Returns the exit status, enum cli_exit; CLI_EXIT_FAILED: the gateway refused or did not answer.
+ * Errors go to stderr. */
 int ctl_main(int argc, char **argv);
 
 #endif

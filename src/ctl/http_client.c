@@ -1,5 +1,7 @@
 #include "ctl/http_client.h"
 
+#include "base/check.h"
+
 #include <curl/curl.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -11,7 +13,8 @@
 static size_t on_bytes(char *bytes, size_t one, size_t count, void *context)
 {
 	struct http_answer *answer = context;
-	size_t size = one * count;
+	size_t size = one * count; /* one is always 1 */
+	CHECK(answer->bytes <= ANSWER_BYTES_MAX);
 	if (answer->bytes + size > ANSWER_BYTES_MAX)
 		return 0;
 	char *grown = realloc(answer->text, answer->bytes + size + 1);
@@ -62,6 +65,8 @@ static CURLcode perform(CURL *curl, const char *url, const char *method, const c
 bool http_client_ask(const struct http_client *client, const char *method, const char *path, const char *body,
 		     struct http_answer *answer)
 {
+	/* A path without a slash would become a part of the port or the host. */
+	CHECK(path[0] == '/');
 	*answer = (struct http_answer){.text = calloc(1, 1)};
 	CURL *curl = curl_easy_init();
 	char *url = NULL;
@@ -83,7 +88,8 @@ bool http_client_ask(const struct http_client *client, const char *method, const
 char *http_client_escape(const char *text)
 {
 	static const char KEPT[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~";
-	char *escaped = malloc(strlen(text) * 3 + 1);
+	size_t size = strlen(text);
+	char *escaped = malloc(size * 3 + 1);
 	char *at = escaped;
 	for (; escaped != NULL && *text != '\0'; text++) {
 		if (strchr(KEPT, *text) != NULL)
@@ -91,7 +97,9 @@ char *http_client_escape(const char *text)
 		else
 			at += sprintf(at, "%%%02X", (unsigned char)*text);
 	}
-	if (escaped != NULL)
+	if (escaped != NULL) {
+		CHECK((size_t)(at - escaped) <= size * 3);
 		*at = '\0';
+	}
 	return escaped;
 }

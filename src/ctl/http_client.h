@@ -1,4 +1,4 @@
-/* One HTTP request at a time, by libcurl. One thread. */
+/* One HTTP request at a time, with libcurl. One thread. */
 #ifndef CTL_HTTP_CLIENT_H
 #define CTL_HTTP_CLIENT_H
 
@@ -12,11 +12,11 @@ struct http_client {
 
 struct http_answer {
 	long status;
-	char *text; /* ends with a null character; the caller frees it */
+	char *text; /* a null character follows it; the caller frees it, also where there was no answer */
 	size_t bytes;
 };
 
-/* body: JSON, or NULL. False: there was no answer; why was written to stderr. */
+/* path begins with "/". body: JSON, or NULL. Blocks for up to 30 s. False: no answer; the reason is on stderr. */
 bool http_client_ask(const struct http_client *client, const char *method, const char *path, const char *body,
 		     struct http_answer *answer);
 

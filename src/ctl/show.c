@@ -1,5 +1,6 @@
 #include "ctl/show.h"
 
+#include "base/check.h"
 #include "base/format.h"
 
 #include <stdint.h>
@@ -22,7 +23,7 @@ enum unit {
 	UNIT_TIME, /* seconds since 1970 */
 };
 
-/* What a member's name says of its unit, in front of what may follow that. *size: of the name without it. */
+/* The unit that a member's name ends with. *size: of the name without it. */
 static enum unit unit_of(const char *name, size_t *size)
 {
 	static const struct {
@@ -60,7 +61,7 @@ static const char *text_of_number(enum unit unit, const json_t *value, char *tex
 	return text;
 }
 
-/* text: room of FORMAT_BYTES. */
+/* text: room for FORMAT_BYTES. The result is text, or the value's own or a constant. */
 static const char *text_of(const char *name, const json_t *value, char *text)
 {
 	size_t size;
@@ -79,6 +80,7 @@ static void show_name(const char *name, FILE *out)
 	unit_of(name, &size);
 	for (size_t i = 0; i < size; i++)
 		fputc(name[i] == '_' ? ' ' : name[i], out);
+	CHECK(size <= strlen(name));
 	fprintf(out, "%*s ", size < NAME_COLUMNS ? NAME_COLUMNS - (int)size : 0, "");
 }
 
@@ -97,6 +99,7 @@ void show_member(const char *indent, const char *name, const json_t *value, FILE
 
 static void show_cell(const char *text, int width, bool last, FILE *out)
 {
+	CHECK(width != 0);
 	int wanted = width < 0 ? -width : width;
 	int size = (int)strlen(text);
 	int padding = size < wanted ? wanted - size : 0;
@@ -109,6 +112,7 @@ static void show_cell(const char *text, int width, bool last, FILE *out)
 
 void show_table(const struct show_column *columns, size_t count, const json_t *rows, bool headings, FILE *out)
 {
+	CHECK(count > 0);
 	char text[FORMAT_BYTES];
 	size_t row;
 	const json_t *value;
@@ -131,7 +135,7 @@ void show_table(const struct show_column *columns, size_t count, const json_t *r
 
 void show_clients(const json_t *answer, bool headings, FILE *out)
 {
-	/* The client id is last: it may be long, and have spaces. */
+	/* The client id is last: it may be long, and contain spaces. */
 	static const struct show_column COLUMNS[] = {
 		{"STATE", "state", -9},
 		{"HEARTBEAT", "grade", -9},

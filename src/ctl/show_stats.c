@@ -1,9 +1,10 @@
+#include "base/check.h"
 #include "base/format.h"
 #include "ctl/show.h"
 
 #include <stdint.h>
 
-/* ---- histograms: how many took no longer than each bound, which the answer says once for all of them ---- */
+/* ---- histograms: how many took no longer than each bound; all share one list of bounds ---- */
 
 static double sum_of(const json_t *counts)
 {
@@ -21,6 +22,7 @@ static void show_bucket(const json_t *bounds, size_t bucket, double count, doubl
 {
 	char text[FORMAT_BYTES];
 	char label[FORMAT_BYTES + 8];
+	CHECK(json_array_size(bounds) > 0 && sum > 0);
 	size_t last = json_array_size(bounds) - 1;
 	const json_t *bound = json_array_get(bounds, bucket <= last ? bucket : last);
 	format_duration(json_number_value(bound), text);
@@ -43,9 +45,10 @@ static void show_histogram(const char *title, const json_t *counts, const json_t
 	}
 }
 
-/* The bound that the fraction of all stayed below; null: there are none, or it is above the last bound. */
+/* The bound below which the fraction stayed; null: there is none, or it is above the last bound. A new reference. */
 static json_t *quantile_of(const json_t *counts, const json_t *bounds, double fraction)
 {
+	CHECK(fraction > 0 && fraction <= 1);
 	double below = 0;
 	double sum = sum_of(counts);
 	for (size_t i = 0; i < json_array_size(bounds) && sum != 0; i++) {
@@ -82,7 +85,7 @@ static void show_memory(const json_t *memory, FILE *out)
 	}
 }
 
-/* Counters are shown under the very names that metrics and logs have. */
+/* Counters have the same names here as in metrics and logs. */
 static void show_counters(const json_t *counters, FILE *out)
 {
 	const char *name;

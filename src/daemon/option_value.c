@@ -1,6 +1,6 @@
 #include "daemon/option_spec.h"
 
-#include "mqtt/topic.h"
+#include "mqtt/field/topic.h"
 
 #include <errno.h>
 #include <stdlib.h>

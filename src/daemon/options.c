@@ -1,7 +1,7 @@
 #include "daemon/option_spec.h"
 
-#include "gateway/overload.h"
 #include "mqtt/packet.h"
+#include "runtime/overload.h"
 
 #include <stddef.h>
 

@@ -6,7 +6,7 @@
 #include "admin/admin.h"
 #include "base/error.h"
 #include "base/log.h"
-#include "gateway/settings.h"
+#include "runtime/settings.h"
 
 #include <stdbool.h>
 #include <stdio.h>

@@ -1,5 +1,6 @@
 #include "daemon/reload.h"
 
+#include "access/access.h"
 #include "base/check.h"
 #include "daemon/command_line.h"
 

@@ -2,8 +2,8 @@
 #ifndef DAEMON_RELOAD_H
 #define DAEMON_RELOAD_H
 
+#include "control/gateway.h"
 #include "daemon/options.h"
-#include "gateway/gateway.h"
 
 #include <pthread.h>
 

@@ -1,13 +1,14 @@
 #include "daemon/serve.h"
 
+#include "access/access.h"
 #include "admin/admin.h"
 #include "base/clock.h"
 #include "base/crash.h"
 #include "bridge/bridge.h"
+#include "control/gateway.h"
 #include "daemon/command_line.h"
 #include "daemon/options.h"
 #include "daemon/reload.h"
-#include "gateway/gateway.h"
 #include "mqtt/packet.h"
 
 #include <signal.h>

@@ -1,11 +1,12 @@
 #include "doctor/doctor.h"
 
-#include "doctor/mend.h"
+#include "cli/command.h"
+#include "doctor/fix/fix.h"
 #include "doctor/options.h"
-#include "doctor/plan.h"
-#include "doctor/show.h"
-#include "net/fdtable.h"
+#include "doctor/plan/plan.h"
+#include "doctor/show/show.h"
 #include "net/fixed_files.h"
+#include "reactor/fdtable.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -33,24 +34,25 @@ static struct machine *read_machine(const struct doctor_options *options)
 	return machine;
 }
 
-/* After the setting it is looked at once more: only what is read again counts. */
+/* Afterwards the machine is read once more: only what is read back counts. */
 static int apply(const struct doctor_options *options, const struct verdict *before)
 {
 	struct root root = {.prefix = options->root};
-	uint32_t failed = mend_apply(before, &root, stdout);
+	uint32_t failed = fix_apply(before, &root, stdout);
 	struct machine *machine = read_machine(options);
 	if (machine == NULL)
-		return DOCTOR_EXIT_LIMITED;
+		return CLI_EXIT_FAILED;
 	struct verdict after;
 	verdict_make(&after, machine, options->connections);
 	bool fits = after.fits;
 	puts(fits ? "They fit." : "They still do not fit.");
 	if (failed > 0)
-		printf("%u of what is too low could not be set now; `roost doctor --fix-script` writes what files can "
-		       "mend.\n",
+		printf("%u of the limits that are too low could not be set now; `roost doctor --fix-script` writes "
+		       "those "
+		       "that files can fix.\n",
 		       failed);
 	machine_free(machine);
-	return fits && failed == 0 ? DOCTOR_EXIT_OK : DOCTOR_EXIT_LIMITED;
+	return fits && failed == 0 ? CLI_EXIT_OK : CLI_EXIT_FAILED;
 }
 
 static int look(const struct doctor_options *options, const struct verdict *verdict)
@@ -59,19 +61,32 @@ static int look(const struct doctor_options *options, const struct verdict *verd
 		show_print_json(show_json(verdict), stdout);
 	else
 		show_people(verdict, wants_colour(), stdout);
-	return verdict->fits ? DOCTOR_EXIT_OK : DOCTOR_EXIT_LIMITED;
+	return verdict->fits ? CLI_EXIT_OK : CLI_EXIT_FAILED;
+}
+
+static int plan(const struct doctor_options *options, const struct verdict *verdict)
+{
+	struct load load = {
+		.connections = options->connections,
+		.rate = options->rate,
+		.payload_bytes = options->payload_bytes,
+		.subscribers = options->subscribers,
+		.keepalive_s = options->keepalive_s,
+		.qos = options->qos,
+	};
+	return plan_run(&load, verdict, options->json) ? CLI_EXIT_OK : CLI_EXIT_FAILED;
 }
 
 static int run(const struct doctor_options *options, const struct verdict *verdict)
 {
 	switch (options->verb) {
 	case DOCTOR_FIX_SCRIPT:
-		mend_script(verdict, stdout);
-		return DOCTOR_EXIT_OK;
+		fix_write_script(verdict, stdout);
+		return CLI_EXIT_OK;
 	case DOCTOR_APPLY:
 		return apply(options, verdict);
 	case DOCTOR_PLAN:
-		return plan_run(options, verdict);
+		return plan(options, verdict);
 	case DOCTOR_LOOK:
 		break;
 	}
@@ -87,7 +102,7 @@ int doctor_main(int argc, char **argv)
 		return status;
 	struct machine *machine = read_machine(&options);
 	if (machine == NULL)
-		return DOCTOR_EXIT_LIMITED;
+		return CLI_EXIT_FAILED;
 	verdict_make(&verdict, machine, options.connections);
 	status = run(&options, &verdict);
 	machine_free(machine);

@@ -1,8 +1,6 @@
 #include "doctor/options.h"
 
-#include <getopt.h>
-#include <stdio.h>
-#include <string.h>
+#include "cli/command.h"
 
 /* As many as `roost serve --connections` takes. */
 #define CONNECTIONS_MAX 16000000u
@@ -12,33 +10,34 @@
 
 static const char USAGE[] =
 	"Usage: roost doctor [--connections N] [OPTION...]\n\n"
-	"Says how many connections this machine can hold, what breaks first, and what mends it. Changes nothing, "
+	"Says how many connections this machine can hold, what breaks first, and how to fix it. Changes nothing, "
 	"unless\n"
-	"--apply asks for it.\n\n"
-	"  -n, --connections N  how many are wished (1 to 16,000,000)\n"
-	"      --json           one JSON object on stdout\n"
-	"      --fix-script     a shell script on stdout that mends what is too low for N, and takes it back with "
-	"`undo`\n"
-	"      --apply          set now what can be set while the machine runs; says what it was, what it is and how "
-	"to take\n"
-	"                       it back. It lasts until the machine is started again: --fix-script keeps it\n"
-	"      --plan           predict memory, processor time and network for N clients, from costs that are measured "
-	"here\n"
-	"                       in some seconds: a server is started on a free port, with some thousand clients\n"
-	"      --root DIR       read (and set) /proc, /sys and /etc below DIR: a copy of another machine's\n"
+	"--apply is given.\n\n"
+	"  -n, --connections N  number of connections to check for (1 to 16,000,000)\n"
+	"      --json           print one JSON object\n"
+	"      --fix-script     print a shell script that raises what is too low for N; with `undo`, the script takes "
+	"it\n"
+	"                       back\n"
+	"      --apply          set what can be set while the machine runs; print each value's old and new setting "
+	"and\n"
+	"                       how to undo it. This lasts until the next boot; --fix-script makes it permanent\n"
+	"      --plan           predict memory, processor time and network for N clients. Measures what a client "
+	"costs\n"
+	"                       here, in some seconds: starts a server on a free port, and some thousand clients\n"
+	"      --root DIR       read (and set) /proc, /sys and /etc below DIR: a copy of another machine's files\n"
 	"      --help\n\n"
 	"For --plan:\n"
-	"      --rate R         messages that all clients together publish a second (0)\n"
-	"      --payload B      bytes in each, 0 to 131,072 (64)\n"
+	"      --rate R         messages per second that all clients together publish (0)\n"
+	"      --payload B      bytes in each message, 0 to 131,072 (64)\n"
 	"      --qos Q          0, 1 or 2 (0)\n"
-	"      --subscribers S  how many get each message (1)\n"
+	"      --subscribers S  clients that get each message (1)\n"
 	"      --keepalive S    seconds between a client's pings, 0: none (60)\n\n"
-	"Exit status: 0 they fit, or it was set, or no number was wished; 1 something allows fewer than N, or could "
-	"not be\n"
-	"set or measured; 2 wrong options. --fix-script: 0.\n";
+	"Exit status: 0 if they fit, if everything was set, or if no number was given; 1 if something allows fewer "
+	"than N,\n"
+	"or could not be set or measured; 2 if the options are wrong. --fix-script: 0.\n";
 
 enum {
-	OPTION_JSON = 256,
+	OPTION_JSON = CLI_FIRST,
 	OPTION_FIX_SCRIPT,
 	OPTION_APPLY,
 	OPTION_PLAN,
@@ -48,7 +47,6 @@ enum {
 	OPTION_QOS,
 	OPTION_SUBSCRIBERS,
 	OPTION_KEEPALIVE,
-	OPTION_HELP
 };
 
 static const struct option OPTIONS[] = {
@@ -63,50 +61,40 @@ static const struct option OPTIONS[] = {
 	{"qos", required_argument, NULL, OPTION_QOS},
 	{"subscribers", required_argument, NULL, OPTION_SUBSCRIBERS},
 	{"keepalive", required_argument, NULL, OPTION_KEEPALIVE},
-	{"help", no_argument, NULL, OPTION_HELP},
+	{"help", no_argument, NULL, CLI_HELP},
 	{0},
 };
 
+static const char COMMAND[] = "doctor";
+
 static bool complain(const char *what)
 {
-	fprintf(stderr, "roost doctor: %s; `roost doctor --help` tells more\n", what);
+	fprintf(stderr, "roost doctor: %s; `roost doctor --help` says more\n", what);
 	return false;
-}
-
-/* Digits may be grouped by _ or , as `roost bench` takes them: 1_000_000. */
-static bool parse_number(const char *name, const char *text, uint32_t min, uint32_t max, uint32_t *out)
-{
-	uint64_t value = 0;
-	bool good = *text >= '0' && *text <= '9';
-	for (const char *at = text; good && *at != '\0'; at++) {
-		if (*at == '_' || *at == ',')
-			continue;
-		good = *at >= '0' && *at <= '9' && value <= max;
-		value = value * 10 + (uint64_t)(*at - '0');
-	}
-	if (!good || value < min || value > max) {
-		fprintf(stderr, "roost doctor: %s: \"%s\" is not a number from %u to %u\n", name, text, min, max);
-		return false;
-	}
-	*out = (uint32_t)value;
-	return true;
 }
 
 static bool set_verb(struct doctor_options *options, enum doctor_verb verb)
 {
 	if (options->verb != DOCTOR_LOOK && options->verb != verb)
-		return complain("--fix-script, --apply and --plan go one at a time");
+		return complain("--fix-script, --apply and --plan can be used one at a time only");
 	options->verb = verb;
 	return true;
 }
 
-static bool take_option(struct doctor_options *options, int option, const char *text, bool *plans)
+struct parse {
+	struct doctor_options *options;
+	bool plans; /* an option of --plan is among them */
+};
+
+static bool take_option(void *context, int option, const char *text)
 {
+	struct parse *parse = context;
+	struct doctor_options *options = parse->options;
 	uint32_t number = 0;
-	*plans = *plans || (option >= OPTION_RATE && option <= OPTION_KEEPALIVE);
+	parse->plans = parse->plans || (option >= OPTION_RATE && option <= OPTION_KEEPALIVE);
 	switch (option) {
 	case 'n':
-		if (!parse_number("--connections", text, 1, CONNECTIONS_MAX, &number))
+		if (!cli_u32(COMMAND, "--connections", text, 1, CONNECTIONS_MAX, &number))
 			return false;
 		options->connections = number;
 		return true;
@@ -122,59 +110,45 @@ static bool take_option(struct doctor_options *options, int option, const char *
 		options->root = text;
 		return true;
 	case OPTION_RATE:
-		if (!parse_number("--rate", text, 0, RATE_MAX, &number))
+		if (!cli_u32(COMMAND, "--rate", text, 0, RATE_MAX, &number))
 			return false;
 		options->rate = number;
 		return true;
 	case OPTION_PAYLOAD:
-		return parse_number("--payload", text, 0, PAYLOAD_BYTES_MAX, &options->payload_bytes);
+		return cli_u32(COMMAND, "--payload", text, 0, PAYLOAD_BYTES_MAX, &options->payload_bytes);
 	case OPTION_QOS:
-		if (!parse_number("--qos", text, 0, 2, &number))
+		if (!cli_u32(COMMAND, "--qos", text, 0, 2, &number))
 			return false;
 		options->qos = (uint8_t)number;
 		return true;
 	case OPTION_SUBSCRIBERS:
-		return parse_number("--subscribers", text, 1, CONNECTIONS_MAX, &options->subscribers);
+		return cli_u32(COMMAND, "--subscribers", text, 1, CONNECTIONS_MAX, &options->subscribers);
 	case OPTION_KEEPALIVE:
-		return parse_number("--keepalive", text, 0, UINT16_MAX, &options->keepalive_s);
-	default: /* getopt has said what is wrong */
-		return false;
+		return cli_u32(COMMAND, "--keepalive", text, 0, UINT16_MAX, &options->keepalive_s);
 	}
+	return false;
 }
 
 static bool check_together(const struct doctor_options *options, bool plans)
 {
 	if (options->verb != DOCTOR_LOOK && options->connections == 0)
-		return complain("--fix-script, --apply and --plan are for a number of --connections");
+		return complain("--fix-script, --apply and --plan need a number of --connections");
 	if (plans && options->verb != DOCTOR_PLAN)
-		return complain("--rate, --payload, --qos, --subscribers and --keepalive belong to --plan");
+		return complain("--rate, --payload, --qos, --subscribers and --keepalive are options of --plan");
 	if (options->verb == DOCTOR_PLAN && *options->root != '\0')
-		return complain("--plan measures this machine: it goes without --root");
+		return complain("--plan measures this machine and cannot be combined with --root");
 	if (options->json && (options->verb == DOCTOR_FIX_SCRIPT || options->verb == DOCTOR_APPLY))
-		return complain("--json goes without --fix-script and --apply");
+		return complain("--json cannot be combined with --fix-script or --apply");
 	if (options->verb == DOCTOR_PLAN && options->subscribers > options->connections)
-		return complain("a message cannot have more --subscribers than there are --connections");
+		return complain("there cannot be more --subscribers than --connections");
 	return true;
 }
 
 bool doctor_options_parse(int argc, char **argv, struct doctor_options *options, int *status)
 {
-	bool plans = false;
+	static const struct cli_command CLI = {
+		.name = COMMAND, .letters = "n:", .options = OPTIONS, .usage = USAGE, .take = take_option};
+	struct parse parse = {.options = options};
 	*options = (struct doctor_options){.root = "", .payload_bytes = 64, .subscribers = 1, .keepalive_s = 60};
-	*status = DOCTOR_EXIT_USAGE;
-	optind = 1;
-	for (int option; (option = getopt_long(argc, argv, "n:", OPTIONS, NULL)) != -1;) {
-		if (option == OPTION_HELP) {
-			fputs(USAGE, stdout);
-			*status = DOCTOR_EXIT_OK;
-			return false;
-		}
-		if (!take_option(options, option, optarg, &plans))
-			return false;
-	}
-	if (optind < argc) {
-		fprintf(stderr, "roost doctor: \"%s\" is not an option\n", argv[optind]);
-		return false;
-	}
-	return check_together(options, plans);
+	return cli_parse(argc, argv, &CLI, &parse, status) && check_together(options, parse.plans);
 }

@@ -1,11 +1,13 @@
 #include "mqtt/decode.h"
-#include "mqtt/reader.h"
-#include "mqtt/reason.h"
-#include "mqtt/writer.h"
+#include "mqtt/encode.h"
+#include "mqtt/field/property_read.h"
+#include "mqtt/field/reader.h"
+#include "mqtt/field/reason.h"
+#include "mqtt/field/writer.h"
 
 /* Reason code and properties, which may be left out from the end on: no code means success, no Property Length means
  * no properties [3.4.2.1, 3.4.2.2.1]. */
-static void reason_decode(struct reader *reader, uint8_t type, struct mqtt_ack *out)
+static void ack_reason_decode(struct reader *reader, uint8_t type, struct mqtt_ack *out)
 {
 	if (reader->rest.size == 0)
 		return;
@@ -23,11 +25,11 @@ enum error mqtt_ack_decode(struct slice body, uint8_t type, uint8_t version, str
 	struct reader reader = reader_of(body);
 	out->packet_id = reader_packet_id(&reader);
 	if (version == MQTT_VERSION_5)
-		reason_decode(&reader, type, out);
+		ack_reason_decode(&reader, type, out);
 	return reader_finish(&reader);
 }
 
-static void properties_encode(struct writer *writer, struct slice properties)
+static void ack_properties_encode(struct writer *writer, struct slice properties)
 {
 	size_t start = writer_length_open(writer);
 	writer_bytes(writer, properties);
@@ -44,6 +46,6 @@ size_t mqtt_ack_encode(const struct mqtt_ack *ack, uint8_t type, uint8_t version
 	if (has_properties || (version == MQTT_VERSION_5 && ack->reason != MQTT_REASON_SUCCESS))
 		writer_u8(&writer, ack->reason);
 	if (has_properties)
-		properties_encode(&writer, ack->properties);
+		ack_properties_encode(&writer, ack->properties);
 	return writer_finish(&writer, start);
 }

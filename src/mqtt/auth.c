@@ -1,10 +1,12 @@
 #include "mqtt/decode.h"
-#include "mqtt/property_write.h"
-#include "mqtt/reader.h"
-#include "mqtt/reason.h"
+#include "mqtt/encode.h"
+#include "mqtt/field/property_read.h"
+#include "mqtt/field/property_write.h"
+#include "mqtt/field/reader.h"
+#include "mqtt/field/reason.h"
 
 /* [3.15.2.2] */
-static void properties_decode(struct reader *reader, struct mqtt_auth *out)
+static void auth_properties_decode(struct reader *reader, struct mqtt_auth *out)
 {
 	out->properties = reader_properties(reader);
 	struct mqtt_property_walk walk = mqtt_property_walk_of(out->properties, MQTT_AUTH);
@@ -27,7 +29,7 @@ enum error mqtt_auth_decode(struct slice body, struct mqtt_auth *out)
 	out->reason = body.size == 0 ? MQTT_REASON_SUCCESS : reader_u8(&reader);
 	if (!mqtt_reason_allowed(out->reason, MQTT_AUTH, false))
 		reader_fail(&reader, ERROR_REASON_CODE);
-	properties_decode(&reader, out);
+	auth_properties_decode(&reader, out);
 	return reader_finish(&reader);
 }
 

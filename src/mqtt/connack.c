@@ -1,8 +1,10 @@
 #include "mqtt/decode.h"
-#include "mqtt/property_write.h"
-#include "mqtt/reader.h"
-#include "mqtt/reason.h"
-#include "mqtt/writer.h"
+#include "mqtt/encode.h"
+#include "mqtt/field/property_read.h"
+#include "mqtt/field/property_write.h"
+#include "mqtt/field/reader.h"
+#include "mqtt/field/reason.h"
+#include "mqtt/field/writer.h"
 
 #define FLAG_SESSION_PRESENT 0x01u
 #define RETURN_CODE_MAX 5 /* of 3.1.1 [3.2.2.3] */
@@ -19,7 +21,7 @@ struct mqtt_connack mqtt_connack_default(void)
 	};
 }
 
-static void property_take(struct mqtt_connack *connack, const struct mqtt_property *property)
+static void connack_property_take(struct mqtt_connack *connack, const struct mqtt_property *property)
 {
 	switch (property->id) {
 	case MQTT_PROPERTY_SESSION_EXPIRY:
@@ -72,16 +74,16 @@ static void property_take(struct mqtt_connack *connack, const struct mqtt_proper
 }
 
 /* [3.2.2.3] */
-static void properties_decode(struct reader *reader, struct mqtt_connack *out)
+static void connack_properties_decode(struct reader *reader, struct mqtt_connack *out)
 {
 	struct mqtt_property_walk walk = mqtt_property_walk_of(reader_properties(reader), MQTT_CONNACK);
 	struct mqtt_property property;
 	while (reader_property(reader, &walk, &property))
-		property_take(out, &property);
+		connack_property_take(out, &property);
 }
 
 /* Connect Acknowledge Flags and the reason or return code [3.2.2.1, 3.2.2.2]. */
-static void result_decode(struct reader *reader, uint8_t version, struct mqtt_connack *out)
+static void connack_result_decode(struct reader *reader, uint8_t version, struct mqtt_connack *out)
 {
 	uint8_t flags = reader_u8(reader);
 	if (flags & ~FLAG_SESSION_PRESENT)
@@ -100,13 +102,13 @@ enum error mqtt_connack_decode(struct slice body, uint8_t version, struct mqtt_c
 {
 	*out = mqtt_connack_default();
 	struct reader reader = reader_of(body);
-	result_decode(&reader, version, out);
+	connack_result_decode(&reader, version, out);
 	if (version == MQTT_VERSION_5)
-		properties_decode(&reader, out);
+		connack_properties_decode(&reader, out);
 	return reader_finish(&reader);
 }
 
-static void limits_encode(struct writer *writer, const struct mqtt_connack *connack)
+static void connack_limits_encode(struct writer *writer, const struct mqtt_connack *connack)
 {
 	if (connack->has_session_expiry)
 		property_write_u32(writer, MQTT_PROPERTY_SESSION_EXPIRY, connack->session_expiry_s);
@@ -130,10 +132,10 @@ static void limits_encode(struct writer *writer, const struct mqtt_connack *conn
 		property_write_u16(writer, MQTT_PROPERTY_SERVER_KEEPALIVE, connack->server_keepalive_s);
 }
 
-static void properties_encode(struct writer *writer, const struct mqtt_connack *connack)
+static void connack_properties_encode(struct writer *writer, const struct mqtt_connack *connack)
 {
 	size_t start = writer_length_open(writer);
-	limits_encode(writer, connack);
+	connack_limits_encode(writer, connack);
 	if (connack->assigned_client_id.size > 0)
 		property_write_binary(writer, MQTT_PROPERTY_ASSIGNED_CLIENT_ID, connack->assigned_client_id);
 	if (connack->reason_string.size > 0)
@@ -158,6 +160,6 @@ size_t mqtt_connack_encode(const struct mqtt_connack *connack, uint8_t version, 
 	writer_u8(&writer, session_present ? FLAG_SESSION_PRESENT : 0);
 	writer_u8(&writer, connack->reason);
 	if (version == MQTT_VERSION_5)
-		properties_encode(&writer, connack);
+		connack_properties_encode(&writer, connack);
 	return writer_finish(&writer, start);
 }

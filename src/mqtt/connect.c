@@ -1,7 +1,9 @@
 #include "mqtt/decode.h"
-#include "mqtt/property_write.h"
-#include "mqtt/reader.h"
-#include "mqtt/writer.h"
+#include "mqtt/encode.h"
+#include "mqtt/field/property_read.h"
+#include "mqtt/field/property_write.h"
+#include "mqtt/field/reader.h"
+#include "mqtt/field/writer.h"
 
 /* Connect Flags [3.1.2.3]. */
 #define FLAG_RESERVED 0x01u
@@ -20,7 +22,7 @@ static const char NAME[] = "MQTT";
 static const char NAME_3_1[] = "MQIsdp";
 
 /* Protocol Name and Version [3.1.2.1, 3.1.2.2]: MQTT_VERSION_3_1 goes by another name. */
-static uint8_t version_decode(struct reader *reader, bool *is_bridge)
+static uint8_t connect_version_decode(struct reader *reader, bool *is_bridge)
 {
 	struct slice name = reader_string(reader);
 	bool is_3_1 = slice_equal(name, slice_string(NAME_3_1));
@@ -40,10 +42,10 @@ uint8_t mqtt_connect_version(struct slice body)
 {
 	struct reader reader = reader_of(body);
 	bool is_bridge;
-	return version_decode(&reader, &is_bridge);
+	return connect_version_decode(&reader, &is_bridge);
 }
 
-static enum error flags_check(uint8_t flags, uint8_t version)
+static enum error connect_flags_check(uint8_t flags, uint8_t version)
 {
 	unsigned will_qos = flags >> FLAG_WILL_QOS_SHIFT & 3;
 	if (flags & FLAG_RESERVED)
@@ -58,10 +60,10 @@ static enum error flags_check(uint8_t flags, uint8_t version)
 	return ERROR_OK;
 }
 
-static void flags_decode(struct reader *reader, struct mqtt_connect *out)
+static void connect_flags_decode(struct reader *reader, struct mqtt_connect *out)
 {
 	uint8_t flags = reader_u8(reader);
-	enum error error = flags_check(flags, out->version);
+	enum error error = connect_flags_check(flags, out->version);
 	if (error != ERROR_OK)
 		reader_fail(reader, error);
 	out->clean_start = flags & FLAG_CLEAN_START;
@@ -72,7 +74,7 @@ static void flags_decode(struct reader *reader, struct mqtt_connect *out)
 	out->has_user_name = flags & FLAG_USER_NAME;
 }
 
-static void property_take(struct mqtt_connect *connect, const struct mqtt_property *property)
+static void connect_property_take(struct mqtt_connect *connect, const struct mqtt_property *property)
 {
 	switch (property->id) {
 	case MQTT_PROPERTY_SESSION_EXPIRY:
@@ -105,19 +107,19 @@ static void property_take(struct mqtt_connect *connect, const struct mqtt_proper
 }
 
 /* [3.1.2.11] */
-static void properties_decode(struct reader *reader, struct mqtt_connect *out)
+static void connect_properties_decode(struct reader *reader, struct mqtt_connect *out)
 {
 	out->properties = reader_properties(reader);
 	struct mqtt_property_walk walk = mqtt_property_walk_of(out->properties, MQTT_CONNECT);
 	struct mqtt_property property;
 	while (reader_property(reader, &walk, &property))
-		property_take(out, &property);
+		connect_property_take(out, &property);
 	if (out->auth_data.data != NULL && out->auth_method.data == NULL)
 		reader_fail(reader, ERROR_AUTH_DATA_ALONE);
 }
 
 /* Client Identifier [3.1.3.1]. 3.1.1 allows an empty one with a clean session only, 3.1 never. */
-static void client_id_decode(struct reader *reader, struct mqtt_connect *out)
+static void connect_client_id_decode(struct reader *reader, struct mqtt_connect *out)
 {
 	out->client_id = reader_string(reader);
 	if (out->client_id.size > 0 || out->version == MQTT_VERSION_5)
@@ -134,7 +136,7 @@ static void will_topic_decode(struct reader *reader, struct mqtt_will *out)
 }
 
 /* [3.1.3.2 to 3.1.3.4] */
-static void will_decode(struct reader *reader, uint8_t version, struct mqtt_will *out)
+static void connect_will_decode(struct reader *reader, uint8_t version, struct mqtt_will *out)
 {
 	if (version == MQTT_VERSION_5) {
 		out->properties = reader_properties(reader);
@@ -156,14 +158,14 @@ enum error mqtt_connect_decode(struct slice body, struct mqtt_connect *out)
 		.request_problem_info = true,
 	};
 	struct reader reader = reader_of(body);
-	out->version = version_decode(&reader, &out->is_bridge);
-	flags_decode(&reader, out);
+	out->version = connect_version_decode(&reader, &out->is_bridge);
+	connect_flags_decode(&reader, out);
 	out->keepalive_s = reader_u16(&reader);
 	if (out->version == MQTT_VERSION_5)
-		properties_decode(&reader, out);
-	client_id_decode(&reader, out);
+		connect_properties_decode(&reader, out);
+	connect_client_id_decode(&reader, out);
 	if (out->has_will)
-		will_decode(&reader, out->version, &out->will);
+		connect_will_decode(&reader, out->version, &out->will);
 	if (out->has_user_name)
 		out->user_name = reader_string(&reader);
 	if (out->has_password)
@@ -171,7 +173,7 @@ enum error mqtt_connect_decode(struct slice body, struct mqtt_connect *out)
 	return reader_finish(&reader);
 }
 
-static uint8_t flags_of(const struct mqtt_connect *connect)
+static uint8_t connect_flags_of(const struct mqtt_connect *connect)
 {
 	unsigned flags = 0;
 	if (connect->clean_start)
@@ -187,7 +189,7 @@ static uint8_t flags_of(const struct mqtt_connect *connect)
 	return (uint8_t)flags;
 }
 
-static void properties_encode(struct writer *writer, const struct mqtt_connect *connect)
+static void connect_properties_encode(struct writer *writer, const struct mqtt_connect *connect)
 {
 	size_t start = writer_length_open(writer);
 	if (connect->session_expiry_s != 0)
@@ -210,7 +212,7 @@ static void properties_encode(struct writer *writer, const struct mqtt_connect *
 	writer_length_close(writer, start);
 }
 
-static void will_encode(struct writer *writer, const struct mqtt_will *will, uint8_t version)
+static void connect_will_encode(struct writer *writer, const struct mqtt_will *will, uint8_t version)
 {
 	if (version == MQTT_VERSION_5) {
 		size_t start = writer_length_open(writer);
@@ -229,13 +231,13 @@ size_t mqtt_connect_encode(const struct mqtt_connect *connect, uint8_t *out, siz
 	size_t start = writer_packet_open(&writer, MQTT_CONNECT, 0);
 	writer_binary(&writer, slice_string(connect->version == MQTT_VERSION_3_1 ? NAME_3_1 : NAME));
 	writer_u8(&writer, (uint8_t)(connect->version | (connect->is_bridge ? MQTT_LEVEL_BRIDGE : 0)));
-	writer_u8(&writer, flags_of(connect));
+	writer_u8(&writer, connect_flags_of(connect));
 	writer_u16(&writer, connect->keepalive_s);
 	if (connect->version == MQTT_VERSION_5)
-		properties_encode(&writer, connect);
+		connect_properties_encode(&writer, connect);
 	writer_binary(&writer, connect->client_id);
 	if (connect->has_will)
-		will_encode(&writer, &connect->will, connect->version);
+		connect_will_encode(&writer, &connect->will, connect->version);
 	if (connect->has_user_name)
 		writer_binary(&writer, connect->user_name);
 	if (connect->has_password)

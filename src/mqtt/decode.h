@@ -22,8 +22,8 @@ enum error mqtt_header_check(struct mqtt_header header);
 /* What a CONNECT that came in part, or is refused unread, speaks: enum mqtt_version, or 0 where that is not known. */
 uint8_t mqtt_connect_version(struct slice body);
 enum error mqtt_connect_decode(struct slice body, struct mqtt_connect *out);
-/* flags: the fixed header's low four bits. Checks the topic name (mqtt/topic.h), also the response topic. A topic may
- * be empty only with a topic alias; a subscription identifier is refused unless from_server. */
+/* flags: the fixed header's low four bits. Checks the topic name (mqtt/field/topic.h), also the response topic. A topic
+ * may be empty only with a topic alias; a subscription identifier is refused unless from_server. */
 enum error mqtt_publish_decode(struct slice body, uint8_t flags, uint8_t version, bool from_server,
 			       struct mqtt_publish *out);
 /* Checks every filter's encoding and options; not the filter's own syntax, which gets its answer in SUBACK. */

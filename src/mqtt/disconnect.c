@@ -1,11 +1,13 @@
 #include "mqtt/decode.h"
-#include "mqtt/property_write.h"
-#include "mqtt/reader.h"
-#include "mqtt/reason.h"
-#include "mqtt/writer.h"
+#include "mqtt/encode.h"
+#include "mqtt/field/property_read.h"
+#include "mqtt/field/property_write.h"
+#include "mqtt/field/reader.h"
+#include "mqtt/field/reason.h"
+#include "mqtt/field/writer.h"
 
 /* [3.14.2.2] */
-static void properties_decode(struct reader *reader, bool from_server, struct mqtt_disconnect *out)
+static void disconnect_properties_decode(struct reader *reader, bool from_server, struct mqtt_disconnect *out)
 {
 	out->properties = reader_properties(reader);
 	struct mqtt_property_walk walk = mqtt_property_walk_of(out->properties, MQTT_DISCONNECT);
@@ -28,7 +30,7 @@ static void properties_decode(struct reader *reader, bool from_server, struct mq
 }
 
 /* Reason code and properties, which may be left out from the end on [3.14.2.1, 3.14.2.2.1]. */
-static void reason_decode(struct reader *reader, bool from_server, struct mqtt_disconnect *out)
+static void disconnect_reason_decode(struct reader *reader, bool from_server, struct mqtt_disconnect *out)
 {
 	if (reader->rest.size == 0)
 		return;
@@ -36,7 +38,7 @@ static void reason_decode(struct reader *reader, bool from_server, struct mqtt_d
 	if (!mqtt_reason_allowed(out->reason, MQTT_DISCONNECT, from_server))
 		reader_fail(reader, ERROR_REASON_CODE);
 	if (reader->rest.size > 0)
-		properties_decode(reader, from_server, out);
+		disconnect_properties_decode(reader, from_server, out);
 }
 
 enum error mqtt_disconnect_decode(struct slice body, uint8_t version, bool from_server, struct mqtt_disconnect *out)
@@ -44,13 +46,13 @@ enum error mqtt_disconnect_decode(struct slice body, uint8_t version, bool from_
 	*out = (struct mqtt_disconnect){0};
 	struct reader reader = reader_of(body);
 	if (version == MQTT_VERSION_5)
-		reason_decode(&reader, from_server, out);
+		disconnect_reason_decode(&reader, from_server, out);
 	else if (from_server) /* a server just closes [2.2.1 of 3.1.1] */
 		reader_fail(&reader, ERROR_PACKET_TYPE);
 	return reader_finish(&reader);
 }
 
-static void properties_encode(struct writer *writer, struct slice reason_string)
+static void disconnect_properties_encode(struct writer *writer, struct slice reason_string)
 {
 	size_t start = writer_length_open(writer);
 	property_write_binary(writer, MQTT_PROPERTY_REASON_STRING, reason_string);
@@ -66,6 +68,6 @@ size_t mqtt_disconnect_encode(uint8_t reason, struct slice reason_string, uint8_
 	if (has_string || (version == MQTT_VERSION_5 && reason != MQTT_REASON_SUCCESS))
 		writer_u8(&writer, reason);
 	if (has_string)
-		properties_encode(&writer, reason_string);
+		disconnect_properties_encode(&writer, reason_string);
 	return writer_finish(&writer, start);
 }

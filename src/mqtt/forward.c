@@ -1,13 +1,13 @@
 #include "mqtt/forward.h"
 
 #include "base/check.h"
-#include "mqtt/property_write.h"
+#include "mqtt/field/property_write.h"
 
 #define PROPERTY_BYTES_U16 3u
 
 /* The sender's properties with another expiry in its place. What stands before it is not looked at again for each
  * receiver: there may be 200,000 user properties. */
-static size_t copy_with_expiry(const struct mqtt_forward *forward, struct writer *writer)
+static size_t forward_copy_with_expiry(const struct mqtt_forward *forward, struct writer *writer)
 {
 	const uint8_t *begin = forward->properties.data;
 	struct slice rest = slice_of(begin + forward->expiry_at, forward->properties.size - forward->expiry_at);
@@ -28,7 +28,7 @@ static size_t copy_with_expiry(const struct mqtt_forward *forward, struct writer
 }
 
 /* The sender's properties as they are, but for its alias and the expiry. Measures only where writer is NULL. */
-static size_t copy_properties(const struct mqtt_forward *forward, struct writer *writer)
+static size_t forward_copy_properties(const struct mqtt_forward *forward, struct writer *writer)
 {
 	if (!forward->strips_alias && !forward->has_expiry_left) {
 		if (writer != NULL)
@@ -36,7 +36,7 @@ static size_t copy_properties(const struct mqtt_forward *forward, struct writer 
 		return forward->properties.size;
 	}
 	if (!forward->strips_alias)
-		return copy_with_expiry(forward, writer);
+		return forward_copy_with_expiry(forward, writer);
 	size_t size = 0;
 	struct slice rest = forward->properties;
 	while (rest.size != 0) {
@@ -54,9 +54,9 @@ static size_t copy_properties(const struct mqtt_forward *forward, struct writer 
 	return size;
 }
 
-static size_t property_bytes(const struct mqtt_forward *forward)
+static size_t forward_property_bytes(const struct mqtt_forward *forward)
 {
-	size_t bytes = copy_properties(forward, NULL);
+	size_t bytes = forward_copy_properties(forward, NULL);
 	if (forward->alias != 0)
 		bytes += PROPERTY_BYTES_U16;
 	if (forward->subscription_id != 0)
@@ -64,7 +64,7 @@ static size_t property_bytes(const struct mqtt_forward *forward)
 	return bytes;
 }
 
-static size_t topic_bytes(const struct mqtt_forward *forward)
+static size_t forward_topic_bytes(const struct mqtt_forward *forward)
 {
 	return forward->alias_known ? 0 : forward->topic.size;
 }
@@ -72,9 +72,9 @@ static size_t topic_bytes(const struct mqtt_forward *forward)
 struct mqtt_forward_size mqtt_forward_measure(const struct mqtt_forward *forward)
 {
 	struct mqtt_forward_size size = {0};
-	size_t body = 2 + topic_bytes(forward) + (forward->qos != 0 ? 2u : 0u);
+	size_t body = 2 + forward_topic_bytes(forward) + (forward->qos != 0 ? 2u : 0u);
 	if (forward->version == MQTT_VERSION_5) {
-		size.property_bytes = property_bytes(forward);
+		size.property_bytes = forward_property_bytes(forward);
 		body += varint_bytes(size.property_bytes) + size.property_bytes;
 	}
 	size_t length = body + forward->payload_bytes;
@@ -83,7 +83,7 @@ struct mqtt_forward_size mqtt_forward_measure(const struct mqtt_forward *forward
 	size_t header = 1 + varint_bytes(length);
 	size.head_bytes = header + body;
 	size.packet_bytes = header + length;
-	size.packet_id_at = header + 2 + topic_bytes(forward);
+	size.packet_id_at = header + 2 + forward_topic_bytes(forward);
 	return size;
 }
 
@@ -93,7 +93,7 @@ void mqtt_forward_encode(const struct mqtt_forward *forward, const struct mqtt_f
 	struct writer writer = writer_of(out, size->head_bytes);
 	unsigned flags = (unsigned)forward->qos << 1 | (forward->retain ? 1u : 0u) | (forward->dup ? 8u : 0u);
 	writer_u8(&writer, (uint8_t)(MQTT_PUBLISH << 4 | flags));
-	size_t header_bytes = size->packet_id_at - 2 - topic_bytes(forward);
+	size_t header_bytes = size->packet_id_at - 2 - forward_topic_bytes(forward);
 	writer_varint(&writer, (uint32_t)(size->packet_bytes - header_bytes));
 	writer_binary(&writer, forward->alias_known ? slice_of(NULL, 0) : forward->topic);
 	if (forward->qos != 0)
@@ -104,7 +104,7 @@ void mqtt_forward_encode(const struct mqtt_forward *forward, const struct mqtt_f
 			property_write_u16(&writer, MQTT_PROPERTY_TOPIC_ALIAS, forward->alias);
 		if (forward->subscription_id != 0)
 			property_write_varint(&writer, MQTT_PROPERTY_SUBSCRIPTION_ID, forward->subscription_id);
-		copy_properties(forward, &writer);
+		forward_copy_properties(forward, &writer);
 	}
 	CHECK(!writer.failed && writer.used == size->head_bytes);
 }

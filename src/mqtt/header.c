@@ -1,7 +1,8 @@
 #include "base/check.h"
 #include "mqtt/decode.h"
-#include "mqtt/reader.h"
-#include "mqtt/writer.h"
+#include "mqtt/encode.h"
+#include "mqtt/field/reader.h"
+#include "mqtt/field/writer.h"
 
 enum error mqtt_header_decode(const uint8_t *bytes, size_t size, struct mqtt_header *out)
 {

@@ -1,14 +1,16 @@
 #include "base/check.h"
 #include "mqtt/decode.h"
-#include "mqtt/reader.h"
-#include "mqtt/writer.h"
+#include "mqtt/encode.h"
+#include "mqtt/field/property_read.h"
+#include "mqtt/field/reader.h"
+#include "mqtt/field/writer.h"
 
 /* The fixed header's flags [3.3.1]. */
 #define FLAG_RETAIN 0x01u
 #define FLAG_QOS_SHIFT 1
 #define FLAG_DUP 0x08u
 
-static void flags_decode(struct reader *reader, uint8_t flags, struct mqtt_publish *out)
+static void publish_flags_decode(struct reader *reader, uint8_t flags, struct mqtt_publish *out)
 {
 	out->retain = flags & FLAG_RETAIN;
 	out->qos = flags >> FLAG_QOS_SHIFT & 3;
@@ -20,7 +22,7 @@ static void flags_decode(struct reader *reader, uint8_t flags, struct mqtt_publi
 }
 
 /* [3.3.2.3] */
-static void properties_decode(struct reader *reader, bool from_server, struct mqtt_publish *out)
+static void publish_properties_decode(struct reader *reader, bool from_server, struct mqtt_publish *out)
 {
 	out->properties = reader_properties(reader);
 	struct mqtt_property_walk walk = mqtt_property_walk_of(out->properties, MQTT_PUBLISH);
@@ -45,7 +47,7 @@ static void properties_decode(struct reader *reader, bool from_server, struct mq
 }
 
 /* The alias stands in for an empty topic [3.3.2.3.4]. Checked after the properties have told whether there is one. */
-static void topic_check(struct reader *reader, const struct mqtt_publish *publish)
+static void publish_topic_check(struct reader *reader, const struct mqtt_publish *publish)
 {
 	if (publish->topic.size == 0 && publish->topic_alias != 0)
 		return;
@@ -59,20 +61,20 @@ enum error mqtt_publish_decode(struct slice body, uint8_t flags, uint8_t version
 {
 	*out = (struct mqtt_publish){0};
 	struct reader reader = reader_of(body);
-	flags_decode(&reader, flags, out);
-	/* Not reader_string(): topic_check() checks its encoding in the same pass as its wildcards. */
+	publish_flags_decode(&reader, flags, out);
+	/* Not reader_string(): publish_topic_check() checks its encoding in the same pass as its wildcards. */
 	out->topic = reader_binary(&reader);
 	if (out->qos > 0)
 		out->packet_id = reader_packet_id(&reader);
 	if (version == MQTT_VERSION_5)
-		properties_decode(&reader, from_server, out);
-	topic_check(&reader, out);
+		publish_properties_decode(&reader, from_server, out);
+	publish_topic_check(&reader, out);
 	out->payload = reader_rest(&reader);
 	return reader.error;
 }
 
 /* Remaining Length. */
-static size_t body_bytes(const struct mqtt_publish *publish, uint8_t version)
+static size_t publish_body_bytes(const struct mqtt_publish *publish, uint8_t version)
 {
 	size_t bytes = 2 + publish->topic.size + publish->payload.size;
 	if (publish->qos > 0)
@@ -84,13 +86,13 @@ static size_t body_bytes(const struct mqtt_publish *publish, uint8_t version)
 
 size_t mqtt_publish_size(const struct mqtt_publish *publish, uint8_t version)
 {
-	size_t bytes = body_bytes(publish, version);
+	size_t bytes = publish_body_bytes(publish, version);
 	if (bytes > MQTT_BODY_BYTES_MAX || publish->topic.size > UINT16_MAX)
 		return 0;
 	return 1 + varint_bytes(bytes) + bytes;
 }
 
-static uint8_t flags_of(const struct mqtt_publish *publish)
+static uint8_t publish_flags_of(const struct mqtt_publish *publish)
 {
 	CHECK(publish->qos <= 2);
 	unsigned flags = (unsigned)publish->qos << FLAG_QOS_SHIFT;
@@ -108,8 +110,8 @@ size_t mqtt_publish_encode(const struct mqtt_publish *publish, uint8_t version, 
 	if (size == 0 || size > out_size)
 		return 0;
 	struct writer writer = writer_of(out, out_size);
-	writer_u8(&writer, (uint8_t)(MQTT_PUBLISH << 4 | flags_of(publish)));
-	writer_varint(&writer, (uint32_t)body_bytes(publish, version));
+	writer_u8(&writer, (uint8_t)(MQTT_PUBLISH << 4 | publish_flags_of(publish)));
+	writer_varint(&writer, (uint32_t)publish_body_bytes(publish, version));
 	writer_binary(&writer, publish->topic);
 	if (publish->qos > 0)
 		writer_u16(&writer, publish->packet_id);

@@ -1,8 +1,10 @@
 #include "base/check.h"
 #include "mqtt/decode.h"
-#include "mqtt/property_write.h"
-#include "mqtt/reader.h"
-#include "mqtt/writer.h"
+#include "mqtt/encode.h"
+#include "mqtt/field/property_read.h"
+#include "mqtt/field/property_write.h"
+#include "mqtt/field/reader.h"
+#include "mqtt/field/writer.h"
 
 /* Subscription Options [3.8.3.1]. */
 #define OPTION_QOS 0x03u
@@ -15,14 +17,14 @@
 /* SUBSCRIBE's and UNSUBSCRIBE's fixed flags [MQTT-3.8.1-1, MQTT-3.10.1-1]. */
 #define FLAGS 0x02
 
-static bool is_shared(struct slice filter)
+static bool subscribe_filter_is_shared(struct slice filter)
 {
 	struct slice group, rest;
 	enum error fault;
 	return mqtt_filter_share(filter, &group, &rest, &fault);
 }
 
-static enum error options_check(uint8_t options, uint8_t version, struct slice filter)
+static enum error subscribe_options_check(uint8_t options, uint8_t version, struct slice filter)
 {
 	if (options & (version == MQTT_VERSION_5 ? OPTIONS_RESERVED : OPTIONS_RESERVED_3_1_1))
 		return ERROR_SUBSCRIBE_OPTIONS;
@@ -30,12 +32,12 @@ static enum error options_check(uint8_t options, uint8_t version, struct slice f
 		return ERROR_SUBSCRIBE_QOS;
 	if (options >> OPTION_RETAIN_HANDLING_SHIFT == 3)
 		return ERROR_SUBSCRIBE_RETAIN_HANDLING;
-	if ((options & OPTION_NO_LOCAL) && is_shared(filter))
+	if ((options & OPTION_NO_LOCAL) && subscribe_filter_is_shared(filter))
 		return ERROR_SUBSCRIBE_NO_LOCAL;
 	return ERROR_OK;
 }
 
-static struct mqtt_subscription subscription_of(struct slice filter, uint8_t options)
+static struct mqtt_subscription subscribe_entry_of(struct slice filter, uint8_t options)
 {
 	return (struct mqtt_subscription){
 		.filter = filter,
@@ -46,7 +48,7 @@ static struct mqtt_subscription subscription_of(struct slice filter, uint8_t opt
 	};
 }
 
-static uint8_t options_of(const struct mqtt_subscription *subscription, uint8_t version)
+static uint8_t subscribe_options_of(const struct mqtt_subscription *subscription, uint8_t version)
 {
 	unsigned options = subscription->qos & OPTION_QOS;
 	if (version < MQTT_VERSION_5)
@@ -59,7 +61,7 @@ static uint8_t options_of(const struct mqtt_subscription *subscription, uint8_t 
 }
 
 /* [3.8.2.1] */
-static void properties_decode(struct reader *reader, struct mqtt_subscribe *out)
+static void subscribe_properties_decode(struct reader *reader, struct mqtt_subscribe *out)
 {
 	out->properties = reader_properties(reader);
 	struct mqtt_property_walk walk = mqtt_property_walk_of(out->properties, MQTT_SUBSCRIBE);
@@ -75,7 +77,7 @@ enum error mqtt_subscribe_decode_head(struct slice body, uint8_t version, struct
 	struct reader reader = reader_of(body);
 	out->packet_id = reader_packet_id(&reader);
 	if (version == MQTT_VERSION_5)
-		properties_decode(&reader, out);
+		subscribe_properties_decode(&reader, out);
 	if (reader.error == ERROR_OK && reader.rest.size == 0)
 		reader_fail(&reader, ERROR_SUBSCRIBE_EMPTY);
 	out->filters = reader.rest;
@@ -89,7 +91,7 @@ enum error mqtt_subscribe_check(struct slice *unchecked, uint8_t version, uint32
 	for (uint32_t i = 0; i < most && reader.rest.size > 0; i++) {
 		struct slice filter = reader_string(&reader);
 		uint8_t options = reader_u8(&reader);
-		enum error error = options_check(options, version, filter);
+		enum error error = subscribe_options_check(options, version, filter);
 		if (error != ERROR_OK)
 			reader_fail(&reader, error);
 		(*count)++;
@@ -114,7 +116,7 @@ bool mqtt_subscribe_next(struct slice *filters, uint8_t version, struct mqtt_sub
 	uint8_t options = reader_u8(&reader);
 	CHECK(reader.error == ERROR_OK);
 	CHECK(version == MQTT_VERSION_5 || (options & OPTIONS_RESERVED_3_1_1) == 0);
-	*out = subscription_of(filter, options);
+	*out = subscribe_entry_of(filter, options);
 	*filters = reader.rest;
 	return true;
 }
@@ -173,7 +175,7 @@ size_t mqtt_subscribe_encode(uint16_t packet_id, uint32_t identifier, const stru
 	}
 	for (size_t i = 0; i < count; i++) {
 		writer_binary(&writer, subscriptions[i].filter);
-		writer_u8(&writer, options_of(&subscriptions[i], version));
+		writer_u8(&writer, subscribe_options_of(&subscriptions[i], version));
 	}
 	return count == 0 ? 0 : writer_finish(&writer, start);
 }

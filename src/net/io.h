@@ -7,8 +7,8 @@
 #ifndef NET_IO_H
 #define NET_IO_H
 
-#include "base/slab.h"
 #include "base/slice.h"
+#include "memory/slab.h"
 #include "net/fixed_files.h"
 
 #include <stdbool.h>

@@ -22,12 +22,12 @@
 #define WORD_BITS 32u
 #define WORDS 4u
 /* Of a network: for each word load, mask, compare; then return. */
-#define INSTRUCTIONS_A_NETWORK (WORDS * 3u + 1u)
+#define INSTRUCTIONS_PER_NETWORK (WORDS * 3u + 1u)
 /* The flags; of each family the protocol, and its address into the program's memory; the end. */
 #define INSTRUCTIONS_AROUND (4u + 3u + 2u + 3u + 2u * WORDS + 1u)
 
 struct program {
-	struct sock_filter code[INSTRUCTIONS_AROUND + SYN_FILTER_RULES_MAX * INSTRUCTIONS_A_NETWORK];
+	struct sock_filter code[INSTRUCTIONS_AROUND + SYN_FILTER_RULES_MAX * INSTRUCTIONS_PER_NETWORK];
 	uint16_t used;
 };
 

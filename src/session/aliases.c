@@ -18,7 +18,7 @@ static struct aliases *aliases_at(const struct slab *slab, uint32_t aliases)
 	return slab_at(slab, aliases);
 }
 
-static size_t bytes_for(uint16_t max)
+static size_t aliases_bytes_for(uint16_t max)
 {
 	return sizeof(struct aliases) + max * sizeof(uint32_t);
 }
@@ -36,10 +36,10 @@ enum error aliases_set(struct slab *slab, uint32_t *aliases, uint16_t max, uint1
 {
 	CHECK(alias >= 1 && alias <= max && topic.size <= UINT16_MAX);
 	if (*aliases == 0) {
-		*aliases = slab_take(slab, bytes_for(max));
+		*aliases = slab_take(slab, aliases_bytes_for(max));
 		if (*aliases == 0)
 			return ERROR_NO_MEMORY;
-		memset(aliases_at(slab, *aliases), 0, bytes_for(max));
+		memset(aliases_at(slab, *aliases), 0, aliases_bytes_for(max));
 		aliases_at(slab, *aliases)->max = max;
 	}
 	uint32_t ref = slab_take(slab, sizeof(struct alias_topic) + topic.size);
@@ -87,6 +87,6 @@ void aliases_clear(struct slab *slab, uint32_t *aliases)
 	struct aliases *table = aliases_at(slab, *aliases);
 	for (uint16_t i = 0; i < table->used; i++)
 		drop_topic(slab, &table->topics[i]);
-	slab_give(slab, *aliases, bytes_for(table->max));
+	slab_give(slab, *aliases, aliases_bytes_for(table->max));
 	*aliases = 0;
 }

@@ -3,8 +3,8 @@
 #ifndef SESSION_ALIASES_H
 #define SESSION_ALIASES_H
 
-#include "base/slab.h"
 #include "base/slice.h"
+#include "memory/slab.h"
 
 /* *aliases: slab reference, 0: none was set. max: the largest alias of this direction, the same in every call. */
 

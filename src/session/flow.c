@@ -18,14 +18,16 @@ void flow_store_close(struct flow_store *store)
 
 static uint32_t entry_bytes(const struct flow_store *store, const struct flow_entry *entry)
 {
-	return entry->message != 0 ? message_at(store->messages, entry->message)->publication.packet_bytes : 0;
+	return !message_ref_is_none(entry->message)
+		       ? message_at(store->messages, entry->message)->publication.packet_bytes
+		       : 0;
 }
 
-static void forget_message(struct flow_store *store, struct flow_entry *entry)
+static void flow_forget_message(struct flow_store *store, struct flow_entry *entry)
 {
-	if (entry->message != 0)
+	if (!message_ref_is_none(entry->message))
 		messages_put(store->messages, entry->message);
-	entry->message = 0;
+	entry->message = message_ref_none();
 }
 
 /* An entry that nothing leads to any more. */
@@ -33,7 +35,7 @@ static void give_entry(struct flow *flow, struct flow_store *store, uint32_t ind
 {
 	struct flow_entry *entry = flow_entry_at(store, index);
 	flow_window_forget(flow, store, index);
-	forget_message(store, entry);
+	flow_forget_message(store, entry);
 	pool_give(&store->entries, index);
 }
 
@@ -105,7 +107,7 @@ static void finish_sent(struct flow *flow, struct flow_store *store, uint32_t in
 		give_entry(flow, store, index);
 	} else {
 		flow_window_forget(flow, store, index);
-		forget_message(store, entry);
+		flow_forget_message(store, entry);
 		entry->state = FLOW_DONE;
 	}
 	if (flow->inflight == 0)
@@ -171,7 +173,7 @@ void flow_forget_unsent(struct flow *flow, struct flow_store *store)
 {
 	struct flow_entry *entry = flow_entry_at(store, flow->unsent);
 	flow->queued_bytes -= entry_bytes(store, entry);
-	forget_message(store, entry);
+	flow_forget_message(store, entry);
 }
 
 void flow_abandon_last(struct flow *flow, struct flow_store *store)
@@ -193,7 +195,7 @@ void flow_drop_unsent(struct flow *flow, struct flow_store *store)
 		give_entry(flow, store, index);
 		return;
 	}
-	forget_message(store, entry);
+	flow_forget_message(store, entry);
 	uint32_t next = flow->unsent;
 	if (next == 0) {
 		/* Which entry leads here is not known: the place stays for the next one that is appended. */
@@ -205,7 +207,7 @@ void flow_drop_unsent(struct flow *flow, struct flow_store *store)
 	struct flow_entry *moved = flow_entry_at(store, next);
 	flow_window_moved(flow, store, next, index);
 	*entry = *moved;
-	moved->message = 0;
+	moved->message = message_ref_none();
 	if (flow->last == next)
 		flow->last = index;
 	flow->unsent = index;
@@ -257,7 +259,7 @@ bool flow_drop_oldest(struct flow *flow, struct flow_store *store)
 
 static bool is_expired(const struct flow_store *store, const struct flow_entry *entry, uint32_t now_s)
 {
-	return entry->message != 0 &&
+	return !message_ref_is_none(entry->message) &&
 	       publication_expired(&message_at(store->messages, entry->message)->publication, now_s);
 }
 
@@ -387,7 +389,7 @@ enum flow_ack flow_acknowledge(struct flow *flow, struct flow_store *store, uint
 	if (type == MQTT_PUBREC && !failed) {
 		entry->state = FLOW_RELEASED;
 		flow->sent_bytes -= entry_bytes(store, entry);
-		forget_message(store, entry);
+		flow_forget_message(store, entry);
 		return FLOW_ACK_RELEASE;
 	}
 	finish_sent(flow, store, index, previous);
@@ -398,7 +400,7 @@ enum flow_ack flow_acknowledge(struct flow *flow, struct flow_store *store, uint
 
 static bool may_go_elsewhere(const struct flow_entry *entry)
 {
-	return entry->shared && entry->message != 0 && entry->state < FLOW_RELEASED &&
+	return entry->shared && !message_ref_is_none(entry->message) && entry->state < FLOW_RELEASED &&
 	       (entry->qos == 1 || entry->packet_id == 0);
 }
 
@@ -429,11 +431,11 @@ static bool is_sent(const struct flow_entry *entry)
 	return entry->state == FLOW_SENT;
 }
 
-uint32_t flow_take_shared(struct flow *flow, struct flow_store *store, struct flow_walk *walk)
+struct message_ref flow_take_shared(struct flow *flow, struct flow_store *store, struct flow_walk *walk)
 {
 	uint32_t index = walk->at;
 	struct flow_entry *entry = flow_entry_at(store, index);
-	uint32_t message = entry->message;
+	struct message_ref message = entry->message;
 	uint32_t next = flow_next(flow, store, index);
 	if (is_sent(entry)) {
 		flow->inflight--;
@@ -446,7 +448,7 @@ uint32_t flow_take_shared(struct flow *flow, struct flow_store *store, struct fl
 		if (flow->unsent == index)
 			flow->unsent = next;
 	}
-	entry->message = 0; /* the reference is the caller's */
+	entry->message = message_ref_none(); /* the reference is the caller's */
 	flow_window_moved(flow, store, index, walk->previous);
 	walk->stepped = false;
 	if (walk->previous != 0) {

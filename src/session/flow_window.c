@@ -14,17 +14,17 @@ struct flow_window {
 	uint32_t entries[];
 };
 
-static struct flow_window *window_of(const struct flow *flow, const struct flow_store *store)
+static struct flow_window *flow_window_of(const struct flow *flow, const struct flow_store *store)
 {
 	return flow->window != 0 ? slab_at(store->messages->slab, flow->window) : NULL;
 }
 
-static size_t bytes_for(uint32_t capacity)
+static size_t flow_window_bytes_for(uint32_t capacity)
 {
 	return sizeof(struct flow_window) + capacity * sizeof(uint32_t);
 }
 
-static uint32_t *place_of(struct flow_window *window, uint16_t packet_id)
+static uint32_t *flow_window_place_of(struct flow_window *window, uint16_t packet_id)
 {
 	return &window->entries[packet_id & (window->capacity - 1)];
 }
@@ -32,7 +32,8 @@ static uint32_t *place_of(struct flow_window *window, uint16_t packet_id)
 void flow_window_free(struct flow *flow, struct flow_store *store)
 {
 	if (flow->window != 0)
-		slab_give(store->messages->slab, flow->window, bytes_for(window_of(flow, store)->capacity));
+		slab_give(store->messages->slab, flow->window,
+			  flow_window_bytes_for(flow_window_of(flow, store)->capacity));
 	flow->window = 0;
 }
 
@@ -40,11 +41,11 @@ void flow_window_free(struct flow *flow, struct flow_store *store)
 static struct flow_window *resize(struct flow *flow, struct flow_store *store, uint32_t capacity)
 {
 	struct slab *slab = store->messages->slab;
-	uint32_t ref = slab_take(slab, bytes_for(capacity));
+	uint32_t ref = slab_take(slab, flow_window_bytes_for(capacity));
 	if (ref == 0)
 		return NULL;
 	struct flow_window *window = slab_at(slab, ref);
-	const struct flow_window *before = window_of(flow, store);
+	const struct flow_window *before = flow_window_of(flow, store);
 	window->repeats = before != NULL ? before->repeats : (struct flow_repeats){0};
 	window->cursor = before != NULL ? before->cursor : 0;
 	window->capacity = capacity;
@@ -72,25 +73,25 @@ static bool build(struct flow *flow, struct flow_store *store)
 	for (uint32_t at = flow_first(flow, store); at != 0 && at != flow->unsent; at = flow_next(flow, store, at)) {
 		const struct flow_entry *entry = flow_entry_at(store, at);
 		if (entry->state != FLOW_DONE)
-			*place_of(window, entry->packet_id) = at;
+			*flow_window_place_of(window, entry->packet_id) = at;
 	}
 	return true;
 }
 
 bool flow_window_make_table(struct flow *flow, struct flow_store *store)
 {
-	const struct flow_window *window = window_of(flow, store);
+	const struct flow_window *window = flow_window_of(flow, store);
 	return (window != NULL && window->capacity != 0) || build(flow, store);
 }
 
 uint32_t flow_window_find(const struct flow *flow, const struct flow_store *store, uint16_t packet_id)
 {
-	return *place_of(window_of(flow, store), packet_id);
+	return *flow_window_place_of(flow_window_of(flow, store), packet_id);
 }
 
 void flow_window_add(struct flow *flow, struct flow_store *store, uint32_t entry)
 {
-	struct flow_window *window = window_of(flow, store);
+	struct flow_window *window = flow_window_of(flow, store);
 	if (window->capacity == 0)
 		return;
 	if (window->capacity < TABLE_MAX && span(flow, store) > window->capacity) {
@@ -98,12 +99,12 @@ void flow_window_add(struct flow *flow, struct flow_store *store, uint32_t entry
 			flow_window_free(flow, store);
 		return;
 	}
-	*place_of(window, flow_entry_at(store, entry)->packet_id) = entry;
+	*flow_window_place_of(window, flow_entry_at(store, entry)->packet_id) = entry;
 }
 
 void flow_window_drop_table(struct flow *flow, struct flow_store *store)
 {
-	const struct flow_window *window = window_of(flow, store);
+	const struct flow_window *window = flow_window_of(flow, store);
 	if (window == NULL || window->capacity == 0)
 		return;
 	bool repeats = flow->unsent != 0 && flow_entry_at(store, flow->unsent)->packet_id != 0;
@@ -113,7 +114,7 @@ void flow_window_drop_table(struct flow *flow, struct flow_store *store)
 
 void flow_window_moved(const struct flow *flow, const struct flow_store *store, uint32_t from, uint32_t to)
 {
-	struct flow_window *window = window_of(flow, store);
+	struct flow_window *window = flow_window_of(flow, store);
 	if (window == NULL)
 		return;
 	if (window->repeats.last == from)
@@ -124,18 +125,18 @@ void flow_window_moved(const struct flow *flow, const struct flow_store *store, 
 
 void flow_window_forget(const struct flow *flow, const struct flow_store *store, uint32_t entry)
 {
-	struct flow_window *window = window_of(flow, store);
+	struct flow_window *window = flow_window_of(flow, store);
 	if (window == NULL)
 		return;
 	flow_window_moved(flow, store, entry, 0);
 	uint16_t packet_id = flow_entry_at(store, entry)->packet_id;
-	if (window->capacity != 0 && *place_of(window, packet_id) == entry)
-		*place_of(window, packet_id) = 0;
+	if (window->capacity != 0 && *flow_window_place_of(window, packet_id) == entry)
+		*flow_window_place_of(window, packet_id) = 0;
 }
 
 void flow_window_rewind(struct flow *flow, struct flow_store *store, const struct flow_repeats *repeats, bool many)
 {
-	struct flow_window *window = window_of(flow, store);
+	struct flow_window *window = flow_window_of(flow, store);
 	if (window != NULL ? window->capacity != 0 : many)
 		window = resize(flow, store, 0);
 	if (window != NULL)
@@ -146,7 +147,7 @@ void flow_window_rewind(struct flow *flow, struct flow_store *store, const struc
 
 bool flow_window_repeats(const struct flow *flow, const struct flow_store *store, struct flow_repeats *repeats)
 {
-	const struct flow_window *window = window_of(flow, store);
+	const struct flow_window *window = flow_window_of(flow, store);
 	bool known = window != NULL && window->repeats.messages != 0;
 	if (known)
 		*repeats = window->repeats;
@@ -155,7 +156,7 @@ bool flow_window_repeats(const struct flow *flow, const struct flow_store *store
 
 void flow_window_repeated(const struct flow *flow, const struct flow_store *store, uint32_t bytes)
 {
-	struct flow_window *window = window_of(flow, store);
+	struct flow_window *window = flow_window_of(flow, store);
 	if (window == NULL || window->repeats.messages == 0)
 		return;
 	window->repeats.messages--;
@@ -164,7 +165,7 @@ void flow_window_repeated(const struct flow *flow, const struct flow_store *stor
 
 uint32_t flow_window_cursor(const struct flow *flow, const struct flow_store *store)
 {
-	const struct flow_window *window = window_of(flow, store);
+	const struct flow_window *window = flow_window_of(flow, store);
 	/* One that was sent since is of no use: those behind it begin the queue. */
 	bool good = window != NULL && window->cursor != 0 && flow_entry_at(store, window->cursor)->packet_id == 0;
 	return good ? window->cursor : 0;
@@ -172,7 +173,7 @@ uint32_t flow_window_cursor(const struct flow *flow, const struct flow_store *st
 
 void flow_window_set_cursor(struct flow *flow, struct flow_store *store, uint32_t entry)
 {
-	struct flow_window *window = window_of(flow, store);
+	struct flow_window *window = flow_window_of(flow, store);
 	if (window == NULL && entry != 0)
 		window = resize(flow, store, 0);
 	if (window != NULL)

@@ -5,7 +5,7 @@
 #ifndef SESSION_FLOW_WINDOW_H
 #define SESSION_FLOW_WINDOW_H
 
-#include "session/flow.h"
+#include "session/flow_list.h"
 
 /* Makes the table of all that is under way, unless there is one. False: no memory. */
 bool flow_window_make_table(struct flow *flow, struct flow_store *store);

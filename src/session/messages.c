@@ -7,11 +7,11 @@ void messages_init(struct messages *messages, struct slab *slab)
 	*messages = (struct messages){.slab = slab};
 }
 
-uint32_t messages_new(struct messages *messages, const struct publication *publication, const uint8_t *packet)
+struct message_ref messages_new(struct messages *messages, const struct publication *publication, const uint8_t *packet)
 {
-	uint32_t ref = slab_take(messages->slab, sizeof(struct message) + publication->packet_bytes);
-	if (ref == 0)
-		return 0;
+	struct message_ref ref = {slab_take(messages->slab, sizeof(struct message) + publication->packet_bytes)};
+	if (message_ref_is_none(ref))
+		return ref;
 	struct message *message = message_at(messages, ref);
 	message->references = 1;
 	message->publication = *publication;
@@ -21,12 +21,12 @@ uint32_t messages_new(struct messages *messages, const struct publication *publi
 	return ref;
 }
 
-void messages_get(struct messages *messages, uint32_t ref)
+void messages_get(struct messages *messages, struct message_ref ref)
 {
 	message_at(messages, ref)->references++;
 }
 
-void messages_put(struct messages *messages, uint32_t ref)
+void messages_put(struct messages *messages, struct message_ref ref)
 {
 	struct message *message = message_at(messages, ref);
 	CHECK(message->references > 0);
@@ -34,5 +34,5 @@ void messages_put(struct messages *messages, uint32_t ref)
 		return;
 	messages->count--;
 	messages->bytes -= message->publication.packet_bytes;
-	slab_give(messages->slab, ref, sizeof(*message) + message->publication.packet_bytes);
+	slab_give(messages->slab, ref.index, sizeof(*message) + message->publication.packet_bytes);
 }

@@ -4,8 +4,10 @@
 #ifndef SESSION_MESSAGES_H
 #define SESSION_MESSAGES_H
 
-#include "base/slab.h"
-#include "session/publication.h"
+#include "memory/slab.h"
+#include "topics/publication.h"
+
+DEFINE_REF(message);
 
 struct message {
 	uint32_t references;
@@ -22,15 +24,16 @@ struct messages {
 
 void messages_init(struct messages *messages, struct slab *slab);
 
-/* Copies the packet. The caller has the one reference; 0: no memory. */
-uint32_t messages_new(struct messages *messages, const struct publication *publication, const uint8_t *packet);
-void messages_get(struct messages *messages, uint32_t message);
+/* Copies the packet. The caller has the one reference; none: no memory. */
+struct message_ref messages_new(struct messages *messages, const struct publication *publication,
+				const uint8_t *packet);
+void messages_get(struct messages *messages, struct message_ref message);
 /* The last reference frees it. */
-void messages_put(struct messages *messages, uint32_t message);
+void messages_put(struct messages *messages, struct message_ref message);
 
-static inline struct message *message_at(const struct messages *messages, uint32_t message)
+static inline struct message *message_at(const struct messages *messages, struct message_ref message)
 {
-	return slab_at(messages->slab, message);
+	return slab_at(messages->slab, message.index);
 }
 
 #endif

@@ -9,13 +9,13 @@ struct own_entry {
 	uint32_t subscription;
 };
 
-static struct own_entry *entry_at(const struct own_table *own, uint32_t index)
+static struct own_entry *own_table_entry_at(const struct own_table *own, uint32_t index)
 {
 	return pool_at(&own->entries, index);
 }
 
 /* Both are small numbers that are given one after another: a multiplication spreads them. */
-static uint32_t hash_of(uint32_t client, uint32_t node)
+static uint32_t own_table_hash_of(uint32_t client, uint32_t node)
 {
 	return (uint32_t)(((uint64_t)client << 32 | node) * 0x9E3779B97F4A7C15u >> 32) ^ client * 0x85EBCA6Bu;
 }
@@ -36,8 +36,9 @@ void own_table_close(struct own_table *own)
 
 static uint32_t find_entry(const struct own_table *own, uint32_t client, uint32_t node)
 {
-	uint32_t index = table_first(&own->table, hash_of(client, node));
-	while (index != 0 && (entry_at(own, index)->client != client || entry_at(own, index)->node != node))
+	uint32_t index = table_first(&own->table, own_table_hash_of(client, node));
+	while (index != 0 &&
+	       (own_table_entry_at(own, index)->client != client || own_table_entry_at(own, index)->node != node))
 		index = table_next(&own->table, index);
 	return index;
 }
@@ -47,11 +48,11 @@ enum error own_table_add(struct own_table *own, uint32_t client, uint32_t node, 
 	uint32_t index = pool_take(&own->entries);
 	if (index == 0)
 		return ERROR_NO_MEMORY;
-	struct own_entry *entry = entry_at(own, index);
+	struct own_entry *entry = own_table_entry_at(own, index);
 	entry->client = client;
 	entry->node = node;
 	entry->subscription = subscription;
-	table_insert(&own->table, index, hash_of(client, node));
+	table_insert(&own->table, index, own_table_hash_of(client, node));
 	return ERROR_OK;
 }
 
@@ -66,12 +67,12 @@ void own_table_remove(struct own_table *own, uint32_t client, uint32_t node)
 uint32_t own_table_find(const struct own_table *own, uint32_t client, uint32_t node)
 {
 	uint32_t index = find_entry(own, client, node);
-	return index != 0 ? entry_at(own, index)->subscription : 0;
+	return index != 0 ? own_table_entry_at(own, index)->subscription : 0;
 }
 
 void own_table_set(struct own_table *own, uint32_t client, uint32_t node, uint32_t subscription)
 {
 	uint32_t index = find_entry(own, client, node);
 	CHECK(index != 0);
-	entry_at(own, index)->subscription = subscription;
+	own_table_entry_at(own, index)->subscription = subscription;
 }

@@ -4,7 +4,7 @@
 #ifndef SESSION_OWN_TABLE_H
 #define SESSION_OWN_TABLE_H
 
-#include "base/table.h"
+#include "memory/table.h"
 
 /* A session with more subscriptions than this has them in the table. */
 #define OWN_WALK_MAX 16u

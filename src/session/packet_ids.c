@@ -18,17 +18,17 @@ static struct packet_ids *ids_at(const struct slab *slab, uint32_t ids)
 	return slab_at(slab, ids);
 }
 
-static size_t bytes_for(uint32_t capacity)
+static size_t packet_ids_bytes_for(uint32_t capacity)
 {
 	return sizeof(struct packet_ids) + (capacity != 0 ? capacity * sizeof(uint16_t) : IDS / 8);
 }
 
-static uint32_t make(struct slab *slab, uint32_t capacity)
+static uint32_t packet_ids_make(struct slab *slab, uint32_t capacity)
 {
-	uint32_t ref = slab_take(slab, bytes_for(capacity));
+	uint32_t ref = slab_take(slab, packet_ids_bytes_for(capacity));
 	if (ref == 0)
 		return 0;
-	memset(ids_at(slab, ref), 0, bytes_for(capacity));
+	memset(ids_at(slab, ref), 0, packet_ids_bytes_for(capacity));
 	ids_at(slab, ref)->capacity = (uint16_t)capacity;
 	return ref;
 }
@@ -65,7 +65,7 @@ static void bits_to_array(const struct packet_ids *bits, struct packet_ids *arra
 /* ---- as a sorted array ---- */
 
 /* Where the identifier is, or would be. */
-static uint32_t place_of(const struct packet_ids *set, uint16_t packet_id)
+static uint32_t packet_ids_place_of(const struct packet_ids *set, uint16_t packet_id)
 {
 	uint32_t low = 0;
 	uint32_t high = set->count;
@@ -82,7 +82,7 @@ static uint32_t place_of(const struct packet_ids *set, uint16_t packet_id)
 	return low;
 }
 
-static bool is_at(const struct packet_ids *set, uint32_t place, uint16_t packet_id)
+static bool packet_ids_is_at(const struct packet_ids *set, uint32_t place, uint16_t packet_id)
 {
 	return place < set->count && set->ids[place] == packet_id;
 }
@@ -94,7 +94,8 @@ bool packet_ids_has(const struct slab *slab, uint32_t ids, uint16_t packet_id)
 	if (ids == 0)
 		return false;
 	const struct packet_ids *set = ids_at(slab, ids);
-	return set->capacity == 0 ? bit_has(set, packet_id) : is_at(set, place_of(set, packet_id), packet_id);
+	return set->capacity == 0 ? bit_has(set, packet_id)
+				  : packet_ids_is_at(set, packet_ids_place_of(set, packet_id), packet_id);
 }
 
 uint32_t packet_ids_count(const struct slab *slab, uint32_t ids)
@@ -103,7 +104,7 @@ uint32_t packet_ids_count(const struct slab *slab, uint32_t ids)
 }
 
 /* Makes room for one more: a larger array, or the bitmap that all have room in. */
-static enum error grow(struct slab *slab, uint32_t *ids)
+static enum error packet_ids_grow(struct slab *slab, uint32_t *ids)
 {
 	const struct packet_ids *old = *ids != 0 ? ids_at(slab, *ids) : NULL;
 	if (old != NULL && (old->capacity == 0 || old->count < old->capacity))
@@ -111,7 +112,7 @@ static enum error grow(struct slab *slab, uint32_t *ids)
 	uint32_t capacity = old == NULL ? CAPACITY_MIN : old->capacity * 2u;
 	if (capacity > CAPACITY_MAX)
 		capacity = 0;
-	uint32_t ref = make(slab, capacity);
+	uint32_t ref = packet_ids_make(slab, capacity);
 	if (ref == 0)
 		return ERROR_NO_MEMORY;
 	struct packet_ids *grown = ids_at(slab, ref);
@@ -128,13 +129,13 @@ static enum error grow(struct slab *slab, uint32_t *ids)
 
 enum error packet_ids_add(struct slab *slab, uint32_t *ids, uint16_t packet_id)
 {
-	if (grow(slab, ids) != ERROR_OK)
+	if (packet_ids_grow(slab, ids) != ERROR_OK)
 		return ERROR_NO_MEMORY;
 	struct packet_ids *set = ids_at(slab, *ids);
 	if (set->capacity == 0) {
 		bit_flip(set, packet_id);
 	} else {
-		uint32_t place = place_of(set, packet_id);
+		uint32_t place = packet_ids_place_of(set, packet_id);
 		memmove(&set->ids[place + 1], &set->ids[place], (set->count - place) * sizeof(set->ids[0]));
 		set->ids[place] = packet_id;
 	}
@@ -148,7 +149,7 @@ static void shrink(struct slab *slab, uint32_t *ids)
 	const struct packet_ids *set = ids_at(slab, *ids);
 	if (set->capacity != 0 || set->count > ARRAY_AGAIN)
 		return;
-	uint32_t ref = make(slab, CAPACITY_MAX / 2);
+	uint32_t ref = packet_ids_make(slab, CAPACITY_MAX / 2);
 	if (ref == 0)
 		return;
 	bits_to_array(set, ids_at(slab, ref));
@@ -165,7 +166,7 @@ bool packet_ids_remove(struct slab *slab, uint32_t *ids, uint16_t packet_id)
 	if (set->capacity == 0) {
 		bit_flip(set, packet_id);
 	} else {
-		uint32_t place = place_of(set, packet_id);
+		uint32_t place = packet_ids_place_of(set, packet_id);
 		memmove(&set->ids[place], &set->ids[place + 1], (set->count - place) * sizeof(set->ids[0]));
 	}
 	if (set->count == 0)
@@ -178,6 +179,6 @@ bool packet_ids_remove(struct slab *slab, uint32_t *ids, uint16_t packet_id)
 void packet_ids_clear(struct slab *slab, uint32_t *ids)
 {
 	if (*ids != 0)
-		slab_give(slab, *ids, bytes_for(ids_at(slab, *ids)->capacity));
+		slab_give(slab, *ids, packet_ids_bytes_for(ids_at(slab, *ids)->capacity));
 	*ids = 0;
 }

@@ -5,7 +5,7 @@
 #ifndef SESSION_PACKET_IDS_H
 #define SESSION_PACKET_IDS_H
 
-#include "base/slab.h"
+#include "memory/slab.h"
 
 #include <stdbool.h>
 

@@ -35,18 +35,32 @@ uint32_t registry_find(const struct registry *registry, uint32_t hash, struct sl
 	return index;
 }
 
-enum error registry_insert(struct registry *registry, uint32_t index, uint32_t hash, struct slice id)
+uint32_t registry_store_id(struct registry *registry, struct slice id)
 {
-	struct session *session = session_at(registry, index);
+	CHECK(id.size <= UINT16_MAX);
 	uint16_t size = (uint16_t)id.size;
-	session->id = slab_take(registry->slab, sizeof(size) + id.size);
-	if (session->id == 0)
-		return ERROR_NO_MEMORY;
-	uint8_t *stored = slab_at(registry->slab, session->id);
+	uint32_t ref = slab_take(registry->slab, sizeof(size) + id.size);
+	if (ref == 0)
+		return 0;
+	uint8_t *stored = slab_at(registry->slab, ref);
 	memcpy(stored, &size, sizeof(size));
 	memcpy(stored + sizeof(size), id.data, id.size);
+	return ref;
+}
+
+void registry_drop_id(struct registry *registry, uint32_t id)
+{
+	uint16_t size;
+	memcpy(&size, slab_at(registry->slab, id), sizeof(size));
+	slab_give(registry->slab, id, sizeof(size) + size);
+}
+
+void registry_file(struct registry *registry, uint32_t index, uint32_t hash, uint32_t id)
+{
+	struct session *session = session_at(registry, index);
+	CHECK(session->id == 0 && id != 0);
+	session->id = id;
 	table_insert(&registry->table, index, hash);
-	return ERROR_OK;
 }
 
 void registry_remove(struct registry *registry, uint32_t index)
@@ -55,6 +69,6 @@ void registry_remove(struct registry *registry, uint32_t index)
 	if (session->id == 0)
 		return;
 	table_remove(&registry->table, index);
-	slab_give(registry->slab, session->id, sizeof(uint16_t) + registry_id(registry, session).size);
+	registry_drop_id(registry, session->id);
 	session->id = 0;
 }

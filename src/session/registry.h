@@ -3,8 +3,8 @@
 #ifndef SESSION_REGISTRY_H
 #define SESSION_REGISTRY_H
 
-#include "base/slab.h"
 #include "base/slice.h"
+#include "memory/slab.h"
 #include "session/session.h"
 
 struct registry {
@@ -18,8 +18,11 @@ void registry_close(struct registry *registry);
 
 /* The session's index, or 0. */
 uint32_t registry_find(const struct registry *registry, uint32_t hash, struct slice id);
-/* Stores the id and files the session, which must not be filed yet; the id must not be there. */
-enum error registry_insert(struct registry *registry, uint32_t index, uint32_t hash, struct slice id);
+/* An id's bytes, for registry_file() or registry_drop_id(); 0: no memory. */
+uint32_t registry_store_id(struct registry *registry, struct slice id);
+void registry_drop_id(struct registry *registry, uint32_t id);
+/* Files the session, which must not be filed yet, under an id that was stored and is not there. */
+void registry_file(struct registry *registry, uint32_t index, uint32_t hash, uint32_t id);
 /* Takes the session out and frees its id. Does nothing when it is not filed. */
 void registry_remove(struct registry *registry, uint32_t index);
 

@@ -3,7 +3,7 @@
 #ifndef SESSION_SESSION_H
 #define SESSION_SESSION_H
 
-#include "base/table.h"
+#include "memory/table.h"
 
 struct session {
 	struct table_node node; /* of the registry */
@@ -12,11 +12,11 @@ struct session {
 	uint32_t subscription_count : 24;
 	uint32_t is_keyed : 1;    /* its subscriptions are looked up by key (own_table.h), not by a walk over them */
 	uint32_t has_shared : 1;  /* one of them is, or was, a shared subscription */
-	uint32_t is_narrowed : 1; /* it may do less than when some of what waits for it came (gateway/review.h) */
+	uint32_t is_narrowed : 1; /* it may do less than when some of what waits for it came (client/review.h) */
 	uint32_t is_bridge : 1; /* of its connection, MQTT_LEVEL_BRIDGE: subscriptions are No Local, Retain As Published
 				 */
-	uint32_t owed : 1;      /* retained messages (gateway/retained_jobs.h) */
-	uint32_t cleaning : 1;  /* something is left to do for it (gateway/session_cleanup.h) */
+	uint32_t owed : 1;      /* retained messages (route/retained_jobs.h) */
+	uint32_t cleaning : 1;  /* something is left to do for it (lifecycle/cleanup.h) */
 	uint32_t moved : 1;     /* and its connection came or went since that began */
 };
 

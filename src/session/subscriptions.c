@@ -1,6 +1,6 @@
 #include "session/subscriptions.h"
 
-#include "mqtt/topic.h"
+#include "mqtt/field/topic.h"
 
 /* Members of a shared subscription that are passed over for one message. */
 #define BUSY_LOOKS 16u
@@ -40,7 +40,7 @@ static route_bits route_of_one(const struct subscriptions *subscriptions, uint32
 }
 
 /* A member of a shared subscription goes to the front when it is connected, to the end otherwise. */
-static void subscriber_list_push(struct subscriptions *subscriptions, struct subscriber_list *list, uint32_t index)
+static void subscriptions_list_push(struct subscriptions *subscriptions, struct subscriber_list *list, uint32_t index)
 {
 	struct subscription *subscription = at(subscriptions, index);
 	bool behind = (subscription->options & (SUBSCRIPTION_SHARED | SUBSCRIPTION_LIVE)) == SUBSCRIPTION_SHARED;
@@ -98,8 +98,8 @@ static enum error route_to_list(struct subscriptions *subscriptions, struct inde
 		return ERROR_LIMIT;
 	struct subscriber_list *list = list_at(subscriptions, index);
 	*list = (struct subscriber_list){.generation = list->generation};
-	subscriber_list_push(subscriptions, list, first);
-	subscriber_list_push(subscriptions, list, second);
+	subscriptions_list_push(subscriptions, list, first);
+	subscriptions_list_push(subscriptions, list, second);
 	/* Replacing this shard's own route needs no memory and so cannot fail. */
 	return index_set_route(slot, subscriptions->shard,
 			       route_make(ROUTE_LIST, subscriptions->shard, list->generation, index));
@@ -122,14 +122,14 @@ static void weigh(const struct subscriptions *subscriptions, struct index_slot s
 	index_set_members(slot, subscriptions->shard, members);
 }
 
-static enum error attach(struct subscriptions *subscriptions, struct index_slot slot, uint32_t index)
+static enum error subscriptions_attach(struct subscriptions *subscriptions, struct index_slot slot, uint32_t index)
 {
 	route_bits route = index_route(slot, subscriptions->shard);
 	enum error error = ERROR_OK;
 	if (route_kind(route) == ROUTE_ONE)
 		error = route_to_list(subscriptions, slot, route_index(route), index);
 	else if (route_kind(route) == ROUTE_LIST)
-		subscriber_list_push(subscriptions, list_at(subscriptions, route_index(route)), index);
+		subscriptions_list_push(subscriptions, list_at(subscriptions, route_index(route)), index);
 	else
 		error = index_set_route(slot, subscriptions->shard, route_of_one(subscriptions, index));
 	if (error == ERROR_OK && (at(subscriptions, index)->options & SUBSCRIPTION_SHARED) != 0)
@@ -214,7 +214,7 @@ static uint32_t filter_bytes(const struct subscriptions *subscriptions, const st
 }
 
 /* What the filters of a session that is keyed take. */
-static uint32_t sum_of(const struct subscriptions *subscriptions, uint32_t client)
+static uint32_t subscriptions_sum_of(const struct subscriptions *subscriptions, uint32_t client)
 {
 	return own_table_find(&subscriptions->own, client, OWN_SUM);
 }
@@ -231,7 +231,7 @@ static enum error key_one_more(struct subscriptions *subscriptions, uint32_t ind
 	enum error error = own_table_add(&subscriptions->own, client, subscription->node, index);
 	if (error == ERROR_OK)
 		set_sum(subscriptions, client,
-			sum_of(subscriptions, client) + filter_bytes(subscriptions, subscription));
+			subscriptions_sum_of(subscriptions, client) + filter_bytes(subscriptions, subscription));
 	return error;
 }
 
@@ -294,10 +294,10 @@ static void client_unlink(struct subscriptions *subscriptions, struct session *s
 	if (session->is_keyed) {
 		uint32_t client = subscription->client;
 		set_sum(subscriptions, client,
-			sum_of(subscriptions, client) - filter_bytes(subscriptions, subscription));
+			subscriptions_sum_of(subscriptions, client) - filter_bytes(subscriptions, subscription));
 		own_table_remove(&subscriptions->own, client, subscription->node);
 		if (session->subscription_count == 1) {
-			CHECK(sum_of(subscriptions, client) == 0);
+			CHECK(subscriptions_sum_of(subscriptions, client) == 0);
 			own_table_remove(&subscriptions->own, client, OWN_SUM);
 		}
 	}
@@ -312,7 +312,8 @@ static bool may_have(const struct subscriptions *subscriptions, const struct ses
 		return false;
 	if (!session->is_keyed)
 		return true;
-	uint64_t bytes = (uint64_t)sum_of(subscriptions, client) + index_filter_bytes(subscriptions->index, node);
+	uint64_t bytes =
+		(uint64_t)subscriptions_sum_of(subscriptions, client) + index_filter_bytes(subscriptions->index, node);
 	return bytes <= subscriptions->client_bytes_max;
 }
 
@@ -339,7 +340,7 @@ static enum error make_own(struct subscriptions *subscriptions, struct session *
 	client_link(subscriptions, session, index);
 	enum error error = key_first(subscriptions, session);
 	if (error == ERROR_OK) {
-		error = attach(subscriptions, slot, index);
+		error = subscriptions_attach(subscriptions, slot, index);
 		if (error == ERROR_OK)
 			return ERROR_OK;
 		client_unlink(subscriptions, session, index);
@@ -417,7 +418,7 @@ static void set_live(struct subscriptions *subscriptions, uint32_t index, bool l
 	else
 		subscription->options &= (uint8_t) ~(SUBSCRIPTION_LIVE | SUBSCRIPTION_BUSY);
 	if (listed)
-		subscriber_list_push(subscriptions, list, index);
+		subscriptions_list_push(subscriptions, list, index);
 	weigh(subscriptions, slot);
 	index_leave(slot);
 }
@@ -521,7 +522,7 @@ const struct subscription *subscriptions_of_client(const struct subscriptions *s
 	return subscription != NULL && subscription->client == client ? subscription : NULL;
 }
 
-static bool is_shared(const struct subscriptions *subscriptions, uint32_t index)
+static bool subscriptions_is_shared(const struct subscriptions *subscriptions, uint32_t index)
 {
 	return (at(subscriptions, index)->options & SUBSCRIPTION_SHARED) != 0;
 }
@@ -534,7 +535,7 @@ uint32_t subscriptions_count(const struct subscriptions *subscriptions, route_bi
 	const struct subscriber_list *list = list_at(subscriptions, index);
 	if (list->generation != route_generation(route))
 		return 0;
-	return is_shared(subscriptions, list->first) ? 1 : list->count;
+	return subscriptions_is_shared(subscriptions, list->first) ? 1 : list->count;
 }
 
 const struct subscription *subscriptions_own(struct subscriptions *subscriptions, const struct session *session,
@@ -547,13 +548,14 @@ const struct subscription *subscriptions_own(struct subscriptions *subscriptions
 		uint32_t first = list_at(subscriptions, route_index(route))->first;
 		index = find_by_node(subscriptions, session, client, at(subscriptions, first)->node);
 	}
-	if (index == 0 || at(subscriptions, index)->client != client || is_shared(subscriptions, index))
+	if (index == 0 || at(subscriptions, index)->client != client || subscriptions_is_shared(subscriptions, index))
 		return NULL;
 	return at(subscriptions, index);
 }
 
 /* The member whose turn it is. Connected ones stand in front; behind the last of them the round begins again. */
-static uint32_t next_turn(const struct subscriptions *subscriptions, const struct subscriber_list *list, uint32_t index)
+static uint32_t subscriptions_next_turn(const struct subscriptions *subscriptions, const struct subscriber_list *list,
+					uint32_t index)
 {
 	if (index == 0)
 		index = list->first;
@@ -564,12 +566,12 @@ static uint32_t next_turn(const struct subscriptions *subscriptions, const struc
 
 static uint32_t take_turn(const struct subscriptions *subscriptions, struct subscriber_list *list)
 {
-	uint32_t index = next_turn(subscriptions, list, list->turn);
+	uint32_t index = subscriptions_next_turn(subscriptions, list, list->turn);
 	/* Past those who are busy, to one who is free; not far, and where all are the turns are as ever. */
 	for (uint32_t looks = 0; list->busy != 0 && list->busy < list->live && looks < BUSY_LOOKS; looks++) {
 		if ((at(subscriptions, index)->options & SUBSCRIPTION_BUSY) == 0)
 			break;
-		index = next_turn(subscriptions, list, at(subscriptions, index)->list_next);
+		index = subscriptions_next_turn(subscriptions, list, at(subscriptions, index)->list_next);
 	}
 	list->turn = at(subscriptions, index)->list_next;
 	return index;
@@ -586,7 +588,7 @@ void subscriptions_walk(struct subscriptions *subscriptions, route_bits route)
 		return;
 	}
 	struct subscriber_list *list = list_at(subscriptions, route_index(route));
-	subscriptions->cursor_is_last = is_shared(subscriptions, list->first);
+	subscriptions->cursor_is_last = subscriptions_is_shared(subscriptions, list->first);
 	subscriptions->cursor = subscriptions->cursor_is_last ? take_turn(subscriptions, list) : list->first;
 }
 

@@ -4,11 +4,11 @@
 #ifndef SESSION_SUBSCRIPTIONS_H
 #define SESSION_SUBSCRIPTIONS_H
 
-#include "base/pool.h"
 #include "base/slice.h"
-#include "session/index.h"
+#include "memory/pool.h"
 #include "session/own_table.h"
 #include "session/session.h"
+#include "topics/index.h"
 
 enum subscription_option {
 	SUBSCRIPTION_QOS_MASK = 0x03,

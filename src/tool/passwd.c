@@ -1,33 +1,35 @@
 /* `roost passwd`: adds, changes and deletes users of a password file, and leaves its other lines as they are. */
 #include "tool/tool.h"
 
-#include "auth/lines.h"
-#include "auth/password.h"
+#include "auth/password/password_file.h"
+#include "auth/password/password_hash.h"
+#include "auth/text/lines.h"
+#include "base/check.h"
+#include "cli/command.h"
 #include "tool/prompt.h"
 
 #include <errno.h>
-#include <getopt.h>
 #include <sodium.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
 
-static const char USAGE[] =
-	"Usage: roost passwd FILE USER\n"
-	"       roost passwd --delete FILE USER\n\n"
-	"Adds a user to a password file, which is made where it is not there, or changes his password. The password "
-	"is\n"
-	"asked for on the terminal, or is the first line of stdin.\n\n"
-	"      --delete   take the user out\n"
-	"      --help\n\n"
-	"The file has a line NAME:HASH for each user, the hash being argon2id; lines with hashes of mosquitto_passwd\n"
-	"($7$) are good too. A server that runs reads it anew when it is told to.\n";
+static const char USAGE[] = "Usage: roost passwd FILE USER\n"
+			    "       roost passwd --delete FILE USER\n\n"
+			    "Adds a user to a password file, or changes the user's password. Creates the file if there "
+			    "is none. Asks for the\n"
+			    "password on the terminal, or reads the first line of stdin.\n\n"
+			    "      --delete   remove the user\n"
+			    "      --help\n\n"
+			    "The file has a line NAME:HASH for each user, with an argon2id hash; lines with hashes of "
+			    "mosquitto_passwd ($7$)\n"
+			    "are valid too. A running server reads the file again when it reloads.\n";
 
-enum { OPTION_DELETE = 256, OPTION_HELP };
+enum { OPTION_DELETE = CLI_FIRST };
 
 static const struct option OPTIONS[] = {
 	{"delete", no_argument, NULL, OPTION_DELETE},
-	{"help", no_argument, NULL, OPTION_HELP},
+	{"help", no_argument, NULL, CLI_HELP},
 	{0},
 };
 
@@ -35,16 +37,16 @@ struct passwd {
 	const char *path;
 	const char *user;
 	bool remove;
-	uint8_t *text; /* of the file as it was */
+	uint8_t *text; /* of the file as it was; on the heap */
 	size_t size;
 };
 
 static bool complain(const struct passwd *passwd, const char *fault)
 {
-	return tool_complain("passwd", passwd->path, fault);
+	return cli_complain("passwd", passwd->path, fault);
 }
 
-/* As the server would read it: what it would refuse is not written on. */
+/* Read as the server reads it: a file that the server would refuse is left alone. */
 static bool is_sound(const struct passwd *passwd)
 {
 	struct fault fault;
@@ -74,8 +76,8 @@ static bool is_users_line(const struct passwd *passwd, struct slice line)
 	       trimmed.data[user.size] == ':';
 }
 
-/* Every line as it was but the user's, which becomes `entry` or goes; a new one goes to the end. *found: he was there.
- */
+/* Copies every line but the user's, which becomes `entry` or is left out; a new user comes last. *found: the file had
+ * the user. */
 static bool edit(const struct passwd *passwd, const char *entry, FILE *out, bool *found)
 {
 	struct lines lines = {.rest = slice_of(passwd->text, passwd->size)};
@@ -108,7 +110,7 @@ static bool save(const struct passwd *passwd, const char *entry)
 	if (!edited) {
 		complain(passwd, "out of memory");
 	} else if (passwd->remove && !found) {
-		complain(passwd, "there is no such user in it");
+		complain(passwd, "it has no such user");
 	} else {
 		const char *fault = file_replace(passwd->path, slice_of(text, size), FILE_SECRET);
 		saved = fault == NULL || complain(passwd, fault);
@@ -127,17 +129,17 @@ static bool make_entry(const struct passwd *passwd, char **entry)
 	if (fault == NULL && asprintf(entry, "%s:%s\n", passwd->user, hash) < 0)
 		fault = "out of memory";
 	sodium_memzero(password, sizeof(password));
-	return fault == NULL || tool_complain("passwd", passwd->user, fault);
+	return fault == NULL || cli_complain("passwd", passwd->user, fault);
 }
 
 static bool run(struct passwd *passwd)
 {
 	char *entry = NULL;
 	if (!password_user_is_valid(slice_string(passwd->user)))
-		return tool_complain(
+		return cli_complain(
 			"passwd", passwd->user,
-			"no name for a user: it is empty, is not UTF-8, or has a colon, control characters or "
-			"outer blanks in it");
+			"no name for a user: it is empty, is not UTF-8, or has a colon, a control character, or a "
+			"blank at an end");
 	bool done = load(passwd) && (passwd->remove || make_entry(passwd, &entry)) &&
 		    save(passwd, entry != NULL ? entry : "");
 	free(entry);
@@ -145,27 +147,28 @@ static bool run(struct passwd *passwd)
 	return done;
 }
 
+static bool take_option(void *context, int option, const char *text)
+{
+	struct passwd *passwd = context;
+	(void)text;
+	CHECK(option == OPTION_DELETE);
+	passwd->remove = true;
+	return true;
+}
+
 int passwd_main(int argc, char **argv)
 {
+	static const struct cli_command CLI = {
+		.name = "passwd", .options = OPTIONS, .usage = USAGE, .words_max = 2, .take = take_option};
 	struct passwd passwd = {0};
-	optind = 1;
-	for (int option; (option = getopt_long(argc, argv, "", OPTIONS, NULL)) != -1;) {
-		switch (option) {
-		case OPTION_HELP:
-			fputs(USAGE, stdout);
-			return TOOL_EXIT_OK;
-		case OPTION_DELETE:
-			passwd.remove = true;
-			break;
-		default:
-			return TOOL_EXIT_USAGE;
-		}
-	}
+	int status;
+	if (!cli_parse(argc, argv, &CLI, &passwd, &status))
+		return status;
 	if (argc - optind != 2) {
-		fputs("roost passwd: a file and a user are wanted; `roost passwd --help` tells more\n", stderr);
-		return TOOL_EXIT_USAGE;
+		fputs("roost passwd: a file and a user are required; `roost passwd --help` says more\n", stderr);
+		return CLI_EXIT_USAGE;
 	}
 	passwd.path = argv[optind];
 	passwd.user = argv[optind + 1];
-	return run(&passwd) ? TOOL_EXIT_OK : TOOL_EXIT_FAILED;
+	return run(&passwd) ? CLI_EXIT_OK : CLI_EXIT_FAILED;
 }

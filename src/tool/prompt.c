@@ -8,7 +8,7 @@
 #include <termios.h>
 #include <unistd.h>
 
-/* Byte by byte, so that what comes behind the line is left for the next reader. */
+/* Byte by byte, so that what follows the line is left for the next reader. */
 static const char *read_line(char line[PROMPT_BYTES_MAX])
 {
 	size_t size = 0;
@@ -22,7 +22,7 @@ static const char *read_line(char line[PROMPT_BYTES_MAX])
 		if (got == 0 || byte == '\n')
 			break;
 		if (byte == '\0')
-			return "the password has a null character in it";
+			return "the password contains a null character";
 		if (size == PROMPT_BYTES_MAX - 1)
 			return "the password is too long";
 		line[size++] = byte;
@@ -35,7 +35,7 @@ static const char *ask(const char *question, char line[PROMPT_BYTES_MAX])
 {
 	fputs(question, stderr);
 	const char *fault = read_line(line);
-	fputc('\n', stderr); /* the one that was typed did not show */
+	fputc('\n', stderr); /* the terminal did not show the one that was typed */
 	return fault;
 }
 
@@ -46,7 +46,7 @@ static const char *ask_twice(char password[PROMPT_BYTES_MAX])
 	if (fault == NULL)
 		fault = ask("Again: ", again);
 	if (fault == NULL && strcmp(password, again) != 0)
-		fault = "the two are not the same";
+		fault = "the two passwords are not the same";
 	sodium_memzero(again, sizeof(again));
 	return fault;
 }
@@ -56,7 +56,7 @@ const char *prompt_password(char password[PROMPT_BYTES_MAX])
 	struct termios shown;
 	if (tcgetattr(STDIN_FILENO, &shown) != 0)
 		return read_line(password);
-	/* An interrupt while nothing shows would leave the terminal so: it waits until the answer is there. */
+	/* An interrupt now would leave the terminal without echo: signals wait until the answer has come. */
 	sigset_t stops, before;
 	sigemptyset(&stops);
 	sigaddset(&stops, SIGINT);

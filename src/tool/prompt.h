@@ -1,4 +1,4 @@
-/* A password from whoever sits at the terminal, without showing it, or from a program's pipe. Main thread. */
+/* A password from the terminal, which does not show it, or from a pipe. Main thread. */
 #ifndef TOOL_PROMPT_H
 #define TOOL_PROMPT_H
 
@@ -7,8 +7,8 @@
 
 #define PROMPT_BYTES_MAX 1024u
 
-/* From stdin where that is no terminal: its first line. From the terminal otherwise, twice, with echo off. NULL and the
- * password as a string, or what went wrong. The caller wipes it. */
+/* Reads the first line of stdin where that is no terminal; otherwise asks twice on the terminal, with echo off. Returns
+ * NULL, or what went wrong. The caller wipes the password. */
 const char *prompt_password(char password[PROMPT_BYTES_MAX]);
 
 #endif

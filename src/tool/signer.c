@@ -1,6 +1,6 @@
 #include "tool/signer.h"
 
-#include "auth/base64url.h"
+#include "auth/text/base64url.h"
 #include "base/check.h"
 
 #include <openssl/ec.h>
@@ -63,7 +63,7 @@ static size_t sign_hmac(const struct signer *signer, struct slice message, uint8
 	return size;
 }
 
-/* r and s, each in full length [RFC 7518, 3.4], of OpenSSL's DER. */
+/* From OpenSSL's DER: r and s, each at full length [RFC 7518, 3.4]. */
 static size_t of_der(const uint8_t *der, size_t size, uint8_t *out)
 {
 	ECDSA_SIG *signature = d2i_ECDSA_SIG(NULL, &der, (long)size);

@@ -1,7 +1,7 @@
-/* Private keys as JWKs [RFC 7517; RFC 7518, 6; RFC 8037, 2], and out of PEM files. */
+/* Private keys as JWKs [RFC 7517; RFC 7518, 6; RFC 8037, 2], and read from PEM files. */
 #include "tool/signer.h"
 
-#include "auth/base64url.h"
+#include "auth/text/base64url.h"
 #include "base/check.h"
 
 #include <limits.h>
@@ -19,7 +19,7 @@
 #define P256_POINT_BYTES (1 + 2 * P256_BYTES)
 #define THUMBPRINT_BYTES 32u
 
-/* A number of RSA or EC: its name in a JWK and in OpenSSL, and in how many bytes it stands, 0: as few as it needs. */
+/* A number of an RSA or EC key: its names in a JWK and in OpenSSL, and its length in bytes; 0: as few as it needs. */
 struct number {
 	const char *member;
 	const char *parameter;
@@ -79,7 +79,7 @@ static void set_okp(json_t *jwk, const EVP_PKEY *pkey, bool secret)
 	sodium_memzero(bytes, sizeof(bytes));
 }
 
-/* The members that make the key what it is: those of the thumbprint too. */
+/* The members that make up the key, and its thumbprint. */
 static json_t *bare_jwk(const struct signer *signer, bool secret)
 {
 	static const char *const TYPES[ALGORITHM_COUNT] = {"oct", "RSA", "EC", "OKP"};
@@ -136,7 +136,8 @@ static bool get_bytes(const json_t *jwk, const char *member, uint8_t *out, size_
 				 sodium_base64_VARIANT_URLSAFE_NO_PADDING) == 0;
 }
 
-/* Pushes what the JWK has of the numbers; OpenSSL says what is missing. *made keeps them until the parameters are. */
+/* Pushes those of the numbers that the JWK has; OpenSSL finds out what is missing. made[] owns them until the
+ * parameters are built. */
 static void push_numbers(const json_t *jwk, const struct number *numbers, size_t count, OSSL_PARAM_BLD *builder,
 			 BIGNUM **made)
 {
@@ -166,7 +167,7 @@ static EVP_PKEY *pkey_from(const char *type, OSSL_PARAM_BLD *builder)
 static EVP_PKEY *read_rsa(const json_t *jwk)
 {
 	if (json_object_get(jwk, "d") == NULL)
-		return NULL; /* OpenSSL would take the public half alone */
+		return NULL; /* OpenSSL would accept the public half alone */
 	OSSL_PARAM_BLD *builder = OSSL_PARAM_BLD_new();
 	BIGNUM *numbers[COUNT(RSA_NUMBERS)] = {NULL};
 	CHECK(builder != NULL);
@@ -240,7 +241,7 @@ static bool read_jwk(struct signer *signer, const json_t *jwk, struct fault *fau
 		return set_pkey(signer, read_ec(jwk), ALGORITHM_ES256, fault);
 	if (type != NULL && strcmp(type, "OKP") == 0 && curve != NULL && strcmp(curve, "Ed25519") == 0)
 		return set_pkey(signer, read_okp(jwk), ALGORITHM_EDDSA, fault);
-	return fault_set(fault, 0, "the JWK is of a kind that is not known");
+	return fault_set(fault, 0, "the JWK is of an unknown kind");
 }
 
 static bool read_json(struct signer *signer, struct slice text, struct fault *fault)
@@ -252,7 +253,7 @@ static bool read_json(struct signer *signer, struct slice text, struct fault *fa
 	const json_t *keys = json_object_get(json, "keys");
 	bool read;
 	if (keys != NULL && json_array_size(keys) != 1)
-		read = fault_set(fault, 0, "the JWK set has %zu keys; one is wanted to sign with",
+		read = fault_set(fault, 0, "the JWK set has %zu keys; signing takes a set of one",
 				 json_array_size(keys));
 	else
 		read = read_jwk(signer, keys != NULL ? json_array_get(keys, 0) : json, fault);
@@ -264,7 +265,7 @@ static bool read_pem(struct signer *signer, struct slice text, struct fault *fau
 {
 	BIO *memory = text.size > INT_MAX ? NULL : BIO_new_mem_buf(text.data, (int)text.size);
 	CHECK(memory != NULL);
-	/* A passphrase of "" instead of a question on the terminal. */
+	/* The passphrase "", rather than a question on the terminal. */
 	EVP_PKEY *pkey = PEM_read_bio_PrivateKey(memory, NULL, NULL, (void *)"");
 	BIO_free(memory);
 	int type = pkey == NULL ? EVP_PKEY_NONE : EVP_PKEY_get_base_id(pkey);
@@ -290,7 +291,7 @@ static bool halves_match(EVP_PKEY *pkey, struct fault *fault)
 	return match || fault_set(fault, 0, "the private and the public half are not of one key");
 }
 
-/* What the server would not take, by its own measure. */
+/* False: the server would refuse the key, by its own rules. */
 static bool is_sound(const struct signer *signer, struct fault *fault)
 {
 	struct key key;

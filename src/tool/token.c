@@ -1,4 +1,4 @@
-/* `roost token`: which of its kinds. */
+/* `roost token`: chooses among its kinds by the first word. */
 #include "tool/token.h"
 
 #include "tool/tool.h"

@@ -1,4 +1,4 @@
-/* The kinds of `roost token`; argv[0] is the last word read. Main thread. */
+/* The kinds of `roost token`; argv[0] is the last word that was read. Each returns the exit status. Main thread. */
 #ifndef TOOL_TOKEN_H
 #define TOOL_TOKEN_H
 

@@ -1,13 +1,12 @@
 /* `roost token inspect`: what a token says, and what the server would say to it. */
 #include "tool/token.h"
 
-#include "auth/base64url.h"
-#include "auth/token.h"
+#include "auth/text/base64url.h"
+#include "auth/token/token.h"
 #include "base/check.h"
+#include "cli/command.h"
 #include "tool/tool.h"
 
-#include <errno.h>
-#include <getopt.h>
 #include <inttypes.h>
 #include <jansson.h>
 #include <sodium.h>
@@ -19,17 +18,17 @@ static const char COMMAND[] = "token inspect";
 
 static const char USAGE[] =
 	"Usage: roost token inspect [OPTION...] [TOKEN]\n\n"
-	"Shows what a token says, from the command line or the first line of stdin. With a key it says, too, whether "
-	"the\n"
-	"server would let a client in with it, and if not, why; the exit status is 1 where it would not.\n\n"
-	"      --key FILE           public key (PEM) or JWK set to verify it with\n"
-	"      --secret-file FILE   secret of HS256 to verify it with, as it stands\n"
-	"      --iss TEXT           the issuer that the server wants\n"
+	"Shows the content of a token, which is an argument or the first line of stdin. With a key it also says "
+	"whether\n"
+	"the server would let a client in with the token, and if not, why; the exit status is 1 if it would not.\n\n"
+	"      --key FILE           public key (PEM) or JWK set to verify the token with\n"
+	"      --secret-file FILE   HS256 secret to verify it with; the file's content as it is\n"
+	"      --iss TEXT           the issuer that the server requires\n"
 	"      --aud TEXT           the server's audience\n"
-	"      --user-claim NAME    where the server takes the user name from (sub)\n"
+	"      --user-claim NAME    claim from which the server takes the user name (sub)\n"
 	"      --help\n";
 
-enum { OPTION_KEY = 256, OPTION_SECRET_FILE, OPTION_ISS, OPTION_AUD, OPTION_USER_CLAIM, OPTION_HELP };
+enum { OPTION_KEY = CLI_FIRST, OPTION_SECRET_FILE, OPTION_ISS, OPTION_AUD, OPTION_USER_CLAIM };
 
 static const struct option OPTIONS[] = {
 	{"key", required_argument, NULL, OPTION_KEY},
@@ -37,7 +36,7 @@ static const struct option OPTIONS[] = {
 	{"iss", required_argument, NULL, OPTION_ISS},
 	{"aud", required_argument, NULL, OPTION_AUD},
 	{"user-claim", required_argument, NULL, OPTION_USER_CLAIM},
-	{"help", no_argument, NULL, OPTION_HELP},
+	{"help", no_argument, NULL, CLI_HELP},
 	{0},
 };
 
@@ -48,7 +47,7 @@ struct inspect {
 	char text[TOKEN_BYTES_MAX_MOST + 2];
 };
 
-/* Decoded and in order, or, where it is no JSON, as it stands. */
+/* Prints a part decoded and indented. False: it is not a JSON object, which is printed instead. */
 static bool print_part(const char *title, struct slice part)
 {
 	uint8_t *decoded = malloc(BASE64URL_DECODED_BYTES_MAX(part.size));
@@ -70,7 +69,7 @@ static bool print_part(const char *title, struct slice part)
 	return json != NULL;
 }
 
-/* The times once more, for people; they are UTC. */
+/* Prints a time of the payload once more for people, in UTC. */
 static void print_time(struct slice payload, const char *name, int64_t now_s)
 {
 	uint8_t *decoded = malloc(BASE64URL_DECODED_BYTES_MAX(payload.size));
@@ -101,7 +100,7 @@ static bool add_key_file(struct key_set *keys, const char *path, struct slice te
 	if (result.skipped != 0)
 		fprintf(stderr, "roost %s: %s: key %u: %s\n", COMMAND, path, result.first_reason.line,
 			result.first_reason.text);
-	return result.added != 0 || fault_set(fault, 0, "there is no key in it that tokens can be verified with");
+	return result.added != 0 || fault_set(fault, 0, "it has no key with which tokens can be verified");
 }
 
 static bool load_keys(const struct inspect *inspect, struct key_set *keys)
@@ -118,7 +117,7 @@ static bool load_keys(const struct inspect *inspect, struct key_set *keys)
 			     : key_set_add_secret(keys, slice_of(NULL, 0), key_secret_trim(content), &fault);
 	sodium_memzero(data, size);
 	free(data);
-	return added || tool_complain(COMMAND, path, fault.text);
+	return added || cli_complain(COMMAND, path, fault.text);
 }
 
 static bool judge(const struct inspect *inspect, int64_t now_s)
@@ -151,7 +150,7 @@ static bool run(const struct inspect *inspect)
 	const uint8_t *second =
 		first == NULL ? NULL : memchr(first + 1, '.', (size_t)(rest.data + rest.size - first - 1));
 	if (second == NULL)
-		return tool_complain(COMMAND, "the token", "there are not three parts with dots between");
+		return cli_complain(COMMAND, "the token", "it does not have three parts separated by dots");
 	struct slice payload = slice_of(first + 1, (size_t)(second - first - 1));
 	bool shown = print_part("header", slice_of(rest.data, (size_t)(first - rest.data)));
 	shown = print_part("payload", payload) && shown;
@@ -159,7 +158,7 @@ static bool run(const struct inspect *inspect)
 	print_time(payload, "nbf", now_s);
 	print_time(payload, "exp", now_s);
 	if (inspect->key_path == NULL && inspect->secret_path == NULL) {
-		puts("not verified: no key was named");
+		puts("not verified: no key was given");
 		return shown;
 	}
 	return judge(inspect, now_s) && shown;
@@ -171,49 +170,48 @@ static bool read_token(struct inspect *inspect, const char *argument)
 	if (argument == NULL) {
 		source = fgets(inspect->text, sizeof(inspect->text), stdin);
 		if (source == NULL)
-			return tool_complain(COMMAND, "stdin", "a token is wanted");
+			return cli_complain(COMMAND, "stdin", "a token is required");
 	} else if (strlen(argument) <= TOKEN_BYTES_MAX_MOST) {
 		memcpy(inspect->text, argument, strlen(argument) + 1);
 	}
 	inspect->text[strcspn(inspect->text, "\r\n")] = '\0';
 	size_t size = strlen(inspect->text);
 	return (size != 0 && size <= TOKEN_BYTES_MAX_MOST) ||
-	       tool_complain(COMMAND, "the token", "it is empty or longer than 65535 bytes");
+	       cli_complain(COMMAND, "the token", "it is empty or longer than 65535 bytes");
 }
 
-/* Returns true to go on; else *status is the exit status. */
+static bool take_option(void *context, int option, const char *text)
+{
+	struct inspect *inspect = context;
+	switch (option) {
+	case OPTION_KEY:
+		inspect->key_path = text;
+		return true;
+	case OPTION_SECRET_FILE:
+		inspect->secret_path = text;
+		return true;
+	case OPTION_ISS:
+		inspect->policy.issuer = slice_string(text);
+		return true;
+	case OPTION_AUD:
+		inspect->policy.audience = slice_string(text);
+		return true;
+	case OPTION_USER_CLAIM:
+		inspect->policy.user = slice_string(text);
+		return true;
+	}
+	return false;
+}
+
+/* True: go on. False: *status is the exit status. */
 static bool parse_options(int argc, char **argv, struct inspect *inspect, int *status)
 {
-	*status = TOOL_EXIT_USAGE;
-	optind = 1;
-	for (int option; (option = getopt_long(argc, argv, "", OPTIONS, NULL)) != -1;) {
-		switch (option) {
-		case OPTION_KEY:
-			inspect->key_path = optarg;
-			break;
-		case OPTION_SECRET_FILE:
-			inspect->secret_path = optarg;
-			break;
-		case OPTION_ISS:
-			inspect->policy.issuer = slice_string(optarg);
-			break;
-		case OPTION_AUD:
-			inspect->policy.audience = slice_string(optarg);
-			break;
-		case OPTION_USER_CLAIM:
-			inspect->policy.user = slice_string(optarg);
-			break;
-		case OPTION_HELP:
-			fputs(USAGE, stdout);
-			*status = TOOL_EXIT_OK;
-			return false;
-		default:
-			return false;
-		}
-	}
-	if (inspect->key_path != NULL && inspect->secret_path != NULL)
-		return tool_complain(COMMAND, "--key, --secret-file", "only one of the two can be taken");
-	return argc - optind <= 1 || tool_complain(COMMAND, argv[optind + 1], "one token is wanted");
+	static const struct cli_command CLI = {
+		.name = COMMAND, .options = OPTIONS, .usage = USAGE, .words_max = 1, .take = take_option};
+	if (!cli_parse(argc, argv, &CLI, inspect, status))
+		return false;
+	return inspect->key_path == NULL || inspect->secret_path == NULL ||
+	       cli_complain(COMMAND, "--key, --secret-file", "only one of them can be given");
 }
 
 int token_inspect_main(int argc, char **argv)
@@ -223,7 +221,7 @@ int token_inspect_main(int argc, char **argv)
 	CHECK(inspect != NULL);
 	inspect->policy = claim_policy_default();
 	if (parse_options(argc, argv, inspect, &status))
-		status = read_token(inspect, argv[optind]) && run(inspect) ? TOOL_EXIT_OK : TOOL_EXIT_FAILED;
+		status = read_token(inspect, argv[optind]) && run(inspect) ? CLI_EXIT_OK : CLI_EXIT_FAILED;
 	free(inspect);
 	return status;
 }

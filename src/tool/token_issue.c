@@ -2,11 +2,10 @@
 #include "tool/token.h"
 
 #include "base/check.h"
+#include "cli/command.h"
 #include "tool/signer.h"
 #include "tool/tool.h"
 
-#include <errno.h>
-#include <getopt.h>
 #include <inttypes.h>
 #include <sodium.h>
 #include <stdio.h>
@@ -19,28 +18,27 @@ static const char USAGE[] =
 	"Usage: roost token (--key FILE | --secret-file FILE) [OPTION...]\n"
 	"       roost token inspect [OPTION...] [TOKEN]\n"
 	"       roost token keygen --alg ALG --private FILE [OPTION...]\n\n"
-	"Writes a signed token to stdout, for a client's MQTT password. Meant for development: in earnest, tokens come "
-	"from\n"
-	"where users sign in.\n\n"
+	"Writes a signed token to stdout, for a client's MQTT password. Meant for development: in production, tokens "
+	"come\n"
+	"from the service where users sign in.\n\n"
 	"      --key FILE                 private key to sign with: JWK, JWK set with one key, or PEM\n"
-	"      --secret-file FILE         secret of HS256 to sign with, as it stands\n"
-	"      --alg ALG                  must be the key's algorithm; for scripts that mean to be sure\n"
+	"      --secret-file FILE         HS256 secret to sign with; the file's content as it is\n"
+	"      --alg ALG                  fail unless this is the key's algorithm; for scripts\n"
 	"      --kid ID                   key id in the header (the key's own)\n"
-	"      --sub USER, --user USER    \"sub\", from which the server takes the user name unless told otherwise\n"
-	"      --client-id ID             \"client_id\": good for this client id only\n"
+	"      --sub USER, --user USER    \"sub\", from which the server takes the user name by default\n"
+	"      --client-id ID             \"client_id\": valid for this client id only\n"
 	"      --iss TEXT, --aud TEXT     issuer; audience\n"
-	"      --jti ID                   the token's own id, by which it can be revoked (at random)\n"
-	"      --ttl SECONDS              until it expires; 0: never (3600)\n"
-	"      --allow-publish FILTER     may publish to it; each of these four may be given several times, and a "
-	"token\n"
-	"      --allow-subscribe FILTER   with any of them allows nothing else\n"
+	"      --jti ID                   token id, by which the token can be revoked (random)\n"
+	"      --ttl SECONDS              time until it expires; 0: never (3600)\n"
+	"      --allow-publish FILTER     allow publishing to these topics. This option and the next three may be\n"
+	"      --allow-subscribe FILTER   repeated; a token with any of them allows nothing else\n"
 	"      --deny-publish FILTER\n"
 	"      --deny-subscribe FILTER\n"
-	"      --claim NAME=JSON          any other claim; may be given several times\n"
+	"      --claim NAME=JSON          any other claim; may be repeated\n"
 	"      --help\n";
 
 enum {
-	OPTION_KEY = 256,
+	OPTION_KEY = CLI_FIRST,
 	OPTION_SECRET_FILE,
 	OPTION_ALG,
 	OPTION_KID,
@@ -55,7 +53,6 @@ enum {
 	OPTION_DENY_PUBLISH,
 	OPTION_DENY_SUBSCRIBE,
 	OPTION_CLAIM,
-	OPTION_HELP,
 };
 
 static const struct option OPTIONS[] = {
@@ -75,12 +72,12 @@ static const struct option OPTIONS[] = {
 	{"deny-publish", required_argument, NULL, OPTION_DENY_PUBLISH},
 	{"deny-subscribe", required_argument, NULL, OPTION_DENY_SUBSCRIBE},
 	{"claim", required_argument, NULL, OPTION_CLAIM},
-	{"help", no_argument, NULL, OPTION_HELP},
+	{"help", no_argument, NULL, CLI_HELP},
 	{0},
 };
 
 #define TTL_S_DEFAULT 3600
-#define TTL_S_MAX INT64_C(3155760000) /* a hundred years */
+#define TTL_S_MAX UINT64_C(3155760000) /* a hundred years */
 #define TOKEN_ID_BYTES 16u
 
 struct issue {
@@ -88,7 +85,7 @@ struct issue {
 	const char *secret_path;
 	const char *algorithm;
 	const char *id;
-	int64_t ttl_s;
+	uint64_t ttl_s;
 	json_t *claims;
 };
 
@@ -96,12 +93,12 @@ static bool set_text(json_t *object, const char *name, const char *text)
 {
 	json_t *value = json_string(text);
 	if (value == NULL)
-		return tool_complain(COMMAND, name, "the value is not UTF-8");
+		return cli_complain(COMMAND, name, "the value is not UTF-8");
 	CHECK(json_object_set_new(object, name, value) == 0);
 	return true;
 }
 
-/* permissions.publish, or permissions.deny.publish: a list, which is made. */
+/* Adds to the list permissions.publish, or permissions.deny.publish, which is made if need be. */
 static bool add_filter(struct issue *issue, bool deny, const char *action, const char *filter)
 {
 	json_t *permissions = json_object_get(issue->claims, "permissions");
@@ -115,7 +112,7 @@ static bool add_filter(struct issue *issue, bool deny, const char *action, const
 		CHECK(json_object_set_new(lists, action, list = json_array()) == 0);
 	json_t *value = json_string(filter);
 	if (value == NULL)
-		return tool_complain(COMMAND, action, "the filter is not UTF-8");
+		return cli_complain(COMMAND, action, "the filter is not UTF-8");
 	CHECK(json_array_append_new(list, value) == 0);
 	return true;
 }
@@ -125,31 +122,23 @@ static bool add_claim(struct issue *issue, const char *text)
 {
 	const char *equals = strchr(text, '=');
 	if (equals == NULL || equals == text)
-		return tool_complain(COMMAND, "--claim", "NAME=JSON is wanted");
+		return cli_complain(COMMAND, "--claim", "NAME=JSON is required");
 	json_error_t error;
 	json_t *value = json_loads(equals + 1, JSON_DECODE_ANY | JSON_REJECT_DUPLICATES, &error);
 	if (value == NULL) {
-		fprintf(stderr, "roost token: --claim %s: not JSON: %s (a text stands in quotes: %.*s='\"x\"')\n", text,
+		fprintf(stderr, "roost token: --claim %s: not JSON: %s (text needs quotes: %.*s='\"x\"')\n", text,
 			error.text, (int)(equals - text), text);
 		return false;
 	}
 	char *name = strndup(text, (size_t)(equals - text));
 	bool set = name != NULL && json_object_set_new(issue->claims, name, value) == 0;
 	free(name);
-	return set || tool_complain(COMMAND, "--claim", "the name is not UTF-8");
+	return set || cli_complain(COMMAND, "--claim", "the name is not UTF-8");
 }
 
-static bool read_ttl(struct issue *issue, const char *text)
+static bool take_option(void *context, int option, const char *text)
 {
-	char *end;
-	errno = 0;
-	issue->ttl_s = strtoll(text, &end, 10);
-	bool good = *text >= '0' && *text <= '9' && *end == '\0' && errno == 0 && issue->ttl_s <= TTL_S_MAX;
-	return good || tool_complain(COMMAND, "--ttl", "a number of seconds is wanted, of a hundred years at most");
-}
-
-static bool take_option(struct issue *issue, int option, const char *text)
-{
+	struct issue *issue = context;
 	switch (option) {
 	case OPTION_KEY:
 		issue->key_path = text;
@@ -174,7 +163,7 @@ static bool take_option(struct issue *issue, int option, const char *text)
 	case OPTION_JTI:
 		return set_text(issue->claims, "jti", text);
 	case OPTION_TTL:
-		return read_ttl(issue, text);
+		return cli_number(COMMAND, "--ttl", text, 0, TTL_S_MAX, &issue->ttl_s);
 	case OPTION_ALLOW_PUBLISH:
 	case OPTION_DENY_PUBLISH:
 		return add_filter(issue, option == OPTION_DENY_PUBLISH, "publish", text);
@@ -183,30 +172,19 @@ static bool take_option(struct issue *issue, int option, const char *text)
 		return add_filter(issue, option == OPTION_DENY_SUBSCRIBE, "subscribe", text);
 	case OPTION_CLAIM:
 		return add_claim(issue, text);
-	default:
-		return false;
 	}
+	return false;
 }
 
-/* Returns true to go on; else *status is the exit status. */
+/* True: go on. False: *status is the exit status. */
 static bool parse_options(int argc, char **argv, struct issue *issue, int *status)
 {
-	*status = TOOL_EXIT_USAGE;
-	optind = 1;
-	for (int option; (option = getopt_long(argc, argv, "", OPTIONS, NULL)) != -1;) {
-		if (option == OPTION_HELP) {
-			fputs(USAGE, stdout);
-			*status = TOOL_EXIT_OK;
-			return false;
-		}
-		if (!take_option(issue, option, optarg))
-			return false;
-	}
-	if (optind != argc)
-		return tool_complain(COMMAND, argv[optind], "an option, inspect or keygen is wanted here");
-	if ((issue->key_path == NULL) == (issue->secret_path == NULL))
-		return tool_complain(COMMAND, "--key, --secret-file", "one of the two is wanted");
-	return true;
+	static const struct cli_command CLI = {
+		.name = COMMAND, .options = OPTIONS, .usage = USAGE, .take = take_option};
+	if (!cli_parse(argc, argv, &CLI, issue, status))
+		return false;
+	return (issue->key_path == NULL) != (issue->secret_path == NULL) ||
+	       cli_complain(COMMAND, "--key, --secret-file", "one of them is required");
 }
 
 static bool load_signer(const struct issue *issue, struct signer *signer)
@@ -222,10 +200,10 @@ static bool load_signer(const struct issue *issue, struct signer *signer)
 	sodium_memzero(data, size);
 	free(data);
 	if (!read)
-		return tool_complain(COMMAND, path, fault.text);
+		return cli_complain(COMMAND, path, fault.text);
 	if (issue->algorithm == NULL || strcmp(issue->algorithm, algorithm_name(signer->algorithm)) == 0)
 		return true;
-	tool_complain(COMMAND, path, "the key is for another algorithm than --alg names");
+	cli_complain(COMMAND, path, "the key is for another algorithm than --alg names");
 	signer_fini(signer);
 	return false;
 }
@@ -236,7 +214,7 @@ static void set_time(json_t *claims, const char *name, int64_t seconds)
 		CHECK(json_object_set_new(claims, name, json_integer(seconds)) == 0);
 }
 
-/* What nobody has named: an id, and the times. */
+/* Adds the claims that were not given: an id, and the times. */
 static void complete_claims(struct issue *issue)
 {
 	if (json_object_get(issue->claims, "jti") == NULL) {
@@ -249,7 +227,7 @@ static void complete_claims(struct issue *issue)
 	int64_t now_s = (int64_t)time(NULL);
 	set_time(issue->claims, "iat", now_s);
 	if (issue->ttl_s != 0)
-		set_time(issue->claims, "exp", now_s + issue->ttl_s);
+		set_time(issue->claims, "exp", now_s + (int64_t)issue->ttl_s);
 }
 
 static bool run(struct issue *issue)
@@ -269,7 +247,7 @@ static bool run(struct issue *issue)
 	free(token);
 	free(payload);
 	signer_fini(&signer);
-	return fits || tool_complain(COMMAND, "--kid", "it is longer than 256 bytes");
+	return fits || cli_complain(COMMAND, "--kid", "it is longer than 256 bytes");
 }
 
 int token_issue_main(int argc, char **argv)
@@ -278,7 +256,7 @@ int token_issue_main(int argc, char **argv)
 	int status;
 	CHECK(issue.claims != NULL && sodium_init() >= 0);
 	if (parse_options(argc, argv, &issue, &status))
-		status = run(&issue) ? TOOL_EXIT_OK : TOOL_EXIT_FAILED;
+		status = run(&issue) ? CLI_EXIT_OK : CLI_EXIT_FAILED;
 	json_decref(issue.claims);
 	return status;
 }

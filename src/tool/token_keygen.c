@@ -2,11 +2,10 @@
 #include "tool/token.h"
 
 #include "base/check.h"
+#include "cli/command.h"
 #include "tool/signer.h"
 #include "tool/tool.h"
 
-#include <errno.h>
-#include <getopt.h>
 #include <sodium.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -18,19 +17,22 @@ static const char USAGE[] =
 	"Usage: roost token keygen --alg ALG --private FILE [--public FILE] [--kid ID]\n\n"
 	"Makes a key for tokens and writes it as a JWK set (RFC 7517).\n\n"
 	"      --alg ALG        HS256, RS256 (2048 bits), ES256 or EdDSA (Ed25519)\n"
-	"      --private FILE   where the key goes that `roost token --key` signs with; never written over. With HS256 "
-	"it\n"
-	"                       is the server's too\n"
-	"      --public FILE    where the public key goes, for the server (not with HS256, which has none)\n"
-	"      --kid ID         the key's id (its thumbprint, RFC 7638)\n"
+	"      --private FILE   file for the key that `roost token --key` signs with; never overwritten. With HS256 "
+	"the\n"
+	"                       server uses this key too\n"
+	"      --public FILE    file for the public key, which the server uses (not with HS256, which has none)\n"
+	"      --kid ID         key id (default: the key's thumbprint, RFC 7638)\n"
 	"      --help\n";
 
-enum { OPTION_ALG = 256, OPTION_PRIVATE, OPTION_PUBLIC, OPTION_KID, OPTION_HELP };
+enum { OPTION_ALG = CLI_FIRST, OPTION_PRIVATE, OPTION_PUBLIC, OPTION_KID };
 
 static const struct option OPTIONS[] = {
-	{"alg", required_argument, NULL, OPTION_ALG},       {"private", required_argument, NULL, OPTION_PRIVATE},
-	{"public", required_argument, NULL, OPTION_PUBLIC}, {"kid", required_argument, NULL, OPTION_KID},
-	{"help", no_argument, NULL, OPTION_HELP},           {0},
+	{"alg", required_argument, NULL, OPTION_ALG},
+	{"private", required_argument, NULL, OPTION_PRIVATE},
+	{"public", required_argument, NULL, OPTION_PUBLIC},
+	{"kid", required_argument, NULL, OPTION_KID},
+	{"help", no_argument, NULL, CLI_HELP},
+	{0},
 };
 
 struct keygen {
@@ -53,7 +55,7 @@ static bool write_set(const struct signer *signer, const char *path, enum file_s
 	sodium_memzero(text, size);
 	free(text);
 	json_decref(set);
-	return fault == NULL || tool_complain(COMMAND, path, fault);
+	return fault == NULL || cli_complain(COMMAND, path, fault);
 }
 
 static bool run(const struct keygen *keygen, enum algorithm algorithm)
@@ -61,9 +63,10 @@ static bool run(const struct keygen *keygen, enum algorithm algorithm)
 	struct signer signer;
 	struct fault fault;
 	if (access(keygen->secret_path, F_OK) == 0)
-		return tool_complain(COMMAND, keygen->secret_path, "it is there already, and may be a key in use");
+		return cli_complain(COMMAND, keygen->secret_path, "it is there already, and may be a key in use");
 	if (!signer_generate(&signer, algorithm, &fault))
-		return tool_complain(COMMAND, keygen->algorithm, fault.text);
+		return cli_complain(COMMAND, keygen->algorithm, fault.text);
+	CHECK(keygen->id == NULL || strlen(keygen->id) < sizeof(signer.id));
 	if (keygen->id != NULL)
 		strcpy(signer.id, keygen->id);
 	else
@@ -74,53 +77,45 @@ static bool run(const struct keygen *keygen, enum algorithm algorithm)
 	return written;
 }
 
-/* Returns true to go on; else *status is the exit status. */
-static bool parse_options(int argc, char **argv, struct keygen *keygen, int *status)
+static bool take_option(void *context, int option, const char *text)
 {
-	*status = TOOL_EXIT_USAGE;
-	optind = 1;
-	for (int option; (option = getopt_long(argc, argv, "", OPTIONS, NULL)) != -1;) {
-		switch (option) {
-		case OPTION_ALG:
-			keygen->algorithm = optarg;
-			break;
-		case OPTION_PRIVATE:
-			keygen->secret_path = optarg;
-			break;
-		case OPTION_PUBLIC:
-			keygen->public_path = optarg;
-			break;
-		case OPTION_KID:
-			keygen->id = optarg;
-			break;
-		case OPTION_HELP:
-			fputs(USAGE, stdout);
-			*status = TOOL_EXIT_OK;
-			return false;
-		default:
-			return false;
-		}
+	struct keygen *keygen = context;
+	switch (option) {
+	case OPTION_ALG:
+		keygen->algorithm = text;
+		return true;
+	case OPTION_PRIVATE:
+		keygen->secret_path = text;
+		return true;
+	case OPTION_PUBLIC:
+		keygen->public_path = text;
+		return true;
+	case OPTION_KID:
+		keygen->id = text;
+		return true;
 	}
-	return optind == argc || tool_complain(COMMAND, argv[optind], "an option is wanted here");
+	return false;
 }
 
 int token_keygen_main(int argc, char **argv)
 {
+	static const struct cli_command CLI = {
+		.name = COMMAND, .options = OPTIONS, .usage = USAGE, .take = take_option};
 	struct keygen keygen = {0};
 	enum algorithm algorithm;
 	int status;
-	if (!parse_options(argc, argv, &keygen, &status))
+	if (!cli_parse(argc, argv, &CLI, &keygen, &status))
 		return status;
-	status = TOOL_EXIT_USAGE;
+	status = CLI_EXIT_USAGE;
 	if (keygen.algorithm == NULL || !algorithm_parse(slice_string(keygen.algorithm), &algorithm))
-		tool_complain(COMMAND, "--alg", "HS256, RS256, ES256 or EdDSA is wanted");
+		cli_complain(COMMAND, "--alg", "HS256, RS256, ES256 or EdDSA is required");
 	else if (keygen.secret_path == NULL)
-		tool_complain(COMMAND, "--private", "a file is wanted");
+		cli_complain(COMMAND, "--private", "a file is required");
 	else if (keygen.public_path != NULL && algorithm == ALGORITHM_HS256)
-		tool_complain(COMMAND, "--public", "HS256 has no public key: whoever can verify can sign");
+		cli_complain(COMMAND, "--public", "HS256 has no public key: whoever can verify can sign");
 	else if (keygen.id != NULL && (keygen.id[0] == '\0' || strlen(keygen.id) > KEY_ID_BYTES_MAX))
-		tool_complain(COMMAND, "--kid", "it is empty or longer than 256 bytes");
+		cli_complain(COMMAND, "--kid", "it is empty or longer than 256 bytes");
 	else
-		status = run(&keygen, algorithm) ? TOOL_EXIT_OK : TOOL_EXIT_FAILED;
+		status = run(&keygen, algorithm) ? CLI_EXIT_OK : CLI_EXIT_FAILED;
 	return status;
 }

@@ -1,7 +1,8 @@
 /* What signing in and permissions cost: nanoseconds of one thread for each, the least of several rounds, on an
  * otherwise idle machine. Not a test: nothing fails. Run it by hand: build/tests/bench/auth_bench. */
-#include "auth/acl_cache.h"
-#include "auth/acl_pool.h"
+#include "auth/password/password_hash.h"
+#include "auth/rules/acl_cache.h"
+#include "auth/rules/acl_pool.h"
 #include "auth/sign_in.h"
 #include "base/check.h"
 #include "tool/signer.h"

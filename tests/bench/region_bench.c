@@ -1,9 +1,9 @@
-/* What memory costs that outlives the program text (base/arena.h), beside anonymous memory: first touches, one thread
+/* What memory costs that outlives the program text (memory/arena.h), beside anonymous memory: first touches, one thread
  * and two; growing, forgetting, fork(); what the kernel keeps for it; huge pages. `region_bench [MIB]`, 1024 by
  * default. */
 #include "base/check.h"
 #include "base/clock.h"
-#include "base/region.h"
+#include "memory/region.h"
 
 #include <pthread.h>
 #include <stdio.h>

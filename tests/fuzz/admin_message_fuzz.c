@@ -4,7 +4,7 @@
 #include "admin/message.h"
 #include "base/check.h"
 #include "mqtt/decode.h"
-#include "mqtt/topic.h"
+#include "mqtt/field/topic.h"
 
 #define PACKET_BYTES_MAX 10000u
 

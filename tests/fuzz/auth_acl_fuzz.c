@@ -3,9 +3,9 @@
  * whatever covers must overlap; and no value that cannot stand in a placeholder's place lets anything through. */
 #include "fuzz.h"
 
-#include "auth/acl.h"
-#include "auth/acl_pattern.h"
-#include "auth/lines.h"
+#include "auth/rules/acl.h"
+#include "auth/rules/acl_pattern.h"
+#include "auth/text/lines.h"
 
 static struct slice cut_line(struct slice *rest)
 {

@@ -1,7 +1,7 @@
 /* A journal of revocations. What it puts in force, written down anew, puts the same in force. */
 #include "fuzz.h"
 
-#include "auth/revocation_journal.h"
+#include "auth/revocation/revocation_journal.h"
 
 #define NOW_S INT64_C(1700000000)
 #define LIMIT 1000u

@@ -2,7 +2,7 @@
  * nonsense. */
 #include "fuzz.h"
 
-#include "auth/key_set.h"
+#include "auth/token/key_set.h"
 
 #include <openssl/err.h>
 

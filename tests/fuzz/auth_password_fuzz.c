@@ -1,8 +1,8 @@
 /* A password file: a fault with its line, or users who can all be found. */
 #include "fuzz.h"
 
-#include "auth/lines.h"
-#include "auth/password.h"
+#include "auth/password/password_file.h"
+#include "auth/text/lines.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {

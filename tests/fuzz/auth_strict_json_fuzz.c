@@ -2,7 +2,7 @@
  * stricter (depth, number of values) and where jansson is (numbers that do not fit its types). */
 #include "fuzz.h"
 
-#include "auth/strict_json.h"
+#include "auth/text/strict_json.h"
 
 #include <jansson.h>
 #include <string.h>

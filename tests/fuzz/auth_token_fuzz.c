@@ -3,9 +3,9 @@
  * the one algorithm, unexpired, for a user, and with rules that can be asked. */
 #include "fuzz.h"
 
-#include "auth/acl.h"
-#include "auth/base64url.h"
-#include "auth/token.h"
+#include "auth/rules/acl.h"
+#include "auth/text/base64url.h"
+#include "auth/token/token.h"
 
 #include <openssl/evp.h>
 #include <openssl/hmac.h>

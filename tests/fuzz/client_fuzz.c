@@ -4,6 +4,7 @@
  * that its version and the client's own limits allow, CONNACK first; and when all clients have gone and their sessions'
  * time is over, nothing may be left of them. */
 #include "fuzz.h"
+#include "shard/loop.h"
 
 #include "../unit/shard_scene.h"
 #include "base/log.h"

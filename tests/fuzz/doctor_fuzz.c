@@ -2,12 +2,12 @@
  * write, and what a server says to the calibration's clients. */
 #include "fuzz.h"
 
-#include "doctor/crowd.h"
-#include "doctor/group.h"
-#include "doctor/reading.h"
-#include "doctor/service.h"
-#include "doctor/slabs.h"
-#include "doctor/text.h"
+#include "doctor/machine/cgroup.h"
+#include "doctor/machine/reading.h"
+#include "doctor/machine/service.h"
+#include "doctor/machine/slabs.h"
+#include "doctor/machine/text.h"
+#include "doctor/plan/test_clients.h"
 
 #include <stdio.h>
 
@@ -76,7 +76,7 @@ static void group_try(struct slice text)
 	static const char *const CONTROLLERS[] = {"memory", "pids", "cpu", ""};
 	for (size_t i = 0; i < sizeof(CONTROLLERS) / sizeof(CONTROLLERS[0]); i++) {
 		struct slice path;
-		if (group_path(text, CONTROLLERS[i], &path))
+		if (cgroup_path(text, CONTROLLERS[i], &path))
 			CHECK(lies_in(path, text));
 	}
 }
@@ -119,20 +119,20 @@ static void text_try(struct slice text)
 }
 
 /* In one piece and in two, the clients see the same. */
-static void crowd_try(struct slice bytes)
+static void test_clients_try(struct slice bytes)
 {
-	struct crowd crowd = {.epoll = -1};
-	struct crowd_client whole = {.fd = -1};
-	struct crowd_client halves = {.fd = -1};
-	ssize_t used = crowd_take(&crowd, &whole, bytes.data, bytes.size);
+	struct test_clients clients = {.epoll = -1};
+	struct test_client whole = {.fd = -1};
+	struct test_client halves = {.fd = -1};
+	ssize_t used = test_clients_take(&clients, &whole, bytes.data, bytes.size);
 	CHECK(used >= -1 && used <= (ssize_t)bytes.size);
 	size_t half = bytes.size / 2;
-	ssize_t first = crowd_take(&crowd, &halves, bytes.data, half);
+	ssize_t first = test_clients_take(&clients, &halves, bytes.data, half);
 	if (first < 0) {
 		CHECK(used < 0);
 		return;
 	}
-	ssize_t second = crowd_take(&crowd, &halves, bytes.data + first, bytes.size - (size_t)first);
+	ssize_t second = test_clients_take(&clients, &halves, bytes.data + first, bytes.size - (size_t)first);
 	CHECK((second < 0) == (used < 0));
 	CHECK(used < 0 || first + second == used);
 	CHECK(whole.granted == halves.granted && memcmp(whole.seen, halves.seen, sizeof(whole.seen)) == 0);
@@ -140,8 +140,8 @@ static void crowd_try(struct slice bytes)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	static void (*const TRIES[])(struct slice) = {number_try, size_try, service_try, group_try,
-						      slabs_try,  text_try, crowd_try};
+	static void (*const TRIES[])(struct slice) = {number_try, size_try, service_try,     group_try,
+						      slabs_try,  text_try, test_clients_try};
 	if (size == 0)
 		return 0;
 	TRIES[data[0] % (sizeof(TRIES) / sizeof(TRIES[0]))](slice_of(data + 1, size - 1));

@@ -5,8 +5,8 @@
 #include "base/check.h"
 #include "mqtt/decode.h"
 #include "mqtt/encode.h"
-#include "mqtt/property.h"
-#include "mqtt/reason.h"
+#include "mqtt/field/property.h"
+#include "mqtt/field/reason.h"
 
 #include <stdlib.h>
 

@@ -3,8 +3,8 @@
 #include "fuzz.h"
 
 #include "base/check.h"
+#include "mqtt/field/topic.h"
 #include "mqtt/packet.h"
-#include "mqtt/topic.h"
 
 /* One character of RFC 3629, by its value: 0 where it is ill-formed. */
 static size_t character_naive(struct slice text, uint32_t *point)

@@ -103,7 +103,7 @@ def test_files_that_say_nothing(machine):
     assert limits["memory"]["state"] == "unknown"
     empty = machine / "empty"
     empty.mkdir()
-    assert "nothing that is known here bounds them" in doctor("--root", str(empty)).stdout
+    assert "nothing that is known here limits them" in doctor("--root", str(empty)).stdout
 
 
 @pytest.mark.parametrize("options, named", [

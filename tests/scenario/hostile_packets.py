@@ -12,7 +12,7 @@ from server import SANITIZED
 STRIKES = 6
 # Each takes the server some turns; an attack that is left unread never has all its say.
 EXCHANGES_A_STRIKE = 40
-# Units of work (src/gateway/turn_work.h), each about 100 ns. A turn has a share of them for each of its parts; each part
+# Units of work (src/runtime/turn_work.h), each about 100 ns. A turn has a share of them for each of its parts; each part
 # may pass its own by a step.
 TURN_WORK_MAX = 100000
 STEP_WORK_MAX = 40000

@@ -2,7 +2,7 @@
 #ifndef TESTS_UNIT_ACCESS_FILES_H
 #define TESTS_UNIT_ACCESS_FILES_H
 
-#include "gateway/access.h"
+#include "access/access.h"
 
 #define TEST_TOKEN_BYTES_MAX 1024u
 

@@ -1,7 +1,7 @@
 /* Messages from JSON: the packet that comes of them, and what is wrong with those that are none. */
 #include "admin/message.h"
 #include "mqtt/decode.h"
-#include "mqtt/property.h"
+#include "mqtt/field/property.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

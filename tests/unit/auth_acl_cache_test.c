@@ -1,5 +1,5 @@
 /* Remembered decisions: they are those of the rules, for that client, topic, rules and token. */
-#include "auth/acl_cache.h"
+#include "auth/rules/acl_cache.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

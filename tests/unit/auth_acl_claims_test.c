@@ -1,7 +1,7 @@
 /* Permissions in a token's claims. */
-#include "auth/acl_claims.h"
+#include "auth/rules/acl_claims.h"
 
-#include "auth/acl_rules.h"
+#include "auth/rules/acl_rules.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

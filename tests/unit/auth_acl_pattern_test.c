@@ -1,5 +1,5 @@
 /* Filters with placeholders: what they cover, what they overlap with, and that no name of a client widens them. */
-#include "auth/acl_pattern.h"
+#include "auth/rules/acl_pattern.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,5 +1,5 @@
 /* Rules of tokens, held once however many clients have them. */
-#include "auth/acl_pool.h"
+#include "auth/rules/acl_pool.h"
 
 #include "random.h"
 

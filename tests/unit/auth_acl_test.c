@@ -1,8 +1,8 @@
 /* Rule files: their order, their sections, where the token's rules come in, and what is wrong with them in which line.
  */
-#include "auth/acl.h"
+#include "auth/rules/acl.h"
 
-#include "auth/acl_claims.h"
+#include "auth/rules/acl_claims.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,5 +1,5 @@
 /* Base64url without padding: the standards' examples, every length, and everything that is not the one spelling. */
-#include "auth/base64url.h"
+#include "auth/text/base64url.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,5 +1,5 @@
 /* Claims: times, parties, and which claim becomes what. */
-#include "auth/claims.h"
+#include "auth/token/claims.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

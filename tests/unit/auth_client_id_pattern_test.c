@@ -1,5 +1,5 @@
 /* Client ids that a user may have. */
-#include "auth/client_id_pattern.h"
+#include "auth/rules/client_id_pattern.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,5 +1,5 @@
 /* Sets of keys: what is taken of a JWK set, and which key a token's header finds. */
-#include "auth/key_set.h"
+#include "auth/token/key_set.h"
 
 #include "auth_vectors.h"
 

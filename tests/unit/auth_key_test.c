@@ -1,9 +1,9 @@
 /* Keys: the signatures of RFC 7515 and 8037, nothing else's, and keys that are refused. */
-#include "auth/key.h"
+#include "auth/token/key.h"
 
-#include "auth/base64url.h"
-#include "auth/key_jwk.h"
-#include "auth/key_pem.h"
+#include "auth/text/base64url.h"
+#include "auth/token/key_jwk.h"
+#include "auth/token/key_pem.h"
 #include "auth_vectors.h"
 #include "base/check.h"
 

@@ -1,5 +1,5 @@
 /* Remembered passwords: only those that were remembered, and only for the hash that they were good for. */
-#include "auth/password_cache.h"
+#include "auth/password/password_cache.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

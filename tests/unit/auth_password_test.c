@@ -1,5 +1,6 @@
 /* Password files: whose password it is, what a line may hold, and hashes that others made. */
-#include "auth/password.h"
+#include "auth/password/password_file.h"
+#include "auth/password/password_hash.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

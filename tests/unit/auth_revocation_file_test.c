@@ -1,6 +1,6 @@
 /* Revocations that survive a restart: what was said is there again, torn ends are cut off, and the file does not grow
  * for ever. */
-#include "auth/revocation_file.h"
+#include "auth/revocation/revocation_file.h"
 
 #include "base/file.h"
 #include "scratch.h"

@@ -1,5 +1,5 @@
 /* The journal's lines: written, read, torn and damaged. */
-#include "auth/revocation_journal.h"
+#include "auth/revocation/revocation_journal.h"
 
 #include "base/hash.h"
 

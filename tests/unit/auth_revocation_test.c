@@ -1,5 +1,5 @@
 /* The table of revocations: what changes, what is in force, how it is bounded. */
-#include "auth/revocation.h"
+#include "auth/revocation/revocation.h"
 
 #include "random.h"
 

@@ -1,6 +1,6 @@
 /* Threads that look up while one writes: what was revoked before they began, and is not touched, they always find; what
  * never was, never. */
-#include "auth/revocation.h"
+#include "auth/revocation/revocation.h"
 
 #include <pthread.h>
 #include <setjmp.h>

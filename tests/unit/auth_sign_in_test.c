@@ -1,7 +1,7 @@
 /* The whole decision at the door: which way is tried, who the client is then, and who is shut out. */
 #include "auth/sign_in.h"
 
-#include "auth/acl.h"
+#include "auth/rules/acl.h"
 #include "tool/signer.h"
 
 #include <setjmp.h>

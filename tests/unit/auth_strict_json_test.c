@@ -1,5 +1,5 @@
 /* The strict JSON reader: what RFC 8259 allows, what we refuse beyond it, and how to find one's way. */
-#include "auth/strict_json.h"
+#include "auth/text/strict_json.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,9 +1,9 @@
 /* Tokens: what is let through, and a list of ways that were found, in one library or another, to be let through without
  * a right to it. */
-#include "auth/token.h"
+#include "auth/token/token.h"
 
-#include "auth/acl.h"
-#include "auth/base64url.h"
+#include "auth/rules/acl.h"
+#include "auth/text/base64url.h"
 #include "auth_vectors.h"
 #include "tool/signer.h"
 

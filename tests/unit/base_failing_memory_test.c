@@ -1,9 +1,9 @@
 /* The sweep of refused memory itself: it reaches each request once, refuses what it is told to, and tells where. */
-#include "base/list.h"
-#include "base/slab.h"
-#include "base/table.h"
 #include "broken_promise.h"
 #include "failing_memory.h"
+#include "memory/list.h"
+#include "memory/slab.h"
+#include "memory/table.h"
 
 #include <pthread.h>
 #include <setjmp.h>

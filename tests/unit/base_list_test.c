@@ -1,5 +1,5 @@
 /* Lists of indices: order kept, growth, nothing left behind. */
-#include "base/list.h"
+#include "memory/list.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,9 +1,9 @@
 /* Memory that outlives the program text: the test runs itself again with execve() and finds its pool, slab and table as
  * they were; what is refused; and what descriptors and pages arenas hold. */
-#include "base/memory_root.h"
-#include "base/slab.h"
-#include "base/table.h"
 #include "broken_promise.h"
+#include "memory/memory_root.h"
+#include "memory/slab.h"
+#include "memory/table.h"
 
 #include <fcntl.h>
 #include <pthread.h>

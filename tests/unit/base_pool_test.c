@@ -1,6 +1,6 @@
 /* Pools: indices from 1, a limit, memory that is zero at first and keeps a generation afterwards. */
-#include "base/pool.h"
 #include "broken_promise.h"
+#include "memory/pool.h"
 #include "random.h"
 
 #include <setjmp.h>

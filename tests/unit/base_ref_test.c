@@ -1,8 +1,8 @@
 /* References with a type: over pools, slabs, lists and tables, and what the compiler tells apart. */
-#include "base/list.h"
-#include "base/slab.h"
-#include "base/table.h"
 #include "broken_promise.h"
+#include "memory/list.h"
+#include "memory/slab.h"
+#include "memory/table.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

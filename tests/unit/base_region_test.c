@@ -1,7 +1,7 @@
 /* Regions: zeroes where they grow, in place, as far as was reserved; forgotten pages are zeroes again. Anonymous ones
  * and those of an arena alike. */
-#include "base/region.h"
 #include "broken_promise.h"
+#include "memory/region.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,6 +1,6 @@
 /* Slabs: blocks of every size that never overlap, with bounded slack, a limit, and nothing lost. */
-#include "base/slab.h"
 #include "broken_promise.h"
+#include "memory/slab.h"
 #include "random.h"
 
 #include <setjmp.h>

@@ -1,6 +1,6 @@
 /* The hash table of pool objects against a plain model: objects that share a hash, growth by single buckets, and chains
  * that grow longer where there is no memory for more. */
-#include "base/table.h"
+#include "memory/table.h"
 #include "random.h"
 
 #include <setjmp.h>

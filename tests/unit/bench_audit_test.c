@@ -1,6 +1,6 @@
 /* The bench's audit of numbered messages, and the stamp that carries the number. */
-#include "bench/audit.h"
-#include "bench/stamp.h"
+#include "bench/measure/audit.h"
+#include "bench/measure/stamp.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,5 +1,5 @@
 /* What the bench's clients sign in with. The tokens expected here were made with Python's hmac. */
-#include "bench/credentials.h"
+#include "bench/client/credentials.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,5 +1,5 @@
 /* The bench's histogram: exact below 64, within 1/64 above, never outside what was seen. */
-#include "bench/histogram.h"
+#include "bench/measure/histogram.h"
 
 #include <math.h>
 #include <setjmp.h>

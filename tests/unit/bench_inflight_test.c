@@ -1,5 +1,5 @@
 /* The bench's packet identifiers: never given twice, taken back in any order, and only for what waits. */
-#include "bench/inflight.h"
+#include "bench/measure/inflight.h"
 
 #include "mqtt/packet.h"
 

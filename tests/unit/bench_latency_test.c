@@ -1,6 +1,6 @@
 /* What `bench latency` is asked to do, and what its report makes of rounds. */
-#include "bench/latency_options.h"
-#include "bench/latency_report.h"
+#include "bench/pubsub/latency_options.h"
+#include "bench/pubsub/latency_report.h"
 
 #include <math.h>
 #include <setjmp.h>
@@ -113,14 +113,14 @@ static void test_medians(void **state)
 			.delivered = 100, .server_cpu_us = bases[i], .other_cpu_percent = 3 - (double)i};
 	}
 	latency_summarize(results, 3, &found);
-	assert_true(found.timing.latency.p50_us == 20 && found.timing.latency.p999_us == 23);
-	assert_true(isnan(found.timing.latency.p9999_us));
-	assert_true(found.timing.latency.max_us == 505);
-	assert_true(found.timing.passage.p90_us == 41);
-	assert_true(isnan(found.timing.late.p50_us) && isnan(found.timing.read.max_us));
+	assert_true(found.middle.timing.latency.p50_us == 20 && found.middle.timing.latency.p999_us == 23);
+	assert_true(isnan(found.middle.timing.latency.p9999_us));
+	assert_true(found.middle.timing.latency.max_us == 505);
+	assert_true(found.middle.timing.passage.p90_us == 41);
+	assert_true(isnan(found.middle.timing.late.p50_us) && isnan(found.middle.timing.read.max_us));
 	assert_true(found.messages == 300);
-	assert_true(found.server_cpu_us == 20);
-	assert_true(found.other_cpu_percent_max == 3);
+	assert_true(found.middle.figures.server_cpu_us == 20);
+	assert_true(found.middle.figures.other_cpu_percent == 3);
 }
 
 static void test_whose_lateness_it_is(void **state)

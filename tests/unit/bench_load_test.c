@@ -1,6 +1,6 @@
 /* Whole rounds of messages over real sockets, in every pattern and at every QoS, through the bench's own relay. */
-#include "bench/load_run.h"
-#include "bench/place.h"
+#include "bench/load/load_run.h"
+#include "bench/target/cpu.h"
 #include "relay_scene.h"
 
 #include <math.h>
@@ -28,7 +28,7 @@ static struct load_round round_of(enum load_pattern pattern, uint8_t qos)
 		.topic_prefix = "t/",
 		.messages = MESSAGES,
 		.threads = 1,
-		.cpu = PLACE_ANY,
+		.cpu = CPU_ANY,
 		.version = 4,
 	};
 }

@@ -1,5 +1,5 @@
 /* How evenly a shared subscription's members are served, and in which order each of them. */
-#include "bench/members.h"
+#include "bench/measure/members.h"
 
 #include <math.h>
 #include <setjmp.h>

@@ -1,6 +1,6 @@
 /* What the bench's command line accepts, and that wrong values end with status 2. */
 #include "bench/bench.h"
-#include "bench/options.h"
+#include "bench/options/options.h"
 
 #include <netinet/in.h>
 #include <setjmp.h>

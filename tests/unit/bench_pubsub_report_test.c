@@ -1,5 +1,5 @@
 /* Which rounds of `bench pubsub` end with status 0. */
-#include "bench/pubsub_report.h"
+#include "bench/pubsub/pubsub_report.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

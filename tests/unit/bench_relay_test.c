@@ -1,6 +1,6 @@
 /* The floor's relay: packets cut at every byte, many receivers, a receiver that does not read, and who leaves. */
-#include "bench/dial.h"
-#include "bench/relay.h"
+#include "bench/floor/relay.h"
+#include "bench/target/dial.h"
 
 #include <errno.h>
 #include <setjmp.h>

@@ -1,6 +1,6 @@
 /* Figures for people and programs, medians, and what losses are called. */
-#include "bench/losses.h"
-#include "bench/report.h"
+#include "bench/client/losses.h"
+#include "bench/report/report.h"
 
 #include <errno.h>
 #include <math.h>

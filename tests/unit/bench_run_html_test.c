@@ -1,6 +1,6 @@
 /* The report as HTML: well-formed whatever was measured, with a plot for all that is known and nothing from outside. */
-#include "bench/plot.h"
-#include "bench/run_html.h"
+#include "bench/report/plot.h"
+#include "bench/run/run_html.h"
 
 #include <math.h>
 #include <setjmp.h>

@@ -1,7 +1,7 @@
 /* The command line of `roost bench run`. */
-#include "bench/run_options.h"
+#include "bench/run/run_options.h"
 
-#include "bench/options.h"
+#include "bench/options/options.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

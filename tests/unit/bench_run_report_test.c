@@ -1,5 +1,5 @@
 /* What a report says in one sentence: the knee, and whether the run was good. */
-#include "bench/run_report.h"
+#include "bench/run/run_report.h"
 
 #include <math.h>
 #include <setjmp.h>

@@ -1,8 +1,8 @@
 /* Scenarios over real sockets, through the bench's own relay: nothing may be lost or doubled, and what is measured must
  * agree with what was asked for. */
-#include "bench/run_crew.h"
+#include "bench/run/run_driver.h"
 
-#include "bench/dial.h"
+#include "bench/target/dial.h"
 #include "relay_scene.h"
 
 #include <math.h>

@@ -1,6 +1,6 @@
 /* The scenario's reader: all that may stand in a file is taken over, and every fault is named with file, line and key.
  */
-#include "bench/scenario.h"
+#include "bench/scenario/scenario.h"
 
 #include <math.h>
 #include <setjmp.h>

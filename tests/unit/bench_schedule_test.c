@@ -1,5 +1,5 @@
 /* What is due when, at rates from very low to very high. */
-#include "bench/schedule.h"
+#include "bench/measure/schedule.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,5 +1,5 @@
 /* What comes nearer to its end is waited for, what does not is given up. */
-#include "bench/stall.h"
+#include "bench/measure/stall.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

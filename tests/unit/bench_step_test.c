@@ -1,5 +1,5 @@
 /* What breaks an objective, and where the knee is. */
-#include "bench/step.h"
+#include "bench/scenario/step.h"
 
 #include <math.h>
 #include <setjmp.h>

@@ -1,8 +1,10 @@
 /* A storm's thread against servers that let everybody in, or nobody in one way or another. */
-#include "bench/dial.h"
-#include "bench/storm_options.h"
-#include "bench/storm_report.h"
-#include "bench/storm_worker.h"
+#include "bench/client/threads.h"
+#include "bench/storm/storm_options.h"
+#include "bench/storm/storm_report.h"
+#include "bench/storm/storm_worker.h"
+#include "bench/target/cpu.h"
+#include "bench/target/dial.h"
 #include "net/syn_filter.h"
 #include "relay_scene.h"
 
@@ -47,11 +49,13 @@ static struct storm *storm_open(const struct address *address)
 /* Ends the storm when it has made so many attempts; in a storm without a limit they come by themselves. */
 static void storm_run_attempts(struct storm *storm)
 {
-	assert_int_equal(storm_worker_start(&storm->worker), 0);
+	struct threads threads;
+	struct thread_setup setup = {.body = storm_worker_run, .worker_bytes = sizeof(storm->worker), .cpu = CPU_ANY};
+	assert_true(threads_start(&threads, &setup, &storm->worker, 1));
 	while (atomic_load(&storm->worker.attempts) < ATTEMPTS)
 		sched_yield();
 	atomic_store(&storm->shared.stopping, true);
-	storm_worker_join(&storm->worker);
+	threads_join(&threads);
 	assert_false(storm->worker.failed);
 }
 
@@ -310,11 +314,13 @@ static void test_rate_bounds_attempts(void **state)
 	relay_scene_open(&scene);
 	struct storm *storm = storm_open(&scene.target.address);
 	storm->shared.rate_per_worker = 1; /* the first is due at once, the second after a second */
-	assert_int_equal(storm_worker_start(&storm->worker), 0);
+	struct threads threads;
+	struct thread_setup setup = {.body = storm_worker_run, .worker_bytes = sizeof(storm->worker), .cpu = CPU_ANY};
+	assert_true(threads_start(&threads, &setup, &storm->worker, 1));
 	while (atomic_load(&storm->worker.signed_in) == 0)
 		sched_yield();
 	atomic_store(&storm->shared.stopping, true);
-	storm_worker_join(&storm->worker);
+	threads_join(&threads);
 	assert_all_ended(&storm->worker);
 	assert_true(storm->worker.attempts < ATTEMPTS);
 	free(storm);

@@ -1,5 +1,5 @@
 /* Topics with placeholders: what is written for a client, and what is refused. */
-#include "bench/topic_pattern.h"
+#include "bench/scenario/topic_pattern.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

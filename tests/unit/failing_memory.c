@@ -1,9 +1,9 @@
 #include "failing_memory.h"
 
 #include "base/check.h"
-#include "base/list.h"
-#include "base/pool.h"
-#include "base/slab.h"
+#include "memory/list.h"
+#include "memory/pool.h"
+#include "memory/slab.h"
 
 #include <execinfo.h>
 #include <stdio.h>

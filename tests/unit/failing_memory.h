@@ -26,7 +26,7 @@
  * The play must ask for the same in each run: no time, no addresses, random numbers with a fixed seed. Only the thread
  * that started is refused anything. A pool or slab is refused even where it has free objects, as at its limit;
  * region_grow() only where it would have to ask the kernel. list_push() is never refused: it has no way to fail
- * (base/list.h), and aborts. What libraries allocate for themselves (jansson, OpenSSL, libc's own) is not seen.
+ * (memory/list.h), and aborts. What libraries allocate for themselves (jansson, OpenSSL, libc's own) is not seen.
  *
  * Where a play fails, the teardown prints which request had been refused, and from where it came. */
 #ifndef UNIT_FAILING_MEMORY_H

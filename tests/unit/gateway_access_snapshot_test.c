@@ -1,5 +1,5 @@
 /* What is read from the files of who may come in: all of it, or nothing and one line that says why. */
-#include "gateway/access_snapshot.h"
+#include "access/snapshot.h"
 
 #include "access_files.h"
 

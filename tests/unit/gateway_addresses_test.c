@@ -1,5 +1,5 @@
 /* What each address has, against a plain list; its rate in the long run; threads that come and go at once. */
-#include "gateway/addresses.h"
+#include "access/addresses.h"
 #include "random.h"
 
 #include <pthread.h>
@@ -47,8 +47,8 @@ static uint32_t let_in(struct addresses *addresses, const struct address_limits 
 	return place;
 }
 
-static void keep_out(struct addresses *addresses, const struct address_limits *limits, uint32_t number,
-		     enum error reason)
+static void drop_list(struct addresses *addresses, const struct address_limits *limits, uint32_t number,
+		      enum error reason)
 {
 	uint32_t place = 77;
 	assert_int_equal(enter(addresses, limits, number, 1000, &place), reason);
@@ -62,13 +62,13 @@ static void test_connections_of_an_address(void **state)
 	const struct address_limits limits = {.connections_max = 2};
 	uint32_t first = let_in(*state, &limits, 1);
 	uint32_t second = let_in(*state, &limits, 1);
-	keep_out(*state, &limits, 1, ERROR_ADDRESS_CONNECTIONS);
+	drop_list(*state, &limits, 1, ERROR_ADDRESS_CONNECTIONS);
 	uint32_t other = let_in(*state, &limits, 2);
 	addresses_sign_in(*state, first);
-	keep_out(*state, &limits, 1, ERROR_ADDRESS_CONNECTIONS);
+	drop_list(*state, &limits, 1, ERROR_ADDRESS_CONNECTIONS);
 	addresses_leave(*state, first, true);
 	uint32_t third = let_in(*state, &limits, 1);
-	keep_out(*state, &limits, 1, ERROR_ADDRESS_CONNECTIONS);
+	drop_list(*state, &limits, 1, ERROR_ADDRESS_CONNECTIONS);
 	addresses_leave(*state, second, false);
 	addresses_leave(*state, third, false);
 	addresses_leave(*state, other, false);
@@ -79,15 +79,15 @@ static void test_handshakes_of_an_address(void **state)
 {
 	const struct address_limits limits = {.handshakes_max = 1};
 	uint32_t first = let_in(*state, &limits, 1);
-	keep_out(*state, &limits, 1, ERROR_ADDRESS_HANDSHAKES);
+	drop_list(*state, &limits, 1, ERROR_ADDRESS_HANDSHAKES);
 	addresses_sign_in(*state, first);
 	uint32_t second = let_in(*state, &limits, 1);
-	keep_out(*state, &limits, 1, ERROR_ADDRESS_HANDSHAKES);
+	drop_list(*state, &limits, 1, ERROR_ADDRESS_HANDSHAKES);
 	addresses_leave(*state, second, false);
 	uint32_t third = let_in(*state, &limits, 1);
 	/* The one that signed in long ago gives back no handshake. */
 	addresses_leave(*state, first, true);
-	keep_out(*state, &limits, 1, ERROR_ADDRESS_HANDSHAKES);
+	drop_list(*state, &limits, 1, ERROR_ADDRESS_HANDSHAKES);
 	addresses_leave(*state, third, false);
 	assert_int_equal(addresses_count(*state), 0);
 }
@@ -162,7 +162,7 @@ static void test_idle_addresses_are_swept(void **state)
 	}
 	assert_in_range(addresses_count(*state), 1, 1000);
 	const struct address_limits one = {.connections_max = 1};
-	keep_out(*state, &one, 0, ERROR_ADDRESS_CONNECTIONS);
+	drop_list(*state, &one, 0, ERROR_ADDRESS_CONNECTIONS);
 	addresses_leave(*state, held, false);
 }
 

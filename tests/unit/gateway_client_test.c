@@ -1,5 +1,6 @@
 /* A client's life on its shard: paused and resumed, silent, broken, gone; and nothing of it left behind. */
 #include "base/log.h"
+#include "shard/loop.h"
 #include "shard_scene.h"
 
 #include <errno.h>

@@ -1,9 +1,9 @@
 /* Commands to a shard: carried out in order and within bounds, given up in time, refused by a shard that has ended; and
  * what each finds and does there. */
 #include "base/log.h"
-#include "gateway/command.h"
-#include "gateway/command_clients.h"
-#include "gateway/command_publish.h"
+#include "runtime/command.h"
+#include "shard/command_clients.h"
+#include "shard/command_publish.h"
 #include "shard_scene.h"
 
 #include <setjmp.h>
@@ -44,8 +44,8 @@ static void *ask(void *argument)
 {
 	struct asker *asker = argument;
 	struct shard *shard = &asker->scene->shards[0];
-	asker->result =
-		command_do(&asker->command, &shard->commands, &asker->scene->mailboxes[0].waker, asker->timeout_ms);
+	asker->result = command_do(&asker->command, &shard->shared.commands, &asker->scene->mailboxes[0].waker,
+				   asker->timeout_ms);
 	atomic_store(&asker->done, true);
 	return NULL;
 }
@@ -111,7 +111,7 @@ static void test_given_up_in_time(void **state)
 	struct asker asker = {.scene = scene, .command = {.kind = COMMAND_LIST, .list = &list}, .timeout_ms = 1};
 	ask(&asker);
 	assert_int_equal(asker.result, ERROR_TIMEOUT);
-	assert_false(commands_waiting(&scene->shards[0].commands));
+	assert_false(commands_waiting(&scene->shards[0].shared.commands));
 	shard_scene_turn_one(scene, 0);
 	assert_int_equal(shard_scene_counter(scene, 0, COUNTER_commands), 0);
 }
@@ -127,13 +127,14 @@ static void test_bounded_queue_and_bounded_turns(void **state)
 			.scene = scene, .command = {.kind = COMMAND_LIST, .list = &list}, .timeout_ms = 60000};
 		assert_int_equal(pthread_create(&askers[i].thread, NULL, ask, &askers[i]), 0);
 	}
-	while (atomic_load(&scene->shards[0].commands.count) != COMMANDS_WAITING_MAX)
+	while (atomic_load(&scene->shards[0].shared.commands.count) != COMMANDS_WAITING_MAX)
 		sched_yield();
 	struct asker one_more = {.scene = scene, .command = {.kind = COMMAND_LIST, .list = &list}, .timeout_ms = 60000};
 	ask(&one_more);
 	assert_int_equal(one_more.result, ERROR_LIMIT);
 	shard_scene_turn_one(scene, 0);
-	assert_int_equal(atomic_load(&scene->shards[0].commands.count), COMMANDS_WAITING_MAX - COMMANDS_A_TURN);
+	assert_int_equal(atomic_load(&scene->shards[0].shared.commands.count),
+			 COMMANDS_WAITING_MAX - COMMANDS_PER_TURN);
 	shard_scene_settle(scene);
 	for (uint32_t i = 0; i < COMMANDS_WAITING_MAX; i++) {
 		pthread_join(askers[i].thread, NULL);
@@ -148,9 +149,9 @@ static void test_refused_by_a_shard_that_has_ended(void **state)
 	struct command_list list = {0};
 	struct asker waiting = {.scene = scene, .command = {.kind = COMMAND_LIST, .list = &list}, .timeout_ms = 60000};
 	assert_int_equal(pthread_create(&waiting.thread, NULL, ask, &waiting), 0);
-	while (!commands_waiting(&scene->shards[0].commands))
+	while (!commands_waiting(&scene->shards[0].shared.commands))
 		sched_yield();
-	commands_refuse(&scene->shards[0].commands);
+	commands_refuse(&scene->shards[0].shared.commands);
 	pthread_join(waiting.thread, NULL);
 	assert_int_equal(waiting.result, ERROR_SERVER_STOPPING);
 	struct asker late = {.scene = scene, .command = {.kind = COMMAND_LIST, .list = &list}, .timeout_ms = 60000};
@@ -347,7 +348,7 @@ static void test_a_session_ends_in_the_turn_that_its_connection_ends(void **stat
 		struct asker asker = {
 			.scene = scene, .command = {.kind = KINDS[i], .client = &client}, .timeout_ms = 60000};
 		assert_int_equal(pthread_create(&asker.thread, NULL, ask, &asker), 0);
-		while (!commands_waiting(&scene->shards[0].commands))
+		while (!commands_waiting(&scene->shards[0].shared.commands))
 			sched_yield();
 		leave(scene, fd);
 		pthread_join(asker.thread, NULL);

@@ -3,6 +3,8 @@
 #include "base/log.h"
 #include "mqtt/encode.h"
 #include "peer.h"
+#include "route/congestion.h"
+#include "state/account.h"
 
 #include <errno.h>
 #include <setjmp.h>
@@ -245,13 +247,13 @@ static void test_congested_again_and_again(void **state)
 		write_some(&writer);
 		shard_scene_settle(scene);
 		assert_int_equal(counted(scene, COUNTER_congestions), number + 1);
-		assert_int_equal(scene->shards[0].congestion.congested.count, 1);
+		assert_int_equal(scene->shards[0].routing.congestion.congested.count, 1);
 		while (reader.next[number] < writer.count) {
 			shard_scene_settle(scene);
 			read_some(&reader, WINDOW);
 		}
 		shard_scene_settle(scene);
-		assert_int_equal(scene->shards[0].congestion.congested.count, 0);
+		assert_int_equal(scene->shards[0].routing.congestion.congested.count, 0);
 		peer_vanish(&writer.peer);
 	}
 	peer_vanish(&reader.peer);
@@ -458,7 +460,7 @@ static void test_losses_are_counted_by_client(void **state)
 	assert_in_range(dropped, 1, 99);
 	struct shard *shard = &scene->shards[0];
 	uint64_t of_client = 0;
-	for (uint32_t i = 1; i <= shard->clients.touched; i++) {
+	for (uint32_t i = 1; i <= shard->mem.clients.touched; i++) {
 		const struct account *account = account_of(shard, shard_client(shard, i));
 		of_client += account != NULL ? account->dropped : 0;
 	}
@@ -519,10 +521,10 @@ static void test_expired_messages_do_not_stay(void **state)
 	struct peer from = peer_sign_in(scene, PEER_CONNECT(.id = "from"), false);
 	publish_with_expiry(&from, 0, 1, 1);
 	publish_with_expiry(&from, 5, 3000, 2);
-	assert_int_equal(scene->shards[0].messages.count, 3001);
+	assert_int_equal(scene->shards[0].mem.messages.count, 3001);
 	for (int s = 0; s < 125; s++)
 		pass_ms(scene, 1000);
-	assert_int_equal(scene->shards[0].messages.count, 1);
+	assert_int_equal(scene->shards[0].mem.messages.count, 1);
 	assert_int_equal(counted(scene, COUNTER_messages_expired), 3000);
 	peer = peer_sign_in(scene, PEER_CONNECT(.id = "s", .expiry_s = 0), true);
 	peer_hears_publish(&peer, "t", "long", 1);

@@ -1,5 +1,5 @@
 /* Counters: gauges that go down, sums over threads, and what a reader of stderr is promised. */
-#include "gateway/counters.h"
+#include "runtime/counters.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

@@ -204,7 +204,8 @@ static void play_with(struct shard_scene *scene, uint64_t seed)
 	assert_true(play.next_number > STEPS / 10);
 	/* Nothing is under way any more. */
 	for (uint16_t shard = 0; shard < scene->shard_count; shard++)
-		assert_int_equal(scene->shards[shard].flows.entries.used + scene->shards[shard].messages.count, 0);
+		assert_int_equal(scene->shards[shard].mem.flows.entries.used + scene->shards[shard].mem.messages.count,
+				 0);
 	peer_disconnect(&play.sender, 0, 0);
 	peer_disconnect(&play.receiver, 0, 0);
 	peer_hears_end(&play.sender);

@@ -1,8 +1,8 @@
 /* Signing in: CONNECT bytes to an admission, or to a refusal and the CONNACK that says it. */
-#include "gateway/admission.h"
-#include "gateway/handshake.h"
+#include "access/admission.h"
+#include "access/handshake.h"
 #include "mqtt/decode.h"
-#include "mqtt/reason.h"
+#include "mqtt/field/reason.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -40,8 +40,8 @@ static struct result read_bytes(struct slice bytes, bool loopback)
 	uint8_t *copy = malloc(bytes.size + 1);
 	assert_non_null(copy);
 	memcpy(copy + 1, bytes.data, bytes.size);
-	struct doorway doorway = {.settings = &SETTINGS, .key = &KEY};
-	result.error = handshake_read(&doorway, loopback, slice_of(copy + 1, bytes.size), &result.admission,
+	struct sign_in_environment environment = {.settings = &SETTINGS, .key = &KEY};
+	result.error = handshake_read(&environment, loopback, slice_of(copy + 1, bytes.size), &result.admission,
 				      &result.packet_bytes, &result.version);
 	free(copy);
 	return result;

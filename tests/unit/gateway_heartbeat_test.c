@@ -218,12 +218,12 @@ static void test_lag_is_over_when_the_shard_has_slept(void **state)
 	struct shard_scene *scene = *state;
 	struct shard *shard = &scene->shards[0];
 	int fd = come(scene, 0);
-	overload_turn(&shard->overload, 700, 700, 700, scene->settings.overload_refuse_ms);
-	assert_int_equal(shard->overload.grade, OVERLOAD_HOLD);
+	overload_turn(&shard->loop.overload, 700, 700, 700, scene->settings.overload_refuse_ms);
+	assert_int_equal(shard->loop.overload.grade, OVERLOAD_HOLD);
 	shard_scene_before_sleep(sleep_for_a_second, scene);
 	shard_scene_turn_one(scene, 0);
-	assert_int_equal(shard->overload.grade, OVERLOAD_NORMAL);
-	assert_int_equal(atomic_load(&shard->lag_ms), 0);
+	assert_int_equal(shard->loop.overload.grade, OVERLOAD_NORMAL);
+	assert_int_equal(atomic_load(&shard->shared.lag_ms), 0);
 	close(fd);
 	shard_scene_settle(scene);
 	shard_scene_check_empty(scene);

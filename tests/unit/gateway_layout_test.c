@@ -1,6 +1,5 @@
 /* Where the clients' sockets find places: in tables, in more shards' tables, or in fixed files. */
-#include "gateway/layout.h"
-#include "gateway/plan.h"
+#include "control/layout.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -29,12 +28,12 @@ static void test_tables_that_hold_them(void **state)
 		assert_int_equal(layout_plan(&layout, &settings, 20000, CORES), ERROR_OK);
 		assert_int_equal(layout.shards, CORES);
 		assert_int_equal(layout.fixed.sockets, 0);
-		assert_int_equal(layout.seats, layout.places);
+		assert_int_equal(layout.quota, layout.places);
 		assert_int_equal(layout.capacity, 20000);
 		settings.connections = 0; /* as many as they hold */
 		assert_int_equal(layout_plan(&layout, &settings, 20000, CORES), ERROR_OK);
 		assert_int_equal(layout.fixed.sockets, 0);
-		assert_int_equal(layout.capacity, plan_capacity(CORES, layout.places));
+		assert_int_equal(layout.capacity, spread_capacity(CORES, layout.places));
 	}
 }
 
@@ -47,8 +46,8 @@ static void test_fixed_files_spare_shards(void **state)
 	assert_int_equal(layout.shards, CORES);
 	assert_int_equal(layout.capacity, 1010000);
 	/* Every client has a seat, wherever it falls, and every seat a place. */
-	assert_true(plan_capacity(CORES, layout.seats) >= 1010000);
-	assert_true(layout.seats <= layout.fixed.sockets + (uint32_t)layout.fixed.first_descriptor);
+	assert_true(spread_capacity(CORES, layout.quota) >= 1010000);
+	assert_true(layout.quota <= layout.fixed.sockets + (uint32_t)layout.fixed.first_descriptor);
 	assert_true((uint32_t)layout.fixed.first_descriptor < layout.places);
 	assert_true(layout.fixed.ring_slots <= 20000);
 }
@@ -61,7 +60,7 @@ static void test_without_them_there_are_more_shards(void **state)
 	assert_int_equal(layout_plan(&layout, &settings, 20000, CORES), ERROR_OK);
 	assert_int_equal(layout.fixed.sockets, 0);
 	assert_true(layout.shards > 50);
-	assert_true(plan_capacity(layout.shards, layout.places) >= 1010000);
+	assert_true(spread_capacity(layout.shards, layout.places) >= 1010000);
 }
 
 /* Shards that were asked for stay as many; they hold more only with fixed files. */
@@ -88,12 +87,12 @@ static void test_shared_table(void **state)
 	assert_int_equal(layout_plan(&layout, &settings, 20000, CORES), ERROR_OK);
 	assert_int_equal(layout.shards, CORES);
 	assert_true(layout.capacity < 19000); /* handshakes have their own */
-	assert_int_equal(layout.seats, layout.capacity);
+	assert_int_equal(layout.quota, layout.capacity);
 	settings = settings_for(100000, false, true);
 	assert_int_equal(layout_plan(&layout, &settings, 20000, CORES), ERROR_OK);
-	assert_int_equal(layout.seats, 100000); /* of all */
+	assert_int_equal(layout.quota, 100000); /* of all */
 	assert_true((uint32_t)layout.fixed.first_descriptor < layout.places);
-	assert_true(plan_capacity(CORES, layout.fixed.sockets) >= 100000);
+	assert_true(spread_capacity(CORES, layout.fixed.sockets) >= 100000);
 }
 
 static void test_small_tables(void **state)
@@ -114,7 +113,7 @@ static void test_small_tables(void **state)
 	settings.shards = 1;
 	assert_int_equal(layout_plan(&layout, &settings, 27, CORES), ERROR_OK);
 	assert_int_equal(layout.fixed.sockets, 0);
-	assert_int_equal(layout.seats, 2);
+	assert_int_equal(layout.quota, 2);
 	assert_int_equal(layout.capacity, 2);
 	settings.shards = 0;
 	assert_int_equal(layout_plan(&layout, &settings, 20, CORES), ERROR_LIMIT);

@@ -127,7 +127,7 @@ static void test_fan_out_made_directly(void **state)
 	fan_out(*state, 200);
 }
 
-static void test_fan_out_by_letters(void **state)
+static void test_fan_out_by_records(void **state)
 {
 	fan_out(*state, 300);
 }
@@ -388,14 +388,14 @@ static void turn_with_work_left(struct shard_scene *scene, const struct peer *fr
 		*said = some > 0 ? (*said + (size_t)some) % burst->size : *said;
 	}
 	shard_scene_turn_one(scene, 0);
-	assert_int_not_equal(scene->shards[0].ready.count, 0);
+	assert_int_not_equal(scene->shards[0].loop.ready.count, 0);
 }
 
 /* The same time, once its own and once the machine's. */
 static void test_a_long_turn_and_a_stall(void **state)
 {
 	struct shard_scene *scene = *state;
-	struct overload *overload = &scene->shards[0].overload;
+	struct overload *overload = &scene->shards[0].loop.overload;
 	struct peer from = peer_sign_in(scene, PEER_CONNECT(.id = "from"), false);
 	size_t said = 0;
 	static struct burst burst;
@@ -410,7 +410,7 @@ static void test_a_long_turn_and_a_stall(void **state)
 	shard_scene_pass_ms(scene, 250);
 	shard_scene_turn_one(scene, 0);
 	assert_int_equal(overload->grade, OVERLOAD_SHED);
-	assert_int_equal(atomic_load(&scene->shards[0].lag_ms), 250);
+	assert_int_equal(atomic_load(&scene->shards[0].shared.lag_ms), 250);
 
 	/* The scale is an option. */
 	scene->settings.overload_refuse_ms = 1000;
@@ -429,7 +429,7 @@ int main(void)
 	log_level_set(LOG_ERROR);
 	const struct CMUnitTest tests[] = {
 		IN_SCENE(test_fan_out_made_directly),
-		IN_SCENE(test_fan_out_by_letters),
+		IN_SCENE(test_fan_out_by_records),
 		IN_SCENE(test_requests_behind_a_fan_out),
 		IN_SCENE(test_burst_of_topic_aliases),
 		IN_SCENE(test_large_messages),

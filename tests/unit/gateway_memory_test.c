@@ -1,7 +1,7 @@
 /* Without memory for a message nobody gets it, and nobody is told that all did. */
 #include "base/log.h"
-#include "net/inbox.h"
 #include "peer.h"
+#include "reactor/mailbox.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -10,8 +10,8 @@
 
 #include <cmocka.h>
 
-/* Parcels are the only blocks of their size: a letter's memory is refused, and nothing else. */
-static bool parcels_refused;
+/* Batches are the only blocks of their size: a record's memory is refused, and nothing else. */
+static bool batches_refused;
 
 /* NOLINTBEGIN(bugprone-reserved-identifier): the linker's names (--wrap) */
 void *__real_malloc(size_t size);
@@ -19,14 +19,14 @@ void *__wrap_malloc(size_t size);
 
 void *__wrap_malloc(size_t size)
 {
-	bool refused = parcels_refused && size >= PARCEL_BYTES && size < 2 * PARCEL_BYTES;
+	bool refused = batches_refused && size >= BATCH_BYTES && size < 2 * BATCH_BYTES;
 	return refused ? NULL : __real_malloc(size);
 }
 /* NOLINTEND(bugprone-reserved-identifier) */
 
 static int scene_open(void **state)
 {
-	parcels_refused = false;
+	batches_refused = false;
 	*state = shard_scene_new(2);
 	return 0;
 }
@@ -43,9 +43,9 @@ static int scene_close(void **state)
 static void publish_without_memory(const struct peer *from, uint8_t qos)
 {
 	peer_publish(from, "t", "x", qos, 1);
-	parcels_refused = true;
+	batches_refused = true;
 	shard_scene_turn_one(from->scene, 0);
-	parcels_refused = false;
+	batches_refused = false;
 }
 
 /* Subscribers are on both shards: the one at hand gets nothing either. */

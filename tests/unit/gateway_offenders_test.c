@@ -1,5 +1,5 @@
 /* Who is refused often enough in a second is kept out, and for how long. */
-#include "gateway/offenders.h"
+#include "access/offenders.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

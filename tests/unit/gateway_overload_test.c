@@ -1,5 +1,5 @@
 /* The grades of overload: from which lag, until which, how it is forgotten, and when the refused come back. */
-#include "gateway/overload.h"
+#include "runtime/overload.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,5 +1,5 @@
 /* Threads that check passwords: verdicts, order, bounds, and an end while there is work. */
-#include "gateway/password_workers.h"
+#include "access/password_workers.h"
 
 #include <poll.h>
 #include <setjmp.h>

@@ -44,7 +44,7 @@ static void block_output(struct shard_scene *scene, const struct peer *other)
 	for (int i = 0; i < 20; i++)
 		peer_publish(other, "in", long_text(), 0, 0);
 	shard_scene_settle(scene);
-	assert_int_not_equal(scene->shards[0].io.backlog_bytes, 0);
+	assert_int_not_equal(scene->shards[0].mem.io.backlog_bytes, 0);
 }
 
 /* The output blocks while the client waits for its rate. */

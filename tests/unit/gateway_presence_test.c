@@ -1,5 +1,5 @@
 /* Who comes and goes, as JSON on $SYS topics: whatever is in a client id, once for each, and free while nobody asks. */
-#include "auth/strict_json.h"
+#include "auth/text/strict_json.h"
 #include "base/log.h"
 #include "mqtt/decode.h"
 #include "scene_client.h"

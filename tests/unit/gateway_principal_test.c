@@ -1,10 +1,12 @@
 /* What a client may do and for how long, on its shard: permissions, expiry, re-authentication, revocations. */
 #include "access_files.h"
 #include "base/log.h"
-#include "gateway/principal.h"
+#include "client/review.h"
+#include "lifecycle/revoke.h"
 #include "mqtt/decode.h"
-#include "mqtt/reason.h"
+#include "mqtt/field/reason.h"
 #include "scene_client.h"
+#include "state/principal.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -153,14 +155,14 @@ static void test_rules_of_a_token_are_kept_once(void **state)
 		snprintf(id, sizeof(id), "c%d", i);
 		fds[i] = sign_in_with(scene, 0, id, test_token("{\"sub\":\"u%d\"," PERMISSIONS "}", i));
 	}
-	assert_int_equal(acl_pool_count(&scene->shards[0].token_rules), 1);
+	assert_int_equal(acl_pool_count(&scene->shards[0].guard.token_rules), 1);
 	assert_int_equal(publish_code(scene, fds[1], "p/c1"), MQTT_REASON_NO_MATCHING_SUBSCRIBERS);
 	assert_int_equal(publish_code(scene, fds[1], "p/c2"), MQTT_REASON_NOT_AUTHORIZED);
 	assert_int_equal(publish_code(scene, fds[2], "p/c2"), MQTT_REASON_NO_MATCHING_SUBSCRIBERS);
 	for (int i = 0; i < CLIENTS; i++)
 		close(fds[i]);
 	shard_scene_settle(scene);
-	assert_int_equal(acl_pool_count(&scene->shards[0].token_rules), 0);
+	assert_int_equal(acl_pool_count(&scene->shards[0].guard.token_rules), 0);
 	shard_scene_check_empty(scene);
 }
 
@@ -189,7 +191,7 @@ static void test_rights_are_taken_turn_by_turn(void **state)
 	assert_int_equal(shard_scene_counter(scene, 0, COUNTER_subscriptions_revoked), A_TURN + 1);
 	shard_scene_settle(scene);
 	assert_int_equal(shard_scene_counter(scene, 0, COUNTER_subscriptions_revoked), FILTERS);
-	assert_int_equal(scene->shards[0].subscriptions.pool.used, 1);
+	assert_int_equal(scene->shards[0].sessions.subscriptions.pool.used, 1);
 	/* What is read again and says the same takes nothing, and costs no round. */
 	assert_true(access_reload(scene->access, NULL));
 	shard_scene_turn_one(scene, 0);
@@ -267,11 +269,11 @@ static void test_a_review_of_who_has_gone(void **state)
 	}
 	close(fd);
 	shard_scene_turn_one(scene, 0);
-	assert_non_null(scene->shards[0].cleanups);
+	assert_non_null(scene->shards[0].sessions.cleanups);
 	access_files_write(&files, guarded.rule_file, "rules", "deny all taken/#\n");
 	assert_true(access_reload(scene->access, NULL));
 	shard_scene_turn_one(scene, 0);
-	assert_non_null(scene->shards[0].cleanups);
+	assert_non_null(scene->shards[0].sessions.cleanups);
 	shard_scene_settle(scene);
 	assert_int_equal(shard_scene_counter(scene, 0, COUNTER_subscriptions_revoked), 0);
 	shard_scene_check_empty(scene);
@@ -386,7 +388,7 @@ static void test_auth_that_ends_the_connection(void **state)
 			fail_msg("case %zu ended otherwise than by %s", i, error_name(RENEWALS[i].error));
 	}
 	/* A shard never hashes: that takes as long as thousands of messages. */
-	assert_int_equal(scene->shards[0].sign_in.passwords_hashed, 0);
+	assert_int_equal(scene->shards[0].guard.sign_in.passwords_hashed, 0);
 	shard_scene_check_empty(scene);
 }
 
@@ -512,7 +514,7 @@ static void test_a_round_over_many(void **state)
 	struct shard_scene *scene = *state;
 	enum { CLIENTS = 5000, REVOKED = 300 };
 	static int fds[CLIENTS];
-	scene->seats.limit = CLIENTS + 1;
+	scene->quota.limit = CLIENTS + 1;
 	shard_scene_restart(scene);
 	for (int i = 0; i < CLIENTS; i++) {
 		char id[16];
@@ -585,8 +587,8 @@ static void test_revoked_on_the_way(void **state)
 	/* Nobody was signed in: the sums of check_empty() are about those who were. */
 	assert_int_equal(shard_scene_clients(scene, 0), 0);
 	assert_int_equal(shard_scene_ends(scene, 0, ERROR_TOKEN_REVOKED), 1);
-	assert_int_equal(atomic_load(&scene->seats.taken), 0);
-	assert_int_equal(scene->shards[0].slab.used_bytes, 0);
+	assert_int_equal(atomic_load(&scene->quota.taken), 0);
+	assert_int_equal(scene->shards[0].mem.slab.used_bytes, 0);
 }
 
 /* Nobody gives way to a newcomer that is not let in. */
@@ -608,9 +610,9 @@ static void test_who_is_turned_away_takes_nobody_over(void **state)
 	shard_scene_settle(scene);
 	scene_expect(old, MQTT_PUBLISH);
 	assert_int_equal(shard_scene_ends(scene, 0, ERROR_TAKEN_OVER), 0);
-	assert_int_equal(atomic_load(&scene->seats.taken), 1);
+	assert_int_equal(atomic_load(&scene->quota.taken), 1);
 	leave(scene, old);
-	assert_int_equal(scene->shards[0].slab.used_bytes, 0);
+	assert_int_equal(scene->shards[0].mem.slab.used_bytes, 0);
 }
 
 static void revoke_in_the_gap(void *context)

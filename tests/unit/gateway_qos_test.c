@@ -1,9 +1,9 @@
 /* QoS 1 and 2 in both directions: acknowledged, under way within a window, sent again after a lost connection, exactly
  * once where that was asked for. */
 #include "base/log.h"
-#include "gateway/deliver.h"
 #include "mqtt/encode.h"
 #include "peer.h"
+#include "route/deliver.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -461,8 +461,8 @@ static void test_longest_packet_to_another_version(void **state)
 		.packet_bytes = (uint32_t)packet_bytes, .topic_bytes = 1, .header_bytes = MQTT_HEADER_BYTES_MAX};
 	for (uint16_t alias_max = 0; alias_max <= 1; alias_max++) {
 		struct peer to = sign_in_and_subscribe(scene, PEER_CONNECT(.alias_max = alias_max), "t", 0);
-		struct delivery delivery = deliver_begin(packet, &publication, false, 0);
-		deliver_to(shard, &delivery, pool_at(&shard->subscriptions.pool, 1));
+		struct delivery delivery = deliver_begin(packet, &publication, false, message_ref_none());
+		deliver_to(shard, &delivery, pool_at(&shard->sessions.subscriptions.pool, 1));
 		deliver_end(shard, &delivery);
 		peer_hears_nothing(&to);
 		peer_vanish(&to);

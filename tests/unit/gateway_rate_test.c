@@ -1,6 +1,6 @@
 /* How fast one client may publish: in messages, in bytes, with nothing lost; and what does not count twice. */
 #include "base/log.h"
-#include "mqtt/reason.h"
+#include "mqtt/field/reason.h"
 #include "scene_client.h"
 
 #include <errno.h>

@@ -2,6 +2,8 @@
  */
 #include "base/log.h"
 #include "peer.h"
+#include "route/retained_jobs.h"
+#include "topics/retained.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -49,7 +51,7 @@ static uint64_t retained_count(const struct shard_scene *scene)
 /* Subscriptions whose retained messages were not all sent yet. */
 static uint32_t owed(const struct shard_scene *scene)
 {
-	return scene->shards[0].retained_jobs.jobs.used;
+	return scene->shards[0].sessions.retained_jobs.jobs.used;
 }
 
 static void retain(const struct peer *peer, const char *topic, const char *payload, uint8_t qos)
@@ -354,8 +356,8 @@ static void test_slow_reader_gets_all(void **state)
 		shard_scene_settle(scene);
 		/* What waits for it is bounded, whatever there is for it. */
 		assert_in_range(counted(scene, COUNTER_queue_messages), 0, 64);
-		assert_in_range(scene->shards[0].messages.count, 0, 64);
-		assert_in_range(scene->shards[0].io.backlog_bytes, 1, 100000);
+		assert_in_range(scene->shards[0].mem.messages.count, 0, 64);
+		assert_in_range(scene->shards[0].mem.io.backlog_bytes, 1, 100000);
 		struct heard heard;
 		assert_true(peer_hears(&to, &heard));
 		assert_int_equal(heard.header.type, MQTT_SUBACK);
@@ -435,7 +437,7 @@ static void test_client_goes_in_the_middle(void **state)
 	struct peer to = begin_many(scene, 0);
 	peer_vanish(&to);
 	assert_int_equal(owed(scene), 0);
-	assert_int_equal(scene->shards[0].flows.entries.used, 0);
+	assert_int_equal(scene->shards[0].mem.flows.entries.used, 0);
 	/* A session that is kept is owed the rest: all come, however often the connection breaks [MQTT-3.3.1-9]. */
 	bool seen[MANY] = {false};
 	to = peer_sign_in(scene, PEER_CONNECT(.id = "to", .expiry_s = HOUR_S, .receive_max = 10), false);
@@ -508,7 +510,7 @@ static void test_waiting_costs_no_turn(void **state)
 		peer_subscribe(&to, filter, 1);
 	}
 	assert_int_equal(owed(scene), 91);
-	assert_false(retained_jobs_ready(&scene->shards[0].retained_jobs));
+	assert_false(retained_jobs_ready(&scene->shards[0].sessions.retained_jobs));
 	shard_scene_turn_one(scene, 0);
 	assert_true(shard_scene_sleep_ms() > 0);
 	/* Subscriptions come and go, and leave no jobs behind. */

@@ -1,6 +1,7 @@
 /* A message whose match is long: routed turn by turn, once, in order, and at nobody else's cost. */
 #include "base/log.h"
 #include "peer.h"
+#include "route/routing.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -26,7 +27,7 @@ static int scene_open(void **state)
 	struct shard_scene *scene = shard_scene_new(2);
 	scene->settings.queue_bytes_max = 64 << 20;
 	for (int i = 0; i < 2; i++)
-		scene->shards[i].subscriptions.client_max = FILTERS;
+		scene->shards[i].sessions.subscriptions.client_max = FILTERS;
 	*state = scene;
 	return 0;
 }
@@ -243,17 +244,17 @@ static void test_too_many_at_once(void **state)
 		snprintf(id, sizeof(id), "c%d", i);
 		peers[i] = peer_sign_in(scene, PEER_CONNECT(.id = id), false);
 	}
-	scene->shards[0].routings.bytes += ROUTINGS_BYTES_MAX - 1; /* as if one large packet were under way */
+	scene->shards[0].routing.routings.bytes += ROUTINGS_BYTES_MAX - 1; /* as if one large packet were under way */
 	for (int i = 0; i < PUBLISHERS; i++)
 		peer_publish(&peers[i], TOPIC_BELOW, "x", 2, 1);
 	for (int i = 0; i < 3; i++)
 		shard_scene_turn_one(scene, 0);
-	assert_in_range(scene->shards[0].routings.count, 0, 1);
+	assert_in_range(scene->shards[0].routing.routings.count, 0, 1);
 	for (int i = 0; i < 3 * PUBLISHERS; i++) {
 		shard_scene_settle(scene);
 		shard_scene_pass_ms(scene, 100);
 	}
-	scene->shards[0].routings.bytes -= ROUTINGS_BYTES_MAX - 1;
+	scene->shards[0].routing.routings.bytes -= ROUTINGS_BYTES_MAX - 1;
 	for (int i = 0; i < PUBLISHERS; i++)
 		peer_hears_ack(&peers[i], MQTT_PUBREC, 1, 0);
 	assert_int_equal(peer_counts(&to, MQTT_PUBLISH), PUBLISHERS);

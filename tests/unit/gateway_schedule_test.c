@@ -1,5 +1,5 @@
 /* What the kernel says of a thread that asked to be scheduled as the gateway's are. */
-#include "gateway/schedule.h"
+#include "runtime/schedule.h"
 
 #include <sched.h>
 #include <setjmp.h>

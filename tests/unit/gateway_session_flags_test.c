@@ -9,8 +9,6 @@
 
 #include <cmocka.h>
 
-/* The only client, or the first of several. */
-#define FIRST 1u
 /* More than are queued for a client at a time. */
 #define RETAINED 80u
 
@@ -29,11 +27,15 @@ static int scene_close(void **state)
 	return 0;
 }
 
+/* The only one that there is. */
 static const struct session *first_session(const struct shard_scene *scene)
 {
-	const struct client *client = shard_client(&scene->shards[0], FIRST);
-	assert_int_not_equal(client->state, CLIENT_FREE);
-	return &client->session;
+	const struct shard *shard = &scene->shards[0];
+	assert_int_equal(shard->mem.clients.used, 1);
+	uint32_t index = 1;
+	while (shard_client(shard, index)->state == CLIENT_FREE)
+		index++;
+	return &shard_client(shard, index)->session;
 }
 
 static void retain_much(struct shard_scene *scene)

@@ -2,7 +2,7 @@
  * limits; taken over in the middle of things; and what they cost. */
 #include "base/log.h"
 #include "mqtt/encode.h"
-#include "mqtt/reason.h"
+#include "mqtt/field/reason.h"
 #include "peer.h"
 
 #include <setjmp.h>
@@ -80,7 +80,7 @@ static void test_resumed_as_it_was(void **state)
 	peer_ack(&peer, MQTT_PUBACK, 2);
 	peer_publish(&from, "t/3", "live", 0, 0);
 	peer_hears_publish(&peer, "t/3", "live", 0);
-	assert_int_equal(scene->shards[0].messages.count, 0);
+	assert_int_equal(scene->shards[0].mem.messages.count, 0);
 	peer_vanish(&peer);
 	peer_vanish(&from);
 }
@@ -116,7 +116,7 @@ static void test_clean_start_ends_it(void **state)
 	peer_hears_ack(&from, MQTT_PUBACK, 1, 0);
 	struct peer peer = peer_sign_in(scene, PEER_CONNECT(.id = "s", .clean = true, .expiry_s = HOUR_S), false);
 	peer_hears_nothing(&peer);
-	assert_int_equal(scene->shards[0].messages.count, 0);
+	assert_int_equal(scene->shards[0].mem.messages.count, 0);
 	assert_int_equal(counted(scene, COUNTER_messages_dropped_session), 1);
 	peer_publish(&from, "t", "unheard", 1, 2);
 	peer_hears_ack(&from, MQTT_PUBACK, 2, MQTT_REASON_NO_MATCHING_SUBSCRIBERS);
@@ -265,7 +265,7 @@ static void test_full_queue_forgets_the_oldest(void **state)
 	struct peer from = peer_sign_in(scene, PEER_CONNECT(.id = "from"), false);
 	publish_numbers(scene, &from, 0, 50, 0);
 	assert_int_equal(counted(scene, COUNTER_messages_dropped_queue_full), 30);
-	assert_int_equal(scene->shards[0].messages.count, 20);
+	assert_int_equal(scene->shards[0].mem.messages.count, 20);
 	struct peer peer = peer_sign_in(scene, PEER_CONNECT(.id = "s"), true);
 	assert_int_equal(hear_numbers(&peer, 30, 0), 20);
 	peer_vanish(&peer);
@@ -303,8 +303,8 @@ static void test_queue_is_bounded_by_bytes(void **state)
 	keep_session(scene, "s", "t", 1);
 	struct peer from = peer_sign_in(scene, PEER_CONNECT(.id = "from"), false);
 	publish_numbers(scene, &from, 0, 10, 1000);
-	assert_int_equal(scene->shards[0].messages.count, 3);
-	assert_in_range(scene->shards[0].messages.bytes, 3000, 4000);
+	assert_int_equal(scene->shards[0].mem.messages.count, 3);
+	assert_in_range(scene->shards[0].mem.messages.bytes, 3000, 4000);
 	struct peer peer = peer_sign_in(scene, PEER_CONNECT(.id = "s", .expiry_s = HOUR_S), true);
 	assert_int_equal(hear_numbers(&peer, 7, 1000), 3);
 	peer_vanish(&peer);
@@ -319,7 +319,7 @@ static void test_queue_is_bounded_by_bytes(void **state)
 		peer_hears_ack(&from, publish.qos == 1 ? MQTT_PUBACK : MQTT_PUBREC, 99, MQTT_REASON_QUOTA_EXCEEDED);
 	}
 	assert_int_equal(counted(scene, COUNTER_messages_dropped_queue_full), dropped + 2);
-	assert_int_equal(scene->shards[0].messages.count, 2);
+	assert_int_equal(scene->shards[0].mem.messages.count, 2);
 	peer = peer_sign_in(scene, PEER_CONNECT(.id = "s"), true);
 	assert_int_equal(hear_numbers(&peer, 0, 1000), 2);
 	peer_vanish(&peer);
@@ -493,7 +493,7 @@ static void test_taken_over_again_and_again_then_clean(void **state)
 	struct shard_scene *scene = *state;
 	enum { CONNECTIONS = 10, FILTERS = 1500 };
 	struct peer peers[CONNECTIONS];
-	scene->shards[0].subscriptions.client_max = FILTERS;
+	scene->shards[0].sessions.subscriptions.client_max = FILTERS;
 	struct peer first = peer_sign_in(scene, PEER_CONNECT(.id = "s", .expiry_s = HOUR_S), false);
 	for (int i = 0; i < FILTERS; i++) {
 		char filter[16];
@@ -505,9 +505,9 @@ static void test_taken_over_again_and_again_then_clean(void **state)
 		peers[i] = peer_connect(scene, PEER_CONNECT(.id = "s", .clean = last, .expiry_s = HOUR_S));
 	}
 	shard_scene_turn_one(scene, 0);
-	assert_int_not_equal(scene->shards[0].cleanups, NULL);
+	assert_int_not_equal(scene->shards[0].sessions.cleanups, NULL);
 	shard_scene_settle(scene);
-	assert_int_equal(atomic_load(&scene->seats.taken), 1);
+	assert_int_equal(atomic_load(&scene->quota.taken), 1);
 	for (int i = 0; i < CONNECTIONS - 1; i++)
 		peer_drop(&peers[i]);
 	peer_drop(&first);
@@ -523,7 +523,8 @@ static void test_taken_over_again_and_again_then_clean(void **state)
 static size_t memory_of(const struct shard_scene *scene)
 {
 	const struct shard *shard = &scene->shards[0];
-	return shard->slab.used_bytes + (size_t)shard->flows.entries.used * shard->flows.entries.object_bytes;
+	return shard->mem.slab.used_bytes +
+	       (size_t)shard->mem.flows.entries.used * shard->mem.flows.entries.object_bytes;
 }
 
 /* The contract: a small message that waits costs at most 48 bytes more than its packet has. */
@@ -572,7 +573,7 @@ static void test_message_for_many_sessions_is_kept_once(void **state)
 }
 
 /* What only some sessions have goes when it says nothing any more. */
-static void test_idle_client_has_no_extras(void **state)
+static void test_idle_client_has_no_extension(void **state)
 {
 	struct shard_scene *scene = *state;
 	struct peer peer = peer_sign_in(scene, PEER_CONNECT(.id = "s"), false);
@@ -619,7 +620,7 @@ int main(void)
 		IN_SCENE(test_taken_over_again_and_again_then_clean),
 		IN_SCENE(test_cost_of_a_queued_message),
 		IN_SCENE(test_message_for_many_sessions_is_kept_once),
-		IN_SCENE(test_idle_client_has_no_extras),
+		IN_SCENE(test_idle_client_has_no_extension),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -2,6 +2,7 @@
 #include "base/log.h"
 #include "mqtt/encode.h"
 #include "peer.h"
+#include "route/routing.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -302,7 +303,7 @@ static void test_unsubscribed_with_messages_under_way(void **state)
 	assert_true(slice_equal(publish.properties, slice_of("\x0b\5", 2)));
 	peer_unsubscribe(&leaving, "$share/g/t");
 	peer_subscribe_as(&leaving, &(struct mqtt_subscription){.filter = slice_string("$share/h/u"), .qos = 1}, 6);
-	assert_int_equal(scene->shards[0].subscriptions.pool.touched, 1);
+	assert_int_equal(scene->shards[0].sessions.subscriptions.pool.touched, 1);
 	struct peer other = member(scene, PEER_CONNECT(.id = "other"), "$share/h/u", 1);
 	peer_vanish(&leaving);
 	peer_hears_nothing(&other);
@@ -415,7 +416,7 @@ static void test_handed_on_in_shares(void **state)
 static void test_a_member_that_comes_and_goes_while_others_are_told(void **state)
 {
 	struct shard_scene *scene = *state;
-	scene->settings.client_subscriptions_max = scene->shards[0].subscriptions.client_max = MANY + 1;
+	scene->settings.client_subscriptions_max = scene->shards[0].sessions.subscriptions.client_max = MANY + 1;
 	static uint8_t packet[MANY * 32];
 	static struct mqtt_subscription asked[MANY];
 	static char filters[MANY][24];
@@ -430,14 +431,14 @@ static void test_a_member_that_comes_and_goes_while_others_are_told(void **state
 	struct peer other = member(scene, PEER_CONNECT(.id = "other"), "$share/g/t", 1);
 	peer_drop(&gone);
 	shard_scene_turn_one(scene, 0);
-	assert_non_null(scene->shards[0].cleanups);
+	assert_non_null(scene->shards[0].sessions.cleanups);
 	struct mqtt_subscription new = {.filter = slice_string("$share/g/t"), .qos = 1};
 	size = mqtt_subscribe_encode(2, 0, &new, 1, MQTT_VERSION_5, packet, sizeof(packet));
 	memcpy(packet + size, "\xe0", 2); /* DISCONNECT */
 	struct peer_connect again = {.id = "gone", .expiry_s = HOUR_S, .rest = slice_of(packet, size + 2)};
 	gone = peer_connect(scene, &again);
 	shard_scene_turn_one(scene, 0);
-	assert_non_null(scene->shards[0].cleanups);
+	assert_non_null(scene->shards[0].sessions.cleanups);
 	assert_int_equal(shard_scene_counter(scene, 0, COUNTER_subscriptions_open), MANY + 2);
 	assert_int_equal(shard_scene_counter(scene, 0, COUNTER_sessions_offline), 1);
 	peer_vanish(&gone);

@@ -1,5 +1,5 @@
-/* Histograms of time: each bound falls below itself, quantiles are bounds, sums add up; and the pulse of a loop. */
-#include "gateway/pulse.h"
+/* Histograms of time: each bound falls below itself, quantiles are bounds, sums add up; and the stats of a loop. */
+#include "runtime/turn_stats.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -88,29 +88,29 @@ static void test_turns_and_lag(void **state)
 {
 	(void)state;
 	static struct counters counters;
-	struct pulse pulse = {.ended_ns = 1000 * (uint64_t)MS};
+	struct turn_stats stats = {.ended_ns = 1000 * (uint64_t)MS};
 	/* It only looked: no lag is told. */
-	pulse_sleep(&pulse, 0);
-	pulse_turn_begin(&pulse, &counters, 1000 * (uint64_t)MS, 0, 5);
+	turn_stats_sleep(&stats, 0);
+	turn_stats_turn_begin(&stats, &counters, 1000 * (uint64_t)MS, 0, 5);
 	assert_int_equal(count_all(&counters.wake_lag), 0);
-	pulse_turn_end(&pulse, &counters, 1003 * (uint64_t)MS);
+	turn_stats_turn_end(&stats, &counters, 1003 * (uint64_t)MS);
 	assert_int_equal(atomic_load(&counters.turn_max_ns), 3 * MS);
 	/* A sleep of 10 ms that took 12. */
-	pulse_sleep(&pulse, 10);
-	pulse_turn_begin(&pulse, &counters, 1015 * (uint64_t)MS, 0, 0);
+	turn_stats_sleep(&stats, 10);
+	turn_stats_turn_begin(&stats, &counters, 1015 * (uint64_t)MS, 0, 0);
 	assert_int_equal(count_all(&counters.wake_lag), 1);
 	assert_int_equal(atomic_load(&counters.wake_lag.sum_ns), 2 * MS);
-	pulse_turn_end(&pulse, &counters, 1016 * (uint64_t)MS);
+	turn_stats_turn_end(&stats, &counters, 1016 * (uint64_t)MS);
 	/* Woken by a socket, of which nobody knows when: not told. */
-	pulse_sleep(&pulse, 10);
-	pulse_turn_begin(&pulse, &counters, 1020 * (uint64_t)MS, 0, 1);
+	turn_stats_sleep(&stats, 10);
+	turn_stats_turn_begin(&stats, &counters, 1020 * (uint64_t)MS, 0, 1);
 	assert_int_equal(count_all(&counters.wake_lag), 1);
-	pulse_turn_end(&pulse, &counters, 1020 * (uint64_t)MS);
+	turn_stats_turn_end(&stats, &counters, 1020 * (uint64_t)MS);
 	/* Woken by another thread half a millisecond ago. */
-	pulse_sleep(&pulse, 10);
-	pulse_turn_begin(&pulse, &counters, 1022 * (uint64_t)MS, 1022 * (uint64_t)MS - MS / 2, 1);
+	turn_stats_sleep(&stats, 10);
+	turn_stats_turn_begin(&stats, &counters, 1022 * (uint64_t)MS, 1022 * (uint64_t)MS - MS / 2, 1);
 	assert_int_equal(atomic_load(&counters.wake_lag.sum_ns), 2 * MS + MS / 2);
-	pulse_turn_end(&pulse, &counters, 1022 * (uint64_t)MS);
+	turn_stats_turn_end(&stats, &counters, 1022 * (uint64_t)MS);
 	assert_int_equal(count_all(&counters.turn_time), 4);
 	assert_int_equal(counter_of(&counters, COUNTER_events), 7);
 }
@@ -119,34 +119,34 @@ static void test_direct_deliveries_take_the_whole_turn(void **state)
 {
 	(void)state;
 	static struct counters counters;
-	struct pulse pulse = {0};
-	pulse_turn_begin(&pulse, &counters, 50 * (uint64_t)MS, 0, 1);
-	pulse.direct = 17;
-	pulse_turn_end(&pulse, &counters, 51 * (uint64_t)MS);
-	pulse_turn_begin(&pulse, &counters, 60 * (uint64_t)MS, 0, 1);
-	pulse_turn_end(&pulse, &counters, 69 * (uint64_t)MS);
+	struct turn_stats stats = {0};
+	turn_stats_turn_begin(&stats, &counters, 50 * (uint64_t)MS, 0, 1);
+	stats.direct = 17;
+	turn_stats_turn_end(&stats, &counters, 51 * (uint64_t)MS);
+	turn_stats_turn_begin(&stats, &counters, 60 * (uint64_t)MS, 0, 1);
+	turn_stats_turn_end(&stats, &counters, 69 * (uint64_t)MS);
 	assert_int_equal(count_all(&counters.delivery), 17);
 	assert_int_equal(timing_quantile_ns(&counters.delivery, 1.0), MS);
 }
 
-static void turn_of(struct pulse *pulse, struct counters *counters, uint64_t at_s, uint64_t took_ms)
+static void turn_of(struct turn_stats *stats, struct counters *counters, uint64_t at_s, uint64_t took_ms)
 {
 	uint64_t at_ns = at_s * 1000 * MS;
-	pulse_turn_begin(pulse, counters, at_ns, 0, 0);
-	pulse_turn_end(pulse, counters, at_ns + took_ms * MS);
+	turn_stats_turn_begin(stats, counters, at_ns, 0, 0);
+	turn_stats_turn_end(stats, counters, at_ns + took_ms * MS);
 }
 
 static void test_recent_maximum_is_forgotten(void **state)
 {
 	(void)state;
 	static struct counters counters;
-	struct pulse pulse = {0};
-	turn_of(&pulse, &counters, 100, 40);
-	turn_of(&pulse, &counters, 101, 2);
+	struct turn_stats stats = {0};
+	turn_of(&stats, &counters, 100, 40);
+	turn_of(&stats, &counters, 101, 2);
 	assert_int_equal(atomic_load(&counters.turn_recent_max_ns), 40 * MS);
-	turn_of(&pulse, &counters, 115, 3);
+	turn_of(&stats, &counters, 115, 3);
 	assert_int_equal(atomic_load(&counters.turn_recent_max_ns), 40 * MS);
-	turn_of(&pulse, &counters, 150, 4);
+	turn_of(&stats, &counters, 150, 4);
 	assert_int_equal(atomic_load(&counters.turn_recent_max_ns), 4 * MS);
 	assert_int_equal(atomic_load(&counters.turn_max_ns), 40 * MS);
 }

@@ -137,7 +137,7 @@ static void lag_is_that_of_a_round(void **state)
 	while (shard_scene_counter(scene, 0, COUNTER_packets_in) != 64 * PINGS) {
 		shard_scene_pass_ms(scene, 4);
 		shard_scene_turn_one(scene, 0);
-		uint32_t lag_ms = scene->shards[0].overload.lag_ms;
+		uint32_t lag_ms = scene->shards[0].loop.overload.lag_ms;
 		most_ms = lag_ms > most_ms ? lag_ms : most_ms;
 	}
 	assert_in_range(most_ms, 200, 64 * PINGS / WORK_SHARE_PACKETS * 4 * 2);
@@ -206,10 +206,10 @@ static void many_filters_take_several_turns(void **state)
 	peer_say(&many, "\xc0\0", 2);
 	struct heard heard;
 	uint32_t turns = 0;
-	while (scene->shards[0].filter_jobs == NULL)
+	while (scene->shards[0].sessions.filter_jobs == NULL)
 		shard_scene_turn_one(scene, 0);
 	/* The other one is served in each turn meanwhile. */
-	for (; scene->shards[0].filter_jobs != NULL; turns++) {
+	for (; scene->shards[0].sessions.filter_jobs != NULL; turns++) {
 		peer_say(&other, "\xc0\0", 2);
 		shard_scene_turn_one(scene, 0);
 		assert_true(peer_heard(&other, &heard));
@@ -251,18 +251,18 @@ static void client_may_end_in_the_middle(void **state)
 	struct shard_scene *scene = *state;
 	struct peer peer = peer_sign_in(scene, PEER_CONNECT(.id = "p", .expiry_s = 60), false);
 	say_filters(&peer, MQTT_SUBSCRIBE, 1, FILTERS, 26);
-	while (scene->shards[0].filter_jobs == NULL)
+	while (scene->shards[0].sessions.filter_jobs == NULL)
 		shard_scene_turn_one(scene, 0);
 	/* Taken over: the new connection has nothing to do with it. */
 	struct peer next = peer_sign_in(scene, PEER_CONNECT(.id = "p", .expiry_s = 60), true);
 	peer_hears_disconnect(&peer, MQTT_REASON_SESSION_TAKEN_OVER);
-	assert_null(scene->shards[0].filter_jobs);
+	assert_null(scene->shards[0].sessions.filter_jobs);
 	peer_hears_nothing(&next);
 	say_filters(&next, MQTT_UNSUBSCRIBE, 9, FILTERS, 26);
-	while (scene->shards[0].filter_jobs == NULL)
+	while (scene->shards[0].sessions.filter_jobs == NULL)
 		shard_scene_turn_one(scene, 0);
 	peer_vanish(&next);
-	assert_null(scene->shards[0].filter_jobs);
+	assert_null(scene->shards[0].sessions.filter_jobs);
 	next = peer_sign_in(scene, PEER_CONNECT(.id = "p", .clean = true), false);
 	peer_leave(&next);
 }
@@ -324,7 +324,7 @@ static void wills_of_many_take_several_turns(void **state)
 static void allow_subscriptions(struct shard_scene *scene)
 {
 	scene->settings.client_subscriptions_max = 2 * SUBSCRIPTIONS;
-	scene->shards[0].subscriptions.client_max = 2 * SUBSCRIPTIONS;
+	scene->shards[0].sessions.subscriptions.client_max = 2 * SUBSCRIPTIONS;
 }
 
 /* Subscribes to `prefix`0, `prefix`1, ..., and hears that. */
@@ -358,7 +358,7 @@ static void large_session_is_freed_over_turns(void **state)
 	assert_int_equal(shard_scene_counter(scene, 0, COUNTER_subscriptions_open), SUBSCRIPTIONS);
 	peer_drop(&large);
 	shard_scene_turn_one(scene, 0);
-	assert_non_null(scene->shards[0].cleanups);
+	assert_non_null(scene->shards[0].sessions.cleanups);
 	assert_int_equal(shard_scene_counter(scene, 0, COUNTER_connections_open), 0);
 	/* Its id is free already. */
 	struct peer next = peer_connect(scene, PEER_CONNECT(.id = "large"));
@@ -366,9 +366,9 @@ static void large_session_is_freed_over_turns(void **state)
 	struct heard heard;
 	assert_true(peer_heard(&next, &heard));
 	assert_false(heard.connack.session_present);
-	assert_non_null(scene->shards[0].cleanups);
+	assert_non_null(scene->shards[0].sessions.cleanups);
 	uint32_t turns = 2;
-	for (; scene->shards[0].cleanups != NULL; turns++)
+	for (; scene->shards[0].sessions.cleanups != NULL; turns++)
 		shard_scene_turn_one(scene, 0);
 	assert_in_range(turns, SUBSCRIPTIONS * 4 / WORK_SHARE_ENDS, 100);
 	assert_int_equal(shard_scene_counter(scene, 0, COUNTER_subscriptions_open), 0);
@@ -381,7 +381,7 @@ static void large_session_is_freed_over_turns(void **state)
 static void what_is_owed_is_freed_over_turns(void **state)
 {
 	struct shard_scene *scene = *state;
-	const struct pool *jobs = &scene->shards[0].retained_jobs.jobs;
+	const struct pool *jobs = &scene->shards[0].sessions.retained_jobs.jobs;
 	allow_subscriptions(scene);
 	struct peer from = peer_sign_in(scene, PEER_CONNECT(.id = "from"), false);
 	for (uint16_t i = 1; i <= 100; i++) {
@@ -411,7 +411,7 @@ static void what_is_owed_is_freed_over_turns(void **state)
 	peer_hears_publish(&next, "r/7", "m", 1);
 	shard_scene_settle(scene);
 	assert_int_equal(jobs->used, 0);
-	assert_int_equal(scene->shards[0].retained_jobs.queues.used, 0);
+	assert_int_equal(scene->shards[0].sessions.retained_jobs.queues.used, 0);
 	ends_are_short(scene);
 	peer_leave(&next);
 	peer_leave(&from);
@@ -429,16 +429,16 @@ static void nothing_is_lost_to_a_session_that_is_being_freed(void **state)
 	subscribes_to_many(&large, "$share/g/f/", SUBSCRIPTIONS);
 	peer_drop(&large);
 	shard_scene_turn_one(scene, 0);
-	assert_non_null(scene->shards[0].cleanups);
+	assert_non_null(scene->shards[0].sessions.cleanups);
 	for (uint16_t i = 1; i <= 4; i++)
 		peer_publish(&sender, "f/0", "m", 1, i);
 	shard_scene_turn_one(scene, 0);
-	assert_non_null(scene->shards[0].cleanups);
+	assert_non_null(scene->shards[0].sessions.cleanups);
 	assert_int_equal(shard_scene_counter(scene, 0, COUNTER_messages_out), 4);
 	for (uint16_t i = 1; i <= 4; i++)
 		peer_hears_publish(&other, "f/0", "m", 1);
 	shard_scene_settle(scene);
-	assert_null(scene->shards[0].cleanups);
+	assert_null(scene->shards[0].sessions.cleanups);
 	ends_are_short(scene);
 	peer_leave(&other);
 	peer_leave(&sender);
@@ -455,17 +455,17 @@ static void session_comes_back_in_the_middle(void **state)
 	for (uint32_t round = 0; round < 3; round++) {
 		peer_drop(&large);
 		shard_scene_turn_one(scene, 0);
-		assert_non_null(scene->shards[0].cleanups);
+		assert_non_null(scene->shards[0].sessions.cleanups);
 		large = peer_connect(scene, PEER_CONNECT(.id = "large", .expiry_s = 60));
 		shard_scene_turn_one(scene, 0);
-		assert_non_null(scene->shards[0].cleanups);
+		assert_non_null(scene->shards[0].sessions.cleanups);
 		struct heard heard;
 		assert_true(peer_heard(&large, &heard) && heard.connack.session_present);
 		if (round == 0)
 			peer_unsubscribe(&large, "$share/g/f/1");
 	}
 	shard_scene_settle(scene);
-	assert_null(scene->shards[0].cleanups);
+	assert_null(scene->shards[0].sessions.cleanups);
 	/* All of them are live: a second member takes turns with it, whichever filter it is. */
 	struct peer other = peer_sign_in(scene, PEER_CONNECT(.id = "other"), false);
 	for (uint32_t i = 0; i < SUBSCRIPTIONS; i += SUBSCRIPTIONS / 4) {
@@ -576,10 +576,10 @@ static void acknowledgements_in_reverse_cost_no_more(void **state)
 		       4);
 	peer_say(&peer, acks, sizeof(acks));
 	uint32_t turns = 0;
-	for (; scene->shards[0].flows.entries.used != 0; turns++)
+	for (; scene->shards[0].mem.flows.entries.used != 0; turns++)
 		shard_scene_turn_one(scene, 0);
 	assert_in_range(turns, 1, 20);
-	assert_in_range(scene->shards[0].flows.looks, 1, MESSAGES * 16);
+	assert_in_range(scene->shards[0].mem.flows.looks, 1, MESSAGES * 16);
 	turns_are_short(scene);
 	peer_leave(&peer);
 	peer_leave(&sender);

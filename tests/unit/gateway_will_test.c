@@ -1,6 +1,9 @@
 /* Wills: whether, when, and to whom. */
 #include "base/log.h"
 #include "peer.h"
+#include "route/routing.h"
+#include "shard/loop.h"
+#include "topics/retained.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -298,7 +301,7 @@ static void test_to_sessions_without_a_connection(void **state)
 	peer_vanish(&to);
 	struct peer peer = peer_sign_in(scene, PEER_CONNECT(.id = "c", .will_topic = "w", .will_qos = 1), false);
 	peer_vanish(&peer);
-	assert_int_equal(scene->shards[0].messages.count, 1); /* the will itself, kept no second time */
+	assert_int_equal(scene->shards[0].mem.messages.count, 1); /* the will itself, kept no second time */
 	to = peer_sign_in(scene, PEER_CONNECT(.id = "to"), true);
 	peer_hears_publish(&to, "w", "gone", 1);
 	peer_vanish(&to);
@@ -392,13 +395,13 @@ static void test_waiting_will_and_no_local(void **state)
 	close(mine.fd);
 	close(gone.fd);
 	shard_scene_turn_one(scene, 0);
-	assert_non_null(scene->shards[0].routings.own);
+	assert_non_null(scene->shards[0].routing.routings.own);
 	struct peer back = peer_connect(scene, PEER_CONNECT(.id = "kept"));
 	struct peer next = peer_connect(scene, PEER_CONNECT(.id = "next"));
 	shard_scene_turn_one(scene, 0);
 	peer_ask(&next, &asked, 0);
 	shard_scene_turn_one(scene, 0);
-	assert_non_null(scene->shards[0].routings.own);
+	assert_non_null(scene->shards[0].routing.routings.own);
 	shard_scene_settle(scene);
 	assert_int_equal(count_wills(&back, "k"), 0);
 	assert_int_equal(count_wills(&next, "e"), 1);
@@ -476,13 +479,13 @@ static void test_a_flood_of_wills_is_bounded(void **state)
 		shard_scene_turn_one(scene, 0);
 	}
 	assert_in_range(wills, ROUTINGS_OWN_BYTES_MAX / sizeof(payload) - 10, most / 2 + 10);
-	assert_in_range(scene->shards[0].messages.bytes, 0, ROUTINGS_OWN_BYTES_MAX + 2 * sizeof(payload));
+	assert_in_range(scene->shards[0].mem.messages.bytes, 0, ROUTINGS_OWN_BYTES_MAX + 2 * sizeof(payload));
 	/* It is let in when there is room again. */
 	assert_int_not_equal(shard_scene_counter(scene, 0, COUNTER_admission_pauses), 0);
 	shard_scene_settle(scene);
 	struct heard heard;
 	assert_true(peer_heard(&last, &heard));
-	assert_int_equal(scene->shards[0].routings.own_bytes, 0);
+	assert_int_equal(scene->shards[0].routing.routings.own_bytes, 0);
 	assert_int_equal(wills_sent(scene), wills);
 	peer_vanish(&last);
 	peer_vanish(&from);

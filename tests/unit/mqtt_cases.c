@@ -1,7 +1,7 @@
 #include "mqtt_cases.h"
 
 #include "base/check.h"
-#include "mqtt/property.h"
+#include "mqtt/field/property.h"
 
 #include <ctype.h>
 #include <stdlib.h>

@@ -11,7 +11,7 @@
 
 #include <cmocka.h>
 
-#include "mqtt/property.h"
+#include "mqtt/field/property.h"
 
 /* ---- one by one ---- */
 

@@ -10,7 +10,7 @@
 
 #include <cmocka.h>
 
-#include "mqtt/property.h"
+#include "mqtt/field/property.h"
 
 /* Table 2-4 of [2.2.2.2], by the letters of the packets: C CONNECT, A CONNACK, P PUBLISH, W will, K PUBACK, R PUBREC,
  * L PUBREL, M PUBCOMP, S SUBSCRIBE, s SUBACK, U UNSUBSCRIBE, u UNSUBACK, D DISCONNECT, H AUTH. */

@@ -9,7 +9,7 @@
 
 #include <cmocka.h>
 
-#include "mqtt/reason.h"
+#include "mqtt/field/reason.h"
 
 /* The tables of [3.2.2.2], [3.4.2.1], ... : every code that the packet may carry. */
 static const struct {

@@ -9,7 +9,7 @@
 
 #include <cmocka.h>
 
-#include "mqtt/topic.h"
+#include "mqtt/field/topic.h"
 
 static const struct {
 	const char *name;

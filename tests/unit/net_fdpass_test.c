@@ -1,5 +1,5 @@
 /* Sockets on their way between tables: batches with their bytes, a receiver that lags, a table that is full. */
-#include "net/fdpass.h"
+#include "reactor/fdpass.h"
 
 #include <fcntl.h>
 #include <setjmp.h>
@@ -51,12 +51,12 @@ static enum error receive(struct scene *scene, int *fds, size_t *count, void *by
 }
 
 /* What is written to the received socket comes out at that peer. */
-static void assert_connected(int received, int peer, char letter)
+static void assert_connected(int received, int peer, char record)
 {
 	char got = 0;
-	assert_int_equal(write(received, &letter, 1), 1);
+	assert_int_equal(write(received, &record, 1), 1);
 	assert_int_equal(read(peer, &got, 1), 1);
-	assert_int_equal(got, letter);
+	assert_int_equal(got, record);
 }
 
 static void test_batches_of_every_size(void **state)

@@ -1,5 +1,5 @@
 /* Private descriptor tables: a thread's own holds what was named and no more, and nobody else's changes. */
-#include "net/fdtable.h"
+#include "reactor/fdtable.h"
 
 #include <fcntl.h>
 #include <pthread.h>

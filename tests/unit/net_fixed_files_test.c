@@ -2,7 +2,7 @@
  * of them. And what becomes of a call when the kernel is interrupted, or refuses: liburing's calls are wrapped by the
  * linker, and fail as the scene says. */
 #include "net/fixed_files.h"
-#include "net/poller.h"
+#include "reactor/poller.h"
 
 #include <errno.h>
 #include <fcntl.h>

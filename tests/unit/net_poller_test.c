@@ -1,7 +1,7 @@
 /* The poller: what is reported when, and with which tag. */
-#include "net/poller.h"
+#include "reactor/poller.h"
 
-#include "net/waker.h"
+#include "reactor/waker.h"
 
 #include <pthread.h>
 #include <sched.h>

@@ -1,6 +1,6 @@
 /* The waker: costs nothing while its owner is awake, and never loses a wake-up. */
-#include "net/poller.h"
-#include "net/waker.h"
+#include "reactor/poller.h"
+#include "reactor/waker.h"
 
 #include <pthread.h>
 #include <setjmp.h>

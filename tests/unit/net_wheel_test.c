@@ -1,6 +1,6 @@
 /* The timer wheel against a model: nothing is handled early, nothing more than a tick late, nothing is lost. */
-#include "net/wheel.h"
 #include "random.h"
+#include "reactor/wheel.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

@@ -5,8 +5,8 @@
 #ifndef TESTS_UNIT_PEER_H
 #define TESTS_UNIT_PEER_H
 
+#include "mqtt/field/reason.h"
 #include "mqtt/packet.h"
-#include "mqtt/reason.h"
 #include "shard_scene.h"
 
 struct peer {

@@ -5,7 +5,7 @@
 #include "base/check.h"
 #include "mqtt/decode.h"
 #include "mqtt/encode.h"
-#include "session/publication.h"
+#include "topics/publication.h"
 
 #define SAMPLE_BYTES_MAX 2048
 

@@ -1,7 +1,7 @@
 #include "relay_scene.h"
 
-#include "bench/dial.h"
-#include "bench/place.h"
+#include "bench/target/cpu.h"
+#include "bench/target/dial.h"
 
 #include <errno.h>
 #include <sched.h>
@@ -48,7 +48,7 @@ void relay_scene_open(struct relay_scene *scene)
 {
 	struct url url = {.host = "127.0.0.1"};
 	memset(scene, 0, sizeof(*scene));
-	scene->target.cpu = PLACE_ANY;
+	scene->target.cpu = CPU_ANY;
 	assert_null(url_resolve(&url, &scene->target.address));
 	int listener = dial_listen(&scene->target.address, 256);
 	assert_true(listener >= 0);

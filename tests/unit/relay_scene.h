@@ -2,8 +2,8 @@
 #ifndef UNIT_RELAY_SCENE_H
 #define UNIT_RELAY_SCENE_H
 
-#include "bench/relay.h"
-#include "bench/target.h"
+#include "bench/floor/relay.h"
+#include "bench/target/target.h"
 
 #include <pthread.h>
 #include <stdatomic.h>

@@ -1,7 +1,7 @@
 #include "scene_client.h"
 
+#include "access/handshake.h"
 #include "base/check.h"
-#include "gateway/handshake.h"
 #include "mqtt/decode.h"
 #include "mqtt/encode.h"
 

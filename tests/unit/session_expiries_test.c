@@ -1,6 +1,6 @@
 /* The heap of what expires, against a plain list: what is due comes in order of time, and only while it is there. */
 #include "random.h"
-#include "session/expiries.h"
+#include "topics/expiries.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

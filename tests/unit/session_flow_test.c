@@ -35,7 +35,7 @@ struct scene {
 	struct flow_store store;
 	struct flow flow;
 	struct random random;
-	uint32_t refs[MESSAGES + 1];
+	struct message_ref refs[MESSAGES + 1];
 	/* the model */
 	struct model_entry entries[ENTRIES_MAX];
 	uint32_t count;
@@ -116,7 +116,7 @@ static uint32_t message_bytes(const struct scene *scene, uint32_t message)
 
 static void assert_entry(const struct scene *scene, const struct flow_entry *entry, const struct model_entry *model)
 {
-	assert_int_equal(entry->message, scene->refs[model->message]);
+	assert_true(message_ref_equal(entry->message, scene->refs[model->message]));
 	assert_int_equal(entry->identifier, model->subscription);
 	assert_int_equal(entry->packet_id, model->packet_id);
 	assert_int_equal(entry->state, model->state);

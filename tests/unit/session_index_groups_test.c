@@ -1,10 +1,10 @@
 /* Shared subscriptions in the routing index: nodes that hang on their filter's, of which a match yields one route each;
  * against a plain model, and whose turn it is. */
 #include "match_all.h"
-#include "mqtt/topic.h"
+#include "mqtt/field/topic.h"
 #include "random.h"
-#include "session/index.h"
-#include "session/rcu.h"
+#include "topics/index.h"
+#include "topics/rcu.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -309,12 +309,12 @@ static void remove_in_order(struct scene *scene, uint32_t f, const uint8_t order
 	static const struct {
 		uint32_t group;
 		uint16_t shard;
-	} PARTS_OF_A_FILTER[PARTS] = {{0, 0}, {0, 1}, {1, 0}, {1, 3}, {2, 1}, {3, 4}};
+	} PARTS_OF_PER_FILTER[PARTS] = {{0, 0}, {0, 1}, {1, 0}, {1, 3}, {2, 1}, {3, 4}};
 	for (int i = 0; i < PARTS; i++)
-		add_member(scene, f, PARTS_OF_A_FILTER[i].group, PARTS_OF_A_FILTER[i].shard, 1);
+		add_member(scene, f, PARTS_OF_PER_FILTER[i].group, PARTS_OF_PER_FILTER[i].shard, 1);
 	assert_match(scene, "a/b");
 	for (int i = 0; i < PARTS; i++) {
-		set_route(scene, f, PARTS_OF_A_FILTER[order[i]].group, PARTS_OF_A_FILTER[order[i]].shard, 0);
+		set_route(scene, f, PARTS_OF_PER_FILTER[order[i]].group, PARTS_OF_PER_FILTER[order[i]].shard, 0);
 		assert_match(scene, "a/b");
 	}
 	assert_int_equal(index_size(scene->index).filters, 0);

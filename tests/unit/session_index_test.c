@@ -1,9 +1,9 @@
 /* The routing index against the plain definition of a match, with subscribers from several shards that come and go. */
 #include "match_all.h"
-#include "mqtt/topic.h"
+#include "mqtt/field/topic.h"
 #include "random.h"
-#include "session/index.h"
-#include "session/rcu.h"
+#include "topics/index.h"
+#include "topics/rcu.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

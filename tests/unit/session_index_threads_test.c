@@ -1,10 +1,10 @@
 /* The routing index under readers that take no lock while writers change it: what is there for the whole time is always
  * found, and nothing that is found was never there. To be run under ThreadSanitizer too. */
 #include "match_all.h"
-#include "mqtt/topic.h"
+#include "mqtt/field/topic.h"
 #include "random.h"
-#include "session/index.h"
-#include "session/rcu.h"
+#include "topics/index.h"
+#include "topics/rcu.h"
 
 #include <pthread.h>
 #include <setjmp.h>

@@ -37,7 +37,7 @@ static int scene_close(void **state)
 	return 0;
 }
 
-static uint32_t keep(struct scene *scene, uint32_t number)
+static struct message_ref keep(struct scene *scene, uint32_t number)
 {
 	uint8_t payload[1200];
 	memset(payload, (int)number, sizeof(payload));
@@ -45,7 +45,7 @@ static uint32_t keep(struct scene *scene, uint32_t number)
 	return messages_new(&scene->messages, &scene->sample.publication, scene->sample.packet);
 }
 
-static void assert_is(struct scene *scene, uint32_t ref, uint32_t number)
+static void assert_is(struct scene *scene, struct message_ref ref, uint32_t number)
 {
 	const struct message *message = message_at(&scene->messages, ref);
 	struct publication_parts parts = publication_parts(&message->publication, message->packet);
@@ -59,10 +59,10 @@ static void test_references_at_random(void **state)
 {
 	struct scene *scene = *state;
 	struct {
-		uint32_t ref;
+		struct message_ref ref;
 		uint32_t number;
 		uint32_t references;
-	} kept[KEPT_MAX] = {{0}};
+	} kept[KEPT_MAX] = {0};
 	struct random random = {31};
 	for (uint32_t step = 0; step < 50000; step++) {
 		uint32_t i = random_below(&random, KEPT_MAX);
@@ -70,7 +70,7 @@ static void test_references_at_random(void **state)
 			kept[i].ref = keep(scene, step);
 			kept[i].number = step;
 			kept[i].references = 1;
-			assert_int_not_equal(kept[i].ref, 0);
+			assert_false(message_ref_is_none(kept[i].ref));
 		} else if (random_below(&random, 5) < 2) {
 			messages_get(&scene->messages, kept[i].ref);
 			kept[i].references++;
@@ -102,9 +102,9 @@ static void test_references_at_random(void **state)
 static void test_no_memory(void **state)
 {
 	struct scene *scene = *state;
-	static uint32_t refs[20000];
+	static struct message_ref refs[20000];
 	uint32_t count = 0;
-	while ((refs[count] = keep(scene, 999)) != 0)
+	while (!message_ref_is_none(refs[count] = keep(scene, 999)))
 		assert_true(++count < 20000);
 	assert_int_equal(scene->messages.count, count);
 	assert_int_equal(scene->messages.bytes, (uint64_t)count * scene->sample.publication.packet_bytes);

@@ -78,8 +78,9 @@ static void insert(struct scene *scene, uint32_t number)
 	uint32_t index = pool_take(&scene->pool);
 	assert_int_not_equal(index, 0);
 	*session_at(scene, index) = (struct session){0};
-	assert_int_equal(registry_insert(&scene->registry, index, hash_of(scene, number), slice_of(id.text, id.size)),
-			 ERROR_OK);
+	uint32_t stored = registry_store_id(&scene->registry, slice_of(id.text, id.size));
+	assert_int_not_equal(stored, 0);
+	registry_file(&scene->registry, index, hash_of(scene, number), stored);
 	scene->session_of[number] = index;
 }
 
@@ -174,7 +175,9 @@ static void test_ids_of_any_size(void **state)
 	for (uint32_t i = 0; i < 8; i++) {
 		uint32_t index = pool_take(&scene->pool);
 		*session_at(scene, index) = (struct session){0};
-		assert_int_equal(registry_insert(&scene->registry, index, 5, slice_of(id, SIZES[i])), ERROR_OK);
+		uint32_t stored = registry_store_id(&scene->registry, slice_of(id, SIZES[i]));
+		assert_int_not_equal(stored, 0);
+		registry_file(&scene->registry, index, 5, stored);
 	}
 	for (uint32_t i = 0; i < 8; i++) {
 		uint32_t index = registry_find(&scene->registry, 5, slice_of(id, SIZES[i]));
@@ -191,9 +194,7 @@ static void test_no_memory_for_the_id(void **state)
 	while (slab_take(&scene->slab, 48) != 0)
 		;
 	size_t used_bytes = scene->slab.used_bytes;
-	assert_int_equal(
-		registry_insert(&scene->registry, index, 1, slice_string("a client id of forty characters or so")),
-		ERROR_NO_MEMORY);
+	assert_int_equal(registry_store_id(&scene->registry, slice_string("a client id of forty characters or so")), 0);
 	assert_int_equal(scene->registry.table.count, 0);
 	registry_remove(&scene->registry, index); /* it is not filed */
 	assert_int_equal(scene->slab.used_bytes, used_bytes);

@@ -1,9 +1,9 @@
 /* Retained messages against a plain list of topics and the plain definition of a match: set, replaced, taken away,
  * expired; walks in steps while they change; limits; and nothing left behind. */
-#include "mqtt/topic.h"
+#include "mqtt/field/topic.h"
 #include "publication_sample.h"
 #include "random.h"
-#include "session/retained.h"
+#include "topics/retained.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

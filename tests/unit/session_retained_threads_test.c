@@ -1,9 +1,9 @@
 /* Retained messages under threads that set them, take them away, sweep and walk: what is there for the whole time is
  * found once in every walk, each message is whole, and nothing is left. To be run under ThreadSanitizer too. */
-#include "mqtt/topic.h"
+#include "mqtt/field/topic.h"
 #include "publication_sample.h"
 #include "random.h"
-#include "session/retained.h"
+#include "topics/retained.h"
 
 #include <pthread.h>
 #include <setjmp.h>

@@ -2,8 +2,8 @@
  * while subscriptions end, and routes that are stale. */
 #include "match_all.h"
 #include "random.h"
-#include "session/rcu.h"
 #include "session/subscriptions.h"
+#include "topics/rcu.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -215,7 +215,7 @@ static void test_limit(void **state)
 	assert_false(add(scene, 2, "f/8", 0));
 }
 
-/* A route as a letter carries it, used when the subscription has ended and its place is another's. */
+/* A route as a record carries it, used when the subscription has ended and its place is another's. */
 static void test_stale_routes_lead_nowhere(void **state)
 {
 	struct scene *scene = *state;
@@ -242,7 +242,7 @@ static void test_stale_routes_lead_nowhere(void **state)
 	assert_int_equal(subscriptions_count(&scene->subscriptions, list), 0);
 }
 
-/* A letter that left when there was one subscriber still reaches that one when there are more. */
+/* A record that left when there was one subscriber still reaches that one when there are more. */
 static void test_route_of_one_outlives_the_change_to_a_list(void **state)
 {
 	struct scene *scene = *state;

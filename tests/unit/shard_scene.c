@@ -1,9 +1,10 @@
 #include "shard_scene.h"
 
+#include "access/addresses.h"
+#include "access/admission.h"
 #include "base/clock.h"
-#include "gateway/admission.h"
-#include "net/fdpass.h"
-#include "session/rcu.h"
+#include "reactor/fdpass.h"
+#include "topics/rcu.h"
 
 #include <sys/socket.h>
 
@@ -44,7 +45,7 @@ static void sleep_of_scene(struct waker *waker)
 #define clock_ran_ns ran_of_scene
 #define poller_wait poll_without_sleep
 #define waker_sleep sleep_of_scene
-#include "gateway/shard.c" /* NOLINT(bugprone-suspicious-include) */
+#include "shard/loop.c" /* NOLINT(bugprone-suspicious-include) */
 #undef clock_now_ns
 #undef clock_ran_ns
 #undef poller_wait
@@ -57,33 +58,33 @@ static void shard_begin(struct shard_scene *scene, uint16_t number)
 {
 	struct shard *shard = &scene->shards[number];
 	*shard = (struct shard){
-		.settings = &scene->settings,
-		.mailboxes = scene->mailboxes,
-		.boards = scene->boards,
-		.seats = &scene->seats,
-		.index = scene->index,
-		.retained = scene->retained,
-		.addresses = scene->addresses,
-		.access = scene->access,
-		.sessions_offline = &scene->sessions_offline,
-		.number = number,
-		.shard_count = scene->shard_count,
+		.env.settings = &scene->settings,
+		.env.mailboxes = scene->mailboxes,
+		.env.boards = scene->boards,
+		.env.quota = &scene->quota,
+		.env.index = scene->index,
+		.env.retained = scene->retained,
+		.env.addresses = scene->addresses,
+		.env.access = scene->access,
+		.env.sessions_offline = &scene->sessions_offline,
+		.env.number = number,
+		.env.shard_count = scene->shard_count,
 	};
 	CHECK(fdpass_open(scene->pairs[number]) == ERROR_OK);
-	shard->admissions_fd = scene->pairs[number][1];
+	shard->env.admissions_fd = scene->pairs[number][1];
 	CHECK(shard_open(shard) == ERROR_OK);
-	CHECK(settle_in(shard) == ERROR_OK);
+	CHECK(loop_thread_setup(shard) == ERROR_OK);
 }
 
 static void shard_end(struct shard_scene *scene, uint16_t number)
 {
-	poller_close(&scene->shards[number].poller);
+	poller_close(&scene->shards[number].loop.poller);
 	shard_close(&scene->shards[number]);
 	close(scene->pairs[number][0]);
 	close(scene->pairs[number][1]);
 }
 
-/* Parcels on their way go back to their owners before those are closed. */
+/* Batches on their way go back to their owners before those are closed. */
 static void begin_all(struct shard_scene *scene)
 {
 	for (uint16_t i = 0; i < scene->shard_count; i++)
@@ -104,7 +105,8 @@ static void end_all(struct shard_scene *scene)
 static void open_door(struct shard_scene *scene)
 {
 	CHECK(access_sign_in_init(scene->access, &scene->sign_in, true) == ERROR_OK);
-	scene->doorway = (struct doorway){.settings = &scene->settings, .key = &scene->key, .access = scene->access};
+	scene->environment =
+		(struct sign_in_environment){.settings = &scene->settings, .key = &scene->key, .access = scene->access};
 	shard_scene_refresh(scene);
 }
 
@@ -138,7 +140,7 @@ struct shard_scene *shard_scene_new_guarded(uint16_t shards, const struct access
 		.retained_bytes_max = 1 << 20,
 		.payload_format_check = true,
 	};
-	scene->seats.limit = 1000;
+	scene->quota.limit = 1000;
 	scene->key = (struct hash_key){{7}};
 	scene->shard_count = shards;
 	scene->index = index_new(shards, &scene->key);
@@ -184,9 +186,9 @@ void shard_scene_restart(struct shard_scene *scene)
 void shard_scene_refresh(struct shard_scene *scene)
 {
 	access_refresh(scene->access, &scene->sign_in, &scene->acl);
-	scene->doorway.sign_in = access_has_sign_in(scene->access) ? &scene->sign_in : NULL;
-	scene->doorway.acl = access_has_rules(scene->access) ? scene->acl : NULL;
-	scene->doorway.wall_s = (int64_t)time(NULL);
+	scene->environment.sign_in = access_has_sign_in(scene->access) ? &scene->sign_in : NULL;
+	scene->environment.acl = access_has_rules(scene->access) ? scene->acl : NULL;
+	scene->environment.wall_s = (int64_t)time(NULL);
 }
 
 void shard_scene_before_sleep(void (*hook)(void *context), void *context)
@@ -214,14 +216,14 @@ void shard_scene_stall_ms(struct shard_scene *scene, uint64_t ms)
 
 bool shard_scene_turn_one(struct shard_scene *scene, uint16_t shard)
 {
-	return turn(&scene->shards[shard]);
+	return shard_turn(&scene->shards[shard]);
 }
 
 /* What a turn does shows in its counters, or is still to be done. Clients that go must not make up for what goes up. */
 static uint64_t activity(const struct shard *shard)
 {
-	return shard->io.read_count + shard->io.write_count + shard->io.bytes_out +
-	       ((uint64_t)shard->clients.used << 32) + atomic_load(&shard->counters.values[COUNTER_packets_in]) +
+	return shard->mem.io.read_count + shard->mem.io.write_count + shard->mem.io.bytes_out +
+	       ((uint64_t)shard->mem.clients.used << 32) + atomic_load(&shard->counters.values[COUNTER_packets_in]) +
 	       atomic_load(&shard->counters.values[COUNTER_messages_out]) + (has_work(shard) ? 1 : 0);
 }
 
@@ -233,7 +235,7 @@ void shard_scene_settle(struct shard_scene *scene)
 		bool busy = false;
 		for (uint16_t i = 0; i < scene->shard_count; i++) {
 			uint64_t before = activity(&scene->shards[i]);
-			turn(&scene->shards[i]);
+			shard_turn(&scene->shards[i]);
 			busy = busy || activity(&scene->shards[i]) != before || has_work(&scene->shards[i]);
 		}
 		quiet = busy ? 0 : quiet + 1;
@@ -245,21 +247,21 @@ int shard_scene_connect(struct shard_scene *scene, uint16_t shard, struct slice 
 	struct admission *admission;
 	size_t packet_bytes;
 	uint8_t version;
-	scene->refusal = handshake_read(&scene->doorway, true, bytes, &admission, &packet_bytes, &version);
+	scene->refusal = handshake_read(&scene->environment, true, bytes, &admission, &packet_bytes, &version);
 	if (scene->refusal != ERROR_OK)
 		return -1;
 	int ends[2];
 	CHECK(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, ends) == 0);
 	if (send_bytes != 0)
 		CHECK(setsockopt(ends[0], SOL_SOCKET, SO_SNDBUF, &send_bytes, sizeof(send_bytes)) == 0);
-	atomic_fetch_add(&scene->seats.taken, 1);
+	atomic_fetch_add(&scene->quota.taken, 1);
 	size_t size = sizeof(admission); /* NOLINT(bugprone-sizeof-expression): the pointer itself is handed over */
 	enum error error = fdpass_send(scene->pairs[shard][0], &ends[0], 1, &admission, size);
 	close(ends[0]);
 	if (error == ERROR_OK)
 		return ends[1];
 	CHECK(error == ERROR_MORE);
-	atomic_fetch_sub(&scene->seats.taken, 1);
+	atomic_fetch_sub(&scene->quota.taken, 1);
 	free(admission);
 	close(ends[1]);
 	return -1;
@@ -267,7 +269,7 @@ int shard_scene_connect(struct shard_scene *scene, uint16_t shard, struct slice 
 
 uint32_t shard_scene_clients(const struct shard_scene *scene, uint16_t shard)
 {
-	return scene->shards[shard].clients.used;
+	return scene->shards[shard].mem.clients.used;
 }
 
 uint64_t shard_scene_counter(const struct shard_scene *scene, uint16_t shard, enum counter counter)
@@ -282,22 +284,23 @@ uint64_t shard_scene_ends(const struct shard_scene *scene, uint16_t shard, enum 
 
 static void check_shard_empty(const struct shard *shard)
 {
-	CHECK(shard->clients.used == 0);
+	CHECK(shard->mem.clients.used == 0);
 	CHECK(atomic_load(&shard->counters.values[COUNTER_connections_open]) == 0);
-	CHECK(shard->registry.table.count == 0);
-	CHECK(shard->flows.entries.used == 0 && shard->messages.count == 0);
-	CHECK(shard->cleanups == NULL && shard->filter_jobs == NULL && shard->filter_jobs_bytes == 0);
-	CHECK(shard->retained_jobs.jobs.used == 0 && shard->retained_jobs.queues.used == 0);
-	CHECK(shard->subscriptions.pool.used == 0 && shard->subscriptions.lists.used == 0);
-	CHECK(shard->wheel.filed == 0);
-	CHECK(shard->io.backlog_bytes == 0);
-	CHECK(shard->congestion.excess_bytes == 0);
+	CHECK(shard->sessions.registry.table.count == 0);
+	CHECK(shard->mem.flows.entries.used == 0 && shard->mem.messages.count == 0);
+	CHECK(shard->sessions.cleanups == NULL && shard->sessions.filter_jobs == NULL &&
+	      shard->sessions.filter_jobs_bytes == 0);
+	CHECK(shard->sessions.retained_jobs.jobs.used == 0 && shard->sessions.retained_jobs.queues.used == 0);
+	CHECK(shard->sessions.subscriptions.pool.used == 0 && shard->sessions.subscriptions.lists.used == 0);
+	CHECK(shard->loop.wheel.filed == 0);
+	CHECK(shard->mem.io.backlog_bytes == 0);
+	CHECK(shard->routing.congestion.excess_bytes == 0);
 	for (uint32_t place = 0; place < CONGESTION_PLACES; place++)
-		CHECK(atomic_load(&shard->boards[shard->number].congested[place]) == 0);
-	CHECK(shard->slab.used_bytes == 0);
-	CHECK(shard->closing.count == 0 && !has_work(shard));
-	for (uint16_t to = 0; to < shard->shard_count; to++)
-		CHECK(shard->post.lanes[to].open == NULL);
+		CHECK(atomic_load(&shard->env.boards[shard->env.number].congested[place]) == 0);
+	CHECK(shard->mem.slab.used_bytes == 0);
+	CHECK(shard->sessions.closing.count == 0 && !has_work(shard));
+	for (uint16_t to = 0; to < shard->env.shard_count; to++)
+		CHECK(shard->routing.outbox.lanes[to].open == NULL);
 	uint64_t ends = 0;
 	for (int i = 0; i < ERROR_COUNT; i++)
 		ends += atomic_load(&shard->counters.ends[i]);
@@ -309,6 +312,6 @@ void shard_scene_check_empty(const struct shard_scene *scene)
 {
 	for (uint16_t i = 0; i < scene->shard_count; i++)
 		check_shard_empty(&scene->shards[i]);
-	CHECK(atomic_load(&scene->seats.taken) == 0);
+	CHECK(atomic_load(&scene->quota.taken) == 0);
 	CHECK(index_size(scene->index).filters == 0);
 }

@@ -3,8 +3,8 @@
 #ifndef TESTS_UNIT_SHARD_SCENE_H
 #define TESTS_UNIT_SHARD_SCENE_H
 
-#include "gateway/handshake.h"
-#include "gateway/shard.h"
+#include "access/handshake.h"
+#include "state/shard.h"
 
 #define SCENE_SHARDS_MAX 2
 #define SCENE_START_MS 1000000u
@@ -12,7 +12,7 @@
 struct shard_scene {
 	struct mailbox mailboxes[SCENE_SHARDS_MAX];
 	struct congestion_board boards[SCENE_SHARDS_MAX];
-	struct seats seats;
+	struct quota quota;
 	struct shard shards[SCENE_SHARDS_MAX];
 	struct settings settings;
 	struct hash_key key;
@@ -22,7 +22,7 @@ struct shard_scene {
 	struct access *access;
 	struct sign_in sign_in; /* a gate's, as are the two that follow */
 	struct acl *acl;
-	struct doorway doorway;
+	struct sign_in_environment environment;
 	enum error refusal; /* why the last one was not let in */
 	_Atomic uint32_t sessions_offline;
 	int pairs[SCENE_SHARDS_MAX][2]; /* sockets that were admitted: [0] the gate's end, [1] the shard's */

@@ -1,0 +1,408 @@
+#include "access/access.h"
+
+#include "access/snapshot.h"
+#include "auth/revocation/revocation_file.h"
+#include "auth/rules/client_id_pattern.h"
+#include "base/check.h"
+#include "base/log.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <semaphore.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <time.h>
+
+/* In force at one time, of each source. */
+#define REVOCATIONS_MAX 4000000u
+/* The latest of them, until all shards have looked for their sessions. */
+#define LOG_ENTRIES 16384u
+
+struct access {
+	const struct access_settings *settings;
+	struct hash_key key;
+	struct mailbox *mailboxes;
+	uint16_t shards;
+	_Atomic uint32_t version;
+	pthread_mutex_t reloading; /* one at a time makes a snapshot; guards what was fetched */
+	pthread_mutex_t lock;      /* of the snapshot */
+	struct access_snapshot snapshot;
+	uint8_t *fetched; /* the JWK set that came from a URL, to be added again at a reload */
+	size_t fetched_bytes;
+
+	_Atomic bool keys_asked_for;
+	sem_t key_requests; /* at most one that was not taken yet; a semaphore, as gates may neither block nor need a
+			       descriptor */
+	_Atomic bool out_of_step;
+
+	struct revocations *revocations[SIGN_IN_REVOCATIONS_MAX];
+	pthread_mutex_t writer; /* of revocations and log */
+	struct revocation_file file;
+	bool has_file;
+	_Atomic uint64_t log_end;
+	_Atomic uint64_t *seen; /* by each shard */
+	struct access_revoked log[LOG_ENTRIES];
+};
+
+static bool access_is_set(const char *text)
+{
+	return text[0] != '\0';
+}
+
+static bool takes_tokens(const struct access_settings *settings)
+{
+	return access_is_set(settings->token_secret_file) || access_is_set(settings->token_key_file) ||
+	       access_is_set(settings->token_jwks_file) || access_is_set(settings->token_jwks_url);
+}
+
+/* ---- snapshots ---- */
+
+static bool access_reload_files(struct access *access, FILE *report)
+{
+	struct access_snapshot fresh;
+	if (!access_snapshot_read(access->settings, slice_of(access->fetched, access->fetched_bytes), report, &fresh))
+		return false;
+	pthread_mutex_lock(&access->lock);
+	struct access_snapshot old = access->snapshot;
+	access->snapshot = fresh;
+	atomic_fetch_add(&access->version, 1);
+	pthread_mutex_unlock(&access->lock);
+	access_snapshot_drop(&old);
+	return true;
+}
+
+bool access_reload(struct access *access, FILE *report)
+{
+	pthread_mutex_lock(&access->reloading);
+	bool good = access_reload_files(access, report);
+	pthread_mutex_unlock(&access->reloading);
+	return good;
+}
+
+bool access_use_fetched_keys(struct access *access, struct slice jwks, struct fault *fault)
+{
+	uint8_t *copy = access_keys_try(jwks, fault) ? malloc(jwks.size) : NULL;
+	if (copy == NULL)
+		return false;
+	memcpy(copy, jwks.data, jwks.size);
+	pthread_mutex_lock(&access->reloading);
+	uint8_t *before = access->fetched;
+	size_t before_bytes = access->fetched_bytes;
+	access->fetched = copy;
+	access->fetched_bytes = jwks.size;
+	bool good = access_reload_files(access, NULL);
+	if (!good) {
+		access->fetched = before;
+		access->fetched_bytes = before_bytes;
+		before = copy;
+		fault_set(fault, 0, "the files beside it could not be read again");
+	}
+	pthread_mutex_unlock(&access->reloading);
+	free(before);
+	return good;
+}
+
+/* ---- what is fetched ---- */
+
+void access_ask_for_keys(struct access *access)
+{
+	if (!atomic_exchange(&access->keys_asked_for, true))
+		sem_post(&access->key_requests);
+}
+
+bool access_await_key_request(struct access *access, uint64_t until_ms)
+{
+	struct timespec until = {
+		.tv_sec = (time_t)(until_ms / 1000),
+		.tv_nsec = (long)(until_ms % 1000) * 1000000,
+	};
+	int status;
+	while ((status = sem_clockwait(&access->key_requests, CLOCK_MONOTONIC, &until)) != 0 && errno == EINTR)
+		;
+	return status == 0 && atomic_exchange(&access->keys_asked_for, false);
+}
+
+void access_set_in_step(struct access *access, bool in_step)
+{
+	atomic_store(&access->out_of_step, access->settings->redis_refuses && !in_step);
+}
+
+bool access_is_out_of_step(const struct access *access)
+{
+	return atomic_load_explicit(&access->out_of_step, memory_order_relaxed);
+}
+
+/* ---- making ---- */
+
+static bool open_revocation_file(struct access *access, int64_t wall_s)
+{
+	const char *path = access->settings->revocation_file;
+	if (!access_is_set(path))
+		return true;
+	struct journal_result result;
+	const char *why =
+		revocation_file_open(&access->file, path, access->revocations[ACCESS_EMBEDDED], wall_s, &result);
+	if (why != NULL) {
+		log_write(LOG_ERROR, "%s: %s", path, why);
+		return false;
+	}
+	access->has_file = true;
+	log_write(LOG_INFO, "%s: %u revocations are in force", path,
+		  revocations_count(access->revocations[ACCESS_EMBEDDED]));
+	return true;
+}
+
+struct access *access_new(const struct access_settings *settings, const struct hash_key *key, struct mailbox *mailboxes,
+			  uint16_t shards)
+{
+	struct access *access = calloc(1, sizeof(*access));
+	if (access == NULL)
+		return NULL;
+	access->settings = settings;
+	access->key = *key;
+	access->mailboxes = mailboxes;
+	access->shards = shards;
+	access->seen = calloc(shards, sizeof(*access->seen));
+	CHECK(pthread_mutex_init(&access->lock, NULL) == 0 && pthread_mutex_init(&access->writer, NULL) == 0 &&
+	      pthread_mutex_init(&access->reloading, NULL) == 0 && sem_init(&access->key_requests, 0, 0) == 0);
+	/* Until the first word of whoever follows the source. */
+	if (access_is_set(settings->redis_url))
+		access_set_in_step(access, false);
+	const char *wrong = client_id_pattern_check(slice_string(settings->client_id_pattern));
+	if (wrong != NULL)
+		log_write(LOG_ERROR, "client-id-pattern: \"%s\": %s", settings->client_id_pattern, wrong);
+	bool good = access->seen != NULL && wrong == NULL;
+	for (uint32_t i = 0; i < SIGN_IN_REVOCATIONS_MAX && good; i++) {
+		access->revocations[i] = revocations_new(REVOCATIONS_MAX);
+		good = access->revocations[i] != NULL;
+	}
+	/* The program ends where this fails, and what was made ends with it. */
+	return good && access_reload(access, NULL) && open_revocation_file(access, (int64_t)time(NULL)) ? access : NULL;
+}
+
+void access_free(struct access *access)
+{
+	if (access->has_file)
+		revocation_file_close(&access->file);
+	access_snapshot_drop(&access->snapshot);
+	for (uint32_t i = 0; i < SIGN_IN_REVOCATIONS_MAX; i++)
+		revocations_free(access->revocations[i]);
+	pthread_mutex_destroy(&access->lock);
+	pthread_mutex_destroy(&access->writer);
+	pthread_mutex_destroy(&access->reloading);
+	sem_destroy(&access->key_requests);
+	free(access->seen);
+	free(access->fetched);
+	free(access);
+}
+
+static bool has_sign_in(const struct access_settings *settings)
+{
+	return takes_tokens(settings) || access_is_set(settings->password_file);
+}
+
+bool access_has_sign_in(const struct access *access)
+{
+	return has_sign_in(access->settings);
+}
+
+bool access_has_passwords(const struct access *access)
+{
+	return access_is_set(access->settings->password_file);
+}
+
+enum access_anonymous access_anonymous(const struct access_settings *settings)
+{
+	if (settings->anonymous != ANONYMOUS_AUTO)
+		return settings->anonymous;
+	return has_sign_in(settings) ? ANONYMOUS_NEVER : ANONYMOUS_LOOPBACK;
+}
+
+bool access_has_rules(const struct access *access)
+{
+	return access_is_set(access->settings->rule_file) || !access->settings->allow_by_default ||
+	       access_has_sign_in(access);
+}
+
+uint32_t access_version(const struct access *access)
+{
+	return atomic_load_explicit(&access->version, memory_order_relaxed);
+}
+
+/* ---- signing in ---- */
+
+static struct slice text_or(const char *text, struct slice otherwise)
+{
+	return access_is_set(text) ? slice_string(text) : otherwise;
+}
+
+enum error access_sign_in_init(const struct access *access, struct sign_in *sign_in, bool takes_passwords)
+{
+	const struct access_settings *settings = access->settings;
+	struct sign_in_policy policy = sign_in_policy_default();
+	policy.tokens_in_user_name = settings->token_in_user_name;
+	policy.passwords = takes_passwords && access_is_set(settings->password_file);
+	/* Where there are only passwords, one that looks like a token is one all the same. */
+	policy.tokens = takes_tokens(settings) || !policy.passwords;
+	policy.claims.leeway_s = settings->token_leeway_s;
+	policy.claims.issuer = slice_string(settings->token_issuer);
+	policy.claims.audience = slice_string(settings->token_audience);
+	policy.claims.client_id = text_or(settings->token_claim_client_id, policy.claims.client_id);
+	policy.claims.user = text_or(settings->token_claim_user, policy.claims.user);
+	policy.claims.permissions = text_or(settings->token_claim_permissions, policy.claims.permissions);
+	enum error error = sign_in_init(sign_in, &policy);
+	for (uint32_t i = 0; i < SIGN_IN_REVOCATIONS_MAX && error == ERROR_OK; i++)
+		sign_in_use_revocations(sign_in, i, access->revocations[i]);
+	return error;
+}
+
+uint32_t access_refresh(struct access *access, struct sign_in *sign_in, struct acl **acl)
+{
+	acl_put(acl);
+	pthread_mutex_lock(&access->lock);
+	const struct access_snapshot *snapshot = &access->snapshot;
+	*acl = acl_get(snapshot->acl);
+	if (sign_in != NULL) {
+		if (sign_in->verifier != NULL)
+			sign_in_use_keys(sign_in, snapshot->keys);
+		if (snapshot->passwords != NULL)
+			sign_in_use_passwords(sign_in, snapshot->passwords);
+	}
+	uint32_t version = access_version(access);
+	pthread_mutex_unlock(&access->lock);
+	return version;
+}
+
+enum error access_check_revoked(const struct access *access, struct slice token_id, struct slice user,
+				struct slice client_id, int64_t wall_s)
+{
+	const struct revocations *tables[SIGN_IN_REVOCATIONS_MAX];
+	for (uint32_t i = 0; i < SIGN_IN_REVOCATIONS_MAX; i++)
+		tables[i] = access->revocations[i];
+	return sign_in_revoked(tables, token_id, user, client_id, wall_s);
+}
+
+uint64_t access_hash(const struct access *access, struct slice id)
+{
+	return hash_slice(&access->key, id);
+}
+
+/* ---- revoking ---- */
+
+static bool log_has_room(const struct access *access)
+{
+	uint64_t end = atomic_load(&access->log_end);
+	for (uint16_t i = 0; i < access->shards; i++) {
+		if (end - atomic_load(&access->seen[i]) >= LOG_ENTRIES)
+			return false;
+	}
+	return true;
+}
+
+/* Each shard looks for the sessions that it is about. */
+static void tell_shards(struct access *access, const struct revocation *revocation)
+{
+	uint64_t end = atomic_load(&access->log_end);
+	access->log[end % LOG_ENTRIES] = (struct access_revoked){access_hash(access, revocation->id), revocation->kind};
+	atomic_store(&access->log_end, end + 1);
+	for (uint16_t i = 0; i < access->shards; i++)
+		waker_wake(&access->mailboxes[i].waker);
+}
+
+uint16_t access_waker_fds(const struct access *access, int *fds)
+{
+	for (uint16_t i = 0; i < access->shards && fds != NULL; i++)
+		fds[i] = access->mailboxes[i].waker.fd;
+	return access->shards;
+}
+
+static enum error put_in_force(struct access *access, enum access_source source, const struct revocation *revocation,
+			       int64_t wall_s, enum revocation_change *change)
+{
+	if (source != ACCESS_EMBEDDED || !access->has_file)
+		return revocations_add(access->revocations[source], revocation, wall_s, change);
+	const char *why;
+	enum error error = revocation_file_add(&access->file, revocation, wall_s, change, &why);
+	if (why != NULL)
+		log_write(LOG_ERROR, "%s: %s: a revocation will be forgotten at the next start",
+			  access->settings->revocation_file, why);
+	return error == ERROR_OK && why != NULL ? ERROR_SYSTEM : error;
+}
+
+enum error access_revoke(struct access *access, enum access_source source, const struct revocation *revocation,
+			 int64_t wall_s)
+{
+	pthread_mutex_lock(&access->writer);
+	enum revocation_change change = REVOCATION_UNCHANGED;
+	enum error error =
+		log_has_room(access) ? put_in_force(access, source, revocation, wall_s, &change) : ERROR_MORE;
+	if (change == REVOCATION_ADDED)
+		tell_shards(access, revocation);
+	pthread_mutex_unlock(&access->writer);
+	return error;
+}
+
+bool access_lift(struct access *access, enum access_source source, enum revocation_kind kind, struct slice id,
+		 int64_t wall_s)
+{
+	struct revocation over = {.kind = kind, .id = id, .until_s = wall_s};
+	enum revocation_change change = REVOCATION_UNCHANGED;
+	pthread_mutex_lock(&access->writer);
+	put_in_force(access, source, &over, wall_s, &change);
+	pthread_mutex_unlock(&access->writer);
+	return change == REVOCATION_LIFTED;
+}
+
+void access_round_begin(struct access *access, enum access_source source)
+{
+	pthread_mutex_lock(&access->writer);
+	revocations_round_begin(access->revocations[source]);
+	pthread_mutex_unlock(&access->writer);
+}
+
+uint32_t access_round_end(struct access *access, enum access_source source)
+{
+	pthread_mutex_lock(&access->writer);
+	uint32_t lifted = revocations_round_end(access->revocations[source]);
+	pthread_mutex_unlock(&access->writer);
+	return lifted;
+}
+
+void access_expire(struct access *access, int64_t wall_s)
+{
+	pthread_mutex_lock(&access->writer);
+	for (uint32_t i = 0; i < SIGN_IN_REVOCATIONS_MAX; i++)
+		revocations_expire(access->revocations[i], wall_s);
+	pthread_mutex_unlock(&access->writer);
+}
+
+uint32_t access_list(struct access *access, enum access_source source, uint32_t from, uint32_t count,
+		     access_visit *visit, void *context)
+{
+	pthread_mutex_lock(&access->writer);
+	const struct revocations *revocations = access->revocations[source];
+	uint32_t all = revocations_count(revocations);
+	for (uint32_t i = from; i < all && i - from < count; i++) {
+		struct revocation revocation = revocations_at(revocations, i);
+		visit(context, &revocation);
+	}
+	pthread_mutex_unlock(&access->writer);
+	return all;
+}
+
+bool access_has_recent(const struct access *access, uint16_t shard)
+{
+	return atomic_load_explicit(&access->log_end, memory_order_acquire) !=
+	       atomic_load_explicit(&access->seen[shard], memory_order_relaxed);
+}
+
+uint32_t access_recent(struct access *access, uint16_t shard, struct access_revoked *revoked, uint32_t most)
+{
+	uint64_t end = atomic_load(&access->log_end);
+	uint64_t seen = atomic_load(&access->seen[shard]);
+	uint32_t count = 0;
+	for (; seen != end && count < most; seen++)
+		revoked[count++] = access->log[seen % LOG_ENTRIES];
+	atomic_store(&access->seen[shard], seen);
+	return count;
+}

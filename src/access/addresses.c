@@ -1,0 +1,191 @@
+#include "access/addresses.h"
+
+#include "base/check.h"
+#include "memory/table.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define PARTS 16u
+#define PART_BITS 4u
+#define PLACES_MIN 4096u
+/* Idle addresses that are looked at for each new one: those whose rate has recovered go. */
+#define SWEEP 2u
+/* What is in between two moments of the clock is not held against anyone. */
+#define CLOCK_STEP_US 1000u
+
+struct address {
+	struct table_node node; /* first: the pool's link may overwrite its hash */
+	struct prefix prefix;
+	uint64_t ready_us; /* when its bucket is full again: the rate is kept as one moment (GCRA) */
+	uint32_t connections;
+	uint32_t handshakes; /* of them */
+	bool used;
+};
+
+struct part {
+	_Alignas(64) pthread_mutex_t lock;
+	struct pool pool;
+	struct table table;
+	uint32_t swept; /* looked at last */
+};
+
+struct addresses {
+	struct hash_key key;
+	_Atomic uint32_t count;
+	struct part parts[PARTS];
+};
+
+struct addresses *addresses_new(const struct hash_key *key, uint32_t places)
+{
+	struct addresses *addresses = aligned_alloc(64, sizeof(*addresses));
+	if (addresses == NULL)
+		return NULL;
+	memset(addresses, 0, sizeof(*addresses));
+	addresses->key = *key;
+	uint32_t each = (places < PLACES_MIN ? PLACES_MIN : places) / PARTS * 2;
+	for (uint32_t i = 0; i < PARTS; i++) {
+		struct part *part = &addresses->parts[i];
+		if (pool_open(&part->pool, sizeof(struct address), each) != ERROR_OK ||
+		    table_open(&part->table, &part->pool, offsetof(struct address, node), each) != ERROR_OK)
+			return NULL; /* the program ends now, and what was made ends with it */
+		CHECK(pthread_mutex_init(&part->lock, NULL) == 0);
+	}
+	return addresses;
+}
+
+void addresses_free(struct addresses *addresses)
+{
+	for (uint32_t i = 0; i < PARTS; i++) {
+		table_close(&addresses->parts[i].table);
+		pool_close(&addresses->parts[i].pool);
+		pthread_mutex_destroy(&addresses->parts[i].lock);
+	}
+	free(addresses);
+}
+
+uint32_t addresses_count(const struct addresses *addresses)
+{
+	return atomic_load_explicit(&addresses->count, memory_order_relaxed);
+}
+
+static struct address *address_at(const struct part *part, uint32_t index)
+{
+	return pool_at(&part->pool, index);
+}
+
+static uint32_t addresses_find(const struct part *part, uint32_t hash, const struct prefix *prefix)
+{
+	uint32_t index = table_first(&part->table, hash);
+	while (index != 0 && memcmp(&address_at(part, index)->prefix, prefix, sizeof(*prefix)) != 0)
+		index = table_next(&part->table, index);
+	return index;
+}
+
+static void drop_if_idle(struct addresses *addresses, struct part *part, uint32_t index, uint64_t now_ms)
+{
+	struct address *address = address_at(part, index);
+	if (!address->used || address->connections != 0 || address->ready_us > now_ms * 1000)
+		return;
+	table_remove(&part->table, index);
+	address->used = false;
+	pool_give(&part->pool, index);
+	atomic_fetch_sub_explicit(&addresses->count, 1, memory_order_relaxed);
+}
+
+static uint32_t addresses_add(struct addresses *addresses, struct part *part, uint32_t hash,
+			      const struct prefix *prefix, uint64_t now_ms)
+{
+	for (uint32_t i = 0; i < SWEEP && part->pool.touched != 0; i++) {
+		part->swept = part->swept % part->pool.touched + 1;
+		drop_if_idle(addresses, part, part->swept, now_ms);
+	}
+	uint32_t index = pool_take(&part->pool);
+	if (index == 0)
+		return 0;
+	*address_at(part, index) = (struct address){.prefix = *prefix, .used = true};
+	table_insert(&part->table, index, hash);
+	atomic_fetch_add_explicit(&addresses->count, 1, memory_order_relaxed);
+	return index;
+}
+
+/* Each connection moves the moment by 1 / rate; it may be ahead of now by as much as a burst takes. */
+static bool addresses_within_rate(const struct address_limits *limits, struct address *address, uint64_t now_ms)
+{
+	if (limits->rate == 0)
+		return true;
+	uint64_t now_us = now_ms * 1000;
+	uint64_t ready_us = address->ready_us > now_us ? address->ready_us : now_us;
+	uint64_t allowed_us = ((uint64_t)limits->burst + 1) * 1000000 / limits->rate;
+	uint64_t step_us = 1000000 / limits->rate;
+	if (ready_us + step_us > now_us + CLOCK_STEP_US - 1 + allowed_us)
+		return false;
+	address->ready_us = ready_us + step_us;
+	return true;
+}
+
+static enum error addresses_check(const struct address_limits *limits, struct address *address, uint64_t now_ms)
+{
+	if (limits->connections_max != 0 && address->connections >= limits->connections_max)
+		return ERROR_ADDRESS_CONNECTIONS;
+	if (limits->handshakes_max != 0 && address->handshakes >= limits->handshakes_max)
+		return ERROR_ADDRESS_HANDSHAKES;
+	return addresses_within_rate(limits, address, now_ms) ? ERROR_OK : ERROR_ADDRESS_RATE;
+}
+
+enum error addresses_enter(struct addresses *addresses, const struct address_limits *limits,
+			   const struct prefix *prefix, uint64_t now_ms, uint32_t *place)
+{
+	uint64_t hash = hash_slice(&addresses->key, slice_of(prefix->bytes, sizeof(prefix->bytes)));
+	uint32_t number = (uint32_t)(hash >> 60);
+	struct part *part = &addresses->parts[number];
+	pthread_mutex_lock(&part->lock);
+	uint32_t index = addresses_find(part, (uint32_t)hash, prefix);
+	if (index == 0)
+		index = addresses_add(addresses, part, (uint32_t)hash, prefix, now_ms);
+	enum error error = index != 0 ? addresses_check(limits, address_at(part, index), now_ms) : ERROR_OK;
+	if (error == ERROR_OK && index != 0) {
+		address_at(part, index)->connections++;
+		address_at(part, index)->handshakes++;
+	}
+	pthread_mutex_unlock(&part->lock);
+	*place = index << PART_BITS | number;
+	if (index == 0 || error != ERROR_OK)
+		*place = 0;
+	return error;
+}
+
+static struct part *enter_part(struct addresses *addresses, uint32_t place)
+{
+	struct part *part = &addresses->parts[place & (PARTS - 1)];
+	pthread_mutex_lock(&part->lock);
+	return part;
+}
+
+void addresses_sign_in(struct addresses *addresses, uint32_t place)
+{
+	if (place == 0)
+		return;
+	struct part *part = enter_part(addresses, place);
+	struct address *address = address_at(part, place >> PART_BITS);
+	CHECK(address->handshakes > 0);
+	address->handshakes--;
+	pthread_mutex_unlock(&part->lock);
+}
+
+void addresses_leave(struct addresses *addresses, uint32_t place, bool signed_in)
+{
+	if (place == 0)
+		return;
+	struct part *part = enter_part(addresses, place);
+	struct address *address = address_at(part, place >> PART_BITS);
+	CHECK(address->connections > 0 && (signed_in || address->handshakes > 0));
+	address->connections--;
+	address->handshakes -= !signed_in;
+	/* Its rate is forgotten later, when that has recovered. */
+	if (address->ready_us == 0)
+		drop_if_idle(addresses, part, place >> PART_BITS, 0);
+	pthread_mutex_unlock(&part->lock);
+}

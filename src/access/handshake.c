@@ -1,0 +1,415 @@
+#include "access/handshake.h"
+
+#include "access/access.h"
+#include "access/admission.h"
+#include "auth/rules/client_id_pattern.h"
+#include "base/check.h"
+#include "mqtt/decode.h"
+#include "mqtt/encode.h"
+#include "mqtt/field/property.h"
+#include "mqtt/field/reason.h"
+#include "mqtt/field/topic.h"
+#include "runtime/overload.h"
+
+#include <sodium.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+/* An id of our own: a fixed beginning, then 96 random bits in hexadecimal; nobody else's id by any chance. */
+#define ASSIGNED_PREFIX "roost-"
+#define ASSIGNED_RANDOM_BYTES 12u
+#define ASSIGNED_ID_BYTES (sizeof(ASSIGNED_PREFIX) - 1 + 2 * ASSIGNED_RANDOM_BYTES)
+
+/* Refused for want of room: to come back after this and up to four times this. */
+#define RETRY_LEAST_MS 2000u
+
+static void assign_id(char id[ASSIGNED_ID_BYTES + 1])
+{
+	uint8_t random[ASSIGNED_RANDOM_BYTES];
+	randombytes_buf(random, sizeof(random));
+	memcpy(id, ASSIGNED_PREFIX, sizeof(ASSIGNED_PREFIX) - 1);
+	sodium_bin2hex(id + sizeof(ASSIGNED_PREFIX) - 1, 2 * ASSIGNED_RANDOM_BYTES + 1, random, sizeof(random));
+}
+
+static enum error check_offer(const struct sign_in_environment *environment, const struct mqtt_connect *connect)
+{
+	if (connect->client_id.size > environment->settings->client_id_bytes_max)
+		return ERROR_CLIENT_ID_LONG;
+	if (connect->auth_method.data != NULL &&
+	    (environment->sign_in == NULL || !slice_equal(connect->auth_method, slice_string(AUTH_METHOD_TOKEN))))
+		return ERROR_AUTH_METHOD;
+	if (connect->has_will && mqtt_topic_is_reserved(connect->will.topic) &&
+	    !mqtt_topic_is_bridge_state(connect->will.topic))
+		return ERROR_TOPIC_RESERVED;
+	/* A will that a PUBLISH would be refused for is refused now: nobody is there to be told later. */
+	if (connect->has_will && environment->settings->payload_format_check &&
+	    !mqtt_payload_is_well_formed(connect->will.properties, connect->will.payload))
+		return ERROR_PAYLOAD_FORMAT;
+	return ERROR_OK;
+}
+
+static bool may_be_anonymous(const struct settings *settings, bool loopback)
+{
+	enum access_anonymous policy = access_anonymous(&settings->access);
+	return policy == ANONYMOUS_ALWAYS || (policy == ANONYMOUS_LOOPBACK && loopback);
+}
+
+/* Whoever gives a client id that was revoked is told so here, as one that signs in is. */
+static enum error check_anonymous(const struct sign_in_environment *environment, struct slice client_id)
+{
+	if (environment->access == NULL)
+		return ERROR_OK;
+	struct slice none = slice_of(NULL, 0);
+	return access_check_revoked(environment->access, none, none, client_id, environment->wall_s);
+}
+
+/* Who it is. Where there is no way to sign in, a name and a password are not looked at and say nothing. */
+static enum error authenticate(const struct sign_in_environment *environment, bool loopback,
+			       const struct mqtt_connect *connect, struct identity *identity)
+{
+	bool anonymous = may_be_anonymous(environment->settings, loopback);
+	*identity = (struct identity){.client_id = connect->client_id, .expires_s = CLAIM_NEVER};
+	if (environment->sign_in == NULL)
+		return anonymous ? check_anonymous(environment, connect->client_id) : ERROR_NOT_AUTHORIZED;
+	struct credentials credentials = {
+		.client_id = connect->client_id,
+		.user_name = connect->has_user_name ? connect->user_name : slice_of(NULL, 0),
+		.password = connect->has_password ? connect->password : slice_of(NULL, 0),
+		.may_be_anonymous = anonymous,
+	};
+	if (connect->auth_method.data != NULL)
+		credentials.password = connect->auth_data;
+	return sign_in_check(environment->sign_in, &credentials, environment->wall_s, identity);
+}
+
+/* Nobody takes another user's client id, and with it his session. An id that is assigned fits. */
+static enum error check_client_id(const struct sign_in_environment *environment, const struct identity *identity)
+{
+	struct slice pattern = slice_string(environment->settings->access.client_id_pattern);
+	if (pattern.size == 0 || identity->client_id_is_meant || identity->client_id.size == 0)
+		return ERROR_OK;
+	return client_id_pattern_allows(pattern, identity->user, identity->client_id) ? ERROR_OK : ERROR_CLIENT_ID_USER;
+}
+
+/* A will that the client may not publish is refused now rather than left out later [MQTT-3.1.2-8]. */
+static enum error check_will(const struct sign_in_environment *environment, const struct mqtt_connect *connect,
+			     const struct identity *identity)
+{
+	if (!connect->has_will || environment->acl == NULL)
+		return ERROR_OK;
+	struct acl_identity who = {identity->client_id, identity->user};
+	return acl_check(environment->acl, identity->permissions, &who, ACL_PUBLISH, connect->will.topic)
+		       ? ERROR_OK
+		       : ERROR_PUBLISH_DENIED;
+}
+
+/* The will's properties but the delay, which is not the message's [3.1.3.2.2]. Returns their size; out may be NULL. */
+static size_t copy_will_properties(struct slice properties, uint8_t *out)
+{
+	size_t size = 0;
+	struct mqtt_property property;
+	struct slice rest = properties;
+	while (rest.size != 0) {
+		const uint8_t *begin = rest.data;
+		CHECK(mqtt_property_next(&rest, &property) == ERROR_OK);
+		size_t length = (size_t)(rest.data - begin);
+		if (property.id == MQTT_PROPERTY_WILL_DELAY)
+			continue;
+		if (out != NULL)
+			memcpy(out + size, begin, length);
+		size += length;
+	}
+	return size;
+}
+
+/* The will as the PUBLISH that it will be. */
+static enum error encode_will(const struct mqtt_connect *connect, struct slice *encoded)
+{
+	*encoded = slice_of(NULL, 0);
+	if (!connect->has_will)
+		return ERROR_OK;
+	struct mqtt_publish publish = {
+		.topic = connect->will.topic,
+		.payload = connect->will.payload,
+		.qos = connect->will.qos,
+		.retain = connect->will.retain,
+		.packet_id = 1, /* nobody reads it */
+	};
+	size_t properties_bytes = copy_will_properties(connect->will.properties, NULL);
+	uint8_t *properties = malloc(properties_bytes + 1);
+	if (properties == NULL)
+		return ERROR_NO_MEMORY;
+	copy_will_properties(connect->will.properties, properties);
+	publish.properties = slice_of(properties, properties_bytes);
+	size_t size = mqtt_publish_size(&publish, connect->version);
+	uint8_t *packet = malloc(size);
+	if (packet != NULL)
+		*encoded = slice_of(packet, mqtt_publish_encode(&publish, connect->version, packet, size));
+	free(properties);
+	return packet != NULL ? ERROR_OK : ERROR_NO_MEMORY;
+}
+
+/* How long the session may outlive its connection. Before version 5 it does so for ever unless it is clean. */
+static uint32_t granted_expiry_s(const struct settings *settings, const struct mqtt_connect *connect)
+{
+	uint32_t asked_s = connect->session_expiry_s;
+	if (connect->version != MQTT_VERSION_5)
+		asked_s = connect->clean_start ? 0 : UINT32_MAX;
+	return asked_s < settings->session_expiry_max_s ? asked_s : settings->session_expiry_max_s;
+}
+
+/* Only version 5 can be told of another one than it asked for [3.2.2.3.14]. */
+static uint16_t granted_keepalive_s(const struct settings *settings, const struct mqtt_connect *connect)
+{
+	uint32_t most_s = settings->keepalive_max_s;
+	bool bounded = connect->version == MQTT_VERSION_5 && most_s != 0 &&
+		       (connect->keepalive_s == 0 || connect->keepalive_s > most_s);
+	return bounded ? (uint16_t)most_s : connect->keepalive_s;
+}
+
+/* Behind the struct: see there for the order. */
+static void copy_parts(struct admission *admission, struct slice rules, struct slice id, struct slice will,
+		       struct slice rest, struct slice user, struct slice token)
+{
+	const struct slice PARTS[] = {rules, id, will, rest, user, token};
+	uint8_t *at = admission->bytes;
+	for (size_t i = 0; i < sizeof(PARTS) / sizeof(PARTS[0]); i++) {
+		if (PARTS[i].data != NULL)
+			memcpy(at, PARTS[i].data, PARTS[i].size);
+		at += PARTS[i].size;
+	}
+}
+
+static uint32_t expires_in_s(const struct sign_in_environment *environment, const struct identity *identity)
+{
+	if (identity->expires_s == CLAIM_NEVER)
+		return ADMISSION_NEVER_S;
+	/* Whoever is let in because clocks may be off is not ended before they cannot be off as far as that. */
+	int64_t left_s = identity->expires_s + environment->settings->access.token_leeway_s - environment->wall_s;
+	if (left_s < 0)
+		return 0;
+	return left_s < (int64_t)ADMISSION_NEVER_S ? (uint32_t)left_s : ADMISSION_NEVER_S - 1;
+}
+
+static uint64_t hash_or_0(const struct sign_in_environment *environment, struct slice text)
+{
+	return text.size != 0 ? hash_slice(environment->key, text) : 0;
+}
+
+static struct admission *admission_new(const struct sign_in_environment *environment,
+				       const struct mqtt_connect *connect, const struct identity *identity,
+				       struct slice id, struct slice will, struct slice rest)
+{
+	const struct settings *settings = environment->settings;
+	struct slice rules = identity->permissions;
+	struct admission *admission = malloc(sizeof(*admission) + rules.size + id.size + will.size + rest.size +
+					     identity->user.size + identity->token_id.size);
+	if (admission == NULL)
+		return NULL;
+	*admission = (struct admission){
+		.hash = hash_slice(environment->key, id),
+		.token_hash = hash_or_0(environment, identity->token_id),
+		.user_hash = hash_or_0(environment, identity->user),
+		.packet_bytes_max = connect->packet_bytes_max,
+		.session_expiry_s = granted_expiry_s(settings, connect),
+		.expires_in_s = expires_in_s(environment, identity),
+		.will_delay_s = connect->has_will ? connect->will.delay_s : 0,
+		.rules_bytes = (uint32_t)rules.size,
+		.will_bytes = (uint32_t)will.size,
+		.rest_bytes = (uint32_t)rest.size,
+		.user_bytes = (uint16_t)identity->user.size,
+		.token_bytes = (uint16_t)identity->token_id.size,
+		.keepalive_s = granted_keepalive_s(settings, connect),
+		.receive_max = connect->receive_max,
+		.topic_alias_max = connect->topic_alias_max,
+		.id_bytes = (uint16_t)id.size,
+		.version = connect->version,
+		.is_bridge = connect->is_bridge,
+		.clean_start = connect->clean_start,
+		.assigned_id = connect->client_id.size == 0, /* also where its token says it [MQTT-3.2.2-16] */
+		.wants_response_info = connect->request_response_info,
+		.has_principal = environment->acl != NULL || identity->user.size != 0 || identity->token_id.size != 0 ||
+				 identity->expires_s != CLAIM_NEVER,
+		.has_rules = rules.data != NULL,
+		.uses_auth = connect->auth_method.data != NULL,
+	};
+	admission->expiry_changed = admission->session_expiry_s != connect->session_expiry_s;
+	admission->keepalive_changed = admission->keepalive_s != connect->keepalive_s;
+	copy_parts(admission, rules, id, will, rest, identity->user, identity->token_id);
+	return admission;
+}
+
+/* One that the user may have: what the pattern says, and where it lets something follow, an id of our own. On the heap;
+ * NULL: it would be too long, or there is no memory. */
+static uint8_t *new_id(const struct sign_in_environment *environment, struct slice user, size_t *size)
+{
+	struct slice pattern = slice_string(environment->settings->access.client_id_pattern);
+	size_t room = environment->settings->client_id_bytes_max;
+	char own[ASSIGNED_ID_BYTES + 1];
+	bool open = true;
+	*size = 0;
+	uint8_t *id = malloc(room + ASSIGNED_ID_BYTES);
+	if (id == NULL)
+		return NULL;
+	/* Who has no name gets an id that is nobody else's. */
+	bool by_pattern = pattern.size != 0 && user.size != 0;
+	if (by_pattern && !client_id_pattern_expand(pattern, user, id, room, size, &open)) {
+		free(id);
+		return NULL;
+	}
+	if (open) {
+		assign_id(own);
+		memcpy(id + *size, own, ASSIGNED_ID_BYTES);
+		*size += ASSIGNED_ID_BYTES;
+	}
+	return id;
+}
+
+static enum error handshake_admit(const struct sign_in_environment *environment, const struct mqtt_connect *connect,
+				  const struct identity *identity, struct slice rest, struct admission **admission)
+{
+	struct slice id = identity->client_id;
+	uint8_t *assigned = NULL;
+	if (id.size == 0) {
+		assigned = new_id(environment, identity->user, &id.size);
+		if (assigned == NULL)
+			return ERROR_CLIENT_ID_LONG;
+		id.data = assigned;
+	}
+	struct slice will;
+	enum error error = encode_will(connect, &will);
+	if (error == ERROR_OK) {
+		*admission = admission_new(environment, connect, identity, id, will, rest);
+		free((void *)(uintptr_t)will.data);
+	}
+	free(assigned);
+	if (error != ERROR_OK)
+		return error;
+	return *admission != NULL ? ERROR_OK : ERROR_NO_MEMORY;
+}
+
+static bool handshake_begins_with(struct slice bytes, const char *text, size_t size)
+{
+	return bytes.size >= size && memcmp(bytes.data, text, size) == 0;
+}
+
+/* What is often sent to a port that it is not meant for, by its first bytes: whoever runs the server is told what it is
+ * rather than what it is not. */
+static enum error other_protocol(struct slice bytes)
+{
+	static const struct {
+		const char *text;
+		uint8_t size;
+		enum error error;
+	} BEGINNINGS[] = {
+		{"\x16\x03", 2, ERROR_TLS_UNEXPECTED}, /* a record of the handshake, of any version since SSL 3 */
+		{"GET ", 4, ERROR_HTTP_UNEXPECTED},
+		{"HEAD ", 5, ERROR_HTTP_UNEXPECTED},
+		{"POST ", 5, ERROR_HTTP_UNEXPECTED},
+		{"PUT ", 4, ERROR_HTTP_UNEXPECTED},
+		{"OPTIONS ", 8, ERROR_HTTP_UNEXPECTED},
+		{"CONNECT ", 8, ERROR_HTTP_UNEXPECTED},
+		{"PRI * HTTP/2", 12, ERROR_HTTP_UNEXPECTED},
+		{"PROXY ", 6, ERROR_PROXY_UNEXPECTED},
+		{"\r\n\r\n\0\r\nQUIT\n", 12, ERROR_PROXY_UNEXPECTED},
+	};
+	for (size_t i = 0; i < sizeof(BEGINNINGS) / sizeof(BEGINNINGS[0]); i++)
+		if (handshake_begins_with(bytes, BEGINNINGS[i].text, BEGINNINGS[i].size))
+			return BEGINNINGS[i].error;
+	return ERROR_OK;
+}
+
+static size_t connect_limit(const struct settings *settings)
+{
+	return settings->connect_bytes_max < settings->packet_bytes_max ? settings->connect_bytes_max
+									: settings->packet_bytes_max;
+}
+
+enum error handshake_read(const struct sign_in_environment *environment, bool loopback, struct slice bytes,
+			  struct admission **admission, size_t *packet_bytes, uint8_t *version)
+{
+	const struct settings *settings = environment->settings;
+	*packet_bytes = 0;
+	*version = 0;
+	struct mqtt_header header;
+	enum error error = other_protocol(bytes);
+	if (error != ERROR_OK)
+		return error;
+	error = mqtt_header_decode(bytes.data, bytes.size, &header);
+	/* A first byte that is no CONNECT's is answered before a length that may never come. */
+	if (bytes.size != 0 && bytes.data[0] >> 4 != MQTT_CONNECT)
+		return ERROR_NOT_CONNECT;
+	if (error == ERROR_OK)
+		error = mqtt_header_check(header);
+	if (error != ERROR_OK)
+		return error;
+	*packet_bytes = (size_t)header.header_bytes + header.body_bytes;
+	*version = mqtt_connect_version(
+		slice_of(bytes.data + header.header_bytes, bytes.size - (size_t)header.header_bytes));
+	if (*packet_bytes > connect_limit(settings))
+		return ERROR_CONNECT_TOO_LARGE;
+	if (bytes.size < *packet_bytes)
+		return ERROR_MORE;
+
+	struct mqtt_connect connect;
+	error = mqtt_connect_decode(slice_of(bytes.data + header.header_bytes, header.body_bytes), &connect);
+	*version = connect.version;
+	if (error == ERROR_OK)
+		error = environment->refusal;
+	if (error == ERROR_OK)
+		error = check_offer(environment, &connect);
+	struct identity identity = {0};
+	if (error == ERROR_OK)
+		error = authenticate(environment, loopback, &connect, &identity);
+	if (error == ERROR_OK)
+		error = check_client_id(environment, &identity);
+	if (error == ERROR_OK)
+		error = check_will(environment, &connect, &identity);
+	if (error != ERROR_OK)
+		return error;
+	struct slice rest = slice_of(bytes.data + *packet_bytes, bytes.size - *packet_bytes);
+	return handshake_admit(environment, &connect, &identity, rest, admission);
+}
+
+/* Some codes are DISCONNECT's alone, and some ends are no refusal. */
+static uint8_t connack_reason_of(enum error error)
+{
+	uint8_t reason = (uint8_t)mqtt_reason_of(error);
+	bool refuses = reason >= MQTT_REASON_UNSPECIFIED_ERROR && mqtt_reason_allowed(reason, MQTT_CONNACK, true);
+	return refuses ? reason : MQTT_REASON_SERVER_UNAVAILABLE;
+}
+
+uint32_t handshake_retry_ms(enum error reason)
+{
+	switch (reason) {
+	case ERROR_OVERLOADED:
+	case ERROR_SERVER_FULL:
+	case ERROR_REVOCATIONS_AWAY:
+	case ERROR_HANDSHAKE_BYTES:
+	case ERROR_PASSWORD_QUEUE:
+		return overload_retry_ms(RETRY_LEAST_MS, randombytes_random());
+	default:
+		return 0;
+	}
+}
+
+size_t handshake_refusal(enum error reason, uint8_t version, uint32_t retry_ms, uint8_t *out)
+{
+	struct mqtt_connack connack = mqtt_connack_default();
+	char retry[16];
+	if (version == MQTT_VERSION_5 && retry_ms != 0) {
+		snprintf(retry, sizeof(retry), "%u", retry_ms);
+		connack.user_name = slice_string("retry-after-ms");
+		connack.user_value = slice_string(retry);
+	}
+	if (version == MQTT_VERSION_5) {
+		connack.reason = connack_reason_of(reason);
+		connack.reason_string = slice_string(error_sentence(reason));
+		return mqtt_connack_encode(&connack, MQTT_VERSION_5, out, REFUSAL_BYTES_MAX);
+	}
+	/* A version that nobody knows gets the oldest form of the answer [3.1.1, MQTT-3.1.2-2]. */
+	connack.reason = mqtt_return_code_of(reason);
+	if (connack.reason == 0 || (version == 0 && reason != ERROR_PROTOCOL_LEVEL))
+		return 0;
+	return mqtt_connack_encode(&connack, MQTT_VERSION_3_1_1, out, REFUSAL_BYTES_MAX);
+}

@@ -1,0 +1,235 @@
+#include "access/password_workers.h"
+
+#include "base/check.h"
+
+#include <sched.h>
+#include <sodium.h>
+#include <stdlib.h>
+#include <sys/resource.h>
+
+/* Behind gates, which are behind shards. */
+#define WORKER_NICE 5
+#define THREADS_MAX 64u
+
+struct lane {
+	struct password_job *first;
+	struct password_job **end;
+	uint32_t count;
+};
+
+struct password_workers {
+	pthread_mutex_t lock;
+	pthread_cond_t work;
+	struct lane lanes[PASSWORD_LANES];
+	uint32_t next_lane;
+	uint32_t waiting; /* in all lanes */
+	bool stopping;
+	uint32_t thread_count;
+	pthread_t threads[THREADS_MAX];
+};
+
+/* ---- jobs and results ---- */
+
+void password_job_free(struct password_job **job)
+{
+	struct password_job *freed = *job;
+	*job = NULL;
+	if (freed == NULL)
+		return;
+	password_file_put(&freed->file);
+	sodium_memzero(freed->bytes, (size_t)freed->user_bytes + freed->password_bytes);
+	free(freed);
+}
+
+static void password_jobs_free(struct password_job *job)
+{
+	while (job != NULL) {
+		struct password_job *next = job->next;
+		password_job_free(&job);
+		job = next;
+	}
+}
+
+void password_results_open(struct password_results *results, struct waker *waker)
+{
+	*results = (struct password_results){.waker = waker};
+	results->end = &results->first;
+	CHECK(pthread_mutex_init(&results->lock, NULL) == 0);
+}
+
+void password_results_close(struct password_results *results)
+{
+	password_jobs_free(results->first);
+	pthread_mutex_destroy(&results->lock);
+}
+
+struct password_job *password_results_take(struct password_results *results)
+{
+	if (!atomic_load(&results->waiting))
+		return NULL;
+	pthread_mutex_lock(&results->lock);
+	struct password_job *job = results->first;
+	if (job != NULL)
+		results->first = job->next;
+	if (results->first == NULL) {
+		results->end = &results->first;
+		atomic_store(&results->waiting, false);
+	}
+	pthread_mutex_unlock(&results->lock);
+	return job;
+}
+
+static void give_back(struct password_job *job)
+{
+	struct password_results *results = job->results;
+	job->next = NULL;
+	pthread_mutex_lock(&results->lock);
+	*results->end = job;
+	results->end = &job->next;
+	atomic_store(&results->waiting, true);
+	pthread_mutex_unlock(&results->lock);
+	waker_wake(results->waker);
+}
+
+/* ---- the threads ---- */
+
+/* From one lane after another; with the lock held. */
+static struct password_job *take_next(struct password_workers *workers)
+{
+	for (uint32_t i = 0; i < PASSWORD_LANES; i++) {
+		struct lane *lane = &workers->lanes[workers->next_lane];
+		workers->next_lane = (workers->next_lane + 1) % PASSWORD_LANES;
+		struct password_job *job = lane->first;
+		if (job == NULL)
+			continue;
+		lane->first = job->next;
+		if (lane->first == NULL)
+			lane->end = &lane->first;
+		lane->count--;
+		workers->waiting--;
+		return job;
+	}
+	return NULL;
+}
+
+/* NULL: the workers stop. */
+static struct password_job *await_job(struct password_workers *workers)
+{
+	pthread_mutex_lock(&workers->lock);
+	while (workers->waiting == 0 && !workers->stopping)
+		pthread_cond_wait(&workers->work, &workers->lock);
+	struct password_job *job = workers->stopping ? NULL : take_next(workers);
+	pthread_mutex_unlock(&workers->lock);
+	return job;
+}
+
+static void *worker_main(void *argument)
+{
+	struct password_workers *workers = argument;
+	struct sched_param parameter = {0};
+	sched_setscheduler(0, SCHED_BATCH, &parameter);
+	setpriority(PRIO_PROCESS, 0, WORKER_NICE); /* of this thread, on Linux */
+	struct password_job *job;
+	while ((job = await_job(workers)) != NULL) {
+		if (!atomic_load_explicit(&job->abandoned, memory_order_relaxed))
+			job->verdict = password_check(job->file, password_job_user(job), password_job_password(job));
+		give_back(job);
+	}
+	return NULL;
+}
+
+struct password_workers *password_workers_new(void)
+{
+	struct password_workers *workers = calloc(1, sizeof(*workers));
+	if (workers == NULL)
+		return NULL;
+	CHECK(sodium_init() >= 0);
+	CHECK(pthread_mutex_init(&workers->lock, NULL) == 0 && pthread_cond_init(&workers->work, NULL) == 0);
+	for (uint32_t i = 0; i < PASSWORD_LANES; i++)
+		workers->lanes[i].end = &workers->lanes[i].first;
+	return workers;
+}
+
+enum error password_workers_start(struct password_workers *workers, uint32_t threads)
+{
+	CHECK(threads <= THREADS_MAX);
+	while (workers->thread_count < threads) {
+		if (pthread_create(&workers->threads[workers->thread_count], NULL, worker_main, workers) != 0)
+			return ERROR_SYSTEM;
+		workers->thread_count++;
+	}
+	return ERROR_OK;
+}
+
+void password_workers_stop(struct password_workers *workers)
+{
+	pthread_mutex_lock(&workers->lock);
+	workers->stopping = true;
+	pthread_cond_broadcast(&workers->work);
+	pthread_mutex_unlock(&workers->lock);
+	for (uint32_t i = 0; i < workers->thread_count; i++)
+		pthread_join(workers->threads[i], NULL);
+	workers->thread_count = 0;
+}
+
+void password_workers_free(struct password_workers *workers)
+{
+	CHECK(workers->thread_count == 0);
+	for (uint32_t i = 0; i < PASSWORD_LANES; i++)
+		password_jobs_free(workers->lanes[i].first);
+	pthread_cond_destroy(&workers->work);
+	pthread_mutex_destroy(&workers->lock);
+	free(workers);
+}
+
+/* ---- for gates ---- */
+
+static struct password_job *password_job_new(struct password_file *file, struct slice user, struct slice password)
+{
+	struct password_job *job = malloc(sizeof(*job) + user.size + password.size);
+	if (job == NULL)
+		return NULL;
+	*job = (struct password_job){
+		.file = password_file_get(file),
+		.verdict = ERROR_PASSWORD_WRONG,
+		.user_bytes = (uint32_t)user.size,
+		.password_bytes = (uint32_t)password.size,
+	};
+	if (user.size != 0)
+		memcpy(job->bytes, user.data, user.size);
+	if (password.size != 0)
+		memcpy(job->bytes + user.size, password.data, password.size);
+	return job;
+}
+
+static bool push(struct password_workers *workers, struct lane *lane, struct password_job *job)
+{
+	pthread_mutex_lock(&workers->lock);
+	bool fits = lane->count < PASSWORD_LANE_JOBS_MAX;
+	if (fits) {
+		*lane->end = job;
+		lane->end = &job->next;
+		lane->count++;
+		workers->waiting++;
+		pthread_cond_signal(&workers->work);
+	}
+	pthread_mutex_unlock(&workers->lock);
+	return fits;
+}
+
+enum error password_workers_check(struct password_workers *workers, struct password_results *results,
+				  struct password_file *file, struct slice user, struct slice password,
+				  uint64_t lane_hash, uint32_t handshake, struct password_job **job)
+{
+	struct password_job *made = password_job_new(file, user, password);
+	if (made == NULL)
+		return ERROR_NO_MEMORY;
+	made->results = results;
+	made->handshake = handshake;
+	*job = made; /* before a worker may give it back */
+	if (push(workers, &workers->lanes[lane_hash % PASSWORD_LANES], made))
+		return ERROR_OK;
+	*job = NULL;
+	password_job_free(&made);
+	return ERROR_PASSWORD_QUEUE;
+}

@@ -1,0 +1,28 @@
+/* One stored hash: what kinds there are, what they may cost, and whether a password is the one. Private to password.c.
+ */
+#ifndef AUTH_PASSWORD_HASH_H
+#define AUTH_PASSWORD_HASH_H
+
+#include "base/error.h"
+#include "base/slice.h"
+
+/* What a new hash costs: one of the pairs that OWASP recommends for argon2id, the one with the least memory. */
+#define PASSWORD_MEMORY_BYTES ((size_t)7 << 20)
+#define PASSWORD_PASSES 5
+/* What a hash in a file may ask for, so that no line can stop a server. */
+#define PASSWORD_MEMORY_BYTES_MAX ((size_t)64 << 20)
+#define PASSWORD_PASSES_MAX 16u
+#define PASSWORD_ITERATIONS_MAX 1000000u
+/* Of a hash as text. */
+#define PASSWORD_HASH_BYTES_MAX 256u
+
+/* NULL where it is well-formed and within the limits of auth/password/password_file.h, or what is wrong, in static
+ * storage. */
+const char *password_hash_check(struct slice hash);
+/* Of a hash that was checked. ERROR_PASSWORD_WRONG, ERROR_NO_MEMORY. Compares in constant time. */
+enum error password_hash_verify(struct slice hash, struct slice password);
+
+/* A hash of the password, as text that ends with NUL. False: out of memory. */
+bool password_hash(struct slice password, char out[PASSWORD_HASH_BYTES_MAX]);
+
+#endif

@@ -1,0 +1,37 @@
+/* The rules of tokens that clients of one shard have, each held once however many clients have it: a million clients
+ * with the same claims cost an index of four bytes each and nothing more. Owned by one thread. */
+#ifndef AUTH_ACL_POOL_H
+#define AUTH_ACL_POOL_H
+
+#include "base/hash.h"
+#include "memory/pool.h"
+#include "memory/slab.h"
+#include "memory/table.h"
+
+struct acl_pool {
+	struct hash_key key;
+	struct pool entries; /* struct acl_pool_entry */
+	struct slab texts;
+	struct table table; /* of entries, by hash; it grows without a pause */
+	uint64_t last_serial;
+};
+
+/* entries_max: distinct sets of rules; bytes_max: of all of them. */
+enum error acl_pool_open(struct acl_pool *pool, uint32_t entries_max, size_t bytes_max);
+void acl_pool_close(struct acl_pool *pool);
+
+/* A reference to these rules, which are copied where no client has them yet. 0 where a limit or memory is reached. */
+uint32_t acl_pool_take(struct acl_pool *pool, struct slice rules);
+/* Puts a reference back; the last frees the rules. 0 is passed over. */
+void acl_pool_give(struct acl_pool *pool, uint32_t index);
+
+/* For acl_check(): the rules until the reference is given back; of index 0, the slice that says that there are none. */
+struct slice acl_pool_rules(const struct acl_pool *pool, uint32_t index);
+/* Tells these rules from all others that the pool has ever held; of index 0 it is 0. */
+uint64_t acl_pool_serial(const struct acl_pool *pool, uint32_t index);
+
+/* Sets of rules, and bytes in use, for statistics. */
+uint32_t acl_pool_count(const struct acl_pool *pool);
+size_t acl_pool_bytes(const struct acl_pool *pool);
+
+#endif

@@ -1,0 +1,113 @@
+#include "bench/client/pool_io.h"
+
+#include "base/check.h"
+#include "base/clock.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+uint32_t client_pool_number_of(const struct client_pool *pool, uint32_t index)
+{
+	return pool->events.number_of != NULL ? pool->events.number_of(pool->owner, index) : pool->first + index;
+}
+
+uint32_t client_pool_topic_of(const struct client_pool *pool, uint32_t index)
+{
+	return pool->events.topic_of != NULL ? pool->events.topic_of(pool->owner, index) : CLIENT_NO_TOPIC;
+}
+
+void client_release(struct client *client)
+{
+	if (client->fd >= 0)
+		close(client->fd);
+	free(client->unread);
+	free(client->unsent);
+	client->unread = client->unsent = NULL;
+	client->fd = -1;
+}
+
+void client_pool_set_state(struct client_pool *pool, struct client *client, enum client_state state)
+{
+	bool was_underway = client->state > CLIENT_UNUSED && client->state < CLIENT_READY;
+	bool is_underway = state > CLIENT_UNUSED && state < CLIENT_READY;
+	CHECK(state > client->state || (state == CLIENT_UNUSED && client->state == CLIENT_GONE));
+	pool->in_progress += is_underway;
+	pool->in_progress -= was_underway;
+	if (client->state == CLIENT_READY)
+		pool->ready--;
+	if (state == CLIENT_READY)
+		pool->ready++;
+	if (was_underway && !is_underway && pool->started == pool->count && pool->in_progress == 0)
+		pool->connect_done_ns = clock_now_ns();
+	client->state = (uint8_t)state;
+}
+
+void client_pool_lose(struct client_pool *pool, uint32_t index, enum loss kind, uint32_t code)
+{
+	struct client *client = &pool->clients[index];
+	enum client_state state = client->state;
+	losses_add(&pool->losses, kind, code);
+	client_release(client);
+	client_pool_set_state(pool, client, CLIENT_GONE);
+	if (pool->events.lost != NULL)
+		pool->events.lost(pool->owner, index, state, kind, code);
+}
+
+/* Appends to what waits already. False: too much, or no memory. */
+static bool keep_unsent(struct client *client, const uint8_t *bytes, size_t size)
+{
+	size_t kept = client->unsent != NULL ? client->unsent->size : 0;
+	uint32_t done = client->unsent != NULL ? client->unsent->done : 0;
+	if (kept + size > CLIENT_UNSENT_BYTES_MAX)
+		return false;
+	struct client_rest *grown = realloc(client->unsent, sizeof(*grown) + kept + size);
+	if (grown == NULL)
+		return false;
+	memcpy(grown->bytes + kept, bytes, size);
+	grown->size = (uint32_t)(kept + size);
+	grown->done = done;
+	client->unsent = grown;
+	return true;
+}
+
+/* Returns what the socket took. False: the client is lost. */
+static bool send_some(struct client_pool *pool, uint32_t index, const uint8_t *bytes, size_t size, size_t *taken)
+{
+	ssize_t sent = send(pool->clients[index].fd, bytes, size, MSG_NOSIGNAL);
+	*taken = sent > 0 ? (size_t)sent : 0;
+	if (sent >= 0 || errno == EAGAIN)
+		return true;
+	client_pool_lose(pool, index, LOSS_RESET, (uint32_t)errno);
+	return false;
+}
+
+/* Control packets are so small that a socket without room for them means a server that does not read. */
+bool client_pool_write(struct client_pool *pool, uint32_t index, const uint8_t *bytes, size_t size)
+{
+	struct client *client = &pool->clients[index];
+	size_t sent = 0;
+	if (client->unsent == NULL && !send_some(pool, index, bytes, size, &sent))
+		return false;
+	if (sent == size || (pool->plan->writes && keep_unsent(client, bytes + sent, size - sent)))
+		return true;
+	client_pool_lose(pool, index, LOSS_BLOCKED, 0);
+	return false;
+}
+
+bool client_pool_write_unsent(struct client_pool *pool, uint32_t index)
+{
+	struct client *client = &pool->clients[index];
+	struct client_rest *rest = client->unsent;
+	size_t sent;
+	if (rest == NULL)
+		return true;
+	if (!send_some(pool, index, rest->bytes + rest->done, rest->size - rest->done, &sent))
+		return false;
+	rest->done += (uint32_t)sent;
+	if (rest->done < rest->size)
+		return false;
+	free(rest);
+	client->unsent = NULL;
+	return true;
+}

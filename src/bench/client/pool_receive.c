@@ -1,0 +1,248 @@
+#include "bench/client/packets.h"
+#include "bench/client/pool_io.h"
+
+#include "base/check.h"
+#include "mqtt/decode.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <sys/epoll.h>
+
+static void become_ready(struct client_pool *pool, uint32_t index)
+{
+	client_pool_set_state(pool, &pool->clients[index], CLIENT_READY);
+	if (pool->events.ready != NULL)
+		pool->events.ready(pool->owner, index);
+}
+
+static void take_connack(struct client_pool *pool, uint32_t index, struct slice body)
+{
+	struct client *client = &pool->clients[index];
+	struct mqtt_connack connack;
+	if (client->state != CLIENT_GREETING || mqtt_connack_decode(body, pool->plan->version, &connack) != ERROR_OK) {
+		client_pool_lose(pool, index, LOSS_PROTOCOL, 0);
+		return;
+	}
+	if (connack.reason != 0) {
+		client_pool_lose(pool, index, LOSS_REFUSED, connack.reason);
+		return;
+	}
+	if (connack.receive_max < pool->receive_max)
+		pool->receive_max = connack.receive_max;
+	uint32_t topic = client_pool_topic_of(pool, index);
+	if (topic == CLIENT_NO_TOPIC) {
+		become_ready(pool, index);
+		return;
+	}
+	uint8_t packet[CLIENT_SUBSCRIBE_BYTES_MAX];
+	size_t size = pool->plan->pipeline ? 0 : client_subscribe_encode(pool->plan, topic, packet, sizeof(packet));
+	if (size == 0 || client_pool_write(pool, index, packet, size))
+		client_pool_set_state(pool, client, CLIENT_SUBSCRIBING);
+}
+
+static void take_suback(struct client_pool *pool, uint32_t index, struct slice body)
+{
+	struct mqtt_suback suback;
+	enum error fault = mqtt_suback_decode(body, MQTT_SUBACK, pool->plan->version, &suback);
+	if (pool->clients[index].state != CLIENT_SUBSCRIBING || fault != ERROR_OK || suback.codes.size != 1)
+		client_pool_lose(pool, index, LOSS_PROTOCOL, 0);
+	else if (suback.codes.data[0] >= 0x80)
+		client_pool_lose(pool, index, LOSS_SUBSCRIBE, suback.codes.data[0]);
+	else if (suback.codes.data[0] != pool->plan->qos)
+		client_pool_lose(pool, index, LOSS_GRANTED, 0);
+	else
+		become_ready(pool, index);
+}
+
+/* Goes out with those of the whole read. */
+static void answer(struct client_pool *pool, uint8_t first_byte, uint16_t packet_id)
+{
+	uint8_t *ack = pool->answers + pool->answers_size;
+	pool->answers_size += 4;
+	CHECK(pool->answers_size <= CLIENT_PACKET_BYTES_MAX);
+	ack[0] = first_byte;
+	ack[1] = 2;
+	ack[2] = (uint8_t)(packet_id >> 8);
+	ack[3] = (uint8_t)packet_id;
+}
+
+static void take_publish(struct client_pool *pool, uint32_t index, uint8_t flags, struct slice body)
+{
+	struct mqtt_publish publish;
+	if (mqtt_publish_decode(body, flags, pool->plan->version, true, &publish) != ERROR_OK) {
+		client_pool_lose(pool, index, LOSS_PROTOCOL, 0);
+		return;
+	}
+	if (publish.qos == 1)
+		answer(pool, MQTT_PUBACK << 4, publish.packet_id);
+	if (publish.qos == 2) {
+		answer(pool, MQTT_PUBREC << 4, publish.packet_id);
+		pool->received_qos_2++;
+	}
+	if (pool->events.message != NULL)
+		pool->events.message(pool->owner, index, &publish);
+}
+
+/* PUBACK, PUBREC and PUBCOMP for what the client has published, PUBREL for what it has received. */
+static void take_ack(struct client_pool *pool, uint32_t index, uint8_t first_byte, struct slice body)
+{
+	uint8_t type = first_byte >> 4;
+	struct mqtt_ack ack;
+	bool good = mqtt_ack_decode(body, type, pool->plan->version, &ack) == ERROR_OK;
+	if (good && type == MQTT_PUBREL) {
+		good = pool->released < pool->received_qos_2;
+		pool->released += good;
+	} else if (good && ack.reason >= 0x80) {
+		client_pool_lose(pool, index, LOSS_PUBLISH, ack.reason);
+		return;
+	} else if (good) {
+		good = pool->events.acknowledged != NULL &&
+		       pool->events.acknowledged(pool->owner, index, type, ack.packet_id);
+	}
+	if (!good)
+		client_pool_lose(pool, index, LOSS_PROTOCOL, 0);
+	else if (type == MQTT_PUBREL)
+		answer(pool, MQTT_PUBCOMP << 4, ack.packet_id);
+	else if (type == MQTT_PUBREC)
+		answer(pool, MQTT_PUBREL << 4 | 2, ack.packet_id);
+}
+
+static void take_packet(struct client_pool *pool, uint32_t index, uint8_t first_byte, struct slice body)
+{
+	struct mqtt_disconnect disconnect;
+	switch (first_byte >> 4) {
+	case MQTT_PUBLISH:
+		take_publish(pool, index, first_byte & 0x0Fu, body);
+		break;
+	case MQTT_PUBACK:
+	case MQTT_PUBREC:
+	case MQTT_PUBREL:
+	case MQTT_PUBCOMP:
+		take_ack(pool, index, first_byte, body);
+		break;
+	case MQTT_PINGRESP:
+		pool->clients[index].ping_pending = false;
+		break;
+	case MQTT_CONNACK:
+		take_connack(pool, index, body);
+		break;
+	case MQTT_SUBACK:
+		take_suback(pool, index, body);
+		break;
+	case MQTT_DISCONNECT:
+		if (mqtt_disconnect_decode(body, pool->plan->version, true, &disconnect) == ERROR_OK) {
+			client_pool_lose(pool, index, LOSS_DISCONNECT, disconnect.reason);
+			break;
+		}
+		/* fall through */
+	default:
+		client_pool_lose(pool, index, LOSS_PROTOCOL, 0);
+	}
+}
+
+/* Takes whole packets off bytes. Returns how many bytes that were; the client may be gone afterwards. */
+static size_t take_packets(struct client_pool *pool, uint32_t index, const uint8_t *bytes, size_t size)
+{
+	struct client *client = &pool->clients[index];
+	size_t used = 0;
+	while (client->state != CLIENT_GONE && used < size) {
+		struct mqtt_header header;
+		enum error error = mqtt_header_decode(bytes + used, size - used, &header);
+		size_t whole = error == ERROR_OK ? (size_t)header.header_bytes + header.body_bytes : 0;
+		if ((error != ERROR_OK && error != ERROR_MORE) || whole > CLIENT_PACKET_BYTES_MAX) {
+			client_pool_lose(pool, index, LOSS_PROTOCOL, 0);
+			break;
+		}
+		if (error == ERROR_MORE || whole > size - used)
+			break;
+		take_packet(pool, index, bytes[used], slice_of(bytes + used + header.header_bytes, header.body_bytes));
+		used += whole;
+	}
+	return used;
+}
+
+/* Keeps the start of a packet for the next read. */
+static void keep_unread(struct client_pool *pool, uint32_t index, const uint8_t *bytes, size_t size)
+{
+	struct client *client = &pool->clients[index];
+	if (size == 0)
+		return;
+	client->unread = malloc(sizeof(*client->unread) + size);
+	if (client->unread == NULL) {
+		client_pool_lose(pool, index, LOSS_RESET, ENOMEM);
+		return;
+	}
+	memcpy(client->unread->bytes, bytes, size);
+	client->unread->size = (uint32_t)size;
+}
+
+static size_t restore_unread(struct client *client, uint8_t *out)
+{
+	if (client->unread == NULL)
+		return 0;
+	size_t size = client->unread->size;
+	memcpy(out, client->unread->bytes, size);
+	free(client->unread);
+	client->unread = NULL;
+	return size;
+}
+
+/* What one read brought: size bytes in scratch. */
+static void take_read(struct client_pool *pool, uint32_t index, size_t size)
+{
+	const struct client *client = &pool->clients[index];
+	pool->answers_size = 0;
+	size_t used = take_packets(pool, index, pool->scratch, size);
+	if (client->state != CLIENT_GONE && pool->answers_size > 0)
+		client_pool_write(pool, index, pool->answers, pool->answers_size);
+	if (client->state != CLIENT_GONE)
+		keep_unread(pool, index, pool->scratch + used, size - used);
+}
+
+/* As recv(); also says when the bytes arrived, if the kernel does. Of several segments it tells the last one's time. */
+static ssize_t receive(struct client_pool *pool, int fd, uint8_t *out, size_t room)
+{
+	union {
+		struct cmsghdr header; /* for its alignment */
+		uint8_t bytes[CMSG_SPACE(sizeof(struct timespec))];
+	} control;
+	struct iovec into = {.iov_base = out, .iov_len = room};
+	struct msghdr message = {
+		.msg_iov = &into, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof(control)};
+	if (!pool->plan->arrivals)
+		return recv(fd, out, room, 0);
+	ssize_t got = recvmsg(fd, &message, 0);
+	const struct cmsghdr *first = got > 0 ? CMSG_FIRSTHDR(&message) : NULL;
+	struct timespec arrived;
+	pool->arrived_ns = 0;
+	if (first == NULL || first->cmsg_level != SOL_SOCKET || first->cmsg_type != SCM_TIMESTAMPNS)
+		return got;
+	memcpy(&arrived, CMSG_DATA(first), sizeof(arrived));
+	pool->arrived_ns = (uint64_t)arrived.tv_sec * 1000000000u + (uint64_t)arrived.tv_nsec;
+	return got;
+}
+
+/* Reads until a short read says that the socket is empty: this saves the call that would return EAGAIN. Where epoll
+ * says that the connection has ended, that call is made: it tells how. */
+void client_pool_read(struct client_pool *pool, uint32_t index, uint32_t events)
+{
+	struct client *client = &pool->clients[index];
+	bool has_ended = (events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR)) != 0;
+	bool emptied = false;
+	while (!emptied && client->state != CLIENT_GONE) {
+		size_t kept = restore_unread(client, pool->scratch);
+		size_t room = CLIENT_PACKET_BYTES_MAX - kept;
+		ssize_t got = receive(pool, client->fd, pool->scratch + kept, room);
+		if (got == 0) {
+			client_pool_lose(pool, index, LOSS_CLOSED, 0);
+			return;
+		}
+		if (got < 0 && errno != EAGAIN && errno != EINTR) {
+			client_pool_lose(pool, index, client->state == CLIENT_CONNECTING ? LOSS_CONNECT : LOSS_RESET,
+					 (uint32_t)errno);
+			return;
+		}
+		emptied = got < 0 ? errno == EAGAIN : got < (ssize_t)room && !has_ended;
+		take_read(pool, index, kept + (got > 0 ? (size_t)got : 0));
+	}
+}

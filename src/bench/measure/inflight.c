@@ -1,0 +1,64 @@
+#include "bench/measure/inflight.h"
+
+#include "base/check.h"
+#include "mqtt/packet.h"
+
+#include <stdlib.h>
+
+bool inflight_open(struct inflight *inflight, uint32_t window)
+{
+	CHECK(window >= 1 && window <= INFLIGHT_WINDOW_MAX);
+	*inflight = (struct inflight){.waits = calloc(window, 1), .window = window};
+	return inflight->waits != NULL;
+}
+
+void inflight_close(struct inflight *inflight)
+{
+	free(inflight->waits);
+	inflight->waits = NULL;
+}
+
+uint32_t inflight_room(const struct inflight *inflight)
+{
+	return inflight->window - (uint32_t)(inflight->next - inflight->oldest);
+}
+
+uint16_t inflight_take(struct inflight *inflight, uint8_t qos)
+{
+	CHECK(inflight_room(inflight) > 0);
+	uint64_t number = inflight->next++;
+	inflight->waits[number % inflight->window] = qos == 1 ? INFLIGHT_PUBACK : INFLIGHT_PUBREC;
+	return (uint16_t)(number % UINT16_MAX + 1);
+}
+
+/* What an acknowledgement ends, and what the message waits for then. */
+static bool step(uint8_t *wait, uint8_t type)
+{
+	static const struct {
+		uint8_t type;
+		uint8_t next;
+	} steps[] = {
+		[INFLIGHT_PUBACK] = {MQTT_PUBACK, INFLIGHT_NONE},
+		[INFLIGHT_PUBREC] = {MQTT_PUBREC, INFLIGHT_PUBCOMP},
+		[INFLIGHT_PUBCOMP] = {MQTT_PUBCOMP, INFLIGHT_NONE},
+	};
+	if (*wait == INFLIGHT_NONE || steps[*wait].type != type)
+		return false;
+	*wait = steps[*wait].next;
+	return true;
+}
+
+bool inflight_answer(struct inflight *inflight, uint8_t type, uint16_t packet_id)
+{
+	if (packet_id == 0)
+		return false;
+	/* How far behind the oldest the identifier is, round the 65535 that there are. */
+	uint64_t ahead = (packet_id - 1u + UINT16_MAX - inflight->oldest % UINT16_MAX) % UINT16_MAX;
+	uint64_t number = inflight->oldest + ahead;
+	if (number >= inflight->next || !step(&inflight->waits[number % inflight->window], type))
+		return false;
+	while (inflight->oldest < inflight->next &&
+	       inflight->waits[inflight->oldest % inflight->window] == INFLIGHT_NONE)
+		inflight->oldest++;
+	return true;
+}

@@ -1,0 +1,79 @@
+#include "bench/options/beside.h"
+
+#include <stdio.h>
+#include <string.h>
+
+static bool take_broker(void *owner, const char *text)
+{
+	struct beside *beside = owner;
+	/* The first place is that of the broker itself. */
+	uint32_t place = beside->count == 0 ? 1 : beside->count;
+	if (place == BESIDE_BROKERS_MAX) {
+		fputs("roost bench: --beside: too many\n", stderr);
+		return false;
+	}
+	const char *fault = broker_parse(text, &beside->brokers[place]);
+	beside->count = place + 1;
+	if (fault != NULL)
+		fprintf(stderr, "roost bench: --beside: \"%s\" %s\n", text, fault);
+	return fault == NULL;
+}
+
+static bool take_neighbours(void *owner, const char *text)
+{
+	struct beside *beside = owner;
+	beside->neighbours = 1;
+	return text == NULL || option_u32("--neighbour", text, 1, NEIGHBOURS_MAX, &beside->neighbours);
+}
+
+const struct option_row BESIDE_OPTIONS[] = {
+	OPTION_ROW_CALL("beside", take_broker),
+	{"neighbour", OPTION_NUMERAL, .call = take_neighbours},
+	OPTION_ROW_U32("rounds", struct beside, rounds, 1, BESIDE_ROUNDS_MAX),
+	{"url", OPTION_URL, .offset = OPTION_FIELD(struct beside, brokers[0].url, struct url),
+	 .given = OPTION_FIELD(struct beside, has_url, bool)},
+	OPTION_ROW_U32("server-pid", struct beside, server_pid, 1, INT32_MAX),
+	OPTION_ROW_TEXT("serve", struct beside, serve),
+	{0},
+};
+
+const char *beside_complete(struct beside *beside, bool starts, uint32_t rounds_compared)
+{
+	if (beside->has_url && beside->serve != NULL)
+		return "--serve is for a server that is started, and --url names one that runs";
+	starts = !beside->has_url && (starts || beside->serve != NULL);
+	if (starts && beside->server_pid != 0)
+		return "--server-pid is of a server that runs already";
+	struct broker *first = &beside->brokers[0];
+	if (starts)
+		*first = broker_self(beside->serve != NULL ? beside->serve : "");
+	else if (!beside->has_url)
+		first->url = (struct url){.host = "127.0.0.1", .port = URL_PORT_DEFAULT};
+	if (!starts)
+		snprintf(first->name, sizeof(first->name), "server");
+	if (beside->rounds == 0)
+		beside->rounds = beside->count > 1 ? rounds_compared : 1;
+	if (beside->count == 0)
+		beside->count = 1;
+	for (uint32_t i = 1; i < beside->count; i++)
+		broker_name_apart(&beside->brokers[i], beside->brokers, i);
+	return NULL;
+}
+
+bool beside_open(const struct beside *beside, struct target *targets, struct neighbours *neighbours)
+{
+	*neighbours = (struct neighbours){0};
+	memset(targets, 0, beside->count * sizeof(*targets));
+	for (uint32_t i = 0; i < beside->count; i++) {
+		if (!broker_open(&beside->brokers[i], i == 0 ? (pid_t)beside->server_pid : 0, &targets[i]))
+			return false;
+	}
+	return neighbours_start(neighbours, beside->neighbours);
+}
+
+void beside_close(const struct beside *beside, struct target *targets, struct neighbours *neighbours)
+{
+	neighbours_stop(neighbours);
+	for (uint32_t i = 0; i < beside->count; i++)
+		target_close(&targets[i]);
+}

@@ -1,0 +1,99 @@
+/* The command line of a load, as a table: one row an option, which says what its value is and which field it fills in.
+ * Several loads share a table where they share the struct behind it (a round of messages, the brokers compared).
+ *
+ * The text of --help is written by hand, because it groups options by what they are about; options_take() asserts that
+ * it names each of them. Called at start, by the main thread. */
+#ifndef BENCH_OPTIONS_H
+#define BENCH_OPTIONS_H
+
+#include "bench/options/option_value.h"
+
+#include <stddef.h>
+
+enum bench_exit {
+	BENCH_EXIT_OK = 0,
+	BENCH_EXIT_FAILED = 1, /* the run failed, or messages or clients were lost */
+	BENCH_EXIT_USAGE = 2,
+};
+
+/* What an option's value is, and with it the type of its field. */
+enum option_kind {
+	OPTION_SWITCH,  /* bool: takes no value */
+	OPTION_U16,     /* uint16_t, from least to most */
+	OPTION_U32,     /* uint32_t, from least to most */
+	OPTION_U64,     /* uint64_t, from least to most */
+	OPTION_RATE,    /* uint32_t: "full" is 0 */
+	OPTION_VERSION, /* uint8_t */
+	OPTION_QOS,     /* uint8_t */
+	OPTION_TEXT,    /* const char *, borrowed from argv */
+	OPTION_PREFIX,  /* the same: no wildcard, at most `most` bytes */
+	OPTION_URL,     /* struct url */
+	OPTION_SOURCES, /* struct source_range */
+	OPTION_CALL,    /* the row's function takes it */
+	OPTION_NUMERAL, /* the same, where the value may be left out: a number is taken for it, any other word is not */
+};
+
+struct option_row {
+	const char *name; /* without the dashes; NULL ends the table */
+	enum option_kind kind;
+	char letter;   /* short form, or 0 */
+	size_t offset; /* of the field in the table's struct */
+	uint64_t least;
+	uint64_t most;
+	size_t given; /* offset of a bool that is set when the option is there; 0: none, as no such bool comes first */
+	/* False: the value is wrong, and it was said on stderr why. owner is the table's struct. */
+	bool (*call)(void *owner, const char *text);
+};
+
+/* The field's offset, and an error in compilation where it is of another type. */
+#define OPTION_FIELD(owner, field, type)                                                                               \
+	(offsetof(owner, field) +                                                                                      \
+	 0 * sizeof(struct {                                                                                           \
+		 _Static_assert(__builtin_types_compatible_p(typeof(((owner *)0)->field), type), #field);              \
+		 char unused;                                                                                          \
+	 }))
+
+#define OPTION_ROW_SWITCH(name, owner, field)                                                                          \
+	{                                                                                                              \
+		name, OPTION_SWITCH, 0, OPTION_FIELD(owner, field, bool), 0, 0, 0, NULL                                \
+	}
+#define OPTION_ROW_U32(name, owner, field, least, most)                                                                \
+	{                                                                                                              \
+		name, OPTION_U32, 0, OPTION_FIELD(owner, field, uint32_t), least, most, 0, NULL                        \
+	}
+#define OPTION_ROW_TEXT(name, owner, field)                                                                            \
+	{                                                                                                              \
+		name, OPTION_TEXT, 0, OPTION_FIELD(owner, field, const char *), 0, 0, 0, NULL                          \
+	}
+#define OPTION_ROW_PREFIX(name, owner, field, most)                                                                    \
+	{                                                                                                              \
+		name, OPTION_PREFIX, 0, OPTION_FIELD(owner, field, const char *), 0, most, 0, NULL                     \
+	}
+#define OPTION_ROW_CALL(name, call)                                                                                    \
+	{                                                                                                              \
+		name, OPTION_CALL, 0, 0, 0, 0, 0, call                                                                 \
+	}
+/* Of those without limits. */
+#define OPTION_ROW(name, kind, owner, field, type)                                                                     \
+	{                                                                                                              \
+		name, kind, 0, OPTION_FIELD(owner, field, type), 0, 0, 0, NULL                                         \
+	}
+
+struct option_table {
+	const struct option_row *rows;
+	size_t offset; /* of the table's struct in the options */
+};
+
+/* The options of one load. */
+struct option_set {
+	const char *usage;                 /* what --help prints */
+	const struct option_table *tables; /* rows NULL: the end */
+};
+
+/* Takes the options up to argv[optind] into *options. Returns true to go on; else *status is the exit status. */
+bool options_take(int argc, char **argv, const struct option_set *set, void *options, int *status);
+
+/* False, with a complaint on stderr: there are words from argv[next] on, which belong to no option. */
+bool options_none_left(int argc, char **argv, int next);
+
+#endif

@@ -1,0 +1,21 @@
+/* What the rounds of `bench latency` found, for people and programs. Main thread. */
+#ifndef BENCH_LATENCY_REPORT_H
+#define BENCH_LATENCY_REPORT_H
+
+#include "bench/pubsub/pubsub_report.h"
+
+/* Of one broker's rounds. */
+struct latency_summary {
+	struct load_result middle; /* as load_results_summarize() has it */
+	double messages;           /* delivered in all rounds */
+};
+
+void latency_summarize(const struct load_result *results, uint32_t rounds, struct latency_summary *out);
+
+/* More than half of the p99.9 is the bench's own lateness. False where that is not known. */
+bool latency_is_the_benchs(const struct load_timing *timing);
+
+/* On stdout. False without memory. */
+bool latency_report_print(const struct pubsub_report *report, uint32_t neighbours, bool json);
+
+#endif

@@ -1,0 +1,34 @@
+/* What the rounds of `bench pubsub` found, a line for each broker. Main thread. */
+#ifndef BENCH_PUBSUB_REPORT_H
+#define BENCH_PUBSUB_REPORT_H
+
+#include "bench/load/load_run.h"
+
+#define PUBSUB_TARGETS_MAX 8u
+#define PUBSUB_ROUNDS_MAX 99u
+#define PUBSUB_PATTERNS 4u
+
+struct pubsub_report {
+	const struct load_round *round;
+	uint32_t target_count;
+	uint32_t rounds;     /* that all targets went through */
+	bool has_floor;      /* then it is target 1; the server is target 0 */
+	bool has_floor_near; /* then it is target 2 */
+	struct target targets[PUBSUB_TARGETS_MAX];
+	struct load_result *results[PUBSUB_TARGETS_MAX];
+};
+
+/* NULL without memory. Borrows round. */
+struct pubsub_report *pubsub_report_new(const struct load_round *round);
+void pubsub_report_free(struct pubsub_report *report);
+
+/* On stdout: medians over the rounds; of what was lost, reordered and doubled, the sums. */
+void pubsub_report_print(const struct pubsub_report *report, bool json);
+
+/* On the way through the server (target 0) nothing was lost, reordered or, but for QoS 1, doubled, every handshake
+ * ended, no client was lost and nothing stalled. */
+bool pubsub_report_is_clean(const struct pubsub_report *report);
+
+const char *pubsub_pattern_name(enum load_pattern pattern);
+
+#endif

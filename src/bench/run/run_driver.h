@@ -1,0 +1,39 @@
+/* A scenario against one target, from the main thread's side: connect all, step by step let messages flow, measure,
+ * drain and judge, until a step breaks an objective. Calls block; main thread. */
+#ifndef BENCH_RUN_DRIVER_H
+#define BENCH_RUN_DRIVER_H
+
+#include "bench/client/credentials.h"
+#include "bench/client/losses.h"
+#include "bench/scenario/step.h"
+#include "bench/target/target.h"
+
+#define RUN_FAULT_BYTES 512u
+#define RUN_DRAIN_MS 20000u
+
+struct run_result {
+	char target[TARGET_NAME_BYTES];
+	uint32_t clients;   /* that the scenario asks for */
+	uint32_t connected; /* at the beginning of the first step */
+	double connect_s;
+	double memory_bytes; /* of the server a client, at rest, above what it was before; NAN: not known */
+	uint32_t step_count;
+	struct step steps[SCENARIO_STEPS_MAX];
+	struct losses losses; /* of clients */
+	bool died;            /* the server was gone before the end */
+	bool interrupted;
+	char fault[RUN_FAULT_BYTES]; /* why it ended early; "": it did not */
+};
+
+struct run_order {
+	const struct scenario *scenario;
+	const struct credentials *credentials[SCENARIO_GROUPS_MAX]; /* NULL each: none */
+	uint32_t steps_max;                                         /* so many of the scenario's steps at most */
+	bool judge;        /* stop at the first step that breaks an objective */
+	uint32_t drain_ms; /* so long behind a step what is due in it may still be sent */
+};
+
+/* What was measured is in *result in any case. False: not all of it could be: result->fault says why. */
+bool run_against(const struct run_order *order, const struct target *target, struct run_result *result);
+
+#endif

@@ -1,0 +1,59 @@
+/* One thread of a run: its share of every group, on one pool each. The main thread sets the phase, and waits until
+ * each worker has seen it before it sets the next: so what a worker counts is handed over without a lock. */
+#ifndef BENCH_RUN_WORKER_H
+#define BENCH_RUN_WORKER_H
+
+#include "bench/run/run_group.h"
+
+#include <stdatomic.h>
+
+enum run_phase {
+	RUN_CONNECTING, /* -> RESTING, LEAVING */
+	RUN_RESTING,    /* -> FLOWING, LEAVING */
+	RUN_FLOWING,    /* messages become due -> DRAINING */
+	RUN_DRAINING,   /* nothing becomes due; what was is sent, and comes -> RECEIVING, REPORTING */
+	RUN_RECEIVING,  /* nothing is sent; what was comes -> REPORTING */
+	RUN_REPORTING,  /* tally is the main thread's to read -> RESTING */
+	RUN_LEAVING,
+};
+
+struct run_shared {
+	const struct scenario *scenario;
+	struct expectations *expectations;
+	struct dial dial;
+	const struct credentials *credentials[SCENARIO_GROUPS_MAX]; /* NULL each: none */
+	atomic_uint phase;                                          /* enum run_phase */
+	/* of the step; written before FLOWING and DRAINING are set */
+	double load;
+	uint64_t begin_ns;
+	uint64_t measure_from_ns;
+	uint64_t stop_ns;
+};
+
+struct run_worker {
+	/* set before the start */
+	struct run_shared *shared;
+	uint32_t number; /* 0..scenario->threads-1 */
+	/* while it runs */
+	atomic_uint seen; /* the phase that it is in */
+	atomic_uint ready;
+	atomic_uint staying;      /* of these, in groups that do not reconnect */
+	atomic_bool connect_done; /* every client is subscribed or lost */
+	atomic_bool through;      /* all publishers have sent their loops */
+	atomic_ullong received;
+	atomic_ullong expected_due;
+	atomic_ullong expected;
+	atomic_ullong sign_ins;
+	atomic_ullong pending; /* messages that are due and not sent, or not acknowledged; while DRAINING */
+	/* in REPORTING, and after it was joined */
+	struct run_tally tally;
+	uint64_t unsent;
+	uint64_t unacknowledged;
+	struct losses losses;
+	bool failed; /* no memory or no descriptor */
+};
+
+/* The thread itself, of a struct run_worker; to be started by threads_start(). */
+void run_worker_run(void *argument);
+
+#endif

@@ -1,0 +1,97 @@
+/* What `roost bench run` is to do: groups of clients, the load that they make, and what is expected of the server. Read
+ * from YAML; every fault is named with file, line and key. Pure; main thread. */
+#ifndef BENCH_SCENARIO_H
+#define BENCH_SCENARIO_H
+
+#include "bench/scenario/topic_pattern.h"
+#include "bench/target/url.h"
+
+#include "base/slice.h"
+
+#define SCENARIO_FILE_BYTES_MAX (1024u * 1024u)
+#define SCENARIO_GROUPS_MAX 16u
+#define SCENARIO_STEPS_MAX 64u
+#define SCENARIO_NAME_BYTES 40u
+#define SCENARIO_PATH_BYTES 256u
+#define SCENARIO_FAULT_BYTES 512u
+#define SCENARIO_CLIENTS_MAX 2000000u
+#define SCENARIO_RATE_MAX 10000000.0
+
+/* Bits: BOTH is the two together. */
+enum scenario_role { ROLE_IDLE = 0, ROLE_SUBSCRIBER = 1, ROLE_PUBLISHER = 2, ROLE_BOTH = 3 };
+
+/* How often something happens: of all the group's clients together. */
+struct scenario_rate {
+	double a_second; /* where it does not rise */
+	bool is_load;    /* it is what the step says */
+};
+
+struct scenario_group {
+	char name[SCENARIO_NAME_BYTES];
+	uint32_t line; /* in the file */
+	uint32_t count;
+	uint32_t role;    /* enum scenario_role */
+	uint32_t version; /* enum mqtt_version */
+	uint32_t qos;     /* of publishing and subscribing */
+	uint32_t keepalive_s;
+	bool clean_start;
+	struct topic_pattern subscribe;
+	struct topic_pattern publish;
+	uint32_t circles; /* %g */
+	uint32_t targets; /* %t */
+	uint32_t size_min;
+	uint32_t size_max;
+	uint32_t interval_ms; /* between two messages of one client; 0: rate says it */
+	struct scenario_rate rate;
+	struct scenario_rate reconnects;
+	uint32_t loops;    /* messages of each client in a step; 0: the duration ends it */
+	uint32_t inflight; /* above QoS 0: messages of a client that are not acknowledged yet */
+	char user_name[SCENARIO_NAME_BYTES];
+	char token_secret[SCENARIO_PATH_BYTES]; /* a file; "": anonymous */
+};
+
+/* NAN: nothing is promised. */
+struct objectives {
+	double p99_ms;
+	double p999_ms;
+	double sign_in_p99_ms;
+	double error_rate;
+	double lost; /* messages in a step */
+	double doubled;
+};
+
+struct scenario {
+	char name[SCENARIO_NAME_BYTES];
+	struct url url;
+	uint32_t threads;
+	uint32_t ramp_up_s;
+	uint32_t warm_up_ms; /* of each step */
+	uint32_t duration_s; /* of each step, behind the warm-up */
+	struct objectives objectives;
+	uint32_t step_count; /* 0: one step without a load of its own */
+	double steps[SCENARIO_STEPS_MAX];
+	uint32_t group_count;
+	struct scenario_group groups[SCENARIO_GROUPS_MAX];
+};
+
+/* False: fault is "file:line: key: sentence". name is the file's, for the fault. */
+bool scenario_parse(const char *name, struct slice text, struct scenario *out, char fault[SCENARIO_FAULT_BYTES]);
+bool scenario_read(const char *path, struct scenario *out, char fault[SCENARIO_FAULT_BYTES]);
+
+/* The values that nothing needs to be said about. */
+void scenario_init(struct scenario *scenario);
+void scenario_group_init(struct scenario_group *group);
+
+/* Returns NULL, or what does not go together; static storage. */
+const char *scenario_group_fault(const struct scenario_group *group);
+/* As that, for the whole; each group is good by itself. */
+const char *scenario_fault(const struct scenario *scenario);
+
+uint32_t scenario_clients(const struct scenario *scenario);
+/* Messages and reconnects of a group a second when the step's load is this. */
+double scenario_group_rate(const struct scenario_group *group, double load);
+double scenario_group_reconnects(const struct scenario_group *group, double load);
+/* Whether a step's load changes anything. */
+bool scenario_rises(const struct scenario *scenario);
+
+#endif

@@ -1,0 +1,247 @@
+#include "bench/storm/storm_worker.h"
+
+#include "base/clock.h"
+#include "reactor/fdtable.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+/* How many connections go out between two looks at what came back. */
+#define START_BATCH 64u
+#define WAIT_MS 1
+/* What is in progress at the end may take so long. */
+#define LINGER_NS 5000000000u
+
+/* A slot in the pool is free, in progress, or one of those who stay. */
+struct slot {
+	uint64_t started_ns;
+	uint32_t number; /* of its attempt */
+	/* While it waits for an answer to its SYN, or did so when last looked at: its neighbours in the ring of all
+	 * those, by age. */
+	uint32_t older;
+	uint32_t newer;
+	bool waits;
+	bool stays;
+};
+
+struct state {
+	struct storm_worker *worker;
+	struct client_pool pool;
+	struct slot *slots; /* and behind the pool's one that closes the ring of those who wait */
+	uint32_t ring;      /* its index: the oldest is its newer neighbour, the newest its older one */
+	uint32_t *free;     /* a stack of the pool's indices */
+	uint32_t free_count;
+	uint32_t *staying; /* a ring of indices, the oldest first; those who were lost meanwhile too */
+	uint32_t stay_first;
+	uint32_t stay_count;
+	uint64_t attempts;
+	uint64_t began_ns;
+};
+
+static uint32_t number_of(void *owner, uint32_t index)
+{
+	const struct state *state = owner;
+	return state->slots[index].number;
+}
+
+static uint32_t topic_of(void *owner, uint32_t index)
+{
+	const struct state *state = owner;
+	return state->worker->shared->subscribe ? state->slots[index].number : CLIENT_NO_TOPIC;
+}
+
+static void begin_wait(struct state *state, uint32_t index)
+{
+	struct slot *slots = state->slots;
+	uint32_t newest = slots[state->ring].older;
+	slots[index].older = newest;
+	slots[index].newer = state->ring;
+	slots[newest].newer = index;
+	slots[state->ring].older = index;
+	slots[index].waits = true;
+}
+
+static void end_wait(struct state *state, uint32_t index)
+{
+	struct slot *slot = &state->slots[index];
+	if (!slot->waits)
+		return;
+	state->slots[slot->older].newer = slot->newer;
+	state->slots[slot->newer].older = slot->older;
+	slot->waits = false;
+}
+
+/* Those whose SYN was not answered in time: else they would hold the slots of attempts that are due. */
+static void give_up_unheard(struct state *state)
+{
+	uint64_t now = clock_now_ns();
+	uint64_t timeout_ns = state->worker->shared->syn_timeout_ms * 1000000ull;
+	for (uint32_t oldest; (oldest = state->slots[state->ring].newer) != state->ring;) {
+		bool heard = state->pool.clients[oldest].state != CLIENT_CONNECTING;
+		if (!heard && now - state->slots[oldest].started_ns < timeout_ns)
+			return;
+		end_wait(state, oldest);
+		if (!heard)
+			client_pool_give_up_one(&state->pool, oldest);
+	}
+}
+
+static void free_slot(struct state *state, uint32_t index)
+{
+	end_wait(state, index);
+	state->slots[index].stays = false;
+	state->free[state->free_count++] = index;
+}
+
+/* The oldest of those who stay makes room, if it has not been lost before. */
+static void leave_oldest(struct state *state)
+{
+	uint32_t index = state->staying[state->stay_first];
+	state->stay_first = (state->stay_first + 1) % state->worker->shared->stay;
+	state->stay_count--;
+	client_pool_leave(&state->pool, index);
+	free_slot(state, index);
+}
+
+static void on_ready(void *owner, uint32_t index)
+{
+	struct state *state = owner;
+	struct storm_worker *worker = state->worker;
+	uint32_t stay = worker->shared->stay;
+	end_wait(state, index);
+	histogram_add(&worker->sign_in_ns, clock_now_ns() - state->slots[index].started_ns);
+	worker->ends[STORM_SIGNED_IN]++;
+	atomic_store_explicit(&worker->signed_in, worker->ends[STORM_SIGNED_IN], memory_order_relaxed);
+	if (stay == 0) {
+		client_pool_leave(&state->pool, index);
+		free_slot(state, index);
+		return;
+	}
+	if (state->stay_count == stay)
+		leave_oldest(state);
+	state->staying[(state->stay_first + state->stay_count++) % stay] = index;
+	state->slots[index].stays = true;
+}
+
+static void on_lost(void *owner, uint32_t index, enum client_state was, enum loss kind, uint32_t code)
+{
+	struct state *state = owner;
+	if (state->slots[index].stays) {
+		state->worker->stay_lost++;
+		return; /* its slot is free when its turn to leave has come */
+	}
+	state->worker->ends[storm_end_of(was, kind, code)]++;
+	free_slot(state, index);
+}
+
+enum storm_end storm_end_of(enum client_state state, enum loss kind, uint32_t code)
+{
+	bool was_reset = code == ECONNRESET || code == EPIPE;
+	switch (kind) {
+	case LOSS_CONNECT: /* also CONNECT itself: the server was quicker than we */
+		return was_reset ? STORM_RESET : code == ETIMEDOUT ? STORM_UNHEARD : STORM_UNOPENED;
+	case LOSS_RESET:
+		return was_reset && state < CLIENT_SUBSCRIBING ? STORM_RESET : STORM_OTHER;
+	case LOSS_CLOSED:
+		return state < CLIENT_SUBSCRIBING ? STORM_CLOSED : STORM_OTHER;
+	case LOSS_REFUSED:
+		return STORM_CONNACK;
+	case LOSS_DISCONNECT:
+		return state < CLIENT_SUBSCRIBING ? STORM_CONNACK : STORM_OTHER;
+	case LOSS_NO_ANSWER:
+		return STORM_NO_ANSWER;
+	default:
+		return STORM_OTHER;
+	}
+}
+
+static void start_one(struct state *state, uint64_t now)
+{
+	struct storm_worker *worker = state->worker;
+	const struct storm_shared *shared = worker->shared;
+	uint32_t index = state->free[--state->free_count];
+	state->slots[index] = (struct slot){
+		.started_ns = now,
+		.number = shared->first + (uint32_t)state->attempts * shared->workers + worker->number,
+	};
+	atomic_store_explicit(&worker->attempts, ++state->attempts, memory_order_relaxed);
+	client_pool_start(&state->pool, index);
+	if (state->pool.clients[index].state == CLIENT_CONNECTING)
+		begin_wait(state, index);
+}
+
+/* Starts what the rate and the slots allow. Returns whether more could be started at once. */
+static bool start_some(struct state *state)
+{
+	const struct storm_shared *shared = state->worker->shared;
+	uint64_t now = clock_now_ns();
+	uint64_t allowed = UINT64_MAX;
+	if (shared->rate_per_worker > 0)
+		allowed = (now - state->began_ns) * shared->rate_per_worker / 1000000000u + 1;
+	for (uint32_t i = 0; i < START_BATCH; i++) {
+		if (state->attempts >= allowed || state->pool.in_progress >= shared->in_progress_max)
+			return false;
+		start_one(state, clock_now_ns());
+	}
+	return true;
+}
+
+static void run_storm(struct state *state)
+{
+	struct client_pool *pool = &state->pool;
+	const struct storm_shared *shared = state->worker->shared;
+	state->began_ns = clock_now_ns();
+	while (!atomic_load_explicit(&shared->stopping, memory_order_relaxed)) {
+		bool more = start_some(state);
+		client_pool_turn(pool, more ? 0 : WAIT_MS);
+		give_up_unheard(state);
+	}
+	uint64_t end = clock_now_ns() + LINGER_NS;
+	while (pool->in_progress > 0 && clock_now_ns() < end) {
+		client_pool_turn(pool, WAIT_MS);
+		give_up_unheard(state);
+	}
+	client_pool_give_up(pool);
+	while (state->stay_count > 0)
+		leave_oldest(state);
+}
+
+/* The stack gives the pool's slots in order the first time, as it wants them. */
+static void fill_stack(struct state *state, uint32_t slots)
+{
+	state->free_count = slots;
+	for (uint32_t i = 0; i < slots; i++)
+		state->free[i] = slots - 1 - i;
+}
+
+static bool open_state(struct state *state, uint32_t slots)
+{
+	const struct storm_shared *shared = state->worker->shared;
+	state->slots = calloc(slots + 1, sizeof(*state->slots));
+	state->free = calloc(slots, sizeof(*state->free));
+	state->staying = calloc(shared->stay + 1, sizeof(*state->staying));
+	if (state->slots == NULL || state->free == NULL || state->staying == NULL)
+		return false;
+	state->ring = slots;
+	state->slots[slots].older = state->slots[slots].newer = slots;
+	fill_stack(state, slots);
+	return client_pool_open(&state->pool, &shared->plan, 0, slots);
+}
+
+void storm_worker_run(void *argument)
+{
+	struct storm_worker *worker = argument;
+	struct state state = {.worker = worker};
+	worker->failed = !open_state(&state, worker->shared->in_progress_max + worker->shared->stay);
+	if (!worker->failed) {
+		state.pool.owner = &state;
+		state.pool.events = (struct client_events){
+			.number_of = number_of, .topic_of = topic_of, .ready = on_ready, .lost = on_lost};
+		run_storm(&state);
+		worker->losses = state.pool.losses;
+		client_pool_close(&state.pool);
+	}
+	free(state.slots);
+	free(state.free);
+	free(state.staying);
+}

@@ -1,0 +1,101 @@
+#include "bench/target/dial.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <poll.h>
+#include <stdatomic.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#define PROBE_TIMEOUT_MS 3000
+/* 127.16.0.0/16 to 127.239.0.0/16, one a run. */
+#define SOURCE_NETWORK_FIRST 16u
+#define SOURCE_NETWORKS 224u
+#define SOURCE_HOSTS 250u
+
+void dial_init(struct dial *dial, const struct address *address, bool no_delay)
+{
+	static atomic_uint runs;
+	dial->address = *address;
+	dial->spread = address_is_loopback_v4(address);
+	dial->no_delay = no_delay;
+	dial->from = (struct source_range){0};
+	dial->source_base = ((uint32_t)getpid() * 7u + atomic_fetch_add(&runs, 1u)) % SOURCE_NETWORKS;
+}
+
+static struct sockaddr_in source_of(const struct dial *dial, uint32_t client)
+{
+	if (dial->from.hosts > 0)
+		return (struct sockaddr_in){.sin_family = AF_INET,
+					    .sin_addr.s_addr = htonl(dial->from.first + client % dial->from.hosts)};
+	uint32_t host = client / DIAL_CLIENTS_PER_SOURCE;
+	uint32_t address = 127u << 24 | (SOURCE_NETWORK_FIRST + dial->source_base) << 16 | (host / SOURCE_HOSTS) << 8 |
+			   (host % SOURCE_HOSTS + 1u);
+	return (struct sockaddr_in){.sin_family = AF_INET, .sin_addr.s_addr = htonl(address)};
+}
+
+static int fail(int fd)
+{
+	int failure = errno;
+	close(fd);
+	return -failure;
+}
+
+int dial_start(const struct dial *dial, uint32_t client)
+{
+	static const int on = 1;
+	int fd = socket(dial->address.storage.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	if (fd < 0)
+		return -errno;
+	if (dial->spread || dial->from.hosts > 0) {
+		struct sockaddr_in source = source_of(dial, client);
+		setsockopt(fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &on, sizeof(on));
+		if (bind(fd, (struct sockaddr *)&source, sizeof(source)) != 0)
+			return fail(fd);
+	}
+	if (dial->no_delay)
+		setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+	const struct sockaddr *target = (const struct sockaddr *)&dial->address.storage;
+	if (connect(fd, target, dial->address.size) != 0 && errno != EINPROGRESS)
+		return fail(fd);
+	return fd;
+}
+
+int dial_probe(const struct address *address)
+{
+	int fd = socket(address->storage.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	if (fd < 0)
+		return errno;
+	int failure = 0;
+	if (connect(fd, (const struct sockaddr *)&address->storage, address->size) != 0)
+		failure = errno;
+	if (failure == EINPROGRESS) {
+		struct pollfd wait = {.fd = fd, .events = POLLOUT};
+		socklen_t size = sizeof(failure);
+		if (poll(&wait, 1, PROBE_TIMEOUT_MS) != 1)
+			failure = ETIMEDOUT;
+		else
+			getsockopt(fd, SOL_SOCKET, SO_ERROR, &failure, &size);
+	}
+	close(fd);
+	return failure;
+}
+
+int dial_listen(struct address *address, int backlog)
+{
+	static const int on = 1;
+	int fd = socket(address->storage.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	if (fd < 0)
+		return -errno;
+	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
+	/* Accepted sockets inherit it: one call for all of them. */
+	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+	if (bind(fd, (struct sockaddr *)&address->storage, address->size) != 0 || listen(fd, backlog) != 0)
+		return fail(fd);
+	address->size = sizeof(address->storage);
+	if (getsockname(fd, (struct sockaddr *)&address->storage, &address->size) != 0)
+		return fail(fd);
+	return fd;
+}

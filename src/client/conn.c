@@ -1,0 +1,107 @@
+#include "client/conn.h"
+
+#include "client/packet.h"
+#include "route/congestion.h"
+#include "route/deliver.h"
+#include "route/retained_jobs.h"
+#include "state/client_state.h"
+#include "state/ending.h"
+#include "state/shard.h"
+
+#include <errno.h>
+
+/* ---- reading and writing ---- */
+
+static enum error reason_of_errno(int number)
+{
+	switch (number) {
+	case ENOMEM:
+		return ERROR_NO_MEMORY;
+	case ETIMEDOUT:
+	case EHOSTUNREACH:
+		return ERROR_PEER_DEAD;
+	default:
+		return ERROR_CONNECTION_LOST;
+	}
+}
+
+/* Others have used the turn up. One that now and then says something does not wait behind them: its first packet is
+ * handled, what follows is for the next turn. */
+static void read_fresh(struct shard *shard, uint32_t index)
+{
+	uint64_t before = shard->loop.work.spent;
+	client_read_now(shard, index);
+	shard->loop.work.fresh += shard->loop.work.spent - before;
+}
+
+void client_read(struct shard *shard, uint32_t index)
+{
+	struct client *client = shard_client(shard, index);
+	if (!client_is_connected(client) || client->pause != PAUSE_NONE)
+		return;
+	if (turn_work_takes_packets(&shard->loop.work)) {
+		client_read_now(shard, index);
+		return;
+	}
+	if (!client->ready && shard->loop.work.fresh < WORK_SHARE_FRESH) {
+		read_fresh(shard, index);
+		return;
+	}
+	COUNT(&shard->counters, work_pauses);
+	client_mark_ready(shard, index, client);
+}
+
+void client_read_now(struct shard *shard, uint32_t index)
+{
+	struct client *client = shard_client(shard, index);
+	if (!client_is_connected(client) || client->pause != PAUSE_NONE)
+		return;
+	turn_work_charge(&shard->loop.work, WORK_READ);
+	struct slice bytes;
+	bool more;
+	uint64_t bytes_in = shard->mem.io.bytes_in;
+	enum io_result result = io_receive(&shard->mem.io, &client->conn, &bytes, &more);
+	turn_work_charge(&shard->loop.work, (shard->mem.io.bytes_in - bytes_in) / WORK_UNIT_BYTES);
+	switch (result) {
+	case IO_BYTES:
+		client_consume(shard, index, bytes);
+		break;
+	case IO_NOTHING:
+		break;
+	case IO_EOF:
+		client_end(shard, index, ERROR_CONNECTION_LOST);
+		return;
+	case IO_BROKEN:
+		client_end(shard, index, reason_of_errno(errno));
+		return;
+	}
+	/* There is no other event after a hang-up; what came may be only a part of a large packet. */
+	bool some = shard->mem.io.bytes_in != bytes_in;
+	if (client_is_connected(client) && (more || (client->hung_up && some)))
+		client_mark_ready(shard, index, client);
+}
+
+void client_write(struct shard *shard, uint32_t index)
+{
+	struct client *client = shard_client(shard, index);
+	if (!client_is_connected(client) || client->conn.backlog == 0)
+		return;
+	size_t before = io_queued_bytes(&shard->mem.io, &client->conn);
+	if (!io_resume(&shard->mem.io, &client->conn)) {
+		client_end(shard, index, ERROR_CONNECTION_LOST);
+		return;
+	}
+	congestion_sent(shard, client, 0, (uint32_t)(before - io_queued_bytes(&shard->mem.io, &client->conn)));
+	bool draining = atomic_load_explicit(&shard->shared.draining, memory_order_relaxed);
+	if (client->conn.backlog == 0 && draining) {
+		client_end(shard, index, ERROR_SERVER_STOPPING);
+		return;
+	}
+	if (client->pause == PAUSE_READER &&
+	    io_queued_bytes(&shard->mem.io, &client->conn) <= shard->env.settings->queue_bytes_max / 2)
+		client_resume(shard, index);
+	if (client->conn.backlog == 0) {
+		deliver_queued(shard, index);
+		retained_jobs_wake(shard, index);
+	}
+}

@@ -1,0 +1,161 @@
+#include "client/review.h"
+
+#include "base/log.h"
+#include "client/presence.h"
+#include "mqtt/field/topic.h"
+#include "state/extension.h"
+#include "state/principal.h"
+#include "state/shard.h"
+#include "topics/index.h"
+
+/* In a turn: clients cost two cache lines each, subscriptions a walk over the rules. */
+#define LOOKS_PER_TURN 2048u
+#define CHECKS_PER_TURN 256u
+/* The longest filter, with the name of its group in front. */
+#define FILTER_BYTES_MAX (UINT16_MAX + 1u)
+
+void review_all(struct shard *shard)
+{
+	/* A round that goes on is not begun anew, so that it ends however often this is called. */
+	if (shard->guard.review.next != 0)
+		shard->guard.review.again = true;
+	else
+		shard->guard.review.next = 1;
+}
+
+/* What waits for the client may have come by a right that it had; with nothing that waits nothing is to be looked at.
+ */
+static void narrow(struct shard *shard, struct client *client)
+{
+	const struct extension *extension = extension_of(shard, client);
+	client->session.is_narrowed = extension != NULL && extension->flow.unsent != 0;
+}
+
+void review_client(struct shard *shard, uint32_t index)
+{
+	struct review *review = &shard->guard.review;
+	narrow(shard, shard_client(shard, index));
+	for (uint32_t i = 0; i < review->asked_count; i++)
+		if (review->asked[i] == index)
+			return;
+	if (review->asked_count == REVIEW_ASKED_MAX)
+		review_all(shard);
+	else
+		review->asked[review->asked_count++] = index;
+}
+
+bool review_waits(const struct shard *shard)
+{
+	const struct review *review = &shard->guard.review;
+	return review->client != 0 || review->next != 0 || review->asked_count != 0;
+}
+
+/* The filter's topics: of a shared subscription what stands behind its name [4.8.2]. */
+static struct slice topics_of(struct slice filter)
+{
+	struct slice group;
+	struct slice topics = filter;
+	enum error fault;
+	mqtt_filter_share(filter, &group, &topics, &fault);
+	return topics;
+}
+
+static void note_ended(struct shard *shard, uint32_t index, struct slice filter)
+{
+	struct client *client = shard_client(shard, index);
+	narrow(shard, client);
+	COUNT(&shard->counters, subscriptions_revoked);
+	presence_unsubscribed(shard, client, filter, ERROR_SUBSCRIBE_DENIED);
+}
+
+static void log_ended(const struct shard *shard, const struct client *client, uint32_t count)
+{
+	if (!log_enabled(LOG_INFO) || client->session.id == 0)
+		return;
+	struct slice id = registry_id(&shard->sessions.registry, &client->session);
+	log_write(LOG_INFO, "client \"%.*s\": subscriptions ended because it may not have them any more: %u",
+		  (int)id.size, (const char *)id.data, count);
+}
+
+void review_refused(struct shard *shard, uint32_t index, struct slice filter)
+{
+	struct client *client = shard_client(shard, index);
+	uint32_t ended = subscriptions_remove(&shard->sessions.subscriptions, &client->session, index, filter);
+	if (ended == 0)
+		return;
+	note_ended(shard, index, filter);
+	log_ended(shard, client, 1);
+}
+
+/* 0: there is none. Nobody waits for more than a round. */
+static uint32_t next_client(struct shard *shard)
+{
+	struct review *review = &shard->guard.review;
+	if (review->next > shard->mem.clients.touched) {
+		review->next = review->again ? 1 : 0;
+		review->again = false;
+	}
+	if (review->next != 0)
+		return review->next++;
+	return review->asked_count != 0 ? review->asked[--review->asked_count] : 0;
+}
+
+/* Takes up the next client that has something to look at. False: there is none, or this turn has looked at enough. */
+static bool take_client(struct shard *shard, uint32_t *looks)
+{
+	while (*looks < LOOKS_PER_TURN) {
+		uint32_t index = next_client(shard);
+		if (index == 0)
+			return false;
+		(*looks)++;
+		const struct client *client = shard_client(shard, index);
+		if (client->session.id == 0 || client->principal == 0 || client->session.subscription == 0)
+			continue;
+		shard->guard.review.client = index;
+		shard->guard.review.ended = 0;
+		subscriptions_review_begin(&shard->sessions.subscriptions, &client->session);
+		return true;
+	}
+	return false;
+}
+
+static void review_look_at(struct shard *shard, uint32_t subscription, uint8_t *text)
+{
+	struct review *review = &shard->guard.review;
+	struct client *client = shard_client(shard, review->client);
+	uint32_t node = subscriptions_node(&shard->sessions.subscriptions, subscription);
+	struct slice filter = slice_of(text, index_filter_text(shard->env.index, node, text, FILTER_BYTES_MAX));
+	CHECK(filter.size != 0);
+	if (principal_may_subscribe(shard, client, topics_of(filter)))
+		return;
+	subscriptions_end(&shard->sessions.subscriptions, &client->session, subscription);
+	note_ended(shard, review->client, filter);
+	review->ended++;
+}
+
+void review_some(struct shard *shard)
+{
+	struct review *review = &shard->guard.review;
+	if (!review_waits(shard))
+		return;
+	uint8_t *text = io_scratch(&shard->mem.io, FILTER_BYTES_MAX);
+	if (text == NULL)
+		return;
+	uint32_t looks = 0;
+	/* Its session has ended since: what is left of that goes by itself. */
+	if (review->client != 0 && shard_client(shard, review->client)->session.id == 0)
+		review->client = 0;
+	for (uint32_t checks = 0; checks < CHECKS_PER_TURN;) {
+		if (review->client == 0 && !take_client(shard, &looks))
+			return;
+		uint32_t subscription = subscriptions_review_next(&shard->sessions.subscriptions);
+		if (subscription != 0) {
+			review_look_at(shard, subscription, text);
+			checks++;
+			continue;
+		}
+		if (review->ended != 0)
+			log_ended(shard, shard_client(shard, review->client), review->ended);
+		review->client = 0;
+	}
+}

@@ -1,0 +1,380 @@
+#include "client/subscribe.h"
+
+#include "client/conn.h"
+#include "client/publish.h"
+#include "client/review.h"
+#include "mqtt/decode.h"
+#include "mqtt/encode.h"
+#include "mqtt/field/reason.h"
+#include "mqtt/field/topic.h"
+#include "route/retained_jobs.h"
+#include "state/client_state.h"
+#include "state/ending.h"
+#include "state/extension.h"
+#include "state/principal.h"
+#include "state/shard.h"
+
+#include <stdlib.h>
+
+/* A longer packet is not even checked at once. */
+#define BODY_AT_ONCE_BYTES 65536u
+/* Filters that are checked between two looks at the share of work; so many cost a unit. */
+#define CHECKED_PER_STEP 512u
+#define CHECKED_PER_UNIT 8u
+/* Bytes of a filter that cost a unit: they are hashed, compared and copied. */
+#define BYTES_PER_UNIT 64u
+/* Memory of requests that go on, above which a long packet waits as it came, in the client's kept input. */
+#define JOBS_BYTES_MAX ((size_t)64 << 20)
+/* What one client's packet may do while others wait. */
+#define JOB_UNITS 2500u
+
+/* How far a packet has come. */
+struct request {
+	struct slice unchecked; /* filters whose encoding is not checked yet */
+	struct slice filters;   /* those that are still to be done */
+	uint8_t *codes;         /* one for each of the filters; NULL until all are checked */
+	uint32_t identifier;    /* the Subscription Identifier, 0: none */
+	uint32_t count;         /* filters, as far as they are checked */
+	uint32_t done;
+	uint16_t packet_id;
+	uint8_t type; /* MQTT_SUBSCRIBE, MQTT_UNSUBSCRIBE */
+};
+
+/* A request that goes on in later turns; on the heap. */
+struct filter_job {
+	struct filter_job *next;
+	struct request request;
+	uint32_t client;
+	uint32_t connection; /* the client's, by its generation */
+	size_t filters_bytes;
+	uint8_t bytes[]; /* the filters that were left */
+};
+
+/* ---- one filter ---- */
+
+static uint8_t subscribe_code(enum error error, uint8_t qos)
+{
+	switch (error) {
+	case ERROR_OK:
+		return qos;
+	case ERROR_LIMIT:
+	case ERROR_NO_MEMORY:
+		return MQTT_REASON_QUOTA_EXCEEDED;
+	case ERROR_SUBSCRIBE_DENIED:
+		return MQTT_REASON_NOT_AUTHORIZED;
+	default:
+		return MQTT_REASON_TOPIC_FILTER_INVALID;
+	}
+}
+
+/* The filter of a shared subscription is what stands behind its name [4.8.2]. */
+static enum error check_filter(struct slice filter, struct slice *topics, bool *shared)
+{
+	struct slice group;
+	enum error fault;
+	*topics = filter;
+	*shared = mqtt_filter_share(filter, &group, topics, &fault);
+	if (*shared && fault != ERROR_OK)
+		return fault;
+	return mqtt_filter_check(*topics);
+}
+
+static void charge_filter(struct shard *shard, struct slice filter)
+{
+	uint64_t units = WORK_FILTER + filter.size / BYTES_PER_UNIT;
+	if (mqtt_filter_has_wildcard(filter)) {
+		for (size_t i = 0; i < filter.size; i++)
+			units += filter.data[i] == '/' ? WORK_LEVEL : 0;
+	}
+	turn_work_charge(&shard->loop.work, units);
+}
+
+/* Whether the subscription is to be told of retained messages: shared ones never are [4.8.2]. */
+static bool wants_retained(const struct mqtt_subscription *wanted, bool shared, bool replaced)
+{
+	return !shared && (wanted->retain_handling == 0 || (wanted->retain_handling == 1 && !replaced));
+}
+
+static enum error subscribe_one(struct shard *shard, uint32_t index, const struct mqtt_subscription *asked,
+				uint32_t identifier)
+{
+	bool shared;
+	struct slice topics;
+	enum error error = check_filter(asked->filter, &topics, &shared);
+	if (error != ERROR_OK)
+		return error;
+	if (!principal_may_subscribe(shard, shard_client(shard, index), topics)) {
+		review_refused(shard, index, asked->filter);
+		return ERROR_SUBSCRIBE_DENIED;
+	}
+	struct subscription_wanted wanted = {
+		.filter = asked->filter,
+		.identifier = identifier,
+		.options = (uint8_t)(asked->qos | (asked->no_local ? SUBSCRIPTION_NO_LOCAL : 0) |
+				     (asked->retain_as_published ? SUBSCRIPTION_RETAIN_AS_PUBLISHED : 0)),
+	};
+	struct subscription_made made;
+	struct session *session = &shard_client(shard, index)->session;
+	error = subscriptions_add(&shard->sessions.subscriptions, session, index, &wanted, &made);
+	if (error == ERROR_OK && wants_retained(asked, shared, made.replaced))
+		retained_jobs_add(shard, index, made.index);
+	return error;
+}
+
+static uint8_t unsubscribe_one(struct shard *shard, uint32_t index, struct slice filter)
+{
+	bool shared;
+	struct slice topics;
+	struct client *client = shard_client(shard, index);
+	if (check_filter(filter, &topics, &shared) != ERROR_OK)
+		return MQTT_REASON_TOPIC_FILTER_INVALID;
+	uint32_t ended = subscriptions_remove(&shard->sessions.subscriptions, &client->session, index, filter);
+	return ended != 0 ? MQTT_REASON_SUCCESS : MQTT_REASON_NO_SUBSCRIPTION_EXISTED;
+}
+
+/* Codes before version 5 [3.9.3 of 3.1.1]. */
+static uint8_t code_for(const struct client *client, uint8_t code)
+{
+	bool failed = code > MQTT_REASON_GRANTED_QOS_2;
+	return failed && client->version != MQTT_VERSION_5 ? MQTT_REASON_UNSPECIFIED_ERROR : code;
+}
+
+static uint8_t subscribe_next(struct shard *shard, uint32_t index, struct request *request)
+{
+	struct client *client = shard_client(shard, index);
+	struct mqtt_subscription asked;
+	CHECK(mqtt_subscribe_next(&request->filters, client->version, &asked));
+	charge_filter(shard, asked.filter);
+	/* More in one packet than a client may have: bounded work, also for one that repeats itself. */
+	bool within = request->done < shard->env.settings->client_subscriptions_max;
+	enum error error = within ? subscribe_one(shard, index, &asked, request->identifier) : ERROR_LIMIT;
+	if (error == ERROR_SUBSCRIBE_DENIED)
+		COUNT(&shard->counters, subscriptions_denied);
+	if (error == ERROR_LIMIT)
+		COUNT(&shard->counters, subscriptions_refused);
+	return code_for(client, subscribe_code(error, asked.qos));
+}
+
+static uint8_t unsubscribe_next(struct shard *shard, uint32_t index, struct request *request)
+{
+	struct slice filter;
+	CHECK(mqtt_unsubscribe_next(&request->filters, &filter));
+	charge_filter(shard, filter);
+	return unsubscribe_one(shard, index, filter);
+}
+
+/* ---- a packet ---- */
+
+static enum error subscribe_begin(const struct packet *packet, uint8_t version, struct request *request)
+{
+	*request = (struct request){.type = packet->header.type};
+	if (packet->header.type == MQTT_SUBSCRIBE) {
+		struct mqtt_subscribe subscribe;
+		enum error error = mqtt_subscribe_decode_head(packet->body, version, &subscribe);
+		request->packet_id = subscribe.packet_id;
+		request->identifier = subscribe.identifier;
+		request->unchecked = request->filters = subscribe.filters;
+		return error;
+	}
+	struct mqtt_unsubscribe unsubscribe;
+	enum error error = mqtt_unsubscribe_decode_head(packet->body, version, &unsubscribe);
+	request->packet_id = unsubscribe.packet_id;
+	request->unchecked = request->filters = unsubscribe.filters;
+	return error;
+}
+
+/* Nothing is done before all of it is known to be well-formed. ERROR_MORE: the work was spent first. */
+static enum error subscribe_check(struct shard *shard, uint8_t version, struct request *request, uint64_t until)
+{
+	while (request->unchecked.size != 0) {
+		if (turn_work_is_spent(&shard->loop.work, until))
+			return ERROR_MORE;
+		size_t before = request->unchecked.size;
+		enum error error =
+			request->type == MQTT_SUBSCRIBE
+				? mqtt_subscribe_check(&request->unchecked, version, CHECKED_PER_STEP, &request->count)
+				: mqtt_unsubscribe_check(&request->unchecked, CHECKED_PER_STEP, &request->count);
+		if (error != ERROR_OK)
+			return error;
+		turn_work_charge(&shard->loop.work, CHECKED_PER_STEP / CHECKED_PER_UNIT +
+							    (before - request->unchecked.size) / BYTES_PER_UNIT);
+	}
+	return ERROR_OK;
+}
+
+/* False: the work was spent first. */
+static bool subscribe_go_on(struct shard *shard, uint32_t index, struct request *request, uint64_t until)
+{
+	while (request->done < request->count && !turn_work_is_spent(&shard->loop.work, until)) {
+		uint64_t looks = shard->sessions.subscriptions.looks;
+		request->codes[request->done] = request->type == MQTT_SUBSCRIBE
+							? subscribe_next(shard, index, request)
+							: unsubscribe_next(shard, index, request);
+		request->done++;
+		turn_work_charge(&shard->loop.work, (shard->sessions.subscriptions.looks - looks) * WORK_NODE);
+	}
+	return request->done == request->count;
+}
+
+/* SUBACK or UNSUBACK; written at once where a turn's scratch has no room for it. */
+static enum error subscribe_answer(struct shard *shard, struct client *client, const struct request *request)
+{
+	size_t room = (size_t)request->count + 16;
+	uint8_t *own = NULL;
+	uint8_t *at = io_scratch(&shard->mem.io, room);
+	if (at == NULL)
+		at = own = malloc(room);
+	if (at == NULL)
+		return ERROR_NO_MEMORY;
+	uint8_t type = request->type == MQTT_SUBSCRIBE ? MQTT_SUBACK : MQTT_UNSUBACK;
+	size_t size =
+		mqtt_suback_encode(request->packet_id, request->codes, request->count, type, client->version, at, room);
+	/* [MQTT-3.1.2-24]: what does not fit may not be sent. */
+	enum error error = size != 0 && extension_take_packet(shard, client, size) ? ERROR_OK : ERROR_PACKET_TOO_LARGE;
+	if (error == ERROR_OK)
+		io_send(&shard->mem.io, &client->conn, slice_of(at, size));
+	if (own != NULL) {
+		io_flush_conn(&shard->mem.io, &client->conn);
+		free(own);
+	}
+	return error;
+}
+
+/* ---- later turns ---- */
+
+static void subscribe_file_job(struct shard *shard, struct filter_job *job)
+{
+	job->next = NULL;
+	*shard->sessions.filter_jobs_end = job;
+	shard->sessions.filter_jobs_end = &job->next;
+}
+
+static size_t job_bytes(const struct filter_job *job)
+{
+	return sizeof(*job) + job->filters_bytes + (job->request.codes != NULL ? job->request.count : 0);
+}
+
+static void subscribe_job_free(struct shard *shard, struct filter_job *job)
+{
+	shard->sessions.filter_jobs_bytes -= job_bytes(job);
+	free(job->request.codes);
+	free(job);
+}
+
+/* The filters move to the heap, and the codes with them. */
+static enum error subscribe_put_off(struct shard *shard, uint32_t index, const struct request *request)
+{
+	struct client *client = shard_client(shard, index);
+	struct slice filters = request->filters;
+	struct filter_job *job = malloc(sizeof(*job) + filters.size);
+	uint8_t *codes = request->codes != NULL ? malloc(request->count) : NULL;
+	if (job == NULL || (request->codes != NULL && codes == NULL)) {
+		free(job);
+		free(codes);
+		return ERROR_NO_MEMORY;
+	}
+	*job = (struct filter_job){.request = *request,
+				   .client = index,
+				   .connection = client->conn.generation,
+				   .filters_bytes = filters.size};
+	memcpy(job->bytes, filters.data, filters.size);
+	if (codes != NULL)
+		memcpy(codes, request->codes, request->done);
+	size_t checked = filters.size - request->unchecked.size;
+	job->request.codes = codes;
+	job->request.filters = slice_of(job->bytes, filters.size);
+	job->request.unchecked = slice_of(job->bytes + checked, request->unchecked.size);
+	shard->sessions.filter_jobs_bytes += job_bytes(job);
+	client->pause = PAUSE_FILTERS;
+	subscribe_file_job(shard, job);
+	COUNT(&shard->counters, filter_pauses);
+	return ERROR_OK;
+}
+
+enum error client_subscribes(struct shard *shard, uint32_t index, const struct packet *packet)
+{
+	struct client *client = shard_client(shard, index);
+	struct request request;
+	bool is_long = packet->body.size > BODY_AT_ONCE_BYTES;
+	if (is_long && shard->sessions.filter_jobs_bytes > JOBS_BYTES_MAX) {
+		client->pause = PAUSE_TURN;
+		return ERROR_MORE;
+	}
+	enum error error = subscribe_begin(packet, client->version, &request);
+	if (error != ERROR_OK)
+		return error;
+	if (is_long)
+		return subscribe_put_off(shard, index, &request);
+	error = subscribe_check(shard, client->version, &request, UINT64_MAX);
+	if (error != ERROR_OK)
+		return error;
+	request.codes = io_scratch(&shard->mem.io, request.count);
+	if (request.codes != NULL && subscribe_go_on(shard, index, &request, shard->loop.work.packets_until))
+		return subscribe_answer(shard, client, &request);
+	return subscribe_put_off(shard, index, &request);
+}
+
+/* ERROR_MORE: it is not done yet. */
+static enum error subscribe_run(struct shard *shard, struct filter_job *job, uint64_t until)
+{
+	struct request *request = &job->request;
+	struct client *client = shard_client(shard, job->client);
+	enum error error = subscribe_check(shard, client->version, request, until);
+	if (error != ERROR_OK)
+		return error;
+	if (request->codes == NULL) {
+		request->codes = malloc(request->count);
+		if (request->codes == NULL)
+			return ERROR_NO_MEMORY;
+		shard->sessions.filter_jobs_bytes += request->count;
+	}
+	if (!subscribe_go_on(shard, job->client, request, until))
+		return ERROR_MORE;
+	return subscribe_answer(shard, client, request);
+}
+
+/* The packet's share of this turn. True: the job is over. */
+static bool run_as_step(struct shard *shard, struct filter_job *job)
+{
+	const struct client *client = shard_client(shard, job->client);
+	if (client->conn.generation != job->connection || !client_is_connected(client))
+		return true;
+	turn_work_step_begin(&shard->loop.work);
+	enum error error = subscribe_run(shard, job, turn_work_share(&shard->loop.work, JOB_UNITS));
+	turn_work_step_end(&shard->loop.work, &shard->counters);
+	if (error == ERROR_MORE)
+		return false;
+	if (error == ERROR_OK)
+		client_resume(shard, job->client);
+	else
+		client_end(shard, job->client, error);
+	return true;
+}
+
+static struct filter_job *subscribe_take_first(struct shard *shard)
+{
+	struct filter_job *job = shard->sessions.filter_jobs;
+	shard->sessions.filter_jobs = job->next;
+	if (job->next == NULL)
+		shard->sessions.filter_jobs_end = &shard->sessions.filter_jobs;
+	return job;
+}
+
+void filter_jobs_run(struct shard *shard)
+{
+	uint64_t until = turn_work_share(&shard->loop.work, WORK_SHARE_FILTERS);
+	while (shard->sessions.filter_jobs != NULL && !turn_work_is_spent(&shard->loop.work, until)) {
+		struct filter_job *job = subscribe_take_first(shard);
+		turn_work_charge(&shard->loop.work, WORK_PACKET);
+		if (run_as_step(shard, job))
+			subscribe_job_free(shard, job);
+		else
+			subscribe_file_job(shard, job); /* behind the others */
+	}
+}
+
+void filter_jobs_fini(struct shard *shard)
+{
+	while (shard->sessions.filter_jobs != NULL)
+		subscribe_job_free(shard, subscribe_take_first(shard));
+}

@@ -1,0 +1,156 @@
+#include "gate/accept.h"
+
+#include "access/address_check.h"
+#include "gate/handshakes.h"
+
+#include <errno.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#define ACCEPTS_PER_TURN 256
+/* While the shards lag. */
+#define ACCEPTS_PER_SLOW_TURN 32
+
+static uint64_t listener_tag(uint32_t listener)
+{
+	return GATE_ACCEPT_TAG + ((uint64_t)listener << 32);
+}
+
+static void stop_listening(struct gate *gate)
+{
+	for (uint32_t i = 0; i < gate->settings->listener_count; i++)
+		poller_remove(&gate->poller, gate->settings->listeners[i].fd);
+}
+
+/* All of them or, where the kernel is short of something, none. */
+static enum error start_listening(struct gate *gate)
+{
+	for (uint32_t i = 0; i < gate->settings->listener_count; i++) {
+		int fd = gate->settings->listeners[i].fd;
+		if (poller_add(&gate->poller, fd, listener_tag(i), POLLER_SHARED_READ) != ERROR_OK) {
+			stop_listening(gate);
+			return ERROR_SYSTEM;
+		}
+	}
+	return ERROR_OK;
+}
+
+/* A connection wakes one gate. One that this gate was woken for, and leaves in the queue, is another's to find. */
+static void tell_other_gates(struct gate *gate)
+{
+	for (uint16_t i = 0; i < gate->gate_count; i++) {
+		if (i == gate->number)
+			continue;
+		atomic_store(&gate->gates[i].look_again, true);
+		waker_wake(&gate->gates[i].waker);
+	}
+}
+
+static void set_accepting(struct gate *gate, bool accepting)
+{
+	if (gate->accepting == accepting)
+		return;
+	if (accepting && start_listening(gate) != ERROR_OK) {
+		gate->accept_again_ms = gate->now_ms + GATE_ACCEPT_PAUSE_MS;
+		return;
+	}
+	gate->accepting = accepting;
+	if (accepting)
+		return;
+	COUNT(&gate->counters, accept_pauses);
+	stop_listening(gate);
+	tell_other_gates(gate);
+}
+
+void gate_accept_look_again(struct gate *gate)
+{
+	if (!atomic_exchange(&gate->look_again, false) || !gate->accepting)
+		return;
+	stop_listening(gate);
+	gate->accepting = start_listening(gate) == ERROR_OK;
+}
+
+static enum error check_address(struct gate *gate, const struct sockaddr_storage *peer, uint32_t *place)
+{
+	struct network counted;
+	enum error error = address_check(gate->settings, gate->addresses, peer, gate->now_ms, &counted, place);
+	if (error != ERROR_OK && counted.bits != 0 && gate->number == 0)
+		drop_list_refused(&gate->drop_list, gate->settings, &counted, gate->now_ms, &gate->counters);
+	return error;
+}
+
+/* It costs the accept and no more. There is unread input, or will be: the peer gets a reset. */
+static void accept_turn_away(struct gate *gate, int fd, uint8_t listener, const struct sockaddr_storage *address,
+			     enum error reason)
+{
+	union peer peer = peer_of_address(address);
+	gate_log_refusal(gate, listener, &peer, reason);
+	close(fd);
+	COUNT(&gate->counters, connections_refused);
+	counter_add(&gate->counters.ends[reason], 1);
+}
+
+static bool accept_one(struct gate *gate, uint8_t listener)
+{
+	struct sockaddr_storage peer = {0};
+	socklen_t size = sizeof(peer);
+	int fd = accept4(gate->settings->listeners[listener].fd, (struct sockaddr *)&peer, &size,
+			 SOCK_NONBLOCK | SOCK_CLOEXEC);
+	if (fd < 0) {
+		/* Out of descriptors or memory: those who wait stay in the kernel's queue for a while. */
+		if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
+			gate->accept_again_ms = gate->now_ms + GATE_ACCEPT_PAUSE_MS;
+			set_accepting(gate, false);
+		}
+		return errno == ECONNABORTED || errno == EINTR;
+	}
+	COUNT(&gate->counters, connections_accepted);
+	uint32_t address;
+	enum error error = check_address(gate, &peer, &address);
+	if (error != ERROR_OK) {
+		accept_turn_away(gate, fd, listener, &peer, error);
+		return true;
+	}
+	if (gate_handshake_new(gate, fd, listener, &peer, address))
+		return true;
+	/* Memory is short: gate_has_room() saw to the limit. */
+	addresses_leave(gate->addresses, address, false);
+	accept_turn_away(gate, fd, listener, &peer, ERROR_NO_MEMORY);
+	return false;
+}
+
+bool gate_has_room(const struct gate *gate)
+{
+	return gate->handshakes.used + gate->batched < gate->settings->handshakes_max &&
+	       gate->batched_bytes < gate->settings->handshake_bytes_max;
+}
+
+void gate_accept_some(struct gate *gate, uint64_t tag)
+{
+	uint8_t listener = (uint8_t)((tag - GATE_ACCEPT_TAG) >> 32);
+	int most = gate->grade == OVERLOAD_SLOW ? ACCEPTS_PER_SLOW_TURN : ACCEPTS_PER_TURN;
+	for (int i = 0; i < most && gate_has_room(gate); i++) {
+		if (!accept_one(gate, listener))
+			return;
+	}
+	if (!gate_has_room(gate))
+		set_accepting(gate, false);
+}
+
+enum error gate_accept_begin(struct gate *gate)
+{
+	enum error error = start_listening(gate);
+	gate->accepting = error == ERROR_OK;
+	return error;
+}
+
+void gate_accept_pause(struct gate *gate)
+{
+	set_accepting(gate, false);
+}
+
+void gate_accept_resume(struct gate *gate)
+{
+	if (!gate->accepting && gate->now_ms >= gate->accept_again_ms && gate_has_room(gate))
+		set_accepting(gate, true);
+}

@@ -1,0 +1,241 @@
+#include "gate/gate.h"
+
+#include "access/access.h"
+#include "base/clock.h"
+#include "base/log.h"
+#include "gate/accept.h"
+#include "gate/handover.h"
+#include "gate/handshakes.h"
+#include "runtime/schedule.h"
+
+#include <time.h>
+#include <unistd.h>
+
+/* Bounds on one turn. */
+#define EVENTS_PER_TURN 256
+/* So long a gate rests after a turn while the shards lag. */
+#define SLOW_REST_MS 2
+#define SLEEP_MS_MAX 1000u
+/* While sockets wait to be handed over, the gate looks again after so long. */
+#define RETRY_MS 1u
+
+#define TAG_WAKER ((uint64_t)1 << 32)
+
+/* Room for CONNECTs that came in part: `handshake_bytes_max` and what blocks waste. */
+#define SLAB_BYTES_MAX ((size_t)256 << 20)
+
+/* The kernel may give other work precedence over new clients, not over old ones. */
+#define GATE_NICE 5
+
+static void on_io_event(void *context, struct conn *conn)
+{
+	/* A gate writes refusals directly; nothing goes through the flush. */
+	(void)context;
+	(void)conn;
+}
+
+enum error gate_open(struct gate *gate)
+{
+	struct io_observer observer = {.blocked = on_io_event, .broken = on_io_event, .context = gate};
+	gate->environment =
+		(struct sign_in_environment){.settings = gate->settings, .key = gate->key, .access = gate->access};
+	password_results_open(&gate->verdicts, &gate->waker);
+	gate->batches = calloc(gate->shard_count, sizeof(*gate->batches));
+	if (gate->batches == NULL || slab_open(&gate->slab, SLAB_BYTES_MAX) != ERROR_OK ||
+	    io_open(&gate->io, &gate->slab, observer) != ERROR_OK ||
+	    access_sign_in_init(gate->access, &gate->sign_in, true) != ERROR_OK ||
+	    gate_handshakes_open(gate) != ERROR_OK)
+		return ERROR_NO_MEMORY;
+	gate->sign_in.defers_passwords = gate->password_workers != NULL;
+	return waker_open(&gate->waker);
+}
+
+void gate_close(struct gate *gate)
+{
+	waker_close(&gate->waker);
+	password_results_close(&gate->verdicts);
+	sign_in_fini(&gate->sign_in);
+	acl_put(&gate->acl);
+	pool_close(&gate->handshakes);
+	io_close(&gate->io);
+	slab_close(&gate->slab);
+	free(gate->batches);
+}
+
+static void gate_handle_event(struct gate *gate, const struct epoll_event *event)
+{
+	if ((uint32_t)event->data.u64 != 0)
+		gate_handshake_event(gate, event);
+	else if (event->data.u64 >= GATE_ACCEPT_TAG)
+		gate_accept_some(gate, event->data.u64);
+}
+
+/* Hands over what was admitted. While a shard lags, nobody new is let in. */
+static void send_batches(struct gate *gate)
+{
+	bool all = true;
+	for (uint16_t number = 0; number < gate->shard_count && gate->batched != 0; number++)
+		all &= gate_batch_send(gate, number);
+	if (!all)
+		gate_accept_pause(gate);
+	else
+		gate_accept_resume(gate);
+}
+
+/* How the worst of the shards fares: they take what is let in here. */
+static void look_at_load(struct gate *gate)
+{
+	uint32_t worst_ms = 0;
+	for (uint16_t i = 0; i < gate->shard_count; i++) {
+		uint32_t lag_ms = atomic_load_explicit(&gate->shards[i].shared.lag_ms, memory_order_relaxed);
+		if (lag_ms > worst_ms)
+			worst_ms = lag_ms;
+	}
+	enum overload_grade grade = overload_grade(worst_ms, gate->grade, gate->settings->overload_refuse_ms);
+	if (grade != gate->grade)
+		log_write(LOG_INFO, "gate %u: overload %s, was %s: a turn of a shard takes %u ms", gate->number,
+			  overload_name(grade), overload_name(gate->grade), worst_ms);
+	gate->grade = grade;
+	gate->environment.refusal = grade >= OVERLOAD_REFUSE ? ERROR_OVERLOADED : ERROR_OK;
+	COUNT_SET(&gate->counters, overload_grade, (uint64_t)grade);
+}
+
+/* Keys, passwords and rules as they are now. */
+static void gate_look_at_access(struct gate *gate)
+{
+	struct sign_in_environment *environment = &gate->environment;
+	environment->wall_s = (int64_t)time(NULL);
+	if (environment->refusal == ERROR_OK && access_is_out_of_step(gate->access))
+		environment->refusal = ERROR_REVOCATIONS_AWAY;
+	if (gate->access_version == access_version(gate->access))
+		return;
+	gate->access_version = access_refresh(gate->access, &gate->sign_in, &gate->acl);
+	environment->sign_in = access_has_sign_in(gate->access) ? &gate->sign_in : NULL;
+	environment->acl = access_has_rules(gate->access) ? gate->acl : NULL;
+}
+
+static int gate_sleep_ms(const struct gate *gate)
+{
+	if (gate->batched != 0)
+		return RETRY_MS;
+	uint32_t limit_ms = gate->accepting || !gate_has_room(gate) ? SLEEP_MS_MAX : GATE_ACCEPT_PAUSE_MS;
+	return (int)wheel_wait_ms(&gate->wheel, gate->now_ms, limit_ms);
+}
+
+/* The others of this turn wait in the kernel. */
+static void rest_if_slow(const struct gate *gate, int events)
+{
+	static const struct timespec REST = {.tv_nsec = SLOW_REST_MS * 1000000};
+	if (gate->grade != OVERLOAD_NORMAL && events != 0)
+		clock_nanosleep(CLOCK_MONOTONIC, 0, &REST, NULL);
+}
+
+/* What comes behind a CONNECT in the same read goes along to the shard, so a read is no longer than a CONNECT may be.
+ */
+static void bound_reads(struct gate *gate)
+{
+	size_t most = gate->settings->connect_bytes_max;
+	gate->io.read_bytes = most < IO_READ_BYTES ? most : IO_READ_BYTES;
+}
+
+static void take_up_settings(struct gate *gate)
+{
+	if (!settings_refresh(&gate->settings_view, &gate->settings))
+		return;
+	gate->environment.settings = gate->settings;
+	bound_reads(gate);
+	if (gate->number == 0)
+		drop_list_renew(&gate->drop_list, gate->settings, &gate->counters);
+}
+
+static void gate_turn(struct gate *gate)
+{
+	struct epoll_event events[EVENTS_PER_TURN];
+	waker_sleep(&gate->waker);
+	gate_accept_look_again(gate);
+	bool has_work = atomic_load(&gate->stopping) || atomic_load(&gate->verdicts.waiting);
+	int timeout_ms = has_work ? 0 : gate_sleep_ms(gate);
+	int count = poller_wait(&gate->poller, events, EVENTS_PER_TURN, timeout_ms);
+	waker_awake(&gate->waker);
+
+	take_up_settings(gate);
+	gate->now_ms = clock_now_ms();
+	gate->io.now_ms = gate->now_ms;
+	look_at_load(gate);
+	gate_look_at_access(gate);
+	if (gate->number == 0)
+		drop_list_turn(&gate->drop_list, gate->settings, gate->now_ms, &gate->counters);
+	for (int i = 0; i < count; i++)
+		gate_handle_event(gate, &events[i]);
+	gate_handshakes_take_verdicts(gate);
+	gate_handshakes_expire(gate);
+	send_batches(gate);
+	io_turn_end(&gate->io);
+	rest_if_slow(gate, count);
+	COUNT(&gate->counters, turns);
+	COUNT_SET(&gate->counters, reads, gate->io.read_count);
+	COUNT_SET(&gate->counters, bytes_in, gate->io.bytes_in);
+	COUNT_SET(&gate->counters, handshake_bytes, gate->slab.used_bytes);
+	COUNT_SET(&gate->counters, tokens_verified, gate->sign_in.tokens_verified);
+	COUNT_SET(&gate->counters, passwords_hashed, gate->sign_in.passwords_hashed);
+	COUNT_SET(&gate->counters, password_cache_hits, gate->sign_in.cache.hits);
+	COUNT_SET(&gate->counters, password_cache_misses, gate->sign_in.cache.misses);
+}
+
+static enum error gate_thread_setup(struct gate *gate)
+{
+	CHECK(pthread_getcpuclockid(pthread_self(), &gate->cpu_clock) == 0);
+	gate->table =
+		gate->settings->private_tables ? fdtable_detach(gate->keep_fds, gate->keep_count) : FDTABLE_SHARED;
+	schedule_thread(GATE_NICE);
+	if (poller_open(&gate->poller) != ERROR_OK ||
+	    poller_add(&gate->poller, gate->waker.fd, TAG_WAKER, POLLER_EDGE_READ) != ERROR_OK)
+		return ERROR_SYSTEM;
+	if (gate_accept_begin(gate) != ERROR_OK)
+		return ERROR_SYSTEM;
+	if (gate->number == 0)
+		drop_list_renew(&gate->drop_list, gate->settings, &gate->counters);
+	bound_reads(gate);
+	gate->now_ms = clock_now_ms();
+	gate_handshakes_begin(gate);
+	return ERROR_OK;
+}
+
+/* Closes what is still at the door, and hands over those who were let in. */
+static void settle_up(struct gate *gate)
+{
+	/* In a shared table they are the main thread's to close. */
+	for (uint32_t i = 0; i < gate->settings->listener_count && gate->table == FDTABLE_PRIVATE; i++)
+		close(gate->settings->listeners[i].fd);
+	gate_handshakes_end(gate);
+	for (uint16_t number = 0; number < gate->shard_count; number++)
+		gate_batch_send(gate, number);
+}
+
+static void *gate_main(void *argument)
+{
+	struct gate *gate = argument;
+	gate->check = (struct check_context){.thread = "gate", .number = gate->number};
+	check_context_set(&gate->check);
+	enum error error = gate_thread_setup(gate);
+	atomic_store(&gate->failed, error != ERROR_OK);
+	atomic_store(&gate->started, true);
+	if (error != ERROR_OK)
+		return NULL;
+	while (!atomic_load(&gate->stopping))
+		gate_turn(gate);
+	settle_up(gate);
+	poller_close(&gate->poller);
+	return NULL;
+}
+
+enum error gate_start(struct gate *gate)
+{
+	return pthread_create(&gate->thread, NULL, gate_main, gate) == 0 ? ERROR_OK : ERROR_SYSTEM;
+}
+
+void gate_stop(struct gate *gate)
+{
+	atomic_store(&gate->stopping, true);
+	waker_wake(&gate->waker);
+}

@@ -1,0 +1,32 @@
+#include "gate/handover.h"
+
+#include <unistd.h>
+
+void gate_batch_add(struct gate *gate, uint16_t shard, int fd, struct admission *admission)
+{
+	struct gate_batch *batch = &gate->batches[shard];
+	batch->fds[batch->count] = fd;
+	batch->admissions[batch->count++] = admission;
+	gate->batched++;
+	batch->bytes += admission_bytes(admission);
+	gate->batched_bytes += admission_bytes(admission);
+}
+
+bool gate_batch_send(struct gate *gate, uint16_t shard)
+{
+	struct gate_batch *batch = &gate->batches[shard];
+	if (batch->count == 0)
+		return true;
+	enum error error = fdpass_send(gate->admission_fds[shard], batch->fds, batch->count, batch->admissions,
+				       batch->count * sizeof(batch->admissions[0]));
+	if (error == ERROR_MORE)
+		return false;
+	CHECK(error == ERROR_OK);
+	for (uint32_t i = 0; i < batch->count; i++)
+		close(batch->fds[i]);
+	gate->batched -= batch->count;
+	gate->batched_bytes -= batch->bytes;
+	batch->count = 0;
+	batch->bytes = 0;
+	return true;
+}

@@ -1,0 +1,311 @@
+#include "gate/handshakes.h"
+
+#include "access/access.h"
+#include "access/addresses.h"
+#include "base/log.h"
+#include "gate/handover.h"
+
+#include <stddef.h>
+
+#define TIMERS_PER_TURN 1024u
+
+/* A socket that has not signed in. */
+struct handshake {
+	struct conn conn; /* first: conn.fd is where the pool keeps its link while it is free */
+	struct wheel_node timer;
+	uint64_t deadline_ms;
+	union peer peer;
+	uint32_t address; /* its place in gate->addresses, 0: not counted */
+	uint8_t listener;
+	uint8_t version;               /* while its password is checked: what it speaks */
+	bool registered;               /* with the poller */
+	struct password_job *password; /* is being checked; until the verdict comes nothing is read. NULL: none */
+};
+
+static struct handshake *handshake_at(const struct gate *gate, uint32_t index)
+{
+	return pool_at(&gate->handshakes, index);
+}
+
+enum error gate_handshakes_open(struct gate *gate)
+{
+	return pool_open(&gate->handshakes, sizeof(struct handshake), gate->settings->handshakes_max);
+}
+
+void gate_handshakes_begin(struct gate *gate)
+{
+	wheel_init(&gate->wheel, &gate->handshakes, offsetof(struct handshake, timer), gate->now_ms);
+}
+
+/* ---- a handshake's ways to end ---- */
+
+/* The verdict is here, or nobody waits for it any more. */
+static void forget_password(struct gate *gate, struct handshake *handshake)
+{
+	if (handshake->password == NULL)
+		return;
+	handshake->password = NULL;
+	COUNT_DOWN(&gate->counters, passwords_waiting);
+}
+
+static void handshakes_forget(struct gate *gate, uint32_t index)
+{
+	struct handshake *handshake = handshake_at(gate, index);
+	if (handshake->password != NULL)
+		atomic_store(&handshake->password->abandoned, true);
+	forget_password(gate, handshake);
+	wheel_remove(&gate->wheel, index);
+	handshake->conn.generation++;
+	handshake->registered = false;
+	io_drop_input(&gate->io, &handshake->conn);
+	pool_give(&gate->handshakes, index);
+	COUNT_DOWN(&gate->counters, handshakes_open);
+}
+
+void gate_log_refusal(const struct gate *gate, uint8_t listener, const union peer *peer, enum error reason)
+{
+	/* Of those without a place there may be many thousands a second. */
+	bool quiet = reason == ERROR_CONNECTION_LOST || reason == ERROR_ADDRESS_DENIED ||
+		     reason == ERROR_ADDRESS_CONNECTIONS || reason == ERROR_ADDRESS_HANDSHAKES ||
+		     reason == ERROR_ADDRESS_RATE;
+	enum log_level level = quiet ? LOG_DEBUG : LOG_INFO;
+	if (!log_enabled(level))
+		return;
+	char text[PEER_TEXT_BYTES_MAX];
+	const char *rule = error_rule(reason);
+	log_write(level, "%s: refused a connection from %s: %s%s%s", gate->settings->listeners[listener].url,
+		  peer_print(peer, text), error_sentence(reason), rule[0] != '\0' ? " " : "", rule);
+}
+
+static void handshakes_refuse(struct gate *gate, uint32_t index, enum error reason, uint8_t version)
+{
+	struct handshake *handshake = handshake_at(gate, index);
+	uint8_t refusal[REFUSAL_BYTES_MAX];
+	size_t size = handshake_refusal(reason, version, handshake_retry_ms(reason), refusal);
+	if (size != 0)
+		io_send_last(&gate->io, &handshake->conn, slice_of(refusal, size));
+	COUNT(&gate->counters, connections_refused);
+	counter_add(&gate->counters.ends[reason], 1);
+	gate_log_refusal(gate, handshake->listener, &handshake->peer, reason);
+	addresses_leave(gate->addresses, handshake->address, false);
+	io_disconnect(&gate->io, &handshake->conn);
+	handshakes_forget(gate, index);
+}
+
+static void handshakes_admit(struct gate *gate, uint32_t index, struct admission *admission)
+{
+	struct handshake *handshake = handshake_at(gate, index);
+	uint16_t number = shard_of_hash(admission->hash, gate->shard_count);
+	struct gate_batch *batch = &gate->batches[number];
+	bool fits = (batch->count < FDPASS_BATCH_MAX || gate_batch_send(gate, number)) &&
+		    gate->batched_bytes < gate->settings->handshake_bytes_max;
+	enum quota_taken taken = fits ? quota_take(gate->shards[number].env.quota) : QUOTA_NONE;
+	if (taken == QUOTA_NONE) {
+		uint8_t version = admission->version;
+		free(admission);
+		handshakes_refuse(gate, index, ERROR_SERVER_FULL, version);
+		return;
+	}
+	addresses_sign_in(gate->addresses, handshake->address);
+	admission->address = handshake->address;
+	admission->is_beyond = taken == QUOTA_BEYOND;
+	/* The socket lives on in the shard: this poller must not report it any more. */
+	if (handshake->registered)
+		poller_remove(&gate->poller, handshake->conn.fd);
+	drop_list_let_in(gate->settings, handshake->conn.fd);
+	gate_batch_add(gate, number, handshake->conn.fd, admission);
+	handshakes_forget(gate, index);
+}
+
+/* ---- reading ---- */
+
+static void keep_waiting(struct gate *gate, uint32_t index)
+{
+	struct handshake *handshake = handshake_at(gate, index);
+	if (handshake->registered)
+		return;
+	uint64_t tag = (uint64_t)handshake->conn.generation << 32 | index;
+	if (poller_add(&gate->poller, handshake->conn.fd, tag, POLLER_EDGE_BOTH) != ERROR_OK) {
+		handshakes_refuse(gate, index, ERROR_SYSTEM, 0);
+		return;
+	}
+	handshake->registered = true;
+	wheel_add(&gate->wheel, index, handshake->deadline_ms);
+}
+
+/* Of a handshake that waits: for the rest of its CONNECT, or with replay for its password's verdict. */
+static void keep_bytes(struct gate *gate, uint32_t index, struct slice bytes, size_t packet_bytes, uint8_t version)
+{
+	struct handshake *handshake = handshake_at(gate, index);
+	if (gate->slab.used_bytes + bytes.size > gate->settings->handshake_bytes_max)
+		handshakes_refuse(gate, index, ERROR_HANDSHAKE_BYTES, version);
+	else if (io_keep(&gate->io, &handshake->conn, bytes, packet_bytes, handshake->password != NULL) != ERROR_OK)
+		handshakes_refuse(gate, index, ERROR_NO_MEMORY, version);
+	else
+		keep_waiting(gate, index);
+}
+
+/* Clients of one address wait in one lane (an IPv6 address is a network of 64 bits). */
+static uint64_t lane_of(const struct gate *gate, const struct handshake *handshake)
+{
+	const union peer *peer = &handshake->peer;
+	struct slice address = slice_of(NULL, 0);
+	if (peer->any.sa_family == AF_INET)
+		address = slice_of(&peer->v4.sin_addr, sizeof(peer->v4.sin_addr));
+	else if (peer->any.sa_family == AF_INET6)
+		address = slice_of(&peer->v6.sin6_addr, sizeof(peer->v6.sin6_addr) / 2);
+	return hash_slice(gate->key, address);
+}
+
+/* Hashing is made to take long: other threads do it, and its CONNECT is read once more when they have. */
+static void have_password_checked(struct gate *gate, uint32_t index, struct slice bytes, size_t packet_bytes,
+				  uint8_t version)
+{
+	struct handshake *handshake = handshake_at(gate, index);
+	struct sign_in *sign_in = &gate->sign_in;
+	enum error error = password_workers_check(gate->password_workers, &gate->verdicts, sign_in->passwords,
+						  sign_in->deferred_user, sign_in->deferred_password,
+						  lane_of(gate, handshake), index, &handshake->password);
+	if (error != ERROR_OK) {
+		handshakes_refuse(gate, index, error, version);
+		return;
+	}
+	sign_in->passwords_hashed++;
+	COUNT(&gate->counters, passwords_waiting);
+	handshake->version = version;
+	keep_bytes(gate, index, bytes, packet_bytes, version);
+}
+
+static void handshakes_read_bytes(struct gate *gate, uint32_t index, struct slice bytes)
+{
+	struct handshake *handshake = handshake_at(gate, index);
+	struct admission *admission = NULL;
+	size_t packet_bytes;
+	uint8_t version;
+	bool loopback = gate->settings->listeners[handshake->listener].loopback;
+	enum error error = handshake_read(&gate->environment, loopback, bytes, &admission, &packet_bytes, &version);
+	if (error == ERROR_TOKEN_KEY_UNKNOWN)
+		access_ask_for_keys(gate->access);
+	if (error == ERROR_OK)
+		handshakes_admit(gate, index, admission);
+	else if (error == ERROR_PASSWORD_PENDING)
+		have_password_checked(gate, index, bytes, packet_bytes, version);
+	else if (error != ERROR_MORE)
+		handshakes_refuse(gate, index, error, version);
+	else
+		keep_bytes(gate, index, bytes, packet_bytes, version);
+}
+
+/* Reads until CONNECT is whole or the socket is empty. A CONNECT is small: this ends. */
+static void read_handshake(struct gate *gate, uint32_t index)
+{
+	struct handshake *handshake = handshake_at(gate, index);
+	uint16_t generation = handshake->conn.generation;
+	do {
+		struct slice bytes;
+		bool more;
+		switch (io_receive(&gate->io, &handshake->conn, &bytes, &more)) {
+		case IO_BYTES:
+			handshakes_read_bytes(gate, index, bytes);
+			break;
+		case IO_NOTHING:
+			keep_waiting(gate, index);
+			if (!more)
+				return;
+			break;
+		case IO_EOF:
+		case IO_BROKEN:
+			handshakes_refuse(gate, index, ERROR_CONNECTION_LOST, 0);
+			return;
+		}
+	} while (handshake->conn.generation == generation && handshake->password == NULL);
+}
+
+/* What was found good is remembered, and so found when CONNECT is read again. Of passwords that were replaced meanwhile
+ * the verdict is nobody's: the new ones are asked. */
+static void take_verdict(struct gate *gate, const struct password_job *job)
+{
+	struct handshake *handshake = handshake_at(gate, job->handshake);
+	bool stale = job->file != gate->sign_in.passwords;
+	COUNT(&gate->counters, passwords_checked);
+	forget_password(gate, handshake);
+	if (!stale && job->verdict != ERROR_OK) {
+		handshakes_refuse(gate, job->handshake, job->verdict, handshake->version);
+		return;
+	}
+	if (!stale)
+		sign_in_remember(&gate->sign_in, password_job_user(job), password_job_password(job));
+	uint64_t hits = gate->sign_in.cache.hits;
+	read_handshake(gate, job->handshake);
+	if (!stale)
+		gate->sign_in.cache.hits = hits; /* it finds what was put there for it */
+}
+
+void gate_handshakes_take_verdicts(struct gate *gate)
+{
+	struct password_job *job;
+	while ((job = password_results_take(&gate->verdicts)) != NULL) {
+		if (!atomic_load(&job->abandoned))
+			take_verdict(gate, job);
+		password_job_free(&job);
+	}
+}
+
+static uint64_t visit(void *context, uint32_t index, uint64_t now_ms)
+{
+	struct gate *gate = context;
+	const struct handshake *handshake = handshake_at(gate, index);
+	uint64_t deadline_ms = handshake->deadline_ms;
+	if (deadline_ms <= now_ms && handshake->password != NULL)
+		handshakes_refuse(gate, index, ERROR_PASSWORD_QUEUE, handshake->version);
+	else if (deadline_ms <= now_ms)
+		handshakes_refuse(gate, index, ERROR_CONNECT_TIMEOUT, 0);
+	return deadline_ms;
+}
+
+void gate_handshakes_expire(struct gate *gate)
+{
+	wheel_turn(&gate->wheel, gate->now_ms, TIMERS_PER_TURN, visit, gate);
+}
+
+/* ---- beginning, events and the end ---- */
+
+bool gate_handshake_new(struct gate *gate, int fd, uint8_t listener, const struct sockaddr_storage *peer,
+			uint32_t address)
+{
+	uint32_t index = pool_take(&gate->handshakes);
+	if (index == 0)
+		return false;
+	struct handshake *handshake = handshake_at(gate, index);
+	uint16_t generation = handshake->conn.generation;
+	*handshake = (struct handshake){
+		.conn = {.fd = fd, .generation = generation},
+		.deadline_ms = gate->now_ms + gate->settings->connect_timeout_ms,
+		.peer = peer_of_address(peer),
+		.address = address,
+		.listener = listener,
+	};
+	COUNT(&gate->counters, handshakes_open);
+	read_handshake(gate, index);
+	return true;
+}
+
+void gate_handshake_event(struct gate *gate, const struct epoll_event *event)
+{
+	uint32_t index = (uint32_t)event->data.u64;
+	struct handshake *handshake = handshake_at(gate, index);
+	if (handshake->conn.generation != (uint32_t)(event->data.u64 >> 32))
+		return;
+	if (handshake->password != NULL && poller_hung_up(event))
+		handshakes_refuse(gate, index, ERROR_CONNECTION_LOST, 0);
+	else if (handshake->password == NULL && poller_readable(event))
+		read_handshake(gate, index);
+}
+
+void gate_handshakes_end(struct gate *gate)
+{
+	for (uint32_t index = 1; index <= gate->handshakes.touched; index++) {
+		if (handshake_at(gate, index)->registered)
+			handshakes_refuse(gate, index, ERROR_SERVER_STOPPING, 0);
+	}
+}

@@ -1,0 +1,371 @@
+#include "lifecycle/admit.h"
+
+#include "access/access.h"
+#include "access/addresses.h"
+#include "access/admission.h"
+#include "access/handshake.h"
+#include "base/log.h"
+#include "client/conn.h"
+#include "client/keepalive.h"
+#include "client/packet.h"
+#include "client/presence.h"
+#include "client/review.h"
+#include "lifecycle/cleanup.h"
+#include "lifecycle/end.h"
+#include "lifecycle/will.h"
+#include "mqtt/encode.h"
+#include "net/peer.h"
+#include "route/deliver.h"
+#include "route/retained_jobs.h"
+#include "state/client_state.h"
+#include "state/ending.h"
+#include "state/extension.h"
+#include "state/offline.h"
+#include "state/principal.h"
+#include "state/release.h"
+#include "state/shard.h"
+
+#include <sys/socket.h>
+#include <time.h>
+
+/* Reads of an older connection before another one takes its session: a megabyte. */
+#define READS_BEFORE_TAKE_OVER 16u
+
+/* What a newcomer needs, made before anything is taken from an older connection, so that nothing can fail afterwards.
+ */
+struct newcomer {
+	const struct admission *admission;
+	int fd;
+	uint32_t older;  /* the client with its id, connected or not; 0: there is none */
+	uint32_t client; /* its place: that of the session it goes on with, or a free one */
+	bool resumes;    /* a session */
+	uint32_t id;     /* what registry_file() takes, unless it resumes; 0: none */
+	struct message_ref will;
+	uint32_t principal; /* slab reference; 0: none */
+};
+
+/* ---- its greeting ---- */
+
+static struct mqtt_connack connack_of(const struct shard *shard, const struct admission *admission)
+{
+	const struct settings *settings = shard->env.settings;
+	struct mqtt_connack connack = mqtt_connack_default();
+	connack.packet_bytes_max = settings->packet_bytes_max;
+	connack.receive_max = (uint16_t)settings->receive_max;
+	connack.topic_alias_max = (uint16_t)settings->topic_alias_max;
+	connack.has_session_expiry = admission->expiry_changed;
+	connack.session_expiry_s = admission->session_expiry_s;
+	connack.has_server_keepalive = admission->keepalive_changed;
+	connack.server_keepalive_s = admission->keepalive_s;
+	if (admission->assigned_id)
+		connack.assigned_client_id = admission_id(admission);
+	if (admission->uses_auth)
+		connack.auth_method = slice_string(AUTH_METHOD_TOKEN);
+	if (admission->wants_response_info)
+		connack.response_information = slice_string(settings->response_information);
+	return connack;
+}
+
+/* In scratch; size 0: no room. */
+static struct slice encode_connack(struct shard *shard, const struct admission *admission, bool resumed)
+{
+	struct mqtt_connack connack = connack_of(shard, admission);
+	connack.session_present = resumed && admission->version != MQTT_VERSION_3_1; /* 3.1 has no such flag */
+	size_t room = 64 + connack.assigned_client_id.size + connack.response_information.size;
+	uint8_t *at = io_scratch(&shard->mem.io, room);
+	return slice_of(at, at != NULL ? mqtt_connack_encode(&connack, admission->version, at, room) : 0);
+}
+
+/* False: no memory. Its size was looked at before. */
+static bool greet(struct shard *shard, struct client *client, const struct admission *admission, bool resumed)
+{
+	struct slice connack = encode_connack(shard, admission, resumed);
+	if (connack.size != 0)
+		io_send(&shard->mem.io, &client->conn, connack);
+	return connack.size != 0;
+}
+
+/* ---- what may be wrong with it ---- */
+
+/* Everything of a newcomer that may be wrong with it is looked at before an older connection gives way to it: what the
+ * gate could not know yet, a revocation of a moment ago say, and what only the shard knows. */
+static enum error check_newcomer(struct shard *shard, const struct newcomer *newcomer)
+{
+	const struct admission *admission = newcomer->admission;
+	struct slice id = admission_id(admission);
+	bool takes_a_place = newcomer->older == 0 || shard_client(shard, newcomer->older)->state == CLIENT_OFFLINE;
+	if (admission->is_beyond && quota_exceeded(shard->env.quota) && takes_a_place)
+		return ERROR_SERVER_FULL;
+	enum error error = access_check_revoked(shard->env.access, admission_token(admission),
+						admission_user(admission), id, (int64_t)time(NULL));
+	if (error != ERROR_OK)
+		return error;
+	if (encode_connack(shard, admission, false).size > admission->packet_bytes_max) /* [MQTT-3.1.2-24] */
+		return ERROR_PACKET_TOO_LARGE;
+	return ERROR_OK;
+}
+
+/* A newcomer that is not let in is told as the gate would have told it, and nothing else has changed. */
+static void turn_away(struct shard *shard, int fd, const struct admission *admission, enum error reason)
+{
+	uint8_t refusal[REFUSAL_BYTES_MAX];
+	char text[PEER_TEXT_BYTES_MAX];
+	union peer peer = peer_of_socket(fd);
+	log_write(LOG_INFO, "shard %u: refused a connection from %s: %s", shard->env.number, peer_print(&peer, text),
+		  error_sentence(reason));
+	size_t size = handshake_refusal(reason, admission->version, handshake_retry_ms(reason), refusal);
+	if (size != 0 && size <= admission->packet_bytes_max) {
+		ssize_t sent = send(fd, refusal, size, MSG_DONTWAIT | MSG_NOSIGNAL);
+		(void)sent; /* a new socket's buffer takes it, or the peer is gone */
+	}
+	COUNT(&shard->counters, connections_refused);
+	counter_add(&shard->counters.ends[reason], 1);
+	addresses_leave(shard->env.addresses, admission->address, true);
+	struct conn conn = {.fd = fd};
+	io_disconnect(&shard->mem.io, &conn);
+	quota_give(shard->env.quota);
+}
+
+/* What the older connection has said already counts: it may be its DISCONNECT [MQTT-3.14.4-3]. */
+static void read_remaining(struct shard *shard, uint32_t index)
+{
+	struct client *client = shard_client(shard, index);
+	for (uint32_t reads = 0; reads < READS_BEFORE_TAKE_OVER; reads++) {
+		if (!client_is_connected(client) || client->pause != PAUSE_NONE ||
+		    !io_has_input(&shard->mem.io, &client->conn))
+			return;
+		client_read_now(shard, index);
+	}
+}
+
+/* Whether it goes on with the older one's session: where that outlives its connection, is wanted, and is not another
+ * user's, whose messages are not this one's to read. */
+static bool resumes_session(struct shard *shard, const struct newcomer *newcomer)
+{
+	if (newcomer->older == 0 || newcomer->admission->clean_start)
+		return false;
+	const struct client *older = shard_client(shard, newcomer->older);
+	const struct extension *extension = extension_of(shard, older);
+	if (extension == NULL || extension->expiry_s == 0 || !principal_is_same_user(shard, older, newcomer->admission))
+		return false;
+	return older->state != CLIENT_OFFLINE || !offline_is_over(shard, extension);
+}
+
+/* ---- what it needs ---- */
+
+static void describe_connection(struct shard *shard, struct client *client, const struct newcomer *newcomer)
+{
+	const struct admission *admission = newcomer->admission;
+	client->conn = (struct conn){.fd = newcomer->fd, .generation = client->conn.generation};
+	client->address = admission->address;
+	client->seen_tick = (uint32_t)(shard->loop.now_ms / WHEEL_TICK_MS);
+	client->keepalive_s = admission->keepalive_s;
+	client->version = admission->version & 7u;
+	client->session.is_bridge = admission->is_bridge;
+	client->pause = PAUSE_NONE;
+	client->ready = 0;
+	client->hung_up = 0;
+	client->quick_acks = QUICK_ACKS;
+	client->slowed = 0;
+	client_set_state(shard, client, CLIENT_GREETING);
+}
+
+/* The connection's own part of the extension; what is at its default is not stored. */
+static enum error describe_extension(struct shard *shard, struct client *client, const struct admission *admission)
+{
+	uint32_t alias_max = shard->env.settings->topic_alias_max;
+	if (admission->topic_alias_max < alias_max)
+		alias_max = admission->topic_alias_max;
+	bool bounded = admission->packet_bytes_max < MQTT_BODY_BYTES_MAX + MQTT_HEADER_BYTES_MAX;
+	bool plain =
+		!bounded && admission->session_expiry_s == 0 && admission->receive_max == UINT16_MAX && alias_max == 0;
+	struct extension *extension = plain ? extension_of(shard, client) : extension_need(shard, client);
+	if (extension == NULL)
+		return plain ? ERROR_OK : ERROR_NO_MEMORY;
+	client->bounded = bounded;
+	extension->packet_bytes_max = admission->packet_bytes_max;
+	extension->expiry_s = admission->session_expiry_s;
+	extension->receive_max = admission->receive_max;
+	extension->alias_max = (uint16_t)alias_max;
+	return ERROR_OK;
+}
+
+/* The tag of its connection: an older one's close counts the place's generation up. */
+static uint64_t tag_of(const struct shard *shard, const struct newcomer *newcomer)
+{
+	const struct client *client = shard_client(shard, newcomer->client);
+	bool closes_first = newcomer->resumes && client->state != CLIENT_OFFLINE;
+	uint16_t generation = (uint16_t)(client->conn.generation + (closes_first ? 1 : 0));
+	return (uint64_t)generation << 32 | newcomer->client;
+}
+
+static enum error make_place(struct shard *shard, struct newcomer *newcomer)
+{
+	const struct admission *admission = newcomer->admission;
+	newcomer->client = newcomer->resumes ? newcomer->older : pool_take(&shard->mem.clients);
+	if (newcomer->client == 0)
+		return ERROR_SERVER_FULL;
+	if (newcomer->resumes)
+		return ERROR_OK;
+	struct client *client = shard_client(shard, newcomer->client);
+	*client = (struct client){.conn = {.fd = -1, .generation = client->conn.generation}, .state = CLIENT_FREE};
+	newcomer->id = registry_store_id(&shard->sessions.registry, admission_id(admission));
+	if (newcomer->id == 0)
+		return ERROR_NO_MEMORY;
+	return describe_extension(shard, client, admission);
+}
+
+/* ERROR_NO_MEMORY and its kind: what is made so far is given back with unmake(). */
+static enum error make(struct shard *shard, struct newcomer *newcomer)
+{
+	enum error error = make_place(shard, newcomer);
+	if (error == ERROR_OK)
+		error = principal_new(shard, newcomer->admission, &newcomer->principal);
+	if (error == ERROR_OK)
+		error = will_make(shard, newcomer->admission, &newcomer->will);
+	if (error == ERROR_OK && !message_ref_is_none(newcomer->will) && !newcomer->resumes &&
+	    extension_need(shard, shard_client(shard, newcomer->client)) == NULL)
+		error = ERROR_NO_MEMORY;
+	if (error == ERROR_OK)
+		error = poller_add(&shard->loop.poller, newcomer->fd, tag_of(shard, newcomer), POLLER_EDGE_BOTH);
+	return error;
+}
+
+static void unmake(struct shard *shard, struct newcomer *newcomer)
+{
+	if (!message_ref_is_none(newcomer->will))
+		messages_put(&shard->mem.messages, newcomer->will);
+	principal_free(shard, newcomer->principal);
+	if (newcomer->id != 0)
+		registry_drop_id(&shard->sessions.registry, newcomer->id);
+	if (newcomer->client == 0 || newcomer->resumes)
+		return;
+	extension_drop(shard, shard_client(shard, newcomer->client));
+	pool_give(&shard->mem.clients, newcomer->client);
+}
+
+/* ---- in place of the older one ---- */
+
+/* The older connection gives way. Its session ends with it unless the newcomer goes on with it: a clean start ends the
+ * session with its connection, and so its will, whatever its delay, is due [3.1.2.5]. */
+static void take_over(struct shard *shard, const struct newcomer *newcomer)
+{
+	uint32_t index = newcomer->older;
+	const struct client *client = shard_client(shard, index);
+	if (!newcomer->resumes)
+		session_end(shard, index, ERROR_TAKEN_OVER);
+	else if (client->state != CLIENT_OFFLINE)
+		client_end(shard, index, ERROR_TAKEN_OVER);
+	end_for_take_over(shard, index);
+	CHECK(!newcomer->resumes || (client->state == CLIENT_OFFLINE && client->session.id != 0));
+}
+
+/* The session's next connection. */
+static void resume_session(struct shard *shard, const struct newcomer *newcomer)
+{
+	struct client *client = shard_client(shard, newcomer->client);
+	struct extension *extension = extension_of(shard, client);
+	wheel_remove(&shard->loop.wheel, newcomer->client);
+	atomic_fetch_sub(shard->env.sessions_offline, 1);
+	extension_leave_offline(extension);
+	will_forget(shard, extension); /* [MQTT-3.1.3-9] */
+	describe_connection(shard, client, newcomer);
+	CHECK(describe_extension(shard, client, newcomer->admission) == ERROR_OK); /* it has one */
+	session_cleanup(shard, newcomer->client);
+	COUNT(&shard->counters, sessions_resumed);
+}
+
+static void begin_session(struct shard *shard, const struct newcomer *newcomer)
+{
+	struct client *client = shard_client(shard, newcomer->client);
+	describe_connection(shard, client, newcomer);
+	registry_file(&shard->sessions.registry, newcomer->client, (uint32_t)newcomer->admission->hash, newcomer->id);
+}
+
+/* What the client sent behind its CONNECT; output may point to it until the flush, so it moves to scratch. */
+static void consume_rest(struct shard *shard, uint32_t index, struct slice rest)
+{
+	if (rest.size == 0)
+		return;
+	io_make_room(&shard->mem.io); /* its session's queue may have filled it */
+	uint8_t *at = io_scratch(&shard->mem.io, rest.size);
+	if (at == NULL) {
+		client_end(shard, index, ERROR_NO_MEMORY);
+		return;
+	}
+	memcpy(at, rest.data, rest.size);
+	client_consume(shard, index, slice_of(at, rest.size));
+}
+
+/* A session that goes on with a token that says something else may lose subscriptions. */
+static void set_principal(struct shard *shard, uint32_t index, uint32_t made)
+{
+	struct client *client = shard_client(shard, index);
+	const struct principal *before = principal_of(shard, client);
+	uint32_t rules = before != NULL ? before->rules : 0;
+	/* While both are there no others have their places. */
+	bool changed = made != 0 && ((const struct principal *)slab_at(&shard->mem.slab, made))->rules != rules;
+	principal_set(shard, client, made);
+	if (changed && client->session.subscription != 0)
+		review_client(shard, index);
+}
+
+/* The client is here: from now on events find it. False: there was no room to greet it, and it ends. */
+static bool settle(struct shard *shard, const struct newcomer *newcomer)
+{
+	uint32_t index = newcomer->client;
+	struct client *client = shard_client(shard, index);
+	set_principal(shard, index, newcomer->principal);
+	if (!message_ref_is_none(newcomer->will)) {
+		struct extension *extension = extension_of(shard, client);
+		extension->will = newcomer->will;
+		extension->will_delay_s = newcomer->admission->will_delay_s;
+	}
+	keepalive_begin(shard, index);
+	io_settle(&shard->mem.io, &client->conn);
+	if (greet(shard, client, newcomer->admission, newcomer->resumes)) {
+		client_set_state(shard, client, CLIENT_ACTIVE);
+		return true;
+	}
+	if (newcomer->resumes)
+		client_end(shard, index, ERROR_NO_MEMORY);
+	else
+		session_end(shard, index, ERROR_NO_MEMORY); /* one that never began is not kept */
+	return false;
+}
+
+void client_admit(struct shard *shard, int fd, const struct admission *admission)
+{
+	struct newcomer newcomer = {.admission = admission, .fd = fd};
+	uint32_t hash = (uint32_t)admission->hash;
+	io_make_room(&shard->mem.io);
+	newcomer.older = registry_find(&shard->sessions.registry, hash, admission_id(admission));
+	enum error error = check_newcomer(shard, &newcomer);
+	if (error == ERROR_OK) {
+		if (newcomer.older != 0)
+			read_remaining(shard, newcomer.older);
+		newcomer.resumes = resumes_session(shard, &newcomer);
+		error = make(shard, &newcomer);
+		if (error != ERROR_OK)
+			unmake(shard, &newcomer);
+	}
+	if (error != ERROR_OK) {
+		turn_away(shard, fd, admission, error);
+		return;
+	}
+	if (newcomer.older != 0)
+		take_over(shard, &newcomer);
+	if (newcomer.resumes)
+		resume_session(shard, &newcomer);
+	else
+		begin_session(shard, &newcomer);
+	if (!settle(shard, &newcomer))
+		return;
+	uint32_t index = newcomer.client;
+	shard_note_connected(shard, index);
+	COUNT(&shard->counters, connections_signed_in);
+	presence_connected(shard, shard_client(shard, index));
+	deliver_queued(shard, index);
+	retained_jobs_wake(shard, index);
+	consume_rest(shard, index, admission_rest(admission));
+}

@@ -1,0 +1,238 @@
+#include "lifecycle/end.h"
+
+#include "access/addresses.h"
+#include "base/log.h"
+#include "client/presence.h"
+#include "lifecycle/cleanup.h"
+#include "lifecycle/will.h"
+#include "mqtt/encode.h"
+#include "mqtt/field/reason.h"
+#include "net/peer.h"
+#include "route/congestion.h"
+#include "route/members.h"
+#include "route/routing.h"
+#include "state/client_state.h"
+#include "state/extension.h"
+#include "state/offline.h"
+#include "state/release.h"
+#include "state/shard.h"
+
+/* ---- last words ---- */
+
+/* There is nobody to tell any more; or it is a stop, after which clients are to come back. Some take any DISCONNECT as
+ * a word not to, while all take a connection that just ends as one to come again. */
+static bool ends_without_a_word(const struct shard *shard, enum error reason)
+{
+	bool gone = reason == ERROR_CLOSED_BY_CLIENT || reason == ERROR_CLOSED_WITH_WILL ||
+		    reason == ERROR_CONNECTION_LOST || reason == ERROR_STUCK_READER || reason == ERROR_PEER_DEAD;
+	return gone || (reason == ERROR_SERVER_STOPPING && !shard->env.settings->disconnect_on_stop);
+}
+
+/* Version 5 clients are told why, as far as there is anyone to tell. */
+static void say_goodbye(struct shard *shard, struct client *client, enum error reason)
+{
+	if (ends_without_a_word(shard, reason) || client->version != MQTT_VERSION_5)
+		return;
+	struct slice sentence = slice_string(error_sentence(reason));
+	size_t room = sentence.size + 32;
+	uint8_t *at = io_scratch(&shard->mem.io, room);
+	if (at == NULL)
+		return;
+	uint8_t code = (uint8_t)mqtt_disconnect_reason_of(reason);
+	size_t size = mqtt_disconnect_encode(code, sentence, client->version, at, room);
+	/* The reason string is left out where it would be too large for the client [MQTT-3.14.2-3]. */
+	if (!extension_take_packet(shard, client, size))
+		size = mqtt_disconnect_encode(code, slice_of(NULL, 0), client->version, at, room);
+	if (size != 0 && extension_take_packet(shard, client, size))
+		io_send(&shard->mem.io, &client->conn, slice_of(at, size));
+}
+
+static void log_end(struct shard *shard, const struct client *client, enum error reason)
+{
+	enum log_level level = error_rule(reason)[0] != '\0' && reason != ERROR_CLOSED_BY_CLIENT ? LOG_INFO : LOG_DEBUG;
+	if (!log_enabled(level) || client->session.id == 0)
+		return;
+	struct slice id = registry_id(&shard->sessions.registry, &client->session);
+	char text[PEER_TEXT_BYTES_MAX];
+	int fd = io_borrow(&shard->mem.io, &client->conn);
+	union peer peer = peer_of_socket(fd);
+	io_return(&client->conn, fd);
+	/* The address in front: what follows may hold a client's own words. */
+	log_write(level, "%s: client \"%.*s\" ended: %s [%s]", peer_print(&peer, text), (int)id.size,
+		  (const char *)id.data, error_sentence(reason), error_rule(reason));
+}
+
+/* ---- the session ---- */
+
+/* The session is over, whether it has a connection or not: nothing of it is left but the client's place. False: some of
+ * that is still to be freed, and the place with it. */
+static bool end_session(struct shard *shard, uint32_t index)
+{
+	struct client *client = shard_client(shard, index);
+	turn_work_charge(&shard->loop.work, WORK_END);
+	struct message_ref will = will_take(shard, client); /* while it is known what the client may do */
+	registry_remove(&shard->sessions.registry, index);
+	bool is_clean = session_cleanup(shard, index);
+	will_publish(shard, will, index); /* [3.1.3.2.2]: with the session at the latest */
+	return is_clean;
+}
+
+static void end_offline(struct shard *shard, uint32_t index)
+{
+	extension_leave_offline(extension_of(shard, shard_client(shard, index)));
+	wheel_remove(&shard->loop.wheel, index);
+	bool is_clean = end_session(shard, index);
+	atomic_fetch_sub(shard->env.sessions_offline, 1);
+	if (is_clean)
+		session_give_place(shard, index);
+}
+
+/* One that is taken over goes on at once with its next connection: it counts among those without one for so long only.
+ */
+static bool may_be_kept(struct shard *shard, bool is_taken_over)
+{
+	bool room = atomic_fetch_add(shard->env.sessions_offline, 1) < shard->env.settings->sessions_offline_max;
+	if (room || is_taken_over)
+		return true;
+	atomic_fetch_sub(shard->env.sessions_offline, 1);
+	COUNT(&shard->counters, sessions_refused);
+	return false;
+}
+
+/* What the session was to its connection is over: it is kept, or ends. */
+static void leave_connection(struct shard *shard, uint32_t index, bool greeted, enum error reason, bool is_taken_over)
+{
+	struct client *client = shard_client(shard, index);
+	struct extension *extension = extension_of(shard, client);
+	congestion_end(shard, client);
+	members_end(shard, client);
+	if (extension != NULL && (!greeted || !will_is_due(reason)))
+		will_forget(shard, extension);
+	bool kept = extension != NULL && extension->expiry_s != 0 && client->session.id != 0 &&
+		    may_be_kept(shard, is_taken_over);
+	if (!kept) {
+		end_session(shard, index);
+		return;
+	}
+	if (extension->will_delay_s == 0)
+		will_publish(shard, will_take(shard, client), index);
+	session_cleanup(shard, index);
+	extension_end_connection(shard, client);
+	flow_rewind(&extension->flow, &shard->mem.flows);
+}
+
+/* ---- the step ---- */
+
+static void end_connection(struct shard *shard, uint32_t index, bool greeted, enum error reason, bool is_taken_over)
+{
+	struct client *client = shard_client(shard, index);
+	CHECK(client->state == CLIENT_CLOSING && client->conn.fd >= 0);
+	turn_work_charge(&shard->loop.work, WORK_END);
+	if (client->pause == PAUSE_ROOM)
+		routing_disown(shard, index);
+	counter_add(&shard->counters.ends[reason], 1);
+	log_end(shard, client, reason);
+	if (greeted) {
+		say_goodbye(shard, client, reason);
+		presence_disconnected(shard, client, reason);
+	}
+	leave_connection(shard, index, greeted, reason, is_taken_over);
+	list_push(&shard->sessions.closing, index);
+}
+
+static void carry_out(struct shard *shard, const struct ending *ending, bool is_taken_over)
+{
+	uint32_t index = ending->client;
+	struct extension *extension = extension_of(shard, shard_client(shard, index));
+	switch ((enum ending_kind)ending->kind) {
+	case ENDING_CONNECTION:
+	case ENDING_GREETING:
+		end_connection(shard, index, ending->kind == ENDING_CONNECTION, (enum error)ending->reason,
+			       is_taken_over);
+		break;
+	case ENDING_SESSION:
+		end_offline(shard, index);
+		break;
+	case ENDING_WILL:
+		/* Another connection may have come, which published it on its way in. */
+		if (shard_client(shard, index)->state == CLIENT_OFFLINE && offline_will_is_due(shard, extension))
+			will_publish(shard, will_take(shard, shard_client(shard, index)), index);
+		break;
+	}
+}
+
+/* False: it was carried out before its turn, for a take-over. */
+static bool is_current(const struct shard *shard, const struct ending *ending)
+{
+	return ending->client != 0 && shard_client(shard, ending->client)->conn.generation == ending->generation;
+}
+
+void end_run(struct shard *shard)
+{
+	struct endings *endings = &shard->sessions.endings;
+	uint64_t until = turn_work_share(&shard->loop.work, WORK_SHARE_ENDS);
+	/* What this step itself adds, such as a subscriber that breaks while a will is sent, is in line behind the
+	 * rest. */
+	while (endings->first != endings->count && !turn_work_is_spent(&shard->loop.work, until)) {
+		struct ending ending = endings->items[endings->first++];
+		if (!is_current(shard, &ending))
+			continue;
+		turn_work_step_begin(&shard->loop.work);
+		carry_out(shard, &ending, false);
+		turn_work_step_end(&shard->loop.work, &shard->counters);
+	}
+}
+
+static void close_connection(struct shard *shard, uint32_t index)
+{
+	struct client *client = shard_client(shard, index);
+	CHECK(client->state == CLIENT_CLOSING);
+	io_disconnect(&shard->mem.io, &client->conn);
+	client->conn.generation++;
+	addresses_leave(shard->env.addresses, client->address, true);
+	client->address = 0;
+	quota_give(shard->env.quota);
+	if (client->session.id != 0)
+		offline_begin(shard, index);
+	else if (!client->session.cleaning) /* else its place is given away when that is done */
+		session_give_place(shard, index);
+}
+
+void end_close(struct shard *shard)
+{
+	struct list *closing = &shard->sessions.closing;
+	for (uint32_t i = 0; i < closing->count; i++)
+		close_connection(shard, closing->items[i]);
+	closing->count = 0;
+}
+
+/* ---- at once ---- */
+
+/* The next that was noted for the client, taken out of the line. */
+static bool take_noted(struct shard *shard, uint32_t index, struct ending *noted)
+{
+	struct endings *endings = &shard->sessions.endings;
+	for (uint32_t i = endings->first; i < endings->count; i++) {
+		if (endings->items[i].client != index || !is_current(shard, &endings->items[i]))
+			continue;
+		*noted = endings->items[i];
+		endings->items[i].client = 0;
+		return true;
+	}
+	return false;
+}
+
+void end_for_take_over(struct shard *shard, uint32_t index)
+{
+	struct ending noted;
+	while (take_noted(shard, index, &noted)) {
+		carry_out(shard, &noted, true);
+		if (noted.kind != ENDING_CONNECTION && noted.kind != ENDING_GREETING)
+			continue;
+		struct list *closing = &shard->sessions.closing;
+		CHECK(closing->count != 0 && closing->items[closing->count - 1] == index);
+		closing->count--;
+		io_flush_conn(&shard->mem.io, &shard_client(shard, index)->conn);
+		close_connection(shard, index);
+	}
+}

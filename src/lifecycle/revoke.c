@@ -1,0 +1,152 @@
+#include "lifecycle/revoke.h"
+
+#include "access/access.h"
+#include "client/conn.h"
+#include "state/ending.h"
+#include "state/principal.h"
+#include "state/shard.h"
+
+#include <stdlib.h>
+
+#define SLOTS_MIN 128u
+/* One sweep looks for no more: as many as the log of revocations holds. */
+#define HASHES_MAX 16384u
+#define TAKEN_PER_STEP 64u
+/* Clients that are looked at in a turn: each costs two cache lines. */
+#define LOOKS_PER_TURN 2048u
+
+/* ---- the set ---- */
+
+/* A token and a user of the same name are not the same. */
+static uint64_t key_of(enum revocation_kind kind, uint64_t hash)
+{
+	return hash ^ (kind == REVOCATION_USER ? 0x9E3779B97F4A7C15u : 0);
+}
+
+/* Its slot, or the free one where it belongs. The hashes are keyed: they need no further mixing. */
+static uint64_t *revoke_slot_of(const struct revoke *revoke, uint64_t key)
+{
+	uint32_t at = (uint32_t)key & (revoke->slots - 1);
+	while (revoke->hashes[at] != 0 && revoke->hashes[at] != key)
+		at = (at + 1) & (revoke->slots - 1);
+	return &revoke->hashes[at];
+}
+
+static bool revoke_grow(struct revoke *revoke)
+{
+	struct revoke grown = {.slots = revoke->slots != 0 ? revoke->slots * 2 : SLOTS_MIN};
+	grown.hashes = calloc(grown.slots, sizeof(*grown.hashes));
+	if (grown.hashes == NULL)
+		return false;
+	for (uint32_t i = 0; i < revoke->slots; i++) {
+		if (revoke->hashes[i] != 0)
+			*revoke_slot_of(&grown, revoke->hashes[i]) = revoke->hashes[i];
+	}
+	free(revoke->hashes);
+	revoke->hashes = grown.hashes;
+	revoke->slots = grown.slots;
+	return true;
+}
+
+static bool has_room(struct revoke *revoke)
+{
+	return revoke->count + TAKEN_PER_STEP <= HASHES_MAX &&
+	       ((revoke->count + TAKEN_PER_STEP) * 2 <= revoke->slots || revoke_grow(revoke));
+}
+
+static void revoke_add(struct revoke *revoke, uint64_t key)
+{
+	uint64_t *slot = revoke_slot_of(revoke, key);
+	revoke->count += *slot == 0 && key != 0;
+	*slot = key;
+}
+
+static bool has(const struct revoke *revoke, enum revocation_kind kind, uint64_t hash)
+{
+	return hash != 0 && *revoke_slot_of(revoke, key_of(kind, hash)) != 0;
+}
+
+void revoke_fini(struct revoke *revoke)
+{
+	free(revoke->hashes);
+	*revoke = (struct revoke){0};
+}
+
+/* ---- the sweep ---- */
+
+/* Its session ends with it: nothing is kept for whoever may not come back. */
+static void revoke_end_client(struct shard *shard, uint64_t hash)
+{
+	uint32_t index = table_first(&shard->sessions.registry.table, (uint32_t)hash);
+	while (index != 0) {
+		uint32_t next = table_next(&shard->sessions.registry.table, index);
+		struct slice id = registry_id(&shard->sessions.registry, &shard_client(shard, index)->session);
+		if (access_hash(shard->env.access, id) == hash)
+			session_end(shard, index, ERROR_CLIENT_REVOKED);
+		index = next;
+	}
+}
+
+/* Takes what was revoked last, before the sweep begins. True: there is a set to sweep for, and all of it is taken, or
+ * no more fits. */
+static bool take_recent(struct shard *shard, uint64_t until)
+{
+	struct revoke *revoke = &shard->guard.revoke;
+	while (access_has_recent(shard->env.access, shard->env.number)) {
+		if (turn_work_is_spent(&shard->loop.work, until))
+			return false;
+		if (!has_room(revoke))
+			break; /* with what is there; without memory it is tried again in the next turn */
+		struct access_revoked revoked[TAKEN_PER_STEP];
+		uint32_t count = access_recent(shard->env.access, shard->env.number, revoked, TAKEN_PER_STEP);
+		turn_work_charge(&shard->loop.work, (uint64_t)count * WORK_NODE);
+		for (uint32_t i = 0; i < count; i++) {
+			if (revoked[i].kind == REVOCATION_CLIENT)
+				revoke_end_client(shard, revoked[i].hash);
+			else
+				revoke_add(revoke, key_of(revoked[i].kind, revoked[i].hash));
+		}
+	}
+	return revoke->count != 0;
+}
+
+/* A user's session ends with his connection, and without one: nothing more is kept for him. One whose token was revoked
+ * may come back with another. */
+static void revoke_look_at(struct shard *shard, uint32_t index)
+{
+	const struct client *client = shard_client(shard, index);
+	if (client->principal == 0 || client->session.id == 0)
+		return;
+	const struct principal *principal = principal_of(shard, client);
+	if (has(&shard->guard.revoke, REVOCATION_USER, principal->user_hash))
+		session_end(shard, index, ERROR_USER_REVOKED);
+	else if (client_is_connected(client) && has(&shard->guard.revoke, REVOCATION_TOKEN, principal->token_hash))
+		client_end(shard, index, ERROR_TOKEN_REVOKED);
+}
+
+void revoke_some(struct shard *shard)
+{
+	struct revoke *revoke = &shard->guard.revoke;
+	uint64_t until = turn_work_share(&shard->loop.work, WORK_SHARE_ENDS);
+	if (revoke->next == 0 && (!access_has_recent(shard->env.access, shard->env.number) && revoke->count == 0))
+		return;
+	if (revoke->next == 0 && !take_recent(shard, until))
+		return;
+	if (revoke->next == 0)
+		revoke->next = 1;
+	for (uint32_t i = 0; i < LOOKS_PER_TURN && !turn_work_is_spent(&shard->loop.work, until); i++) {
+		if (endings_are_many(&shard->sessions.endings))
+			return;
+		if (revoke->next > shard->mem.clients.touched) {
+			revoke_fini(revoke);
+			return;
+		}
+		turn_work_charge(&shard->loop.work, WORK_NODE);
+		revoke_look_at(shard, revoke->next++);
+	}
+}
+
+bool revoke_has_work(const struct shard *shard)
+{
+	return shard->guard.revoke.count != 0 || access_has_recent(shard->env.access, shard->env.number);
+}

@@ -1,0 +1,98 @@
+/* Records between threads, carried in batches. A sender copies what it has to say to another thread into that thread's
+ * open batch, and hands the batch over once a turn: one atomic operation and at most one wake-up for all of a turn's
+ * messages, no reference counts and no sharing. The receiver reads the records in place, and gives the batch back to
+ * its owner. Records from one sender arrive in the order in which they were written.
+ *
+ * Bounded: a sender has at most OUTBOX_BYTES_MAX in batches on their way to one receiver. Where they are used up there
+ * is no room until some come back, and the sender is woken when they do if it asked to be (outbox_await_room). */
+#ifndef REACTOR_MAILBOX_H
+#define REACTOR_MAILBOX_H
+
+#include "reactor/waker.h"
+
+#include <stddef.h>
+#include <stdint.h>
+
+#define BATCH_BYTES (16u * 1024)    /* a larger record gets a batch of its own */
+#define OUTBOX_BYTES_MAX (1u << 20) /* from one thread to another; one record may always go */
+#define OUTBOX_BATCHES_MAX 1024u /* batches may be nearly empty: one for each turn in which there was little to say */
+
+struct batch {
+	struct batch *next;
+	uint64_t opened_ns; /* when the sender's turn began in which its first record was written */
+	uint32_t used_bytes;
+	uint32_t capacity_bytes;
+	uint32_t delivered; /* a count of the receiver's, 0 at first */
+	uint16_t owner;     /* number of the thread that sends it */
+	uint16_t receiver;
+	_Alignas(8) uint8_t bytes[];
+};
+
+/* A stack that many push to and one empties at once, turning it into a queue again. */
+struct inbox {
+	_Alignas(64) _Atomic(struct batch *) top;
+};
+
+/* What the others need of a thread; shared. */
+struct mailbox {
+	struct inbox records;
+	struct inbox returns; /* its own batches that come back */
+	_Atomic bool awaits_room;
+	struct waker waker;
+};
+
+struct outbox_peer {
+	struct batch *open;
+	/* In batches of ours that this receiver has or will get, the open one included. */
+	uint64_t out_bytes;
+	uint32_t out_batches;
+};
+
+/* A thread's own side; private to it. */
+struct outbox {
+	struct mailbox *mailboxes; /* of all threads, by number; shared */
+	struct outbox_peer *lanes;
+	struct batch *free;
+	struct batch *arrived; /* taken from our records, in order, not yet read */
+	uint64_t allocation_count;
+	uint64_t turn_ns;   /* when the turn began: set by the owner, for opened_ns */
+	uint64_t out_bytes; /* of all lanes */
+	uint32_t out_batches;
+	uint32_t open_count; /* lanes that have an open batch */
+	uint16_t count;
+	uint16_t self;
+};
+
+enum error mailbox_open(struct mailbox *mailbox);
+void mailbox_close(struct mailbox *mailbox);
+
+enum error outbox_init(struct outbox *outbox, struct mailbox *mailboxes, uint16_t count, uint16_t self);
+void outbox_fini(struct outbox *outbox);
+
+/* Whether there is room for a record of `bytes` to `to`, as far as the bounds go. */
+bool outbox_has_room(const struct outbox *outbox, uint16_t to, uint32_t bytes);
+/* Where there is room: gets the memory, so that outbox_write() of as many bytes cannot fail in this turn.
+ * ERROR_NO_MEMORY. */
+enum error outbox_reserve(struct outbox *outbox, uint16_t to, uint32_t bytes);
+/* Space for a record of `bytes`, aligned to 8, to be filled at once; NULL: no room. */
+void *outbox_write(struct outbox *outbox, uint16_t to, uint32_t bytes);
+/* Ends the turn: hands over what was written and wakes those who sleep. */
+void outbox_send(struct outbox *outbox);
+/* Batches that were returned are free again. True when there were some, so that there may be room again. */
+bool outbox_collect(struct outbox *outbox);
+/* Whether outbox_collect() would find some. */
+bool outbox_has_returns(const struct outbox *outbox);
+/* Whether batches for `to` are still on their way or unread. */
+static inline bool outbox_pending(const struct outbox *outbox, uint16_t to)
+{
+	return outbox->lanes[to].out_batches != 0;
+}
+/* While true, whoever returns a batch to this thread also wakes it. */
+void outbox_await_room(struct outbox *outbox, bool awaits);
+
+/* The next batch for this thread, or NULL. It stays readable until outbox_return(). */
+struct batch *outbox_receive(struct outbox *outbox);
+bool outbox_has_mail(const struct outbox *outbox);
+void outbox_return(struct outbox *outbox, struct batch *batch);
+
+#endif

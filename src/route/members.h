@@ -1,0 +1,19 @@
+/* Which members of shared subscriptions have messages waiting: those are passed over while others are free. By the
+ * shard's thread. */
+#ifndef ROUTE_MEMBERS_H
+#define ROUTE_MEMBERS_H
+
+#include <stdint.h>
+
+struct shard;
+struct client;
+struct flow;
+
+/* A message of this shared subscription of the client's waits in its queue. */
+void members_queued(struct shard *shard, struct client *client, uint32_t subscription);
+/* Some of its queue was sent. */
+void members_sent(struct shard *shard, struct client *client, const struct flow *flow);
+/* The client's connection ends. */
+void members_end(struct shard *shard, struct client *client);
+
+#endif

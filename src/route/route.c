@@ -1,0 +1,366 @@
+#include "route/route.h"
+
+#include "mqtt/decode.h"
+#include "route/congestion.h"
+#include "route/deliver.h"
+#include "route/overlap.h"
+#include "state/shard.h"
+#include "topics/index.h"
+
+/* A message for more subscribers than this is delivered in slices of a turn, also on its own shard. */
+#define DIRECT_SUBSCRIBERS_MAX 256u
+/* The same for a message that is so long for all of them together. */
+#define DIRECT_BYTES_MAX ((uint64_t)2 << 20)
+
+/* Nodes and routes of the index in one step: a record has so many routes at the most, give or take one node's. */
+#define INDEX_UNITS_PER_STEP 2048
+
+/* In a batch: a message for one shard's subscribers, then its routes, then its packet; or without routes a note to a
+ * publisher that he is to wait. */
+struct record {
+	uint32_t record_bytes;           /* with the padding to 8 */
+	struct publisher_name publisher; /* of the message, or who is told */
+	struct publication publication;
+	uint32_t route_count;
+	uint16_t note_shard; /* where the client is that is waited for, and its place on that shard's board */
+	uint16_t note_place;
+	route_bits routes[];
+};
+_Static_assert(sizeof(struct record) == 32, "a record's head is in the way of each message between shards");
+
+static size_t record_bytes(uint32_t routes, size_t packet_bytes)
+{
+	return sizeof(struct record) + routes * sizeof(route_bits) + packet_bytes;
+}
+
+/* ---- on the subscribers' shard ---- */
+
+/* Walks on from the cursor; false when the share of work was spent first. Many messages for one subscriber leave in one
+ * write, so that only the first of them is charged for it. */
+static bool route_walk(struct shard *shard, struct delivery *delivery, uint64_t until)
+{
+	uint32_t bytes_units = delivery->publication.packet_bytes / WORK_UNIT_BYTES;
+	while (!turn_work_is_spent(&shard->loop.work, until)) {
+		const struct subscription *subscription = subscriptions_next(&shard->sessions.subscriptions);
+		if (subscription == NULL)
+			return true;
+		uint32_t outboxes = shard->mem.io.outbox_count;
+		if (delivery->routes == NULL)
+			deliver_to(shard, delivery, subscription);
+		else
+			overlap_deliver(shard, delivery, subscription);
+		if (shard->mem.io.outbox_count > outboxes)
+			turn_work_charge(&shard->loop.work, WORK_WRITE);
+		turn_work_charge(&shard->loop.work, WORK_DELIVERY + bytes_units);
+	}
+	return false;
+}
+
+/* A member of a shared subscription was picked whose connection is gone, and the lists are not told yet: it is put
+ * right, so that the message goes to one who is there. */
+static bool put_right(struct shard *shard, uint32_t index)
+{
+	const struct subscription *subscription = subscriptions_at(&shard->sessions.subscriptions, index);
+	struct client *client = shard_client(shard, subscription->client);
+	if (client_is_connected(client) || !client->session.cleaning)
+		return false;
+	turn_work_charge(&shard->loop.work, WORK_DELIVERY);
+	if (client->session.id == 0)
+		subscriptions_end(&shard->sessions.subscriptions, &client->session, index);
+	else if ((subscription->options & SUBSCRIPTION_LIVE) != 0)
+		subscriptions_unset_live(&shard->sessions.subscriptions, index);
+	else
+		return false;
+	return true;
+}
+
+static void begin_walk(struct shard *shard, route_bits route)
+{
+	uint32_t picked;
+	do {
+		subscriptions_walk(&shard->sessions.subscriptions, route);
+		picked = subscriptions_picked(&shard->sessions.subscriptions);
+	} while (picked != 0 && put_right(shard, picked));
+}
+
+/* Goes on with the record at the mail's place; false when the share of work was spent first. */
+static bool deliver_record(struct shard *shard, const struct record *record, uint64_t until)
+{
+	struct mail *mail = &shard->routing.mail;
+	const uint8_t *packet = (const uint8_t *)&record->routes[record->route_count];
+	struct delivery delivery = deliver_begin(packet, &record->publication, true, mail->kept);
+	delivery.publisher = record->publisher;
+	overlap_begin(shard, &delivery, record->routes, record->route_count);
+	for (; mail->route < record->route_count; mail->route++) {
+		delivery.route = mail->route;
+		if (!mail->walking)
+			begin_walk(shard, record->routes[mail->route]);
+		mail->walking = !route_walk(shard, &delivery, until);
+		if (mail->walking) {
+			mail->kept = delivery.kept;
+			return false;
+		}
+	}
+	deliver_end(shard, &delivery);
+	mail->kept = message_ref_none();
+	return true;
+}
+
+/* Goes on with the batch; false when the share of work was spent first. */
+static bool deliver_records(struct shard *shard, uint64_t until)
+{
+	struct mail *mail = &shard->routing.mail;
+	while (mail->offset < mail->batch->used_bytes) {
+		const struct record *record = (const void *)(mail->batch->bytes + mail->offset);
+		turn_work_charge(&shard->loop.work, WORK_PUBLISH);
+		if (record->route_count == 0) {
+			congestion_note(shard, &record->publisher, record->note_shard, record->note_place);
+			mail->offset += record->record_bytes;
+			continue;
+		}
+		io_make_room(&shard->mem.io); /* frames are made anew for each record; batches live until the flush */
+		if (!deliver_record(shard, record, until))
+			return false;
+		mail->offset += record->record_bytes;
+		mail->route = 0;
+	}
+	return true;
+}
+
+static bool deliver_batch(struct shard *shard, uint64_t until)
+{
+	uint64_t before = counter_of(&shard->counters, COUNTER_messages_out);
+	bool whole = deliver_records(shard, until);
+	shard->routing.mail.batch->delivered += (uint32_t)(counter_of(&shard->counters, COUNTER_messages_out) - before);
+	return whole;
+}
+
+void route_deliver_mail(struct shard *shard)
+{
+	struct mail *mail = &shard->routing.mail;
+	uint64_t until = turn_work_share(&shard->loop.work, WORK_SHARE_MAIL);
+	while (!turn_work_is_spent(&shard->loop.work, until)) {
+		if (mail->batch == NULL) {
+			*mail = (struct mail){.batch = outbox_receive(&shard->routing.outbox)};
+			if (mail->batch == NULL)
+				return;
+		}
+		if (!deliver_batch(shard, until))
+			return;
+		/* The flush still reads from it. */
+		mail->batch->next = shard->routing.read_batches;
+		shard->routing.read_batches = mail->batch;
+		mail->batch = NULL;
+	}
+}
+
+bool route_has_mail(const struct shard *shard)
+{
+	return shard->routing.mail.batch != NULL || outbox_has_mail(&shard->routing.outbox);
+}
+
+void route_return_batches(struct shard *shard)
+{
+	while (shard->routing.read_batches != NULL) {
+		struct batch *batch = shard->routing.read_batches;
+		shard->routing.read_batches = batch->next;
+		if (batch->delivered != 0)
+			timing_note(&shard->counters.delivery, shard->loop.stats.ended_ns - batch->opened_ns,
+				    batch->delivered);
+		outbox_return(&shard->routing.outbox, batch);
+	}
+}
+
+/* ---- on the publisher's shard ---- */
+
+/* Few local subscribers, and few bytes for all of them, nothing under way to ourselves that this message would
+ * overtake, and no walk unfinished (there is one cursor). */
+static bool can_deliver_directly(struct shard *shard, const struct outbound *outbound)
+{
+	if (shard->routing.mail.walking || outbox_pending(&shard->routing.outbox, shard->env.number))
+		return false;
+	uint32_t subscribers = 0;
+	if (shard->routing.routes.count > OVERLAP_DIRECT_ROUTES_MAX && shard->env.settings->overlapping_one)
+		return false;
+	for (uint32_t i = 0; i < shard->routing.routes.count; i++) {
+		if (route_shard(shard->routing.routes.items[i]) == shard->env.number)
+			subscribers +=
+				subscriptions_count(&shard->sessions.subscriptions, shard->routing.routes.items[i]);
+	}
+	uint64_t bytes = (uint64_t)subscribers * outbound->publication.packet_bytes;
+	return subscribers <= 1 || (subscribers <= DIRECT_SUBSCRIBERS_MAX && bytes <= DIRECT_BYTES_MAX);
+}
+
+static struct publisher_name name_of(const struct shard *shard, uint32_t publisher)
+{
+	struct publisher_name name = {.index = publisher, .shard = shard->env.number};
+	if (publisher != 0)
+		name.generation = shard_client(shard, publisher)->conn.generation;
+	return name;
+}
+
+static void deliver_directly(struct shard *shard, struct outbound *outbound)
+{
+	struct delivery delivery = deliver_begin(outbound->packet, &outbound->publication, false, message_ref_none());
+	delivery.publisher = name_of(shard, outbound->publisher);
+	overlap_begin(shard, &delivery, shard->routing.routes.items, shard->routing.routes.count);
+	bool all_here = true;
+	uint64_t before = counter_of(&shard->counters, COUNTER_messages_out);
+	for (uint32_t i = 0; i < shard->routing.routes.count; i++) {
+		if (route_shard(shard->routing.routes.items[i]) != shard->env.number) {
+			all_here = false;
+			continue;
+		}
+		delivery.route = i;
+		begin_walk(shard, shard->routing.routes.items[i]);
+		route_walk(shard, &delivery, UINT64_MAX);
+	}
+	outbound->refused = all_here && delivery.refused && !delivery.taken;
+	deliver_end(shard, &delivery);
+	shard->loop.stats.direct += counter_of(&shard->counters, COUNTER_messages_out) - before;
+}
+
+static void write_record(struct shard *shard, uint16_t to, const struct outbound *outbound)
+{
+	uint32_t route_count = shard->routing.peer_routes[to];
+	uint32_t packet_bytes = outbound->publication.packet_bytes;
+	uint32_t bytes = (uint32_t)record_bytes(route_count, packet_bytes);
+	struct record *record = outbox_write(&shard->routing.outbox, to, bytes);
+	CHECK(record != NULL); /* its memory was reserved */
+	record->record_bytes = (bytes + 7u) & ~7u;
+	record->publisher = name_of(shard, outbound->publisher);
+	record->publication = outbound->publication;
+	record->route_count = 0;
+	for (uint32_t i = 0; i < shard->routing.routes.count; i++) {
+		if (route_shard(shard->routing.routes.items[i]) == to)
+			record->routes[record->route_count++] = shard->routing.routes.items[i];
+	}
+	memcpy(&record->routes[route_count], outbound->packet, packet_bytes);
+}
+
+/* Counts the routes by shard into peer_routes. */
+static void count_lanes(struct shard *shard)
+{
+	for (uint32_t i = 0; i < shard->routing.routes.count; i++)
+		shard->routing.peer_routes[route_shard(shard->routing.routes.items[i])]++;
+}
+
+/* Whether each lane in use, but the one that is served directly, has room for its record. */
+static bool lanes_have_room(struct shard *shard, const struct outbound *outbound, bool directly,
+			    struct route_progress *progress)
+{
+	progress->peer_bytes = 0;
+	for (uint32_t i = 0; i < shard->routing.routes.count; i++) {
+		uint16_t to = route_shard(shard->routing.routes.items[i]);
+		if (directly && to == shard->env.number)
+			continue;
+		size_t bytes = record_bytes(shard->routing.peer_routes[to], outbound->publication.packet_bytes);
+		if (!outbox_has_room(&shard->routing.outbox, to, (uint32_t)bytes)) {
+			progress->lane = to;
+			progress->peer_bytes = (uint32_t)bytes;
+			return false;
+		}
+	}
+	return true;
+}
+
+/* Gets the memory for all records before the first is written: a message goes to all that subscribe, or to none. */
+static enum error reserve_lanes(struct shard *shard, const struct outbound *outbound, bool directly)
+{
+	enum error error = ERROR_OK;
+	for (uint32_t i = 0; i < shard->routing.routes.count && error == ERROR_OK; i++) {
+		uint16_t to = route_shard(shard->routing.routes.items[i]);
+		size_t bytes = record_bytes(shard->routing.peer_routes[to], outbound->publication.packet_bytes);
+		if (!directly || to != shard->env.number)
+			error = outbox_reserve(&shard->routing.outbox, to, (uint32_t)bytes);
+	}
+	return error;
+}
+
+/* Writes each lane's record once and sets the lanes' counts back to 0. */
+static void write_records(struct shard *shard, const struct outbound *outbound, bool send, bool directly)
+{
+	for (uint32_t i = 0; i < shard->routing.routes.count; i++) {
+		uint16_t to = route_shard(shard->routing.routes.items[i]);
+		if (shard->routing.peer_routes[to] == 0)
+			continue;
+		if (send && !(directly && to == shard->env.number))
+			write_record(shard, to, outbound);
+		shard->routing.peer_routes[to] = 0;
+	}
+}
+
+/* To all of shard->routing.routes. */
+static enum error send_to_routes(struct shard *shard, struct outbound *outbound, struct route_progress *progress)
+{
+	bool directly = can_deliver_directly(shard, outbound);
+	count_lanes(shard);
+	enum error error = lanes_have_room(shard, outbound, directly, progress) ? ERROR_OK : ERROR_MORE;
+	if (error == ERROR_OK)
+		error = reserve_lanes(shard, outbound, directly);
+	write_records(shard, outbound, error == ERROR_OK, directly);
+	if (error != ERROR_OK)
+		return error;
+	if (directly)
+		deliver_directly(shard, outbound);
+	return ERROR_OK;
+}
+
+/* A slice of the match. */
+static enum error match_some(struct shard *shard, struct slice topic, struct index_place *place)
+{
+	struct routes *routes = &shard->routing.routes;
+	routes->count = 0;
+	routes->units_left = INDEX_UNITS_PER_STEP;
+	enum error error = index_match(shard->env.index, topic, place, routes);
+	turn_work_charge(&shard->loop.work, (uint64_t)(INDEX_UNITS_PER_STEP - routes->units_left) * WORK_NODE);
+	return error;
+}
+
+enum error route_message(struct shard *shard, struct outbound *outbound, struct route_progress *progress)
+{
+	struct publication_parts parts = publication_parts(&outbound->publication, outbound->packet);
+	struct index_place place = progress->place;
+	turn_work_charge(&shard->loop.work, WORK_PUBLISH + outbound->publication.packet_bytes / WORK_UNIT_BYTES);
+	enum error error = match_some(shard, parts.topic, &place);
+	if (error != ERROR_OK && (error != ERROR_MORE || progress->at_once))
+		return error;
+	if (shard->routing.routes.count != 0) {
+		enum error sent = send_to_routes(shard, outbound, progress);
+		if (sent != ERROR_OK)
+			return sent;
+		progress->matched = true;
+	}
+	progress->place = place;
+	if (error == ERROR_MORE)
+		outbound->refused = false; /* the rest of the match may find who takes it */
+	if (error == ERROR_OK && !progress->matched)
+		COUNT(&shard->counters, messages_unrouted);
+	return error;
+}
+
+enum error route_to_member(struct shard *shard, struct outbound *outbound, route_bits route,
+			   struct route_progress *progress)
+{
+	enum error error = routes_set(&shard->routing.routes, route);
+	return error == ERROR_OK ? send_to_routes(shard, outbound, progress) : error;
+}
+
+bool route_send_note(struct shard *shard, const struct publisher_name *publisher, uint16_t place)
+{
+	struct record *record = outbox_write(&shard->routing.outbox, publisher->shard, sizeof(*record));
+	if (record == NULL)
+		return false;
+	*record = (struct record){
+		.record_bytes = sizeof(*record),
+		.publisher = *publisher,
+		.note_shard = shard->env.number,
+		.note_place = place,
+	};
+	return true;
+}
+
+bool route_has_room(const struct shard *shard, const struct route_progress *progress)
+{
+	return outbox_has_room(&shard->routing.outbox, progress->lane, progress->peer_bytes);
+}

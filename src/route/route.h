@@ -1,0 +1,56 @@
+/* From a PUBLISH to its subscribers: matched once against the routing index, handed to those on this shard at once or
+ * in a record to each other shard that has some, delivered there. By the shard's thread. */
+#ifndef ROUTE_ROUTE_H
+#define ROUTE_ROUTE_H
+
+#include "base/error.h"
+#include "topics/index.h"
+#include "topics/publication.h"
+
+struct shard;
+struct publisher_name;
+
+/* A PUBLISH as it was received (retain and DUP cleared in its bytes), with its fixed header. */
+struct outbound {
+	const uint8_t *packet;
+	struct publication publication;
+	uint32_t publisher; /* its index on this shard, for No Local; 0: the gateway itself */
+	/* Told by route_message(): nobody takes it, and somebody would have had room been left in his queue. Known only
+	 * where all who subscribe are on this shard and it was delivered at once, in the first step. */
+	bool refused;
+};
+
+/* How far a message has come; all zeros at its beginning. */
+struct route_progress {
+	struct index_place place; /* those whom a match finds before it have the message */
+	uint32_t peer_bytes;      /* an inbox has no room for so many bytes; 0: all had room */
+	uint16_t lane;            /* that inbox */
+	bool matched;             /* there is a subscriber */
+	bool at_once;             /* to all in one step, or to nobody */
+};
+
+/* One step of routing a message: a slice of the match, and all that it found. The packet's bytes must live until the
+ * end of the turn. ERROR_MORE: another step with the same progress has to follow, where an inbox is full when it has
+ * room. ERROR_NO_MEMORY: dropped. */
+enum error route_message(struct shard *shard, struct outbound *outbound, struct route_progress *progress);
+/* The same for one route that is known, to a member of a shared subscription. */
+enum error route_to_member(struct shard *shard, struct outbound *outbound, route_bits route,
+			   struct route_progress *progress);
+static inline bool route_awaits_room(const struct route_progress *progress)
+{
+	return progress->peer_bytes != 0;
+}
+/* Has a publisher on another shard wait for the client at this place of our board. False: there is no room for a note
+ * now. */
+bool route_send_note(struct shard *shard, const struct publisher_name *publisher, uint16_t place);
+/* Whether what it waits for is there now. */
+bool route_has_room(const struct shard *shard, const struct route_progress *progress);
+
+/* Delivers records that came in, up to their share of a turn's work. */
+void route_deliver_mail(struct shard *shard);
+/* Whether records wait, or a walk is unfinished. */
+bool route_has_mail(const struct shard *shard);
+/* After the flush: the batches that were read go back to their owners. */
+void route_return_batches(struct shard *shard);
+
+#endif

@@ -1,0 +1,306 @@
+#include "route/routing.h"
+
+#include "client/publish.h"
+#include "mqtt/decode.h"
+#include "state/shard.h"
+#include "topics/retained.h"
+
+#include <stdlib.h>
+
+struct routing {
+	struct routing *next;
+	struct route_progress progress;
+	route_bits route; /* to one member; 0: to all that subscribe */
+	struct message_ref message;
+	uint32_t publisher;      /* its client, 0: nobody */
+	uint32_t publisher_hash; /* of its client id: its place may be another's by the time that it is sent */
+	uint16_t packet_id;      /* to be acknowledged, at QoS 1 and 2 */
+};
+
+void routings_init(struct routings *routings)
+{
+	*routings = (struct routings){.own_end = &routings->own};
+}
+
+static uint32_t routing_packet_bytes(const struct shard *shard, const struct routing *routing)
+{
+	return message_at(&shard->mem.messages, routing->message)->publication.packet_bytes;
+}
+
+static struct routing *take_own(struct shard *shard)
+{
+	struct routings *routings = &shard->routing.routings;
+	struct routing *first = routings->own;
+	routings->own_bytes -= sizeof(*first) + routing_packet_bytes(shard, first);
+	routings->own = first->next;
+	if (routings->own == NULL)
+		routings->own_end = &routings->own;
+	return first;
+}
+
+void routings_fini(struct shard *shard)
+{
+	struct routings *routings = &shard->routing.routings;
+	while (routings->own != NULL)
+		free(take_own(shard));
+	for (uint32_t i = 0; i < routings->count; i++)
+		free(routings->of_publishers[i]);
+	routings_init(routings);
+}
+
+static uint32_t routing_hash_of(const struct shard *shard, uint32_t client)
+{
+	return client != 0 ? shard_client(shard, client)->session.node.hash : 0;
+}
+
+/* For No Local; 0: its session has ended. A later one with the same client id is the same publisher [MQTT-3.8.3-3]. */
+static uint32_t publisher_of(const struct shard *shard, const struct routing *routing)
+{
+	if (routing->publisher == 0)
+		return 0;
+	const struct session *session = &shard_client(shard, routing->publisher)->session;
+	return session->id != 0 && session->node.hash == routing->publisher_hash ? routing->publisher : 0;
+}
+
+/* One step. The packet is copied: output points to it, and with its last reference the message goes. */
+static enum error step(struct shard *shard, struct routing *routing)
+{
+	const struct message *message = message_at(&shard->mem.messages, routing->message);
+	struct outbound outbound = {
+		.packet = message->packet,
+		.publication = message->publication,
+		.publisher = publisher_of(shard, routing),
+	};
+	uint8_t *copy = io_scratch(&shard->mem.io, message->publication.packet_bytes);
+	if (copy != NULL)
+		outbound.packet = memcpy(copy, message->packet, message->publication.packet_bytes);
+	turn_work_step_begin(&shard->loop.work);
+	enum error error = routing->route != 0 ? route_to_member(shard, &outbound, routing->route, &routing->progress)
+					       : route_message(shard, &outbound, &routing->progress);
+	turn_work_step_end(&shard->loop.work, &shard->counters);
+	if (copy == NULL)
+		io_flush(&shard->mem.io);
+	return error;
+}
+
+/* Nothing is left to do for it: with all that matched, or dropped for want of memory. */
+static void routing_end(struct shard *shard, struct routing *routing, enum error error)
+{
+	if (error != ERROR_OK)
+		COUNT(&shard->counters, messages_dropped_memory);
+	messages_put(&shard->mem.messages, routing->message);
+	free(routing);
+}
+
+/* ---- of publishers ---- */
+
+bool routings_take(const struct routings *routings)
+{
+	return routings->count < ROUTINGS_MAX && routings->bytes < ROUTINGS_BYTES_MAX;
+}
+
+enum error routing_begin(struct shard *shard, const struct outbound *outbound, const struct route_progress *progress,
+			 uint16_t packet_id)
+{
+	struct routings *routings = &shard->routing.routings;
+	struct message_ref message = messages_new(&shard->mem.messages, &outbound->publication, outbound->packet);
+	struct routing *routing = !message_ref_is_none(message) ? malloc(sizeof(*routing)) : NULL;
+	if (routing == NULL) {
+		if (!message_ref_is_none(message))
+			messages_put(&shard->mem.messages, message);
+		return ERROR_NO_MEMORY;
+	}
+	*routing = (struct routing){
+		.progress = *progress,
+		.message = message,
+		.publisher = outbound->publisher,
+		.publisher_hash = routing_hash_of(shard, outbound->publisher),
+		.packet_id = packet_id,
+	};
+	CHECK(routings_take(routings));
+	routings->publishers[routings->count] = outbound->publisher;
+	routings->of_publishers[routings->count++] = routing;
+	routings->bytes += routing_packet_bytes(shard, routing);
+	routings->can_go_on |= !route_awaits_room(progress);
+	return ERROR_OK;
+}
+
+static struct routing *remove_at(struct shard *shard, uint32_t at)
+{
+	struct routings *routings = &shard->routing.routings;
+	struct routing *routing = routings->of_publishers[at];
+	routings->count--;
+	routings->publishers[at] = routings->publishers[routings->count];
+	routings->of_publishers[at] = routings->of_publishers[routings->count];
+	routings->bytes -= routing_packet_bytes(shard, routing);
+	return routing;
+}
+
+static void append_own(struct shard *shard, struct routing *routing)
+{
+	struct routings *routings = &shard->routing.routings;
+	routings->own_bytes += sizeof(*routing) + routing_packet_bytes(shard, routing);
+	routing->next = NULL;
+	*routings->own_end = routing;
+	routings->own_end = &routing->next;
+}
+
+void routing_disown(struct shard *shard, uint32_t client)
+{
+	struct routings *routings = &shard->routing.routings;
+	for (uint32_t at = 0; at < routings->count; at++) {
+		if (routings->publishers[at] != client)
+			continue;
+		append_own(shard, remove_at(shard, at));
+		return;
+	}
+}
+
+/* One step of one of them; true when it is done. */
+static bool serve_publisher(struct shard *shard, uint32_t at)
+{
+	struct routing *routing = shard->routing.routings.of_publishers[at];
+	enum error error = step(shard, routing);
+	if (error == ERROR_MORE)
+		return false;
+	remove_at(shard, at);
+	const struct publication *publication = &message_at(&shard->mem.messages, routing->message)->publication;
+	client_published(shard, routing->publisher, publication->qos, routing->packet_id,
+			 error == ERROR_OK && routing->progress.matched, error);
+	routing_end(shard, routing, error);
+	return true;
+}
+
+/* Whether a step would get on. */
+static bool is_ready(const struct shard *shard, const struct routing *routing)
+{
+	return !route_awaits_room(&routing->progress) ||
+	       (shard->routing.routings.has_room && route_has_room(shard, &routing->progress));
+}
+
+/* Each of them once. False when there was nothing to do for any, or the share is spent. */
+static bool run_round(struct shard *shard, uint64_t until)
+{
+	struct routings *routings = &shard->routing.routings;
+	bool some = false;
+	for (uint32_t left = routings->count; left != 0; left--) {
+		if (turn_work_is_spent(&shard->loop.work, until))
+			return false;
+		if (routings->next >= routings->count)
+			routings->next = 0;
+		uint32_t at = routings->next;
+		bool ready = is_ready(shard, routings->of_publishers[at]);
+		/* The last one comes to stand in the place of one that is done. */
+		if (!ready || !serve_publisher(shard, at))
+			routings->next++;
+		some |= ready;
+	}
+	return some;
+}
+
+static void run_publishers(struct shard *shard)
+{
+	struct routings *routings = &shard->routing.routings;
+	if (routings->count == 0 || (!routings->can_go_on && !routings->has_room))
+		return;
+	uint64_t until = turn_work_share(&shard->loop.work, WORK_SHARE_ROUTINGS);
+	while (run_round(shard, until))
+		;
+	/* Where the share was spent, some of those that were not looked at may have room. */
+	routings->can_go_on = turn_work_is_spent(&shard->loop.work, until) && routings->count != 0;
+	routings->has_room = routings->has_room && routings->can_go_on;
+}
+
+/* ---- the gateway's own ---- */
+
+/* A step within the turn's share of them. ERROR_MORE: it is not done, or the share is spent. */
+static enum error step_own(struct shard *shard, struct routing *routing)
+{
+	if (shard->loop.work.own >= WORK_SHARE_OWN)
+		return ERROR_MORE;
+	uint64_t before = shard->loop.work.spent;
+	enum error error = step(shard, routing);
+	shard->loop.work.own += shard->loop.work.spent - before;
+	return error;
+}
+
+static bool own_can_go_on(const struct shard *shard)
+{
+	const struct routing *first = shard->routing.routings.own;
+	return first != NULL && (!route_awaits_room(&first->progress) || route_has_room(shard, &first->progress));
+}
+
+static void run_own(struct shard *shard)
+{
+	while (own_can_go_on(shard) && shard->loop.work.own < WORK_SHARE_OWN) {
+		struct routing *first = shard->routing.routings.own;
+		enum error error = step_own(shard, first);
+		if (error != ERROR_MORE)
+			routing_end(shard, take_own(shard), error);
+	}
+}
+
+static void send_or_wait(struct shard *shard, struct routing routing)
+{
+	enum error error = shard->routing.routings.own != NULL ? ERROR_MORE : step_own(shard, &routing);
+	if (error == ERROR_MORE) {
+		struct routing *waiting = malloc(sizeof(*waiting));
+		if (waiting != NULL) {
+			*waiting = routing;
+			append_own(shard, waiting);
+			return;
+		}
+		error = ERROR_NO_MEMORY;
+	}
+	if (error != ERROR_OK)
+		COUNT(&shard->counters, messages_dropped_memory);
+	messages_put(&shard->mem.messages, routing.message);
+}
+
+void routing_publish(struct shard *shard, struct message_ref ref, uint32_t publisher)
+{
+	struct message *message = message_at(&shard->mem.messages, ref);
+	if (message->publication.retain &&
+	    retained_set(shard->env.retained, &message->publication, message->packet, shard->loop.now_s) != ERROR_OK)
+		COUNT(&shard->counters, retained_refused);
+	message->packet[0] &= (uint8_t)~MQTT_PUBLISH_FLAGS_OURS;
+	send_or_wait(shard, (struct routing){
+				    .message = ref,
+				    .publisher = publisher,
+				    .publisher_hash = routing_hash_of(shard, publisher),
+			    });
+}
+
+void routing_hand_on(struct shard *shard, struct message_ref message, route_bits route)
+{
+	send_or_wait(shard, (struct routing){.message = message, .route = route});
+}
+
+bool routing_waits_for_room(const struct shard *shard)
+{
+	const struct routing *first = shard->routing.routings.own;
+	return first != NULL && route_awaits_room(&first->progress);
+}
+
+/* ---- turns ---- */
+
+void routings_have_room(struct shard *shard)
+{
+	shard->routing.routings.has_room = true;
+}
+
+void routings_run(struct shard *shard)
+{
+	run_own(shard);
+	run_publishers(shard);
+}
+
+bool routings_can_go_on(const struct shard *shard)
+{
+	return shard->routing.routings.can_go_on || own_can_go_on(shard);
+}
+
+bool routings_await_room(const struct shard *shard)
+{
+	return shard->routing.routings.own != NULL || shard->routing.routings.count != 0;
+}

@@ -1,0 +1,30 @@
+#include "shard/command_publish.h"
+
+#include "route/routing.h"
+#include "state/shard.h"
+
+static enum error publish_one(struct shard *shard, const struct command_message *message)
+{
+	struct publication publication = message->publication;
+	if (publication.expires_s != 0 && publication.expires_s < UINT32_MAX - shard->loop.now_s)
+		publication.expires_s += shard->loop.now_s;
+	struct message_ref kept = messages_new(&shard->mem.messages, &publication, message->packet);
+	if (message_ref_is_none(kept))
+		return ERROR_NO_MEMORY;
+	routing_publish(shard, kept, 0);
+	COUNT(&shard->counters, messages_from_api);
+	return ERROR_OK;
+}
+
+enum error command_publish(struct shard *shard, struct command_publish *publish)
+{
+	for (publish->published = 0; publish->published < publish->count; publish->published++) {
+		/* One that found an inbox full waits for it: who asks for more is told to slow down. */
+		enum error error = routing_waits_for_room(shard) ? ERROR_MORE : ERROR_OK;
+		if (error == ERROR_OK)
+			error = publish_one(shard, &publish->messages[publish->published]);
+		if (error != ERROR_OK)
+			return error;
+	}
+	return ERROR_OK;
+}

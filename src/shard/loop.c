@@ -1,0 +1,353 @@
+/* The loop of a shard: one thread that waits, does a little of everything, writes what came of it, and waits again.
+ *
+ * Why it is one loop. All that a client needs is on one shard: its session, its queue, its timers, and the subscribers
+ * that share its core. So nothing in here takes a lock or an atomic operation on data of a client, and an idle client
+ * is one cache line that nobody touches. The price is that whatever holds this thread holds every client of the shard.
+ * Hence the one rule of the loop: each part of a turn has a share of work (runtime/turn_work.h), stops when it is
+ * spent, and goes on in the next turn with what is left, in front of what came later. A part that needs longer keeps
+ * its place in a structure of its own (routings, filter jobs, cleanups, retained jobs, a sweep's next client), never on
+ * the stack. has_work() must know each of these: what it forgets sleeps until the next event.
+ *
+ * The turn, as it is read in shard_turn():
+ *
+ *     wait      for events, with the longest sleep that no deadline forbids
+ *     go on     with what other threads left, and with what earlier turns began
+ *     serve     packets, first of those who waited
+ *     admit     those whom the gates let in
+ *     command   what the admin side asks
+ *     time      deadlines that have come
+ *     end       everybody for whom one of the above has found a reason
+ *     flush     to the other shards, then to the sockets; then close
+ *     settle    give back what the turn used, publish the figures
+ *
+ * Two orders in it carry weight. Ends come after everything that may find a reason and before the flush: then nobody
+ * ends in the middle of a delivery or a walk, wills leave in the same turn, and the last words are on the wire before
+ * their socket closes. Batches of other shards go back after the flush, for output may still point into them: that
+ * they come back is what tells their senders that a message is in safe hands.
+ *
+ * Hazards. A flush may find a broken connection: it only notes that, and the next turn ends it. What is in scratch is
+ * gone after settle; what was handed to io_send() must live until the flush. Time is read once, when the wait is over:
+ * in a turn that takes long, now_ms is old, and whoever measures the turn itself reads the clock again. While it waits
+ * the thread is offline for RCU, and holds nothing of the routing index. */
+#include "shard/loop.h"
+
+#include "access/access.h"
+#include "base/clock.h"
+#include "client/conn.h"
+#include "client/review.h"
+#include "client/subscribe.h"
+#include "lifecycle/cleanup.h"
+#include "lifecycle/end.h"
+#include "lifecycle/revoke.h"
+#include "route/congestion.h"
+#include "route/retained_jobs.h"
+#include "route/route.h"
+#include "route/routing.h"
+#include "runtime/schedule.h"
+#include "shard/admissions.h"
+#include "shard/commands.h"
+#include "shard/drain.h"
+#include "shard/gauges.h"
+#include "shard/timers.h"
+#include "state/shard.h"
+#include "topics/rcu.h"
+#include "topics/retained.h"
+
+#include <string.h>
+#include <time.h>
+
+/* Bounds on one turn: events, and clients that go on reading. The other parts are bounded by shares of work
+ * (runtime/turn_work.h). */
+#define EVENTS_PER_TURN 256
+#define READY_PER_TURN 256u
+/* While all who are left have output that waits, draining looks at them so often. */
+#define DRAIN_POLL_MS 10
+/* A turn's length is told apart from what its thread ran for, this exactly. */
+#define RAN_STEP_MS 5u
+/* The longest sleep; deadlines are known, so this is only a belt. */
+#define SLEEP_MS_MAX 1000u
+
+/* Tags of what is not a client: index 0. */
+#define TAG_WAKER ((uint64_t)1 << 32)
+#define TAG_ADMISSIONS ((uint64_t)2 << 32)
+
+/* ---- clients ---- */
+
+static void loop_handle_event(struct shard *shard, const struct epoll_event *event)
+{
+	uint32_t index = (uint32_t)event->data.u64;
+	if (index == 0)
+		return; /* the waker, which has done its work, or clients from the gates, who come after the events */
+	struct client *client = shard_client(shard, index);
+	if (client->conn.generation != (uint32_t)(event->data.u64 >> 32))
+		return;
+	if (poller_writable(event))
+		client_write(shard, index);
+	if (poller_hung_up(event))
+		client->hung_up = 1;
+	if (poller_readable(event))
+		client_read(shard, index);
+}
+
+/* Those who had more to read than one turn takes. */
+static void loop_serve_ready(struct shard *shard)
+{
+	uint32_t most = shard->loop.ready.count < READY_PER_TURN ? shard->loop.ready.count : READY_PER_TURN;
+	uint32_t count = 0;
+	/* Those that are left stay in front of all who come to wait in this turn. */
+	while (count < most && turn_work_takes_packets(&shard->loop.work)) {
+		uint32_t index = shard->loop.ready.items[count++];
+		struct client *client = shard_client(shard, index);
+		if (!client->ready)
+			continue;
+		client->ready = 0;
+		client_read(shard, index);
+	}
+	shard->loop.round_left -= count < shard->loop.round_left ? count : shard->loop.round_left;
+	shard->loop.ready.count -= count;
+	if (shard->loop.ready.count != 0)
+		memmove(shard->loop.ready.items, shard->loop.ready.items + count,
+			shard->loop.ready.count * sizeof(shard->loop.ready.items[0]));
+}
+
+/* Turns are short, so it is the round that tells how late the shard is: all who wait at the end of a turn are served
+ * before anybody is served again. */
+static void begin_round(struct shard *shard)
+{
+	if (shard->loop.round_left != 0)
+		return;
+	shard->loop.round_left = shard->loop.ready.count;
+	shard->loop.round_began_ms = shard->loop.now_ms;
+}
+
+/* ---- waiting ---- */
+
+static bool has_work(const struct shard *shard)
+{
+	return shard->loop.ready.count != 0 || endings_waiting(&shard->sessions.endings) != 0 ||
+	       route_has_mail(shard) || admissions_wait(shard) || shard->sessions.filter_jobs != NULL ||
+	       shard->sessions.cleanups != NULL || routings_can_go_on(shard) ||
+	       retained_jobs_ready(&shard->sessions.retained_jobs) || revoke_has_work(shard) || review_waits(shard) ||
+	       commands_waiting(&shard->shared.commands) ||
+	       (shard->env.number == 0 && retained_has_expired(shard->env.retained, shard->loop.now_s));
+}
+
+static int loop_sleep_ms(struct shard *shard, bool draining)
+{
+	if (has_work(shard))
+		return 0;
+	if (draining)
+		return shard->loop.drain_next == 0 && shard->loop.drain_waits ? DRAIN_POLL_MS : 0;
+	return (int)wheel_wait_ms(&shard->loop.wheel, shard->loop.now_ms, congestion_wait_ms(shard, SLEEP_MS_MAX));
+}
+
+/* What the thread ran for in the turn before, which took so long, and for less than RAN_STEP_MS more. The clock that
+ * tells it is read no more often than that: the time of a shorter turn is taken to be its own. */
+static uint64_t ran_ms(struct shard *shard, uint64_t took_ms)
+{
+	if (shard->loop.now_ms - shard->loop.ran_at_ms < RAN_STEP_MS)
+		return took_ms;
+	uint64_t before_ns = shard->loop.ran_ns;
+	shard->loop.ran_ns = clock_ran_ns();
+	shard->loop.ran_at_ms = shard->loop.now_ms;
+	return (shard->loop.ran_ns - before_ns) / 1000000u;
+}
+
+static void judge_lag(struct shard *shard, uint64_t took_ms)
+{
+	uint32_t refuse_ms = shard->env.settings->overload_refuse_ms;
+	uint64_t ran = ran_ms(shard, took_ms);
+	if (shard->loop.slept_from_ms != 0) {
+		overload_rested(&shard->loop.overload, shard->loop.now_ms - shard->loop.slept_from_ms, refuse_ms);
+		return;
+	}
+	uint64_t waited_ms = shard->loop.round_left != 0 ? shard->loop.now_ms - shard->loop.round_began_ms : took_ms;
+	shard->loop.round_began_ms += overload_turn(&shard->loop.overload, waited_ms, took_ms, ran, refuse_ms);
+}
+
+static void read_clock(struct shard *shard, uint64_t woken_ns, int events)
+{
+	uint64_t now_ns = clock_now_ns();
+	uint64_t before_ms = shard->loop.now_ms;
+	shard->loop.now_ms = now_ns / 1000000u;
+	judge_lag(shard, shard->loop.now_ms - before_ms);
+	atomic_store_explicit(&shard->shared.lag_ms, shard->loop.overload.lag_ms, memory_order_relaxed);
+	shard->loop.now_s = (uint32_t)(shard->loop.now_ms / 1000);
+	shard->mem.io.now_ms = shard->loop.now_ms;
+	shard->routing.outbox.turn_ns = now_ns;
+	turn_stats_turn_begin(&shard->loop.stats, &shard->counters, now_ns, woken_ns, events);
+}
+
+/* Waits for events, asleep as far as others can tell when it may take a while; then reads the clock. */
+static int wait_for_events(struct shard *shard, struct epoll_event *events, bool draining)
+{
+	int timeout_ms = loop_sleep_ms(shard, draining);
+	shard->loop.slept_from_ms = timeout_ms != 0 ? clock_now_ms() : 0;
+	if (timeout_ms == 0) {
+		turn_stats_sleep(&shard->loop.stats, 0);
+		reader_quiescent();
+		int ready = poller_wait(&shard->loop.poller, events, EVENTS_PER_TURN, 0);
+		read_clock(shard, 0, ready);
+		return ready;
+	}
+	struct waker *waker = &shard->env.mailboxes[shard->env.number].waker;
+	bool awaits_room = routings_await_room(shard);
+	outbox_await_room(&shard->routing.outbox, awaits_room);
+	waker_sleep(waker);
+	if (outbox_has_mail(&shard->routing.outbox) || (awaits_room && outbox_has_returns(&shard->routing.outbox)) ||
+	    access_has_recent(shard->env.access, shard->env.number) || commands_waiting(&shard->shared.commands) ||
+	    (!draining && atomic_load(&shard->shared.draining)))
+		timeout_ms = 0;
+	turn_stats_sleep(&shard->loop.stats, timeout_ms);
+	reader_offline();
+	int count = poller_wait(&shard->loop.poller, events, EVENTS_PER_TURN, timeout_ms);
+	reader_online();
+	waker_awake(waker);
+	read_clock(shard, waker_woken_ns(waker), count);
+	return count;
+}
+
+/* Keys and rules as they are now, and what was revoked. */
+static void loop_look_at_access(struct shard *shard)
+{
+	if (shard->guard.access_version != access_version(shard->env.access)) {
+		struct acl *before = shard->guard.acl;
+		shard->guard.acl = NULL;
+		shard->guard.access_version =
+			access_refresh(shard->env.access, &shard->guard.sign_in, &shard->guard.acl);
+		if (before != NULL && !acl_same(before, shard->guard.acl))
+			review_all(shard);
+		acl_put(&before);
+	}
+	revoke_some(shard);
+	review_some(shard);
+}
+
+/* Whether all that was noted is carried out, down to the last socket. */
+static bool has_ended_all(const struct shard *shard)
+{
+	return endings_waiting(&shard->sessions.endings) == 0 && shard->sessions.closing.count == 0;
+}
+
+/* ---- the turn ---- */
+
+/* What other threads have left for this one, and what was begun in earlier turns. */
+static void go_on(struct shard *shard)
+{
+	if (settings_refresh(&shard->shared.settings_view, &shard->env.settings))
+		shard_take_settings(shard);
+	if (outbox_collect(&shard->routing.outbox))
+		routings_have_room(shard);
+	session_cleanups_run(shard); /* before anybody ends in this turn */
+	loop_look_at_access(shard);
+	congestion_run(shard);
+	routings_run(shard);
+	route_deliver_mail(shard);
+	filter_jobs_run(shard);
+}
+
+/* What clients have sent: first those who were left in the turn before. True: the gates have sent some more. */
+static bool serve(struct shard *shard, const struct epoll_event *events, int count)
+{
+	bool arrive = false;
+	turn_work_begin_packets(&shard->loop.work);
+	loop_serve_ready(shard);
+	for (int i = 0; i < count; i++) {
+		arrive |= events[i].data.u64 == TAG_ADMISSIONS;
+		loop_handle_event(shard, &events[i]);
+	}
+	return arrive;
+}
+
+/* All output of the turn leaves, to other shards and to clients, and then the sockets of those that ended close. */
+static void flush(struct shard *shard)
+{
+	outbox_send(&shard->routing.outbox);
+	io_flush(&shard->mem.io);
+	end_close(shard);
+}
+
+/* Nobody needs the turn's bytes any more: they are given back, and figures are published. */
+static void settle_turn(struct shard *shard)
+{
+	begin_round(shard);
+	turn_stats_turn_end(&shard->loop.stats, &shard->counters, clock_now_ns());
+	turn_work_end(&shard->loop.work, &shard->counters);
+	route_return_batches(shard);
+	io_turn_end(&shard->mem.io);
+	gauges_publish(shard);
+}
+
+/* False when the shard has drained and may end. */
+static bool shard_turn(struct shard *shard)
+{
+	struct epoll_event events[EVENTS_PER_TURN];
+	bool draining = atomic_load_explicit(&shard->shared.draining, memory_order_acquire);
+	int count = wait_for_events(shard, events, draining);
+	turn_work_begin(&shard->loop.work);
+
+	go_on(shard);
+	if (serve(shard, events, count) || admissions_wait(shard))
+		admissions_take(shard);
+	commands_run(shard);
+	timers_run(shard);
+	retained_jobs_run(shard);
+	bool drained = draining && drain_some(shard);
+	end_run(shard);
+	flush(shard);
+	settle_turn(shard);
+
+	bool is_late = draining && shard->loop.now_ms >= atomic_load(&shard->shared.drain_until_ms);
+	return !((drained && has_ended_all(shard)) || is_late);
+}
+
+static enum error loop_thread_setup(struct shard *shard)
+{
+	CHECK(pthread_getcpuclockid(pthread_self(), &shard->loop.cpu_clock) == 0);
+	shard->loop.table = shard->env.settings->private_tables
+				    ? fdtable_detach(shard->env.keep_fds, shard->env.keep_count)
+				    : FDTABLE_SHARED;
+	schedule_thread(0);
+	if (poller_open(&shard->loop.poller) != ERROR_OK)
+		return ERROR_SYSTEM;
+	enum error error = poller_add(&shard->loop.poller, shard->env.mailboxes[shard->env.number].waker.fd, TAG_WAKER,
+				      POLLER_EDGE_READ);
+	if (error == ERROR_OK)
+		error = poller_add(&shard->loop.poller, shard->env.admissions_fd, TAG_ADMISSIONS, POLLER_LEVEL_READ);
+	shard->loop.slept_from_ms = clock_now_ms();
+	read_clock(shard, 0, 0);
+	shard->loop.stats.ended_ns = shard->loop.stats.began_ns;
+	wheel_init(&shard->loop.wheel, &shard->mem.clients, offsetof(struct client, timer), shard->loop.now_ms);
+	return error;
+}
+
+static void *shard_main(void *argument)
+{
+	struct shard *shard = argument;
+	shard->loop.check = (struct check_context){.thread = "shard", .number = shard->env.number};
+	check_context_set(&shard->loop.check);
+	enum error error = loop_thread_setup(shard);
+	atomic_store(&shard->shared.failed, error != ERROR_OK);
+	atomic_store(&shard->shared.started, true);
+	if (error != ERROR_OK)
+		return NULL;
+	reader_register();
+	while (shard_turn(shard))
+		;
+	commands_refuse(&shard->shared.commands);
+	reader_unregister();
+	poller_close(&shard->loop.poller);
+	return NULL;
+}
+
+enum error shard_start(struct shard *shard)
+{
+	return pthread_create(&shard->loop.thread, NULL, shard_main, shard) == 0 ? ERROR_OK : ERROR_SYSTEM;
+}
+
+void shard_stop(struct shard *shard, uint64_t drain_until_ms)
+{
+	atomic_store(&shard->shared.drain_until_ms, drain_until_ms);
+	atomic_store_explicit(&shard->shared.draining, true, memory_order_release);
+	waker_wake(&shard->env.mailboxes[shard->env.number].waker);
+}

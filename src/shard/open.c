@@ -1,0 +1,123 @@
+/* What a shard is made of, and taken apart into, by the main thread. */
+#include "access/access.h"
+#include "client/keepalive.h"
+#include "client/subscribe.h"
+#include "lifecycle/cleanup.h"
+#include "lifecycle/revoke.h"
+#include "route/congestion.h"
+#include "route/retained_jobs.h"
+#include "route/routing.h"
+#include "shard/admissions.h"
+#include "shard/loop.h"
+#include "state/ending.h"
+#include "state/shard.h"
+
+#include <stdlib.h>
+
+/* Bytes that one shard may keep for partial packets, blocked output, client ids and wills. */
+#define SLAB_BYTES_MAX ((size_t)8 << 30)
+#define CLIENTS_MAX (1u << 26)
+#define SUBSCRIPTIONS_PER_CLIENT 16u
+#define SUBSCRIPTIONS_MIN 1000000u
+#define ACL_CACHE_SLOTS 8192u
+/* Distinct permissions of tokens. */
+#define TOKEN_RULES_MAX 1000000u
+#define TOKEN_RULES_BYTES_MAX ((size_t)1 << 30)
+/* Messages under way or waiting, of all its sessions. */
+#define FLOW_ENTRIES_MAX 256000000u
+
+static void on_blocked(void *context, struct conn *conn)
+{
+	struct shard *shard = context;
+	const struct client *client = (const void *)((const uint8_t *)conn - offsetof(struct client, conn));
+	/* One that is paused for a while is looked at soon: how long is known when it is read again, not here. */
+	uint64_t wait_ms = client->pause == PAUSE_RATE ? 1 : shard->env.settings->stuck_timeout_ms;
+	keepalive_hurry(shard, shard_client_index(shard, client), shard->loop.now_ms + wait_ms);
+}
+
+/* Found by a flush, which may be one in the middle of a delivery: noted, as every end. One that is not greeted yet
+ * hears of it by an event. */
+static void on_broken(void *context, struct conn *conn)
+{
+	struct shard *shard = context;
+	const struct client *client = (const void *)((const uint8_t *)conn - offsetof(struct client, conn));
+	if (client_is_connected(client))
+		client_end(shard, shard_client_index(shard, client), ERROR_CONNECTION_LOST);
+}
+
+static uint32_t subscriptions_limit(uint32_t clients)
+{
+	uint64_t wanted = (uint64_t)clients * SUBSCRIPTIONS_PER_CLIENT;
+	if (wanted < SUBSCRIPTIONS_MIN)
+		wanted = SUBSCRIPTIONS_MIN;
+	return wanted < UINT32_MAX / 2 ? (uint32_t)wanted : UINT32_MAX / 2;
+}
+
+void shard_take_settings(struct shard *shard)
+{
+	shard->sessions.subscriptions.client_max = shard->env.settings->client_subscriptions_max;
+	shard->sessions.subscriptions.client_bytes_max = shard->env.settings->client_subscription_bytes_max;
+}
+
+enum error shard_open(struct shard *shard)
+{
+	/* Those that are closing still have their object for the rest of the turn. */
+	uint64_t places = (uint64_t)shard->env.quota->limit + shard->env.settings->sessions_offline_max + 1024;
+	uint32_t clients = places < CLIENTS_MAX ? (uint32_t)places : CLIENTS_MAX;
+	routings_init(&shard->routing.routings);
+	shard->sessions.filter_jobs_end = &shard->sessions.filter_jobs;
+	shard->sessions.cleanups_end = &shard->sessions.cleanups;
+	messages_init(&shard->mem.messages, &shard->mem.slab);
+	struct io_observer observer = {.blocked = on_blocked, .broken = on_broken, .context = shard};
+	if (slab_open(&shard->mem.slab, SLAB_BYTES_MAX) != ERROR_OK ||
+	    pool_open(&shard->mem.clients, sizeof(struct client), clients) != ERROR_OK ||
+	    io_open(&shard->mem.io, &shard->mem.slab, observer) != ERROR_OK ||
+	    registry_open(&shard->sessions.registry, &shard->mem.clients, &shard->mem.slab, clients) != ERROR_OK ||
+	    subscriptions_open(&shard->sessions.subscriptions, shard->env.index, shard->env.number,
+			       subscriptions_limit(clients)) != ERROR_OK ||
+	    retained_jobs_open(&shard->sessions.retained_jobs, clients, subscriptions_limit(clients)) != ERROR_OK ||
+	    flow_store_open(&shard->mem.flows, &shard->mem.messages, FLOW_ENTRIES_MAX) != ERROR_OK ||
+	    acl_cache_open(&shard->guard.acl_cache, ACL_CACHE_SLOTS) != ERROR_OK ||
+	    acl_pool_open(&shard->guard.token_rules, TOKEN_RULES_MAX, TOKEN_RULES_BYTES_MAX) != ERROR_OK ||
+	    access_sign_in_init(shard->env.access, &shard->guard.sign_in, false) != ERROR_OK ||
+	    outbox_init(&shard->routing.outbox, shard->env.mailboxes, shard->env.shard_count, shard->env.number) !=
+		    ERROR_OK ||
+	    region_open(&shard->sessions.connected_at_s, ((size_t)clients + 1) * sizeof(uint32_t)) != ERROR_OK)
+		return ERROR_NO_MEMORY;
+	if (shard->env.fixed.sockets != 0 && io_fix_files(&shard->mem.io, &shard->env.fixed) != ERROR_OK)
+		return ERROR_NO_MEMORY;
+	shard_take_settings(shard);
+	commands_open(&shard->shared.commands);
+	shard->routing.peer_routes = calloc(shard->env.shard_count, sizeof(*shard->routing.peer_routes));
+	return shard->routing.peer_routes != NULL ? ERROR_OK : ERROR_NO_MEMORY;
+}
+
+void shard_close(struct shard *shard)
+{
+	admissions_fini(shard);
+	free(shard->routing.mail.batch);
+	retained_jobs_close(&shard->sessions.retained_jobs);
+	routings_fini(shard);
+	filter_jobs_fini(shard);
+	revoke_fini(&shard->guard.revoke);
+	session_cleanups_fini(shard);
+	outbox_fini(&shard->routing.outbox);
+	subscriptions_close(&shard->sessions.subscriptions);
+	flow_store_close(&shard->mem.flows);
+	acl_cache_close(&shard->guard.acl_cache);
+	acl_pool_close(&shard->guard.token_rules);
+	sign_in_fini(&shard->guard.sign_in);
+	acl_put(&shard->guard.acl);
+	registry_close(&shard->sessions.registry);
+	io_close(&shard->mem.io);
+	pool_close(&shard->mem.clients);
+	slab_close(&shard->mem.slab);
+	region_close(&shard->sessions.connected_at_s);
+	commands_close(&shard->shared.commands);
+	routes_fini(&shard->routing.routes);
+	list_fini(&shard->loop.ready);
+	congestion_fini(&shard->routing.congestion);
+	list_fini(&shard->sessions.closing);
+	endings_fini(&shard->sessions.endings);
+	free(shard->routing.peer_routes);
+}

@@ -1,0 +1,38 @@
+#include "shard/timers.h"
+
+#include "client/keepalive.h"
+#include "lifecycle/expiry.h"
+#include "shard/sys_topics.h"
+#include "state/shard.h"
+#include "topics/retained.h"
+
+#define TIMERS_PER_TURN 1024u
+#define TIMERS_PER_STEP 16u
+/* Retained messages that have expired and are taken away in a turn: a million are gone within seconds. */
+#define RETAINED_EXPIRED_PER_TURN 256u
+
+/* wheel_visit. The wheel's clock is the shard's own. */
+static uint64_t visit(void *context, uint32_t index, uint64_t now_ms)
+{
+	struct shard *shard = context;
+	(void)now_ms;
+	turn_work_charge(&shard->loop.work, WORK_NODE);
+	if (shard_client(shard, index)->state == CLIENT_OFFLINE)
+		return expiry_visit(shard, index);
+	return keepalive_visit(shard, index);
+}
+
+void timers_run(struct shard *shard)
+{
+	uint64_t until = turn_work_share(&shard->loop.work, WORK_SHARE_TIMERS);
+	bool more = true;
+	for (uint32_t i = 0; more && i < TIMERS_PER_TURN && !turn_work_is_spent(&shard->loop.work, until) &&
+			     !endings_are_many(&shard->sessions.endings);
+	     i += TIMERS_PER_STEP)
+		more = wheel_turn(&shard->loop.wheel, shard->loop.now_ms, TIMERS_PER_STEP, visit, shard);
+	if (shard->env.number != 0)
+		return;
+	counter_add(&shard->counters.values[COUNTER_retained_expired],
+		    retained_expire(shard->env.retained, shard->loop.now_s, RETAINED_EXPIRED_PER_TURN));
+	sys_topics_publish(shard);
+}

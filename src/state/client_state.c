@@ -1,0 +1,59 @@
+#include "state/client_state.h"
+
+#include "base/check.h"
+#include "state/shard.h"
+
+/* The gauges: a client enters or leaves the state. */
+static void count_state(struct shard *shard, enum client_state state, bool enters)
+{
+	static const enum counter GAUGES[CLIENT_STATE_COUNT] = {
+		[CLIENT_FREE] = COUNTER_COUNT,
+		[CLIENT_GREETING] = COUNTER_clients_greeting,
+		[CLIENT_ACTIVE] = COUNTER_clients_active,
+		[CLIENT_QUIET] = COUNTER_clients_quiet,
+		[CLIENT_SUSPECT] = COUNTER_clients_suspect,
+		[CLIENT_CLOSING] = COUNTER_clients_closing,
+		[CLIENT_OFFLINE] = COUNTER_sessions_offline,
+	};
+	if (GAUGES[state] == COUNTER_COUNT)
+		return;
+	counter_add(&shard->counters.values[GAUGES[state]], enters ? 1 : UINT64_MAX);
+	bool open = state >= CLIENT_GREETING && state <= CLIENT_SUSPECT;
+	if (open)
+		counter_add(&shard->counters.values[COUNTER_connections_open], enters ? 1 : UINT64_MAX);
+}
+
+void client_set_state(struct shard *shard, struct client *client, enum client_state next)
+{
+	static const uint8_t ALLOWED[CLIENT_STATE_COUNT] = {
+		[CLIENT_FREE] = 1u << CLIENT_GREETING,
+		[CLIENT_GREETING] = 1u << CLIENT_ACTIVE | 1u << CLIENT_CLOSING,
+		[CLIENT_ACTIVE] = 1u << CLIENT_QUIET | 1u << CLIENT_SUSPECT | 1u << CLIENT_CLOSING,
+		[CLIENT_QUIET] = 1u << CLIENT_ACTIVE | 1u << CLIENT_SUSPECT | 1u << CLIENT_CLOSING,
+		[CLIENT_SUSPECT] = 1u << CLIENT_ACTIVE | 1u << CLIENT_CLOSING,
+		[CLIENT_CLOSING] = 1u << CLIENT_FREE | 1u << CLIENT_OFFLINE,
+		[CLIENT_OFFLINE] = 1u << CLIENT_GREETING | 1u << CLIENT_FREE,
+	};
+	CHECK((ALLOWED[client->state] & 1u << next) != 0);
+	count_state(shard, (enum client_state)client->state, false);
+	count_state(shard, next, true);
+	client->state = next & 7u;
+}
+
+void client_mark_ready(struct shard *shard, uint32_t index, struct client *client)
+{
+	if (client->ready || client->pause != PAUSE_NONE)
+		return;
+	client->ready = 1;
+	list_push(&shard->loop.ready, index);
+}
+
+void client_resume(struct shard *shard, uint32_t index)
+{
+	struct client *client = shard_client(shard, index);
+	if (!client_is_connected(client))
+		return;
+	client->pause = PAUSE_NONE;
+	client->seen_tick = (uint32_t)(shard->loop.now_ms / WHEEL_TICK_MS); /* its silence so far was ours */
+	client_mark_ready(shard, index, client);
+}

@@ -1,0 +1,17 @@
+/* The one function that moves a client from state to state, and the list of those that have more to read. By the
+ * shard's thread. */
+#ifndef STATE_CLIENT_STATE_H
+#define STATE_CLIENT_STATE_H
+
+#include "state/client.h"
+
+struct shard;
+
+/* Checks the transition against the table and moves the gauges. */
+void client_set_state(struct shard *shard, struct client *client, enum client_state next);
+/* It is read from in the next turn, unless it is paused. */
+void client_mark_ready(struct shard *shard, uint32_t index, struct client *client);
+/* There is room again: it goes on where it paused. */
+void client_resume(struct shard *shard, uint32_t index);
+
+#endif

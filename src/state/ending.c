@@ -1,0 +1,71 @@
+#include "state/ending.h"
+
+#include "base/check.h"
+#include "state/client_state.h"
+#include "state/offline.h"
+#include "state/shard.h"
+
+#include <stdlib.h>
+
+static void endings_push(struct endings *endings, struct ending ending)
+{
+	if (endings->first == endings->count)
+		endings->first = endings->count = 0;
+	if (endings->count == endings->capacity) {
+		endings->capacity = endings->capacity == 0 ? 64 : endings->capacity * 2;
+		endings->items = realloc(endings->items, endings->capacity * sizeof(*endings->items));
+		CHECK(endings->items != NULL); /* as with any list: bounded by the clients */
+	}
+	endings->items[endings->count++] = ending;
+}
+
+static void note(struct shard *shard, uint32_t index, enum ending_kind kind, enum error reason)
+{
+	endings_push(&shard->sessions.endings, (struct ending){
+						       .client = index,
+						       .generation = shard_client(shard, index)->conn.generation,
+						       .kind = (uint8_t)kind,
+						       .reason = (uint8_t)reason,
+					       });
+}
+
+void client_end(struct shard *shard, uint32_t index, enum error reason)
+{
+	struct client *client = shard_client(shard, index);
+	bool greeted = client_is_connected(client);
+	if (!greeted && client->state != CLIENT_GREETING)
+		return;
+	CHECK(reason != ERROR_OK);
+	client_set_state(shard, client, CLIENT_CLOSING);
+	wheel_remove(&shard->loop.wheel, index);
+	note(shard, index, greeted ? ENDING_CONNECTION : ENDING_GREETING, reason);
+}
+
+void session_end(struct shard *shard, uint32_t index, enum error reason)
+{
+	struct client *client = shard_client(shard, index);
+	CHECK(client->state != CLIENT_FREE);
+	if (client->state == CLIENT_OFFLINE) {
+		if (!offline_let_go(shard, index))
+			return; /* it is to end already */
+		wheel_remove(&shard->loop.wheel, index);
+		note(shard, index, ENDING_SESSION, reason);
+		return;
+	}
+	struct extension *extension = extension_of(shard, client);
+	if (extension != NULL)
+		extension->expiry_s = 0;
+	client_end(shard, index, reason);
+}
+
+void session_will_is_due(struct shard *shard, uint32_t index)
+{
+	CHECK(shard_client(shard, index)->state == CLIENT_OFFLINE);
+	note(shard, index, ENDING_WILL, ERROR_OK);
+}
+
+void endings_fini(struct endings *endings)
+{
+	free(endings->items);
+	*endings = (struct endings){0};
+}

@@ -1,0 +1,31 @@
+#include "state/extension.h"
+
+#include "state/shard.h"
+
+struct extension *extension_of(const struct shard *shard, const struct client *client)
+{
+	return client->extension != 0 ? slab_at(&shard->mem.slab, client->extension) : NULL;
+}
+
+bool extension_take_packet(const struct shard *shard, const struct client *client, size_t bytes)
+{
+	return !client->bounded || bytes <= extension_of(shard, client)->packet_bytes_max;
+}
+
+struct extension *extension_need(struct shard *shard, struct client *client)
+{
+	if (client->extension != 0)
+		return slab_at(&shard->mem.slab, client->extension);
+	client->extension = slab_take(&shard->mem.slab, sizeof(struct extension));
+	if (client->extension == 0)
+		return NULL;
+	struct extension *extension = slab_at(&shard->mem.slab, client->extension);
+	*extension = (struct extension){.receive_max = UINT16_MAX};
+	return extension;
+}
+
+void extension_leave_offline(struct extension *extension)
+{
+	extension->aliases_in = 0;
+	extension->packet_bytes_max = 0;
+}

@@ -1,0 +1,79 @@
+#include "state/offline.h"
+
+#include "base/check.h"
+#include "state/client_state.h"
+#include "state/shard.h"
+
+/* In place of a time: it was noted already. The clock is past it whenever it is read. */
+#define NOTED_S 0u
+
+static uint32_t later_s(const struct shard *shard, uint32_t delay_s)
+{
+	uint64_t at_s = (uint64_t)shard->loop.now_s + delay_s;
+	/* The second that has begun does not count. */
+	return at_s + 1 < EXTENSION_NEVER_S ? (uint32_t)at_s + 1 : EXTENSION_NEVER_S;
+}
+
+void offline_begin(struct shard *shard, uint32_t index)
+{
+	struct client *client = shard_client(shard, index);
+	struct extension *extension = extension_of(shard, client);
+	CHECK(extension != NULL && extension->expiry_s != 0);
+	client_set_state(shard, client, CLIENT_OFFLINE);
+	extension->ends_at_s =
+		extension->expiry_s == EXTENSION_NEVER_S ? EXTENSION_NEVER_S : later_s(shard, extension->expiry_s);
+	extension->will_at_s = later_s(shard, extension->will_delay_s);
+	uint64_t deadline = offline_deadline_ms(shard, extension);
+	if (extension->flow.queued != 0 && deadline > shard->loop.now_ms + OFFLINE_SWEEP_MS)
+		deadline = shard->loop.now_ms + OFFLINE_SWEEP_MS;
+	if (deadline != WHEEL_NEVER)
+		wheel_add(&shard->loop.wheel, index, deadline);
+}
+
+void offline_queue_begins(struct shard *shard, uint32_t index)
+{
+	const struct extension *extension = extension_of(shard, shard_client(shard, index));
+	if (extension->ends_at_s == NOTED_S)
+		return;
+	uint64_t deadline = offline_deadline_ms(shard, extension);
+	uint64_t sweep_ms = shard->loop.now_ms + OFFLINE_SWEEP_MS;
+	wheel_remove(&shard->loop.wheel, index);
+	wheel_add(&shard->loop.wheel, index, sweep_ms < deadline ? sweep_ms : deadline);
+}
+
+uint64_t offline_deadline_ms(const struct shard *shard, const struct extension *extension)
+{
+	uint32_t at_s = extension->ends_at_s;
+	if (!message_ref_is_none(extension->will) && extension->will_at_s != NOTED_S && extension->will_at_s < at_s)
+		at_s = extension->will_at_s;
+	return at_s != EXTENSION_NEVER_S ? shard_clock_ms(shard, at_s) : WHEEL_NEVER;
+}
+
+bool offline_is_over(const struct shard *shard, const struct extension *extension)
+{
+	return extension->ends_at_s <= shard->loop.now_s;
+}
+
+bool offline_let_go(struct shard *shard, uint32_t index)
+{
+	struct client *client = shard_client(shard, index);
+	CHECK(client->state == CLIENT_OFFLINE);
+	struct extension *extension = extension_of(shard, client);
+	if (extension->ends_at_s == NOTED_S)
+		return false;
+	extension->ends_at_s = NOTED_S;
+	return true;
+}
+
+bool offline_will_is_due(const struct shard *shard, const struct extension *extension)
+{
+	return !message_ref_is_none(extension->will) && extension->will_at_s <= shard->loop.now_s;
+}
+
+bool offline_take_due_will(struct shard *shard, struct extension *extension)
+{
+	if (!offline_will_is_due(shard, extension) || extension->will_at_s == NOTED_S)
+		return false;
+	extension->will_at_s = NOTED_S;
+	return true;
+}

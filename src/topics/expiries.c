@@ -1,0 +1,97 @@
+#include "topics/expiries.h"
+
+/* Places begin at 1, so that 0 in an object says that it has none; the parent of place n is n / 2. */
+struct entry {
+	uint32_t expires_s;
+	uint32_t index;
+};
+
+static struct entry *expiry_entry_at(const struct expiries *expiries, uint32_t place)
+{
+	return (struct entry *)(void *)expiries->heap.base + place;
+}
+
+static uint32_t *expiry_place_of(const struct expiries *expiries, uint32_t index)
+{
+	return (void *)((uint8_t *)pool_at(expiries->pool, index) + expiries->place_offset);
+}
+
+enum error expiries_open(struct expiries *expiries, const struct pool *pool, uint32_t place_offset, uint32_t limit)
+{
+	*expiries = (struct expiries){.pool = pool, .place_offset = place_offset};
+	return region_open(&expiries->heap, ((size_t)limit + 1) * sizeof(struct entry));
+}
+
+void expiries_close(struct expiries *expiries)
+{
+	region_close(&expiries->heap);
+}
+
+enum error expiries_reserve(struct expiries *expiries)
+{
+	return region_grow(&expiries->heap, ((size_t)expiries->count + 2) * sizeof(struct entry));
+}
+
+static void put(const struct expiries *expiries, uint32_t place, struct entry entry)
+{
+	*expiry_entry_at(expiries, place) = entry;
+	*expiry_place_of(expiries, entry.index) = place;
+}
+
+/* The entry goes to the place, or as far up from there as it is earlier than its parents. */
+static void sift_up(const struct expiries *expiries, uint32_t place, struct entry entry)
+{
+	for (; place > 1 && expiry_entry_at(expiries, place / 2)->expires_s > entry.expires_s; place /= 2)
+		put(expiries, place, *expiry_entry_at(expiries, place / 2));
+	put(expiries, place, entry);
+}
+
+/* The same, down. */
+static void sift_down(const struct expiries *expiries, uint32_t place, struct entry entry)
+{
+	for (;;) {
+		uint32_t child = place * 2;
+		if (child > expiries->count)
+			break;
+		if (child < expiries->count &&
+		    expiry_entry_at(expiries, child + 1)->expires_s < expiry_entry_at(expiries, child)->expires_s)
+			child++;
+		if (expiry_entry_at(expiries, child)->expires_s >= entry.expires_s)
+			break;
+		put(expiries, place, *expiry_entry_at(expiries, child));
+		place = child;
+	}
+	put(expiries, place, entry);
+}
+
+void expiries_add(struct expiries *expiries, uint32_t index, uint32_t expires_s)
+{
+	CHECK(*expiry_place_of(expiries, index) == 0);
+	sift_up(expiries, ++expiries->count, (struct entry){expires_s, index});
+}
+
+void expiries_remove(struct expiries *expiries, uint32_t index)
+{
+	uint32_t place = *expiry_place_of(expiries, index);
+	if (place == 0)
+		return;
+	CHECK(place <= expiries->count && expiry_entry_at(expiries, place)->index == index);
+	*expiry_place_of(expiries, index) = 0;
+	struct entry last = *expiry_entry_at(expiries, expiries->count--);
+	if (last.index == index)
+		return;
+	if (place > 1 && expiry_entry_at(expiries, place / 2)->expires_s > last.expires_s)
+		sift_up(expiries, place, last);
+	else
+		sift_down(expiries, place, last);
+}
+
+uint32_t expiries_first_s(const struct expiries *expiries)
+{
+	return expiries->count != 0 ? expiry_entry_at(expiries, 1)->expires_s : UINT32_MAX;
+}
+
+uint32_t expiries_due(const struct expiries *expiries, uint32_t now_s)
+{
+	return expiries_first_s(expiries) <= now_s ? expiry_entry_at(expiries, 1)->index : 0;
+}

@@ -1,0 +1,297 @@
+#include "topics/index.h"
+
+#include "base/check.h"
+#include "mqtt/field/topic.h"
+#include "topics/index_part.h"
+
+#include <stdlib.h>
+
+struct index *index_new(uint16_t shards, const struct hash_key *key)
+{
+	struct index *index = aligned_alloc(64, sizeof(*index));
+	if (index == NULL)
+		return NULL;
+	memset(index, 0, sizeof(*index));
+	index->key = *key;
+	index->shards = shards;
+	for (uint32_t i = 0; i < INDEX_PARTS; i++) {
+		if (index_part_open(&index->parts[i]) != ERROR_OK)
+			return NULL; /* the program ends now, and what was made ends with it */
+	}
+	struct index_part *part = &index->parts[INDEX_TRIE_PART];
+	index->trie.part = part;
+	index->trie.key = &index->key;
+	index->trie.root = index_part_node_new(part, 0, 0, slice_of("", 0), true);
+	CHECK(index->trie.root != 0);
+	return index;
+}
+
+void index_free(struct index *index)
+{
+	reader_await_deferred();
+	for (uint32_t i = 0; i < INDEX_PARTS; i++)
+		index_part_close(&index->parts[i]);
+	free(index);
+}
+
+/* ---- changing ---- */
+
+/* Packed into one word so that a reader sees both counts of one moment. */
+static uint32_t members_pack(struct index_members members)
+{
+	uint32_t live = members.live < UINT16_MAX ? members.live : UINT16_MAX;
+	uint32_t free = members.free < UINT16_MAX ? members.free : UINT16_MAX;
+	return free << 16 | live;
+}
+
+static struct index_part *slot_part(struct index_slot slot)
+{
+	return &slot.index->parts[slot.part];
+}
+
+static uint32_t find_exact(struct index_part *part, uint64_t hash, struct slice filter, bool create)
+{
+	uint32_t node = index_part_find(part, (uint32_t)hash, 0, filter);
+	if (node == 0 && create) {
+		node = index_part_node_new(part, (uint32_t)hash, 0, filter, false);
+		if (node != 0)
+			index_part_insert(part, node);
+	}
+	return node;
+}
+
+struct index_slot index_find(struct index *index, struct slice filter, bool create)
+{
+	struct index_slot slot = {.index = index};
+	if (mqtt_filter_has_wildcard(filter)) {
+		slot.part = INDEX_TRIE_PART;
+		pthread_mutex_lock(&slot_part(slot)->lock);
+		slot.node = index_trie_find(&index->trie, filter, create);
+		return slot;
+	}
+	uint64_t hash = hash_slice(&index->key, filter);
+	slot.part = index_exact_part(hash);
+	pthread_mutex_lock(&slot_part(slot)->lock);
+	slot.node = find_exact(slot_part(slot), hash, filter, create);
+	return slot;
+}
+
+uint32_t index_name(struct index_slot slot)
+{
+	return slot.part << INDEX_NAME_REF_BITS | slot.node;
+}
+
+struct index_slot index_enter(struct index *index, uint32_t name)
+{
+	struct index_slot slot = {
+		.index = index,
+		.part = name >> INDEX_NAME_REF_BITS,
+		.node = name & ((1u << INDEX_NAME_REF_BITS) - 1),
+	};
+	CHECK(slot.part < INDEX_PARTS);
+	pthread_mutex_lock(&slot_part(slot)->lock);
+	return slot;
+}
+
+route_bits index_route(struct index_slot slot, uint16_t shard)
+{
+	const struct index_part *part = slot_part(slot);
+	route_bits routes = atomic_load(&index_node_at(part, slot.node)->routes);
+	if (route_kind(routes) == ROUTE_MANY)
+		return atomic_load(&index_many_of(part, routes)->routes[shard]);
+	return route_kind(routes) != ROUTE_NONE && route_shard(routes) == shard ? routes : 0;
+}
+
+/* The node's routes, as a whole; keeps count of the filters in the trie. */
+static void replace_routes(struct index_slot slot, route_bits routes)
+{
+	struct index_node *node = index_node_at(slot_part(slot), slot.node);
+	route_bits before = atomic_load(&node->routes);
+	atomic_store_explicit(&node->routes, routes, memory_order_release);
+	if (slot.part != INDEX_TRIE_PART || (before == 0) == (routes == 0))
+		return;
+	if (routes != 0)
+		atomic_fetch_add(&slot.index->trie.filters, 1);
+	else
+		atomic_fetch_sub(&slot.index->trie.filters, 1);
+}
+
+/* A place for one route a shard and for shared subscriptions; what the node had moves there. */
+struct index_many *index_make_many(struct index_slot slot)
+{
+	struct index_part *part = slot_part(slot);
+	route_bits routes = atomic_load(&index_node_at(part, slot.node)->routes);
+	if (route_kind(routes) == ROUTE_MANY)
+		return index_many_of(part, routes);
+	uint32_t ref = slab_take(&part->slab, index_many_bytes(slot.index));
+	if (ref == 0)
+		return NULL;
+	struct index_many *many = slab_at(&part->slab, ref);
+	memset(many, 0, index_many_bytes(slot.index));
+	if (routes != 0)
+		atomic_store(&many->routes[route_shard(routes)], routes);
+	replace_routes(slot, route_make(ROUTE_MANY, 0, 0, ref));
+	return many;
+}
+
+/* Takes the place away when nothing is left in it. */
+static void drop_many_if_empty(struct index_slot slot)
+{
+	struct index_part *part = slot_part(slot);
+	route_bits routes = atomic_load(&index_node_at(part, slot.node)->routes);
+	const struct index_many *many = index_many_of(part, routes);
+	if (atomic_load(&many->group) != 0)
+		return;
+	for (uint16_t i = 0; i < slot.index->shards; i++) {
+		if (atomic_load(&many->routes[i]) != 0)
+			return;
+	}
+	replace_routes(slot, 0);
+	index_part_retire(part, route_index(routes), index_many_bytes(slot.index));
+}
+
+enum error index_set_route(struct index_slot slot, uint16_t shard, route_bits route)
+{
+	route_bits routes = atomic_load(&index_node_at(slot_part(slot), slot.node)->routes);
+	if (route_kind(routes) != ROUTE_MANY && (routes == 0 || route_shard(routes) == shard)) {
+		replace_routes(slot, route);
+		return ERROR_OK;
+	}
+	if (route_kind(routes) != ROUTE_MANY && route == 0)
+		return ERROR_OK;
+	struct index_many *many = index_make_many(slot);
+	if (many == NULL)
+		return ERROR_NO_MEMORY;
+	atomic_store_explicit(&many->routes[shard], route, memory_order_release);
+	if (route == 0)
+		atomic_store_explicit(&index_many_members(slot.index, many)[shard], 0, memory_order_relaxed);
+	return ERROR_OK; /* index_leave() sees whether anything is left */
+}
+
+/* A node without routes goes, and a filter's with its last shared subscription. */
+static void tidy(struct index_slot slot)
+{
+	struct index_part *part = slot_part(slot);
+	struct index_node *node = index_node_at(part, slot.node);
+	if (route_kind(atomic_load(&node->routes)) == ROUTE_MANY)
+		drop_many_if_empty(slot);
+	if (atomic_load(&node->routes) != 0)
+		return;
+	if (index_is_group(node)) {
+		struct index_slot filter = {slot.index, slot.part, node->parent};
+		index_group_prune(filter, slot.node);
+		tidy(filter);
+		return;
+	}
+	if (slot.part == INDEX_TRIE_PART) {
+		index_trie_prune(&slot.index->trie, slot.node);
+	} else {
+		index_part_remove(part, slot.node);
+		index_part_retire_node(part, slot.node);
+	}
+}
+
+void index_leave(struct index_slot slot)
+{
+	if (slot.node != 0)
+		tidy(slot);
+	pthread_mutex_unlock(&slot_part(slot)->lock);
+}
+
+struct index_slot index_find_group(struct index *index, struct slice group, struct slice filter, bool create)
+{
+	struct index_slot slot = index_find(index, filter, create);
+	if (slot.node == 0)
+		return slot;
+	uint32_t node = index_group_find(slot, group, create);
+	if (node == 0)
+		tidy(slot);
+	slot.node = node;
+	return slot;
+}
+
+void index_set_members(struct index_slot slot, uint16_t shard, struct index_members members)
+{
+	const struct index_part *part = slot_part(slot);
+	route_bits routes = atomic_load(&index_node_at(part, slot.node)->routes);
+	if (route_kind(routes) == ROUTE_MANY)
+		atomic_store_explicit(&index_many_members(slot.index, index_many_of(part, routes))[shard],
+				      members_pack(members), memory_order_relaxed);
+}
+
+/* ---- telling about it ---- */
+
+/* Puts the text in front of what stands at out + *at. */
+static bool prepend(uint8_t *out, size_t *at, struct slice text)
+{
+	if (text.size > *at)
+		return false;
+	*at -= text.size;
+	if (text.size != 0)
+		memcpy(out + *at, text.data, text.size);
+	return true;
+}
+
+/* The levels from a node up to the root of its trie, or the whole text of an exact filter. */
+static bool prepend_filter(struct index_slot slot, uint8_t *out, size_t *at)
+{
+	const struct index_part *part = slot_part(slot);
+	const struct index_node *node = index_node_at(part, slot.node);
+	if (slot.part != INDEX_TRIE_PART)
+		return prepend(out, at, index_node_text(node));
+	bool fits = prepend(out, at, index_node_text(node));
+	while (fits && node->parent != slot.index->trie.root) {
+		node = index_node_at(part, node->parent);
+		fits = prepend(out, at, slice_string("/")) && prepend(out, at, index_node_text(node));
+	}
+	return fits;
+}
+
+size_t index_filter_text(struct index *index, uint32_t name, uint8_t *out, size_t out_size)
+{
+	struct index_slot slot = index_enter(index, name);
+	struct slice group = slice_of(NULL, 0);
+	struct index_slot filter = slot;
+	if (index_is_group(index_node_at(slot_part(slot), slot.node))) {
+		const struct index_node *node = index_node_at(slot_part(slot), slot.node);
+		group = index_node_text(node); /* with the mark, which is the slash behind "$share" */
+		filter.node = node->parent;
+	}
+	size_t at = out_size;
+	bool fits = prepend_filter(filter, out, &at);
+	if (fits && group.size != 0)
+		fits = prepend(out, &at, slice_string("/")) && prepend(out, &at, group) &&
+		       prepend(out, &at, slice_string("$share"));
+	pthread_mutex_unlock(&slot_part(slot)->lock);
+	if (!fits)
+		return 0;
+	memmove(out, out + at, out_size - at);
+	return out_size - at;
+}
+
+/* What is read here of a node does not change while the node is there. */
+uint32_t index_filter_bytes(const struct index *index, uint32_t name)
+{
+	const struct index_part *part = &index->parts[name >> INDEX_NAME_REF_BITS];
+	uint32_t at = name & ((1u << INDEX_NAME_REF_BITS) - 1);
+	size_t bytes = 0;
+	for (; at != 0 && (part != index->trie.part || at != index->trie.root); at = index_node_at(part, at)->parent) {
+		const struct index_node *node = index_node_at(part, at);
+		bytes += sizeof(*node) + (node->branch ? sizeof(struct index_links) : 0) + node->text_bytes;
+	}
+	return (uint32_t)bytes;
+}
+
+struct index_size index_size(struct index *index)
+{
+	struct index_size size = {.filters = atomic_load(&index->trie.filters)};
+	for (uint32_t i = 0; i < INDEX_PARTS; i++) {
+		struct index_part *part = &index->parts[i];
+		pthread_mutex_lock(&part->lock);
+		if (i != INDEX_TRIE_PART)
+			size.filters += part->count;
+		size.bytes += part->slab.used_bytes + (atomic_load(&part->buckets)->mask + 1) * sizeof(uint32_t);
+		pthread_mutex_unlock(&part->lock);
+	}
+	return size;
+}
