@@ -9,11 +9,11 @@
 
 #define FRAMES_MAX 40
 
-/* The program's first byte and the byte behind its code; the linker's own names. */
+/* The program's first byte and the end of its code, as the linker names them. */
 extern const char __executable_start;
 extern const char etext;
 
-/* The one variable that no parameter could carry: CHECK stands in code that knows nothing of threads. */
+/* No parameter can carry this: CHECK stands in code that knows nothing about threads. */
 static _Thread_local const struct check_context *check_context;
 
 void check_context_set(const struct check_context *context)
@@ -40,8 +40,8 @@ static void check_add_context(struct crash_text *text, const struct check_contex
 	crash_text_add(text, "\n");
 }
 
-/* The command that names the lines. A position-independent program lies elsewhere at each start, so addresses are told
- * from its beginning; a return address is behind its call, which may be the next line's, so one less. */
+/* The command that prints source lines. A position-independent program is loaded elsewhere at each start, so it takes
+ * offsets from the program's beginning. A return address points past its call, possibly to the next line, hence - 1. */
 static void check_add_command(struct crash_text *text, void *const *frames, int count)
 {
 	char path[256];
@@ -88,7 +88,7 @@ static void check_add_value(struct crash_text *text, const char *side, int64_t v
 	crash_text_add(text, ")");
 }
 
-/* What there was to say has been said: a handler of SIGABRT would say it again. */
+/* The report is complete; a handler of SIGABRT would print it again. */
 static _Noreturn void check_abort(void)
 {
 	signal(SIGABRT, SIG_DFL);

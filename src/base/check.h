@@ -1,16 +1,16 @@
 /* Assertions on what we promise ourselves. They stay on in release: a gateway that goes on with a broken invariant
- * loses messages quietly. Data from outside is never checked with these: it is an error path with a counter.
+ * loses messages quietly. Never check data from outside with these: it takes an error path with a counter.
  *
- * A broken promise prints, in one write() to stderr: the place, the promise and its values, what the thread was busy
- * with, and a backtrace with the addr2line command that turns it into lines. Then it aborts. Nothing on that way
- * allocates or takes a lock of ours, so it may happen anywhere, in a signal handler too (base/crash.h). Any thread. */
+ * A broken promise prints the place, the promise and its values, what the thread was doing, a backtrace, and the
+ * addr2line command that turns the backtrace into source lines. Then it aborts. It allocates nothing and takes no lock
+ * of ours, so it also works in a signal handler (base/crash.h). Any thread. */
 #ifndef BASE_CHECK_H
 #define BASE_CHECK_H
 
 #include <stdint.h>
 
-/* What a thread is busy with. The thread owns it and writes to it as it goes on, which costs a store or two a packet;
- * it is read where the same thread fails, and nowhere else. */
+/* What a thread is doing. The thread owns it and updates it as it works, at two stores a packet. Only a failure of the
+ * same thread reads it. */
 struct check_context {
 	const char *thread; /* "shard"; static */
 	uint32_t number;    /* which of its kind */
@@ -18,13 +18,13 @@ struct check_context {
 	uint32_t packet_type;
 };
 
-/* Sets the calling thread's context, which must outlive the thread or be taken away with NULL. */
+/* Sets the calling thread's context. It must outlive the thread, or be removed with NULL. */
 void check_context_set(const struct check_context *context);
 
 _Noreturn void check_failed(const char *file, int line, const char *promise) __attribute__((cold));
 _Noreturn void check_values_failed(const char *file, int line, const char *promise, int64_t left, int64_t right)
 	__attribute__((cold));
-/* Prints what the report holds, and behind it what check_failed() prints behind the promise: context and backtrace. */
+/* Prints the text, then the context and backtrace that check_failed() prints after the promise. */
 struct crash_text;
 void check_print_circumstances(struct crash_text *text) __attribute__((cold));
 
@@ -34,7 +34,7 @@ void check_print_circumstances(struct crash_text *text) __attribute__((cold));
 			check_failed(__FILE__, __LINE__, #promise);                                                    \
 	} while (0)
 
-/* Comparisons of integers that print both values. Each side is evaluated once, and compared in their common type. */
+/* Comparisons of integers. They print both values, evaluate each side once, and compare in the common type. */
 #define CHECK_COMPARE(left, operator, right)                                                                           \
 	do {                                                                                                           \
 		const __typeof__((left) + (right)) check_left = (left);                                                \

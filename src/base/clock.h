@@ -1,5 +1,5 @@
-/* Monotonic time, read once a turn and handed down as a parameter; pure layers take it so and never read it.
- * Any thread. */
+/* Monotonic time. A thread reads it once a turn and hands it down as a parameter; pure layers never read it. Any
+ * thread. */
 #ifndef BASE_CLOCK_H
 #define BASE_CLOCK_H
 
@@ -13,7 +13,7 @@ static inline uint64_t clock_now_ns(void)
 	return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
 }
 
-/* What the calling thread has run for. A system call, unlike the time. */
+/* CPU time of the calling thread. A system call, unlike the time of day. */
 static inline uint64_t clock_ran_ns(void)
 {
 	struct timespec ran;

@@ -2,17 +2,12 @@
 
 #include "base/check.h"
 #include "base/crash_text.h"
+#include "base/sanitizer.h"
 
 #include <execinfo.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stddef.h>
-
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-#define SANITIZED 1
-#else
-#define SANITIZED 0
-#endif
 
 static const struct {
 	int number;
@@ -40,8 +35,8 @@ static void crash_report(int number, siginfo_t *info, void *frame)
 		crash_text_add(&text, "\n");
 	}
 	check_print_circumstances(&text);
-	/* SA_RESETHAND took the handler away. A fault comes again when its instruction is run again, so that the core
-	 * shows it; what somebody sent does not. */
+	/* SA_RESETHAND has removed the handler. A fault recurs when its instruction runs again, so the core dump shows
+	 * it. A signal that somebody sent does not. */
 	if (info->si_code <= 0)
 		CHECK(raise(number) == 0);
 }
@@ -50,7 +45,7 @@ void crash_catch_signals(void)
 {
 	void *frame[1];
 	CHECK(backtrace(frame, 1) == 1);
-	if (SANITIZED)
+	if (SANITIZER_ADDRESS || SANITIZER_THREAD)
 		return;
 	struct sigaction action = {.sa_sigaction = crash_report,
 				   .sa_flags = (int)(SA_SIGINFO | SA_RESETHAND | SA_NODEFER)};

@@ -1,12 +1,12 @@
-/* Has signals that end the program print what a broken promise prints (base/check.h): what the thread was busy with and
- * where it stands. They end it all the same, with a core where that is asked for.
+/* Makes fatal signals print what a broken promise prints (base/check.h): what the thread was doing and its backtrace.
+ * The signals still end the program, with a core dump where one is wanted.
  *
- * A thread that has overflowed its stack has none to print with; it ends silently, as it would without this. */
+ * A thread that overflows its stack has no room for a handler. It ends without a report, as it would without this. */
 #ifndef BASE_CRASH_H
 #define BASE_CRASH_H
 
-/* Once, in main, before there are threads. Also loads what a backtrace needs, so that a failure loads nothing: 12 KiB
- * and 0.2 ms. Leaves the signals alone under a sanitizer, which says more. */
+/* Call it once in main, before other threads start. It also loads what a backtrace needs (12 KiB, 0.2 ms), so that
+ * nothing is loaded during a failure. Under a sanitizer it leaves the signals alone: the sanitizer prints more. */
 void crash_catch_signals(void);
 
 #endif

@@ -3,7 +3,7 @@
 #include <errno.h>
 #include <unistd.h>
 
-_Static_assert(CRASH_TEXT_BYTES <= 4096, "a pipe takes no more in one piece (PIPE_BUF), and a signal stack is small");
+_Static_assert(CRASH_TEXT_BYTES <= 4096, "PIPE_BUF, so that reports of two threads do not mix");
 
 static void crash_text_bytes(struct crash_text *text, const char *bytes, size_t size)
 {

@@ -1,5 +1,5 @@
-/* Text about a failure, put together without stdio, malloc or locks, so that a signal handler may. What does not fit is
- * cut off. One thread each. */
+/* Builds the text of a crash report without stdio, malloc or locks, so a signal handler may use it. Text that does not
+ * fit is cut off. One thread at a time. */
 #ifndef BASE_CRASH_TEXT_H
 #define BASE_CRASH_TEXT_H
 
@@ -15,9 +15,9 @@ struct crash_text {
 
 void crash_text_add(struct crash_text *text, const char *more);
 void crash_text_decimal(struct crash_text *text, int64_t value);
-/* With 0x in front. */
+/* With a leading 0x. */
 void crash_text_hex(struct crash_text *text, uint64_t value);
-/* To stderr; empty afterwards. */
+/* Writes to stderr and empties the text. */
 void crash_text_write(struct crash_text *text);
 
 #endif

@@ -2,6 +2,8 @@
 
 #include "base/check.h"
 
+_Static_assert(ERROR_OK == 0, "a zeroed result is no error");
+
 static const struct {
 	const char *name;
 	const char *rule;

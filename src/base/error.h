@@ -1,5 +1,5 @@
-/* Every way in which something can go wrong, with one table of name, sentence and, for faults of the protocol, the
- * rule of the standard that was broken. Codes are mapped to MQTT reason codes or HTTP statuses only at the edge
+/* Every way in which something can go wrong. One table gives each code its name, its sentence and, for faults of the
+ * protocol, the rule of the standard that was broken. Only the edge maps codes to MQTT reason codes or HTTP statuses
  * (mqtt/field/reason.h). Counters are kept per code. Any thread; never allocates. */
 #ifndef BASE_ERROR_H
 #define BASE_ERROR_H

@@ -12,12 +12,12 @@
 
 #define FIRST_READ_BYTES ((size_t)16 << 10)
 
-static const char *system_fault(void)
+static const char *file_system_fault(void)
 {
 	return strerror(errno); /* NOLINT(concurrency-mt-unsafe): glibc's is safe for errors that it knows */
 }
 
-static const char *check_mode(const struct stat *status, enum file_secrecy secrecy)
+static const char *file_check_mode(const struct stat *status, enum file_secrecy secrecy)
 {
 	if (!S_ISREG(status->st_mode))
 		return S_ISDIR(status->st_mode) ? "it is a directory" : NULL;
@@ -30,9 +30,10 @@ static const char *check_mode(const struct stat *status, enum file_secrecy secre
 	return NULL;
 }
 
-/* Reads on until the end; *data grows, with room for one byte more than it holds. */
-static const char *read_all(int descriptor, size_t bytes_max, uint8_t **data, size_t *size)
+/* Reads to the end. *data grows, and always has room for one byte more. */
+static const char *file_read_all(int descriptor, size_t bytes_max, uint8_t **data, size_t *size)
 {
+	CHECK_LT(bytes_max, SIZE_MAX - 1); /* room + 1 must not wrap */
 	size_t room = 0;
 	*size = 0;
 	for (;;) {
@@ -41,7 +42,7 @@ static const char *read_all(int descriptor, size_t bytes_max, uint8_t **data, si
 				return "it is too large";
 			room = room == 0 ? FIRST_READ_BYTES : room * 2;
 			if (room > bytes_max)
-				room = bytes_max + 1; /* one more, to see whether there is more */
+				room = bytes_max + 1; /* one more byte shows that the file is too large */
 			uint8_t *grown = realloc(*data, room + 1);
 			if (grown == NULL)
 				return "out of memory";
@@ -51,11 +52,12 @@ static const char *read_all(int descriptor, size_t bytes_max, uint8_t **data, si
 		if (got < 0 && errno == EINTR)
 			continue;
 		if (got < 0)
-			return system_fault();
+			return file_system_fault();
 		if (got == 0)
 			break;
 		*size += (size_t)got;
 	}
+	CHECK_LE(*size, room);
 	(*data)[*size] = '\0';
 	return *size > bytes_max ? "it is too large" : NULL;
 }
@@ -66,11 +68,11 @@ const char *file_read(const char *path, size_t bytes_max, enum file_secrecy secr
 	*size = 0;
 	int descriptor = open(path, O_RDONLY | O_CLOEXEC);
 	if (descriptor < 0)
-		return system_fault();
+		return file_system_fault();
 	struct stat status;
-	const char *fault = fstat(descriptor, &status) == 0 ? check_mode(&status, secrecy) : system_fault();
+	const char *fault = fstat(descriptor, &status) == 0 ? file_check_mode(&status, secrecy) : file_system_fault();
 	if (fault == NULL)
-		fault = read_all(descriptor, bytes_max, data, size);
+		fault = file_read_all(descriptor, bytes_max, data, size);
 	close(descriptor);
 	if (fault != NULL) {
 		free(*data);
@@ -79,21 +81,21 @@ const char *file_read(const char *path, size_t bytes_max, enum file_secrecy secr
 	return fault;
 }
 
-static const char *write_all(int descriptor, struct slice bytes)
+static const char *file_write_all(int descriptor, struct slice bytes)
 {
 	while (bytes.size > 0) {
 		ssize_t wrote = write(descriptor, bytes.data, bytes.size);
 		if (wrote < 0 && errno == EINTR)
 			continue;
 		if (wrote < 0)
-			return system_fault();
+			return file_system_fault();
 		bytes = slice_of(bytes.data + wrote, bytes.size - (size_t)wrote);
 	}
 	return NULL;
 }
 
-/* A rename is on the disk when its directory is. */
-static const char *sync_directory(const char *path)
+/* A rename is on the disk once its directory is. */
+static const char *file_sync_directory(const char *path)
 {
 	char directory[PATH_MAX];
 	const char *slash = strrchr(path, '/');
@@ -104,32 +106,32 @@ static const char *sync_directory(const char *path)
 	directory[size] = '\0';
 	int descriptor = open(size == 0 ? "." : directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (descriptor < 0)
-		return system_fault();
-	const char *fault = fsync(descriptor) == 0 ? NULL : system_fault();
+		return file_system_fault();
+	const char *fault = fsync(descriptor) == 0 ? NULL : file_system_fault();
 	close(descriptor);
 	return fault;
 }
 
-/* Whoever could read the old one reads the new one: a server that runs as another user for one. */
-static const char *hand_on(int descriptor, const char *path, enum file_secrecy secrecy)
+/* Whoever could read the old file can read the new one: the server may run as another user. */
+static const char *file_inherit_mode(int descriptor, const char *path, enum file_secrecy secrecy)
 {
 	struct stat old;
 	mode_t mode = secrecy == FILE_SECRET ? S_IRUSR | S_IWUSR : S_IRUSR | S_IWUSR | S_IRGRP | S_IROTH;
 	if (stat(path, &old) != 0) {
 		if (errno != ENOENT)
-			return system_fault();
+			return file_system_fault();
 	} else {
 		if (!S_ISREG(old.st_mode))
 			return "it is there, and no regular file";
 		mode = old.st_mode & 07777;
 		bool others = old.st_uid != geteuid() || old.st_gid != getegid();
 		if (others && fchown(descriptor, old.st_uid, old.st_gid) != 0)
-			return system_fault();
+			return file_system_fault();
 	}
-	return fchmod(descriptor, mode) == 0 ? NULL : system_fault();
+	return fchmod(descriptor, mode) == 0 ? NULL : file_system_fault();
 }
 
-static const char *replace(const char *path, struct slice content, enum file_secrecy secrecy)
+static const char *file_replace_real(const char *path, struct slice content, enum file_secrecy secrecy)
 {
 	char beside[PATH_MAX];
 	int length = snprintf(beside, sizeof(beside), "%s.XXXXXX", path);
@@ -137,28 +139,28 @@ static const char *replace(const char *path, struct slice content, enum file_sec
 		return "its path is too long";
 	int descriptor = mkostemp(beside, O_CLOEXEC);
 	if (descriptor < 0)
-		return system_fault();
-	const char *fault = hand_on(descriptor, path, secrecy);
+		return file_system_fault();
+	const char *fault = file_inherit_mode(descriptor, path, secrecy);
 	if (fault == NULL)
-		fault = write_all(descriptor, content);
+		fault = file_write_all(descriptor, content);
 	if (fault == NULL && fsync(descriptor) != 0)
-		fault = system_fault();
+		fault = file_system_fault();
 	if (close(descriptor) != 0 && fault == NULL)
-		fault = system_fault();
+		fault = file_system_fault();
 	if (fault == NULL && rename(beside, path) != 0)
-		fault = system_fault();
+		fault = file_system_fault();
 	if (fault != NULL) {
 		unlink(beside);
 		return fault;
 	}
-	return sync_directory(path);
+	return file_sync_directory(path);
 }
 
 const char *file_replace(const char *path, struct slice content, enum file_secrecy secrecy)
 {
-	/* What a link leads to is replaced, not the link. */
+	/* Replaces what a symbolic link leads to, not the link. */
 	char *real = realpath(path, NULL);
-	const char *fault = replace(real != NULL ? real : path, content, secrecy);
+	const char *fault = file_replace_real(real != NULL ? real : path, content, secrecy);
 	free(real);
 	return fault;
 }
@@ -167,8 +169,8 @@ const char *file_append_open(const char *path, int *descriptor)
 {
 	*descriptor = open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, S_IRUSR | S_IWUSR);
 	if (*descriptor < 0)
-		return system_fault();
-	const char *fault = sync_directory(path);
+		return file_system_fault();
+	const char *fault = file_sync_directory(path);
 	if (fault != NULL) {
 		close(*descriptor);
 		*descriptor = -1;
@@ -178,15 +180,17 @@ const char *file_append_open(const char *path, int *descriptor)
 
 const char *file_append(int descriptor, struct slice bytes)
 {
-	const char *fault = write_all(descriptor, bytes);
+	CHECK_GE(descriptor, 0);
+	const char *fault = file_write_all(descriptor, bytes);
 	if (fault == NULL && fdatasync(descriptor) != 0)
-		fault = system_fault();
+		fault = file_system_fault();
 	return fault;
 }
 
 const char *file_append_cut(int descriptor, size_t bytes)
 {
-	return ftruncate(descriptor, (off_t)bytes) == 0 && fsync(descriptor) == 0 ? NULL : system_fault();
+	CHECK_LE(bytes, INT64_MAX);
+	return ftruncate(descriptor, (off_t)bytes) == 0 && fsync(descriptor) == 0 ? NULL : file_system_fault();
 }
 
 void file_append_close(int descriptor)

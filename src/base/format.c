@@ -3,6 +3,8 @@
 #include <stdio.h>
 #include <time.h>
 
+_Static_assert(FORMAT_BYTES >= sizeof("18,446,744,073,709,551,615"), "the largest count fits");
+
 const char *format_count(uint64_t value, char *out)
 {
 	char digits[FORMAT_BYTES];
@@ -29,7 +31,7 @@ const char *format_bytes(double bytes, char *out)
 	return out;
 }
 
-/* In two units, the second of which is a part of the first. */
+/* Two units, where the first is a multiple of the second: 8 min 9 s. */
 static void format_parts(double seconds, const char *unit, uint64_t unit_s, const char *part, uint64_t part_s,
 			 char *out)
 {
@@ -60,7 +62,7 @@ const char *format_time(double time_s, char *out)
 {
 	struct tm parts;
 	time_t whole = (time_t)time_s;
-	/* 9999-12-31: nobody means a later one, and its year has four digits. */
+	/* Up to 9999-12-31, so that a year has four digits. */
 	if (!(time_s >= 0 && time_s < 253402300800.0) || gmtime_r(&whole, &parts) == NULL ||
 	    strftime(out, FORMAT_BYTES, "%Y-%m-%d %H:%M:%S UTC", &parts) == 0)
 		snprintf(out, FORMAT_BYTES, "-");

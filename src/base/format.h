@@ -1,4 +1,4 @@
-/* Figures as people read them. out holds FORMAT_BYTES and is returned. Pure; any thread. */
+/* Formats figures for people. `out` holds FORMAT_BYTES and is returned. Pure; any thread. */
 #ifndef BASE_FORMAT_H
 #define BASE_FORMAT_H
 

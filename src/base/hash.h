@@ -1,4 +1,4 @@
-/* A keyed hash (SipHash-2-4): strangers choose the strings, so they must not be able to choose the hash. Any thread. */
+/* A keyed hash (SipHash-2-4). Strangers choose the strings, so they must not be able to choose the hash. Any thread. */
 #ifndef BASE_HASH_H
 #define BASE_HASH_H
 

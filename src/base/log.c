@@ -1,5 +1,8 @@
 #include "base/log.h"
 
+#include "base/check.h"
+
+#include <limits.h>
 #include <poll.h>
 #include <stdarg.h>
 #include <stdatomic.h>
@@ -12,6 +15,9 @@
 
 static const char *const LEVEL_NAMES[] = {"error", "warning", "info", "debug"};
 #define LEVEL_COUNT (sizeof(LEVEL_NAMES) / sizeof(LEVEL_NAMES[0]))
+
+_Static_assert(LEVEL_COUNT == LOG_DEBUG + 1, "each level has a name");
+_Static_assert(LINE_BYTES_MAX <= PIPE_BUF, "a pipe that can be written to at all takes a line whole");
 
 static _Atomic int log_level = LOG_INFO;
 static _Atomic long log_second;
@@ -36,6 +42,7 @@ bool log_level_parse(const char *name, enum log_level *level)
 
 const char *log_level_name(enum log_level level)
 {
+	CHECK_LT(level, LEVEL_COUNT);
 	return LEVEL_NAMES[level];
 }
 
@@ -44,8 +51,8 @@ bool log_enabled(enum log_level level)
 	return (int)level <= atomic_load_explicit(&log_level, memory_order_relaxed);
 }
 
-/* True when this second's share of lines is not used up. */
-static bool within_rate(long second)
+/* True while this second has written fewer than LOG_LINES_PER_SECOND lines. */
+static bool log_within_rate(long second)
 {
 	long current = atomic_load(&log_second);
 	if (current != second && atomic_compare_exchange_strong(&log_second, &current, second))
@@ -53,7 +60,7 @@ static bool within_rate(long second)
 	return atomic_fetch_add(&log_lines, 1) < LOG_LINES_PER_SECOND;
 }
 
-static size_t write_prefix(char *line, const struct timespec *now, enum log_level level)
+static size_t log_write_prefix(char *line, const struct timespec *now, enum log_level level)
 {
 	struct tm utc;
 	gmtime_r(&now->tv_sec, &utc);
@@ -63,8 +70,8 @@ static size_t write_prefix(char *line, const struct timespec *now, enum log_leve
 	return used + (size_t)more;
 }
 
-/* Some of a message may come from outside, a client id for one: it must not be able to begin a line of its own. */
-static void hide_control_characters(char *text, size_t size)
+/* Part of a message may come from outside, such as a client id. It must not be able to forge a line. */
+static void log_hide_control_characters(char *text, size_t size)
 {
 	for (size_t i = 0; i < size; i++) {
 		if ((unsigned char)text[i] < ' ' || text[i] == 0x7f)
@@ -78,12 +85,12 @@ void log_write(enum log_level level, const char *format, ...)
 		return;
 	struct timespec now;
 	clock_gettime(CLOCK_REALTIME, &now);
-	if (!within_rate((long)now.tv_sec)) {
+	if (!log_within_rate((long)now.tv_sec)) {
 		atomic_fetch_add(&log_suppressed, 1);
 		return;
 	}
 	char line[LINE_BYTES_MAX];
-	size_t used = write_prefix(line, &now, level);
+	size_t used = log_write_prefix(line, &now, level);
 	unsigned suppressed = atomic_exchange(&log_suppressed, 0);
 	if (suppressed != 0)
 		used += (size_t)snprintf(line + used, sizeof(line) - used, "(%u lines left out) ", suppressed);
@@ -95,10 +102,10 @@ void log_write(enum log_level level, const char *format, ...)
 	used += more < 0 ? 0 : (size_t)more;
 	if (used > sizeof(line) - 2)
 		used = sizeof(line) - 2;
-	hide_control_characters(line, used);
+	log_hide_control_characters(line, used);
+	CHECK_LT(used, sizeof(line));
 	line[used++] = '\n';
-	/* A log that nobody reads must not stop the gateway: a line is shorter than PIPE_BUF, so a pipe that can be
-	 * written at all takes it whole. */
+	/* A log that nobody reads must not stop the gateway, so a line is dropped where write() would block. */
 	struct pollfd descriptor = {.fd = STDERR_FILENO, .events = POLLOUT};
 	if (poll(&descriptor, 1, 0) == 0) {
 		atomic_fetch_add(&log_suppressed, 1);

@@ -1,7 +1,7 @@
-/* The log: one line an event on stderr, time in UTC, written with one write() so that threads do not mix. Control
- * characters in a message are written as '?', so that text from outside cannot forge a line. More than
- * LOG_LINES_PER_SECOND lines in a second are counted instead of written, so that nobody can fill the disk from
- * outside. Any thread; the level may be set at any time. */
+/* The log: one line an event on stderr, with the time in UTC. Each line is one write(), so lines of different threads
+ * do not mix. Control characters are written as '?', so text from outside cannot forge a line. Beyond
+ * LOG_LINES_PER_SECOND lines in a second are counted and not written, so nobody outside can fill the disk. Any thread;
+ * the level may be set at any time. */
 #ifndef BASE_LOG_H
 #define BASE_LOG_H
 
@@ -17,7 +17,7 @@ enum log_level {
 };
 
 void log_level_set(enum log_level level);
-/* "error", "warning", "info", "debug". False when the name is none of these. */
+/* Takes "error", "warning", "info" or "debug". False for any other name. */
 bool log_level_parse(const char *name, enum log_level *level);
 const char *log_level_name(enum log_level level);
 bool log_enabled(enum log_level level);

@@ -1,4 +1,4 @@
-/* A view of bytes that somebody else owns. It never outlives them, and is passed by value. Any thread. */
+/* A view of bytes that somebody else owns. It must not outlive them, and is passed by value. Any thread. */
 #ifndef BASE_SLICE_H
 #define BASE_SLICE_H
 

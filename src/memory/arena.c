@@ -70,7 +70,7 @@ int arena_fd(const struct arena *arena)
 	return arena_entry(arena)->fd;
 }
 
-/* Beyond RLIMIT_FSIZE ftruncate() sends SIGXFSZ, which would end the server. */
+/* Beyond RLIMIT_FSIZE ftruncate() does not fail: it sends SIGXFSZ, which would end the server. */
 static bool arena_may_be_as_long(uint64_t bytes)
 {
 	struct rlimit limit;

@@ -16,11 +16,11 @@ struct list {
 	uint32_t capacity;
 };
 
-/* Room for twice as many items of four bytes. Aborts without memory: the lists are bounded by the clients, and their
- * users have no way back at the moment when something is put on one. */
+/* Doubles the room for items of four bytes. Aborts without memory: the number of clients bounds the lists, and a caller
+ * of list_push() could not undo what it is doing. */
 void *list_grow(void *items, uint32_t *capacity);
 
-/* Grows only to the longest that the list ever was. */
+/* Memory grows only to the greatest length that the list ever had. */
 static inline void list_push(struct list *list, uint32_t item)
 {
 	if (list->count == list->capacity)
@@ -34,8 +34,8 @@ static inline void list_fini(struct list *list)
 	*list = (struct list){0};
 }
 
-/* struct NAME_list, of references whose DEFINE_REF stands before (memory/ref.h). `items` and `count` are for all to
- * read; a count that is set lower forgets the last ones and keeps the room. */
+/* struct NAME_list, a list of references; DEFINE_REF(NAME) comes first (memory/ref.h). Anyone may read `items` and
+ * `count`. Lowering `count` drops the last items and keeps the room. */
 #define DEFINE_LIST(name)                                                                                              \
 	struct name##_list {                                                                                           \
 		struct name##_ref *items;                                                                              \

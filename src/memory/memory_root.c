@@ -14,7 +14,7 @@
 #define ROOT_VERSION 1u
 #define PAGE_BYTES ((uint64_t)4096)
 
-/* Another program reads them: raise ROOT_VERSION where one of these changes. */
+/* Another version of the program reads these: raise ROOT_VERSION when one of them changes. */
 _Static_assert(sizeof(struct root_arena) == 48, "version 1");
 _Static_assert(sizeof(struct root_region) == 64, "version 1");
 _Static_assert(offsetof(struct root_block, arenas) == 32, "version 1");
@@ -71,7 +71,7 @@ static bool memory_root_arena_is_sound(const struct root_arena *arena)
 	       (uint64_t)status.st_size == arena->end;
 }
 
-/* A region that reached beyond its memfd would be a SIGBUS later. */
+/* A region that reaches beyond its memfd would cause a SIGBUS later. */
 static bool memory_root_region_is_sound(const struct root_block *block, const struct root_region *region)
 {
 	if (region->name[0] == '\0')

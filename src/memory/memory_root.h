@@ -1,21 +1,20 @@
-/* Where memory is found again that outlives the program text. A server that replaces its binary calls execve():
- *mappings go, descriptors stay. So what must survive lies in memfds, and the root block, a small memfd itself, names
- *them. An arena (memory/arena.h) is one such memfd, with as many regions in it as its owner opens. The new program is
- *told the root's descriptor, by an argument say, and finds everything from there:
+/* The root of memory that outlives the program text. A server that replaces its binary calls execve(), which drops
+ * mappings and keeps descriptors. So memory that must survive lies in memfds, and the root block, a small memfd of its
+ * own, names them. An arena (memory/arena.h) is one such memfd; its owner opens regions in it. The new program receives
+ * the root's descriptor, for example as an argument, and finds everything from there.
  *
- *	before:	memory_root_open(), arena_open(), regions opened in the arena (region_open_in());
- *memory_root_keep(true); execve() after:	memory_root_adopt(), arena_find(), region_adopt() by name;
- *memory_root_keep(false)
+ * Before: memory_root_open(), arena_open(), region_open_in(); memory_root_keep(true) and execve().
+ * After: memory_root_adopt(), arena_find(), region_adopt() by name; memory_root_keep(false).
  *
- * layout_hash says how what lies in the regions is laid out: the caller hashes sizes and offsets of its structs into
- *it. A program of another layout is refused and touches nothing. Addresses differ after execve(), so what lies in a
- *region refers to other things by index.
+ * layout_hash describes the layout of what lies in the regions: the caller hashes sizes and offsets of its structs. A
+ * program with another layout is refused and changes nothing. Addresses differ after execve(), so objects in a region
+ * refer to each other by index.
  *
- * The descriptors live in the table of whoever opened the root (main's, of which execve() keeps the caller's). Threads
- * with tables of their own need none of them: growing and forgetting go by the mapping.
+ * The descriptors belong to the descriptor table of the thread that opened the root, which is main. Threads with a
+ * table of their own need none of them: growing and forgetting work on the mapping.
  *
- * Opening, closing and adopting is for one thread at a time: main, before its threads start and after they have ended.
- * A region's usable_bytes is written by the thread that grows it. */
+ * One thread at a time opens, closes and adopts: main, before its threads start and after they end. The thread that
+ * grows a region writes its usable_bytes. */
 #ifndef MEMORY_ROOT_H
 #define MEMORY_ROOT_H
 
@@ -28,10 +27,10 @@
 #define ROOT_ARENAS_MAX 1024u
 #define ROOT_REGIONS_MAX 32768u
 
-/* Entries with an empty name are free. */
+/* An entry with an empty name is free. */
 struct root_arena {
 	char name[ROOT_NAME_BYTES];
-	uint64_t end; /* where the next region begins: the memfd's size */
+	uint64_t end; /* size of the memfd; the next region begins here */
 	int32_t fd;
 	uint32_t unused;
 };
@@ -47,30 +46,30 @@ struct root_region {
 
 struct root_block {
 	uint64_t magic;
-	uint32_t version; /* of the block's own structs */
+	uint32_t version; /* of these structs */
 	uint32_t unused;
 	uint64_t layout_hash;
-	uint32_t arena_count;  /* entries that were ever in use */
+	uint32_t arena_count;  /* entries ever used */
 	uint32_t region_count; /* the same */
 	struct root_arena arenas[ROOT_ARENAS_MAX];
 	struct root_region regions[ROOT_REGIONS_MAX];
 };
 
 struct memory_root {
-	struct root_block *block; /* pages that no entry lies in cost nothing */
+	struct root_block *block; /* untouched pages cost nothing */
 	int fd;
 };
 
 /* ERROR_NO_DESCRIPTORS, ERROR_NO_MEMORY or ERROR_SYSTEM where the kernel refuses. */
 enum error memory_root_open(struct memory_root *root, uint64_t layout_hash);
-/* Closes the block and all arenas, whose regions are closed already or are used no longer. */
+/* Closes the block and all arenas. No region of theirs is used any more. */
 void memory_root_close(struct memory_root *root);
 
-/* Maps the block behind a descriptor that the program before left, and which it takes if it succeeds.
- * ERROR_NOT_FOUND: there is none of this layout, or one that contradicts itself or its memfds. */
+/* Maps the root block that the previous program left, and takes the descriptor on success. ERROR_NOT_FOUND: no root
+ * block of this layout, or one that contradicts itself or its memfds. */
 enum error memory_root_adopt(struct memory_root *root, int fd, uint64_t layout_hash);
 
-/* Whether the root's descriptor and the arenas' stay open across execve(). Those of arenas opened later do not. */
+/* Whether the descriptors of the root and of its present arenas stay open across execve(). At first they do not. */
 void memory_root_keep(const struct memory_root *root, bool keep);
 
 #endif

@@ -10,6 +10,7 @@ enum error pool_open(struct pool *pool, uint32_t object_bytes, uint32_t limit)
 enum error pool_open_in(struct pool *pool, struct arena *arena, const char *name, uint32_t object_bytes, uint32_t limit)
 {
 	CHECK(object_bytes >= 4 && object_bytes % 4 == 0);
+	CHECK_LT(limit, UINT32_MAX); /* index 0 takes a place too */
 	*pool = (struct pool){.object_bytes = object_bytes, .limit = limit};
 	return region_open_in(&pool->region, arena, name, ((size_t)limit + 1) * object_bytes);
 }
@@ -24,6 +25,7 @@ uint32_t pool_take(struct pool *pool)
 {
 	uint32_t index = pool->free;
 	if (index != 0) {
+		CHECK_LT(pool->used, pool->touched);
 		memcpy(&pool->free, pool_at(pool, index), sizeof(pool->free));
 		pool->used++;
 		return index;
@@ -39,6 +41,7 @@ uint32_t pool_take(struct pool *pool)
 void pool_give(struct pool *pool, uint32_t index)
 {
 	CHECK(pool->used > 0);
+	CHECK_NE(index, pool->free); /* given back twice */
 	memcpy(pool_at(pool, index), &pool->free, sizeof(pool->free));
 	pool->free = index;
 	pool->used--;

@@ -1,8 +1,8 @@
-/* Objects of one size, named by a 32-bit index instead of a pointer: half the memory for a link, and an index that is
- * stale can be told by a generation that the object keeps. Index 0 is "none". Taking and giving never moves an object.
+/* Objects of one size, named by a 32-bit index instead of a pointer: a link takes half the memory, and a generation in
+ * the object exposes an index that is stale. Index 0 is "none". Taking and giving never moves an object.
  *
- * Owned by one thread (or guarded by its owner's lock). Objects are zero at their first use; afterwards all but their
- * first four bytes (the free list's link) keep what they held, so that a generation survives. */
+ * Owned by one thread, or guarded by its owner's lock. Objects are zero at their first use. Later ones keep what they
+ * held, except for the first four bytes (the free list's link), so a generation survives. */
 #ifndef MEMORY_POOL_H
 #define MEMORY_POOL_H
 
@@ -21,13 +21,13 @@ struct pool {
 
 /* Room for `limit` objects of object_bytes (a multiple of 4). The errors are region_open()'s. */
 enum error pool_open(struct pool *pool, uint32_t object_bytes, uint32_t limit);
-/* The same in an arena, under a name (region_open_in()). After execve() the struct, if it was kept, is as good as
- * before once region_adopt() has filled in its region. */
+/* The same in an arena, under a name (region_open_in()). A struct pool that lies in a region itself survives execve();
+ * region_adopt() on its region makes it whole again. */
 enum error pool_open_in(struct pool *pool, struct arena *arena, const char *name, uint32_t object_bytes,
 			uint32_t limit);
 void pool_close(struct pool *pool);
 
-/* An object's index, or 0 when the limit or memory is reached. */
+/* An object's index, or 0 at the limit or without memory. */
 uint32_t pool_take(struct pool *pool);
 void pool_give(struct pool *pool, uint32_t index);
 
@@ -37,9 +37,9 @@ static inline void *pool_at(const struct pool *pool, uint32_t index)
 	return pool->region.base + (size_t)index * pool->object_bytes;
 }
 
-/* Typed access to a pool of struct NAME, whose DEFINE_REF stands before (memory/ref.h). NAME_at() multiplies by a
- * constant where pool_at() loads the size. That the pool holds this kind is checked as it is taken from, which every
- * object has been through; the reference is the compiler's to check. */
+/* Typed access to a pool of struct NAME; DEFINE_REF(NAME) comes first (memory/ref.h). NAME_at() multiplies by a
+ * constant where pool_at() loads the size. Taking and giving check that the pool holds objects of this size; the
+ * compiler checks the reference. */
 #define DEFINE_POOL_REF(name)                                                                                          \
 	REF_INLINE struct name *name##_at(const struct pool *pool, struct name##_ref ref)                              \
 	{                                                                                                              \

@@ -99,8 +99,8 @@ enum error region_grow(struct region *region, size_t bytes)
 	return error;
 }
 
-/* MADV_REMOVE is fallocate(FALLOC_FL_PUNCH_HOLE) by the mapping: a thread with a descriptor table of its own does not
- * have the memfd in it. MADV_DONTNEED would only unmap the pages, which the memfd would keep. */
+/* MADV_REMOVE does what fallocate(FALLOC_FL_PUNCH_HOLE) does, without a descriptor: the memfd is not in a shard's
+ * private descriptor table. MADV_DONTNEED would unmap the pages and leave them in the memfd. */
 void region_forget(struct region *region, size_t offset, size_t bytes)
 {
 	CHECK(offset <= region->usable_bytes && bytes <= region->usable_bytes - offset);

@@ -2,12 +2,14 @@
 
 #define BUCKETS_MIN 16u
 
+_Static_assert((BUCKETS_MIN & (BUCKETS_MIN - 1)) == 0, "level_mask starts as a mask of whole bits");
+
 static struct table_node *table_node_at(const struct table *table, uint32_t index)
 {
 	return (struct table_node *)(void *)((uint8_t *)pool_at(table->pool, index) + table->node_offset);
 }
 
-static uint32_t *bucket_at(const struct table *table, uint32_t hash)
+static uint32_t *table_bucket(const struct table *table, uint32_t hash)
 {
 	uint32_t bucket = hash & table->level_mask;
 	if (bucket >= table->bucket_count)
@@ -23,6 +25,7 @@ enum error table_open(struct table *table, const struct pool *pool, uint32_t nod
 enum error table_open_in(struct table *table, struct arena *arena, const char *name, const struct pool *pool,
 			 uint32_t node_offset, uint32_t limit)
 {
+	CHECK_LE(node_offset + sizeof(struct table_node), pool->object_bytes);
 	*table = (struct table){
 		.pool = pool,
 		.node_offset = node_offset,
@@ -42,7 +45,7 @@ void table_close(struct table *table)
 	*table = (struct table){0};
 }
 
-static uint32_t same_hash(const struct table *table, uint32_t index, uint32_t hash)
+static uint32_t table_same_hash(const struct table *table, uint32_t index, uint32_t hash)
 {
 	while (index != 0 && table_node_at(table, index)->hash != hash)
 		index = table_node_at(table, index)->next;
@@ -51,21 +54,21 @@ static uint32_t same_hash(const struct table *table, uint32_t index, uint32_t ha
 
 uint32_t table_first(const struct table *table, uint32_t hash)
 {
-	return same_hash(table, *bucket_at(table, hash), hash);
+	return table_same_hash(table, *table_bucket(table, hash), hash);
 }
 
 uint32_t table_next(const struct table *table, uint32_t index)
 {
 	const struct table_node *node = table_node_at(table, index);
-	return same_hash(table, node->next, node->hash);
+	return table_same_hash(table, node->next, node->hash);
 }
 
-/* Adds one bucket, and moves to it those of its elder twin whose next bit of the hash is set. */
-static void split_bucket(struct table *table)
+/* Adds one bucket, and moves objects to it from the bucket that it splits: those whose hash has the next bit set. */
+static void table_split_bucket(struct table *table)
 {
 	uint32_t fresh = table->bucket_count;
 	if (region_grow(&table->buckets, ((size_t)fresh + 1) * sizeof(uint32_t)) != ERROR_OK)
-		return; /* the chains grow longer, that is all */
+		return; /* the chains grow longer; nothing else changes */
 	if (fresh > table->level_mask)
 		table->level_mask = table->level_mask * 2 + 1;
 	uint32_t *buckets = (uint32_t *)(void *)table->buckets.base;
@@ -88,8 +91,8 @@ static void split_bucket(struct table *table)
 void table_insert(struct table *table, uint32_t index, uint32_t hash)
 {
 	if (table->count >= table->bucket_count)
-		split_bucket(table);
-	uint32_t *bucket = bucket_at(table, hash);
+		table_split_bucket(table);
+	uint32_t *bucket = table_bucket(table, hash);
 	*table_node_at(table, index) = (struct table_node){.hash = hash, .next = *bucket};
 	*bucket = index;
 	table->count++;
@@ -97,10 +100,11 @@ void table_insert(struct table *table, uint32_t index, uint32_t hash)
 
 void table_remove(struct table *table, uint32_t index)
 {
+	CHECK_GT(table->count, 0u);
 	const struct table_node *node = table_node_at(table, index);
-	uint32_t *link = bucket_at(table, node->hash);
+	uint32_t *link = table_bucket(table, node->hash);
 	while (*link != index) {
-		CHECK(*link != 0);
+		CHECK(*link != 0); /* the object is not in the table */
 		link = &table_node_at(table, *link)->next;
 	}
 	*link = node->next;

@@ -1,6 +1,6 @@
-/* A hash table of pool objects that grows without ever pausing (linear hashing: an insertion beyond the load splits one
- * bucket), at four bytes an object. The links are inside the objects, which are named by their pool index; what makes
- * two keys equal is the owner's affair. Owned by one thread, or guarded by its owner's lock. */
+/* A hash table of pool objects that grows without a pause: linear hashing, where an insertion beyond the load splits
+ * one bucket. It costs four bytes an object. The links are inside the objects, which are named by their pool index. The
+ * table compares hashes only; its owner compares keys. Owned by one thread, or guarded by its owner's lock. */
 #ifndef MEMORY_TABLE_H
 #define MEMORY_TABLE_H
 
@@ -22,8 +22,8 @@ struct table {
 
 /* limit: objects. The pool must outlive the table. */
 enum error table_open(struct table *table, const struct pool *pool, uint32_t node_offset, uint32_t limit);
-/* The same in an arena, under a name (region_open_in()). Kept and adopted as a pool is (memory/pool.h); its pointer to
- * the pool must be set again. */
+/* The same in an arena, under a name (region_open_in()). It survives execve() as a pool does (memory/pool.h), except
+ * that its pointer to the pool must be set again. */
 enum error table_open_in(struct table *table, struct arena *arena, const char *name, const struct pool *pool,
 			 uint32_t node_offset, uint32_t limit);
 void table_close(struct table *table);
@@ -31,12 +31,12 @@ void table_close(struct table *table);
 /* The first object of this hash's chain whose hash is the same, or 0; and the next one after `index`. */
 uint32_t table_first(const struct table *table, uint32_t hash);
 uint32_t table_next(const struct table *table, uint32_t index);
-/* Files an object that is not in the table. Never fails: without memory the chains grow longer. */
+/* Adds an object that is not in the table yet. Never fails: without memory the chains grow longer. */
 void table_insert(struct table *table, uint32_t index, uint32_t hash);
 /* The object must be in the table. */
 void table_remove(struct table *table, uint32_t index);
 
-/* The same for a table of references of one kind, whose DEFINE_REF stands before (memory/ref.h). */
+/* The same functions for references of one kind; DEFINE_REF(NAME) comes first (memory/ref.h). */
 #define DEFINE_TABLE(name)                                                                                             \
 	REF_INLINE struct name##_ref name##_table_first(const struct table *table, uint32_t hash)                      \
 	{                                                                                                              \

@@ -2,6 +2,7 @@
 #include "base/check.h"
 #include "base/crash.h"
 #include "base/crash_text.h"
+#include "base/sanitizer.h"
 #include "broken_promise.h"
 
 #include <setjmp.h>
@@ -115,7 +116,7 @@ static void test_backtrace_leads_to_the_line(void **state)
 	assert_says(output, "test_backtrace_leads_to_the_line at ");
 }
 
-#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
+#if !SANITIZER_ADDRESS && !SANITIZER_THREAD
 
 static void catch_with_context(void)
 {
@@ -206,7 +207,7 @@ int main(void)
 		cmocka_unit_test(test_kept_promises_evaluate_once_and_say_nothing),
 		cmocka_unit_test(test_context),
 		cmocka_unit_test(test_backtrace_leads_to_the_line),
-#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
+#if !SANITIZER_ADDRESS && !SANITIZER_THREAD
 		cmocka_unit_test(test_fatal_signals),
 		cmocka_unit_test(test_broken_promise_is_told_once),
 #endif

@@ -1,15 +1,13 @@
 /* Pools: indices from 1, a limit, memory that is zero at first and keeps a generation afterwards. */
+#include "broken_promise.h"
 #include "memory/pool.h"
 #include "random.h"
 
 #include <setjmp.h>
-#include <signal.h>
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <string.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -104,19 +102,15 @@ static void test_objects_never_move(void **state)
 	assert_ptr_equal(pool_at(pool, 1), first);
 }
 
-static void touch_stranger(const struct pool *pool, uint32_t index)
+struct stranger {
+	struct pool *pool;
+	uint32_t index;
+};
+
+static void look_at_stranger(void *argument)
 {
-	pid_t child = fork();
-	if (child == 0) {
-		close(STDERR_FILENO);
-		signal(SIGABRT, SIG_DFL);
-		pool_at(pool, index);
-		_exit(0);
-	}
-	int status;
-	assert_int_equal(waitpid(child, &status, 0), child);
-	assert_true(WIFSIGNALED(status));
-	assert_int_equal(WTERMSIG(status), SIGABRT);
+	const struct stranger *stranger = argument;
+	pool_at(stranger->pool, stranger->index);
 }
 
 static void test_index_that_was_never_taken_is_a_broken_promise(void **state)
@@ -124,9 +118,24 @@ static void test_index_that_was_never_taken_is_a_broken_promise(void **state)
 	struct pool *pool = *state;
 	pool_take(pool);
 	pool_at(pool, 1);
-	touch_stranger(pool, 0);
-	touch_stranger(pool, 2);
-	touch_stranger(pool, UINT32_MAX);
+	char text[BROKEN_PROMISE_BYTES];
+	assert_breaks_promise(look_at_stranger, &(struct stranger){pool, 0}, text);
+	assert_breaks_promise(look_at_stranger, &(struct stranger){pool, 2}, text);
+	assert_breaks_promise(look_at_stranger, &(struct stranger){pool, UINT32_MAX}, text);
+}
+
+static void give_twice(void *pool)
+{
+	uint32_t index = pool_take(pool);
+	pool_take(pool);
+	pool_give(pool, index);
+	pool_give(pool, index);
+}
+
+static void test_giving_back_twice_is_a_broken_promise(void **state)
+{
+	char text[BROKEN_PROMISE_BYTES];
+	assert_breaks_promise(give_twice, *state, text);
 }
 
 #define IN_POOL(test) cmocka_unit_test_setup_teardown(test, pool_setup, pool_teardown)
@@ -139,6 +148,7 @@ int main(void)
 		IN_POOL(test_random_takes_and_gives),
 		IN_POOL(test_objects_never_move),
 		IN_POOL(test_index_that_was_never_taken_is_a_broken_promise),
+		IN_POOL(test_giving_back_twice_is_a_broken_promise),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

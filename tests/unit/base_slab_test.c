@@ -210,11 +210,24 @@ static void look_at_stranger(void *argument)
 	*(volatile char *)slab_at(stranger->slab, stranger->ref) = 1;
 }
 
+#if SANITIZER_ADDRESS || SANITIZER_THREAD
 static void look_at_stranger_unlocked(void *argument)
 {
 	const struct stranger *stranger = argument;
 	*(volatile char *)slab_at_unlocked(stranger->slab, stranger->ref) = 1;
 }
+
+static void test_unlocked_reference_beyond_the_reserve_is_a_broken_promise(void **state)
+{
+	struct slab *slab = *state;
+	char text[BROKEN_PROMISE_BYTES];
+	struct stranger stranger = {slab, 0};
+	look_at_stranger_unlocked(&(struct stranger){slab, slab_take(slab, 4096)});
+	assert_breaks_promise(look_at_stranger_unlocked, &stranger, text);
+	stranger.ref = (uint32_t)(slab->region.reserved_bytes / SLAB_UNIT_BYTES);
+	assert_breaks_promise(look_at_stranger_unlocked, &stranger, text);
+}
+#endif
 
 static void test_reference_that_was_never_taken_is_a_broken_promise(void **state)
 {
@@ -230,11 +243,20 @@ static void test_reference_that_was_never_taken_is_a_broken_promise(void **state
 		stranger.ref = strangers[i];
 		assert_breaks_promise(look_at_stranger, &stranger, text);
 	}
-	look_at_stranger_unlocked(&(struct stranger){slab, end - 1});
-	stranger.ref = 0;
-	assert_breaks_promise(look_at_stranger_unlocked, &stranger, text);
-	stranger.ref = (uint32_t)(slab->region.reserved_bytes / SLAB_UNIT_BYTES);
-	assert_breaks_promise(look_at_stranger_unlocked, &stranger, text);
+}
+
+static void slab_give_twice(void *slab)
+{
+	uint32_t ref = slab_take(slab, 100);
+	slab_take(slab, 100);
+	slab_give(slab, ref, 100);
+	slab_give(slab, ref, 100);
+}
+
+static void test_giving_back_twice_is_a_broken_promise(void **state)
+{
+	char text[BROKEN_PROMISE_BYTES];
+	assert_breaks_promise(slab_give_twice, *state, text);
 }
 
 #define IN_SLAB(test) cmocka_unit_test_setup_teardown(test, slab_setup, slab_teardown)
@@ -251,6 +273,10 @@ int main(void)
 		IN_SLAB(test_large_free_blocks_hold_no_memory),
 		IN_SLAB(test_largest_block),
 		IN_SLAB(test_reference_that_was_never_taken_is_a_broken_promise),
+		IN_SLAB(test_giving_back_twice_is_a_broken_promise),
+#if SANITIZER_ADDRESS || SANITIZER_THREAD
+		IN_SLAB(test_unlocked_reference_beyond_the_reserve_is_a_broken_promise),
+#endif
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
