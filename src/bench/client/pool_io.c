@@ -17,6 +17,15 @@ uint32_t client_pool_topic_of(const struct client_pool *pool, uint32_t index)
 	return pool->events.topic_of != NULL ? pool->events.topic_of(pool->owner, index) : CLIENT_NO_TOPIC;
 }
 
+void client_set_ping_pending(struct client_pool *pool, struct client *client, bool pending)
+{
+	CHECK(pool->pings_pending >= (uint32_t)client->ping_pending);
+	pool->pings_pending += pending;
+	pool->pings_pending -= client->ping_pending;
+	client->ping_pending = pending;
+	client->is_probe = false;
+}
+
 void client_release(struct client *client)
 {
 	if (client->fd >= 0)
@@ -31,6 +40,8 @@ void client_pool_set_state(struct client_pool *pool, struct client *client, enum
 {
 	bool was_underway = client->state > CLIENT_UNUSED && client->state < CLIENT_READY;
 	bool is_underway = state > CLIENT_UNUSED && state < CLIENT_READY;
+	if (state == CLIENT_GONE)
+		client_set_ping_pending(pool, client, false);
 	CHECK(state > client->state || (state == CLIENT_UNUSED && client->state == CLIENT_GONE));
 	pool->in_progress += is_underway;
 	pool->in_progress -= was_underway;

@@ -121,7 +121,7 @@ static void take_packet(struct client_pool *pool, uint32_t index, uint8_t first_
 		take_ack(pool, index, first_byte, body);
 		break;
 	case MQTT_PINGRESP:
-		pool->clients[index].ping_pending = false;
+		client_set_ping_pending(pool, &pool->clients[index], false);
 		break;
 	case MQTT_CONNACK:
 		take_connack(pool, index, body);

@@ -38,6 +38,7 @@ static bool start_workers(struct load_driver *driver)
 		.arrivals = round->arrivals,
 		.writes = true,
 	};
+	driver->shared.quiet_ms = round->quiet_ms;
 	dial_init(&driver->shared.plan.dial, &driver->target->address, true);
 	uint32_t count = round->load.clients > 0 ? round->threads : 0;
 	for (uint32_t i = 0; i < count; i++) {

@@ -18,6 +18,7 @@ struct load_round {
 	uint64_t messages;                     /* delivered messages that end the round; 0: duration_s does */
 	uint32_t duration_s;
 	uint32_t warm_up_ms;
+	uint32_t quiet_ms; /* struct quiet */
 	uint32_t threads;
 	int cpu;       /* the threads stay on it, or CPU_ANY */
 	bool arrivals; /* know where latency is spent: struct load_timing */

@@ -1,6 +1,7 @@
 #include "bench/load/load_worker.h"
 
 #include "bench/load/publisher.h"
+#include "bench/measure/quiet.h"
 #include "bench/measure/stall.h"
 #include "bench/measure/stamp.h"
 
@@ -11,8 +12,6 @@
 /* Fits the shortest backlog that a broker has by default, mosquitto's 100. */
 #define IN_PROGRESS_MAX 64u
 #define CONNECT_STALL_NS 20000000000u
-/* A message that has not come so long after the last one did is lost. */
-#define DRAIN_QUIET_NS 2000000000u
 #define WAIT_NS_MAX 10000000u
 
 struct load_state {
@@ -21,8 +20,7 @@ struct load_state {
 	struct publishers publishers;
 	struct members members;       /* shared */
 	struct audit_stream *streams; /* one for each publisher and each of its subscribers, or group of them */
-	uint64_t heard_ns;
-	uint64_t acknowledgements; /* that came */
+	uint64_t acknowledgements;    /* that came */
 	uint32_t interval;
 };
 
@@ -146,11 +144,8 @@ static uint64_t wait_ns(struct load_state *state)
 
 static void turn(struct load_state *state)
 {
-	uint64_t heard = progress_of(state);
 	state->interval = atomic_load_explicit(&state->worker->shared->interval, memory_order_relaxed);
 	client_pool_turn_ns(&state->pool, wait_ns(state));
-	if (progress_of(state) != heard)
-		state->heard_ns = clock_now_ns();
 	atomic_store_explicit(&state->worker->delivered, state->worker->audit.received, memory_order_relaxed);
 	atomic_store_explicit(&state->worker->ready, state->pool.ready, memory_order_relaxed);
 }
@@ -178,6 +173,22 @@ static bool has_drained(const struct load_state *state)
 	return publishers_idle(&state->publishers) && state->pool.released == state->pool.received_qos_2;
 }
 
+/* Waits for what is on its way. Each thread has publishers and subscribers of its own, so it can tell by itself. */
+static void drain(struct load_state *state)
+{
+	struct client_pool *pool = &state->pool;
+	struct quiet quiet = quiet_begin(state->worker->shared->quiet_ms, progress_of(state), clock_now_ns());
+	enum quiet_advice advice = QUIET_WAIT;
+	state->publishers.stopped = true;
+	while (!has_drained(state) && advice != QUIET_OVER && phase_of(state) == LOAD_DRAINING) {
+		turn(state);
+		bool answered = pool->pings_pending == 0;
+		advice = quiet_look(&quiet, progress_of(state), answered, clock_now_ns());
+		if (advice == QUIET_PROBE)
+			client_pool_probe(pool);
+	}
+}
+
 static void run_messages(struct load_state *state)
 {
 	const struct load_worker *worker = state->worker;
@@ -186,11 +197,7 @@ static void run_messages(struct load_state *state)
 		publisher_pump(&state->publishers, i);
 	while (phase_of(state) == LOAD_FLOWING)
 		turn(state);
-	state->publishers.stopped = true;
-	state->heard_ns = clock_now_ns();
-	while (!has_drained(state) && clock_now_ns() - state->heard_ns < DRAIN_QUIET_NS &&
-	       phase_of(state) == LOAD_DRAINING)
-		turn(state);
+	drain(state);
 	atomic_store_explicit(&state->worker->drained, true, memory_order_release);
 }
 

@@ -37,6 +37,7 @@ struct load_lateness {
 struct load_shared {
 	struct client_plan plan;
 	atomic_uint phase;    /* enum load_phase */
+	uint32_t quiet_ms;    /* struct quiet */
 	atomic_uint interval; /* while messages flow: in which their latency counts, or LOAD_UNTIMED */
 };
 

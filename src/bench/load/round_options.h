@@ -4,6 +4,7 @@
 #define BENCH_ROUND_OPTIONS_H
 
 #include "bench/load/load_driver.h"
+#include "bench/measure/quiet.h"
 #include "bench/options/options.h"
 
 /* Clients of one thread: its table of descriptors holds 20,000. */
@@ -14,7 +15,7 @@ extern const struct option_row ROUND_OPTIONS[];
 
 /* What a round is if nothing else is said; designators of struct load_round. */
 #define ROUND_DEFAULTS                                                                                                 \
-	.client_prefix = "bench-", .topic_prefix = "bench/", .warm_up_ms = 500, .threads = 1, .cpu = CPU_ANY,          \
-	.version = 4
+	.client_prefix = "bench-", .topic_prefix = "bench/", .warm_up_ms = 500, .quiet_ms = QUIET_MS, .threads = 1,    \
+	.cpu = CPU_ANY, .version = 4
 
 #endif

@@ -1,5 +1,6 @@
 #include "bench/run/run.h"
 
+#include "bench/measure/quiet.h"
 #include "bench/options/options.h"
 #include "bench/report/progress.h"
 #include "bench/run/run_html.h"
@@ -141,6 +142,7 @@ static int run_scenario(struct run *run)
 	run->order.scenario = &run->scenario;
 	run->order.steps_max = SCENARIO_STEPS_MAX;
 	run->order.judge = !run->options.all_steps;
+	run->order.quiet_ms = QUIET_MS;
 	run->order.drain_ms = RUN_DRAIN_MS;
 	run->report = (struct run_report){.scenario = &run->scenario, .url = run->url, .server = &run->server};
 	run_against(&run->order, &target, &run->server);

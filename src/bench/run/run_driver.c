@@ -1,6 +1,7 @@
 #include "bench/run/run_driver.h"
 
 #include "bench/client/threads.h"
+#include "bench/measure/quiet.h"
 #include "bench/report/progress.h"
 #include "bench/run/run_worker.h"
 #include "bench/target/cpu.h"
@@ -16,8 +17,6 @@
 
 #define LOOK_EVERY_MS 5u
 #define IDLE_WAIT_MS_MAX 2000u
-/* A message that has not come so long after the last one did is lost. */
-#define DRAIN_QUIET_NS 2000000000u
 /* So long what was sent may come when nothing is sent any more. */
 #define RECEIVE_NS_MAX 60000000000u
 /* How often it is asked whether the server is still there, where nothing comes. */
@@ -225,22 +224,36 @@ static bool flow_until(struct driver *driver, struct watch *watch, uint64_t end_
 	return true;
 }
 
+/* Every worker's clients have answered the last round of PINGREQ that was asked for. */
+static bool probes_answered(struct driver *driver)
+{
+	uint32_t wanted = atomic_load_explicit(&driver->shared.probe_round, memory_order_relaxed);
+	bool answered = true;
+	for (uint32_t i = 0; i < driver->worker_count; i++)
+		answered = answered &&
+			   atomic_load_explicit(&driver->workers[i].probe_round, memory_order_acquire) == wanted;
+	return answered;
+}
+
 /* Waits for what is on its way. False: it still came in when the time was over. */
 static bool drain(struct driver *driver, struct watch *watch, uint64_t most_ns)
 {
 	uint64_t began = clock_now_ns();
-	uint64_t heard = began;
-	uint64_t seen = 0;
-	for (uint64_t now = began; now - heard < DRAIN_QUIET_NS && !progress_interrupted(); now = clock_now_ns()) {
+	struct quiet quiet = quiet_begin(driver->order->quiet_ms, 0, began);
+	while (!progress_interrupted()) {
+		bool answered = probes_answered(driver); /* before the sums are read */
 		struct sums sums = sum_up(driver);
-		uint64_t state = sums.received + sums.expected - sums.pending;
+		uint64_t now = clock_now_ns();
 		if (sums.pending == 0 && sums.received + driver->lost >= sums.expected)
 			return true;
 		if (now - began > most_ns)
 			return false;
-		if (state != seen)
-			heard = now;
-		seen = state;
+		enum quiet_advice advice =
+			quiet_look(&quiet, sums.received + sums.expected - sums.pending, answered, now);
+		if (advice == QUIET_OVER)
+			return true;
+		if (advice == QUIET_PROBE)
+			atomic_fetch_add_explicit(&driver->shared.probe_round, 1, memory_order_release);
 		progress_show(watch->label, 1, "waiting for what is on its way");
 		progress_sleep_ms(LOOK_EVERY_MS);
 	}

@@ -21,6 +21,7 @@ struct state {
 	uint32_t group_count;
 	int epoll; /* of the pools' own */
 	enum run_phase phase;
+	uint32_t probe_round; /* the last one that was begun */
 };
 
 static bool open_group(struct state *state, uint32_t number, uint32_t before)
@@ -252,6 +253,32 @@ static void wait_for_reader(struct state *state)
 		nanosleep(&rest, NULL);
 }
 
+static uint32_t pings_pending(const struct state *state)
+{
+	uint32_t sum = 0;
+	for (uint32_t i = 0; i < state->group_count; i++)
+		sum += state->groups[i].pool.pings_pending;
+	return sum;
+}
+
+/* Begins the round of PINGREQ that the main thread asks for, or ends the one under way. A round begins when no PINGREQ
+ * is without its answer, for such an answer may be older than what came before the round. What was counted has been
+ * shown before the round is said to be over. */
+static void probe(struct state *state)
+{
+	struct run_worker *worker = state->worker;
+	uint32_t wanted = atomic_load_explicit(&worker->shared->probe_round, memory_order_acquire);
+	if (wanted == atomic_load_explicit(&worker->probe_round, memory_order_relaxed) || pings_pending(state) > 0)
+		return;
+	if (state->probe_round == wanted) {
+		atomic_store_explicit(&worker->probe_round, wanted, memory_order_release);
+		return;
+	}
+	state->probe_round = wanted;
+	for (uint32_t i = 0; i < state->group_count; i++)
+		client_pool_probe(&state->groups[i].pool);
+}
+
 static void run_steps(struct state *state)
 {
 	while (state->phase != RUN_LEAVING) {
@@ -265,6 +292,7 @@ static void run_steps(struct state *state)
 		uint64_t now = clock_now_ns();
 		uint64_t wake_ns = phase == RUN_CONNECTING ? SCHEDULE_NEVER : tick_all(state, now);
 		turn(state, now, wake_ns);
+		probe(state);
 	}
 	report(state);
 }
