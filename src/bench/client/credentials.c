@@ -12,6 +12,11 @@
 /* sub, iat and exp with their names. */
 #define OWN_CLAIMS_BYTES_MAX 256u
 
+/* Header and signature take 36 and 43 bytes, and base64url four bytes for three. */
+_Static_assert((OWN_CLAIMS_BYTES_MAX + CREDENTIALS_CLAIMS_BYTES_MAX) * 4 / 3 + 36 + 43 + 4 <=
+		       CREDENTIALS_PASSWORD_BYTES_MAX,
+	       "every token that is made is a password");
+
 /* Reads at most bytes_max. NULL: *fault says why. */
 static char *read_file(const char *path, size_t bytes_max, size_t *size, const char **fault)
 {
@@ -143,7 +148,9 @@ size_t credentials_password(const struct credentials *credentials, uint32_t numb
 {
 	if (credentials->text == NULL)
 		return make_token(credentials, client_id, out);
+	CHECK(credentials->token_count > 0);
 	struct slice token = credentials->tokens[number % credentials->token_count];
+	CHECK(token.size <= CREDENTIALS_PASSWORD_BYTES_MAX);
 	memcpy(out, token.data, token.size);
 	return token.size;
 }

@@ -43,6 +43,8 @@ void client_pool_set_state(struct client_pool *pool, struct client *client, enum
 	if (state == CLIENT_GONE)
 		client_set_ping_pending(pool, client, false);
 	CHECK(state > client->state || (state == CLIENT_UNUSED && client->state == CLIENT_GONE));
+	CHECK(pool->in_progress >= (uint32_t)was_underway);
+	CHECK(client->state != CLIENT_READY || pool->ready > 0);
 	pool->in_progress += is_underway;
 	pool->in_progress -= was_underway;
 	if (client->state == CLIENT_READY)
@@ -56,6 +58,7 @@ void client_pool_set_state(struct client_pool *pool, struct client *client, enum
 
 void client_pool_lose(struct client_pool *pool, uint32_t index, enum loss kind, uint32_t code)
 {
+	CHECK(index < pool->started && pool->clients[index].state != CLIENT_GONE);
 	struct client *client = &pool->clients[index];
 	enum client_state state = client->state;
 	losses_add(&pool->losses, kind, code);
@@ -96,6 +99,7 @@ static bool send_some(struct client_pool *pool, uint32_t index, const uint8_t *b
 /* Control packets are so small that a socket without room for them means a server that does not read. */
 bool client_pool_write(struct client_pool *pool, uint32_t index, const uint8_t *bytes, size_t size)
 {
+	CHECK(index < pool->started && pool->clients[index].fd >= 0);
 	struct client *client = &pool->clients[index];
 	size_t sent = 0;
 	if (client->unsent == NULL && !send_some(pool, index, bytes, size, &sent))
@@ -113,6 +117,7 @@ bool client_pool_write_unsent(struct client_pool *pool, uint32_t index)
 	size_t sent;
 	if (rest == NULL)
 		return true;
+	CHECK(rest->done < rest->size);
 	if (!send_some(pool, index, rest->bytes + rest->done, rest->size - rest->done, &sent))
 		return false;
 	rest->done += (uint32_t)sent;

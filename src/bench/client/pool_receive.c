@@ -10,6 +10,7 @@
 
 static void become_ready(struct client_pool *pool, uint32_t index)
 {
+	CHECK(pool->clients[index].state == CLIENT_GREETING || pool->clients[index].state == CLIENT_SUBSCRIBING);
 	client_pool_set_state(pool, &pool->clients[index], CLIENT_READY);
 	if (pool->events.ready != NULL)
 		pool->events.ready(pool->owner, index);
@@ -167,6 +168,7 @@ static void keep_unread(struct client_pool *pool, uint32_t index, const uint8_t 
 	struct client *client = &pool->clients[index];
 	if (size == 0)
 		return;
+	CHECK(client->unread == NULL && size < CLIENT_PACKET_BYTES_MAX);
 	client->unread = malloc(sizeof(*client->unread) + size);
 	if (client->unread == NULL) {
 		client_pool_lose(pool, index, LOSS_RESET, ENOMEM);
@@ -193,6 +195,7 @@ static void take_read(struct client_pool *pool, uint32_t index, size_t size)
 	const struct client *client = &pool->clients[index];
 	pool->answers_size = 0;
 	size_t used = take_packets(pool, index, pool->scratch, size);
+	CHECK(used <= size);
 	if (client->state != CLIENT_GONE && pool->answers_size > 0)
 		client_pool_write(pool, index, pool->answers, pool->answers_size);
 	if (client->state != CLIENT_GONE)
@@ -231,6 +234,7 @@ void client_pool_read(struct client_pool *pool, uint32_t index, uint32_t events)
 	bool emptied = false;
 	while (!emptied && client->state != CLIENT_GONE) {
 		size_t kept = restore_unread(client, pool->scratch);
+		CHECK(kept < CLIENT_PACKET_BYTES_MAX);
 		size_t room = CLIENT_PACKET_BYTES_MAX - kept;
 		ssize_t got = receive(pool, client->fd, pool->scratch + kept, room);
 		if (got == 0) {

@@ -91,11 +91,13 @@ void client_pool_start(struct client_pool *pool, uint32_t index)
 
 void client_pool_start_next(struct client_pool *pool)
 {
+	CHECK(pool->started < pool->count);
 	client_pool_start(pool, pool->started);
 }
 
 static void handle(struct client_pool *pool, uint32_t index, uint32_t events)
 {
+	CHECK(index < pool->started);
 	struct client *client = &pool->clients[index];
 	if (client->state == CLIENT_GONE)
 		return;
@@ -123,6 +125,7 @@ int client_pool_turn(struct client_pool *pool, int timeout_ms)
 
 int client_pool_turn_ns(struct client_pool *pool, uint64_t timeout_ns)
 {
+	CHECK(timeout_ns < 1000000000u);
 	struct epoll_event events[EVENTS_MAX];
 	struct timespec wait = {.tv_nsec = (long)timeout_ns};
 	return handle_all(pool, events, epoll_pwait2(pool->epoll, events, EVENTS_MAX, &wait, NULL));
@@ -163,6 +166,7 @@ void client_pool_probe(struct client_pool *pool)
 
 void client_pool_send(struct client_pool *pool, uint32_t index, const uint8_t *bytes, size_t size)
 {
+	CHECK(index < pool->count);
 	if (pool->clients[index].state == CLIENT_READY)
 		client_pool_write(pool, index, bytes, size);
 }
@@ -175,6 +179,7 @@ bool client_pool_may_send(const struct client_pool *pool, uint32_t index)
 
 void client_pool_give_up_one(struct client_pool *pool, uint32_t index)
 {
+	CHECK(index < pool->started);
 	enum client_state state = pool->clients[index].state;
 	if (state == CLIENT_CONNECTING)
 		client_pool_lose(pool, index, LOSS_CONNECT, ETIMEDOUT);

@@ -12,12 +12,18 @@
 
 #define EVENTS_MAX 512
 #define READ_BYTES_MAX (64u * 1024u)
+/* Of a packet whose end has not come. */
+#define REST_BYTES_MAX (8u * READ_BYTES_MAX)
 #define ARENA_BYTES (4u * 1024u * 1024u)
 #define SEGMENTS_MAX (64u * 1024u)
 #define ACKS_MAX SEGMENTS_MAX
 #define PIECES_MAX 256u
 /* The bench's loads are closed loops with small windows. Whoever lets more than this pile up is cut off. */
 #define BLOCKED_BYTES_MAX (64u * 1024u * 1024u)
+
+_Static_assert(REST_BYTES_MAX + READ_BYTES_MAX <= ARENA_BYTES,
+	       "the longest kept rest and one read fit into the empty arena");
+_Static_assert(BLOCKED_BYTES_MAX <= UINT32_MAX / 2, "twice of it is a size of a socket's buffer");
 
 bool relay_open(struct relay *relay, int listener, uint32_t sockets_max)
 {
@@ -56,6 +62,7 @@ void relay_close(struct relay *relay)
 /* Puts the socket at the end of its topic's list. */
 static void append(struct relay *relay, uint32_t socket)
 {
+	CHECK(relay->sockets[socket].topic < RELAY_TOPICS_MAX);
 	struct relay_socket *self = &relay->sockets[socket];
 	uint32_t head = relay->topics[self->topic];
 	self->next_of_topic = RELAY_NONE;
@@ -72,6 +79,7 @@ static void append(struct relay *relay, uint32_t socket)
 /* Takes it off that list; self->topic stays. */
 static void take_off(struct relay *relay, uint32_t socket)
 {
+	CHECK(relay->topics[relay->sockets[socket].topic] != RELAY_NONE);
 	struct relay_socket *self = &relay->sockets[socket];
 	uint32_t head = relay->topics[self->topic];
 	uint32_t next = self->next_of_topic;
@@ -95,6 +103,7 @@ void relay_subscribe(struct relay *relay, uint32_t socket, uint32_t topic)
 void relay_rotate(struct relay *relay, uint32_t topic)
 {
 	uint32_t first = relay->topics[topic];
+	CHECK(first != RELAY_NONE);
 	take_off(relay, first);
 	append(relay, first);
 }
@@ -103,6 +112,7 @@ void relay_rotate(struct relay *relay, uint32_t topic)
  */
 void relay_drop(struct relay *relay, uint32_t socket)
 {
+	CHECK(socket < relay->sockets_max && relay->sockets[socket].open);
 	struct relay_socket *self = &relay->sockets[socket];
 	if (self->topic != RELAY_NONE)
 		take_off(relay, socket);
@@ -233,6 +243,7 @@ void relay_acknowledge(struct relay *relay, uint32_t socket, uint8_t first_byte,
 
 static void send_blocked(struct relay *relay, uint32_t socket)
 {
+	CHECK(relay->sockets[socket].blocked_size > 0);
 	struct relay_socket *self = &relay->sockets[socket];
 	ssize_t sent = send((int)socket, self->blocked, self->blocked_size, MSG_NOSIGNAL);
 	if (sent < 0 && errno != EAGAIN) {
@@ -255,7 +266,8 @@ static void keep_rest(struct relay *relay, uint32_t socket, const uint8_t *bytes
 	struct relay_socket *self = &relay->sockets[socket];
 	if (size == 0)
 		return;
-	self->rest = size < READ_BYTES_MAX * 8 ? malloc(size) : NULL;
+	CHECK(self->rest == NULL);
+	self->rest = size < REST_BYTES_MAX ? malloc(size) : NULL;
 	if (self->rest == NULL) {
 		relay_drop(relay, socket);
 		return;

@@ -1,6 +1,7 @@
 /* The least that one must understand of MQTT to relay it. Deliberately without mqtt/: a floor has no checks. */
 #include "bench/floor/relay.h"
 
+#include "base/check.h"
 #include "mqtt/packet.h"
 
 #include <string.h>
@@ -55,6 +56,7 @@ static uint16_t next_packet_id(struct relay *relay)
  */
 static void hand_on(struct relay *relay, const struct packet *packet, uint32_t topic)
 {
+	CHECK(topic < RELAY_TOPICS_MAX);
 	uint32_t to = relay->topics[topic];
 	if (to != RELAY_NONE && relay->sockets[to].shared) {
 		relay_rotate(relay, topic);
@@ -182,6 +184,7 @@ size_t relay_packets(struct relay *relay, uint32_t socket, uint8_t *bytes, size_
 			return size;
 		}
 		used += packet.size;
+		CHECK(used <= size);
 		if (!relay->sockets[socket].open)
 			return size;
 	}

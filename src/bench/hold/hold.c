@@ -6,6 +6,8 @@
 #include "bench/report/report.h"
 #include "bench/target/cpu.h"
 
+#include "base/check.h"
+
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
@@ -14,6 +16,8 @@
 #define FLOOR_ROUNDS 5u
 /* The floor keeps all its sockets in one table of 20,000; and rounds shorter than half a second say little. */
 #define FLOOR_CLIENTS_MAX 15000u
+
+_Static_assert(FLOOR_CLIENTS_MAX < 19000, "one thread's table holds them");
 
 struct floor_result {
 	double server_us;

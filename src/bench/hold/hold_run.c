@@ -7,6 +7,7 @@
 #include "bench/target/cpu.h"
 #include "bench/target/process.h"
 
+#include "base/check.h"
 #include "base/clock.h"
 #include "net/fdtable.h"
 
@@ -42,6 +43,7 @@ struct counts {
 static struct counts count_clients(struct run *run)
 {
 	struct counts sum = {0};
+	CHECK(run->workers != NULL);
 	for (uint32_t i = 0; i < run->worker_count; i++) {
 		struct hold_worker *worker = &run->workers[i];
 		sum.connect_done += atomic_load_explicit(&worker->connect_done, memory_order_acquire);
@@ -53,13 +55,15 @@ static struct counts count_clients(struct run *run)
 
 static uint32_t threads_needed(const struct hold_load *load)
 {
-	uint64_t table = fdtable_raise_limit() - DESCRIPTORS_SPARE;
+	uint64_t limit = fdtable_raise_limit();
+	uint64_t table = limit > DESCRIPTORS_SPARE ? limit - DESCRIPTORS_SPARE : 1;
 	uint32_t needed = (uint32_t)((load->clients + table - 1) / table);
 	return load->threads > needed ? load->threads : needed;
 }
 
 static bool start_workers(struct run *run)
 {
+	CHECK(run->worker_count > 0 && run->load->connecting > 0);
 	const struct hold_load *load = run->load;
 	uint32_t connecting = load->connecting < run->worker_count ? load->connecting : run->worker_count;
 	run->shared.plan = (struct client_plan){
@@ -120,6 +124,7 @@ static void wait_until_connected(struct run *run, struct hold_result *result)
 			last_ns = time;
 		}
 	}
+	CHECK(now.ready <= run->load->clients);
 	uint64_t first = UINT64_MAX;
 	uint64_t last = began;
 	for (uint32_t i = 0; i < run->worker_count && now.connect_done == run->worker_count; i++) {

@@ -1,5 +1,6 @@
 #include "bench/hold/hold_worker.h"
 
+#include "base/check.h"
 #include "base/clock.h"
 
 #include <errno.h>
@@ -27,6 +28,7 @@ struct state {
 
 static void show(struct state *state)
 {
+	CHECK(state->pool.in_progress + state->pool.ready <= state->pool.started);
 	uint32_t gone = state->pool.started - state->pool.in_progress - state->pool.ready;
 	atomic_store_explicit(&state->worker->ready, state->pool.ready, memory_order_relaxed);
 	atomic_store_explicit(&state->worker->lost, gone, memory_order_relaxed);
@@ -42,6 +44,7 @@ static bool leaving(const struct state *state)
  * these parts costs the work that is due, and no memory. How many pings are due: */
 static uint64_t pings_due(const struct state *state, uint64_t now)
 {
+	CHECK(state->worker->shared->ping_period_ns > 0 && now >= state->began_ns);
 	double rounds = (double)(now - state->began_ns) / (double)state->worker->shared->ping_period_ns;
 	rounds -= 1 - PING_PART;
 	if (rounds <= 0)
@@ -78,6 +81,7 @@ static void ping_unanswered(struct state *state)
 /* Starts what rate and backlog allow. Returns whether more could be started at once. */
 static bool start_some(struct state *state, uint64_t since_ns, uint64_t now)
 {
+	CHECK(state->worker->shared->in_progress_max > 0); /* else nothing would ever begin */
 	struct client_pool *pool = &state->pool;
 	const struct hold_shared *shared = state->worker->shared;
 	uint64_t allowed = pool->count;

@@ -4,6 +4,7 @@
 #include "bench/report/progress.h"
 #include "bench/target/cpu_use.h"
 
+#include "base/check.h"
 #include "base/clock.h"
 #include "net/fdtable.h"
 
@@ -56,6 +57,8 @@ static bool start_workers(struct load_driver *driver)
 				     .worker_bytes = sizeof(*driver->workers),
 				     .cpu = round->cpu,
 				     .exact_timers = round->load.rate > 0};
+	CHECK(count == 0 ||
+	      driver->workers[count - 1].first + driver->workers[count - 1].load.clients == round->load.clients);
 	bool good = threads_start(&driver->threads, &setup, driver->workers, count);
 	driver->worker_count = driver->threads.count;
 	return good;
@@ -63,6 +66,7 @@ static bool start_workers(struct load_driver *driver)
 
 static void set_phase(struct load_driver *driver, enum load_phase phase)
 {
+	CHECK(phase >= atomic_load_explicit(&driver->shared.phase, memory_order_relaxed)); /* there is no way back */
 	atomic_store_explicit(&driver->shared.phase, phase, memory_order_release);
 }
 
@@ -105,6 +109,7 @@ static bool window_fits(const struct load_driver *driver)
 bool load_driver_open(struct load_driver *driver, const struct load_round *round, const struct target *target,
 		      const char *label)
 {
+	CHECK(round->threads > 0);
 	*driver = (struct load_driver){.round = round, .target = target, .label = label};
 	for (uint32_t i = 0; i < LOAD_INTERVALS; i++)
 		driver->figures[i].delivered_per_s = (double)NAN;
@@ -166,6 +171,7 @@ static bool wait_while_flowing(struct load_driver *driver, uint64_t length_ns, u
 
 static void note_use(const struct cpu_use *use, double delivered, struct load_figures *out)
 {
+	CHECK(delivered >= 0);
 	double us_of_message = delivered > 0 ? 1e3 * delivered : (double)NAN;
 	*out = (struct load_figures){
 		.measured_s = use->passed_ns / 1e9,
@@ -188,6 +194,7 @@ bool load_driver_flow(struct load_driver *driver, uint32_t warm_up_ms)
 
 bool load_driver_measure(struct load_driver *driver, uint32_t interval, uint64_t length_ns, uint64_t messages)
 {
+	CHECK(interval < LOAD_INTERVALS);
 	atomic_store_explicit(&driver->shared.interval, interval, memory_order_relaxed);
 	uint64_t delivered = delivered_by(driver);
 	struct cpu_sample from = cpu_sample_now(driver->target->pid, driver->round->neighbours);
@@ -201,6 +208,7 @@ bool load_driver_measure(struct load_driver *driver, uint32_t interval, uint64_t
 
 void load_driver_drain(struct load_driver *driver)
 {
+	CHECK(driver->worker_count <= driver->round->threads);
 	uint32_t drained = 0;
 	set_phase(driver, LOAD_DRAINING);
 	while (drained < driver->worker_count) {

@@ -5,6 +5,7 @@
 #include "bench/measure/stall.h"
 #include "bench/measure/stamp.h"
 
+#include "base/check.h"
 #include "base/clock.h"
 
 #include <stdlib.h>
@@ -100,6 +101,7 @@ static void on_message(void *owner, uint32_t index, const struct mqtt_publish *p
 	}
 	note_times(state, publish->payload, &stamp);
 	uint64_t received = audit->received;
+	CHECK(stream < stream_count(&state->publishers));
 	uint64_t connect_done = audit_receive(audit, &state->streams[stream], stamp.number);
 	if (worker->load.pattern == LOAD_SHARED)
 		members_receive(&state->members, index - worker->load.publishers, stamp.publisher, stamp.number,
@@ -192,6 +194,7 @@ static void drain(struct load_state *state)
 static void run_messages(struct load_state *state)
 {
 	const struct load_worker *worker = state->worker;
+	CHECK(worker->phase >= 0 && worker->phase < 1);
 	schedule_init(&state->publishers.schedule, clock_now_ns(), worker->load.rate, worker->phase, 0);
 	for (uint32_t i = 0; i < worker->load.publishers && phase_of(state) == LOAD_FLOWING; i++)
 		publisher_pump(&state->publishers, i);
@@ -203,6 +206,7 @@ static void run_messages(struct load_state *state)
 
 static void finish(struct load_state *state)
 {
+	CHECK(state->pool.released <= state->pool.received_qos_2);
 	const struct publishers *publishers = &state->publishers;
 	struct load_worker *worker = state->worker;
 	while (phase_of(state) != LOAD_LEAVING)
@@ -250,6 +254,7 @@ static bool run_load(struct load_state *state)
 
 void load_worker_run(void *argument)
 {
+	CHECK(((struct load_worker *)argument)->load.clients > ((struct load_worker *)argument)->load.publishers);
 	struct load_worker *worker = argument;
 	struct load_state state = {.worker = worker};
 	worker->failed = !run_load(&state);

@@ -1,5 +1,7 @@
 #include "bench/measure/audit.h"
 
+#include "base/check.h"
+
 #include <stdbool.h>
 
 #define RECENT_BITS 64u
@@ -8,6 +10,7 @@
  * is missing at all, because a server that reorders by more than 64 is likelier than one that repeats so late. */
 static void receive_old(struct audit *audit, struct audit_stream *stream, uint64_t number)
 {
+	CHECK(number < stream->next);
 	uint64_t back = stream->next - 1 - number;
 	bool seen = audit->missing == 0;
 	if (back < RECENT_BITS) {
@@ -18,6 +21,7 @@ static void receive_old(struct audit *audit, struct audit_stream *stream, uint64
 		audit->doubled++;
 		return;
 	}
+	CHECK(audit->missing > 0); /* it was skipped, and counted then */
 	audit->reordered++;
 	audit->received++;
 	audit->missing--;

@@ -5,6 +5,8 @@
 
 #include <stdlib.h>
 
+_Static_assert(INFLIGHT_WINDOW_MAX == UINT16_MAX, "identifiers are told apart within a window");
+
 bool inflight_open(struct inflight *inflight, uint32_t window)
 {
 	CHECK(window >= 1 && window <= INFLIGHT_WINDOW_MAX);
@@ -20,11 +22,13 @@ void inflight_close(struct inflight *inflight)
 
 uint32_t inflight_room(const struct inflight *inflight)
 {
+	CHECK(inflight->next - inflight->oldest <= inflight->window);
 	return inflight->window - (uint32_t)(inflight->next - inflight->oldest);
 }
 
 uint16_t inflight_take(struct inflight *inflight, uint8_t qos)
 {
+	CHECK(qos == 1 || qos == 2);
 	CHECK(inflight_room(inflight) > 0);
 	uint64_t number = inflight->next++;
 	inflight->waits[number % inflight->window] = qos == 1 ? INFLIGHT_PUBACK : INFLIGHT_PUBREC;

@@ -3,6 +3,8 @@
 #include "bench/report/report.h"
 #include "bench/report/table.h"
 
+#include "base/check.h"
+
 #include <math.h>
 #include <stddef.h>
 #include <stdio.h>
@@ -27,6 +29,10 @@ static const struct part {
 };
 
 #define PART_COUNT (sizeof(PARTS) / sizeof(PARTS[0]))
+
+_Static_assert(PART_COUNT * sizeof(struct percentiles) == sizeof(struct load_timing),
+	       "every part of a timing is shown");
+_Static_assert(COLUMNS * sizeof(double) == sizeof(struct percentiles), "every percentile is shown");
 
 static const struct column {
 	size_t offset; /* of the double in struct percentiles */
@@ -109,6 +115,7 @@ static bool has_ratios(size_t part)
 
 static void print_part(const struct pubsub_report *report, const struct latency_summary *summaries, size_t part)
 {
+	CHECK(part < PART_COUNT);
 	double values[COLUMNS];
 	char name[2 * TARGET_NAME_BYTES + 4];
 	bool known = false;
@@ -204,6 +211,7 @@ static void add_percentiles(struct report *report, const char *name, const char 
 static void add_broker(struct report *report, const struct pubsub_report *from, uint32_t target,
 		       const struct latency_summary *summaries)
 {
+	CHECK(target < from->target_count);
 	const struct latency_summary *summary = &summaries[target];
 	const char *name = from->targets[target].name;
 	double values[COLUMNS];
@@ -247,6 +255,7 @@ static void add_load(struct report *report, const struct pubsub_report *from, ui
 
 bool latency_report_print(const struct pubsub_report *from, uint32_t neighbours, bool json)
 {
+	CHECK(from->rounds > 0 && from->target_count > 0);
 	struct latency_summary summaries[PUBSUB_TARGETS_MAX];
 	struct report *report = report_new();
 	if (report == NULL)

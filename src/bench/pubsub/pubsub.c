@@ -5,6 +5,8 @@
 #include "bench/report/progress.h"
 #include "bench/target/cpu.h"
 
+#include "base/check.h"
+
 #include <stdio.h>
 
 /* The floor runs on another processor than the bench, as a single-threaded server would, and once more on the same:
@@ -49,6 +51,7 @@ static bool open_targets(struct pubsub_options *options, struct pubsub_report *r
 /* Round by round against each in turn, so that what else happens on the machine hits all alike. */
 bool pubsub_run_rounds(const struct load_round *load, uint32_t rounds, struct pubsub_report *report)
 {
+	CHECK(rounds <= PUBSUB_ROUNDS_MAX && report->target_count > 0);
 	for (uint32_t round = 0; round < rounds; round++) {
 		for (uint32_t i = 0; i < report->target_count; i++) {
 			struct target *target = &report->targets[i];

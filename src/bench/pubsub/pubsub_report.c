@@ -3,6 +3,8 @@
 #include "bench/report/report.h"
 #include "bench/report/table.h"
 
+#include "base/check.h"
+
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -10,6 +12,7 @@
 #define OTHERS_PERCENT_QUIET 10.0
 
 _Static_assert(PUBSUB_ROUNDS_MAX <= LOAD_ROUNDS_MAX, "the rounds that load_results_summarize() takes");
+_Static_assert(PUBSUB_PATTERNS == LOAD_SHARED + 1, "a name for each pattern");
 
 static const struct table TABLE = {
 	.name_width = 12,
@@ -30,6 +33,7 @@ static const struct table TABLE = {
 
 const char *pubsub_pattern_name(enum load_pattern pattern)
 {
+	CHECK(pattern < PUBSUB_PATTERNS);
 	static const char *const names[PUBSUB_PATTERNS] = {
 		[LOAD_ONE_TO_ONE] = "one-to-one",
 		[LOAD_FAN_OUT] = "fan-out",
@@ -161,6 +165,7 @@ static void print_losses(const char *name, const struct load_result *summary, ui
 /* What the floor costs where half of the work is done on the bench's own processor; NAN where that was not measured. */
 static double floor_mean_us(const struct pubsub_report *pubsub, const struct load_result *summaries)
 {
+	CHECK(!pubsub->has_floor_near || pubsub->target_count > 2);
 	if (!pubsub->has_floor_near)
 		return (double)NAN;
 	return (summaries[1].figures.server_cpu_us + summaries[2].figures.server_cpu_us) / 2;

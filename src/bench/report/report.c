@@ -38,6 +38,7 @@ static struct report_figure *add(struct report *report, const char *prefix, cons
 void report_number(struct report *report, const char *prefix, const char *key, double number, int decimals,
 		   const char *label, const char *unit)
 {
+	CHECK(decimals >= 0);
 	struct report_figure *figure = add(report, prefix, key, label);
 	figure->known = isfinite(number);
 	figure->number = number;
@@ -47,6 +48,7 @@ void report_number(struct report *report, const char *prefix, const char *key, d
 
 void report_text(struct report *report, const char *prefix, const char *key, const char *text, const char *label)
 {
+	CHECK(text != NULL);
 	struct report_figure *figure = add(report, prefix, key, label);
 	figure->is_text = true;
 	figure->known = true;
@@ -74,6 +76,7 @@ char *report_grouped(double number, int decimals, char *out)
 			*to++ = ',';
 		*to++ = plain[i];
 	}
+	CHECK((size_t)(to - out) < REPORT_GROUPED_BYTES);
 	*to = '\0';
 	return out;
 }

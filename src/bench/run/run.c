@@ -8,6 +8,8 @@
 #include "bench/run/run_report.h"
 #include "bench/scenario/limits.h"
 
+#include "base/check.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
@@ -97,6 +99,7 @@ static bool fits(const struct run *run, const struct target *target)
 /* The same steps as the server has done, whatever they show. */
 static void run_floor(struct run *run)
 {
+	CHECK(run->options.floor);
 	struct target floor;
 	const char *fault = floor_fault(&run->scenario);
 	if (fault != NULL || run->server.step_count == 0 || run->server.fault[0] != '\0') {

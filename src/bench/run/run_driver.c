@@ -8,6 +8,7 @@
 #include "bench/target/cpu_use.h"
 #include "bench/target/process.h"
 
+#include "base/check.h"
 #include "base/clock.h"
 #include "net/fdtable.h"
 
@@ -121,6 +122,7 @@ static bool set_phase(struct driver *driver, enum run_phase phase)
 
 static bool start_workers(struct driver *driver)
 {
+	CHECK(driver->workers == NULL && driver->order->scenario->threads > 0);
 	uint32_t count = driver->order->scenario->threads;
 	struct thread_setup setup = {
 		.body = run_worker_run, .worker_bytes = sizeof(*driver->workers), .cpu = CPU_ANY, .exact_timers = true};
@@ -138,6 +140,7 @@ static bool start_workers(struct driver *driver)
 
 static double memory_a_client(const struct driver *driver, uint64_t before)
 {
+	CHECK(driver->result->connected <= driver->result->clients);
 	uint64_t now = process_resident_bytes(driver->target->pid);
 	if (now == 0 || before == 0 || driver->result->connected == 0)
 		return (double)NAN;
@@ -322,8 +325,13 @@ static void merge(const struct driver *driver, struct step *step, struct merged 
 /* What was counted since the start becomes what was counted in this step. */
 static void note_totals(struct driver *driver, struct step *step, const struct merged *merged)
 {
+	/* What is counted since the start never goes down. */
+	CHECK(merged->expected >= driver->expected && merged->audit.received >= driver->received);
+	CHECK(merged->audit.doubled >= driver->doubled && merged->audit.reordered >= driver->reordered);
+	CHECK(merged->foreign >= driver->foreign);
 	uint64_t lost = merged->expected > merged->audit.received ? merged->expected - merged->audit.received : 0;
 	uint64_t clients_lost = losses_total(&merged->losses);
+	CHECK(clients_lost >= driver->clients_lost);
 	step->expected = merged->expected - driver->expected;
 	step->received = merged->audit.received - driver->received;
 	step->lost = lost > driver->lost ? lost - driver->lost : 0;
@@ -343,6 +351,7 @@ static void note_totals(struct driver *driver, struct step *step, const struct m
 
 static bool report_step(struct driver *driver, struct step *step)
 {
+	CHECK(atomic_load_explicit(&driver->shared.phase, memory_order_relaxed) == RUN_REPORTING);
 	struct merged *merged = calloc(1, sizeof(*merged));
 	if (merged == NULL)
 		return fail(driver->result, "out of memory");
@@ -375,6 +384,7 @@ static void begin_step(struct driver *driver, struct watch *watch)
 	shared->load = watch->step->load;
 	shared->begin_ns = now + BEGIN_AFTER_NS;
 	shared->measure_from_ns = shared->begin_ns + scenario->warm_up_ms * 1000000ull;
+	CHECK(shared->measure_from_ns > now);
 	watch->heard_ns = watch->probed_ns = now;
 	watch->step->offered = offered_by(scenario, watch->step->load);
 	struct sums sums = sum_up(driver);
@@ -448,6 +458,7 @@ static void run_steps(struct driver *driver, uint64_t resident_before)
 
 static void end_workers(struct driver *driver)
 {
+	CHECK(driver->worker_count == driver->threads.count);
 	struct losses losses = {0};
 	bool failed = false;
 	atomic_store_explicit(&driver->shared.phase, RUN_LEAVING, memory_order_release);
@@ -494,6 +505,7 @@ static void run_driver(struct driver *driver)
 
 bool run_against(const struct run_order *order, const struct target *target, struct run_result *result)
 {
+	CHECK(order->steps_max <= SCENARIO_STEPS_MAX);
 	struct driver driver = {.order = order, .target = target, .result = result};
 	*result = (struct run_result){.clients = scenario_clients(order->scenario), .memory_bytes = (double)NAN};
 	snprintf(result->target, sizeof(result->target), "%s", target->name);

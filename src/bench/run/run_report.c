@@ -3,6 +3,8 @@
 #include "bench/report/report.h"
 #include "bench/report/table.h"
 
+#include "base/check.h"
+
 #include <jansson.h>
 #include <math.h>
 #include <stdio.h>
@@ -47,6 +49,7 @@ bool run_report_is_good(const struct run_report *report)
 
 void run_report_verdict(const struct run_report *report, char *out, size_t out_size)
 {
+	CHECK(out_size > 0);
 	const struct run_result *server = report->server;
 	uint32_t knee = run_report_knee(report);
 	char load[40];
@@ -86,6 +89,7 @@ static const char *cell(double number, int decimals, char *out)
 
 static void print_step(const struct run_report *report, uint32_t index)
 {
+	CHECK(index < report->server->step_count);
 	const struct step *step = &report->server->steps[index];
 	const double values[] = {step->load,
 				 step->offered,
@@ -161,6 +165,7 @@ static json_t *number_of(double number)
 
 static json_t *step_json(const struct run_report *report, const struct run_result *result, uint32_t index)
 {
+	CHECK(index < result->step_count);
 	const struct step *step = &result->steps[index];
 	json_t *curve = json_array();
 	for (uint32_t i = 0; i < STEP_CURVE_POINTS; i++)

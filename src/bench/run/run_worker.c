@@ -3,6 +3,7 @@
 #include "bench/measure/share.h"
 #include "bench/measure/stall.h"
 
+#include "base/check.h"
 #include "base/clock.h"
 
 #include <stdlib.h>
@@ -33,6 +34,7 @@ static bool open_group(struct state *state, uint32_t number, uint32_t before)
 	uint32_t count = share_of(spec->count, scenario->threads, state->worker->number);
 	if (count == 0)
 		return true;
+	CHECK(state->group_count < SCENARIO_GROUPS_MAX);
 	struct run_group *group = &state->groups[state->group_count++];
 	*group = (struct run_group){.spec = spec,
 				    .expectations = shared->expectations,
@@ -217,6 +219,7 @@ static void reset_tally(struct run_tally *tally)
 
 static void report(struct state *state)
 {
+	CHECK(state->phase == RUN_REPORTING || state->phase == RUN_LEAVING);
 	struct run_worker *worker = state->worker;
 	worker->unsent = worker->tally.skipped;
 	worker->unacknowledged = 0;
@@ -230,6 +233,7 @@ static void report(struct state *state)
 
 static void enter(struct state *state, enum run_phase phase)
 {
+	CHECK(state->phase != phase && state->phase != RUN_LEAVING);
 	if (state->phase == RUN_REPORTING)
 		reset_tally(&state->worker->tally);
 	if (phase == RUN_FLOWING)

@@ -32,6 +32,7 @@ uint32_t expectations_channels_of(const struct scenario_group *group)
 
 uint32_t expectations_channel(const struct expectations *expectations, uint32_t group, uint32_t client, uint64_t turn)
 {
+	CHECK(client < expectations->scenario->groups[group].count);
 	uint32_t each = expectations_channels_of(&expectations->scenario->groups[group]);
 	CHECK(each > 0); /* it publishes */
 	return expectations->channel_first[group] + client * each + (uint32_t)(turn % each);
@@ -40,7 +41,9 @@ uint32_t expectations_channel(const struct expectations *expectations, uint32_t 
 struct audit_stream *expectations_stream(struct expectations *expectations, uint32_t group, uint32_t client,
 					 uint32_t channel)
 {
+	CHECK(client < expectations->scenario->groups[group].count);
 	uint32_t subscriber = expectations->subscriber_first[group] + client;
+	CHECK(subscriber < expectations->subscriber_count);
 	uint32_t low = expectations->first_stream[subscriber];
 	uint32_t end = expectations->first_stream[subscriber + 1];
 	uint32_t high = end;
@@ -65,6 +68,7 @@ static struct slice topic_of(const struct scenario_group *group, uint32_t number
 
 static struct slice topic_of_channel(const struct expectations *expectations, uint32_t channel, uint8_t *out)
 {
+	CHECK(channel < expectations->channel_count);
 	uint32_t group = 0;
 	for (uint32_t i = 0; i < expectations->scenario->group_count; i++) {
 		if (expectations_channels_of(&expectations->scenario->groups[i]) > 0 &&
@@ -97,6 +101,7 @@ static void note_topics(struct matcher *matcher)
 			matcher->entries[channel] = (struct entry){hash_slice(&matcher->key, text), channel};
 		}
 	}
+	CHECK(channel == expectations->channel_count);
 	if (channel > 0)
 		qsort(matcher->entries, channel, sizeof(*matcher->entries), compare_entries);
 }
@@ -214,8 +219,9 @@ static const char *make_streams(struct matcher *matcher)
 	expectations->stream_channel = calloc(matcher->stream_count + 1u, sizeof(*expectations->stream_channel));
 	if (expectations->streams == NULL || expectations->stream_channel == NULL)
 		return "out of memory";
+	uint32_t room = matcher->stream_count;
 	matcher->fill = true;
-	match_all(matcher);
+	CHECK(match_all(matcher) && matcher->stream_count == room); /* both passes find the same */
 	return NULL;
 }
 
@@ -248,6 +254,7 @@ void expectations_close(struct expectations *expectations)
 
 double expectations_fan(const struct expectations *expectations, uint32_t group)
 {
+	CHECK(group < expectations->scenario->group_count);
 	const struct scenario_group *spec = &expectations->scenario->groups[group];
 	uint32_t count = spec->count * expectations_channels_of(spec);
 	double sum = 0;

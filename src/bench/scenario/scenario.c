@@ -1,5 +1,7 @@
 #include "bench/scenario/scenario.h"
 
+#include "base/check.h"
+
 #include <math.h>
 
 #define KEEPALIVE_S 60u
@@ -116,6 +118,7 @@ uint32_t scenario_clients(const struct scenario *scenario)
 
 double scenario_group_rate(const struct scenario_group *group, double load)
 {
+	CHECK(group->interval_ms == 0 || !has_rate(&group->rate));
 	if (group->interval_ms > 0)
 		return group->count * 1e3 / group->interval_ms;
 	return group->rate.is_load ? load : group->rate.a_second;

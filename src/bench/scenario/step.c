@@ -1,5 +1,7 @@
 #include "bench/scenario/step.h"
 
+#include "base/check.h"
+
 #include <math.h>
 #include <stdio.h>
 
@@ -7,6 +9,8 @@
 #define LATE_SHARE 0.1
 /* What epoll's timer and a turn of the bench take in any case. */
 #define LATE_MS 0.5
+
+_Static_assert(sizeof(STEP_CURVE_PERCENT) == STEP_CURVE_POINTS * sizeof(double), "a percentile for each point");
 
 const double STEP_CURVE_PERCENT[STEP_CURVE_POINTS] = {0, 25, 50, 75, 90, 95, 99, 99.5, 99.9, 99.95, 99.99, 100};
 
@@ -74,6 +78,7 @@ void step_judge(struct step *step, const struct objectives *objectives)
 
 uint32_t steps_knee(const struct step *steps, uint32_t count)
 {
+	CHECK(count <= SCENARIO_STEPS_MAX);
 	uint32_t held = 0;
 	while (held < count && steps[held].breach[0] == '\0')
 		held++;

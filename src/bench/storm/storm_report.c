@@ -3,6 +3,8 @@
 #include "bench/report/report.h"
 #include "bench/report/table.h"
 
+#include "base/check.h"
+
 #include <math.h>
 #include <stdio.h>
 
@@ -12,6 +14,8 @@
 #define COMPARED_COLUMNS 5u
 /* The column that is a ratio itself. */
 #define COMPARED_RATIO 2u
+
+_Static_assert(RATIOS <= INTERVAL_COLUMNS && COMPARED_RATIO < COMPARED_COLUMNS, "parts of the tables");
 
 /* The key for programs, and the word for people. */
 static const struct {
@@ -66,6 +70,7 @@ static const struct {
 /* A figure for programs has the broker's name in front where there are several. NULL: there is one. */
 static const char *prefix_of(const struct storm_report *report, uint32_t broker)
 {
+	CHECK(broker < report->beside->count);
 	return report->beside->count > 1 ? report->beside->brokers[broker].name : NULL;
 }
 
@@ -284,6 +289,7 @@ static void print_broker(const struct storm_report *from, uint32_t broker, const
 
 bool storm_report_print(const struct storm_report *from, bool json)
 {
+	CHECK(from->rounds > 0);
 	struct storm_result summaries[BESIDE_BROKERS_MAX];
 	struct report *report = report_new();
 	if (report == NULL)

@@ -5,6 +5,7 @@
 #include "bench/target/cpu.h"
 #include "bench/target/process.h"
 
+#include "base/check.h"
 #include "base/clock.h"
 
 #include <stdio.h>
@@ -12,6 +13,8 @@
 
 #define IDLE_WAIT_MS_MAX 2000u
 #define KEEPALIVE_S 7200u
+
+_Static_assert(STORM_AFTER + 1 == LOAD_INTERVALS, "an interval each");
 
 struct storm {
 	const struct storm_load *load;
@@ -54,6 +57,7 @@ static bool open_storm(struct storm *storm, const struct storm_load *load, const
 
 static bool start_storm(struct storm *storm)
 {
+	CHECK(storm->load->threads > 0 && storm->threads.count == 0);
 	struct thread_setup setup = {.body = storm_worker_run,
 				     .worker_bytes = sizeof(*storm->workers),
 				     .cpu = CPU_ANY,
@@ -81,6 +85,7 @@ static bool stop_storm(struct storm *storm, struct storm_result *result)
 	bool good = true;
 	histogram_init(&sign_in);
 	atomic_store_explicit(&storm->shared.stopping, true, memory_order_relaxed);
+	CHECK(result->signed_in <= result->attempts);
 	uint32_t count = storm->threads.count;
 	threads_join(&storm->threads);
 	for (uint32_t i = 0; i < count; i++) {

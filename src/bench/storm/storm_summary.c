@@ -2,6 +2,8 @@
 
 #include "bench/report/report.h"
 
+#include "base/check.h"
+
 #include <stddef.h>
 #include <string.h>
 
@@ -9,6 +11,7 @@ _Static_assert(BESIDE_ROUNDS_MAX <= LOAD_ROUNDS_MAX, "the rounds that load_figur
 
 static const struct storm_result *result_of(const struct storm_report *report, uint32_t broker, uint32_t round)
 {
+	CHECK(broker < report->beside->count && round < report->rounds);
 	return &report->results[round * BESIDE_BROKERS_MAX + broker];
 }
 

@@ -1,5 +1,6 @@
 #include "bench/storm/storm_worker.h"
 
+#include "base/check.h"
 #include "base/clock.h"
 
 #include <errno.h>
@@ -51,6 +52,7 @@ static uint32_t topic_of(void *owner, uint32_t index)
 
 static void begin_wait(struct state *state, uint32_t index)
 {
+	CHECK(!state->slots[index].waits && index != state->ring);
 	struct slot *slots = state->slots;
 	uint32_t newest = slots[state->ring].older;
 	slots[index].older = newest;
@@ -87,6 +89,7 @@ static void give_up_unheard(struct state *state)
 
 static void free_slot(struct state *state, uint32_t index)
 {
+	CHECK(state->free_count < state->ring); /* the ring's own slot is behind all others */
 	end_wait(state, index);
 	state->slots[index].stays = false;
 	state->free[state->free_count++] = index;
@@ -95,6 +98,7 @@ static void free_slot(struct state *state, uint32_t index)
 /* The oldest of those who stay makes room, if it has not been lost before. */
 static void leave_oldest(struct state *state)
 {
+	CHECK(state->stay_count > 0);
 	uint32_t index = state->staying[state->stay_first];
 	state->stay_first = (state->stay_first + 1) % state->worker->shared->stay;
 	state->stay_count--;
@@ -118,6 +122,7 @@ static void on_ready(void *owner, uint32_t index)
 	}
 	if (state->stay_count == stay)
 		leave_oldest(state);
+	CHECK(state->stay_count < stay);
 	state->staying[(state->stay_first + state->stay_count++) % stay] = index;
 	state->slots[index].stays = true;
 }
@@ -158,6 +163,7 @@ static void start_one(struct state *state, uint64_t now)
 {
 	struct storm_worker *worker = state->worker;
 	const struct storm_shared *shared = worker->shared;
+	CHECK(state->free_count > 0);
 	uint32_t index = state->free[--state->free_count];
 	state->slots[index] = (struct slot){
 		.started_ns = now,
@@ -215,6 +221,7 @@ static void fill_stack(struct state *state, uint32_t slots)
 
 static bool open_state(struct state *state, uint32_t slots)
 {
+	CHECK(slots > 0);
 	const struct storm_shared *shared = state->worker->shared;
 	state->slots = calloc(slots + 1, sizeof(*state->slots));
 	state->free = calloc(slots, sizeof(*state->free));

@@ -26,6 +26,8 @@
 #define WORDS_MAX 64u
 #define MOSQUITTO "/usr/sbin/mosquitto"
 
+_Static_assert(sizeof(MOSQUITTO) <= BROKER_PATH_BYTES, "it is a program like any other");
+
 /* What a child is started with. Its log is a file in memory, so that nobody has to read it for the child to go on. */
 struct launch {
 	char text[4096]; /* of the options */

@@ -1,5 +1,7 @@
 #include "bench/target/dial.h"
 
+#include "base/check.h"
+
 #include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/in.h>
@@ -15,6 +17,9 @@
 #define SOURCE_NETWORKS 224u
 #define SOURCE_HOSTS 250u
 
+_Static_assert(SOURCE_NETWORK_FIRST + SOURCE_NETWORKS <= 256, "networks are the second byte of an address");
+_Static_assert(SOURCE_HOSTS < 255, "and hosts the last, without the broadcast");
+
 void dial_init(struct dial *dial, const struct address *address, bool no_delay)
 {
 	static atomic_uint runs;
@@ -27,6 +32,7 @@ void dial_init(struct dial *dial, const struct address *address, bool no_delay)
 
 static struct sockaddr_in source_of(const struct dial *dial, uint32_t client)
 {
+	CHECK(dial->source_base < SOURCE_NETWORKS);
 	if (dial->from.hosts > 0)
 		return (struct sockaddr_in){.sin_family = AF_INET,
 					    .sin_addr.s_addr = htonl(dial->from.first + client % dial->from.hosts)};

@@ -1,5 +1,6 @@
 #include "bench/target/process.h"
 
+#include "base/check.h"
 #include "base/clock.h"
 
 #include <ctype.h>
@@ -58,6 +59,7 @@ static void collect_listeners(const char *path, const struct address *address, s
 
 static bool task_holds(const char *descriptors, const struct inodes *inodes)
 {
+	CHECK(inodes->count > 0 && inodes->count <= LISTENERS_MAX);
 	DIR *directory = opendir(descriptors);
 	bool found = false;
 	if (directory == NULL)

@@ -1,5 +1,7 @@
 #include "bench/target/url.h"
 
+#include "base/check.h"
+
 #include <arpa/inet.h>
 #include <netdb.h>
 #include <netinet/in.h>
@@ -100,6 +102,7 @@ const char *url_resolve(const struct url *url, struct address *out)
 	int failure = getaddrinfo(url->host, port, &hints, &found);
 	if (failure != 0)
 		return gai_strerror(failure);
+	CHECK(found->ai_addrlen <= sizeof(out->storage));
 	memcpy(&out->storage, found->ai_addr, found->ai_addrlen);
 	out->size = found->ai_addrlen;
 	freeaddrinfo(found);
