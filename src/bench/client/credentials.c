@@ -6,6 +6,7 @@
 #include <sodium.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <time.h>
 
 #define TOKEN_FILE_BYTES_MAX (1u << 30)
 #define EXPIRES_AFTER_S 86400u
@@ -101,6 +102,20 @@ const char *credentials_open_secret(struct credentials *credentials, const char 
 	sodium_memzero(text, size);
 	free(text);
 	return size > 0 ? NULL : "holds no secret";
+}
+
+bool credentials_open(struct credentials *credentials, const char *load, const char *token_path,
+		      const char *secret_path, const char *claims)
+{
+	const char *fault = NULL;
+	CHECK(token_path == NULL || secret_path == NULL);
+	if (token_path != NULL)
+		fault = credentials_open_tokens(credentials, token_path);
+	else if (secret_path != NULL)
+		fault = credentials_open_secret(credentials, secret_path, claims, (uint64_t)time(NULL));
+	if (fault != NULL)
+		fprintf(stderr, "roost bench %s: %s %s\n", load, token_path != NULL ? token_path : secret_path, fault);
+	return fault == NULL;
 }
 
 void credentials_close(struct credentials *credentials)

@@ -108,7 +108,7 @@ static void take_ack(struct client_pool *pool, uint32_t index, uint8_t first_byt
 		answer(pool, MQTT_PUBREL << 4 | 2, ack.packet_id);
 }
 
-static void take_packet(struct client_pool *pool, uint32_t index, uint8_t first_byte, struct slice body)
+static void client_take_packet(struct client_pool *pool, uint32_t index, uint8_t first_byte, struct slice body)
 {
 	struct mqtt_disconnect disconnect;
 	switch (first_byte >> 4) {
@@ -156,7 +156,8 @@ static size_t take_packets(struct client_pool *pool, uint32_t index, const uint8
 		}
 		if (error == ERROR_MORE || whole > size - used)
 			break;
-		take_packet(pool, index, bytes[used], slice_of(bytes + used + header.header_bytes, header.body_bytes));
+		client_take_packet(pool, index, bytes[used],
+				   slice_of(bytes + used + header.header_bytes, header.body_bytes));
 		used += whole;
 	}
 	return used;

@@ -54,7 +54,7 @@ static const struct option_row OPTIONS[] = {
 /* Set by the signal handler, which has no other way to tell. */
 static volatile sig_atomic_t stopping;
 
-static void on_signal(int signal)
+static void floor_on_signal(int signal)
 {
 	(void)signal;
 	stopping = 1;
@@ -84,7 +84,7 @@ int floor_main(int argc, char **argv)
 	static const struct option_table tables[] = {{OPTIONS, 0}, {NULL, 0}};
 	static const struct option_set set = {USAGE, tables};
 	struct floor_options options = {.url = {.host = "127.0.0.1", .port = 1884}};
-	struct sigaction action = {.sa_handler = on_signal};
+	struct sigaction action = {.sa_handler = floor_on_signal};
 	struct relay relay;
 	int status;
 	if (!options_take(argc, argv, &set, &options, &status) || !options_none_left(argc, argv, optind))

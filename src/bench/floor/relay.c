@@ -60,7 +60,7 @@ void relay_close(struct relay *relay)
 }
 
 /* Puts the socket at the end of its topic's list. */
-static void append(struct relay *relay, uint32_t socket)
+static void topic_append(struct relay *relay, uint32_t socket)
 {
 	CHECK(relay->sockets[socket].topic < RELAY_TOPICS_MAX);
 	struct relay_socket *self = &relay->sockets[socket];
@@ -77,7 +77,7 @@ static void append(struct relay *relay, uint32_t socket)
 }
 
 /* Takes it off that list; self->topic stays. */
-static void take_off(struct relay *relay, uint32_t socket)
+static void topic_remove(struct relay *relay, uint32_t socket)
 {
 	CHECK(relay->topics[relay->sockets[socket].topic] != RELAY_NONE);
 	struct relay_socket *self = &relay->sockets[socket];
@@ -97,15 +97,15 @@ void relay_subscribe(struct relay *relay, uint32_t socket, uint32_t topic)
 {
 	CHECK(relay->sockets[socket].topic == RELAY_NONE);
 	relay->sockets[socket].topic = topic;
-	append(relay, socket);
+	topic_append(relay, socket);
 }
 
 void relay_rotate(struct relay *relay, uint32_t topic)
 {
 	uint32_t first = relay->topics[topic];
 	CHECK(first != RELAY_NONE);
-	take_off(relay, first);
-	append(relay, first);
+	topic_remove(relay, first);
+	topic_append(relay, first);
 }
 
 /* It may stay on the flush list: flushing finds it closed, or finds the next user of its number with nothing to send.
@@ -115,7 +115,7 @@ void relay_drop(struct relay *relay, uint32_t socket)
 	CHECK(socket < relay->sockets_max && relay->sockets[socket].open);
 	struct relay_socket *self = &relay->sockets[socket];
 	if (self->topic != RELAY_NONE)
-		take_off(relay, socket);
+		topic_remove(relay, socket);
 	self->topic = RELAY_NONE;
 	free(self->rest);
 	free(self->blocked);
@@ -127,7 +127,7 @@ void relay_drop(struct relay *relay, uint32_t socket)
 	close((int)socket);
 }
 
-static void block(struct relay *relay, uint32_t socket, const uint8_t *data, size_t size)
+static void keep_blocked(struct relay *relay, uint32_t socket, const uint8_t *data, size_t size)
 {
 	struct relay_socket *self = &relay->sockets[socket];
 	size_t need = self->blocked_size + size;
@@ -152,7 +152,8 @@ static void block_pieces(struct relay *relay, uint32_t socket, const struct iove
 		size_t skip = sent < pieces[i].iov_len ? sent : pieces[i].iov_len;
 		sent -= skip;
 		if (skip < pieces[i].iov_len)
-			block(relay, socket, (const uint8_t *)pieces[i].iov_base + skip, pieces[i].iov_len - skip);
+			keep_blocked(relay, socket, (const uint8_t *)pieces[i].iov_base + skip,
+				     pieces[i].iov_len - skip);
 	}
 }
 
@@ -183,7 +184,7 @@ static uint32_t send_pieces(struct relay *relay, uint32_t socket, uint32_t segme
 	return relay->sockets[socket].open ? segment : RELAY_NONE;
 }
 
-static void flush(struct relay *relay)
+static void relay_flush(struct relay *relay)
 {
 	for (uint32_t i = 0; i < relay->flush_count; i++) {
 		uint32_t socket = relay->flush[i];
@@ -214,7 +215,7 @@ void relay_send(struct relay *relay, uint32_t socket, const uint8_t *data, size_
 		}
 	}
 	if (relay->segment_count == SEGMENTS_MAX)
-		flush(relay);
+		relay_flush(relay);
 	uint32_t segment = relay->segment_count++;
 	relay->segments[segment] = (struct relay_segment){.data = data, .size = (uint32_t)size, .next = RELAY_NONE};
 	if (self->last_segment != RELAY_NONE)
@@ -233,7 +234,7 @@ void relay_send(struct relay *relay, uint32_t socket, const uint8_t *data, size_
 void relay_acknowledge(struct relay *relay, uint32_t socket, uint8_t first_byte, const uint8_t *packet_id)
 {
 	if (relay->ack_count == ACKS_MAX || relay->segment_count == SEGMENTS_MAX)
-		flush(relay);
+		relay_flush(relay);
 	uint8_t *ack = relay->acks + (size_t)relay->ack_count++ * RELAY_ACK_BYTES;
 	ack[0] = first_byte;
 	ack[1] = RELAY_ACK_BYTES - 2;
@@ -280,7 +281,7 @@ static void keep_rest(struct relay *relay, uint32_t socket, const uint8_t *bytes
 static uint8_t *make_room(struct relay *relay, struct relay_socket *self)
 {
 	if (relay->arena_used + self->rest_size + READ_BYTES_MAX > ARENA_BYTES) {
-		flush(relay);
+		relay_flush(relay);
 		relay->arena_used = 0;
 	}
 	uint8_t *room = relay->arena + relay->arena_used;
@@ -360,5 +361,5 @@ void relay_turn(struct relay *relay, int timeout_ms)
 		if (self->open && (events[i].events & (EPOLLIN | EPOLLRDHUP | EPOLLHUP | EPOLLERR)) != 0)
 			read_socket(relay, socket, events[i].events);
 	}
-	flush(relay);
+	relay_flush(relay);
 }

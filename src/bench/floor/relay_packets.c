@@ -146,7 +146,7 @@ static bool answer_ack(struct relay *relay, uint32_t socket, const struct packet
 }
 
 /* False: the socket is to be closed. */
-static bool take_packet(struct relay *relay, uint32_t socket, const struct packet *packet)
+static bool relay_take_packet(struct relay *relay, uint32_t socket, const struct packet *packet)
 {
 	static const uint8_t pingresp[] = {MQTT_PINGRESP << 4, 0};
 	switch (packet->start[0] >> 4) {
@@ -179,7 +179,7 @@ size_t relay_packets(struct relay *relay, uint32_t socket, uint8_t *bytes, size_
 		int whole = cut_packet(bytes + used, size - used, &packet);
 		if (whole == 0)
 			break;
-		if (whole < 0 || !take_packet(relay, socket, &packet)) {
+		if (whole < 0 || !relay_take_packet(relay, socket, &packet)) {
 			relay_drop(relay, socket);
 			return size;
 		}

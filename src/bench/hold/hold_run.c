@@ -61,7 +61,7 @@ static uint32_t threads_needed(const struct hold_load *load)
 	return load->threads > needed ? load->threads : needed;
 }
 
-static bool start_workers(struct run *run)
+static bool hold_start_workers(struct run *run)
 {
 	CHECK(run->worker_count > 0 && run->load->connecting > 0);
 	const struct hold_load *load = run->load;
@@ -105,7 +105,7 @@ static void stop_workers(struct run *run, struct hold_result *result)
 	sem_destroy(&run->shared.turns);
 }
 
-static void wait_until_connected(struct run *run, struct hold_result *result)
+static void hold_wait_connected(struct run *run, struct hold_result *result)
 {
 	uint64_t began = clock_now_ns();
 	uint32_t last_ready = 0;
@@ -158,7 +158,7 @@ static double known(const struct target *target, uint64_t value)
 	return target->pid != 0 ? (double)value : (double)NAN;
 }
 
-static void measure(struct run *run, struct hold_result *result)
+static void measure_hold(struct run *run, struct hold_result *result)
 {
 	pid_t pid = run->target->pid;
 	cpu_pin(pid, run->target->cpu);
@@ -166,9 +166,9 @@ static void measure(struct run *run, struct hold_result *result)
 	result->server_resident_bytes_before = known(run->target, process_resident_bytes(pid));
 	result->kernel_slab_bytes_before = (double)kernel_slab_bytes();
 	uint64_t cpu_before = process_cpu_ns(pid);
-	run->failed = !start_workers(run);
+	run->failed = !hold_start_workers(run);
 	if (!run->failed) {
-		wait_until_connected(run, result);
+		hold_wait_connected(run, result);
 		process_wait_idle(pid, IDLE_WAIT_MS_MAX);
 		result->server_cpu_connect_s = process_cpu_between_ns(cpu_before, process_cpu_ns(pid)) / 1e9;
 		result->server_resident_bytes_after = known(run->target, process_resident_bytes(pid));
@@ -190,7 +190,7 @@ bool hold_run(const struct hold_load *load, const struct target *target, const c
 	run.workers = calloc(run.worker_count, sizeof(*run.workers));
 	bool good = run.workers != NULL;
 	if (good)
-		measure(&run, result);
+		measure_hold(&run, result);
 	for (uint32_t i = 0; good && i < run.worker_count; i++)
 		good = !run.workers[i].failed;
 	if (!good)

@@ -26,7 +26,7 @@ struct state {
 	uint64_t pinged; /* pings due so far; modulo count, the client that is next */
 };
 
-static void show(struct state *state)
+static void hold_show(struct state *state)
 {
 	CHECK(state->pool.in_progress + state->pool.ready <= state->pool.started);
 	uint32_t gone = state->pool.started - state->pool.in_progress - state->pool.ready;
@@ -79,7 +79,7 @@ static void ping_unanswered(struct state *state)
 }
 
 /* Starts what rate and backlog allow. Returns whether more could be started at once. */
-static bool start_some(struct state *state, uint64_t since_ns, uint64_t now)
+static bool hold_start_some(struct state *state, uint64_t since_ns, uint64_t now)
 {
 	CHECK(state->worker->shared->in_progress_max > 0); /* else nothing would ever begin */
 	struct client_pool *pool = &state->pool;
@@ -96,7 +96,7 @@ static bool start_some(struct state *state, uint64_t since_ns, uint64_t now)
 	return true;
 }
 
-static void connect_all(struct state *state)
+static void hold_connect(struct state *state)
 {
 	struct client_pool *pool = &state->pool;
 	uint64_t now = clock_now_ns();
@@ -104,7 +104,7 @@ static void connect_all(struct state *state)
 	uint64_t heard = now;
 	state->worker->first_start_ns = now;
 	while ((pool->started < pool->count || pool->in_progress > 0) && !leaving(state)) {
-		bool more = start_some(state, since, now);
+		bool more = hold_start_some(state, since, now);
 		int events = client_pool_turn(pool, more ? 0 : (int)(TICK_NS / 1000000u));
 		now = clock_now_ns();
 		if (events > 0 || pool->in_progress == 0)
@@ -112,7 +112,7 @@ static void connect_all(struct state *state)
 		else if (now - heard > STALL_NS)
 			client_pool_give_up(pool);
 		ping_due(state, now);
-		show(state);
+		hold_show(state);
 	}
 	state->worker->connect_done_ns = pool->connect_done_ns != 0 ? pool->connect_done_ns : clock_now_ns();
 }
@@ -123,17 +123,17 @@ static void sleep_tick(void)
 	clock_nanosleep(CLOCK_MONOTONIC, 0, &tick, NULL);
 }
 
-static void hold(struct state *state)
+static void hold_until_leaving(struct state *state)
 {
 	while (!leaving(state)) {
 		client_pool_turn(&state->pool, 0);
 		ping_due(state, clock_now_ns());
-		show(state);
+		hold_show(state);
 		sleep_tick();
 	}
 	client_pool_turn(&state->pool, 0);
 	ping_unanswered(state);
-	show(state);
+	hold_show(state);
 	for (uint32_t i = 0; i < state->pool.started; i++)
 		client_pool_leave(&state->pool, i);
 }
@@ -156,11 +156,11 @@ void hold_worker_run(void *argument)
 		;
 	worker->first_start_ns = worker->connect_done_ns = state.began_ns = clock_now_ns();
 	if (!worker->failed)
-		connect_all(&state);
+		hold_connect(&state);
 	sem_post(&worker->shared->turns);
 	atomic_store_explicit(&worker->connect_done, true, memory_order_release);
 	if (!worker->failed) {
-		hold(&state);
+		hold_until_leaving(&state);
 		worker->losses = state.pool.losses;
 		client_pool_close(&state.pool);
 	}

@@ -26,7 +26,7 @@ static uint64_t delivered_by(struct load_driver *driver)
 	return sum;
 }
 
-static bool start_workers(struct load_driver *driver)
+static bool load_start_workers(struct load_driver *driver)
 {
 	const struct load_round *round = driver->round;
 	driver->shared.plan = (struct client_plan){
@@ -64,14 +64,14 @@ static bool start_workers(struct load_driver *driver)
 	return good;
 }
 
-static void set_phase(struct load_driver *driver, enum load_phase phase)
+static void load_set_phase(struct load_driver *driver, enum load_phase phase)
 {
 	CHECK(phase >= atomic_load_explicit(&driver->shared.phase, memory_order_relaxed)); /* there is no way back */
 	atomic_store_explicit(&driver->shared.phase, phase, memory_order_release);
 }
 
 /* True when each client is subscribed. */
-static bool wait_until_connected(struct load_driver *driver)
+static bool load_wait_connected(struct load_driver *driver)
 {
 	uint32_t connect_done = 0;
 	uint32_t ready = 0;
@@ -121,9 +121,9 @@ bool load_driver_open(struct load_driver *driver, const struct load_round *round
 		fputs("roost bench: out of memory\n", stderr);
 		return false;
 	}
-	if (!start_workers(driver))
+	if (!load_start_workers(driver))
 		return false;
-	driver->incomplete = !wait_until_connected(driver);
+	driver->incomplete = !load_wait_connected(driver);
 	return !driver->incomplete && window_fits(driver);
 }
 
@@ -169,7 +169,7 @@ static bool wait_while_flowing(struct load_driver *driver, uint64_t length_ns, u
 	return true;
 }
 
-static void note_use(const struct cpu_use *use, double delivered, struct load_figures *out)
+static void note_load_use(const struct cpu_use *use, double delivered, struct load_figures *out)
 {
 	CHECK(delivered >= 0);
 	double us_of_message = delivered > 0 ? 1e3 * delivered : (double)NAN;
@@ -188,7 +188,7 @@ static void note_use(const struct cpu_use *use, double delivered, struct load_fi
 
 bool load_driver_flow(struct load_driver *driver, uint32_t warm_up_ms)
 {
-	set_phase(driver, LOAD_FLOWING);
+	load_set_phase(driver, LOAD_FLOWING);
 	return wait_while_flowing(driver, warm_up_ms * 1000000ull, 0);
 }
 
@@ -201,7 +201,7 @@ bool load_driver_measure(struct load_driver *driver, uint32_t interval, uint64_t
 	bool flowed = wait_while_flowing(driver, length_ns, messages);
 	struct cpu_sample to = cpu_sample_now(driver->target->pid, driver->round->neighbours);
 	struct cpu_use use = cpu_use_between(&from, &to);
-	note_use(&use, (double)(delivered_by(driver) - delivered), &driver->figures[interval]);
+	note_load_use(&use, (double)(delivered_by(driver) - delivered), &driver->figures[interval]);
 	atomic_store_explicit(&driver->shared.interval, LOAD_UNTIMED, memory_order_relaxed);
 	return flowed;
 }
@@ -210,7 +210,7 @@ void load_driver_drain(struct load_driver *driver)
 {
 	CHECK(driver->worker_count <= driver->round->threads);
 	uint32_t drained = 0;
-	set_phase(driver, LOAD_DRAINING);
+	load_set_phase(driver, LOAD_DRAINING);
 	while (drained < driver->worker_count) {
 		progress_sleep_ms(LOOK_EVERY_MS);
 		drained = 0;
@@ -219,7 +219,7 @@ void load_driver_drain(struct load_driver *driver)
 	}
 }
 
-static void sum_up(const struct load_driver *driver, struct load_totals *totals)
+static void load_sum_up(const struct load_driver *driver, struct load_totals *totals)
 {
 	*totals = load_totals_none();
 	for (uint32_t i = 0; i < driver->worker_count; i++) {
@@ -271,9 +271,9 @@ static void note_timing(struct load_driver *driver)
 void load_driver_close(struct load_driver *driver, struct load_totals *totals)
 {
 	char reasons[256];
-	set_phase(driver, LOAD_LEAVING);
+	load_set_phase(driver, LOAD_LEAVING);
 	threads_join(&driver->threads);
-	sum_up(driver, totals);
+	load_sum_up(driver, totals);
 	for (uint32_t i = 0; i < LOAD_INTERVALS; i++)
 		note_latency(driver, i, &driver->figures[i]);
 	note_timing(driver);

@@ -7,7 +7,7 @@
 
 #define IDLE_WAIT_MS_MAX 2000u
 
-static void measure(struct load_driver *driver, struct load_result *result)
+static void measure_round(struct load_driver *driver, struct load_result *result)
 {
 	const struct load_round *round = driver->round;
 	process_wait_idle(driver->target->pid, IDLE_WAIT_MS_MAX);
@@ -24,7 +24,7 @@ bool load_run(const struct load_round *round, const struct target *target, const
 	cpu_pin(target->pid, target->cpu);
 	bool good = load_driver_open(&driver, round, target, label);
 	if (good)
-		measure(&driver, result);
+		measure_round(&driver, result);
 	load_driver_close(&driver, &result->totals);
 	result->figures = driver.figures[0];
 	result->timing = driver.timing;

@@ -25,7 +25,7 @@ struct load_state {
 	uint32_t interval;
 };
 
-static enum load_phase phase_of(const struct load_state *state)
+static enum load_phase load_phase(const struct load_state *state)
 {
 	return atomic_load_explicit(&state->worker->shared->phase, memory_order_acquire);
 }
@@ -35,7 +35,7 @@ static uint32_t stream_count(const struct publishers *publishers)
 	return publishers->channels * publishers->fan;
 }
 
-static uint32_t topic_of(void *owner, uint32_t index)
+static uint32_t load_topic(void *owner, uint32_t index)
 {
 	const struct load_state *state = owner;
 	uint32_t publishers = state->worker->load.publishers;
@@ -87,7 +87,7 @@ static void note_times(struct load_state *state, struct slice payload, struct st
 	add_passed(&worker->lateness.read_ns, arrived_ns, arrival_clock_ns());
 }
 
-static void on_message(void *owner, uint32_t index, const struct mqtt_publish *publish)
+static void load_on_message(void *owner, uint32_t index, const struct mqtt_publish *publish)
 {
 	struct load_state *state = owner;
 	struct load_worker *worker = state->worker;
@@ -109,7 +109,7 @@ static void on_message(void *owner, uint32_t index, const struct mqtt_publish *p
 	publisher_settle(&state->publishers, stamp.publisher, connect_done);
 }
 
-static bool on_acknowledged(void *owner, uint32_t index, uint8_t type, uint16_t packet_id)
+static bool load_on_acknowledged(void *owner, uint32_t index, uint8_t type, uint16_t packet_id)
 {
 	struct load_state *state = owner;
 	state->acknowledgements++;
@@ -117,10 +117,10 @@ static bool on_acknowledged(void *owner, uint32_t index, uint8_t type, uint16_t 
 	       publisher_acknowledge(&state->publishers, index, type, packet_id);
 }
 
-static void on_writable(void *owner, uint32_t index)
+static void load_on_writable(void *owner, uint32_t index)
 {
 	struct load_state *state = owner;
-	if (index < state->worker->load.publishers && phase_of(state) > LOAD_CONNECTING)
+	if (index < state->worker->load.publishers && load_phase(state) > LOAD_CONNECTING)
 		publisher_pump(&state->publishers, index);
 }
 
@@ -134,7 +134,7 @@ static uint64_t progress_of(const struct load_state *state)
 static uint64_t wait_ns(struct load_state *state)
 {
 	struct load_worker *worker = state->worker;
-	if (worker->load.rate == 0 || phase_of(state) != LOAD_FLOWING)
+	if (worker->load.rate == 0 || load_phase(state) != LOAD_FLOWING)
 		return WAIT_NS_MAX;
 	state->publishers.late_ns = state->interval < LOAD_INTERVALS ? &worker->lateness.late_ns : NULL;
 	uint64_t wake_ns = publishers_tick(&state->publishers, clock_now_ns());
@@ -144,7 +144,7 @@ static uint64_t wait_ns(struct load_state *state)
 	return wake_ns - now_ns < WAIT_NS_MAX ? wake_ns - now_ns : WAIT_NS_MAX;
 }
 
-static void turn(struct load_state *state)
+static void load_turn(struct load_state *state)
 {
 	state->interval = atomic_load_explicit(&state->worker->shared->interval, memory_order_relaxed);
 	client_pool_turn_ns(&state->pool, wait_ns(state));
@@ -152,21 +152,21 @@ static void turn(struct load_state *state)
 	atomic_store_explicit(&state->worker->ready, state->pool.ready, memory_order_relaxed);
 }
 
-static void connect_all(struct load_state *state)
+static void load_connect(struct load_state *state)
 {
 	struct client_pool *pool = &state->pool;
 	struct stall stall = stall_begin(clock_now_ns(), CONNECT_STALL_NS);
-	while ((pool->started < pool->count || pool->in_progress > 0) && phase_of(state) == LOAD_CONNECTING) {
+	while ((pool->started < pool->count || pool->in_progress > 0) && load_phase(state) == LOAD_CONNECTING) {
 		while (pool->started < pool->count && pool->in_progress < IN_PROGRESS_MAX)
 			client_pool_start_next(pool);
-		turn(state);
+		load_turn(state);
 		if (stall_is_over(&stall, pool->ready, clock_now_ns()))
 			client_pool_give_up(pool);
 	}
 	state->worker->receive_max = pool->receive_max;
 	atomic_store_explicit(&state->worker->connect_done, true, memory_order_release);
-	while (phase_of(state) == LOAD_CONNECTING)
-		turn(state);
+	while (load_phase(state) == LOAD_CONNECTING)
+		load_turn(state);
 }
 
 /* All that was sent has come, and every handshake has ended. */
@@ -176,14 +176,14 @@ static bool has_drained(const struct load_state *state)
 }
 
 /* Waits for what is on its way. Each thread has publishers and subscribers of its own, so it can tell by itself. */
-static void drain(struct load_state *state)
+static void load_drain(struct load_state *state)
 {
 	struct client_pool *pool = &state->pool;
 	struct quiet quiet = quiet_begin(state->worker->shared->quiet_ms, progress_of(state), clock_now_ns());
 	enum quiet_advice advice = QUIET_WAIT;
 	state->publishers.stopped = true;
-	while (!has_drained(state) && advice != QUIET_OVER && phase_of(state) == LOAD_DRAINING) {
-		turn(state);
+	while (!has_drained(state) && advice != QUIET_OVER && load_phase(state) == LOAD_DRAINING) {
+		load_turn(state);
 		bool answered = pool->pings_pending == 0;
 		advice = quiet_look(&quiet, progress_of(state), answered, clock_now_ns());
 		if (advice == QUIET_PROBE)
@@ -196,11 +196,11 @@ static void run_messages(struct load_state *state)
 	const struct load_worker *worker = state->worker;
 	CHECK(worker->phase >= 0 && worker->phase < 1);
 	schedule_init(&state->publishers.schedule, clock_now_ns(), worker->load.rate, worker->phase, 0);
-	for (uint32_t i = 0; i < worker->load.publishers && phase_of(state) == LOAD_FLOWING; i++)
+	for (uint32_t i = 0; i < worker->load.publishers && load_phase(state) == LOAD_FLOWING; i++)
 		publisher_pump(&state->publishers, i);
-	while (phase_of(state) == LOAD_FLOWING)
-		turn(state);
-	drain(state);
+	while (load_phase(state) == LOAD_FLOWING)
+		load_turn(state);
+	load_drain(state);
 	atomic_store_explicit(&state->worker->drained, true, memory_order_release);
 }
 
@@ -209,8 +209,8 @@ static void finish(struct load_state *state)
 	CHECK(state->pool.released <= state->pool.received_qos_2);
 	const struct publishers *publishers = &state->publishers;
 	struct load_worker *worker = state->worker;
-	while (phase_of(state) != LOAD_LEAVING)
-		turn(state);
+	while (load_phase(state) != LOAD_LEAVING)
+		load_turn(state);
 	for (uint32_t i = 0; i < stream_count(publishers); i++)
 		audit_end(&worker->audit, &state->streams[i], publishers->sent[i / publishers->fan]);
 	/* What one member gets before another is nobody's disorder. */
@@ -231,8 +231,10 @@ static bool run_load(struct load_state *state)
 	if (!client_pool_open(&state->pool, &worker->shared->plan, worker->first, worker->load.clients))
 		return false;
 	state->pool.owner = state;
-	state->pool.events = (struct client_events){
-		.topic_of = topic_of, .message = on_message, .acknowledged = on_acknowledged, .writable = on_writable};
+	state->pool.events = (struct client_events){.topic_of = load_topic,
+						    .message = load_on_message,
+						    .acknowledged = load_on_acknowledged,
+						    .writable = load_on_writable};
 	bool shared = worker->load.pattern == LOAD_SHARED;
 	bool good = publishers_open(&state->publishers, &worker->load, &state->pool);
 	if (good) {
@@ -240,7 +242,7 @@ static bool run_load(struct load_state *state)
 		good = state->streams != NULL &&
 		       members_open(&state->members, shared ? worker->load.members : 0, worker->load.publishers);
 		if (good) {
-			connect_all(state);
+			load_connect(state);
 			run_messages(state);
 			finish(state);
 			members_close(&state->members);

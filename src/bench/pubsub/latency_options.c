@@ -59,7 +59,7 @@ static const struct option_row OPTIONS[] = {
 };
 
 /* Fills in what was not given, and refuses what does not go together. */
-static bool complete_options(struct latency_options *options)
+static bool latency_complete(struct latency_options *options)
 {
 	struct load_plan *load = &options->round.load;
 	const char *fault = beside_complete(&options->beside, true, ROUNDS_COMPARED);
@@ -90,5 +90,5 @@ bool latency_options_parse(int argc, char **argv, struct latency_options *option
 	};
 	if (!options_take(argc, argv, &set, options, status))
 		return false;
-	return options_none_left(argc, argv, optind) && complete_options(options);
+	return options_none_left(argc, argv, optind) && latency_complete(options);
 }

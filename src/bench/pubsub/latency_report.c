@@ -86,7 +86,7 @@ bool latency_is_the_benchs(const struct load_timing *timing)
 	return timing->passage.p999_us < timing->latency.p999_us / 2;
 }
 
-static void print_heading(const struct pubsub_report *report, uint32_t neighbours)
+static void latency_print_heading(const struct pubsub_report *report, uint32_t neighbours)
 {
 	const struct load_plan *load = &report->round->load;
 	printf("%u clients, %u publishers, one-to-one, %u bytes, QoS %u, protocol level %u; ", load->clients,
@@ -168,7 +168,7 @@ static void print_rounds(const struct pubsub_report *report)
 	}
 }
 
-static void print_warnings(const struct pubsub_report *report, const struct latency_summary *summaries)
+static void latency_print_warnings(const struct pubsub_report *report, const struct latency_summary *summaries)
 {
 	for (uint32_t i = 0; i < report->target_count; i++) {
 		const struct latency_summary *summary = &summaries[i];
@@ -184,17 +184,17 @@ static void print_warnings(const struct pubsub_report *report, const struct late
 	}
 }
 
-static void print_people(const struct pubsub_report *report, const struct latency_summary *summaries,
-			 uint32_t neighbours)
+static void latency_print_people(const struct pubsub_report *report, const struct latency_summary *summaries,
+				 uint32_t neighbours)
 {
-	print_heading(report, neighbours);
+	latency_print_heading(report, neighbours);
 	putchar('\n');
 	table_print_titles(&LATENCY_TABLE, report->rounds > 1 ? "us, medians of the rounds" : "us");
 	for (size_t part = 0; part < PART_COUNT; part++)
 		print_part(report, summaries, part);
 	print_costs(report, summaries);
 	print_rounds(report);
-	print_warnings(report, summaries);
+	latency_print_warnings(report, summaries);
 	fflush(stdout);
 }
 
@@ -236,7 +236,7 @@ static void add_broker(struct report *report, const struct pubsub_report *from, 
 					      {NULL, 0, 0}});
 }
 
-static void add_load(struct report *report, const struct pubsub_report *from, uint32_t neighbours)
+static void latency_add_load(struct report *report, const struct pubsub_report *from, uint32_t neighbours)
 {
 	const struct load_plan *load = &from->round->load;
 	report_values(report, NULL,
@@ -263,12 +263,12 @@ bool latency_report_print(const struct pubsub_report *from, uint32_t neighbours,
 	for (uint32_t i = 0; i < from->target_count; i++)
 		latency_summarize(from->results[i], from->rounds, &summaries[i]);
 	if (json) {
-		add_load(report, from, neighbours);
+		latency_add_load(report, from, neighbours);
 		for (uint32_t i = 0; i < from->target_count; i++)
 			add_broker(report, from, i, summaries);
 		report_print(report, true);
 	} else {
-		print_people(from, summaries, neighbours);
+		latency_print_people(from, summaries, neighbours);
 	}
 	report_free(report);
 	return true;

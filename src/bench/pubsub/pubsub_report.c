@@ -66,7 +66,7 @@ void pubsub_report_free(struct pubsub_report *report)
 	free(report);
 }
 
-static void print_heading(const struct pubsub_report *report)
+static void pubsub_print_heading(const struct pubsub_report *report)
 {
 	const struct load_plan *load = &report->round->load;
 	printf("%s: %u clients, %u publishers, window %u, burst %u, %u bytes, QoS %u, protocol level %u; ",
@@ -132,7 +132,7 @@ static void add_figures(struct report *report, const char *name, const struct lo
 	report_number(report, name, "stalled", summary->stalled, 0, NULL, "");
 }
 
-static void add_load(struct report *report, const struct pubsub_report *pubsub)
+static void pubsub_add_load(struct report *report, const struct pubsub_report *pubsub)
 {
 	const struct load_plan *load = &pubsub->round->load;
 	report_text(report, NULL, "pattern", pubsub_pattern_name(load->pattern), NULL);
@@ -227,9 +227,9 @@ void pubsub_report_print(const struct pubsub_report *pubsub, bool json)
 	if (report == NULL)
 		return;
 	if (json)
-		add_load(report, pubsub);
+		pubsub_add_load(report, pubsub);
 	else
-		print_heading(pubsub);
+		pubsub_print_heading(pubsub);
 	for (uint32_t i = 0; i < pubsub->target_count; i++)
 		load_results_summarize(pubsub->results[i], pubsub->rounds, &summaries[i]);
 	for (uint32_t i = 0; i < pubsub->target_count; i++) {

@@ -111,7 +111,7 @@ static void print_json(const struct report *report)
 	puts("\n}");
 }
 
-static void print_people(const struct report *report)
+static void report_print_people(const struct report *report)
 {
 	for (uint32_t i = 0; i < report->count; i++) {
 		const struct report_figure *figure = &report->figures[i];
@@ -130,7 +130,7 @@ void report_print(const struct report *report, bool json)
 	if (json)
 		print_json(report);
 	else
-		print_people(report);
+		report_print_people(report);
 	fflush(stdout);
 }
 

@@ -65,7 +65,7 @@ static bool read_scenario(struct run *run)
 	return true;
 }
 
-static bool open_credentials(struct run *run)
+static bool run_open_credentials(struct run *run)
 {
 	for (uint32_t i = 0; i < run->scenario.group_count; i++) {
 		const struct scenario_group *group = &run->scenario.groups[i];
@@ -120,7 +120,7 @@ static void run_floor(struct run *run)
 	target_close(&floor);
 }
 
-static int report(const struct run *run)
+static int report_run(const struct run *run)
 {
 	bool good = run_report_is_good(&run->report);
 	if (run->options.json)
@@ -138,7 +138,7 @@ static int report(const struct run *run)
 static int run_scenario(struct run *run)
 {
 	struct target target;
-	if (!read_scenario(run) || !open_credentials(run))
+	if (!read_scenario(run) || !run_open_credentials(run))
 		return BENCH_EXIT_USAGE;
 	if (!target_open(&target, "server", &run->scenario.url, (pid_t)run->options.server_pid) || !fits(run, &target))
 		return BENCH_EXIT_FAILED;
@@ -151,7 +151,7 @@ static int run_scenario(struct run *run)
 	run_against(&run->order, &target, &run->server);
 	if (run->options.floor)
 		run_floor(run);
-	return report(run);
+	return report_run(run);
 }
 
 int run_main(int argc, char **argv)

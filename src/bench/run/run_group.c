@@ -29,7 +29,7 @@ static bool publishes(const struct run_group *group)
 	return (group->spec->role & ROLE_PUBLISHER) != 0;
 }
 
-static uint32_t topic_of(void *owner, uint32_t index)
+static uint32_t group_topic(void *owner, uint32_t index)
 {
 	const struct run_group *group = owner;
 	const struct scenario_group *spec = group->spec;
@@ -40,7 +40,7 @@ static uint32_t topic_of(void *owner, uint32_t index)
 	return topic_pattern_number(&spec->subscribe, group->first + index, spec->circles, 0);
 }
 
-static void on_ready(void *owner, uint32_t index)
+static void group_on_ready(void *owner, uint32_t index)
 {
 	struct run_group *group = owner;
 	if (group->clients == NULL || group->clients[index].sign_in_due_ns == 0)
@@ -52,7 +52,7 @@ static void on_ready(void *owner, uint32_t index)
 	group->tally->sign_ins++;
 }
 
-static void on_message(void *owner, uint32_t index, const struct mqtt_publish *publish)
+static void group_on_message(void *owner, uint32_t index, const struct mqtt_publish *publish)
 {
 	CHECK(index < ((const struct run_group *)owner)->count);
 	struct run_group *group = owner;
@@ -127,7 +127,7 @@ static void pump(struct run_group *group, uint32_t index)
 	}
 }
 
-static bool on_acknowledged(void *owner, uint32_t index, uint8_t type, uint16_t packet_id)
+static bool group_on_acknowledged(void *owner, uint32_t index, uint8_t type, uint16_t packet_id)
 {
 	struct run_group *group = owner;
 	if (group->window == 0 || !inflight_answer(&group->clients[index].inflight, type, packet_id))
@@ -139,7 +139,7 @@ static bool on_acknowledged(void *owner, uint32_t index, uint8_t type, uint16_t 
 	return true;
 }
 
-static void on_writable(void *owner, uint32_t index)
+static void group_on_writable(void *owner, uint32_t index)
 {
 	struct run_group *group = owner;
 	if (publishes(group))
@@ -170,11 +170,11 @@ bool run_group_open(struct run_group *group, uint32_t first_client)
 	if (!group->is_open)
 		return false;
 	group->pool.owner = group;
-	group->pool.events = (struct client_events){.topic_of = topic_of,
-						    .ready = on_ready,
-						    .message = on_message,
-						    .acknowledged = on_acknowledged,
-						    .writable = on_writable};
+	group->pool.events = (struct client_events){.topic_of = group_topic,
+						    .ready = group_on_ready,
+						    .message = group_on_message,
+						    .acknowledged = group_on_acknowledged,
+						    .writable = group_on_writable};
 	/* Twice in a keepalive. */
 	if (group->spec->keepalive_s > 0)
 		schedule_init(&group->pings, clock_now_ns(), 2.0 * group->count / group->spec->keepalive_s, 0, 0);

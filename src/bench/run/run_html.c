@@ -201,7 +201,7 @@ static void print_plots(const struct run_report *report, FILE *out)
 	free(plot);
 }
 
-static void print_table(const struct run_report *report, FILE *out)
+static void html_print_table(const struct run_report *report, FILE *out)
 {
 	static const struct {
 		const char *title;
@@ -292,7 +292,7 @@ void run_html_print(const struct run_report *report, FILE *out)
 	fprintf(out, " - roost bench run</title>\n<style>%s</style></head>\n<body>\n", STYLE);
 	print_head(report, out);
 	print_plots(report, out);
-	print_table(report, out);
+	html_print_table(report, out);
 	fputs("</body></html>\n", out);
 }
 

@@ -58,7 +58,7 @@ struct audit_stream *expectations_stream(struct expectations *expectations, uint
 }
 
 /* The topic of a channel of the group, by its number within the group. */
-static struct slice topic_of(const struct scenario_group *group, uint32_t number, uint8_t *out)
+static struct slice topic_in_group(const struct scenario_group *group, uint32_t number, uint8_t *out)
 {
 	uint32_t each = expectations_channels_of(group);
 	CHECK(each > 0); /* it publishes */
@@ -75,7 +75,8 @@ static struct slice topic_of_channel(const struct expectations *expectations, ui
 		    expectations->channel_first[i] <= channel)
 			group = i;
 	}
-	return topic_of(&expectations->scenario->groups[group], channel - expectations->channel_first[group], out);
+	return topic_in_group(&expectations->scenario->groups[group], channel - expectations->channel_first[group],
+			      out);
 }
 
 static int compare_entries(const void *a, const void *b)
@@ -97,7 +98,7 @@ static void note_topics(struct matcher *matcher)
 		const struct scenario_group *group = &scenario->groups[g];
 		uint32_t count = group->count * expectations_channels_of(group);
 		for (uint32_t i = 0; i < count; i++, channel++) {
-			struct slice text = topic_of(group, i, topic);
+			struct slice text = topic_in_group(group, i, topic);
 			matcher->entries[channel] = (struct entry){hash_slice(&matcher->key, text), channel};
 		}
 	}

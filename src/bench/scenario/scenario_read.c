@@ -58,7 +58,7 @@ static const char *scalar(struct reader *reader, const char *key, const yaml_nod
 }
 
 /* Digits may be grouped: 100_000. Nothing but decimal notation, so that neither "0x10" nor "nan" gets in. */
-static bool number_of(const char *text, double *out)
+static bool parse_decimal(const char *text, double *out)
 {
 	char digits[NUMBER_BYTES_MAX + 1];
 	size_t size = 0;
@@ -80,7 +80,7 @@ static bool take_number(struct reader *reader, const struct key *key, const yaml
 	const char *text = scalar(reader, key->name, value);
 	if (text == NULL)
 		return false;
-	if (number_of(text, out) && *out >= key->min && *out <= key->max)
+	if (parse_decimal(text, out) && *out >= key->min && *out <= key->max)
 		return true;
 	snprintf(fault, sizeof(fault), "a number from %.15g to %.15g is wanted here", key->min, key->max);
 	return complain(reader, value, key->name, fault);

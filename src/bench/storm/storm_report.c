@@ -99,7 +99,7 @@ static void add_interval(struct report *report, const char *prefix, const char *
 					      {NULL, 0, 0}});
 }
 
-static void add_load(struct report *report, const struct storm_load *load)
+static void storm_add_load(struct report *report, const struct storm_load *load)
 {
 	const struct load_plan *established = &load->established.load;
 	report_values(report, NULL,
@@ -176,7 +176,7 @@ static struct interval_row row_of(const struct load_figures *figures)
 				      figures->other_cpu_percent}};
 }
 
-static void print_heading(const struct storm_report *report)
+static void storm_print_heading(const struct storm_report *report)
 {
 	const struct storm_load *load = report->load;
 	const struct load_plan *established = &load->established.load;
@@ -295,9 +295,9 @@ bool storm_report_print(const struct storm_report *from, bool json)
 	if (report == NULL)
 		return false;
 	if (json)
-		add_load(report, from->load);
+		storm_add_load(report, from->load);
 	else
-		print_heading(from);
+		storm_print_heading(from);
 	for (uint32_t i = 0; i < from->beside->count; i++) {
 		storm_summarize(from, i, &summaries[i]);
 		print_broker(from, i, &summaries[i], json, report);

@@ -121,7 +121,7 @@ static bool measure_storm(struct storm *storm, struct load_driver *driver, uint6
 
 /* What the storm leaves behind, as sessions that end, is not counted to the time after it: so messages flow unmeasured
  * for a while, as at the start. */
-static bool measure(struct storm *storm, struct load_driver *driver, struct storm_result *result)
+static bool measure_intervals(struct storm *storm, struct load_driver *driver, struct storm_result *result)
 {
 	const struct load_round *round = driver->round;
 	uint64_t length_ns = round->duration_s * 1000000000ull;
@@ -149,7 +149,7 @@ bool storm_run(const struct storm_load *load, const struct target *target, struc
 		return false;
 	bool good = load_driver_open(&driver, &load->established, target, "quiet");
 	if (good) {
-		good = measure(&storm, &driver, result);
+		good = measure_intervals(&storm, &driver, result);
 		load_driver_drain(&driver);
 	}
 	load_driver_close(&driver, &result->totals);

@@ -38,13 +38,13 @@ struct state {
 	uint64_t began_ns;
 };
 
-static uint32_t number_of(void *owner, uint32_t index)
+static uint32_t storm_number(void *owner, uint32_t index)
 {
 	const struct state *state = owner;
 	return state->slots[index].number;
 }
 
-static uint32_t topic_of(void *owner, uint32_t index)
+static uint32_t storm_topic(void *owner, uint32_t index)
 {
 	const struct state *state = owner;
 	return state->worker->shared->subscribe ? state->slots[index].number : CLIENT_NO_TOPIC;
@@ -106,7 +106,7 @@ static void leave_oldest(struct state *state)
 	free_slot(state, index);
 }
 
-static void on_ready(void *owner, uint32_t index)
+static void storm_on_ready(void *owner, uint32_t index)
 {
 	struct state *state = owner;
 	struct storm_worker *worker = state->worker;
@@ -127,7 +127,7 @@ static void on_ready(void *owner, uint32_t index)
 	state->slots[index].stays = true;
 }
 
-static void on_lost(void *owner, uint32_t index, enum client_state was, enum loss kind, uint32_t code)
+static void storm_on_lost(void *owner, uint32_t index, enum client_state was, enum loss kind, uint32_t code)
 {
 	struct state *state = owner;
 	if (state->slots[index].stays) {
@@ -159,7 +159,7 @@ enum storm_end storm_end_of(enum client_state state, enum loss kind, uint32_t co
 	}
 }
 
-static void start_one(struct state *state, uint64_t now)
+static void storm_start_one(struct state *state, uint64_t now)
 {
 	struct storm_worker *worker = state->worker;
 	const struct storm_shared *shared = worker->shared;
@@ -176,7 +176,7 @@ static void start_one(struct state *state, uint64_t now)
 }
 
 /* Starts what the rate and the slots allow. Returns whether more could be started at once. */
-static bool start_some(struct state *state)
+static bool storm_start_some(struct state *state)
 {
 	const struct storm_shared *shared = state->worker->shared;
 	uint64_t now = clock_now_ns();
@@ -186,7 +186,7 @@ static bool start_some(struct state *state)
 	for (uint32_t i = 0; i < START_BATCH; i++) {
 		if (state->attempts >= allowed || state->pool.in_progress >= shared->in_progress_max)
 			return false;
-		start_one(state, clock_now_ns());
+		storm_start_one(state, clock_now_ns());
 	}
 	return true;
 }
@@ -197,7 +197,7 @@ static void run_storm(struct state *state)
 	const struct storm_shared *shared = state->worker->shared;
 	state->began_ns = clock_now_ns();
 	while (!atomic_load_explicit(&shared->stopping, memory_order_relaxed)) {
-		bool more = start_some(state);
+		bool more = storm_start_some(state);
 		client_pool_turn(pool, more ? 0 : WAIT_MS);
 		give_up_unheard(state);
 	}
@@ -241,8 +241,10 @@ void storm_worker_run(void *argument)
 	worker->failed = !open_state(&state, worker->shared->in_progress_max + worker->shared->stay);
 	if (!worker->failed) {
 		state.pool.owner = &state;
-		state.pool.events = (struct client_events){
-			.number_of = number_of, .topic_of = topic_of, .ready = on_ready, .lost = on_lost};
+		state.pool.events = (struct client_events){.number_of = storm_number,
+							   .topic_of = storm_topic,
+							   .ready = storm_on_ready,
+							   .lost = storm_on_lost};
 		run_storm(&state);
 		worker->losses = state.pool.losses;
 		client_pool_close(&state.pool);

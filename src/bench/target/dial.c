@@ -42,7 +42,7 @@ static struct sockaddr_in source_of(const struct dial *dial, uint32_t client)
 	return (struct sockaddr_in){.sin_family = AF_INET, .sin_addr.s_addr = htonl(address)};
 }
 
-static int fail(int fd)
+static int close_failed(int fd)
 {
 	int failure = errno;
 	close(fd);
@@ -59,13 +59,13 @@ int dial_start(const struct dial *dial, uint32_t client)
 		struct sockaddr_in source = source_of(dial, client);
 		setsockopt(fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &on, sizeof(on));
 		if (bind(fd, (struct sockaddr *)&source, sizeof(source)) != 0)
-			return fail(fd);
+			return close_failed(fd);
 	}
 	if (dial->no_delay)
 		setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
 	const struct sockaddr *target = (const struct sockaddr *)&dial->address.storage;
 	if (connect(fd, target, dial->address.size) != 0 && errno != EINPROGRESS)
-		return fail(fd);
+		return close_failed(fd);
 	return fd;
 }
 
@@ -99,9 +99,9 @@ int dial_listen(struct address *address, int backlog)
 	/* Accepted sockets inherit it: one call for all of them. */
 	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
 	if (bind(fd, (struct sockaddr *)&address->storage, address->size) != 0 || listen(fd, backlog) != 0)
-		return fail(fd);
+		return close_failed(fd);
 	address->size = sizeof(address->storage);
 	if (getsockname(fd, (struct sockaddr *)&address->storage, &address->size) != 0)
-		return fail(fd);
+		return close_failed(fd);
 	return fd;
 }
