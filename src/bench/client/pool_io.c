@@ -68,7 +68,7 @@ void client_pool_lose(struct client_pool *pool, uint32_t index, enum loss kind, 
 		pool->events.lost(pool->owner, index, state, kind, code);
 }
 
-/* Appends to what waits already. False: too much, or no memory. */
+/* Appends to what waits already. Returns false if it is too much, or without memory. */
 static bool keep_unsent(struct client *client, const uint8_t *bytes, size_t size)
 {
 	size_t kept = client->unsent != NULL ? client->unsent->size : 0;
@@ -85,7 +85,7 @@ static bool keep_unsent(struct client *client, const uint8_t *bytes, size_t size
 	return true;
 }
 
-/* Returns what the socket took. False: the client is lost. */
+/* Sets *taken to what the socket took. Returns false if the client is lost. */
 static bool send_some(struct client_pool *pool, uint32_t index, const uint8_t *bytes, size_t size, size_t *taken)
 {
 	ssize_t sent = send(pool->clients[index].fd, bytes, size, MSG_NOSIGNAL);
@@ -96,7 +96,7 @@ static bool send_some(struct client_pool *pool, uint32_t index, const uint8_t *b
 	return false;
 }
 
-/* Control packets are so small that a socket without room for them means a server that does not read. */
+/* Control packets are small: if a socket has no room for them, the server does not read. */
 bool client_pool_write(struct client_pool *pool, uint32_t index, const uint8_t *bytes, size_t size)
 {
 	CHECK(index < pool->started && pool->clients[index].fd >= 0);

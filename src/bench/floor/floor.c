@@ -18,13 +18,13 @@
 #include <unistd.h>
 
 #define BACKLOG 4096
-/* How late SIGTERM or the time limit may be noticed if the signal falls just before the wait. */
+/* SIGTERM is noticed this late if it arrives just before the wait. */
 #define TURN_MS 500
 #define DEFER_ACCEPT_S 5
 
 struct floor_options {
 	struct url url;
-	uint32_t seconds;   /* 0: for ever */
+	uint32_t seconds;   /* 0: forever */
 	uint32_t listen_fd; /* 0: open url */
 	bool defer_accept;
 };
@@ -51,7 +51,7 @@ static const struct option_row OPTIONS[] = {
 	{0},
 };
 
-/* Set by the signal handler, which has no other way to tell. */
+/* A signal handler has no other way to report. */
 static volatile sig_atomic_t stopping;
 
 static void floor_on_signal(int signal)

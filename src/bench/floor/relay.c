@@ -12,13 +12,13 @@
 
 #define EVENTS_MAX 512
 #define READ_BYTES_MAX (64u * 1024u)
-/* Of a packet whose end has not come. */
+/* Limit of what is kept of an incomplete packet. */
 #define REST_BYTES_MAX (8u * READ_BYTES_MAX)
 #define ARENA_BYTES (4u * 1024u * 1024u)
 #define SEGMENTS_MAX (64u * 1024u)
 #define ACKS_MAX SEGMENTS_MAX
 #define PIECES_MAX 256u
-/* The bench's loads are closed loops with small windows. Whoever lets more than this pile up is cut off. */
+/* The bench's loads are closed loops with small windows. A socket that lets more than this pile up is closed. */
 #define BLOCKED_BYTES_MAX (64u * 1024u * 1024u)
 
 _Static_assert(REST_BYTES_MAX + READ_BYTES_MAX <= ARENA_BYTES,
@@ -108,8 +108,8 @@ void relay_rotate(struct relay *relay, uint32_t topic)
 	topic_append(relay, first);
 }
 
-/* It may stay on the flush list: flushing finds it closed, or finds the next user of its number with nothing to send.
- */
+/* The socket may stay on the flush list. Flushing then finds it closed, or finds the next socket with its number, which
+ * has nothing to send. */
 void relay_drop(struct relay *relay, uint32_t socket)
 {
 	CHECK(socket < relay->sockets_max && relay->sockets[socket].open);
@@ -145,7 +145,7 @@ static void keep_blocked(struct relay *relay, uint32_t socket, const uint8_t *da
 	self->blocked_size += (uint32_t)size;
 }
 
-/* What could not be sent of the pieces goes to the heap, until the socket has room. */
+/* Copies to the heap what the socket did not take of the pieces, until it has room. */
 static void block_pieces(struct relay *relay, uint32_t socket, const struct iovec *pieces, size_t count, size_t sent)
 {
 	for (size_t i = 0; i < count && relay->sockets[socket].open; i++) {
@@ -157,7 +157,7 @@ static void block_pieces(struct relay *relay, uint32_t socket, const struct iove
 	}
 }
 
-/* Sends up to PIECES_MAX segments; returns the first one that is left. */
+/* Sends up to PIECES_MAX segments. Returns the first one that is left. */
 static uint32_t send_pieces(struct relay *relay, uint32_t socket, uint32_t segment)
 {
 	struct iovec pieces[PIECES_MAX];
@@ -200,8 +200,8 @@ static void relay_flush(struct relay *relay)
 	relay->ack_count = 0;
 }
 
-/* Bytes that follow those of the last segment make it longer: a burst, or the messages of many publishers to one
- * subscriber, lie one behind the other in the arena and leave as one piece. */
+/* Extends the last segment if the bytes follow it directly. A burst, or the messages of many publishers to one
+ * subscriber, lie back to back in the arena and leave as one piece. */
 void relay_send(struct relay *relay, uint32_t socket, const uint8_t *data, size_t size)
 {
 	struct relay_socket *self = &relay->sockets[socket];
@@ -229,8 +229,8 @@ void relay_send(struct relay *relay, uint32_t socket, const uint8_t *data, size_
 	}
 }
 
-/* One behind the other, so that the acknowledgements of a burst leave as one piece too. Flushing starts them anew, so
- * it must not happen between here and the call that files this one. */
+/* Acknowledgements lie back to back, so that those of a burst leave as one piece too. Flushing empties the list, so it
+ * must not happen between taking the room here and filing the acknowledgement. */
 void relay_acknowledge(struct relay *relay, uint32_t socket, uint8_t first_byte, const uint8_t *packet_id)
 {
 	if (relay->ack_count == ACKS_MAX || relay->segment_count == SEGMENTS_MAX)
@@ -277,7 +277,7 @@ static void keep_rest(struct relay *relay, uint32_t socket, const uint8_t *bytes
 	self->rest_size = (uint32_t)size;
 }
 
-/* Makes room in the arena for what was kept and one read, and puts what was kept there. */
+/* Makes room in the arena for the kept bytes and one read, and copies the kept bytes there. */
 static uint8_t *make_room(struct relay *relay, struct relay_socket *self)
 {
 	if (relay->arena_used + self->rest_size + READ_BYTES_MAX > ARENA_BYTES) {
@@ -293,7 +293,7 @@ static uint8_t *make_room(struct relay *relay, struct relay_socket *self)
 	return room;
 }
 
-/* A short read says that the socket is empty: this saves the call that would return EAGAIN. */
+/* A short read means that the socket is empty. Stopping there saves the call that would return EAGAIN. */
 static void read_socket(struct relay *relay, uint32_t socket, uint32_t events)
 {
 	struct relay_socket *self = &relay->sockets[socket];

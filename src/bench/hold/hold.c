@@ -13,7 +13,7 @@
 #include <string.h>
 
 #define FLOOR_ROUNDS 5u
-/* The floor keeps all its sockets in one table of 20,000; and rounds shorter than half a second say little. */
+/* The floor keeps all its sockets in one table of 20,000. Rounds shorter than half a second say little. */
 #define FLOOR_CLIENTS_MAX 15000u
 
 _Static_assert(FLOOR_CLIENTS_MAX < 19000, "one thread's table holds them");
@@ -26,7 +26,7 @@ struct floor_result {
 	uint32_t clients;
 };
 
-/* The same number of clients against both, in turns, so that what else happens on the machine hits both alike. */
+/* Puts the same number of clients on both, in turn, so that whatever else happens on the machine hits both alike. */
 static bool compare_with_floor(const struct hold_options *options, const struct target *server,
 			       struct floor_result *out)
 {
@@ -91,7 +91,7 @@ static void report_hold(struct report *report, const struct hold_options *option
 	report_number(report, NULL, "server_user_bytes_per_client",
 		      (result->server_resident_bytes_after - result->server_resident_bytes_before) / connected, 0,
 		      "server's user memory a client (resident)", "B");
-	/* Both ends are on this machine and have a socket for each client. */
+	/* Both ends are on this machine, so each client has two sockets. */
 	report_number(report, NULL, "kernel_bytes_per_client",
 		      (result->kernel_slab_bytes_after - result->kernel_slab_bytes_before) / connected / 2, 0,
 		      "kernel memory a client (slab, halved: two ends)", "B");
@@ -116,7 +116,7 @@ static int hold_and_report(const struct hold_options *options, struct report *re
 	struct target server;
 	if (!target_open(&server, "server", &options->url, (pid_t)options->server_pid))
 		return BENCH_EXIT_FAILED;
-	/* The large run comes first: the server's memory must not have grown before. */
+	/* The large run comes first, because the server's memory must not have grown before. */
 	if (!hold_run(&options->load, &server, "server", &result))
 		return BENCH_EXIT_FAILED;
 	if (options->floor && !compare_with_floor(options, &server, &floor))

@@ -16,9 +16,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* A table also holds stdin, stdout, stderr, the epoll and a spare few. */
+/* A descriptor table also holds stdin, stdout, stderr, the epoll and a few spare ones. */
 #define DESCRIPTORS_SPARE 64u
-/* After a million clients have left, the server may still be closing sockets. */
+/* After a million clients have disconnected, the server may still be closing sockets. */
 #define IDLE_WAIT_BEFORE_MS_MAX 20000u
 #define IDLE_WAIT_MS_MAX 3000u
 #define LOOK_EVERY_MS 20u

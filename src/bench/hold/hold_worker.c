@@ -7,23 +7,23 @@
 #include <math.h>
 #include <time.h>
 
-/* Pings leave at most this much later than they are due: a thread wakes once for those of
- * a tick and for the answers to the last tick's. */
+/* Pings are at most this late: a thread wakes once for the pings of a tick and the answers to those of the last tick.
+ */
 #define TICK_NS 20000000u
-/* How many connects go out between two looks at what came back. */
+/* Connections started between two polls for answers. */
 #define START_BATCH 64u
-/* With nothing coming back for so long, what is in progress is given up. SYNs are repeated after 1, 3, 7 and 15 s. */
+/* Attempts in progress are given up if nothing comes back for this long. SYNs are repeated after 1, 3, 7 and 15 s. */
 #define STALL_NS 20000000000u
-/* A ping this young at the end of the run may still be answered: it is not held against the server. */
+/* A ping younger than this at the end of the run may still be answered, and does not count as lost. */
 #define PING_GRACE_NS 5000000000u
-/* The part of a keepalive in which a client's ping falls, at its end. */
+/* Pings fall into this last part of a keepalive. */
 #define PING_PART 0.25
 
 struct state {
 	struct hold_worker *worker;
 	struct client_pool pool;
 	uint64_t began_ns;
-	uint64_t pinged; /* pings due so far; modulo count, the client that is next */
+	uint64_t pinged; /* pings sent so far; modulo count, the next client */
 };
 
 static void hold_show(struct state *state)
@@ -39,9 +39,9 @@ static bool leaving(const struct state *state)
 	return atomic_load_explicit(&state->worker->shared->phase, memory_order_relaxed) == HOLD_LEAVING;
 }
 
-/* As clients do, each pings when it has sent nothing for almost its keepalive: the first time in the last part of it,
- * where the clients are spread by their index, then once a keepalive. A cursor that goes through them once in each of
- * these parts costs the work that is due, and no memory. How many pings are due: */
+/* How many pings are due. Like real clients, each pings when it has sent nothing for almost its keepalive: the first
+ * time in the last part of it, where clients are spread by index, then once a keepalive. A cursor that passes over all
+ * clients in each of these parts costs only the work that is due, and no memory. */
 static uint64_t pings_due(const struct state *state, uint64_t now)
 {
 	CHECK(state->worker->shared->ping_period_ns > 0 && now >= state->began_ns);
@@ -63,7 +63,7 @@ static void ping_due(struct state *state, uint64_t now)
 		client_pool_ping(&state->pool, (uint32_t)(state->pinged % state->pool.count));
 }
 
-/* A second ping finds the first unanswered, which is what counts a client as lost. */
+/* Pings again those whose ping has no answer, which counts them as lost. */
 static void ping_unanswered(struct state *state)
 {
 	struct client_pool *pool = &state->pool;
@@ -78,10 +78,10 @@ static void ping_unanswered(struct state *state)
 	}
 }
 
-/* Starts what rate and backlog allow. Returns whether more could be started at once. */
+/* Starts as many as rate and backlog allow. Returns whether more could be started at once. */
 static bool hold_start_some(struct state *state, uint64_t since_ns, uint64_t now)
 {
-	CHECK(state->worker->shared->in_progress_max > 0); /* else nothing would ever begin */
+	CHECK(state->worker->shared->in_progress_max > 0); /* otherwise nothing would ever start */
 	struct client_pool *pool = &state->pool;
 	const struct hold_shared *shared = state->worker->shared;
 	uint64_t allowed = pool->count;
@@ -138,7 +138,7 @@ static void hold_until_leaving(struct state *state)
 		client_pool_leave(&state->pool, i);
 }
 
-/* Each client has a topic of its own, numbered as the client is. */
+/* Each client has a topic of its own, with the client's number. */
 static uint32_t own_topic(void *owner, uint32_t index)
 {
 	const struct state *state = owner;

@@ -15,7 +15,7 @@
 
 #define STALL_NS 5000000000u
 #define LOOK_EVERY_MS 10u
-/* Idle subscribers of a round send no pings; no round is nearly as long as this. */
+/* Idle subscribers send no pings: no round lasts nearly as long as this. */
 #define KEEPALIVE_S 7200u
 
 static uint64_t delivered_by(struct load_driver *driver)
@@ -70,7 +70,7 @@ static void load_set_phase(struct load_driver *driver, enum load_phase phase)
 	atomic_store_explicit(&driver->shared.phase, phase, memory_order_release);
 }
 
-/* True when each client is subscribed. */
+/* Returns true if every client is subscribed. */
 static bool load_wait_connected(struct load_driver *driver)
 {
 	uint32_t connect_done = 0;
@@ -127,10 +127,10 @@ bool load_driver_open(struct load_driver *driver, const struct load_round *round
 	return !driver->incomplete && window_fits(driver);
 }
 
-/* What is shown while messages flow. */
+/* What the progress line shows while messages flow. */
 struct flow {
 	uint64_t began_ns;
-	uint64_t began; /* delivered by then */
+	uint64_t began; /* delivered by that time */
 	uint64_t shown_ns;
 	uint64_t shown;
 };
@@ -146,7 +146,7 @@ static void show_flow(const struct load_driver *driver, struct flow *flow, uint6
 	flow->shown_ns = now;
 }
 
-/* Lets messages flow until the time or the number of messages is reached. False: they stopped coming. */
+/* Lets messages flow until the time or the number of messages is reached. Returns false if they stop arriving. */
 static bool wait_while_flowing(struct load_driver *driver, uint64_t length_ns, uint64_t messages)
 {
 	uint64_t now = clock_now_ns();

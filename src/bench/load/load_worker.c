@@ -10,7 +10,7 @@
 
 #include <stdlib.h>
 
-/* Fits the shortest backlog that a broker has by default, mosquitto's 100. */
+/* Fits the shortest default backlog of a broker, mosquitto's 100. */
 #define IN_PROGRESS_MAX 64u
 #define CONNECT_STALL_NS 20000000000u
 #define WAIT_NS_MAX 10000000u
@@ -20,7 +20,7 @@ struct load_state {
 	struct client_pool pool;
 	struct publishers publishers;
 	struct members members;       /* shared */
-	struct audit_stream *streams; /* one for each publisher and each of its subscribers, or group of them */
+	struct audit_stream *streams; /* one for each publisher and each of its subscribers, or group of subscribers */
 	uint64_t acknowledgements;    /* that came */
 	uint32_t interval;
 };
@@ -42,7 +42,7 @@ static uint32_t load_topic(void *owner, uint32_t index)
 	return index < publishers ? CLIENT_NO_TOPIC : publishers_topic(&state->publishers, index - publishers);
 }
 
-/* True when the stamp's publisher sends to this client at all; then *stream is the place of their stream. */
+/* Returns true if the stamp's publisher sends to this client; *stream is then the index of their stream. */
 static bool find_stream(const struct load_state *state, uint32_t index, const struct stamp *stamp, uint32_t *stream)
 {
 	const struct load_plan *load = &state->worker->load;
@@ -66,7 +66,7 @@ static bool find_stream(const struct load_state *state, uint32_t index, const st
 	return false;
 }
 
-/* Time may have been set meanwhile. */
+/* The system's time may have been set in between. */
 static void add_passed(struct histogram *histogram, uint64_t from_ns, uint64_t to_ns)
 {
 	histogram_add(histogram, to_ns > from_ns ? to_ns - from_ns : 0);
@@ -124,13 +124,13 @@ static void load_on_writable(void *owner, uint32_t index)
 		publisher_pump(&state->publishers, index);
 }
 
-/* Grows with everything that brings the load nearer to its end. */
+/* Grows with everything that moves the load towards its end. */
 static uint64_t progress_of(const struct load_state *state)
 {
 	return state->worker->audit.received + state->acknowledgements + state->pool.released;
 }
 
-/* Publishes what is due, and returns how long to wait for what comes. */
+/* Publishes what is due. Returns how long to wait for messages. */
 static uint64_t wait_ns(struct load_state *state)
 {
 	struct load_worker *worker = state->worker;
@@ -169,13 +169,14 @@ static void load_connect(struct load_state *state)
 		load_turn(state);
 }
 
-/* All that was sent has come, and every handshake has ended. */
+/* All that was sent has arrived, and every handshake has ended. */
 static bool has_drained(const struct load_state *state)
 {
 	return publishers_idle(&state->publishers) && state->pool.released == state->pool.received_qos_2;
 }
 
-/* Waits for what is on its way. Each thread has publishers and subscribers of its own, so it can tell by itself. */
+/* Waits for messages under way. Each thread has its own publishers and subscribers, so it can tell by itself when it is
+ * done. */
 static void load_drain(struct load_state *state)
 {
 	struct client_pool *pool = &state->pool;
@@ -213,7 +214,7 @@ static void finish(struct load_state *state)
 		load_turn(state);
 	for (uint32_t i = 0; i < stream_count(publishers); i++)
 		audit_end(&worker->audit, &state->streams[i], publishers->sent[i / publishers->fan]);
-	/* What one member gets before another is nobody's disorder. */
+	/* Order is promised to each member, not between members. */
 	if (worker->load.pattern == LOAD_SHARED)
 		worker->audit.reordered = state->members.reordered;
 	worker->spread = members_spread(&state->members);
@@ -224,7 +225,7 @@ static void finish(struct load_state *state)
 	worker->losses = state->pool.losses;
 }
 
-/* False: no memory or no descriptor. */
+/* Returns false without memory or descriptors. */
 static bool run_load(struct load_state *state)
 {
 	struct load_worker *worker = state->worker;

@@ -73,7 +73,7 @@ static uint32_t next_subscriber(const struct publishers *publishers, uint32_t in
 	return subscriber;
 }
 
-/* Writes one message at out, which has room for it. In one-to-one each message of a burst has another receiver. */
+/* Writes one message to out, which has room for it. In one-to-one each message of a burst has a different receiver. */
 static size_t write_message(struct publishers *publishers, uint32_t index, uint64_t sent_ns, uint8_t *out)
 {
 	const struct load_plan *load = publishers->load;

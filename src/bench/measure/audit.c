@@ -6,8 +6,9 @@
 
 #define RECENT_BITS 64u
 
-/* Below next: late if its bit is clear, doubled if set. Older than the bits reach it is taken as late while anything
- * is missing at all, because a server that reorders by more than 64 is likelier than one that repeats so late. */
+/* Below next: late if its bit is clear, a duplicate if it is set. A number older than the bits counts as late while
+ * anything is missing at all, because a server that reorders by more than 64 is likelier than one that repeats so late.
+ */
 static void receive_old(struct audit *audit, struct audit_stream *stream, uint64_t number)
 {
 	CHECK(number < stream->next);
@@ -21,7 +22,7 @@ static void receive_old(struct audit *audit, struct audit_stream *stream, uint64
 		audit->doubled++;
 		return;
 	}
-	CHECK(audit->missing > 0); /* it was skipped, and counted then */
+	CHECK(audit->missing > 0); /* it was counted when it was skipped */
 	audit->reordered++;
 	audit->received++;
 	audit->missing--;

@@ -35,7 +35,7 @@ uint16_t inflight_take(struct inflight *inflight, uint8_t qos)
 	return (uint16_t)(number % UINT16_MAX + 1);
 }
 
-/* What an acknowledgement ends, and what the message waits for then. */
+/* Advances a message's handshake by one acknowledgement. */
 static bool step(uint8_t *wait, uint8_t type)
 {
 	static const struct {
@@ -56,7 +56,7 @@ bool inflight_answer(struct inflight *inflight, uint8_t type, uint16_t packet_id
 {
 	if (packet_id == 0)
 		return false;
-	/* How far behind the oldest the identifier is, round the 65535 that there are. */
+	/* Distance of the identifier from the oldest one, modulo 65535. */
 	uint64_t ahead = (packet_id - 1u + UINT16_MAX - inflight->oldest % UINT16_MAX) % UINT16_MAX;
 	uint64_t number = inflight->oldest + ahead;
 	if (number >= inflight->next || !step(&inflight->waits[number % inflight->window], type))

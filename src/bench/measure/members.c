@@ -38,7 +38,7 @@ void members_receive(struct members *members, uint32_t member, uint32_t publishe
 		*next = number + 1;
 }
 
-/* Both pass over NAN. */
+/* Both ignore NAN. */
 static double smaller(double a, double b)
 {
 	return a <= b || isnan(b) ? a : b;

@@ -3,9 +3,9 @@
 #include "base/check.h"
 
 #define ROUNDS_NEEDED 2u
-/* Between two looks more time than this is the bench's own absence, and not the server's silence. */
+/* More time than this between two looks is the bench's own absence, not the server's silence. */
 #define LOOK_NS_MAX 100000000u
-/* A server that is silent for so long, with a PINGREQ unanswered, is taken to be stuck. */
+/* A server that is silent for this long, with a PINGREQ unanswered, is stuck. */
 #define STUCK_NS 20000000000u
 
 struct quiet quiet_begin(uint32_t quiet_ms, uint64_t progress, uint64_t now_ns)
@@ -22,7 +22,7 @@ enum quiet_advice quiet_look(struct quiet *quiet, uint64_t progress, bool answer
 	quiet->progress = progress;
 	quiet->silence_ns = is_new ? 0 : quiet->silence_ns + (passed < LOOK_NS_MAX ? passed : LOOK_NS_MAX);
 	if (quiet->probing && !answered) {
-		/* This round began before what has come: it may not say anything about what is behind that. */
+		/* Something arrived in this round, and more may be behind it: the round does not count. */
 		quiet->rounds = is_new ? 0 : quiet->rounds;
 		quiet->tainted = quiet->tainted || is_new;
 		return quiet->silence_ns >= STUCK_NS ? QUIET_OVER : QUIET_WAIT;

@@ -8,7 +8,7 @@
 static bool take_broker(void *owner, const char *text)
 {
 	struct beside *beside = owner;
-	/* The first place is that of the broker itself. */
+	/* Place 0 is for the broker itself. */
 	uint32_t place = beside->count == 0 ? 1 : beside->count;
 	CHECK(place <= BESIDE_BROKERS_MAX);
 	if (place == BESIDE_BROKERS_MAX) {

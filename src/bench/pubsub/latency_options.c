@@ -10,7 +10,7 @@
 #include <stdio.h>
 
 #define RATE_DEFAULT 2000u
-/* What a publisher may have unacknowledged at a rate: mosquitto takes no more from version 5 clients. */
+/* Unacknowledged messages of a publisher at a rate: mosquitto allows version 5 clients no more. */
 #define UNACKNOWLEDGED_DEFAULT 20u
 #define ROUNDS_COMPARED 5u
 
@@ -58,7 +58,7 @@ static const struct option_row OPTIONS[] = {
 	{0},
 };
 
-/* Fills in what was not given, and refuses what does not go together. */
+/* Fills in the defaults and refuses options that exclude each other. */
 static bool latency_complete(struct latency_options *options)
 {
 	struct load_plan *load = &options->round.load;

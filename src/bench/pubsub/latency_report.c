@@ -107,7 +107,7 @@ static void ratios(const struct latency_summary *first, const struct latency_sum
 			 figure_of(&other->middle.timing, part, &COLUMN[c]);
 }
 
-/* The bench's own lateness is nobody's merit: no ratios of it. */
+/* No broker is to blame for the bench's own lateness, so it has no ratios. */
 static bool has_ratios(size_t part)
 {
 	return part < 2;
@@ -153,7 +153,7 @@ static void print_costs(const struct pubsub_report *report, const struct latency
 	}
 }
 
-/* Whether the medians stand for the rounds. */
+/* Lets the reader judge whether the medians are representative. */
 static void print_rounds(const struct pubsub_report *report)
 {
 	char cell[32];

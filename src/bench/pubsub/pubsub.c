@@ -9,8 +9,8 @@
 
 #include <stdio.h>
 
-/* The floor runs on another processor than the bench, as a single-threaded server would, and once more on the same:
- * a server with a thread on each does a part of its work in either place. */
+/* The floor runs on a different processor from the bench, as a single-threaded server would, and once more on the same
+ * one: a server with a thread on each does part of its work in either place. */
 static bool open_floor(struct pubsub_options *options, struct pubsub_report *report)
 {
 	struct target *floor = &report->targets[report->target_count++];
@@ -48,7 +48,7 @@ static bool open_targets(struct pubsub_options *options, struct pubsub_report *r
 	return true;
 }
 
-/* Round by round against each in turn, so that what else happens on the machine hits all alike. */
+/* Runs against each in turn, round by round, so that whatever else happens on the machine hits all of them alike. */
 bool pubsub_run_rounds(const struct load_round *load, uint32_t rounds, struct pubsub_report *report)
 {
 	CHECK(rounds <= PUBSUB_ROUNDS_MAX && report->target_count > 0);

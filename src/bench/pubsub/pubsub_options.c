@@ -108,7 +108,7 @@ static const struct option_row OPTIONS[] = {
 	{0},
 };
 
-/* What does not go together, of one thread's load; or NULL. */
+/* What is wrong with one thread's share of the load, or NULL. */
 static const char *load_fault(const struct load_plan *load, uint32_t threads)
 {
 	uint32_t clients = load->clients / threads;
@@ -135,7 +135,7 @@ static const char *load_fault(const struct load_plan *load, uint32_t threads)
 	return NULL;
 }
 
-/* Fills in what was not given, and refuses what does not go together. */
+/* Fills in the defaults and refuses options that exclude each other. */
 static bool pubsub_complete(struct pubsub_options *options)
 {
 	static const uint32_t publishers[] = {

@@ -162,7 +162,7 @@ static void print_losses(const char *name, const struct load_result *summary, ui
 	       (unsigned long long)lost, reasons, (unsigned long long)summary->totals.foreign);
 }
 
-/* What the floor costs where half of the work is done on the bench's own processor; NAN where that was not measured. */
+/* What the floor costs if half of the work is done on the bench's own processor; NAN if that was not measured. */
 static double floor_mean_us(const struct pubsub_report *pubsub, const struct load_result *summaries)
 {
 	CHECK(!pubsub->has_floor_near || pubsub->target_count > 2);
@@ -192,7 +192,7 @@ static void print_spread(const char *name, const struct spread *spread)
 	       spread->deviation_percent);
 }
 
-/* Others on the machine evict caches and move threads: figures are worth little then. */
+/* Other processes evict caches and displace threads, which makes the figures worthless. */
 static void warn_of_others(const struct load_result *summaries, uint32_t count)
 {
 	double most = 0;

@@ -11,11 +11,11 @@
 #define TOP 44.0
 #define BOTTOM 244.0
 #define TICKS_WANTED 5.0
-#define DECADES_MAX 10.0 /* each with a line of its own; more than these share */
+#define DECADES_MAX 10.0 /* each has a line of its own; with more decades, several share one */
 #define X_NAMES_MAX 12u
 #define LEGEND_STEP 150.0
 
-/* What is on the left edge: from low to high, in the units of the axis (decades where it is logarithmic). */
+/* The left edge, from low to high, in the units of the axis (decades if it is logarithmic). */
 struct axis {
 	double low;
 	double high;
@@ -40,7 +40,7 @@ void plot_print_text(const char *text, FILE *out)
 			fputs("&quot;", out);
 			break;
 		default:
-			/* XML has no way to write the other control characters. */
+			/* XML cannot represent the other control characters. */
 			fputc((unsigned char)*text < ' ' ? ' ' : *text, out);
 		}
 	}

@@ -12,7 +12,7 @@
 #define SHOW_EVERY_NS 1000000000u
 #define BAR_CELLS 24u
 
-/* The one exception to "no mutable globals": a signal handler has no other way to tell, and a process has one stderr.
+/* The one exception to "no mutable globals": a signal handler has no other way to report, and a process has one stderr.
  */
 static volatile sig_atomic_t interrupted;
 static uint64_t shown_ns;

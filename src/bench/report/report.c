@@ -20,7 +20,7 @@ void report_free(struct report *report)
 	free(report);
 }
 
-/* Keys are made of names that users give to brokers: anything but letters and digits becomes _. */
+/* Keys contain names that users give to brokers. Anything but letters and digits becomes _. */
 static struct report_figure *add(struct report *report, const char *prefix, const char *key, const char *label)
 {
 	CHECK(report->count < REPORT_FIGURES_MAX);

@@ -10,7 +10,7 @@
 #include <sys/epoll.h>
 #include <unistd.h>
 
-/* Fits the shortest backlog that a broker has by default, mosquitto's 100. */
+/* Fits the shortest default backlog of a broker, mosquitto's 100. */
 #define IN_PROGRESS_MAX 64u
 #define CONNECT_STALL_NS 20000000000u
 /* How late a change of phase may be noticed. */

@@ -55,7 +55,7 @@ struct run_worker {
 	bool failed; /* no memory or no descriptor */
 };
 
-/* The thread itself, of a struct run_worker; to be started by threads_start(). */
+/* Body of the thread, for threads_start(); argument is its struct run_worker. */
 void run_worker_run(void *argument);
 
 #endif

@@ -6,7 +6,7 @@
 
 #include <stdlib.h>
 
-/* Filters with wildcards are compared with every topic: so many comparisons take about ten seconds. */
+/* Filters with wildcards are compared with every topic. This many comparisons take about ten seconds. */
 #define COMPARISONS_MAX 200000000u
 
 /* A channel's topic, found by its hash. */
@@ -20,7 +20,7 @@ struct matcher {
 	struct hash_key key;
 	struct entry *entries;
 	uint32_t stream_count;
-	bool fill; /* second pass: the streams have their room */
+	bool fill; /* second pass: there is room for the streams */
 };
 
 uint32_t expectations_channels_of(const struct scenario_group *group)
@@ -145,8 +145,8 @@ static void match_wildcard(struct matcher *matcher, struct slice filter)
 	}
 }
 
-/* Comparisons are counted before the first is made: what is refused is refused at once. All filters of a group have
- * wildcards, or none. */
+/* Counts comparisons before the first one is made, so that a scenario is refused at once. Either all filters of a group
+ * have wildcards or none. */
 static bool comparisons_are_bounded(const struct expectations *expectations)
 {
 	uint8_t text[TOPIC_BYTES_MAX];
@@ -162,7 +162,7 @@ static bool comparisons_are_bounded(const struct expectations *expectations)
 	return comparisons <= COMPARISONS_MAX;
 }
 
-/* False: there are too many. */
+/* Returns false if there are too many. */
 static bool match_group(struct matcher *matcher, const struct scenario_group *group, uint32_t first)
 {
 	uint8_t text[TOPIC_BYTES_MAX];
@@ -194,7 +194,7 @@ static bool match_all(struct matcher *matcher)
 	return true;
 }
 
-/* Numbers channels and subscribers. False: too many channels. */
+/* Numbers channels and subscribers. Returns false if there are too many channels. */
 static bool number_all(struct expectations *expectations)
 {
 	uint64_t channels = 0;

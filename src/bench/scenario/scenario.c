@@ -8,7 +8,7 @@
 #define DURATION_S 10u
 #define WARM_UP_MS 1000u
 #define RAMP_UP_S 2u
-/* The least Receive Maximum that a broker is known to name, mosquitto's. */
+/* mosquitto's Receive Maximum, the smallest default known. */
 #define INFLIGHT 20u
 
 void scenario_init(struct scenario *scenario)

@@ -5,9 +5,9 @@
 #include <math.h>
 #include <stdio.h>
 
-/* Of latency, below which it does not matter that the bench itself was late. */
+/* Lateness of the bench does not matter below this share of the p99. */
 #define LATE_SHARE 0.1
-/* What epoll's timer and a turn of the bench take in any case. */
+/* Timer resolution and a turn of the bench take this long in any case. */
 #define LATE_MS 0.5
 
 _Static_assert(sizeof(STEP_CURVE_PERCENT) == STEP_CURVE_POINTS * sizeof(double), "a percentile for each point");
@@ -66,7 +66,7 @@ void step_judge(struct step *step, const struct objectives *objectives)
 		return;
 	}
 	for (size_t i = 0; i < sizeof(ends) / sizeof(ends[0]); i++) {
-		/* Comparisons with NAN are false: what is not known breaks nothing. */
+		/* Comparisons with NAN are false: an unknown figure misses no objective. */
 		if (!(ends[i].measured > ends[i].wanted))
 			continue;
 		snprintf(step->breach, sizeof(step->breach), "%s was %.4g%s%s, and at most %.4g is wanted",

@@ -17,7 +17,7 @@ static bool suits_source(const struct storm_load *load, const struct target *tar
 	return false;
 }
 
-/* Round by round against each in turn, so that what else happens on the machine hits all alike. */
+/* Runs against each in turn, round by round, so that whatever else happens on the machine hits all of them alike. */
 static bool run_rounds(const struct storm_options *options, const struct target *targets, struct storm_report *report)
 {
 	for (uint32_t round = 0; round < options->beside.rounds; round++) {

@@ -17,7 +17,7 @@
 
 _Static_assert(RATIOS <= INTERVAL_COLUMNS && COMPARED_RATIO < COMPARED_COLUMNS, "parts of the tables");
 
-/* The key for programs, and the word for people. */
+/* The key for programs and the words for people. */
 static const struct {
 	const char *key;
 	const char *words;
@@ -52,7 +52,7 @@ static const struct table COMPARED_TABLE = {
 		    {"sign-ins/s", 14, 0}},
 };
 
-/* What became of attempts: the key for programs, and the words for people. */
+/* What became of attempts: the key for programs and the words for people. */
 static const struct {
 	const char *key;
 	const char *words;
@@ -67,7 +67,7 @@ static const struct {
 	[STORM_OTHER] = {"end_other", "attempts: ended otherwise"},
 };
 
-/* A figure for programs has the broker's name in front where there are several. NULL: there is one. */
+/* Prefix of the figures for programs: the broker's name if there are several, or NULL. */
 static const char *prefix_of(const struct storm_report *report, uint32_t broker)
 {
 	CHECK(broker < report->beside->count);
@@ -121,7 +121,7 @@ static void storm_add_load(struct report *report, const struct storm_load *load)
 			      {NULL, 0, 0}});
 }
 
-/* For people these lines stand below the table. */
+/* For people these lines go below the table. */
 static void add_storm(struct report *report, const char *prefix, const struct storm_load *load,
 		      const struct storm_result *result)
 {
@@ -164,7 +164,8 @@ static void add_established(struct report *report, const char *prefix, const str
 		      "");
 }
 
-/* An interval's figures, in the order of INTERVAL_TABLE; the first RATIOS of them say how much worse the storm was. */
+/* An interval's figures in the order of INTERVAL_TABLE. The first RATIOS of them are compared between storm and quiet.
+ */
 struct interval_row {
 	double values[INTERVAL_COLUMNS];
 };
@@ -219,7 +220,7 @@ static void add_ratios(struct report *report, const char *prefix, const struct s
 					      {NULL, 0, 0}});
 }
 
-/* What others take makes "quiet" slower, and so the storm's ratio better than it is. */
+/* Other processes slow down "quiet", which makes the storm's ratio look better than it is. */
 static void print_others(const char *name, const struct storm_result *result)
 {
 	for (uint32_t i = 0; i < LOAD_INTERVALS; i++) {

@@ -23,7 +23,7 @@ struct storm {
 	struct storm_worker *workers;
 };
 
-/* Attempts get numbers behind those of the established, and so source addresses that are not theirs. */
+/* Attempts are numbered after the established clients, so they have other source addresses. */
 static uint32_t first_number(const struct storm_load *load)
 {
 	return share_rounded_up(load->established.load.clients, DIAL_CLIENTS_PER_SOURCE) * DIAL_CLIENTS_PER_SOURCE;
@@ -69,7 +69,7 @@ static bool start_storm(struct storm *storm)
 	return threads_start(&storm->threads, &setup, storm->workers, storm->load->threads);
 }
 
-/* What has happened in the storm's interval, before its threads are told to stop. */
+/* Counts what has happened in the storm's interval, before its threads are told to stop. */
 static void note_interval(struct storm *storm, uint64_t length_ns, struct storm_result *result)
 {
 	result->storm_s = (double)length_ns / 1e9;
@@ -106,7 +106,7 @@ static bool stop_storm(struct storm *storm, struct storm_result *result)
 	return good;
 }
 
-/* False: the storm could not be made; *stalled: nothing came to the established. */
+/* Returns false if the storm could not be made; sets result->stalled if the established clients stop receiving. */
 static bool measure_storm(struct storm *storm, struct load_driver *driver, uint64_t length_ns,
 			  struct storm_result *result)
 {
@@ -119,8 +119,8 @@ static bool measure_storm(struct storm *storm, struct load_driver *driver, uint6
 	return stop_storm(storm, result) && good;
 }
 
-/* What the storm leaves behind, as sessions that end, is not counted to the time after it: so messages flow unmeasured
- * for a while, as at the start. */
+/* What the storm leaves behind, such as sessions to clean up, must not count as the quiet after it. So messages flow
+ * unmeasured for a while, as at the start. */
 static bool measure_intervals(struct storm *storm, struct load_driver *driver, struct storm_result *result)
 {
 	const struct load_round *round = driver->round;

@@ -15,7 +15,7 @@ static const struct storm_result *result_of(const struct storm_report *report, u
 	return &report->results[round * BESIDE_BROKERS_MAX + broker];
 }
 
-/* Of the sign-ins' figure at this offset of the result. */
+/* Sums up the sign-in figure at this offset of the result. */
 static double sign_in_at(const struct storm_report *report, uint32_t broker, size_t offset)
 {
 	double values[BESIDE_ROUNDS_MAX];

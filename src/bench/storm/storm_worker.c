@@ -6,18 +6,18 @@
 #include <errno.h>
 #include <stdlib.h>
 
-/* How many connections go out between two looks at what came back. */
+/* Connections started between two polls for answers. */
 #define START_BATCH 64u
 #define WAIT_MS 1
-/* What is in progress at the end may take so long. */
+/* Attempts in progress at the end have this long. */
 #define LINGER_NS 5000000000u
 
-/* A slot in the pool is free, in progress, or one of those who stay. */
+/* One slot of the pool: free, in progress, or taken by a client that stays. */
 struct slot {
 	uint64_t started_ns;
 	uint32_t number; /* of its attempt */
-	/* While it waits for an answer to its SYN, or did so when last looked at: its neighbours in the ring of all
-	 * those, by age. */
+	/* While it waits for an answer to its SYN, as far as is known: its neighbours in the ring of all that wait,
+	 * ordered by age. */
 	uint32_t older;
 	uint32_t newer;
 	bool waits;
@@ -27,11 +27,11 @@ struct slot {
 struct state {
 	struct storm_worker *worker;
 	struct client_pool pool;
-	struct slot *slots; /* and behind the pool's one that closes the ring of those who wait */
-	uint32_t ring;      /* its index: the oldest is its newer neighbour, the newest its older one */
+	struct slot *slots; /* those of the pool, and one more that closes the ring of those that wait */
+	uint32_t ring;      /* index of that one: its newer neighbour is the oldest, its older neighbour the newest */
 	uint32_t *free;     /* a stack of the pool's indices */
 	uint32_t free_count;
-	uint32_t *staying; /* a ring of indices, the oldest first; those who were lost meanwhile too */
+	uint32_t *staying; /* a ring of indices, the oldest first; includes clients lost meanwhile */
 	uint32_t stay_first;
 	uint32_t stay_count;
 	uint64_t attempts;
@@ -72,7 +72,7 @@ static void end_wait(struct state *state, uint32_t index)
 	slot->waits = false;
 }
 
-/* Those whose SYN was not answered in time: else they would hold the slots of attempts that are due. */
+/* Gives up attempts whose SYN was not answered in time, which would block the slots of attempts that are due. */
 static void give_up_unheard(struct state *state)
 {
 	uint64_t now = clock_now_ns();
@@ -89,13 +89,13 @@ static void give_up_unheard(struct state *state)
 
 static void free_slot(struct state *state, uint32_t index)
 {
-	CHECK(state->free_count < state->ring); /* the ring's own slot is behind all others */
+	CHECK(state->free_count < state->ring); /* slots 0 to ring - 1 are the pool's */
 	end_wait(state, index);
 	state->slots[index].stays = false;
 	state->free[state->free_count++] = index;
 }
 
-/* The oldest of those who stay makes room, if it has not been lost before. */
+/* Disconnects the oldest client that stays, unless it has been lost, and frees its slot. */
 static void leave_oldest(struct state *state)
 {
 	CHECK(state->stay_count > 0);
@@ -132,7 +132,7 @@ static void storm_on_lost(void *owner, uint32_t index, enum client_state was, en
 	struct state *state = owner;
 	if (state->slots[index].stays) {
 		state->worker->stay_lost++;
-		return; /* its slot is free when its turn to leave has come */
+		return; /* its slot is freed when its turn to leave comes */
 	}
 	state->worker->ends[storm_end_of(was, kind, code)]++;
 	free_slot(state, index);
@@ -142,7 +142,7 @@ enum storm_end storm_end_of(enum client_state state, enum loss kind, uint32_t co
 {
 	bool was_reset = code == ECONNRESET || code == EPIPE;
 	switch (kind) {
-	case LOSS_CONNECT: /* also CONNECT itself: the server was quicker than we */
+	case LOSS_CONNECT: /* or sending CONNECT failed because the server was faster */
 		return was_reset ? STORM_RESET : code == ETIMEDOUT ? STORM_UNHEARD : STORM_UNOPENED;
 	case LOSS_RESET:
 		return was_reset && state < CLIENT_SUBSCRIBING ? STORM_RESET : STORM_OTHER;
@@ -175,7 +175,7 @@ static void storm_start_one(struct state *state, uint64_t now)
 		begin_wait(state, index);
 }
 
-/* Starts what the rate and the slots allow. Returns whether more could be started at once. */
+/* Starts as many attempts as rate and slots allow. Returns whether more could be started at once. */
 static bool storm_start_some(struct state *state)
 {
 	const struct storm_shared *shared = state->worker->shared;
@@ -211,7 +211,7 @@ static void run_storm(struct state *state)
 		leave_oldest(state);
 }
 
-/* The stack gives the pool's slots in order the first time, as it wants them. */
+/* The pool wants its slots used in order the first time. */
 static void fill_stack(struct state *state, uint32_t slots)
 {
 	state->free_count = slots;

@@ -96,7 +96,7 @@ int dial_listen(struct address *address, int backlog)
 	if (fd < 0)
 		return -errno;
 	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
-	/* Accepted sockets inherit it: one call for all of them. */
+	/* Accepted sockets inherit it, so one call serves all of them. */
 	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
 	if (bind(fd, (struct sockaddr *)&address->storage, address->size) != 0 || listen(fd, backlog) != 0)
 		return close_failed(fd);
