@@ -181,7 +181,7 @@ static enum error make_parts(struct gateway *gateway)
 		error = make_password_workers(gateway);
 	for (uint16_t i = 0; i < gateway->shard_count && error == ERROR_OK; i++) {
 		gateway->quota[i].limit = gateway->layout.quota;
-		gateway->quota[i].spare = QUOTA_SPARE_OF_A_TABLE;
+		gateway->quota[i].spare = QUOTA_SPARE_OF_PER_TABLE;
 		gateway->quota[i].whole = &gateway->whole;
 		error = make_shard(gateway, i);
 	}

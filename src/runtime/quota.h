@@ -9,7 +9,7 @@
 
 /* Where all places are taken a few more are let pass at a time, since they may take over a connection that has one: the
  * gate cannot know. A shard's table has descriptors in reserve for these (control/layout.c). */
-#define QUOTA_SPARE_OF_A_TABLE 8u
+#define QUOTA_SPARE_OF_PER_TABLE 8u
 #define QUOTA_SPARE_OF_ALL 64u
 
 struct quota {

@@ -17,6 +17,8 @@
 
 /* In one scenario, more is due than can be sent in it. */
 #define DRAIN_MS 3000u
+/* What is missing is lost as soon as the relay has answered all pings: no time is waited for. */
+#define QUIET_NONE_MS 0u
 
 static struct scenario *scenario_of(const char *text)
 {
@@ -31,8 +33,11 @@ static struct scenario *scenario_of(const char *text)
 /* The result, which the caller frees. */
 static struct run_result *run(const struct scenario *scenario, const struct target *target, bool good)
 {
-	struct run_order order = {
-		.scenario = scenario, .steps_max = SCENARIO_STEPS_MAX, .judge = true, .drain_ms = DRAIN_MS};
+	struct run_order order = {.scenario = scenario,
+				  .steps_max = SCENARIO_STEPS_MAX,
+				  .judge = true,
+				  .quiet_ms = QUIET_NONE_MS,
+				  .drain_ms = DRAIN_MS};
 	struct run_result *result = calloc(1, sizeof(*result));
 	assert_non_null(result);
 	if (run_against(&order, target, result) != good)

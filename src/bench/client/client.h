@@ -55,8 +55,9 @@ struct client {
 	struct client_rest *unread; /* the beginning of a packet that is not whole yet, or NULL */
 	struct client_rest *unsent; /* what the socket did not take yet, or NULL */
 	int32_t fd;
-	uint8_t state; /* enum client_state */
-	bool ping_pending;
+	uint8_t state;     /* enum client_state */
+	bool ping_pending; /* a PINGREQ has no answer yet */
+	bool is_probe;     /* that one was sent by client_pool_probe() */
 };
 
 #endif

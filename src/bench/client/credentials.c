@@ -6,11 +6,17 @@
 #include <sodium.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <time.h>
 
 #define TOKEN_FILE_BYTES_MAX (1u << 30)
 #define EXPIRES_AFTER_S 86400u
 /* sub, iat and exp with their names. */
 #define OWN_CLAIMS_BYTES_MAX 256u
+
+/* Header and signature take 36 and 43 bytes, and base64url four bytes for three. */
+_Static_assert((OWN_CLAIMS_BYTES_MAX + CREDENTIALS_CLAIMS_BYTES_MAX) * 4 / 3 + 36 + 43 + 4 <=
+		       CREDENTIALS_PASSWORD_BYTES_MAX,
+	       "every token that is made is a password");
 
 /* Reads at most bytes_max. NULL: *fault says why. */
 static char *read_file(const char *path, size_t bytes_max, size_t *size, const char **fault)
@@ -98,6 +104,20 @@ const char *credentials_open_secret(struct credentials *credentials, const char 
 	return size > 0 ? NULL : "holds no secret";
 }
 
+bool credentials_open(struct credentials *credentials, const char *load, const char *token_path,
+		      const char *secret_path, const char *claims)
+{
+	const char *fault = NULL;
+	CHECK(token_path == NULL || secret_path == NULL);
+	if (token_path != NULL)
+		fault = credentials_open_tokens(credentials, token_path);
+	else if (secret_path != NULL)
+		fault = credentials_open_secret(credentials, secret_path, claims, (uint64_t)time(NULL));
+	if (fault != NULL)
+		fprintf(stderr, "roost bench %s: %s %s\n", load, token_path != NULL ? token_path : secret_path, fault);
+	return fault == NULL;
+}
+
 void credentials_close(struct credentials *credentials)
 {
 	free(credentials->text);
@@ -143,7 +163,9 @@ size_t credentials_password(const struct credentials *credentials, uint32_t numb
 {
 	if (credentials->text == NULL)
 		return make_token(credentials, client_id, out);
+	CHECK(credentials->token_count > 0);
 	struct slice token = credentials->tokens[number % credentials->token_count];
+	CHECK(token.size <= CREDENTIALS_PASSWORD_BYTES_MAX);
 	memcpy(out, token.data, token.size);
 	return token.size;
 }

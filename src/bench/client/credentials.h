@@ -34,6 +34,10 @@ const char *credentials_open_tokens(struct credentials *credentials, const char 
 /* A file whose bytes are the secret, but for one newline at its end. */
 const char *credentials_open_secret(struct credentials *credentials, const char *path, const char *claims,
 				    uint64_t now_s);
+/* Opens what a load's options name: a file of tokens, a file with a secret, or nothing where both are NULL. False: says
+ * on stderr what is wrong with the file. */
+bool credentials_open(struct credentials *credentials, const char *load, const char *token_path,
+		      const char *secret_path, const char *claims);
 void credentials_close(struct credentials *credentials);
 
 /* Writes the password of client `number` into out, which holds CREDENTIALS_PASSWORD_BYTES_MAX. Returns the size. */

@@ -1,11 +1,14 @@
 #include "bench/client/losses.h"
 
+#include "base/check.h"
 #include "mqtt/field/reason.h"
 
 #include <stdio.h>
 #include <string.h>
 
 enum code_kind { CODE_NONE, CODE_ERRNO, CODE_RETURN_CODE, CODE_REASON };
+
+_Static_assert(LOSS_CODES > UINT8_MAX, "each reason code is counted by itself");
 
 static const struct {
 	const char *sentence;
@@ -18,6 +21,7 @@ static const struct {
 
 void losses_add(struct losses *losses, enum loss kind, uint32_t code)
 {
+	CHECK(kind < LOSS_COUNT);
 	losses->counts[kind][code < LOSS_CODES ? code : LOSS_CODES - 1]++;
 }
 
@@ -63,6 +67,7 @@ static const char *code_name(enum code_kind kind, uint32_t code, uint8_t version
 
 void losses_describe(const struct losses *losses, uint8_t version, char *out, size_t out_size)
 {
+	CHECK(out_size > 0);
 	size_t used = 0;
 	out[0] = '\0';
 	for (uint32_t kind = 0; kind < LOSS_COUNT; kind++) {

@@ -10,6 +10,7 @@ size_t client_name(const char *prefix, uint32_t number, uint8_t *out)
 	uint8_t digits[NUMBER_DIGITS_MAX];
 	size_t count = 0;
 	size_t size = strlen(prefix);
+	CHECK(size <= CLIENT_PREFIX_BYTES_MAX);
 	memcpy(out, prefix, size);
 	do {
 		digits[count++] = (uint8_t)('0' + number % 10);
@@ -25,6 +26,7 @@ static size_t topic_name(const struct client_plan *plan, uint32_t number, uint8_
 {
 	size_t size = strlen(plan->topic_prefix);
 	size_t suffix_size = plan->topic_suffix != NULL ? strlen(plan->topic_suffix) : 0;
+	CHECK(size <= CLIENT_PREFIX_BYTES_MAX && suffix_size <= CLIENT_PREFIX_BYTES_MAX);
 	if (plan->topic_fixed)
 		memcpy(out, plan->topic_prefix, size);
 	else

@@ -59,6 +59,7 @@ struct client_pool {
 	uint32_t first;   /* number of client 0 among all pools of the run: it chooses id and source address */
 	uint32_t started; /* the clients below it have been started at least once */
 	uint32_t in_progress;
+	uint32_t pings_pending; /* PINGREQ without an answer yet */
 	uint32_t ready;
 	int epoll;
 	uint16_t receive_max; /* the least that a CONNACK named */
@@ -82,6 +83,10 @@ int client_pool_turn_ns(struct client_pool *pool, uint64_t timeout_ns);
 
 /* Sends PINGREQ; a client whose last one was not answered is lost instead. Clients that are not ready are left. */
 void client_pool_ping(struct client_pool *pool, uint32_t index);
+
+/* Sends PINGREQ to every ready client that waits for no answer to one. What the server has sent before it answers has
+ * been read when pings_pending is 0 again. */
+void client_pool_probe(struct client_pool *pool);
 
 /* Writes to a ready client. What the socket does not take goes out before anything else, as soon as there is room. A
  * client that is not ready, or is lost by it, takes nothing. */

@@ -17,6 +17,15 @@ uint32_t client_pool_topic_of(const struct client_pool *pool, uint32_t index)
 	return pool->events.topic_of != NULL ? pool->events.topic_of(pool->owner, index) : CLIENT_NO_TOPIC;
 }
 
+void client_set_ping_pending(struct client_pool *pool, struct client *client, bool pending)
+{
+	CHECK(pool->pings_pending >= (uint32_t)client->ping_pending);
+	pool->pings_pending += pending;
+	pool->pings_pending -= client->ping_pending;
+	client->ping_pending = pending;
+	client->is_probe = false;
+}
+
 void client_release(struct client *client)
 {
 	if (client->fd >= 0)
@@ -31,7 +40,11 @@ void client_pool_set_state(struct client_pool *pool, struct client *client, enum
 {
 	bool was_underway = client->state > CLIENT_UNUSED && client->state < CLIENT_READY;
 	bool is_underway = state > CLIENT_UNUSED && state < CLIENT_READY;
+	if (state == CLIENT_GONE)
+		client_set_ping_pending(pool, client, false);
 	CHECK(state > client->state || (state == CLIENT_UNUSED && client->state == CLIENT_GONE));
+	CHECK(pool->in_progress >= (uint32_t)was_underway);
+	CHECK(client->state != CLIENT_READY || pool->ready > 0);
 	pool->in_progress += is_underway;
 	pool->in_progress -= was_underway;
 	if (client->state == CLIENT_READY)
@@ -45,6 +58,7 @@ void client_pool_set_state(struct client_pool *pool, struct client *client, enum
 
 void client_pool_lose(struct client_pool *pool, uint32_t index, enum loss kind, uint32_t code)
 {
+	CHECK(index < pool->started && pool->clients[index].state != CLIENT_GONE);
 	struct client *client = &pool->clients[index];
 	enum client_state state = client->state;
 	losses_add(&pool->losses, kind, code);
@@ -54,7 +68,7 @@ void client_pool_lose(struct client_pool *pool, uint32_t index, enum loss kind, 
 		pool->events.lost(pool->owner, index, state, kind, code);
 }
 
-/* Appends to what waits already. False: too much, or no memory. */
+/* Appends to what waits already. Returns false if it is too much, or without memory. */
 static bool keep_unsent(struct client *client, const uint8_t *bytes, size_t size)
 {
 	size_t kept = client->unsent != NULL ? client->unsent->size : 0;
@@ -71,7 +85,7 @@ static bool keep_unsent(struct client *client, const uint8_t *bytes, size_t size
 	return true;
 }
 
-/* Returns what the socket took. False: the client is lost. */
+/* Sets *taken to what the socket took. Returns false if the client is lost. */
 static bool send_some(struct client_pool *pool, uint32_t index, const uint8_t *bytes, size_t size, size_t *taken)
 {
 	ssize_t sent = send(pool->clients[index].fd, bytes, size, MSG_NOSIGNAL);
@@ -82,9 +96,10 @@ static bool send_some(struct client_pool *pool, uint32_t index, const uint8_t *b
 	return false;
 }
 
-/* Control packets are so small that a socket without room for them means a server that does not read. */
+/* Control packets are small: if a socket has no room for them, the server does not read. */
 bool client_pool_write(struct client_pool *pool, uint32_t index, const uint8_t *bytes, size_t size)
 {
+	CHECK(index < pool->started && pool->clients[index].fd >= 0);
 	struct client *client = &pool->clients[index];
 	size_t sent = 0;
 	if (client->unsent == NULL && !send_some(pool, index, bytes, size, &sent))
@@ -102,6 +117,7 @@ bool client_pool_write_unsent(struct client_pool *pool, uint32_t index)
 	size_t sent;
 	if (rest == NULL)
 		return true;
+	CHECK(rest->done < rest->size);
 	if (!send_some(pool, index, rest->bytes + rest->done, rest->size - rest->done, &sent))
 		return false;
 	rest->done += (uint32_t)sent;

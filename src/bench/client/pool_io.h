@@ -7,6 +7,9 @@
 /* The one place that changes a client's state and the counters with it. */
 void client_pool_set_state(struct client_pool *pool, struct client *client, enum client_state state);
 
+/* A PINGREQ was sent, or was answered, or need not be any more. */
+void client_set_ping_pending(struct client_pool *pool, struct client *client, bool pending);
+
 /* Closes the socket and frees what was kept. */
 void client_release(struct client *client);
 

@@ -10,6 +10,7 @@
 
 static void become_ready(struct client_pool *pool, uint32_t index)
 {
+	CHECK(pool->clients[index].state == CLIENT_GREETING || pool->clients[index].state == CLIENT_SUBSCRIBING);
 	client_pool_set_state(pool, &pool->clients[index], CLIENT_READY);
 	if (pool->events.ready != NULL)
 		pool->events.ready(pool->owner, index);
@@ -107,7 +108,7 @@ static void take_ack(struct client_pool *pool, uint32_t index, uint8_t first_byt
 		answer(pool, MQTT_PUBREL << 4 | 2, ack.packet_id);
 }
 
-static void take_packet(struct client_pool *pool, uint32_t index, uint8_t first_byte, struct slice body)
+static void client_take_packet(struct client_pool *pool, uint32_t index, uint8_t first_byte, struct slice body)
 {
 	struct mqtt_disconnect disconnect;
 	switch (first_byte >> 4) {
@@ -121,7 +122,7 @@ static void take_packet(struct client_pool *pool, uint32_t index, uint8_t first_
 		take_ack(pool, index, first_byte, body);
 		break;
 	case MQTT_PINGRESP:
-		pool->clients[index].ping_pending = false;
+		client_set_ping_pending(pool, &pool->clients[index], false);
 		break;
 	case MQTT_CONNACK:
 		take_connack(pool, index, body);
@@ -155,7 +156,8 @@ static size_t take_packets(struct client_pool *pool, uint32_t index, const uint8
 		}
 		if (error == ERROR_MORE || whole > size - used)
 			break;
-		take_packet(pool, index, bytes[used], slice_of(bytes + used + header.header_bytes, header.body_bytes));
+		client_take_packet(pool, index, bytes[used],
+				   slice_of(bytes + used + header.header_bytes, header.body_bytes));
 		used += whole;
 	}
 	return used;
@@ -167,6 +169,7 @@ static void keep_unread(struct client_pool *pool, uint32_t index, const uint8_t 
 	struct client *client = &pool->clients[index];
 	if (size == 0)
 		return;
+	CHECK(client->unread == NULL && size < CLIENT_PACKET_BYTES_MAX);
 	client->unread = malloc(sizeof(*client->unread) + size);
 	if (client->unread == NULL) {
 		client_pool_lose(pool, index, LOSS_RESET, ENOMEM);
@@ -193,6 +196,7 @@ static void take_read(struct client_pool *pool, uint32_t index, size_t size)
 	const struct client *client = &pool->clients[index];
 	pool->answers_size = 0;
 	size_t used = take_packets(pool, index, pool->scratch, size);
+	CHECK(used <= size);
 	if (client->state != CLIENT_GONE && pool->answers_size > 0)
 		client_pool_write(pool, index, pool->answers, pool->answers_size);
 	if (client->state != CLIENT_GONE)
@@ -231,6 +235,7 @@ void client_pool_read(struct client_pool *pool, uint32_t index, uint32_t events)
 	bool emptied = false;
 	while (!emptied && client->state != CLIENT_GONE) {
 		size_t kept = restore_unread(client, pool->scratch);
+		CHECK(kept < CLIENT_PACKET_BYTES_MAX);
 		size_t room = CLIENT_PACKET_BYTES_MAX - kept;
 		ssize_t got = receive(pool, client->fd, pool->scratch + kept, room);
 		if (got == 0) {

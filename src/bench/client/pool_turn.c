@@ -71,7 +71,7 @@ void client_pool_start(struct client_pool *pool, uint32_t index)
 		pool->started++;
 	else
 		client_pool_set_state(pool, client, CLIENT_UNUSED);
-	client->ping_pending = false;
+	CHECK(!client->ping_pending);
 	client->fd = dial_start(&pool->plan->dial, client_pool_number_of(pool, index));
 	if (client->fd < 0) {
 		client_pool_lose(pool, index, LOSS_CONNECT, (uint32_t)-client->fd);
@@ -91,11 +91,13 @@ void client_pool_start(struct client_pool *pool, uint32_t index)
 
 void client_pool_start_next(struct client_pool *pool)
 {
+	CHECK(pool->started < pool->count);
 	client_pool_start(pool, pool->started);
 }
 
 static void handle(struct client_pool *pool, uint32_t index, uint32_t events)
 {
+	CHECK(index < pool->started);
 	struct client *client = &pool->clients[index];
 	if (client->state == CLIENT_GONE)
 		return;
@@ -123,25 +125,48 @@ int client_pool_turn(struct client_pool *pool, int timeout_ms)
 
 int client_pool_turn_ns(struct client_pool *pool, uint64_t timeout_ns)
 {
+	CHECK(timeout_ns < 1000000000u);
 	struct epoll_event events[EVENTS_MAX];
 	struct timespec wait = {.tv_nsec = (long)timeout_ns};
 	return handle_all(pool, events, epoll_pwait2(pool->epoll, events, EVENTS_MAX, &wait, NULL));
 }
 
-void client_pool_ping(struct client_pool *pool, uint32_t index)
+static void send_ping(struct client_pool *pool, uint32_t index)
 {
 	static const uint8_t pingreq[] = {MQTT_PINGREQ << 4, 0};
+	if (client_pool_write(pool, index, pingreq, sizeof(pingreq)))
+		client_set_ping_pending(pool, &pool->clients[index], true);
+}
+
+void client_pool_ping(struct client_pool *pool, uint32_t index)
+{
 	struct client *client = &pool->clients[index];
+	CHECK(index < pool->count);
 	if (client->state != CLIENT_READY)
 		return;
-	if (client->ping_pending)
+	/* A probe may be younger than any answer could be. From now on it stands for this ping. */
+	if (client->is_probe)
+		client->is_probe = false;
+	else if (client->ping_pending)
 		client_pool_lose(pool, index, LOSS_NO_PINGRESP, 0);
-	else if (client_pool_write(pool, index, pingreq, sizeof(pingreq)))
-		client->ping_pending = true;
+	else
+		send_ping(pool, index);
+}
+
+void client_pool_probe(struct client_pool *pool)
+{
+	for (uint32_t i = 0; i < pool->started; i++) {
+		struct client *client = &pool->clients[i];
+		if (client->state != CLIENT_READY || client->ping_pending)
+			continue;
+		send_ping(pool, i);
+		client->is_probe = client->ping_pending;
+	}
 }
 
 void client_pool_send(struct client_pool *pool, uint32_t index, const uint8_t *bytes, size_t size)
 {
+	CHECK(index < pool->count);
 	if (pool->clients[index].state == CLIENT_READY)
 		client_pool_write(pool, index, bytes, size);
 }
@@ -154,6 +179,7 @@ bool client_pool_may_send(const struct client_pool *pool, uint32_t index)
 
 void client_pool_give_up_one(struct client_pool *pool, uint32_t index)
 {
+	CHECK(index < pool->started);
 	enum client_state state = pool->clients[index].state;
 	if (state == CLIENT_CONNECTING)
 		client_pool_lose(pool, index, LOSS_CONNECT, ETIMEDOUT);

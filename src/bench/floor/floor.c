@@ -18,13 +18,13 @@
 #include <unistd.h>
 
 #define BACKLOG 4096
-/* How late SIGTERM or the time limit may be noticed if the signal falls just before the wait. */
+/* SIGTERM is noticed this late if it arrives just before the wait. */
 #define TURN_MS 500
 #define DEFER_ACCEPT_S 5
 
 struct floor_options {
 	struct url url;
-	uint32_t seconds;   /* 0: for ever */
+	uint32_t seconds;   /* 0: forever */
 	uint32_t listen_fd; /* 0: open url */
 	bool defer_accept;
 };
@@ -51,10 +51,10 @@ static const struct option_row OPTIONS[] = {
 	{0},
 };
 
-/* Set by the signal handler, which has no other way to tell. */
+/* A signal handler has no other way to report. */
 static volatile sig_atomic_t stopping;
 
-static void on_signal(int signal)
+static void floor_on_signal(int signal)
 {
 	(void)signal;
 	stopping = 1;
@@ -84,7 +84,7 @@ int floor_main(int argc, char **argv)
 	static const struct option_table tables[] = {{OPTIONS, 0}, {NULL, 0}};
 	static const struct option_set set = {USAGE, tables};
 	struct floor_options options = {.url = {.host = "127.0.0.1", .port = 1884}};
-	struct sigaction action = {.sa_handler = on_signal};
+	struct sigaction action = {.sa_handler = floor_on_signal};
 	struct relay relay;
 	int status;
 	if (!options_take(argc, argv, &set, &options, &status) || !options_none_left(argc, argv, optind))

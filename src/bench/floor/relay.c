@@ -12,12 +12,18 @@
 
 #define EVENTS_MAX 512
 #define READ_BYTES_MAX (64u * 1024u)
+/* Limit of what is kept of an incomplete packet. */
+#define REST_BYTES_MAX (8u * READ_BYTES_MAX)
 #define ARENA_BYTES (4u * 1024u * 1024u)
 #define SEGMENTS_MAX (64u * 1024u)
 #define ACKS_MAX SEGMENTS_MAX
 #define PIECES_MAX 256u
-/* The bench's loads are closed loops with small windows. Whoever lets more than this pile up is cut off. */
+/* The bench's loads are closed loops with small windows. A socket that lets more than this pile up is closed. */
 #define BLOCKED_BYTES_MAX (64u * 1024u * 1024u)
+
+_Static_assert(REST_BYTES_MAX + READ_BYTES_MAX <= ARENA_BYTES,
+	       "the longest kept rest and one read fit into the empty arena");
+_Static_assert(BLOCKED_BYTES_MAX <= UINT32_MAX / 2, "twice of it is a size of a socket's buffer");
 
 bool relay_open(struct relay *relay, int listener, uint32_t sockets_max)
 {
@@ -54,8 +60,9 @@ void relay_close(struct relay *relay)
 }
 
 /* Puts the socket at the end of its topic's list. */
-static void append(struct relay *relay, uint32_t socket)
+static void topic_append(struct relay *relay, uint32_t socket)
 {
+	CHECK(relay->sockets[socket].topic < RELAY_TOPICS_MAX);
 	struct relay_socket *self = &relay->sockets[socket];
 	uint32_t head = relay->topics[self->topic];
 	self->next_of_topic = RELAY_NONE;
@@ -70,8 +77,9 @@ static void append(struct relay *relay, uint32_t socket)
 }
 
 /* Takes it off that list; self->topic stays. */
-static void take_off(struct relay *relay, uint32_t socket)
+static void topic_remove(struct relay *relay, uint32_t socket)
 {
+	CHECK(relay->topics[relay->sockets[socket].topic] != RELAY_NONE);
 	struct relay_socket *self = &relay->sockets[socket];
 	uint32_t head = relay->topics[self->topic];
 	uint32_t next = self->next_of_topic;
@@ -89,23 +97,25 @@ void relay_subscribe(struct relay *relay, uint32_t socket, uint32_t topic)
 {
 	CHECK(relay->sockets[socket].topic == RELAY_NONE);
 	relay->sockets[socket].topic = topic;
-	append(relay, socket);
+	topic_append(relay, socket);
 }
 
 void relay_rotate(struct relay *relay, uint32_t topic)
 {
 	uint32_t first = relay->topics[topic];
-	take_off(relay, first);
-	append(relay, first);
+	CHECK(first != RELAY_NONE);
+	topic_remove(relay, first);
+	topic_append(relay, first);
 }
 
-/* It may stay on the flush list: flushing finds it closed, or finds the next user of its number with nothing to send.
- */
+/* The socket may stay on the flush list. Flushing then finds it closed, or finds the next socket with its number, which
+ * has nothing to send. */
 void relay_drop(struct relay *relay, uint32_t socket)
 {
+	CHECK(socket < relay->sockets_max && relay->sockets[socket].open);
 	struct relay_socket *self = &relay->sockets[socket];
 	if (self->topic != RELAY_NONE)
-		take_off(relay, socket);
+		topic_remove(relay, socket);
 	self->topic = RELAY_NONE;
 	free(self->rest);
 	free(self->blocked);
@@ -117,7 +127,7 @@ void relay_drop(struct relay *relay, uint32_t socket)
 	close((int)socket);
 }
 
-static void block(struct relay *relay, uint32_t socket, const uint8_t *data, size_t size)
+static void keep_blocked(struct relay *relay, uint32_t socket, const uint8_t *data, size_t size)
 {
 	struct relay_socket *self = &relay->sockets[socket];
 	size_t need = self->blocked_size + size;
@@ -135,18 +145,19 @@ static void block(struct relay *relay, uint32_t socket, const uint8_t *data, siz
 	self->blocked_size += (uint32_t)size;
 }
 
-/* What could not be sent of the pieces goes to the heap, until the socket has room. */
+/* Copies to the heap what the socket did not take of the pieces, until it has room. */
 static void block_pieces(struct relay *relay, uint32_t socket, const struct iovec *pieces, size_t count, size_t sent)
 {
 	for (size_t i = 0; i < count && relay->sockets[socket].open; i++) {
 		size_t skip = sent < pieces[i].iov_len ? sent : pieces[i].iov_len;
 		sent -= skip;
 		if (skip < pieces[i].iov_len)
-			block(relay, socket, (const uint8_t *)pieces[i].iov_base + skip, pieces[i].iov_len - skip);
+			keep_blocked(relay, socket, (const uint8_t *)pieces[i].iov_base + skip,
+				     pieces[i].iov_len - skip);
 	}
 }
 
-/* Sends up to PIECES_MAX segments; returns the first one that is left. */
+/* Sends up to PIECES_MAX segments. Returns the first one that is left. */
 static uint32_t send_pieces(struct relay *relay, uint32_t socket, uint32_t segment)
 {
 	struct iovec pieces[PIECES_MAX];
@@ -173,7 +184,7 @@ static uint32_t send_pieces(struct relay *relay, uint32_t socket, uint32_t segme
 	return relay->sockets[socket].open ? segment : RELAY_NONE;
 }
 
-static void flush(struct relay *relay)
+static void relay_flush(struct relay *relay)
 {
 	for (uint32_t i = 0; i < relay->flush_count; i++) {
 		uint32_t socket = relay->flush[i];
@@ -189,8 +200,8 @@ static void flush(struct relay *relay)
 	relay->ack_count = 0;
 }
 
-/* Bytes that follow those of the last segment make it longer: a burst, or the messages of many publishers to one
- * subscriber, lie one behind the other in the arena and leave as one piece. */
+/* Extends the last segment if the bytes follow it directly. A burst, or the messages of many publishers to one
+ * subscriber, lie back to back in the arena and leave as one piece. */
 void relay_send(struct relay *relay, uint32_t socket, const uint8_t *data, size_t size)
 {
 	struct relay_socket *self = &relay->sockets[socket];
@@ -204,7 +215,7 @@ void relay_send(struct relay *relay, uint32_t socket, const uint8_t *data, size_
 		}
 	}
 	if (relay->segment_count == SEGMENTS_MAX)
-		flush(relay);
+		relay_flush(relay);
 	uint32_t segment = relay->segment_count++;
 	relay->segments[segment] = (struct relay_segment){.data = data, .size = (uint32_t)size, .next = RELAY_NONE};
 	if (self->last_segment != RELAY_NONE)
@@ -218,12 +229,12 @@ void relay_send(struct relay *relay, uint32_t socket, const uint8_t *data, size_
 	}
 }
 
-/* One behind the other, so that the acknowledgements of a burst leave as one piece too. Flushing starts them anew, so
- * it must not happen between here and the call that files this one. */
+/* Acknowledgements lie back to back, so that those of a burst leave as one piece too. Flushing empties the list, so it
+ * must not happen between taking the room here and filing the acknowledgement. */
 void relay_acknowledge(struct relay *relay, uint32_t socket, uint8_t first_byte, const uint8_t *packet_id)
 {
 	if (relay->ack_count == ACKS_MAX || relay->segment_count == SEGMENTS_MAX)
-		flush(relay);
+		relay_flush(relay);
 	uint8_t *ack = relay->acks + (size_t)relay->ack_count++ * RELAY_ACK_BYTES;
 	ack[0] = first_byte;
 	ack[1] = RELAY_ACK_BYTES - 2;
@@ -233,6 +244,7 @@ void relay_acknowledge(struct relay *relay, uint32_t socket, uint8_t first_byte,
 
 static void send_blocked(struct relay *relay, uint32_t socket)
 {
+	CHECK(relay->sockets[socket].blocked_size > 0);
 	struct relay_socket *self = &relay->sockets[socket];
 	ssize_t sent = send((int)socket, self->blocked, self->blocked_size, MSG_NOSIGNAL);
 	if (sent < 0 && errno != EAGAIN) {
@@ -255,7 +267,8 @@ static void keep_rest(struct relay *relay, uint32_t socket, const uint8_t *bytes
 	struct relay_socket *self = &relay->sockets[socket];
 	if (size == 0)
 		return;
-	self->rest = size < READ_BYTES_MAX * 8 ? malloc(size) : NULL;
+	CHECK(self->rest == NULL);
+	self->rest = size < REST_BYTES_MAX ? malloc(size) : NULL;
 	if (self->rest == NULL) {
 		relay_drop(relay, socket);
 		return;
@@ -264,11 +277,11 @@ static void keep_rest(struct relay *relay, uint32_t socket, const uint8_t *bytes
 	self->rest_size = (uint32_t)size;
 }
 
-/* Makes room in the arena for what was kept and one read, and puts what was kept there. */
+/* Makes room in the arena for the kept bytes and one read, and copies the kept bytes there. */
 static uint8_t *make_room(struct relay *relay, struct relay_socket *self)
 {
 	if (relay->arena_used + self->rest_size + READ_BYTES_MAX > ARENA_BYTES) {
-		flush(relay);
+		relay_flush(relay);
 		relay->arena_used = 0;
 	}
 	uint8_t *room = relay->arena + relay->arena_used;
@@ -280,7 +293,7 @@ static uint8_t *make_room(struct relay *relay, struct relay_socket *self)
 	return room;
 }
 
-/* A short read says that the socket is empty: this saves the call that would return EAGAIN. */
+/* A short read means that the socket is empty. Stopping there saves the call that would return EAGAIN. */
 static void read_socket(struct relay *relay, uint32_t socket, uint32_t events)
 {
 	struct relay_socket *self = &relay->sockets[socket];
@@ -348,5 +361,5 @@ void relay_turn(struct relay *relay, int timeout_ms)
 		if (self->open && (events[i].events & (EPOLLIN | EPOLLRDHUP | EPOLLHUP | EPOLLERR)) != 0)
 			read_socket(relay, socket, events[i].events);
 	}
-	flush(relay);
+	relay_flush(relay);
 }

@@ -1,6 +1,7 @@
-/* The least that one must understand of MQTT to relay it. Deliberately without mqtt/: a floor has no checks. */
+/* The least that one must understand of MQTT to relay it. It does not use mqtt/, on purpose: a floor has no checks. */
 #include "bench/floor/relay.h"
 
+#include "base/check.h"
 #include "mqtt/packet.h"
 
 #include <string.h>
@@ -51,10 +52,11 @@ static uint16_t next_packet_id(struct relay *relay)
 	return relay->packet_id;
 }
 
-/* Above QoS 0 the sender's identifier gives way to one of our own, where it stands: all receivers get the same bytes.
- */
+/* Above QoS 0 the sender's packet identifier is overwritten with one of our own, so that all receivers get the same
+ * bytes. */
 static void hand_on(struct relay *relay, const struct packet *packet, uint32_t topic)
 {
+	CHECK(topic < RELAY_TOPICS_MAX);
 	uint32_t to = relay->topics[topic];
 	if (to != RELAY_NONE && relay->sockets[to].shared) {
 		relay_rotate(relay, topic);
@@ -68,7 +70,7 @@ static void hand_on(struct relay *relay, const struct packet *packet, uint32_t t
 	}
 }
 
-/* False: the socket is to be closed. */
+/* Returns false if the socket must be closed. */
 static bool relay_publish(struct relay *relay, uint32_t socket, const struct packet *packet)
 {
 	uint8_t qos = packet->start[0] >> 1 & 3u;
@@ -104,8 +106,8 @@ static bool answer_connect(struct relay *relay, uint32_t socket, const struct pa
 	return true;
 }
 
-/* SUBSCRIBE of version 5 has properties before the filter; the bench sends none, so their length is one byte. The
- * answer is written over the question, which is longer and lives in the arena until the end of the turn. */
+/* A version 5 SUBSCRIBE has properties before the filter. The bench sends none, so their length takes one byte. SUBACK
+ * overwrites SUBSCRIBE, which is longer and stays in the arena until the end of the turn. */
 static bool answer_subscribe(struct relay *relay, uint32_t socket, const struct packet *packet)
 {
 	size_t properties = relay->sockets[socket].version == MQTT_VERSION_5;
@@ -143,8 +145,8 @@ static bool answer_ack(struct relay *relay, uint32_t socket, const struct packet
 	return true;
 }
 
-/* False: the socket is to be closed. */
-static bool take_packet(struct relay *relay, uint32_t socket, const struct packet *packet)
+/* Returns false if the socket must be closed. */
+static bool relay_take_packet(struct relay *relay, uint32_t socket, const struct packet *packet)
 {
 	static const uint8_t pingresp[] = {MQTT_PINGRESP << 4, 0};
 	switch (packet->start[0] >> 4) {
@@ -177,11 +179,12 @@ size_t relay_packets(struct relay *relay, uint32_t socket, uint8_t *bytes, size_
 		int whole = cut_packet(bytes + used, size - used, &packet);
 		if (whole == 0)
 			break;
-		if (whole < 0 || !take_packet(relay, socket, &packet)) {
+		if (whole < 0 || !relay_take_packet(relay, socket, &packet)) {
 			relay_drop(relay, socket);
 			return size;
 		}
 		used += packet.size;
+		CHECK(used <= size);
 		if (!relay->sockets[socket].open)
 			return size;
 	}

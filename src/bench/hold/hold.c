@@ -6,14 +6,17 @@
 #include "bench/report/report.h"
 #include "bench/target/cpu.h"
 
+#include "base/check.h"
+
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 
 #define FLOOR_ROUNDS 5u
-/* The floor keeps all its sockets in one table of 20,000; and rounds shorter than half a second say little. */
+/* The floor keeps all its sockets in one table of 20,000. Rounds shorter than half a second say little. */
 #define FLOOR_CLIENTS_MAX 15000u
+
+_Static_assert(FLOOR_CLIENTS_MAX < 19000, "one thread's table holds them");
 
 struct floor_result {
 	double server_us;
@@ -23,7 +26,7 @@ struct floor_result {
 	uint32_t clients;
 };
 
-/* The same number of clients against both, in turns, so that what else happens on the machine hits both alike. */
+/* Puts the same number of clients on both, in turn, so that whatever else happens on the machine hits both alike. */
 static bool compare_with_floor(const struct hold_options *options, const struct target *server,
 			       struct floor_result *out)
 {
@@ -71,7 +74,7 @@ static void report_floor(struct report *report, const struct floor_result *floor
 	report_number(report, NULL, "floor_cpu_ratio", floor->server_us / floor->floor_us, 2, "  server / floor", "");
 }
 
-static void report_run(struct report *report, const struct hold_options *options, const struct hold_result *result)
+static void report_hold(struct report *report, const struct hold_options *options, const struct hold_result *result)
 {
 	const struct hold_load *load = &options->load;
 	double connected = result->connected > 0 ? result->connected : (double)NAN;
@@ -88,7 +91,7 @@ static void report_run(struct report *report, const struct hold_options *options
 	report_number(report, NULL, "server_user_bytes_per_client",
 		      (result->server_resident_bytes_after - result->server_resident_bytes_before) / connected, 0,
 		      "server's user memory a client (resident)", "B");
-	/* Both ends are on this machine and have a socket for each client. */
+	/* Both ends are on this machine, so each client has two sockets. */
 	report_number(report, NULL, "kernel_bytes_per_client",
 		      (result->kernel_slab_bytes_after - result->kernel_slab_bytes_before) / connected / 2, 0,
 		      "kernel memory a client (slab, halved: two ends)", "B");
@@ -106,34 +109,20 @@ static void report_run(struct report *report, const struct hold_options *options
 	report_number(report, NULL, "leave_s", result->leave_s, 2, "all disconnected and closed in", "s");
 }
 
-/* False: says on stderr what is wrong with the file. */
-static bool open_credentials(struct hold_options *options, struct credentials *credentials)
-{
-	if (options->secret_path == NULL)
-		return true;
-	const char *fault = credentials_open_secret(credentials, options->secret_path, NULL, (uint64_t)time(NULL));
-	if (fault != NULL) {
-		fprintf(stderr, "roost bench hold: %s %s\n", options->secret_path, fault);
-		return false;
-	}
-	options->load.credentials = credentials;
-	return true;
-}
-
-static int run(const struct hold_options *options, struct report *report)
+static int hold_and_report(const struct hold_options *options, struct report *report)
 {
 	struct hold_result result;
 	struct floor_result floor = {0};
 	struct target server;
 	if (!target_open(&server, "server", &options->url, (pid_t)options->server_pid))
 		return BENCH_EXIT_FAILED;
-	/* The large run comes first: the server's memory must not have grown before. */
+	/* The large run comes first, because the server's memory must not have grown before. */
 	if (!hold_run(&options->load, &server, "server", &result))
 		return BENCH_EXIT_FAILED;
 	if (options->floor && !compare_with_floor(options, &server, &floor))
 		return BENCH_EXIT_FAILED;
 	progress_end();
-	report_run(report, options, &result);
+	report_hold(report, options, &result);
 	if (options->floor)
 		report_floor(report, &floor);
 	report_print(report, options->json);
@@ -151,7 +140,11 @@ int hold_main(int argc, char **argv)
 		return BENCH_EXIT_FAILED;
 	struct credentials credentials = {.user_name = "bench"};
 	progress_catch_signals();
-	status = open_credentials(&options, &credentials) ? run(&options, report) : BENCH_EXIT_FAILED;
+	if (options.secret_path != NULL)
+		options.load.credentials = &credentials;
+	status = BENCH_EXIT_FAILED;
+	if (credentials_open(&credentials, "hold", NULL, options.secret_path, NULL))
+		status = hold_and_report(&options, report);
 	progress_end();
 	credentials_close(&credentials);
 	report_free(report);

@@ -1,4 +1,4 @@
-/* `roost bench hold`: how many clients, at what cost each. Main thread. */
+/* `roost bench hold`: how many clients a server holds, and what each costs. Main thread. */
 #ifndef BENCH_HOLD_H
 #define BENCH_HOLD_H
 

@@ -7,6 +7,7 @@
 #include "bench/target/cpu.h"
 #include "bench/target/process.h"
 
+#include "base/check.h"
 #include "base/clock.h"
 #include "reactor/fdtable.h"
 
@@ -15,9 +16,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* A table also holds stdin, stdout, stderr, the epoll and a spare few. */
+/* A descriptor table also holds stdin, stdout, stderr, the epoll and a few spare ones. */
 #define DESCRIPTORS_SPARE 64u
-/* After a million clients have left, the server may still be closing sockets. */
+/* After a million clients have disconnected, the server may still be closing sockets. */
 #define IDLE_WAIT_BEFORE_MS_MAX 20000u
 #define IDLE_WAIT_MS_MAX 3000u
 #define LOOK_EVERY_MS 20u
@@ -42,6 +43,7 @@ struct counts {
 static struct counts count_clients(struct run *run)
 {
 	struct counts sum = {0};
+	CHECK(run->workers != NULL);
 	for (uint32_t i = 0; i < run->worker_count; i++) {
 		struct hold_worker *worker = &run->workers[i];
 		sum.connect_done += atomic_load_explicit(&worker->connect_done, memory_order_acquire);
@@ -53,13 +55,15 @@ static struct counts count_clients(struct run *run)
 
 static uint32_t threads_needed(const struct hold_load *load)
 {
-	uint64_t table = fdtable_raise_limit() - DESCRIPTORS_SPARE;
+	uint64_t limit = fdtable_raise_limit();
+	uint64_t table = limit > DESCRIPTORS_SPARE ? limit - DESCRIPTORS_SPARE : 1;
 	uint32_t needed = (uint32_t)((load->clients + table - 1) / table);
 	return load->threads > needed ? load->threads : needed;
 }
 
-static bool start_workers(struct run *run)
+static bool hold_start_workers(struct run *run)
 {
+	CHECK(run->worker_count > 0 && run->load->connecting > 0);
 	const struct hold_load *load = run->load;
 	uint32_t connecting = load->connecting < run->worker_count ? load->connecting : run->worker_count;
 	run->shared.plan = (struct client_plan){
@@ -101,7 +105,7 @@ static void stop_workers(struct run *run, struct hold_result *result)
 	sem_destroy(&run->shared.turns);
 }
 
-static void wait_until_connected(struct run *run, struct hold_result *result)
+static void hold_wait_connected(struct run *run, struct hold_result *result)
 {
 	uint64_t began = clock_now_ns();
 	uint32_t last_ready = 0;
@@ -120,6 +124,7 @@ static void wait_until_connected(struct run *run, struct hold_result *result)
 			last_ns = time;
 		}
 	}
+	CHECK(now.ready <= run->load->clients);
 	uint64_t first = UINT64_MAX;
 	uint64_t last = began;
 	for (uint32_t i = 0; i < run->worker_count && now.connect_done == run->worker_count; i++) {
@@ -153,7 +158,7 @@ static double known(const struct target *target, uint64_t value)
 	return target->pid != 0 ? (double)value : (double)NAN;
 }
 
-static void measure(struct run *run, struct hold_result *result)
+static void measure_hold(struct run *run, struct hold_result *result)
 {
 	pid_t pid = run->target->pid;
 	cpu_pin(pid, run->target->cpu);
@@ -161,9 +166,9 @@ static void measure(struct run *run, struct hold_result *result)
 	result->server_resident_bytes_before = known(run->target, process_resident_bytes(pid));
 	result->kernel_slab_bytes_before = (double)kernel_slab_bytes();
 	uint64_t cpu_before = process_cpu_ns(pid);
-	run->failed = !start_workers(run);
+	run->failed = !hold_start_workers(run);
 	if (!run->failed) {
-		wait_until_connected(run, result);
+		hold_wait_connected(run, result);
 		process_wait_idle(pid, IDLE_WAIT_MS_MAX);
 		result->server_cpu_connect_s = process_cpu_between_ns(cpu_before, process_cpu_ns(pid)) / 1e9;
 		result->server_resident_bytes_after = known(run->target, process_resident_bytes(pid));
@@ -185,7 +190,7 @@ bool hold_run(const struct hold_load *load, const struct target *target, const c
 	run.workers = calloc(run.worker_count, sizeof(*run.workers));
 	bool good = run.workers != NULL;
 	if (good)
-		measure(&run, result);
+		measure_hold(&run, result);
 	for (uint32_t i = 0; good && i < run.worker_count; i++)
 		good = !run.workers[i].failed;
 	if (!good)

@@ -1,5 +1,5 @@
-/* One run of `bench hold` against one target: connect, settle, hold, leave, with what the target and the kernel spent.
- * Blocks for the whole run; main thread. */
+/* One run of `bench hold` against one target: connect, wait until the server is idle, hold, disconnect; with the cost
+ * to the target and the kernel. Blocks for the whole run. Main thread. */
 #ifndef BENCH_HOLD_RUN_H
 #define BENCH_HOLD_RUN_H
 
@@ -17,7 +17,7 @@ struct hold_load {
 	uint32_t threads;    /* 0: as few as the descriptor tables need */
 	uint32_t connecting; /* threads that connect at the same time */
 	uint32_t in_progress_max;
-	int cpu; /* its threads stay on it, or CPU_ANY */
+	int cpu; /* its threads are pinned to it, or CPU_ANY */
 	uint16_t keepalive_s;
 	uint8_t version;
 	bool pipeline;
@@ -40,7 +40,8 @@ struct hold_result {
 	struct losses losses;
 };
 
-/* label names the run in the progress line; static storage. False: it could not run at all; says why on stderr. */
+/* label names the run in the progress line and must be static. Returns false if it could not run at all, and says why
+ * on stderr. */
 bool hold_run(const struct hold_load *load, const struct target *target, const char *label, struct hold_result *result);
 
 #endif

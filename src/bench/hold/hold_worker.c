@@ -1,5 +1,6 @@
 #include "bench/hold/hold_worker.h"
 
+#include "base/check.h"
 #include "base/clock.h"
 #include "reactor/fdtable.h"
 
@@ -7,27 +8,28 @@
 #include <math.h>
 #include <time.h>
 
-/* Pings leave at most this much later than they are due: a thread wakes once for those of
- * a tick and for the answers to the last tick's. */
+/* Pings are at most this late: a thread wakes once for the pings of a tick and the answers to those of the last tick.
+ */
 #define TICK_NS 20000000u
-/* How many connects go out between two looks at what came back. */
+/* Connections started between two polls for answers. */
 #define START_BATCH 64u
-/* With nothing coming back for so long, what is in progress is given up. SYNs are repeated after 1, 3, 7 and 15 s. */
+/* Attempts in progress are given up if nothing comes back for this long. SYNs are repeated after 1, 3, 7 and 15 s. */
 #define STALL_NS 20000000000u
-/* A ping this young at the end of the run may still be answered: it is not held against the server. */
+/* A ping younger than this at the end of the run may still be answered, and does not count as lost. */
 #define PING_GRACE_NS 5000000000u
-/* The part of a keepalive in which a client's ping falls, at its end. */
+/* Pings fall into this last part of a keepalive. */
 #define PING_PART 0.25
 
 struct state {
 	struct hold_worker *worker;
 	struct client_pool pool;
 	uint64_t began_ns;
-	uint64_t pinged; /* pings due so far; modulo count, the client that is next */
+	uint64_t pinged; /* pings sent so far; modulo count, the next client */
 };
 
-static void show(struct state *state)
+static void hold_show(struct state *state)
 {
+	CHECK(state->pool.in_progress + state->pool.ready <= state->pool.started);
 	uint32_t gone = state->pool.started - state->pool.in_progress - state->pool.ready;
 	atomic_store_explicit(&state->worker->ready, state->pool.ready, memory_order_relaxed);
 	atomic_store_explicit(&state->worker->lost, gone, memory_order_relaxed);
@@ -38,11 +40,12 @@ static bool leaving(const struct state *state)
 	return atomic_load_explicit(&state->worker->shared->phase, memory_order_relaxed) == HOLD_LEAVING;
 }
 
-/* As clients do, each pings when it has sent nothing for almost its keepalive: the first time in the last part of it,
- * where the clients are spread by their index, then once a keepalive. A cursor that goes through them once in each of
- * these parts costs the work that is due, and no memory. How many pings are due: */
+/* How many pings are due. Like real clients, each pings when it has sent nothing for almost its keepalive: the first
+ * time in the last part of it, where clients are spread by index, then once a keepalive. A cursor that passes over all
+ * clients in each of these parts costs only the work that is due, and no memory. */
 static uint64_t pings_due(const struct state *state, uint64_t now)
 {
+	CHECK(state->worker->shared->ping_period_ns > 0 && now >= state->began_ns);
 	double rounds = (double)(now - state->began_ns) / (double)state->worker->shared->ping_period_ns;
 	rounds -= 1 - PING_PART;
 	if (rounds <= 0)
@@ -61,7 +64,7 @@ static void ping_due(struct state *state, uint64_t now)
 		client_pool_ping(&state->pool, (uint32_t)(state->pinged % state->pool.count));
 }
 
-/* A second ping finds the first unanswered, which is what counts a client as lost. */
+/* Pings again those whose ping has no answer, which counts them as lost. */
 static void ping_unanswered(struct state *state)
 {
 	struct client_pool *pool = &state->pool;
@@ -76,9 +79,10 @@ static void ping_unanswered(struct state *state)
 	}
 }
 
-/* Starts what rate and backlog allow. Returns whether more could be started at once. */
-static bool start_some(struct state *state, uint64_t since_ns, uint64_t now)
+/* Starts as many as rate and backlog allow. Returns whether more could be started at once. */
+static bool hold_start_some(struct state *state, uint64_t since_ns, uint64_t now)
 {
+	CHECK(state->worker->shared->in_progress_max > 0); /* otherwise nothing would ever start */
 	struct client_pool *pool = &state->pool;
 	const struct hold_shared *shared = state->worker->shared;
 	uint64_t allowed = pool->count;
@@ -93,7 +97,7 @@ static bool start_some(struct state *state, uint64_t since_ns, uint64_t now)
 	return true;
 }
 
-static void connect_all(struct state *state)
+static void hold_connect(struct state *state)
 {
 	struct client_pool *pool = &state->pool;
 	uint64_t now = clock_now_ns();
@@ -101,7 +105,7 @@ static void connect_all(struct state *state)
 	uint64_t heard = now;
 	state->worker->first_start_ns = now;
 	while ((pool->started < pool->count || pool->in_progress > 0) && !leaving(state)) {
-		bool more = start_some(state, since, now);
+		bool more = hold_start_some(state, since, now);
 		int events = client_pool_turn(pool, more ? 0 : (int)(TICK_NS / 1000000u));
 		now = clock_now_ns();
 		if (events > 0 || pool->in_progress == 0)
@@ -109,7 +113,7 @@ static void connect_all(struct state *state)
 		else if (now - heard > STALL_NS)
 			client_pool_give_up(pool);
 		ping_due(state, now);
-		show(state);
+		hold_show(state);
 	}
 	state->worker->connect_done_ns = pool->connect_done_ns != 0 ? pool->connect_done_ns : clock_now_ns();
 }
@@ -120,22 +124,22 @@ static void sleep_tick(void)
 	clock_nanosleep(CLOCK_MONOTONIC, 0, &tick, NULL);
 }
 
-static void hold(struct state *state)
+static void hold_until_leaving(struct state *state)
 {
 	while (!leaving(state)) {
 		client_pool_turn(&state->pool, 0);
 		ping_due(state, clock_now_ns());
-		show(state);
+		hold_show(state);
 		sleep_tick();
 	}
 	client_pool_turn(&state->pool, 0);
 	ping_unanswered(state);
-	show(state);
+	hold_show(state);
 	for (uint32_t i = 0; i < state->pool.started; i++)
 		client_pool_leave(&state->pool, i);
 }
 
-/* Each client has a topic of its own, numbered as the client is. */
+/* Each client has a topic of its own, with the client's number. */
 static uint32_t own_topic(void *owner, uint32_t index)
 {
 	const struct state *state = owner;
@@ -153,11 +157,11 @@ void hold_worker_run(void *argument)
 		;
 	worker->first_start_ns = worker->connect_done_ns = state.began_ns = clock_now_ns();
 	if (!worker->failed)
-		connect_all(&state);
+		hold_connect(&state);
 	sem_post(&worker->shared->turns);
 	atomic_store_explicit(&worker->connect_done, true, memory_order_release);
 	if (!worker->failed) {
-		hold(&state);
+		hold_until_leaving(&state);
 		worker->losses = state.pool.losses;
 		client_pool_close(&state.pool);
 	}

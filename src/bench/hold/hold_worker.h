@@ -1,6 +1,6 @@
-/* One thread of `bench hold`: a pool of up to a descriptor table's worth of clients, connected at a given rate, then
- * kept with pings. Few threads connect at the same time: the others sleep, so that two cores are not shared by fifty.
- */
+/* One thread of `bench hold`: as many clients as a descriptor table holds, connected at a given rate, then kept alive
+ * with pings. Few threads connect at the same time and the others sleep, so that fifty threads do not compete for two
+ * cores. */
 #ifndef BENCH_HOLD_WORKER_H
 #define BENCH_HOLD_WORKER_H
 
@@ -17,10 +17,10 @@ enum hold_phase {
 /* What the workers of a run share. */
 struct hold_shared {
 	struct client_plan plan;
-	sem_t turns;              /* how many may connect now */
+	sem_t turns;              /* threads that may connect at the same time */
 	atomic_uint phase;        /* enum hold_phase, set by the main thread */
 	uint32_t rate_per_worker; /* connections started a second, 0: as fast as can be */
-	uint32_t in_progress_max; /* a worker's, so that the server's backlog is not overrun */
+	uint32_t in_progress_max; /* of one worker, so that the server's backlog is not overrun */
 	uint64_t ping_period_ns;  /* 0: no pings */
 };
 
@@ -33,17 +33,17 @@ struct hold_worker {
 	atomic_uint ready;
 	atomic_uint lost;
 	atomic_bool connect_done; /* every client is subscribed or lost */
-	/* after it was joined, but for first_start_ns and connect_done_ns, which hold once it is connect_done */
+	/* valid after it was joined; first_start_ns and connect_done_ns as soon as connect_done is set */
 	uint64_t first_start_ns;
 	uint64_t connect_done_ns;
-	bool failed; /* no memory, or the table could not be detached where it had to be */
+	bool failed; /* no memory or no descriptor */
 	struct losses losses;
 };
 
-/* A thread needs little: there may be a thousand. */
+/* A small stack, because there may be a thousand threads. */
 #define HOLD_STACK_BYTES (128u * 1024u)
 
-/* The thread itself, of a struct hold_worker; to be started by threads_start(). */
+/* Body of the thread, for threads_start(); argument is its struct hold_worker. */
 void hold_worker_run(void *argument);
 
 #endif

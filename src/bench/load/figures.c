@@ -4,7 +4,7 @@
 
 #include "base/check.h"
 
-/* The place of a double in a struct of doubles. */
+/* The index of a field in a struct of doubles. */
 #define PLACE(type, field) (offsetof(struct type, field) / sizeof(double))
 #define BIT(type, field) (1u << PLACE(type, field))
 
@@ -13,8 +13,8 @@ _Static_assert(sizeof(struct load_timing) == 4 * sizeof(struct percentiles),
 	       "a timing has four parts and nothing else");
 _Static_assert(PLACE(load_timing, read.max_us) < 32, "a bit for each double");
 
-/* Of `count` structs of doubles, stride bytes apart, the median of each double; of those whose bit is set in largest,
- * the largest one. */
+/* Takes the median of each double over `count` structs that lie stride bytes apart; where its bit in largest is set,
+ * the largest instead. */
 static void summarize(const double *first, size_t stride, uint32_t count, size_t doubles, uint32_t largest, double *out)
 {
 	double values[LOAD_ROUNDS_MAX];

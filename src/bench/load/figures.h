@@ -1,4 +1,4 @@
-/* What a load of messages is measured by: figures of one interval, parts of the latency, totals of a whole round. */
+/* Results of a load of messages: figures of one interval, parts of the latency, totals of a whole round. */
 #ifndef BENCH_LOAD_FIGURES_H
 #define BENCH_LOAD_FIGURES_H
 
@@ -8,7 +8,7 @@
 
 #include <stddef.h>
 
-/* Of one interval. NAN where it is not known. Doubles and nothing else: load_figures_summarize() goes over them. */
+/* Of one interval; NAN if not known. Doubles only: load_figures_summarize() iterates over them. */
 struct load_figures {
 	double measured_s;
 	double delivered;
@@ -18,14 +18,14 @@ struct load_figures {
 	double server_cpu_percent; /* of a core */
 	double client_cpu_percent;
 	double neighbour_cpu_percent;
-	double other_cpu_percent; /* what neither the bench, the target nor the neighbours used */
+	double other_cpu_percent; /* used by anything but the bench, the target and the neighbours */
 	double p50_us;
 	double p99_us;
 	double p999_us;
 	double max_us;
 };
 
-/* Of all intervals together; percentiles and nothing else. */
+/* Of all intervals together. Percentiles only. */
 struct load_timing {
 	struct percentiles latency;
 	struct percentiles late; /* as in struct load_lateness */
@@ -47,18 +47,18 @@ struct load_totals {
 
 #define LOAD_ROUNDS_MAX 99u
 
-/* Of several rounds: each figure's median, but the largest of max_us and other_cpu_percent. first is that of the first
- * round, each next one lies stride bytes behind the one before; count is 1 to LOAD_ROUNDS_MAX. */
+/* Sums up several rounds: the median of each figure, but the largest max_us and other_cpu_percent. first belongs to the
+ * first round, and each further one lies stride bytes behind the one before. count is 1 to LOAD_ROUNDS_MAX. */
 void load_figures_summarize(const struct load_figures *first, size_t stride, uint32_t count, struct load_figures *out);
 
-/* The same of timings. */
+/* The same for timings: medians, and the largest of each max_us. */
 void load_timing_summarize(const struct load_timing *first, size_t stride, uint32_t count, struct load_timing *out);
 
-/* Nothing yet, for load_totals_add(). */
+/* The neutral element of load_totals_add(). */
 struct load_totals load_totals_none(void);
-/* As if both had been one; the spread is the worse one. */
+/* Adds sums to sums; keeps the worse spread. */
 void load_totals_add(struct load_totals *into, const struct load_totals *from);
-/* Nothing was lost, reordered or, but for QoS 1, doubled; every handshake ended and no client was lost. */
+/* Nothing was lost, reordered or (except at QoS 1) duplicated, every handshake ended, and no client was lost. */
 bool load_totals_are_clean(const struct load_totals *totals, uint8_t qos);
 
 #endif

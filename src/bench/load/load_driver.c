@@ -4,6 +4,7 @@
 #include "bench/report/progress.h"
 #include "bench/target/cpu_use.h"
 
+#include "base/check.h"
 #include "base/clock.h"
 #include "reactor/fdtable.h"
 
@@ -14,7 +15,7 @@
 
 #define STALL_NS 5000000000u
 #define LOOK_EVERY_MS 10u
-/* Idle subscribers of a round send no pings; no round is nearly as long as this. */
+/* Idle subscribers send no pings: no round lasts nearly as long as this. */
 #define KEEPALIVE_S 7200u
 
 static uint64_t delivered_by(struct load_driver *driver)
@@ -25,7 +26,7 @@ static uint64_t delivered_by(struct load_driver *driver)
 	return sum;
 }
 
-static bool start_workers(struct load_driver *driver)
+static bool load_start_workers(struct load_driver *driver)
 {
 	const struct load_round *round = driver->round;
 	driver->shared.plan = (struct client_plan){
@@ -38,6 +39,7 @@ static bool start_workers(struct load_driver *driver)
 		.arrivals = round->arrivals,
 		.writes = true,
 	};
+	driver->shared.quiet_ms = round->quiet_ms;
 	dial_init(&driver->shared.plan.dial, &driver->target->address, true);
 	uint32_t count = round->load.clients > 0 ? round->threads : 0;
 	for (uint32_t i = 0; i < count; i++) {
@@ -55,18 +57,21 @@ static bool start_workers(struct load_driver *driver)
 				     .worker_bytes = sizeof(*driver->workers),
 				     .cpu = round->cpu,
 				     .exact_timers = round->load.rate > 0};
+	CHECK(count == 0 ||
+	      driver->workers[count - 1].first + driver->workers[count - 1].load.clients == round->load.clients);
 	bool good = threads_start(&driver->threads, &setup, driver->workers, count);
 	driver->worker_count = driver->threads.count;
 	return good;
 }
 
-static void set_phase(struct load_driver *driver, enum load_phase phase)
+static void load_set_phase(struct load_driver *driver, enum load_phase phase)
 {
+	CHECK(phase >= atomic_load_explicit(&driver->shared.phase, memory_order_relaxed)); /* there is no way back */
 	atomic_store_explicit(&driver->shared.phase, phase, memory_order_release);
 }
 
-/* True when each client is subscribed. */
-static bool wait_until_connected(struct load_driver *driver)
+/* Returns true if every client is subscribed. */
+static bool load_wait_connected(struct load_driver *driver)
 {
 	uint32_t connect_done = 0;
 	uint32_t ready = 0;
@@ -104,6 +109,7 @@ static bool window_fits(const struct load_driver *driver)
 bool load_driver_open(struct load_driver *driver, const struct load_round *round, const struct target *target,
 		      const char *label)
 {
+	CHECK(round->threads > 0);
 	*driver = (struct load_driver){.round = round, .target = target, .label = label};
 	for (uint32_t i = 0; i < LOAD_INTERVALS; i++)
 		driver->figures[i].delivered_per_s = (double)NAN;
@@ -115,16 +121,16 @@ bool load_driver_open(struct load_driver *driver, const struct load_round *round
 		fputs("roost bench: out of memory\n", stderr);
 		return false;
 	}
-	if (!start_workers(driver))
+	if (!load_start_workers(driver))
 		return false;
-	driver->incomplete = !wait_until_connected(driver);
+	driver->incomplete = !load_wait_connected(driver);
 	return !driver->incomplete && window_fits(driver);
 }
 
-/* What is shown while messages flow. */
+/* What the progress line shows while messages flow. */
 struct flow {
 	uint64_t began_ns;
-	uint64_t began; /* delivered by then */
+	uint64_t began; /* delivered by that time */
 	uint64_t shown_ns;
 	uint64_t shown;
 };
@@ -140,7 +146,7 @@ static void show_flow(const struct load_driver *driver, struct flow *flow, uint6
 	flow->shown_ns = now;
 }
 
-/* Lets messages flow until the time or the number of messages is reached. False: they stopped coming. */
+/* Lets messages flow until the time or the number of messages is reached. Returns false if they stop arriving. */
 static bool wait_while_flowing(struct load_driver *driver, uint64_t length_ns, uint64_t messages)
 {
 	uint64_t now = clock_now_ns();
@@ -163,8 +169,9 @@ static bool wait_while_flowing(struct load_driver *driver, uint64_t length_ns, u
 	return true;
 }
 
-static void note_use(const struct cpu_use *use, double delivered, struct load_figures *out)
+static void note_load_use(const struct cpu_use *use, double delivered, struct load_figures *out)
 {
+	CHECK(delivered >= 0);
 	double us_of_message = delivered > 0 ? 1e3 * delivered : (double)NAN;
 	*out = (struct load_figures){
 		.measured_s = use->passed_ns / 1e9,
@@ -181,27 +188,29 @@ static void note_use(const struct cpu_use *use, double delivered, struct load_fi
 
 bool load_driver_flow(struct load_driver *driver, uint32_t warm_up_ms)
 {
-	set_phase(driver, LOAD_FLOWING);
+	load_set_phase(driver, LOAD_FLOWING);
 	return wait_while_flowing(driver, warm_up_ms * 1000000ull, 0);
 }
 
 bool load_driver_measure(struct load_driver *driver, uint32_t interval, uint64_t length_ns, uint64_t messages)
 {
+	CHECK(interval < LOAD_INTERVALS);
 	atomic_store_explicit(&driver->shared.interval, interval, memory_order_relaxed);
 	uint64_t delivered = delivered_by(driver);
 	struct cpu_sample from = cpu_sample_now(driver->target->pid, driver->round->neighbours);
 	bool flowed = wait_while_flowing(driver, length_ns, messages);
 	struct cpu_sample to = cpu_sample_now(driver->target->pid, driver->round->neighbours);
 	struct cpu_use use = cpu_use_between(&from, &to);
-	note_use(&use, (double)(delivered_by(driver) - delivered), &driver->figures[interval]);
+	note_load_use(&use, (double)(delivered_by(driver) - delivered), &driver->figures[interval]);
 	atomic_store_explicit(&driver->shared.interval, LOAD_UNTIMED, memory_order_relaxed);
 	return flowed;
 }
 
 void load_driver_drain(struct load_driver *driver)
 {
+	CHECK(driver->worker_count <= driver->round->threads);
 	uint32_t drained = 0;
-	set_phase(driver, LOAD_DRAINING);
+	load_set_phase(driver, LOAD_DRAINING);
 	while (drained < driver->worker_count) {
 		progress_sleep_ms(LOOK_EVERY_MS);
 		drained = 0;
@@ -210,7 +219,7 @@ void load_driver_drain(struct load_driver *driver)
 	}
 }
 
-static void sum_up(const struct load_driver *driver, struct load_totals *totals)
+static void load_sum_up(const struct load_driver *driver, struct load_totals *totals)
 {
 	*totals = load_totals_none();
 	for (uint32_t i = 0; i < driver->worker_count; i++) {
@@ -262,9 +271,9 @@ static void note_timing(struct load_driver *driver)
 void load_driver_close(struct load_driver *driver, struct load_totals *totals)
 {
 	char reasons[256];
-	set_phase(driver, LOAD_LEAVING);
+	load_set_phase(driver, LOAD_LEAVING);
 	threads_join(&driver->threads);
-	sum_up(driver, totals);
+	load_sum_up(driver, totals);
 	for (uint32_t i = 0; i < LOAD_INTERVALS; i++)
 		note_latency(driver, i, &driver->figures[i]);
 	note_timing(driver);

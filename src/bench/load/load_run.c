@@ -3,9 +3,11 @@
 #include "bench/target/cpu.h"
 #include "bench/target/process.h"
 
+#include "base/check.h"
+
 #define IDLE_WAIT_MS_MAX 2000u
 
-static void measure(struct load_driver *driver, struct load_result *result)
+static void measure_round(struct load_driver *driver, struct load_result *result)
 {
 	const struct load_round *round = driver->round;
 	process_wait_idle(driver->target->pid, IDLE_WAIT_MS_MAX);
@@ -22,7 +24,7 @@ bool load_run(const struct load_round *round, const struct target *target, const
 	cpu_pin(target->pid, target->cpu);
 	bool good = load_driver_open(&driver, round, target, label);
 	if (good)
-		measure(&driver, result);
+		measure_round(&driver, result);
 	load_driver_close(&driver, &result->totals);
 	result->figures = driver.figures[0];
 	result->timing = driver.timing;
@@ -31,6 +33,7 @@ bool load_run(const struct load_round *round, const struct target *target, const
 
 void load_results_summarize(const struct load_result *results, uint32_t rounds, struct load_result *out)
 {
+	CHECK(rounds > 0);
 	*out = (struct load_result){.totals = load_totals_none()};
 	load_figures_summarize(&results[0].figures, sizeof(*results), rounds, &out->figures);
 	load_timing_summarize(&results[0].timing, sizeof(*results), rounds, &out->timing);

@@ -1,19 +1,19 @@
 #include "bench/load/load_worker.h"
 
 #include "bench/load/publisher.h"
+#include "bench/measure/quiet.h"
 #include "bench/measure/stall.h"
 #include "bench/measure/stamp.h"
 
+#include "base/check.h"
 #include "base/clock.h"
 #include "reactor/fdtable.h"
 
 #include <stdlib.h>
 
-/* Fits the shortest backlog that a broker has by default, mosquitto's 100. */
+/* Fits the shortest default backlog of a broker, mosquitto's 100. */
 #define IN_PROGRESS_MAX 64u
 #define CONNECT_STALL_NS 20000000000u
-/* A message that has not come so long after the last one did is lost. */
-#define DRAIN_QUIET_NS 2000000000u
 #define WAIT_NS_MAX 10000000u
 
 struct load_state {
@@ -21,13 +21,12 @@ struct load_state {
 	struct client_pool pool;
 	struct publishers publishers;
 	struct members members;       /* shared */
-	struct audit_stream *streams; /* one for each publisher and each of its subscribers, or group of them */
-	uint64_t heard_ns;
-	uint64_t acknowledgements; /* that came */
+	struct audit_stream *streams; /* one for each publisher and each of its subscribers, or group of subscribers */
+	uint64_t acknowledgements;    /* that came */
 	uint32_t interval;
 };
 
-static enum load_phase phase_of(const struct load_state *state)
+static enum load_phase load_phase(const struct load_state *state)
 {
 	return atomic_load_explicit(&state->worker->shared->phase, memory_order_acquire);
 }
@@ -37,14 +36,14 @@ static uint32_t stream_count(const struct publishers *publishers)
 	return publishers->channels * publishers->fan;
 }
 
-static uint32_t topic_of(void *owner, uint32_t index)
+static uint32_t load_topic(void *owner, uint32_t index)
 {
 	const struct load_state *state = owner;
 	uint32_t publishers = state->worker->load.publishers;
 	return index < publishers ? CLIENT_NO_TOPIC : publishers_topic(&state->publishers, index - publishers);
 }
 
-/* True when the stamp's publisher sends to this client at all; then *stream is the place of their stream. */
+/* Returns true if the stamp's publisher sends to this client; *stream is then the index of their stream. */
 static bool find_stream(const struct load_state *state, uint32_t index, const struct stamp *stamp, uint32_t *stream)
 {
 	const struct load_plan *load = &state->worker->load;
@@ -68,7 +67,7 @@ static bool find_stream(const struct load_state *state, uint32_t index, const st
 	return false;
 }
 
-/* Time may have been set meanwhile. */
+/* The system's time may have been set in between. */
 static void add_passed(struct histogram *histogram, uint64_t from_ns, uint64_t to_ns)
 {
 	histogram_add(histogram, to_ns > from_ns ? to_ns - from_ns : 0);
@@ -89,7 +88,7 @@ static void note_times(struct load_state *state, struct slice payload, struct st
 	add_passed(&worker->lateness.read_ns, arrived_ns, arrival_clock_ns());
 }
 
-static void on_message(void *owner, uint32_t index, const struct mqtt_publish *publish)
+static void load_on_message(void *owner, uint32_t index, const struct mqtt_publish *publish)
 {
 	struct load_state *state = owner;
 	struct load_worker *worker = state->worker;
@@ -103,6 +102,7 @@ static void on_message(void *owner, uint32_t index, const struct mqtt_publish *p
 	}
 	note_times(state, publish->payload, &stamp);
 	uint64_t received = audit->received;
+	CHECK(stream < stream_count(&state->publishers));
 	uint64_t connect_done = audit_receive(audit, &state->streams[stream], stamp.number);
 	if (worker->load.pattern == LOAD_SHARED)
 		members_receive(&state->members, index - worker->load.publishers, stamp.publisher, stamp.number,
@@ -110,7 +110,7 @@ static void on_message(void *owner, uint32_t index, const struct mqtt_publish *p
 	publisher_settle(&state->publishers, stamp.publisher, connect_done);
 }
 
-static bool on_acknowledged(void *owner, uint32_t index, uint8_t type, uint16_t packet_id)
+static bool load_on_acknowledged(void *owner, uint32_t index, uint8_t type, uint16_t packet_id)
 {
 	struct load_state *state = owner;
 	state->acknowledgements++;
@@ -118,24 +118,24 @@ static bool on_acknowledged(void *owner, uint32_t index, uint8_t type, uint16_t 
 	       publisher_acknowledge(&state->publishers, index, type, packet_id);
 }
 
-static void on_writable(void *owner, uint32_t index)
+static void load_on_writable(void *owner, uint32_t index)
 {
 	struct load_state *state = owner;
-	if (index < state->worker->load.publishers && phase_of(state) > LOAD_CONNECTING)
+	if (index < state->worker->load.publishers && load_phase(state) > LOAD_CONNECTING)
 		publisher_pump(&state->publishers, index);
 }
 
-/* Grows with everything that brings the load nearer to its end. */
+/* Grows with everything that moves the load towards its end. */
 static uint64_t progress_of(const struct load_state *state)
 {
 	return state->worker->audit.received + state->acknowledgements + state->pool.released;
 }
 
-/* Publishes what is due, and returns how long to wait for what comes. */
+/* Publishes what is due. Returns how long to wait for messages. */
 static uint64_t wait_ns(struct load_state *state)
 {
 	struct load_worker *worker = state->worker;
-	if (worker->load.rate == 0 || phase_of(state) != LOAD_FLOWING)
+	if (worker->load.rate == 0 || load_phase(state) != LOAD_FLOWING)
 		return WAIT_NS_MAX;
 	state->publishers.late_ns = state->interval < LOAD_INTERVALS ? &worker->lateness.late_ns : NULL;
 	uint64_t wake_ns = publishers_tick(&state->publishers, clock_now_ns());
@@ -145,65 +145,77 @@ static uint64_t wait_ns(struct load_state *state)
 	return wake_ns - now_ns < WAIT_NS_MAX ? wake_ns - now_ns : WAIT_NS_MAX;
 }
 
-static void turn(struct load_state *state)
+static void load_turn(struct load_state *state)
 {
-	uint64_t heard = progress_of(state);
 	state->interval = atomic_load_explicit(&state->worker->shared->interval, memory_order_relaxed);
 	client_pool_turn_ns(&state->pool, wait_ns(state));
-	if (progress_of(state) != heard)
-		state->heard_ns = clock_now_ns();
 	atomic_store_explicit(&state->worker->delivered, state->worker->audit.received, memory_order_relaxed);
 	atomic_store_explicit(&state->worker->ready, state->pool.ready, memory_order_relaxed);
 }
 
-static void connect_all(struct load_state *state)
+static void load_connect(struct load_state *state)
 {
 	struct client_pool *pool = &state->pool;
 	struct stall stall = stall_begin(clock_now_ns(), CONNECT_STALL_NS);
-	while ((pool->started < pool->count || pool->in_progress > 0) && phase_of(state) == LOAD_CONNECTING) {
+	while ((pool->started < pool->count || pool->in_progress > 0) && load_phase(state) == LOAD_CONNECTING) {
 		while (pool->started < pool->count && pool->in_progress < IN_PROGRESS_MAX)
 			client_pool_start_next(pool);
-		turn(state);
+		load_turn(state);
 		if (stall_is_over(&stall, pool->ready, clock_now_ns()))
 			client_pool_give_up(pool);
 	}
 	state->worker->receive_max = pool->receive_max;
 	atomic_store_explicit(&state->worker->connect_done, true, memory_order_release);
-	while (phase_of(state) == LOAD_CONNECTING)
-		turn(state);
+	while (load_phase(state) == LOAD_CONNECTING)
+		load_turn(state);
 }
 
-/* All that was sent has come, and every handshake has ended. */
+/* All that was sent has arrived, and every handshake has ended. */
 static bool has_drained(const struct load_state *state)
 {
 	return publishers_idle(&state->publishers) && state->pool.released == state->pool.received_qos_2;
 }
 
+/* Waits for messages under way. Each thread has its own publishers and subscribers, so it can tell by itself when it is
+ * done. */
+static void load_drain(struct load_state *state)
+{
+	struct client_pool *pool = &state->pool;
+	struct quiet quiet = quiet_begin(state->worker->shared->quiet_ms, progress_of(state), clock_now_ns());
+	enum quiet_advice advice = QUIET_WAIT;
+	state->publishers.stopped = true;
+	while (!has_drained(state) && advice != QUIET_OVER && load_phase(state) == LOAD_DRAINING) {
+		load_turn(state);
+		bool answered = pool->pings_pending == 0;
+		advice = quiet_look(&quiet, progress_of(state), answered, clock_now_ns());
+		if (advice == QUIET_PROBE)
+			client_pool_probe(pool);
+	}
+}
+
 static void run_messages(struct load_state *state)
 {
 	const struct load_worker *worker = state->worker;
+	CHECK(worker->phase >= 0 && worker->phase < 1);
 	schedule_init(&state->publishers.schedule, clock_now_ns(), worker->load.rate, worker->phase, 0);
-	for (uint32_t i = 0; i < worker->load.publishers && phase_of(state) == LOAD_FLOWING; i++)
+	for (uint32_t i = 0; i < worker->load.publishers && load_phase(state) == LOAD_FLOWING; i++)
 		publisher_pump(&state->publishers, i);
-	while (phase_of(state) == LOAD_FLOWING)
-		turn(state);
-	state->publishers.stopped = true;
-	state->heard_ns = clock_now_ns();
-	while (!has_drained(state) && clock_now_ns() - state->heard_ns < DRAIN_QUIET_NS &&
-	       phase_of(state) == LOAD_DRAINING)
-		turn(state);
+	while (load_phase(state) == LOAD_FLOWING)
+		load_turn(state);
+	load_drain(state);
 	atomic_store_explicit(&state->worker->drained, true, memory_order_release);
 }
 
 static void finish(struct load_state *state)
 {
+	CHECK(state->pool.released <= state->pool.received_qos_2);
 	const struct publishers *publishers = &state->publishers;
 	struct load_worker *worker = state->worker;
-	while (phase_of(state) != LOAD_LEAVING)
-		turn(state);
+	while (load_phase(state) != LOAD_LEAVING)
+		load_turn(state);
 	for (uint32_t i = 0; i < stream_count(publishers); i++)
 		audit_end(&worker->audit, &state->streams[i], publishers->sent[i / publishers->fan]);
-	/* What one member gets before another is nobody's disorder. */
+	/* Order is promised to each member, not between members. */
 	if (worker->load.pattern == LOAD_SHARED)
 		worker->audit.reordered = state->members.reordered;
 	worker->spread = members_spread(&state->members);
@@ -214,15 +226,17 @@ static void finish(struct load_state *state)
 	worker->losses = state->pool.losses;
 }
 
-/* False: no memory or no descriptor. */
+/* Returns false without memory or descriptors. */
 static bool run_load(struct load_state *state)
 {
 	struct load_worker *worker = state->worker;
 	if (!client_pool_open(&state->pool, &worker->shared->plan, worker->first, worker->load.clients))
 		return false;
 	state->pool.owner = state;
-	state->pool.events = (struct client_events){
-		.topic_of = topic_of, .message = on_message, .acknowledged = on_acknowledged, .writable = on_writable};
+	state->pool.events = (struct client_events){.topic_of = load_topic,
+						    .message = load_on_message,
+						    .acknowledged = load_on_acknowledged,
+						    .writable = load_on_writable};
 	bool shared = worker->load.pattern == LOAD_SHARED;
 	bool good = publishers_open(&state->publishers, &worker->load, &state->pool);
 	if (good) {
@@ -230,7 +244,7 @@ static bool run_load(struct load_state *state)
 		good = state->streams != NULL &&
 		       members_open(&state->members, shared ? worker->load.members : 0, worker->load.publishers);
 		if (good) {
-			connect_all(state);
+			load_connect(state);
 			run_messages(state);
 			finish(state);
 			members_close(&state->members);
@@ -244,6 +258,7 @@ static bool run_load(struct load_state *state)
 
 void load_worker_run(void *argument)
 {
+	CHECK(((struct load_worker *)argument)->load.clients > ((struct load_worker *)argument)->load.publishers);
 	struct load_worker *worker = argument;
 	struct load_state state = {.worker = worker};
 	worker->failed = !run_load(&state);

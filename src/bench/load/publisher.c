@@ -15,6 +15,9 @@
 bool publishers_open(struct publishers *publishers, const struct load_plan *load, struct client_pool *pool)
 {
 	uint32_t subscribers = load->clients - load->publishers;
+	CHECK(load->publishers > 0 && load->publishers < load->clients);
+	CHECK(load->burst > 0 && load->window >= load->burst);
+	CHECK(load->pattern != LOAD_SHARED || (load->members > 0 && load->members <= subscribers));
 	*publishers = (struct publishers){
 		.load = load,
 		.pool = pool,
@@ -65,11 +68,12 @@ static uint32_t next_subscriber(const struct publishers *publishers, uint32_t in
 		publisher->turn = 0;
 		subscriber = index;
 	}
+	CHECK(subscriber < publishers->subscribers);
 	publisher->turn++;
 	return subscriber;
 }
 
-/* Writes one message at out, which has room for it. In one-to-one each message of a burst has another receiver. */
+/* Writes one message to out, which has room for it. In one-to-one each message of a burst has a different receiver. */
 static size_t write_message(struct publishers *publishers, uint32_t index, uint64_t sent_ns, uint8_t *out)
 {
 	const struct load_plan *load = publishers->load;
@@ -99,6 +103,7 @@ static size_t write_message(struct publishers *publishers, uint32_t index, uint6
 
 static void publish_burst(struct publishers *publishers, uint32_t index, uint64_t sent_ns)
 {
+	CHECK(index < publishers->load->publishers);
 	size_t size = 0;
 	for (uint32_t i = 0; i < publishers->load->burst; i++)
 		size += write_message(publishers, index, sent_ns, publishers->packet + size);
@@ -122,6 +127,7 @@ void publisher_pump(struct publishers *publishers, uint32_t index)
 
 uint64_t publishers_tick(struct publishers *publishers, uint64_t now_ns)
 {
+	CHECK(publishers->load->rate > 0);
 	const struct load_plan *load = publishers->load;
 	struct schedule *schedule = &publishers->schedule;
 	uint64_t due_ns;
@@ -147,6 +153,7 @@ uint64_t publishers_tick(struct publishers *publishers, uint64_t now_ns)
 
 bool publisher_acknowledge(struct publishers *publishers, uint32_t index, uint8_t type, uint16_t packet_id)
 {
+	CHECK(index < publishers->load->publishers);
 	if (publishers->load->qos == 0 || !inflight_answer(&publishers->list[index].inflight, type, packet_id))
 		return false;
 	publisher_pump(publishers, index);
@@ -155,6 +162,7 @@ bool publisher_acknowledge(struct publishers *publishers, uint32_t index, uint8_
 
 void publisher_settle(struct publishers *publishers, uint32_t index, uint64_t settled)
 {
+	CHECK(index < publishers->load->publishers);
 	struct publisher *publisher = &publishers->list[index];
 	publisher->outstanding -= settled < publisher->outstanding ? settled : publisher->outstanding;
 	publisher_pump(publishers, index);

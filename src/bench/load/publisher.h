@@ -1,5 +1,5 @@
-/* The publishing side of a load: windows or a schedule, bursts and numbering. A publisher's window bounds what is on
- * its way to subscribers and, above QoS 0, what is not acknowledged yet. Owned by the load's thread. */
+/* The publishing side of a load: windows or a schedule, bursts and numbering. A publisher's window limits the messages
+ * under way to subscribers and, above QoS 0, the unacknowledged ones. Owned by the load's thread. */
 #ifndef BENCH_PUBLISHER_H
 #define BENCH_PUBLISHER_H
 
@@ -11,7 +11,7 @@
 
 struct publisher {
 	struct inflight inflight; /* above QoS 0 */
-	uint64_t outstanding;     /* deliveries on their way */
+	uint64_t outstanding;     /* deliveries under way */
 	uint32_t turn;            /* one-to-one: which of its subscribers is next */
 };
 
@@ -26,33 +26,34 @@ struct publishers {
 	uint32_t channels;
 	uint32_t subscribers;
 	uint32_t fan;              /* deliveries of one message */
-	struct schedule schedule;  /* at a rate: publishers take its turns one after the other */
-	struct histogram *late_ns; /* how late turns are taken; NULL: not measured */
-	uint64_t held_ns;          /* how long the server has held up the message that is written */
-	bool held;                 /* it holds up the turns that are due: they are not late by the bench's fault */
-	bool stopped;              /* nothing new is sent */
+	struct schedule schedule;  /* at a rate: publishers take its turns in order */
+	struct histogram *late_ns; /* how late messages are sent; NULL: not measured */
+	uint64_t held_ns;          /* how long the server has held up the message being written */
+	bool held;                 /* the server holds up messages that are due, so the bench is not to blame */
+	bool stopped;              /* sends nothing new */
 };
 
 bool publishers_open(struct publishers *publishers, const struct load_plan *load, struct client_pool *pool);
 void publishers_close(struct publishers *publishers);
 
-/* At a rate: publishes what is due, and returns when the next is, or SCHEDULE_NEVER. A publisher that must wait, for
- * its socket or for an acknowledgement, holds up the turns behind it; all keep the times when they were due. */
+/* At a rate: publishes what is due and returns when the next message is, or SCHEDULE_NEVER. A publisher that must wait
+ * for its socket or for an acknowledgement holds up the turns behind it. All of them keep the time at which they were
+ * due. */
 uint64_t publishers_tick(struct publishers *publishers, uint64_t now_ns);
 
-/* Publishes what the window allows; at a rate, nothing. */
+/* Publishes as much as the window allows; at a rate, nothing. */
 void publisher_pump(struct publishers *publishers, uint32_t index);
-/* A PUBACK, PUBREC or PUBCOMP came (enum mqtt_type). False: nothing waited for it. */
+/* Handles a PUBACK, PUBREC or PUBCOMP (enum mqtt_type). Returns false if nothing waited for it. */
 bool publisher_acknowledge(struct publishers *publishers, uint32_t index, uint8_t type, uint16_t packet_id);
-/* So many of its deliveries came or are known to be lost. */
+/* So many of its deliveries have arrived, or are known to be lost. */
 void publisher_settle(struct publishers *publishers, uint32_t index, uint64_t settled);
 /* Messages that are not acknowledged yet. */
 uint64_t publishers_unacknowledged(const struct publishers *publishers);
-/* All that was sent was settled and acknowledged. */
+/* All messages have been delivered or lost, and acknowledged. */
 bool publishers_idle(const struct publishers *publishers);
 
-/* The topic's number that a subscriber (not counting publishers) subscribes to, with CLIENT_TOPIC_SHARED where it does
- * so. */
+/* The number of the topic that a subscriber (counted without the publishers) subscribes to, with CLIENT_TOPIC_SHARED
+ * for a shared subscription. */
 uint32_t publishers_topic(const struct publishers *publishers, uint32_t subscriber);
 
 #endif

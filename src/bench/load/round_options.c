@@ -5,6 +5,9 @@
 #define PAYLOAD_BYTES_MAX 65536u
 #define PUBLISHERS_MAX (ROUND_CLIENTS_MAX * 64u)
 
+_Static_assert(PAYLOAD_BYTES_MAX + CLIENT_PREFIX_BYTES_MAX + 64 <= CLIENT_PACKET_BYTES_MAX,
+	       "a subscriber takes each of them");
+
 const struct option_row ROUND_OPTIONS[] = {
 	OPTION_ROW_U32("publishers", struct load_round, load.publishers, 1, PUBLISHERS_MAX),
 	OPTION_ROW_U32("size", struct load_round, load.size, STAMP_BYTES, PAYLOAD_BYTES_MAX),

@@ -1,13 +1,17 @@
 #include "bench/measure/audit.h"
 
+#include "base/check.h"
+
 #include <stdbool.h>
 
 #define RECENT_BITS 64u
 
-/* Below next: late if its bit is clear, doubled if set. Older than the bits reach it is taken as late while anything
- * is missing at all, because a server that reorders by more than 64 is likelier than one that repeats so late. */
+/* Below next: late if its bit is clear, a duplicate if it is set. A number older than the bits counts as late while
+ * anything is missing at all, because a server that reorders by more than 64 is likelier than one that repeats so late.
+ */
 static void receive_old(struct audit *audit, struct audit_stream *stream, uint64_t number)
 {
+	CHECK(number < stream->next);
 	uint64_t back = stream->next - 1 - number;
 	bool seen = audit->missing == 0;
 	if (back < RECENT_BITS) {
@@ -18,6 +22,7 @@ static void receive_old(struct audit *audit, struct audit_stream *stream, uint64
 		audit->doubled++;
 		return;
 	}
+	CHECK(audit->missing > 0); /* it was counted when it was skipped */
 	audit->reordered++;
 	audit->received++;
 	audit->missing--;

@@ -1,5 +1,7 @@
 #include "bench/measure/histogram.h"
 
+#include "base/check.h"
+
 #include <math.h>
 #include <string.h>
 
@@ -47,6 +49,7 @@ void histogram_merge(struct histogram *into, const struct histogram *from)
 
 uint64_t histogram_percentile(const struct histogram *histogram, double percent)
 {
+	CHECK(percent >= 0 && percent <= 100);
 	double share = percent / 100.0 * (double)histogram->count;
 	uint64_t rank = (uint64_t)share;
 	if ((double)rank < share)
@@ -59,6 +62,7 @@ uint64_t histogram_percentile(const struct histogram *histogram, double percent)
 		if (seen >= rank && seen > 0)
 			return bucket_edge(i) < histogram->value_max ? bucket_edge(i) : histogram->value_max;
 	}
+	CHECK(seen == histogram->count); /* every value is in a bucket */
 	return histogram->value_max;
 }
 

@@ -17,7 +17,7 @@ struct histogram {
 	uint64_t buckets[HISTOGRAM_BUCKETS];
 };
 
-/* In microseconds. A percentile that no value exceeds yet, as p99.9 of 500 values, is not known: NAN. */
+/* In microseconds. A percentile that no value can exceed yet, such as p99.9 of 500 values, is NAN. */
 struct percentiles {
 	double p50_us;
 	double p90_us;
@@ -31,11 +31,11 @@ void histogram_init(struct histogram *histogram);
 void histogram_add(struct histogram *histogram, uint64_t value);
 void histogram_merge(struct histogram *into, const struct histogram *from);
 
-/* The value that `percent` (0..100) of the values do not exceed: a bucket's upper edge, never above the largest value
- * seen. 0 when empty. */
+/* The value that `percent` (0..100) of the values do not exceed: a bucket's upper edge, but never above the largest
+ * value. 0 if empty. */
 uint64_t histogram_percentile(const struct histogram *histogram, double percent);
 
-/* The same in microseconds; NAN when empty. */
+/* The same in microseconds; NAN if empty. */
 double histogram_percentile_us(const struct histogram *histogram, double percent);
 
 /* All of struct percentiles. */

@@ -5,6 +5,8 @@
 
 #include <stdlib.h>
 
+_Static_assert(INFLIGHT_WINDOW_MAX == UINT16_MAX, "identifiers are told apart within a window");
+
 bool inflight_open(struct inflight *inflight, uint32_t window)
 {
 	CHECK(window >= 1 && window <= INFLIGHT_WINDOW_MAX);
@@ -20,18 +22,20 @@ void inflight_close(struct inflight *inflight)
 
 uint32_t inflight_room(const struct inflight *inflight)
 {
+	CHECK(inflight->next - inflight->oldest <= inflight->window);
 	return inflight->window - (uint32_t)(inflight->next - inflight->oldest);
 }
 
 uint16_t inflight_take(struct inflight *inflight, uint8_t qos)
 {
+	CHECK(qos == 1 || qos == 2);
 	CHECK(inflight_room(inflight) > 0);
 	uint64_t number = inflight->next++;
 	inflight->waits[number % inflight->window] = qos == 1 ? INFLIGHT_PUBACK : INFLIGHT_PUBREC;
 	return (uint16_t)(number % UINT16_MAX + 1);
 }
 
-/* What an acknowledgement ends, and what the message waits for then. */
+/* Advances a message's handshake by one acknowledgement. */
 static bool step(uint8_t *wait, uint8_t type)
 {
 	static const struct {
@@ -52,7 +56,7 @@ bool inflight_answer(struct inflight *inflight, uint8_t type, uint16_t packet_id
 {
 	if (packet_id == 0)
 		return false;
-	/* How far behind the oldest the identifier is, round the 65535 that there are. */
+	/* Distance of the identifier from the oldest one, modulo 65535. */
 	uint64_t ahead = (packet_id - 1u + UINT16_MAX - inflight->oldest % UINT16_MAX) % UINT16_MAX;
 	uint64_t number = inflight->oldest + ahead;
 	if (number >= inflight->next || !step(&inflight->waits[number % inflight->window], type))

@@ -1,5 +1,7 @@
 #include "bench/measure/members.h"
 
+#include "base/check.h"
+
 #include <math.h>
 #include <stdlib.h>
 
@@ -25,6 +27,7 @@ void members_close(struct members *members)
 
 void members_receive(struct members *members, uint32_t member, uint32_t publisher, uint64_t number, bool is_new)
 {
+	CHECK(member < members->count && publisher < members->publishers);
 	uint64_t *next = &members->next[(size_t)member * members->publishers + publisher];
 	members->received[member]++;
 	if (!is_new)
@@ -35,7 +38,7 @@ void members_receive(struct members *members, uint32_t member, uint32_t publishe
 		*next = number + 1;
 }
 
-/* Both pass over NAN. */
+/* Both ignore NAN. */
 static double smaller(double a, double b)
 {
 	return a <= b || isnan(b) ? a : b;
@@ -58,6 +61,7 @@ struct spread members_spread(const struct members *members)
 	}
 	if (sum == 0)
 		return spread_none();
+	CHECK(spread.least <= spread.most);
 	double even = sum / members->count;
 	spread.deviation_percent = 100 * larger(spread.most - even, even - spread.least) / even;
 	return spread;

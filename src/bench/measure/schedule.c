@@ -1,7 +1,10 @@
 #include "bench/measure/schedule.h"
 
+#include "base/check.h"
+
 void schedule_init(struct schedule *schedule, uint64_t begin_ns, double a_second, double phase, uint64_t limit)
 {
+	CHECK(phase >= 0 && phase <= 1);
 	*schedule = (struct schedule){
 		.begin_ns = begin_ns,
 		.period_ns = a_second > 0 ? 1e9 / a_second : 0,

@@ -1,6 +1,6 @@
-/* When things are due: at a steady rate from a beginning, whatever the server does. A message's latency counts from
- * when it was due, so that a server that stalls cannot hide it (coordinated omission). Several threads share one
- * rate: each takes every stride-th turn. Pure; owned by one thread. */
+/* When things are due: at a steady rate from a start time, whatever the server does. A message's latency counts from
+ * when it was due, so a server cannot hide a stall (coordinated omission). Several threads may share one rate: each has
+ * its own part of it, shifted by its phase. Pure; owned by one thread. */
 #ifndef BENCH_SCHEDULE_H
 #define BENCH_SCHEDULE_H
 
@@ -12,8 +12,8 @@ struct schedule {
 	uint64_t begin_ns;
 	double period_ns; /* 0: nothing is ever due */
 	double phase;     /* share of a period by which this thread's turns come later than begin_ns */
-	uint64_t next;    /* number of the first turn that was not taken */
-	uint64_t limit;   /* so many turns at most; 0: no end */
+	uint64_t next;    /* number of the next turn */
+	uint64_t limit;   /* number of turns at most; 0: no limit */
 };
 
 /* a_second is this thread's own rate; `phase` 0..1. */

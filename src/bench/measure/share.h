@@ -1,5 +1,5 @@
-/* How a whole is shared out to the threads of a run: evenly, the first ones get one more where it does not divide.
- * Pure; any thread. */
+/* How a whole is divided among the threads of a run: evenly, with the remainder going to the first ones. Pure; any
+ * thread. */
 #ifndef BENCH_SHARE_H
 #define BENCH_SHARE_H
 
@@ -22,7 +22,7 @@ static inline uint32_t share_before(uint32_t whole, uint32_t parts, uint32_t ind
 	return whole / parts * index + (index < rest ? index : rest);
 }
 
-/* The same share for each, so that together they get at least the whole. */
+/* An equal share for each, which together are at least the whole. */
 static inline uint32_t share_rounded_up(uint32_t whole, uint32_t parts)
 {
 	CHECK(parts > 0);

@@ -1,7 +1,10 @@
 #include "bench/measure/stall.h"
 
+#include "base/check.h"
+
 struct stall stall_begin(uint64_t from_ns, uint64_t limit_ns)
 {
+	CHECK(limit_ns > 0);
 	return (struct stall){.limit_ns = limit_ns, .since_ns = from_ns};
 }
 

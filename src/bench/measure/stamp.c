@@ -2,6 +2,9 @@
 
 #define STAMP_MAGIC 0x524f4f53u /* "ROOS" */
 
+_Static_assert(STAMP_BYTES == sizeof(uint32_t) * 2 + sizeof(uint64_t) * 2, "magic, publisher, number and time");
+_Static_assert(STAMP_LEFT_BYTES == STAMP_BYTES + sizeof(uint64_t), "the time when it left stands behind them");
+
 void stamp_write(const struct stamp *stamp, uint8_t *out)
 {
 	uint32_t magic = STAMP_MAGIC;

@@ -1,11 +1,11 @@
-/* What a message of the bench carries: who sent it, its number in its stream and when, so that the receiver can audit
- * and time it. The rest of the payload is padding. Pure; any thread. */
+/* What each message carries: its publisher, its number in the stream and its time, so that the receiver can audit and
+ * time it. The rest of the payload is padding. Pure; any thread. */
 #ifndef BENCH_STAMP_H
 #define BENCH_STAMP_H
 
 #include "base/slice.h"
 
-/* magic 4, publisher 4, number 8, sent_ns 8; the machine's byte order, as both ends are one process. */
+/* magic 4, publisher 4, number 8, sent_ns 8; in the machine's byte order, because both ends are one process. */
 #define STAMP_BYTES 24u
 /* The same with left_ns, 8. */
 #define STAMP_LEFT_BYTES 32u
@@ -20,9 +20,9 @@ struct stamp {
 
 /* out holds STAMP_BYTES, or STAMP_LEFT_BYTES where left_ns is not 0. */
 void stamp_write(const struct stamp *stamp, uint8_t *out);
-/* False when the payload is not one of ours. */
+/* Returns false if the payload is not one of ours. */
 bool stamp_read(struct slice payload, struct stamp *out);
-/* Fills in left_ns of a payload that carries it. */
+/* Fills in left_ns if the payload carries it. */
 void stamp_read_left(struct slice payload, struct stamp *out);
 
 #endif

@@ -1,13 +1,16 @@
 #include "bench/options/beside.h"
 
+#include "base/check.h"
+
 #include <stdio.h>
 #include <string.h>
 
 static bool take_broker(void *owner, const char *text)
 {
 	struct beside *beside = owner;
-	/* The first place is that of the broker itself. */
+	/* Place 0 is for the broker itself. */
 	uint32_t place = beside->count == 0 ? 1 : beside->count;
+	CHECK(place <= BESIDE_BROKERS_MAX);
 	if (place == BESIDE_BROKERS_MAX) {
 		fputs("roost bench: --beside: too many\n", stderr);
 		return false;
@@ -62,6 +65,7 @@ const char *beside_complete(struct beside *beside, bool starts, uint32_t rounds_
 
 bool beside_open(const struct beside *beside, struct target *targets, struct neighbours *neighbours)
 {
+	CHECK(beside->count > 0 && beside->count <= BESIDE_BROKERS_MAX);
 	*neighbours = (struct neighbours){0};
 	memset(targets, 0, beside->count * sizeof(*targets));
 	for (uint32_t i = 0; i < beside->count; i++) {

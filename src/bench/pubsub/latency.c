@@ -9,7 +9,7 @@
 #include <stdio.h>
 
 /* Fills in the report. False: it could not run; says why on stderr. */
-static bool run(struct latency_options *options, struct pubsub_report *report)
+static bool latency_run(struct latency_options *options, struct pubsub_report *report)
 {
 	struct neighbours neighbours;
 	report->target_count = options->beside.count;
@@ -32,7 +32,7 @@ int latency_main(int argc, char **argv)
 		return BENCH_EXIT_FAILED;
 	progress_catch_signals();
 	status = BENCH_EXIT_FAILED;
-	if (run(&options, report)) {
+	if (latency_run(&options, report)) {
 		progress_end();
 		if (latency_report_print(report, options.beside.neighbours, options.json) &&
 		    pubsub_report_is_clean(report))

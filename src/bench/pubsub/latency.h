@@ -1,5 +1,5 @@
-/* `roost bench latency`: how long a message takes under a light load, and where that time is spent; beside other
- * brokers and busy neighbours. Main thread. */
+/* `roost bench latency`: how long a message takes under a light load, and where the time is spent, also compared with
+ * other brokers and beside busy neighbours. Main thread. */
 #ifndef BENCH_LATENCY_H
 #define BENCH_LATENCY_H
 

@@ -10,7 +10,7 @@
 #include <stdio.h>
 
 #define RATE_DEFAULT 2000u
-/* What a publisher may have unacknowledged at a rate: mosquitto takes no more from version 5 clients. */
+/* Unacknowledged messages of a publisher at a rate: mosquitto allows version 5 clients no more. */
 #define UNACKNOWLEDGED_DEFAULT 20u
 #define ROUNDS_COMPARED 5u
 
@@ -58,8 +58,8 @@ static const struct option_row OPTIONS[] = {
 	{0},
 };
 
-/* Fills in what was not given, and refuses what does not go together. */
-static bool complete_options(struct latency_options *options)
+/* Fills in the defaults and refuses options that exclude each other. */
+static bool latency_complete(struct latency_options *options)
 {
 	struct load_plan *load = &options->round.load;
 	const char *fault = beside_complete(&options->beside, true, ROUNDS_COMPARED);
@@ -90,5 +90,5 @@ bool latency_options_parse(int argc, char **argv, struct latency_options *option
 	};
 	if (!options_take(argc, argv, &set, options, status))
 		return false;
-	return options_none_left(argc, argv, optind) && complete_options(options);
+	return options_none_left(argc, argv, optind) && latency_complete(options);
 }

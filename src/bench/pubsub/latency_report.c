@@ -3,6 +3,8 @@
 #include "bench/report/report.h"
 #include "bench/report/table.h"
 
+#include "base/check.h"
+
 #include <math.h>
 #include <stddef.h>
 #include <stdio.h>
@@ -27,6 +29,10 @@ static const struct part {
 };
 
 #define PART_COUNT (sizeof(PARTS) / sizeof(PARTS[0]))
+
+_Static_assert(PART_COUNT * sizeof(struct percentiles) == sizeof(struct load_timing),
+	       "every part of a timing is shown");
+_Static_assert(COLUMNS * sizeof(double) == sizeof(struct percentiles), "every percentile is shown");
 
 static const struct column {
 	size_t offset; /* of the double in struct percentiles */
@@ -80,7 +86,7 @@ bool latency_is_the_benchs(const struct load_timing *timing)
 	return timing->passage.p999_us < timing->latency.p999_us / 2;
 }
 
-static void print_heading(const struct pubsub_report *report, uint32_t neighbours)
+static void latency_print_heading(const struct pubsub_report *report, uint32_t neighbours)
 {
 	const struct load_plan *load = &report->round->load;
 	printf("%u clients, %u publishers, one-to-one, %u bytes, QoS %u, protocol level %u; ", load->clients,
@@ -101,7 +107,7 @@ static void ratios(const struct latency_summary *first, const struct latency_sum
 			 figure_of(&other->middle.timing, part, &COLUMN[c]);
 }
 
-/* The bench's own lateness is nobody's merit: no ratios of it. */
+/* No broker is to blame for the bench's own lateness, so it has no ratios. */
 static bool has_ratios(size_t part)
 {
 	return part < 2;
@@ -109,6 +115,7 @@ static bool has_ratios(size_t part)
 
 static void print_part(const struct pubsub_report *report, const struct latency_summary *summaries, size_t part)
 {
+	CHECK(part < PART_COUNT);
 	double values[COLUMNS];
 	char name[2 * TARGET_NAME_BYTES + 4];
 	bool known = false;
@@ -146,7 +153,7 @@ static void print_costs(const struct pubsub_report *report, const struct latency
 	}
 }
 
-/* Whether the medians stand for the rounds. */
+/* Lets the reader judge whether the medians are representative. */
 static void print_rounds(const struct pubsub_report *report)
 {
 	char cell[32];
@@ -161,7 +168,7 @@ static void print_rounds(const struct pubsub_report *report)
 	}
 }
 
-static void print_warnings(const struct pubsub_report *report, const struct latency_summary *summaries)
+static void latency_print_warnings(const struct pubsub_report *report, const struct latency_summary *summaries)
 {
 	for (uint32_t i = 0; i < report->target_count; i++) {
 		const struct latency_summary *summary = &summaries[i];
@@ -177,17 +184,17 @@ static void print_warnings(const struct pubsub_report *report, const struct late
 	}
 }
 
-static void print_people(const struct pubsub_report *report, const struct latency_summary *summaries,
-			 uint32_t neighbours)
+static void latency_print_people(const struct pubsub_report *report, const struct latency_summary *summaries,
+				 uint32_t neighbours)
 {
-	print_heading(report, neighbours);
+	latency_print_heading(report, neighbours);
 	putchar('\n');
 	table_print_titles(&LATENCY_TABLE, report->rounds > 1 ? "us, medians of the rounds" : "us");
 	for (size_t part = 0; part < PART_COUNT; part++)
 		print_part(report, summaries, part);
 	print_costs(report, summaries);
 	print_rounds(report);
-	print_warnings(report, summaries);
+	latency_print_warnings(report, summaries);
 	fflush(stdout);
 }
 
@@ -204,6 +211,7 @@ static void add_percentiles(struct report *report, const char *name, const char 
 static void add_broker(struct report *report, const struct pubsub_report *from, uint32_t target,
 		       const struct latency_summary *summaries)
 {
+	CHECK(target < from->target_count);
 	const struct latency_summary *summary = &summaries[target];
 	const char *name = from->targets[target].name;
 	double values[COLUMNS];
@@ -228,7 +236,7 @@ static void add_broker(struct report *report, const struct pubsub_report *from, 
 					      {NULL, 0, 0}});
 }
 
-static void add_load(struct report *report, const struct pubsub_report *from, uint32_t neighbours)
+static void latency_add_load(struct report *report, const struct pubsub_report *from, uint32_t neighbours)
 {
 	const struct load_plan *load = &from->round->load;
 	report_values(report, NULL,
@@ -247,6 +255,7 @@ static void add_load(struct report *report, const struct pubsub_report *from, ui
 
 bool latency_report_print(const struct pubsub_report *from, uint32_t neighbours, bool json)
 {
+	CHECK(from->rounds > 0 && from->target_count > 0);
 	struct latency_summary summaries[PUBSUB_TARGETS_MAX];
 	struct report *report = report_new();
 	if (report == NULL)
@@ -254,12 +263,12 @@ bool latency_report_print(const struct pubsub_report *from, uint32_t neighbours,
 	for (uint32_t i = 0; i < from->target_count; i++)
 		latency_summarize(from->results[i], from->rounds, &summaries[i]);
 	if (json) {
-		add_load(report, from, neighbours);
+		latency_add_load(report, from, neighbours);
 		for (uint32_t i = 0; i < from->target_count; i++)
 			add_broker(report, from, i, summaries);
 		report_print(report, true);
 	} else {
-		print_people(from, summaries, neighbours);
+		latency_print_people(from, summaries, neighbours);
 	}
 	report_free(report);
 	return true;

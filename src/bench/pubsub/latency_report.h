@@ -1,4 +1,4 @@
-/* What the rounds of `bench latency` found, for people and programs. Main thread. */
+/* Results of `bench latency`, for people and programs. Main thread. */
 #ifndef BENCH_LATENCY_REPORT_H
 #define BENCH_LATENCY_REPORT_H
 
@@ -12,7 +12,7 @@ struct latency_summary {
 
 void latency_summarize(const struct load_result *results, uint32_t rounds, struct latency_summary *out);
 
-/* More than half of the p99.9 is the bench's own lateness. False where that is not known. */
+/* More than half of the p99.9 is the bench's own lateness. False if that is not known. */
 bool latency_is_the_benchs(const struct load_timing *timing);
 
 /* On stdout. False without memory. */

@@ -5,10 +5,12 @@
 #include "bench/report/progress.h"
 #include "bench/target/cpu.h"
 
+#include "base/check.h"
+
 #include <stdio.h>
 
-/* The floor runs on another processor than the bench, as a single-threaded server would, and once more on the same:
- * a server with a thread on each does a part of its work in either place. */
+/* The floor runs on a different processor from the bench, as a single-threaded server would, and once more on the same
+ * one: a server with a thread on each does part of its work in either place. */
 static bool open_floor(struct pubsub_options *options, struct pubsub_report *report)
 {
 	struct target *floor = &report->targets[report->target_count++];
@@ -46,9 +48,10 @@ static bool open_targets(struct pubsub_options *options, struct pubsub_report *r
 	return true;
 }
 
-/* Round by round against each in turn, so that what else happens on the machine hits all alike. */
+/* Runs against each in turn, round by round, so that whatever else happens on the machine hits all of them alike. */
 bool pubsub_run_rounds(const struct load_round *load, uint32_t rounds, struct pubsub_report *report)
 {
+	CHECK(rounds <= PUBSUB_ROUNDS_MAX && report->target_count > 0);
 	for (uint32_t round = 0; round < rounds; round++) {
 		for (uint32_t i = 0; i < report->target_count; i++) {
 			struct target *target = &report->targets[i];

@@ -7,8 +7,8 @@
 /* argv[0] is "pubsub". Returns enum bench_exit. */
 int pubsub_main(int argc, char **argv);
 
-/* So many rounds against each target of the report in turns, whose results they fill in. False: one could not run; says
- * why on stderr. Blocks until they are over, or the bench is interrupted. */
+/* Runs so many rounds against each of the report's targets in turn, and fills in their results. Blocks until they are
+ * over or the bench is interrupted. Returns false if one could not run, and says why on stderr. */
 bool pubsub_run_rounds(const struct load_round *load, uint32_t rounds, struct pubsub_report *report);
 
 #endif

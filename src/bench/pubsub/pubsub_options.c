@@ -108,7 +108,7 @@ static const struct option_row OPTIONS[] = {
 	{0},
 };
 
-/* What does not go together, of one thread's load; or NULL. */
+/* What is wrong with one thread's share of the load, or NULL. */
 static const char *load_fault(const struct load_plan *load, uint32_t threads)
 {
 	uint32_t clients = load->clients / threads;
@@ -135,8 +135,8 @@ static const char *load_fault(const struct load_plan *load, uint32_t threads)
 	return NULL;
 }
 
-/* Fills in what was not given, and refuses what does not go together. */
-static bool complete_options(struct pubsub_options *options)
+/* Fills in the defaults and refuses options that exclude each other. */
+static bool pubsub_complete(struct pubsub_options *options)
 {
 	static const uint32_t publishers[] = {
 		[LOAD_ONE_TO_ONE] = 64, [LOAD_FAN_OUT] = 1, [LOAD_FAN_IN] = 500, [LOAD_SHARED] = 64};
@@ -170,5 +170,5 @@ bool pubsub_options_parse(int argc, char **argv, struct pubsub_options *options,
 	};
 	if (!options_take(argc, argv, &set, options, status))
 		return false;
-	return options_none_left(argc, argv, optind) && complete_options(options);
+	return options_none_left(argc, argv, optind) && pubsub_complete(options);
 }

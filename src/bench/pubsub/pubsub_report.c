@@ -3,6 +3,8 @@
 #include "bench/report/report.h"
 #include "bench/report/table.h"
 
+#include "base/check.h"
+
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -10,6 +12,7 @@
 #define OTHERS_PERCENT_QUIET 10.0
 
 _Static_assert(PUBSUB_ROUNDS_MAX <= LOAD_ROUNDS_MAX, "the rounds that load_results_summarize() takes");
+_Static_assert(PUBSUB_PATTERNS == LOAD_SHARED + 1, "a name for each pattern");
 
 static const struct table TABLE = {
 	.name_width = 12,
@@ -30,6 +33,7 @@ static const struct table TABLE = {
 
 const char *pubsub_pattern_name(enum load_pattern pattern)
 {
+	CHECK(pattern < PUBSUB_PATTERNS);
 	static const char *const names[PUBSUB_PATTERNS] = {
 		[LOAD_ONE_TO_ONE] = "one-to-one",
 		[LOAD_FAN_OUT] = "fan-out",
@@ -62,7 +66,7 @@ void pubsub_report_free(struct pubsub_report *report)
 	free(report);
 }
 
-static void print_heading(const struct pubsub_report *report)
+static void pubsub_print_heading(const struct pubsub_report *report)
 {
 	const struct load_plan *load = &report->round->load;
 	printf("%s: %u clients, %u publishers, window %u, burst %u, %u bytes, QoS %u, protocol level %u; ",
@@ -128,7 +132,7 @@ static void add_figures(struct report *report, const char *name, const struct lo
 	report_number(report, name, "stalled", summary->stalled, 0, NULL, "");
 }
 
-static void add_load(struct report *report, const struct pubsub_report *pubsub)
+static void pubsub_add_load(struct report *report, const struct pubsub_report *pubsub)
 {
 	const struct load_plan *load = &pubsub->round->load;
 	report_text(report, NULL, "pattern", pubsub_pattern_name(load->pattern), NULL);
@@ -158,9 +162,10 @@ static void print_losses(const char *name, const struct load_result *summary, ui
 	       (unsigned long long)lost, reasons, (unsigned long long)summary->totals.foreign);
 }
 
-/* What the floor costs where half of the work is done on the bench's own processor; NAN where that was not measured. */
+/* What the floor costs if half of the work is done on the bench's own processor; NAN if that was not measured. */
 static double floor_mean_us(const struct pubsub_report *pubsub, const struct load_result *summaries)
 {
+	CHECK(!pubsub->has_floor_near || pubsub->target_count > 2);
 	if (!pubsub->has_floor_near)
 		return (double)NAN;
 	return (summaries[1].figures.server_cpu_us + summaries[2].figures.server_cpu_us) / 2;
@@ -187,7 +192,7 @@ static void print_spread(const char *name, const struct spread *spread)
 	       spread->deviation_percent);
 }
 
-/* Others on the machine evict caches and move threads: figures are worth little then. */
+/* Other processes evict caches and displace threads, which makes the figures worthless. */
 static void warn_of_others(const struct load_result *summaries, uint32_t count)
 {
 	double most = 0;
@@ -222,9 +227,9 @@ void pubsub_report_print(const struct pubsub_report *pubsub, bool json)
 	if (report == NULL)
 		return;
 	if (json)
-		add_load(report, pubsub);
+		pubsub_add_load(report, pubsub);
 	else
-		print_heading(pubsub);
+		pubsub_print_heading(pubsub);
 	for (uint32_t i = 0; i < pubsub->target_count; i++)
 		load_results_summarize(pubsub->results[i], pubsub->rounds, &summaries[i]);
 	for (uint32_t i = 0; i < pubsub->target_count; i++) {

@@ -1,4 +1,4 @@
-/* What the rounds of `bench pubsub` found, a line for each broker. Main thread. */
+/* Results of `bench pubsub`, one line for each broker. Main thread. */
 #ifndef BENCH_PUBSUB_REPORT_H
 #define BENCH_PUBSUB_REPORT_H
 
@@ -11,7 +11,7 @@
 struct pubsub_report {
 	const struct load_round *round;
 	uint32_t target_count;
-	uint32_t rounds;     /* that all targets went through */
+	uint32_t rounds;     /* that all targets have completed */
 	bool has_floor;      /* then it is target 1; the server is target 0 */
 	bool has_floor_near; /* then it is target 2 */
 	struct target targets[PUBSUB_TARGETS_MAX];
@@ -22,11 +22,10 @@ struct pubsub_report {
 struct pubsub_report *pubsub_report_new(const struct load_round *round);
 void pubsub_report_free(struct pubsub_report *report);
 
-/* On stdout: medians over the rounds; of what was lost, reordered and doubled, the sums. */
+/* On stdout: medians over the rounds, and sums of what was lost, reordered and duplicated. */
 void pubsub_report_print(const struct pubsub_report *report, bool json);
 
-/* On the way through the server (target 0) nothing was lost, reordered or, but for QoS 1, doubled, every handshake
- * ended, no client was lost and nothing stalled. */
+/* The server (target 0) has clean totals (load_totals_are_clean()), and no round stalled. */
 bool pubsub_report_is_clean(const struct pubsub_report *report);
 
 const char *pubsub_pattern_name(enum load_pattern pattern);

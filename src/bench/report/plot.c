@@ -1,5 +1,7 @@
 #include "bench/report/plot.h"
 
+#include "base/check.h"
+
 #include <math.h>
 
 #define WIDTH 640.0
@@ -9,11 +11,11 @@
 #define TOP 44.0
 #define BOTTOM 244.0
 #define TICKS_WANTED 5.0
-#define DECADES_MAX 10.0 /* each with a line of its own; more than these share */
+#define DECADES_MAX 10.0 /* each has a line of its own; with more decades, several share one */
 #define X_NAMES_MAX 12u
 #define LEGEND_STEP 150.0
 
-/* What is on the left edge: from low to high, in the units of the axis (decades where it is logarithmic). */
+/* The left edge, from low to high, in the units of the axis (decades if it is logarithmic). */
 struct axis {
 	double low;
 	double high;
@@ -38,7 +40,7 @@ void plot_print_text(const char *text, FILE *out)
 			fputs("&quot;", out);
 			break;
 		default:
-			/* XML has no way to write the other control characters. */
+			/* XML cannot represent the other control characters. */
 			fputc((unsigned char)*text < ' ' ? ' ' : *text, out);
 		}
 	}
@@ -103,11 +105,13 @@ static struct axis axis_of(const struct plot *plot)
 
 static double y_of(const struct axis *axis, double in_axis)
 {
+	CHECK(axis->high > axis->low);
 	return BOTTOM - (in_axis - axis->low) / (axis->high - axis->low) * (BOTTOM - TOP);
 }
 
 static double x_of(const struct plot *plot, uint32_t index)
 {
+	CHECK(index < plot->count);
 	if (plot->count < 2)
 		return (LEFT + RIGHT) / 2;
 	return LEFT + (RIGHT - LEFT) * index / (plot->count - 1);
@@ -125,6 +129,7 @@ static void print_value(double value, FILE *out)
 
 static void print_grid(const struct axis *axis, FILE *out)
 {
+	CHECK(axis->step > 0);
 	uint32_t lines = (uint32_t)lround((axis->high - axis->low) / axis->step);
 	for (uint32_t i = 0; i <= lines; i++) {
 		double at = axis->low + i * axis->step;
@@ -191,6 +196,7 @@ static void print_legend(const struct plot *plot, uint32_t number, FILE *out)
 
 void plot_print(const struct plot *plot, FILE *out)
 {
+	CHECK(plot->count <= PLOT_POINTS_MAX && plot->series_count <= PLOT_SERIES_MAX);
 	struct axis axis = axis_of(plot);
 	fputs("<figure><figcaption>", out);
 	plot_print_text(plot->title, out);

@@ -1,4 +1,4 @@
-/* A plot of lines as inline SVG. Colours come from the page: classes grid, label, s0 to s3. Pure but for the stream. */
+/* A line plot as inline SVG. Colours come from the page: classes grid, label, s0 to s3. Pure, except for the stream. */
 #ifndef BENCH_PLOT_H
 #define BENCH_PLOT_H
 
@@ -19,7 +19,7 @@ struct plot {
 	const char *title;
 	const char *x_title;
 	const char *y_title;
-	uint32_t count; /* of points of each series; they stand at equal distances, with their names below */
+	uint32_t count; /* points of each series; they are spaced evenly, with their names below */
 	char x_names[PLOT_POINTS_MAX][PLOT_NAME_BYTES];
 	uint32_t series_count;
 	struct plot_series series[PLOT_SERIES_MAX];
@@ -29,11 +29,11 @@ struct plot {
 
 #define PLOT_NO_MARK UINT32_MAX
 
-/* True where there is something to draw: a value that is known. */
+/* There is something to draw: at least one known value. */
 bool plot_has_values(const struct plot *plot);
 void plot_print(const struct plot *plot, FILE *out);
 
-/* Text with what XML keeps for itself written as entities. */
+/* Prints text with XML's special characters as entities. */
 void plot_print_text(const char *text, FILE *out);
 
 #endif

@@ -12,7 +12,7 @@
 #define SHOW_EVERY_NS 1000000000u
 #define BAR_CELLS 24u
 
-/* The one exception to "no mutable globals": a signal handler has no other way to tell, and a process has one stderr.
+/* The one exception to "no mutable globals": a signal handler has no other way to report, and a process has one stderr.
  */
 static volatile sig_atomic_t interrupted;
 static uint64_t shown_ns;
@@ -52,7 +52,7 @@ void progress_end(void)
 	shown_phase = NULL;
 }
 
-static void on_signal(int signal)
+static void progress_on_signal(int signal)
 {
 	(void)signal;
 	interrupted = 1;
@@ -60,7 +60,7 @@ static void on_signal(int signal)
 
 void progress_catch_signals(void)
 {
-	struct sigaction action = {.sa_handler = on_signal, .sa_flags = (int)SA_RESETHAND};
+	struct sigaction action = {.sa_handler = progress_on_signal, .sa_flags = (int)SA_RESETHAND};
 	sigaction(SIGINT, &action, NULL);
 	sigaction(SIGTERM, &action, NULL);
 }

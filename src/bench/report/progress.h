@@ -1,20 +1,19 @@
-/* What the bench is doing, on stderr: one line a second, or one bar that is drawn over where stderr is a terminal.
- * Main thread. */
+/* Tells on stderr what the bench is doing: one line a second, or a bar that is redrawn if stderr is a terminal. Main
+ * thread. */
 #ifndef BENCH_PROGRESS_H
 #define BENCH_PROGRESS_H
 
 #include <stdbool.h>
 #include <stdint.h>
 
-/* Shows `done` (0..1) and the text. Draws only when a second has passed since the last time, or at once when `phase`
- * is another one than then. */
+/* Shows `done` (0..1) and the text. Draws at most once a second, but at once if `phase` has changed. */
 __attribute__((format(printf, 3, 4))) void progress_show(const char *phase, double done, const char *format, ...);
 
-/* Ends the bar's line, so that what follows begins on a new one. */
+/* Ends the bar's line, so that other output begins on a new one. */
 void progress_end(void);
 
-/* SIGINT and SIGTERM end a run early and in order: from the call on, they set what progress_interrupted() tells. A
- * second one kills. */
+/* From now on SIGINT and SIGTERM end a run early and in good order: they make progress_interrupted() true. A second
+ * signal kills. */
 void progress_catch_signals(void);
 bool progress_interrupted(void);
 

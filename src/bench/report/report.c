@@ -20,7 +20,7 @@ void report_free(struct report *report)
 	free(report);
 }
 
-/* Keys are made of names that users give to brokers: anything but letters and digits becomes _. */
+/* Keys contain names that users give to brokers. Anything but letters and digits becomes _. */
 static struct report_figure *add(struct report *report, const char *prefix, const char *key, const char *label)
 {
 	CHECK(report->count < REPORT_FIGURES_MAX);
@@ -38,6 +38,7 @@ static struct report_figure *add(struct report *report, const char *prefix, cons
 void report_number(struct report *report, const char *prefix, const char *key, double number, int decimals,
 		   const char *label, const char *unit)
 {
+	CHECK(decimals >= 0);
 	struct report_figure *figure = add(report, prefix, key, label);
 	figure->known = isfinite(number);
 	figure->number = number;
@@ -47,6 +48,7 @@ void report_number(struct report *report, const char *prefix, const char *key, d
 
 void report_text(struct report *report, const char *prefix, const char *key, const char *text, const char *label)
 {
+	CHECK(text != NULL);
 	struct report_figure *figure = add(report, prefix, key, label);
 	figure->is_text = true;
 	figure->known = true;
@@ -74,6 +76,7 @@ char *report_grouped(double number, int decimals, char *out)
 			*to++ = ',';
 		*to++ = plain[i];
 	}
+	CHECK((size_t)(to - out) < REPORT_GROUPED_BYTES);
 	*to = '\0';
 	return out;
 }
@@ -108,7 +111,7 @@ static void print_json(const struct report *report)
 	puts("\n}");
 }
 
-static void print_people(const struct report *report)
+static void report_print_people(const struct report *report)
 {
 	for (uint32_t i = 0; i < report->count; i++) {
 		const struct report_figure *figure = &report->figures[i];
@@ -127,7 +130,7 @@ void report_print(const struct report *report, bool json)
 	if (json)
 		print_json(report);
 	else
-		print_people(report);
+		report_print_people(report);
 	fflush(stdout);
 }
 

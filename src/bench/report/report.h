@@ -1,5 +1,5 @@
-/* A list of figures, printed for people or as one flat JSON object for programs. A figure that is not known is "n/a"
- * for people and null for programs. Main thread. */
+/* A list of figures, printed for people or as one flat JSON object for programs. An unknown figure is "n/a" for people
+ * and null for programs. Main thread. */
 #ifndef BENCH_REPORT_H
 #define BENCH_REPORT_H
 
@@ -32,7 +32,7 @@ struct report {
 struct report *report_new(void);
 void report_free(struct report *report);
 
-/* NAN is "not known". prefix may be NULL; the key is prefix_key. */
+/* NAN means "not known". The key is prefix_key, or key alone if prefix is NULL. */
 void report_number(struct report *report, const char *prefix, const char *key, double number, int decimals,
 		   const char *label, const char *unit);
 void report_text(struct report *report, const char *prefix, const char *key, const char *text, const char *label);
@@ -49,9 +49,9 @@ void report_values(struct report *report, const char *prefix, const struct repor
 /* On stdout. */
 void report_print(const struct report *report, bool json);
 
-/* The middle of the values that are not NAN (of the two in the middle, their mean); NAN if there is none. Sorts. */
+/* The median of the values that are not NAN, or NAN if there is none. Reorders values. */
 double report_median(double *values, uint32_t count);
-/* The largest of those that are not NAN; NAN if there is none. */
+/* The largest of the values that are not NAN, or NAN if there is none. */
 double report_largest(const double *values, uint32_t count);
 
 /* Writes 1,234,567 into out, which holds REPORT_GROUPED_BYTES; returns out. */

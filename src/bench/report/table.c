@@ -22,7 +22,7 @@ static void print_cell(const struct table *table, uint32_t column, const char *t
 	printf("%s%*s", gap, table->columns[column].width, text);
 }
 
-static void print_value(const struct table *table, uint32_t column, double value, int decimals)
+static void print_figure(const struct table *table, uint32_t column, double value, int decimals)
 {
 	char text[REPORT_GROUPED_BYTES];
 	if (!isfinite(value))
@@ -45,7 +45,7 @@ void table_print_row(const struct table *table, const char *name, const double *
 {
 	print_name(table, name);
 	for (uint32_t i = 0; i < table->column_count; i++)
-		print_value(table, i, values[i], table->columns[i].decimals);
+		print_figure(table, i, values[i], table->columns[i].decimals);
 	puts(tail);
 }
 
@@ -58,7 +58,7 @@ void table_print_ratios(const struct table *table, const char *name, const doubl
 		if (i == blank)
 			print_cell(table, i, "");
 		else
-			print_value(table, i, values[i], RATIO_DECIMALS);
+			print_figure(table, i, values[i], RATIO_DECIMALS);
 	}
 	putchar('\n');
 }

@@ -1,11 +1,14 @@
 #include "bench/run/run.h"
 
+#include "bench/measure/quiet.h"
 #include "bench/options/options.h"
 #include "bench/report/progress.h"
 #include "bench/run/run_html.h"
 #include "bench/run/run_options.h"
 #include "bench/run/run_report.h"
 #include "bench/scenario/limits.h"
+
+#include "base/check.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -62,7 +65,7 @@ static bool read_scenario(struct run *run)
 	return true;
 }
 
-static bool open_credentials(struct run *run)
+static bool run_open_credentials(struct run *run)
 {
 	for (uint32_t i = 0; i < run->scenario.group_count; i++) {
 		const struct scenario_group *group = &run->scenario.groups[i];
@@ -96,6 +99,7 @@ static bool fits(const struct run *run, const struct target *target)
 /* The same steps as the server has done, whatever they show. */
 static void run_floor(struct run *run)
 {
+	CHECK(run->options.floor);
 	struct target floor;
 	const char *fault = floor_fault(&run->scenario);
 	if (fault != NULL || run->server.step_count == 0 || run->server.fault[0] != '\0') {
@@ -116,7 +120,7 @@ static void run_floor(struct run *run)
 	target_close(&floor);
 }
 
-static int report(const struct run *run)
+static int report_run(const struct run *run)
 {
 	bool good = run_report_is_good(&run->report);
 	if (run->options.json)
@@ -134,19 +138,20 @@ static int report(const struct run *run)
 static int run_scenario(struct run *run)
 {
 	struct target target;
-	if (!read_scenario(run) || !open_credentials(run))
+	if (!read_scenario(run) || !run_open_credentials(run))
 		return BENCH_EXIT_USAGE;
 	if (!target_open(&target, "server", &run->scenario.url, (pid_t)run->options.server_pid) || !fits(run, &target))
 		return BENCH_EXIT_FAILED;
 	run->order.scenario = &run->scenario;
 	run->order.steps_max = SCENARIO_STEPS_MAX;
 	run->order.judge = !run->options.all_steps;
+	run->order.quiet_ms = QUIET_MS;
 	run->order.drain_ms = RUN_DRAIN_MS;
 	run->report = (struct run_report){.scenario = &run->scenario, .url = run->url, .server = &run->server};
 	run_against(&run->order, &target, &run->server);
 	if (run->options.floor)
 		run_floor(run);
-	return report(run);
+	return report_run(run);
 }
 
 int run_main(int argc, char **argv)

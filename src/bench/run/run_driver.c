@@ -1,12 +1,14 @@
 #include "bench/run/run_driver.h"
 
 #include "bench/client/threads.h"
+#include "bench/measure/quiet.h"
 #include "bench/report/progress.h"
 #include "bench/run/run_worker.h"
 #include "bench/target/cpu.h"
 #include "bench/target/cpu_use.h"
 #include "bench/target/process.h"
 
+#include "base/check.h"
 #include "base/clock.h"
 #include "reactor/fdtable.h"
 
@@ -16,8 +18,6 @@
 
 #define LOOK_EVERY_MS 5u
 #define IDLE_WAIT_MS_MAX 2000u
-/* A message that has not come so long after the last one did is lost. */
-#define DRAIN_QUIET_NS 2000000000u
 /* So long what was sent may come when nothing is sent any more. */
 #define RECEIVE_NS_MAX 60000000000u
 /* How often it is asked whether the server is still there, where nothing comes. */
@@ -76,13 +76,13 @@ struct watch {
 	char label[48];
 };
 
-static bool fail(struct run_result *result, const char *fault)
+static bool run_fail(struct run_result *result, const char *fault)
 {
 	snprintf(result->fault, sizeof(result->fault), "%s", fault);
 	return false;
 }
 
-static struct sums sum_up(struct driver *driver)
+static struct sums run_sum_up(struct driver *driver)
 {
 	struct sums sums = {0};
 	for (uint32_t i = 0; i < driver->worker_count; i++) {
@@ -100,13 +100,13 @@ static struct sums sum_up(struct driver *driver)
 	return sums;
 }
 
-static struct sample sample_now(struct driver *driver)
+static struct sample step_sample_now(struct driver *driver)
 {
-	return (struct sample){.cpu = cpu_sample_now(driver->target->pid, NULL), .sums = sum_up(driver)};
+	return (struct sample){.cpu = cpu_sample_now(driver->target->pid, NULL), .sums = run_sum_up(driver)};
 }
 
 /* Returns when every worker is in it. False: one of them has ended. */
-static bool set_phase(struct driver *driver, enum run_phase phase)
+static bool run_set_phase(struct driver *driver, enum run_phase phase)
 {
 	bool good = true;
 	atomic_store_explicit(&driver->shared.phase, phase, memory_order_release);
@@ -120,25 +120,27 @@ static bool set_phase(struct driver *driver, enum run_phase phase)
 	return good;
 }
 
-static bool start_workers(struct driver *driver)
+static bool driver_start_workers(struct driver *driver)
 {
+	CHECK(driver->workers == NULL && driver->order->scenario->threads > 0);
 	uint32_t count = driver->order->scenario->threads;
 	struct thread_setup setup = {
 		.body = run_worker_run, .worker_bytes = sizeof(*driver->workers), .cpu = CPU_ANY, .exact_timers = true};
 	driver->workers = calloc(count, sizeof(*driver->workers));
 	if (driver->workers == NULL)
-		return fail(driver->result, "out of memory");
+		return run_fail(driver->result, "out of memory");
 	for (uint32_t i = 0; i < count; i++) {
 		driver->workers[i].shared = &driver->shared;
 		driver->workers[i].number = i;
 	}
 	bool good = threads_start(&driver->threads, &setup, driver->workers, count);
 	driver->worker_count = driver->threads.count;
-	return good || fail(driver->result, "no more threads can be started");
+	return good || run_fail(driver->result, "no more threads can be started");
 }
 
 static double memory_a_client(const struct driver *driver, uint64_t before)
 {
+	CHECK(driver->result->connected <= driver->result->clients);
 	uint64_t now = process_resident_bytes(driver->target->pid);
 	if (now == 0 || before == 0 || driver->result->connected == 0)
 		return (double)NAN;
@@ -146,20 +148,20 @@ static double memory_a_client(const struct driver *driver, uint64_t before)
 }
 
 /* False: not every client could be connected. */
-static bool connect_all(struct driver *driver)
+static bool driver_wait_connected(struct driver *driver)
 {
 	struct run_result *result = driver->result;
 	uint64_t began = clock_now_ns();
 	struct sums sums = {0};
 	while (sums.connect_done < driver->worker_count && !progress_interrupted()) {
 		progress_sleep_ms(LOOK_EVERY_MS);
-		sums = sum_up(driver);
+		sums = run_sum_up(driver);
 		progress_show(driver->target->name, (double)sums.ready / result->clients,
 			      "connecting, %u of %u clients", sums.ready, result->clients);
 	}
 	result->connect_s = (double)(clock_now_ns() - began) / 1e9;
-	set_phase(driver, RUN_RESTING);
-	sums = sum_up(driver);
+	run_set_phase(driver, RUN_RESTING);
+	sums = run_sum_up(driver);
 	result->connected = sums.ready;
 	return sums.ready == result->clients;
 }
@@ -201,11 +203,11 @@ static double due_at(const struct driver *driver, uint64_t now_ns)
 static bool flow_until(struct driver *driver, struct watch *watch, uint64_t end_ns, bool measured)
 {
 	uint64_t began = clock_now_ns();
-	struct sums first = sum_up(driver);
+	struct sums first = run_sum_up(driver);
 	for (uint64_t now = began; now < end_ns && !progress_interrupted(); now = clock_now_ns()) {
 		uint64_t left_ms = (end_ns - now) / 1000000u + 1;
 		progress_sleep_ms(left_ms < LOOK_EVERY_MS ? (uint32_t)left_ms : LOOK_EVERY_MS);
-		struct sums sums = sum_up(driver);
+		struct sums sums = run_sum_up(driver);
 		now = clock_now_ns();
 		if (measured) {
 			double on_way = due_at(driver, now) - (double)(sums.received - watch->received_before);
@@ -225,22 +227,36 @@ static bool flow_until(struct driver *driver, struct watch *watch, uint64_t end_
 	return true;
 }
 
+/* Every worker's clients have answered the last round of PINGREQ that was asked for. */
+static bool probes_answered(struct driver *driver)
+{
+	uint32_t wanted = atomic_load_explicit(&driver->shared.probe_round, memory_order_relaxed);
+	bool answered = true;
+	for (uint32_t i = 0; i < driver->worker_count; i++)
+		answered = answered &&
+			   atomic_load_explicit(&driver->workers[i].probe_round, memory_order_acquire) == wanted;
+	return answered;
+}
+
 /* Waits for what is on its way. False: it still came in when the time was over. */
-static bool drain(struct driver *driver, struct watch *watch, uint64_t most_ns)
+static bool run_drain(struct driver *driver, struct watch *watch, uint64_t most_ns)
 {
 	uint64_t began = clock_now_ns();
-	uint64_t heard = began;
-	uint64_t seen = 0;
-	for (uint64_t now = began; now - heard < DRAIN_QUIET_NS && !progress_interrupted(); now = clock_now_ns()) {
-		struct sums sums = sum_up(driver);
-		uint64_t state = sums.received + sums.expected - sums.pending;
+	struct quiet quiet = quiet_begin(driver->order->quiet_ms, 0, began);
+	while (!progress_interrupted()) {
+		bool answered = probes_answered(driver); /* before the sums are read */
+		struct sums sums = run_sum_up(driver);
+		uint64_t now = clock_now_ns();
 		if (sums.pending == 0 && sums.received + driver->lost >= sums.expected)
 			return true;
 		if (now - began > most_ns)
 			return false;
-		if (state != seen)
-			heard = now;
-		seen = state;
+		enum quiet_advice advice =
+			quiet_look(&quiet, sums.received + sums.expected - sums.pending, answered, now);
+		if (advice == QUIET_OVER)
+			return true;
+		if (advice == QUIET_PROBE)
+			atomic_fetch_add_explicit(&driver->shared.probe_round, 1, memory_order_release);
 		progress_show(watch->label, 1, "waiting for what is on its way");
 		progress_sleep_ms(LOOK_EVERY_MS);
 	}
@@ -251,13 +267,13 @@ static bool drain(struct driver *driver, struct watch *watch, uint64_t most_ns)
  * come in the end is truly lost, and not only late. */
 static void drain_all(struct driver *driver, struct watch *watch)
 {
-	if (drain(driver, watch, driver->order->drain_ms * 1000000ull))
+	if (run_drain(driver, watch, driver->order->drain_ms * 1000000ull))
 		return;
-	set_phase(driver, RUN_RECEIVING);
-	drain(driver, watch, RECEIVE_NS_MAX);
+	run_set_phase(driver, RUN_RECEIVING);
+	run_drain(driver, watch, RECEIVE_NS_MAX);
 }
 
-static void note_samples(struct step *step, const struct sample *from, const struct sample *to)
+static void note_use(struct step *step, const struct sample *from, const struct sample *to)
 {
 	struct cpu_use use = cpu_use_between(&from->cpu, &to->cpu);
 	double delivered = (double)(to->sums.received - from->sums.received);
@@ -309,8 +325,13 @@ static void merge(const struct driver *driver, struct step *step, struct merged 
 /* What was counted since the start becomes what was counted in this step. */
 static void note_totals(struct driver *driver, struct step *step, const struct merged *merged)
 {
+	/* What is counted since the start never goes down. */
+	CHECK(merged->expected >= driver->expected && merged->audit.received >= driver->received);
+	CHECK(merged->audit.doubled >= driver->doubled && merged->audit.reordered >= driver->reordered);
+	CHECK(merged->foreign >= driver->foreign);
 	uint64_t lost = merged->expected > merged->audit.received ? merged->expected - merged->audit.received : 0;
 	uint64_t clients_lost = losses_total(&merged->losses);
+	CHECK(clients_lost >= driver->clients_lost);
 	step->expected = merged->expected - driver->expected;
 	step->received = merged->audit.received - driver->received;
 	step->lost = lost > driver->lost ? lost - driver->lost : 0;
@@ -330,9 +351,10 @@ static void note_totals(struct driver *driver, struct step *step, const struct m
 
 static bool report_step(struct driver *driver, struct step *step)
 {
+	CHECK(atomic_load_explicit(&driver->shared.phase, memory_order_relaxed) == RUN_REPORTING);
 	struct merged *merged = calloc(1, sizeof(*merged));
 	if (merged == NULL)
-		return fail(driver->result, "out of memory");
+		return run_fail(driver->result, "out of memory");
 	merge(driver, step, merged);
 	step_note_latency(step, &merged->latency, merged->latency_sum_ns);
 	step->sign_in_p50_ms = histogram_percentile_us(&merged->sign_in, 50) / 1e3;
@@ -354,7 +376,7 @@ static double offered_by(const struct scenario *scenario, double load)
 	return sum;
 }
 
-static void begin_step(struct driver *driver, struct watch *watch)
+static void driver_begin_step(struct driver *driver, struct watch *watch)
 {
 	const struct scenario *scenario = driver->order->scenario;
 	struct run_shared *shared = &driver->shared;
@@ -362,9 +384,10 @@ static void begin_step(struct driver *driver, struct watch *watch)
 	shared->load = watch->step->load;
 	shared->begin_ns = now + BEGIN_AFTER_NS;
 	shared->measure_from_ns = shared->begin_ns + scenario->warm_up_ms * 1000000ull;
+	CHECK(shared->measure_from_ns > now);
 	watch->heard_ns = watch->probed_ns = now;
 	watch->step->offered = offered_by(scenario, watch->step->load);
-	struct sums sums = sum_up(driver);
+	struct sums sums = run_sum_up(driver);
 	driver->staying = sums.staying;
 	watch->received_before = sums.received;
 }
@@ -379,22 +402,22 @@ static bool run_step(struct driver *driver, struct step *step, double load, uint
 		snprintf(watch.label, sizeof(watch.label), "%s", driver->target->name);
 	else
 		snprintf(watch.label, sizeof(watch.label), "%s, load %.0f", driver->target->name, load);
-	begin_step(driver, &watch);
-	if (!set_phase(driver, RUN_FLOWING))
-		return fail(driver->result, "a thread of the bench ended: out of memory or descriptors");
+	driver_begin_step(driver, &watch);
+	if (!run_set_phase(driver, RUN_FLOWING))
+		return run_fail(driver->result, "a thread of the bench ended: out of memory or descriptors");
 	uint64_t from_ns = driver->shared.measure_from_ns;
 	bool alive = flow_until(driver, &watch, from_ns, false);
-	struct sample from = sample_now(driver);
+	struct sample from = step_sample_now(driver);
 	alive = alive && flow_until(driver, &watch, from_ns + scenario->duration_s * 1000000000ull, true);
-	struct sample to = sample_now(driver);
+	struct sample to = step_sample_now(driver);
 	step->server_bytes = memory_a_client(driver, resident_before);
 	driver->shared.stop_ns = clock_now_ns();
-	set_phase(driver, RUN_DRAINING);
+	run_set_phase(driver, RUN_DRAINING);
 	if (alive)
 		drain_all(driver, &watch);
-	bool good = set_phase(driver, RUN_REPORTING) && report_step(driver, step);
-	set_phase(driver, RUN_RESTING);
-	note_samples(step, &from, &to);
+	bool good = run_set_phase(driver, RUN_REPORTING) && report_step(driver, step);
+	run_set_phase(driver, RUN_RESTING);
+	note_use(step, &from, &to);
 	step->in_flight = watch.looks > 0 ? watch.in_flight_sum / (double)watch.looks : (double)NAN;
 	step->died = !alive || dial_probe(&driver->target->address) != 0;
 	step_judge(step, &scenario->objectives);
@@ -411,7 +434,7 @@ static void explain(struct driver *driver, const char *what)
 		 reasons);
 }
 
-static void run_steps(struct driver *driver, uint64_t resident_before)
+static void driver_run_steps(struct driver *driver, uint64_t resident_before)
 {
 	const struct scenario *scenario = driver->order->scenario;
 	struct run_result *result = driver->result;
@@ -427,7 +450,7 @@ static void run_steps(struct driver *driver, uint64_t resident_before)
 		if (result->died)
 			explain(driver, "the server was gone in the middle of the run");
 		else if (result->interrupted)
-			fail(result, "interrupted");
+			run_fail(result, "interrupted");
 		if (result->died || result->interrupted || (driver->order->judge && step->breach[0] != '\0'))
 			return;
 	}
@@ -435,6 +458,7 @@ static void run_steps(struct driver *driver, uint64_t resident_before)
 
 static void end_workers(struct driver *driver)
 {
+	CHECK(driver->worker_count == driver->threads.count);
 	struct losses losses = {0};
 	bool failed = false;
 	atomic_store_explicit(&driver->shared.phase, RUN_LEAVING, memory_order_release);
@@ -445,7 +469,7 @@ static void end_workers(struct driver *driver)
 	}
 	driver->result->losses = losses;
 	if (failed)
-		fail(driver->result, "out of memory or descriptors");
+		run_fail(driver->result, "out of memory or descriptors");
 	free(driver->workers);
 }
 
@@ -468,11 +492,11 @@ static void run_driver(struct driver *driver)
 		driver->fans[i] = expectations_fan(&driver->expectations, i);
 	driver->by_loops = ends_by_loops(driver->order->scenario);
 	uint64_t resident_before = process_resident_bytes(driver->target->pid);
-	bool connected = start_workers(driver) && connect_all(driver);
+	bool connected = driver_start_workers(driver) && driver_wait_connected(driver);
 	if (connected) {
 		process_wait_idle(driver->target->pid, IDLE_WAIT_MS_MAX);
 		result->memory_bytes = memory_a_client(driver, resident_before);
-		run_steps(driver, resident_before);
+		driver_run_steps(driver, resident_before);
 	}
 	end_workers(driver);
 	if (!connected && result->fault[0] == '\0')
@@ -481,6 +505,7 @@ static void run_driver(struct driver *driver)
 
 bool run_against(const struct run_order *order, const struct target *target, struct run_result *result)
 {
+	CHECK(order->steps_max <= SCENARIO_STEPS_MAX);
 	struct driver driver = {.order = order, .target = target, .result = result};
 	*result = (struct run_result){.clients = scenario_clients(order->scenario), .memory_bytes = (double)NAN};
 	snprintf(result->target, sizeof(result->target), "%s", target->name);
@@ -492,7 +517,7 @@ bool run_against(const struct run_order *order, const struct target *target, str
 	fdtable_raise_limit();
 	const char *fault = expectations_open(&driver.expectations, order->scenario);
 	if (fault != NULL)
-		fail(result, fault);
+		run_fail(result, fault);
 	else
 		run_driver(&driver);
 	progress_end();

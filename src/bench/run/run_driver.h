@@ -30,6 +30,7 @@ struct run_order {
 	const struct credentials *credentials[SCENARIO_GROUPS_MAX]; /* NULL each: none */
 	uint32_t steps_max;                                         /* so many of the scenario's steps at most */
 	bool judge;        /* stop at the first step that breaks an objective */
+	uint32_t quiet_ms; /* struct quiet */
 	uint32_t drain_ms; /* so long behind a step what is due in it may still be sent */
 };
 

@@ -29,7 +29,7 @@ static bool publishes(const struct run_group *group)
 	return (group->spec->role & ROLE_PUBLISHER) != 0;
 }
 
-static uint32_t topic_of(void *owner, uint32_t index)
+static uint32_t group_topic(void *owner, uint32_t index)
 {
 	const struct run_group *group = owner;
 	const struct scenario_group *spec = group->spec;
@@ -40,7 +40,7 @@ static uint32_t topic_of(void *owner, uint32_t index)
 	return topic_pattern_number(&spec->subscribe, group->first + index, spec->circles, 0);
 }
 
-static void on_ready(void *owner, uint32_t index)
+static void group_on_ready(void *owner, uint32_t index)
 {
 	struct run_group *group = owner;
 	if (group->clients == NULL || group->clients[index].sign_in_due_ns == 0)
@@ -52,8 +52,9 @@ static void on_ready(void *owner, uint32_t index)
 	group->tally->sign_ins++;
 }
 
-static void on_message(void *owner, uint32_t index, const struct mqtt_publish *publish)
+static void group_on_message(void *owner, uint32_t index, const struct mqtt_publish *publish)
 {
+	CHECK(index < ((const struct run_group *)owner)->count);
 	struct run_group *group = owner;
 	struct run_tally *tally = group->tally;
 	struct audit_stream *stream = NULL;
@@ -75,6 +76,7 @@ static void on_message(void *owner, uint32_t index, const struct mqtt_publish *p
 /* Spreads sizes over the range without a state: the multiplier is that of a splitmix generator. */
 static uint32_t size_of(const struct scenario_group *spec, uint32_t channel, uint64_t number)
 {
+	CHECK(spec->size_min <= spec->size_max);
 	uint64_t mixed = (number + 1 + ((uint64_t)channel << 32)) * 0x9E3779B97F4A7C15ull;
 	return spec->size_min + (uint32_t)((mixed >> 33) % (spec->size_max - spec->size_min + 1));
 }
@@ -87,6 +89,7 @@ static void publish_next(struct run_group *group, uint32_t index, uint64_t due_n
 	uint32_t channel = expectations_channel(group->expectations, group->number, number, client->turns);
 	struct channel *line = &group->expectations->channels[channel];
 	uint32_t target = channel - expectations_channel(group->expectations, group->number, number, 0);
+	CHECK(target < spec->targets);
 	uint32_t size = size_of(spec, channel, line->sent);
 	uint8_t topic[TOPIC_BYTES_MAX];
 	size_t topic_size = topic_pattern_write(
@@ -112,6 +115,7 @@ static void publish_next(struct run_group *group, uint32_t index, uint64_t due_n
 /* Sends what is due of one client and was not sent yet, as far as its window allows. */
 static void pump(struct run_group *group, uint32_t index)
 {
+	CHECK(group->clients != NULL && index < group->count);
 	struct run_client *client = &group->clients[index];
 	for (;;) {
 		uint64_t turn = client->turns * group->count + index;
@@ -123,18 +127,19 @@ static void pump(struct run_group *group, uint32_t index)
 	}
 }
 
-static bool on_acknowledged(void *owner, uint32_t index, uint8_t type, uint16_t packet_id)
+static bool group_on_acknowledged(void *owner, uint32_t index, uint8_t type, uint16_t packet_id)
 {
 	struct run_group *group = owner;
 	if (group->window == 0 || !inflight_answer(&group->clients[index].inflight, type, packet_id))
 		return false;
 	group->tally->acknowledgements++;
+	CHECK(group->unacknowledged > 0);
 	group->unacknowledged -= type != MQTT_PUBREC;
 	pump(group, index);
 	return true;
 }
 
-static void on_writable(void *owner, uint32_t index)
+static void group_on_writable(void *owner, uint32_t index)
 {
 	struct run_group *group = owner;
 	if (publishes(group))
@@ -159,16 +164,17 @@ static void make_plan(struct run_group *group)
 
 bool run_group_open(struct run_group *group, uint32_t first_client)
 {
+	CHECK(group->count > 0 && group->first + group->count <= group->spec->count);
 	make_plan(group);
 	group->is_open = client_pool_open(&group->pool, &group->plan, first_client, group->count);
 	if (!group->is_open)
 		return false;
 	group->pool.owner = group;
-	group->pool.events = (struct client_events){.topic_of = topic_of,
-						    .ready = on_ready,
-						    .message = on_message,
-						    .acknowledged = on_acknowledged,
-						    .writable = on_writable};
+	group->pool.events = (struct client_events){.topic_of = group_topic,
+						    .ready = group_on_ready,
+						    .message = group_on_message,
+						    .acknowledged = group_on_acknowledged,
+						    .writable = group_on_writable};
 	/* Twice in a keepalive. */
 	if (group->spec->keepalive_s > 0)
 		schedule_init(&group->pings, clock_now_ns(), 2.0 * group->count / group->spec->keepalive_s, 0, 0);
@@ -214,6 +220,7 @@ static bool open_inflight(struct run_group *group)
 
 bool run_group_begin(struct run_group *group, double load, uint64_t begin_ns, uint64_t measure_from_ns, double phase)
 {
+	CHECK(phase >= 0 && phase < 1 && measure_from_ns >= begin_ns);
 	const struct scenario_group *spec = group->spec;
 	double share = (double)group->count / spec->count;
 	if (!open_inflight(group))
@@ -274,6 +281,7 @@ static void tick_messages(struct run_group *group, uint64_t now_ns)
 /* A client that was lost tries again when its turn comes. */
 static void reconnect(struct run_group *group, uint32_t index, uint64_t due_ns)
 {
+	CHECK(run_group_reconnects(group) && index < group->count);
 	struct client_pool *pool = &group->pool;
 	enum client_state state = (enum client_state)pool->clients[index].state;
 	group->tally->reconnects++;
@@ -320,11 +328,14 @@ uint64_t run_group_tick(struct run_group *group, uint64_t now_ns)
 uint64_t run_group_unsent(const struct run_group *group)
 {
 	const struct schedule *messages = &group->messages;
-	return (messages->limit > messages->next ? messages->limit : messages->next) - group->sent;
+	uint64_t due = messages->limit > messages->next ? messages->limit : messages->next;
+	CHECK(due >= group->sent);
+	return due - group->sent;
 }
 
 uint64_t run_group_unacknowledged(const struct run_group *group)
 {
+	CHECK(group->pool.released <= group->pool.received_qos_2);
 	return group->unacknowledged + group->pool.received_qos_2 - group->pool.released;
 }
 

@@ -3,6 +3,7 @@
 #include "bench/report/plot.h"
 #include "bench/report/report.h"
 
+#include "base/check.h"
 #include "base/file.h"
 
 #include <errno.h>
@@ -12,6 +13,9 @@
 #include <time.h>
 
 #define VERDICT_BYTES 512u
+
+_Static_assert(SCENARIO_STEPS_MAX <= PLOT_POINTS_MAX, "a plot has a point for each step");
+_Static_assert(STEP_CURVE_POINTS <= PLOT_POINTS_MAX, "and one for each percentile of the curve");
 
 /* Colours that can be told apart by those who do not see red and green alike. */
 static const char STYLE[] =
@@ -89,6 +93,7 @@ static void name_steps(const struct run_report *report, struct plot *plot)
 static void add_series(const struct run_report *report, struct plot *plot, const char *name, step_figure *figure,
 		       const struct run_result *result)
 {
+	CHECK(plot->series_count < PLOT_SERIES_MAX);
 	struct plot_series *series = &plot->series[plot->series_count++];
 	snprintf(series->name, sizeof(series->name), "%s", name);
 	for (uint32_t i = 0; i < plot->count; i++)
@@ -151,6 +156,7 @@ static void print_chart(const struct run_report *report, const struct chart *cha
 /* The first step, the one in the middle, the knee and the last, each once. */
 static void print_curve(const struct run_report *report, struct plot *plot, FILE *out)
 {
+	CHECK(report->server->step_count > 0);
 	uint32_t last = report->server->step_count - 1;
 	uint32_t knee = run_report_knee(report);
 	uint32_t picked[] = {0, last / 2, knee != STEP_NONE ? knee : last, last};
@@ -195,7 +201,7 @@ static void print_plots(const struct run_report *report, FILE *out)
 	free(plot);
 }
 
-static void print_table(const struct run_report *report, FILE *out)
+static void html_print_table(const struct run_report *report, FILE *out)
 {
 	static const struct {
 		const char *title;
@@ -286,7 +292,7 @@ void run_html_print(const struct run_report *report, FILE *out)
 	fprintf(out, " - roost bench run</title>\n<style>%s</style></head>\n<body>\n", STYLE);
 	print_head(report, out);
 	print_plots(report, out);
-	print_table(report, out);
+	html_print_table(report, out);
 	fputs("</body></html>\n", out);
 }
 

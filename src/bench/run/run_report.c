@@ -3,6 +3,8 @@
 #include "bench/report/report.h"
 #include "bench/report/table.h"
 
+#include "base/check.h"
+
 #include <jansson.h>
 #include <math.h>
 #include <stdio.h>
@@ -47,6 +49,7 @@ bool run_report_is_good(const struct run_report *report)
 
 void run_report_verdict(const struct run_report *report, char *out, size_t out_size)
 {
+	CHECK(out_size > 0);
 	const struct run_result *server = report->server;
 	uint32_t knee = run_report_knee(report);
 	char load[40];
@@ -86,6 +89,7 @@ static const char *cell(double number, int decimals, char *out)
 
 static void print_step(const struct run_report *report, uint32_t index)
 {
+	CHECK(index < report->server->step_count);
 	const struct step *step = &report->server->steps[index];
 	const double values[] = {step->load,
 				 step->offered,
@@ -118,7 +122,7 @@ static void print_sign_ins(const struct run_result *server)
 	}
 }
 
-static void print_warnings(const struct run_result *server)
+static void run_print_warnings(const struct run_result *server)
 {
 	char cells[2][40];
 	for (uint32_t i = 0; i < server->step_count; i++) {
@@ -143,7 +147,7 @@ void run_report_print(const struct run_report *report)
 	for (uint32_t i = 0; i < server->step_count; i++)
 		print_step(report, i);
 	print_sign_ins(server);
-	print_warnings(server);
+	run_print_warnings(server);
 	run_report_verdict(report, text, sizeof(text));
 	printf("\n%s\n", text);
 	if (report->floor_fault[0] != '\0')
@@ -154,19 +158,20 @@ void run_report_print(const struct run_report *report)
 }
 
 /* JSON has no NAN. */
-static json_t *number_of(double number)
+static json_t *json_number(double number)
 {
 	return isfinite(number) ? json_real(number) : json_null();
 }
 
 static json_t *step_json(const struct run_report *report, const struct run_result *result, uint32_t index)
 {
+	CHECK(index < result->step_count);
 	const struct step *step = &result->steps[index];
 	json_t *curve = json_array();
 	for (uint32_t i = 0; i < STEP_CURVE_POINTS; i++)
-		json_array_append_new(curve, json_pack("[f,o]", STEP_CURVE_PERCENT[i], number_of(step->curve_ms[i])));
-	json_t *object = json_pack("{s:o, s:o, s:o, s:o, s:b, s:s}", "load", number_of(step->load), "offered_per_s",
-				   number_of(step->offered), "delivered_per_s", number_of(step->delivered),
+		json_array_append_new(curve, json_pack("[f,o]", STEP_CURVE_PERCENT[i], json_number(step->curve_ms[i])));
+	json_t *object = json_pack("{s:o, s:o, s:o, s:o, s:b, s:s}", "load", json_number(step->load), "offered_per_s",
+				   json_number(step->offered), "delivered_per_s", json_number(step->delivered),
 				   "percentiles_ms", curve, "held", step->breach[0] == '\0', "breach", step->breach);
 	const struct {
 		const char *key;
@@ -211,7 +216,7 @@ static json_t *step_json(const struct run_report *report, const struct run_resul
 		{"clients_lost", step->clients_lost},
 	};
 	for (size_t i = 0; i < sizeof(figures) / sizeof(figures[0]); i++)
-		json_object_set_new(object, figures[i].key, number_of(figures[i].value));
+		json_object_set_new(object, figures[i].key, json_number(figures[i].value));
 	for (size_t i = 0; i < sizeof(counts) / sizeof(counts[0]); i++)
 		json_object_set_new(object, counts[i].key, json_integer((json_int_t)counts[i].value));
 	json_object_set_new(object, "bench_was_late", json_boolean(step_is_late(step)));
@@ -224,8 +229,9 @@ static json_t *result_json(const struct run_report *report, const struct run_res
 	for (uint32_t i = 0; i < result->step_count; i++)
 		json_array_append_new(steps, step_json(report, result, i));
 	return json_pack("{s:i, s:i, s:o, s:o, s:b, s:s, s:o}", "clients", (int)result->clients, "connected",
-			 (int)result->connected, "connect_s", number_of(result->connect_s), "bytes_per_client",
-			 number_of(result->memory_bytes), "died", result->died, "fault", result->fault, "steps", steps);
+			 (int)result->connected, "connect_s", json_number(result->connect_s), "bytes_per_client",
+			 json_number(result->memory_bytes), "died", result->died, "fault", result->fault, "steps",
+			 steps);
 }
 
 bool run_report_print_json(const struct run_report *report)
@@ -235,7 +241,7 @@ bool run_report_print_json(const struct run_report *report)
 	run_report_verdict(report, verdict, sizeof(verdict));
 	json_t *root = json_pack("{s:s, s:s, s:s, s:b, s:o, s:o, s:o, s:s}", "scenario", report->scenario->name, "url",
 				 report->url, "verdict", verdict, "good", run_report_is_good(report), "knee_load",
-				 knee == STEP_NONE ? json_null() : number_of(report->server->steps[knee].load),
+				 knee == STEP_NONE ? json_null() : json_number(report->server->steps[knee].load),
 				 "server", result_json(report, report->server), "floor",
 				 report->floor != NULL ? result_json(report, report->floor) : json_null(),
 				 "floor_fault", report->floor_fault);

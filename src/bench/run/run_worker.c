@@ -3,6 +3,7 @@
 #include "bench/measure/share.h"
 #include "bench/measure/stall.h"
 
+#include "base/check.h"
 #include "base/clock.h"
 #include "reactor/fdtable.h"
 
@@ -10,7 +11,7 @@
 #include <sys/epoll.h>
 #include <unistd.h>
 
-/* Fits the shortest backlog that a broker has by default, mosquitto's 100. */
+/* Fits the shortest default backlog of a broker, mosquitto's 100. */
 #define IN_PROGRESS_MAX 64u
 #define CONNECT_STALL_NS 20000000000u
 /* How late a change of phase may be noticed. */
@@ -22,6 +23,7 @@ struct state {
 	uint32_t group_count;
 	int epoll; /* of the pools' own */
 	enum run_phase phase;
+	uint32_t probe_round; /* the last one that was begun */
 };
 
 static bool open_group(struct state *state, uint32_t number, uint32_t before)
@@ -33,6 +35,7 @@ static bool open_group(struct state *state, uint32_t number, uint32_t before)
 	uint32_t count = share_of(spec->count, scenario->threads, state->worker->number);
 	if (count == 0)
 		return true;
+	CHECK(state->group_count < SCENARIO_GROUPS_MAX);
 	struct run_group *group = &state->groups[state->group_count++];
 	*group = (struct run_group){.spec = spec,
 				    .expectations = shared->expectations,
@@ -76,7 +79,7 @@ static uint32_t ready_count(const struct state *state)
 	return sum;
 }
 
-static void show(struct state *state)
+static void worker_show(struct state *state)
 {
 	struct run_worker *worker = state->worker;
 	const struct run_tally *tally = &worker->tally;
@@ -103,7 +106,7 @@ static void show(struct state *state)
 }
 
 /* Handles what has come, and waits for it until wake_ns if nothing has. */
-static void turn(struct state *state, uint64_t now_ns, uint64_t wake_ns)
+static void worker_turn(struct state *state, uint64_t now_ns, uint64_t wake_ns)
 {
 	struct epoll_event events[SCENARIO_GROUPS_MAX];
 	uint64_t wait_ns = wake_ns > now_ns ? wake_ns - now_ns : 0;
@@ -111,16 +114,16 @@ static void turn(struct state *state, uint64_t now_ns, uint64_t wake_ns)
 	int count = epoll_pwait2(state->epoll, events, SCENARIO_GROUPS_MAX, &wait, NULL);
 	for (int i = 0; i < count; i++)
 		client_pool_turn(&((struct run_group *)events[i].data.ptr)->pool, 0);
-	show(state);
+	worker_show(state);
 }
 
-static enum run_phase phase_of(const struct state *state)
+static enum run_phase worker_phase(const struct state *state)
 {
 	return atomic_load_explicit(&state->worker->shared->phase, memory_order_acquire);
 }
 
 /* False: all are started, or enough are on their way. */
-static bool start_one(struct state *state)
+static bool worker_start_one(struct state *state)
 {
 	struct run_group *next = NULL;
 	uint32_t in_progress = 0;
@@ -171,7 +174,7 @@ static uint64_t tick_all(struct state *state, uint64_t now_ns)
 }
 
 /* In the order of the groups, at the rate that the ramp-up asks for. */
-static void connect_all(struct state *state)
+static void worker_connect(struct state *state)
 {
 	const struct scenario *scenario = state->worker->shared->scenario;
 	uint64_t began = clock_now_ns();
@@ -179,19 +182,19 @@ static void connect_all(struct state *state)
 	struct schedule ramp;
 	schedule_init(&ramp, began, scenario->ramp_up_s > 0 ? client_count(state) * 1.0 / scenario->ramp_up_s : 1e9, 0,
 		      client_count(state));
-	while (!is_connect_done(state) && phase_of(state) == RUN_CONNECTING) {
+	while (!is_connect_done(state) && worker_phase(state) == RUN_CONNECTING) {
 		uint64_t now = clock_now_ns();
-		while (schedule_next_ns(&ramp) <= now && start_one(state))
+		while (schedule_next_ns(&ramp) <= now && worker_start_one(state))
 			ramp.next++;
 		tick_all(state, now);
-		turn(state, now, schedule_next_ns(&ramp) <= now ? now + WAIT_NS_MAX : schedule_next_ns(&ramp));
+		worker_turn(state, now, schedule_next_ns(&ramp) <= now ? now + WAIT_NS_MAX : schedule_next_ns(&ramp));
 		if (stall_is_over(&stall, ready_count(state), now))
 			give_up(state);
 	}
 	atomic_store_explicit(&state->worker->connect_done, true, memory_order_release);
 }
 
-static void begin_step(struct state *state)
+static void worker_begin_step(struct state *state)
 {
 	const struct run_shared *shared = state->worker->shared;
 	double phase = (double)state->worker->number / shared->scenario->threads;
@@ -215,8 +218,9 @@ static void reset_tally(struct run_tally *tally)
 	};
 }
 
-static void report(struct state *state)
+static void worker_report(struct state *state)
 {
+	CHECK(state->phase == RUN_REPORTING || state->phase == RUN_LEAVING);
 	struct run_worker *worker = state->worker;
 	worker->unsent = worker->tally.skipped;
 	worker->unacknowledged = 0;
@@ -230,18 +234,19 @@ static void report(struct state *state)
 
 static void enter(struct state *state, enum run_phase phase)
 {
+	CHECK(state->phase != phase && state->phase != RUN_LEAVING);
 	if (state->phase == RUN_REPORTING)
 		reset_tally(&state->worker->tally);
 	if (phase == RUN_FLOWING)
-		begin_step(state);
+		worker_begin_step(state);
 	for (uint32_t i = 0; phase == RUN_DRAINING && i < state->group_count; i++)
 		run_group_stop(&state->groups[i], state->worker->shared->stop_ns);
 	for (uint32_t i = 0; phase == RUN_RECEIVING && i < state->group_count; i++)
 		run_group_stop_sending(&state->groups[i]);
 	state->phase = phase;
-	show(state);
+	worker_show(state);
 	if (phase == RUN_REPORTING)
-		report(state);
+		worker_report(state);
 	atomic_store_explicit(&state->worker->seen, phase, memory_order_release);
 }
 
@@ -249,14 +254,40 @@ static void enter(struct state *state, enum run_phase phase)
 static void wait_for_reader(struct state *state)
 {
 	static const struct timespec rest = {.tv_nsec = 100000};
-	while (phase_of(state) == RUN_REPORTING)
+	while (worker_phase(state) == RUN_REPORTING)
 		nanosleep(&rest, NULL);
 }
 
-static void run_steps(struct state *state)
+static uint32_t pings_pending(const struct state *state)
+{
+	uint32_t sum = 0;
+	for (uint32_t i = 0; i < state->group_count; i++)
+		sum += state->groups[i].pool.pings_pending;
+	return sum;
+}
+
+/* Begins the round of PINGREQ that the main thread asks for, or ends the one under way. A round begins when no PINGREQ
+ * is without its answer, for such an answer may be older than what came before the round. What was counted has been
+ * shown before the round is said to be over. */
+static void probe(struct state *state)
+{
+	struct run_worker *worker = state->worker;
+	uint32_t wanted = atomic_load_explicit(&worker->shared->probe_round, memory_order_acquire);
+	if (wanted == atomic_load_explicit(&worker->probe_round, memory_order_relaxed) || pings_pending(state) > 0)
+		return;
+	if (state->probe_round == wanted) {
+		atomic_store_explicit(&worker->probe_round, wanted, memory_order_release);
+		return;
+	}
+	state->probe_round = wanted;
+	for (uint32_t i = 0; i < state->group_count; i++)
+		client_pool_probe(&state->groups[i].pool);
+}
+
+static void worker_run_steps(struct state *state)
 {
 	while (state->phase != RUN_LEAVING) {
-		enum run_phase phase = phase_of(state);
+		enum run_phase phase = worker_phase(state);
 		if (phase != state->phase)
 			enter(state, phase);
 		if (phase == RUN_REPORTING) {
@@ -265,9 +296,10 @@ static void run_steps(struct state *state)
 		}
 		uint64_t now = clock_now_ns();
 		uint64_t wake_ns = phase == RUN_CONNECTING ? SCHEDULE_NEVER : tick_all(state, now);
-		turn(state, now, wake_ns);
+		worker_turn(state, now, wake_ns);
+		probe(state);
 	}
-	report(state);
+	worker_report(state);
 }
 
 static void leave_all(struct state *state)
@@ -287,8 +319,8 @@ void run_worker_run(void *argument)
 		*state = (struct state){.worker = worker, .epoll = -1};
 		worker->failed = !open_groups(state);
 		if (!worker->failed) {
-			connect_all(state);
-			run_steps(state);
+			worker_connect(state);
+			worker_run_steps(state);
 			leave_all(state);
 		}
 		close_groups(state);

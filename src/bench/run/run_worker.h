@@ -23,6 +23,7 @@ struct run_shared {
 	struct dial dial;
 	const struct credentials *credentials[SCENARIO_GROUPS_MAX]; /* NULL each: none */
 	atomic_uint phase;                                          /* enum run_phase */
+	atomic_uint probe_round; /* counts the rounds of PINGREQ that were asked for */
 	/* of the step; written before FLOWING and DRAINING are set */
 	double load;
 	uint64_t begin_ns;
@@ -40,6 +41,7 @@ struct run_worker {
 	atomic_uint staying;      /* of these, in groups that do not reconnect */
 	atomic_bool connect_done; /* every client is subscribed or lost */
 	atomic_bool through;      /* all publishers have sent their loops */
+	atomic_uint probe_round;  /* the last one that all clients have answered */
 	atomic_ullong received;
 	atomic_ullong expected_due;
 	atomic_ullong expected;
@@ -53,7 +55,7 @@ struct run_worker {
 	bool failed; /* no memory or no descriptor */
 };
 
-/* The thread itself, of a struct run_worker; to be started by threads_start(). */
+/* Body of the thread, for threads_start(); argument is its struct run_worker. */
 void run_worker_run(void *argument);
 
 #endif

@@ -6,7 +6,7 @@
 
 #include <stdlib.h>
 
-/* Filters with wildcards are compared with every topic: so many comparisons take about ten seconds. */
+/* Filters with wildcards are compared with every topic. This many comparisons take about ten seconds. */
 #define COMPARISONS_MAX 200000000u
 
 /* A channel's topic, found by its hash. */
@@ -20,7 +20,7 @@ struct matcher {
 	struct hash_key key;
 	struct entry *entries;
 	uint32_t stream_count;
-	bool fill; /* second pass: the streams have their room */
+	bool fill; /* second pass: there is room for the streams */
 };
 
 uint32_t expectations_channels_of(const struct scenario_group *group)
@@ -32,6 +32,7 @@ uint32_t expectations_channels_of(const struct scenario_group *group)
 
 uint32_t expectations_channel(const struct expectations *expectations, uint32_t group, uint32_t client, uint64_t turn)
 {
+	CHECK(client < expectations->scenario->groups[group].count);
 	uint32_t each = expectations_channels_of(&expectations->scenario->groups[group]);
 	CHECK(each > 0); /* it publishes */
 	return expectations->channel_first[group] + client * each + (uint32_t)(turn % each);
@@ -40,7 +41,9 @@ uint32_t expectations_channel(const struct expectations *expectations, uint32_t 
 struct audit_stream *expectations_stream(struct expectations *expectations, uint32_t group, uint32_t client,
 					 uint32_t channel)
 {
+	CHECK(client < expectations->scenario->groups[group].count);
 	uint32_t subscriber = expectations->subscriber_first[group] + client;
+	CHECK(subscriber < expectations->subscriber_count);
 	uint32_t low = expectations->first_stream[subscriber];
 	uint32_t end = expectations->first_stream[subscriber + 1];
 	uint32_t high = end;
@@ -55,7 +58,7 @@ struct audit_stream *expectations_stream(struct expectations *expectations, uint
 }
 
 /* The topic of a channel of the group, by its number within the group. */
-static struct slice topic_of(const struct scenario_group *group, uint32_t number, uint8_t *out)
+static struct slice topic_in_group(const struct scenario_group *group, uint32_t number, uint8_t *out)
 {
 	uint32_t each = expectations_channels_of(group);
 	CHECK(each > 0); /* it publishes */
@@ -65,13 +68,15 @@ static struct slice topic_of(const struct scenario_group *group, uint32_t number
 
 static struct slice topic_of_channel(const struct expectations *expectations, uint32_t channel, uint8_t *out)
 {
+	CHECK(channel < expectations->channel_count);
 	uint32_t group = 0;
 	for (uint32_t i = 0; i < expectations->scenario->group_count; i++) {
 		if (expectations_channels_of(&expectations->scenario->groups[i]) > 0 &&
 		    expectations->channel_first[i] <= channel)
 			group = i;
 	}
-	return topic_of(&expectations->scenario->groups[group], channel - expectations->channel_first[group], out);
+	return topic_in_group(&expectations->scenario->groups[group], channel - expectations->channel_first[group],
+			      out);
 }
 
 static int compare_entries(const void *a, const void *b)
@@ -93,10 +98,11 @@ static void note_topics(struct matcher *matcher)
 		const struct scenario_group *group = &scenario->groups[g];
 		uint32_t count = group->count * expectations_channels_of(group);
 		for (uint32_t i = 0; i < count; i++, channel++) {
-			struct slice text = topic_of(group, i, topic);
+			struct slice text = topic_in_group(group, i, topic);
 			matcher->entries[channel] = (struct entry){hash_slice(&matcher->key, text), channel};
 		}
 	}
+	CHECK(channel == expectations->channel_count);
 	if (channel > 0)
 		qsort(matcher->entries, channel, sizeof(*matcher->entries), compare_entries);
 }
@@ -139,8 +145,8 @@ static void match_wildcard(struct matcher *matcher, struct slice filter)
 	}
 }
 
-/* Comparisons are counted before the first is made: what is refused is refused at once. All filters of a group have
- * wildcards, or none. */
+/* Counts comparisons before the first one is made, so that a scenario is refused at once. Either all filters of a group
+ * have wildcards or none. */
 static bool comparisons_are_bounded(const struct expectations *expectations)
 {
 	uint8_t text[TOPIC_BYTES_MAX];
@@ -156,7 +162,7 @@ static bool comparisons_are_bounded(const struct expectations *expectations)
 	return comparisons <= COMPARISONS_MAX;
 }
 
-/* False: there are too many. */
+/* Returns false if there are too many. */
 static bool match_group(struct matcher *matcher, const struct scenario_group *group, uint32_t first)
 {
 	uint8_t text[TOPIC_BYTES_MAX];
@@ -188,7 +194,7 @@ static bool match_all(struct matcher *matcher)
 	return true;
 }
 
-/* Numbers channels and subscribers. False: too many channels. */
+/* Numbers channels and subscribers. Returns false if there are too many channels. */
 static bool number_all(struct expectations *expectations)
 {
 	uint64_t channels = 0;
@@ -214,8 +220,9 @@ static const char *make_streams(struct matcher *matcher)
 	expectations->stream_channel = calloc(matcher->stream_count + 1u, sizeof(*expectations->stream_channel));
 	if (expectations->streams == NULL || expectations->stream_channel == NULL)
 		return "out of memory";
+	uint32_t room = matcher->stream_count;
 	matcher->fill = true;
-	match_all(matcher);
+	CHECK(match_all(matcher) && matcher->stream_count == room); /* both passes find the same */
 	return NULL;
 }
 
@@ -248,6 +255,7 @@ void expectations_close(struct expectations *expectations)
 
 double expectations_fan(const struct expectations *expectations, uint32_t group)
 {
+	CHECK(group < expectations->scenario->group_count);
 	const struct scenario_group *spec = &expectations->scenario->groups[group];
 	uint32_t count = spec->count * expectations_channels_of(spec);
 	double sum = 0;

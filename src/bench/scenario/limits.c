@@ -8,11 +8,11 @@
 #include <netinet/in.h>
 #include <stdio.h>
 
-/* 0, 1, 2, epolls, and what looking at the server takes. */
+/* 0, 1, 2, epolls, and files of /proc. */
 #define DESCRIPTORS_OWN 64u
 /* An idle socket of the bench: the kernel's 3.85 KB and the client's own 24 bytes. */
 #define CLIENT_BYTES 4096u
-/* The same again, where the server's end is here too, and what a frugal broker keeps of a client. */
+/* The server's end of the socket, if it is on this machine too, and what a frugal broker keeps for a client. */
 #define SERVER_BYTES (4096u + 1024u)
 #define KILO 1024u
 
@@ -74,7 +74,7 @@ void limits_read(struct limits *limits, const struct address *target)
 	};
 }
 
-/* Each group is shared out by itself, and the first thread has the most of each. */
+/* Each group is shared out by itself, and the first thread gets the most of each. */
 static uint64_t clients_of_first_thread(const struct scenario *scenario)
 {
 	uint64_t sum = 0;

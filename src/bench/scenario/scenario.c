@@ -1,12 +1,14 @@
 #include "bench/scenario/scenario.h"
 
+#include "base/check.h"
+
 #include <math.h>
 
 #define KEEPALIVE_S 60u
 #define DURATION_S 10u
 #define WARM_UP_MS 1000u
 #define RAMP_UP_S 2u
-/* The least Receive Maximum that a broker is known to name, mosquitto's. */
+/* mosquitto's Receive Maximum, the smallest default known. */
 #define INFLIGHT 20u
 
 void scenario_init(struct scenario *scenario)
@@ -116,6 +118,7 @@ uint32_t scenario_clients(const struct scenario *scenario)
 
 double scenario_group_rate(const struct scenario_group *group, double load)
 {
+	CHECK(group->interval_ms == 0 || !has_rate(&group->rate));
 	if (group->interval_ms > 0)
 		return group->count * 1e3 / group->interval_ms;
 	return group->rate.is_load ? load : group->rate.a_second;

@@ -1,5 +1,5 @@
-/* What `roost bench run` is to do: groups of clients, the load that they make, and what is expected of the server. Read
- * from YAML; every fault is named with file, line and key. Pure; main thread. */
+/* What `roost bench run` does: groups of clients, the load they make, and what is expected of the server. Read from
+ * YAML; every fault is reported with file, line and key. Pure; main thread. */
 #ifndef BENCH_SCENARIO_H
 #define BENCH_SCENARIO_H
 
@@ -20,10 +20,10 @@
 /* Bits: BOTH is the two together. */
 enum scenario_role { ROLE_IDLE = 0, ROLE_SUBSCRIBER = 1, ROLE_PUBLISHER = 2, ROLE_BOTH = 3 };
 
-/* How often something happens: of all the group's clients together. */
+/* How often something happens, for all the group's clients together. */
 struct scenario_rate {
-	double a_second; /* where it does not rise */
-	bool is_load;    /* it is what the step says */
+	double a_second; /* if it does not depend on the step */
+	bool is_load;    /* it is the step's load */
 };
 
 struct scenario_group {
@@ -32,7 +32,7 @@ struct scenario_group {
 	uint32_t count;
 	uint32_t role;    /* enum scenario_role */
 	uint32_t version; /* enum mqtt_version */
-	uint32_t qos;     /* of publishing and subscribing */
+	uint32_t qos;     /* of messages and subscriptions */
 	uint32_t keepalive_s;
 	bool clean_start;
 	struct topic_pattern subscribe;
@@ -41,16 +41,16 @@ struct scenario_group {
 	uint32_t targets; /* %t */
 	uint32_t size_min;
 	uint32_t size_max;
-	uint32_t interval_ms; /* between two messages of one client; 0: rate says it */
+	uint32_t interval_ms; /* between two messages of one client; 0: see rate */
 	struct scenario_rate rate;
 	struct scenario_rate reconnects;
-	uint32_t loops;    /* messages of each client in a step; 0: the duration ends it */
-	uint32_t inflight; /* above QoS 0: messages of a client that are not acknowledged yet */
+	uint32_t loops;    /* messages of each client in a step; 0: the duration ends the step */
+	uint32_t inflight; /* above QoS 0: unacknowledged messages of a client at most */
 	char user_name[SCENARIO_NAME_BYTES];
 	char token_secret[SCENARIO_PATH_BYTES]; /* a file; "": anonymous */
 };
 
-/* NAN: nothing is promised. */
+/* NAN: no objective. */
 struct objectives {
 	double p99_ms;
 	double p999_ms;
@@ -66,7 +66,7 @@ struct scenario {
 	uint32_t threads;
 	uint32_t ramp_up_s;
 	uint32_t warm_up_ms; /* of each step */
-	uint32_t duration_s; /* of each step, behind the warm-up */
+	uint32_t duration_s; /* of each step, after the warm-up */
 	struct objectives objectives;
 	uint32_t step_count; /* 0: one step without a load of its own */
 	double steps[SCENARIO_STEPS_MAX];
@@ -74,21 +74,21 @@ struct scenario {
 	struct scenario_group groups[SCENARIO_GROUPS_MAX];
 };
 
-/* False: fault is "file:line: key: sentence". name is the file's, for the fault. */
+/* If it returns false, fault is "file:line: key: sentence", where name is the file. */
 bool scenario_parse(const char *name, struct slice text, struct scenario *out, char fault[SCENARIO_FAULT_BYTES]);
 bool scenario_read(const char *path, struct scenario *out, char fault[SCENARIO_FAULT_BYTES]);
 
-/* The values that nothing needs to be said about. */
+/* Default values. */
 void scenario_init(struct scenario *scenario);
 void scenario_group_init(struct scenario_group *group);
 
-/* Returns NULL, or what does not go together; static storage. */
+/* Returns NULL, or which keys exclude each other; static storage. */
 const char *scenario_group_fault(const struct scenario_group *group);
-/* As that, for the whole; each group is good by itself. */
+/* The same for the whole scenario, whose groups have passed by themselves. */
 const char *scenario_fault(const struct scenario *scenario);
 
 uint32_t scenario_clients(const struct scenario *scenario);
-/* Messages and reconnects of a group a second when the step's load is this. */
+/* Messages and reconnects of a group a second at this load of the step. */
 double scenario_group_rate(const struct scenario_group *group, double load);
 double scenario_group_reconnects(const struct scenario_group *group, double load);
 /* Whether a step's load changes anything. */

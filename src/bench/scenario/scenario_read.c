@@ -21,14 +21,14 @@ struct reader {
 };
 
 struct key;
-/* Takes a value into the field; at is where it stands. */
+/* Puts a value into the field. */
 typedef bool key_set(struct reader *reader, const struct key *key, const yaml_node_t *value, void *into);
 
 struct key {
 	const char *name;
 	key_set *set;
 	size_t offset;
-	double min; /* of numbers; of texts max is the room */
+	double min; /* of numbers; for texts, max is the size of the field */
 	double max;
 };
 
@@ -44,7 +44,7 @@ static const yaml_node_t *node_of(struct reader *reader, int index)
 	return yaml_document_get_node(&reader->document, index);
 }
 
-/* NULL: a complaint was made. */
+/* Returns NULL if it has complained. */
 static const char *scalar(struct reader *reader, const char *key, const yaml_node_t *value)
 {
 	const char *text = (const char *)value->data.scalar.value;
@@ -57,8 +57,8 @@ static const char *scalar(struct reader *reader, const char *key, const yaml_nod
 	return NULL;
 }
 
-/* Digits may be grouped: 100_000. Nothing but decimal notation, so that neither "0x10" nor "nan" gets in. */
-static bool number_of(const char *text, double *out)
+/* Digits may be grouped: 100_000. Decimal notation only, so that neither "0x10" nor "nan" gets in. */
+static bool parse_decimal(const char *text, double *out)
 {
 	char digits[NUMBER_BYTES_MAX + 1];
 	size_t size = 0;
@@ -80,7 +80,7 @@ static bool take_number(struct reader *reader, const struct key *key, const yaml
 	const char *text = scalar(reader, key->name, value);
 	if (text == NULL)
 		return false;
-	if (number_of(text, out) && *out >= key->min && *out <= key->max)
+	if (parse_decimal(text, out) && *out >= key->min && *out <= key->max)
 		return true;
 	snprintf(fault, sizeof(fault), "a number from %.15g to %.15g is wanted here", key->min, key->max);
 	return complain(reader, value, key->name, fault);
@@ -409,7 +409,7 @@ static bool load_document(struct reader *reader, yaml_parser_t *parser)
 	return false;
 }
 
-/* What stands in a second document must not be passed over in silence. */
+/* A second document must not be ignored silently. */
 static bool is_last_document(struct reader *reader, yaml_parser_t *parser)
 {
 	if (!load_document(reader, parser))

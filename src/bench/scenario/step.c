@@ -1,12 +1,16 @@
 #include "bench/scenario/step.h"
 
+#include "base/check.h"
+
 #include <math.h>
 #include <stdio.h>
 
-/* Of latency, below which it does not matter that the bench itself was late. */
+/* Lateness of the bench does not matter below this share of the p99. */
 #define LATE_SHARE 0.1
-/* What epoll's timer and a turn of the bench take in any case. */
+/* Timer resolution and a turn of the bench take this long in any case. */
 #define LATE_MS 0.5
+
+_Static_assert(sizeof(STEP_CURVE_PERCENT) == STEP_CURVE_POINTS * sizeof(double), "a percentile for each point");
 
 const double STEP_CURVE_PERCENT[STEP_CURVE_POINTS] = {0, 25, 50, 75, 90, 95, 99, 99.5, 99.9, 99.95, 99.99, 100};
 
@@ -62,7 +66,7 @@ void step_judge(struct step *step, const struct objectives *objectives)
 		return;
 	}
 	for (size_t i = 0; i < sizeof(ends) / sizeof(ends[0]); i++) {
-		/* Comparisons with NAN are false: what is not known breaks nothing. */
+		/* Comparisons with NAN are false: an unknown figure misses no objective. */
 		if (!(ends[i].measured > ends[i].wanted))
 			continue;
 		snprintf(step->breach, sizeof(step->breach), "%s was %.4g%s%s, and at most %.4g is wanted",
@@ -74,6 +78,7 @@ void step_judge(struct step *step, const struct objectives *objectives)
 
 uint32_t steps_knee(const struct step *steps, uint32_t count)
 {
+	CHECK(count <= SCENARIO_STEPS_MAX);
 	uint32_t held = 0;
 	while (held < count && steps[held].breach[0] == '\0')
 		held++;

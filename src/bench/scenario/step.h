@@ -1,4 +1,4 @@
-/* What one step of a run has measured, whether it held what the scenario expects, and where the knee is. Pure. */
+/* What was measured in one step of a run, whether it met the scenario's objectives, and where the knee is. Pure. */
 #ifndef BENCH_STEP_H
 #define BENCH_STEP_H
 
@@ -12,13 +12,13 @@
 /* The percentiles of a step's curve. */
 extern const double STEP_CURVE_PERCENT[STEP_CURVE_POINTS];
 
-/* NAN: not known. Counts are of the whole step, figures a second and latencies of the time behind the warm-up. */
+/* NAN: not known. Counts cover the whole step; rates and latencies cover the time after the warm-up. */
 struct step {
 	double load; /* what the scenario says, or NAN */
 	double measured_s;
 	double offered;   /* messages that were due, a second */
-	double delivered; /* messages that came, a second */
-	/* from when a message was due to when it came */
+	double delivered; /* messages that arrived, a second */
+	/* from when a message was due to when it arrived */
 	double mean_ms;
 	double p50_ms;
 	double p99_ms;
@@ -28,48 +28,48 @@ struct step {
 	/* how late the bench itself was to send what was due */
 	double late_p99_ms;
 	double late_max_ms;
-	/* Little's law: what was on its way, as it was counted; rate x latency says the same */
+	/* messages under way, as counted; by Little's law, rate x latency should say the same */
 	double in_flight;
 	double sign_ins; /* of clients that reconnect, a second */
 	double sign_in_p50_ms;
 	double sign_in_p99_ms;
-	double server_cpu_us; /* a delivered message; where only reconnects are made, a sign-in */
+	double server_cpu_us; /* a delivered message, or a sign-in if clients only reconnect */
 	double server_cpu_percent;
 	double client_cpu_percent;
 	double other_cpu_percent;
-	double server_bytes; /* resident memory a client, above what it was without any */
+	double server_bytes; /* resident memory a client, above that without clients */
 	uint64_t due;        /* messages */
 	uint64_t sent;
 	uint64_t expected; /* deliveries of what was sent */
-	uint64_t received; /* without doubles */
+	uint64_t received; /* without duplicates */
 	uint64_t lost;
 	uint64_t doubled;
 	uint64_t reordered;
-	uint64_t foreign;              /* not ours, or not meant for who got them */
-	uint64_t unsent;               /* due, and not sent when the step was over */
-	uint64_t unacknowledged;       /* whose handshake did not end */
+	uint64_t foreign;              /* not ours, or not meant for the client that got them */
+	uint64_t unsent;               /* due, but not sent when the step was over */
+	uint64_t unacknowledged;       /* messages whose handshake did not end */
 	uint64_t reconnects;           /* that were due */
 	uint64_t clients_lost;         /* and sign-ins that failed */
-	bool died;                     /* the server, or all that it held */
-	char breach[STEP_FAULT_BYTES]; /* "": all objectives held */
+	bool died;                     /* the server, or all its connections */
+	char breach[STEP_FAULT_BYTES]; /* "": all objectives were met */
 };
 
 /* Fills mean, percentiles and curve. */
 void step_note_latency(struct step *step, const struct histogram *latency, uint64_t sum_ns);
 
-/* Of all that was tried, what failed: clients lost, messages that could not be sent or whose handshake did not end. */
+/* The share of attempts that failed: clients lost, messages that could not be sent or whose handshake did not end. */
 double step_error_rate(const struct step *step);
 
 /* Rate times latency: how many messages are on their way by Little's law. */
 double step_little(const struct step *step);
 
-/* True where the latency is the bench's own: it was late by more than a tenth of the p99. */
+/* The latency is partly the bench's own: it was late by more than a tenth of the p99. */
 bool step_is_late(const struct step *step);
 
-/* Fills in step->breach: the first objective that did not hold, with its figure. */
+/* Fills in step->breach: the first objective that was missed, with its figure. */
 void step_judge(struct step *step, const struct objectives *objectives);
 
-/* The last step that held, of steps up to the first that did not; STEP_NONE if even the first one did not. */
+/* The last step before the first that missed an objective; STEP_NONE if the first step missed one. */
 uint32_t steps_knee(const struct step *steps, uint32_t count);
 
 #endif

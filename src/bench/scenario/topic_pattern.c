@@ -2,6 +2,7 @@
 
 #include "bench/client/packets.h"
 
+#include "base/check.h"
 #include "mqtt/field/topic.h"
 
 #include <stdio.h>
@@ -54,6 +55,7 @@ bool topic_pattern_is_set(const struct topic_pattern *pattern)
 
 uint32_t topic_pattern_number(const struct topic_pattern *pattern, uint32_t client, uint32_t circles, uint32_t target)
 {
+	CHECK(circles > 0);
 	switch (pattern->number) {
 	case TOPIC_CLIENT:
 		return client;
@@ -71,6 +73,7 @@ size_t topic_pattern_write(const struct topic_pattern *pattern, uint32_t number,
 {
 	size_t size = strlen(pattern->before);
 	size_t after = strlen(pattern->after);
+	CHECK(size + after <= TOPIC_PATTERN_BYTES_MAX);
 	if (pattern->number == TOPIC_FIXED)
 		memcpy(out, pattern->before, size);
 	else

@@ -8,7 +8,7 @@
 
 #include "bench/client/client.h"
 
-/* What stands for the placeholder has up to 10 digits. */
+/* A placeholder becomes up to 10 digits. */
 #define TOPIC_PATTERN_BYTES_MAX CLIENT_PREFIX_BYTES_MAX
 #define TOPIC_BYTES_MAX (TOPIC_PATTERN_BYTES_MAX + 10u)
 
@@ -21,13 +21,13 @@ struct topic_pattern {
 };
 
 /* Returns NULL, or a sentence that says what is wrong with text; static storage. A pattern to subscribe to may have
- * wildcards, but no %t; one to publish to the other way round. */
+ * wildcards, but no %t; a pattern to publish to may have %t, but no wildcards. */
 const char *topic_pattern_parse(const char *text, bool subscribes, struct topic_pattern *out);
 
-/* False: the group of the pattern has none. */
+/* Returns false if the group has no such pattern. */
 bool topic_pattern_is_set(const struct topic_pattern *pattern);
 
-/* The placeholder's number for a client, or CLIENT_NO_TOPIC where there is no placeholder. */
+/* The placeholder's number for a client, or CLIENT_NO_TOPIC without a placeholder. */
 uint32_t topic_pattern_number(const struct topic_pattern *pattern, uint32_t client, uint32_t circles, uint32_t target);
 
 /* Writes the topic; out holds TOPIC_BYTES_MAX. Returns the size. */

@@ -7,27 +7,6 @@
 
 #include <stdio.h>
 #include <stdlib.h>
-#include <time.h>
-
-/* False: says on stderr what is wrong with the file. */
-static bool open_credentials(struct storm_options *options, struct credentials *credentials)
-{
-	const char *path = options->token_path != NULL ? options->token_path : options->secret_path;
-	const char *fault;
-	*credentials = (struct credentials){.user_name = options->user_name};
-	if (path == NULL)
-		return true;
-	if (options->token_path != NULL)
-		fault = credentials_open_tokens(credentials, path);
-	else
-		fault = credentials_open_secret(credentials, path, options->token_claims, (uint64_t)time(NULL));
-	if (fault != NULL) {
-		fprintf(stderr, "roost bench storm: %s %s\n", path, fault);
-		return false;
-	}
-	options->load.credentials = options->load.established.credentials = credentials;
-	return true;
-}
 
 /* The kernel takes an IPv4 source address for an IPv4 target only. */
 static bool suits_source(const struct storm_load *load, const struct target *target)
@@ -38,7 +17,7 @@ static bool suits_source(const struct storm_load *load, const struct target *tar
 	return false;
 }
 
-/* Round by round against each in turn, so that what else happens on the machine hits all alike. */
+/* Runs against each in turn, round by round, so that whatever else happens on the machine hits all of them alike. */
 static bool run_rounds(const struct storm_options *options, const struct target *targets, struct storm_report *report)
 {
 	for (uint32_t round = 0; round < options->beside.rounds; round++) {
@@ -57,7 +36,7 @@ static bool run_rounds(const struct storm_options *options, const struct target 
 	return true;
 }
 
-static int run(struct storm_options *options)
+static int run_all_rounds(struct storm_options *options)
 {
 	struct target targets[BESIDE_BROKERS_MAX];
 	struct neighbours neighbours;
@@ -80,12 +59,16 @@ static int run(struct storm_options *options)
 int storm_main(int argc, char **argv)
 {
 	struct storm_options options;
-	struct credentials credentials;
 	int status;
 	if (!storm_options_parse(argc, argv, &options, &status))
 		return status;
+	struct credentials credentials = {.user_name = options.user_name};
+	if (options.token_path != NULL || options.secret_path != NULL)
+		options.load.credentials = options.load.established.credentials = &credentials;
 	progress_catch_signals();
-	status = open_credentials(&options, &credentials) ? run(&options) : BENCH_EXIT_FAILED;
+	status = BENCH_EXIT_FAILED;
+	if (credentials_open(&credentials, "storm", options.token_path, options.secret_path, options.token_claims))
+		status = run_all_rounds(&options);
 	progress_end();
 	credentials_close(&credentials);
 	return status;

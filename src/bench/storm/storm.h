@@ -1,4 +1,4 @@
-/* `roost bench storm`: what those who are connected notice while others connect as fast as they can. */
+/* `roost bench storm`: what connected clients notice while others connect as fast as they can. */
 #ifndef BENCH_STORM_H
 #define BENCH_STORM_H
 

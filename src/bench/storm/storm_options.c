@@ -10,7 +10,7 @@
 
 #define IN_PROGRESS 64u
 #define SYN_TIMEOUT_MS 250u
-/* mosquitto takes no more from version 5 clients. */
+/* mosquitto allows version 5 clients no more. */
 #define UNACKNOWLEDGED_AT_A_RATE 20u
 /* Slots of a thread's pool of clients, which are descriptors in its table. */
 #define SLOTS_MAX 19000u
@@ -94,7 +94,7 @@ static const struct option_row OPTIONS[] = {
 	{0},
 };
 
-/* A rate goes on while those before wait for an answer to their SYN, as far as there are places for them. */
+/* The rate must go on while earlier attempts wait for an answer to their SYN, as far as there are slots. */
 static uint32_t choose_in_progress(const struct storm_load *load)
 {
 	uint64_t unheard = (uint64_t)load->rate * load->syn_timeout_ms / 1000;
@@ -104,13 +104,13 @@ static uint32_t choose_in_progress(const struct storm_load *load)
 	return (uint32_t)(wanted < room ? wanted : room);
 }
 
-/* Goes into a JSON string as it is. */
+/* It cannot go into a JSON string as it is. */
 static bool needs_escape(const char *text)
 {
 	return strpbrk(text, "\"\\") != NULL;
 }
 
-/* What does not go together; or NULL. */
+/* Which options exclude each other, or NULL. */
 static const char *find_fault(const struct storm_options *options)
 {
 	const struct storm_load *load = &options->load;

@@ -3,6 +3,8 @@
 #include "bench/report/report.h"
 #include "bench/report/table.h"
 
+#include "base/check.h"
+
 #include <math.h>
 #include <stdio.h>
 
@@ -13,7 +15,9 @@
 /* The column that is a ratio itself. */
 #define COMPARED_RATIO 2u
 
-/* The key for programs, and the word for people. */
+_Static_assert(RATIOS <= INTERVAL_COLUMNS && COMPARED_RATIO < COMPARED_COLUMNS, "parts of the tables");
+
+/* The key for programs and the words for people. */
 static const struct {
 	const char *key;
 	const char *words;
@@ -48,7 +52,7 @@ static const struct table COMPARED_TABLE = {
 		    {"sign-ins/s", 14, 0}},
 };
 
-/* What became of attempts: the key for programs, and the words for people. */
+/* What became of attempts: the key for programs and the words for people. */
 static const struct {
 	const char *key;
 	const char *words;
@@ -63,9 +67,10 @@ static const struct {
 	[STORM_OTHER] = {"end_other", "attempts: ended otherwise"},
 };
 
-/* A figure for programs has the broker's name in front where there are several. NULL: there is one. */
+/* Prefix of the figures for programs: the broker's name if there are several, or NULL. */
 static const char *prefix_of(const struct storm_report *report, uint32_t broker)
 {
+	CHECK(broker < report->beside->count);
 	return report->beside->count > 1 ? report->beside->brokers[broker].name : NULL;
 }
 
@@ -94,7 +99,7 @@ static void add_interval(struct report *report, const char *prefix, const char *
 					      {NULL, 0, 0}});
 }
 
-static void add_load(struct report *report, const struct storm_load *load)
+static void storm_add_load(struct report *report, const struct storm_load *load)
 {
 	const struct load_plan *established = &load->established.load;
 	report_values(report, NULL,
@@ -116,7 +121,7 @@ static void add_load(struct report *report, const struct storm_load *load)
 			      {NULL, 0, 0}});
 }
 
-/* For people these lines stand below the table. */
+/* For people these lines go below the table. */
 static void add_storm(struct report *report, const char *prefix, const struct storm_load *load,
 		      const struct storm_result *result)
 {
@@ -159,7 +164,8 @@ static void add_established(struct report *report, const char *prefix, const str
 		      "");
 }
 
-/* An interval's figures, in the order of INTERVAL_TABLE; the first RATIOS of them say how much worse the storm was. */
+/* An interval's figures in the order of INTERVAL_TABLE. The first RATIOS of them are compared between storm and quiet.
+ */
 struct interval_row {
 	double values[INTERVAL_COLUMNS];
 };
@@ -171,7 +177,7 @@ static struct interval_row row_of(const struct load_figures *figures)
 				      figures->other_cpu_percent}};
 }
 
-static void print_heading(const struct storm_report *report)
+static void storm_print_heading(const struct storm_report *report)
 {
 	const struct storm_load *load = report->load;
 	const struct load_plan *established = &load->established.load;
@@ -214,7 +220,7 @@ static void add_ratios(struct report *report, const char *prefix, const struct s
 					      {NULL, 0, 0}});
 }
 
-/* What others take makes "quiet" slower, and so the storm's ratio better than it is. */
+/* Other processes slow down "quiet", which makes the storm's ratio look better than it is. */
 static void print_others(const char *name, const struct storm_result *result)
 {
 	for (uint32_t i = 0; i < LOAD_INTERVALS; i++) {
@@ -284,14 +290,15 @@ static void print_broker(const struct storm_report *from, uint32_t broker, const
 
 bool storm_report_print(const struct storm_report *from, bool json)
 {
+	CHECK(from->rounds > 0);
 	struct storm_result summaries[BESIDE_BROKERS_MAX];
 	struct report *report = report_new();
 	if (report == NULL)
 		return false;
 	if (json)
-		add_load(report, from->load);
+		storm_add_load(report, from->load);
 	else
-		print_heading(from);
+		storm_print_heading(from);
 	for (uint32_t i = 0; i < from->beside->count; i++) {
 		storm_summarize(from, i, &summaries[i]);
 		print_broker(from, i, &summaries[i], json, report);

@@ -1,4 +1,4 @@
-/* What `bench storm` found, for people and programs. Main thread. */
+/* Results of `bench storm`, for people and programs. Main thread. */
 #ifndef BENCH_STORM_REPORT_H
 #define BENCH_STORM_REPORT_H
 
@@ -8,19 +8,19 @@
 struct storm_report {
 	const struct storm_load *load;
 	const struct beside *beside;
-	uint32_t rounds;              /* that all brokers went through */
+	uint32_t rounds;              /* that all brokers have completed */
 	struct storm_result *results; /* BESIDE_BROKERS_MAX of each round */
 };
 
-/* Of a broker's rounds: medians of figures (of others' processor time and of what took longest, the
- * largest), sums of counts. */
+/* Sums up a broker's rounds: medians of figures (but the largest maximum and the largest processor time of others),
+ * sums of counts. */
 void storm_summarize(const struct storm_report *report, uint32_t broker, struct storm_result *out);
 
 /* On stdout. False without memory. */
 bool storm_report_print(const struct storm_report *report, bool json);
 
-/* The first broker's established lost no message, no order, no acknowledgement and no client. What became of the
- * storm's own clients is no fault: to be refused may be what they are for. */
+/* The first broker's established clients have clean totals (load_totals_are_clean()), and no round stalled. What became
+ * of the storm's own clients is no fault: they may be there to be refused. */
 bool storm_report_is_clean(const struct storm_report *report);
 
 #endif

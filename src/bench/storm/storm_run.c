@@ -5,6 +5,7 @@
 #include "bench/target/cpu.h"
 #include "bench/target/process.h"
 
+#include "base/check.h"
 #include "base/clock.h"
 
 #include <stdio.h>
@@ -13,6 +14,8 @@
 #define IDLE_WAIT_MS_MAX 2000u
 #define KEEPALIVE_S 7200u
 
+_Static_assert(STORM_AFTER + 1 == LOAD_INTERVALS, "an interval each");
+
 struct storm {
 	const struct storm_load *load;
 	struct storm_shared shared;
@@ -20,7 +23,7 @@ struct storm {
 	struct storm_worker *workers;
 };
 
-/* Attempts get numbers behind those of the established, and so source addresses that are not theirs. */
+/* Attempts are numbered after the established clients, so they have other source addresses. */
 static uint32_t first_number(const struct storm_load *load)
 {
 	return share_rounded_up(load->established.load.clients, DIAL_CLIENTS_PER_SOURCE) * DIAL_CLIENTS_PER_SOURCE;
@@ -54,6 +57,7 @@ static bool open_storm(struct storm *storm, const struct storm_load *load, const
 
 static bool start_storm(struct storm *storm)
 {
+	CHECK(storm->load->threads > 0 && storm->threads.count == 0);
 	struct thread_setup setup = {.body = storm_worker_run,
 				     .worker_bytes = sizeof(*storm->workers),
 				     .cpu = CPU_ANY,
@@ -65,7 +69,7 @@ static bool start_storm(struct storm *storm)
 	return threads_start(&storm->threads, &setup, storm->workers, storm->load->threads);
 }
 
-/* What has happened in the storm's interval, before its threads are told to stop. */
+/* Counts what has happened in the storm's interval, before its threads are told to stop. */
 static void note_interval(struct storm *storm, uint64_t length_ns, struct storm_result *result)
 {
 	result->storm_s = (double)length_ns / 1e9;
@@ -81,6 +85,7 @@ static bool stop_storm(struct storm *storm, struct storm_result *result)
 	bool good = true;
 	histogram_init(&sign_in);
 	atomic_store_explicit(&storm->shared.stopping, true, memory_order_relaxed);
+	CHECK(result->signed_in <= result->attempts);
 	uint32_t count = storm->threads.count;
 	threads_join(&storm->threads);
 	for (uint32_t i = 0; i < count; i++) {
@@ -101,7 +106,7 @@ static bool stop_storm(struct storm *storm, struct storm_result *result)
 	return good;
 }
 
-/* False: the storm could not be made; *stalled: nothing came to the established. */
+/* Returns false if the storm could not be made; sets result->stalled if the established clients stop receiving. */
 static bool measure_storm(struct storm *storm, struct load_driver *driver, uint64_t length_ns,
 			  struct storm_result *result)
 {
@@ -114,9 +119,9 @@ static bool measure_storm(struct storm *storm, struct load_driver *driver, uint6
 	return stop_storm(storm, result) && good;
 }
 
-/* What the storm leaves behind, as sessions that end, is not counted to the time after it: so messages flow unmeasured
- * for a while, as at the start. */
-static bool measure(struct storm *storm, struct load_driver *driver, struct storm_result *result)
+/* What the storm leaves behind, such as sessions to clean up, must not count as the quiet after it. So messages flow
+ * unmeasured for a while, as at the start. */
+static bool measure_intervals(struct storm *storm, struct load_driver *driver, struct storm_result *result)
 {
 	const struct load_round *round = driver->round;
 	uint64_t length_ns = round->duration_s * 1000000000ull;
@@ -144,7 +149,7 @@ bool storm_run(const struct storm_load *load, const struct target *target, struc
 		return false;
 	bool good = load_driver_open(&driver, &load->established, target, "quiet");
 	if (good) {
-		good = measure(&storm, &driver, result);
+		good = measure_intervals(&storm, &driver, result);
 		load_driver_drain(&driver);
 	}
 	load_driver_close(&driver, &result->totals);

@@ -1,5 +1,5 @@
-/* One run of `bench storm`: the established exchange messages in a closed loop, and are measured before, during and
- * after a storm of others. Blocks for the whole run; main thread. */
+/* One run of `bench storm`: the established clients exchange messages in a closed loop, and are measured before, during
+ * and after a storm of connections. Blocks for the whole run. Main thread. */
 #ifndef BENCH_STORM_RUN_H
 #define BENCH_STORM_RUN_H
 
@@ -14,7 +14,7 @@ struct storm_load {
 	const struct credentials *credentials;
 	struct source_range from; /* source addresses of the storm, if from.hosts is not 0 */
 	uint32_t rate;            /* attempts a second, 0: as fast as can be */
-	uint32_t threads;         /* of the storm; the others are shared out to them */
+	uint32_t threads;         /* of the storm; the figures below are shared out to them */
 	uint32_t in_progress_max;
 	uint32_t syn_timeout_ms;
 	uint32_t stay;
@@ -26,11 +26,11 @@ struct storm_load {
 struct storm_result {
 	struct load_figures figures[LOAD_INTERVALS]; /* by enum storm_interval */
 	struct load_totals totals;                   /* of the established */
-	bool stalled;                                /* nothing came to the established for some seconds */
+	bool stalled;                                /* the established clients received nothing for some seconds */
 	double storm_s;
 	uint64_t attempts;  /* in this time */
 	uint64_t signed_in; /* in this time */
-	/* of all attempts, those too that ended shortly after */
+	/* of all attempts, including those that ended shortly afterwards */
 	uint64_t ends[STORM_ENDS];
 	uint64_t stay_lost;
 	struct losses losses;
@@ -40,7 +40,7 @@ struct storm_result {
 	double sign_in_max_us;
 };
 
-/* False: it could not run; says why on stderr. */
+/* Returns false if it could not run, and says why on stderr. */
 bool storm_run(const struct storm_load *load, const struct target *target, struct storm_result *result);
 
 #endif

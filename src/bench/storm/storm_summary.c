@@ -2,6 +2,8 @@
 
 #include "bench/report/report.h"
 
+#include "base/check.h"
+
 #include <stddef.h>
 #include <string.h>
 
@@ -9,10 +11,11 @@ _Static_assert(BESIDE_ROUNDS_MAX <= LOAD_ROUNDS_MAX, "the rounds that load_figur
 
 static const struct storm_result *result_of(const struct storm_report *report, uint32_t broker, uint32_t round)
 {
+	CHECK(broker < report->beside->count && round < report->rounds);
 	return &report->results[round * BESIDE_BROKERS_MAX + broker];
 }
 
-/* Of the sign-ins' figure at this offset of the result. */
+/* Sums up the sign-in figure at this offset of the result. */
 static double sign_in_at(const struct storm_report *report, uint32_t broker, size_t offset)
 {
 	double values[BESIDE_ROUNDS_MAX];

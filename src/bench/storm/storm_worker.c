@@ -1,23 +1,24 @@
 #include "bench/storm/storm_worker.h"
 
+#include "base/check.h"
 #include "base/clock.h"
 #include "reactor/fdtable.h"
 
 #include <errno.h>
 #include <stdlib.h>
 
-/* How many connections go out between two looks at what came back. */
+/* Connections started between two polls for answers. */
 #define START_BATCH 64u
 #define WAIT_MS 1
-/* What is in progress at the end may take so long. */
+/* Attempts in progress at the end have this long. */
 #define LINGER_NS 5000000000u
 
-/* A slot in the pool is free, in progress, or one of those who stay. */
+/* One slot of the pool: free, in progress, or taken by a client that stays. */
 struct slot {
 	uint64_t started_ns;
 	uint32_t number; /* of its attempt */
-	/* While it waits for an answer to its SYN, or did so when last looked at: its neighbours in the ring of all
-	 * those, by age. */
+	/* While it waits for an answer to its SYN, as far as is known: its neighbours in the ring of all that wait,
+	 * ordered by age. */
 	uint32_t older;
 	uint32_t newer;
 	bool waits;
@@ -27,24 +28,24 @@ struct slot {
 struct state {
 	struct storm_worker *worker;
 	struct client_pool pool;
-	struct slot *slots; /* and behind the pool's one that closes the ring of those who wait */
-	uint32_t ring;      /* its index: the oldest is its newer neighbour, the newest its older one */
+	struct slot *slots; /* those of the pool, and one more that closes the ring of those that wait */
+	uint32_t ring;      /* index of that one: its newer neighbour is the oldest, its older neighbour the newest */
 	uint32_t *free;     /* a stack of the pool's indices */
 	uint32_t free_count;
-	uint32_t *staying; /* a ring of indices, the oldest first; those who were lost meanwhile too */
+	uint32_t *staying; /* a ring of indices, the oldest first; includes clients lost meanwhile */
 	uint32_t stay_first;
 	uint32_t stay_count;
 	uint64_t attempts;
 	uint64_t began_ns;
 };
 
-static uint32_t number_of(void *owner, uint32_t index)
+static uint32_t storm_number(void *owner, uint32_t index)
 {
 	const struct state *state = owner;
 	return state->slots[index].number;
 }
 
-static uint32_t topic_of(void *owner, uint32_t index)
+static uint32_t storm_topic(void *owner, uint32_t index)
 {
 	const struct state *state = owner;
 	return state->worker->shared->subscribe ? state->slots[index].number : CLIENT_NO_TOPIC;
@@ -52,6 +53,7 @@ static uint32_t topic_of(void *owner, uint32_t index)
 
 static void begin_wait(struct state *state, uint32_t index)
 {
+	CHECK(!state->slots[index].waits && index != state->ring);
 	struct slot *slots = state->slots;
 	uint32_t newest = slots[state->ring].older;
 	slots[index].older = newest;
@@ -71,7 +73,7 @@ static void end_wait(struct state *state, uint32_t index)
 	slot->waits = false;
 }
 
-/* Those whose SYN was not answered in time: else they would hold the slots of attempts that are due. */
+/* Gives up attempts whose SYN was not answered in time, which would block the slots of attempts that are due. */
 static void give_up_unheard(struct state *state)
 {
 	uint64_t now = clock_now_ns();
@@ -88,14 +90,16 @@ static void give_up_unheard(struct state *state)
 
 static void free_slot(struct state *state, uint32_t index)
 {
+	CHECK(state->free_count < state->ring); /* slots 0 to ring - 1 are the pool's */
 	end_wait(state, index);
 	state->slots[index].stays = false;
 	state->free[state->free_count++] = index;
 }
 
-/* The oldest of those who stay makes room, if it has not been lost before. */
+/* Disconnects the oldest client that stays, unless it has been lost, and frees its slot. */
 static void leave_oldest(struct state *state)
 {
+	CHECK(state->stay_count > 0);
 	uint32_t index = state->staying[state->stay_first];
 	state->stay_first = (state->stay_first + 1) % state->worker->shared->stay;
 	state->stay_count--;
@@ -103,7 +107,7 @@ static void leave_oldest(struct state *state)
 	free_slot(state, index);
 }
 
-static void on_ready(void *owner, uint32_t index)
+static void storm_on_ready(void *owner, uint32_t index)
 {
 	struct state *state = owner;
 	struct storm_worker *worker = state->worker;
@@ -119,16 +123,17 @@ static void on_ready(void *owner, uint32_t index)
 	}
 	if (state->stay_count == stay)
 		leave_oldest(state);
+	CHECK(state->stay_count < stay);
 	state->staying[(state->stay_first + state->stay_count++) % stay] = index;
 	state->slots[index].stays = true;
 }
 
-static void on_lost(void *owner, uint32_t index, enum client_state was, enum loss kind, uint32_t code)
+static void storm_on_lost(void *owner, uint32_t index, enum client_state was, enum loss kind, uint32_t code)
 {
 	struct state *state = owner;
 	if (state->slots[index].stays) {
 		state->worker->stay_lost++;
-		return; /* its slot is free when its turn to leave has come */
+		return; /* its slot is freed when its turn to leave comes */
 	}
 	state->worker->ends[storm_end_of(was, kind, code)]++;
 	free_slot(state, index);
@@ -138,7 +143,7 @@ enum storm_end storm_end_of(enum client_state state, enum loss kind, uint32_t co
 {
 	bool was_reset = code == ECONNRESET || code == EPIPE;
 	switch (kind) {
-	case LOSS_CONNECT: /* also CONNECT itself: the server was quicker than we */
+	case LOSS_CONNECT: /* or sending CONNECT failed because the server was faster */
 		return was_reset ? STORM_RESET : code == ETIMEDOUT ? STORM_UNHEARD : STORM_UNOPENED;
 	case LOSS_RESET:
 		return was_reset && state < CLIENT_SUBSCRIBING ? STORM_RESET : STORM_OTHER;
@@ -155,10 +160,11 @@ enum storm_end storm_end_of(enum client_state state, enum loss kind, uint32_t co
 	}
 }
 
-static void start_one(struct state *state, uint64_t now)
+static void storm_start_one(struct state *state, uint64_t now)
 {
 	struct storm_worker *worker = state->worker;
 	const struct storm_shared *shared = worker->shared;
+	CHECK(state->free_count > 0);
 	uint32_t index = state->free[--state->free_count];
 	state->slots[index] = (struct slot){
 		.started_ns = now,
@@ -170,8 +176,8 @@ static void start_one(struct state *state, uint64_t now)
 		begin_wait(state, index);
 }
 
-/* Starts what the rate and the slots allow. Returns whether more could be started at once. */
-static bool start_some(struct state *state)
+/* Starts as many attempts as rate and slots allow. Returns whether more could be started at once. */
+static bool storm_start_some(struct state *state)
 {
 	const struct storm_shared *shared = state->worker->shared;
 	uint64_t now = clock_now_ns();
@@ -181,7 +187,7 @@ static bool start_some(struct state *state)
 	for (uint32_t i = 0; i < START_BATCH; i++) {
 		if (state->attempts >= allowed || state->pool.in_progress >= shared->in_progress_max)
 			return false;
-		start_one(state, clock_now_ns());
+		storm_start_one(state, clock_now_ns());
 	}
 	return true;
 }
@@ -192,7 +198,7 @@ static void run_storm(struct state *state)
 	const struct storm_shared *shared = state->worker->shared;
 	state->began_ns = clock_now_ns();
 	while (!atomic_load_explicit(&shared->stopping, memory_order_relaxed)) {
-		bool more = start_some(state);
+		bool more = storm_start_some(state);
 		client_pool_turn(pool, more ? 0 : WAIT_MS);
 		give_up_unheard(state);
 	}
@@ -206,7 +212,7 @@ static void run_storm(struct state *state)
 		leave_oldest(state);
 }
 
-/* The stack gives the pool's slots in order the first time, as it wants them. */
+/* The pool wants its slots used in order the first time. */
 static void fill_stack(struct state *state, uint32_t slots)
 {
 	state->free_count = slots;
@@ -216,6 +222,7 @@ static void fill_stack(struct state *state, uint32_t slots)
 
 static bool open_state(struct state *state, uint32_t slots)
 {
+	CHECK(slots > 0);
 	const struct storm_shared *shared = state->worker->shared;
 	state->slots = calloc(slots + 1, sizeof(*state->slots));
 	state->free = calloc(slots, sizeof(*state->free));
@@ -235,8 +242,10 @@ void storm_worker_run(void *argument)
 	worker->failed = !open_state(&state, worker->shared->in_progress_max + worker->shared->stay);
 	if (!worker->failed) {
 		state.pool.owner = &state;
-		state.pool.events = (struct client_events){
-			.number_of = number_of, .topic_of = topic_of, .ready = on_ready, .lost = on_lost};
+		state.pool.events = (struct client_events){.number_of = storm_number,
+							   .topic_of = storm_topic,
+							   .ready = storm_on_ready,
+							   .lost = storm_on_lost};
 		run_storm(&state);
 		worker->losses = state.pool.losses;
 		client_pool_close(&state.pool);

@@ -26,7 +26,9 @@
 #define WORDS_MAX 64u
 #define MOSQUITTO "/usr/sbin/mosquitto"
 
-/* What a child is started with. Its log is a file in memory, so that nobody has to read it for the child to go on. */
+_Static_assert(sizeof(MOSQUITTO) <= BROKER_PATH_BYTES, "it is a program like any other");
+
+/* What a child is started with. Its log is a file in memory, so the child never waits for a reader. */
 struct launch {
 	char text[4096]; /* of the options */
 	char *argv[WORDS_MAX + 1];
@@ -56,7 +58,7 @@ const char *broker_parse(const char *text, struct broker *out)
 		return "is not mosquitto, the path of a Roost, a URL or a port";
 	if (path >= sizeof(out->program))
 		return "has a path that is too long";
-	/* The end of a path tells builds apart better than its beginning. */
+	/* The end of a path distinguishes builds better than its beginning. */
 	size_t skip = path >= TARGET_NAME_BYTES ? path - (TARGET_NAME_BYTES - 1) : 0;
 	out->kind = BROKER_ROOST;
 	out->options = text + path;
@@ -90,7 +92,7 @@ void broker_name_apart(struct broker *broker, const struct broker *others, uint3
 static void add_word(struct launch *launch, const char *word)
 {
 	CHECK(launch->argc < WORDS_MAX);
-	/* execv() takes them so, and writes to none of them. */
+	/* execv() wants them without const, and does not write to them. */
 	launch->argv[launch->argc++] = (char *)(uintptr_t)word;
 }
 
@@ -113,7 +115,7 @@ static bool plan_roost(const struct broker *broker, struct launch *launch)
 	return true;
 }
 
-/* mosquitto takes no port 0: one is drawn for it. */
+/* mosquitto does not accept port 0, so we choose a free port for it. */
 static uint16_t draw_port(void)
 {
 	struct url loopback = {.host = "127.0.0.1", .port = 0};
@@ -161,7 +163,7 @@ static void read_log(int log, char *out)
 	out[got > 0 ? got : 0] = '\0';
 }
 
-/* Waits until the log has the word. False: the child has ended, or the time is up. */
+/* Waits until the log contains the word. Returns false if the child has ended or the time is up. */
 static bool wait_for(const struct launch *launch, struct target *target, const char *word, char *log)
 {
 	static const struct timespec rest = {.tv_nsec = LOOK_EVERY_NS};
@@ -179,7 +181,7 @@ static bool wait_for(const struct launch *launch, struct target *target, const c
 	return false;
 }
 
-/* Where Roost says that it listens. */
+/* Finds where Roost says that it listens. */
 static bool find_url(const char *log, struct url *out)
 {
 	static const char key[] = "listening on ";

@@ -1,5 +1,7 @@
 #include "bench/target/cpu.h"
 
+#include "base/check.h"
+
 #include <sched.h>
 
 void cpu_ends(int *first, int *last)
@@ -19,6 +21,7 @@ void cpu_ends(int *first, int *last)
 
 void cpu_pin(pid_t thread, int cpu)
 {
+	CHECK(cpu == CPU_ANY || (cpu >= 0 && cpu < CPU_SETSIZE));
 	cpu_set_t set;
 	if (cpu == CPU_ANY)
 		return;

@@ -1,6 +1,6 @@
-/* Which processor a thread runs on. It matters: a message costs the relay twice as much when its clients run on
- * another core than when they share one, because the kernel then wakes and feeds the other core. So when brokers are
- * compared the bench stays on the last processor. Any thread. */
+/* Which processor a thread runs on. A message costs the relay twice as much when its clients run on another core than
+ * when they share one, because the kernel must then wake and feed the other core. So when brokers are compared the
+ * bench stays on the last processor. Any thread. */
 #ifndef BENCH_CPU_H
 #define BENCH_CPU_H
 
@@ -11,7 +11,7 @@
 /* The first and the last processor that this process may use, or CPU_ANY for both if there is only one. */
 void cpu_ends(int *first, int *last);
 
-/* Keeps a thread (0: the calling one) on the processor; CPU_ANY does nothing. Best effort. */
+/* Pins a thread (0: the calling one) to the processor; CPU_ANY does nothing. Best effort. */
 void cpu_pin(pid_t thread, int cpu);
 
 #endif

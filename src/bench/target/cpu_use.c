@@ -33,7 +33,7 @@ struct cpu_use cpu_use_between(const struct cpu_sample *from, const struct cpu_s
 		.server_percent = 100 * server / passed,
 		.bench_percent = 100 * bench / passed,
 		.neighbour_percent = 100 * neighbours / passed,
-		/* The machine's time comes in steps of 10 ms: a little less than nothing is nothing. */
+		/* The machine's time comes in steps of 10 ms, so a small negative difference means zero. */
 		.other_percent = other < 0 ? 0 : 100 * other / passed,
 	};
 }

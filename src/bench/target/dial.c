@@ -1,5 +1,7 @@
 #include "bench/target/dial.h"
 
+#include "base/check.h"
+
 #include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/in.h>
@@ -15,6 +17,9 @@
 #define SOURCE_NETWORKS 224u
 #define SOURCE_HOSTS 250u
 
+_Static_assert(SOURCE_NETWORK_FIRST + SOURCE_NETWORKS <= 256, "networks are the second byte of an address");
+_Static_assert(SOURCE_HOSTS < 255, "and hosts the last, without the broadcast");
+
 void dial_init(struct dial *dial, const struct address *address, bool no_delay)
 {
 	static atomic_uint runs;
@@ -27,6 +32,7 @@ void dial_init(struct dial *dial, const struct address *address, bool no_delay)
 
 static struct sockaddr_in source_of(const struct dial *dial, uint32_t client)
 {
+	CHECK(dial->source_base < SOURCE_NETWORKS);
 	if (dial->from.hosts > 0)
 		return (struct sockaddr_in){.sin_family = AF_INET,
 					    .sin_addr.s_addr = htonl(dial->from.first + client % dial->from.hosts)};
@@ -36,7 +42,7 @@ static struct sockaddr_in source_of(const struct dial *dial, uint32_t client)
 	return (struct sockaddr_in){.sin_family = AF_INET, .sin_addr.s_addr = htonl(address)};
 }
 
-static int fail(int fd)
+static int close_failed(int fd)
 {
 	int failure = errno;
 	close(fd);
@@ -53,13 +59,13 @@ int dial_start(const struct dial *dial, uint32_t client)
 		struct sockaddr_in source = source_of(dial, client);
 		setsockopt(fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &on, sizeof(on));
 		if (bind(fd, (struct sockaddr *)&source, sizeof(source)) != 0)
-			return fail(fd);
+			return close_failed(fd);
 	}
 	if (dial->no_delay)
 		setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
 	const struct sockaddr *target = (const struct sockaddr *)&dial->address.storage;
 	if (connect(fd, target, dial->address.size) != 0 && errno != EINPROGRESS)
-		return fail(fd);
+		return close_failed(fd);
 	return fd;
 }
 
@@ -90,12 +96,12 @@ int dial_listen(struct address *address, int backlog)
 	if (fd < 0)
 		return -errno;
 	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
-	/* Accepted sockets inherit it: one call for all of them. */
+	/* Accepted sockets inherit it, so one call serves all of them. */
 	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
 	if (bind(fd, (struct sockaddr *)&address->storage, address->size) != 0 || listen(fd, backlog) != 0)
-		return fail(fd);
+		return close_failed(fd);
 	address->size = sizeof(address->storage);
 	if (getsockname(fd, (struct sockaddr *)&address->storage, &address->size) != 0)
-		return fail(fd);
+		return close_failed(fd);
 	return fd;
 }

@@ -1,4 +1,4 @@
-/* Client sockets. Blocks only where said. Any thread, within its own descriptor table. */
+/* Client sockets. Calls block only where it says so. Any thread, within its own descriptor table. */
 #ifndef BENCH_DIAL_H
 #define BENCH_DIAL_H
 
@@ -6,30 +6,30 @@
 
 #include <stdint.h>
 
-/* A port range has 28 k ports, and the kernel's search for a free one (it tries one parity first) slows down past 14 k
- * from one source to one destination: so each source address serves at most this many clients. */
+/* A port range has 28,000 ports, and the kernel's search for a free one (it tries one parity first) slows down beyond
+ * 14,000 from one source to one destination. So each source address serves at most this many clients. */
 #define DIAL_CLIENTS_PER_SOURCE 10000u
 
 struct dial {
 	struct address address;
-	uint32_t source_base;     /* first source network, differs from run to run: their ports may be in TIME_WAIT */
-	struct source_range from; /* the source addresses, if from.hosts is not 0: clients take them in turns */
+	uint32_t source_base; /* first source network; changes from run to run, because old ports may be in TIME_WAIT */
+	struct source_range from; /* the source addresses, if from.hosts is not 0; clients take them in turn */
 	bool spread;              /* bind to 127/8 source addresses */
 	bool no_delay;
 };
 
-/* spread is set where the target is in 127.0.0.0/8: anywhere else the source address is not ours to choose. from: none
- * yet; the target must be IPv4 then. */
+/* Sets spread if the target is in 127.0.0.0/8: elsewhere the source address is not ours to choose. Sets no source
+ * range; with one, the target must be IPv4. */
 void dial_init(struct dial *dial, const struct address *address, bool no_delay);
 
-/* A non-blocking socket that is connecting (on loopback it usually is connected already), or -errno. client chooses
- * the source address. */
+/* Returns a non-blocking socket that is connecting (on loopback it usually is connected already), or -errno. The
+ * client's number chooses the source address. */
 int dial_start(const struct dial *dial, uint32_t client);
 
-/* Connects and closes, to find out whether anybody listens; blocks at most 3 s. 0 or an errno. */
+/* Connects and closes, to find out whether anything listens. Blocks for at most 3 s. Returns 0 or an errno. */
 int dial_probe(const struct address *address);
 
-/* A listening socket, or -errno. Port 0 in address picks a free port and writes it back. */
+/* Returns a listening socket, or -errno. Port 0 in address picks a free port and writes it back. */
 int dial_listen(struct address *address, int backlog);
 
 #endif

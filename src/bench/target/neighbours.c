@@ -55,6 +55,7 @@ void neighbours_stop(struct neighbours *neighbours)
 
 uint64_t neighbours_cpu_ns(const struct neighbours *neighbours)
 {
+	CHECK(neighbours->count <= NEIGHBOURS_MAX);
 	uint64_t sum = 0;
 	for (uint32_t i = 0; i < neighbours->count; i++)
 		sum += process_cpu_ns(neighbours->pids[i]);

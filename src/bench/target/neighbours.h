@@ -1,6 +1,6 @@
-/* Processes that take all the processor time they get, as other services on the machine do: beside them a broker is
- * measured. They run under the ordinary policy, unpinned, in the bench's own session, and end with the bench whatever
- * happens to it. Main thread. */
+/* Processes that take all the processor time they get, like other services on the machine while a broker is measured.
+ * They run under the ordinary policy, unpinned, in the bench's own session, and end with the bench, however that ends.
+ * Main thread. */
 #ifndef BENCH_NEIGHBOURS_H
 #define BENCH_NEIGHBOURS_H
 
@@ -15,7 +15,8 @@ struct neighbours {
 	uint32_t count;
 };
 
-/* False: says on stderr what is wrong. Stop them in either case. Call it while the bench has no other thread. */
+/* On failure says why on stderr and returns false. Stop them in either case. Call it while the bench has no other
+ * thread. */
 bool neighbours_start(struct neighbours *neighbours, uint32_t count);
 void neighbours_stop(struct neighbours *neighbours);
 

@@ -1,5 +1,6 @@
 #include "bench/target/process.h"
 
+#include "base/check.h"
 #include "base/clock.h"
 
 #include <ctype.h>
@@ -12,7 +13,7 @@
 #include <time.h>
 #include <unistd.h>
 
-/* With SO_REUSEPORT one port has a socket for each gate. */
+/* With SO_REUSEPORT, several sockets listen on one port. */
 #define LISTENERS_MAX 256u
 #define TCP_STATE_LISTEN 0x0Au
 #define SETTLE_STEP_MS 100u
@@ -29,7 +30,7 @@ static uint16_t port_of(const struct address *address)
 	return ntohs(((const struct sockaddr_in *)&address->storage)->sin_port);
 }
 
-/* The local address of an IPv4 line is compared; an IPv6 listener is taken by its port alone. */
+/* For IPv4 the local address is compared too; for IPv6 the port alone. */
 static void collect_listeners(const char *path, const struct address *address, struct inodes *inodes)
 {
 	FILE *file = fopen(path, "re");
@@ -58,6 +59,7 @@ static void collect_listeners(const char *path, const struct address *address, s
 
 static bool task_holds(const char *descriptors, const struct inodes *inodes)
 {
+	CHECK(inodes->count > 0 && inodes->count <= LISTENERS_MAX);
 	DIR *directory = opendir(descriptors);
 	bool found = false;
 	if (directory == NULL)
@@ -183,7 +185,7 @@ uint64_t machine_cpu_ns(void)
 	FILE *file = fopen("/proc/stat", "re");
 	if (file == NULL)
 		return 0;
-	/* Idle and waiting time, between system and irq, are not used. */
+	/* Idle and I/O wait, between system and irq, are skipped. */
 	int found = fscanf(file, "cpu %llu %llu %llu %*u %*u %llu %llu %llu", &user, &nice, &system, &irq, &softirq,
 			   &steal);
 	fclose(file);

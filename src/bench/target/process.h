@@ -7,20 +7,21 @@
 
 #include <sys/types.h>
 
-/* The process on this machine that listens at address, or 0 where none is found (another machine, another user's).
- * Looks through the descriptors of every task: Roost's threads have private tables. */
+/* The process on this machine that listens at address, or 0 if none is found (it may be another user's). Looks at the
+ * descriptors of every task, because Roost's threads have private tables. */
 pid_t process_listening(const struct address *address);
 
 /* User and system time of all its threads since its start, in ns; 0 where it cannot be read. */
 uint64_t process_cpu_ns(pid_t pid);
 
-/* Processor time between two readings in ns; NAN if either could not be read, as when the process ended. */
+/* Processor time between two readings in ns; NAN if either could not be read, for example because the process has
+ * ended. */
 double process_cpu_between_ns(uint64_t before, uint64_t after);
 
 /* Resident memory in bytes: anonymous, shared and file pages; 0 where it cannot be read. */
 uint64_t process_resident_bytes(pid_t pid);
 
-/* Waits until the process takes less than 2 % of a core, at most for timeout_ms. */
+/* Waits until the process uses less than 2 % of a core, for at most timeout_ms. */
 void process_wait_idle(pid_t pid, uint32_t timeout_ms);
 
 /* Processor time that all processes, interrupts and, on a virtual machine, others on the host have used since the

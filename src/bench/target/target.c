@@ -58,7 +58,8 @@ bool target_open_floor(struct target *target)
 	char listener_text[16];
 	*target = (struct target){.name = "floor", .cpu = CPU_ANY, .is_child = true};
 	const char *fault = url_resolve(&loopback, &target->address);
-	/* The listener is opened here: connections may queue on it before the child is up, and no port is guessed. */
+	/* The listener is opened here, so that connections can queue on it before the child is up and no port has to be
+	 * guessed. */
 	int listener = fault == NULL ? dial_listen(&target->address, FLOOR_BACKLOG) : -EINVAL;
 	if (listener < 0) {
 		fprintf(stderr, "roost bench: floor: %s\n", fault != NULL ? fault : strerror(-listener));

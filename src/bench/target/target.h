@@ -1,4 +1,4 @@
-/* A broker under load: the server, the floor or another one beside them. Main thread. */
+/* A broker under load: the server, the floor, or another broker beside them. Main thread. */
 #ifndef BENCH_TARGET_H
 #define BENCH_TARGET_H
 
@@ -13,16 +13,17 @@
 struct target {
 	char name[TARGET_NAME_BYTES];
 	struct address address;
-	pid_t pid;     /* 0 where unknown: then there are no figures of its processor time and memory */
-	int cpu;       /* the floor is kept on it; CPU_ANY for what is not ours */
+	pid_t pid;     /* 0: unknown, and so are its processor time and memory */
+	int cpu;       /* the floor is pinned to it; CPU_ANY for brokers that are not ours */
 	bool is_child; /* a floor that we started */
 };
 
-/* Resolves the URL, checks that somebody listens there and looks for the process, unless pid is given. Says on stderr
- * what is wrong and returns false. */
+/* Resolves the URL, checks that something listens there, and finds the process unless pid is given. On failure says why
+ * on stderr and returns false. */
 bool target_open(struct target *target, const char *name, const struct url *url, pid_t pid);
 
-/* Starts `roost bench floor` from this program on a free loopback port. Ends with us, whatever happens to us. */
+/* Starts `roost bench floor` from this program on a free loopback port. It ends with this process, however that ends.
+ */
 bool target_open_floor(struct target *target);
 
 /* Ends the floor that we started. */

@@ -1,5 +1,7 @@
 #include "bench/target/url.h"
 
+#include "base/check.h"
+
 #include <arpa/inet.h>
 #include <netdb.h>
 #include <netinet/in.h>
@@ -85,7 +87,7 @@ const char *source_range_parse(const char *text, struct source_range *out)
 	if (prefix < 1)
 		return "has a prefix that is not 1..32";
 	uint32_t below = (uint32_t)((1ull << (32 - prefix)) - 1);
-	uint32_t edges = prefix <= 30; /* the network's own address and its broadcast are nobody's */
+	uint32_t edges = prefix <= 30; /* without the network's own address and its broadcast */
 	out->first = (ntohl(in.s_addr) & ~below) + edges;
 	out->hosts = below + 1 - 2 * edges;
 	return NULL;
@@ -100,6 +102,7 @@ const char *url_resolve(const struct url *url, struct address *out)
 	int failure = getaddrinfo(url->host, port, &hints, &found);
 	if (failure != 0)
 		return gai_strerror(failure);
+	CHECK(found->ai_addrlen <= sizeof(out->storage));
 	memcpy(&out->storage, found->ai_addr, found->ai_addrlen);
 	out->size = found->ai_addrlen;
 	freeaddrinfo(found);
