@@ -251,7 +251,7 @@ void gate_handshakes_take_verdicts(struct gate *gate)
 	}
 }
 
-static uint64_t visit(void *context, uint32_t index, uint64_t now_ms)
+static uint64_t handshakes_visit(void *context, uint32_t index, uint64_t now_ms)
 {
 	struct gate *gate = context;
 	const struct handshake *handshake = handshake_at(gate, index);
@@ -265,7 +265,7 @@ static uint64_t visit(void *context, uint32_t index, uint64_t now_ms)
 
 void gate_handshakes_expire(struct gate *gate)
 {
-	wheel_turn(&gate->wheel, gate->now_ms, TIMERS_PER_TURN, visit, gate);
+	wheel_turn(&gate->wheel, gate->now_ms, TIMERS_PER_TURN, handshakes_visit, gate);
 }
 
 /* ---- beginning, events and the end ---- */

@@ -142,7 +142,7 @@ static void end_connection(struct shard *shard, struct client_ref ref, bool gree
 	client_list_push(&shard->sessions.closing, ref);
 }
 
-static void carry_out(struct shard *shard, const struct ending *ending, bool is_taken_over)
+static void end_carry_out(struct shard *shard, const struct ending *ending, bool is_taken_over)
 {
 	struct client_ref ref = ending->client;
 	struct extension *extension = extension_of(shard, shard_client(shard, ref));
@@ -181,7 +181,7 @@ void end_run(struct shard *shard)
 		if (!is_current(shard, &ending))
 			continue;
 		turn_work_step_begin(&shard->loop.work);
-		carry_out(shard, &ending, false);
+		end_carry_out(shard, &ending, false);
 		turn_work_step_end(&shard->loop.work, &shard->counters);
 	}
 }
@@ -229,7 +229,7 @@ void end_for_take_over(struct shard *shard, struct client_ref ref)
 {
 	struct ending noted;
 	while (take_noted(shard, ref, &noted)) {
-		carry_out(shard, &noted, true);
+		end_carry_out(shard, &noted, true);
 		if (noted.kind != ENDING_CONNECTION && noted.kind != ENDING_GREETING)
 			continue;
 		struct client_list *closing = &shard->sessions.closing;
