@@ -1,15 +1,14 @@
-/* The admin side: an HTTP server with metrics, an API and a page. It has one thread for HTTP and one that watches it,
- * which share a descriptor table of their own where gates and shards have theirs. It looks at counters and sends
- * commands to shards (gateway/command.h), which take a lock of a few instructions to receive them and do a bounded part
- * in a turn; a shard never waits for an answer of the admin side. Made, started and stopped by the main thread. */
+/* The admin side: metrics, an API and a page over HTTP. It has one thread, with a descriptor table of its own where
+ * gates and shards have theirs. It reads counters and sends commands to shards (gateway/command.h), which take a lock
+ * of a few instructions to receive them and do a bounded part in a turn; a shard never waits for an answer of the admin
+ * side. Made, started and stopped by the main thread. */
 #ifndef ADMIN_ADMIN_H
 #define ADMIN_ADMIN_H
 
-#include "gateway/gateway.h"
+#include "admin/api/context.h"
 #include "net/listener.h"
 
 #include <stdbool.h>
-#include <stdio.h>
 
 #define ADMIN_DEFAULT_URL "http://127.0.0.1:9883"
 #define ADMIN_PATH_BYTES_MAX 1024
@@ -21,20 +20,12 @@ struct admin_options {
 	bool url_is_default;                   /* where its port is taken, the gateway goes on without an admin side */
 };
 
-/* What the daemon does for it. Called by its thread. */
-struct admin_hooks {
-	/* Reads the configuration again. True: done; what changed is in *report, a line each. False: nothing changed,
-	 * and *report says why not. NULL: there is nothing to read. */
-	bool (*reload)(void *context, FILE *report);
-	void *context;
-};
-
 struct admin;
 
-/* Checks the options, opens the listener and starts the thread. *admin is NULL where none was asked for. False: it was
- * logged why not. The gateway must outlive it. */
+/* Checks the options, opens the listener and starts the thread. *started is NULL where none was asked for. False: it
+ * was logged why not. The gateway must outlive it. */
 bool admin_start(const struct admin_options *options, struct gateway *gateway, struct admin_hooks hooks,
-		 struct admin **admin);
+		 struct admin **started);
 /* Whether admin_reload_token() would succeed. False: *report says why not. NULL: there is nothing to read. */
 bool admin_check_token(const struct admin *admin, FILE *report);
 /* Reads the token again. False: *report says why not, and the old one stays. NULL: there is nothing to do. */

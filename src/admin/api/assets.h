@@ -1,0 +1,16 @@
+/* Files that are part of the program; made from docs/openapi.json and src/admin/api/page.html by tools/embed.py. */
+#ifndef ADMIN_API_ASSETS_H
+#define ADMIN_API_ASSETS_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+extern const uint8_t ASSET_PAGE[];
+extern const size_t ASSET_PAGE_BYTES;
+/* Content-Security-Policy of the page: its own style and script by their sums, and requests to where it came from. */
+extern const char ASSET_PAGE_POLICY[];
+
+extern const uint8_t ASSET_OPENAPI[];
+extern const size_t ASSET_OPENAPI_BYTES;
+
+#endif
