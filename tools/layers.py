@@ -16,20 +16,21 @@ BELOW = {
     "net": {"base"},
     "mqtt": {"base"},
     "http": {"base"},
+    "fetch": {"base", "net"},
     "ws": {"base"},
     "auth": {"base"},
     "store": {"base"},
     "session": {"base", "mqtt", "store"},
     "gateway": {"base", "net", "mqtt", "ws", "auth", "store", "session"},
-    "bridge": {"base", "net", "mqtt", "ws", "auth", "store", "session", "gateway"},
+    "bridge": {"base", "net", "fetch", "mqtt", "ws", "auth", "store", "session", "gateway"},
     "admin": {"base", "net", "http", "mqtt", "ws", "auth", "store", "session", "gateway", "bridge"},
     # They measure the server, so they must not share its faults.
     "bench": {"base", "net", "mqtt"},
     "doctor": {"base", "net", "mqtt"},
     "tool": {"base", "auth"},
     # It knows the gateway by its API alone.
-    "ctl": {"base"},
-    "daemon": {"base", "net", "http", "mqtt", "ws", "auth", "store", "session", "gateway", "bridge", "admin", "ctl", "bench", "doctor", "tool"},
+    "ctl": {"base", "fetch"},
+    "daemon": {"base", "net", "http", "fetch", "mqtt", "ws", "auth", "store", "session", "gateway", "bridge", "admin", "ctl", "bench", "doctor", "tool"},
 }
 
 # The folders of a layer that has some, lowest first: each may include from those before it. The layer's own files, which

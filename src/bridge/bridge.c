@@ -4,7 +4,6 @@
 #include "bridge/jwks_fetch.h"
 #include "bridge/redis_revocations.h"
 
-#include <curl/curl.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -41,9 +40,8 @@ static bool read_settings(struct bridge *bridge)
 struct bridge *bridge_new(const struct settings *settings)
 {
 	struct bridge *bridge = aligned_alloc(_Alignof(struct bridge), sizeof(*bridge));
-	if (bridge == NULL || curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK) {
+	if (bridge == NULL) {
 		log_write(LOG_ERROR, "cannot start: out of memory");
-		free(bridge);
 		return NULL;
 	}
 	memset(bridge, 0, sizeof(*bridge));
@@ -92,5 +90,4 @@ void bridge_stop(struct bridge *bridge)
 void bridge_free(struct bridge *bridge)
 {
 	free(bridge);
-	curl_global_cleanup();
 }

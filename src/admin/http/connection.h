@@ -7,7 +7,7 @@
  *
  * LINGER: the answer is sent and the connection ends, but the client may be sending still. What it sends is read and
  * dropped for a while, because closing a socket with bytes unread resets the connection, and the answer would be lost.
-*/
+ */
 #ifndef ADMIN_HTTP_CONNECTION_H
 #define ADMIN_HTTP_CONNECTION_H
 

@@ -1,4 +1,4 @@
-#include "bridge/jwks_cache.h"
+#include "fetch/caching.h"
 
 #include <strings.h>
 
@@ -28,7 +28,7 @@ static bool take_name(struct slice *text, const char *name, uint8_t sign)
 	return true;
 }
 
-bool http_header_value(struct slice line, const char *name, struct slice *value)
+bool header_line_value(struct slice line, const char *name, struct slice *value)
 {
 	if (!take_name(&line, name, ':'))
 		return false;

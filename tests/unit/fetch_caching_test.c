@@ -1,5 +1,5 @@
 /* Headers of an HTTP answer, and how long they say that it is good. */
-#include "bridge/jwks_cache.h"
+#include "fetch/caching.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -28,7 +28,7 @@ static void test_headers(void **state)
 	};
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
 		struct slice value;
-		bool found = http_header_value(slice_string(cases[i].line), "ETag", &value);
+		bool found = header_line_value(slice_string(cases[i].line), "ETag", &value);
 		if (found != (cases[i].value != NULL))
 			fail_msg("%s", cases[i].line);
 		if (found)

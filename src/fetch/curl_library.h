@@ -1,0 +1,28 @@
+/* libcurl, loaded when it is needed for the first time. It brings some 25 other libraries with it (a second TLS
+ * library, Kerberos, LDAP, SSH), so nothing that serves clients is linked against it: `roost ctl` loads it, and so does
+ * the process that fetches for the server (fetch/fetch.h). One thread. */
+#ifndef FETCH_CURL_LIBRARY_H
+#define FETCH_CURL_LIBRARY_H
+
+#include <curl/curl.h>
+#include <stdbool.h>
+
+/* Functions of libcurl under their own names without "curl_". The macros of its header that check the types of options
+ * do not apply here: a number has to be a long. */
+struct curl_library {
+	__typeof__(curl_global_init) *global_init;
+	__typeof__(curl_global_cleanup) *global_cleanup;
+	__typeof__(curl_easy_init) *easy_init;
+	__typeof__(curl_easy_setopt) *easy_setopt;
+	__typeof__(curl_easy_perform) *easy_perform;
+	__typeof__(curl_easy_getinfo) *easy_getinfo;
+	__typeof__(curl_easy_strerror) *easy_strerror;
+	__typeof__(curl_easy_cleanup) *easy_cleanup;
+	__typeof__(curl_slist_append) *slist_append;
+	__typeof__(curl_slist_free_all) *slist_free_all;
+};
+
+/* Loads and initialises it; it stays until the process ends. False: *fault says why not, until the next call. */
+bool curl_library_load(struct curl_library *curl, const char **fault);
+
+#endif
