@@ -92,6 +92,7 @@ def main():
     parser.add_argument("--runs", type=int, default=5)
     parser.add_argument("--maps", action="store_true")
     given = parser.parse_args(arguments)
+    os.sync()  # pages of a program that was just linked are dirty until they are written
     samples = {build: [] for build in given.builds}
     for _ in range(given.runs):
         for build in given.builds:

@@ -1,6 +1,7 @@
 #include "bridge/jwks_fetch.h"
 
 #include "auth/key_set.h"
+#include "base/check.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "fetch/caching.h"
@@ -17,6 +18,10 @@
 #define STATUS_OK 200u
 #define STATUS_NOT_MODIFIED 304u
 
+_Static_assert(ACCESS_TEXT_BYTES_MAX <= FETCH_TEXT_BYTES_MAX, "URL and file fit in a job");
+_Static_assert(KEY_SET_BYTES_MAX <= FETCH_BODY_BYTES_MAX, "a key set may be fetched");
+_Static_assert(PAUSE_MS_LEAST * 2 < PAUSE_MS_MAX, "pauses grow");
+
 struct jwks_fetch {
 	struct jwks_settings settings;
 	struct access *access;
@@ -30,7 +35,7 @@ struct jwks_fetch {
 	char told[FETCH_FAULT_BYTES_MAX]; /* what is wrong with the URL, as the log knows it already; "": nothing */
 };
 
-static bool is_stopping(const struct jwks_fetch *fetch)
+static bool jwks_is_stopping(const struct jwks_fetch *fetch)
 {
 	return atomic_load(&fetch->stopping);
 }
@@ -83,7 +88,7 @@ static bool run_fetch(struct jwks_fetch *fetch, struct fetch_report *report)
 
 /* ---- when ---- */
 
-static uint64_t age_ms(const struct jwks_fetch *fetch, const struct fetch_report *report)
+static uint64_t jwks_age_ms(const struct jwks_fetch *fetch, const struct fetch_report *report)
 {
 	uint32_t age_s = fetch->settings.refresh_s;
 	uint32_t told_s;
@@ -93,8 +98,9 @@ static uint64_t age_ms(const struct jwks_fetch *fetch, const struct fetch_report
 }
 
 /* How long until the next try after one that failed; half of it is drawn. */
-static uint64_t next_pause_ms(struct jwks_fetch *fetch)
+static uint64_t jwks_pause_ms(struct jwks_fetch *fetch)
 {
+	CHECK(fetch->pause_ms >= PAUSE_MS_LEAST && fetch->pause_ms <= PAUSE_MS_MAX);
 	uint32_t half_ms = fetch->pause_ms / 2;
 	fetch->pause_ms = fetch->pause_ms < PAUSE_MS_MAX / 2 ? fetch->pause_ms * 2 : PAUSE_MS_MAX;
 	return half_ms + randombytes_uniform(half_ms + 1);
@@ -117,15 +123,15 @@ static uint64_t fetch_once(struct jwks_fetch *fetch)
 	COUNT(fetch->counters, jwks_fetches);
 	bool good = run_fetch(fetch, &report);
 	fetch->fetched_ms = clock_now_ms();
-	if (is_stopping(fetch))
+	if (jwks_is_stopping(fetch))
 		return 0;
 	note_fault(fetch, report.fault);
 	if (!good) {
 		COUNT(fetch->counters, jwks_failures);
-		return fetch->fetched_ms + next_pause_ms(fetch);
+		return fetch->fetched_ms + jwks_pause_ms(fetch);
 	}
 	fetch->pause_ms = PAUSE_MS_LEAST;
-	return fetch->fetched_ms + age_ms(fetch, &report);
+	return fetch->fetched_ms + jwks_age_ms(fetch, &report);
 }
 
 static void *jwks_main(void *argument)
@@ -134,7 +140,7 @@ static void *jwks_main(void *argument)
 	if (fetch->settings.private_table)
 		fdtable_detach(&fetch->waker.fd, 1);
 	uint64_t due_ms = 0;
-	while (!is_stopping(fetch)) {
+	while (!jwks_is_stopping(fetch)) {
 		if (clock_now_ms() >= due_ms)
 			due_ms = fetch_once(fetch);
 		uint64_t soonest_ms = fetch->fetched_ms + fetch->settings.cooldown_s * UINT64_C(1000);

@@ -1,5 +1,6 @@
 #include "bridge/redis_link.h"
 
+#include "base/check.h"
 #include "base/clock.h"
 
 #include <poll.h>
@@ -64,12 +65,14 @@ static void set_limits(struct redis_link *link)
 
 bool redis_link_append(struct redis_link *link, int count, const char **words, const size_t *sizes)
 {
+	CHECK(link->context != NULL && count > 0);
 	return redisAppendCommandArgv(link->context, count, words, sizes) == REDIS_OK || fail_as_told(link);
 }
 
 bool redis_link_send(struct redis_link *link)
 {
 	int done = 0;
+	CHECK(link->context != NULL);
 	while (done == 0) {
 		if (redisBufferWrite(link->context, &done) != REDIS_OK)
 			return fail_as_told(link);
@@ -79,6 +82,7 @@ bool redis_link_send(struct redis_link *link)
 
 bool redis_link_receive(struct redis_link *link)
 {
+	CHECK(link->context != NULL);
 	if (redisBufferRead(link->context) != REDIS_OK)
 		return fail_as_told(link);
 	/* What is kept here is one answer that is not whole yet, or several that nobody has asked for. */
@@ -88,6 +92,7 @@ bool redis_link_receive(struct redis_link *link)
 bool redis_link_next(struct redis_link *link, redisReply **reply)
 {
 	void *found = NULL;
+	CHECK(link->context != NULL);
 	*reply = NULL;
 	if (redisGetReplyFromReader(link->context, &found) != REDIS_OK)
 		return fail_as_told(link);
@@ -162,6 +167,7 @@ static bool select_database(struct redis_link *link, const struct redis_url *url
 
 bool redis_link_open(struct redis_link *link, const struct redis_url *url)
 {
+	CHECK(link->context == NULL); /* it was closed, or never open */
 	struct timeval timeout = {.tv_sec = REDIS_TIMEOUT_MS / 1000, .tv_usec = REDIS_TIMEOUT_MS % 1000 * 1000};
 	if (url->is_unix)
 		link->context = redisConnectUnixWithTimeout(url->host, timeout);

@@ -1,5 +1,6 @@
 #include "bridge/redis_scan.h"
 
+#include "base/check.h"
 #include "bridge/redis_message.h"
 
 #include <stdio.h>
@@ -13,7 +14,7 @@ void redis_scan_begin(struct redis_scan *scan, redis_scan_visit *visit, void *co
 	*scan = (struct redis_scan){.cursor = "0", .visit = visit, .context = context};
 }
 
-static struct slice text_of(const redisReply *reply)
+static struct slice text_of_reply(const redisReply *reply)
 {
 	return slice_of(reply->str, (size_t)reply->len);
 }
@@ -25,7 +26,7 @@ static bool is_page(const redisReply *reply)
 }
 
 /* All keys' times to live are asked for at once. */
-static bool ask_times(struct redis_link *link, const redisReply *keys)
+static bool ask_key_times(struct redis_link *link, const redisReply *keys)
 {
 	for (size_t i = 0; i < keys->elements; i++) {
 		const redisReply *key = keys->element[i];
@@ -39,7 +40,8 @@ static bool ask_times(struct redis_link *link, const redisReply *keys)
 	return keys->elements == 0 || redis_link_send(link);
 }
 
-static bool read_times(const struct redis_scan *scan, struct redis_link *link, const redisReply *keys, int64_t now_s)
+static bool read_key_times(const struct redis_scan *scan, struct redis_link *link, const redisReply *keys,
+			   int64_t now_s)
 {
 	for (size_t i = 0; i < keys->elements; i++) {
 		redisReply *answer = redis_link_answer(link, REDIS_REPLY_INTEGER);
@@ -48,7 +50,7 @@ static bool read_times(const struct redis_scan *scan, struct redis_link *link, c
 		struct revocation revocation = {.until_s = redis_until_s(now_s, answer->integer)};
 		freeReplyObject(answer);
 		if (revocation.until_s > now_s &&
-		    redis_key_parse(text_of(keys->element[i]), &revocation.kind, &revocation.id))
+		    redis_key_parse(text_of_reply(keys->element[i]), &revocation.kind, &revocation.id))
 			scan->visit(scan->context, &revocation);
 	}
 	return true;
@@ -62,11 +64,13 @@ bool redis_scan_page(struct redis_scan *scan, struct redis_link *link, int64_t n
 	redisReply *page = redis_link_answer(link, REDIS_REPLY_ARRAY);
 	if (page == NULL)
 		return false;
+	CHECK(scan->visit != NULL);
 	bool good = is_page(page) || redis_link_fail(link, "SCAN answered with something that is no page");
 	if (good) {
+		CHECK((size_t)page->element[0]->len < sizeof(scan->cursor)); /* is_page() has looked */
 		memcpy(scan->cursor, page->element[0]->str, (size_t)page->element[0]->len + 1);
 		*done = strcmp(scan->cursor, "0") == 0;
-		good = ask_times(link, page->element[1]) && read_times(scan, link, page->element[1], now_s);
+		good = ask_key_times(link, page->element[1]) && read_key_times(scan, link, page->element[1], now_s);
 	}
 	freeReplyObject(page);
 	return good;

@@ -37,7 +37,7 @@ bool header_line_value(struct slice line, const char *name, struct slice *value)
 }
 
 /* Digits, which may stand in quotes. */
-static bool read_seconds(struct slice text, uint32_t *seconds)
+static bool read_age_seconds(struct slice text, uint32_t *seconds)
 {
 	if (text.size > 1 && text.data[0] == '"' && text.data[text.size - 1] == '"')
 		text = slice_of(text.data + 1, text.size - 2);
@@ -59,7 +59,7 @@ bool cache_control_max_age(struct slice value, uint32_t *seconds)
 		size_t size = comma != NULL ? (size_t)(comma - value.data) : value.size;
 		struct slice part = trim(slice_of(value.data, size));
 		if (take_name(&part, "max-age", '='))
-			return read_seconds(part, seconds);
+			return read_age_seconds(part, seconds);
 		size_t step = comma != NULL ? size + 1 : size;
 		value = slice_of(value.data + step, value.size - step);
 	}

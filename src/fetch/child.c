@@ -33,6 +33,7 @@ static size_t take_body(char *data, size_t size, size_t count, void *context)
 {
 	struct transfer *transfer = context;
 	size_t had = transfer->report.body_bytes;
+	CHECK(had <= transfer->job->body_bytes_max);
 	size_t bytes = size * count;
 	transfer->report.too_large = had + bytes > transfer->job->body_bytes_max;
 	if (transfer->report.too_large)
@@ -68,7 +69,7 @@ static size_t take_header(char *data, size_t size, size_t count, void *context)
 
 /* ---- the transfer ---- */
 
-static bool set_options(struct transfer *transfer, CURL *handle)
+static bool set_transfer_options(struct transfer *transfer, CURL *handle)
 {
 	const struct curl_library *curl = &transfer->curl;
 	const struct fetch_job *job = transfer->job;
@@ -130,7 +131,7 @@ static bool run_transfer(struct transfer *transfer)
 		return transfer_fail(transfer, fault);
 	CURL *handle = transfer->curl.easy_init();
 	bool good = handle != NULL || transfer_fail(transfer, "out of memory");
-	good = good && set_options(transfer, handle) && perform(transfer, handle);
+	good = good && set_transfer_options(transfer, handle) && perform(transfer, handle);
 	if (handle != NULL)
 		transfer->curl.easy_cleanup(handle);
 	transfer->curl.global_cleanup();

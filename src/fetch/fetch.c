@@ -116,8 +116,9 @@ static int start_fetcher(const struct fetch_job *job, pid_t *process, struct fet
 
 /* ---- its output ---- */
 
-static bool make_room(struct output *output)
+static bool make_output_room(struct output *output)
 {
+	CHECK(output->size <= output->room && output->room <= output->most);
 	if (output->size < output->room)
 		return true;
 	size_t room = output->room != 0 ? output->room * 2 : ROOM_BYTES_LEAST;
@@ -151,7 +152,7 @@ static bool read_output(int fd, struct waker *waker, const _Atomic bool *stoppin
 {
 	uint64_t until_ms = clock_now_ms() + FETCH_KILL_MS;
 	for (;;) {
-		if (!make_room(output)) {
+		if (!make_output_room(output)) {
 			fetch_fail(report, "the answer is larger than was allowed, or memory is short", 0);
 			return false;
 		}

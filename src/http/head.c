@@ -201,7 +201,7 @@ bool http_head_has_token(const struct http_head *head, const char *name, const c
 	return false;
 }
 
-static enum http_status read_host(const struct http_head *head)
+static enum http_status check_host_field(const struct http_head *head)
 {
 	uint32_t hosts = count_fields(head, "host");
 	if (hosts > 1 || (hosts == 0 && head->minor >= 1))
@@ -209,7 +209,7 @@ static enum http_status read_host(const struct http_head *head)
 	return is_authority(http_head_field(head, "host")) ? HTTP_OK : HTTP_BAD_REQUEST;
 }
 
-static enum http_status read_length(struct http_head *head)
+static enum http_status read_length_field(struct http_head *head)
 {
 	struct slice text = http_head_field(head, "content-length");
 	if (text.data == NULL)
@@ -259,9 +259,9 @@ enum http_status http_head_parse(struct http_head *head, struct slice bytes)
 	while (status == HTTP_OK && (line = take_line(&bytes)).size != 0)
 		status = parse_field(head, line);
 	if (status == HTTP_OK)
-		status = read_host(head);
+		status = check_host_field(head);
 	if (status == HTTP_OK)
-		status = read_length(head);
+		status = read_length_field(head);
 	if (status == HTTP_OK)
 		status = read_transfer_encoding(head);
 	if (status == HTTP_OK)

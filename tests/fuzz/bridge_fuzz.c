@@ -1,10 +1,10 @@
 /* What comes from Redis and from the server of a key set: the first byte says which of it the others are. */
 #include "fuzz.h"
 
-#include "fetch/caching.h"
 #include "bridge/redis_message.h"
 #include "bridge/redis_scan.h"
 #include "bridge/redis_url.h"
+#include "fetch/caching.h"
 
 #include <stdio.h>
 #include <sys/socket.h>

@@ -139,7 +139,7 @@ static void turn(void)
 {
 	bool more = false;
 	for (int idle = 0; idle < 3; idle = more ? 0 : idle + 1)
-		more = take_turn(server, true, &never);
+		more = server_turn(server, true, &never);
 }
 
 /* What has come, without waiting; "" also where the connection has ended: *closed tells. */

@@ -16,6 +16,10 @@
 #define LIST_ID_BYTES (4u * COMMAND_ID_BYTES_MAX)
 #define FILTER_BYTES (4u * COMMAND_ID_BYTES_MAX)
 
+_Static_assert(LIST_ROWS_DEFAULT <= LIST_ROWS_MAX, "the default can be asked for");
+_Static_assert(LIST_ID_BYTES >= COMMAND_ID_BYTES_MAX, "a page takes the longest client id, so it always goes on");
+_Static_assert(FILTER_BYTES >= COMMAND_ID_BYTES_MAX, "the longest filter is shown");
+
 static const char NO_CLIENT[] = "there is no client with this id";
 
 /* ---- what is known of a client, as JSON ---- */
@@ -71,7 +75,7 @@ struct place {
 };
 
 /* "shard.place" */
-static bool parse_place(struct slice text, uint32_t shards, struct place *place)
+static bool parse_cursor(struct slice text, uint32_t shards, struct place *place)
 {
 	const uint8_t *dot = text.size != 0 ? memchr(text.data, '.', text.size) : NULL;
 	if (dot == NULL)
@@ -106,7 +110,7 @@ static bool read_list_query(struct request *request, struct command_list *list, 
 		else if (slice_equal(name, slice_string("state")))
 			good = parse_states(query->value, &list->states);
 		else if (slice_equal(name, slice_string("cursor")))
-			good = parse_place(query->value, gateway_parts(request->api->gateway).shard_count, place);
+			good = parse_cursor(query->value, gateway_parts(request->api->gateway).shard_count, place);
 		else if (slice_equal(name, slice_string("prefix")))
 			good = (list->prefix = query->value, true);
 		if (!good) {
@@ -122,8 +126,10 @@ static bool read_list_query(struct request *request, struct command_list *list, 
 
 static bool add_rows(json_t *clients, const struct command_list *list)
 {
+	CHECK(list->row_count <= list->row_max);
 	for (uint32_t i = 0; i < list->row_count; i++) {
 		const struct client_row *row = &list->rows[i];
+		CHECK(row->id_offset + row->id_bytes <= list->ids_capacity); /* the shard has written them there */
 		struct slice id = slice_of(list->ids + row->id_offset, row->id_bytes);
 		if (json_array_append_new(clients, json_of_row(row, id)) != 0)
 			return false;
@@ -131,7 +137,7 @@ static bool add_rows(json_t *clients, const struct command_list *list)
 	return true;
 }
 
-static enum error ask(struct api *api, uint32_t shard, struct command *command)
+static enum error ask_shard(struct api *api, uint32_t shard, struct command *command)
 {
 	struct gateway_parts parts = gateway_parts(api->gateway);
 	CHECK(shard < parts.shard_count);
@@ -148,7 +154,7 @@ static enum error fill_page(struct api *api, struct command_list *list, struct p
 		list->row_max = rows_left;
 		list->cursor = place->cursor;
 		struct command command = {.kind = COMMAND_LIST, .list = list};
-		enum error error = ask(api, place->shard, &command);
+		enum error error = ask_shard(api, place->shard, &command);
 		if (error != ERROR_OK)
 			return error;
 		if (!add_rows(clients, list))
@@ -161,7 +167,7 @@ static enum error fill_page(struct api *api, struct command_list *list, struct p
 	return ERROR_OK;
 }
 
-static json_t *json_of_place(const struct api *api, const struct place *place)
+static json_t *json_of_cursor(const struct api *api, const struct place *place)
 {
 	char text[32];
 	if (place->shard >= gateway_parts(api->gateway).shard_count)
@@ -191,7 +197,7 @@ void serve_clients(struct request *request)
 	if (request_check(request, error, ""))
 		request_answer(
 			request, HTTP_OK,
-			json_pack("{s:O, s:o}", "clients", clients, "next", json_of_place(request->api, &place)));
+			json_pack("{s:O, s:o}", "clients", clients, "next", json_of_cursor(request->api, &place)));
 	json_decref(clients);
 }
 
@@ -204,14 +210,16 @@ static enum error ask_home(struct request *request, enum command_kind kind, stru
 	client->id = request->id;
 	client->hash = hash_slice(parts.key, request->id);
 	struct command command = {.kind = kind, .client = client};
-	return ask(request->api, shard_of_hash(client->hash, parts.shard_count), &command);
+	return ask_shard(request->api, shard_of_hash(client->hash, parts.shard_count), &command);
 }
 
 static json_t *json_of_subscriptions(const struct command_client *client)
 {
 	json_t *subscriptions = json_array();
+	CHECK(client->subscription_rows <= COMMAND_SUBSCRIPTIONS_MAX);
 	for (uint32_t i = 0; i < client->subscription_rows; i++) {
 		const struct subscription_row *row = &client->subscriptions[i];
+		CHECK(row->filter_offset + row->filter_bytes <= client->filters_capacity);
 		struct slice filter = slice_of(client->filters + row->filter_offset, row->filter_bytes);
 		json_t *json = json_pack("{s:o, s:i, s:b, s:b, s:I}", "filter", json_of_slice(filter), "qos", row->qos,
 					 "no_local", row->no_local, "retain_as_published", row->retain_as_published,
@@ -272,7 +280,7 @@ void serve_client(struct request *request)
 	free(client.filters);
 }
 
-static void end_client(struct request *request, enum command_kind kind, const char *what, const char *missing)
+static void end_by_command(struct request *request, enum command_kind kind, const char *what, const char *missing)
 {
 	struct command_client client = {0};
 	if (request_check(request, ask_home(request, kind, &client), missing))
@@ -282,10 +290,10 @@ static void end_client(struct request *request, enum command_kind kind, const ch
 
 void serve_disconnect(struct request *request)
 {
-	end_client(request, COMMAND_DISCONNECT, "connection", "no client with this id is connected");
+	end_by_command(request, COMMAND_DISCONNECT, "connection", "no client with this id is connected");
 }
 
 void serve_end_session(struct request *request)
 {
-	end_client(request, COMMAND_END_SESSION, "session", NO_CLIENT);
+	end_by_command(request, COMMAND_END_SESSION, "session", NO_CLIENT);
 }

@@ -14,6 +14,10 @@
 
 #define BEARER "Bearer "
 
+_Static_assert(GUARD_DIGEST_BYTES >= crypto_generichash_BYTES_MIN && GUARD_DIGEST_BYTES <= crypto_generichash_BYTES_MAX,
+	       "libsodium makes digests of this size");
+_Static_assert(GUARD_TOKEN_BYTES_MIN < GUARD_TOKEN_BYTES_MAX, "there is a token of a good size");
+
 void guard_init(struct guard *guard)
 {
 	*guard = (struct guard){0};

@@ -8,7 +8,7 @@
 void serve_page(struct request *request);
 void serve_openapi(struct request *request);
 void serve_health(struct request *request);
-void serve_ready(struct request *request);
+void serve_readiness(struct request *request);
 void serve_metrics(struct request *request);
 void serve_reload(struct request *request);
 

@@ -1,6 +1,7 @@
 #include "admin/api/handlers.h"
 
 #include "admin/api/message.h"
+#include "base/check.h"
 #include "gateway/command.h"
 #include "gateway/command_publish.h"
 #include "gateway/shard.h"
@@ -27,6 +28,8 @@ static enum error publish_all(struct api *api, const struct command_message *mes
 		struct command command = {.kind = COMMAND_PUBLISH, .publish = &publish};
 		enum error error = command_do(&command, &parts.shards[PUBLISHING_SHARD].commands,
 					      &parts.mailboxes[PUBLISHING_SHARD].waker, COMMAND_TIMEOUT_MS);
+		CHECK(publish.published <= publish.count);
+		CHECK(error != ERROR_OK || publish.published == publish.count); /* or this would not end */
 		*published += publish.published;
 		if (error != ERROR_OK)
 			return error;
@@ -34,7 +37,7 @@ static enum error publish_all(struct api *api, const struct command_message *mes
 	return ERROR_OK;
 }
 
-static void answer(struct request *request, enum error error, uint32_t published)
+static void answer_published(struct request *request, enum error error, uint32_t published)
 {
 	if (error == ERROR_OK)
 		request_answer(request, HTTP_OK, json_pack("{s:I}", "published", (json_int_t)published));
@@ -67,7 +70,7 @@ void serve_publish(struct request *request)
 	}
 	uint32_t published;
 	enum error error = publish_all(request->api, &message, 1, &published);
-	answer(request, error, published);
+	answer_published(request, error, published);
 	message_free(&message);
 }
 
@@ -96,10 +99,11 @@ static void publish_list(struct request *request, const json_t *list)
 	if (good == count) {
 		uint32_t published;
 		enum error error = publish_all(request->api, messages, (uint32_t)count, &published);
-		answer(request, error, published);
+		answer_published(request, error, published);
 	} else {
 		request_fail(request, HTTP_BAD_REQUEST, "messages[%zu]: %s; none was published", good, fault);
 	}
+	CHECK(good <= count);
 	for (size_t i = 0; i < good; i++)
 		message_free(&messages[i]);
 	free(messages);

@@ -1,5 +1,7 @@
 #include "admin/api/request.h"
 
+#include "base/check.h"
+
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
@@ -9,6 +11,7 @@
 
 void request_answer_text(struct request *request, const char *type, char *text, size_t size)
 {
+	CHECK(request->status == 0 && request->owned == NULL); /* it is answered once */
 	request->type = type;
 	request->owned = text;
 	request->text = text;
@@ -18,6 +21,7 @@ void request_answer_text(struct request *request, const char *type, char *text, 
 
 void request_answer_static(struct request *request, const char *type, const void *text, size_t size)
 {
+	CHECK(request->status == 0 && request->owned == NULL);
 	request->type = type;
 	request->text = text;
 	request->text_bytes = size;
@@ -45,6 +49,7 @@ void request_fail(struct request *request, enum http_status status, const char *
 	va_start(arguments, format);
 	vsnprintf(sentence, sizeof(sentence), format, arguments);
 	va_end(arguments);
+	CHECK(status >= HTTP_BAD_REQUEST);
 	json_t *text = json_string(sentence);
 	if (text == NULL) /* it was cut in the middle of a character */
 		text = json_string("what was asked for is wrong");

@@ -1,5 +1,6 @@
 #include "admin/api/handlers.h"
 
+#include "base/check.h"
 #include "gateway/access.h"
 #include "gateway/gateway.h"
 
@@ -12,14 +13,17 @@
 #define RETRY_NS 5000000L
 #define RETRIES 200
 
+_Static_assert(LIST_ROWS_DEFAULT <= LIST_ROWS_MAX, "the default can be asked for");
+_Static_assert(RETRY_NS *RETRIES <= 1000000000L, "nobody waits for longer than a second");
+
 /* ---- from JSON ---- */
 
-static struct slice text_of(const json_t *json)
+static struct slice json_text(const json_t *json)
 {
 	return slice_of(json_string_value(json), json_string_length(json));
 }
 
-static bool kind_of(struct request *request, struct slice name, enum revocation_kind *kind)
+static bool read_revocation_kind(struct request *request, struct slice name, enum revocation_kind *kind)
 {
 	if (name.size != 0 && revocation_kind_parse(name, kind))
 		return true;
@@ -27,7 +31,7 @@ static bool kind_of(struct request *request, struct slice name, enum revocation_
 	return false;
 }
 
-static bool id_of(struct request *request, struct slice id)
+static bool check_revocation_id(struct request *request, struct slice id)
 {
 	if (id.size != 0 && id.size <= REVOCATION_ID_BYTES_MAX)
 		return true;
@@ -36,7 +40,7 @@ static bool id_of(struct request *request, struct slice id)
 	return false;
 }
 
-static bool until_of(struct request *request, const json_t *seconds, int64_t now_s, int64_t *until_s)
+static bool read_revocation_end(struct request *request, const json_t *seconds, int64_t now_s, int64_t *until_s)
 {
 	*until_s = REVOKED_FOR_EVER;
 	if (seconds == NULL || json_is_null(seconds))
@@ -48,6 +52,7 @@ static bool until_of(struct request *request, const json_t *seconds, int64_t now
 		return false;
 	}
 	*until_s = now_s + value;
+	CHECK(*until_s > now_s && *until_s != REVOKED_FOR_EVER);
 	return true;
 }
 
@@ -68,7 +73,7 @@ static bool has_only_known_fields(struct request *request, json_t *json)
 
 /* ---- in force ---- */
 
-static enum error revoke(struct access *access, const struct revocation *revocation)
+static enum error revoke_with_retries(struct access *access, const struct revocation *revocation)
 {
 	static const struct timespec PAUSE = {.tv_nsec = RETRY_NS};
 	enum error error = access_revoke(access, ACCESS_EMBEDDED, revocation, (int64_t)time(NULL));
@@ -111,12 +116,13 @@ void serve_revoke(struct request *request)
 	json_t *json = request_object(request);
 	if (json == NULL)
 		return;
-	revocation.id = text_of(json_object_get(json, "id"));
+	revocation.id = json_text(json_object_get(json, "id"));
 	if (has_only_known_fields(request, json) &&
-	    kind_of(request, text_of(json_object_get(json, "kind")), &revocation.kind) &&
-	    id_of(request, revocation.id) &&
-	    until_of(request, json_object_get(json, "seconds"), (int64_t)time(NULL), &revocation.until_s))
-		answer_revoked(request, revoke(gateway_access(request->api->gateway), &revocation), &revocation);
+	    read_revocation_kind(request, json_text(json_object_get(json, "kind")), &revocation.kind) &&
+	    check_revocation_id(request, revocation.id) &&
+	    read_revocation_end(request, json_object_get(json, "seconds"), (int64_t)time(NULL), &revocation.until_s))
+		answer_revoked(request, revoke_with_retries(gateway_access(request->api->gateway), &revocation),
+			       &revocation);
 	json_decref(json);
 }
 
@@ -125,7 +131,7 @@ void serve_lift(struct request *request)
 	struct slice name = {0};
 	enum revocation_kind kind;
 	target_query(&request->target, "kind", &name);
-	if (!kind_of(request, name, &kind) || !id_of(request, request->id))
+	if (!read_revocation_kind(request, name, &kind) || !check_revocation_id(request, request->id))
 		return;
 	if (access_lift(gateway_access(request->api->gateway), ACCESS_EMBEDDED, kind, request->id, (int64_t)time(NULL)))
 		request_answer(
@@ -137,12 +143,13 @@ void serve_lift(struct request *request)
 
 /* ---- lists ---- */
 
-static void add_row(void *list, const struct revocation *revocation)
+static void add_revocation_row(void *list, const struct revocation *revocation)
 {
 	json_array_append_new(list, json_of_revocation(revocation));
 }
 
-static bool read_number(struct request *request, const char *name, uint32_t least, uint32_t most, uint32_t *number)
+static bool read_number_query(struct request *request, const char *name, uint32_t least, uint32_t most,
+			      uint32_t *number)
 {
 	struct slice text;
 	if (!target_query(&request->target, name, &text) || (target_number(text, most, number) && *number >= least))
@@ -151,7 +158,7 @@ static bool read_number(struct request *request, const char *name, uint32_t leas
 	return false;
 }
 
-static bool read_source(struct request *request, enum access_source *source)
+static bool read_source_query(struct request *request, enum access_source *source)
 {
 	struct slice text;
 	*source = ACCESS_EMBEDDED;
@@ -169,10 +176,11 @@ void serve_revocations(struct request *request)
 	uint32_t from = 0;
 	uint32_t limit = LIST_ROWS_DEFAULT;
 	enum access_source source;
-	if (!read_number(request, "from", 0, UINT32_MAX - 1, &from) ||
-	    !read_number(request, "limit", 1, LIST_ROWS_MAX, &limit) || !read_source(request, &source))
+	if (!read_number_query(request, "from", 0, UINT32_MAX - 1, &from) ||
+	    !read_number_query(request, "limit", 1, LIST_ROWS_MAX, &limit) || !read_source_query(request, &source))
 		return;
 	json_t *rows = json_array();
-	uint32_t total = access_list(gateway_access(request->api->gateway), source, from, limit, add_row, rows);
+	uint32_t total =
+		access_list(gateway_access(request->api->gateway), source, from, limit, add_revocation_row, rows);
 	request_answer(request, HTTP_OK, json_pack("{s:o, s:I}", "revocations", rows, "total", (json_int_t)total));
 }

@@ -1,6 +1,7 @@
 #include "admin/api/route_table.h"
 
 #include "admin/api/handlers.h"
+#include "base/check.h"
 
 #include <string.h>
 
@@ -9,7 +10,7 @@
 const struct route ROUTES[] = {
 	{METHOD_GET, "/", ROUTE_IS_OPEN, serve_page},
 	{METHOD_GET, "/health", ROUTE_IS_OPEN, serve_health},
-	{METHOD_GET, "/ready", ROUTE_IS_OPEN, serve_ready},
+	{METHOD_GET, "/ready", ROUTE_IS_OPEN, serve_readiness},
 	{METHOD_GET, "/metrics", ROUTE_IS_METRICS, serve_metrics},
 	{METHOD_GET, API "/openapi.json", ROUTE_IS_OPEN, serve_openapi},
 	{METHOD_GET, API "/stats", ROUTE_NEEDS_TOKEN, serve_stats},
@@ -29,8 +30,12 @@ const size_t ROUTE_COUNT = sizeof(ROUTES) / sizeof(ROUTES[0]);
 
 static const char *const NAMES[METHOD_COUNT] = {"GET", "POST", "DELETE"};
 
+_Static_assert(METHOD_COUNT <= 32, "a path's methods are bits of 32");
+_Static_assert(sizeof(ROUTES) / sizeof(ROUTES[0]) < 64, "a request is compared with each of them");
+
 const char *method_name(enum method method)
 {
+	CHECK(method < METHOD_COUNT);
 	return NAMES[method];
 }
 
@@ -48,6 +53,8 @@ enum method method_of(struct slice name)
 static bool path_matches(const char *path, const struct target *target, struct slice *id)
 {
 	uint32_t segment = 0;
+	CHECK(*path == '/'); /* each of the table begins so */
+	CHECK(target->segment_count <= TARGET_SEGMENTS_MAX);
 	while (*path == '/' && path[1] != '\0') {
 		path++;
 		size_t size = strcspn(path, "/");

@@ -2,6 +2,7 @@
 
 #include "admin/api/assets.h"
 #include "admin/metrics/metrics.h"
+#include "base/check.h"
 #include "base/clock.h"
 
 #include <stdlib.h>
@@ -28,6 +29,7 @@ void serve_openapi(struct request *request)
 static bool shards_turn(struct request *request)
 {
 	int stalled = snapshot_stalled_shard(request->api->gateway, clock_now_ms(), STALL_MS);
+	CHECK(stalled < gateway_parts(request->api->gateway).shard_count);
 	if (stalled >= 0)
 		request_fail(request, HTTP_UNAVAILABLE, "shard %d has taken no turn for more than %u seconds", stalled,
 			     STALL_MS / 1000);
@@ -40,7 +42,7 @@ void serve_health(struct request *request)
 		request_answer(request, HTTP_OK, json_pack("{s:s}", "status", "healthy"));
 }
 
-void serve_ready(struct request *request)
+void serve_readiness(struct request *request)
 {
 	if (atomic_load(&request->api->draining))
 		request_fail(request, HTTP_UNAVAILABLE, "%s", error_sentence(ERROR_SERVER_STOPPING));

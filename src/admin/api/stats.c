@@ -1,5 +1,6 @@
 #include "admin/api/handlers.h"
 
+#include "base/check.h"
 #include "gateway/gate.h"
 #include "gateway/shard.h"
 
@@ -15,6 +16,7 @@ static json_t *json_of_count(const _Atomic uint64_t *value)
 static json_t *json_of_timing(const struct timing *timing)
 {
 	json_t *counts = json_array();
+	_Static_assert(TIMING_BUCKETS == TIMING_BOUNDS + 1, "counts and bounds are read side by side");
 	for (uint32_t i = 0; i < TIMING_BUCKETS; i++)
 		json_array_append_new(counts, json_of_count(&timing->counts[i]));
 	return counts;
@@ -71,6 +73,7 @@ static double seconds_of(const _Atomic uint64_t *ns)
 
 static json_t *json_of_shard(const struct snapshot *snapshot, uint16_t number)
 {
+	CHECK(number < snapshot->parts.shard_count);
 	const struct shard *shard = &snapshot->parts.shards[number];
 	const struct counters *counters = &shard->counters;
 	return json_pack("{s:i, s:o, s:o, s:o, s:f, s:f, s:f, s:o, s:I, s:I, s:o, s:o}", "shard", number, "clients",

@@ -57,7 +57,7 @@ static bool is_crowded(const struct http_server *server)
 	return server->taken > HTTP_CONNECTIONS_MAX / 2;
 }
 
-static uint64_t deadline_ms(const struct http_connection *connection, bool crowded)
+static uint64_t connection_deadline_ms(const struct http_connection *connection, bool crowded)
 {
 	if (connection->state == HTTP_CONNECTION_LINGER)
 		return connection->since_ms + HTTP_LINGER_MS;
@@ -77,20 +77,20 @@ static void close_late(struct http_server *server, uint64_t now_ms)
 	bool crowded = is_crowded(server); /* for all of them, not until half of the places are free */
 	for (uint32_t i = 0; i < HTTP_CONNECTIONS_MAX; i++) {
 		struct http_connection *connection = &server->connections[i];
-		if (connection->state != HTTP_CONNECTION_FREE && now_ms > deadline_ms(connection, crowded))
+		if (connection->state != HTTP_CONNECTION_FREE && now_ms > connection_deadline_ms(connection, crowded))
 			close_connection(server, connection);
 	}
 }
 
 /* -1: there is nothing to wait for but events. */
-static int sleep_ms(const struct http_server *server, uint64_t now_ms)
+static int server_sleep_ms(const struct http_server *server, uint64_t now_ms)
 {
 	uint64_t until_ms = UINT64_MAX;
 	bool crowded = is_crowded(server);
 	for (uint32_t i = 0; i < HTTP_CONNECTIONS_MAX; i++) {
 		const struct http_connection *connection = &server->connections[i];
-		if (connection->state != HTTP_CONNECTION_FREE && deadline_ms(connection, crowded) < until_ms)
-			until_ms = deadline_ms(connection, crowded);
+		if (connection->state != HTTP_CONNECTION_FREE && connection_deadline_ms(connection, crowded) < until_ms)
+			until_ms = connection_deadline_ms(connection, crowded);
 	}
 	if (!server->listens && server->taken < HTTP_CONNECTIONS_MAX && server->accept_at_ms < until_ms)
 		until_ms = server->accept_at_ms;
@@ -184,7 +184,7 @@ static bool step_connections(struct http_server *server, uint64_t now_ms)
 static int await_events(struct http_server *server, struct epoll_event *events, bool more, const _Atomic bool *stopping)
 {
 	waker_sleep(server->waker);
-	int timeout_ms = more || atomic_load(stopping) ? 0 : sleep_ms(server, clock_now_ms());
+	int timeout_ms = more || atomic_load(stopping) ? 0 : server_sleep_ms(server, clock_now_ms());
 	int count = poller_wait(&server->poller, events, EVENTS_PER_TURN, timeout_ms);
 	waker_awake(server->waker);
 	return count;
@@ -192,7 +192,7 @@ static int await_events(struct http_server *server, struct epoll_event *events, 
 
 /* Steps come before deadlines: whoever has sent all in time is answered, also where the answer to somebody else took
  * long. */
-static bool take_turn(struct http_server *server, bool more, const _Atomic bool *stopping)
+static bool server_turn(struct http_server *server, bool more, const _Atomic bool *stopping)
 {
 	struct epoll_event events[EVENTS_PER_TURN];
 	watch_listener(server, clock_now_ms());
@@ -221,7 +221,7 @@ enum error http_server_run(struct http_server *server, const _Atomic bool *stopp
 	started(context);
 	bool more = false;
 	while (!atomic_load(stopping))
-		more = take_turn(server, more, stopping);
+		more = server_turn(server, more, stopping);
 	return ERROR_OK;
 }
 

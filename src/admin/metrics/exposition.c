@@ -1,10 +1,14 @@
 #include "admin/metrics/exposition.h"
 
+#include "base/check.h"
+
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
 #define BOUND_BYTES_MAX 24
+
+_Static_assert(TIMING_BUCKETS == TIMING_BOUNDS + 1, "the last bucket has no bound");
 
 bool exposition_begin(struct exposition *exposition, bool openmetrics)
 {
@@ -28,6 +32,8 @@ const char *exposition_unit(const char *name)
 void exposition_family(struct exposition *exposition, const char *name, enum metric_kind kind, const char *help)
 {
 	static const char *const KINDS[] = {"counter", "gauge", "histogram"};
+	CHECK(kind >= METRIC_COUNTER && kind <= METRIC_HISTOGRAM);
+	CHECK(strlen(name) < sizeof(exposition->name)); /* samples would be of another family */
 	exposition->kind = kind;
 	snprintf(exposition->name, sizeof(exposition->name), "%s", name);
 	/* OpenMetrics names a counter's family without _total, Prometheus with it. */
@@ -39,6 +45,7 @@ void exposition_family(struct exposition *exposition, const char *name, enum met
 
 static void begin_sample(const struct exposition *exposition, const char *suffix, const char *labels)
 {
+	CHECK(exposition->name[0] != '\0'); /* a family was begun */
 	const char *left = *labels != '\0' ? "{" : "";
 	const char *right = *labels != '\0' ? "}" : "";
 	fprintf(exposition->out, "%s%s%s%s%s ", exposition->name, suffix, left, labels, right);
@@ -51,6 +58,7 @@ static const char *suffix_of(const struct exposition *exposition)
 
 void exposition_count(struct exposition *exposition, const char *labels, uint64_t value)
 {
+	CHECK(exposition->kind != METRIC_HISTOGRAM);
 	begin_sample(exposition, suffix_of(exposition), labels);
 	fprintf(exposition->out, "%" PRIu64 "\n", value);
 }
@@ -75,6 +83,7 @@ static void write_bound(const struct exposition *exposition, uint32_t bucket, ch
 
 void exposition_timing(struct exposition *exposition, const char *labels, const struct timing *timing)
 {
+	CHECK(exposition->kind == METRIC_HISTOGRAM);
 	const char *comma = *labels != '\0' ? "," : "";
 	uint64_t sum_ns = atomic_load_explicit(&timing->sum_ns, memory_order_relaxed);
 	uint64_t below = 0;

@@ -1,5 +1,6 @@
 #include "admin/metrics/metrics.h"
 
+#include "base/check.h"
 #include "gateway/gate.h"
 #include "gateway/shard.h"
 
@@ -9,6 +10,8 @@
 
 #define PREFIX "roost_"
 #define LABELS_BYTES_MAX 96
+
+_Static_assert(sizeof("thread=\"shard-65535\"") <= LABELS_BYTES_MAX, "the largest number of a shard fits in a label");
 
 /* A family that is not counted by the threads. */
 struct metric {
@@ -52,12 +55,14 @@ static const struct counters *counters_at(const struct snapshot *snapshot, uint1
 
 static void write_shard_counter(struct exposition *exposition, const struct snapshot *snapshot, size_t counter)
 {
+	CHECK(counter < COUNTER_COUNT);
 	EACH_SHARD(snapshot, number, labels)
 	exposition_count(exposition, labels, counter_of(counters_at(snapshot, number), (enum counter)counter));
 }
 
 static void write_shard_timing(struct exposition *exposition, const struct snapshot *snapshot, size_t at)
 {
+	CHECK(at + sizeof(struct timing) <= sizeof(struct counters));
 	EACH_SHARD(snapshot, number, labels)
 	exposition_timing(exposition, labels,
 			  (const struct timing *)((const char *)counters_at(snapshot, number) + at));
@@ -135,16 +140,19 @@ static void write_descriptors(struct exposition *exposition, const struct snapsh
 
 static void write_count(struct exposition *exposition, const struct snapshot *snapshot, size_t at)
 {
+	CHECK(at + sizeof(uint64_t) <= sizeof(*snapshot));
 	exposition_count(exposition, "", *(const uint64_t *)(const void *)((const char *)snapshot + at));
 }
 
 static void write_number(struct exposition *exposition, const struct snapshot *snapshot, size_t at)
 {
+	CHECK(at + sizeof(double) <= sizeof(*snapshot));
 	exposition_number(exposition, "", *(const double *)(const void *)((const char *)snapshot + at));
 }
 
 static void write_timing(struct exposition *exposition, const struct snapshot *snapshot, size_t at)
 {
+	CHECK(at + sizeof(struct timing) <= sizeof(snapshot->sum));
 	const void *timing = (const char *)&snapshot->sum + at;
 	exposition_timing(exposition, "", (const struct timing *)timing);
 }
@@ -155,6 +163,7 @@ static void write_ends(struct exposition *exposition, const struct snapshot *sna
 	char labels[LABELS_BYTES_MAX];
 	for (int i = ERROR_OK + 1; i < ERROR_COUNT; i++) {
 		int used = snprintf(labels, sizeof(labels), "reason=\"%s\"", error_name((enum error)i));
+		CHECK(used > 0 && used < LABELS_BYTES_MAX); /* the longest name of an error */
 		for (int letter = 0; letter < used; letter++)
 			labels[letter] = (char)tolower(labels[letter]);
 		exposition_count(exposition, labels,
@@ -270,7 +279,7 @@ static const struct metric METRICS[] = {
 
 /* ---- what threads count ---- */
 
-static enum metric_kind kind_of(const struct counter_row *row)
+static enum metric_kind kind_of_counter(const struct counter_row *row)
 {
 	return row->kind == COUNTER_KIND_GAUGE ? METRIC_GAUGE : METRIC_COUNTER;
 }
@@ -289,7 +298,7 @@ static void write_counters(struct exposition *exposition, const struct counters 
 		const struct counter_row *row = counter_row((enum counter)i);
 		snprintf(name, sizeof(name), PREFIX "%s", row->family);
 		if (begins_family(i))
-			exposition_family(exposition, name, kind_of(row), row->help);
+			exposition_family(exposition, name, kind_of_counter(row), row->help);
 		if (row->kind != COUNTER_KIND_WHOLE)
 			exposition_count(exposition, row->labels, counter_of(sum, (enum counter)i));
 	}
@@ -343,7 +352,7 @@ void metrics_document(FILE *out)
 		const struct counter_row *row = counter_row((enum counter)i);
 		labels_of_family(i, labels, sizeof(labels));
 		if (begins_family(i))
-			document_row(out, PREFIX, row->family, kind_of(row), labels, row->help);
+			document_row(out, PREFIX, row->family, kind_of_counter(row), labels, row->help);
 	}
 	for (size_t i = 0; i < METRIC_COUNT; i++) {
 		snprintf(labels, sizeof(labels), "%s%s%s", METRICS[i].labels[0] != '\0' ? "`" : "", METRICS[i].labels,

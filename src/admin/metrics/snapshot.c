@@ -1,5 +1,6 @@
 #include "admin/metrics/snapshot.h"
 
+#include "base/check.h"
 #include "gateway/gate.h"
 #include "gateway/shard.h"
 
@@ -12,6 +13,7 @@ const char *memory_part_name(enum memory_part part)
 		[MEMORY_CLIENTS] = "clients", [MEMORY_SUBSCRIPTIONS] = "subscriptions", [MEMORY_QUEUES] = "queues",
 		[MEMORY_BLOCKS] = "blocks",   [MEMORY_INDEX] = "routing_index",         [MEMORY_RETAINED] = "retained",
 	};
+	CHECK(part < MEMORY_PART_COUNT);
 	return NAMES[part];
 }
 
@@ -49,6 +51,7 @@ void snapshot_take(struct snapshot *snapshot, const struct gateway *gateway, con
 
 uint64_t snapshot_shard_descriptors(const struct snapshot *snapshot, uint16_t number)
 {
+	CHECK(number < snapshot->parts.shard_count);
 	const struct shard *shard = &snapshot->parts.shards[number];
 	uint64_t sockets = counter_of(&shard->counters, COUNTER_connections_open);
 	uint64_t elsewhere = counter_of(&shard->counters, COUNTER_connections_fixed);
@@ -58,6 +61,7 @@ uint64_t snapshot_shard_descriptors(const struct snapshot *snapshot, uint16_t nu
 
 uint64_t snapshot_gate_descriptors(const struct snapshot *snapshot, uint16_t number)
 {
+	CHECK(number < snapshot->parts.gate_count);
 	const struct gate *gate = &snapshot->parts.gates[number];
 	return counter_of(&gate->counters, COUNTER_handshakes_open) + gate->keep_count + DESCRIPTORS_OWN;
 }
