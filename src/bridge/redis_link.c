@@ -3,10 +3,14 @@
 #include "base/check.h"
 #include "base/clock.h"
 
+#include <errno.h>
 #include <poll.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/socket.h>
+
+#define READ_BYTES ((size_t)16 << 10)
 
 bool redis_link_fail(struct redis_link *link, const char *format, ...)
 {
@@ -22,11 +26,16 @@ bool redis_link_refused(struct redis_link *link, const redisReply *reply)
 	return redis_link_fail(link, "%.120s", reply->str[0] != '\0' ? reply->str : "an error without words");
 }
 
-static bool fail_as_told(struct redis_link *link)
+static bool context_fail(struct redis_link *link)
+{
+	return redis_link_fail(link, "%s", link->context->errstr[0] != '\0' ? link->context->errstr : "out of memory");
+}
+
+static bool reader_fail(struct redis_link *link)
 {
 	if (link->too_long)
 		return redis_link_fail(link, "an answer is too long");
-	return redis_link_fail(link, "%s", link->context->errstr[0] != '\0' ? link->context->errstr : "out of memory");
+	return redis_link_fail(link, "%s", link->reader->errstr[0] != '\0' ? link->reader->errstr : "out of memory");
 }
 
 /* ---- limits of an answer ---- */
@@ -48,17 +57,19 @@ static void *make_array(const redisReadTask *task, int elements)
 	return link->too_long ? NULL : link->makers->createArray(task, elements);
 }
 
-static void set_limits(struct redis_link *link)
+static bool make_reader(struct redis_link *link)
 {
-	redisReader *reader = link->context->reader;
-	link->makers = reader->fn;
-	link->counting = *reader->fn;
+	link->makers = link->context->reader->fn;
+	link->counting = *link->context->reader->fn;
 	link->counting.createString = make_string;
 	link->counting.createArray = make_array;
 	link->answer_bytes = link->answer_elements = 0;
 	link->too_long = false;
-	reader->fn = &link->counting;
-	reader->privdata = link;
+	link->reader = redisReaderCreateWithFunctions(&link->counting);
+	if (link->reader == NULL)
+		return redis_link_fail(link, "out of memory");
+	link->reader->privdata = link; /* the macro for it takes it for an int in 0.14 */
+	return true;
 }
 
 /* ---- speaking ---- */
@@ -66,7 +77,7 @@ static void set_limits(struct redis_link *link)
 bool redis_link_append(struct redis_link *link, int count, const char **words, const size_t *sizes)
 {
 	CHECK(link->context != NULL && count > 0);
-	return redisAppendCommandArgv(link->context, count, words, sizes) == REDIS_OK || fail_as_told(link);
+	return redisAppendCommandArgv(link->context, count, words, sizes) == REDIS_OK || context_fail(link);
 }
 
 bool redis_link_send(struct redis_link *link)
@@ -75,18 +86,24 @@ bool redis_link_send(struct redis_link *link)
 	CHECK(link->context != NULL);
 	while (done == 0) {
 		if (redisBufferWrite(link->context, &done) != REDIS_OK)
-			return fail_as_told(link);
+			return context_fail(link);
 	}
 	return true;
 }
 
 bool redis_link_receive(struct redis_link *link)
 {
+	char bytes[READ_BYTES];
 	CHECK(link->context != NULL);
-	if (redisBufferRead(link->context) != REDIS_OK)
-		return fail_as_told(link);
+	ssize_t got = recv(link->context->fd, bytes, sizeof(bytes), 0);
+	if (got == 0)
+		return redis_link_fail(link, "the server closed the connection");
+	if (got < 0)
+		return errno == EAGAIN || errno == EINTR || redis_link_fail(link, "%s", strerror(errno));
 	/* What is kept here is one answer that is not whole yet, or several that nobody has asked for. */
-	return link->context->reader->len <= REDIS_ANSWER_BYTES_MAX || redis_link_fail(link, "an answer is too long");
+	if (link->reader->len - link->reader->pos + (size_t)got > REDIS_ANSWER_BYTES_MAX)
+		return redis_link_fail(link, "an answer is too long");
+	return redisReaderFeed(link->reader, bytes, (size_t)got) == REDIS_OK || reader_fail(link);
 }
 
 bool redis_link_next(struct redis_link *link, redisReply **reply)
@@ -94,8 +111,8 @@ bool redis_link_next(struct redis_link *link, redisReply **reply)
 	void *found = NULL;
 	CHECK(link->context != NULL);
 	*reply = NULL;
-	if (redisGetReplyFromReader(link->context, &found) != REDIS_OK)
-		return fail_as_told(link);
+	if (redisReaderGetReply(link->reader, &found) != REDIS_OK)
+		return reader_fail(link);
 	if (found != NULL)
 		link->answer_bytes = link->answer_elements = 0;
 	*reply = found;
@@ -175,10 +192,10 @@ bool redis_link_open(struct redis_link *link, const struct redis_url *url)
 		link->context = redisConnectWithTimeout(url->host, url->port, timeout);
 	if (link->context == NULL)
 		return redis_link_fail(link, "out of memory");
-	set_limits(link);
-	bool good = link->context->err == 0 || fail_as_told(link);
+	bool good = link->context->err == 0 || context_fail(link);
 	if (good && redisSetTimeout(link->context, timeout) != REDIS_OK)
-		good = fail_as_told(link);
+		good = context_fail(link);
+	good = good && make_reader(link);
 	if (good && sign_in(link, url) && select_database(link, url))
 		return true;
 	redis_link_close(link);
@@ -187,6 +204,9 @@ bool redis_link_open(struct redis_link *link, const struct redis_url *url)
 
 void redis_link_close(struct redis_link *link)
 {
+	if (link->reader != NULL)
+		redisReaderFree(link->reader);
+	link->reader = NULL;
 	if (link->context != NULL)
 		redisFree(link->context);
 	link->context = NULL;

@@ -16,6 +16,7 @@
 
 struct redis_link {
 	redisContext *context; /* NULL: closed */
+	redisReader *reader;   /* of answers, with limits; the context's own one has none */
 	/* hiredis' own makers of answers, and those that count before they call them. */
 	const redisReplyObjectFunctions *makers;
 	redisReplyObjectFunctions counting;
