@@ -73,6 +73,12 @@ bool http_text_equal(struct slice text, const char *other)
 
 /* ---- the end of the head ---- */
 
+/* The line that is looked at goes past the limit. */
+static enum http_status too_large(const struct http_scan *scan)
+{
+	return scan->line == scan->begin ? HTTP_URI_TOO_LONG : HTTP_FIELDS_TOO_LARGE;
+}
+
 enum http_status http_head_scan(struct http_scan *scan, struct slice bytes)
 {
 	CHECK(scan->begin <= scan->line && scan->line <= scan->at && scan->at <= bytes.size);
@@ -87,21 +93,21 @@ enum http_status http_head_scan(struct http_scan *scan, struct slice bytes)
 			break;
 		}
 		scan->at = (size_t)(end - bytes.data) + 1;
+		if (scan->at - scan->begin > HTTP_HEAD_BYTES_MAX)
+			return too_large(scan); /* as it would be if it had come in pieces, before its end */
 		size_t line_bytes = scan->at - scan->line;
 		if (line_bytes < 2 || end[-1] != '\r')
 			return HTTP_BAD_REQUEST;
 		bool is_empty = line_bytes == 2;
 		if (is_empty && scan->line != scan->begin)
-			return scan->at - scan->begin <= HTTP_HEAD_BYTES_MAX ? HTTP_OK : HTTP_FIELDS_TOO_LARGE;
+			return HTTP_OK;
 		if (is_empty && scan->begin != 0)
 			return HTTP_BAD_REQUEST; /* one empty line in front is common, more are not */
 		scan->line = scan->at;
 		if (is_empty)
 			scan->begin = scan->at;
 	}
-	if (scan->at - scan->begin < HTTP_HEAD_BYTES_MAX)
-		return HTTP_NEEDS_MORE;
-	return scan->line == scan->begin ? HTTP_URI_TOO_LONG : HTTP_FIELDS_TOO_LARGE;
+	return scan->at - scan->begin < HTTP_HEAD_BYTES_MAX ? HTTP_NEEDS_MORE : too_large(scan);
 }
 
 /* ---- its parts ---- */

@@ -186,6 +186,10 @@ static void test_too_large(void **state)
 	memset(bytes, 'a', size);
 	assert_int_equal(http_head_scan(&scan, slice_of(bytes, HTTP_HEAD_BYTES_MAX - 1)), HTTP_NEEDS_MORE);
 	assert_int_equal(http_head_scan(&scan, slice_of(bytes, HTTP_HEAD_BYTES_MAX)), HTTP_URI_TOO_LONG);
+	/* The line ends, but too late; it makes no difference that it came at once. */
+	memcpy(bytes + size - 4, "\r\n\r\n", 4);
+	scan = (struct http_scan){0};
+	assert_int_equal(http_head_scan(&scan, slice_of(bytes, size)), HTTP_URI_TOO_LONG);
 	memcpy(bytes, GET, sizeof(GET) - 1);
 	scan = (struct http_scan){0};
 	assert_int_equal(http_head_scan(&scan, slice_of(bytes, HTTP_HEAD_BYTES_MAX)), HTTP_FIELDS_TOO_LARGE);
