@@ -8,6 +8,7 @@
 
 /* Redis looks at so many places for a page: some tenths of a millisecond of its time. */
 #define PAGE_PLACES "1000"
+#define KEY_PATTERN (REDIS_KEY_PREFIX "*")
 
 void redis_scan_begin(struct redis_scan *scan, redis_scan_visit *visit, void *context)
 {
@@ -58,7 +59,7 @@ static bool read_key_times(const struct redis_scan *scan, struct redis_link *lin
 
 bool redis_scan_page(struct redis_scan *scan, struct redis_link *link, int64_t now_s, bool *done)
 {
-	const char *words[] = {"SCAN", scan->cursor, "MATCH", REDIS_KEY_PREFIX "*", "COUNT", PAGE_PLACES};
+	const char *words[] = {"SCAN", scan->cursor, "MATCH", KEY_PATTERN, "COUNT", PAGE_PLACES};
 	if (!redis_link_append(link, sizeof(words) / sizeof(words[0]), words, NULL) || !redis_link_send(link))
 		return false;
 	redisReply *page = redis_link_answer(link, REDIS_REPLY_ARRAY);

@@ -174,7 +174,9 @@ static void test_hangs_until_the_server_stops(void **state)
 	uint8_t *body;
 	pthread_t thread;
 	assert_int_equal(pthread_create(&thread, NULL, stop, NULL), 0);
-	assert_false(run("hang", &body).good);
+	struct fetch_report report = run("hang", &body);
+	assert_false(report.good);
+	free(body);
 	pthread_join(thread, NULL);
 }
 

@@ -129,7 +129,7 @@ static bool origin_is_host(struct slice origin, struct slice host)
 	static const char BETWEEN[] = "://";
 	const size_t between = sizeof(BETWEEN) - 1;
 	const uint8_t *found = origin.size != 0 ? memmem(origin.data, origin.size, BETWEEN, between) : NULL;
-	if (found == NULL || host.size == 0)
+	if (found == NULL || host.data == NULL || host.size == 0)
 		return false;
 	size_t size = origin.size - (size_t)(found - origin.data) - between;
 	return size == host.size && strncasecmp((const char *)found + between, (const char *)host.data, size) == 0;
