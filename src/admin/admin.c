@@ -14,7 +14,7 @@
 
 #define SCHEME "http://"
 #define LISTENER_SCHEME "tcp://"
-/* Clients for whom there is no place yet wait in it. */
+/* Clients wait in it until a connection slot is free. */
 #define BACKLOG 1024
 
 struct admin {
@@ -52,7 +52,7 @@ static bool read_address(const struct admin_options *options, struct listener *l
 	return true;
 }
 
-/* Of a name's addresses, the first that this machine has. */
+/* Opens the first of the name's addresses that this machine has. */
 static bool open_address(const struct admin_options *options, struct listener *listener)
 {
 	struct listener found[LISTENER_ADDRESSES_MAX];
@@ -74,7 +74,7 @@ static bool open_address(const struct admin_options *options, struct listener *l
 
 /* ---- the thread ---- */
 
-/* A table with the listener, and with what wakes this thread and the gateway's. */
+/* The new table keeps the listener and all wakers: this thread's and those of shards and gates. */
 static void detach_table(const struct admin *admin)
 {
 	struct gateway_parts parts = gateway_parts(admin->api.gateway);
@@ -116,7 +116,7 @@ static void *admin_main(void *argument)
 	detach_table(admin);
 	if (http_server_run(admin->server, &admin->stopping, on_started, admin) != ERROR_OK)
 		say_started(admin, true);
-	/* Here, because its descriptors are in this thread's table. */
+	/* Freed here, because its descriptors live in this thread's table. */
 	http_server_free(admin->server);
 	return NULL;
 }
@@ -184,7 +184,7 @@ static bool open_and_start(struct admin *admin)
 		 admin->listener.url + strlen(LISTENER_SCHEME));
 	if (!start_thread(admin))
 		return false;
-	/* The thread's table has its own. */
+	/* The thread's table holds a copy of its own. */
 	if (gateway_parts(admin->api.gateway).private_tables)
 		listener_close(&admin->listener);
 	log_write(LOG_INFO, "admin on %s", admin->options.url);

@@ -17,22 +17,23 @@ struct admin_options {
 	char url[LISTENER_URL_BYTES_MAX];      /* "": no admin side */
 	char token_file[ADMIN_PATH_BYTES_MAX]; /* "": no token */
 	bool open_metrics;                     /* /metrics needs no token */
-	bool url_is_default;                   /* where its port is taken, the gateway goes on without an admin side */
+	bool url_is_default;                   /* if its port is taken, the gateway starts without an admin side */
 };
 
 struct admin;
 
-/* Checks the options, opens the listener and starts the thread. *started is NULL where none was asked for. False: it
- * was logged why not. The gateway must outlive it. */
+/* Checks the options, opens the listener and starts the thread. Sets *started to NULL if the options ask for no admin
+ * side. Returns false after logging why it cannot start. The gateway must outlive it. */
 bool admin_start(const struct admin_options *options, struct gateway *gateway, struct admin_hooks hooks,
 		 struct admin **started);
-/* Whether admin_reload_token() would succeed. False: *report says why not. NULL: there is nothing to read. */
+/* Returns whether admin_reload_token() would succeed; if not, writes the reason to *report. admin may be NULL. */
 bool admin_check_token(const struct admin *admin, FILE *report);
-/* Reads the token again. False: *report says why not, and the old one stays. NULL: there is nothing to do. */
+/* Reads the token file again. On failure it writes the reason to *report, returns false and keeps the old token. admin
+ * may be NULL. */
 bool admin_reload_token(struct admin *admin, FILE *report);
-/* The gateway is going to stop: no more ready. NULL: there is nothing to do, here as below. */
+/* Makes /ready fail because the gateway is about to stop. admin may be NULL, here and below. */
 void admin_set_draining(struct admin *admin);
-/* Ends the thread after what it is answering. */
+/* Ends the thread after the request that it is serving. */
 void admin_stop(struct admin *admin);
 
 #endif

@@ -9,7 +9,7 @@
 #include <string.h>
 
 struct bridge {
-	/* A block for each thread, as only one may write it. */
+	/* One block per thread: counters have one writer. */
 	struct counters redis_counters;
 	struct counters jwks_counters;
 	const struct settings *settings;
@@ -59,7 +59,7 @@ bool bridge_start(struct bridge *bridge, struct gateway *gateway)
 	const struct settings *settings = bridge->settings;
 	struct access *access = gateway_access(gateway);
 	bool good = true;
-	CHECK(bridge->redis == NULL && bridge->jwks == NULL); /* it is started once */
+	CHECK(bridge->redis == NULL && bridge->jwks == NULL); /* bridge_start() is called once */
 	if (is_configured(settings->access.redis_url)) {
 		bridge->redis_settings.rescan_s = settings->access.redis_rescan_s;
 		bridge->redis_settings.private_table = settings->private_tables;

@@ -27,12 +27,12 @@ struct jwks_fetch {
 	struct access *access;
 	struct counters *counters;
 	pthread_t thread;
-	struct waker waker; /* for the thread while it waits for a fetch */
+	struct waker waker; /* wakes the thread while it waits for a fetch */
 	_Atomic bool stopping;
-	uint64_t fetched_ms;              /* the last try */
-	uint32_t pause_ms;                /* before the next, after a failure */
-	char etag[FETCH_ETAG_BYTES_MAX];  /* of the set that is in use; "": none */
-	char told[FETCH_FAULT_BYTES_MAX]; /* what is wrong with the URL, as the log knows it already; "": nothing */
+	uint64_t fetched_ms;              /* when the last fetch ended */
+	uint32_t pause_ms;                /* before the next fetch, after a failure */
+	char etag[FETCH_ETAG_BYTES_MAX];  /* of the key set in use; "": none */
+	char told[FETCH_FAULT_BYTES_MAX]; /* the fault that was logged last; "": none */
 };
 
 static bool jwks_is_stopping(const struct jwks_fetch *fetch)
@@ -61,7 +61,8 @@ static bool put_in_use(struct jwks_fetch *fetch, struct slice keys, struct fetch
 	return true;
 }
 
-/* Fetches, and puts what is new in use. False: report->fault says why not. */
+/* Fetches the key set and puts it in use if it is new. On failure it returns false, and report->fault tells the reason.
+ */
 static bool run_fetch(struct jwks_fetch *fetch, struct fetch_report *report)
 {
 	uint8_t *body;
@@ -97,7 +98,7 @@ static uint64_t jwks_age_ms(const struct jwks_fetch *fetch, const struct fetch_r
 	return (age_s < fetch->settings.refresh_s ? age_s : fetch->settings.refresh_s) * UINT64_C(1000);
 }
 
-/* How long until the next try after one that failed; half of it is drawn. */
+/* Returns how long to wait after a failure; half of it is random. */
 static uint64_t jwks_pause_ms(struct jwks_fetch *fetch)
 {
 	CHECK(fetch->pause_ms >= PAUSE_MS_LEAST && fetch->pause_ms <= PAUSE_MS_MAX);
@@ -106,7 +107,7 @@ static uint64_t jwks_pause_ms(struct jwks_fetch *fetch)
 	return half_ms + randombytes_uniform(half_ms + 1);
 }
 
-/* The log hears of a fault once, and again where it is another. */
+/* Logs a fault once, until it changes. */
 static void note_fault(struct jwks_fetch *fetch, const char *fault)
 {
 	if (fault[0] != '\0' && strcmp(fault, fetch->told) != 0)
@@ -116,7 +117,7 @@ static void note_fault(struct jwks_fetch *fetch, const char *fault)
 	snprintf(fetch->told, sizeof(fetch->told), "%s", fault);
 }
 
-/* Returns when the next one is due. */
+/* Returns when the next fetch is due. */
 static uint64_t fetch_once(struct jwks_fetch *fetch)
 {
 	struct fetch_report report;

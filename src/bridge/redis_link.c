@@ -48,7 +48,7 @@ static void *make_string(const redisReadTask *task, char *text, size_t size)
 	return link->too_long ? NULL : link->makers->createString(task, text, size);
 }
 
-/* Whatever else an answer is made of is an element of an array. */
+/* All other parts of an answer are elements of an array, so counting these bounds them. */
 static void *make_array(const redisReadTask *task, int elements)
 {
 	struct redis_link *link = task->privdata;
@@ -68,7 +68,7 @@ static bool make_reader(struct redis_link *link)
 	link->reader = redisReaderCreateWithFunctions(&link->counting);
 	if (link->reader == NULL)
 		return redis_link_fail(link, "out of memory");
-	link->reader->privdata = link; /* the macro for it takes it for an int in 0.14 */
+	link->reader->privdata = link; /* redisReaderSetPrivdata() of 0.14 casts the pointer to int */
 	return true;
 }
 
@@ -100,7 +100,7 @@ bool redis_link_receive(struct redis_link *link)
 		return redis_link_fail(link, "the server closed the connection");
 	if (got < 0)
 		return errno == EAGAIN || errno == EINTR || redis_link_fail(link, "%s", strerror(errno));
-	/* What is kept here is one answer that is not whole yet, or several that nobody has asked for. */
+	/* The reader buffers an incomplete answer, or answers that were not asked for. */
 	if (link->reader->len - link->reader->pos + (size_t)got > REDIS_ANSWER_BYTES_MAX)
 		return redis_link_fail(link, "an answer is too long");
 	return redisReaderFeed(link->reader, bytes, (size_t)got) == REDIS_OK || reader_fail(link);
@@ -150,7 +150,7 @@ redisReply *redis_link_answer(struct redis_link *link, int type)
 	return NULL;
 }
 
-/* A command whose answer is a word, which says nothing but that there was no error. */
+/* Sends a command whose answer is a status such as OK. */
 static bool command(struct redis_link *link, int count, const char **words)
 {
 	if (!redis_link_append(link, count, words, NULL) || !redis_link_send(link))
@@ -184,7 +184,7 @@ static bool select_database(struct redis_link *link, const struct redis_url *url
 
 bool redis_link_open(struct redis_link *link, const struct redis_url *url)
 {
-	CHECK(link->context == NULL); /* it was closed, or never open */
+	CHECK(link->context == NULL); /* closed, or never opened */
 	struct timeval timeout = {.tv_sec = REDIS_TIMEOUT_MS / 1000, .tv_usec = REDIS_TIMEOUT_MS % 1000 * 1000};
 	if (url->is_unix)
 		link->context = redisConnectUnixWithTimeout(url->host, timeout);

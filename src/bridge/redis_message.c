@@ -2,11 +2,11 @@
 
 #include "base/check.h"
 
-#define SECONDS_MAX ((int64_t)1 << 40) /* what is longer is for ever */
+#define SECONDS_MAX ((int64_t)1 << 40) /* longer times count as for ever */
 
 _Static_assert(SECONDS_MAX < INT64_MAX / 16, "neither the next digit nor the time now overflows it");
 
-/* Splits at the first of the letter. False: it is not there. */
+/* Splits at the first such letter. Returns false if there is none. */
 static bool split_at_letter(struct slice text, uint8_t letter, struct slice *before, struct slice *after)
 {
 	const uint8_t *found = text.size != 0 ? memchr(text.data, letter, text.size) : NULL;

@@ -16,10 +16,10 @@
 #include <time.h>
 
 #define PAUSE_MS_LEAST 100u
-/* A Redis that is there and hangs is noticed within this and REDIS_TIMEOUT_MS. */
+/* A Redis that hangs is noticed within this plus REDIS_TIMEOUT_MS. */
 #define PING_MS 2000u
 #define SHARDS_BEHIND_NS 1000000
-/* Two clocks that are read in whole seconds differ by this much while neither was set. */
+/* Two clocks read in whole seconds may differ by this much although neither was set. */
 #define CLOCK_ROUNDING_S 1
 
 _Static_assert(PAUSE_MS_LEAST * 2 < REDIS_PAUSE_MS_MAX, "pauses grow");
@@ -30,21 +30,21 @@ struct redis_revocations {
 	struct counters *counters;
 	pthread_t thread;
 	struct waker waker;
-	int *keep_fds; /* in a table of its own: the shards' wakers and, last, the one above */
+	int *keep_fds; /* for a descriptor table of its own: the shards' wakers and, last, the one above */
 	size_t keep_count;
 	_Atomic bool stopping;
-	struct redis_link feed; /* of the channels */
-	struct redis_link link; /* for questions */
+	struct redis_link feed; /* subscribed to the channels */
+	struct redis_link link; /* for commands */
 	struct redis_scan scan;
 	bool scanning;
-	bool in_step;      /* followed since before everything was read */
-	bool feed_owes;    /* its answer to PING, or to SUBSCRIBE */
-	bool told_refused; /* that a revocation could not be put in force, in this round */
-	uint64_t scan_ms;  /* when the next one is due */
+	bool in_step;      /* a scan was completed since the subscription began */
+	bool feed_owes;    /* an answer to PING or SUBSCRIBE is due */
+	bool told_refused; /* in this scan: that a revocation could not be put in force */
+	uint64_t scan_ms;  /* when the next scan is due */
 	uint64_t ping_ms;
-	int64_t apart_s; /* wall clock and monotonic clock, when everything was read last */
+	int64_t apart_s; /* wall clock minus monotonic clock at the last scan */
 	uint32_t pause_ms;
-	char told[REDIS_FAULT_BYTES]; /* why Redis is away, as the log knows it already; "": it is not away */
+	char told[REDIS_FAULT_BYTES]; /* the reason for the loss that was logged last; "": none */
 };
 
 static bool redis_is_stopping(const struct redis_revocations *redis)
@@ -54,7 +54,7 @@ static bool redis_is_stopping(const struct redis_revocations *redis)
 
 /* ---- putting in force ---- */
 
-/* Shards that have not caught up are waited for: none is lost. */
+/* Waits for shards that lag behind, so that no revocation is lost. */
 static void revoke_from_redis(void *context, const struct revocation *revocation)
 {
 	static const struct timespec BEHIND = {.tv_nsec = SHARDS_BEHIND_NS};
@@ -113,7 +113,7 @@ static bool handle_feed(struct redis_revocations *redis, const redisReply *reply
 	return true;
 }
 
-/* All that was received. */
+/* Handles everything that was received. */
 static bool drain_feed(struct redis_revocations *redis)
 {
 	redisReply *reply;
@@ -144,7 +144,7 @@ static bool subscribe_to_channels(struct redis_revocations *redis)
 		redisReply *reply = redis_link_answer(&redis->feed, REDIS_REPLY_ARRAY);
 		if (reply == NULL)
 			return false;
-		/* A message may come between the two. */
+		/* A message may arrive between the two answers. */
 		bool is_message = reply->elements == 3 && slice_equal(text_at(reply, 0), slice_string("message"));
 		bool good = handle_feed(redis, reply);
 		freeReplyObject(reply);
@@ -155,7 +155,7 @@ static bool subscribe_to_channels(struct redis_revocations *redis)
 	return true;
 }
 
-/* Both ends of both connections, so that neither is closed for its silence and a Redis that hangs is noticed. */
+/* Pings on both connections: so neither is closed for being idle, and a Redis that hangs is noticed. */
 static bool ping_both(struct redis_revocations *redis, uint64_t now_ms)
 {
 	if (redis->feed_owes)
@@ -174,8 +174,8 @@ static int64_t clocks_apart_s(void)
 	return (int64_t)time(NULL) - (int64_t)(clock_now_ms() / 1000);
 }
 
-/* Redis says how long a revocation goes on, and ours end at a time on the wall clock: where that was set forward they
- * would end too soon, until everything is read again. */
+/* Redis tells how long a revocation lasts, while ours end at a time of the wall clock. If the clock is set forward they
+ * would end too soon, so a new scan is due. */
 static bool wall_clock_was_set(const struct redis_revocations *redis)
 {
 	return llabs(clocks_apart_s() - redis->apart_s) > CLOCK_ROUNDING_S;
@@ -183,7 +183,7 @@ static bool wall_clock_was_set(const struct redis_revocations *redis)
 
 static void begin_scan(struct redis_revocations *redis)
 {
-	CHECK(!redis->scanning); /* the access has one round open at a time */
+	CHECK(!redis->scanning); /* access has one round open at a time */
 	redis->apart_s = clocks_apart_s();
 	redis->scanning = true;
 	redis->told_refused = false;
@@ -215,7 +215,7 @@ static bool read_page(struct redis_revocations *redis)
 	bool done = false;
 	if (!redis_scan_page(&redis->scan, &redis->link, (int64_t)time(NULL), &done))
 		return false;
-	/* Where it was cut off by the end of the program, what was not read was not lifted. */
+	/* A scan cut short by the shutdown must not lift what it has not read. */
 	if (done && !redis_is_stopping(redis))
 		end_scan(redis);
 	return true;
@@ -226,13 +226,13 @@ static bool read_page(struct redis_revocations *redis)
 static bool connect_both(struct redis_revocations *redis)
 {
 	redis->feed_owes = false;
-	/* Followed first and read afterwards: what changes in between is told twice rather than never. */
+	/* Subscribes before scanning: a change in between is seen twice rather than never. */
 	if (!redis_link_open(&redis->feed, &redis->settings.url) || !subscribe_to_channels(redis) ||
 	    !redis_link_open(&redis->link, &redis->settings.url))
 		return false;
 	redis->ping_ms = clock_now_ms() + PING_MS;
 	begin_scan(redis);
-	/* Messages may have come together with the answer to SUBSCRIBE. */
+	/* Messages may have arrived together with the answer to SUBSCRIBE. */
 	return drain_feed(redis);
 }
 
@@ -244,7 +244,7 @@ static int redis_sleep_ms(const struct redis_revocations *redis, uint64_t now_ms
 	return (int)(until_ms - now_ms);
 }
 
-/* Until the end, or for some time; wakes up for the feed too where there is one. True: the feed has something. */
+/* Waits for this long, for input on the feed (if any), or for the end. Returns true if the feed has input. */
 static bool wait_ms(struct redis_revocations *redis, const struct redis_link *feed, int timeout_ms)
 {
 	struct pollfd pollers[] = {
@@ -257,7 +257,7 @@ static bool wait_ms(struct redis_revocations *redis, const struct redis_link *fe
 	return pollers[1].revents != 0;
 }
 
-/* Until Redis is lost or the program ends. */
+/* Runs until Redis is lost or the program ends. */
 static void follow_redis(struct redis_revocations *redis)
 {
 	while (!redis_is_stopping(redis)) {
@@ -274,7 +274,7 @@ static void follow_redis(struct redis_revocations *redis)
 	}
 }
 
-/* The log hears of it once, and again where the reason is another. */
+/* Logs the loss once, and again if the reason changes. */
 static void note_loss(struct redis_revocations *redis)
 {
 	const char *why = redis->link.fault[0] != '\0' ? redis->link.fault : redis->feed.fault;
@@ -291,7 +291,7 @@ static void note_loss(struct redis_revocations *redis)
 	redis->link.fault[0] = redis->feed.fault[0] = '\0';
 }
 
-/* Half of each pause is drawn, so that many gateways do not come back at once. */
+/* Half of each pause is random, so that many gateways do not reconnect at the same time. */
 static void pause_before_next(struct redis_revocations *redis)
 {
 	CHECK(redis->pause_ms >= PAUSE_MS_LEAST && redis->pause_ms <= REDIS_PAUSE_MS_MAX);

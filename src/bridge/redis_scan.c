@@ -6,7 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
-/* Redis looks at so many places for a page: some tenths of a millisecond of its time. */
+/* Slots that Redis examines per page, which takes some tenths of a millisecond of its time. */
 #define PAGE_PLACES "1000"
 #define KEY_PATTERN (REDIS_KEY_PREFIX "*")
 
@@ -26,7 +26,7 @@ static bool is_page(const redisReply *reply)
 	       (size_t)reply->element[0]->len < REDIS_CURSOR_BYTES && reply->element[1]->type == REDIS_REPLY_ARRAY;
 }
 
-/* All keys' times to live are asked for at once. */
+/* Asks for the times to live of all keys of a page at once. */
 static bool ask_key_times(struct redis_link *link, const redisReply *keys)
 {
 	for (size_t i = 0; i < keys->elements; i++) {
@@ -68,7 +68,7 @@ bool redis_scan_page(struct redis_scan *scan, struct redis_link *link, int64_t n
 	CHECK(scan->visit != NULL);
 	bool good = is_page(page) || redis_link_fail(link, "SCAN answered with something that is no page");
 	if (good) {
-		CHECK((size_t)page->element[0]->len < sizeof(scan->cursor)); /* is_page() has looked */
+		CHECK((size_t)page->element[0]->len < sizeof(scan->cursor)); /* is_page() checked it */
 		memcpy(scan->cursor, page->element[0]->str, (size_t)page->element[0]->len + 1);
 		*done = strcmp(scan->cursor, "0") == 0;
 		good = ask_key_times(link, page->element[1]) && read_key_times(scan, link, page->element[1], now_s);

@@ -22,7 +22,7 @@ static int hex_value(uint8_t letter)
 	return letter >= 'a' && letter <= 'f' ? letter - 'a' + 10 : -1;
 }
 
-/* Copies with %-escapes undone. False: too long, a broken escape, or a byte of 0. */
+/* Copies the text and decodes %-escapes. Returns false if it is too long, an escape is broken, or a byte is 0. */
 static bool copy_unescaped(struct slice text, char out[REDIS_TEXT_BYTES_MAX])
 {
 	size_t size = 0;
@@ -56,8 +56,8 @@ static bool read_redis_number(struct slice text, uint32_t most, uint32_t *number
 	return text.size != 0 && *number <= most;
 }
 
-/* Splits at the first, or last, of the letter: what stands before it is returned, without it in *rest. size 0 and
- * data NULL: it is not there. */
+/* Splits at the first (or last) such letter. Returns what precedes it, and leaves what follows in *rest. Returns a
+ * slice with data NULL if there is none. */
 static struct slice take_until(struct slice *rest, uint8_t letter, bool last)
 {
 	const uint8_t *found = NULL;
@@ -76,7 +76,7 @@ static bool starts_with(struct slice text, const char *beginning)
 	return text.size >= size && memcmp(text.data, beginning, size) == 0;
 }
 
-/* The last @, so that one in a password does no harm; but for a socket's path the first, as a path may have one. */
+/* Splits at the last @, since a password may contain one; for a socket at the first, since a path may contain one. */
 static bool read_redis_login(struct slice *rest, bool last, struct redis_url *url)
 {
 	struct slice login = take_until(rest, '@', last);

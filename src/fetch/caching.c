@@ -18,7 +18,7 @@ static struct slice trim(struct slice text)
 	return text;
 }
 
-/* Takes the name and the sign behind it off the front. */
+/* Cuts the name and the sign after it off the front. */
 static bool take_name(struct slice *text, const char *name, uint8_t sign)
 {
 	size_t size = strlen(name);
@@ -36,7 +36,7 @@ bool header_line_value(struct slice line, const char *name, struct slice *value)
 	return true;
 }
 
-/* Digits, which may stand in quotes. */
+/* Reads digits, which may be quoted. */
 static bool read_age_seconds(struct slice text, uint32_t *seconds)
 {
 	if (text.size > 1 && text.data[0] == '"' && text.data[text.size - 1] == '"')

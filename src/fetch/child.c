@@ -1,4 +1,4 @@
-/* The process that fetches: reads one job, does it, writes the report and the body, and ends. */
+/* The process that fetches: it reads one job, does it, writes the report and the body, and ends. */
 #include "fetch/caching.h"
 #include "fetch/curl_library.h"
 #include "fetch/fetch.h"
@@ -47,7 +47,7 @@ static size_t take_body(char *data, size_t size, size_t count, void *context)
 	return bytes;
 }
 
-/* Keeps the value where the line is the field of this name and the value is not too long. */
+/* Keeps the value if the line is the field with this name and the value fits. */
 static void take_field(struct slice line, const char *name, char *value, size_t room)
 {
 	struct slice found;
@@ -166,10 +166,10 @@ static bool write_whole(const void *bytes, size_t size)
 
 int fetch_main(int argc, char **argv)
 {
-	static struct fetch_job job; /* zero where there is none */
+	static struct fetch_job job; /* static: zero if there is none */
 	(void)argc;
 	(void)argv;
-	prctl(PR_SET_PDEATHSIG, SIGKILL); /* nobody waits for the answer of a server that is gone */
+	prctl(PR_SET_PDEATHSIG, SIGKILL); /* if the server dies, no one needs the answer */
 	if (isatty(STDIN_FILENO) || !read_whole(&job, sizeof(job))) {
 		fputs("roost " FETCH_COMMAND ": this is what `roost serve` starts to fetch from a URL\n", stderr);
 		return 2;

@@ -6,7 +6,7 @@
 #include <stddef.h>
 #include <string.h>
 
-/* Its interface has been the same under this name since 2006. */
+/* The interface behind this name has been stable since 2006. */
 #define LIBRARY "libcurl.so.4"
 
 static const struct {

@@ -1,6 +1,6 @@
-/* libcurl, loaded when it is needed for the first time. It brings some 25 other libraries with it (a second TLS
- * library, Kerberos, LDAP, SSH), so nothing that serves clients is linked against it: `roost ctl` loads it, and so does
- * the process that fetches for the server (fetch/fetch.h). One thread. */
+/* libcurl, loaded when it is first needed. It depends on some 25 other libraries (a second TLS library, Kerberos, LDAP,
+ * SSH), so the program is not linked against it. Only `roost ctl` and the process that fetches for the server
+ * (fetch/fetch.h) load it. One thread. */
 #ifndef FETCH_CURL_LIBRARY_H
 #define FETCH_CURL_LIBRARY_H
 
@@ -22,7 +22,8 @@ struct curl_library {
 	__typeof__(curl_slist_free_all) *slist_free_all;
 };
 
-/* Loads and initialises it; it stays until the process ends. False: *fault says why not, until the next call. */
+/* Loads and initialises libcurl, which stays until the process ends. On failure it returns false and sets *fault to
+ * static text. */
 bool curl_library_load(struct curl_library *curl, const char **fault);
 
 #endif

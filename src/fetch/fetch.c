@@ -19,7 +19,7 @@
 
 _Static_assert(sizeof(struct fetch_job) <= 4096, "an empty pipe takes a job at once [pipe(7), PIPE_BUF]");
 
-/* What has come out of the process so far: a report, then the body. */
+/* What the process has written so far: a report, then the body. */
 struct output {
 	uint8_t *bytes;
 	size_t size;
@@ -36,7 +36,7 @@ static void fetch_fail(struct fetch_report *report, const char *what, int error)
 
 /* ---- the process ---- */
 
-/* Its descriptors are the two pipes and standard error, whatever else is open here; no signal is blocked there. */
+/* The process gets the two pipes and standard error, and no other descriptor. */
 static int set_up_actions(posix_spawn_file_actions_t *actions, int in, int out)
 {
 	int error = posix_spawn_file_actions_adddup2(actions, in, STDIN_FILENO);
@@ -84,8 +84,7 @@ static int spawn_fetcher(int in, int out, pid_t *process)
 	return error;
 }
 
-/* Starts the process and gives it the job. Returns the end of the pipe that its output comes out of; -1: *report is
- * set. */
+/* Starts the process and sends it the job. Returns the pipe to read its output from, or -1 with *report set. */
 static int start_fetcher(const struct fetch_job *job, pid_t *process, struct fetch_report *report)
 {
 	int in[2], out[2];
@@ -103,7 +102,7 @@ static int start_fetcher(const struct fetch_job *job, pid_t *process, struct fet
 	close(in[0]);
 	close(out[1]);
 	if (error == 0 && write(in[1], job, sizeof(*job)) != (ssize_t)sizeof(*job)) {
-		/* It has ended already, which is told by how it has ended. */
+		/* It has already ended; its exit status tells more. */
 		CHECK(errno == EPIPE);
 	}
 	close(in[1]);
@@ -132,7 +131,7 @@ static bool make_output_room(struct output *output)
 	return true;
 }
 
-/* Waits for more output. False: the time is up, or the caller stops. */
+/* Waits for more output. Returns false if the time is up or the caller stops. */
 static bool await_output(int fd, struct waker *waker, const _Atomic bool *stopping, uint64_t until_ms)
 {
 	uint64_t now_ms = clock_now_ms();
@@ -146,7 +145,7 @@ static bool await_output(int fd, struct waker *waker, const _Atomic bool *stoppi
 	return !atomic_load(stopping);
 }
 
-/* True: the output has ended. False: the process is to be killed, and *report says why. */
+/* Reads until the output ends. Returns false, with *report set, if the process has to be killed. */
 static bool read_output(int fd, struct waker *waker, const _Atomic bool *stopping, struct output *output,
 			struct fetch_report *report)
 {
@@ -176,7 +175,7 @@ static bool is_ended(const char *text, size_t size)
 	return memchr(text, '\0', size) != NULL;
 }
 
-/* The report is as much from outside as the body. */
+/* Checks the report as data from outside: the process has handled foreign bytes. */
 static void take_report(const struct output *output, int status, struct fetch_report *report, uint8_t **body)
 {
 	if (WIFSIGNALED(status)) {
@@ -219,7 +218,7 @@ void fetch_run(const struct fetch_job *job, struct waker *waker, const _Atomic b
 	bool ended = fcntl(fd, F_SETFL, O_NONBLOCK) == 0 && read_output(fd, waker, stopping, &output, report);
 	if (!ended)
 		kill(process, SIGKILL);
-	close(fd); /* a process that would say more ends by that */
+	close(fd); /* a process that still writes gets SIGPIPE */
 	while (waitpid(process, &status, 0) < 0 && errno == EINTR)
 		;
 	if (ended)

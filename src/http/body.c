@@ -6,7 +6,7 @@ _Static_assert(HTTP_CHUNK_DIGITS_MAX * 4 < 64, "the size of a chunk fits in 64 b
 
 void http_body_begin(struct http_body *body, const struct http_head *head)
 {
-	CHECK(!(head->chunked && head->has_length)); /* http_head_parse() refuses that */
+	CHECK(!(head->chunked && head->has_length)); /* http_head_parse() refuses both together */
 	*body = (struct http_body){.chunked = head->chunked, .state = HTTP_CHUNK_SIZE, .left = head->length};
 }
 
@@ -34,7 +34,7 @@ static bool step_size(struct http_body *body, uint8_t byte)
 	return byte == '\r' || byte == ';' || byte == ' ' || byte == '\t';
 }
 
-/* A byte of an extension or a trailer; CR ends it. */
+/* Skips a byte of an extension or a trailer field. CR ends it. */
 static bool step_extra(struct http_body *body, uint8_t byte, enum http_chunk_state at_end)
 {
 	if (byte == '\r') {
@@ -51,7 +51,7 @@ static bool step_line_feed(struct http_body *body, uint8_t byte, enum http_chunk
 	return byte == '\n';
 }
 
-/* One byte that is no data. False: it may not stand there. */
+/* Handles one byte outside the data. Returns false if it is not allowed there. */
 static bool step_byte(struct http_body *body, uint8_t byte)
 {
 	switch (body->state) {
@@ -80,7 +80,8 @@ static bool step_byte(struct http_body *body, uint8_t byte)
 	case HTTP_CHUNK_END:
 		break;
 	}
-	CHECK(body->state != HTTP_CHUNK_DATA && body->state != HTTP_CHUNK_END); /* no bytes of these come here */
+	CHECK(body->state != HTTP_CHUNK_DATA &&
+	      body->state != HTTP_CHUNK_END); /* http_body_next() handles these states */
 	return false;
 }
 

@@ -4,12 +4,12 @@
 
 #include <strings.h>
 
-/* A length of more digits than this is too large for anybody, and would not fit. */
+/* A length with more digits is too large for any service, and might overflow. */
 #define LENGTH_DIGITS_MAX 18u
 
 /* ---- characters ---- */
 
-/* What names of methods and fields are made of [RFC 9110, 5.6.2]. */
+/* The characters of method and field names [RFC 9110, 5.6.2]. */
 static bool is_token_character(uint8_t byte)
 {
 	if ((byte >= '0' && byte <= '9') || (byte >= 'A' && byte <= 'Z') || (byte >= 'a' && byte <= 'z'))
@@ -35,7 +35,7 @@ static bool is_visible(struct slice text)
 	return text.size != 0;
 }
 
-/* [RFC 9110, 5.5]; bytes above ASCII are taken as they are. */
+/* [RFC 9110, 5.5]; bytes beyond ASCII are allowed. */
 static bool is_field_value(struct slice text)
 {
 	for (size_t i = 0; i < text.size; i++) {
@@ -46,7 +46,7 @@ static bool is_field_value(struct slice text)
 	return true;
 }
 
-/* Host, or host and port [RFC 3986, 3.2]; what follows a user's name is no host. */
+/* A host, or host and port [RFC 3986, 3.2]. User information is not allowed. */
 static bool is_authority(struct slice text)
 {
 	for (size_t i = 0; i < text.size; i++) {
@@ -73,7 +73,7 @@ bool http_text_equal(struct slice text, const char *other)
 
 /* ---- the end of the head ---- */
 
-/* The line that is looked at goes past the limit. */
+/* The status for a head whose current line passes the limit. */
 static enum http_status too_large(const struct http_scan *scan)
 {
 	return scan->line == scan->begin ? HTTP_URI_TOO_LONG : HTTP_FIELDS_TOO_LARGE;
@@ -83,7 +83,7 @@ enum http_status http_head_scan(struct http_scan *scan, struct slice bytes)
 {
 	CHECK(scan->begin <= scan->line && scan->line <= scan->at && scan->at <= bytes.size);
 	while (scan->at < bytes.size) {
-		/* Told at once of what speaks another protocol, which may never send the end of a line. */
+		/* Refuses clients of another protocol at once: they may never send the end of a line. */
 		if (scan->at == scan->begin && bytes.data[scan->at] != '\r' &&
 		    !is_token_character(bytes.data[scan->at]))
 			return HTTP_BAD_REQUEST;
@@ -94,7 +94,7 @@ enum http_status http_head_scan(struct http_scan *scan, struct slice bytes)
 		}
 		scan->at = (size_t)(end - bytes.data) + 1;
 		if (scan->at - scan->begin > HTTP_HEAD_BYTES_MAX)
-			return too_large(scan); /* as it would be if it had come in pieces, before its end */
+			return too_large(scan); /* as if it had arrived in pieces and been refused before its end */
 		size_t line_bytes = scan->at - scan->line;
 		if (line_bytes < 2 || end[-1] != '\r')
 			return HTTP_BAD_REQUEST;
@@ -102,7 +102,7 @@ enum http_status http_head_scan(struct http_scan *scan, struct slice bytes)
 		if (is_empty && scan->line != scan->begin)
 			return HTTP_OK;
 		if (is_empty && scan->begin != 0)
-			return HTTP_BAD_REQUEST; /* one empty line in front is common, more are not */
+			return HTTP_BAD_REQUEST; /* one leading empty line is tolerated [RFC 9112, 2.2] */
 		scan->line = scan->at;
 		if (is_empty)
 			scan->begin = scan->at;
@@ -112,7 +112,8 @@ enum http_status http_head_scan(struct http_scan *scan, struct slice bytes)
 
 /* ---- its parts ---- */
 
-/* Takes one line off the front of *rest, without its CR LF. The scan has seen that each line ends so. */
+/* Cuts one line off the front of *rest and returns it without CR LF. http_head_scan() made sure that each line ends so.
+ */
 static struct slice take_line(struct slice *rest)
 {
 	const uint8_t *end = rest->size != 0 ? memchr(rest->data, '\n', rest->size) : NULL;
@@ -122,7 +123,7 @@ static struct slice take_line(struct slice *rest)
 	return line;
 }
 
-/* Takes what stands before the byte off the front of *rest, and the byte with it. False: it is not there. */
+/* Cuts everything up to the byte off the front of *rest. Returns false if the byte is not there. */
 static bool take_until_byte(struct slice *rest, uint8_t byte, struct slice *front)
 {
 	const uint8_t *end = rest->size != 0 ? memchr(rest->data, byte, rest->size) : NULL;
@@ -160,11 +161,11 @@ static enum http_status parse_field(struct http_head *head, struct slice line)
 	if (head->field_count == HTTP_FIELDS_MAX)
 		return HTTP_FIELDS_TOO_LARGE;
 	struct http_field *field = &head->fields[head->field_count];
-	/* A name that ends in a space, and a folded line, which begins with one, are no tokens. */
+	/* is_token() also refuses a space before the colon, and a folded line, which begins with a space. */
 	if (!take_until_byte(&line, ':', &field->name) || !is_token(field->name) || !is_field_value(line))
 		return HTTP_BAD_REQUEST;
 	field->value = trim_space(line);
-	head->field_count++; /* only now: one that is refused is never looked at */
+	head->field_count++; /* last, so that a refused field is never read */
 	return HTTP_OK;
 }
 
@@ -234,7 +235,7 @@ static enum http_status read_length_field(struct http_head *head)
 	return HTTP_OK;
 }
 
-/* [RFC 9112, 6.1]: together with a length, or before version 1.1, somebody on the way may have read it otherwise. */
+/* [RFC 9112, 6.1]: a proxy may read a request with both fields, or one of version 1.0, in another way. */
 static enum http_status read_transfer_encoding(struct http_head *head)
 {
 	struct slice coding = http_head_field(head, "transfer-encoding");
@@ -246,7 +247,7 @@ static enum http_status read_transfer_encoding(struct http_head *head)
 	return head->chunked ? HTTP_OK : HTTP_NOT_IMPLEMENTED;
 }
 
-/* An expectation of version 1.0 is no expectation [RFC 9110, 10.1.1]. */
+/* Ignored in version 1.0 [RFC 9110, 10.1.1]. */
 static enum http_status read_expectation(struct http_head *head)
 {
 	struct slice text = http_head_field(head, "expect");
@@ -258,7 +259,7 @@ static enum http_status read_expectation(struct http_head *head)
 
 enum http_status http_head_parse(struct http_head *head, struct slice bytes)
 {
-	/* Not the fields, which are most of it: none beyond field_count is looked at. */
+	/* All but the fields: they are the largest part, and none beyond field_count is read. */
 	memset(head, 0, offsetof(struct http_head, fields));
 	enum http_status status = parse_request_line(head, take_line(&bytes));
 	struct slice line;

@@ -7,7 +7,7 @@
 
 #define DATE_BYTES_MAX 64
 
-/* [RFC 9110, 5.6.7]; not by strftime(), whose names depend on the locale. */
+/* [RFC 9110, 5.6.7]. strftime() would depend on the locale. */
 static void print_date(int64_t date_s, char text[DATE_BYTES_MAX])
 {
 	static const char *const DAYS[] = {"Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"};
@@ -32,6 +32,7 @@ size_t http_response_write(const struct http_response *response, char head[HTTP_
 			     "HTTP/1.1 %d %s\r\nDate: %s\r\n%sContent-Length: %zu\r\n%s\r\n", (int)response->status,
 			     http_status_phrase(response->status), date, connection, response->body_bytes,
 			     response->fields);
-	CHECK(bytes > 0 && (size_t)bytes < HTTP_RESPONSE_HEAD_BYTES_MAX); /* or a header field would be cut in two */
+	CHECK(bytes > 0 &&
+	      (size_t)bytes < HTTP_RESPONSE_HEAD_BYTES_MAX); /* a head cut short would corrupt the response */
 	return (size_t)bytes;
 }

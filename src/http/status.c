@@ -33,6 +33,6 @@ const char *http_status_phrase(enum http_status status)
 		if (PHRASES[i].status == status)
 			phrase = PHRASES[i].phrase;
 	}
-	CHECK(phrase != NULL); /* the enum has grown, and this table has not */
+	CHECK(phrase != NULL); /* every status is in the table */
 	return phrase;
 }

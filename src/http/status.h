@@ -1,9 +1,9 @@
-/* The statuses of HTTP that are used here [RFC 9110, 15]. Pure; any thread. */
+/* HTTP status codes used by Roost [RFC 9110, 15]. Pure; any thread. */
 #ifndef HTTP_STATUS_H
 #define HTTP_STATUS_H
 
 enum http_status {
-	HTTP_NEEDS_MORE = 0, /* none: a parser wants more bytes */
+	HTTP_NEEDS_MORE = 0, /* not a status: the parser needs more bytes */
 	HTTP_CONTINUE = 100,
 	HTTP_SWITCHING_PROTOCOLS = 101,
 	HTTP_OK = 200,
@@ -23,7 +23,7 @@ enum http_status {
 	HTTP_VERSION_NOT_SUPPORTED = 505,
 };
 
-/* The reason phrase for the status line. The status is one of the above. */
+/* Returns the reason phrase for the status line. */
 const char *http_status_phrase(enum http_status status);
 
 #endif

@@ -11,7 +11,7 @@ static int target_hex_digit(uint8_t letter)
 	return -1;
 }
 
-/* Into *room, which moves on. False: a % without two hexadecimal digits behind it. */
+/* Decodes into *room and advances it. Returns false for a % without two hexadecimal digits after it. */
 static bool target_decode(struct slice text, bool plus_is_space, uint8_t **room, struct slice *decoded)
 {
 	uint8_t *at = *room;
@@ -34,7 +34,7 @@ static bool target_decode(struct slice text, bool plus_is_space, uint8_t **room,
 	return true;
 }
 
-/* Takes what stands before the separator off *rest, and the separator with it. */
+/* Cuts everything up to the separator off the front of *rest. */
 static struct slice target_cut(struct slice *rest, char separator)
 {
 	const uint8_t *end = rest->size != 0 ? memchr(rest->data, separator, rest->size) : NULL;

@@ -1,5 +1,5 @@
-/* The target of an HTTP request, "/api/v1/clients/a%2Fb?limit=10", split first and decoded afterwards, so that a slash
- * in a client id stays what it is. Pure: bytes from outside in, slices out. There is no file behind any path. */
+/* The target of an HTTP request, such as "/api/v1/clients/a%2Fb?limit=10". It is split first and decoded afterwards, so
+ * that an escaped slash stays part of its segment. No path names a file. Pure: bytes from outside in, slices out. */
 #ifndef HTTP_TARGET_H
 #define HTTP_TARGET_H
 
@@ -20,13 +20,13 @@ struct target {
 	uint32_t query_count;
 };
 
-/* room: as long as raw; the slices point into it. False: it is not a path, has an empty segment, more parts than there
- * may be, or an escape that is none. */
+/* `room` has the size of raw; the slices point into it. Returns false if raw is not a path, has an empty segment, too
+ * many parts or a broken escape. */
 bool target_parse(struct target *target, struct slice raw, uint8_t *room);
 
-/* The value of the query; false: it is not there. */
+/* Sets *value to the query's value. Returns false if there is none. */
 bool target_query(const struct target *target, const char *name, struct slice *value);
-/* A value in digits alone, from 0 to most. */
+/* Parses decimal digits, from 0 to most. */
 bool target_number(struct slice text, uint32_t most, uint32_t *number);
 
 #endif

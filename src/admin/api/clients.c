@@ -10,8 +10,8 @@
 
 #define LIST_ROWS_DEFAULT 100u
 #define LIST_ROWS_MAX 1000u
-/* Places that one request looks at, whatever it finds there: a page is answered in bounded time, and its `next` goes on
- * where it ended. */
+/* Pool slots that one request examines, whether or not they match. It bounds the time a page takes; `next` continues
+ * from there. */
 #define LIST_PLACES_MAX 100000u
 #define LIST_ID_BYTES (4u * COMMAND_ID_BYTES_MAX)
 #define FILTER_BYTES (4u * COMMAND_ID_BYTES_MAX)
@@ -51,7 +51,7 @@ static const char *version_name(uint8_t version)
 	return version >= 3 && version <= 5 ? NAMES[version - 3] : "";
 }
 
-/* For a client without a connection what belongs to a connection is null. */
+/* Fields that describe a connection are null for a client without one. */
 static json_t *json_of_row(const struct client_row *row, struct slice id)
 {
 	bool connected = client_state_is_connected(row->state);
@@ -68,7 +68,7 @@ static json_t *json_of_row(const struct client_row *row, struct slice id)
 
 /* ---- lists ---- */
 
-/* Where a list is: in which shard, behind which of its places. */
+/* The position of a list: the shard, and the slot in it to continue after. */
 struct place {
 	uint32_t shard;
 	uint32_t cursor;
@@ -98,7 +98,7 @@ static bool parse_states(struct slice text, uint32_t *states)
 	return true;
 }
 
-/* False: it was answered what is wrong. */
+/* Returns false after answering what is wrong. */
 static bool read_list_query(struct request *request, struct command_list *list, struct place *place)
 {
 	for (uint32_t i = 0; i < request->target.query_count; i++) {
@@ -129,7 +129,8 @@ static bool add_rows(json_t *clients, const struct command_list *list)
 	CHECK(list->row_count <= list->row_max);
 	for (uint32_t i = 0; i < list->row_count; i++) {
 		const struct client_row *row = &list->rows[i];
-		CHECK(row->id_offset + row->id_bytes <= list->ids_capacity); /* the shard has written them there */
+		CHECK(row->id_offset + row->id_bytes <=
+		      list->ids_capacity); /* the shard wrote the id into that buffer */
 		struct slice id = slice_of(list->ids + row->id_offset, row->id_bytes);
 		if (json_array_append_new(clients, json_of_row(row, id)) != 0)
 			return false;
@@ -144,7 +145,7 @@ static enum error ask_shard(struct api *api, uint32_t shard, struct command *com
 	return command_do(command, &parts.shards[shard].commands, &parts.mailboxes[shard].waker, COMMAND_TIMEOUT_MS);
 }
 
-/* Goes on through places and shards until the page is full or its share of places looked at. */
+/* Walks slots and shards until the page is full or LIST_PLACES_MAX slots were examined. */
 static enum error fill_page(struct api *api, struct command_list *list, struct place *place, json_t *clients)
 {
 	uint32_t shards = gateway_parts(api->gateway).shard_count;
@@ -203,7 +204,7 @@ void serve_clients(struct request *request)
 
 /* ---- one ---- */
 
-/* Asks the shard that the client id lives on. */
+/* Sends the command to the shard that owns the client id. */
 static enum error ask_home(struct request *request, enum command_kind kind, struct command_client *client)
 {
 	struct gateway_parts parts = gateway_parts(request->api->gateway);

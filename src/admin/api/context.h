@@ -1,5 +1,5 @@
-/* What the API works with. Made by the main thread before the HTTP server's thread starts, which then uses it; what
- * both change is atomic or has its own lock. */
+/* What the API's handlers work with. The main thread fills it before the HTTP server's thread starts; fields that
+ * change later are atomic or have a lock of their own. */
 #ifndef ADMIN_API_CONTEXT_H
 #define ADMIN_API_CONTEXT_H
 
@@ -8,10 +8,10 @@
 
 #include <stdio.h>
 
-/* What the daemon does for it. Called by the HTTP server's thread. */
+/* Callbacks into the daemon. The HTTP server's thread calls them. */
 struct admin_hooks {
-	/* Reads the configuration again. True: done; what changed is in *report, a line each. False: nothing changed,
-	 * and *report says why not. NULL: there is nothing to read. */
+	/* Reads the configuration again. Returns true and writes one line per change to *report; or returns false,
+	 * changes nothing and writes the reason. NULL if there is no configuration to read. */
 	bool (*reload)(void *context, FILE *report);
 	void *context;
 };

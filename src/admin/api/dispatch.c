@@ -13,11 +13,11 @@ _Static_assert(REQUEST_BODY_BYTES_MAX < UINT32_MAX, "the largest body can be nam
 
 static const char STRICT_POLICY[] = "default-src 'none'; frame-ancestors 'none'";
 
-/* The exchange's state: a request, and what is found out about it before its body comes. */
+/* The state of an exchange: the request, and what its head tells about it. */
 struct dispatched {
 	struct request request;
 	const struct route *route;
-	uint32_t methods; /* of a path that has not the method that was asked for */
+	uint32_t methods; /* that the path allows, if the requested one is not among them */
 	uint8_t room[];   /* what the target's slices point into */
 };
 
@@ -31,7 +31,8 @@ static void add_field(struct http_answer *answer, const char *format, ...)
 	va_start(arguments, format);
 	int bytes = vsnprintf(answer->fields + used, sizeof(answer->fields) - used, format, arguments);
 	va_end(arguments);
-	CHECK(bytes > 0 && (size_t)bytes < sizeof(answer->fields) - used); /* all of it comes from this program */
+	CHECK(bytes > 0 &&
+	      (size_t)bytes < sizeof(answer->fields) - used); /* every field is made by this program and fits */
 }
 
 static void add_allowed_methods(struct http_answer *answer, uint32_t methods)
@@ -71,11 +72,11 @@ static void count_answer(struct api *api, enum http_status status)
 		atomic_fetch_add(&api->counts.requests, 1);
 }
 
-/* Hands over what the request was answered with. */
+/* Moves the handler's answer to the exchange. */
 static void give_answer(struct http_exchange *exchange, struct request *request, uint32_t methods)
 {
 	struct http_answer *answer = &exchange->answer;
-	CHECK(request->type != NULL && request->status != 0); /* whatever serves a request answers it */
+	CHECK(request->type != NULL && request->status != 0); /* every handler answers its request */
 	CHECK(answer->owned == NULL);
 	answer->status = request->status;
 	answer->body = request->text;
@@ -126,7 +127,7 @@ static bool may_serve(const struct http_head *head, const struct route *route, s
 	return false;
 }
 
-/* Finds the route, or refuses by the request line and the header alone. */
+/* Finds the route, or refuses the request by its head alone. */
 static bool find_route(const struct http_head *head, struct dispatched *dispatched)
 {
 	struct request *request = &dispatched->request;
@@ -134,7 +135,7 @@ static bool find_route(const struct http_head *head, struct dispatched *dispatch
 	if (well_formed)
 		dispatched->route =
 			route_find(&request->target, method_of(head->method), &request->id, &dispatched->methods);
-	/* Nothing is told of which paths there are before this. */
+	/* Checked first: a client without access must not learn which paths exist. */
 	if (!may_serve(head, dispatched->route, request))
 		return false;
 	if (!well_formed)
@@ -151,7 +152,7 @@ static void refuse_large_body(struct request *request)
 	request_fail(request, HTTP_CONTENT_TOO_LARGE, "the body is larger than %u bytes", REQUEST_BODY_BYTES_MAX);
 }
 
-/* A body whose length says that it is too large is not waited for. */
+/* A body whose announced length is too large is not read. */
 static bool body_is_acceptable(const struct http_head *head, const struct route *route, struct request *request)
 {
 	static const char JSON[] = "application/json";
@@ -163,7 +164,7 @@ static bool body_is_acceptable(const struct http_head *head, const struct route 
 	struct slice type = http_head_field(head, "content-type");
 	bool is_json = type.size >= json && http_text_equal(slice_of(type.data, json), JSON);
 	bool has_body = head->chunked || head->length != 0;
-	/* A page from elsewhere can send a form without being asked, but not this type. */
+	/* A page of another origin can submit a form without preflight, but not with this content type. */
 	if (route->method == METHOD_POST && has_body && !is_json) {
 		request_fail(request, HTTP_UNSUPPORTED_MEDIA_TYPE, "the body is to be of type application/json");
 		return false;

@@ -36,7 +36,7 @@ static void digest_token(const char *token, size_t size, uint8_t digest[GUARD_DI
 	CHECK(crypto_generichash(digest, GUARD_DIGEST_BYTES, (const uint8_t *)token, size, NULL, 0) == 0);
 }
 
-/* The first line's words; 0: there is none, or it is too long. */
+/* Returns the length of the first line, or 0 if there is none. */
 static size_t read_first_line(FILE *file, char line[GUARD_TOKEN_BYTES_MAX + 2])
 {
 	if (fgets(line, GUARD_TOKEN_BYTES_MAX + 2, file) == NULL)
@@ -82,7 +82,7 @@ bool guard_read_token(struct guard *guard, const char *path, char fault[GUARD_FA
 	return true;
 }
 
-/* Digests are compared, so that neither time nor length tells anything of the token. */
+/* Compares digests, so that neither timing nor length reveals anything about the token. */
 static bool token_is_right(struct slice token, const uint8_t digest[GUARD_DIGEST_BYTES])
 {
 	uint8_t given[GUARD_DIGEST_BYTES];
@@ -92,7 +92,7 @@ static bool token_is_right(struct slice token, const uint8_t digest[GUARD_DIGEST
 
 /* ---- browsers ---- */
 
-/* Takes the name or address out of "host", "host:port" or "[v6]:port". False: there is none, or it is too long for an
+/* Copies the name or address from "host", "host:port" or "[v6]:port". Returns false if it is empty or too long for an
  * address. */
 static bool take_host_name(struct slice host, bool brackets, char *name, size_t room)
 {
@@ -107,7 +107,8 @@ static bool take_host_name(struct slice host, bool brackets, char *name, size_t 
 	return true;
 }
 
-/* Whether the host names this machine by itself: a name that somebody made point here (rebinding) does not. */
+/* Returns whether the host is this machine's own name. A foreign name that resolves to this machine (DNS rebinding) is
+ * not. */
 static bool host_is_local(struct slice host)
 {
 	char name[INET6_ADDRSTRLEN + 1];
@@ -123,7 +124,7 @@ static bool host_is_local(struct slice host)
 	return strcasecmp(name, "localhost") == 0;
 }
 
-/* "http://host:port" of the page that asks, against the host that is asked. */
+/* Compares the page's origin, "http://host:port", with the host of the request. */
 static bool origin_is_host(struct slice origin, struct slice host)
 {
 	static const char BETWEEN[] = "://";

@@ -1,5 +1,5 @@
-/* Who may ask the admin side: a bearer token where one is configured; without one only this machine, and no web page
- * that a browser on it happens to show. Any thread. */
+/* Access control of the admin side. With a configured bearer token, requests need it. Without one, only requests to a
+ * loopback name are allowed, and pages of other origins may not change anything. Any thread. */
 #ifndef ADMIN_API_GUARD_H
 #define ADMIN_API_GUARD_H
 
@@ -24,28 +24,28 @@ struct guard {
 void guard_init(struct guard *guard);
 void guard_fini(struct guard *guard);
 
-/* Reads the token from the file's first line; "": there is none from now on. False: *fault says why not, and nothing
- * has changed. */
+/* Reads the token from the file's first line; the path "" removes the token. On failure it sets *fault, returns false
+ * and changes nothing. */
 bool guard_read_token(struct guard *guard, const char *path, char fault[GUARD_FAULT_BYTES_MAX]);
 
-/* What a request says about who sends it; data is NULL where the header is missing. */
+/* What a request tells about its sender. The data of a missing header field is NULL. */
 struct guard_claim {
 	struct slice authorization;
 	struct slice host;
 	struct slice origin;
-	bool changes; /* the request does more than look */
+	bool changes; /* the request is not a mere GET */
 };
 
 enum guard_verdict {
 	GUARD_GRANTED,
-	GUARD_NO_TOKEN, /* one is needed and none was given */
+	GUARD_NO_TOKEN, /* a token is required and the request has none */
 	GUARD_WRONG_TOKEN,
-	GUARD_WRONG_HOST,   /* without a token: asked by a name that is not this machine's own */
-	GUARD_WRONG_ORIGIN, /* a web page from elsewhere asks for a change */
+	GUARD_WRONG_HOST,   /* no token is configured, and Host is not a loopback name */
+	GUARD_WRONG_ORIGIN, /* a page of another origin requests a change */
 };
 
 enum guard_verdict guard_check(struct guard *guard, const struct guard_claim *claim);
-/* What needs no token: the first three of these still hold for it where there is none. */
+/* The check for paths that need no token: only the origin is checked. */
 enum guard_verdict guard_check_open(const struct guard_claim *claim);
 
 #endif

@@ -14,7 +14,7 @@
 
 _Static_assert(PROPERTY_BYTES_MAX > UINT16_MAX, "one property of the largest size fits");
 
-/* What is being read, and what was wrong. */
+/* The message being read, and where to describe a fault. */
 struct reading {
 	char *fault;
 	struct mqtt_publish publish;
@@ -41,7 +41,7 @@ static bool read_base64_field(struct reading *reading, const char *field, const 
 {
 	if (!json_is_string(json))
 		return message_fail(reading, field, "a string is wanted here");
-	CHECK(*bytes == NULL); /* an object has a key once, and payload only one form */
+	CHECK(*bytes == NULL); /* an object has each key once, and only one form of payload is accepted */
 	size_t room = json_string_length(json) / 4 * 3 + 3;
 	size_t size;
 	*bytes = malloc(room);
@@ -159,7 +159,7 @@ static bool read_properties(struct reading *reading, const json_t *json)
 	json_t *value;
 	if (!json_is_object(json))
 		return message_fail(reading, "properties", "an object is wanted here");
-	CHECK(reading->properties == NULL); /* an object has a key once */
+	CHECK(reading->properties == NULL); /* an object has each key once */
 	reading->properties = malloc(PROPERTY_BYTES_MAX);
 	if (reading->properties == NULL)
 		return message_fail(reading, "properties", "out of memory");
@@ -226,7 +226,7 @@ static bool encode_message(struct reading *reading, uint32_t packet_bytes_max, s
 {
 	struct mqtt_publish *publish = &reading->publish;
 	uint8_t version = publish->properties.size != 0 ? MQTT_VERSION_5 : MQTT_VERSION_3_1_1;
-	publish->packet_id = publish->qos != 0; /* nobody reads it */
+	publish->packet_id = publish->qos != 0; /* no one reads it */
 	size_t size = mqtt_publish_size(publish, version);
 	if (size == 0 || size > packet_bytes_max)
 		return message_fail(reading, "payload", "the packet would be larger than packet-bytes-max");

@@ -9,8 +9,9 @@
 
 #define MESSAGE_FAULT_BYTES_MAX 256
 
-/* json: {"topic", "payload" or "payload_base64", "qos", "retain", "properties"}; docs/openapi.json has it all.
- * packet_bytes_max: of the packet. False: *fault says what is wrong, and names the field. */
+/* json: {"topic", "payload" or "payload_base64", "qos", "retain", "properties"}, as docs/openapi.json describes.
+ * packet_bytes_max limits the whole packet. On failure it returns false, and *fault names the field and says what is
+ * wrong. */
 bool message_read(const json_t *json, uint32_t packet_bytes_max, struct command_message *message,
 		  char fault[MESSAGE_FAULT_BYTES_MAX]);
 void message_free(struct command_message *message);

@@ -10,10 +10,11 @@
 
 #define BATCH_MESSAGES_MAX 1000u
 
-/* All goes through one shard, so that what is published through here stays in order. */
+/* All messages of the API go through one shard, which keeps them in order. */
 #define PUBLISHING_SHARD 0u
 
-/* Sends the messages in commands that a shard does in one go each. *published: how many were. */
+/* Sends the messages in several commands, each small enough for one turn of the shard. Sets *published to how many were
+ * published. */
 static enum error publish_all(struct api *api, const struct command_message *messages, uint32_t count,
 			      uint32_t *published)
 {
@@ -29,7 +30,9 @@ static enum error publish_all(struct api *api, const struct command_message *mes
 		enum error error = command_do(&command, &parts.shards[PUBLISHING_SHARD].commands,
 					      &parts.mailboxes[PUBLISHING_SHARD].waker, COMMAND_TIMEOUT_MS);
 		CHECK(publish.published <= publish.count);
-		CHECK(error != ERROR_OK || publish.published == publish.count); /* or this would not end */
+		CHECK(error != ERROR_OK ||
+		      publish.published == publish.count); /* a shard that published less has failed; without this the
+							      loop would not end */
 		*published += publish.published;
 		if (error != ERROR_OK)
 			return error;
@@ -74,7 +77,8 @@ void serve_publish(struct request *request)
 	message_free(&message);
 }
 
-/* How many were read before one was wrong; then *fault says of it what. */
+/* Returns how many messages were read. If that is fewer than the list has, *fault says what is wrong with the next one.
+ */
 static size_t read_messages(const struct request *request, const json_t *list, struct command_message *messages,
 			    char fault[MESSAGE_FAULT_BYTES_MAX])
 {

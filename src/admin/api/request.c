@@ -11,7 +11,7 @@
 
 void request_answer_text(struct request *request, const char *type, char *text, size_t size)
 {
-	CHECK(request->status == 0 && request->owned == NULL); /* it is answered once */
+	CHECK(request->status == 0 && request->owned == NULL); /* a request is answered once */
 	request->type = type;
 	request->owned = text;
 	request->text = text;
@@ -51,7 +51,7 @@ void request_fail(struct request *request, enum http_status status, const char *
 	va_end(arguments);
 	CHECK(status >= HTTP_BAD_REQUEST);
 	json_t *text = json_string(sentence);
-	if (text == NULL) /* it was cut in the middle of a character */
+	if (text == NULL) /* snprintf() cut it within a character */
 		text = json_string("what was asked for is wrong");
 	request_answer(request, status, json_pack("{s:o}", "error", text));
 }

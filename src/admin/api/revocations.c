@@ -9,7 +9,7 @@
 
 #define LIST_ROWS_DEFAULT 100u
 #define LIST_ROWS_MAX 1000u
-/* Those who have not caught up with what was revoked before are asked again after this long, so often. */
+/* Shards may lag behind earlier revocations. The request is then retried after this long, this many times. */
 #define RETRY_NS 5000000L
 #define RETRIES 200
 
@@ -56,7 +56,7 @@ static bool read_revocation_end(struct request *request, const json_t *seconds, 
 	return true;
 }
 
-/* No field but these, so that a mistyped one is not taken for "for ever". */
+/* Other fields are refused: a mistyped "seconds" would otherwise mean "for ever". */
 static bool has_only_known_fields(struct request *request, json_t *json)
 {
 	const char *field;

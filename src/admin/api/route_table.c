@@ -53,7 +53,7 @@ enum method method_of(struct slice name)
 static bool path_matches(const char *path, const struct target *target, struct slice *id)
 {
 	uint32_t segment = 0;
-	CHECK(*path == '/'); /* each of the table begins so */
+	CHECK(*path == '/'); /* every path of the table begins with a slash */
 	CHECK(target->segment_count <= TARGET_SEGMENTS_MAX);
 	while (*path == '/' && path[1] != '\0') {
 		path++;

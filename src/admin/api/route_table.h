@@ -1,4 +1,4 @@
-/* The paths of the admin side: one table, which the OpenAPI description is tested against. */
+/* The paths of the admin side. A test compares this table with the OpenAPI description. */
 #ifndef ADMIN_API_ROUTE_TABLE_H
 #define ADMIN_API_ROUTE_TABLE_H
 
@@ -13,8 +13,8 @@ enum method {
 
 enum route_access {
 	ROUTE_NEEDS_TOKEN,
-	ROUTE_IS_OPEN,    /* says nothing that is secret */
-	ROUTE_IS_METRICS, /* open where so configured */
+	ROUTE_IS_OPEN,    /* needs no token: it reveals nothing */
+	ROUTE_IS_METRICS, /* needs no token if --admin-open-metrics is set */
 };
 
 struct route {
@@ -28,10 +28,11 @@ extern const struct route ROUTES[];
 extern const size_t ROUTE_COUNT;
 
 const char *method_name(enum method method);
-/* METHOD_COUNT: none that any path has. */
+/* Returns METHOD_COUNT for a method that no path has. */
 enum method method_of(struct slice name);
 
-/* The route, with *id set; NULL: *methods says which the path has, as a set of bits (0: there is no such path). */
+/* Returns the route and sets *id. Returns NULL if there is none; *methods is then the set of methods that the path has,
+ * one bit each (0: no such path). */
 const struct route *route_find(const struct target *target, enum method method, struct slice *id, uint32_t *methods);
 
 #endif

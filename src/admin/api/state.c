@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* A shard sleeps for a second at most. One that has taken no turn for so long is stuck. */
+/* A shard sleeps for at most one second, so one without a turn for this long is stuck. */
 #define STALL_MS 10000u
 
 #define PROMETHEUS_TYPE "text/plain; version=0.0.4; charset=utf-8"
@@ -25,7 +25,7 @@ void serve_openapi(struct request *request)
 	request_answer_static(request, "application/json; charset=utf-8", ASSET_OPENAPI, ASSET_OPENAPI_BYTES);
 }
 
-/* False: it was answered which shard is stuck. */
+/* Returns false after answering which shard is stuck. */
 static bool shards_turn(struct request *request)
 {
 	int stalled = snapshot_stalled_shard(request->api->gateway, clock_now_ms(), STALL_MS);
@@ -75,7 +75,7 @@ void serve_metrics(struct request *request)
 		request_check(request, ERROR_NO_MEMORY, "");
 }
 
-/* The report's lines, as a list. */
+/* The lines of the report as a JSON array. */
 static json_t *json_of_lines(char *report)
 {
 	json_t *lines = json_array();

@@ -12,7 +12,7 @@ static json_t *json_of_count(const _Atomic uint64_t *value)
 	return json_integer((json_int_t)atomic_load_explicit(value, memory_order_relaxed));
 }
 
-/* Counts of the buckets; the bounds are said once for all. */
+/* The bucket counts. The bounds are the same for all timings and listed once. */
 static json_t *json_of_timing(const struct timing *timing)
 {
 	json_t *counts = json_array();

@@ -35,7 +35,7 @@ static void end_exchange(struct http_connections *all, struct http_connection *c
 	connection->exchange.answer.owned = NULL;
 }
 
-/* Writes the head of the answer that the service has given. */
+/* Writes the response head for the service's answer and starts sending. */
 static void begin_answer(struct http_connection *connection)
 {
 	const struct http_exchange *exchange = &connection->exchange;
@@ -54,7 +54,7 @@ static void begin_answer(struct http_connection *connection)
 	connection->state = HTTP_CONNECTION_ANSWER;
 }
 
-/* What follows a request that is refused cannot be told from its body, so nothing more is read. */
+/* The end of a refused request is unknown: what follows may be its body. So the connection ends with the answer. */
 static void refuse_exchange(struct http_connections *all, struct http_connection *connection, enum http_status status,
 			    const char *why)
 {
@@ -91,8 +91,8 @@ static const char *sentence_of_refusal(enum http_status status)
 	}
 }
 
-/* The client waits for a word before it sends the body. It is 25 bytes on a connection that owes nothing: where even
- * those do not go, the connection is broken, and the next read says so. */
+/* The client waits for this response before it sends the body. Nothing is waiting to be sent, so 25 bytes always fit in
+ * the socket's buffer; if not, the connection is broken and the next read tells. */
 static void send_interim(struct http_connection *connection)
 {
 	ssize_t sent = send(connection->fd, INTERIM, sizeof(INTERIM) - 1, MSG_NOSIGNAL);
@@ -110,7 +110,7 @@ static void begin_body(struct http_connection *connection)
 		send_interim(connection);
 }
 
-/* Serves from the head alone where it can. */
+/* Parses a whole head and answers at once if no body is needed. */
 static void handle_head(struct http_connections *all, struct http_connection *connection)
 {
 	struct http_head *head = &connection->head;
@@ -135,7 +135,7 @@ static void handle_head(struct http_connections *all, struct http_connection *co
 	}
 }
 
-/* False: the head is not whole yet. */
+/* Returns false if the head is not complete yet. */
 static bool parse_head(struct http_connections *all, struct http_connection *connection)
 {
 	enum http_status status =
@@ -151,7 +151,7 @@ static bool parse_head(struct http_connections *all, struct http_connection *con
 
 /* ---- reading a body ---- */
 
-/* The buffer grows with what has come, not with what was announced. */
+/* The buffer grows with the bytes received, not with the announced length. */
 static enum http_status keep_piece(struct http_connections *all, struct http_connection *connection, struct slice piece)
 {
 	size_t needed = connection->body_bytes + piece.size;
@@ -176,7 +176,7 @@ static enum http_status keep_piece(struct http_connections *all, struct http_con
 	return HTTP_OK;
 }
 
-/* False: the body is not whole yet. */
+/* Returns false if the body is not complete yet. */
 static bool parse_body(struct http_connections *all, struct http_connection *connection)
 {
 	struct slice bytes = slice_of(connection->input + connection->used, connection->input_bytes - connection->used);
@@ -195,13 +195,13 @@ static bool parse_body(struct http_connections *all, struct http_connection *con
 	else if (step == HTTP_BODY_END)
 		serve_exchange(all, connection);
 	else
-		connection->input_bytes = connection->used = connection->scan.at; /* all of it is kept elsewhere */
+		connection->input_bytes = connection->used = connection->scan.at; /* all input was copied to the body */
 	return step != HTTP_BODY_MORE || kept != HTTP_OK;
 }
 
 /* ---- the socket ---- */
 
-/* The peer has closed, or the connection is broken: nothing is left to be done for a request that is not whole. */
+/* After EOF or an error an incomplete request cannot be completed; it makes no difference which it was. */
 static void note_read(struct http_connection *connection, ssize_t received)
 {
 	if (received < 0 && (errno == EAGAIN || errno == EINTR)) {
@@ -215,7 +215,7 @@ static void note_read(struct http_connection *connection, ssize_t received)
 static void read_input(struct http_connection *connection)
 {
 	size_t room = HTTP_INPUT_BYTES - connection->input_bytes;
-	CHECK(room != 0); /* a head this large was refused, and a body is taken out as it comes */
+	CHECK(room != 0); /* larger heads are refused, and body bytes are consumed as they arrive */
 	ssize_t received = recv(connection->fd, connection->input + connection->input_bytes, room, 0);
 	if (received > 0)
 		connection->input_bytes += (size_t)received;
@@ -232,7 +232,7 @@ static void read_to_drop(struct http_connection *connection)
 		note_read(connection, received);
 }
 
-/* False: the kernel takes no more now, or the connection is broken. */
+/* Returns false if the socket's buffer is full or the connection is broken. */
 static bool send_answer(struct http_connection *connection, size_t whole, bool without_body)
 {
 	struct http_answer *answer = &connection->exchange.answer;
@@ -259,7 +259,7 @@ static bool send_answer(struct http_connection *connection, size_t whole, bool w
 
 /* ---- steps ---- */
 
-/* What came behind the request moves to the front, where the next one begins. */
+/* Moves what follows the request to the front of the buffer: the next request begins there. */
 static void begin_next(struct http_connection *connection)
 {
 	CHECK(connection->used <= connection->input_bytes);
@@ -302,16 +302,16 @@ static bool step_answer(struct http_connections *all, struct http_connection *co
 	return connection->state != HTTP_CONNECTION_FREE;
 }
 
-/* Reads until the kernel has no more, but not in one step. */
+/* Parses what was received, or else receives more. Each call does one of both, so that connections take turns. */
 static bool step_input(struct http_connections *all, struct http_connection *connection)
 {
 	bool parsed = false;
-	/* First what is there already: it may hold the next request, and would leave no room to read. */
+	/* Buffered bytes come first: they may hold a whole request, and there may be no room to receive more. */
 	if (connection->input_bytes != connection->used)
 		parsed = connection->state == HTTP_CONNECTION_HEAD ? parse_head(all, connection)
 								   : parse_body(all, connection);
 	if (!parsed && connection->state == HTTP_CONNECTION_BODY && connection->input_bytes == connection->used)
-		parsed = parse_body(all, connection); /* one of no bytes is whole at once */
+		parsed = parse_body(all, connection); /* an empty body is complete at once */
 	if (!parsed && connection->may_read && !connection->peer_done) {
 		read_input(connection);
 		return true;
@@ -354,7 +354,7 @@ bool http_connection_open(struct http_connection *connection, int fd, uint64_t n
 		close(fd);
 		return false;
 	}
-	/* Not the head, which is most of it and is set when one is parsed. */
+	/* All but the head: it is the largest part, and parsing sets it. */
 	memset(connection, 0, offsetof(struct http_connection, head));
 	connection->fd = fd;
 	connection->state = HTTP_CONNECTION_HEAD;

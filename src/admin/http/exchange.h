@@ -1,5 +1,5 @@
-/* One request and its answer, as the HTTP server and what is served by it see them; and what the server asks of that.
- * Owned by the server, used by its thread alone, from the end of the request's head to the end of its answer. */
+/* A request with its answer, and the callbacks through which the HTTP server has requests served. The server owns an
+ * exchange from the end of the request's head until its answer is sent. Server's thread only. */
 #ifndef ADMIN_HTTP_EXCHANGE_H
 #define ADMIN_HTTP_EXCHANGE_H
 
@@ -11,14 +11,14 @@ struct http_answer {
 	char fields[HTTP_RESPONSE_FIELDS_BYTES_MAX]; /* whole lines */
 	const char *body;
 	size_t body_bytes;
-	char *owned; /* body, where the server is to free it after it is sent */
+	char *owned; /* the body, if the server has to free it after sending */
 };
 
 struct http_exchange {
-	const struct http_head *head; /* NULL: it could not be read */
-	struct slice body;            /* whole when serve() is called */
+	const struct http_head *head; /* NULL if it could not be parsed */
+	struct slice body;            /* complete when serve() is called */
 	struct http_answer answer;
-	void *state; /* of the service, for this exchange */
+	void *state; /* the service's, for this exchange */
 };
 
 /* What is served. All of it is called by the server's thread and may take its time: other connections wait meanwhile.
@@ -26,13 +26,13 @@ struct http_exchange {
 struct http_service {
 	void *context;
 	size_t body_bytes_max;
-	/* The head is there. True: the body is wanted, if there is one, and serve() follows when it is whole. False: it
-	 * was answered, and the body, if there is one, is not waited for. */
+	/* Called with a complete head. Returns true to have serve() called once the body is complete too, or false if
+	 * it has answered; a body is then not waited for. */
 	bool (*begin)(void *context, struct http_exchange *exchange);
 	void (*serve)(void *context, struct http_exchange *exchange);
-	/* Answers a request that the server refuses by itself. begin() may have been called for it. */
+	/* Answers a request that the server itself refuses. begin() may have been called for it. */
 	void (*refuse)(void *context, struct http_exchange *exchange, enum http_status status, const char *why);
-	/* The last call for each exchange for which begin() or refuse() was called. Frees what is in state. */
+	/* The last call for every exchange for which begin() or refuse() was called. Frees state. */
 	void (*end)(void *context, struct http_exchange *exchange);
 };
 

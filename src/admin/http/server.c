@@ -14,9 +14,9 @@
 
 #define EVENTS_PER_TURN 64
 #define ACCEPTS_PER_TURN 64
-/* Enough for one request: read, serve, send, and find that there is no more. */
+/* Enough for one request: receive, serve, send, and receive again until EAGAIN. */
 #define STEPS_PER_TURN 4
-/* Tags of what is no connection; connections have their index and how often it was used. */
+/* Tags of other descriptors. A connection's tag is its index and its generation. */
 #define TAG_LISTENER UINT64_MAX
 #define TAG_WAKER (UINT64_MAX - 1)
 
@@ -30,7 +30,7 @@ struct http_server {
 	struct waker *waker;
 	int listener_fd;
 	bool listens;          /* the poller has the listener */
-	uint64_t accept_at_ms; /* not before that */
+	uint64_t accept_at_ms; /* accepting is paused until then */
 	uint32_t taken;        /* places */
 	struct http_connection connections[HTTP_CONNECTIONS_MAX];
 	uint32_t generations[HTTP_CONNECTIONS_MAX];
@@ -38,7 +38,7 @@ struct http_server {
 
 struct http_server *http_server_new(const struct http_service *service, int listener_fd, struct waker *waker)
 {
-	/* calloc: of a connection that never was no page is touched. */
+	/* calloc() leaves the pages of connections untouched until they are used. */
 	struct http_server *server = calloc(1, sizeof(*server));
 	if (server == NULL)
 		return NULL;
@@ -74,7 +74,7 @@ static void close_connection(struct http_server *server, struct http_connection 
 
 static void close_late(struct http_server *server, uint64_t now_ms)
 {
-	bool crowded = is_crowded(server); /* for all of them, not until half of the places are free */
+	bool crowded = is_crowded(server); /* decided once: closing some must not spare the others */
 	for (uint32_t i = 0; i < HTTP_CONNECTIONS_MAX; i++) {
 		struct http_connection *connection = &server->connections[i];
 		if (connection->state != HTTP_CONNECTION_FREE && now_ms > connection_deadline_ms(connection, crowded))
@@ -82,7 +82,7 @@ static void close_late(struct http_server *server, uint64_t now_ms)
 	}
 }
 
-/* -1: there is nothing to wait for but events. */
+/* Returns how long to wait for events, or -1 for as long as it takes. */
 static int server_sleep_ms(const struct http_server *server, uint64_t now_ms)
 {
 	uint64_t until_ms = UINT64_MAX;
@@ -96,12 +96,13 @@ static int server_sleep_ms(const struct http_server *server, uint64_t now_ms)
 		until_ms = server->accept_at_ms;
 	if (until_ms == UINT64_MAX)
 		return -1;
-	return until_ms >= now_ms ? (int)(until_ms - now_ms) + 1 : 0; /* a deadline is over when it has passed */
+	return until_ms >= now_ms ? (int)(until_ms - now_ms) + 1
+				  : 0; /* a deadline counts as missed one millisecond after it */
 }
 
 /* ---- new connections ---- */
 
-/* Those for whom there is no place wait in the kernel's queue. */
+/* While all slots are taken, clients wait in the listener's backlog. */
 static void watch_listener(struct http_server *server, uint64_t now_ms)
 {
 	bool wanted = server->taken < HTTP_CONNECTIONS_MAX && now_ms >= server->accept_at_ms;
@@ -124,7 +125,7 @@ static void add_connection(struct http_server *server, int fd, uint64_t now_ms)
 	CHECK(place < HTTP_CONNECTIONS_MAX);
 	struct http_connection *connection = &server->connections[place];
 	uint64_t tag = (uint64_t)++server->generations[place] << 32 | place;
-	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &(int){1}, sizeof(int)); /* an answer is written whole */
+	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &(int){1}, sizeof(int)); /* a response is sent as a whole */
 	if (!http_connection_open(connection, fd, now_ms))
 		return;
 	server->taken++;
@@ -140,7 +141,7 @@ static void accept_connections(struct http_server *server, uint64_t now_ms)
 			add_connection(server, fd, now_ms);
 			continue;
 		}
-		/* Want of descriptors or memory does not go away by asking again at once. */
+		/* A lack of descriptors or memory lasts, so pause instead of spinning. */
 		if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM)
 			server->accept_at_ms = now_ms + HTTP_ACCEPT_PAUSE_MS;
 		if (errno != EINTR && errno != ECONNABORTED)
@@ -158,12 +159,12 @@ static void note_event(struct http_server *server, const struct epoll_event *eve
 	struct http_connection *connection = &server->connections[place];
 	if (connection->state == HTTP_CONNECTION_FREE || server->generations[place] != generation)
 		return;
-	/* Where the peer has hung up both are tried, and say so. */
+	/* After a hang-up both are tried, and their errors tell what happened. */
 	connection->may_read = connection->may_read || poller_readable(event);
 	connection->may_write = connection->may_write || poller_writable(event) || poller_hung_up(event);
 }
 
-/* True: some connection has more to do that no event will tell of. */
+/* Returns true if some connection has more to do without waiting for an event. */
 static bool step_connections(struct http_server *server, uint64_t now_ms)
 {
 	bool more = false;
@@ -190,8 +191,8 @@ static int await_events(struct http_server *server, struct epoll_event *events, 
 	return count;
 }
 
-/* Steps come before deadlines: whoever has sent all in time is answered, also where the answer to somebody else took
- * long. */
+/* Connections take their steps before deadlines are checked: a request that arrived in time is served even if another
+ * one took long. */
 static bool server_turn(struct http_server *server, bool more, const _Atomic bool *stopping)
 {
 	struct epoll_event events[EVENTS_PER_TURN];

@@ -33,7 +33,7 @@ void exposition_family(struct exposition *exposition, const char *name, enum met
 {
 	static const char *const KINDS[] = {"counter", "gauge", "histogram"};
 	CHECK(kind >= METRIC_COUNTER && kind <= METRIC_HISTOGRAM);
-	CHECK(strlen(name) < sizeof(exposition->name)); /* samples would be of another family */
+	CHECK(strlen(name) < sizeof(exposition->name)); /* a name cut short would be another family's */
 	exposition->kind = kind;
 	snprintf(exposition->name, sizeof(exposition->name), "%s", name);
 	/* OpenMetrics names a counter's family without _total, Prometheus with it. */
@@ -45,7 +45,7 @@ void exposition_family(struct exposition *exposition, const char *name, enum met
 
 static void begin_sample(const struct exposition *exposition, const char *suffix, const char *labels)
 {
-	CHECK(exposition->name[0] != '\0'); /* a family was begun */
+	CHECK(exposition->name[0] != '\0'); /* exposition_family() was called */
 	const char *left = *labels != '\0' ? "{" : "";
 	const char *right = *labels != '\0' ? "}" : "";
 	fprintf(exposition->out, "%s%s%s%s%s ", exposition->name, suffix, left, labels, right);
@@ -69,7 +69,7 @@ void exposition_number(struct exposition *exposition, const char *labels, double
 	fprintf(exposition->out, "%.15g\n", value);
 }
 
-/* OpenMetrics has whole numbers written as 1.0. */
+/* OpenMetrics wants whole numbers written as 1.0. */
 static void write_bound(const struct exposition *exposition, uint32_t bucket, char bound[BOUND_BYTES_MAX])
 {
 	if (bucket == TIMING_BOUNDS) {

@@ -78,7 +78,7 @@ double machine_started_s(void)
 	if (file != NULL)
 		fclose(file);
 	text[size] = '\0';
-	/* The name in parentheses may hold anything; the start is the 20th field behind it. */
+	/* The name in parentheses may contain anything; the start time is the 20th field after it. */
 	const char *at = strrchr(text, ')');
 	if (at == NULL ||
 	    sscanf(at + 2, "%*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %*u %*u %*d %*d %*d %*d %*d %*d %llu",

@@ -13,18 +13,17 @@
 
 _Static_assert(sizeof("thread=\"shard-65535\"") <= LABELS_BYTES_MAX, "the largest number of a shard fits in a label");
 
-/* A family that is not counted by the threads. */
+/* A family that does not come from the threads' counters. */
 struct metric {
 	const char *name; /* in full */
 	enum metric_kind kind;
-	const char *labels; /* their names, for the documentation */
+	const char *labels; /* the labels' names, for the documentation */
 	const char *help;
 	void (*write)(struct exposition *exposition, const struct snapshot *snapshot, size_t at);
-	size_t at; /* what is written: a counter, or a field by its offset; writers for one metric alone have none */
+	size_t at; /* passed to write(): a counter or a field's offset, or 0 */
 };
 
-/* Offsets of fields, only of the type that the metric's writer reads. Types and names stand here without parentheses,
- * as the language wants it. */
+/* Offsets of fields. _Generic makes sure that the field has the type that the metric's writer reads. */
 /* NOLINTBEGIN(bugprone-macro-parentheses) */
 #define OFFSET_AS(type, whole, field) _Generic(&((whole *)0)->field, type * : offsetof(whole, field))
 #define TIMING(field) OFFSET_AS(struct timing, struct counters, field)
@@ -112,7 +111,7 @@ static void write_thread_cpu(struct exposition *exposition, const struct snapsho
 	}
 }
 
-/* One table for each thread, or one for all. */
+/* One sample per descriptor table, or one if all threads share a table. */
 static void write_descriptors(struct exposition *exposition, const struct snapshot *snapshot, size_t at)
 {
 	(void)at;
@@ -163,7 +162,7 @@ static void write_ends(struct exposition *exposition, const struct snapshot *sna
 	char labels[LABELS_BYTES_MAX];
 	for (int i = ERROR_OK + 1; i < ERROR_COUNT; i++) {
 		int used = snprintf(labels, sizeof(labels), "reason=\"%s\"", error_name((enum error)i));
-		CHECK(used > 0 && used < LABELS_BYTES_MAX); /* the longest name of an error */
+		CHECK(used > 0 && used < LABELS_BYTES_MAX); /* every error's name fits */
 		for (int letter = 0; letter < used; letter++)
 			labels[letter] = (char)tolower(labels[letter]);
 		exposition_count(exposition, labels,
@@ -200,7 +199,7 @@ static void write_build(struct exposition *exposition, const struct snapshot *sn
 	exposition_count(exposition, "version=\"" ROOST_VERSION "\"", 1);
 }
 
-/* Units come from the ends of names (exposition_unit). */
+/* A metric's unit is the end of its name (exposition_unit()). */
 static const struct metric METRICS[] = {
 	{PREFIX "connections_ended", METRIC_COUNTER, "reason", "Connections that ended, by reason", write_ends, 0},
 	{PREFIX "delivery_seconds", METRIC_HISTOGRAM, "",
@@ -284,7 +283,7 @@ static enum metric_kind kind_of_counter(const struct counter_row *row)
 	return row->kind == COUNTER_KIND_GAUGE ? METRIC_GAUGE : METRIC_COUNTER;
 }
 
-/* Whether the row is the first of its family. */
+/* Returns whether the counter is the first of its family. */
 static bool begins_family(int counter)
 {
 	return counter == 0 || strcmp(counter_row((enum counter)(counter - 1))->family,
@@ -323,7 +322,7 @@ static void document_row(FILE *out, const char *prefix, const char *name, enum m
 		KINDS[kind], exposition_unit(name), labels, help);
 }
 
-/* "reason="a"" and its like, of all rows of the family: "reason: a, b". */
+/* Lists the labels of all counters of the family: `reason="a"`, `reason="b"`. */
 static void labels_of_family(int counter, char *text, size_t size)
 {
 	size_t used = 0;

@@ -4,7 +4,7 @@
 #include "gateway/gate.h"
 #include "gateway/shard.h"
 
-/* A thread's table holds, beside what it was told to keep: 0, 1, 2 and its poller. */
+/* What a thread's table holds beside the descriptors it was told to keep: 0, 1, 2 and its poller. */
 #define DESCRIPTORS_OWN 4u
 
 const char *memory_part_name(enum memory_part part)
@@ -17,8 +17,8 @@ const char *memory_part_name(enum memory_part part)
 	return NAMES[part];
 }
 
-/* In use, by the sizes of what is in the pools. A session's bucket in the registry and the second it came are four
- * bytes each. */
+/* Memory in use: objects in the pools by their size. A session also has a bucket in the registry and its time of
+ * connection, four bytes each. */
 static void measure_memory(struct snapshot *snapshot)
 {
 	const struct counters *sum = &snapshot->sum;
@@ -55,7 +55,7 @@ uint64_t snapshot_shard_descriptors(const struct snapshot *snapshot, uint16_t nu
 	const struct shard *shard = &snapshot->parts.shards[number];
 	uint64_t sockets = counter_of(&shard->counters, COUNTER_connections_open);
 	uint64_t elsewhere = counter_of(&shard->counters, COUNTER_connections_fixed);
-	/* Read one after the other, while the shard goes on. */
+	/* The shard changes them between the two reads. */
 	return (sockets > elsewhere ? sockets - elsewhere : 0) + shard->keep_count + DESCRIPTORS_OWN;
 }
 
