@@ -12,7 +12,7 @@ from pathlib import Path
 
 # Lowest first: a layer may include from those before it, or from those alone that BELOW names.
 ORDER = [
-    "base", "memory", "capacity", "reactor", "net", "mqtt", "http", "ws", "auth", "fetch", "store", "topics", "session",
+    "base", "memory", "capacity", "reactor", "net", "mqtt", "http", "ws", "auth", "fetch", "store", "topics", "flow", "session",
     # The gateway.
     "runtime", "access", "state", "route", "client", "lifecycle", "gate", "shard", "control",
     "bridge", "admin",
@@ -31,7 +31,8 @@ BELOW.update({
     "auth": {"base", "memory"},
     "store": {"base", "memory"},
     "topics": {"base", "memory", "mqtt"},
-    "session": {"base", "memory", "mqtt", "topics", "store"},
+    "flow": {"base", "memory", "mqtt", "topics"},
+    "session": {"base", "memory", "mqtt", "topics", "flow", "store"},
     # Command lines of all commands but the server's.
     "cli": {"base"},
     # They measure the server, so they must not share its faults.
@@ -60,7 +61,7 @@ YET = {("route/routing.c", "client/publish.h")}
 ONLY = {("session", "store"): {"store/store.h"}}
 
 # No sockets, threads or clock: the pure layers may include these of the system's headers and no others.
-PURE = {"capacity", "mqtt", "http", "ws", "auth", "topics", "session"}
+PURE = {"capacity", "mqtt", "http", "ws", "auth", "topics", "flow", "session"}
 PURE_SYSTEM = {
     "assert.h", "ctype.h", "endian.h", "errno.h", "inttypes.h", "limits.h", "stdalign.h", "stdarg.h", "stdatomic.h",
     "stdbool.h", "stddef.h", "stdint.h", "stdio.h", "stdlib.h", "string.h", "strings.h",

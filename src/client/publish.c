@@ -1,6 +1,7 @@
 #include "client/publish.h"
 
 #include "client/conn.h"
+#include "flow/packet_ids.h"
 #include "mqtt/decode.h"
 #include "mqtt/field/property.h"
 #include "mqtt/field/reason.h"
@@ -10,7 +11,6 @@
 #include "route/routing.h"
 #include "route/send.h"
 #include "session/aliases.h"
-#include "session/packet_ids.h"
 #include "state/client_state.h"
 #include "state/ending.h"
 #include "state/extension.h"

@@ -117,7 +117,7 @@ static enum error subscribe_one(struct shard *shard, struct client_ref ref, cons
 	struct session *session = &shard_client(shard, ref)->session;
 	error = subscriptions_add(&shard->sessions.subscriptions, session, ref, &wanted, &made);
 	if (error == ERROR_OK && wants_retained(asked, shared, made.replaced))
-		retained_jobs_add(shard, ref, made.index);
+		retained_jobs_add(shard, ref, made.ref);
 	return error;
 }
 
@@ -128,8 +128,9 @@ static uint8_t unsubscribe_one(struct shard *shard, struct client_ref ref, struc
 	struct client *client = shard_client(shard, ref);
 	if (check_filter(filter, &topics, &shared) != ERROR_OK)
 		return MQTT_REASON_TOPIC_FILTER_INVALID;
-	uint32_t ended = subscriptions_remove(&shard->sessions.subscriptions, &client->session, ref, filter);
-	return ended != 0 ? MQTT_REASON_SUCCESS : MQTT_REASON_NO_SUBSCRIPTION_EXISTED;
+	struct subscription_ref ended =
+		subscriptions_remove(&shard->sessions.subscriptions, &client->session, ref, filter);
+	return !subscription_ref_is_none(ended) ? MQTT_REASON_SUCCESS : MQTT_REASON_NO_SUBSCRIPTION_EXISTED;
 }
 
 /* Codes before version 5 [3.9.3 of 3.1.1]. */

@@ -307,7 +307,7 @@ static void set_principal(struct shard *shard, struct client_ref ref, uint32_t m
 	/* While both are there no others have their places. */
 	bool changed = made != 0 && ((const struct principal *)slab_at(&shard->mem.slab, made))->rules != rules;
 	principal_set(shard, client, made);
-	if (changed && client->session.subscription != 0)
+	if (changed && !subscription_ref_is_none(client->session.subscription))
 		review_client(shard, ref);
 }
 

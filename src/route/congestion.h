@@ -14,7 +14,7 @@
 #ifndef ROUTE_CONGESTION_H
 #define ROUTE_CONGESTION_H
 
-#include "session/refs.h"
+#include "flow/refs.h"
 #include "state/routing.h"
 
 #define CONGESTION_EXCESS_BYTES_MAX ((uint64_t)256 << 20)

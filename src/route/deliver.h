@@ -3,9 +3,9 @@
 #ifndef ROUTE_DELIVER_H
 #define ROUTE_DELIVER_H
 
+#include "flow/messages.h"
+#include "flow/refs.h"
 #include "route/congestion.h"
-#include "session/messages.h"
-#include "session/refs.h"
 #include "session/subscriptions.h"
 #include "topics/publication.h"
 

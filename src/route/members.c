@@ -1,16 +1,17 @@
 #include "route/members.h"
 
+#include "session/subscriber_lists.h"
 #include "state/account.h"
 #include "state/shard.h"
 
-void members_queued(struct shard *shard, struct client *client, uint32_t subscription)
+void members_queued(struct shard *shard, struct client *client, struct subscription_ref subscription)
 {
 	struct account *account = client_is_connected(client) ? account_need(shard, client) : NULL;
 	/* One with more of them than are remembered is only passed over in these; its queue is bounded all the same. */
 	if (account == NULL || account->busy_count == ACCOUNT_BUSY_MAX)
 		return;
 	for (uint32_t i = 0; i < account->busy_count; i++) {
-		if (account->busy[i] == subscription)
+		if (subscription_ref_equal(account->busy[i], subscription))
 			return;
 	}
 	account->busy[account->busy_count++] = subscription;

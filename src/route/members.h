@@ -3,6 +3,8 @@
 #ifndef ROUTE_MEMBERS_H
 #define ROUTE_MEMBERS_H
 
+#include "flow/refs.h"
+
 #include <stdint.h>
 
 struct shard;
@@ -10,7 +12,7 @@ struct client;
 struct flow;
 
 /* A message of this shared subscription of the client's waits in its queue. */
-void members_queued(struct shard *shard, struct client *client, uint32_t subscription);
+void members_queued(struct shard *shard, struct client *client, struct subscription_ref subscription);
 /* Some of its queue was sent. */
 void members_sent(struct shard *shard, struct client *client, const struct flow *flow);
 /* The client's connection ends. */

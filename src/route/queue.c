@@ -148,7 +148,7 @@ static void wait_in_queue(struct shard *shard, const struct delivery *delivery, 
 {
 	congestion_queued(shard, client, &delivery->publisher);
 	if ((subscription->options & SUBSCRIPTION_SHARED) != 0)
-		members_queued(shard, client, subscriptions_index(&shard->sessions.subscriptions, subscription));
+		members_queued(shard, client, subscriptions_ref(&shard->sessions.subscriptions, subscription));
 	if (client->state == CLIENT_OFFLINE && extension->flow.queued == 1)
 		offline_queue_begins(shard, shard_client_ref(shard, client));
 }
@@ -184,7 +184,7 @@ void queue_deliver(struct shard *shard, struct delivery *delivery, struct client
 	struct flow_entry entry = {.identifier = subscription->identifier, .qos = qos & 3u, .retain = retain};
 	if ((subscription->options & SUBSCRIPTION_SHARED) != 0) {
 		entry.shared = 1;
-		entry.subscription = subscriptions_index(&shard->sessions.subscriptions, subscription);
+		entry.subscription = subscriptions_ref(&shard->sessions.subscriptions, subscription);
 		entry.generation = subscription->generation & FLOW_GENERATION_MASK;
 	}
 	struct flow *flow = &extension->flow;

@@ -4,8 +4,8 @@
 #ifndef ROUTE_QUEUE_H
 #define ROUTE_QUEUE_H
 
+#include "flow/flow.h"
 #include "route/deliver.h"
-#include "session/flow.h"
 
 /* qos: 1 or 2. Counts in the delivery whether the client takes it. */
 void queue_deliver(struct shard *shard, struct delivery *delivery, struct client *client,

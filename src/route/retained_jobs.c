@@ -201,12 +201,12 @@ static const struct subscription *retained_job_subscription_of(const struct shar
 							       const struct retained_job *job)
 {
 	struct client_ref client = client_of(queue_at(&shard->sessions.retained_jobs, job->queue));
-	const struct subscription *subscription =
-		subscriptions_of_client(&shard->sessions.subscriptions, job->node.hash, client);
+	const struct subscription *subscription = subscriptions_of_client(
+		&shard->sessions.subscriptions, (struct subscription_ref){job->node.hash}, client);
 	return subscription != NULL && subscription->generation == job->generation ? subscription : NULL;
 }
 
-static bool retained_job_new(struct shard *shard, struct client_ref client, uint32_t subscription)
+static bool retained_job_new(struct shard *shard, struct client_ref client, struct subscription_ref subscription)
 {
 	struct retained_jobs *jobs = &shard->sessions.retained_jobs;
 	uint32_t index = pool_take(&jobs->jobs);
@@ -221,17 +221,17 @@ static bool retained_job_new(struct shard *shard, struct client_ref client, uint
 		.generation = subscriptions_of_client(&shard->sessions.subscriptions, subscription, client)->generation,
 		.walks = 1,
 	};
-	table_insert(&jobs->by_subscription, index, subscription);
+	table_insert(&jobs->by_subscription, index, subscription.index);
 	queue_append(jobs, queue, index);
 	return true;
 }
 
-void retained_jobs_add(struct shard *shard, struct client_ref client, uint32_t subscription)
+void retained_jobs_add(struct shard *shard, struct client_ref client, struct subscription_ref subscription)
 {
 	struct retained_jobs *jobs = &shard->sessions.retained_jobs;
 	if (retained_is_empty(shard->env.retained))
 		return;
-	uint32_t index = table_first(&jobs->by_subscription, subscription);
+	uint32_t index = table_first(&jobs->by_subscription, subscription.index);
 	if (index != 0 && retained_job_subscription_of(shard, job_at(jobs, index)) == NULL) {
 		retained_job_free(shard, index); /* of one that was in this place before */
 		index = 0;

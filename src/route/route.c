@@ -4,6 +4,7 @@
 #include "route/congestion.h"
 #include "route/deliver.h"
 #include "route/overlap.h"
+#include "session/subscriber_lists.h"
 #include "state/shard.h"
 #include "topics/index.h"
 
@@ -58,17 +59,17 @@ static bool route_walk(struct shard *shard, struct delivery *delivery, uint64_t 
 
 /* A member of a shared subscription was picked whose connection is gone, and the lists are not told yet: it is put
  * right, so that the message goes to one who is there. */
-static bool put_right(struct shard *shard, uint32_t index)
+static bool put_right(struct shard *shard, struct subscription_ref picked)
 {
-	const struct subscription *subscription = subscriptions_at(&shard->sessions.subscriptions, index);
+	const struct subscription *subscription = subscriptions_at(&shard->sessions.subscriptions, picked);
 	struct client *client = shard_client(shard, subscription->client);
 	if (client_is_connected(client) || (!client->session.cleaning && client->state != CLIENT_CLOSING))
 		return false;
 	turn_work_charge(&shard->loop.work, WORK_DELIVERY);
 	if (client->session.id == 0)
-		subscriptions_end(&shard->sessions.subscriptions, &client->session, index);
+		subscriptions_end(&shard->sessions.subscriptions, &client->session, picked);
 	else if ((subscription->options & SUBSCRIPTION_LIVE) != 0)
-		subscriptions_unset_live(&shard->sessions.subscriptions, index);
+		subscriptions_unset_live(&shard->sessions.subscriptions, picked);
 	else
 		return false;
 	return true;
@@ -76,11 +77,11 @@ static bool put_right(struct shard *shard, uint32_t index)
 
 static void begin_walk(struct shard *shard, route_bits route)
 {
-	uint32_t picked;
+	struct subscription_ref picked;
 	do {
 		subscriptions_walk(&shard->sessions.subscriptions, route);
 		picked = subscriptions_picked(&shard->sessions.subscriptions);
-	} while (picked != 0 && put_right(shard, picked));
+	} while (!subscription_ref_is_none(picked) && put_right(shard, picked));
 }
 
 /* Goes on with the record at the mail's place; false when the share of work was spent first. */

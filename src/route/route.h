@@ -4,7 +4,7 @@
 #define ROUTE_ROUTE_H
 
 #include "base/error.h"
-#include "session/refs.h"
+#include "flow/refs.h"
 #include "topics/index.h"
 #include "topics/publication.h"
 

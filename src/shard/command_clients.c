@@ -1,7 +1,7 @@
 #include "shard/command_clients.h"
 
 #include "client/conn.h"
-#include "session/packet_ids.h"
+#include "flow/packet_ids.h"
 #include "state/account.h"
 #include "state/ending.h"
 #include "state/extension.h"
@@ -104,11 +104,12 @@ enum error command_list_clients(struct shard *shard, struct command_list *list)
 static void list_subscriptions(const struct shard *shard, const struct session *session, struct command_client *answer)
 {
 	const struct subscription *subscription;
-	uint32_t index = session->subscription;
+	struct subscription_ref at_ref = session->subscription;
 	answer->subscription_rows = 0;
 	answer->filters_used = 0;
-	for (; index != 0 && answer->subscription_rows < COMMAND_SUBSCRIPTIONS_MAX; index = subscription->client_next) {
-		subscription = pool_at(&shard->sessions.subscriptions.pool, index);
+	for (; !subscription_ref_is_none(at_ref) && answer->subscription_rows < COMMAND_SUBSCRIPTIONS_MAX;
+	     at_ref = subscription->client_next) {
+		subscription = subscriptions_at(&shard->sessions.subscriptions, at_ref);
 		uint8_t *at = answer->filters + answer->filters_used;
 		size_t size = index_filter_text(shard->env.index, subscription->node, at,
 						answer->filters_capacity - answer->filters_used);

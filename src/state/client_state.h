@@ -3,7 +3,7 @@
 #ifndef STATE_CLIENT_STATE_H
 #define STATE_CLIENT_STATE_H
 
-#include "session/refs.h"
+#include "flow/refs.h"
 #include "state/client.h"
 
 struct shard;

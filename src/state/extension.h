@@ -4,7 +4,7 @@
 #ifndef STATE_EXTENSION_H
 #define STATE_EXTENSION_H
 
-#include "session/flow.h"
+#include "flow/flow.h"
 
 #include <stdbool.h>
 

@@ -3,9 +3,9 @@
 #ifndef STATE_ROUTING_H
 #define STATE_ROUTING_H
 
+#include "flow/messages.h"
 #include "memory/list.h"
 #include "reactor/mailbox.h"
-#include "session/messages.h"
 #include "topics/index.h"
 
 /* ---- publishers that wait for subscribers (route/congestion.h) ---- */

@@ -4,9 +4,9 @@
 #define STATE_SESSIONS_H
 
 #include "base/error.h"
+#include "flow/refs.h"
 #include "memory/list.h"
 #include "memory/table.h"
-#include "session/refs.h"
 #include "session/registry.h"
 #include "session/subscriptions.h"
 

@@ -3,7 +3,7 @@
  */
 #include "publication_sample.h"
 #include "random.h"
-#include "session/flow.h"
+#include "flow/flow.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,9 +1,9 @@
-/* The list of entries that a flow is (session/flow.h). Owned by the shard's thread. */
-#ifndef SESSION_FLOW_LIST_H
-#define SESSION_FLOW_LIST_H
+/* The list of entries that a flow is (flow/flow.h). Owned by the shard's thread. */
+#ifndef FLOW_LIST_H
+#define FLOW_LIST_H
 
+#include "flow/messages.h"
 #include "memory/pool.h"
-#include "session/messages.h"
 
 #define FLOW_GENERATION_MASK 0x3ffu /* of a shared subscription: its last bits */
 
@@ -18,8 +18,8 @@ struct flow_entry {
 	uint32_t next;              /* of the last one: the first */
 	struct message_ref message; /* none: it will not be sent again */
 	union {
-		uint32_t identifier;   /* the Subscription Identifier, 0: none */
-		uint32_t subscription; /* if shared: whose, if that is still of this generation */
+		uint32_t identifier;                  /* the Subscription Identifier, 0: none */
+		struct subscription_ref subscription; /* if shared: whose, if that is still of this generation */
 	};
 	uint16_t packet_id; /* 0: it was never sent */
 	uint16_t state : 2; /* enum flow_state */

@@ -1,4 +1,4 @@
-#include "session/messages.h"
+#include "flow/messages.h"
 
 #include "base/check.h"
 

@@ -1,11 +1,11 @@
 /* Messages that wait for sessions: kept once for all the sessions of a shard that wait for it, counted by reference. In
  * the shard's slab, named by its references; owned by the shard's thread. Here is where a durable store hooks in: a
  * message is written when it is first kept, and forgotten with its last reference. */
-#ifndef SESSION_MESSAGES_H
-#define SESSION_MESSAGES_H
+#ifndef FLOW_MESSAGES_H
+#define FLOW_MESSAGES_H
 
+#include "flow/refs.h"
 #include "memory/slab.h"
-#include "session/refs.h"
 #include "topics/publication.h"
 
 struct message {

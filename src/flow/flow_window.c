@@ -1,4 +1,4 @@
-#include "session/flow_window.h"
+#include "flow/flow_window.h"
 
 #include <string.h>
 

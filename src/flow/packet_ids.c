@@ -1,4 +1,4 @@
-#include "session/packet_ids.h"
+#include "flow/packet_ids.h"
 
 #include <string.h>
 
