@@ -134,13 +134,13 @@ static enum error refuse_without_memory(struct shard *shard, struct client *clie
 /* QoS 2: whether it came before and was not released yet; then it is not delivered again [MQTT-4.3.3-10]. */
 static bool is_duplicate(const struct shard *shard, const struct client *client, const struct mqtt_publish *publish)
 {
-	return publish->qos == 2 && client->extension != 0 &&
+	return publish->qos == 2 && !extension_ref_is_none(client->extension) &&
 	       packet_ids_has(&shard->mem.slab, extension_of(shard, client)->received, publish->packet_id);
 }
 
 static bool exceeds_receive_max(const struct shard *shard, const struct client *client)
 {
-	return client->version == MQTT_VERSION_5 && client->extension != 0 &&
+	return client->version == MQTT_VERSION_5 && !extension_ref_is_none(client->extension) &&
 	       packet_ids_count(&shard->mem.slab, extension_of(shard, client)->received) >=
 		       shard->env.settings->receive_max;
 }

@@ -110,7 +110,7 @@ static bool take_client(struct shard *shard, uint32_t *looks)
 			return false;
 		(*looks)++;
 		const struct client *client = shard_client(shard, ref);
-		if (client->session.id == 0 || client->principal == 0 ||
+		if (client->session.id == 0 || principal_ref_is_none(client->principal) ||
 		    subscription_ref_is_none(client->session.subscription))
 			continue;
 		shard->guard.review.client = ref;

@@ -10,4 +10,9 @@ DEFINE_LIST(client);
 DEFINE_REF(message);      /* kept by sessions: a block of the slab (flow/messages.h) */
 DEFINE_REF(subscription); /* its place in the pool of subscriptions (session/subscriptions.h) */
 
+/* Blocks of the slab that a client has only at times. */
+DEFINE_REF(principal); /* state/principal.h */
+DEFINE_REF(extension); /* state/extension.h */
+DEFINE_REF(account);   /* state/account.h */
+
 #endif

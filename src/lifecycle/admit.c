@@ -41,7 +41,7 @@ struct newcomer {
 	bool resumes;             /* a session */
 	uint32_t id;              /* what registry_file() takes, unless it resumes; 0: none */
 	struct message_ref will;
-	uint32_t principal; /* slab reference; 0: none */
+	struct principal_ref principal;
 };
 
 /* ---- its greeting ---- */
@@ -299,13 +299,13 @@ static void consume_rest(struct shard *shard, struct client_ref ref, struct slic
 }
 
 /* A session that goes on with a token that says something else may lose subscriptions. */
-static void set_principal(struct shard *shard, struct client_ref ref, uint32_t made)
+static void set_principal(struct shard *shard, struct client_ref ref, struct principal_ref made)
 {
 	struct client *client = shard_client(shard, ref);
 	const struct principal *before = principal_of(shard, client);
 	uint32_t rules = before != NULL ? before->rules : 0;
 	/* While both are there no others have their places. */
-	bool changed = made != 0 && ((const struct principal *)slab_at(&shard->mem.slab, made))->rules != rules;
+	bool changed = !principal_ref_is_none(made) && principal_at(&shard->mem.slab, made)->rules != rules;
 	principal_set(shard, client, made);
 	if (changed && !subscription_ref_is_none(client->session.subscription))
 		review_client(shard, ref);

@@ -138,7 +138,7 @@ static void deliver_plain(struct shard *shard, struct delivery *delivery, struct
 {
 	if (!client_is_connected(client))
 		return;
-	bool aliased = client->extension != 0 && extension_of(shard, client)->alias_max != 0;
+	bool aliased = !extension_ref_is_none(client->extension) && extension_of(shard, client)->alias_max != 0;
 	uint32_t identifier = client->version == MQTT_VERSION_5 ? subscription->identifier : 0;
 	if (identifier != 0 || aliased)
 		send_own(shard, delivery, client, retain, identifier);
@@ -155,7 +155,7 @@ static bool takes_offline(const struct shard *shard, const struct client *client
 		return false;
 	if (client->state == CLIENT_CLOSING && (subscription->options & SUBSCRIPTION_SHARED) != 0)
 		return true;
-	return client->extension != 0 && extension_of(shard, client)->expiry_s != 0;
+	return !extension_ref_is_none(client->extension) && extension_of(shard, client)->expiry_s != 0;
 }
 
 /* What the client asked for with it; a bridge has asked for all of its subscriptions at once, when it connected, also

@@ -275,7 +275,7 @@ void deliver_queued(struct shard *shard, struct client_ref ref)
 	}
 	if (flow->unsent == 0)
 		client->session.is_narrowed = 0; /* what comes from now on, it may have */
-	if (extension->account != 0) {
+	if (!account_ref_is_none(extension->account)) {
 		congestion_sent(shard, client, messages - flow->queued, bytes - flow->queued_bytes);
 		members_sent(shard, client, flow);
 	}

@@ -5,6 +5,7 @@
 #define STATE_ACCOUNT_H
 
 #include "flow/refs.h"
+#include "memory/slab.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -42,6 +43,7 @@ struct account {
 	bool stuck;     /* they did, and it did not take its messages */
 };
 _Static_assert(sizeof(struct account) <= 104, "part of the memory contract");
+DEFINE_SLAB_REF(account);
 
 struct shard;
 struct client;

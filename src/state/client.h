@@ -38,8 +38,8 @@ struct client {
 	struct session session; /* first: the registry finds it there */
 	struct conn conn;
 	struct wheel_node timer;
-	uint32_t principal; /* slab reference (state/principal.h); 0: none */
-	uint32_t extension; /* slab reference (state/extension.h); 0: none */
+	struct principal_ref principal;
+	struct extension_ref extension;
 	uint32_t address;   /* its place among the addresses that are counted, 0: none */
 	uint32_t seen_tick; /* when a packet last came, in ticks of the wheel */
 	uint16_t keepalive_s;
