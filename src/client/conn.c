@@ -170,6 +170,7 @@ void client_end(struct shard *shard, uint32_t index, enum error reason)
 	bool was_active = client_is_connected(client);
 	if (client->pause == PAUSE_ROOM)
 		routing_disown(shard, index);
+	pending_acks_forget(&shard->routing.acks, index);
 	counter_add(&shard->counters.ends[reason], 1);
 	log_end(shard, client, reason);
 	say_goodbye(shard, client, reason);

@@ -9,14 +9,12 @@
 
 #define OVERSIZE_TIMES 16u
 
-struct client;
-
 /* The packet at the front of bytes, whose header was decoded, is too large. ERROR_OK: it may be answered; packet->body
  * is its head. ERROR_MORE: its head is not whole; *head_bytes is its size as far as known, or 0.
  * ERROR_PACKET_TOO_LARGE: it ends its sender. */
 enum error oversize_cut(const struct shard *shard, uint8_t version, struct slice bytes, struct packet *packet,
 			size_t *head_bytes);
 /* Acknowledges it. The reason why the client ends, or ERROR_OK. */
-enum error oversize_answer(struct shard *shard, struct client *client, const struct packet *packet);
+enum error oversize_answer(struct shard *shard, uint32_t index, const struct packet *packet);
 
 #endif

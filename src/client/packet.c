@@ -1,6 +1,7 @@
 #include "client/packet.h"
 
 #include "access/handshake.h"
+#include "client/acknowledge.h"
 #include "client/conn.h"
 #include "client/keepalive.h"
 #include "client/oversize.h"
@@ -89,7 +90,7 @@ static enum error handle_auth(struct shard *shard, uint32_t index, struct client
 static enum error handle_packet(struct shard *shard, uint32_t index, struct client *client, const struct packet *packet)
 {
 	if (packet->whole.size == 0)
-		return oversize_answer(shard, client, packet);
+		return oversize_answer(shard, index, packet);
 	switch (packet->header.type) {
 	case MQTT_PUBLISH:
 		return client_publishes(shard, index, packet);
@@ -104,7 +105,7 @@ static enum error handle_packet(struct shard *shard, uint32_t index, struct clie
 	case MQTT_PUBREC:
 	case MQTT_PUBREL:
 	case MQTT_PUBCOMP:
-		return client_acknowledges(shard, index, packet);
+		return acknowledge_received(shard, index, packet->header.type, packet->body);
 	case MQTT_AUTH:
 		return handle_auth(shard, index, client, packet);
 	case MQTT_CONNECT:
@@ -264,12 +265,13 @@ static bool acknowledged(const struct slice *bytes)
 }
 
 /* A client that acknowledges and then publishes, as who answers requests does, and has not switched Nagle's algorithm
- * off, keeps its PUBLISH back until TCP has acknowledged its PUBACK. Where nothing goes out that would carry it, our
- * kernel waits 40 ms with that. One that only consumes gains nothing, and would pay a system call for each read: only a
- * few reads after each PUBLISH count. */
+ * off, keeps its PUBLISH back until TCP has acknowledged its PUBACK. Where nothing goes out that would carry it, nor is
+ * about to, our kernel waits 40 ms with that. One that only consumes gains nothing, and would pay a system call for
+ * each read: only a few reads after each PUBLISH count. */
 static void acknowledge_at_once(struct shard *shard, struct client *client)
 {
-	if (client->quick_acks == 0 || client->conn.outbox != 0)
+	if (client->quick_acks == 0 || client->conn.outbox != 0 ||
+	    pending_acks_of(&shard->routing.acks, shard_client_index(shard, client)) != 0)
 		return;
 	client->quick_acks = (client->quick_acks - 1u) & 3u;
 	COUNT(&shard->counters, quick_acks);

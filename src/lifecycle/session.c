@@ -116,6 +116,7 @@ static bool end_session(struct shard *shard, uint32_t index)
 	turn_work_charge(&shard->loop.work, WORK_END);
 	uint32_t will = take_will(shard, client); /* while it is known what the client may do */
 	registry_remove(&shard->sessions.registry, index);
+	pending_acks_drop(&shard->routing.acks, index);
 	bool is_clean = session_cleanup(shard, index);
 	publish_will(shard, will, index); /* [3.1.3.2.2]: with the session at the latest */
 	return is_clean;

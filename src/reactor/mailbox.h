@@ -4,7 +4,7 @@
  * its owner. Records from one sender arrive in the order in which they were written.
  *
  * Bounded: a sender has at most OUTBOX_BYTES_MAX in batches on their way to one receiver. Where they are used up there
- * is no room until some come back, and the sender is woken when they do if it asked to be (outbox_await_room). */
+ * is no room until some come back, and the sender is woken when they do if it asked to be (outbox_await_returns). */
 #ifndef REACTOR_MAILBOX_H
 #define REACTOR_MAILBOX_H
 
@@ -21,9 +21,10 @@ struct batch {
 	struct batch *next;
 	uint64_t opened_ns; /* when the sender's turn began in which its first record was written */
 	uint32_t used_bytes;
-	uint32_t capacity_bytes;
-	uint32_t delivered; /* a count of the receiver's, 0 at first */
-	uint16_t owner;     /* number of the thread that sends it */
+	uint32_t capacity_bytes; /* of records and tickets together */
+	uint32_t ticket_count;   /* the owner's: behind the records, from the end of bytes[] downwards */
+	uint32_t delivered;      /* a count of the receiver's, 0 at first */
+	uint16_t owner;          /* number of the thread that sends it */
 	uint16_t receiver;
 	_Alignas(8) uint8_t bytes[];
 };
@@ -37,7 +38,7 @@ struct inbox {
 struct mailbox {
 	struct inbox records;
 	struct inbox returns; /* its own batches that come back */
-	_Atomic bool awaits_room;
+	_Atomic bool awaits_returns;
 	struct waker waker;
 };
 
@@ -51,16 +52,19 @@ struct outbox_peer {
 /* A thread's own side; private to it. */
 struct outbox {
 	struct mailbox *mailboxes; /* of all threads, by number; shared */
-	struct outbox_peer *lanes;
+	struct outbox_peer *peers; /* by number */
 	struct batch *free;
 	struct batch *arrived; /* taken from our records, in order, not yet read */
 	uint64_t allocation_count;
 	uint64_t turn_ns;   /* when the turn began: set by the owner, for opened_ns */
-	uint64_t out_bytes; /* of all lanes */
+	uint64_t out_bytes; /* to all peers */
 	uint32_t out_batches;
-	uint32_t open_count; /* lanes that have an open batch */
+	uint32_t open_count; /* peers that have an open batch */
 	uint16_t count;
 	uint16_t self;
+	/* Told by outbox_collect() of the tickets on a batch that came back: set by the owner; NULL: nobody. */
+	void (*returned)(void *context, const uint32_t *tickets, uint32_t count);
+	void *context;
 };
 
 enum error mailbox_open(struct mailbox *mailbox);
@@ -76,6 +80,9 @@ bool outbox_has_room(const struct outbox *outbox, uint16_t to, uint32_t bytes);
 enum error outbox_reserve(struct outbox *outbox, uint16_t to, uint32_t bytes);
 /* Space for a record of `bytes`, aligned to 8, to be filled at once; NULL: no room. */
 void *outbox_write(struct outbox *outbox, uint16_t to, uint32_t bytes);
+/* Attaches a ticket, any number of the owner's, to the record that outbox_write() made last for this peer:
+ * outbox->returned hears of it when the record's batch is back. At most one a record; never fails. */
+void outbox_attach(struct outbox *outbox, uint16_t to, uint32_t ticket);
 /* Ends the turn: hands over what was written and wakes those who sleep. */
 void outbox_send(struct outbox *outbox);
 /* Batches that were returned are free again. True when there were some, so that there may be room again. */
@@ -85,10 +92,10 @@ bool outbox_has_returns(const struct outbox *outbox);
 /* Whether batches for `to` are still on their way or unread. */
 static inline bool outbox_pending(const struct outbox *outbox, uint16_t to)
 {
-	return outbox->lanes[to].out_batches != 0;
+	return outbox->peers[to].out_batches != 0;
 }
-/* While true, whoever returns a batch to this thread also wakes it. */
-void outbox_await_room(struct outbox *outbox, bool awaits);
+/* While true, whoever returns a batch to this thread also wakes it: it waits for room, or for a ticket. */
+void outbox_await_returns(struct outbox *outbox, bool awaits);
 
 /* The next batch for this thread, or NULL. It stays readable until outbox_return(). */
 struct batch *outbox_receive(struct outbox *outbox);

@@ -1,7 +1,8 @@
 #include "route/routing.h"
 
-#include "client/publish.h"
 #include "mqtt/decode.h"
+#include "mqtt/reason.h"
+#include "state/client_state.h"
 #include "state/shard.h"
 #include "topics/retained.h"
 
@@ -14,7 +15,6 @@ struct routing {
 	uint32_t message;        /* of shard->mem.messages */
 	uint32_t publisher;      /* its client, 0: nobody */
 	uint32_t publisher_hash; /* of its client id: its place may be another's by the time that it is sent */
-	uint16_t packet_id;      /* to be acknowledged, at QoS 1 and 2 */
 };
 
 void routings_init(struct routings *routings)
@@ -83,11 +83,18 @@ static enum error step(struct shard *shard, struct routing *routing)
 	return error;
 }
 
-/* Nothing is left to do for it: with all that matched, or dropped for want of memory. */
+/* Nothing is left to do for it: with all that matched, or dropped for want of memory. Its publisher is told when it is
+ * safe with those who have it. */
 static void routing_end(struct shard *shard, struct routing *routing, enum error error)
 {
+	const struct route_progress *progress = &routing->progress;
 	if (error != ERROR_OK)
 		COUNT(&shard->counters, messages_dropped_memory);
+	if (progress->ticket != 0) {
+		enum mqtt_reason reason = error == ERROR_OK ? route_reason(progress) : mqtt_reason_of(ERROR_LIMIT);
+		pending_acks_set_reason(&shard->routing.acks, progress->ticket, (uint8_t)reason, error != ERROR_OK);
+		pending_acks_is_safe(&shard->routing.acks, progress->ticket);
+	}
 	messages_put(&shard->mem.messages, routing->message);
 	free(routing);
 }
@@ -99,24 +106,50 @@ bool routings_take(const struct routings *routings)
 	return routings->count < ROUTINGS_MAX && routings->bytes < ROUTINGS_BYTES_MAX;
 }
 
-enum error routing_begin(struct shard *shard, const struct outbound *outbound, const struct route_progress *progress,
-			 uint16_t packet_id)
+/* Has a ticket in the publisher's line, where it is to be acknowledged. */
+static enum error routing_file(struct shard *shard, const struct outbound *outbound, struct route_progress *progress,
+			       uint16_t packet_id)
 {
-	struct routings *routings = &shard->routing.routings;
-	uint32_t message = messages_new(&shard->mem.messages, &outbound->publication, outbound->packet);
-	struct routing *routing = message != 0 ? malloc(sizeof(*routing)) : NULL;
-	if (routing == NULL) {
-		if (message != 0)
-			messages_put(&shard->mem.messages, message);
+	if (!progress->acknowledged)
+		return ERROR_OK;
+	if (route_ticket(shard, progress) == 0)
 		return ERROR_NO_MEMORY;
+	return pending_acks_file(&shard->routing.acks, outbound->publisher, progress->ticket, outbound->publication.qos,
+				 packet_id);
+}
+
+static struct routing *routing_new(struct shard *shard, const struct outbound *outbound)
+{
+	uint32_t message = messages_new(&shard->mem.messages, &outbound->publication, outbound->packet);
+	if (message == 0)
+		return NULL;
+	struct routing *routing = malloc(sizeof(*routing));
+	if (routing == NULL) {
+		messages_put(&shard->mem.messages, message);
+		return NULL;
 	}
+	message_at(&shard->mem.messages, message)->packet[0] &= (uint8_t)~MQTT_PUBLISH_FLAGS_OURS;
 	*routing = (struct routing){
-		.progress = *progress,
 		.message = message,
 		.publisher = outbound->publisher,
 		.publisher_hash = routing_hash_of(shard, outbound->publisher),
-		.packet_id = packet_id,
 	};
+	return routing;
+}
+
+enum error routing_begin(struct shard *shard, const struct outbound *outbound, struct route_progress *progress,
+			 uint16_t packet_id)
+{
+	struct routings *routings = &shard->routing.routings;
+	struct routing *routing = routing_new(shard, outbound);
+	if (routing == NULL)
+		return ERROR_NO_MEMORY;
+	if (routing_file(shard, outbound, progress, packet_id) != ERROR_OK) {
+		messages_put(&shard->mem.messages, routing->message);
+		free(routing);
+		return ERROR_NO_MEMORY;
+	}
+	routing->progress = *progress;
 	CHECK(routings_take(routings));
 	routings->publishers[routings->count] = outbound->publisher;
 	routings->of_publishers[routings->count++] = routing;
@@ -164,9 +197,9 @@ static bool serve_publisher(struct shard *shard, uint32_t at)
 	if (error == ERROR_MORE)
 		return false;
 	remove_at(shard, at);
-	const struct publication *publication = &message_at(&shard->mem.messages, routing->message)->publication;
-	client_published(shard, routing->publisher, publication->qos, routing->packet_id,
-			 error == ERROR_OK && routing->progress.matched, error);
+	if (error != ERROR_OK)
+		COUNT(&shard->counters, messages_refused);
+	client_resume(shard, routing->publisher);
 	routing_end(shard, routing, error);
 	return true;
 }

@@ -5,6 +5,7 @@
 #include "access/admission.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "client/acknowledge.h"
 #include "client/conn.h"
 #include "client/keepalive.h"
 #include "client/subscribe.h"
@@ -87,6 +88,13 @@ static uint32_t subscriptions_limit(uint32_t clients)
 	return wanted < UINT32_MAX / 2 ? (uint32_t)wanted : UINT32_MAX / 2;
 }
 
+static void on_returned(void *context, const uint32_t *tickets, uint32_t count)
+{
+	struct shard *shard = context;
+	for (uint32_t i = 0; i < count; i++)
+		pending_acks_is_safe(&shard->routing.acks, tickets[i]);
+}
+
 /* What is kept elsewhere of the settings. */
 static void take_settings(struct shard *shard)
 {
@@ -117,10 +125,13 @@ enum error shard_open(struct shard *shard)
 	    access_sign_in_init(shard->env.access, &shard->guard.sign_in, false) != ERROR_OK ||
 	    outbox_init(&shard->routing.outbox, shard->env.mailboxes, shard->env.shard_count, shard->env.number) !=
 		    ERROR_OK ||
+	    pending_acks_open(&shard->routing.acks, clients) != ERROR_OK ||
 	    region_open(&shard->sessions.connected_at_s, ((size_t)clients + 1) * sizeof(uint32_t)) != ERROR_OK)
 		return ERROR_NO_MEMORY;
 	if (shard->env.fixed.sockets != 0 && io_fix_files(&shard->mem.io, &shard->env.fixed) != ERROR_OK)
 		return ERROR_NO_MEMORY;
+	shard->routing.outbox.returned = on_returned;
+	shard->routing.outbox.context = shard;
 	take_settings(shard);
 	commands_open(&shard->shared.commands);
 	shard->routing.peer_routes = calloc(shard->env.shard_count, sizeof(*shard->routing.peer_routes));
@@ -143,6 +154,8 @@ void shard_close(struct shard *shard)
 	revoke_fini(&shard->guard.revoke);
 	session_cleanups_fini(shard);
 	outbox_fini(&shard->routing.outbox);
+	pending_acks_close(&shard->routing.acks);
+	list_fini(&shard->routing.acks_awaited);
 	subscriptions_close(&shard->sessions.subscriptions);
 	flow_store_close(&shard->mem.flows);
 	acl_cache_close(&shard->guard.acl_cache);
@@ -335,6 +348,8 @@ static void publish_counters(struct shard *shard)
 	COUNT_SET(counters, queue_messages, shard->mem.flows.entries.used);
 	COUNT_SET(counters, stored_messages, shard->mem.messages.count);
 	COUNT_SET(counters, stored_bytes, shard->mem.messages.bytes);
+	COUNT_SET(counters, acks_waiting, shard->routing.acks.tickets.used);
+	COUNT_SET(counters, acks_waiting_clients, shard->routing.acks.lines.used);
 	COUNT_SET(counters, inbox_parcels, shard->routing.outbox.out_batches);
 	COUNT_SET(counters, inbox_bytes, shard->routing.outbox.out_bytes);
 	COUNT_POOL(counters, pool_clients, &shard->mem.clients);
@@ -360,8 +375,9 @@ static bool has_work(const struct shard *shard)
 {
 	return shard->loop.ready.count != 0 || shard->sessions.broken.count != 0 || route_has_mail(shard) ||
 	       arrivals_wait(shard) || shard->sessions.filter_jobs != NULL || shard->sessions.cleanups != NULL ||
-	       routings_can_go_on(shard) || retained_jobs_ready(&shard->sessions.retained_jobs) ||
-	       revoke_has_work(shard) || review_waits(shard) || commands_waiting(&shard->shared.commands) ||
+	       routings_can_go_on(shard) || pending_acks_are_ready(&shard->routing.acks) ||
+	       retained_jobs_ready(&shard->sessions.retained_jobs) || revoke_has_work(shard) || review_waits(shard) ||
+	       commands_waiting(&shard->shared.commands) ||
 	       (shard->env.number == 0 && retained_has_expired(shard->env.retained, shard->loop.now_s));
 }
 
@@ -424,10 +440,10 @@ static int wait_for_events(struct shard *shard, struct epoll_event *events, bool
 		return ready;
 	}
 	struct waker *waker = &shard->env.mailboxes[shard->env.number].waker;
-	bool awaits_room = routings_await_room(shard);
-	outbox_await_room(&shard->routing.outbox, awaits_room);
+	bool awaits_returns = routings_await_room(shard) || pending_acks_any(&shard->routing.acks);
+	outbox_await_returns(&shard->routing.outbox, awaits_returns);
 	waker_sleep(waker);
-	if (outbox_has_mail(&shard->routing.outbox) || (awaits_room && outbox_has_returns(&shard->routing.outbox)) ||
+	if (outbox_has_mail(&shard->routing.outbox) || (awaits_returns && outbox_has_returns(&shard->routing.outbox)) ||
 	    access_has_recent(shard->env.access, shard->env.number) || commands_waiting(&shard->shared.commands) ||
 	    (!draining && atomic_load(&shard->shared.draining)))
 		timeout_ms = 0;
@@ -471,6 +487,15 @@ static void do_timers(struct shard *shard)
 	sys_topics_publish(shard);
 }
 
+/* What has become safe is acknowledged. */
+static void answer_publishers(struct shard *shard)
+{
+	if (!pending_acks_any(&shard->routing.acks))
+		return;
+	for (uint32_t index = acknowledge_run(shard); index != 0; index = acknowledge_run(shard))
+		client_end(shard, index, ERROR_NO_MEMORY);
+}
+
 /* One turn. False when the shard has drained and may end. */
 static bool shard_turn(struct shard *shard)
 {
@@ -487,6 +512,7 @@ static bool shard_turn(struct shard *shard)
 	loop_look_at_access(shard);
 	congestion_run(shard);
 	routings_run(shard);
+	answer_publishers(shard);
 	route_deliver_mail(shard);
 	filter_jobs_run(shard);
 	turn_work_begin_packets(&shard->loop.work);

@@ -29,6 +29,7 @@ enum client_pause {
 	PAUSE_TURN,       /* this turn's scratch or work is used up: it goes on in the next one */
 	PAUSE_FILTERS,    /* a SUBSCRIBE or UNSUBSCRIBE of its own goes on over several turns */
 	PAUSE_SUBSCRIBER, /* the queue of a client that it publishes to is to fall first (route/congestion.h) */
+	PAUSE_ACKS,       /* so many of its messages, or of its shard's, wait to be acknowledged */
 };
 
 /* So many reads are acknowledged at once after a client has published, or came. */

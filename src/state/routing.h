@@ -4,6 +4,7 @@
 #define STATE_ROUTING_H
 
 #include "reactor/mailbox.h"
+#include "session/pending_acks.h"
 #include "state/congestion.h"
 #include "topics/index.h"
 
@@ -43,6 +44,8 @@ struct shard_routing {
 	uint32_t *peer_routes;      /* its routes, counted by shard */
 	struct batch *read_batches; /* delivered in this turn, to be returned after the flush */
 	struct routings routings;
+	struct pending_acks acks; /* of its clients' messages */
+	struct list acks_awaited; /* clients that are unread because the shard has too many of them */
 	struct congestion congestion;
 	uint32_t loss_log_next_s; /* when it may be logged again that a client loses messages */
 };

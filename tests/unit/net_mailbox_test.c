@@ -301,7 +301,7 @@ static void test_return_wakes_who_awaits_room(void **state)
 	waker_sleep(&scene->mailboxes[0].waker);
 	outbox_return(to, outbox_receive(to));
 	assert_false(woken(&scene->mailboxes[0]));
-	outbox_await_room(&scene->outboxes[0], true);
+	outbox_await_returns(&scene->outboxes[0], true);
 	outbox_return(to, outbox_receive(to));
 	assert_true(woken(&scene->mailboxes[0]));
 }
@@ -320,12 +320,12 @@ static void await(struct outbox *outbox, struct poller *poller, bool for_room)
 {
 	struct waker *waker = &outbox->mailboxes[outbox->self].waker;
 	struct epoll_event event;
-	outbox_await_room(outbox, for_room);
+	outbox_await_returns(outbox, for_room);
 	waker_sleep(waker);
 	bool ready = for_room ? outbox_has_returns(outbox) : outbox_has_mail(outbox);
 	poller_wait(poller, &event, 1, ready ? 0 : -1);
 	waker_awake(waker);
-	outbox_await_room(outbox, false);
+	outbox_await_returns(outbox, false);
 }
 
 static void poller_for(struct poller *poller, struct outbox *outbox)

@@ -299,7 +299,7 @@ static void check_shard_empty(const struct shard *shard)
 	CHECK(shard->mem.slab.used_bytes == 0);
 	CHECK(shard->sessions.closing.count == 0 && !has_work(shard));
 	for (uint16_t to = 0; to < shard->env.shard_count; to++)
-		CHECK(shard->routing.outbox.lanes[to].open == NULL);
+		CHECK(shard->routing.outbox.peers[to].open == NULL);
 	uint64_t ends = 0;
 	for (int i = 0; i < ERROR_COUNT; i++)
 		ends += atomic_load(&shard->counters.ends[i]);

@@ -1,0 +1,33 @@
+/* Acknowledgements, both ways: PUBACK and PUBREC for what clients publish, which leave in the order of their PUBLISH
+ * packets and not before the message is safe (session/pending_acks.h), and what clients acknowledge of what was
+ * published to them [4.3]. By the shard's thread. */
+#ifndef CLIENT_ACKNOWLEDGE_H
+#define CLIENT_ACKNOWLEDGE_H
+
+#include "base/error.h"
+#include "base/slice.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct shard;
+struct client;
+
+/* Answers a PUBLISH at QoS 1 or 2 with this reason code: at once, or behind the answers that the client waits for.
+ * ERROR_NO_MEMORY: that cannot be, and the client has to end. */
+enum error acknowledge_publish(struct shard *shard, uint32_t index, uint8_t qos, uint16_t packet_id, uint8_t reason);
+/* The same for a message that has a ticket, which the caller holds and lets go of. */
+enum error acknowledge_when_safe(struct shard *shard, uint32_t index, uint32_t ticket, uint8_t qos, uint16_t packet_id,
+				 uint8_t reason);
+/* Whether the client has to wait, unread, before its next message at QoS 1 or 2, for too much is not acknowledged yet:
+ * by itself, or by all of the shard's clients. It is paused then. */
+bool acknowledge_holds(struct shard *shard, uint32_t index, struct client *client);
+/* Sends those whose messages have become safe, within their share of the turn. Returns a client that has to end because
+ * a message of its own was lost for want of memory, and it cannot be told otherwise; 0: there is none. Call it again
+ * until then. */
+uint32_t acknowledge_run(struct shard *shard);
+
+/* PUBACK, PUBREC, PUBREL or PUBCOMP has come. ERROR_OK, or the reason why the client ends. */
+enum error acknowledge_received(struct shard *shard, uint32_t index, uint8_t type, struct slice body);
+
+#endif
