@@ -22,10 +22,10 @@ struct ack_line {
 	uint32_t first;
 	uint32_t last;
 	uint32_t count;
-	uint32_t forgotten; /* of the first ones, those that nobody is told of */
-	uint32_t next_ready;
-	bool ready;     /* in the list of those */
-	bool ownerless; /* its session has ended while it was in that list */
+	uint32_t forgotten;  /* of the first ones, those that nobody is told of */
+	uint32_t next_ready; /* in the list of those that are */
+	uint32_t previous_ready;
+	bool ready;
 };
 
 enum error pending_acks_open(struct pending_acks *acks, uint32_t clients)
@@ -78,19 +78,27 @@ static void push_ready(struct pending_acks *acks, uint32_t line)
 		return;
 	pushed->ready = true;
 	pushed->next_ready = 0;
-	if (acks->ready_first == 0)
+	pushed->previous_ready = acks->ready_last;
+	if (acks->ready_last == 0)
 		acks->ready_first = line;
 	else
 		ack_line_at(acks, acks->ready_last)->next_ready = line;
 	acks->ready_last = line;
 }
 
-static void pop_ready(struct pending_acks *acks)
+static void unlink_ready(struct pending_acks *acks, struct ack_line *line)
 {
-	struct ack_line *popped = ack_line_at(acks, acks->ready_first);
-	CHECK(popped->ready);
-	popped->ready = false;
-	acks->ready_first = popped->next_ready;
+	if (!line->ready)
+		return;
+	line->ready = false;
+	if (line->previous_ready == 0)
+		acks->ready_first = line->next_ready;
+	else
+		ack_line_at(acks, line->previous_ready)->next_ready = line->next_ready;
+	if (line->next_ready == 0)
+		acks->ready_last = line->previous_ready;
+	else
+		ack_line_at(acks, line->next_ready)->previous_ready = line->previous_ready;
 }
 
 void pending_acks_is_safe(struct pending_acks *acks, uint32_t ticket)
@@ -168,10 +176,14 @@ void pending_acks_forget(struct pending_acks *acks, uint32_t client)
 		ack_line_at(acks, line)->forgotten = ack_line_at(acks, line)->count;
 }
 
-static void line_give(struct pending_acks *acks, uint32_t line)
+/* An empty one. */
+static void line_give(struct pending_acks *acks, uint32_t at)
 {
-	table_remove(&acks->by_client, line);
-	pool_give(&acks->lines, line);
+	struct ack_line *line = ack_line_at(acks, at);
+	CHECK(line->count == 0);
+	unlink_ready(acks, line);
+	table_remove(&acks->by_client, at);
+	pool_give(&acks->lines, at);
 }
 
 void pending_acks_drop(struct pending_acks *acks, uint32_t client)
@@ -188,12 +200,7 @@ void pending_acks_drop(struct pending_acks *acks, uint32_t client)
 			pool_give(&acks->tickets, ticket);
 		ticket = next;
 	}
-	if (!line->ready) {
-		line_give(acks, at);
-		return;
-	}
-	table_remove(&acks->by_client, at);
-	line->ownerless = true;
+	line_give(acks, at);
 }
 
 /* The first of the line, which may leave. */
@@ -220,21 +227,14 @@ bool pending_acks_next(struct pending_acks *acks, struct pending_answer *answer)
 	while (acks->ready_first != 0) {
 		uint32_t at = acks->ready_first;
 		struct ack_line *line = ack_line_at(acks, at);
-		if (line->ownerless) {
-			pop_ready(acks);
-			pool_give(&acks->lines, at);
-			continue;
-		}
 		CHECK(line->count != 0);
 		if (ticket_at(acks, line->first)->holders != 0) {
-			pop_ready(acks);
+			unlink_ready(acks, line);
 			continue;
 		}
 		pop_ticket(acks, line, answer);
-		if (line->count == 0) {
-			pop_ready(acks);
+		if (line->count == 0)
 			line_give(acks, at);
-		}
 		return true;
 	}
 	return false;

@@ -294,6 +294,8 @@ static void check_shard_empty(const struct shard *shard)
 	CHECK(shard->loop.wheel.filed == 0);
 	CHECK(shard->mem.io.backlog_bytes == 0);
 	CHECK(shard->routing.congestion.excess_bytes == 0);
+	CHECK(shard->routing.acks.tickets.used == 0 && shard->routing.acks.lines.used == 0 &&
+	      shard->routing.acks.by_client.count == 0);
 	for (uint32_t place = 0; place < CONGESTION_PLACES; place++)
 		CHECK(atomic_load(&shard->env.boards[shard->env.number].congested[place]) == 0);
 	CHECK(shard->mem.slab.used_bytes == 0);
