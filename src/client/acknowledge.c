@@ -60,7 +60,7 @@ bool acknowledge_holds(struct shard *shard, uint32_t index, struct client *clien
 		return false;
 	if (full)
 		list_push(&shard->routing.acks_awaited, index);
-	client->pause = PAUSE_ACKS;
+	client_pause(client, PAUSE_ACKS);
 	COUNT(&shard->counters, ack_pauses);
 	return true;
 }
@@ -87,7 +87,7 @@ static void resume_publisher(struct shard *shard, uint32_t index, struct client 
 {
 	if (client->pause == PAUSE_ACKS && !pending_acks_are_full(&shard->routing.acks) &&
 	    pending_acks_of(&shard->routing.acks, index) <= client_acks_max(shard, client) / 2)
-		client_resume(shard, index);
+		client_resume(shard, index, PAUSE_ACKS);
 }
 
 /* False: its client has to end. */

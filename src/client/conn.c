@@ -109,7 +109,7 @@ void client_write(struct shard *shard, uint32_t index)
 	}
 	if (client->pause == PAUSE_READER &&
 	    io_queued_bytes(&shard->mem.io, &client->conn) <= shard->env.settings->queue_bytes_max / 2)
-		client_resume(shard, index);
+		client_resume(shard, index, PAUSE_READER);
 	if (client->conn.backlog == 0) {
 		deliver_queued(shard, index);
 		retained_jobs_wake(shard, index);

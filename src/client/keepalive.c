@@ -153,7 +153,7 @@ static uint64_t visit_connected(struct shard *shard, uint32_t index)
 {
 	struct client *client = shard_client(shard, index);
 	if (client->pause == PAUSE_RATE)
-		client_resume(shard, index);
+		client_resume(shard, index, PAUSE_RATE);
 	if (stuck_ms(shard, client) <= shard->loop.now_ms)
 		client_end(shard, index, ERROR_STUCK_READER);
 	else if (expires_ms(shard, client) <= shard->loop.now_ms)

@@ -161,7 +161,7 @@ static bool packet_within_rate(struct shard *shard, uint32_t index, struct clien
 	if (rate_allows(shard, client, &wait_ms))
 		return true;
 	COUNT(&shard->counters, rate_pauses);
-	client->pause = PAUSE_RATE;
+	client_pause(client, PAUSE_RATE);
 	keepalive_hurry(shard, index, shard->loop.now_ms + wait_ms);
 	return false;
 }
@@ -209,11 +209,11 @@ static enum error consume_packets(struct shard *shard, uint32_t index, struct cl
 			return error;
 		if (must_wait_for_reader(shard, client)) {
 			COUNT(&shard->counters, reader_pauses);
-			client->pause = PAUSE_READER;
+			client_pause(client, PAUSE_READER);
 			return ERROR_MORE;
 		}
 		if (must_wait_for_turn(shard, rest->data == start)) {
-			client->pause = PAUSE_TURN;
+			client_pause(client, PAUSE_TURN);
 			return ERROR_MORE;
 		}
 		if (client->slowed && packet.header.type == MQTT_PUBLISH &&
@@ -223,7 +223,7 @@ static enum error consume_packets(struct shard *shard, uint32_t index, struct cl
 			return shard->env.settings->rate_ends_client ? ERROR_MESSAGE_RATE : ERROR_MORE;
 		error = do_packet(shard, index, client, &packet);
 		if (error == ERROR_MORE && client->pause == PAUSE_NONE) {
-			client->pause = PAUSE_RATE;
+			client_pause(client, PAUSE_RATE);
 			keepalive_hurry(shard, index, shard->loop.now_ms + HOLD_MS);
 		}
 		if (error != ERROR_OK)
@@ -254,7 +254,7 @@ static bool published(const struct slice *bytes)
 static void hold(struct shard *shard, uint32_t index, struct client *client)
 {
 	COUNT(&shard->counters, overload_holds);
-	client->pause = PAUSE_RATE;
+	client_pause(client, PAUSE_RATE);
 	keepalive_hurry(shard, index, shard->loop.now_ms + HOLD_MS);
 }
 
@@ -300,5 +300,5 @@ void client_consume(struct shard *shard, uint32_t index, struct slice bytes)
 	if (error != ERROR_OK)
 		client_end(shard, index, error);
 	else if (client->pause == PAUSE_TURN)
-		client_resume(shard, index);
+		client_resume(shard, index, PAUSE_TURN);
 }

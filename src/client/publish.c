@@ -154,7 +154,7 @@ static enum error begin_routing(struct shard *shard, struct outbound *outbound, 
 		return ERROR_MORE;
 	error = routing_begin(shard, outbound, progress, packet_id);
 	if (error == ERROR_OK)
-		shard_client(shard, outbound->publisher)->pause = PAUSE_ROOM;
+		client_pause(shard_client(shard, outbound->publisher), PAUSE_ROOM);
 	return error;
 }
 

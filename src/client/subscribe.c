@@ -284,7 +284,7 @@ static enum error subscribe_put_off(struct shard *shard, uint32_t index, const s
 	job->request.filters = slice_of(job->bytes, filters.size);
 	job->request.unchecked = slice_of(job->bytes + checked, request->unchecked.size);
 	shard->sessions.filter_jobs_bytes += job_bytes(job);
-	client->pause = PAUSE_FILTERS;
+	client_pause(client, PAUSE_FILTERS);
 	subscribe_file_job(shard, job);
 	COUNT(&shard->counters, filter_pauses);
 	return ERROR_OK;
@@ -296,7 +296,7 @@ enum error client_subscribes(struct shard *shard, uint32_t index, const struct p
 	struct request request;
 	bool is_long = packet->body.size > BODY_AT_ONCE_BYTES;
 	if (is_long && shard->sessions.filter_jobs_bytes > JOBS_BYTES_MAX) {
-		client->pause = PAUSE_TURN;
+		client_pause(client, PAUSE_TURN);
 		return ERROR_MORE;
 	}
 	enum error error = subscribe_begin(packet, client->version, &request);
@@ -344,7 +344,7 @@ static bool run_as_step(struct shard *shard, struct filter_job *job)
 	if (error == ERROR_MORE)
 		return false;
 	if (error == ERROR_OK)
-		client_resume(shard, job->client);
+		client_resume(shard, job->client, PAUSE_FILTERS);
 	else
 		client_end(shard, job->client, error);
 	return true;

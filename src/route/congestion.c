@@ -285,7 +285,7 @@ bool congestion_holds(struct shard *shard, uint32_t index, struct client *client
 		return false;
 	}
 	account->awaits_until_ms = shard->loop.now_ms + AWAITS_MS;
-	client->pause = PAUSE_SUBSCRIBER;
+	client_pause(client, PAUSE_SUBSCRIBER);
 	list_push(&shard->routing.congestion.held, index);
 	COUNT(&shard->counters, subscriber_pauses);
 	return true;
@@ -303,7 +303,7 @@ static bool look_at_held(struct shard *shard, uint32_t at)
 		return false;
 	held->items[at] = held->items[--held->count];
 	if (waits)
-		client_resume(shard, index);
+		client_resume(shard, index, PAUSE_SUBSCRIBER);
 	return true;
 }
 

@@ -199,7 +199,7 @@ static bool serve_publisher(struct shard *shard, uint32_t at)
 	remove_at(shard, at);
 	if (error != ERROR_OK)
 		COUNT(&shard->counters, messages_refused);
-	client_resume(shard, routing->publisher);
+	client_resume(shard, routing->publisher, PAUSE_ROOM);
 	routing_end(shard, routing, error);
 	return true;
 }

@@ -48,12 +48,20 @@ void client_mark_ready(struct shard *shard, uint32_t index, struct client *clien
 	list_push(&shard->loop.ready, index);
 }
 
-void client_resume(struct shard *shard, uint32_t index)
+void client_pause(struct client *client, enum client_pause why)
+{
+	CHECK(why != PAUSE_NONE && client->pause == PAUSE_NONE);
+	CHECK(client_is_connected(client));
+	client->pause = why & 7u;
+}
+
+void client_resume(struct shard *shard, uint32_t index, enum client_pause why)
 {
 	struct client *client = shard_client(shard, index);
 	if (!client_is_connected(client))
 		return;
+	CHECK(client->pause == why);
 	client->pause = PAUSE_NONE;
-	client->seen_tick = (uint32_t)(shard->loop.now_ms / WHEEL_TICK_MS); /* its silence so far was ours */
+	client->seen_tick = (uint32_t)(shard->loop.now_ms / WHEEL_TICK_MS); /* it could not be heard so far */
 	client_mark_ready(shard, index, client);
 }
