@@ -131,6 +131,32 @@ uint32_t acknowledge_run(struct shard *shard)
 	return 0;
 }
 
+/* ---- sleep ---- */
+
+#define BACKOFF_MAX 10u
+
+bool acknowledge_is_patient(struct shard *shard)
+{
+	struct ack_patience *patience = &shard->routing.ack_patience;
+	CHECK(pending_acks_any(&shard->routing.acks));
+	if (patience->woken_left == 0)
+		return true;
+	patience->woken_left--;
+	return false;
+}
+
+void acknowledge_waited(struct shard *shard, bool in_vain)
+{
+	struct ack_patience *patience = &shard->routing.ack_patience;
+	if (!in_vain) {
+		patience->backoff = patience->backoff == 0 ? 0 : (uint8_t)(patience->backoff - 1);
+		return;
+	}
+	patience->woken_left = (uint16_t)(1u << patience->backoff);
+	if (patience->backoff < BACKOFF_MAX)
+		patience->backoff++;
+}
+
 /* ---- the client's ---- */
 
 static void take_release(struct shard *shard, struct client *client, uint16_t packet_id)

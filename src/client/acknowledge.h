@@ -27,6 +27,17 @@ bool acknowledge_holds(struct shard *shard, uint32_t index, struct client *clien
  * until then. */
 uint32_t acknowledge_run(struct shard *shard);
 
+/* While acknowledgements wait the shard may sleep in two ways. Woken by the shard that gives the batch back, it takes a
+ * turn for the acknowledgement alone, which costs a third of a message's price again. Patient, it sleeps for
+ * ACKNOWLEDGE_PATIENCE_MS at the most and is not woken: where more comes in by then anyway, the acknowledgement leaves
+ * with that. Where nothing did, somebody may be waiting for it before he goes on, so the next sleeps are not patient: 1,
+ * then 2, 4 and so on up to 1024. */
+#define ACKNOWLEDGE_PATIENCE_MS 1
+/* Before a sleep: whether it is to be patient. Only while some wait. */
+bool acknowledge_is_patient(struct shard *shard);
+/* A patient sleep has ended. in_vain: by its time, for nothing came. */
+void acknowledge_waited(struct shard *shard, bool in_vain);
+
 /* PUBACK, PUBREC, PUBREL or PUBCOMP has come. ERROR_OK, or the reason why the client ends. */
 enum error acknowledge_received(struct shard *shard, uint32_t index, uint8_t type, struct slice body);
 

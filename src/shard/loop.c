@@ -440,10 +440,14 @@ static int wait_for_events(struct shard *shard, struct epoll_event *events, bool
 		return ready;
 	}
 	struct waker *waker = &shard->env.mailboxes[shard->env.number].waker;
-	bool awaits_returns = routings_await_room(shard) || pending_acks_any(&shard->routing.acks);
+	bool patient = pending_acks_any(&shard->routing.acks) && acknowledge_is_patient(shard);
+	if (patient && timeout_ms > ACKNOWLEDGE_PATIENCE_MS)
+		timeout_ms = ACKNOWLEDGE_PATIENCE_MS;
+	bool awaits_returns = routings_await_room(shard) || (pending_acks_any(&shard->routing.acks) && !patient);
 	outbox_await_returns(&shard->routing.outbox, awaits_returns);
 	waker_sleep(waker);
-	if (outbox_has_mail(&shard->routing.outbox) || (awaits_returns && outbox_has_returns(&shard->routing.outbox)) ||
+	if (outbox_has_mail(&shard->routing.outbox) ||
+	    ((awaits_returns || patient) && outbox_has_returns(&shard->routing.outbox)) ||
 	    access_has_recent(shard->env.access, shard->env.number) || commands_waiting(&shard->shared.commands) ||
 	    (!draining && atomic_load(&shard->shared.draining)))
 		timeout_ms = 0;
@@ -452,6 +456,8 @@ static int wait_for_events(struct shard *shard, struct epoll_event *events, bool
 	int count = poller_wait(&shard->loop.poller, events, EVENTS_PER_TURN, timeout_ms);
 	reader_online();
 	waker_awake(waker);
+	if (patient && timeout_ms != 0)
+		acknowledge_waited(shard, count == 0);
 	read_clock(shard, waker_woken_ns(waker), count);
 	return count;
 }

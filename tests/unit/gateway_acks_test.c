@@ -1,6 +1,7 @@
 /* PUBACK and PUBREC wait until every shard that took the message has it, and leave in the order of the PUBLISH packets
  * [MQTT-4.6.0-2, MQTT-4.6.0-3]. Publishers are on shard 0; the others stand still until a test has them go on. */
 #include "base/log.h"
+#include "client/acknowledge.h"
 #include "peer.h"
 
 #include <setjmp.h>
@@ -422,6 +423,60 @@ static void test_comes_before_the_sleep(void **state)
 	peer_vanish(&to);
 }
 
+static bool is_woken_for_it(const struct shard_scene *scene)
+{
+	return atomic_load(&scene->mailboxes[0].awaits_returns);
+}
+
+/* Where nothing else comes in, the shard has itself woken the next times: once, then twice, four times and so on. */
+static void test_patience_in_vain(void **state)
+{
+	struct shard_scene *scene = *state;
+	struct peer to = subscriber(scene, "to", 1, "t");
+	struct peer from = peer_sign_in(scene, PEER_CONNECT(.id = "from"), false);
+	turns_here(scene, 2);
+	assert_true(shard_scene_sleep_ms() > ACKNOWLEDGE_PATIENCE_MS); /* nothing waits */
+	assert_false(is_woken_for_it(scene));
+	peer_publish(&from, "t", "x", 1, 1);
+	turns_here(scene, 1);
+	for (int woken = 1; woken <= 2048; woken *= 2) {
+		turns_here(scene, 1);
+		assert_int_equal(shard_scene_sleep_ms(), ACKNOWLEDGE_PATIENCE_MS);
+		assert_false(is_woken_for_it(scene));
+		for (int i = 0; i < woken && i < 1024; i++) {
+			turns_here(scene, 1);
+			assert_true(shard_scene_sleep_ms() > ACKNOWLEDGE_PATIENCE_MS);
+			assert_true(is_woken_for_it(scene));
+		}
+	}
+	turn_there(scene, 1);
+	expect_ack(&from, MQTT_PUBACK, 1, 0);
+	peer_vanish(&from);
+	peer_vanish(&to);
+}
+
+/* Where more comes in during its sleep the shard is patient again. */
+static void test_patience_that_pays(void **state)
+{
+	struct shard_scene *scene = *state;
+	struct peer to = subscriber(scene, "to", 1, "t");
+	struct peer from = peer_sign_in(scene, PEER_CONNECT(.id = "from"), false);
+	peer_publish(&from, "t", "x", 1, 1);
+	turns_here(scene, 1);
+	turns_here(scene, 2); /* in vain, and a sleep that is not patient */
+	for (int i = 0; i < 100; i++) {
+		peer_say(&from, "\xc0\0", 2);
+		turns_here(scene, 1);
+		assert_false(is_woken_for_it(scene));
+		assert_int_equal(shard_scene_sleep_ms(), ACKNOWLEDGE_PATIENCE_MS);
+	}
+	assert_int_equal(scene->shards[0].routing.ack_patience.backoff, 0);
+	shard_scene_settle(scene);
+	assert_int_equal(peer_counts(&from, MQTT_PINGRESP), 100);
+	peer_vanish(&from);
+	peer_vanish(&to);
+}
+
 #define IN_SCENE(test) cmocka_unit_test_setup_teardown(test, scene_open, scene_close)
 
 int main(void)
@@ -441,6 +496,8 @@ int main(void)
 		IN_SCENE(test_as_many_wait_for_one_client),
 		IN_SCENE(test_as_many_wait_for_a_shard),
 		IN_SCENE(test_comes_before_the_sleep),
+		IN_SCENE(test_patience_in_vain),
+		IN_SCENE(test_patience_that_pays),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
