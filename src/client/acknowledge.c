@@ -82,10 +82,11 @@ static bool answer_failure(struct shard *shard, const struct pending_answer *ans
 	return true;
 }
 
-/* Half of the bound is left: there is no use in reading for the sake of one message. */
+/* Half of the bound is left: there is no use in reading for the sake of one message. Whether the shard has too many of
+ * them is looked at when it publishes again. */
 static void resume_publisher(struct shard *shard, uint32_t index, struct client *client)
 {
-	if (client->pause == PAUSE_ACKS && !pending_acks_are_full(&shard->routing.acks) &&
+	if (client->pause == PAUSE_ACKS &&
 	    pending_acks_of(&shard->routing.acks, index) <= client_acks_max(shard, client) / 2)
 		client_resume(shard, index, PAUSE_ACKS);
 }

@@ -27,6 +27,7 @@ struct ack_line {
 	uint32_t previous_ready;
 	bool ready;
 };
+_Static_assert(sizeof(struct ack_line) == 36, "part of the cost of a client that waits for acknowledgements");
 
 enum error pending_acks_open(struct pending_acks *acks, uint32_t clients)
 {

@@ -366,6 +366,7 @@ static void publish_counters(struct shard *shard)
 			  shard->sessions.subscriptions.pool.touched + shard->sessions.subscriptions.lists.touched +
 			  shard->sessions.retained_jobs.jobs.touched + shard->sessions.retained_jobs.queues.touched +
 			  shard->mem.flows.entries.touched + shard->routing.routes.capacity +
+			  shard->routing.acks.tickets.touched + shard->routing.acks.lines.touched +
 			  shard->loop.ready.capacity + shard->sessions.closing.capacity);
 }
 
