@@ -95,6 +95,7 @@ static void resume_publisher(struct shard *shard, uint32_t index, struct client 
 static bool answer_one(struct shard *shard, const struct pending_answer *answer)
 {
 	struct client *client = shard_client(shard, answer->client);
+	CHECK(client->session.id != 0); /* the line goes with the session */
 	turn_work_charge(&shard->loop.work, WORK_ENTRY);
 	if (answer->failed && !answer_failure(shard, answer))
 		return false;
@@ -135,6 +136,7 @@ uint32_t acknowledge_run(struct shard *shard)
 /* ---- sleep ---- */
 
 #define BACKOFF_MAX 10u
+_Static_assert(1u << BACKOFF_MAX <= UINT16_MAX, "ack_patience counts in 16 bits");
 
 bool acknowledge_is_patient(struct shard *shard)
 {

@@ -30,8 +30,8 @@ uint32_t acknowledge_run(struct shard *shard);
 /* While acknowledgements wait the shard may sleep in two ways. Woken by the shard that gives the batch back, it takes a
  * turn for the acknowledgement alone, which costs a third of a message's price again. Patient, it sleeps for
  * ACKNOWLEDGE_PATIENCE_MS at the most and is not woken: where more comes in by then anyway, the acknowledgement leaves
- * with that. Where nothing did, somebody may be waiting for it before he goes on, so the next sleeps are not patient: 1,
- * then 2, 4 and so on up to 1024. */
+ * with that. Where nothing did, somebody may be waiting for it before he goes on, so the next sleeps are not patient:
+ * 1, then 2, 4 and so on up to 1024. */
 #define ACKNOWLEDGE_PATIENCE_MS 1
 /* Before a sleep: whether it is to be patient. Only while some wait. */
 bool acknowledge_is_patient(struct shard *shard);

@@ -150,8 +150,10 @@ static enum error begin_routing(struct shard *shard, struct outbound *outbound, 
 	if (error != ERROR_MORE)
 		return error;
 	COUNT(&shard->counters, publisher_pauses);
-	if (progress->at_once)
+	if (progress->at_once) {
+		CHECK(progress->ticket == 0 && !progress->matched); /* nobody has any of it: it is read again */
 		return ERROR_MORE;
+	}
 	error = routing_begin(shard, outbound, progress, packet_id);
 	if (error == ERROR_OK)
 		client_pause(shard_client(shard, outbound->publisher), PAUSE_ROOM);
@@ -202,6 +204,7 @@ static enum error publish_answer(struct shard *shard, uint32_t index, const stru
 				 const struct route_progress *progress)
 {
 	uint8_t reason = (uint8_t)route_reason(progress);
+	CHECK(progress->acknowledged == (publish->qos != 0));
 	if (publish->qos == 0)
 		return ERROR_OK;
 	if (progress->ticket == 0)

@@ -2,10 +2,15 @@
 
 #include "base/check.h"
 
+#include <stddef.h>
 #include <stdlib.h>
 
 /* Beyond a batch's records, so that one record that fills it comes with its ticket all the same. */
 #define TICKET_SPARE_BYTES 8u
+
+_Static_assert(BATCH_BYTES % 8 == 0 && TICKET_SPARE_BYTES % 8 == 0, "tickets are aligned at the end of a batch");
+_Static_assert(offsetof(struct batch, bytes) % 8 == 0, "records are aligned to 8");
+_Static_assert(OUTBOX_BYTES_MAX >= 2 * BATCH_BYTES, "one batch may be filled while another is on its way");
 
 static void inbox_push(struct inbox *inbox, struct batch *batch)
 {
@@ -108,12 +113,15 @@ static bool peer_has_room(const struct outbox_peer *peer, uint32_t bytes)
 
 bool outbox_has_room(const struct outbox *outbox, uint16_t to, uint32_t bytes)
 {
+	CHECK(to < outbox->count);
 	return peer_has_room(&outbox->peers[to], record_room(bytes));
 }
 
 static void hand_over(struct outbox *outbox, uint16_t to)
 {
 	struct outbox_peer *peer = &outbox->peers[to];
+	CHECK(peer->open != NULL && outbox->open_count != 0);
+	CHECK(peer->open->used_bytes + tickets_room(peer->open) - sizeof(uint32_t) <= peer->open->capacity_bytes);
 	inbox_push(&outbox->mailboxes[to].records, peer->open);
 	peer->open = NULL;
 	outbox->open_count--;
@@ -189,6 +197,7 @@ void outbox_attach(struct outbox *outbox, uint16_t to, uint32_t ticket)
 void outbox_send(struct outbox *outbox)
 {
 	for (uint16_t to = 0; outbox->open_count != 0; to++) {
+		CHECK(to < outbox->count);
 		if (outbox->peers[to].open == NULL)
 			continue;
 		hand_over(outbox, to);
@@ -208,6 +217,7 @@ bool outbox_collect(struct outbox *outbox)
 	bool some = batch != NULL;
 	while (batch != NULL) {
 		struct batch *next = batch->next;
+		CHECK(batch->owner == outbox->self && batch->receiver < outbox->count);
 		struct outbox_peer *peer = &outbox->peers[batch->receiver];
 		CHECK(peer->out_batches > 0 && peer->out_bytes >= batch->used_bytes);
 		peer->out_batches--;
@@ -251,6 +261,7 @@ bool outbox_has_mail(const struct outbox *outbox)
 
 void outbox_return(struct outbox *outbox, struct batch *batch)
 {
+	CHECK(batch->receiver == outbox->self && batch->owner < outbox->count);
 	struct mailbox *owner = &outbox->mailboxes[batch->owner];
 	bool own = batch->owner == outbox->self;
 	inbox_push(&owner->returns, batch);

@@ -34,6 +34,7 @@ static void frame_add(struct frame *frame, struct slice part)
 {
 	if (part.size == 0)
 		return;
+	CHECK(frame->count < sizeof(frame->parts) / sizeof(frame->parts[0]));
 	frame->parts[frame->count++] = part;
 	frame->bytes += part.size;
 }

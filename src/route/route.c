@@ -27,6 +27,7 @@ struct record {
 	route_bits routes[];
 };
 _Static_assert(sizeof(struct record) == 32, "a record's head is in the way of each message between shards");
+_Static_assert(offsetof(struct record, routes) % sizeof(route_bits) == 0, "routes are read where they are");
 
 static size_t record_bytes(uint32_t routes, size_t packet_bytes)
 {
@@ -112,6 +113,8 @@ static bool deliver_records(struct shard *shard, uint64_t until)
 	struct mail *mail = &shard->routing.mail;
 	while (mail->offset < mail->batch->used_bytes) {
 		const struct record *record = (const void *)(mail->batch->bytes + mail->offset);
+		CHECK(record->record_bytes >= sizeof(*record) &&
+		      record->record_bytes <= mail->batch->used_bytes - mail->offset);
 		turn_work_charge(&shard->loop.work, WORK_PUBLISH);
 		if (record->route_count == 0) {
 			congestion_note(shard, &record->publisher, record->note_shard, record->note_place);
@@ -238,6 +241,7 @@ static void write_record(struct shard *shard, const struct routes *routes, uint1
 		if (route_shard(routes->items[i]) == to)
 			record->routes[record->route_count++] = routes->items[i];
 	}
+	CHECK(record->route_count == route_count); /* as they were counted for the record's size */
 	uint8_t *packet = memcpy(&record->routes[route_count], outbound->packet, packet_bytes);
 	packet[0] &= (uint8_t)~MQTT_PUBLISH_FLAGS_OURS;
 	if (ticket == 0)

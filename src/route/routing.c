@@ -31,10 +31,13 @@ static struct routing *take_own(struct shard *shard)
 {
 	struct routings *routings = &shard->routing.routings;
 	struct routing *first = routings->own;
+	CHECK(first != NULL && routings->own_bytes >= sizeof(*first) + routing_packet_bytes(shard, first));
 	routings->own_bytes -= sizeof(*first) + routing_packet_bytes(shard, first);
 	routings->own = first->next;
-	if (routings->own == NULL)
+	if (routings->own == NULL) {
+		CHECK(routings->own_bytes == 0);
 		routings->own_end = &routings->own;
+	}
 	return first;
 }
 
@@ -151,6 +154,7 @@ enum error routing_begin(struct shard *shard, const struct outbound *outbound, s
 	}
 	routing->progress = *progress;
 	CHECK(routings_take(routings));
+	CHECK(progress->acknowledged == (outbound->publication.qos != 0));
 	routings->publishers[routings->count] = outbound->publisher;
 	routings->of_publishers[routings->count++] = routing;
 	routings->bytes += routing_packet_bytes(shard, routing);
@@ -161,7 +165,9 @@ enum error routing_begin(struct shard *shard, const struct outbound *outbound, s
 static struct routing *remove_at(struct shard *shard, uint32_t at)
 {
 	struct routings *routings = &shard->routing.routings;
+	CHECK(at < routings->count);
 	struct routing *routing = routings->of_publishers[at];
+	CHECK(routings->bytes >= routing_packet_bytes(shard, routing));
 	routings->count--;
 	routings->publishers[at] = routings->publishers[routings->count];
 	routings->of_publishers[at] = routings->of_publishers[routings->count];
