@@ -89,7 +89,7 @@ static enum error resolve_alias(struct shard *shard, struct client *client, stru
 
 /* ---- PUBLISH ---- */
 
-/* At QoS 0 nobody can be told but by ending the connection, for what only a broken client does. */
+/* At QoS 0 there is no answer: the connection ends, but only for what no sound client does. */
 static enum error publish_refuse(struct shard *shard, uint32_t index, const struct mqtt_publish *publish,
 				 enum error reason)
 {
@@ -102,7 +102,7 @@ static enum error publish_refuse(struct shard *shard, uint32_t index, const stru
 	return acknowledge_publish(shard, index, publish->qos, publish->packet_id, (uint8_t)mqtt_reason_of(reason));
 }
 
-/* Nobody got it. An acknowledgement before version 5 would say that all did: the connection ends instead, and the
+/* Nobody got it. Before version 5 an acknowledgement would say that everybody did: so the connection ends, and the
  * client sends it again. */
 static enum error refuse_without_memory(struct shard *shard, uint32_t index, const struct mqtt_publish *publish)
 {
@@ -127,7 +127,7 @@ static bool exceeds_receive_max(const struct shard *shard, const struct client *
 		       shard->env.settings->receive_max;
 }
 
-/* QoS 2 is remembered before it is delivered: what cannot be remembered is not taken. */
+/* A QoS 2 message is remembered before it is delivered. One that cannot be remembered is not taken. */
 static enum error publish_remember(struct shard *shard, struct client *client, uint16_t packet_id)
 {
 	struct extension *extension = extension_need(shard, client);
@@ -141,8 +141,8 @@ static void publish_forget(struct shard *shard, struct client *client, uint16_t 
 	packet_ids_remove(&shard->mem.slab, &extension_of(shard, client)->received, packet_id);
 }
 
-/* The first step of routing it. What is left to do goes on without the packet: the client is paused, and the ticket is
- * the routing's. ERROR_MORE: that cannot be, for so many are under way. */
+/* Does the first step of routing. If more is left, the routing goes on in later turns with a copy of the packet: the
+ * client is paused, and the ticket is the routing's. ERROR_MORE: as many are under way as there may be. */
 static enum error begin_routing(struct shard *shard, struct outbound *outbound, uint16_t packet_id,
 				struct route_progress *progress)
 {
@@ -160,8 +160,8 @@ static enum error begin_routing(struct shard *shard, struct outbound *outbound, 
 	return error;
 }
 
-/* Takes the message in: retained first, so that who subscribes now gets the newest. Where it may have to be read again
- * it is not retained before it is known that it need not be. */
+/* Takes the message in. It is retained first and matched then, so that whoever subscribes in between gets it one way or
+ * the other. If the packet may have to be read again, it is retained only when it is known that it has not. */
 static enum error take_message(struct shard *shard, uint32_t index, const struct packet *packet,
 			       const struct mqtt_publish *publish, struct route_progress *progress)
 {
@@ -181,12 +181,12 @@ static enum error take_message(struct shard *shard, uint32_t index, const struct
 		error = retained_set(shard->env.retained, &outbound.publication, outbound.packet, shard->loop.now_s);
 	if (error != ERROR_OK) {
 		COUNT(&shard->counters, retained_refused);
-		/* Who cannot be told has it delivered at least. */
+		/* A client that cannot be told has its message delivered at least. */
 		if (publish->qos != 0 && client->version == MQTT_VERSION_5)
 			return error;
 	}
 	error = begin_routing(shard, &outbound, publish->packet_id, progress);
-	/* Nobody has it, so a publisher that can be told is [3.4.2.1]: it may try again. */
+	/* Nobody has it. A publisher that can be told is told so [3.4.2.1], and may try again. */
 	if (error == ERROR_OK && outbound.refused && !publish->retain && client->version == MQTT_VERSION_5)
 		return ERROR_LIMIT;
 	return error;
@@ -199,7 +199,7 @@ static void count_in(struct shard *shard, const struct mqtt_publish *publish)
 	counter_add(&shard->counters.values[COUNTER_payloads_in_qos0_bytes + publish->qos], publish->payload.size);
 }
 
-/* Its acknowledgement, where routing it is over. */
+/* Acknowledges the message when its routing is over. */
 static enum error publish_answer(struct shard *shard, uint32_t index, const struct mqtt_publish *publish,
 				 const struct route_progress *progress)
 {
@@ -212,7 +212,7 @@ static enum error publish_answer(struct shard *shard, uint32_t index, const stru
 	return acknowledge_when_safe(shard, index, progress->ticket, publish->qos, publish->packet_id, reason);
 }
 
-/* The rest of the way, for a message that nothing is wrong with. */
+/* The rest of the way of a message that has passed all checks. */
 static enum error accept_publish(struct shard *shard, uint32_t index, const struct packet *packet,
 				 const struct mqtt_publish *publish)
 {
@@ -257,8 +257,8 @@ static enum error handle_publish(struct shard *shard, uint32_t index, const stru
 	return accept_publish(shard, index, packet, publish);
 }
 
-/* What the topic alone is wrong in: the rest was read, and its sender can be told which PUBLISH it was. A client whose
- * connection ended for it would send it again with the next one, for ever. */
+/* Only the topic is wrong. The rest was decoded, so its sender can be told which PUBLISH it was. If the connection
+ * ended for it, the client would send it again with the next one, for ever. */
 static bool can_be_answered(const struct mqtt_publish *publish, enum error error)
 {
 	return publish->qos != 0 && (error == ERROR_TOPIC_WILDCARD || error == ERROR_TOPIC_LEVELS);

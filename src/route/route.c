@@ -7,16 +7,17 @@
 #include "state/shard.h"
 #include "topics/index.h"
 
-/* A message for more subscribers than this is delivered in slices of a turn, also on its own shard. */
+/* A message for more subscribers than this goes through the mail, also on its own shard: the mail is delivered in
+ * slices of a turn. */
 #define DIRECT_SUBSCRIBERS_MAX 256u
-/* The same for a message that is so long for all of them together. */
+/* The same for a message that is this long, for all of them together. */
 #define DIRECT_BYTES_MAX ((uint64_t)2 << 20)
 
 /* Nodes and routes of the index in one step: a record has so many routes at the most, give or take one node's. */
 #define INDEX_UNITS_PER_STEP 2048
 
-/* In a batch: a message for one shard's subscribers, then its routes, then its packet; or without routes a note to a
- * publisher that he is to wait. */
+/* In a batch: a message for one shard's subscribers, followed by its routes and its packet. A record without routes is
+ * a note to a publisher that it has to wait. */
 struct record {
 	uint32_t record_bytes;           /* with the padding to 8 */
 	struct publisher_name publisher; /* of the message, or who is told */
@@ -57,8 +58,8 @@ static bool route_walk(struct shard *shard, struct delivery *delivery, uint64_t 
 	return false;
 }
 
-/* A member of a shared subscription was picked whose connection is gone, and the lists are not told yet: it is put
- * right, so that the message goes to one who is there. */
+/* The picked member of a shared subscription may have lost its connection while its cleanup has not come so far. Then
+ * the lists are corrected here, so that the message goes to a member that is connected. */
 static bool put_right(struct shard *shard, uint32_t index)
 {
 	const struct subscription *subscription = subscriptions_at(&shard->sessions.subscriptions, index);
@@ -251,14 +252,15 @@ static void write_record(struct shard *shard, const struct routes *routes, uint1
 }
 
 /* Counts the routes by shard into peer_routes. */
-static void count_lanes(struct shard *shard, const struct routes *routes)
+static void count_peer_routes(struct shard *shard, const struct routes *routes)
 {
 	for (uint32_t i = 0; i < routes->count; i++)
 		shard->routing.peer_routes[route_shard(routes->items[i])]++;
 }
 
-/* Whether each lane in use, but the one that is served directly, has room for its record. */
-static bool lanes_have_room(const struct shard *shard, const struct routes *routes, const struct outbound *outbound,
+/* Whether there is room for the record of each shard that has routes; this one needs none where it is served directly.
+ */
+static bool peers_have_room(const struct shard *shard, const struct routes *routes, const struct outbound *outbound,
 			    bool directly, struct route_progress *progress)
 {
 	progress->peer_bytes = 0;
@@ -268,7 +270,7 @@ static bool lanes_have_room(const struct shard *shard, const struct routes *rout
 			continue;
 		size_t bytes = record_bytes(shard->routing.peer_routes[to], outbound->publication.packet_bytes);
 		if (!outbox_has_room(&shard->routing.outbox, to, (uint32_t)bytes)) {
-			progress->lane = to;
+			progress->peer = to;
 			progress->peer_bytes = (uint32_t)bytes;
 			return false;
 		}
@@ -277,8 +279,8 @@ static bool lanes_have_room(const struct shard *shard, const struct routes *rout
 }
 
 /* Gets the memory for all records before the first is written: a message goes to all that subscribe, or to none. */
-static enum error reserve_lanes(struct shard *shard, const struct routes *routes, const struct outbound *outbound,
-				bool directly, struct route_progress *progress)
+static enum error reserve_records(struct shard *shard, const struct routes *routes, const struct outbound *outbound,
+				  bool directly, struct route_progress *progress)
 {
 	bool some = false;
 	enum error error = ERROR_OK;
@@ -295,7 +297,7 @@ static enum error reserve_lanes(struct shard *shard, const struct routes *routes
 	return error;
 }
 
-/* Writes each lane's record once and sets the lanes' counts back to 0. */
+/* Writes one record for each shard, and sets the counts back to 0. */
 static void write_records(struct shard *shard, const struct routes *routes, const struct outbound *outbound, bool send,
 			  bool directly, uint32_t ticket)
 {
@@ -309,15 +311,15 @@ static void write_records(struct shard *shard, const struct routes *routes, cons
 	}
 }
 
-/* To all of these. */
+/* Sends the message to all of these routes. */
 static enum error send_to_routes(struct shard *shard, const struct routes *routes, struct outbound *outbound,
 				 struct route_progress *progress)
 {
 	bool directly = can_deliver_directly(shard, routes, outbound);
-	count_lanes(shard, routes);
-	enum error error = lanes_have_room(shard, routes, outbound, directly, progress) ? ERROR_OK : ERROR_MORE;
+	count_peer_routes(shard, routes);
+	enum error error = peers_have_room(shard, routes, outbound, directly, progress) ? ERROR_OK : ERROR_MORE;
 	if (error == ERROR_OK)
-		error = reserve_lanes(shard, routes, outbound, directly, progress);
+		error = reserve_records(shard, routes, outbound, directly, progress);
 	write_records(shard, routes, outbound, error == ERROR_OK, directly, progress->ticket);
 	if (error != ERROR_OK)
 		return error;
@@ -334,7 +336,7 @@ uint32_t route_ticket(struct shard *shard, struct route_progress *progress)
 	return progress->ticket;
 }
 
-/* A slice of the match. */
+/* One slice of the match. */
 static enum error match_some(struct shard *shard, struct slice topic, struct index_place *place)
 {
 	struct routes *routes = &shard->routing.routes;
@@ -374,8 +376,8 @@ bool route_fits(struct shard *shard, const struct outbound *outbound)
 	if (match_some(shard, publication_parts(&outbound->publication, outbound->packet).topic, &place) != ERROR_OK)
 		return false;
 	struct route_progress progress = {0};
-	count_lanes(shard, routes);
-	bool fits = lanes_have_room(shard, routes, outbound, can_deliver_directly(shard, routes, outbound), &progress);
+	count_peer_routes(shard, routes);
+	bool fits = peers_have_room(shard, routes, outbound, can_deliver_directly(shard, routes, outbound), &progress);
 	write_records(shard, routes, outbound, false, false, 0);
 	return fits;
 }
@@ -403,5 +405,5 @@ bool route_send_note(struct shard *shard, const struct publisher_name *publisher
 
 bool route_has_room(const struct shard *shard, const struct route_progress *progress)
 {
-	return outbox_has_room(&shard->routing.outbox, progress->lane, progress->peer_bytes);
+	return outbox_has_room(&shard->routing.outbox, progress->peer, progress->peer_bytes);
 }

@@ -27,7 +27,7 @@ struct route_progress {
 	struct index_place place; /* those whom a match finds before it have the message */
 	uint32_t peer_bytes;      /* an inbox has no room for so many bytes; 0: all had room */
 	uint32_t ticket;   /* of its acknowledgement (session/pending_acks.h), once there is something to wait for */
-	uint16_t lane;     /* that inbox */
+	uint16_t peer;     /* the shard whose inbox that is */
 	bool matched;      /* there is a subscriber */
 	bool at_once;      /* to all in one step, or to nobody */
 	bool acknowledged; /* its publisher is told when it is safe */

@@ -65,7 +65,8 @@ static uint32_t publisher_of(const struct shard *shard, const struct routing *ro
 	return session->id != 0 && session->node.hash == routing->publisher_hash ? routing->publisher : 0;
 }
 
-/* One step. The packet is copied: output points to it, and with its last reference the message goes. */
+/* One step. It works on a copy of the packet: output points to the packet until the flush, and the message may be freed
+ * before. */
 static enum error step(struct shard *shard, struct routing *routing)
 {
 	const struct message *message = message_at(&shard->mem.messages, routing->message);
@@ -86,8 +87,8 @@ static enum error step(struct shard *shard, struct routing *routing)
 	return error;
 }
 
-/* Nothing is left to do for it: with all that matched, or dropped for want of memory. Its publisher is told when it is
- * safe with those who have it. */
+/* The routing is over: all that matched have the message, or it was dropped for want of memory. Its publisher is told
+ * when those who have it say that it is safe. */
 static void routing_end(struct shard *shard, struct routing *routing, enum error error)
 {
 	const struct route_progress *progress = &routing->progress;
@@ -109,7 +110,7 @@ bool routings_take(const struct routings *routings)
 	return routings->count < ROUTINGS_MAX && routings->bytes < ROUTINGS_BYTES_MAX;
 }
 
-/* Has a ticket in the publisher's line, where it is to be acknowledged. */
+/* Puts a ticket into the publisher's line, where the message is to be acknowledged. */
 static enum error routing_file(struct shard *shard, const struct outbound *outbound, struct route_progress *progress,
 			       uint16_t packet_id)
 {
@@ -210,7 +211,7 @@ static bool serve_publisher(struct shard *shard, uint32_t at)
 	return true;
 }
 
-/* Whether a step would get on. */
+/* Whether a step would make progress. */
 static bool is_ready(const struct shard *shard, const struct routing *routing)
 {
 	return !route_awaits_room(&routing->progress) ||
@@ -229,7 +230,7 @@ static bool run_round(struct shard *shard, uint64_t until)
 			routings->next = 0;
 		uint32_t at = routings->next;
 		bool ready = is_ready(shard, routings->of_publishers[at]);
-		/* The last one comes to stand in the place of one that is done. */
+		/* One that is done is replaced by the last one, which is looked at next. */
 		if (!ready || !serve_publisher(shard, at))
 			routings->next++;
 		some |= ready;

@@ -58,7 +58,7 @@ void pending_acks_is_safe(struct pending_acks *acks, uint32_t ticket);
 /* Puts the ticket, which the caller still holds, at the end of the client's line. ERROR_NO_MEMORY: there is no line. */
 enum error pending_acks_file(struct pending_acks *acks, uint32_t client, uint32_t ticket, uint8_t qos,
 			     uint16_t packet_id);
-/* What it is answered with, if with anything else than success. The caller holds it. */
+/* The reason code of the answer; success unless it is set. The caller holds the ticket. */
 void pending_acks_set_reason(struct pending_acks *acks, uint32_t ticket, uint8_t reason, bool failed);
 
 /* How many the client waits for, those that were forgotten included. */
