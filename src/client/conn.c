@@ -99,7 +99,7 @@ void client_write(struct shard *shard, struct client_ref ref)
 	}
 	if (client->pause == PAUSE_READER &&
 	    io_queued_bytes(&shard->mem.io, &client->conn) <= shard->env.settings->queue_bytes_max / 2)
-		client_resume(shard, ref);
+		client_resume(shard, ref, PAUSE_READER);
 	if (client->conn.backlog == 0) {
 		deliver_queued(shard, ref);
 		retained_jobs_wake(shard, ref);

@@ -154,7 +154,7 @@ uint64_t keepalive_visit(struct shard *shard, struct client_ref ref)
 	struct client *client = shard_client(shard, ref);
 	CHECK(client_is_connected(client));
 	if (client->pause == PAUSE_RATE)
-		client_resume(shard, ref);
+		client_resume(shard, ref, PAUSE_RATE);
 	if (stuck_ms(shard, client) <= shard->loop.now_ms)
 		client_end(shard, ref, ERROR_STUCK_READER);
 	else if (expires_ms(shard, client) <= shard->loop.now_ms)

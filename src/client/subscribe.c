@@ -285,7 +285,7 @@ static enum error subscribe_put_off(struct shard *shard, struct client_ref ref, 
 	job->request.filters = slice_of(job->bytes, filters.size);
 	job->request.unchecked = slice_of(job->bytes + checked, request->unchecked.size);
 	shard->sessions.filter_jobs_bytes += job_bytes(job);
-	client->pause = PAUSE_FILTERS;
+	client_pause(client, PAUSE_FILTERS);
 	subscribe_file_job(shard, job);
 	COUNT(&shard->counters, filter_pauses);
 	return ERROR_OK;
@@ -297,7 +297,7 @@ enum error client_subscribes(struct shard *shard, struct client_ref ref, const s
 	struct request request;
 	bool is_long = packet->body.size > BODY_AT_ONCE_BYTES;
 	if (is_long && shard->sessions.filter_jobs_bytes > JOBS_BYTES_MAX) {
-		client->pause = PAUSE_TURN;
+		client_pause(client, PAUSE_TURN);
 		return ERROR_MORE;
 	}
 	enum error error = subscribe_begin(packet, client->version, &request);
@@ -345,7 +345,7 @@ static bool run_as_step(struct shard *shard, struct filter_job *job)
 	if (error == ERROR_MORE)
 		return false;
 	if (error == ERROR_OK)
-		client_resume(shard, job->client);
+		client_resume(shard, job->client, PAUSE_FILTERS);
 	else
 		client_end(shard, job->client, error);
 	return true;

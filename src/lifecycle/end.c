@@ -72,6 +72,7 @@ static bool end_session(struct shard *shard, struct client_ref ref)
 	turn_work_charge(&shard->loop.work, WORK_END);
 	struct message_ref will = will_take(shard, client); /* while it is known what the client may do */
 	registry_remove(&shard->sessions.registry, ref);
+	pending_acks_drop(&shard->routing.acks, ref);
 	bool is_clean = session_cleanup(shard, ref);
 	will_publish(shard, will, ref); /* [3.1.3.2.2]: with the session at the latest */
 	return is_clean;
@@ -132,6 +133,7 @@ static void end_connection(struct shard *shard, struct client_ref ref, bool gree
 	turn_work_charge(&shard->loop.work, WORK_END);
 	if (client->pause == PAUSE_ROOM)
 		routing_disown(shard, ref);
+	pending_acks_forget(&shard->routing.acks, ref);
 	counter_add(&shard->counters.ends[reason], 1);
 	log_end(shard, client, reason);
 	if (greeted) {

@@ -286,8 +286,8 @@ bool congestion_holds(struct shard *shard, struct client_ref ref, struct client 
 		return false;
 	}
 	account->awaits_until_ms = shard->loop.now_ms + AWAITS_MS;
-	client->pause = PAUSE_SUBSCRIBER;
-	client_list_push(&shard->routing.congestion.held, ref);
+	client_pause(client, PAUSE_SUBSCRIBER);
+	list_push(&shard->routing.congestion.held, ref);
 	COUNT(&shard->counters, subscriber_pauses);
 	return true;
 }
@@ -304,7 +304,7 @@ static bool look_at_held(struct shard *shard, uint32_t at)
 		return false;
 	held->items[at] = held->items[--held->count];
 	if (waits)
-		client_resume(shard, ref);
+		client_resume(shard, ref, PAUSE_SUBSCRIBER);
 	return true;
 }
 

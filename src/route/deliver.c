@@ -35,6 +35,7 @@ static void frame_add(struct frame *frame, struct slice part)
 {
 	if (part.size == 0)
 		return;
+	CHECK(frame->count < sizeof(frame->parts) / sizeof(frame->parts[0]));
 	frame->parts[frame->count++] = part;
 	frame->bytes += part.size;
 }
@@ -71,8 +72,9 @@ static enum error frame_for(struct shard *shard, struct delivery *delivery, uint
 	if (frame->count != 0)
 		return ERROR_OK;
 	const struct publication *publication = &delivery->publication;
-	/* A packet that came at QoS 0 in this version goes on as it is. */
-	if (retain || publication->qos != 0 || is_5 != publication->is_5)
+	/* A packet that came at QoS 0 in this version goes on as it is, unless it has a flag that is for us alone. */
+	bool flagged = (delivery->packet[0] & MQTT_PUBLISH_FLAGS_OURS) != 0;
+	if (retain || flagged || publication->qos != 0 || is_5 != publication->is_5)
 		return encode_frame(shard, delivery, version, retain, frame);
 	frame_add(frame, slice_of(delivery->packet, publication->packet_bytes));
 	return ERROR_OK;

@@ -34,7 +34,7 @@ void send_ack(struct shard *shard, struct client *client, uint8_t type, uint16_t
 	send_bytes(shard, client, bytes, size);
 }
 
-/* An alias for the topic, where the client takes some and one is to be had. */
+/* Finds an alias for the topic, or takes a free one, if the client takes aliases. */
 static void choose_alias(struct shard *shard, const struct extension *extension, struct mqtt_forward *forward)
 {
 	forward->alias = aliases_find(&shard->mem.slab, extension->aliases_out, forward->topic);

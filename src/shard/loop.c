@@ -33,6 +33,8 @@
 
 #include "access/access.h"
 #include "base/clock.h"
+#include "base/log.h"
+#include "client/acknowledge.h"
 #include "client/conn.h"
 #include "client/review.h"
 #include "client/subscribe.h"
@@ -127,8 +129,8 @@ static bool has_work(const struct shard *shard)
 	return shard->loop.ready.count != 0 || endings_waiting(&shard->sessions.endings) != 0 ||
 	       route_has_mail(shard) || admissions_wait(shard) || shard->sessions.filter_jobs != NULL ||
 	       shard->sessions.cleanups != NULL || routings_can_go_on(shard) ||
-	       retained_jobs_ready(&shard->sessions.retained_jobs) || revoke_has_work(shard) || review_waits(shard) ||
-	       commands_waiting(&shard->shared.commands) ||
+	       pending_acks_are_ready(&shard->routing.acks) || retained_jobs_ready(&shard->sessions.retained_jobs) ||
+	       revoke_has_work(shard) || review_waits(shard) || commands_waiting(&shard->shared.commands) ||
 	       (shard->env.number == 0 && retained_has_expired(shard->env.retained, shard->loop.now_s));
 }
 
@@ -191,10 +193,14 @@ static int wait_for_events(struct shard *shard, struct epoll_event *events, bool
 		return ready;
 	}
 	struct waker *waker = &shard->env.mailboxes[shard->env.number].waker;
-	bool awaits_room = routings_await_room(shard);
-	outbox_await_room(&shard->routing.outbox, awaits_room);
+	bool patient = pending_acks_any(&shard->routing.acks) && acknowledge_is_patient(shard);
+	if (patient && timeout_ms > ACKNOWLEDGE_PATIENCE_MS)
+		timeout_ms = ACKNOWLEDGE_PATIENCE_MS;
+	bool awaits_returns = routings_await_room(shard) || (pending_acks_any(&shard->routing.acks) && !patient);
+	outbox_await_returns(&shard->routing.outbox, awaits_returns);
 	waker_sleep(waker);
-	if (outbox_has_mail(&shard->routing.outbox) || (awaits_room && outbox_has_returns(&shard->routing.outbox)) ||
+	if (outbox_has_mail(&shard->routing.outbox) ||
+	    ((awaits_returns || patient) && outbox_has_returns(&shard->routing.outbox)) ||
 	    access_has_recent(shard->env.access, shard->env.number) || commands_waiting(&shard->shared.commands) ||
 	    (!draining && atomic_load(&shard->shared.draining)))
 		timeout_ms = 0;
@@ -203,6 +209,8 @@ static int wait_for_events(struct shard *shard, struct epoll_event *events, bool
 	int count = poller_wait(&shard->loop.poller, events, EVENTS_PER_TURN, timeout_ms);
 	reader_online();
 	waker_awake(waker);
+	if (patient && timeout_ms != 0)
+		acknowledge_waited(shard, count == 0);
 	read_clock(shard, waker_woken_ns(waker), count);
 	return count;
 }
@@ -242,6 +250,7 @@ static void go_on(struct shard *shard)
 	loop_look_at_access(shard);
 	congestion_run(shard);
 	routings_run(shard);
+	acknowledge_run(shard);
 	route_deliver_mail(shard);
 	filter_jobs_run(shard);
 }

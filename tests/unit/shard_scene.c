@@ -295,12 +295,14 @@ static void check_shard_empty(const struct shard *shard)
 	CHECK(shard->loop.wheel.filed == 0);
 	CHECK(shard->mem.io.backlog_bytes == 0);
 	CHECK(shard->routing.congestion.excess_bytes == 0);
+	CHECK(shard->routing.acks.tickets.used == 0 && shard->routing.acks.lines.used == 0 &&
+	      shard->routing.acks.by_client.count == 0);
 	for (uint32_t place = 0; place < CONGESTION_PLACES; place++)
 		CHECK(atomic_load(&shard->env.boards[shard->env.number].congested[place]) == 0);
 	CHECK(shard->mem.slab.used_bytes == 0);
 	CHECK(shard->sessions.closing.count == 0 && !has_work(shard));
 	for (uint16_t to = 0; to < shard->env.shard_count; to++)
-		CHECK(shard->routing.outbox.lanes[to].open == NULL);
+		CHECK(shard->routing.outbox.peers[to].open == NULL);
 	uint64_t ends = 0;
 	for (int i = 0; i < ERROR_COUNT; i++)
 		ends += atomic_load(&shard->counters.ends[i]);

@@ -1,0 +1,221 @@
+#include "client/acknowledge.h"
+
+#include "flow/packet_ids.h"
+#include "mqtt/decode.h"
+#include "mqtt/field/reason.h"
+#include "route/deliver.h"
+#include "route/retained_jobs.h"
+#include "route/send.h"
+#include "state/client_state.h"
+#include "state/ending.h"
+#include "state/extension.h"
+#include "state/shard.h"
+
+/* ---- ours ---- */
+
+static void send_answer(struct shard *shard, struct client *client, uint8_t qos, uint16_t packet_id, uint8_t reason)
+{
+	CHECK(qos == 1 || qos == 2);
+	send_ack(shard, client, qos == 1 ? MQTT_PUBACK : MQTT_PUBREC, packet_id, reason);
+}
+
+enum error acknowledge_when_safe(struct shard *shard, struct client_ref ref, uint32_t ticket, uint8_t qos,
+				 uint16_t packet_id, uint8_t reason)
+{
+	struct pending_acks *acks = &shard->routing.acks;
+	enum error error = pending_acks_file(acks, ref, ticket, qos, packet_id);
+	pending_acks_set_reason(acks, ticket, reason, false);
+	pending_acks_is_safe(acks, ticket);
+	return error;
+}
+
+enum error acknowledge_publish(struct shard *shard, struct client_ref ref, uint8_t qos, uint16_t packet_id,
+			       uint8_t reason)
+{
+	struct pending_acks *acks = &shard->routing.acks;
+	if (pending_acks_of(acks, ref) == 0) {
+		send_answer(shard, shard_client(shard, ref), qos, packet_id, reason);
+		return ERROR_OK;
+	}
+	uint32_t ticket = pending_acks_take(acks);
+	if (ticket == 0)
+		return ERROR_NO_MEMORY;
+	return acknowledge_when_safe(shard, ref, ticket, qos, packet_id, reason);
+}
+
+/* So many of a client's acknowledgements may wait. In version 5 the client knows the bound [3.2.2.3.3]; one that passes
+ * it is left unread rather than ended, for at QoS 1 it could not pass it as long as all was answered at once. */
+static uint32_t client_acks_max(const struct shard *shard, const struct client *client)
+{
+	uint32_t receive_max = shard->env.settings->receive_max;
+	bool told = client->version == MQTT_VERSION_5 && receive_max < PENDING_ACKS_CLIENT_MAX;
+	return told ? receive_max : PENDING_ACKS_CLIENT_MAX;
+}
+
+bool acknowledge_holds(struct shard *shard, struct client_ref ref, struct client *client)
+{
+	const struct pending_acks *acks = &shard->routing.acks;
+	if (!pending_acks_any(acks))
+		return false;
+	bool full = pending_acks_are_full(acks);
+	if (!full && pending_acks_of(acks, ref) < client_acks_max(shard, client))
+		return false;
+	if (full)
+		client_list_push(&shard->routing.acks_awaited, ref);
+	client_pause(client, PAUSE_ACKS);
+	COUNT(&shard->counters, ack_pauses);
+	return true;
+}
+
+/* The message went to nobody. False: a client before version 5 can be told so only by ending its connection, after
+ * which it sends the message again. */
+static bool answer_failure(struct shard *shard, const struct pending_answer *answer)
+{
+	struct client *client = shard_client(shard, answer->client);
+	struct extension *extension = extension_of(shard, client);
+	if (answer->qos == 2 && extension != NULL)
+		packet_ids_remove(&shard->mem.slab, &extension->received, answer->packet_id);
+	if (!client_is_connected(client))
+		return true;
+	/* One that is connected again may have sent it again, and it was taken for one that is there. */
+	if (answer->forgotten || client->version != MQTT_VERSION_5)
+		return false;
+	send_answer(shard, client, answer->qos, answer->packet_id, answer->reason);
+	return true;
+}
+
+/* Half of the bound is left: there is no use in reading for the sake of one message. Whether the shard has too many of
+ * them is looked at when it publishes again. */
+static void resume_publisher(struct shard *shard, struct client_ref ref, struct client *client)
+{
+	if (client->pause == PAUSE_ACKS &&
+	    pending_acks_of(&shard->routing.acks, ref) <= client_acks_max(shard, client) / 2)
+		client_resume(shard, ref, PAUSE_ACKS);
+}
+
+/* False: its client has to end. */
+static bool answer_one(struct shard *shard, const struct pending_answer *answer)
+{
+	struct client *client = shard_client(shard, answer->client);
+	CHECK(client->session.id != 0); /* the line goes with the session */
+	turn_work_charge(&shard->loop.work, WORK_ENTRY);
+	if (answer->failed && !answer_failure(shard, answer))
+		return false;
+	if (!client_is_connected(client))
+		return true;
+	if (!answer->forgotten && !answer->failed)
+		send_answer(shard, client, answer->qos, answer->packet_id, answer->reason);
+	resume_publisher(shard, answer->client, client);
+	return true;
+}
+
+static void resume_awaiting(struct shard *shard)
+{
+	struct client_list *awaiting = &shard->routing.acks_awaited;
+	if (awaiting->count == 0 || shard->routing.acks.tickets.used > shard->routing.acks.limit / 2)
+		return;
+	for (uint32_t i = 0; i < awaiting->count; i++) {
+		struct client *client = shard_client(shard, awaiting->items[i]);
+		if (client_is_connected(client))
+			resume_publisher(shard, awaiting->items[i], client);
+	}
+	awaiting->count = 0;
+}
+
+void acknowledge_run(struct shard *shard)
+{
+	if (!pending_acks_any(&shard->routing.acks))
+		return;
+	struct pending_answer answer;
+	uint64_t until = turn_work_share(&shard->loop.work, WORK_SHARE_ACKS);
+	while (!turn_work_is_spent(&shard->loop.work, until) && pending_acks_next(&shard->routing.acks, &answer)) {
+		io_make_room(&shard->mem.io);
+		if (!answer_one(shard, &answer))
+			client_end(shard, answer.client, ERROR_NO_MEMORY);
+	}
+	resume_awaiting(shard);
+}
+
+/* ---- sleep ---- */
+
+#define BACKOFF_MAX 10u
+_Static_assert(1u << BACKOFF_MAX <= UINT16_MAX, "ack_patience counts in 16 bits");
+
+bool acknowledge_is_patient(struct shard *shard)
+{
+	struct ack_patience *patience = &shard->routing.ack_patience;
+	CHECK(pending_acks_any(&shard->routing.acks));
+	if (patience->woken_left == 0)
+		return true;
+	patience->woken_left--;
+	return false;
+}
+
+void acknowledge_waited(struct shard *shard, bool in_vain)
+{
+	struct ack_patience *patience = &shard->routing.ack_patience;
+	if (!in_vain) {
+		patience->backoff = patience->backoff == 0 ? 0 : (uint8_t)(patience->backoff - 1);
+		return;
+	}
+	patience->woken_left = (uint16_t)(1u << patience->backoff);
+	if (patience->backoff < BACKOFF_MAX)
+		patience->backoff++;
+}
+
+/* ---- the client's ---- */
+
+static void take_release(struct shard *shard, struct client *client, uint16_t packet_id)
+{
+	struct extension *extension = extension_of(shard, client);
+	bool known = extension != NULL && packet_ids_remove(&shard->mem.slab, &extension->received, packet_id);
+	if (!known)
+		COUNT(&shard->counters, acks_unknown);
+	send_ack(shard, client, MQTT_PUBCOMP, packet_id, known ? MQTT_REASON_SUCCESS : MQTT_REASON_PACKET_ID_NOT_FOUND);
+	extension_trim(shard, client);
+}
+
+/* A client that answers with another packet than is due has lost track of the exchange: what either side made of it
+ * from here on would be a guess. One that answers to what is not under way may speak of a session that we have not any
+ * more. */
+static enum error take_ack(struct shard *shard, struct client_ref ref, uint8_t type, const struct mqtt_ack *ack)
+{
+	struct client *client = shard_client(shard, ref);
+	struct extension *extension = extension_of(shard, client);
+	enum flow_ack result = FLOW_ACK_UNKNOWN;
+	uint64_t looks = shard->mem.flows.looks;
+	if (extension != NULL)
+		result = flow_acknowledge(&extension->flow, &shard->mem.flows, type, ack->packet_id,
+					  ack->reason >= MQTT_REASON_UNSPECIFIED_ERROR);
+	turn_work_charge(&shard->loop.work, (shard->mem.flows.looks - looks) / 16 * WORK_ENTRY);
+	switch (result) {
+	case FLOW_ACK_DONE:
+		deliver_queued(shard, ref);
+		retained_jobs_wake(shard, ref);
+		return ERROR_OK;
+	case FLOW_ACK_RELEASE:
+		send_ack(shard, client, MQTT_PUBREL, ack->packet_id, MQTT_REASON_SUCCESS);
+		return ERROR_OK;
+	case FLOW_ACK_UNEXPECTED:
+		return ERROR_ACK_UNEXPECTED;
+	case FLOW_ACK_UNKNOWN:
+		COUNT(&shard->counters, acks_unknown);
+		if (type == MQTT_PUBREC && ack->reason < MQTT_REASON_UNSPECIFIED_ERROR)
+			send_ack(shard, client, MQTT_PUBREL, ack->packet_id, MQTT_REASON_PACKET_ID_NOT_FOUND);
+		return ERROR_OK;
+	}
+	return ERROR_OK;
+}
+
+enum error acknowledge_received(struct shard *shard, struct client_ref ref, uint8_t type, struct slice body)
+{
+	struct client *client = shard_client(shard, ref);
+	struct mqtt_ack ack;
+	enum error error = mqtt_ack_decode(body, type, client->version, &ack);
+	if (error != ERROR_OK)
+		return error;
+	if (type != MQTT_PUBREL)
+		return take_ack(shard, ref, type, &ack);
+	take_release(shard, client, ack.packet_id);
+	return ERROR_OK;
+}
