@@ -60,12 +60,12 @@ void gate_close(struct gate *gate)
 	free(gate->batches);
 }
 
-static void handle_event(struct gate *gate, const struct epoll_event *event)
+static void handle_event(struct gate *gate, const struct poller_event *event)
 {
-	if ((uint32_t)event->data.u64 != 0)
+	if ((uint32_t)event->tag != 0)
 		gate_handshake_event(gate, event);
-	else if (event->data.u64 >= GATE_ACCEPT_TAG)
-		gate_accept_some(gate, event->data.u64);
+	else if (event->tag >= GATE_ACCEPT_TAG)
+		gate_accept_some(gate, event->tag);
 }
 
 /* Hands over what was admitted. While a shard lags, nobody new is let in. */
@@ -148,7 +148,7 @@ static void take_up_settings(struct gate *gate)
 
 static void turn(struct gate *gate)
 {
-	struct epoll_event events[EVENTS_A_TURN];
+	struct poller_event events[EVENTS_A_TURN];
 	waker_sleep(&gate->waker);
 	gate_accept_look_again(gate);
 	bool has_work = atomic_load(&gate->stopping) || atomic_load(&gate->verdicts.waiting);

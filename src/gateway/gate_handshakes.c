@@ -288,11 +288,11 @@ bool gate_handshake_new(struct gate *gate, int fd, uint8_t listener, const struc
 	return true;
 }
 
-void gate_handshake_event(struct gate *gate, const struct epoll_event *event)
+void gate_handshake_event(struct gate *gate, const struct poller_event *event)
 {
-	uint32_t index = (uint32_t)event->data.u64;
+	uint32_t index = (uint32_t)event->tag;
 	struct handshake *handshake = handshake_at(gate, index);
-	if (handshake->conn.generation != (uint32_t)(event->data.u64 >> 32))
+	if (handshake->conn.generation != (uint32_t)(event->tag >> 32))
 		return;
 	if (handshake->password != NULL && poller_hung_up(event))
 		refuse(gate, index, ERROR_CONNECTION_LOST, 0);

@@ -272,7 +272,7 @@ static enum error plan(struct gateway *gateway)
 		settings->private_tables = false;
 		gateway->tables_refused = true;
 	}
-	settings->fixed_files = settings->fixed_files && fixed_files_work();
+	settings->fixed_files = settings->fixed_files && poller_outlives_descriptors() && fixed_files_work();
 	enum error error = layout_plan(&gateway->layout, settings, fdtable_raise_limit(), core_count());
 	gateway->shard_count = (uint16_t)gateway->layout.shards;
 	gateway->gate_count = (uint16_t)settings->gates;

@@ -206,13 +206,13 @@ static bool take_admissions(struct shard *shard)
 	return true;
 }
 
-static void handle_event(struct shard *shard, const struct epoll_event *event)
+static void handle_event(struct shard *shard, const struct poller_event *event)
 {
-	uint32_t index = (uint32_t)event->data.u64;
+	uint32_t index = (uint32_t)event->tag;
 	if (index == 0)
 		return; /* the waker, which has done its work, or clients from the gates, who come after the events */
 	struct client *client = shard_client(shard, index);
-	if (client->conn.generation != (uint32_t)(event->data.u64 >> 32))
+	if (client->conn.generation != (uint32_t)(event->tag >> 32))
 		return;
 	if (poller_writable(event))
 		client_write(shard, index);
@@ -398,7 +398,7 @@ static void read_clock(struct shard *shard, uint64_t woken_ns, int events)
 }
 
 /* Waits for events, asleep as far as others can tell when it may take a while; then reads the clock. */
-static int wait_for_events(struct shard *shard, struct epoll_event *events, bool draining)
+static int wait_for_events(struct shard *shard, struct poller_event *events, bool draining)
 {
 	int timeout_ms = sleep_ms(shard, draining);
 	shard->slept_from_ms = timeout_ms != 0 ? clock_now_ms() : 0;
@@ -458,7 +458,7 @@ static void do_timers(struct shard *shard)
 /* One turn. False when the shard has drained and may end. */
 static bool turn(struct shard *shard)
 {
-	struct epoll_event events[EVENTS_A_TURN];
+	struct poller_event events[EVENTS_A_TURN];
 	bool draining = atomic_load_explicit(&shard->draining, memory_order_acquire);
 	int count = wait_for_events(shard, events, draining);
 	turn_work_begin(&shard->work);
@@ -477,7 +477,7 @@ static bool turn(struct shard *shard)
 	serve_ready(shard);
 	bool arrive = arrivals_wait(shard);
 	for (int i = 0; i < count; i++) {
-		arrive |= events[i].data.u64 == TAG_ADMISSIONS;
+		arrive |= events[i].tag == TAG_ADMISSIONS;
 		handle_event(shard, &events[i]);
 	}
 	if (arrive)

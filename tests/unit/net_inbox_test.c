@@ -319,7 +319,7 @@ struct sender {
 static void await(struct post *post, struct poller *poller, bool for_room)
 {
 	struct waker *waker = &post->mailboxes[post->self].waker;
-	struct epoll_event event;
+	struct poller_event event;
 	post_await_room(post, for_room);
 	waker_sleep(waker);
 	bool ready = for_room ? post_has_returns(post) : post_has_mail(post);

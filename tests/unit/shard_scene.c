@@ -24,7 +24,7 @@ static uint64_t ran_of_scene(void)
 	return (scene_now_ms - scene_stalled_ms) * 1000000u;
 }
 
-static int poll_without_sleep(struct poller *poller, struct epoll_event *events, int count, int timeout_ms)
+static int poll_without_sleep(struct poller *poller, struct poller_event *events, int count, int timeout_ms)
 {
 	scene_sleep_ms = timeout_ms;
 	return poller_wait(poller, events, count, 0);
