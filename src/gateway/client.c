@@ -143,14 +143,15 @@ void client_resume(struct shard *shard, uint32_t index)
 void client_write(struct shard *shard, uint32_t index)
 {
 	struct client *client = shard_client(shard, index);
-	if (!client_is_connected(client) || client->conn.backlog == 0)
+	if (!client_is_connected(client) || !io_awaits_writing(&client->conn))
 		return;
 	size_t before = io_queued_bytes(&shard->io, &client->conn);
 	if (!io_resume(&shard->io, &client->conn)) {
 		client_end(shard, index, ERROR_CONNECTION_LOST);
 		return;
 	}
-	congestion_sent(shard, client, 0, (uint32_t)(before - io_queued_bytes(&shard->io, &client->conn)));
+	uint32_t sent = (uint32_t)(before - io_queued_bytes(&shard->io, &client->conn));
+	congestion_sent(shard, client, 0, sent);
 	bool draining = atomic_load_explicit(&shard->draining, memory_order_relaxed);
 	if (client->conn.backlog == 0 && draining) {
 		client_end(shard, index, ERROR_SERVER_STOPPING);
@@ -202,9 +203,7 @@ static void log_end(struct shard *shard, const struct client *client, enum error
 		return;
 	struct slice id = registry_id(&shard->registry, &client->session);
 	char text[PEER_TEXT_BYTES_MAX];
-	int fd = io_borrow(&shard->io, &client->conn);
-	union peer peer = peer_of_socket(fd);
-	io_return(&client->conn, fd);
+	union peer peer = peer_of_stream(&shard->io.streams, client->conn.stream);
 	/* The address in front: what follows may hold a client's own words. */
 	log_write(level, "%s: client \"%.*s\" ended: %s [%s]", peer_print(&peer, text), (int)id.size,
 		  (const char *)id.data, error_sentence(reason), error_rule(reason));
@@ -235,7 +234,7 @@ void client_finish(struct shard *shard, uint32_t index)
 	struct client *client = shard_client(shard, index);
 	if (client->state != CLIENT_CLOSING)
 		return; /* another connection has the session already */
-	if (client->conn.fd < 0)
+	if (!stream_exists(client->conn.stream))
 		return; /* finished before, and its session takes more than this turn: its place is given back once */
 	io_disconnect(&shard->io, &client->conn);
 	client->conn.generation++;

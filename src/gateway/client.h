@@ -74,7 +74,7 @@ void client_set_state(struct shard *shard, struct client *client, enum client_st
 /* Makes a client of an admission: takes over from an older connection with the same id, goes on with its session or
  * begins a new one, greets the client and reads what came behind CONNECT. Owns fd. The admission is still the caller's.
  */
-void client_admit(struct shard *shard, int fd, const struct admission *admission);
+void client_admit(struct shard *shard, struct stream stream, const struct admission *admission);
 /* Reads once and handles every whole packet, or as many as the turn has work left for; the others wait for the next
  * turn. */
 void client_read(struct shard *shard, uint32_t index);

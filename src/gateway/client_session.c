@@ -241,9 +241,10 @@ uint64_t session_visit(struct shard *shard, uint32_t index)
 
 /* ---- coming in ---- */
 
-static void describe_connection(struct shard *shard, struct client *client, int fd, const struct admission *admission)
+static void describe_connection(struct shard *shard, struct client *client, struct stream stream,
+				const struct admission *admission)
 {
-	client->conn = (struct conn){.fd = fd, .generation = client->conn.generation};
+	client->conn = (struct conn){.stream = stream, .generation = client->conn.generation};
 	client->address = admission->address;
 	client->seen_tick = (uint32_t)(shard->now_ms / WHEEL_TICK_MS);
 	client->keepalive_s = admission->keepalive_s;
@@ -258,14 +259,14 @@ static void describe_connection(struct shard *shard, struct client *client, int 
 	client_set_state(shard, client, CLIENT_GREETING);
 }
 
-static uint32_t client_new(struct shard *shard, int fd, const struct admission *admission)
+static uint32_t client_new(struct shard *shard, struct stream stream, const struct admission *admission)
 {
 	uint32_t index = pool_take(&shard->clients);
 	if (index == 0)
 		return 0;
 	struct client *client = shard_client(shard, index);
 	*client = (struct client){.conn = {.generation = client->conn.generation}, .state = CLIENT_FREE};
-	describe_connection(shard, client, fd, admission);
+	describe_connection(shard, client, stream, admission);
 	return index;
 }
 
@@ -350,22 +351,20 @@ static enum error check_newcomer(struct shard *shard, const struct admission *ad
 }
 
 /* A newcomer that is not let in is told as the gate would have told it, and nothing else has changed. */
-static void turn_away(struct shard *shard, int fd, const struct admission *admission, enum error reason)
+static void turn_away(struct shard *shard, struct stream stream, const struct admission *admission, enum error reason)
 {
 	uint8_t refusal[REFUSAL_BYTES_MAX];
 	char text[PEER_TEXT_BYTES_MAX];
-	union peer peer = peer_of_socket(fd);
+	union peer peer = peer_of_stream(&shard->io.streams, stream);
+	struct conn conn = {.stream = stream};
 	log_write(LOG_INFO, "shard %u: refused a connection from %s: %s", shard->number, peer_print(&peer, text),
 		  error_sentence(reason));
 	size_t size = handshake_refusal(reason, admission->version, handshake_retry_ms(reason), refusal);
-	if (size != 0 && size <= admission->packet_bytes_max) {
-		ssize_t sent = send(fd, refusal, size, MSG_DONTWAIT | MSG_NOSIGNAL);
-		(void)sent; /* a new socket's buffer takes it, or the peer is gone */
-	}
+	if (size != 0 && size <= admission->packet_bytes_max)
+		io_send_last(&shard->io, &conn, slice_of(refusal, size));
 	COUNT(&shard->counters, connections_refused);
 	counter_add(&shard->counters.ends[reason], 1);
 	addresses_leave(shard->addresses, admission->address, true);
-	struct conn conn = {.fd = fd};
 	io_disconnect(&shard->io, &conn);
 	seats_give(shard->seats);
 }
@@ -425,14 +424,14 @@ static uint32_t find_session(struct shard *shard, uint32_t hash, const struct ad
 }
 
 /* The session's next connection. */
-static void resume_session(struct shard *shard, uint32_t index, int fd, const struct admission *admission)
+static void resume_session(struct shard *shard, uint32_t index, struct stream stream, const struct admission *admission)
 {
 	struct client *client = shard_client(shard, index);
 	wheel_remove(&shard->wheel, index);
 	atomic_fetch_sub(shard->sessions_offline, 1);
 	extras_leave_offline(extras_of(shard, client));
 	forget_will(shard, extras_of(shard, client)); /* [MQTT-3.1.3-9] */
-	describe_connection(shard, client, fd, admission);
+	describe_connection(shard, client, stream, admission);
 	session_cleanup(shard, index);
 	COUNT(&shard->counters, sessions_resumed);
 }
@@ -447,8 +446,11 @@ static enum error settle(struct shard *shard, uint32_t index, const struct admis
 		return ERROR_NO_MEMORY;
 	if (describe_extras(shard, client, admission) != ERROR_OK || store_will(shard, client, admission) != ERROR_OK)
 		return ERROR_NO_MEMORY;
-	if (poller_add(&shard->poller, client->conn.fd, tag, POLLER_EDGE_BOTH) != ERROR_OK)
-		return ERROR_SYSTEM;
+	int fd = stream_borrow(&shard->io.streams, client->conn.stream);
+	enum error error = poller_add(&shard->poller, fd, tag, POLLER_EDGE_BOTH);
+	stream_give_back(&shard->io.streams, client->conn.stream, fd);
+	if (error != ERROR_OK)
+		return error;
 	heartbeat_begin(shard, index);
 	io_settle(&shard->io, &client->conn);
 	return greet(shard, client, admission, resumed) ? ERROR_OK : ERROR_NO_MEMORY;
@@ -476,24 +478,24 @@ static void set_principal(struct shard *shard, uint32_t index, uint32_t made)
 		review_client(shard, index);
 }
 
-void client_admit(struct shard *shard, int fd, const struct admission *admission)
+void client_admit(struct shard *shard, struct stream stream, const struct admission *admission)
 {
 	uint32_t principal;
 	io_make_room(&shard->io);
 	enum error error = check_newcomer(shard, admission, &principal);
 	if (error != ERROR_OK) {
-		turn_away(shard, fd, admission, error);
+		turn_away(shard, stream, admission, error);
 		return;
 	}
 	uint32_t index = find_session(shard, (uint32_t)admission->hash, admission);
 	bool resumed = index != 0;
 	if (resumed)
-		resume_session(shard, index, fd, admission);
+		resume_session(shard, index, stream, admission);
 	else
-		index = client_new(shard, fd, admission);
+		index = client_new(shard, stream, admission);
 	if (index == 0) {
 		principal_free(shard, principal);
-		turn_away(shard, fd, admission, ERROR_SERVER_FULL);
+		turn_away(shard, stream, admission, ERROR_SERVER_FULL);
 		return;
 	}
 	set_principal(shard, index, principal);

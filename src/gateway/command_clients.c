@@ -2,19 +2,10 @@
 
 #include "gateway/client_session.h"
 #include "gateway/shard.h"
+#include "net/health.h"
 #include "session/packet_ids.h"
 
-#include <netinet/tcp.h>
-
 /* ---- a client in short ---- */
-
-static union peer address_of(struct shard *shard, const struct client *client)
-{
-	int fd = io_borrow(&shard->io, &client->conn);
-	union peer peer = peer_of_socket(fd);
-	io_return(&client->conn, fd);
-	return peer;
-}
 
 static struct client_row describe(struct shard *shard, uint32_t index)
 {
@@ -41,7 +32,7 @@ static struct client_row describe(struct shard *shard, uint32_t index)
 	row.connected_s = at_s != 0 && at_s <= shard->now_s ? shard->now_s - at_s : 0;
 	row.silent_ms = seen_ms < shard->now_ms ? (uint32_t)(shard->now_ms - seen_ms) : 0;
 	row.output_bytes = (uint32_t)io_queued_bytes(&shard->io, &client->conn);
-	row.address = address_of(shard, client);
+	row.address = peer_of_stream(&shard->io.streams, client->conn.stream);
 	return row;
 }
 
@@ -124,17 +115,14 @@ static void list_subscriptions(const struct shard *shard, const struct session *
 
 static void ask_kernel(struct shard *shard, const struct client *client, struct command_client *answer)
 {
-	struct tcp_info info;
-	socklen_t size = sizeof(info);
-	int fd = io_borrow(&shard->io, &client->conn);
-	answer->has_tcp = fd >= 0 && getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &size) == 0;
-	io_return(&client->conn, fd);
+	struct health health;
+	answer->has_tcp = health_read(&shard->io.streams, client->conn.stream, &health);
 	if (!answer->has_tcp)
 		return;
-	answer->rtt_us = info.tcpi_rtt;
-	answer->unacknowledged = info.tcpi_unacked;
-	answer->retransmits = info.tcpi_total_retrans;
-	answer->last_ack_ms = info.tcpi_last_ack_recv;
+	answer->rtt_us = health.rtt_us;
+	answer->unacknowledged = health.unacknowledged;
+	answer->retransmits = health.retransmits;
+	answer->last_ack_ms = health.last_ack_ms;
 }
 
 enum error command_inspect_client(struct shard *shard, struct command_client *answer)

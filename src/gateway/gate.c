@@ -8,7 +8,6 @@
 #include "gateway/schedule.h"
 
 #include <time.h>
-#include <unistd.h>
 
 /* Bounds on one turn. */
 #define EVENTS_A_TURN 256
@@ -204,7 +203,7 @@ static void settle_up(struct gate *gate)
 {
 	/* In a shared table they are the main thread's to close. */
 	for (uint32_t i = 0; i < gate->settings->listener_count && gate->table == FDTABLE_PRIVATE; i++)
-		close(gate->settings->listeners[i].fd);
+		listener_close_copy(&gate->settings->listeners[i]);
 	gate_handshakes_end(gate);
 	for (uint16_t number = 0; number < gate->shard_count; number++)
 		gate_batch_send(gate, number);

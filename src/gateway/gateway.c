@@ -233,7 +233,7 @@ static void close_copies(struct gateway *gateway)
 		close(gateway->pairs[i][1]);
 	}
 	for (uint32_t i = 0; i < gateway->settings->listener_count; i++)
-		close(gateway->settings->listeners[i].fd);
+		listener_close_copy(&gateway->settings->listeners[i]);
 }
 
 static void log_start(const struct gateway *gateway)

@@ -81,7 +81,7 @@ void heartbeat_begin(struct shard *shard, uint32_t index)
 {
 	struct client *client = shard_client(shard, index);
 	if (client->keepalive_s == 0 && shard->settings->idle_probe_s != 0)
-		health_probe(client->conn.fd, shard->settings->idle_probe_s);
+		health_probe(&shard->io.streams, client->conn.stream, shard->settings->idle_probe_s);
 	uint64_t deadline_ms = next_ms(shard, client);
 	if (deadline_ms != WHEEL_NEVER)
 		wheel_add(&shard->wheel, index, deadline_ms);
@@ -135,9 +135,7 @@ static void grade_by_keepalive(struct shard *shard, uint32_t index)
 static void grade_by_tcp(struct shard *shard, uint32_t index)
 {
 	struct client *client = shard_client(shard, index);
-	int fd = io_borrow(&shard->io, &client->conn);
-	bool answers = !health_is_unanswered(fd, shard->settings->grace_ms);
-	io_return(&client->conn, fd);
+	bool answers = !health_is_unanswered(&shard->io.streams, client->conn.stream, shard->settings->grace_ms);
 	if (answers && client->state != CLIENT_ACTIVE)
 		client_set_state(shard, client, CLIENT_ACTIVE);
 	else if (!answers && client->state == CLIENT_SUSPECT)

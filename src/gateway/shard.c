@@ -121,8 +121,11 @@ static bool arrivals_wait(const struct shard *shard)
 
 void shard_close(struct shard *shard)
 {
-	while (arrivals_wait(shard))
-		free(shard->arrivals.admissions[shard->arrivals.next++]);
+	while (arrivals_wait(shard)) {
+		struct admission *admission = shard->arrivals.admissions[shard->arrivals.next++];
+		stream_carry_drop(&shard->io.streams, &admission->carry);
+		free(admission);
+	}
 	free(shard->mail.parcel);
 	retained_jobs_close(&shard->retained_jobs);
 	routings_fini(shard);
@@ -152,9 +155,10 @@ void shard_close(struct shard *shard)
 
 /* ---- the parts of a turn ---- */
 
-/* Its socket was lost on its way. */
-static void drop_admission(struct shard *shard, const struct admission *admission)
+/* Its socket was lost on its way, or memory is short. */
+static void drop_admission(struct shard *shard, struct admission *admission)
 {
+	stream_carry_drop(&shard->io.streams, &admission->carry);
 	addresses_leave(shard->addresses, admission->address, true);
 	seats_give(shard->seats);
 }
@@ -181,11 +185,18 @@ static void admit_next(struct shard *shard)
 {
 	struct arrivals *arrivals = &shard->arrivals;
 	uint32_t i = arrivals->next++;
-	if (i < arrivals->fd_count)
-		client_admit(shard, arrivals->fds[i], arrivals->admissions[i]);
+	struct admission *admission = arrivals->admissions[i];
+	struct stream stream = STREAM_NONE;
+	if (i < arrivals->fd_count) {
+		stream = stream_adopt(&shard->io.streams, arrivals->fds[i], &admission->carry);
+		if (!stream_exists(stream))
+			stream_close_descriptor(arrivals->fds[i]);
+	}
+	if (stream_exists(stream))
+		client_admit(shard, stream, admission);
 	else
-		drop_admission(shard, arrivals->admissions[i]);
-	free(arrivals->admissions[i]);
+		drop_admission(shard, admission);
+	free(admission);
 }
 
 /* What a connection that is taken over had to say, and a session's queue, may make one admission as long as many. A

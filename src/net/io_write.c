@@ -4,7 +4,6 @@
 #include "base/check.h"
 
 #include <errno.h>
-#include <sys/uio.h>
 
 #define PARTS_MAX 128
 #define BACKLOG_BYTES_MIN 1024u
@@ -88,17 +87,7 @@ static enum error keep_pieces(struct io *io, const struct io_outbox *outbox)
 static ssize_t write_bytes(struct io *io, const struct conn *conn, const void *bytes, size_t size)
 {
 	io->write_count++;
-	if (fixed_files_is_handle(conn->fd))
-		return fixed_files_send(&io->fixed_files, conn->fd, bytes, size, MSG_NOSIGNAL);
-	return send(conn->fd, bytes, size, MSG_DONTWAIT | MSG_NOSIGNAL);
-}
-
-static ssize_t write_parts(struct io *io, const struct conn *conn, const struct msghdr *message)
-{
-	io->write_count++;
-	if (fixed_files_is_handle(conn->fd))
-		return fixed_files_sendmsg(&io->fixed_files, conn->fd, message, MSG_NOSIGNAL);
-	return sendmsg(conn->fd, message, MSG_NOSIGNAL);
+	return stream_send(&io->streams, conn->stream, bytes, size);
 }
 
 void io_send_last(struct io *io, const struct conn *conn, struct slice bytes)
@@ -108,7 +97,7 @@ void io_send_last(struct io *io, const struct conn *conn, struct slice bytes)
 		io->bytes_out += (uint64_t)written;
 }
 
-/* One system call. Returns what send() does. */
+/* One system call. Returns what stream_send() does. */
 static ssize_t write_pieces(struct io *io, const struct io_outbox *outbox)
 {
 	const struct io_piece *first = &io->pieces[outbox->first_piece];
@@ -122,8 +111,8 @@ static ssize_t write_pieces(struct io *io, const struct io_outbox *outbox)
 		const struct io_piece *piece = &io->pieces[index];
 		parts[count++] = (struct iovec){.iov_base = (void *)(uintptr_t)piece->data, .iov_len = piece->size};
 	}
-	struct msghdr message = {.msg_iov = parts, .msg_iovlen = count};
-	return write_parts(io, outbox->conn, &message);
+	io->write_count++;
+	return stream_sendv(&io->streams, outbox->conn->stream, parts, count);
 }
 
 /* Takes what was written off the front of the outbox. */
@@ -140,14 +129,6 @@ static void advance(struct io *io, struct io_outbox *outbox, size_t written)
 		written -= piece->size;
 		outbox->first_piece = piece->next;
 	}
-}
-
-static void end_output(struct io *io, const struct conn *conn)
-{
-	if (fixed_files_is_handle(conn->fd))
-		fixed_files_shutdown(&io->fixed_files, conn->fd, SHUT_WR);
-	else
-		shutdown(conn->fd, SHUT_WR);
 }
 
 static void flush_outbox(struct io *io, struct io_outbox *outbox)
@@ -177,7 +158,7 @@ static void flush_outbox(struct io *io, struct io_outbox *outbox)
 	if (rest.bytes == 0)
 		return;
 	if (keep_pieces(io, &rest) != ERROR_OK) {
-		end_output(io, conn); /* nothing may follow a packet that was cut */
+		stream_shutdown(&io->streams, conn->stream); /* nothing may follow a packet that was cut */
 		errno = ENOMEM;
 		io->observer.broken(io->observer.context, conn);
 	} else if (!was_blocked) {
@@ -244,6 +225,8 @@ size_t io_queued_bytes(const struct io *io, const struct conn *conn)
 
 bool io_resume(struct io *io, struct conn *conn)
 {
+	if (stream_is_layered(conn->stream) && stream_flush(&io->streams, conn->stream) != 0)
+		return errno == EAGAIN || errno == EINTR;
 	while (conn->backlog != 0) {
 		struct backlog *backlog = backlog_of(io, conn);
 		ssize_t written = write_bytes(io, conn, backlog->bytes + backlog->head, backlog->tail - backlog->head);

@@ -268,7 +268,7 @@ static void test_more_receivers_than_a_turn_holds(void **state)
 	for (uint32_t i = 0; i < SOCKETS; i++)
 		peers[i] = io_scene_connect(&scene->io, &conns[count + i], 0);
 	for (uint32_t i = 0; i < count; i++) {
-		conns[i].fd = conns[count + i % SOCKETS].fd;
+		conns[i].stream = conns[count + i % SOCKETS].stream;
 		uint8_t *bytes = io_scratch(&scene->io, 1);
 		*bytes = stream_byte(i);
 		io_send(&scene->io, &conns[i], slice_of(bytes, 1));
