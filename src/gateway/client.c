@@ -151,6 +151,7 @@ void client_write(struct shard *shard, uint32_t index)
 		return;
 	}
 	uint32_t sent = (uint32_t)(before - io_queued_bytes(&shard->io, &client->conn));
+	turn_work_charge(&shard->work, WORK_WRITE + sent / WORK_UNIT_BYTES);
 	congestion_sent(shard, client, 0, sent);
 	bool draining = atomic_load_explicit(&shard->draining, memory_order_relaxed);
 	if (client->conn.backlog == 0 && draining) {

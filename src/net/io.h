@@ -23,6 +23,9 @@
 #define IO_OUTBOXES_MAX 16384u
 #define IO_PIECES_MAX 65536u
 
+/* Output that waits for one connection; more breaks it. A caller's own limits are lower. */
+#define IO_BACKLOG_BYTES_MAX ((size_t)128 << 20)
+
 /* Sockets beyond what the owner's descriptor table may hold. */
 struct fixed_plan {
 	uint32_t sockets;     /* at most so many; 0: none */
