@@ -1,7 +1,7 @@
 /* Sockets beyond what a descriptor table holds. io_uring keeps files in tables of its own, which count towards no limit
  * of the process: each is at most as large as RLIMIT_NOFILE, but a thread may have many. A thread that has put a socket
- * there closes its descriptor and goes on with a handle, a number from FIXED_FILES_FIRST on, which no descriptor reaches.
- * An epoll that knew the descriptor goes on reporting the socket until its handle is dropped.
+ * there closes its descriptor and goes on with a handle, a number from FIXED_FILES_FIRST on, which no descriptor
+ * reaches. An epoll that knew the descriptor goes on reporting the socket until its handle is dropped.
  *
  * A call on a handle is one system call, as on a descriptor. A ring carries one request at a time: it is the way to the
  * files, not a queue. A completion is matched to its request, so that no socket gets another's answer. What the kernel
@@ -51,8 +51,8 @@ static inline uint32_t fixed_files_count(const struct fixed_files *files)
 	return files->fresh - files->free_count;
 }
 
-/* Moves the socket: its descriptor is closed. Returns the handle. -1: there is no room, or errno says why; fd stays as it
- * is. */
+/* Moves the socket: its descriptor is closed. Returns the handle. -1: there is no room, or errno says why; fd stays as
+ * it is. */
 int fixed_files_put(struct fixed_files *files, int fd);
 /* Like close(). A socket that the kernel does not give up is shut down, and its slot is used again only when it is
  * empty. */
