@@ -35,8 +35,8 @@ void io_drop_input(struct io *io, struct conn *conn)
 }
 
 /* One read into `room` bytes at `at`. *got: how many came, where the result is IO_BYTES. */
-static enum io_result read_stream(struct io *io, const struct conn *conn, uint8_t *at, size_t room, size_t *got,
-				  bool *more)
+static inline enum io_result read_stream(struct io *io, const struct conn *conn, uint8_t *at, size_t room, size_t *got,
+					 bool *more)
 {
 	ssize_t count = stream_receive(&io->streams, conn->stream, at, room, more);
 	io->read_count++;

@@ -248,6 +248,22 @@ static void advance_outbox(struct io *io, struct io_outbox *outbox, size_t writt
 	}
 }
 
+/* The kernel does not take the rest: it becomes the connection's backlog, or its end. */
+static void block_outbox(struct io *io, const struct io_outbox *rest)
+{
+	struct conn *conn = rest->conn;
+	bool was_blocked = conn->backlog != 0;
+	if (keep_pieces(io, rest) != ERROR_OK) {
+		if (conn->backlog != 0 && backlog_of(io, conn)->bytes == 0)
+			io_drop_backlog(io, conn);
+		stream_shutdown(&io->streams, conn->stream); /* nothing may follow a packet that was cut */
+		errno = ENOMEM;
+		io->observer.broken(io->observer.context, conn);
+	} else if (!was_blocked) {
+		io->observer.blocked(io->observer.context, conn);
+	}
+}
+
 static void flush_outbox(struct io *io, struct io_outbox *outbox)
 {
 	struct conn *conn = outbox->conn;
@@ -272,17 +288,8 @@ static void flush_outbox(struct io *io, struct io_outbox *outbox)
 		io->bytes_out += (uint64_t)written;
 		advance_outbox(io, &rest, (size_t)written);
 	}
-	if (rest.bytes == 0)
-		return;
-	if (keep_pieces(io, &rest) != ERROR_OK) {
-		if (conn->backlog != 0 && backlog_of(io, conn)->bytes == 0)
-			io_drop_backlog(io, conn);
-		stream_shutdown(&io->streams, conn->stream); /* nothing may follow a packet that was cut */
-		errno = ENOMEM;
-		io->observer.broken(io->observer.context, conn);
-	} else if (!was_blocked) {
-		io->observer.blocked(io->observer.context, conn);
-	}
+	if (rest.bytes != 0)
+		block_outbox(io, &rest);
 }
 
 void io_flush(struct io *io)
