@@ -1,6 +1,6 @@
-/* Waiting for many descriptors at once. This is the only file that knows how the system does it: poller.c uses epoll;
- * a system with kqueue needs one file beside it. poller_poll.c does with poll(2), for the tests alone: it proves that
- * nothing above relies on more than what stands here, and it is slow.
+/* Waiting for many descriptors at once. In the server only the file behind this header knows how the system does it.
+ * poller.c uses epoll; a system with kqueue needs one file beside it. poller_poll.c makes do with poll(2), for the
+ * tests alone: it shows that nothing above relies on more than what is promised here, and it is slow.
  *
  * A descriptor is added once. An edge-triggered one is reported when something changed since it was reported last:
  * bytes came, room was made after the socket had been full, the peer closed. It may be reported although nothing

@@ -78,7 +78,9 @@ static struct stream fixed_adopt(struct streams *streams, int fd, struct stream_
 {
 	CHECK(carry->state == NULL);
 	int handle = fixed_files_put(fixed_files_of(streams), fd);
-	return handle >= 0 ? (struct stream){handle} : STREAM_NONE;
+	if (handle < 0)
+		return STREAM_NONE;
+	return (struct stream){handle};
 }
 
 static const struct stream_ops FIXED_OPS = {
