@@ -9,6 +9,7 @@
 #include "state/client_state.h"
 #include "state/ending.h"
 #include "state/extension.h"
+#include "state/release.h"
 #include "state/shard.h"
 
 /* ---- ours ---- */

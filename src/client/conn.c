@@ -84,14 +84,16 @@ void client_read_now(struct shard *shard, struct client_ref ref)
 void client_write(struct shard *shard, struct client_ref ref)
 {
 	struct client *client = shard_client(shard, ref);
-	if (!client_is_connected(client) || client->conn.backlog == 0)
+	if (!client_is_connected(client) || !io_awaits_writing(&client->conn))
 		return;
 	size_t before = io_queued_bytes(&shard->mem.io, &client->conn);
 	if (!io_resume(&shard->mem.io, &client->conn)) {
 		client_end(shard, ref, ERROR_CONNECTION_LOST);
 		return;
 	}
-	congestion_sent(shard, client, 0, (uint32_t)(before - io_queued_bytes(&shard->mem.io, &client->conn)));
+	uint32_t sent = (uint32_t)(before - io_queued_bytes(&shard->mem.io, &client->conn));
+	turn_work_charge(&shard->loop.work, WORK_WRITE + sent / WORK_UNIT_BYTES);
+	congestion_sent(shard, client, 0, sent);
 	bool draining = atomic_load_explicit(&shard->shared.draining, memory_order_relaxed);
 	if (client->conn.backlog == 0 && draining) {
 		client_end(shard, ref, ERROR_SERVER_STOPPING);

@@ -84,7 +84,7 @@ void keepalive_begin(struct shard *shard, struct client_ref ref)
 {
 	struct client *client = shard_client(shard, ref);
 	if (client->keepalive_s == 0 && shard->env.settings->idle_probe_s != 0)
-		health_probe(client->conn.fd, shard->env.settings->idle_probe_s);
+		health_probe(&shard->mem.io.streams, client->conn.stream, shard->env.settings->idle_probe_s);
 	uint64_t deadline_ms = next_ms(shard, client);
 	if (deadline_ms != WHEEL_NEVER)
 		wheel_add(&shard->loop.wheel, ref.index, deadline_ms);
@@ -138,9 +138,8 @@ static void grade_by_keepalive(struct shard *shard, struct client_ref ref)
 static void grade_by_tcp(struct shard *shard, struct client_ref ref)
 {
 	struct client *client = shard_client(shard, ref);
-	int fd = io_borrow(&shard->mem.io, &client->conn);
-	bool answers = !health_is_unanswered(fd, shard->env.settings->grace_ms);
-	io_return(&client->conn, fd);
+	bool answers =
+		!health_is_unanswered(&shard->mem.io.streams, client->conn.stream, shard->env.settings->grace_ms);
 	if (answers && client->state != CLIENT_ACTIVE)
 		client_set_state(shard, client, CLIENT_ACTIVE);
 	else if (!answers && client->state == CLIENT_SUSPECT)

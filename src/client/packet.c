@@ -276,7 +276,7 @@ static bool acknowledged(const struct slice *bytes)
 static void acknowledge_at_once(struct shard *shard, struct client *client)
 {
 	if (client->quick_acks == 0 || client->conn.outbox != 0 ||
-	    pending_acks_of(&shard->routing.acks, shard_client_index(shard, client)) != 0)
+	    pending_acks_of(&shard->routing.acks, shard_client_ref(shard, client)) != 0)
 		return;
 	client->quick_acks = (client->quick_acks - 1u) & 3u;
 	COUNT(&shard->counters, quick_acks);

@@ -54,9 +54,7 @@ static void log_end(struct shard *shard, const struct client *client, enum error
 		return;
 	struct slice id = registry_id(&shard->sessions.registry, &client->session);
 	char text[PEER_TEXT_BYTES_MAX];
-	int fd = io_borrow(&shard->mem.io, &client->conn);
-	union peer peer = peer_of_socket(fd);
-	io_return(&client->conn, fd);
+	union peer peer = peer_of_stream(&shard->mem.io.streams, client->conn.stream);
 	/* The address in front: what follows may hold a client's own words. */
 	log_write(level, "%s: client \"%.*s\" ended: %s [%s]", peer_print(&peer, text), (int)id.size,
 		  (const char *)id.data, error_sentence(reason), error_rule(reason));
@@ -129,7 +127,7 @@ static void end_connection(struct shard *shard, struct client_ref ref, bool gree
 			   bool is_taken_over)
 {
 	struct client *client = shard_client(shard, ref);
-	CHECK(client->state == CLIENT_CLOSING && client->conn.fd >= 0);
+	CHECK(client->state == CLIENT_CLOSING && stream_exists(client->conn.stream));
 	turn_work_charge(&shard->loop.work, WORK_END);
 	if (client->pause == PAUSE_ROOM)
 		routing_disown(shard, ref);

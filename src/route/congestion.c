@@ -287,7 +287,7 @@ bool congestion_holds(struct shard *shard, struct client_ref ref, struct client 
 	}
 	account->awaits_until_ms = shard->loop.now_ms + AWAITS_MS;
 	client_pause(client, PAUSE_SUBSCRIBER);
-	list_push(&shard->routing.congestion.held, ref);
+	client_list_push(&shard->routing.congestion.held, ref);
 	COUNT(&shard->counters, subscriber_pauses);
 	return true;
 }

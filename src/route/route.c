@@ -61,7 +61,7 @@ static bool route_walk(struct shard *shard, struct delivery *delivery, uint64_t 
 
 /* The picked member of a shared subscription may have lost its connection while its cleanup has not come so far. Then
  * the lists are corrected here, so that the message goes to a member that is connected. */
-static bool put_right(struct shard *shard, uint32_t index)
+static bool put_right(struct shard *shard, struct subscription_ref picked)
 {
 	const struct subscription *subscription = subscriptions_at(&shard->sessions.subscriptions, picked);
 	struct client *client = shard_client(shard, subscription->client);

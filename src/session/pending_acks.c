@@ -138,7 +138,7 @@ enum error pending_acks_file(struct pending_acks *acks, struct client_ref client
 {
 	struct ticket *filed = ticket_at(acks, ticket);
 	CHECK(filed->line == 0 && filed->holders != 0);
-	CHECK(client != 0 && (qos == 1 || qos == 2));
+	CHECK(!client_ref_is_none(client) && (qos == 1 || qos == 2));
 	uint32_t at = line_need(acks, client);
 	if (at == 0)
 		return ERROR_NO_MEMORY;
@@ -210,7 +210,7 @@ static void pop_ticket(struct pending_acks *acks, struct ack_line *line, struct 
 	uint32_t first = line->first;
 	const struct ticket *ticket = ticket_at(acks, first);
 	*answer = (struct pending_answer){
-		.client = line->node.hash,
+		.client = {line->node.hash},
 		.packet_id = ticket->packet_id,
 		.qos = ticket->qos,
 		.reason = ticket->reason,

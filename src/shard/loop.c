@@ -75,13 +75,13 @@
 
 /* ---- clients ---- */
 
-static void loop_handle_event(struct shard *shard, const struct epoll_event *event)
+static void loop_handle_event(struct shard *shard, const struct poller_event *event)
 {
-	struct client_ref ref = {(uint32_t)event->data.u64};
+	struct client_ref ref = {(uint32_t)event->tag};
 	if (client_ref_is_none(ref))
 		return; /* the waker, which has done its work, or clients from the gates, who come after the events */
 	struct client *client = shard_client(shard, ref);
-	if (client->conn.generation != (uint32_t)(event->data.u64 >> 32))
+	if (client->conn.generation != (uint32_t)(event->tag >> 32))
 		return;
 	if (poller_writable(event))
 		client_write(shard, ref);
@@ -181,7 +181,7 @@ static void read_clock(struct shard *shard, uint64_t woken_ns, int events)
 }
 
 /* Waits for events, asleep as far as others can tell when it may take a while; then reads the clock. */
-static int wait_for_events(struct shard *shard, struct epoll_event *events, bool draining)
+static int wait_for_events(struct shard *shard, struct poller_event *events, bool draining)
 {
 	int timeout_ms = loop_sleep_ms(shard, draining);
 	shard->loop.slept_from_ms = timeout_ms != 0 ? clock_now_ms() : 0;
@@ -256,13 +256,13 @@ static void go_on(struct shard *shard)
 }
 
 /* What clients have sent: first those who were left in the turn before. True: the gates have sent some more. */
-static bool serve(struct shard *shard, const struct epoll_event *events, int count)
+static bool serve(struct shard *shard, const struct poller_event *events, int count)
 {
 	bool arrive = false;
 	turn_work_begin_packets(&shard->loop.work);
 	loop_serve_ready(shard);
 	for (int i = 0; i < count; i++) {
-		arrive |= events[i].data.u64 == TAG_ADMISSIONS;
+		arrive |= events[i].tag == TAG_ADMISSIONS;
 		loop_handle_event(shard, &events[i]);
 	}
 	return arrive;
@@ -290,7 +290,7 @@ static void settle_turn(struct shard *shard)
 /* False when the shard has drained and may end. */
 static bool shard_turn(struct shard *shard)
 {
-	struct epoll_event events[EVENTS_PER_TURN];
+	struct poller_event events[EVENTS_PER_TURN];
 	bool draining = atomic_load_explicit(&shard->shared.draining, memory_order_acquire);
 	int count = wait_for_events(shard, events, draining);
 	turn_work_begin(&shard->loop.work);

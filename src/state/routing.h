@@ -7,7 +7,6 @@
 #include "memory/list.h"
 #include "reactor/mailbox.h"
 #include "session/pending_acks.h"
-#include "state/congestion.h"
 #include "topics/index.h"
 
 /* ---- publishers that wait for subscribers (route/congestion.h) ---- */

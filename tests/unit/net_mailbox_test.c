@@ -395,7 +395,7 @@ struct sender {
 static void await(struct outbox *outbox, struct poller *poller, bool for_room)
 {
 	struct waker *waker = &outbox->mailboxes[outbox->self].waker;
-	struct epoll_event event;
+	struct poller_event event;
 	outbox_await_returns(outbox, for_room);
 	waker_sleep(waker);
 	bool ready = for_room ? outbox_has_returns(outbox) : outbox_has_mail(outbox);

@@ -36,7 +36,7 @@ static uint32_t filed(struct pending_acks *acks, uint32_t client, uint16_t packe
 {
 	uint32_t ticket = pending_acks_take(acks);
 	assert_int_not_equal(ticket, 0);
-	assert_int_equal(pending_acks_file(acks, client, ticket, 1, packet_id), ERROR_OK);
+	assert_int_equal(pending_acks_file(acks, (struct client_ref){client}, ticket, 1, packet_id), ERROR_OK);
 	return ticket;
 }
 
@@ -44,7 +44,7 @@ static void expect_next(struct pending_acks *acks, uint32_t client, uint16_t pac
 {
 	struct pending_answer answer;
 	assert_true(pending_acks_next(acks, &answer));
-	assert_int_equal(answer.client, client);
+	assert_int_equal(answer.client.index, client);
 	assert_int_equal(answer.packet_id, packet_id);
 }
 
@@ -99,7 +99,7 @@ static void test_reason_and_failure(void **state)
 {
 	struct pending_acks *acks = *state;
 	uint32_t ticket = pending_acks_take(acks);
-	assert_int_equal(pending_acks_file(acks, 2, ticket, 2, 77), ERROR_OK);
+	assert_int_equal(pending_acks_file(acks, (struct client_ref){2}, ticket, 2, 77), ERROR_OK);
 	pending_acks_set_reason(acks, ticket, 0x97, true);
 	pending_acks_is_safe(acks, ticket);
 	struct pending_answer answer;
@@ -114,9 +114,9 @@ static void test_forgotten(void **state)
 {
 	struct pending_acks *acks = *state;
 	uint32_t first = filed(acks, 1, 1);
-	pending_acks_forget(acks, 1);
+	pending_acks_forget(acks, (struct client_ref){1});
 	uint32_t second = filed(acks, 1, 1);
-	assert_int_equal(pending_acks_of(acks, 1), 2);
+	assert_int_equal(pending_acks_of(acks, (struct client_ref){1}), 2);
 	pending_acks_is_safe(acks, second);
 	expect_none(acks);
 	pending_acks_is_safe(acks, first);
@@ -134,13 +134,13 @@ static void test_dropped_while_ready(void **state)
 	pending_acks_hold(acks, held);
 	pending_acks_is_safe(acks, filed(acks, 2, 1));
 	uint32_t behind = filed(acks, 2, 2);
-	pending_acks_drop(acks, 2);
-	assert_int_equal(pending_acks_of(acks, 2), 0);
+	pending_acks_drop(acks, (struct client_ref){2});
+	assert_int_equal(pending_acks_of(acks, (struct client_ref){2}), 0);
 	pending_acks_is_safe(acks, filed(acks, 2, 3));
 	expect_next(acks, 2, 3);
 	expect_none(acks);
 	pending_acks_is_safe(acks, behind);
-	pending_acks_drop(acks, 1);
+	pending_acks_drop(acks, (struct client_ref){1});
 	pending_acks_is_safe(acks, held);
 	pending_acks_is_safe(acks, held);
 }
@@ -174,7 +174,7 @@ static void remove_item(struct play *play, uint32_t at)
 static void leaves(struct play *play, const struct pending_answer *answer)
 {
 	uint32_t at = 0;
-	while (at < play->count && !(play->items[at].in_line && play->items[at].client == answer->client))
+	while (at < play->count && !(play->items[at].in_line && play->items[at].client == answer->client.index))
 		at++;
 	assert_true(at < play->count);
 	assert_int_equal(play->items[at].holders, 0);
@@ -228,9 +228,9 @@ static void ends(struct play *play, bool session)
 {
 	uint32_t client = 1 + random_below(&play->random, CLIENTS);
 	if (session)
-		pending_acks_drop(play->acks, client);
+		pending_acks_drop(play->acks, (struct client_ref){client});
 	else
-		pending_acks_forget(play->acks, client);
+		pending_acks_forget(play->acks, (struct client_ref){client});
 	for (uint32_t i = 0; i < play->count;) {
 		struct modelled *item = &play->items[i];
 		bool concerned = item->in_line && item->client == client;

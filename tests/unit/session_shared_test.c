@@ -94,8 +94,9 @@ static void add(struct scene *scene, uint16_t shard, uint32_t client, uint32_t f
 static void drop(struct scene *scene, uint16_t shard, uint32_t client, uint32_t f)
 {
 	struct member *member = &scene->members[shard][client];
-	struct subscription_ref ended = subscriptions_remove(&scene->subscriptions[shard], &member->session,
-					      (struct client_ref){client}, slice_string(FILTER_TEXTS[f]));
+	struct subscription_ref ended =
+		subscriptions_remove(&scene->subscriptions[shard], &member->session, (struct client_ref){client},
+				     slice_string(FILTER_TEXTS[f]));
 	assert_int_equal(!subscription_ref_is_none(ended), member->subscribed[f]);
 	assert_null(subscriptions_of_client(&scene->subscriptions[shard], ended, (struct client_ref){client}));
 	member->subscribed[f] = false;
@@ -280,8 +281,8 @@ static void test_nobody_is_connected(void **state)
 
 static struct subscription_ref shared_of(struct scene *scene, uint16_t shard, uint32_t client)
 {
-	struct subscription_ref index =
-		next_shared(&scene->subscriptions[shard], &scene->members[shard][client].session, subscription_ref_none());
+	struct subscription_ref index = next_shared(&scene->subscriptions[shard],
+						    &scene->members[shard][client].session, subscription_ref_none());
 	assert_false(subscription_ref_is_none(index));
 	return index;
 }

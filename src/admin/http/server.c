@@ -151,10 +151,10 @@ static void accept_connections(struct http_server *server, uint64_t now_ms)
 
 /* ---- a turn ---- */
 
-static void note_event(struct http_server *server, const struct epoll_event *event)
+static void note_event(struct http_server *server, const struct poller_event *event)
 {
-	uint32_t place = (uint32_t)event->data.u64;
-	uint32_t generation = (uint32_t)(event->data.u64 >> 32);
+	uint32_t place = (uint32_t)event->tag;
+	uint32_t generation = (uint32_t)(event->tag >> 32);
 	CHECK(place < HTTP_CONNECTIONS_MAX);
 	struct http_connection *connection = &server->connections[place];
 	if (connection->state == HTTP_CONNECTION_FREE || server->generations[place] != generation)
@@ -182,7 +182,7 @@ static bool step_connections(struct http_server *server, uint64_t now_ms)
 	return more;
 }
 
-static int await_events(struct http_server *server, struct epoll_event *events, bool more, const _Atomic bool *stopping)
+static int await_events(struct http_server *server, struct poller_event *events, bool more, const _Atomic bool *stopping)
 {
 	waker_sleep(server->waker);
 	int timeout_ms = more || atomic_load(stopping) ? 0 : server_sleep_ms(server, clock_now_ms());
@@ -195,15 +195,15 @@ static int await_events(struct http_server *server, struct epoll_event *events, 
  * one took long. */
 static bool server_turn(struct http_server *server, bool more, const _Atomic bool *stopping)
 {
-	struct epoll_event events[EVENTS_PER_TURN];
+	struct poller_event events[EVENTS_PER_TURN];
 	watch_listener(server, clock_now_ms());
 	int count = await_events(server, events, more, stopping);
 	uint64_t now_ms = clock_now_ms();
 	bool knocks = false;
 	for (int i = 0; i < count; i++) {
-		if (events[i].data.u64 == TAG_LISTENER)
+		if (events[i].tag == TAG_LISTENER)
 			knocks = true;
-		else if (events[i].data.u64 != TAG_WAKER)
+		else if (events[i].tag != TAG_WAKER)
 			note_event(server, &events[i]);
 	}
 	if (knocks)
