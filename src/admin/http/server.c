@@ -64,7 +64,7 @@ static uint64_t connection_deadline_ms(const struct http_connection *connection,
 	return connection->since_ms + (crowded ? HTTP_REQUEST_CROWDED_MS : HTTP_REQUEST_MS);
 }
 
-static void close_connection(struct http_server *server, struct http_connection *connection)
+static void close_slot(struct http_server *server, struct http_connection *connection)
 {
 	if (connection->state != HTTP_CONNECTION_FREE)
 		http_connection_close(&server->all, connection);
@@ -78,7 +78,7 @@ static void close_late(struct http_server *server, uint64_t now_ms)
 	for (uint32_t i = 0; i < HTTP_CONNECTIONS_MAX; i++) {
 		struct http_connection *connection = &server->connections[i];
 		if (connection->state != HTTP_CONNECTION_FREE && now_ms > connection_deadline_ms(connection, crowded))
-			close_connection(server, connection);
+			close_slot(server, connection);
 	}
 }
 
@@ -130,7 +130,7 @@ static void add_connection(struct http_server *server, int fd, uint64_t now_ms)
 		return;
 	server->taken++;
 	if (poller_add(&server->poller, fd, tag, POLLER_EDGE_BOTH) != ERROR_OK)
-		close_connection(server, connection);
+		close_slot(server, connection);
 }
 
 static void accept_connections(struct http_server *server, uint64_t now_ms)
@@ -177,7 +177,7 @@ static bool step_connections(struct http_server *server, uint64_t now_ms)
 			again = http_connection_step(&server->all, connection, now_ms);
 		more = more || again;
 		if (connection->state == HTTP_CONNECTION_FREE)
-			close_connection(server, connection);
+			close_slot(server, connection);
 	}
 	return more;
 }
@@ -230,7 +230,7 @@ void http_server_free(struct http_server *server)
 {
 	for (uint32_t i = 0; i < HTTP_CONNECTIONS_MAX; i++) {
 		if (server->connections[i].state != HTTP_CONNECTION_FREE)
-			close_connection(server, &server->connections[i]);
+			close_slot(server, &server->connections[i]);
 	}
 	CHECK(server->taken == 0 && server->all.body_bytes == 0);
 	if (server->poller.fd >= 0)
