@@ -26,12 +26,12 @@ bool redis_link_refused(struct redis_link *link, const redisReply *reply)
 	return redis_link_fail(link, "%.120s", reply->str[0] != '\0' ? reply->str : "an error without words");
 }
 
-static bool context_fail(struct redis_link *link)
+static bool redis_context_fail(struct redis_link *link)
 {
 	return redis_link_fail(link, "%s", link->context->errstr[0] != '\0' ? link->context->errstr : "out of memory");
 }
 
-static bool reader_fail(struct redis_link *link)
+static bool redis_reader_fail(struct redis_link *link)
 {
 	if (link->too_long)
 		return redis_link_fail(link, "an answer is too long");
@@ -77,7 +77,7 @@ static bool make_reader(struct redis_link *link)
 bool redis_link_append(struct redis_link *link, int count, const char **words, const size_t *sizes)
 {
 	CHECK(link->context != NULL && count > 0);
-	return redisAppendCommandArgv(link->context, count, words, sizes) == REDIS_OK || context_fail(link);
+	return redisAppendCommandArgv(link->context, count, words, sizes) == REDIS_OK || redis_context_fail(link);
 }
 
 bool redis_link_send(struct redis_link *link)
@@ -86,7 +86,7 @@ bool redis_link_send(struct redis_link *link)
 	CHECK(link->context != NULL);
 	while (done == 0) {
 		if (redisBufferWrite(link->context, &done) != REDIS_OK)
-			return context_fail(link);
+			return redis_context_fail(link);
 	}
 	return true;
 }
@@ -103,7 +103,7 @@ bool redis_link_receive(struct redis_link *link)
 	/* The reader buffers an incomplete answer, or answers that were not asked for. */
 	if (link->reader->len - link->reader->pos + (size_t)got > REDIS_ANSWER_BYTES_MAX)
 		return redis_link_fail(link, "an answer is too long");
-	return redisReaderFeed(link->reader, bytes, (size_t)got) == REDIS_OK || reader_fail(link);
+	return redisReaderFeed(link->reader, bytes, (size_t)got) == REDIS_OK || redis_reader_fail(link);
 }
 
 bool redis_link_next(struct redis_link *link, redisReply **reply)
@@ -112,7 +112,7 @@ bool redis_link_next(struct redis_link *link, redisReply **reply)
 	CHECK(link->context != NULL);
 	*reply = NULL;
 	if (redisReaderGetReply(link->reader, &found) != REDIS_OK)
-		return reader_fail(link);
+		return redis_reader_fail(link);
 	if (found != NULL)
 		link->answer_bytes = link->answer_elements = 0;
 	*reply = found;
@@ -192,9 +192,9 @@ bool redis_link_open(struct redis_link *link, const struct redis_url *url)
 		link->context = redisConnectWithTimeout(url->host, url->port, timeout);
 	if (link->context == NULL)
 		return redis_link_fail(link, "out of memory");
-	bool good = link->context->err == 0 || context_fail(link);
+	bool good = link->context->err == 0 || redis_context_fail(link);
 	if (good && redisSetTimeout(link->context, timeout) != REDIS_OK)
-		good = context_fail(link);
+		good = redis_context_fail(link);
 	good = good && make_reader(link);
 	if (good && sign_in(link, url) && select_database(link, url))
 		return true;

@@ -1,5 +1,5 @@
 /* One scan of all revocations in Redis, page by page, so that its thread can do other work between pages. The round of
- * access (gateway/access.h) is open from the beginning to the last page; revocations that were not seen are lifted at
+ * access (access/access.h) is open from the beginning to the last page; revocations that were not seen are lifted at
  * its end. Owned by the bridge's thread, which may block for one page. */
 #ifndef BRIDGE_REDIS_SCAN_H
 #define BRIDGE_REDIS_SCAN_H

@@ -1,7 +1,6 @@
 #include "ctl/http_client.h"
 
 #include "base/check.h"
-
 #include "fetch/curl_library.h"
 
 #include <stdio.h>

@@ -85,7 +85,7 @@ static bool set_transfer_options(struct transfer *transfer, CURL *handle)
 		    curl->easy_setopt(handle, CURLOPT_HEADERDATA, transfer) == CURLE_OK;
 	if (good && job->ca_file[0] != '\0')
 		good = curl->easy_setopt(handle, CURLOPT_CAINFO, job->ca_file) == CURLE_OK;
-	return good || transfer_fail(transfer, "out of memory");
+	return good || transfer_fail(transfer, "libcurl is too old, or memory is short");
 }
 
 /* NULL: no memory. */

@@ -47,6 +47,8 @@ static int set_up_actions(posix_spawn_file_actions_t *actions, int in, int out)
 	return error;
 }
 
+/* No signal is blocked in the process. It has a group of its own, so that Ctrl-C at a terminal reaches the server
+ * alone, which then ends it. */
 static int set_up_signals(posix_spawnattr_t *attributes)
 {
 	sigset_t none, defaults;
@@ -57,7 +59,10 @@ static int set_up_signals(posix_spawnattr_t *attributes)
 	if (error == 0)
 		error = posix_spawnattr_setsigdefault(attributes, &defaults);
 	if (error == 0)
-		error = posix_spawnattr_setflags(attributes, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
+		error = posix_spawnattr_setpgroup(attributes, 0);
+	if (error == 0)
+		error = posix_spawnattr_setflags(attributes, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF |
+								     POSIX_SPAWN_SETPGROUP);
 	return error;
 }
 

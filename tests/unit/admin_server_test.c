@@ -24,6 +24,8 @@ static uint64_t clock_of_test(void)
 
 #include <cmocka.h>
 
+#include "failing_memory.h"
+
 #define BODY_MAX 1000u
 #define LONG_BYTES (8u << 20)
 
@@ -112,7 +114,7 @@ static int set_up(void **state)
 
 static int tear_down(void **state)
 {
-	(void)state;
+	failing_memory_teardown(state);
 	http_server_free(server);
 	waker_close(&waker);
 	free(long_text);
@@ -154,8 +156,8 @@ static const char *hear(int fd, bool *closed)
 		size += (size_t)received;
 		turn();
 	}
+	*closed = received == 0 || (received < 0 && errno == ECONNRESET);
 	text[size] = '\0';
-	*closed = received == 0;
 	return text;
 }
 
@@ -407,6 +409,40 @@ static void test_more_than_there_are_places(void **state)
 	}
 }
 
+/* Whoever finds no memory is refused or hung up on; nothing is lost by that, and others are served. */
+static void play_requests(void *context)
+{
+	(void)context;
+	bool closed;
+	uint32_t begun_before = begun + refused, ended_before = ended;
+	int fd = dial();
+	failing_memory_start();
+	say(fd, "POST /1" HOST "Transfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\nGET /2" HOST "\r\n");
+	turn();
+	bool failed = failing_memory_stop();
+	const char *text = hear(fd, &closed);
+	assert_int_equal(strstr(text, "[/1:hello]") != NULL, !failed);
+	assert_int_equal(strstr(text, "[/2:]") != NULL, !failed);
+	assert_true(!failed || closed);
+	close(fd);
+	turn();
+	assert_int_equal(server->taken, 0);
+	assert_int_equal(server->all.body_bytes, 0);
+	assert_true(ended - ended_before <= begun + refused - begun_before);
+	fd = dial();
+	say(fd, "GET /3" HOST "\r\n");
+	assert_non_null(strstr(hear(fd, &closed), "[/3:]"));
+	close(fd);
+	turn();
+}
+
+static void test_each_refusal_of_memory(void **state)
+{
+	(void)state;
+	/* A connection, its buffer, and the body. */
+	assert_int_equal(failing_memory_sweep(FAILING_ALL, FAILING_ONCE, play_requests, NULL), 3);
+}
+
 static void test_lingering_has_an_end(void **state)
 {
 	(void)state;
@@ -434,6 +470,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_less_time_where_it_is_crowded, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_more_than_there_are_places, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_lingering_has_an_end, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_each_refusal_of_memory, set_up, tear_down),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

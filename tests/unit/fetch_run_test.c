@@ -68,6 +68,8 @@ static int be_fetcher(void)
 		memset(report.etag, 'x', sizeof(report.etag));
 	if (strcmp(job.url, "descriptors") == 0)
 		report.status = 1000 + count_strange_descriptors();
+	if (strcmp(job.url, "group") == 0)
+		report.status = getpgrp() == getpid();
 	say(&report, sizeof(report));
 	while (strcmp(job.url, "much") == 0)
 		say(much, sizeof(much));
@@ -131,6 +133,15 @@ static void test_descriptors_stay_here(void **state)
 	free(body);
 }
 
+/* What a terminal sends to the server's group does not reach it. */
+static void test_has_a_group_of_its_own(void **state)
+{
+	(void)state;
+	uint8_t *body;
+	assert_int_equal(run("group", &body).status, 1);
+	free(body);
+}
+
 static void test_bad(void **state)
 {
 	(void)state;
@@ -187,6 +198,7 @@ int main(int argc, char **argv)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_good, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_descriptors_stay_here, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_has_a_group_of_its_own, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_bad, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_hangs_until_its_time_is_up, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_hangs_until_the_server_stops, set_up, tear_down),

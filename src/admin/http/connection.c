@@ -354,8 +354,6 @@ bool http_connection_open(struct http_connection *connection, int fd, uint64_t n
 		close(fd);
 		return false;
 	}
-	/* All but the head: it is the largest part, and parsing sets it. */
-	memset(connection, 0, offsetof(struct http_connection, head));
 	connection->fd = fd;
 	connection->state = HTTP_CONNECTION_HEAD;
 	connection->may_read = connection->may_write = true;

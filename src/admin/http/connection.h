@@ -60,7 +60,8 @@ struct http_connections {
 	size_t body_bytes; /* allocated for bodies */
 };
 
-/* Takes over a non-blocking socket. Returns false, with the socket closed, if memory is short. */
+/* The connection is zero at first. Takes over a non-blocking socket. Returns false, with the socket closed, if memory
+ * is short. */
 bool http_connection_open(struct http_connection *connection, int fd, uint64_t now_ms);
 void http_connection_close(struct http_connections *all, struct http_connection *connection);
 /* Does a bounded piece of work: one read, or one request, or sending until the socket's buffer is full. Returns true if

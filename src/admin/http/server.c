@@ -29,16 +29,15 @@ struct http_server {
 	struct poller poller;
 	struct waker *waker;
 	int listener_fd;
-	bool listens;          /* the poller has the listener */
-	uint64_t accept_at_ms; /* accepting is paused until then */
-	uint32_t taken;        /* places */
-	struct http_connection connections[HTTP_CONNECTIONS_MAX];
+	bool listens;                                              /* the poller has the listener */
+	uint64_t accept_at_ms;                                     /* accepting is paused until then */
+	uint32_t taken;                                            /* slots */
+	struct http_connection *connections[HTTP_CONNECTIONS_MAX]; /* NULL: the slot is free */
 	uint32_t generations[HTTP_CONNECTIONS_MAX];
 };
 
 struct http_server *http_server_new(const struct http_service *service, int listener_fd, struct waker *waker)
 {
-	/* calloc() leaves the pages of connections untouched until they are used. */
 	struct http_server *server = calloc(1, sizeof(*server));
 	if (server == NULL)
 		return NULL;
@@ -64,11 +63,15 @@ static uint64_t connection_deadline_ms(const struct http_connection *connection,
 	return connection->since_ms + (crowded ? HTTP_REQUEST_CROWDED_MS : HTTP_REQUEST_MS);
 }
 
-static void close_connection(struct http_server *server, struct http_connection *connection)
+/* Frees the slot. Its connection may have ended by itself. */
+static void close_slot(struct http_server *server, uint32_t slot)
 {
+	struct http_connection *connection = server->connections[slot];
+	CHECK(connection != NULL && server->taken != 0);
 	if (connection->state != HTTP_CONNECTION_FREE)
 		http_connection_close(&server->all, connection);
-	CHECK(server->taken != 0);
+	free(connection);
+	server->connections[slot] = NULL;
 	server->taken--;
 }
 
@@ -76,9 +79,9 @@ static void close_late(struct http_server *server, uint64_t now_ms)
 {
 	bool crowded = is_crowded(server); /* decided once: closing some must not spare the others */
 	for (uint32_t i = 0; i < HTTP_CONNECTIONS_MAX; i++) {
-		struct http_connection *connection = &server->connections[i];
-		if (connection->state != HTTP_CONNECTION_FREE && now_ms > connection_deadline_ms(connection, crowded))
-			close_connection(server, connection);
+		const struct http_connection *connection = server->connections[i];
+		if (connection != NULL && now_ms > connection_deadline_ms(connection, crowded))
+			close_slot(server, i);
 	}
 }
 
@@ -88,8 +91,8 @@ static int server_sleep_ms(const struct http_server *server, uint64_t now_ms)
 	uint64_t until_ms = UINT64_MAX;
 	bool crowded = is_crowded(server);
 	for (uint32_t i = 0; i < HTTP_CONNECTIONS_MAX; i++) {
-		const struct http_connection *connection = &server->connections[i];
-		if (connection->state != HTTP_CONNECTION_FREE && connection_deadline_ms(connection, crowded) < until_ms)
+		const struct http_connection *connection = server->connections[i];
+		if (connection != NULL && connection_deadline_ms(connection, crowded) < until_ms)
 			until_ms = connection_deadline_ms(connection, crowded);
 	}
 	if (!server->listens && server->taken < HTTP_CONNECTIONS_MAX && server->accept_at_ms < until_ms)
@@ -119,18 +122,25 @@ static void watch_listener(struct http_server *server, uint64_t now_ms)
 
 static void add_connection(struct http_server *server, int fd, uint64_t now_ms)
 {
-	uint32_t place = 0;
-	while (server->connections[place].state != HTTP_CONNECTION_FREE)
-		place++;
-	CHECK(place < HTTP_CONNECTIONS_MAX);
-	struct http_connection *connection = &server->connections[place];
-	uint64_t tag = (uint64_t)++server->generations[place] << 32 | place;
-	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &(int){1}, sizeof(int)); /* a response is sent as a whole */
-	if (!http_connection_open(connection, fd, now_ms))
+	CHECK(server->taken < HTTP_CONNECTIONS_MAX); /* so there is a free slot */
+	struct http_connection *connection = calloc(1, sizeof(*connection));
+	if (connection == NULL) {
+		close(fd);
 		return;
+	}
+	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &(int){1}, sizeof(int)); /* a response is sent as a whole */
+	if (!http_connection_open(connection, fd, now_ms)) {
+		free(connection);
+		return;
+	}
+	uint32_t slot = 0;
+	while (server->connections[slot] != NULL)
+		slot++;
+	server->connections[slot] = connection;
 	server->taken++;
+	uint64_t tag = (uint64_t)++server->generations[slot] << 32 | slot;
 	if (poller_add(&server->poller, fd, tag, POLLER_EDGE_BOTH) != ERROR_OK)
-		close_connection(server, connection);
+		close_slot(server, slot);
 }
 
 static void accept_connections(struct http_server *server, uint64_t now_ms)
@@ -153,11 +163,11 @@ static void accept_connections(struct http_server *server, uint64_t now_ms)
 
 static void note_event(struct http_server *server, const struct poller_event *event)
 {
-	uint32_t place = (uint32_t)event->tag;
+	uint32_t slot = (uint32_t)event->tag;
 	uint32_t generation = (uint32_t)(event->tag >> 32);
-	CHECK(place < HTTP_CONNECTIONS_MAX);
-	struct http_connection *connection = &server->connections[place];
-	if (connection->state == HTTP_CONNECTION_FREE || server->generations[place] != generation)
+	CHECK(slot < HTTP_CONNECTIONS_MAX);
+	struct http_connection *connection = server->connections[slot];
+	if (connection == NULL || server->generations[slot] != generation)
 		return;
 	/* After a hang-up both are tried, and their errors tell what happened. */
 	connection->may_read = connection->may_read || poller_readable(event);
@@ -169,15 +179,15 @@ static bool step_connections(struct http_server *server, uint64_t now_ms)
 {
 	bool more = false;
 	for (uint32_t i = 0; i < HTTP_CONNECTIONS_MAX; i++) {
-		struct http_connection *connection = &server->connections[i];
-		if (connection->state == HTTP_CONNECTION_FREE)
+		struct http_connection *connection = server->connections[i];
+		if (connection == NULL)
 			continue;
 		bool again = true;
 		for (int step = 0; step < STEPS_PER_TURN && again; step++)
 			again = http_connection_step(&server->all, connection, now_ms);
 		more = more || again;
 		if (connection->state == HTTP_CONNECTION_FREE)
-			close_connection(server, connection);
+			close_slot(server, i);
 	}
 	return more;
 }
@@ -229,8 +239,8 @@ enum error http_server_run(struct http_server *server, const _Atomic bool *stopp
 void http_server_free(struct http_server *server)
 {
 	for (uint32_t i = 0; i < HTTP_CONNECTIONS_MAX; i++) {
-		if (server->connections[i].state != HTTP_CONNECTION_FREE)
-			close_connection(server, &server->connections[i]);
+		if (server->connections[i] != NULL)
+			close_slot(server, i);
 	}
 	CHECK(server->taken == 0 && server->all.body_bytes == 0);
 	if (server->poller.fd >= 0)

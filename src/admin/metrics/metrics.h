@@ -1,4 +1,4 @@
-/* The gateway's metrics for Prometheus. The table in gateway/counters.h describes what threads count, the one in
+/* The gateway's metrics for Prometheus. The table in runtime/counters.h describes what threads count, the one in
  * metrics.c everything else. Exposition and documentation are both made from the two. */
 #ifndef ADMIN_METRICS_METRICS_H
 #define ADMIN_METRICS_METRICS_H

@@ -12,6 +12,7 @@
 #include "auth/rules/acl.h"
 #include "base/error.h"
 #include "base/hash.h"
+#include "memory/region.h"
 
 struct acl_cache {
 	struct hash_key key;
@@ -19,6 +20,7 @@ struct acl_cache {
 	uint64_t mask;
 	uint64_t hits;
 	uint64_t misses;
+	struct region region; /* of the slots */
 };
 
 /* slots: a power of two, eight bytes each. */
