@@ -44,6 +44,8 @@ struct revocations {
 	uint32_t round;
 };
 
+_Static_assert(REVOCATION_ID_BYTES_MAX <= UINT16_MAX, "revocation_record.id_bytes");
+
 static const char *const KIND_NAMES[REVOCATION_KIND_COUNT] = {"token", "user", "client"};
 
 const char *revocation_kind_name(enum revocation_kind kind)
@@ -65,6 +67,7 @@ bool revocation_kind_parse(struct slice name, enum revocation_kind *kind)
 
 static struct revocation_table *revocation_table_new(uint32_t slots, struct revocation_table *smaller)
 {
+	CHECK(slots != 0 && (slots & (slots - 1)) == 0);
 	struct revocation_table *table = calloc(1, sizeof(*table) + slots * sizeof(table->slots[0]));
 	if (table == NULL)
 		return NULL;
@@ -163,12 +166,12 @@ bool revocations_has(const struct revocations *revocations, enum revocation_kind
 
 static void revocations_change_begin(struct revocations *revocations)
 {
-	atomic_fetch_add_explicit(&revocations->changes, 1, memory_order_acq_rel);
+	CHECK(atomic_fetch_add_explicit(&revocations->changes, 1, memory_order_acq_rel) % 2 == 0);
 }
 
 static void revocations_change_end(struct revocations *revocations)
 {
-	atomic_fetch_add_explicit(&revocations->changes, 1, memory_order_release);
+	CHECK(atomic_fetch_add_explicit(&revocations->changes, 1, memory_order_release) % 2 == 1);
 }
 
 static struct revocation_table *revocations_writer_table(const struct revocations *revocations)
@@ -246,6 +249,7 @@ static enum error revocations_insert(struct revocations *revocations, const stru
 		free(record);
 		return ERROR_NO_MEMORY;
 	}
+	CHECK(revocations->count < revocations->capacity && revocations->count < revocations->limit);
 	record->place = revocations->count;
 	record->round = revocations->round;
 	revocations->records[revocations->count++] = record;
@@ -259,6 +263,7 @@ static enum error revocations_insert(struct revocations *revocations, const stru
  * left that would have to be cleaned out. */
 static void revocation_slot_clear(struct revocation_table *table, struct revocation_slot *slot)
 {
+	CHECK(slot->record != NULL);
 	uint32_t hole = (uint32_t)(slot - table->slots);
 	for (uint32_t at = (hole + 1) & table->mask; revocation_slot_hash(&table->slots[at]) != 0;
 	     at = (at + 1) & table->mask) {
@@ -273,6 +278,7 @@ static void revocation_slot_clear(struct revocation_table *table, struct revocat
 
 static void revocations_remove(struct revocations *revocations, struct revocation_record *record)
 {
+	CHECK(record->place < revocations->count && revocations->records[record->place] == record);
 	struct revocation_table *table = revocations_writer_table(revocations);
 	revocations_change_begin(revocations);
 	revocation_slot_clear(table, revocation_slot_find(table, record->hash));

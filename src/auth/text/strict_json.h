@@ -9,6 +9,7 @@
 #ifndef AUTH_STRICT_JSON_H
 #define AUTH_STRICT_JSON_H
 
+#include "base/check.h"
 #include "base/slice.h"
 
 #define STRICT_DEPTH_MAX 16u
@@ -53,6 +54,7 @@ static inline const struct strict_node *strict_first(const struct strict_node *p
 
 static inline const struct strict_node *strict_next(const struct strict_json *json, const struct strict_node *child)
 {
+	CHECK(child->next <= json->count);
 	return json->nodes + child->next;
 }
 

@@ -6,6 +6,8 @@
 #define PLAIN_DIGITS_MAX 12u
 #define NUMBER_BYTES_MAX 31u
 
+_Static_assert(PLAIN_DIGITS_MAX <= 18, "ten to the power of 18 is below 2^63");
+
 struct claim_policy claim_policy_default(void)
 {
 	return (struct claim_policy){

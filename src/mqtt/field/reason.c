@@ -68,6 +68,9 @@ static const struct {
 
 #define CODE_COUNT (sizeof(CODES) / sizeof(CODES[0]))
 
+_Static_assert(CODE_COUNT == MQTT_REASON_WILDCARDS_NOT_SUPPORTED + 1, "the enum and the table end with the same code");
+_Static_assert(MQTT_AUTH < FROM_SERVER_SHIFT, "the bits of one side's packets do not reach those of the other's");
+
 bool mqtt_reason_allowed(uint8_t reason, uint8_t type, bool from_server)
 {
 	unsigned side = from_server ? FROM_SERVER_SHIFT : 0;
