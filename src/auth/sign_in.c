@@ -122,7 +122,7 @@ static enum error sign_in_by_any_way(struct sign_in *sign_in, const struct crede
 	bool says_nothing = credentials->password.data == NULL && credentials->user_name.data == NULL;
 	if (sign_in->policy.passwords && credentials->password.data != NULL)
 		return sign_in_by_password(sign_in, credentials, identity);
-	/* A name that nobody has vouched for is not taken over. */
+	/* A user name that nothing has verified is not accepted. */
 	bool vouched_for = sign_in->policy.passwords || sign_in->verifier != NULL;
 	if (credentials->may_be_anonymous && (says_nothing || !vouched_for))
 		return ERROR_OK;

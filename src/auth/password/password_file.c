@@ -154,7 +154,7 @@ struct slice password_file_find(const struct password_file *file, struct slice u
 	return found != NULL ? found->hash : slice_of(NULL, 0);
 }
 
-/* Somebody else's, always the same for one name, so that a stranger's name costs what one of the file's does. */
+/* The hash of another user, always the same for one name: an unknown name must take as long as a known one. */
 static struct slice password_file_decoy(const struct password_file *file, struct slice user)
 {
 	CHECK(file->count > 0);

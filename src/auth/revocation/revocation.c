@@ -25,8 +25,8 @@ struct revocation_slot {
 	struct revocation_record *record; /* the writer's */
 };
 
-/* A table that has become too small is kept until the end: somebody may be reading it, and all that were are together
- * smaller than the one in use. */
+/* A table that has become too small is kept until the end: a reader may still be in it, and all outgrown tables
+ * together are smaller than the one in use. */
 struct revocation_table {
 	struct revocation_table *smaller;
 	uint32_t mask;
@@ -138,7 +138,7 @@ static uint64_t revocations_second_hash(const struct revocations *revocations, s
 static int64_t revocations_until(const struct revocations *revocations, uint64_t hash, struct slice id)
 {
 	const struct revocation_table *table = atomic_load_explicit(&revocations->table, memory_order_acquire);
-	/* Bounded, because a slot that moves under the reader could lead it round for ever. */
+	/* Bounded, because a slot that moves under the reader could keep it going round for ever. */
 	for (uint32_t i = 0; i <= table->mask; i++) {
 		const struct revocation_slot *slot = &table->slots[(hash + i) & table->mask];
 		uint64_t first = atomic_load_explicit(&slot->hash[0], memory_order_acquire);
@@ -259,8 +259,8 @@ static enum error revocations_insert(struct revocations *revocations, const stru
 	return ERROR_OK;
 }
 
-/* Those behind it in the run of slots move up, unless they stand where they belong or beyond: no marks of deletion are
- * left that would have to be cleaned out. */
+/* Entries behind it in the same run of slots move up unless they are in their home slot already, so that no tombstones
+ * are left to be cleaned out. */
 static void revocation_slot_clear(struct revocation_table *table, struct revocation_slot *slot)
 {
 	CHECK(slot->record != NULL);

@@ -2,7 +2,7 @@
 
 #include "base/check.h"
 
-/* Marks the characters of the alphabet: whoever is not of it has 0, which an AND over all of them finds. */
+/* Set for the characters of the alphabet; all others have 0, which an AND over all of them finds. */
 #define GOOD 0x40u
 
 static const char ALPHABET[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";

@@ -168,7 +168,7 @@ static bool token_find_known_header(const struct token_verifier *verifier, struc
 	return false;
 }
 
-/* Only of tokens whose signature was good, so that nobody else can drive out what is worth keeping. */
+/* Only headers of tokens with a valid signature, so that nobody else can evict them. */
 static void token_remember_header(struct token_verifier *verifier, struct slice header, uint32_t key)
 {
 	if (header.size > KNOWN_HEADER_BYTES_MAX)
