@@ -47,6 +47,7 @@ static uint64_t acl_cache_mark_of(const struct acl_cache *cache, const struct ac
 
 bool acl_cache_check(struct acl_cache *cache, const struct acl_subject *subject, struct slice topic)
 {
+	CHECK(cache->slots != NULL);
 	uint64_t mark = acl_cache_mark_of(cache, subject, topic);
 	uint64_t *slot = &cache->slots[mark >> 32 & cache->mask];
 	if ((*slot ^ mark) >> 1 == 0) {

@@ -1,5 +1,5 @@
 /* Topic names, topic filters and how they match [4.7, 4.8.2]. */
-#include "mqtt_cases.h"
+#include "cases.h"
 
 #include "mqtt/encode.h"
 

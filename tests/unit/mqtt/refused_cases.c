@@ -1,5 +1,5 @@
 /* Packets that the standard forbids, each with one fault. Numbers are those of version 5 unless said otherwise. */
-#include "mqtt_cases.h"
+#include "cases.h"
 
 #define CLIENT .from_server = false
 #define SERVER .from_server = true

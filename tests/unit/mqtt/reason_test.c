@@ -1,5 +1,5 @@
 /* Reason codes [2.4] by packet and side, and what our errors become. */
-#include "mqtt_cases.h"
+#include "cases.h"
 
 #include "mqtt/encode.h"
 

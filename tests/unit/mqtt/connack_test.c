@@ -1,5 +1,5 @@
 /* CONNACK [3.2]: its fields, and encoding it. */
-#include "mqtt_cases.h"
+#include "cases.h"
 
 #include "mqtt/encode.h"
 

@@ -1,5 +1,5 @@
 /* PUBACK, PUBREC, PUBREL and PUBCOMP [3.4 to 3.7]. */
-#include "mqtt_cases.h"
+#include "cases.h"
 
 #include "mqtt/encode.h"
 

@@ -1,5 +1,5 @@
 /* Packets that the standard allows: every type, every property, every field at its edge. */
-#include "mqtt_cases.h"
+#include "cases.h"
 
 #define CLIENT .from_server = false
 #define SERVER .from_server = true

@@ -1,5 +1,5 @@
 /* CONNECT [3.1]: its fields, and encoding it. */
-#include "mqtt_cases.h"
+#include "cases.h"
 
 #include "mqtt/encode.h"
 

@@ -1,6 +1,6 @@
 /* Good packets decode; cut at any byte they are refused, and with any byte changed they are at least survived. Each
  * try is a block of exactly its size, so that a sanitizer sees a read past its end. */
-#include "mqtt_cases.h"
+#include "cases.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,4 +1,4 @@
-#include "mqtt_cases.h"
+#include "cases.h"
 
 #include "base/check.h"
 #include "mqtt/field/property.h"

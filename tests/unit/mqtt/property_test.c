@@ -1,5 +1,5 @@
 /* Properties [2.2.2]: each one in each packet, and how they are read. */
-#include "mqtt_cases.h"
+#include "cases.h"
 
 #include "mqtt/encode.h"
 #include "random.h"

@@ -1,6 +1,6 @@
 /* A PUBLISH on its way to one receiver: what is the receiver's own is written, the rest is as it was; checked by
  * reading it back. */
-#include "mqtt_cases.h"
+#include "cases.h"
 
 #include "mqtt/forward.h"
 #include "random.h"

@@ -1,5 +1,5 @@
 /* UTF-8 Encoded Strings [1.5.4], at every offset from the eight-byte steps of the check. */
-#include "mqtt_cases.h"
+#include "cases.h"
 
 #include "mqtt/encode.h"
 

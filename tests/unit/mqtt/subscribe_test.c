@@ -1,5 +1,5 @@
 /* SUBSCRIBE and UNSUBSCRIBE [3.8, 3.10]: walking over them, and encoding them. */
-#include "mqtt_cases.h"
+#include "cases.h"
 
 #include "mqtt/encode.h"
 

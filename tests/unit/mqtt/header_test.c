@@ -1,5 +1,5 @@
 /* The fixed header [2.1] and the packets that are nothing else. */
-#include "mqtt_cases.h"
+#include "cases.h"
 
 #include "mqtt/encode.h"
 #include "mqtt/field/writer.h"

@@ -1,5 +1,5 @@
 /* DISCONNECT and AUTH [3.14, 3.15]. */
-#include "mqtt_cases.h"
+#include "cases.h"
 
 #include "mqtt/encode.h"
 

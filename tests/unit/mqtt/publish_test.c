@@ -1,5 +1,5 @@
 /* PUBLISH [3.3]: its fields, its size, and encoding it. */
-#include "mqtt_cases.h"
+#include "cases.h"
 
 #include "mqtt/encode.h"
 

@@ -1,5 +1,5 @@
 /* SUBACK and UNSUBACK [3.9, 3.11]. */
-#include "mqtt_cases.h"
+#include "cases.h"
 
 #include "mqtt/encode.h"
 

@@ -1,5 +1,5 @@
 /* Every malformed packet is refused for the right reason, and every reason has a packet. */
-#include "mqtt_cases.h"
+#include "cases.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
