@@ -257,6 +257,34 @@ static void test_missing_pingresp_is_a_loss(void **state)
 	scene_close(&scene);
 }
 
+/* A probe is no keepalive ping: the next ping does not find it unanswered, the one after that does. */
+static void test_probe(void **state)
+{
+	(void)state;
+	struct scene scene;
+	sign_in(&scene);
+	client_pool_probe(&scene.pool);
+	ASSERT_SENT(&scene, "\xc0\0");
+	assert_int_equal(scene.pool.pings_pending, 1);
+	client_pool_probe(&scene.pool); /* one is enough */
+	client_pool_ping(&scene.pool, 0);
+	assert_int_equal(losses_total(&scene.pool.losses), 0);
+	ANSWER(&scene, "\xd0\0");
+	assert_int_equal(scene.pool.pings_pending, 0);
+	ANSWER(&scene, "\xd0\0"); /* nobody asked */
+	assert_int_equal(scene.pool.pings_pending, 0);
+	client_pool_probe(&scene.pool);
+	ASSERT_SENT(&scene, "\xc0\0");
+	client_pool_ping(&scene.pool, 0);
+	assert_int_equal(scene.pool.pings_pending, 1);
+	client_pool_ping(&scene.pool, 0);
+	assert_lost(&scene, LOSS_NO_PINGRESP, 0);
+	assert_int_equal(scene.pool.pings_pending, 0);
+	client_pool_probe(&scene.pool);
+	assert_int_equal(scene.pool.pings_pending, 0);
+	scene_close(&scene);
+}
+
 static void test_qos_1_is_acknowledged_once_a_read(void **state)
 {
 	(void)state;
@@ -472,6 +500,7 @@ int main(void)
 		cmocka_unit_test(test_many_packets_in_one_read),
 		cmocka_unit_test(test_pipelined_subscribe_goes_with_connect),
 		cmocka_unit_test(test_missing_pingresp_is_a_loss),
+		cmocka_unit_test(test_probe),
 		cmocka_unit_test(test_qos_1_is_acknowledged_once_a_read),
 		cmocka_unit_test(test_qos_2_is_received_and_released),
 		cmocka_unit_test(test_what_was_published_is_acknowledged_by_the_server),

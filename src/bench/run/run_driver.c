@@ -35,8 +35,8 @@ struct driver {
 	struct threads threads;
 	struct run_worker *workers;
 	uint32_t worker_count;
-	bool by_loops;    /* a step ends when all clients have sent their loops */
-	uint32_t staying; /* clients that should stay, when the last step began */
+	bool ends_by_loops; /* a step ends when all clients have sent their loops */
+	uint32_t staying;   /* clients that should stay, when the last step began */
 	/* sums up to the end of the previous step */
 	uint64_t expected;
 	uint64_t received;
@@ -56,7 +56,7 @@ struct sums {
 	uint32_t ready;
 	uint32_t staying;
 	uint32_t connect_done; /* workers */
-	uint32_t through;
+	uint32_t loops_done;
 };
 
 struct sample {
@@ -95,7 +95,7 @@ static struct sums run_sum_up(struct driver *driver)
 		sums.ready += atomic_load_explicit(&worker->ready, memory_order_relaxed);
 		sums.staying += atomic_load_explicit(&worker->staying, memory_order_relaxed);
 		sums.connect_done += atomic_load_explicit(&worker->connect_done, memory_order_acquire);
-		sums.through += atomic_load_explicit(&worker->through, memory_order_relaxed);
+		sums.loops_done += atomic_load_explicit(&worker->loops_done, memory_order_relaxed);
 	}
 	return sums;
 }
@@ -217,7 +217,7 @@ static bool flow_until(struct driver *driver, struct watch *watch, uint64_t end_
 		}
 		if (has_died(driver, watch, &sums, now))
 			return false;
-		if (measured && driver->by_loops && sums.through == driver->worker_count &&
+		if (measured && driver->ends_by_loops && sums.loops_done == driver->worker_count &&
 		    sums.received + driver->lost >= sums.expected)
 			return true;
 		progress_show(watch->label, measured ? (double)(now - began) / (double)(end_ns - began + 1) : 0,
@@ -474,7 +474,7 @@ static void end_workers(struct driver *driver)
 	free(driver->workers);
 }
 
-static bool ends_by_loops(const struct scenario *scenario)
+static bool has_loops_only(const struct scenario *scenario)
 {
 	bool found = false;
 	for (uint32_t i = 0; i < scenario->group_count; i++) {
@@ -491,7 +491,7 @@ static void run_driver(struct driver *driver)
 	struct run_result *result = driver->result;
 	for (uint32_t i = 0; i < driver->order->scenario->group_count; i++)
 		driver->fans[i] = expectations_fan(&driver->expectations, i);
-	driver->by_loops = ends_by_loops(driver->order->scenario);
+	driver->ends_by_loops = has_loops_only(driver->order->scenario);
 	uint64_t resident_before = process_resident_bytes(driver->target->pid);
 	bool connected = driver_start_workers(driver) && driver_wait_connected(driver);
 	if (connected) {

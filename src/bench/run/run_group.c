@@ -339,7 +339,7 @@ uint64_t run_group_unacknowledged(const struct run_group *group)
 	return group->unacknowledged + group->pool.received_qos_2 - group->pool.released;
 }
 
-bool run_group_is_through(const struct run_group *group)
+bool run_group_loops_done(const struct run_group *group)
 {
 	if (!publishes(group))
 		return true;

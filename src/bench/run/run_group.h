@@ -81,7 +81,7 @@ uint64_t run_group_unsent(const struct run_group *group);
 /* Messages that were sent and whose handshake has not ended. */
 uint64_t run_group_unacknowledged(const struct run_group *group);
 /* Its clients have sent all their loops; true for a group that does not publish. */
-bool run_group_is_through(const struct run_group *group);
+bool run_group_loops_done(const struct run_group *group);
 bool run_group_reconnects(const struct run_group *group);
 
 #endif

@@ -83,12 +83,12 @@ static void worker_show(struct state *state)
 	struct run_worker *worker = state->worker;
 	const struct run_tally *tally = &worker->tally;
 	uint32_t staying = 0;
-	bool through = true;
+	bool loops_done = true;
 	uint64_t pending = 0;
 	for (uint32_t i = 0; i < state->group_count; i++) {
 		const struct run_group *group = &state->groups[i];
 		staying += run_group_reconnects(group) ? 0 : group->pool.ready;
-		through = through && run_group_is_through(group);
+		loops_done = loops_done && run_group_loops_done(group);
 		if (state->phase == RUN_DRAINING)
 			pending += run_group_unsent(group);
 		if (state->phase == RUN_DRAINING || state->phase == RUN_RECEIVING)
@@ -96,7 +96,7 @@ static void worker_show(struct state *state)
 	}
 	atomic_store_explicit(&worker->ready, ready_count(state), memory_order_relaxed);
 	atomic_store_explicit(&worker->staying, staying, memory_order_relaxed);
-	atomic_store_explicit(&worker->through, through, memory_order_relaxed);
+	atomic_store_explicit(&worker->loops_done, loops_done, memory_order_relaxed);
 	atomic_store_explicit(&worker->pending, pending, memory_order_relaxed);
 	atomic_store_explicit(&worker->received, tally->audit.received, memory_order_relaxed);
 	atomic_store_explicit(&worker->expected_due, tally->expected_due, memory_order_relaxed);

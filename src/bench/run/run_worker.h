@@ -40,7 +40,7 @@ struct run_worker {
 	atomic_uint ready;
 	atomic_uint staying;      /* of these, in groups that do not reconnect */
 	atomic_bool connect_done; /* every client is subscribed or lost */
-	atomic_bool through;      /* all publishers have sent their loops */
+	atomic_bool loops_done;   /* all publishers have sent their loops */
 	atomic_uint probe_round;  /* the last one in which all clients have had their answers */
 	atomic_ullong received;
 	atomic_ullong expected_due;
