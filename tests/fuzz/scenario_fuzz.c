@@ -3,8 +3,8 @@
 #include "fuzz.h"
 
 #include "base/check.h"
-#include "bench/scenario/scenario.h"
 #include "bench/measure/stamp.h"
+#include "bench/scenario/scenario.h"
 
 static void check_group(const struct scenario_group *group)
 {
