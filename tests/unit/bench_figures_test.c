@@ -1,4 +1,4 @@
-/* Several rounds in one: medians of figures, the largest of what is worst, sums of counts. */
+/* Several rounds become one: medians of figures, the largest of those where the worst counts, sums of counts. */
 #include "bench/load/load_run.h"
 
 #include <math.h>
