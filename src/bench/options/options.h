@@ -53,30 +53,20 @@ struct option_row {
 		 char unused;                                                                                          \
 	 }))
 
-#define OPTION_ROW_SWITCH(name, owner, field)                                                                          \
+#define OPTION_ROW_LIMITED(name, kind, owner, field, type, least, most)                                                \
 	{                                                                                                              \
-		name, OPTION_SWITCH, 0, OPTION_FIELD(owner, field, bool), 0, 0, 0, NULL                                \
+		name, kind, 0, OPTION_FIELD(owner, field, type), least, most, 0, NULL                                  \
 	}
+#define OPTION_ROW(name, kind, owner, field, type) OPTION_ROW_LIMITED(name, kind, owner, field, type, 0, 0)
+#define OPTION_ROW_SWITCH(name, owner, field) OPTION_ROW(name, OPTION_SWITCH, owner, field, bool)
+#define OPTION_ROW_TEXT(name, owner, field) OPTION_ROW(name, OPTION_TEXT, owner, field, const char *)
 #define OPTION_ROW_U32(name, owner, field, least, most)                                                                \
-	{                                                                                                              \
-		name, OPTION_U32, 0, OPTION_FIELD(owner, field, uint32_t), least, most, 0, NULL                        \
-	}
-#define OPTION_ROW_TEXT(name, owner, field)                                                                            \
-	{                                                                                                              \
-		name, OPTION_TEXT, 0, OPTION_FIELD(owner, field, const char *), 0, 0, 0, NULL                          \
-	}
+	OPTION_ROW_LIMITED(name, OPTION_U32, owner, field, uint32_t, least, most)
 #define OPTION_ROW_PREFIX(name, owner, field, most)                                                                    \
-	{                                                                                                              \
-		name, OPTION_PREFIX, 0, OPTION_FIELD(owner, field, const char *), 0, most, 0, NULL                     \
-	}
+	OPTION_ROW_LIMITED(name, OPTION_PREFIX, owner, field, const char *, 0, most)
 #define OPTION_ROW_CALL(name, call)                                                                                    \
 	{                                                                                                              \
 		name, OPTION_CALL, 0, 0, 0, 0, 0, call                                                                 \
-	}
-/* For kinds without limits. */
-#define OPTION_ROW(name, kind, owner, field, type)                                                                     \
-	{                                                                                                              \
-		name, kind, 0, OPTION_FIELD(owner, field, type), 0, 0, 0, NULL                                         \
 	}
 
 struct option_table {
