@@ -14,7 +14,7 @@ from pathlib import Path
 ORDER = [
     "base", "memory", "capacity", "reactor", "net", "mqtt", "http", "ws", "auth", "fetch", "store", "topics", "flow", "session",
     # The gateway.
-    "runtime", "access", "state", "route", "client", "lifecycle", "gate", "shard", "control",
+    "runtime", "access", "state", "deliver", "route", "client", "lifecycle", "gate", "shard", "control",
     "bridge", "admin",
 ]
 BELOW = {layer: set(ORDER[:place]) for place, layer in enumerate(ORDER)}

@@ -1,11 +1,11 @@
 #include "client/acknowledge.h"
 
+#include "deliver/queue.h"
+#include "deliver/send.h"
 #include "flow/packet_ids.h"
 #include "mqtt/decode.h"
 #include "mqtt/field/reason.h"
-#include "route/deliver.h"
 #include "route/retained_jobs.h"
-#include "route/send.h"
 #include "state/client_state.h"
 #include "state/ending.h"
 #include "state/extension.h"
@@ -14,7 +14,8 @@
 
 /* ---- ours ---- */
 
-static void send_answer(struct shard *shard, struct client *client, uint8_t qos, uint16_t packet_id, uint8_t reason)
+static void acknowledge_send(struct shard *shard, struct client *client, uint8_t qos, uint16_t packet_id,
+			     uint8_t reason)
 {
 	CHECK(qos == 1 || qos == 2);
 	send_ack(shard, client, qos == 1 ? MQTT_PUBACK : MQTT_PUBREC, packet_id, reason);
@@ -35,7 +36,7 @@ enum error acknowledge_publish(struct shard *shard, struct client_ref ref, uint8
 {
 	struct pending_acks *acks = &shard->routing.acks;
 	if (pending_acks_of(acks, ref) == 0) {
-		send_answer(shard, shard_client(shard, ref), qos, packet_id, reason);
+		acknowledge_send(shard, shard_client(shard, ref), qos, packet_id, reason);
 		return ERROR_OK;
 	}
 	uint32_t ticket = pending_acks_take(acks);
@@ -81,7 +82,7 @@ static bool answer_failure(struct shard *shard, const struct pending_answer *ans
 	/* One that is connected again may have sent it again, and it was taken for one that is there. */
 	if (answer->forgotten || client->version != MQTT_VERSION_5)
 		return false;
-	send_answer(shard, client, answer->qos, answer->packet_id, answer->reason);
+	acknowledge_send(shard, client, answer->qos, answer->packet_id, answer->reason);
 	return true;
 }
 
@@ -105,7 +106,7 @@ static bool answer_one(struct shard *shard, const struct pending_answer *answer)
 	if (!client_is_connected(client))
 		return true;
 	if (!answer->forgotten && !answer->failed)
-		send_answer(shard, client, answer->qos, answer->packet_id, answer->reason);
+		acknowledge_send(shard, client, answer->qos, answer->packet_id, answer->reason);
 	resume_publisher(shard, answer->client, client);
 	return true;
 }
@@ -191,7 +192,7 @@ static enum error take_ack(struct shard *shard, struct client_ref ref, uint8_t t
 	turn_work_charge(&shard->loop.work, (shard->mem.flows.looks - looks) / 16 * WORK_ENTRY);
 	switch (result) {
 	case FLOW_ACK_DONE:
-		deliver_queued(shard, ref);
+		queue_send(shard, ref);
 		retained_jobs_wake(shard, ref);
 		return ERROR_OK;
 	case FLOW_ACK_RELEASE:

@@ -1,6 +1,5 @@
 #include "client/subscribe.h"
 
-#include "client/conn.h"
 #include "client/publish.h"
 #include "client/review.h"
 #include "mqtt/decode.h"

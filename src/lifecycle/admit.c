@@ -15,7 +15,7 @@
 #include "lifecycle/will.h"
 #include "mqtt/encode.h"
 #include "net/peer.h"
-#include "route/deliver.h"
+#include "deliver/queue.h"
 #include "route/retained_jobs.h"
 #include "state/client_state.h"
 #include "state/ending.h"
@@ -372,7 +372,7 @@ void client_admit(struct shard *shard, struct stream stream, const struct admiss
 	shard_note_connected(shard, ref);
 	COUNT(&shard->counters, connections_signed_in);
 	presence_connected(shard, shard_client(shard, ref));
-	deliver_queued(shard, ref);
+	queue_send(shard, ref);
 	retained_jobs_wake(shard, ref);
 	consume_rest(shard, ref, admission_rest(admission));
 }

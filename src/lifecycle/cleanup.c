@@ -1,6 +1,6 @@
 #include "lifecycle/cleanup.h"
 
-#include "route/queue.h"
+#include "deliver/queue.h"
 #include "route/retained_jobs.h"
 #include "route/routing.h"
 #include "state/client_state.h"

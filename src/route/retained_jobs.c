@@ -1,6 +1,6 @@
 #include "route/retained_jobs.h"
 
-#include "route/deliver.h"
+#include "deliver/queue.h"
 #include "state/extension.h"
 #include "state/shard.h"
 #include "topics/index.h"
@@ -270,7 +270,7 @@ static bool queue_message(void *context, const struct publication *publication, 
 	if (!can_go_on(step->shard, shard_client(step->shard, step->client)))
 		return false;
 	uint8_t qos = step->subscription->options & SUBSCRIPTION_QOS_MASK;
-	deliver_retained(step->shard, step->client, publication, packet, qos, step->subscription->identifier);
+	queue_retained(step->shard, step->client, publication, packet, qos, step->subscription->identifier);
 	step->messages++;
 	return true;
 }
@@ -325,7 +325,7 @@ void retained_jobs_run(struct shard *shard)
 		if (!can_go_on(shard, shard_client(shard, client)))
 			continue;
 		run_first(shard, queue, &visits);
-		deliver_queued(shard, client);
+		queue_send(shard, client);
 		retained_jobs_wake(shard, client);
 	}
 }

@@ -3,7 +3,7 @@
 /* Members of a shared subscription that are passed over for one message. */
 #define BUSY_LOOKS 16u
 
-static struct subscription *at(const struct subscriptions *subscriptions, struct subscription_ref ref)
+static struct subscription *member_at(const struct subscriptions *subscriptions, struct subscription_ref ref)
 {
 	return subscription_at(&subscriptions->pool, ref);
 }
@@ -15,24 +15,24 @@ static struct subscriber_list *list_at(const struct subscriptions *subscriptions
 
 static route_bits route_of_one(const struct subscriptions *subscriptions, struct subscription_ref ref)
 {
-	return route_make(ROUTE_ONE, subscriptions->shard, at(subscriptions, ref)->generation, ref.index);
+	return route_make(ROUTE_ONE, subscriptions->shard, member_at(subscriptions, ref)->generation, ref.index);
 }
 
 /* A member of a shared subscription goes to the front when it is connected, to the end otherwise. */
 static void list_push_member(struct subscriptions *subscriptions, struct subscriber_list *list,
 			     struct subscription_ref ref)
 {
-	struct subscription *subscription = at(subscriptions, ref);
+	struct subscription *subscription = member_at(subscriptions, ref);
 	bool behind = (subscription->options & (SUBSCRIPTION_SHARED | SUBSCRIPTION_LIVE)) == SUBSCRIPTION_SHARED;
 	subscription->options |= SUBSCRIPTION_LISTED;
 	subscription->list_next = behind ? subscription_ref_none() : list->first;
 	subscription->list_previous = behind ? list->last : subscription_ref_none();
 	if (!subscription_ref_is_none(subscription->list_next))
-		at(subscriptions, subscription->list_next)->list_previous = ref;
+		member_at(subscriptions, subscription->list_next)->list_previous = ref;
 	else
 		list->last = ref;
 	if (!subscription_ref_is_none(subscription->list_previous))
-		at(subscriptions, subscription->list_previous)->list_next = ref;
+		member_at(subscriptions, subscription->list_previous)->list_next = ref;
 	else
 		list->first = ref;
 	list->count++;
@@ -44,15 +44,15 @@ static void list_push_member(struct subscriptions *subscriptions, struct subscri
 
 static void list_unlink(struct subscriptions *subscriptions, struct subscriber_list *list, struct subscription_ref ref)
 {
-	struct subscription *subscription = at(subscriptions, ref);
+	struct subscription *subscription = member_at(subscriptions, ref);
 	if (subscription_ref_equal(list->turn, ref))
 		list->turn = subscription->list_next;
 	if (!subscription_ref_is_none(subscription->list_previous))
-		at(subscriptions, subscription->list_previous)->list_next = subscription->list_next;
+		member_at(subscriptions, subscription->list_previous)->list_next = subscription->list_next;
 	else
 		list->first = subscription->list_next;
 	if (!subscription_ref_is_none(subscription->list_next))
-		at(subscriptions, subscription->list_next)->list_previous = subscription->list_previous;
+		member_at(subscriptions, subscription->list_next)->list_previous = subscription->list_previous;
 	else
 		list->last = subscription->list_previous;
 	list->count--;
@@ -95,7 +95,7 @@ static void weigh(const struct subscriptions *subscriptions, struct index_slot s
 		const struct subscriber_list *list = list_at(subscriptions, route_index(route));
 		members = (struct index_members){.live = list->live, .free = list->live - list->busy};
 	} else if (route_kind(route) == ROUTE_ONE) {
-		uint8_t options = at(subscriptions, subscription_of_route(route))->options;
+		uint8_t options = member_at(subscriptions, subscription_of_route(route))->options;
 		members.live = (options & SUBSCRIPTION_LIVE) != 0;
 		members.free = (options & (SUBSCRIPTION_LIVE | SUBSCRIPTION_BUSY)) == SUBSCRIPTION_LIVE;
 	}
@@ -112,14 +112,14 @@ enum error subscribers_attach(struct subscriptions *subscriptions, struct index_
 		list_push_member(subscriptions, list_at(subscriptions, route_index(route)), ref);
 	else
 		error = index_set_route(slot, subscriptions->shard, route_of_one(subscriptions, ref));
-	if (error == ERROR_OK && (at(subscriptions, ref)->options & SUBSCRIPTION_SHARED) != 0)
+	if (error == ERROR_OK && (member_at(subscriptions, ref)->options & SUBSCRIPTION_SHARED) != 0)
 		weigh(subscriptions, slot);
 	return error;
 }
 
 static void detach_locked(struct subscriptions *subscriptions, struct index_slot slot, struct subscription_ref ref)
 {
-	const struct subscription *subscription = at(subscriptions, ref);
+	const struct subscription *subscription = member_at(subscriptions, ref);
 	if ((subscription->options & SUBSCRIPTION_LISTED) == 0) {
 		index_set_route(slot, subscriptions->shard, 0);
 		return;
@@ -143,7 +143,7 @@ static struct subscription_ref after(const struct subscription *subscription)
 
 void subscribers_detach(struct subscriptions *subscriptions, struct subscription_ref ref)
 {
-	const struct subscription *subscription = at(subscriptions, ref);
+	const struct subscription *subscription = member_at(subscriptions, ref);
 	if (subscription_ref_equal(subscriptions->cursor, ref))
 		subscriptions->cursor = subscriptions->cursor_is_last ? subscription_ref_none() : after(subscription);
 	struct index_slot slot = index_enter(subscriptions->index, subscription->node);
@@ -159,7 +159,7 @@ struct subscription_ref subscribers_first(const struct subscriptions *subscripti
 
 void subscribers_set_live(struct subscriptions *subscriptions, struct subscription_ref ref, bool live)
 {
-	struct subscription *subscription = at(subscriptions, ref);
+	struct subscription *subscription = member_at(subscriptions, ref);
 	struct index_slot slot = index_enter(subscriptions->index, subscription->node);
 	bool listed = (subscription->options & SUBSCRIPTION_LISTED) != 0;
 	struct subscriber_list *list = listed ? list_of(subscriptions, slot) : NULL;
@@ -179,7 +179,7 @@ void subscribers_set_live(struct subscriptions *subscriptions, struct subscripti
 
 void subscriptions_set_busy(struct subscriptions *subscriptions, struct subscription_ref ref, bool busy)
 {
-	struct subscription *subscription = at(subscriptions, ref);
+	struct subscription *subscription = member_at(subscriptions, ref);
 	bool is_busy = (subscription->options & SUBSCRIPTION_BUSY) != 0;
 	if (busy == is_busy || (subscription->options & SUBSCRIPTION_LIVE) == 0)
 		return;
@@ -202,13 +202,15 @@ void subscriptions_unset_live(struct subscriptions *subscriptions, struct subscr
 
 static bool is_shared_list(const struct subscriptions *subscriptions, struct subscription_ref ref)
 {
-	return (at(subscriptions, ref)->options & SUBSCRIPTION_SHARED) != 0;
+	return (member_at(subscriptions, ref)->options & SUBSCRIPTION_SHARED) != 0;
 }
 
 uint32_t subscriptions_count(const struct subscriptions *subscriptions, route_bits route)
 {
 	if (route_kind(route) == ROUTE_ONE)
-		return at(subscriptions, subscription_of_route(route))->generation == route_generation(route) ? 1 : 0;
+		return member_at(subscriptions, subscription_of_route(route))->generation == route_generation(route)
+			       ? 1
+			       : 0;
 	const struct subscriber_list *list = list_at(subscriptions, route_index(route));
 	if (list->generation != route_generation(route))
 		return 0;
@@ -221,7 +223,7 @@ static struct subscription_ref next_turn_of(const struct subscriptions *subscrip
 {
 	if (subscription_ref_is_none(ref))
 		ref = list->first;
-	if (list->live != 0 && (at(subscriptions, ref)->options & SUBSCRIPTION_LIVE) == 0)
+	if (list->live != 0 && (member_at(subscriptions, ref)->options & SUBSCRIPTION_LIVE) == 0)
 		ref = list->first;
 	return ref;
 }
@@ -231,11 +233,11 @@ static struct subscription_ref take_turn(const struct subscriptions *subscriptio
 	struct subscription_ref ref = next_turn_of(subscriptions, list, list->turn);
 	/* Past those who are busy, to one who is free; not far, and where all are the turns are as ever. */
 	for (uint32_t looks = 0; list->busy != 0 && list->busy < list->live && looks < BUSY_LOOKS; looks++) {
-		if ((at(subscriptions, ref)->options & SUBSCRIPTION_BUSY) == 0)
+		if ((member_at(subscriptions, ref)->options & SUBSCRIPTION_BUSY) == 0)
 			break;
-		ref = next_turn_of(subscriptions, list, at(subscriptions, ref)->list_next);
+		ref = next_turn_of(subscriptions, list, member_at(subscriptions, ref)->list_next);
 	}
-	list->turn = at(subscriptions, ref)->list_next;
+	list->turn = member_at(subscriptions, ref)->list_next;
 	return ref;
 }
 
@@ -258,10 +260,10 @@ const struct subscription *subscriptions_next(struct subscriptions *subscription
 {
 	if (subscription_ref_is_none(subscriptions->cursor))
 		return NULL;
-	const struct subscription *subscription = at(subscriptions, subscriptions->cursor);
+	const struct subscription *subscription = member_at(subscriptions, subscriptions->cursor);
 	subscriptions->cursor = subscriptions->cursor_is_last ? subscription_ref_none() : after(subscription);
 	if (!subscription_ref_is_none(subscriptions->cursor))
-		__builtin_prefetch(at(subscriptions, subscriptions->cursor));
+		__builtin_prefetch(member_at(subscriptions, subscriptions->cursor));
 	return subscription;
 }
 

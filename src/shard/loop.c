@@ -41,7 +41,7 @@
 #include "lifecycle/cleanup.h"
 #include "lifecycle/end.h"
 #include "lifecycle/revoke.h"
-#include "route/congestion.h"
+#include "deliver/congestion.h"
 #include "route/retained_jobs.h"
 #include "route/route.h"
 #include "route/routing.h"

@@ -4,7 +4,7 @@
 #include "client/subscribe.h"
 #include "lifecycle/cleanup.h"
 #include "lifecycle/revoke.h"
-#include "route/congestion.h"
+#include "deliver/congestion.h"
 #include "route/retained_jobs.h"
 #include "route/routing.h"
 #include "session/pending_acks.h"

@@ -9,7 +9,7 @@
 #include "session/pending_acks.h"
 #include "topics/index.h"
 
-/* ---- publishers that wait for subscribers (route/congestion.h) ---- */
+/* ---- publishers that wait for subscribers (deliver/congestion.h) ---- */
 
 #define CONGESTION_PLACES 256u
 /* A shard's board: written by it, read by all. */

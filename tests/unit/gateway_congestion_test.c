@@ -3,7 +3,7 @@
 #include "base/log.h"
 #include "mqtt/encode.h"
 #include "peer.h"
-#include "route/congestion.h"
+#include "deliver/congestion.h"
 #include "state/account.h"
 
 #include <errno.h>

@@ -3,7 +3,7 @@
 #include "base/log.h"
 #include "mqtt/encode.h"
 #include "peer.h"
-#include "route/deliver.h"
+#include "deliver/deliver.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,4 +1,4 @@
-#include "route/members.h"
+#include "deliver/members.h"
 
 #include "session/subscriber_lists.h"
 #include "state/account.h"

@@ -6,10 +6,10 @@
  * asked for a client's own subscription in a few steps: the copy goes out with the first of them. A match that takes
  * several slices (route.c) makes a record of each slice, and there may be a copy through each. By the shard's thread.
  */
-#ifndef ROUTE_OVERLAP_H
-#define ROUTE_OVERLAP_H
+#ifndef DELIVER_OVERLAP_H
+#define DELIVER_OVERLAP_H
 
-#include "route/deliver.h"
+#include "deliver/deliver.h"
 
 /* With more routes than this a message is delivered in slices of a turn: each subscriber is looked for in all of them.
  */

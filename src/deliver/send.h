@@ -1,6 +1,6 @@
 /* Packets to one client, into this turn's output. By the shard's thread. */
-#ifndef ROUTE_SEND_H
-#define ROUTE_SEND_H
+#ifndef DELIVER_SEND_H
+#define DELIVER_SEND_H
 
 #include "base/error.h"
 #include "mqtt/forward.h"

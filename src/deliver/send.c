@@ -1,4 +1,4 @@
-#include "route/send.h"
+#include "deliver/send.h"
 
 #include "mqtt/encode.h"
 #include "session/aliases.h"

@@ -1,7 +1,7 @@
-#include "route/overlap.h"
+#include "deliver/overlap.h"
 
+#include "deliver/outgoing.h"
 #include "mqtt/field/property_write.h"
-#include "route/outgoing.h"
 #include "state/shard.h"
 
 #include <stdlib.h>

@@ -1,7 +1,7 @@
 /* Which members of shared subscriptions have messages waiting: those are passed over while others are free. By the
  * shard's thread. */
-#ifndef ROUTE_MEMBERS_H
-#define ROUTE_MEMBERS_H
+#ifndef DELIVER_MEMBERS_H
+#define DELIVER_MEMBERS_H
 
 #include "flow/refs.h"
 

@@ -1,8 +1,8 @@
-#include "route/deliver.h"
+#include "deliver/deliver.h"
 
-#include "route/outgoing.h"
-#include "route/queue.h"
-#include "route/send.h"
+#include "deliver/outgoing.h"
+#include "deliver/queue.h"
+#include "deliver/send.h"
 #include "state/account.h"
 #include "state/extension.h"
 #include "state/shard.h"

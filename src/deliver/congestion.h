@@ -11,8 +11,8 @@
  * How shards tell each other: each has a board, a row of counts, one of which is not 0 while a client that falls on it
  * is congested. Its shard sends a note to the publisher's shard; the publisher remembers the place on the board for a
  * while and looks at it before each message. docs/decisions/0011-publishers-wait.md. By the shard's thread. */
-#ifndef ROUTE_CONGESTION_H
-#define ROUTE_CONGESTION_H
+#ifndef DELIVER_CONGESTION_H
+#define DELIVER_CONGESTION_H
 
 #include "flow/refs.h"
 #include "state/routing.h"

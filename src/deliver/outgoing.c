@@ -1,5 +1,6 @@
-#include "route/outgoing.h"
+#include "deliver/outgoing.h"
 
+#include "state/extension.h"
 #include "state/shard.h"
 
 /* Who reads slowly has less of a queue while there is too much to do. */
@@ -35,4 +36,20 @@ void outgoing_count_refused(struct shard *shard, enum error error)
 		COUNT(&shard->counters, messages_dropped_too_large);
 	else if (error != ERROR_OK)
 		COUNT(&shard->counters, messages_dropped_memory);
+}
+
+struct flow_bounds outgoing_window(const struct shard *shard, const struct extension *extension)
+{
+	uint32_t most = shard->env.settings->inflight_max;
+	return (struct flow_bounds){
+		.messages = extension->receive_max < most ? extension->receive_max : most,
+		.bytes = shard->env.settings->queue_bytes_max,
+	};
+}
+
+bool outgoing_awaits_acks(const struct shard *shard, const struct client *client)
+{
+	const struct extension *extension = extension_of(shard, client);
+	return extension != NULL && extension->flow.unsent != 0 &&
+	       !flow_can_send(&extension->flow, &shard->mem.flows, outgoing_window(shard, extension));
 }

@@ -1,8 +1,8 @@
-#include "route/congestion.h"
+#include "deliver/congestion.h"
 
 #include "base/log.h"
-#include "route/queue.h"
-#include "route/route.h"
+#include "deliver/outgoing.h"
+#include "deliver/record.h"
 #include "state/account.h"
 #include "state/client_state.h"
 #include "state/extension.h"
@@ -112,7 +112,7 @@ static void congestion_tell(struct shard *shard, const struct publisher_name *pu
 	struct told *told = &shard->routing.congestion.told[slot];
 	if (is_same(told, publisher, place) && shard->loop.now_ms < told->at_ms + TOLD_AGAIN_MS)
 		return;
-	if (route_send_note(shard, publisher, place))
+	if (record_send_note(shard, publisher, place))
 		*told = (struct told){*publisher, place, shard->loop.now_ms};
 }
 
@@ -266,7 +266,7 @@ static bool has_to_wait(const struct shard *shard, const struct account *account
 static bool may_pass(const struct shard *shard, const struct client *client, const struct account *account)
 {
 	return account->congested && account->passed_bytes < CONGESTION_PASSED_BYTES_MAX &&
-	       queue_awaits_acks(shard, client);
+	       outgoing_awaits_acks(shard, client);
 }
 
 bool congestion_holds(struct shard *shard, struct client_ref ref, struct client *client, size_t bytes)

@@ -1,9 +1,9 @@
-#include "route/queue.h"
+#include "deliver/queue.h"
 
-#include "route/congestion.h"
-#include "route/members.h"
-#include "route/outgoing.h"
-#include "route/send.h"
+#include "deliver/congestion.h"
+#include "deliver/members.h"
+#include "deliver/outgoing.h"
+#include "deliver/send.h"
 #include "state/account.h"
 #include "state/extension.h"
 #include "state/offline.h"
@@ -14,23 +14,6 @@
 /* Entries of a full queue that are looked at for each message that comes, and of any queue in one go. */
 #define EXPIRED_LOOKS 64u
 #define EXPIRED_LOOKS_PER_VISIT 1024u
-
-/* As many as the client takes; in bytes as much as may wait for it. */
-static struct flow_bounds queue_window_of(const struct shard *shard, const struct extension *extension)
-{
-	uint32_t most = shard->env.settings->inflight_max;
-	return (struct flow_bounds){
-		.messages = extension->receive_max < most ? extension->receive_max : most,
-		.bytes = shard->env.settings->queue_bytes_max,
-	};
-}
-
-bool queue_awaits_acks(const struct shard *shard, const struct client *client)
-{
-	const struct extension *extension = extension_of(shard, client);
-	return extension != NULL && extension->flow.unsent != 0 &&
-	       !flow_can_send(&extension->flow, &shard->mem.flows, queue_window_of(shard, extension));
-}
 
 const struct subscription *queue_subscription(const struct shard *shard, const struct client *client,
 					      const struct flow_entry *entry)
@@ -190,7 +173,7 @@ void queue_deliver(struct shard *shard, struct delivery *delivery, struct client
 	struct flow *flow = &extension->flow;
 	uint32_t bytes = delivery->publication.packet_bytes;
 	bool send_now = client_is_connected(client) && flow->unsent == 0 &&
-			flow_can_send(flow, &shard->mem.flows, queue_window_of(shard, extension)) &&
+			flow_can_send(flow, &shard->mem.flows, outgoing_window(shard, extension)) &&
 			outgoing_has_room(shard, client, bytes);
 	if (send_now || queue_make_room(shard, client, flow, bytes)) {
 		queue_link_entry(shard, delivery, client, extension, subscription, &entry, send_now);
@@ -257,7 +240,7 @@ static void send_unsent(struct shard *shard, struct client *client, struct exten
 	flow_sent(flow, &shard->mem.flows);
 }
 
-void deliver_queued(struct shard *shard, struct client_ref ref)
+void queue_send(struct shard *shard, struct client_ref ref)
 {
 	struct client *client = shard_client(shard, ref);
 	struct extension *extension = extension_of(shard, client);
@@ -268,7 +251,7 @@ void deliver_queued(struct shard *shard, struct client_ref ref)
 	uint32_t bytes = flow->queued_bytes;
 	while (flow->unsent != 0 && outgoing_has_room(shard, client, FRAME_COPY_BYTES_MAX)) {
 		bool numbered = flow_entry_at(&shard->mem.flows, flow->unsent)->qos != 0;
-		if (numbered && !flow_can_send(flow, &shard->mem.flows, queue_window_of(shard, extension)))
+		if (numbered && !flow_can_send(flow, &shard->mem.flows, outgoing_window(shard, extension)))
 			break;
 		turn_work_charge(&shard->loop.work, WORK_DELIVERY);
 		send_unsent(shard, client, extension);
@@ -282,8 +265,8 @@ void deliver_queued(struct shard *shard, struct client_ref ref)
 	extension_trim(shard, client);
 }
 
-bool deliver_retained(struct shard *shard, struct client_ref ref, const struct publication *publication,
-		      const uint8_t *packet, uint8_t qos, uint32_t identifier)
+bool queue_retained(struct shard *shard, struct client_ref ref, const struct publication *publication,
+		    const uint8_t *packet, uint8_t qos, uint32_t identifier)
 {
 	struct client *client = shard_client(shard, ref);
 	struct extension *extension = extension_need(shard, client);
