@@ -136,12 +136,21 @@ uint32_t acknowledge_run(struct shard *shard)
 /* ---- sleep ---- */
 
 #define BACKOFF_MAX 10u
+#define GAPS 8u             /* that the average goes over */
+#define GAP_MAX_NS 1600000u /* one long one alone does not make the average long */
+_Static_assert(GAP_MAX_NS / GAPS > ACKNOWLEDGE_PATIENCE_GAP_NS, "the first of them is patient");
 _Static_assert(1u << BACKOFF_MAX <= UINT16_MAX, "ack_patience counts in 16 bits");
 
 bool acknowledge_is_patient(struct shard *shard)
 {
 	struct ack_patience *patience = &shard->routing.ack_patience;
 	CHECK(pending_acks_any(&shard->routing.acks));
+	uint64_t gap_ns = shard->routing.outbox.turn_ns - patience->asked_ns;
+	patience->asked_ns = shard->routing.outbox.turn_ns;
+	patience->gap_ns -= patience->gap_ns / GAPS;
+	patience->gap_ns += (uint32_t)(gap_ns < GAP_MAX_NS ? gap_ns : GAP_MAX_NS) / GAPS;
+	if (patience->gap_ns < ACKNOWLEDGE_PATIENCE_GAP_NS)
+		return false;
 	if (patience->woken_left == 0)
 		return true;
 	patience->woken_left--;
