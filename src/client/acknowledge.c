@@ -107,6 +107,13 @@ static bool answer_one(struct shard *shard, const struct pending_answer *answer)
 	return true;
 }
 
+void acknowledge_returned(void *context, const uint32_t *tickets, uint32_t count)
+{
+	struct shard *shard = context;
+	for (uint32_t i = 0; i < count; i++)
+		pending_acks_is_safe(&shard->routing.acks, tickets[i]);
+}
+
 static void resume_awaiting(struct shard *shard)
 {
 	struct list *awaiting = &shard->routing.acks_awaited;

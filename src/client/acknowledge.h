@@ -22,6 +22,8 @@ enum error acknowledge_when_safe(struct shard *shard, uint32_t index, uint32_t t
 /* Whether the client has to wait, unread, before its next message at QoS 1 or 2, for too much is not acknowledged yet:
  * by itself, or by all of the shard's clients. It is paused then. */
 bool acknowledge_holds(struct shard *shard, uint32_t index, struct client *client);
+/* The batches that these tickets were attached to are back: what struct outbox calls. context: the shard. */
+void acknowledge_returned(void *context, const uint32_t *tickets, uint32_t count);
 /* Sends those whose messages have become safe, within their share of the turn. Returns a client that has to end because
  * a message of its own was lost for want of memory, and it cannot be told otherwise; 0: there is none. Call it again
  * until then. */

@@ -88,13 +88,6 @@ static uint32_t subscriptions_limit(uint32_t clients)
 	return wanted < UINT32_MAX / 2 ? (uint32_t)wanted : UINT32_MAX / 2;
 }
 
-static void on_returned(void *context, const uint32_t *tickets, uint32_t count)
-{
-	struct shard *shard = context;
-	for (uint32_t i = 0; i < count; i++)
-		pending_acks_is_safe(&shard->routing.acks, tickets[i]);
-}
-
 /* What is kept elsewhere of the settings. */
 static void take_settings(struct shard *shard)
 {
@@ -130,7 +123,7 @@ enum error shard_open(struct shard *shard)
 		return ERROR_NO_MEMORY;
 	if (shard->env.fixed.sockets != 0 && io_fix_files(&shard->mem.io, &shard->env.fixed) != ERROR_OK)
 		return ERROR_NO_MEMORY;
-	shard->routing.outbox.returned = on_returned;
+	shard->routing.outbox.returned = acknowledge_returned;
 	shard->routing.outbox.context = shard;
 	take_settings(shard);
 	commands_open(&shard->shared.commands);
