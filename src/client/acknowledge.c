@@ -1,6 +1,7 @@
 #include "client/acknowledge.h"
 
 #include "mqtt/decode.h"
+#include "mqtt/encode.h"
 #include "mqtt/reason.h"
 #include "route/deliver.h"
 #include "route/retained_jobs.h"
@@ -9,6 +10,10 @@
 #include "state/client_state.h"
 #include "state/extension.h"
 #include "state/shard.h"
+
+/* An acknowledgement with a reason code, with some room to spare. */
+#define ANSWER_BYTES_MAX 8u
+#define ANSWERS_BYTES_MAX (64u * ANSWER_BYTES_MAX)
 
 /* ---- ours ---- */
 
@@ -65,9 +70,38 @@ bool acknowledge_holds(struct shard *shard, uint32_t index, struct client *clien
 	return true;
 }
 
+/* What leaves together: the acknowledgements of one client stand beside each other in its line, and are sent as one. */
+struct answers {
+	uint32_t client;
+	uint32_t size;
+	uint8_t bytes[ANSWERS_BYTES_MAX];
+};
+
+static void answers_send(struct shard *shard, struct answers *answers)
+{
+	if (answers->size == 0)
+		return;
+	io_make_room(&shard->mem.io);
+	send_bytes(shard, shard_client(shard, answers->client), answers->bytes, answers->size);
+	answers->size = 0;
+}
+
+static void answers_add(struct shard *shard, struct answers *answers, const struct pending_answer *answer)
+{
+	if (answers->client != answer->client || answers->size + ANSWER_BYTES_MAX > sizeof(answers->bytes))
+		answers_send(shard, answers);
+	answers->client = answer->client;
+	struct mqtt_ack ack = {.packet_id = answer->packet_id, .reason = answer->reason};
+	size_t size = mqtt_ack_encode(&ack, answer->qos == 1 ? MQTT_PUBACK : MQTT_PUBREC,
+				      shard_client(shard, answer->client)->version, answers->bytes + answers->size,
+				      ANSWER_BYTES_MAX);
+	CHECK(size != 0);
+	answers->size += (uint32_t)size;
+}
+
 /* The message went to nobody. False: a client before version 5 can be told so only by ending its connection, after
  * which it sends the message again. */
-static bool answer_failure(struct shard *shard, const struct pending_answer *answer)
+static bool answer_failure(struct shard *shard, struct answers *answers, const struct pending_answer *answer)
 {
 	struct client *client = shard_client(shard, answer->client);
 	struct extension *extension = extension_of(shard, client);
@@ -78,7 +112,7 @@ static bool answer_failure(struct shard *shard, const struct pending_answer *ans
 	/* One that is connected again may have sent it again, and it was taken for one that is there. */
 	if (answer->forgotten || client->version != MQTT_VERSION_5)
 		return false;
-	send_answer(shard, client, answer->qos, answer->packet_id, answer->reason);
+	answers_add(shard, answers, answer);
 	return true;
 }
 
@@ -92,17 +126,17 @@ static void resume_publisher(struct shard *shard, uint32_t index, struct client 
 }
 
 /* False: its client has to end. */
-static bool answer_one(struct shard *shard, const struct pending_answer *answer)
+static bool answer_one(struct shard *shard, struct answers *answers, const struct pending_answer *answer)
 {
 	struct client *client = shard_client(shard, answer->client);
 	CHECK(client->session.id != 0); /* the line goes with the session */
 	turn_work_charge(&shard->loop.work, WORK_ENTRY);
-	if (answer->failed && !answer_failure(shard, answer))
+	if (answer->failed && !answer_failure(shard, answers, answer))
 		return false;
 	if (!client_is_connected(client))
 		return true;
 	if (!answer->forgotten && !answer->failed)
-		send_answer(shard, client, answer->qos, answer->packet_id, answer->reason);
+		answers_add(shard, answers, answer);
 	resume_publisher(shard, answer->client, client);
 	return true;
 }
@@ -130,14 +164,18 @@ static void resume_awaiting(struct shard *shard)
 uint32_t acknowledge_run(struct shard *shard)
 {
 	struct pending_answer answer;
+	struct answers answers;
+	answers.client = answers.size = 0;
 	uint64_t until = turn_work_share(&shard->loop.work, WORK_SHARE_ACKS);
-	while (!turn_work_is_spent(&shard->loop.work, until) && pending_acks_next(&shard->routing.acks, &answer)) {
-		io_make_room(&shard->mem.io);
-		if (!answer_one(shard, &answer))
-			return answer.client;
+	uint32_t ends = 0;
+	while (ends == 0 && !turn_work_is_spent(&shard->loop.work, until) &&
+	       pending_acks_next(&shard->routing.acks, &answer)) {
+		if (!answer_one(shard, &answers, &answer))
+			ends = answer.client;
 	}
+	answers_send(shard, &answers);
 	resume_awaiting(shard);
-	return 0;
+	return ends;
 }
 
 /* ---- sleep ---- */
