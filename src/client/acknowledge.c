@@ -4,6 +4,7 @@
 #include "deliver/send.h"
 #include "flow/packet_ids.h"
 #include "mqtt/decode.h"
+#include "mqtt/encode.h"
 #include "mqtt/field/reason.h"
 #include "route/retained_jobs.h"
 #include "state/client_state.h"
@@ -11,6 +12,10 @@
 #include "state/extension.h"
 #include "state/release.h"
 #include "state/shard.h"
+
+/* An acknowledgement with a reason code, with some room to spare. */
+#define ANSWER_BYTES_MAX 8u
+#define ANSWERS_BYTES_MAX (64u * ANSWER_BYTES_MAX)
 
 /* ---- ours ---- */
 
@@ -57,10 +62,10 @@ static uint32_t client_acks_max(const struct shard *shard, const struct client *
 bool acknowledge_holds(struct shard *shard, struct client_ref ref, struct client *client)
 {
 	const struct pending_acks *acks = &shard->routing.acks;
-	if (!pending_acks_any(acks))
-		return false;
+	uint32_t most = client_acks_max(shard, client);
 	bool full = pending_acks_are_full(acks);
-	if (!full && pending_acks_of(acks, ref) < client_acks_max(shard, client))
+	/* Nobody has more than there are of all clients: nearly always there is no need to look for the client's. */
+	if (!full && (acks->tickets.used < most || pending_acks_of(acks, ref) < most))
 		return false;
 	if (full)
 		client_list_push(&shard->routing.acks_awaited, ref);
@@ -69,9 +74,39 @@ bool acknowledge_holds(struct shard *shard, struct client_ref ref, struct client
 	return true;
 }
 
+/* What leaves together: the acknowledgements of one client stand beside each other in its line, and are sent as one. */
+struct answers {
+	struct client_ref client;
+	uint32_t size;
+	uint8_t bytes[ANSWERS_BYTES_MAX];
+};
+
+static void answers_send(struct shard *shard, struct answers *answers)
+{
+	if (answers->size == 0)
+		return;
+	io_make_room(&shard->mem.io);
+	send_bytes(shard, shard_client(shard, answers->client), answers->bytes, answers->size);
+	answers->size = 0;
+}
+
+static void answers_add(struct shard *shard, struct answers *answers, const struct pending_answer *answer)
+{
+	if (!client_ref_equal(answers->client, answer->client) ||
+	    answers->size + ANSWER_BYTES_MAX > sizeof(answers->bytes))
+		answers_send(shard, answers);
+	answers->client = answer->client;
+	struct mqtt_ack ack = {.packet_id = answer->packet_id, .reason = answer->reason};
+	size_t size = mqtt_ack_encode(&ack, answer->qos == 1 ? MQTT_PUBACK : MQTT_PUBREC,
+				      shard_client(shard, answer->client)->version, answers->bytes + answers->size,
+				      ANSWER_BYTES_MAX);
+	CHECK(size != 0);
+	answers->size += (uint32_t)size;
+}
+
 /* The message went to nobody. False: a client before version 5 can be told so only by ending its connection, after
  * which it sends the message again. */
-static bool answer_failure(struct shard *shard, const struct pending_answer *answer)
+static bool answer_failure(struct shard *shard, struct answers *answers, const struct pending_answer *answer)
 {
 	struct client *client = shard_client(shard, answer->client);
 	struct extension *extension = extension_of(shard, client);
@@ -82,7 +117,7 @@ static bool answer_failure(struct shard *shard, const struct pending_answer *ans
 	/* One that is connected again may have sent it again, and it was taken for one that is there. */
 	if (answer->forgotten || client->version != MQTT_VERSION_5)
 		return false;
-	acknowledge_send(shard, client, answer->qos, answer->packet_id, answer->reason);
+	answers_add(shard, answers, answer);
 	return true;
 }
 
@@ -96,17 +131,17 @@ static void resume_publisher(struct shard *shard, struct client_ref ref, struct 
 }
 
 /* False: its client has to end. */
-static bool answer_one(struct shard *shard, const struct pending_answer *answer)
+static bool answer_one(struct shard *shard, struct answers *answers, const struct pending_answer *answer)
 {
 	struct client *client = shard_client(shard, answer->client);
 	CHECK(client->session.id != 0); /* the line goes with the session */
 	turn_work_charge(&shard->loop.work, WORK_ENTRY);
-	if (answer->failed && !answer_failure(shard, answer))
+	if (answer->failed && !answer_failure(shard, answers, answer))
 		return false;
 	if (!client_is_connected(client))
 		return true;
 	if (!answer->forgotten && !answer->failed)
-		acknowledge_send(shard, client, answer->qos, answer->packet_id, answer->reason);
+		answers_add(shard, answers, answer);
 	resume_publisher(shard, answer->client, client);
 	return true;
 }
@@ -129,24 +164,36 @@ void acknowledge_run(struct shard *shard)
 	if (!pending_acks_any(&shard->routing.acks))
 		return;
 	struct pending_answer answer;
+	struct answers answers;
+	answers.size = 0; /* the rest is written before it is read */
+	answers.client = client_ref_none();
 	uint64_t until = turn_work_share(&shard->loop.work, WORK_SHARE_ACKS);
 	while (!turn_work_is_spent(&shard->loop.work, until) && pending_acks_next(&shard->routing.acks, &answer)) {
-		io_make_room(&shard->mem.io);
-		if (!answer_one(shard, &answer))
+		if (!answer_one(shard, &answers, &answer))
 			client_end(shard, answer.client, ERROR_NO_MEMORY);
 	}
+	answers_send(shard, &answers);
 	resume_awaiting(shard);
 }
 
 /* ---- sleep ---- */
 
 #define BACKOFF_MAX 10u
+#define GAPS 8u             /* that the average goes over */
+#define GAP_MAX_NS 1600000u /* one long one alone does not make the average long */
+_Static_assert(GAP_MAX_NS / GAPS > ACKNOWLEDGE_PATIENCE_GAP_NS, "the first of them is patient");
 _Static_assert(1u << BACKOFF_MAX <= UINT16_MAX, "ack_patience counts in 16 bits");
 
 bool acknowledge_is_patient(struct shard *shard)
 {
 	struct ack_patience *patience = &shard->routing.ack_patience;
 	CHECK(pending_acks_any(&shard->routing.acks));
+	uint64_t gap_ns = shard->routing.outbox.turn_ns - patience->asked_ns;
+	patience->asked_ns = shard->routing.outbox.turn_ns;
+	patience->gap_ns -= patience->gap_ns / GAPS;
+	patience->gap_ns += (uint32_t)(gap_ns < GAP_MAX_NS ? gap_ns : GAP_MAX_NS) / GAPS;
+	if (patience->gap_ns < ACKNOWLEDGE_PATIENCE_GAP_NS)
+		return false;
 	if (patience->woken_left == 0)
 		return true;
 	patience->woken_left--;

@@ -31,6 +31,9 @@ struct pending_acks {
 	struct table by_client; /* lines */
 	uint32_t ready_first; /* lines whose first acknowledgement may leave, in the order in which they came to that */
 	uint32_t ready_last;
+	struct client_ref
+		recent_client; /* whose line was looked up last: many packets of a client come together; 0: nobody's */
+	uint32_t recent_line;
 	uint32_t limit; /* of tickets: PENDING_ACKS_SHARD_MAX, or less in a test */
 };
 

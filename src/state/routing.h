@@ -77,6 +77,8 @@ struct routings {
 
 /* Whether the shard, when it sleeps while acknowledgements wait, is woken for them (client/acknowledge.h). */
 struct ack_patience {
+	uint64_t asked_ns;   /* when it last was about to sleep so */
+	uint32_t gap_ns;     /* between two such times, on average of late */
 	uint16_t woken_left; /* so many sleeps more, in which it is */
 	uint8_t backoff;     /* the power of two of the next such number */
 };
