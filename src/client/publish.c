@@ -17,7 +17,6 @@
 #include "state/principal.h"
 #include "state/release.h"
 #include "state/shard.h"
-#include "topics/retained.h"
 
 #include <stdlib.h>
 
@@ -191,7 +190,7 @@ static enum error take_message(struct shard *shard, struct client_ref ref, const
 	};
 	enum error error = ERROR_OK;
 	if (publish->retain)
-		error = retained_set(shard->env.retained, &outbound.publication, bytes, shard->loop.now_s);
+		error = routing_retain(shard, &outbound.publication, bytes);
 	if (error != ERROR_OK) {
 		COUNT(&shard->counters, retained_refused);
 		/* Who cannot be told has it delivered at least. */
@@ -213,6 +212,14 @@ static void count_in(struct shard *shard, const struct mqtt_publish *publish)
 	COUNT(&shard->counters, messages_in);
 	counter_add(&shard->counters.values[COUNTER_messages_in_qos0 + publish->qos], 1);
 	counter_add(&shard->counters.values[COUNTER_payloads_in_qos0_bytes + publish->qos], publish->payload.size);
+}
+
+/* The message is with all who subscribe: it is not taken a second time, after a restart either. */
+static void publish_tell_received(struct shard *shard, struct client_ref ref, uint8_t qos, uint16_t packet_id)
+{
+	struct journal *journal = &shard->sessions.journal;
+	if (qos == 2 && shard_client(shard, ref)->session.journaled)
+		journal_tell(journal)->received(journal->context, ref, packet_id);
 }
 
 static uint8_t reason_of_match(bool matched)
@@ -241,6 +248,8 @@ static enum error accept_publish(struct shard *shard, struct client_ref ref, con
 		return publish_refuse(shard, client, publish, error);
 	count_in(shard, publish);
 	if (client->pause == PAUSE_NONE)
+		publish_tell_received(shard, ref, publish->qos, publish->packet_id);
+	if (client->pause == PAUSE_NONE)
 		publish_answer(shard, client, publish, reason_of_match(matched));
 	return ERROR_OK;
 }
@@ -250,6 +259,7 @@ void client_published(struct shard *shard, struct client_ref ref, uint8_t qos, u
 {
 	struct client *client = shard_client(shard, ref);
 	if (error == ERROR_OK) {
+		publish_tell_received(shard, ref, qos, packet_id);
 		answer_id(shard, client, qos, packet_id, reason_of_match(matched));
 	} else {
 		COUNT(&shard->counters, messages_refused);
@@ -317,6 +327,9 @@ static void release(struct shard *shard, struct client *client, uint16_t packet_
 	bool known = extension != NULL && packet_ids_remove(&shard->mem.slab, &extension->received, packet_id);
 	if (!known)
 		COUNT(&shard->counters, acks_unknown);
+	if (known && client->session.journaled)
+		journal_tell(&shard->sessions.journal)
+			->completed(shard->sessions.journal.context, shard_client_ref(shard, client), packet_id);
 	send_ack(shard, client, MQTT_PUBCOMP, packet_id, known ? MQTT_REASON_SUCCESS : MQTT_REASON_PACKET_ID_NOT_FOUND);
 	extension_trim(shard, client);
 }

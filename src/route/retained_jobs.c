@@ -226,6 +226,13 @@ static bool retained_job_new(struct shard *shard, struct client_ref client, uint
 	return true;
 }
 
+static void retained_job_tell(struct shard *shard, struct client_ref client, uint32_t subscription, uint32_t walks)
+{
+	struct journal *journal = &shard->sessions.journal;
+	if (shard_client(shard, client)->session.journaled)
+		journal_tell(journal)->owed(journal->context, client, (struct subscription_ref){subscription}, walks);
+}
+
 void retained_jobs_add(struct shard *shard, struct client_ref client, uint32_t subscription)
 {
 	struct retained_jobs *jobs = &shard->sessions.retained_jobs;
@@ -240,6 +247,9 @@ void retained_jobs_add(struct shard *shard, struct client_ref client, uint32_t s
 		job_at(jobs, index)->walks++;
 	else if (index == 0 && !retained_job_new(shard, client, subscription))
 		COUNT(&shard->counters, messages_dropped_memory);
+	index = table_first(&jobs->by_subscription, subscription);
+	if (index != 0)
+		retained_job_tell(shard, client, subscription, job_at(jobs, index)->walks);
 	retained_jobs_wake(shard, client);
 }
 
@@ -304,6 +314,7 @@ static void run_first(struct shard *shard, uint32_t queue_index, uint32_t *visit
 		--*visits;
 		retained_job_free(shard, index);
 	} else if (retained_job_walk(shard, job, subscription, visits)) {
+		retained_job_tell(shard, subscription->client, job->node.hash, job->walks - 1u);
 		if (job->walks == 1) {
 			retained_job_free(shard, index);
 		} else {

@@ -2,6 +2,8 @@
 
 #include "client/publish.h"
 #include "mqtt/decode.h"
+#include "session/packet_ids.h"
+#include "state/extension.h"
 #include "state/shard.h"
 #include "topics/retained.h"
 
@@ -232,11 +234,26 @@ static bool own_can_go_on(const struct shard *shard)
 	return first != NULL && (!route_awaits_room(&first->progress) || route_has_room(shard, &first->progress));
 }
 
+/* Its publisher has ended, and comes back to say PUBLISH again: it is one that was received. */
+static void routing_tell_received(struct shard *shard, const struct routing *routing)
+{
+	struct client_ref ref = publisher_of(shard, routing);
+	const struct client *client = !client_ref_is_none(ref) ? shard_client(shard, ref) : NULL;
+	uint8_t qos = message_at(&shard->mem.messages, routing->message)->publication.qos;
+	if (routing->packet_id == 0 || qos != 2 || client == NULL || !client->session.journaled ||
+	    !packet_ids_has(&shard->mem.slab, extension_of(shard, client)->received, routing->packet_id))
+		return;
+	struct journal *journal = &shard->sessions.journal;
+	journal_tell(journal)->received(journal->context, ref, routing->packet_id);
+}
+
 static void run_own(struct shard *shard)
 {
 	while (own_can_go_on(shard) && shard->loop.work.own < WORK_SHARE_OWN) {
 		struct routing *first = shard->routing.routings.own;
 		enum error error = step_own(shard, first);
+		if (error == ERROR_OK)
+			routing_tell_received(shard, first);
 		if (error != ERROR_MORE)
 			routing_end(shard, take_own(shard), error);
 	}
@@ -259,11 +276,36 @@ static void send_or_wait(struct shard *shard, struct routing routing)
 	messages_put(&shard->mem.messages, routing.message);
 }
 
+enum error routing_retain(struct shard *shard, const struct publication *publication, const uint8_t *packet)
+{
+	struct journal *journal = &shard->sessions.journal;
+	uint64_t change = 0;
+	enum error error = retained_set(shard->env.retained, publication, packet, shard->loop.now_s,
+					journal_is_on(journal) ? &change : NULL);
+	if (change == 0)
+		return error;
+	struct publication_parts parts = publication_parts(publication, packet);
+	struct journal_message message = {
+		.publication = *publication,
+		.packet = packet,
+		.expires_at_s = shard_message_deadline(shard, publication->expires_s),
+	};
+	message.publication.expires_s = 0;
+	/* As the tree has it: without a payload, or with its time over, it takes away what is there. */
+	bool stays = parts.payload.size != 0 && !publication_expired(publication, shard->loop.now_s);
+	struct journal_retained told = {
+		.number = change,
+		.topic = parts.topic,
+		.message = stays ? &message : NULL,
+	};
+	journal_tell(journal)->retained(journal->context, &told);
+	return error;
+}
+
 void routing_publish(struct shard *shard, struct message_ref ref, struct client_ref publisher)
 {
 	struct message *message = message_at(&shard->mem.messages, ref);
-	if (message->publication.retain &&
-	    retained_set(shard->env.retained, &message->publication, message->packet, shard->loop.now_s) != ERROR_OK)
+	if (message->publication.retain && routing_retain(shard, &message->publication, message->packet) != ERROR_OK)
 		COUNT(&shard->counters, retained_refused);
 	message->packet[0] &= (uint8_t)~MQTT_PUBLISH_FLAGS_OURS;
 	send_or_wait(shard, (struct routing){

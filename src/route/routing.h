@@ -35,6 +35,9 @@ bool routings_can_go_on(const struct shard *shard);
 /* Whether some wait for room. */
 bool routings_await_room(const struct shard *shard);
 
+/* Sets or clears the topic's retained message, as retained_set() does, and tells the journal. */
+enum error routing_retain(struct shard *shard, const struct publication *publication, const uint8_t *packet);
+
 /* Messages of the gateway's own (wills, statistics, what a member of a shared subscription left behind): published now
  * or, where that takes longer or the turn has done its share of them, in line. They take over the caller's reference to
  * a message of shard->mem.messages. The first also sets or clears the topic's retained message. publisher: the client

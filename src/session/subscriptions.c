@@ -364,6 +364,18 @@ static struct index_slot find_node(struct subscriptions *subscriptions, struct s
 	return index_find(subscriptions->index, filter, create);
 }
 
+static void tell_subscribed(const struct subscriptions *subscriptions, struct client_ref client, uint32_t index,
+			    const struct subscription_wanted *wanted)
+{
+	struct journal_subscription told = {
+		.filter = wanted->filter,
+		.identifier = wanted->identifier,
+		.options = wanted->options & SUBSCRIPTION_OPTIONS_ASKED,
+	};
+	journal_tell(subscriptions->journal)
+		->subscribed(subscriptions->journal->context, client, (struct subscription_ref){index}, &told);
+}
+
 enum error subscriptions_add(struct subscriptions *subscriptions, struct session *session, struct client_ref client,
 			     const struct subscription_wanted *wanted, struct subscription_made *made)
 {
@@ -387,6 +399,8 @@ enum error subscriptions_add(struct subscriptions *subscriptions, struct session
 		made->index = index;
 	}
 	index_leave(slot);
+	if (error == ERROR_OK && session->journaled)
+		tell_subscribed(subscriptions, client, made->index, wanted);
 	return error;
 }
 
@@ -475,8 +489,12 @@ route_bits subscriptions_other_member(const struct subscriptions *subscriptions,
 
 void subscriptions_end(struct subscriptions *subscriptions, struct session *session, uint32_t index)
 {
+	struct client_ref client = at(subscriptions, index)->client;
 	client_unlink(subscriptions, session, index);
 	end_subscription(subscriptions, index);
+	if (session->journaled)
+		journal_tell(subscriptions->journal)
+			->unsubscribed(subscriptions->journal->context, client, (struct subscription_ref){index});
 }
 
 bool subscriptions_clear(struct subscriptions *subscriptions, struct session *session, uint32_t most)

@@ -6,6 +6,7 @@
 
 #include "base/slice.h"
 #include "memory/pool.h"
+#include "session/journal.h"
 #include "session/own_table.h"
 #include "session/session.h"
 #include "topics/index.h"
@@ -55,6 +56,7 @@ struct subscriptions {
 	struct pool lists;
 	struct own_table own; /* of sessions with many */
 	struct index *index;
+	struct journal *journal; /* told of sessions that are journaled; NULL where none is */
 	uint32_t cursor;     /* the walk's place: the subscription that comes next, kept valid when it ends meanwhile */
 	bool cursor_is_last; /* of a shared subscription one member is walked to */
 	uint64_t looks;      /* subscriptions that were looked at to find a client's own, for who counts work */

@@ -16,10 +16,10 @@ void extension_trim(struct shard *shard, struct client *client)
 {
 	account_trim(shard, client);
 	const struct extension *extension = extension_of(shard, client);
-	if (extension != NULL && !client->bounded && extension->flow.last == 0 && extension->expiry_s == 0 &&
-	    message_ref_is_none(extension->will) && extension->received == 0 && extension->account == 0 &&
-	    extension->aliases_in == 0 && extension->aliases_out == 0 && extension->alias_max == 0 &&
-	    extension->receive_max == UINT16_MAX)
+	if (extension != NULL && !client->bounded && !client->session.journaled && extension->flow.last == 0 &&
+	    extension->expiry_s == 0 && message_ref_is_none(extension->will) && extension->received == 0 &&
+	    extension->account == 0 && extension->aliases_in == 0 && extension->aliases_out == 0 &&
+	    extension->alias_max == 0 && extension->receive_max == UINT16_MAX)
 		give_block(shard, client);
 }
 
