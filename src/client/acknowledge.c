@@ -2,11 +2,11 @@
 
 #include "deliver/queue.h"
 #include "deliver/send.h"
-#include "flow/packet_ids.h"
 #include "mqtt/decode.h"
 #include "mqtt/encode.h"
 #include "mqtt/field/reason.h"
 #include "route/retained_jobs.h"
+#include "session/packet_ids.h"
 #include "state/client_state.h"
 #include "state/ending.h"
 #include "state/extension.h"
@@ -18,6 +18,14 @@
 #define ANSWERS_BYTES_MAX (64u * ANSWER_BYTES_MAX)
 
 /* ---- ours ---- */
+
+/* A message of QoS 2 is with all who subscribe: it is not taken a second time, after a restart either. */
+static void tell_received(struct shard *shard, struct client_ref ref, uint8_t qos, uint16_t packet_id, uint8_t reason)
+{
+	struct journal *journal = &shard->sessions.journal;
+	if (qos == 2 && reason < MQTT_REASON_UNSPECIFIED_ERROR && shard_client(shard, ref)->session.journaled)
+		journal_tell(journal)->received(journal->context, ref, packet_id);
+}
 
 static void acknowledge_send(struct shard *shard, struct client *client, uint8_t qos, uint16_t packet_id,
 			     uint8_t reason)
@@ -41,6 +49,7 @@ enum error acknowledge_publish(struct shard *shard, struct client_ref ref, uint8
 {
 	struct pending_acks *acks = &shard->routing.acks;
 	if (pending_acks_of(acks, ref) == 0) {
+		tell_received(shard, ref, qos, packet_id, reason);
 		acknowledge_send(shard, shard_client(shard, ref), qos, packet_id, reason);
 		return ERROR_OK;
 	}
@@ -138,6 +147,8 @@ static bool answer_one(struct shard *shard, struct answers *answers, const struc
 	turn_work_charge(&shard->loop.work, WORK_ENTRY);
 	if (answer->failed && !answer_failure(shard, answers, answer))
 		return false;
+	if (!answer->failed)
+		tell_received(shard, answer->client, answer->qos, answer->packet_id, answer->reason);
 	if (!client_is_connected(client))
 		return true;
 	if (!answer->forgotten && !answer->failed)
@@ -220,6 +231,9 @@ static void take_release(struct shard *shard, struct client *client, uint16_t pa
 	bool known = extension != NULL && packet_ids_remove(&shard->mem.slab, &extension->received, packet_id);
 	if (!known)
 		COUNT(&shard->counters, acks_unknown);
+	if (known && client->session.journaled)
+		journal_tell(&shard->sessions.journal)
+			->completed(shard->sessions.journal.context, shard_client_ref(shard, client), packet_id);
 	send_ack(shard, client, MQTT_PUBCOMP, packet_id, known ? MQTT_REASON_SUCCESS : MQTT_REASON_PACKET_ID_NOT_FOUND);
 	extension_trim(shard, client);
 }

@@ -35,6 +35,28 @@ static struct message_ref keep_message(struct shard *shard, struct delivery *del
 	return delivery->kept;
 }
 
+/* The journal is told of the entry that was appended just now. */
+static void queue_tell(struct shard *shard, const struct client *client, uint32_t index)
+{
+	if (!client->session.journaled)
+		return;
+	const struct flow_entry *entry = flow_entry_at(&shard->mem.flows, index);
+	CHECK(!message_ref_is_none(entry->message) && entry->state == FLOW_QUEUED);
+	const struct publication *publication = &message_at(&shard->mem.messages, entry->message)->publication;
+	messages_tell(&shard->mem.messages, entry->message, shard_message_deadline(shard, publication->expires_s));
+	struct journal_entry told = {
+		.message = entry->message,
+		.identifier = entry->shared ? 0 : entry->identifier,
+		.qos = entry->qos,
+		.retain = entry->retain,
+		.shared = entry->shared,
+	};
+	if (entry->shared && queue_subscription(shard, client, entry) != NULL)
+		told.subscription = entry->subscription;
+	struct journal *journal = &shard->sessions.journal;
+	journal_tell(journal)->queued(journal->context, shard_client_ref(shard, client), index, &told);
+}
+
 /* ---- room in the queue ---- */
 
 /* What was sent on an earlier connection does not count: it was in the window, and is not dropped. */
@@ -142,14 +164,16 @@ static void queue_link_entry(struct shard *shard, struct delivery *delivery, str
 {
 	bool keep = must_keep(extension, entry, send_now);
 	entry->message = keep ? keep_message(shard, delivery) : message_ref_none();
-	if ((keep && message_ref_is_none(entry->message)) ||
-	    flow_append(&extension->flow, &shard->mem.flows, entry) == 0) {
+	bool has_message = !keep || !message_ref_is_none(entry->message);
+	uint32_t index = has_message ? flow_append(&extension->flow, &shard->mem.flows, entry) : 0;
+	if (index == 0) {
 		if (!message_ref_is_none(entry->message))
 			messages_put(&shard->mem.messages, entry->message);
 		COUNT(&shard->counters, messages_dropped_memory);
 		return;
 	}
 	delivery->taken = true;
+	queue_tell(shard, client, index);
 	if (send_now)
 		send_new(shard, delivery, client, extension);
 	else
@@ -276,9 +300,12 @@ bool queue_retained(struct shard *shard, struct client_ref ref, const struct pub
 		.qos = (publication->qos < qos ? publication->qos : qos) & 3u,
 		.retain = 1,
 	};
-	if (extension != NULL && !message_ref_is_none(entry.message) &&
-	    flow_append(&extension->flow, &shard->mem.flows, &entry) != 0)
+	bool can = extension != NULL && !message_ref_is_none(entry.message);
+	uint32_t index = can ? flow_append(&extension->flow, &shard->mem.flows, &entry) : 0;
+	if (index != 0) {
+		queue_tell(shard, client, index);
 		return true;
+	}
 	if (!message_ref_is_none(entry.message))
 		messages_put(&shard->mem.messages, entry.message);
 	COUNT(&shard->counters, messages_dropped_memory);

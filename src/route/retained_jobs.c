@@ -226,6 +226,14 @@ static bool retained_job_new(struct shard *shard, struct client_ref client, stru
 	return true;
 }
 
+static void retained_job_tell(struct shard *shard, struct client_ref client, struct subscription_ref subscription,
+			      uint32_t walks)
+{
+	struct journal *journal = &shard->sessions.journal;
+	if (shard_client(shard, client)->session.journaled)
+		journal_tell(journal)->owed(journal->context, client, subscription, walks);
+}
+
 void retained_jobs_add(struct shard *shard, struct client_ref client, struct subscription_ref subscription)
 {
 	struct retained_jobs *jobs = &shard->sessions.retained_jobs;
@@ -240,6 +248,9 @@ void retained_jobs_add(struct shard *shard, struct client_ref client, struct sub
 		job_at(jobs, index)->walks++;
 	else if (index == 0 && !retained_job_new(shard, client, subscription))
 		COUNT(&shard->counters, messages_dropped_memory);
+	index = table_first(&jobs->by_subscription, subscription.index);
+	if (index != 0)
+		retained_job_tell(shard, client, subscription, job_at(jobs, index)->walks);
 	retained_jobs_wake(shard, client);
 }
 
@@ -304,6 +315,8 @@ static void run_first(struct shard *shard, uint32_t queue_index, uint32_t *visit
 		--*visits;
 		retained_job_free(shard, index);
 	} else if (retained_job_walk(shard, job, subscription, visits)) {
+		retained_job_tell(shard, subscription->client, (struct subscription_ref){job->node.hash},
+				  job->walks - 1u);
 		if (job->walks == 1) {
 			retained_job_free(shard, index);
 		} else {

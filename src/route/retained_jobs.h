@@ -8,7 +8,7 @@
 #ifndef ROUTE_RETAINED_JOBS_H
 #define ROUTE_RETAINED_JOBS_H
 
-#include "flow/refs.h"
+#include "session/refs.h"
 #include "state/sessions.h"
 
 struct shard;

@@ -19,9 +19,11 @@ struct retained *retained_new(const struct hash_key *key, uint32_t messages_max,
 void retained_free(struct retained *retained);
 
 /* Sets or replaces the topic's message; an empty payload takes it away [MQTT-3.3.1-6, MQTT-3.3.1-7]. ERROR_LIMIT,
- * ERROR_NO_MEMORY: what was there before stays. */
+ * ERROR_NO_MEMORY: what was there before stays. *change, unless NULL: the change's number, by which changes that
+ * several threads make can be put into the order in which they were made; 0: nothing has changed that is to be known
+ * elsewhere, for there was no message to take away, or the topic is one of the server's own. */
 enum error retained_set(struct retained *retained, const struct publication *publication, const uint8_t *packet,
-			uint32_t now_s);
+			uint32_t now_s, uint64_t *change);
 
 struct retained_size {
 	uint64_t messages;
@@ -46,8 +48,14 @@ bool retained_walk_step(struct retained *retained, struct retained_walk *walk, s
 /* Ends a walk that is not over. */
 void retained_walk_end(struct retained *retained, struct retained_walk *walk);
 
-/* Takes away up to messages_max messages that have expired, and says how many; nothing else is looked at. */
-uint32_t retained_expire(struct retained *retained, uint32_t now_s, uint32_t messages_max);
+/* Called with the lock held for a message that has expired, before it goes; change: as retained_set() tells it. */
+typedef void retained_expired(void *context, const struct publication *publication, const uint8_t *packet,
+			      uint64_t change);
+
+/* Takes away up to messages_max messages that have expired, and says how many; nothing else is looked at. expired NULL:
+ * nobody is told which. */
+uint32_t retained_expire(struct retained *retained, uint32_t now_s, uint32_t messages_max, retained_expired *expired,
+			 void *context);
 /* Whether there is one. Without the lock. */
 bool retained_has_expired(const struct retained *retained, uint32_t now_s);
 

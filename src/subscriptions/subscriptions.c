@@ -1,7 +1,7 @@
-#include "session/subscriptions.h"
+#include "subscriptions/subscriptions.h"
 
 #include "mqtt/field/topic.h"
-#include "session/subscriber_lists.h"
+#include "subscriptions/subscriber_lists.h"
 
 enum error subscriptions_open(struct subscriptions *subscriptions, struct index *index, uint16_t shard, uint32_t limit)
 {
@@ -231,6 +231,17 @@ static struct index_slot find_node(struct subscriptions *subscriptions, struct s
 	return index_find(subscriptions->index, filter, create);
 }
 
+static void tell_subscribed(const struct subscriptions *subscriptions, struct client_ref client,
+			    struct subscription_ref ref, const struct subscription_wanted *wanted)
+{
+	struct journal_subscription told = {
+		.filter = wanted->filter,
+		.identifier = wanted->identifier,
+		.options = wanted->options & SUBSCRIPTION_OPTIONS_ASKED,
+	};
+	journal_tell(subscriptions->journal)->subscribed(subscriptions->journal->context, client, ref, &told);
+}
+
 enum error subscriptions_add(struct subscriptions *subscriptions, struct session *session, struct client_ref client,
 			     const struct subscription_wanted *wanted, struct subscription_made *made)
 {
@@ -255,6 +266,8 @@ enum error subscriptions_add(struct subscriptions *subscriptions, struct session
 		made->ref = ref;
 	}
 	index_leave(slot);
+	if (error == ERROR_OK && session->journaled)
+		tell_subscribed(subscriptions, client, made->ref, wanted);
 	return error;
 }
 
@@ -301,8 +314,11 @@ route_bits subscriptions_other_member(const struct subscriptions *subscriptions,
 
 void subscriptions_end(struct subscriptions *subscriptions, struct session *session, struct subscription_ref ref)
 {
+	struct client_ref client = at(subscriptions, ref)->client;
 	client_unlink(subscriptions, session, ref);
 	end_subscription(subscriptions, ref);
+	if (session->journaled)
+		journal_tell(subscriptions->journal)->unsubscribed(subscriptions->journal->context, client, ref);
 }
 
 bool subscriptions_clear(struct subscriptions *subscriptions, struct session *session, uint32_t most)

@@ -1,9 +1,10 @@
-/* The list of entries that a flow is (flow/flow.h). Owned by the shard's thread. */
-#ifndef FLOW_LIST_H
-#define FLOW_LIST_H
+/* The list of entries that a flow is (session/flow.h). Owned by the shard's thread. */
+#ifndef SESSION_FLOW_LIST_H
+#define SESSION_FLOW_LIST_H
 
-#include "flow/messages.h"
 #include "memory/pool.h"
+#include "session/journal.h"
+#include "session/messages.h"
 
 #define FLOW_GENERATION_MASK 0x3ffu /* of a shared subscription: its last bits */
 
@@ -31,14 +32,15 @@ struct flow_entry {
 _Static_assert(sizeof(struct flow_entry) == 16, "part of the cost of a queued message");
 
 struct flow {
-	uint32_t last;         /* 0: there are none */
-	uint32_t unsent;       /* first that is to be sent, 0: none */
-	uint32_t queued;       /* entries from there on */
-	uint32_t queued_bytes; /* packets of their messages */
-	uint32_t sent_bytes;   /* packets of messages before it that are kept */
-	uint32_t window;       /* slab reference of a struct flow_window, 0: none is needed */
-	uint16_t inflight;     /* entries before `unsent` that are not done */
-	uint16_t packet_id;    /* given last */
+	uint32_t last;          /* 0: there are none */
+	uint32_t unsent;        /* first that is to be sent, 0: none */
+	uint32_t queued : 31;   /* entries from there on */
+	uint32_t journaled : 1; /* the same as its session's */
+	uint32_t queued_bytes;  /* packets of their messages */
+	uint32_t sent_bytes;    /* packets of messages before it that are kept */
+	uint32_t window;        /* slab reference of a struct flow_window, 0: none is needed */
+	uint16_t inflight;      /* entries before `unsent` that are not done */
+	uint16_t packet_id;     /* given last */
 };
 
 /* Bounds of what may be under way. */
@@ -51,7 +53,8 @@ struct flow_bounds {
 struct flow_store {
 	struct pool entries;
 	struct messages *messages;
-	uint64_t looks; /* entries that were passed to find one that is acknowledged, for who counts work */
+	struct journal *journal; /* told of flows that are journaled; NULL where none is */
+	uint64_t looks;          /* entries that were passed to find one that is acknowledged, for who counts work */
 };
 
 static inline struct flow_entry *flow_entry_at(const struct flow_store *store, uint32_t entry)

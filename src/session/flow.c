@@ -1,6 +1,6 @@
-#include "flow/flow.h"
+#include "session/flow.h"
 
-#include "flow/flow_window.h"
+#include "session/flow_window.h"
 
 /* Entries that are looked at before a table is made. */
 #define NEAR 16u
@@ -37,6 +37,12 @@ static void give_entry(struct flow *flow, struct flow_store *store, uint32_t ind
 	flow_window_forget(flow, store, index);
 	flow_forget_message(store, entry);
 	pool_give(&store->entries, index);
+}
+
+static void flow_tell_dropped(const struct flow *flow, const struct flow_store *store, uint32_t index)
+{
+	if (flow->journaled)
+		journal_tell(store->journal)->dropped(store->journal->context, index);
 }
 
 /* ---- the list ---- */
@@ -151,8 +157,11 @@ static void leave_queue(struct flow *flow, const struct flow_store *store)
 void flow_number(struct flow *flow, const struct flow_store *store)
 {
 	struct flow_entry *entry = flow_entry_at(store, flow->unsent);
-	if (entry->packet_id == 0)
-		entry->packet_id = flow->packet_id = next_packet_id(flow);
+	if (entry->packet_id != 0)
+		return;
+	entry->packet_id = flow->packet_id = next_packet_id(flow);
+	if (flow->journaled)
+		journal_tell(store->journal)->sent(store->journal->context, flow->unsent, entry->packet_id);
 }
 
 void flow_sent(struct flow *flow, struct flow_store *store)
@@ -179,6 +188,7 @@ void flow_forget_unsent(struct flow *flow, struct flow_store *store)
 void flow_abandon_last(struct flow *flow, struct flow_store *store)
 {
 	CHECK(flow->unsent == 0 && flow->inflight > 0);
+	flow_tell_dropped(flow, store, flow->last);
 	finish_sent(flow, store, flow->last, 0);
 }
 
@@ -189,6 +199,7 @@ void flow_drop_unsent(struct flow *flow, struct flow_store *store)
 	uint32_t index = flow->unsent;
 	struct flow_entry *entry = flow_entry_at(store, index);
 	bool is_first = index == flow_first(flow, store);
+	flow_tell_dropped(flow, store, index);
 	leave_queue(flow, store);
 	if (is_first) {
 		unlink_behind(flow, store, flow->last, index);
@@ -205,6 +216,8 @@ void flow_drop_unsent(struct flow *flow, struct flow_store *store)
 	}
 	/* The next one moves here, and its own place goes. */
 	struct flow_entry *moved = flow_entry_at(store, next);
+	if (flow->journaled)
+		journal_tell(store->journal)->moved(store->journal->context, next, index);
 	flow_window_moved(flow, store, next, index);
 	*entry = *moved;
 	moved->message = message_ref_none();
@@ -217,6 +230,7 @@ void flow_drop_unsent(struct flow *flow, struct flow_store *store)
 /* Takes out an entry of the queue that is not its first one. */
 static void drop_behind(struct flow *flow, struct flow_store *store, uint32_t previous, uint32_t index)
 {
+	flow_tell_dropped(flow, store, index);
 	flow->queued--;
 	flow->queued_bytes -= entry_bytes(store, flow_entry_at(store, index));
 	unlink_behind(flow, store, previous, index);
@@ -330,6 +344,7 @@ void flow_rewind(struct flow *flow, struct flow_store *store)
 
 uint32_t flow_clear(struct flow *flow, struct flow_store *store, uint32_t most)
 {
+	CHECK(!flow->journaled); /* the end of its session was told, and stands for all of them */
 	uint32_t count = 0;
 	for (; count < most && flow->last != 0; count++)
 		pop(flow, store);
@@ -387,11 +402,15 @@ enum flow_ack flow_acknowledge(struct flow *flow, struct flow_store *store, uint
 	if (!is_due(entry, type))
 		return FLOW_ACK_UNEXPECTED;
 	if (type == MQTT_PUBREC && !failed) {
+		if (flow->journaled && entry->state != FLOW_RELEASED)
+			journal_tell(store->journal)->released(store->journal->context, index);
 		entry->state = FLOW_RELEASED;
 		flow->sent_bytes -= entry_bytes(store, entry);
 		flow_forget_message(store, entry);
 		return FLOW_ACK_RELEASE;
 	}
+	if (flow->journaled)
+		journal_tell(store->journal)->done(store->journal->context, index);
 	finish_sent(flow, store, index, previous);
 	return FLOW_ACK_DONE;
 }
@@ -437,6 +456,8 @@ struct message_ref flow_take_shared(struct flow *flow, struct flow_store *store,
 	struct flow_entry *entry = flow_entry_at(store, index);
 	struct message_ref message = entry->message;
 	uint32_t next = flow_next(flow, store, index);
+	if (flow->journaled)
+		journal_tell(store->journal)->handed_on(store->journal->context, index);
 	if (is_sent(entry)) {
 		flow->inflight--;
 		flow->sent_bytes -= entry_bytes(store, entry);
