@@ -247,8 +247,10 @@ bool io_resume(struct io *io, struct conn *conn)
 	while (conn->backlog != 0) {
 		struct backlog *backlog = backlog_of(io, conn);
 		ssize_t written = write_bytes(io, conn, backlog->bytes + backlog->head, backlog->tail - backlog->head);
+		if (written < 0 && errno == EINTR)
+			continue; /* no event would come for it */
 		if (written < 0)
-			return errno == EAGAIN || errno == EINTR;
+			return errno == EAGAIN;
 		io->bytes_out += (uint64_t)written;
 		io->backlog_bytes -= (uint64_t)written;
 		backlog->head += (uint32_t)written;
