@@ -47,6 +47,17 @@ void model_session_new(struct model *model, uint32_t client, enum certainty ther
 	session->there = there;
 }
 
+void model_session_doubtful(struct model *model, uint32_t client)
+{
+	struct model_session *session = &model->sessions[client];
+	session->there = MODEL_MAYBE;
+	memset(session->owed, 0, sizeof(session->owed));
+	for (uint32_t filter = 0; filter < MODEL_FILTERS; filter++) {
+		session->subscriptions[filter].there = MODEL_MAYBE;
+		session->subscriptions[filter].asks++;
+	}
+}
+
 void model_connection_new(struct model *model, uint32_t client)
 {
 	memset(model->sessions[client].seen_here, 0, sizeof(model->sessions[client].seen_here));

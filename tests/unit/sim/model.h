@@ -73,6 +73,8 @@ _Noreturn void violation(const char *format, ...) __attribute__((format(printf, 
 
 /* The client's session is another one from here on, or there is none. */
 void model_session_new(struct model *model, uint32_t client, enum certainty there);
+/* It may be another one, or none: nothing is owed to it for sure. */
+void model_session_doubtful(struct model *model, uint32_t client);
 void model_connection_new(struct model *model, uint32_t client);
 
 /* Before a PUBLISH is sent. Returns the message's number, which is its payload; 0: no more fit. */

@@ -144,24 +144,57 @@ static void await_connack(struct sim *sim, uint32_t number)
 	}
 }
 
+static enum certainty weaker(enum certainty there, bool doubtful)
+{
+	return doubtful && there == MODEL_YES ? MODEL_MAYBE : there;
+}
+
+/* What the session is before the new connection comes; the older one, where there is one, is lost for the client. */
+static enum certainty leave_older(struct sim *sim, uint32_t number)
+{
+	struct sim_client *client = &sim->clients[number];
+	if (!client->connected)
+		return presence_of(sim, number);
+	bool ends = client->ends;
+	bool doubtful = ends || (sim->breaks && client->expiry_s == SHORT_EXPIRY_S);
+	client->actor.fd = -1;
+	sim_lose(sim, number);
+	if (client->lasting)
+		return weaker(MODEL_YES, doubtful);
+	return ends ? MODEL_MAYBE : MODEL_NO;
+}
+
+/* It is not in. Told so, it knows that nothing has changed. Otherwise it may have been let in, and its session may be
+ * another one. */
+static void stay_out(struct sim *sim, uint32_t number, const struct sim_client *was, enum certainty before)
+{
+	struct sim_client *client = &sim->clients[number];
+	actor_leave(&client->actor);
+	client->left_ms = sim->now_ms;
+	if (client->refused) {
+		client->expiry_s = was->expiry_s;
+		client->lasting = was->lasting;
+		client->left_ms = was->left_ms;
+		sim->model->sessions[number].there = before;
+		return;
+	}
+	client->expiry_s = UINT32_MAX;
+	model_session_doubtful(sim->model, number);
+}
+
 /* An older connection is open until the new one is answered. */
 static void do_connect(struct sim *sim, uint32_t number, uint32_t bits)
 {
 	uint8_t packet[PACKET_BYTES_MAX];
 	struct sim_client *client = &sim->clients[number];
 	bool clean = (bits >> 16 & 7u) == 0;
-	enum certainty before = presence_of(sim, number);
-	bool was_connected = client->connected;
 	int older = client->actor.fd;
-	client->actor.fd = -1;
-	if (was_connected && client->lasting)
-		before = client->ends || (sim->breaks && client->expiry_s == SHORT_EXPIRY_S) ? MODEL_MAYBE : MODEL_YES;
-	sim_lose(sim, number);
-	if (was_connected && !client->lasting)
-		before = client->ends ? MODEL_MAYBE : MODEL_NO;
+	enum certainty before = leave_older(sim, number);
+	struct sim_client was = *client;
 	size_t size = connect_bytes(sim, number, bits, clean, packet);
 	int fd = hand_over(sim, number, slice_of(packet, size));
-	client->refused = client->present = false;
+	client->refused = fd < 0; /* by the gate */
+	client->present = false;
 	client->actor.may_be_refused = sim->hooks->memory_fails;
 	client->actor.observer = (struct actor_observer){sim_heard_packet, sim};
 	if (fd >= 0) {
@@ -170,18 +203,13 @@ static void do_connect(struct sim *sim, uint32_t number, uint32_t bits)
 	}
 	if (older >= 0)
 		actor_leave(&(struct actor){.fd = older});
-	bool in = client->actor.fd >= 0 && !client->refused;
-	if (!in && !sim->hooks->memory_fails && (sim->play->faults & FAULT_RESET) == 0)
-		violation("client %u is not let in", number);
-	if (in) {
+	if (client->actor.fd >= 0 && !client->refused) {
 		begin(sim, number, clean, before);
 		return;
 	}
-	/* Nothing has changed, or it was let in and heard nothing of it. */
-	actor_leave(&client->actor);
-	client->left_ms = sim->now_ms;
-	sim->model->sessions[number].there = MODEL_MAYBE;
-	client->expiry_s = UINT32_MAX;
+	if (!sim->hooks->memory_fails && (sim->play->faults & FAULT_RESET) == 0)
+		violation("client %u is not let in", number);
+	stay_out(sim, number, &was, before);
 }
 
 static void do_disconnect(struct sim *sim, uint32_t number, uint32_t bits)
