@@ -25,6 +25,7 @@ enum error io_open(struct io *io, struct slab *slab, struct io_observer observer
 
 void io_close(struct io *io)
 {
+	write_ring_close(&io->writes);
 	fixed_files_close(&io->fixed_files);
 	region_close(&io->scratch);
 	region_close(&io->outbox_region);

@@ -12,6 +12,7 @@
 #include "memory/slab.h"
 #include "net/fixed_files.h"
 #include "net/stream.h"
+#include "net/write_ring.h"
 
 #include <stdbool.h>
 
@@ -91,6 +92,7 @@ struct io {
 	uint64_t read_count;
 	uint64_t write_count;
 	uint64_t backlog_bytes; /* of all connections */
+	struct write_ring writes;
 };
 
 /* The slab stays the caller's, and must outlive io. ERROR_NO_MEMORY. */
