@@ -5,7 +5,7 @@
 #define ACCESS_ADDRESSES_H
 
 #include "base/hash.h"
-#include "net/prefix.h"
+#include "net/filter/prefix.h"
 #include "runtime/address_limits.h"
 
 struct addresses;

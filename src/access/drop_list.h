@@ -1,4 +1,4 @@
-/* Who is kept out by the kernel, in front of the listeners (net/syn_filter.h): networks that are denied, and addresses
+/* Who is kept out by the kernel, in front of the listeners (net/filter/syn_filter.h): networks that are denied, and addresses
  * that went on although refused. A connection of theirs is never there: its first packet is dropped without an answer,
  * at no cost to this process. The gate's check after accept decides the same about those who get through all the same.
  * Owned by a gate's thread; of several gates, by the first. */
@@ -6,7 +6,7 @@
 #define ACCESS_DROP_LIST_H
 
 #include "access/offenders.h"
-#include "net/syn_filter.h"
+#include "net/filter/syn_filter.h"
 #include "runtime/counters.h"
 #include "runtime/settings.h"
 

@@ -1,10 +1,10 @@
 /* Addresses that go on although they are refused: counted a second at a time, and those that are refused very often are
- * kept out by the kernel for a while (net/syn_filter.h), so that a flood costs this process next to nothing. Owned by a
+ * kept out by the kernel for a while (net/filter/syn_filter.h), so that a flood costs this process next to nothing. Owned by a
  * gate's thread; of several gates, by the first. */
 #ifndef ACCESS_OFFENDERS_H
 #define ACCESS_OFFENDERS_H
 
-#include "net/prefix.h"
+#include "net/filter/prefix.h"
 
 /* Refusals in a second that make an offender, and for how long it is kept out. */
 #define OFFENDER_REFUSALS 200u

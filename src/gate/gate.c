@@ -224,6 +224,7 @@ static void *gate_main(void *argument)
 	while (!atomic_load(&gate->stopping))
 		gate_turn(gate);
 	settle_up(gate);
+	io_leave(&gate->io);
 	poller_close(&gate->poller);
 	return NULL;
 }

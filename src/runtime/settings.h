@@ -3,7 +3,7 @@
 #define RUNTIME_SETTINGS_H
 
 #include "net/listener.h"
-#include "net/prefix.h"
+#include "net/filter/prefix.h"
 #include "runtime/access_settings.h"
 #include "runtime/address_limits.h"
 
