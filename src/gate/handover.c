@@ -4,7 +4,9 @@
 
 void gate_batch_add(struct gate *gate, uint16_t shard, int fd, struct admission *admission)
 {
+	CHECK_LT(shard, gate->shard_count);
 	struct gate_batch *batch = &gate->batches[shard];
+	CHECK_LT(batch->count, FDPASS_BATCH_MAX);
 	batch->fds[batch->count] = fd;
 	batch->admissions[batch->count++] = admission;
 	gate->batched++;
@@ -22,6 +24,8 @@ bool gate_batch_send(struct gate *gate, uint16_t shard)
 	if (error == ERROR_MORE)
 		return false;
 	CHECK(error == ERROR_OK);
+	CHECK_GE(gate->batched, batch->count);
+	CHECK_GE(gate->batched_bytes, batch->bytes);
 	for (uint32_t i = 0; i < batch->count; i++)
 		close(batch->fds[i]);
 	gate->batched -= batch->count;
