@@ -1,9 +1,9 @@
 #include "session/subscriber_lists.h"
 
-/* Members of a shared subscription that are passed over for one message. */
+/* Busy members of a shared subscription that one message passes over at most. */
 #define BUSY_LOOKS 16u
 
-static struct subscription *at(const struct subscriptions *subscriptions, struct subscription_ref ref)
+static struct subscription *subscriber_at(const struct subscriptions *subscriptions, struct subscription_ref ref)
 {
 	return subscription_at(&subscriptions->pool, ref);
 }
@@ -15,24 +15,24 @@ static struct subscriber_list *list_at(const struct subscriptions *subscriptions
 
 static route_bits route_of_one(const struct subscriptions *subscriptions, struct subscription_ref ref)
 {
-	return route_make(ROUTE_ONE, subscriptions->shard, at(subscriptions, ref)->generation, ref.index);
+	return route_make(ROUTE_ONE, subscriptions->shard, subscriber_at(subscriptions, ref)->generation, ref.index);
 }
 
-/* A member of a shared subscription goes to the front when it is connected, to the end otherwise. */
+/* A member of a shared subscription that is not connected goes to the end, everyone else to the front. */
 static void list_push_member(struct subscriptions *subscriptions, struct subscriber_list *list,
 			     struct subscription_ref ref)
 {
-	struct subscription *subscription = at(subscriptions, ref);
+	struct subscription *subscription = subscriber_at(subscriptions, ref);
 	bool behind = (subscription->options & (SUBSCRIPTION_SHARED | SUBSCRIPTION_LIVE)) == SUBSCRIPTION_SHARED;
 	subscription->options |= SUBSCRIPTION_LISTED;
 	subscription->list_next = behind ? subscription_ref_none() : list->first;
 	subscription->list_previous = behind ? list->last : subscription_ref_none();
 	if (!subscription_ref_is_none(subscription->list_next))
-		at(subscriptions, subscription->list_next)->list_previous = ref;
+		subscriber_at(subscriptions, subscription->list_next)->list_previous = ref;
 	else
 		list->last = ref;
 	if (!subscription_ref_is_none(subscription->list_previous))
-		at(subscriptions, subscription->list_previous)->list_next = ref;
+		subscriber_at(subscriptions, subscription->list_previous)->list_next = ref;
 	else
 		list->first = ref;
 	list->count++;
@@ -44,15 +44,16 @@ static void list_push_member(struct subscriptions *subscriptions, struct subscri
 
 static void list_unlink(struct subscriptions *subscriptions, struct subscriber_list *list, struct subscription_ref ref)
 {
-	struct subscription *subscription = at(subscriptions, ref);
+	struct subscription *subscription = subscriber_at(subscriptions, ref);
+	CHECK((subscription->options & SUBSCRIPTION_LISTED) != 0 && list->count > 0);
 	if (subscription_ref_equal(list->turn, ref))
 		list->turn = subscription->list_next;
 	if (!subscription_ref_is_none(subscription->list_previous))
-		at(subscriptions, subscription->list_previous)->list_next = subscription->list_next;
+		subscriber_at(subscriptions, subscription->list_previous)->list_next = subscription->list_next;
 	else
 		list->first = subscription->list_next;
 	if (!subscription_ref_is_none(subscription->list_next))
-		at(subscriptions, subscription->list_next)->list_previous = subscription->list_previous;
+		subscriber_at(subscriptions, subscription->list_next)->list_previous = subscription->list_previous;
 	else
 		list->last = subscription->list_previous;
 	list->count--;
@@ -63,9 +64,10 @@ static void list_unlink(struct subscriptions *subscriptions, struct subscriber_l
 	subscription->options &= (uint8_t)~SUBSCRIPTION_LISTED;
 }
 
-/* The list of the locked node's subscribers here. */
+/* The list of the locked node's subscribers on this shard. */
 static struct subscriber_list *list_of(const struct subscriptions *subscriptions, struct index_slot slot)
 {
+	CHECK_EQ(route_kind(index_route(slot, subscriptions->shard)), ROUTE_LIST);
 	return list_at(subscriptions, route_index(index_route(slot, subscriptions->shard)));
 }
 
@@ -80,22 +82,23 @@ static enum error route_to_list(struct subscriptions *subscriptions, struct inde
 	*list = (struct subscriber_list){.generation = list->generation};
 	list_push_member(subscriptions, list, first);
 	list_push_member(subscriptions, list, second);
-	/* Replacing this shard's own route needs no memory and so cannot fail. */
+	/* This replaces the shard's own route, which needs no memory and so cannot fail. */
 	return index_set_route(slot, subscriptions->shard,
 			       route_make(ROUTE_LIST, subscriptions->shard, list->generation, index));
 }
 
-/* Tells the index how many connected members of a shared subscription there are here, and how many of them are free. A
- * member that is busy is connected. */
-static void weigh(const struct subscriptions *subscriptions, struct index_slot slot)
+/* Tells the index how many members of a shared subscription are connected here, and how many of these are free. A busy
+ * member is connected. */
+static void update_members(const struct subscriptions *subscriptions, struct index_slot slot)
 {
 	route_bits route = index_route(slot, subscriptions->shard);
 	struct index_members members = {0};
 	if (route_kind(route) == ROUTE_LIST) {
 		const struct subscriber_list *list = list_at(subscriptions, route_index(route));
+		CHECK(list->busy <= list->live && list->live <= list->count);
 		members = (struct index_members){.live = list->live, .free = list->live - list->busy};
 	} else if (route_kind(route) == ROUTE_ONE) {
-		uint8_t options = at(subscriptions, subscription_of_route(route))->options;
+		uint8_t options = subscriber_at(subscriptions, subscription_of_route(route))->options;
 		members.live = (options & SUBSCRIPTION_LIVE) != 0;
 		members.free = (options & (SUBSCRIPTION_LIVE | SUBSCRIPTION_BUSY)) == SUBSCRIPTION_LIVE;
 	}
@@ -112,14 +115,14 @@ enum error subscribers_attach(struct subscriptions *subscriptions, struct index_
 		list_push_member(subscriptions, list_at(subscriptions, route_index(route)), ref);
 	else
 		error = index_set_route(slot, subscriptions->shard, route_of_one(subscriptions, ref));
-	if (error == ERROR_OK && (at(subscriptions, ref)->options & SUBSCRIPTION_SHARED) != 0)
-		weigh(subscriptions, slot);
+	if (error == ERROR_OK && (subscriber_at(subscriptions, ref)->options & SUBSCRIPTION_SHARED) != 0)
+		update_members(subscriptions, slot);
 	return error;
 }
 
 static void detach_locked(struct subscriptions *subscriptions, struct index_slot slot, struct subscription_ref ref)
 {
-	const struct subscription *subscription = at(subscriptions, ref);
+	const struct subscription *subscription = subscriber_at(subscriptions, ref);
 	if ((subscription->options & SUBSCRIPTION_LISTED) == 0) {
 		index_set_route(slot, subscriptions->shard, 0);
 		return;
@@ -132,20 +135,21 @@ static void detach_locked(struct subscriptions *subscriptions, struct index_slot
 		list->generation++;
 		pool_give(&subscriptions->lists, list_index);
 	} else if ((subscription->options & SUBSCRIPTION_SHARED) != 0) {
-		weigh(subscriptions, slot);
+		update_members(subscriptions, slot);
 	}
 }
 
-static struct subscription_ref after(const struct subscription *subscription)
+static struct subscription_ref next_in_list(const struct subscription *subscription)
 {
 	return (subscription->options & SUBSCRIPTION_LISTED) != 0 ? subscription->list_next : subscription_ref_none();
 }
 
 void subscribers_detach(struct subscriptions *subscriptions, struct subscription_ref ref)
 {
-	const struct subscription *subscription = at(subscriptions, ref);
+	const struct subscription *subscription = subscriber_at(subscriptions, ref);
 	if (subscription_ref_equal(subscriptions->cursor, ref))
-		subscriptions->cursor = subscriptions->cursor_is_last ? subscription_ref_none() : after(subscription);
+		subscriptions->cursor =
+			subscriptions->cursor_is_last ? subscription_ref_none() : next_in_list(subscription);
 	struct index_slot slot = index_enter(subscriptions->index, subscription->node);
 	detach_locked(subscriptions, slot, ref);
 	index_leave(slot);
@@ -159,12 +163,12 @@ struct subscription_ref subscribers_first(const struct subscriptions *subscripti
 
 void subscribers_set_live(struct subscriptions *subscriptions, struct subscription_ref ref, bool live)
 {
-	struct subscription *subscription = at(subscriptions, ref);
+	struct subscription *subscription = subscriber_at(subscriptions, ref);
 	struct index_slot slot = index_enter(subscriptions->index, subscription->node);
 	bool listed = (subscription->options & SUBSCRIPTION_LISTED) != 0;
 	struct subscriber_list *list = listed ? list_of(subscriptions, slot) : NULL;
 	if (subscription_ref_equal(subscriptions->cursor, ref))
-		subscriptions->cursor = subscriptions->cursor_is_last ? ref : after(subscription);
+		subscriptions->cursor = subscriptions->cursor_is_last ? ref : next_in_list(subscription);
 	if (listed)
 		list_unlink(subscriptions, list, ref);
 	if (live)
@@ -173,13 +177,13 @@ void subscribers_set_live(struct subscriptions *subscriptions, struct subscripti
 		subscription->options &= (uint8_t) ~(SUBSCRIPTION_LIVE | SUBSCRIPTION_BUSY);
 	if (listed)
 		list_push_member(subscriptions, list, ref);
-	weigh(subscriptions, slot);
+	update_members(subscriptions, slot);
 	index_leave(slot);
 }
 
 void subscriptions_set_busy(struct subscriptions *subscriptions, struct subscription_ref ref, bool busy)
 {
-	struct subscription *subscription = at(subscriptions, ref);
+	struct subscription *subscription = subscriber_at(subscriptions, ref);
 	bool is_busy = (subscription->options & SUBSCRIPTION_BUSY) != 0;
 	if (busy == is_busy || (subscription->options & SUBSCRIPTION_LIVE) == 0)
 		return;
@@ -191,7 +195,7 @@ void subscriptions_set_busy(struct subscriptions *subscriptions, struct subscrip
 		else
 			list_of(subscriptions, slot)->busy--;
 	}
-	weigh(subscriptions, slot);
+	update_members(subscriptions, slot);
 	index_leave(slot);
 }
 
@@ -202,26 +206,28 @@ void subscriptions_unset_live(struct subscriptions *subscriptions, struct subscr
 
 static bool is_shared_list(const struct subscriptions *subscriptions, struct subscription_ref ref)
 {
-	return (at(subscriptions, ref)->options & SUBSCRIPTION_SHARED) != 0;
+	return (subscriber_at(subscriptions, ref)->options & SUBSCRIPTION_SHARED) != 0;
 }
 
 uint32_t subscriptions_count(const struct subscriptions *subscriptions, route_bits route)
 {
 	if (route_kind(route) == ROUTE_ONE)
-		return at(subscriptions, subscription_of_route(route))->generation == route_generation(route) ? 1 : 0;
+		return subscriber_at(subscriptions, subscription_of_route(route))->generation == route_generation(route)
+			       ? 1
+			       : 0;
 	const struct subscriber_list *list = list_at(subscriptions, route_index(route));
 	if (list->generation != route_generation(route))
 		return 0;
 	return is_shared_list(subscriptions, list->first) ? 1 : list->count;
 }
 
-/* The member whose turn it is. Connected ones stand in front; behind the last of them the round begins again. */
+/* The member whose turn it is, from `ref` on. Connected ones are at the front; after the last it is the first again. */
 static struct subscription_ref next_turn_of(const struct subscriptions *subscriptions,
 					    const struct subscriber_list *list, struct subscription_ref ref)
 {
 	if (subscription_ref_is_none(ref))
 		ref = list->first;
-	if (list->live != 0 && (at(subscriptions, ref)->options & SUBSCRIPTION_LIVE) == 0)
+	if (list->live != 0 && (subscriber_at(subscriptions, ref)->options & SUBSCRIPTION_LIVE) == 0)
 		ref = list->first;
 	return ref;
 }
@@ -229,13 +235,13 @@ static struct subscription_ref next_turn_of(const struct subscriptions *subscrip
 static struct subscription_ref take_turn(const struct subscriptions *subscriptions, struct subscriber_list *list)
 {
 	struct subscription_ref ref = next_turn_of(subscriptions, list, list->turn);
-	/* Past those who are busy, to one who is free; not far, and where all are the turns are as ever. */
+	/* Passes over a few busy members to a free one. If all are busy, the turns do not change. */
 	for (uint32_t looks = 0; list->busy != 0 && list->busy < list->live && looks < BUSY_LOOKS; looks++) {
-		if ((at(subscriptions, ref)->options & SUBSCRIPTION_BUSY) == 0)
+		if ((subscriber_at(subscriptions, ref)->options & SUBSCRIPTION_BUSY) == 0)
 			break;
-		ref = next_turn_of(subscriptions, list, at(subscriptions, ref)->list_next);
+		ref = next_turn_of(subscriptions, list, subscriber_at(subscriptions, ref)->list_next);
 	}
-	list->turn = at(subscriptions, ref)->list_next;
+	list->turn = subscriber_at(subscriptions, ref)->list_next;
 	return ref;
 }
 
@@ -258,10 +264,10 @@ const struct subscription *subscriptions_next(struct subscriptions *subscription
 {
 	if (subscription_ref_is_none(subscriptions->cursor))
 		return NULL;
-	const struct subscription *subscription = at(subscriptions, subscriptions->cursor);
-	subscriptions->cursor = subscriptions->cursor_is_last ? subscription_ref_none() : after(subscription);
+	const struct subscription *subscription = subscriber_at(subscriptions, subscriptions->cursor);
+	subscriptions->cursor = subscriptions->cursor_is_last ? subscription_ref_none() : next_in_list(subscription);
 	if (!subscription_ref_is_none(subscriptions->cursor))
-		__builtin_prefetch(at(subscriptions, subscriptions->cursor));
+		__builtin_prefetch(subscriber_at(subscriptions, subscriptions->cursor));
 	return subscription;
 }
 
