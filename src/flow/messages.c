@@ -23,7 +23,9 @@ struct message_ref messages_new(struct messages *messages, const struct publicat
 
 void messages_get(struct messages *messages, struct message_ref ref)
 {
-	message_at(messages, ref)->references++;
+	struct message *message = message_at(messages, ref);
+	CHECK(message->references > 0);
+	message->references++;
 }
 
 void messages_put(struct messages *messages, struct message_ref ref)

@@ -1,4 +1,4 @@
-/* Messages that wait for sessions: kept once for all the sessions of a shard that wait for it, counted by reference. In
+/* Messages that wait for sessions. A message is kept once for all sessions of a shard, and counted by reference. In
  * the shard's slab, named by its references; owned by the shard's thread. Here is where a durable store hooks in: a
  * message is written when it is first kept, and forgotten with its last reference. */
 #ifndef FLOW_MESSAGES_H
@@ -23,11 +23,12 @@ struct messages {
 
 void messages_init(struct messages *messages, struct slab *slab);
 
-/* Copies the packet. The caller has the one reference; none: no memory. */
+/* Copies the packet. Returns a reference that the caller owns; none: no memory. */
 struct message_ref messages_new(struct messages *messages, const struct publication *publication,
 				const uint8_t *packet);
+/* Adds a reference to a message that has one. */
 void messages_get(struct messages *messages, struct message_ref message);
-/* The last reference frees it. */
+/* Gives a reference up. The last one frees the message. */
 void messages_put(struct messages *messages, struct message_ref message);
 
 static inline struct message *message_at(const struct messages *messages, struct message_ref message)
