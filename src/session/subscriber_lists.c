@@ -3,7 +3,7 @@
 /* Busy members of a shared subscription that one message passes over at most. */
 #define BUSY_LOOKS 16u
 
-static struct subscription *subscriber_at(const struct subscriptions *subscriptions, struct subscription_ref ref)
+static struct subscription *member_at(const struct subscriptions *subscriptions, struct subscription_ref ref)
 {
 	return subscription_at(&subscriptions->pool, ref);
 }
@@ -15,24 +15,24 @@ static struct subscriber_list *list_at(const struct subscriptions *subscriptions
 
 static route_bits route_of_one(const struct subscriptions *subscriptions, struct subscription_ref ref)
 {
-	return route_make(ROUTE_ONE, subscriptions->shard, subscriber_at(subscriptions, ref)->generation, ref.index);
+	return route_make(ROUTE_ONE, subscriptions->shard, member_at(subscriptions, ref)->generation, ref.index);
 }
 
 /* A member of a shared subscription that is not connected goes to the end, everyone else to the front. */
 static void list_push_member(struct subscriptions *subscriptions, struct subscriber_list *list,
 			     struct subscription_ref ref)
 {
-	struct subscription *subscription = subscriber_at(subscriptions, ref);
+	struct subscription *subscription = member_at(subscriptions, ref);
 	bool behind = (subscription->options & (SUBSCRIPTION_SHARED | SUBSCRIPTION_LIVE)) == SUBSCRIPTION_SHARED;
 	subscription->options |= SUBSCRIPTION_LISTED;
 	subscription->list_next = behind ? subscription_ref_none() : list->first;
 	subscription->list_previous = behind ? list->last : subscription_ref_none();
 	if (!subscription_ref_is_none(subscription->list_next))
-		subscriber_at(subscriptions, subscription->list_next)->list_previous = ref;
+		member_at(subscriptions, subscription->list_next)->list_previous = ref;
 	else
 		list->last = ref;
 	if (!subscription_ref_is_none(subscription->list_previous))
-		subscriber_at(subscriptions, subscription->list_previous)->list_next = ref;
+		member_at(subscriptions, subscription->list_previous)->list_next = ref;
 	else
 		list->first = ref;
 	list->count++;
@@ -44,16 +44,16 @@ static void list_push_member(struct subscriptions *subscriptions, struct subscri
 
 static void list_unlink(struct subscriptions *subscriptions, struct subscriber_list *list, struct subscription_ref ref)
 {
-	struct subscription *subscription = subscriber_at(subscriptions, ref);
+	struct subscription *subscription = member_at(subscriptions, ref);
 	CHECK((subscription->options & SUBSCRIPTION_LISTED) != 0 && list->count > 0);
 	if (subscription_ref_equal(list->turn, ref))
 		list->turn = subscription->list_next;
 	if (!subscription_ref_is_none(subscription->list_previous))
-		subscriber_at(subscriptions, subscription->list_previous)->list_next = subscription->list_next;
+		member_at(subscriptions, subscription->list_previous)->list_next = subscription->list_next;
 	else
 		list->first = subscription->list_next;
 	if (!subscription_ref_is_none(subscription->list_next))
-		subscriber_at(subscriptions, subscription->list_next)->list_previous = subscription->list_previous;
+		member_at(subscriptions, subscription->list_next)->list_previous = subscription->list_previous;
 	else
 		list->last = subscription->list_previous;
 	list->count--;
@@ -98,7 +98,7 @@ static void update_members(const struct subscriptions *subscriptions, struct ind
 		CHECK(list->busy <= list->live && list->live <= list->count);
 		members = (struct index_members){.live = list->live, .free = list->live - list->busy};
 	} else if (route_kind(route) == ROUTE_ONE) {
-		uint8_t options = subscriber_at(subscriptions, subscription_of_route(route))->options;
+		uint8_t options = member_at(subscriptions, subscription_of_route(route))->options;
 		members.live = (options & SUBSCRIPTION_LIVE) != 0;
 		members.free = (options & (SUBSCRIPTION_LIVE | SUBSCRIPTION_BUSY)) == SUBSCRIPTION_LIVE;
 	}
@@ -115,14 +115,14 @@ enum error subscribers_attach(struct subscriptions *subscriptions, struct index_
 		list_push_member(subscriptions, list_at(subscriptions, route_index(route)), ref);
 	else
 		error = index_set_route(slot, subscriptions->shard, route_of_one(subscriptions, ref));
-	if (error == ERROR_OK && (subscriber_at(subscriptions, ref)->options & SUBSCRIPTION_SHARED) != 0)
+	if (error == ERROR_OK && (member_at(subscriptions, ref)->options & SUBSCRIPTION_SHARED) != 0)
 		update_members(subscriptions, slot);
 	return error;
 }
 
 static void detach_locked(struct subscriptions *subscriptions, struct index_slot slot, struct subscription_ref ref)
 {
-	const struct subscription *subscription = subscriber_at(subscriptions, ref);
+	const struct subscription *subscription = member_at(subscriptions, ref);
 	if ((subscription->options & SUBSCRIPTION_LISTED) == 0) {
 		index_set_route(slot, subscriptions->shard, 0);
 		return;
@@ -146,7 +146,7 @@ static struct subscription_ref next_in_list(const struct subscription *subscript
 
 void subscribers_detach(struct subscriptions *subscriptions, struct subscription_ref ref)
 {
-	const struct subscription *subscription = subscriber_at(subscriptions, ref);
+	const struct subscription *subscription = member_at(subscriptions, ref);
 	if (subscription_ref_equal(subscriptions->cursor, ref))
 		subscriptions->cursor =
 			subscriptions->cursor_is_last ? subscription_ref_none() : next_in_list(subscription);
@@ -163,7 +163,7 @@ struct subscription_ref subscribers_first(const struct subscriptions *subscripti
 
 void subscribers_set_live(struct subscriptions *subscriptions, struct subscription_ref ref, bool live)
 {
-	struct subscription *subscription = subscriber_at(subscriptions, ref);
+	struct subscription *subscription = member_at(subscriptions, ref);
 	struct index_slot slot = index_enter(subscriptions->index, subscription->node);
 	bool listed = (subscription->options & SUBSCRIPTION_LISTED) != 0;
 	struct subscriber_list *list = listed ? list_of(subscriptions, slot) : NULL;
@@ -183,7 +183,7 @@ void subscribers_set_live(struct subscriptions *subscriptions, struct subscripti
 
 void subscriptions_set_busy(struct subscriptions *subscriptions, struct subscription_ref ref, bool busy)
 {
-	struct subscription *subscription = subscriber_at(subscriptions, ref);
+	struct subscription *subscription = member_at(subscriptions, ref);
 	bool is_busy = (subscription->options & SUBSCRIPTION_BUSY) != 0;
 	if (busy == is_busy || (subscription->options & SUBSCRIPTION_LIVE) == 0)
 		return;
@@ -206,13 +206,13 @@ void subscriptions_unset_live(struct subscriptions *subscriptions, struct subscr
 
 static bool is_shared_list(const struct subscriptions *subscriptions, struct subscription_ref ref)
 {
-	return (subscriber_at(subscriptions, ref)->options & SUBSCRIPTION_SHARED) != 0;
+	return (member_at(subscriptions, ref)->options & SUBSCRIPTION_SHARED) != 0;
 }
 
 uint32_t subscriptions_count(const struct subscriptions *subscriptions, route_bits route)
 {
 	if (route_kind(route) == ROUTE_ONE)
-		return subscriber_at(subscriptions, subscription_of_route(route))->generation == route_generation(route)
+		return member_at(subscriptions, subscription_of_route(route))->generation == route_generation(route)
 			       ? 1
 			       : 0;
 	const struct subscriber_list *list = list_at(subscriptions, route_index(route));
@@ -227,7 +227,7 @@ static struct subscription_ref next_turn_of(const struct subscriptions *subscrip
 {
 	if (subscription_ref_is_none(ref))
 		ref = list->first;
-	if (list->live != 0 && (subscriber_at(subscriptions, ref)->options & SUBSCRIPTION_LIVE) == 0)
+	if (list->live != 0 && (member_at(subscriptions, ref)->options & SUBSCRIPTION_LIVE) == 0)
 		ref = list->first;
 	return ref;
 }
@@ -237,11 +237,11 @@ static struct subscription_ref take_turn(const struct subscriptions *subscriptio
 	struct subscription_ref ref = next_turn_of(subscriptions, list, list->turn);
 	/* Passes over a few busy members to a free one. If all are busy, the turns do not change. */
 	for (uint32_t looks = 0; list->busy != 0 && list->busy < list->live && looks < BUSY_LOOKS; looks++) {
-		if ((subscriber_at(subscriptions, ref)->options & SUBSCRIPTION_BUSY) == 0)
+		if ((member_at(subscriptions, ref)->options & SUBSCRIPTION_BUSY) == 0)
 			break;
-		ref = next_turn_of(subscriptions, list, subscriber_at(subscriptions, ref)->list_next);
+		ref = next_turn_of(subscriptions, list, member_at(subscriptions, ref)->list_next);
 	}
-	list->turn = subscriber_at(subscriptions, ref)->list_next;
+	list->turn = member_at(subscriptions, ref)->list_next;
 	return ref;
 }
 
@@ -264,10 +264,10 @@ const struct subscription *subscriptions_next(struct subscriptions *subscription
 {
 	if (subscription_ref_is_none(subscriptions->cursor))
 		return NULL;
-	const struct subscription *subscription = subscriber_at(subscriptions, subscriptions->cursor);
+	const struct subscription *subscription = member_at(subscriptions, subscriptions->cursor);
 	subscriptions->cursor = subscriptions->cursor_is_last ? subscription_ref_none() : next_in_list(subscription);
 	if (!subscription_ref_is_none(subscriptions->cursor))
-		__builtin_prefetch(subscriber_at(subscriptions, subscriptions->cursor));
+		__builtin_prefetch(member_at(subscriptions, subscriptions->cursor));
 	return subscription;
 }
 
