@@ -361,14 +361,16 @@ def sources(*suffixes):
 
 
 def check_layers():
+    """That folders stand in their order, and that the code has the shape that its readers rely on."""
     result = Result()
-    status, output = run([PYTHON, "tools/layers.py"], "layers", timeout=60)
-    if status == 0:
-        result.passes()
-    else:
-        result.fails("layers", output)
-    status, output = run([PYTHON, "tools/layers.py", "--self-test"], "layers-self-test", timeout=60)
-    result.add(count_tap("tools/layers.py --self-test", status, output))
+    for tool in ("layers", "shape"):
+        status, output = run([PYTHON, f"tools/{tool}.py"], tool, timeout=60)
+        if status == 0:
+            result.passes()
+        else:
+            result.fails(f"tools/{tool}.py", output)
+        status, output = run([PYTHON, f"tools/{tool}.py", "--self-test"], f"{tool}-self-test", timeout=60)
+        result.add(count_tap(f"tools/{tool}.py --self-test", status, output))
     return result
 
 
@@ -440,7 +442,7 @@ def hold():
 # ThreadSanitizer takes five to fifteen times as long: it is for the scenarios in which threads meet, marked "threads". It
 # tells descriptors by their number alone, so that with private tables it takes one thread's socket for another's.
 STAGES = {
-    "layers": ("includes point down, pure layers are pure", check_layers),
+    "layers": ("includes point down, pure layers are pure, no circles, no long functions", check_layers),
     "statements": ("docs/CONFORMANCE.md is made of the tests as they are", check_statements),
     "format": ("clang-format has nothing to change", check_format),
     "unit": ("cmocka", lambda: meson_suite("build", "unit")),

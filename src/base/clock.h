@@ -1,5 +1,5 @@
-/* Monotonic time. A thread reads it once a turn and hands it down as a parameter; pure layers never read it. Any
- * thread. */
+/* Monotonic time, and the wall clock for what outlives the process. A thread reads them once a turn and hands them down
+ * as parameters; pure layers never read them. Any thread. */
 #ifndef BASE_CLOCK_H
 #define BASE_CLOCK_H
 
@@ -11,6 +11,12 @@ static inline uint64_t clock_now_ns(void)
 	struct timespec now;
 	clock_gettime(CLOCK_MONOTONIC, &now);
 	return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+}
+
+/* The wall clock: Unix time. It may be set, back too. */
+static inline int64_t clock_wall_s(void)
+{
+	return (int64_t)time(NULL);
 }
 
 /* CPU time of the calling thread. A system call, unlike the time of day. */

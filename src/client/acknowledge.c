@@ -1,20 +1,34 @@
 #include "client/acknowledge.h"
 
-#include "flow/packet_ids.h"
+#include "deliver/queue.h"
+#include "deliver/send.h"
 #include "mqtt/decode.h"
+#include "mqtt/encode.h"
 #include "mqtt/field/reason.h"
-#include "route/deliver.h"
 #include "route/retained_jobs.h"
-#include "route/send.h"
+#include "session/packet_ids.h"
 #include "state/client_state.h"
 #include "state/ending.h"
 #include "state/extension.h"
 #include "state/release.h"
 #include "state/shard.h"
 
+/* An acknowledgement with a reason code, with some room to spare. */
+#define ANSWER_BYTES_MAX 8u
+#define ANSWERS_BYTES_MAX (64u * ANSWER_BYTES_MAX)
+
 /* ---- ours ---- */
 
-static void send_answer(struct shard *shard, struct client *client, uint8_t qos, uint16_t packet_id, uint8_t reason)
+/* A message of QoS 2 is with all who subscribe: it is not taken a second time, after a restart either. */
+static void tell_received(struct shard *shard, struct client_ref ref, uint8_t qos, uint16_t packet_id, uint8_t reason)
+{
+	struct journal *journal = &shard->sessions.journal;
+	if (qos == 2 && reason < MQTT_REASON_UNSPECIFIED_ERROR && shard_client(shard, ref)->session.journaled)
+		journal_tell(journal)->received(journal->context, ref, packet_id);
+}
+
+static void acknowledge_send(struct shard *shard, struct client *client, uint8_t qos, uint16_t packet_id,
+			     uint8_t reason)
 {
 	CHECK(qos == 1 || qos == 2);
 	send_ack(shard, client, qos == 1 ? MQTT_PUBACK : MQTT_PUBREC, packet_id, reason);
@@ -35,7 +49,8 @@ enum error acknowledge_publish(struct shard *shard, struct client_ref ref, uint8
 {
 	struct pending_acks *acks = &shard->routing.acks;
 	if (pending_acks_of(acks, ref) == 0) {
-		send_answer(shard, shard_client(shard, ref), qos, packet_id, reason);
+		tell_received(shard, ref, qos, packet_id, reason);
+		acknowledge_send(shard, shard_client(shard, ref), qos, packet_id, reason);
 		return ERROR_OK;
 	}
 	uint32_t ticket = pending_acks_take(acks);
@@ -56,10 +71,10 @@ static uint32_t client_acks_max(const struct shard *shard, const struct client *
 bool acknowledge_holds(struct shard *shard, struct client_ref ref, struct client *client)
 {
 	const struct pending_acks *acks = &shard->routing.acks;
-	if (!pending_acks_any(acks))
-		return false;
+	uint32_t most = client_acks_max(shard, client);
 	bool full = pending_acks_are_full(acks);
-	if (!full && pending_acks_of(acks, ref) < client_acks_max(shard, client))
+	/* Nobody has more than there are of all clients: nearly always there is no need to look for the client's. */
+	if (!full && (acks->tickets.used < most || pending_acks_of(acks, ref) < most))
 		return false;
 	if (full)
 		client_list_push(&shard->routing.acks_awaited, ref);
@@ -68,9 +83,39 @@ bool acknowledge_holds(struct shard *shard, struct client_ref ref, struct client
 	return true;
 }
 
+/* What leaves together: the acknowledgements of one client stand beside each other in its line, and are sent as one. */
+struct answers {
+	struct client_ref client;
+	uint32_t size;
+	uint8_t bytes[ANSWERS_BYTES_MAX];
+};
+
+static void answers_send(struct shard *shard, struct answers *answers)
+{
+	if (answers->size == 0)
+		return;
+	io_make_room(&shard->mem.io);
+	send_bytes(shard, shard_client(shard, answers->client), answers->bytes, answers->size);
+	answers->size = 0;
+}
+
+static void answers_add(struct shard *shard, struct answers *answers, const struct pending_answer *answer)
+{
+	if (!client_ref_equal(answers->client, answer->client) ||
+	    answers->size + ANSWER_BYTES_MAX > sizeof(answers->bytes))
+		answers_send(shard, answers);
+	answers->client = answer->client;
+	struct mqtt_ack ack = {.packet_id = answer->packet_id, .reason = answer->reason};
+	size_t size = mqtt_ack_encode(&ack, answer->qos == 1 ? MQTT_PUBACK : MQTT_PUBREC,
+				      shard_client(shard, answer->client)->version, answers->bytes + answers->size,
+				      ANSWER_BYTES_MAX);
+	CHECK(size != 0);
+	answers->size += (uint32_t)size;
+}
+
 /* The message went to nobody. False: a client before version 5 can be told so only by ending its connection, after
  * which it sends the message again. */
-static bool answer_failure(struct shard *shard, const struct pending_answer *answer)
+static bool answer_failure(struct shard *shard, struct answers *answers, const struct pending_answer *answer)
 {
 	struct client *client = shard_client(shard, answer->client);
 	struct extension *extension = extension_of(shard, client);
@@ -81,7 +126,7 @@ static bool answer_failure(struct shard *shard, const struct pending_answer *ans
 	/* One that is connected again may have sent it again, and it was taken for one that is there. */
 	if (answer->forgotten || client->version != MQTT_VERSION_5)
 		return false;
-	send_answer(shard, client, answer->qos, answer->packet_id, answer->reason);
+	answers_add(shard, answers, answer);
 	return true;
 }
 
@@ -95,17 +140,19 @@ static void resume_publisher(struct shard *shard, struct client_ref ref, struct 
 }
 
 /* False: its client has to end. */
-static bool answer_one(struct shard *shard, const struct pending_answer *answer)
+static bool answer_one(struct shard *shard, struct answers *answers, const struct pending_answer *answer)
 {
 	struct client *client = shard_client(shard, answer->client);
 	CHECK(client->session.id != 0); /* the line goes with the session */
 	turn_work_charge(&shard->loop.work, WORK_ENTRY);
-	if (answer->failed && !answer_failure(shard, answer))
+	if (answer->failed && !answer_failure(shard, answers, answer))
 		return false;
+	if (!answer->failed)
+		tell_received(shard, answer->client, answer->qos, answer->packet_id, answer->reason);
 	if (!client_is_connected(client))
 		return true;
 	if (!answer->forgotten && !answer->failed)
-		send_answer(shard, client, answer->qos, answer->packet_id, answer->reason);
+		answers_add(shard, answers, answer);
 	resume_publisher(shard, answer->client, client);
 	return true;
 }
@@ -128,24 +175,36 @@ void acknowledge_run(struct shard *shard)
 	if (!pending_acks_any(&shard->routing.acks))
 		return;
 	struct pending_answer answer;
+	struct answers answers;
+	answers.size = 0; /* the rest is written before it is read */
+	answers.client = client_ref_none();
 	uint64_t until = turn_work_share(&shard->loop.work, WORK_SHARE_ACKS);
 	while (!turn_work_is_spent(&shard->loop.work, until) && pending_acks_next(&shard->routing.acks, &answer)) {
-		io_make_room(&shard->mem.io);
-		if (!answer_one(shard, &answer))
+		if (!answer_one(shard, &answers, &answer))
 			client_end(shard, answer.client, ERROR_NO_MEMORY);
 	}
+	answers_send(shard, &answers);
 	resume_awaiting(shard);
 }
 
 /* ---- sleep ---- */
 
 #define BACKOFF_MAX 10u
+#define GAPS 8u             /* that the average goes over */
+#define GAP_MAX_NS 1600000u /* one long one alone does not make the average long */
+_Static_assert(GAP_MAX_NS / GAPS > ACKNOWLEDGE_PATIENCE_GAP_NS, "the first of them is patient");
 _Static_assert(1u << BACKOFF_MAX <= UINT16_MAX, "ack_patience counts in 16 bits");
 
 bool acknowledge_is_patient(struct shard *shard)
 {
 	struct ack_patience *patience = &shard->routing.ack_patience;
 	CHECK(pending_acks_any(&shard->routing.acks));
+	uint64_t gap_ns = shard->routing.outbox.turn_ns - patience->asked_ns;
+	patience->asked_ns = shard->routing.outbox.turn_ns;
+	patience->gap_ns -= patience->gap_ns / GAPS;
+	patience->gap_ns += (uint32_t)(gap_ns < GAP_MAX_NS ? gap_ns : GAP_MAX_NS) / GAPS;
+	if (patience->gap_ns < ACKNOWLEDGE_PATIENCE_GAP_NS)
+		return false;
 	if (patience->woken_left == 0)
 		return true;
 	patience->woken_left--;
@@ -172,6 +231,9 @@ static void take_release(struct shard *shard, struct client *client, uint16_t pa
 	bool known = extension != NULL && packet_ids_remove(&shard->mem.slab, &extension->received, packet_id);
 	if (!known)
 		COUNT(&shard->counters, acks_unknown);
+	if (known && client->session.journaled)
+		journal_tell(&shard->sessions.journal)
+			->completed(shard->sessions.journal.context, shard_client_ref(shard, client), packet_id);
 	send_ack(shard, client, MQTT_PUBCOMP, packet_id, known ? MQTT_REASON_SUCCESS : MQTT_REASON_PACKET_ID_NOT_FOUND);
 	extension_trim(shard, client);
 }
@@ -191,7 +253,7 @@ static enum error take_ack(struct shard *shard, struct client_ref ref, uint8_t t
 	turn_work_charge(&shard->loop.work, (shard->mem.flows.looks - looks) / 16 * WORK_ENTRY);
 	switch (result) {
 	case FLOW_ACK_DONE:
-		deliver_queued(shard, ref);
+		queue_send(shard, ref);
 		retained_jobs_wake(shard, ref);
 		return ERROR_OK;
 	case FLOW_ACK_RELEASE:

@@ -6,7 +6,7 @@
 
 #include "base/error.h"
 #include "base/slice.h"
-#include "flow/refs.h"
+#include "session/refs.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -32,8 +32,10 @@ void acknowledge_run(struct shard *shard);
  * turn for the acknowledgement alone, which costs a third of a message's price again. Patient, it sleeps for
  * ACKNOWLEDGE_PATIENCE_MS at the most and is not woken: where more comes in by then anyway, the acknowledgement leaves
  * with that. Where nothing did, somebody may be waiting for it before he goes on, so the next sleeps are not patient:
- * 1, then 2, 4 and so on up to 1024. */
+ * 1, then 2, 4 and so on up to 1024. Nor is any sleep patient while they follow each other closely: then a millisecond
+ * is long, and turns have enough to do. */
 #define ACKNOWLEDGE_PATIENCE_MS 1
+#define ACKNOWLEDGE_PATIENCE_GAP_NS 100000u
 /* Before a sleep: whether it is to be patient. Only while some wait. */
 bool acknowledge_is_patient(struct shard *shard);
 /* A patient sleep has ended. in_vain: by its time, for nothing came. */

@@ -1,8 +1,8 @@
 #include "client/conn.h"
 
 #include "client/packet.h"
-#include "route/congestion.h"
-#include "route/deliver.h"
+#include "deliver/congestion.h"
+#include "deliver/queue.h"
 #include "route/retained_jobs.h"
 #include "state/client_state.h"
 #include "state/ending.h"
@@ -103,7 +103,7 @@ void client_write(struct shard *shard, struct client_ref ref)
 	    io_queued_bytes(&shard->mem.io, &client->conn) <= shard->env.settings->queue_bytes_max / 2)
 		client_resume(shard, ref, PAUSE_READER);
 	if (client->conn.backlog == 0) {
-		deliver_queued(shard, ref);
+		queue_send(shard, ref);
 		retained_jobs_wake(shard, ref);
 	}
 }

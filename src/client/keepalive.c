@@ -1,6 +1,5 @@
 #include "client/keepalive.h"
 
-#include "client/conn.h"
 #include "net/health.h"
 #include "state/client_state.h"
 #include "state/ending.h"

@@ -1,8 +1,8 @@
 #include "client/oversize.h"
 
 #include "client/acknowledge.h"
+#include "deliver/send.h"
 #include "mqtt/field/reason.h"
-#include "route/send.h"
 #include "state/shard.h"
 
 /* Two bytes for the topic's length, two for the packet identifier behind it [3.3.2]. */

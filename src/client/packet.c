@@ -2,18 +2,17 @@
 
 #include "access/handshake.h"
 #include "client/acknowledge.h"
-#include "client/conn.h"
 #include "client/keepalive.h"
 #include "client/oversize.h"
 #include "client/publish.h"
 #include "client/rate.h"
 #include "client/review.h"
 #include "client/subscribe.h"
+#include "deliver/congestion.h"
+#include "deliver/send.h"
 #include "mqtt/decode.h"
 #include "mqtt/encode.h"
 #include "mqtt/field/reason.h"
-#include "route/congestion.h"
-#include "route/send.h"
 #include "state/client_state.h"
 #include "state/ending.h"
 #include "state/extension.h"
@@ -234,6 +233,8 @@ static enum error consume_packets(struct shard *shard, struct client_ref ref, st
 		if (error != ERROR_OK)
 			return error;
 		COUNT(&shard->counters, packets_in);
+		if (!client_is_connected(client)) /* what it was to be sent has shown that it is gone */
+			return ERROR_OK;
 		if (packet.header.type == MQTT_PUBLISH) {
 			rate_count(shard, client, *size);
 			client->quick_acks = QUICK_ACKS;
@@ -289,6 +290,8 @@ void client_consume(struct shard *shard, struct client_ref ref, struct slice byt
 	struct slice rest = bytes;
 	size_t size = 0;
 	enum error error = consume_packets(shard, ref, client, &rest, &size);
+	if (!client_is_connected(client))
+		return;
 	if (rest.size != bytes.size)
 		keepalive_heard(shard, client);
 	if (error != ERROR_OK && error != ERROR_MORE) {

@@ -1,24 +1,22 @@
 #include "client/publish.h"
 
 #include "client/acknowledge.h"
-#include "client/conn.h"
-#include "flow/packet_ids.h"
+#include "deliver/deliver.h"
 #include "mqtt/decode.h"
 #include "mqtt/field/property.h"
 #include "mqtt/field/reason.h"
 #include "mqtt/field/topic.h"
-#include "route/deliver.h"
 #include "route/retained_jobs.h"
 #include "route/route.h"
 #include "route/routing.h"
 #include "session/aliases.h"
+#include "session/packet_ids.h"
 #include "state/client_state.h"
 #include "state/ending.h"
 #include "state/extension.h"
 #include "state/principal.h"
 #include "state/release.h"
 #include "state/shard.h"
-#include "topics/retained.h"
 
 #include <stdlib.h>
 
@@ -184,7 +182,7 @@ static enum error take_message(struct shard *shard, struct client_ref ref, const
 		return ERROR_MORE;
 	}
 	if (publish->retain)
-		error = retained_set(shard->env.retained, &outbound.publication, outbound.packet, shard->loop.now_s);
+		error = routing_retain(shard, &outbound.publication, outbound.packet);
 	if (error != ERROR_OK) {
 		COUNT(&shard->counters, retained_refused);
 		/* A client that cannot be told has its message delivered at least. */

@@ -10,12 +10,13 @@
 #include "client/packet.h"
 #include "client/presence.h"
 #include "client/review.h"
+#include "deliver/queue.h"
 #include "lifecycle/cleanup.h"
+#include "lifecycle/durable.h"
 #include "lifecycle/end.h"
 #include "lifecycle/will.h"
 #include "mqtt/encode.h"
 #include "net/peer.h"
-#include "route/deliver.h"
 #include "route/retained_jobs.h"
 #include "state/client_state.h"
 #include "state/ending.h"
@@ -275,7 +276,7 @@ static void resume_session(struct shard *shard, const struct newcomer *newcomer)
 	wheel_remove(&shard->loop.wheel, newcomer->client.index);
 	atomic_fetch_sub(shard->env.sessions_offline, 1);
 	extension_leave_offline(extension);
-	will_forget(shard, extension); /* [MQTT-3.1.3-9] */
+	will_forget(shard, client); /* [MQTT-3.1.3-9] */
 	describe_connection(shard, client, newcomer);
 	CHECK(describe_extension(shard, client, newcomer->admission) == ERROR_OK); /* it has one */
 	session_cleanup(shard, newcomer->client);
@@ -328,6 +329,7 @@ static bool settle(struct shard *shard, const struct newcomer *newcomer)
 		extension->will = newcomer->will;
 		extension->will_delay_s = newcomer->admission->will_delay_s;
 	}
+	durable_connected(shard, ref);
 	keepalive_begin(shard, ref);
 	io_settle(&shard->mem.io, &client->conn);
 	if (greet(shard, client, newcomer->admission, newcomer->resumes)) {
@@ -372,7 +374,7 @@ void client_admit(struct shard *shard, struct stream stream, const struct admiss
 	shard_note_connected(shard, ref);
 	COUNT(&shard->counters, connections_signed_in);
 	presence_connected(shard, shard_client(shard, ref));
-	deliver_queued(shard, ref);
+	queue_send(shard, ref);
 	retained_jobs_wake(shard, ref);
 	consume_rest(shard, ref, admission_rest(admission));
 }

@@ -1,6 +1,6 @@
 #include "lifecycle/cleanup.h"
 
-#include "route/queue.h"
+#include "deliver/queue.h"
 #include "route/retained_jobs.h"
 #include "route/routing.h"
 #include "state/client_state.h"
@@ -170,7 +170,7 @@ bool session_cleanup(struct shard *shard, struct client_ref ref)
 void session_give_place(struct shard *shard, struct client_ref ref)
 {
 	struct client *client = shard_client(shard, ref);
-	CHECK(client->session.id == 0 && !client->session.cleaning);
+	CHECK(client->session.id == 0 && !client->session.cleaning && !client->session.journaled);
 	client->conn.generation++; /* what was noted for it is not about the next one */
 	client_set_state(shard, client, CLIENT_FREE);
 	client_give(&shard->mem.clients, ref);

@@ -3,13 +3,14 @@
 #include "access/addresses.h"
 #include "base/log.h"
 #include "client/presence.h"
+#include "deliver/congestion.h"
+#include "deliver/members.h"
 #include "lifecycle/cleanup.h"
+#include "lifecycle/durable.h"
 #include "lifecycle/will.h"
 #include "mqtt/encode.h"
 #include "mqtt/field/reason.h"
 #include "net/peer.h"
-#include "route/congestion.h"
-#include "route/members.h"
 #include "route/routing.h"
 #include "state/client_state.h"
 #include "state/extension.h"
@@ -69,6 +70,7 @@ static bool end_session(struct shard *shard, struct client_ref ref)
 	struct client *client = shard_client(shard, ref);
 	turn_work_charge(&shard->loop.work, WORK_END);
 	struct message_ref will = will_take(shard, client); /* while it is known what the client may do */
+	durable_ended(shard, ref);
 	registry_remove(&shard->sessions.registry, ref);
 	pending_acks_drop(&shard->routing.acks, ref);
 	bool is_clean = session_cleanup(shard, ref);
@@ -107,7 +109,7 @@ static void leave_connection(struct shard *shard, struct client_ref ref, bool gr
 	congestion_end(shard, client);
 	members_end(shard, client);
 	if (extension != NULL && (!greeted || !will_is_due(reason)))
-		will_forget(shard, extension);
+		will_forget(shard, client);
 	bool kept = extension != NULL && extension->expiry_s != 0 && client->session.id != 0 &&
 		    may_be_kept(shard, is_taken_over);
 	if (!kept) {
@@ -195,10 +197,12 @@ static void close_connection(struct shard *shard, struct client_ref ref)
 	addresses_leave(shard->env.addresses, client->address, true);
 	client->address = 0;
 	quota_give(shard->env.quota);
-	if (client->session.id != 0)
+	if (client->session.id != 0) {
 		offline_begin(shard, ref);
-	else if (!client->session.cleaning) /* else its place is given away when that is done */
+		durable_left(shard, ref);
+	} else if (!client->session.cleaning) { /* else its place is given away when that is done */
 		session_give_place(shard, ref);
+	}
 }
 
 void end_close(struct shard *shard)

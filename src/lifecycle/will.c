@@ -2,6 +2,7 @@
 
 #include "access/admission.h"
 #include "base/log.h"
+#include "lifecycle/durable.h"
 #include "mqtt/decode.h"
 #include "route/routing.h"
 #include "state/extension.h"
@@ -31,10 +32,13 @@ enum error will_make(struct shard *shard, const struct admission *admission, str
 	return !message_ref_is_none(*made) ? ERROR_OK : ERROR_NO_MEMORY;
 }
 
-void will_forget(struct shard *shard, struct extension *extension)
+void will_forget(struct shard *shard, const struct client *client)
 {
-	if (!message_ref_is_none(extension->will))
-		messages_put(&shard->mem.messages, extension->will);
+	struct extension *extension = extension_of(shard, client);
+	if (extension == NULL || message_ref_is_none(extension->will))
+		return;
+	durable_will_dropped(shard, client);
+	messages_put(&shard->mem.messages, extension->will);
 	extension->will = message_ref_none();
 }
 
@@ -57,9 +61,10 @@ struct message_ref will_take(struct shard *shard, const struct client *client)
 	if (message_ref_is_none(will))
 		return will;
 	if (!may_publish_will(shard, client, message_at(&shard->mem.messages, will))) {
-		will_forget(shard, extension);
+		will_forget(shard, client);
 		return message_ref_none();
 	}
+	durable_will_published(shard, client);
 	extension->will = message_ref_none();
 	return will;
 }

@@ -4,15 +4,14 @@
 #define LIFECYCLE_WILL_H
 
 #include "base/error.h"
-#include "flow/messages.h"
-#include "flow/refs.h"
+#include "session/messages.h"
+#include "session/refs.h"
 
 #include <stdbool.h>
 #include <stdint.h>
 
 struct shard;
 struct client;
-struct extension;
 struct admission;
 
 /* Whether the standard has the will published when the connection ends so [MQTT-3.1.2-8, MQTT-3.1.2-10]. */
@@ -20,7 +19,8 @@ bool will_is_due(enum error reason);
 /* The will of a CONNECT as a message of shard->mem.messages, not yet anybody's; *will is none where it has none.
  * ERROR_NO_MEMORY. */
 enum error will_make(struct shard *shard, const struct admission *admission, struct message_ref *will);
-void will_forget(struct shard *shard, struct extension *extension);
+/* The session's will is not published; does nothing where it has none. */
+void will_forget(struct shard *shard, const struct client *client);
 /* The session's will, which is the caller's from now on; none: there is none, or the right to publish it was taken
  * since CONNECT. */
 struct message_ref will_take(struct shard *shard, const struct client *client);

@@ -1,6 +1,6 @@
 #include "route/retained_jobs.h"
 
-#include "route/deliver.h"
+#include "deliver/queue.h"
 #include "state/extension.h"
 #include "state/shard.h"
 #include "topics/index.h"
@@ -226,11 +226,19 @@ static bool retained_job_new(struct shard *shard, struct client_ref client, stru
 	return true;
 }
 
-void retained_jobs_add(struct shard *shard, struct client_ref client, struct subscription_ref subscription)
+static void retained_job_tell(struct shard *shard, struct client_ref client, struct subscription_ref subscription,
+			      uint32_t walks)
+{
+	struct journal *journal = &shard->sessions.journal;
+	if (shard_client(shard, client)->session.journaled)
+		journal_tell(journal)->owed(journal->context, client, subscription, walks);
+}
+
+enum error retained_jobs_add(struct shard *shard, struct client_ref client, struct subscription_ref subscription)
 {
 	struct retained_jobs *jobs = &shard->sessions.retained_jobs;
 	if (retained_is_empty(shard->env.retained))
-		return;
+		return ERROR_OK;
 	uint32_t index = table_first(&jobs->by_subscription, subscription.index);
 	if (index != 0 && retained_job_subscription_of(shard, job_at(jobs, index)) == NULL) {
 		retained_job_free(shard, index); /* of one that was in this place before */
@@ -239,8 +247,11 @@ void retained_jobs_add(struct shard *shard, struct client_ref client, struct sub
 	if (index != 0 && job_at(jobs, index)->walks < UINT16_MAX)
 		job_at(jobs, index)->walks++;
 	else if (index == 0 && !retained_job_new(shard, client, subscription))
-		COUNT(&shard->counters, messages_dropped_memory);
+		return ERROR_NO_MEMORY;
+	index = table_first(&jobs->by_subscription, subscription.index);
+	retained_job_tell(shard, client, subscription, job_at(jobs, index)->walks);
 	retained_jobs_wake(shard, client);
+	return ERROR_OK;
 }
 
 bool retained_jobs_drop(struct shard *shard, struct client_ref client, uint64_t until)
@@ -270,7 +281,7 @@ static bool queue_message(void *context, const struct publication *publication, 
 	if (!can_go_on(step->shard, shard_client(step->shard, step->client)))
 		return false;
 	uint8_t qos = step->subscription->options & SUBSCRIPTION_QOS_MASK;
-	deliver_retained(step->shard, step->client, publication, packet, qos, step->subscription->identifier);
+	queue_retained(step->shard, step->client, publication, packet, qos, step->subscription->identifier);
 	step->messages++;
 	return true;
 }
@@ -304,6 +315,8 @@ static void run_first(struct shard *shard, uint32_t queue_index, uint32_t *visit
 		--*visits;
 		retained_job_free(shard, index);
 	} else if (retained_job_walk(shard, job, subscription, visits)) {
+		retained_job_tell(shard, subscription->client, (struct subscription_ref){job->node.hash},
+				  job->walks - 1u);
 		if (job->walks == 1) {
 			retained_job_free(shard, index);
 		} else {
@@ -325,7 +338,7 @@ void retained_jobs_run(struct shard *shard)
 		if (!can_go_on(shard, shard_client(shard, client)))
 			continue;
 		run_first(shard, queue, &visits);
-		deliver_queued(shard, client);
+		queue_send(shard, client);
 		retained_jobs_wake(shard, client);
 	}
 }

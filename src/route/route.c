@@ -1,11 +1,12 @@
 #include "route/route.h"
 
+#include "deliver/congestion.h"
+#include "deliver/deliver.h"
+#include "deliver/overlap.h"
+#include "deliver/record.h"
 #include "mqtt/decode.h"
-#include "route/congestion.h"
-#include "route/deliver.h"
-#include "route/overlap.h"
-#include "session/subscriber_lists.h"
 #include "state/shard.h"
+#include "subscriptions/subscriber_lists.h"
 #include "topics/index.h"
 
 /* A message for more subscribers than this goes through the mail, also on its own shard: the mail is delivered in
@@ -16,25 +17,6 @@
 
 /* Nodes and routes of the index in one step: a record has so many routes at the most, give or take one node's. */
 #define INDEX_UNITS_PER_STEP 2048
-
-/* In a batch: a message for one shard's subscribers, followed by its routes and its packet. A record without routes is
- * a note to a publisher that it has to wait. */
-struct record {
-	uint32_t record_bytes;           /* with the padding to 8 */
-	struct publisher_name publisher; /* of the message, or who is told */
-	struct publication publication;
-	uint32_t route_count;
-	uint16_t note_shard; /* where the client is that is waited for, and its place on that shard's board */
-	uint16_t note_place;
-	route_bits routes[];
-};
-_Static_assert(sizeof(struct record) == 32, "a record's head is in the way of each message between shards");
-_Static_assert(offsetof(struct record, routes) % sizeof(route_bits) == 0, "routes are read where they are");
-
-static size_t record_bytes(uint32_t routes, size_t packet_bytes)
-{
-	return sizeof(struct record) + routes * sizeof(route_bits) + packet_bytes;
-}
 
 /* ---- on the subscribers' shard ---- */
 
@@ -388,20 +370,6 @@ enum error route_to_member(struct shard *shard, struct outbound *outbound, route
 {
 	enum error error = routes_set(&shard->routing.routes, route);
 	return error == ERROR_OK ? send_to_routes(shard, &shard->routing.routes, outbound, progress) : error;
-}
-
-bool route_send_note(struct shard *shard, const struct publisher_name *publisher, uint16_t place)
-{
-	struct record *record = outbox_write(&shard->routing.outbox, publisher->shard, sizeof(*record));
-	if (record == NULL)
-		return false;
-	*record = (struct record){
-		.record_bytes = sizeof(*record),
-		.publisher = *publisher,
-		.note_shard = shard->env.number,
-		.note_place = place,
-	};
-	return true;
 }
 
 bool route_has_room(const struct shard *shard, const struct route_progress *progress)

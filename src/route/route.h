@@ -4,8 +4,8 @@
 #define ROUTE_ROUTE_H
 
 #include "base/error.h"
-#include "flow/refs.h"
 #include "mqtt/field/reason.h"
+#include "session/refs.h"
 #include "topics/index.h"
 #include "topics/publication.h"
 
@@ -55,9 +55,6 @@ static inline bool route_awaits_room(const struct route_progress *progress)
 {
 	return progress->peer_bytes != 0;
 }
-/* Has a publisher on another shard wait for the client at this place of our board. False: there is no room for a note
- * now. */
-bool route_send_note(struct shard *shard, const struct publisher_name *publisher, uint16_t place);
 /* Whether what it waits for is there now. */
 bool route_has_room(const struct shard *shard, const struct route_progress *progress);
 

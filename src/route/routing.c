@@ -3,6 +3,7 @@
 #include "mqtt/decode.h"
 #include "mqtt/field/reason.h"
 #include "state/client_state.h"
+#include "state/extension.h"
 #include "state/shard.h"
 #include "topics/retained.h"
 
@@ -299,11 +300,36 @@ static void send_or_wait(struct shard *shard, struct routing routing)
 	messages_put(&shard->mem.messages, routing.message);
 }
 
+enum error routing_retain(struct shard *shard, const struct publication *publication, const uint8_t *packet)
+{
+	struct journal *journal = &shard->sessions.journal;
+	uint64_t change = 0;
+	enum error error = retained_set(shard->env.retained, publication, packet, shard->loop.now_s,
+					journal_is_on(journal) ? &change : NULL);
+	if (change == 0)
+		return error;
+	struct publication_parts parts = publication_parts(publication, packet);
+	struct journal_message message = {
+		.publication = *publication,
+		.packet = packet,
+		.expires_at_s = shard_message_deadline(shard, publication->expires_s),
+	};
+	message.publication.expires_s = 0;
+	/* As the tree has it: without a payload, or with its time over, it takes away what is there. */
+	bool stays = parts.payload.size != 0 && !publication_expired(publication, shard->loop.now_s);
+	struct journal_retained told = {
+		.number = change,
+		.topic = parts.topic,
+		.message = stays ? &message : NULL,
+	};
+	journal_tell(journal)->retained(journal->context, &told);
+	return error;
+}
+
 void routing_publish(struct shard *shard, struct message_ref ref, struct client_ref publisher)
 {
 	struct message *message = message_at(&shard->mem.messages, ref);
-	if (message->publication.retain &&
-	    retained_set(shard->env.retained, &message->publication, message->packet, shard->loop.now_s) != ERROR_OK)
+	if (message->publication.retain && routing_retain(shard, &message->publication, message->packet) != ERROR_OK)
 		COUNT(&shard->counters, retained_refused);
 	message->packet[0] &= (uint8_t)~MQTT_PUBLISH_FLAGS_OURS;
 	send_or_wait(shard, (struct routing){

@@ -5,9 +5,9 @@
 #ifndef ROUTE_ROUTING_H
 #define ROUTE_ROUTING_H
 
-#include "flow/messages.h"
-#include "flow/refs.h"
 #include "route/route.h"
+#include "session/messages.h"
+#include "session/refs.h"
 #include "state/routing.h"
 
 /* While so much of the gateway's own waits nobody is let in: what comes to wait then is only what those leave who are
@@ -36,6 +36,9 @@ void routings_run(struct shard *shard);
 bool routings_can_go_on(const struct shard *shard);
 /* Whether some wait for room. */
 bool routings_await_room(const struct shard *shard);
+
+/* Sets or clears the topic's retained message, as retained_set() does, and tells the journal. */
+enum error routing_retain(struct shard *shard, const struct publication *publication, const uint8_t *packet);
 
 /* Messages of the gateway's own (wills, statistics, what a member of a shared subscription left behind): published now
  * or, where that takes longer or the turn has done its share of them, in line. They take over the caller's reference to

@@ -117,19 +117,24 @@ void pending_acks_is_safe(struct pending_acks *acks, uint32_t ticket)
 /* A client's index serves as the hash. Indices are unique and dense, so no two hashes are equal. */
 static uint32_t line_of(const struct pending_acks *acks, struct client_ref client)
 {
-	return table_first(&acks->by_client, client.index);
+	if (acks->lines.used == 0)
+		return 0;
+	return client_ref_equal(acks->recent_client, client) ? acks->recent_line
+							     : table_first(&acks->by_client, client.index);
 }
 
 static uint32_t line_need(struct pending_acks *acks, struct client_ref client)
 {
 	uint32_t line = line_of(acks, client);
-	if (line != 0)
-		return line;
-	line = pool_take(&acks->lines);
-	if (line == 0)
-		return 0;
-	*ack_line_at(acks, line) = (struct ack_line){0};
-	table_insert(&acks->by_client, line, client.index);
+	if (line == 0) {
+		line = pool_take(&acks->lines);
+		if (line == 0)
+			return 0;
+		*ack_line_at(acks, line) = (struct ack_line){0};
+		table_insert(&acks->by_client, line, client.index);
+	}
+	acks->recent_client = client;
+	acks->recent_line = line;
 	return line;
 }
 
@@ -164,15 +169,13 @@ void pending_acks_set_reason(struct pending_acks *acks, uint32_t ticket, uint8_t
 
 uint32_t pending_acks_of(const struct pending_acks *acks, struct client_ref client)
 {
-	if (acks->lines.used == 0)
-		return 0;
 	uint32_t line = line_of(acks, client);
 	return line != 0 ? ack_line_at(acks, line)->count : 0;
 }
 
 void pending_acks_forget(struct pending_acks *acks, struct client_ref client)
 {
-	uint32_t line = acks->lines.used != 0 ? line_of(acks, client) : 0;
+	uint32_t line = line_of(acks, client);
 	if (line != 0)
 		ack_line_at(acks, line)->forgotten = ack_line_at(acks, line)->count;
 }
@@ -183,13 +186,17 @@ static void line_give(struct pending_acks *acks, uint32_t at)
 	struct ack_line *line = ack_line_at(acks, at);
 	CHECK(line->count == 0);
 	unlink_ready(acks, line);
+	if (acks->recent_line == at) {
+		acks->recent_client = client_ref_none();
+		acks->recent_line = 0;
+	}
 	table_remove(&acks->by_client, at);
 	pool_give(&acks->lines, at);
 }
 
 void pending_acks_drop(struct pending_acks *acks, struct client_ref client)
 {
-	uint32_t at = acks->lines.used != 0 ? line_of(acks, client) : 0;
+	uint32_t at = line_of(acks, client);
 	if (at == 0)
 		return;
 	struct ack_line *line = ack_line_at(acks, at);

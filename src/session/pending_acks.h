@@ -17,8 +17,8 @@
 #ifndef SESSION_PENDING_ACKS_H
 #define SESSION_PENDING_ACKS_H
 
-#include "flow/refs.h"
 #include "memory/table.h"
+#include "session/refs.h"
 
 #include <stdbool.h>
 
@@ -32,6 +32,9 @@ struct pending_acks {
 	struct table by_client; /* lines */
 	uint32_t ready_first; /* list of lines whose first acknowledgement may leave, in the order they became ready */
 	uint32_t ready_last;
+	struct client_ref
+		recent_client; /* whose line was looked up last: many packets of a client come together; 0: nobody's */
+	uint32_t recent_line;
 	uint32_t limit; /* of tickets: PENDING_ACKS_SHARD_MAX, or less in a test */
 };
 

@@ -38,10 +38,10 @@
 #include "client/conn.h"
 #include "client/review.h"
 #include "client/subscribe.h"
+#include "deliver/congestion.h"
 #include "lifecycle/cleanup.h"
 #include "lifecycle/end.h"
 #include "lifecycle/revoke.h"
-#include "route/congestion.h"
 #include "route/retained_jobs.h"
 #include "route/route.h"
 #include "route/routing.h"
@@ -176,6 +176,8 @@ static void read_clock(struct shard *shard, uint64_t woken_ns, int events)
 	atomic_store_explicit(&shard->shared.lag_ms, shard->loop.overload.lag_ms, memory_order_relaxed);
 	shard->loop.now_s = (uint32_t)(shard->loop.now_ms / 1000);
 	shard->mem.io.now_ms = shard->loop.now_ms;
+	if (journal_is_on(&shard->sessions.journal))
+		shard->sessions.journal.wall_s = clock_wall_s();
 	shard->routing.outbox.turn_ns = now_ns;
 	turn_stats_turn_begin(&shard->loop.stats, &shard->counters, now_ns, woken_ns, events);
 }
@@ -284,6 +286,7 @@ static void settle_turn(struct shard *shard)
 	turn_work_end(&shard->loop.work, &shard->counters);
 	route_return_batches(shard);
 	io_turn_end(&shard->mem.io);
+	journal_end_turn(&shard->sessions.journal);
 	gauges_publish(shard);
 }
 

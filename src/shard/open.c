@@ -2,9 +2,9 @@
 #include "access/access.h"
 #include "client/keepalive.h"
 #include "client/subscribe.h"
+#include "deliver/congestion.h"
 #include "lifecycle/cleanup.h"
 #include "lifecycle/revoke.h"
-#include "route/congestion.h"
 #include "route/retained_jobs.h"
 #include "route/routing.h"
 #include "session/pending_acks.h"
@@ -77,6 +77,8 @@ enum error shard_open(struct shard *shard)
 	shard->sessions.filter_jobs_end = &shard->sessions.filter_jobs;
 	shard->sessions.cleanups_end = &shard->sessions.cleanups;
 	messages_init(&shard->mem.messages, &shard->mem.slab);
+	shard->sessions.journal =
+		(struct journal){.events = shard->env.journal_events, .context = shard->env.journal_context};
 	struct io_observer observer = {.blocked = on_blocked, .broken = on_broken, .context = shard};
 	if (slab_open(&shard->mem.slab, SLAB_BYTES_MAX) != ERROR_OK ||
 	    pool_open(&shard->mem.clients, sizeof(struct client), clients) != ERROR_OK ||
@@ -98,6 +100,8 @@ enum error shard_open(struct shard *shard)
 		return ERROR_NO_MEMORY;
 	shard->routing.outbox.returned = on_returned;
 	shard->routing.outbox.context = shard;
+	shard->mem.messages.journal = shard->mem.flows.journal = shard->sessions.subscriptions.journal =
+		&shard->sessions.journal;
 	shard_take_settings(shard);
 	commands_open(&shard->shared.commands);
 	shard->routing.peer_routes = calloc(shard->env.shard_count, sizeof(*shard->routing.peer_routes));

@@ -11,6 +11,16 @@
 /* Retained messages that have expired and are taken away in a turn: a million are gone within seconds. */
 #define RETAINED_EXPIRED_PER_TURN 256u
 
+/* retained_expired. */
+static void tell_expired(void *context, const struct publication *publication, const uint8_t *packet, uint64_t change)
+{
+	if (change == 0)
+		return;
+	struct journal *journal = context;
+	struct journal_retained told = {.number = change, .topic = publication_parts(publication, packet).topic};
+	journal_tell(journal)->retained(journal->context, &told);
+}
+
 /* wheel_visit. The wheel's clock is the shard's own. */
 static uint64_t timers_visit(void *context, uint32_t index, uint64_t now_ms)
 {
@@ -33,7 +43,9 @@ void timers_run(struct shard *shard)
 		more = wheel_turn(&shard->loop.wheel, shard->loop.now_ms, TIMERS_PER_STEP, timers_visit, shard);
 	if (shard->env.number != 0)
 		return;
+	struct journal *journal = &shard->sessions.journal;
 	counter_add(&shard->counters.values[COUNTER_retained_expired],
-		    retained_expire(shard->env.retained, shard->loop.now_s, RETAINED_EXPIRED_PER_TURN));
+		    retained_expire(shard->env.retained, shard->loop.now_s, RETAINED_EXPIRED_PER_TURN,
+				    journal_is_on(journal) ? tell_expired : NULL, journal));
 	sys_topics_publish(shard);
 }

@@ -30,7 +30,7 @@ enum client_pause {
 	PAUSE_TURN,       /* this turn's scratch or work is used up -> until the next one */
 	PAUSE_FILTERS,    /* a SUBSCRIBE or UNSUBSCRIBE of its own goes on over several turns -> until it is answered */
 	PAUSE_SUBSCRIBER, /* the queue of a client that it publishes to is full -> until it has fallen
-			     (route/congestion.h) */
+			     (deliver/congestion.h) */
 	PAUSE_ACKS,       /* too many messages are not acknowledged -> until half of them are (client/acknowledge.h) */
 };
 

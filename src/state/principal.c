@@ -36,6 +36,25 @@ void principal_drop(struct shard *shard, struct client *client)
 	principal_set(shard, client, principal_ref_none());
 }
 
+void principal_tell(struct shard *shard, const struct client *client)
+{
+	const struct principal *principal = principal_of(shard, client);
+	if (!client->session.journaled || principal == NULL)
+		return;
+	struct journal_principal told = {
+		.user = slice_of(principal->user, principal->user_bytes),
+		.rules = acl_pool_rules(&shard->guard.token_rules, principal->rules),
+		.token_hash = principal->token_hash,
+		.user_hash = principal->user_hash,
+		.expires_at_s = principal->expires_s != PRINCIPAL_NEVER_S
+					? deadline_to_wall(shard_deadline_clock(shard), principal->expires_s)
+					: DEADLINE_NEVER_S,
+		.uses_auth = principal->uses_auth,
+	};
+	struct journal *journal = &shard->sessions.journal;
+	journal_tell(journal)->principal(journal->context, shard_client_ref(shard, client), &told);
+}
+
 bool principal_is_same_user(const struct shard *shard, const struct client *client, const struct admission *admission)
 {
 	const struct principal *principal = principal_of(shard, client);
@@ -123,6 +142,7 @@ enum error principal_renew(struct shard *shard, struct client *client, struct sl
 	principal->token_hash =
 		identity.token_id.size != 0 ? access_hash(shard->env.access, REVOCATION_TOKEN, identity.token_id) : 0;
 	principal->expires_s = renewed_until_s(shard, identity.expires_s, wall_s);
+	principal_tell(shard, client);
 	return ERROR_OK;
 }
 

@@ -5,8 +5,8 @@
 
 #include "auth/rules/acl.h"
 #include "base/error.h"
-#include "flow/refs.h"
 #include "memory/slab.h"
+#include "session/refs.h"
 
 #define PRINCIPAL_NEVER_S UINT32_MAX
 
@@ -39,6 +39,8 @@ enum error principal_renew(struct shard *shard, struct client *client, struct sl
 /* Whether the client's session was begun by the user of the admission, or both by nobody. */
 bool principal_is_same_user(const struct shard *shard, const struct client *client, const struct admission *admission);
 void principal_drop(struct shard *shard, struct client *client);
+/* Tells the journal who the client is, where its session is journaled and there is something to tell. */
+void principal_tell(struct shard *shard, const struct client *client);
 
 /* Whether the client may. Costs a look-up where it was decided before. */
 bool principal_may_publish(struct shard *shard, const struct client *client, struct slice topic);

@@ -1,7 +1,7 @@
 #include "state/release.h"
 
-#include "flow/packet_ids.h"
 #include "session/aliases.h"
+#include "session/packet_ids.h"
 #include "state/account.h"
 #include "state/extension.h"
 #include "state/shard.h"
@@ -16,8 +16,8 @@ void extension_trim(struct shard *shard, struct client *client)
 {
 	account_trim(shard, client);
 	const struct extension *extension = extension_of(shard, client);
-	if (extension != NULL && !client->bounded && extension->flow.last == 0 && extension->expiry_s == 0 &&
-	    message_ref_is_none(extension->will) && extension->received == 0 &&
+	if (extension != NULL && !client->bounded && !client->session.journaled && extension->flow.last == 0 &&
+	    extension->expiry_s == 0 && message_ref_is_none(extension->will) && extension->received == 0 &&
 	    account_ref_is_none(extension->account) && extension->aliases_in == 0 && extension->aliases_out == 0 &&
 	    extension->alias_max == 0 && extension->receive_max == UINT16_MAX)
 		give_block(shard, client);

@@ -3,13 +3,13 @@
 #ifndef STATE_ROUTING_H
 #define STATE_ROUTING_H
 
-#include "flow/messages.h"
 #include "memory/list.h"
 #include "reactor/mailbox.h"
+#include "session/messages.h"
 #include "session/pending_acks.h"
 #include "topics/index.h"
 
-/* ---- publishers that wait for subscribers (route/congestion.h) ---- */
+/* ---- publishers that wait for subscribers (deliver/congestion.h) ---- */
 
 #define CONGESTION_PLACES 256u
 /* A shard's board: written by it, read by all. */
@@ -77,6 +77,8 @@ struct routings {
 
 /* Whether the shard, when it sleeps while acknowledgements wait, is woken for them (client/acknowledge.h). */
 struct ack_patience {
+	uint64_t asked_ns;   /* when it last was about to sleep so */
+	uint32_t gap_ns;     /* between two such times, on average of late */
 	uint16_t woken_left; /* so many sleeps more, in which it is */
 	uint8_t backoff;     /* the power of two of the next such number */
 };

@@ -4,11 +4,12 @@
 #define STATE_SESSIONS_H
 
 #include "base/error.h"
-#include "flow/refs.h"
 #include "memory/list.h"
 #include "memory/table.h"
+#include "session/journal.h"
+#include "session/refs.h"
 #include "session/registry.h"
-#include "session/subscriptions.h"
+#include "subscriptions/subscriptions.h"
 
 #include <stdbool.h>
 
@@ -64,6 +65,7 @@ struct filter_job;
 struct session_cleanup;
 
 struct shard_sessions {
+	struct journal journal; /* what is told of all that follows, and of messages */
 	struct registry registry;
 	struct subscriptions subscriptions;
 	struct region connected_at_s; /* by client, on the shard's clock: written when one comes, read for who asks */

@@ -8,17 +8,18 @@
 #include "auth/rules/acl_cache.h"
 #include "auth/rules/acl_pool.h"
 #include "auth/sign_in.h"
-#include "flow/flow.h"
-#include "flow/messages.h"
-#include "flow/refs.h"
 #include "memory/pool.h"
 #include "memory/slab.h"
 #include "net/io.h"
 #include "runtime/command.h"
 #include "runtime/counters.h"
+#include "runtime/deadline.h"
 #include "runtime/quota.h"
 #include "runtime/settings.h"
 #include "runtime/settings_feed.h"
+#include "session/flow.h"
+#include "session/messages.h"
+#include "session/refs.h"
 #include "state/client.h"
 #include "state/loop.h"
 #include "state/routing.h"
@@ -45,6 +46,8 @@ struct shard_environment {
 	_Atomic uint32_t *sessions_offline;                              /* of the whole gateway */
 	void (*sum_counters)(const void *context, struct counters *sum); /* of all threads; NULL: not told about */
 	const void *sum_context;
+	const struct journal_events *journal_events; /* NULL: nothing of its sessions is kept elsewhere */
+	void *journal_context;
 	const int *keep_fds; /* what its descriptor table keeps */
 	size_t keep_count;
 	int admissions_fd; /* the receiving end (reactor/fdpass.h) */
@@ -148,6 +151,19 @@ static inline void shard_note_connected(struct shard *shard, struct client_ref r
 {
 	if (region_grow(&shard->sessions.connected_at_s, (ref.index + 1u) * sizeof(uint32_t)) == ERROR_OK)
 		((uint32_t *)(void *)shard->sessions.connected_at_s.base)[ref.index] = shard->loop.now_s;
+}
+
+/* Both clocks, as the turn began. Only where there is a journal. */
+static inline struct deadline_clock shard_deadline_clock(const struct shard *shard)
+{
+	CHECK(journal_is_on(&shard->sessions.journal));
+	return (struct deadline_clock){.wall_s = shard->sessions.journal.wall_s, .now_s = shard->loop.now_s};
+}
+
+/* When a message expires, as the journal is told; expires_s: as in struct publication. */
+static inline int64_t shard_message_deadline(const struct shard *shard, uint32_t expires_s)
+{
+	return expires_s != 0 ? deadline_to_wall(shard_deadline_clock(shard), expires_s) : DEADLINE_NEVER_S;
 }
 
 /* A second of the shard's clock in milliseconds of it. */

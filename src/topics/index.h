@@ -7,7 +7,7 @@
  * any. Its nodes are in a hash table too, keyed by parent and level: a level with a million children costs as much as
  * one with two. There is one node for each distinct filter, of 28 bytes and its text (index_part.h). It holds the route
  * itself where one shard has subscribers, else a table with one route for each shard. What a route's index means is up
- * to that shard (session/subscriptions.h).
+ * to that shard (subscriptions/subscriptions.h).
  *
  * Parts. Exact filters are spread over 16 parts by their hash, and the trie is the 17th. Each part has a writer's lock,
  * a slab and a hash table, so shards that subscribe at the same time rarely wait for each other. The trie is one part:

@@ -46,6 +46,7 @@ struct retained {
 	struct table table;
 	struct expiries expiries;
 	uint32_t root;
+	uint64_t changes; /* the number of the newest */
 	uint32_t messages_max;
 	uint64_t bytes_max;
 	_Atomic uint32_t messages;
@@ -288,14 +289,21 @@ static enum error retained_replace(struct retained *retained, uint32_t index, co
 	return ERROR_OK;
 }
 
+/* The number of a change to this message, which is about to be made. */
+static uint64_t retained_number(struct retained *retained, const struct publication *publication, const uint8_t *packet)
+{
+	return is_counted(publication, packet) ? ++retained->changes : 0;
+}
+
 enum error retained_set(struct retained *retained, const struct publication *publication, const uint8_t *packet,
-			uint32_t now_s)
+			uint32_t now_s, uint64_t *change)
 {
 	struct publication_parts parts = publication_parts(publication, packet);
 	bool takes_away = parts.payload.size == 0 || publication_expired(publication, now_s);
 	enum error error = ERROR_OK;
 	pthread_mutex_lock(&retained->lock);
 	uint32_t node = find_topic(retained, parts.topic, !takes_away);
+	bool changes = node != 0 && (!takes_away || retained_node_at(retained, node)->message != 0);
 	if (node == 0)
 		error = takes_away ? ERROR_OK : ERROR_NO_MEMORY;
 	else if (takes_away)
@@ -304,6 +312,8 @@ enum error retained_set(struct retained *retained, const struct publication *pub
 		error = retained_replace(retained, node, publication, packet);
 	if (node != 0)
 		prune(retained, node); /* does nothing to a node with a message */
+	if (change != NULL)
+		*change = changes && error == ERROR_OK ? retained_number(retained, publication, packet) : 0;
 	pthread_mutex_unlock(&retained->lock);
 	return error;
 }
@@ -313,7 +323,8 @@ bool retained_has_expired(const struct retained *retained, uint32_t now_s)
 	return atomic_load_explicit(&retained->first_s, memory_order_relaxed) <= now_s;
 }
 
-uint32_t retained_expire(struct retained *retained, uint32_t now_s, uint32_t messages_max)
+uint32_t retained_expire(struct retained *retained, uint32_t now_s, uint32_t messages_max, retained_expired *expired,
+			 void *context)
 {
 	if (!retained_has_expired(retained, now_s))
 		return 0;
@@ -321,6 +332,10 @@ uint32_t retained_expire(struct retained *retained, uint32_t now_s, uint32_t mes
 	uint32_t node;
 	pthread_mutex_lock(&retained->lock);
 	while (count < messages_max && (node = expiries_due(&retained->expiries, now_s)) != 0) {
+		const struct kept *kept = kept_at(retained, retained_node_at(retained, node)->message);
+		if (expired != NULL)
+			expired(context, &kept->publication, kept->packet,
+				retained_number(retained, &kept->publication, kept->packet));
 		retained_forget_message(retained, node);
 		prune(retained, node);
 		count++;

@@ -20,9 +20,11 @@ struct retained *retained_new(const struct hash_key *key, uint32_t messages_max,
 void retained_free(struct retained *retained);
 
 /* Sets or replaces the topic's message; an empty payload takes it away [MQTT-3.3.1-6, MQTT-3.3.1-7]. ERROR_LIMIT,
- * ERROR_NO_MEMORY: what was there before stays. */
+ * ERROR_NO_MEMORY: what was there before stays. *change, unless NULL: the change's number. Numbers give the order of
+ * changes that several threads made. 0: nothing changed that must be known elsewhere, because there was no message to
+ * remove, or the topic is one of the server's own. */
 enum error retained_set(struct retained *retained, const struct publication *publication, const uint8_t *packet,
-			uint32_t now_s);
+			uint32_t now_s, uint64_t *change);
 
 struct retained_size {
 	uint64_t messages;
@@ -48,9 +50,15 @@ bool retained_walk_step(struct retained *retained, struct retained_walk *walk, s
 /* Ends a walk early. Does nothing if it is over. */
 void retained_walk_end(struct retained *retained, struct retained_walk *walk);
 
-/* Takes away up to messages_max messages that have expired, and says how many; nothing else is looked at. */
-uint32_t retained_expire(struct retained *retained, uint32_t now_s, uint32_t messages_max);
-/* Whether there is one. Without the lock. */
+/* Called with the lock held for a message that has expired, before it is removed. change: as from retained_set(). */
+typedef void retained_expired(void *context, const struct publication *publication, const uint8_t *packet,
+			      uint64_t change);
+
+/* Removes up to messages_max messages that have expired, and returns how many. Looks at no others. expired may be NULL.
+ */
+uint32_t retained_expire(struct retained *retained, uint32_t now_s, uint32_t messages_max, retained_expired *expired,
+			 void *context);
+/* Whether a message has expired. Without the lock. */
 bool retained_has_expired(const struct retained *retained, uint32_t now_s);
 
 #endif

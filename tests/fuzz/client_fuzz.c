@@ -287,6 +287,7 @@ static void turns(struct play *play, uint8_t kind)
 				shard_scene_turn_one(play->scene, shard);
 		}
 	}
+	journal_model_check(&play->scene->journal);
 }
 
 /* Bytes as they are. */

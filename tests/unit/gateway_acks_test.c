@@ -423,6 +423,15 @@ static void test_comes_before_the_sleep(void **state)
 	peer_vanish(&to);
 }
 
+/* As it is at a light load. */
+static void turns_now_and_then(struct shard_scene *scene, int turns)
+{
+	for (int i = 0; i < turns; i++) {
+		shard_scene_pass_ms(scene, 1);
+		turns_here(scene, 1);
+	}
+}
+
 static bool is_woken_for_it(const struct shard_scene *scene)
 {
 	return atomic_load(&scene->mailboxes[0].awaits_returns);
@@ -434,17 +443,17 @@ static void test_patience_in_vain(void **state)
 	struct shard_scene *scene = *state;
 	struct peer to = subscriber(scene, "to", 1, "t");
 	struct peer from = peer_sign_in(scene, PEER_CONNECT(.id = "from"), false);
-	turns_here(scene, 2);
+	turns_now_and_then(scene, 2);
 	assert_true(shard_scene_sleep_ms() > ACKNOWLEDGE_PATIENCE_MS); /* nothing waits */
 	assert_false(is_woken_for_it(scene));
 	peer_publish(&from, "t", "x", 1, 1);
-	turns_here(scene, 1);
+	turns_now_and_then(scene, 1);
 	for (int woken = 1; woken <= 2048; woken *= 2) {
-		turns_here(scene, 1);
+		turns_now_and_then(scene, 1);
 		assert_int_equal(shard_scene_sleep_ms(), ACKNOWLEDGE_PATIENCE_MS);
 		assert_false(is_woken_for_it(scene));
 		for (int i = 0; i < woken && i < 1024; i++) {
-			turns_here(scene, 1);
+			turns_now_and_then(scene, 1);
 			assert_true(shard_scene_sleep_ms() > ACKNOWLEDGE_PATIENCE_MS);
 			assert_true(is_woken_for_it(scene));
 		}
@@ -462,15 +471,34 @@ static void test_patience_that_pays(void **state)
 	struct peer to = subscriber(scene, "to", 1, "t");
 	struct peer from = peer_sign_in(scene, PEER_CONNECT(.id = "from"), false);
 	peer_publish(&from, "t", "x", 1, 1);
-	turns_here(scene, 1);
-	turns_here(scene, 2); /* in vain, and a sleep that is not patient */
+	turns_now_and_then(scene, 1);
+	turns_now_and_then(scene, 2); /* in vain, and a sleep that is not patient */
 	for (int i = 0; i < 100; i++) {
 		peer_say(&from, "\xc0\0", 2);
-		turns_here(scene, 1);
+		turns_now_and_then(scene, 1);
 		assert_false(is_woken_for_it(scene));
 		assert_int_equal(shard_scene_sleep_ms(), ACKNOWLEDGE_PATIENCE_MS);
 	}
 	assert_int_equal(scene->shards[0].routing.ack_patience.backoff, 0);
+	shard_scene_settle(scene);
+	assert_int_equal(peer_counts(&from, MQTT_PINGRESP), 100);
+	peer_vanish(&from);
+	peer_vanish(&to);
+}
+
+/* Nor while it hardly sleeps. */
+static void test_no_patience_at_a_load(void **state)
+{
+	struct shard_scene *scene = *state;
+	struct peer to = subscriber(scene, "to", 1, "t");
+	struct peer from = peer_sign_in(scene, PEER_CONNECT(.id = "from"), false);
+	peer_publish(&from, "t", "x", 1, 1);
+	turns_here(scene, 30);
+	for (int i = 0; i < 100; i++) {
+		peer_say(&from, "\xc0\0", 2);
+		turns_here(scene, 1);
+		assert_true(is_woken_for_it(scene));
+	}
 	shard_scene_settle(scene);
 	assert_int_equal(peer_counts(&from, MQTT_PINGRESP), 100);
 	peer_vanish(&from);
@@ -498,6 +526,7 @@ int main(void)
 		IN_SCENE(test_comes_before_the_sleep),
 		IN_SCENE(test_patience_in_vain),
 		IN_SCENE(test_patience_that_pays),
+		IN_SCENE(test_no_patience_at_a_load),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,9 +1,9 @@
 /* QoS 1 and 2 in both directions: acknowledged, under way within a window, sent again after a lost connection, exactly
  * once where that was asked for. */
 #include "base/log.h"
+#include "deliver/deliver.h"
 #include "mqtt/encode.h"
 #include "peer.h"
-#include "route/deliver.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -471,6 +471,26 @@ static void test_longest_packet_to_another_version(void **state)
 	munmap(packet, packet_bytes);
 }
 
+/* Its acknowledgement makes room for the next message, for which what it asked for before is written first: that shows
+ * that it is gone, in the middle of its packets. */
+static void test_gone_while_its_acknowledgement_is_handled(void **state)
+{
+	struct shard_scene *scene = *state;
+	scene->settings.queue_bytes_max = 4096; /* as much as is asked for: nothing may wait beside it */
+	struct peer to = sign_in_and_subscribe(scene, PEER_CONNECT(.id = "to", .receive_max = 1), "t", 1);
+	struct peer from = peer_sign_in(scene, PEER_CONNECT(.id = "from"), false);
+	for (uint16_t id = 1; id <= 3; id++)
+		peer_publish(&from, "t", "x", 1, id);
+	struct mqtt_publish publish = peer_hears_publish(&to, "t", "x", 1);
+	uint8_t packets[] = {0xc0, 0, 0x40, 2, 0, (uint8_t)publish.packet_id, 0xc0, 0};
+	peer_say(&to, packets, sizeof(packets));
+	peer_drop(&to);
+	shard_scene_settle(scene);
+	assert_int_equal(shard_scene_ends(scene, 0, ERROR_CONNECTION_LOST), 1);
+	assert_int_equal(shard_scene_clients(scene, 0), 1);
+	peer_vanish(&from);
+}
+
 #define IN_SCENE(test) cmocka_unit_test_setup_teardown(test, scene_open, scene_close)
 
 int main(void)
@@ -492,6 +512,7 @@ int main(void)
 		IN_SCENE(test_topic_aliases_of_clients),
 		IN_SCENE(test_messages_larger_than_the_client_takes),
 		IN_SCENE(test_longest_packet_to_another_version),
+		IN_SCENE(test_gone_while_its_acknowledgement_is_handled),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -60,7 +60,7 @@ static enum error set(struct scene *scene, const char *topic, struct slice paylo
 {
 	static struct sample sample;
 	sample_plain(&sample, topic, payload, 1);
-	return retained_set(scene->retained, &sample.publication, sample.packet, scene->now_s);
+	return retained_set(scene->retained, &sample.publication, sample.packet, scene->now_s, NULL);
 }
 
 static enum error take_away(struct scene *scene, const char *topic)
@@ -95,7 +95,7 @@ static void set_at_random(struct scene *scene, struct model_topic *topic)
 		sample_plain(&sample, topic->text, some, (uint8_t)(number % 3));
 	uint32_t bytes = sample.publication.packet_bytes;
 	bool room = has_room(scene, topic, bytes);
-	assert_int_equal(retained_set(scene->retained, &sample.publication, sample.packet, scene->now_s),
+	assert_int_equal(retained_set(scene->retained, &sample.publication, sample.packet, scene->now_s, NULL),
 			 room ? ERROR_OK : ERROR_LIMIT);
 	if (!room)
 		return;
@@ -114,7 +114,7 @@ static void forget(struct model_topic *topic)
 /* Everything is looked at, so that everything that has expired goes. */
 static void sweep_all(struct scene *scene)
 {
-	retained_expire(scene->retained, scene->now_s, 100000);
+	retained_expire(scene->retained, scene->now_s, 100000, NULL, NULL);
 	for (uint32_t i = 0; i < scene->topic_count; i++) {
 		struct model_topic *topic = &scene->topics[i];
 		if (topic->number != 0 && topic->expires_s != 0 && topic->expires_s <= scene->now_s)
@@ -357,7 +357,7 @@ static void test_nothing_is_left_of_many(void **state)
 			snprintf(topics[i], sizeof(topics[i]), "%u/%u/x/%u", round, i / 10, i);
 			sample_expiring(&sample, topics[i], slice_string("x"), 10, scene->now_s);
 			assert_int_equal(
-				retained_set(scene->retained, &sample.publication, sample.packet, scene->now_s),
+				retained_set(scene->retained, &sample.publication, sample.packet, scene->now_s, NULL),
 				ERROR_OK);
 		}
 		struct visitor visitor = {.scene = scene, .filter = slice_string("#")};
@@ -366,7 +366,7 @@ static void test_nothing_is_left_of_many(void **state)
 						visit, &visitor));
 		if (round % 2 == 0) {
 			scene->now_s += 10;
-			retained_expire(scene->retained, scene->now_s, 1000);
+			retained_expire(scene->retained, scene->now_s, 1000, NULL, NULL);
 		}
 		for (uint32_t i = 0; i < 50 && round % 2 != 0; i++)
 			assert_int_equal(take_away(scene, topics[i]), ERROR_OK);
@@ -383,7 +383,8 @@ static void test_expired_on_arrival_takes_away(void **state)
 	static struct sample sample;
 	assert_int_equal(set(scene, "t", slice_string("x")), ERROR_OK);
 	sample_expiring(&sample, "t", slice_string("y"), 0, scene->now_s);
-	assert_int_equal(retained_set(scene->retained, &sample.publication, sample.packet, scene->now_s), ERROR_OK);
+	assert_int_equal(retained_set(scene->retained, &sample.publication, sample.packet, scene->now_s, NULL),
+			 ERROR_OK);
 	assert_int_equal(retained_size(scene->retained).messages, 0);
 	assert_int_equal(take_away(scene, "never/there"), ERROR_OK);
 }

@@ -40,7 +40,7 @@ static enum error set(struct scene *scene, const char *topic, bool empty)
 {
 	struct sample sample;
 	sample_plain(&sample, topic, empty ? slice_of(NULL, 0) : slice_string(topic), 1);
-	return retained_set(scene->retained, &sample.publication, sample.packet, NOW_S);
+	return retained_set(scene->retained, &sample.publication, sample.packet, NOW_S, NULL);
 }
 
 static void *write_messages(void *argument)
@@ -55,7 +55,7 @@ static void *write_messages(void *argument)
 		if (set(scene, topic, random_below(&random, 2) == 0) != ERROR_OK)
 			atomic_store(&scene->wrong, true);
 		if (i % 32 == 0)
-			retained_expire(scene->retained, NOW_S, 16);
+			retained_expire(scene->retained, NOW_S, 16, NULL, NULL);
 	}
 	for (uint32_t n = 0; n < TOPICS; n++) {
 		char topic[32];

@@ -10,6 +10,7 @@
 
 static uint64_t scene_now_ms = SCENE_START_MS;
 static uint64_t scene_stalled_ms;
+static int64_t scene_wall_offset_s;
 static int scene_sleep_ms; /* of the last turn, had it been a thread's */
 static void (*scene_before_sleep)(void *context);
 static void *scene_before_sleep_context;
@@ -17,6 +18,11 @@ static void *scene_before_sleep_context;
 static uint64_t clock_of_scene(void)
 {
 	return scene_now_ms * 1000000u;
+}
+
+static int64_t wall_of_scene(void)
+{
+	return SCENE_WALL_S + (int64_t)(scene_now_ms / 1000) + scene_wall_offset_s;
 }
 
 /* The scene's time is its shards' own, but for stalls of the machine. */
@@ -43,11 +49,13 @@ static void sleep_of_scene(struct waker *waker)
  * shard.c, reads the time once, and sleeps in one place, so that there is no seam to pay for in the server. */
 #define clock_now_ns clock_of_scene
 #define clock_ran_ns ran_of_scene
+#define clock_wall_s wall_of_scene
 #define poller_wait poll_without_sleep
 #define waker_sleep sleep_of_scene
 #include "shard/loop.c" /* NOLINT(bugprone-suspicious-include) */
 #undef clock_now_ns
 #undef clock_ran_ns
+#undef clock_wall_s
 #undef poller_wait
 #undef waker_sleep
 
@@ -68,8 +76,11 @@ static void shard_begin(struct shard_scene *scene, uint16_t number)
 		.env.access = scene->access,
 		.env.sessions_offline = &scene->sessions_offline,
 		.env.number = number,
+		.env.journal_events = &JOURNAL_MODEL_EVENTS,
+		.env.journal_context = &scene->records[number],
 		.env.shard_count = scene->shard_count,
 	};
+	journal_record_begin(&scene->journal, number, shard);
 	CHECK(fdpass_open(scene->pairs[number]) == ERROR_OK);
 	shard->env.admissions_fd = scene->pairs[number][1];
 	CHECK(shard_open(shard) == ERROR_OK);
@@ -158,7 +169,9 @@ struct shard_scene *shard_scene_new_guarded(uint16_t shards, const struct access
 	CHECK(scene->addresses != NULL);
 	CHECK(scene->index != NULL && scene->retained != NULL);
 	scene_now_ms = SCENE_START_MS;
+	scene_wall_offset_s = 0;
 	scene_before_sleep = NULL;
+	journal_model_init(&scene->journal, scene->records, shards);
 	open_door(scene);
 	reader_register();
 	begin_all(scene);
@@ -168,6 +181,7 @@ struct shard_scene *shard_scene_new_guarded(uint16_t shards, const struct access
 void shard_scene_free(struct shard_scene *scene)
 {
 	end_all(scene);
+	journal_model_fini(&scene->journal);
 	reader_unregister();
 	index_free(scene->index);
 	retained_free(scene->retained);
@@ -184,8 +198,10 @@ void shard_scene_restart(struct shard_scene *scene)
 	retained_free(scene->retained);
 	scene->retained = retained_new(&scene->key, scene->settings.retained_max, 1 << 20);
 	CHECK(scene->retained != NULL);
+	journal_model_forget_retained(&scene->journal);
 	atomic_store(&scene->sessions_offline, 0);
 	scene_now_ms = SCENE_START_MS;
+	scene_wall_offset_s = 0;
 	begin_all(scene);
 }
 
@@ -220,6 +236,11 @@ void shard_scene_stall_ms(struct shard_scene *scene, uint64_t ms)
 	scene_stalled_ms += ms;
 }
 
+void shard_scene_set_wall(int64_t offset_s)
+{
+	scene_wall_offset_s = offset_s;
+}
+
 bool shard_scene_turn_one(struct shard_scene *scene, uint16_t shard)
 {
 	return shard_turn(&scene->shards[shard]);
@@ -246,6 +267,7 @@ void shard_scene_settle(struct shard_scene *scene)
 		}
 		quiet = busy ? 0 : quiet + 1;
 	}
+	journal_model_check(&scene->journal);
 }
 
 int shard_scene_connect(struct shard_scene *scene, uint16_t shard, struct slice bytes, int send_bytes)
@@ -324,6 +346,7 @@ void shard_scene_check_empty(const struct shard_scene *scene)
 {
 	for (uint16_t i = 0; i < scene->shard_count; i++)
 		check_shard_empty(&scene->shards[i]);
+	journal_model_check_empty(&scene->journal);
 	CHECK(atomic_load(&scene->quota.taken) == 0);
 	CHECK(index_size(scene->index).filters == 0);
 }

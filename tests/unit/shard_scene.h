@@ -4,10 +4,12 @@
 #define TESTS_UNIT_SHARD_SCENE_H
 
 #include "access/handshake.h"
+#include "journal_model.h"
 #include "state/shard.h"
 
 #define SCENE_SHARDS_MAX 3
 #define SCENE_START_MS 1000000u
+#define SCENE_WALL_S 1800000000 /* when its time is 0 */
 
 struct shard_scene {
 	struct mailbox mailboxes[SCENE_SHARDS_MAX];
@@ -27,6 +29,8 @@ struct shard_scene {
 	_Atomic uint32_t sessions_offline;
 	int pairs[SCENE_SHARDS_MAX][2]; /* sockets that were admitted: [0] the gate's end, [1] the shard's */
 	uint16_t shard_count;
+	struct journal_model journal; /* listens to all shards */
+	struct journal_record records[SCENE_SHARDS_MAX];
 };
 
 /* With settings that suit tests; change them before the first client comes. Freed by shard_scene_free(). */
@@ -48,9 +52,11 @@ int shard_scene_sleep_ms(void);
 void shard_scene_pass_ms(struct shard_scene *scene, uint64_t ms);
 /* The same, in which no thread runs. */
 void shard_scene_stall_ms(struct shard_scene *scene, uint64_t ms);
+/* Sets the wall clock to so many seconds from where it would be. */
+void shard_scene_set_wall(int64_t offset_s);
 /* One turn of one shard, which never sleeps. False when it has drained. */
 bool shard_scene_turn_one(struct shard_scene *scene, uint16_t shard);
-/* Turns of all shards, until none has anything to do. */
+/* Turns of all shards, until none has anything to do; then the journal has to say what they are. */
 void shard_scene_settle(struct shard_scene *scene);
 
 /* Signs in with these bytes: reads CONNECT as a gate does and hands over the socket and what came behind. Returns the

@@ -1,0 +1,99 @@
+#include "lifecycle/durable.h"
+
+#include "state/extension.h"
+#include "state/principal.h"
+#include "state/shard.h"
+
+/* The session's mark, and its flow's. */
+static void set_journaled(struct client *client, struct extension *extension, bool journaled)
+{
+	CHECK(client->session.journaled == extension->flow.journaled);
+	client->session.journaled = journaled & 1u;
+	extension->flow.journaled = journaled & 1u;
+}
+
+static void tell_will(struct shard *shard, struct client_ref ref, const struct extension *extension)
+{
+	struct journal *journal = &shard->sessions.journal;
+	/* As long as it is a will its expiry is counted from 0, for its time has not begun. */
+	struct journal_will will = {
+		.message = extension->will,
+		.delay_s = extension->will_delay_s,
+		.expiry_s = message_at(&shard->mem.messages, extension->will)->publication.expires_s,
+	};
+	messages_tell(&shard->mem.messages, extension->will, DEADLINE_NEVER_S);
+	journal_tell(journal)->will_set(journal->context, ref, &will);
+}
+
+void durable_connected(struct shard *shard, struct client_ref ref)
+{
+	struct journal *journal = &shard->sessions.journal;
+	struct client *client = shard_client(shard, ref);
+	struct extension *extension = extension_of(shard, client);
+	CHECK(client->state == CLIENT_GREETING && client->session.id != 0);
+	if (client->session.journaled && extension->expiry_s == 0)
+		durable_ended(shard, ref);
+	if (!journal_is_on(journal) || extension == NULL || extension->expiry_s == 0)
+		return;
+	if (!client->session.journaled) {
+		/* Else there is something in it that was not told. */
+		CHECK(subscription_ref_is_none(client->session.subscription) && extension->flow.last == 0 &&
+		      extension->received == 0);
+		set_journaled(client, extension, true);
+		struct slice id = registry_id(&shard->sessions.registry, &client->session);
+		journal_tell(journal)->opened(journal->context, ref, id);
+	}
+	struct journal_connected told = {.expiry_s = extension->expiry_s, .is_bridge = client->session.is_bridge};
+	journal_tell(journal)->connected(journal->context, ref, &told);
+	principal_tell(shard, client);
+	if (!message_ref_is_none(extension->will))
+		tell_will(shard, ref, extension);
+}
+
+void durable_left(struct shard *shard, struct client_ref ref)
+{
+	const struct client *client = shard_client(shard, ref);
+	if (!client->session.journaled)
+		return;
+	const struct extension *extension = extension_of(shard, client);
+	CHECK(client->state == CLIENT_OFFLINE && extension->expiry_s != 0);
+	struct deadline_clock clock = shard_deadline_clock(shard);
+	struct journal_left left = {
+		.expiry_s = extension->expiry_s,
+		.ends_at_s = extension->ends_at_s != EXTENSION_NEVER_S ? deadline_to_wall(clock, extension->ends_at_s)
+								       : DEADLINE_NEVER_S,
+		.will_at_s = deadline_to_wall(clock, extension->will_at_s),
+	};
+	struct journal *journal = &shard->sessions.journal;
+	journal_tell(journal)->left(journal->context, ref, &left);
+}
+
+void durable_ended(struct shard *shard, struct client_ref ref)
+{
+	struct client *client = shard_client(shard, ref);
+	if (!client->session.journaled)
+		return;
+	struct journal *journal = &shard->sessions.journal;
+	set_journaled(client, extension_of(shard, client), false);
+	journal_tell(journal)->ended(journal->context, ref);
+}
+
+void durable_will_published(struct shard *shard, const struct client *client)
+{
+	if (!client->session.journaled)
+		return;
+	/* Its time begins now, as will_publish() has it. */
+	const struct extension *extension = extension_of(shard, client);
+	uint32_t expiry_s = message_at(&shard->mem.messages, extension->will)->publication.expires_s;
+	int64_t expires_at_s = expiry_s != 0 ? shard->sessions.journal.wall_s + expiry_s : DEADLINE_NEVER_S;
+	struct journal *journal = &shard->sessions.journal;
+	journal_tell(journal)->will_published(journal->context, shard_client_ref(shard, client), expires_at_s);
+}
+
+void durable_will_dropped(struct shard *shard, const struct client *client)
+{
+	if (!client->session.journaled)
+		return;
+	struct journal *journal = &shard->sessions.journal;
+	journal_tell(journal)->will_dropped(journal->context, shard_client_ref(shard, client));
+}
