@@ -226,6 +226,19 @@ static bool retained_job_new(struct shard *shard, struct client_ref client, uint
 	return true;
 }
 
+uint32_t retained_jobs_walks(const struct shard *shard, struct client_ref client, uint32_t subscription)
+{
+	const struct retained_jobs *jobs = &shard->sessions.retained_jobs;
+	uint32_t index = table_first(&jobs->by_subscription, subscription);
+	if (index == 0)
+		return 0;
+	/* The job may be of a subscription that was in this place before. */
+	const struct retained_job *job = job_at(jobs, index);
+	bool owed = client_ref_equal(client_of(queue_at(jobs, job->queue)), client) &&
+		    retained_job_subscription_of(shard, job) != NULL;
+	return owed ? job->walks : 0;
+}
+
 static void retained_job_tell(struct shard *shard, struct client_ref client, uint32_t subscription, uint32_t walks)
 {
 	struct journal *journal = &shard->sessions.journal;
@@ -247,9 +260,7 @@ void retained_jobs_add(struct shard *shard, struct client_ref client, uint32_t s
 		job_at(jobs, index)->walks++;
 	else if (index == 0 && !retained_job_new(shard, client, subscription))
 		COUNT(&shard->counters, messages_dropped_memory);
-	index = table_first(&jobs->by_subscription, subscription);
-	if (index != 0)
-		retained_job_tell(shard, client, subscription, job_at(jobs, index)->walks);
+	retained_job_tell(shard, client, subscription, retained_jobs_walks(shard, client, subscription));
 	retained_jobs_wake(shard, client);
 }
 

@@ -1,4 +1,5 @@
 #include "journal_recorded.h"
+#include "route/retained_jobs.h"
 #include "session/packet_ids.h"
 #include "state/extension.h"
 #include "state/principal.h"
@@ -50,7 +51,6 @@ static void check_subscriptions(const struct journal_record *record, struct clie
 {
 	static uint8_t text[FILTER_BYTES_MAX];
 	const struct subscriptions *subscriptions = &record->shard->sessions.subscriptions;
-	const struct retained_jobs *jobs = &record->shard->sessions.retained_jobs;
 	uint32_t count = 0;
 	for (uint32_t at = shard_client(record->shard, ref)->session.subscription; at != 0; count++) {
 		CHECK(at < record->subscription_places);
@@ -61,8 +61,7 @@ static void check_subscriptions(const struct journal_record *record, struct clie
 		CHECK(slice_equal(slice_of(told->filter, told->filter_bytes), slice_of(text, bytes)));
 		CHECK(told->identifier == subscription->identifier);
 		CHECK(told->options == (subscription->options & SUBSCRIPTION_OPTIONS_ASKED));
-		/* A job of one that had this place before may be there still. */
-		CHECK(told->walks == 0 || table_first(&jobs->by_subscription, at) != 0);
+		CHECK(told->walks == retained_jobs_walks(record->shard, ref, at));
 		at = subscription->client_next;
 	}
 	CHECK(count == session->subscriptions);
