@@ -11,7 +11,7 @@ ARGS ?=
 PYTHON = /usr/bin/python3
 
 .DEFAULT_GOAL = help
-.PHONY: help run build test conformance bench tail million asan tsan fuzz lint format install clean
+.PHONY: help run build test conformance bench startup tail million asan tsan fuzz lint format install clean
 
 help: ## this list
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | while IFS="$$(printf '\t')" read -r verb what; do \
@@ -57,6 +57,11 @@ bench: ## messages and memory, with the bare relay and Debian's mosquitto beside
 	@tools/setup.sh build test
 	@tools/build.sh build roost
 	@tools/bench.sh $(ARGS)
+
+startup: ## memory and mapped objects of a server before its first client; ROOST_BEFORE=PATH: another build beside
+	@tools/setup.sh build
+	@tools/build.sh build roost
+	@$(PYTHON) tools/startup_memory.py $(ROOST_BEFORE) build/roost $(ARGS)
 
 tail: ## latency's tail under a light load and a storm, with mosquitto and a neighbour beside; ROOST_BEFORE=PATH: another build too
 	@tools/setup.sh build test

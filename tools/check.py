@@ -216,14 +216,14 @@ def pytest(directory, folder, marks=None, options=""):
     return result
 
 
-def pytest_files(directory, folder, number, files, marks, options):
+def pytest_files(directory, folder, number, files, marks, options, program="roost"):
     result = Result()
-    name = f"{directory}-{folder}-{number}"
+    name = f"{directory}-{folder}-{number}" if program == "roost" else f"{program}-{folder}-{number}"
     with tempfile.TemporaryDirectory() as scratch:
         report = Path(scratch, "junit.xml")
         command = [PYTHON, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--tb=short", "--maxfail=25", f"--junitxml={report}",
                    *files, *(["-m", marks] if marks else [])]
-        env = {"ROOST": str(ROOT / directory / "roost"), "ROOST_OPTIONS": options, "PYTHONDONTWRITEBYTECODE": "1",
+        env = {"ROOST": str(ROOT / directory / program), "ROOST_OPTIONS": options, "PYTHONDONTWRITEBYTECODE": "1",
                "ROOST_TEST_TIMEOUT_S": str(TEST_TIMEOUT_S), "ROOST_TEST_VERSIONS": "all" if directory == "build" else "one"}
         status, output = run(command, name, timeout=1200, env=env)
         if not report.exists():
@@ -242,6 +242,29 @@ def pytest_files(directory, folder, number, files, marks, options):
         result.messages.append((name, output))
     elif status not in (0, PYTEST_NONE_CHOSEN):
         result.fails(f"{name}: exit status {status}", output)
+    return result
+
+
+# What a server does with sockets, in every way that it has: reading, blocked writing, ends of every kind, handing over.
+POLL_SCENARIOS = ["ping", "publish_reaches_subscriber", "slow_reader", "vanish", "take_over", "take_over_in_the_middle",
+                  "several_gates", "first_packet_not_connect", "drain_on_sigterm", "order_across_shards", "qos2_from_server",
+                  "session_keeps_messages", "connections_limit"]
+
+
+def poll_scenarios():
+    """Scenarios with the server that waits with poll(2): no more than reactor/poller.h promises is relied upon."""
+    result = Result()
+    if not build("build", result):
+        return result
+    status, output = run(["nice", "tools/build.sh", "build", "--", "roost-poll"], "compile-roost-poll", timeout=300)
+    if status != 0:
+        result.fails("build of roost-poll", output)
+        return result
+    files = [f"tests/scenario/{name}.py" for name in POLL_SCENARIOS]
+    with concurrent.futures.ThreadPoolExecutor(PYTEST_JOBS) as pool:
+        for one in pool.map(lambda number: pytest_files("build", "scenario", number, [files[number]], None, "", "roost-poll"),
+                            range(len(files))):
+            result.add(one)
     return result
 
 
@@ -338,14 +361,16 @@ def sources(*suffixes):
 
 
 def check_layers():
+    """That folders stand in their order, and that the code has the shape that its readers rely on."""
     result = Result()
-    status, output = run([PYTHON, "tools/layers.py"], "layers", timeout=60)
-    if status == 0:
-        result.passes()
-    else:
-        result.fails("layers", output)
-    status, output = run([PYTHON, "tools/layers.py", "--self-test"], "layers-self-test", timeout=60)
-    result.add(count_tap("tools/layers.py --self-test", status, output))
+    for tool in ("layers", "shape"):
+        status, output = run([PYTHON, f"tools/{tool}.py"], tool, timeout=60)
+        if status == 0:
+            result.passes()
+        else:
+            result.fails(f"tools/{tool}.py", output)
+        status, output = run([PYTHON, f"tools/{tool}.py", "--self-test"], f"{tool}-self-test", timeout=60)
+        result.add(count_tap(f"tools/{tool}.py --self-test", status, output))
     return result
 
 
@@ -417,12 +442,13 @@ def hold():
 # ThreadSanitizer takes five to fifteen times as long: it is for the scenarios in which threads meet, marked "threads". It
 # tells descriptors by their number alone, so that with private tables it takes one thread's socket for another's.
 STAGES = {
-    "layers": ("includes point down, pure layers are pure", check_layers),
+    "layers": ("includes point down, pure layers are pure, no circles, no long functions", check_layers),
     "statements": ("docs/CONFORMANCE.md is made of the tests as they are", check_statements),
     "format": ("clang-format has nothing to change", check_format),
     "unit": ("cmocka", lambda: meson_suite("build", "unit")),
     "fuzz": ("corpora replayed", lambda: meson_suite("build", "fuzz")),
     "scenario": ("one behaviour a file, over real sockets", lambda: pytest("build", "scenario")),
+    "poll": ("scenarios over poll(2) instead of epoll", poll_scenarios),
     "interop": ("clients that others wrote", lambda: interop("build")),
     "deploy": ("what deploy/ and docs/ promise, with a real Prometheus", lambda: pytest("build", "deploy")),
     "browser": ("the admin side's page in Chromium", lambda: pytest("build", "browser")),

@@ -7,8 +7,8 @@ packages=
 for set in "$@"; do
 	case $set in
 	# gcc only recommends libc6-dev, and recommendations are not followed below.
-	build) packages="$packages gcc libc6-dev meson ninja-build pkg-config liburcu-dev libcyaml-dev libsodium-dev
-		libssl-dev libjansson-dev libhiredis-dev libcurl4-openssl-dev libmicrohttpd-dev liburing-dev" ;;
+	build) packages="$packages gcc libc6-dev meson ninja-build pkg-config liburcu-dev libyaml-dev libsodium-dev
+		libssl-dev libjansson-dev libhiredis-dev libcurl4-openssl-dev liburing-dev" ;;
 	test) packages="$packages libcmocka-dev libmosquitto-dev libpaho-mqtt-dev clang-format mosquitto mosquitto-clients redis-server libfaketime
 		python3-pytest python3-paho-mqtt python3-yaml python3-jwt python3-cryptography iproute2
 		python3-jsonschema python3-selenium prometheus chromium chromium-driver fonts-dejavu-core" ;;

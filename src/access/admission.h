@@ -4,6 +4,7 @@
 #define ACCESS_ADMISSION_H
 
 #include "base/slice.h"
+#include "net/stream.h"
 
 #define ADMISSION_NEVER_S UINT32_MAX
 
@@ -11,6 +12,7 @@ struct admission {
 	uint64_t hash;             /* of the client id */
 	uint64_t token_hash;       /* of the token's id, 0: it has none */
 	uint64_t user_hash;        /* 0: there is none */
+	struct stream_carry carry; /* the part of its stream that is not the socket */
 	uint32_t address;          /* its place in the addresses, 0: not counted */
 	uint32_t packet_bytes_max; /* the client's */
 	uint32_t session_expiry_s; /* as granted; UINT32_MAX: never */

@@ -1,7 +1,7 @@
 #include "admin/admin.h"
 
-#include "admin/http.h"
-#include "admin/request.h"
+#include "admin/api/dispatch.h"
+#include "admin/http/server.h"
 #include "base/check.h"
 #include "base/log.h"
 #include "gate/gate.h"
@@ -11,35 +11,30 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
-#include <unistd.h>
 
 #define SCHEME "http://"
 #define LISTENER_SCHEME "tcp://"
-/* Those for whom there is no place yet wait in it. */
+/* Clients wait in it until a connection slot is free. */
 #define BACKLOG 1024
-#define TICK_S 1
 
-/* The thread that holds the descriptor table in which the HTTP server's own thread works. */
-struct keeper {
-	struct admin admin; /* first: what others see */
+struct admin {
+	struct admin_options options;
+	struct api api;
+	struct listener listener;
+	struct waker waker;
+	struct http_server *server;
 	pthread_t thread;
+	_Atomic bool stopping;
+	/* What the main thread waits for at start. */
 	pthread_mutex_t lock;
 	pthread_cond_t changed;
-	struct listener listener;
 	bool started;
 	bool failed;
-	bool stopping;
 };
-
-static struct keeper *keeper_of(struct admin *admin)
-{
-	return (struct keeper *)admin;
-}
 
 /* ---- its address ---- */
 
-static bool complain(const struct admin_options *options, const char *why)
+static bool admin_fail(const struct admin_options *options, const char *why)
 {
 	log_write(LOG_ERROR, "admin on %s: %s", options->url, why);
 	return false;
@@ -50,14 +45,14 @@ static bool read_address(const struct admin_options *options, struct listener *l
 	char url[sizeof(LISTENER_SCHEME) + LISTENER_URL_BYTES_MAX];
 	const char *fault = "the scheme is not " SCHEME;
 	if (strncmp(options->url, SCHEME, strlen(SCHEME)) != 0)
-		return complain(options, fault);
+		return admin_fail(options, fault);
 	snprintf(url, sizeof(url), LISTENER_SCHEME "%s", options->url + strlen(SCHEME));
 	if (listener_parse(url, listener, &fault) != ERROR_OK)
-		return complain(options, fault);
+		return admin_fail(options, fault);
 	return true;
 }
 
-/* Of a name's addresses, the first that this machine has. */
+/* Opens the first of the name's addresses that this machine has. */
 static bool open_address(const struct admin_options *options, struct listener *listener)
 {
 	struct listener found[LISTENER_ADDRESSES_MAX];
@@ -65,7 +60,7 @@ static bool open_address(const struct admin_options *options, struct listener *l
 	size_t count = listener_resolve(listener, found, &fault);
 	for (size_t i = 0; i < count; i++) {
 		if (!found[i].loopback && options->token_file[0] == '\0')
-			return complain(options, "an address that is not loopback needs --admin-token-file");
+			return admin_fail(options, "an address that is not loopback needs --admin-token-file");
 		if (listener_open(&found[i], (struct listener_options){.backlog = BACKLOG}) == ERROR_OK) {
 			*listener = found[i];
 			return true;
@@ -74,128 +69,126 @@ static bool open_address(const struct admin_options *options, struct listener *l
 		if (errno != EADDRNOTAVAIL && errno != EAFNOSUPPORT)
 			break;
 	}
-	return complain(options, fault);
-}
-
-static void name_address(struct admin *admin, const struct listener *listener)
-{
-	snprintf(admin->options.url, sizeof(admin->options.url), SCHEME "%s", listener->url + strlen(LISTENER_SCHEME));
+	return admin_fail(options, fault);
 }
 
 /* ---- the thread ---- */
 
-static void await_end(struct keeper *keeper)
+/* The new table keeps the listener and all wakers: this thread's and those of shards and gates. */
+static void detach_table(const struct admin *admin)
 {
-	pthread_mutex_lock(&keeper->lock);
-	while (!keeper->stopping) {
-		struct timespec at;
-		clock_gettime(CLOCK_MONOTONIC, &at);
-		at.tv_sec += TICK_S;
-		pthread_cond_timedwait(&keeper->changed, &keeper->lock, &at);
-		pthread_mutex_unlock(&keeper->lock);
-		server_end_slow(keeper->admin.server);
-		pthread_mutex_lock(&keeper->lock);
-	}
-	pthread_mutex_unlock(&keeper->lock);
-}
-
-/* A table with the listener, and with what wakes the gateway's threads. */
-static void settle_in(const struct keeper *keeper)
-{
-	struct gateway_parts parts = gateway_parts(keeper->admin.gateway);
+	struct gateway_parts parts = gateway_parts(admin->api.gateway);
 	if (!parts.private_tables)
 		return;
 	size_t count = 0;
-	int *keeps = calloc(parts.shard_count + parts.gate_count + 1u, sizeof(*keeps));
+	size_t most = parts.shard_count + parts.gate_count + 2u;
+	int *keeps = calloc(most, sizeof(*keeps));
 	CHECK(keeps != NULL);
 	for (uint16_t i = 0; i < parts.shard_count; i++)
 		keeps[count++] = parts.mailboxes[i].waker.fd;
 	for (uint16_t i = 0; i < parts.gate_count; i++)
 		keeps[count++] = parts.gates[i].waker.fd;
-	keeps[count++] = keeper->listener.fd;
+	keeps[count++] = admin->listener.fd;
+	keeps[count++] = admin->waker.fd;
+	CHECK(count == most);
 	fdtable_detach(keeps, count);
 	free(keeps);
 }
 
-static void *keeper_main(void *argument)
+static void say_started(struct admin *admin, bool failed)
 {
-	struct keeper *keeper = argument;
-	struct admin *admin = &keeper->admin;
-	settle_in(keeper);
-	struct server *server = server_start(admin, keeper->listener.fd);
-	pthread_mutex_lock(&keeper->lock);
-	keeper->started = true;
-	keeper->failed = server == NULL;
-	pthread_cond_broadcast(&keeper->changed);
-	pthread_mutex_unlock(&keeper->lock);
-	if (server == NULL)
-		return NULL;
-	await_end(keeper);
-	server_stop(server);
+	pthread_mutex_lock(&admin->lock);
+	CHECK(!admin->started);
+	admin->started = true;
+	admin->failed = failed;
+	pthread_cond_signal(&admin->changed);
+	pthread_mutex_unlock(&admin->lock);
+}
+
+static void on_started(void *admin)
+{
+	say_started(admin, false);
+}
+
+static void *admin_main(void *argument)
+{
+	struct admin *admin = argument;
+	detach_table(admin);
+	if (http_server_run(admin->server, &admin->stopping, on_started, admin) != ERROR_OK)
+		say_started(admin, true);
+	/* Freed here, because its descriptors live in this thread's table. */
+	http_server_free(admin->server);
 	return NULL;
 }
 
-static struct keeper *keeper_new(const struct admin_options *options, struct gateway *gateway, struct admin_hooks hooks)
+static bool start_thread(struct admin *admin)
 {
-	struct keeper *keeper = calloc(1, sizeof(*keeper));
-	pthread_condattr_t attributes;
-	if (keeper == NULL)
-		return NULL;
-	keeper->admin.options = *options;
-	keeper->admin.gateway = gateway;
-	keeper->admin.hooks = hooks;
-	keeper->listener.fd = -1;
-	guard_init(&keeper->admin.guard);
-	CHECK(pthread_mutex_init(&keeper->lock, NULL) == 0);
-	CHECK(pthread_condattr_init(&attributes) == 0);
-	CHECK(pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC) == 0);
-	CHECK(pthread_cond_init(&keeper->changed, &attributes) == 0);
-	pthread_condattr_destroy(&attributes);
-	return keeper;
-}
-
-static void keeper_free(struct keeper *keeper)
-{
-	pthread_cond_destroy(&keeper->changed);
-	pthread_mutex_destroy(&keeper->lock);
-	guard_fini(&keeper->admin.guard);
-	free(keeper);
-}
-
-static bool start_thread(struct keeper *keeper)
-{
-	if (pthread_create(&keeper->thread, NULL, keeper_main, keeper) != 0)
-		return complain(&keeper->admin.options, strerror(errno));
-	pthread_mutex_lock(&keeper->lock);
-	while (!keeper->started)
-		pthread_cond_wait(&keeper->changed, &keeper->lock);
-	pthread_mutex_unlock(&keeper->lock);
-	if (!keeper->failed)
+	struct http_service service = api_service(&admin->api);
+	admin->server = http_server_new(&service, admin->listener.fd, &admin->waker);
+	if (admin->server == NULL)
+		return admin_fail(&admin->options, error_sentence(ERROR_NO_MEMORY));
+	int error = pthread_create(&admin->thread, NULL, admin_main, admin);
+	if (error != 0) {
+		http_server_free(admin->server);
+		return admin_fail(&admin->options, strerror(error));
+	}
+	pthread_mutex_lock(&admin->lock);
+	while (!admin->started)
+		pthread_cond_wait(&admin->changed, &admin->lock);
+	pthread_mutex_unlock(&admin->lock);
+	if (!admin->failed)
 		return true;
-	pthread_join(keeper->thread, NULL);
-	return complain(&keeper->admin.options, "the HTTP server does not start");
+	pthread_join(admin->thread, NULL);
+	return admin_fail(&admin->options, "the HTTP server does not start");
 }
 
 /* ---- for the main thread ---- */
 
-static bool start(struct keeper *keeper)
+static struct admin *admin_new(const struct admin_options *options, struct gateway *gateway, struct admin_hooks hooks)
+{
+	struct admin *admin = calloc(1, sizeof(*admin));
+	if (admin == NULL || waker_open(&admin->waker) != ERROR_OK) {
+		free(admin);
+		return NULL;
+	}
+	admin->options = *options;
+	admin->listener.fd = -1;
+	admin->api.gateway = gateway;
+	admin->api.hooks = hooks;
+	admin->api.open_metrics = options->open_metrics;
+	guard_init(&admin->api.guard);
+	CHECK(pthread_mutex_init(&admin->lock, NULL) == 0);
+	CHECK(pthread_cond_init(&admin->changed, NULL) == 0);
+	return admin;
+}
+
+static void admin_free(struct admin *admin)
+{
+	pthread_cond_destroy(&admin->changed);
+	pthread_mutex_destroy(&admin->lock);
+	guard_fini(&admin->api.guard);
+	waker_close(&admin->waker);
+	free(admin);
+}
+
+static bool open_and_start(struct admin *admin)
 {
 	char fault[GUARD_FAULT_BYTES_MAX];
-	struct admin *admin = &keeper->admin;
-	if (!read_address(&admin->options, &keeper->listener))
+	if (!read_address(&admin->options, &admin->listener))
 		return false;
-	if (!guard_read_token(&admin->guard, admin->options.token_file, fault))
-		return complain(&admin->options, fault);
-	if (!open_address(&admin->options, &keeper->listener))
+	if (!guard_read_token(&admin->api.guard, admin->options.token_file, fault))
+		return admin_fail(&admin->options, fault);
+	if (!open_address(&admin->options, &admin->listener))
 		return false;
-	name_address(admin, &keeper->listener);
-	if (!start_thread(keeper))
+	snprintf(admin->options.url, sizeof(admin->options.url), SCHEME "%s",
+		 admin->listener.url + strlen(LISTENER_SCHEME));
+	if (!start_thread(admin))
 		return false;
-	/* The keeper's table has its own. */
-	if (gateway_parts(admin->gateway).private_tables)
-		listener_close(&keeper->listener);
+	/* The thread's table holds a copy of its own. */
+	if (gateway_parts(admin->api.gateway).private_tables)
+		listener_close(&admin->listener);
 	log_write(LOG_INFO, "admin on %s", admin->options.url);
-	if (!keeper->listener.loopback)
+	if (!admin->listener.loopback)
 		log_write(LOG_WARNING,
 			  "the admin side's token crosses the network in clear at %s: put it behind a proxy with TLS",
 			  admin->options.url);
@@ -203,19 +196,19 @@ static bool start(struct keeper *keeper)
 }
 
 bool admin_start(const struct admin_options *options, struct gateway *gateway, struct admin_hooks hooks,
-		 struct admin **admin)
+		 struct admin **started)
 {
-	*admin = NULL;
+	*started = NULL;
 	if (options->url[0] == '\0')
 		return true;
-	struct keeper *keeper = keeper_new(options, gateway, hooks);
-	if (keeper == NULL)
-		return complain(options, error_sentence(ERROR_NO_MEMORY));
-	if (start(keeper)) {
-		*admin = &keeper->admin;
+	struct admin *admin = admin_new(options, gateway, hooks);
+	if (admin == NULL)
+		return admin_fail(options, error_sentence(ERROR_NO_MEMORY));
+	if (open_and_start(admin)) {
+		*started = admin;
 		return true;
 	}
-	keeper_free(keeper);
+	admin_free(admin);
 	if (!options->url_is_default)
 		return false;
 	log_write(LOG_WARNING, "going on without the admin side; --admin gives it another address, or switches it off");
@@ -237,7 +230,7 @@ bool admin_check_token(const struct admin *admin, FILE *report)
 bool admin_reload_token(struct admin *admin, FILE *report)
 {
 	char fault[GUARD_FAULT_BYTES_MAX];
-	if (admin == NULL || guard_read_token(&admin->guard, admin->options.token_file, fault))
+	if (admin == NULL || guard_read_token(&admin->api.guard, admin->options.token_file, fault))
 		return true;
 	fprintf(report, "%s\n", fault);
 	return false;
@@ -246,18 +239,15 @@ bool admin_reload_token(struct admin *admin, FILE *report)
 void admin_set_draining(struct admin *admin)
 {
 	if (admin != NULL)
-		atomic_store(&admin->draining, true);
+		atomic_store(&admin->api.draining, true);
 }
 
 void admin_stop(struct admin *admin)
 {
 	if (admin == NULL)
 		return;
-	struct keeper *keeper = keeper_of(admin);
-	pthread_mutex_lock(&keeper->lock);
-	keeper->stopping = true;
-	pthread_cond_broadcast(&keeper->changed);
-	pthread_mutex_unlock(&keeper->lock);
-	pthread_join(keeper->thread, NULL);
-	keeper_free(keeper);
+	atomic_store(&admin->stopping, true);
+	waker_wake(&admin->waker);
+	pthread_join(admin->thread, NULL);
+	admin_free(admin);
 }

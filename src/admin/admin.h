@@ -1,15 +1,14 @@
-/* The admin side: an HTTP server with metrics, an API and a page. It has one thread for HTTP and one that watches it,
- * which share a descriptor table of their own where gates and shards have theirs. It looks at counters and sends
- * commands to shards (shard/command.h), which take a lock of a few instructions to receive them and do a bounded part
- * in a turn; a shard never waits for an answer of the admin side. Made, started and stopped by the main thread. */
+/* The admin side: metrics, an API and a page over HTTP. It has one thread, with a descriptor table of its own where
+ * gates and shards have theirs. It reads counters and sends commands to shards (runtime/command.h), which take a lock
+ * of a few instructions to receive them and do a bounded part in a turn; a shard never waits for an answer of the admin
+ * side. Made, started and stopped by the main thread. */
 #ifndef ADMIN_ADMIN_H
 #define ADMIN_ADMIN_H
 
-#include "control/gateway.h"
+#include "admin/api/context.h"
 #include "net/listener.h"
 
 #include <stdbool.h>
-#include <stdio.h>
 
 #define ADMIN_DEFAULT_URL "http://127.0.0.1:9883"
 #define ADMIN_PATH_BYTES_MAX 1024
@@ -18,30 +17,23 @@ struct admin_options {
 	char url[LISTENER_URL_BYTES_MAX];      /* "": no admin side */
 	char token_file[ADMIN_PATH_BYTES_MAX]; /* "": no token */
 	bool open_metrics;                     /* /metrics needs no token */
-	bool url_is_default;                   /* where its port is taken, the gateway goes on without an admin side */
-};
-
-/* What the daemon does for it. Called by its thread. */
-struct admin_hooks {
-	/* Reads the configuration again. True: done; what changed is in *report, a line each. False: nothing changed,
-	 * and *report says why not. NULL: there is nothing to read. */
-	bool (*reload)(void *context, FILE *report);
-	void *context;
+	bool url_is_default;                   /* if its port is taken, the gateway starts without an admin side */
 };
 
 struct admin;
 
-/* Checks the options, opens the listener and starts the thread. *admin is NULL where none was asked for. False: it was
- * logged why not. The gateway must outlive it. */
+/* Checks the options, opens the listener and starts the thread. Sets *started to NULL if the options ask for no admin
+ * side. Returns false after logging why it cannot start. The gateway must outlive it. */
 bool admin_start(const struct admin_options *options, struct gateway *gateway, struct admin_hooks hooks,
-		 struct admin **admin);
-/* Whether admin_reload_token() would succeed. False: *report says why not. NULL: there is nothing to read. */
+		 struct admin **started);
+/* Returns whether admin_reload_token() would succeed; if not, writes the reason to *report. admin may be NULL. */
 bool admin_check_token(const struct admin *admin, FILE *report);
-/* Reads the token again. False: *report says why not, and the old one stays. NULL: there is nothing to do. */
+/* Reads the token file again. On failure it writes the reason to *report, returns false and keeps the old token. admin
+ * may be NULL. */
 bool admin_reload_token(struct admin *admin, FILE *report);
-/* The gateway is going to stop: no more ready. NULL: there is nothing to do, here as below. */
+/* Makes /ready fail because the gateway is about to stop. admin may be NULL, here and below. */
 void admin_set_draining(struct admin *admin);
-/* Ends the thread after what it is answering. */
+/* Ends the thread after the request that it is serving. */
 void admin_stop(struct admin *admin);
 
 #endif

@@ -67,6 +67,7 @@ static struct slice sign_in_find_token(const struct sign_in_policy *policy, cons
 static enum error sign_in_by_token(struct sign_in *sign_in, struct slice text, int64_t now_s, struct identity *identity)
 {
 	struct token token;
+	CHECK(sign_in->verifier != NULL);
 	sign_in->tokens_verified++;
 	enum error error = token_verify(sign_in->verifier, text, now_s, &token);
 	if (error != ERROR_OK)
@@ -108,6 +109,7 @@ static enum error sign_in_by_password(struct sign_in *sign_in, const struct cred
 
 void sign_in_remember(struct sign_in *sign_in, struct slice user, struct slice password)
 {
+	CHECK(sign_in->passwords != NULL);
 	password_cache_remember(&sign_in->cache, sign_in->passwords, user, password);
 }
 
@@ -120,7 +122,7 @@ static enum error sign_in_by_any_way(struct sign_in *sign_in, const struct crede
 	bool says_nothing = credentials->password.data == NULL && credentials->user_name.data == NULL;
 	if (sign_in->policy.passwords && credentials->password.data != NULL)
 		return sign_in_by_password(sign_in, credentials, identity);
-	/* A name that nobody has vouched for is not taken over. */
+	/* A user name that nothing has verified is not accepted. */
 	bool vouched_for = sign_in->policy.passwords || sign_in->verifier != NULL;
 	if (credentials->may_be_anonymous && (says_nothing || !vouched_for))
 		return ERROR_OK;

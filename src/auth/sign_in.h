@@ -1,10 +1,10 @@
-/* Who a client is and whether it may come in: what CONNECT (or AUTH, for a client that is there) brings, against
- * tokens, passwords and revocations, in one decision. A `struct sign_in` is owned by one thread, a gate's; what it
+/* Who a client is and whether it may connect: one decision on what CONNECT brings (or AUTH, for a client that is
+ * connected), from tokens, passwords and revocations. A `struct sign_in` is owned by one thread, a gate's; what it
  * reads are snapshots that the caller swaps, and tables of revocations that are safe to share. Pure: the time comes in.
  *
  * Which way is tried: what has the form of a token is one, in the password or, where configured, the user name.
  * Otherwise a password is looked up in the password file. Otherwise, without either, the client is anonymous. A way
- * that is not configured is not there: a password where only tokens are taken is ERROR_CREDENTIALS_MISSING. */
+ * that is not configured does not exist: a password where only tokens are accepted is ERROR_CREDENTIALS_MISSING. */
 #ifndef AUTH_SIGN_IN_H
 #define AUTH_SIGN_IN_H
 
@@ -23,7 +23,7 @@ struct sign_in_policy {
 	bool passwords;                /* are looked up */
 };
 
-/* No way in but anonymous; 4 KiB of token, 65536 passwords remembered. */
+/* Anonymous clients only; tokens of up to 4 KiB, 65536 passwords remembered. */
 struct sign_in_policy sign_in_policy_default(void);
 
 struct sign_in {
@@ -69,16 +69,16 @@ struct identity {
 
 /* ERROR_OK and *identity, or the reason for a refusal. Takes as long as a password's hash where there is one that was
  * not remembered; with defers_passwords that is ERROR_PASSWORD_PENDING instead: the owner has `passwords` asked, calls
- * sign_in_remember() where they say yes, and asks again. A client id that the caller assigns afterwards cannot have
- * been revoked. */
+ * sign_in_remember() if the password is correct, and asks again. A client id that the caller assigns afterwards cannot
+ * have been revoked. */
 enum error sign_in_check(struct sign_in *sign_in, const struct credentials *credentials, int64_t now_s,
 			 struct identity *identity);
 
 /* password_check() of the passwords in use said ERROR_OK. */
 void sign_in_remember(struct sign_in *sign_in, struct slice user, struct slice password);
 
-/* ERROR_OK, or ERROR_TOKEN_REVOKED, _USER_REVOKED, _CLIENT_REVOKED: once more at the moment when a session begins,
- * which a revocation may have come before although it came after the check. Any thread that may read the tables. */
+/* ERROR_OK, or ERROR_TOKEN_REVOKED, _USER_REVOKED, _CLIENT_REVOKED: asked once more when a session begins,
+ * because a revocation may have come between the check and that moment. Any thread that may read the tables. */
 enum error sign_in_revoked(const struct revocations *const revocations[SIGN_IN_REVOCATIONS_MAX], struct slice token_id,
 			   struct slice user, struct slice client_id, int64_t now_s);
 

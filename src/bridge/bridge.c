@@ -1,15 +1,15 @@
 #include "bridge/bridge.h"
 
+#include "base/check.h"
 #include "base/log.h"
 #include "bridge/jwks_fetch.h"
 #include "bridge/redis_revocations.h"
 
-#include <curl/curl.h>
 #include <stdlib.h>
 #include <string.h>
 
 struct bridge {
-	/* A block for each thread, as only one may write it. */
+	/* One block per thread: counters have one writer. */
 	struct counters redis_counters;
 	struct counters jwks_counters;
 	const struct settings *settings;
@@ -18,7 +18,7 @@ struct bridge {
 	struct jwks_fetch *jwks;
 };
 
-static bool is_set(const char *text)
+static bool is_configured(const char *text)
 {
 	return text[0] != '\0';
 }
@@ -27,11 +27,12 @@ static bool read_settings(struct bridge *bridge)
 {
 	const struct access_settings *access = &bridge->settings->access;
 	const char *why;
-	if (is_set(access->redis_url) && !redis_url_parse(access->redis_url, &bridge->redis_settings.url, &why)) {
+	if (is_configured(access->redis_url) &&
+	    !redis_url_parse(access->redis_url, &bridge->redis_settings.url, &why)) {
 		log_write(LOG_ERROR, "--redis: %s", why); /* the URL may hold a password */
 		return false;
 	}
-	if (is_set(access->token_jwks_url) && !jwks_url_check(access->token_jwks_url, &why)) {
+	if (is_configured(access->token_jwks_url) && !jwks_url_check(access->token_jwks_url, &why)) {
 		log_write(LOG_ERROR, "--token-jwks-url: %s %s", access->token_jwks_url, why);
 		return false;
 	}
@@ -41,9 +42,8 @@ static bool read_settings(struct bridge *bridge)
 struct bridge *bridge_new(const struct settings *settings)
 {
 	struct bridge *bridge = aligned_alloc(_Alignof(struct bridge), sizeof(*bridge));
-	if (bridge == NULL || curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK) {
+	if (bridge == NULL) {
 		log_write(LOG_ERROR, "cannot start: out of memory");
-		free(bridge);
 		return NULL;
 	}
 	memset(bridge, 0, sizeof(*bridge));
@@ -59,14 +59,15 @@ bool bridge_start(struct bridge *bridge, struct gateway *gateway)
 	const struct settings *settings = bridge->settings;
 	struct access *access = gateway_access(gateway);
 	bool good = true;
-	if (is_set(settings->access.redis_url)) {
+	CHECK(bridge->redis == NULL && bridge->jwks == NULL); /* bridge_start() is called once */
+	if (is_configured(settings->access.redis_url)) {
 		bridge->redis_settings.rescan_s = settings->access.redis_rescan_s;
 		bridge->redis_settings.private_table = settings->private_tables;
 		gateway_count_also(gateway, &bridge->redis_counters);
 		bridge->redis = redis_revocations_start(&bridge->redis_settings, access, &bridge->redis_counters);
 		good = bridge->redis != NULL;
 	}
-	if (good && is_set(settings->access.token_jwks_url)) {
+	if (good && is_configured(settings->access.token_jwks_url)) {
 		struct jwks_settings jwks = {
 			.url = settings->access.token_jwks_url,
 			.ca_file = settings->access.token_jwks_ca_file,
@@ -92,5 +93,4 @@ void bridge_stop(struct bridge *bridge)
 void bridge_free(struct bridge *bridge)
 {
 	free(bridge);
-	curl_global_cleanup();
 }

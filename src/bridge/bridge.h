@@ -1,5 +1,5 @@
-/* What the gateway has to do with other servers, each in a thread of its own: revocations in Redis, keys from a URL.
- * Made, started and stopped by the main thread. */
+/* The gateway's connections to other servers, each in a thread of its own: revocations from Redis, and token keys from
+ * a URL. The main thread makes, starts and stops it. */
 #ifndef BRIDGE_BRIDGE_H
 #define BRIDGE_BRIDGE_H
 
@@ -7,13 +7,13 @@
 
 struct bridge;
 
-/* Looks at the settings, which outlive it, before anything is started. NULL: it was logged what is wrong. */
+/* Checks the settings, which must outlive it. Returns NULL after logging what is wrong with them. */
 struct bridge *bridge_new(const struct settings *settings);
-/* Starts what is configured, for a gateway that is there. False: it was logged why. */
+/* Starts what is configured. Returns false after logging why it cannot. */
 bool bridge_start(struct bridge *bridge, struct gateway *gateway);
-/* Ends the threads. Before the gateway stops; it may still read the counters then. */
+/* Ends the threads. Called before the gateway stops, which may still read the counters. */
 void bridge_stop(struct bridge *bridge);
-/* After the gateway has stopped. */
+/* Called after the gateway has stopped. */
 void bridge_free(struct bridge *bridge);
 
 #endif

@@ -1,11 +1,16 @@
 #include "bridge/redis_link.h"
 
+#include "base/check.h"
 #include "base/clock.h"
 
+#include <errno.h>
 #include <poll.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/socket.h>
+
+#define READ_BYTES ((size_t)16 << 10)
 
 bool redis_link_fail(struct redis_link *link, const char *format, ...)
 {
@@ -21,11 +26,16 @@ bool redis_link_refused(struct redis_link *link, const redisReply *reply)
 	return redis_link_fail(link, "%.120s", reply->str[0] != '\0' ? reply->str : "an error without words");
 }
 
-static bool fail_as_told(struct redis_link *link)
+static bool redis_context_fail(struct redis_link *link)
+{
+	return redis_link_fail(link, "%s", link->context->errstr[0] != '\0' ? link->context->errstr : "out of memory");
+}
+
+static bool redis_reader_fail(struct redis_link *link)
 {
 	if (link->too_long)
 		return redis_link_fail(link, "an answer is too long");
-	return redis_link_fail(link, "%s", link->context->errstr[0] != '\0' ? link->context->errstr : "out of memory");
+	return redis_link_fail(link, "%s", link->reader->errstr[0] != '\0' ? link->reader->errstr : "out of memory");
 }
 
 /* ---- limits of an answer ---- */
@@ -38,7 +48,7 @@ static void *make_string(const redisReadTask *task, char *text, size_t size)
 	return link->too_long ? NULL : link->makers->createString(task, text, size);
 }
 
-/* Whatever else an answer is made of is an element of an array. */
+/* All other parts of an answer are elements of an array, so counting these bounds them. */
 static void *make_array(const redisReadTask *task, int elements)
 {
 	struct redis_link *link = task->privdata;
@@ -47,50 +57,62 @@ static void *make_array(const redisReadTask *task, int elements)
 	return link->too_long ? NULL : link->makers->createArray(task, elements);
 }
 
-static void set_limits(struct redis_link *link)
+static bool make_reader(struct redis_link *link)
 {
-	redisReader *reader = link->context->reader;
-	link->makers = reader->fn;
-	link->counting = *reader->fn;
+	link->makers = link->context->reader->fn;
+	link->counting = *link->context->reader->fn;
 	link->counting.createString = make_string;
 	link->counting.createArray = make_array;
 	link->answer_bytes = link->answer_elements = 0;
 	link->too_long = false;
-	reader->fn = &link->counting;
-	reader->privdata = link;
+	link->reader = redisReaderCreateWithFunctions(&link->counting);
+	if (link->reader == NULL)
+		return redis_link_fail(link, "out of memory");
+	link->reader->privdata = link; /* redisReaderSetPrivdata() of 0.14 casts the pointer to int */
+	return true;
 }
 
 /* ---- speaking ---- */
 
 bool redis_link_append(struct redis_link *link, int count, const char **words, const size_t *sizes)
 {
-	return redisAppendCommandArgv(link->context, count, words, sizes) == REDIS_OK || fail_as_told(link);
+	CHECK(link->context != NULL && count > 0);
+	return redisAppendCommandArgv(link->context, count, words, sizes) == REDIS_OK || redis_context_fail(link);
 }
 
 bool redis_link_send(struct redis_link *link)
 {
 	int done = 0;
+	CHECK(link->context != NULL);
 	while (done == 0) {
 		if (redisBufferWrite(link->context, &done) != REDIS_OK)
-			return fail_as_told(link);
+			return redis_context_fail(link);
 	}
 	return true;
 }
 
 bool redis_link_receive(struct redis_link *link)
 {
-	if (redisBufferRead(link->context) != REDIS_OK)
-		return fail_as_told(link);
-	/* What is kept here is one answer that is not whole yet, or several that nobody has asked for. */
-	return link->context->reader->len <= REDIS_ANSWER_BYTES_MAX || redis_link_fail(link, "an answer is too long");
+	char bytes[READ_BYTES];
+	CHECK(link->context != NULL);
+	ssize_t got = recv(link->context->fd, bytes, sizeof(bytes), 0);
+	if (got == 0)
+		return redis_link_fail(link, "the server closed the connection");
+	if (got < 0)
+		return errno == EAGAIN || errno == EINTR || redis_link_fail(link, "%s", strerror(errno));
+	/* The reader buffers an incomplete answer, or answers that were not asked for. */
+	if (link->reader->len - link->reader->pos + (size_t)got > REDIS_ANSWER_BYTES_MAX)
+		return redis_link_fail(link, "an answer is too long");
+	return redisReaderFeed(link->reader, bytes, (size_t)got) == REDIS_OK || redis_reader_fail(link);
 }
 
 bool redis_link_next(struct redis_link *link, redisReply **reply)
 {
 	void *found = NULL;
+	CHECK(link->context != NULL);
 	*reply = NULL;
-	if (redisGetReplyFromReader(link->context, &found) != REDIS_OK)
-		return fail_as_told(link);
+	if (redisReaderGetReply(link->reader, &found) != REDIS_OK)
+		return redis_reader_fail(link);
 	if (found != NULL)
 		link->answer_bytes = link->answer_elements = 0;
 	*reply = found;
@@ -128,7 +150,7 @@ redisReply *redis_link_answer(struct redis_link *link, int type)
 	return NULL;
 }
 
-/* A command whose answer is a word, which says nothing but that there was no error. */
+/* Sends a command whose answer is a status such as OK. */
 static bool command(struct redis_link *link, int count, const char **words)
 {
 	if (!redis_link_append(link, count, words, NULL) || !redis_link_send(link))
@@ -162,6 +184,7 @@ static bool select_database(struct redis_link *link, const struct redis_url *url
 
 bool redis_link_open(struct redis_link *link, const struct redis_url *url)
 {
+	CHECK(link->context == NULL); /* closed, or never opened */
 	struct timeval timeout = {.tv_sec = REDIS_TIMEOUT_MS / 1000, .tv_usec = REDIS_TIMEOUT_MS % 1000 * 1000};
 	if (url->is_unix)
 		link->context = redisConnectUnixWithTimeout(url->host, timeout);
@@ -169,10 +192,10 @@ bool redis_link_open(struct redis_link *link, const struct redis_url *url)
 		link->context = redisConnectWithTimeout(url->host, url->port, timeout);
 	if (link->context == NULL)
 		return redis_link_fail(link, "out of memory");
-	set_limits(link);
-	bool good = link->context->err == 0 || fail_as_told(link);
+	bool good = link->context->err == 0 || redis_context_fail(link);
 	if (good && redisSetTimeout(link->context, timeout) != REDIS_OK)
-		good = fail_as_told(link);
+		good = redis_context_fail(link);
+	good = good && make_reader(link);
 	if (good && sign_in(link, url) && select_database(link, url))
 		return true;
 	redis_link_close(link);
@@ -181,6 +204,9 @@ bool redis_link_open(struct redis_link *link, const struct redis_url *url)
 
 void redis_link_close(struct redis_link *link)
 {
+	if (link->reader != NULL)
+		redisReaderFree(link->reader);
+	link->reader = NULL;
 	if (link->context != NULL)
 		redisFree(link->context);
 	link->context = NULL;

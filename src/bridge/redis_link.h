@@ -1,7 +1,8 @@
-/* One connection to Redis, spoken to in order: commands go out, answers are read with a deadline and a limit, so that a
- * Redis that hangs or sends garbage costs a bounded time and memory: also where an answer announces an array that would
- * be made before its first element came. Owned by one thread, which may block on it; it stays where it was opened. Once
- * a call has failed the link is broken, `fault` says why, and only redis_link_close() makes sense. */
+/* One connection to Redis: commands go out, answers come back in order. Each answer has a deadline and a limit, so a
+ * Redis that hangs or sends garbage costs bounded time and memory, even if it announces a huge array, which hiredis
+ * would allocate before the first element arrives. Owned by one thread, which may block on it. The struct must not move
+ * while it is open. Once a call has failed the link is broken: `fault` tells why, and only redis_link_close() may
+ * follow. */
 #ifndef BRIDGE_REDIS_LINK_H
 #define BRIDGE_REDIS_LINK_H
 
@@ -11,42 +12,43 @@
 
 #define REDIS_TIMEOUT_MS 2000u
 #define REDIS_ANSWER_BYTES_MAX ((size_t)64 << 20)
-#define REDIS_ANSWER_ELEMENTS_MAX (1u << 20) /* of all arrays in it, as announced */
+#define REDIS_ANSWER_ELEMENTS_MAX (1u << 20) /* announced by all arrays of an answer */
 #define REDIS_FAULT_BYTES 160u
 
 struct redis_link {
 	redisContext *context; /* NULL: closed */
-	/* hiredis' own makers of answers, and those that count before they call them. */
+	redisReader *reader;   /* parses answers within limits; the context's own reader has none */
+	/* hiredis' functions that allocate the parts of an answer, and ours, which count before they call them. */
 	const redisReplyObjectFunctions *makers;
 	redisReplyObjectFunctions counting;
-	size_t answer_bytes; /* of the strings of the answer that is not whole yet */
+	size_t answer_bytes; /* in strings of the incomplete answer */
 	size_t answer_elements;
 	bool too_long;
 	char fault[REDIS_FAULT_BYTES];
 };
 
-/* Connects, signs in and selects the database. False: closed again, and the fault is set. */
+/* Connects, signs in and selects the database. On failure it closes the link again, sets fault and returns false. */
 bool redis_link_open(struct redis_link *link, const struct redis_url *url);
 void redis_link_close(struct redis_link *link);
 
-/* Breaks the link; returns false. */
+/* Marks the link as broken. Returns false. */
 bool redis_link_fail(struct redis_link *link, const char *format, ...) __attribute__((format(printf, 2, 3)));
-/* The same with the text of an answer that is an error. */
+/* Likewise, with the text of an error reply. */
 bool redis_link_refused(struct redis_link *link, const redisReply *reply);
 
-/* Adds a command to what is to be sent; arguments as in redisAppendCommandArgv(). */
+/* Appends a command to the output. Arguments as for redisAppendCommandArgv(). */
 bool redis_link_append(struct redis_link *link, int count, const char **words, const size_t *sizes);
-/* Sends all of that. */
+/* Sends the output. */
 bool redis_link_send(struct redis_link *link);
-/* The next answer, which the caller frees with freeReplyObject(), of this type (REDIS_REPLY_...). An answer of another
- * type, an error for one, breaks the link. NULL: broken. */
+/* Waits for the next answer, which must have this type (REDIS_REPLY_...) and which the caller frees with
+ * freeReplyObject(). Any other answer, such as an error, breaks the link. Returns NULL if the link is broken. */
 redisReply *redis_link_answer(struct redis_link *link, int type);
-/* Reads what has come, without waiting, after poll() has said that there is something. */
+/* Receives what has arrived. Called after poll() has reported input, so it does not wait. */
 bool redis_link_receive(struct redis_link *link);
-/* The next whole answer among what was received, of any type; *reply is NULL where there is none. */
+/* Sets *reply to the next complete answer of any type among what was received, or to NULL. */
 bool redis_link_next(struct redis_link *link, redisReply **reply);
 
-/* "PING", and waits for its answer. */
+/* Sends PING and waits for the answer. */
 bool redis_link_ping(struct redis_link *link);
 
 #endif

@@ -1,9 +1,13 @@
 #include "bridge/redis_message.h"
 
-#define SECONDS_MAX ((int64_t)1 << 40) /* what is longer is for ever */
+#include "base/check.h"
 
-/* Splits at the first of the letter. False: it is not there. */
-static bool split(struct slice text, uint8_t letter, struct slice *before, struct slice *after)
+#define SECONDS_MAX ((int64_t)1 << 40) /* longer times count as for ever */
+
+_Static_assert(SECONDS_MAX < INT64_MAX / 16, "neither the next digit nor the time now overflows it");
+
+/* Splits at the first such letter. Returns false if there is none. */
+static bool split_at_letter(struct slice text, uint8_t letter, struct slice *before, struct slice *after)
 {
 	const uint8_t *found = text.size != 0 ? memchr(text.data, letter, text.size) : NULL;
 	if (found == NULL)
@@ -16,7 +20,7 @@ static bool split(struct slice text, uint8_t letter, struct slice *before, struc
 static bool read_pair(struct slice text, uint8_t letter, enum revocation_kind *kind, struct slice *rest)
 {
 	struct slice name;
-	return split(text, letter, &name, rest) && revocation_kind_parse(name, kind);
+	return split_at_letter(text, letter, &name, rest) && revocation_kind_parse(name, kind);
 }
 
 static bool is_id(struct slice id)
@@ -32,7 +36,7 @@ bool redis_key_parse(struct slice key, enum revocation_kind *kind, struct slice 
 	return read_pair(slice_of(key.data + prefix, key.size - prefix), ':', kind, id) && is_id(*id);
 }
 
-static bool read_seconds(struct slice text, int64_t *seconds)
+static bool read_revoked_seconds(struct slice text, int64_t *seconds)
 {
 	*seconds = 0;
 	for (size_t i = 0; i < text.size; i++) {
@@ -48,10 +52,11 @@ bool redis_revoked_parse(struct slice text, int64_t now_s, struct revocation *re
 {
 	struct slice rest, number;
 	int64_t seconds;
-	if (!read_pair(text, ' ', &revocation->kind, &rest) || !split(rest, ' ', &number, &revocation->id) ||
-	    !read_seconds(number, &seconds) || !is_id(revocation->id))
+	if (!read_pair(text, ' ', &revocation->kind, &rest) || !split_at_letter(rest, ' ', &number, &revocation->id) ||
+	    !read_revoked_seconds(number, &seconds) || !is_id(revocation->id))
 		return false;
 	bool has_end = seconds != 0 && seconds < SECONDS_MAX;
+	CHECK(seconds >= 0);
 	revocation->until_s = has_end ? now_s + seconds : REVOKED_FOR_EVER;
 	return true;
 }

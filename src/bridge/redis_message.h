@@ -1,11 +1,11 @@
-/* How revocations are written in Redis.
+/* The format of revocations in Redis.
  *
- * A key for each, which is the truth, with its time to live as the end of the revocation; its value says nothing:
+ * Each has a key, which is the truth. The key's time to live is the end of the revocation; its value does not matter:
  *	roost:revoked:token:ID   roost:revoked:user:NAME   roost:revoked:client:ID
- * Two channels, for speed. What changes the keys also publishes, after the change:
+ * Two channels make changes known at once. Whoever changes a key publishes afterwards:
  *	roost:revoked  "KIND SECONDS ID"   SECONDS 0: for ever
  *	roost:lifted   "KIND ID"
- * An ID is any bytes. Pure; slices point into the text. */
+ * An ID may contain any bytes. Pure; slices point into the text. */
 #ifndef BRIDGE_REDIS_MESSAGE_H
 #define BRIDGE_REDIS_MESSAGE_H
 
@@ -15,14 +15,14 @@
 #define REDIS_CHANNEL_REVOKED "roost:revoked"
 #define REDIS_CHANNEL_LIFTED "roost:lifted"
 
-/* False: it is no such key, and of no concern, or none that means something. */
+/* Returns false for any other key. */
 bool redis_key_parse(struct slice key, enum revocation_kind *kind, struct slice *id);
-/* Messages of the two channels. False: it cannot be read. */
+/* Parse messages of the two channels. Return false for a malformed one. */
 bool redis_revoked_parse(struct slice text, int64_t now_s, struct revocation *revocation);
 bool redis_lifted_parse(struct slice text, enum revocation_kind *kind, struct slice *id);
 
-/* The end for an answer of PTTL, in seconds since 1970; rounded up, so that it is not over before the key is. -1: it
- * has none; less: the key is gone, and the result is now_s. */
+/* Converts an answer of PTTL to the revocation's end, in seconds since 1970. Rounded up: the revocation must not end
+ * before the key. -1 means no end; below that the key is gone, and the result is now_s. */
 int64_t redis_until_s(int64_t now_s, int64_t ttl_ms);
 
 #endif

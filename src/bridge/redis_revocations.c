@@ -1,5 +1,6 @@
 #include "bridge/redis_revocations.h"
 
+#include "base/check.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "bridge/redis_message.h"
@@ -15,11 +16,13 @@
 #include <time.h>
 
 #define PAUSE_MS_LEAST 100u
-/* A Redis that is there and hangs is noticed within this and REDIS_TIMEOUT_MS. */
+/* A Redis that hangs is noticed within this plus REDIS_TIMEOUT_MS. */
 #define PING_MS 2000u
 #define SHARDS_BEHIND_NS 1000000
-/* Two clocks that are read in whole seconds differ by this much while neither was set. */
+/* Two clocks read in whole seconds may differ by this much although neither was set. */
 #define CLOCK_ROUNDING_S 1
+
+_Static_assert(PAUSE_MS_LEAST * 2 < REDIS_PAUSE_MS_MAX, "pauses grow");
 
 struct redis_revocations {
 	struct redis_settings settings;
@@ -27,39 +30,39 @@ struct redis_revocations {
 	struct counters *counters;
 	pthread_t thread;
 	struct waker waker;
-	int *keep_fds; /* in a table of its own: the shards' wakers and, last, the one above */
+	int *keep_fds; /* for a descriptor table of its own: the shards' wakers and, last, the one above */
 	size_t keep_count;
 	_Atomic bool stopping;
-	struct redis_link feed; /* of the channels */
-	struct redis_link link; /* for questions */
+	struct redis_link feed; /* subscribed to the channels */
+	struct redis_link link; /* for commands */
 	struct redis_scan scan;
 	bool scanning;
-	bool in_step;      /* followed since before everything was read */
-	bool feed_owes;    /* its answer to PING, or to SUBSCRIBE */
-	bool told_refused; /* that a revocation could not be put in force, in this round */
-	uint64_t scan_ms;  /* when the next one is due */
+	bool in_step;      /* a scan was completed since the subscription began */
+	bool feed_owes;    /* an answer to PING or SUBSCRIBE is due */
+	bool told_refused; /* in this scan: that a revocation could not be put in force */
+	uint64_t scan_ms;  /* when the next scan is due */
 	uint64_t ping_ms;
-	int64_t apart_s; /* wall clock and monotonic clock, when everything was read last */
+	int64_t apart_s; /* wall clock minus monotonic clock at the last scan */
 	uint32_t pause_ms;
-	char told[REDIS_FAULT_BYTES]; /* why Redis is away, as the log knows it already; "": it is not away */
+	char told[REDIS_FAULT_BYTES]; /* the reason for the loss that was logged last; "": none */
 };
 
-static bool is_stopping(const struct redis_revocations *redis)
+static bool redis_is_stopping(const struct redis_revocations *redis)
 {
 	return atomic_load(&redis->stopping);
 }
 
 /* ---- putting in force ---- */
 
-/* Shards that have not caught up are waited for: none is lost. */
-static void revoke(void *context, const struct revocation *revocation)
+/* Waits for shards that lag behind, so that no revocation is lost. */
+static void revoke_from_redis(void *context, const struct revocation *revocation)
 {
 	static const struct timespec BEHIND = {.tv_nsec = SHARDS_BEHIND_NS};
 	struct redis_revocations *redis = context;
 	int64_t now_s = (int64_t)time(NULL);
 	enum error error;
 	while ((error = access_revoke(redis->access, ACCESS_EXTERNAL, revocation, now_s)) == ERROR_MORE &&
-	       !is_stopping(redis))
+	       !redis_is_stopping(redis))
 		nanosleep(&BEHIND, NULL);
 	if (error == ERROR_OK) {
 		COUNT(redis->counters, redis_revocations);
@@ -77,7 +80,7 @@ static void handle_message(struct redis_revocations *redis, struct slice channel
 	struct revocation revocation;
 	if (slice_equal(channel, slice_string(REDIS_CHANNEL_REVOKED)) &&
 	    redis_revoked_parse(text, now_s, &revocation)) {
-		revoke(redis, &revocation);
+		revoke_from_redis(redis, &revocation);
 	} else if (slice_equal(channel, slice_string(REDIS_CHANNEL_LIFTED)) &&
 		   redis_lifted_parse(text, &revocation.kind, &revocation.id)) {
 		if (access_lift(redis->access, ACCESS_EXTERNAL, revocation.kind, revocation.id, now_s))
@@ -110,11 +113,11 @@ static bool handle_feed(struct redis_revocations *redis, const redisReply *reply
 	return true;
 }
 
-/* All that was received. */
+/* Handles everything that was received. */
 static bool drain_feed(struct redis_revocations *redis)
 {
 	redisReply *reply;
-	while (!is_stopping(redis)) {
+	while (!redis_is_stopping(redis)) {
 		if (!redis_link_next(&redis->feed, &reply))
 			return false;
 		if (reply == NULL)
@@ -132,7 +135,7 @@ static bool read_feed(struct redis_revocations *redis)
 	return redis_link_receive(&redis->feed) && drain_feed(redis);
 }
 
-static bool subscribe(struct redis_revocations *redis)
+static bool subscribe_to_channels(struct redis_revocations *redis)
 {
 	const char *words[] = {"SUBSCRIBE", REDIS_CHANNEL_REVOKED, REDIS_CHANNEL_LIFTED};
 	if (!redis_link_append(&redis->feed, 3, words, NULL) || !redis_link_send(&redis->feed))
@@ -141,7 +144,7 @@ static bool subscribe(struct redis_revocations *redis)
 		redisReply *reply = redis_link_answer(&redis->feed, REDIS_REPLY_ARRAY);
 		if (reply == NULL)
 			return false;
-		/* A message may come between the two. */
+		/* A message may arrive between the two answers. */
 		bool is_message = reply->elements == 3 && slice_equal(text_at(reply, 0), slice_string("message"));
 		bool good = handle_feed(redis, reply);
 		freeReplyObject(reply);
@@ -152,8 +155,8 @@ static bool subscribe(struct redis_revocations *redis)
 	return true;
 }
 
-/* Both ends of both connections, so that neither is closed for its silence and a Redis that hangs is noticed. */
-static bool ping(struct redis_revocations *redis, uint64_t now_ms)
+/* Pings on both connections: so neither is closed for being idle, and a Redis that hangs is noticed. */
+static bool ping_both(struct redis_revocations *redis, uint64_t now_ms)
 {
 	if (redis->feed_owes)
 		return redis_link_fail(&redis->feed, "no answer in %u ms", PING_MS);
@@ -171,8 +174,8 @@ static int64_t clocks_apart_s(void)
 	return (int64_t)time(NULL) - (int64_t)(clock_now_ms() / 1000);
 }
 
-/* Redis says how long a revocation goes on, and ours end at a time on the wall clock: where that was set forward they
- * would end too soon, until everything is read again. */
+/* Redis tells how long a revocation lasts, while ours end at a time of the wall clock. If the clock is set forward they
+ * would end too soon, so a new scan is due. */
 static bool wall_clock_was_set(const struct redis_revocations *redis)
 {
 	return llabs(clocks_apart_s() - redis->apart_s) > CLOCK_ROUNDING_S;
@@ -180,15 +183,17 @@ static bool wall_clock_was_set(const struct redis_revocations *redis)
 
 static void begin_scan(struct redis_revocations *redis)
 {
+	CHECK(!redis->scanning); /* access has one round open at a time */
 	redis->apart_s = clocks_apart_s();
 	redis->scanning = true;
 	redis->told_refused = false;
 	access_round_begin(redis->access, ACCESS_EXTERNAL);
-	redis_scan_begin(&redis->scan, revoke, redis);
+	redis_scan_begin(&redis->scan, revoke_from_redis, redis);
 }
 
 static void end_scan(struct redis_revocations *redis)
 {
+	CHECK(redis->scanning);
 	uint32_t lifted = access_round_end(redis->access, ACCESS_EXTERNAL);
 	counter_add(&redis->counters->values[COUNTER_redis_lifted], lifted);
 	COUNT(redis->counters, redis_scans);
@@ -210,8 +215,8 @@ static bool read_page(struct redis_revocations *redis)
 	bool done = false;
 	if (!redis_scan_page(&redis->scan, &redis->link, (int64_t)time(NULL), &done))
 		return false;
-	/* Where it was cut off by the end of the program, what was not read was not lifted. */
-	if (done && !is_stopping(redis))
+	/* A scan cut short by the shutdown must not lift what it has not read. */
+	if (done && !redis_is_stopping(redis))
 		end_scan(redis);
 	return true;
 }
@@ -221,17 +226,17 @@ static bool read_page(struct redis_revocations *redis)
 static bool connect_both(struct redis_revocations *redis)
 {
 	redis->feed_owes = false;
-	/* Followed first and read afterwards: what changes in between is told twice rather than never. */
-	if (!redis_link_open(&redis->feed, &redis->settings.url) || !subscribe(redis) ||
+	/* Subscribes before scanning: a change in between is seen twice rather than never. */
+	if (!redis_link_open(&redis->feed, &redis->settings.url) || !subscribe_to_channels(redis) ||
 	    !redis_link_open(&redis->link, &redis->settings.url))
 		return false;
 	redis->ping_ms = clock_now_ms() + PING_MS;
 	begin_scan(redis);
-	/* Messages may have come together with the answer to SUBSCRIBE. */
+	/* Messages may have arrived together with the answer to SUBSCRIBE. */
 	return drain_feed(redis);
 }
 
-static int sleep_ms(const struct redis_revocations *redis, uint64_t now_ms)
+static int redis_sleep_ms(const struct redis_revocations *redis, uint64_t now_ms)
 {
 	uint64_t until_ms = redis->ping_ms < redis->scan_ms ? redis->ping_ms : redis->scan_ms;
 	if (redis->scanning || until_ms <= now_ms)
@@ -239,7 +244,7 @@ static int sleep_ms(const struct redis_revocations *redis, uint64_t now_ms)
 	return (int)(until_ms - now_ms);
 }
 
-/* Until the end, or for some time; wakes up for the feed too where there is one. True: the feed has something. */
+/* Waits for this long, for input on the feed (if any), or for the end. Returns true if the feed has input. */
 static bool wait_ms(struct redis_revocations *redis, const struct redis_link *feed, int timeout_ms)
 {
 	struct pollfd pollers[] = {
@@ -247,29 +252,29 @@ static bool wait_ms(struct redis_revocations *redis, const struct redis_link *fe
 		{.fd = feed != NULL ? feed->context->fd : -1, .events = POLLIN},
 	};
 	waker_sleep(&redis->waker);
-	poll(pollers, 2, is_stopping(redis) ? 0 : timeout_ms);
+	poll(pollers, 2, redis_is_stopping(redis) ? 0 : timeout_ms);
 	waker_awake(&redis->waker);
 	return pollers[1].revents != 0;
 }
 
-/* Until Redis is lost or the program ends. */
-static void follow(struct redis_revocations *redis)
+/* Runs until Redis is lost or the program ends. */
+static void follow_redis(struct redis_revocations *redis)
 {
-	while (!is_stopping(redis)) {
+	while (!redis_is_stopping(redis)) {
 		uint64_t now_ms = clock_now_ms();
-		if (wait_ms(redis, &redis->feed, sleep_ms(redis, now_ms)) && !read_feed(redis))
+		if (wait_ms(redis, &redis->feed, redis_sleep_ms(redis, now_ms)) && !read_feed(redis))
 			return;
 		now_ms = clock_now_ms();
 		if (!redis->scanning && (now_ms >= redis->scan_ms || wall_clock_was_set(redis)))
 			begin_scan(redis);
 		if (redis->scanning && !read_page(redis))
 			return;
-		if (now_ms >= redis->ping_ms && !ping(redis, now_ms))
+		if (now_ms >= redis->ping_ms && !ping_both(redis, now_ms))
 			return;
 	}
 }
 
-/* The log hears of it once, and again where the reason is another. */
+/* Logs the loss once, and again if the reason changes. */
 static void note_loss(struct redis_revocations *redis)
 {
 	const char *why = redis->link.fault[0] != '\0' ? redis->link.fault : redis->feed.fault;
@@ -286,9 +291,10 @@ static void note_loss(struct redis_revocations *redis)
 	redis->link.fault[0] = redis->feed.fault[0] = '\0';
 }
 
-/* Half of each pause is drawn, so that many gateways do not come back at once. */
+/* Half of each pause is random, so that many gateways do not reconnect at the same time. */
 static void pause_before_next(struct redis_revocations *redis)
 {
+	CHECK(redis->pause_ms >= PAUSE_MS_LEAST && redis->pause_ms <= REDIS_PAUSE_MS_MAX);
 	uint32_t half_ms = redis->pause_ms / 2;
 	wait_ms(redis, NULL, (int)(half_ms + randombytes_uniform(half_ms + 1)));
 	redis->pause_ms = redis->pause_ms < REDIS_PAUSE_MS_MAX / 2 ? redis->pause_ms * 2 : REDIS_PAUSE_MS_MAX;
@@ -299,14 +305,14 @@ static void *redis_main(void *argument)
 	struct redis_revocations *redis = argument;
 	if (redis->settings.private_table)
 		fdtable_detach(redis->keep_fds, redis->keep_count);
-	while (!is_stopping(redis)) {
+	while (!redis_is_stopping(redis)) {
 		if (connect_both(redis))
-			follow(redis);
-		if (!is_stopping(redis))
+			follow_redis(redis);
+		if (!redis_is_stopping(redis))
 			note_loss(redis);
 		redis_link_close(&redis->feed);
 		redis_link_close(&redis->link);
-		if (!is_stopping(redis))
+		if (!redis_is_stopping(redis))
 			pause_before_next(redis);
 	}
 	return NULL;
@@ -314,7 +320,7 @@ static void *redis_main(void *argument)
 
 /* ---- starting and stopping ---- */
 
-static void free_all(struct redis_revocations *redis)
+static void redis_revocations_free(struct redis_revocations *redis)
 {
 	sodium_memzero(&redis->settings.url, sizeof(redis->settings.url));
 	free(redis->keep_fds);
@@ -329,6 +335,7 @@ static bool list_keeps(struct redis_revocations *redis)
 	if (redis->keep_fds == NULL)
 		return false;
 	access_waker_fds(redis->access, redis->keep_fds);
+	CHECK(redis->keep_count == shards + 1 && redis->waker.fd >= 0);
 	redis->keep_fds[shards] = redis->waker.fd;
 	return true;
 }
@@ -348,7 +355,7 @@ struct redis_revocations *redis_revocations_start(const struct redis_settings *s
 			return redis;
 		waker_close(&redis->waker);
 	}
-	free_all(redis);
+	redis_revocations_free(redis);
 	return NULL;
 }
 
@@ -362,5 +369,5 @@ void redis_revocations_stop(struct redis_revocations **redis)
 	waker_wake(&own->waker);
 	pthread_join(own->thread, NULL);
 	waker_close(&own->waker);
-	free_all(own);
+	redis_revocations_free(own);
 }

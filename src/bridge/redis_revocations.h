@@ -1,11 +1,11 @@
-/* The thread that follows the revocations that are kept in Redis (bridge/redis_message.h says how they are written): it
- * reads all of them at start, follows the two channels, and reads all again now and then, as a net. What Redis lost, or
- * has lifted without saying so, is found then. Sign-ins never come here: they look into the access' table.
+/* The thread that follows the revocations in Redis (bridge/redis_message.h describes their format). It scans all of
+ * them at start, subscribes to two channels for changes, and scans again at intervals to find what a channel missed:
+ * keys that Redis lost or that were lifted without a message. Sign-ins never wait for it: they read access' table.
  *
- * Two connections, because one that follows channels may not ask. Either one's failure, or a Redis that does not answer
- * within some seconds, is a loss: the table stays as it is, the access is told that it is out of step, and the thread
- * tries again with pauses that grow up to REDIS_PAUSE_MS_MAX. It may block, on Redis and on shards that lag behind, and
- * nobody waits for it. */
+ * It uses two connections, because a connection in subscribe mode cannot send other commands. If either one fails, or
+ * Redis does not answer within some seconds, Redis counts as lost: the table stays as it is, access is told that it is
+ * out of step, and the thread reconnects after pauses that grow up to REDIS_PAUSE_MS_MAX. The thread may block on Redis
+ * and on shards that lag behind; no other thread waits for it. */
 #ifndef BRIDGE_REDIS_REVOCATIONS_H
 #define BRIDGE_REDIS_REVOCATIONS_H
 
@@ -18,16 +18,16 @@
 struct redis_settings {
 	struct redis_url url;
 	uint32_t rescan_s;
-	bool private_table; /* a descriptor table of its own */
+	bool private_table; /* the thread gets a descriptor table of its own */
 };
 
 struct redis_revocations;
 
-/* Starts the thread. settings are copied; access and counters (of which it is the only writer) outlive it. NULL: no
- * memory, descriptors or threads. */
+/* Starts the thread. Copies settings; access and counters must outlive it, and it is the only writer of counters.
+ * Returns NULL if memory, descriptors or threads are short. */
 struct redis_revocations *redis_revocations_start(const struct redis_settings *settings, struct access *access,
 						  struct counters *counters);
-/* Ends the thread, in not much more than REDIS_TIMEOUT_MS, and frees it. NULL is nothing. */
+/* Ends the thread within little more than REDIS_TIMEOUT_MS. *redis may be NULL. */
 void redis_revocations_stop(struct redis_revocations **redis);
 
 #endif

@@ -1,6 +1,6 @@
-/* One reading of all revocations that Redis has, page by page, so that its reader has time for other things between two
- * pages. Between begin and the last page the access' round is open: what was not read is lifted at its end. Owned by
- * the bridge's thread, which may block for one page. */
+/* One scan of all revocations in Redis, page by page, so that its thread can do other work between pages. The round of
+ * access (access/access.h) is open from the beginning to the last page; revocations that were not seen are lifted at
+ * its end. Owned by the bridge's thread, which may block for one page. */
 #ifndef BRIDGE_REDIS_SCAN_H
 #define BRIDGE_REDIS_SCAN_H
 
@@ -9,17 +9,17 @@
 
 #define REDIS_CURSOR_BYTES 24u
 
-/* Puts one revocation in force. */
+/* Called for each revocation that is in force. */
 typedef void redis_scan_visit(void *context, const struct revocation *revocation);
 
 struct redis_scan {
-	char cursor[REDIS_CURSOR_BYTES]; /* Redis' own number, up to 2^64; "0" at the beginning and at the end */
+	char cursor[REDIS_CURSOR_BYTES]; /* a number below 2^64 that Redis chooses; "0" at the beginning and the end */
 	redis_scan_visit *visit;
 	void *context;
 };
 
 void redis_scan_begin(struct redis_scan *scan, redis_scan_visit *visit, void *context);
-/* Reads one page. False: the link is broken. *done: it was the last. */
+/* Reads one page; sets *done after the last one. Returns false if the link is broken. */
 bool redis_scan_page(struct redis_scan *scan, struct redis_link *link, int64_t now_s, bool *done);
 
 #endif

@@ -1,10 +1,14 @@
 #include "bridge/redis_url.h"
 
+#include "base/check.h"
 #include "base/slice.h"
 
 #define DATABASE_MAX 65535u
 
-static bool fail(const char **why, const char *sentence)
+_Static_assert(DATABASE_MAX <= 99999999, "no number of eight digits overflows");
+_Static_assert(UINT16_MAX <= 99999999, "nor does a port");
+
+static bool redis_url_fail(const char **why, const char *sentence)
 {
 	*why = sentence;
 	return false;
@@ -18,7 +22,7 @@ static int hex_value(uint8_t letter)
 	return letter >= 'a' && letter <= 'f' ? letter - 'a' + 10 : -1;
 }
 
-/* Copies with %-escapes undone. False: too long, a broken escape, or a byte of 0. */
+/* Copies the text and decodes %-escapes. Returns false if it is too long, an escape is broken, or a byte is 0. */
 static bool copy_unescaped(struct slice text, char out[REDIS_TEXT_BYTES_MAX])
 {
 	size_t size = 0;
@@ -36,11 +40,12 @@ static bool copy_unescaped(struct slice text, char out[REDIS_TEXT_BYTES_MAX])
 			return false;
 		out[size++] = (char)byte;
 	}
+	CHECK(size < REDIS_TEXT_BYTES_MAX);
 	out[size] = '\0';
 	return true;
 }
 
-static bool read_number(struct slice text, uint32_t most, uint32_t *number)
+static bool read_redis_number(struct slice text, uint32_t most, uint32_t *number)
 {
 	*number = 0;
 	for (size_t i = 0; i < text.size; i++) {
@@ -51,8 +56,8 @@ static bool read_number(struct slice text, uint32_t most, uint32_t *number)
 	return text.size != 0 && *number <= most;
 }
 
-/* Splits at the first, or last, of the letter: what stands before it is returned, without it in *rest. size 0 and
- * data NULL: it is not there. */
+/* Splits at the first (or last) such letter. Returns what precedes it, and leaves what follows in *rest. Returns a
+ * slice with data NULL if there is none. */
 static struct slice take_until(struct slice *rest, uint8_t letter, bool last)
 {
 	const uint8_t *found = NULL;
@@ -71,8 +76,8 @@ static bool starts_with(struct slice text, const char *beginning)
 	return text.size >= size && memcmp(text.data, beginning, size) == 0;
 }
 
-/* The last @, so that one in a password does no harm; but for a socket's path the first, as a path may have one. */
-static bool read_login(struct slice *rest, bool last, struct redis_url *url)
+/* Splits at the last @, since a password may contain one; for a socket at the first, since a path may contain one. */
+static bool read_redis_login(struct slice *rest, bool last, struct redis_url *url)
 {
 	struct slice login = take_until(rest, '@', last);
 	if (login.data == NULL)
@@ -83,7 +88,7 @@ static bool read_login(struct slice *rest, bool last, struct redis_url *url)
 	return copy_unescaped(user, url->user) && copy_unescaped(login, url->password);
 }
 
-static bool read_host(struct slice *rest, struct redis_url *url)
+static bool read_redis_host(struct slice *rest, struct redis_url *url)
 {
 	struct slice host;
 	if (starts_with(*rest, "[")) {
@@ -106,41 +111,41 @@ static bool read_host(struct slice *rest, struct redis_url *url)
 		return false;
 	uint32_t port = REDIS_PORT_DEFAULT;
 	bool has_port = rest->data != NULL;
-	if (has_port && (!read_number(*rest, UINT16_MAX, &port) || port == 0))
+	if (has_port && (!read_redis_number(*rest, UINT16_MAX, &port) || port == 0))
 		return false;
 	url->port = (uint16_t)port;
 	return true;
 }
 
-static bool parse_tcp(struct slice rest, struct redis_url *url, const char **why)
+static bool parse_redis_tcp(struct slice rest, struct redis_url *url, const char **why)
 {
-	if (!read_login(&rest, true, url))
-		return fail(why, "user or password is too long, or has a broken %-escape");
+	if (!read_redis_login(&rest, true, url))
+		return redis_url_fail(why, "user or password is too long, or has a broken %-escape");
 	struct slice authority = take_until(&rest, '/', false);
 	struct slice database = authority.data != NULL ? rest : slice_of(NULL, 0);
 	if (authority.data == NULL)
 		authority = rest;
-	if (!read_host(&authority, url))
-		return fail(why, "there is no host, or no port from 1 to 65535 behind it");
-	if (database.size != 0 && !read_number(database, DATABASE_MAX, &url->database))
-		return fail(why, "what stands behind the / is not the number of a database");
+	if (!read_redis_host(&authority, url))
+		return redis_url_fail(why, "there is no host, or no port from 1 to 65535 behind it");
+	if (database.size != 0 && !read_redis_number(database, DATABASE_MAX, &url->database))
+		return redis_url_fail(why, "what stands behind the / is not the number of a database");
 	return true;
 }
 
-static bool parse_unix(struct slice rest, struct redis_url *url, const char **why)
+static bool parse_redis_unix(struct slice rest, struct redis_url *url, const char **why)
 {
 	url->is_unix = true;
-	if (!starts_with(rest, "/") && !read_login(&rest, false, url))
-		return fail(why, "user or password is too long, or has a broken %-escape");
+	if (!starts_with(rest, "/") && !read_redis_login(&rest, false, url))
+		return redis_url_fail(why, "user or password is too long, or has a broken %-escape");
 	struct slice query = rest;
 	struct slice path = take_until(&query, '?', false);
 	if (path.data == NULL)
 		path = rest;
 	else if (!starts_with(query, "db=") ||
-		 !read_number(slice_of(query.data + 3, query.size - 3), DATABASE_MAX, &url->database))
-		return fail(why, "behind the ? only db= and a number may stand");
+		 !read_redis_number(slice_of(query.data + 3, query.size - 3), DATABASE_MAX, &url->database))
+		return redis_url_fail(why, "behind the ? only db= and a number may stand");
 	if (!starts_with(path, "/") || !copy_unescaped(path, url->host))
-		return fail(why, "there is no absolute path");
+		return redis_url_fail(why, "there is no absolute path");
 	return true;
 }
 
@@ -150,8 +155,9 @@ bool redis_url_parse(const char *text, struct redis_url *url, const char **why)
 	struct slice whole = slice_string(text);
 	*url = (struct redis_url){0};
 	if (starts_with(whole, TCP))
-		return parse_tcp(slice_of(whole.data + sizeof(TCP) - 1, whole.size - sizeof(TCP) + 1), url, why);
+		return parse_redis_tcp(slice_of(whole.data + sizeof(TCP) - 1, whole.size - sizeof(TCP) + 1), url, why);
 	if (starts_with(whole, UNIX))
-		return parse_unix(slice_of(whole.data + sizeof(UNIX) - 1, whole.size - sizeof(UNIX) + 1), url, why);
-	return fail(why, "begins neither with redis:// nor with unix://");
+		return parse_redis_unix(slice_of(whole.data + sizeof(UNIX) - 1, whole.size - sizeof(UNIX) + 1), url,
+					why);
+	return redis_url_fail(why, "begins neither with redis:// nor with unix://");
 }

@@ -1,5 +1,5 @@
-/* Where Redis is: redis://[user:password@]host[:port][/database], or unix://[user:password@]/path[?db=database]. User
- * and password may have %-escapes. Pure; any thread. */
+/* The address of Redis: redis://[user:password@]host[:port][/database], or
+ * unix://[user:password@]/path[?db=database]. User and password may contain %-escapes. Pure; any thread. */
 #ifndef BRIDGE_REDIS_URL_H
 #define BRIDGE_REDIS_URL_H
 
@@ -18,7 +18,7 @@ struct redis_url {
 	char password[REDIS_TEXT_BYTES_MAX]; /* "": none */
 };
 
-/* False: *why is a sentence in static storage, which says nothing of the password. */
+/* On failure it returns false and sets *why to a sentence in static storage that does not contain the password. */
 bool redis_url_parse(const char *text, struct redis_url *url, const char **why);
 
 #endif

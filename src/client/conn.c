@@ -1,8 +1,8 @@
 #include "client/conn.h"
 
 #include "client/packet.h"
-#include "route/congestion.h"
-#include "route/deliver.h"
+#include "deliver/congestion.h"
+#include "deliver/queue.h"
 #include "route/retained_jobs.h"
 #include "state/client_state.h"
 #include "state/ending.h"
@@ -84,14 +84,16 @@ void client_read_now(struct shard *shard, struct client_ref ref)
 void client_write(struct shard *shard, struct client_ref ref)
 {
 	struct client *client = shard_client(shard, ref);
-	if (!client_is_connected(client) || client->conn.backlog == 0)
+	if (!client_is_connected(client) || !io_awaits_writing(&client->conn))
 		return;
 	size_t before = io_queued_bytes(&shard->mem.io, &client->conn);
 	if (!io_resume(&shard->mem.io, &client->conn)) {
 		client_end(shard, ref, ERROR_CONNECTION_LOST);
 		return;
 	}
-	congestion_sent(shard, client, 0, (uint32_t)(before - io_queued_bytes(&shard->mem.io, &client->conn)));
+	uint32_t sent = (uint32_t)(before - io_queued_bytes(&shard->mem.io, &client->conn));
+	turn_work_charge(&shard->loop.work, WORK_WRITE + sent / WORK_UNIT_BYTES);
+	congestion_sent(shard, client, 0, sent);
 	bool draining = atomic_load_explicit(&shard->shared.draining, memory_order_relaxed);
 	if (client->conn.backlog == 0 && draining) {
 		client_end(shard, ref, ERROR_SERVER_STOPPING);
@@ -99,9 +101,9 @@ void client_write(struct shard *shard, struct client_ref ref)
 	}
 	if (client->pause == PAUSE_READER &&
 	    io_queued_bytes(&shard->mem.io, &client->conn) <= shard->env.settings->queue_bytes_max / 2)
-		client_resume(shard, ref);
+		client_resume(shard, ref, PAUSE_READER);
 	if (client->conn.backlog == 0) {
-		deliver_queued(shard, ref);
+		queue_send(shard, ref);
 		retained_jobs_wake(shard, ref);
 	}
 }

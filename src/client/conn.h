@@ -3,7 +3,7 @@
 #ifndef CLIENT_CONN_H
 #define CLIENT_CONN_H
 
-#include "session/refs.h"
+#include "flow/refs.h"
 #include <stdint.h>
 
 struct shard;

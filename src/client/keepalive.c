@@ -1,6 +1,5 @@
 #include "client/keepalive.h"
 
-#include "client/conn.h"
 #include "net/health.h"
 #include "state/client_state.h"
 #include "state/ending.h"
@@ -84,7 +83,7 @@ void keepalive_begin(struct shard *shard, struct client_ref ref)
 {
 	struct client *client = shard_client(shard, ref);
 	if (client->keepalive_s == 0 && shard->env.settings->idle_probe_s != 0)
-		health_probe(client->conn.fd, shard->env.settings->idle_probe_s);
+		health_probe(&shard->mem.io.streams, client->conn.stream, shard->env.settings->idle_probe_s);
 	uint64_t deadline_ms = next_ms(shard, client);
 	if (deadline_ms != WHEEL_NEVER)
 		wheel_add(&shard->loop.wheel, ref.index, deadline_ms);
@@ -138,9 +137,8 @@ static void grade_by_keepalive(struct shard *shard, struct client_ref ref)
 static void grade_by_tcp(struct shard *shard, struct client_ref ref)
 {
 	struct client *client = shard_client(shard, ref);
-	int fd = io_borrow(&shard->mem.io, &client->conn);
-	bool answers = !health_is_unanswered(fd, shard->env.settings->grace_ms);
-	io_return(&client->conn, fd);
+	bool answers =
+		!health_is_unanswered(&shard->mem.io.streams, client->conn.stream, shard->env.settings->grace_ms);
 	if (answers && client->state != CLIENT_ACTIVE)
 		client_set_state(shard, client, CLIENT_ACTIVE);
 	else if (!answers && client->state == CLIENT_SUSPECT)
@@ -154,7 +152,7 @@ uint64_t keepalive_visit(struct shard *shard, struct client_ref ref)
 	struct client *client = shard_client(shard, ref);
 	CHECK(client_is_connected(client));
 	if (client->pause == PAUSE_RATE)
-		client_resume(shard, ref);
+		client_resume(shard, ref, PAUSE_RATE);
 	if (stuck_ms(shard, client) <= shard->loop.now_ms)
 		client_end(shard, ref, ERROR_STUCK_READER);
 	else if (expires_ms(shard, client) <= shard->loop.now_ms)

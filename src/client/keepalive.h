@@ -9,7 +9,7 @@
 #ifndef CLIENT_KEEPALIVE_H
 #define CLIENT_KEEPALIVE_H
 
-#include "session/refs.h"
+#include "flow/refs.h"
 #include <stdint.h>
 
 struct shard;

@@ -1,7 +1,8 @@
 #include "client/oversize.h"
 
+#include "client/acknowledge.h"
+#include "deliver/send.h"
 #include "mqtt/field/reason.h"
-#include "route/send.h"
 #include "state/shard.h"
 
 /* Two bytes for the topic's length, two for the packet identifier behind it [3.3.2]. */
@@ -44,13 +45,12 @@ enum error oversize_cut(const struct shard *shard, uint8_t version, struct slice
 	return ERROR_OK;
 }
 
-enum error oversize_answer(struct shard *shard, struct client *client, const struct packet *packet)
+enum error oversize_answer(struct shard *shard, struct client_ref ref, const struct packet *packet)
 {
 	uint16_t packet_id = read_u16(packet->body.data + packet->body.size - PACKET_ID_BYTES);
 	if (packet_id == 0)
 		return ERROR_PACKET_ID_ZERO;
 	COUNT(&shard->counters, messages_refused);
 	COUNT(&shard->counters, messages_skipped);
-	send_ack(shard, client, qos_of(packet) == 1 ? MQTT_PUBACK : MQTT_PUBREC, packet_id, MQTT_REASON_SUCCESS);
-	return ERROR_OK;
+	return acknowledge_publish(shard, ref, qos_of(packet), packet_id, MQTT_REASON_SUCCESS);
 }

@@ -6,10 +6,9 @@
 #define CLIENT_OVERSIZE_H
 
 #include "client/publish.h"
+#include "flow/refs.h"
 
 #define OVERSIZE_TIMES 16u
-
-struct client;
 
 /* The packet at the front of bytes, whose header was decoded, is too large. ERROR_OK: it may be answered; packet->body
  * is its head. ERROR_MORE: its head is not whole; *head_bytes is its size as far as known, or 0.
@@ -17,6 +16,6 @@ struct client;
 enum error oversize_cut(const struct shard *shard, uint8_t version, struct slice bytes, struct packet *packet,
 			size_t *head_bytes);
 /* Acknowledges it. The reason why the client ends, or ERROR_OK. */
-enum error oversize_answer(struct shard *shard, struct client *client, const struct packet *packet);
+enum error oversize_answer(struct shard *shard, struct client_ref ref, const struct packet *packet);
 
 #endif

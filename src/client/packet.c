@@ -1,18 +1,18 @@
 #include "client/packet.h"
 
 #include "access/handshake.h"
-#include "client/conn.h"
+#include "client/acknowledge.h"
 #include "client/keepalive.h"
 #include "client/oversize.h"
 #include "client/publish.h"
 #include "client/rate.h"
 #include "client/review.h"
 #include "client/subscribe.h"
+#include "deliver/congestion.h"
+#include "deliver/send.h"
 #include "mqtt/decode.h"
 #include "mqtt/encode.h"
 #include "mqtt/field/reason.h"
-#include "route/congestion.h"
-#include "route/send.h"
 #include "state/client_state.h"
 #include "state/ending.h"
 #include "state/extension.h"
@@ -92,7 +92,7 @@ static enum error handle_packet(struct shard *shard, struct client_ref ref, stru
 				const struct packet *packet)
 {
 	if (packet->whole.size == 0)
-		return oversize_answer(shard, client, packet);
+		return oversize_answer(shard, ref, packet);
 	switch (packet->header.type) {
 	case MQTT_PUBLISH:
 		return client_publishes(shard, ref, packet);
@@ -107,7 +107,7 @@ static enum error handle_packet(struct shard *shard, struct client_ref ref, stru
 	case MQTT_PUBREC:
 	case MQTT_PUBREL:
 	case MQTT_PUBCOMP:
-		return client_acknowledges(shard, ref, packet);
+		return acknowledge_received(shard, ref, packet->header.type, packet->body);
 	case MQTT_AUTH:
 		return handle_auth(shard, ref, client, packet);
 	case MQTT_CONNECT:
@@ -163,7 +163,7 @@ static bool packet_within_rate(struct shard *shard, struct client_ref ref, struc
 	if (rate_allows(shard, client, &wait_ms))
 		return true;
 	COUNT(&shard->counters, rate_pauses);
-	client->pause = PAUSE_RATE;
+	client_pause(client, PAUSE_RATE);
 	keepalive_hurry(shard, ref, shard->loop.now_ms + wait_ms);
 	return false;
 }
@@ -214,11 +214,11 @@ static enum error consume_packets(struct shard *shard, struct client_ref ref, st
 			return error;
 		if (must_wait_for_reader(shard, client)) {
 			COUNT(&shard->counters, reader_pauses);
-			client->pause = PAUSE_READER;
+			client_pause(client, PAUSE_READER);
 			return ERROR_MORE;
 		}
 		if (must_wait_for_turn(shard, rest->data == start)) {
-			client->pause = PAUSE_TURN;
+			client_pause(client, PAUSE_TURN);
 			return ERROR_MORE;
 		}
 		if (client->slowed && packet.header.type == MQTT_PUBLISH && congestion_holds(shard, ref, client, *size))
@@ -227,7 +227,7 @@ static enum error consume_packets(struct shard *shard, struct client_ref ref, st
 			return shard->env.settings->rate_ends_client ? ERROR_MESSAGE_RATE : ERROR_MORE;
 		error = do_packet(shard, ref, client, &packet);
 		if (error == ERROR_MORE && client->pause == PAUSE_NONE) {
-			client->pause = PAUSE_RATE;
+			client_pause(client, PAUSE_RATE);
 			keepalive_hurry(shard, ref, shard->loop.now_ms + HOLD_MS);
 		}
 		if (error != ERROR_OK)
@@ -260,7 +260,7 @@ static bool published(const struct slice *bytes)
 static void hold(struct shard *shard, struct client_ref ref, struct client *client)
 {
 	COUNT(&shard->counters, overload_holds);
-	client->pause = PAUSE_RATE;
+	client_pause(client, PAUSE_RATE);
 	keepalive_hurry(shard, ref, shard->loop.now_ms + HOLD_MS);
 }
 
@@ -271,12 +271,13 @@ static bool acknowledged(const struct slice *bytes)
 }
 
 /* A client that acknowledges and then publishes, as who answers requests does, and has not switched Nagle's algorithm
- * off, keeps its PUBLISH back until TCP has acknowledged its PUBACK. Where nothing goes out that would carry it, our
- * kernel waits 40 ms with that. One that only consumes gains nothing, and would pay a system call for each read: only a
- * few reads after each PUBLISH count. */
+ * off, keeps its PUBLISH back until TCP has acknowledged its PUBACK. Where nothing goes out that would carry it, nor is
+ * about to, our kernel waits 40 ms with that. One that only consumes gains nothing, and would pay a system call for
+ * each read: only a few reads after each PUBLISH count. */
 static void acknowledge_at_once(struct shard *shard, struct client *client)
 {
-	if (client->quick_acks == 0 || client->conn.outbox != 0)
+	if (client->quick_acks == 0 || client->conn.outbox != 0 ||
+	    pending_acks_of(&shard->routing.acks, shard_client_ref(shard, client)) != 0)
 		return;
 	client->quick_acks = (client->quick_acks - 1u) & 3u;
 	COUNT(&shard->counters, quick_acks);
@@ -307,5 +308,5 @@ void client_consume(struct shard *shard, struct client_ref ref, struct slice byt
 	if (error != ERROR_OK)
 		client_end(shard, ref, error);
 	else if (client->pause == PAUSE_TURN)
-		client_resume(shard, ref);
+		client_resume(shard, ref, PAUSE_TURN);
 }

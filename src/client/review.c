@@ -80,8 +80,9 @@ static void log_ended(const struct shard *shard, const struct client *client, ui
 void review_refused(struct shard *shard, struct client_ref ref, struct slice filter)
 {
 	struct client *client = shard_client(shard, ref);
-	uint32_t ended = subscriptions_remove(&shard->sessions.subscriptions, &client->session, ref, filter);
-	if (ended == 0)
+	struct subscription_ref ended =
+		subscriptions_remove(&shard->sessions.subscriptions, &client->session, ref, filter);
+	if (subscription_ref_is_none(ended))
 		return;
 	note_ended(shard, ref, filter);
 	log_ended(shard, client, 1);
@@ -109,7 +110,8 @@ static bool take_client(struct shard *shard, uint32_t *looks)
 			return false;
 		(*looks)++;
 		const struct client *client = shard_client(shard, ref);
-		if (client->session.id == 0 || client->principal == 0 || client->session.subscription == 0)
+		if (client->session.id == 0 || principal_ref_is_none(client->principal) ||
+		    subscription_ref_is_none(client->session.subscription))
 			continue;
 		shard->guard.review.client = ref;
 		shard->guard.review.ended = 0;
@@ -119,7 +121,7 @@ static bool take_client(struct shard *shard, uint32_t *looks)
 	return false;
 }
 
-static void review_look_at(struct shard *shard, uint32_t subscription, uint8_t *text)
+static void review_look_at(struct shard *shard, struct subscription_ref subscription, uint8_t *text)
 {
 	struct review *review = &shard->guard.review;
 	struct client *client = shard_client(shard, review->client);
@@ -148,8 +150,8 @@ void review_some(struct shard *shard)
 	for (uint32_t checks = 0; checks < CHECKS_PER_TURN;) {
 		if (client_ref_is_none(review->client) && !take_client(shard, &looks))
 			return;
-		uint32_t subscription = subscriptions_review_next(&shard->sessions.subscriptions);
-		if (subscription != 0) {
+		struct subscription_ref subscription = subscriptions_review_next(&shard->sessions.subscriptions);
+		if (!subscription_ref_is_none(subscription)) {
 			review_look_at(shard, subscription, text);
 			checks++;
 			continue;

@@ -1,6 +1,5 @@
 #include "client/subscribe.h"
 
-#include "client/conn.h"
 #include "client/publish.h"
 #include "client/review.h"
 #include "mqtt/decode.h"
@@ -117,7 +116,7 @@ static enum error subscribe_one(struct shard *shard, struct client_ref ref, cons
 	struct session *session = &shard_client(shard, ref)->session;
 	error = subscriptions_add(&shard->sessions.subscriptions, session, ref, &wanted, &made);
 	if (error == ERROR_OK && wants_retained(asked, shared, made.replaced))
-		retained_jobs_add(shard, ref, made.index);
+		retained_jobs_add(shard, ref, made.ref);
 	return error;
 }
 
@@ -128,8 +127,9 @@ static uint8_t unsubscribe_one(struct shard *shard, struct client_ref ref, struc
 	struct client *client = shard_client(shard, ref);
 	if (check_filter(filter, &topics, &shared) != ERROR_OK)
 		return MQTT_REASON_TOPIC_FILTER_INVALID;
-	uint32_t ended = subscriptions_remove(&shard->sessions.subscriptions, &client->session, ref, filter);
-	return ended != 0 ? MQTT_REASON_SUCCESS : MQTT_REASON_NO_SUBSCRIPTION_EXISTED;
+	struct subscription_ref ended =
+		subscriptions_remove(&shard->sessions.subscriptions, &client->session, ref, filter);
+	return !subscription_ref_is_none(ended) ? MQTT_REASON_SUCCESS : MQTT_REASON_NO_SUBSCRIPTION_EXISTED;
 }
 
 /* Codes before version 5 [3.9.3 of 3.1.1]. */
@@ -284,7 +284,7 @@ static enum error subscribe_put_off(struct shard *shard, struct client_ref ref, 
 	job->request.filters = slice_of(job->bytes, filters.size);
 	job->request.unchecked = slice_of(job->bytes + checked, request->unchecked.size);
 	shard->sessions.filter_jobs_bytes += job_bytes(job);
-	client->pause = PAUSE_FILTERS;
+	client_pause(client, PAUSE_FILTERS);
 	subscribe_file_job(shard, job);
 	COUNT(&shard->counters, filter_pauses);
 	return ERROR_OK;
@@ -296,7 +296,7 @@ enum error client_subscribes(struct shard *shard, struct client_ref ref, const s
 	struct request request;
 	bool is_long = packet->body.size > BODY_AT_ONCE_BYTES;
 	if (is_long && shard->sessions.filter_jobs_bytes > JOBS_BYTES_MAX) {
-		client->pause = PAUSE_TURN;
+		client_pause(client, PAUSE_TURN);
 		return ERROR_MORE;
 	}
 	enum error error = subscribe_begin(packet, client->version, &request);
@@ -344,7 +344,7 @@ static bool run_as_step(struct shard *shard, struct filter_job *job)
 	if (error == ERROR_MORE)
 		return false;
 	if (error == ERROR_OK)
-		client_resume(shard, job->client);
+		client_resume(shard, job->client, PAUSE_FILTERS);
 	else
 		client_end(shard, job->client, error);
 	return true;

@@ -242,7 +242,7 @@ static void close_copies(struct gateway *gateway)
 		close(gateway->pairs[i][1]);
 	}
 	for (uint32_t i = 0; i < gateway->settings->listener_count; i++)
-		close(gateway->settings->listeners[i].fd);
+		listener_close_copy(&gateway->settings->listeners[i]);
 }
 
 static void log_start(const struct gateway *gateway)
@@ -281,7 +281,7 @@ static enum error plan(struct gateway *gateway)
 		settings->private_tables = false;
 		gateway->tables_refused = true;
 	}
-	settings->fixed_files = settings->fixed_files && fixed_files_work();
+	settings->fixed_files = settings->fixed_files && poller_outlives_descriptors() && fixed_files_work();
 	enum error error = layout_plan(&gateway->layout, settings, fdtable_raise_limit(), core_count());
 	gateway->shard_count = (uint16_t)gateway->layout.shards;
 	gateway->gate_count = (uint16_t)settings->gates;

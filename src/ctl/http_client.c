@@ -1,8 +1,8 @@
 #include "ctl/http_client.h"
 
 #include "base/check.h"
+#include "fetch/curl_library.h"
 
-#include <curl/curl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -27,38 +27,39 @@ static size_t on_bytes(char *bytes, size_t one, size_t count, void *context)
 	return size;
 }
 
-static struct curl_slist *headers_of(const struct http_client *client, bool has_body)
+static struct curl_slist *headers_of(const struct curl_library *curl, const struct http_client *client, bool has_body)
 {
-	struct curl_slist *headers = curl_slist_append(NULL, "Accept: application/json");
+	struct curl_slist *headers = curl->slist_append(NULL, "Accept: application/json");
 	if (has_body)
-		headers = curl_slist_append(headers, "Content-Type: application/json");
-	headers = curl_slist_append(headers, "Expect:");
+		headers = curl->slist_append(headers, "Content-Type: application/json");
+	headers = curl->slist_append(headers, "Expect:");
 	if (client->token != NULL) {
 		char *line = NULL;
 		if (asprintf(&line, "Authorization: Bearer %s", client->token) >= 0)
-			headers = curl_slist_append(headers, line);
+			headers = curl->slist_append(headers, line);
 		free(line);
 	}
 	return headers;
 }
 
-static CURLcode perform(CURL *curl, const char *url, const char *method, const char *body, struct http_answer *answer)
+static CURLcode perform(const struct curl_library *curl, CURL *handle, const char *url, const char *method,
+			const char *body, struct http_answer *answer)
 {
-	curl_easy_setopt(curl, CURLOPT_URL, url);
-	curl_easy_setopt(curl, CURLOPT_PATH_AS_IS, 1L);
-	curl_easy_setopt(curl, CURLOPT_CUSTOMREQUEST, method);
-	curl_easy_setopt(curl, CURLOPT_PROTOCOLS_STR, "http,https");
-	curl_easy_setopt(curl, CURLOPT_PROXY, "");
-	curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);
-	curl_easy_setopt(curl, CURLOPT_TIMEOUT, TIMEOUT_S);
-	curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, on_bytes);
-	curl_easy_setopt(curl, CURLOPT_WRITEDATA, answer);
+	curl->easy_setopt(handle, CURLOPT_URL, url);
+	curl->easy_setopt(handle, CURLOPT_PATH_AS_IS, 1L);
+	curl->easy_setopt(handle, CURLOPT_CUSTOMREQUEST, method);
+	curl->easy_setopt(handle, CURLOPT_PROTOCOLS_STR, "http,https");
+	curl->easy_setopt(handle, CURLOPT_PROXY, "");
+	curl->easy_setopt(handle, CURLOPT_NOSIGNAL, 1L);
+	curl->easy_setopt(handle, CURLOPT_TIMEOUT, TIMEOUT_S);
+	curl->easy_setopt(handle, CURLOPT_WRITEFUNCTION, on_bytes);
+	curl->easy_setopt(handle, CURLOPT_WRITEDATA, answer);
 	if (body != NULL) {
-		curl_easy_setopt(curl, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)strlen(body));
-		curl_easy_setopt(curl, CURLOPT_POSTFIELDS, body);
+		curl->easy_setopt(handle, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)strlen(body));
+		curl->easy_setopt(handle, CURLOPT_POSTFIELDS, body);
 	}
-	CURLcode code = curl_easy_perform(curl);
-	curl_easy_getinfo(curl, CURLINFO_RESPONSE_CODE, &answer->status);
+	CURLcode code = curl->easy_perform(handle);
+	curl->easy_getinfo(handle, CURLINFO_RESPONSE_CODE, &answer->status);
 	return code;
 }
 
@@ -67,20 +68,27 @@ bool http_client_ask(const struct http_client *client, const char *method, const
 {
 	/* A path without a slash would become a part of the port or the host. */
 	CHECK(path[0] == '/');
+	struct curl_library library;
+	const struct curl_library *curl = &library;
+	const char *fault;
 	*answer = (struct http_answer){.text = calloc(1, 1)};
-	CURL *curl = curl_easy_init();
+	if (!curl_library_load(&library, &fault)) {
+		fprintf(stderr, "roost ctl: %s\n", fault);
+		return false;
+	}
+	CURL *handle = curl->easy_init();
 	char *url = NULL;
-	if (curl == NULL || answer->text == NULL || asprintf(&url, "%s%s", client->url, path) < 0) {
+	if (handle == NULL || answer->text == NULL || asprintf(&url, "%s%s", client->url, path) < 0) {
 		fputs("roost ctl: out of memory\n", stderr);
 		return false;
 	}
-	struct curl_slist *headers = headers_of(client, body != NULL);
-	curl_easy_setopt(curl, CURLOPT_HTTPHEADER, headers);
-	CURLcode code = perform(curl, url, method, body, answer);
+	struct curl_slist *headers = headers_of(curl, client, body != NULL);
+	curl->easy_setopt(handle, CURLOPT_HTTPHEADER, headers);
+	CURLcode code = perform(curl, handle, url, method, body, answer);
 	if (code != CURLE_OK)
-		fprintf(stderr, "roost ctl: %s: %s\n", client->url, curl_easy_strerror(code));
-	curl_slist_free_all(headers);
-	curl_easy_cleanup(curl);
+		fprintf(stderr, "roost ctl: %s: %s\n", client->url, curl->easy_strerror(code));
+	curl->slist_free_all(headers);
+	curl->easy_cleanup(handle);
 	free(url);
 	return code == CURLE_OK;
 }

@@ -1,6 +1,6 @@
-/* Writes the documents that are made from tables in the code: `roost-docs metrics` is docs/METRICS.md, `roost-docs
- * example` is deploy/roost.yaml. Not installed. */
-#include "admin/metrics.h"
+/* Writes what is made from the tables in the code: `roost-docs metrics` docs/METRICS.md, `roost-docs example`
+ * deploy/roost.yaml. Not installed. */
+#include "admin/metrics/metrics.h"
 #include "daemon/options.h"
 
 #include <string.h>

@@ -3,6 +3,7 @@
 #include "ctl/ctl.h"
 #include "daemon/serve.h"
 #include "doctor/doctor.h"
+#include "fetch/fetch.h"
 #include "tool/tool.h"
 
 #include <stdio.h>
@@ -53,6 +54,8 @@ int main(int argc, char **argv)
 		if (strcmp(argv[1], COMMANDS[i].name) == 0)
 			return COMMANDS[i].run(argc - 1, argv + 1);
 	}
+	if (strcmp(argv[1], FETCH_COMMAND) == 0) /* for the server, not for people: --help does not list it */
+		return fetch_main(argc - 1, argv + 1);
 	fprintf(stderr, "roost: no command \"%s\"; `roost --help` lists them\n", argv[1]);
 	return 2;
 }

@@ -3,10 +3,6 @@
 #include "access/address_check.h"
 #include "gate/handshakes.h"
 
-#include <errno.h>
-#include <sys/socket.h>
-#include <unistd.h>
-
 #define ACCEPTS_PER_TURN 256
 /* While the shards lag. */
 #define ACCEPTS_PER_SLOW_TURN 32
@@ -85,24 +81,26 @@ static void accept_turn_away(struct gate *gate, int fd, uint8_t listener, const 
 {
 	union peer peer = peer_of_address(address);
 	gate_log_refusal(gate, listener, &peer, reason);
-	close(fd);
+	stream_close_descriptor(fd);
 	COUNT(&gate->counters, connections_refused);
 	counter_add(&gate->counters.ends[reason], 1);
 }
 
 static bool accept_one(struct gate *gate, uint8_t listener)
 {
-	struct sockaddr_storage peer = {0};
-	socklen_t size = sizeof(peer);
-	int fd = accept4(gate->settings->listeners[listener].fd, (struct sockaddr *)&peer, &size,
-			 SOCK_NONBLOCK | SOCK_CLOEXEC);
-	if (fd < 0) {
-		/* Out of descriptors or memory: those who wait stay in the kernel's queue for a while. */
-		if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
-			gate->accept_again_ms = gate->now_ms + GATE_ACCEPT_PAUSE_MS;
-			set_accepting(gate, false);
-		}
-		return errno == ECONNABORTED || errno == EINTR;
+	struct sockaddr_storage peer;
+	int fd;
+	switch (listener_accept(&gate->settings->listeners[listener], &fd, &peer)) {
+	case LISTENER_ACCEPTED:
+		break;
+	case LISTENER_SHORT: /* those who wait stay in the kernel's queue for a while */
+		gate->accept_again_ms = gate->now_ms + GATE_ACCEPT_PAUSE_MS;
+		set_accepting(gate, false);
+		return false;
+	case LISTENER_AGAIN:
+		return true;
+	case LISTENER_EMPTY:
+		return false;
 	}
 	COUNT(&gate->counters, connections_accepted);
 	uint32_t address;

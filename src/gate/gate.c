@@ -9,7 +9,6 @@
 #include "runtime/schedule.h"
 
 #include <time.h>
-#include <unistd.h>
 
 /* Bounds on one turn. */
 #define EVENTS_PER_TURN 256
@@ -62,12 +61,12 @@ void gate_close(struct gate *gate)
 	free(gate->batches);
 }
 
-static void gate_handle_event(struct gate *gate, const struct epoll_event *event)
+static void gate_handle_event(struct gate *gate, const struct poller_event *event)
 {
-	if ((uint32_t)event->data.u64 != 0)
+	if ((uint32_t)event->tag != 0)
 		gate_handshake_event(gate, event);
-	else if (event->data.u64 >= GATE_ACCEPT_TAG)
-		gate_accept_some(gate, event->data.u64);
+	else if (event->tag >= GATE_ACCEPT_TAG)
+		gate_accept_some(gate, event->tag);
 }
 
 /* Hands over what was admitted. While a shard lags, nobody new is let in. */
@@ -150,7 +149,7 @@ static void take_up_settings(struct gate *gate)
 
 static void gate_turn(struct gate *gate)
 {
-	struct epoll_event events[EVENTS_PER_TURN];
+	struct poller_event events[EVENTS_PER_TURN];
 	waker_sleep(&gate->waker);
 	gate_accept_look_again(gate);
 	bool has_work = atomic_load(&gate->stopping) || atomic_load(&gate->verdicts.waiting);
@@ -206,7 +205,7 @@ static void settle_up(struct gate *gate)
 {
 	/* In a shared table they are the main thread's to close. */
 	for (uint32_t i = 0; i < gate->settings->listener_count && gate->table == FDTABLE_PRIVATE; i++)
-		close(gate->settings->listeners[i].fd);
+		listener_close_copy(&gate->settings->listeners[i]);
 	gate_handshakes_end(gate);
 	for (uint16_t number = 0; number < gate->shard_count; number++)
 		gate_batch_send(gate, number);

@@ -1,7 +1,5 @@
 #include "gate/handover.h"
 
-#include <unistd.h>
-
 void gate_batch_add(struct gate *gate, uint16_t shard, int fd, struct admission *admission)
 {
 	struct gate_batch *batch = &gate->batches[shard];
@@ -23,7 +21,7 @@ bool gate_batch_send(struct gate *gate, uint16_t shard)
 		return false;
 	CHECK(error == ERROR_OK);
 	for (uint32_t i = 0; i < batch->count; i++)
-		close(batch->fds[i]);
+		stream_close_descriptor(batch->fds[i]); /* the shard has the socket by now */
 	gate->batched -= batch->count;
 	gate->batched_bytes -= batch->bytes;
 	batch->count = 0;

@@ -11,7 +11,7 @@
 
 /* A socket that has not signed in. */
 struct handshake {
-	struct conn conn; /* first: conn.fd is where the pool keeps its link while it is free */
+	struct conn conn; /* first: conn.stream is where the pool keeps its link while it is free */
 	struct wheel_node timer;
 	uint64_t deadline_ms;
 	union peer peer;
@@ -106,14 +106,22 @@ static void handshakes_admit(struct gate *gate, uint32_t index, struct admission
 		handshakes_refuse(gate, index, ERROR_SERVER_FULL, version);
 		return;
 	}
+	int fd = io_release(&gate->io, &handshake->conn, &admission->carry);
+	if (fd < 0) {
+		uint8_t version = admission->version;
+		free(admission);
+		quota_give(gate->shards[number].env.quota);
+		handshakes_refuse(gate, index, ERROR_NO_MEMORY, version);
+		return;
+	}
 	addresses_sign_in(gate->addresses, handshake->address);
 	admission->address = handshake->address;
 	admission->is_beyond = taken == QUOTA_BEYOND;
 	/* The socket lives on in the shard: this poller must not report it any more. */
 	if (handshake->registered)
-		poller_remove(&gate->poller, handshake->conn.fd);
-	drop_list_let_in(gate->settings, handshake->conn.fd);
-	gate_batch_add(gate, number, handshake->conn.fd, admission);
+		poller_remove(&gate->poller, fd);
+	drop_list_let_in(gate->settings, fd);
+	gate_batch_add(gate, number, fd, admission);
 	handshakes_forget(gate, index);
 }
 
@@ -125,7 +133,10 @@ static void keep_waiting(struct gate *gate, uint32_t index)
 	if (handshake->registered)
 		return;
 	uint64_t tag = (uint64_t)handshake->conn.generation << 32 | index;
-	if (poller_add(&gate->poller, handshake->conn.fd, tag, POLLER_EDGE_BOTH) != ERROR_OK) {
+	int fd = stream_borrow(&gate->io.streams, handshake->conn.stream);
+	enum error error = poller_add(&gate->poller, fd, tag, POLLER_EDGE_BOTH);
+	stream_give_back(&gate->io.streams, handshake->conn.stream, fd);
+	if (error != ERROR_OK) {
 		handshakes_refuse(gate, index, ERROR_SYSTEM, 0);
 		return;
 	}
@@ -251,7 +262,7 @@ void gate_handshakes_take_verdicts(struct gate *gate)
 	}
 }
 
-static uint64_t visit(void *context, uint32_t index, uint64_t now_ms)
+static uint64_t handshakes_visit(void *context, uint32_t index, uint64_t now_ms)
 {
 	struct gate *gate = context;
 	const struct handshake *handshake = handshake_at(gate, index);
@@ -265,7 +276,7 @@ static uint64_t visit(void *context, uint32_t index, uint64_t now_ms)
 
 void gate_handshakes_expire(struct gate *gate)
 {
-	wheel_turn(&gate->wheel, gate->now_ms, TIMERS_PER_TURN, visit, gate);
+	wheel_turn(&gate->wheel, gate->now_ms, TIMERS_PER_TURN, handshakes_visit, gate);
 }
 
 /* ---- beginning, events and the end ---- */
@@ -279,7 +290,7 @@ bool gate_handshake_new(struct gate *gate, int fd, uint8_t listener, const struc
 	struct handshake *handshake = handshake_at(gate, index);
 	uint16_t generation = handshake->conn.generation;
 	*handshake = (struct handshake){
-		.conn = {.fd = fd, .generation = generation},
+		.conn = {.stream = stream_of(STREAM_DESCRIPTOR, fd), .generation = generation},
 		.deadline_ms = gate->now_ms + gate->settings->connect_timeout_ms,
 		.peer = peer_of_address(peer),
 		.address = address,
@@ -290,12 +301,16 @@ bool gate_handshake_new(struct gate *gate, int fd, uint8_t listener, const struc
 	return true;
 }
 
-void gate_handshake_event(struct gate *gate, const struct epoll_event *event)
+void gate_handshake_event(struct gate *gate, const struct poller_event *event)
 {
-	uint32_t index = (uint32_t)event->data.u64;
+	uint32_t index = (uint32_t)event->tag;
 	struct handshake *handshake = handshake_at(gate, index);
-	if (handshake->conn.generation != (uint32_t)(event->data.u64 >> 32))
+	if (handshake->conn.generation != (uint32_t)(event->tag >> 32))
 		return;
+	if (poller_writable(event) && io_awaits_writing(&handshake->conn) && !io_resume(&gate->io, &handshake->conn)) {
+		handshakes_refuse(gate, index, ERROR_CONNECTION_LOST, 0);
+		return;
+	}
 	if (handshake->password != NULL && poller_hung_up(event))
 		handshakes_refuse(gate, index, ERROR_CONNECTION_LOST, 0);
 	else if (handshake->password == NULL && poller_readable(event))

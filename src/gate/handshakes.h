@@ -14,7 +14,7 @@ void gate_handshakes_begin(struct gate *gate);
 bool gate_handshake_new(struct gate *gate, int fd, uint8_t listener, const struct sockaddr_storage *peer,
 			uint32_t address);
 /* What the poller reports of one; of one that is over by now it is nothing. */
-void gate_handshake_event(struct gate *gate, const struct epoll_event *event);
+void gate_handshake_event(struct gate *gate, const struct poller_event *event);
 /* Goes on with those whose passwords have been checked. */
 void gate_handshakes_take_verdicts(struct gate *gate);
 /* Refuses those whose time is up. */

@@ -16,7 +16,7 @@
 #include "lifecycle/will.h"
 #include "mqtt/encode.h"
 #include "net/peer.h"
-#include "route/deliver.h"
+#include "deliver/queue.h"
 #include "route/retained_jobs.h"
 #include "state/client_state.h"
 #include "state/ending.h"
@@ -26,7 +26,6 @@
 #include "state/release.h"
 #include "state/shard.h"
 
-#include <sys/socket.h>
 #include <time.h>
 
 /* Reads of an older connection before another one takes its session: a megabyte. */
@@ -36,13 +35,13 @@
  */
 struct newcomer {
 	const struct admission *admission;
-	int fd;
+	struct stream stream;
 	struct client_ref older;  /* with its id, connected or not; none: there is no such client */
 	struct client_ref client; /* its place: that of the session it goes on with, or a free one */
 	bool resumes;             /* a session */
 	uint32_t id;              /* what registry_file() takes, unless it resumes; 0: none */
 	struct message_ref will;
-	uint32_t principal; /* slab reference; 0: none */
+	struct principal_ref principal;
 };
 
 /* ---- its greeting ---- */
@@ -108,22 +107,20 @@ static enum error check_newcomer(struct shard *shard, const struct newcomer *new
 }
 
 /* A newcomer that is not let in is told as the gate would have told it, and nothing else has changed. */
-static void turn_away(struct shard *shard, int fd, const struct admission *admission, enum error reason)
+static void turn_away(struct shard *shard, struct stream stream, const struct admission *admission, enum error reason)
 {
 	uint8_t refusal[REFUSAL_BYTES_MAX];
 	char text[PEER_TEXT_BYTES_MAX];
-	union peer peer = peer_of_socket(fd);
+	union peer peer = peer_of_stream(&shard->mem.io.streams, stream);
+	struct conn conn = {.stream = stream};
 	log_write(LOG_INFO, "shard %u: refused a connection from %s: %s", shard->env.number, peer_print(&peer, text),
 		  error_sentence(reason));
 	size_t size = handshake_refusal(reason, admission->version, handshake_retry_ms(reason), refusal);
-	if (size != 0 && size <= admission->packet_bytes_max) {
-		ssize_t sent = send(fd, refusal, size, MSG_DONTWAIT | MSG_NOSIGNAL);
-		(void)sent; /* a new socket's buffer takes it, or the peer is gone */
-	}
+	if (size != 0 && size <= admission->packet_bytes_max)
+		io_send_last(&shard->mem.io, &conn, slice_of(refusal, size));
 	COUNT(&shard->counters, connections_refused);
 	counter_add(&shard->counters.ends[reason], 1);
 	addresses_leave(shard->env.addresses, admission->address, true);
-	struct conn conn = {.fd = fd};
 	io_disconnect(&shard->mem.io, &conn);
 	quota_give(shard->env.quota);
 }
@@ -158,7 +155,7 @@ static bool resumes_session(struct shard *shard, const struct newcomer *newcomer
 static void describe_connection(struct shard *shard, struct client *client, const struct newcomer *newcomer)
 {
 	const struct admission *admission = newcomer->admission;
-	client->conn = (struct conn){.fd = newcomer->fd, .generation = client->conn.generation};
+	client->conn = (struct conn){.stream = newcomer->stream, .generation = client->conn.generation};
 	client->address = admission->address;
 	client->seen_tick = (uint32_t)(shard->loop.now_ms / WHEEL_TICK_MS);
 	client->keepalive_s = admission->keepalive_s;
@@ -210,11 +207,20 @@ static enum error make_place(struct shard *shard, struct newcomer *newcomer)
 	if (newcomer->resumes)
 		return ERROR_OK;
 	struct client *client = shard_client(shard, newcomer->client);
-	*client = (struct client){.conn = {.fd = -1, .generation = client->conn.generation}, .state = CLIENT_FREE};
+	*client = (struct client){.conn = {.generation = client->conn.generation}, .state = CLIENT_FREE};
 	newcomer->id = registry_store_id(&shard->sessions.registry, admission_id(admission));
 	if (newcomer->id == 0)
 		return ERROR_NO_MEMORY;
 	return describe_extension(shard, client, admission);
+}
+
+static enum error poll_stream(struct shard *shard, const struct newcomer *newcomer)
+{
+	struct streams *streams = &shard->mem.io.streams;
+	int fd = stream_borrow(streams, newcomer->stream);
+	enum error error = poller_add(&shard->loop.poller, fd, tag_of(shard, newcomer), POLLER_EDGE_BOTH);
+	stream_give_back(streams, newcomer->stream, fd);
+	return error;
 }
 
 /* ERROR_NO_MEMORY and its kind: what is made so far is given back with unmake(). */
@@ -229,7 +235,7 @@ static enum error make(struct shard *shard, struct newcomer *newcomer)
 	    extension_need(shard, shard_client(shard, newcomer->client)) == NULL)
 		error = ERROR_NO_MEMORY;
 	if (error == ERROR_OK)
-		error = poller_add(&shard->loop.poller, newcomer->fd, tag_of(shard, newcomer), POLLER_EDGE_BOTH);
+		error = poll_stream(shard, newcomer);
 	return error;
 }
 
@@ -300,15 +306,15 @@ static void consume_rest(struct shard *shard, struct client_ref ref, struct slic
 }
 
 /* A session that goes on with a token that says something else may lose subscriptions. */
-static void set_principal(struct shard *shard, struct client_ref ref, uint32_t made)
+static void set_principal(struct shard *shard, struct client_ref ref, struct principal_ref made)
 {
 	struct client *client = shard_client(shard, ref);
 	const struct principal *before = principal_of(shard, client);
 	uint32_t rules = before != NULL ? before->rules : 0;
 	/* While both are there no others have their places. */
-	bool changed = made != 0 && ((const struct principal *)slab_at(&shard->mem.slab, made))->rules != rules;
+	bool changed = !principal_ref_is_none(made) && principal_at(&shard->mem.slab, made)->rules != rules;
 	principal_set(shard, client, made);
-	if (changed && client->session.subscription != 0)
+	if (changed && !subscription_ref_is_none(client->session.subscription))
 		review_client(shard, ref);
 }
 
@@ -337,9 +343,9 @@ static bool settle(struct shard *shard, const struct newcomer *newcomer)
 	return false;
 }
 
-void client_admit(struct shard *shard, int fd, const struct admission *admission)
+void client_admit(struct shard *shard, struct stream stream, const struct admission *admission)
 {
-	struct newcomer newcomer = {.admission = admission, .fd = fd};
+	struct newcomer newcomer = {.admission = admission, .stream = stream};
 	uint32_t hash = (uint32_t)admission->hash;
 	io_make_room(&shard->mem.io);
 	newcomer.older = registry_find(&shard->sessions.registry, hash, admission_id(admission));
@@ -353,7 +359,7 @@ void client_admit(struct shard *shard, int fd, const struct admission *admission
 			unmake(shard, &newcomer);
 	}
 	if (error != ERROR_OK) {
-		turn_away(shard, fd, admission, error);
+		turn_away(shard, stream, admission, error);
 		return;
 	}
 	if (!client_ref_is_none(newcomer.older))
@@ -368,7 +374,7 @@ void client_admit(struct shard *shard, int fd, const struct admission *admission
 	shard_note_connected(shard, ref);
 	COUNT(&shard->counters, connections_signed_in);
 	presence_connected(shard, shard_client(shard, ref));
-	deliver_queued(shard, ref);
+	queue_send(shard, ref);
 	retained_jobs_wake(shard, ref);
 	consume_rest(shard, ref, admission_rest(admission));
 }

@@ -1,6 +1,6 @@
 #include "lifecycle/cleanup.h"
 
-#include "route/queue.h"
+#include "deliver/queue.h"
 #include "route/retained_jobs.h"
 #include "route/routing.h"
 #include "state/client_state.h"
@@ -23,10 +23,10 @@
 struct session_cleanup {
 	struct session_cleanup *next;
 	struct client_ref client;
-	uint32_t cursor; /* of subscriptions_set_live_some() */
-	uint32_t stay;   /* entries that may be handed on and are not, for nobody else is there */
-	bool live;       /* what its shared subscriptions are being made */
-	bool is_told;    /* they all are */
+	struct subscription_ref cursor; /* of subscriptions_set_live_some() */
+	uint32_t stay;                  /* entries that may be handed on and are not, for nobody else is there */
+	bool live;                      /* what its shared subscriptions are being made */
+	bool is_told;                   /* they all are */
 	bool is_handed_on;
 };
 
@@ -99,7 +99,7 @@ static bool free_session(struct shard *shard, struct client *client, uint64_t un
 	struct extension *extension = extension_of(shard, client);
 	if (!retained_jobs_drop(shard, shard_client_ref(shard, client), until))
 		return false;
-	while (session->subscription != 0) {
+	while (!subscription_ref_is_none(session->subscription)) {
 		if (turn_work_is_spent(&shard->loop.work, until))
 			return false;
 		uint32_t count = session->subscription_count;

@@ -37,7 +37,8 @@ void durable_connected(struct shard *shard, struct client_ref ref)
 		return;
 	if (!client->session.journaled) {
 		/* Else there is something in it that was not told. */
-		CHECK(client->session.subscription == 0 && extension->flow.last == 0 && extension->received == 0);
+		CHECK(subscription_ref_is_none(client->session.subscription) && extension->flow.last == 0 &&
+		      extension->received == 0);
 		set_journaled(client, extension, true);
 		struct slice id = registry_id(&shard->sessions.registry, &client->session);
 		journal_tell(journal)->opened(journal->context, ref, id);

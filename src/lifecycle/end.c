@@ -9,8 +9,8 @@
 #include "mqtt/encode.h"
 #include "mqtt/field/reason.h"
 #include "net/peer.h"
-#include "route/congestion.h"
-#include "route/members.h"
+#include "deliver/congestion.h"
+#include "deliver/members.h"
 #include "route/routing.h"
 #include "state/client_state.h"
 #include "state/extension.h"
@@ -55,9 +55,7 @@ static void log_end(struct shard *shard, const struct client *client, enum error
 		return;
 	struct slice id = registry_id(&shard->sessions.registry, &client->session);
 	char text[PEER_TEXT_BYTES_MAX];
-	int fd = io_borrow(&shard->mem.io, &client->conn);
-	union peer peer = peer_of_socket(fd);
-	io_return(&client->conn, fd);
+	union peer peer = peer_of_stream(&shard->mem.io.streams, client->conn.stream);
 	/* The address in front: what follows may hold a client's own words. */
 	log_write(level, "%s: client \"%.*s\" ended: %s [%s]", peer_print(&peer, text), (int)id.size,
 		  (const char *)id.data, error_sentence(reason), error_rule(reason));
@@ -74,6 +72,7 @@ static bool end_session(struct shard *shard, struct client_ref ref)
 	struct message_ref will = will_take(shard, client); /* while it is known what the client may do */
 	durable_ended(shard, ref);
 	registry_remove(&shard->sessions.registry, ref);
+	pending_acks_drop(&shard->routing.acks, ref);
 	bool is_clean = session_cleanup(shard, ref);
 	will_publish(shard, will, ref); /* [3.1.3.2.2]: with the session at the latest */
 	return is_clean;
@@ -130,10 +129,11 @@ static void end_connection(struct shard *shard, struct client_ref ref, bool gree
 			   bool is_taken_over)
 {
 	struct client *client = shard_client(shard, ref);
-	CHECK(client->state == CLIENT_CLOSING && client->conn.fd >= 0);
+	CHECK(client->state == CLIENT_CLOSING && stream_exists(client->conn.stream));
 	turn_work_charge(&shard->loop.work, WORK_END);
 	if (client->pause == PAUSE_ROOM)
 		routing_disown(shard, ref);
+	pending_acks_forget(&shard->routing.acks, ref);
 	counter_add(&shard->counters.ends[reason], 1);
 	log_end(shard, client, reason);
 	if (greeted) {
@@ -144,7 +144,7 @@ static void end_connection(struct shard *shard, struct client_ref ref, bool gree
 	client_list_push(&shard->sessions.closing, ref);
 }
 
-static void carry_out(struct shard *shard, const struct ending *ending, bool is_taken_over)
+static void end_carry_out(struct shard *shard, const struct ending *ending, bool is_taken_over)
 {
 	struct client_ref ref = ending->client;
 	struct extension *extension = extension_of(shard, shard_client(shard, ref));
@@ -183,7 +183,7 @@ void end_run(struct shard *shard)
 		if (!is_current(shard, &ending))
 			continue;
 		turn_work_step_begin(&shard->loop.work);
-		carry_out(shard, &ending, false);
+		end_carry_out(shard, &ending, false);
 		turn_work_step_end(&shard->loop.work, &shard->counters);
 	}
 }
@@ -233,7 +233,7 @@ void end_for_take_over(struct shard *shard, struct client_ref ref)
 {
 	struct ending noted;
 	while (take_noted(shard, ref, &noted)) {
-		carry_out(shard, &noted, true);
+		end_carry_out(shard, &noted, true);
 		if (noted.kind != ENDING_CONNECTION && noted.kind != ENDING_GREETING)
 			continue;
 		struct client_list *closing = &shard->sessions.closing;

@@ -1,7 +1,7 @@
 #include "lifecycle/expiry.h"
 
 #include "base/check.h"
-#include "route/queue.h"
+#include "deliver/queue.h"
 #include "state/ending.h"
 #include "state/offline.h"
 #include "state/shard.h"

@@ -111,7 +111,7 @@ static bool take_recent(struct shard *shard, uint64_t until)
 static void revoke_look_at(struct shard *shard, struct client_ref ref)
 {
 	const struct client *client = shard_client(shard, ref);
-	if (client->principal == 0 || client->session.id == 0)
+	if (principal_ref_is_none(client->principal) || client->session.id == 0)
 		return;
 	const struct principal *principal = principal_of(shard, client);
 	if (has(&shard->guard.revoke, principal->user_hash))

@@ -1,3 +1,4 @@
+#include "base/check.h"
 #include "mqtt/decode.h"
 #include "mqtt/encode.h"
 #include "mqtt/field/property_read.h"
@@ -21,6 +22,7 @@ static void ack_reason_decode(struct reader *reader, uint8_t type, struct mqtt_a
 
 enum error mqtt_ack_decode(struct slice body, uint8_t type, uint8_t version, struct mqtt_ack *out)
 {
+	CHECK(type >= MQTT_PUBACK && type <= MQTT_PUBCOMP);
 	*out = (struct mqtt_ack){0};
 	struct reader reader = reader_of(body);
 	out->packet_id = reader_packet_id(&reader);
@@ -38,6 +40,7 @@ static void ack_properties_encode(struct writer *writer, struct slice properties
 
 size_t mqtt_ack_encode(const struct mqtt_ack *ack, uint8_t type, uint8_t version, uint8_t *out, size_t out_size)
 {
+	CHECK(type >= MQTT_PUBACK && type <= MQTT_PUBCOMP);
 	struct writer writer = writer_of(out, out_size);
 	/* PUBREL's reserved flags are 0010 [MQTT-3.6.1-1]. */
 	size_t start = writer_packet_open(&writer, type, type == MQTT_PUBREL ? 0x02 : 0);

@@ -1,3 +1,4 @@
+#include "base/check.h"
 #include "mqtt/decode.h"
 #include "mqtt/encode.h"
 #include "mqtt/field/property_read.h"
@@ -153,6 +154,8 @@ static void connack_properties_encode(struct writer *writer, const struct mqtt_c
 
 size_t mqtt_connack_encode(const struct mqtt_connack *connack, uint8_t version, uint8_t *out, size_t out_size)
 {
+	CHECK(connack->qos_max <= 2);
+	CHECK(version == MQTT_VERSION_5 || connack->reason <= RETURN_CODE_MAX);
 	struct writer writer = writer_of(out, out_size);
 	size_t start = writer_packet_open(&writer, MQTT_CONNACK, 0);
 	/* A refusal never tells of a session [MQTT-3.2.2-6]. */

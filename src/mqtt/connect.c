@@ -1,3 +1,4 @@
+#include "base/check.h"
 #include "mqtt/decode.h"
 #include "mqtt/encode.h"
 #include "mqtt/field/property_read.h"
@@ -13,6 +14,10 @@
 #define FLAG_WILL_RETAIN 0x20u
 #define FLAG_PASSWORD 0x40u
 #define FLAG_USER_NAME 0x80u
+
+_Static_assert((FLAG_RESERVED | FLAG_CLEAN_START | FLAG_WILL | 3u << FLAG_WILL_QOS_SHIFT | FLAG_WILL_RETAIN |
+		FLAG_PASSWORD | FLAG_USER_NAME) == 0xFF,
+	       "every bit of the byte has one meaning");
 
 /* Where there is no limit, what MQTT can express: the longest header and the longest body. */
 #define PACKET_BYTES_MAX_DEFAULT (MQTT_BODY_BYTES_MAX + MQTT_HEADER_BYTES_MAX)
@@ -176,6 +181,7 @@ enum error mqtt_connect_decode(struct slice body, struct mqtt_connect *out)
 static uint8_t connect_flags_of(const struct mqtt_connect *connect)
 {
 	unsigned flags = 0;
+	CHECK(!connect->has_will || connect->will.qos <= 2);
 	if (connect->clean_start)
 		flags |= FLAG_CLEAN_START;
 	if (connect->has_will)

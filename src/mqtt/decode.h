@@ -16,17 +16,17 @@ enum error mqtt_header_check(struct mqtt_header header);
 
 /* What a server receives. */
 
-/* Sets out->version as soon as it is known, also when it fails later, so that the refusal can be worded in it; 0 while
+/* The version of a CONNECT that arrived in part or is refused unread: enum mqtt_version, or 0 where it is not known. */
+uint8_t mqtt_connect_version(struct slice body);
+/* Sets out->version as soon as it is known, also when it fails later, so that the refusal can be sent in it; 0 while
  * unknown. Unknown level: ERROR_PROTOCOL_LEVEL. Level 3 with "MQIsdp" is accepted as MQTT_VERSION_3_1. The rule on
  * empty client ids is the caller's except [MQTT-3.1.3-8] of 3.1.1 (ERROR_CLIENT_ID_EMPTY). */
-/* What a CONNECT that came in part, or is refused unread, speaks: enum mqtt_version, or 0 where that is not known. */
-uint8_t mqtt_connect_version(struct slice body);
 enum error mqtt_connect_decode(struct slice body, struct mqtt_connect *out);
 /* flags: the fixed header's low four bits. Checks the topic name (mqtt/field/topic.h), also the response topic. A topic
  * may be empty only with a topic alias; a subscription identifier is refused unless from_server. */
 enum error mqtt_publish_decode(struct slice body, uint8_t flags, uint8_t version, bool from_server,
 			       struct mqtt_publish *out);
-/* Checks every filter's encoding and options; not the filter's own syntax, which gets its answer in SUBACK. */
+/* Checks every filter's encoding and options; not the filter's own syntax, which SUBACK answers. */
 enum error mqtt_subscribe_decode(struct slice body, uint8_t version, struct mqtt_subscribe *out);
 /* The same in pieces, for packets with very many filters. The head is what stands before the filters, which are not
  * checked yet. mqtt_subscribe_check() checks at most `most` of those in *unchecked, at first out->filters, takes them

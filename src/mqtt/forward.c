@@ -71,6 +71,8 @@ static size_t forward_topic_bytes(const struct mqtt_forward *forward)
 
 struct mqtt_forward_size mqtt_forward_measure(const struct mqtt_forward *forward)
 {
+	CHECK(forward->topic.size <= UINT16_MAX);
+	CHECK(!forward->alias_known || forward->alias != 0);
 	struct mqtt_forward_size size = {0};
 	size_t body = 2 + forward_topic_bytes(forward) + (forward->qos != 0 ? 2u : 0u);
 	if (forward->version == MQTT_VERSION_5) {
@@ -91,6 +93,7 @@ struct mqtt_forward_size mqtt_forward_measure(const struct mqtt_forward *forward
 void mqtt_forward_encode(const struct mqtt_forward *forward, const struct mqtt_forward_size *size, uint8_t *out)
 {
 	CHECK(forward->qos <= 2 && size->packet_bytes - size->head_bytes == forward->payload_bytes);
+	CHECK(size->packet_id_at >= MQTT_HEADER_BYTES_MIN + 2 && size->packet_id_at <= size->head_bytes);
 	struct writer writer = writer_of(out, size->head_bytes);
 	unsigned flags = (unsigned)forward->qos << 1 | (forward->retain ? 1u : 0u) | (forward->dup ? 8u : 0u);
 	writer_u8(&writer, (uint8_t)(MQTT_PUBLISH << 4 | flags));
@@ -115,6 +118,7 @@ void mqtt_forward_relocate(const struct mqtt_forward *forward, const struct mqtt
 {
 	const uint8_t *payload = packet + size->head_bytes;
 	CHECK(!forward->alias_known && forward->qos == publish->qos && forward->packet_id == publish->packet_id);
+	CHECK(size->packet_id_at >= forward->topic.size && size->head_bytes >= size->property_bytes);
 	publish->topic = slice_of(packet + size->packet_id_at - forward->topic.size, forward->topic.size);
 	publish->properties = slice_of(payload - size->property_bytes, size->property_bytes);
 	publish->payload = slice_of(payload, forward->payload_bytes);

@@ -1,7 +1,11 @@
+#include "base/check.h"
 #include "mqtt/decode.h"
 #include "mqtt/encode.h"
 #include "mqtt/field/reader.h"
 #include "mqtt/field/writer.h"
+
+_Static_assert(MQTT_BODY_BYTES_MAX == (1u << 28) - 1, "four bytes of seven bits each");
+_Static_assert(MQTT_HEADER_BYTES_MAX == 1 + 4, "the type and the longest Remaining Length");
 
 enum error mqtt_header_decode(const uint8_t *bytes, size_t size, struct mqtt_header *out)
 {
@@ -52,6 +56,7 @@ enum error mqtt_empty_decode(struct slice body)
 
 size_t mqtt_empty_encode(uint8_t type, uint8_t *out, size_t out_size)
 {
+	CHECK(type == MQTT_PINGREQ || type == MQTT_PINGRESP);
 	struct writer writer = writer_of(out, out_size);
 	return writer_finish(&writer, writer_packet_open(&writer, type, 0));
 }

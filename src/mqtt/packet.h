@@ -79,6 +79,7 @@ struct mqtt_connack mqtt_connack_default(void);
 /* Of PUBLISH's fixed header: DUP and RETAIN, which a server sets for each receiver anew [MQTT-3.3.1-3, MQTT-3.3.1-9].
  */
 #define MQTT_PUBLISH_FLAGS_OURS 0x09u
+#define MQTT_PUBLISH_FLAGS_QOS 0x06u
 
 struct mqtt_publish {
 	struct slice topic;      /* may be empty in version 5, with a topic alias */

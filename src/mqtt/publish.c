@@ -10,6 +10,9 @@
 #define FLAG_QOS_SHIFT 1
 #define FLAG_DUP 0x08u
 
+_Static_assert((FLAG_RETAIN | 3u << FLAG_QOS_SHIFT | FLAG_DUP) == 0x0F, "every flag has one meaning");
+_Static_assert(MQTT_PUBLISH_FLAGS_OURS == (FLAG_RETAIN | FLAG_DUP), "what packet.h says of them");
+
 static void publish_flags_decode(struct reader *reader, uint8_t flags, struct mqtt_publish *out)
 {
 	out->retain = flags & FLAG_RETAIN;
@@ -59,6 +62,7 @@ static void publish_topic_check(struct reader *reader, const struct mqtt_publish
 enum error mqtt_publish_decode(struct slice body, uint8_t flags, uint8_t version, bool from_server,
 			       struct mqtt_publish *out)
 {
+	CHECK(flags <= 0x0F);
 	*out = (struct mqtt_publish){0};
 	struct reader reader = reader_of(body);
 	publish_flags_decode(&reader, flags, out);

@@ -1,3 +1,4 @@
+#include "base/check.h"
 #include "mqtt/decode.h"
 #include "mqtt/encode.h"
 #include "mqtt/field/property_read.h"
@@ -33,6 +34,7 @@ static void suback_codes_decode(struct reader *reader, uint8_t type, uint8_t ver
 
 enum error mqtt_suback_decode(struct slice body, uint8_t type, uint8_t version, struct mqtt_suback *out)
 {
+	CHECK(type == MQTT_SUBACK || type == MQTT_UNSUBACK);
 	*out = (struct mqtt_suback){0};
 	struct reader reader = reader_of(body);
 	out->packet_id = reader_packet_id(&reader);
@@ -46,6 +48,7 @@ enum error mqtt_suback_decode(struct slice body, uint8_t type, uint8_t version, 
 size_t mqtt_suback_encode(uint16_t packet_id, const uint8_t *codes, size_t count, uint8_t type, uint8_t version,
 			  uint8_t *out, size_t out_size)
 {
+	CHECK(type == MQTT_SUBACK || type == MQTT_UNSUBACK);
 	struct writer writer = writer_of(out, out_size);
 	size_t start = writer_packet_open(&writer, type, 0);
 	writer_u16(&writer, packet_id);

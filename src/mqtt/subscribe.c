@@ -14,6 +14,10 @@
 #define OPTIONS_RESERVED 0xC0u
 #define OPTIONS_RESERVED_3_1_1 0xFCu /* it has QoS only */
 
+_Static_assert((OPTION_QOS | OPTION_NO_LOCAL | OPTION_RETAIN_AS_PUBLISHED | 3u << OPTION_RETAIN_HANDLING_SHIFT |
+		OPTIONS_RESERVED) == 0xFF,
+	       "every bit of the byte has one meaning");
+
 /* SUBSCRIBE's and UNSUBSCRIBE's fixed flags [MQTT-3.8.1-1, MQTT-3.10.1-1]. */
 #define FLAGS 0x02
 
@@ -50,7 +54,8 @@ static struct mqtt_subscription subscribe_entry_of(struct slice filter, uint8_t 
 
 static uint8_t subscribe_options_of(const struct mqtt_subscription *subscription, uint8_t version)
 {
-	unsigned options = subscription->qos & OPTION_QOS;
+	CHECK(subscription->qos <= 2 && subscription->retain_handling <= 2);
+	unsigned options = subscription->qos;
 	if (version < MQTT_VERSION_5)
 		return (uint8_t)options;
 	if (subscription->no_local)

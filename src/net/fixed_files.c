@@ -14,15 +14,16 @@
 #define OP_FIXED_FD_INSTALL 54
 /* SOCKET_URING_OP_SETSOCKOPT of Linux 6.7, the same. */
 #define SOCKET_OP_SETSOCKOPT 3
-/* What the kernel refuses for a moment, for want of memory say, is tried so often. An interruption is no refusal. */
+/* What the kernel refuses for a moment, for want of memory say, is tried so often. Interruptions do not count. */
 #define TRIES_MAX 4
 
 static struct io_uring *ring_of(struct fixed_files *files, int handle)
 {
+	CHECK(fixed_files_is_handle(handle) && (uint32_t)(handle - FIXED_FILES_FIRST) < files->fresh);
 	return &files->rings[(uint32_t)(handle - FIXED_FILES_FIRST) / files->ring_slots];
 }
 
-static int slot_of(const struct fixed_files *files, int handle)
+static int ring_slot_of(const struct fixed_files *files, int handle)
 {
 	return (int)((uint32_t)(handle - FIXED_FILES_FIRST) % files->ring_slots);
 }
@@ -57,6 +58,7 @@ bool fixed_files_work(void)
 
 enum error fixed_files_open(struct fixed_files *files, uint32_t slots, uint32_t ring_slots)
 {
+	CHECK(slots != 0 && ring_slots != 0 && slots <= (uint32_t)FIXED_FILES_FIRST);
 	uint32_t rings = (slots + ring_slots - 1) / ring_slots;
 	*files = (struct fixed_files){.ring_slots = ring_slots, .slots = slots};
 	files->rings = calloc(rings, sizeof(*files->rings));
@@ -98,7 +100,8 @@ static bool update_slot(struct fixed_files *files, int handle, int fd)
 {
 	int done = 0;
 	for (int tries = 0; tries < TRIES_MAX && done != 1;) {
-		done = io_uring_register_files_update(ring_of(files, handle), (unsigned)slot_of(files, handle), &fd, 1);
+		done = io_uring_register_files_update(ring_of(files, handle), (unsigned)ring_slot_of(files, handle),
+						      &fd, 1);
 		tries += done != -EINTR;
 	}
 	if (done == 1)
@@ -108,11 +111,12 @@ static bool update_slot(struct fixed_files *files, int handle, int fd)
 	return false;
 }
 
-/* A slot that could not be emptied may still hold its socket, and is not given out before it is empty. They are kept at
- * the far end of free[]. */
+/* A slot that could not be emptied may still hold its socket, and is not given out before it is empty. Such slots are
+ * kept at the far end of free[]: each slot is in one of the two parts or in use, so they never meet. */
 static void hold_slot(struct fixed_files *files, uint32_t slot)
 {
 	files->held_count++;
+	CHECK(files->free_count + files->held_count <= files->slots);
 	files->free[files->slots - files->held_count] = slot;
 }
 
@@ -145,18 +149,19 @@ int fixed_files_put(struct fixed_files *files, int fd)
 void fixed_files_drop(struct fixed_files *files, int handle)
 {
 	uint32_t slot = (uint32_t)(handle - FIXED_FILES_FIRST);
+	CHECK(files->free_count + files->held_count < files->fresh);
 	if (update_slot(files, handle, -1)) {
 		files->free[files->free_count++] = slot;
 		return;
 	}
-	fixed_files_shutdown(files, handle, SHUT_RDWR); /* the peer, at least, learns that it is over */
+	fixed_files_shutdown(files, handle, SHUT_RDWR); /* at least the peer learns that it is over */
 	hold_slot(files, slot);
 }
 
 /* ---- requests ---- */
 
 /* The entry for the next request. One that the kernel did not take is still there: its caller was told that it failed,
- * and it is written over. */
+ * so it is written over. */
 static struct io_uring_sqe *request(struct fixed_files *files, int handle)
 {
 	struct io_uring *ring = ring_of(files, handle);
@@ -180,9 +185,9 @@ static bool submit(struct io_uring *ring)
 	return false;
 }
 
-/* Waits for this request's completion. Others that come are those of requests that were given up: nobody asks for what
- * became of them. False: it did not come; errno says why. */
-static bool await(struct io_uring *ring, uint64_t number, int *done)
+/* Waits for this request's completion. Others that come belong to requests that were given up, and nobody asks for
+ * them. False: it did not come; errno says why. */
+static bool await_completion(struct io_uring *ring, uint64_t number, int *done)
 {
 	int failure = 0;
 	for (int tries = 0; tries < TRIES_MAX;) {
@@ -202,8 +207,8 @@ static bool await(struct io_uring *ring, uint64_t number, int *done)
 	return false;
 }
 
-/* Hardly anything waits in the kernel: MSG_DONTWAIT requests are over when they were submitted, and so are all but
- * shutdown. None that was given up has a buffer of ours. */
+/* Hardly anything waits in the kernel: requests with MSG_DONTWAIT are over once they are submitted, and so is
+ * everything but shutdown. So none that is given up still has a buffer of ours. */
 static int result(struct fixed_files *files, int handle, struct io_uring_sqe *sqe)
 {
 	struct io_uring *ring = ring_of(files, handle);
@@ -211,7 +216,7 @@ static int result(struct fixed_files *files, int handle, struct io_uring_sqe *sq
 	int done;
 	sqe->flags = IOSQE_FIXED_FILE;
 	sqe->user_data = number;
-	if (!submit(ring) || !await(ring, number, &done)) {
+	if (!submit(ring) || !await_completion(ring, number, &done)) {
 		files->failure_count++;
 		return -1;
 	}
@@ -224,44 +229,44 @@ static int result(struct fixed_files *files, int handle, struct io_uring_sqe *sq
 ssize_t fixed_files_recv(struct fixed_files *files, int handle, void *buffer, size_t size, int flags)
 {
 	struct io_uring_sqe *sqe = request(files, handle);
-	io_uring_prep_recv(sqe, slot_of(files, handle), buffer, size, flags | MSG_DONTWAIT);
+	io_uring_prep_recv(sqe, ring_slot_of(files, handle), buffer, size, flags | MSG_DONTWAIT);
 	return result(files, handle, sqe);
 }
 
 ssize_t fixed_files_send(struct fixed_files *files, int handle, const void *buffer, size_t size, int flags)
 {
 	struct io_uring_sqe *sqe = request(files, handle);
-	io_uring_prep_send(sqe, slot_of(files, handle), buffer, size, flags | MSG_DONTWAIT);
+	io_uring_prep_send(sqe, ring_slot_of(files, handle), buffer, size, flags | MSG_DONTWAIT);
 	return result(files, handle, sqe);
 }
 
 ssize_t fixed_files_sendmsg(struct fixed_files *files, int handle, const struct msghdr *message, int flags)
 {
 	struct io_uring_sqe *sqe = request(files, handle);
-	io_uring_prep_sendmsg(sqe, slot_of(files, handle), message, (unsigned)(flags | MSG_DONTWAIT));
+	io_uring_prep_sendmsg(sqe, ring_slot_of(files, handle), message, (unsigned)(flags | MSG_DONTWAIT));
 	return result(files, handle, sqe);
 }
 
 int fixed_files_shutdown(struct fixed_files *files, int handle, int how)
 {
 	struct io_uring_sqe *sqe = request(files, handle);
-	io_uring_prep_shutdown(sqe, slot_of(files, handle), how);
+	io_uring_prep_shutdown(sqe, ring_slot_of(files, handle), how);
 	return result(files, handle, sqe);
 }
 
 int fixed_files_descriptor(struct fixed_files *files, int handle)
 {
 	struct io_uring_sqe *sqe = request(files, handle);
-	io_uring_prep_rw(OP_FIXED_FD_INSTALL, sqe, slot_of(files, handle), NULL, 0, 0);
+	io_uring_prep_rw(OP_FIXED_FD_INSTALL, sqe, ring_slot_of(files, handle), NULL, 0, 0);
 	return result(files, handle, sqe);
 }
 
 int fixed_files_setsockopt(struct fixed_files *files, int handle, int level, int option, int value)
 {
 	struct io_uring_sqe *sqe = request(files, handle);
-	/* Level and option stand where the address does, the value's place where addr3 does. */
+	/* Level and option take the place of the address, the pointer to the value that of addr3. */
 	uint32_t names[2] = {(uint32_t)level, (uint32_t)option};
-	io_uring_prep_rw(IORING_OP_URING_CMD, sqe, slot_of(files, handle), NULL, 0, 0);
+	io_uring_prep_rw(IORING_OP_URING_CMD, sqe, ring_slot_of(files, handle), NULL, 0, 0);
 	memcpy(&sqe->addr, names, sizeof(names));
 	sqe->cmd_op = SOCKET_OP_SETSOCKOPT;
 	sqe->file_index = sizeof(value);

@@ -1,12 +1,13 @@
 /* Sockets beyond what a descriptor table holds. io_uring keeps files in tables of its own, which count towards no limit
- * of the process (each table is at most as large as RLIMIT_NOFILE, but a thread may have many). A thread that has put a
- * socket there closes its descriptor and goes on with a handle: a number from FIXED_FILES_FIRST on, which no descriptor
- * reaches. An epoll that knew the descriptor goes on reporting the socket, until the last of its handles is dropped.
+ * of the process: each is at most as large as RLIMIT_NOFILE, but a thread may have many. A thread that has put a socket
+ * there closes its descriptor and goes on with a handle, a number from FIXED_FILES_FIRST on, which no descriptor
+ * reaches. An epoll that knew the descriptor goes on reporting the socket until its handle is dropped.
  *
- * A call on a handle is one system call, like that on a descriptor. The rings carry one request at a time: they are the
- * way to the files, not a queue. A completion is matched to its request, so that no socket gets another's answer. What
- * the kernel refuses, for want of memory say, is tried a few times, and then fails with ENOMEM or EIO.
- * Owned by one thread. Linux 6.8, with io_uring allowed. */
+ * A call on a handle is one system call, as on a descriptor. A ring carries one request at a time: it is the way to the
+ * files, not a queue. A completion is matched to its request, so that no socket gets another's answer. What the kernel
+ * refuses, for want of memory say, is tried a few times, and then fails with ENOMEM or EIO.
+ *
+ * Owned by one thread. Needs Linux 6.8, with io_uring allowed. */
 #ifndef NET_FIXED_FILES_H
 #define NET_FIXED_FILES_H
 
@@ -22,7 +23,7 @@ struct io_uring;
 
 struct fixed_files {
 	struct io_uring *rings; /* ring_count of them are set up */
-	uint32_t *free;         /* slots that were given back; from its end on, those that could not be emptied */
+	uint32_t *free;         /* slots that were given back; from its end, those that could not be emptied */
 	uint32_t ring_count;
 	uint32_t ring_slots;
 	uint32_t fresh; /* slots below it have been used */
@@ -33,7 +34,7 @@ struct fixed_files {
 	uint64_t failure_count; /* calls that the kernel refused, whatever the socket would have said */
 };
 
-/* Whether this kernel does it, and lets this process. Tried with a ring, which is closed again. */
+/* Whether this kernel can do it and lets this process. Tries it with a ring, which is closed again. */
 bool fixed_files_work(void);
 
 /* Room for `slots` sockets, ring_slots in a ring (at most RLIMIT_NOFILE). Rings are made as they are needed. */
@@ -50,10 +51,11 @@ static inline uint32_t fixed_files_count(const struct fixed_files *files)
 	return files->fresh - files->free_count;
 }
 
-/* Moves the socket: its descriptor is closed. Returns the handle, or -1, and fd stays as it is: no room, or errno. */
+/* Moves the socket: its descriptor is closed. Returns the handle. -1: there is no room, or errno says why; fd stays as
+ * it is. */
 int fixed_files_put(struct fixed_files *files, int fd);
-/* Like close(). Where the kernel does not give the socket up it is shut down, and its slot is used again only when it
- * is empty. */
+/* Like close(). A socket that the kernel does not give up is shut down, and its slot is used again only when it is
+ * empty. */
 void fixed_files_drop(struct fixed_files *files, int handle);
 
 /* Like recv(), send(), sendmsg() and shutdown() on a descriptor, with MSG_DONTWAIT. */
@@ -65,7 +67,7 @@ int fixed_files_shutdown(struct fixed_files *files, int handle, int how);
 /* Like setsockopt() with an int. There is no getsockopt(): the kernel has it for SOL_SOCKET only. */
 int fixed_files_setsockopt(struct fixed_files *files, int handle, int level, int option, int value);
 
-/* A descriptor of the same socket, for what has no request: the caller closes it. -1: errno. */
+/* Another descriptor of the same socket, for calls that are no requests. The caller closes it. -1: errno. */
 int fixed_files_descriptor(struct fixed_files *files, int handle);
 
 #endif

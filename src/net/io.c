@@ -1,13 +1,12 @@
 #include "net/io.h"
 
 #include "base/check.h"
-
-#include <limits.h>
-#include <unistd.h>
+#include "net/stream_fixed.h"
 
 enum error io_open(struct io *io, struct slab *slab, struct io_observer observer)
 {
-	*io = (struct io){.slab = slab, .observer = observer, .first_descriptor = INT_MAX, .read_bytes = IO_READ_BYTES};
+	*io = (struct io){.slab = slab, .observer = observer, .read_bytes = IO_READ_BYTES};
+	streams_init(&io->streams);
 	size_t outboxes_bytes = IO_OUTBOXES_MAX * sizeof(struct io_outbox);
 	size_t pieces_bytes = IO_PIECES_MAX * sizeof(struct io_piece);
 	if (region_open(&io->scratch, IO_SCRATCH_BYTES) != ERROR_OK ||
@@ -44,60 +43,54 @@ uint8_t *io_scratch(struct io *io, size_t size)
 
 void io_turn_end(struct io *io)
 {
-	CHECK(io->outbox_count == 0);
+	CHECK(io->outbox_count == 0 && io->piece_count == 0);
 	io->scratch_used = 0;
 }
 
 enum error io_fix_files(struct io *io, const struct fixed_plan *plan)
 {
-	io->first_descriptor = plan->first_descriptor;
+	CHECK(plan->sockets != 0 && plan->ring_slots != 0);
+	stream_fixed_add(&io->streams, &io->fixed_files, plan->first_descriptor);
 	return fixed_files_open(&io->fixed_files, plan->sockets, plan->ring_slots);
 }
 
-/* A table gives out its lowest free number, so a high one tells that it is nearly full. Where the socket cannot move it
- * stays: there is a reserve. */
 void io_settle(struct io *io, struct conn *conn)
 {
-	if (conn->fd < io->first_descriptor)
-		return;
-	int handle = fixed_files_put(&io->fixed_files, conn->fd);
-	if (handle >= 0)
-		conn->fd = handle;
+	conn->stream = stream_settle(&io->streams, conn->stream);
 }
 
-int io_borrow(struct io *io, const struct conn *conn)
+bool io_has_input(struct io *io, const struct conn *conn)
 {
-	return fixed_files_is_handle(conn->fd) ? fixed_files_descriptor(&io->fixed_files, conn->fd) : conn->fd;
+	return stream_pending(&io->streams, conn->stream);
 }
 
-void io_return(const struct conn *conn, int fd)
+void io_acknowledge(struct io *io, const struct conn *conn)
 {
-	if (fixed_files_is_handle(conn->fd) && fd >= 0)
-		close(fd);
-}
-
-/* Unread input at close() makes the kernel send a reset, which can overtake our last packet. */
-static void close_socket(struct io *io, int fd)
-{
-	if (fixed_files_is_handle(fd)) {
-		fixed_files_recv(&io->fixed_files, fd, NULL, IO_READ_BYTES, MSG_DONTWAIT | MSG_TRUNC);
-		fixed_files_drop(&io->fixed_files, fd);
-	} else {
-		recv(fd, NULL, IO_READ_BYTES, MSG_DONTWAIT | MSG_TRUNC);
-		close(fd);
-	}
+	stream_acknowledge(&io->streams, conn->stream);
 }
 
 void io_disconnect(struct io *io, struct conn *conn)
 {
 	if (conn->outbox != 0) {
+		CHECK(io->outboxes[conn->outbox - 1].conn == conn);
 		io->outboxes[conn->outbox - 1].conn = NULL;
 		conn->outbox = 0;
 	}
 	io_drop_input(io, conn);
 	io_drop_backlog(io, conn);
-	if (conn->fd >= 0) {
-		close_socket(io, conn->fd);
-		conn->fd = -1;
+	if (stream_exists(conn->stream)) {
+		stream_close(&io->streams, conn->stream);
+		conn->stream = STREAM_NONE;
 	}
+}
+
+int io_release(struct io *io, struct conn *conn, struct stream_carry *carry)
+{
+	CHECK(conn->outbox == 0 && conn->backlog == 0);
+	int fd = stream_release(&io->streams, conn->stream, carry);
+	if (fd < 0)
+		return -1;
+	conn->stream = STREAM_NONE;
+	io_drop_input(io, conn);
+	return fd;
 }

@@ -4,24 +4,25 @@
 #include "base/check.h"
 
 #include <errno.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
 
-/* A read starts only where this much is left: its own bytes, and answers to them, which are never longer. */
+/* A read starts only where this much of scratch is left. It takes two reads' worth for itself: what was kept, which is
+ * shorter than a read plus the few bytes of a packet's header, and what comes. The rest is for answers. */
 #define SCRATCH_RESERVE_BYTES (8 * IO_READ_BYTES)
+_Static_assert(SCRATCH_RESERVE_BYTES <= IO_SCRATCH_BYTES, "an empty scratch has room for a read");
 
 /* In the slab, at conn->kept. */
 struct kept {
 	uint32_t capacity_bytes; /* of bytes[] */
 	uint32_t used_bytes;
-	uint32_t packet_bytes; /* size of the packet it begins, 0: not known */
-	bool replay;
-	bool skips; /* nothing is kept: the rest of the packet, packet_bytes, is thrown away as it comes */
+	uint32_t packet_bytes; /* size of the packet that it begins; 0: not known */
+	bool replay;           /* it is to be parsed again although nothing new has come */
+	bool skips;            /* nothing is kept: packet_bytes of what comes are thrown away */
 	uint8_t bytes[];
 };
 
 static struct kept *kept_of(const struct io *io, const struct conn *conn)
 {
+	CHECK(conn->kept != 0);
 	return slab_at(io->slab, conn->kept);
 }
 
@@ -33,27 +34,14 @@ void io_drop_input(struct io *io, struct conn *conn)
 	conn->kept = 0;
 }
 
-static ssize_t receive(struct io *io, const struct conn *conn, void *buffer, size_t size, int flags)
+/* One read into `room` bytes at `at`. *got: how many came, where the result is IO_BYTES. */
+static inline enum io_result read_stream(struct io *io, const struct conn *conn, uint8_t *at, size_t room, size_t *got,
+					 bool *more)
 {
-	if (fixed_files_is_handle(conn->fd))
-		return fixed_files_recv(&io->fixed_files, conn->fd, buffer, size, flags);
-	return recv(conn->fd, buffer, size, flags);
-}
-
-void io_acknowledge(struct io *io, const struct conn *conn)
-{
-	static const int ON = 1;
-	if (fixed_files_is_handle(conn->fd))
-		fixed_files_setsockopt(&io->fixed_files, conn->fd, IPPROTO_TCP, TCP_QUICKACK, ON);
-	else
-		setsockopt(conn->fd, IPPROTO_TCP, TCP_QUICKACK, &ON, sizeof(ON));
-}
-
-static enum io_result result_of_read(struct io *io, ssize_t count, size_t room, bool *more)
-{
+	ssize_t count = stream_receive(&io->streams, conn->stream, at, room, more);
 	io->read_count++;
-	/* A short read means that the socket is drained: the next bytes bring a new event. */
-	*more = count == (ssize_t)room;
+	CHECK(count <= (ssize_t)room);
+	*got = count > 0 ? (size_t)count : 0;
 	if (count > 0) {
 		io->bytes_in += (uint64_t)count;
 		return IO_BYTES;
@@ -63,17 +51,18 @@ static enum io_result result_of_read(struct io *io, ssize_t count, size_t room, 
 	return errno == EAGAIN || errno == EINTR ? IO_NOTHING : IO_BROKEN;
 }
 
-/* A packet longer than a read stays in its block. One that was read into scratch nevertheless, because so little of it
- * was kept that its length was not known, goes back there together with what is behind it. */
+/* A packet longer than a read stays in its block. The exception is one that was read into scratch because so little of
+ * it was kept that its length was not known: it goes back to scratch, together with what stands behind it. */
 static bool is_large(const struct kept *kept)
 {
 	return kept->packet_bytes > IO_READ_BYTES && kept->used_bytes <= kept->packet_bytes;
 }
 
-/* Doubles the block, up to the whole packet: a length that is announced and does not come costs only what came. */
+/* Doubles the block, up to the whole packet. A length that is announced costs nothing until the bytes come. */
 static enum error grow_kept(struct io *io, struct conn *conn)
 {
 	struct kept *old = kept_of(io, conn);
+	CHECK(old->capacity_bytes < old->packet_bytes && old->used_bytes == old->capacity_bytes);
 	size_t capacity = (size_t)old->capacity_bytes * 2;
 	if (capacity < 2 * IO_READ_BYTES)
 		capacity = 2 * IO_READ_BYTES;
@@ -90,7 +79,7 @@ static enum error grow_kept(struct io *io, struct conn *conn)
 	return ERROR_OK;
 }
 
-/* A packet longer than a read: it is put together in its block and parsed there. */
+/* A packet longer than a read is put together in its block and parsed there. */
 static enum io_result receive_large(struct io *io, struct conn *conn, struct slice *bytes, bool *more)
 {
 	struct kept *kept = kept_of(io, conn);
@@ -102,42 +91,45 @@ static enum io_result receive_large(struct io *io, struct conn *conn, struct sli
 		kept = kept_of(io, conn);
 	}
 	size_t room = kept->capacity_bytes - kept->used_bytes;
-	ssize_t count = receive(io, conn, kept->bytes + kept->used_bytes, room, 0);
-	enum io_result result = result_of_read(io, count, room, more);
+	CHECK(room != 0);
+	size_t got;
+	enum io_result result = read_stream(io, conn, kept->bytes + kept->used_bytes, room, &got, more);
 	if (result != IO_BYTES)
 		return result;
-	kept->used_bytes += (uint32_t)count;
+	kept->used_bytes += (uint32_t)got;
 	if (kept->used_bytes < kept->packet_bytes)
 		return IO_NOTHING;
 	*bytes = slice_of(kept->bytes, kept->used_bytes);
 	return IO_BYTES;
 }
 
-/* What is kept goes back into scratch, in front of what was or will be read. */
+/* Moves what is kept back into scratch, in front of what was read or will be. */
 static struct slice restore_kept(struct io *io, struct conn *conn, uint8_t *at)
 {
 	struct kept *kept = kept_of(io, conn);
+	CHECK(!kept->skips && at + kept->used_bytes <= io->scratch.base + io->scratch.reserved_bytes);
 	struct slice restored = slice_of(at, kept->used_bytes);
 	memcpy(at, kept->bytes, kept->used_bytes);
 	io_drop_input(io, conn);
 	return restored;
 }
 
-/* What is behind the packet is for the caller. */
-static enum io_result skip(struct io *io, struct conn *conn, struct slice *bytes, bool *more)
+/* What stands behind the skipped packet is for the caller. */
+static enum io_result receive_skipping(struct io *io, struct conn *conn, struct slice *bytes, bool *more)
 {
 	struct kept *kept = kept_of(io, conn);
 	uint8_t *at = io->scratch.base + io->scratch_used;
-	ssize_t count = receive(io, conn, at, IO_READ_BYTES, 0);
-	enum io_result result = result_of_read(io, count, IO_READ_BYTES, more);
+	CHECK(kept->packet_bytes != 0 && kept->used_bytes == 0);
+	size_t got;
+	enum io_result result = read_stream(io, conn, at, IO_READ_BYTES, &got, more);
 	if (result != IO_BYTES)
 		return result;
-	if ((size_t)count < kept->packet_bytes) {
-		kept->packet_bytes -= (uint32_t)count;
+	if (got < kept->packet_bytes) {
+		kept->packet_bytes -= (uint32_t)got;
 		return IO_NOTHING;
 	}
-	*bytes = slice_of(at + kept->packet_bytes, (size_t)count - kept->packet_bytes);
-	io->scratch_used += (size_t)count;
+	*bytes = slice_of(at + kept->packet_bytes, got - kept->packet_bytes);
+	io->scratch_used += got;
 	io_drop_input(io, conn);
 	return bytes->size != 0 ? IO_BYTES : IO_NOTHING;
 }
@@ -156,18 +148,13 @@ static enum io_result replay_kept(struct io *io, struct conn *conn, struct slice
 	return IO_BYTES;
 }
 
-bool io_has_input(struct io *io, const struct conn *conn)
-{
-	uint8_t byte;
-	return receive(io, conn, &byte, sizeof(byte), MSG_PEEK | MSG_DONTWAIT) > 0;
-}
-
 void io_make_room(struct io *io)
 {
-	if (io->scratch.reserved_bytes - io->scratch_used >= SCRATCH_RESERVE_BYTES)
+	if (io_scratch_left(io) >= SCRATCH_RESERVE_BYTES)
 		return;
 	io_flush(io);
 	io_turn_end(io);
+	CHECK(io_scratch_left(io) >= SCRATCH_RESERVE_BYTES);
 }
 
 enum io_result io_receive(struct io *io, struct conn *conn, struct slice *bytes, bool *more)
@@ -179,7 +166,7 @@ enum io_result io_receive(struct io *io, struct conn *conn, struct slice *bytes,
 	if (conn->kept != 0) {
 		struct kept *kept = kept_of(io, conn);
 		if (kept->skips)
-			return skip(io, conn, bytes, more);
+			return receive_skipping(io, conn, bytes, more);
 		if (kept->replay)
 			return replay_kept(io, conn, bytes, more);
 		if (is_large(kept))
@@ -188,13 +175,13 @@ enum io_result io_receive(struct io *io, struct conn *conn, struct slice *bytes,
 	}
 
 	uint8_t *at = io->scratch.base + io->scratch_used;
-	ssize_t count = receive(io, conn, at + kept_bytes, io->read_bytes, 0);
-	enum io_result result = result_of_read(io, count, io->read_bytes, more);
+	size_t got;
+	enum io_result result = read_stream(io, conn, at + kept_bytes, io->read_bytes, &got, more);
 	if (result != IO_BYTES)
 		return result;
 	if (kept_bytes != 0)
 		restore_kept(io, conn, at);
-	*bytes = slice_of(at, kept_bytes + (size_t)count);
+	*bytes = slice_of(at, kept_bytes + got);
 	io->scratch_used += bytes->size;
 	return IO_BYTES;
 }
@@ -202,7 +189,7 @@ enum io_result io_receive(struct io *io, struct conn *conn, struct slice *bytes,
 enum error io_keep(struct io *io, struct conn *conn, struct slice rest, size_t packet_bytes, bool replay)
 {
 	if (conn->kept != 0) {
-		/* A packet longer than a read: taken whole, or it stays where it is. */
+		/* A packet longer than a read is taken whole, or stays where it is. */
 		struct kept *kept = kept_of(io, conn);
 		if (rest.size != 0) {
 			CHECK(rest.data == kept->bytes && rest.size == kept->used_bytes);
@@ -214,6 +201,7 @@ enum error io_keep(struct io *io, struct conn *conn, struct slice rest, size_t p
 	}
 	if (rest.size == 0)
 		return ERROR_OK;
+	CHECK(packet_bytes <= UINT32_MAX);
 	uint32_t ref = slab_take(io->slab, sizeof(struct kept) + rest.size);
 	if (ref == 0)
 		return ERROR_NO_MEMORY;

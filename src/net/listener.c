@@ -14,7 +14,7 @@
 
 #define SCHEME "tcp://"
 
-/* "host:port" or "[host]:port" into its two halves. */
+/* Splits "host:port" or "[host]:port". */
 static enum error split_authority(const char *authority, char *host, size_t host_size, const char **port,
 				  const char **fault)
 {
@@ -65,6 +65,7 @@ static enum error parse_port(const char *text, in_port_t *port, const char **fau
 
 static void note_address(struct listener *listener, const struct sockaddr *address, socklen_t size)
 {
+	CHECK(size <= sizeof(listener->address));
 	memcpy(&listener->address, address, size);
 	listener->address_bytes = size;
 	if (address->sa_family == AF_INET6) {
@@ -78,15 +79,15 @@ static void note_address(struct listener *listener, const struct sockaddr *addre
 	}
 }
 
-/* Letters, digits, hyphens, dots and underscores. One whose last label is a number is a mistyped address, which the
- * resolver would take in the old ways of writing them ("127.1", "0x7f000001"). */
+/* Letters, digits, hyphens, dots and underscores. A name whose last label is a number is a mistyped address, which the
+ * resolver would accept in one of the old notations ("127.1", "0x7f000001"). */
 static bool is_host_name(const char *host)
 {
 	static const char LETTERS[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ";
 	static const char OTHERS[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.";
 	if (host[0] == '.' || strstr(host, "..") != NULL || host[strspn(host, OTHERS)] != '\0')
 		return false;
-	const char *dot = memrchr(host, '.', strlen(host) - 1); /* one may stand at the end */
+	const char *dot = memrchr(host, '.', strlen(host) - 1); /* a name may end with one */
 	const char *last = dot != NULL ? dot + 1 : host;
 	return strpbrk(last, LETTERS) != NULL && strncasecmp(last, "0x", 2) != 0;
 }
@@ -141,7 +142,7 @@ static void write_url(struct listener *listener, const struct sockaddr *address,
 	snprintf(listener->url, sizeof(listener->url), "%s%s%s%s:%s", SCHEME, v6 ? "[" : "", host, v6 ? "]" : "", port);
 }
 
-/* /etc/hosts often has an address of localhost in two of its lines, and then it is found twice. */
+/* /etc/hosts often has an address of localhost in two of its lines: the resolver finds it twice. */
 static bool is_among(const struct listener *listeners, size_t count, const struct listener *wanted)
 {
 	for (size_t i = 0; i < count; i++) {
@@ -213,6 +214,7 @@ static void name_bound_address(struct listener *listener)
 
 enum error listener_open(struct listener *listener, struct listener_options options)
 {
+	CHECK(listener->fd < 0 && listener->address_bytes != 0);
 	int family = listener->address.ss_family;
 	int fd = socket(family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	if (fd < 0)
@@ -235,4 +237,23 @@ void listener_close(struct listener *listener)
 	if (listener->fd >= 0)
 		close(listener->fd);
 	listener->fd = -1;
+}
+
+void listener_close_copy(const struct listener *listener)
+{
+	CHECK(listener->fd >= 0);
+	close(listener->fd);
+}
+
+enum listener_result listener_accept(const struct listener *listener, int *fd, struct sockaddr_storage *peer)
+{
+	CHECK(listener->fd >= 0);
+	socklen_t size = sizeof(*peer);
+	*peer = (struct sockaddr_storage){.ss_family = AF_UNSPEC};
+	*fd = accept4(listener->fd, (struct sockaddr *)peer, &size, SOCK_NONBLOCK | SOCK_CLOEXEC);
+	if (*fd >= 0)
+		return LISTENER_ACCEPTED;
+	if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM)
+		return LISTENER_SHORT;
+	return errno == ECONNABORTED || errno == EINTR ? LISTENER_AGAIN : LISTENER_EMPTY;
 }

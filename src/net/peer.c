@@ -5,9 +5,11 @@
 #include <stdio.h>
 #include <string.h>
 
+_Static_assert(PEER_TEXT_BYTES_MAX >= INET6_ADDRSTRLEN + sizeof("[]:65535"), "the longest address and a port fit");
+
 union peer peer_of_address(const struct sockaddr_storage *address)
 {
-	union peer peer = {.v6 = {.sin6_family = AF_UNSPEC}};
+	union peer peer = {.v6 = {.sin6_family = AF_UNSPEC}}; /* the longest of its members: all of it is zero */
 	if (address->ss_family == AF_INET)
 		memcpy(&peer.v4, address, sizeof(peer.v4));
 	else if (address->ss_family == AF_INET6)
@@ -15,9 +17,9 @@ union peer peer_of_address(const struct sockaddr_storage *address)
 	return peer;
 }
 
-/* getpeername() says ENOTCONN of a connection that the peer has reset, and SO_PEERNAME does not: who misbehaves and
- * resets at once is not to stay without a name. It refuses a buffer that is longer than the address. */
-static bool read_name(int fd, struct sockaddr_storage *address, socklen_t size)
+/* After a reset by the peer getpeername() fails with ENOTCONN, and SO_PEERNAME does not: a client that misbehaves and
+ * resets at once must not stay anonymous. SO_PEERNAME refuses a buffer that is longer than the address. */
+static bool read_peer_name(int fd, struct sockaddr_storage *address, socklen_t size)
 {
 	return getsockopt(fd, SOL_SOCKET, SO_PEERNAME, address, &size) == 0;
 }
@@ -25,12 +27,20 @@ static bool read_name(int fd, struct sockaddr_storage *address, socklen_t size)
 union peer peer_of_socket(int fd)
 {
 	struct sockaddr_storage address = {.ss_family = AF_UNSPEC};
-	bool known = fd >= 0 && read_name(fd, &address, sizeof(struct sockaddr_in));
+	bool known = fd >= 0 && read_peer_name(fd, &address, sizeof(struct sockaddr_in));
 	if (known && address.ss_family == AF_INET6)
-		known = read_name(fd, &address, sizeof(struct sockaddr_in6));
+		known = read_peer_name(fd, &address, sizeof(struct sockaddr_in6));
 	if (!known)
 		address.ss_family = AF_UNSPEC;
 	return peer_of_address(&address);
+}
+
+union peer peer_of_stream(struct streams *streams, struct stream stream)
+{
+	int fd = stream_borrow(streams, stream);
+	union peer peer = peer_of_socket(fd);
+	stream_give_back(streams, stream, fd);
+	return peer;
 }
 
 const char *peer_print(const union peer *peer, char text[PEER_TEXT_BYTES_MAX])

@@ -1,14 +1,15 @@
 #include "net/prefix.h"
 
+#include "base/check.h"
+
 #include <arpa/inet.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#define V4_BITS_AHEAD 96u /* of ::ffff:0:0/96 */
-
-static void cut(struct prefix *prefix, uint32_t bits)
+static void prefix_cut(struct prefix *prefix, uint32_t bits)
 {
+	CHECK(bits <= PREFIX_BITS);
 	for (uint32_t i = 0; i < sizeof(prefix->bytes); i++) {
 		uint32_t before = i * 8;
 		if (before >= bits)
@@ -25,21 +26,23 @@ static void map_v4(struct prefix *prefix, const struct in_addr *address)
 	memcpy(prefix->bytes + 12, address, 4);
 }
 
-static bool is_v4(const struct prefix *prefix)
+static bool prefix_is_v4(const struct prefix *prefix)
 {
 	static const uint8_t MAPPED[12] = {[10] = 0xff, [11] = 0xff};
+	_Static_assert(sizeof(MAPPED) * 8 == PREFIX_V4_BITS, "the bits ahead of an IPv4 address");
 	return memcmp(prefix->bytes, MAPPED, sizeof(MAPPED)) == 0;
 }
 
 bool prefix_of(const struct sockaddr_storage *peer, uint8_t v4_bits, uint8_t v6_bits, struct prefix *prefix)
 {
+	CHECK(v4_bits <= 32 && v6_bits <= PREFIX_BITS);
 	if (peer->ss_family == AF_INET)
 		map_v4(prefix, &((const struct sockaddr_in *)(const void *)peer)->sin_addr);
 	else if (peer->ss_family == AF_INET6)
 		memcpy(prefix->bytes, &((const struct sockaddr_in6 *)(const void *)peer)->sin6_addr, 16);
 	else
 		return false;
-	cut(prefix, is_v4(prefix) ? V4_BITS_AHEAD + v4_bits : v6_bits);
+	prefix_cut(prefix, prefix_is_v4(prefix) ? PREFIX_V4_BITS + v4_bits : v6_bits);
 	return true;
 }
 
@@ -79,24 +82,24 @@ enum error network_parse(const char *text, struct network *network, const char *
 		*fault = "the prefix length is not a number of the address's bits";
 		return ERROR_LIMIT;
 	}
-	network->bits = (uint8_t)(four ? V4_BITS_AHEAD + bits : bits);
-	cut(&network->prefix, network->bits);
+	network->bits = (uint8_t)(four ? PREFIX_V4_BITS + bits : bits);
+	prefix_cut(&network->prefix, network->bits);
 	return ERROR_OK;
 }
 
 void network_print(const struct network *network, char text[NETWORK_TEXT_BYTES_MAX])
 {
 	char address[INET6_ADDRSTRLEN];
-	bool four = is_v4(&network->prefix) && network->bits >= V4_BITS_AHEAD;
+	bool four = prefix_is_v4(&network->prefix) && network->bits >= PREFIX_V4_BITS;
 	const uint8_t *bytes = network->prefix.bytes;
 	inet_ntop(four ? AF_INET : AF_INET6, four ? bytes + 12 : bytes, address, sizeof(address));
 	snprintf(text, NETWORK_TEXT_BYTES_MAX, "%s/%u", address,
-		 four ? (unsigned)(network->bits - V4_BITS_AHEAD) : (unsigned)network->bits);
+		 four ? (unsigned)(network->bits - PREFIX_V4_BITS) : (unsigned)network->bits);
 }
 
 bool network_has(const struct network *network, const struct prefix *address)
 {
 	struct prefix candidate = *address;
-	cut(&candidate, network->bits);
+	prefix_cut(&candidate, network->bits);
 	return memcmp(candidate.bytes, network->prefix.bytes, sizeof(candidate.bytes)) == 0;
 }

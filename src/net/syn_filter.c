@@ -1,5 +1,7 @@
 #include "net/syn_filter.h"
 
+#include "base/check.h"
+
 #include <arpa/inet.h>
 #include <errno.h>
 #include <linux/filter.h>
@@ -18,21 +20,25 @@
 #define KEEP 0xffffffffu
 #define DROP 0u
 
-#define V4_BITS_AHEAD 96u
 #define WORD_BITS 32u
 #define WORDS 4u
-/* Of a network: for each word load, mask, compare; then return. */
+/* For each word of a network: load, mask, compare; then return. */
 #define INSTRUCTIONS_PER_NETWORK (WORDS * 3u + 1u)
-/* The flags; of each family the protocol, and its address into the program's memory; the end. */
+/* The flags; for each family its protocol, and the address into the program's memory; the end. */
 #define INSTRUCTIONS_AROUND (4u + 3u + 2u + 3u + 2u * WORDS + 1u)
 
+#define INSTRUCTIONS_MAX (INSTRUCTIONS_AROUND + SYN_FILTER_RULES_MAX * INSTRUCTIONS_PER_NETWORK)
+_Static_assert(INSTRUCTIONS_MAX <= BPF_MAXINSNS, "the kernel takes a program with all rules");
+_Static_assert(WORDS <= BPF_MEMWORDS, "an address fits the program's memory");
+
 struct program {
-	struct sock_filter code[INSTRUCTIONS_AROUND + SYN_FILTER_RULES_MAX * INSTRUCTIONS_PER_NETWORK];
+	struct sock_filter code[INSTRUCTIONS_MAX];
 	uint16_t used;
 };
 
 static void emit(struct program *program, uint16_t code, uint32_t value, uint8_t if_true, uint8_t if_false)
 {
+	CHECK(program->used < sizeof(program->code) / sizeof(program->code[0]));
 	program->code[program->used++] = (struct sock_filter){.code = code, .jt = if_true, .jf = if_false, .k = value};
 }
 
@@ -48,21 +54,21 @@ static uint32_t mask_of(uint32_t bits)
 	return bits == 0 ? 0 : bits >= WORD_BITS ? 0xffffffffu : 0xffffffffu << (WORD_BITS - bits);
 }
 
-static bool is_v4(const struct network *network)
+static bool network_is_v4(const struct network *network)
 {
-	return network->bits >= V4_BITS_AHEAD && word_of(network, 0) == 0 && word_of(network, 1) == 0 &&
+	return network->bits >= PREFIX_V4_BITS && word_of(network, 0) == 0 && word_of(network, 1) == 0 &&
 	       word_of(network, 2) == 0xffffu;
 }
 
-/* As network_has() sees it: a network as wide as ::/0 has the IPv4 addresses in it too. */
+/* As network_has() sees it: a network as wide as ::/0 contains the IPv4 addresses too. */
 static bool has_all_v4(const struct network *network)
 {
 	static const struct prefix MAPPED = {{[10] = 0xff, [11] = 0xff}};
-	return network->bits <= V4_BITS_AHEAD && network_has(network, &MAPPED);
+	return network->bits <= PREFIX_V4_BITS && network_has(network, &MAPPED);
 }
 
-/* Compares the source address word by word, as far as the network's bits go, and decides where all of them are equal.
- * The program has the address in its memory, an IPv4 one in the last word. */
+/* Compares the source address word by word, as far as the network's bits go, and decides where all are equal. The
+ * address is in the program's memory, an IPv4 one in the last word. */
 static void emit_rule(struct program *program, const struct syn_rule *rule, uint32_t first)
 {
 	const struct network *network = &rule->network;
@@ -82,8 +88,8 @@ static void emit_rule(struct program *program, const struct syn_rule *rule, uint
 	emit(program, BPF_RET | BPF_K, rule->drops ? DROP : KEEP, 0, 0);
 }
 
-/* Behind what follows where the packet is not of this family. Returns where, for end_family(). Jumps reach 255
- * instructions: the long way goes by one that reaches further. */
+/* Begins a part that packets of another protocol skip. Returns the place of its jump, for end_family() to complete.
+ * Conditional jumps reach 255 instructions, so the long way goes by an unconditional one. */
 static uint16_t begin_family(struct program *program, uint32_t protocol)
 {
 	emit(program, BPF_LD | BPF_H | BPF_ABS, (uint32_t)(SKF_AD_OFF + SKF_AD_PROTOCOL), 0, 0);
@@ -94,6 +100,7 @@ static uint16_t begin_family(struct program *program, uint32_t protocol)
 
 static void end_family(struct program *program, uint16_t skip)
 {
+	CHECK(skip < program->used);
 	program->code[skip].k = (uint32_t)(program->used - skip - 1);
 }
 
@@ -105,7 +112,7 @@ static void emit_v4(struct program *program, const struct syn_rule *rules, uint3
 	for (uint32_t i = 0; i < count; i++) {
 		if (has_all_v4(&rules[i].network))
 			emit(program, BPF_RET | BPF_K, rules[i].drops ? DROP : KEEP, 0, 0);
-		else if (is_v4(&rules[i].network))
+		else if (network_is_v4(&rules[i].network))
 			emit_rule(program, &rules[i], WORDS - 1);
 	}
 	end_family(program, skip);
@@ -119,13 +126,13 @@ static void emit_v6(struct program *program, const struct syn_rule *rules, uint3
 		emit(program, BPF_ST, word, 0, 0);
 	}
 	for (uint32_t i = 0; i < count; i++) {
-		if (!is_v4(&rules[i].network))
+		if (!network_is_v4(&rules[i].network))
 			emit_rule(program, &rules[i], 0);
 	}
 	end_family(program, skip);
 }
 
-static bool attach(int listener, const struct syn_rule *rules, uint32_t count)
+static bool syn_filter_try(int listener, const struct syn_rule *rules, uint32_t count)
 {
 	struct program program = {.used = 0};
 	emit(&program, BPF_LD | BPF_B | BPF_ABS, TCP_FLAGS_AT, 0, 0);
@@ -144,11 +151,11 @@ uint32_t syn_filter_attach(int listener, const struct syn_rule *rules, uint32_t 
 	uint32_t most = count < SYN_FILTER_RULES_MAX ? count : SYN_FILTER_RULES_MAX;
 	int why = 0;
 	for (; most > 0; most /= 2) {
-		if (attach(listener, rules, most))
+		if (syn_filter_try(listener, rules, most))
 			return most;
 		why = errno;
 	}
-	/* The one before must not keep out whom nobody refuses any more. */
+	/* The filter before must not keep out addresses that nobody refuses any more. */
 	syn_filter_detach(listener);
 	errno = why;
 	return 0;

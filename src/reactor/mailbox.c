@@ -2,7 +2,15 @@
 
 #include "base/check.h"
 
+#include <stddef.h>
 #include <stdlib.h>
+
+/* Beyond a batch's records, so that one record that fills it comes with its ticket all the same. */
+#define TICKET_SPARE_BYTES 8u
+
+_Static_assert(BATCH_BYTES % 8 == 0 && TICKET_SPARE_BYTES % 8 == 0, "tickets are aligned at the end of a batch");
+_Static_assert(offsetof(struct batch, bytes) % 8 == 0, "records are aligned to 8");
+_Static_assert(OUTBOX_BYTES_MAX >= 2 * BATCH_BYTES, "one batch may be filled while another is on its way");
 
 static void inbox_push(struct inbox *inbox, struct batch *batch)
 {
@@ -42,7 +50,7 @@ enum error mailbox_open(struct mailbox *mailbox)
 {
 	atomic_init(&mailbox->records.top, NULL);
 	atomic_init(&mailbox->returns.top, NULL);
-	atomic_init(&mailbox->awaits_room, false);
+	atomic_init(&mailbox->awaits_returns, false);
 	return waker_open(&mailbox->waker);
 }
 
@@ -56,48 +64,66 @@ void mailbox_close(struct mailbox *mailbox)
 enum error outbox_init(struct outbox *outbox, struct mailbox *mailboxes, uint16_t count, uint16_t self)
 {
 	*outbox = (struct outbox){.mailboxes = mailboxes, .count = count, .self = self};
-	outbox->lanes = calloc(count, sizeof(*outbox->lanes));
-	return outbox->lanes != NULL ? ERROR_OK : ERROR_NO_MEMORY;
+	outbox->peers = calloc(count, sizeof(*outbox->peers));
+	return outbox->peers != NULL ? ERROR_OK : ERROR_NO_MEMORY;
 }
 
 void outbox_fini(struct outbox *outbox)
 {
 	for (uint16_t to = 0; to < outbox->count; to++)
-		free(outbox->lanes[to].open);
-	free(outbox->lanes);
+		free(outbox->peers[to].open);
+	free(outbox->peers);
 	free_list(outbox->free);
 	free_list(outbox->arrived);
 	*outbox = (struct outbox){0};
 }
 
-static bool lane_fits(const struct outbox_peer *lane, uint32_t bytes)
+/* A record with its padding. */
+static uint32_t record_room(uint32_t bytes)
 {
-	return lane->open != NULL && lane->open->capacity_bytes - lane->open->used_bytes >= bytes;
+	return (bytes + 7u) & ~7u;
 }
 
-static uint32_t batch_bytes_for(uint32_t bytes)
+/* Tickets of the batch, and one more. */
+static uint32_t tickets_room(const struct batch *batch)
 {
-	return bytes <= BATCH_BYTES ? BATCH_BYTES : bytes;
+	return (batch->ticket_count + 1) * (uint32_t)sizeof(uint32_t);
 }
 
-static bool lane_has_room(const struct outbox_peer *lane, uint32_t bytes)
+/* Each record may come with a ticket. */
+static bool peer_fits(const struct outbox_peer *peer, uint32_t room)
 {
-	if (lane->out_bytes == 0)
+	const struct batch *batch = peer->open;
+	return batch != NULL && batch->capacity_bytes - batch->used_bytes >= room + tickets_room(batch);
+}
+
+/* The end of a batch's bytes: tickets are before it, the first one last. */
+static uint32_t *tickets_end(struct batch *batch)
+{
+	return (uint32_t *)(void *)(batch->bytes + batch->capacity_bytes);
+}
+
+static bool peer_has_room(const struct outbox_peer *peer, uint32_t bytes)
+{
+	if (peer->out_bytes == 0)
 		return true; /* an open batch may have been reserved for it */
-	return lane->out_bytes + bytes <= OUTBOX_BYTES_MAX &&
-	       (lane_fits(lane, bytes) || lane->out_batches < OUTBOX_BATCHES_MAX);
+	return peer->out_bytes + bytes <= OUTBOX_BYTES_MAX &&
+	       (peer_fits(peer, bytes) || peer->out_batches < OUTBOX_BATCHES_MAX);
 }
 
 bool outbox_has_room(const struct outbox *outbox, uint16_t to, uint32_t bytes)
 {
-	return lane_has_room(&outbox->lanes[to], (bytes + 7u) & ~7u);
+	CHECK(to < outbox->count);
+	return peer_has_room(&outbox->peers[to], record_room(bytes));
 }
 
 static void hand_over(struct outbox *outbox, uint16_t to)
 {
-	struct outbox_peer *lane = &outbox->lanes[to];
-	inbox_push(&outbox->mailboxes[to].records, lane->open);
-	lane->open = NULL;
+	struct outbox_peer *peer = &outbox->peers[to];
+	CHECK(peer->open != NULL && outbox->open_count != 0);
+	CHECK(peer->open->used_bytes + tickets_room(peer->open) - sizeof(uint32_t) <= peer->open->capacity_bytes);
+	inbox_push(&outbox->mailboxes[to].records, peer->open);
+	peer->open = NULL;
 	outbox->open_count--;
 }
 
@@ -108,7 +134,7 @@ static struct batch *take_batch(struct outbox *outbox, uint32_t bytes)
 		outbox->free = batch->next;
 		return batch;
 	}
-	uint32_t capacity = batch_bytes_for(bytes);
+	uint32_t capacity = (bytes <= BATCH_BYTES ? BATCH_BYTES : bytes) + TICKET_SPARE_BYTES;
 	struct batch *batch = malloc(sizeof(*batch) + capacity);
 	if (batch == NULL)
 		return NULL;
@@ -120,21 +146,22 @@ static struct batch *take_batch(struct outbox *outbox, uint32_t bytes)
 /* Opens another batch for at least `room`, in place of one that is too full. */
 static enum error open_batch(struct outbox *outbox, uint16_t to, uint32_t room)
 {
-	struct outbox_peer *lane = &outbox->lanes[to];
+	struct outbox_peer *peer = &outbox->peers[to];
 	struct batch *batch = take_batch(outbox, room);
 	if (batch == NULL)
 		return ERROR_NO_MEMORY;
-	if (lane->open != NULL) {
+	if (peer->open != NULL) {
 		hand_over(outbox, to);
 		waker_wake(&outbox->mailboxes[to].waker);
 	}
 	batch->opened_ns = outbox->turn_ns;
 	batch->used_bytes = 0;
+	batch->ticket_count = 0;
 	batch->delivered = 0;
 	batch->owner = outbox->self;
 	batch->receiver = to;
-	lane->open = batch;
-	lane->out_batches++;
+	peer->open = batch;
+	peer->out_batches++;
 	outbox->out_batches++;
 	outbox->open_count++;
 	return ERROR_OK;
@@ -142,27 +169,36 @@ static enum error open_batch(struct outbox *outbox, uint16_t to, uint32_t room)
 
 enum error outbox_reserve(struct outbox *outbox, uint16_t to, uint32_t bytes)
 {
-	uint32_t room = (bytes + 7u) & ~7u;
-	return lane_fits(&outbox->lanes[to], room) ? ERROR_OK : open_batch(outbox, to, room);
+	uint32_t room = record_room(bytes);
+	return peer_fits(&outbox->peers[to], room) ? ERROR_OK : open_batch(outbox, to, room);
 }
 
 void *outbox_write(struct outbox *outbox, uint16_t to, uint32_t bytes)
 {
-	struct outbox_peer *lane = &outbox->lanes[to];
-	uint32_t room = (bytes + 7u) & ~7u;
-	if (!lane_has_room(lane, room) || outbox_reserve(outbox, to, bytes) != ERROR_OK)
+	struct outbox_peer *peer = &outbox->peers[to];
+	uint32_t room = record_room(bytes);
+	if (!peer_has_room(peer, room) || outbox_reserve(outbox, to, bytes) != ERROR_OK)
 		return NULL;
-	void *record = lane->open->bytes + lane->open->used_bytes;
-	lane->open->used_bytes += room;
-	lane->out_bytes += room;
+	void *record = peer->open->bytes + peer->open->used_bytes;
+	peer->open->used_bytes += room;
+	peer->out_bytes += room;
 	outbox->out_bytes += room;
 	return record;
+}
+
+void outbox_attach(struct outbox *outbox, uint16_t to, uint32_t ticket)
+{
+	struct batch *batch = outbox->peers[to].open;
+	CHECK(batch != NULL && batch->used_bytes + tickets_room(batch) <= batch->capacity_bytes);
+	tickets_end(batch)[-1 - (ptrdiff_t)batch->ticket_count] = ticket;
+	batch->ticket_count++;
 }
 
 void outbox_send(struct outbox *outbox)
 {
 	for (uint16_t to = 0; outbox->open_count != 0; to++) {
-		if (outbox->lanes[to].open == NULL)
+		CHECK(to < outbox->count);
+		if (outbox->peers[to].open == NULL)
 			continue;
 		hand_over(outbox, to);
 		if (to != outbox->self)
@@ -181,13 +217,17 @@ bool outbox_collect(struct outbox *outbox)
 	bool some = batch != NULL;
 	while (batch != NULL) {
 		struct batch *next = batch->next;
-		struct outbox_peer *lane = &outbox->lanes[batch->receiver];
-		CHECK(lane->out_batches > 0 && lane->out_bytes >= batch->used_bytes);
-		lane->out_batches--;
-		lane->out_bytes -= batch->used_bytes;
+		CHECK(batch->owner == outbox->self && batch->receiver < outbox->count);
+		struct outbox_peer *peer = &outbox->peers[batch->receiver];
+		CHECK(peer->out_batches > 0 && peer->out_bytes >= batch->used_bytes);
+		peer->out_batches--;
+		peer->out_bytes -= batch->used_bytes;
 		outbox->out_batches--;
 		outbox->out_bytes -= batch->used_bytes;
-		if (batch->capacity_bytes == BATCH_BYTES) {
+		if (batch->ticket_count != 0 && outbox->returned != NULL)
+			outbox->returned(outbox->context, tickets_end(batch) - batch->ticket_count,
+					 batch->ticket_count);
+		if (batch->capacity_bytes == BATCH_BYTES + TICKET_SPARE_BYTES) {
 			batch->next = outbox->free;
 			outbox->free = batch;
 		} else {
@@ -198,9 +238,9 @@ bool outbox_collect(struct outbox *outbox)
 	return some;
 }
 
-void outbox_await_room(struct outbox *outbox, bool awaits)
+void outbox_await_returns(struct outbox *outbox, bool awaits)
 {
-	atomic_store(&outbox->mailboxes[outbox->self].awaits_room, awaits);
+	atomic_store(&outbox->mailboxes[outbox->self].awaits_returns, awaits);
 }
 
 struct batch *outbox_receive(struct outbox *outbox)
@@ -221,11 +261,12 @@ bool outbox_has_mail(const struct outbox *outbox)
 
 void outbox_return(struct outbox *outbox, struct batch *batch)
 {
+	CHECK(batch->receiver == outbox->self && batch->owner < outbox->count);
 	struct mailbox *owner = &outbox->mailboxes[batch->owner];
 	bool own = batch->owner == outbox->self;
 	inbox_push(&owner->returns, batch);
 	atomic_thread_fence(
-		memory_order_seq_cst); /* against outbox_await_room(), which looks at the returns after it */
-	if (!own && atomic_load(&owner->awaits_room))
+		memory_order_seq_cst); /* against outbox_await_returns(), which looks at the returns after it */
+	if (!own && atomic_load(&owner->awaits_returns))
 		waker_wake(&owner->waker);
 }

@@ -1,10 +1,36 @@
-/* Records between threads, carried in batches. A sender copies what it has to say to another thread into that thread's
- * open batch, and hands the batch over once a turn: one atomic operation and at most one wake-up for all of a turn's
- * messages, no reference counts and no sharing. The receiver reads the records in place, and gives the batch back to
- * its owner. Records from one sender arrive in the order in which they were written.
+/* Records between threads, carried in batches: the inter-shard queue.
  *
- * Bounded: a sender has at most OUTBOX_BYTES_MAX in batches on their way to one receiver. Where they are used up there
- * is no room until some come back, and the sender is woken when they do if it asked to be (outbox_await_room). */
+ * Why bytes in batches. A message for subscribers of another shard could cross as a pointer to a counted object. Then
+ * two cores would write its count, and the object would have to go home to be freed: some cache lines that move for
+ * each message. Here the sender copies what it has to say into a batch that it alone writes, hands the batch over once
+ * a turn with one atomic push, and wakes the receiver at most once for all of it. The receiver reads the records in
+ * place, which brings their lines over in order, and the prefetcher sees that. So the price of a crossing is paid by
+ * the batch, and at load a batch holds hundreds of messages.
+ *
+ * Two stacks a thread. `records` is what others send to it, `returns` are its own batches on their way home. Many push
+ * to either; the owner empties it with one exchange and reverses what it got. A push is a compare-and-swap of the head
+ * alone and a pop of one element does not exist, so there is no ABA problem: a batch that is on a stack is linked once,
+ * and whoever takes it takes the whole stack. Reversed, the batches of one sender stand in the order in which they were
+ * pushed. That, and that a sender has one open batch for each receiver, is the whole of the promise of order.
+ *
+ * Bounds. A sender counts for each receiver what is out: the open batch, those unread and those not returned. It stops
+ * at OUTBOX_BYTES_MAX or OUTBOX_BATCHES_MAX, without asking the receiver, and one record of any size may always go. A
+ * batch is lent, never given: only its owner allocates it and frees it, and batches of the usual size are used again.
+ * At the end of the process the owner frees what is in its own mailbox, so all threads have to have ended before.
+ *
+ * Returns are news. A batch comes back when all in it is done with and the receiver's output is written, for output
+ * points into it. That says two things to its owner: there is room, and the records have arrived. A ticket can be
+ * attached to a record for the second (outbox_attach): a number of the owner's that it is told again with the batch. So
+ * an acknowledgement costs the crossing nothing: no word in the record, no line that both sides write. Tickets stand at
+ * the end of the batch, where the receiver does not look.
+ *
+ * Hazards. (1) Sleep: the owner says that it sleeps and then looks at both stacks once more; the pusher pushes and then
+ * looks whether the owner sleeps. Each has a sequentially consistent fence between the two, else both may miss the
+ * other. The same holds for awaits_returns. (2) A record must be filled before the turn ends, and outbox_write() of
+ * another record to the same receiver may hand over the batch of the one before: a pointer to a record is good until
+ * then. (3) A batch must not be returned while output still points into it, nor kept when it is done: its owner would
+ * run out of room, and its publishers would wait for ever. (4) A receiver that stands still holds up whoever sends to
+ * it, and nobody else: no thread ever waits for another one here. */
 #ifndef REACTOR_MAILBOX_H
 #define REACTOR_MAILBOX_H
 
@@ -21,9 +47,10 @@ struct batch {
 	struct batch *next;
 	uint64_t opened_ns; /* when the sender's turn began in which its first record was written */
 	uint32_t used_bytes;
-	uint32_t capacity_bytes;
-	uint32_t delivered; /* a count of the receiver's, 0 at first */
-	uint16_t owner;     /* number of the thread that sends it */
+	uint32_t capacity_bytes; /* of records and tickets together */
+	uint32_t ticket_count;   /* the owner's: behind the records, from the end of bytes[] downwards */
+	uint32_t delivered;      /* a count of the receiver's, 0 at first */
+	uint16_t owner;          /* number of the thread that sends it */
 	uint16_t receiver;
 	_Alignas(8) uint8_t bytes[];
 };
@@ -37,7 +64,7 @@ struct inbox {
 struct mailbox {
 	struct inbox records;
 	struct inbox returns; /* its own batches that come back */
-	_Atomic bool awaits_room;
+	_Atomic bool awaits_returns;
 	struct waker waker;
 };
 
@@ -51,16 +78,19 @@ struct outbox_peer {
 /* A thread's own side; private to it. */
 struct outbox {
 	struct mailbox *mailboxes; /* of all threads, by number; shared */
-	struct outbox_peer *lanes;
+	struct outbox_peer *peers; /* by number */
 	struct batch *free;
 	struct batch *arrived; /* taken from our records, in order, not yet read */
 	uint64_t allocation_count;
 	uint64_t turn_ns;   /* when the turn began: set by the owner, for opened_ns */
-	uint64_t out_bytes; /* of all lanes */
+	uint64_t out_bytes; /* to all peers */
 	uint32_t out_batches;
-	uint32_t open_count; /* lanes that have an open batch */
+	uint32_t open_count; /* peers that have an open batch */
 	uint16_t count;
 	uint16_t self;
+	/* Told by outbox_collect() of the tickets on a batch that came back: set by the owner; NULL: nobody. */
+	void (*returned)(void *context, const uint32_t *tickets, uint32_t count);
+	void *context;
 };
 
 enum error mailbox_open(struct mailbox *mailbox);
@@ -76,6 +106,9 @@ bool outbox_has_room(const struct outbox *outbox, uint16_t to, uint32_t bytes);
 enum error outbox_reserve(struct outbox *outbox, uint16_t to, uint32_t bytes);
 /* Space for a record of `bytes`, aligned to 8, to be filled at once; NULL: no room. */
 void *outbox_write(struct outbox *outbox, uint16_t to, uint32_t bytes);
+/* Attaches a ticket, any number of the owner's, to the record that outbox_write() made last for this peer:
+ * outbox->returned hears of it when the record's batch is back. At most one a record; never fails. */
+void outbox_attach(struct outbox *outbox, uint16_t to, uint32_t ticket);
 /* Ends the turn: hands over what was written and wakes those who sleep. */
 void outbox_send(struct outbox *outbox);
 /* Batches that were returned are free again. True when there were some, so that there may be room again. */
@@ -85,10 +118,10 @@ bool outbox_has_returns(const struct outbox *outbox);
 /* Whether batches for `to` are still on their way or unread. */
 static inline bool outbox_pending(const struct outbox *outbox, uint16_t to)
 {
-	return outbox->lanes[to].out_batches != 0;
+	return outbox->peers[to].out_batches != 0;
 }
-/* While true, whoever returns a batch to this thread also wakes it. */
-void outbox_await_room(struct outbox *outbox, bool awaits);
+/* While true, whoever returns a batch to this thread also wakes it: it waits for room, or for a ticket. */
+void outbox_await_returns(struct outbox *outbox, bool awaits);
 
 /* The next batch for this thread, or NULL. It stays readable until outbox_return(). */
 struct batch *outbox_receive(struct outbox *outbox);

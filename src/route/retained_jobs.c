@@ -1,6 +1,6 @@
 #include "route/retained_jobs.h"
 
-#include "route/deliver.h"
+#include "deliver/queue.h"
 #include "state/extension.h"
 #include "state/shard.h"
 #include "topics/index.h"
@@ -201,12 +201,12 @@ static const struct subscription *retained_job_subscription_of(const struct shar
 							       const struct retained_job *job)
 {
 	struct client_ref client = client_of(queue_at(&shard->sessions.retained_jobs, job->queue));
-	const struct subscription *subscription =
-		subscriptions_of_client(&shard->sessions.subscriptions, job->node.hash, client);
+	const struct subscription *subscription = subscriptions_of_client(
+		&shard->sessions.subscriptions, (struct subscription_ref){job->node.hash}, client);
 	return subscription != NULL && subscription->generation == job->generation ? subscription : NULL;
 }
 
-static bool retained_job_new(struct shard *shard, struct client_ref client, uint32_t subscription)
+static bool retained_job_new(struct shard *shard, struct client_ref client, struct subscription_ref subscription)
 {
 	struct retained_jobs *jobs = &shard->sessions.retained_jobs;
 	uint32_t index = pool_take(&jobs->jobs);
@@ -221,15 +221,15 @@ static bool retained_job_new(struct shard *shard, struct client_ref client, uint
 		.generation = subscriptions_of_client(&shard->sessions.subscriptions, subscription, client)->generation,
 		.walks = 1,
 	};
-	table_insert(&jobs->by_subscription, index, subscription);
+	table_insert(&jobs->by_subscription, index, subscription.index);
 	queue_append(jobs, queue, index);
 	return true;
 }
 
-uint32_t retained_jobs_walks(const struct shard *shard, struct client_ref client, uint32_t subscription)
+uint32_t retained_jobs_walks(const struct shard *shard, struct client_ref client, struct subscription_ref subscription)
 {
 	const struct retained_jobs *jobs = &shard->sessions.retained_jobs;
-	uint32_t index = table_first(&jobs->by_subscription, subscription);
+	uint32_t index = table_first(&jobs->by_subscription, subscription.index);
 	if (index == 0)
 		return 0;
 	/* The job may be of a subscription that was in this place before. */
@@ -239,19 +239,20 @@ uint32_t retained_jobs_walks(const struct shard *shard, struct client_ref client
 	return owed ? job->walks : 0;
 }
 
-static void retained_job_tell(struct shard *shard, struct client_ref client, uint32_t subscription, uint32_t walks)
+static void retained_job_tell(struct shard *shard, struct client_ref client, struct subscription_ref subscription,
+			      uint32_t walks)
 {
 	struct journal *journal = &shard->sessions.journal;
 	if (shard_client(shard, client)->session.journaled)
-		journal_tell(journal)->owed(journal->context, client, (struct subscription_ref){subscription}, walks);
+		journal_tell(journal)->owed(journal->context, client, subscription, walks);
 }
 
-void retained_jobs_add(struct shard *shard, struct client_ref client, uint32_t subscription)
+void retained_jobs_add(struct shard *shard, struct client_ref client, struct subscription_ref subscription)
 {
 	struct retained_jobs *jobs = &shard->sessions.retained_jobs;
 	if (retained_is_empty(shard->env.retained))
 		return;
-	uint32_t index = table_first(&jobs->by_subscription, subscription);
+	uint32_t index = table_first(&jobs->by_subscription, subscription.index);
 	if (index != 0 && retained_job_subscription_of(shard, job_at(jobs, index)) == NULL) {
 		retained_job_free(shard, index); /* of one that was in this place before */
 		index = 0;
@@ -291,7 +292,7 @@ static bool queue_message(void *context, const struct publication *publication, 
 	if (!can_go_on(step->shard, shard_client(step->shard, step->client)))
 		return false;
 	uint8_t qos = step->subscription->options & SUBSCRIPTION_QOS_MASK;
-	deliver_retained(step->shard, step->client, publication, packet, qos, step->subscription->identifier);
+	queue_retained(step->shard, step->client, publication, packet, qos, step->subscription->identifier);
 	step->messages++;
 	return true;
 }
@@ -325,7 +326,8 @@ static void run_first(struct shard *shard, uint32_t queue_index, uint32_t *visit
 		--*visits;
 		retained_job_free(shard, index);
 	} else if (retained_job_walk(shard, job, subscription, visits)) {
-		retained_job_tell(shard, subscription->client, job->node.hash, job->walks - 1u);
+		retained_job_tell(shard, subscription->client, (struct subscription_ref){job->node.hash},
+				  job->walks - 1u);
 		if (job->walks == 1) {
 			retained_job_free(shard, index);
 		} else {
@@ -347,7 +349,7 @@ void retained_jobs_run(struct shard *shard)
 		if (!can_go_on(shard, shard_client(shard, client)))
 			continue;
 		run_first(shard, queue, &visits);
-		deliver_queued(shard, client);
+		queue_send(shard, client);
 		retained_jobs_wake(shard, client);
 	}
 }

@@ -8,7 +8,7 @@
 #ifndef ROUTE_RETAINED_JOBS_H
 #define ROUTE_RETAINED_JOBS_H
 
-#include "session/refs.h"
+#include "flow/refs.h"
 #include "state/sessions.h"
 
 struct shard;
@@ -19,9 +19,9 @@ void retained_jobs_close(struct retained_jobs *jobs);
 
 /* The client's subscription is new, or was asked for again: then there is one walk more for it. Not for a shared
  * subscription, which gets none. Jobs end with their subscription [MQTT-3.10.4-2]. */
-void retained_jobs_add(struct shard *shard, struct client_ref client, uint32_t subscription);
+void retained_jobs_add(struct shard *shard, struct client_ref client, struct subscription_ref subscription);
 /* How many walks are owed to the client's subscription. */
-uint32_t retained_jobs_walks(const struct shard *shard, struct client_ref client, uint32_t subscription);
+uint32_t retained_jobs_walks(const struct shard *shard, struct client_ref client, struct subscription_ref subscription);
 /* The client has taken something, or has come back: its queue goes on if it can. */
 void retained_jobs_wake(struct shard *shard, struct client_ref client);
 /* The session is over. False: the work was spent first, and there is more to free. */

@@ -1,37 +1,22 @@
 #include "route/route.h"
 
+#include "deliver/congestion.h"
+#include "deliver/deliver.h"
+#include "deliver/overlap.h"
+#include "deliver/record.h"
 #include "mqtt/decode.h"
-#include "route/congestion.h"
-#include "route/deliver.h"
-#include "route/overlap.h"
+#include "session/subscriber_lists.h"
 #include "state/shard.h"
 #include "topics/index.h"
 
-/* A message for more subscribers than this is delivered in slices of a turn, also on its own shard. */
+/* A message for more subscribers than this goes through the mail, also on its own shard: the mail is delivered in
+ * slices of a turn. */
 #define DIRECT_SUBSCRIBERS_MAX 256u
-/* The same for a message that is so long for all of them together. */
+/* The same for a message that is this long, for all of them together. */
 #define DIRECT_BYTES_MAX ((uint64_t)2 << 20)
 
 /* Nodes and routes of the index in one step: a record has so many routes at the most, give or take one node's. */
 #define INDEX_UNITS_PER_STEP 2048
-
-/* In a batch: a message for one shard's subscribers, then its routes, then its packet; or without routes a note to a
- * publisher that he is to wait. */
-struct record {
-	uint32_t record_bytes;           /* with the padding to 8 */
-	struct publisher_name publisher; /* of the message, or who is told */
-	struct publication publication;
-	uint32_t route_count;
-	uint16_t note_shard; /* where the client is that is waited for, and its place on that shard's board */
-	uint16_t note_place;
-	route_bits routes[];
-};
-_Static_assert(sizeof(struct record) == 32, "a record's head is in the way of each message between shards");
-
-static size_t record_bytes(uint32_t routes, size_t packet_bytes)
-{
-	return sizeof(struct record) + routes * sizeof(route_bits) + packet_bytes;
-}
 
 /* ---- on the subscribers' shard ---- */
 
@@ -56,19 +41,19 @@ static bool route_walk(struct shard *shard, struct delivery *delivery, uint64_t 
 	return false;
 }
 
-/* A member of a shared subscription was picked whose connection is gone, and the lists are not told yet: it is put
- * right, so that the message goes to one who is there. */
-static bool put_right(struct shard *shard, uint32_t index)
+/* The picked member of a shared subscription may have lost its connection while its cleanup has not come so far. Then
+ * the lists are corrected here, so that the message goes to a member that is connected. */
+static bool put_right(struct shard *shard, struct subscription_ref picked)
 {
-	const struct subscription *subscription = subscriptions_at(&shard->sessions.subscriptions, index);
+	const struct subscription *subscription = subscriptions_at(&shard->sessions.subscriptions, picked);
 	struct client *client = shard_client(shard, subscription->client);
 	if (client_is_connected(client) || (!client->session.cleaning && client->state != CLIENT_CLOSING))
 		return false;
 	turn_work_charge(&shard->loop.work, WORK_DELIVERY);
 	if (client->session.id == 0)
-		subscriptions_end(&shard->sessions.subscriptions, &client->session, index);
+		subscriptions_end(&shard->sessions.subscriptions, &client->session, picked);
 	else if ((subscription->options & SUBSCRIPTION_LIVE) != 0)
-		subscriptions_unset_live(&shard->sessions.subscriptions, index);
+		subscriptions_unset_live(&shard->sessions.subscriptions, picked);
 	else
 		return false;
 	return true;
@@ -76,11 +61,11 @@ static bool put_right(struct shard *shard, uint32_t index)
 
 static void begin_walk(struct shard *shard, route_bits route)
 {
-	uint32_t picked;
+	struct subscription_ref picked;
 	do {
 		subscriptions_walk(&shard->sessions.subscriptions, route);
 		picked = subscriptions_picked(&shard->sessions.subscriptions);
-	} while (picked != 0 && put_right(shard, picked));
+	} while (!subscription_ref_is_none(picked) && put_right(shard, picked));
 }
 
 /* Goes on with the record at the mail's place; false when the share of work was spent first. */
@@ -112,6 +97,8 @@ static bool deliver_records(struct shard *shard, uint64_t until)
 	struct mail *mail = &shard->routing.mail;
 	while (mail->offset < mail->batch->used_bytes) {
 		const struct record *record = (const void *)(mail->batch->bytes + mail->offset);
+		CHECK(record->record_bytes >= sizeof(*record) &&
+		      record->record_bytes <= mail->batch->used_bytes - mail->offset);
 		turn_work_charge(&shard->loop.work, WORK_PUBLISH);
 		if (record->route_count == 0) {
 			congestion_note(shard, &record->publisher, record->note_shard, record->note_place);
@@ -173,19 +160,21 @@ void route_return_batches(struct shard *shard)
 
 /* ---- on the publisher's shard ---- */
 
+/* What a match found is in shard->routing.routes, which is used within one step of one message and passed on by name.
+ */
+
 /* Few local subscribers, and few bytes for all of them, nothing under way to ourselves that this message would
  * overtake, and no walk unfinished (there is one cursor). */
-static bool can_deliver_directly(struct shard *shard, const struct outbound *outbound)
+static bool can_deliver_directly(struct shard *shard, const struct routes *routes, const struct outbound *outbound)
 {
 	if (shard->routing.mail.walking || outbox_pending(&shard->routing.outbox, shard->env.number))
 		return false;
 	uint32_t subscribers = 0;
-	if (shard->routing.routes.count > OVERLAP_DIRECT_ROUTES_MAX && shard->env.settings->overlapping_one)
+	if (routes->count > OVERLAP_DIRECT_ROUTES_MAX && shard->env.settings->overlapping_one)
 		return false;
-	for (uint32_t i = 0; i < shard->routing.routes.count; i++) {
-		if (route_shard(shard->routing.routes.items[i]) == shard->env.number)
-			subscribers +=
-				subscriptions_count(&shard->sessions.subscriptions, shard->routing.routes.items[i]);
+	for (uint32_t i = 0; i < routes->count; i++) {
+		if (route_shard(routes->items[i]) == shard->env.number)
+			subscribers += subscriptions_count(&shard->sessions.subscriptions, routes->items[i]);
 	}
 	uint64_t bytes = (uint64_t)subscribers * outbound->publication.packet_bytes;
 	return subscribers <= 1 || (subscribers <= DIRECT_SUBSCRIBERS_MAX && bytes <= DIRECT_BYTES_MAX);
@@ -199,20 +188,20 @@ static struct publisher_name name_of(const struct shard *shard, struct client_re
 	return name;
 }
 
-static void deliver_directly(struct shard *shard, struct outbound *outbound)
+static void deliver_directly(struct shard *shard, const struct routes *routes, struct outbound *outbound)
 {
 	struct delivery delivery = deliver_begin(outbound->packet, &outbound->publication, false, message_ref_none());
 	delivery.publisher = name_of(shard, outbound->publisher);
-	overlap_begin(shard, &delivery, shard->routing.routes.items, shard->routing.routes.count);
+	overlap_begin(shard, &delivery, routes->items, routes->count);
 	bool all_here = true;
 	uint64_t before = counter_of(&shard->counters, COUNTER_messages_out);
-	for (uint32_t i = 0; i < shard->routing.routes.count; i++) {
-		if (route_shard(shard->routing.routes.items[i]) != shard->env.number) {
+	for (uint32_t i = 0; i < routes->count; i++) {
+		if (route_shard(routes->items[i]) != shard->env.number) {
 			all_here = false;
 			continue;
 		}
 		delivery.route = i;
-		begin_walk(shard, shard->routing.routes.items[i]);
+		begin_walk(shard, routes->items[i]);
 		route_walk(shard, &delivery, UINT64_MAX);
 	}
 	outbound->refused = all_here && delivery.refused && !delivery.taken;
@@ -220,7 +209,8 @@ static void deliver_directly(struct shard *shard, struct outbound *outbound)
 	shard->loop.stats.direct += counter_of(&shard->counters, COUNTER_messages_out) - before;
 }
 
-static void write_record(struct shard *shard, uint16_t to, const struct outbound *outbound)
+static void write_record(struct shard *shard, const struct routes *routes, uint16_t to, const struct outbound *outbound,
+			 uint32_t ticket)
 {
 	uint32_t route_count = shard->routing.peer_routes[to];
 	uint32_t packet_bytes = outbound->publication.packet_bytes;
@@ -231,32 +221,39 @@ static void write_record(struct shard *shard, uint16_t to, const struct outbound
 	record->publisher = name_of(shard, outbound->publisher);
 	record->publication = outbound->publication;
 	record->route_count = 0;
-	for (uint32_t i = 0; i < shard->routing.routes.count; i++) {
-		if (route_shard(shard->routing.routes.items[i]) == to)
-			record->routes[record->route_count++] = shard->routing.routes.items[i];
+	for (uint32_t i = 0; i < routes->count; i++) {
+		if (route_shard(routes->items[i]) == to)
+			record->routes[record->route_count++] = routes->items[i];
 	}
-	memcpy(&record->routes[route_count], outbound->packet, packet_bytes);
+	CHECK(record->route_count == route_count); /* as they were counted for the record's size */
+	uint8_t *packet = memcpy(&record->routes[route_count], outbound->packet, packet_bytes);
+	packet[0] &= (uint8_t)~MQTT_PUBLISH_FLAGS_OURS;
+	if (ticket == 0)
+		return;
+	pending_acks_hold(&shard->routing.acks, ticket);
+	outbox_attach(&shard->routing.outbox, to, ticket);
 }
 
 /* Counts the routes by shard into peer_routes. */
-static void count_lanes(struct shard *shard)
+static void count_peer_routes(struct shard *shard, const struct routes *routes)
 {
-	for (uint32_t i = 0; i < shard->routing.routes.count; i++)
-		shard->routing.peer_routes[route_shard(shard->routing.routes.items[i])]++;
+	for (uint32_t i = 0; i < routes->count; i++)
+		shard->routing.peer_routes[route_shard(routes->items[i])]++;
 }
 
-/* Whether each lane in use, but the one that is served directly, has room for its record. */
-static bool lanes_have_room(struct shard *shard, const struct outbound *outbound, bool directly,
-			    struct route_progress *progress)
+/* Whether there is room for the record of each shard that has routes; this one needs none where it is served directly.
+ */
+static bool peers_have_room(const struct shard *shard, const struct routes *routes, const struct outbound *outbound,
+			    bool directly, struct route_progress *progress)
 {
 	progress->peer_bytes = 0;
-	for (uint32_t i = 0; i < shard->routing.routes.count; i++) {
-		uint16_t to = route_shard(shard->routing.routes.items[i]);
+	for (uint32_t i = 0; i < routes->count; i++) {
+		uint16_t to = route_shard(routes->items[i]);
 		if (directly && to == shard->env.number)
 			continue;
 		size_t bytes = record_bytes(shard->routing.peer_routes[to], outbound->publication.packet_bytes);
 		if (!outbox_has_room(&shard->routing.outbox, to, (uint32_t)bytes)) {
-			progress->lane = to;
+			progress->peer = to;
 			progress->peer_bytes = (uint32_t)bytes;
 			return false;
 		}
@@ -265,48 +262,64 @@ static bool lanes_have_room(struct shard *shard, const struct outbound *outbound
 }
 
 /* Gets the memory for all records before the first is written: a message goes to all that subscribe, or to none. */
-static enum error reserve_lanes(struct shard *shard, const struct outbound *outbound, bool directly)
+static enum error reserve_records(struct shard *shard, const struct routes *routes, const struct outbound *outbound,
+				  bool directly, struct route_progress *progress)
 {
+	bool some = false;
 	enum error error = ERROR_OK;
-	for (uint32_t i = 0; i < shard->routing.routes.count && error == ERROR_OK; i++) {
-		uint16_t to = route_shard(shard->routing.routes.items[i]);
+	for (uint32_t i = 0; i < routes->count && error == ERROR_OK; i++) {
+		uint16_t to = route_shard(routes->items[i]);
 		size_t bytes = record_bytes(shard->routing.peer_routes[to], outbound->publication.packet_bytes);
-		if (!directly || to != shard->env.number)
-			error = outbox_reserve(&shard->routing.outbox, to, (uint32_t)bytes);
+		if (directly && to == shard->env.number)
+			continue;
+		error = outbox_reserve(&shard->routing.outbox, to, (uint32_t)bytes);
+		some = true;
 	}
+	if (error == ERROR_OK && some && progress->acknowledged && route_ticket(shard, progress) == 0)
+		return ERROR_NO_MEMORY;
 	return error;
 }
 
-/* Writes each lane's record once and sets the lanes' counts back to 0. */
-static void write_records(struct shard *shard, const struct outbound *outbound, bool send, bool directly)
+/* Writes one record for each shard, and sets the counts back to 0. */
+static void write_records(struct shard *shard, const struct routes *routes, const struct outbound *outbound, bool send,
+			  bool directly, uint32_t ticket)
 {
-	for (uint32_t i = 0; i < shard->routing.routes.count; i++) {
-		uint16_t to = route_shard(shard->routing.routes.items[i]);
+	for (uint32_t i = 0; i < routes->count; i++) {
+		uint16_t to = route_shard(routes->items[i]);
 		if (shard->routing.peer_routes[to] == 0)
 			continue;
 		if (send && !(directly && to == shard->env.number))
-			write_record(shard, to, outbound);
+			write_record(shard, routes, to, outbound, ticket);
 		shard->routing.peer_routes[to] = 0;
 	}
 }
 
-/* To all of shard->routing.routes. */
-static enum error send_to_routes(struct shard *shard, struct outbound *outbound, struct route_progress *progress)
+/* Sends the message to all of these routes. */
+static enum error send_to_routes(struct shard *shard, const struct routes *routes, struct outbound *outbound,
+				 struct route_progress *progress)
 {
-	bool directly = can_deliver_directly(shard, outbound);
-	count_lanes(shard);
-	enum error error = lanes_have_room(shard, outbound, directly, progress) ? ERROR_OK : ERROR_MORE;
+	bool directly = can_deliver_directly(shard, routes, outbound);
+	count_peer_routes(shard, routes);
+	enum error error = peers_have_room(shard, routes, outbound, directly, progress) ? ERROR_OK : ERROR_MORE;
 	if (error == ERROR_OK)
-		error = reserve_lanes(shard, outbound, directly);
-	write_records(shard, outbound, error == ERROR_OK, directly);
+		error = reserve_records(shard, routes, outbound, directly, progress);
+	write_records(shard, routes, outbound, error == ERROR_OK, directly, progress->ticket);
 	if (error != ERROR_OK)
 		return error;
 	if (directly)
-		deliver_directly(shard, outbound);
+		deliver_directly(shard, routes, outbound);
 	return ERROR_OK;
 }
 
-/* A slice of the match. */
+uint32_t route_ticket(struct shard *shard, struct route_progress *progress)
+{
+	CHECK(progress->acknowledged);
+	if (progress->ticket == 0)
+		progress->ticket = pending_acks_take(&shard->routing.acks);
+	return progress->ticket;
+}
+
+/* One slice of the match. */
 static enum error match_some(struct shard *shard, struct slice topic, struct index_place *place)
 {
 	struct routes *routes = &shard->routing.routes;
@@ -326,7 +339,7 @@ enum error route_message(struct shard *shard, struct outbound *outbound, struct 
 	if (error != ERROR_OK && (error != ERROR_MORE || progress->at_once))
 		return error;
 	if (shard->routing.routes.count != 0) {
-		enum error sent = send_to_routes(shard, outbound, progress);
+		enum error sent = send_to_routes(shard, &shard->routing.routes, outbound, progress);
 		if (sent != ERROR_OK)
 			return sent;
 		progress->matched = true;
@@ -339,28 +352,27 @@ enum error route_message(struct shard *shard, struct outbound *outbound, struct 
 	return error;
 }
 
+bool route_fits(struct shard *shard, const struct outbound *outbound)
+{
+	const struct routes *routes = &shard->routing.routes;
+	struct index_place place = {0};
+	if (match_some(shard, publication_parts(&outbound->publication, outbound->packet).topic, &place) != ERROR_OK)
+		return false;
+	struct route_progress progress = {0};
+	count_peer_routes(shard, routes);
+	bool fits = peers_have_room(shard, routes, outbound, can_deliver_directly(shard, routes, outbound), &progress);
+	write_records(shard, routes, outbound, false, false, 0);
+	return fits;
+}
+
 enum error route_to_member(struct shard *shard, struct outbound *outbound, route_bits route,
 			   struct route_progress *progress)
 {
 	enum error error = routes_set(&shard->routing.routes, route);
-	return error == ERROR_OK ? send_to_routes(shard, outbound, progress) : error;
-}
-
-bool route_send_note(struct shard *shard, const struct publisher_name *publisher, uint16_t place)
-{
-	struct record *record = outbox_write(&shard->routing.outbox, publisher->shard, sizeof(*record));
-	if (record == NULL)
-		return false;
-	*record = (struct record){
-		.record_bytes = sizeof(*record),
-		.publisher = *publisher,
-		.note_shard = shard->env.number,
-		.note_place = place,
-	};
-	return true;
+	return error == ERROR_OK ? send_to_routes(shard, &shard->routing.routes, outbound, progress) : error;
 }
 
 bool route_has_room(const struct shard *shard, const struct route_progress *progress)
 {
-	return outbox_has_room(&shard->routing.outbox, progress->lane, progress->peer_bytes);
+	return outbox_has_room(&shard->routing.outbox, progress->peer, progress->peer_bytes);
 }

@@ -1,9 +1,8 @@
 #include "route/routing.h"
 
-#include "client/publish.h"
 #include "mqtt/decode.h"
-#include "session/packet_ids.h"
-#include "state/extension.h"
+#include "mqtt/field/reason.h"
+#include "state/client_state.h"
 #include "state/shard.h"
 #include "topics/retained.h"
 
@@ -16,7 +15,6 @@ struct routing {
 	struct message_ref message;
 	struct client_ref publisher; /* its client, 0: nobody */
 	uint32_t publisher_hash;     /* of its client id: its place may be another's by the time that it is sent */
-	uint16_t packet_id;          /* to be acknowledged, at QoS 1 and 2 */
 };
 
 void routings_init(struct routings *routings)
@@ -33,10 +31,13 @@ static struct routing *take_own(struct shard *shard)
 {
 	struct routings *routings = &shard->routing.routings;
 	struct routing *first = routings->own;
+	CHECK(first != NULL && routings->own_bytes >= sizeof(*first) + routing_packet_bytes(shard, first));
 	routings->own_bytes -= sizeof(*first) + routing_packet_bytes(shard, first);
 	routings->own = first->next;
-	if (routings->own == NULL)
+	if (routings->own == NULL) {
+		CHECK(routings->own_bytes == 0);
 		routings->own_end = &routings->own;
+	}
 	return first;
 }
 
@@ -66,7 +67,8 @@ static struct client_ref publisher_of(const struct shard *shard, const struct ro
 	return same ? routing->publisher : client_ref_none();
 }
 
-/* One step. The packet is copied: output points to it, and with its last reference the message goes. */
+/* One step. It works on a copy of the packet: output points to the packet until the flush, and the message may be freed
+ * before. */
 static enum error step(struct shard *shard, struct routing *routing)
 {
 	const struct message *message = message_at(&shard->mem.messages, routing->message);
@@ -87,11 +89,18 @@ static enum error step(struct shard *shard, struct routing *routing)
 	return error;
 }
 
-/* Nothing is left to do for it: with all that matched, or dropped for want of memory. */
+/* The routing is over: all that matched have the message, or it was dropped for want of memory. Its publisher is told
+ * when those who have it say that it is safe. */
 static void routing_end(struct shard *shard, struct routing *routing, enum error error)
 {
+	const struct route_progress *progress = &routing->progress;
 	if (error != ERROR_OK)
 		COUNT(&shard->counters, messages_dropped_memory);
+	if (progress->ticket != 0) {
+		enum mqtt_reason reason = error == ERROR_OK ? route_reason(progress) : mqtt_reason_of(ERROR_LIMIT);
+		pending_acks_set_reason(&shard->routing.acks, progress->ticket, (uint8_t)reason, error != ERROR_OK);
+		pending_acks_is_safe(&shard->routing.acks, progress->ticket);
+	}
 	messages_put(&shard->mem.messages, routing->message);
 	free(routing);
 }
@@ -103,25 +112,52 @@ bool routings_take(const struct routings *routings)
 	return routings->count < ROUTINGS_MAX && routings->bytes < ROUTINGS_BYTES_MAX;
 }
 
-enum error routing_begin(struct shard *shard, const struct outbound *outbound, const struct route_progress *progress,
-			 uint16_t packet_id)
+/* Puts a ticket into the publisher's line, where the message is to be acknowledged. */
+static enum error routing_file(struct shard *shard, const struct outbound *outbound, struct route_progress *progress,
+			       uint16_t packet_id)
 {
-	struct routings *routings = &shard->routing.routings;
-	struct message_ref message = messages_new(&shard->mem.messages, &outbound->publication, outbound->packet);
-	struct routing *routing = !message_ref_is_none(message) ? malloc(sizeof(*routing)) : NULL;
-	if (routing == NULL) {
-		if (!message_ref_is_none(message))
-			messages_put(&shard->mem.messages, message);
+	if (!progress->acknowledged)
+		return ERROR_OK;
+	if (route_ticket(shard, progress) == 0)
 		return ERROR_NO_MEMORY;
+	return pending_acks_file(&shard->routing.acks, outbound->publisher, progress->ticket, outbound->publication.qos,
+				 packet_id);
+}
+
+static struct routing *routing_new(struct shard *shard, const struct outbound *outbound)
+{
+	struct message_ref message = messages_new(&shard->mem.messages, &outbound->publication, outbound->packet);
+	if (message_ref_is_none(message))
+		return NULL;
+	struct routing *routing = malloc(sizeof(*routing));
+	if (routing == NULL) {
+		messages_put(&shard->mem.messages, message);
+		return NULL;
 	}
+	message_at(&shard->mem.messages, message)->packet[0] &= (uint8_t)~MQTT_PUBLISH_FLAGS_OURS;
 	*routing = (struct routing){
-		.progress = *progress,
 		.message = message,
 		.publisher = outbound->publisher,
 		.publisher_hash = routing_hash_of(shard, outbound->publisher),
-		.packet_id = packet_id,
 	};
+	return routing;
+}
+
+enum error routing_begin(struct shard *shard, const struct outbound *outbound, struct route_progress *progress,
+			 uint16_t packet_id)
+{
+	struct routings *routings = &shard->routing.routings;
+	struct routing *routing = routing_new(shard, outbound);
+	if (routing == NULL)
+		return ERROR_NO_MEMORY;
+	if (routing_file(shard, outbound, progress, packet_id) != ERROR_OK) {
+		messages_put(&shard->mem.messages, routing->message);
+		free(routing);
+		return ERROR_NO_MEMORY;
+	}
+	routing->progress = *progress;
 	CHECK(routings_take(routings));
+	CHECK(progress->acknowledged == (outbound->publication.qos != 0));
 	routings->publishers[routings->count] = outbound->publisher;
 	routings->of_publishers[routings->count++] = routing;
 	routings->bytes += routing_packet_bytes(shard, routing);
@@ -132,7 +168,9 @@ enum error routing_begin(struct shard *shard, const struct outbound *outbound, c
 static struct routing *remove_at(struct shard *shard, uint32_t at)
 {
 	struct routings *routings = &shard->routing.routings;
+	CHECK(at < routings->count);
 	struct routing *routing = routings->of_publishers[at];
+	CHECK(routings->bytes >= routing_packet_bytes(shard, routing));
 	routings->count--;
 	routings->publishers[at] = routings->publishers[routings->count];
 	routings->of_publishers[at] = routings->of_publishers[routings->count];
@@ -168,14 +206,14 @@ static bool serve_publisher(struct shard *shard, uint32_t at)
 	if (error == ERROR_MORE)
 		return false;
 	remove_at(shard, at);
-	const struct publication *publication = &message_at(&shard->mem.messages, routing->message)->publication;
-	client_published(shard, routing->publisher, publication->qos, routing->packet_id,
-			 error == ERROR_OK && routing->progress.matched, error);
+	if (error != ERROR_OK)
+		COUNT(&shard->counters, messages_refused);
+	client_resume(shard, routing->publisher, PAUSE_ROOM);
 	routing_end(shard, routing, error);
 	return true;
 }
 
-/* Whether a step would get on. */
+/* Whether a step would make progress. */
 static bool is_ready(const struct shard *shard, const struct routing *routing)
 {
 	return !route_awaits_room(&routing->progress) ||
@@ -194,7 +232,7 @@ static bool run_round(struct shard *shard, uint64_t until)
 			routings->next = 0;
 		uint32_t at = routings->next;
 		bool ready = is_ready(shard, routings->of_publishers[at]);
-		/* The last one comes to stand in the place of one that is done. */
+		/* One that is done is replaced by the last one, which is looked at next. */
 		if (!ready || !serve_publisher(shard, at))
 			routings->next++;
 		some |= ready;
@@ -234,26 +272,11 @@ static bool own_can_go_on(const struct shard *shard)
 	return first != NULL && (!route_awaits_room(&first->progress) || route_has_room(shard, &first->progress));
 }
 
-/* Its publisher has ended, and comes back to say PUBLISH again: it is one that was received. */
-static void routing_tell_received(struct shard *shard, const struct routing *routing)
-{
-	struct client_ref ref = publisher_of(shard, routing);
-	const struct client *client = !client_ref_is_none(ref) ? shard_client(shard, ref) : NULL;
-	uint8_t qos = message_at(&shard->mem.messages, routing->message)->publication.qos;
-	if (routing->packet_id == 0 || qos != 2 || client == NULL || !client->session.journaled ||
-	    !packet_ids_has(&shard->mem.slab, extension_of(shard, client)->received, routing->packet_id))
-		return;
-	struct journal *journal = &shard->sessions.journal;
-	journal_tell(journal)->received(journal->context, ref, routing->packet_id);
-}
-
 static void run_own(struct shard *shard)
 {
 	while (own_can_go_on(shard) && shard->loop.work.own < WORK_SHARE_OWN) {
 		struct routing *first = shard->routing.routings.own;
 		enum error error = step_own(shard, first);
-		if (error == ERROR_OK)
-			routing_tell_received(shard, first);
 		if (error != ERROR_MORE)
 			routing_end(shard, take_own(shard), error);
 	}

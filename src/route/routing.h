@@ -5,9 +5,9 @@
 #ifndef ROUTE_ROUTING_H
 #define ROUTE_ROUTING_H
 
+#include "flow/messages.h"
+#include "flow/refs.h"
 #include "route/route.h"
-#include "session/messages.h"
-#include "session/refs.h"
 #include "state/routing.h"
 
 /* While so much of the gateway's own waits nobody is let in: what comes to wait then is only what those leave who are
@@ -19,9 +19,11 @@ void routings_fini(struct shard *shard);
 
 /* False: there are as many as there may be, and what cannot be routed at once is to be tried again later. */
 bool routings_take(const struct routings *routings);
-/* Goes on with a client's message in later turns. client_published() is called when it is with all shards, unless the
- * client ends before. ERROR_NO_MEMORY. */
-enum error routing_begin(struct shard *shard, const struct outbound *outbound, const struct route_progress *progress,
+/* Goes on with a client's message in later turns, in which the client, unless it ends before, is left unread; the
+ * caller pauses it. progress->ticket, where the message is acknowledged, stands in the client's line then and is the
+ * routing's, which lets go of it when all shards have the message. ERROR_NO_MEMORY: the ticket, if there is one, is the
+ * caller's. */
+enum error routing_begin(struct shard *shard, const struct outbound *outbound, struct route_progress *progress,
 			 uint16_t packet_id);
 /* The client ends. What it has under way becomes the gateway's own, so that its will comes behind it. */
 void routing_disown(struct shard *shard, struct client_ref client);

@@ -94,6 +94,9 @@
 	  "Times that a client's packets waited for the next turn because this one had done its share of work")        \
 	X(subscriber_pauses, COUNT, "pauses", "why=\"subscriber_full\"",                                               \
 	  "Times that a publisher was left unread because a subscriber's queue was to fall first")                     \
+	X(ack_pauses, COUNT, "pauses", "why=\"unacknowledged\"",                                                       \
+	  "Times that a publisher was left unread because too many messages, its own or its shard's, waited to be "    \
+	  "acknowledged")                                                                                              \
 	X(congestions, COUNT, "congestions", "", "Times that publishers began to wait for a subscriber's queue")       \
 	X(congestions_stuck, COUNT, "congestions_stuck", "",                                                           \
 	  "Of them, those in which it did not take its messages, so that nobody waits for it for a while")             \
@@ -157,6 +160,10 @@
 	X(stored_bytes, GAUGE, "stored_bytes", "", "Bytes of their packets")                                           \
 	X(backlog_bytes, GAUGE, "backlog_bytes", "", "Bytes that wait for clients to read")                            \
 	X(retained_owed, GAUGE, "retained_owed", "", "Subscriptions whose retained messages were not all sent yet")    \
+	X(acks_waiting, GAUGE, "acks_waiting", "",                                                                     \
+	  "Messages of QoS 1 and 2 that clients have published and that are not acknowledged yet: other shards have "  \
+	  "not said that they have them")                                                                              \
+	X(acks_waiting_clients, GAUGE, "acks_waiting_clients", "", "Clients that wait for such acknowledgements")      \
 	X(inbox_parcels, GAUGE, "inbox_parcels", "",                                                                   \
 	  "Batches of records on their way between shards, or not yet given back")                                     \
 	X(inbox_bytes, GAUGE, "inbox_bytes", "", "Bytes of records in them")                                           \

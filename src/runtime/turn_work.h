@@ -34,6 +34,7 @@ enum turn_work_cost {
 #define WORK_SHARE_FRESH 5000u    /* the first packet of a client that did not wait, when the packets' share is spent */
 #define WORK_SHARE_FILTERS 10000u /* SUBSCRIBE and UNSUBSCRIBE of many filters that were begun before */
 #define WORK_SHARE_ROUTINGS 10000u   /* publishers' messages that take longer (routing.h) */
+#define WORK_SHARE_ACKS 10000u       /* acknowledgements of messages that have become safe */
 #define WORK_SHARE_ENDS 10000u       /* of clients and sessions that end, by what ends them */
 #define WORK_SHARE_ADMISSIONS 12800u /* of clients whom the gates let in */
 #define WORK_SHARE_TIMERS 10000u     /* what comes round by time, and what it ends */

@@ -6,7 +6,7 @@ struct own_entry {
 	struct table_node links;
 	struct client_ref client;
 	uint32_t node;
-	uint32_t subscription;
+	uint32_t value;
 };
 
 static struct own_entry *own_table_entry_at(const struct own_table *own, uint32_t index)
@@ -44,7 +44,7 @@ static uint32_t find_entry(const struct own_table *own, struct client_ref client
 	return index;
 }
 
-enum error own_table_add(struct own_table *own, struct client_ref client, uint32_t node, uint32_t subscription)
+enum error own_table_add(struct own_table *own, struct client_ref client, uint32_t node, uint32_t value)
 {
 	uint32_t index = pool_take(&own->entries);
 	if (index == 0)
@@ -52,7 +52,7 @@ enum error own_table_add(struct own_table *own, struct client_ref client, uint32
 	struct own_entry *entry = own_table_entry_at(own, index);
 	entry->client = client;
 	entry->node = node;
-	entry->subscription = subscription;
+	entry->value = value;
 	table_insert(&own->table, index, own_table_hash_of(client, node));
 	return ERROR_OK;
 }
@@ -68,12 +68,12 @@ void own_table_remove(struct own_table *own, struct client_ref client, uint32_t 
 uint32_t own_table_find(const struct own_table *own, struct client_ref client, uint32_t node)
 {
 	uint32_t index = find_entry(own, client, node);
-	return index != 0 ? own_table_entry_at(own, index)->subscription : 0;
+	return index != 0 ? own_table_entry_at(own, index)->value : 0;
 }
 
-void own_table_set(struct own_table *own, struct client_ref client, uint32_t node, uint32_t subscription)
+void own_table_set(struct own_table *own, struct client_ref client, uint32_t node, uint32_t value)
 {
 	uint32_t index = find_entry(own, client, node);
 	CHECK(index != 0);
-	own_table_entry_at(own, index)->subscription = subscription;
+	own_table_entry_at(own, index)->value = value;
 }

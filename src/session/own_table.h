@@ -4,8 +4,8 @@
 #ifndef SESSION_OWN_TABLE_H
 #define SESSION_OWN_TABLE_H
 
+#include "flow/refs.h"
 #include "memory/table.h"
-#include "session/refs.h"
 
 /* A session with more subscriptions than this has them in the table. */
 #define OWN_WALK_MAX 16u
@@ -21,13 +21,13 @@ struct own_table {
 enum error own_table_open(struct own_table *own, uint32_t limit);
 void own_table_close(struct own_table *own);
 
-/* ERROR_NO_MEMORY. */
-enum error own_table_add(struct own_table *own, struct client_ref client, uint32_t node, uint32_t subscription);
+/* value: not 0 for a node. ERROR_NO_MEMORY. */
+enum error own_table_add(struct own_table *own, struct client_ref client, uint32_t node, uint32_t value);
 /* It must be there. */
 void own_table_remove(struct own_table *own, struct client_ref client, uint32_t node);
-/* The subscription; 0: there is none. */
+/* What was added; 0: there is none. */
 uint32_t own_table_find(const struct own_table *own, struct client_ref client, uint32_t node);
 /* Another one in the place of what is there. */
-void own_table_set(struct own_table *own, struct client_ref client, uint32_t node, uint32_t subscription);
+void own_table_set(struct own_table *own, struct client_ref client, uint32_t node, uint32_t value);
 
 #endif

@@ -3,13 +3,13 @@
 #ifndef SESSION_SESSION_H
 #define SESSION_SESSION_H
 
+#include "flow/refs.h"
 #include "memory/table.h"
-#include "session/refs.h"
 
 struct session {
-	struct table_node node; /* of the registry */
-	uint32_t id;            /* slab reference: uint16_t length, then the client id; 0: none */
-	uint32_t subscription;  /* first of its subscriptions, 0: none */
+	struct table_node node;               /* of the registry */
+	uint32_t id;                          /* slab reference: uint16_t length, then the client id; 0: none */
+	struct subscription_ref subscription; /* first of its subscriptions */
 	uint32_t subscription_count : 24;
 	uint32_t is_keyed : 1;    /* its subscriptions are looked up by key (own_table.h), not by a walk over them */
 	uint32_t has_shared : 1;  /* one of them is, or was, a shared subscription */
@@ -19,7 +19,7 @@ struct session {
 	uint32_t owed : 1;      /* retained messages (route/retained_jobs.h) */
 	uint32_t cleaning : 1;  /* something is left to do for it (lifecycle/cleanup.h) */
 	uint32_t moved : 1;     /* and its connection came or went since that began */
-	uint32_t journaled : 1; /* the journal is told of it (journal.h) */
+	uint32_t journaled : 1; /* the journal is told of it (flow/journal.h) */
 };
 
 #endif

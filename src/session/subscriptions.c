@@ -1,9 +1,7 @@
 #include "session/subscriptions.h"
 
 #include "mqtt/field/topic.h"
-
-/* Members of a shared subscription that are passed over for one message. */
-#define BUSY_LOOKS 16u
+#include "session/subscriber_lists.h"
 
 enum error subscriptions_open(struct subscriptions *subscriptions, struct index *index, uint16_t shard, uint32_t limit)
 {
@@ -24,186 +22,53 @@ void subscriptions_close(struct subscriptions *subscriptions)
 	own_table_close(&subscriptions->own);
 }
 
-static struct subscription *at(const struct subscriptions *subscriptions, uint32_t index)
+static struct subscription *at(const struct subscriptions *subscriptions, struct subscription_ref ref)
 {
-	return pool_at(&subscriptions->pool, index);
-}
-
-static struct subscriber_list *list_at(const struct subscriptions *subscriptions, uint32_t index)
-{
-	return pool_at(&subscriptions->lists, index);
-}
-
-static route_bits route_of_one(const struct subscriptions *subscriptions, uint32_t index)
-{
-	return route_make(ROUTE_ONE, subscriptions->shard, at(subscriptions, index)->generation, index);
-}
-
-/* A member of a shared subscription goes to the front when it is connected, to the end otherwise. */
-static void subscriptions_list_push(struct subscriptions *subscriptions, struct subscriber_list *list, uint32_t index)
-{
-	struct subscription *subscription = at(subscriptions, index);
-	bool behind = (subscription->options & (SUBSCRIPTION_SHARED | SUBSCRIPTION_LIVE)) == SUBSCRIPTION_SHARED;
-	subscription->options |= SUBSCRIPTION_LISTED;
-	subscription->list_next = behind ? 0 : list->first;
-	subscription->list_previous = behind ? list->last : 0;
-	if (subscription->list_next != 0)
-		at(subscriptions, subscription->list_next)->list_previous = index;
-	else
-		list->last = index;
-	if (subscription->list_previous != 0)
-		at(subscriptions, subscription->list_previous)->list_next = index;
-	else
-		list->first = index;
-	list->count++;
-	if ((subscription->options & SUBSCRIPTION_LIVE) != 0)
-		list->live++;
-	if ((subscription->options & SUBSCRIPTION_BUSY) != 0)
-		list->busy++;
-}
-
-static void list_unlink(struct subscriptions *subscriptions, struct subscriber_list *list, uint32_t index)
-{
-	struct subscription *subscription = at(subscriptions, index);
-	if (list->turn == index)
-		list->turn = subscription->list_next;
-	if (subscription->list_previous != 0)
-		at(subscriptions, subscription->list_previous)->list_next = subscription->list_next;
-	else
-		list->first = subscription->list_next;
-	if (subscription->list_next != 0)
-		at(subscriptions, subscription->list_next)->list_previous = subscription->list_previous;
-	else
-		list->last = subscription->list_previous;
-	list->count--;
-	if ((subscription->options & SUBSCRIPTION_LIVE) != 0)
-		list->live--;
-	if ((subscription->options & SUBSCRIPTION_BUSY) != 0)
-		list->busy--;
-	subscription->options &= (uint8_t)~SUBSCRIPTION_LISTED;
-}
-
-/* The list of the locked node's subscribers here. */
-static struct subscriber_list *list_of(const struct subscriptions *subscriptions, struct index_slot slot)
-{
-	return list_at(subscriptions, route_index(index_route(slot, subscriptions->shard)));
-}
-
-/* A second subscriber of the filter on this shard: the first one's route becomes a list. */
-static enum error route_to_list(struct subscriptions *subscriptions, struct index_slot slot, uint32_t first,
-				uint32_t second)
-{
-	uint32_t index = pool_take(&subscriptions->lists);
-	if (index == 0)
-		return ERROR_LIMIT;
-	struct subscriber_list *list = list_at(subscriptions, index);
-	*list = (struct subscriber_list){.generation = list->generation};
-	subscriptions_list_push(subscriptions, list, first);
-	subscriptions_list_push(subscriptions, list, second);
-	/* Replacing this shard's own route needs no memory and so cannot fail. */
-	return index_set_route(slot, subscriptions->shard,
-			       route_make(ROUTE_LIST, subscriptions->shard, list->generation, index));
-}
-
-/* Tells the index how many connected members of a shared subscription there are here, and how many of them are free. A
- * member that is busy is connected. */
-static void weigh(const struct subscriptions *subscriptions, struct index_slot slot)
-{
-	route_bits route = index_route(slot, subscriptions->shard);
-	struct index_members members = {0};
-	if (route_kind(route) == ROUTE_LIST) {
-		const struct subscriber_list *list = list_at(subscriptions, route_index(route));
-		members = (struct index_members){.live = list->live, .free = list->live - list->busy};
-	} else if (route_kind(route) == ROUTE_ONE) {
-		uint8_t options = at(subscriptions, route_index(route))->options;
-		members.live = (options & SUBSCRIPTION_LIVE) != 0;
-		members.free = (options & (SUBSCRIPTION_LIVE | SUBSCRIPTION_BUSY)) == SUBSCRIPTION_LIVE;
-	}
-	index_set_members(slot, subscriptions->shard, members);
-}
-
-static enum error subscriptions_attach(struct subscriptions *subscriptions, struct index_slot slot, uint32_t index)
-{
-	route_bits route = index_route(slot, subscriptions->shard);
-	enum error error = ERROR_OK;
-	if (route_kind(route) == ROUTE_ONE)
-		error = route_to_list(subscriptions, slot, route_index(route), index);
-	else if (route_kind(route) == ROUTE_LIST)
-		subscriptions_list_push(subscriptions, list_at(subscriptions, route_index(route)), index);
-	else
-		error = index_set_route(slot, subscriptions->shard, route_of_one(subscriptions, index));
-	if (error == ERROR_OK && (at(subscriptions, index)->options & SUBSCRIPTION_SHARED) != 0)
-		weigh(subscriptions, slot);
-	return error;
-}
-
-static void detach(struct subscriptions *subscriptions, struct index_slot slot, uint32_t index)
-{
-	const struct subscription *subscription = at(subscriptions, index);
-	if ((subscription->options & SUBSCRIPTION_LISTED) == 0) {
-		index_set_route(slot, subscriptions->shard, 0);
-		return;
-	}
-	uint32_t list_index = route_index(index_route(slot, subscriptions->shard));
-	struct subscriber_list *list = list_at(subscriptions, list_index);
-	list_unlink(subscriptions, list, index);
-	if (list->count == 0) {
-		index_set_route(slot, subscriptions->shard, 0);
-		list->generation++;
-		pool_give(&subscriptions->lists, list_index);
-	} else if ((subscription->options & SUBSCRIPTION_SHARED) != 0) {
-		weigh(subscriptions, slot);
-	}
-}
-
-static uint32_t after(const struct subscription *subscription)
-{
-	return (subscription->options & SUBSCRIPTION_LISTED) != 0 ? subscription->list_next : 0;
+	return subscription_at(&subscriptions->pool, ref);
 }
 
 /* Ends the subscription in the index and frees it; its client's chain is the caller's. */
-static void end_subscription(struct subscriptions *subscriptions, uint32_t index)
+static void end_subscription(struct subscriptions *subscriptions, struct subscription_ref ref)
 {
-	struct subscription *subscription = at(subscriptions, index);
-	if (subscriptions->cursor == index)
-		subscriptions->cursor = subscriptions->cursor_is_last ? 0 : after(subscription);
-	struct index_slot slot = index_enter(subscriptions->index, subscription->node);
-	detach(subscriptions, slot, index);
-	index_leave(slot);
+	struct subscription *subscription = at(subscriptions, ref);
+	subscribers_detach(subscriptions, ref);
 	subscription->generation++;
 	subscription->client = client_ref_none();
-	pool_give(&subscriptions->pool, index);
+	subscription_give(&subscriptions->pool, ref);
 }
 
 /* The client's own subscription to the node, or 0: a few steps, however many subscriptions the client has. */
-static uint32_t find_by_node(struct subscriptions *subscriptions, const struct session *session,
-			     struct client_ref client, uint32_t node)
+static struct subscription_ref find_by_node(struct subscriptions *subscriptions, const struct session *session,
+					    struct client_ref client, uint32_t node)
 {
 	subscriptions->looks++;
 	if (session->is_keyed)
-		return own_table_find(&subscriptions->own, client, node);
-	uint32_t index = session->subscription;
-	for (; index != 0 && at(subscriptions, index)->node != node; subscriptions->looks++)
-		index = at(subscriptions, index)->client_next;
-	return index;
+		return (struct subscription_ref){own_table_find(&subscriptions->own, client, node)};
+	struct subscription_ref ref = session->subscription;
+	for (; !subscription_ref_is_none(ref) && at(subscriptions, ref)->node != node; subscriptions->looks++)
+		ref = at(subscriptions, ref)->client_next;
+	return ref;
 }
 
 /* The client's own subscription to the locked node, or 0, however many subscribers the filter has. */
-static uint32_t find_own(struct subscriptions *subscriptions, const struct session *session, struct client_ref client,
-			 struct index_slot slot)
+static struct subscription_ref find_own(struct subscriptions *subscriptions, const struct session *session,
+					struct client_ref client, struct index_slot slot)
 {
 	route_bits route = index_route(slot, subscriptions->shard);
 	if (route_kind(route) == ROUTE_NONE)
-		return 0;
+		return subscription_ref_none();
 	if (route_kind(route) == ROUTE_ONE)
-		return client_ref_equal(at(subscriptions, route_index(route))->client, client) ? route_index(route) : 0;
+		return client_ref_equal(at(subscriptions, subscription_of_route(route))->client, client)
+			       ? subscription_of_route(route)
+			       : subscription_ref_none();
 	return find_by_node(subscriptions, session, client, index_name(slot));
 }
 
 /* Takes those of the session's subscriptions out of the table that stand in front of `end`. */
-static void unkey(struct subscriptions *subscriptions, struct session *session, uint32_t end)
+static void unkey(struct subscriptions *subscriptions, struct session *session, struct subscription_ref end)
 {
-	for (uint32_t i = session->subscription; i != end; i = at(subscriptions, i)->client_next)
+	for (struct subscription_ref i = session->subscription; !subscription_ref_equal(i, end);
+	     i = at(subscriptions, i)->client_next)
 		own_table_remove(&subscriptions->own, at(subscriptions, i)->client, at(subscriptions, i)->node);
 	session->is_keyed = 0;
 }
@@ -224,11 +89,11 @@ static void set_sum(struct subscriptions *subscriptions, struct client_ref clien
 	own_table_set(&subscriptions->own, client, OWN_SUM, bytes);
 }
 
-static enum error key_one_more(struct subscriptions *subscriptions, uint32_t index)
+static enum error key_one_more(struct subscriptions *subscriptions, struct subscription_ref ref)
 {
-	const struct subscription *subscription = at(subscriptions, index);
+	const struct subscription *subscription = at(subscriptions, ref);
 	struct client_ref client = subscription->client;
-	enum error error = own_table_add(&subscriptions->own, client, subscription->node, index);
+	enum error error = own_table_add(&subscriptions->own, client, subscription->node, ref.index);
 	if (error == ERROR_OK)
 		set_sum(subscriptions, client,
 			subscriptions_sum_of(subscriptions, client) + filter_bytes(subscriptions, subscription));
@@ -247,11 +112,12 @@ static enum error key_first(struct subscriptions *subscriptions, struct session 
 	struct client_ref client = subscription->client;
 	uint32_t bytes = 0;
 	enum error error = ERROR_OK;
-	uint32_t i = session->subscription;
-	for (; i != 0 && error == ERROR_OK; i = error == ERROR_OK ? subscription->client_next : i) {
+	struct subscription_ref i = session->subscription;
+	for (; !subscription_ref_is_none(i) && error == ERROR_OK;
+	     i = error == ERROR_OK ? subscription->client_next : i) {
 		subscription = at(subscriptions, i);
 		bytes += filter_bytes(subscriptions, subscription);
-		error = own_table_add(own, client, subscription->node, i);
+		error = own_table_add(own, client, subscription->node, i.index);
 	}
 	if (error == ERROR_OK)
 		error = own_table_add(own, client, OWN_SUM, bytes);
@@ -262,35 +128,36 @@ static enum error key_first(struct subscriptions *subscriptions, struct session 
 	return error;
 }
 
-static void client_link(struct subscriptions *subscriptions, struct session *session, uint32_t index)
+static void client_link(struct subscriptions *subscriptions, struct session *session, struct subscription_ref ref)
 {
-	struct subscription *subscription = at(subscriptions, index);
+	struct subscription *subscription = at(subscriptions, ref);
 	subscription->client_next = session->subscription;
-	subscription->client_previous = 0;
-	if (session->subscription != 0)
-		at(subscriptions, session->subscription)->client_previous = index;
-	session->subscription = index;
+	subscription->client_previous = subscription_ref_none();
+	if (!subscription_ref_is_none(session->subscription))
+		at(subscriptions, session->subscription)->client_previous = ref;
+	session->subscription = ref;
 	session->subscription_count++;
 }
 
-static void client_unlink_unkeyed(struct subscriptions *subscriptions, struct session *session, uint32_t index)
+static void client_unlink_unkeyed(struct subscriptions *subscriptions, struct session *session,
+				  struct subscription_ref ref)
 {
-	const struct subscription *subscription = at(subscriptions, index);
-	if (subscriptions->review == index)
+	const struct subscription *subscription = at(subscriptions, ref);
+	if (subscription_ref_equal(subscriptions->review, ref))
 		subscriptions->review = subscription->client_next;
-	if (subscription->client_previous != 0)
+	if (!subscription_ref_is_none(subscription->client_previous))
 		at(subscriptions, subscription->client_previous)->client_next = subscription->client_next;
 	else
 		session->subscription = subscription->client_next;
-	if (subscription->client_next != 0)
+	if (!subscription_ref_is_none(subscription->client_next))
 		at(subscriptions, subscription->client_next)->client_previous = subscription->client_previous;
 	if (--session->subscription_count == 0)
 		session->is_keyed = 0;
 }
 
-static void client_unlink(struct subscriptions *subscriptions, struct session *session, uint32_t index)
+static void client_unlink(struct subscriptions *subscriptions, struct session *session, struct subscription_ref ref)
 {
-	const struct subscription *subscription = at(subscriptions, index);
+	const struct subscription *subscription = at(subscriptions, ref);
 	if (session->is_keyed) {
 		struct client_ref client = subscription->client;
 		set_sum(subscriptions, client,
@@ -301,7 +168,7 @@ static void client_unlink(struct subscriptions *subscriptions, struct session *s
 			own_table_remove(&subscriptions->own, client, OWN_SUM);
 		}
 	}
-	client_unlink_unkeyed(subscriptions, session, index);
+	client_unlink_unkeyed(subscriptions, session, ref);
 }
 
 /* Whether the session may have one more. */
@@ -317,38 +184,38 @@ static bool may_have(const struct subscriptions *subscriptions, const struct ses
 	return bytes <= subscriptions->client_bytes_max;
 }
 
-static uint32_t subscription_new(struct subscriptions *subscriptions, const struct session *session,
-				 struct client_ref client, uint32_t node)
+static struct subscription_ref subscription_new(struct subscriptions *subscriptions, const struct session *session,
+						struct client_ref client, uint32_t node)
 {
 	if (!may_have(subscriptions, session, client, node))
-		return 0;
-	uint32_t index = pool_take(&subscriptions->pool);
-	if (index == 0)
-		return 0;
-	struct subscription *subscription = at(subscriptions, index);
+		return subscription_ref_none();
+	struct subscription_ref ref = subscription_take(&subscriptions->pool);
+	if (subscription_ref_is_none(ref))
+		return ref;
+	struct subscription *subscription = at(subscriptions, ref);
 	subscription->client = client;
 	subscription->node = node;
 	subscription->options = 0;
-	return index;
+	return ref;
 }
 
 /* Gives the new subscription its places: among the session's, and among the locked node's. Without memory it is gone.
  */
 static enum error make_own(struct subscriptions *subscriptions, struct session *session, struct index_slot slot,
-			   uint32_t index)
+			   struct subscription_ref ref)
 {
-	client_link(subscriptions, session, index);
+	client_link(subscriptions, session, ref);
 	enum error error = key_first(subscriptions, session);
 	if (error == ERROR_OK) {
-		error = subscriptions_attach(subscriptions, slot, index);
+		error = subscribers_attach(subscriptions, slot, ref);
 		if (error == ERROR_OK)
 			return ERROR_OK;
-		client_unlink(subscriptions, session, index);
+		client_unlink(subscriptions, session, ref);
 	} else {
-		client_unlink_unkeyed(subscriptions, session, index);
+		client_unlink_unkeyed(subscriptions, session, ref);
 	}
-	at(subscriptions, index)->client = client_ref_none();
-	pool_give(&subscriptions->pool, index);
+	at(subscriptions, ref)->client = client_ref_none();
+	subscription_give(&subscriptions->pool, ref);
 	return error;
 }
 
@@ -364,16 +231,15 @@ static struct index_slot find_node(struct subscriptions *subscriptions, struct s
 	return index_find(subscriptions->index, filter, create);
 }
 
-static void tell_subscribed(const struct subscriptions *subscriptions, struct client_ref client, uint32_t index,
-			    const struct subscription_wanted *wanted)
+static void tell_subscribed(const struct subscriptions *subscriptions, struct client_ref client,
+			    struct subscription_ref ref, const struct subscription_wanted *wanted)
 {
 	struct journal_subscription told = {
 		.filter = wanted->filter,
 		.identifier = wanted->identifier,
 		.options = wanted->options & SUBSCRIPTION_OPTIONS_ASKED,
 	};
-	journal_tell(subscriptions->journal)
-		->subscribed(subscriptions->journal->context, client, (struct subscription_ref){index}, &told);
+	journal_tell(subscriptions->journal)->subscribed(subscriptions->journal->context, client, ref, &told);
 }
 
 enum error subscriptions_add(struct subscriptions *subscriptions, struct session *session, struct client_ref client,
@@ -382,126 +248,84 @@ enum error subscriptions_add(struct subscriptions *subscriptions, struct session
 	bool shared;
 	struct index_slot slot = find_node(subscriptions, wanted->filter, true, &shared);
 	enum error error = slot.node == 0 ? ERROR_NO_MEMORY : ERROR_OK;
-	uint32_t index = error == ERROR_OK ? find_own(subscriptions, session, client, slot) : 0;
-	made->replaced = index != 0;
-	if (error == ERROR_OK && index == 0) {
-		index = subscription_new(subscriptions, session, client, index_name(slot));
-		if (index != 0 && shared)
-			at(subscriptions, index)->options = SUBSCRIPTION_SHARED | SUBSCRIPTION_LIVE;
-		error = index != 0 ? make_own(subscriptions, session, slot, index) : ERROR_LIMIT;
+	struct subscription_ref ref =
+		error == ERROR_OK ? find_own(subscriptions, session, client, slot) : subscription_ref_none();
+	made->replaced = !subscription_ref_is_none(ref);
+	if (error == ERROR_OK && subscription_ref_is_none(ref)) {
+		ref = subscription_new(subscriptions, session, client, index_name(slot));
+		if (!subscription_ref_is_none(ref) && shared)
+			at(subscriptions, ref)->options = SUBSCRIPTION_SHARED | SUBSCRIPTION_LIVE;
+		error = !subscription_ref_is_none(ref) ? make_own(subscriptions, session, slot, ref) : ERROR_LIMIT;
 	}
 	if (error == ERROR_OK) {
-		struct subscription *subscription = at(subscriptions, index);
+		struct subscription *subscription = at(subscriptions, ref);
 		subscription->options = (uint8_t)((subscription->options & ~SUBSCRIPTION_OPTIONS_ASKED) |
 						  (wanted->options & SUBSCRIPTION_OPTIONS_ASKED));
 		subscription->identifier = wanted->identifier;
 		session->has_shared |= shared;
-		made->index = index;
+		made->ref = ref;
 	}
 	index_leave(slot);
 	if (error == ERROR_OK && session->journaled)
-		tell_subscribed(subscriptions, client, made->index, wanted);
+		tell_subscribed(subscriptions, client, ref, wanted);
 	return error;
 }
 
-uint32_t subscriptions_remove(struct subscriptions *subscriptions, struct session *session, struct client_ref client,
-			      struct slice filter)
+struct subscription_ref subscriptions_remove(struct subscriptions *subscriptions, struct session *session,
+					     struct client_ref client, struct slice filter)
 {
 	bool shared;
 	struct index_slot slot = find_node(subscriptions, filter, false, &shared);
-	uint32_t index = slot.node != 0 ? find_own(subscriptions, session, client, slot) : 0;
+	struct subscription_ref ref =
+		slot.node != 0 ? find_own(subscriptions, session, client, slot) : subscription_ref_none();
 	index_leave(slot);
-	if (index == 0)
-		return 0;
-	subscriptions_end(subscriptions, session, index);
-	return index;
-}
-
-static void set_live(struct subscriptions *subscriptions, uint32_t index, bool live)
-{
-	struct subscription *subscription = at(subscriptions, index);
-	struct index_slot slot = index_enter(subscriptions->index, subscription->node);
-	bool listed = (subscription->options & SUBSCRIPTION_LISTED) != 0;
-	struct subscriber_list *list = listed ? list_of(subscriptions, slot) : NULL;
-	if (subscriptions->cursor == index)
-		subscriptions->cursor = subscriptions->cursor_is_last ? index : after(subscription);
-	if (listed)
-		list_unlink(subscriptions, list, index);
-	if (live)
-		subscription->options |= SUBSCRIPTION_LIVE;
-	else
-		subscription->options &= (uint8_t) ~(SUBSCRIPTION_LIVE | SUBSCRIPTION_BUSY);
-	if (listed)
-		subscriptions_list_push(subscriptions, list, index);
-	weigh(subscriptions, slot);
-	index_leave(slot);
-}
-
-void subscriptions_set_busy(struct subscriptions *subscriptions, uint32_t index, bool busy)
-{
-	struct subscription *subscription = at(subscriptions, index);
-	bool is_busy = (subscription->options & SUBSCRIPTION_BUSY) != 0;
-	if (busy == is_busy || (subscription->options & SUBSCRIPTION_LIVE) == 0)
-		return;
-	subscription->options ^= SUBSCRIPTION_BUSY;
-	struct index_slot slot = index_enter(subscriptions->index, subscription->node);
-	if ((subscription->options & SUBSCRIPTION_LISTED) != 0) {
-		if (busy)
-			list_of(subscriptions, slot)->busy++;
-		else
-			list_of(subscriptions, slot)->busy--;
-	}
-	weigh(subscriptions, slot);
-	index_leave(slot);
-}
-
-void subscriptions_unset_live(struct subscriptions *subscriptions, uint32_t index)
-{
-	set_live(subscriptions, index, false);
+	if (!subscription_ref_is_none(ref))
+		subscriptions_end(subscriptions, session, ref);
+	return ref;
 }
 
 bool subscriptions_set_live_some(struct subscriptions *subscriptions, const struct session *session, bool live,
-				 uint32_t *cursor, uint32_t most)
+				 struct subscription_ref *cursor, uint32_t most)
 {
-	uint32_t index = *cursor;
+	struct subscription_ref ref = *cursor;
 	/* Where the one to go on with has ended it begins anew: those that are right already are passed quickly. */
-	if (index == 0 || session->subscription == 0 ||
-	    !client_ref_equal(at(subscriptions, index)->client, at(subscriptions, session->subscription)->client))
-		index = session->subscription;
-	for (uint32_t i = 0; i < most && index != 0; i++) {
-		const struct subscription *subscription = at(subscriptions, index);
+	if (subscription_ref_is_none(ref) || subscription_ref_is_none(session->subscription) ||
+	    !client_ref_equal(at(subscriptions, ref)->client, at(subscriptions, session->subscription)->client))
+		ref = session->subscription;
+	for (uint32_t i = 0; i < most && !subscription_ref_is_none(ref); i++) {
+		const struct subscription *subscription = at(subscriptions, ref);
 		bool is_live = (subscription->options & SUBSCRIPTION_LIVE) != 0;
 		if ((subscription->options & SUBSCRIPTION_SHARED) != 0 && is_live != live)
-			set_live(subscriptions, index, live);
-		index = subscription->client_next;
+			subscribers_set_live(subscriptions, ref, live);
+		ref = subscription->client_next;
 	}
-	*cursor = index;
-	return index != 0;
+	*cursor = ref;
+	return !subscription_ref_is_none(ref);
 }
 
-route_bits subscriptions_other_member(const struct subscriptions *subscriptions, uint32_t index, struct routes *turns)
+route_bits subscriptions_other_member(const struct subscriptions *subscriptions, struct subscription_ref ref,
+				      struct routes *turns)
 {
-	struct index_slot slot = index_enter(subscriptions->index, at(subscriptions, index)->node);
+	struct index_slot slot = index_enter(subscriptions->index, at(subscriptions, ref)->node);
 	route_bits route = index_pick_live(slot, turns);
 	index_leave(slot);
 	return route;
 }
 
-void subscriptions_end(struct subscriptions *subscriptions, struct session *session, uint32_t index)
+void subscriptions_end(struct subscriptions *subscriptions, struct session *session, struct subscription_ref ref)
 {
-	struct client_ref client = at(subscriptions, index)->client;
-	client_unlink(subscriptions, session, index);
-	end_subscription(subscriptions, index);
+	struct client_ref client = at(subscriptions, ref)->client;
+	client_unlink(subscriptions, session, ref);
+	end_subscription(subscriptions, ref);
 	if (session->journaled)
-		journal_tell(subscriptions->journal)
-			->unsubscribed(subscriptions->journal->context, client, (struct subscription_ref){index});
+		journal_tell(subscriptions->journal)->unsubscribed(subscriptions->journal->context, client, ref);
 }
 
 bool subscriptions_clear(struct subscriptions *subscriptions, struct session *session, uint32_t most)
 {
-	for (uint32_t i = 0; i < most && session->subscription != 0; i++)
+	for (uint32_t i = 0; i < most && !subscription_ref_is_none(session->subscription); i++)
 		subscriptions_end(subscriptions, session, session->subscription);
-	return session->subscription != 0;
+	return !subscription_ref_is_none(session->subscription);
 }
 
 void subscriptions_review_begin(struct subscriptions *subscriptions, const struct session *session)
@@ -509,120 +333,50 @@ void subscriptions_review_begin(struct subscriptions *subscriptions, const struc
 	subscriptions->review = session->subscription;
 }
 
-uint32_t subscriptions_review_next(struct subscriptions *subscriptions)
+struct subscription_ref subscriptions_review_next(struct subscriptions *subscriptions)
 {
-	uint32_t index = subscriptions->review;
-	if (index != 0)
-		subscriptions->review = at(subscriptions, index)->client_next;
-	return index;
+	struct subscription_ref ref = subscriptions->review;
+	if (!subscription_ref_is_none(ref))
+		subscriptions->review = at(subscriptions, ref)->client_next;
+	return ref;
 }
 
-uint32_t subscriptions_node(const struct subscriptions *subscriptions, uint32_t index)
+uint32_t subscriptions_node(const struct subscriptions *subscriptions, struct subscription_ref ref)
 {
-	return at(subscriptions, index)->node;
+	return at(subscriptions, ref)->node;
 }
 
-uint32_t subscriptions_index(const struct subscriptions *subscriptions, const struct subscription *subscription)
+struct subscription_ref subscriptions_ref(const struct subscriptions *subscriptions,
+					  const struct subscription *subscription)
 {
 	size_t offset = (size_t)((const uint8_t *)subscription - subscriptions->pool.region.base);
-	return (uint32_t)(offset / sizeof(*subscription));
+	return (struct subscription_ref){(uint32_t)(offset / sizeof(*subscription))};
 }
 
-const struct subscription *subscriptions_at(const struct subscriptions *subscriptions, uint32_t index)
+const struct subscription *subscriptions_at(const struct subscriptions *subscriptions, struct subscription_ref ref)
 {
-	return at(subscriptions, index);
+	return at(subscriptions, ref);
 }
 
-const struct subscription *subscriptions_of_client(const struct subscriptions *subscriptions, uint32_t index,
-						   struct client_ref client)
+const struct subscription *subscriptions_of_client(const struct subscriptions *subscriptions,
+						   struct subscription_ref ref, struct client_ref client)
 {
-	const struct subscription *subscription = index != 0 ? at(subscriptions, index) : NULL;
+	const struct subscription *subscription = !subscription_ref_is_none(ref) ? at(subscriptions, ref) : NULL;
 	return subscription != NULL && client_ref_equal(subscription->client, client) ? subscription : NULL;
-}
-
-static bool subscriptions_is_shared(const struct subscriptions *subscriptions, uint32_t index)
-{
-	return (at(subscriptions, index)->options & SUBSCRIPTION_SHARED) != 0;
-}
-
-uint32_t subscriptions_count(const struct subscriptions *subscriptions, route_bits route)
-{
-	uint32_t index = route_index(route);
-	if (route_kind(route) == ROUTE_ONE)
-		return at(subscriptions, index)->generation == route_generation(route) ? 1 : 0;
-	const struct subscriber_list *list = list_at(subscriptions, index);
-	if (list->generation != route_generation(route))
-		return 0;
-	return subscriptions_is_shared(subscriptions, list->first) ? 1 : list->count;
 }
 
 const struct subscription *subscriptions_own(struct subscriptions *subscriptions, const struct session *session,
 					     struct client_ref client, route_bits route)
 {
-	uint32_t index = 0;
+	struct subscription_ref ref = subscription_ref_none();
 	if (subscriptions_count(subscriptions, route) != 0 && route_kind(route) == ROUTE_ONE) {
-		index = route_index(route);
+		ref = subscription_of_route(route);
 	} else if (subscriptions_count(subscriptions, route) != 0) {
-		uint32_t first = list_at(subscriptions, route_index(route))->first;
-		index = find_by_node(subscriptions, session, client, at(subscriptions, first)->node);
+		struct subscription_ref first = subscribers_first(subscriptions, route);
+		ref = find_by_node(subscriptions, session, client, at(subscriptions, first)->node);
 	}
-	if (index == 0 || !client_ref_equal(at(subscriptions, index)->client, client) ||
-	    subscriptions_is_shared(subscriptions, index))
+	if (subscription_ref_is_none(ref) || !client_ref_equal(at(subscriptions, ref)->client, client) ||
+	    (at(subscriptions, ref)->options & SUBSCRIPTION_SHARED) != 0)
 		return NULL;
-	return at(subscriptions, index);
-}
-
-/* The member whose turn it is. Connected ones stand in front; behind the last of them the round begins again. */
-static uint32_t subscriptions_next_turn(const struct subscriptions *subscriptions, const struct subscriber_list *list,
-					uint32_t index)
-{
-	if (index == 0)
-		index = list->first;
-	if (list->live != 0 && (at(subscriptions, index)->options & SUBSCRIPTION_LIVE) == 0)
-		index = list->first;
-	return index;
-}
-
-static uint32_t take_turn(const struct subscriptions *subscriptions, struct subscriber_list *list)
-{
-	uint32_t index = subscriptions_next_turn(subscriptions, list, list->turn);
-	/* Past those who are busy, to one who is free; not far, and where all are the turns are as ever. */
-	for (uint32_t looks = 0; list->busy != 0 && list->busy < list->live && looks < BUSY_LOOKS; looks++) {
-		if ((at(subscriptions, index)->options & SUBSCRIPTION_BUSY) == 0)
-			break;
-		index = subscriptions_next_turn(subscriptions, list, at(subscriptions, index)->list_next);
-	}
-	list->turn = at(subscriptions, index)->list_next;
-	return index;
-}
-
-void subscriptions_walk(struct subscriptions *subscriptions, route_bits route)
-{
-	subscriptions->cursor = 0;
-	subscriptions->cursor_is_last = false;
-	if (subscriptions_count(subscriptions, route) == 0)
-		return;
-	if (route_kind(route) == ROUTE_ONE) {
-		subscriptions->cursor = route_index(route);
-		return;
-	}
-	struct subscriber_list *list = list_at(subscriptions, route_index(route));
-	subscriptions->cursor_is_last = subscriptions_is_shared(subscriptions, list->first);
-	subscriptions->cursor = subscriptions->cursor_is_last ? take_turn(subscriptions, list) : list->first;
-}
-
-const struct subscription *subscriptions_next(struct subscriptions *subscriptions)
-{
-	if (subscriptions->cursor == 0)
-		return NULL;
-	const struct subscription *subscription = at(subscriptions, subscriptions->cursor);
-	subscriptions->cursor = subscriptions->cursor_is_last ? 0 : after(subscription);
-	if (subscriptions->cursor != 0)
-		__builtin_prefetch(at(subscriptions, subscriptions->cursor));
-	return subscription;
-}
-
-uint32_t subscriptions_picked(const struct subscriptions *subscriptions)
-{
-	return subscriptions->cursor_is_last ? subscriptions->cursor : 0;
+	return at(subscriptions, ref);
 }

@@ -16,13 +16,17 @@ bool admissions_wait(const struct shard *shard)
 
 void admissions_fini(struct shard *shard)
 {
-	while (admissions_wait(shard))
-		free(shard->loop.arrivals.admissions[shard->loop.arrivals.next++]);
+	while (admissions_wait(shard)) {
+		struct admission *admission = shard->loop.arrivals.admissions[shard->loop.arrivals.next++];
+		stream_carry_drop(&shard->mem.io.streams, &admission->carry);
+		free(admission);
+	}
 }
 
-/* Its socket was lost on its way. */
-static void drop_admission(struct shard *shard, const struct admission *admission)
+/* Its socket was lost on its way, or memory is short. */
+static void drop_admission(struct shard *shard, struct admission *admission)
 {
+	stream_carry_drop(&shard->mem.io.streams, &admission->carry);
 	addresses_leave(shard->env.addresses, admission->address, true);
 	quota_give(shard->env.quota);
 }
@@ -50,11 +54,18 @@ static void admit_next(struct shard *shard)
 {
 	struct arrivals *arrivals = &shard->loop.arrivals;
 	uint32_t i = arrivals->next++;
-	if (i < arrivals->fd_count)
-		client_admit(shard, arrivals->fds[i], arrivals->admissions[i]);
+	struct admission *admission = arrivals->admissions[i];
+	struct stream stream = STREAM_NONE;
+	if (i < arrivals->fd_count) {
+		stream = stream_adopt(&shard->mem.io.streams, arrivals->fds[i], &admission->carry);
+		if (!stream_exists(stream))
+			stream_close_descriptor(arrivals->fds[i]);
+	}
+	if (stream_exists(stream))
+		client_admit(shard, stream, admission);
 	else
-		drop_admission(shard, arrivals->admissions[i]);
-	free(arrivals->admissions[i]);
+		drop_admission(shard, admission);
+	free(admission);
 }
 
 bool admissions_take(struct shard *shard)

@@ -1,24 +1,15 @@
 #include "shard/command_clients.h"
 
 #include "client/conn.h"
-#include "session/packet_ids.h"
+#include "flow/packet_ids.h"
+#include "net/health.h"
 #include "state/account.h"
 #include "state/ending.h"
 #include "state/extension.h"
 #include "state/shard.h"
 #include "topics/index.h"
 
-#include <netinet/tcp.h>
-
 /* ---- a client in short ---- */
-
-static union peer address_of(struct shard *shard, const struct client *client)
-{
-	int fd = io_borrow(&shard->mem.io, &client->conn);
-	union peer peer = peer_of_socket(fd);
-	io_return(&client->conn, fd);
-	return peer;
-}
 
 static struct client_row describe(struct shard *shard, struct client_ref ref)
 {
@@ -45,7 +36,7 @@ static struct client_row describe(struct shard *shard, struct client_ref ref)
 	row.connected_s = at_s != 0 && at_s <= shard->loop.now_s ? shard->loop.now_s - at_s : 0;
 	row.silent_ms = seen_ms < shard->loop.now_ms ? (uint32_t)(shard->loop.now_ms - seen_ms) : 0;
 	row.output_bytes = (uint32_t)io_queued_bytes(&shard->mem.io, &client->conn);
-	row.address = address_of(shard, client);
+	row.address = peer_of_stream(&shard->mem.io.streams, client->conn.stream);
 	return row;
 }
 
@@ -104,11 +95,12 @@ enum error command_list_clients(struct shard *shard, struct command_list *list)
 static void list_subscriptions(const struct shard *shard, const struct session *session, struct command_client *answer)
 {
 	const struct subscription *subscription;
-	uint32_t index = session->subscription;
+	struct subscription_ref at_ref = session->subscription;
 	answer->subscription_rows = 0;
 	answer->filters_used = 0;
-	for (; index != 0 && answer->subscription_rows < COMMAND_SUBSCRIPTIONS_MAX; index = subscription->client_next) {
-		subscription = pool_at(&shard->sessions.subscriptions.pool, index);
+	for (; !subscription_ref_is_none(at_ref) && answer->subscription_rows < COMMAND_SUBSCRIPTIONS_MAX;
+	     at_ref = subscription->client_next) {
+		subscription = subscriptions_at(&shard->sessions.subscriptions, at_ref);
 		uint8_t *at = answer->filters + answer->filters_used;
 		size_t size = index_filter_text(shard->env.index, subscription->node, at,
 						answer->filters_capacity - answer->filters_used);
@@ -128,17 +120,14 @@ static void list_subscriptions(const struct shard *shard, const struct session *
 
 static void ask_kernel(struct shard *shard, const struct client *client, struct command_client *answer)
 {
-	struct tcp_info info;
-	socklen_t size = sizeof(info);
-	int fd = io_borrow(&shard->mem.io, &client->conn);
-	answer->has_tcp = fd >= 0 && getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &size) == 0;
-	io_return(&client->conn, fd);
+	struct health health;
+	answer->has_tcp = health_read(&shard->mem.io.streams, client->conn.stream, &health);
 	if (!answer->has_tcp)
 		return;
-	answer->rtt_us = info.tcpi_rtt;
-	answer->unacknowledged = info.tcpi_unacked;
-	answer->retransmits = info.tcpi_total_retrans;
-	answer->last_ack_ms = info.tcpi_last_ack_recv;
+	answer->rtt_us = health.rtt_us;
+	answer->unacknowledged = health.unacknowledged;
+	answer->retransmits = health.retransmits;
+	answer->last_ack_ms = health.last_ack_ms;
 }
 
 enum error command_inspect_client(struct shard *shard, struct command_client *answer)

@@ -4,7 +4,7 @@
 #include "shard/command_publish.h"
 #include "state/shard.h"
 
-static enum error carry_out(struct shard *shard, const struct command *command)
+static enum error commands_carry_out(struct shard *shard, const struct command *command)
 {
 	switch (command->kind) {
 	case COMMAND_LIST:
@@ -28,7 +28,7 @@ void commands_run(struct shard *shard)
 		struct command *command = commands_take(commands);
 		if (command == NULL)
 			return; /* its time was over just now */
-		commands_finish(commands, command, carry_out(shard, command));
+		commands_finish(commands, command, commands_carry_out(shard, command));
 		COUNT(&shard->counters, commands);
 	}
 }

@@ -25,6 +25,8 @@ void gauges_publish(struct shard *shard)
 	COUNT_SET(counters, queue_messages, shard->mem.flows.entries.used);
 	COUNT_SET(counters, stored_messages, shard->mem.messages.count);
 	COUNT_SET(counters, stored_bytes, shard->mem.messages.bytes);
+	COUNT_SET(counters, acks_waiting, shard->routing.acks.tickets.used);
+	COUNT_SET(counters, acks_waiting_clients, shard->routing.acks.lines.used);
 	COUNT_SET(counters, inbox_parcels, shard->routing.outbox.out_batches);
 	COUNT_SET(counters, inbox_bytes, shard->routing.outbox.out_bytes);
 	COUNT_POOL(counters, pool_clients, &shard->mem.clients);
@@ -41,6 +43,7 @@ void gauges_publish(struct shard *shard)
 			  shard->sessions.subscriptions.pool.touched + shard->sessions.subscriptions.lists.touched +
 			  shard->sessions.retained_jobs.jobs.touched + shard->sessions.retained_jobs.queues.touched +
 			  shard->mem.flows.entries.touched + shard->routing.routes.capacity +
+			  shard->routing.acks.tickets.touched + shard->routing.acks.lines.touched +
 			  shard->loop.ready.capacity + shard->sessions.closing.capacity +
 			  shard->sessions.endings.capacity);
 }

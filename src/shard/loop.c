@@ -33,13 +33,15 @@
 
 #include "access/access.h"
 #include "base/clock.h"
+#include "base/log.h"
+#include "client/acknowledge.h"
 #include "client/conn.h"
 #include "client/review.h"
 #include "client/subscribe.h"
+#include "deliver/congestion.h"
 #include "lifecycle/cleanup.h"
 #include "lifecycle/end.h"
 #include "lifecycle/revoke.h"
-#include "route/congestion.h"
 #include "route/retained_jobs.h"
 #include "route/route.h"
 #include "route/routing.h"
@@ -73,13 +75,13 @@
 
 /* ---- clients ---- */
 
-static void loop_handle_event(struct shard *shard, const struct epoll_event *event)
+static void loop_handle_event(struct shard *shard, const struct poller_event *event)
 {
-	struct client_ref ref = {(uint32_t)event->data.u64};
+	struct client_ref ref = {(uint32_t)event->tag};
 	if (client_ref_is_none(ref))
 		return; /* the waker, which has done its work, or clients from the gates, who come after the events */
 	struct client *client = shard_client(shard, ref);
-	if (client->conn.generation != (uint32_t)(event->data.u64 >> 32))
+	if (client->conn.generation != (uint32_t)(event->tag >> 32))
 		return;
 	if (poller_writable(event))
 		client_write(shard, ref);
@@ -127,8 +129,8 @@ static bool has_work(const struct shard *shard)
 	return shard->loop.ready.count != 0 || endings_waiting(&shard->sessions.endings) != 0 ||
 	       route_has_mail(shard) || admissions_wait(shard) || shard->sessions.filter_jobs != NULL ||
 	       shard->sessions.cleanups != NULL || routings_can_go_on(shard) ||
-	       retained_jobs_ready(&shard->sessions.retained_jobs) || revoke_has_work(shard) || review_waits(shard) ||
-	       commands_waiting(&shard->shared.commands) ||
+	       pending_acks_are_ready(&shard->routing.acks) || retained_jobs_ready(&shard->sessions.retained_jobs) ||
+	       revoke_has_work(shard) || review_waits(shard) || commands_waiting(&shard->shared.commands) ||
 	       (shard->env.number == 0 && retained_has_expired(shard->env.retained, shard->loop.now_s));
 }
 
@@ -181,7 +183,7 @@ static void read_clock(struct shard *shard, uint64_t woken_ns, int events)
 }
 
 /* Waits for events, asleep as far as others can tell when it may take a while; then reads the clock. */
-static int wait_for_events(struct shard *shard, struct epoll_event *events, bool draining)
+static int wait_for_events(struct shard *shard, struct poller_event *events, bool draining)
 {
 	int timeout_ms = loop_sleep_ms(shard, draining);
 	shard->loop.slept_from_ms = timeout_ms != 0 ? clock_now_ms() : 0;
@@ -193,10 +195,14 @@ static int wait_for_events(struct shard *shard, struct epoll_event *events, bool
 		return ready;
 	}
 	struct waker *waker = &shard->env.mailboxes[shard->env.number].waker;
-	bool awaits_room = routings_await_room(shard);
-	outbox_await_room(&shard->routing.outbox, awaits_room);
+	bool patient = pending_acks_any(&shard->routing.acks) && acknowledge_is_patient(shard);
+	if (patient && timeout_ms > ACKNOWLEDGE_PATIENCE_MS)
+		timeout_ms = ACKNOWLEDGE_PATIENCE_MS;
+	bool awaits_returns = routings_await_room(shard) || (pending_acks_any(&shard->routing.acks) && !patient);
+	outbox_await_returns(&shard->routing.outbox, awaits_returns);
 	waker_sleep(waker);
-	if (outbox_has_mail(&shard->routing.outbox) || (awaits_room && outbox_has_returns(&shard->routing.outbox)) ||
+	if (outbox_has_mail(&shard->routing.outbox) ||
+	    ((awaits_returns || patient) && outbox_has_returns(&shard->routing.outbox)) ||
 	    access_has_recent(shard->env.access, shard->env.number) || commands_waiting(&shard->shared.commands) ||
 	    (!draining && atomic_load(&shard->shared.draining)))
 		timeout_ms = 0;
@@ -205,6 +211,8 @@ static int wait_for_events(struct shard *shard, struct epoll_event *events, bool
 	int count = poller_wait(&shard->loop.poller, events, EVENTS_PER_TURN, timeout_ms);
 	reader_online();
 	waker_awake(waker);
+	if (patient && timeout_ms != 0)
+		acknowledge_waited(shard, count == 0);
 	read_clock(shard, waker_woken_ns(waker), count);
 	return count;
 }
@@ -244,18 +252,19 @@ static void go_on(struct shard *shard)
 	loop_look_at_access(shard);
 	congestion_run(shard);
 	routings_run(shard);
+	acknowledge_run(shard);
 	route_deliver_mail(shard);
 	filter_jobs_run(shard);
 }
 
 /* What clients have sent: first those who were left in the turn before. True: the gates have sent some more. */
-static bool serve(struct shard *shard, const struct epoll_event *events, int count)
+static bool serve(struct shard *shard, const struct poller_event *events, int count)
 {
 	bool arrive = false;
 	turn_work_begin_packets(&shard->loop.work);
 	loop_serve_ready(shard);
 	for (int i = 0; i < count; i++) {
-		arrive |= events[i].data.u64 == TAG_ADMISSIONS;
+		arrive |= events[i].tag == TAG_ADMISSIONS;
 		loop_handle_event(shard, &events[i]);
 	}
 	return arrive;
@@ -284,7 +293,7 @@ static void settle_turn(struct shard *shard)
 /* False when the shard has drained and may end. */
 static bool shard_turn(struct shard *shard)
 {
-	struct epoll_event events[EVENTS_PER_TURN];
+	struct poller_event events[EVENTS_PER_TURN];
 	bool draining = atomic_load_explicit(&shard->shared.draining, memory_order_acquire);
 	int count = wait_for_events(shard, events, draining);
 	turn_work_begin(&shard->loop.work);

@@ -2,11 +2,12 @@
 #include "access/access.h"
 #include "client/keepalive.h"
 #include "client/subscribe.h"
+#include "deliver/congestion.h"
 #include "lifecycle/cleanup.h"
 #include "lifecycle/revoke.h"
-#include "route/congestion.h"
 #include "route/retained_jobs.h"
 #include "route/routing.h"
+#include "session/pending_acks.h"
 #include "shard/admissions.h"
 #include "shard/loop.h"
 #include "state/ending.h"
@@ -53,6 +54,14 @@ static uint32_t subscriptions_limit(uint32_t clients)
 	return wanted < UINT32_MAX / 2 ? (uint32_t)wanted : UINT32_MAX / 2;
 }
 
+/* Batches came back: what was in them is with their receivers. */
+static void on_returned(void *context, const uint32_t *tickets, uint32_t count)
+{
+	struct shard *shard = context;
+	for (uint32_t i = 0; i < count; i++)
+		pending_acks_is_safe(&shard->routing.acks, tickets[i]);
+}
+
 void shard_take_settings(struct shard *shard)
 {
 	shard->sessions.subscriptions.client_max = shard->env.settings->client_subscriptions_max;
@@ -84,10 +93,13 @@ enum error shard_open(struct shard *shard)
 	    access_sign_in_init(shard->env.access, &shard->guard.sign_in, false) != ERROR_OK ||
 	    outbox_init(&shard->routing.outbox, shard->env.mailboxes, shard->env.shard_count, shard->env.number) !=
 		    ERROR_OK ||
+	    pending_acks_open(&shard->routing.acks, clients) != ERROR_OK ||
 	    region_open(&shard->sessions.connected_at_s, ((size_t)clients + 1) * sizeof(uint32_t)) != ERROR_OK)
 		return ERROR_NO_MEMORY;
 	if (shard->env.fixed.sockets != 0 && io_fix_files(&shard->mem.io, &shard->env.fixed) != ERROR_OK)
 		return ERROR_NO_MEMORY;
+	shard->routing.outbox.returned = on_returned;
+	shard->routing.outbox.context = shard;
 	shard->mem.messages.journal = shard->mem.flows.journal = shard->sessions.subscriptions.journal =
 		&shard->sessions.journal;
 	shard_take_settings(shard);
@@ -106,6 +118,8 @@ void shard_close(struct shard *shard)
 	revoke_fini(&shard->guard.revoke);
 	session_cleanups_fini(shard);
 	outbox_fini(&shard->routing.outbox);
+	pending_acks_close(&shard->routing.acks);
+	client_list_fini(&shard->routing.acks_awaited);
 	subscriptions_close(&shard->sessions.subscriptions);
 	flow_store_close(&shard->mem.flows);
 	acl_cache_close(&shard->guard.acl_cache);

@@ -22,7 +22,7 @@ static void tell_expired(void *context, const struct publication *publication, c
 }
 
 /* wheel_visit. The wheel's clock is the shard's own. */
-static uint64_t visit(void *context, uint32_t index, uint64_t now_ms)
+static uint64_t timers_visit(void *context, uint32_t index, uint64_t now_ms)
 {
 	struct shard *shard = context;
 	(void)now_ms;
@@ -40,7 +40,7 @@ void timers_run(struct shard *shard)
 	for (uint32_t i = 0; more && i < TIMERS_PER_TURN && !turn_work_is_spent(&shard->loop.work, until) &&
 			     !endings_are_many(&shard->sessions.endings);
 	     i += TIMERS_PER_STEP)
-		more = wheel_turn(&shard->loop.wheel, shard->loop.now_ms, TIMERS_PER_STEP, visit, shard);
+		more = wheel_turn(&shard->loop.wheel, shard->loop.now_ms, TIMERS_PER_STEP, timers_visit, shard);
 	if (shard->env.number != 0)
 		return;
 	struct journal *journal = &shard->sessions.journal;

@@ -10,7 +10,9 @@
 struct account *account_of(const struct shard *shard, const struct client *client)
 {
 	const struct extension *extension = extension_of(shard, client);
-	return extension != NULL && extension->account != 0 ? slab_at(&shard->mem.slab, extension->account) : NULL;
+	return extension != NULL && !account_ref_is_none(extension->account)
+		       ? account_at(&shard->mem.slab, extension->account)
+		       : NULL;
 }
 
 struct account *account_need(struct shard *shard, struct client *client)
@@ -18,12 +20,12 @@ struct account *account_need(struct shard *shard, struct client *client)
 	struct extension *extension = extension_need(shard, client);
 	if (extension == NULL)
 		return NULL;
-	if (extension->account != 0)
-		return slab_at(&shard->mem.slab, extension->account);
-	extension->account = slab_take(&shard->mem.slab, sizeof(struct account));
-	if (extension->account == 0)
+	if (!account_ref_is_none(extension->account))
+		return account_at(&shard->mem.slab, extension->account);
+	extension->account = account_take(&shard->mem.slab, sizeof(struct account));
+	if (account_ref_is_none(extension->account))
 		return NULL;
-	struct account *account = slab_at(&shard->mem.slab, extension->account);
+	struct account *account = account_at(&shard->mem.slab, extension->account);
 	*account = (struct account){0};
 	return account;
 }
@@ -31,9 +33,9 @@ struct account *account_need(struct shard *shard, struct client *client)
 void account_drop(struct shard *shard, struct client *client)
 {
 	struct extension *extension = extension_of(shard, client);
-	if (extension->account != 0)
-		slab_give(&shard->mem.slab, extension->account, sizeof(struct account));
-	extension->account = 0;
+	if (!account_ref_is_none(extension->account))
+		account_give(&shard->mem.slab, extension->account, sizeof(struct account));
+	extension->account = account_ref_none();
 }
 
 void account_end_connection(struct shard *shard, struct client *client)

@@ -4,6 +4,9 @@
 #ifndef STATE_ACCOUNT_H
 #define STATE_ACCOUNT_H
 
+#include "flow/refs.h"
+#include "memory/slab.h"
+
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -32,7 +35,7 @@ struct account {
 	uint32_t passed_bytes; /* read from it since it is congested, although it should have waited */
 	struct awaited awaited[ACCOUNT_AWAITED_MAX];
 	/* As a member of shared subscriptions: those that pass it over. */
-	uint32_t busy[ACCOUNT_BUSY_MAX];
+	struct subscription_ref busy[ACCOUNT_BUSY_MAX];
 	uint32_t congested_at; /* its place in the list of congested clients, while it is one */
 	uint8_t awaited_count;
 	uint8_t busy_count;
@@ -40,6 +43,7 @@ struct account {
 	bool stuck;     /* they did, and it did not take its messages */
 };
 _Static_assert(sizeof(struct account) <= 104, "part of the memory contract");
+DEFINE_SLAB_REF(account);
 
 struct shard;
 struct client;

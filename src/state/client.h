@@ -20,15 +20,18 @@ enum client_state {
 	CLIENT_STATE_COUNT,
 };
 
-/* Why a client is not read from. */
+/* Why a client is not read from. One function sets it, client_pause(), and one ends it, client_resume(); a client has
+ * one reason at a time, and what it has to wait for besides is found when it is read again. */
 enum client_pause {
 	PAUSE_NONE,
-	PAUSE_ROOM,       /* a message of its own is being routed: an inbox is full, or its match is long */
-	PAUSE_READER,     /* its own answers wait for it to read */
-	PAUSE_RATE,       /* it published more than it may: for a while */
-	PAUSE_TURN,       /* this turn's scratch or work is used up: it goes on in the next one */
-	PAUSE_FILTERS,    /* a SUBSCRIBE or UNSUBSCRIBE of its own goes on over several turns */
-	PAUSE_SUBSCRIBER, /* the queue of a client that it publishes to is to fall first (route/congestion.h) */
+	PAUSE_ROOM,       /* a message of its own is being routed -> until that is over (route/routing.h) */
+	PAUSE_READER,     /* its own answers wait for it to read -> until it has read half of them (client_write()) */
+	PAUSE_RATE,       /* it published more than it may -> for a while: its timer (client/keepalive.h) */
+	PAUSE_TURN,       /* this turn's scratch or work is used up -> until the next one */
+	PAUSE_FILTERS,    /* a SUBSCRIBE or UNSUBSCRIBE of its own goes on over several turns -> until it is answered */
+	PAUSE_SUBSCRIBER, /* the queue of a client that it publishes to is full -> until it has fallen
+			     (deliver/congestion.h) */
+	PAUSE_ACKS,       /* too many messages are not acknowledged -> until half of them are (client/acknowledge.h) */
 };
 
 /* So many reads are acknowledged at once after a client has published, or came. */
@@ -38,8 +41,8 @@ struct client {
 	struct session session; /* first: the registry finds it there */
 	struct conn conn;
 	struct wheel_node timer;
-	uint32_t principal; /* slab reference (state/principal.h); 0: none */
-	uint32_t extension; /* slab reference (state/extension.h); 0: none */
+	struct principal_ref principal;
+	struct extension_ref extension;
 	uint32_t address;   /* its place among the addresses that are counted, 0: none */
 	uint32_t seen_tick; /* when a packet last came, in ticks of the wheel */
 	uint16_t keepalive_s;

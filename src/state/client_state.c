@@ -48,12 +48,20 @@ void client_mark_ready(struct shard *shard, struct client_ref ref, struct client
 	client_list_push(&shard->loop.ready, ref);
 }
 
-void client_resume(struct shard *shard, struct client_ref ref)
+void client_pause(struct client *client, enum client_pause why)
+{
+	CHECK(why != PAUSE_NONE && client->pause == PAUSE_NONE);
+	CHECK(client_is_connected(client));
+	client->pause = why & 7u;
+}
+
+void client_resume(struct shard *shard, struct client_ref ref, enum client_pause why)
 {
 	struct client *client = shard_client(shard, ref);
 	if (!client_is_connected(client))
 		return;
+	CHECK(client->pause == why);
 	client->pause = PAUSE_NONE;
-	client->seen_tick = (uint32_t)(shard->loop.now_ms / WHEEL_TICK_MS); /* its silence so far was ours */
+	client->seen_tick = (uint32_t)(shard->loop.now_ms / WHEEL_TICK_MS); /* it could not be heard so far */
 	client_mark_ready(shard, ref, client);
 }

@@ -3,7 +3,7 @@
 #ifndef STATE_CLIENT_STATE_H
 #define STATE_CLIENT_STATE_H
 
-#include "session/refs.h"
+#include "flow/refs.h"
 #include "state/client.h"
 
 struct shard;
@@ -12,7 +12,10 @@ struct shard;
 void client_set_state(struct shard *shard, struct client *client, enum client_state next);
 /* It is read from in the next turn, unless it is paused. */
 void client_mark_ready(struct shard *shard, struct client_ref ref, struct client *client);
-/* There is room again: it goes on where it paused. */
-void client_resume(struct shard *shard, struct client_ref ref);
+/* Leaves a connected client, which is not paused, unread for this reason (enum client_pause says who ends that). Its
+ * other states do not change: a paused client is graded, written to and ended like any other. */
+void client_pause(struct client *client, enum client_pause why);
+/* The reason is gone: the client goes on where it paused. Nothing happens where it has ended meanwhile. */
+void client_resume(struct shard *shard, struct client_ref ref, enum client_pause why);
 
 #endif

@@ -19,7 +19,7 @@ static void endings_push(struct endings *endings, struct ending ending)
 	endings->items[endings->count++] = ending;
 }
 
-static void note(struct shard *shard, struct client_ref ref, enum ending_kind kind, enum error reason)
+static void ending_note(struct shard *shard, struct client_ref ref, enum ending_kind kind, enum error reason)
 {
 	endings_push(&shard->sessions.endings, (struct ending){
 						       .client = ref,
@@ -38,7 +38,7 @@ void client_end(struct shard *shard, struct client_ref ref, enum error reason)
 	CHECK(reason != ERROR_OK);
 	client_set_state(shard, client, CLIENT_CLOSING);
 	wheel_remove(&shard->loop.wheel, ref.index);
-	note(shard, ref, greeted ? ENDING_CONNECTION : ENDING_GREETING, reason);
+	ending_note(shard, ref, greeted ? ENDING_CONNECTION : ENDING_GREETING, reason);
 }
 
 void session_end(struct shard *shard, struct client_ref ref, enum error reason)
@@ -49,7 +49,7 @@ void session_end(struct shard *shard, struct client_ref ref, enum error reason)
 		if (!offline_let_go(shard, ref))
 			return; /* it is to end already */
 		wheel_remove(&shard->loop.wheel, ref.index);
-		note(shard, ref, ENDING_SESSION, reason);
+		ending_note(shard, ref, ENDING_SESSION, reason);
 		return;
 	}
 	struct extension *extension = extension_of(shard, client);
@@ -61,7 +61,7 @@ void session_end(struct shard *shard, struct client_ref ref, enum error reason)
 void session_will_is_due(struct shard *shard, struct client_ref ref)
 {
 	CHECK(shard_client(shard, ref)->state == CLIENT_OFFLINE);
-	note(shard, ref, ENDING_WILL, ERROR_OK);
+	ending_note(shard, ref, ENDING_WILL, ERROR_OK);
 }
 
 void endings_fini(struct endings *endings)

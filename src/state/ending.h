@@ -4,7 +4,7 @@
 #ifndef STATE_ENDING_H
 #define STATE_ENDING_H
 
-#include "session/refs.h"
+#include "flow/refs.h"
 #include "state/sessions.h"
 
 struct shard;

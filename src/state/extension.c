@@ -4,7 +4,7 @@
 
 struct extension *extension_of(const struct shard *shard, const struct client *client)
 {
-	return client->extension != 0 ? slab_at(&shard->mem.slab, client->extension) : NULL;
+	return !extension_ref_is_none(client->extension) ? extension_at(&shard->mem.slab, client->extension) : NULL;
 }
 
 bool extension_take_packet(const struct shard *shard, const struct client *client, size_t bytes)
@@ -14,12 +14,12 @@ bool extension_take_packet(const struct shard *shard, const struct client *clien
 
 struct extension *extension_need(struct shard *shard, struct client *client)
 {
-	if (client->extension != 0)
-		return slab_at(&shard->mem.slab, client->extension);
-	client->extension = slab_take(&shard->mem.slab, sizeof(struct extension));
-	if (client->extension == 0)
+	if (!extension_ref_is_none(client->extension))
+		return extension_at(&shard->mem.slab, client->extension);
+	client->extension = extension_take(&shard->mem.slab, sizeof(struct extension));
+	if (extension_ref_is_none(client->extension))
 		return NULL;
-	struct extension *extension = slab_at(&shard->mem.slab, client->extension);
+	struct extension *extension = extension_at(&shard->mem.slab, client->extension);
 	*extension = (struct extension){.receive_max = UINT16_MAX};
 	return extension;
 }

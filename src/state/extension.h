@@ -4,7 +4,9 @@
 #ifndef STATE_EXTENSION_H
 #define STATE_EXTENSION_H
 
-#include "session/flow.h"
+#include "flow/flow.h"
+#include "flow/refs.h"
+#include "memory/slab.h"
 
 #include <stdbool.h>
 
@@ -12,7 +14,7 @@
 
 struct extension {
 	struct flow flow;
-	uint32_t account;  /* slab reference (state/account.h); 0: none */
+	struct account_ref account;
 	uint32_t expiry_s; /* Session Expiry Interval; 0: it ends with its connection, EXTENSION_NEVER_S: never */
 	struct message_ref will;
 	uint32_t will_delay_s;
@@ -30,6 +32,7 @@ struct extension {
 	uint16_t alias_max;   /* the client's */
 };
 _Static_assert(sizeof(struct extension) <= 64, "part of the memory contract");
+DEFINE_SLAB_REF(extension);
 
 struct shard;
 struct client;

@@ -8,7 +8,7 @@
 
 struct principal *principal_of(const struct shard *shard, const struct client *client)
 {
-	return client->principal != 0 ? slab_at(&shard->mem.slab, client->principal) : NULL;
+	return !principal_ref_is_none(client->principal) ? principal_at(&shard->mem.slab, client->principal) : NULL;
 }
 
 static size_t bytes_of(size_t user_bytes)
@@ -16,16 +16,16 @@ static size_t bytes_of(size_t user_bytes)
 	return sizeof(struct principal) + user_bytes;
 }
 
-void principal_free(struct shard *shard, uint32_t made)
+void principal_free(struct shard *shard, struct principal_ref made)
 {
-	if (made == 0)
+	if (principal_ref_is_none(made))
 		return;
-	const struct principal *principal = slab_at(&shard->mem.slab, made);
+	const struct principal *principal = principal_at(&shard->mem.slab, made);
 	acl_pool_give(&shard->guard.token_rules, principal->rules);
-	slab_give(&shard->mem.slab, made, bytes_of(principal->user_bytes));
+	principal_give(&shard->mem.slab, made, bytes_of(principal->user_bytes));
 }
 
-void principal_set(struct shard *shard, struct client *client, uint32_t made)
+void principal_set(struct shard *shard, struct client *client, struct principal_ref made)
 {
 	principal_free(shard, client->principal);
 	client->principal = made;
@@ -33,7 +33,7 @@ void principal_set(struct shard *shard, struct client *client, uint32_t made)
 
 void principal_drop(struct shard *shard, struct client *client)
 {
-	principal_set(shard, client, 0);
+	principal_set(shard, client, principal_ref_none());
 }
 
 void principal_tell(struct shard *shard, const struct client *client)
@@ -70,9 +70,9 @@ static uint32_t principal_expiry_of(const struct shard *shard, const struct admi
 	return expires_s < PRINCIPAL_NEVER_S ? (uint32_t)expires_s : PRINCIPAL_NEVER_S;
 }
 
-enum error principal_new(struct shard *shard, const struct admission *admission, uint32_t *made)
+enum error principal_new(struct shard *shard, const struct admission *admission, struct principal_ref *made)
 {
-	*made = 0;
+	*made = principal_ref_none();
 	if (!admission->has_principal)
 		return ERROR_OK;
 	struct slice user = admission_user(admission);
@@ -80,12 +80,12 @@ enum error principal_new(struct shard *shard, const struct admission *admission,
 	uint32_t kept = rules.data != NULL ? acl_pool_take(&shard->guard.token_rules, rules) : 0;
 	if (rules.data != NULL && kept == 0)
 		return ERROR_LIMIT;
-	*made = slab_take(&shard->mem.slab, bytes_of(user.size));
-	if (*made == 0) {
+	*made = principal_take(&shard->mem.slab, bytes_of(user.size));
+	if (principal_ref_is_none(*made)) {
 		acl_pool_give(&shard->guard.token_rules, kept);
 		return ERROR_NO_MEMORY;
 	}
-	struct principal *principal = slab_at(&shard->mem.slab, *made);
+	struct principal *principal = principal_at(&shard->mem.slab, *made);
 	*principal = (struct principal){
 		.token_hash = admission->token_hash,
 		.user_hash = admission->user_hash,

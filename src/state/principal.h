@@ -5,6 +5,8 @@
 
 #include "auth/rules/acl.h"
 #include "base/error.h"
+#include "flow/refs.h"
+#include "memory/slab.h"
 
 #define PRINCIPAL_NEVER_S UINT32_MAX
 
@@ -17,6 +19,7 @@ struct principal {
 	bool uses_auth; /* CONNECT named an authentication method: AUTH may renew it [4.12.1] */
 	uint8_t user[];
 };
+DEFINE_SLAB_REF(principal);
 
 struct shard;
 struct client;
@@ -26,10 +29,10 @@ struct admission;
 struct principal *principal_of(const struct shard *shard, const struct client *client);
 /* Makes one of the admission, for principal_set() or principal_free(); *made is 0 where there is nothing to tell.
  * ERROR_LIMIT, ERROR_NO_MEMORY. */
-enum error principal_new(struct shard *shard, const struct admission *admission, uint32_t *made);
-void principal_free(struct shard *shard, uint32_t made);
+enum error principal_new(struct shard *shard, const struct admission *admission, struct principal_ref *made);
+void principal_free(struct shard *shard, struct principal_ref made);
 /* The client's from now on, in place of one that was there; 0: it has none. */
-void principal_set(struct shard *shard, struct client *client, uint32_t made);
+void principal_set(struct shard *shard, struct client *client, struct principal_ref made);
 /* Re-authentication [4.12.1]: another token of the same user for the same client. The reason why it is refused, or
  * ERROR_OK. Only for a principal that uses_auth. */
 enum error principal_renew(struct shard *shard, struct client *client, struct slice token);

@@ -1,15 +1,15 @@
 #include "state/release.h"
 
+#include "flow/packet_ids.h"
 #include "session/aliases.h"
-#include "session/packet_ids.h"
 #include "state/account.h"
 #include "state/extension.h"
 #include "state/shard.h"
 
 static void give_block(struct shard *shard, struct client *client)
 {
-	slab_give(&shard->mem.slab, client->extension, sizeof(struct extension));
-	client->extension = 0;
+	extension_give(&shard->mem.slab, client->extension, sizeof(struct extension));
+	client->extension = extension_ref_none();
 }
 
 void extension_trim(struct shard *shard, struct client *client)
@@ -18,7 +18,7 @@ void extension_trim(struct shard *shard, struct client *client)
 	const struct extension *extension = extension_of(shard, client);
 	if (extension != NULL && !client->bounded && !client->session.journaled && extension->flow.last == 0 &&
 	    extension->expiry_s == 0 && message_ref_is_none(extension->will) && extension->received == 0 &&
-	    extension->account == 0 && extension->aliases_in == 0 && extension->aliases_out == 0 &&
+	    account_ref_is_none(extension->account) && extension->aliases_in == 0 && extension->aliases_out == 0 &&
 	    extension->alias_max == 0 && extension->receive_max == UINT16_MAX)
 		give_block(shard, client);
 }

@@ -3,12 +3,13 @@
 #ifndef STATE_ROUTING_H
 #define STATE_ROUTING_H
 
+#include "flow/messages.h"
 #include "memory/list.h"
 #include "reactor/mailbox.h"
-#include "session/messages.h"
+#include "session/pending_acks.h"
 #include "topics/index.h"
 
-/* ---- publishers that wait for subscribers (route/congestion.h) ---- */
+/* ---- publishers that wait for subscribers (deliver/congestion.h) ---- */
 
 #define CONGESTION_PLACES 256u
 /* A shard's board: written by it, read by all. */
@@ -74,6 +75,14 @@ struct routings {
 	bool has_room;  /* some batches have come back since the last run */
 };
 
+/* Whether the shard, when it sleeps while acknowledgements wait, is woken for them (client/acknowledge.h). */
+struct ack_patience {
+	uint64_t asked_ns;   /* when it last was about to sleep so */
+	uint32_t gap_ns;     /* between two such times, on average of late */
+	uint16_t woken_left; /* so many sleeps more, in which it is */
+	uint8_t backoff;     /* the power of two of the next such number */
+};
+
 struct shard_routing {
 	struct outbox outbox;       /* to the other shards */
 	struct mail mail;           /* from them */
@@ -81,6 +90,9 @@ struct shard_routing {
 	uint32_t *peer_routes;      /* its routes, counted by shard */
 	struct batch *read_batches; /* delivered in this turn, to be returned after the flush */
 	struct routings routings;
+	struct pending_acks acks; /* of its clients' messages */
+	struct ack_patience ack_patience;
+	struct client_list acks_awaited; /* clients that are unread because the shard has too many of them */
 	struct congestion congestion;
 	uint32_t loss_log_next_s; /* when it may be logged again that a client loses messages */
 };

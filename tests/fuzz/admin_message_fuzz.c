@@ -1,7 +1,7 @@
 /* Messages from JSON: whatever is taken is a PUBLISH that a client might have sent, of the size that it says. */
 #include "fuzz.h"
 
-#include "admin/message.h"
+#include "admin/api/message.h"
 #include "base/check.h"
 #include "mqtt/decode.h"
 #include "mqtt/field/topic.h"

@@ -2,7 +2,7 @@
  * and a route's id must be one of the path's segments. */
 #include "fuzz.h"
 
-#include "admin/route_table.h"
+#include "admin/api/route_table.h"
 #include "base/check.h"
 
 #include <stdlib.h>

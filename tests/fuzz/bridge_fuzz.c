@@ -1,10 +1,10 @@
 /* What comes from Redis and from the server of a key set: the first byte says which of it the others are. */
 #include "fuzz.h"
 
-#include "bridge/jwks_cache.h"
 #include "bridge/redis_message.h"
 #include "bridge/redis_scan.h"
 #include "bridge/redis_url.h"
+#include "fetch/caching.h"
 
 #include <stdio.h>
 #include <sys/socket.h>
@@ -79,7 +79,7 @@ static void read_header(struct slice line)
 {
 	struct slice value;
 	uint32_t seconds;
-	if (!http_header_value(line, "Cache-Control", &value))
+	if (!header_line_value(line, "Cache-Control", &value))
 		return;
 	CHECK(value.size <= line.size);
 	if (cache_control_max_age(value, &seconds))

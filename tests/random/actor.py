@@ -124,6 +124,32 @@ class Actor:
             self._wait_for(PUBCOMP, number)
         self.witness.settle()
 
+    def do_publish_several(self, step):
+        """At once, to both topics of a group, at QoS 1 and 2: answered in that order, wherever the messages go."""
+        if not self.client or self.outbox:
+            return
+        sent = []
+        for i in range(4):
+            message = self.model.message(f"{step['group']}/{i // 2}", 1 + (step["qos"] + i // 2) % 2, False, self.name)
+            number = self.client.packet_id()
+            self.client.publish(message.topic, message.payload, qos=message.qos, packet_id=number)
+            self.model.published(message, self.connected())
+            sent.append((PUBACK if message.qos == 1 else PUBREC, number))
+        for kind, number in sent:
+            got = self._next_answer()
+            if (got.kind, got.packet_id) != (kind, number):
+                raise Violation(f"{self.name} got {got!r} before the answer to the message {number} that it sent earlier")
+        for kind, number in sent:
+            if kind == PUBREC:
+                self.client.send(acknowledge(PUBREL, number))
+                self._wait_for(PUBCOMP, number)
+        self.witness.settle()
+
+    def _next_answer(self):
+        while not self.answers:
+            self._take(self.client.packet())
+        return self.answers.pop(0)
+
     def do_publish_and_drop(self, step):
         """Stage 0: nothing was waited for; 1: the first answer came; 2: and PUBREL was sent."""
         if not self.client or self.outbox or self.will:

@@ -3,8 +3,8 @@
 The model knows what clients have said and what they were answered. A message that was acknowledged is owed to every session
 that had a matching subscription; one whose publisher vanished before its acknowledgement may have got through or not.
 At QoS 0 nothing is owed to who was not there; at QoS 1 a message may come again, at QoS 2 it may not. What is sent again
-has DUP and its identifier, and each publisher's messages keep their order.
-[MQTT-4.1.0-1, MQTT-4.3.1-1, MQTT-4.3.2-1, MQTT-4.3.3-1, MQTT-4.3.3-6, MQTT-4.4.0-1, MQTT-4.5.0-1, MQTT-4.6.0-5]
+has DUP and its identifier, and each publisher's messages keep their order, and so do the answers to them.
+[MQTT-4.1.0-1, MQTT-4.3.1-1, MQTT-4.3.2-1, MQTT-4.3.3-1, MQTT-4.3.3-6, MQTT-4.4.0-1, MQTT-4.5.0-1, MQTT-4.6.0-2, -3, -5]
 """
 
 

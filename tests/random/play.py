@@ -33,8 +33,8 @@ SHORTEN_PLAYS = 200
 FAULTS = (AssertionError, TimeoutError, Closed, OSError)
 
 # step -> how often
-STEPS_OF = {"connect": 10, "leave": 3, "drop": 5, "publish": 18, "publish and drop": 5, "subscribe": 10, "unsubscribe": 3,
-            "hold": 4, "answer": 5, "answer and drop": 3}
+STEPS_OF = {"connect": 10, "leave": 3, "drop": 5, "publish": 18, "publish several": 6, "publish and drop": 5, "subscribe": 10,
+            "unsubscribe": 3, "hold": 4, "answer": 5, "answer and drop": 3}
 
 
 def make_step(choice):
@@ -55,6 +55,7 @@ def make_play(seed, count):
 
 def describe(step):
     details = {"connect": ("version", "clean", "will", "topic", "will_qos", "retain"), "publish": ("topic", "qos", "retain"),
+               "publish several": ("group", "qos"),
                "publish and drop": ("topic", "qos", "stage"), "subscribe": ("filter", "qos"), "unsubscribe": ("filter",)}
     words = [f"{name} {step[name]}" for name in details.get(step["step"], ())]
     return f"{step['who']}: {step['step']}{' (' + ', '.join(words) + ')' if words else ''}"

@@ -1,10 +1,19 @@
 """Keys of tokens that are fetched from a URL: they are rotated there, and the URL may be down."""
 
+import datetime
 import http.server
+import ipaddress
+import os
+import ssl
 import threading
 import time
+from pathlib import Path
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
 
 from mqtt_wire import CONNACK, Connection, connect
 from tokens import hs256, jwk_set
@@ -16,8 +25,9 @@ BAD = 0x86  # bad user name or password
 class Site:
     """An HTTP server with one document."""
 
-    def __init__(self, body, **headers):
+    def __init__(self, body, tls=None, **headers):
         self.body, self.headers, self.status = body, headers, 200
+        self.tls = tls
         self.requests = []  # the ETag that each asked for
         site = self
 
@@ -40,10 +50,12 @@ class Site:
         self.handler = Handler
         self.port = 0
         self.open()
-        self.url = f"http://127.0.0.1:{self.port}/keys.json"
+        self.url = f"{'https' if tls else 'http'}://127.0.0.1:{self.port}/keys.json"
 
     def open(self):
         self.server = http.server.ThreadingHTTPServer(("127.0.0.1", self.port), self.handler)
+        if self.tls:
+            self.server.socket = self.tls.wrap_socket(self.server.socket, server_side=True)
         self.port = self.server.server_address[1]
         threading.Thread(target=self.server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
 
@@ -166,3 +178,63 @@ def test_hanging_url_does_not_hold_up_the_end(serve, monkeypatch):
         server = serve("--token-jwks-url", f"https://127.0.0.1:{listener.getsockname()[1]}/")
         listener.accept()
         assert server.stop() < 5
+
+
+@pytest.fixture
+def certificate(tmp_path):
+    """A file with a certificate for 127.0.0.1 that signs itself, and its key."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "a test's site")])
+    now = datetime.datetime.utcnow()
+    made = (x509.CertificateBuilder().subject_name(name).issuer_name(name).public_key(key.public_key())
+            .serial_number(x509.random_serial_number()).not_valid_before(now - datetime.timedelta(days=1))
+            .not_valid_after(now + datetime.timedelta(days=1))
+            .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]), False)
+            .add_extension(x509.BasicConstraints(True, None), True).sign(key, hashes.SHA256()))
+    file = tmp_path / "site.pem"
+    file.write_bytes(made.public_bytes(serialization.Encoding.PEM) + key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()))
+    return file
+
+
+def test_https(serve, certificate, monkeypatch):
+    """The certificate is checked: against the file that is named, or what the system trusts."""
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
+    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    tls.load_cert_chain(certificate)
+    site = Site(jwk_set(old=OLD), tls)
+    options = ["--anonymous", "never", "--token-jwks-url", site.url]
+    try:
+        server = serve(*options, "--token-jwks-ca-file", str(certificate))
+        server.wait_line("fetched keys are in use")
+        assert refusal(server, OLD, "old") == 0
+        distrustful = serve(*options)
+        distrustful.wait_line("certificate")
+        assert refusal(distrustful, OLD, "old") == BAD
+    finally:
+        site.close()
+
+
+def test_stop_in_the_middle_of_a_fetch(serve, site):
+    """A site that takes the request and never answers does not hold the server up, and no process is left of the fetch."""
+    hold = threading.Event()
+    asked = threading.Event()
+
+    class Handler(site.handler):
+        def do_GET(self):
+            asked.set()
+            hold.wait(60)
+
+    site.server.RequestHandlerClass = Handler
+    server = serve("--anonymous", "never", "--token-jwks-url", site.url)
+    assert asked.wait(20)
+    children = Path(f"/proc/{server.process.pid}/task").glob("*/children")
+    fetchers = [int(pid) for file in children for pid in file.read_text().split()]
+    assert len(fetchers) == 1
+    started = time.monotonic()
+    server.process.terminate()
+    assert server.process.wait(20) == 0
+    assert time.monotonic() - started < 5  # a fetch by itself may take ten seconds
+    hold.set()
+    with pytest.raises(ProcessLookupError):
+        os.kill(fetchers[0], 0)

@@ -1,5 +1,5 @@
 /* The two text formats, to the letter. */
-#include "admin/exposition.h"
+#include "admin/metrics/exposition.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

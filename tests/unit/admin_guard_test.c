@@ -1,5 +1,5 @@
 /* Who may ask: tokens from files, names of this machine, pages of other origins. */
-#include "admin/guard.h"
+#include "admin/api/guard.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -45,10 +45,18 @@ static int close_guard(void **state)
 	return 0;
 }
 
+static struct slice header(const char *value)
+{
+	return value != NULL ? slice_string(value) : slice_of(NULL, 0);
+}
+
 static enum guard_verdict check(struct guard *guard, const char *authorization, const char *host, const char *origin,
 				bool changes)
 {
-	struct guard_claim claim = {.authorization = authorization, .host = host, .origin = origin, .changes = changes};
+	struct guard_claim claim = {.authorization = header(authorization),
+				    .host = header(host),
+				    .origin = header(origin),
+				    .changes = changes};
 	return guard_check(guard, &claim);
 }
 
@@ -123,7 +131,8 @@ static void test_changes_from_other_origins(void **state)
 	assert_int_equal(check(guard, NULL, "localhost:9883", "http://example.com", true), GUARD_WRONG_ORIGIN);
 	assert_int_equal(check(guard, NULL, "localhost:9883", "null", true), GUARD_WRONG_ORIGIN);
 	assert_int_equal(check(guard, NULL, "localhost:9883", "http://example.com", false), GUARD_GRANTED);
-	struct guard_claim claim = {.host = "localhost", .origin = "http://example.com", .changes = true};
+	struct guard_claim claim = {
+		.host = header("localhost"), .origin = header("http://example.com"), .changes = true};
 	assert_int_equal(guard_check_open(&claim), GUARD_WRONG_ORIGIN);
 	assert_true(read_token(guard, TOKEN));
 	assert_int_equal(check(guard, "Bearer " TOKEN, "a.example", "http://b.example", true), GUARD_WRONG_ORIGIN);

@@ -1,5 +1,5 @@
 /* Messages from JSON: the packet that comes of them, and what is wrong with those that are none. */
-#include "admin/message.h"
+#include "admin/api/message.h"
 #include "mqtt/decode.h"
 #include "mqtt/field/property.h"
 

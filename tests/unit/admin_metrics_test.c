@@ -1,5 +1,5 @@
 /* The tables that metrics are made of: names, families and help that any scraper takes, and a documentation of all. */
-#include "admin/metrics.h"
+#include "admin/metrics/metrics.h"
 
 #include <ctype.h>
 #include <setjmp.h>

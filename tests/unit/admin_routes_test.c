@@ -1,6 +1,6 @@
 /* The table of paths, and that the OpenAPI description names exactly those. */
-#include "admin/assets.h"
-#include "admin/route_table.h"
+#include "admin/api/assets.h"
+#include "admin/api/route_table.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -15,7 +15,7 @@ static const struct route *find(const char *method, const char *raw, struct slic
 	struct target target;
 	*id = slice_of(NULL, 0);
 	assert_true(target_parse(&target, slice_string(raw), room));
-	return route_find(&target, method_of(method), id, methods);
+	return route_find(&target, method_of(slice_string(method)), id, methods);
 }
 
 static void test_found(void **state)

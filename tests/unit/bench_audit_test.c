@@ -52,7 +52,7 @@ static void test_nothing_came_at_all(void **state)
 	assert_audit(receive_all(NULL, 0, 0), 0, 0, 0, 0);
 }
 
-/* A closed loop goes on by what is settled: each message once, whether it came or is known to be missing. */
+/* A closed loop goes on by what is accounted for: each message once, whether it arrived or is known to be missing. */
 static void test_each_message_is_settled_once(void **state)
 {
 	(void)state;
@@ -91,7 +91,7 @@ static void test_stamp_comes_back(void **state)
 	assert_true(back.sent_ns == UINT64_MAX);
 }
 
-/* Where a payload has no room for it, or it is not known, there is none. */
+/* There is no such time if the payload has no room for it, or if it is not known. */
 static void test_stamp_with_the_time_of_leaving(void **state)
 {
 	(void)state;

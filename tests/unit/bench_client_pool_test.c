@@ -130,7 +130,7 @@ static void scene_close(struct scene *scene)
 	close(scene->listener);
 }
 
-/* Each byte arrives alone: the client must put packets together whatever the cuts are. */
+/* Each byte arrives by itself: the client must assemble packets however they are cut. */
 static void answer(struct scene *scene, const void *bytes, size_t size)
 {
 	for (size_t i = 0; i < size; i++) {
@@ -257,6 +257,34 @@ static void test_missing_pingresp_is_a_loss(void **state)
 	scene_close(&scene);
 }
 
+/* A probe is not a keepalive ping: the next ping does not count it as unanswered, the one after that does. */
+static void test_probe(void **state)
+{
+	(void)state;
+	struct scene scene;
+	sign_in(&scene);
+	client_pool_probe(&scene.pool);
+	ASSERT_SENT(&scene, "\xc0\0");
+	assert_int_equal(scene.pool.pings_pending, 1);
+	client_pool_probe(&scene.pool); /* one is enough */
+	client_pool_ping(&scene.pool, 0);
+	assert_int_equal(losses_total(&scene.pool.losses), 0);
+	ANSWER(&scene, "\xd0\0");
+	assert_int_equal(scene.pool.pings_pending, 0);
+	ANSWER(&scene, "\xd0\0"); /* nobody asked */
+	assert_int_equal(scene.pool.pings_pending, 0);
+	client_pool_probe(&scene.pool);
+	ASSERT_SENT(&scene, "\xc0\0");
+	client_pool_ping(&scene.pool, 0);
+	assert_int_equal(scene.pool.pings_pending, 1);
+	client_pool_ping(&scene.pool, 0);
+	assert_lost(&scene, LOSS_NO_PINGRESP, 0);
+	assert_int_equal(scene.pool.pings_pending, 0);
+	client_pool_probe(&scene.pool);
+	assert_int_equal(scene.pool.pings_pending, 0);
+	scene_close(&scene);
+}
+
 static void test_qos_1_is_acknowledged_once_a_read(void **state)
 {
 	(void)state;
@@ -308,7 +336,7 @@ static void test_what_was_published_is_acknowledged_by_the_server(void **state)
 	scene_close(&scene);
 }
 
-/* What the socket does not take is kept, goes out before anything else, and then the owner is told. */
+/* What the socket does not take is kept and goes out before anything else. Then the owner is told. */
 static void test_unsent_bytes_keep_their_order(void **state)
 {
 	(void)state;
@@ -349,7 +377,7 @@ static void test_full_socket_is_a_loss_unless_the_owner_writes(void **state)
 	scene_close(&scene);
 }
 
-/* The place of a client that left is used again, for one with another number. */
+/* The slot of a client that left is used again, for a client with another number. */
 static void test_places_are_used_again(void **state)
 {
 	(void)state;
@@ -472,6 +500,7 @@ int main(void)
 		cmocka_unit_test(test_many_packets_in_one_read),
 		cmocka_unit_test(test_pipelined_subscribe_goes_with_connect),
 		cmocka_unit_test(test_missing_pingresp_is_a_loss),
+		cmocka_unit_test(test_probe),
 		cmocka_unit_test(test_qos_1_is_acknowledged_once_a_read),
 		cmocka_unit_test(test_qos_2_is_received_and_released),
 		cmocka_unit_test(test_what_was_published_is_acknowledged_by_the_server),

@@ -25,7 +25,7 @@ struct scene {
 	struct credentials credentials;
 };
 
-/* A file with this content; the test's own, and gone with it. */
+/* A file with this content, which the test removes. */
 static void write_file(struct scene *scene, const void *bytes, size_t size)
 {
 	memset(scene, 0, sizeof(*scene));
@@ -128,7 +128,7 @@ static void test_wrong_files(void **state)
 	write_file(&scene, large, sizeof(large));
 	assert_non_null(credentials_open_tokens(&scene.credentials, scene.path));
 	scene_close(&scene);
-	assert_non_null(credentials_open_tokens(&scene.credentials, scene.path)); /* not there any more */
+	assert_non_null(credentials_open_tokens(&scene.credentials, scene.path)); /* it is gone */
 	write_file(&scene, large, CREDENTIALS_SECRET_BYTES_MAX + 1);
 	assert_non_null(credentials_open_secret(&scene.credentials, scene.path, NULL, ISSUED_S));
 	scene_close(&scene);

@@ -1,4 +1,4 @@
-/* Who gets what: channels and streams as the topics say, and what of them is missing. */
+/* Who is to get what: channels and streams follow from the topics, and missing messages are counted. */
 #include "bench/scenario/expectations.h"
 
 #include <setjmp.h>

@@ -1,4 +1,4 @@
-/* The bench's histogram: exact below 64, within 1/64 above, never outside what was seen. */
+/* The bench's histogram: exact below 64, within 1/64 above, never beyond the values seen. */
 #include "bench/measure/histogram.h"
 
 #include <math.h>
@@ -41,7 +41,7 @@ static void test_small_values_are_exact(void **state)
 	free(histogram);
 }
 
-/* A value alone in a histogram is its own percentile; two more above and below show the edges of its bucket. */
+/* A single value is its own percentile; two more, above and below, show the edges of its bucket. */
 static void test_error_is_at_most_a_sixty_fourth(void **state)
 {
 	(void)state;
@@ -85,7 +85,7 @@ static void test_merge_is_as_if_added_to_one(void **state)
 	free(whole);
 }
 
-/* One value of a thousand is beyond p99.9: with fewer there is nothing to tell it by. */
+/* One value of a thousand is beyond p99.9: with fewer values it cannot be known. */
 static void test_percentiles_need_values_beyond_them(void **state)
 {
 	(void)state;

@@ -1,4 +1,4 @@
-/* The bench's packet identifiers: never given twice, taken back in any order, and only for what waits. */
+/* The bench's packet identifiers: never in use twice, acknowledged in any order, and only if they are in flight. */
 #include "bench/measure/inflight.h"
 
 #include "mqtt/packet.h"
@@ -49,7 +49,7 @@ static void test_qos_2_waits_for_pubrec_then_pubcomp(void **state)
 	inflight_close(&inflight);
 }
 
-/* The window counts from the oldest that waits: what was acknowledged before it makes no room yet. */
+/* The window begins at the oldest unacknowledged message: acknowledgements behind it make no room yet. */
 static void test_any_order_is_taken(void **state)
 {
 	(void)state;
@@ -78,7 +78,7 @@ static void test_what_nothing_waits_for_is_refused(void **state)
 	inflight_close(&inflight);
 }
 
-/* Identifiers go round at 65535, and 0 is none of them. */
+/* Identifiers wrap at 65535 and are never 0. */
 static void test_identifiers_go_round(void **state)
 {
 	(void)state;

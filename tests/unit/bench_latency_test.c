@@ -1,4 +1,4 @@
-/* What `bench latency` is asked to do, and what its report makes of rounds. */
+/* The options of `bench latency`, and how its report sums up rounds. */
 #include "bench/pubsub/latency_options.h"
 #include "bench/pubsub/latency_report.h"
 
@@ -52,7 +52,7 @@ static struct latency_options options_of(int argc, char **argv)
 	return options;
 }
 
-/* A rate or a window; rounds are more where brokers are compared. */
+/* A rate or a window; there are more rounds if brokers are compared. */
 static void test_loops(void **state)
 {
 	(void)state;
@@ -98,7 +98,7 @@ static struct percentiles percentiles_of(double base)
 				    .max_us = base + 5};
 }
 
-/* Of what disturbs and of max the largest counts, of all else the median; what is not known stays so. */
+/* Disturbance and max are the largest, all else is the median; unknown figures stay unknown. */
 static void test_medians(void **state)
 {
 	(void)state;

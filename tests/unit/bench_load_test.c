@@ -33,7 +33,7 @@ static struct load_round round_of(enum load_pattern pattern, uint8_t qos)
 	};
 }
 
-/* Nothing may be lost, doubled, late or left without its handshake. */
+/* Nothing may be lost, duplicated, late or left without its handshake. */
 static struct load_result run_clean(const struct load_round *round)
 {
 	struct relay_scene scene;
@@ -77,7 +77,7 @@ static void test_bursts_and_windows(void **state)
 	}
 }
 
-/* More than a socket takes at once: what is left of a burst goes out later, and acknowledgements behind it. */
+/* A burst is more than a socket takes at once: the rest goes out later, and acknowledgements after it. */
 static void test_large_bursts_at_qos_2(void **state)
 {
 	(void)state;
@@ -96,7 +96,7 @@ static void test_several_threads(void **state)
 	assert_true(result.totals.spread.most > 0);
 }
 
-/* The relay gives messages to the members in turns. */
+/* The relay gives messages to the members in turn. */
 static void test_spread_of_a_shared_subscription(void **state)
 {
 	(void)state;
@@ -113,7 +113,7 @@ static bool is_known(const struct percentiles *found)
 	return found->p50_us >= 0 && found->p50_us <= found->p99_us && found->p99_us <= found->max_us;
 }
 
-/* What came was due, and the latency is told apart: what the bench was late, and what is between. */
+/* What arrived was due, and the latency is divided into the bench's lateness and the passage. */
 static void test_at_a_rate(void **state)
 {
 	(void)state;
@@ -125,13 +125,13 @@ static void test_at_a_rate(void **state)
 		struct load_result result = run_clean(&round);
 		assert_true(is_known(&result.timing.latency) && is_known(&result.timing.late));
 		assert_true(is_known(&result.timing.passage) && is_known(&result.timing.read));
-		/* No more than was due by the end, which the drain is behind. */
+		/* No more than was due by the end, which comes before the drain. */
 		double seconds = MESSAGES / 20000.0;
 		assert_true(result.figures.measured_s >= seconds * 0.9);
 	}
 }
 
-/* Turns that wait for an acknowledgement wait for the server: the bench is not late with them. */
+/* Turns that wait for an acknowledgement wait for the server, so the bench is not late. */
 static void test_what_the_server_holds_up_is_its_own(void **state)
 {
 	(void)state;
@@ -144,7 +144,7 @@ static void test_what_the_server_holds_up_is_its_own(void **state)
 	assert_true(result.timing.passage.p999_us > result.timing.latency.p999_us / 2);
 }
 
-/* Without a schedule nothing is late, and without the kernel's times nothing is known of the way. */
+/* Without a schedule nothing is late, and without the kernel's times the passage is unknown. */
 static void test_what_is_not_known(void **state)
 {
 	(void)state;

@@ -1,4 +1,4 @@
-/* How evenly a shared subscription's members are served, and in which order each of them. */
+/* How evenly the members of a shared subscription are served, and in which order. */
 #include "bench/measure/members.h"
 
 #include <math.h>
@@ -72,7 +72,7 @@ static void test_worst_of_several_spreads(void **state)
 	assert_spread(worst, 80, 105, 20);
 }
 
-/* What one member got before another is no disorder; what a member gets after a later one of the same publisher is. */
+/* Order between members does not count; a member that gets a publisher's messages in the wrong order does. */
 static void test_order_is_each_members_and_publishers(void **state)
 {
 	(void)state;

@@ -157,7 +157,7 @@ static void test_rates_and_versions(void **state)
 	assert_false(option_prefix("--topic-prefix", "a/#", 4));
 }
 
-/* Cuts the line at its blanks, as a shell would. */
+/* Splits the line at blanks, as a shell would. */
 static int run(const char *line)
 {
 	char text[256];

@@ -36,7 +36,7 @@ static void test_faults_of_the_server(void **state)
 	}
 }
 
-/* At least once may be twice; at most once and exactly once may not. */
+/* "At least once" may be twice; "at most once" and "exactly once" may not. */
 static void test_doubles_are_a_fault_but_at_qos_1(void **state)
 {
 	(void)state;

@@ -1,4 +1,4 @@
-/* What is missing is lost only after silence, and two rounds of answered pings in it. Time is made up. */
+/* A missing message is lost only after silence with two rounds of answered pings. Time is simulated. */
 #include "bench/measure/quiet.h"
 
 #include <setjmp.h>
@@ -28,7 +28,7 @@ static enum quiet_advice look(struct scene *scene, bool answered)
 	return quiet_look(&scene->quiet, scene->progress, answered, scene->now_ns);
 }
 
-/* Looks until something else is advised than to wait; returns how many looks it took. */
+/* Looks until the advice is not to wait. Returns the number of looks. */
 static uint32_t looks_until(struct scene *scene, enum quiet_advice advice)
 {
 	enum quiet_advice found = QUIET_WAIT;

@@ -1,4 +1,4 @@
-/* The floor's relay: packets cut at every byte, many receivers, a receiver that does not read, and who leaves. */
+/* The floor's relay: packets cut at every byte, many receivers, a receiver that does not read, receivers that leave. */
 #include "bench/floor/relay.h"
 #include "bench/target/dial.h"
 
@@ -51,7 +51,7 @@ static void put(int fd, const void *bytes, size_t size)
 
 #define PUT(fd, text) put(fd, text, sizeof(text) - 1)
 
-/* Takes turns until exactly these bytes have come. */
+/* Runs the relay until exactly these bytes have arrived. */
 static void expect(struct scene *scene, int fd, const void *bytes, size_t size)
 {
 	uint8_t got[256];
@@ -148,7 +148,7 @@ static void test_all_subscribers_get_it_and_nobody_else(void **state)
 	close(other);
 }
 
-/* More than both sockets' buffers hold piles up, and then comes whole and in order. */
+/* More than both sockets' buffers hold piles up, and then arrives complete and in order. */
 static void test_slow_reader_gets_everything_in_order(void **state)
 {
 	struct scene *scene = *state;
@@ -255,7 +255,7 @@ static void test_identifiers_pass_over_0(void **state)
 	close(to);
 }
 
-/* More acknowledgements in one turn than there is room for. */
+/* There are more acknowledgements in one turn than there is room for. */
 static void test_many_acknowledgements_in_one_turn(void **state)
 {
 	static const uint8_t publish[] = "\x32\x07\0\3t/8\x12\x34"; /* nobody listens there */
@@ -286,7 +286,7 @@ static void test_many_acknowledgements_in_one_turn(void **state)
 	close(from);
 }
 
-/* The group of a shared subscription takes messages in turns, also when members come and go. */
+/* The members of a shared subscription get messages in turn, also when members come and go. */
 static void test_shared_messages_go_round(void **state)
 {
 	struct scene *scene = *state;

@@ -1,4 +1,4 @@
-/* Figures for people and programs, medians, and what losses are called. */
+/* Figures for people and programs, medians, and the names of losses. */
 #include "bench/client/losses.h"
 #include "bench/report/report.h"
 

@@ -14,7 +14,7 @@
 
 #define DEPTH_MAX 32u
 
-/* What was printed, which the caller frees. */
+/* Returns what was printed; the caller frees it. */
 static char *print(const struct run_report *report)
 {
 	char *text = NULL;
@@ -31,7 +31,7 @@ static size_t name_size(const char *at)
 	return strcspn(at, " />\n");
 }
 
-/* Each element that begins ends, in order, and no text has a bare ampersand. Returns how many elements there were. */
+/* Every element that begins also ends, in order, and no text has a bare ampersand. Returns the number of elements. */
 static uint32_t check_elements(const char *text)
 {
 	char open[DEPTH_MAX][16];

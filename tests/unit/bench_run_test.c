@@ -15,9 +15,9 @@
 
 #include <cmocka.h>
 
-/* In one scenario, more is due than can be sent in it. */
+/* In one scenario more is due than can be sent in this time. */
 #define DRAIN_MS 3000u
-/* What is missing is lost as soon as the relay has answered all pings: no time is waited for. */
+/* A missing message is lost as soon as the relay has answered all pings, without any waiting. */
 #define QUIET_NONE_MS 0u
 
 static struct scenario *scenario_of(const char *text)
@@ -30,7 +30,7 @@ static struct scenario *scenario_of(const char *text)
 	return scenario;
 }
 
-/* The result, which the caller frees. */
+/* Returns the result; the caller frees it. */
 static struct run_result *run(const struct scenario *scenario, const struct target *target, bool good)
 {
 	struct run_order order = {.scenario = scenario,
@@ -142,7 +142,8 @@ static void test_the_first_breach_ends_it(void **state)
 	free(result);
 }
 
-/* Far more is due than can be sent: it is said to be unsent. What was sent has come, and none of it is called lost. */
+/* Far more is due than can be sent, and is reported as unsent. What was sent has arrived, and none of it is reported as
+ * lost. */
 static void test_overload_is_not_called_loss(void **state)
 {
 	(void)state;

@@ -1,4 +1,4 @@
-/* The scenario's reader: all that may stand in a file is taken over, and every fault is named with file, line and key.
+/* The reader of scenarios: it takes over all that a file may contain, and reports every fault with file, line and key.
  */
 #include "bench/scenario/scenario.h"
 
@@ -196,7 +196,7 @@ static void test_file_that_cannot_be_read(void **state)
 	assert_non_null(strstr(fault, "/nonexistent/scenario.yaml: "));
 }
 
-/* ROOST_SCENARIOS is the folder of the ready ones. */
+/* ROOST_SCENARIOS is the folder of the ready-made scenarios. */
 static void test_ready_scenarios(void **state)
 {
 	(void)state;

@@ -1,4 +1,4 @@
-/* What is due when, at rates from very low to very high. */
+/* When things are due, at rates from very low to very high. */
 #include "bench/measure/schedule.h"
 
 #include <setjmp.h>
@@ -23,7 +23,7 @@ static void test_even_distances(void **state)
 	assert_int_equal(schedule_due(&schedule, BEGIN + 1000000), 2);
 }
 
-/* What was not taken for a while is due with the times that it had: no stall moves them. */
+/* Turns that were not taken for a while keep the time at which they were due: a stall does not move them. */
 static void test_a_stall_moves_nothing(void **state)
 {
 	(void)state;

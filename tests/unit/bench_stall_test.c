@@ -1,4 +1,4 @@
-/* What comes nearer to its end is waited for, what does not is given up. */
+/* It waits for what makes progress, and gives up on what does not. */
 #include "bench/measure/stall.h"
 
 #include <setjmp.h>
@@ -29,7 +29,7 @@ static void test_every_step_renews_it(void **state)
 	assert_true(stall_is_over(&stall, 49, FROM + 50 * LIMIT + 1));
 }
 
-/* One that comes and goes again and again is no step forward. */
+/* A client that comes and goes again and again is no progress. */
 static void test_only_more_than_ever_counts(void **state)
 {
 	(void)state;
@@ -39,7 +39,7 @@ static void test_only_more_than_ever_counts(void **state)
 	assert_true(stall_is_over(&stall, 2, FROM + LIMIT + 1));
 }
 
-/* What comes earlier than expected does not shorten the wait for the rest. */
+/* Early progress does not shorten the wait for the rest. */
 static void test_early(void **state)
 {
 	(void)state;

@@ -1,4 +1,4 @@
-/* What breaks an objective, and where the knee is. */
+/* Which objectives are missed, and where the knee is. */
 #include "bench/scenario/step.h"
 
 #include <math.h>
@@ -117,7 +117,7 @@ static void test_knee(void **state)
 	assert_int_equal(steps_knee(steps, 4), 3);
 	steps[3].breach[0] = 'x';
 	assert_int_equal(steps_knee(steps, 4), 2);
-	steps[1].breach[0] = 'x'; /* what holds behind it does not count */
+	steps[1].breach[0] = 'x'; /* steps after the first breach do not count */
 	assert_int_equal(steps_knee(steps, 4), 0);
 	steps[0].breach[0] = 'x';
 	assert_int_equal(steps_knee(steps, 4), STEP_NONE);

@@ -1,4 +1,4 @@
-/* A storm's thread against servers that let everybody in, or nobody in one way or another. */
+/* A storm's thread against servers that accept everybody, or refuse everybody in one way or another. */
 #include "bench/client/threads.h"
 #include "bench/storm/storm_options.h"
 #include "bench/storm/storm_report.h"
@@ -46,7 +46,7 @@ static struct storm *storm_open(const struct address *address)
 	return storm;
 }
 
-/* Ends the storm when it has made so many attempts; in a storm without a limit they come by themselves. */
+/* Ends the storm when it has made enough attempts; without a rate limit they come by themselves. */
 static void storm_run_attempts(struct storm *storm)
 {
 	struct threads threads;
@@ -59,7 +59,7 @@ static void storm_run_attempts(struct storm *storm)
 	assert_false(storm->worker.failed);
 }
 
-/* Every attempt has one end. */
+/* Every attempt has exactly one end. */
 static void assert_all_ended(const struct storm_worker *worker)
 {
 	uint64_t sum = 0;
@@ -291,7 +291,7 @@ static void test_rounds_are_summed_up(void **state)
 	assert_false(storm_report_is_clean(&report));
 }
 
-/* Those who stay and are ended by the server are no refused attempts. */
+/* Clients that stay and are disconnected by the server do not count as refused attempts. */
 static void test_loss_of_those_who_stay(void **state)
 {
 	(void)state;

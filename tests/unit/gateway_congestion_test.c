@@ -1,9 +1,9 @@
 /* Publishers wait for a subscriber that reads, on whatever shard they are, so that it loses nothing; nobody waits for
  * one that does not, whatever it pretends. */
 #include "base/log.h"
+#include "deliver/congestion.h"
 #include "mqtt/encode.h"
 #include "peer.h"
-#include "route/congestion.h"
 #include "state/account.h"
 
 #include <errno.h>

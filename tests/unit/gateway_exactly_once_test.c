@@ -20,7 +20,8 @@
 struct outgoing {
 	uint32_t number;
 	uint16_t packet_id;
-	bool released; /* QoS 2: PUBREC came */
+	bool released;           /* QoS 2: PUBREC came */
+	uint64_t receiver_turns; /* that the receiver's shard had taken when it was sent first */
 };
 
 struct play {
@@ -65,7 +66,11 @@ static void send_new(struct play *play)
 		return;
 	play->packet_id = play->packet_id == UINT16_MAX ? 1 : (uint16_t)(play->packet_id + 1);
 	struct outgoing *outgoing = &play->outgoing[play->outgoing_count++];
-	*outgoing = (struct outgoing){.number = play->next_number++, .packet_id = play->packet_id};
+	*outgoing = (struct outgoing){
+		.number = play->next_number++,
+		.packet_id = play->packet_id,
+		.receiver_turns = shard_scene_counter(play->scene, 1, COUNTER_turns),
+	};
 	send_message(play, outgoing, false);
 }
 
@@ -79,6 +84,8 @@ static void sender_takes(struct play *play, const struct heard *heard)
 	bool released_before =
 		heard->header.type == MQTT_PUBCOMP && heard->ack.reason == MQTT_REASON_PACKET_ID_NOT_FOUND;
 	assert_true(heard->ack.reason < MQTT_REASON_UNSPECIFIED_ERROR || released_before);
+	/* Nobody answers for a message that its receiver's shard cannot have seen yet. */
+	assert_true(shard_scene_counter(play->scene, 1, COUNTER_turns) > play->outgoing[i].receiver_turns);
 	if (heard->header.type == MQTT_PUBREC) {
 		play->outgoing[i].released = true;
 		peer_ack(&play->sender, MQTT_PUBREL, heard->ack.packet_id);

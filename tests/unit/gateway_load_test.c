@@ -353,6 +353,7 @@ static void test_full_inbox_whose_publisher_vanishes(void **state)
 {
 	struct shard_scene *scene = *state;
 	static struct burst burst;
+	scene->settings.receive_max = UINT16_MAX; /* it is the inbox that is full first */
 	struct peer to = peer_sign_in(scene, PEER_CONNECT(.id = "to", .shard = 1), false);
 	peer_subscribe(&to, "t", 1);
 	struct peer from = peer_sign_in(scene, PEER_CONNECT(.id = "from", .expiry_s = 100), false);

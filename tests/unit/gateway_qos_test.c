@@ -1,9 +1,9 @@
 /* QoS 1 and 2 in both directions: acknowledged, under way within a window, sent again after a lost connection, exactly
  * once where that was asked for. */
 #include "base/log.h"
+#include "deliver/deliver.h"
 #include "mqtt/encode.h"
 #include "peer.h"
-#include "route/deliver.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

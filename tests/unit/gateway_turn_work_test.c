@@ -97,6 +97,33 @@ static void nobody_waits_for_anybody_twice(void **state)
 	peer_leave(&last);
 }
 
+/* A reader that goes on after a while takes a turn's work for what it is written then. */
+static void output_that_waited_is_work(void **state)
+{
+	struct shard_scene *scene = *state;
+	scene->settings.queue_bytes_max = 1 << 20;
+	struct peer slow = peer_sign_in(scene, PEER_CONNECT(.id = "slow", .send_bytes = 4096), false);
+	peer_subscribe(&slow, "t", 0);
+	struct peer from = peer_sign_in(scene, PEER_CONNECT(.id = "from"), false);
+	static uint8_t payload[4096];
+	struct mqtt_publish publish = {.topic = slice_string("t"), .payload = slice_of(payload, sizeof(payload))};
+	for (int i = 0; i < 40; i++)
+		peer_publish_as(&from, &publish);
+	shard_scene_settle(scene);
+	uint64_t waiting = scene->shards[0].mem.io.backlog_bytes;
+	assert_true(waiting != 0);
+	struct heard heard;
+	assert_true(peer_heard(&slow, &heard));
+	uint64_t before = scene->shards[0].loop.work.spent;
+	shard_scene_turn_one(scene, 0);
+	uint64_t written = waiting - scene->shards[0].mem.io.backlog_bytes;
+	assert_true(written != 0);
+	assert_in_range(scene->shards[0].loop.work.spent - before, WORK_WRITE + written / WORK_UNIT_BYTES,
+			2 * WORK_WRITE + written / WORK_UNIT_BYTES);
+	peer_vanish(&slow);
+	peer_leave(&from);
+}
+
 static void many_clients_share_a_turn(void **state)
 {
 	struct shard_scene *scene = *state;
@@ -592,6 +619,7 @@ int main(void)
 		CASE(a_flood_of_packets_takes_several_turns),
 		CASE(nobody_waits_for_anybody_twice),
 		CASE(rare_packets_do_not_wait_behind_floods),
+		CASE(output_that_waited_is_work),
 		CASE(many_clients_share_a_turn),
 		CASE(lag_is_that_of_a_round),
 		CASE(many_filters_take_several_turns),

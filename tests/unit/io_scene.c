@@ -32,7 +32,7 @@ int io_scene_connect(struct io *io, struct conn *conn, int send_bytes)
 	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, pair), 0);
 	if (send_bytes != 0)
 		assert_int_equal(setsockopt(pair[0], SOL_SOCKET, SO_SNDBUF, &send_bytes, sizeof(send_bytes)), 0);
-	*conn = (struct conn){.fd = pair[0]};
+	*conn = (struct conn){.stream = stream_of(STREAM_DESCRIPTOR, pair[0])};
 	io_settle(io, conn);
 	return pair[1];
 }
@@ -47,7 +47,7 @@ static int open_scene(void **state, bool fixed)
 	if (fixed)
 		assert_int_equal(io_fix_files(&scene->io, &(struct fixed_plan){SOCKETS, SOCKETS / 4, 0}), ERROR_OK);
 	scene->peer = io_scene_connect(&scene->io, &scene->conn, 0);
-	assert_int_equal(fixed_files_is_handle(scene->conn.fd), fixed);
+	assert_int_equal(stream_kind_of(scene->conn.stream), fixed ? STREAM_FIXED_FILE : STREAM_DESCRIPTOR);
 	*state = scene;
 	return 0;
 }

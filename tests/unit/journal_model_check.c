@@ -1,6 +1,6 @@
+#include "flow/packet_ids.h"
 #include "journal_recorded.h"
 #include "route/retained_jobs.h"
-#include "session/packet_ids.h"
 #include "state/extension.h"
 #include "state/principal.h"
 #include "state/shard.h"
@@ -52,9 +52,10 @@ static void check_subscriptions(const struct journal_record *record, struct clie
 	static uint8_t text[FILTER_BYTES_MAX];
 	const struct subscriptions *subscriptions = &record->shard->sessions.subscriptions;
 	uint32_t count = 0;
-	for (uint32_t at = shard_client(record->shard, ref)->session.subscription; at != 0; count++) {
-		CHECK(at < record->subscription_places);
-		const struct recorded_subscription *told = &record->subscriptions[at];
+	struct subscription_ref at = shard_client(record->shard, ref)->session.subscription;
+	for (; !subscription_ref_is_none(at); count++) {
+		CHECK(at.index < record->subscription_places);
+		const struct recorded_subscription *told = &record->subscriptions[at.index];
 		const struct subscription *subscription = subscriptions_at(subscriptions, at);
 		CHECK(client_ref_equal(told->session, ref));
 		size_t bytes = index_filter_text(record->shard->env.index, subscription->node, text, sizeof(text));
@@ -82,7 +83,7 @@ static void check_entry(const struct journal_record *record, const struct client
 		&record->shard->sessions.subscriptions, entry->subscription, shard_client_ref(record->shard, client));
 	bool stands = subscription != NULL && (subscription->options & SUBSCRIPTION_SHARED) != 0 &&
 		      (subscription->generation & FLOW_GENERATION_MASK) == entry->generation;
-	CHECK(told->told.subscription.index == (stands ? entry->subscription : 0));
+	CHECK(subscription_ref_equal(told->told.subscription, stands ? entry->subscription : subscription_ref_none()));
 }
 
 static void check_queue(const struct journal_record *record, const struct client *client,
@@ -101,12 +102,13 @@ static void check_queue(const struct journal_record *record, const struct client
 	CHECK(told == 0);
 }
 
-/* While a message is on its way to its subscribers its identifier is noted, and is not told yet. */
-static void check_received(const struct shard *shard, const struct client *client, const struct extension *extension,
+/* While a message is on its way to its subscribers its identifier is noted, and is not told yet; the acknowledgement
+ * waits for that. */
+static void check_received(const struct shard *shard, struct client_ref ref, const struct extension *extension,
 			   const struct recorded_session *session)
 {
 	uint32_t count = packet_ids_count(&shard->mem.slab, extension->received);
-	bool is_told = client->pause != PAUSE_ROOM && shard->routing.routings.own == NULL;
+	bool is_told = pending_acks_of(&shard->routing.acks, ref) == 0;
 	CHECK(is_told ? session->received_count == count : session->received_count <= count);
 	for (uint32_t i = 0; i < session->received_count; i++)
 		CHECK(packet_ids_has(&shard->mem.slab, extension->received, session->received[i]));
@@ -132,7 +134,7 @@ static void check_session(const struct journal_record *record, struct client_ref
 	check_will(shard, client, extension, session);
 	check_subscriptions(record, ref, session);
 	check_queue(record, client, extension, session);
-	check_received(shard, client, extension, session);
+	check_received(shard, ref, extension, session);
 }
 
 /* Whether the session outlives its connection, and so has to be in the journal. */

@@ -203,19 +203,19 @@ static void test_poller_goes_on(void **state)
 		assert_true(fixed_files_is_handle(handles[i]));
 		peers[i] = pair[1];
 	}
-	struct epoll_event events[4];
+	struct poller_event events[4];
 	assert_int_equal(poller_wait(&poller, events, 4, 0), 2); /* both can be written */
 	for (int i = 0; i < 2; i++) {
 		assert_int_equal(send(peers[i], "x", 1, 0), 1);
 		assert_int_equal(poller_wait(&poller, events, 4, 0), 1);
-		assert_int_equal(events[0].data.u64, 100 + i);
+		assert_int_equal(events[0].tag, 100 + i);
 		assert_true(poller_readable(&events[0]));
 	}
 	fixed_files_drop(&scene->files, handles[0]);
 	close(peers[0]);
 	close(peers[1]);
 	assert_int_equal(poller_wait(&poller, events, 4, 0), 1); /* who was dropped is not heard of */
-	assert_int_equal(events[0].data.u64, 101);
+	assert_int_equal(events[0].tag, 101);
 	assert_true(poller_hung_up(&events[0]));
 	poller_close(&poller);
 }

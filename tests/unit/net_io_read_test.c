@@ -253,7 +253,7 @@ static void test_ends(void **state)
 	assert_int_equal(receive(scene), IO_BYTES);
 	assert_int_equal(receive(scene), IO_EOF);
 	io_disconnect(&scene->io, &scene->conn);
-	assert_int_equal(scene->conn.fd, -1);
+	assert_false(stream_exists(scene->conn.stream));
 	assert_int_equal(recv(scene->peer, &(char){0}, 1, 0), 0);
 }
 

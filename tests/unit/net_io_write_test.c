@@ -150,6 +150,56 @@ static void test_backlog_comes_out_in_order_and_whole(void **state)
 	slow_close(&slow);
 }
 
+/* A backlog costs little more than its bytes, and gives memory back as the peer reads. Each byte is copied once: a
+ * block that bytes are in never moves. */
+static void test_backlog_grows_and_shrinks_in_pieces(void **state)
+{
+	struct io_scene *scene = *state;
+	struct slow slow;
+	slow_open(&slow, scene);
+	size_t most = (size_t)1 << 20;
+	while (io_queued_bytes(&scene->io, &slow.conn) < most) {
+		size_t used = scene->slab.used_bytes;
+		slow_send(&slow, 3000);
+		turn_end(scene);
+		assert_in_range(scene->slab.used_bytes, used, used + (size_t)66 * 1024);
+	}
+	assert_in_range(scene->slab.used_bytes, most, most + (size_t)80 * 1024);
+	uint64_t writes = scene->io.write_count;
+	while (slow.got < slow.sent - most / 2) {
+		slow_read(&slow, 1 << 16);
+		assert_true(io_resume(&scene->io, &slow.conn));
+	}
+	assert_true(scene->io.write_count - writes < 1000);
+	size_t left = io_queued_bytes(&scene->io, &slow.conn);
+	assert_in_range(scene->slab.used_bytes, left, left + (size_t)160 * 1024);
+	slow_read_all(&slow);
+	assert_int_equal(scene->slab.used_bytes, 0);
+	slow_close(&slow);
+}
+
+static void test_backlog_has_a_limit(void **state)
+{
+	struct io_scene *scene = *state;
+	struct slab large;
+	struct slow slow;
+	slow_open(&slow, scene);
+	assert_int_equal(slab_open(&large, IO_BACKLOG_BYTES_MAX * 2), ERROR_OK);
+	scene->io.slab = &large;
+	uint8_t *bytes = io_scratch(&scene->io, 1 << 20);
+	memset(bytes, 7, 1 << 20);
+	while (scene->broken == 0) {
+		io_send(&scene->io, &slow.conn, slice_of(bytes, 1 << 20));
+		io_flush(&scene->io);
+		assert_true(io_queued_bytes(&scene->io, &slow.conn) <= IO_BACKLOG_BYTES_MAX);
+	}
+	assert_true(io_queued_bytes(&scene->io, &slow.conn) > IO_BACKLOG_BYTES_MAX - (1 << 20));
+	slow_close(&slow);
+	assert_int_equal(large.used_bytes, 0);
+	scene->io.slab = &scene->slab;
+	slab_close(&large);
+}
+
 /* The observer hears of a backlog when it comes to be, not each time that it grows. */
 static void test_blocked_is_told_once(void **state)
 {
@@ -268,7 +318,7 @@ static void test_more_receivers_than_a_turn_holds(void **state)
 	for (uint32_t i = 0; i < SOCKETS; i++)
 		peers[i] = io_scene_connect(&scene->io, &conns[count + i], 0);
 	for (uint32_t i = 0; i < count; i++) {
-		conns[i].fd = conns[count + i % SOCKETS].fd;
+		conns[i].stream = conns[count + i % SOCKETS].stream;
 		uint8_t *bytes = io_scratch(&scene->io, 1);
 		*bytes = stream_byte(i);
 		io_send(&scene->io, &conns[i], slice_of(bytes, 1));
@@ -373,7 +423,8 @@ static void test_last_words_leave_at_once(void **state)
 
 #define TESTS(X)                                                                                                       \
 	X(test_pieces_leave_with_one_call), X(test_neighbours_merge), X(test_receivers_stay_apart),                    \
-		X(test_backlog_comes_out_in_order_and_whole), X(test_blocked_is_told_once),                            \
+		X(test_backlog_comes_out_in_order_and_whole), X(test_backlog_grows_and_shrinks_in_pieces),             \
+		X(test_backlog_has_a_limit), X(test_blocked_is_told_once),                                             \
 		X(test_queued_bytes_count_backlog_and_turn), X(test_stall_is_timed_from_the_last_progress),            \
 		X(test_slab_too_small_for_a_backlog), X(test_more_pieces_than_a_turn_holds),                           \
 		X(test_more_receivers_than_a_turn_holds), X(test_scratch_ends_and_begins_again),                       \

@@ -1,14 +1,18 @@
 /* Listener URLs, good and bad, and the sockets behind them. */
 #include "net/listener.h"
 
+#include "net/health.h"
+
 #include <arpa/inet.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <netinet/tcp.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -272,13 +276,106 @@ static void test_ipv6_only(void **state)
 	assert_true(opened);
 }
 
+/* ---- accepting, and what TCP says of who came ---- */
+
+static int connect_to(const struct listener *listener)
+{
+	struct sockaddr_storage bound;
+	socklen_t size = sizeof(bound);
+	assert_int_equal(getsockname(listener->fd, (struct sockaddr *)&bound, &size), 0);
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	assert_int_equal(connect(fd, (struct sockaddr *)&bound, size), 0);
+	return fd;
+}
+
+static void test_accept(void **state)
+{
+	(void)state;
+	struct listener listener;
+	struct sockaddr_storage peer, own;
+	socklen_t size = sizeof(own);
+	int fd;
+	open_parsed("tcp://127.0.0.1:0", &listener);
+	assert_int_equal(listener_accept(&listener, &fd, &peer), LISTENER_EMPTY);
+	int client = connect_to(&listener);
+	assert_int_equal(listener_accept(&listener, &fd, &peer), LISTENER_ACCEPTED);
+	assert_int_equal(getsockname(client, (struct sockaddr *)&own, &size), 0);
+	assert_memory_equal(&peer, &own, sizeof(struct sockaddr_in));
+	assert_true((fcntl(fd, F_GETFL) & O_NONBLOCK) != 0);
+	assert_int_equal(listener_accept(&listener, &fd, &peer), LISTENER_EMPTY);
+	close(client);
+	listener_close(&listener);
+}
+
+/* No descriptor is left for the one that waits: it goes on waiting. */
+static void test_accept_without_descriptors(void **state)
+{
+	(void)state;
+	struct listener listener;
+	struct sockaddr_storage peer;
+	struct rlimit before, none = {0};
+	int fd;
+	open_parsed("tcp://127.0.0.1:0", &listener);
+	int client = connect_to(&listener);
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
+	none.rlim_max = before.rlim_max;
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
+	enum listener_result result = listener_accept(&listener, &fd, &peer);
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
+	assert_int_equal(result, LISTENER_SHORT);
+	assert_int_equal(listener_accept(&listener, &fd, &peer), LISTENER_ACCEPTED);
+	close(fd);
+	close(client);
+	listener_close_copy(&listener);
+	assert_int_equal(fcntl(listener.fd, F_GETFD), -1);
+}
+
+static void test_health(void **state)
+{
+	(void)state;
+	struct listener listener;
+	struct sockaddr_storage peer;
+	struct streams streams;
+	struct health health;
+	int fd, pair[2];
+	streams_init(&streams);
+	open_parsed("tcp://127.0.0.1:0", &listener);
+	int client = connect_to(&listener);
+	assert_int_equal(listener_accept(&listener, &fd, &peer), LISTENER_ACCEPTED);
+	struct stream stream = stream_of(STREAM_DESCRIPTOR, fd);
+	assert_true(health_read(&streams, stream, &health));
+	assert_false(health.awaits_answer);
+	assert_int_equal(health.retransmits, 0);
+	assert_false(health_is_unanswered(&streams, stream, 0));
+	health_probe(&streams, stream, 60);
+	int on = 0;
+	socklen_t size = sizeof(on);
+	assert_int_equal(getsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, &size), 0);
+	assert_int_equal(on, 1);
+	stream_close(&streams, stream);
+	close(client);
+	listener_close(&listener);
+	assert_false(health_read(&streams, STREAM_NONE, &health));
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, pair), 0);
+	assert_false(health_read(&streams, stream_of(STREAM_DESCRIPTOR, pair[0]), &health)); /* no TCP */
+	close(pair[0]);
+	close(pair[1]);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_good_urls),         cmocka_unit_test(test_names),
-		cmocka_unit_test(test_resolve),           cmocka_unit_test(test_bad_urls),
-		cmocka_unit_test(test_url_of_any_length), cmocka_unit_test(test_chosen_port_is_in_the_url),
-		cmocka_unit_test(test_port_in_use),       cmocka_unit_test(test_ipv6_only),
+		cmocka_unit_test(test_good_urls),
+		cmocka_unit_test(test_names),
+		cmocka_unit_test(test_resolve),
+		cmocka_unit_test(test_bad_urls),
+		cmocka_unit_test(test_url_of_any_length),
+		cmocka_unit_test(test_chosen_port_is_in_the_url),
+		cmocka_unit_test(test_port_in_use),
+		cmocka_unit_test(test_ipv6_only),
+		cmocka_unit_test(test_accept),
+		cmocka_unit_test(test_accept_without_descriptors),
+		cmocka_unit_test(test_health),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

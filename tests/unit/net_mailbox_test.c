@@ -269,6 +269,82 @@ static void test_letters_to_oneself(void **state)
 	}
 }
 
+/* What came home, by ticket. */
+struct home {
+	uint8_t times[20000];
+	uint32_t count;
+};
+
+static void came_home(void *context, const uint32_t *tickets, uint32_t count)
+{
+	struct home *home = context;
+	for (uint32_t i = 0; i < count; i++) {
+		assert_in_range(tickets[i], 1, sizeof(home->times) - 1);
+		home->times[tickets[i]]++;
+		home->count++;
+	}
+}
+
+/* Records of all sizes, one that fills a batch among them, each with its ticket or without one: each ticket comes home
+ * once, with the batch of its record and not before, and no record is written over. */
+static void test_tickets_come_home(void **state)
+{
+	static struct home home;
+	struct scene *scene = *state;
+	struct outbox *from = &scene->outboxes[0];
+	struct outbox *to = &scene->outboxes[RECEIVER];
+	struct random random = {9};
+	home = (struct home){0};
+	from->returned = came_home;
+	from->context = &home;
+	uint32_t sent = 0, read = 0, tickets = 0;
+	while (sent < 10000) {
+		for (uint32_t n = 1 + random_below(&random, 60); n != 0; n--) {
+			if (!record_write(from, RECEIVER, bytes_of(sent), sent))
+				break;
+			sent++;
+			if (sent % 5 != 0)
+				outbox_attach(from, RECEIVER, ++tickets);
+		}
+		outbox_send(from);
+		assert_false(outbox_collect(from));
+		assert_true(home.count <= tickets);
+		read = receive_all(to, read);
+		assert_true(outbox_collect(from));
+		assert_int_equal(home.count, tickets);
+	}
+	assert_int_equal(read, sent);
+	for (uint32_t ticket = 1; ticket <= tickets; ticket++)
+		assert_int_equal(home.times[ticket], 1);
+}
+
+/* Four bytes a record are kept free for them. */
+static void test_a_full_batch_has_room_for_its_tickets(void **state)
+{
+	static struct home home;
+	struct scene *scene = *state;
+	struct outbox *from = &scene->outboxes[0];
+	home = (struct home){0};
+	from->returned = came_home;
+	from->context = &home;
+	uint32_t count = 0;
+	do {
+		assert_true(record_write(from, RECEIVER, sizeof(struct record), count));
+		outbox_attach(from, RECEIVER, ++count);
+	} while (from->out_batches == 1);
+	assert_in_range(count, BATCH_BYTES / (sizeof(struct record) + 4), BATCH_BYTES / sizeof(struct record) + 1);
+	assert_true(record_write(from, 1, BATCH_BYTES, 0));
+	outbox_attach(from, 1, ++count);
+	outbox_send(from);
+	for (uint16_t to = 1; to <= RECEIVER; to++) {
+		struct batch *batch;
+		while ((batch = outbox_receive(&scene->outboxes[to])) != NULL)
+			outbox_return(&scene->outboxes[to], batch);
+	}
+	assert_true(outbox_collect(from));
+	assert_int_equal(home.count, count);
+}
+
 static bool woken(struct mailbox *mailbox)
 {
 	eventfd_t value;
@@ -301,7 +377,7 @@ static void test_return_wakes_who_awaits_room(void **state)
 	waker_sleep(&scene->mailboxes[0].waker);
 	outbox_return(to, outbox_receive(to));
 	assert_false(woken(&scene->mailboxes[0]));
-	outbox_await_room(&scene->outboxes[0], true);
+	outbox_await_returns(&scene->outboxes[0], true);
 	outbox_return(to, outbox_receive(to));
 	assert_true(woken(&scene->mailboxes[0]));
 }
@@ -319,13 +395,13 @@ struct sender {
 static void await(struct outbox *outbox, struct poller *poller, bool for_room)
 {
 	struct waker *waker = &outbox->mailboxes[outbox->self].waker;
-	struct epoll_event event;
-	outbox_await_room(outbox, for_room);
+	struct poller_event event;
+	outbox_await_returns(outbox, for_room);
 	waker_sleep(waker);
 	bool ready = for_room ? outbox_has_returns(outbox) : outbox_has_mail(outbox);
 	poller_wait(poller, &event, 1, ready ? 0 : -1);
 	waker_awake(waker);
-	outbox_await_room(outbox, false);
+	outbox_await_returns(outbox, false);
 }
 
 static void poller_for(struct poller *poller, struct outbox *outbox)
@@ -404,6 +480,8 @@ int main(void)
 		IN_SCENE(test_record_above_the_bound_goes_alone),
 		IN_SCENE(test_steady_state_allocates_nothing),
 		IN_SCENE(test_letters_to_oneself),
+		IN_SCENE(test_tickets_come_home),
+		IN_SCENE(test_a_full_batch_has_room_for_its_tickets),
 		IN_SCENE(test_wakes_only_those_who_sleep),
 		IN_SCENE(test_return_wakes_who_awaits_room),
 		IN_SCENE(test_three_senders_and_a_receiver),

@@ -21,7 +21,7 @@ struct scene {
 	struct poller poller;
 	int ours;
 	int theirs;
-	struct epoll_event event;
+	struct poller_event event;
 };
 
 static int scene_open(void **state)
@@ -59,7 +59,7 @@ static void test_edge_reports_each_change_once(void **state)
 	struct scene *scene = *state;
 	assert_int_equal(poller_add(&scene->poller, scene->ours, TAG, POLLER_EDGE_BOTH), ERROR_OK);
 	assert_int_equal(wait_now(scene), 1);
-	assert_true(scene->event.data.u64 == TAG);
+	assert_true(scene->event.tag == TAG);
 	assert_true(poller_writable(&scene->event));
 	assert_false(poller_readable(&scene->event));
 	assert_int_equal(wait_now(scene), 0);
@@ -111,7 +111,7 @@ static void test_level_reports_while_there_is_something(void **state)
 	poller_remove(&scene->poller, scene->ours); /* once more does nothing */
 	assert_int_equal(poller_add(&scene->poller, scene->ours, TAG, POLLER_LEVEL_READ), ERROR_OK);
 	assert_int_equal(wait_now(scene), 1);
-	assert_true(scene->event.data.u64 == TAG);
+	assert_true(scene->event.tag == TAG);
 	assert_int_equal(read(scene->ours, &byte, 1), 1);
 	assert_int_equal(wait_now(scene), 0);
 }
@@ -151,11 +151,11 @@ struct sleeper {
 static void *sleep_once(void *argument)
 {
 	struct sleeper *sleeper = argument;
-	struct epoll_event events[2];
+	struct poller_event events[2];
 	atomic_store(&sleeper->thread_id, gettid());
 	int count = poller_wait(&sleeper->poller, events, 2, -1);
 	for (int i = 0; i < count; i++) {
-		if (events[i].data.u64 == TAG)
+		if (events[i].tag == TAG)
 			atomic_fetch_add(&sleeper->reports, 1);
 	}
 	atomic_store(&sleeper->woken, true);
@@ -219,7 +219,9 @@ static int count_told(struct scene *scene, enum poller_mode mode)
 static void test_one_of_those_that_sleep_is_woken(void **state)
 {
 	struct scene *scene = *state;
-	assert_int_equal(count_told(scene, POLLER_SHARED_READ), 1);
+	/* epoll picks one; poll() has no way to. */
+	int told = count_told(scene, POLLER_SHARED_READ);
+	assert_in_range(told, 1, poller_outlives_descriptors() ? 1 : SLEEPERS);
 	assert_int_equal(count_told(scene, POLLER_LEVEL_READ), SLEEPERS);
 }
 

@@ -36,7 +36,7 @@ static int scene_close(void **state)
 
 static int events(struct scene *scene, int timeout_ms)
 {
-	struct epoll_event event;
+	struct poller_event event;
 	return poller_wait(&scene->poller, &event, 1, timeout_ms);
 }
 

@@ -98,6 +98,9 @@ void peer_vanish(struct peer *peer)
 void peer_leave(struct peer *peer)
 {
 	peer_say(peer, "\xe0", 2);
+#ifdef SCENE_FRAMED
+	shard_scene_settle(peer->scene); /* it takes several turns to read what it said */
+#endif
 	peer_vanish(peer);
 }
 

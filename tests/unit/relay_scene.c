@@ -17,8 +17,8 @@
 #define TURN_MS 5
 
 #if defined(__SANITIZE_THREAD__)
-/* TSan tells descriptors by their number alone, and with private tables takes one thread's socket for another's. So
- * both ways to such a table are refused here, as they are in some containers. */
+/* TSan knows descriptors by number only, and with private tables confuses sockets of different threads. So both ways to
+ * get such a table are refused here, as they are in some containers. */
 int unshare(int flags)
 {
 	(void)flags;

@@ -1,4 +1,4 @@
-/* The bench's own relay in a thread, as the server that a load of a test is put on. */
+/* The bench's own relay in a thread, as the server for a test's load. */
 #ifndef UNIT_RELAY_SCENE_H
 #define UNIT_RELAY_SCENE_H
 

@@ -2,6 +2,7 @@
  * all of those in turn; members come, go, connect and disconnect, also while a walk is on its way to one. */
 #include "match_all.h"
 #include "random.h"
+#include "session/subscriber_lists.h"
 #include "session/subscriptions.h"
 #include "topics/rcu.h"
 
@@ -93,9 +94,10 @@ static void add(struct scene *scene, uint16_t shard, uint32_t client, uint32_t f
 static void drop(struct scene *scene, uint16_t shard, uint32_t client, uint32_t f)
 {
 	struct member *member = &scene->members[shard][client];
-	uint32_t ended = subscriptions_remove(&scene->subscriptions[shard], &member->session,
-					      (struct client_ref){client}, slice_string(FILTER_TEXTS[f]));
-	assert_int_equal(ended != 0, member->subscribed[f]);
+	struct subscription_ref ended =
+		subscriptions_remove(&scene->subscriptions[shard], &member->session, (struct client_ref){client},
+				     slice_string(FILTER_TEXTS[f]));
+	assert_int_equal(!subscription_ref_is_none(ended), member->subscribed[f]);
 	assert_null(subscriptions_of_client(&scene->subscriptions[shard], ended, (struct client_ref){client}));
 	member->subscribed[f] = false;
 }
@@ -110,7 +112,7 @@ static void clear(struct scene *scene, uint16_t shard, uint32_t client)
 static void set_live(struct scene *scene, uint16_t shard, uint32_t client, bool live)
 {
 	struct member *member = &scene->members[shard][client];
-	uint32_t cursor = 0;
+	struct subscription_ref cursor = {0};
 	while (subscriptions_set_live_some(&scene->subscriptions[shard], &member->session, live, &cursor,
 					   1 + random_below(&scene->random, 3)))
 		;
@@ -151,7 +153,7 @@ static struct member *walk_to(struct scene *scene, uint32_t f, route_bits route)
 	assert_int_equal(subscription->options & SUBSCRIPTION_QOS_MASK, f % 3);
 	assert_int_not_equal(subscription->options & SUBSCRIPTION_SHARED, 0);
 	assert_null(subscriptions_next(subscriptions));
-	uint32_t index = subscriptions_index(subscriptions, subscription);
+	struct subscription_ref index = subscriptions_ref(subscriptions, subscription);
 	assert_ptr_equal(subscriptions_of_client(subscriptions, index, subscription->client), subscription);
 	assert_null(subscriptions_of_client(subscriptions, index, (struct client_ref){subscription->client.index + 1}));
 	struct member *member = &scene->members[route_shard(route)][subscription->client.index];
@@ -189,13 +191,14 @@ static void assert_turns(struct scene *scene, uint32_t f)
 }
 
 /* The session's shared subscription behind `index`, of 0 the first; 0 at the end. */
-static uint32_t next_shared(const struct subscriptions *subscriptions, const struct session *session, uint32_t index)
+static struct subscription_ref next_shared(const struct subscriptions *subscriptions, const struct session *session,
+					   struct subscription_ref index)
 {
 	const struct subscription *subscription = NULL;
 	do {
-		index = index == 0 ? session->subscription
-				   : ((struct subscription *)pool_at(&subscriptions->pool, index))->client_next;
-		subscription = index != 0 ? pool_at(&subscriptions->pool, index) : NULL;
+		index = subscription_ref_is_none(index) ? session->subscription
+							: subscription_at(&subscriptions->pool, index)->client_next;
+		subscription = subscription_ref_is_none(index) ? NULL : subscription_at(&subscriptions->pool, index);
 	} while (subscription != NULL && (subscription->options & SUBSCRIPTION_SHARED) == 0);
 	return index;
 }
@@ -209,8 +212,8 @@ static void assert_shared(const struct scene *scene, uint16_t shard, uint32_t cl
 	uint32_t wanted = 0;
 	for (uint32_t f = 0; f < PLAIN; f++)
 		wanted |= member->subscribed[f] ? 1u << f : 0;
-	uint32_t index = 0;
-	while ((index = next_shared(subscriptions, &member->session, index)) != 0) {
+	struct subscription_ref index = {0};
+	while (!subscription_ref_is_none(index = next_shared(subscriptions, &member->session, index))) {
 		const struct subscription *subscription =
 			subscriptions_of_client(subscriptions, index, (struct client_ref){client});
 		assert_non_null(subscription);
@@ -276,10 +279,11 @@ static void test_nobody_is_connected(void **state)
 		assert_ptr_equal(walk_to(scene, 0, match(scene, 0)), &scene->members[0][1]);
 }
 
-static uint32_t shared_of(struct scene *scene, uint16_t shard, uint32_t client)
+static struct subscription_ref shared_of(struct scene *scene, uint16_t shard, uint32_t client)
 {
-	uint32_t index = next_shared(&scene->subscriptions[shard], &scene->members[shard][client].session, 0);
-	assert_int_not_equal(index, 0);
+	struct subscription_ref index = next_shared(&scene->subscriptions[shard],
+						    &scene->members[shard][client].session, subscription_ref_none());
+	assert_false(subscription_ref_is_none(index));
 	return index;
 }
 
@@ -288,7 +292,7 @@ static void test_another_member(void **state)
 {
 	struct scene *scene = *state;
 	add(scene, 0, 1, 0);
-	uint32_t own = shared_of(scene, 0, 1);
+	struct subscription_ref own = shared_of(scene, 0, 1);
 	set_live(scene, 0, 1, false);
 	assert_true(subscriptions_other_member(&scene->subscriptions[0], own, &scene->routes) == 0);
 	add(scene, 0, 2, 0);
@@ -353,10 +357,11 @@ static void test_same_filter_in_several_ways(void **state)
 	for (uint32_t i = 0; i < 4; i++) {
 		assert_int_equal(match_all(scene->index, slice_string("t/x"), &scene->routes), ERROR_OK);
 		assert_int_equal(scene->routes.count, 4 - i);
-		assert_int_not_equal(
-			subscriptions_remove(subscriptions, session, (struct client_ref){1}, slice_string(WAYS[i])), 0);
-		assert_int_equal(
-			subscriptions_remove(subscriptions, session, (struct client_ref){1}, slice_string(WAYS[i])), 0);
+		struct slice way = slice_string(WAYS[i]);
+		assert_false(subscription_ref_is_none(
+			subscriptions_remove(subscriptions, session, (struct client_ref){1}, way)));
+		assert_true(subscription_ref_is_none(
+			subscriptions_remove(subscriptions, session, (struct client_ref){1}, way)));
 	}
 }
 

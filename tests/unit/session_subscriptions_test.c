@@ -2,6 +2,7 @@
  * while subscriptions end, and routes that are stale. */
 #include "match_all.h"
 #include "random.h"
+#include "session/subscriber_lists.h"
 #include "session/subscriptions.h"
 #include "topics/rcu.h"
 
@@ -67,8 +68,8 @@ static bool add(struct scene *scene, uint32_t client, const char *filter, uint8_
 
 static bool drop(struct scene *scene, uint32_t client, const char *filter)
 {
-	return subscriptions_remove(&scene->subscriptions, &scene->sessions[client], (struct client_ref){client},
-				    slice_string(filter)) != 0;
+	return !subscription_ref_is_none(subscriptions_remove(&scene->subscriptions, &scene->sessions[client],
+							      (struct client_ref){client}, slice_string(filter)));
 }
 
 /* The one route that a topic has here; 0: none. */

@@ -31,7 +31,7 @@ static uint64_t ran_of_scene(void)
 	return (scene_now_ms - scene_stalled_ms) * 1000000u;
 }
 
-static int poll_without_sleep(struct poller *poller, struct epoll_event *events, int count, int timeout_ms)
+static int poll_without_sleep(struct poller *poller, struct poller_event *events, int count, int timeout_ms)
 {
 	scene_sleep_ms = timeout_ms;
 	return poller_wait(poller, events, count, 0);
@@ -84,12 +84,18 @@ static void shard_begin(struct shard_scene *scene, uint16_t number)
 	CHECK(fdpass_open(scene->pairs[number]) == ERROR_OK);
 	shard->env.admissions_fd = scene->pairs[number][1];
 	CHECK(shard_open(shard) == ERROR_OK);
+#ifdef SCENE_FRAMED
+	link_shard_begin(number, &shard->mem.io.streams);
+#endif
 	CHECK(loop_thread_setup(shard) == ERROR_OK);
 }
 
 static void shard_end(struct shard_scene *scene, uint16_t number)
 {
 	poller_close(&scene->shards[number].loop.poller);
+#ifdef SCENE_FRAMED
+	link_shard_end(number);
+#endif
 	shard_close(&scene->shards[number]);
 	close(scene->pairs[number][0]);
 	close(scene->pairs[number][1]);
@@ -276,6 +282,10 @@ int shard_scene_connect(struct shard_scene *scene, uint16_t shard, struct slice 
 	CHECK(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, ends) == 0);
 	if (send_bytes != 0)
 		CHECK(setsockopt(ends[0], SOL_SOCKET, SO_SNDBUF, &send_bytes, sizeof(send_bytes)) == 0);
+#ifdef SCENE_FRAMED
+	admission->carry.kind = STREAM_KINDS - 1;
+	link_begin(ends[1]);
+#endif
 	atomic_fetch_add(&scene->quota.taken, 1);
 	size_t size = sizeof(admission); /* NOLINT(bugprone-sizeof-expression): the pointer itself is handed over */
 	enum error error = fdpass_send(scene->pairs[shard][0], &ends[0], 1, &admission, size);
@@ -317,12 +327,14 @@ static void check_shard_empty(const struct shard *shard)
 	CHECK(shard->loop.wheel.filed == 0);
 	CHECK(shard->mem.io.backlog_bytes == 0);
 	CHECK(shard->routing.congestion.excess_bytes == 0);
+	CHECK(shard->routing.acks.tickets.used == 0 && shard->routing.acks.lines.used == 0 &&
+	      shard->routing.acks.by_client.count == 0);
 	for (uint32_t place = 0; place < CONGESTION_PLACES; place++)
 		CHECK(atomic_load(&shard->env.boards[shard->env.number].congested[place]) == 0);
 	CHECK(shard->mem.slab.used_bytes == 0);
 	CHECK(shard->sessions.closing.count == 0 && !has_work(shard));
 	for (uint16_t to = 0; to < shard->env.shard_count; to++)
-		CHECK(shard->routing.outbox.lanes[to].open == NULL);
+		CHECK(shard->routing.outbox.peers[to].open == NULL);
 	uint64_t ends = 0;
 	for (int i = 0; i < ERROR_COUNT; i++)
 		ends += atomic_load(&shard->counters.ends[i]);

@@ -1,5 +1,5 @@
-/* One or two shards without their threads: a test takes their turns, moves their clock, and is the gate and the clients
- * at the other end of socket pairs. One scene at a time; one thread. */
+/* One to three shards without their threads: a test takes their turns, moves their clock, and is the gate and the
+ * clients at the other end of socket pairs. One scene at a time; one thread. */
 #ifndef TESTS_UNIT_SHARD_SCENE_H
 #define TESTS_UNIT_SHARD_SCENE_H
 
@@ -7,7 +7,7 @@
 #include "journal_model.h"
 #include "state/shard.h"
 
-#define SCENE_SHARDS_MAX 2
+#define SCENE_SHARDS_MAX 3
 #define SCENE_START_MS 1000000u
 #define SCENE_WALL_S 1800000000 /* when its time is 0 */
 

@@ -70,5 +70,6 @@ void password_cache_remember(struct password_cache *cache, const struct password
 	if (hash.size == 0)
 		return;
 	struct password_mark mark = password_cache_mark_of(cache, hash, user, password);
+	CHECK(cache->marks != NULL);
 	*password_cache_slot_of(cache, &mark) = mark;
 }

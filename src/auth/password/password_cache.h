@@ -1,7 +1,7 @@
-/* Passwords that were found good before, so that a storm of known clients coming back costs a microsecond each and not
- * a hash that is made to be slow. What is kept is a keyed hash of user, password and stored hash: a user whose password
- * is changed or who is gone is not found any more. A fixed table in which newer takes older's place; nothing of it
- * reaches a disk. Owned by one thread. Pure. */
+/* A cache of passwords that were correct before, so that a known client that reconnects costs a microsecond and not a
+ * hash that is slow by design. It keeps a keyed hash of user, password and stored hash: after a password is changed or
+ * a user removed, the entry is never found again. The table has a fixed size, newer entries overwrite older ones, and
+ * nothing of it reaches a disk. Owned by one thread. Pure. */
 #ifndef AUTH_PASSWORD_CACHE_H
 #define AUTH_PASSWORD_CACHE_H
 

@@ -120,7 +120,7 @@ struct password_file *password_file_new(struct slice text, struct fault *fault)
 
 struct password_file *password_file_get(struct password_file *file)
 {
-	atomic_fetch_add_explicit(&file->references, 1, memory_order_relaxed);
+	CHECK(atomic_fetch_add_explicit(&file->references, 1, memory_order_relaxed) != 0);
 	return file;
 }
 
@@ -128,7 +128,11 @@ void password_file_put(struct password_file **file)
 {
 	struct password_file *put = *file;
 	*file = NULL;
-	if (put == NULL || atomic_fetch_sub_explicit(&put->references, 1, memory_order_acq_rel) != 1)
+	if (put == NULL)
+		return;
+	uint32_t references = atomic_fetch_sub_explicit(&put->references, 1, memory_order_acq_rel);
+	CHECK(references != 0);
+	if (references != 1)
 		return;
 	free(put->users);
 	free(put->text);
@@ -150,9 +154,10 @@ struct slice password_file_find(const struct password_file *file, struct slice u
 	return found != NULL ? found->hash : slice_of(NULL, 0);
 }
 
-/* Somebody else's, always the same for one name, so that a stranger's name costs what one of the file's does. */
+/* The hash of another user, always the same for one name: an unknown name must take as long as a known one. */
 static struct slice password_file_decoy(const struct password_file *file, struct slice user)
 {
+	CHECK(file->count > 0);
 	return file->users[hash_slice(&file->key, user) % file->count].hash;
 }
 

@@ -3,7 +3,7 @@
  *     NAME:HASH      (a line that begins with '#' is a comment)
  *
  * HASH is what `roost passwd` writes, argon2id as libsodium spells it ("$argon2id$v=19$m=7168,t=5,p=1$salt$hash"), or
- * what mosquitto_passwd writes, PBKDF2 with SHA-512 ("$7$iterations$salt$hash"), so that its files can be taken over.
+ * what mosquitto_passwd writes, PBKDF2 with SHA-512 ("$7$iterations$salt$hash"), so that its files can be reused.
  *
  * A check takes as long as its hash is made to cost (PASSWORD_COST below: about 16 ms on the machine of docs/decisions)
  * and that much memory while it lasts. It may run in any thread, several at a time: a file is immutable. Whether there

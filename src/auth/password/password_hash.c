@@ -14,6 +14,7 @@
 #define PBKDF2_HASH_BYTES 64u
 #define PBKDF2_SALT_BYTES_MAX 64u
 
+_Static_assert(PBKDF2_HASH_BYTES == crypto_hash_sha512_BYTES, "PBKDF2 is made with SHA-512");
 _Static_assert(crypto_pwhash_argon2id_STRBYTES <= PASSWORD_HASH_BYTES_MAX, "libsodium's text has room");
 
 static bool password_hash_begins_with(struct slice text, const char *prefix)
@@ -108,6 +109,7 @@ static enum error pbkdf2_verify(struct slice hash, struct slice password)
 	struct pbkdf2 read;
 	uint8_t made[PBKDF2_HASH_BYTES];
 	CHECK(pbkdf2_read(hash, &read));
+	CHECK(read.salt_bytes <= sizeof(read.salt) && read.iterations <= PASSWORD_ITERATIONS_MAX);
 	bool good = PKCS5_PBKDF2_HMAC((const char *)password.data, (int)password.size, read.salt, (int)read.salt_bytes,
 				      (int)read.iterations, EVP_sha512(), sizeof(made), made) == 1;
 	if (!good) {

@@ -1,5 +1,5 @@
-/* One stored hash: what kinds there are, what they may cost, and whether a password is the one. Private to password.c.
- */
+/* One stored hash: its kinds, what they may cost, and whether a password matches. The tool makes new ones. Pure; any
+ * thread. */
 #ifndef AUTH_PASSWORD_HASH_H
 #define AUTH_PASSWORD_HASH_H
 
@@ -9,7 +9,7 @@
 /* What a new hash costs: one of the pairs that OWASP recommends for argon2id, the one with the least memory. */
 #define PASSWORD_MEMORY_BYTES ((size_t)7 << 20)
 #define PASSWORD_PASSES 5
-/* What a hash in a file may ask for, so that no line can stop a server. */
+/* What a hash in a file may cost at most: no line may stall a server. */
 #define PASSWORD_MEMORY_BYTES_MAX ((size_t)64 << 20)
 #define PASSWORD_PASSES_MAX 16u
 #define PASSWORD_ITERATIONS_MAX 1000000u

@@ -25,8 +25,8 @@ struct revocation_slot {
 	struct revocation_record *record; /* the writer's */
 };
 
-/* A table that has become too small is kept until the end: somebody may be reading it, and all that were are together
- * smaller than the one in use. */
+/* A table that has become too small is kept until the end: a reader may still be in it, and all outgrown tables
+ * together are smaller than the one in use. */
 struct revocation_table {
 	struct revocation_table *smaller;
 	uint32_t mask;
@@ -43,6 +43,8 @@ struct revocations {
 	uint32_t limit;
 	uint32_t round;
 };
+
+_Static_assert(REVOCATION_ID_BYTES_MAX <= UINT16_MAX, "revocation_record.id_bytes");
 
 static const char *const KIND_NAMES[REVOCATION_KIND_COUNT] = {"token", "user", "client"};
 
@@ -65,6 +67,7 @@ bool revocation_kind_parse(struct slice name, enum revocation_kind *kind)
 
 static struct revocation_table *revocation_table_new(uint32_t slots, struct revocation_table *smaller)
 {
+	CHECK(slots != 0 && (slots & (slots - 1)) == 0);
 	struct revocation_table *table = calloc(1, sizeof(*table) + slots * sizeof(table->slots[0]));
 	if (table == NULL)
 		return NULL;
@@ -135,7 +138,7 @@ static uint64_t revocations_second_hash(const struct revocations *revocations, s
 static int64_t revocations_until(const struct revocations *revocations, uint64_t hash, struct slice id)
 {
 	const struct revocation_table *table = atomic_load_explicit(&revocations->table, memory_order_acquire);
-	/* Bounded, because a slot that moves under the reader could lead it round for ever. */
+	/* Bounded, because a slot that moves under the reader could keep it going round for ever. */
 	for (uint32_t i = 0; i <= table->mask; i++) {
 		const struct revocation_slot *slot = &table->slots[(hash + i) & table->mask];
 		uint64_t first = atomic_load_explicit(&slot->hash[0], memory_order_acquire);
@@ -163,12 +166,12 @@ bool revocations_has(const struct revocations *revocations, enum revocation_kind
 
 static void revocations_change_begin(struct revocations *revocations)
 {
-	atomic_fetch_add_explicit(&revocations->changes, 1, memory_order_acq_rel);
+	CHECK(atomic_fetch_add_explicit(&revocations->changes, 1, memory_order_acq_rel) % 2 == 0);
 }
 
 static void revocations_change_end(struct revocations *revocations)
 {
-	atomic_fetch_add_explicit(&revocations->changes, 1, memory_order_release);
+	CHECK(atomic_fetch_add_explicit(&revocations->changes, 1, memory_order_release) % 2 == 1);
 }
 
 static struct revocation_table *revocations_writer_table(const struct revocations *revocations)
@@ -246,6 +249,7 @@ static enum error revocations_insert(struct revocations *revocations, const stru
 		free(record);
 		return ERROR_NO_MEMORY;
 	}
+	CHECK(revocations->count < revocations->capacity && revocations->count < revocations->limit);
 	record->place = revocations->count;
 	record->round = revocations->round;
 	revocations->records[revocations->count++] = record;
@@ -255,10 +259,11 @@ static enum error revocations_insert(struct revocations *revocations, const stru
 	return ERROR_OK;
 }
 
-/* Those behind it in the run of slots move up, unless they stand where they belong or beyond: no marks of deletion are
- * left that would have to be cleaned out. */
+/* Entries behind it in the same run of slots move up unless they are in their home slot already, so that no tombstones
+ * are left to be cleaned out. */
 static void revocation_slot_clear(struct revocation_table *table, struct revocation_slot *slot)
 {
+	CHECK(slot->record != NULL);
 	uint32_t hole = (uint32_t)(slot - table->slots);
 	for (uint32_t at = (hole + 1) & table->mask; revocation_slot_hash(&table->slots[at]) != 0;
 	     at = (at + 1) & table->mask) {
@@ -273,6 +278,7 @@ static void revocation_slot_clear(struct revocation_table *table, struct revocat
 
 static void revocations_remove(struct revocations *revocations, struct revocation_record *record)
 {
+	CHECK(record->place < revocations->count && revocations->records[record->place] == record);
 	struct revocation_table *table = revocations_writer_table(revocations);
 	revocations_change_begin(revocations);
 	revocation_slot_clear(table, revocation_slot_find(table, record->hash));

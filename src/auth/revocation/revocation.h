@@ -1,7 +1,7 @@
-/* Who is shut out although his credentials are good: ids of tokens (jti), users and client ids, each until a time of
- * its own. Many threads look up, at every sign-in, and take no lock; one writer at a time changes, and it is the caller
- * who sees to that. What has to be done about sessions that are there already is the caller's too: revocations_add()
- * says what changed. Pure: the time, in seconds since 1970, comes in.
+/* Token ids (jti), users and client ids that are refused although their credentials are valid, each until a time of its
+ * own. Any thread may look up, as every sign-in does, without a lock; the caller sees to it that there is one writer at
+ * a time. The caller also ends the sessions that a revocation is about: revocations_add() says what changed. Pure: the
+ * time, in seconds since 1970, comes in.
  *
  * A look-up compares 128 bits of a keyed hash, so that readers touch no memory that the writer frees; the ids
  * themselves are kept for the writer, to be listed and written down. */
@@ -29,7 +29,7 @@ bool revocation_kind_parse(struct slice name, enum revocation_kind *kind);
 struct revocation {
 	enum revocation_kind kind;
 	struct slice id;
-	int64_t until_s; /* not in force at this second any more */
+	int64_t until_s; /* the first second at which it is no longer in force */
 };
 
 enum revocation_change {

@@ -1,5 +1,7 @@
 #include "auth/revocation/revocation_file.h"
 
+#include "base/check.h"
+
 #include "base/file.h"
 
 #include <stdio.h>
@@ -53,6 +55,7 @@ static const char *revocation_file_replay(struct revocation_file *file, int64_t 
 		return fault;
 	enum error error = journal_replay(slice_of(data, size), now_s, file->revocations, result);
 	free(data);
+	CHECK(result->good_bytes <= size);
 	file->lines = result->lines;
 	file->bytes = result->good_bytes;
 	return error == ERROR_OK ? NULL : error_sentence(error);
@@ -103,6 +106,7 @@ static const char *revocation_file_compact(struct revocation_file *file)
 		struct revocation revocation = revocations_at(file->revocations, i);
 		size += revocation_line_write(&revocation, content + size);
 	}
+	CHECK(size <= revocation_file_bytes_max(file->revocations));
 	const char *fault = file_replace(file->path, slice_of(content, size), FILE_SECRET);
 	free(content);
 	if (fault != NULL)
@@ -127,6 +131,7 @@ static const char *revocation_file_append_line(struct revocation_file *file, con
 enum error revocation_file_add(struct revocation_file *file, const struct revocation *revocation, int64_t now_s,
 			       enum revocation_change *change, const char **fault)
 {
+	CHECK(file->path != NULL);
 	*fault = NULL;
 	enum error error = revocations_add(file->revocations, revocation, now_s, change);
 	if (error != ERROR_OK || *change == REVOCATION_UNCHANGED)

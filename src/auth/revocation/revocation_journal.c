@@ -1,5 +1,7 @@
 #include "auth/revocation/revocation_journal.h"
 
+#include "base/check.h"
+
 #include "auth/text/lines.h"
 #include "base/hash.h"
 
@@ -49,6 +51,7 @@ size_t revocation_line_write(const struct revocation *revocation, char *out)
 	snprintf(checksum, sizeof(checksum), "%016" PRIx64 " ", journal_checksum(slice_of(text, size)));
 	memcpy(out, checksum, CHECKSUM_DIGITS + 1);
 	text[size++] = '\n';
+	CHECK(CHECKSUM_DIGITS + 1 + size <= REVOCATION_LINE_BYTES_MAX(revocation->id.size));
 	return CHECKSUM_DIGITS + 1 + size;
 }
 
@@ -107,6 +110,7 @@ static bool journal_read_id(struct slice text, uint8_t *out, struct slice *id)
 		out[size++] = (uint8_t)(high << 4 | low);
 		i += 2;
 	}
+	CHECK(size <= text.size);
 	*id = slice_of(out, size);
 	return size > 0 && size <= REVOCATION_ID_BYTES_MAX;
 }
@@ -142,6 +146,7 @@ static void journal_count_good_line(struct replay *replay, size_t end)
 		result->first_damaged_line = replay->first_bad_line;
 	result->damaged += replay->bad;
 	replay->bad = 0;
+	CHECK(end > result->good_bytes);
 	result->good_bytes = end;
 }
 

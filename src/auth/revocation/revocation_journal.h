@@ -1,10 +1,11 @@
-/* How revocations are written down: a line each, appended as they come, the last for an id being the one that holds.
+/* The format of the journal of revocations: one line each, appended as they come; the last line of an id counts.
  *
  *     CHECKSUM KIND UNTIL ID\n
  *
- *     CHECKSUM  16 hexadecimal digits: SipHash-2-4 with a key of zeroes of what stands behind the blank that follows
- * it, up to the end of the line KIND      token, user or client UNTIL     seconds since 1970; "ever", without an end;
- * "lifted", in force no more ID        to the end of the line; bytes below 0x21, 0x7F and '%' as %XX
+ * - CHECKSUM: 16 hexadecimal digits: SipHash-2-4, under a key of zeroes, of the rest of the line after the blank
+ * - KIND: token, user or client
+ * - UNTIL: seconds since 1970; "ever": without an end; "lifted": no longer in force
+ * - ID: up to the end of the line; bytes below 0x21, 0x7F and '%' are written as %XX
  *
  * A line that begins with '#' is a comment. Bytes in, bytes out; any thread. */
 #ifndef AUTH_REVOCATION_JOURNAL_H
@@ -27,7 +28,7 @@ struct journal_result {
 	uint64_t lines;              /* that were read, comments apart */
 	uint32_t damaged;            /* lines that could not be read although good ones follow */
 	uint32_t first_damaged_line; /* from 1 */
-	size_t good_bytes;           /* what stands behind them is torn: a write that was not finished */
+	size_t good_bytes;           /* what follows them is torn: a write that was not finished */
 	bool full;                   /* the table's limit was reached */
 };
 

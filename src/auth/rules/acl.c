@@ -40,7 +40,7 @@ struct acl *acl_new(struct slice text, bool allow_by_default, struct fault *faul
 
 struct acl *acl_get(struct acl *acl)
 {
-	atomic_fetch_add_explicit(&acl->references, 1, memory_order_relaxed);
+	CHECK(atomic_fetch_add_explicit(&acl->references, 1, memory_order_relaxed) != 0);
 	return acl;
 }
 
@@ -48,7 +48,11 @@ void acl_put(struct acl **acl)
 {
 	struct acl *put = *acl;
 	*acl = NULL;
-	if (put == NULL || atomic_fetch_sub_explicit(&put->references, 1, memory_order_acq_rel) != 1)
+	if (put == NULL)
+		return;
+	uint32_t references = atomic_fetch_sub_explicit(&put->references, 1, memory_order_acq_rel);
+	CHECK(references != 0);
+	if (references != 1)
 		return;
 	acl_file_fini(&put->file);
 	free(put);
@@ -129,12 +133,14 @@ static enum answer acl_decide(struct slice rules, const struct question *questio
 		if (answer != ANSWER_NONE)
 			return answer;
 	}
+	CHECK(at == end);
 	return ANSWER_NONE;
 }
 
 bool acl_check(const struct acl *acl, struct slice token_rules, const struct acl_identity *identity,
 	       enum acl_action action, struct slice topic)
 {
+	CHECK(action == ACL_PUBLISH || action == ACL_SUBSCRIBE);
 	CHECK(token_rules.size == 0 || (uintptr_t)token_rules.data % ACL_ENTRY_ALIGN == 0);
 	struct question question = {.identity = identity,
 				    .token_rules = token_rules,

@@ -10,13 +10,13 @@
  *     everyone                       the rules that follow are for everyone again
  *     token                          here the rules of the client's token are tried; without such a line, at the end
  *
- * What applies: to a PUBLISH, a rule whose filter matches the topic. To a SUBSCRIBE, an allowing rule whose filter
- * covers all that is asked for, and a denying rule whose filter has any topic in common with it: whoever asks for more
- * than he may have gets nothing. Values of placeholders that could widen a rule are kept out
+ * To a PUBLISH a rule applies if its filter matches the topic. To a SUBSCRIBE an allowing rule applies if its filter
+ * covers the whole requested filter, and a denying rule if the two have any topic in common: a client that asks for
+ * more than it may have gets nothing. A placeholder's value that could widen a rule is refused
  * (auth/rules/acl_pattern.h).
  *
- * Where none applies the default decides; but a client whose token has permissions may do nothing that neither they nor
- * the file allow. */
+ * Where no rule applies, the default decides. A client whose token has permissions gets no default: it may do only what
+ * they or the file allow. */
 #ifndef AUTH_ACL_H
 #define AUTH_ACL_H
 
@@ -39,10 +39,9 @@ struct acl *acl_get(struct acl *acl);
 /* The last reference frees it. */
 void acl_put(struct acl **acl);
 
-/* Whether both decide the same about everything, because they say the same: files are read again for other reasons too.
- */
+/* Whether both have the same rules and so decide the same: a file is often read again unchanged. */
 bool acl_same(const struct acl *one, const struct acl *other);
-/* Tells these rules from all others that this process has ever read; for caches of decisions. */
+/* Unique among all rules that this process has read; for caches of decisions. */
 uint64_t acl_serial(const struct acl *acl);
 
 /* Whether the client may. token_rules: of its token (auth/rules/acl_claims.h), aligned to 4 bytes; data is NULL where

@@ -2,19 +2,25 @@
 
 #include "base/check.h"
 
-#include <stdlib.h>
-
 enum error acl_cache_open(struct acl_cache *cache, uint32_t slots)
 {
 	CHECK(slots != 0 && (slots & (slots - 1)) == 0);
-	*cache = (struct acl_cache){
-		.key = hash_key_random(), .slots = calloc(slots, sizeof(*cache->slots)), .mask = slots - 1};
-	return cache->slots != NULL ? ERROR_OK : ERROR_NO_MEMORY;
+	size_t bytes = slots * sizeof(*cache->slots);
+	*cache = (struct acl_cache){.key = hash_key_random(), .mask = slots - 1};
+	/* Not from the heap, which would write zeroes: where there are no rules no page of it is ever touched. */
+	enum error error = region_open(&cache->region, bytes);
+	if (error == ERROR_OK)
+		error = region_grow(&cache->region, bytes);
+	if (error != ERROR_OK)
+		acl_cache_close(cache);
+	else
+		cache->slots = (uint64_t *)(void *)cache->region.base;
+	return error;
 }
 
 void acl_cache_close(struct acl_cache *cache)
 {
-	free(cache->slots);
+	region_close(&cache->region);
 	*cache = (struct acl_cache){0};
 }
 
@@ -41,6 +47,7 @@ static uint64_t acl_cache_mark_of(const struct acl_cache *cache, const struct ac
 
 bool acl_cache_check(struct acl_cache *cache, const struct acl_subject *subject, struct slice topic)
 {
+	CHECK(cache->slots != NULL);
 	uint64_t mark = acl_cache_mark_of(cache, subject, topic);
 	uint64_t *slot = &cache->slots[mark >> 32 & cache->mask];
 	if ((*slot ^ mark) >> 1 == 0) {

@@ -1,17 +1,18 @@
-/* Decisions on PUBLISH that were made before: a shard asks the rules once for a client and a topic, and then it is one
- * look-up, however many rules there are. A fixed table in which a newer decision takes an older one's place. Owned by
- * one thread.
+/* A cache of decisions on PUBLISH: a shard evaluates the rules once for a client and a topic, and from then on does one
+ * look-up, however many rules there are. The table has a fixed size; a newer decision overwrites an older one in its
+ * slot. Owned by one thread.
  *
  * A decision is found by a 63-bit mark of all that it depended on: rules, token's rules, client id, user and topic. It
- * is made with a key of the table's own, so that nobody can choose topics or names whose marks are equal. Decisions
- * that share a place share the bits that choose it, so that a check finds another's by chance once in 2^63 / slots:
- * with a shard's 8192 once in 2^50. New rules have another serial, so that nothing needs to be forgotten. */
+ * is keyed with a random key, so that nobody can choose topics or names whose marks are equal. Marks in
+ * one slot share the bits that choose the slot, so a check hits a wrong decision with a chance of slots / 2^63: with a
+ * shard's 8192 slots 2^-50. New rules have another serial, so that nothing needs to be forgotten. */
 #ifndef AUTH_ACL_CACHE_H
 #define AUTH_ACL_CACHE_H
 
 #include "auth/rules/acl.h"
 #include "base/error.h"
 #include "base/hash.h"
+#include "memory/region.h"
 
 struct acl_cache {
 	struct hash_key key;
@@ -19,6 +20,7 @@ struct acl_cache {
 	uint64_t mask;
 	uint64_t hits;
 	uint64_t misses;
+	struct region region; /* of the slots */
 };
 
 /* slots: a power of two, eight bytes each. */

@@ -4,6 +4,8 @@
 #include "auth/rules/acl_rules.h"
 #include "base/check.h"
 
+_Static_assert(ACL_PATTERN_BYTES_MAX <= UINT16_MAX, "an entry has two bytes for the length of its pattern");
+
 struct rules_writer {
 	const struct strict_json *json;
 	uint8_t *out;
@@ -30,6 +32,7 @@ static enum error acl_claims_write_rule(struct rules_writer *writer, const struc
 	struct slice compiled = slice_of(pattern, size);
 	flags |= acl_pattern_is_literal(compiled) ? (unsigned)ACL_LITERAL : 0;
 	writer->size += acl_entry_write(writer->out + writer->size, ACL_RULE, (uint8_t)flags, compiled);
+	CHECK(writer->size <= writer->room);
 	return ERROR_OK;
 }
 

@@ -16,8 +16,8 @@
 #define ACL_CLAIMS_BYTES_MAX(json_bytes) ((json_bytes)*4)
 
 /* Compiles the node's permissions into rules (auth/rules/acl_rules.h) in out, which is aligned to 4 bytes. The same
- * permissions always make the same bytes. ERROR_TOKEN_CLAIM: it is not of the form above, has a member that is not
- * there, whose meaning would be lost, or is larger than `room`. */
+ * permissions always make the same bytes. ERROR_TOKEN_CLAIM: it does not have the form above, has an
+ * unknown member, whose meaning would be lost, or needs more than `room`. */
 enum error acl_claims_compile(const struct strict_json *json, const struct strict_node *node, uint8_t *out, size_t room,
 			      size_t *size);
 

@@ -1,5 +1,7 @@
 #include "auth/rules/acl_file.h"
 
+#include "base/check.h"
+
 #include "auth/rules/acl_pattern.h"
 #include "auth/rules/acl_rules.h"
 #include "auth/text/lines.h"
@@ -42,6 +44,7 @@ static void acl_file_end_section(struct file_reader *reader)
 {
 	if (reader->section == NO_SECTION)
 		return;
+	CHECK(reader->section < reader->size);
 	struct acl_entry *entry = (struct acl_entry *)(void *)(reader->out + reader->section);
 	entry->skip = (uint32_t)(reader->size - reader->section - acl_entry_bytes(entry->text_bytes));
 	reader->section = NO_SECTION;
@@ -175,6 +178,8 @@ bool acl_file_read(struct acl_file *file, struct slice text, struct fault *fault
 		free(reader.out);
 		return false;
 	}
+	CHECK(reader.section == NO_SECTION);
+	CHECK(reader.size != 0 && reader.size <= acl_file_entries_bytes_max(text));
 	uint8_t *fitting = realloc(reader.out, reader.size);
 	if (fitting != NULL)
 		reader.out = fitting;

@@ -1,6 +1,10 @@
 #include "auth/rules/acl_pattern.h"
 
+#include "base/check.h"
+
 #include "auth/text/utf8.h"
+
+_Static_assert(ACL_PATTERN_CLIENT_ID > 0xF4 && ACL_PATTERN_USER > 0xF4, "UTF-8 has no bytes above 0xF4");
 
 static bool pattern_is_placeholder(uint8_t byte)
 {
@@ -215,6 +219,7 @@ const char *acl_pattern_compile(struct slice text, uint8_t *out, size_t *size)
 		}
 		out[(*size)++] = byte;
 	}
+	CHECK(*size <= text.size);
 	/* Every topic has a first level, so that it means what "#" does; and that is what it is compared as. */
 	if (slice_equal(slice_of(out, *size), slice_string("+/#"))) {
 		out[0] = '#';

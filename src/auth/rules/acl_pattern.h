@@ -2,23 +2,23 @@
  * a percent sign. How it relates to what a client asks for, a topic name or a topic filter [MQTT 4.7]. Pure; any
  * thread.
  *
- * A value that is missing or empty, that contains '+', '#' or '/', or that would put a '$' first, cannot stand in its
- * place: it could mean more than the rule's author meant. Where the rule allows, the pattern then covers nothing; where
- * it denies, everything from that level on. */
+ * A value that is missing or empty, that contains '+', '#' or '/', or that would put a '$' first, cannot be
+ * used: it could mean more than the rule's author meant. In a rule that allows, the pattern then covers nothing; in one
+ * that denies, it covers everything from that level on. */
 #ifndef AUTH_ACL_PATTERN_H
 #define AUTH_ACL_PATTERN_H
 
 #include "base/slice.h"
 
-/* Longer filters have no meaning in MQTT. */
+/* MQTT's own limit of a topic filter. */
 #define ACL_PATTERN_BYTES_MAX 65535u
 #define ACL_PATTERN_LEVELS_MAX 128u
 
-/* How placeholders are written in a compiled pattern: bytes that UTF-8 has not. */
+/* How placeholders are written in a compiled pattern: bytes that UTF-8 never contains. */
 #define ACL_PATTERN_CLIENT_ID 0xFEu
 #define ACL_PATTERN_USER 0xFFu
 
-/* Whom a decision is about. */
+/* The client that a decision is about. */
 struct acl_identity {
 	struct slice client_id;
 	struct slice user; /* size 0: there is none */

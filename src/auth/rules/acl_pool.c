@@ -1,5 +1,7 @@
 #include "auth/rules/acl_pool.h"
 
+#include "base/check.h"
+
 #include <stddef.h>
 
 struct acl_pool_entry {
@@ -109,7 +111,11 @@ void acl_pool_give(struct acl_pool *pool, uint32_t index)
 
 struct slice acl_pool_rules(const struct acl_pool *pool, uint32_t index)
 {
-	return index == 0 ? slice_of(NULL, 0) : acl_pool_text_of(pool, acl_pool_entry_at(pool, index));
+	if (index == 0)
+		return slice_of(NULL, 0);
+	const struct acl_pool_entry *entry = acl_pool_entry_at(pool, index);
+	CHECK(entry->references > 0);
+	return acl_pool_text_of(pool, entry);
 }
 
 uint64_t acl_pool_serial(const struct acl_pool *pool, uint32_t index)
@@ -117,5 +123,6 @@ uint64_t acl_pool_serial(const struct acl_pool *pool, uint32_t index)
 	if (index == 0)
 		return 0;
 	const struct acl_pool_entry *entry = acl_pool_entry_at(pool, index);
+	CHECK(entry->references > 0);
 	return (uint64_t)entry->serial_high << 32 | entry->serial_low;
 }

@@ -1,5 +1,5 @@
-/* The rules of tokens that clients of one shard have, each held once however many clients have it: a million clients
- * with the same claims cost an index of four bytes each and nothing more. Owned by one thread. */
+/* The rules from the tokens of one shard's clients. Equal rules are stored once: a million clients with the same claims
+ * cost an index of four bytes each and nothing more. Owned by one thread. */
 #ifndef AUTH_ACL_POOL_H
 #define AUTH_ACL_POOL_H
 
@@ -20,9 +20,10 @@ struct acl_pool {
 enum error acl_pool_open(struct acl_pool *pool, uint32_t entries_max, size_t bytes_max);
 void acl_pool_close(struct acl_pool *pool);
 
-/* A reference to these rules, which are copied where no client has them yet. 0 where a limit or memory is reached. */
+/* A reference to these rules, which are copied if the pool does not have them yet. 0: a limit is reached, or there is
+ * no memory. */
 uint32_t acl_pool_take(struct acl_pool *pool, struct slice rules);
-/* Puts a reference back; the last frees the rules. 0 is passed over. */
+/* Gives a reference back; the last one frees the rules. 0 is ignored. */
 void acl_pool_give(struct acl_pool *pool, uint32_t index);
 
 /* For acl_check(): the rules until the reference is given back; of index 0, the slice that says that there are none. */

@@ -4,6 +4,7 @@
 #ifndef AUTH_ACL_RULES_H
 #define AUTH_ACL_RULES_H
 
+#include "base/check.h"
 #include "base/slice.h"
 
 enum acl_entry_kind {
@@ -31,6 +32,8 @@ struct acl_entry {
 
 _Static_assert(sizeof(struct acl_entry) == 8, "eight bytes before each rule's text");
 #define ACL_ENTRY_ALIGN 4u
+_Static_assert(_Alignof(struct acl_entry) == ACL_ENTRY_ALIGN, "entries lie one behind the other");
+_Static_assert(sizeof(struct acl_entry) % ACL_ENTRY_ALIGN == 0, "the text begins where the header ends");
 
 /* With the padding that puts the next entry in its place. */
 static inline size_t acl_entry_bytes(size_t text_bytes)
@@ -42,6 +45,7 @@ static inline size_t acl_entry_bytes(size_t text_bytes)
  * equal bytes. text may lie where the entry's text goes. Returns its bytes. */
 static inline size_t acl_entry_write(uint8_t *out, uint8_t kind, uint8_t flags, struct slice text)
 {
+	CHECK(text.size <= UINT16_MAX);
 	struct acl_entry entry = {.kind = kind, .flags = flags, .text_bytes = (uint16_t)text.size};
 	size_t bytes = acl_entry_bytes(text.size);
 	if (text.size != 0)

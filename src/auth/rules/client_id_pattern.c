@@ -1,5 +1,7 @@
 #include "auth/rules/client_id_pattern.h"
 
+#include "base/check.h"
+
 /* A part of a pattern: literal text, or what %u stands for. */
 struct part {
 	struct slice text;
@@ -12,6 +14,7 @@ static bool client_id_pattern_take_part(struct slice *pattern, struct slice user
 	if (pattern->size == 0 || pattern->data[0] == '*')
 		return false;
 	bool escaped = pattern->data[0] == '%';
+	CHECK(!escaped || pattern->size >= 2); /* client_id_pattern_check() has seen to it */
 	part->is_user = escaped && pattern->data[1] == 'u';
 	part->text = part->is_user ? user : slice_of(pattern->data + escaped, 1);
 	size_t size = escaped ? 2 : 1;
@@ -56,6 +59,7 @@ bool client_id_pattern_expand(struct slice pattern, struct slice user, uint8_t *
 		memcpy(out + *size, part.text.data, part.text.size);
 		*size += part.text.size;
 	}
+	CHECK(*size <= room);
 	*open = pattern.size != 0;
 	return true;
 }

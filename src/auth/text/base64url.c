@@ -1,6 +1,8 @@
 #include "auth/text/base64url.h"
 
-/* Marks the characters of the alphabet: whoever is not of it has 0, which an AND over all of them finds. */
+#include "base/check.h"
+
+/* Set for the characters of the alphabet; all others have 0, which an AND over all of them finds. */
 #define GOOD 0x40u
 
 static const char ALPHABET[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
@@ -17,6 +19,8 @@ static const uint8_t VALUES[256] = {
 	V('4', 56), V('5', 57), V('6', 58), V('7', 59), V('8', 60), V('9', 61), V('-', 62), V('_', 63),
 #undef V
 };
+
+_Static_assert(sizeof(ALPHABET) - 1 == 64, "six bits a character");
 
 /* Four characters as 24 bits; *good loses its mark where one is not of the alphabet. */
 static inline uint32_t base64url_quantum(const uint8_t *text, uint32_t *good)
@@ -50,6 +54,7 @@ bool base64url_decode(struct slice text, uint8_t *out, size_t *size)
 		to[1] = (uint8_t)(bits >> 8);
 	*size += rest == 3 ? 2 : 1;
 	uint32_t left_over = rest == 3 ? bits & 0xFF : bits & 0xFFFF;
+	CHECK(*size <= BASE64URL_DECODED_BYTES_MAX(text.size));
 	return good != 0 && rest != 1 && left_over == 0;
 }
 
@@ -66,5 +71,6 @@ size_t base64url_encode(struct slice bytes, char *out)
 		for (size_t character = 0; character <= have; character++)
 			out[size++] = ALPHABET[bits >> (18 - 6 * character) & 63];
 	}
+	CHECK(size == BASE64URL_ENCODED_BYTES(bytes.size));
 	return size;
 }

@@ -1,6 +1,6 @@
 /* Base64url without padding [RFC 7515, section 2], as strict as it can be: any byte outside the alphabet, padding, a
  * length that no encoder makes and bits left over that are not zero are all refused, so that one value has one
- * spelling. For what strangers send; not in constant time, so not for secrets. Pure; any thread. */
+ * spelling. For untrusted input; not in constant time, so not for secrets. Pure; any thread. */
 #ifndef AUTH_BASE64URL_H
 #define AUTH_BASE64URL_H
 

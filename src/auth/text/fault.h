@@ -1,5 +1,5 @@
-/* What is wrong with a file that an operator has written: a sentence and, where the file has lines, the line. The
- * caller says it with the file's name: "roost: rules:40: ...". Owned by the caller. */
+/* What is wrong with a file that an operator wrote: a sentence and, where the file has lines, the line. The caller puts
+ * the file's name in front: "roost: rules:40: ...". Owned by the caller. */
 #ifndef AUTH_FAULT_H
 #define AUTH_FAULT_H
 
@@ -9,7 +9,7 @@
 #define FAULT_TEXT_BYTES 200
 
 struct fault {
-	uint32_t line; /* from 1; 0: the whole is meant */
+	uint32_t line; /* from 1; 0: the file as a whole */
 	char text[FAULT_TEXT_BYTES];
 };
 

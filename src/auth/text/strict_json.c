@@ -103,6 +103,7 @@ static bool strict_json_read_escape(struct strict_json_reader *reader, uint8_t *
 {
 	static const char NAMES[] = "\"\\/bfnrt";
 	static const char VALUES[] = "\"\\/\b\f\n\r\t";
+	_Static_assert(sizeof(NAMES) == sizeof(VALUES), "a value for each name");
 	if (reader->at == reader->end)
 		return strict_json_fail(reader, "a string is cut off");
 	uint8_t name = *reader->at++;
@@ -161,6 +162,7 @@ static bool strict_json_read_string(struct strict_json_reader *reader, struct sl
 		if (!strict_json_read_escape(reader, &out))
 			return false;
 	}
+	CHECK(out <= reader->at); /* nothing that is still to be read was written over */
 	*string = slice_of(begin, (size_t)(out - begin));
 	return true;
 }
@@ -309,6 +311,8 @@ const char *strict_json_read(struct strict_json *json, uint8_t *text, size_t siz
 	strict_json_skip_space(&reader);
 	if (read && reader.at != reader.end)
 		reader.fault = "something stands behind the value";
+	CHECK(reader.at <= reader.end && json->count <= json->capacity);
+	CHECK(!read || reader.depth == 0);
 	*at = (size_t)(reader.at - reader.begin);
 	return reader.fault;
 }

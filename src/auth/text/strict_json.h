@@ -1,5 +1,5 @@
-/* A strict reader of JSON [RFC 8259] for what strangers send, on the way of every sign-in: it allocates nothing, works
- * in place and refuses what could be read in two ways. Beyond the grammar it refuses member names that come twice in
+/* A strict reader of JSON [RFC 8259] for untrusted input, used by every sign-in: it allocates nothing, works in place
+ * and refuses what could be read in two ways. Beyond the grammar it refuses member names that occur twice in
  * one object (after escapes are resolved), U+0000, lone surrogates, ill-formed UTF-8, a byte order mark, nesting deeper
  * than STRICT_DEPTH_MAX and more values than the caller has nodes for. Why it is not jansson:
  * docs/decisions/0006-tokens.md.
@@ -9,6 +9,7 @@
 #ifndef AUTH_STRICT_JSON_H
 #define AUTH_STRICT_JSON_H
 
+#include "base/check.h"
 #include "base/slice.h"
 
 #define STRICT_DEPTH_MAX 16u
@@ -53,6 +54,7 @@ static inline const struct strict_node *strict_first(const struct strict_node *p
 
 static inline const struct strict_node *strict_next(const struct strict_json *json, const struct strict_node *child)
 {
+	CHECK(child->next <= json->count);
 	return json->nodes + child->next;
 }
 

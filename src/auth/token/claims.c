@@ -6,6 +6,8 @@
 #define PLAIN_DIGITS_MAX 12u
 #define NUMBER_BYTES_MAX 31u
 
+_Static_assert(PLAIN_DIGITS_MAX <= 18, "ten to the power of 18 is below 2^63");
+
 struct claim_policy claim_policy_default(void)
 {
 	return (struct claim_policy){
@@ -99,7 +101,7 @@ static bool claims_text_is(const struct strict_node *node, struct slice wanted)
 	return node->type == STRICT_STRING && slice_equal(node->text, wanted);
 }
 
-/* [RFC 7519, 4.1.3]: who does not find himself in it must not take the token. */
+/* [RFC 7519, 4.1.3]: a recipient that "aud" does not name must reject the token. */
 static bool claims_audience_is(const struct strict_json *json, struct slice audience)
 {
 	const struct strict_node *node = claims_member(json, "aud");

@@ -5,7 +5,7 @@
 #include "auth/text/strict_json.h"
 #include "base/error.h"
 
-/* The year 9999. What is later is no time: most often it was written in milliseconds. */
+/* The year 9999. A later time is refused: most often it was written in milliseconds. */
 #define CLAIM_SECONDS_MAX INT64_C(253402300799)
 #define CLAIM_NEVER INT64_MAX
 
@@ -13,9 +13,9 @@
 struct claim_policy {
 	struct slice issuer; /* "iss" must be this; size 0: anything */
 	struct slice
-		audience; /* must be "aud" or one of its list; size 0: a token with an "aud" is for somebody else */
+		audience; /* must be "aud" or one of its list; size 0: a token with an "aud" is for another service */
 	/* Names of claims. "a.b" is member b of the object a, unless there is a claim "a.b". Size 0: not looked for. */
-	struct slice client_id;   /* whose only client id the token is for */
+	struct slice client_id;   /* the only client id that may use the token */
 	struct slice user;        /* must be there */
 	struct slice permissions; /* auth/rules/acl_claims.h */
 	bool client_id_required;

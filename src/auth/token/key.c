@@ -17,6 +17,8 @@
 #define ES256_BYTES (2 * ES256_HALF_BYTES)
 #define ES256_DER_BYTES_MAX (2 + 2 * (2 + 1 + ES256_HALF_BYTES))
 
+_Static_assert(SHA256_BYTES == crypto_hash_sha256_BYTES, "libsodium agrees");
+_Static_assert(ES256_DER_BYTES_MAX - 2 < 0x80, "a length of DER in its short form");
 _Static_assert(KEY_ED25519_BYTES == crypto_sign_PUBLICKEYBYTES, "libsodium's Ed25519");
 
 static const char *const ALGORITHM_NAMES[ALGORITHM_COUNT] = {
@@ -197,6 +199,7 @@ static bool key_verify_hs256(const struct key *key, struct key_check *check, str
 {
 	uint8_t expected[SHA256_BYTES];
 	size_t size;
+	CHECK(key->mac != NULL);
 	if (check->mac == NULL && (check->mac = EVP_MAC_CTX_dup(key->mac)) == NULL)
 		return false;
 	/* Without a key: from the pads that are hashed already. */
@@ -222,8 +225,10 @@ static size_t key_write_der_integer(uint8_t *out, const uint8_t *number)
 
 static size_t key_write_der(uint8_t out[ES256_DER_BYTES_MAX], struct slice signature)
 {
+	CHECK(signature.size == ES256_BYTES);
 	size_t size = key_write_der_integer(out + 2, signature.data);
 	size += key_write_der_integer(out + 2 + size, signature.data + ES256_HALF_BYTES);
+	CHECK(2 + size <= ES256_DER_BYTES_MAX);
 	out[0] = 0x30;
 	out[1] = (uint8_t)size;
 	return 2 + size;
@@ -232,6 +237,7 @@ static size_t key_write_der(uint8_t out[ES256_DER_BYTES_MAX], struct slice signa
 /* A context that is made once serves every token: making one costs half as much as an RSA verification. */
 static bool key_check_begin(const struct key *key, struct key_check *check)
 {
+	CHECK(key->pkey != NULL);
 	if (check->context != NULL)
 		return true;
 	if (check->hash == NULL)

@@ -1,5 +1,7 @@
 #include "auth/token/key_jwk.h"
 
+#include "base/check.h"
+
 #include "auth/text/base64url.h"
 
 #include <openssl/core_names.h>
@@ -12,6 +14,8 @@
 /* An uncompressed point: 4, x, y. */
 #define P256_POINT_BYTES (1 + 2 * P256_BYTES)
 #define RSA_BYTES_MAX (KEY_RSA_BITS_MAX / 8)
+
+_Static_assert(P256_POINT_BYTES == 65, "SEC 1, 2.3.3");
 
 struct jwk {
 	const struct strict_json *json;
@@ -46,6 +50,7 @@ static bool jwk_read_bytes(const struct jwk *jwk, const char *name, uint8_t *out
 		return fault_set(jwk->fault, 0, "member \"%s\" is too long", name);
 	if (!base64url_decode(text, out, size))
 		return fault_set(jwk->fault, 0, "member \"%s\" is not base64url", name);
+	CHECK(*size <= room);
 	return true;
 }
 

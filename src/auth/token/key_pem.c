@@ -1,5 +1,7 @@
 #include "auth/token/key_pem.h"
 
+#include "base/check.h"
+
 #include <limits.h>
 #include <openssl/err.h>
 #include <openssl/evp.h>
@@ -37,6 +39,7 @@ static EVP_PKEY *pem_certificate_pkey(const uint8_t *data, long size)
 
 static bool pem_key_from_block(struct key *key, struct slice id, const struct block *block, struct fault *fault)
 {
+	CHECK(block->name != NULL && block->size >= 0);
 	const uint8_t *data = block->data;
 	EVP_PKEY *pkey = NULL;
 	if (strstr(block->name, "PRIVATE KEY") != NULL)

@@ -27,7 +27,7 @@ struct key_set *key_set_new(void)
 
 struct key_set *key_set_get(struct key_set *set)
 {
-	atomic_fetch_add_explicit(&set->references, 1, memory_order_relaxed);
+	CHECK(atomic_fetch_add_explicit(&set->references, 1, memory_order_relaxed) != 0);
 	return set;
 }
 
@@ -35,7 +35,11 @@ void key_set_put(struct key_set **set)
 {
 	struct key_set *put = *set;
 	*set = NULL;
-	if (put == NULL || atomic_fetch_sub_explicit(&put->references, 1, memory_order_acq_rel) != 1)
+	if (put == NULL)
+		return;
+	uint32_t references = atomic_fetch_sub_explicit(&put->references, 1, memory_order_acq_rel);
+	CHECK(references != 0);
+	if (references != 1)
 		return;
 	for (uint32_t i = 0; i < put->count; i++)
 		key_fini(&put->keys[i]);
@@ -161,6 +165,7 @@ bool key_set_add_jwks(struct key_set *set, struct slice text, struct jwks_result
 /* The only key that the predicate allows. */
 static bool key_set_find_only(const struct key_set *set, enum algorithm algorithm, bool without_id, uint32_t *index)
 {
+	CHECK(set->count <= KEY_SET_KEYS_MAX);
 	uint32_t found = 0;
 	for (uint32_t i = 0; i < set->count; i++) {
 		if (set->keys[i].algorithm != algorithm || (without_id && set->keys[i].id_bytes != 0))

@@ -14,6 +14,9 @@
 /* The longest signature is RSA's. */
 #define SIGNATURE_BYTES_MAX (KEY_RSA_BITS_MAX / 8u)
 
+_Static_assert(KNOWN_HEADER_BYTES_MAX <= TOKEN_HEADER_BYTES_MAX, "only headers that were read are remembered");
+_Static_assert(SIGNATURE_BYTES_MAX >= 64, "those of ES256 and Ed25519 fit too");
+
 struct known_header {
 	uint32_t size; /* 0: not in use */
 	uint32_t key;
@@ -101,6 +104,7 @@ static bool token_split(struct slice text, struct parts *parts)
 	parts->payload = slice_of(first + 1, (size_t)(second - first - 1));
 	parts->signature = slice_of(second + 1, (size_t)(end - second - 1));
 	parts->signed_text = slice_of(text.data, (size_t)(second - text.data));
+	CHECK(parts->header.size + 1 + parts->payload.size + 1 + parts->signature.size == text.size);
 	return true;
 }
 
@@ -122,6 +126,7 @@ bool token_has_form(struct slice text)
 static bool token_read_object(struct token_verifier *verifier, struct slice part, struct strict_json *json)
 {
 	size_t size, at;
+	CHECK(part.size <= verifier->bytes_max); /* scratch has room for what it decodes to */
 	*json = (struct strict_json){.nodes = verifier->nodes, .capacity = NODES_MAX};
 	return base64url_decode(part, verifier->scratch, &size) &&
 	       strict_json_read(json, verifier->scratch, size, &at) == NULL && json->nodes[0].type == STRICT_OBJECT;
@@ -163,13 +168,14 @@ static bool token_find_known_header(const struct token_verifier *verifier, struc
 	return false;
 }
 
-/* Only of tokens whose signature was good, so that nobody else can drive out what is worth keeping. */
+/* Only headers of tokens with a valid signature, so that nobody else can evict them. */
 static void token_remember_header(struct token_verifier *verifier, struct slice header, uint32_t key)
 {
 	if (header.size > KNOWN_HEADER_BYTES_MAX)
 		return;
 	struct known_header *known = &verifier->known[verifier->known_next++ % KNOWN_HEADERS];
 	known->size = (uint32_t)header.size;
+	CHECK(key < key_set_count(verifier->keys));
 	known->key = key;
 	memcpy(known->text, header.data, header.size);
 }
@@ -204,6 +210,7 @@ static enum error token_read_permissions(struct token_verifier *verifier, const 
 		return ERROR_OK;
 	enum error error =
 		acl_claims_compile(json, token->claims.permissions, verifier->rules, verifier->rules_room, &size);
+	CHECK(error != ERROR_OK || size <= verifier->rules_room);
 	if (error == ERROR_OK)
 		token->permissions = slice_of(verifier->rules, size);
 	return error;

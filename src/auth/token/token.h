@@ -1,4 +1,4 @@
-/* JSON Web Tokens [RFC 7519] as compact JWS [RFC 7515], from the bytes of a stranger to what a good one says.
+/* JSON Web Tokens [RFC 7519] as compact JWS [RFC 7515]: from untrusted bytes to the claims of a valid token.
  *
  * What it never does: take an algorithm from the token (a key has one, and the header must name it), accept "none",
  * follow a key or an address that the token brings along (jwk, jku, x5c, x5u), look at a claim before the signature was
@@ -13,7 +13,7 @@
 
 #define TOKEN_BYTES_MAX_LEAST 512u
 #define TOKEN_BYTES_MAX_MOST 65535u /* MQTT's own limit of a password */
-/* A header is read before anything is known about who sent it. */
+/* A header is read before anything is known about its sender. */
 #define TOKEN_HEADER_BYTES_MAX 1024u
 
 struct token_verifier;
@@ -32,8 +32,8 @@ void token_verifier_free(struct token_verifier *verifier);
 /* From now on these keys, of which it takes a reference. Before the first call no key is known. */
 void token_verifier_use(struct token_verifier *verifier, struct key_set *keys);
 
-/* Whether it looks like one: three parts of base64url with dots between, the first not empty. So that a password file
- * can be asked about what is none. */
+/* Whether it looks like a token: three parts of base64url with dots between, the first not empty. What does not is
+ * looked up as a password. */
 bool token_has_form(struct slice text);
 
 /* ERROR_OK and *token, or the reason for a refusal, ERROR_TOKEN_...; also ERROR_NO_MEMORY. */

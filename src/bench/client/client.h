@@ -1,5 +1,5 @@
-/* One MQTT client of the bench: what it is told to do (the plan, which all clients of a run share) and what is kept of
- * it. A client is 24 bytes and owns a buffer only while a packet is half read or half sent. Types only. */
+/* One MQTT client of the bench: the plan, which all clients of a run share, and the client's state. A client takes 24
+ * bytes and owns a buffer only while a packet is half read or half sent. Types only. */
 #ifndef BENCH_CLIENT_H
 #define BENCH_CLIENT_H
 
@@ -11,28 +11,29 @@
 
 #define CLIENT_PREFIX_BYTES_MAX 64u
 #define CLIENT_PACKET_BYTES_MAX (256u * 1024u)
-/* What a full socket did not take: more than this, and the server is taken not to read at all. */
+/* If more than this waits for room in a socket, the server does not read at all. */
 #define CLIENT_UNSENT_BYTES_MAX (256u * 1024u * 1024u)
 #define CLIENT_NO_TOPIC UINT32_MAX
-/* In the number of a topic: the client is a member of the shared subscription CLIENT_SHARE_PREFIX and the topic. */
+/* Flag in the number of a topic: the client subscribes to CLIENT_SHARE_PREFIX and the topic, a shared subscription. */
 #define CLIENT_TOPIC_SHARED (1u << 31)
 #define CLIENT_SHARE_PREFIX "$share/bench/"
 
-/* What all pools of a run share; read only while they live. */
+/* What all pools of a run share. Constant while they live. */
 struct client_plan {
 	struct dial dial;
-	const char *client_prefix;             /* the client id is this and the client's number */
-	const char *topic_prefix;              /* the topic is this and the topic's number */
-	const char *topic_suffix;              /* and this; NULL: nothing */
+	const char *client_prefix;             /* followed by the client's number */
+	const char *topic_prefix;              /* followed by the topic's number */
+	const char *topic_suffix;              /* follows that; NULL: nothing */
 	const struct credentials *credentials; /* NULL: none */
 	uint16_t keepalive_s;
 	uint8_t version;           /* enum mqtt_version */
 	uint8_t qos;               /* of subscriptions */
 	bool topic_fixed;          /* the topic is the prefix alone */
-	uint32_t session_expiry_s; /* version 5: the session is kept and resumed; 0: it begins anew */
+	uint32_t session_expiry_s; /* version 5: the session is kept and resumed; 0: each connection starts a new one */
 	bool arrivals;             /* the kernel stamps what arrives: pool->arrived_ns */
 	bool pipeline;             /* SUBSCRIBE goes out with CONNECT, before CONNACK */
-	bool writes; /* keep what a full socket does not take, and tell the owner when it has gone; else it is a loss */
+	bool writes; /* keep what a full socket does not take, and tell the owner when it has been sent; else the client
+			is lost */
 };
 
 enum client_state {
@@ -41,10 +42,10 @@ enum client_state {
 	CLIENT_GREETING,    /* CONNECT was sent -> SUBSCRIBING, READY, GONE */
 	CLIENT_SUBSCRIBING, /* SUBSCRIBE was sent -> READY, GONE */
 	CLIENT_READY,       /* -> GONE */
-	CLIENT_GONE,        /* -> UNUSED, by being started again */
+	CLIENT_GONE,        /* -> UNUSED, when it is started again */
 };
 
-/* Bytes on the heap, which wait for more of them or for room. */
+/* Bytes on the heap that wait for the rest of a packet, or for room in the socket. */
 struct client_rest {
 	uint32_t size;
 	uint32_t done; /* of these, already sent */
@@ -52,12 +53,12 @@ struct client_rest {
 };
 
 struct client {
-	struct client_rest *unread; /* the beginning of a packet that is not whole yet, or NULL */
-	struct client_rest *unsent; /* what the socket did not take yet, or NULL */
+	struct client_rest *unread; /* the beginning of an incomplete packet, or NULL */
+	struct client_rest *unsent; /* what the socket has not taken yet, or NULL */
 	int32_t fd;
 	uint8_t state;     /* enum client_state */
-	bool ping_pending; /* a PINGREQ has no answer yet */
-	bool is_probe;     /* that one was sent by client_pool_probe() */
+	bool ping_pending; /* a PINGREQ has not been answered yet */
+	bool is_probe;     /* and client_pool_probe() sent it */
 };
 
 #endif

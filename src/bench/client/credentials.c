@@ -18,7 +18,7 @@ _Static_assert((OWN_CLAIMS_BYTES_MAX + CREDENTIALS_CLAIMS_BYTES_MAX) * 4 / 3 + 3
 		       CREDENTIALS_PASSWORD_BYTES_MAX,
 	       "every token that is made is a password");
 
-/* Reads at most bytes_max. NULL: *fault says why. */
+/* Reads at most bytes_max. If it returns NULL, *fault says why. */
 static char *read_file(const char *path, size_t bytes_max, size_t *size, const char **fault)
 {
 	FILE *file = fopen(path, "re");
@@ -50,7 +50,7 @@ static char *read_file(const char *path, size_t bytes_max, size_t *size, const c
 	return NULL;
 }
 
-/* Takes the lines of the text that are not empty. */
+/* Takes each line of the text that is not empty as a token. */
 static const char *cut_tokens(struct credentials *credentials, size_t size)
 {
 	uint32_t room = 0;

@@ -1,13 +1,13 @@
-/* What a client of the bench signs in with: a user name, and as its password a token: one out of a file, or one of its
- * own that is made with the server's HS256 secret [RFC 7515, 7519]. Opened by the main thread; read only afterwards,
- * by any thread. */
+/* What clients sign in with: a user name, and a token as the password. Tokens come from a file, or are made for each
+ * client with the server's HS256 secret [RFC 7515, 7519]. Opened by the main thread; afterwards any thread may read it.
+ */
 #ifndef BENCH_CREDENTIALS_H
 #define BENCH_CREDENTIALS_H
 
 #include "base/slice.h"
 
 #define CREDENTIALS_PASSWORD_BYTES_MAX 4096u
-/* Longer secrets say nothing more: HMAC hashes them to 32 bytes. */
+/* Longer secrets add nothing: HMAC hashes them to 32 bytes. */
 #define CREDENTIALS_SECRET_BYTES_MAX 1024u
 /* What `--token-claims` may add. */
 #define CREDENTIALS_CLAIMS_BYTES_MAX 1024u
@@ -26,16 +26,16 @@ struct credentials {
 	const char *claims; /* NULL: none but sub, iat and exp */
 };
 
-/* Both return NULL, or a sentence that says what is wrong with the file; static storage. Names and claims are borrowed,
- * and must not need escapes in JSON; claims are members of a JSON object: "iss":"me","aud":"you". */
+/* Both return NULL, or a sentence that says what is wrong with the file; static storage. Names and claims are borrowed
+ * and must not need escapes in JSON. Claims are members of a JSON object: "iss":"me","aud":"you". */
 
-/* A file of tokens, one a line; clients take them in turns. */
+/* A file of tokens, one a line. Clients take them in turn. */
 const char *credentials_open_tokens(struct credentials *credentials, const char *path);
-/* A file whose bytes are the secret, but for one newline at its end. */
+/* A file whose bytes are the secret, except for one newline at its end. */
 const char *credentials_open_secret(struct credentials *credentials, const char *path, const char *claims,
 				    uint64_t now_s);
-/* Opens what a load's options name: a file of tokens, a file with a secret, or nothing where both are NULL. False: says
- * on stderr what is wrong with the file. */
+/* Opens what a load's options name: a file of tokens, a file with a secret, or nothing if both are NULL. If it returns
+ * false, it has said on stderr what is wrong with the file. */
 bool credentials_open(struct credentials *credentials, const char *load, const char *token_path,
 		      const char *secret_path, const char *claims);
 void credentials_close(struct credentials *credentials);

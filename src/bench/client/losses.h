@@ -1,4 +1,4 @@
-/* Why clients were lost, counted. One per thread; merged after the threads have ended. */
+/* Counts why clients were lost. One per thread; merged after the threads have ended. */
 #ifndef BENCH_LOSSES_H
 #define BENCH_LOSSES_H
 
@@ -33,13 +33,13 @@ struct losses {
 	uint32_t counts[LOSS_COUNT][LOSS_CODES];
 };
 
-/* code: errno, the return code or the reason code, as the table says; 0 where there is none. */
+/* code is an errno, a return code or a reason code, as the table says; 0 if there is none. */
 void losses_add(struct losses *losses, enum loss kind, uint32_t code);
 void losses_merge(struct losses *into, const struct losses *from);
 uint64_t losses_total(const struct losses *losses);
 
-/* Writes "3 connection broken: Connection reset by peer; 1 ..." into out, cut where out_size ends it; "" when nothing
- * was lost. version: MQTT's level, for the names of codes. */
+/* Writes "3 connection broken: Connection reset by peer; 1 ..." into out, truncated to out_size; "" if nothing was
+ * lost. version is MQTT's level, for the names of codes. */
 void losses_describe(const struct losses *losses, uint8_t version, char *out, size_t out_size);
 
 #endif

@@ -4,18 +4,18 @@
 
 #include "bench/client/client.h"
 
-/* With a client id, a topic and a user name of at most CLIENT_PREFIX_BYTES_MAX + 10 bytes, the topic with a suffix of
- * as many more. */
+/* Room for a client id, a topic and a user name of at most CLIENT_PREFIX_BYTES_MAX + 10 bytes each; the topic may have
+ * a suffix of as many more. */
 #define CLIENT_SUBSCRIBE_BYTES_MAX 192u
 #define CLIENT_GREETING_BYTES_MAX (256u + CREDENTIALS_PASSWORD_BYTES_MAX + CLIENT_SUBSCRIBE_BYTES_MAX)
 
 /* Writes prefix and number in decimal; out holds CLIENT_PREFIX_BYTES_MAX + 10. Returns the size. */
 size_t client_name(const char *prefix, uint32_t number, uint8_t *out);
 
-/* CONNECT of client `number`, with plan->credentials and with SUBSCRIBE behind it if topic is not CLIENT_NO_TOPIC. out
- * holds CLIENT_GREETING_BYTES_MAX. Returns the size. */
+/* Encodes CONNECT of client `number`, with plan->credentials, followed by SUBSCRIBE unless topic is CLIENT_NO_TOPIC.
+ * out holds CLIENT_GREETING_BYTES_MAX. Returns the size. */
 size_t client_greeting_encode(const struct client_plan *plan, uint32_t number, uint32_t topic, uint8_t *out);
-/* topic may have CLIENT_TOPIC_SHARED. */
+/* The same for SUBSCRIBE alone; topic may have CLIENT_TOPIC_SHARED set. */
 size_t client_subscribe_encode(const struct client_plan *plan, uint32_t topic, uint8_t *out, size_t out_size);
 
 #endif

@@ -68,7 +68,7 @@ void client_pool_lose(struct client_pool *pool, uint32_t index, enum loss kind, 
 		pool->events.lost(pool->owner, index, state, kind, code);
 }
 
-/* Appends to what waits already. Returns false if it is too much, or without memory. */
+/* Appends to the bytes that wait already. Returns false if they are too many, or without memory. */
 static bool keep_unsent(struct client *client, const uint8_t *bytes, size_t size)
 {
 	size_t kept = client->unsent != NULL ? client->unsent->size : 0;

@@ -55,7 +55,7 @@ static void take_suback(struct client_pool *pool, uint32_t index, struct slice b
 		become_ready(pool, index);
 }
 
-/* Goes out with those of the whole read. */
+/* Collects an answer, to be sent with the others of the same read. */
 static void answer(struct client_pool *pool, uint8_t first_byte, uint16_t packet_id)
 {
 	uint8_t *ack = pool->answers + pool->answers_size;
@@ -84,7 +84,7 @@ static void take_publish(struct client_pool *pool, uint32_t index, uint8_t flags
 		pool->events.message(pool->owner, index, &publish);
 }
 
-/* PUBACK, PUBREC and PUBCOMP for what the client has published, PUBREL for what it has received. */
+/* Handles PUBACK, PUBREC and PUBCOMP for what the client has published, and PUBREL for what it has received. */
 static void take_ack(struct client_pool *pool, uint32_t index, uint8_t first_byte, struct slice body)
 {
 	uint8_t type = first_byte >> 4;
@@ -141,7 +141,7 @@ static void client_take_packet(struct client_pool *pool, uint32_t index, uint8_t
 	}
 }
 
-/* Takes whole packets off bytes. Returns how many bytes that were; the client may be gone afterwards. */
+/* Handles the complete packets in bytes. Returns how many bytes they took. The client may be gone afterwards. */
 static size_t take_packets(struct client_pool *pool, uint32_t index, const uint8_t *bytes, size_t size)
 {
 	struct client *client = &pool->clients[index];
@@ -163,7 +163,7 @@ static size_t take_packets(struct client_pool *pool, uint32_t index, const uint8
 	return used;
 }
 
-/* Keeps the start of a packet for the next read. */
+/* Keeps an incomplete packet for the next read. */
 static void keep_unread(struct client_pool *pool, uint32_t index, const uint8_t *bytes, size_t size)
 {
 	struct client *client = &pool->clients[index];
@@ -190,7 +190,7 @@ static size_t restore_unread(struct client *client, uint8_t *out)
 	return size;
 }
 
-/* What one read brought: size bytes in scratch. */
+/* Handles one read: size bytes in scratch. */
 static void take_read(struct client_pool *pool, uint32_t index, size_t size)
 {
 	const struct client *client = &pool->clients[index];
@@ -203,7 +203,8 @@ static void take_read(struct client_pool *pool, uint32_t index, size_t size)
 		keep_unread(pool, index, pool->scratch + used, size - used);
 }
 
-/* As recv(); also says when the bytes arrived, if the kernel does. Of several segments it tells the last one's time. */
+/* Like recv(), and notes when the bytes arrived, if the kernel says so. Of several segments that is the time of the
+ * last one. */
 static ssize_t receive(struct client_pool *pool, int fd, uint8_t *out, size_t room)
 {
 	union {
@@ -226,8 +227,8 @@ static ssize_t receive(struct client_pool *pool, int fd, uint8_t *out, size_t ro
 	return got;
 }
 
-/* Reads until a short read says that the socket is empty: this saves the call that would return EAGAIN. Where epoll
- * says that the connection has ended, that call is made: it tells how. */
+/* Reads until a short read shows that the socket is empty, which saves the call that would return EAGAIN. If epoll says
+ * that the connection has ended, that call is made too, because it tells how. */
 void client_pool_read(struct client_pool *pool, uint32_t index, uint32_t events)
 {
 	struct client *client = &pool->clients[index];

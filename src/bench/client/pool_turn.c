@@ -44,7 +44,8 @@ void client_pool_close(struct client_pool *pool)
 	free(pool->answers);
 }
 
-/* CONNECT, and with plan->pipeline SUBSCRIBE behind it. False while TCP is not up yet: then nothing was sent. */
+/* Sends CONNECT and, with plan->pipeline, SUBSCRIBE behind it. Returns false if TCP is not up yet and nothing was sent.
+ */
 static bool send_greeting(struct client_pool *pool, uint32_t index)
 {
 	struct client *client = &pool->clients[index];
@@ -62,7 +63,7 @@ static bool send_greeting(struct client_pool *pool, uint32_t index)
 }
 
 /* On loopback the three-way handshake is over when connect() returns, so CONNECT goes out at once and the socket is
- * registered once, for what comes back. */
+ * registered only once, for the answer. */
 void client_pool_start(struct client_pool *pool, uint32_t index)
 {
 	struct client *client = &pool->clients[index];
@@ -144,7 +145,7 @@ void client_pool_ping(struct client_pool *pool, uint32_t index)
 	CHECK(index < pool->count);
 	if (client->state != CLIENT_READY)
 		return;
-	/* A probe may be younger than any answer could be. From now on it stands for this ping. */
+	/* A probe may be too young to have been answered. From now on it counts as this ping. */
 	if (client->is_probe)
 		client->is_probe = false;
 	else if (client->ping_pending)

@@ -29,7 +29,7 @@ static void *thread_main(void *argument)
 	return NULL;
 }
 
-/* 0 or an errno. */
+/* Returns 0 or an errno. */
 static int start_thread(struct thread *thread)
 {
 	pthread_attr_t attributes;

@@ -31,11 +31,10 @@ struct floor_options {
 
 static const char USAGE[] =
 	"Usage: roost bench floor [OPTION...]\n\n"
-	"A bare relay on epoll: the machine's own limit, for `roost bench` to compare servers with. It is not a "
-	"broker:\n"
-	"topics are told apart by the number they end in (below 1,048,576), and a client may subscribe once. QoS 1 and "
-	"2\n"
-	"are answered, and nothing is remembered. Members of a $share/ subscription get messages in turn.\n\n"
+	"A bare relay on epoll: the machine's own limit, for `roost bench` to compare servers with. It is not a\n"
+	"broker: topics are told apart by the number they end in (below 1,048,576), and a client may subscribe\n"
+	"once. QoS 1 and 2 are answered, and nothing is remembered. Members of a $share/ subscription get\n"
+	"messages in turn.\n\n"
 	"      --url URL        where to listen (tcp://127.0.0.1:1884)\n"
 	"      --defer-accept   accept a connection only when its first bytes are there (TCP_DEFER_ACCEPT)\n"
 	"      --seconds S      end after S seconds, 1 to 86400\n"

@@ -61,7 +61,7 @@ struct relay {
 	uint8_t *acks; /* of this turn, RELAY_ACK_BYTES each */
 };
 
-/* Takes over the listener. False: no memory or no descriptor. */
+/* Takes over the listener. Returns false without memory or descriptors. */
 bool relay_open(struct relay *relay, int listener, uint32_t sockets_max);
 void relay_close(struct relay *relay);
 

@@ -10,11 +10,10 @@
 
 static const char USAGE[] =
 	"Usage: roost bench hold -n CLIENTS [OPTION...]\n\n"
-	"Connects many MQTT clients, subscribes each to a topic of its own, keeps them alive with pings and watches "
-	"for\n"
-	"losses. Prints how fast they connected, memory a client, and processor time a connection and while idle. The\n"
-	"server's memory is what its resident memory grows by: start the server afresh, because memory that earlier\n"
-	"clients left behind is not counted.\n\n"
+	"Connects many MQTT clients, subscribes each to a topic of its own, keeps them alive with pings and\n"
+	"watches for losses. Prints how fast they connected, memory a client, and processor time a connection and\n"
+	"while idle. The server's memory is what its resident memory grows by: start the server afresh, because\n"
+	"memory that earlier clients left behind is not counted.\n\n"
 	"  -n, --clients N         how many clients (1 to 5,000,000)\n"
 	"      --rate R|full       connections a second (full)\n"
 	"      --url URL           the broker (tcp://127.0.0.1:1883)\n"
@@ -28,7 +27,8 @@ static const char USAGE[] =
 	"      --threads T         threads, each with a descriptor table of its own (as few as the tables need)\n"
 	"      --connecting C      threads that connect at the same time, 1 to 64 (2)\n"
 	"      --in-progress I     connections that such a thread has in progress at most, 1 to 4096. A SYN that\n"
-	"                          overruns the server's backlog is a second late; mosquitto's backlog is 100 (256)\n"
+	"                          overruns the server's backlog is a second late; mosquitto's backlog is 100\n"
+	"                          (256)\n"
 	"      --server-pid PID    the server's process (found by its port)\n"
 	"      --floor             also compare with the bare relay of `roost bench floor`\n"
 	"      --no-pin            with --floor: let the scheduler choose the processors\n"
@@ -42,8 +42,7 @@ static const struct option_row OPTIONS[] = {
 	OPTION_ROW("rate", OPTION_RATE, struct hold_options, load.rate, uint32_t),
 	OPTION_ROW("url", OPTION_URL, struct hold_options, url, struct url),
 	OPTION_ROW("version", OPTION_VERSION, struct hold_options, load.version, uint8_t),
-	{"keepalive", OPTION_U16, .offset = OPTION_FIELD(struct hold_options, load.keepalive_s, uint16_t),
-	 .most = UINT16_MAX},
+	OPTION_ROW_LIMITED("keepalive", OPTION_U16, struct hold_options, load.keepalive_s, uint16_t, 0, UINT16_MAX),
 	OPTION_ROW_U32("hold", struct hold_options, load.hold_s, 0, 86400),
 	OPTION_ROW_PREFIX("topic-prefix", struct hold_options, load.topic_prefix, CLIENT_PREFIX_BYTES_MAX),
 	OPTION_ROW_PREFIX("client-prefix", struct hold_options, load.client_prefix, CLIENT_PREFIX_BYTES_MAX),

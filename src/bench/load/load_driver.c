@@ -98,8 +98,7 @@ static bool window_fits(const struct load_driver *driver)
 		progress_end();
 		fprintf(stderr,
 			"roost bench: %s: a client may send at most %u messages that are not acknowledged (the "
-			"server's "
-			"Receive Maximum): --window %u is more\n",
+			"server's Receive Maximum): --window %u is more\n",
 			driver->label, most, load->window);
 		return false;
 	}

@@ -20,7 +20,7 @@ struct inflight {
 	uint64_t next;
 };
 
-/* window: 1..INFLIGHT_WINDOW_MAX. False without memory. */
+/* window: 1..INFLIGHT_WINDOW_MAX. Returns false without memory. */
 bool inflight_open(struct inflight *inflight, uint32_t window);
 void inflight_close(struct inflight *inflight);
 

@@ -21,7 +21,7 @@ struct members {
 	uint32_t publishers;
 };
 
-/* False without memory. count 0: no group. */
+/* Returns false without memory. count 0: no group. */
 bool members_open(struct members *members, uint32_t count, uint32_t publishers);
 void members_close(struct members *members);
 

@@ -76,20 +76,20 @@ bool option_prefix(const char *name, const char *text, uint32_t bytes_max)
 	return false;
 }
 
+/* Returns whether there is no fault, after saying which. */
+static bool is_accepted(const char *name, const char *text, const char *fault)
+{
+	if (fault != NULL)
+		fprintf(stderr, "roost bench: %s: \"%s\" %s\n", name, text, fault);
+	return fault == NULL;
+}
+
 bool option_url(const char *name, const char *text, struct url *out)
 {
-	const char *fault = url_parse(text, out);
-	if (fault == NULL)
-		return true;
-	fprintf(stderr, "roost bench: %s: \"%s\" %s\n", name, text, fault);
-	return false;
+	return is_accepted(name, text, url_parse(text, out));
 }
 
 bool option_source_range(const char *name, const char *text, struct source_range *out)
 {
-	const char *fault = source_range_parse(text, out);
-	if (fault == NULL)
-		return true;
-	fprintf(stderr, "roost bench: %s: \"%s\" %s\n", name, text, fault);
-	return false;
+	return is_accepted(name, text, source_range_parse(text, out));
 }

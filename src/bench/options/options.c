@@ -8,14 +8,14 @@
 #include <string.h>
 
 #define ROWS_MAX 48u
-/* What getopt_long() returns for row i: above all letters. */
+/* What getopt_long() returns for row 0: above all letters. */
 #define ROW_FIRST 256
 #define ROW_HELP (ROW_FIRST + (int)ROWS_MAX)
 #define NAME_BYTES 32u
 
 /* All tables of a set as getopt wants them. */
 struct command_line {
-	struct option list[ROWS_MAX + 2]; /* --help and the end too */
+	struct option list[ROWS_MAX + 2]; /* with --help and the end */
 	char letters[2 * ROWS_MAX + 1];
 	const struct option_row *rows[ROWS_MAX];
 	void *owners[ROWS_MAX];
@@ -40,7 +40,7 @@ static void add_row(struct command_line *line, const struct option_row *row, voi
 	line->owners[line->count++] = owner;
 }
 
-/* False: --help does not name the option. */
+/* Returns whether --help names the option. */
 static bool is_documented(const struct option_row *row, const char *usage)
 {
 	char name[NAME_BYTES];
@@ -75,7 +75,7 @@ static bool take_text(const char *name, const struct option_row *row, const char
 	return row->kind == OPTION_TEXT || option_prefix(name, text, (uint32_t)row->most);
 }
 
-/* False: the value is wrong, and it was said why. */
+/* Returns false if the value is wrong, after saying why. */
 static bool take_value(const struct option_row *row, void *owner, const char *text)
 {
 	char name[NAME_BYTES];

@@ -30,7 +30,7 @@ enum option_kind {
 	OPTION_URL,     /* struct url */
 	OPTION_SOURCES, /* struct source_range */
 	OPTION_CALL,    /* the row's function takes it */
-	OPTION_NUMERAL, /* the same, where the value may be left out: a number is taken for it, any other word is not */
+	OPTION_NUMERAL, /* the same, but the value is optional: the next word is the value only if it is a number */
 };
 
 struct option_row {
@@ -40,12 +40,12 @@ struct option_row {
 	size_t offset; /* of the field in the table's struct */
 	uint64_t least;
 	uint64_t most;
-	size_t given; /* offset of a bool that is set when the option is there; 0: none, as no such bool comes first */
-	/* False: the value is wrong, and it was said on stderr why. owner is the table's struct. */
+	size_t given; /* offset of a bool that is set if the option is given; 0: none, for no such bool comes first */
+	/* Returns false if the value is wrong, after saying why on stderr. owner is the table's struct. */
 	bool (*call)(void *owner, const char *text);
 };
 
-/* The field's offset, and an error in compilation where it is of another type. */
+/* The field's offset; does not compile if the field has a different type. */
 #define OPTION_FIELD(owner, field, type)                                                                               \
 	(offsetof(owner, field) +                                                                                      \
 	 0 * sizeof(struct {                                                                                           \
@@ -53,30 +53,20 @@ struct option_row {
 		 char unused;                                                                                          \
 	 }))
 
-#define OPTION_ROW_SWITCH(name, owner, field)                                                                          \
+#define OPTION_ROW_LIMITED(name, kind, owner, field, type, least, most)                                                \
 	{                                                                                                              \
-		name, OPTION_SWITCH, 0, OPTION_FIELD(owner, field, bool), 0, 0, 0, NULL                                \
+		name, kind, 0, OPTION_FIELD(owner, field, type), least, most, 0, NULL                                  \
 	}
+#define OPTION_ROW(name, kind, owner, field, type) OPTION_ROW_LIMITED(name, kind, owner, field, type, 0, 0)
+#define OPTION_ROW_SWITCH(name, owner, field) OPTION_ROW(name, OPTION_SWITCH, owner, field, bool)
+#define OPTION_ROW_TEXT(name, owner, field) OPTION_ROW(name, OPTION_TEXT, owner, field, const char *)
 #define OPTION_ROW_U32(name, owner, field, least, most)                                                                \
-	{                                                                                                              \
-		name, OPTION_U32, 0, OPTION_FIELD(owner, field, uint32_t), least, most, 0, NULL                        \
-	}
-#define OPTION_ROW_TEXT(name, owner, field)                                                                            \
-	{                                                                                                              \
-		name, OPTION_TEXT, 0, OPTION_FIELD(owner, field, const char *), 0, 0, 0, NULL                          \
-	}
+	OPTION_ROW_LIMITED(name, OPTION_U32, owner, field, uint32_t, least, most)
 #define OPTION_ROW_PREFIX(name, owner, field, most)                                                                    \
-	{                                                                                                              \
-		name, OPTION_PREFIX, 0, OPTION_FIELD(owner, field, const char *), 0, most, 0, NULL                     \
-	}
+	OPTION_ROW_LIMITED(name, OPTION_PREFIX, owner, field, const char *, 0, most)
 #define OPTION_ROW_CALL(name, call)                                                                                    \
 	{                                                                                                              \
 		name, OPTION_CALL, 0, 0, 0, 0, 0, call                                                                 \
-	}
-/* Of those without limits. */
-#define OPTION_ROW(name, kind, owner, field, type)                                                                     \
-	{                                                                                                              \
-		name, kind, 0, OPTION_FIELD(owner, field, type), 0, 0, 0, NULL                                         \
 	}
 
 struct option_table {
@@ -93,7 +83,7 @@ struct option_set {
 /* Takes the options up to argv[optind] into *options. Returns true to go on; else *status is the exit status. */
 bool options_take(int argc, char **argv, const struct option_set *set, void *options, int *status);
 
-/* False, with a complaint on stderr: there are words from argv[next] on, which belong to no option. */
+/* Returns false, with a complaint on stderr, if argv[next] exists: it belongs to no option. */
 bool options_none_left(int argc, char **argv, int next);
 
 #endif

@@ -8,7 +8,7 @@
 
 #include <stdio.h>
 
-/* Fills in the report. False: it could not run; says why on stderr. */
+/* Fills in the report. Returns false if it could not run, and says why on stderr. */
 static bool latency_run(struct latency_options *options, struct pubsub_report *report)
 {
 	struct neighbours neighbours;

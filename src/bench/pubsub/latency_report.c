@@ -174,8 +174,7 @@ static void latency_print_warnings(const struct pubsub_report *report, const str
 		const struct latency_summary *summary = &summaries[i];
 		if (summary->middle.figures.other_cpu_percent > OTHERS_PERCENT_QUIET)
 			printf("\nThe machine was not quiet: beside %s others took %.0f %% of a core in one round. Run "
-			       "it "
-			       "again.\n",
+			       "it again.\n",
 			       report->targets[i].name, summary->middle.figures.other_cpu_percent);
 		if (latency_is_the_benchs(&summary->middle.timing))
 			printf("\n%s: more than half of the p99.9 is the bench's own lateness: compare the time from "

@@ -15,7 +15,7 @@ void latency_summarize(const struct load_result *results, uint32_t rounds, struc
 /* More than half of the p99.9 is the bench's own lateness. False if that is not known. */
 bool latency_is_the_benchs(const struct load_timing *timing);
 
-/* On stdout. False without memory. */
+/* Prints on stdout. Returns false without memory. */
 bool latency_report_print(const struct pubsub_report *report, uint32_t neighbours, bool json);
 
 #endif

@@ -37,9 +37,9 @@ static const char USAGE[] =
 	"      --messages M           end a round after M delivered messages instead\n"
 	"      --rounds R             rounds, 1 to 99; medians are printed (1, or 3 when brokers are compared)\n"
 	"      --url URL              the broker (tcp://127.0.0.1:1883)\n"
-	"      --floor                also run against `roost bench floor`, in turn, and print the ratio. The bench\n"
-	"                             then stays on the last processor, the floor on the first and \"floor-near\" on\n"
-	"                             the last\n"
+	"      --floor                also run against `roost bench floor`, in turn, and print the ratio. The\n"
+	"                             bench then stays on the last processor, the floor on the first and\n"
+	"                             \"floor-near\" on the last\n"
 	"      --floor-url URL        the same against a floor that runs already\n"
 	"      --also URL=NAME        also run against another broker, at most 5 times\n"
 	"      --threads T            1 to 64 threads, each with its share of the load (1)\n"
@@ -49,8 +49,8 @@ static const char USAGE[] =
 	"      --no-pin               with --floor: let the scheduler choose the processors\n"
 	"      --json                 print one flat JSON object on stdout\n"
 	"      --help\n\n"
-	"Exit status: 0 if all messages arrived, in order and once (at QoS 1 duplicates are allowed); 1 if not, or if\n"
-	"the run failed; 2 if the options are wrong.\n";
+	"Exit status: 0 if all messages arrived, in order and once (at QoS 1 duplicates are allowed); 1 if not,\n"
+	"or if the run failed; 2 if the options are wrong.\n";
 
 static bool take_pattern(void *owner, const char *text)
 {
@@ -93,8 +93,7 @@ static const struct option_row OPTIONS[] = {
 	OPTION_ROW_U32("members", struct pubsub_options, round.load.members, 1, CLIENTS_MAX),
 	OPTION_ROW_U32("burst", struct pubsub_options, round.load.burst, 1, 1024),
 	OPTION_ROW_U32("window", struct pubsub_options, round.load.window, 1, 65536),
-	{"messages", OPTION_U64, .offset = OPTION_FIELD(struct pubsub_options, round.messages, uint64_t), .least = 1,
-	 .most = MESSAGES_MAX},
+	OPTION_ROW_LIMITED("messages", OPTION_U64, struct pubsub_options, round.messages, uint64_t, 1, MESSAGES_MAX),
 	OPTION_ROW_U32("threads", struct pubsub_options, round.threads, 1, THREADS_MAX),
 	OPTION_ROW_U32("rounds", struct pubsub_options, rounds, 1, PUBSUB_ROUNDS_MAX),
 	OPTION_ROW("url", OPTION_URL, struct pubsub_options, url, struct url),

@@ -14,10 +14,12 @@
 _Static_assert(PUBSUB_ROUNDS_MAX <= LOAD_ROUNDS_MAX, "the rounds that load_results_summarize() takes");
 _Static_assert(PUBSUB_PATTERNS == LOAD_SHARED + 1, "a name for each pattern");
 
+#define COLUMNS 11u
+
 static const struct table TABLE = {
 	.name_width = 12,
 	.unknown = "n/a",
-	.column_count = 11,
+	.column_count = COLUMNS,
 	.columns = {{"delivered/s", 12, 0},
 		    {"p50 us", 10, 1},
 		    {"p99 us", 10, 1},
@@ -96,7 +98,7 @@ static void print_line(const char *name, const struct load_result *summary, doub
 				 (double)totals->reordered,
 				 (double)totals->doubled,
 				 (double)totals->unacknowledged};
-	_Static_assert(sizeof(values) / sizeof(values[0]) == 11, "one value for each column of TABLE");
+	_Static_assert(sizeof(values) / sizeof(values[0]) == COLUMNS, "one value for each column");
 	table_print_row(&TABLE, name, values, summary->stalled ? "  stalled" : "");
 }
 

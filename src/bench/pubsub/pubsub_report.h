@@ -18,7 +18,7 @@ struct pubsub_report {
 	struct load_result *results[PUBSUB_TARGETS_MAX];
 };
 
-/* NULL without memory. Borrows round. */
+/* Returns NULL without memory. Borrows round. */
 struct pubsub_report *pubsub_report_new(const struct load_round *round);
 void pubsub_report_free(struct pubsub_report *report);
 

@@ -28,7 +28,7 @@ struct report {
 	struct report_figure figures[REPORT_FIGURES_MAX];
 };
 
-/* On the heap: it is large. NULL without memory. */
+/* On the heap, because it is large. Returns NULL without memory. */
 struct report *report_new(void);
 void report_free(struct report *report);
 

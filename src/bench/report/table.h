@@ -6,7 +6,7 @@
 #include <stdint.h>
 
 #define TABLE_COLUMNS_MAX 16u
-/* For a column's decimals: a count as it is, without commas. */
+/* For a column's decimals: a count, printed without commas. */
 #define TABLE_PLAIN (-1)
 
 struct table_column {
@@ -17,7 +17,7 @@ struct table_column {
 
 struct table {
 	int name_width;      /* 0: rows have no name */
-	const char *unknown; /* stands for what is not finite */
+	const char *unknown; /* printed for values that are not finite */
 	uint32_t column_count;
 	struct table_column columns[TABLE_COLUMNS_MAX];
 };
@@ -25,14 +25,14 @@ struct table {
 /* The line of titles; name stands above the names. */
 void table_print_titles(const struct table *table, const char *name);
 
-/* A row: one value for each column, then the tail as it is. */
+/* A row: one value for each column, then the tail. */
 void table_print_row(const struct table *table, const char *name, const double *values, const char *tail);
 
-/* The same with the first `count` columns only and two decimals in each; column `blank` stays empty. */
+/* The same for the first `count` columns only, with two decimals in each; column `blank` stays empty. */
 void table_print_ratios(const struct table *table, const char *name, const double *values, uint32_t count,
 			uint32_t blank);
 
-/* No column stays empty. */
+/* For `blank`: no column stays empty. */
 #define TABLE_NO_BLANK TABLE_COLUMNS_MAX
 
 #endif

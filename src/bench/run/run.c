@@ -14,7 +14,7 @@
 #include <stdlib.h>
 #include <time.h>
 
-/* All that a run needs; large. */
+/* All that a run needs. It is large. */
 struct run {
 	struct run_options options;
 	struct scenario scenario;
@@ -26,7 +26,8 @@ struct run {
 	char url[URL_HOST_BYTES + 16];
 };
 
-/* The relay of the floor tells topics apart by the number they end in: all must be of one pattern that ends so. */
+/* The floor tells topics apart by the number they end in, so all topics must be of one pattern that ends in a number.
+ */
 static const char *floor_fault(const struct scenario *scenario)
 {
 	const char *before = NULL;
@@ -96,7 +97,7 @@ static bool fits(const struct run *run, const struct target *target)
 	return false;
 }
 
-/* The same steps as the server has done, whatever they show. */
+/* Runs the steps that the server has completed, whatever their results. */
 static void run_floor(struct run *run)
 {
 	CHECK(run->options.floor);

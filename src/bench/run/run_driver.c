@@ -18,11 +18,11 @@
 
 #define LOOK_EVERY_MS 5u
 #define IDLE_WAIT_MS_MAX 2000u
-/* So long what was sent may come when nothing is sent any more. */
+/* When sending has stopped, messages have this long to arrive. */
 #define RECEIVE_NS_MAX 60000000000u
-/* How often it is asked whether the server is still there, where nothing comes. */
+/* If nothing arrives, the server is probed this often. */
 #define PROBE_EVERY_NS 1000000000u
-/* Between the order and the first message, so that every thread is there in time. */
+/* Time between the start of a step and its first message, so that every thread is ready. */
 #define BEGIN_AFTER_NS 20000000u
 
 struct driver {
@@ -35,9 +35,9 @@ struct driver {
 	struct threads threads;
 	struct run_worker *workers;
 	uint32_t worker_count;
-	bool by_loops;    /* a step is over when all loops are through */
-	uint32_t staying; /* clients, when the last step began */
-	/* until the step before */
+	bool ends_by_loops; /* a step ends when all clients have sent their loops */
+	uint32_t staying;   /* clients that should stay, when the last step began */
+	/* sums up to the end of the previous step */
 	uint64_t expected;
 	uint64_t received;
 	uint64_t doubled;
@@ -56,7 +56,7 @@ struct sums {
 	uint32_t ready;
 	uint32_t staying;
 	uint32_t connect_done; /* workers */
-	uint32_t through;
+	uint32_t loops_done;
 };
 
 struct sample {
@@ -64,7 +64,7 @@ struct sample {
 	struct sums sums;
 };
 
-/* A step while it goes on. */
+/* A step in progress. */
 struct watch {
 	struct step *step;
 	double in_flight_sum;
@@ -95,7 +95,7 @@ static struct sums run_sum_up(struct driver *driver)
 		sums.ready += atomic_load_explicit(&worker->ready, memory_order_relaxed);
 		sums.staying += atomic_load_explicit(&worker->staying, memory_order_relaxed);
 		sums.connect_done += atomic_load_explicit(&worker->connect_done, memory_order_acquire);
-		sums.through += atomic_load_explicit(&worker->through, memory_order_relaxed);
+		sums.loops_done += atomic_load_explicit(&worker->loops_done, memory_order_relaxed);
 	}
 	return sums;
 }
@@ -105,7 +105,7 @@ static struct sample step_sample_now(struct driver *driver)
 	return (struct sample){.cpu = cpu_sample_now(driver->target->pid, NULL), .sums = run_sum_up(driver)};
 }
 
-/* Returns when every worker is in it. False: one of them has ended. */
+/* Sets the phase and waits until every worker is in it. Returns false if one of them has ended. */
 static bool run_set_phase(struct driver *driver, enum run_phase phase)
 {
 	bool good = true;
@@ -147,7 +147,7 @@ static double memory_a_client(const struct driver *driver, uint64_t before)
 	return ((double)now - (double)before) / driver->result->connected;
 }
 
-/* False: not every client could be connected. */
+/* Returns false if not every client could be connected. */
 static bool driver_wait_connected(struct driver *driver)
 {
 	struct run_result *result = driver->result;
@@ -166,7 +166,8 @@ static bool driver_wait_connected(struct driver *driver)
 	return sums.ready == result->clients;
 }
 
-/* The server is gone where half of those who should stay are, or nothing comes at all, and nobody listens any more. */
+/* The server is gone if half of the clients that should stay are gone, or nothing arrives at all, and nothing listens
+ * any more. */
 static bool has_died(struct driver *driver, struct watch *watch, const struct sums *sums, uint64_t now)
 {
 	uint64_t seen = sums->received + sums->sign_ins;
@@ -180,8 +181,8 @@ static bool has_died(struct driver *driver, struct watch *watch, const struct su
 	return dial_probe(&driver->target->address) != 0;
 }
 
-/* Deliveries that were due by the schedule since the step began. The threads are not asked, which tell late where they
- * are late. */
+/* Deliveries that were due by the schedule since the step began. The threads' own counters would be late if the threads
+ * are. */
 static double due_at(const struct driver *driver, uint64_t now_ns)
 {
 	const struct scenario *scenario = driver->order->scenario;
@@ -199,7 +200,7 @@ static double due_at(const struct driver *driver, uint64_t now_ns)
 	return sum;
 }
 
-/* Until end_ns, or until all loops are through. False: the server is gone. */
+/* Lets messages flow until end_ns, or until all clients have sent their loops. Returns false if the server is gone. */
 static bool flow_until(struct driver *driver, struct watch *watch, uint64_t end_ns, bool measured)
 {
 	uint64_t began = clock_now_ns();
@@ -216,7 +217,7 @@ static bool flow_until(struct driver *driver, struct watch *watch, uint64_t end_
 		}
 		if (has_died(driver, watch, &sums, now))
 			return false;
-		if (measured && driver->by_loops && sums.through == driver->worker_count &&
+		if (measured && driver->ends_by_loops && sums.loops_done == driver->worker_count &&
 		    sums.received + driver->lost >= sums.expected)
 			return true;
 		progress_show(watch->label, measured ? (double)(now - began) / (double)(end_ns - began + 1) : 0,
@@ -227,7 +228,7 @@ static bool flow_until(struct driver *driver, struct watch *watch, uint64_t end_
 	return true;
 }
 
-/* Every worker's clients have answered the last round of PINGREQ that was asked for. */
+/* Every worker's clients have had the last round of PINGREQ answered. */
 static bool probes_answered(struct driver *driver)
 {
 	uint32_t wanted = atomic_load_explicit(&driver->shared.probe_round, memory_order_relaxed);
@@ -238,7 +239,7 @@ static bool probes_answered(struct driver *driver)
 	return answered;
 }
 
-/* Waits for what is on its way. False: it still came in when the time was over. */
+/* Waits for messages under way. Returns false if they were still arriving when the time was over. */
 static bool run_drain(struct driver *driver, struct watch *watch, uint64_t most_ns)
 {
 	uint64_t began = clock_now_ns();
@@ -263,8 +264,8 @@ static bool run_drain(struct driver *driver, struct watch *watch, uint64_t most_
 	return true;
 }
 
-/* With far more load than the server bears, what is due cannot all be sent. Then no more is sent, so that what has not
- * come in the end is truly lost, and not only late. */
+/* With far more load than the server can bear, not all messages that are due can be sent. Then sending stops, so that
+ * what has not arrived in the end is truly lost and not just late. */
 static void drain_all(struct driver *driver, struct watch *watch)
 {
 	if (run_drain(driver, watch, driver->order->drain_ms * 1000000ull))
@@ -322,10 +323,10 @@ static void merge(const struct driver *driver, struct step *step, struct merged 
 	}
 }
 
-/* What was counted since the start becomes what was counted in this step. */
+/* Turns counts since the start into counts of this step. */
 static void note_totals(struct driver *driver, struct step *step, const struct merged *merged)
 {
-	/* What is counted since the start never goes down. */
+	/* Counts since the start never decrease. */
 	CHECK(merged->expected >= driver->expected && merged->audit.received >= driver->received);
 	CHECK(merged->audit.doubled >= driver->doubled && merged->audit.reordered >= driver->reordered);
 	CHECK(merged->foreign >= driver->foreign);
@@ -392,7 +393,7 @@ static void driver_begin_step(struct driver *driver, struct watch *watch)
 	watch->received_before = sums.received;
 }
 
-/* False: the run ends with it. */
+/* Returns false if the run must end. */
 static bool run_step(struct driver *driver, struct step *step, double load, uint64_t resident_before)
 {
 	const struct scenario *scenario = driver->order->scenario;
@@ -424,7 +425,7 @@ static bool run_step(struct driver *driver, struct step *step, double load, uint
 	return good;
 }
 
-/* Says what has gone wrong in words, behind `what`. */
+/* Sets the fault to `what`, followed by the reasons of losses. */
 static void explain(struct driver *driver, const char *what)
 {
 	char reasons[256];
@@ -473,7 +474,7 @@ static void end_workers(struct driver *driver)
 	free(driver->workers);
 }
 
-static bool ends_by_loops(const struct scenario *scenario)
+static bool has_loops_only(const struct scenario *scenario)
 {
 	bool found = false;
 	for (uint32_t i = 0; i < scenario->group_count; i++) {
@@ -490,7 +491,7 @@ static void run_driver(struct driver *driver)
 	struct run_result *result = driver->result;
 	for (uint32_t i = 0; i < driver->order->scenario->group_count; i++)
 		driver->fans[i] = expectations_fan(&driver->expectations, i);
-	driver->by_loops = ends_by_loops(driver->order->scenario);
+	driver->ends_by_loops = has_loops_only(driver->order->scenario);
 	uint64_t resident_before = process_resident_bytes(driver->target->pid);
 	bool connected = driver_start_workers(driver) && driver_wait_connected(driver);
 	if (connected) {

@@ -1,5 +1,5 @@
-/* A scenario against one target, from the main thread's side: connect all, step by step let messages flow, measure,
- * drain and judge, until a step breaks an objective. Calls block; main thread. */
+/* The main thread's view of a scenario against one target. It connects all clients; then, step by step, it lets
+ * messages flow, measures, drains and judges, until a step misses an objective. Calls block. Main thread. */
 #ifndef BENCH_RUN_DRIVER_H
 #define BENCH_RUN_DRIVER_H
 
@@ -13,10 +13,10 @@
 
 struct run_result {
 	char target[TARGET_NAME_BYTES];
-	uint32_t clients;   /* that the scenario asks for */
+	uint32_t clients;   /* in the scenario */
 	uint32_t connected; /* at the beginning of the first step */
 	double connect_s;
-	double memory_bytes; /* of the server a client, at rest, above what it was before; NAN: not known */
+	double memory_bytes; /* the server's memory a client at rest, above that before the run; NAN: not known */
 	uint32_t step_count;
 	struct step steps[SCENARIO_STEPS_MAX];
 	struct losses losses; /* of clients */
@@ -28,13 +28,13 @@ struct run_result {
 struct run_order {
 	const struct scenario *scenario;
 	const struct credentials *credentials[SCENARIO_GROUPS_MAX]; /* NULL each: none */
-	uint32_t steps_max;                                         /* so many of the scenario's steps at most */
-	bool judge;        /* stop at the first step that breaks an objective */
+	uint32_t steps_max;                                         /* number of steps to run at most */
+	bool judge;        /* stop at the first step that misses an objective */
 	uint32_t quiet_ms; /* struct quiet */
-	uint32_t drain_ms; /* so long behind a step what is due in it may still be sent */
+	uint32_t drain_ms; /* after a step, what is due in it may still be sent for this long */
 };
 
-/* What was measured is in *result in any case. False: not all of it could be: result->fault says why. */
+/* What was measured is in *result in any case. Returns false if not all could be measured; result->fault says why. */
 bool run_against(const struct run_order *order, const struct target *target, struct run_result *result);
 
 #endif

@@ -12,11 +12,11 @@
 
 /* Fixed header, topic length, topic, packet identifier and properties. */
 #define OVERHEAD_BYTES_MAX (TOPIC_BYTES_MAX + 32u)
-/* Of one tick, so that what comes is read in between. */
+/* Limits for one tick, so that incoming data is read in between. */
 #define TICK_MESSAGES_MAX 256u
 #define TICK_RECONNECTS_MAX 32u
 #define TICK_PINGS_MAX 64u
-/* How long the server keeps the session of a client that resumes it. */
+/* How long the server keeps the session of a client that will resume it. */
 #define SESSION_EXPIRY_S 60u
 
 bool run_group_reconnects(const struct run_group *group)
@@ -112,7 +112,7 @@ static void publish_next(struct run_group *group, uint32_t index, uint64_t due_n
 	client_pool_send(&group->pool, index, group->packet, whole);
 }
 
-/* Sends what is due of one client and was not sent yet, as far as its window allows. */
+/* Sends what is due for one client and was not sent yet, as far as its window allows. */
 static void pump(struct run_group *group, uint32_t index)
 {
 	CHECK(group->clients != NULL && index < group->count);
@@ -199,7 +199,7 @@ void run_group_close(struct run_group *group)
 	free(group->padding);
 }
 
-/* Once the server has told how much it takes. */
+/* Called when the server has told its Receive Maximum. */
 static bool open_inflight(struct run_group *group)
 {
 	uint32_t window = group->spec->inflight;
@@ -278,7 +278,7 @@ static void tick_messages(struct run_group *group, uint64_t now_ns)
 	}
 }
 
-/* A client that was lost tries again when its turn comes. */
+/* A client that was lost tries again in its next turn. */
 static void reconnect(struct run_group *group, uint32_t index, uint64_t due_ns)
 {
 	CHECK(run_group_reconnects(group) && index < group->count);
@@ -339,7 +339,7 @@ uint64_t run_group_unacknowledged(const struct run_group *group)
 	return group->unacknowledged + group->pool.received_qos_2 - group->pool.released;
 }
 
-bool run_group_is_through(const struct run_group *group)
+bool run_group_loops_done(const struct run_group *group)
 {
 	if (!publishes(group))
 		return true;

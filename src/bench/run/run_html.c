@@ -17,7 +17,7 @@
 _Static_assert(SCENARIO_STEPS_MAX <= PLOT_POINTS_MAX, "a plot has a point for each step");
 _Static_assert(STEP_CURVE_POINTS <= PLOT_POINTS_MAX, "and one for each percentile of the curve");
 
-/* Colours that can be told apart by those who do not see red and green alike. */
+/* Colours that people with red-green colour blindness can tell apart. */
 static const char STYLE[] =
 	":root{color-scheme:light dark;--ink:#1c2330;--soft:#5d6675;--line:#d9dee6;--page:#f7f8fa;--card:#fff;"
 	"--s0:#0b6bcb;--s1:#d9730d;--s2:#7a3fc4;--s3:#0a8f6a;--bad:#b3261e;--good:#0a7d4f}\n"
@@ -41,7 +41,7 @@ static const char STYLE[] =
 	"th,td{padding:5px 9px;border-bottom:1px solid var(--line);text-align:right;white-space:nowrap}"
 	"th{color:var(--soft);font-weight:500}td:last-child,th:last-child{text-align:left;white-space:normal}\n";
 
-/* A figure of a step, for a plot or a column. */
+/* One figure of a step, for a plot or a column. */
 typedef double step_figure(const struct run_report *report, const struct run_result *result, uint32_t index);
 
 #define FIGURE(name, expression)                                                                                       \
@@ -153,7 +153,7 @@ static void print_chart(const struct run_report *report, const struct chart *cha
 		plot_print(plot, out);
 }
 
-/* The first step, the one in the middle, the knee and the last, each once. */
+/* Plots the first step, the middle one, the knee and the last, each once. */
 static void print_curve(const struct run_report *report, struct plot *plot, FILE *out)
 {
 	CHECK(report->server->step_count > 0);

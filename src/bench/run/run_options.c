@@ -7,19 +7,20 @@
 
 static const char USAGE[] =
 	"Usage: roost bench run SCENARIO.yaml [OPTION...]\n\n"
-	"Runs a scenario against any MQTT broker: groups of clients send messages on a schedule, and the load rises\n"
-	"step by step until an objective is missed. Latency counts from when a message was due. Ready-made scenarios\n"
-	"are in deploy/scenarios; the first lines of chat.yaml explain every key.\n\n"
+	"Runs a scenario against any MQTT broker: groups of clients send messages on a schedule, and the load\n"
+	"rises step by step until an objective is missed. Latency counts from when a message was due. Ready-made\n"
+	"scenarios are in deploy/scenarios; the first lines of chat.yaml explain every key.\n\n"
 	"      --url URL         the broker (the scenario's url, or tcp://127.0.0.1:1883)\n"
 	"      --server-pid PID  the server's process (found by its port)\n"
-	"      --floor           also run the steps against `roost bench floor`, if the scenario's topics allow it\n"
+	"      --floor           also run the steps against `roost bench floor`, if the scenario's topics allow\n"
+	"                        it\n"
 	"      --duration S      measure each step for S seconds, 1 to 86400 (the scenario's duration_s)\n"
 	"      --all-steps       go on after a step that misses an objective\n"
 	"      --json            print one JSON object on stdout\n"
 	"      --html FILE       write a report that needs no other file\n"
 	"      --help\n\n"
-	"Exit status: 0 if at least one step met its objectives, or, without steps, the run did; 1 if not, or if the\n"
-	"run failed; 2 if the options or the scenario are wrong.\n";
+	"Exit status: 0 if at least one step met its objectives, or, without steps, the run did; 1 if not, or if\n"
+	"the run failed; 2 if the options or the scenario are wrong.\n";
 
 static const struct option_row OPTIONS[] = {
 	{"url", OPTION_URL, .offset = OPTION_FIELD(struct run_options, url, struct url),

@@ -77,7 +77,7 @@ void run_report_verdict(const struct run_report *report, char *out, size_t out_s
 			 server->fault[0] != '\0' ? "the run ended early" : "the steps end");
 }
 
-/* Of NAN a dash. */
+/* Prints a dash for NAN. */
 static const char *cell(double number, int decimals, char *out)
 {
 	if (isnan(number)) {

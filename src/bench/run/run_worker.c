@@ -14,16 +14,16 @@
 /* Fits the shortest default backlog of a broker, mosquitto's 100. */
 #define IN_PROGRESS_MAX 64u
 #define CONNECT_STALL_NS 20000000000u
-/* How late a change of phase may be noticed. */
+/* A change of phase is noticed this late at most. */
 #define WAIT_NS_MAX 5000000u
 
 struct state {
 	struct run_worker *worker;
 	struct run_group groups[SCENARIO_GROUPS_MAX];
 	uint32_t group_count;
-	int epoll; /* of the pools' own */
+	int epoll; /* watches the pools' epolls */
 	enum run_phase phase;
-	uint32_t probe_round; /* the last one that was begun */
+	uint32_t probe_round; /* the last one that has begun */
 };
 
 static bool open_group(struct state *state, uint32_t number, uint32_t before)
@@ -84,12 +84,12 @@ static void worker_show(struct state *state)
 	struct run_worker *worker = state->worker;
 	const struct run_tally *tally = &worker->tally;
 	uint32_t staying = 0;
-	bool through = true;
+	bool loops_done = true;
 	uint64_t pending = 0;
 	for (uint32_t i = 0; i < state->group_count; i++) {
 		const struct run_group *group = &state->groups[i];
 		staying += run_group_reconnects(group) ? 0 : group->pool.ready;
-		through = through && run_group_is_through(group);
+		loops_done = loops_done && run_group_loops_done(group);
 		if (state->phase == RUN_DRAINING)
 			pending += run_group_unsent(group);
 		if (state->phase == RUN_DRAINING || state->phase == RUN_RECEIVING)
@@ -97,7 +97,7 @@ static void worker_show(struct state *state)
 	}
 	atomic_store_explicit(&worker->ready, ready_count(state), memory_order_relaxed);
 	atomic_store_explicit(&worker->staying, staying, memory_order_relaxed);
-	atomic_store_explicit(&worker->through, through, memory_order_relaxed);
+	atomic_store_explicit(&worker->loops_done, loops_done, memory_order_relaxed);
 	atomic_store_explicit(&worker->pending, pending, memory_order_relaxed);
 	atomic_store_explicit(&worker->received, tally->audit.received, memory_order_relaxed);
 	atomic_store_explicit(&worker->expected_due, tally->expected_due, memory_order_relaxed);
@@ -105,7 +105,7 @@ static void worker_show(struct state *state)
 	atomic_store_explicit(&worker->sign_ins, tally->sign_ins, memory_order_relaxed);
 }
 
-/* Handles what has come, and waits for it until wake_ns if nothing has. */
+/* Handles what has arrived. If nothing has, waits for it until wake_ns. */
 static void worker_turn(struct state *state, uint64_t now_ns, uint64_t wake_ns)
 {
 	struct epoll_event events[SCENARIO_GROUPS_MAX];
@@ -122,7 +122,7 @@ static enum run_phase worker_phase(const struct state *state)
 	return atomic_load_explicit(&state->worker->shared->phase, memory_order_acquire);
 }
 
-/* False: all are started, or enough are on their way. */
+/* Returns false if all are started, or enough are in progress. */
 static bool worker_start_one(struct state *state)
 {
 	struct run_group *next = NULL;
@@ -173,7 +173,7 @@ static uint64_t tick_all(struct state *state, uint64_t now_ns)
 	return wake_ns;
 }
 
-/* In the order of the groups, at the rate that the ramp-up asks for. */
+/* Connects the clients group by group, at the rate that the ramp-up asks for. */
 static void worker_connect(struct state *state)
 {
 	const struct scenario *scenario = state->worker->shared->scenario;
@@ -204,7 +204,7 @@ static void worker_begin_step(struct state *state)
 	}
 }
 
-/* What belongs to a step alone begins anew; the rest goes on. */
+/* Resets what is counted for a step; keeps what is counted since the start. */
 static void reset_tally(struct run_tally *tally)
 {
 	struct run_tally kept = *tally;
@@ -250,7 +250,7 @@ static void enter(struct state *state, enum run_phase phase)
 	atomic_store_explicit(&state->worker->seen, phase, memory_order_release);
 }
 
-/* While the main thread reads the tally nothing may be counted. */
+/* Nothing may be counted while the main thread reads the tally. */
 static void wait_for_reader(struct state *state)
 {
 	static const struct timespec rest = {.tv_nsec = 100000};
@@ -266,9 +266,9 @@ static uint32_t pings_pending(const struct state *state)
 	return sum;
 }
 
-/* Begins the round of PINGREQ that the main thread asks for, or ends the one under way. A round begins when no PINGREQ
- * is without its answer, for such an answer may be older than what came before the round. What was counted has been
- * shown before the round is said to be over. */
+/* Begins the round of PINGREQ that the main thread asks for, or ends the current one. A round begins only when no
+ * PINGREQ is unanswered: the answer to an earlier one would prove nothing. All counts have been published when the
+ * round is reported as over. */
 static void probe(struct state *state)
 {
 	struct run_worker *worker = state->worker;

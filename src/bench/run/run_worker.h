@@ -1,5 +1,5 @@
-/* One thread of a run: its share of every group, on one pool each. The main thread sets the phase, and waits until
- * each worker has seen it before it sets the next: so what a worker counts is handed over without a lock. */
+/* One thread of a run: its share of every group, with one pool for each. The main thread sets the phase, and waits
+ * until each worker has seen it before it sets the next. So the worker's counts are handed over without a lock. */
 #ifndef BENCH_RUN_WORKER_H
 #define BENCH_RUN_WORKER_H
 
@@ -11,8 +11,8 @@ enum run_phase {
 	RUN_CONNECTING, /* -> RESTING, LEAVING */
 	RUN_RESTING,    /* -> FLOWING, LEAVING */
 	RUN_FLOWING,    /* messages become due -> DRAINING */
-	RUN_DRAINING,   /* nothing becomes due; what was is sent, and comes -> RECEIVING, REPORTING */
-	RUN_RECEIVING,  /* nothing is sent; what was comes -> REPORTING */
+	RUN_DRAINING,   /* nothing more becomes due; what is due is sent and received -> RECEIVING, REPORTING */
+	RUN_RECEIVING,  /* nothing is sent; what was sent is received -> REPORTING */
 	RUN_REPORTING,  /* tally is the main thread's to read -> RESTING */
 	RUN_LEAVING,
 };
@@ -23,8 +23,8 @@ struct run_shared {
 	struct dial dial;
 	const struct credentials *credentials[SCENARIO_GROUPS_MAX]; /* NULL each: none */
 	atomic_uint phase;                                          /* enum run_phase */
-	atomic_uint probe_round; /* counts the rounds of PINGREQ that were asked for */
-	/* of the step; written before FLOWING and DRAINING are set */
+	atomic_uint probe_round;                                    /* rounds of PINGREQ that were asked for */
+	/* of the step; written before FLOWING or DRAINING is set */
 	double load;
 	uint64_t begin_ns;
 	uint64_t measure_from_ns;
@@ -40,14 +40,14 @@ struct run_worker {
 	atomic_uint ready;
 	atomic_uint staying;      /* of these, in groups that do not reconnect */
 	atomic_bool connect_done; /* every client is subscribed or lost */
-	atomic_bool through;      /* all publishers have sent their loops */
-	atomic_uint probe_round;  /* the last one that all clients have answered */
+	atomic_bool loops_done;   /* all publishers have sent their loops */
+	atomic_uint probe_round;  /* the last one in which all clients have had their answers */
 	atomic_ullong received;
 	atomic_ullong expected_due;
 	atomic_ullong expected;
 	atomic_ullong sign_ins;
-	atomic_ullong pending; /* messages that are due and not sent, or not acknowledged; while DRAINING */
-	/* in REPORTING, and after it was joined */
+	atomic_ullong pending; /* while DRAINING: messages that are due but not sent, or not acknowledged */
+	/* valid in REPORTING, and after it was joined */
 	struct run_tally tally;
 	uint64_t unsent;
 	uint64_t unacknowledged;

@@ -23,7 +23,8 @@ struct matcher {
 	bool fill; /* second pass: there is room for the streams */
 };
 
-uint32_t expectations_channels_of(const struct scenario_group *group)
+/* Channels of one client of the group: 1, or one for each target. */
+static uint32_t channels_of(const struct scenario_group *group)
 {
 	if ((group->role & ROLE_PUBLISHER) == 0)
 		return 0;
@@ -33,7 +34,7 @@ uint32_t expectations_channels_of(const struct scenario_group *group)
 uint32_t expectations_channel(const struct expectations *expectations, uint32_t group, uint32_t client, uint64_t turn)
 {
 	CHECK(client < expectations->scenario->groups[group].count);
-	uint32_t each = expectations_channels_of(&expectations->scenario->groups[group]);
+	uint32_t each = channels_of(&expectations->scenario->groups[group]);
 	CHECK(each > 0); /* it publishes */
 	return expectations->channel_first[group] + client * each + (uint32_t)(turn % each);
 }
@@ -60,7 +61,7 @@ struct audit_stream *expectations_stream(struct expectations *expectations, uint
 /* The topic of a channel of the group, by its number within the group. */
 static struct slice topic_in_group(const struct scenario_group *group, uint32_t number, uint8_t *out)
 {
-	uint32_t each = expectations_channels_of(group);
+	uint32_t each = channels_of(group);
 	CHECK(each > 0); /* it publishes */
 	uint32_t in_pattern = topic_pattern_number(&group->publish, number / each, group->circles, number % each);
 	return slice_of(out, topic_pattern_write(&group->publish, in_pattern, out));
@@ -71,8 +72,7 @@ static struct slice topic_of_channel(const struct expectations *expectations, ui
 	CHECK(channel < expectations->channel_count);
 	uint32_t group = 0;
 	for (uint32_t i = 0; i < expectations->scenario->group_count; i++) {
-		if (expectations_channels_of(&expectations->scenario->groups[i]) > 0 &&
-		    expectations->channel_first[i] <= channel)
+		if (channels_of(&expectations->scenario->groups[i]) > 0 && expectations->channel_first[i] <= channel)
 			group = i;
 	}
 	return topic_in_group(&expectations->scenario->groups[group], channel - expectations->channel_first[group],
@@ -96,7 +96,7 @@ static void note_topics(struct matcher *matcher)
 	uint32_t channel = 0;
 	for (uint32_t g = 0; g < scenario->group_count; g++) {
 		const struct scenario_group *group = &scenario->groups[g];
-		uint32_t count = group->count * expectations_channels_of(group);
+		uint32_t count = group->count * channels_of(group);
 		for (uint32_t i = 0; i < count; i++, channel++) {
 			struct slice text = topic_in_group(group, i, topic);
 			matcher->entries[channel] = (struct entry){hash_slice(&matcher->key, text), channel};
@@ -202,7 +202,7 @@ static bool number_all(struct expectations *expectations)
 		const struct scenario_group *group = &expectations->scenario->groups[g];
 		expectations->channel_first[g] = (uint32_t)channels;
 		expectations->subscriber_first[g] = expectations->subscriber_count;
-		channels += (uint64_t)group->count * expectations_channels_of(group);
+		channels += (uint64_t)group->count * channels_of(group);
 		expectations->subscriber_count += (group->role & ROLE_SUBSCRIBER) != 0 ? group->count : 0;
 		if (channels > EXPECTATIONS_CHANNELS_MAX)
 			return false;
@@ -257,7 +257,7 @@ double expectations_fan(const struct expectations *expectations, uint32_t group)
 {
 	CHECK(group < expectations->scenario->group_count);
 	const struct scenario_group *spec = &expectations->scenario->groups[group];
-	uint32_t count = spec->count * expectations_channels_of(spec);
+	uint32_t count = spec->count * channels_of(spec);
 	double sum = 0;
 	for (uint32_t i = 0; i < count; i++)
 		sum += expectations->channels[expectations->channel_first[group] + i].fan;

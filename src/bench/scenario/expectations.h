@@ -36,9 +36,6 @@ struct expectations {
 const char *expectations_open(struct expectations *expectations, const struct scenario *scenario);
 void expectations_close(struct expectations *expectations);
 
-/* Channels of one client of the group: 1, or one for each target. */
-uint32_t expectations_channels_of(const struct scenario_group *group);
-
 /* The channel of the client's message number `turn`. */
 uint32_t expectations_channel(const struct expectations *expectations, uint32_t group, uint32_t client, uint64_t turn);
 

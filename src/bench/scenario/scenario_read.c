@@ -139,34 +139,33 @@ static bool set_url(struct reader *reader, const struct key *key, const yaml_nod
 	return fault == NULL || complain(reader, value, key->name, fault);
 }
 
-static bool set_role(struct reader *reader, const struct key *key, const yaml_node_t *value, void *into)
+/* The word's place in the list, counted from `first`. */
+static bool take_word(struct reader *reader, const struct key *key, const yaml_node_t *value, const char *const *words,
+		      uint32_t first, const char *wanted, uint32_t *out)
 {
-	static const char *const ROLES[] = {"idle", "subscriber", "publisher", "both"};
 	const char *text = scalar(reader, key->name, value);
 	if (text == NULL)
 		return false;
-	for (uint32_t i = 0; i < sizeof(ROLES) / sizeof(ROLES[0]); i++) {
-		if (strcmp(text, ROLES[i]) == 0) {
-			*(uint32_t *)into = i;
+	for (uint32_t i = 0; words[i] != NULL; i++) {
+		if (strcmp(text, words[i]) == 0) {
+			*out = first + i;
 			return true;
 		}
 	}
-	return complain(reader, value, key->name, "publisher, subscriber, both or idle is wanted here");
+	return complain(reader, value, key->name, wanted);
+}
+
+static bool set_role(struct reader *reader, const struct key *key, const yaml_node_t *value, void *into)
+{
+	static const char *const ROLES[] = {"idle", "subscriber", "publisher", "both", NULL};
+	_Static_assert(ROLE_IDLE == 0 && ROLE_SUBSCRIBER == 1 && ROLE_PUBLISHER == 2 && ROLE_BOTH == 3, "as in ROLES");
+	return take_word(reader, key, value, ROLES, 0, "publisher, subscriber, both or idle is wanted here", into);
 }
 
 static bool set_version(struct reader *reader, const struct key *key, const yaml_node_t *value, void *into)
 {
-	static const char *const VERSIONS[] = {"3.1", "3.1.1", "5"};
-	const char *text = scalar(reader, key->name, value);
-	if (text == NULL)
-		return false;
-	for (uint32_t i = 0; i < sizeof(VERSIONS) / sizeof(VERSIONS[0]); i++) {
-		if (strcmp(text, VERSIONS[i]) == 0) {
-			*(uint32_t *)into = 3 + i;
-			return true;
-		}
-	}
-	return complain(reader, value, key->name, "3.1, 3.1.1 or 5 is wanted here");
+	static const char *const VERSIONS[] = {"3.1", "3.1.1", "5", NULL};
+	return take_word(reader, key, value, VERSIONS, 3, "3.1, 3.1.1 or 5 is wanted here", into);
 }
 
 static bool set_topic(struct reader *reader, const struct key *key, const yaml_node_t *value, void *into)

@@ -227,8 +227,7 @@ static void print_others(const char *name, const struct storm_result *result)
 		double others = result->figures[i].other_cpu_percent;
 		if (others > OTHERS_PERCENT_QUIET)
 			printf("%s: the machine was not quiet: others took %.0f %% of a core during \"%s\". Its "
-			       "figures, "
-			       "and ratios to it, are not worth much.\n",
+			       "figures, and ratios to it, are not worth much.\n",
 			       name, others, INTERVALS[i].words);
 	}
 }

@@ -16,7 +16,7 @@ struct storm_report {
  * sums of counts. */
 void storm_summarize(const struct storm_report *report, uint32_t broker, struct storm_result *out);
 
-/* On stdout. False without memory. */
+/* Prints on stdout. Returns false without memory. */
 bool storm_report_print(const struct storm_report *report, bool json);
 
 /* The first broker's established clients have clean totals (load_totals_are_clean()), and no round stalled. What became

@@ -96,7 +96,7 @@ static void add_word(struct launch *launch, const char *word)
 	launch->argv[launch->argc++] = (char *)(uintptr_t)word;
 }
 
-/* False: too many options, or too long. */
+/* Returns false if there are too many options, or if they are too long. */
 static bool plan_roost(const struct broker *broker, struct launch *launch)
 {
 	static const char *const first[] = {"serve", "--listen", "tcp://127.0.0.1:0", "--admin", "off"};

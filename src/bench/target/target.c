@@ -35,8 +35,7 @@ bool target_open(struct target *target, const char *name, const struct url *url,
 	if (process_cpu_ns(target->pid) == 0) {
 		fprintf(stderr,
 			"roost bench: no process of ours listens on port %u: figures of the server's processor time "
-			"and "
-			"memory are n/a (--server-pid names it)\n",
+			"and memory are n/a (--server-pid names it)\n",
 			(unsigned int)url->port);
 		target->pid = 0;
 	}

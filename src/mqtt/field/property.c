@@ -54,6 +54,8 @@ static const struct property_rule {
 	[MQTT_PROPERTY_SHARED_AVAILABLE] = {FLAG, IN(CONNACK), 0, false},
 };
 
+_Static_assert(sizeof(RULES) / sizeof(RULES[0]) == MQTT_PROPERTY_SHARED_AVAILABLE + 1, "the table ends with the enum");
+_Static_assert(MQTT_PROPERTIES_OF_WILL < MQTT_CONNECT && MQTT_AUTH < 32, "each packet has a bit of its own");
 /* The bits of mqtt_property_walk.seen. */
 _Static_assert(sizeof(RULES) / sizeof(RULES[0]) <= 64, "property identifiers index a 64-bit set");
 
@@ -166,6 +168,7 @@ static struct slice user_properties_skip(struct slice rest)
 
 struct mqtt_property_walk mqtt_property_walk_of(struct slice properties, uint8_t packet)
 {
+	CHECK(packet <= MQTT_AUTH);
 	return (struct mqtt_property_walk){.rest = properties, .packet = packet};
 }
 

@@ -1,4 +1,4 @@
-/* Versions, packet types and limits of the protocol: what every file of src/mqtt goes by.
+/* Versions, packet types and limits of the protocol: shared by every file of src/mqtt.
  * References: "MQTT Version 3.1.1" and "MQTT Version 5.0", OASIS Standards. */
 #ifndef MQTT_PROTOCOL_H
 #define MQTT_PROTOCOL_H
@@ -9,8 +9,8 @@ enum mqtt_version {
 	MQTT_VERSION_5 = 5,
 };
 
-/* Set in the protocol level of 3.1 and 3.1.1 by bridges of mosquitto and those who do as it does: all subscriptions of
- * the connection are No Local and Retain As Published, which only version 5 can say of each. Not in the standard. */
+/* Set in the protocol level of 3.1 and 3.1.1 by mosquitto's bridges and compatible ones: all subscriptions of the
+ * connection are No Local and Retain As Published, which only version 5 can say of each. Not in the standard. */
 #define MQTT_LEVEL_BRIDGE 0x80u
 
 /* [2.1.2] */

@@ -4,6 +4,7 @@
 #ifndef MQTT_READER_H
 #define MQTT_READER_H
 
+#include "base/check.h"
 #include "base/error.h"
 #include "mqtt/field/topic.h"
 
@@ -112,6 +113,7 @@ static inline uint16_t reader_packet_id(struct reader *reader)
 /* The first fault, or what is left over after the last field. */
 static inline enum error reader_finish(struct reader *reader)
 {
+	CHECK(reader->error == ERROR_OK || reader->rest.size == 0);
 	if (reader->rest.size > 0)
 		reader_fail(reader, ERROR_PACKET_TRAILING);
 	return reader->error;

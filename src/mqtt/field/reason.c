@@ -68,6 +68,9 @@ static const struct {
 
 #define CODE_COUNT (sizeof(CODES) / sizeof(CODES[0]))
 
+_Static_assert(CODE_COUNT == MQTT_REASON_WILDCARDS_NOT_SUPPORTED + 1, "the enum and the table end with the same code");
+_Static_assert(MQTT_AUTH < FROM_SERVER_SHIFT, "the bits of one side's packets do not reach those of the other's");
+
 bool mqtt_reason_allowed(uint8_t reason, uint8_t type, bool from_server)
 {
 	unsigned side = from_server ? FROM_SERVER_SHIFT : 0;
@@ -80,9 +83,9 @@ const char *mqtt_reason_name(uint8_t reason)
 }
 
 /* Malformed Packet is for bytes that cannot be read by the standard's rules, Protocol Error for what can be read but
- * may not be said [1.2]; each group follows what the standard says beside the field. What is not here is no fault of
- * the peer's that has a code, and becomes Unspecified error; a test lists those, so that a new error finds its place.
- */
+ * may not be said [1.2]; each group follows what the standard says beside the field. An error that is not
+ * listed has no code of its own and becomes Unspecified error; a test lists those, so that a new error is not
+ * forgotten. */
 static const uint8_t REASONS[ERROR_COUNT] = {
 	[ERROR_LENGTH_MALFORMED] = MQTT_REASON_MALFORMED_PACKET,
 	[ERROR_FLAGS_RESERVED] = MQTT_REASON_MALFORMED_PACKET,
@@ -214,7 +217,7 @@ enum mqtt_reason mqtt_disconnect_reason_of(enum error error)
 
 uint8_t mqtt_return_code_of(enum error error)
 {
-	/* Whoever does not say "MQTT" may not speak MQTT at all: no CONNACK [3.1.2.1 of 3.1.1]. */
+	/* A client that does not say "MQTT" may not speak MQTT at all: no CONNACK [3.1.2.1 of 3.1.1]. */
 	if (error == ERROR_PROTOCOL_NAME)
 		return 0;
 	switch (mqtt_reason_of(error)) {

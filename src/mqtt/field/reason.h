@@ -58,7 +58,7 @@ enum mqtt_reason {
  * them: where mqtt_reason_allowed() says no for CONNACK, Server unavailable is the code. */
 enum mqtt_reason mqtt_reason_of(enum error error);
 
-/* The same for the server's DISCONNECT alone: what is said about credentials in CONNACK has other words there. */
+/* The same for the server's DISCONNECT, which may not carry CONNACK's codes about credentials. */
 enum mqtt_reason mqtt_disconnect_reason_of(enum error error);
 
 /* The return code 1..5 for a refusing CONNACK of 3.1.1, or 0 where 3.1.1 has none and the connection is just closed

@@ -1,5 +1,7 @@
 #include "mqtt/field/topic.h"
 
+#include "base/check.h"
+
 #include "mqtt/field/lanes.h"
 #include "mqtt/field/protocol.h"
 
@@ -38,6 +40,7 @@ static const uint8_t *utf8_run_end(const uint8_t *at, const uint8_t *end)
 			return NULL;
 		at += bytes;
 	}
+	CHECK(at <= end);
 	return at;
 }
 
@@ -95,6 +98,8 @@ enum error mqtt_string_check(struct slice string)
 {
 	return topic_text_scan(string, SCAN_STRING, NULL);
 }
+
+_Static_assert(MQTT_TOPIC_LEVELS_MAX <= UINT16_MAX, "a topic of the longest size can have more levels");
 
 /* What names and filters have in common [4.7.3]. */
 static inline enum error topic_size_check(struct slice text)

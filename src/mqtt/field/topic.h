@@ -1,5 +1,5 @@
-/* Topic names and topic filters [4.7] and the UTF-8 rules that they share with every string [1.5.4]. On the way of
- * every PUBLISH: the check of an ASCII topic takes eight bytes a step. Pure; any thread. */
+/* Topic names and topic filters [4.7] and the UTF-8 rules that they share with every string [1.5.4]. Every PUBLISH
+ * is checked by them: an ASCII topic takes one step for eight bytes. Pure; any thread. */
 #ifndef MQTT_TOPIC_H
 #define MQTT_TOPIC_H
 
@@ -17,11 +17,11 @@ enum error mqtt_topic_check(struct slice topic);
  * the one exception is mqtt_topic_is_bridge_state(). */
 bool mqtt_topic_is_reserved(struct slice topic);
 
-/* "$SYS/broker/connection/NAME/state": where bridges of mosquitto say, by a will and a retained message, whether they
- * are connected. Below $SYS, and yet theirs to write, as with mosquitto. */
+/* "$SYS/broker/connection/NAME/state": mosquitto's bridges publish there, as a retained message and as a will, whether
+ * they are connected. It lies below $SYS, but bridges may write it, as in mosquitto. */
 bool mqtt_topic_is_bridge_state(struct slice topic);
 
-/* A topic filter: a good string, at least one character, wildcards well placed [MQTT-4.7.1-1, -2], levels bounded.
+/* A topic filter: a good string, at least one character, wildcards in valid places [MQTT-4.7.1-1, -2], levels bounded.
  * "$share/..." is not looked into: mqtt_filter_share() is. */
 enum error mqtt_filter_check(struct slice filter);
 bool mqtt_filter_has_wildcard(struct slice filter);

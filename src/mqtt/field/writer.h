@@ -3,6 +3,7 @@
 #ifndef MQTT_WRITER_H
 #define MQTT_WRITER_H
 
+#include "base/check.h"
 #include "base/slice.h"
 #include "mqtt/field/protocol.h"
 
@@ -101,6 +102,7 @@ static inline size_t writer_length_open(struct writer *writer)
 
 static inline void writer_length_close(struct writer *writer, size_t start)
 {
+	CHECK(start <= writer->used && writer->used <= writer->size);
 	size_t length = writer->used - start;
 	size_t more = varint_bytes(length) - 1;
 	if (length > MQTT_BODY_BYTES_MAX || writer_room(writer, more) == NULL)

@@ -1,0 +1,33 @@
+/* The handlers of the admin side's paths. Each answers its request. The HTTP server's thread calls them. */
+#ifndef ADMIN_API_HANDLERS_H
+#define ADMIN_API_HANDLERS_H
+
+#include "admin/api/request.h"
+
+/* state.c */
+void serve_page(struct request *request);
+void serve_openapi(struct request *request);
+void serve_health(struct request *request);
+void serve_readiness(struct request *request);
+void serve_metrics(struct request *request);
+void serve_reload(struct request *request);
+
+/* revocations.c */
+void serve_revocations(struct request *request);
+void serve_revoke(struct request *request);
+void serve_lift(struct request *request);
+
+/* stats.c */
+void serve_stats(struct request *request);
+
+/* clients.c */
+void serve_clients(struct request *request);
+void serve_client(struct request *request);
+void serve_disconnect(struct request *request);
+void serve_end_session(struct request *request);
+
+/* publish.c */
+void serve_publish(struct request *request);
+void serve_publish_batch(struct request *request);
+
+#endif

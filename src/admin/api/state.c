@@ -1,0 +1,105 @@
+#include "admin/api/handlers.h"
+
+#include "admin/api/assets.h"
+#include "admin/metrics/metrics.h"
+#include "base/check.h"
+#include "base/clock.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* A shard sleeps for at most one second, so one without a turn for this long is stuck. */
+#define STALL_MS 10000u
+
+#define PROMETHEUS_TYPE "text/plain; version=0.0.4; charset=utf-8"
+#define OPENMETRICS_TYPE "application/openmetrics-text; version=1.0.0; charset=utf-8"
+
+void serve_page(struct request *request)
+{
+	request_answer_static(request, "text/html; charset=utf-8", ASSET_PAGE, ASSET_PAGE_BYTES);
+	request->policy = ASSET_PAGE_POLICY;
+}
+
+void serve_openapi(struct request *request)
+{
+	request_answer_static(request, "application/json; charset=utf-8", ASSET_OPENAPI, ASSET_OPENAPI_BYTES);
+}
+
+/* Returns false after answering which shard is stuck. */
+static bool shards_turn(struct request *request)
+{
+	int stalled = snapshot_stalled_shard(request->api->gateway, clock_now_ms(), STALL_MS);
+	CHECK(stalled < gateway_parts(request->api->gateway).shard_count);
+	if (stalled >= 0)
+		request_fail(request, HTTP_UNAVAILABLE, "shard %d has taken no turn for more than %u seconds", stalled,
+			     STALL_MS / 1000);
+	return stalled < 0;
+}
+
+void serve_health(struct request *request)
+{
+	if (atomic_load(&request->api->draining) || shards_turn(request))
+		request_answer(request, HTTP_OK, json_pack("{s:s}", "status", "healthy"));
+}
+
+void serve_readiness(struct request *request)
+{
+	if (atomic_load(&request->api->draining))
+		request_fail(request, HTTP_UNAVAILABLE, "%s", error_sentence(ERROR_SERVER_STOPPING));
+	else if (shards_turn(request))
+		request_answer(request, HTTP_OK, json_pack("{s:s}", "status", "ready"));
+}
+
+static bool accepts_openmetrics(const struct request *request)
+{
+	static const char TYPE[] = "application/openmetrics-text";
+	struct slice accept = request->accept;
+	return accept.size != 0 && memmem(accept.data, accept.size, TYPE, sizeof(TYPE) - 1) != NULL;
+}
+
+void serve_metrics(struct request *request)
+{
+	struct exposition exposition;
+	struct snapshot snapshot;
+	bool openmetrics = accepts_openmetrics(request);
+	if (!exposition_begin(&exposition, openmetrics)) {
+		request_check(request, ERROR_NO_MEMORY, "");
+		return;
+	}
+	snapshot_take(&snapshot, request->api->gateway, &request->api->counts);
+	metrics_write(&exposition, &snapshot);
+	if (exposition_end(&exposition))
+		request_answer_text(request, openmetrics ? OPENMETRICS_TYPE : PROMETHEUS_TYPE, exposition.text,
+				    exposition.size);
+	else
+		request_check(request, ERROR_NO_MEMORY, "");
+}
+
+/* The lines of the report as a JSON array. */
+static json_t *json_of_lines(char *report)
+{
+	json_t *lines = json_array();
+	char *rest = NULL;
+	for (char *line = strtok_r(report, "\n", &rest); line != NULL; line = strtok_r(NULL, "\n", &rest))
+		json_array_append_new(lines, json_string(line));
+	return lines;
+}
+
+void serve_reload(struct request *request)
+{
+	const struct admin_hooks *hooks = &request->api->hooks;
+	char *report = NULL;
+	size_t size = 0;
+	FILE *out = hooks->reload != NULL ? open_memstream(&report, &size) : NULL;
+	if (out == NULL) {
+		request_fail(request, HTTP_SERVER_ERROR, "the configuration cannot be read again");
+		return;
+	}
+	bool done = hooks->reload(hooks->context, out);
+	fclose(out);
+	if (done)
+		request_answer(request, HTTP_OK, json_pack("{s:o}", "changed", json_of_lines(report)));
+	else
+		request_fail(request, HTTP_BAD_REQUEST, "%.*s", (int)strcspn(report, "\n"), report);
+	free(report);
+}

@@ -1,0 +1,124 @@
+#include "admin/api/handlers.h"
+
+#include "base/check.h"
+#include "gate/gate.h"
+#include "gate/state.h"
+#include "state/shard.h"
+
+#include <ctype.h>
+#include <time.h>
+
+static json_t *json_of_count(const _Atomic uint64_t *value)
+{
+	return json_integer((json_int_t)atomic_load_explicit(value, memory_order_relaxed));
+}
+
+/* The bucket counts. The bounds are the same for all timings and listed once. */
+static json_t *json_of_timing(const struct timing *timing)
+{
+	json_t *counts = json_array();
+	_Static_assert(TIMING_BUCKETS == TIMING_BOUNDS + 1, "counts and bounds are read side by side");
+	for (uint32_t i = 0; i < TIMING_BUCKETS; i++)
+		json_array_append_new(counts, json_of_count(&timing->counts[i]));
+	return counts;
+}
+
+static json_t *json_of_bounds(void)
+{
+	json_t *bounds = json_array();
+	for (uint32_t i = 0; i < TIMING_BOUNDS; i++)
+		json_array_append_new(bounds, json_real(TIMING_BOUNDS_US[i] / 1e6));
+	return bounds;
+}
+
+static json_t *json_of_counters(const struct counters *sum)
+{
+	json_t *counters = json_object();
+	for (int i = 0; i < COUNTER_COUNT; i++)
+		json_object_set_new(counters, counter_row((enum counter)i)->name, json_of_count(&sum->values[i]));
+	return counters;
+}
+
+static json_t *json_of_ends(const struct counters *sum)
+{
+	json_t *ends = json_object();
+	for (int i = ERROR_OK + 1; i < ERROR_COUNT; i++) {
+		if (atomic_load_explicit(&sum->ends[i], memory_order_relaxed) == 0)
+			continue;
+		char name[64];
+		snprintf(name, sizeof(name), "%s", error_name((enum error)i));
+		for (char *letter = name; *letter != '\0'; letter++)
+			*letter = (char)tolower(*letter);
+		json_object_set_new(ends, name,
+				    json_pack("{s:o, s:s}", "count", json_of_count(&sum->ends[i]), "meaning",
+					      error_sentence((enum error)i)));
+	}
+	return ends;
+}
+
+static json_t *json_of_memory(const struct snapshot *snapshot)
+{
+	json_t *parts = json_object();
+	for (int part = 0; part < MEMORY_PART_COUNT; part++)
+		json_object_set_new(parts, memory_part_name((enum memory_part)part),
+				    json_integer((json_int_t)snapshot->memory[part]));
+	return json_pack("{s:I, s:I, s:f, s:o}", "resident_bytes", (json_int_t)snapshot->machine.resident_bytes,
+			 "kernel_socket_buffer_bytes", (json_int_t)snapshot->machine.socket_buffer_bytes,
+			 "session_bytes", snapshot->session_bytes, "parts", parts);
+}
+
+static double seconds_of(const _Atomic uint64_t *ns)
+{
+	return (double)atomic_load_explicit(ns, memory_order_relaxed) / 1e9;
+}
+
+static json_t *json_of_shard(const struct snapshot *snapshot, uint16_t number)
+{
+	CHECK(number < snapshot->parts.shard_count);
+	const struct shard *shard = &snapshot->parts.shards[number];
+	const struct counters *counters = &shard->counters;
+	return json_pack("{s:i, s:o, s:o, s:o, s:f, s:f, s:f, s:o, s:I, s:I, s:o, s:o}", "shard", number, "clients",
+			 json_of_count(&counters->values[COUNTER_connections_open]), "turns",
+			 json_of_count(&counters->values[COUNTER_turns]), "events",
+			 json_of_count(&counters->values[COUNTER_events]), "cpu_seconds",
+			 machine_thread_cpu_s(shard->loop.cpu_clock), "longest_turn_seconds",
+			 seconds_of(&counters->turn_max_ns), "longest_recent_turn_seconds",
+			 seconds_of(&counters->turn_recent_max_ns), "inbox_parcels",
+			 json_of_count(&counters->values[COUNTER_inbox_parcels]), "descriptors",
+			 (json_int_t)snapshot_shard_descriptors(snapshot, number), "descriptors_allowed",
+			 (json_int_t)snapshot->parts.table_descriptors, "turn_counts",
+			 json_of_timing(&counters->turn_time), "wake_lag_counts", json_of_timing(&counters->wake_lag));
+}
+
+static json_t *json_of_shards(const struct snapshot *snapshot)
+{
+	json_t *shards = json_array();
+	for (uint16_t i = 0; i < snapshot->parts.shard_count; i++)
+		json_array_append_new(shards, json_of_shard(snapshot, i));
+	return shards;
+}
+
+static json_t *json_of_clients(const struct counters *sum)
+{
+	return json_pack("{s:o, s:o, s:o}", "connected", json_of_count(&sum->values[COUNTER_connections_open]),
+			 "offline", json_of_count(&sum->values[COUNTER_sessions_offline]), "handshaking",
+			 json_of_count(&sum->values[COUNTER_handshakes_open]));
+}
+
+void serve_stats(struct request *request)
+{
+	struct snapshot snapshot;
+	snapshot_take(&snapshot, request->api->gateway, &request->api->counts);
+	struct timespec now;
+	clock_gettime(CLOCK_REALTIME, &now);
+	double now_s = (double)now.tv_sec + (double)now.tv_nsec / 1e9;
+	json_t *json = json_pack("{s:s, s:f, s:f, s:o, s:I, s:I, s:f, s:o, s:o, s:o, s:o, s:o, s:o}", "version",
+				 ROOST_VERSION, "time", now_s, "uptime_seconds", now_s - snapshot.started_s, "clients",
+				 json_of_clients(&snapshot.sum), "filters", (json_int_t)snapshot.index.filters,
+				 "retained_messages", (json_int_t)snapshot.retained.messages, "cpu_seconds",
+				 snapshot.machine.cpu_s, "memory", json_of_memory(&snapshot), "counters",
+				 json_of_counters(&snapshot.sum), "ends", json_of_ends(&snapshot.sum),
+				 "timing_bounds_seconds", json_of_bounds(), "delivery_counts",
+				 json_of_timing(&snapshot.sum.delivery), "shards", json_of_shards(&snapshot));
+	request_answer(request, HTTP_OK, json);
+}

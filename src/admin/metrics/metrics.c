@@ -1,0 +1,363 @@
+#include "admin/metrics/metrics.h"
+
+#include "base/check.h"
+#include "gate/gate.h"
+#include "gate/state.h"
+#include "state/shard.h"
+
+#include <ctype.h>
+#include <stddef.h>
+#include <string.h>
+
+#define PREFIX "roost_"
+#define LABELS_BYTES_MAX 96
+
+_Static_assert(sizeof("thread=\"shard-65535\"") <= LABELS_BYTES_MAX, "the largest number of a shard fits in a label");
+
+/* A family that does not come from the threads' counters. */
+struct metric {
+	const char *name; /* in full */
+	enum metric_kind kind;
+	const char *labels; /* the labels' names, for the documentation */
+	const char *help;
+	void (*write)(struct exposition *exposition, const struct snapshot *snapshot, size_t at);
+	size_t at; /* passed to write(): a counter or a field's offset, or 0 */
+};
+
+/* Offsets of fields. _Generic makes sure that the field has the type that the metric's writer reads. */
+/* NOLINTBEGIN(bugprone-macro-parentheses) */
+#define OFFSET_AS(type, whole, field) _Generic(&((whole *)0)->field, type * : offsetof(whole, field))
+#define TIMING(field) OFFSET_AS(struct timing, struct counters, field)
+#define NANOSECONDS(field) OFFSET_AS(_Atomic uint64_t, struct counters, field)
+#define UNITS(field) OFFSET_AS(_Atomic uint64_t, struct counters, field)
+#define COUNT_IN(field) OFFSET_AS(uint64_t, struct snapshot, field)
+#define NUMBER_IN(field) OFFSET_AS(double, struct snapshot, field)
+/* NOLINTEND(bugprone-macro-parentheses) */
+
+/* ---- one sample for each shard ---- */
+
+static const char *shard_label(uint16_t number, char labels[LABELS_BYTES_MAX])
+{
+	snprintf(labels, LABELS_BYTES_MAX, "shard=\"%u\"", number);
+	return labels;
+}
+
+/* NOLINTBEGIN(bugprone-macro-parentheses): the names of what is declared */
+#define EACH_SHARD(snapshot, number, labels)                                                                           \
+	char labels[LABELS_BYTES_MAX];                                                                                 \
+	for (uint16_t number = 0; number < (snapshot)->parts.shard_count && shard_label(number, labels); number++)
+/* NOLINTEND(bugprone-macro-parentheses) */
+
+static const struct counters *counters_at(const struct snapshot *snapshot, uint16_t number)
+{
+	return &snapshot->parts.shards[number].counters;
+}
+
+static void write_shard_counter(struct exposition *exposition, const struct snapshot *snapshot, size_t counter)
+{
+	CHECK(counter < COUNTER_COUNT);
+	EACH_SHARD(snapshot, number, labels)
+	exposition_count(exposition, labels, counter_of(counters_at(snapshot, number), (enum counter)counter));
+}
+
+static void write_shard_timing(struct exposition *exposition, const struct snapshot *snapshot, size_t at)
+{
+	CHECK(at + sizeof(struct timing) <= sizeof(struct counters));
+	EACH_SHARD(snapshot, number, labels)
+	exposition_timing(exposition, labels,
+			  (const struct timing *)((const char *)counters_at(snapshot, number) + at));
+}
+
+static void write_shard_ns(struct exposition *exposition, const struct snapshot *snapshot, size_t at)
+{
+	EACH_SHARD(snapshot, number, labels)
+	{
+		const void *ns = (const char *)counters_at(snapshot, number) + at;
+		uint64_t value = atomic_load_explicit((const _Atomic uint64_t *)ns, memory_order_relaxed);
+		exposition_number(exposition, labels, (double)value / 1e9);
+	}
+}
+
+static void write_shard_units(struct exposition *exposition, const struct snapshot *snapshot, size_t at)
+{
+	EACH_SHARD(snapshot, number, labels)
+	{
+		const void *units = (const char *)counters_at(snapshot, number) + at;
+		exposition_count(exposition, labels,
+				 atomic_load_explicit((const _Atomic uint64_t *)units, memory_order_relaxed));
+	}
+}
+
+static void write_shard_commands(struct exposition *exposition, const struct snapshot *snapshot, size_t at)
+{
+	(void)at;
+	EACH_SHARD(snapshot, number, labels)
+	exposition_count(
+		exposition, labels,
+		atomic_load_explicit(&snapshot->parts.shards[number].shared.commands.count, memory_order_relaxed));
+}
+
+/* ---- threads ---- */
+
+static void write_thread_cpu(struct exposition *exposition, const struct snapshot *snapshot, size_t at)
+{
+	(void)at;
+	char labels[LABELS_BYTES_MAX];
+	for (uint16_t i = 0; i < snapshot->parts.shard_count; i++) {
+		snprintf(labels, sizeof(labels), "thread=\"shard-%u\"", i);
+		exposition_number(exposition, labels, machine_thread_cpu_s(snapshot->parts.shards[i].loop.cpu_clock));
+	}
+	for (uint16_t i = 0; i < snapshot->parts.gate_count; i++) {
+		snprintf(labels, sizeof(labels), "thread=\"gate-%u\"", i);
+		exposition_number(exposition, labels, machine_thread_cpu_s(snapshot->parts.gates[i].cpu_clock));
+	}
+}
+
+/* One sample per descriptor table, or one if all threads share a table. */
+static void write_descriptors(struct exposition *exposition, const struct snapshot *snapshot, size_t at)
+{
+	(void)at;
+	char labels[LABELS_BYTES_MAX];
+	uint64_t all = 0;
+	for (uint16_t i = 0; i < snapshot->parts.shard_count; i++) {
+		all += snapshot_shard_descriptors(snapshot, i);
+		snprintf(labels, sizeof(labels), "table=\"shard-%u\"", i);
+		if (snapshot->parts.private_tables)
+			exposition_count(exposition, labels, snapshot_shard_descriptors(snapshot, i));
+	}
+	for (uint16_t i = 0; i < snapshot->parts.gate_count; i++) {
+		all += snapshot_gate_descriptors(snapshot, i);
+		snprintf(labels, sizeof(labels), "table=\"gate-%u\"", i);
+		if (snapshot->parts.private_tables)
+			exposition_count(exposition, labels, snapshot_gate_descriptors(snapshot, i));
+	}
+	if (snapshot->parts.private_tables)
+		exposition_count(exposition, "table=\"main\"", snapshot->main_descriptors);
+	else
+		exposition_count(exposition, "table=\"shared\"", all);
+}
+
+/* ---- the whole ---- */
+
+static void write_count(struct exposition *exposition, const struct snapshot *snapshot, size_t at)
+{
+	CHECK(at + sizeof(uint64_t) <= sizeof(*snapshot));
+	exposition_count(exposition, "", *(const uint64_t *)(const void *)((const char *)snapshot + at));
+}
+
+static void write_number(struct exposition *exposition, const struct snapshot *snapshot, size_t at)
+{
+	CHECK(at + sizeof(double) <= sizeof(*snapshot));
+	exposition_number(exposition, "", *(const double *)(const void *)((const char *)snapshot + at));
+}
+
+static void write_timing(struct exposition *exposition, const struct snapshot *snapshot, size_t at)
+{
+	CHECK(at + sizeof(struct timing) <= sizeof(snapshot->sum));
+	const void *timing = (const char *)&snapshot->sum + at;
+	exposition_timing(exposition, "", (const struct timing *)timing);
+}
+
+static void write_ends(struct exposition *exposition, const struct snapshot *snapshot, size_t at)
+{
+	(void)at;
+	char labels[LABELS_BYTES_MAX];
+	for (int i = ERROR_OK + 1; i < ERROR_COUNT; i++) {
+		int used = snprintf(labels, sizeof(labels), "reason=\"%s\"", error_name((enum error)i));
+		CHECK(used > 0 && used < LABELS_BYTES_MAX); /* every error's name fits */
+		for (int letter = 0; letter < used; letter++)
+			labels[letter] = (char)tolower(labels[letter]);
+		exposition_count(exposition, labels,
+				 atomic_load_explicit(&snapshot->sum.ends[i], memory_order_relaxed));
+	}
+}
+
+static void write_memory(struct exposition *exposition, const struct snapshot *snapshot, size_t at)
+{
+	(void)at;
+	char labels[LABELS_BYTES_MAX];
+	for (int part = 0; part < MEMORY_PART_COUNT; part++) {
+		snprintf(labels, sizeof(labels), "part=\"%s\"", memory_part_name((enum memory_part)part));
+		exposition_count(exposition, labels, snapshot->memory[part]);
+	}
+}
+
+static void write_admin(struct exposition *exposition, const struct snapshot *snapshot, size_t at)
+{
+	(void)at;
+	const struct admin_counts *admin = snapshot->admin;
+	uint64_t refused = atomic_load_explicit(&admin->refused, memory_order_relaxed);
+	uint64_t failed = atomic_load_explicit(&admin->failed, memory_order_relaxed);
+	exposition_count(exposition, "result=\"answered\"",
+			 atomic_load_explicit(&admin->requests, memory_order_relaxed));
+	exposition_count(exposition, "result=\"refused\"", refused);
+	exposition_count(exposition, "result=\"failed\"", failed);
+}
+
+static void write_build(struct exposition *exposition, const struct snapshot *snapshot, size_t at)
+{
+	(void)at;
+	(void)snapshot;
+	exposition_count(exposition, "version=\"" ROOST_VERSION "\"", 1);
+}
+
+/* A metric's unit is the end of its name (exposition_unit()). */
+static const struct metric METRICS[] = {
+	{PREFIX "connections_ended", METRIC_COUNTER, "reason", "Connections that ended, by reason", write_ends, 0},
+	{PREFIX "delivery_seconds", METRIC_HISTOGRAM, "",
+	 "Time of messages inside the gateway, from when the loop turned to the publisher's socket until the end of "
+	 "the turn in which they were written to the subscriber's; all messages of a turn count with the whole of it, "
+	 "which is the most that any took; those that waited in a session's queue are left out",
+	 write_timing, TIMING(delivery)},
+	{PREFIX "filters", METRIC_GAUGE, "", "Distinct topic filters in the routing index", write_count,
+	 COUNT_IN(index.filters)},
+	{PREFIX "retained_messages", METRIC_GAUGE, "", "Retained messages", write_count, COUNT_IN(retained.messages)},
+	{PREFIX "shard_clients", METRIC_GAUGE, "shard", "Clients connected to the shard", write_shard_counter,
+	 COUNTER_connections_open},
+	{PREFIX "shard_turns", METRIC_COUNTER, "shard", "Turns of the shard's loop", write_shard_counter,
+	 COUNTER_turns},
+	{PREFIX "shard_events", METRIC_COUNTER, "shard",
+	 "Events that the kernel reported to the shard; by turns, the events a turn", write_shard_counter,
+	 COUNTER_events},
+	{PREFIX "shard_inbox_parcels", METRIC_GAUGE, "shard",
+	 "Parcels of letters that the shard has sent to others and has not got back", write_shard_counter,
+	 COUNTER_inbox_parcels},
+	{PREFIX "shard_commands_waiting", METRIC_GAUGE, "shard", "Commands of the admin side that wait for the shard",
+	 write_shard_commands, 0},
+	{PREFIX "shard_turn_seconds", METRIC_HISTOGRAM, "shard",
+	 "How long a turn of the shard's loop took, from its waking to the end of its writing", write_shard_timing,
+	 TIMING(turn_time)},
+	{PREFIX "shard_wake_lag_seconds", METRIC_HISTOGRAM, "shard",
+	 "How late the shard's loop woke: behind the end of its sleep, or behind the moment in which another thread "
+	 "woke it; what the kernel woke it for cannot be told",
+	 write_shard_timing, TIMING(wake_lag)},
+	{PREFIX "shard_longest_turn_seconds", METRIC_GAUGE, "shard", "The shard's longest turn so far", write_shard_ns,
+	 NANOSECONDS(turn_max_ns)},
+	{PREFIX "shard_longest_recent_turn_seconds", METRIC_GAUGE, "shard",
+	 "The shard's longest turn of the last 16 to 33 seconds", write_shard_ns, NANOSECONDS(turn_recent_max_ns)},
+	{PREFIX "shard_largest_turn_work_units", METRIC_GAUGE, "shard",
+	 "The most work that a turn of the shard has done, in units of about 100 ns", write_shard_units,
+	 UNITS(turn_work_max)},
+	{PREFIX "shard_largest_step_work_units", METRIC_GAUGE, "shard",
+	 "The most work that the shard has done without a chance to go on in the next turn, in the same units",
+	 write_shard_units, UNITS(step_work_max)},
+	{PREFIX "thread_cpu_seconds", METRIC_COUNTER, "thread", "Processor time of each shard and gate",
+	 write_thread_cpu, 0},
+	{PREFIX "descriptors_used", METRIC_GAUGE, "table", "Descriptors in use, by descriptor table", write_descriptors,
+	 0},
+	{PREFIX "descriptors_allowed", METRIC_GAUGE, "", "Descriptors that each table may hold", write_count,
+	 COUNT_IN(parts.table_descriptors)},
+	{PREFIX "memory_bytes", METRIC_GAUGE, "part", "User memory in use for clients and messages, by part",
+	 write_memory, 0},
+	{PREFIX "session_bytes", METRIC_GAUGE, "",
+	 "User memory in use for one session, on average: all of memory_bytes but retained messages, by sessions",
+	 write_number, NUMBER_IN(session_bytes)},
+	{PREFIX "kernel_socket_buffer_bytes", METRIC_GAUGE, "",
+	 "Memory in buffers of TCP sockets, of the whole network namespace; a socket's own structures, some 4 KB, come "
+	 "on top of it",
+	 write_count, COUNT_IN(machine.socket_buffer_bytes)},
+	{PREFIX "kernel_slab_bytes", METRIC_GAUGE, "",
+	 "Structures of the kernel that it cannot give back, of the whole machine: with many clients most of it is "
+	 "their sockets",
+	 write_count, COUNT_IN(machine.kernel_slab_bytes)},
+	{PREFIX "kernel_tcp_sockets", METRIC_GAUGE, "", "TCP sockets in use, of the whole network namespace",
+	 write_count, COUNT_IN(machine.tcp_sockets)},
+	{PREFIX "admin_requests", METRIC_COUNTER, "result",
+	 "Requests to the admin side: answered, refused for want of the right token, host or origin, failed otherwise",
+	 write_admin, 0},
+	{PREFIX "build_info", METRIC_GAUGE, "version", "Always 1; the version is in the label", write_build, 0},
+	{"process_cpu_seconds", METRIC_COUNTER, "", "Processor time of the whole process", write_number,
+	 NUMBER_IN(machine.cpu_s)},
+	{"process_resident_memory_bytes", METRIC_GAUGE, "", "Resident memory of the process", write_count,
+	 COUNT_IN(machine.resident_bytes)},
+	{"process_virtual_memory_bytes", METRIC_GAUGE, "", "Address space of the process, most of it only reserved",
+	 write_count, COUNT_IN(machine.virtual_bytes)},
+	{"process_start_time_seconds", METRIC_GAUGE, "", "When the process began, in seconds since 1970", write_number,
+	 NUMBER_IN(started_s)},
+};
+
+#define METRIC_COUNT (sizeof(METRICS) / sizeof(METRICS[0]))
+
+/* ---- what threads count ---- */
+
+static enum metric_kind kind_of_counter(const struct counter_row *row)
+{
+	return row->kind == COUNTER_KIND_GAUGE ? METRIC_GAUGE : METRIC_COUNTER;
+}
+
+/* Returns whether the counter is the first of its family. */
+static bool begins_family(int counter)
+{
+	return counter == 0 || strcmp(counter_row((enum counter)(counter - 1))->family,
+				      counter_row((enum counter)counter)->family) != 0;
+}
+
+static void write_counters(struct exposition *exposition, const struct counters *sum)
+{
+	char name[LABELS_BYTES_MAX];
+	for (int i = 0; i < COUNTER_COUNT; i++) {
+		const struct counter_row *row = counter_row((enum counter)i);
+		snprintf(name, sizeof(name), PREFIX "%s", row->family);
+		if (begins_family(i))
+			exposition_family(exposition, name, kind_of_counter(row), row->help);
+		if (row->kind != COUNTER_KIND_WHOLE)
+			exposition_count(exposition, row->labels, counter_of(sum, (enum counter)i));
+	}
+}
+
+void metrics_write(struct exposition *exposition, const struct snapshot *snapshot)
+{
+	write_counters(exposition, &snapshot->sum);
+	for (size_t i = 0; i < METRIC_COUNT; i++) {
+		exposition_family(exposition, METRICS[i].name, METRICS[i].kind, METRICS[i].help);
+		METRICS[i].write(exposition, snapshot, METRICS[i].at);
+	}
+}
+
+/* ---- the documentation ---- */
+
+static void document_row(FILE *out, const char *prefix, const char *name, enum metric_kind kind, const char *labels,
+			 const char *help)
+{
+	static const char *const KINDS[] = {"counter", "gauge", "histogram"};
+	fprintf(out, "| `%s%s%s` | %s | %s | %s | %s |\n", prefix, name, kind == METRIC_COUNTER ? "_total" : "",
+		KINDS[kind], exposition_unit(name), labels, help);
+}
+
+/* Lists the labels of all counters of the family: `reason="a"`, `reason="b"`. */
+static void labels_of_family(int counter, char *text, size_t size)
+{
+	size_t used = 0;
+	text[0] = '\0';
+	for (int i = counter; i < COUNTER_COUNT && (i == counter || !begins_family(i)); i++) {
+		const char *labels = counter_row((enum counter)i)->labels;
+		if (labels[0] != '\0' && used < size)
+			used += (size_t)snprintf(text + used, size - used, "%s`%s`", used != 0 ? ", " : "", labels);
+	}
+}
+
+void metrics_document(FILE *out)
+{
+	char labels[1024];
+	fputs("# Metrics\n\n"
+	      "`GET /metrics` on the admin side's address, in the text format of Prometheus, or of OpenMetrics where "
+	      "the request asks for it. This page is made from the tables that the exposition is made from "
+	      "(`src/runtime/counters.h`, `src/admin/metrics/metrics.c`) by `build/roost-docs metrics`; a test "
+	      "compares "
+	      "them.\n\n"
+	      "No metric has a label for a client or a topic, so a scrape costs the same with a million clients as "
+	      "with none.\n\n"
+	      "| metric | type | unit | labels | what it says |\n|---|---|---|---|---|\n",
+	      out);
+	for (int i = 0; i < COUNTER_COUNT; i++) {
+		const struct counter_row *row = counter_row((enum counter)i);
+		labels_of_family(i, labels, sizeof(labels));
+		if (begins_family(i))
+			document_row(out, PREFIX, row->family, kind_of_counter(row), labels, row->help);
+	}
+	for (size_t i = 0; i < METRIC_COUNT; i++) {
+		snprintf(labels, sizeof(labels), "%s%s%s", METRICS[i].labels[0] != '\0' ? "`" : "", METRICS[i].labels,
+			 METRICS[i].labels[0] != '\0' ? "`" : "");
+		document_row(out, "", METRICS[i].name, METRICS[i].kind, labels, METRICS[i].help);
+	}
+}

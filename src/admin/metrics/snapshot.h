@@ -1,0 +1,57 @@
+/* What the admin side tells about the gateway at one moment: the threads' counters, the size of shared structures,
+ * figures of the kernel. Its cost does not depend on the number of clients. Admin thread. */
+#ifndef ADMIN_METRICS_SNAPSHOT_H
+#define ADMIN_METRICS_SNAPSHOT_H
+
+#include "admin/metrics/machine.h"
+#include "control/gateway.h"
+#include "topics/index.h"
+#include "topics/retained.h"
+
+#include <stdbool.h>
+
+/* Parts of the memory that clients and messages take. */
+enum memory_part {
+	MEMORY_CLIENTS,
+	MEMORY_SUBSCRIPTIONS,
+	MEMORY_QUEUES,
+	MEMORY_BLOCKS,
+	MEMORY_INDEX,
+	MEMORY_RETAINED,
+	MEMORY_PART_COUNT,
+};
+
+/* The admin side's own figures. */
+struct admin_counts {
+	_Atomic uint64_t requests;
+	_Atomic uint64_t refused; /* wrong token, host or origin */
+	_Atomic uint64_t failed;  /* answered with any other error */
+};
+
+struct snapshot {
+	const struct gateway *gateway;
+	struct gateway_parts parts;
+	const struct admin_counts *admin;
+	struct counters sum;
+	struct machine machine;
+	struct index_size index;
+	struct retained_size retained;
+	uint64_t memory[MEMORY_PART_COUNT];
+	uint64_t sessions;    /* connected and offline */
+	double session_bytes; /* average memory of a session; 0 without sessions */
+	double started_s;
+	uint64_t main_descriptors; /* 0 if all threads share one table */
+};
+
+void snapshot_take(struct snapshot *snapshot, const struct gateway *gateway, const struct admin_counts *admin);
+
+/* The number of descriptors in a thread's table, including those that are not clients'. */
+uint64_t snapshot_shard_descriptors(const struct snapshot *snapshot, uint16_t shard);
+uint64_t snapshot_gate_descriptors(const struct snapshot *snapshot, uint16_t gate);
+
+const char *memory_part_name(enum memory_part part);
+
+/* Returns the first shard that has taken no turn for longer than limit_ms, or -1. */
+int snapshot_stalled_shard(const struct gateway *gateway, uint64_t now_ms, uint64_t limit_ms);
+
+#endif

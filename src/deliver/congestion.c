@@ -1,0 +1,343 @@
+#include "deliver/congestion.h"
+
+#include "base/log.h"
+#include "deliver/outgoing.h"
+#include "deliver/record.h"
+#include "state/account.h"
+#include "state/client_state.h"
+#include "state/extension.h"
+#include "state/release.h"
+#include "state/shard.h"
+
+/* What an entry of a queue costs beside its packet: the entry, and the head of the kept message. */
+#define ENTRY_BYTES ((uint32_t)(sizeof(struct flow_entry) + sizeof(struct message)))
+/* A publisher looks at the board for so long after the last time that it was told to. */
+#define AWAITS_MS 1000u
+/* The same publisher is told so often at the most. */
+#define TOLD_AGAIN_MS 2u
+/* Clients that are looked at in one turn. */
+#define LOOKS_PER_TURN 1024u
+
+void congestion_fini(struct congestion *congestion)
+{
+	client_list_fini(&congestion->congested);
+	client_list_fini(&congestion->held);
+}
+
+static uint16_t congestion_place_of(struct client_ref ref)
+{
+	return (uint16_t)(ref.index % CONGESTION_PLACES);
+}
+
+static _Atomic uint16_t *count_at(const struct shard *shard, uint16_t at, uint16_t place)
+{
+	return &shard->env.boards[at].congested[place];
+}
+
+/* ---- the subscriber ---- */
+
+/* Whether the queue is above a share of its limit: one in `part`. */
+static bool is_above(const struct shard *shard, const struct flow *flow, uint32_t part)
+{
+	return flow->queued > shard->env.settings->queue_messages_max / part ||
+	       flow->queued_bytes > shard->env.settings->queue_bytes_max / part;
+}
+
+/* What memory the queue takes beyond its limit in bytes. */
+static uint32_t excess_of(const struct shard *shard, const struct flow *flow, uint32_t bytes)
+{
+	uint64_t all = (uint64_t)flow->queued_bytes + bytes + (uint64_t)flow->queued * ENTRY_BYTES;
+	uint64_t limit = shard->env.settings->queue_bytes_max;
+	return all > limit ? (uint32_t)(all - limit) : 0;
+}
+
+static void set_excess(struct shard *shard, struct account *account, uint32_t bytes)
+{
+	shard->routing.congestion.excess_bytes += bytes;
+	shard->routing.congestion.excess_bytes -= account->excess_bytes;
+	account->excess_bytes = bytes;
+}
+
+static void measure_anew(const struct shard *shard, struct account *account)
+{
+	account->since_ms = shard->loop.now_ms;
+	account->taken_messages = 0;
+	account->taken_bytes = 0;
+}
+
+static void congestion_begin(struct shard *shard, struct client_ref ref, struct account *account)
+{
+	account->congested = true;
+	account->passed_bytes = 0;
+	measure_anew(shard, account);
+	_Atomic uint16_t *count = count_at(shard, shard->env.number, congestion_place_of(ref));
+	atomic_store(count, (uint16_t)(atomic_load_explicit(count, memory_order_relaxed) + 1u));
+	account->congested_at = shard->routing.congestion.congested.count;
+	client_list_push(&shard->routing.congestion.congested, ref);
+	COUNT(&shard->counters, congestions);
+}
+
+/* The last one comes to stand in its place. */
+static void leave_list(struct shard *shard, const struct account *account)
+{
+	struct client_list *list = &shard->routing.congestion.congested;
+	struct client_ref last = list->items[--list->count];
+	list->items[account->congested_at] = last;
+	account_of(shard, shard_client(shard, last))->congested_at = account->congested_at;
+}
+
+static void congestion_relieve(struct shard *shard, struct client_ref ref, struct account *account)
+{
+	leave_list(shard, account);
+	account->congested = false;
+	set_excess(shard, account, 0);
+	_Atomic uint16_t *count = count_at(shard, shard->env.number, congestion_place_of(ref));
+	atomic_store(count, (uint16_t)(atomic_load_explicit(count, memory_order_relaxed) - 1u));
+}
+
+static bool is_same(const struct told *told, const struct publisher_name *publisher, uint32_t place)
+{
+	return told->publisher.index == publisher->index && told->publisher.shard == publisher->shard &&
+	       told->publisher.generation == publisher->generation && told->place == place;
+}
+
+/* Has the publisher wait for the client at this place of our board. */
+static void congestion_tell(struct shard *shard, const struct publisher_name *publisher, uint16_t place)
+{
+	if (publisher->shard == shard->env.number) {
+		congestion_note(shard, publisher, shard->env.number, place);
+		return;
+	}
+	uint32_t slot = (publisher->index * 31u + publisher->shard * 7u + place) % CONGESTION_TOLD;
+	struct told *told = &shard->routing.congestion.told[slot];
+	if (is_same(told, publisher, place) && shard->loop.now_ms < told->at_ms + TOLD_AGAIN_MS)
+		return;
+	if (record_send_note(shard, publisher, place))
+		*told = (struct told){*publisher, place, shard->loop.now_ms};
+}
+
+void congestion_queued(struct shard *shard, struct client *client, const struct publisher_name *publisher)
+{
+	const struct flow *flow = &extension_of(shard, client)->flow;
+	if (!client_is_connected(client) || !is_above(shard, flow, 2))
+		return;
+	struct client_ref ref = shard_client_ref(shard, client);
+	struct account *account = account_need(shard, client);
+	if (account == NULL || account->stuck || shard->loop.now_s < account->denied_until_s)
+		return;
+	if (!account->congested)
+		congestion_begin(shard, ref, account);
+	set_excess(shard, account, excess_of(shard, flow, 0));
+	if (publisher->index != 0)
+		congestion_tell(shard, publisher, congestion_place_of(ref));
+}
+
+bool congestion_takes(const struct shard *shard, const struct client *client, uint32_t bytes)
+{
+	const struct account *account = account_of(shard, client);
+	if (account == NULL || !account->congested)
+		return false;
+	uint32_t excess = excess_of(shard, &extension_of(shard, client)->flow, bytes + ENTRY_BYTES);
+	/* What may be on its way from all shards, before those who publish there have heard of it. */
+	uint64_t most = (uint64_t)OUTBOX_BYTES_MAX * shard->env.shard_count;
+	return excess <= most &&
+	       shard->routing.congestion.excess_bytes + excess <= CONGESTION_EXCESS_BYTES_MAX + account->excess_bytes;
+}
+
+void congestion_sent(struct shard *shard, struct client *client, uint32_t messages, uint32_t bytes)
+{
+	struct account *account = account_of(shard, client);
+	if (account == NULL)
+		return;
+	const struct flow *flow = &extension_of(shard, client)->flow;
+	if (account->stuck && !is_above(shard, flow, 4))
+		account->stuck = false;
+	if (!account->congested)
+		return;
+	account->taken_messages += messages;
+	account->taken_bytes += bytes;
+	set_excess(shard, account, excess_of(shard, flow, 0));
+	if (!is_above(shard, flow, 4))
+		congestion_relieve(shard, shard_client_ref(shard, client), account);
+}
+
+void congestion_end(struct shard *shard, struct client *client)
+{
+	struct account *account = account_of(shard, client);
+	if (account != NULL && account->congested)
+		congestion_relieve(shard, shard_client_ref(shard, client), account);
+}
+
+/* Half of the queue's limit a second, in messages or in bytes; of a long queue no more than anyone who reads takes. */
+static bool makes_progress(const struct shard *shard, const struct account *account)
+{
+	const struct settings *settings = shard->env.settings;
+	uint64_t messages = settings->queue_messages_max / 2;
+	uint64_t bytes = settings->queue_bytes_max / 2;
+	uint64_t period_ms = shard->loop.now_ms - account->since_ms;
+	if (messages > CONGESTION_MESSAGES_PER_SECOND)
+		messages = CONGESTION_MESSAGES_PER_SECOND;
+	if (bytes > CONGESTION_BYTES_PER_SECOND)
+		bytes = CONGESTION_BYTES_PER_SECOND;
+	return account->taken_messages * UINT64_C(1000) >= messages * period_ms ||
+	       account->taken_bytes * UINT64_C(1000) >= bytes * period_ms;
+}
+
+/* How many were stuck of late. */
+static uint32_t stuck_of_late(const struct shard *shard)
+{
+	const struct congestion *congestion = &shard->routing.congestion;
+	return shard->loop.now_s < congestion->stuck_since_s + CONGESTION_DENIED_S ? congestion->stuck : 0;
+}
+
+static void count_stuck(struct shard *shard)
+{
+	struct congestion *congestion = &shard->routing.congestion;
+	congestion->stuck = stuck_of_late(shard) + 1;
+	if (congestion->stuck == 1)
+		congestion->stuck_since_s = shard->loop.now_s;
+	COUNT(&shard->counters, congestions_stuck);
+}
+
+/* The time in which a client has to show that it takes its messages: the more were stuck of late, the less, so that
+ * many that pretend one after another hold nobody up for long. */
+static uint64_t period_ms(const struct shard *shard)
+{
+	uint32_t period = CONGESTION_PERIOD_MS / (1 + stuck_of_late(shard));
+	return period > CONGESTION_PERIOD_MS_MIN ? period : CONGESTION_PERIOD_MS_MIN;
+}
+
+/* True when the client is not congested any more, and not in the list. */
+static bool look_at_congested(struct shard *shard, uint32_t at)
+{
+	struct client_ref ref = shard->routing.congestion.congested.items[at];
+	struct account *account = account_of(shard, shard_client(shard, ref));
+	if (shard->loop.now_ms < account->since_ms + period_ms(shard))
+		return false;
+	if (makes_progress(shard, account)) {
+		measure_anew(shard, account);
+		return false;
+	}
+	account->denied_until_s = shard->loop.now_s + CONGESTION_DENIED_S;
+	account->stuck = true;
+	count_stuck(shard);
+	congestion_relieve(shard, ref, account);
+	return true;
+}
+
+/* ---- the publisher ---- */
+
+void congestion_note(struct shard *shard, const struct publisher_name *publisher, uint16_t from, uint16_t place)
+{
+	struct client *client = shard_client(shard, (struct client_ref){publisher->index});
+	if (!client_is_connected(client) || client->conn.generation != publisher->generation)
+		return;
+	struct account *account = account_need(shard, client);
+	if (account == NULL)
+		return;
+	client->slowed = 1;
+	account->awaits_until_ms = shard->loop.now_ms + AWAITS_MS;
+	for (uint32_t i = 0; i < account->awaited_count; i++) {
+		if (account->awaited[i].shard == from && account->awaited[i].place == place)
+			return;
+	}
+	/* Of many the newest ones: who waits for these waits for the others before long. */
+	if (account->awaited_count == ACCOUNT_AWAITED_MAX) {
+		account->awaited_count--;
+		memmove(&account->awaited[0], &account->awaited[1],
+			account->awaited_count * sizeof(account->awaited[0]));
+	}
+	account->awaited[account->awaited_count++] = (struct awaited){from, place};
+}
+
+static bool has_to_wait(const struct shard *shard, const struct account *account)
+{
+	for (uint32_t i = 0; i < account->awaited_count; i++) {
+		const struct awaited *awaited = &account->awaited[i];
+		if (atomic_load_explicit(count_at(shard, awaited->shard, awaited->place), memory_order_relaxed) != 0)
+			return true;
+	}
+	return false;
+}
+
+/* Its acknowledgements come behind its messages: two that publish to each other, and whose windows are full, must not
+ * wait for each other. But whose queue goes on without them can wait, and so must who has had his share: else those who
+ * publish to each other would lose messages, and have all others wait. */
+static bool may_pass(const struct shard *shard, const struct client *client, const struct account *account)
+{
+	return account->congested && account->passed_bytes < CONGESTION_PASSED_BYTES_MAX &&
+	       outgoing_awaits_acks(shard, client);
+}
+
+bool congestion_holds(struct shard *shard, struct client_ref ref, struct client *client, size_t bytes)
+{
+	struct account *account = account_of(shard, client);
+	if (account == NULL || shard->loop.now_ms >= account->awaits_until_ms) {
+		client->slowed = 0;
+		if (account != NULL)
+			account->awaited_count = 0;
+		extension_trim(shard, client);
+		return false;
+	}
+	if (!has_to_wait(shard, account))
+		return false;
+	if (may_pass(shard, client, account)) {
+		account->passed_bytes += (uint32_t)bytes + ENTRY_BYTES;
+		return false;
+	}
+	account->awaits_until_ms = shard->loop.now_ms + AWAITS_MS;
+	client_pause(client, PAUSE_SUBSCRIBER);
+	client_list_push(&shard->routing.congestion.held, ref);
+	COUNT(&shard->counters, subscriber_pauses);
+	return true;
+}
+
+/* True when the client does not wait any more, and is not in the list. */
+static bool look_at_held(struct shard *shard, uint32_t at)
+{
+	struct client_list *held = &shard->routing.congestion.held;
+	struct client_ref ref = held->items[at];
+	const struct client *client = shard_client(shard, ref);
+	bool waits = client_is_connected(client) && client->pause == PAUSE_SUBSCRIBER;
+	const struct account *account = waits ? account_of(shard, client) : NULL;
+	if (account != NULL && has_to_wait(shard, account) && !may_pass(shard, client, account))
+		return false;
+	held->items[at] = held->items[--held->count];
+	if (waits)
+		client_resume(shard, ref, PAUSE_SUBSCRIBER);
+	return true;
+}
+
+/* ---- once a turn ---- */
+
+static void look(struct shard *shard, const struct client_list *list, uint32_t *next,
+		 bool (*is_over)(struct shard *, uint32_t))
+{
+	for (uint32_t looks = 0; looks < LOOKS_PER_TURN && looks < list->count; looks++) {
+		if (*next >= list->count)
+			*next = 0;
+		if (!is_over(shard, *next))
+			(*next)++;
+	}
+}
+
+void congestion_run(struct shard *shard)
+{
+	struct congestion *congestion = &shard->routing.congestion;
+	if (congestion->congested.count + congestion->held.count == 0 ||
+	    shard->loop.now_ms < congestion->looked_ms + CONGESTION_POLL_MS)
+		return;
+	congestion->looked_ms = shard->loop.now_ms;
+	look(shard, &congestion->congested, &congestion->look_congested, look_at_congested);
+	look(shard, &congestion->held, &congestion->look_held, look_at_held);
+}
+
+uint32_t congestion_wait_ms(const struct shard *shard, uint32_t limit_ms)
+{
+	uint32_t wait_ms = limit_ms;
+	if (shard->routing.congestion.held.count != 0)
+		wait_ms = CONGESTION_POLL_MS;
+	else if (shard->routing.congestion.congested.count != 0)
+		wait_ms = (uint32_t)period_ms(shard);
+	return wait_ms < limit_ms ? wait_ms : limit_ms;
+}

@@ -1,0 +1,204 @@
+#include "deliver/deliver.h"
+
+#include "deliver/outgoing.h"
+#include "deliver/queue.h"
+#include "deliver/send.h"
+#include "state/account.h"
+#include "state/extension.h"
+#include "state/shard.h"
+
+struct delivery deliver_begin(const uint8_t *packet, const struct publication *publication, bool is_mail,
+			      struct message_ref kept)
+{
+	struct publication_parts parts = publication_parts(publication, packet);
+	if (publication->expires_s != 0)
+		publication_find_expiry(&parts);
+	return (struct delivery){
+		.packet = packet,
+		.publication = *publication,
+		.parts = parts,
+		.is_mail = is_mail,
+		.kept = kept,
+	};
+}
+
+void deliver_end(struct shard *shard, struct delivery *delivery)
+{
+	if (!message_ref_is_none(delivery->kept))
+		messages_put(&shard->mem.messages, delivery->kept);
+	delivery->kept = message_ref_none();
+}
+
+/* ---- QoS 0 ---- */
+
+static void frame_add(struct frame *frame, struct slice part)
+{
+	if (part.size == 0)
+		return;
+	CHECK(frame->count < sizeof(frame->parts) / sizeof(frame->parts[0]));
+	frame->parts[frame->count++] = part;
+	frame->bytes += part.size;
+}
+
+static enum error encode_frame(struct shard *shard, const struct delivery *delivery, uint8_t version, bool retain,
+			       struct frame *frame)
+{
+	struct mqtt_forward forward =
+		publication_forward(&delivery->publication, &delivery->parts, version, shard->loop.now_s);
+	forward.retain = retain;
+	struct mqtt_forward_size size = mqtt_forward_measure(&forward);
+	if (size.packet_bytes == 0)
+		return ERROR_PACKET_TOO_LARGE;
+	bool in_one = size.packet_bytes <= FRAME_COPY_BYTES_MAX;
+	uint8_t *at = io_scratch(&shard->mem.io, in_one ? size.packet_bytes : size.head_bytes);
+	if (at == NULL)
+		return ERROR_NO_MEMORY;
+	mqtt_forward_encode(&forward, &size, at);
+	if (in_one && delivery->parts.payload.size != 0)
+		memcpy(at + size.head_bytes, delivery->parts.payload.data, delivery->parts.payload.size);
+	frame_add(frame, slice_of(at, in_one ? size.packet_bytes : size.head_bytes));
+	if (!in_one)
+		frame_add(frame, delivery->parts.payload);
+	return ERROR_OK;
+}
+
+/* ERROR_NO_MEMORY: a turn's scratch is used up. ERROR_PACKET_TOO_LARGE: this version has no packet so long. */
+static enum error frame_for(struct shard *shard, struct delivery *delivery, uint8_t version, bool retain,
+			    const struct frame **found)
+{
+	bool is_5 = version == MQTT_VERSION_5;
+	struct frame *frame = &delivery->frames[is_5][retain];
+	*found = frame;
+	if (frame->count != 0)
+		return ERROR_OK;
+	const struct publication *publication = &delivery->publication;
+	/* A packet that came at QoS 0 in this version goes on as it is, unless it has a flag that is for us alone. */
+	bool flagged = (delivery->packet[0] & MQTT_PUBLISH_FLAGS_OURS) != 0;
+	if (retain || flagged || publication->qos != 0 || is_5 != publication->is_5)
+		return encode_frame(shard, delivery, version, retain, frame);
+	frame_add(frame, slice_of(delivery->packet, publication->packet_bytes));
+	return ERROR_OK;
+}
+
+/* Output of this turn goes out, and scratch is whole again: not while anything in it is still to be read. */
+static bool empty_scratch(struct shard *shard, struct delivery *delivery)
+{
+	if (!delivery->is_mail)
+		return false;
+	io_flush(&shard->mem.io);
+	io_turn_end(&shard->mem.io);
+	memset(delivery->frames, 0, sizeof(delivery->frames));
+	return true;
+}
+
+/* A subscriber that gets it in a form of its own. */
+static void send_own(struct shard *shard, struct delivery *delivery, struct client *client, bool retain,
+		     uint32_t identifier)
+{
+	if (!outgoing_has_room(shard, client, delivery->publication.packet_bytes)) {
+		account_lost(shard, client);
+		return;
+	}
+	struct mqtt_forward forward =
+		publication_forward(&delivery->publication, &delivery->parts, client->version, shard->loop.now_s);
+	forward.retain = retain;
+	forward.subscription_id = identifier;
+	enum error error = send_publish(shard, client, &forward, delivery->parts.payload, false);
+	if (error == ERROR_OK)
+		outgoing_count_sent(shard, 0, delivery->parts.payload);
+	else
+		outgoing_count_refused(shard, error);
+}
+
+static void send_frame(struct shard *shard, struct delivery *delivery, struct client *client, bool retain)
+{
+	const struct frame *frame;
+	enum error error = frame_for(shard, delivery, client->version, retain, &frame);
+	if (error == ERROR_NO_MEMORY && empty_scratch(shard, delivery))
+		error = frame_for(shard, delivery, client->version, retain, &frame);
+	if (error == ERROR_NO_MEMORY) {
+		send_own(shard, delivery, client, retain, 0); /* which is written at once */
+		return;
+	}
+	if (error == ERROR_OK && !extension_take_packet(shard, client, frame->bytes))
+		error = ERROR_PACKET_TOO_LARGE;
+	if (error != ERROR_OK) {
+		outgoing_count_refused(shard, error);
+		return;
+	}
+	if (!outgoing_has_room(shard, client, frame->bytes)) {
+		account_lost(shard, client);
+		return;
+	}
+	for (uint32_t i = 0; i < frame->count; i++)
+		io_send(&shard->mem.io, &client->conn, frame->parts[i]);
+	outgoing_count_sent(shard, 0, delivery->parts.payload);
+}
+
+static void deliver_plain(struct shard *shard, struct delivery *delivery, struct client *client,
+			  const struct subscription *subscription, bool retain)
+{
+	if (!client_is_connected(client))
+		return;
+	bool aliased = !extension_ref_is_none(client->extension) && extension_of(shard, client)->alias_max != 0;
+	uint32_t identifier = client->version == MQTT_VERSION_5 ? subscription->identifier : 0;
+	if (identifier != 0 || aliased)
+		send_own(shard, delivery, client, retain, identifier);
+	else
+		send_frame(shard, delivery, client, retain);
+}
+
+/* Whether the session takes messages without a connection: its client gets them later; or it is about to end, and hands
+ * on what its shared subscriptions have got. */
+static bool takes_offline(const struct shard *shard, const struct client *client,
+			  const struct subscription *subscription)
+{
+	if (client->session.id == 0)
+		return false;
+	if (client->state == CLIENT_CLOSING && (subscription->options & SUBSCRIPTION_SHARED) != 0)
+		return true;
+	return !extension_ref_is_none(client->extension) && extension_of(shard, client)->expiry_s != 0;
+}
+
+/* What the client asked for with it; a bridge has asked for all of its subscriptions at once, when it connected, also
+ * for those that its session has from before. A shared one has no No Local [MQTT-3.8.3-4]. */
+static uint8_t deliver_options_of(const struct client *client, const struct subscription *subscription)
+{
+	if (!client->session.is_bridge)
+		return subscription->options;
+	bool shared = (subscription->options & SUBSCRIPTION_SHARED) != 0;
+	return (uint8_t)(subscription->options | SUBSCRIPTION_RETAIN_AS_PUBLISHED |
+			 (shared ? 0 : SUBSCRIPTION_NO_LOCAL));
+}
+
+bool deliver_is_no_local(const struct shard *shard, const struct delivery *delivery,
+			 const struct subscription *subscription)
+{
+	if (subscription->client.index != delivery->publisher.index || shard->env.number != delivery->publisher.shard)
+		return false;
+	return (deliver_options_of(shard_client(shard, subscription->client), subscription) & SUBSCRIPTION_NO_LOCAL) !=
+	       0;
+}
+
+void deliver_to(struct shard *shard, struct delivery *delivery, const struct subscription *subscription)
+{
+	struct client *client = shard_client(shard, subscription->client);
+	if (!client_is_connected(client) && !takes_offline(shard, client, subscription))
+		return;
+	if (deliver_is_no_local(shard, delivery, subscription))
+		return;
+	uint8_t options = deliver_options_of(client, subscription);
+	uint8_t qos = subscription->options & SUBSCRIPTION_QOS_MASK;
+	if (delivery->publication.qos < qos)
+		qos = delivery->publication.qos;
+	bool retain = delivery->publication.retain && (options & SUBSCRIPTION_RETAIN_AS_PUBLISHED) != 0;
+	if (qos == 0) {
+		delivery->taken = true;
+		deliver_plain(shard, delivery, client, subscription, retain);
+		return;
+	}
+	queue_deliver(shard, delivery, client, subscription, qos, retain);
+	/* With all that goes into scratch for each of many subscribers, it may be used up. */
+	if (io_scratch_left(&shard->mem.io) < FRAME_COPY_BYTES_MAX)
+		empty_scratch(shard, delivery);
+}

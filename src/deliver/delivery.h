@@ -1,0 +1,36 @@
+/* A message on its way to this shard's subscribers, as deliver/deliver.h and deliver/queue.h hand it on. Plain data. */
+#ifndef DELIVERY_H
+#define DELIVERY_H
+
+#include "flow/messages.h"
+#include "state/routing.h"
+#include "topics/publication.h"
+
+/* A frame up to this size is encoded in one piece; above, its payload is sent from where it is. */
+#define FRAME_COPY_BYTES_MAX 4096u
+
+/* A message as one version of the protocol sees it at QoS 0; encoded once, sent to all. */
+struct frame {
+	struct slice parts[2];
+	uint32_t count; /* 0: not encoded yet */
+	size_t bytes;
+};
+
+/* A message on its way to this shard's subscribers. */
+struct delivery {
+	const uint8_t *packet;
+	struct publication publication;
+	struct publication_parts parts;
+	struct publisher_name publisher;
+	const route_bits
+		*routes; /* all of the message's, where a client gets one copy (deliver/overlap.h), else NULL */
+	uint32_t route_count;
+	uint32_t route;          /* of them, the one that is walked */
+	bool is_mail;            /* the packet is in a batch, so that scratch may be emptied between two subscribers */
+	bool taken;              /* at QoS 1 or 2 some session has it, or will */
+	bool refused;            /* and some had no room for it */
+	struct message_ref kept; /* reference to it in shard->mem.messages once a session needs it */
+	struct frame frames[2][2]; /* before version 5, version 5; without and with the retain flag */
+};
+
+#endif

@@ -1,0 +1,21 @@
+/* Which members of shared subscriptions have messages waiting: those are passed over while others are free. By the
+ * shard's thread. */
+#ifndef DELIVER_MEMBERS_H
+#define DELIVER_MEMBERS_H
+
+#include "flow/refs.h"
+
+#include <stdint.h>
+
+struct shard;
+struct client;
+struct flow;
+
+/* A message of this shared subscription of the client's waits in its queue. */
+void members_queued(struct shard *shard, struct client *client, struct subscription_ref subscription);
+/* Some of its queue was sent. */
+void members_sent(struct shard *shard, struct client *client, const struct flow *flow);
+/* The client's connection ends. */
+void members_end(struct shard *shard, struct client *client);
+
+#endif

@@ -1,0 +1,55 @@
+#include "deliver/outgoing.h"
+
+#include "state/extension.h"
+#include "state/shard.h"
+
+/* Who reads slowly has less of a queue while there is too much to do. */
+static size_t output_limit(const struct shard *shard)
+{
+	size_t most = shard->env.settings->queue_bytes_max;
+	return shard->loop.overload.grade >= OVERLOAD_SHED ? most / 8 : most;
+}
+
+bool outgoing_has_room(struct shard *shard, struct client *client, size_t bytes)
+{
+	if (client->conn.backlog == 0 && client->conn.outbox == 0)
+		return true;
+	if (io_queued_bytes(&shard->mem.io, &client->conn) + bytes <= output_limit(shard))
+		return true;
+	if (client->conn.backlog != 0)
+		return false;
+	io_flush_conn(&shard->mem.io, &client->conn);
+	return client->conn.backlog == 0 ||
+	       io_queued_bytes(&shard->mem.io, &client->conn) + bytes <= output_limit(shard);
+}
+
+void outgoing_count_sent(struct shard *shard, uint8_t qos, struct slice payload)
+{
+	COUNT(&shard->counters, messages_out);
+	counter_add(&shard->counters.values[COUNTER_messages_out_qos0 + qos], 1);
+	counter_add(&shard->counters.values[COUNTER_payloads_out_qos0_bytes + qos], payload.size);
+}
+
+void outgoing_count_refused(struct shard *shard, enum error error)
+{
+	if (error == ERROR_PACKET_TOO_LARGE)
+		COUNT(&shard->counters, messages_dropped_too_large);
+	else if (error != ERROR_OK)
+		COUNT(&shard->counters, messages_dropped_memory);
+}
+
+struct flow_bounds outgoing_window(const struct shard *shard, const struct extension *extension)
+{
+	uint32_t most = shard->env.settings->inflight_max;
+	return (struct flow_bounds){
+		.messages = extension->receive_max < most ? extension->receive_max : most,
+		.bytes = shard->env.settings->queue_bytes_max,
+	};
+}
+
+bool outgoing_awaits_acks(const struct shard *shard, const struct client *client)
+{
+	const struct extension *extension = extension_of(shard, client);
+	return extension != NULL && extension->flow.unsent != 0 &&
+	       !flow_can_send(&extension->flow, &shard->mem.flows, outgoing_window(shard, extension));
+}

@@ -1,0 +1,83 @@
+/* The list of entries that a flow is (flow/flow.h). Owned by the shard's thread. */
+#ifndef FLOW_LIST_H
+#define FLOW_LIST_H
+
+#include "flow/journal.h"
+#include "flow/messages.h"
+#include "memory/pool.h"
+
+#define FLOW_GENERATION_MASK 0x3ffu /* of a shared subscription: its last bits */
+
+enum flow_state {
+	FLOW_QUEUED,   /* not sent on this connection -> SENT, or gone */
+	FLOW_SENT,     /* PUBLISH was sent -> RELEASED (QoS 2), QUEUED (connection lost), or gone (acknowledged) */
+	FLOW_RELEASED, /* QoS 2: PUBREC came, PUBREL was sent -> gone (PUBCOMP) */
+	FLOW_DONE,     /* acknowledged, or dropped: its place goes when all before it have gone */
+};
+
+struct flow_entry {
+	uint32_t next;              /* of the last one: the first */
+	struct message_ref message; /* none: it will not be sent again */
+	union {
+		uint32_t identifier;                  /* the Subscription Identifier, 0: none */
+		struct subscription_ref subscription; /* if shared: whose, if that is still of this generation */
+	};
+	uint16_t packet_id; /* 0: it was never sent */
+	uint16_t state : 2; /* enum flow_state */
+	uint16_t qos : 2;
+	uint16_t retain : 1;
+	uint16_t shared : 1; /* came through a shared subscription: may go to another member */
+	uint16_t generation : 10;
+};
+_Static_assert(sizeof(struct flow_entry) == 16, "part of the cost of a queued message");
+
+struct flow {
+	uint32_t last;          /* 0: there are none */
+	uint32_t unsent;        /* first that is to be sent, 0: none */
+	uint32_t queued : 31;   /* entries from there on */
+	uint32_t journaled : 1; /* the same as its session's */
+	uint32_t queued_bytes;  /* packets of their messages */
+	uint32_t sent_bytes;    /* packets of messages before it that are kept */
+	uint32_t window;        /* slab reference of a struct flow_window, 0: none is needed */
+	uint16_t inflight;      /* entries before `unsent` that are not done */
+	uint16_t packet_id;     /* given last */
+};
+
+/* Bounds of what may be under way. */
+struct flow_bounds {
+	uint32_t messages;
+	uint32_t bytes; /* of those that are kept; one message may go beyond */
+};
+
+/* The shard's entries and messages. */
+struct flow_store {
+	struct pool entries;
+	struct messages *messages;
+	struct journal *journal; /* told of flows that are journaled; NULL where none is */
+	uint64_t looks;          /* entries that were passed to find one that is acknowledged, for who counts work */
+};
+
+static inline struct flow_entry *flow_entry_at(const struct flow_store *store, uint32_t entry)
+{
+	return pool_at(&store->entries, entry);
+}
+
+/* The first entry, 0: there is none; and the one behind another. */
+static inline uint32_t flow_first(const struct flow *flow, const struct flow_store *store)
+{
+	return flow->last != 0 ? flow_entry_at(store, flow->last)->next : 0;
+}
+
+static inline uint32_t flow_next(const struct flow *flow, const struct flow_store *store, uint32_t entry)
+{
+	return entry != flow->last ? flow_entry_at(store, entry)->next : 0;
+}
+
+/* Unsent entries that were sent on an earlier connection: they stand first, and are not dropped. */
+struct flow_repeats {
+	uint32_t messages;
+	uint32_t bytes;
+	uint32_t last; /* of them; 0: there are none */
+};
+
+#endif

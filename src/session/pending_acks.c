@@ -1,0 +1,249 @@
+#include "session/pending_acks.h"
+
+#include <stddef.h>
+
+/* Some tickets more than the bound: it is asked before a packet is taken, and the packets of one turn may be beyond it
+ * by those messages that are being routed and by refusals. */
+#define SPARE_TICKETS 4096u
+
+struct ticket {
+	uint32_t next;    /* in its line */
+	uint32_t line;    /* 0: none */
+	uint32_t holders; /* who have not said that it is safe */
+	uint16_t packet_id;
+	uint8_t qos : 2;
+	uint8_t failed : 1;
+	uint8_t reason;
+};
+_Static_assert(sizeof(struct ticket) == 16, "part of the cost of a message at QoS 1 that crosses shards");
+
+struct ack_line {
+	struct table_node node; /* its hash is the client: there is one line a client */
+	uint32_t first;
+	uint32_t last;
+	uint32_t count;
+	uint32_t forgotten;  /* of the first ones, those that nobody is told of */
+	uint32_t next_ready; /* in the list of those that are */
+	uint32_t previous_ready;
+	bool ready;
+};
+_Static_assert(sizeof(struct ack_line) == 36, "part of the cost of a client that waits for acknowledgements");
+
+enum error pending_acks_open(struct pending_acks *acks, uint32_t clients)
+{
+	*acks = (struct pending_acks){.limit = PENDING_ACKS_SHARD_MAX};
+	uint32_t tickets = PENDING_ACKS_SHARD_MAX + SPARE_TICKETS;
+	uint32_t lines = clients < tickets ? clients : tickets;
+	if (pool_open(&acks->tickets, sizeof(struct ticket), tickets) != ERROR_OK ||
+	    pool_open(&acks->lines, sizeof(struct ack_line), lines) != ERROR_OK)
+		return ERROR_NO_MEMORY;
+	return table_open(&acks->by_client, &acks->lines, offsetof(struct ack_line, node), lines);
+}
+
+void pending_acks_close(struct pending_acks *acks)
+{
+	table_close(&acks->by_client);
+	pool_close(&acks->lines);
+	pool_close(&acks->tickets);
+}
+
+static struct ticket *ticket_at(const struct pending_acks *acks, uint32_t ticket)
+{
+	return pool_at(&acks->tickets, ticket);
+}
+
+static struct ack_line *ack_line_at(const struct pending_acks *acks, uint32_t line)
+{
+	return pool_at(&acks->lines, line);
+}
+
+uint32_t pending_acks_take(struct pending_acks *acks)
+{
+	uint32_t ticket = pool_take(&acks->tickets);
+	if (ticket != 0)
+		*ticket_at(acks, ticket) = (struct ticket){.holders = 1};
+	return ticket;
+}
+
+void pending_acks_hold(struct pending_acks *acks, uint32_t ticket)
+{
+	struct ticket *held = ticket_at(acks, ticket);
+	CHECK(held->holders != 0 && held->holders != UINT32_MAX);
+	held->holders++;
+}
+
+static void push_ready(struct pending_acks *acks, uint32_t line)
+{
+	struct ack_line *pushed = ack_line_at(acks, line);
+	if (pushed->ready)
+		return;
+	pushed->ready = true;
+	pushed->next_ready = 0;
+	pushed->previous_ready = acks->ready_last;
+	if (acks->ready_last == 0)
+		acks->ready_first = line;
+	else
+		ack_line_at(acks, acks->ready_last)->next_ready = line;
+	acks->ready_last = line;
+}
+
+static void unlink_ready(struct pending_acks *acks, struct ack_line *line)
+{
+	if (!line->ready)
+		return;
+	line->ready = false;
+	if (line->previous_ready == 0)
+		acks->ready_first = line->next_ready;
+	else
+		ack_line_at(acks, line->previous_ready)->next_ready = line->next_ready;
+	if (line->next_ready == 0)
+		acks->ready_last = line->previous_ready;
+	else
+		ack_line_at(acks, line->next_ready)->previous_ready = line->previous_ready;
+}
+
+void pending_acks_is_safe(struct pending_acks *acks, uint32_t ticket)
+{
+	struct ticket *safe = ticket_at(acks, ticket);
+	CHECK(safe->holders != 0);
+	if (--safe->holders != 0)
+		return;
+	if (safe->line == 0)
+		pool_give(&acks->tickets, ticket);
+	else if (ack_line_at(acks, safe->line)->first == ticket)
+		push_ready(acks, safe->line);
+}
+
+/* Clients are numbered closely, so that their numbers are a hash that never collides. */
+static uint32_t line_of(const struct pending_acks *acks, struct client_ref client)
+{
+	if (acks->lines.used == 0)
+		return 0;
+	return client_ref_equal(acks->recent_client, client) ? acks->recent_line
+							     : table_first(&acks->by_client, client.index);
+}
+
+static uint32_t line_need(struct pending_acks *acks, struct client_ref client)
+{
+	uint32_t line = line_of(acks, client);
+	if (line == 0) {
+		line = pool_take(&acks->lines);
+		if (line == 0)
+			return 0;
+		*ack_line_at(acks, line) = (struct ack_line){0};
+		table_insert(&acks->by_client, line, client.index);
+	}
+	acks->recent_client = client;
+	acks->recent_line = line;
+	return line;
+}
+
+enum error pending_acks_file(struct pending_acks *acks, struct client_ref client, uint32_t ticket, uint8_t qos,
+			     uint16_t packet_id)
+{
+	struct ticket *filed = ticket_at(acks, ticket);
+	CHECK(filed->line == 0 && filed->holders != 0);
+	CHECK(!client_ref_is_none(client) && (qos == 1 || qos == 2));
+	uint32_t at = line_need(acks, client);
+	if (at == 0)
+		return ERROR_NO_MEMORY;
+	struct ack_line *line = ack_line_at(acks, at);
+	filed->line = at;
+	filed->qos = qos & 3u;
+	filed->packet_id = packet_id;
+	if (line->count++ == 0)
+		line->first = ticket;
+	else
+		ticket_at(acks, line->last)->next = ticket;
+	line->last = ticket;
+	return ERROR_OK;
+}
+
+void pending_acks_set_reason(struct pending_acks *acks, uint32_t ticket, uint8_t reason, bool failed)
+{
+	struct ticket *set = ticket_at(acks, ticket);
+	CHECK(set->holders != 0);
+	set->reason = reason;
+	set->failed = failed;
+}
+
+uint32_t pending_acks_of(const struct pending_acks *acks, struct client_ref client)
+{
+	uint32_t line = line_of(acks, client);
+	return line != 0 ? ack_line_at(acks, line)->count : 0;
+}
+
+void pending_acks_forget(struct pending_acks *acks, struct client_ref client)
+{
+	uint32_t line = line_of(acks, client);
+	if (line != 0)
+		ack_line_at(acks, line)->forgotten = ack_line_at(acks, line)->count;
+}
+
+/* An empty one. */
+static void line_give(struct pending_acks *acks, uint32_t at)
+{
+	struct ack_line *line = ack_line_at(acks, at);
+	CHECK(line->count == 0);
+	unlink_ready(acks, line);
+	if (acks->recent_line == at) {
+		acks->recent_client = client_ref_none();
+		acks->recent_line = 0;
+	}
+	table_remove(&acks->by_client, at);
+	pool_give(&acks->lines, at);
+}
+
+void pending_acks_drop(struct pending_acks *acks, struct client_ref client)
+{
+	uint32_t at = line_of(acks, client);
+	if (at == 0)
+		return;
+	struct ack_line *line = ack_line_at(acks, at);
+	for (uint32_t ticket = line->first; line->count != 0; line->count--) {
+		struct ticket *dropped = ticket_at(acks, ticket);
+		uint32_t next = dropped->next;
+		dropped->line = 0;
+		if (dropped->holders == 0)
+			pool_give(&acks->tickets, ticket);
+		ticket = next;
+	}
+	line_give(acks, at);
+}
+
+/* The first of the line, which may leave. */
+static void pop_ticket(struct pending_acks *acks, struct ack_line *line, struct pending_answer *answer)
+{
+	uint32_t first = line->first;
+	const struct ticket *ticket = ticket_at(acks, first);
+	*answer = (struct pending_answer){
+		.client = {line->node.hash},
+		.packet_id = ticket->packet_id,
+		.qos = ticket->qos,
+		.reason = ticket->reason,
+		.failed = ticket->failed,
+		.forgotten = line->forgotten != 0,
+	};
+	line->forgotten -= answer->forgotten;
+	line->first = ticket->next;
+	line->count--;
+	pool_give(&acks->tickets, first);
+}
+
+bool pending_acks_next(struct pending_acks *acks, struct pending_answer *answer)
+{
+	while (acks->ready_first != 0) {
+		uint32_t at = acks->ready_first;
+		struct ack_line *line = ack_line_at(acks, at);
+		CHECK(line->count != 0);
+		if (ticket_at(acks, line->first)->holders != 0) {
+			unlink_ready(acks, line);
+			continue;
+		}
+		pop_ticket(acks, line, answer);
+		if (line->count == 0)
+			line_give(acks, at);
+		return true;
+	}
+	return false;
+}
