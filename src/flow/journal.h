@@ -182,8 +182,8 @@ struct journal_events {
 	/* A message of QoS 2 with this identifier is with all who subscribe, and PUBREC may be sent. Told again it
 	 * means nothing new. */
 	void (*received)(void *context, struct client_ref session, uint16_t packet_id);
-	/* PUBREL came: the next message with this identifier is another one. Without `received` before where the client did
-	 * not wait for PUBREC; then it means nothing. */
+	/* PUBREL came: the next message with this identifier is another one. Without `received` before where the client
+	 * did not wait for PUBREC; then it means nothing. */
 	void (*completed)(void *context, struct client_ref session, uint16_t packet_id);
 
 	/* ---- retained messages ---- */
