@@ -194,6 +194,7 @@ static void on_sent(void *context, uint32_t name, uint16_t packet_id)
 	CHECK(entry->packet_id == 0 && packet_id != 0 && entry->told.qos != 0);
 	CHECK(entry->previous == 0 || record->entries[entry->previous].packet_id != 0);
 	entry->packet_id = packet_id;
+	recorded_session(record, entry->session)->packet_id = packet_id;
 }
 
 static void on_released(void *context, uint32_t name)

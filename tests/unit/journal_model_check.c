@@ -100,6 +100,7 @@ static void check_queue(const struct journal_record *record, const struct client
 		told = record->entries[told].next;
 	}
 	CHECK(told == 0);
+	CHECK(session->packet_id == extension->flow.packet_id);
 }
 
 /* While a message is on its way to its subscribers its identifier is noted, and is not told yet; the acknowledgement
