@@ -12,7 +12,7 @@ from pathlib import Path
 
 # Lowest first: a layer may include from those before it, or from those alone that BELOW names.
 ORDER = [
-    "base", "memory", "capacity", "reactor", "net", "mqtt", "http", "ws", "auth", "fetch", "store", "topics", "flow", "session",
+    "base", "memory", "capacity", "reactor", "net", "mqtt", "http", "ws", "auth", "fetch", "store", "topics", "session", "subscriptions",
     # The gateway.
     "runtime", "access", "state", "deliver", "route", "client", "lifecycle", "gate", "shard", "control",
     "bridge", "admin",
@@ -31,8 +31,8 @@ BELOW.update({
     "auth": {"base", "memory"},
     "store": {"base", "memory"},
     "topics": {"base", "memory", "mqtt"},
-    "flow": {"base", "memory", "mqtt", "topics"},
-    "session": {"base", "memory", "mqtt", "topics", "flow", "store"},
+    "session": {"base", "memory", "mqtt", "topics", "store"},
+    "subscriptions": {"base", "memory", "mqtt", "topics", "session"},
     # Command lines of all commands but the server's.
     "cli": {"base"},
     # They measure the server, so they must not share its faults.
@@ -58,7 +58,7 @@ INSIDE = {
 ONLY = {("session", "store"): {"store/store.h"}}
 
 # No sockets, threads or clock: the pure layers may include these of the system's headers and no others.
-PURE = {"capacity", "mqtt", "http", "ws", "auth", "topics", "flow", "session"}
+PURE = {"capacity", "mqtt", "http", "ws", "auth", "topics", "session", "subscriptions"}
 PURE_SYSTEM = {
     "assert.h", "ctype.h", "endian.h", "errno.h", "inttypes.h", "limits.h", "stdalign.h", "stdarg.h", "stdatomic.h",
     "stdbool.h", "stddef.h", "stdint.h", "stdio.h", "stdlib.h", "string.h", "strings.h",

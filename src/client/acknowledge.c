@@ -2,11 +2,11 @@
 
 #include "deliver/queue.h"
 #include "deliver/send.h"
-#include "flow/packet_ids.h"
 #include "mqtt/decode.h"
 #include "mqtt/encode.h"
 #include "mqtt/field/reason.h"
 #include "route/retained_jobs.h"
+#include "session/packet_ids.h"
 #include "state/client_state.h"
 #include "state/ending.h"
 #include "state/extension.h"
@@ -19,8 +19,8 @@
 
 /* ---- ours ---- */
 
-/* The message is with all who subscribe, and is not taken a second time, after a restart either. A refusal is about a
- * message whose identifier is not kept. */
+/* A message of QoS 2 is with all who subscribe: it is not taken a second time, after a restart either. A refused one
+ * has no identifier that is kept; nor has one whose client did not wait and has released it already. */
 static void tell_received(struct shard *shard, struct client_ref ref, uint8_t qos, uint16_t packet_id)
 {
 	const struct client *client = shard_client(shard, ref);
@@ -149,10 +149,10 @@ static bool answer_one(struct shard *shard, struct answers *answers, const struc
 	struct client *client = shard_client(shard, answer->client);
 	CHECK(client->session.id != 0); /* the line goes with the session */
 	turn_work_charge(&shard->loop.work, WORK_ENTRY);
+	if (answer->failed && !answer_failure(shard, answers, answer))
+		return false;
 	if (!answer->failed)
 		tell_received(shard, answer->client, answer->qos, answer->packet_id);
-	else if (!answer_failure(shard, answers, answer))
-		return false;
 	if (!client_is_connected(client))
 		return true;
 	if (!answer->forgotten && !answer->failed)

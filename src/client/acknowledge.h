@@ -6,7 +6,7 @@
 
 #include "base/error.h"
 #include "base/slice.h"
-#include "flow/refs.h"
+#include "session/refs.h"
 
 #include <stdbool.h>
 #include <stdint.h>

@@ -3,7 +3,7 @@
 #ifndef CLIENT_CONN_H
 #define CLIENT_CONN_H
 
-#include "flow/refs.h"
+#include "session/refs.h"
 #include <stdint.h>
 
 struct shard;

@@ -9,7 +9,7 @@
 #ifndef CLIENT_KEEPALIVE_H
 #define CLIENT_KEEPALIVE_H
 
-#include "flow/refs.h"
+#include "session/refs.h"
 #include <stdint.h>
 
 struct shard;

@@ -6,7 +6,7 @@
 #define CLIENT_OVERSIZE_H
 
 #include "client/publish.h"
-#include "flow/refs.h"
+#include "session/refs.h"
 
 #define OVERSIZE_TIMES 16u
 

@@ -3,7 +3,7 @@
 #define CLIENT_PACKET_H
 
 #include "base/slice.h"
-#include "flow/refs.h"
+#include "session/refs.h"
 
 #include <stdint.h>
 

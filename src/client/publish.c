@@ -2,7 +2,6 @@
 
 #include "client/acknowledge.h"
 #include "deliver/deliver.h"
-#include "flow/packet_ids.h"
 #include "mqtt/decode.h"
 #include "mqtt/field/property.h"
 #include "mqtt/field/reason.h"
@@ -11,6 +10,7 @@
 #include "route/route.h"
 #include "route/routing.h"
 #include "session/aliases.h"
+#include "session/packet_ids.h"
 #include "state/client_state.h"
 #include "state/ending.h"
 #include "state/extension.h"

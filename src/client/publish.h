@@ -3,8 +3,8 @@
 #define CLIENT_PUBLISH_H
 
 #include "base/error.h"
-#include "flow/refs.h"
 #include "mqtt/packet.h"
+#include "session/refs.h"
 
 struct shard;
 

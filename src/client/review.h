@@ -5,7 +5,7 @@
 #define CLIENT_REVIEW_H
 
 #include "base/slice.h"
-#include "flow/refs.h"
+#include "session/refs.h"
 
 #include <stdbool.h>
 #include <stdint.h>

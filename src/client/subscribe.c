@@ -115,8 +115,11 @@ static enum error subscribe_one(struct shard *shard, struct client_ref ref, cons
 	struct subscription_made made;
 	struct session *session = &shard_client(shard, ref)->session;
 	error = subscriptions_add(&shard->sessions.subscriptions, session, ref, &wanted, &made);
-	if (error == ERROR_OK && wants_retained(asked, shared, made.replaced))
-		retained_jobs_add(shard, ref, made.ref);
+	if (error != ERROR_OK || !wants_retained(asked, shared, made.replaced))
+		return error;
+	error = retained_jobs_add(shard, ref, made.ref);
+	if (error != ERROR_OK && !made.replaced)
+		subscriptions_remove(&shard->sessions.subscriptions, session, ref, asked->filter);
 	return error;
 }
 

@@ -6,7 +6,7 @@
 #define CLIENT_SUBSCRIBE_H
 
 #include "base/error.h"
-#include "flow/refs.h"
+#include "session/refs.h"
 
 #include <stdint.h>
 

@@ -14,7 +14,7 @@
 #ifndef DELIVER_CONGESTION_H
 #define DELIVER_CONGESTION_H
 
-#include "flow/refs.h"
+#include "session/refs.h"
 #include "state/routing.h"
 
 #define CONGESTION_EXCESS_BYTES_MAX ((uint64_t)256 << 20)

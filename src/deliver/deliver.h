@@ -4,7 +4,7 @@
 #define DELIVER_H
 
 #include "deliver/delivery.h"
-#include "session/subscriptions.h"
+#include "subscriptions/subscriptions.h"
 
 struct shard;
 struct client;

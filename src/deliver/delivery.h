@@ -2,7 +2,7 @@
 #ifndef DELIVERY_H
 #define DELIVERY_H
 
-#include "flow/messages.h"
+#include "session/messages.h"
 #include "state/routing.h"
 #include "topics/publication.h"
 

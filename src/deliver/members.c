@@ -1,8 +1,8 @@
 #include "deliver/members.h"
 
-#include "session/subscriber_lists.h"
 #include "state/account.h"
 #include "state/shard.h"
+#include "subscriptions/subscriber_lists.h"
 
 void members_queued(struct shard *shard, struct client *client, struct subscription_ref subscription)
 {

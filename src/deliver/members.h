@@ -3,7 +3,7 @@
 #ifndef DELIVER_MEMBERS_H
 #define DELIVER_MEMBERS_H
 
-#include "flow/refs.h"
+#include "session/refs.h"
 
 #include <stdint.h>
 

@@ -4,7 +4,7 @@
 
 #include "base/error.h"
 #include "base/slice.h"
-#include "flow/flow.h"
+#include "session/flow.h"
 
 #include <stdbool.h>
 #include <stdint.h>

@@ -5,8 +5,8 @@
 #define DELIVER_QUEUE_H
 
 #include "deliver/delivery.h"
-#include "flow/flow.h"
-#include "session/subscription.h"
+#include "session/flow.h"
+#include "subscriptions/subscription.h"
 
 struct shard;
 struct client;

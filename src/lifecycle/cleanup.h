@@ -6,7 +6,7 @@
 #ifndef LIFECYCLE_CLEANUP_H
 #define LIFECYCLE_CLEANUP_H
 
-#include "flow/refs.h"
+#include "session/refs.h"
 #include <stdbool.h>
 #include <stdint.h>
 

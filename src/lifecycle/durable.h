@@ -1,11 +1,11 @@
-/* Sessions that outlive their connection, as the journal is told of them (flow/journal.h): that they are there, whom
+/* Sessions that outlive their connection, as the journal is told of them (session/journal.h): that they are there, whom
  * they have for a client, when they end, and what becomes of their wills. What happens within them is told where it
  * happens. A session is journaled from its first CONNECT, or never; where there is no journal none is. By the shard's
  * thread. */
 #ifndef LIFECYCLE_DURABLE_H
 #define LIFECYCLE_DURABLE_H
 
-#include "flow/refs.h"
+#include "session/refs.h"
 
 struct shard;
 struct client;

@@ -5,7 +5,7 @@
 #ifndef LIFECYCLE_END_H
 #define LIFECYCLE_END_H
 
-#include "flow/refs.h"
+#include "session/refs.h"
 #include <stdint.h>
 
 struct shard;

@@ -2,7 +2,7 @@
 #ifndef LIFECYCLE_EXPIRY_H
 #define LIFECYCLE_EXPIRY_H
 
-#include "flow/refs.h"
+#include "session/refs.h"
 #include <stdint.h>
 
 struct shard;

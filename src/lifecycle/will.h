@@ -4,8 +4,8 @@
 #define LIFECYCLE_WILL_H
 
 #include "base/error.h"
-#include "flow/messages.h"
-#include "flow/refs.h"
+#include "session/messages.h"
+#include "session/refs.h"
 
 #include <stdbool.h>
 #include <stdint.h>

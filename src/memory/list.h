@@ -16,15 +16,15 @@ struct list {
 	uint32_t capacity;
 };
 
-/* Doubles the room for items of four bytes. Aborts without memory: the number of clients bounds the lists, and a caller
- * of list_push() could not undo what it is doing. */
-void *list_grow(void *items, uint32_t *capacity);
+/* Doubles the room for items of so many bytes. Aborts without memory: the number of clients bounds the lists, and a
+ * caller of list_push() could not undo what it is doing. */
+void *list_grow(void *items, uint32_t *capacity, size_t item_bytes);
 
 /* Memory grows only to the greatest length that the list ever had. */
 static inline void list_push(struct list *list, uint32_t item)
 {
 	if (list->count == list->capacity)
-		list->items = list_grow(list->items, &list->capacity);
+		list->items = list_grow(list->items, &list->capacity, sizeof(*list->items));
 	list->items[list->count++] = item;
 }
 
@@ -46,7 +46,8 @@ static inline void list_fini(struct list *list)
 	{                                                                                                              \
 		CHECK(!name##_ref_is_none(ref));                                                                       \
 		if (list->count == list->capacity)                                                                     \
-			list->items = (struct name##_ref *)list_grow(list->items, &list->capacity);                    \
+			list->items =                                                                                  \
+				(struct name##_ref *)list_grow(list->items, &list->capacity, sizeof(*list->items));    \
 		list->items[list->count++] = ref;                                                                      \
 	}                                                                                                              \
 	REF_INLINE void name##_list_fini(struct name##_list *list)                                                     \

@@ -48,6 +48,8 @@ static inline enum io_result read_stream(struct io *io, const struct conn *conn,
 	}
 	if (count == 0)
 		return IO_EOF;
+	if (errno == EINTR)
+		*more = true; /* no event would come for it */
 	return errno == EAGAIN || errno == EINTR ? IO_NOTHING : IO_BROKEN;
 }
 

@@ -182,8 +182,10 @@ bool io_resume(struct io *io, struct conn *conn)
 	while (conn->backlog != 0) {
 		struct backlog *backlog = backlog_of(io, conn);
 		ssize_t written = backlog_write(io, conn, backlog);
+		if (written < 0 && errno == EINTR)
+			continue; /* no event would come for it */
 		if (written < 0)
-			return errno == EAGAIN || errno == EINTR;
+			return errno == EAGAIN;
 		io->bytes_out += (uint64_t)written;
 		backlog_advance(io, backlog, (size_t)written);
 		backlog->stalled_since_ms = io->now_ms;

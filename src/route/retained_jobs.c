@@ -247,11 +247,11 @@ static void retained_job_tell(struct shard *shard, struct client_ref client, str
 		journal_tell(journal)->owed(journal->context, client, subscription, walks);
 }
 
-void retained_jobs_add(struct shard *shard, struct client_ref client, struct subscription_ref subscription)
+enum error retained_jobs_add(struct shard *shard, struct client_ref client, struct subscription_ref subscription)
 {
 	struct retained_jobs *jobs = &shard->sessions.retained_jobs;
 	if (retained_is_empty(shard->env.retained))
-		return;
+		return ERROR_OK;
 	uint32_t index = table_first(&jobs->by_subscription, subscription.index);
 	if (index != 0 && retained_job_subscription_of(shard, job_at(jobs, index)) == NULL) {
 		retained_job_free(shard, index); /* of one that was in this place before */
@@ -260,9 +260,10 @@ void retained_jobs_add(struct shard *shard, struct client_ref client, struct sub
 	if (index != 0 && job_at(jobs, index)->walks < UINT16_MAX)
 		job_at(jobs, index)->walks++;
 	else if (index == 0 && !retained_job_new(shard, client, subscription))
-		COUNT(&shard->counters, messages_dropped_memory);
+		return ERROR_NO_MEMORY;
 	retained_job_tell(shard, client, subscription, retained_jobs_walks(shard, client, subscription));
 	retained_jobs_wake(shard, client);
+	return ERROR_OK;
 }
 
 bool retained_jobs_drop(struct shard *shard, struct client_ref client, uint64_t until)

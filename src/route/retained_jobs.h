@@ -8,7 +8,7 @@
 #ifndef ROUTE_RETAINED_JOBS_H
 #define ROUTE_RETAINED_JOBS_H
 
-#include "flow/refs.h"
+#include "session/refs.h"
 #include "state/sessions.h"
 
 struct shard;
@@ -18,8 +18,9 @@ enum error retained_jobs_open(struct retained_jobs *jobs, uint32_t clients, uint
 void retained_jobs_close(struct retained_jobs *jobs);
 
 /* The client's subscription is new, or was asked for again: then there is one walk more for it. Not for a shared
- * subscription, which gets none. Jobs end with their subscription [MQTT-3.10.4-2]. */
-void retained_jobs_add(struct shard *shard, struct client_ref client, struct subscription_ref subscription);
+ * subscription, which gets none. Jobs end with their subscription [MQTT-3.10.4-2]. ERROR_NO_MEMORY: it gets no retained
+ * message, so that its client cannot be told that all is well. */
+enum error retained_jobs_add(struct shard *shard, struct client_ref client, struct subscription_ref subscription);
 /* How many walks are owed to the client's subscription. */
 uint32_t retained_jobs_walks(const struct shard *shard, struct client_ref client, struct subscription_ref subscription);
 /* The client has taken something, or has come back: its queue goes on if it can. */

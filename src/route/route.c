@@ -5,8 +5,8 @@
 #include "deliver/overlap.h"
 #include "deliver/record.h"
 #include "mqtt/decode.h"
-#include "session/subscriber_lists.h"
 #include "state/shard.h"
+#include "subscriptions/subscriber_lists.h"
 #include "topics/index.h"
 
 /* A message for more subscribers than this goes through the mail, also on its own shard: the mail is delivered in

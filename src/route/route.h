@@ -4,8 +4,8 @@
 #define ROUTE_ROUTE_H
 
 #include "base/error.h"
-#include "flow/refs.h"
 #include "mqtt/field/reason.h"
+#include "session/refs.h"
 #include "topics/index.h"
 #include "topics/publication.h"
 

@@ -5,9 +5,9 @@
 #ifndef ROUTE_ROUTING_H
 #define ROUTE_ROUTING_H
 
-#include "flow/messages.h"
-#include "flow/refs.h"
 #include "route/route.h"
+#include "session/messages.h"
+#include "session/refs.h"
 #include "state/routing.h"
 
 /* While so much of the gateway's own waits nobody is let in: what comes to wait then is only what those leave who are

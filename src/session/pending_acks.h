@@ -17,8 +17,8 @@
 #ifndef SESSION_PENDING_ACKS_H
 #define SESSION_PENDING_ACKS_H
 
-#include "flow/refs.h"
 #include "memory/table.h"
+#include "session/refs.h"
 
 #include <stdbool.h>
 

@@ -3,8 +3,8 @@
 #ifndef SESSION_SESSION_H
 #define SESSION_SESSION_H
 
-#include "flow/refs.h"
 #include "memory/table.h"
+#include "session/refs.h"
 
 struct session {
 	struct table_node node;               /* of the registry */
@@ -19,7 +19,7 @@ struct session {
 	uint32_t owed : 1;      /* retained messages (route/retained_jobs.h) */
 	uint32_t cleaning : 1;  /* something is left to do for it (lifecycle/cleanup.h) */
 	uint32_t moved : 1;     /* and its connection came or went since that began */
-	uint32_t journaled : 1; /* the journal is told of it (flow/journal.h) */
+	uint32_t journaled : 1; /* the journal is told of it (session/journal.h) */
 };
 
 #endif

@@ -1,8 +1,8 @@
 #include "shard/command_clients.h"
 
 #include "client/conn.h"
-#include "flow/packet_ids.h"
 #include "net/health.h"
+#include "session/packet_ids.h"
 #include "state/account.h"
 #include "state/ending.h"
 #include "state/extension.h"

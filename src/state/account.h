@@ -4,8 +4,8 @@
 #ifndef STATE_ACCOUNT_H
 #define STATE_ACCOUNT_H
 
-#include "flow/refs.h"
 #include "memory/slab.h"
+#include "session/refs.h"
 
 #include <stdbool.h>
 #include <stdint.h>

@@ -3,7 +3,7 @@
 #ifndef STATE_CLIENT_STATE_H
 #define STATE_CLIENT_STATE_H
 
-#include "flow/refs.h"
+#include "session/refs.h"
 #include "state/client.h"
 
 struct shard;

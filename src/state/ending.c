@@ -11,11 +11,8 @@ static void endings_push(struct endings *endings, struct ending ending)
 {
 	if (endings->first == endings->count)
 		endings->first = endings->count = 0;
-	if (endings->count == endings->capacity) {
-		endings->capacity = endings->capacity == 0 ? 64 : endings->capacity * 2;
-		endings->items = realloc(endings->items, endings->capacity * sizeof(*endings->items));
-		CHECK(endings->items != NULL); /* as with any list: bounded by the clients */
-	}
+	if (endings->count == endings->capacity)
+		endings->items = list_grow(endings->items, &endings->capacity, sizeof(*endings->items));
 	endings->items[endings->count++] = ending;
 }
 

@@ -4,7 +4,7 @@
 #ifndef STATE_ENDING_H
 #define STATE_ENDING_H
 
-#include "flow/refs.h"
+#include "session/refs.h"
 #include "state/sessions.h"
 
 struct shard;

@@ -4,9 +4,9 @@
 #ifndef STATE_EXTENSION_H
 #define STATE_EXTENSION_H
 
-#include "flow/flow.h"
-#include "flow/refs.h"
 #include "memory/slab.h"
+#include "session/flow.h"
+#include "session/refs.h"
 
 #include <stdbool.h>
 

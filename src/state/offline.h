@@ -3,7 +3,7 @@
 #ifndef STATE_OFFLINE_H
 #define STATE_OFFLINE_H
 
-#include "flow/refs.h"
+#include "session/refs.h"
 #include "state/extension.h"
 
 struct shard;

@@ -5,8 +5,8 @@
 
 #include "auth/rules/acl.h"
 #include "base/error.h"
-#include "flow/refs.h"
 #include "memory/slab.h"
+#include "session/refs.h"
 
 #define PRINCIPAL_NEVER_S UINT32_MAX
 

@@ -1,7 +1,7 @@
 #include "state/release.h"
 
-#include "flow/packet_ids.h"
 #include "session/aliases.h"
+#include "session/packet_ids.h"
 #include "state/account.h"
 #include "state/extension.h"
 #include "state/shard.h"

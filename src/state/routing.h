@@ -3,9 +3,9 @@
 #ifndef STATE_ROUTING_H
 #define STATE_ROUTING_H
 
-#include "flow/messages.h"
 #include "memory/list.h"
 #include "reactor/mailbox.h"
+#include "session/messages.h"
 #include "session/pending_acks.h"
 #include "topics/index.h"
 

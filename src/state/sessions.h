@@ -4,12 +4,12 @@
 #define STATE_SESSIONS_H
 
 #include "base/error.h"
-#include "flow/journal.h"
-#include "flow/refs.h"
 #include "memory/list.h"
 #include "memory/table.h"
+#include "session/journal.h"
+#include "session/refs.h"
 #include "session/registry.h"
-#include "session/subscriptions.h"
+#include "subscriptions/subscriptions.h"
 
 #include <stdbool.h>
 

@@ -8,8 +8,8 @@
  * A match goes in slices: strangers make the filters, and so decide how many nodes it visits.
  *
  * A node with subscribers on one shard holds that shard's route itself; with more, it has one route a shard. What a
- * route's index means is the shard's own affair (session/subscriptions.h): the generation tells it a stale one, which
- * can reach it in a record that was under way while the subscription ended. */
+ * route's index means is the shard's own affair (subscriptions/subscriptions.h): the generation tells it a stale one,
+ * which can reach it in a record that was under way while the subscription ended. */
 #ifndef TOPICS_INDEX_H
 #define TOPICS_INDEX_H
 

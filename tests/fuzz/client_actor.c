@@ -26,62 +26,59 @@ static void hear(struct actor *actor, struct heard heard)
 		actor->heard[actor->heard_count++] = heard;
 }
 
-static void check_publish(struct actor *actor, struct mqtt_header header, struct slice body)
+static void check_publish(struct actor *actor, struct mqtt_header header, struct slice body,
+			  struct mqtt_publish *publish)
 {
-	struct mqtt_publish publish;
-	CHECK(mqtt_publish_decode(body, header.flags, actor->version, true, &publish) == ERROR_OK);
-	CHECK(publish.topic_alias <= actor->alias_max);
-	CHECK(publish.topic.size != 0 || actor->aliases[publish.topic_alias]);
-	if (publish.topic_alias != 0)
-		actor->aliases[publish.topic_alias] = true;
-	if (publish.qos != 0)
-		hear(actor, (struct heard){.packet_id = publish.packet_id, .qos = publish.qos});
+	CHECK(mqtt_publish_decode(body, header.flags, actor->version, true, publish) == ERROR_OK);
+	CHECK(publish->topic_alias <= actor->alias_max);
+	CHECK(publish->topic.size != 0 || actor->aliases[publish->topic_alias]);
+	if (publish->topic_alias != 0)
+		actor->aliases[publish->topic_alias] = true;
+	if (publish->qos != 0)
+		hear(actor, (struct heard){.packet_id = publish->packet_id, .qos = publish->qos});
 }
 
-static void check_ack(struct actor *actor, struct mqtt_header header, struct slice body)
+static void check_ack(struct actor *actor, struct mqtt_header header, struct slice body, struct mqtt_ack *ack)
 {
-	struct mqtt_ack ack;
-	CHECK(mqtt_ack_decode(body, header.type, actor->version, &ack) == ERROR_OK);
-	if (header.type != MQTT_PUBREL || ack.reason != 0)
+	CHECK(mqtt_ack_decode(body, header.type, actor->version, ack) == ERROR_OK);
+	if (header.type != MQTT_PUBREL || ack->reason != 0)
 		return;
-	struct heard *heard = find_heard(actor, ack.packet_id);
+	struct heard *heard = find_heard(actor, ack->packet_id);
 	if (heard != NULL)
 		heard->released = true;
 	else if (!actor->careless) /* of its connection before */
-		hear(actor, (struct heard){.packet_id = ack.packet_id, .qos = 2, .received = true, .released = true});
+		hear(actor, (struct heard){.packet_id = ack->packet_id, .qos = 2, .received = true, .released = true});
 }
 
-static void check_connack(const struct actor *actor, struct slice body)
+static void check_connack(const struct actor *actor, struct slice body, struct mqtt_connack *connack)
 {
-	struct mqtt_connack connack;
-	CHECK(mqtt_connack_decode(body, actor->version, &connack) == ERROR_OK && connack.reason == 0);
-	CHECK(!connack.session_present || !actor->clean);
+	CHECK(mqtt_connack_decode(body, actor->version, connack) == ERROR_OK);
+	CHECK(connack->reason == 0 || actor->may_be_refused);
+	CHECK(!connack->session_present || !actor->clean);
 }
 
-static void check_body(struct actor *actor, struct mqtt_header header, struct slice body)
+static void check_body(struct actor *actor, struct mqtt_header header, struct slice body, struct actor_packet *packet)
 {
-	struct mqtt_suback suback;
-	struct mqtt_disconnect disconnect;
 	switch (header.type) {
 	case MQTT_CONNACK:
-		check_connack(actor, body);
+		check_connack(actor, body, &packet->connack);
 		return;
 	case MQTT_PUBLISH:
-		check_publish(actor, header, body);
+		check_publish(actor, header, body, &packet->publish);
 		return;
 	case MQTT_PUBACK:
 	case MQTT_PUBREC:
 	case MQTT_PUBREL:
 	case MQTT_PUBCOMP:
-		check_ack(actor, header, body);
+		check_ack(actor, header, body, &packet->ack);
 		return;
 	case MQTT_SUBACK:
 	case MQTT_UNSUBACK:
-		CHECK(mqtt_suback_decode(body, header.type, actor->version, &suback) == ERROR_OK);
+		CHECK(mqtt_suback_decode(body, header.type, actor->version, &packet->suback) == ERROR_OK);
 		return;
 	case MQTT_DISCONNECT:
 		CHECK(actor->version == MQTT_VERSION_5);
-		CHECK(mqtt_disconnect_decode(body, actor->version, true, &disconnect) == ERROR_OK);
+		CHECK(mqtt_disconnect_decode(body, actor->version, true, &packet->disconnect) == ERROR_OK);
 		return;
 	default:
 		CHECK(header.type == MQTT_PINGRESP && body.size == 0);
@@ -105,7 +102,10 @@ static bool check_packet(struct actor *actor, struct slice *bytes)
 	bool least = header.type == MQTT_CONNACK || header.type == MQTT_PINGRESP;
 	CHECK(least || size <= actor->packet_bytes_max);
 	actor->greeted = true;
-	check_body(actor, header, slice_of(bytes->data + header.header_bytes, header.body_bytes));
+	struct actor_packet packet = {.header = header};
+	check_body(actor, header, slice_of(bytes->data + header.header_bytes, header.body_bytes), &packet);
+	if (actor->observer.heard != NULL)
+		actor->observer.heard(actor->observer.context, actor, &packet);
 	*bytes = slice_of(bytes->data + size, bytes->size - size);
 	return true;
 }
@@ -135,6 +135,8 @@ void actor_begin(struct actor *actor, int fd, struct slice bytes, uint32_t infli
 		.packet_bytes_max = connect.packet_bytes_max,
 		.window = connect.receive_max < inflight_max ? connect.receive_max : inflight_max,
 		.alias_max = connect.topic_alias_max < ACTOR_ALIASES_MAX ? connect.topic_alias_max : ACTOR_ALIASES_MAX,
+		.may_be_refused = actor->may_be_refused,
+		.observer = actor->observer,
 		.unread = actor->unread,
 	};
 }

@@ -1,10 +1,11 @@
-/* A client in a play of client_fuzz.c: what it has said and heard on its connection, and the check of everything that
- * it hears: whole packets that its version and its own limits allow, CONNACK first, no more messages under way than it
- * takes, each with an identifier of its own. */
+/* A client in a play of client_fuzz.c or of unit/sim: what it has said and heard on its connection, and the check of
+ * everything that it hears: whole packets that its version and its own limits allow, CONNACK first, no more messages
+ * under way than it takes, each with an identifier of its own. */
 #ifndef TESTS_FUZZ_CLIENT_ACTOR_H
 #define TESTS_FUZZ_CLIENT_ACTOR_H
 
 #include "base/slice.h"
+#include "mqtt/packet.h"
 
 #include <stdbool.h>
 
@@ -20,18 +21,38 @@ struct heard {
 	bool released; /* it has heard PUBREL */
 };
 
+struct actor;
+
+/* A packet that an actor has heard and found to be right. */
+struct actor_packet {
+	struct mqtt_header header;
+	struct mqtt_connack connack; /* if it is one, and so on */
+	struct mqtt_publish publish;
+	struct mqtt_ack ack;
+	struct mqtt_suback suback;
+	struct mqtt_disconnect disconnect;
+};
+
+/* Who wants to know of each packet. */
+struct actor_observer {
+	void (*heard)(void *context, struct actor *actor, const struct actor_packet *packet);
+	void *context;
+};
+
 struct actor {
 	int fd; /* -1: not there */
 	uint8_t version;
 	bool greeted;
 	bool clean;
-	bool careless; /* it has sent what may acknowledge anything: its own account is not to be relied on */
+	bool may_be_refused; /* its CONNACK may say no */
+	bool careless;       /* it has sent what may acknowledge anything: its own account is not to be relied on */
 	uint32_t packet_bytes_max;
 	uint32_t window; /* messages under way to it, at most */
 	uint16_t alias_max;
 	bool aliases[ACTOR_ALIASES_MAX + 1]; /* that it was told of */
 	struct heard heard[ACTOR_HEARD_MAX];
 	uint32_t heard_count;
+	struct actor_observer observer;
 	uint8_t *unread; /* what came and is no whole packet yet */
 	size_t unread_bytes;
 };

@@ -60,8 +60,8 @@ uint32_t __real_pool_take(struct pool *pool);
 uint32_t __wrap_pool_take(struct pool *pool);
 uint32_t __real_slab_take(struct slab *slab, size_t bytes);
 uint32_t __wrap_slab_take(struct slab *slab, size_t bytes);
-void *__real_list_grow(void *items, uint32_t *capacity);
-void *__wrap_list_grow(void *items, uint32_t *capacity);
+void *__real_list_grow(void *items, uint32_t *capacity, size_t item_bytes);
+void *__wrap_list_grow(void *items, uint32_t *capacity, size_t item_bytes);
 
 void *__wrap_malloc(size_t size)
 {
@@ -100,11 +100,11 @@ uint32_t __wrap_slab_take(struct slab *slab, size_t bytes)
 	return is_refused(FAILING_SLAB, "slab_take") ? 0 : __real_slab_take(slab, bytes);
 }
 
-void *__wrap_list_grow(void *items, uint32_t *capacity)
+void *__wrap_list_grow(void *items, uint32_t *capacity, size_t item_bytes)
 {
 	bool active = failing.active;
 	failing.active = false;
-	void *grown = __real_list_grow(items, capacity);
+	void *grown = __real_list_grow(items, capacity, item_bytes);
 	failing.active = active;
 	return grown;
 }

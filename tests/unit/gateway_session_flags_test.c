@@ -1,6 +1,6 @@
 /* What is noted in a session's or a connection's flags ends with it: a place is used again. */
 #include "peer.h"
-#include "session/own_table.h"
+#include "subscriptions/own_table.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,11 +1,11 @@
 /* A journal that listens to a scene's shards and keeps, from events alone, what a replay would have to give: sessions
  * with subscriptions, queues, wills, identifiers and times, and the retained messages. It holds the events to their
- * contract (flow/journal.h) as they come, and can be compared with the shards at any moment between two turns. One
+ * contract (session/journal.h) as they come, and can be compared with the shards at any moment between two turns. One
  * thread. */
 #ifndef TESTS_UNIT_JOURNAL_MODEL_H
 #define TESTS_UNIT_JOURNAL_MODEL_H
 
-#include "flow/journal.h"
+#include "session/journal.h"
 
 #include <stddef.h>
 

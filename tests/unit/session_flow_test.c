@@ -1,9 +1,9 @@
 /* What a session has under way at QoS 1 and 2, against a plain array of entries: appended, sent, acknowledged, sent
  * again after a lost connection, dropped, handed to another member; counts, bytes and references right at every step.
  */
-#include "flow/flow.h"
 #include "publication_sample.h"
 #include "random.h"
+#include "session/flow.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,7 +1,7 @@
 /* Messages that wait for sessions: kept once, counted by reference, gone with the last one. */
-#include "flow/messages.h"
 #include "publication_sample.h"
 #include "random.h"
+#include "session/messages.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,6 +1,6 @@
 /* A client's own subscriptions by client and node, against a plain table of them. */
 #include "random.h"
-#include "session/own_table.h"
+#include "subscriptions/own_table.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,6 +1,6 @@
 /* The packet identifiers that were received and not released: a set of at most all 65,535, against a plain one. */
-#include "flow/packet_ids.h"
 #include "random.h"
+#include "session/packet_ids.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

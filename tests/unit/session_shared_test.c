@@ -2,8 +2,8 @@
  * all of those in turn; members come, go, connect and disconnect, also while a walk is on its way to one. */
 #include "match_all.h"
 #include "random.h"
-#include "session/subscriber_lists.h"
-#include "session/subscriptions.h"
+#include "subscriptions/subscriber_lists.h"
+#include "subscriptions/subscriptions.h"
 #include "topics/rcu.h"
 
 #include <setjmp.h>

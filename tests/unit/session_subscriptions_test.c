@@ -2,8 +2,8 @@
  * while subscriptions end, and routes that are stale. */
 #include "match_all.h"
 #include "random.h"
-#include "session/subscriber_lists.h"
-#include "session/subscriptions.h"
+#include "subscriptions/subscriber_lists.h"
+#include "subscriptions/subscriptions.h"
 #include "topics/rcu.h"
 
 #include <setjmp.h>

@@ -1,11 +1,11 @@
 /* What a flow needs beside its list only at times: the table from packet identifier to entry, for a client that does
  * not acknowledge in order; where the part ends that was sent on an earlier connection; where a search for expired
- * messages goes on. One block in the shard's slab, at flow->window. Only for flow/flow.c; without memory it does
+ * messages goes on. One block in the shard's slab, at flow->window. Only for session/flow.c; without memory it does
  * without. */
-#ifndef FLOW_WINDOW_H
-#define FLOW_WINDOW_H
+#ifndef SESSION_FLOW_WINDOW_H
+#define SESSION_FLOW_WINDOW_H
 
-#include "flow/flow_list.h"
+#include "session/flow_list.h"
 
 /* Makes the table of all that is under way, unless there is one. False: no memory. */
 bool flow_window_make_table(struct flow *flow, struct flow_store *store);

@@ -1,17 +1,17 @@
-/* What a shard keeps of subscriptions (session/subscriptions.h, session/subscriber_lists.h). Owned by the shard's
- * thread. */
-#ifndef SESSION_SUBSCRIPTION_H
-#define SESSION_SUBSCRIPTION_H
+/* What a shard keeps of subscriptions (subscriptions/subscriptions.h, subscriptions/subscriber_lists.h). Owned by the
+ * shard's thread. */
+#ifndef SUBSCRIPTIONS_SUBSCRIPTION_H
+#define SUBSCRIPTIONS_SUBSCRIPTION_H
 
-#include "flow/journal.h"
-#include "flow/refs.h"
 #include "memory/pool.h"
-#include "session/own_table.h"
+#include "session/refs.h"
+#include "subscriptions/own_table.h"
 #include "topics/routes.h"
 
 #include <stdbool.h>
 
 struct index;
+struct journal;
 
 enum subscription_option {
 	SUBSCRIPTION_QOS_MASK = 0x03,

@@ -1,4 +1,4 @@
-#include "flow/flow_window.h"
+#include "session/flow_window.h"
 
 #include <string.h>
 

@@ -1,4 +1,4 @@
-#include "flow/packet_ids.h"
+#include "session/packet_ids.h"
 
 #include <string.h>
 

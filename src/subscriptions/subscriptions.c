@@ -1,7 +1,7 @@
-#include "session/subscriptions.h"
+#include "subscriptions/subscriptions.h"
 
 #include "mqtt/field/topic.h"
-#include "session/subscriber_lists.h"
+#include "subscriptions/subscriber_lists.h"
 
 enum error subscriptions_open(struct subscriptions *subscriptions, struct index *index, uint16_t shard, uint32_t limit)
 {
@@ -267,7 +267,7 @@ enum error subscriptions_add(struct subscriptions *subscriptions, struct session
 	}
 	index_leave(slot);
 	if (error == ERROR_OK && session->journaled)
-		tell_subscribed(subscriptions, client, ref, wanted);
+		tell_subscribed(subscriptions, client, made->ref, wanted);
 	return error;
 }
 

@@ -1,4 +1,4 @@
-#include "session/own_table.h"
+#include "subscriptions/own_table.h"
 
 #include <stddef.h>
 

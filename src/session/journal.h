@@ -22,7 +22,7 @@
  *
  * Pointers. What is passed by pointer or as a slice is the shard's, and good until the function returns.
  *
- * Names. Objects are named by the shard's own references (flow/refs.h): small numbers that lie dense, so that a
+ * Names. Objects are named by the shard's own references (session/refs.h): small numbers that lie dense, so that a
  * listener can keep what it knows in arrays. A name is good from the event that introduces it to the one that ends it;
  * then another object may get it. Between the two:
  *
@@ -60,11 +60,11 @@
  * its publisher. `received` is told when all shards have the message. If their batches become safe and this one does
  * not, the publisher sends again and the message is doubled (docs/decisions/0014-the-journal.md says what that takes).
  */
-#ifndef FLOW_JOURNAL_H
-#define FLOW_JOURNAL_H
+#ifndef SESSION_JOURNAL_H
+#define SESSION_JOURNAL_H
 
 #include "base/slice.h"
-#include "flow/refs.h"
+#include "session/refs.h"
 #include "topics/publication.h"
 
 #include <stdbool.h>

@@ -1,13 +1,13 @@
 /* Who of this shard subscribes to a filter: one subscription, which is the filter's route itself, or a list. Of a
  * shared subscription each message goes to one member: whose turn it is, and who is passed over. Owned by the shard's
  * thread; each change is made with the filter's part of the index locked. */
-#ifndef SESSION_SUBSCRIBER_LISTS_H
-#define SESSION_SUBSCRIBER_LISTS_H
+#ifndef SUBSCRIPTIONS_SUBSCRIBER_LISTS_H
+#define SUBSCRIPTIONS_SUBSCRIBER_LISTS_H
 
-#include "session/subscription.h"
+#include "subscriptions/subscription.h"
 #include "topics/index.h"
 
-/* ---- for session/subscriptions.c ---- */
+/* ---- for subscriptions/subscriptions.c ---- */
 
 /* One more subscriber of the locked node. ERROR_LIMIT, ERROR_NO_MEMORY. */
 enum error subscribers_attach(struct subscriptions *subscriptions, struct index_slot slot, struct subscription_ref ref);

@@ -2,8 +2,8 @@
  * shard's slab, which exists only while there are some. They come and go in order, so both ends of it are cheap. With
  * hundreds of them it is a bitmap of all identifiers, a block of 10 KiB: so much at most for a client, whatever it
  * leaves unreleased, and no call costs more than the next. Owned by the shard's thread. */
-#ifndef FLOW_PACKET_IDS_H
-#define FLOW_PACKET_IDS_H
+#ifndef SESSION_PACKET_IDS_H
+#define SESSION_PACKET_IDS_H
 
 #include "memory/slab.h"
 

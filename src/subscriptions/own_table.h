@@ -1,11 +1,11 @@
 /* A session's own subscription to a filter, by client and node, where a walk over the session's subscriptions would be
  * long, and what the filters of all of them take. It holds only the subscriptions of such sessions, at 24 bytes each;
  * an ordinary client has none in it. Owned by the shard's thread. */
-#ifndef SESSION_OWN_TABLE_H
-#define SESSION_OWN_TABLE_H
+#ifndef SUBSCRIPTIONS_OWN_TABLE_H
+#define SUBSCRIPTIONS_OWN_TABLE_H
 
-#include "flow/refs.h"
 #include "memory/table.h"
+#include "session/refs.h"
 
 /* A session with more subscriptions than this has them in the table. */
 #define OWN_WALK_MAX 16u

@@ -1,12 +1,12 @@
 /* Messages that wait for sessions: kept once for all the sessions of a shard that wait for it, counted by reference. In
  * the shard's slab, named by its references; owned by the shard's thread. The
- * journal is told of a message before the first of its events that names it, and when the last reference goes. */
-#ifndef FLOW_MESSAGES_H
-#define FLOW_MESSAGES_H
+ * journal is told of a message before the first of its events that names it, and when the last reference to it goes. */
+#ifndef SESSION_MESSAGES_H
+#define SESSION_MESSAGES_H
 
-#include "flow/journal.h"
-#include "flow/refs.h"
 #include "memory/slab.h"
+#include "session/journal.h"
+#include "session/refs.h"
 #include "topics/publication.h"
 
 struct message {

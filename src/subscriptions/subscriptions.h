@@ -1,12 +1,15 @@
 /* The subscriptions of one shard's clients: which filter, which options, and for each filter the list of local
  * subscribers that a message walks. Owned by the shard's thread; only the routes that lead here are shared, through
  * the index. */
-#ifndef SESSION_SUBSCRIPTIONS_H
-#define SESSION_SUBSCRIPTIONS_H
+#ifndef SUBSCRIPTIONS_H
+#define SUBSCRIPTIONS_H
 
 #include "base/slice.h"
+#include "memory/pool.h"
+#include "session/journal.h"
 #include "session/session.h"
-#include "session/subscription.h"
+#include "subscriptions/own_table.h"
+#include "subscriptions/subscription.h"
 #include "topics/index.h"
 
 /* limit: subscriptions. The index must outlive it. */

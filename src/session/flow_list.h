@@ -1,10 +1,10 @@
-/* The list of entries that a flow is (flow/flow.h). Owned by the shard's thread. */
-#ifndef FLOW_LIST_H
-#define FLOW_LIST_H
+/* The list of entries that a flow is (session/flow.h). Owned by the shard's thread. */
+#ifndef SESSION_FLOW_LIST_H
+#define SESSION_FLOW_LIST_H
 
-#include "flow/journal.h"
-#include "flow/messages.h"
 #include "memory/pool.h"
+#include "session/journal.h"
+#include "session/messages.h"
 
 #define FLOW_GENERATION_MASK 0x3ffu /* of a shared subscription: its last bits */
 

@@ -1,4 +1,4 @@
-#include "flow/messages.h"
+#include "session/messages.h"
 
 #include "base/check.h"
 

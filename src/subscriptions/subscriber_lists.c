@@ -1,4 +1,4 @@
-#include "session/subscriber_lists.h"
+#include "subscriptions/subscriber_lists.h"
 
 /* Members of a shared subscription that are passed over for one message. */
 #define BUSY_LOOKS 16u

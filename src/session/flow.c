@@ -1,6 +1,6 @@
-#include "flow/flow.h"
+#include "session/flow.h"
 
-#include "flow/flow_window.h"
+#include "session/flow_window.h"
 
 /* Entries that are looked at before a table is made. */
 #define NEAR 16u

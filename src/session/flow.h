@@ -9,10 +9,10 @@
  * flow_rewind(), flow_clear() and a walk over shared entries looks at more than a few entries. A client that
  * acknowledges in order, as nearly all do at QoS 1, finds its entry in front. For one that does not, a table from
  * packet identifier to entry is made (struct flow_window), and goes when nothing is under way any more. */
-#ifndef FLOW_FLOW_H
-#define FLOW_FLOW_H
+#ifndef SESSION_FLOW_H
+#define SESSION_FLOW_H
 
-#include "flow/flow_list.h"
+#include "session/flow_list.h"
 
 /* limit: entries of all sessions. */
 enum error flow_store_open(struct flow_store *store, struct messages *messages, uint32_t limit);
