@@ -21,6 +21,8 @@ void retained_jobs_close(struct retained_jobs *jobs);
  * subscription, which gets none. Jobs end with their subscription [MQTT-3.10.4-2]. ERROR_NO_MEMORY: it gets no retained
  * message, so that its client cannot be told that all is well. */
 enum error retained_jobs_add(struct shard *shard, struct client_ref client, struct subscription_ref subscription);
+/* How many walks are owed to the client's subscription. */
+uint32_t retained_jobs_walks(const struct shard *shard, struct client_ref client, struct subscription_ref subscription);
 /* The client has taken something, or has come back: its queue goes on if it can. */
 void retained_jobs_wake(struct shard *shard, struct client_ref client);
 /* The session is over. False: the work was spent first, and there is more to free. */

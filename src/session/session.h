@@ -18,7 +18,7 @@ struct session {
 	uint32_t owed : 1;      /* retained messages are still to be sent to it (route/retained_jobs.h) */
 	uint32_t cleaning : 1;  /* something is left to do for it (lifecycle/cleanup.h) */
 	uint32_t moved : 1;     /* and its connection came or went since that began */
-	uint32_t journaled : 1; /* the journal is told of it (journal.h) */
+	uint32_t journaled : 1; /* the journal is told of it (session/journal.h) */
 };
 _Static_assert(sizeof(struct session) == 20, "a session is part of the memory contract");
 
