@@ -52,7 +52,8 @@ void io_acknowledge(struct io *io, const struct conn *conn)
 static enum io_result result_of_read(struct io *io, ssize_t count, size_t room, bool *more)
 {
 	io->read_count++;
-	/* A short read means that the socket is drained: the next bytes bring a new event. After a signal none comes. */
+	/* A short read means that the socket is drained: the next bytes bring a new event. After a signal none comes.
+	 */
 	*more = count == (ssize_t)room || (count < 0 && errno == EINTR);
 	if (count > 0) {
 		io->bytes_in += (uint64_t)count;
