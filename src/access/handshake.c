@@ -239,9 +239,9 @@ static struct admission *admission_new(const struct sign_in_environment *environ
 	return admission;
 }
 
-/* One that the user may have: what the pattern says, and where it lets something follow, an id of our own. On the heap;
- * NULL: it would be too long, or there is no memory. */
-static uint8_t *new_id(const struct sign_in_environment *environment, struct slice user, size_t *size)
+/* One that the user may have: what the pattern says, and where it lets something follow, an id of our own. *made is
+ * on the heap. ERROR_CLIENT_ID_LONG: it would be too long; ERROR_NO_MEMORY. */
+static enum error new_id(const struct sign_in_environment *environment, struct slice user, uint8_t **made, size_t *size)
 {
 	struct slice pattern = slice_string(environment->settings->access.client_id_pattern);
 	size_t room = environment->settings->client_id_bytes_max;
@@ -250,19 +250,20 @@ static uint8_t *new_id(const struct sign_in_environment *environment, struct sli
 	*size = 0;
 	uint8_t *id = malloc(room + ASSIGNED_ID_BYTES);
 	if (id == NULL)
-		return NULL;
+		return ERROR_NO_MEMORY;
 	/* Who has no name gets an id that is nobody else's. */
 	bool by_pattern = pattern.size != 0 && user.size != 0;
 	if (by_pattern && !client_id_pattern_expand(pattern, user, id, room, size, &open)) {
 		free(id);
-		return NULL;
+		return ERROR_CLIENT_ID_LONG;
 	}
 	if (open) {
 		assign_id(own);
 		memcpy(id + *size, own, ASSIGNED_ID_BYTES);
 		*size += ASSIGNED_ID_BYTES;
 	}
-	return id;
+	*made = id;
+	return ERROR_OK;
 }
 
 static enum error handshake_admit(const struct sign_in_environment *environment, const struct mqtt_connect *connect,
@@ -270,14 +271,15 @@ static enum error handshake_admit(const struct sign_in_environment *environment,
 {
 	struct slice id = identity->client_id;
 	uint8_t *assigned = NULL;
-	if (id.size == 0) {
-		assigned = new_id(environment, identity->user, &id.size);
-		if (assigned == NULL)
-			return ERROR_CLIENT_ID_LONG;
+	enum error error = ERROR_OK;
+	if (id.size == 0)
+		error = new_id(environment, identity->user, &assigned, &id.size);
+	if (error != ERROR_OK)
+		return error;
+	if (assigned != NULL)
 		id.data = assigned;
-	}
 	struct slice will;
-	enum error error = encode_will(connect, &will);
+	error = encode_will(connect, &will);
 	if (error == ERROR_OK) {
 		*admission = admission_new(environment, connect, identity, id, will, rest);
 		free((void *)(uintptr_t)will.data);
