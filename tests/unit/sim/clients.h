@@ -9,7 +9,7 @@
 
 #define OUTBOX_MAX 8u /* less than the server's Receive Maximum */
 #define REQUESTS_MAX 64u
-#define PACKET_BYTES_MAX 512u
+#define PACKET_BYTES_MAX 32768u
 
 /* A PUBLISH of its own that is not through. */
 struct sent {

@@ -88,6 +88,21 @@ uint32_t model_publish(struct model *model, uint32_t publisher, uint32_t topic, 
 	return number;
 }
 
+size_t model_payload_bytes(uint32_t message)
+{
+	return message % 31 == 0 ? 20000 : message % 7 == 0 ? 3000 : message % 3 == 0 ? 300 : 8;
+}
+
+void model_payload(uint32_t message, char *payload)
+{
+	size_t bytes = model_payload_bytes(message);
+	memset(payload, 'x', bytes);
+	char number[16];
+	int digits = snprintf(number, sizeof(number), "%u", message);
+	CHECK(digits > 0 && (size_t)digits <= bytes);
+	memcpy(payload, number, (size_t)digits);
+}
+
 void model_published(struct model *model, uint32_t number)
 {
 	const struct model_message *message = &model->messages[number];

@@ -54,7 +54,7 @@ static size_t connect_bytes(struct sim *sim, uint32_t number, uint32_t bits, boo
 	static const uint32_t EXPIRIES_S[] = {0, SHORT_EXPIRY_S, LONG_EXPIRY_S, LONG_EXPIRY_S};
 	struct sim_client *client = &sim->clients[number];
 	char id[2] = {(char)('a' + number), '\0'};
-	char payload[16];
+	static char payload[PACKET_BYTES_MAX];
 	uint8_t version = (bits & 3u) == 0 ? 4 : 5;
 	client->expiry_s = version == 5 ? EXPIRIES_S[bits >> 2 & 3u] : clean ? 0 : LONG_EXPIRY_S;
 	struct mqtt_connect connect = {
@@ -71,9 +71,10 @@ static size_t connect_bytes(struct sim *sim, uint32_t number, uint32_t bits, boo
 	if (connect.has_will) {
 		uint32_t topic = bits >> 8 & 3u;
 		uint8_t qos = (uint8_t)((bits >> 10 & 3u) % 3u);
-		snprintf(payload, sizeof(payload), "%u", model_publish(sim->model, number, topic, qos, true));
+		uint32_t message = model_publish(sim->model, number, topic, qos, true);
+		model_payload(message, payload);
 		connect.will = (struct mqtt_will){.topic = slice_string(model_topic(topic)),
-						  .payload = slice_string(payload),
+						  .payload = slice_of(payload, model_payload_bytes(message)),
 						  .delay_s = version == 5 ? (bits >> 12 & 1u) * 5u : 0,
 						  .qos = qos};
 	}
@@ -185,7 +186,7 @@ static void stay_out(struct sim *sim, uint32_t number, const struct sim_client *
 /* An older connection is open until the new one is answered. */
 static void do_connect(struct sim *sim, uint32_t number, uint32_t bits)
 {
-	uint8_t packet[PACKET_BYTES_MAX];
+	static uint8_t packet[PACKET_BYTES_MAX];
 	struct sim_client *client = &sim->clients[number];
 	bool clean = (bits >> 16 & 7u) == 0;
 	int older = client->actor.fd;
@@ -347,7 +348,8 @@ static uint64_t dropped(const struct shard_scene *scene)
 {
 	uint64_t count = 0;
 	for (uint16_t shard = 0; shard < scene->shard_count; shard++)
-		count += shard_scene_counter(scene, shard, COUNTER_messages_dropped_memory);
+		count += shard_scene_counter(scene, shard, COUNTER_messages_dropped_memory) +
+			 shard_scene_counter(scene, shard, COUNTER_messages_dropped_queue_full);
 	return count;
 }
 
@@ -403,14 +405,20 @@ static void open_scene(void)
 	scene_of_plays = shard_scene_new(2);
 	log_level_set(LOG_ERROR);
 	scene_of_plays->settings.stuck_timeout_ms = UINT32_MAX / 2;
-	scene_of_plays->settings.queue_messages_max = MODEL_MESSAGES_MAX;
-	scene_of_plays->settings.queue_bytes_max = 1 << 20;
 	scene_of_plays->settings.overload_refuse_ms = UINT32_MAX / 2;
+}
+
+static void choose_settings(struct settings *settings, const struct play *play)
+{
+	settings->queue_messages_max = play->tight ? 10 : MODEL_MESSAGES_MAX;
+	settings->queue_bytes_max = play->tight ? 8192 : 16u << 20;
+	settings->inflight_max = play->tight ? 3 : 10;
 }
 
 void play_run(const struct play *play, const struct play_hooks *hooks)
 {
 	open_scene();
+	choose_settings(&scene_of_plays->settings, play);
 	memset(&model_of_plays, 0, sizeof(model_of_plays));
 	struct sim sim = {
 		.play = play,
@@ -482,6 +490,7 @@ void play_make(struct play *play, uint64_t seed, uint32_t steps)
 		.rarity = RARITIES[random_below(&random, 4)],
 		.clients = 2 + random_below(&random, MODEL_CLIENTS - 1),
 		.small_buffers = random_below(&random, 2) == 0,
+		.tight = random_below(&random, 3) == 0,
 		.step_count = steps,
 	};
 	for (uint32_t i = 0; i < steps; i++) {
@@ -496,8 +505,8 @@ void play_make(struct play *play, uint64_t seed, uint32_t steps)
 
 void play_print(const struct play *play)
 {
-	fprintf(stderr, "seed %lu, %u clients, %u steps, small buffers: %d, faults, one in %u:", play->seed,
-		play->clients, play->step_count, play->small_buffers, play->rarity);
+	fprintf(stderr, "seed %lu, %u clients, %u steps, small buffers: %d, tight: %d, faults, one in %u:", play->seed,
+		play->clients, play->step_count, play->small_buffers, play->tight, play->rarity);
 	for (uint32_t i = 0; i < FAULT_KINDS; i++) {
 		if ((play->faults & 1u << i) != 0)
 			fprintf(stderr, " %s", fault_name((enum fault_kind)(1u << i)));

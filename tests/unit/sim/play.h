@@ -39,6 +39,7 @@ struct play {
 	uint32_t rarity;    /* one in so many calls */
 	uint32_t clients;   /* those from there on do nothing */
 	bool small_buffers; /* the server's send buffers */
+	bool tight;         /* short queues: what they drop is counted */
 	uint32_t step_count;
 	struct step steps[PLAY_STEPS_MAX];
 };
