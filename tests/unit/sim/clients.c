@@ -33,7 +33,8 @@ void sim_lose(struct sim *sim, uint32_t number)
 
 static bool may_end(const struct sim *sim, const struct sim_client *client)
 {
-	return client->ends || sim->hooks->memory_fails || (sim->play->faults & FAULT_RESET) != 0;
+	return client->ends || sim->hooks->memory_fails || sim->play->impatient ||
+	       (sim->play->faults & FAULT_RESET) != 0;
 }
 
 void sim_hear(struct sim *sim, uint32_t number, size_t bytes)

@@ -404,8 +404,6 @@ static void open_scene(void)
 	}
 	scene_of_plays = shard_scene_new(2);
 	log_level_set(LOG_ERROR);
-	scene_of_plays->settings.stuck_timeout_ms = UINT32_MAX / 2;
-	scene_of_plays->settings.overload_refuse_ms = UINT32_MAX / 2;
 }
 
 static void choose_settings(struct settings *settings, const struct play *play)
@@ -413,6 +411,8 @@ static void choose_settings(struct settings *settings, const struct play *play)
 	settings->queue_messages_max = play->tight ? 10 : MODEL_MESSAGES_MAX;
 	settings->queue_bytes_max = play->tight ? 8192 : 16u << 20;
 	settings->inflight_max = play->tight ? 3 : 10;
+	settings->overload_refuse_ms = play->hasty ? 100 : UINT32_MAX / 2;
+	settings->stuck_timeout_ms = play->impatient ? 2000 : UINT32_MAX / 2;
 }
 
 void play_run(const struct play *play, const struct play_hooks *hooks)
@@ -427,7 +427,7 @@ void play_run(const struct play *play, const struct play_hooks *hooks)
 		.model = &model_of_plays,
 		.now_ms = SCENE_START_MS,
 		.faults = play->faults,
-		.breaks = hooks->memory_fails || (play->faults & FAULT_RESET) != 0,
+		.breaks = hooks->memory_fails || (play->faults & FAULT_RESET) != 0 || play->impatient,
 	};
 	for (uint32_t i = 0; i < MODEL_CLIENTS; i++)
 		sim.clients[i].actor = (struct actor){.fd = -1, .version = 4, .unread = unread_of_plays[i]};
@@ -491,6 +491,8 @@ void play_make(struct play *play, uint64_t seed, uint32_t steps)
 		.clients = 2 + random_below(&random, MODEL_CLIENTS - 1),
 		.small_buffers = random_below(&random, 2) == 0,
 		.tight = random_below(&random, 3) == 0,
+		.hasty = random_below(&random, 3) == 0,
+		.impatient = random_below(&random, 3) == 0,
 		.step_count = steps,
 	};
 	for (uint32_t i = 0; i < steps; i++) {
@@ -505,8 +507,11 @@ void play_make(struct play *play, uint64_t seed, uint32_t steps)
 
 void play_print(const struct play *play)
 {
-	fprintf(stderr, "seed %lu, %u clients, %u steps, small buffers: %d, tight: %d, faults, one in %u:", play->seed,
-		play->clients, play->step_count, play->small_buffers, play->tight, play->rarity);
+	fprintf(stderr,
+		"seed %lu, %u clients, %u steps, small buffers: %d, tight: %d, hasty: %d, impatient: %d, faults, one "
+		"in %u:",
+		play->seed, play->clients, play->step_count, play->small_buffers, play->tight, play->hasty,
+		play->impatient, play->rarity);
 	for (uint32_t i = 0; i < FAULT_KINDS; i++) {
 		if ((play->faults & 1u << i) != 0)
 			fprintf(stderr, " %s", fault_name((enum fault_kind)(1u << i)));
