@@ -35,6 +35,7 @@ struct sim_client {
 	bool ends;      /* it has ended its output: the server ends the connection */
 	bool lasting;   /* its session outlives the connection */
 	uint32_t expiry_s;
+	bool doubtful;    /* a CONNECT was not answered: its session may be another one */
 	uint64_t left_ms; /* when its last connection ended */
 	uint16_t packet_id;
 	struct sent outbox[OUTBOX_MAX];

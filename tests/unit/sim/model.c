@@ -197,7 +197,8 @@ void model_heard(struct model *model, uint32_t client, uint32_t number, uint32_t
 		check_order(session, client, number, message);
 	uint32_t copies = qos == 2 ? ++session->seen_at_2[number] : ++session->seen_here[number];
 	bool shared = session->subscriptions[FILTER_SHARED].asked && topic < 2;
-	if (!message->free && !shared && copies > allowed * (1u + (qos == 2 ? 0u : message->resent)))
+	if (!message->free && !shared &&
+	    copies > allowed * (1u + (qos == 2 && !message->doubtful ? 0u : message->resent)))
 		violation("client %u hears message %u at QoS %u %u times", client, number, qos, copies);
 	if (session->seen[number] != UINT8_MAX)
 		session->seen[number]++;

@@ -52,6 +52,7 @@ struct model_message {
 	uint8_t qos;
 	bool free; /* retained, or a will: it may come at any time and again */
 	uint8_t resent;
+	bool doubtful; /* resent to what may be another session than the one that had it */
 	/* Of each session: a subscription that it had when the message was published; asks 0: none. */
 	struct {
 		uint8_t filter;

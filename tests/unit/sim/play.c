@@ -99,7 +99,9 @@ static enum certainty presence_of(const struct sim *sim, uint32_t number)
 static void begin(struct sim *sim, uint32_t number, bool clean, enum certainty before)
 {
 	struct sim_client *client = &sim->clients[number];
+	bool doubtful = client->doubtful;
 	client->connected = true;
+	client->doubtful = false;
 	client->lasting = client->expiry_s != 0;
 	if (client->present && (clean || before == MODEL_NO))
 		violation("client %u is told of a session that it had not", number);
@@ -119,6 +121,7 @@ static void begin(struct sim *sim, uint32_t number, bool clean, enum certainty b
 			continue;
 		}
 		sim->model->messages[sent->message].resent++;
+		sim->model->messages[sent->message].doubtful |= doubtful;
 		sim_say_publish(sim, number, sent->message, sent->packet_id, true);
 	}
 }
@@ -180,6 +183,7 @@ static void stay_out(struct sim *sim, uint32_t number, const struct sim_client *
 		return;
 	}
 	client->expiry_s = UINT32_MAX;
+	client->doubtful = true;
 	model_session_doubtful(sim->model, number);
 }
 
