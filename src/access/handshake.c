@@ -250,9 +250,10 @@ static struct admission *admission_new(const struct sign_in_environment *environ
 	return admission;
 }
 
-/* Makes an id that the user may have: the expanded pattern and, if that ends with '*', a random id. On the heap.
- * Returns NULL if the id would be too long or memory is short. */
-static uint8_t *assign_permitted_id(const struct sign_in_environment *environment, struct slice user, size_t *size)
+/* Makes an id that the user may have: the expanded pattern and, if that ends with '*', a random id. *made is on the
+ * heap. ERROR_CLIENT_ID_LONG: it would be too long; ERROR_NO_MEMORY. */
+static enum error assign_permitted_id(const struct sign_in_environment *environment, struct slice user, uint8_t **made,
+				      size_t *size)
 {
 	struct slice pattern = slice_string(environment->settings->access.client_id_pattern);
 	size_t room = environment->settings->client_id_bytes_max;
@@ -261,24 +262,25 @@ static uint8_t *assign_permitted_id(const struct sign_in_environment *environmen
 	*size = 0;
 	uint8_t *id = malloc(room + ASSIGNED_ID_BYTES);
 	if (id == NULL)
-		return NULL;
+		return ERROR_NO_MEMORY;
 	/* A client without a user name gets a random id. */
 	bool by_pattern = pattern.size != 0 && user.size != 0;
 	if (by_pattern && !client_id_pattern_expand(pattern, user, id, room, size, &open)) {
 		free(id);
-		return NULL;
+		return ERROR_CLIENT_ID_LONG;
 	}
 	/* An id is an MQTT string of at most 65535 bytes [1.5.4]. */
 	if (open && *size > UINT16_MAX - ASSIGNED_ID_BYTES) {
 		free(id);
-		return NULL;
+		return ERROR_CLIENT_ID_LONG;
 	}
 	if (open) {
 		assign_id(random);
 		memcpy(id + *size, random, ASSIGNED_ID_BYTES);
 		*size += ASSIGNED_ID_BYTES;
 	}
-	return id;
+	*made = id;
+	return ERROR_OK;
 }
 
 static enum error handshake_admit(const struct sign_in_environment *environment, const struct mqtt_connect *connect,
@@ -286,14 +288,15 @@ static enum error handshake_admit(const struct sign_in_environment *environment,
 {
 	struct slice id = identity->client_id;
 	uint8_t *assigned = NULL;
-	if (id.size == 0) {
-		assigned = assign_permitted_id(environment, identity->user, &id.size);
-		if (assigned == NULL)
-			return ERROR_CLIENT_ID_LONG;
+	enum error error = ERROR_OK;
+	if (id.size == 0)
+		error = assign_permitted_id(environment, identity->user, &assigned, &id.size);
+	if (error != ERROR_OK)
+		return error;
+	if (assigned != NULL)
 		id.data = assigned;
-	}
 	struct slice will;
-	enum error error = encode_will(connect, &will);
+	error = encode_will(connect, &will);
 	if (error == ERROR_OK) {
 		*admission = admission_new(environment, connect, identity, id, will, rest);
 		free((void *)(uintptr_t)will.data);

@@ -22,8 +22,8 @@ struct handshake {
 	struct password_job *password; /* the password being checked, or NULL; nothing is read meanwhile */
 };
 
-_Static_assert(offsetof(struct handshake, conn) == 0 && offsetof(struct conn, fd) == 0,
-	       "the free list's link overwrites nothing but conn.fd");
+_Static_assert(offsetof(struct handshake, conn) == 0 && offsetof(struct conn, stream) == 0,
+	       "the free list's link overwrites nothing but conn.stream");
 _Static_assert(offsetof(struct conn, generation) >= sizeof(uint32_t), "the generation outlives the handshake");
 
 static struct handshake *handshake_at(const struct gate *gate, uint32_t index)
