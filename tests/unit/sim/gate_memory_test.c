@@ -37,7 +37,7 @@ static int poll_without_sleep(struct poller *poller, struct poller_event *events
 
 struct gate_scene {
 	struct shard_scene *scene;
-	struct gate gate;
+	struct gate all[2]; /* the second one plays: the first has the kernel's lists to look after */
 	int admission_fds[SCENE_SHARDS_MAX];
 	struct sockaddr_in address;
 	int listener;
@@ -63,7 +63,8 @@ static struct gate_scene *gate_scene_new(void)
 	settings->connect_timeout_ms = 60000;
 	for (uint16_t i = 0; i < gates->scene->shard_count; i++)
 		gates->admission_fds[i] = gates->scene->pairs[i][0];
-	gates->gate = (struct gate){
+	assert_int_equal(waker_open(&gates->all[0].waker), ERROR_OK);
+	gates->all[1] = (struct gate){
 		.settings = settings,
 		.key = &gates->scene->key,
 		.addresses = gates->scene->addresses,
@@ -71,23 +72,26 @@ static struct gate_scene *gate_scene_new(void)
 		.shards = gates->scene->shards,
 		.admission_fds = gates->admission_fds,
 		.shard_count = gates->scene->shard_count,
-		.number = 1, /* the first one has the kernel's lists to look after */
+		.gates = gates->all,
+		.gate_count = 2,
+		.number = 1,
 	};
-	assert_int_equal(gate_open(&gates->gate), ERROR_OK);
-	assert_int_equal(gate_thread_setup(&gates->gate), ERROR_OK);
+	assert_int_equal(gate_open(&gates->all[1]), ERROR_OK);
+	assert_int_equal(gate_thread_setup(&gates->all[1]), ERROR_OK);
 	return gates;
 }
 
 static void gate_scene_free(struct gate_scene *gates)
 {
-	assert_int_equal(gates->gate.handshakes.used, 0);
-	assert_int_equal(gates->gate.slab.used_bytes, 0);
-	assert_int_equal(gates->gate.batched, 0);
-	assert_int_equal(gates->gate.batched_bytes, 0);
-	assert_int_equal(gates->gate.wheel.filed, 0);
-	assert_int_equal(counter_of(&gates->gate.counters, COUNTER_handshakes_open), 0);
-	poller_close(&gates->gate.poller);
-	gate_close(&gates->gate);
+	assert_int_equal(gates->all[1].handshakes.used, 0);
+	assert_int_equal(gates->all[1].slab.used_bytes, 0);
+	assert_int_equal(gates->all[1].batched, 0);
+	assert_int_equal(gates->all[1].batched_bytes, 0);
+	assert_int_equal(gates->all[1].wheel.filed, 0);
+	assert_int_equal(counter_of(&gates->all[1].counters, COUNTER_handshakes_open), 0);
+	poller_close(&gates->all[1].poller);
+	gate_close(&gates->all[1]);
+	waker_close(&gates->all[0].waker);
 	close(gates->listener);
 	shard_scene_settle(gates->scene);
 	shard_scene_check_empty(gates->scene);
@@ -100,7 +104,7 @@ static void gate_turns(struct gate_scene *gates, bool refuse)
 	for (uint32_t i = 0; i < TURNS; i++) {
 		if (refuse)
 			failing_memory_start();
-		gate_turn(&gates->gate);
+		gate_turn(&gates->all[1]);
 		failing_memory_stop();
 	}
 }
@@ -196,7 +200,7 @@ static void play_visitors(void *context)
 	struct gate_scene *gates = gate_scene_new();
 	uint32_t in = visit_all(gates, true);
 	*turned_away += VISITORS - in;
-	assert_int_equal(counter_of(&gates->gate.counters, COUNTER_connections_refused), VISITORS - in);
+	assert_int_equal(counter_of(&gates->all[1].counters, COUNTER_connections_refused), VISITORS - in);
 	/* There is memory again. */
 	assert_int_equal(visit_all(gates, false), VISITORS);
 	gate_scene_free(gates);
