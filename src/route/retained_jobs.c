@@ -41,17 +41,18 @@ _Static_assert(sizeof(struct retained_queue) == 28, "a session may have one: par
 
 /* ---- making ---- */
 
-enum error retained_jobs_open(struct retained_jobs *jobs, uint32_t clients, uint32_t subscriptions)
+enum error retained_jobs_open(struct retained_jobs *jobs, struct arena *arena, uint32_t clients, uint32_t subscriptions)
 {
 	*jobs = (struct retained_jobs){0};
-	enum error error = pool_open(&jobs->jobs, sizeof(struct retained_job), subscriptions);
+	enum error error = pool_open_in(&jobs->jobs, arena, "jobs", sizeof(struct retained_job), subscriptions);
 	if (error == ERROR_OK)
-		error = pool_open(&jobs->queues, sizeof(struct retained_queue), clients);
+		error = pool_open_in(&jobs->queues, arena, "job queues", sizeof(struct retained_queue), clients);
 	if (error == ERROR_OK)
-		error = table_open(&jobs->by_subscription, &jobs->jobs, offsetof(struct retained_job, node),
-				   subscriptions);
+		error = table_open_in(&jobs->by_subscription, arena, "jobs by sub", &jobs->jobs,
+				      offsetof(struct retained_job, node), subscriptions);
 	if (error == ERROR_OK)
-		error = table_open(&jobs->by_client, &jobs->queues, offsetof(struct retained_queue, node), clients);
+		error = table_open_in(&jobs->by_client, arena, "jobs by client", &jobs->queues,
+				      offsetof(struct retained_queue, node), clients);
 	return error;
 }
 

@@ -12,10 +12,13 @@
 #include "session/refs.h"
 #include "state/sessions.h"
 
+struct arena;
+
 struct shard;
 
-/* clients, subscriptions: the most that there may be. */
-enum error retained_jobs_open(struct retained_jobs *jobs, uint32_t clients, uint32_t subscriptions);
+/* arena: where its memory is, or NULL (memory/arena.h). clients, subscriptions: the most that there may be. */
+enum error retained_jobs_open(struct retained_jobs *jobs, struct arena *arena, uint32_t clients,
+			      uint32_t subscriptions);
 void retained_jobs_close(struct retained_jobs *jobs);
 
 /* The client has made this subscription, or has repeated it: it gets the retained messages once more. Not for a shared

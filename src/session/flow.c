@@ -6,10 +6,10 @@
 /* Entries that are examined before a table is made. */
 #define NEAR 16u
 
-enum error flow_store_open(struct flow_store *store, struct messages *messages, uint32_t limit)
+enum error flow_store_open(struct flow_store *store, struct arena *arena, struct messages *messages, uint32_t limit)
 {
 	store->messages = messages;
-	return pool_open(&store->entries, sizeof(struct flow_entry), limit);
+	return pool_open_in(&store->entries, arena, "flow entries", sizeof(struct flow_entry), limit);
 }
 
 void flow_store_close(struct flow_store *store)

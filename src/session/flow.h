@@ -14,8 +14,11 @@
 
 #include "session/flow_list.h"
 
-/* limit: entries of all sessions. The errors are pool_open()'s. */
-enum error flow_store_open(struct flow_store *store, struct messages *messages, uint32_t limit);
+struct arena;
+
+/* arena: where its memory is, or NULL (memory/arena.h). limit: entries of all sessions. The errors are pool_open()'s.
+ */
+enum error flow_store_open(struct flow_store *store, struct arena *arena, struct messages *messages, uint32_t limit);
 void flow_store_close(struct flow_store *store);
 
 /* The entries at the front of the queue that were sent on an earlier connection. */

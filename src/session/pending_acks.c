@@ -29,15 +29,16 @@ struct ack_line {
 };
 _Static_assert(sizeof(struct ack_line) == 36, "part of the cost of a client that waits for acknowledgements");
 
-enum error pending_acks_open(struct pending_acks *acks, uint32_t clients)
+enum error pending_acks_open(struct pending_acks *acks, struct arena *arena, uint32_t clients)
 {
 	*acks = (struct pending_acks){.limit = PENDING_ACKS_SHARD_MAX};
 	uint32_t tickets = PENDING_ACKS_SHARD_MAX + SPARE_TICKETS;
 	uint32_t lines = clients < tickets ? clients : tickets;
-	if (pool_open(&acks->tickets, sizeof(struct ticket), tickets) != ERROR_OK ||
-	    pool_open(&acks->lines, sizeof(struct ack_line), lines) != ERROR_OK)
+	if (pool_open_in(&acks->tickets, arena, "acks", sizeof(struct ticket), tickets) != ERROR_OK ||
+	    pool_open_in(&acks->lines, arena, "ack lines", sizeof(struct ack_line), lines) != ERROR_OK)
 		return ERROR_NO_MEMORY;
-	return table_open(&acks->by_client, &acks->lines, offsetof(struct ack_line, node), lines);
+	return table_open_in(&acks->by_client, arena, "acks by client", &acks->lines, offsetof(struct ack_line, node),
+			     lines);
 }
 
 void pending_acks_close(struct pending_acks *acks)

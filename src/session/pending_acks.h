@@ -22,6 +22,8 @@
 
 #include <stdbool.h>
 
+struct arena;
+
 #define PENDING_ACKS_CLIENT_MAX 1024u
 #define PENDING_ACKS_SHARD_MAX 65536u
 _Static_assert(PENDING_ACKS_CLIENT_MAX <= PENDING_ACKS_SHARD_MAX, "a client's limit can be reached");
@@ -48,8 +50,8 @@ struct pending_answer {
 	bool forgotten; /* the connection on which it came has ended */
 };
 
-/* clients: how many may have a line. ERROR_NO_MEMORY. */
-enum error pending_acks_open(struct pending_acks *acks, uint32_t clients);
+/* arena: where its memory is, or NULL (memory/arena.h). clients: how many may have a line. ERROR_NO_MEMORY. */
+enum error pending_acks_open(struct pending_acks *acks, struct arena *arena, uint32_t clients);
 void pending_acks_close(struct pending_acks *acks);
 
 /* A ticket with one holder, the caller; 0: no memory. */

@@ -7,13 +7,17 @@
 #include "memory/slab.h"
 #include "session/session.h"
 
+struct arena;
+
 struct registry {
 	struct table table;
 	struct slab *slab; /* holds the ids */
 };
 
-/* limit: sessions. The pool and the slab must outlive it. The errors are table_open()'s. */
-enum error registry_open(struct registry *registry, const struct pool *sessions, struct slab *slab, uint32_t limit);
+/* arena: where its memory is, or NULL (memory/arena.h). limit: sessions. The pool and the slab must outlive it. The
+ * errors are table_open()'s. */
+enum error registry_open(struct registry *registry, struct arena *arena, const struct pool *sessions, struct slab *slab,
+			 uint32_t limit);
 void registry_close(struct registry *registry);
 
 /* The client with this id; none: the id is not known. hash: of the id, as in registry_file(). */

@@ -73,6 +73,7 @@ enum error shard_open(struct shard *shard)
 	/* Those that are closing still have their object for the rest of the turn. */
 	uint64_t places = (uint64_t)shard->env.quota->limit + shard->env.settings->sessions_offline_max + 1024;
 	uint32_t clients = places < CLIENTS_MAX ? (uint32_t)places : CLIENTS_MAX;
+	struct arena *arena = shard->env.arena;
 	routings_init(&shard->routing.routings);
 	shard->sessions.filter_jobs_end = &shard->sessions.filter_jobs;
 	shard->sessions.cleanups_end = &shard->sessions.cleanups;
@@ -80,21 +81,24 @@ enum error shard_open(struct shard *shard)
 	shard->sessions.journal =
 		(struct journal){.events = shard->env.journal_events, .context = shard->env.journal_context};
 	struct io_observer observer = {.blocked = on_blocked, .broken = on_broken, .context = shard};
-	if (slab_open(&shard->mem.slab, SLAB_BYTES_MAX) != ERROR_OK ||
-	    pool_open(&shard->mem.clients, sizeof(struct client), clients) != ERROR_OK ||
+	if (slab_open_in(&shard->mem.slab, arena, "slab", SLAB_BYTES_MAX) != ERROR_OK ||
+	    pool_open_in(&shard->mem.clients, arena, "clients", sizeof(struct client), clients) != ERROR_OK ||
 	    io_open(&shard->mem.io, &shard->mem.slab, observer) != ERROR_OK ||
-	    registry_open(&shard->sessions.registry, &shard->mem.clients, &shard->mem.slab, clients) != ERROR_OK ||
-	    subscriptions_open(&shard->sessions.subscriptions, shard->env.index, shard->env.number,
+	    registry_open(&shard->sessions.registry, arena, &shard->mem.clients, &shard->mem.slab, clients) !=
+		    ERROR_OK ||
+	    subscriptions_open(&shard->sessions.subscriptions, arena, shard->env.index, shard->env.number,
 			       subscriptions_limit(clients)) != ERROR_OK ||
-	    retained_jobs_open(&shard->sessions.retained_jobs, clients, subscriptions_limit(clients)) != ERROR_OK ||
-	    flow_store_open(&shard->mem.flows, &shard->mem.messages, FLOW_ENTRIES_MAX) != ERROR_OK ||
+	    retained_jobs_open(&shard->sessions.retained_jobs, arena, clients, subscriptions_limit(clients)) !=
+		    ERROR_OK ||
+	    flow_store_open(&shard->mem.flows, arena, &shard->mem.messages, FLOW_ENTRIES_MAX) != ERROR_OK ||
 	    acl_cache_open(&shard->guard.acl_cache, ACL_CACHE_SLOTS) != ERROR_OK ||
 	    acl_pool_open(&shard->guard.token_rules, TOKEN_RULES_MAX, TOKEN_RULES_BYTES_MAX) != ERROR_OK ||
 	    access_sign_in_init(shard->env.access, &shard->guard.sign_in, false) != ERROR_OK ||
 	    outbox_init(&shard->routing.outbox, shard->env.mailboxes, shard->env.shard_count, shard->env.number) !=
 		    ERROR_OK ||
-	    pending_acks_open(&shard->routing.acks, clients) != ERROR_OK ||
-	    region_open(&shard->sessions.connected_at_s, ((size_t)clients + 1) * sizeof(uint32_t)) != ERROR_OK)
+	    pending_acks_open(&shard->routing.acks, arena, clients) != ERROR_OK ||
+	    region_open_in(&shard->sessions.connected_at_s, arena, "connected at",
+			   ((size_t)clients + 1) * sizeof(uint32_t)) != ERROR_OK)
 		return ERROR_NO_MEMORY;
 	if (shard->env.fixed.sockets != 0 && io_fix_files(&shard->mem.io, &shard->env.fixed) != ERROR_OK)
 		return ERROR_NO_MEMORY;

@@ -25,6 +25,7 @@
 #include "state/routing.h"
 #include "state/sessions.h"
 
+struct arena;
 struct mailbox;
 struct congestion_board;
 struct index;
@@ -48,6 +49,7 @@ struct shard_environment {
 	const void *sum_context;
 	const struct journal_events *journal_events; /* NULL: nothing of its sessions is kept elsewhere */
 	void *journal_context;
+	struct arena *arena; /* of its clients, sessions and messages; NULL: their memory ends with the program */
 	const int *keep_fds; /* what its descriptor table keeps */
 	size_t keep_count;
 	int admissions_fd; /* the receiving end (reactor/fdpass.h) */

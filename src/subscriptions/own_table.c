@@ -23,11 +23,12 @@ static uint32_t own_table_hash_of(struct client_ref client, uint32_t node)
 	       client.index * 0x85EBCA6Bu;
 }
 
-enum error own_table_open(struct own_table *own, uint32_t limit)
+enum error own_table_open(struct own_table *own, struct arena *arena, uint32_t limit)
 {
-	enum error error = pool_open(&own->entries, sizeof(struct own_entry), limit);
+	enum error error = pool_open_in(&own->entries, arena, "own", sizeof(struct own_entry), limit);
 	if (error == ERROR_OK)
-		error = table_open(&own->table, &own->entries, offsetof(struct own_entry, links), limit);
+		error = table_open_in(&own->table, arena, "own by key", &own->entries,
+				      offsetof(struct own_entry, links), limit);
 	return error;
 }
 

@@ -7,6 +7,8 @@
 #include "memory/table.h"
 #include "session/refs.h"
 
+struct arena;
+
 /* A session with more subscriptions than this has all of them in the table. */
 #define OWN_WALK_MAX 16u
 /* In place of a node's name, which is never 0: the entry with the bytes of all filters of the session. */
@@ -17,8 +19,8 @@ struct own_table {
 	struct table table;
 };
 
-/* limit: subscriptions. */
-enum error own_table_open(struct own_table *own, uint32_t limit);
+/* arena: where its memory is, or NULL (memory/arena.h). limit: subscriptions. */
+enum error own_table_open(struct own_table *own, struct arena *arena, uint32_t limit);
 void own_table_close(struct own_table *own);
 
 /* Adds an entry that is not in the table. value: not 0 for a node. ERROR_NO_MEMORY. */

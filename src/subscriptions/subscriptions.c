@@ -3,16 +3,18 @@
 #include "mqtt/field/topic.h"
 #include "subscriptions/subscriber_lists.h"
 
-enum error subscriptions_open(struct subscriptions *subscriptions, struct index *index, uint16_t shard, uint32_t limit)
+enum error subscriptions_open(struct subscriptions *subscriptions, struct arena *arena, struct index *index,
+			      uint16_t shard, uint32_t limit)
 {
 	CHECK_LT(shard, INDEX_SHARDS_MAX);
 	*subscriptions = (struct subscriptions){
 		.index = index, .client_max = UINT32_MAX, .client_bytes_max = UINT32_MAX, .shard = shard};
-	enum error error = pool_open(&subscriptions->pool, sizeof(struct subscription), limit);
+	enum error error =
+		pool_open_in(&subscriptions->pool, arena, "subscriptions", sizeof(struct subscription), limit);
 	if (error == ERROR_OK)
-		error = pool_open(&subscriptions->lists, sizeof(struct subscriber_list), limit);
+		error = pool_open_in(&subscriptions->lists, arena, "lists", sizeof(struct subscriber_list), limit);
 	if (error == ERROR_OK)
-		error = own_table_open(&subscriptions->own, limit + limit / OWN_WALK_MAX);
+		error = own_table_open(&subscriptions->own, arena, limit + limit / OWN_WALK_MAX);
 	return error;
 }
 

@@ -12,8 +12,12 @@
 #include "subscriptions/subscription.h"
 #include "topics/index.h"
 
-/* limit: subscriptions. The index must outlive it. ERROR_NO_MEMORY. */
-enum error subscriptions_open(struct subscriptions *subscriptions, struct index *index, uint16_t shard, uint32_t limit);
+struct arena;
+
+/* arena: where its memory is, or NULL (memory/arena.h). limit: subscriptions. The index must outlive it.
+ * ERROR_NO_MEMORY. */
+enum error subscriptions_open(struct subscriptions *subscriptions, struct arena *arena, struct index *index,
+			      uint16_t shard, uint32_t limit);
 void subscriptions_close(struct subscriptions *subscriptions);
 
 /* What a client asks for. filter: valid; "$share/group/filter" for a shared subscription [4.8.2]. */
