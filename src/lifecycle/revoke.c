@@ -60,7 +60,7 @@ static void revoke_add(struct revoke *revoke, uint64_t key)
 	CHECK_LE(revoke->count * 2, revoke->slots);
 }
 
-static bool has(const struct revoke *revoke, uint64_t hash)
+static bool revoke_has(const struct revoke *revoke, uint64_t hash)
 {
 	return hash != 0 && *revoke_slot_of(revoke, hash) != 0;
 }
@@ -73,7 +73,7 @@ void revoke_fini(struct revoke *revoke)
 
 /* ---- the sweep ---- */
 
-/* Its session ends with it: nothing is kept for whoever may not come back. */
+/* Looks a revoked client id up by its hash. The session ends too, since this client may not come back for it. */
 static void revoke_end_client(struct shard *shard, uint64_t hash)
 {
 	uint32_t index = table_first(&shard->sessions.registry.table, (uint32_t)hash);
@@ -117,9 +117,9 @@ static void revoke_look_at(struct shard *shard, struct client_ref ref)
 	if (principal_ref_is_none(client->principal) || client->session.id == 0)
 		return;
 	const struct principal *principal = principal_of(shard, client);
-	if (has(&shard->guard.revoke, principal->user_hash))
+	if (revoke_has(&shard->guard.revoke, principal->user_hash))
 		session_end(shard, ref, ERROR_USER_REVOKED);
-	else if (client_is_connected(client) && has(&shard->guard.revoke, principal->token_hash))
+	else if (client_is_connected(client) && revoke_has(&shard->guard.revoke, principal->token_hash))
 		client_end(shard, ref, ERROR_TOKEN_REVOKED);
 }
 
