@@ -19,14 +19,16 @@
 
 _Static_assert(PENDING_ACKS_CLIENT_MAX <= PENDING_ACKS_SHARD_MAX, "the bound of one client can be reached");
 
-/* ---- to clients ---- */
-
-/* All subscribers have this QoS 2 message. The journal is told, so that it is not accepted again after a restart. */
-static void tell_received(struct shard *shard, struct client_ref ref, uint8_t qos, uint16_t packet_id, uint8_t reason)
+/* All subscribers have this QoS 2 message. The journal is told, so that it is not accepted again after a restart. The
+ * identifier of a refused message is not kept, nor is one that its client has released without waiting. */
+static void tell_received(struct shard *shard, struct client_ref ref, uint8_t qos, uint16_t packet_id)
 {
+	const struct client *client = shard_client(shard, ref);
+	if (qos != 2 || !client->session.journaled ||
+	    !packet_ids_has(&shard->mem.slab, extension_of(shard, client)->received, packet_id))
+		return;
 	struct journal *journal = &shard->sessions.journal;
-	if (qos == 2 && reason < MQTT_REASON_UNSPECIFIED_ERROR && shard_client(shard, ref)->session.journaled)
-		journal_tell(journal)->received(journal->context, ref, packet_id);
+	journal_tell(journal)->received(journal->context, ref, packet_id);
 }
 
 static void acknowledge_send(struct shard *shard, struct client *client, uint8_t qos, uint16_t packet_id,
@@ -51,7 +53,7 @@ enum error acknowledge_publish(struct shard *shard, struct client_ref ref, uint8
 {
 	struct pending_acks *acks = &shard->routing.acks;
 	if (pending_acks_of(acks, ref) == 0) {
-		tell_received(shard, ref, qos, packet_id, reason);
+		tell_received(shard, ref, qos, packet_id);
 		acknowledge_send(shard, shard_client(shard, ref), qos, packet_id, reason);
 		return ERROR_OK;
 	}
@@ -152,7 +154,7 @@ static bool answer_one(struct shard *shard, struct answers *answers, const struc
 	if (answer->failed && !answer_failure(shard, answers, answer))
 		return false;
 	if (!answer->failed)
-		tell_received(shard, answer->client, answer->qos, answer->packet_id, answer->reason);
+		tell_received(shard, answer->client, answer->qos, answer->packet_id);
 	if (!client_is_connected(client))
 		return true;
 	if (!answer->forgotten && !answer->failed)

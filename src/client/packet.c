@@ -231,6 +231,8 @@ static enum error consume_packets(struct shard *shard, struct client_ref ref, st
 		if (packet.header.type == MQTT_PUBLISH && !packet_within_rate(shard, ref, client))
 			return shard->env.settings->rate_ends_client ? ERROR_MESSAGE_RATE : ERROR_MORE;
 		error = do_packet(shard, ref, client, &packet);
+		if (!client_is_connected(client))
+			return error; /* its answer was written at once, and the connection broke */
 		if (error == ERROR_MORE && client->pause == PAUSE_NONE) {
 			client_pause(client, PAUSE_RATE);
 			keepalive_hurry(shard, ref, shard->loop.now_ms + HOLD_MS);
@@ -295,6 +297,8 @@ void client_consume(struct shard *shard, struct client_ref ref, struct slice byt
 	struct client *client = shard_client(shard, ref);
 	struct slice rest = bytes;
 	size_t size = 0;
+	if (!client_is_connected(client))
+		return;
 	enum error error = consume_packets(shard, ref, client, &rest, &size);
 	if (!client_is_connected(client))
 		return;

@@ -236,6 +236,19 @@ static bool retained_job_new(struct shard *shard, struct client_ref client, stru
 	return true;
 }
 
+uint32_t retained_jobs_walks(const struct shard *shard, struct client_ref client, struct subscription_ref subscription)
+{
+	const struct retained_jobs *jobs = &shard->sessions.retained_jobs;
+	uint32_t index = table_first(&jobs->by_subscription, subscription.index);
+	if (index == 0)
+		return 0;
+	/* The job may be of a subscription that was in this place before. */
+	const struct retained_job *job = job_at(jobs, index);
+	bool owed = client_ref_equal(client_of(queue_at(jobs, job->queue)), client) &&
+		    retained_job_subscription_of(shard, job) != NULL;
+	return owed ? job->walks : 0;
+}
+
 static void retained_job_tell(struct shard *shard, struct client_ref client, struct subscription_ref subscription,
 			      uint32_t walks)
 {
@@ -258,8 +271,7 @@ enum error retained_jobs_add(struct shard *shard, struct client_ref client, stru
 		job_at(jobs, index)->walks++;
 	else if (index == 0 && !retained_job_new(shard, client, subscription))
 		return ERROR_NO_MEMORY;
-	index = table_first(&jobs->by_subscription, subscription.index);
-	retained_job_tell(shard, client, subscription, job_at(jobs, index)->walks);
+	retained_job_tell(shard, client, subscription, retained_jobs_walks(shard, client, subscription));
 	retained_jobs_wake(shard, client);
 	return ERROR_OK;
 }

@@ -22,6 +22,8 @@ void retained_jobs_close(struct retained_jobs *jobs);
  * subscription, which gets none. A job ends with its subscription [MQTT-3.10.4-2]. ERROR_NO_MEMORY: the subscription
  * gets no retained messages, so the client must not be told that it succeeded. */
 enum error retained_jobs_add(struct shard *shard, struct client_ref client, struct subscription_ref subscription);
+/* How many walks are owed to the client's subscription. */
+uint32_t retained_jobs_walks(const struct shard *shard, struct client_ref client, struct subscription_ref subscription);
 /* The client has taken something, or has come back: its queue goes on if it can. */
 void retained_jobs_wake(struct shard *shard, struct client_ref client);
 /* The session is over: frees its jobs. False: the work was spent first; call again. */

@@ -347,6 +347,7 @@ static void *shard_main(void *argument)
 	while (shard_turn(shard))
 		;
 	commands_refuse(&shard->shared.commands);
+	io_leave(&shard->mem.io);
 	reader_unregister();
 	poller_close(&shard->loop.poller);
 	return NULL;

@@ -192,7 +192,8 @@ static bool step_connections(struct http_server *server, uint64_t now_ms)
 	return more;
 }
 
-static int await_events(struct http_server *server, struct poller_event *events, bool more, const _Atomic bool *stopping)
+static int await_events(struct http_server *server, struct poller_event *events, bool more,
+			const _Atomic bool *stopping)
 {
 	waker_sleep(server->waker);
 	int timeout_ms = more || atomic_load(stopping) ? 0 : server_sleep_ms(server, clock_now_ms());
