@@ -74,7 +74,7 @@ static void log_ended(const struct shard *shard, const struct client *client, ui
 	if (!log_enabled(LOG_INFO) || client->session.id == 0)
 		return;
 	struct slice id = registry_id(&shard->sessions.registry, &client->session);
-	log_write(LOG_INFO, "client \"%.*s\": subscriptions ended because it may not have them any more: %u",
+	log_write(LOG_INFO, "client \"%.*s\": subscriptions ended because it no longer has the right to them: %u",
 		  (int)id.size, (const char *)id.data, count);
 }
 

@@ -8,10 +8,10 @@
  * A client that takes less is stuck rather than congested: for CONGESTION_DENIED_S nobody waits for it, and its queue
  * drops messages by the configured policy.
  *
- * How shards tell each other: each shard has a board, a row of counters. A counter is not 0 while a client that hashes
- * to it is congested. The subscriber's shard sends a note to the publisher's shard. The publisher remembers that place
- * on the board for a while and reads it before each message. docs/decisions/0011-publishers-wait.md. By the shard's
- * thread. */
+ * How shards tell each other: each shard has a board, a row of counters that are called places. A place is not 0 while
+ * any client that falls on it is congested. The subscriber's shard sends a note to the publisher's shard. The publisher
+ * remembers the board and the place for a while and reads it before each message.
+ * docs/decisions/0011-publishers-wait.md. By the shard's thread. */
 #ifndef DELIVER_CONGESTION_H
 #define DELIVER_CONGESTION_H
 

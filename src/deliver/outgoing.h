@@ -20,8 +20,8 @@ void outgoing_count_sent(struct shard *shard, uint8_t qos, struct slice payload)
 /* Counts why a message could not be sent. ERROR_OK: it was sent, and nothing is counted. */
 void outgoing_count_refused(struct shard *shard, enum error error);
 
-/* The bounds of what may be under way to the client at QoS 1 and 2: its Receive Maximum in messages, and the queue's
- * limit in bytes. */
+/* The bounds of what may be under way to the client at QoS 1 and 2: in messages its Receive Maximum, but no more than
+ * inflight_max; in bytes the queue's limit. */
 struct flow_bounds outgoing_window(const struct shard *shard, const struct extension *extension);
 /* Whether the client's queue waits for an acknowledgement before it can go on. */
 bool outgoing_awaits_acks(const struct shard *shard, const struct client *client);

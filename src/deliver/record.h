@@ -11,7 +11,7 @@ struct shard;
  * publisher has to wait. */
 struct record {
 	uint32_t record_bytes;           /* with the padding to 8 */
-	struct publisher_name publisher; /* of the message; of a note, who has to wait */
+	struct publisher_name publisher; /* of the message; of a note, the one that has to wait */
 	struct publication publication;
 	uint32_t route_count;
 	uint16_t note_shard; /* of the congested client */
