@@ -309,6 +309,31 @@ static void test_a_large_will(void **state)
 	assert_int_equal(shard_scene_counter(scene, 0, COUNTER_wills_sent), 40);
 }
 
+/* It is gone again when its session's queue is written to it: what it sent behind CONNECT is left. */
+static void test_gone_while_it_is_greeted(void **state)
+{
+	struct shard_scene *scene = *state;
+	char payload[2001];
+	memset(payload, 'x', sizeof(payload) - 1);
+	payload[sizeof(payload) - 1] = 0;
+	struct peer peer = peer_sign_in(scene, PEER_CONNECT(.id = "c", .expiry_s = HOUR_S), false);
+	peer_subscribe(&peer, "t", 1);
+	peer_vanish(&peer);
+	struct peer from = peer_sign_in(scene, PEER_CONNECT(.id = "from"), false);
+	peer_publish(&from, "t", payload, 1, 1); /* long enough to be written at once */
+	peer_hears_ack(&from, MQTT_PUBACK, 1, 0);
+	scene->shards[0].routing.acks.limit = 0; /* so that it would have to wait with its PUBLISH */
+	static const uint8_t PUBLISH[] = {0x32, 6, 0, 1, 'a', 0, 1, 0};
+	struct peer again = peer_connect(
+		scene, PEER_CONNECT(.id = "c", .expiry_s = HOUR_S, .rest = slice_of(PUBLISH, sizeof(PUBLISH))));
+	peer_drop(&again);
+	shard_scene_settle(scene);
+	assert_int_equal(ends(scene, ERROR_CONNECTION_LOST), 2);
+	assert_int_equal(shard_scene_counter(scene, 0, COUNTER_messages_in_qos1), 1);
+	scene->shards[0].routing.acks.limit = PENDING_ACKS_SHARD_MAX;
+	peer_vanish(&from);
+}
+
 #define IN_SCENE(test) cmocka_unit_test_setup_teardown(test, scene_open, scene_close)
 
 int main(void)
@@ -326,6 +351,7 @@ int main(void)
 		IN_SCENE(test_clean_start_has_the_delayed_will_sent),
 		IN_SCENE(test_three_in_one_turn),
 		IN_SCENE(test_a_large_will),
+		IN_SCENE(test_gone_while_it_is_greeted),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
