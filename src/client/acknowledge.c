@@ -76,8 +76,11 @@ bool acknowledge_holds(struct shard *shard, struct client_ref ref, struct client
 	/* Nobody has more than there are of all clients: nearly always there is no need to look for the client's. */
 	if (!full && (acks->tickets.used < most || pending_acks_of(acks, ref) < most))
 		return false;
-	if (full)
+	/* It may go on, and come here again, while the list is not looked through yet. */
+	if (full && !client->held_acks) {
+		client->held_acks = 1;
 		client_list_push(&shard->routing.acks_awaited, ref);
+	}
 	client_pause(client, PAUSE_ACKS);
 	COUNT(&shard->counters, ack_pauses);
 	return true;
@@ -164,6 +167,7 @@ static void resume_awaiting(struct shard *shard)
 		return;
 	for (uint32_t i = 0; i < awaiting->count; i++) {
 		struct client *client = shard_client(shard, awaiting->items[i]);
+		client->held_acks = 0;
 		if (client_is_connected(client))
 			resume_publisher(shard, awaiting->items[i], client);
 	}
@@ -172,7 +176,8 @@ static void resume_awaiting(struct shard *shard)
 
 void acknowledge_run(struct shard *shard)
 {
-	if (!pending_acks_any(&shard->routing.acks))
+	/* The last ticket may have gone with its session, and others be waiting for that. */
+	if (!pending_acks_any(&shard->routing.acks) && shard->routing.acks_awaited.count == 0)
 		return;
 	struct pending_answer answer;
 	struct answers answers;

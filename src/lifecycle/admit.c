@@ -207,7 +207,11 @@ static enum error make_place(struct shard *shard, struct newcomer *newcomer)
 	if (newcomer->resumes)
 		return ERROR_OK;
 	struct client *client = shard_client(shard, newcomer->client);
-	*client = (struct client){.conn = {.generation = client->conn.generation}, .state = CLIENT_FREE};
+	*client = (struct client){
+		.conn = {.generation = client->conn.generation},
+		.state = CLIENT_FREE,
+		.held_acks = client->held_acks,
+	};
 	newcomer->id = registry_store_id(&shard->sessions.registry, admission_id(admission));
 	if (newcomer->id == 0)
 		return ERROR_NO_MEMORY;
