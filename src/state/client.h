@@ -52,7 +52,7 @@ struct client {
 	uint16_t ready : 1;      /* in the shard's list of those with more to read */
 	uint16_t hung_up : 1;    /* read on until the end */
 	uint16_t bounded : 1;    /* it takes packets up to a size, which is in its extension */
-	uint16_t quick_acks : 2; /* reads that TCP will be asked to acknowledge at once (client_packet.c) */
+	uint16_t quick_acks : 2; /* reads that TCP will be asked to acknowledge at once (client/packet.c) */
 	uint16_t held_acks : 1;  /* its place is in the shard's list acks_awaited */
 	uint16_t slowed : 1;     /* it looks before each message whether a queue is full that it publishes to */
 };

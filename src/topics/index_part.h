@@ -141,7 +141,7 @@ static inline _Atomic uint32_t *index_many_members(const struct index *index, st
 	return (_Atomic uint32_t *)(void *)&many->routes[index->shards];
 }
 
-/* ---- matching (index_match.c, index_trie_walk.c) ---- */
+/* ---- matching (index_match.c, index_walk.c) ---- */
 
 /* A slice under way. */
 struct index_slice {
