@@ -334,6 +334,35 @@ static void test_gone_while_it_is_greeted(void **state)
 	peer_vanish(&from);
 }
 
+/* Its long message is still on its way to others, from where it was put together, when another connection comes. */
+static void test_gone_with_a_long_message_on_its_way(void **state)
+{
+	struct shard_scene *scene = *state;
+	scene->settings.queue_bytes_max = 150000;
+	struct peer to = peer_sign_in(scene, PEER_CONNECT(.id = "to"), false);
+	struct peer c = peer_sign_in(scene, PEER_CONNECT(.id = "c"), false);
+	peer_subscribe(&c, "t", 0);
+	peer_subscribe(&c, "#", 0);
+	peer_subscribe(&to, "t", 0);
+	enum { LONG = 100000 };
+	static uint8_t packet[LONG];
+	static const uint8_t HEAD[] = {0x30, 0x9c, 0x8d, 0x06, 0, 1, 't', 0}; /* LONG - 4 behind the length */
+	memset(packet, 'x', LONG);
+	memcpy(packet, HEAD, sizeof(HEAD));
+	peer_say(&c, packet, LONG - 1);
+	shard_scene_settle(scene);
+	peer_say(&c, packet + LONG - 1, 1);
+	peer_drop(&c); /* which its second copy shows */
+	struct peer again = come_in_one_turn(scene, PEER_CONNECT(.id = "c"), false);
+	assert_int_equal(ends(scene, ERROR_CONNECTION_LOST), 1);
+	struct heard heard;
+	assert_true(peer_hears(&to, &heard));
+	assert_int_equal(heard.publish.payload.size, LONG - sizeof(HEAD));
+	assert_memory_equal(heard.publish.payload.data, packet + sizeof(HEAD), LONG - sizeof(HEAD));
+	peer_vanish(&again);
+	peer_vanish(&to);
+}
+
 #define IN_SCENE(test) cmocka_unit_test_setup_teardown(test, scene_open, scene_close)
 
 int main(void)
@@ -352,6 +381,7 @@ int main(void)
 		IN_SCENE(test_three_in_one_turn),
 		IN_SCENE(test_a_large_will),
 		IN_SCENE(test_gone_while_it_is_greeted),
+		IN_SCENE(test_gone_with_a_long_message_on_its_way),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
