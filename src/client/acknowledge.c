@@ -81,8 +81,11 @@ bool acknowledge_holds(struct shard *shard, struct client_ref ref, struct client
 	/* No client has more than all clients together, so there is hardly ever a need to look this client's up. */
 	if (!full && (acks->tickets.used < most || pending_acks_of(acks, ref) < most))
 		return false;
-	if (full)
+	/* It may go on, and come here again, while the list is not looked through yet. */
+	if (full && !client->held_acks) {
+		client->held_acks = 1;
 		client_list_push(&shard->routing.acks_awaited, ref);
+	}
 	client_pause(client, PAUSE_ACKS);
 	COUNT(&shard->counters, ack_pauses);
 	return true;
@@ -170,6 +173,7 @@ static void resume_awaiting(struct shard *shard)
 		return;
 	for (uint32_t i = 0; i < awaiting->count; i++) {
 		struct client *client = shard_client(shard, awaiting->items[i]);
+		client->held_acks = 0;
 		if (client_is_connected(client))
 			resume_publisher(shard, awaiting->items[i], client);
 	}
@@ -178,7 +182,8 @@ static void resume_awaiting(struct shard *shard)
 
 void acknowledge_run(struct shard *shard)
 {
-	if (!pending_acks_any(&shard->routing.acks))
+	/* The last ticket may have gone with its session, and others be waiting for that. */
+	if (!pending_acks_any(&shard->routing.acks) && shard->routing.acks_awaited.count == 0)
 		return;
 	struct pending_answer answer;
 	struct answers answers;

@@ -207,7 +207,11 @@ static enum error make_place(struct shard *shard, struct newcomer *newcomer)
 	if (newcomer->resumes)
 		return ERROR_OK;
 	struct client *client = shard_client(shard, newcomer->client);
-	*client = (struct client){.conn = {.generation = client->conn.generation}, .state = CLIENT_FREE};
+	*client = (struct client){
+		.conn = {.generation = client->conn.generation},
+		.state = CLIENT_FREE,
+		.held_acks = client->held_acks,
+	};
 	newcomer->id = registry_store_id(&shard->sessions.registry, admission_id(admission));
 	if (newcomer->id == 0)
 		return ERROR_NO_MEMORY;
@@ -300,7 +304,10 @@ static void consume_rest(struct shard *shard, struct client_ref ref, struct slic
 {
 	if (rest.size == 0)
 		return;
-	io_make_room(&shard->mem.io); /* the session's queue may have filled scratch */
+	io_make_room(&shard->mem.io); /* its session's queue may have filled it */
+	/* What it was sent may have shown that it is gone. */
+	if (!client_is_connected(shard_client(shard, ref)))
+		return;
 	uint8_t *at = io_scratch(&shard->mem.io, rest.size);
 	if (at == NULL) {
 		client_end(shard, ref, ERROR_NO_MEMORY);

@@ -241,7 +241,11 @@ void end_for_take_over(struct shard *shard, struct client_ref ref)
 		struct client_list *closing = &shard->sessions.closing;
 		CHECK(closing->count != 0 && client_ref_equal(closing->items[closing->count - 1], ref));
 		closing->count--;
-		io_flush_conn(&shard->mem.io, &shard_client(shard, ref)->conn);
+		struct conn *conn = &shard_client(shard, ref)->conn;
+		if (conn->kept != 0)
+			io_flush(&shard->mem.io); /* others' output may point into its input, which goes now */
+		else
+			io_flush_conn(&shard->mem.io, conn);
 		close_connection(shard, ref);
 	}
 }

@@ -14,7 +14,7 @@
 _Static_assert(PARTS_MAX <= 1024, "UIO_MAXIOV");
 
 /* A block with its head: as large as what waits already, within these bounds. One of the largest size gives its pages
- * back to the kernel while it is free (base/slab.h). */
+ * back to the kernel while it is free (memory/slab.h). */
 #define BLOCK_BYTES_MIN 1024u
 #define BLOCK_BYTES_MAX 65536u
 

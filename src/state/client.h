@@ -58,6 +58,7 @@ struct client {
 	uint16_t hung_up : 1;    /* the peer has hung up: read to the end of the stream */
 	uint16_t bounded : 1;    /* it has a Maximum Packet Size, which is in its extension */
 	uint16_t quick_acks : 2; /* reads that TCP is still to acknowledge at once (client/packet.c) */
+	uint16_t held_acks : 1;  /* its place is in the shard's list acks_awaited */
 	uint16_t slowed : 1;     /* before each PUBLISH, check whether a subscriber's queue is full */
 };
 _Static_assert(sizeof(struct client) == 64, "a client is one cache line: part of the memory contract");
