@@ -399,6 +399,30 @@ static void test_as_many_wait_for_a_shard(void **state)
 	peer_vanish(&to);
 }
 
+/* What the shard was full of goes with the session it was of: nobody is answered, and the other client is read again. */
+static void test_full_shard_that_is_empty_at_once(void **state)
+{
+	struct shard_scene *scene = *state;
+	scene->shards[0].routing.acks.limit = 2;
+	struct peer to = subscriber(scene, "to", 1, "t");
+	struct peer one = peer_sign_in(scene, PEER_CONNECT(.id = "one"), false);
+	struct peer two = peer_sign_in(scene, PEER_CONNECT(.id = "two"), false);
+	peer_publish(&one, "t", "x", 1, 1);
+	peer_publish(&one, "t", "x", 1, 2);
+	turns_here(scene, 1);
+	peer_publish(&two, "nobody", "x", 1, 1);
+	turns_here(scene, 1);
+	assert_int_equal(shard_scene_counter(scene, 0, COUNTER_ack_pauses), 1);
+	peer_drop(&one);
+	turns_here(scene, 2);
+	expect_silence(&two);
+	turn_there(scene, 1);
+	turns_here(scene, 1);
+	expect_ack(&two, MQTT_PUBACK, 1, MQTT_REASON_NO_MATCHING_SUBSCRIBERS);
+	peer_vanish(&two);
+	peer_vanish(&to);
+}
+
 /* ---- sleep ---- */
 
 static void other_shard_turns(void *context)
@@ -523,6 +547,7 @@ int main(void)
 		IN_SCENE(test_the_session_resumes),
 		IN_SCENE(test_as_many_wait_for_one_client),
 		IN_SCENE(test_as_many_wait_for_a_shard),
+		IN_SCENE(test_full_shard_that_is_empty_at_once),
 		IN_SCENE(test_comes_before_the_sleep),
 		IN_SCENE(test_patience_in_vain),
 		IN_SCENE(test_patience_that_pays),
