@@ -244,6 +244,8 @@ static bool run_round(struct shard *shard, uint64_t until)
 static void run_publishers(struct shard *shard)
 {
 	struct routings *routings = &shard->routing.routings;
+	routings->can_go_on &=
+		routings->count != 0; /* their publishers may have ended in the turn in which they began */
 	if (routings->count == 0 || (!routings->can_go_on && !routings->has_room))
 		return;
 	uint64_t until = turn_work_share(&shard->loop.work, WORK_SHARE_ROUTINGS);
