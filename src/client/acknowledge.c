@@ -172,7 +172,8 @@ static void resume_awaiting(struct shard *shard)
 
 void acknowledge_run(struct shard *shard)
 {
-	/* Clients may still wait for room when nothing is left: what took it has gone with the sessions that it was of. */
+	/* Clients may still wait for room when nothing is left: what took it has gone with the sessions that it was of.
+	 */
 	if (!pending_acks_any(&shard->routing.acks) && shard->routing.acks_awaited.count == 0)
 		return;
 	struct pending_answer answer;

@@ -399,7 +399,8 @@ static void test_as_many_wait_for_a_shard(void **state)
 	peer_vanish(&to);
 }
 
-/* What the shard was full of goes with the session it was of: nobody is answered, and the other client is read again. */
+/* What the shard was full of goes with the session it was of: nobody is answered, and the other client is read again.
+ */
 static void test_full_shard_that_is_empty_at_once(void **state)
 {
 	struct shard_scene *scene = *state;

@@ -484,8 +484,8 @@ static void test_breaks_before_what_follows_its_connect(void **state)
 	assert_int_equal(peer_counts(&from, MQTT_PUBACK), MESSAGES);
 	size_t size = mqtt_subscribe_encode(1, 0, asked, FILTERS, 5, rest, sizeof(rest));
 	assert_int_not_equal(size, 0);
-	struct peer peer = peer_connect(
-		scene, PEER_CONNECT(.id = "s", .expiry_s = HOUR_S, .rest = slice_of(rest, size)));
+	struct peer peer =
+		peer_connect(scene, PEER_CONNECT(.id = "s", .expiry_s = HOUR_S, .rest = slice_of(rest, size)));
 	peer_vanish(&peer);
 	assert_int_equal(counted(scene, COUNTER_sessions_offline), 1);
 	assert_int_equal(counted(scene, COUNTER_queue_messages), MESSAGES);
