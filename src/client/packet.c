@@ -297,7 +297,7 @@ void client_consume(struct shard *shard, struct client_ref ref, struct slice byt
 	struct client *client = shard_client(shard, ref);
 	struct slice rest = bytes;
 	size_t size = 0;
-	if (!client_is_connected(client))
+	if (!client_is_connected(client)) /* the flush that made room for these bytes has shown that it is gone */
 		return;
 	enum error error = consume_packets(shard, ref, client, &rest, &size);
 	if (!client_is_connected(client))

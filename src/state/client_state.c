@@ -53,8 +53,8 @@ void client_mark_ready(struct shard *shard, struct client_ref ref, struct client
 void client_pause(struct client *client, enum client_pause why)
 {
 	CHECK(why != PAUSE_NONE && client->pause == PAUSE_NONE);
-	/* Its own message may have shown that it is gone. Where it ends the rest of that message is looked for. */
-	CHECK(client_is_connected(client) || (why == PAUSE_ROOM && client->state == CLIENT_CLOSING));
+	/* Its own packet may send it something, and a flush of that may end it before the packet is handled. */
+	CHECK(client_is_connected(client) || client->state == CLIENT_CLOSING);
 	client->pause = why & 7u;
 }
 

@@ -11,8 +11,9 @@ struct shard;
 void client_set_state(struct shard *shard, struct client *client, enum client_state next);
 /* The client is read in the next turn. Does nothing while it is paused. */
 void client_mark_ready(struct shard *shard, struct client_ref ref, struct client *client);
-/* Stops reading from a connected client that is not paused (enum client_pause says what ends the pause). Nothing else
- * changes: a paused client is graded, written to and ended like any other. */
+/* Stops reading from a client that is not paused (enum client_pause says what ends the pause). Nothing else changes: a
+ * paused client is graded, written to and ended like any other. The client is connected, or was until the packet that
+ * is being handled. */
 void client_pause(struct client *client, enum client_pause why);
 /* The reason is gone: the client is read again, and its silence so far does not count against its keepalive. `why` is
  * the reason of client_pause(). Does nothing if the client is no longer connected. */

@@ -261,6 +261,35 @@ static void test_the_publisher_turns_out_to_be_gone(void **state)
 	peer_vanish(&to);
 }
 
+/* The publisher, which subscribes to its own message, is found broken in the first step, when its output is flushed,
+ * and ends in the same turn: the message goes on without it, and then nothing is left to do. */
+static void test_the_publisher_breaks_in_the_first_step(void **state)
+{
+	struct shard_scene *scene = *state;
+	struct peer hostile = peer_sign_in(scene, PEER_CONNECT(.id = "hostile", .shard = 1), false);
+	subscribe_to_all(&hostile, "/y");
+	struct peer to = peer_sign_in(scene, PEER_CONNECT(.id = "to", .shard = 1), false);
+	peer_subscribe(&to, "+/+/+/+/+/+/+/+/+/+/+/+/+/#", 0);
+	scene->settings.inflight_max = LEVELS;
+	for (uint8_t qos = 0; qos <= 2; qos++) {
+		struct peer from = peer_sign_in(scene, PEER_CONNECT(.id = "from"), false);
+		for (size_t level = 0; level < LEVELS; level++) {
+			char filter[2 * LEVELS + 2];
+			snprintf(filter, sizeof(filter), "%.*s#", (int)(2 * level), TOPIC);
+			peer_subscribe(&from, filter, 1);
+		}
+		scene->settings.queue_bytes_max = 64; /* two copies */
+		peer_publish(&from, TOPIC_BELOW, "", qos, 1);
+		peer_vanish(&from);
+		scene->settings.queue_bytes_max = 64 << 20;
+		peer_hears_publish(&to, TOPIC_BELOW, "", 0);
+	}
+	assert_int_equal(shard_scene_clients(scene, 0), 0);
+	assert_int_equal(shard_scene_counter(scene, 0, COUNTER_acks_waiting), 0);
+	peer_vanish(&hostile);
+	peer_vanish(&to);
+}
+
 /* Wills with a long match, all due at once. */
 static void test_many_wills(void **state)
 {
@@ -379,6 +408,7 @@ int main(void)
 		IN_SCENE(test_many_wills),
 		IN_SCENE(test_too_many_at_once),
 		IN_SCENE(test_is_answered_once),
+		IN_SCENE(test_the_publisher_breaks_in_the_first_step),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

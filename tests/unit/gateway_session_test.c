@@ -460,6 +460,39 @@ static void test_take_over_of_a_broken_connection(void **state)
 	}
 }
 
+/* Its queue fills scratch, so that its own socket is written to, and found broken, before what it has sent behind its
+ * CONNECT is looked at. */
+static void test_breaks_before_what_follows_its_connect(void **state)
+{
+	struct shard_scene *scene = *state;
+	enum { MESSAGES = 2200, FILTERS = 1200 };
+	static char payload[1000];
+	static uint8_t rest[32768];
+	struct mqtt_subscription asked[FILTERS];
+	scene->settings.queue_messages_max = scene->settings.inflight_max = MESSAGES;
+	scene->settings.queue_bytes_max = 4 << 20;
+	memset(payload, 'x', sizeof(payload) - 1);
+	for (int i = 0; i < FILTERS; i++)
+		asked[i] = (struct mqtt_subscription){.filter = slice_string("a/+/+/+/+/+")};
+	keep_session(scene, "s", "t", 1);
+	struct peer from = peer_sign_in(scene, PEER_CONNECT(.id = "from"), false);
+	for (uint16_t id = 1; id <= MESSAGES; id++) {
+		peer_publish(&from, "t", payload, 1, id);
+		if (id % 50 == 0)
+			shard_scene_settle(scene);
+	}
+	assert_int_equal(peer_counts(&from, MQTT_PUBACK), MESSAGES);
+	size_t size = mqtt_subscribe_encode(1, 0, asked, FILTERS, 5, rest, sizeof(rest));
+	assert_int_not_equal(size, 0);
+	struct peer peer =
+		peer_connect(scene, PEER_CONNECT(.id = "s", .expiry_s = HOUR_S, .rest = slice_of(rest, size)));
+	peer_vanish(&peer);
+	assert_int_equal(counted(scene, COUNTER_sessions_offline), 1);
+	assert_int_equal(counted(scene, COUNTER_queue_messages), MESSAGES);
+	assert_int_equal(counted(scene, COUNTER_filter_pauses), 0);
+	peer_vanish(&from);
+}
+
 static void test_taken_over_again_and_again(void **state)
 {
 	struct shard_scene *scene = *state;
@@ -616,6 +649,7 @@ int main(void)
 		IN_SCENE(test_take_over_while_no_more_sessions_may_be),
 		IN_SCENE(test_take_over_with_messages_under_way),
 		IN_SCENE(test_take_over_of_a_broken_connection),
+		IN_SCENE(test_breaks_before_what_follows_its_connect),
 		IN_SCENE(test_taken_over_again_and_again),
 		IN_SCENE(test_taken_over_again_and_again_then_clean),
 		IN_SCENE(test_cost_of_a_queued_message),

@@ -244,7 +244,7 @@ void http_server_free(struct http_server *server)
 			close_slot(server, i);
 	}
 	CHECK(server->taken == 0 && server->all.body_bytes == 0);
-	if (server->poller.fd >= 0)
+	if (server->poller.fd >= 0 || server->poller.set != NULL)
 		poller_close(&server->poller);
 	close(server->listener_fd);
 	free(server);
