@@ -29,23 +29,6 @@ void log_level_set(enum log_level level)
 	atomic_store_explicit(&log_level, (int)level, memory_order_relaxed);
 }
 
-bool log_level_parse(const char *name, enum log_level *level)
-{
-	for (unsigned i = 0; i < LEVEL_COUNT; i++) {
-		if (strcmp(name, LEVEL_NAMES[i]) == 0) {
-			*level = (enum log_level)i;
-			return true;
-		}
-	}
-	return false;
-}
-
-const char *log_level_name(enum log_level level)
-{
-	CHECK_LT(level, LEVEL_COUNT);
-	return LEVEL_NAMES[level];
-}
-
 bool log_enabled(enum log_level level)
 {
 	return (int)level <= atomic_load_explicit(&log_level, memory_order_relaxed);

@@ -17,9 +17,6 @@ enum log_level {
 };
 
 void log_level_set(enum log_level level);
-/* Takes "error", "warning", "info" or "debug". False for any other name. */
-bool log_level_parse(const char *name, enum log_level *level);
-const char *log_level_name(enum log_level level);
 bool log_enabled(enum log_level level);
 
 void log_write(enum log_level level, const char *format, ...) __attribute__((format(printf, 2, 3)));

@@ -13,6 +13,8 @@
 #include "state/release.h"
 #include "state/shard.h"
 
+#include <string.h>
+
 /* Room for an acknowledgement with a reason code, and some to spare. */
 #define ANSWER_BYTES_MAX 8u
 #define ANSWERS_BYTES_MAX (64u * ANSWER_BYTES_MAX)
@@ -166,18 +168,28 @@ static bool answer_one(struct shard *shard, struct answers *answers, const struc
 	return true;
 }
 
-static void resume_awaiting(struct shard *shard)
+bool acknowledge_can_resume(const struct shard *shard)
 {
-	struct client_list *awaiting = &shard->routing.acks_awaited;
-	if (awaiting->count == 0 || shard->routing.acks.tickets.used > shard->routing.acks.limit / 2)
+	const struct shard_routing *routing = &shard->routing;
+	return routing->acks_awaited.count != 0 && routing->acks.tickets.used <= routing->acks.limit / 2;
+}
+
+/* In the order in which they began to wait, as many as the share allows. */
+static void resume_awaiting(struct shard *shard, uint64_t until)
+{
+	if (!acknowledge_can_resume(shard))
 		return;
-	for (uint32_t i = 0; i < awaiting->count; i++) {
-		struct client *client = shard_client(shard, awaiting->items[i]);
+	struct client_list *awaiting = &shard->routing.acks_awaited;
+	uint32_t done = 0;
+	for (; done < awaiting->count && !turn_work_is_spent(&shard->loop.work, until); done++) {
+		struct client *client = shard_client(shard, awaiting->items[done]);
+		turn_work_charge(&shard->loop.work, WORK_ENTRY);
 		client->held_acks = 0;
 		if (client_is_connected(client))
-			resume_publisher(shard, awaiting->items[i], client);
+			resume_publisher(shard, awaiting->items[done], client);
 	}
-	awaiting->count = 0;
+	awaiting->count -= done;
+	memmove(awaiting->items, awaiting->items + done, awaiting->count * sizeof(awaiting->items[0]));
 }
 
 void acknowledge_run(struct shard *shard)
@@ -195,7 +207,7 @@ void acknowledge_run(struct shard *shard)
 			client_end(shard, answer.client, ERROR_NO_MEMORY);
 	}
 	answers_send(shard, &answers);
-	resume_awaiting(shard);
+	resume_awaiting(shard, until);
 }
 
 /* ---- sleep ---- */

@@ -27,6 +27,8 @@ bool acknowledge_holds(struct shard *shard, struct client_ref ref, struct client
 /* Sends the acknowledgements whose messages have become safe, within their share of the turn. A client whose message
  * was lost for lack of memory ends if it cannot be told in another way. */
 void acknowledge_run(struct shard *shard);
+/* Whether clients that waited because the shard had too many can go on: then the shard must not sleep. */
+bool acknowledge_can_resume(const struct shard *shard);
 
 /* While acknowledgements wait the shard may sleep in two ways. In a normal sleep the shard that returns the batch wakes
  * it, and it takes a turn for the acknowledgement alone, which adds a third to the price of a message. In a patient

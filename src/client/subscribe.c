@@ -303,10 +303,8 @@ enum error client_subscribes(struct shard *shard, struct client_ref ref, const s
 	struct client *client = shard_client(shard, ref);
 	struct request request;
 	bool is_long = packet->body.size > BODY_AT_ONCE_BYTES;
-	if (is_long && shard->sessions.filter_jobs_bytes > JOBS_BYTES_MAX) {
-		client_pause(client, PAUSE_TURN);
-		return ERROR_MORE;
-	}
+	if (is_long && shard->sessions.filter_jobs_bytes > JOBS_BYTES_MAX)
+		return ERROR_MORE; /* the client is asked again after a while */
 	enum error error = subscribe_begin(packet, client->version, &request);
 	if (error != ERROR_OK)
 		return error;

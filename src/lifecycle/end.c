@@ -217,10 +217,14 @@ void end_close(struct shard *shard)
 
 /* ---- take-over ---- */
 
+/* Looking through the queue costs little an entry, but it may be long, and many clients take over in a turn. */
+#define LOOKED_AT_PER_WORK_ENTRY 64u
+
 /* Takes the client's next noted end out of the queue. False: there is none. */
 static bool take_noted(struct shard *shard, struct client_ref ref, struct ending *noted)
 {
 	struct endings *endings = &shard->sessions.endings;
+	turn_work_charge(&shard->loop.work, (endings->count - endings->first) / LOOKED_AT_PER_WORK_ENTRY * WORK_ENTRY);
 	for (uint32_t i = endings->first; i < endings->count; i++) {
 		if (!client_ref_equal(endings->items[i].client, ref) || !is_current(shard, &endings->items[i]))
 			continue;

@@ -23,20 +23,6 @@ static int next_second(void **state)
 	return clock_nanosleep(CLOCK_REALTIME, TIMER_ABSTIME, &next, NULL);
 }
 
-static void test_level_names(void **state)
-{
-	(void)state;
-	static const char *const NAMES[] = {"error", "warning", "info", "debug"};
-	enum log_level level;
-	for (unsigned i = 0; i < 4; i++) {
-		assert_true(log_level_parse(NAMES[i], &level));
-		assert_int_equal(level, i);
-	}
-	static const char *const WRONG[] = {"", "Error", "warn", "info ", "debugs", "0"};
-	for (unsigned i = 0; i < sizeof(WRONG) / sizeof(WRONG[0]); i++)
-		assert_false(log_level_parse(WRONG[i], &level));
-}
-
 static void test_levels_above_the_set_one_are_silent(void **state)
 {
 	(void)state;
@@ -177,7 +163,6 @@ static void test_lines_beyond_the_rate_are_counted(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_level_names),
 		cmocka_unit_test(test_levels_above_the_set_one_are_silent),
 		cmocka_unit_test(test_form_of_a_line),
 		cmocka_unit_test(test_control_characters_stay_inside_the_line),

@@ -289,7 +289,7 @@ static void test_disconnect_keeps_the_session_and_end_does_not(void **state)
 	shard_scene_check_empty(scene);
 }
 
-/* A client is connected for as long as it has its connection, whatever the heartbeat thinks of it. */
+/* A client is connected for as long as it has its connection, however its silence is graded. */
 static void check_silent_client(struct shard_scene *scene, uint32_t silent_ms, enum client_state state,
 				bool session_too)
 {

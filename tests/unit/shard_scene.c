@@ -47,7 +47,7 @@ static void sleep_of_scene(struct waker *waker)
 }
 
 /* The shard itself, with its clock and its sleep in the test's hands. Included rather than linked: a turn is private to
- * shard.c, reads the time once, and sleeps in one place, so that there is no seam to pay for in the server. */
+ * loop.c, reads the time once, and sleeps in one place, so that there is no seam to pay for in the server. */
 #define clock_now_ns clock_of_scene
 #define clock_ran_ns ran_of_scene
 #define clock_wall_s wall_of_scene

@@ -35,7 +35,7 @@ static const char *state_name(uint8_t state)
 	return client_state_is_connected(state) ? "connected" : "offline";
 }
 
-/* The heartbeat's grade (client/keepalive.h); NULL where there is no connection to grade. */
+/* How its silence is graded (client/keepalive.h); NULL where there is no connection to grade. */
 static const char *grade_name(uint8_t state)
 {
 	static const char *const NAMES[CLIENT_STATE_COUNT] = {
