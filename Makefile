@@ -3,15 +3,20 @@
 #   make run ARGS="--listen tcp://127.0.0.1:1884"     options for `roost serve`
 #   make test ARGS="unit scenario"                    some stages only; `tools/check.py --help` lists them
 #   make fuzz FUZZ_SECONDS=600                        a target's time
+#   make simulate SECONDS=60                          in place of an hour
+#   make play SEED=17 STEPS=200                       a play that failed, made small
 #   make install PREFIX=/usr DESTDIR=/tmp/stage       where to
 
 PREFIX ?= /usr/local
 FUZZ_SECONDS ?= 60
+SECONDS = 3600
+SEED ?= 1
+STEPS ?= 200
 ARGS ?=
 PYTHON = /usr/bin/python3
 
 .DEFAULT_GOAL = help
-.PHONY: help run build test conformance bench startup tail million asan tsan fuzz lint format install clean
+.PHONY: help run build test conformance bench startup tail million asan tsan fuzz simulate play sweep lint format install clean
 
 help: ## this list
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | while IFS="$$(printf '\t')" read -r verb what; do \
@@ -44,6 +49,23 @@ conformance: ## test suites of brokers that others wrote; the stages `scenario` 
 fuzz: ## each fuzz target for FUZZ_SECONDS, beginning with its corpus
 	@tools/setup.sh build fuzz
 	@FUZZ_SECONDS=$(FUZZ_SECONDS) tools/fuzz.sh $(ARGS)
+
+simulate: ## random plays of clients, shards and a kernel that does what it may, for SECONDS; seeds that fail are made small
+	@tools/setup.sh build test
+	@tools/build.sh build -Dtests=enabled -- tests/unit/sim/simulate
+	@build/tests/unit/sim/simulate --seconds $(SECONDS) --shrink $(ARGS)
+
+play: ## the play of SEED with STEPS again, made small if it fails
+	@tools/setup.sh build test
+	@tools/build.sh build -Dtests=enabled -- tests/unit/sim/simulate
+	@build/tests/unit/sim/simulate --seed $(SEED) --steps $(STEPS) --shrink $(ARGS)
+
+sweep: ## many such plays, in each run of which one request for memory is refused, or all from one on
+	@tools/setup.sh build test
+	@tools/build.sh build -Dtests=enabled -- tests/unit/sim/sweep
+	@build/tests/unit/sim/sweep --seeds 1-60 --steps 300 $(ARGS)
+	@build/tests/unit/sim/sweep --seeds 61-90 --steps 300 --from-there $(ARGS)
+	@build/tests/unit/sim/sweep --seeds 91-120 --steps 300 --faults $(ARGS)
 
 lint: ## layers, format, clang-tidy and cppcheck
 	@tools/setup.sh build test lint

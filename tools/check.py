@@ -339,6 +339,25 @@ def random_plays(directory):
     return result
 
 
+SIMULATE_SECONDS = 6
+SIMULATE_SUMS = re.compile(r"^simulated plays from seed \d+: (\d+) passed, (\d+) failed$", re.MULTILINE)
+
+
+def simulate(directory):
+    """Fresh seeds; those that are the same in every run are in the unit tests."""
+    result = Result()
+    if not build(directory, result):
+        return result
+    status, output = run([f"{directory}/tests/unit/sim/simulate", "--seconds", str(SIMULATE_SECONDS), "--shrink"],
+                         f"{directory}-simulate", timeout=300)
+    sums = SIMULATE_SUMS.search(output)
+    if status == 0 and sums and int(sums.group(1)) != 0:
+        result.passes()  # there are thousands of them
+    else:
+        result.fails(f"simulated plays: exit status {status}", output)
+    return result
+
+
 # Checks of the sources
 
 def check_statements():
@@ -454,11 +473,13 @@ STAGES = {
     "browser": ("the admin side's page in Chromium", lambda: pytest("build", "browser")),
     "conformance": ("suites for brokers that others wrote", lambda: conformance("build")),
     "random": (f"random plays against a model, for {RANDOM_SECONDS} s", lambda: random_plays("build")),
+    "simulate": (f"random plays on a simulated kernel, for {SIMULATE_SECONDS} s", lambda: simulate("build")),
     "hold": (f"{HOLD_CLIENTS} clients held", hold),
     "asan-unit": ("cmocka under ASan and UBSan", lambda: meson_suite("build-asan", "unit")),
     "asan-fuzz": ("corpora under ASan and UBSan", lambda: meson_suite("build-asan", "fuzz")),
     "asan-scenario": ("scenarios under ASan and UBSan", lambda: pytest("build-asan", "scenario")),
     "asan-interop": ("other clients under ASan and UBSan; in `make asan`", lambda: interop("build-asan")),
+    "asan-simulate": ("plays on a simulated kernel under ASan and UBSan", lambda: simulate("build-asan")),
     "asan-random": ("random plays under ASan and UBSan", lambda: random_plays("build-asan")),
     "tsan-unit": ("cmocka under TSan, where there are threads", lambda: meson_suite("build-tsan", "unit", only_threads=True)),
     "tsan-scenario": ("scenarios in which threads meet under TSan", 

@@ -47,6 +47,7 @@ BELOW["daemon"] = set(BELOW)
 # The folders of a layer that has some, lowest first: each may include from those before it. The layer's own files, which
 # lie beside the folders, come last.
 INSIDE = {
+    "net": ["filter"],
     "mqtt": ["field"],
     "auth": ["text", "rules", "token", "password", "revocation"],
     "bench": ["measure", "report", "target", "options", "client", "floor", "load", "pubsub", "hold", "storm", "scenario", "run"],

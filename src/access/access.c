@@ -13,10 +13,13 @@
 #include <stdlib.h>
 #include <time.h>
 
-/* In force at one time, of each source. */
+/* Revocations in force at one time, per source. */
 #define REVOCATIONS_MAX 4000000u
-/* The latest of them, until all shards have looked for their sessions. */
+/* The latest revocations, kept until all shards have looked for sessions they concern. */
 #define LOG_ENTRIES 16384u
+
+_Static_assert(ACCESS_EXTERNAL + 1 == SIGN_IN_REVOCATIONS_MAX, "each source has a table of revocations");
+_Static_assert((LOG_ENTRIES & (LOG_ENTRIES - 1)) == 0, "the place in the log is a mask of the sequence number");
 
 struct access {
 	const struct access_settings *settings;
@@ -24,23 +27,23 @@ struct access {
 	struct mailbox *mailboxes;
 	uint16_t shards;
 	_Atomic uint32_t version;
-	pthread_mutex_t reloading; /* one at a time makes a snapshot; guards what was fetched */
-	pthread_mutex_t lock;      /* of the snapshot */
+	pthread_mutex_t reload_lock;   /* held while a snapshot is made; guards `fetched` */
+	pthread_mutex_t snapshot_lock; /* guards the snapshot */
 	struct access_snapshot snapshot;
-	uint8_t *fetched; /* the JWK set that came from a URL, to be added again at a reload */
+	uint8_t *fetched; /* the JWK set that came from a URL; a reload adds it again */
 	size_t fetched_bytes;
 
-	_Atomic bool keys_asked_for;
-	sem_t key_requests; /* at most one that was not taken yet; a semaphore, as gates may neither block nor need a
+	_Atomic bool keys_requested;
+	sem_t key_requests; /* at most one is pending. A semaphore, because gates must neither block nor need a
 			       descriptor */
 	_Atomic bool out_of_step;
 
 	struct revocations *revocations[SIGN_IN_REVOCATIONS_MAX];
-	pthread_mutex_t writer; /* of revocations and log */
+	pthread_mutex_t revocation_lock; /* guards revocations, file and log */
 	struct revocation_file file;
 	bool has_file;
 	_Atomic uint64_t log_end;
-	_Atomic uint64_t *seen; /* by each shard */
+	_Atomic uint64_t *seen; /* sequence number up to which each shard has read the log */
 	struct access_revoked log[LOG_ENTRIES];
 };
 
@@ -62,20 +65,20 @@ static bool access_reload_files(struct access *access, FILE *report)
 	struct access_snapshot fresh;
 	if (!access_snapshot_read(access->settings, slice_of(access->fetched, access->fetched_bytes), report, &fresh))
 		return false;
-	pthread_mutex_lock(&access->lock);
+	pthread_mutex_lock(&access->snapshot_lock);
 	struct access_snapshot old = access->snapshot;
 	access->snapshot = fresh;
 	atomic_fetch_add(&access->version, 1);
-	pthread_mutex_unlock(&access->lock);
+	pthread_mutex_unlock(&access->snapshot_lock);
 	access_snapshot_drop(&old);
 	return true;
 }
 
 bool access_reload(struct access *access, FILE *report)
 {
-	pthread_mutex_lock(&access->reloading);
+	pthread_mutex_lock(&access->reload_lock);
 	bool good = access_reload_files(access, report);
-	pthread_mutex_unlock(&access->reloading);
+	pthread_mutex_unlock(&access->reload_lock);
 	return good;
 }
 
@@ -85,28 +88,28 @@ bool access_use_fetched_keys(struct access *access, struct slice jwks, struct fa
 	if (copy == NULL)
 		return false;
 	memcpy(copy, jwks.data, jwks.size);
-	pthread_mutex_lock(&access->reloading);
-	uint8_t *before = access->fetched;
-	size_t before_bytes = access->fetched_bytes;
+	pthread_mutex_lock(&access->reload_lock);
+	uint8_t *last_fetched = access->fetched;
+	size_t last_fetched_bytes = access->fetched_bytes;
 	access->fetched = copy;
 	access->fetched_bytes = jwks.size;
 	bool good = access_reload_files(access, NULL);
 	if (!good) {
-		access->fetched = before;
-		access->fetched_bytes = before_bytes;
-		before = copy;
-		fault_set(fault, 0, "the files beside it could not be read again");
+		access->fetched = last_fetched;
+		access->fetched_bytes = last_fetched_bytes;
+		last_fetched = copy;
+		fault_set(fault, 0, "the configured files could not be read again");
 	}
-	pthread_mutex_unlock(&access->reloading);
-	free(before);
+	pthread_mutex_unlock(&access->reload_lock);
+	free(last_fetched);
 	return good;
 }
 
-/* ---- what is fetched ---- */
+/* ---- fetched keys ---- */
 
 void access_ask_for_keys(struct access *access)
 {
-	if (!atomic_exchange(&access->keys_asked_for, true))
+	if (!atomic_exchange(&access->keys_requested, true))
 		sem_post(&access->key_requests);
 }
 
@@ -119,7 +122,7 @@ bool access_await_key_request(struct access *access, uint64_t until_ms)
 	int status;
 	while ((status = sem_clockwait(&access->key_requests, CLOCK_MONOTONIC, &until)) != 0 && errno == EINTR)
 		;
-	return status == 0 && atomic_exchange(&access->keys_asked_for, false);
+	return status == 0 && atomic_exchange(&access->keys_requested, false);
 }
 
 void access_set_in_step(struct access *access, bool in_step)
@@ -132,7 +135,7 @@ bool access_is_out_of_step(const struct access *access)
 	return atomic_load_explicit(&access->out_of_step, memory_order_relaxed);
 }
 
-/* ---- making ---- */
+/* ---- creation ---- */
 
 static bool open_revocation_file(struct access *access, int64_t wall_s)
 {
@@ -155,6 +158,8 @@ static bool open_revocation_file(struct access *access, int64_t wall_s)
 struct access *access_new(const struct access_settings *settings, const struct hash_key *key, struct mailbox *mailboxes,
 			  uint16_t shards)
 {
+	CHECK(mailboxes != NULL);
+	CHECK_GT(shards, 0);
 	struct access *access = calloc(1, sizeof(*access));
 	if (access == NULL)
 		return NULL;
@@ -163,9 +168,10 @@ struct access *access_new(const struct access_settings *settings, const struct h
 	access->mailboxes = mailboxes;
 	access->shards = shards;
 	access->seen = calloc(shards, sizeof(*access->seen));
-	CHECK(pthread_mutex_init(&access->lock, NULL) == 0 && pthread_mutex_init(&access->writer, NULL) == 0 &&
-	      pthread_mutex_init(&access->reloading, NULL) == 0 && sem_init(&access->key_requests, 0, 0) == 0);
-	/* Until the first word of whoever follows the source. */
+	CHECK(pthread_mutex_init(&access->snapshot_lock, NULL) == 0 &&
+	      pthread_mutex_init(&access->revocation_lock, NULL) == 0 &&
+	      pthread_mutex_init(&access->reload_lock, NULL) == 0 && sem_init(&access->key_requests, 0, 0) == 0);
+	/* Until the thread that follows the source says otherwise. */
 	if (access_is_set(settings->redis_url))
 		access_set_in_step(access, false);
 	const char *wrong = client_id_pattern_check(slice_string(settings->client_id_pattern));
@@ -176,7 +182,7 @@ struct access *access_new(const struct access_settings *settings, const struct h
 		access->revocations[i] = revocations_new(REVOCATIONS_MAX, key);
 		good = access->revocations[i] != NULL;
 	}
-	/* The program ends where this fails, and what was made ends with it. */
+	/* Where this fails the process exits, so nothing is freed. */
 	return good && access_reload(access, NULL) && open_revocation_file(access, (int64_t)time(NULL)) ? access : NULL;
 }
 
@@ -187,9 +193,9 @@ void access_free(struct access *access)
 	access_snapshot_drop(&access->snapshot);
 	for (uint32_t i = 0; i < SIGN_IN_REVOCATIONS_MAX; i++)
 		revocations_free(access->revocations[i]);
-	pthread_mutex_destroy(&access->lock);
-	pthread_mutex_destroy(&access->writer);
-	pthread_mutex_destroy(&access->reloading);
+	pthread_mutex_destroy(&access->snapshot_lock);
+	pthread_mutex_destroy(&access->revocation_lock);
+	pthread_mutex_destroy(&access->reload_lock);
 	sem_destroy(&access->key_requests);
 	free(access->seen);
 	free(access->fetched);
@@ -242,7 +248,7 @@ enum error access_sign_in_init(const struct access *access, struct sign_in *sign
 	struct sign_in_policy policy = sign_in_policy_default();
 	policy.tokens_in_user_name = settings->token_in_user_name;
 	policy.passwords = takes_passwords && access_is_set(settings->password_file);
-	/* Where there are only passwords, one that looks like a token is one all the same. */
+	/* Where only passwords are configured, one that looks like a token is still a password. */
 	policy.tokens = takes_tokens(settings) || !policy.passwords;
 	policy.claims.leeway_s = settings->token_leeway_s;
 	policy.claims.issuer = slice_string(settings->token_issuer);
@@ -259,7 +265,7 @@ enum error access_sign_in_init(const struct access *access, struct sign_in *sign
 uint32_t access_refresh(struct access *access, struct sign_in *sign_in, struct acl **acl)
 {
 	acl_put(acl);
-	pthread_mutex_lock(&access->lock);
+	pthread_mutex_lock(&access->snapshot_lock);
 	const struct access_snapshot *snapshot = &access->snapshot;
 	*acl = acl_get(snapshot->acl);
 	if (sign_in != NULL) {
@@ -269,7 +275,7 @@ uint32_t access_refresh(struct access *access, struct sign_in *sign_in, struct a
 			sign_in_use_passwords(sign_in, snapshot->passwords);
 	}
 	uint32_t version = access_version(access);
-	pthread_mutex_unlock(&access->lock);
+	pthread_mutex_unlock(&access->snapshot_lock);
 	return version;
 }
 
@@ -289,6 +295,12 @@ uint64_t access_hash(const struct access *access, enum revocation_kind kind, str
 
 /* ---- revoking ---- */
 
+static struct revocations *access_table(const struct access *access, enum access_source source)
+{
+	CHECK_LT((uint32_t)source, SIGN_IN_REVOCATIONS_MAX);
+	return access->revocations[source];
+}
+
 static bool log_has_room(const struct access *access)
 {
 	uint64_t end = atomic_load(&access->log_end);
@@ -299,9 +311,11 @@ static bool log_has_room(const struct access *access)
 	return true;
 }
 
-/* Each shard looks for the sessions that it is about. */
-static void tell_shards(struct access *access, const struct revocation *revocation)
+/* Announces a revocation to the shards, which look for the sessions it concerns. The caller holds revocation_lock and
+ * has checked for room: an entry that a shard has not read must not be overwritten. */
+static void announce_revocation(struct access *access, const struct revocation *revocation)
 {
+	CHECK(log_has_room(access));
 	uint64_t end = atomic_load(&access->log_end);
 	uint64_t hash = access_hash(access, revocation->kind, revocation->id);
 	access->log[end % LOG_ENTRIES] = (struct access_revoked){hash, revocation->kind};
@@ -317,15 +331,15 @@ uint16_t access_waker_fds(const struct access *access, int *fds)
 	return access->shards;
 }
 
-static enum error put_in_force(struct access *access, enum access_source source, const struct revocation *revocation,
-			       int64_t wall_s, enum revocation_change *change)
+static enum error apply_revocation(struct access *access, enum access_source source,
+				   const struct revocation *revocation, int64_t wall_s, enum revocation_change *change)
 {
 	if (source != ACCESS_EMBEDDED || !access->has_file)
-		return revocations_add(access->revocations[source], revocation, wall_s, change);
+		return revocations_add(access_table(access, source), revocation, wall_s, change);
 	const char *why;
 	enum error error = revocation_file_add(&access->file, revocation, wall_s, change, &why);
 	if (why != NULL)
-		log_write(LOG_ERROR, "%s: %s: a revocation will be forgotten at the next start",
+		log_write(LOG_ERROR, "%s: %s: a revocation will be lost at the next restart",
 			  access->settings->revocation_file, why);
 	return error == ERROR_OK && why != NULL ? ERROR_SYSTEM : error;
 }
@@ -333,13 +347,13 @@ static enum error put_in_force(struct access *access, enum access_source source,
 enum error access_revoke(struct access *access, enum access_source source, const struct revocation *revocation,
 			 int64_t wall_s)
 {
-	pthread_mutex_lock(&access->writer);
+	pthread_mutex_lock(&access->revocation_lock);
 	enum revocation_change change = REVOCATION_UNCHANGED;
 	enum error error =
-		log_has_room(access) ? put_in_force(access, source, revocation, wall_s, &change) : ERROR_MORE;
+		log_has_room(access) ? apply_revocation(access, source, revocation, wall_s, &change) : ERROR_MORE;
 	if (change == REVOCATION_ADDED)
-		tell_shards(access, revocation);
-	pthread_mutex_unlock(&access->writer);
+		announce_revocation(access, revocation);
+	pthread_mutex_unlock(&access->revocation_lock);
 	return error;
 }
 
@@ -348,46 +362,46 @@ bool access_lift(struct access *access, enum access_source source, enum revocati
 {
 	struct revocation over = {.kind = kind, .id = id, .until_s = wall_s};
 	enum revocation_change change = REVOCATION_UNCHANGED;
-	pthread_mutex_lock(&access->writer);
-	put_in_force(access, source, &over, wall_s, &change);
-	pthread_mutex_unlock(&access->writer);
+	pthread_mutex_lock(&access->revocation_lock);
+	apply_revocation(access, source, &over, wall_s, &change);
+	pthread_mutex_unlock(&access->revocation_lock);
 	return change == REVOCATION_LIFTED;
 }
 
 void access_round_begin(struct access *access, enum access_source source)
 {
-	pthread_mutex_lock(&access->writer);
-	revocations_round_begin(access->revocations[source]);
-	pthread_mutex_unlock(&access->writer);
+	pthread_mutex_lock(&access->revocation_lock);
+	revocations_round_begin(access_table(access, source));
+	pthread_mutex_unlock(&access->revocation_lock);
 }
 
 uint32_t access_round_end(struct access *access, enum access_source source)
 {
-	pthread_mutex_lock(&access->writer);
-	uint32_t lifted = revocations_round_end(access->revocations[source]);
-	pthread_mutex_unlock(&access->writer);
+	pthread_mutex_lock(&access->revocation_lock);
+	uint32_t lifted = revocations_round_end(access_table(access, source));
+	pthread_mutex_unlock(&access->revocation_lock);
 	return lifted;
 }
 
 void access_expire(struct access *access, int64_t wall_s)
 {
-	pthread_mutex_lock(&access->writer);
+	pthread_mutex_lock(&access->revocation_lock);
 	for (uint32_t i = 0; i < SIGN_IN_REVOCATIONS_MAX; i++)
 		revocations_expire(access->revocations[i], wall_s);
-	pthread_mutex_unlock(&access->writer);
+	pthread_mutex_unlock(&access->revocation_lock);
 }
 
 uint32_t access_list(struct access *access, enum access_source source, uint32_t from, uint32_t count,
 		     access_visit *visit, void *context)
 {
-	pthread_mutex_lock(&access->writer);
-	const struct revocations *revocations = access->revocations[source];
+	pthread_mutex_lock(&access->revocation_lock);
+	const struct revocations *revocations = access_table(access, source);
 	uint32_t all = revocations_count(revocations);
 	for (uint32_t i = from; i < all && i - from < count; i++) {
 		struct revocation revocation = revocations_at(revocations, i);
 		visit(context, &revocation);
 	}
-	pthread_mutex_unlock(&access->writer);
+	pthread_mutex_unlock(&access->revocation_lock);
 	return all;
 }
 
@@ -399,8 +413,10 @@ bool access_has_recent(const struct access *access, uint16_t shard)
 
 uint32_t access_recent(struct access *access, uint16_t shard, struct access_revoked *revoked, uint32_t most)
 {
+	CHECK_LT(shard, access->shards);
 	uint64_t end = atomic_load(&access->log_end);
 	uint64_t seen = atomic_load(&access->seen[shard]);
+	CHECK_LE(end - seen, LOG_ENTRIES); /* else entries were overwritten unread */
 	uint32_t count = 0;
 	for (; seen != end && count < most; seen++)
 		revoked[count++] = access->log[seen % LOG_ENTRIES];

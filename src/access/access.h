@@ -1,8 +1,8 @@
-/* Who may come in and what each may do, for the whole gateway: keys, passwords and rules as immutable snapshots that
- * are swapped as a whole, and what was revoked, with the latest of it in a log that shards follow to end live sessions.
+/* Access control for the whole gateway. Keys, passwords and rules form an immutable snapshot that is swapped as a
+ * whole. Revocations are kept in tables, and the latest also in a log that shards follow to end live sessions.
  *
- * Made and loaded by the main thread; gates and shards take references when the version has changed. Revocations come
- * from any thread but those: they may block on the disk. */
+ * The main thread creates and loads it. Gates and shards take references when the version changes. Any other thread may
+ * revoke; gates and shards must not, because revoking may block on the disk. */
 #ifndef ACCESS_ACCESS_H
 #define ACCESS_ACCESS_H
 
@@ -14,58 +14,60 @@
 
 #include <stdio.h>
 
-/* Where a revocation comes from. */
+/* The source of a revocation. */
 enum access_source {
-	ACCESS_EMBEDDED, /* commands and the file that survives a restart */
+	ACCESS_EMBEDDED, /* commands, and the file that survives a restart */
 	ACCESS_EXTERNAL, /* Redis */
 };
 
 struct access;
 
-/* wakers: of the shards, woken when something was revoked. Loads what the settings name. NULL: it was logged why. */
+/* Loads the files that the settings name. mailboxes: the shards', `shards` of them; their wakers are used to announce a
+ * revocation. Returns NULL after logging the reason. */
 struct access *access_new(const struct access_settings *settings, const struct hash_key *key, struct mailbox *mailboxes,
 			  uint16_t shards);
-/* No other thread uses it any more. */
+/* No other thread may use it any more. */
 void access_free(struct access *access);
 
-/* Whether any way to sign in is configured. */
+/* Whether tokens or passwords are configured. */
 bool access_has_sign_in(const struct access *access);
-/* Who is let in without signing in: ANONYMOUS_AUTO is decided. A proxy on the same machine makes all of its clients
- * loopback ones, so where clients can sign in they have to. */
+/* The policy for anonymous clients, with ANONYMOUS_AUTO resolved. A proxy on the same machine turns all of its clients
+ * into loopback clients, so where a client can sign in, it must. */
 enum access_anonymous access_anonymous(const struct access_settings *settings);
-/* Whether passwords are looked up. */
+/* Whether a password file is configured. */
 bool access_has_passwords(const struct access *access);
-/* Whether rules are configured: then each client has a principal. */
+/* Whether permissions are checked. If so, each client has a principal (state/principal.h). */
 bool access_has_rules(const struct access *access);
 
-/* Reads all files again: all of them are taken, or none and a line of *report, or of the log where it is NULL, says
- * why. Keys that were fetched from elsewhere stay. Main or admin thread. */
+/* Reads all files again and takes over all of them or none. Returns false after writing the reason to report, or to the
+ * log if that is NULL. Fetched keys stay. Main or admin thread. */
 bool access_reload(struct access *access, FILE *report);
-/* A JWK set that was fetched from a URL takes the place of the one fetched before. False: *fault says why, and the one
- * fetched before stays in use. Any thread that may block. */
+/* Replaces the last fetched JWK set by this one. Returns false and sets *fault if that fails; the last one then stays
+ * in use. Any thread that may block. */
 bool access_use_fetched_keys(struct access *access, struct slice jwks, struct fault *fault);
 
-/* Changes whenever there is another snapshot. Any thread, costs a load. */
+/* Changes with every new snapshot. Any thread; costs one load. */
 uint32_t access_version(const struct access *access);
 
-/* ---- between those who sign clients in and those who fetch; any thread ---- */
+/* ---- between the threads that sign clients in and those that fetch; any thread ---- */
 
-/* A token names a key that nobody knows: whoever fetches keys is woken. Never blocks. */
+/* Wakes the thread that fetches keys, because a token names an unknown key. Never blocks. */
 void access_ask_for_keys(struct access *access);
-/* Sleeps until keys are asked for or the (monotonic) time has come. True: they were asked for. By one thread. */
+/* Sleeps until keys are requested or the monotonic time is reached. Returns true if they were requested. One thread
+ * only. */
 bool access_await_key_request(struct access *access, uint64_t until_ms);
-/* The external source of revocations is followed without a gap, or it is not; said by the thread that follows it. */
+/* Says whether the external source of revocations is followed without a gap. Called by the thread that follows it. */
 void access_set_in_step(struct access *access, bool in_step);
-/* Whether sign-ins have to be refused because it is not. Costs a load. */
+/* Whether sign-ins must be refused because of a gap. Costs one load. */
 bool access_is_out_of_step(const struct access *access);
 
-/* ---- gates, and shards for AUTH: each with a sign_in of its own ---- */
+/* ---- for gates, and for shards that handle AUTH; each has its own sign_in ---- */
 
-/* Ready for the first use; access_refresh() follows. Only a gate takes passwords: their hashes take as long as
- * thousands of messages. */
+/* Initialises *sign_in; call access_refresh() before its first use. Only a gate takes passwords, because hashing one
+ * takes as long as thousands of messages. */
 enum error access_sign_in_init(const struct access *access, struct sign_in *sign_in, bool takes_passwords);
-/* The snapshot's keys and passwords for a sign_in (may be NULL), and its rules in place of *acl (a reference that the
- * caller puts back with acl_put()). Returns the version. */
+/* Gives *sign_in (may be NULL) the snapshot's keys and passwords, and replaces *acl by a reference to its rules, which
+ * the caller releases with acl_put(). Returns the version. */
 uint32_t access_refresh(struct access *access, struct sign_in *sign_in, struct acl **acl);
 /* ERROR_TOKEN_REVOKED, _USER_REVOKED, _CLIENT_REVOKED, or ERROR_OK. Any thread. */
 enum error access_check_revoked(const struct access *access, struct slice token_id, struct slice user,
@@ -73,40 +75,41 @@ enum error access_check_revoked(const struct access *access, struct slice token_
 
 /* ---- revocations ---- */
 
-/* Whoever revokes wakes the shards: a thread with a descriptor table of its own keeps these in it. Returns how many
- * there are; fds may be NULL. */
+/* The descriptors of the shards' wakers. Revoking wakes the shards, so a thread that revokes and has a private
+ * descriptor table must keep these in it. Returns their number; fds may be NULL. */
 uint16_t access_waker_fds(const struct access *access, int *fds);
-/* Puts it in force and has the shards end live sessions that it is about. ERROR_MORE: the shards have not caught up,
- * try again; ERROR_LIMIT, ERROR_NO_MEMORY; ERROR_SYSTEM: in force, but not on the disk. */
+/* Puts a revocation in force and makes the shards end the live sessions it concerns. ERROR_MORE: the shards have not
+ * caught up, try again. ERROR_LIMIT, ERROR_NO_MEMORY. ERROR_SYSTEM: in force, but not on the disk. */
 enum error access_revoke(struct access *access, enum access_source source, const struct revocation *revocation,
 			 int64_t wall_s);
-/* False: there was none. */
+/* Lifts a revocation. Returns false if there was none. */
 bool access_lift(struct access *access, enum access_source source, enum revocation_kind kind, struct slice id,
 		 int64_t wall_s);
-/* Around a source's telling of all that it has: what was not told again is lifted. */
+/* Enclose a full listing of a source: what the listing does not repeat is lifted. access_round_end() returns how many
+ * were. */
 void access_round_begin(struct access *access, enum access_source source);
 uint32_t access_round_end(struct access *access, enum access_source source);
-/* Frees what has expired. */
+/* Frees expired revocations. */
 void access_expire(struct access *access, int64_t wall_s);
 
-/* A page of what is in force, for the admin side: calls visit for places [from, from + count). Returns how many there
- * are in all. */
+/* A page of the revocations in force, for the admin API: calls visit for positions [from, from + count), with a lock
+ * held. Returns the number of all revocations of the source. */
 typedef void access_visit(void *context, const struct revocation *revocation);
 uint32_t access_list(struct access *access, enum access_source source, uint32_t from, uint32_t count,
 		     access_visit *visit, void *context);
 
-/* What a shard looks for among its clients: keyed hashes of token ids and users, and client ids in full. */
+/* What a shard looks for among its clients: the keyed hash of a token id, a user or a client id. */
 struct access_revoked {
 	uint64_t hash;
 	enum revocation_kind kind;
 };
 
-/* Recent revocations after number *seen, up to `most` of them, which it moves on. Client ids are looked up at once by
- * their hash. By the shard's thread. */
+/* Takes up to `most` revocations that this shard has not taken yet, oldest first. Returns their number. Shard's
+ * thread. */
 uint32_t access_recent(struct access *access, uint16_t shard, struct access_revoked *revoked, uint32_t most);
-/* Whether access_recent() would find some; costs a load. */
+/* Whether access_recent() would return any; costs two loads. */
 bool access_has_recent(const struct access *access, uint16_t shard);
-/* revocation_hash() with the gateway's key: the hash by which a session is found. */
+/* revocation_hash() with the gateway's key. Sessions are found by this hash. */
 uint64_t access_hash(const struct access *access, enum revocation_kind kind, struct slice id);
 
 #endif

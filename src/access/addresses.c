@@ -11,25 +11,28 @@
 #define PARTS 16u
 #define PART_BITS 4u
 #define PLACES_MIN 4096u
-/* Idle addresses that are looked at for each new one: those whose rate has recovered go. */
-#define SWEEP 2u
-/* What is in between two moments of the clock is not held against anyone. */
+/* Entries examined for each new address. Those that are idle and whose rate has recovered are freed. */
+#define SWEEP_PER_INSERT 2u
+/* The clock counts milliseconds, so up to one of them is not held against an address. */
 #define CLOCK_STEP_US 1000u
 
+_Static_assert(PARTS == 1u << PART_BITS, "a place holds the number of a part in its low bits");
+
 struct address {
-	struct table_node node; /* first: the pool's link may overwrite its hash */
+	struct table_node node; /* first: the pool's free list overwrites its hash */
 	struct prefix prefix;
-	uint64_t ready_us; /* when its bucket is full again: the rate is kept as one moment (GCRA) */
+	uint64_t ready_us; /* when its token bucket is full again: GCRA keeps the rate as one point in time */
 	uint32_t connections;
-	uint32_t handshakes; /* of them */
+	uint32_t handshakes; /* of these connections */
 	bool used;
 };
+_Static_assert(offsetof(struct address, node) == 0, "no other field may lie under the free list's link");
 
 struct part {
 	_Alignas(64) pthread_mutex_t lock;
 	struct pool pool;
 	struct table table;
-	uint32_t swept; /* looked at last */
+	uint32_t swept; /* index examined last */
 };
 
 struct addresses {
@@ -46,11 +49,12 @@ struct addresses *addresses_new(const struct hash_key *key, uint32_t places)
 	memset(addresses, 0, sizeof(*addresses));
 	addresses->key = *key;
 	uint32_t each = (places < PLACES_MIN ? PLACES_MIN : places) / PARTS * 2;
+	CHECK_LT(each, 1u << (32 - PART_BITS)); /* an index must fit into a place beside the part */
 	for (uint32_t i = 0; i < PARTS; i++) {
 		struct part *part = &addresses->parts[i];
 		if (pool_open(&part->pool, sizeof(struct address), each) != ERROR_OK ||
 		    table_open(&part->table, &part->pool, offsetof(struct address, node), each) != ERROR_OK)
-			return NULL; /* the program ends now, and what was made ends with it */
+			return NULL; /* the process exits, so nothing is freed */
 		CHECK(pthread_mutex_init(&part->lock, NULL) == 0);
 	}
 	return addresses;
@@ -84,11 +88,12 @@ static uint32_t addresses_find(const struct part *part, uint32_t hash, const str
 	return index;
 }
 
-static void drop_if_idle(struct addresses *addresses, struct part *part, uint32_t index, uint64_t now_ms)
+static void free_if_idle(struct addresses *addresses, struct part *part, uint32_t index, uint64_t now_ms)
 {
 	struct address *address = address_at(part, index);
 	if (!address->used || address->connections != 0 || address->ready_us > now_ms * 1000)
 		return;
+	CHECK_EQ(address->handshakes, 0);
 	table_remove(&part->table, index);
 	address->used = false;
 	pool_give(&part->pool, index);
@@ -98,9 +103,9 @@ static void drop_if_idle(struct addresses *addresses, struct part *part, uint32_
 static uint32_t addresses_add(struct addresses *addresses, struct part *part, uint32_t hash,
 			      const struct prefix *prefix, uint64_t now_ms)
 {
-	for (uint32_t i = 0; i < SWEEP && part->pool.touched != 0; i++) {
+	for (uint32_t i = 0; i < SWEEP_PER_INSERT && part->pool.touched != 0; i++) {
 		part->swept = part->swept % part->pool.touched + 1;
-		drop_if_idle(addresses, part, part->swept, now_ms);
+		free_if_idle(addresses, part, part->swept, now_ms);
 	}
 	uint32_t index = pool_take(&part->pool);
 	if (index == 0)
@@ -111,7 +116,7 @@ static uint32_t addresses_add(struct addresses *addresses, struct part *part, ui
 	return index;
 }
 
-/* Each connection moves the moment by 1 / rate; it may be ahead of now by as much as a burst takes. */
+/* Each connection moves ready_us by 1 / rate. It may be ahead of now by the length of a burst. */
 static bool addresses_within_rate(const struct address_limits *limits, struct address *address, uint64_t now_ms)
 {
 	if (limits->rate == 0)
@@ -139,7 +144,7 @@ enum error addresses_enter(struct addresses *addresses, const struct address_lim
 			   const struct prefix *prefix, uint64_t now_ms, uint32_t *place)
 {
 	uint64_t hash = hash_slice(&addresses->key, slice_of(prefix->bytes, sizeof(prefix->bytes)));
-	uint32_t number = (uint32_t)(hash >> 60);
+	uint32_t number = (uint32_t)(hash >> (64 - PART_BITS));
 	struct part *part = &addresses->parts[number];
 	pthread_mutex_lock(&part->lock);
 	uint32_t index = addresses_find(part, (uint32_t)hash, prefix);
@@ -157,7 +162,7 @@ enum error addresses_enter(struct addresses *addresses, const struct address_lim
 	return error;
 }
 
-static struct part *enter_part(struct addresses *addresses, uint32_t place)
+static struct part *lock_part(struct addresses *addresses, uint32_t place)
 {
 	struct part *part = &addresses->parts[place & (PARTS - 1)];
 	pthread_mutex_lock(&part->lock);
@@ -168,9 +173,10 @@ void addresses_sign_in(struct addresses *addresses, uint32_t place)
 {
 	if (place == 0)
 		return;
-	struct part *part = enter_part(addresses, place);
+	struct part *part = lock_part(addresses, place);
 	struct address *address = address_at(part, place >> PART_BITS);
-	CHECK(address->handshakes > 0);
+	CHECK(address->used);
+	CHECK_GT(address->handshakes, 0);
 	address->handshakes--;
 	pthread_mutex_unlock(&part->lock);
 }
@@ -179,13 +185,16 @@ void addresses_leave(struct addresses *addresses, uint32_t place, bool signed_in
 {
 	if (place == 0)
 		return;
-	struct part *part = enter_part(addresses, place);
+	struct part *part = lock_part(addresses, place);
 	struct address *address = address_at(part, place >> PART_BITS);
-	CHECK(address->connections > 0 && (signed_in || address->handshakes > 0));
+	CHECK(address->used);
+	CHECK_GT(address->connections, 0);
+	CHECK(signed_in || address->handshakes > 0);
 	address->connections--;
 	address->handshakes -= !signed_in;
-	/* Its rate is forgotten later, when that has recovered. */
+	CHECK_LE(address->handshakes, address->connections);
+	/* An address with a rate is freed later, when the rate has recovered. */
 	if (address->ready_us == 0)
-		drop_if_idle(addresses, part, place >> PART_BITS, 0);
+		free_if_idle(addresses, part, place >> PART_BITS, 0);
 	pthread_mutex_unlock(&part->lock);
 }

@@ -1,5 +1,5 @@
-/* What a gate hands to a shard together with a socket: a client whose CONNECT was read, checked and allowed in. On the
- * heap; the gate gives it away with the socket, the shard frees it. */
+/* What a gate hands to a shard together with a socket: the result of a CONNECT that was read, checked and accepted. On
+ * the heap. The gate passes ownership along with the socket; the shard frees it. */
 #ifndef ACCESS_ADMISSION_H
 #define ACCESS_ADMISSION_H
 
@@ -10,33 +10,33 @@
 
 struct admission {
 	uint64_t hash;             /* of the client id */
-	uint64_t token_hash;       /* of the token's id, 0: it has none */
-	uint64_t user_hash;        /* 0: there is none */
+	uint64_t token_hash;       /* of the token's id; 0: none */
+	uint64_t user_hash;        /* of the user's name; 0: none */
 	struct stream_carry carry; /* the part of its stream that is not the socket */
-	uint32_t address;          /* its place in the addresses, 0: not counted */
-	uint32_t packet_bytes_max; /* the client's */
+	uint32_t address;          /* place in access/addresses.h; 0: not counted */
+	uint32_t packet_bytes_max; /* the client's Maximum Packet Size */
 	uint32_t session_expiry_s; /* as granted; UINT32_MAX: never */
-	uint32_t expires_in_s;     /* what it signed in with is good for so long */
+	uint32_t expires_in_s;     /* until its token expires; ADMISSION_NEVER_S: never */
 	uint32_t will_delay_s;
-	uint32_t rules_bytes; /* of the token */
-	uint32_t will_bytes;  /* an encoded PUBLISH, 0: no will */
-	uint32_t rest_bytes;  /* what the client sent behind its CONNECT */
+	uint32_t rules_bytes; /* of the token's permissions */
+	uint32_t will_bytes;  /* of the will as an encoded PUBLISH; 0: no will */
+	uint32_t rest_bytes;  /* of input that followed CONNECT */
 	uint16_t user_bytes;
 	uint16_t token_bytes;     /* of the token's id */
 	uint16_t keepalive_s;     /* as granted */
-	uint16_t receive_max;     /* the client's */
-	uint16_t topic_alias_max; /* the client's */
+	uint16_t receive_max;     /* the client's Receive Maximum */
+	uint16_t topic_alias_max; /* the client's Topic Alias Maximum */
 	uint16_t id_bytes;
 	uint8_t version; /* enum mqtt_version */
 	bool is_bridge;
-	bool is_beyond; /* the places are taken: it may take over a connection, and nothing else (runtime/quota.h) */
+	bool is_beyond; /* beyond the limit: it may only take over a connection (runtime/quota.h) */
 	bool clean_start;
 	bool assigned_id;
-	bool expiry_changed;    /* granted otherwise than asked: the client is told */
+	bool expiry_changed;    /* granted other than requested: CONNACK says so */
 	bool keepalive_changed; /* likewise */
 	bool wants_response_info;
-	bool has_principal;          /* state/principal.h: it signed in, or rules are configured */
-	bool has_rules;              /* the token has permissions, though they may be none at all */
+	bool has_principal;          /* it signed in, or rules are configured (state/principal.h) */
+	bool has_rules;              /* the token lists permissions; the list may be empty */
 	bool uses_auth;              /* it named an authentication method */
 	_Alignas(4) uint8_t bytes[]; /* rules, client id, will, rest, user, token's id */
 };
@@ -75,7 +75,7 @@ static inline struct slice admission_token(const struct admission *admission)
 	return slice_of(user.data + user.size, admission->token_bytes);
 }
 
-/* All of it, what stands behind the struct included. */
+/* The size of the struct and the bytes that follow it. */
 static inline size_t admission_bytes(const struct admission *admission)
 {
 	struct slice last = admission_token(admission);

@@ -1,15 +1,15 @@
 #include "access/drop_list.h"
 
+#include "base/check.h"
 #include "base/log.h"
 
 #include <errno.h>
 #include <string.h>
 
-/* Asking costs a system call a listener. */
-#define LOOK_EVERY_MS 200u
+/* Reading the counters costs one system call per listener. */
+#define COUNT_INTERVAL_MS 200u
 
-_Static_assert(2 * SETTINGS_NETWORKS_MAX + OFFENDERS_MAX <= SYN_FILTER_RULES_MAX,
-	       "one filter has room for all of them");
+_Static_assert(2 * SETTINGS_NETWORKS_MAX + OFFENDERS_MAX <= SYN_FILTER_RULES_MAX, "one filter has room for all rules");
 
 static uint32_t add_rules(struct syn_rule *rules, const struct network *networks, uint32_t count, bool drops)
 {
@@ -23,15 +23,17 @@ uint32_t drop_list_rules(const struct settings *settings, const struct offenders
 	const struct networks *denied = &settings->address_denied;
 	const struct networks *exempt = &settings->address_exempt;
 	struct network kept_out[OFFENDERS_MAX];
+	CHECK_LE(denied->count, SETTINGS_NETWORKS_MAX);
+	CHECK_LE(exempt->count, SETTINGS_NETWORKS_MAX);
 	uint32_t count = add_rules(rules, denied->items, denied->count, true);
 	uint32_t offending = offenders_list(offenders, kept_out);
-	/* An address that no limit counts may be inside a prefix that offends. */
+	/* An exempt address may lie within an offending prefix. */
 	if (offending != 0)
 		count += add_rules(rules + count, exempt->items, exempt->count, false);
 	return count + add_rules(rules + count, kept_out, offending, true);
 }
 
-/* How many of the rules are in force in front of all listeners. */
+/* Returns how many of the rules are in force on every listener. */
 static uint32_t drop_list_attach(const struct settings *settings, const struct syn_rule *rules, uint32_t count)
 {
 	uint32_t least = count;
@@ -51,12 +53,14 @@ void drop_list_renew(struct drop_list *drop_list, const struct settings *setting
 	int why = errno;
 	uint32_t denied = settings->address_denied.count;
 	uint32_t left = denied > attached ? denied - attached : 0;
+	CHECK_GE(count, drop_list->offenders.count);
 	uint32_t before_offenders = count - drop_list->offenders.count;
 	if (left != 0 && left != drop_list->denied_left)
-		log_write(LOG_WARNING,
-			  "the kernel keeps out %u of %u denied networks: the others are refused after accept, which "
-			  "costs more%s%s",
-			  denied - left, denied, attached == 0 ? ": " : "", attached == 0 ? strerror(why) : "");
+		log_write(
+			LOG_WARNING,
+			"the kernel keeps out %u of %u denied networks; connections from the others are refused after "
+			"accept, which costs more%s%s",
+			denied - left, denied, attached == 0 ? ": " : "", attached == 0 ? strerror(why) : "");
 	drop_list->denied_left = left;
 	COUNT_SET(counters, denied_networks_kept_out, denied - left);
 	COUNT_SET(counters, addresses_kept_out, attached > before_offenders ? attached - before_offenders : 0);
@@ -71,11 +75,12 @@ void drop_list_refused(struct drop_list *drop_list, const struct settings *setti
 
 static void count_drops(struct drop_list *drop_list, const struct settings *settings, struct counters *counters)
 {
+	CHECK_LE(settings->listener_count, SETTINGS_LISTENERS_MAX);
 	for (uint32_t i = 0; i < settings->listener_count; i++) {
 		uint32_t drops;
 		if (!syn_filter_drops(settings->listeners[i].fd, &drops))
 			continue;
-		uint32_t more = drops - drop_list->drops[i]; /* right where it has wrapped, too */
+		uint32_t more = drops - drop_list->drops[i]; /* also right after a wrap-around */
 		drop_list->drops[i] = drops;
 		counter_add(&counters->values[COUNTER_listener_drops], more);
 	}
@@ -86,9 +91,9 @@ void drop_list_turn(struct drop_list *drop_list, const struct settings *settings
 {
 	if (offenders_forgive(&drop_list->offenders, now_ms))
 		drop_list_renew(drop_list, settings, counters);
-	if (now_ms - drop_list->looked_at_ms < LOOK_EVERY_MS)
+	if (now_ms - drop_list->counted_at_ms < COUNT_INTERVAL_MS)
 		return;
-	drop_list->looked_at_ms = now_ms;
+	drop_list->counted_at_ms = now_ms;
 	count_drops(drop_list, settings, counters);
 }
 

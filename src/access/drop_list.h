@@ -1,37 +1,37 @@
-/* Who is kept out by the kernel, in front of the listeners (net/syn_filter.h): networks that are denied, and addresses
- * that went on although refused. A connection of theirs is never there: its first packet is dropped without an answer,
- * at no cost to this process. The gate's check after accept decides the same about those who get through all the same.
- * Owned by a gate's thread; of several gates, by the first. */
+/* The drop list: denied networks, and addresses that kept connecting although refused. A filter on the listeners
+ * (net/filter/syn_filter.h) makes the kernel drop their SYNs without an answer, at no cost to this process. Connections
+ * that get through the filter are checked again after accept, by the same rules. Owned by the thread of gate 0. */
 #ifndef ACCESS_DROP_LIST_H
 #define ACCESS_DROP_LIST_H
 
 #include "access/offenders.h"
-#include "net/syn_filter.h"
+#include "net/filter/syn_filter.h"
 #include "runtime/counters.h"
 #include "runtime/settings.h"
 
 struct drop_list {
 	struct offenders offenders;
-	uint32_t denied_left;                   /* denied networks that the kernel did not take, as last logged */
-	uint64_t looked_at_ms;                  /* when it was asked what it has dropped */
-	uint32_t drops[SETTINGS_LISTENERS_MAX]; /* what it said */
+	uint32_t denied_left;                   /* denied networks that the kernel did not accept, as last logged */
+	uint64_t counted_at_ms;                 /* when the kernel's drop counters were last read */
+	uint32_t drops[SETTINGS_LISTENERS_MAX]; /* the counters as last read */
 };
 
-/* What decides, in this order: denied networks, addresses that no limit counts, offenders. Whoever the check after
- * accept lets in gets through each of its beginnings too. rules holds SYN_FILTER_RULES_MAX. Returns how many. */
+/* Writes the filter's rules in the order in which they apply: denied networks, addresses exempt from limits, offenders.
+ * Every prefix of this list lets through whatever the check after accept would accept, so the kernel may take only the
+ * first rules. rules has room for SYN_FILTER_RULES_MAX. Returns their number. */
 uint32_t drop_list_rules(const struct settings *settings, const struct offenders *offenders, struct syn_rule *rules);
 
-/* Gives the listeners the filter for what is so now: at the start, with new settings, and when offenders have changed.
- * Counts what the kernel keeps out. */
+/* Attaches a new filter to the listeners: at the start, with new settings, and when the offenders have changed. Updates
+ * the gauges of what the kernel drops. */
 void drop_list_renew(struct drop_list *drop_list, const struct settings *settings, struct counters *counters);
-/* A connection was refused for its address's limits. */
+/* A connection was refused because of a limit on its address. counted: the prefix whose limit it was. */
 void drop_list_refused(struct drop_list *drop_list, const struct settings *settings, const struct network *counted,
 		       uint64_t now_ms, struct counters *counters);
-/* Once a turn: lets those in whose time is over, and counts what the kernel has dropped. */
+/* Once a turn: releases offenders whose time is over, and counts the packets that the kernel has dropped. */
 void drop_list_turn(struct drop_list *drop_list, const struct settings *settings, uint64_t now_ms,
 		    struct counters *counters);
 
-/* A client's socket, which stays: takes the filter off it that it may have inherited. */
+/* For the socket of an accepted client: removes the filter that it may have inherited from its listener. */
 void drop_list_let_in(const struct settings *settings, int fd);
 
 #endif

@@ -15,13 +15,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-/* An id of our own: a fixed beginning, then 96 random bits in hexadecimal; nobody else's id by any chance. */
+/* An assigned client id: a fixed prefix, then 96 random bits in hexadecimal, so that it collides with no other id. */
 #define ASSIGNED_PREFIX "roost-"
 #define ASSIGNED_RANDOM_BYTES 12u
 #define ASSIGNED_ID_BYTES (sizeof(ASSIGNED_PREFIX) - 1 + 2 * ASSIGNED_RANDOM_BYTES)
 
-/* Refused for want of room: to come back after this and up to four times this. */
-#define RETRY_LEAST_MS 2000u
+/* A client refused for lack of room reconnects after one to four times this. */
+#define RETRY_MS_MIN 2000u
 
 static void assign_id(char id[ASSIGNED_ID_BYTES + 1])
 {
@@ -31,7 +31,7 @@ static void assign_id(char id[ASSIGNED_ID_BYTES + 1])
 	sodium_bin2hex(id + sizeof(ASSIGNED_PREFIX) - 1, 2 * ASSIGNED_RANDOM_BYTES + 1, random, sizeof(random));
 }
 
-static enum error check_offer(const struct sign_in_environment *environment, const struct mqtt_connect *connect)
+static enum error check_connect(const struct sign_in_environment *environment, const struct mqtt_connect *connect)
 {
 	if (connect->client_id.size > environment->settings->client_id_bytes_max)
 		return ERROR_CLIENT_ID_LONG;
@@ -41,7 +41,7 @@ static enum error check_offer(const struct sign_in_environment *environment, con
 	if (connect->has_will && mqtt_topic_is_reserved(connect->will.topic) &&
 	    !mqtt_topic_is_bridge_state(connect->will.topic))
 		return ERROR_TOPIC_RESERVED;
-	/* A will that a PUBLISH would be refused for is refused now: nobody is there to be told later. */
+	/* A will that would be refused as a PUBLISH is refused now, because later there is nobody to be told. */
 	if (connect->has_will && environment->settings->payload_format_check &&
 	    !mqtt_payload_is_well_formed(connect->will.properties, connect->will.payload))
 		return ERROR_PAYLOAD_FORMAT;
@@ -54,7 +54,7 @@ static bool may_be_anonymous(const struct settings *settings, bool loopback)
 	return policy == ANONYMOUS_ALWAYS || (policy == ANONYMOUS_LOOPBACK && loopback);
 }
 
-/* Whoever gives a client id that was revoked is told so here, as one that signs in is. */
+/* An anonymous client with a revoked client id is told so, like one that signs in. */
 static enum error check_anonymous(const struct sign_in_environment *environment, struct slice client_id)
 {
 	if (environment->access == NULL)
@@ -63,7 +63,7 @@ static enum error check_anonymous(const struct sign_in_environment *environment,
 	return access_check_revoked(environment->access, none, none, client_id, environment->wall_s);
 }
 
-/* Who it is. Where there is no way to sign in, a name and a password are not looked at and say nothing. */
+/* Determines the client's identity. Where no sign-in is configured, user name and password are ignored. */
 static enum error authenticate(const struct sign_in_environment *environment, bool loopback,
 			       const struct mqtt_connect *connect, struct identity *identity)
 {
@@ -82,7 +82,7 @@ static enum error authenticate(const struct sign_in_environment *environment, bo
 	return sign_in_check(environment->sign_in, &credentials, environment->wall_s, identity);
 }
 
-/* Nobody takes another user's client id, and with it his session. An id that is assigned fits. */
+/* Stops a user from taking another user's client id, and its session with it. Assigned ids always fit the pattern. */
 static enum error check_client_id(const struct sign_in_environment *environment, const struct identity *identity)
 {
 	struct slice pattern = slice_string(environment->settings->access.client_id_pattern);
@@ -91,7 +91,7 @@ static enum error check_client_id(const struct sign_in_environment *environment,
 	return client_id_pattern_allows(pattern, identity->user, identity->client_id) ? ERROR_OK : ERROR_CLIENT_ID_USER;
 }
 
-/* A will that the client may not publish is refused now rather than left out later [MQTT-3.1.2-8]. */
+/* A will that the client may not publish is refused now rather than dropped later [MQTT-3.1.2-8]. */
 static enum error check_will(const struct sign_in_environment *environment, const struct mqtt_connect *connect,
 			     const struct identity *identity)
 {
@@ -103,7 +103,8 @@ static enum error check_will(const struct sign_in_environment *environment, cons
 		       : ERROR_PUBLISH_DENIED;
 }
 
-/* The will's properties but the delay, which is not the message's [3.1.3.2.2]. Returns their size; out may be NULL. */
+/* Copies the will's properties except the delay, which is no property of the message [3.1.3.2.2]. Returns their size;
+ * out may be NULL. */
 static size_t copy_will_properties(struct slice properties, uint8_t *out)
 {
 	size_t size = 0;
@@ -111,7 +112,8 @@ static size_t copy_will_properties(struct slice properties, uint8_t *out)
 	struct slice rest = properties;
 	while (rest.size != 0) {
 		const uint8_t *begin = rest.data;
-		CHECK(mqtt_property_next(&rest, &property) == ERROR_OK);
+		enum error error = mqtt_property_next(&rest, &property);
+		CHECK_EQ(error, ERROR_OK); /* mqtt_connect_decode() has read them all */
 		size_t length = (size_t)(rest.data - begin);
 		if (property.id == MQTT_PROPERTY_WILL_DELAY)
 			continue;
@@ -122,7 +124,7 @@ static size_t copy_will_properties(struct slice properties, uint8_t *out)
 	return size;
 }
 
-/* The will as the PUBLISH that it will be. */
+/* Encodes the will as the PUBLISH that it will become. */
 static enum error encode_will(const struct mqtt_connect *connect, struct slice *encoded)
 {
 	*encoded = slice_of(NULL, 0);
@@ -133,23 +135,26 @@ static enum error encode_will(const struct mqtt_connect *connect, struct slice *
 		.payload = connect->will.payload,
 		.qos = connect->will.qos,
 		.retain = connect->will.retain,
-		.packet_id = 1, /* nobody reads it */
+		.packet_id = 1, /* never read; each delivery gets its own */
 	};
 	size_t properties_bytes = copy_will_properties(connect->will.properties, NULL);
 	uint8_t *properties = malloc(properties_bytes + 1);
 	if (properties == NULL)
 		return ERROR_NO_MEMORY;
-	copy_will_properties(connect->will.properties, properties);
+	size_t copied_bytes = copy_will_properties(connect->will.properties, properties);
+	CHECK_EQ(copied_bytes, properties_bytes);
 	publish.properties = slice_of(properties, properties_bytes);
 	size_t size = mqtt_publish_size(&publish, connect->version);
 	uint8_t *packet = malloc(size);
-	if (packet != NULL)
+	if (packet != NULL) {
 		*encoded = slice_of(packet, mqtt_publish_encode(&publish, connect->version, packet, size));
+		CHECK_EQ(encoded->size, size);
+	}
 	free(properties);
 	return packet != NULL ? ERROR_OK : ERROR_NO_MEMORY;
 }
 
-/* How long the session may outlive its connection. Before version 5 it does so for ever unless it is clean. */
+/* How long the session may outlive its connection [3.1.2.11.2]. Before version 5: for ever, unless it is clean. */
 static uint32_t granted_expiry_s(const struct settings *settings, const struct mqtt_connect *connect)
 {
 	uint32_t asked_s = connect->session_expiry_s;
@@ -158,7 +163,7 @@ static uint32_t granted_expiry_s(const struct settings *settings, const struct m
 	return asked_s < settings->session_expiry_max_s ? asked_s : settings->session_expiry_max_s;
 }
 
-/* Only version 5 can be told of another one than it asked for [3.2.2.3.14]. */
+/* Only version 5 clients can be told a keepalive other than they asked for [3.2.2.3.14]. */
 static uint16_t granted_keepalive_s(const struct settings *settings, const struct mqtt_connect *connect)
 {
 	uint32_t most_s = settings->keepalive_max_s;
@@ -167,7 +172,7 @@ static uint16_t granted_keepalive_s(const struct settings *settings, const struc
 	return bounded ? (uint16_t)most_s : connect->keepalive_s;
 }
 
-/* Behind the struct: see there for the order. */
+/* Copies the texts behind the struct, in the order that struct admission documents. */
 static void copy_parts(struct admission *admission, struct slice rules, struct slice id, struct slice will,
 		       struct slice rest, struct slice user, struct slice token)
 {
@@ -184,7 +189,7 @@ static uint32_t expires_in_s(const struct sign_in_environment *environment, cons
 {
 	if (identity->expires_s == CLAIM_NEVER)
 		return ADMISSION_NEVER_S;
-	/* Whoever is let in because clocks may be off is not ended before they cannot be off as far as that. */
+	/* The leeway that let a client in also counts for its end: else it would be ended at once. */
 	int64_t left_s = identity->expires_s + environment->settings->access.token_leeway_s - environment->wall_s;
 	if (left_s < 0)
 		return 0;
@@ -202,6 +207,10 @@ static struct admission *admission_new(const struct sign_in_environment *environ
 {
 	const struct settings *settings = environment->settings;
 	struct slice rules = identity->permissions;
+	/* An MQTT string has at most 65535 bytes, and so has a text of a token (token_bytes_max). */
+	CHECK_LE(id.size, UINT16_MAX);
+	CHECK_LE(identity->user.size, UINT16_MAX);
+	CHECK_LE(identity->token_id.size, UINT16_MAX);
 	struct admission *admission = malloc(sizeof(*admission) + rules.size + id.size + will.size + rest.size +
 					     identity->user.size + identity->token_id.size);
 	if (admission == NULL)
@@ -226,7 +235,7 @@ static struct admission *admission_new(const struct sign_in_environment *environ
 		.version = connect->version,
 		.is_bridge = connect->is_bridge,
 		.clean_start = connect->clean_start,
-		.assigned_id = connect->client_id.size == 0, /* also where its token says it [MQTT-3.2.2-16] */
+		.assigned_id = connect->client_id.size == 0, /* also if its token names the id [MQTT-3.2.2-16] */
 		.wants_response_info = connect->request_response_info,
 		.has_principal = environment->acl != NULL || identity->user.size != 0 || identity->token_id.size != 0 ||
 				 identity->expires_s != CLAIM_NEVER,
@@ -236,33 +245,42 @@ static struct admission *admission_new(const struct sign_in_environment *environ
 	admission->expiry_changed = admission->session_expiry_s != connect->session_expiry_s;
 	admission->keepalive_changed = admission->keepalive_s != connect->keepalive_s;
 	copy_parts(admission, rules, id, will, rest, identity->user, identity->token_id);
+	CHECK_EQ(admission_bytes(admission), sizeof(*admission) + rules.size + id.size + will.size + rest.size +
+						     identity->user.size + identity->token_id.size);
 	return admission;
 }
 
-/* One that the user may have: what the pattern says, and where it lets something follow, an id of our own. On the heap;
- * NULL: it would be too long, or there is no memory. */
-static uint8_t *new_id(const struct sign_in_environment *environment, struct slice user, size_t *size)
+/* Makes an id that the user may have: the expanded pattern and, if that ends with '*', a random id. *made is on the
+ * heap. ERROR_CLIENT_ID_LONG: it would be too long; ERROR_NO_MEMORY. */
+static enum error assign_permitted_id(const struct sign_in_environment *environment, struct slice user, uint8_t **made,
+				      size_t *size)
 {
 	struct slice pattern = slice_string(environment->settings->access.client_id_pattern);
 	size_t room = environment->settings->client_id_bytes_max;
-	char own[ASSIGNED_ID_BYTES + 1];
+	char random[ASSIGNED_ID_BYTES + 1];
 	bool open = true;
 	*size = 0;
 	uint8_t *id = malloc(room + ASSIGNED_ID_BYTES);
 	if (id == NULL)
-		return NULL;
-	/* Who has no name gets an id that is nobody else's. */
+		return ERROR_NO_MEMORY;
+	/* A client without a user name gets a random id. */
 	bool by_pattern = pattern.size != 0 && user.size != 0;
 	if (by_pattern && !client_id_pattern_expand(pattern, user, id, room, size, &open)) {
 		free(id);
-		return NULL;
+		return ERROR_CLIENT_ID_LONG;
+	}
+	/* An id is an MQTT string of at most 65535 bytes [1.5.4]. */
+	if (open && *size > UINT16_MAX - ASSIGNED_ID_BYTES) {
+		free(id);
+		return ERROR_CLIENT_ID_LONG;
 	}
 	if (open) {
-		assign_id(own);
-		memcpy(id + *size, own, ASSIGNED_ID_BYTES);
+		assign_id(random);
+		memcpy(id + *size, random, ASSIGNED_ID_BYTES);
 		*size += ASSIGNED_ID_BYTES;
 	}
-	return id;
+	*made = id;
+	return ERROR_OK;
 }
 
 static enum error handshake_admit(const struct sign_in_environment *environment, const struct mqtt_connect *connect,
@@ -270,14 +288,15 @@ static enum error handshake_admit(const struct sign_in_environment *environment,
 {
 	struct slice id = identity->client_id;
 	uint8_t *assigned = NULL;
-	if (id.size == 0) {
-		assigned = new_id(environment, identity->user, &id.size);
-		if (assigned == NULL)
-			return ERROR_CLIENT_ID_LONG;
+	enum error error = ERROR_OK;
+	if (id.size == 0)
+		error = assign_permitted_id(environment, identity->user, &assigned, &id.size);
+	if (error != ERROR_OK)
+		return error;
+	if (assigned != NULL)
 		id.data = assigned;
-	}
 	struct slice will;
-	enum error error = encode_will(connect, &will);
+	error = encode_will(connect, &will);
 	if (error == ERROR_OK) {
 		*admission = admission_new(environment, connect, identity, id, will, rest);
 		free((void *)(uintptr_t)will.data);
@@ -293,8 +312,8 @@ static bool handshake_begins_with(struct slice bytes, const char *text, size_t s
 	return bytes.size >= size && memcmp(bytes.data, text, size) == 0;
 }
 
-/* What is often sent to a port that it is not meant for, by its first bytes: whoever runs the server is told what it is
- * rather than what it is not. */
+/* Recognises other protocols by their first bytes, so that the log names what was sent to the wrong port rather than
+ * saying that it is not MQTT. */
 static enum error other_protocol(struct slice bytes)
 {
 	static const struct {
@@ -302,7 +321,7 @@ static enum error other_protocol(struct slice bytes)
 		uint8_t size;
 		enum error error;
 	} BEGINNINGS[] = {
-		{"\x16\x03", 2, ERROR_TLS_UNEXPECTED}, /* a record of the handshake, of any version since SSL 3 */
+		{"\x16\x03", 2, ERROR_TLS_UNEXPECTED}, /* a TLS handshake record, of any version since SSL 3 */
 		{"GET ", 4, ERROR_HTTP_UNEXPECTED},
 		{"HEAD ", 5, ERROR_HTTP_UNEXPECTED},
 		{"POST ", 5, ERROR_HTTP_UNEXPECTED},
@@ -319,7 +338,7 @@ static enum error other_protocol(struct slice bytes)
 	return ERROR_OK;
 }
 
-static size_t connect_limit(const struct settings *settings)
+static size_t connect_bytes_limit(const struct settings *settings)
 {
 	return settings->connect_bytes_max < settings->packet_bytes_max ? settings->connect_bytes_max
 									: settings->packet_bytes_max;
@@ -336,17 +355,18 @@ enum error handshake_read(const struct sign_in_environment *environment, bool lo
 	if (error != ERROR_OK)
 		return error;
 	error = mqtt_header_decode(bytes.data, bytes.size, &header);
-	/* A first byte that is no CONNECT's is answered before a length that may never come. */
+	/* The packet type is checked first: the length of what is no CONNECT may never arrive [MQTT-3.1.0-1]. */
 	if (bytes.size != 0 && bytes.data[0] >> 4 != MQTT_CONNECT)
 		return ERROR_NOT_CONNECT;
 	if (error == ERROR_OK)
 		error = mqtt_header_check(header);
 	if (error != ERROR_OK)
 		return error;
+	CHECK_LE(header.header_bytes, bytes.size);
 	*packet_bytes = (size_t)header.header_bytes + header.body_bytes;
 	*version = mqtt_connect_version(
 		slice_of(bytes.data + header.header_bytes, bytes.size - (size_t)header.header_bytes));
-	if (*packet_bytes > connect_limit(settings))
+	if (*packet_bytes > connect_bytes_limit(settings))
 		return ERROR_CONNECT_TOO_LARGE;
 	if (bytes.size < *packet_bytes)
 		return ERROR_MORE;
@@ -357,7 +377,7 @@ enum error handshake_read(const struct sign_in_environment *environment, bool lo
 	if (error == ERROR_OK)
 		error = environment->refusal;
 	if (error == ERROR_OK)
-		error = check_offer(environment, &connect);
+		error = check_connect(environment, &connect);
 	struct identity identity = {0};
 	if (error == ERROR_OK)
 		error = authenticate(environment, loopback, &connect, &identity);
@@ -371,7 +391,7 @@ enum error handshake_read(const struct sign_in_environment *environment, bool lo
 	return handshake_admit(environment, &connect, &identity, rest, admission);
 }
 
-/* Some codes are DISCONNECT's alone, and some ends are no refusal. */
+/* Some reason codes are allowed in DISCONNECT only, and some errors are no refusal [3.2.2.2]. */
 static uint8_t connack_reason_of(enum error error)
 {
 	uint8_t reason = (uint8_t)mqtt_reason_of(error);
@@ -387,7 +407,7 @@ uint32_t handshake_retry_ms(enum error reason)
 	case ERROR_REVOCATIONS_AWAY:
 	case ERROR_HANDSHAKE_BYTES:
 	case ERROR_PASSWORD_QUEUE:
-		return overload_retry_ms(RETRY_LEAST_MS, randombytes_random());
+		return overload_retry_ms(RETRY_MS_MIN, randombytes_random());
 	default:
 		return 0;
 	}
@@ -407,7 +427,7 @@ size_t handshake_refusal(enum error reason, uint8_t version, uint32_t retry_ms, 
 		connack.reason_string = slice_string(error_sentence(reason));
 		return mqtt_connack_encode(&connack, MQTT_VERSION_5, out, REFUSAL_BYTES_MAX);
 	}
-	/* A version that nobody knows gets the oldest form of the answer [3.1.1, MQTT-3.1.2-2]. */
+	/* An unknown version gets the answer in its oldest form [MQTT-3.1.2-2 of 3.1.1]. */
 	connack.reason = mqtt_return_code_of(reason);
 	if (connack.reason == 0 || (version == 0 && reason != ERROR_PROTOCOL_LEVEL))
 		return 0;

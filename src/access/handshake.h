@@ -1,4 +1,4 @@
-/* Signing in: from the bytes of a CONNECT to an admission or a refusal. No threads, no sockets. */
+/* Signing in: turns the bytes of a CONNECT into an admission or a refusal [3.1, 3.2]. No threads, no sockets. */
 #ifndef ACCESS_HANDSHAKE_H
 #define ACCESS_HANDSHAKE_H
 
@@ -16,33 +16,34 @@ struct admission;
 
 #define REFUSAL_BYTES_MAX 320u
 
-/* What signing in needs to know, the same for all clients of a gate's turn. */
+/* What signing in depends on. The same for all clients of one turn of a gate. */
 struct sign_in_environment {
 	const struct settings *settings;
 	const struct hash_key *key;
-	enum error refusal;          /* for everyone, as long as it is not ERROR_OK */
-	struct sign_in *sign_in;     /* NULL: there is no way to sign in, and nobody's credentials are looked at */
+	enum error refusal;          /* if not ERROR_OK, everyone is refused for this reason */
+	struct sign_in *sign_in;     /* NULL: no sign-in is configured, and credentials are ignored */
 	const struct acl *acl;       /* NULL: no rules are configured */
-	const struct access *access; /* who was revoked, where there is no way to sign in; NULL: nobody */
+	const struct access *access; /* for revocations where no sign-in is configured; NULL: none */
 	int64_t wall_s;              /* seconds since 1970 */
 };
 
-/* The one authentication method of version 5 that there is: the data is a token [4.12]. */
+/* The only authentication method that is supported (version 5): the data is a token [4.12]. */
 #define AUTH_METHOD_TOKEN "token"
 
-/* Reads a CONNECT off the front of `bytes`. ERROR_OK: *admission is new and the caller's (free()). ERROR_MORE: it is
- * not whole; *packet_bytes is its size as far as known. Otherwise why the client is refused, and *version is what it
- * speaks (0: not known). */
+/* Reads a CONNECT from the start of `bytes`. ERROR_OK: *admission is new, and the caller frees it with free().
+ * ERROR_MORE: CONNECT is incomplete; *packet_bytes is its size, or 0 if not known yet. ERROR_PASSWORD_PENDING: the
+ * password must be checked elsewhere, then CONNECT is read again. Otherwise the reason for a refusal. *version is the
+ * client's protocol level (0: not known). */
 enum error handshake_read(const struct sign_in_environment *environment, bool loopback, struct slice bytes,
 			  struct admission **admission, size_t *packet_bytes, uint8_t *version);
 
-/* When those who are refused for want of room may come back: spread over some time, not all at once. 0: for this reason
- * nobody is told to. */
+/* When a client that is refused for lack of room should reconnect. Random, so that not all of them come back at once.
+ * 0: clients refused for this reason are not told to come back. */
 uint32_t handshake_retry_ms(enum error reason);
 
-/* The CONNACK that refuses, as the standard says for this version and reason; 0: none, the connection is just closed.
- * retry_ms: not 0: when version 5 clients are told to come back (User Property "retry-after-ms"). out holds
- * REFUSAL_BYTES_MAX. */
+/* Encodes the CONNACK that refuses a client of this version for this reason [3.2.2.2]. Returns its size; 0: there is
+ * none, the connection is just closed. retry_ms: if not 0, version 5 clients are told to reconnect after this time
+ * (User Property "retry-after-ms"). out has room for REFUSAL_BYTES_MAX. */
 size_t handshake_refusal(enum error reason, uint8_t version, uint32_t retry_ms, uint8_t *out);
 
 #endif

@@ -7,9 +7,8 @@
 #include <stdlib.h>
 #include <sys/resource.h>
 
-/* Behind gates, which are behind shards. */
+/* Shards come before gates, gates before these. */
 #define WORKER_NICE 5
-#define THREADS_MAX 64u
 
 struct lane {
 	struct password_job *first;
@@ -25,7 +24,7 @@ struct password_workers {
 	uint32_t waiting; /* in all lanes */
 	bool stopping;
 	uint32_t thread_count;
-	pthread_t threads[THREADS_MAX];
+	pthread_t threads[PASSWORD_THREADS_MAX];
 };
 
 /* ---- jobs and results ---- */
@@ -79,7 +78,7 @@ struct password_job *password_results_take(struct password_results *results)
 	return job;
 }
 
-static void give_back(struct password_job *job)
+static void post_result(struct password_job *job)
 {
 	struct password_results *results = job->results;
 	job->next = NULL;
@@ -93,9 +92,10 @@ static void give_back(struct password_job *job)
 
 /* ---- the threads ---- */
 
-/* From one lane after another; with the lock held. */
-static struct password_job *take_next(struct password_workers *workers)
+/* Takes a job from the next lane that has one. The lock is held, and there is a job. */
+static struct password_job *take_from_next_lane(struct password_workers *workers)
 {
+	CHECK_GT(workers->waiting, 0);
 	for (uint32_t i = 0; i < PASSWORD_LANES; i++) {
 		struct lane *lane = &workers->lanes[workers->next_lane];
 		workers->next_lane = (workers->next_lane + 1) % PASSWORD_LANES;
@@ -105,6 +105,7 @@ static struct password_job *take_next(struct password_workers *workers)
 		lane->first = job->next;
 		if (lane->first == NULL)
 			lane->end = &lane->first;
+		CHECK_GT(lane->count, 0);
 		lane->count--;
 		workers->waiting--;
 		return job;
@@ -112,13 +113,14 @@ static struct password_job *take_next(struct password_workers *workers)
 	return NULL;
 }
 
-/* NULL: the workers stop. */
+/* Sleeps until there is a job. Returns NULL if the workers stop. */
 static struct password_job *await_job(struct password_workers *workers)
 {
 	pthread_mutex_lock(&workers->lock);
 	while (workers->waiting == 0 && !workers->stopping)
 		pthread_cond_wait(&workers->work, &workers->lock);
-	struct password_job *job = workers->stopping ? NULL : take_next(workers);
+	struct password_job *job = workers->stopping ? NULL : take_from_next_lane(workers);
+	CHECK(job != NULL || workers->stopping); /* NULL would end this thread for good */
 	pthread_mutex_unlock(&workers->lock);
 	return job;
 }
@@ -128,12 +130,12 @@ static void *worker_main(void *argument)
 	struct password_workers *workers = argument;
 	struct sched_param parameter = {0};
 	sched_setscheduler(0, SCHED_BATCH, &parameter);
-	setpriority(PRIO_PROCESS, 0, WORKER_NICE); /* of this thread, on Linux */
+	setpriority(PRIO_PROCESS, 0, WORKER_NICE); /* on Linux this means the calling thread only */
 	struct password_job *job;
 	while ((job = await_job(workers)) != NULL) {
 		if (!atomic_load_explicit(&job->abandoned, memory_order_relaxed))
 			job->verdict = password_check(job->file, password_job_user(job), password_job_password(job));
-		give_back(job);
+		post_result(job);
 	}
 	return NULL;
 }
@@ -152,7 +154,8 @@ struct password_workers *password_workers_new(void)
 
 enum error password_workers_start(struct password_workers *workers, uint32_t threads)
 {
-	CHECK(threads <= THREADS_MAX);
+	CHECK_LE(threads, PASSWORD_THREADS_MAX);
+	CHECK(!workers->stopping);
 	while (workers->thread_count < threads) {
 		if (pthread_create(&workers->threads[workers->thread_count], NULL, worker_main, workers) != 0)
 			return ERROR_SYSTEM;
@@ -182,10 +185,11 @@ void password_workers_free(struct password_workers *workers)
 	free(workers);
 }
 
-/* ---- for gates ---- */
+/* ---- called by gates ---- */
 
 static struct password_job *password_job_new(struct password_file *file, struct slice user, struct slice password)
 {
+	CHECK(file != NULL);
 	struct password_job *job = malloc(sizeof(*job) + user.size + password.size);
 	if (job == NULL)
 		return NULL;
@@ -202,7 +206,7 @@ static struct password_job *password_job_new(struct password_file *file, struct 
 	return job;
 }
 
-static bool push(struct password_workers *workers, struct lane *lane, struct password_job *job)
+static bool lane_push(struct password_workers *workers, struct lane *lane, struct password_job *job)
 {
 	pthread_mutex_lock(&workers->lock);
 	bool fits = lane->count < PASSWORD_LANE_JOBS_MAX;
@@ -226,8 +230,8 @@ enum error password_workers_check(struct password_workers *workers, struct passw
 		return ERROR_NO_MEMORY;
 	made->results = results;
 	made->handshake = handshake;
-	*job = made; /* before a worker may give it back */
-	if (push(workers, &workers->lanes[lane_hash % PASSWORD_LANES], made))
+	*job = made; /* before a worker may post its result */
+	if (lane_push(workers, &workers->lanes[lane_hash % PASSWORD_LANES], made))
 		return ERROR_OK;
 	*job = NULL;
 	password_job_free(&made);

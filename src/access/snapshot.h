@@ -1,5 +1,5 @@
-/* What the files say of who may come in: keys, passwords and rules, all of them or nothing. Each part is immutable and
- * counted by reference. Reading may block on the disk; any thread. */
+/* A snapshot of the files that control access: keys, passwords and rules, read as a whole or not at all. Each part is
+ * immutable and reference-counted. Reading may block on the disk. Any thread. */
 #ifndef ACCESS_SNAPSHOT_H
 #define ACCESS_SNAPSHOT_H
 
@@ -16,16 +16,16 @@ struct access_snapshot {
 	struct acl *acl;
 };
 
-/* Reads all files that the settings name. fetched: a JWK set that came from elsewhere, added to the keys; empty: none.
- * False: a line of *report, or of the log where it is NULL, says which file is at fault and why; *snapshot holds
- * nothing. */
+/* Reads all files that the settings name. fetched: a JWK set from a URL, which is added to the keys; empty: none.
+ * Returns false after writing the file and the fault to report, or to the log if that is NULL; *snapshot is then empty.
+ */
 bool access_snapshot_read(const struct access_settings *settings, struct slice fetched, FILE *report,
 			  struct access_snapshot *snapshot);
-/* Puts back the references; *snapshot holds nothing then. */
+/* Releases the references. *snapshot is then empty. */
 void access_snapshot_drop(struct access_snapshot *snapshot);
 
-/* Whether a key of the set is for us. A set without one would shut everyone out: it is taken for a mistake, and *fault
- * says so. */
+/* Whether the set has at least one usable key. A set without one would lock everyone out, so it is taken for a mistake,
+ * and *fault says so. */
 bool access_keys_try(struct slice jwks, struct fault *fault);
 
 #endif

@@ -13,18 +13,22 @@
 #include "state/release.h"
 #include "state/shard.h"
 
-/* An acknowledgement with a reason code, with some room to spare. */
+/* Room for an acknowledgement with a reason code, and some to spare. */
 #define ANSWER_BYTES_MAX 8u
 #define ANSWERS_BYTES_MAX (64u * ANSWER_BYTES_MAX)
 
-/* ---- ours ---- */
+_Static_assert(PENDING_ACKS_CLIENT_MAX <= PENDING_ACKS_SHARD_MAX, "the bound of one client can be reached");
 
-/* A message of QoS 2 is with all who subscribe: it is not taken a second time, after a restart either. */
-static void tell_received(struct shard *shard, struct client_ref ref, uint8_t qos, uint16_t packet_id, uint8_t reason)
+/* All subscribers have this QoS 2 message. The journal is told, so that it is not accepted again after a restart. The
+ * identifier of a refused message is not kept, nor is one that its client has released without waiting. */
+static void tell_received(struct shard *shard, struct client_ref ref, uint8_t qos, uint16_t packet_id)
 {
+	const struct client *client = shard_client(shard, ref);
+	if (qos != 2 || !client->session.journaled ||
+	    !packet_ids_has(&shard->mem.slab, extension_of(shard, client)->received, packet_id))
+		return;
 	struct journal *journal = &shard->sessions.journal;
-	if (qos == 2 && reason < MQTT_REASON_UNSPECIFIED_ERROR && shard_client(shard, ref)->session.journaled)
-		journal_tell(journal)->received(journal->context, ref, packet_id);
+	journal_tell(journal)->received(journal->context, ref, packet_id);
 }
 
 static void acknowledge_send(struct shard *shard, struct client *client, uint8_t qos, uint16_t packet_id,
@@ -49,7 +53,7 @@ enum error acknowledge_publish(struct shard *shard, struct client_ref ref, uint8
 {
 	struct pending_acks *acks = &shard->routing.acks;
 	if (pending_acks_of(acks, ref) == 0) {
-		tell_received(shard, ref, qos, packet_id, reason);
+		tell_received(shard, ref, qos, packet_id);
 		acknowledge_send(shard, shard_client(shard, ref), qos, packet_id, reason);
 		return ERROR_OK;
 	}
@@ -59,8 +63,9 @@ enum error acknowledge_publish(struct shard *shard, struct client_ref ref, uint8
 	return acknowledge_when_safe(shard, ref, ticket, qos, packet_id, reason);
 }
 
-/* So many of a client's acknowledgements may wait. In version 5 the client knows the bound [3.2.2.3.3]; one that passes
- * it is left unread rather than ended, for at QoS 1 it could not pass it as long as all was answered at once. */
+/* How many of a client's acknowledgements may wait. In version 5 the client knows the bound [3.2.2.3.3]. A client that
+ * passes it is left unread rather than ended: at QoS 1 it could not pass the bound if everything were answered at once.
+ */
 static uint32_t client_acks_max(const struct shard *shard, const struct client *client)
 {
 	uint32_t receive_max = shard->env.settings->receive_max;
@@ -73,17 +78,21 @@ bool acknowledge_holds(struct shard *shard, struct client_ref ref, struct client
 	const struct pending_acks *acks = &shard->routing.acks;
 	uint32_t most = client_acks_max(shard, client);
 	bool full = pending_acks_are_full(acks);
-	/* Nobody has more than there are of all clients: nearly always there is no need to look for the client's. */
+	/* No client has more than all clients together, so there is hardly ever a need to look this client's up. */
 	if (!full && (acks->tickets.used < most || pending_acks_of(acks, ref) < most))
 		return false;
-	if (full)
+	/* It may go on, and come here again, while the list is not looked through yet. */
+	if (full && !client->held_acks) {
+		client->held_acks = 1;
 		client_list_push(&shard->routing.acks_awaited, ref);
+	}
 	client_pause(client, PAUSE_ACKS);
 	COUNT(&shard->counters, ack_pauses);
 	return true;
 }
 
-/* What leaves together: the acknowledgements of one client stand beside each other in its line, and are sent as one. */
+/* Acknowledgements that leave together: those of one client are next to each other in its line, and are sent in one
+ * piece. */
 struct answers {
 	struct client_ref client;
 	uint32_t size;
@@ -113,7 +122,7 @@ static void answers_add(struct shard *shard, struct answers *answers, const stru
 	answers->size += (uint32_t)size;
 }
 
-/* The message went to nobody. False: a client before version 5 can be told so only by ending its connection, after
+/* No subscriber got the message. False: before version 5 the client can be told so only by ending its connection, after
  * which it sends the message again. */
 static bool answer_failure(struct shard *shard, struct answers *answers, const struct pending_answer *answer)
 {
@@ -123,15 +132,15 @@ static bool answer_failure(struct shard *shard, struct answers *answers, const s
 		packet_ids_remove(&shard->mem.slab, &extension->received, answer->packet_id);
 	if (!client_is_connected(client))
 		return true;
-	/* One that is connected again may have sent it again, and it was taken for one that is there. */
+	/* A client that reconnected may have sent it again, and that was taken for a duplicate. */
 	if (answer->forgotten || client->version != MQTT_VERSION_5)
 		return false;
 	answers_add(shard, answers, answer);
 	return true;
 }
 
-/* Half of the bound is left: there is no use in reading for the sake of one message. Whether the shard has too many of
- * them is looked at when it publishes again. */
+/* The client goes on when half of the bound is free: reading for a single message is not worth it. Whether the shard
+ * has too many acknowledgements waiting is checked when the client publishes again. */
 static void resume_publisher(struct shard *shard, struct client_ref ref, struct client *client)
 {
 	if (client->pause == PAUSE_ACKS &&
@@ -139,16 +148,16 @@ static void resume_publisher(struct shard *shard, struct client_ref ref, struct 
 		client_resume(shard, ref, PAUSE_ACKS);
 }
 
-/* False: its client has to end. */
+/* False: the client has to end. */
 static bool answer_one(struct shard *shard, struct answers *answers, const struct pending_answer *answer)
 {
 	struct client *client = shard_client(shard, answer->client);
-	CHECK(client->session.id != 0); /* the line goes with the session */
+	CHECK(client->session.id != 0); /* a line ends with its session */
 	turn_work_charge(&shard->loop.work, WORK_ENTRY);
 	if (answer->failed && !answer_failure(shard, answers, answer))
 		return false;
 	if (!answer->failed)
-		tell_received(shard, answer->client, answer->qos, answer->packet_id, answer->reason);
+		tell_received(shard, answer->client, answer->qos, answer->packet_id);
 	if (!client_is_connected(client))
 		return true;
 	if (!answer->forgotten && !answer->failed)
@@ -164,6 +173,7 @@ static void resume_awaiting(struct shard *shard)
 		return;
 	for (uint32_t i = 0; i < awaiting->count; i++) {
 		struct client *client = shard_client(shard, awaiting->items[i]);
+		client->held_acks = 0;
 		if (client_is_connected(client))
 			resume_publisher(shard, awaiting->items[i], client);
 	}
@@ -172,13 +182,12 @@ static void resume_awaiting(struct shard *shard)
 
 void acknowledge_run(struct shard *shard)
 {
-	/* Clients may still wait for room when nothing is left: what took it has gone with the sessions that it was of.
-	 */
+	/* The last ticket may have gone with its session, and others be waiting for that. */
 	if (!pending_acks_any(&shard->routing.acks) && shard->routing.acks_awaited.count == 0)
 		return;
 	struct pending_answer answer;
 	struct answers answers;
-	answers.size = 0; /* the rest is written before it is read */
+	answers.size = 0; /* the other bytes are written before they are read */
 	answers.client = client_ref_none();
 	uint64_t until = turn_work_share(&shard->loop.work, WORK_SHARE_ACKS);
 	while (!turn_work_is_spent(&shard->loop.work, until) && pending_acks_next(&shard->routing.acks, &answer)) {
@@ -192,9 +201,9 @@ void acknowledge_run(struct shard *shard)
 /* ---- sleep ---- */
 
 #define BACKOFF_MAX 10u
-#define GAPS 8u             /* that the average goes over */
-#define GAP_MAX_NS 1600000u /* one long one alone does not make the average long */
-_Static_assert(GAP_MAX_NS / GAPS > ACKNOWLEDGE_PATIENCE_GAP_NS, "the first of them is patient");
+#define GAPS 8u             /* the average is over this many */
+#define GAP_MAX_NS 1600000u /* so that a single long gap weighs no more than this */
+_Static_assert(GAP_MAX_NS / GAPS > ACKNOWLEDGE_PATIENCE_GAP_NS, "the first sleep is patient");
 _Static_assert(1u << BACKOFF_MAX <= UINT16_MAX, "ack_patience counts in 16 bits");
 
 bool acknowledge_is_patient(struct shard *shard)
@@ -220,12 +229,13 @@ void acknowledge_waited(struct shard *shard, bool in_vain)
 		patience->backoff = patience->backoff == 0 ? 0 : (uint8_t)(patience->backoff - 1);
 		return;
 	}
+	CHECK_LE(patience->backoff, BACKOFF_MAX);
 	patience->woken_left = (uint16_t)(1u << patience->backoff);
 	if (patience->backoff < BACKOFF_MAX)
 		patience->backoff++;
 }
 
-/* ---- the client's ---- */
+/* ---- from clients ---- */
 
 static void take_release(struct shard *shard, struct client *client, uint16_t packet_id)
 {
@@ -240,9 +250,9 @@ static void take_release(struct shard *shard, struct client *client, uint16_t pa
 	extension_trim(shard, client);
 }
 
-/* A client that answers with another packet than is due has lost track of the exchange: what either side made of it
- * from here on would be a guess. One that answers to what is not under way may speak of a session that we have not any
- * more. */
+/* A client that answers with another packet than the one that is due has lost track of the exchange, and neither side
+ * could do more than guess from there on. A client that answers a message that is not under way may mean a session that
+ * we no longer have. */
 static enum error take_ack(struct shard *shard, struct client_ref ref, uint8_t type, const struct mqtt_ack *ack)
 {
 	struct client *client = shard_client(shard, ref);

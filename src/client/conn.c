@@ -25,8 +25,8 @@ static enum error reason_of_errno(int number)
 	}
 }
 
-/* Others have used the turn up. One that now and then says something does not wait behind them: its first packet is
- * handled, what follows is for the next turn. */
+/* Other clients have used up the turn's work. A client that sends something now and then does not wait behind them: its
+ * first packet is handled, and the rest waits for the next turn. */
 static void read_fresh(struct shard *shard, struct client_ref ref)
 {
 	uint64_t before = shard->loop.work.spent;
@@ -75,7 +75,7 @@ void client_read_now(struct shard *shard, struct client_ref ref)
 		client_end(shard, ref, reason_of_errno(errno));
 		return;
 	}
-	/* There is no other event after a hang-up; what came may be only a part of a large packet. */
+	/* No further event comes after a hang-up, and what came may be only a part of a large packet. */
 	bool some = shard->mem.io.bytes_in != bytes_in;
 	if (client_is_connected(client) && (more || (client->hung_up && some)))
 		client_mark_ready(shard, ref, client);
@@ -91,7 +91,9 @@ void client_write(struct shard *shard, struct client_ref ref)
 		client_end(shard, ref, ERROR_CONNECTION_LOST);
 		return;
 	}
-	uint32_t sent = (uint32_t)(before - io_queued_bytes(&shard->mem.io, &client->conn));
+	size_t left = io_queued_bytes(&shard->mem.io, &client->conn);
+	CHECK_LE(left, before); /* resuming appends nothing */
+	uint32_t sent = (uint32_t)(before - left);
 	turn_work_charge(&shard->loop.work, WORK_WRITE + sent / WORK_UNIT_BYTES);
 	congestion_sent(shard, client, 0, sent);
 	bool draining = atomic_load_explicit(&shard->shared.draining, memory_order_relaxed);

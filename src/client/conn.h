@@ -1,5 +1,5 @@
-/* A client's connection: reading and writing. How it ends is in state/ending.h and lifecycle/end.h, what its packets
- * mean in client/packet.h. By the shard's thread. */
+/* Reads from and writes to a client's connection. state/ending.h and lifecycle/end.h have its end, client/packet.h has
+ * what its packets mean. By the shard's thread. */
 #ifndef CLIENT_CONN_H
 #define CLIENT_CONN_H
 
@@ -8,10 +8,10 @@
 
 struct shard;
 
-/* Reads once and handles every whole packet, or as many as the turn has work left for; the others wait for the next
+/* Reads once and handles every complete packet, or as many as the turn has work left for. The others wait for the next
  * turn. */
 void client_read(struct shard *shard, struct client_ref ref);
-/* The same where it cannot wait: at least one packet is handled. */
+/* The same, but at least one packet is handled whatever the turn has left. */
 void client_read_now(struct shard *shard, struct client_ref ref);
 /* The socket takes output again. */
 void client_write(struct shard *shard, struct client_ref ref);

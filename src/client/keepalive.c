@@ -6,11 +6,14 @@
 #include "state/principal.h"
 #include "state/shard.h"
 
-/* Of the keepalive, in milliseconds a second. */
+/* Silence in milliseconds, for each second of the keepalive. */
 #define QUIET_MS_PER_SECOND 1200u
 #define CLOSED_MS_PER_SECOND 1500u
+_Static_assert(1000 < QUIET_MS_PER_SECOND && QUIET_MS_PER_SECOND < CLOSED_MS_PER_SECOND,
+	       "a client is QUIET after its keepalive, and before it is closed");
+_Static_assert(CLIENT_ACTIVE < CLIENT_QUIET && CLIENT_QUIET < CLIENT_SUSPECT, "grade() compares states");
 
-/* When the last packet came, at the latest: a tick is known, not the moment. */
+/* The latest time at which the last packet can have come: only its tick is known. */
 static uint64_t seen_ms(const struct client *client)
 {
 	return ((uint64_t)client->seen_tick + 1) * WHEEL_TICK_MS;
@@ -31,11 +34,11 @@ static uint64_t quiet_ms(const struct client *client)
 static uint64_t suspect_ms(const struct shard *shard, const struct client *client)
 {
 	uint64_t grace_ms = shard->env.settings->grace_ms;
-	/* The clock may be younger than a grace. */
+	/* The grace may be longer than the time between the two, or than the clock's age. */
 	return closed_ms(client) > quiet_ms(client) + grace_ms ? closed_ms(client) - grace_ms : quiet_ms(client);
 }
 
-/* When what the client signed in with is not good any more. */
+/* When the credentials that the client signed in with expire. */
 static uint64_t expires_ms(const struct shard *shard, const struct client *client)
 {
 	const struct principal *principal = principal_of(shard, client);
@@ -108,8 +111,8 @@ void keepalive_heard(struct shard *shard, struct client *client)
 	COUNT(&shard->counters, clients_came_back);
 }
 
-/* It spoke and we were too busy to listen, or we are the ones who do not read: its silence is ours. */
-static bool is_ours(struct shard *shard, const struct client *client)
+/* Whether the client may have sent something that we have not read: there is input, or we do not read from it. */
+static bool is_unread(struct shard *shard, const struct client *client)
 {
 	return client->pause != PAUSE_NONE || io_has_input(&shard->mem.io, &client->conn);
 }
@@ -126,7 +129,7 @@ static void grade_by_keepalive(struct shard *shard, struct client_ref ref)
 	uint64_t now_ms = shard->loop.now_ms;
 	if (quiet_ms(client) > now_ms)
 		return;
-	if (closed_ms(client) <= now_ms && is_ours(shard, client))
+	if (closed_ms(client) <= now_ms && is_unread(shard, client))
 		client->seen_tick = (uint32_t)(now_ms / WHEEL_TICK_MS);
 	else if (closed_ms(client) <= now_ms)
 		client_end(shard, ref, ERROR_KEEPALIVE_TIMEOUT);

@@ -28,6 +28,7 @@ static size_t oversize_packet_bytes(const struct packet *packet)
 enum error oversize_cut(const struct shard *shard, uint8_t version, struct slice bytes, struct packet *packet,
 			size_t *head_bytes)
 {
+	CHECK_GT(oversize_packet_bytes(packet), shard->env.settings->packet_bytes_max);
 	bool acknowledged = packet->header.type == MQTT_PUBLISH && (qos_of(packet) == 1 || qos_of(packet) == 2);
 	if (version == MQTT_VERSION_5 || !acknowledged ||
 	    oversize_packet_bytes(packet) > (size_t)shard->env.settings->packet_bytes_max * OVERSIZE_TIMES)
@@ -47,6 +48,8 @@ enum error oversize_cut(const struct shard *shard, uint8_t version, struct slice
 
 enum error oversize_answer(struct shard *shard, struct client_ref ref, const struct packet *packet)
 {
+	CHECK(qos_of(packet) == 1 || qos_of(packet) == 2);
+	CHECK_GE(packet->body.size, TOPIC_LENGTH_BYTES + PACKET_ID_BYTES);
 	uint16_t packet_id = read_u16(packet->body.data + packet->body.size - PACKET_ID_BYTES);
 	if (packet_id == 0)
 		return ERROR_PACKET_ID_ZERO;

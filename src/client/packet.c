@@ -21,8 +21,12 @@
 
 /* How long a publisher is left unread in grade HOLD. */
 #define HOLD_MS 50u
-/* Less than what io_receive() leaves when it has read: at least one packet is handled in a turn. */
+/* Less than what io_receive() leaves after it has read, so at least one packet is handled in a turn. */
 #define SCRATCH_PER_PACKET_BYTES (3 * IO_READ_BYTES)
+
+_Static_assert(SCRATCH_PER_PACKET_BYTES + IO_READ_BYTES < IO_SCRATCH_BYTES, "empty scratch has room for a packet");
+_Static_assert(QUICK_ACKS <= 3, "quick_acks has 2 bits");
+_Static_assert(MQTT_PUBCOMP - MQTT_PUBACK == 3, "the types of acknowledgements follow each other");
 
 static enum error handle_ping(struct shard *shard, struct client *client, const struct packet *packet)
 {
@@ -50,7 +54,7 @@ static enum error handle_disconnect(struct shard *shard, struct client *client, 
 	return disconnect.reason == MQTT_REASON_SUCCESS ? ERROR_CLOSED_BY_CLIENT : ERROR_CLOSED_WITH_WILL;
 }
 
-/* Success, with the method [MQTT-4.12.0-5]. */
+/* Answers with success, and with the method [MQTT-4.12.0-5]. */
 static void answer_auth(struct shard *shard, struct client *client, struct slice method)
 {
 	uint8_t bytes[64];
@@ -60,7 +64,7 @@ static void answer_auth(struct shard *shard, struct client *client, struct slice
 	send_bytes(shard, client, bytes, size);
 }
 
-/* [4.12.1] A client that signed in with an authentication method brings another token. */
+/* [4.12.1] A client that signed in with an authentication method sends a new token. */
 static enum error handle_auth(struct shard *shard, struct client_ref ref, struct client *client,
 			      const struct packet *packet)
 {
@@ -87,7 +91,7 @@ static enum error handle_auth(struct shard *shard, struct client_ref ref, struct
 	return ERROR_OK;
 }
 
-/* ERROR_OK; ERROR_MORE: an inbox is full, the packet has to wait; otherwise the reason why the client ends. */
+/* ERROR_MORE: the packet has to wait, and is handled again later. Other errors: the reason why the client ends. */
 static enum error handle_packet(struct shard *shard, struct client_ref ref, struct client *client,
 				const struct packet *packet)
 {
@@ -117,8 +121,9 @@ static enum error handle_packet(struct shard *shard, struct client_ref ref, stru
 	}
 }
 
-/* The packet at the front of bytes. ERROR_MORE: it is not whole; *size then is the size of what must be there before it
- * can be handled, as far as known, or 0. ERROR_OK with no packet->whole: it is too large, and is to be skipped. */
+/* Cuts the packet off the front of `bytes`. ERROR_MORE: it is not complete; *size is how much must be there before it
+ * can be handled, or 0 if that is not known yet. ERROR_OK with an empty packet->whole: it is too large, and has to be
+ * skipped. */
 static enum error cut_packet(const struct shard *shard, uint8_t version, struct slice bytes, struct packet *packet,
 			     size_t *size)
 {
@@ -127,7 +132,7 @@ static enum error cut_packet(const struct shard *shard, uint8_t version, struct 
 	if (error != ERROR_OK)
 		return error;
 	*size = (size_t)packet->header.header_bytes + packet->header.body_bytes;
-	/* 3.1 has DUP on what is sent again, too. */
+	/* In 3.1 these packets may have DUP when they are sent again. */
 	if (version == MQTT_VERSION_3_1 &&
 	    (packet->header.type == MQTT_PUBREL || packet->header.type == MQTT_SUBSCRIBE ||
 	     packet->header.type == MQTT_UNSUBSCRIBE))
@@ -149,14 +154,14 @@ static enum error cut_packet(const struct shard *shard, uint8_t version, struct 
 	return ERROR_OK;
 }
 
-/* The client does not read what it asks for: neither do we, until it does. */
+/* The client does not read the answers to its requests: it is not read from until it does. */
 static bool must_wait_for_reader(struct shard *shard, struct client *client)
 {
 	return client->conn.backlog != 0 &&
 	       io_queued_bytes(&shard->mem.io, &client->conn) > shard->env.settings->queue_bytes_max;
 }
 
-/* False: the client publishes faster than it may, and is not read from for a while. */
+/* False: the client publishes faster than it may, and is paused for a while. */
 static bool packet_within_rate(struct shard *shard, struct client_ref ref, struct client *client)
 {
 	uint64_t wait_ms;
@@ -168,15 +173,15 @@ static bool packet_within_rate(struct shard *shard, struct client_ref ref, struc
 	return false;
 }
 
-/* What the packets before it have sent to others may have used this turn's scratch up: with all that goes there a
- * packet that is answered, or is longer with its topic in the place of an alias, would find no room. */
+/* The packets before this one may have used up this turn's scratch. Then there would be no room for an answer, or for a
+ * packet that gets longer when its topic replaces an alias. */
 static bool must_wait_for_scratch(const struct shard *shard)
 {
 	return io_scratch_left(&shard->mem.io) < SCRATCH_PER_PACKET_BYTES;
 }
 
-/* The first packet of what was read is handled in any case, so that each turn makes some progress with each client that
- * it reads from. */
+/* The first packet of what was read is handled even if the turn's work is spent, so that each turn makes some progress
+ * with each client that it reads from. */
 static bool must_wait_for_turn(struct shard *shard, bool first)
 {
 	if (first || turn_work_takes_packets(&shard->loop.work))
@@ -185,7 +190,7 @@ static bool must_wait_for_turn(struct shard *shard, bool first)
 	return true;
 }
 
-/* One packet as a step of the turn's work. */
+/* Handles one packet as a step of the turn's work. */
 static enum error do_packet(struct shard *shard, struct client_ref ref, struct client *client,
 			    const struct packet *packet)
 {
@@ -198,9 +203,9 @@ static enum error do_packet(struct shard *shard, struct client_ref ref, struct c
 	return error;
 }
 
-/* Handles packets off the front of *rest. ERROR_OK: the rest is not a whole packet, of *size bytes if known; an empty
- * rest with a *size: so many bytes are still to come of a packet that is skipped. ERROR_MORE: the client has to pause
- * before the rest. */
+/* Handles packets off the front of *rest. ERROR_OK: the rest is an incomplete packet, of *size bytes if known. If the
+ * rest is empty and *size is not 0, that many bytes are still to come of a packet that is skipped. ERROR_MORE: the
+ * client has to pause before the rest. */
 static enum error consume_packets(struct shard *shard, struct client_ref ref, struct client *client, struct slice *rest,
 				  size_t *size)
 {
@@ -226,54 +231,57 @@ static enum error consume_packets(struct shard *shard, struct client_ref ref, st
 		if (packet.header.type == MQTT_PUBLISH && !packet_within_rate(shard, ref, client))
 			return shard->env.settings->rate_ends_client ? ERROR_MESSAGE_RATE : ERROR_MORE;
 		error = do_packet(shard, ref, client, &packet);
-		if (error == ERROR_MORE && client->pause == PAUSE_NONE && client_is_connected(client)) {
+		if (!client_is_connected(client))
+			return error; /* its answer was written at once, and the connection broke */
+		if (error == ERROR_MORE && client->pause == PAUSE_NONE) {
 			client_pause(client, PAUSE_RATE);
 			keepalive_hurry(shard, ref, shard->loop.now_ms + HOLD_MS);
 		}
 		if (error != ERROR_OK)
 			return error;
 		COUNT(&shard->counters, packets_in);
-		if (!client_is_connected(client)) /* what it was to be sent has shown that it is gone */
+		if (!client_is_connected(client)) /* a flush found that its connection is broken */
 			return ERROR_OK;
 		if (packet.header.type == MQTT_PUBLISH) {
 			rate_count(shard, client, *size);
 			client->quick_acks = QUICK_ACKS;
 		}
 		if (rest->size < *size) {
+			CHECK(packet.whole.size == 0); /* only a packet that is skipped may be incomplete */
 			*size -= rest->size;
 			*rest = slice_of(NULL, 0);
 			return ERROR_OK;
 		}
 		*rest = slice_of(rest->data + *size, rest->size - *size);
 		*size = 0;
-		if (client->pause != PAUSE_NONE) /* what it asked for goes on over several turns */
+		if (client->pause != PAUSE_NONE) /* its request goes on over several turns */
 			return ERROR_MORE;
 	}
 }
 
-static bool published(const struct slice *bytes)
+static bool begins_with_publish(const struct slice *bytes)
 {
 	return bytes->size != 0 && bytes->data[0] >> 4 == MQTT_PUBLISH;
 }
 
-/* There is too much to do: a publisher is read from again in a while. */
-static void hold(struct shard *shard, struct client_ref ref, struct client *client)
+/* The shard is overloaded: the publisher is left unread for a while. */
+static void hold_publisher(struct shard *shard, struct client_ref ref, struct client *client)
 {
 	COUNT(&shard->counters, overload_holds);
 	client_pause(client, PAUSE_RATE);
 	keepalive_hurry(shard, ref, shard->loop.now_ms + HOLD_MS);
 }
 
-static bool acknowledged(const struct slice *bytes)
+static bool begins_with_ack(const struct slice *bytes)
 {
 	uint8_t type = bytes->size != 0 ? bytes->data[0] >> 4 : 0;
 	return type >= MQTT_PUBACK && type <= MQTT_PUBCOMP;
 }
 
-/* A client that acknowledges and then publishes, as who answers requests does, and has not switched Nagle's algorithm
- * off, keeps its PUBLISH back until TCP has acknowledged its PUBACK. Where nothing goes out that would carry it, nor is
- * about to, our kernel waits 40 ms with that. One that only consumes gains nothing, and would pay a system call for
- * each read: only a few reads after each PUBLISH count. */
+/* A client that answers requests acknowledges and then publishes. If it has not switched off Nagle's algorithm, it
+ * holds its PUBLISH back until TCP has acknowledged its PUBACK. Our kernel delays that by 40 ms unless output carries
+ * it. A client that only consumes would gain nothing and cost a system call for each read, so this is done for only a
+ * few reads after each PUBLISH. */
 static void acknowledge_at_once(struct shard *shard, struct client *client)
 {
 	if (client->quick_acks == 0 || client->conn.outbox != 0 ||
@@ -289,7 +297,7 @@ void client_consume(struct shard *shard, struct client_ref ref, struct slice byt
 	struct client *client = shard_client(shard, ref);
 	struct slice rest = bytes;
 	size_t size = 0;
-	if (!client_is_connected(client)) /* the flush that made room for these bytes has shown that it is gone */
+	if (!client_is_connected(client))
 		return;
 	enum error error = consume_packets(shard, ref, client, &rest, &size);
 	if (!client_is_connected(client))
@@ -300,10 +308,10 @@ void client_consume(struct shard *shard, struct client_ref ref, struct slice byt
 		client_end(shard, ref, error);
 		return;
 	}
-	if (acknowledged(&bytes))
+	if (begins_with_ack(&bytes))
 		acknowledge_at_once(shard, client);
-	if (shard->loop.overload.grade == OVERLOAD_HOLD && client->pause == PAUSE_NONE && published(&bytes))
-		hold(shard, ref, client);
+	if (shard->loop.overload.grade == OVERLOAD_HOLD && client->pause == PAUSE_NONE && begins_with_publish(&bytes))
+		hold_publisher(shard, ref, client);
 	error = io_keep(&shard->mem.io, &client->conn, rest, size, client->pause != PAUSE_NONE);
 	if (error == ERROR_OK && rest.size == 0 && size != 0)
 		error = io_skip(&shard->mem.io, &client->conn, size);

@@ -1,4 +1,4 @@
-/* What a signed-in client's packets mean. By the shard's thread. */
+/* Handles the packets of a client that is signed in. By the shard's thread. */
 #ifndef CLIENT_PACKET_H
 #define CLIENT_PACKET_H
 
@@ -9,7 +9,7 @@
 
 struct shard;
 
-/* Handles every whole packet in bytes and keeps the rest. The client may have ended afterwards. */
+/* Handles every complete packet in `bytes` and keeps the rest. The client may be CLOSING afterwards. */
 void client_consume(struct shard *shard, struct client_ref ref, struct slice bytes);
 
 #endif

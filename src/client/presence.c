@@ -12,18 +12,20 @@
 #define TOPIC_CONNECTED "$SYS/presence/connected"
 #define TOPIC_DISCONNECTED "$SYS/presence/disconnected"
 #define TOPIC_UNSUBSCRIBED "$SYS/presence/unsubscribed"
-/* Each byte of a name may take six: \u0000. */
+/* A byte of a name may take six in JSON: \u0000. */
 #define NAME_FACTOR 6u
 #define REST_BYTES_MAX 512u
 
 struct text {
 	char *bytes;
 	size_t used;
+	size_t capacity;
 };
 
 static void presence_add(struct text *text, const char *more)
 {
 	size_t size = strlen(more);
+	CHECK_LE(text->used + size, text->capacity);
 	memcpy(text->bytes + text->used, more, size);
 	text->used += size;
 }
@@ -35,10 +37,11 @@ static void add_number(struct text *text, const char *name, uint64_t value)
 	presence_add(text, field);
 }
 
-/* A string that is UTF-8 already [MQTT-1.5.4-1]: only what JSON reserves is escaped. */
+/* The string is UTF-8 already [MQTT-1.5.4-1], so only what JSON reserves is escaped. */
 static void add_string(struct text *text, const char *before, struct slice string)
 {
 	presence_add(text, before);
+	CHECK_LE(text->used + string.size * NAME_FACTOR + 2, text->capacity);
 	text->bytes[text->used++] = '"';
 	for (size_t i = 0; i < string.size; i++) {
 		uint8_t byte = string.data[i];
@@ -53,7 +56,7 @@ static void add_string(struct text *text, const char *before, struct slice strin
 	text->bytes[text->used++] = '"';
 }
 
-/* Where a slice of the match does not tell, there may be some. */
+/* True, too, if one slice of the match is not enough to tell. */
 static bool has_subscribers(struct shard *shard, const char *topic)
 {
 	struct index_place place = {0};
@@ -70,7 +73,7 @@ static void presence_publish(struct shard *shard, const char *topic, const struc
 		.topic = slice_string(topic),
 		.payload = slice_of(text->bytes, text->used),
 		.qos = 1,
-		.packet_id = 1, /* nobody reads it */
+		.packet_id = 1, /* not read by anything */
 	};
 	size_t size = mqtt_publish_size(&message, MQTT_VERSION_3_1_1);
 	uint8_t *packet = malloc(size);
@@ -78,6 +81,7 @@ static void presence_publish(struct shard *shard, const char *topic, const struc
 		return;
 	CHECK(mqtt_publish_encode(&message, MQTT_VERSION_3_1_1, packet, size) == size);
 	size_t header = size - 2 - message.topic.size - 2 - message.payload.size;
+	CHECK_LE(header, MQTT_HEADER_BYTES_MAX);
 	struct publication publication = publication_of(&message, MQTT_VERSION_3_1_1, size, header, shard->loop.now_s);
 	struct message_ref kept = messages_new(&shard->mem.messages, &publication, packet);
 	if (!message_ref_is_none(kept))
@@ -85,14 +89,15 @@ static void presence_publish(struct shard *shard, const char *topic, const struc
 	free(packet);
 }
 
-/* filter: of size 0 where it is not about one. reason: NULL when it came. */
+/* filter: empty unless it is about a subscription. reason: NULL if the client has connected. */
 static void presence_tell(struct shard *shard, const struct client *client, const char *topic, struct slice filter,
 			  const char *reason)
 {
 	if (client->session.id == 0 || !has_subscribers(shard, topic))
 		return;
 	struct slice id = registry_id(&shard->sessions.registry, &client->session);
-	struct text text = {.bytes = malloc((id.size + filter.size) * NAME_FACTOR + REST_BYTES_MAX)};
+	struct text text = {.capacity = (id.size + filter.size) * NAME_FACTOR + REST_BYTES_MAX};
+	text.bytes = malloc(text.capacity);
 	if (text.bytes == NULL)
 		return;
 	add_string(&text, "{\"client\":", id);

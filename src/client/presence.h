@@ -1,6 +1,6 @@
-/* Who comes and who goes, told on $SYS/presence/connected and $SYS/presence/disconnected as JSON, at QoS 1, to back
- * ends that subscribe; and who loses a subscription, on $SYS/presence/unsubscribed. Costs a look-up while nobody does.
- * By the shard's thread. */
+/* Tells back ends that subscribe which clients come and go, on $SYS/presence/connected and $SYS/presence/disconnected,
+ * and which lose a subscription, on $SYS/presence/unsubscribed: as JSON, at QoS 1. Costs a look-up while there is no
+ * subscriber. By the shard's thread. */
 #ifndef CLIENT_PRESENCE_H
 #define CLIENT_PRESENCE_H
 
@@ -11,9 +11,9 @@ struct shard;
 struct client;
 
 void presence_connected(struct shard *shard, const struct client *client);
-/* While the client still has its id. */
-/* A subscription of the client's has ended without its asking. On "$SYS/presence/unsubscribed". */
+/* The server has ended a subscription of the client. */
 void presence_unsubscribed(struct shard *shard, const struct client *client, struct slice filter, enum error reason);
+/* Call it while the client still has its id. */
 void presence_disconnected(struct shard *shard, const struct client *client, enum error reason);
 
 #endif

@@ -20,12 +20,15 @@
 
 #include <stdlib.h>
 
-/* A user property may have five bytes, and is looked at twice: checked, and when the expiry is looked for. */
+/* A user property may have only five bytes, and is read twice: when it is checked, and in the search for the expiry. */
 #define PROPERTY_BYTES_PER_UNIT 32u
 
-/* ---- what is wrong with it ---- */
+/* ---- checks ---- */
 
-/* What a PUBLISH may be refused for without ending the connection. */
+_Static_assert(COUNTER_messages_in_qos2 - COUNTER_messages_in_qos0 == 2, "counted by QoS");
+_Static_assert(COUNTER_payloads_in_qos2_bytes - COUNTER_payloads_in_qos0_bytes == 2, "counted by QoS");
+
+/* The errors for which a PUBLISH may be refused without ending the connection. */
 static enum error check_publish(struct shard *shard, const struct client *client, const struct mqtt_publish *publish)
 {
 	if (mqtt_topic_is_reserved(publish->topic) && !mqtt_topic_is_bridge_state(publish->topic))
@@ -40,8 +43,8 @@ static enum error check_publish(struct shard *shard, const struct client *client
 
 /* ---- topic aliases ---- */
 
-/* The packet with its topic in it and without the alias, which is this connection's alone; in scratch, or where that
- * has no room in *own, on the heap. */
+/* Rewrites the packet with its topic in it, and without the alias, which belongs to this connection only. The result is
+ * in scratch, or if that has no room in *own, on the heap. */
 static enum error rewrite(struct shard *shard, struct packet *packet, struct mqtt_publish *publish, uint8_t **own)
 {
 	struct mqtt_forward forward = {
@@ -72,7 +75,7 @@ static enum error rewrite(struct shard *shard, struct packet *packet, struct mqt
 	return ERROR_OK;
 }
 
-/* [3.3.2.3.4] Remembers an alias with a topic, or puts the topic in the place of an alias alone. */
+/* [3.3.2.3.4] Remembers the alias if the packet has a topic, or else replaces the alias by its topic. */
 static enum error resolve_alias(struct shard *shard, struct client *client, struct packet *packet,
 				struct mqtt_publish *publish, uint8_t **own)
 {
@@ -93,7 +96,7 @@ static enum error resolve_alias(struct shard *shard, struct client *client, stru
 
 /* ---- PUBLISH ---- */
 
-/* At QoS 0 there is no answer: the connection ends, but only for what no sound client does. */
+/* At QoS 0 there is no answer. The connection ends then, but only for what no sound client does. */
 static enum error publish_refuse(struct shard *shard, struct client_ref ref, const struct mqtt_publish *publish,
 				 enum error reason)
 {
@@ -102,12 +105,12 @@ static enum error publish_refuse(struct shard *shard, struct client_ref ref, con
 		COUNT(&shard->counters, messages_denied);
 	if (publish->qos == 0)
 		return reason == ERROR_PAYLOAD_FORMAT ? reason : ERROR_OK;
-	/* Before version 5 there are no reasons: it is acknowledged and left out [3.3.5.2 of 3.1.1]. */
+	/* Before version 5 there are no reason codes: it is acknowledged, and dropped [3.3.5.2 of 3.1.1]. */
 	return acknowledge_publish(shard, ref, publish->qos, publish->packet_id, (uint8_t)mqtt_reason_of(reason));
 }
 
-/* Nobody got it. Before version 5 an acknowledgement would say that everybody did: so the connection ends, and the
- * client sends it again. */
+/* No subscriber got the message. Before version 5 an acknowledgement would say that all did, so the connection ends and
+ * the client sends it again. */
 static enum error refuse_without_memory(struct shard *shard, struct client_ref ref, const struct mqtt_publish *publish)
 {
 	if (publish->qos == 0)
@@ -117,7 +120,7 @@ static enum error refuse_without_memory(struct shard *shard, struct client_ref r
 	return publish_refuse(shard, ref, publish, ERROR_LIMIT);
 }
 
-/* QoS 2: whether it came before and was not released yet; then it is not delivered again [MQTT-4.3.3-10]. */
+/* QoS 2: whether the message came before and is not released yet. Then it is not delivered again [MQTT-4.3.3-10]. */
 static bool is_duplicate(const struct shard *shard, const struct client *client, const struct mqtt_publish *publish)
 {
 	return publish->qos == 2 && !extension_ref_is_none(client->extension) &&
@@ -131,7 +134,7 @@ static bool exceeds_receive_max(const struct shard *shard, const struct client *
 		       shard->env.settings->receive_max;
 }
 
-/* A QoS 2 message is remembered before it is delivered. One that cannot be remembered is not taken. */
+/* A QoS 2 message is remembered before it is delivered. If it cannot be remembered, it is not taken. */
 static enum error publish_remember(struct shard *shard, struct client *client, uint16_t packet_id)
 {
 	struct extension *extension = extension_need(shard, client);
@@ -142,11 +145,14 @@ static enum error publish_remember(struct shard *shard, struct client *client, u
 
 static void publish_forget(struct shard *shard, struct client *client, uint16_t packet_id)
 {
-	packet_ids_remove(&shard->mem.slab, &extension_of(shard, client)->received, packet_id);
+	struct extension *extension = extension_of(shard, client);
+	CHECK(extension != NULL); /* it holds the identifier, so it was not trimmed meanwhile */
+	bool was_known = packet_ids_remove(&shard->mem.slab, &extension->received, packet_id);
+	CHECK(was_known);
 }
 
-/* Does the first step of routing. If more is left, the routing goes on in later turns with a copy of the packet: the
- * client is paused, and the ticket is the routing's. ERROR_MORE: as many are under way as there may be. */
+/* Does the first step of routing. If more is left, routing goes on in later turns with a copy of the packet: the client
+ * is paused, and the routing owns the ticket. ERROR_MORE: too many messages are being routed. */
 static enum error begin_routing(struct shard *shard, struct outbound *outbound, uint16_t packet_id,
 				struct route_progress *progress)
 {
@@ -155,7 +161,7 @@ static enum error begin_routing(struct shard *shard, struct outbound *outbound, 
 		return error;
 	COUNT(&shard->counters, publisher_pauses);
 	if (progress->at_once) {
-		CHECK(progress->ticket == 0 && !progress->matched); /* nobody has any of it: it is read again */
+		CHECK(progress->ticket == 0 && !progress->matched); /* no subscriber has it, and it is read again */
 		return ERROR_MORE;
 	}
 	error = routing_begin(shard, outbound, progress, packet_id);
@@ -164,8 +170,9 @@ static enum error begin_routing(struct shard *shard, struct outbound *outbound, 
 	return error;
 }
 
-/* Takes the message in. It is retained first and matched then, so that whoever subscribes in between gets it one way or
- * the other. If the packet may have to be read again, it is retained only when it is known that it has not. */
+/* Takes the message. It is retained first and matched afterwards, so that a client that subscribes in between gets it
+ * one way or the other. A packet that may have to be read again is retained only once it is certain that it will not
+ * be. */
 static enum error take_message(struct shard *shard, struct client_ref ref, const struct packet *packet,
 			       const struct mqtt_publish *publish, struct route_progress *progress)
 {
@@ -185,12 +192,12 @@ static enum error take_message(struct shard *shard, struct client_ref ref, const
 		error = routing_retain(shard, &outbound.publication, outbound.packet);
 	if (error != ERROR_OK) {
 		COUNT(&shard->counters, retained_refused);
-		/* A client that cannot be told has its message delivered at least. */
+		/* The message of a client that cannot be told is delivered all the same. */
 		if (publish->qos != 0 && client->version == MQTT_VERSION_5)
 			return error;
 	}
 	error = begin_routing(shard, &outbound, publish->packet_id, progress);
-	/* Nobody has it. A publisher that can be told is told so [3.4.2.1], and may try again. */
+	/* No subscriber has it. A publisher that can be told is told so [3.4.2.1], and may try again. */
 	if (error == ERROR_OK && outbound.refused && !publish->retain && client->version == MQTT_VERSION_5)
 		return ERROR_LIMIT;
 	return error;
@@ -216,7 +223,7 @@ static enum error publish_answer(struct shard *shard, struct client_ref ref, con
 	return acknowledge_when_safe(shard, ref, progress->ticket, publish->qos, publish->packet_id, reason);
 }
 
-/* The rest of the way of a message that has passed all checks. */
+/* Takes and answers a message that has passed all checks. */
 static enum error accept_publish(struct shard *shard, struct client_ref ref, const struct packet *packet,
 				 const struct mqtt_publish *publish)
 {
@@ -232,7 +239,7 @@ static enum error accept_publish(struct shard *shard, struct client_ref ref, con
 	enum error error = take_message(shard, ref, packet, publish, &progress);
 	if (error != ERROR_OK && publish->qos == 2)
 		publish_forget(shard, client, publish->packet_id);
-	if (error != ERROR_OK && progress.ticket != 0) /* some have it, and nobody waits for them to say so */
+	if (error != ERROR_OK && progress.ticket != 0) /* some shards have it, but no answer waits for them */
 		pending_acks_is_safe(&shard->routing.acks, progress.ticket);
 	if (error == ERROR_MORE)
 		return ERROR_MORE;
@@ -261,8 +268,8 @@ static enum error handle_publish(struct shard *shard, struct client_ref ref, con
 	return accept_publish(shard, ref, packet, publish);
 }
 
-/* Only the topic is wrong. The rest was decoded, so its sender can be told which PUBLISH it was. If the connection
- * ended for it, the client would send it again with the next one, for ever. */
+/* Whether only the topic is wrong. The rest was decoded, so the sender can be told which PUBLISH it was. If its
+ * connection ended for this, the client would send the message again on the next one, for ever. */
 static bool can_be_answered(const struct mqtt_publish *publish, enum error error)
 {
 	return publish->qos != 0 && (error == ERROR_TOPIC_WILDCARD || error == ERROR_TOPIC_LEVELS);
@@ -286,7 +293,7 @@ enum error client_publishes(struct shard *shard, struct client_ref ref, const st
 	if (error == ERROR_OK)
 		error = handle_publish(shard, ref, &packet, &publish);
 	if (own != NULL) {
-		io_flush(&shard->mem.io); /* output may point to it */
+		io_flush(&shard->mem.io); /* output may point into it */
 		free(own);
 	}
 	return error;

@@ -4,6 +4,8 @@
 #include "state/shard.h"
 
 #define BURST_US 1000000u
+_Static_assert(UINT64_C(1000000) * (MQTT_HEADER_BYTES_MAX + MQTT_BODY_BYTES_MAX) <= UINT64_MAX / 1000,
+	       "a packet's cost at one byte per second does not come near an overflow");
 
 static uint64_t cost_us(uint64_t units, uint32_t a_second)
 {
@@ -36,7 +38,7 @@ void rate_count(struct shard *shard, struct client *client, size_t bytes)
 		return;
 	struct account *account = account_need(shard, client);
 	if (account == NULL)
-		return; /* without memory there is no traffic to speak of */
+		return; /* without memory there is hardly any traffic to limit */
 	uint64_t now_us = shard->loop.now_ms * 1000;
 	account->messages_until_us =
 		later(account->messages_until_us, now_us) + cost_us(1, settings->client_messages_a_second);

@@ -8,24 +8,24 @@
 #include "state/shard.h"
 #include "topics/index.h"
 
-/* In a turn: clients cost two cache lines each, subscriptions a walk over the rules. */
+/* In one turn. A client costs two cache lines, a subscription a walk over the rules. */
 #define LOOKS_PER_TURN 2048u
 #define CHECKS_PER_TURN 256u
 /* The longest filter, with the name of its group in front. */
 #define FILTER_BYTES_MAX (UINT16_MAX + 1u)
+_Static_assert(FILTER_BYTES_MAX <= IO_SCRATCH_BYTES / 2, "a filter's text fits into scratch");
 
 void review_all(struct shard *shard)
 {
-	/* A round that goes on is not begun anew, so that it ends however often this is called. */
+	/* A round that is under way is not restarted, so that it ends however often this is called. */
 	if (shard->guard.review.next != 0)
 		shard->guard.review.again = true;
 	else
 		shard->guard.review.next = 1;
 }
 
-/* What waits for the client may have come by a right that it had; with nothing that waits nothing is to be looked at.
- */
-static void narrow(struct shard *shard, struct client *client)
+/* Messages that wait for the client may have come by a right that it has lost, and are checked when they are sent. */
+static void mark_narrowed(struct shard *shard, struct client *client)
 {
 	const struct extension *extension = extension_of(shard, client);
 	client->session.is_narrowed = extension != NULL && extension->flow.unsent != 0;
@@ -34,10 +34,11 @@ static void narrow(struct shard *shard, struct client *client)
 void review_client(struct shard *shard, struct client_ref ref)
 {
 	struct review *review = &shard->guard.review;
-	narrow(shard, shard_client(shard, ref));
+	mark_narrowed(shard, shard_client(shard, ref));
 	for (uint32_t i = 0; i < review->asked_count; i++)
 		if (client_ref_equal(review->asked[i], ref))
 			return;
+	CHECK_LE(review->asked_count, REVIEW_ASKED_MAX);
 	if (review->asked_count == REVIEW_ASKED_MAX)
 		review_all(shard);
 	else
@@ -50,7 +51,7 @@ bool review_waits(const struct shard *shard)
 	return !client_ref_is_none(review->client) || review->next != 0 || review->asked_count != 0;
 }
 
-/* The filter's topics: of a shared subscription what stands behind its name [4.8.2]. */
+/* The filter itself; for a shared subscription, the part behind the share name [4.8.2]. */
 static struct slice topics_of(struct slice filter)
 {
 	struct slice group;
@@ -63,7 +64,7 @@ static struct slice topics_of(struct slice filter)
 static void note_ended(struct shard *shard, struct client_ref ref, struct slice filter)
 {
 	struct client *client = shard_client(shard, ref);
-	narrow(shard, client);
+	mark_narrowed(shard, client);
 	COUNT(&shard->counters, subscriptions_revoked);
 	presence_unsubscribed(shard, client, filter, ERROR_SUBSCRIBE_DENIED);
 }
@@ -73,7 +74,7 @@ static void log_ended(const struct shard *shard, const struct client *client, ui
 	if (!log_enabled(LOG_INFO) || client->session.id == 0)
 		return;
 	struct slice id = registry_id(&shard->sessions.registry, &client->session);
-	log_write(LOG_INFO, "client \"%.*s\": subscriptions ended because it may not have them any more: %u",
+	log_write(LOG_INFO, "client \"%.*s\": subscriptions ended because it no longer has the right to them: %u",
 		  (int)id.size, (const char *)id.data, count);
 }
 
@@ -88,7 +89,7 @@ void review_refused(struct shard *shard, struct client_ref ref, struct slice fil
 	log_ended(shard, client, 1);
 }
 
-/* None: nobody waits. Nobody waits for more than a round. */
+/* None: no client waits. No client waits for more than a round. */
 static struct client_ref next_client(struct shard *shard)
 {
 	struct review *review = &shard->guard.review;
@@ -101,7 +102,7 @@ static struct client_ref next_client(struct shard *shard)
 	return review->asked_count != 0 ? review->asked[--review->asked_count] : client_ref_none();
 }
 
-/* Takes up the next client that has something to look at. False: there is none, or this turn has looked at enough. */
+/* Begins with the next client that has something to check. False: there is none, or the turn has done its share. */
 static bool take_client(struct shard *shard, uint32_t *looks)
 {
 	while (*looks < LOOKS_PER_TURN) {
@@ -124,6 +125,7 @@ static bool take_client(struct shard *shard, uint32_t *looks)
 static void review_look_at(struct shard *shard, struct subscription_ref subscription, uint8_t *text)
 {
 	struct review *review = &shard->guard.review;
+	CHECK(!client_ref_is_none(review->client));
 	struct client *client = shard_client(shard, review->client);
 	uint32_t node = subscriptions_node(&shard->sessions.subscriptions, subscription);
 	struct slice filter = slice_of(text, index_filter_text(shard->env.index, node, text, FILTER_BYTES_MAX));
@@ -144,7 +146,7 @@ void review_some(struct shard *shard)
 	if (text == NULL)
 		return;
 	uint32_t looks = 0;
-	/* Its session has ended since: what is left of that goes by itself. */
+	/* Its session has ended meanwhile, and its subscriptions end with it. */
 	if (!client_ref_is_none(review->client) && shard_client(shard, review->client)->session.id == 0)
 		review->client = client_ref_none();
 	for (uint32_t checks = 0; checks < CHECKS_PER_TURN;) {

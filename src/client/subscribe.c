@@ -15,25 +15,26 @@
 
 #include <stdlib.h>
 
-/* A longer packet is not even checked at once. */
+/* The body of a longer packet is not even checked in the turn in which it comes. */
 #define BODY_AT_ONCE_BYTES 65536u
-/* Filters that are checked between two looks at the share of work; so many cost a unit. */
+/* Filters whose encoding is checked before the share of work is looked at again, and filters that cost a unit. */
 #define CHECKED_PER_STEP 512u
 #define CHECKED_PER_UNIT 8u
-/* Bytes of a filter that cost a unit: they are hashed, compared and copied. */
+_Static_assert(CHECKED_PER_STEP % CHECKED_PER_UNIT == 0, "a step costs whole units");
+/* Bytes of a filter that cost a unit to hash, compare and copy. */
 #define BYTES_PER_UNIT 64u
-/* Memory of requests that go on, above which a long packet waits as it came, in the client's kept input. */
+/* Memory of all jobs, above which a further long packet waits unchanged in the client's kept input. */
 #define JOBS_BYTES_MAX ((size_t)64 << 20)
-/* What one client's packet may do while others wait. */
+/* Work that one client's packet may do before the next one has its turn. */
 #define JOB_UNITS 2500u
 
 /* How far a packet has come. */
 struct request {
 	struct slice unchecked; /* filters whose encoding is not checked yet */
-	struct slice filters;   /* those that are still to be done */
+	struct slice filters;   /* filters that are still to be done */
 	uint8_t *codes;         /* one for each of the filters; NULL until all are checked */
 	uint32_t identifier;    /* the Subscription Identifier, 0: none */
-	uint32_t count;         /* filters, as far as they are checked */
+	uint32_t count;         /* filters that are checked so far */
 	uint32_t done;
 	uint16_t packet_id;
 	uint8_t type; /* MQTT_SUBSCRIBE, MQTT_UNSUBSCRIBE */
@@ -46,7 +47,7 @@ struct filter_job {
 	struct client_ref client;
 	uint32_t connection; /* the client's, by its generation */
 	size_t filters_bytes;
-	uint8_t bytes[]; /* the filters that were left */
+	uint8_t bytes[]; /* the filters that were left to do */
 };
 
 /* ---- one filter ---- */
@@ -66,7 +67,7 @@ static uint8_t subscribe_code(enum error error, uint8_t qos)
 	}
 }
 
-/* The filter of a shared subscription is what stands behind its name [4.8.2]. */
+/* *topics: the filter itself; for a shared subscription, the part behind the share name [4.8.2]. */
 static enum error check_filter(struct slice filter, struct slice *topics, bool *shared)
 {
 	struct slice group;
@@ -88,7 +89,7 @@ static void charge_filter(struct shard *shard, struct slice filter)
 	turn_work_charge(&shard->loop.work, units);
 }
 
-/* Whether the subscription is to be told of retained messages: shared ones never are [4.8.2]. */
+/* Whether the subscription gets retained messages [3.8.3.1]. A shared one never does [4.8.2]. */
 static bool wants_retained(const struct mqtt_subscription *wanted, bool shared, bool replaced)
 {
 	return !shared && (wanted->retain_handling == 0 || (wanted->retain_handling == 1 && !replaced));
@@ -148,7 +149,7 @@ static uint8_t subscribe_next(struct shard *shard, struct client_ref ref, struct
 	struct mqtt_subscription asked;
 	CHECK(mqtt_subscribe_next(&request->filters, client->version, &asked));
 	charge_filter(shard, asked.filter);
-	/* More in one packet than a client may have: bounded work, also for one that repeats itself. */
+	/* One packet may not name more filters than a client may have, even repeated ones: that bounds the work. */
 	bool within = request->done < shard->env.settings->client_subscriptions_max;
 	enum error error = within ? subscribe_one(shard, ref, &asked, request->identifier) : ERROR_LIMIT;
 	if (error == ERROR_SUBSCRIBE_DENIED)
@@ -186,7 +187,7 @@ static enum error subscribe_begin(const struct packet *packet, uint8_t version, 
 	return error;
 }
 
-/* Nothing is done before all of it is known to be well-formed. ERROR_MORE: the work was spent first. */
+/* Nothing is done before the whole packet is known to be well-formed. ERROR_MORE: the work was spent first. */
 static enum error subscribe_check(struct shard *shard, uint8_t version, struct request *request, uint64_t until)
 {
 	while (request->unchecked.size != 0) {
@@ -205,9 +206,10 @@ static enum error subscribe_check(struct shard *shard, uint8_t version, struct r
 	return ERROR_OK;
 }
 
-/* False: the work was spent first. */
+/* Handles filters of a request that is checked. False: the work was spent first. */
 static bool subscribe_go_on(struct shard *shard, struct client_ref ref, struct request *request, uint64_t until)
 {
+	CHECK(request->codes != NULL && request->unchecked.size == 0);
 	while (request->done < request->count && !turn_work_is_spent(&shard->loop.work, until)) {
 		uint64_t looks = shard->sessions.subscriptions.looks;
 		request->codes[request->done] = request->type == MQTT_SUBSCRIBE ? subscribe_next(shard, ref, request)
@@ -218,9 +220,10 @@ static bool subscribe_go_on(struct shard *shard, struct client_ref ref, struct r
 	return request->done == request->count;
 }
 
-/* SUBACK or UNSUBACK; written at once where a turn's scratch has no room for it. */
+/* Sends SUBACK or UNSUBACK; writes it at once if the turn's scratch has no room for it. */
 static enum error subscribe_answer(struct shard *shard, struct client *client, const struct request *request)
 {
+	CHECK_EQ(request->done, request->count);
 	size_t room = (size_t)request->count + 16;
 	uint8_t *own = NULL;
 	uint8_t *at = io_scratch(&shard->mem.io, room);
@@ -231,7 +234,7 @@ static enum error subscribe_answer(struct shard *shard, struct client *client, c
 	uint8_t type = request->type == MQTT_SUBSCRIBE ? MQTT_SUBACK : MQTT_UNSUBACK;
 	size_t size =
 		mqtt_suback_encode(request->packet_id, request->codes, request->count, type, client->version, at, room);
-	/* [MQTT-3.1.2-24]: what does not fit may not be sent. */
+	/* A packet above the client's Maximum Packet Size may not be sent [MQTT-3.1.2-24]. */
 	enum error error = size != 0 && extension_take_packet(shard, client, size) ? ERROR_OK : ERROR_PACKET_TOO_LARGE;
 	if (error == ERROR_OK)
 		io_send(&shard->mem.io, &client->conn, slice_of(at, size));
@@ -258,16 +261,18 @@ static size_t job_bytes(const struct filter_job *job)
 
 static void subscribe_job_free(struct shard *shard, struct filter_job *job)
 {
+	CHECK_GE(shard->sessions.filter_jobs_bytes, job_bytes(job));
 	shard->sessions.filter_jobs_bytes -= job_bytes(job);
 	free(job->request.codes);
 	free(job);
 }
 
-/* The filters move to the heap, and the codes with them. */
+/* Moves the filters, and the codes, to the heap, to go on in later turns. */
 static enum error subscribe_put_off(struct shard *shard, struct client_ref ref, const struct request *request)
 {
 	struct client *client = shard_client(shard, ref);
 	struct slice filters = request->filters;
+	CHECK_LE(request->unchecked.size, filters.size);
 	struct filter_job *job = malloc(sizeof(*job) + filters.size);
 	uint8_t *codes = request->codes != NULL ? malloc(request->count) : NULL;
 	if (job == NULL || (request->codes != NULL && codes == NULL)) {
@@ -335,7 +340,7 @@ static enum error subscribe_run(struct shard *shard, struct filter_job *job, uin
 	return subscribe_answer(shard, client, request);
 }
 
-/* The packet's share of this turn. True: the job is over. */
+/* Does the packet's share of this turn. True: the job is over. */
 static bool run_as_step(struct shard *shard, struct filter_job *job)
 {
 	const struct client *client = shard_client(shard, job->client);
@@ -356,6 +361,7 @@ static bool run_as_step(struct shard *shard, struct filter_job *job)
 static struct filter_job *subscribe_take_first(struct shard *shard)
 {
 	struct filter_job *job = shard->sessions.filter_jobs;
+	CHECK(job != NULL);
 	shard->sessions.filter_jobs = job->next;
 	if (job->next == NULL)
 		shard->sessions.filter_jobs_end = &shard->sessions.filter_jobs;
@@ -379,4 +385,5 @@ void filter_jobs_fini(struct shard *shard)
 {
 	while (shard->sessions.filter_jobs != NULL)
 		subscribe_job_free(shard, subscribe_take_first(shard));
+	CHECK_EQ(shard->sessions.filter_jobs_bytes, 0);
 }

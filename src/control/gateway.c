@@ -22,35 +22,40 @@
 #include <sched.h>
 #include <unistd.h>
 
-/* Addresses that are counted at one time; memory is taken as they come. */
+/* Addresses counted at one time. Memory is taken as they appear. */
 #define ADDRESSES_MAX (1u << 22)
 
 struct gateway {
-	struct settings *settings; /* as at the start */
-	struct settings_feed feed; /* those in force */
+	struct settings *settings; /* as given at the start */
+	struct settings_feed feed; /* the settings in force */
 	struct hash_key key;
 	struct index *index;
 	struct retained *retained;
 	struct addresses *addresses;
 	struct access *access;
-	struct password_workers *password_workers; /* NULL: there are no passwords */
+	struct password_workers *password_workers; /* NULL: no password file is configured */
 	_Atomic uint32_t sessions_offline;
 	struct shard *shards;
 	struct gate *gates;
 	struct mailbox *mailboxes;
 	struct congestion_board *boards;
-	struct quota *quota; /* one a shard, or one for all where they share a table */
-	struct quota whole;  /* `connections`, of all shards together */
-	int (*pairs)[2];     /* a socket pair a shard: gates send on [0], the shard receives on [1] */
-	int *shard_keeps;    /* descriptors that a shard keeps: all wakers, its end of the pair */
-	int *gate_keeps;     /* all wakers, listeners, all sending ends */
+	struct quota *quota;       /* one per shard; only the first is used if all share a table */
+	struct quota whole;        /* `connections`: the quota of all shards together */
+	int (*admission_pairs)[2]; /* one socket pair per shard: gates send on [0], the shard receives on [1] */
+	int *shard_keep_fds;       /* descriptors that each shard keeps: all wakers, its end of the pair */
+	int *gate_keep_fds;        /* descriptors that gates keep: all sending ends, the listeners, the gates' wakers */
 	uint16_t shard_count;
 	uint16_t gate_count;
-	bool tables_refused;                                           /* private descriptor tables */
-	_Atomic(const struct counters *) others[GATEWAY_COUNTERS_MAX]; /* the bridge's */
-	_Atomic uint32_t other_count;
+	bool tables_refused; /* the kernel refused private descriptor tables */
+	_Atomic(const struct counters *) extra_counters[GATEWAY_COUNTERS_MAX]; /* the bridge's */
+	_Atomic uint32_t extra_count;
 	struct layout layout;
 };
+
+/* They are allocated in arrays at addresses that are multiples of 64, so that threads share no cache line. */
+_Static_assert(sizeof(struct shard) % 64 == 0 && sizeof(struct gate) % 64 == 0, "whole cache lines");
+_Static_assert(sizeof(struct mailbox) % 64 == 0 && sizeof(struct quota) % 64 == 0, "whole cache lines");
+_Static_assert(sizeof(struct congestion_board) % 64 == 0 && sizeof(struct gateway) % 64 == 0, "whole cache lines");
 
 /* ---- planning ---- */
 
@@ -60,7 +65,7 @@ static uint32_t core_count(void)
 	return sched_getaffinity(0, sizeof(cores), &cores) == 0 ? (uint32_t)CPU_COUNT(&cores) : 1;
 }
 
-/* ---- making ---- */
+/* ---- creation ---- */
 
 static enum error make_shared(struct gateway *gateway)
 {
@@ -75,13 +80,13 @@ static enum error make_shared(struct gateway *gateway)
 	gateway->mailboxes = aligned_alloc(64, shards * sizeof(*gateway->mailboxes));
 	gateway->boards = aligned_alloc(64, shards * sizeof(*gateway->boards));
 	gateway->quota = aligned_alloc(64, shards * sizeof(*gateway->quota));
-	gateway->pairs = calloc(shards, sizeof(*gateway->pairs));
-	gateway->shard_keeps = calloc((size_t)shards * (shards + 1u), sizeof(int));
-	gateway->gate_keeps = calloc(2u * shards + SETTINGS_LISTENERS_MAX + gateway->gate_count, sizeof(int));
+	gateway->admission_pairs = calloc(shards, sizeof(*gateway->admission_pairs));
+	gateway->shard_keep_fds = calloc((size_t)shards * (shards + 1u), sizeof(int));
+	gateway->gate_keep_fds = calloc(2u * shards + SETTINGS_LISTENERS_MAX + gateway->gate_count, sizeof(int));
 	if (gateway->index == NULL || gateway->retained == NULL || gateway->addresses == NULL ||
 	    gateway->shards == NULL || gateway->gates == NULL || gateway->mailboxes == NULL ||
-	    gateway->boards == NULL || gateway->quota == NULL || gateway->pairs == NULL ||
-	    gateway->shard_keeps == NULL || gateway->gate_keeps == NULL)
+	    gateway->boards == NULL || gateway->quota == NULL || gateway->admission_pairs == NULL ||
+	    gateway->shard_keep_fds == NULL || gateway->gate_keep_fds == NULL)
 		return ERROR_NO_MEMORY;
 	memset(gateway->shards, 0, shards * sizeof(*gateway->shards));
 	memset(gateway->gates, 0, gateway->gate_count * sizeof(*gateway->gates));
@@ -89,7 +94,8 @@ static enum error make_shared(struct gateway *gateway)
 	memset(gateway->boards, 0, shards * sizeof(*gateway->boards));
 	memset(gateway->quota, 0, shards * sizeof(*gateway->quota));
 	for (uint16_t i = 0; i < shards; i++) {
-		if (mailbox_open(&gateway->mailboxes[i]) != ERROR_OK || fdpass_open(gateway->pairs[i]) != ERROR_OK)
+		if (mailbox_open(&gateway->mailboxes[i]) != ERROR_OK ||
+		    fdpass_open(gateway->admission_pairs[i]) != ERROR_OK)
 			return ERROR_SYSTEM;
 	}
 	gateway->access = access_new(&gateway->settings->access, &gateway->key, gateway->mailboxes, shards);
@@ -104,15 +110,15 @@ static void sum_counters(const void *gateway, struct counters *sum)
 static enum error make_shard(struct gateway *gateway, uint16_t number)
 {
 	struct shard *shard = &gateway->shards[number];
-	int *keeps = gateway->shard_keeps + (size_t)number * (gateway->shard_count + 1u);
+	int *keep_fds = gateway->shard_keep_fds + (size_t)number * (gateway->shard_count + 1u);
 	for (uint16_t i = 0; i < gateway->shard_count; i++)
-		keeps[i] = gateway->mailboxes[i].waker.fd;
-	keeps[gateway->shard_count] = gateway->pairs[number][1];
+		keep_fds[i] = gateway->mailboxes[i].waker.fd;
+	keep_fds[gateway->shard_count] = gateway->admission_pairs[number][1];
 	shard->env.settings = gateway->settings;
 	shard->shared.settings_view.feed = &gateway->feed;
 	shard->env.mailboxes = gateway->mailboxes;
 	shard->env.boards = gateway->boards;
-	/* Places are shared where the table is. */
+	/* Shards that share a table share a quota. */
 	shard->env.quota = &gateway->quota[gateway->settings->private_tables ? number : 0];
 	const struct layout_fixed *fixed = &gateway->layout.fixed;
 	shard->env.fixed = (struct fixed_plan){.sockets = fixed->sockets,
@@ -125,15 +131,15 @@ static enum error make_shard(struct gateway *gateway, uint16_t number)
 	shard->env.sessions_offline = &gateway->sessions_offline;
 	shard->env.sum_counters = sum_counters;
 	shard->env.sum_context = gateway;
-	shard->env.keep_fds = keeps;
+	shard->env.keep_fds = keep_fds;
 	shard->env.keep_count = gateway->shard_count + 1u;
-	shard->env.admissions_fd = gateway->pairs[number][1];
+	shard->env.admissions_fd = gateway->admission_pairs[number][1];
 	shard->env.number = number;
 	shard->env.shard_count = gateway->shard_count;
 	return shard_open(shard);
 }
 
-/* A gate's descriptors: the sending ends first, in the order of the shards. */
+/* gate_keep_fds begins with the sending ends in the order of the shards, so it also serves as admission_fds. */
 static enum error make_gate(struct gateway *gateway, uint16_t number)
 {
 	struct gate *gate = &gateway->gates[number];
@@ -148,20 +154,21 @@ static enum error make_gate(struct gateway *gateway, uint16_t number)
 	gate->gates = gateway->gates;
 	gate->gate_count = gateway->gate_count;
 	gate->number = number;
-	gate->admission_fds = gateway->gate_keeps;
-	gate->keep_fds = gateway->gate_keeps;
+	gate->admission_fds = gateway->gate_keep_fds;
+	gate->keep_fds = gateway->gate_keep_fds;
 	return gate_open(gate);
 }
 
-static void list_gate_keeps(struct gateway *gateway)
+static void list_gate_keep_fds(struct gateway *gateway)
 {
 	size_t count = 0;
 	for (uint16_t i = 0; i < gateway->shard_count; i++)
-		gateway->gate_keeps[count++] = gateway->pairs[i][0];
+		gateway->gate_keep_fds[count++] = gateway->admission_pairs[i][0];
 	for (uint32_t i = 0; i < gateway->settings->listener_count; i++)
-		gateway->gate_keeps[count++] = gateway->settings->listeners[i].fd;
+		gateway->gate_keep_fds[count++] = gateway->settings->listeners[i].fd;
 	for (uint16_t i = 0; i < gateway->gate_count; i++)
-		gateway->gate_keeps[count++] = gateway->gates[i].waker.fd;
+		gateway->gate_keep_fds[count++] = gateway->gates[i].waker.fd;
+	CHECK_LE(count, 2u * gateway->shard_count + SETTINGS_LISTENERS_MAX + gateway->gate_count); /* make_shared() */
 	for (uint16_t i = 0; i < gateway->gate_count; i++)
 		gateway->gates[i].keep_count = count;
 }
@@ -188,7 +195,7 @@ static enum error make_parts(struct gateway *gateway)
 	for (uint16_t i = 0; i < gateway->gate_count && error == ERROR_OK; i++)
 		error = make_gate(gateway, i);
 	if (error == ERROR_OK)
-		list_gate_keeps(gateway);
+		list_gate_keep_fds(gateway);
 	if (error != ERROR_OK)
 		log_write(LOG_ERROR, "cannot start: %s: %s", error_sentence(error), strerror(errno));
 	return error;
@@ -196,7 +203,7 @@ static enum error make_parts(struct gateway *gateway)
 
 /* ---- starting ---- */
 
-/* A thread has its own table as soon as it says that it has started; only then may another one's be changed. */
+/* Waits until a thread has set up its descriptor table. The table that it copies must not change until then. */
 static enum error await_start(const _Atomic bool *started, const _Atomic bool *failed)
 {
 	while (!atomic_load(started))
@@ -204,7 +211,7 @@ static enum error await_start(const _Atomic bool *started, const _Atomic bool *f
 	return atomic_load(failed) ? ERROR_SYSTEM : ERROR_OK;
 }
 
-/* They use the main thread's table: they need nothing of it but the gates' wakers. */
+/* Password workers use the main thread's table, of which they need only the gates' wakers. */
 static enum error start_password_workers(struct gateway *gateway)
 {
 	if (gateway->password_workers == NULL)
@@ -212,7 +219,8 @@ static enum error start_password_workers(struct gateway *gateway)
 	uint32_t threads = gateway->settings->access.password_threads;
 	if (threads == 0)
 		threads = (core_count() + 1) / 2;
-	return password_workers_start(gateway->password_workers, threads < 64 ? threads : 64);
+	return password_workers_start(gateway->password_workers,
+				      threads < PASSWORD_THREADS_MAX ? threads : PASSWORD_THREADS_MAX);
 }
 
 static enum error start_threads(struct gateway *gateway)
@@ -234,12 +242,12 @@ static enum error start_threads(struct gateway *gateway)
 	return ERROR_OK;
 }
 
-/* Closes the main thread's copies of what the threads now hold in their own tables. */
+/* Closes the main thread's copies of descriptors that the threads hold in their own tables. */
 static void close_copies(struct gateway *gateway)
 {
 	for (uint16_t i = 0; i < gateway->shard_count; i++) {
-		close(gateway->pairs[i][0]);
-		close(gateway->pairs[i][1]);
+		close(gateway->admission_pairs[i][0]);
+		close(gateway->admission_pairs[i][1]);
 	}
 	for (uint32_t i = 0; i < gateway->settings->listener_count; i++)
 		listener_close_copy(&gateway->settings->listeners[i]);
@@ -256,19 +264,19 @@ static void log_start(const struct gateway *gateway)
 	log_write(LOG_INFO, "gates: %u, shards: %u, places for connections: %lu", gateway->gate_count,
 		  gateway->shard_count, layout->capacity);
 	if (layout->fixed.sockets != 0)
-		log_write(LOG_INFO, "what a table of %lu descriptors does not hold goes to io_uring's tables",
-			  layout->table);
+		log_write(LOG_INFO, "sockets beyond a table of %lu descriptors go to io_uring's tables", layout->table);
 	enum access_anonymous anonymous = access_anonymous(&settings->access);
 	if (settings->access.anonymous == ANONYMOUS_AUTO && anonymous == ANONYMOUS_NEVER)
-		log_write(LOG_INFO, "every client has to sign in: --anonymous loopback lets clients of this machine "
-				    "in without, and those of a proxy on it");
+		log_write(LOG_INFO,
+			  "every client has to sign in; --anonymous loopback exempts clients of this machine, "
+			  "and those of a proxy on it");
 	for (uint32_t i = 0; i < settings->listener_count; i++) {
 		const struct listener *listener = &settings->listeners[i];
 		log_write(LOG_INFO, "listening on %s", listener->url);
 		if (!listener->loopback && !access_has_sign_in(gateway->access) && anonymous != ANONYMOUS_ALWAYS)
 			log_write(LOG_WARNING,
-				  "%s is not a loopback address: clients are refused there, because anonymous clients "
-				  "are let in on loopback listeners only and no sign-in is configured",
+				  "%s is not a loopback address: clients are refused there, because no sign-in is "
+				  "configured and anonymous clients may use loopback listeners only",
 				  listener->url);
 	}
 	log_write(LOG_INFO, "ready");
@@ -283,6 +291,8 @@ static enum error plan(struct gateway *gateway)
 	}
 	settings->fixed_files = settings->fixed_files && poller_outlives_descriptors() && fixed_files_work();
 	enum error error = layout_plan(&gateway->layout, settings, fdtable_raise_limit(), core_count());
+	CHECK_LE(gateway->layout.shards, UINT16_MAX);
+	CHECK(settings->gates > 0 && settings->gates <= UINT16_MAX);
 	gateway->shard_count = (uint16_t)gateway->layout.shards;
 	gateway->gate_count = (uint16_t)settings->gates;
 	return error;
@@ -314,7 +324,7 @@ struct gateway *gateway_start(struct settings *settings)
 	gateway->whole.spare = QUOTA_SPARE_OF_ALL;
 	gateway->whole.limit = settings->connections != 0 ? settings->connections : UINT32_MAX;
 	if (gateway_assemble(gateway) != ERROR_OK) {
-		/* The process ends now; what was made ends with it. */
+		/* The process exits, so nothing is freed. */
 		return NULL;
 	}
 	if (gateway->settings->private_tables)
@@ -363,9 +373,9 @@ void gateway_free(struct gateway *gateway)
 	free(gateway->mailboxes);
 	free(gateway->boards);
 	free(gateway->quota);
-	free(gateway->pairs);
-	free(gateway->shard_keeps);
-	free(gateway->gate_keeps);
+	free(gateway->admission_pairs);
+	free(gateway->shard_keep_fds);
+	free(gateway->gate_keep_fds);
 	free(gateway->feed.owned);
 	free(gateway);
 }
@@ -394,9 +404,9 @@ void gateway_counters(const struct gateway *gateway, struct counters *sum)
 		counters_add(sum, &gateway->gates[i].counters);
 	for (uint16_t i = 0; i < gateway->shard_count; i++)
 		counters_add(sum, &gateway->shards[i].counters);
-	uint32_t others = atomic_load(&gateway->other_count);
-	for (uint32_t i = 0; i < others; i++)
-		counters_add(sum, atomic_load(&gateway->others[i]));
+	uint32_t extra_count = atomic_load(&gateway->extra_count);
+	for (uint32_t i = 0; i < extra_count; i++)
+		counters_add(sum, atomic_load(&gateway->extra_counters[i]));
 }
 
 struct access *gateway_access(struct gateway *gateway)
@@ -406,8 +416,8 @@ struct access *gateway_access(struct gateway *gateway)
 
 void gateway_count_also(struct gateway *gateway, const struct counters *counters)
 {
-	uint32_t count = atomic_load(&gateway->other_count);
+	uint32_t count = atomic_load(&gateway->extra_count);
 	CHECK(count < GATEWAY_COUNTERS_MAX);
-	atomic_store(&gateway->others[count], counters);
-	atomic_store(&gateway->other_count, count + 1);
+	atomic_store(&gateway->extra_counters[count], counters);
+	atomic_store(&gateway->extra_count, count + 1);
 }

@@ -1,5 +1,5 @@
-/* The gateway as a whole: its gates, its shards and what they share. Made, started and stopped by one thread, the main
- * one, which does no work of its own. */
+/* The gateway: its gates, its shards and what they share. Created, started and stopped by the main thread, which
+ * carries no traffic itself. */
 #ifndef CONTROL_GATEWAY_H
 #define CONTROL_GATEWAY_H
 
@@ -17,17 +17,18 @@ struct retained;
 struct settings_feed;
 struct shard;
 
-/* Opens the listeners and starts the threads. The settings are kept, and their listeners changed (the port that was
- * chosen); they must outlive the gateway. NULL: it was logged why. */
+/* Opens the listeners and starts the threads. Keeps the settings, which must outlive the gateway, and writes the opened
+ * listeners to them, with the ports that the kernel chose. Returns NULL after logging the reason; the process must then
+ * exit. */
 struct gateway *gateway_start(struct settings *settings);
 
-/* Stops listening, tells every client that understands it, flushes, and ends the threads within settings->drain_ms.
- * Returns the clients that were still connected when the time was up. */
+/* Stops listening, sends DISCONNECT to version 5 clients if so configured [3.14], flushes, and ends the threads within
+ * settings->drain_ms. Returns how many clients were still connected at the end. */
 uint64_t gateway_stop(struct gateway *gateway);
-/* After gateway_stop(), when nobody looks at it any more. */
+/* After gateway_stop(), when no other thread uses the gateway any more. */
 void gateway_free(struct gateway *gateway);
 
-/* What the admin side may look at until gateway_free(): counters, and what is read with atomics only. Any thread. */
+/* What the admin API may use until gateway_free(): counters, and what may be read with atomics only. Any thread. */
 struct gateway_parts {
 	struct shard *shards;
 	struct gate *gates;
@@ -36,7 +37,7 @@ struct gateway_parts {
 	struct retained *retained;
 	const struct hash_key *key; /* of client ids */
 	struct settings_feed *feed;
-	uint64_t table_descriptors; /* that one table may hold */
+	uint64_t table_descriptors; /* capacity of one descriptor table */
 	uint32_t packet_bytes_max;
 	uint16_t shard_count;
 	uint16_t gate_count;
@@ -44,20 +45,20 @@ struct gateway_parts {
 };
 struct gateway_parts gateway_parts(const struct gateway *gateway);
 
-/* Gives all threads these settings, a copy of them, and waits until each has taken them up. Only fields that may change
- * while threads run may differ from the ones before; who calls sees to that, and calls from one thread at a time.
- * ERROR_NO_MEMORY: nothing has changed. ERROR_TIMEOUT: a thread hangs; the others have them. */
+/* Gives all threads a copy of these settings and waits until each has switched to it. The caller makes sure that only
+ * fields differ that may change at run time, and calls from one thread at a time. ERROR_NO_MEMORY: nothing has changed.
+ * ERROR_TIMEOUT: a thread hangs; the others have the new settings. */
 enum error gateway_reload(struct gateway *gateway, const struct settings *settings);
-/* Those in force, until the next gateway_reload(). */
+/* The settings in force. Valid until the next gateway_reload(). */
 const struct settings *gateway_settings(const struct gateway *gateway);
 
-/* Who may come in, for those who bring keys and revocations. As long as the gateway is there. */
+/* Access control, for threads that bring keys and revocations. Valid until gateway_free(). */
 struct access *gateway_access(struct gateway *gateway);
-/* Counts these too: a block of a thread that is not the gateway's own, which outlives it. At most
- * GATEWAY_COUNTERS_MAX of them; main thread. */
+/* Adds the counters of a thread that the gateway did not start to its sum. They must outlive the gateway. At most
+ * GATEWAY_COUNTERS_MAX times. Main thread. */
 void gateway_count_also(struct gateway *gateway, const struct counters *counters);
 
-/* All threads' numbers. Any thread. */
+/* Adds the counters of all threads to *sum. Any thread. */
 void gateway_counters(const struct gateway *gateway, struct counters *sum);
 
 #endif

@@ -1,5 +1,6 @@
 #include "control/layout.h"
 
+#include "base/check.h"
 #include "base/log.h"
 
 static void log_table_small(const struct layout *layout, const struct settings *settings, uint32_t cores)
@@ -16,8 +17,8 @@ static void log_capacity_short(const struct layout *layout, const struct setting
 {
 	if (settings->private_tables)
 		log_write(LOG_WARNING,
-			  "%u shards hold %lu connections, not %u: give more shards, leave --shards out, or raise the "
-			  "limit of descriptors",
+			  "%u shards hold %lu connections, not %u: set more shards, omit --shards, or raise the "
+			  "descriptor limit",
 			  layout->shards, layout->capacity, settings->connections);
 	else
 		log_write(LOG_WARNING, "one table of %lu descriptors holds %lu connections, not %u", layout->table,
@@ -48,6 +49,8 @@ enum error layout_plan(struct layout *layout, struct settings *settings, uint64_
 	case LAYOUT_MADE:
 		break;
 	}
+	CHECK_GT(layout->shards, 0);
+	CHECK_LE(layout->handshakes_max, settings->handshakes_max);
 	settings->handshakes_max = layout->handshakes_max;
 	if (settings->connections > layout->capacity)
 		log_capacity_short(layout, settings);

@@ -1,3 +1,4 @@
+#include "base/check.h"
 #include "control/gateway.h"
 #include "gate/gate.h"
 #include "runtime/settings_feed.h"
@@ -6,7 +7,7 @@
 #include <stdlib.h>
 #include <time.h>
 
-/* Threads that sleep are woken, and no turn is long. */
+/* 5 s. That is ample: sleeping threads are woken, and no turn is long. */
 #define SEEN_TRIES 5000
 #define SEEN_PAUSE_NS 1000000
 
@@ -40,12 +41,13 @@ enum error gateway_reload(struct gateway *gateway, const struct settings *settin
 		return ERROR_NO_MEMORY;
 	*fresh = *settings;
 	struct settings *old = feed->owned;
+	CHECK(old == NULL || old == atomic_load(&feed->current)); /* else a thread may still use it */
 	feed->owned = fresh;
 	atomic_store_explicit(&feed->current, fresh, memory_order_release);
 	wake_all(&parts);
 	for (int i = 0; i < SEEN_TRIES && !all_have_seen(&parts, fresh); i++)
 		nanosleep(&(struct timespec){.tv_nsec = SEEN_PAUSE_NS}, NULL);
-	/* A thread that hangs may look at it for ever: it is left to it. */
+	/* A hanging thread may still use the old settings, so they are leaked. */
 	if (!all_have_seen(&parts, fresh))
 		return ERROR_TIMEOUT;
 	free(old);

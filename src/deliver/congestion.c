@@ -9,14 +9,20 @@
 #include "state/release.h"
 #include "state/shard.h"
 
-/* What an entry of a queue costs beside its packet: the entry, and the head of the kept message. */
+/* What a queued message costs besides its packet: the entry, and the head of the kept message. */
 #define ENTRY_BYTES ((uint32_t)(sizeof(struct flow_entry) + sizeof(struct message)))
-/* A publisher looks at the board for so long after the last time that it was told to. */
+/* How long a publisher reads the board after its last note. */
 #define AWAITS_MS 1000u
-/* The same publisher is told so often at the most. */
+/* The shortest time between two notes to one publisher for one place. */
 #define TOLD_AGAIN_MS 2u
-/* Clients that are looked at in one turn. */
+/* Clients of each list that are visited in one turn. */
 #define LOOKS_PER_TURN 1024u
+
+_Static_assert(CONGESTION_PLACES <= UINT16_MAX, "a note names a place in 16 bits");
+_Static_assert(CONGESTION_PERIOD_MS_MIN != 0 && CONGESTION_PERIOD_MS_MIN <= CONGESTION_PERIOD_MS,
+	       "a client has time to make progress");
+_Static_assert(TOLD_AGAIN_MS < AWAITS_MS, "the next note comes before a publisher forgets the last one");
+_Static_assert(ACCOUNT_AWAITED_MAX != 0 && ACCOUNT_AWAITED_MAX <= UINT8_MAX, "awaited_count has 8 bits");
 
 void congestion_fini(struct congestion *congestion)
 {
@@ -36,15 +42,15 @@ static _Atomic uint16_t *count_at(const struct shard *shard, uint16_t at, uint16
 
 /* ---- the subscriber ---- */
 
-/* Whether the queue is above a share of its limit: one in `part`. */
+/* Whether the queue is above 1 / `part` of its limit. */
 static bool is_above(const struct shard *shard, const struct flow *flow, uint32_t part)
 {
 	return flow->queued > shard->env.settings->queue_messages_max / part ||
 	       flow->queued_bytes > shard->env.settings->queue_bytes_max / part;
 }
 
-/* What memory the queue takes beyond its limit in bytes. */
-static uint32_t excess_of(const struct shard *shard, const struct flow *flow, uint32_t bytes)
+/* How much memory the queue takes beyond its limit, with `bytes` more in it. */
+static uint32_t queue_excess(const struct shard *shard, const struct flow *flow, uint32_t bytes)
 {
 	uint64_t all = (uint64_t)flow->queued_bytes + bytes + (uint64_t)flow->queued * ENTRY_BYTES;
 	uint64_t limit = shard->env.settings->queue_bytes_max;
@@ -53,12 +59,14 @@ static uint32_t excess_of(const struct shard *shard, const struct flow *flow, ui
 
 static void set_excess(struct shard *shard, struct account *account, uint32_t bytes)
 {
-	shard->routing.congestion.excess_bytes += bytes;
-	shard->routing.congestion.excess_bytes -= account->excess_bytes;
+	struct congestion *congestion = &shard->routing.congestion;
+	CHECK_GE(congestion->excess_bytes, account->excess_bytes); /* the first is the sum of all the others */
+	congestion->excess_bytes += bytes;
+	congestion->excess_bytes -= account->excess_bytes;
 	account->excess_bytes = bytes;
 }
 
-static void measure_anew(const struct shard *shard, struct account *account)
+static void restart_measurement(const struct shard *shard, struct account *account)
 {
 	account->since_ms = shard->loop.now_ms;
 	account->taken_messages = 0;
@@ -69,7 +77,7 @@ static void congestion_begin(struct shard *shard, struct client_ref ref, struct 
 {
 	account->congested = true;
 	account->passed_bytes = 0;
-	measure_anew(shard, account);
+	restart_measurement(shard, account);
 	_Atomic uint16_t *count = count_at(shard, shard->env.number, congestion_place_of(ref));
 	atomic_store(count, (uint16_t)(atomic_load_explicit(count, memory_order_relaxed) + 1u));
 	account->congested_at = shard->routing.congestion.congested.count;
@@ -77,10 +85,12 @@ static void congestion_begin(struct shard *shard, struct client_ref ref, struct 
 	COUNT(&shard->counters, congestions);
 }
 
-/* The last one comes to stand in its place. */
-static void leave_list(struct shard *shard, const struct account *account)
+/* The last client in the list takes its place. */
+static void leave_list(struct shard *shard, struct client_ref ref, const struct account *account)
 {
 	struct client_list *list = &shard->routing.congestion.congested;
+	CHECK_LT(account->congested_at, list->count);
+	CHECK(client_ref_equal(list->items[account->congested_at], ref));
 	struct client_ref last = list->items[--list->count];
 	list->items[account->congested_at] = last;
 	account_of(shard, shard_client(shard, last))->congested_at = account->congested_at;
@@ -88,20 +98,22 @@ static void leave_list(struct shard *shard, const struct account *account)
 
 static void congestion_relieve(struct shard *shard, struct client_ref ref, struct account *account)
 {
-	leave_list(shard, account);
+	leave_list(shard, ref, account);
 	account->congested = false;
 	set_excess(shard, account, 0);
 	_Atomic uint16_t *count = count_at(shard, shard->env.number, congestion_place_of(ref));
-	atomic_store(count, (uint16_t)(atomic_load_explicit(count, memory_order_relaxed) - 1u));
+	uint16_t before = atomic_load_explicit(count, memory_order_relaxed);
+	CHECK_GT(before, 0);
+	atomic_store(count, (uint16_t)(before - 1u));
 }
 
-static bool is_same(const struct told *told, const struct publisher_name *publisher, uint32_t place)
+static bool was_told(const struct told *told, const struct publisher_name *publisher, uint32_t place)
 {
 	return told->publisher.index == publisher->index && told->publisher.shard == publisher->shard &&
 	       told->publisher.generation == publisher->generation && told->place == place;
 }
 
-/* Has the publisher wait for the client at this place of our board. */
+/* Tells the publisher to wait for the client at this place on our board. */
 static void congestion_tell(struct shard *shard, const struct publisher_name *publisher, uint16_t place)
 {
 	if (publisher->shard == shard->env.number) {
@@ -110,7 +122,7 @@ static void congestion_tell(struct shard *shard, const struct publisher_name *pu
 	}
 	uint32_t slot = (publisher->index * 31u + publisher->shard * 7u + place) % CONGESTION_TOLD;
 	struct told *told = &shard->routing.congestion.told[slot];
-	if (is_same(told, publisher, place) && shard->loop.now_ms < told->at_ms + TOLD_AGAIN_MS)
+	if (was_told(told, publisher, place) && shard->loop.now_ms < told->at_ms + TOLD_AGAIN_MS)
 		return;
 	if (record_send_note(shard, publisher, place))
 		*told = (struct told){*publisher, place, shard->loop.now_ms};
@@ -127,7 +139,7 @@ void congestion_queued(struct shard *shard, struct client *client, const struct 
 		return;
 	if (!account->congested)
 		congestion_begin(shard, ref, account);
-	set_excess(shard, account, excess_of(shard, flow, 0));
+	set_excess(shard, account, queue_excess(shard, flow, 0));
 	if (publisher->index != 0)
 		congestion_tell(shard, publisher, congestion_place_of(ref));
 }
@@ -137,8 +149,8 @@ bool congestion_takes(const struct shard *shard, const struct client *client, ui
 	const struct account *account = account_of(shard, client);
 	if (account == NULL || !account->congested)
 		return false;
-	uint32_t excess = excess_of(shard, &extension_of(shard, client)->flow, bytes + ENTRY_BYTES);
-	/* What may be on its way from all shards, before those who publish there have heard of it. */
+	uint32_t excess = queue_excess(shard, &extension_of(shard, client)->flow, bytes + ENTRY_BYTES);
+	/* What may be on its way from all shards before their publishers have got the note. */
 	uint64_t most = (uint64_t)OUTBOX_BYTES_MAX * shard->env.shard_count;
 	return excess <= most &&
 	       shard->routing.congestion.excess_bytes + excess <= CONGESTION_EXCESS_BYTES_MAX + account->excess_bytes;
@@ -156,7 +168,7 @@ void congestion_sent(struct shard *shard, struct client *client, uint32_t messag
 		return;
 	account->taken_messages += messages;
 	account->taken_bytes += bytes;
-	set_excess(shard, account, excess_of(shard, flow, 0));
+	set_excess(shard, account, queue_excess(shard, flow, 0));
 	if (!is_above(shard, flow, 4))
 		congestion_relieve(shard, shard_client_ref(shard, client), account);
 }
@@ -168,7 +180,8 @@ void congestion_end(struct shard *shard, struct client *client)
 		congestion_relieve(shard, shard_client_ref(shard, client), account);
 }
 
-/* Half of the queue's limit a second, in messages or in bytes; of a long queue no more than anyone who reads takes. */
+/* Half of the queue's limit per second, in messages or in bytes; for a long queue, no more than any client that reads
+ * takes. */
 static bool makes_progress(const struct shard *shard, const struct account *account)
 {
 	const struct settings *settings = shard->env.settings;
@@ -183,8 +196,8 @@ static bool makes_progress(const struct shard *shard, const struct account *acco
 	       account->taken_bytes * UINT64_C(1000) >= bytes * period_ms;
 }
 
-/* How many were stuck of late. */
-static uint32_t stuck_of_late(const struct shard *shard)
+/* How many clients were found to be stuck lately. */
+static uint32_t stuck_lately(const struct shard *shard)
 {
 	const struct congestion *congestion = &shard->routing.congestion;
 	return shard->loop.now_s < congestion->stuck_since_s + CONGESTION_DENIED_S ? congestion->stuck : 0;
@@ -193,29 +206,30 @@ static uint32_t stuck_of_late(const struct shard *shard)
 static void count_stuck(struct shard *shard)
 {
 	struct congestion *congestion = &shard->routing.congestion;
-	congestion->stuck = stuck_of_late(shard) + 1;
+	congestion->stuck = stuck_lately(shard) + 1;
 	if (congestion->stuck == 1)
 		congestion->stuck_since_s = shard->loop.now_s;
 	COUNT(&shard->counters, congestions_stuck);
 }
 
-/* The time in which a client has to show that it takes its messages: the more were stuck of late, the less, so that
- * many that pretend one after another hold nobody up for long. */
+/* The time in which a client has to show that it takes its messages. It gets shorter with each client that was stuck
+ * lately, so that many clients that pretend to read, one after another, do not hold publishers up for long. */
 static uint64_t period_ms(const struct shard *shard)
 {
-	uint32_t period = CONGESTION_PERIOD_MS / (1 + stuck_of_late(shard));
+	uint32_t period = CONGESTION_PERIOD_MS / (1 + stuck_lately(shard));
 	return period > CONGESTION_PERIOD_MS_MIN ? period : CONGESTION_PERIOD_MS_MIN;
 }
 
-/* True when the client is not congested any more, and not in the list. */
-static bool look_at_congested(struct shard *shard, uint32_t at)
+/* True: the client is no longer congested, and has left the list. */
+static bool visit_congested(struct shard *shard, uint32_t at)
 {
 	struct client_ref ref = shard->routing.congestion.congested.items[at];
 	struct account *account = account_of(shard, shard_client(shard, ref));
+	CHECK(account != NULL && account->congested);
 	if (shard->loop.now_ms < account->since_ms + period_ms(shard))
 		return false;
 	if (makes_progress(shard, account)) {
-		measure_anew(shard, account);
+		restart_measurement(shard, account);
 		return false;
 	}
 	account->denied_until_s = shard->loop.now_s + CONGESTION_DENIED_S;
@@ -229,6 +243,8 @@ static bool look_at_congested(struct shard *shard, uint32_t at)
 
 void congestion_note(struct shard *shard, const struct publisher_name *publisher, uint16_t from, uint16_t place)
 {
+	CHECK_LT(from, shard->env.shard_count);
+	CHECK_LT(place, CONGESTION_PLACES);
 	struct client *client = shard_client(shard, (struct client_ref){publisher->index});
 	if (!client_is_connected(client) || client->conn.generation != publisher->generation)
 		return;
@@ -241,7 +257,7 @@ void congestion_note(struct shard *shard, const struct publisher_name *publisher
 		if (account->awaited[i].shard == from && account->awaited[i].place == place)
 			return;
 	}
-	/* Of many the newest ones: who waits for these waits for the others before long. */
+	/* Of many, the newest are kept: the publisher will be told of the others again when it publishes to them. */
 	if (account->awaited_count == ACCOUNT_AWAITED_MAX) {
 		account->awaited_count--;
 		memmove(&account->awaited[0], &account->awaited[1],
@@ -260,9 +276,10 @@ static bool has_to_wait(const struct shard *shard, const struct account *account
 	return false;
 }
 
-/* Its acknowledgements come behind its messages: two that publish to each other, and whose windows are full, must not
- * wait for each other. But whose queue goes on without them can wait, and so must who has had his share: else those who
- * publish to each other would lose messages, and have all others wait. */
+/* A client's acknowledgements come behind its messages, so two clients that publish to each other and have full windows
+ * must not wait for each other: a congested publisher may pass. It must wait if its queue goes on without its
+ * acknowledgements, or if it has had its share (CONGESTION_PASSED_BYTES_MAX): otherwise clients that publish to each
+ * other would lose messages, and all others would wait. */
 static bool may_pass(const struct shard *shard, const struct client *client, const struct account *account)
 {
 	return account->congested && account->passed_bytes < CONGESTION_PASSED_BYTES_MAX &&
@@ -271,6 +288,7 @@ static bool may_pass(const struct shard *shard, const struct client *client, con
 
 bool congestion_holds(struct shard *shard, struct client_ref ref, struct client *client, size_t bytes)
 {
+	CHECK(client->slowed);
 	struct account *account = account_of(shard, client);
 	if (account == NULL || shard->loop.now_ms >= account->awaits_until_ms) {
 		client->slowed = 0;
@@ -292,8 +310,8 @@ bool congestion_holds(struct shard *shard, struct client_ref ref, struct client 
 	return true;
 }
 
-/* True when the client does not wait any more, and is not in the list. */
-static bool look_at_held(struct shard *shard, uint32_t at)
+/* True: the client no longer waits, and has left the list. */
+static bool visit_held(struct shard *shard, uint32_t at)
 {
 	struct client_list *held = &shard->routing.congestion.held;
 	struct client_ref ref = held->items[at];
@@ -310,8 +328,8 @@ static bool look_at_held(struct shard *shard, uint32_t at)
 
 /* ---- once a turn ---- */
 
-static void look(struct shard *shard, const struct client_list *list, uint32_t *next,
-		 bool (*is_over)(struct shard *, uint32_t))
+static void visit_some(struct shard *shard, const struct client_list *list, uint32_t *next,
+		       bool (*is_over)(struct shard *, uint32_t))
 {
 	for (uint32_t looks = 0; looks < LOOKS_PER_TURN && looks < list->count; looks++) {
 		if (*next >= list->count)
@@ -328,8 +346,8 @@ void congestion_run(struct shard *shard)
 	    shard->loop.now_ms < congestion->looked_ms + CONGESTION_POLL_MS)
 		return;
 	congestion->looked_ms = shard->loop.now_ms;
-	look(shard, &congestion->congested, &congestion->look_congested, look_at_congested);
-	look(shard, &congestion->held, &congestion->look_held, look_at_held);
+	visit_some(shard, &congestion->congested, &congestion->look_congested, visit_congested);
+	visit_some(shard, &congestion->held, &congestion->look_held, visit_held);
 }
 
 uint32_t congestion_wait_ms(const struct shard *shard, uint32_t limit_ms)

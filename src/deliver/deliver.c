@@ -31,6 +31,8 @@ void deliver_end(struct shard *shard, struct delivery *delivery)
 
 /* ---- QoS 0 ---- */
 
+_Static_assert(FRAME_COPY_BYTES_MAX <= IO_SCRATCH_BYTES, "a frame fits into scratch that is empty");
+
 static void frame_add(struct frame *frame, struct slice part)
 {
 	if (part.size == 0)
@@ -62,7 +64,8 @@ static enum error encode_frame(struct shard *shard, const struct delivery *deliv
 	return ERROR_OK;
 }
 
-/* ERROR_NO_MEMORY: a turn's scratch is used up. ERROR_PACKET_TOO_LARGE: this version has no packet so long. */
+/* ERROR_NO_MEMORY: the turn's scratch is used up. ERROR_PACKET_TOO_LARGE: longer than a packet can be in this version.
+ */
 static enum error frame_for(struct shard *shard, struct delivery *delivery, uint8_t version, bool retain,
 			    const struct frame **found)
 {
@@ -72,7 +75,8 @@ static enum error frame_for(struct shard *shard, struct delivery *delivery, uint
 	if (frame->count != 0)
 		return ERROR_OK;
 	const struct publication *publication = &delivery->publication;
-	/* A packet that came at QoS 0 in this version goes on as it is, unless it has a flag that is for us alone. */
+	/* A packet that came at QoS 0 in this version goes out as it came, unless it has a flag that is for us alone.
+	 */
 	bool flagged = (delivery->packet[0] & MQTT_PUBLISH_FLAGS_OURS) != 0;
 	if (retain || flagged || publication->qos != 0 || is_5 != publication->is_5)
 		return encode_frame(shard, delivery, version, retain, frame);
@@ -80,7 +84,7 @@ static enum error frame_for(struct shard *shard, struct delivery *delivery, uint
 	return ERROR_OK;
 }
 
-/* Output of this turn goes out, and scratch is whole again: not while anything in it is still to be read. */
+/* Writes this turn's output, so that all of scratch is free again. False: the packet itself may be in scratch. */
 static bool empty_scratch(struct shard *shard, struct delivery *delivery)
 {
 	if (!delivery->is_mail)
@@ -88,10 +92,11 @@ static bool empty_scratch(struct shard *shard, struct delivery *delivery)
 	io_flush(&shard->mem.io);
 	io_turn_end(&shard->mem.io);
 	memset(delivery->frames, 0, sizeof(delivery->frames));
+	CHECK_GE(io_scratch_left(&shard->mem.io), FRAME_COPY_BYTES_MAX);
 	return true;
 }
 
-/* A subscriber that gets it in a form of its own. */
+/* Sends the message in a form of the subscriber's own. */
 static void send_own(struct shard *shard, struct delivery *delivery, struct client *client, bool retain,
 		     uint32_t identifier)
 {
@@ -117,7 +122,7 @@ static void send_frame(struct shard *shard, struct delivery *delivery, struct cl
 	if (error == ERROR_NO_MEMORY && empty_scratch(shard, delivery))
 		error = frame_for(shard, delivery, client->version, retain, &frame);
 	if (error == ERROR_NO_MEMORY) {
-		send_own(shard, delivery, client, retain, 0); /* which is written at once */
+		send_own(shard, delivery, client, retain, 0); /* it writes at once */
 		return;
 	}
 	if (error == ERROR_OK && !extension_take_packet(shard, client, frame->bytes))
@@ -148,8 +153,8 @@ static void deliver_plain(struct shard *shard, struct delivery *delivery, struct
 		send_frame(shard, delivery, client, retain);
 }
 
-/* Whether the session takes messages without a connection: its client gets them later; or it is about to end, and hands
- * on what its shared subscriptions have got. */
+/* Whether the session takes messages without a connection: either its client gets them later, or the session is about
+ * to end and its cleanup passes on what its shared subscriptions got. */
 static bool takes_offline(const struct shard *shard, const struct client *client,
 			  const struct subscription *subscription)
 {
@@ -160,8 +165,8 @@ static bool takes_offline(const struct shard *shard, const struct client *client
 	return !extension_ref_is_none(client->extension) && extension_of(shard, client)->expiry_s != 0;
 }
 
-/* What the client asked for with it; a bridge has asked for all of its subscriptions at once, when it connected, also
- * for those that its session has from before. A shared one has no No Local [MQTT-3.8.3-4]. */
+/* The options that the client asked for. A bridge asks for No Local and Retain As Published when it connects, for all
+ * its subscriptions, those of an earlier connection included. A shared subscription has no No Local [MQTT-3.8.3-4]. */
 static uint8_t deliver_options_of(const struct client *client, const struct subscription *subscription)
 {
 	if (!client->session.is_bridge)
@@ -198,7 +203,7 @@ void deliver_to(struct shard *shard, struct delivery *delivery, const struct sub
 		return;
 	}
 	queue_deliver(shard, delivery, client, subscription, qos, retain);
-	/* With all that goes into scratch for each of many subscribers, it may be used up. */
+	/* Each of many subscribers uses some scratch; make room before it is used up. */
 	if (io_scratch_left(&shard->mem.io) < FRAME_COPY_BYTES_MAX)
 		empty_scratch(shard, delivery);
 }

@@ -1,4 +1,4 @@
-/* A message on its way to this shard's subscribers, as deliver/deliver.h and deliver/queue.h hand it on. Plain data. */
+/* A message on its way to this shard's subscribers, as deliver/deliver.h and deliver/queue.h pass it on. Plain data. */
 #ifndef DELIVERY_H
 #define DELIVERY_H
 
@@ -6,10 +6,10 @@
 #include "state/routing.h"
 #include "topics/publication.h"
 
-/* A frame up to this size is encoded in one piece; above, its payload is sent from where it is. */
+/* A frame up to this size is encoded in one piece. Of a larger one, the payload is sent from where it is. */
 #define FRAME_COPY_BYTES_MAX 4096u
 
-/* A message as one version of the protocol sees it at QoS 0; encoded once, sent to all. */
+/* A message at QoS 0 as one version of the protocol has it: encoded once, sent to all. */
 struct frame {
 	struct slice parts[2];
 	uint32_t count; /* 0: not encoded yet */
@@ -22,14 +22,13 @@ struct delivery {
 	struct publication publication;
 	struct publication_parts parts;
 	struct publisher_name publisher;
-	const route_bits
-		*routes; /* all of the message's, where a client gets one copy (deliver/overlap.h), else NULL */
+	const route_bits *routes; /* all of the message's, if a client gets one copy (deliver/overlap.h); else NULL */
 	uint32_t route_count;
-	uint32_t route;          /* of them, the one that is walked */
-	bool is_mail;            /* the packet is in a batch, so that scratch may be emptied between two subscribers */
-	bool taken;              /* at QoS 1 or 2 some session has it, or will */
-	bool refused;            /* and some had no room for it */
-	struct message_ref kept; /* reference to it in shard->mem.messages once a session needs it */
+	uint32_t route;            /* the one of them that is being walked */
+	bool is_mail;              /* the packet is in a batch, so scratch may be emptied between two subscribers */
+	bool taken;                /* some subscriber has it, or will */
+	bool refused;              /* some session had no room for it */
+	struct message_ref kept;   /* reference to it in shard->mem.messages, once a session needs it */
 	struct frame frames[2][2]; /* before version 5, version 5; without and with the retain flag */
 };
 

@@ -1,5 +1,5 @@
-/* Which members of shared subscriptions have messages waiting: those are passed over while others are free. By the
- * shard's thread. */
+/* Members of shared subscriptions that have messages waiting: they are passed over while other members have none. By
+ * the shard's thread. */
 #ifndef DELIVER_MEMBERS_H
 #define DELIVER_MEMBERS_H
 
@@ -11,9 +11,9 @@ struct shard;
 struct client;
 struct flow;
 
-/* A message of this shared subscription of the client's waits in its queue. */
+/* A message that came through this shared subscription of the client waits in its queue. */
 void members_queued(struct shard *shard, struct client *client, struct subscription_ref subscription);
-/* Some of its queue was sent. */
+/* Part of its queue was sent. */
 void members_sent(struct shard *shard, struct client *client, const struct flow *flow);
 /* The client's connection ends. */
 void members_end(struct shard *shard, struct client *client);

@@ -3,7 +3,10 @@
 #include "state/extension.h"
 #include "state/shard.h"
 
-/* Who reads slowly has less of a queue while there is too much to do. */
+_Static_assert(COUNTER_messages_out_qos2 - COUNTER_messages_out_qos0 == 2, "counted by QoS");
+_Static_assert(COUNTER_payloads_out_qos2_bytes - COUNTER_payloads_out_qos0_bytes == 2, "counted by QoS");
+
+/* While the shard is overloaded a client that reads slowly may have less output waiting. */
 static size_t output_limit(const struct shard *shard)
 {
 	size_t most = shard->env.settings->queue_bytes_max;

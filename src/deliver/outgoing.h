@@ -1,4 +1,4 @@
-/* What goes out to clients: whether there is room for it, and what is counted. By the shard's thread. */
+/* Output to clients: whether there is room for it, and its counters. By the shard's thread. */
 #ifndef DELIVER_OUTGOING_H
 #define DELIVER_OUTGOING_H
 
@@ -13,18 +13,17 @@ struct extension;
 struct shard;
 struct client;
 
-/* False when the client's output is full even after writing what this turn has for it. */
+/* Whether `bytes` more fit into the client's output. May flush the connection first, and so find that it is broken. */
 bool outgoing_has_room(struct shard *shard, struct client *client, size_t bytes);
 
 void outgoing_count_sent(struct shard *shard, uint8_t qos, struct slice payload);
-/* Why it could not be sent; ERROR_OK: it was. */
+/* Counts why a message could not be sent. ERROR_OK: it was sent, and nothing is counted. */
 void outgoing_count_refused(struct shard *shard, enum error error);
 
-/* What may be under way to the client at QoS 1 and 2: as many messages as it takes, and as many bytes as may wait for
- * it.
- */
+/* The bounds of what may be under way to the client at QoS 1 and 2: in messages its Receive Maximum, but no more than
+ * inflight_max; in bytes the queue's limit. */
 struct flow_bounds outgoing_window(const struct shard *shard, const struct extension *extension);
-/* Whether what waits for the client goes on only when it acknowledges something. */
+/* Whether the client's queue waits for an acknowledgement before it can go on. */
 bool outgoing_awaits_acks(const struct shard *shard, const struct client *client);
 
 #endif

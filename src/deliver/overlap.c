@@ -14,9 +14,10 @@ void overlap_begin(const struct shard *shard, struct delivery *delivery, const r
 	delivery->route_count = count;
 }
 
-/* The client's own subscription behind another of the message's routes, where it is one that gets the message. */
-static const struct subscription *behind(struct shard *shard, const struct delivery *delivery, struct client_ref ref,
-					 uint32_t route)
+/* The client's own subscription that this route of the message leads to. NULL: it has none there, or that one does not
+ * get the message. */
+static const struct subscription *overlap_own(struct shard *shard, const struct delivery *delivery,
+					      struct client_ref ref, uint32_t route)
 {
 	if (route_shard(delivery->routes[route]) != shard->env.number)
 		return NULL;
@@ -28,10 +29,11 @@ static const struct subscription *behind(struct shard *shard, const struct deliv
 	return subscription;
 }
 
-static bool came_before(struct shard *shard, const struct delivery *delivery, struct client_ref ref)
+/* Whether the message went to the client through an earlier route. */
+static bool was_delivered(struct shard *shard, const struct delivery *delivery, struct client_ref ref)
 {
 	for (uint32_t i = 0; i < delivery->route; i++) {
-		if (behind(shard, delivery, ref, i) != NULL)
+		if (overlap_own(shard, delivery, ref, i) != NULL)
 			return true;
 	}
 	return false;
@@ -40,8 +42,8 @@ static bool came_before(struct shard *shard, const struct delivery *delivery, st
 /* What the client's matching subscriptions ask for together. */
 struct merged {
 	struct subscription subscription;
-	uint32_t identifiers; /* how many of them have one */
-	size_t more_bytes;    /* of properties, for all identifiers but the subscription's */
+	uint32_t identifiers; /* how many of the subscriptions have one */
+	size_t more_bytes;    /* of properties, for all identifiers but the first */
 };
 
 static size_t identifier_bytes(uint32_t identifier)
@@ -69,30 +71,30 @@ static struct merged merge_all(struct shard *shard, const struct delivery *deliv
 {
 	struct merged merged = {.subscription = *subscription, .identifiers = subscription->identifier != 0};
 	for (uint32_t i = delivery->route + 1; i < delivery->route_count; i++) {
-		const struct subscription *other = behind(shard, delivery, subscription->client, i);
+		const struct subscription *other = overlap_own(shard, delivery, subscription->client, i);
 		if (other != NULL)
 			merge(&merged, other);
 	}
 	return merged;
 }
 
-/* All identifiers but the first, which the delivery of the merged subscription brings. */
+/* Writes all identifiers but the first, which is written when the merged subscription is delivered. */
 static void write_identifiers(struct shard *shard, const struct delivery *delivery, const struct merged *merged,
 			      bool has_first, struct writer *writer)
 {
 	for (uint32_t i = delivery->route + 1; i < delivery->route_count; i++) {
-		const struct subscription *other = behind(shard, delivery, merged->subscription.client, i);
+		const struct subscription *other = overlap_own(shard, delivery, merged->subscription.client, i);
 		if (other == NULL || other->identifier == 0)
 			continue;
 		if (has_first)
 			property_write_varint(writer, MQTT_PROPERTY_SUBSCRIPTION_ID, other->identifier);
 		has_first = true;
 	}
-	CHECK(!writer->failed);
+	CHECK(!writer->failed && writer->used == writer->size); /* as they were measured */
 }
 
-/* The message in version 5's form, with the further identifiers among its properties: behind the packet in *bytes,
- * which is the caller's to free. */
+/* Makes a copy of the message in version 5's form, with the further identifiers among its properties. *bytes holds the
+ * packet, then the properties; the caller frees it. */
 static enum error make_copy(struct shard *shard, const struct delivery *delivery, const struct merged *merged,
 			    bool has_first, uint8_t **bytes, struct publication *publication)
 {
@@ -110,6 +112,8 @@ static enum error make_copy(struct shard *shard, const struct delivery *delivery
 	struct mqtt_forward_size size = mqtt_forward_measure(&forward);
 	if (size.packet_bytes == 0)
 		return ERROR_PACKET_TOO_LARGE;
+	size_t header_bytes = size.packet_id_at - 2 - parts->topic.size;
+	CHECK_LE(header_bytes, MQTT_HEADER_BYTES_MAX);
 	uint8_t *packet = malloc(size.packet_bytes + property_bytes);
 	if (packet == NULL)
 		return ERROR_NO_MEMORY;
@@ -122,16 +126,17 @@ static enum error make_copy(struct shard *shard, const struct delivery *delivery
 		memcpy(packet + size.head_bytes, parts->payload.data, parts->payload.size);
 	*publication = delivery->publication;
 	publication->packet_bytes = (uint32_t)size.packet_bytes;
-	publication->header_bytes = (uint8_t)(size.packet_id_at - 2 - parts->topic.size);
+	publication->header_bytes = (uint8_t)header_bytes;
 	publication->is_5 = 1;
 	*bytes = packet;
 	return ERROR_OK;
 }
 
-/* To a client that needs more identifiers than a delivery can say: it has a message of its own. */
+/* Delivers a copy of its own to a client that needs several identifiers: a delivery can carry only one. */
 static void deliver_copy(struct shard *shard, struct delivery *delivery, const struct merged *merged, bool has_first)
 {
 	struct client *client = shard_client(shard, merged->subscription.client);
+	CHECK_GT(merged->more_bytes, 0);
 	struct publication publication;
 	uint8_t *bytes;
 	enum error error = make_copy(shard, delivery, merged, has_first, &bytes, &publication);
@@ -139,13 +144,13 @@ static void deliver_copy(struct shard *shard, struct delivery *delivery, const s
 		outgoing_count_refused(shard, error);
 		return;
 	}
-	/* Scratch is not to be emptied below: frames of the common message are in it. */
+	/* Not as mail: that could empty scratch, where the frames of the common message are. */
 	struct delivery copy = deliver_begin(bytes, &publication, false, message_ref_none());
 	copy.publisher = delivery->publisher;
 	deliver_to(shard, &copy, &merged->subscription);
 	deliver_end(shard, &copy);
-	if (client_is_connected(client))
-		io_flush_conn(&shard->mem.io, &client->conn); /* a long payload goes out from where it is */
+	/* A long payload goes out from where it is; to a client that turned out to be gone, too: its outbox has it. */
+	io_flush_conn(&shard->mem.io, &client->conn);
 	free(bytes);
 	delivery->taken |= copy.taken;
 	delivery->refused |= copy.refused;
@@ -159,7 +164,7 @@ void overlap_deliver(struct shard *shard, struct delivery *delivery, const struc
 		return;
 	}
 	uint64_t looks = shard->sessions.subscriptions.looks;
-	if (!came_before(shard, delivery, ref)) {
+	if (!was_delivered(shard, delivery, ref)) {
 		struct merged merged = merge_all(shard, delivery, subscription);
 		bool is_5 = shard_client(shard, ref)->version == MQTT_VERSION_5;
 		if (is_5 && merged.identifiers > 1)

@@ -11,13 +11,15 @@
 #include "state/release.h"
 #include "state/shard.h"
 
-/* Entries of a full queue that are looked at for each message that comes, and of any queue in one go. */
+/* Entries that are checked for expiry: of a full queue for each new message, and of any queue in one visit. */
 #define EXPIRED_LOOKS 64u
 #define EXPIRED_LOOKS_PER_VISIT 1024u
+_Static_assert(EXPIRED_LOOKS <= EXPIRED_LOOKS_PER_VISIT, "a new message costs no more than a visit");
 
 const struct subscription *queue_subscription(const struct shard *shard, const struct client *client,
 					      const struct flow_entry *entry)
 {
+	CHECK(entry->shared);
 	const struct subscription *subscription = subscriptions_of_client(
 		&shard->sessions.subscriptions, entry->subscription, shard_client_ref(shard, client));
 	bool same = subscription != NULL && (subscription->options & SUBSCRIPTION_SHARED) != 0 &&
@@ -25,7 +27,7 @@ const struct subscription *queue_subscription(const struct shard *shard, const s
 	return same ? subscription : NULL;
 }
 
-/* The caller gets a reference of its own; none: no memory. */
+/* Returns a reference of the caller's own; none: no memory. */
 static struct message_ref keep_message(struct shard *shard, struct delivery *delivery)
 {
 	if (message_ref_is_none(delivery->kept))
@@ -35,7 +37,7 @@ static struct message_ref keep_message(struct shard *shard, struct delivery *del
 	return delivery->kept;
 }
 
-/* The journal is told of the entry that was appended just now. */
+/* Tells the journal of the entry that was just appended. */
 static void queue_tell(struct shard *shard, const struct client *client, uint32_t index)
 {
 	if (!client->session.journaled)
@@ -59,7 +61,7 @@ static void queue_tell(struct shard *shard, const struct client *client, uint32_
 
 /* ---- room in the queue ---- */
 
-/* What was sent on an earlier connection does not count: it was in the window, and is not dropped. */
+/* Messages that were sent on an earlier connection do not count: they were in the window, and are not dropped. */
 static bool queue_fits(const struct shard *shard, const struct flow *flow, uint32_t bytes)
 {
 	const struct settings *settings = shard->env.settings;
@@ -85,8 +87,8 @@ bool queue_drop_expired(struct shard *shard, struct client *client)
 	       drop_expired(shard, &extension->flow, EXPIRED_LOOKS_PER_VISIT);
 }
 
-/* Makes room for a message of `bytes`, or says that there is none. Nothing is dropped for one that would not fit then.
- */
+/* Makes room for a message of `bytes`. False: there is none. Nothing is dropped for a message that would not fit even
+ * then. */
 static bool queue_make_room(struct shard *shard, struct client *client, struct flow *flow, uint32_t bytes)
 {
 	if (queue_fits(shard, flow, bytes) || congestion_takes(shard, client, bytes))
@@ -106,8 +108,8 @@ static bool queue_make_room(struct shard *shard, struct client *client, struct f
 
 /* ---- a new message ---- */
 
-/* Whether the message has to be there until it is acknowledged: the session may outlive its connection, another member
- * of the shared subscription may get it, or it cannot be sent yet. */
+/* Whether the message must be kept until it is acknowledged: the session may outlive its connection, another member of
+ * the shared subscription may get the message, or it cannot be sent yet. */
 static bool must_keep(const struct extension *extension, const struct flow_entry *entry, bool send_now)
 {
 	return extension->expiry_s != 0 || entry->shared || !send_now;
@@ -131,7 +133,7 @@ static struct mqtt_forward forward_entry(const struct shard *shard, const struct
 	return forward;
 }
 
-/* The new entry is the first unsent one and may go at once. */
+/* Sends the new entry, which is the first unsent one. */
 static void send_new(struct shard *shard, struct delivery *delivery, struct client *client, struct extension *extension)
 {
 	flow_sent(&extension->flow, &shard->mem.flows);
@@ -142,14 +144,14 @@ static void send_new(struct shard *shard, struct delivery *delivery, struct clie
 		outgoing_count_sent(shard, entry->qos, delivery->parts.payload);
 		return;
 	}
-	/* It is as if the client had it: it cannot be sent to this client [MQTT-3.1.2-25]. */
+	/* The message cannot be sent to this client: it counts as acknowledged [MQTT-3.1.2-25]. */
 	outgoing_count_refused(shard, error);
 	flow_abandon_last(&extension->flow, &shard->mem.flows);
 }
 
-/* The message waits in the queue. */
-static void wait_in_queue(struct shard *shard, const struct delivery *delivery, struct client *client,
-			  const struct extension *extension, const struct subscription *subscription)
+/* The message waits in the queue: tells those who act on that. */
+static void note_waiting(struct shard *shard, const struct delivery *delivery, struct client *client,
+			 const struct extension *extension, const struct subscription *subscription)
 {
 	congestion_queued(shard, client, &delivery->publisher);
 	if ((subscription->options & SUBSCRIPTION_SHARED) != 0)
@@ -177,7 +179,7 @@ static void queue_link_entry(struct shard *shard, struct delivery *delivery, str
 	if (send_now)
 		send_new(shard, delivery, client, extension);
 	else
-		wait_in_queue(shard, delivery, client, extension, subscription);
+		note_waiting(shard, delivery, client, extension, subscription);
 }
 
 void queue_deliver(struct shard *shard, struct delivery *delivery, struct client *client,
@@ -230,7 +232,7 @@ static struct slice topic_of(const struct message *message)
 	return publication_parts(&message->publication, message->packet).topic;
 }
 
-/* Sends the first unsent entry, or finds that it cannot be sent. */
+/* Sends the first unsent entry, or drops it if it cannot be sent. */
 static void send_unsent(struct shard *shard, struct client *client, struct extension *extension)
 {
 	struct flow *flow = &extension->flow;
@@ -281,8 +283,10 @@ void queue_send(struct shard *shard, struct client_ref ref)
 		send_unsent(shard, client, extension);
 	}
 	if (flow->unsent == 0)
-		client->session.is_narrowed = 0; /* what comes from now on, it may have */
+		client->session.is_narrowed = 0; /* what comes from now on came by the rights that it has now */
 	if (!account_ref_is_none(extension->account)) {
+		CHECK_GE(messages, flow->queued); /* sending appends nothing */
+		CHECK_GE(bytes, flow->queued_bytes);
 		congestion_sent(shard, client, messages - flow->queued, bytes - flow->queued_bytes);
 		members_sent(shard, client, flow);
 	}
@@ -292,6 +296,7 @@ void queue_send(struct shard *shard, struct client_ref ref)
 bool queue_retained(struct shard *shard, struct client_ref ref, const struct publication *publication,
 		    const uint8_t *packet, uint8_t qos, uint32_t identifier)
 {
+	CHECK_LE(qos, 2);
 	struct client *client = shard_client(shard, ref);
 	struct extension *extension = extension_need(shard, client);
 	struct flow_entry entry = {

@@ -4,6 +4,9 @@
 
 bool record_send_note(struct shard *shard, const struct publisher_name *publisher, uint16_t place)
 {
+	CHECK_LT(publisher->shard, shard->env.shard_count);
+	CHECK_NE(publisher->shard, shard->env.number); /* our own publishers are told directly */
+	CHECK_LT(place, CONGESTION_PLACES);
 	struct record *record = outbox_write(&shard->routing.outbox, publisher->shard, sizeof(*record));
 	if (record == NULL)
 		return false;

@@ -7,10 +7,10 @@
 
 #include <stdlib.h>
 
-/* A payload up to this size is copied behind its head: one piece is cheaper than two. */
+/* A payload up to this size is copied behind its head, since one piece is cheaper than two. */
 #define COPY_BYTES_MAX 1024u
 #define ACK_BYTES_MAX 8u
-/* A topic alias takes three bytes of properties: it must stand for more than that. */
+/* A topic alias takes three bytes of properties, so it must replace more than that. */
 #define ALIAS_TOPIC_BYTES_MIN 4u
 
 void send_bytes(struct shard *shard, struct client *client, const uint8_t *bytes, size_t size)
@@ -34,7 +34,7 @@ void send_ack(struct shard *shard, struct client *client, uint8_t type, uint16_t
 	send_bytes(shard, client, bytes, size);
 }
 
-/* Finds an alias for the topic, or takes a free one, if the client takes aliases. */
+/* Finds the topic's alias, or takes a free one. */
 static void choose_alias(struct shard *shard, const struct extension *extension, struct mqtt_forward *forward)
 {
 	forward->alias = aliases_find(&shard->mem.slab, extension->aliases_out, forward->topic);
@@ -43,15 +43,16 @@ static void choose_alias(struct shard *shard, const struct extension *extension,
 		forward->alias = aliases_unused(&shard->mem.slab, extension->aliases_out, extension->alias_max);
 }
 
-/* The packet is on its way: the client knows the alias from now on. */
+/* The packet was sent: the client knows the alias from now on. */
 static void remember_alias(struct shard *shard, struct extension *extension, const struct mqtt_forward *forward)
 {
-	if (forward->alias != 0 && !forward->alias_known)
-		aliases_set(&shard->mem.slab, &extension->aliases_out, extension->alias_max, forward->alias,
-			    forward->topic);
+	if (forward->alias == 0 || forward->alias_known)
+		return;
+	CHECK_LE(forward->alias, extension->alias_max); /* [MQTT-3.3.2-11] */
+	aliases_set(&shard->mem.slab, &extension->aliases_out, extension->alias_max, forward->alias, forward->topic);
 }
 
-/* Where scratch is used up the packet is put together on the heap and written at once. */
+/* Scratch is used up: puts the packet together on the heap and writes it at once. */
 static enum error send_at_once(struct shard *shard, struct client *client, const struct mqtt_forward *forward,
 			       const struct mqtt_forward_size *size, struct slice payload)
 {
@@ -100,7 +101,7 @@ enum error send_publish(struct shard *shard, struct client *client, struct mqtt_
 		choose_alias(shard, extension, forward);
 	struct mqtt_forward_size size = mqtt_forward_measure(forward);
 	if (!send_fits(shard, client, &size) && forward->alias != 0 && !forward->alias_known) {
-		forward->alias = 0; /* a new one makes it longer */
+		forward->alias = 0; /* a new alias makes the packet longer: the topic is sent with it */
 		size = mqtt_forward_measure(forward);
 	}
 	if (!send_fits(shard, client, &size))

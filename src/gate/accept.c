@@ -4,40 +4,43 @@
 #include "gate/handshakes.h"
 
 #define ACCEPTS_PER_TURN 256
-/* While the shards lag. */
+/* While a shard lags (OVERLOAD_OVERLOAD_SLOW). */
 #define ACCEPTS_PER_SLOW_TURN 32
+
+_Static_assert((uint32_t)GATE_ACCEPT_TAG == 0, "a tag whose low half is not 0 is a handshake's");
 
 static uint64_t listener_tag(uint32_t listener)
 {
 	return GATE_ACCEPT_TAG + ((uint64_t)listener << 32);
 }
 
-static void stop_listening(struct gate *gate)
+static void remove_listeners(struct gate *gate)
 {
 	for (uint32_t i = 0; i < gate->settings->listener_count; i++)
 		poller_remove(&gate->poller, gate->settings->listeners[i].fd);
 }
 
-/* All of them or, where the kernel is short of something, none. */
-static enum error start_listening(struct gate *gate)
+/* Adds all listeners to the poller or, if the kernel is short of something, none. */
+static enum error add_listeners(struct gate *gate)
 {
 	for (uint32_t i = 0; i < gate->settings->listener_count; i++) {
 		int fd = gate->settings->listeners[i].fd;
 		if (poller_add(&gate->poller, fd, listener_tag(i), POLLER_SHARED_READ) != ERROR_OK) {
-			stop_listening(gate);
+			remove_listeners(gate);
 			return ERROR_SYSTEM;
 		}
 	}
 	return ERROR_OK;
 }
 
-/* A connection wakes one gate. One that this gate was woken for, and leaves in the queue, is another's to find. */
-static void tell_other_gates(struct gate *gate)
+/* The kernel wakes one gate per connection (EPOLLEXCLUSIVE). Connections that this gate was woken for and leaves in the
+ * queue would stay there, so the other gates must look for them. */
+static void rearm_other_gates(struct gate *gate)
 {
 	for (uint16_t i = 0; i < gate->gate_count; i++) {
 		if (i == gate->number)
 			continue;
-		atomic_store(&gate->gates[i].look_again, true);
+		atomic_store(&gate->gates[i].rearm_listeners, true);
 		waker_wake(&gate->gates[i].waker);
 	}
 }
@@ -46,7 +49,7 @@ static void set_accepting(struct gate *gate, bool accepting)
 {
 	if (gate->accepting == accepting)
 		return;
-	if (accepting && start_listening(gate) != ERROR_OK) {
+	if (accepting && add_listeners(gate) != ERROR_OK) {
 		gate->accept_again_ms = gate->now_ms + GATE_ACCEPT_PAUSE_MS;
 		return;
 	}
@@ -54,16 +57,16 @@ static void set_accepting(struct gate *gate, bool accepting)
 	if (accepting)
 		return;
 	COUNT(&gate->counters, accept_pauses);
-	stop_listening(gate);
-	tell_other_gates(gate);
+	remove_listeners(gate);
+	rearm_other_gates(gate);
 }
 
-void gate_accept_look_again(struct gate *gate)
+void gate_accept_rearm(struct gate *gate)
 {
-	if (!atomic_exchange(&gate->look_again, false) || !gate->accepting)
+	if (!atomic_exchange(&gate->rearm_listeners, false) || !gate->accepting)
 		return;
-	stop_listening(gate);
-	gate->accepting = start_listening(gate) == ERROR_OK;
+	remove_listeners(gate);
+	gate->accepting = add_listeners(gate) == ERROR_OK;
 }
 
 static enum error check_address(struct gate *gate, const struct sockaddr_storage *peer, uint32_t *place)
@@ -75,9 +78,9 @@ static enum error check_address(struct gate *gate, const struct sockaddr_storage
 	return error;
 }
 
-/* It costs the accept and no more. There is unread input, or will be: the peer gets a reset. */
-static void accept_turn_away(struct gate *gate, int fd, uint8_t listener, const struct sockaddr_storage *address,
-			     enum error reason)
+/* Costs no more than the accept. The peer gets a reset, because its input is unread. */
+static void accept_refuse(struct gate *gate, int fd, uint8_t listener, const struct sockaddr_storage *address,
+			  enum error reason)
 {
 	union peer peer = peer_of_address(address);
 	gate_log_refusal(gate, listener, &peer, reason);
@@ -106,14 +109,14 @@ static bool accept_one(struct gate *gate, uint8_t listener)
 	uint32_t address;
 	enum error error = check_address(gate, &peer, &address);
 	if (error != ERROR_OK) {
-		accept_turn_away(gate, fd, listener, &peer, error);
+		accept_refuse(gate, fd, listener, &peer, error);
 		return true;
 	}
 	if (gate_handshake_new(gate, fd, listener, &peer, address))
 		return true;
-	/* Memory is short: gate_has_room() saw to the limit. */
+	/* Memory is short: the caller has checked gate_has_room(), so the limit is not reached. */
 	addresses_leave(gate->addresses, address, false);
-	accept_turn_away(gate, fd, listener, &peer, ERROR_NO_MEMORY);
+	accept_refuse(gate, fd, listener, &peer, ERROR_NO_MEMORY);
 	return false;
 }
 
@@ -126,8 +129,9 @@ bool gate_has_room(const struct gate *gate)
 void gate_accept_some(struct gate *gate, uint64_t tag)
 {
 	uint8_t listener = (uint8_t)((tag - GATE_ACCEPT_TAG) >> 32);
-	int most = gate->grade == OVERLOAD_SLOW ? ACCEPTS_PER_SLOW_TURN : ACCEPTS_PER_TURN;
-	for (int i = 0; i < most && gate_has_room(gate); i++) {
+	CHECK_LT(listener, gate->settings->listener_count);
+	int accepts_max = gate->grade == OVERLOAD_SLOW ? ACCEPTS_PER_SLOW_TURN : ACCEPTS_PER_TURN;
+	for (int i = 0; i < accepts_max && gate_has_room(gate); i++) {
 		if (!accept_one(gate, listener))
 			return;
 	}
@@ -137,7 +141,7 @@ void gate_accept_some(struct gate *gate, uint64_t tag)
 
 enum error gate_accept_begin(struct gate *gate)
 {
-	enum error error = start_listening(gate);
+	enum error error = add_listeners(gate);
 	gate->accepting = error == ERROR_OK;
 	return error;
 }

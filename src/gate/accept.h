@@ -1,28 +1,28 @@
-/* A gate's listeners: whether it is told of their connections, and how it takes those. While a gate has no room, or a
- * shard lags, it is not told, and new clients wait in the kernel's queue or come to another gate. By the gate's
- * thread. */
+/* How a gate accepts connections. While it has no room, or a shard does not keep up, it takes the listeners out of its
+ * poller, and new clients wait in the kernel's queue or go to another gate. Gate's thread only. */
 #ifndef GATE_ACCEPT_H
 #define GATE_ACCEPT_H
 
 #include "gate/state.h"
 
-/* While descriptors are short, the gate looks again after so long. */
+/* The pause after descriptors have run out. */
 #define GATE_ACCEPT_PAUSE_MS 50u
 
-/* Of a listener, with the poller: + its number << 32. */
+/* The poller's tag of listener n is GATE_ACCEPT_TAG + (n << 32). The low half is 0, which no handshake's tag has. */
 #define GATE_ACCEPT_TAG ((uint64_t)2 << 32)
 
-/* Before the first turn. */
+/* Adds the listeners to the poller, before the first turn. */
 enum error gate_accept_begin(struct gate *gate);
 void gate_accept_pause(struct gate *gate);
-/* Where there is room, and the pause for want of descriptors is over. */
+/* Accepts again if there is room and a pause for lack of descriptors is over. */
 void gate_accept_resume(struct gate *gate);
-/* Another gate may have stopped accepting: its connections are reported here once the listeners are added again. */
-void gate_accept_look_again(struct gate *gate);
-/* The tag is a listener's: takes some of its connections. */
+/* If another gate has stopped accepting: adds the listeners to the poller again, which then reports connections that
+ * were announced to the other gate only. */
+void gate_accept_rearm(struct gate *gate);
+/* Accepts some connections of the listener that the tag names. */
 void gate_accept_some(struct gate *gate, uint64_t tag);
 
-/* For one more handshake. */
+/* Whether there is room for one more handshake. */
 bool gate_has_room(const struct gate *gate);
 
 #endif

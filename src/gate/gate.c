@@ -10,32 +10,35 @@
 
 #include <time.h>
 
-/* Bounds on one turn. */
 #define EVENTS_PER_TURN 256
-/* So long a gate rests after a turn while the shards lag. */
-#define SLOW_REST_MS 2
+/* The rest after a turn while a shard lags. */
+#define REST_MS 2
 #define SLEEP_MS_MAX 1000u
-/* While sockets wait to be handed over, the gate looks again after so long. */
-#define RETRY_MS 1u
+/* The longest sleep while sockets wait to be handed over. */
+#define HANDOVER_RETRY_MS 1u
 
 #define TAG_WAKER ((uint64_t)1 << 32)
+_Static_assert((uint32_t)TAG_WAKER == 0, "a tag whose low half is not 0 is a handshake's");
+_Static_assert(TAG_WAKER < GATE_ACCEPT_TAG, "listeners have the highest tags with a low half of 0");
 
-/* Room for CONNECTs that came in part: `handshake_bytes_max` and what blocks waste. */
+/* Room for incomplete CONNECTs: `handshake_bytes_max`, and what blocks waste by rounding. */
 #define SLAB_BYTES_MAX ((size_t)256 << 20)
 
-/* The kernel may give other work precedence over new clients, not over old ones. */
+/* The kernel may prefer other work to new clients, but not to established ones. */
 #define GATE_NICE 5
 
-static void on_io_event(void *context, struct conn *conn)
+static void ignore_io_event(void *context, struct conn *conn)
 {
-	/* A gate writes refusals directly; nothing goes through the flush. */
+	/* A gate writes refusals directly and has nothing to flush. */
 	(void)context;
 	(void)conn;
 }
 
 enum error gate_open(struct gate *gate)
 {
-	struct io_observer observer = {.blocked = on_io_event, .broken = on_io_event, .context = gate};
+	CHECK_GT(gate->shard_count, 0);
+	CHECK_LT(gate->number, gate->gate_count);
+	struct io_observer observer = {.blocked = ignore_io_event, .broken = ignore_io_event, .context = gate};
 	gate->environment =
 		(struct sign_in_environment){.settings = gate->settings, .key = gate->key, .access = gate->access};
 	password_results_open(&gate->verdicts, &gate->waker);
@@ -69,20 +72,21 @@ static void gate_handle_event(struct gate *gate, const struct poller_event *even
 		gate_accept_some(gate, event->tag);
 }
 
-/* Hands over what was admitted. While a shard lags, nobody new is let in. */
+/* Hands over admitted clients. While a shard does not take them, the gate accepts no more. */
 static void send_batches(struct gate *gate)
 {
 	bool all = true;
 	for (uint16_t number = 0; number < gate->shard_count && gate->batched != 0; number++)
 		all &= gate_batch_send(gate, number);
+	CHECK(!all || gate->batched == 0); /* the batches of all shards add up */
 	if (!all)
 		gate_accept_pause(gate);
 	else
 		gate_accept_resume(gate);
 }
 
-/* How the worst of the shards fares: they take what is let in here. */
-static void look_at_load(struct gate *gate)
+/* Takes over the grade of the shard with the most lag. */
+static void gate_refresh_grade(struct gate *gate)
 {
 	uint32_t worst_ms = 0;
 	for (uint16_t i = 0; i < gate->shard_count; i++) {
@@ -99,8 +103,8 @@ static void look_at_load(struct gate *gate)
 	COUNT_SET(&gate->counters, overload_grade, (uint64_t)grade);
 }
 
-/* Keys, passwords and rules as they are now. */
-static void gate_look_at_access(struct gate *gate)
+/* Takes over the current keys, passwords and rules. */
+static void gate_refresh_access(struct gate *gate)
 {
 	struct sign_in_environment *environment = &gate->environment;
 	environment->wall_s = (int64_t)time(NULL);
@@ -116,28 +120,27 @@ static void gate_look_at_access(struct gate *gate)
 static int gate_sleep_ms(const struct gate *gate)
 {
 	if (gate->batched != 0)
-		return RETRY_MS;
+		return HANDOVER_RETRY_MS;
 	uint32_t limit_ms = gate->accepting || !gate_has_room(gate) ? SLEEP_MS_MAX : GATE_ACCEPT_PAUSE_MS;
 	return (int)wheel_wait_ms(&gate->wheel, gate->now_ms, limit_ms);
 }
 
-/* The others of this turn wait in the kernel. */
+/* More connections wait in the kernel meanwhile. */
 static void rest_if_slow(const struct gate *gate, int events)
 {
-	static const struct timespec REST = {.tv_nsec = SLOW_REST_MS * 1000000};
+	static const struct timespec REST = {.tv_nsec = REST_MS * 1000000};
 	if (gate->grade != OVERLOAD_NORMAL && events != 0)
 		clock_nanosleep(CLOCK_MONOTONIC, 0, &REST, NULL);
 }
 
-/* What comes behind a CONNECT in the same read goes along to the shard, so a read is no longer than a CONNECT may be.
- */
+/* Input that follows CONNECT in the same read goes to the shard, so a read is no longer than a CONNECT may be. */
 static void bound_reads(struct gate *gate)
 {
 	size_t most = gate->settings->connect_bytes_max;
 	gate->io.read_bytes = most < IO_READ_BYTES ? most : IO_READ_BYTES;
 }
 
-static void take_up_settings(struct gate *gate)
+static void gate_refresh_settings(struct gate *gate)
 {
 	if (!settings_refresh(&gate->settings_view, &gate->settings))
 		return;
@@ -151,17 +154,17 @@ static void gate_turn(struct gate *gate)
 {
 	struct poller_event events[EVENTS_PER_TURN];
 	waker_sleep(&gate->waker);
-	gate_accept_look_again(gate);
+	gate_accept_rearm(gate);
 	bool has_work = atomic_load(&gate->stopping) || atomic_load(&gate->verdicts.waiting);
 	int timeout_ms = has_work ? 0 : gate_sleep_ms(gate);
 	int count = poller_wait(&gate->poller, events, EVENTS_PER_TURN, timeout_ms);
 	waker_awake(&gate->waker);
 
-	take_up_settings(gate);
+	gate_refresh_settings(gate);
 	gate->now_ms = clock_now_ms();
 	gate->io.now_ms = gate->now_ms;
-	look_at_load(gate);
-	gate_look_at_access(gate);
+	gate_refresh_grade(gate);
+	gate_refresh_access(gate);
 	if (gate->number == 0)
 		drop_list_turn(&gate->drop_list, gate->settings, gate->now_ms, &gate->counters);
 	for (int i = 0; i < count; i++)
@@ -200,13 +203,14 @@ static enum error gate_thread_setup(struct gate *gate)
 	return ERROR_OK;
 }
 
-/* Closes what is still at the door, and hands over those who were let in. */
-static void settle_up(struct gate *gate)
+/* Refuses open handshakes and hands over admitted clients. */
+static void gate_thread_teardown(struct gate *gate)
 {
-	/* In a shared table they are the main thread's to close. */
+	/* In a shared table the main thread closes them. */
 	for (uint32_t i = 0; i < gate->settings->listener_count && gate->table == FDTABLE_PRIVATE; i++)
 		listener_close_copy(&gate->settings->listeners[i]);
 	gate_handshakes_end(gate);
+	CHECK_EQ(gate->handshakes.used, 0);
 	for (uint16_t number = 0; number < gate->shard_count; number++)
 		gate_batch_send(gate, number);
 }
@@ -223,7 +227,8 @@ static void *gate_main(void *argument)
 		return NULL;
 	while (!atomic_load(&gate->stopping))
 		gate_turn(gate);
-	settle_up(gate);
+	gate_thread_teardown(gate);
+	io_leave(&gate->io);
 	poller_close(&gate->poller);
 	return NULL;
 }

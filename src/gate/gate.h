@@ -1,16 +1,17 @@
-/* A gate: one thread that owns only sockets which have not signed in. It accepts, reads CONNECT, refuses or admits,
- * and passes the socket to the client's home shard. It pays for storms so that the shards do not: it runs at a lower
- * priority, and when it or the shards have no more room it stops accepting, so that new clients wait in the kernel's
- * queue at no cost to those already there. */
+/* A gate: a thread that owns the sockets that have not signed in yet. It accepts a connection, reads CONNECT, refuses
+ * or admits the client, and passes an admitted socket to the client's shard. It shields the shards from connection
+ * storms: it runs at a lower priority, and when it or a shard has no more room it stops accepting, so that new clients
+ * wait in the kernel's queue at no cost to established ones. */
 #ifndef GATE_GATE_H
 #define GATE_GATE_H
 
 #include "gate/state.h"
 
+/* The fields "set before the thread starts" are set. Main thread, as the rest. */
 enum error gate_open(struct gate *gate);
 void gate_close(struct gate *gate);
 enum error gate_start(struct gate *gate);
-/* Ends the thread: stops listening, drops handshakes, hands over what was admitted. Does not wait for it. */
+/* Tells the thread to end. It stops listening, refuses open handshakes and hands over admitted clients. */
 void gate_stop(struct gate *gate);
 
 #endif

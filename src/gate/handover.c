@@ -2,7 +2,9 @@
 
 void gate_batch_add(struct gate *gate, uint16_t shard, int fd, struct admission *admission)
 {
+	CHECK_LT(shard, gate->shard_count);
 	struct gate_batch *batch = &gate->batches[shard];
+	CHECK_LT(batch->count, FDPASS_BATCH_MAX);
 	batch->fds[batch->count] = fd;
 	batch->admissions[batch->count++] = admission;
 	gate->batched++;
@@ -20,6 +22,8 @@ bool gate_batch_send(struct gate *gate, uint16_t shard)
 	if (error == ERROR_MORE)
 		return false;
 	CHECK(error == ERROR_OK);
+	CHECK_GE(gate->batched, batch->count);
+	CHECK_GE(gate->batched_bytes, batch->bytes);
 	for (uint32_t i = 0; i < batch->count; i++)
 		stream_close_descriptor(batch->fds[i]); /* the shard has the socket by now */
 	gate->batched -= batch->count;

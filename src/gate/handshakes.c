@@ -15,12 +15,16 @@ struct handshake {
 	struct wheel_node timer;
 	uint64_t deadline_ms;
 	union peer peer;
-	uint32_t address; /* its place in gate->addresses, 0: not counted */
+	uint32_t address; /* place in gate->addresses; 0: not counted */
 	uint8_t listener;
-	uint8_t version;               /* while its password is checked: what it speaks */
+	uint8_t version;               /* the client's protocol level, while its password is checked */
 	bool registered;               /* with the poller */
-	struct password_job *password; /* is being checked; until the verdict comes nothing is read. NULL: none */
+	struct password_job *password; /* the password being checked, or NULL; nothing is read meanwhile */
 };
+
+_Static_assert(offsetof(struct handshake, conn) == 0 && offsetof(struct conn, stream) == 0,
+	       "the free list's link overwrites nothing but conn.stream");
+_Static_assert(offsetof(struct conn, generation) >= sizeof(uint32_t), "the generation outlives the handshake");
 
 static struct handshake *handshake_at(const struct gate *gate, uint32_t index)
 {
@@ -37,10 +41,10 @@ void gate_handshakes_begin(struct gate *gate)
 	wheel_init(&gate->wheel, &gate->handshakes, offsetof(struct handshake, timer), gate->now_ms);
 }
 
-/* ---- a handshake's ways to end ---- */
+/* ---- how a handshake ends ---- */
 
-/* The verdict is here, or nobody waits for it any more. */
-static void forget_password(struct gate *gate, struct handshake *handshake)
+/* The verdict has come, or the handshake has ended. */
+static void detach_password_job(struct gate *gate, struct handshake *handshake)
 {
 	if (handshake->password == NULL)
 		return;
@@ -48,12 +52,12 @@ static void forget_password(struct gate *gate, struct handshake *handshake)
 	COUNT_DOWN(&gate->counters, passwords_waiting);
 }
 
-static void handshakes_forget(struct gate *gate, uint32_t index)
+static void handshakes_release(struct gate *gate, uint32_t index)
 {
 	struct handshake *handshake = handshake_at(gate, index);
 	if (handshake->password != NULL)
 		atomic_store(&handshake->password->abandoned, true);
-	forget_password(gate, handshake);
+	detach_password_job(gate, handshake);
 	wheel_remove(&gate->wheel, index);
 	handshake->conn.generation++;
 	handshake->registered = false;
@@ -64,7 +68,7 @@ static void handshakes_forget(struct gate *gate, uint32_t index)
 
 void gate_log_refusal(const struct gate *gate, uint8_t listener, const union peer *peer, enum error reason)
 {
-	/* Of those without a place there may be many thousands a second. */
+	/* A flood causes many thousands of these per second. */
 	bool quiet = reason == ERROR_CONNECTION_LOST || reason == ERROR_ADDRESS_DENIED ||
 		     reason == ERROR_ADDRESS_CONNECTIONS || reason == ERROR_ADDRESS_HANDSHAKES ||
 		     reason == ERROR_ADDRESS_RATE;
@@ -89,13 +93,15 @@ static void handshakes_refuse(struct gate *gate, uint32_t index, enum error reas
 	gate_log_refusal(gate, handshake->listener, &handshake->peer, reason);
 	addresses_leave(gate->addresses, handshake->address, false);
 	io_disconnect(&gate->io, &handshake->conn);
-	handshakes_forget(gate, index);
+	handshakes_release(gate, index);
 }
 
 static void handshakes_admit(struct gate *gate, uint32_t index, struct admission *admission)
 {
 	struct handshake *handshake = handshake_at(gate, index);
+	CHECK(handshake->password == NULL); /* its verdict would come too late */
 	uint16_t number = shard_of_hash(admission->hash, gate->shard_count);
+	CHECK_LT(number, gate->shard_count);
 	struct gate_batch *batch = &gate->batches[number];
 	bool fits = (batch->count < FDPASS_BATCH_MAX || gate_batch_send(gate, number)) &&
 		    gate->batched_bytes < gate->settings->handshake_bytes_max;
@@ -117,12 +123,12 @@ static void handshakes_admit(struct gate *gate, uint32_t index, struct admission
 	addresses_sign_in(gate->addresses, handshake->address);
 	admission->address = handshake->address;
 	admission->is_beyond = taken == QUOTA_BEYOND;
-	/* The socket lives on in the shard: this poller must not report it any more. */
+	/* epoll reports a socket as long as any copy of its descriptor is open, and the shard keeps one. */
 	if (handshake->registered)
 		poller_remove(&gate->poller, fd);
 	drop_list_let_in(gate->settings, fd);
 	gate_batch_add(gate, number, fd, admission);
-	handshakes_forget(gate, index);
+	handshakes_release(gate, index);
 }
 
 /* ---- reading ---- */
@@ -144,8 +150,9 @@ static void keep_waiting(struct gate *gate, uint32_t index)
 	wheel_add(&gate->wheel, index, handshake->deadline_ms);
 }
 
-/* Of a handshake that waits: for the rest of its CONNECT, or with replay for its password's verdict. */
-static void keep_bytes(struct gate *gate, uint32_t index, struct slice bytes, size_t packet_bytes, uint8_t version)
+/* Keeps the input of a handshake that waits for the rest of its CONNECT, or for a verdict on its password: then the
+ * input is read once more. */
+static void keep_input(struct gate *gate, uint32_t index, struct slice bytes, size_t packet_bytes, uint8_t version)
 {
 	struct handshake *handshake = handshake_at(gate, index);
 	if (gate->slab.used_bytes + bytes.size > gate->settings->handshake_bytes_max)
@@ -156,7 +163,7 @@ static void keep_bytes(struct gate *gate, uint32_t index, struct slice bytes, si
 		keep_waiting(gate, index);
 }
 
-/* Clients of one address wait in one lane (an IPv6 address is a network of 64 bits). */
+/* Clients of one address share a lane. Of an IPv6 address only the first 64 bits count. */
 static uint64_t lane_of(const struct gate *gate, const struct handshake *handshake)
 {
 	const union peer *peer = &handshake->peer;
@@ -168,12 +175,12 @@ static uint64_t lane_of(const struct gate *gate, const struct handshake *handsha
 	return hash_slice(gate->key, address);
 }
 
-/* Hashing is made to take long: other threads do it, and its CONNECT is read once more when they have. */
-static void have_password_checked(struct gate *gate, uint32_t index, struct slice bytes, size_t packet_bytes,
-				  uint8_t version)
+/* Hashing is slow by design, so other threads do it. CONNECT is read once more when the verdict is there. */
+static void submit_password(struct gate *gate, uint32_t index, struct slice bytes, size_t packet_bytes, uint8_t version)
 {
 	struct handshake *handshake = handshake_at(gate, index);
 	struct sign_in *sign_in = &gate->sign_in;
+	CHECK(gate->password_workers != NULL && handshake->password == NULL);
 	enum error error = password_workers_check(gate->password_workers, &gate->verdicts, sign_in->passwords,
 						  sign_in->deferred_user, sign_in->deferred_password,
 						  lane_of(gate, handshake), index, &handshake->password);
@@ -184,7 +191,7 @@ static void have_password_checked(struct gate *gate, uint32_t index, struct slic
 	sign_in->passwords_hashed++;
 	COUNT(&gate->counters, passwords_waiting);
 	handshake->version = version;
-	keep_bytes(gate, index, bytes, packet_bytes, version);
+	keep_input(gate, index, bytes, packet_bytes, version);
 }
 
 static void handshakes_read_bytes(struct gate *gate, uint32_t index, struct slice bytes)
@@ -200,14 +207,14 @@ static void handshakes_read_bytes(struct gate *gate, uint32_t index, struct slic
 	if (error == ERROR_OK)
 		handshakes_admit(gate, index, admission);
 	else if (error == ERROR_PASSWORD_PENDING)
-		have_password_checked(gate, index, bytes, packet_bytes, version);
+		submit_password(gate, index, bytes, packet_bytes, version);
 	else if (error != ERROR_MORE)
 		handshakes_refuse(gate, index, error, version);
 	else
-		keep_bytes(gate, index, bytes, packet_bytes, version);
+		keep_input(gate, index, bytes, packet_bytes, version);
 }
 
-/* Reads until CONNECT is whole or the socket is empty. A CONNECT is small: this ends. */
+/* Reads until CONNECT is complete or the socket is empty. This ends soon, because a CONNECT is small. */
 static void read_handshake(struct gate *gate, uint32_t index)
 {
 	struct handshake *handshake = handshake_at(gate, index);
@@ -232,14 +239,15 @@ static void read_handshake(struct gate *gate, uint32_t index)
 	} while (handshake->conn.generation == generation && handshake->password == NULL);
 }
 
-/* What was found good is remembered, and so found when CONNECT is read again. Of passwords that were replaced meanwhile
- * the verdict is nobody's: the new ones are asked. */
+/* A correct password goes into the cache, where the second reading of CONNECT finds it. If the password file was
+ * replaced meanwhile, the verdict is ignored, and the new file decides. */
 static void take_verdict(struct gate *gate, const struct password_job *job)
 {
 	struct handshake *handshake = handshake_at(gate, job->handshake);
+	CHECK(handshake->password == job);
 	bool stale = job->file != gate->sign_in.passwords;
 	COUNT(&gate->counters, passwords_checked);
-	forget_password(gate, handshake);
+	detach_password_job(gate, handshake);
 	if (!stale && job->verdict != ERROR_OK) {
 		handshakes_refuse(gate, job->handshake, job->verdict, handshake->version);
 		return;
@@ -249,7 +257,7 @@ static void take_verdict(struct gate *gate, const struct password_job *job)
 	uint64_t hits = gate->sign_in.cache.hits;
 	read_handshake(gate, job->handshake);
 	if (!stale)
-		gate->sign_in.cache.hits = hits; /* it finds what was put there for it */
+		gate->sign_in.cache.hits = hits; /* this lookup is no hit: the entry was just made for it */
 }
 
 void gate_handshakes_take_verdicts(struct gate *gate)
@@ -279,7 +287,7 @@ void gate_handshakes_expire(struct gate *gate)
 	wheel_turn(&gate->wheel, gate->now_ms, TIMERS_PER_TURN, handshakes_visit, gate);
 }
 
-/* ---- beginning, events and the end ---- */
+/* ---- begin, events, end ---- */
 
 bool gate_handshake_new(struct gate *gate, int fd, uint8_t listener, const struct sockaddr_storage *peer,
 			uint32_t address)

@@ -1,28 +1,28 @@
-/* Sockets that a gate has accepted and that have not signed in: each is read until its CONNECT is whole, then refused
- * or admitted. None is kept for longer than `connect_timeout_ms`. By the gate's thread. */
+/* Handshakes: accepted sockets that have not signed in. Each is read until its CONNECT is complete [3.1], then refused
+ * or admitted. None lasts longer than `connect_timeout_ms`. Gate's thread only. */
 #ifndef GATE_HANDSHAKES_H
 #define GATE_HANDSHAKES_H
 
 #include "gate/state.h"
 
 enum error gate_handshakes_open(struct gate *gate);
-/* Before the first; the gate knows the time. */
+/* In the gate's thread, before the first handshake; gate->now_ms is set. */
 void gate_handshakes_begin(struct gate *gate);
 
-/* Owns fd and the place in gate->addresses, and reads what has come already. False: memory is short, and both are still
- * the caller's. */
+/* Begins a handshake and reads the input that is there already. Takes ownership of fd and of the place in
+ * gate->addresses, unless it returns false: then memory is short. */
 bool gate_handshake_new(struct gate *gate, int fd, uint8_t listener, const struct sockaddr_storage *peer,
 			uint32_t address);
-/* What the poller reports of one; of one that is over by now it is nothing. */
+/* An event that the poller reports for a handshake. Ignored if that has ended. */
 void gate_handshake_event(struct gate *gate, const struct poller_event *event);
-/* Goes on with those whose passwords have been checked. */
+/* Continues the handshakes whose passwords have been checked. */
 void gate_handshakes_take_verdicts(struct gate *gate);
-/* Refuses those whose time is up. */
+/* Refuses handshakes whose time is up. */
 void gate_handshakes_expire(struct gate *gate);
-/* Refuses all: the server stops. */
+/* Refuses all handshakes, because the server stops. None is open afterwards. */
 void gate_handshakes_end(struct gate *gate);
 
-/* Also of a connection that was never a handshake. */
+/* Logs the refusal of a handshake, or of a connection refused before it became one. */
 void gate_log_refusal(const struct gate *gate, uint8_t listener, const union peer *peer, enum error reason);
 
 #endif

@@ -1,4 +1,4 @@
-/* The sockets of all listeners, by the main thread before the others start. */
+/* Opens the sockets of all listeners. Main thread, before the others start. */
 #ifndef GATE_LISTENERS_H
 #define GATE_LISTENERS_H
 
@@ -6,9 +6,9 @@
 
 struct settings;
 
-/* Opens them. A name becomes one listener for each of its addresses; those that this machine does not have are left out
- * as long as one is left, so that localhost works where there is no IPv6. Logs what was wrong. Resolving a name blocks.
- */
+/* Opens the listeners and replaces settings->listeners by them. A name becomes one listener per address. Addresses that
+ * this machine does not have are skipped as long as one is left, so that localhost works without IPv6. Logs faults.
+ * Resolving a name blocks. */
 enum error listeners_open(struct settings *settings);
 
 #endif

@@ -1,4 +1,4 @@
-/* What a gate holds (gate/gate.h). Owned by its thread, but what says otherwise. */
+/* The state of a gate (gate/gate.h). Owned by its thread except where a comment says otherwise. */
 #ifndef GATE_STATE_H
 #define GATE_STATE_H
 
@@ -15,10 +15,10 @@
 #include "runtime/settings_feed.h"
 #include "state/shard.h"
 
-/* Sockets on their way to one shard, sent together at the end of the turn. */
+/* Sockets for one shard, sent together at the end of the turn. */
 struct gate_batch {
 	uint32_t count;
-	size_t bytes; /* of the admissions */
+	size_t bytes; /* of the admissions, texts included */
 	int fds[FDPASS_BATCH_MAX];
 	struct admission *admissions[FDPASS_BATCH_MAX];
 };
@@ -29,44 +29,44 @@ struct gate {
 	const struct hash_key *key;
 	struct addresses *addresses;
 	struct access *access;
-	struct password_workers *password_workers; /* NULL: there are no passwords */
+	struct password_workers *password_workers; /* NULL: no password file is configured */
 	struct shard *shards;
-	struct gate *gates;       /* all of them */
-	const int *admission_fds; /* the sending end for each shard */
-	const int *keep_fds;
+	struct gate *gates;       /* all gates */
+	const int *admission_fds; /* the sending end of each shard's pair */
+	const int *keep_fds;      /* descriptors that the gate's private table keeps */
 	size_t keep_count;
 	struct waker waker;
 	uint16_t shard_count;
 	uint16_t gate_count;
 	uint16_t number;
 
-	/* Its own. */
+	/* The thread's own. */
 	pthread_t thread;
-	struct check_context check; /* what a broken promise prints */
+	struct check_context check; /* printed by a failed assertion */
 	struct poller poller;
 	struct slab slab;
 	struct io io;
 	struct pool handshakes;
 	struct wheel wheel;
-	struct gate_batch *batches; /* one a shard */
+	struct gate_batch *batches; /* one per shard */
 	uint32_t batched;           /* sockets in all batches */
 	size_t batched_bytes;       /* of their admissions */
-	bool accepting;             /* listeners are reported */
-	uint64_t accept_again_ms;   /* while not accepting for want of descriptors */
+	bool accepting;             /* the listeners are in the poller */
+	uint64_t accept_again_ms;   /* end of the pause for lack of descriptors */
 	uint64_t now_ms;
 	enum overload_grade grade; /* of the worst shard */
 	struct sign_in_environment environment;
 	struct sign_in sign_in;
 	struct acl *acl;
 	struct password_results verdicts;
-	struct drop_list drop_list; /* of gate 0 */
-	uint32_t access_version;    /* of the snapshot that the two have */
+	struct drop_list drop_list; /* gate 0 only */
+	uint32_t access_version;    /* of the snapshot that sign_in and acl are from */
 	struct counters counters;
 	enum fdtable_kind table;
-	clockid_t cpu_clock; /* what its thread has used; set before it says that it has started */
+	clockid_t cpu_clock; /* CPU time of the thread; set before `started` */
 
 	struct settings_view settings_view;
-	_Atomic bool look_again; /* set by another gate: connections may wait that nobody was woken for */
+	_Atomic bool rearm_listeners; /* set by another gate: connections may wait that no gate was woken for */
 	_Atomic bool stopping;
 	_Atomic bool started;
 	_Atomic bool failed;

@@ -28,23 +28,23 @@
 
 #include <time.h>
 
-/* Reads of an older connection before another one takes its session: a megabyte. */
+/* How often the older connection is read before it is taken over: a megabyte at most. */
 #define READS_BEFORE_TAKE_OVER 16u
 
-/* What a newcomer needs, made before anything is taken from an older connection, so that nothing can fail afterwards.
- */
+/* What a newcomer needs. All of it is made before the older connection loses anything, so nothing can fail later. */
 struct newcomer {
 	const struct admission *admission;
 	struct stream stream;
-	struct client_ref older;  /* with its id, connected or not; none: there is no such client */
-	struct client_ref client; /* its place: that of the session it goes on with, or a free one */
-	bool resumes;             /* a session */
-	uint32_t id;              /* what registry_file() takes, unless it resumes; 0: none */
+	struct client_ref older;  /* client with the same id, connected or not; or none */
+	struct client_ref client; /* the newcomer's place: the older client's if it resumes, else a new one */
+	bool resumes;             /* the older client's session */
+	uint16_t generation;      /* of its connection, as the poller's tag has it */
+	uint32_t id;              /* for registry_file(), unless it resumes; 0: none */
 	struct message_ref will;
 	struct principal_ref principal;
 };
 
-/* ---- its greeting ---- */
+/* ---- CONNACK ---- */
 
 static struct mqtt_connack connack_of(const struct shard *shard, const struct admission *admission)
 {
@@ -66,7 +66,7 @@ static struct mqtt_connack connack_of(const struct shard *shard, const struct ad
 	return connack;
 }
 
-/* In scratch; size 0: no room. */
+/* The CONNACK, in scratch. Size 0: no memory. */
 static struct slice encode_connack(struct shard *shard, const struct admission *admission, bool resumed)
 {
 	struct mqtt_connack connack = connack_of(shard, admission);
@@ -76,7 +76,7 @@ static struct slice encode_connack(struct shard *shard, const struct admission *
 	return slice_of(at, at != NULL ? mqtt_connack_encode(&connack, admission->version, at, room) : 0);
 }
 
-/* False: no memory. Its size was looked at before. */
+/* False: no memory. check_newcomer() has checked the CONNACK's size. */
 static bool greet(struct shard *shard, struct client *client, const struct admission *admission, bool resumed)
 {
 	struct slice connack = encode_connack(shard, admission, resumed);
@@ -85,10 +85,10 @@ static bool greet(struct shard *shard, struct client *client, const struct admis
 	return connack.size != 0;
 }
 
-/* ---- what may be wrong with it ---- */
+/* ---- checks ---- */
 
-/* Everything of a newcomer that may be wrong with it is looked at before an older connection gives way to it: what the
- * gate could not know yet, a revocation of a moment ago say, and what only the shard knows. */
+/* All checks come before an older connection gives way. They cover what the gate could not know yet, such as a
+ * revocation a moment ago, and what only the shard knows. */
 static enum error check_newcomer(struct shard *shard, const struct newcomer *newcomer)
 {
 	const struct admission *admission = newcomer->admission;
@@ -106,7 +106,7 @@ static enum error check_newcomer(struct shard *shard, const struct newcomer *new
 	return ERROR_OK;
 }
 
-/* A newcomer that is not let in is told as the gate would have told it, and nothing else has changed. */
+/* Refuses a newcomer in the way the gate would have. Nothing else has changed. */
 static void turn_away(struct shard *shard, struct stream stream, const struct admission *admission, enum error reason)
 {
 	uint8_t refusal[REFUSAL_BYTES_MAX];
@@ -125,7 +125,7 @@ static void turn_away(struct shard *shard, struct stream stream, const struct ad
 	quota_give(shard->env.quota);
 }
 
-/* What the older connection has said already counts: it may be its DISCONNECT [MQTT-3.14.4-3]. */
+/* Packets that the older connection sent before the take-over count. One may be its DISCONNECT [MQTT-3.14.4-3]. */
 static void read_remaining(struct shard *shard, struct client_ref ref)
 {
 	struct client *client = shard_client(shard, ref);
@@ -137,8 +137,8 @@ static void read_remaining(struct shard *shard, struct client_ref ref)
 	}
 }
 
-/* Whether it goes on with the older one's session: where that outlives its connection, is wanted, and is not another
- * user's, whose messages are not this one's to read. */
+/* Whether the newcomer resumes the older client's session: the session outlives its connection and has not expired, the
+ * newcomer does not ask for a clean start, and both have the same user. Another user must not read the messages. */
 static bool resumes_session(struct shard *shard, const struct newcomer *newcomer)
 {
 	if (client_ref_is_none(newcomer->older) || newcomer->admission->clean_start)
@@ -150,7 +150,7 @@ static bool resumes_session(struct shard *shard, const struct newcomer *newcomer
 	return older->state != CLIENT_OFFLINE || !offline_is_over(shard, extension);
 }
 
-/* ---- what it needs ---- */
+/* ---- allocations ---- */
 
 static void describe_connection(struct shard *shard, struct client *client, const struct newcomer *newcomer)
 {
@@ -169,7 +169,7 @@ static void describe_connection(struct shard *shard, struct client *client, cons
 	client_set_state(shard, client, CLIENT_GREETING);
 }
 
-/* The connection's own part of the extension; what is at its default is not stored. */
+/* Fills in the connection's part of the extension. Without an extension all of it has its default. */
 static enum error describe_extension(struct shard *shard, struct client *client, const struct admission *admission)
 {
 	uint32_t alias_max = shard->env.settings->topic_alias_max;
@@ -189,13 +189,13 @@ static enum error describe_extension(struct shard *shard, struct client *client,
 	return ERROR_OK;
 }
 
-/* The tag of its connection: an older one's close counts the place's generation up. */
-static uint64_t tag_of(const struct shard *shard, const struct newcomer *newcomer)
+/* The generation of the newcomer's connection. It differs from the place's, where the older connection has yet to
+ * close: closing increments it. */
+static uint16_t next_generation(const struct shard *shard, const struct newcomer *newcomer)
 {
 	const struct client *client = shard_client(shard, newcomer->client);
 	bool closes_first = newcomer->resumes && client->state != CLIENT_OFFLINE;
-	uint16_t generation = (uint16_t)(client->conn.generation + (closes_first ? 1 : 0));
-	return (uint64_t)generation << 32 | newcomer->client.index;
+	return (uint16_t)(client->conn.generation + (closes_first ? 1 : 0));
 }
 
 static enum error make_place(struct shard *shard, struct newcomer *newcomer)
@@ -207,23 +207,29 @@ static enum error make_place(struct shard *shard, struct newcomer *newcomer)
 	if (newcomer->resumes)
 		return ERROR_OK;
 	struct client *client = shard_client(shard, newcomer->client);
-	*client = (struct client){.conn = {.generation = client->conn.generation}, .state = CLIENT_FREE};
+	*client = (struct client){
+		.conn = {.generation = client->conn.generation},
+		.state = CLIENT_FREE,
+		.held_acks = client->held_acks,
+	};
 	newcomer->id = registry_store_id(&shard->sessions.registry, admission_id(admission));
 	if (newcomer->id == 0)
 		return ERROR_NO_MEMORY;
 	return describe_extension(shard, client, admission);
 }
 
-static enum error poll_stream(struct shard *shard, const struct newcomer *newcomer)
+static enum error poll_stream(struct shard *shard, struct newcomer *newcomer)
 {
 	struct streams *streams = &shard->mem.io.streams;
+	newcomer->generation = next_generation(shard, newcomer);
+	uint64_t tag = (uint64_t)newcomer->generation << 32 | newcomer->client.index;
 	int fd = stream_borrow(streams, newcomer->stream);
-	enum error error = poller_add(&shard->loop.poller, fd, tag_of(shard, newcomer), POLLER_EDGE_BOTH);
+	enum error error = poller_add(&shard->loop.poller, fd, tag, POLLER_EDGE_BOTH);
 	stream_give_back(streams, newcomer->stream, fd);
 	return error;
 }
 
-/* ERROR_NO_MEMORY and its kind: what is made so far is given back with unmake(). */
+/* On an error, such as ERROR_NO_MEMORY, unmake() frees what was made so far. */
 static enum error make(struct shard *shard, struct newcomer *newcomer)
 {
 	enum error error = make_place(shard, newcomer);
@@ -252,10 +258,10 @@ static void unmake(struct shard *shard, struct newcomer *newcomer)
 	client_give(&shard->mem.clients, newcomer->client);
 }
 
-/* ---- in place of the older one ---- */
+/* ---- take-over ---- */
 
-/* The older connection gives way. Its session ends with it unless the newcomer goes on with it: a clean start ends the
- * session with its connection, and so its will, whatever its delay, is due [3.1.2.5]. */
+/* Ends the older connection. Its session ends with it unless the newcomer resumes it. So after a clean start the will
+ * is due at once, whatever its delay [3.1.2.5]. */
 static void take_over(struct shard *shard, const struct newcomer *newcomer)
 {
 	struct client_ref ref = newcomer->older;
@@ -268,17 +274,18 @@ static void take_over(struct shard *shard, const struct newcomer *newcomer)
 	CHECK(!newcomer->resumes || (client->state == CLIENT_OFFLINE && client->session.id != 0));
 }
 
-/* The session's next connection. */
+/* Gives the session its next connection. */
 static void resume_session(struct shard *shard, const struct newcomer *newcomer)
 {
 	struct client *client = shard_client(shard, newcomer->client);
 	struct extension *extension = extension_of(shard, client);
 	wheel_remove(&shard->loop.wheel, newcomer->client.index);
-	atomic_fetch_sub(shard->env.sessions_offline, 1);
+	uint32_t offline = atomic_fetch_sub(shard->env.sessions_offline, 1);
+	CHECK_NE(offline, 0u);
 	extension_leave_offline(extension);
 	will_forget(shard, client); /* [MQTT-3.1.3-9] */
 	describe_connection(shard, client, newcomer);
-	CHECK(describe_extension(shard, client, newcomer->admission) == ERROR_OK); /* it has one */
+	CHECK(describe_extension(shard, client, newcomer->admission) == ERROR_OK); /* the extension exists */
 	session_cleanup(shard, newcomer->client);
 	COUNT(&shard->counters, sessions_resumed);
 }
@@ -287,15 +294,20 @@ static void begin_session(struct shard *shard, const struct newcomer *newcomer)
 {
 	struct client *client = shard_client(shard, newcomer->client);
 	describe_connection(shard, client, newcomer);
+	CHECK_NE(newcomer->id, 0u);
 	registry_file(&shard->sessions.registry, newcomer->client, (uint32_t)newcomer->admission->hash, newcomer->id);
 }
 
-/* What the client sent behind its CONNECT; output may point to it until the flush, so it moves to scratch. */
+/* Handles what the client sent behind its CONNECT. Output may point to these bytes until the flush, so they are copied
+ * to scratch. */
 static void consume_rest(struct shard *shard, struct client_ref ref, struct slice rest)
 {
 	if (rest.size == 0)
 		return;
 	io_make_room(&shard->mem.io); /* its session's queue may have filled it */
+	/* What it was sent may have shown that it is gone. */
+	if (!client_is_connected(shard_client(shard, ref)))
+		return;
 	uint8_t *at = io_scratch(&shard->mem.io, rest.size);
 	if (at == NULL) {
 		client_end(shard, ref, ERROR_NO_MEMORY);
@@ -305,27 +317,29 @@ static void consume_rest(struct shard *shard, struct client_ref ref, struct slic
 	client_consume(shard, ref, slice_of(at, rest.size));
 }
 
-/* A session that goes on with a token that says something else may lose subscriptions. */
+/* A session that is resumed with other rules than before may lose subscriptions. */
 static void set_principal(struct shard *shard, struct client_ref ref, struct principal_ref made)
 {
 	struct client *client = shard_client(shard, ref);
 	const struct principal *before = principal_of(shard, client);
 	uint32_t rules = before != NULL ? before->rules : 0;
-	/* While both are there no others have their places. */
+	/* Equal numbers mean equal rules: both sets are still held here, so neither number was used again. */
 	bool changed = !principal_ref_is_none(made) && principal_at(&shard->mem.slab, made)->rules != rules;
 	principal_set(shard, client, made);
 	if (changed && !subscription_ref_is_none(client->session.subscription))
 		review_client(shard, ref);
 }
 
-/* The client is here: from now on events find it. False: there was no room to greet it, and it ends. */
+/* Completes the client and sends CONNACK. False: there was no memory for that, and the client's end is noted. */
 static bool settle(struct shard *shard, const struct newcomer *newcomer)
 {
 	struct client_ref ref = newcomer->client;
 	struct client *client = shard_client(shard, ref);
+	CHECK_EQ(client->conn.generation, newcomer->generation); /* else its events would be taken for stale ones */
 	set_principal(shard, ref, newcomer->principal);
 	if (!message_ref_is_none(newcomer->will)) {
 		struct extension *extension = extension_of(shard, client);
+		CHECK(message_ref_is_none(extension->will));
 		extension->will = newcomer->will;
 		extension->will_delay_s = newcomer->admission->will_delay_s;
 	}
@@ -339,7 +353,7 @@ static bool settle(struct shard *shard, const struct newcomer *newcomer)
 	if (newcomer->resumes)
 		client_end(shard, ref, ERROR_NO_MEMORY);
 	else
-		session_end(shard, ref, ERROR_NO_MEMORY); /* one that never began is not kept */
+		session_end(shard, ref, ERROR_NO_MEMORY); /* a session that never began is not kept */
 	return false;
 }
 

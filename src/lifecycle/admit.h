@@ -1,5 +1,5 @@
-/* How a client comes in: checked, then taken over from an older connection with its id where there is one, greeted. By
- * the shard's thread. */
+/* Admits a client: checks it, takes over from an older connection with the same client id [MQTT-3.1.4-3], and sends
+ * CONNACK. By the shard's thread. */
 #ifndef LIFECYCLE_ADMIT_H
 #define LIFECYCLE_ADMIT_H
 
@@ -8,10 +8,10 @@
 struct shard;
 struct admission;
 
-/* Makes a client of an admission. All that may be wrong with the newcomer, and all memory that it needs, comes first;
- * then an older connection with the same client id gives way, and the newcomer goes on with its session or begins a new
- * one, is greeted, and what it sent behind CONNECT is read. One that is not let in is told so, and nothing else has
- * changed. Owns the stream. The admission is still the caller's. */
+/* Makes a client of an admission. First come all checks and all allocations, so that nothing can fail later. Then an
+ * older connection with the same client id ends, the newcomer resumes its session or begins a new one, gets its
+ * CONNACK, and the bytes that it sent behind CONNECT are handled. A newcomer that is refused is told why, and nothing
+ * else has changed. Takes over the stream and its place in the quota. The admission stays the caller's. */
 void client_admit(struct shard *shard, struct stream stream, const struct admission *admission);
 
 #endif

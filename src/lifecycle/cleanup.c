@@ -11,23 +11,23 @@
 
 #include <stdlib.h>
 
-/* Between two looks at the share of work. */
+/* Work between two checks of the share. */
 #define SUBSCRIPTIONS_PER_STEP 32u
 #define ENTRIES_PER_STEP 64u
-/* A subscription that ends, or of which the index is told: with the index's lock, and cold. One with wildcards may have
- * a hundred nodes of the trie to take away, which is not known here. */
+/* Price of a subscription that ends or becomes live: it takes the index's lock and misses the cache. A filter with
+ * wildcards may remove a hundred nodes of the trie; this file cannot know that. */
 #define SUBSCRIPTION_UNITS 16u
-/* Entries of a queue that are passed over on the way for a unit. */
+/* How many skipped entries of a queue cost one unit. */
 #define PASSED_PER_UNIT 16u
 
 struct session_cleanup {
 	struct session_cleanup *next;
 	struct client_ref client;
 	struct subscription_ref cursor; /* of subscriptions_set_live_some() */
-	uint32_t stay;                  /* entries that may be handed on and are not, for nobody else is there */
-	bool live;                      /* what its shared subscriptions are being made */
-	bool is_told;                   /* they all are */
-	bool is_handed_on;
+	uint32_t stay;                  /* entries seen that stay, because no other member is connected */
+	bool live;                      /* what its shared subscriptions are set to */
+	bool is_told;                   /* all of them are set */
+	bool is_handed_on;              /* all of its entries were seen */
 };
 
 /* Connected, or about to be. */
@@ -41,8 +41,8 @@ static struct session_cleanup cleanup_of(struct client_ref ref, bool live)
 	return (struct session_cleanup){.client = ref, .live = live, .is_handed_on = live};
 }
 
-/* Where nobody else is there a message stays with a session that is kept. At least one entry is looked at; the walk
- * begins anew each time, for between two turns entries may go. False: there is more. */
+/* Hands entries on to other members. An entry without another member stays with the session. Looks at one entry at
+ * least. Each call starts the walk again, because entries may disappear between turns. False: there is more. */
 static bool cleanup_hand_on(struct shard *shard, const struct client *client, struct session_cleanup *cleanup,
 			    struct flow *flow, uint64_t until)
 {
@@ -70,7 +70,7 @@ static bool cleanup_hand_on(struct shard *shard, const struct client *client, st
 	return true;
 }
 
-/* What members of shared subscriptions had under way goes to others who are there [4.8.2]. False: there is more. */
+/* Sets the shared subscriptions live or not, then hands on what came through them [4.8.2]. False: there is more. */
 static bool do_shared(struct shard *shard, struct client *client, struct session_cleanup *cleanup, uint64_t until)
 {
 	bool live = is_live(client);
@@ -96,6 +96,7 @@ static bool do_shared(struct shard *shard, struct client *client, struct session
 static bool free_session(struct shard *shard, struct client *client, uint64_t until)
 {
 	struct session *session = &client->session;
+	CHECK(session->id == 0 && !is_live(client));
 	struct extension *extension = extension_of(shard, client);
 	if (!retained_jobs_drop(shard, shard_client_ref(shard, client), until))
 		return false;
@@ -127,7 +128,7 @@ static bool cleanup_go_on(struct shard *shard, struct session_cleanup *cleanup, 
 	return client->session.id != 0 || free_session(shard, client, until);
 }
 
-/* As a part of the turn's ends. */
+/* Works within what is left of the turn's share for ends. */
 static bool go_on_within_share(struct shard *shard, struct session_cleanup *cleanup)
 {
 	uint64_t before = shard->loop.work.spent;
@@ -149,7 +150,7 @@ bool session_cleanup(struct shard *shard, struct client_ref ref)
 {
 	struct client *client = shard_client(shard, ref);
 	if (client->session.cleaning) {
-		client->session.moved = 1; /* what is under way begins anew */
+		client->session.moved = 1; /* the cleanup starts again */
 		return false;
 	}
 	struct session_cleanup cleanup = cleanup_of(ref, is_live(client));
@@ -171,7 +172,7 @@ void session_give_place(struct shard *shard, struct client_ref ref)
 {
 	struct client *client = shard_client(shard, ref);
 	CHECK(client->session.id == 0 && !client->session.cleaning && !client->session.journaled);
-	client->conn.generation++; /* what was noted for it is not about the next one */
+	client->conn.generation++; /* endings noted for this client do not concern the next one */
 	client_set_state(shard, client, CLIENT_FREE);
 	client_give(&shard->mem.clients, ref);
 }
@@ -179,6 +180,7 @@ void session_give_place(struct shard *shard, struct client_ref ref)
 static struct session_cleanup *cleanup_take_first(struct shard *shard)
 {
 	struct session_cleanup *cleanup = shard->sessions.cleanups;
+	CHECK(shard_client(shard, cleanup->client)->session.cleaning);
 	shard->sessions.cleanups = cleanup->next;
 	if (cleanup->next == NULL)
 		shard->sessions.cleanups_end = &shard->sessions.cleanups;

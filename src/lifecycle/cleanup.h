@@ -1,8 +1,7 @@
-/* What is to be done when a session loses its connection, gets another one, or ends, where it takes a while: its shared
- * subscriptions become live or not, what they had under way is handed on, and of a session that has ended subscriptions
- * and queue are freed. As much as the turn's share of work allows is done at once, so that few sessions notice; the
- * rest goes on in later turns. A place is not given away while something is left to do for it. By the shard's thread.
- */
+/* Long work after a session has lost its connection, got another one, or ended. Its shared subscriptions become live or
+ * not, messages that came through them go to other members [4.8.2], and an ended session's subscriptions and queue are
+ * freed. As much as the turn's share of work allows is done at once, which is enough for nearly all sessions. The rest
+ * follows in later turns. A client's place stays taken until its cleanup is done. By the shard's thread. */
 #ifndef LIFECYCLE_CLEANUP_H
 #define LIFECYCLE_CLEANUP_H
 
@@ -12,12 +11,12 @@
 
 struct shard;
 
-/* The client's connection or its session came or went. A session that has ended has no id any more. False: something is
- * left to do (client->session.cleaning). */
+/* The client's connection or session has come or gone. A session that has ended has no id any more. False: there is
+ * more to do (client->session.cleaning), and session_cleanups_run() gives an ended session's place away. */
 bool session_cleanup(struct shard *shard, struct client_ref ref);
-/* The session is over and nothing is left to do for it: its place is free. */
+/* Frees the place of a session that has ended and is cleaned up. */
 void session_give_place(struct shard *shard, struct client_ref ref);
-/* Goes on with what is left, for its share of a turn's work. */
+/* Continues unfinished cleanups until the turn's share of work for ends is spent. */
 void session_cleanups_run(struct shard *shard);
 void session_cleanups_fini(struct shard *shard);
 

@@ -4,7 +4,7 @@
 #include "state/principal.h"
 #include "state/shard.h"
 
-/* The session's mark, and its flow's. */
+/* Sets the session's mark and its flow's, which always agree. */
 static void set_journaled(struct client *client, struct extension *extension, bool journaled)
 {
 	CHECK(client->session.journaled == extension->flow.journaled);
@@ -15,7 +15,7 @@ static void set_journaled(struct client *client, struct extension *extension, bo
 static void tell_will(struct shard *shard, struct client_ref ref, const struct extension *extension)
 {
 	struct journal *journal = &shard->sessions.journal;
-	/* As long as it is a will its expiry is counted from 0, for its time has not begun. */
+	/* A will's expiry counts from 0 until the will is published. */
 	struct journal_will will = {
 		.message = extension->will,
 		.delay_s = extension->will_delay_s,
@@ -36,7 +36,7 @@ void durable_connected(struct shard *shard, struct client_ref ref)
 	if (!journal_is_on(journal) || extension == NULL || extension->expiry_s == 0)
 		return;
 	if (!client->session.journaled) {
-		/* Else there is something in it that was not told. */
+		/* Otherwise the session holds something that the journal was not told. */
 		CHECK(subscription_ref_is_none(client->session.subscription) && extension->flow.last == 0 &&
 		      extension->received == 0);
 		set_journaled(client, extension, true);
@@ -82,7 +82,7 @@ void durable_will_published(struct shard *shard, const struct client *client)
 {
 	if (!client->session.journaled)
 		return;
-	/* Its time begins now, as will_publish() has it. */
+	/* Its expiry begins to run now, as in will_publish(). */
 	const struct extension *extension = extension_of(shard, client);
 	uint32_t expiry_s = message_at(&shard->mem.messages, extension->will)->publication.expires_s;
 	int64_t expires_at_s = expiry_s != 0 ? shard->sessions.journal.wall_s + expiry_s : DEADLINE_NEVER_S;

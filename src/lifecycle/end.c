@@ -18,21 +18,21 @@
 #include "state/release.h"
 #include "state/shard.h"
 
-/* ---- last words ---- */
+/* ---- DISCONNECT ---- */
 
-/* There is nobody to tell any more; or it is a stop, after which clients are to come back. Some take any DISCONNECT as
- * a word not to, while all take a connection that just ends as one to come again. */
-static bool ends_without_a_word(const struct shard *shard, enum error reason)
+/* Either the peer is gone, or the server stops and wants its clients back. Some clients take any DISCONNECT as a
+ * request to stay away, while all of them reconnect after a connection that just closes. */
+static bool ends_silently(const struct shard *shard, enum error reason)
 {
 	bool gone = reason == ERROR_CLOSED_BY_CLIENT || reason == ERROR_CLOSED_WITH_WILL ||
 		    reason == ERROR_CONNECTION_LOST || reason == ERROR_STUCK_READER || reason == ERROR_PEER_DEAD;
 	return gone || (reason == ERROR_SERVER_STOPPING && !shard->env.settings->disconnect_on_stop);
 }
 
-/* Version 5 clients are told why, as far as there is anyone to tell. */
-static void say_goodbye(struct shard *shard, struct client *client, enum error reason)
+/* Tells a version 5 client why its connection ends [3.14]. */
+static void send_disconnect(struct shard *shard, struct client *client, enum error reason)
 {
-	if (ends_without_a_word(shard, reason) || client->version != MQTT_VERSION_5)
+	if (ends_silently(shard, reason) || client->version != MQTT_VERSION_5)
 		return;
 	struct slice sentence = slice_string(error_sentence(reason));
 	size_t room = sentence.size + 32;
@@ -41,7 +41,7 @@ static void say_goodbye(struct shard *shard, struct client *client, enum error r
 		return;
 	uint8_t code = (uint8_t)mqtt_disconnect_reason_of(reason);
 	size_t size = mqtt_disconnect_encode(code, sentence, client->version, at, room);
-	/* The reason string is left out where it would be too large for the client [MQTT-3.14.2-3]. */
+	/* The reason string is left out if the packet would be too large for the client [MQTT-3.14.2-3]. */
 	if (!extension_take_packet(shard, client, size))
 		size = mqtt_disconnect_encode(code, slice_of(NULL, 0), client->version, at, room);
 	if (size != 0 && extension_take_packet(shard, client, size))
@@ -56,40 +56,42 @@ static void log_end(struct shard *shard, const struct client *client, enum error
 	struct slice id = registry_id(&shard->sessions.registry, &client->session);
 	char text[PEER_TEXT_BYTES_MAX];
 	union peer peer = peer_of_stream(&shard->mem.io.streams, client->conn.stream);
-	/* The address in front: what follows may hold a client's own words. */
+	/* The address comes first, because the client chose its id: a line must not be able to fake another address. */
 	log_write(level, "%s: client \"%.*s\" ended: %s [%s]", peer_print(&peer, text), (int)id.size,
 		  (const char *)id.data, error_sentence(reason), error_rule(reason));
 }
 
 /* ---- the session ---- */
 
-/* The session is over, whether it has a connection or not: nothing of it is left but the client's place. False: some of
- * that is still to be freed, and the place with it. */
+/* Ends the session, with or without a connection; only the client's place remains. False: some of the session is still
+ * to be freed, and its place goes then. */
 static bool end_session(struct shard *shard, struct client_ref ref)
 {
 	struct client *client = shard_client(shard, ref);
 	turn_work_charge(&shard->loop.work, WORK_END);
-	struct message_ref will = will_take(shard, client); /* while it is known what the client may do */
+	struct message_ref will = will_take(shard, client); /* before the principal is freed */
 	durable_ended(shard, ref);
 	registry_remove(&shard->sessions.registry, ref);
 	pending_acks_drop(&shard->routing.acks, ref);
 	bool is_clean = session_cleanup(shard, ref);
-	will_publish(shard, will, ref); /* [3.1.3.2.2]: with the session at the latest */
+	will_publish(shard, will, ref); /* no later than the end of the session [3.1.3.2.2] */
 	return is_clean;
 }
 
 static void end_offline(struct shard *shard, struct client_ref ref)
 {
+	CHECK(shard_client(shard, ref)->state == CLIENT_OFFLINE);
 	extension_leave_offline(extension_of(shard, shard_client(shard, ref)));
 	wheel_remove(&shard->loop.wheel, ref.index);
 	bool is_clean = end_session(shard, ref);
-	atomic_fetch_sub(shard->env.sessions_offline, 1);
+	uint32_t offline = atomic_fetch_sub(shard->env.sessions_offline, 1);
+	CHECK_NE(offline, 0u);
 	if (is_clean)
 		session_give_place(shard, ref);
 }
 
-/* One that is taken over goes on at once with its next connection: it counts among those without one for so long only.
- */
+/* Whether the limit of OFFLINE sessions allows one more, which is counted then. A session that is taken over may pass
+ * the limit, since its next connection resumes it at once. */
 static bool may_be_kept(struct shard *shard, bool is_taken_over)
 {
 	bool room = atomic_fetch_add(shard->env.sessions_offline, 1) < shard->env.settings->sessions_offline_max;
@@ -100,7 +102,7 @@ static bool may_be_kept(struct shard *shard, bool is_taken_over)
 	return false;
 }
 
-/* What the session was to its connection is over: it is kept, or ends. */
+/* Ends what the session has of the connection. The session itself is kept or ends. */
 static void leave_connection(struct shard *shard, struct client_ref ref, bool greeted, enum error reason,
 			     bool is_taken_over)
 {
@@ -137,7 +139,7 @@ static void end_connection(struct shard *shard, struct client_ref ref, bool gree
 	counter_add(&shard->counters.ends[reason], 1);
 	log_end(shard, client, reason);
 	if (greeted) {
-		say_goodbye(shard, client, reason);
+		send_disconnect(shard, client, reason);
 		presence_disconnected(shard, client, reason);
 	}
 	leave_connection(shard, ref, greeted, reason, is_taken_over);
@@ -158,14 +160,14 @@ static void end_carry_out(struct shard *shard, const struct ending *ending, bool
 		end_offline(shard, ref);
 		break;
 	case ENDING_WILL:
-		/* Another connection may have come, which published it on its way in. */
+		/* The will may have been published or dropped since it was noted. */
 		if (shard_client(shard, ref)->state == CLIENT_OFFLINE && offline_will_is_due(shard, extension))
 			will_publish(shard, will_take(shard, shard_client(shard, ref)), ref);
 		break;
 	}
 }
 
-/* False: it was carried out before its turn, for a take-over. */
+/* False: a take-over carried it out already. */
 static bool is_current(const struct shard *shard, const struct ending *ending)
 {
 	return !client_ref_is_none(ending->client) &&
@@ -176,8 +178,8 @@ void end_run(struct shard *shard)
 {
 	struct endings *endings = &shard->sessions.endings;
 	uint64_t until = turn_work_share(&shard->loop.work, WORK_SHARE_ENDS);
-	/* What this step itself adds, such as a subscriber that breaks while a will is sent, is in line behind the
-	 * rest. */
+	/* This step may note further ends, such as a subscriber that is found broken while a will is sent. They join
+	 * the end of the queue. */
 	while (endings->first != endings->count && !turn_work_is_spent(&shard->loop.work, until)) {
 		struct ending ending = endings->items[endings->first++];
 		if (!is_current(shard, &ending))
@@ -200,7 +202,7 @@ static void close_connection(struct shard *shard, struct client_ref ref)
 	if (client->session.id != 0) {
 		offline_begin(shard, ref);
 		durable_left(shard, ref);
-	} else if (!client->session.cleaning) { /* else its place is given away when that is done */
+	} else if (!client->session.cleaning) { /* else the cleanup frees the place */
 		session_give_place(shard, ref);
 	}
 }
@@ -213,9 +215,9 @@ void end_close(struct shard *shard)
 	closing->count = 0;
 }
 
-/* ---- at once ---- */
+/* ---- take-over ---- */
 
-/* The next that was noted for the client, taken out of the line. */
+/* Takes the client's next noted end out of the queue. False: there is none. */
 static bool take_noted(struct shard *shard, struct client_ref ref, struct ending *noted)
 {
 	struct endings *endings = &shard->sessions.endings;
@@ -239,7 +241,11 @@ void end_for_take_over(struct shard *shard, struct client_ref ref)
 		struct client_list *closing = &shard->sessions.closing;
 		CHECK(closing->count != 0 && client_ref_equal(closing->items[closing->count - 1], ref));
 		closing->count--;
-		io_flush_conn(&shard->mem.io, &shard_client(shard, ref)->conn);
+		struct conn *conn = &shard_client(shard, ref)->conn;
+		if (conn->kept != 0)
+			io_flush(&shard->mem.io); /* others' output may point into its input, which goes now */
+		else
+			io_flush_conn(&shard->mem.io, conn);
 		close_connection(shard, ref);
 	}
 }

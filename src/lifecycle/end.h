@@ -1,7 +1,7 @@
-/* The one place where clients and sessions end. Everybody else notes who is to end and why (state/ending.h); this step
- * of the turn then says goodbye, publishes the will or leaves it to its delay, hands on what shared subscriptions had
- * under way, tells presence, and keeps the session or frees it. The socket is closed after the turn's flush, which has
- * the last words in it. By the shard's thread. */
+/* The only place where clients and sessions end. All other code notes an end and its reason (state/ending.h). This step
+ * of the turn then sends DISCONNECT, publishes the will or leaves it to its delay, hands on the messages of shared
+ * subscriptions, publishes presence, and keeps or frees the session. The socket closes after the turn's flush, which
+ * writes the DISCONNECT. By the shard's thread. */
 #ifndef LIFECYCLE_END_H
 #define LIFECYCLE_END_H
 
@@ -10,12 +10,13 @@
 
 struct shard;
 
-/* The step: those that were noted, in their order, for its share of the turn's work. */
+/* The step: carries out noted ends in their order, until the share of the turn's work is spent. */
 void end_run(struct shard *shard);
-/* After the flush: closes the sockets of those that ended. Each is then free, or a session without a connection. */
+/* After the flush: closes the sockets of clients that have ended. Each becomes FREE, or OFFLINE with its session. A
+ * place whose session is still being cleaned up is freed later (lifecycle/cleanup.h). */
 void end_close(struct shard *shard);
-/* The step for this one client, with its flush and its close, because another connection takes over: what was noted for
- * it is carried out now. Afterwards it is OFFLINE, or its session is over and its place may be another's. */
+/* The step, the flush and the close for one client, because another connection takes over: carries out what was noted
+ * for it at once. Afterwards it is OFFLINE, or its session has ended and its place may belong to another client. */
 void end_for_take_over(struct shard *shard, struct client_ref ref);
 
 #endif

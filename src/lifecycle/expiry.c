@@ -10,7 +10,7 @@ uint64_t expiry_visit(struct shard *shard, struct client_ref ref)
 {
 	struct client *client = shard_client(shard, ref);
 	struct extension *extension = extension_of(shard, client);
-	CHECK(client->state == CLIENT_OFFLINE);
+	CHECK(client->state == CLIENT_OFFLINE && extension != NULL);
 	if (offline_is_over(shard, extension)) {
 		COUNT(&shard->counters, sessions_expired);
 		session_end(shard, ref, ERROR_NOT_FOUND);

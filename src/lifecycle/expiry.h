@@ -1,4 +1,4 @@
-/* What comes round by time for a session without a connection. By the shard's thread. */
+/* Deadlines of a session without a connection, carried out. By the shard's thread. */
 #ifndef LIFECYCLE_EXPIRY_H
 #define LIFECYCLE_EXPIRY_H
 
@@ -7,8 +7,8 @@
 
 struct shard;
 
-/* Notes a will that is due and a session whose time is over, and takes messages out that have expired. Returns its next
- * deadline in milliseconds, as wheel_visit does. */
+/* Visits an OFFLINE session: notes its end if it has expired, notes its will if that is due, and removes expired
+ * messages from its queue. Returns the next deadline in milliseconds, as wheel_visit does. */
 uint64_t expiry_visit(struct shard *shard, struct client_ref ref);
 
 #endif

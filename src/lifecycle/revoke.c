@@ -9,18 +9,21 @@
 #include <stdlib.h>
 
 #define SLOTS_MIN 128u
-/* One sweep looks for no more: as many as the log of revocations holds. */
+/* How many hashes one sweep looks for: as many as the log of recent revocations holds. */
 #define HASHES_MAX 16384u
 #define TAKEN_PER_STEP 64u
-/* Clients that are looked at in a turn: each costs two cache lines. */
+_Static_assert((SLOTS_MIN & (SLOTS_MIN - 1)) == 0 && SLOTS_MIN >= 2 * TAKEN_PER_STEP,
+	       "slots are found by mask, and one doubling makes room for a step");
+/* How many clients a turn looks at: each costs two cache lines. */
 #define LOOKS_PER_TURN 2048u
 
 /* ---- the set ---- */
 
-/* Its slot, or the free one where it belongs. The hashes are keyed, and those of a token and a user of the same name
- * differ: they need no further mixing. */
+/* The key's slot, or the free slot where it belongs. The hashes are keyed, and a token and a user of the same name have
+ * different ones, so they need no further mixing. A free slot always exists: the set is at most half full. */
 static uint64_t *revoke_slot_of(const struct revoke *revoke, uint64_t key)
 {
+	CHECK_LT(revoke->count, revoke->slots);
 	uint32_t at = (uint32_t)key & (revoke->slots - 1);
 	while (revoke->hashes[at] != 0 && revoke->hashes[at] != key)
 		at = (at + 1) & (revoke->slots - 1);
@@ -54,9 +57,10 @@ static void revoke_add(struct revoke *revoke, uint64_t key)
 	uint64_t *slot = revoke_slot_of(revoke, key);
 	revoke->count += *slot == 0 && key != 0;
 	*slot = key;
+	CHECK_LE(revoke->count * 2, revoke->slots);
 }
 
-static bool has(const struct revoke *revoke, uint64_t hash)
+static bool revoke_has(const struct revoke *revoke, uint64_t hash)
 {
 	return hash != 0 && *revoke_slot_of(revoke, hash) != 0;
 }
@@ -69,7 +73,7 @@ void revoke_fini(struct revoke *revoke)
 
 /* ---- the sweep ---- */
 
-/* Its session ends with it: nothing is kept for whoever may not come back. */
+/* Looks a revoked client id up by its hash. The session ends too, since this client may not come back for it. */
 static void revoke_end_client(struct shard *shard, uint64_t hash)
 {
 	uint32_t index = table_first(&shard->sessions.registry.table, (uint32_t)hash);
@@ -83,8 +87,7 @@ static void revoke_end_client(struct shard *shard, uint64_t hash)
 	}
 }
 
-/* Takes what was revoked last, before the sweep begins. True: there is a set to sweep for, and all of it is taken, or
- * no more fits. */
+/* Takes recent revocations before a sweep begins. True: the set is not empty, and it has all of them or is full. */
 static bool take_recent(struct shard *shard, uint64_t until)
 {
 	struct revoke *revoke = &shard->guard.revoke;
@@ -92,7 +95,7 @@ static bool take_recent(struct shard *shard, uint64_t until)
 		if (turn_work_is_spent(&shard->loop.work, until))
 			return false;
 		if (!has_room(revoke))
-			break; /* with what is there; without memory it is tried again in the next turn */
+			break; /* sweeps for what it has; without memory for any it tries again in the next turn */
 		struct access_revoked revoked[TAKEN_PER_STEP];
 		uint32_t count = access_recent(shard->env.access, shard->env.number, revoked, TAKEN_PER_STEP);
 		turn_work_charge(&shard->loop.work, (uint64_t)count * WORK_NODE);
@@ -106,17 +109,17 @@ static bool take_recent(struct shard *shard, uint64_t until)
 	return revoke->count != 0;
 }
 
-/* A user's session ends with his connection, and without one: nothing more is kept for him. One whose token was revoked
- * may come back with another. */
+/* A revoked user loses the connection and the session. A client whose token was revoked loses only the connection, and
+ * may return with another token. */
 static void revoke_look_at(struct shard *shard, struct client_ref ref)
 {
 	const struct client *client = shard_client(shard, ref);
 	if (principal_ref_is_none(client->principal) || client->session.id == 0)
 		return;
 	const struct principal *principal = principal_of(shard, client);
-	if (has(&shard->guard.revoke, principal->user_hash))
+	if (revoke_has(&shard->guard.revoke, principal->user_hash))
 		session_end(shard, ref, ERROR_USER_REVOKED);
-	else if (client_is_connected(client) && has(&shard->guard.revoke, principal->token_hash))
+	else if (client_is_connected(client) && revoke_has(&shard->guard.revoke, principal->token_hash))
 		client_end(shard, ref, ERROR_TOKEN_REVOKED);
 }
 

@@ -1,6 +1,6 @@
-/* Ends the live sessions that revocations are about. A client id is looked up; tokens and users are put into a set, and
- * one sweep over all clients looks for any of them, some clients in each turn. What is revoked meanwhile is for the
- * next sweep. Owned by the shard's thread. */
+/* Ends live sessions that were revoked. A client id is looked up in the registry. Tokens and users go into a set, and a
+ * sweep over all clients, some in each turn, looks for members of it. What is revoked during a sweep waits for the next
+ * one. Owned by the shard's thread. */
 #ifndef LIFECYCLE_REVOKE_H
 #define LIFECYCLE_REVOKE_H
 
@@ -11,7 +11,7 @@ struct shard;
 
 struct revoke;
 
-/* Goes on for its share of a turn's work. */
+/* Continues until the share of the turn's work is spent. */
 void revoke_some(struct shard *shard);
 /* Whether there is more to do. */
 bool revoke_has_work(const struct shard *shard);

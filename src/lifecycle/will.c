@@ -23,7 +23,7 @@ enum error will_make(struct shard *shard, const struct admission *admission, str
 	struct mqtt_header header;
 	struct mqtt_publish publish;
 	uint8_t version = admission->version;
-	/* The gate made these bytes of a CONNECT that it had checked. */
+	/* The gate encoded these bytes from a CONNECT that it had checked. */
 	CHECK(mqtt_header_decode(will.data, will.size, &header) == ERROR_OK);
 	CHECK(mqtt_publish_decode(slice_of(will.data + header.header_bytes, header.body_bytes), header.flags, version,
 				  false, &publish) == ERROR_OK);
@@ -42,14 +42,14 @@ void will_forget(struct shard *shard, const struct client *client)
 	extension->will = message_ref_none();
 }
 
-/* Whether the client may still publish its will: the right that it had at CONNECT may have been taken since. */
+/* Whether the client may still publish its will. It may have lost the permission since CONNECT. */
 static bool may_publish_will(struct shard *shard, const struct client *client, const struct message *will)
 {
 	struct slice topic = publication_parts(&will->publication, will->packet).topic;
 	if (principal_may_publish(shard, client, topic))
 		return true;
 	COUNT(&shard->counters, wills_denied);
-	log_write(LOG_INFO, "a will on \"%.*s\" is left out: its client may not publish there any more",
+	log_write(LOG_INFO, "a will on \"%.*s\" is not published: its client lost the permission for this topic",
 		  (int)topic.size, (const char *)topic.data);
 	return false;
 }
@@ -73,7 +73,7 @@ void will_publish(struct shard *shard, struct message_ref will, struct client_re
 {
 	if (message_ref_is_none(will))
 		return;
-	/* Its time begins now [3.1.3.2.4]: it was kept with its expiry on a clock that stands at 0. */
+	/* Its expiry begins to run now [3.1.3.2.4]. Until now it counted from 0. */
 	struct publication *publication = &message_at(&shard->mem.messages, will)->publication;
 	if (publication->expires_s != 0 && publication->expires_s < UINT32_MAX - shard->loop.now_s)
 		publication->expires_s += shard->loop.now_s;

@@ -1,4 +1,5 @@
-/* A client's will [3.1.2.5]: kept with its session, published once when it is due, or forgotten. By the shard's thread.
+/* A client's will [3.1.2.5]: kept with its session, and published once when it is due, or dropped. By the shard's
+ * thread.
  */
 #ifndef LIFECYCLE_WILL_H
 #define LIFECYCLE_WILL_H
@@ -14,17 +15,17 @@ struct shard;
 struct client;
 struct admission;
 
-/* Whether the standard has the will published when the connection ends so [MQTT-3.1.2-8, MQTT-3.1.2-10]. */
+/* Whether an end for this reason publishes the will [MQTT-3.1.2-8, MQTT-3.1.2-10]. A stop of the server does not. */
 bool will_is_due(enum error reason);
-/* The will of a CONNECT as a message of shard->mem.messages, not yet anybody's; *will is none where it has none.
- * ERROR_NO_MEMORY. */
+/* Makes the CONNECT's will a message in shard->mem.messages, whose reference is the caller's. *will is none if the
+ * CONNECT has no will. ERROR_NO_MEMORY. */
 enum error will_make(struct shard *shard, const struct admission *admission, struct message_ref *will);
-/* The session's will is not published; does nothing where it has none. */
+/* Drops the session's will, if it has one. */
 void will_forget(struct shard *shard, const struct client *client);
-/* The session's will, which is the caller's from now on; none: there is none, or the right to publish it was taken
- * since CONNECT. */
+/* Takes the will from the session; its reference is the caller's. None: there is no will, or the client lost the
+ * permission to publish it since CONNECT. */
 struct message_ref will_take(struct shard *shard, const struct client *client);
-/* Publishes what will_take() gave; nothing for none. client: for No Local. */
+/* Publishes the result of will_take(), whose reference it takes over. Does nothing for none. client: for No Local. */
 void will_publish(struct shard *shard, struct message_ref will, struct client_ref client);
 
 #endif

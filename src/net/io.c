@@ -23,9 +23,15 @@ enum error io_open(struct io *io, struct slab *slab, struct io_observer observer
 	return ERROR_OK;
 }
 
+void io_leave(struct io *io)
+{
+	write_ring_close(&io->writes);
+	fixed_files_close(&io->fixed_files);
+}
+
 void io_close(struct io *io)
 {
-	fixed_files_close(&io->fixed_files);
+	io_leave(io);
 	region_close(&io->scratch);
 	region_close(&io->outbox_region);
 	region_close(&io->piece_region);

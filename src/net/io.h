@@ -12,6 +12,7 @@
 #include "memory/slab.h"
 #include "net/fixed_files.h"
 #include "net/stream.h"
+#include "net/write_ring.h"
 
 #include <stdbool.h>
 
@@ -90,11 +91,16 @@ struct io {
 	uint64_t bytes_out;
 	uint64_t read_count;
 	uint64_t write_count;
-	uint64_t backlog_bytes; /* of all connections */
+	uint64_t backlog_bytes;   /* of all connections */
+	struct write_ring writes; /* for turns with output for many */
 };
 
 /* The slab stays the caller's, and must outlive io. ERROR_NO_MEMORY. */
 enum error io_open(struct io *io, struct slab *slab, struct io_observer observer);
+/* Gives back what is in the descriptor table of the thread that used it, sockets in fixed files included: by that
+ * thread, before it ends, for elsewhere their numbers may be others' descriptors. Nothing is read or written any more.
+ */
+void io_leave(struct io *io);
 void io_close(struct io *io);
 /* Has io_settle() move sockets to fixed files. Before the first of them; without this call all stay in the table. */
 enum error io_fix_files(struct io *io, const struct fixed_plan *plan);

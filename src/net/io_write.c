@@ -14,7 +14,7 @@
 _Static_assert(PARTS_MAX <= 1024, "UIO_MAXIOV");
 
 /* A block with its head: as large as what waits already, within these bounds. One of the largest size gives its pages
- * back to the kernel while it is free (base/slab.h). */
+ * back to the kernel while it is free (memory/slab.h). */
 #define BLOCK_BYTES_MIN 1024u
 #define BLOCK_BYTES_MAX 65536u
 
@@ -294,8 +294,59 @@ static void flush_outbox(struct io *io, struct io_outbox *outbox)
 		block_outbox(io, &rest);
 }
 
+/* The next outboxes that are one piece each for a plain descriptor: as many as a batch takes. Returns where to go on.
+ */
+static uint32_t gather(const struct io *io, uint32_t from, struct write_ring_entry *entries, uint32_t *places,
+		       uint32_t *count)
+{
+	uint32_t at = from;
+	for (*count = 0; at < io->outbox_count && *count < WRITE_RING_WRITES_MAX; at++) {
+		const struct io_outbox *outbox = &io->outboxes[at];
+		if (outbox->conn == NULL || outbox->conn->backlog != 0 ||
+		    stream_kind_of(outbox->conn->stream) != STREAM_DESCRIPTOR)
+			continue;
+		const struct io_piece *piece = &io->pieces[outbox->first_piece];
+		if (piece->next != UINT32_MAX)
+			continue;
+		entries[*count] = (struct write_ring_entry){
+			.fd = outbox->conn->stream.handle, .size = piece->size, .data = piece->data};
+		places[(*count)++] = at;
+	}
+	return at;
+}
+
+/* What left whole is done. What did not is left to flush_outbox(), which asks the kernel again and learns why. */
+static void take_result(struct io *io, struct io_outbox *outbox, ssize_t written)
+{
+	if (written <= 0)
+		return;
+	io->write_count++;
+	io->bytes_out += (uint64_t)written;
+	advance_outbox(io, outbox, (size_t)written);
+	if (outbox->bytes != 0)
+		return;
+	outbox->conn->outbox = 0;
+	outbox->conn = NULL;
+}
+
+static void flush_together(struct io *io)
+{
+	struct write_ring_entry entries[WRITE_RING_WRITES_MAX];
+	uint32_t places[WRITE_RING_WRITES_MAX];
+	uint32_t count;
+	for (uint32_t at = 0; at < io->outbox_count;) {
+		at = gather(io, at, entries, places, &count);
+		if (count < WRITE_RING_WRITES_MIN || !write_ring_send(&io->writes, entries, count))
+			return;
+		for (uint32_t i = 0; i < count; i++)
+			take_result(io, &io->outboxes[places[i]], entries[i].result);
+	}
+}
+
 void io_flush(struct io *io)
 {
+	if (io->outbox_count >= WRITE_RING_WRITES_MIN)
+		flush_together(io);
 	for (uint32_t i = 0; i < io->outbox_count; i++)
 		flush_outbox(io, &io->outboxes[i]);
 	io->outbox_count = 0;

@@ -37,8 +37,10 @@ enum fdtable_kind fdtable_detach(const int *keep, size_t count)
 		memcpy(sorted, keep, count * sizeof(*sorted));
 	qsort(sorted, count, sizeof(*sorted), compare_descriptors);
 
-	/* The gap above the last one goes first: with CLOSE_RANGE_UNSHARE it is also the second way to a private table,
-	 * and the kernel then copies only what is below. */
+	CHECK(count == 0 || sorted[0] >= 0);
+
+	/* The range above the last kept descriptor is closed first. With CLOSE_RANGE_UNSHARE that is also the second
+	 * way to a private table, and the kernel then copies only the descriptors below it. */
 	unsigned int above = count == 0 || sorted[count - 1] < 3 ? 3 : (unsigned int)sorted[count - 1] + 1;
 	if (unshare(CLONE_FILES) != 0 && close_range(above, ~0u, CLOSE_RANGE_UNSHARE) != 0) {
 		free(sorted);
@@ -53,6 +55,7 @@ enum fdtable_kind fdtable_detach(const int *keep, size_t count)
 		if (kept >= next)
 			next = kept + 1;
 	}
+	CHECK(count == 0 || next > (unsigned int)sorted[count - 1]); /* all of keep was passed over */
 	free(sorted);
 	return FDTABLE_PRIVATE;
 }

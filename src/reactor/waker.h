@@ -1,5 +1,5 @@
-/* Wakes a reactor that sleeps in its poller, and costs one load when it does not sleep. The descriptor is made before
- * the threads start, so that it stands in each one's table. Any thread may wake; one owner sleeps. */
+/* Wakes a reactor that sleeps in its poller. Costs one load if it does not sleep. The descriptor is opened before the
+ * threads start, so that the table of each thread has it. Any thread may wake; one thread, the owner, sleeps. */
 #ifndef REACTOR_WAKER_H
 #define REACTOR_WAKER_H
 
@@ -12,24 +12,24 @@
 struct waker {
 	int fd; /* an eventfd; the owner registers it POLLER_EDGE_READ and never reads it */
 	_Atomic bool asleep;
-	_Atomic uint64_t
-		woken_ns; /* when somebody woke it, on the monotonic clock; 0: nobody did since it fell asleep */
+	_Atomic uint64_t woken_ns; /* when a thread woke it, on the monotonic clock; 0: none since it fell asleep */
 };
 
 enum error waker_open(struct waker *waker);
 void waker_close(struct waker *waker);
 
-/* The owner is about to sleep. It must look at its inboxes once more after this, and call waker_awake() instead of
- * sleeping where something came. */
+/* The owner is about to sleep. It must check its inboxes once more after this and, if there is
+ * something, call waker_awake() instead of sleeping. */
 void waker_sleep(struct waker *waker);
+/* The owner is awake again. */
 void waker_awake(struct waker *waker);
-/* When the sleep that has just ended was ended by another thread; 0: it was not. For the owner. */
+/* When another thread ended the last sleep; 0: none did. Owner only. */
 static inline uint64_t waker_woken_ns(const struct waker *waker)
 {
 	return atomic_load_explicit(&waker->woken_ns, memory_order_relaxed);
 }
 
-/* Call after the work was made visible. */
+/* Call this after the work is visible to the owner, that is after it was pushed. Any thread. */
 void waker_wake(struct waker *waker);
 
 #endif

@@ -1,6 +1,8 @@
 #include "reactor/wheel.h"
 
 #define WHEEL_HEAD 0x80000000u
+_Static_assert((WHEEL_SLOTS & (WHEEL_SLOTS - 1)) == 0, "a slot is the low bits of a tick");
+_Static_assert(WHEEL_SLOTS <= WHEEL_HEAD, "a slot's number fits beside WHEEL_HEAD");
 
 static struct wheel_node *wheel_node_at(const struct wheel *wheel, uint32_t index)
 {
@@ -9,13 +11,15 @@ static struct wheel_node *wheel_node_at(const struct wheel *wheel, uint32_t inde
 
 void wheel_init(struct wheel *wheel, const struct pool *pool, uint32_t node_offset, uint64_t now_ms)
 {
+	CHECK_LT(pool->limit, WHEEL_HEAD);
+	CHECK_LE(node_offset + sizeof(struct wheel_node), pool->object_bytes);
 	*wheel = (struct wheel){.pool = pool, .node_offset = node_offset, .tick = now_ms / WHEEL_TICK_MS};
 }
 
 void wheel_add(struct wheel *wheel, uint32_t index, uint64_t deadline_ms)
 {
-	/* Rounded up, so that nothing is visited early; kept inside the horizon, so that it is not visited a whole
-	 * round too early either way. */
+	/* Rounded up, so that no object is visited early. Kept between the current tick and the horizon, so that none
+	 * is put into a slot of another round. */
 	uint64_t tick = deadline_ms / WHEEL_TICK_MS + 1;
 	if (tick < wheel->tick)
 		tick = wheel->tick;
@@ -32,18 +36,26 @@ void wheel_add(struct wheel *wheel, uint32_t index, uint64_t deadline_ms)
 	wheel->filed++;
 }
 
+static void wheel_unlink_first(struct wheel *wheel, uint32_t slot, uint32_t index, uint32_t next)
+{
+	CHECK_LT(slot, WHEEL_SLOTS);
+	CHECK_EQ(wheel->heads[slot], index);
+	wheel->heads[slot] = next;
+}
+
 void wheel_remove(struct wheel *wheel, uint32_t index)
 {
 	struct wheel_node *node = wheel_node_at(wheel, index);
 	if (node->previous == 0)
 		return;
 	if (node->previous & WHEEL_HEAD)
-		wheel->heads[node->previous & ~WHEEL_HEAD] = node->next;
+		wheel_unlink_first(wheel, node->previous & ~WHEEL_HEAD, index, node->next);
 	else
 		wheel_node_at(wheel, node->previous)->next = node->next;
 	if (node->next != 0)
 		wheel_node_at(wheel, node->next)->previous = node->previous;
 	*node = (struct wheel_node){0};
+	CHECK_GT(wheel->filed, 0);
 	wheel->filed--;
 }
 
@@ -65,7 +77,7 @@ bool wheel_turn(struct wheel *wheel, uint64_t now_ms, uint32_t budget, wheel_vis
 			uint64_t deadline_ms = visit(context, index, now_ms);
 			if (deadline_ms <= now_ms || deadline_ms == WHEEL_NEVER)
 				continue;
-			if (is_filed(wheel, index)) { /* by what the visit did: which one is sooner is not known here */
+			if (is_filed(wheel, index)) { /* by the callback; which deadline is sooner is not known */
 				wheel_remove(wheel, index);
 				deadline_ms = now_ms;
 			}

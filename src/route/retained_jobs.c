@@ -6,16 +6,17 @@
 #include "topics/index.h"
 #include "topics/retained.h"
 
-/* Messages that a job queues for its client before those are on their way. */
+/* Messages in the client's queue above which its jobs wait. */
 #define QUEUED_MAX 32u
 /* Nodes that all jobs together visit in a turn. */
 #define VISITS_PER_TURN 4096u
-/* What a step costs beside its visits, counted as visits: the filter's text and the lock; and each message. */
+/* What a step costs besides its visits, counted in visits: for the filter's text and the lock, and for each message. */
 #define STEP_VISITS 8u
 #define MESSAGE_VISITS 8u
 #define FILTER_BYTES_MAX UINT16_MAX
-/* Of work, for a job that is freed: it is taken out of a table and of lists, and is cold. */
+/* Units of work to free a job: it is taken out of a table and lists, and is not in the cache. */
 #define DROP_UNITS 2u
+_Static_assert(RETAINED_VISITS_MAX <= VISITS_PER_TURN, "a turn has room for a whole step");
 
 struct retained_job {
 	struct table_node node; /* its hash is the subscription's index */
@@ -23,8 +24,8 @@ struct retained_job {
 	uint32_t previous;
 	uint32_t queue;
 	struct retained_walk walk;
-	uint16_t generation; /* of the subscription: tells that it has ended */
-	uint16_t walks;      /* that were asked for and are not over */
+	uint16_t generation; /* of the subscription: shows whether it has ended */
+	uint16_t walks;      /* walks that the client asked for and that are not over */
 };
 _Static_assert(sizeof(struct retained_job) == 28, "a client may have one for each of thousands of subscriptions");
 
@@ -34,26 +35,28 @@ struct retained_queue {
 	uint32_t last;
 	uint32_t ready_next;
 	uint32_t ready_previous;
-	bool ready; /* in the list of those that can go on */
+	bool ready; /* in the list of queues that can go on */
 };
+_Static_assert(sizeof(struct retained_queue) == 28, "a session may have one: part of the memory contract");
 
 /* ---- making ---- */
 
-enum error retained_jobs_open(struct retained_jobs *jobs, uint32_t clients, uint32_t subscriptions)
+enum error retained_jobs_open(struct retained_jobs *jobs, struct arena *arena, uint32_t clients, uint32_t subscriptions)
 {
 	*jobs = (struct retained_jobs){0};
-	enum error error = pool_open(&jobs->jobs, sizeof(struct retained_job), subscriptions);
+	enum error error = pool_open_in(&jobs->jobs, arena, "jobs", sizeof(struct retained_job), subscriptions);
 	if (error == ERROR_OK)
-		error = pool_open(&jobs->queues, sizeof(struct retained_queue), clients);
+		error = pool_open_in(&jobs->queues, arena, "job queues", sizeof(struct retained_queue), clients);
 	if (error == ERROR_OK)
-		error = table_open(&jobs->by_subscription, &jobs->jobs, offsetof(struct retained_job, node),
-				   subscriptions);
+		error = table_open_in(&jobs->by_subscription, arena, "jobs by sub", &jobs->jobs,
+				      offsetof(struct retained_job, node), subscriptions);
 	if (error == ERROR_OK)
-		error = table_open(&jobs->by_client, &jobs->queues, offsetof(struct retained_queue, node), clients);
+		error = table_open_in(&jobs->by_client, arena, "jobs by client", &jobs->queues,
+				      offsetof(struct retained_queue, node), clients);
 	return error;
 }
 
-/* Walks that are not over still hold nodes of the tree: it goes with all its nodes, after the shards. */
+/* Walks that are not over still hold nodes of the tree. The tree is freed after the shards, with all its nodes. */
 void retained_jobs_close(struct retained_jobs *jobs)
 {
 	table_close(&jobs->by_subscription);
@@ -72,7 +75,7 @@ static struct retained_queue *queue_at(const struct retained_jobs *jobs, uint32_
 	return pool_at(&jobs->queues, queue);
 }
 
-/* The table of queues has clients for hashes. */
+/* A queue's hash is its client's index. */
 static struct client_ref client_of(const struct retained_queue *queue)
 {
 	return (struct client_ref){queue->node.hash};
@@ -101,6 +104,8 @@ static void ready_remove(struct retained_jobs *jobs, uint32_t index)
 	if (!queue->ready)
 		return;
 	queue->ready = false;
+	CHECK(queue->ready_previous != 0 || jobs->ready_first == index);
+	CHECK(queue->ready_next != 0 || jobs->ready_last == index);
 	if (queue->ready_previous != 0)
 		queue_at(jobs, queue->ready_previous)->ready_next = queue->ready_next;
 	else
@@ -111,7 +116,7 @@ static void ready_remove(struct retained_jobs *jobs, uint32_t index)
 		jobs->ready_last = queue->ready_previous;
 }
 
-/* The client has taken what was queued for it. */
+/* Whether the client has taken what was queued for it. */
 static bool can_go_on(const struct shard *shard, const struct client *client)
 {
 	const struct extension *extension = extension_of(shard, client);
@@ -121,8 +126,8 @@ static bool can_go_on(const struct shard *shard, const struct client *client)
 
 void retained_jobs_wake(struct shard *shard, struct client_ref client)
 {
-	const struct client *asker = shard_client(shard, client);
-	if (asker->session.owed && can_go_on(shard, asker))
+	const struct client *owner = shard_client(shard, client);
+	if (owner->session.owed && can_go_on(shard, owner))
 		ready_push(&shard->sessions.retained_jobs,
 			   table_first(&shard->sessions.retained_jobs.by_client, client.index));
 }
@@ -147,6 +152,8 @@ static void queue_unlink(struct retained_jobs *jobs, uint32_t job_index)
 {
 	const struct retained_job *job = job_at(jobs, job_index);
 	struct retained_queue *queue = queue_at(jobs, job->queue);
+	CHECK(job->previous != 0 || queue->first == job_index);
+	CHECK(job->next != 0 || queue->last == job_index);
 	if (job->previous != 0)
 		job_at(jobs, job->previous)->next = job->next;
 	else
@@ -157,7 +164,7 @@ static void queue_unlink(struct retained_jobs *jobs, uint32_t job_index)
 		queue->last = job->previous;
 }
 
-/* The client's queue, made where there is none; 0: no memory. */
+/* The client's queue, which is made if there is none; 0: no memory. */
 static uint32_t queue_need(struct shard *shard, struct client_ref client)
 {
 	struct retained_jobs *jobs = &shard->sessions.retained_jobs;
@@ -175,13 +182,15 @@ static uint32_t queue_need(struct shard *shard, struct client_ref client)
 static void queue_free(struct shard *shard, uint32_t index)
 {
 	struct retained_jobs *jobs = &shard->sessions.retained_jobs;
-	shard_client(shard, client_of(queue_at(jobs, index)))->session.owed = 0;
+	struct session *session = &shard_client(shard, client_of(queue_at(jobs, index)))->session;
+	CHECK(session->owed);
+	session->owed = 0;
 	ready_remove(jobs, index);
 	table_remove(&jobs->by_client, index);
 	pool_give(&jobs->queues, index);
 }
 
-/* And its queue with the last one. */
+/* Frees the queue, too, with its last job. */
 static void retained_job_free(struct shard *shard, uint32_t index)
 {
 	struct retained_jobs *jobs = &shard->sessions.retained_jobs;
@@ -209,6 +218,8 @@ static const struct subscription *retained_job_subscription_of(const struct shar
 static bool retained_job_new(struct shard *shard, struct client_ref client, struct subscription_ref subscription)
 {
 	struct retained_jobs *jobs = &shard->sessions.retained_jobs;
+	const struct subscription *made = subscriptions_of_client(&shard->sessions.subscriptions, subscription, client);
+	CHECK(made != NULL && (made->options & SUBSCRIPTION_SHARED) == 0);
 	uint32_t index = pool_take(&jobs->jobs);
 	if (index == 0)
 		return false;
@@ -218,12 +229,25 @@ static bool retained_job_new(struct shard *shard, struct client_ref client, stru
 		return false;
 	}
 	*job_at(jobs, index) = (struct retained_job){
-		.generation = subscriptions_of_client(&shard->sessions.subscriptions, subscription, client)->generation,
+		.generation = made->generation,
 		.walks = 1,
 	};
 	table_insert(&jobs->by_subscription, index, subscription.index);
 	queue_append(jobs, queue, index);
 	return true;
+}
+
+uint32_t retained_jobs_walks(const struct shard *shard, struct client_ref client, struct subscription_ref subscription)
+{
+	const struct retained_jobs *jobs = &shard->sessions.retained_jobs;
+	uint32_t index = table_first(&jobs->by_subscription, subscription.index);
+	if (index == 0)
+		return 0;
+	/* The job may be of a subscription that was in this place before. */
+	const struct retained_job *job = job_at(jobs, index);
+	bool owed = client_ref_equal(client_of(queue_at(jobs, job->queue)), client) &&
+		    retained_job_subscription_of(shard, job) != NULL;
+	return owed ? job->walks : 0;
 }
 
 static void retained_job_tell(struct shard *shard, struct client_ref client, struct subscription_ref subscription,
@@ -241,15 +265,14 @@ enum error retained_jobs_add(struct shard *shard, struct client_ref client, stru
 		return ERROR_OK;
 	uint32_t index = table_first(&jobs->by_subscription, subscription.index);
 	if (index != 0 && retained_job_subscription_of(shard, job_at(jobs, index)) == NULL) {
-		retained_job_free(shard, index); /* of one that was in this place before */
+		retained_job_free(shard, index); /* it was for an earlier subscription in this place */
 		index = 0;
 	}
 	if (index != 0 && job_at(jobs, index)->walks < UINT16_MAX)
 		job_at(jobs, index)->walks++;
 	else if (index == 0 && !retained_job_new(shard, client, subscription))
 		return ERROR_NO_MEMORY;
-	index = table_first(&jobs->by_subscription, subscription.index);
-	retained_job_tell(shard, client, subscription, job_at(jobs, index)->walks);
+	retained_job_tell(shard, client, subscription, retained_jobs_walks(shard, client, subscription));
 	retained_jobs_wake(shard, client);
 	return ERROR_OK;
 }
@@ -268,7 +291,7 @@ bool retained_jobs_drop(struct shard *shard, struct client_ref client, uint64_t 
 
 /* ---- sending ---- */
 
-struct step {
+struct walk_step {
 	struct shard *shard;
 	struct client_ref client;
 	const struct subscription *subscription;
@@ -277,7 +300,7 @@ struct step {
 
 static bool queue_message(void *context, const struct publication *publication, const uint8_t *packet)
 {
-	struct step *step = context;
+	struct walk_step *step = context;
 	if (!can_go_on(step->shard, shard_client(step->shard, step->client)))
 		return false;
 	uint8_t qos = step->subscription->options & SUBSCRIPTION_QOS_MASK;
@@ -293,23 +316,26 @@ static bool retained_job_walk(struct shard *shard, struct retained_job *job, con
 	uint8_t filter[FILTER_BYTES_MAX];
 	size_t bytes = index_filter_text(shard->env.index, subscription->node, filter, sizeof(filter));
 	CHECK(bytes != 0);
-	struct step step = {shard, subscription->client, subscription, 0};
+	struct walk_step step = {shard, subscription->client, subscription, 0};
 	uint32_t most = *visits < RETAINED_VISITS_MAX ? *visits : RETAINED_VISITS_MAX;
 	uint32_t left = most;
 	bool over = retained_walk_step(shard->env.retained, &job->walk, slice_of(filter, bytes), shard->loop.now_s,
 				       &left, queue_message, &step);
+	CHECK_LE(left, most);
 	uint32_t spent = most - left + STEP_VISITS + step.messages * MESSAGE_VISITS;
 	*visits -= spent < *visits ? spent : *visits;
 	turn_work_charge(&shard->loop.work, (uint64_t)spent * WORK_NODE);
 	return over;
 }
 
-/* The first job of a queue whose client takes more. */
+/* Takes a step of the first job of a queue whose client takes more. */
 static void run_first(struct shard *shard, uint32_t queue_index, uint32_t *visits)
 {
 	struct retained_jobs *jobs = &shard->sessions.retained_jobs;
 	uint32_t index = queue_at(jobs, queue_index)->first;
 	struct retained_job *job = job_at(jobs, index);
+	CHECK_GT(*visits, 0);
+	CHECK_GT(job->walks, 0);
 	const struct subscription *subscription = retained_job_subscription_of(shard, job);
 	if (subscription == NULL) {
 		--*visits;

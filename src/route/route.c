@@ -9,19 +9,24 @@
 #include "subscriptions/subscriber_lists.h"
 #include "topics/index.h"
 
-/* A message for more subscribers than this goes through the mail, also on its own shard: the mail is delivered in
- * slices of a turn. */
+/* A message with more subscribers than this goes through a record even to its own shard, because records are delivered
+ * in slices of a turn. */
 #define DIRECT_SUBSCRIBERS_MAX 256u
-/* The same for a message that is this long, for all of them together. */
+/* The same for a message that has this many bytes for all of them together. */
 #define DIRECT_BYTES_MAX ((uint64_t)2 << 20)
 
-/* Nodes and routes of the index in one step: a record has so many routes at the most, give or take one node's. */
+/* Nodes and routes of the index in one step. A record has at most this many routes, plus those of one node. */
 #define INDEX_UNITS_PER_STEP 2048
+_Static_assert(INDEX_UNITS_PER_STEP >= INDEX_UNITS_MIN, "a slice of the match makes progress");
+_Static_assert(sizeof(struct record) + (UINT64_C(2) * INDEX_UNITS_PER_STEP + INDEX_SHARDS_MAX) * sizeof(route_bits) +
+			       MQTT_HEADER_BYTES_MAX + MQTT_BODY_BYTES_MAX <=
+		       UINT32_MAX - 7,
+	       "a record's size, padded to 8, fits into 32 bits");
 
 /* ---- on the subscribers' shard ---- */
 
-/* Walks on from the cursor; false when the share of work was spent first. Many messages for one subscriber leave in one
- * write, so that only the first of them is charged for it. */
+/* Continues the walk from the cursor. False: the share of work was spent first. Many messages to one subscriber leave
+ * in one write, so only the first of them is charged for it. */
 static bool route_walk(struct shard *shard, struct delivery *delivery, uint64_t until)
 {
 	uint32_t bytes_units = delivery->publication.packet_bytes / WORK_UNIT_BYTES;
@@ -41,9 +46,10 @@ static bool route_walk(struct shard *shard, struct delivery *delivery, uint64_t 
 	return false;
 }
 
-/* The picked member of a shared subscription may have lost its connection while its cleanup has not come so far. Then
- * the lists are corrected here, so that the message goes to a member that is connected. */
-static bool put_right(struct shard *shard, struct subscription_ref picked)
+/* The picked member of a shared subscription may have lost its connection, and its cleanup may not have reached this
+ * subscription yet. Then its place in the list is corrected here, so that another pick finds a member that is
+ * connected. True: pick again. */
+static bool correct_picked(struct shard *shard, struct subscription_ref picked)
 {
 	const struct subscription *subscription = subscriptions_at(&shard->sessions.subscriptions, picked);
 	struct client *client = shard_client(shard, subscription->client);
@@ -65,10 +71,10 @@ static void begin_walk(struct shard *shard, route_bits route)
 	do {
 		subscriptions_walk(&shard->sessions.subscriptions, route);
 		picked = subscriptions_picked(&shard->sessions.subscriptions);
-	} while (!subscription_ref_is_none(picked) && put_right(shard, picked));
+	} while (!subscription_ref_is_none(picked) && correct_picked(shard, picked));
 }
 
-/* Goes on with the record at the mail's place; false when the share of work was spent first. */
+/* Continues the record at the mail's place. False: the share of work was spent first. */
 static bool deliver_record(struct shard *shard, const struct record *record, uint64_t until)
 {
 	struct mail *mail = &shard->routing.mail;
@@ -91,7 +97,7 @@ static bool deliver_record(struct shard *shard, const struct record *record, uin
 	return true;
 }
 
-/* Goes on with the batch; false when the share of work was spent first. */
+/* Continues the batch. False: the share of work was spent first. */
 static bool deliver_records(struct shard *shard, uint64_t until)
 {
 	struct mail *mail = &shard->routing.mail;
@@ -105,7 +111,7 @@ static bool deliver_records(struct shard *shard, uint64_t until)
 			mail->offset += record->record_bytes;
 			continue;
 		}
-		io_make_room(&shard->mem.io); /* frames are made anew for each record; batches live until the flush */
+		io_make_room(&shard->mem.io); /* each record encodes its own frames; batches live until the flush */
 		if (!deliver_record(shard, record, until))
 			return false;
 		mail->offset += record->record_bytes;
@@ -134,7 +140,7 @@ void route_deliver_mail(struct shard *shard)
 		}
 		if (!deliver_batch(shard, until))
 			return;
-		/* The flush still reads from it. */
+		/* Output still points into it until the flush. */
 		mail->batch->next = shard->routing.read_batches;
 		shard->routing.read_batches = mail->batch;
 		mail->batch = NULL;
@@ -160,11 +166,10 @@ void route_return_batches(struct shard *shard)
 
 /* ---- on the publisher's shard ---- */
 
-/* What a match found is in shard->routing.routes, which is used within one step of one message and passed on by name.
- */
+/* What a match found is in shard->routing.routes, which is used within one step of one message. */
 
-/* Few local subscribers, and few bytes for all of them, nothing under way to ourselves that this message would
- * overtake, and no walk unfinished (there is one cursor). */
+/* Whether local subscribers get the message at once: they, and the bytes for all of them, are few; no record is under
+ * way to ourselves that this message would overtake; and no walk is unfinished, since there is one cursor. */
 static bool can_deliver_directly(struct shard *shard, const struct routes *routes, const struct outbound *outbound)
 {
 	if (shard->routing.mail.walking || outbox_pending(&shard->routing.outbox, shard->env.number))
@@ -225,7 +230,7 @@ static void write_record(struct shard *shard, const struct routes *routes, uint1
 		if (route_shard(routes->items[i]) == to)
 			record->routes[record->route_count++] = routes->items[i];
 	}
-	CHECK(record->route_count == route_count); /* as they were counted for the record's size */
+	CHECK(record->route_count == route_count); /* as counted for the record's size */
 	uint8_t *packet = memcpy(&record->routes[route_count], outbound->packet, packet_bytes);
 	packet[0] &= (uint8_t)~MQTT_PUBLISH_FLAGS_OURS;
 	if (ticket == 0)
@@ -241,8 +246,7 @@ static void count_peer_routes(struct shard *shard, const struct routes *routes)
 		shard->routing.peer_routes[route_shard(routes->items[i])]++;
 }
 
-/* Whether there is room for the record of each shard that has routes; this one needs none where it is served directly.
- */
+/* Whether each shard that has routes has room for its record. This shard needs none if it is served directly. */
 static bool peers_have_room(const struct shard *shard, const struct routes *routes, const struct outbound *outbound,
 			    bool directly, struct route_progress *progress)
 {
@@ -261,7 +265,7 @@ static bool peers_have_room(const struct shard *shard, const struct routes *rout
 	return true;
 }
 
-/* Gets the memory for all records before the first is written: a message goes to all that subscribe, or to none. */
+/* Gets the memory for all records before the first is written: a message goes to all its subscribers, or to none. */
 static enum error reserve_records(struct shard *shard, const struct routes *routes, const struct outbound *outbound,
 				  bool directly, struct route_progress *progress)
 {
@@ -280,7 +284,7 @@ static enum error reserve_records(struct shard *shard, const struct routes *rout
 	return error;
 }
 
-/* Writes one record for each shard, and sets the counts back to 0. */
+/* Writes one record for each shard if `send`, and resets the counts of count_peer_routes(). */
 static void write_records(struct shard *shard, const struct routes *routes, const struct outbound *outbound, bool send,
 			  bool directly, uint32_t ticket)
 {
@@ -346,7 +350,7 @@ enum error route_message(struct shard *shard, struct outbound *outbound, struct 
 	}
 	progress->place = place;
 	if (error == ERROR_MORE)
-		outbound->refused = false; /* the rest of the match may find who takes it */
+		outbound->refused = false; /* the rest of the match may find a subscriber that takes it */
 	if (error == ERROR_OK && !progress->matched)
 		COUNT(&shard->counters, messages_unrouted);
 	return error;
@@ -368,11 +372,13 @@ bool route_fits(struct shard *shard, const struct outbound *outbound)
 enum error route_to_member(struct shard *shard, struct outbound *outbound, route_bits route,
 			   struct route_progress *progress)
 {
+	CHECK_LT(route_shard(route), shard->env.shard_count);
 	enum error error = routes_set(&shard->routing.routes, route);
 	return error == ERROR_OK ? send_to_routes(shard, &shard->routing.routes, outbound, progress) : error;
 }
 
 bool route_has_room(const struct shard *shard, const struct route_progress *progress)
 {
+	CHECK(route_awaits_room(progress));
 	return outbox_has_room(&shard->routing.outbox, progress->peer, progress->peer_bytes);
 }

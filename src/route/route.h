@@ -1,5 +1,5 @@
-/* From a PUBLISH to its subscribers: matched once against the routing index, handed to those on this shard at once or
- * in a record to each other shard that has some, delivered there. By the shard's thread. */
+/* From a PUBLISH to its subscribers. A message is matched once against the routing index. Subscribers on this shard get
+ * it at once; each other shard that has subscribers gets a record, and delivers it there. By the shard's thread. */
 #ifndef ROUTE_ROUTE_H
 #define ROUTE_ROUTE_H
 
@@ -12,41 +12,42 @@
 struct shard;
 struct publisher_name;
 
-/* A PUBLISH as it was received, with its fixed header. What flags that one has is its sender's affair; whoever passes
- * the bytes on clears them in his copy. */
+/* A PUBLISH as it was received, with its fixed header. The header's flags are the sender's; code that passes the bytes
+ * on clears them in its copy. */
 struct outbound {
 	const uint8_t *packet;
 	struct publication publication;
 	struct client_ref publisher; /* its index on this shard, for No Local; 0: the gateway itself */
-	/* Told by route_message(): nobody takes it, and somebody would have had room been left in his queue. Known only
-	 * where all who subscribe are on this shard and it was delivered at once, in the first step. */
+	/* Set by route_message(): no subscriber takes the message, and at least one refused it because its queue is
+	 * full. Known only if all subscribers are on this shard and got it directly, in the first step. */
 	bool refused;
 };
 
 /* How far a message has come; all zeros at its beginning. */
 struct route_progress {
-	struct index_place place; /* those whom a match finds before it have the message */
-	uint32_t peer_bytes;      /* an inbox has no room for so many bytes; 0: all had room */
+	struct index_place place; /* subscribers that the match finds before this place have the message */
+	uint32_t peer_bytes;      /* an inbox has no room for this many bytes; 0: all had room */
 	uint32_t ticket;   /* of its acknowledgement (session/pending_acks.h), once there is something to wait for */
-	uint16_t peer;     /* the shard whose inbox that is */
+	uint16_t peer;     /* the shard whose inbox has no room */
 	bool matched;      /* there is a subscriber */
-	bool at_once;      /* to all in one step, or to nobody */
-	bool acknowledged; /* its publisher is told when it is safe */
+	bool at_once;      /* all routes must be served in one step, or none */
+	bool acknowledged; /* QoS 1 or 2: its publisher is answered when it is safe */
 };
 
-/* One step of routing a message: a slice of the match, and all that it found. The packet's bytes must live until the
- * end of the turn. ERROR_MORE: another step with the same progress has to follow, where an inbox is full when it has
- * room. ERROR_NO_MEMORY: dropped. */
+/* One step of routing a message: one slice of the match, and delivery to everything that it found. The packet's bytes
+ * must live until the end of the turn. ERROR_MORE: another step with the same progress must follow; if an inbox is
+ * full, once that has room. ERROR_NO_MEMORY: dropped. */
 enum error route_message(struct shard *shard, struct outbound *outbound, struct route_progress *progress);
-/* Whether all of it would go in one step now; nothing is done. */
+/* Whether the whole message could be routed in one step now. Changes nothing. */
 bool route_fits(struct shard *shard, const struct outbound *outbound);
-/* The ticket of a message that is acknowledged. The router holds it until the caller of route_message() lets go;
- * whoever takes the message and cannot say at once that it is safe takes a hold of his own. 0: no memory. */
+/* The ticket of a message at QoS 1 or 2, taken if it has none. The router's hold lasts until the caller of
+ * route_message() releases it. Each holder of the message that cannot say at once that it is safe has a hold of its
+ * own. 0: no memory. */
 uint32_t route_ticket(struct shard *shard, struct route_progress *progress);
-/* The same for one route that is known, to a member of a shared subscription. */
+/* Like route_message(), for one known route, to a member of a shared subscription. */
 enum error route_to_member(struct shard *shard, struct outbound *outbound, route_bits route,
 			   struct route_progress *progress);
-/* MQTT's reason code for a message that came through. */
+/* The reason code of the acknowledgement of a message that was routed [3.4.2.1]. */
 static inline enum mqtt_reason route_reason(const struct route_progress *progress)
 {
 	return progress->matched ? MQTT_REASON_SUCCESS : MQTT_REASON_NO_MATCHING_SUBSCRIBERS;
@@ -55,15 +56,16 @@ static inline bool route_awaits_room(const struct route_progress *progress)
 {
 	return progress->peer_bytes != 0;
 }
-/* Whether what it waits for is there now. */
+/* Whether the inbox that the message waits for has room now. Only while route_awaits_room(). */
 bool route_has_room(const struct shard *shard, const struct route_progress *progress);
 
-/* Delivers records that came in, up to their share of a turn's work. */
+/* Delivers the records that other shards sent, up to their share of a turn's work. */
 void route_deliver_mail(struct shard *shard);
 /* Whether records wait, or a walk is unfinished. */
 bool route_has_mail(const struct shard *shard);
-/* After the flush: the batches that were read go back to their owners. That says that their messages are safe here: all
- * sessions of this shard have them. A store that has to sync them first keeps the batches until it has. */
+/* After the flush: returns the batches that were read to their owners. That tells the owner that the messages in them
+ * are safe here, since all sessions of this shard have them. A store that has to sync them first must keep the batches
+ * until it has. */
 void route_return_batches(struct shard *shard);
 
 #endif

@@ -12,10 +12,10 @@
 struct routing {
 	struct routing *next;
 	struct route_progress progress;
-	route_bits route; /* to one member; 0: to all that subscribe */
+	route_bits route; /* to one member; 0: to all subscribers */
 	struct message_ref message;
-	struct client_ref publisher; /* its client, 0: nobody */
-	uint32_t publisher_hash;     /* of its client id: its place may be another's by the time that it is sent */
+	struct client_ref publisher; /* none: the gateway itself */
+	uint32_t publisher_hash;     /* of its client id: its place may be another client's when the message is sent */
 };
 
 void routings_init(struct routings *routings)
@@ -57,8 +57,8 @@ static uint32_t routing_hash_of(const struct shard *shard, struct client_ref cli
 	return !client_ref_is_none(client) ? shard_client(shard, client)->session.node.hash : 0;
 }
 
-/* For No Local; none: its session has ended. A later one with the same client id is the same publisher [MQTT-3.8.3-3].
- */
+/* The publisher, for No Local; none: its session has ended. A later session with the same client id counts as the same
+ * publisher [MQTT-3.8.3-3]. */
 static struct client_ref publisher_of(const struct shard *shard, const struct routing *routing)
 {
 	if (client_ref_is_none(routing->publisher))
@@ -68,9 +68,9 @@ static struct client_ref publisher_of(const struct shard *shard, const struct ro
 	return same ? routing->publisher : client_ref_none();
 }
 
-/* One step. It works on a copy of the packet: output points to the packet until the flush, and the message may be freed
- * before. */
-static enum error step(struct shard *shard, struct routing *routing)
+/* Takes one step, on a copy of the packet: output points to the packet until the flush, and the message may be freed
+ * before that. */
+static enum error routing_step(struct shard *shard, struct routing *routing)
 {
 	const struct message *message = message_at(&shard->mem.messages, routing->message);
 	struct outbound outbound = {
@@ -90,8 +90,8 @@ static enum error step(struct shard *shard, struct routing *routing)
 	return error;
 }
 
-/* The routing is over: all that matched have the message, or it was dropped for want of memory. Its publisher is told
- * when those who have it say that it is safe. */
+/* The routing is over: all matching subscribers have the message, or it was dropped for lack of memory. Its publisher
+ * is answered when all holders of the ticket have said that the message is safe. */
 static void routing_end(struct shard *shard, struct routing *routing, enum error error)
 {
 	const struct route_progress *progress = &routing->progress;
@@ -106,14 +106,14 @@ static void routing_end(struct shard *shard, struct routing *routing, enum error
 	free(routing);
 }
 
-/* ---- of publishers ---- */
+/* ---- publishers' messages ---- */
 
 bool routings_take(const struct routings *routings)
 {
 	return routings->count < ROUTINGS_MAX && routings->bytes < ROUTINGS_BYTES_MAX;
 }
 
-/* Puts a ticket into the publisher's line, where the message is to be acknowledged. */
+/* Puts a ticket into the publisher's line if the message is to be acknowledged. */
 static enum error routing_file(struct shard *shard, const struct outbound *outbound, struct route_progress *progress,
 			       uint16_t packet_id)
 {
@@ -158,6 +158,7 @@ enum error routing_begin(struct shard *shard, const struct outbound *outbound, s
 	}
 	routing->progress = *progress;
 	CHECK(routings_take(routings));
+	CHECK(!client_ref_is_none(outbound->publisher));
 	CHECK(progress->acknowledged == (outbound->publication.qos != 0));
 	routings->publishers[routings->count] = outbound->publisher;
 	routings->of_publishers[routings->count++] = routing;
@@ -172,6 +173,7 @@ static struct routing *remove_at(struct shard *shard, uint32_t at)
 	CHECK(at < routings->count);
 	struct routing *routing = routings->of_publishers[at];
 	CHECK(routings->bytes >= routing_packet_bytes(shard, routing));
+	CHECK(client_ref_equal(routings->publishers[at], routing->publisher));
 	routings->count--;
 	routings->publishers[at] = routings->publishers[routings->count];
 	routings->of_publishers[at] = routings->of_publishers[routings->count];
@@ -184,6 +186,7 @@ static void append_own(struct shard *shard, struct routing *routing)
 	struct routings *routings = &shard->routing.routings;
 	routings->own_bytes += sizeof(*routing) + routing_packet_bytes(shard, routing);
 	routing->next = NULL;
+	CHECK(*routings->own_end == NULL);
 	*routings->own_end = routing;
 	routings->own_end = &routing->next;
 }
@@ -199,11 +202,11 @@ void routing_disown(struct shard *shard, struct client_ref client)
 	}
 }
 
-/* One step of one of them; true when it is done. */
+/* Takes one step of one publisher's message. True: it is done. */
 static bool serve_publisher(struct shard *shard, uint32_t at)
 {
 	struct routing *routing = shard->routing.routings.of_publishers[at];
-	enum error error = step(shard, routing);
+	enum error error = routing_step(shard, routing);
 	if (error == ERROR_MORE)
 		return false;
 	remove_at(shard, at);
@@ -221,7 +224,7 @@ static bool is_ready(const struct shard *shard, const struct routing *routing)
 	       (shard->routing.routings.has_room && route_has_room(shard, &routing->progress));
 }
 
-/* Each of them once. False when there was nothing to do for any, or the share is spent. */
+/* Takes a step of each message. False: none could go on, or the share is spent. */
 static bool run_round(struct shard *shard, uint64_t until)
 {
 	struct routings *routings = &shard->routing.routings;
@@ -233,7 +236,7 @@ static bool run_round(struct shard *shard, uint64_t until)
 			routings->next = 0;
 		uint32_t at = routings->next;
 		bool ready = is_ready(shard, routings->of_publishers[at]);
-		/* One that is done is replaced by the last one, which is looked at next. */
+		/* A message that is done is replaced by the last one, which is served next. */
 		if (!ready || !serve_publisher(shard, at))
 			routings->next++;
 		some |= ready;
@@ -244,27 +247,27 @@ static bool run_round(struct shard *shard, uint64_t until)
 static void run_publishers(struct shard *shard)
 {
 	struct routings *routings = &shard->routing.routings;
-	routings->can_go_on &=
-		routings->count != 0; /* their publishers may have ended in the turn in which they began */
+	if (routings->count == 0)
+		routings->can_go_on = false; /* those that could were disowned */
 	if (routings->count == 0 || (!routings->can_go_on && !routings->has_room))
 		return;
 	uint64_t until = turn_work_share(&shard->loop.work, WORK_SHARE_ROUTINGS);
 	while (run_round(shard, until))
 		;
-	/* Where the share was spent, some of those that were not looked at may have room. */
+	/* If the share was spent, some messages that were not reached may have room. */
 	routings->can_go_on = turn_work_is_spent(&shard->loop.work, until) && routings->count != 0;
 	routings->has_room = routings->has_room && routings->can_go_on;
 }
 
-/* ---- the gateway's own ---- */
+/* ---- the gateway's own messages ---- */
 
-/* A step within the turn's share of them. ERROR_MORE: it is not done, or the share is spent. */
+/* Takes a step within the turn's share. ERROR_MORE: the message is not done, or the share is spent. */
 static enum error step_own(struct shard *shard, struct routing *routing)
 {
 	if (shard->loop.work.own >= WORK_SHARE_OWN)
 		return ERROR_MORE;
 	uint64_t before = shard->loop.work.spent;
-	enum error error = step(shard, routing);
+	enum error error = routing_step(shard, routing);
 	shard->loop.work.own += shard->loop.work.spent - before;
 	return error;
 }
@@ -317,7 +320,7 @@ enum error routing_retain(struct shard *shard, const struct publication *publica
 		.expires_at_s = shard_message_deadline(shard, publication->expires_s),
 	};
 	message.publication.expires_s = 0;
-	/* As the tree has it: without a payload, or with its time over, it takes away what is there. */
+	/* As in the tree: a message that has no payload or has expired removes the one that is there. */
 	bool stays = parts.payload.size != 0 && !publication_expired(publication, shard->loop.now_s);
 	struct journal_retained told = {
 		.number = change,
@@ -343,6 +346,7 @@ void routing_publish(struct shard *shard, struct message_ref ref, struct client_
 
 void routing_hand_on(struct shard *shard, struct message_ref message, route_bits route)
 {
+	CHECK_NE(route, 0); /* 0 would go to all subscribers */
 	send_or_wait(shard, (struct routing){.message = message, .route = route});
 }
 

@@ -1,4 +1,4 @@
-/* Who may come in and what each may do, as the daemon has read it from its options. */
+/* The options for access control: who may sign in, and what each client may do. */
 #ifndef RUNTIME_ACCESS_SETTINGS_H
 #define RUNTIME_ACCESS_SETTINGS_H
 
@@ -8,16 +8,16 @@
 #define ACCESS_TEXT_BYTES_MAX 256u
 
 enum access_anonymous {
-	ANONYMOUS_AUTO,     /* as LOOPBACK where nobody can sign in, as NEVER where clients can */
-	ANONYMOUS_LOOPBACK, /* on listeners that only this machine reaches */
+	ANONYMOUS_AUTO,     /* LOOPBACK if no sign-in is configured, NEVER otherwise */
+	ANONYMOUS_LOOPBACK, /* only on listeners bound to a loopback address */
 	ANONYMOUS_ALWAYS,
 	ANONYMOUS_NEVER,
 };
 
-/* Paths and texts; "" where there is none. Filled by the daemon; immutable while the gateway runs. */
+/* Paths and texts; "" means not set. Filled by the daemon; immutable while the gateway runs. */
 struct access_settings {
 	enum access_anonymous anonymous;
-	bool allow_by_default; /* what no rule speaks of */
+	bool allow_by_default; /* what no rule decides */
 	bool token_in_user_name;
 	uint32_t token_leeway_s;
 	char token_secret_file[ACCESS_TEXT_BYTES_MAX];
@@ -28,19 +28,20 @@ struct access_settings {
 	char token_claim_client_id[ACCESS_TEXT_BYTES_MAX];
 	char token_claim_user[ACCESS_TEXT_BYTES_MAX];
 	char token_claim_permissions[ACCESS_TEXT_BYTES_MAX];
-	uint32_t password_threads; /* that check them; 0: one for every two cores */
+	uint32_t password_threads; /* threads that check passwords; 0: one for every two cores */
 	char password_file[ACCESS_TEXT_BYTES_MAX];
-	char client_id_pattern[ACCESS_TEXT_BYTES_MAX]; /* auth/rules/client_id_pattern.h; "": any id is anyone's */
+	char client_id_pattern[ACCESS_TEXT_BYTES_MAX]; /* auth/rules/client_id_pattern.h; "": any user may have any id
+							*/
 	char rule_file[ACCESS_TEXT_BYTES_MAX];
 	char revocation_file[ACCESS_TEXT_BYTES_MAX];
-	/* What the bridge fetches; here because signing in depends on whether there is something to wait for. */
+	/* For the bridge. Here because signing in depends on whether keys or revocations have to be waited for. */
 	char token_jwks_url[ACCESS_TEXT_BYTES_MAX];
 	char token_jwks_ca_file[ACCESS_TEXT_BYTES_MAX];
 	uint32_t token_jwks_refresh_s;
-	uint32_t token_jwks_cooldown_s; /* at least between two fetches for keys that nobody knows */
+	uint32_t token_jwks_cooldown_s; /* the least time between two fetches for unknown keys */
 	char redis_url[ACCESS_TEXT_BYTES_MAX];
 	uint32_t redis_rescan_s;
-	bool redis_refuses; /* nobody may sign in while Redis is away */
+	bool redis_refuses; /* nobody may sign in while Redis is unreachable */
 };
 
 #endif

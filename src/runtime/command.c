@@ -19,11 +19,12 @@ void commands_open(struct commands *commands)
 void commands_close(struct commands *commands)
 {
 	CHECK(commands->first == NULL);
+	CHECK_EQ(atomic_load(&commands->count), 0);
 	pthread_cond_destroy(&commands->done);
 	pthread_mutex_destroy(&commands->lock);
 }
 
-/* ---- by the thread that asks ---- */
+/* ---- called by the thread that asks ---- */
 
 static enum error command_push(struct commands *commands, struct command *command)
 {
@@ -31,6 +32,7 @@ static enum error command_push(struct commands *commands, struct command *comman
 		return ERROR_SERVER_STOPPING;
 	if (atomic_load_explicit(&commands->count, memory_order_relaxed) == COMMANDS_WAITING_MAX)
 		return ERROR_LIMIT;
+	CHECK(*commands->end == NULL); /* the end is the last link of the list */
 	command->next = NULL;
 	command->state = COMMAND_WAITING;
 	*commands->end = command;
@@ -41,6 +43,7 @@ static enum error command_push(struct commands *commands, struct command *comman
 
 static void unlink_command(struct commands *commands, const struct command *command)
 {
+	CHECK_GT(atomic_load_explicit(&commands->count, memory_order_relaxed), 0);
 	struct command **link = &commands->first;
 	while (*link != command) {
 		CHECK(*link != NULL);
@@ -62,7 +65,7 @@ static struct timespec deadline_in(uint32_t timeout_ms)
 	return at;
 }
 
-/* With the lock held. A command that the shard has begun is waited for: its work is bounded. */
+/* The lock is held. Once the shard has begun a command there is no timeout, because its work is bounded. */
 static enum error command_await(struct commands *commands, struct command *command, const struct timespec *deadline)
 {
 	int waited = 0;
@@ -93,13 +96,14 @@ enum error command_do(struct command *command, struct commands *commands, struct
 	return error;
 }
 
-/* ---- by the shard ---- */
+/* ---- called by the shard ---- */
 
 struct command *commands_take(struct commands *commands)
 {
 	pthread_mutex_lock(&commands->lock);
 	struct command *command = commands->first;
 	if (command != NULL) {
+		CHECK_EQ(command->state, COMMAND_WAITING);
 		unlink_command(commands, command);
 		command->state = COMMAND_RUNNING;
 	}
@@ -110,6 +114,7 @@ struct command *commands_take(struct commands *commands)
 void commands_finish(struct commands *commands, struct command *command, enum error result)
 {
 	pthread_mutex_lock(&commands->lock);
+	CHECK_EQ(command->state, COMMAND_RUNNING);
 	command->result = result;
 	command->state = COMMAND_DONE;
 	pthread_cond_broadcast(&commands->done);

@@ -1,34 +1,39 @@
-/* Places for clients: taken by gates, given back by shards. A shard's places are bounded by its descriptor table, those
- * of the whole gateway by `connections`. Any thread. */
+/* Quota of connections: gates take places, shards give them back. The places of a shard are bounded by its descriptor
+ * table, those of the whole gateway by `connections`. Any thread. */
 #ifndef RUNTIME_QUOTA_H
 #define RUNTIME_QUOTA_H
+
+#include "base/check.h"
 
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 
-/* Where all places are taken a few more are let pass at a time, since they may take over a connection that has one: the
- * gate cannot know. A shard's table has descriptors in reserve for these (control/layout.c). */
+/* When all places are taken, a few more clients at a time still pass, because they may take over a connection that has
+ * a place, which the gate cannot know. A shard's table reserves descriptors for them (capacity/layout.c). */
 #define QUOTA_SPARE_OF_PER_TABLE 8u
 #define QUOTA_SPARE_OF_ALL 64u
 
 struct quota {
 	_Alignas(64) _Atomic uint32_t taken;
 	uint32_t limit;
-	uint32_t spare;      /* so many may be taken beyond the limit */
-	struct quota *whole; /* what these are a part of, or NULL */
+	uint32_t spare;      /* places that may be taken beyond the limit */
+	struct quota *whole; /* the quota that this one is a part of, or NULL */
 };
 
+/* In order: the worse of two results counts. */
 enum quota_taken {
-	QUOTA_NONE,   /* there is none left, here or in the whole */
-	QUOTA_BEYOND, /* beyond the limit: good for a take-over alone */
+	QUOTA_NONE,   /* no place is left, here or in the whole */
+	QUOTA_BEYOND, /* beyond the limit: only for a takeover */
 	QUOTA_ONE,
 };
 
 static inline void quota_give(struct quota *quota)
 {
-	for (; quota != NULL; quota = quota->whole)
-		atomic_fetch_sub(&quota->taken, 1);
+	for (; quota != NULL; quota = quota->whole) {
+		uint32_t before = atomic_fetch_sub(&quota->taken, 1);
+		CHECK_GT(before, 0);
+	}
 }
 
 static inline enum quota_taken quota_take(struct quota *quota)
@@ -45,7 +50,7 @@ static inline enum quota_taken quota_take(struct quota *quota)
 	return here < whole ? here : whole;
 }
 
-/* Whether more are taken than there are. */
+/* Whether more places are taken than the limit allows, here or in the whole. */
 static inline bool quota_exceeded(const struct quota *quota)
 {
 	for (; quota != NULL; quota = quota->whole)

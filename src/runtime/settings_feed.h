@@ -1,29 +1,31 @@
-/* New settings for threads that run. A snapshot is immutable; a thread takes up the newest between two turns and says
- * so, and one that every thread has left is freed. Published by one thread at a time. */
+/* Publishes new settings to running threads. A snapshot is immutable. Each thread switches to the newest between two
+ * turns and records that; a snapshot that no thread uses any more is freed. One thread publishes at a time. */
 #ifndef RUNTIME_SETTINGS_FEED_H
 #define RUNTIME_SETTINGS_FEED_H
 
+#include "base/check.h"
 #include "runtime/settings.h"
 
 #include <stdatomic.h>
 
 struct settings_feed {
 	_Atomic(const struct settings *) current;
-	struct settings *owned; /* the current snapshot, where it is ours to free; the publisher's alone */
+	struct settings *owned; /* the current snapshot if it is on the heap; publisher only */
 };
 
-/* A thread's side of it. */
+/* One thread's view of the feed. */
 struct settings_view {
-	const struct settings_feed *feed; /* NULL: they never change */
+	const struct settings_feed *feed; /* NULL: the settings never change */
 	_Atomic(const struct settings *) seen;
 };
 
-/* Between two turns. True: *settings is another one from here on. */
+/* Called between two turns. Returns true if *settings has changed. */
 static inline bool settings_refresh(struct settings_view *view, const struct settings **settings)
 {
 	if (view->feed == NULL)
 		return false;
 	const struct settings *newest = atomic_load_explicit(&view->feed->current, memory_order_acquire);
+	CHECK(newest != NULL);
 	if (newest == *settings)
 		return false;
 	*settings = newest;

@@ -1,13 +1,20 @@
 #include "runtime/timing.h"
 
+#include "base/check.h"
+
 const uint32_t TIMING_BOUNDS_US[TIMING_BOUNDS] = {
 	1,    2,     5,     10,    20,     50,     100,    200,     500,     1000,    2000,
 	5000, 10000, 20000, 50000, 100000, 200000, 500000, 1000000, 2000000, 5000000, 10000000,
 };
 
-/* By the highest bit of the microseconds: the first bucket that may be theirs; at most one more is to be passed. */
+/* For each position of the highest bit of a number of microseconds: the first bucket that may hold it. At most one more
+ * bucket has to be passed. */
 static const uint8_t FIRST_BUCKET[] = {0,  1,  2,  3,  4,  5,  6,  7,  8,  9,  10, 11,
 				       11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 20, 21};
+
+/* 10 s are 10,000,000 us, a number of 24 bits. */
+_Static_assert(10000000u >> sizeof(FIRST_BUCKET) == 0, "FIRST_BUCKET has an entry for each bit below the last bound");
+_Static_assert(TIMING_BOUNDS <= UINT8_MAX, "a bucket's number fits into FIRST_BUCKET");
 
 static uint32_t bucket_of(uint64_t took_ns)
 {
@@ -38,6 +45,7 @@ void timing_add(struct timing *sum, const struct timing *timing)
 
 uint64_t timing_quantile_ns(const struct timing *timing, double fraction)
 {
+	CHECK(fraction >= 0 && fraction <= 1);
 	uint64_t counts[TIMING_BUCKETS];
 	uint64_t total = 0;
 	for (uint32_t i = 0; i < TIMING_BUCKETS; i++)

@@ -1,5 +1,5 @@
-/* How long things took, in a fixed number of buckets whose bounds go 1, 2, 5, 10, ... microseconds up to 10 seconds.
- * Written by one thread, with plain stores; read by any. Quantiles are the reader's to make. */
+/* A histogram of durations with fixed buckets: 1, 2, 5, 10, ... microseconds up to 10 seconds. One thread writes, with
+ * plain stores; any thread may read and compute quantiles. */
 #ifndef RUNTIME_TIMING_H
 #define RUNTIME_TIMING_H
 
@@ -17,17 +17,17 @@ struct timing {
 	_Atomic uint64_t sum_ns;
 };
 
-/* By the owning thread only: a plain add, made visible without a locked instruction. */
+/* Adds without a locked instruction, so only the owning thread may call it. */
 static inline void counter_add(_Atomic uint64_t *value, uint64_t amount)
 {
 	atomic_store_explicit(value, atomic_load_explicit(value, memory_order_relaxed) + amount, memory_order_relaxed);
 }
 
-/* `times` things took so long. By the owning thread only. */
+/* Records a duration `times` times. Owning thread only. */
 void timing_note(struct timing *timing, uint64_t took_ns, uint64_t times);
 void timing_add(struct timing *sum, const struct timing *timing);
-/* An upper bound of what the fraction (0..1) of all stayed below, in nanoseconds: a bucket's bound. 0: there are none;
- * UINT64_MAX: above the last bound. */
+/* The upper bound, in nanoseconds, of the bucket that holds the quantile `fraction` (0..1). 0: nothing was recorded.
+ * UINT64_MAX: it is above the last bound. */
 uint64_t timing_quantile_ns(const struct timing *timing, double fraction);
 
 #endif

@@ -1,5 +1,7 @@
 #include "runtime/turn_stats.h"
 
+#include "base/check.h"
+
 static void turn_stats_set(_Atomic uint64_t *value, uint64_t to)
 {
 	atomic_store_explicit(value, to, memory_order_relaxed);
@@ -10,7 +12,8 @@ void turn_stats_sleep(struct turn_stats *stats, int timeout_ms)
 	stats->due_ns = timeout_ms > 0 ? stats->ended_ns + (uint64_t)timeout_ms * 1000000u : 0;
 }
 
-/* A sleep ends by another thread's doing, by the kernel's, of whose we do not know when it began, or by its time. */
+/* A sleep ends because another thread wakes the loop, because of an event, whose time is unknown, or by its timeout.
+ * UINT64_MAX: the lag is unknown. */
 static uint64_t lag_of(const struct turn_stats *stats, uint64_t now_ns, uint64_t woken_ns, int events)
 {
 	uint64_t due_ns = woken_ns != 0 ? woken_ns : stats->due_ns;
@@ -50,6 +53,7 @@ static void note_max(struct turn_stats *stats, struct counters *counters, uint64
 
 void turn_stats_turn_end(struct turn_stats *stats, struct counters *counters, uint64_t now_ns)
 {
+	CHECK_GE(now_ns, stats->began_ns);
 	uint64_t took_ns = now_ns - stats->began_ns;
 	stats->ended_ns = now_ns;
 	timing_note(&counters->turn_time, took_ns, 1);

@@ -9,7 +9,7 @@ struct alias_topic {
 
 struct aliases {
 	uint16_t max;
-	uint16_t used;     /* aliases are given in order where we choose them; those of a client may leave gaps */
+	uint16_t used;     /* the largest alias that was set; aliases that a client chose may leave gaps below */
 	uint32_t topics[]; /* slab references of struct alias_topic, by alias - 1 */
 };
 
@@ -42,6 +42,7 @@ enum error aliases_set(struct slab *slab, uint32_t *aliases, uint16_t max, uint1
 		memset(aliases_at(slab, *aliases), 0, aliases_bytes_for(max));
 		aliases_at(slab, *aliases)->max = max;
 	}
+	CHECK_EQ(aliases_at(slab, *aliases)->max, max);
 	uint32_t ref = slab_take(slab, sizeof(struct alias_topic) + topic.size);
 	if (ref == 0)
 		return ERROR_NO_MEMORY;
@@ -58,7 +59,10 @@ enum error aliases_set(struct slab *slab, uint32_t *aliases, uint16_t max, uint1
 
 struct slice aliases_topic(const struct slab *slab, uint32_t aliases, uint16_t alias)
 {
-	if (aliases == 0 || aliases_at(slab, aliases)->topics[alias - 1] == 0)
+	if (aliases == 0)
+		return slice_of(NULL, 0);
+	CHECK(alias >= 1 && alias <= aliases_at(slab, aliases)->max);
+	if (aliases_at(slab, aliases)->topics[alias - 1] == 0)
 		return slice_of(NULL, 0);
 	const struct alias_topic *stored = slab_at(slab, aliases_at(slab, aliases)->topics[alias - 1]);
 	return slice_of(stored->text, stored->bytes);
@@ -85,6 +89,7 @@ void aliases_clear(struct slab *slab, uint32_t *aliases)
 	if (*aliases == 0)
 		return;
 	struct aliases *table = aliases_at(slab, *aliases);
+	CHECK_LE(table->used, table->max);
 	for (uint16_t i = 0; i < table->used; i++)
 		drop_topic(slab, &table->topics[i]);
 	slab_give(slab, *aliases, aliases_bytes_for(table->max));

@@ -1,14 +1,15 @@
 #include "session/flow.h"
 
+#include "base/check.h"
 #include "session/flow_window.h"
 
-/* Entries that are looked at before a table is made. */
+/* Entries that are examined before a table is made. */
 #define NEAR 16u
 
-enum error flow_store_open(struct flow_store *store, struct messages *messages, uint32_t limit)
+enum error flow_store_open(struct flow_store *store, struct arena *arena, struct messages *messages, uint32_t limit)
 {
 	store->messages = messages;
-	return pool_open(&store->entries, sizeof(struct flow_entry), limit);
+	return pool_open_in(&store->entries, arena, "flow entries", sizeof(struct flow_entry), limit);
 }
 
 void flow_store_close(struct flow_store *store)
@@ -30,7 +31,7 @@ static void flow_forget_message(struct flow_store *store, struct flow_entry *ent
 	entry->message = message_ref_none();
 }
 
-/* An entry that nothing leads to any more. */
+/* Frees an entry that is linked nowhere any more. */
 static void give_entry(struct flow *flow, struct flow_store *store, uint32_t index)
 {
 	struct flow_entry *entry = flow_entry_at(store, index);
@@ -47,7 +48,7 @@ static void flow_tell_dropped(const struct flow *flow, const struct flow_store *
 
 /* ---- the list ---- */
 
-/* The last place may be a dropped entry's, which nobody could unlink. */
+/* The last entry may be a dropped one, which could not be unlinked. Then it is used again. */
 static uint32_t take_last_place(const struct flow *flow, struct flow_store *store)
 {
 	if (flow->last != 0 && flow->unsent == 0 && flow_entry_at(store, flow->last)->state == FLOW_DONE)
@@ -57,6 +58,7 @@ static uint32_t take_last_place(const struct flow *flow, struct flow_store *stor
 
 uint32_t flow_append(struct flow *flow, struct flow_store *store, const struct flow_entry *wanted)
 {
+	CHECK_LE(wanted->qos, 2u);
 	uint32_t index = take_last_place(flow, store);
 	if (index == 0)
 		return 0;
@@ -76,9 +78,10 @@ uint32_t flow_append(struct flow *flow, struct flow_store *store, const struct f
 	return index;
 }
 
-/* Takes the entry behind `previous` out of the list. */
+/* Unlinks the entry after `previous`. */
 static void unlink_behind(struct flow *flow, struct flow_store *store, uint32_t previous, uint32_t index)
 {
+	CHECK_EQ(flow_entry_at(store, previous)->next, index);
 	if (previous == index) { /* it is the only one */
 		flow->last = 0;
 		flow_window_free(flow, store);
@@ -89,7 +92,7 @@ static void unlink_behind(struct flow *flow, struct flow_store *store, uint32_t 
 	}
 }
 
-/* The first entry goes, and those behind it that are done. */
+/* Frees the first entry, and those after it that are done. */
 static void pop(struct flow *flow, struct flow_store *store)
 {
 	uint32_t index = flow_first(flow, store);
@@ -100,10 +103,11 @@ static void pop(struct flow *flow, struct flow_store *store)
 	} while (index != 0 && flow_entry_at(store, index)->state == FLOW_DONE);
 }
 
-/* An entry of the front part is done with. previous: the entry before it, 0: not known. */
+/* An entry in flight is done. previous: the entry before it; 0: not known. */
 static void finish_sent(struct flow *flow, struct flow_store *store, uint32_t index, uint32_t previous)
 {
 	struct flow_entry *entry = flow_entry_at(store, index);
+	CHECK(flow->inflight > 0 && flow->sent_bytes >= entry_bytes(store, entry));
 	flow->inflight--;
 	flow->sent_bytes -= entry_bytes(store, entry);
 	if (index == flow_first(flow, store)) {
@@ -137,8 +141,8 @@ bool flow_can_send(const struct flow *flow, const struct flow_store *store, stru
 		return false;
 	if (flow->unsent != 0 && flow_entry_at(store, flow->unsent)->packet_id != 0)
 		return true;
-	/* Where the oldest is still unacknowledged after a whole round of identifiers those behind it wait for it, and
-	 * so does one that is not appended yet. */
+	/* If the oldest is still unacknowledged after a whole round of identifiers, all after it wait, and so does one
+	 * that is not appended yet. */
 	return flow_entry_at(store, flow_first(flow, store))->packet_id != next_packet_id(flow);
 }
 
@@ -209,12 +213,12 @@ void flow_drop_unsent(struct flow *flow, struct flow_store *store)
 	flow_forget_message(store, entry);
 	uint32_t next = flow->unsent;
 	if (next == 0) {
-		/* Which entry leads here is not known: the place stays for the next one that is appended. */
+		/* The entry before it is not known, so it stays linked. The next one that is appended takes it over. */
 		flow_window_forget(flow, store, index);
 		entry->state = FLOW_DONE;
 		return;
 	}
-	/* The next one moves here, and its own place goes. */
+	/* Likewise: the content of the next entry moves here, and that one is freed. */
 	struct flow_entry *moved = flow_entry_at(store, next);
 	if (flow->journaled)
 		journal_tell(store->journal)->moved(store->journal->context, next, index);
@@ -227,7 +231,7 @@ void flow_drop_unsent(struct flow *flow, struct flow_store *store)
 	give_entry(flow, store, next);
 }
 
-/* Takes out an entry of the queue that is not its first one. */
+/* Removes an entry of the queue other than its first. */
 static void drop_behind(struct flow *flow, struct flow_store *store, uint32_t previous, uint32_t index)
 {
 	flow_tell_dropped(flow, store, index);
@@ -243,7 +247,7 @@ struct flow_repeats flow_repeats(const struct flow *flow, const struct flow_stor
 	if (flow->unsent == 0 || flow_entry_at(store, flow->unsent)->packet_id == 0 ||
 	    flow_window_repeats(flow, store, &repeats))
 		return repeats;
-	/* They are few, or there was no memory to remember how many. */
+	/* There are few, or there was no memory to remember how many. */
 	for (uint32_t at = flow->unsent; at != 0; at = flow_next(flow, store, at)) {
 		const struct flow_entry *entry = flow_entry_at(store, at);
 		if (entry->packet_id == 0)
@@ -304,7 +308,7 @@ uint32_t flow_drop_expired(struct flow *flow, struct flow_store *store, uint32_t
 	return dropped;
 }
 
-/* Back to the queue. */
+/* Moves an entry in flight back to the queue. */
 static void rewind_entry(struct flow *flow, const struct flow_store *store, struct flow_entry *entry)
 {
 	if (entry->state == FLOW_SENT)
@@ -336,6 +340,7 @@ void flow_rewind(struct flow *flow, struct flow_store *store)
 		repeats.bytes += entry_bytes(store, entry);
 		previous = repeats.last = at;
 	}
+	CHECK(repeats.messages <= flow->queued && repeats.bytes <= flow->queued_bytes);
 	flow->inflight = 0;
 	flow->sent_bytes = 0;
 	flow->unsent = flow_first(flow, store);
@@ -357,32 +362,32 @@ uint32_t flow_clear(struct flow *flow, struct flow_store *store, uint32_t most)
 
 /* ---- acknowledgements ---- */
 
-/* A PUBREC may come again: it is answered again. */
-static bool is_due(const struct flow_entry *entry, uint8_t type)
+/* Whether this packet is due for the entry. A repeated PUBREC is: it is answered again. */
+static bool ack_is_due(const struct flow_entry *entry, uint8_t type)
 {
 	if (type == MQTT_PUBACK)
 		return entry->qos == 1;
 	return entry->qos == 2 && (type == MQTT_PUBREC || entry->state == FLOW_RELEASED);
 }
 
-static bool is_it(const struct flow_entry *entry, uint16_t packet_id)
+static bool has_packet_id(const struct flow_entry *entry, uint16_t packet_id)
 {
 	return entry->packet_id == packet_id && entry->state != FLOW_DONE;
 }
 
-/* The entry of the front part with this identifier; 0: there is none. *previous: the one before it, 0: not known. */
+/* The entry in flight with this identifier; 0: there is none. *previous: the entry before it; 0: not known. */
 static uint32_t find_sent(struct flow *flow, struct flow_store *store, uint16_t packet_id, uint32_t *previous)
 {
 	*previous = flow->last;
 	uint32_t at = flow_first(flow, store);
-	/* Without memory for a table the whole way is walked. */
+	/* Without memory for a table this walks all of them. */
 	for (uint32_t looked = 0; at != 0 && at != flow->unsent; looked++) {
-		if (is_it(flow_entry_at(store, at), packet_id))
+		if (has_packet_id(flow_entry_at(store, at), packet_id))
 			return at;
 		if (looked == NEAR && flow_window_make_table(flow, store)) {
 			*previous = 0;
 			at = flow_window_find(flow, store, packet_id);
-			return at != 0 && is_it(flow_entry_at(store, at), packet_id) ? at : 0;
+			return at != 0 && has_packet_id(flow_entry_at(store, at), packet_id) ? at : 0;
 		}
 		*previous = at;
 		at = flow_next(flow, store, at);
@@ -399,7 +404,7 @@ enum flow_ack flow_acknowledge(struct flow *flow, struct flow_store *store, uint
 	if (index == 0)
 		return FLOW_ACK_UNKNOWN;
 	struct flow_entry *entry = flow_entry_at(store, index);
-	if (!is_due(entry, type))
+	if (!ack_is_due(entry, type))
 		return FLOW_ACK_UNEXPECTED;
 	if (type == MQTT_PUBREC && !failed) {
 		if (flow->journaled && entry->state != FLOW_RELEASED)
@@ -427,7 +432,7 @@ const struct flow_entry *flow_next_shared(const struct flow *flow, const struct 
 					  struct flow_walk *walk)
 {
 	for (;;) {
-		if (!walk->stepped) { /* `at` is the next one already */
+		if (!walk->stepped) { /* `at` is already the next one */
 			walk->stepped = true;
 			if (walk->at == 0 && walk->previous == 0)
 				walk->at = flow_first(flow, store);
@@ -443,8 +448,7 @@ const struct flow_entry *flow_next_shared(const struct flow *flow, const struct 
 	}
 }
 
-/* Whether the entry is one of the front part: it was sent on this connection. Before anything is sent again all that
- * was is in the queue. */
+/* Whether the entry was sent on this connection: flow_rewind() has put those of earlier ones back to FLOW_QUEUED. */
 static bool is_sent(const struct flow_entry *entry)
 {
 	return entry->state == FLOW_SENT;
@@ -452,6 +456,7 @@ static bool is_sent(const struct flow_entry *entry)
 
 struct message_ref flow_take_shared(struct flow *flow, struct flow_store *store, struct flow_walk *walk)
 {
+	CHECK(walk->stepped && walk->at != 0);
 	uint32_t index = walk->at;
 	struct flow_entry *entry = flow_entry_at(store, index);
 	struct message_ref message = entry->message;
@@ -479,7 +484,7 @@ struct message_ref flow_take_shared(struct flow *flow, struct flow_store *store,
 		walk->stepped = next == 0;
 	} else {
 		pop(flow, store);
-		walk->at = 0; /* the first one there is now */
+		walk->at = 0; /* begins with the entry that is first now */
 	}
 	if (flow->inflight == 0)
 		flow_window_drop_table(flow, store);

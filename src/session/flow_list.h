@@ -6,17 +6,18 @@
 #include "session/journal.h"
 #include "session/messages.h"
 
-#define FLOW_GENERATION_MASK 0x3ffu /* of a shared subscription: its last bits */
+#define FLOW_GENERATION_MASK 0x3ffu /* the last ten bits of a subscription's generation */
 
 enum flow_state {
-	FLOW_QUEUED,   /* not sent on this connection -> SENT, or gone */
-	FLOW_SENT,     /* PUBLISH was sent -> RELEASED (QoS 2), QUEUED (connection lost), or gone (acknowledged) */
-	FLOW_RELEASED, /* QoS 2: PUBREC came, PUBREL was sent -> gone (PUBCOMP) */
-	FLOW_DONE,     /* acknowledged, or dropped: its place goes when all before it have gone */
+	FLOW_QUEUED,   /* not sent on this connection -> SENT, DONE, or freed */
+	FLOW_SENT,     /* PUBLISH was sent -> RELEASED (QoS 2), QUEUED (connection lost), DONE, or freed */
+	FLOW_RELEASED, /* QoS 2: PUBREC came, PUBREL was sent -> DONE, or freed (PUBCOMP) */
+	FLOW_DONE,     /* acknowledged or dropped -> freed when all entries before it are */
 };
+_Static_assert(FLOW_DONE < 1u << 2, "struct flow_entry has two bits for the state");
 
 struct flow_entry {
-	uint32_t next;              /* of the last one: the first */
+	uint32_t next;              /* of the last entry: the first */
 	struct message_ref message; /* none: it will not be sent again */
 	union {
 		uint32_t identifier;                  /* the Subscription Identifier, 0: none */
@@ -30,6 +31,7 @@ struct flow_entry {
 	uint16_t generation : 10;
 };
 _Static_assert(sizeof(struct flow_entry) == 16, "part of the cost of a queued message");
+_Static_assert(FLOW_GENERATION_MASK == (1u << 10) - 1, "struct flow_entry has ten bits for the generation");
 
 struct flow {
 	uint32_t last;          /* 0: there are none */
@@ -43,10 +45,12 @@ struct flow {
 	uint16_t packet_id;     /* given last */
 };
 
-/* Bounds of what may be under way. */
+_Static_assert(sizeof(struct flow) == 28, "part of struct extension, which is in the memory contract");
+
+/* How much may be in flight. */
 struct flow_bounds {
 	uint32_t messages;
-	uint32_t bytes; /* of those that are kept; one message may go beyond */
+	uint32_t bytes; /* of those that are kept; one message may exceed it */
 };
 
 /* The shard's entries and messages. */
@@ -54,7 +58,7 @@ struct flow_store {
 	struct pool entries;
 	struct messages *messages;
 	struct journal *journal; /* told of flows that are journaled; NULL where none is */
-	uint64_t looks;          /* entries that were passed to find one that is acknowledged, for who counts work */
+	uint64_t looks;          /* entries passed to find acknowledged ones; the caller charges them as work */
 };
 
 static inline struct flow_entry *flow_entry_at(const struct flow_store *store, uint32_t entry)
@@ -62,7 +66,7 @@ static inline struct flow_entry *flow_entry_at(const struct flow_store *store, u
 	return pool_at(&store->entries, entry);
 }
 
-/* The first entry, 0: there is none; and the one behind another. */
+/* The first entry, and the one after another; 0: there is none. */
 static inline uint32_t flow_first(const struct flow *flow, const struct flow_store *store)
 {
 	return flow->last != 0 ? flow_entry_at(store, flow->last)->next : 0;
@@ -73,11 +77,11 @@ static inline uint32_t flow_next(const struct flow *flow, const struct flow_stor
 	return entry != flow->last ? flow_entry_at(store, entry)->next : 0;
 }
 
-/* Unsent entries that were sent on an earlier connection: they stand first, and are not dropped. */
+/* The unsent entries that were sent on an earlier connection. They come first, and are not dropped [4.4]. */
 struct flow_repeats {
 	uint32_t messages;
 	uint32_t bytes;
-	uint32_t last; /* of them; 0: there are none */
+	uint32_t last; /* the last of these entries; 0: there are none */
 };
 
 #endif

@@ -1,16 +1,20 @@
 #include "session/flow_window.h"
 
+#include "base/check.h"
+
 #include <string.h>
 
 #define TABLE_MIN 64u
 #define TABLE_MAX 65536u
+_Static_assert((TABLE_MIN & (TABLE_MIN - 1)) == 0 && (TABLE_MAX & (TABLE_MAX - 1)) == 0, "a place is the last bits");
+_Static_assert(TABLE_MAX > UINT16_MAX, "the largest table has a place for each packet identifier");
 
 struct flow_window {
 	uint32_t capacity; /* of the table, a power of two; 0: there is none */
 	uint32_t cursor;
 	struct flow_repeats repeats;
-	/* By the last bits of the identifier. Those in use follow each other, so that none share a place while the
-	 * table is longer than the way from the oldest to the newest. */
+	/* By the last bits of the identifier. The identifiers in use are within a span from the oldest to the newest.
+	 * No two of them share a place while the table is at least as long as that. */
 	uint32_t entries[];
 };
 
@@ -26,6 +30,7 @@ static size_t flow_window_bytes_for(uint32_t capacity)
 
 static uint32_t *flow_window_place_of(struct flow_window *window, uint16_t packet_id)
 {
+	CHECK_NE(window->capacity, 0u);
 	return &window->entries[packet_id & (window->capacity - 1)];
 }
 
@@ -37,9 +42,10 @@ void flow_window_free(struct flow *flow, struct flow_store *store)
 	flow->window = 0;
 }
 
-/* The block, with a table of this capacity that is empty, and the rest as it was. NULL: no memory, as it was. */
-static struct flow_window *resize(struct flow *flow, struct flow_store *store, uint32_t capacity)
+/* Replaces the block by one with an empty table of this capacity; keeps the rest. NULL: no memory, nothing changed. */
+static struct flow_window *flow_window_resize(struct flow *flow, struct flow_store *store, uint32_t capacity)
 {
+	CHECK((capacity & (capacity - 1)) == 0 && capacity <= TABLE_MAX);
 	struct slab *slab = store->messages->slab;
 	uint32_t ref = slab_take(slab, flow_window_bytes_for(capacity));
 	if (ref == 0)
@@ -55,19 +61,20 @@ static struct flow_window *resize(struct flow *flow, struct flow_store *store, u
 	return window;
 }
 
-/* Identifiers from the oldest to the newest that was given, both with their neighbours: 0 is left out on the way. */
-static uint32_t span(const struct flow *flow, const struct flow_store *store)
+/* How many places the identifiers in flight span, from the oldest to the newest, and one to spare. Where they wrap,
+ * that includes 0, which is never used. */
+static uint32_t packet_id_span(const struct flow *flow, const struct flow_store *store)
 {
 	uint16_t oldest = flow_entry_at(store, flow_first(flow, store))->packet_id;
 	return (uint32_t)(uint16_t)(flow->packet_id - oldest) + 2;
 }
 
-static bool build(struct flow *flow, struct flow_store *store)
+static bool rebuild_table(struct flow *flow, struct flow_store *store)
 {
 	uint32_t capacity = TABLE_MIN;
-	while (capacity < TABLE_MAX && capacity < 2 * span(flow, store))
+	while (capacity < TABLE_MAX && capacity < 2 * packet_id_span(flow, store))
 		capacity *= 2;
-	struct flow_window *window = resize(flow, store, capacity);
+	struct flow_window *window = flow_window_resize(flow, store, capacity);
 	if (window == NULL)
 		return false;
 	for (uint32_t at = flow_first(flow, store); at != 0 && at != flow->unsent; at = flow_next(flow, store, at)) {
@@ -81,7 +88,7 @@ static bool build(struct flow *flow, struct flow_store *store)
 bool flow_window_make_table(struct flow *flow, struct flow_store *store)
 {
 	const struct flow_window *window = flow_window_of(flow, store);
-	return (window != NULL && window->capacity != 0) || build(flow, store);
+	return (window != NULL && window->capacity != 0) || rebuild_table(flow, store);
 }
 
 uint32_t flow_window_find(const struct flow *flow, const struct flow_store *store, uint16_t packet_id)
@@ -94,8 +101,8 @@ void flow_window_add(struct flow *flow, struct flow_store *store, uint32_t entry
 	struct flow_window *window = flow_window_of(flow, store);
 	if (window->capacity == 0)
 		return;
-	if (window->capacity < TABLE_MAX && span(flow, store) > window->capacity) {
-		if (!build(flow, store))
+	if (window->capacity < TABLE_MAX && packet_id_span(flow, store) > window->capacity) {
+		if (!rebuild_table(flow, store))
 			flow_window_free(flow, store);
 		return;
 	}
@@ -108,7 +115,7 @@ void flow_window_drop_table(struct flow *flow, struct flow_store *store)
 	if (window == NULL || window->capacity == 0)
 		return;
 	bool repeats = flow->unsent != 0 && flow_entry_at(store, flow->unsent)->packet_id != 0;
-	if (!repeats || resize(flow, store, 0) == NULL)
+	if (!repeats || flow_window_resize(flow, store, 0) == NULL)
 		flow_window_free(flow, store);
 }
 
@@ -138,7 +145,7 @@ void flow_window_rewind(struct flow *flow, struct flow_store *store, const struc
 {
 	struct flow_window *window = flow_window_of(flow, store);
 	if (window != NULL ? window->capacity != 0 : many)
-		window = resize(flow, store, 0);
+		window = flow_window_resize(flow, store, 0);
 	if (window != NULL)
 		window->repeats = *repeats;
 	else
@@ -149,6 +156,7 @@ bool flow_window_repeats(const struct flow *flow, const struct flow_store *store
 {
 	const struct flow_window *window = flow_window_of(flow, store);
 	bool known = window != NULL && window->repeats.messages != 0;
+	CHECK(!known || window->repeats.last != 0); /* without it, what is to be repeated would be dropped first */
 	if (known)
 		*repeats = window->repeats;
 	return known;
@@ -159,6 +167,7 @@ void flow_window_repeated(const struct flow *flow, const struct flow_store *stor
 	struct flow_window *window = flow_window_of(flow, store);
 	if (window == NULL || window->repeats.messages == 0)
 		return;
+	CHECK_LE(bytes, window->repeats.bytes);
 	window->repeats.messages--;
 	window->repeats.bytes -= bytes;
 }
@@ -166,7 +175,7 @@ void flow_window_repeated(const struct flow *flow, const struct flow_store *stor
 uint32_t flow_window_cursor(const struct flow *flow, const struct flow_store *store)
 {
 	const struct flow_window *window = flow_window_of(flow, store);
-	/* One that was sent since is of no use: those behind it begin the queue. */
+	/* An entry that was sent since is no use: the queue begins after it. */
 	bool good = window != NULL && window->cursor != 0 && flow_entry_at(store, window->cursor)->packet_id == 0;
 	return good ? window->cursor : 0;
 }
@@ -175,7 +184,7 @@ void flow_window_set_cursor(struct flow *flow, struct flow_store *store, uint32_
 {
 	struct flow_window *window = flow_window_of(flow, store);
 	if (window == NULL && entry != 0)
-		window = resize(flow, store, 0);
+		window = flow_window_resize(flow, store, 0);
 	if (window != NULL)
 		window->cursor = entry;
 }

@@ -9,13 +9,16 @@
  * only cost is a test of these marks, which lie in words that are at hand anyway.
  *
  * Thread. All functions of the table are called by the shard's own thread, in the order in which things happen. They
- * must not block and must not call back into the shard. They may be called with no lock held. There is no order
- * between the journals of two shards.
+ * must not block, nor call back into the shard, nor into the tree of retained messages, whose lock may be held. There
+ * is no order between the journals of two shards.
  *
  * Batches. What happens in one turn of the shard belongs together: `begin` comes before its first event and `end` after
- * its last one, and a replay takes all of a batch or nothing of it. Turns without an event have no batch. What is sent
- * to clients because of an event may leave before the batch has ended; what must not leave before it is safe has to
- * wait for that (the acknowledgements of publishers do).
+ * its last one, and a replay takes all of a batch or nothing of it. Turns without an event have no batch.
+ *
+ * Promises to clients. What a turn sends leaves at its end, whatever becomes of the batch. A listener that makes
+ * batches durable has to see to it that an answer does not leave before the event that it confirms is safe: PUBACK and
+ * PUBREC (session/pending_acks.h can make them wait), PUBREL after `released`, PUBCOMP after `completed`, SUBACK,
+ * UNSUBACK and CONNACK. If PUBREL or PUBCOMP leaves first and the event is lost, a message arrives twice or not at all.
  *
  * Pointers. What is passed by pointer or as a slice is the shard's, and good until the function returns.
  *
@@ -35,11 +38,13 @@
  * - when it ends: what `left` told; where `connected` was the last of the two, the connection was lost at the time of
  *   the last batch, and both the session's expiry and its will's delay begin there;
  * - its subscriptions, as they were told last under each name;
- * - its entries, in the order in which they were queued. One that has no packet identifier was never sent. One that has
- *   is to be sent again with the same identifier; one that was released is to be continued with PUBREL. Those with
- *   identifiers stand in front, in the order of sending. The next identifier to give follows that of the last of them;
- *   without any it may be any. Of an entry that came through a shared subscription the name of the subscription means
- *   nothing after `unsubscribed`;
+ * - its entries, in the order in which they were queued. One that has no packet identifier was never sent, as far as is
+ *   known. One that has is to be sent again with the same identifier; one that was released is to be continued with
+ *   PUBREL. Those with identifiers stand in front, in the order of sending. Of an entry that came through a shared
+ *   subscription the name of the subscription means nothing after `unsubscribed`;
+ * - the packet identifier that was told last in `sent`, whether its entry is still there or not: the next one to give
+ *   follows it. So what was sent after the last safe batch is sent again with the identifiers that it had, and a client
+ *   that has such a message of QoS 2 takes it for what it is;
  * - the packet identifiers of QoS 2 messages that it published and has not released;
  * - its will, unless `will_published` or `will_dropped` came after `will_set`;
  * - what it is owed of retained messages: a walk through them that is begun anew, so that it may get some twice;
@@ -53,7 +58,7 @@
  *
  * Not settled here, for it takes more than one journal: a message of QoS 2 whose subscribers are on other shards than
  * its publisher. `received` is told when all shards have the message. If their batches become safe and this one does
- * not, the publisher sends again and the message is doubled (docs/decisions/0013-the-journal.md says what that takes).
+ * not, the publisher sends again and the message is doubled (docs/decisions/0014-the-journal.md says what that takes).
  */
 #ifndef SESSION_JOURNAL_H
 #define SESSION_JOURNAL_H
@@ -182,7 +187,8 @@ struct journal_events {
 	/* A message of QoS 2 with this identifier is with all who subscribe, and PUBREC may be sent. Told again it
 	 * means nothing new. */
 	void (*received)(void *context, struct client_ref session, uint16_t packet_id);
-	/* PUBREL came: the next message with this identifier is another one. */
+	/* PUBREL came: the next message with this identifier is another one. Without `received` before where the client
+	 * did not wait for PUBREC; then it means nothing. */
 	void (*completed)(void *context, struct client_ref session, uint16_t packet_id);
 
 	/* ---- retained messages ---- */

@@ -40,7 +40,9 @@ void messages_tell(struct messages *messages, struct message_ref ref, int64_t ex
 
 void messages_get(struct messages *messages, struct message_ref ref)
 {
-	message_at(messages, ref)->references++;
+	struct message *message = message_at(messages, ref);
+	CHECK(message->references > 0);
+	message->references++;
 }
 
 void messages_put(struct messages *messages, struct message_ref ref)

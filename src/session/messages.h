@@ -1,6 +1,6 @@
-/* Messages that wait for sessions: kept once for all the sessions of a shard that wait for it, counted by reference. In
- * the shard's slab, named by its references; owned by the shard's thread. The
- * journal is told of a message before the first of its events that names it, and when the last reference to it goes. */
+/* Messages that wait for sessions. A message is kept once for all sessions of a shard, and counted by reference, in the
+ * shard's slab. The journal is told of a message before the first event that names it, and when its last reference
+ * goes. Owned by the shard's thread. */
 #ifndef SESSION_MESSAGES_H
 #define SESSION_MESSAGES_H
 
@@ -26,13 +26,14 @@ struct messages {
 
 void messages_init(struct messages *messages, struct slab *slab);
 
-/* Copies the packet. The caller has the one reference; none: no memory. */
+/* Copies the packet. Returns a reference that the caller owns; none: no memory. */
 struct message_ref messages_new(struct messages *messages, const struct publication *publication,
 				const uint8_t *packet);
+/* Adds a reference to a message that has one. */
 void messages_get(struct messages *messages, struct message_ref message);
-/* Tells the journal of the message, unless it was told before. expires_at_s: on the wall clock. */
+/* Tells the journal of the message, unless it knows it already. expires_at_s: on the wall clock. */
 void messages_tell(struct messages *messages, struct message_ref message, int64_t expires_at_s);
-/* The last reference frees it. */
+/* Gives a reference up. The last one frees the message. */
 void messages_put(struct messages *messages, struct message_ref message);
 
 static inline struct message *message_at(const struct messages *messages, struct message_ref message)

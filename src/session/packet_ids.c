@@ -1,17 +1,25 @@
 #include "session/packet_ids.h"
 
+#include "base/check.h"
+
 #include <string.h>
 
-#define CAPACITY_MIN 6u   /* one block of 16 bytes with the two counts */
-#define CAPACITY_MAX 384u /* above, a bitmap: a change moves no more than 768 bytes */
-#define ARRAY_AGAIN 96u   /* as few in a bitmap are an array again */
+#define CAPACITY_MIN 6u   /* with the two counts, one block of 16 bytes */
+#define CAPACITY_MAX 384u /* a change moves at most 768 bytes; more identifiers take a bitmap */
+#define ARRAY_AGAIN 96u   /* a bitmap with so few becomes an array again */
 #define IDS 65536u
+_Static_assert(IDS - 1 <= UINT16_MAX, "a count holds all identifiers, which begin at 1");
+_Static_assert(CAPACITY_MAX % CAPACITY_MIN == 0 &&
+		       (CAPACITY_MAX / CAPACITY_MIN & (CAPACITY_MAX / CAPACITY_MIN - 1)) == 0,
+	       "doubling the smallest array leads to the largest");
+_Static_assert(ARRAY_AGAIN <= CAPACITY_MAX / 2, "the array that replaces a bitmap has room for all of it, and to grow");
 
 struct packet_ids {
 	uint16_t count;
-	uint16_t capacity; /* 0: a bitmap stands in the place of the array */
+	uint16_t capacity; /* 0: a bitmap takes the place of the array */
 	uint16_t ids[];
 };
+_Static_assert(sizeof(struct packet_ids) + CAPACITY_MIN * sizeof(uint16_t) == SLAB_UNIT_BYTES, "the smallest block");
 
 static struct packet_ids *ids_at(const struct slab *slab, uint32_t ids)
 {
@@ -56,20 +64,21 @@ static void bits_to_array(const struct packet_ids *bits, struct packet_ids *arra
 {
 	for (uint32_t id = 0; id < IDS; id++) {
 		if (bits->ids[id / 16] == 0)
-			id |= 15u; /* none of these sixteen */
+			id |= 15u; /* skip these sixteen */
 		else if (bit_has(bits, id))
 			array->ids[array->count++] = (uint16_t)id;
 	}
+	CHECK_EQ(array->count, bits->count);
 }
 
 /* ---- as a sorted array ---- */
 
-/* Where the identifier is, or would be. */
+/* The identifier's place in the array, or where it would be inserted. */
 static uint32_t packet_ids_place_of(const struct packet_ids *set, uint16_t packet_id)
 {
 	uint32_t low = 0;
 	uint32_t high = set->count;
-	/* Nearly always it is the first or goes behind the last. */
+	/* Nearly always it is the first, or goes after the last. */
 	if (high == 0 || set->ids[high - 1] < packet_id)
 		return high;
 	while (low < high) {
@@ -103,7 +112,7 @@ uint32_t packet_ids_count(const struct slab *slab, uint32_t ids)
 	return ids != 0 ? ids_at(slab, ids)->count : 0;
 }
 
-/* Makes room for one more: a larger array, or the bitmap that all have room in. */
+/* Makes room for one more: a larger array, or a bitmap, which has room for all. */
 static enum error packet_ids_grow(struct slab *slab, uint32_t *ids)
 {
 	const struct packet_ids *old = *ids != 0 ? ids_at(slab, *ids) : NULL;
@@ -133,9 +142,11 @@ enum error packet_ids_add(struct slab *slab, uint32_t *ids, uint16_t packet_id)
 		return ERROR_NO_MEMORY;
 	struct packet_ids *set = ids_at(slab, *ids);
 	if (set->capacity == 0) {
+		CHECK(!bit_has(set, packet_id));
 		bit_flip(set, packet_id);
 	} else {
 		uint32_t place = packet_ids_place_of(set, packet_id);
+		CHECK(set->count < set->capacity && !packet_ids_is_at(set, place, packet_id));
 		memmove(&set->ids[place + 1], &set->ids[place], (set->count - place) * sizeof(set->ids[0]));
 		set->ids[place] = packet_id;
 	}
@@ -143,8 +154,8 @@ enum error packet_ids_add(struct slab *slab, uint32_t *ids, uint16_t packet_id)
 	return ERROR_OK;
 }
 
-/* Without memory for the array the bitmap stays. */
-static void shrink(struct slab *slab, uint32_t *ids)
+/* Makes a bitmap with few identifiers an array. Without memory for that it stays a bitmap. */
+static void packet_ids_shrink(struct slab *slab, uint32_t *ids)
 {
 	const struct packet_ids *set = ids_at(slab, *ids);
 	if (set->capacity != 0 || set->count > ARRAY_AGAIN)
@@ -172,7 +183,7 @@ bool packet_ids_remove(struct slab *slab, uint32_t *ids, uint16_t packet_id)
 	if (set->count == 0)
 		packet_ids_clear(slab, ids);
 	else
-		shrink(slab, ids);
+		packet_ids_shrink(slab, ids);
 	return true;
 }
 

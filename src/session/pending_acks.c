@@ -2,14 +2,14 @@
 
 #include <stddef.h>
 
-/* Some tickets more than the bound: it is asked before a packet is taken, and the packets of one turn may be beyond it
- * by those messages that are being routed and by refusals. */
+/* Tickets beyond the limit. It is checked before a packet is taken, so the messages being routed and the refusals of a
+ * turn may exceed it. */
 #define SPARE_TICKETS 4096u
 
 struct ticket {
 	uint32_t next;    /* in its line */
 	uint32_t line;    /* 0: none */
-	uint32_t holders; /* who have not said that it is safe */
+	uint32_t holders; /* those that have not reported it safe */
 	uint16_t packet_id;
 	uint8_t qos : 2;
 	uint8_t failed : 1;
@@ -18,26 +18,27 @@ struct ticket {
 _Static_assert(sizeof(struct ticket) == 16, "part of the cost of a message at QoS 1 that crosses shards");
 
 struct ack_line {
-	struct table_node node; /* its hash is the client: there is one line a client */
+	struct table_node node; /* its hash is the client's index: each client has one line at most */
 	uint32_t first;
 	uint32_t last;
 	uint32_t count;
-	uint32_t forgotten;  /* of the first ones, those that nobody is told of */
-	uint32_t next_ready; /* in the list of those that are */
+	uint32_t forgotten;  /* at the front of the line, those whose connection has ended */
+	uint32_t next_ready; /* in the list of lines that are ready */
 	uint32_t previous_ready;
 	bool ready;
 };
 _Static_assert(sizeof(struct ack_line) == 36, "part of the cost of a client that waits for acknowledgements");
 
-enum error pending_acks_open(struct pending_acks *acks, uint32_t clients)
+enum error pending_acks_open(struct pending_acks *acks, struct arena *arena, uint32_t clients)
 {
 	*acks = (struct pending_acks){.limit = PENDING_ACKS_SHARD_MAX};
 	uint32_t tickets = PENDING_ACKS_SHARD_MAX + SPARE_TICKETS;
 	uint32_t lines = clients < tickets ? clients : tickets;
-	if (pool_open(&acks->tickets, sizeof(struct ticket), tickets) != ERROR_OK ||
-	    pool_open(&acks->lines, sizeof(struct ack_line), lines) != ERROR_OK)
+	if (pool_open_in(&acks->tickets, arena, "acks", sizeof(struct ticket), tickets) != ERROR_OK ||
+	    pool_open_in(&acks->lines, arena, "ack lines", sizeof(struct ack_line), lines) != ERROR_OK)
 		return ERROR_NO_MEMORY;
-	return table_open(&acks->by_client, &acks->lines, offsetof(struct ack_line, node), lines);
+	return table_open_in(&acks->by_client, arena, "acks by client", &acks->lines, offsetof(struct ack_line, node),
+			     lines);
 }
 
 void pending_acks_close(struct pending_acks *acks)
@@ -114,7 +115,7 @@ void pending_acks_is_safe(struct pending_acks *acks, uint32_t ticket)
 		push_ready(acks, safe->line);
 }
 
-/* Clients are numbered closely, so that their numbers are a hash that never collides. */
+/* A client's index serves as the hash. Indices are unique and dense, so no two hashes are equal. */
 static uint32_t line_of(const struct pending_acks *acks, struct client_ref client)
 {
 	if (acks->lines.used == 0)
@@ -180,7 +181,7 @@ void pending_acks_forget(struct pending_acks *acks, struct client_ref client)
 		ack_line_at(acks, line)->forgotten = ack_line_at(acks, line)->count;
 }
 
-/* An empty one. */
+/* Gives back an empty line. */
 static void line_give(struct pending_acks *acks, uint32_t at)
 {
 	struct ack_line *line = ack_line_at(acks, at);
@@ -202,6 +203,7 @@ void pending_acks_drop(struct pending_acks *acks, struct client_ref client)
 	struct ack_line *line = ack_line_at(acks, at);
 	for (uint32_t ticket = line->first; line->count != 0; line->count--) {
 		struct ticket *dropped = ticket_at(acks, ticket);
+		CHECK_EQ(dropped->line, at);
 		uint32_t next = dropped->next;
 		dropped->line = 0;
 		if (dropped->holders == 0)
@@ -211,11 +213,13 @@ void pending_acks_drop(struct pending_acks *acks, struct client_ref client)
 	line_give(acks, at);
 }
 
-/* The first of the line, which may leave. */
+/* Takes the first ticket of the line, which may leave. */
 static void pop_ticket(struct pending_acks *acks, struct ack_line *line, struct pending_answer *answer)
 {
 	uint32_t first = line->first;
 	const struct ticket *ticket = ticket_at(acks, first);
+	CHECK(ticket->holders == 0 && ticket->qos != 0);
+	CHECK_LE(line->forgotten, line->count);
 	*answer = (struct pending_answer){
 		.client = {line->node.hash},
 		.packet_id = ticket->packet_id,

@@ -7,10 +7,12 @@ static struct session *session_at(const struct registry *registry, uint32_t inde
 	return pool_at(registry->table.pool, index);
 }
 
-enum error registry_open(struct registry *registry, const struct pool *sessions, struct slab *slab, uint32_t limit)
+enum error registry_open(struct registry *registry, struct arena *arena, const struct pool *sessions, struct slab *slab,
+			 uint32_t limit)
 {
+	CHECK_GE(sessions->object_bytes, sizeof(struct session));
 	registry->slab = slab;
-	return table_open(&registry->table, sessions, offsetof(struct session, node), limit);
+	return table_open_in(&registry->table, arena, "registry", sessions, offsetof(struct session, node), limit);
 }
 
 void registry_close(struct registry *registry)
@@ -59,6 +61,7 @@ void registry_file(struct registry *registry, struct client_ref ref, uint32_t ha
 {
 	struct session *session = session_at(registry, ref.index);
 	CHECK(session->id == 0 && id != 0);
+	CHECK_EQ(session->subscription_count, 0u); /* a new session, not one that ended and was not cleaned up */
 	session->id = id;
 	table_insert(&registry->table, ref.index, hash);
 }

@@ -1,5 +1,5 @@
-/* Client ids to sessions, for one shard. Sessions are named by their pool index and are the first member of the pool's
- * objects. Owned by the shard's thread. */
+/* From client ids to the sessions of one shard. A session is named by its pool index, and is the first member of the
+ * pool's objects. Owned by the shard's thread. */
 #ifndef SESSION_REGISTRY_H
 #define SESSION_REGISTRY_H
 
@@ -7,23 +7,27 @@
 #include "memory/slab.h"
 #include "session/session.h"
 
+struct arena;
+
 struct registry {
 	struct table table;
 	struct slab *slab; /* holds the ids */
 };
 
-/* limit: sessions. */
-enum error registry_open(struct registry *registry, const struct pool *sessions, struct slab *slab, uint32_t limit);
+/* arena: where its memory is, or NULL (memory/arena.h). limit: sessions. The pool and the slab must outlive it. The
+ * errors are table_open()'s. */
+enum error registry_open(struct registry *registry, struct arena *arena, const struct pool *sessions, struct slab *slab,
+			 uint32_t limit);
 void registry_close(struct registry *registry);
 
-/* The session's client; none: the id is not known. */
+/* The client with this id; none: the id is not known. hash: of the id, as in registry_file(). */
 struct client_ref registry_find(const struct registry *registry, uint32_t hash, struct slice id);
-/* An id's bytes, for registry_file() or registry_drop_id(); 0: no memory. */
+/* Copies an id into the slab, for registry_file() or registry_drop_id(). 0: no memory. */
 uint32_t registry_store_id(struct registry *registry, struct slice id);
 void registry_drop_id(struct registry *registry, uint32_t id);
-/* Files the session, which must not be filed yet, under an id that was stored and is not there. */
+/* Files a session that is not filed yet under a stored id that no other session has. */
 void registry_file(struct registry *registry, struct client_ref ref, uint32_t hash, uint32_t id);
-/* Takes the session out and frees its id. Does nothing when it is not filed. */
+/* Removes the session and frees its id. Does nothing if it is not filed. */
 void registry_remove(struct registry *registry, struct client_ref ref);
 
 /* The session's client id; valid while it is filed. */

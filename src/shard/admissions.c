@@ -23,7 +23,7 @@ void admissions_fini(struct shard *shard)
 	}
 }
 
-/* Its socket was lost on its way, or memory is short. */
+/* Its socket was lost in passing, or there is no memory for its stream. */
 static void drop_admission(struct shard *shard, struct admission *admission)
 {
 	stream_carry_drop(&shard->mem.io.streams, &admission->carry);
@@ -31,10 +31,11 @@ static void drop_admission(struct shard *shard, struct admission *admission)
 	quota_give(shard->env.quota);
 }
 
-/* Takes the next batch from the gates. False when there is none. */
+/* Receives the next batch from the gates. False: there is none. */
 static bool receive_arrivals(struct shard *shard)
 {
 	struct arrivals *arrivals = &shard->loop.arrivals;
+	CHECK(!admissions_wait(shard)); /* else their sockets would leak */
 	size_t size = sizeof(arrivals->admissions);
 	arrivals->next = 0;
 	arrivals->count = 0;
@@ -44,15 +45,18 @@ static bool receive_arrivals(struct shard *shard)
 	if (error == ERROR_MORE)
 		return false;
 	if (error != ERROR_OK)
-		log_write(LOG_ERROR, "shard %u lost sockets on their way: %s", shard->env.number,
+		log_write(LOG_ERROR, "shard %u lost sockets on the way from a gate: %s", shard->env.number,
 			  error_sentence(error));
+	CHECK(size % sizeof(arrivals->admissions[0]) == 0); /* the gates send whole batches */
 	arrivals->count = (uint32_t)(size / sizeof(arrivals->admissions[0]));
+	CHECK_LE(arrivals->fd_count, arrivals->count); /* one more socket than admissions would never be closed */
 	return arrivals->count != 0;
 }
 
 static void admit_next(struct shard *shard)
 {
 	struct arrivals *arrivals = &shard->loop.arrivals;
+	CHECK_LT(arrivals->next, arrivals->count);
 	uint32_t i = arrivals->next++;
 	struct admission *admission = arrivals->admissions[i];
 	struct stream stream = STREAM_NONE;

@@ -9,7 +9,7 @@
 #include "state/shard.h"
 #include "topics/index.h"
 
-/* ---- a client in short ---- */
+/* ---- a client's row ---- */
 
 static struct client_row describe(struct shard *shard, struct client_ref ref)
 {
@@ -40,7 +40,7 @@ static struct client_row describe(struct shard *shard, struct client_ref ref)
 	return row;
 }
 
-/* ---- some of them ---- */
+/* ---- list ---- */
 
 static bool state_is_wanted(const struct client *client, uint32_t states)
 {
@@ -53,11 +53,13 @@ static bool command_list_begins_with(struct slice id, struct slice prefix)
 	return id.size >= prefix.size && (prefix.size == 0 || memcmp(id.data, prefix.data, prefix.size) == 0);
 }
 
-/* False when there is no room for its id. */
+/* False: there is no room for the client id. */
 static bool command_list_add_row(struct shard *shard, struct command_list *list, struct client_ref ref, struct slice id)
 {
+	CHECK_LE(list->ids_used, list->ids_capacity);
 	if (list->ids_capacity - list->ids_used < id.size)
 		return false;
+	CHECK_LT(list->row_count, list->row_max);
 	struct client_row *row = &list->rows[list->row_count++];
 	*row = describe(shard, ref);
 	row->id_offset = (uint32_t)list->ids_used;
@@ -90,22 +92,23 @@ enum error command_list_clients(struct shard *shard, struct command_list *list)
 	return ERROR_OK;
 }
 
-/* ---- one of them ---- */
+/* ---- inspect and end ---- */
 
 static void list_subscriptions(const struct shard *shard, const struct session *session, struct command_client *answer)
 {
 	const struct subscription *subscription;
-	struct subscription_ref at_ref = session->subscription;
+	struct subscription_ref ref = session->subscription;
 	answer->subscription_rows = 0;
 	answer->filters_used = 0;
-	for (; !subscription_ref_is_none(at_ref) && answer->subscription_rows < COMMAND_SUBSCRIPTIONS_MAX;
-	     at_ref = subscription->client_next) {
-		subscription = subscriptions_at(&shard->sessions.subscriptions, at_ref);
+	for (; !subscription_ref_is_none(ref) && answer->subscription_rows < COMMAND_SUBSCRIPTIONS_MAX;
+	     ref = subscription->client_next) {
+		subscription = subscriptions_at(&shard->sessions.subscriptions, ref);
 		uint8_t *at = answer->filters + answer->filters_used;
 		size_t size = index_filter_text(shard->env.index, subscription->node, at,
 						answer->filters_capacity - answer->filters_used);
 		if (size == 0)
 			return; /* no more room */
+		CHECK_LE(size, answer->filters_capacity - answer->filters_used);
 		answer->subscriptions[answer->subscription_rows++] = (struct subscription_row){
 			.filter_offset = (uint32_t)answer->filters_used,
 			.filter_bytes = (uint32_t)size,

@@ -18,8 +18,9 @@ static enum error publish_one(struct shard *shard, const struct command_message 
 
 enum error command_publish(struct shard *shard, struct command_publish *publish)
 {
+	CHECK_LE(publish->count, COMMAND_MESSAGES_MAX);
 	for (publish->published = 0; publish->published < publish->count; publish->published++) {
-		/* One that found an inbox full waits for it: who asks for more is told to slow down. */
+		/* An earlier message waits for room in a mailbox: tell the caller to slow down. */
 		enum error error = routing_waits_for_room(shard) ? ERROR_MORE : ERROR_OK;
 		if (error == ERROR_OK)
 			error = publish_one(shard, &publish->messages[publish->published]);

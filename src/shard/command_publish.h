@@ -1,4 +1,4 @@
-/* The command to publish messages of nobody's, through a shard's own routing. By the shard's thread. */
+/* The command that publishes messages from the API, as the gateway's own. By the shard's thread. */
 #ifndef SHARD_COMMAND_PUBLISH_H
 #define SHARD_COMMAND_PUBLISH_H
 
@@ -7,22 +7,23 @@
 
 struct shard;
 
-/* Messages of one command, and bytes of their packets together (one may be larger): what a shard does in one go. */
+/* Limits of one command: messages, and bytes of their packets together (a single message may be larger). The asker
+ * keeps to them, since the shard does not interrupt a command. */
 #define COMMAND_MESSAGES_MAX 64u
 #define COMMAND_MESSAGE_BYTES_MAX (256u << 10)
 
 struct command_message {
-	struct publication publication; /* expires_s: as if it were received at second 0 */
+	struct publication publication; /* expires_s: as if the message were received at second 0 */
 	const uint8_t *packet;
 };
 
 struct command_publish {
 	const struct command_message *messages;
 	uint32_t count;
-	uint32_t published; /* answered: the first so many were */
+	uint32_t published; /* reply: how many of them were published, from the first */
 };
 
-/* ERROR_MORE: an inbox is full, the rest may be tried again; ERROR_NO_MEMORY. */
+/* ERROR_MORE: a shard's mailbox is full; the caller may try the rest again. ERROR_NO_MEMORY. */
 enum error command_publish(struct shard *shard, struct command_publish *publish);
 
 #endif

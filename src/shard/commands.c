@@ -27,7 +27,9 @@ void commands_run(struct shard *shard)
 	for (uint32_t i = 0; i < COMMANDS_PER_TURN && commands_waiting(commands); i++) {
 		struct command *command = commands_take(commands);
 		if (command == NULL)
-			return; /* its time was over just now */
+			return; /* it timed out in the meantime */
+		/* The asker's memory stays valid until it is finished. */
+		CHECK_EQ(command->state, COMMAND_RUNNING);
 		commands_finish(commands, command, commands_carry_out(shard, command));
 		COUNT(&shard->counters, commands);
 	}

@@ -1,10 +1,10 @@
-/* Carries out what the admin side asks of a shard (runtime/command.h). By the shard's thread. */
+/* Carries out the admin side's commands to a shard (runtime/command.h). By the shard's thread. */
 #ifndef SHARD_COMMANDS_H
 #define SHARD_COMMANDS_H
 
 struct shard;
 
-/* Some of those that wait. */
+/* Carries out at most COMMANDS_PER_TURN of those that wait. */
 void commands_run(struct shard *shard);
 
 #endif

@@ -10,6 +10,7 @@ bool drain_some(struct shard *shard)
 {
 	if (admissions_take(shard))
 		return false;
+	CHECK_LE(shard->loop.drain_next, shard->mem.clients.touched);
 	if (shard->loop.drain_next == 0)
 		shard->loop.drain_waits = true;
 	uint64_t until = turn_work_share(&shard->loop.work, WORK_SHARE_ENDS);
@@ -26,7 +27,7 @@ bool drain_some(struct shard *shard)
 	}
 	if (shard->loop.drain_next < shard->mem.clients.touched)
 		return false;
-	/* Round again for those who had output; the turn's flush may have been all that they needed. */
+	/* The next round comes to the clients that had output. This turn's flush may be all that they need. */
 	shard->loop.drain_next = 0;
 	return atomic_load_explicit(&shard->counters.values[COUNTER_connections_open], memory_order_relaxed) == 0;
 }

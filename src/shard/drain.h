@@ -6,9 +6,8 @@
 
 struct shard;
 
-/* Notes some more clients that are to end, after taking in those whom the gates let in last. One with output that waits
- * is given the time to read it: client_write() ends it then. True when a round over all of them is complete and nobody
- * is connected any more. */
+/* Admits what the gates handed over last, then notes the ends of some more clients. A client with a backlog gets the
+ * time to read it; then client_write() ends it. True: a round over all clients is complete and none is connected. */
 bool drain_some(struct shard *shard);
 
 #endif

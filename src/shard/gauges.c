@@ -4,6 +4,7 @@
 
 #define COUNT_POOL(counters, name, pool)                                                                               \
 	do {                                                                                                           \
+		CHECK_LE((pool)->used, (pool)->touched);                                                               \
 		COUNT_SET(counters, name##_used, (pool)->used);                                                        \
 		COUNT_SET(counters, name##_free, (pool)->touched - (pool)->used);                                      \
 	} while (0)
@@ -36,6 +37,7 @@ void gauges_publish(struct shard *shard)
 	COUNT_SET(counters, tokens_verified, shard->guard.sign_in.tokens_verified);
 	COUNT_SET(counters, acl_cache_hits, shard->guard.acl_cache.hits);
 	COUNT_SET(counters, acl_cache_misses, shard->guard.acl_cache.misses);
+	CHECK_LE(shard->mem.slab.used_bytes, shard->mem.slab.top_bytes);
 	COUNT_SET(counters, slab_used_bytes, shard->mem.slab.used_bytes);
 	COUNT_SET(counters, slab_free_bytes, shard->mem.slab.top_bytes - shard->mem.slab.used_bytes);
 	COUNT_SET(counters, allocations,

@@ -1,4 +1,5 @@
-/* What a shard's parts have counted for themselves, as the metrics show it. By the shard's thread. */
+/* Copies what a shard's parts count for themselves into the shard's counters, where the metrics read it. By the shard's
+ * thread. */
 #ifndef SHARD_GAUGES_H
 #define SHARD_GAUGES_H
 

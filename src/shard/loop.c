@@ -1,34 +1,34 @@
-/* The loop of a shard: one thread that waits, does a little of everything, writes what came of it, and waits again.
+/* The loop of a shard: one thread that waits, does a little of everything, writes the result, and waits again.
  *
- * Why it is one loop. All that a client needs is on one shard: its session, its queue, its timers, and the subscribers
- * that share its core. So nothing in here takes a lock or an atomic operation on data of a client, and an idle client
- * is one cache line that nobody touches. The price is that whatever holds this thread holds every client of the shard.
- * Hence the one rule of the loop: each part of a turn has a share of work (runtime/turn_work.h), stops when it is
- * spent, and goes on in the next turn with what is left, in front of what came later. A part that needs longer keeps
- * its place in a structure of its own (routings, filter jobs, cleanups, retained jobs, a sweep's next client), never on
- * the stack. has_work() must know each of these: what it forgets sleeps until the next event.
+ * Why one loop. Everything that a client needs is on one shard: its session, its queue, its timers, and its subscribers
+ * on the same core. So the code takes no lock and needs no atomic operation for a client's data, and an idle client is
+ * one cache line that nobody touches. The price: whatever holds this thread up holds up every client of the shard.
+ * Hence the one rule of the loop. Each part of a turn has a share of work (runtime/turn_work.h). When the share is
+ * spent the part stops, and it continues in the next turn, before anything that came later. A part that needs longer
+ * keeps its position in a structure of its own (routings, filter jobs, cleanups, retained jobs, the next client of a
+ * sweep), never on the stack. has_work() must know each of these: a part that it forgets sleeps until the next event.
  *
- * The turn, as it is read in shard_turn():
+ * The turn has nine parts, in the order of shard_turn():
  *
- *     wait      for events, with the longest sleep that no deadline forbids
- *     go on     with what other threads left, and with what earlier turns began
- *     serve     packets, first of those who waited
- *     admit     those whom the gates let in
- *     command   what the admin side asks
- *     time      deadlines that have come
- *     end       everybody for whom one of the above has found a reason
- *     flush     to the other shards, then to the sockets; then close
- *     settle    give back what the turn used, publish the figures
+ *     wait      for events, no longer than until the next deadline
+ *     go on     with what other threads have left, and with what earlier turns began
+ *     serve     clients' packets, first those of clients that waited
+ *     admit     clients that the gates have let in
+ *     command   carry out what the admin side asks
+ *     time      visit the deadlines that have come, then send retained messages to new subscriptions
+ *     end       every client and session whose end was noted; while draining, note some more first
+ *     flush     to the other shards, then to the sockets; then close the sockets of the ended
+ *     settle    give back what the turn used, and publish the figures
  *
- * Two orders in it carry weight. Ends come after everything that may find a reason and before the flush: then nobody
- * ends in the middle of a delivery or a walk, wills leave in the same turn, and the last words are on the wire before
- * their socket closes. Batches of other shards go back after the flush, for output may still point into them: that
- * they come back is what tells their senders that a message is in safe hands.
+ * Two of these positions matter. Ends come after every part that may find a reason, and before the flush. So no client
+ * ends in the middle of a delivery or a walk, wills leave in the same turn, and a DISCONNECT is written before its
+ * socket closes. Batches go back to other shards after the flush, because output may point into them until then. Their
+ * return also tells the senders that the messages are safe, and lets PUBACKs leave.
  *
- * Hazards. A flush may find a broken connection: it only notes that, and the next turn ends it. What is in scratch is
- * gone after settle; what was handed to io_send() must live until the flush. Time is read once, when the wait is over:
- * in a turn that takes long, now_ms is old, and whoever measures the turn itself reads the clock again. While it waits
- * the thread is offline for RCU, and holds nothing of the routing index. */
+ * Hazards. A flush may find a broken connection. It only notes that; the next turn carries it out. Scratch memory is
+ * invalid after settle, and bytes handed to io_send() must stay valid until the flush. The clock is read once, at the
+ * end of the wait. In a long turn now_ms is old, so code that measures the turn itself reads the clock again. While
+ * the thread waits it is offline for RCU: it must hold nothing of the routing index then. */
 #include "shard/loop.h"
 
 #include "access/access.h"
@@ -58,20 +58,21 @@
 #include <string.h>
 #include <time.h>
 
-/* Bounds on one turn: events, and clients that go on reading. The other parts are bounded by shares of work
+/* Limits of one turn: events, and clients that continue to be read. Shares of work bound the other parts
  * (runtime/turn_work.h). */
 #define EVENTS_PER_TURN 256
 #define READY_PER_TURN 256u
-/* While all who are left have output that waits, draining looks at them so often. */
+/* How often draining looks again at clients of which each has a backlog. */
 #define DRAIN_POLL_MS 10
-/* A turn's length is told apart from what its thread ran for, this exactly. */
+/* How often the thread's CPU time is read, which tells a long turn from a thread that did not get to run. */
 #define RAN_STEP_MS 5u
-/* The longest sleep; deadlines are known, so this is only a belt. */
+/* The longest sleep. Deadlines are known, so this is only a safety net. */
 #define SLEEP_MS_MAX 1000u
 
-/* Tags of what is not a client: index 0. */
+/* A client's tag has its index in the low half, which is never 0. These are the tags of the others. */
 #define TAG_WAKER ((uint64_t)1 << 32)
 #define TAG_ADMISSIONS ((uint64_t)2 << 32)
+_Static_assert((uint32_t)TAG_WAKER == 0 && (uint32_t)TAG_ADMISSIONS == 0, "no client has these tags");
 
 /* ---- clients ---- */
 
@@ -79,7 +80,7 @@ static void loop_handle_event(struct shard *shard, const struct poller_event *ev
 {
 	struct client_ref ref = {(uint32_t)event->tag};
 	if (client_ref_is_none(ref))
-		return; /* the waker, which has done its work, or clients from the gates, who come after the events */
+		return; /* the waker, whose work is done, or admissions, which are taken after the events */
 	struct client *client = shard_client(shard, ref);
 	if (client->conn.generation != (uint32_t)(event->tag >> 32))
 		return;
@@ -91,12 +92,12 @@ static void loop_handle_event(struct shard *shard, const struct poller_event *ev
 		client_read(shard, ref);
 }
 
-/* Those who had more to read than one turn takes. */
+/* Serves clients that had more to read than their turn allowed. */
 static void loop_serve_ready(struct shard *shard)
 {
 	uint32_t most = shard->loop.ready.count < READY_PER_TURN ? shard->loop.ready.count : READY_PER_TURN;
 	uint32_t count = 0;
-	/* Those that are left stay in front of all who come to wait in this turn. */
+	/* Clients that are left stay ahead of those that begin to wait in this turn. */
 	while (count < most && turn_work_takes_packets(&shard->loop.work)) {
 		struct client_ref ref = shard->loop.ready.items[count++];
 		struct client *client = shard_client(shard, ref);
@@ -106,16 +107,18 @@ static void loop_serve_ready(struct shard *shard)
 		client_read(shard, ref);
 	}
 	shard->loop.round_left -= count < shard->loop.round_left ? count : shard->loop.round_left;
+	CHECK_LE(count, shard->loop.ready.count); /* client_read() only appends */
 	shard->loop.ready.count -= count;
 	if (shard->loop.ready.count != 0)
 		memmove(shard->loop.ready.items, shard->loop.ready.items + count,
 			shard->loop.ready.count * sizeof(shard->loop.ready.items[0]));
 }
 
-/* Turns are short, so it is the round that tells how late the shard is: all who wait at the end of a turn are served
- * before anybody is served again. */
+/* A round is all clients that wait at the end of a turn. All of them are served before any of them is served again.
+ * Turns are short, so the length of a round tells how late the shard is. */
 static void begin_round(struct shard *shard)
 {
+	CHECK_LE(shard->loop.round_left, shard->loop.ready.count);
 	if (shard->loop.round_left != 0)
 		return;
 	shard->loop.round_left = shard->loop.ready.count;
@@ -140,11 +143,14 @@ static int loop_sleep_ms(struct shard *shard, bool draining)
 		return 0;
 	if (draining)
 		return shard->loop.drain_next == 0 && shard->loop.drain_waits ? DRAIN_POLL_MS : 0;
-	return (int)wheel_wait_ms(&shard->loop.wheel, shard->loop.now_ms, congestion_wait_ms(shard, SLEEP_MS_MAX));
+	uint32_t sleep_ms =
+		wheel_wait_ms(&shard->loop.wheel, shard->loop.now_ms, congestion_wait_ms(shard, SLEEP_MS_MAX));
+	CHECK_LE(sleep_ms, SLEEP_MS_MAX); /* a longer one would pass for a negative timeout, which is endless */
+	return (int)sleep_ms;
 }
 
-/* What the thread ran for in the turn before, which took so long, and for less than RAN_STEP_MS more. The clock that
- * tells it is read no more often than that: the time of a shorter turn is taken to be its own. */
+/* The CPU time that the thread used in the last turn, which took took_ms. The result may include up to RAN_STEP_MS from
+ * before. The CPU clock is read no more often than that; a shorter turn is taken to have run all the time. */
 static uint64_t ran_ms(struct shard *shard, uint64_t took_ms)
 {
 	if (shard->loop.now_ms - shard->loop.ran_at_ms < RAN_STEP_MS)
@@ -182,7 +188,8 @@ static void read_clock(struct shard *shard, uint64_t woken_ns, int events)
 	turn_stats_turn_begin(&shard->loop.stats, &shard->counters, now_ns, woken_ns, events);
 }
 
-/* Waits for events, asleep as far as others can tell when it may take a while; then reads the clock. */
+/* Waits for events, then reads the clock. Where it may sleep, it first tells other threads that they have to wake it,
+ * and then looks once more at all that they may have left in the meantime. */
 static int wait_for_events(struct shard *shard, struct poller_event *events, bool draining)
 {
 	int timeout_ms = loop_sleep_ms(shard, draining);
@@ -217,7 +224,7 @@ static int wait_for_events(struct shard *shard, struct poller_event *events, boo
 	return count;
 }
 
-/* Keys and rules as they are now, and what was revoked. */
+/* Takes up new keys and rules, and continues revocations and reviews. */
 static void loop_look_at_access(struct shard *shard)
 {
 	if (shard->guard.access_version != access_version(shard->env.access)) {
@@ -233,7 +240,7 @@ static void loop_look_at_access(struct shard *shard)
 	review_some(shard);
 }
 
-/* Whether all that was noted is carried out, down to the last socket. */
+/* Whether every noted end is carried out and every socket is closed. */
 static bool has_ended_all(const struct shard *shard)
 {
 	return endings_waiting(&shard->sessions.endings) == 0 && shard->sessions.closing.count == 0;
@@ -241,14 +248,14 @@ static bool has_ended_all(const struct shard *shard)
 
 /* ---- the turn ---- */
 
-/* What other threads have left for this one, and what was begun in earlier turns. */
+/* Takes what other threads have left, and continues what earlier turns began. */
 static void go_on(struct shard *shard)
 {
 	if (settings_refresh(&shard->shared.settings_view, &shard->env.settings))
 		shard_take_settings(shard);
 	if (outbox_collect(&shard->routing.outbox))
 		routings_have_room(shard);
-	session_cleanups_run(shard); /* before anybody ends in this turn */
+	session_cleanups_run(shard); /* first: they share the work of ends, and the older ones go first */
 	loop_look_at_access(shard);
 	congestion_run(shard);
 	routings_run(shard);
@@ -257,7 +264,7 @@ static void go_on(struct shard *shard)
 	filter_jobs_run(shard);
 }
 
-/* What clients have sent: first those who were left in the turn before. True: the gates have sent some more. */
+/* Handles what clients have sent, first of those that were left over. True: the gates have sent admissions. */
 static bool serve(struct shard *shard, const struct poller_event *events, int count)
 {
 	bool arrive = false;
@@ -270,7 +277,7 @@ static bool serve(struct shard *shard, const struct poller_event *events, int co
 	return arrive;
 }
 
-/* All output of the turn leaves, to other shards and to clients, and then the sockets of those that ended close. */
+/* Sends the turn's output to other shards and to clients, then closes the sockets of clients that have ended. */
 static void flush(struct shard *shard)
 {
 	outbox_send(&shard->routing.outbox);
@@ -278,7 +285,7 @@ static void flush(struct shard *shard)
 	end_close(shard);
 }
 
-/* Nobody needs the turn's bytes any more: they are given back, and figures are published. */
+/* Nothing points to the turn's bytes any more: gives them back and publishes the figures. */
 static void settle_turn(struct shard *shard)
 {
 	begin_round(shard);
@@ -290,7 +297,7 @@ static void settle_turn(struct shard *shard)
 	gauges_publish(shard);
 }
 
-/* False when the shard has drained and may end. */
+/* False: the shard has drained, or its time for that is over, and the thread may end. */
 static bool shard_turn(struct shard *shard)
 {
 	struct poller_event events[EVENTS_PER_TURN];
@@ -347,6 +354,7 @@ static void *shard_main(void *argument)
 	while (shard_turn(shard))
 		;
 	commands_refuse(&shard->shared.commands);
+	io_leave(&shard->mem.io);
 	reader_unregister();
 	poller_close(&shard->loop.poller);
 	return NULL;

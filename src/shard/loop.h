@@ -1,4 +1,4 @@
-/* A shard's life: opened and started by the main thread, then a loop of turns on a thread of its own. */
+/* A shard's life: the main thread opens and starts it, then it runs its loop on a thread of its own. */
 #ifndef SHARD_LOOP_H
 #define SHARD_LOOP_H
 
@@ -8,13 +8,16 @@
 
 struct shard;
 
-/* Everything but the thread; called by the main thread. */
+/* Opens everything but the thread. By the main thread, once shard->env is filled in. ERROR_NO_MEMORY; shard_close() is
+ * due in any case. */
 enum error shard_open(struct shard *shard);
+/* After the thread has ended, or if it never started. */
 void shard_close(struct shard *shard);
-/* Hands on what is kept elsewhere of the settings, which are others. By the shard's thread. */
+/* Copies new settings to where parts of the shard keep them. By the shard's thread; by shard_open() at first. */
 void shard_take_settings(struct shard *shard);
+/* Starts the thread. ERROR_SYSTEM. The outcome of its setup is in shared.started and shared.failed. */
 enum error shard_start(struct shard *shard);
-/* Ends the thread: drains the clients until drain_until_ms. Does not wait for it. */
+/* Tells the thread to drain its clients, until drain_until_ms at the latest, and to end. Does not wait. Any thread. */
 void shard_stop(struct shard *shard, uint64_t drain_until_ms);
 
 #endif

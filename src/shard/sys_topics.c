@@ -10,10 +10,12 @@
 #define TEXT_BYTES_MAX 64u
 #define PACKET_BYTES_MAX 256u
 
-/* Topic below $SYS/broker, and how its figure is made. */
+_Static_assert(PACKET_BYTES_MAX >= MQTT_HEADER_BYTES_MAX + 2 + 2 * TEXT_BYTES_MAX, "a topic and its figure fit");
+
+/* A topic below $SYS/broker. Its figure is the sum of these counters. */
 struct sys_topic {
 	const char *name;
-	enum counter add[3]; /* COUNTER_COUNT: no more */
+	enum counter add[3]; /* NONE: no more */
 };
 
 #define NONE COUNTER_COUNT
@@ -39,7 +41,9 @@ static void sys_topics_send(struct shard *shard, const char *name, const char *t
 {
 	char topic[TEXT_BYTES_MAX];
 	uint8_t packet[PACKET_BYTES_MAX];
-	snprintf(topic, sizeof(topic), "$SYS/broker/%s", name);
+	CHECK_EQ(shard->env.number, 0u);
+	int length = snprintf(topic, sizeof(topic), "$SYS/broker/%s", name);
+	CHECK_LT(length, (int)sizeof(topic));
 	struct mqtt_publish message = {.topic = slice_string(topic), .payload = slice_string(text), .retain = true};
 	size_t size = mqtt_publish_encode(&message, MQTT_VERSION_3_1_1, packet, sizeof(packet));
 	CHECK(size != 0);

@@ -8,10 +8,11 @@
 
 #define TIMERS_PER_TURN 1024u
 #define TIMERS_PER_STEP 16u
-/* Retained messages that have expired and are taken away in a turn: a million are gone within seconds. */
+_Static_assert(TIMERS_PER_TURN % TIMERS_PER_STEP == 0, "a turn is whole steps");
+/* How many expired retained messages a turn takes away: a million are gone within seconds. */
 #define RETAINED_EXPIRED_PER_TURN 256u
 
-/* retained_expired. */
+/* A retained_expired callback. */
 static void tell_expired(void *context, const struct publication *publication, const uint8_t *packet, uint64_t change)
 {
 	if (change == 0)
@@ -21,14 +22,16 @@ static void tell_expired(void *context, const struct publication *publication, c
 	journal_tell(journal)->retained(journal->context, &told);
 }
 
-/* wheel_visit. The wheel's clock is the shard's own. */
+/* A wheel_visit callback. The wheel runs on the shard's clock, so now_ms is not needed. */
 static uint64_t timers_visit(void *context, uint32_t index, uint64_t now_ms)
 {
 	struct shard *shard = context;
 	(void)now_ms;
 	turn_work_charge(&shard->loop.work, WORK_NODE);
 	struct client_ref ref = {index};
-	if (shard_client(shard, ref)->state == CLIENT_OFFLINE)
+	const struct client *client = shard_client(shard, ref);
+	CHECK(client->state == CLIENT_OFFLINE || client_is_connected(client)); /* an end takes it off the wheel */
+	if (client->state == CLIENT_OFFLINE)
 		return expiry_visit(shard, ref);
 	return keepalive_visit(shard, ref);
 }

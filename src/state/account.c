@@ -4,7 +4,7 @@
 #include "state/extension.h"
 #include "state/shard.h"
 
-/* A shard says so often at the most that a client loses messages. */
+/* A shard logs lost messages at most once in this time. */
 #define LOSS_LOG_S 10u
 
 struct account *account_of(const struct shard *shard, const struct client *client)
@@ -33,8 +33,12 @@ struct account *account_need(struct shard *shard, struct client *client)
 void account_drop(struct shard *shard, struct client *client)
 {
 	struct extension *extension = extension_of(shard, client);
-	if (!account_ref_is_none(extension->account))
-		account_give(&shard->mem.slab, extension->account, sizeof(struct account));
+	CHECK(extension != NULL);
+	const struct account *account = account_of(shard, client);
+	if (account == NULL)
+		return;
+	CHECK(!account->congested); /* the list of congested clients would lead to a freed block */
+	account_give(&shard->mem.slab, extension->account, sizeof(struct account));
 	extension->account = account_ref_none();
 }
 

@@ -3,7 +3,7 @@
 #include "base/check.h"
 #include "state/shard.h"
 
-/* The gauges: a client enters or leaves the state. */
+/* Moves the gauges of a state that a client enters or leaves. */
 static void count_state(struct shard *shard, enum client_state state, bool enters)
 {
 	static const enum counter GAUGES[CLIENT_STATE_COUNT] = {
@@ -34,6 +34,7 @@ void client_set_state(struct shard *shard, struct client *client, enum client_st
 		[CLIENT_CLOSING] = 1u << CLIENT_FREE | 1u << CLIENT_OFFLINE,
 		[CLIENT_OFFLINE] = 1u << CLIENT_GREETING | 1u << CLIENT_FREE,
 	};
+	CHECK_LT(client->state, CLIENT_STATE_COUNT); /* 3 bits hold one value more */
 	CHECK((ALLOWED[client->state] & 1u << next) != 0);
 	count_state(shard, (enum client_state)client->state, false);
 	count_state(shard, next, true);
@@ -44,6 +45,7 @@ void client_mark_ready(struct shard *shard, struct client_ref ref, struct client
 {
 	if (client->ready || client->pause != PAUSE_NONE)
 		return;
+	CHECK(shard_client(shard, ref) == client);
 	client->ready = 1;
 	client_list_push(&shard->loop.ready, ref);
 }
@@ -51,8 +53,8 @@ void client_mark_ready(struct shard *shard, struct client_ref ref, struct client
 void client_pause(struct client *client, enum client_pause why)
 {
 	CHECK(why != PAUSE_NONE && client->pause == PAUSE_NONE);
-	/* Its own packet may send it something, and a flush of that may end it before the packet is handled. */
-	CHECK(client_is_connected(client) || client->state == CLIENT_CLOSING);
+	/* Its own message may have shown that it is gone. Where it ends the rest of that message is looked for. */
+	CHECK(client_is_connected(client) || (why == PAUSE_ROOM && client->state == CLIENT_CLOSING));
 	client->pause = why & 7u;
 }
 
@@ -61,8 +63,8 @@ void client_resume(struct shard *shard, struct client_ref ref, enum client_pause
 	struct client *client = shard_client(shard, ref);
 	if (!client_is_connected(client))
 		return;
-	CHECK(client->pause == why);
+	CHECK_EQ(client->pause, why);
 	client->pause = PAUSE_NONE;
-	client->seen_tick = (uint32_t)(shard->loop.now_ms / WHEEL_TICK_MS); /* it could not be heard so far */
+	client->seen_tick = (uint32_t)(shard->loop.now_ms / WHEEL_TICK_MS); /* while paused it could not be heard */
 	client_mark_ready(shard, ref, client);
 }

@@ -9,6 +9,7 @@
 
 static void endings_push(struct endings *endings, struct ending ending)
 {
+	CHECK_LE(endings->first, endings->count);
 	if (endings->first == endings->count)
 		endings->first = endings->count = 0;
 	if (endings->count == endings->capacity)
@@ -42,9 +43,10 @@ void session_end(struct shard *shard, struct client_ref ref, enum error reason)
 {
 	struct client *client = shard_client(shard, ref);
 	CHECK(client->state != CLIENT_FREE);
+	CHECK(reason != ERROR_OK);
 	if (client->state == CLIENT_OFFLINE) {
 		if (!offline_let_go(shard, ref))
-			return; /* it is to end already */
+			return; /* its end is noted already */
 		wheel_remove(&shard->loop.wheel, ref.index);
 		ending_note(shard, ref, ENDING_SESSION, reason);
 		return;

@@ -19,6 +19,7 @@ struct extension *extension_need(struct shard *shard, struct client *client)
 	client->extension = extension_take(&shard->mem.slab, sizeof(struct extension));
 	if (extension_ref_is_none(client->extension))
 		return NULL;
+	CHECK(!client->bounded); /* its Maximum Packet Size would be lost */
 	struct extension *extension = extension_at(&shard->mem.slab, client->extension);
 	*extension = (struct extension){.receive_max = UINT16_MAX};
 	return extension;

@@ -4,13 +4,13 @@
 #include "state/client_state.h"
 #include "state/shard.h"
 
-/* In place of a time: it was noted already. The clock is past it whenever it is read. */
+/* Stands for a time when the end or the will is noted already. It is in the past whenever it is compared. */
 #define NOTED_S 0u
 
 static uint32_t later_s(const struct shard *shard, uint32_t delay_s)
 {
 	uint64_t at_s = (uint64_t)shard->loop.now_s + delay_s;
-	/* The second that has begun does not count. */
+	/* Part of the current second is over, so the delay is rounded up. */
 	return at_s + 1 < EXTENSION_NEVER_S ? (uint32_t)at_s + 1 : EXTENSION_NEVER_S;
 }
 
@@ -19,6 +19,7 @@ void offline_begin(struct shard *shard, struct client_ref ref)
 	struct client *client = shard_client(shard, ref);
 	struct extension *extension = extension_of(shard, client);
 	CHECK(extension != NULL && extension->expiry_s != 0);
+	CHECK(client->session.id != 0); /* without an id no connection would find the session */
 	client_set_state(shard, client, CLIENT_OFFLINE);
 	extension->ends_at_s =
 		extension->expiry_s == EXTENSION_NEVER_S ? EXTENSION_NEVER_S : later_s(shard, extension->expiry_s);
@@ -32,7 +33,9 @@ void offline_begin(struct shard *shard, struct client_ref ref)
 
 void offline_queue_begins(struct shard *shard, struct client_ref ref)
 {
-	const struct extension *extension = extension_of(shard, shard_client(shard, ref));
+	const struct client *client = shard_client(shard, ref);
+	const struct extension *extension = extension_of(shard, client);
+	CHECK(client->state == CLIENT_OFFLINE && extension != NULL);
 	if (extension->ends_at_s == NOTED_S)
 		return;
 	uint64_t deadline = offline_deadline_ms(shard, extension);

@@ -1,5 +1,5 @@
-/* The time of a session without a connection: when it ends, when its will is due, and when its queue is looked through.
- * By the shard's thread. */
+/* Deadlines of a session without a connection: when it expires, when its will is due, and when expired messages are
+ * removed from its queue. By the shard's thread. */
 #ifndef STATE_OFFLINE_H
 #define STATE_OFFLINE_H
 
@@ -8,23 +8,25 @@
 
 struct shard;
 
-/* Its queue is rid of expired messages so often. */
+/* How often expired messages are removed from its queue. */
 #define OFFLINE_SWEEP_MS 60000u
 
-/* Its connection is over: both times begin to run, and the wheel knows. The client is OFFLINE from here on. */
+/* The connection has ended: the client becomes OFFLINE, expiry [3.1.2.11.2] and will delay [3.1.3.2.2] begin to run,
+ * and the wheel gets the deadline. The session outlives its connection: its expiry is not 0. */
 void offline_begin(struct shard *shard, struct client_ref ref);
-/* The first message waits for it. */
+/* The first message was queued for the OFFLINE session: the wheel visits it to remove expired messages. */
 void offline_queue_begins(struct shard *shard, struct client_ref ref);
-/* When it ends or its will is due, whichever is first, in milliseconds of the shard's clock; WHEEL_NEVER: neither. */
+/* When the session expires or its will is due, whichever is first, in milliseconds of the shard's clock. WHEEL_NEVER:
+ * neither. */
 uint64_t offline_deadline_ms(const struct shard *shard, const struct extension *extension);
-/* Whether its time is over, or somebody has ended it: nobody may take it over. */
+/* Whether the session has expired, or its end is noted: no connection may resume it. */
 bool offline_is_over(const struct shard *shard, const struct extension *extension);
-/* Ends its time now. False: somebody did already. */
+/* Notes that the session is to end now. False: that was noted already. */
 bool offline_let_go(struct shard *shard, struct client_ref ref);
 
-/* Whether there is a will whose delay is over; the caller notes that it is to be published, once. */
+/* Whether the will delay is over. True only once: the caller then notes the will (session_will_is_due()). */
 bool offline_take_due_will(struct shard *shard, struct extension *extension);
-/* Whether its will is due, noted or not. */
+/* Whether the will is due, whether noted or not. */
 bool offline_will_is_due(const struct shard *shard, const struct extension *extension);
 
 #endif

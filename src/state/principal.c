@@ -11,7 +11,7 @@ struct principal *principal_of(const struct shard *shard, const struct client *c
 	return !principal_ref_is_none(client->principal) ? principal_at(&shard->mem.slab, client->principal) : NULL;
 }
 
-static size_t bytes_of(size_t user_bytes)
+static size_t principal_bytes(size_t user_bytes)
 {
 	return sizeof(struct principal) + user_bytes;
 }
@@ -22,11 +22,12 @@ void principal_free(struct shard *shard, struct principal_ref made)
 		return;
 	const struct principal *principal = principal_at(&shard->mem.slab, made);
 	acl_pool_give(&shard->guard.token_rules, principal->rules);
-	principal_give(&shard->mem.slab, made, bytes_of(principal->user_bytes));
+	principal_give(&shard->mem.slab, made, principal_bytes(principal->user_bytes));
 }
 
 void principal_set(struct shard *shard, struct client *client, struct principal_ref made)
 {
+	CHECK(principal_ref_is_none(made) || !principal_ref_equal(made, client->principal));
 	principal_free(shard, client->principal);
 	client->principal = made;
 }
@@ -80,7 +81,7 @@ enum error principal_new(struct shard *shard, const struct admission *admission,
 	uint32_t kept = rules.data != NULL ? acl_pool_take(&shard->guard.token_rules, rules) : 0;
 	if (rules.data != NULL && kept == 0)
 		return ERROR_LIMIT;
-	*made = principal_take(&shard->mem.slab, bytes_of(user.size));
+	*made = principal_take(&shard->mem.slab, principal_bytes(user.size));
 	if (principal_ref_is_none(*made)) {
 		acl_pool_give(&shard->guard.token_rules, kept);
 		return ERROR_NO_MEMORY;
@@ -99,7 +100,7 @@ enum error principal_new(struct shard *shard, const struct admission *admission,
 	return ERROR_OK;
 }
 
-/* The client is the same as before, so that only what the token allows and how long may be another. */
+/* The user and the client id stay the same. Only the token's rules and its expiry may change. */
 static enum error renew_rules(struct shard *shard, struct principal *principal, struct slice rules)
 {
 	uint32_t kept = rules.data != NULL ? acl_pool_take(&shard->guard.token_rules, rules) : 0;
@@ -110,7 +111,7 @@ static enum error renew_rules(struct shard *shard, struct principal *principal, 
 	return ERROR_OK;
 }
 
-/* As at signing in: the token's end, and as much longer as clocks may be off. */
+/* As at sign-in: the token's expiry, plus the leeway for clocks that differ. */
 static uint32_t renewed_until_s(const struct shard *shard, int64_t expires_s, int64_t wall_s)
 {
 	if (expires_s == CLAIM_NEVER)
@@ -123,6 +124,7 @@ static uint32_t renewed_until_s(const struct shard *shard, int64_t expires_s, in
 enum error principal_renew(struct shard *shard, struct client *client, struct slice token)
 {
 	struct principal *principal = principal_of(shard, client);
+	CHECK(principal != NULL && principal->uses_auth);
 	struct credentials credentials = {
 		.client_id = registry_id(&shard->sessions.registry, &client->session),
 		.password = token,

@@ -8,6 +8,7 @@
 
 static void give_block(struct shard *shard, struct client *client)
 {
+	CHECK(!client->session.journaled); /* the flow's mark would be lost, and the session's would stay */
 	extension_give(&shard->mem.slab, client->extension, sizeof(struct extension));
 	client->extension = extension_ref_none();
 }

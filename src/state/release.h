@@ -1,16 +1,17 @@
-/* Gives back what a client's extension (state/extension.h) and account (state/account.h) hold, as soon as they say
- * nothing or what they were for is over. By the shard's thread. */
+/* Frees a client's extension (state/extension.h) and account (state/account.h) when they are not needed any more. By
+ * the shard's thread. */
 #ifndef STATE_RELEASE_H
 #define STATE_RELEASE_H
 
 struct shard;
 struct client;
 
-/* Frees the extension, and the account, when they say nothing. */
+/* Frees the extension and the account, each if all of its fields have their defaults. */
 void extension_trim(struct shard *shard, struct client *client);
-/* The connection is over: what belongs to it alone goes. */
+/* The connection has ended: clears what belongs to the connection. Does nothing without an extension. */
 void extension_end_connection(struct shard *shard, struct client *client);
-/* Frees them with all that they hold but the will and the messages under way, of which there are none any more. */
+/* Frees both with all that they hold. By now there is neither a will nor a message in flight, and the session is not
+ * journaled any more. */
 void extension_drop(struct shard *shard, struct client *client);
 
 #endif

@@ -1,5 +1,5 @@
-/* A shard's sessions: found by client id, their subscriptions, and what is under way about them: those that end, the
- * filters and retained messages that more than one turn goes by for. By the shard's thread. */
+/* A shard's sessions: their registry by client id, their subscriptions, and work on them that takes more than one turn
+ * (ends, cleanups, filters, retained messages). By the shard's thread. */
 #ifndef STATE_SESSIONS_H
 #define STATE_SESSIONS_H
 
@@ -13,42 +13,44 @@
 
 #include <stdbool.h>
 
-/* What sessions are owed of retained messages (route/retained_jobs.h). */
+/* Retained messages that new subscriptions have not got yet (route/retained_jobs.h). */
 struct retained_jobs {
 	struct pool jobs;             /* struct retained_job */
 	struct pool queues;           /* struct retained_queue */
-	struct table by_subscription; /* jobs by their subscription: there is one a subscription at most */
+	struct table by_subscription; /* jobs; at most one for each subscription */
 	struct table by_client;       /* queues */
-	uint32_t ready_first;         /* queues that can go on, in turns */
+	uint32_t ready_first;         /* queues that can go on, which take turns */
 	uint32_t ready_last;
 };
 
 /* ---- clients and sessions that are to end (state/ending.h, lifecycle/end.h) ---- */
 
 enum ending_kind {
-	ENDING_CONNECTION, /* of a client that was greeted */
-	ENDING_GREETING,   /* of one that was not: it was never here */
-	ENDING_SESSION,    /* without a connection */
-	ENDING_WILL,       /* the will of a session without a connection is due; the session goes on */
+	ENDING_CONNECTION, /* of a client that has its CONNACK */
+	ENDING_GREETING,   /* of a client that has none: no presence is published, and its will is dropped */
+	ENDING_SESSION,    /* of an OFFLINE session */
+	ENDING_WILL,       /* the will of an OFFLINE session is due; the session goes on */
 };
 
 struct ending {
-	struct client_ref client; /* none: it was carried out before its turn */
-	uint16_t generation;      /* of the place: told apart from whoever has it next */
+	struct client_ref client; /* none: a take-over carried it out early */
+	uint16_t generation;      /* of the client's place, which may belong to another client by now */
 	uint8_t kind;             /* enum ending_kind */
 	uint8_t reason;           /* enum error */
 };
 _Static_assert(ERROR_COUNT <= UINT8_MAX, "an ending keeps its reason in 8 bits");
+_Static_assert(sizeof(struct ending) == 8, "a drain notes one for each of a million clients");
 
-/* A queue in the order in which the reasons were found. */
+/* A queue, first in, first out: items[first] to items[count - 1] are not carried out yet. */
 struct endings {
 	struct ending *items;
-	uint32_t first; /* that is not carried out */
-	uint32_t count; /* the end of the queue */
+	uint32_t first;
+	uint32_t count;
 	uint32_t capacity;
 };
 
-/* While so many wait, what ends clients by the hundred (draining, timers, revocations) waits for the next turn. */
+/* With this many in the queue, sources that end clients by the hundred (draining, timers, revocations) wait for the
+ * next turn. */
 #define ENDINGS_MANY 1024u
 
 static inline uint32_t endings_waiting(const struct endings *endings)
@@ -65,15 +67,15 @@ struct filter_job;
 struct session_cleanup;
 
 struct shard_sessions {
-	struct journal journal; /* what is told of all that follows, and of messages */
+	struct journal journal; /* is told of changes to sessions, subscriptions and messages */
 	struct registry registry;
 	struct subscriptions subscriptions;
-	struct region connected_at_s; /* by client, on the shard's clock: written when one comes, read for who asks */
-	struct endings endings;       /* clients and sessions that are to end */
-	struct client_list closing;   /* clients that have ended, whose sockets are closed after the flush */
-	struct session_cleanup *cleanups; /* of sessions that came or went and are not through (lifecycle/cleanup.h) */
+	struct region connected_at_s; /* by client, on the shard's clock: written at CONNECT, read by the admin side */
+	struct endings endings;
+	struct client_list closing;       /* clients that have ended; their sockets close after the flush */
+	struct session_cleanup *cleanups; /* not finished yet (lifecycle/cleanup.h) */
 	struct session_cleanup **cleanups_end;
-	struct filter_job *filter_jobs; /* SUBSCRIBE and UNSUBSCRIBE that are not done yet (client/subscribe.h) */
+	struct filter_job *filter_jobs; /* SUBSCRIBE and UNSUBSCRIBE packets not finished yet (client/subscribe.h) */
 	struct filter_job **filter_jobs_end;
 	size_t filter_jobs_bytes;
 	struct retained_jobs retained_jobs;

@@ -1,7 +1,7 @@
-/* A shard: one thread, one poller, one descriptor table, and all that its clients need. A client lives on the shard
- * that its id hashes to, always. This is its state, in parts that each have a header; what is done with it is in route,
- * client, lifecycle and shard/loop.h. Other threads reach a shard only through its mailbox, its admissions socket and
- * `shared`. */
+/* A shard: one thread, one poller, one descriptor table, and everything that its clients need. A client always lives on
+ * the shard that its client id hashes to. This header holds the shard's state, in named parts. The folders deliver,
+ * route, client, lifecycle and shard act on it. Other threads reach a shard only through its mailbox, its admissions
+ * socket and `shared`. */
 #ifndef STATE_SHARD_H
 #define STATE_SHARD_H
 
@@ -25,6 +25,7 @@
 #include "state/routing.h"
 #include "state/sessions.h"
 
+struct arena;
 struct mailbox;
 struct congestion_board;
 struct index;
@@ -32,10 +33,10 @@ struct retained;
 struct addresses;
 struct access;
 
-/* What a shard is given before its thread starts and never changes itself. What is behind the pointers is shared with
- * other threads: it is immutable, or takes care of itself. */
+/* What a shard is given before its thread starts. The shard only replaces `settings`. What the pointers lead to is
+ * shared with other threads: it is immutable, or synchronizes itself. */
 struct shard_environment {
-	const struct settings *settings; /* the snapshot that it has taken up last (shared.settings_view) */
+	const struct settings *settings; /* the current snapshot (shared.settings_view) */
 	struct mailbox *mailboxes;
 	struct congestion_board *boards; /* of all shards, by number */
 	struct quota *quota;
@@ -44,68 +45,69 @@ struct shard_environment {
 	struct addresses *addresses;
 	struct access *access;
 	_Atomic uint32_t *sessions_offline;                              /* of the whole gateway */
-	void (*sum_counters)(const void *context, struct counters *sum); /* of all threads; NULL: not told about */
+	void (*sum_counters)(const void *context, struct counters *sum); /* of all threads; NULL: no $SYS topics */
 	const void *sum_context;
-	const struct journal_events *journal_events; /* NULL: nothing of its sessions is kept elsewhere */
+	const struct journal_events *journal_events; /* NULL: there is no journal */
 	void *journal_context;
-	const int *keep_fds; /* what its descriptor table keeps */
+	struct arena *arena; /* of its clients, sessions and messages; NULL: their memory ends with the program */
+	const int *keep_fds; /* descriptors that its private table keeps */
 	size_t keep_count;
 	int admissions_fd; /* the receiving end (reactor/fdpass.h) */
 	uint16_t number;
 	uint16_t shard_count;
-	struct fixed_plan fixed; /* sockets that its table does not hold */
+	struct fixed_plan fixed; /* sockets that live in io_uring's file table (net/fixed_files.h) */
 };
 
-/* Where a shard's objects are: all of them are found by an index or a reference, none by a pointer that outlives the
- * call. By the shard's thread. */
+/* Where a shard's objects live. References and indices name them; no pointer to one outlives the call. By the shard's
+ * thread. */
 struct shard_memory {
 	struct pool clients;
-	struct slab slab;         /* what varies in length, or exists only at times */
-	struct io io;             /* scratch, and output that waits */
-	struct messages messages; /* kept by sessions */
-	struct flow_store flows;  /* which session keeps which */
+	struct slab slab;         /* objects of variable length, or that exist only at times */
+	struct io io;             /* scratch, and clients' pending output */
+	struct messages messages; /* that sessions keep */
+	struct flow_store flows;  /* entries of all sessions' flows */
 };
 
-/* Rights that were taken (client/review.h). */
-/* Clients that wait to be looked at alone; beyond that everyone is. */
+/* How many clients may wait for a review of their own. With more, all clients are reviewed. */
 #define REVIEW_ASKED_MAX 64u
 
+/* Subscriptions whose permission was withdrawn (client/review.h). */
 struct review {
-	struct client_ref asked[REVIEW_ASKED_MAX]; /* clients whose token allows something else than before */
+	struct client_ref asked[REVIEW_ASKED_MAX]; /* clients whose token now has other permissions */
 	uint32_t asked_count;
-	uint32_t next;            /* of a round over all clients, 0: there is none */
-	bool again;               /* and one more round behind it */
-	struct client_ref client; /* whose subscriptions are looked at (subscriptions_review_next()), 0: nobody's */
-	uint32_t ended;           /* of them so far */
+	uint32_t next;            /* client of a round over all clients; 0: there is no round */
+	bool again;               /* another round follows this one */
+	struct client_ref client; /* whose subscriptions are being reviewed (subscriptions_review_next()); or none */
+	uint32_t ended;           /* how many of its subscriptions were ended */
 };
 
-/* Revocations of live sessions (lifecycle/revoke.h). */
+/* Revocations of live sessions (lifecycle/revoke.h). The set is open-addressed and at most half full. */
 struct revoke {
-	uint64_t *hashes; /* on the heap while there are some: slots, of which half are free (0) */
-	uint32_t slots;   /* a power of two, 0: none */
-	uint32_t count;   /* hashes in them */
-	uint32_t next;    /* client that the sweep looks at next; 0: it has not begun */
+	uint64_t *hashes; /* `slots` of them, on the heap while there are any; 0: a free slot */
+	uint32_t slots;   /* a power of two; 0: no set */
+	uint32_t count;   /* hashes in the set */
+	uint32_t next;    /* client that the sweep looks at next; 0: the sweep has not begun */
 };
 
-/* What a shard knows of who may do what: the rules as they are now, decisions by them, and what was taken away and is
- * not carried out everywhere yet. By the shard's thread. */
+/* A shard's access control: the current rules, cached decisions, and revocations that are still being carried out. By
+ * the shard's thread. */
 struct shard_guard {
-	struct acl *acl; /* a reference to the rule file's rules */
+	struct acl *acl; /* a reference to the rules of the rule file */
 	struct acl_cache acl_cache;
 	struct acl_pool token_rules;
 	struct sign_in sign_in;  /* for AUTH */
-	uint32_t access_version; /* of the snapshots above */
+	uint32_t access_version; /* of the snapshots that acl and sign_in hold */
 	struct revoke revoke;
 	struct review review;
 };
 
 /* What other threads read or write. */
 struct shard_shared {
-	_Atomic uint32_t lag_ms;  /* of overload, for the gates */
-	struct commands commands; /* of the admin side */
+	_Atomic uint32_t lag_ms;  /* loop.overload.lag_ms, for the gates */
+	struct commands commands; /* from the admin side */
 	struct settings_view settings_view;
-	_Atomic bool draining; /* set by the main thread: end everyone, then the thread ends */
-	_Atomic bool started;
+	_Atomic bool draining; /* set by the main thread: end all clients, then the thread */
+	_Atomic bool started;  /* set by the shard's thread, after `failed` */
 	_Atomic bool failed;
 	_Atomic uint64_t drain_until_ms;
 };
@@ -132,13 +134,13 @@ static inline struct client_ref shard_client_ref(const struct shard *shard, cons
 	return (struct client_ref){(uint32_t)(offset / sizeof(*client))};
 }
 
-/* The shard that a client id with this hash lives on. The high half decides: the registry uses the low one. */
+/* The shard of a client id with this hash. Uses the high half, since the registry uses the low half. */
 static inline uint16_t shard_of_hash(uint64_t hash, uint16_t shard_count)
 {
 	return (uint16_t)((hash >> 32) * shard_count >> 32);
 }
 
-/* When the client's connection came, on the shard's clock; 0: it is not known. */
+/* When the client connected, on the shard's clock; 0: unknown. */
 static inline uint32_t shard_connected_at_s(const struct shard *shard, struct client_ref ref)
 {
 	const uint32_t *at_s = (const void *)shard->sessions.connected_at_s.base;
@@ -146,27 +148,27 @@ static inline uint32_t shard_connected_at_s(const struct shard *shard, struct cl
 	return ref.index < known ? at_s[ref.index] : 0;
 }
 
-/* Notes that it came now. Without memory it is not known, that is all. */
+/* Notes that the client connected now. Without memory the time stays unknown; nothing else depends on it. */
 static inline void shard_note_connected(struct shard *shard, struct client_ref ref)
 {
 	if (region_grow(&shard->sessions.connected_at_s, (ref.index + 1u) * sizeof(uint32_t)) == ERROR_OK)
 		((uint32_t *)(void *)shard->sessions.connected_at_s.base)[ref.index] = shard->loop.now_s;
 }
 
-/* Both clocks, as the turn began. Only where there is a journal. */
+/* Wall clock and shard's clock, as read when the turn began. Only where there is a journal. */
 static inline struct deadline_clock shard_deadline_clock(const struct shard *shard)
 {
 	CHECK(journal_is_on(&shard->sessions.journal));
 	return (struct deadline_clock){.wall_s = shard->sessions.journal.wall_s, .now_s = shard->loop.now_s};
 }
 
-/* When a message expires, as the journal is told; expires_s: as in struct publication. */
+/* When a message expires, on the wall clock, for the journal. expires_s: as in struct publication. */
 static inline int64_t shard_message_deadline(const struct shard *shard, uint32_t expires_s)
 {
 	return expires_s != 0 ? deadline_to_wall(shard_deadline_clock(shard), expires_s) : DEADLINE_NEVER_S;
 }
 
-/* A second of the shard's clock in milliseconds of it. */
+/* Converts seconds of the shard's clock to its milliseconds. */
 static inline uint64_t shard_clock_ms(const struct shard *shard, uint32_t at_s)
 {
 	(void)shard;

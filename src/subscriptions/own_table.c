@@ -8,24 +8,27 @@ struct own_entry {
 	uint32_t node;
 	uint32_t value;
 };
+_Static_assert(sizeof(struct own_entry) + sizeof(uint32_t) == 24,
+	       "with its bucket, the cost in subscriptions/own_table.h");
 
 static struct own_entry *own_table_entry_at(const struct own_table *own, uint32_t index)
 {
 	return pool_at(&own->entries, index);
 }
 
-/* Both are small numbers that are given one after another: a multiplication spreads them. */
+/* Both are small numbers, given out one after another. A multiplication spreads them over the buckets. */
 static uint32_t own_table_hash_of(struct client_ref client, uint32_t node)
 {
 	return (uint32_t)(((uint64_t)client.index << 32 | node) * 0x9E3779B97F4A7C15u >> 32) ^
 	       client.index * 0x85EBCA6Bu;
 }
 
-enum error own_table_open(struct own_table *own, uint32_t limit)
+enum error own_table_open(struct own_table *own, struct arena *arena, uint32_t limit)
 {
-	enum error error = pool_open(&own->entries, sizeof(struct own_entry), limit);
+	enum error error = pool_open_in(&own->entries, arena, "own", sizeof(struct own_entry), limit);
 	if (error == ERROR_OK)
-		error = table_open(&own->table, &own->entries, offsetof(struct own_entry, links), limit);
+		error = table_open_in(&own->table, arena, "own by key", &own->entries,
+				      offsetof(struct own_entry, links), limit);
 	return error;
 }
 
@@ -46,6 +49,7 @@ static uint32_t find_entry(const struct own_table *own, struct client_ref client
 
 enum error own_table_add(struct own_table *own, struct client_ref client, uint32_t node, uint32_t value)
 {
+	CHECK(!client_ref_is_none(client) && (value != 0 || node == OWN_SUM));
 	uint32_t index = pool_take(&own->entries);
 	if (index == 0)
 		return ERROR_NO_MEMORY;
@@ -74,6 +78,6 @@ uint32_t own_table_find(const struct own_table *own, struct client_ref client, u
 void own_table_set(struct own_table *own, struct client_ref client, uint32_t node, uint32_t value)
 {
 	uint32_t index = find_entry(own, client, node);
-	CHECK(index != 0);
+	CHECK(index != 0 && (value != 0 || node == OWN_SUM));
 	own_table_entry_at(own, index)->value = value;
 }

@@ -1,15 +1,17 @@
-/* A session's own subscription to a filter, by client and node, where a walk over the session's subscriptions would be
- * long, and what the filters of all of them take. It holds only the subscriptions of such sessions, at 24 bytes each;
- * an ordinary client has none in it. Owned by the shard's thread. */
+/* Finds a session's own subscription to a filter by client and node, where a walk over the session's subscriptions
+ * would be long. It also keeps the bytes that the filters of such a session take. Only sessions with many subscriptions
+ * are in it, at 24 bytes for each subscription; ordinary clients are not. Owned by the shard's thread. */
 #ifndef SUBSCRIPTIONS_OWN_TABLE_H
 #define SUBSCRIPTIONS_OWN_TABLE_H
 
 #include "memory/table.h"
 #include "session/refs.h"
 
-/* A session with more subscriptions than this has them in the table. */
+struct arena;
+
+/* A session with more subscriptions than this has all of them in the table. */
 #define OWN_WALK_MAX 16u
-/* No node's name: the entry of what the filters of all take. */
+/* In place of a node's name, which is never 0: the entry with the bytes of all filters of the session. */
 #define OWN_SUM 0u
 
 struct own_table {
@@ -17,17 +19,17 @@ struct own_table {
 	struct table table;
 };
 
-/* limit: subscriptions. */
-enum error own_table_open(struct own_table *own, uint32_t limit);
+/* arena: where its memory is, or NULL (memory/arena.h). limit: subscriptions. */
+enum error own_table_open(struct own_table *own, struct arena *arena, uint32_t limit);
 void own_table_close(struct own_table *own);
 
-/* value: not 0 for a node. ERROR_NO_MEMORY. */
+/* Adds an entry that is not in the table. value: not 0 for a node. ERROR_NO_MEMORY. */
 enum error own_table_add(struct own_table *own, struct client_ref client, uint32_t node, uint32_t value);
-/* It must be there. */
+/* The entry must be in the table. */
 void own_table_remove(struct own_table *own, struct client_ref client, uint32_t node);
-/* What was added; 0: there is none. */
+/* The entry's value; 0: it is not in the table. */
 uint32_t own_table_find(const struct own_table *own, struct client_ref client, uint32_t node);
-/* Another one in the place of what is there. */
+/* Replaces the value of an entry that is in the table. */
 void own_table_set(struct own_table *own, struct client_ref client, uint32_t node, uint32_t value);
 
 #endif

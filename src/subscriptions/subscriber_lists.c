@@ -1,6 +1,6 @@
 #include "subscriptions/subscriber_lists.h"
 
-/* Members of a shared subscription that are passed over for one message. */
+/* Busy members of a shared subscription that one message passes over at most. */
 #define BUSY_LOOKS 16u
 
 static struct subscription *member_at(const struct subscriptions *subscriptions, struct subscription_ref ref)
@@ -18,7 +18,7 @@ static route_bits route_of_one(const struct subscriptions *subscriptions, struct
 	return route_make(ROUTE_ONE, subscriptions->shard, member_at(subscriptions, ref)->generation, ref.index);
 }
 
-/* A member of a shared subscription goes to the front when it is connected, to the end otherwise. */
+/* A member of a shared subscription that is not connected goes to the end, everyone else to the front. */
 static void list_push_member(struct subscriptions *subscriptions, struct subscriber_list *list,
 			     struct subscription_ref ref)
 {
@@ -45,6 +45,7 @@ static void list_push_member(struct subscriptions *subscriptions, struct subscri
 static void list_unlink(struct subscriptions *subscriptions, struct subscriber_list *list, struct subscription_ref ref)
 {
 	struct subscription *subscription = member_at(subscriptions, ref);
+	CHECK((subscription->options & SUBSCRIPTION_LISTED) != 0 && list->count > 0);
 	if (subscription_ref_equal(list->turn, ref))
 		list->turn = subscription->list_next;
 	if (!subscription_ref_is_none(subscription->list_previous))
@@ -63,9 +64,10 @@ static void list_unlink(struct subscriptions *subscriptions, struct subscriber_l
 	subscription->options &= (uint8_t)~SUBSCRIPTION_LISTED;
 }
 
-/* The list of the locked node's subscribers here. */
+/* The list of the locked node's subscribers on this shard. */
 static struct subscriber_list *list_of(const struct subscriptions *subscriptions, struct index_slot slot)
 {
+	CHECK_EQ(route_kind(index_route(slot, subscriptions->shard)), ROUTE_LIST);
 	return list_at(subscriptions, route_index(index_route(slot, subscriptions->shard)));
 }
 
@@ -80,19 +82,20 @@ static enum error route_to_list(struct subscriptions *subscriptions, struct inde
 	*list = (struct subscriber_list){.generation = list->generation};
 	list_push_member(subscriptions, list, first);
 	list_push_member(subscriptions, list, second);
-	/* Replacing this shard's own route needs no memory and so cannot fail. */
+	/* This replaces the shard's own route, which needs no memory and so cannot fail. */
 	return index_set_route(slot, subscriptions->shard,
 			       route_make(ROUTE_LIST, subscriptions->shard, list->generation, index));
 }
 
-/* Tells the index how many connected members of a shared subscription there are here, and how many of them are free. A
- * member that is busy is connected. */
-static void weigh(const struct subscriptions *subscriptions, struct index_slot slot)
+/* Tells the index how many members of a shared subscription are connected here, and how many of these are free. A busy
+ * member is connected. */
+static void update_members(const struct subscriptions *subscriptions, struct index_slot slot)
 {
 	route_bits route = index_route(slot, subscriptions->shard);
 	struct index_members members = {0};
 	if (route_kind(route) == ROUTE_LIST) {
 		const struct subscriber_list *list = list_at(subscriptions, route_index(route));
+		CHECK(list->busy <= list->live && list->live <= list->count);
 		members = (struct index_members){.live = list->live, .free = list->live - list->busy};
 	} else if (route_kind(route) == ROUTE_ONE) {
 		uint8_t options = member_at(subscriptions, subscription_of_route(route))->options;
@@ -113,7 +116,7 @@ enum error subscribers_attach(struct subscriptions *subscriptions, struct index_
 	else
 		error = index_set_route(slot, subscriptions->shard, route_of_one(subscriptions, ref));
 	if (error == ERROR_OK && (member_at(subscriptions, ref)->options & SUBSCRIPTION_SHARED) != 0)
-		weigh(subscriptions, slot);
+		update_members(subscriptions, slot);
 	return error;
 }
 
@@ -132,11 +135,11 @@ static void detach_locked(struct subscriptions *subscriptions, struct index_slot
 		list->generation++;
 		pool_give(&subscriptions->lists, list_index);
 	} else if ((subscription->options & SUBSCRIPTION_SHARED) != 0) {
-		weigh(subscriptions, slot);
+		update_members(subscriptions, slot);
 	}
 }
 
-static struct subscription_ref after(const struct subscription *subscription)
+static struct subscription_ref next_in_list(const struct subscription *subscription)
 {
 	return (subscription->options & SUBSCRIPTION_LISTED) != 0 ? subscription->list_next : subscription_ref_none();
 }
@@ -145,7 +148,8 @@ void subscribers_detach(struct subscriptions *subscriptions, struct subscription
 {
 	const struct subscription *subscription = member_at(subscriptions, ref);
 	if (subscription_ref_equal(subscriptions->cursor, ref))
-		subscriptions->cursor = subscriptions->cursor_is_last ? subscription_ref_none() : after(subscription);
+		subscriptions->cursor =
+			subscriptions->cursor_is_last ? subscription_ref_none() : next_in_list(subscription);
 	struct index_slot slot = index_enter(subscriptions->index, subscription->node);
 	detach_locked(subscriptions, slot, ref);
 	index_leave(slot);
@@ -164,7 +168,7 @@ void subscribers_set_live(struct subscriptions *subscriptions, struct subscripti
 	bool listed = (subscription->options & SUBSCRIPTION_LISTED) != 0;
 	struct subscriber_list *list = listed ? list_of(subscriptions, slot) : NULL;
 	if (subscription_ref_equal(subscriptions->cursor, ref))
-		subscriptions->cursor = subscriptions->cursor_is_last ? ref : after(subscription);
+		subscriptions->cursor = subscriptions->cursor_is_last ? ref : next_in_list(subscription);
 	if (listed)
 		list_unlink(subscriptions, list, ref);
 	if (live)
@@ -173,7 +177,7 @@ void subscribers_set_live(struct subscriptions *subscriptions, struct subscripti
 		subscription->options &= (uint8_t) ~(SUBSCRIPTION_LIVE | SUBSCRIPTION_BUSY);
 	if (listed)
 		list_push_member(subscriptions, list, ref);
-	weigh(subscriptions, slot);
+	update_members(subscriptions, slot);
 	index_leave(slot);
 }
 
@@ -191,7 +195,7 @@ void subscriptions_set_busy(struct subscriptions *subscriptions, struct subscrip
 		else
 			list_of(subscriptions, slot)->busy--;
 	}
-	weigh(subscriptions, slot);
+	update_members(subscriptions, slot);
 	index_leave(slot);
 }
 
@@ -217,7 +221,7 @@ uint32_t subscriptions_count(const struct subscriptions *subscriptions, route_bi
 	return is_shared_list(subscriptions, list->first) ? 1 : list->count;
 }
 
-/* The member whose turn it is. Connected ones stand in front; behind the last of them the round begins again. */
+/* The member whose turn it is, from `ref` on. Connected ones are at the front; after the last it is the first again. */
 static struct subscription_ref next_turn_of(const struct subscriptions *subscriptions,
 					    const struct subscriber_list *list, struct subscription_ref ref)
 {
@@ -231,7 +235,7 @@ static struct subscription_ref next_turn_of(const struct subscriptions *subscrip
 static struct subscription_ref take_turn(const struct subscriptions *subscriptions, struct subscriber_list *list)
 {
 	struct subscription_ref ref = next_turn_of(subscriptions, list, list->turn);
-	/* Past those who are busy, to one who is free; not far, and where all are the turns are as ever. */
+	/* Passes over a few busy members to a free one. If all are busy, the turns do not change. */
 	for (uint32_t looks = 0; list->busy != 0 && list->busy < list->live && looks < BUSY_LOOKS; looks++) {
 		if ((member_at(subscriptions, ref)->options & SUBSCRIPTION_BUSY) == 0)
 			break;
@@ -261,7 +265,7 @@ const struct subscription *subscriptions_next(struct subscriptions *subscription
 	if (subscription_ref_is_none(subscriptions->cursor))
 		return NULL;
 	const struct subscription *subscription = member_at(subscriptions, subscriptions->cursor);
-	subscriptions->cursor = subscriptions->cursor_is_last ? subscription_ref_none() : after(subscription);
+	subscriptions->cursor = subscriptions->cursor_is_last ? subscription_ref_none() : next_in_list(subscription);
 	if (!subscription_ref_is_none(subscriptions->cursor))
 		__builtin_prefetch(member_at(subscriptions, subscriptions->cursor));
 	return subscription;

@@ -1,6 +1,6 @@
-/* Who of this shard subscribes to a filter: one subscription, which is the filter's route itself, or a list. Of a
- * shared subscription each message goes to one member: whose turn it is, and who is passed over. Owned by the shard's
- * thread; each change is made with the filter's part of the index locked. */
+/* A filter's subscribers on this shard: one subscription, which the filter's route names itself, or a list. In a shared
+ * subscription [4.8.2] each message goes to one member; here is whose turn it is, and who is passed over. Owned by the
+ * shard's thread. Each change is made with the filter's part of the index locked. */
 #ifndef SUBSCRIPTIONS_SUBSCRIBER_LISTS_H
 #define SUBSCRIPTIONS_SUBSCRIBER_LISTS_H
 
@@ -9,30 +9,29 @@
 
 /* ---- for subscriptions/subscriptions.c ---- */
 
-/* One more subscriber of the locked node. ERROR_LIMIT, ERROR_NO_MEMORY. */
+/* Adds a subscriber to the locked node. ERROR_LIMIT, ERROR_NO_MEMORY. */
 enum error subscribers_attach(struct subscriptions *subscriptions, struct index_slot slot, struct subscription_ref ref);
-/* The subscription ends: a walk that stands on it goes on behind it. */
+/* The subscription ends. A walk whose next one it was goes on after it. */
 void subscribers_detach(struct subscriptions *subscriptions, struct subscription_ref ref);
-/* A member of a shared subscription is connected, or not any more. */
+/* A member of a shared subscription has connected or disconnected. */
 void subscribers_set_live(struct subscriptions *subscriptions, struct subscription_ref ref, bool live);
-/* One of those that a list's route leads to. */
+/* The first subscription of a list's route. */
 struct subscription_ref subscribers_first(const struct subscriptions *subscriptions, route_bits list);
 
-/* ---- for who delivers ---- */
+/* ---- for delivery ---- */
 
-/* Messages wait for the client of this shared subscription, or not any more: a member for whom some do is passed over
- * while others are free. */
+/* Messages wait for this member of a shared subscription, or no longer do. It is passed over while others are free.
+ * Does nothing for a member that is not connected. */
 void subscriptions_set_busy(struct subscriptions *subscriptions, struct subscription_ref ref, bool busy);
-/* The client of this member of a shared subscription is not connected, which the lists do not know yet. */
+/* The client of this member of a shared subscription has lost its connection, which its list does not show yet. */
 void subscriptions_unset_live(struct subscriptions *subscriptions, struct subscription_ref ref);
-/* How many subscriptions a route leads to, of a shared one 1; 0 when it is stale. */
+/* How many subscriptions a route leads to: 1 for a shared one, 0 for a stale one. */
 uint32_t subscriptions_count(const struct subscriptions *subscriptions, route_bits route);
-/* A walk over a route's subscriptions: start sets the cursor, each next returns one and moves on; NULL at the end.
- * There is one walk at a time; subscriptions may end during it. */
+/* A walk over a route's subscriptions. subscriptions_walk() begins it, subscriptions_next() returns the next one; NULL:
+ * the walk is over. There is one walk at a time. Subscriptions may end during it. */
 void subscriptions_walk(struct subscriptions *subscriptions, route_bits route);
 const struct subscription *subscriptions_next(struct subscriptions *subscriptions);
-/* Right after the start: the one member of a shared subscription that was picked among several; 0: it is no such walk.
- */
+/* After subscriptions_walk(): the member of a shared subscription that was picked; none: it is no such walk. */
 struct subscription_ref subscriptions_picked(const struct subscriptions *subscriptions);
 
 #endif

@@ -3,15 +3,18 @@
 #include "mqtt/field/topic.h"
 #include "subscriptions/subscriber_lists.h"
 
-enum error subscriptions_open(struct subscriptions *subscriptions, struct index *index, uint16_t shard, uint32_t limit)
+enum error subscriptions_open(struct subscriptions *subscriptions, struct arena *arena, struct index *index,
+			      uint16_t shard, uint32_t limit)
 {
+	CHECK_LT(shard, INDEX_SHARDS_MAX);
 	*subscriptions = (struct subscriptions){
 		.index = index, .client_max = UINT32_MAX, .client_bytes_max = UINT32_MAX, .shard = shard};
-	enum error error = pool_open(&subscriptions->pool, sizeof(struct subscription), limit);
+	enum error error =
+		pool_open_in(&subscriptions->pool, arena, "subscriptions", sizeof(struct subscription), limit);
 	if (error == ERROR_OK)
-		error = pool_open(&subscriptions->lists, sizeof(struct subscriber_list), limit);
+		error = pool_open_in(&subscriptions->lists, arena, "lists", sizeof(struct subscriber_list), limit);
 	if (error == ERROR_OK)
-		error = own_table_open(&subscriptions->own, limit + limit / OWN_WALK_MAX);
+		error = own_table_open(&subscriptions->own, arena, limit + limit / OWN_WALK_MAX);
 	return error;
 }
 
@@ -27,17 +30,18 @@ static struct subscription *at(const struct subscriptions *subscriptions, struct
 	return subscription_at(&subscriptions->pool, ref);
 }
 
-/* Ends the subscription in the index and frees it; its client's chain is the caller's. */
+/* Removes the subscription from the index and frees it. The caller has unlinked it from its client's list. */
 static void end_subscription(struct subscriptions *subscriptions, struct subscription_ref ref)
 {
 	struct subscription *subscription = at(subscriptions, ref);
+	CHECK(!client_ref_is_none(subscription->client)); /* it has not ended before */
 	subscribers_detach(subscriptions, ref);
 	subscription->generation++;
 	subscription->client = client_ref_none();
 	subscription_give(&subscriptions->pool, ref);
 }
 
-/* The client's own subscription to the node, or 0: a few steps, however many subscriptions the client has. */
+/* The client's own subscription to the node, or none. Takes a few steps, however many subscriptions the client has. */
 static struct subscription_ref find_by_node(struct subscriptions *subscriptions, const struct session *session,
 					    struct client_ref client, uint32_t node)
 {
@@ -50,7 +54,7 @@ static struct subscription_ref find_by_node(struct subscriptions *subscriptions,
 	return ref;
 }
 
-/* The client's own subscription to the locked node, or 0, however many subscribers the filter has. */
+/* The same for a locked node. Does not walk the filter's subscribers. */
 static struct subscription_ref find_own(struct subscriptions *subscriptions, const struct session *session,
 					struct client_ref client, struct index_slot slot)
 {
@@ -64,7 +68,7 @@ static struct subscription_ref find_own(struct subscriptions *subscriptions, con
 	return find_by_node(subscriptions, session, client, index_name(slot));
 }
 
-/* Takes those of the session's subscriptions out of the table that stand in front of `end`. */
+/* Removes the session's subscriptions in front of `end` from the table. */
 static void unkey(struct subscriptions *subscriptions, struct session *session, struct subscription_ref end)
 {
 	for (struct subscription_ref i = session->subscription; !subscription_ref_equal(i, end);
@@ -78,7 +82,7 @@ static uint32_t filter_bytes(const struct subscriptions *subscriptions, const st
 	return index_filter_bytes(subscriptions->index, subscription->node);
 }
 
-/* What the filters of a session that is keyed take. */
+/* The bytes that the filters of a keyed session take. */
 static uint32_t subscriptions_sum_of(const struct subscriptions *subscriptions, struct client_ref client)
 {
 	return own_table_find(&subscriptions->own, client, OWN_SUM);
@@ -100,7 +104,7 @@ static enum error key_one_more(struct subscriptions *subscriptions, struct subsc
 	return error;
 }
 
-/* The session's first subscription is a new one: from a certain number on all of them are in the table. */
+/* The session's first subscription is new. From OWN_WALK_MAX on, this moves all of them into the table. */
 static enum error key_first(struct subscriptions *subscriptions, struct session *session)
 {
 	struct own_table *own = &subscriptions->own;
@@ -131,6 +135,7 @@ static enum error key_first(struct subscriptions *subscriptions, struct session 
 static void client_link(struct subscriptions *subscriptions, struct session *session, struct subscription_ref ref)
 {
 	struct subscription *subscription = at(subscriptions, ref);
+	CHECK_EQ(session->subscription_count == 0, subscription_ref_is_none(session->subscription));
 	subscription->client_next = session->subscription;
 	subscription->client_previous = subscription_ref_none();
 	if (!subscription_ref_is_none(session->subscription))
@@ -143,6 +148,7 @@ static void client_unlink_unkeyed(struct subscriptions *subscriptions, struct se
 				  struct subscription_ref ref)
 {
 	const struct subscription *subscription = at(subscriptions, ref);
+	CHECK_GT(session->subscription_count, 0u);
 	if (subscription_ref_equal(subscriptions->review, ref))
 		subscriptions->review = subscription->client_next;
 	if (!subscription_ref_is_none(subscription->client_previous))
@@ -160,11 +166,12 @@ static void client_unlink(struct subscriptions *subscriptions, struct session *s
 	const struct subscription *subscription = at(subscriptions, ref);
 	if (session->is_keyed) {
 		struct client_ref client = subscription->client;
+		CHECK_GE(subscriptions_sum_of(subscriptions, client), filter_bytes(subscriptions, subscription));
 		set_sum(subscriptions, client,
 			subscriptions_sum_of(subscriptions, client) - filter_bytes(subscriptions, subscription));
 		own_table_remove(&subscriptions->own, client, subscription->node);
 		if (session->subscription_count == 1) {
-			CHECK(subscriptions_sum_of(subscriptions, client) == 0);
+			CHECK_EQ(subscriptions_sum_of(subscriptions, client), 0u);
 			own_table_remove(&subscriptions->own, client, OWN_SUM);
 		}
 	}
@@ -199,9 +206,8 @@ static struct subscription_ref subscription_new(struct subscriptions *subscripti
 	return ref;
 }
 
-/* Gives the new subscription its places: among the session's, and among the locked node's. Without memory it is gone.
- */
-static enum error make_own(struct subscriptions *subscriptions, struct session *session, struct index_slot slot,
+/* Links a new subscription into the session's list and the locked node's. Frees it if that fails. */
+static enum error link_new(struct subscriptions *subscriptions, struct session *session, struct index_slot slot,
 			   struct subscription_ref ref)
 {
 	client_link(subscriptions, session, ref);
@@ -255,7 +261,7 @@ enum error subscriptions_add(struct subscriptions *subscriptions, struct session
 		ref = subscription_new(subscriptions, session, client, index_name(slot));
 		if (!subscription_ref_is_none(ref) && shared)
 			at(subscriptions, ref)->options = SUBSCRIPTION_SHARED | SUBSCRIPTION_LIVE;
-		error = !subscription_ref_is_none(ref) ? make_own(subscriptions, session, slot, ref) : ERROR_LIMIT;
+		error = !subscription_ref_is_none(ref) ? link_new(subscriptions, session, slot, ref) : ERROR_LIMIT;
 	}
 	if (error == ERROR_OK) {
 		struct subscription *subscription = at(subscriptions, ref);
@@ -288,7 +294,8 @@ bool subscriptions_set_live_some(struct subscriptions *subscriptions, const stru
 				 struct subscription_ref *cursor, uint32_t most)
 {
 	struct subscription_ref ref = *cursor;
-	/* Where the one to go on with has ended it begins anew: those that are right already are passed quickly. */
+	/* If the one at the cursor has ended, this begins again, and passes quickly over those that are right already.
+	 */
 	if (subscription_ref_is_none(ref) || subscription_ref_is_none(session->subscription) ||
 	    !client_ref_equal(at(subscriptions, ref)->client, at(subscriptions, session->subscription)->client))
 		ref = session->subscription;

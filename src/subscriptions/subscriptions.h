@@ -1,6 +1,6 @@
-/* The subscriptions of one shard's clients: which filter, which options, and for each filter the list of local
- * subscribers that a message walks. Owned by the shard's thread; only the routes that lead here are shared, through
- * the index. */
+/* The subscriptions of one shard's clients: their filters and options, and for each filter the list of local
+ * subscribers that a message walks. Owned by the shard's thread. Only the routes that lead here are shared, through the
+ * index. */
 #ifndef SUBSCRIPTIONS_H
 #define SUBSCRIPTIONS_H
 
@@ -12,60 +12,65 @@
 #include "subscriptions/subscription.h"
 #include "topics/index.h"
 
-/* limit: subscriptions. The index must outlive it. */
-enum error subscriptions_open(struct subscriptions *subscriptions, struct index *index, uint16_t shard, uint32_t limit);
+struct arena;
+
+/* arena: where its memory is, or NULL (memory/arena.h). limit: subscriptions. The index must outlive it.
+ * ERROR_NO_MEMORY. */
+enum error subscriptions_open(struct subscriptions *subscriptions, struct arena *arena, struct index *index,
+			      uint16_t shard, uint32_t limit);
 void subscriptions_close(struct subscriptions *subscriptions);
 
-/* What a client asks for. filter: checked, "$share/group/filter" for a shared subscription. */
+/* What a client asks for. filter: valid; "$share/group/filter" for a shared subscription [4.8.2]. */
 struct subscription_wanted {
 	struct slice filter;
 	uint32_t identifier;
 	uint8_t options; /* enum subscription_option */
 };
 
-/* What came of it. */
+/* The result. */
 struct subscription_made {
 	struct subscription_ref ref;
 	bool replaced; /* options and identifier of the same filter [MQTT-3.8.4-3] */
 };
 
-/* Subscribes, or replaces. The client is connected. ERROR_LIMIT, ERROR_NO_MEMORY. */
+/* Subscribes the client, which is connected, or replaces its subscription. ERROR_LIMIT, ERROR_NO_MEMORY. */
 enum error subscriptions_add(struct subscriptions *subscriptions, struct session *session, struct client_ref client,
 			     const struct subscription_wanted *wanted, struct subscription_made *made);
-/* Returns what its index was, which is free now; 0: there was none. */
+/* Unsubscribes. Returns the reference that the subscription had, which is free now; none: there was no subscription. */
 struct subscription_ref subscriptions_remove(struct subscriptions *subscriptions, struct session *session,
 					     struct client_ref client, struct slice filter);
-/* The session's client is connected, or not any more: members of shared subscriptions that are not get nothing while
- * others are. Looks at `most` of its subscriptions; true when there are more. *cursor: 0 at first, then as it was left;
- * subscriptions may come and end meanwhile. */
+/* The session's client has connected or disconnected: in a shared subscription, members without a connection get
+ * nothing while others have one. Handles up to `most` of its subscriptions. True: there are more. *cursor: none at
+ * first, then as this function left it; subscriptions may come and end between two calls. */
 bool subscriptions_set_live_some(struct subscriptions *subscriptions, const struct session *session, bool live,
 				 struct subscription_ref *cursor, uint32_t most);
-/* A route to another, connected member of the session's shared subscription; 0: there is none. Once the session's own
- * are not live. turns: whose picks are counted on. */
+/* A route to another member of the shared subscription that is connected; 0: there is none. To be called when the
+ * session's own memberships are no longer live. turns: whose picks it counts. */
 route_bits subscriptions_other_member(const struct subscriptions *subscriptions, struct subscription_ref ref,
 				      struct routes *turns);
-/* Ends one of the session's. */
+/* Ends one of the session's subscriptions. */
 void subscriptions_end(struct subscriptions *subscriptions, struct session *session, struct subscription_ref ref);
-/* Ends some of the session's, at most so many; false when none is left. */
+/* Ends up to `most` of the session's subscriptions. False: none is left. */
 bool subscriptions_clear(struct subscriptions *subscriptions, struct session *session, uint32_t most);
 
-/* A walk over all subscriptions of one session, one at a time, which may take its time: those that end meanwhile are
- * passed over, and those that come are not met. */
+/* A walk over all subscriptions of one session, which may take several turns. It skips those that end meanwhile, and
+ * does not see new ones. There is one walk at a time. */
 void subscriptions_review_begin(struct subscriptions *subscriptions, const struct session *session);
-/* 0 at the end. */
+/* None: the walk is over. */
 struct subscription_ref subscriptions_review_next(struct subscriptions *subscriptions);
 /* The filter's name in the index. */
 uint32_t subscriptions_node(const struct subscriptions *subscriptions, struct subscription_ref ref);
 
-/* Its index, as struct flow_entry keeps it. */
+/* Its reference, as struct flow_entry keeps it. */
 struct subscription_ref subscriptions_ref(const struct subscriptions *subscriptions,
 					  const struct subscription *subscription);
-/* It must be one that stands. */
+/* It must not have ended. */
 const struct subscription *subscriptions_at(const struct subscriptions *subscriptions, struct subscription_ref ref);
-/* NULL: it is not the client's any more. */
+/* NULL: it is no subscription of this client any more. */
 const struct subscription *subscriptions_of_client(const struct subscriptions *subscriptions,
 						   struct subscription_ref ref, struct client_ref client);
-/* The client's own, unshared subscription that the route leads to, found in a few steps; NULL: it has none there. */
+/* The client's own subscription among those that the route leads to, if it is not shared. Takes a few steps, however
+ * many there are. NULL: it has none. */
 const struct subscription *subscriptions_own(struct subscriptions *subscriptions, const struct session *session,
 					     struct client_ref client, route_bits route);
 

@@ -1,14 +1,15 @@
 #include "topics/expiries.h"
 
-/* Places begin at 1, so that 0 in an object says that it has none; the parent of place n is n / 2. */
-struct entry {
+/* Places begin at 1, so that 0 in an object means none. The parent of place n is n / 2. */
+struct expiry_entry {
 	uint32_t expires_s;
 	uint32_t index;
 };
+_Static_assert(sizeof(struct expiry_entry) == 8, "the cost of an expiry in topics/expiries.h");
 
-static struct entry *expiry_entry_at(const struct expiries *expiries, uint32_t place)
+static struct expiry_entry *expiry_entry_at(const struct expiries *expiries, uint32_t place)
 {
-	return (struct entry *)(void *)expiries->heap.base + place;
+	return (struct expiry_entry *)(void *)expiries->heap.base + place;
 }
 
 static uint32_t *expiry_place_of(const struct expiries *expiries, uint32_t index)
@@ -18,8 +19,10 @@ static uint32_t *expiry_place_of(const struct expiries *expiries, uint32_t index
 
 enum error expiries_open(struct expiries *expiries, const struct pool *pool, uint32_t place_offset, uint32_t limit)
 {
+	CHECK_LE(place_offset + sizeof(uint32_t), pool->object_bytes);
+	CHECK_GE(place_offset, sizeof(uint32_t)); /* the pool's link takes the first four bytes */
 	*expiries = (struct expiries){.pool = pool, .place_offset = place_offset};
-	return region_open(&expiries->heap, ((size_t)limit + 1) * sizeof(struct entry));
+	return region_open(&expiries->heap, ((size_t)limit + 1) * sizeof(struct expiry_entry));
 }
 
 void expiries_close(struct expiries *expiries)
@@ -29,25 +32,25 @@ void expiries_close(struct expiries *expiries)
 
 enum error expiries_reserve(struct expiries *expiries)
 {
-	return region_grow(&expiries->heap, ((size_t)expiries->count + 2) * sizeof(struct entry));
+	return region_grow(&expiries->heap, ((size_t)expiries->count + 2) * sizeof(struct expiry_entry));
 }
 
-static void put(const struct expiries *expiries, uint32_t place, struct entry entry)
+static void heap_set(const struct expiries *expiries, uint32_t place, struct expiry_entry entry)
 {
 	*expiry_entry_at(expiries, place) = entry;
 	*expiry_place_of(expiries, entry.index) = place;
 }
 
-/* The entry goes to the place, or as far up from there as it is earlier than its parents. */
-static void sift_up(const struct expiries *expiries, uint32_t place, struct entry entry)
+/* Puts the entry at the place, or above as far as it expires before its parents. */
+static void sift_up(const struct expiries *expiries, uint32_t place, struct expiry_entry entry)
 {
 	for (; place > 1 && expiry_entry_at(expiries, place / 2)->expires_s > entry.expires_s; place /= 2)
-		put(expiries, place, *expiry_entry_at(expiries, place / 2));
-	put(expiries, place, entry);
+		heap_set(expiries, place, *expiry_entry_at(expiries, place / 2));
+	heap_set(expiries, place, entry);
 }
 
-/* The same, down. */
-static void sift_down(const struct expiries *expiries, uint32_t place, struct entry entry)
+/* Puts the entry at the place, or below as far as its children expire before it. */
+static void sift_down(const struct expiries *expiries, uint32_t place, struct expiry_entry entry)
 {
 	for (;;) {
 		uint32_t child = place * 2;
@@ -58,16 +61,17 @@ static void sift_down(const struct expiries *expiries, uint32_t place, struct en
 			child++;
 		if (expiry_entry_at(expiries, child)->expires_s >= entry.expires_s)
 			break;
-		put(expiries, place, *expiry_entry_at(expiries, child));
+		heap_set(expiries, place, *expiry_entry_at(expiries, child));
 		place = child;
 	}
-	put(expiries, place, entry);
+	heap_set(expiries, place, entry);
 }
 
 void expiries_add(struct expiries *expiries, uint32_t index, uint32_t expires_s)
 {
-	CHECK(*expiry_place_of(expiries, index) == 0);
-	sift_up(expiries, ++expiries->count, (struct entry){expires_s, index});
+	CHECK_EQ(*expiry_place_of(expiries, index), 0u);
+	CHECK_LE(((size_t)expiries->count + 2) * sizeof(struct expiry_entry), expiries->heap.usable_bytes);
+	sift_up(expiries, ++expiries->count, (struct expiry_entry){expires_s, index});
 }
 
 void expiries_remove(struct expiries *expiries, uint32_t index)
@@ -77,7 +81,7 @@ void expiries_remove(struct expiries *expiries, uint32_t index)
 		return;
 	CHECK(place <= expiries->count && expiry_entry_at(expiries, place)->index == index);
 	*expiry_place_of(expiries, index) = 0;
-	struct entry last = *expiry_entry_at(expiries, expiries->count--);
+	struct expiry_entry last = *expiry_entry_at(expiries, expiries->count--);
 	if (last.index == index)
 		return;
 	if (place > 1 && expiry_entry_at(expiries, place / 2)->expires_s > last.expires_s)

@@ -1,5 +1,5 @@
-/* When objects of a pool expire: a binary heap by time, so that those whose time is over are found without looking at
- * the others, and one that is replaced leaves it. Eight bytes an object that expires, one place in each object.
+/* When objects of a pool expire: a binary heap by time. The ones that are due are found without looking at the others,
+ * and any one can be removed. Eight bytes for each object that expires; each object keeps its position in the heap.
  *
  * Guarded by its owner's lock. Times are seconds of the owner's clock. */
 #ifndef TOPICS_EXPIRIES_H
@@ -10,23 +10,23 @@
 struct expiries {
 	const struct pool *pool;
 	struct region heap;
-	uint32_t place_offset; /* of the object's uint32_t: its place in the heap, 0: it is not there */
+	uint32_t place_offset; /* in an object: a uint32_t, its position in the heap; 0: not in the heap */
 	uint32_t count;
 };
 
-/* limit: objects. The pool must outlive it. */
+/* limit: objects. The pool must outlive the heap. The errors are region_open()'s. */
 enum error expiries_open(struct expiries *expiries, const struct pool *pool, uint32_t place_offset, uint32_t limit);
 void expiries_close(struct expiries *expiries);
 
-/* Room for one more, so that the next expiries_add() cannot fail. */
+/* Makes room for one more, so that the next expiries_add() cannot fail. ERROR_NO_MEMORY. */
 enum error expiries_reserve(struct expiries *expiries);
-/* The object is not there yet; after expiries_reserve(). */
+/* Adds an object that is not in the heap, after expiries_reserve(). */
 void expiries_add(struct expiries *expiries, uint32_t index, uint32_t expires_s);
-/* Does nothing where the object is not there. */
+/* Does nothing if the object is not in the heap. */
 void expiries_remove(struct expiries *expiries, uint32_t index);
-/* The object that expires first, if that is at now_s or before; 0: none. */
+/* The object that expires first, if that is at now_s or earlier; 0: none. */
 uint32_t expiries_due(const struct expiries *expiries, uint32_t now_s);
-/* When that is; UINT32_MAX: nothing expires. */
+/* When the first one expires; UINT32_MAX: none does. */
 uint32_t expiries_first_s(const struct expiries *expiries);
 
 #endif

@@ -8,6 +8,7 @@
 
 struct index *index_new(uint16_t shards, const struct hash_key *key)
 {
+	CHECK(shards != 0 && shards <= INDEX_SHARDS_MAX);
 	struct index *index = aligned_alloc(64, sizeof(*index));
 	if (index == NULL)
 		return NULL;
@@ -16,7 +17,7 @@ struct index *index_new(uint16_t shards, const struct hash_key *key)
 	index->shards = shards;
 	for (uint32_t i = 0; i < INDEX_PARTS; i++) {
 		if (index_part_open(&index->parts[i]) != ERROR_OK)
-			return NULL; /* the program ends now, and what was made ends with it */
+			return NULL; /* what was made is not freed: the program exits now */
 	}
 	struct index_part *part = &index->parts[INDEX_TRIE_PART];
 	index->trie.part = part;
@@ -36,9 +37,10 @@ void index_free(struct index *index)
 
 /* ---- changing ---- */
 
-/* Packed into one word so that a reader sees both counts of one moment. */
+/* One word, so that a reader sees two counts that belong together. */
 static uint32_t members_pack(struct index_members members)
 {
+	CHECK_LE(members.free, members.live);
 	uint32_t live = members.live < UINT16_MAX ? members.live : UINT16_MAX;
 	uint32_t free = members.free < UINT16_MAX ? members.free : UINT16_MAX;
 	return free << 16 | live;
@@ -78,6 +80,7 @@ struct index_slot index_find(struct index *index, struct slice filter, bool crea
 
 uint32_t index_name(struct index_slot slot)
 {
+	CHECK(slot.node != 0 && slot.node >> INDEX_NAME_REF_BITS == 0);
 	return slot.part << INDEX_NAME_REF_BITS | slot.node;
 }
 
@@ -88,13 +91,14 @@ struct index_slot index_enter(struct index *index, uint32_t name)
 		.part = name >> INDEX_NAME_REF_BITS,
 		.node = name & ((1u << INDEX_NAME_REF_BITS) - 1),
 	};
-	CHECK(slot.part < INDEX_PARTS);
+	CHECK(slot.part < INDEX_PARTS && slot.node != 0);
 	pthread_mutex_lock(&slot_part(slot)->lock);
 	return slot;
 }
 
 route_bits index_route(struct index_slot slot, uint16_t shard)
 {
+	CHECK_LT(shard, slot.index->shards);
 	const struct index_part *part = slot_part(slot);
 	route_bits routes = atomic_load(&index_node_at(part, slot.node)->routes);
 	if (route_kind(routes) == ROUTE_MANY)
@@ -102,21 +106,22 @@ route_bits index_route(struct index_slot slot, uint16_t shard)
 	return route_kind(routes) != ROUTE_NONE && route_shard(routes) == shard ? routes : 0;
 }
 
-/* The node's routes, as a whole; keeps count of the filters in the trie. */
-static void replace_routes(struct index_slot slot, route_bits routes)
+/* Sets the node's own word of routes, and counts the trie's filters. */
+static void set_node_routes(struct index_slot slot, route_bits routes)
 {
 	struct index_node *node = index_node_at(slot_part(slot), slot.node);
 	route_bits before = atomic_load(&node->routes);
 	atomic_store_explicit(&node->routes, routes, memory_order_release);
 	if (slot.part != INDEX_TRIE_PART || (before == 0) == (routes == 0))
 		return;
-	if (routes != 0)
+	if (routes != 0) {
 		atomic_fetch_add(&slot.index->trie.filters, 1);
-	else
-		atomic_fetch_sub(&slot.index->trie.filters, 1);
+		return;
+	}
+	uint32_t filters = atomic_fetch_sub(&slot.index->trie.filters, 1);
+	CHECK_GT(filters, 0u);
 }
 
-/* A place for one route a shard and for shared subscriptions; what the node had moves there. */
 struct index_many *index_make_many(struct index_slot slot)
 {
 	struct index_part *part = slot_part(slot);
@@ -130,11 +135,11 @@ struct index_many *index_make_many(struct index_slot slot)
 	memset(many, 0, index_many_bytes(slot.index));
 	if (routes != 0)
 		atomic_store(&many->routes[route_shard(routes)], routes);
-	replace_routes(slot, route_make(ROUTE_MANY, 0, 0, ref));
+	set_node_routes(slot, route_make(ROUTE_MANY, 0, 0, ref));
 	return many;
 }
 
-/* Takes the place away when nothing is left in it. */
+/* Removes the route table, unless it has a route or a shared subscription. */
 static void drop_many_if_empty(struct index_slot slot)
 {
 	struct index_part *part = slot_part(slot);
@@ -146,15 +151,17 @@ static void drop_many_if_empty(struct index_slot slot)
 		if (atomic_load(&many->routes[i]) != 0)
 			return;
 	}
-	replace_routes(slot, 0);
+	set_node_routes(slot, 0);
 	index_part_retire(part, route_index(routes), index_many_bytes(slot.index));
 }
 
 enum error index_set_route(struct index_slot slot, uint16_t shard, route_bits route)
 {
+	CHECK_LT(shard, slot.index->shards);
+	CHECK(route == 0 || (route_shard(route) == shard && route_kind(route) != ROUTE_MANY));
 	route_bits routes = atomic_load(&index_node_at(slot_part(slot), slot.node)->routes);
 	if (route_kind(routes) != ROUTE_MANY && (routes == 0 || route_shard(routes) == shard)) {
-		replace_routes(slot, route);
+		set_node_routes(slot, route);
 		return ERROR_OK;
 	}
 	if (route_kind(routes) != ROUTE_MANY && route == 0)
@@ -165,12 +172,13 @@ enum error index_set_route(struct index_slot slot, uint16_t shard, route_bits ro
 	atomic_store_explicit(&many->routes[shard], route, memory_order_release);
 	if (route == 0)
 		atomic_store_explicit(&index_many_members(slot.index, many)[shard], 0, memory_order_relaxed);
-	return ERROR_OK; /* index_leave() sees whether anything is left */
+	return ERROR_OK; /* index_leave() removes an empty table */
 }
 
-/* A node without routes goes, and a filter's with its last shared subscription. */
-static void tidy(struct index_slot slot)
+/* Removes a node without routes. Where it was a filter's last shared subscription, the filter's node goes too. */
+static void remove_if_unused(struct index_slot slot)
 {
+	CHECK(slot.node != 0);
 	struct index_part *part = slot_part(slot);
 	struct index_node *node = index_node_at(part, slot.node);
 	if (route_kind(atomic_load(&node->routes)) == ROUTE_MANY)
@@ -180,7 +188,7 @@ static void tidy(struct index_slot slot)
 	if (index_is_group(node)) {
 		struct index_slot filter = {slot.index, slot.part, node->parent};
 		index_group_prune(filter, slot.node);
-		tidy(filter);
+		remove_if_unused(filter);
 		return;
 	}
 	if (slot.part == INDEX_TRIE_PART) {
@@ -194,7 +202,7 @@ static void tidy(struct index_slot slot)
 void index_leave(struct index_slot slot)
 {
 	if (slot.node != 0)
-		tidy(slot);
+		remove_if_unused(slot);
 	pthread_mutex_unlock(&slot_part(slot)->lock);
 }
 
@@ -205,13 +213,14 @@ struct index_slot index_find_group(struct index *index, struct slice group, stru
 		return slot;
 	uint32_t node = index_group_find(slot, group, create);
 	if (node == 0)
-		tidy(slot);
+		remove_if_unused(slot);
 	slot.node = node;
 	return slot;
 }
 
 void index_set_members(struct index_slot slot, uint16_t shard, struct index_members members)
 {
+	CHECK_LT(shard, slot.index->shards);
 	const struct index_part *part = slot_part(slot);
 	route_bits routes = atomic_load(&index_node_at(part, slot.node)->routes);
 	if (route_kind(routes) == ROUTE_MANY)
@@ -219,9 +228,9 @@ void index_set_members(struct index_slot slot, uint16_t shard, struct index_memb
 				      members_pack(members), memory_order_relaxed);
 }
 
-/* ---- telling about it ---- */
+/* ---- reports ---- */
 
-/* Puts the text in front of what stands at out + *at. */
+/* Writes the text so that it ends at out + *at, and moves *at to its beginning. */
 static bool prepend(uint8_t *out, size_t *at, struct slice text)
 {
 	if (text.size > *at)
@@ -232,7 +241,7 @@ static bool prepend(uint8_t *out, size_t *at, struct slice text)
 	return true;
 }
 
-/* The levels from a node up to the root of its trie, or the whole text of an exact filter. */
+/* The text of an exact filter, or the levels from a node up to the root of the trie. */
 static bool prepend_filter(struct index_slot slot, uint8_t *out, size_t *at)
 {
 	const struct index_part *part = slot_part(slot);
@@ -254,7 +263,7 @@ size_t index_filter_text(struct index *index, uint32_t name, uint8_t *out, size_
 	struct index_slot filter = slot;
 	if (index_is_group(index_node_at(slot_part(slot), slot.node))) {
 		const struct index_node *node = index_node_at(slot_part(slot), slot.node);
-		group = index_node_text(node); /* with the mark, which is the slash behind "$share" */
+		group = index_node_text(node); /* its mark is the slash after "$share" */
 		filter.node = node->parent;
 	}
 	size_t at = out_size;
@@ -269,9 +278,10 @@ size_t index_filter_text(struct index *index, uint32_t name, uint8_t *out, size_
 	return out_size - at;
 }
 
-/* What is read here of a node does not change while the node is there. */
+/* Without the lock: the fields read here do not change as long as the node exists. */
 uint32_t index_filter_bytes(const struct index *index, uint32_t name)
 {
+	CHECK_LT(name >> INDEX_NAME_REF_BITS, INDEX_PARTS);
 	const struct index_part *part = &index->parts[name >> INDEX_NAME_REF_BITS];
 	uint32_t at = name & ((1u << INDEX_NAME_REF_BITS) - 1);
 	size_t bytes = 0;

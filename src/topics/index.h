@@ -1,15 +1,41 @@
-/* The routing index: topic filters to the shards that have subscribers, shared by all shards. Exact filters are in hash
- * tables, those with wildcards in a trie by level, one node a distinct filter. Readers (every PUBLISH) take no lock;
- * writers (SUBSCRIBE, UNSUBSCRIBE, a client's end) lock one part of it. See topics/rcu.h for who may read.
+/* The routing index: from topic filters to the shards that have subscribers. All shards share one. Every PUBLISH reads
+ * it. SUBSCRIBE, UNSUBSCRIBE and the end of a client write it, on all cores. It is built for millions of filters, most
+ * of them exact and with one subscriber. Any thread that is registered as a reader may call (topics/rcu.h).
  *
- * A shared subscription [4.8.2] is a node of its own that hangs on its filter's. A match yields one route of it: the
- * shards take turns by how many connected members each has.
+ * Hash and trie. A filter without wildcards is found by one look-up in a hash table, and a match of a topic that only
+ * such filters match ends there. Filters with wildcards are in a trie by level, which is walked only while there are
+ * any. Its nodes are in a hash table too, keyed by parent and level: a level with a million children costs as much as
+ * one with two. There is one node for each distinct filter, of 28 bytes and its text (index_part.h). It holds the route
+ * itself where one shard has subscribers, else a table with one route for each shard. What a route's index means is up
+ * to that shard (subscriptions/subscriptions.h).
  *
- * A match goes in slices: strangers make the filters, and so decide how many nodes it visits.
+ * Parts. Exact filters are spread over 16 parts by their hash, and the trie is the 17th. Each part has a writer's lock,
+ * a slab and a hash table, so shards that subscribe at the same time rarely wait for each other. The trie is one part:
+ * a filter's levels would hash to different ones, and a writer would have to lock several.
  *
- * A node with subscribers on one shard holds that shard's route itself; with more, it has one route a shard. What a
- * route's index means is the shard's own affair (subscriptions/subscriptions.h): the generation tells it a stale one,
- * which can reach it in a record that was under way while the subscription ended. */
+ * RCU. Readers take no lock and write no shared cache line (topics/rcu.h). A node that is unlinked keeps its own links
+ * and is freed after a grace period. A reader may hold nodes until its thread is quiescent, at the end of its turn.
+ *
+ * Growth without a pause. A rehash of a million nodes would stop every writer of the part, and nodes cannot move under
+ * readers. So each node has two chain links. A table twice as large is linked through the other one, four old buckets
+ * with each insertion, and published when it is complete. The next growth waits until nobody can read the old table.
+ *
+ * Matching in slices. Strangers choose the filters, and with ones like "+/a/+/a" in all combinations a match visits
+ * every node they made. So a match stops after a number of units and goes on in a later turn. As nodes may be freed in
+ * between, it remembers a path, by name or by `+` at each level, and walks it again.
+ *
+ * Shared subscriptions [4.8.2]. Each group has a node that hangs on its filter's node, and a match yields one route for
+ * it: shards take turns, weighted by their connected members. The groups of a filter form a binary tree by the bits of
+ * their hash, so that a path names a place there too. In a list, a match could not resume after a removal, and removing
+ * one of a million would walk them all.
+ *
+ * Hazards. A route may be stale: a record can be on its way to a shard while its subscription ends there. The receiver
+ * compares the generation. It has 16 bits, so a record must not outlive 65,536 reuses of one place. A thread may hold
+ * one slot at a time, and must not wait for deferred frees meanwhile, because these take the parts' locks. Without
+ * memory for a batch of nodes to free, a removed node is leaked; waiting for readers under the lock would be worse.
+ *
+ * Not done: a read-write lock (its counter is a cache line that all cores write), an index for each shard (a PUBLISH
+ * would have to ask all of them), and a cache of topics to routes (every SUBSCRIBE would have to invalidate it). */
 #ifndef TOPICS_INDEX_H
 #define TOPICS_INDEX_H
 
@@ -17,51 +43,52 @@
 #include "topics/routes.h"
 
 void routes_fini(struct routes *routes);
-/* Makes it hold just this one. ERROR_NO_MEMORY. */
+/* Replaces what it holds by this one route. ERROR_NO_MEMORY. */
 enum error routes_set(struct routes *routes, route_bits route);
 
-/* shards: how many there are at most. bytes_max: of each of the parts. NULL: out of memory. */
+/* shards: their number, 1 to INDEX_SHARDS_MAX. The key is copied. NULL: out of memory. */
 struct index *index_new(uint16_t shards, const struct hash_key *key);
-/* No thread may read it any more. */
+/* No other thread may use it any more. Blocks until all deferred frees are done. */
 void index_free(struct index *index);
 
-/* Adds routes for a (checked) topic name to *routes, in no order. A slice does about routes->units_left units of work,
- * and counts them down: a node that it visits is one, a route that it finds another. ERROR_MORE: there is more; another
- * call with the same place goes on, also in a later turn. A place of zeros begins. ERROR_NO_MEMORY: routes cannot grow;
- * what was added is to be thrown away, and *place is as it was. */
+/* Matches a valid topic name [4.7], as a reader. Adds the routes to *routes, in no particular order. One call is a
+ * slice: it does about routes->units_left units of work and counts them down. Visiting a node is one unit, finding a
+ * route another. *place is all zero at first. ERROR_MORE: another call with the same place goes on, in this turn or a
+ * later one. ERROR_NO_MEMORY: routes cannot grow; discard what was added. *place is unchanged. */
 enum error index_match(const struct index *index, struct slice topic, struct index_place *place, struct routes *routes);
 
-/* Locks and finds the (checked) filter's node, or makes it where `create`. index_leave() must follow in any case. */
+/* Locks the part of a valid filter and finds its node, or makes it if `create`. Node 0: there is none, or with `create`
+ * no memory. index_leave() must follow in any case. */
 struct index_slot index_find(struct index *index, struct slice filter, bool create);
-/* The same for the node of a shared subscription: the group's name and the filter behind it. */
+/* The same for a shared subscription: its ShareName and the filter after it [4.8.2]. */
 struct index_slot index_find_group(struct index *index, struct slice group, struct slice filter, bool create);
-/* Locks a node that is known to be there, by what index_name() told. */
+/* Locks a node that is known to exist, by its index_name(). */
 struct index_slot index_enter(struct index *index, uint32_t name);
-/* Unlocks; a node without routes is gone afterwards. */
+/* Unlocks. A node without routes is removed first. */
 void index_leave(struct index_slot slot);
 
-/* A node's name for as long as it has routes. */
+/* A number that identifies the node as long as it has routes; never 0. */
 uint32_t index_name(struct index_slot slot);
-/* Writes the filter of a node that is known to be there, by its name, as it was subscribed to ("$share/group/filter").
- * Returns its size; 0: it does not fit. */
+/* Writes the filter of a node that is known to exist, as it was subscribed to ("$share/group/filter"). Locks the part.
+ * Returns the size in bytes; 0: it does not fit. */
 size_t index_filter_text(struct index *index, uint32_t name, uint8_t *out, size_t out_size);
-/* What the filter of a node that is known to be there takes of the index, in bytes, as if nobody else had it or a part
- * of it. Takes no lock: the node may be locked. */
+/* The bytes that the filter of a node that is known to exist takes in the index, as if no other filter shared any of
+ * its levels. Takes no lock, so the caller may hold it. */
 uint32_t index_filter_bytes(const struct index *index, uint32_t name);
-/* One shard's route, or 0. */
+/* One shard's route; 0: it has none. */
 route_bits index_route(struct index_slot slot, uint16_t shard);
-/* Sets one shard's route; 0 takes it away, which never fails. */
+/* Sets one shard's route, or removes it with 0. Neither removing nor replacing one can fail. ERROR_NO_MEMORY. */
 enum error index_set_route(struct index_slot slot, uint16_t shard, route_bits route);
 
-/* Of a shared subscription, on one shard; what is above 65,535 counts as that. */
+/* Members of a shared subscription on one shard. The index keeps at most 65,535 of each. */
 struct index_members {
 	uint32_t live; /* connected */
-	uint32_t free; /* of them, those for whom nothing waits */
+	uint32_t free; /* connected, and no message waits for them */
 };
-/* What the shard has of it: its weight in the turns are the members that are free, or where none is on any shard those
- * that are connected. */
+/* Sets the shard's weight in the turns: its free members, or its connected ones where no shard has a free member. Does
+ * nothing for a node without a route table. */
 void index_set_members(struct index_slot slot, uint16_t shard, struct index_members members);
-/* The route of a shared subscription whose turn it is; 0: no shard has a connected member. */
+/* The route of the shard whose turn it is in a shared subscription; 0: no shard has a connected member. */
 route_bits index_pick_live(struct index_slot slot, struct routes *turns);
 
 /* Distinct filters, and bytes in use, for statistics. */

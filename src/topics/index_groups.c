@@ -1,13 +1,14 @@
-/* Shared subscriptions in the index, by a writer. */
+/* Shared subscriptions in the index [4.8.2]: the writer's side. */
 #include "topics/index_part.h"
 
 #include "base/check.h"
 
-/* The name of a shared subscription's node begins with what no level of a filter has. */
+/* The text of a shared subscription's node begins with a character that no level of a filter contains. */
 #define GROUP_MARK '/'
-#define GROUP_NAME_BYTES_MAX 65536u
+#define GROUP_NAME_BYTES_MAX 65535u /* fits in a filter, which is a UTF-8 string [1.5.4] */
+_Static_assert(GROUP_NAME_BYTES_MAX <= UINT16_MAX, "index_node.text_bytes holds the longest name");
 
-static uint32_t load(const _Atomic uint32_t *link)
+static uint32_t group_load(const _Atomic uint32_t *link)
 {
 	return atomic_load_explicit(link, memory_order_acquire);
 }
@@ -28,15 +29,16 @@ static route_bits routes_of(struct index_slot slot, uint32_t node)
 	return atomic_load(&index_node_at(part_of(slot), node)->routes);
 }
 
-/* The link in the filter's tree that holds the node with this hash; 0: the free one that is to hold it. *above: the
- * node whose link it is; 0: it is the top. NULL: there is none. */
-static _Atomic uint32_t *find_link(struct index_slot filter, uint32_t hash, uint32_t node, uint32_t *above)
+/* The link in the filter's tree that points to this node, which has this hash. With node 0 it is the free link where a
+ * node with the hash belongs. *above: the node that has the link; 0: it is the root's. NULL: there is no such link. */
+static _Atomic uint32_t *find_group_link(struct index_slot filter, uint32_t hash, uint32_t node, uint32_t *above)
 {
 	const struct index_part *part = part_of(filter);
+	CHECK(route_kind(routes_of(filter, filter.node)) == ROUTE_MANY);
 	_Atomic uint32_t *link = &index_many_of(part, routes_of(filter, filter.node))->group;
 	*above = 0;
-	for (uint32_t depth = 0; load(link) != node; depth++) {
-		*above = load(link);
+	for (uint32_t depth = 0; group_load(link) != node; depth++) {
+		*above = group_load(link);
 		if (*above == 0 || depth == INDEX_GROUP_DEPTH_MAX - 1)
 			return NULL;
 		struct index_links *links = index_node_links(index_node_at(part, *above));
@@ -49,7 +51,7 @@ static uint32_t add_group(struct index_slot filter, uint32_t hash, struct slice 
 {
 	struct index_part *part = part_of(filter);
 	uint32_t above;
-	_Atomic uint32_t *link = index_make_many(filter) != NULL ? find_link(filter, hash, 0, &above) : NULL;
+	_Atomic uint32_t *link = index_make_many(filter) != NULL ? find_group_link(filter, hash, 0, &above) : NULL;
 	uint32_t group = link != NULL ? index_part_node_new(part, hash, filter.node, name, true) : 0;
 	if (group == 0)
 		return 0;
@@ -61,6 +63,8 @@ static uint32_t add_group(struct index_slot filter, uint32_t hash, struct slice 
 uint32_t index_group_find(struct index_slot filter, struct slice group, bool create)
 {
 	uint8_t text[GROUP_NAME_BYTES_MAX];
+	CHECK(filter.node != 0 && group.size != 0);
+	CHECK_LT(group.size, sizeof(text));
 	text[0] = GROUP_MARK;
 	memcpy(text + 1, group.data, group.size);
 	struct slice name = slice_of(text, group.size + 1);
@@ -72,7 +76,7 @@ uint32_t index_group_find(struct index_slot filter, struct slice group, bool cre
 		node = add_group(filter, hash, name);
 	if (node == 0)
 		return 0;
-	/* It has its place for one route a shard from the start: there the weights are. */
+	/* It has its route table from the start, because that holds the shards' weights. */
 	if (index_make_many((struct index_slot){filter.index, filter.part, node}) == NULL) {
 		index_group_prune(filter, node);
 		return 0;
@@ -80,20 +84,21 @@ uint32_t index_group_find(struct index_slot filter, struct slice group, bool cre
 	return node;
 }
 
-/* Neither routes nor nodes below it. */
-static bool is_bare(struct index_slot filter, uint32_t node)
+/* It has neither routes nor children. */
+static bool group_is_unused(struct index_slot filter, uint32_t node)
 {
 	const struct index_links *links = index_node_links(index_node_at(part_of(filter), node));
-	return routes_of(filter, node) == 0 && load(&links->plus) == 0 && load(&links->multi) == 0;
+	return routes_of(filter, node) == 0 && group_load(&links->plus) == 0 && group_load(&links->multi) == 0;
 }
 
 void index_group_prune(struct index_slot filter, uint32_t node)
 {
 	struct index_part *part = part_of(filter);
-	while (node != 0 && is_bare(filter, node)) {
+	while (node != 0 && group_is_unused(filter, node)) {
 		uint32_t above;
-		_Atomic uint32_t *link = find_link(filter, index_node_at(part, node)->hash, node, &above);
+		_Atomic uint32_t *link = find_group_link(filter, index_node_at(part, node)->hash, node, &above);
 		CHECK(link != NULL);
+		CHECK_EQ(index_node_at(part, node)->parent, filter.node);
 		atomic_store_explicit(link, 0, memory_order_release);
 		index_part_remove(part, node);
 		index_part_retire_node(part, node);

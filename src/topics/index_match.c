@@ -1,11 +1,14 @@
-/* A match, by a reader: the exact filter, then the trie. */
+/* A match, as a reader: the exact filter, then the trie. */
+#include "base/check.h"
 #include "topics/index.h"
 #include "topics/index_part.h"
 
 #include <stdlib.h>
 
-/* So many shards are looked at for one unit of work, to pick one of a shared subscription's. */
+/* To pick a shard of a shared subscription is one unit of work, and one more for each 16 shards. */
 #define SHARDS_PER_UNIT 16
+_Static_assert(INDEX_SHARDS_MAX / SHARDS_PER_UNIT <= INDEX_UNITS_MIN,
+	       "one pick overdraws a slice by less than a slice");
 
 void routes_fini(struct routes *routes)
 {
@@ -30,6 +33,7 @@ static enum error routes_add(struct routes *routes, route_bits route)
 
 enum error routes_set(struct routes *routes, route_bits route)
 {
+	CHECK(route_kind(route) == ROUTE_ONE || route_kind(route) == ROUTE_LIST);
 	routes->count = 0;
 	return routes_add(routes, route);
 }
@@ -39,38 +43,38 @@ static struct index_members members_unpack(uint32_t packed)
 	return (struct index_members){.live = packed & UINT16_MAX, .free = packed >> 16};
 }
 
-/* A shard's weight in the turns, where `of` is what all have together. */
-static uint32_t weight_of(struct index_members members, struct index_members of, route_bits route)
+/* A shard's weight in the turns; total: the members of all shards. */
+static uint32_t shard_weight(struct index_members members, struct index_members total, route_bits route)
 {
-	if (of.free != 0)
+	if (total.free != 0)
 		return members.free;
-	return of.live != 0 ? members.live : route != 0;
+	return total.live != 0 ? members.live : route != 0;
 }
 
-/* The shards take turns, each as often as it has members that are free; where none has, connected ones; where none has,
- * each that has members at all. */
+/* Shards take turns, weighted by their free members. Where no shard has any, connected members count. Where no shard
+ * has those either, each shard with members counts once. */
 static route_bits pick_shard(const struct index *index, struct index_many *many, uint32_t turn, bool live_only)
 {
 	const _Atomic uint32_t *packed = index_many_members(index, many);
-	struct index_members of = {0};
+	struct index_members total = {0};
 	uint32_t shards = 0;
 	for (uint16_t shard = 0; shard < index->shards; shard++) {
 		struct index_members members =
 			members_unpack(atomic_load_explicit(&packed[shard], memory_order_relaxed));
-		of.live += members.live;
-		of.free += members.free;
+		total.live += members.live;
+		total.free += members.free;
 		shards += atomic_load_explicit(&many->routes[shard], memory_order_relaxed) != 0;
 	}
-	if (shards == 0 || (of.live == 0 && live_only))
+	if (shards == 0 || (total.live == 0 && live_only))
 		return 0;
-	uint32_t round = of.free != 0 ? of.free : of.live;
+	uint32_t round = total.free != 0 ? total.free : total.live;
 	uint32_t left = turn % (round != 0 ? round : shards);
 	route_bits any = 0;
-	route_bits fit = 0; /* of a shard that may have a turn */
+	route_bits fit = 0; /* the last one seen with a weight */
 	for (uint16_t shard = 0; shard < index->shards; shard++) {
 		route_bits route = atomic_load_explicit(&many->routes[shard], memory_order_acquire);
 		uint32_t word = atomic_load_explicit(&packed[shard], memory_order_relaxed);
-		uint32_t weight = weight_of(members_unpack(word), of, route);
+		uint32_t weight = shard_weight(members_unpack(word), total, route);
 		if (route != 0)
 			any = route;
 		if (route != 0 && weight != 0)
@@ -79,7 +83,7 @@ static route_bits pick_shard(const struct index *index, struct index_many *many,
 			return fit;
 		left -= left < weight ? left : weight;
 	}
-	/* Members came and went since they were counted: the last one met rather than nobody. */
+	/* Members came or went since the count above. Better the last one seen than none. */
 	return fit != 0 || live_only ? fit : any;
 }
 
@@ -90,7 +94,7 @@ static uint32_t match_next_turn(struct routes *routes, uint32_t group)
 
 /* ---- shared subscriptions of one filter ---- */
 
-/* Nodes whose turn comes when what is below the others is done. */
+/* The right children that are visited after everything below their left siblings: at most one a depth. */
 struct group_walk {
 	uint32_t pending_count;
 	struct {
@@ -99,28 +103,29 @@ struct group_walk {
 	} pending[INDEX_GROUP_DEPTH_MAX];
 };
 
-static uint32_t child_of(const struct index_part *part, uint32_t node, bool right)
+static uint32_t group_child(const struct index_part *part, uint32_t node, bool right)
 {
 	struct index_links *links = index_node_links(index_node_at(part, node));
 	return atomic_load_explicit(right ? &links->multi : &links->plus, memory_order_acquire);
 }
 
-static void match_put_off(struct group_walk *walk, const struct index_part *part, uint32_t node, uint32_t depth)
+static void push_pending_group(struct group_walk *walk, const struct index_part *part, uint32_t node, uint32_t depth)
 {
-	uint32_t right = child_of(part, node, true);
+	uint32_t right = group_child(part, node, true);
 	if (right == 0)
 		return;
+	CHECK_LT(walk->pending_count, INDEX_GROUP_DEPTH_MAX);
 	walk->pending[walk->pending_count].node = right;
 	walk->pending[walk->pending_count++].depth = depth + 1;
 }
 
-/* One step down, to the left where the right one can wait; otherwise to what waits. 0: there is nothing left. */
+/* The next node of the walk: the left child, or the last pending one. 0: the walk is over. */
 static uint32_t next_group(struct group_walk *walk, const struct index_part *part, uint32_t node, uint32_t *depth)
 {
 	uint32_t next = 0;
 	if (node != 0) {
-		match_put_off(walk, part, node, *depth);
-		next = child_of(part, node, false);
+		push_pending_group(walk, part, node, *depth);
+		next = group_child(part, node, false);
 		++*depth;
 	}
 	if (next == 0 && walk->pending_count != 0) {
@@ -130,15 +135,16 @@ static uint32_t next_group(struct group_walk *walk, const struct index_part *par
 	return next;
 }
 
-/* The way down to a place, again. 0: nothing is there any more. */
+/* Walks down to the place again, and finds what is pending on the way. 0: there is no node any more. */
 static uint32_t retrace_groups(struct group_walk *walk, const struct index_part *part, uint32_t node,
 			       const struct index_place *place)
 {
+	CHECK_LT(place->group_depth, INDEX_GROUP_DEPTH_MAX);
 	for (uint32_t depth = 0; node != 0 && depth < place->group_depth; depth++) {
 		bool right = index_group_bit(place->group, depth);
 		if (!right)
-			match_put_off(walk, part, node, depth);
-		node = child_of(part, node, right);
+			push_pending_group(walk, part, node, depth);
+		node = group_child(part, node, right);
 	}
 	return node;
 }
@@ -147,7 +153,7 @@ static enum error collect_group(const struct index_slice *slice, const struct in
 {
 	route_bits routes = atomic_load_explicit(&index_node_at(part, group)->routes, memory_order_acquire);
 	slice->routes->units_left -= 1 + slice->index->shards / SHARDS_PER_UNIT;
-	if (route_kind(routes) != ROUTE_MANY) /* it has ended, and others hang on it; or it is coming */
+	if (route_kind(routes) != ROUTE_MANY) /* it has ended and has children, or is just being made */
 		return ERROR_OK;
 	route_bits route =
 		pick_shard(slice->index, index_many_of(part, routes), match_next_turn(slice->routes, group), false);
@@ -172,8 +178,8 @@ static enum error walk_groups(const struct index_slice *slice, const struct inde
 	return ERROR_OK;
 }
 
-/* The top of the tree of the node's shared subscriptions, 0: it has none. */
-static uint32_t groups_of(const struct index_part *part, uint32_t node)
+/* The root of the tree of the node's shared subscriptions; 0: it has none. */
+static uint32_t group_root(const struct index_part *part, uint32_t node)
 {
 	route_bits routes = atomic_load_explicit(&index_node_at(part, node)->routes, memory_order_acquire);
 	if (route_kind(routes) != ROUTE_MANY)
@@ -185,11 +191,11 @@ enum error index_collect_groups(const struct index_slice *slice, const struct in
 {
 	struct group_walk walk;
 	walk.pending_count = 0;
-	uint32_t group = retrace_groups(&walk, part, groups_of(part, node), slice->place);
+	uint32_t group = retrace_groups(&walk, part, group_root(part, node), slice->place);
 	return walk_groups(slice, part, &walk, group, slice->place->group_depth);
 }
 
-/* ---- all of it ---- */
+/* ---- a whole match ---- */
 
 static enum error collect_shards(const struct index_slice *slice, const struct index_many *many)
 {
@@ -235,6 +241,7 @@ static enum error match_exact(const struct index_slice *slice, struct slice topi
 
 enum error index_match(const struct index *index, struct slice topic, struct index_place *place, struct routes *routes)
 {
+	CHECK_LE(place->stage, INDEX_END_GROUPS);
 	struct index_place next = *place;
 	struct index_slice slice = {index, routes, &next};
 	enum error error = ERROR_OK;
@@ -250,7 +257,7 @@ enum error index_match(const struct index *index, struct slice topic, struct ind
 	return error;
 }
 
-/* ---- by a writer: the same choice among connected members ---- */
+/* ---- the same choice among connected members, as a writer ---- */
 
 route_bits index_pick_live(struct index_slot slot, struct routes *turns)
 {

@@ -5,7 +5,9 @@
 #include <stdlib.h>
 
 #define BUCKETS_MIN 64u
-/* Old buckets that an insertion links into the new table: it is whole long before it is full. */
+_Static_assert((BUCKETS_MIN & (BUCKETS_MIN - 1)) == 0, "the bucket is the last bits of a hash");
+/* Old buckets that an insertion links into the new table. Growing from n buckets, the new table is complete after n/4
+ * insertions, and full after n. */
 #define GROW_BUCKETS_PER_STEP 4u
 #define LIMBO_BLOCKS 62u
 
@@ -28,6 +30,7 @@ static struct index_buckets *buckets_new(struct index_part *part, uint32_t count
 	struct index_buckets *buckets = calloc(1, sizeof(*buckets) + count * sizeof(buckets->heads[0]));
 	if (buckets == NULL)
 		return NULL;
+	CHECK((count & (count - 1)) == 0 && side <= 1);
 	buckets->part = part;
 	buckets->mask = count - 1;
 	buckets->side = side;
@@ -36,7 +39,8 @@ static struct index_buckets *buckets_new(struct index_part *part, uint32_t count
 
 enum error index_part_open(struct index_part *part)
 {
-	CHECK(pthread_mutex_init(&part->lock, NULL) == 0);
+	int failed = pthread_mutex_init(&part->lock, NULL);
+	CHECK_EQ(failed, 0);
 	struct index_buckets *buckets = buckets_new(part, BUCKETS_MIN, 0);
 	if (buckets == NULL)
 		return ERROR_NO_MEMORY;
@@ -92,7 +96,7 @@ static void unlink_node(struct index_part *part, struct index_buckets *buckets, 
 		CHECK(chain_load(link) != 0);
 		link = &index_node_at(part, chain_load(link))->next[buckets->side];
 	}
-	/* A reader that stands on the node still gets on from it: its own link stays. */
+	/* The node keeps its own link, so a reader that is at the node can go on. */
 	chain_store(link, chain_load(&node->next[buckets->side]));
 }
 
@@ -102,6 +106,7 @@ static void free_buckets(struct rcu_head *head)
 	struct index_buckets *buckets = caa_container_of(head, struct index_buckets, rcu);
 	struct index_part *part = buckets->part;
 	pthread_mutex_lock(&part->lock);
+	CHECK(part->settling);
 	part->settling = false;
 	pthread_mutex_unlock(&part->lock);
 	free(buckets);
@@ -111,6 +116,8 @@ static void free_buckets(struct rcu_head *head)
 static void publish_grown(struct index_part *part)
 {
 	struct index_buckets *old = atomic_load_explicit(&part->buckets, memory_order_relaxed);
+	CHECK(!part->settling);
+	CHECK_NE(part->growing->side, old->side);
 	atomic_store_explicit(&part->buckets, part->growing, memory_order_release);
 	part->growing = NULL;
 	part->settling = true;
@@ -143,7 +150,7 @@ static void grow_if_full(struct index_part *part)
 			return;
 		part->growing = buckets_new(part, (current->mask + 1) * 2, current->side ^ 1u);
 		if (part->growing == NULL)
-			return; /* the chains grow longer, that is all */
+			return; /* the chains only get longer */
 		part->grown_buckets = 0;
 		part->growth++;
 	}
@@ -152,6 +159,7 @@ static void grow_if_full(struct index_part *part)
 
 uint32_t index_part_node_new(struct index_part *part, uint32_t hash, uint32_t parent, struct slice text, bool branch)
 {
+	CHECK_LE(text.size, UINT16_MAX);
 	size_t links_bytes = branch ? sizeof(struct index_links) : 0;
 	uint32_t index = slab_take(&part->slab, offsetof(struct index_node, tail) + links_bytes + text.size);
 	if (index == 0 || index >> INDEX_NAME_REF_BITS != 0)
@@ -182,6 +190,7 @@ void index_part_insert(struct index_part *part, uint32_t index)
 void index_part_remove(struct index_part *part, uint32_t index)
 {
 	struct index_node *node = index_node_at(part, index);
+	CHECK_GT(part->count, 0u);
 	unlink_node(part, atomic_load_explicit(&part->buckets, memory_order_relaxed), index);
 	if (part->growing != NULL && node->growth == part->growth)
 		unlink_node(part, part->growing, index);
@@ -206,11 +215,13 @@ void index_part_retire(struct index_part *part, uint32_t ref, size_t bytes)
 	if (part->limbo == NULL) {
 		part->limbo = malloc(sizeof(*part->limbo));
 		if (part->limbo == NULL)
-			return; /* the block is lost; better than to wait for readers with the lock held */
+			return; /* leaks the block: waiting for readers with the lock held would be worse */
 		part->limbo->part = part;
 		part->limbo->count = 0;
 	}
 	struct index_limbo *limbo = part->limbo;
+	CHECK_LT(limbo->count, LIMBO_BLOCKS);
+	CHECK(ref != 0 && bytes != 0 && bytes <= UINT32_MAX);
 	limbo->blocks[limbo->count].ref = ref;
 	limbo->blocks[limbo->count].bytes = (uint32_t)bytes;
 	if (++limbo->count == LIMBO_BLOCKS) {

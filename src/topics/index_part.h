@@ -1,4 +1,5 @@
-/* Inside the routing index: one part of it, with its lock, its memory and its hash table of nodes. Only index*.c. */
+/* Internals of the routing index: its parts, each with a lock, memory and a hash table of nodes; the trie; and the
+ * shared subscriptions of a filter. topics/index.h says why. Included by index*.c only. */
 #ifndef TOPICS_INDEX_PART_H
 #define TOPICS_INDEX_PART_H
 
@@ -10,57 +11,60 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
-/* A name is five bits of part and 27 of slab reference, so a part holds up to 2 GiB. */
+/* A name has 5 bits of part and 27 of slab reference. 2^27 units of 16 bytes are 2 GiB for each part. */
 #define INDEX_NAME_REF_BITS 27u
 #define INDEX_PART_BYTES_MAX ((size_t)SLAB_UNIT_BYTES << INDEX_NAME_REF_BITS)
-/* Exact filters are spread over so many parts by their hash; the trie is one more. */
+/* Exact filters are spread over 16 parts by their hash. The trie is one more. */
 #define INDEX_EXACT_PARTS 16u
 #define INDEX_TRIE_PART INDEX_EXACT_PARTS
 #define INDEX_PARTS (INDEX_EXACT_PARTS + 1u)
+_Static_assert(INDEX_PARTS <= 1u << (32u - INDEX_NAME_REF_BITS), "a name has five bits for the part");
 
-/* A whole exact filter, or one level of a wildcard filter below its parent. 28 bytes and the text. */
+/* A whole exact filter, one level of a wildcard filter below its parent, or a shared subscription below its filter. */
 struct index_node {
-	/* The chain of its bucket, once for each of two tables: the one in use and the one that is being built. */
+	/* The next node in its bucket, once for each of two tables: the one in use and the one being built. */
 	_Atomic uint32_t next[2];
 	_Atomic route_bits routes;
 	uint32_t hash;
 	uint32_t parent; /* 0 for an exact filter */
 	uint16_t text_bytes;
-	uint8_t growth; /* part->growth when it was linked into the table that is being built */
-	bool branch;    /* a struct index_links stands before the text */
+	uint8_t growth; /* part->growth at the time it was linked into the table being built */
+	bool branch;    /* a struct index_links precedes the text */
 	uint8_t tail[];
 };
+_Static_assert(offsetof(struct index_node, tail) == 28, "a filter node is part of the memory contract");
 
-/* What a level of the trie has below it; other children are found by hash. */
+/* The `+` and `#` below a level of the trie. Other children are found by hash. A shared subscription's node has its
+ * children in the tree here: `plus` for a 0 bit of their hash, `multi` for a 1 bit. */
 struct index_links {
 	_Atomic uint32_t plus;
 	_Atomic uint32_t multi;
-	uint32_t children;
+	uint32_t children; /* of a level of the trie, all of them */
 };
+_Static_assert(offsetof(struct index_node, tail) % _Alignof(struct index_links) == 0, "links begin the tail");
 
 struct index_buckets {
 	struct rcu_head rcu;
 	struct index_part *part;
 	uint32_t mask;
-	uint8_t side; /* which of a node's links it uses */
+	uint8_t side; /* which of a node's two links it uses */
 	_Atomic uint32_t heads[];
 };
 
 struct index_limbo;
 
-/* The table grows without a pause and without moving a node under a reader: a second one, twice as large, is linked
- * through the nodes' other link, a few buckets at each insertion; when it is whole it is published, and the old one
- * goes after a grace period. */
+/* To grow, a table twice as large is linked through the nodes' other link, a few buckets with each insertion. When it
+ * is complete it is published, and the old one is freed after a grace period. No node moves. */
 struct index_part {
 	_Alignas(64) pthread_mutex_t lock;
 	_Atomic(struct index_buckets *) buckets;
 	struct index_buckets *growing; /* NULL: not growing */
-	uint32_t grown_buckets;        /* of the old table, already linked into the new one */
+	uint32_t grown_buckets;        /* buckets of the current table that are linked into the new one */
 	uint32_t count;                /* nodes in the table */
 	uint8_t growth;
-	bool settling; /* readers may still use the previous table, and so the links of its side */
+	bool settling; /* readers may still be in the previous table, so its side's links must not be written */
 	struct slab slab;
-	struct index_limbo *limbo; /* blocks that wait for a grace period */
+	struct index_limbo *limbo; /* the open batch of blocks to free after a grace period; NULL: none */
 };
 
 static inline struct index_node *index_node_at(const struct index_part *part, uint32_t node)
@@ -81,16 +85,16 @@ static inline struct slice index_node_text(const struct index_node *node)
 enum error index_part_open(struct index_part *part);
 void index_part_close(struct index_part *part);
 
-/* A reader's look-up; also the writer's. 0: not there. */
+/* Looks a node up, as a reader or with the lock held. 0: not found. */
 uint32_t index_part_find(const struct index_part *part, uint32_t hash, uint32_t parent, struct slice text);
 
 /* With the lock held: */
 
-/* A node that is in no table yet. 0: out of memory. */
+/* Makes a node that is in no table yet. 0: no memory. */
 uint32_t index_part_node_new(struct index_part *part, uint32_t hash, uint32_t parent, struct slice text, bool branch);
 void index_part_insert(struct index_part *part, uint32_t node);
 void index_part_remove(struct index_part *part, uint32_t node);
-/* Frees a block after a grace period. */
+/* Frees a block after a grace period. Without memory for the batch the block is leaked. */
 void index_part_retire(struct index_part *part, uint32_t ref, size_t bytes);
 void index_part_retire_node(struct index_part *part, uint32_t node);
 
@@ -99,11 +103,12 @@ struct index_trie {
 	struct index_part *part;
 	const struct hash_key *key;
 	uint32_t root;
-	_Atomic uint32_t filters; /* 0: there is nothing to walk */
+	_Atomic uint32_t filters; /* nodes with routes; 0: a match does not walk */
 };
 
+/* The filter's node, made if `create`. 0: not found, or no memory. */
 uint32_t index_trie_find(struct index_trie *trie, struct slice filter, bool create);
-/* Takes away the node and those above it, as far as nothing hangs on them. */
+/* Removes the node and its ancestors up to the first that has routes or other children. */
 void index_trie_prune(struct index_trie *trie, uint32_t node);
 
 struct index {
@@ -113,14 +118,15 @@ struct index {
 	struct index_part parts[INDEX_PARTS];
 };
 
-/* A node's routes when several shards have some, or when shared subscriptions hang on it. */
+/* A node's route table, used if several shards have routes, or if it has or is a shared subscription. */
 struct index_many {
-	_Atomic uint32_t group; /* the top of the tree of shared subscriptions' nodes */
+	_Atomic uint32_t group; /* root of the tree of its shared subscriptions; 0: none */
 	uint32_t reserved;
-	_Atomic route_bits routes[1]; /* index->shards of them, then as many uint32_t: connected members */
+	_Atomic route_bits routes[1]; /* index->shards of them, then as many uint32_t: members_pack() of each shard */
 };
 
-/* The part that an exact filter with this hash is in. */
+_Static_assert(INDEX_EXACT_PARTS == 1u << 4, "the part is the four highest bits of the hash");
+/* The part of an exact filter with this hash. */
 static inline uint32_t index_exact_part(uint64_t hash)
 {
 	return (uint32_t)(hash >> 60);
@@ -141,23 +147,23 @@ static inline _Atomic uint32_t *index_many_members(const struct index *index, st
 	return (_Atomic uint32_t *)(void *)&many->routes[index->shards];
 }
 
-/* ---- matching (index_match.c, index_trie_walk.c) ---- */
+/* ---- matching (index_match.c, index_walk.c) ---- */
 
-/* A slice under way. */
+/* One call of index_match(). */
 struct index_slice {
 	const struct index *index;
 	struct routes *routes;
 	struct index_place *place;
 };
 
-/* The routes of a node whose filter matches, those of its shared subscriptions included. ERROR_MORE: the slice ended
- * among the latter; place->group and group_depth say where. */
+/* Adds the routes of a node whose filter matches, and one for each of its shared subscriptions. ERROR_MORE: the slice
+ * ended among the latter; place->group and group_depth say where. */
 enum error index_collect(const struct index_slice *slice, const struct index_part *part, uint32_t node);
-/* Goes on there. */
+/* Goes on there in a later slice. */
 enum error index_collect_groups(const struct index_slice *slice, const struct index_part *part, uint32_t node);
-/* Begins, or goes on from the place. */
+/* Begins, or goes on from slice->place. */
 enum error index_trie_match(const struct index_slice *slice, struct slice topic);
-/* The hash of a trie's node: of its text, below its parent. */
+/* The hash of a node below a parent, from the hash of its text. */
 static inline uint32_t index_trie_hash(uint32_t text_hash, uint32_t parent)
 {
 	return text_hash ^ parent * 0x9E3779B1u;
@@ -165,22 +171,23 @@ static inline uint32_t index_trie_hash(uint32_t text_hash, uint32_t parent)
 
 /* ---- shared subscriptions (index_groups.c) ---- */
 
-/* They hang on their filter's node in a binary tree whose branches are the bits of their hash, from the lowest one, so
- * that a match can go on in the middle of it, and one of a million is taken away at once. A node that others hang on
- * stays when its subscription ends, without routes. More levels than bits: they come round again. */
+/* A binary tree below their filter's node, branching by the bits of their hash from the lowest. A match can resume in
+ * the middle of it, and one of a million is removed in a few steps. A node that has children stays when its
+ * subscription ends, without routes. The hash has fewer bits than the tree has levels; they repeat. */
 #define INDEX_GROUP_DEPTH_MAX 64u
+_Static_assert(INDEX_GROUP_DEPTH_MAX <= UINT8_MAX, "index_place.group_depth holds every depth");
 
 static inline bool index_group_bit(uint32_t hash, uint32_t depth)
 {
 	return (hash >> (depth & 31u) & 1u) != 0;
 }
 
-/* Returns the shared subscription's node below the locked filter's; 0: it is not there, or there is no memory. */
+/* The shared subscription's node below the locked filter's, made if `create`. 0: not found, or no memory. */
 uint32_t index_group_find(struct index_slot filter, struct slice group, bool create);
-/* The filter's node gets a place for one route a shard. NULL: no memory. */
+/* Gives the node a route table, unless it has one; its route moves there. NULL: no memory. */
 struct index_many *index_make_many(struct index_slot slot);
 bool index_is_group(const struct index_node *node);
-/* Takes away the node, which has no routes, and those above it, as far as nothing hangs on them. */
+/* Removes the node, if it has neither routes nor children, and then each ancestor that has neither. */
 void index_group_prune(struct index_slot filter, uint32_t group);
 
 #endif

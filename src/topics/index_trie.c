@@ -1,5 +1,5 @@
-/* The trie of wildcard filters. Its nodes live in one hash table, keyed by parent and level, so that a level with a
- * million children costs no more to pass than one with two; `+` and `#` hang on their parent directly. */
+/* The trie of filters with wildcards: the writer's side. Its nodes are in one hash table, keyed by parent and level.
+ * Their parent links to `+` and `#` directly. */
 #include "topics/index_part.h"
 
 #include "base/check.h"
@@ -10,18 +10,18 @@ static uint32_t hash_level(const struct index_trie *trie, uint32_t parent, struc
 	return index_trie_hash((uint32_t)hash_slice(trie->key, level), parent);
 }
 
-static bool trie_is_char(struct slice level, char wanted)
+static bool trie_level_is(struct slice level, char wanted)
 {
 	return level.size == 1 && level.data[0] == (uint8_t)wanted;
 }
 
-/* The link of the parent that holds a wildcard child, or NULL for a child by name. */
+/* The parent's link to this child; NULL: it is no wildcard, and found by hash. */
 static _Atomic uint32_t *wildcard_link(const struct index_trie *trie, uint32_t parent, struct slice level)
 {
 	struct index_links *links = index_node_links(index_node_at(trie->part, parent));
-	if (trie_is_char(level, '+'))
+	if (trie_level_is(level, '+'))
 		return &links->plus;
-	return trie_is_char(level, '#') ? &links->multi : NULL;
+	return trie_level_is(level, '#') ? &links->multi : NULL;
 }
 
 static uint32_t trie_find_child(const struct index_trie *trie, uint32_t parent, struct slice level)
@@ -69,6 +69,7 @@ uint32_t index_trie_find(struct index_trie *trie, struct slice filter, bool crea
 void index_trie_prune(struct index_trie *trie, uint32_t index)
 {
 	while (index != trie->root) {
+		CHECK_NE(index, 0u); /* the root is above every node */
 		struct index_node *node = index_node_at(trie->part, index);
 		if (atomic_load(&node->routes) != 0 || index_node_links(node)->children != 0)
 			return;
@@ -78,6 +79,7 @@ void index_trie_prune(struct index_trie *trie, uint32_t index)
 			atomic_store_explicit(link, 0, memory_order_release);
 		else
 			index_part_remove(trie->part, index);
+		CHECK_GT(index_node_links(index_node_at(trie->part, parent))->children, 0u);
 		index_node_links(index_node_at(trie->part, parent))->children--;
 		index_part_retire_node(trie->part, index);
 		index = parent;

@@ -1,15 +1,16 @@
-/* The trie's part of a match. Depth first: a node, what is below its child by name, what is below its `+`. The depth is
- * bounded by MQTT_TOPIC_LEVELS_MAX, the breadth by the nodes that subscribers made: one that has filters such as
- * "+/a/+/a" of all kinds has each match visit all of them. So the walk stops when its slice is used up, and goes on by
- * making the same choices again: the nodes may have been freed meanwhile. */
+/* The trie's part of a match, depth first: a node, then what is below its child by name, then what is below its `+`.
+ * The depth is at most MQTT_TOPIC_LEVELS_MAX. The breadth is up to the subscribers: if one has filters like "+/a/+/a"
+ * in all combinations, each match visits all of them. So the walk stops at the end of its slice. It resumes by making
+ * the same choices again, because the nodes may have been freed meanwhile. */
 #include "topics/index_part.h"
 
+#include "base/check.h"
 #include "mqtt/field/topic.h"
 #include "mqtt/packet.h"
 
-/* Comparing a level's text is one more unit of work for each so many bytes. */
+/* To compare a level's text is one more unit of work for each 512 bytes. */
 #define TEXT_BYTES_PER_UNIT 512u
-_Static_assert(sizeof(((struct index_place *)0)->choices) * 8 >= MQTT_TOPIC_LEVELS_MAX, "a bit a level");
+_Static_assert(UINT16_MAX / TEXT_BYTES_PER_UNIT < INDEX_UNITS_MIN, "a slice gets beyond the place where it resumes");
 
 struct level {
 	struct slice text;
@@ -20,16 +21,16 @@ struct walk {
 	const struct index_slice *slice;
 	const struct index_part *part;
 	struct routes *routes;
-	struct slice rest; /* of the topic, behind the levels that are known */
+	struct slice rest; /* of the topic, after the levels that are split off */
 	bool more;
-	bool hidden; /* topics that begin with $ are not matched by a leading wildcard [MQTT-4.7.2-1] */
+	bool hidden; /* the topic begins with $, so that a leading wildcard does not match it [MQTT-4.7.2-1] */
 	uint32_t level_count;
 	uint32_t pending_count;
 	struct level levels[MQTT_TOPIC_LEVELS_MAX];
 	struct {
 		uint32_t node;
 		uint32_t depth;
-	} pending[MQTT_TOPIC_LEVELS_MAX]; /* `+` nodes whose turn comes later */
+	} pending[MQTT_TOPIC_LEVELS_MAX]; /* `+` nodes still to visit: at most one a depth */
 };
 
 /* NULL: the topic has no such level. */
@@ -50,27 +51,28 @@ static struct index_links *links_of(const struct walk *walk, uint32_t node)
 	return index_node_links(index_node_at(walk->part, node));
 }
 
-static uint32_t by_name(const struct walk *walk, uint32_t node, const struct level *level)
+static uint32_t named_child(const struct walk *walk, uint32_t node, const struct level *level)
 {
 	walk->routes->units_left -= (int32_t)(level->text.size / TEXT_BYTES_PER_UNIT);
 	return index_part_find(walk->part, index_trie_hash(level->hash, node), node, level->text);
 }
 
-/* 0 where the node is the root and the topic is hidden from wildcards. */
-static uint32_t wildcard(const struct walk *walk, const _Atomic uint32_t *link, uint32_t depth)
+/* The root's wildcards do not match a topic that is hidden from them. */
+static uint32_t wildcard_child(const struct walk *walk, const _Atomic uint32_t *link, uint32_t depth)
 {
 	return depth != 0 || !walk->hidden ? atomic_load_explicit(link, memory_order_acquire) : 0;
 }
 
-static void walk_put_off(struct walk *walk, uint32_t node, uint32_t depth)
+static void push_pending_plus(struct walk *walk, uint32_t node, uint32_t depth)
 {
 	walk->pending[walk->pending_count].node = node;
 	walk->pending[walk->pending_count++].depth = depth;
 }
 
-/* The slice ends here; the nodes tell the way. */
+/* The slice ends here. The path is read off the node and its ancestors. */
 static enum error pause_at(const struct walk *walk, uint32_t node, uint32_t depth, enum index_stage stage)
 {
+	CHECK_LE(depth, MQTT_TOPIC_LEVELS_MAX);
 	struct index_place *place = walk->slice->place;
 	place->choices[0] = place->choices[1] = 0;
 	place->depth = (uint8_t)depth;
@@ -81,6 +83,7 @@ static enum error pause_at(const struct walk *walk, uint32_t node, uint32_t dept
 	}
 	while (depth-- != 0) {
 		const struct index_node *at = index_node_at(walk->part, node);
+		CHECK_NE(at->parent, 0u); /* only the root has none, at depth 0 */
 		if (at->text_bytes == 1 && index_node_text(at).data[0] == '+')
 			place->choices[depth / 64] |= (uint64_t)1 << depth % 64;
 		node = at->parent;
@@ -88,7 +91,8 @@ static enum error pause_at(const struct walk *walk, uint32_t node, uint32_t dept
 	return ERROR_MORE;
 }
 
-/* From a node to a child of it, or at the topic's end to nothing. */
+/* Moves from a node to its child by name, or else its `+`. At the end of the topic it adds the node's routes. *node 0:
+ * there is nothing below. */
 static enum error descend(struct walk *walk, struct index_links *links, uint32_t *node, uint32_t *depth)
 {
 	const struct level *level = level_at(walk, *depth);
@@ -99,28 +103,28 @@ static enum error descend(struct walk *walk, struct index_links *links, uint32_t
 		*node = 0;
 		return error;
 	}
-	uint32_t named = by_name(walk, *node, level);
-	uint32_t plus = wildcard(walk, &links->plus, *depth);
+	uint32_t named = named_child(walk, *node, level);
+	uint32_t plus = wildcard_child(walk, &links->plus, *depth);
 	++*depth;
 	*node = named;
 	if (named == 0)
 		*node = plus;
 	else if (plus != 0)
-		walk_put_off(walk, plus, *depth);
+		push_pending_plus(walk, plus, *depth);
 	return ERROR_OK;
 }
 
 static enum error visit_multi(const struct walk *walk, const struct index_links *links, uint32_t node, uint32_t depth)
 {
-	uint32_t multi = wildcard(walk, &links->multi, depth);
+	uint32_t multi = wildcard_child(walk, &links->multi, depth);
 	if (multi == 0)
 		return ERROR_OK;
 	enum error error = index_collect(walk->slice, walk->part, multi);
 	return error == ERROR_MORE ? pause_at(walk, node, depth, INDEX_MULTI_GROUPS) : error;
 }
 
-/* From the node, or where that is 0 from what was put off, to the end. multi_done: the node's `#` has been visited. */
-static enum error walk_on(struct walk *walk, uint32_t node, uint32_t depth, bool multi_done)
+/* Walks from the node to the end; with node 0 from the last pending one. multi_done: its `#` has been visited. */
+static enum error walk_from(struct walk *walk, uint32_t node, uint32_t depth, bool multi_done)
 {
 	for (;;) {
 		if (node == 0) {
@@ -141,27 +145,28 @@ static enum error walk_on(struct walk *walk, uint32_t node, uint32_t depth, bool
 	}
 }
 
-/* The way to the place, with what was put off on it. 0: nothing is there any more. */
+/* Walks to the place again, and finds what is pending on the way. 0: there is no node any more. */
 static uint32_t retrace(struct walk *walk, uint32_t node, const struct index_place *place)
 {
+	CHECK_LE(place->depth, MQTT_TOPIC_LEVELS_MAX);
 	for (uint32_t depth = 0; node != 0 && depth < place->depth; depth++) {
 		const struct level *level = level_at(walk, depth);
-		uint32_t plus = wildcard(walk, &links_of(walk, node)->plus, depth);
+		uint32_t plus = wildcard_child(walk, &links_of(walk, node)->plus, depth);
 		bool takes_plus = (place->choices[depth / 64] >> depth % 64 & 1u) != 0;
 		if (!takes_plus && plus != 0)
-			walk_put_off(walk, plus, depth + 1);
-		node = takes_plus || level == NULL ? plus : by_name(walk, node, level);
+			push_pending_plus(walk, plus, depth + 1);
+		node = takes_plus || level == NULL ? plus : named_child(walk, node, level);
 	}
 	return node;
 }
 
-/* In the middle of a node's shared subscriptions, or of those of its `#`. */
-static enum error finish_groups(const struct walk *walk, uint32_t node, uint32_t depth, enum index_stage stage)
+/* Goes on among a node's shared subscriptions, or those of its `#`. */
+static enum error resume_groups(const struct walk *walk, uint32_t node, uint32_t depth, enum index_stage stage)
 {
-	uint32_t of = node;
+	uint32_t filter = node;
 	if (stage == INDEX_MULTI_GROUPS)
-		of = atomic_load_explicit(&links_of(walk, node)->multi, memory_order_acquire);
-	enum error error = of != 0 ? index_collect_groups(walk->slice, walk->part, of) : ERROR_OK;
+		filter = atomic_load_explicit(&links_of(walk, node)->multi, memory_order_acquire);
+	enum error error = filter != 0 ? index_collect_groups(walk->slice, walk->part, filter) : ERROR_OK;
 	return error == ERROR_MORE ? pause_at(walk, node, depth, stage) : error;
 }
 
@@ -182,10 +187,10 @@ enum error index_trie_match(const struct index_slice *slice, struct slice topic)
 	uint32_t node = retrace(&walk, trie->root, slice->place);
 	bool in_multi = node != 0 && stage == INDEX_MULTI_GROUPS;
 	if (node != 0 && stage != INDEX_NODE) {
-		enum error error = finish_groups(&walk, node, depth, stage);
+		enum error error = resume_groups(&walk, node, depth, stage);
 		if (error != ERROR_OK)
 			return error;
 		node = in_multi ? node : 0;
 	}
-	return walk_on(&walk, node, depth, in_multi);
+	return walk_from(&walk, node, depth, in_multi);
 }

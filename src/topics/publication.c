@@ -9,13 +9,14 @@ static uint32_t publication_expiry_of(const struct mqtt_publish *publish, uint32
 		return 0;
 	uint64_t expires_s = (uint64_t)now_s + publish->message_expiry_s;
 	if (expires_s == 0)
-		return 1; /* at once, not never */
+		return 1; /* at once: 0 would mean never */
 	return expires_s < UINT32_MAX ? (uint32_t)expires_s : 0;
 }
 
 struct publication publication_of(const struct mqtt_publish *publish, uint8_t version, size_t packet_bytes,
 				  size_t header_bytes, uint32_t now_s)
 {
+	CHECK(header_bytes >= MQTT_HEADER_BYTES_MIN && header_bytes <= MQTT_HEADER_BYTES_MAX);
 	return (struct publication){
 		.packet_bytes = (uint32_t)packet_bytes,
 		.expires_s = publication_expiry_of(publish, now_s),
@@ -27,7 +28,7 @@ struct publication publication_of(const struct mqtt_publish *publish, uint8_t ve
 	};
 }
 
-/* A Variable Byte Integer that was checked before; moves *at behind it. */
+/* Reads a Variable Byte Integer that was checked before [1.5.5], and moves *at past it. */
 static size_t read_length(const uint8_t **at)
 {
 	size_t value = 0;

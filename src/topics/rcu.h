@@ -1,14 +1,14 @@
-/* Read-copy-update in its quiescent-state flavour (liburcu): readers of the routing index take no lock and write no
- * shared line; they only say, once a turn, that they hold nothing. What was unlinked is freed when every reader has
- * said so. Each thread that reads the index, or defers a free, registers.
+/* Read-copy-update in its quiescent-state flavour (liburcu's QSBR). Readers of the routing index take no lock and write
+ * no shared cache line. Once a turn they report that they hold nothing of it. An unlinked block is freed when every
+ * reader has done so, a grace period later. Each thread that reads the index or defers a free must register.
  *
- * The annotations tell ThreadSanitizer of the order that a grace period makes; liburcu's own barriers are in assembly,
- * which it cannot see. */
+ * The annotations tell ThreadSanitizer of the order that a grace period establishes. liburcu's own barriers are in
+ * assembly, which it cannot see. */
 #ifndef TOPICS_RCU_H
 #define TOPICS_RCU_H
 
 #if !defined(__SANITIZE_THREAD__)
-#define _LGPL_SOURCE /* inline; under TSan calls into the library, whose own futex words are then not looked at */
+#define _LGPL_SOURCE /* inline; under TSan, calls into the library instead, whose futex words TSan then ignores */
 #endif
 #include <urcu-qsbr.h>
 
@@ -34,14 +34,14 @@ static inline void reader_unregister(void)
 	urcu_qsbr_unregister_thread();
 }
 
-/* Between turns: nothing of the index is held. */
+/* Between turns, when the thread holds nothing of the index. */
 static inline void reader_quiescent(void)
 {
 	RCU_RELEASE();
 	urcu_qsbr_quiescent_state();
 }
 
-/* Around a sleep, so that a sleeping thread holds up no one's frees. */
+/* Around a sleep, so that a sleeping thread delays no grace period. */
 static inline void reader_offline(void)
 {
 	RCU_RELEASE();
@@ -53,14 +53,14 @@ static inline void reader_online(void)
 	urcu_qsbr_thread_online();
 }
 
-/* Makes the thread that reader_defer() hands work to. By the main thread, before others: a thread shares the descriptor
- * table of the one that makes it, and would otherwise be made by whichever shard defers first. */
+/* Starts the thread that does the work of reader_defer(). The main thread calls this before it starts others. A thread
+ * shares the descriptor table of its creator, and liburcu would let the first shard that defers something create it. */
 static inline void reader_start_deferring(void)
 {
 	(void)urcu_qsbr_get_default_call_rcu_data();
 }
 
-/* Calls `free_it` after a grace period, in a thread of liburcu's. It begins with RCU_ACQUIRE() and ends with
+/* Calls `free_it` after a grace period, on liburcu's thread. It must begin with RCU_ACQUIRE() and end with
  * RCU_RELEASE(). */
 static inline void reader_defer(struct rcu_head *head, void (*free_it)(struct rcu_head *head))
 {
@@ -68,7 +68,7 @@ static inline void reader_defer(struct rcu_head *head, void (*free_it)(struct rc
 	urcu_qsbr_call_rcu(head, free_it);
 }
 
-/* Waits for all that was deferred so far. Blocks; never while holding anything of the index. */
+/* Waits until everything deferred so far is done. Blocks. The caller must hold nothing of the index, locks included. */
 static inline void reader_await_deferred(void)
 {
 	urcu_qsbr_barrier();

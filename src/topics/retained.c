@@ -10,23 +10,25 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 
-/* Every level of a topic may have a node of its own; most topics share all but the last. */
+/* A topic needs a node for each level that no other topic has. Most topics share all but the last. */
 #define NODES_PER_MESSAGE 4u
 #define NODES_MIN 65536u
 
-struct node {
-	struct table_node table; /* by parent and level; first: the pool's link may overwrite its hash */
+struct retained_node {
+	struct table_node table; /* by parent and level; first, because the pool's link may overwrite the hash */
 	uint32_t parent;
 	uint32_t child; /* first of its children */
 	uint32_t next;  /* of its parent's children */
 	uint32_t previous;
-	uint32_t level;   /* slab reference of a struct level */
+	uint32_t level;   /* slab reference of a struct retained_level */
 	uint32_t message; /* slab reference of a struct kept, 0: none */
-	uint32_t holds;   /* walks that stand here */
-	uint32_t expiry;  /* its message's place among those that expire, 0: it does not */
+	uint32_t holds;   /* walks whose next node it is */
+	uint32_t expiry;  /* its message's position among those that expire, 0: it does not */
 };
+_Static_assert(offsetof(struct retained_node, table) == 0,
+	       "the first four bytes of an object are the pool's when free");
 
-struct level {
+struct retained_level {
 	uint16_t bytes;
 	uint8_t text[];
 };
@@ -53,14 +55,14 @@ struct retained {
 	_Atomic uint32_t first_s;   /* when the first of them expires; UINT32_MAX: none does */
 };
 
-static struct node *retained_node_at(const struct retained *retained, uint32_t node)
+static struct retained_node *retained_node_at(const struct retained *retained, uint32_t node)
 {
 	return pool_at(&retained->nodes, node);
 }
 
 static struct slice level_of(const struct retained *retained, uint32_t node)
 {
-	const struct level *level = slab_at(&retained->slab, retained_node_at(retained, node)->level);
+	const struct retained_level *level = slab_at(&retained->slab, retained_node_at(retained, node)->level);
 	return slice_of(level->text, level->bytes);
 }
 
@@ -96,15 +98,17 @@ struct retained *retained_new(const struct hash_key *key, uint32_t messages_max,
 	retained->messages_max = messages_max;
 	retained->bytes_max = bytes_max;
 	if (slab_open(&retained->slab, slab_bytes(bytes_max, nodes)) != ERROR_OK ||
-	    pool_open(&retained->nodes, sizeof(struct node), nodes) != ERROR_OK ||
-	    table_open(&retained->table, &retained->nodes, offsetof(struct node, table), nodes) != ERROR_OK ||
-	    expiries_open(&retained->expiries, &retained->nodes, offsetof(struct node, expiry), nodes) != ERROR_OK)
-		return NULL; /* the program ends now, and what was made ends with it */
-	CHECK(pthread_mutex_init(&retained->lock, NULL) == 0);
+	    pool_open(&retained->nodes, sizeof(struct retained_node), nodes) != ERROR_OK ||
+	    table_open(&retained->table, &retained->nodes, offsetof(struct retained_node, table), nodes) != ERROR_OK ||
+	    expiries_open(&retained->expiries, &retained->nodes, offsetof(struct retained_node, expiry), nodes) !=
+		    ERROR_OK)
+		return NULL; /* what was made is not freed: the program exits now */
+	int failed = pthread_mutex_init(&retained->lock, NULL);
+	CHECK_EQ(failed, 0);
 	atomic_init(&retained->first_s, UINT32_MAX);
 	retained->root = pool_take(&retained->nodes);
-	CHECK(retained->root != 0);
-	*retained_node_at(retained, retained->root) = (struct node){.holds = 1};
+	CHECK_NE(retained->root, 0u);
+	*retained_node_at(retained, retained->root) = (struct retained_node){.holds = 1};
 	return retained;
 }
 
@@ -150,20 +154,22 @@ static uint32_t retained_find_child(const struct retained *retained, uint32_t pa
 
 static uint32_t retained_add_child(struct retained *retained, uint32_t parent, struct slice level)
 {
+	CHECK_LE(level.size, UINT16_MAX);
 	uint32_t node = pool_take(&retained->nodes);
 	if (node == 0)
 		return 0;
-	uint32_t text = slab_take(&retained->slab, sizeof(struct level) + level.size);
+	uint32_t text = slab_take(&retained->slab, sizeof(struct retained_level) + level.size);
 	if (text == 0) {
 		pool_give(&retained->nodes, node);
 		return 0;
 	}
-	struct level *stored = slab_at(&retained->slab, text);
+	struct retained_level *stored = slab_at(&retained->slab, text);
 	stored->bytes = (uint16_t)level.size;
 	if (level.size != 0)
 		memcpy(stored->text, level.data, level.size);
-	struct node *above = retained_node_at(retained, parent);
-	*retained_node_at(retained, node) = (struct node){.parent = parent, .next = above->child, .level = text};
+	struct retained_node *above = retained_node_at(retained, parent);
+	*retained_node_at(retained, node) =
+		(struct retained_node){.parent = parent, .next = above->child, .level = text};
 	if (above->child != 0)
 		retained_node_at(retained, above->child)->previous = node;
 	above->child = node;
@@ -171,13 +177,15 @@ static uint32_t retained_add_child(struct retained *retained, uint32_t parent, s
 	return node;
 }
 
-/* Takes away the node and those above it, as far as nothing hangs on them or stands on them. */
+/* Removes the node and its ancestors up to the first with a message, a child or a hold. The root has a hold. */
 static void prune(struct retained *retained, uint32_t index)
 {
 	for (;;) {
-		struct node *node = retained_node_at(retained, index);
+		struct retained_node *node = retained_node_at(retained, index);
 		if (node->message != 0 || node->child != 0 || node->holds != 0)
 			return;
+		CHECK_NE(node->parent, 0u);
+		CHECK_EQ(node->expiry, 0u);
 		if (node->previous != 0)
 			retained_node_at(retained, node->previous)->next = node->next;
 		else
@@ -186,7 +194,7 @@ static void prune(struct retained *retained, uint32_t index)
 			retained_node_at(retained, node->next)->previous = node->previous;
 		uint32_t parent = node->parent;
 		table_remove(&retained->table, index);
-		slab_give(&retained->slab, node->level, sizeof(struct level) + level_of(retained, index).size);
+		slab_give(&retained->slab, node->level, sizeof(struct retained_level) + level_of(retained, index).size);
 		node->level = 0;
 		pool_give(&retained->nodes, index);
 		index = parent;
@@ -214,47 +222,51 @@ static uint32_t find_topic(struct retained *retained, struct slice topic, bool c
 
 /* ---- messages ---- */
 
-/* The server's own topics are few: they always have room, and take none from others. */
+/* The server's own topics are few. They always have room, and take none from others. */
 static bool is_counted(const struct publication *publication, const uint8_t *packet)
 {
 	struct slice topic = publication_parts(publication, packet).topic;
 	return !mqtt_topic_is_reserved(topic) || mqtt_topic_is_bridge_state(topic);
 }
 
-/* For those who ask without the lock. */
-static void note_first(struct retained *retained)
+/* For readers without the lock. */
+static void publish_first_expiry(struct retained *retained)
 {
 	atomic_store_explicit(&retained->first_s, expiries_first_s(&retained->expiries), memory_order_relaxed);
 }
 
 static void retained_forget_message(struct retained *retained, uint32_t index)
 {
-	struct node *node = retained_node_at(retained, index);
+	struct retained_node *node = retained_node_at(retained, index);
 	if (node->message == 0)
 		return;
 	expiries_remove(&retained->expiries, index);
-	note_first(retained);
+	publish_first_expiry(retained);
 	const struct kept *kept = kept_at(retained, node->message);
 	uint32_t bytes = kept->publication.packet_bytes;
 	bool counted = is_counted(&kept->publication, kept->packet);
 	slab_give(&retained->slab, node->message, sizeof(struct kept) + bytes);
 	node->message = 0;
-	atomic_fetch_sub_explicit(counted ? &retained->messages : &retained->uncounted, 1, memory_order_relaxed);
-	atomic_fetch_sub_explicit(&retained->bytes, counted ? bytes : 0, memory_order_relaxed);
+	uint32_t messages = atomic_fetch_sub_explicit(counted ? &retained->messages : &retained->uncounted, 1,
+						      memory_order_relaxed);
+	uint64_t all_bytes = atomic_fetch_sub_explicit(&retained->bytes, counted ? bytes : 0, memory_order_relaxed);
+	CHECK_GT(messages, 0u);
+	CHECK_GE(all_bytes, counted ? bytes : 0);
 }
 
-static bool retained_fits(const struct retained *retained, const struct node *node, uint32_t bytes)
+static bool retained_fits(const struct retained *retained, const struct retained_node *node, uint32_t bytes)
 {
 	struct retained_size size = retained_size(retained);
+	CHECK(size.messages <= retained->messages_max && size.bytes <= retained->bytes_max);
 	uint64_t before = node->message != 0 ? kept_at(retained, node->message)->publication.packet_bytes : 0;
 	return size.messages + (node->message == 0) <= retained->messages_max &&
 	       size.bytes - before + bytes <= retained->bytes_max;
 }
 
-static enum error keep(struct retained *retained, uint32_t index, const struct publication *publication,
-		       const uint8_t *packet)
+static enum error retained_replace(struct retained *retained, uint32_t index, const struct publication *publication,
+				   const uint8_t *packet)
 {
-	struct node *node = retained_node_at(retained, index);
+	struct retained_node *node = retained_node_at(retained, index);
 	bool counted = is_counted(publication, packet);
 	if (counted && !retained_fits(retained, node, publication->packet_bytes))
 		return ERROR_LIMIT;
@@ -270,7 +282,7 @@ static enum error keep(struct retained *retained, uint32_t index, const struct p
 	node->message = message;
 	if (publication->expires_s != 0) {
 		expiries_add(&retained->expiries, index, publication->expires_s);
-		note_first(retained);
+		publish_first_expiry(retained);
 	}
 	atomic_fetch_add_explicit(counted ? &retained->messages : &retained->uncounted, 1, memory_order_relaxed);
 	atomic_fetch_add_explicit(&retained->bytes, counted ? publication->packet_bytes : 0, memory_order_relaxed);
@@ -297,9 +309,9 @@ enum error retained_set(struct retained *retained, const struct publication *pub
 	else if (takes_away)
 		retained_forget_message(retained, node);
 	else
-		error = keep(retained, node, publication, packet);
+		error = retained_replace(retained, node, publication, packet);
 	if (node != 0)
-		prune(retained, node); /* does nothing where a message stands */
+		prune(retained, node); /* does nothing to a node with a message */
 	if (change != NULL)
 		*change = changes && error == ERROR_OK ? retained_number(retained, publication, packet) : 0;
 	pthread_mutex_unlock(&retained->lock);
@@ -334,7 +346,7 @@ uint32_t retained_expire(struct retained *retained, uint32_t now_s, uint32_t mes
 
 /* ---- walking ---- */
 
-struct path {
+struct filter_path {
 	struct slice levels[MQTT_TOPIC_LEVELS_MAX];
 	uint32_t count;
 	bool multi; /* the last level is # */
@@ -345,33 +357,37 @@ static bool retained_is_char(struct slice level, char wanted)
 	return level.size == 1 && level.data[0] == (uint8_t)wanted;
 }
 
-static void retained_split(struct slice filter, struct path *path)
+static void retained_split(struct slice filter, struct filter_path *path)
 {
 	bool more = true;
 	path->count = 0;
-	while (mqtt_topic_level(&filter, &more, &path->levels[path->count]))
-		CHECK(++path->count <= MQTT_TOPIC_LEVELS_MAX);
+	struct slice level;
+	while (mqtt_topic_level(&filter, &more, &level)) {
+		CHECK_LT(path->count, MQTT_TOPIC_LEVELS_MAX);
+		path->levels[path->count++] = level;
+	}
+	CHECK_NE(path->count, 0u);
 	path->multi = retained_is_char(path->levels[path->count - 1], '#');
 }
 
-/* Whether any name will do at this depth; the root's children are at depth 0. */
-static bool is_wild(const struct path *path, uint32_t depth)
+/* Whether the filter has a wildcard at this depth. The root's children are at depth 0. */
+static bool takes_any_name(const struct filter_path *path, uint32_t depth)
 {
 	return (path->multi && depth + 1 >= path->count) || retained_is_char(path->levels[depth], '+');
 }
 
-static bool path_reaches(const struct path *path, uint32_t depth)
+static bool path_reaches(const struct filter_path *path, uint32_t depth)
 {
 	return depth < path->count || path->multi;
 }
 
-/* The node's own levels match the filter as far as they go: is it the whole filter? "a/#" is also "a" [4.7.1.2]. */
-static bool is_match(const struct path *path, uint32_t depth)
+/* Whether the filter ends here, with a node whose levels all match: "a/#" matches "a" too [4.7.1.2]. */
+static bool is_whole_match(const struct filter_path *path, uint32_t depth)
 {
 	return depth + 1 == path->count || (path->multi && depth + 2 >= path->count);
 }
 
-/* Topics that begin with $ are not matched by a leading wildcard [MQTT-4.7.2-1]. */
+/* A leading wildcard does not match topics that begin with $ [MQTT-4.7.2-1]. */
 static uint32_t skip_hidden(const struct retained *retained, uint32_t node, uint32_t depth)
 {
 	while (node != 0 && depth == 0 && level_of(retained, node).size != 0 && level_of(retained, node).data[0] == '$')
@@ -379,17 +395,19 @@ static uint32_t skip_hidden(const struct retained *retained, uint32_t node, uint
 	return node;
 }
 
-static uint32_t first_child(const struct retained *retained, const struct path *path, uint32_t node, uint32_t depth)
+static uint32_t first_child(const struct retained *retained, const struct filter_path *path, uint32_t node,
+			    uint32_t depth)
 {
 	if (!path_reaches(path, depth))
 		return 0;
-	if (is_wild(path, depth))
+	if (takes_any_name(path, depth))
 		return skip_hidden(retained, retained_node_at(retained, node)->child, depth);
 	return retained_find_child(retained, node, path->levels[depth]);
 }
 
-/* The node after this one in the walk; 0: there is none. *depth is the node's, and becomes the next one's. */
-static uint32_t next_node(const struct retained *retained, const struct path *path, uint32_t node, uint32_t *depth)
+/* The next node of the walk; 0: it is over. *depth is the node's, and becomes the next one's. */
+static uint32_t next_node(const struct retained *retained, const struct filter_path *path, uint32_t node,
+			  uint32_t *depth)
 {
 	uint32_t below = first_child(retained, path, node, *depth + 1);
 	if (below != 0) {
@@ -397,7 +415,7 @@ static uint32_t next_node(const struct retained *retained, const struct path *pa
 		return below;
 	}
 	while (node != retained->root) {
-		uint32_t beside = is_wild(path, *depth) ? retained_node_at(retained, node)->next : 0;
+		uint32_t beside = takes_any_name(path, *depth) ? retained_node_at(retained, node)->next : 0;
 		beside = skip_hidden(retained, beside, *depth);
 		if (beside != 0)
 			return beside;
@@ -416,21 +434,21 @@ static uint32_t depth_of(const struct retained *retained, uint32_t node)
 	return depth;
 }
 
-static void let_go(struct retained *retained, struct retained_walk *walk)
+static void release_node(struct retained *retained, struct retained_walk *walk)
 {
 	if (walk->node == 0)
 		return;
-	CHECK(retained_node_at(retained, walk->node)->holds > 0);
+	CHECK_GT(retained_node_at(retained, walk->node)->holds, 0u);
 	retained_node_at(retained, walk->node)->holds--;
 	prune(retained, walk->node);
 	walk->node = 0;
 }
 
-static bool visit_node(const struct retained *retained, const struct path *path, uint32_t node, uint32_t depth,
+static bool visit_node(const struct retained *retained, const struct filter_path *path, uint32_t node, uint32_t depth,
 		       uint32_t now_s, retained_visit *visit, void *context)
 {
 	uint32_t message = retained_node_at(retained, node)->message;
-	if (message == 0 || !is_match(path, depth))
+	if (message == 0 || !is_whole_match(path, depth))
 		return true;
 	const struct kept *kept = kept_at(retained, message);
 	return publication_expired(&kept->publication, now_s) || visit(context, &kept->publication, kept->packet);
@@ -439,7 +457,9 @@ static bool visit_node(const struct retained *retained, const struct path *path,
 bool retained_walk_step(struct retained *retained, struct retained_walk *walk, struct slice filter, uint32_t now_s,
 			uint32_t *visits, retained_visit *visit, void *context)
 {
-	struct path path;
+	CHECK_NE(*visits, 0u);
+	CHECK_LE(*visits, RETAINED_VISITS_MAX);
+	struct filter_path path;
 	retained_split(filter, &path);
 	pthread_mutex_lock(&retained->lock);
 	uint32_t depth = 0;
@@ -448,14 +468,14 @@ bool retained_walk_step(struct retained *retained, struct retained_walk *walk, s
 		node = first_child(retained, &path, retained->root, 0);
 	else
 		depth = depth_of(retained, node);
-	/* Where the walk stands was not visited yet. */
+	/* The node where the walk goes on has not been visited. */
 	while (node != 0 && *visits != 0 && visit_node(retained, &path, node, depth, now_s, visit, context)) {
 		node = next_node(retained, &path, node, &depth);
 		--*visits;
 	}
 	if (node != 0)
 		retained_node_at(retained, node)->holds++;
-	let_go(retained, walk);
+	release_node(retained, walk);
 	walk->node = node;
 	pthread_mutex_unlock(&retained->lock);
 	return node == 0;
@@ -464,6 +484,6 @@ bool retained_walk_step(struct retained *retained, struct retained_walk *walk, s
 void retained_walk_end(struct retained *retained, struct retained_walk *walk)
 {
 	pthread_mutex_lock(&retained->lock);
-	let_go(retained, walk);
+	release_node(retained, walk);
 	pthread_mutex_unlock(&retained->lock);
 }

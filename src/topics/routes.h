@@ -1,9 +1,10 @@
-/* What a match in the routing index finds, and how far it has come (topics/index.h). Plain data. */
+/* What a match in the routing index finds, and how far it has got (topics/index.h). Plain data. */
 #ifndef TOPICS_ROUTES_H
 #define TOPICS_ROUTES_H
 
 #include "base/error.h"
 #include "base/slice.h"
+#include "mqtt/field/protocol.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -13,12 +14,15 @@
 enum route_kind {
 	ROUTE_NONE,
 	ROUTE_ONE,  /* one subscription of that shard */
-	ROUTE_LIST, /* a list of them */
-	ROUTE_MANY, /* inside the index only: one route a shard, and shared subscriptions */
+	ROUTE_LIST, /* a list of subscriptions of that shard */
+	ROUTE_MANY, /* inside the index only: one route for each shard, and shared subscriptions */
 };
 
-/* Packed into 64 bits so that a reader sees it whole: index, then generation, shard and kind. */
+/* 64 bits, so that a reader never sees half of an update. From the lowest bit: 32 of index, 16 of generation, 14 of
+ * shard, 2 of kind. */
 typedef uint64_t route_bits;
+_Static_assert(INDEX_SHARDS_MAX <= 1u << 14, "a route has 14 bits for its shard");
+_Static_assert(ROUTE_MANY < 1u << 2, "a route has two bits for its kind");
 
 static inline route_bits route_make(enum route_kind kind, uint16_t shard, uint16_t generation, uint32_t index)
 {
@@ -45,47 +49,52 @@ static inline uint32_t route_index(route_bits route)
 	return (uint32_t)route;
 }
 
-/* A slice is given at least this much, so that it goes further than where it begins. */
+/* Every slice gets at least this many units. It first walks again to the place where the last one stopped, which takes
+ * up to 128 for the longest topic (index_walk.c), and must get beyond that place. */
 #define INDEX_UNITS_MIN 256
 
-#define ROUTES_PICKS 251u /* a prime: nodes lie in steps of a few units */
+#define ROUTES_PICKS 251u /* a prime, because the references of nodes are a few units apart */
 
-/* What a slice of a match found; grows to the largest slice and stays so. Private to a thread. */
+/* The routes that a slice of a match found. The array grows to the largest slice, and never shrinks. One thread's. */
 struct routes {
 	route_bits *items;
 	uint32_t count;
 	uint32_t capacity;
-	int32_t units_left; /* work that the slice may still do; it may end somewhat below 0 */
-	/* Picks so far of members of shared subscriptions, by their nodes: whose turn it is. One count for all would
-	 * let those whose messages come in a rhythm take each other's turns; two that share a place still do. */
+	int32_t units_left; /* work that the slice may still do; may end slightly below 0 */
+	/* Picks made so far for shared subscriptions, by their node: they say whose turn it is. With a single counter,
+	 * two subscriptions whose messages alternate would advance each other's turns, and some members would never be
+	 * picked. Two nodes that share a counter still do that. */
 	uint32_t picks[ROUTES_PICKS];
 };
 
-/* How far a match has come. It is a path rather than a node, so that it holds although the index changes between two
- * slices: a filter that is there all the time is found once, one that comes or goes meanwhile is found or not. */
+/* Where a match stopped. */
 enum index_stage {
-	INDEX_BEGIN,
-	INDEX_EXACT_GROUPS, /* among the shared subscriptions of the exact filter */
-	INDEX_NODE,         /* about to visit a node of the trie */
-	INDEX_MULTI_GROUPS, /* among the shared subscriptions of its `#` */
-	INDEX_END_GROUPS,   /* among its own, which matches the whole topic */
+	INDEX_BEGIN,        /* not started -> any */
+	INDEX_EXACT_GROUPS, /* in the shared subscriptions of the exact filter -> itself, or a later stage */
+	INDEX_NODE,         /* about to visit a node of the trie -> itself, or a later stage */
+	INDEX_MULTI_GROUPS, /* in the shared subscriptions of the node's `#` -> any but the first two */
+	INDEX_END_GROUPS,   /* in those of the node itself, which matches the whole topic -> any but the first two */
 };
 
+/* It is a path, not a node, so it stays valid while the index changes between two slices: a filter that exists the
+ * whole time is found exactly once, one that comes or goes meanwhile is found at most once. */
 struct index_place {
-	uint64_t choices[2]; /* on the way to the node, from the root: 1 for `+`, 0 for the level by name */
-	uint32_t group;      /* the way in the tree of shared subscriptions */
+	uint64_t choices[2]; /* one bit a level, from the root to the node: 1 for `+`, 0 for the level's name */
+	uint32_t group;      /* the path in the tree of shared subscriptions: bits of a hash, lowest first */
 	uint8_t group_depth;
 	uint8_t depth;
 	uint8_t stage; /* enum index_stage */
 };
+_Static_assert(sizeof(((struct index_place *)0)->choices) * 8 >= MQTT_TOPIC_LEVELS_MAX, "one bit for each level");
+_Static_assert(MQTT_TOPIC_LEVELS_MAX <= UINT8_MAX, "index_place.depth holds every depth");
 
 struct index;
 
-/* A filter's node, with its part of the index locked between index_find/index_enter and index_leave. */
+/* A filter's node. Its part of the index is locked from index_find() or index_enter() until index_leave(). */
 struct index_slot {
 	struct index *index;
 	uint32_t part;
-	uint32_t node; /* slab reference; 0: not there */
+	uint32_t node; /* slab reference; 0: the filter has no node */
 };
 
 #endif

@@ -149,7 +149,7 @@ def test_url_is_down_at_start(start, site):
 
 
 @pytest.mark.parametrize("status, body, told", [
-    (200, b"<html>", "keys fetched before stay in use"), (200, b'{"keys": []}', "no key of the set is for us"),
+    (200, b"<html>", "keys fetched before stay in use"), (200, b'{"keys": []}', "the set has no usable key"),
     (200, b" " * (1 << 20) + b"{}", "larger than a key set may be"), (404, b"", "status is 404"), (302, b"", "status is 302"),
 ], ids=["no JSON", "no keys", "too large", "not there", "elsewhere"])
 def test_answer_is_no_key_set(start, site, status, body, told):

@@ -5,7 +5,7 @@
 #include "bench/storm/storm_worker.h"
 #include "bench/target/cpu.h"
 #include "bench/target/dial.h"
-#include "net/syn_filter.h"
+#include "net/filter/syn_filter.h"
 #include "relay_scene.h"
 
 #include <arpa/inet.h>

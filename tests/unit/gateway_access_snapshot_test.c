@@ -118,8 +118,8 @@ static void test_faults(void **state)
 	} cases[] = {
 		{settings->rule_file, "rules", "allow all a/#\n\nallow all a/#/b\n", ":3: "},
 		{settings->password_file, "passwords", "alice\n", ":1: "},
-		{settings->token_jwks_file, "jwks", "{\"keys\":[" JWK_OTHER "]}", "no key of the set is for us"},
-		{settings->token_jwks_file, "jwks", "{\"keys\":[]}", "no key of the set is for us"},
+		{settings->token_jwks_file, "jwks", "{\"keys\":[" JWK_OTHER "]}", "the set has no usable key"},
+		{settings->token_jwks_file, "jwks", "{\"keys\":[]}", "the set has no usable key"},
 		{settings->token_jwks_file, "jwks", "{", ": "},
 		{settings->token_secret_file, "secret", "short\n", ": "},
 		{settings->token_key_file, "key", "no key\n", ": "},
@@ -166,7 +166,7 @@ static void test_sets_for_us(void **state)
 	struct fault fault = {0};
 	assert_true(access_keys_try(slice_string("{\"keys\":[" JWK_OTHER "," JWK_PUBLIC "]}"), &fault));
 	assert_false(access_keys_try(slice_string("{\"keys\":[" JWK_OTHER "]}"), &fault));
-	assert_non_null(strstr(fault.text, "no key of the set is for us"));
+	assert_non_null(strstr(fault.text, "the set has no usable key"));
 	fault = (struct fault){0};
 	assert_false(access_keys_try(slice_string("[]"), &fault));
 	assert_true(fault.text[0] != '\0');

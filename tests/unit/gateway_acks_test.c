@@ -399,28 +399,52 @@ static void test_as_many_wait_for_a_shard(void **state)
 	peer_vanish(&to);
 }
 
-/* What the shard was full of goes with the session it was of: nobody is answered, and the other client is read again.
- */
-static void test_full_shard_that_is_empty_at_once(void **state)
+/* All that the shard waited for has gone with its publisher's session: those who waited behind it go on. */
+static void test_the_shard_waits_for_nothing_any_more(void **state)
 {
 	struct shard_scene *scene = *state;
-	scene->shards[0].routing.acks.limit = 2;
+	scene->shards[0].routing.acks.limit = 4;
 	struct peer to = subscriber(scene, "to", 1, "t");
 	struct peer one = peer_sign_in(scene, PEER_CONNECT(.id = "one"), false);
 	struct peer two = peer_sign_in(scene, PEER_CONNECT(.id = "two"), false);
-	peer_publish(&one, "t", "x", 1, 1);
-	peer_publish(&one, "t", "x", 1, 2);
+	for (uint16_t id = 1; id <= 4; id++)
+		peer_publish(&one, "t", "x", 1, id);
 	turns_here(scene, 1);
 	peer_publish(&two, "nobody", "x", 1, 1);
 	turns_here(scene, 1);
 	assert_int_equal(shard_scene_counter(scene, 0, COUNTER_ack_pauses), 1);
 	peer_drop(&one);
 	turns_here(scene, 2);
-	expect_silence(&two);
-	turn_there(scene, 1);
-	turns_here(scene, 1);
-	expect_ack(&two, MQTT_PUBACK, 1, MQTT_REASON_NO_MATCHING_SUBSCRIBERS);
+	assert_int_equal(waiting(scene), 4);
+	peer_hears_ack(&two, MQTT_PUBACK, 1, MQTT_REASON_NO_MATCHING_SUBSCRIBERS);
 	peer_vanish(&two);
+	peer_vanish(&to);
+}
+
+/* A client that goes on and has to wait again is noted once, however long the shard has too many of them. */
+static void test_those_who_wait_are_noted_once(void **state)
+{
+	struct shard_scene *scene = *state;
+	scene->shards[0].routing.acks.limit = 4;
+	struct peer to = subscriber(scene, "to", 1, "t");
+	struct peer still = subscriber(scene, "still", 2, "s");
+	struct peer one = peer_sign_in(scene, PEER_CONNECT(.id = "one"), false);
+	struct peer two = peer_sign_in(scene, PEER_CONNECT(.id = "two"), false);
+	for (uint16_t id = 1; id <= 3; id++)
+		peer_publish(&one, "s", "x", 1, id);
+	turns_here(scene, 1);
+	for (uint16_t id = 1; id <= 20; id++)
+		peer_publish(&two, "t", "x", 1, id);
+	for (uint16_t id = 1; id <= 20; id++) {
+		turns_here(scene, 2);
+		turn_there(scene, 1);
+		expect_ack(&two, MQTT_PUBACK, id, 0);
+		assert_in_range(scene->shards[0].routing.acks_awaited.count, 0, 1);
+	}
+	assert_int_equal(shard_scene_counter(scene, 0, COUNTER_ack_pauses), 19);
+	peer_vanish(&one);
+	peer_vanish(&two);
+	peer_vanish(&still);
 	peer_vanish(&to);
 }
 
@@ -548,7 +572,8 @@ int main(void)
 		IN_SCENE(test_the_session_resumes),
 		IN_SCENE(test_as_many_wait_for_one_client),
 		IN_SCENE(test_as_many_wait_for_a_shard),
-		IN_SCENE(test_full_shard_that_is_empty_at_once),
+		IN_SCENE(test_the_shard_waits_for_nothing_any_more),
+		IN_SCENE(test_those_who_wait_are_noted_once),
 		IN_SCENE(test_comes_before_the_sleep),
 		IN_SCENE(test_patience_in_vain),
 		IN_SCENE(test_patience_that_pays),

@@ -50,11 +50,12 @@ static void on_end(void *context)
 	record->has_begun = false;
 }
 
-static struct journal_record *take_event(void *context)
+static struct journal_record *take_event(void *context, size_t event)
 {
 	struct journal_record *record = context;
 	CHECK(record->has_begun);
 	record->events++;
+	record->seen[event]++;
 	return record;
 }
 
@@ -94,7 +95,7 @@ static void drop_principal(struct recorded_session *session)
 
 static void on_opened(void *context, struct client_ref ref, struct slice id)
 {
-	struct journal_record *record = take_event(context);
+	struct journal_record *record = take_event(context, JOURNAL_EVENT(opened));
 	record->sessions = room_for(record->sessions, &record->session_places, ref.index, sizeof(*record->sessions));
 	struct recorded_session *session = &record->sessions[ref.index];
 	CHECK(!client_ref_is_none(ref) && !session->open && id.size != 0);
@@ -104,7 +105,7 @@ static void on_opened(void *context, struct client_ref ref, struct slice id)
 
 static void on_connected(void *context, struct client_ref ref, const struct journal_connected *told)
 {
-	struct recorded_session *session = recorded_session(take_event(context), ref);
+	struct recorded_session *session = recorded_session(take_event(context, JOURNAL_EVENT(connected)), ref);
 	CHECK(!session->connected && told->expiry_s != 0);
 	CHECK(!session->has_will); /* the earlier connection's was published or dropped */
 	session->connected = true;
@@ -115,7 +116,7 @@ static void on_connected(void *context, struct client_ref ref, const struct jour
 
 static void on_principal(void *context, struct client_ref ref, const struct journal_principal *told)
 {
-	struct journal_record *record = take_event(context);
+	struct journal_record *record = take_event(context, JOURNAL_EVENT(principal));
 	struct recorded_session *session = recorded_session(record, ref);
 	CHECK(session->connected);
 	drop_principal(session);
@@ -128,7 +129,7 @@ static void on_principal(void *context, struct client_ref ref, const struct jour
 
 static void on_left(void *context, struct client_ref ref, const struct journal_left *told)
 {
-	struct journal_record *record = take_event(context);
+	struct journal_record *record = take_event(context, JOURNAL_EVENT(left));
 	struct recorded_session *session = recorded_session(record, ref);
 	CHECK(session->connected && told->expiry_s != 0);
 	session->connected = false;
@@ -171,7 +172,7 @@ static void remove_entry(struct journal_record *record, uint32_t name)
 
 static void on_queued(void *context, struct client_ref ref, uint32_t name, const struct journal_entry *told)
 {
-	struct journal_record *record = take_event(context);
+	struct journal_record *record = take_event(context, JOURNAL_EVENT(queued));
 	struct recorded_session *session = recorded_session(record, ref);
 	record->entries = room_for(record->entries, &record->entry_places, name, sizeof(*record->entries));
 	struct recorded_entry *entry = &record->entries[name];
@@ -189,16 +190,17 @@ static void on_queued(void *context, struct client_ref ref, uint32_t name, const
 
 static void on_sent(void *context, uint32_t name, uint16_t packet_id)
 {
-	struct journal_record *record = take_event(context);
+	struct journal_record *record = take_event(context, JOURNAL_EVENT(sent));
 	struct recorded_entry *entry = recorded_entry(record, name);
 	CHECK(entry->packet_id == 0 && packet_id != 0 && entry->told.qos != 0);
 	CHECK(entry->previous == 0 || record->entries[entry->previous].packet_id != 0);
 	entry->packet_id = packet_id;
+	recorded_session(record, entry->session)->packet_id = packet_id;
 }
 
 static void on_released(void *context, uint32_t name)
 {
-	struct journal_record *record = take_event(context);
+	struct journal_record *record = take_event(context, JOURNAL_EVENT(released));
 	struct recorded_entry *entry = recorded_entry(record, name);
 	CHECK(entry->packet_id != 0 && entry->told.qos == 2 && !entry->released);
 	entry->released = true;
@@ -207,20 +209,20 @@ static void on_released(void *context, uint32_t name)
 
 static void on_done(void *context, uint32_t name)
 {
-	struct journal_record *record = take_event(context);
+	struct journal_record *record = take_event(context, JOURNAL_EVENT(done));
 	CHECK(recorded_entry(record, name)->packet_id != 0);
 	remove_entry(record, name);
 }
 
 static void on_dropped(void *context, uint32_t name)
 {
-	struct journal_record *record = take_event(context);
+	struct journal_record *record = take_event(context, JOURNAL_EVENT(dropped));
 	remove_entry(record, name);
 }
 
 static void on_handed_on(void *context, uint32_t name)
 {
-	struct journal_record *record = take_event(context);
+	struct journal_record *record = take_event(context, JOURNAL_EVENT(handed_on));
 	const struct recorded_entry *entry = recorded_entry(record, name);
 	CHECK(entry->told.shared && !entry->released);
 	message_of(record, entry->told.message)->promised = true;
@@ -229,7 +231,7 @@ static void on_handed_on(void *context, uint32_t name)
 
 static void on_moved(void *context, uint32_t from, uint32_t to)
 {
-	struct journal_record *record = take_event(context);
+	struct journal_record *record = take_event(context, JOURNAL_EVENT(moved));
 	struct recorded_entry *entry = recorded_entry(record, from);
 	struct recorded_session *session = recorded_session(record, entry->session);
 	CHECK(to < record->entry_places && client_ref_is_none(record->entries[to].session));
@@ -253,7 +255,7 @@ static void remove_subscription(struct journal_record *record, uint32_t name)
 static void on_subscribed(void *context, struct client_ref ref, struct subscription_ref name,
 			  const struct journal_subscription *told)
 {
-	struct journal_record *record = take_event(context);
+	struct journal_record *record = take_event(context, JOURNAL_EVENT(subscribed));
 	struct recorded_session *session = recorded_session(record, ref);
 	record->subscriptions = room_for(record->subscriptions, &record->subscription_places, name.index,
 					 sizeof(*record->subscriptions));
@@ -273,7 +275,7 @@ static void on_subscribed(void *context, struct client_ref ref, struct subscript
 
 static void on_unsubscribed(void *context, struct client_ref ref, struct subscription_ref name)
 {
-	struct journal_record *record = take_event(context);
+	struct journal_record *record = take_event(context, JOURNAL_EVENT(unsubscribed));
 	struct recorded_session *session = recorded_session(record, ref);
 	CHECK(name.index < record->subscription_places);
 	CHECK(client_ref_equal(record->subscriptions[name.index].session, ref));
@@ -286,7 +288,7 @@ static void on_unsubscribed(void *context, struct client_ref ref, struct subscri
 
 static void on_owed(void *context, struct client_ref ref, struct subscription_ref name, uint32_t walks)
 {
-	struct journal_record *record = take_event(context);
+	struct journal_record *record = take_event(context, JOURNAL_EVENT(owed));
 	CHECK(name.index < record->subscription_places);
 	CHECK(client_ref_equal(record->subscriptions[name.index].session, ref));
 	record->subscriptions[name.index].walks = walks;
@@ -294,7 +296,7 @@ static void on_owed(void *context, struct client_ref ref, struct subscription_re
 
 static void on_ended(void *context, struct client_ref ref)
 {
-	struct journal_record *record = take_event(context);
+	struct journal_record *record = take_event(context, JOURNAL_EVENT(ended));
 	struct recorded_session *session = recorded_session(record, ref);
 	while (session->first != 0)
 		remove_entry(record, session->first);
@@ -315,7 +317,7 @@ static void on_ended(void *context, struct client_ref ref)
 
 static void on_will_set(void *context, struct client_ref ref, const struct journal_will *told)
 {
-	struct journal_record *record = take_event(context);
+	struct journal_record *record = take_event(context, JOURNAL_EVENT(will_set));
 	struct recorded_session *session = recorded_session(record, ref);
 	struct recorded_message *message = message_of(record, told->message);
 	CHECK(session->connected && !session->has_will && message->entries == 0 && !message->is_will);
@@ -337,7 +339,7 @@ static struct recorded_message *take_will(struct journal_record *record, struct 
 
 static void on_will_published(void *context, struct client_ref ref, int64_t expires_at_s)
 {
-	struct journal_record *record = take_event(context);
+	struct journal_record *record = take_event(context, JOURNAL_EVENT(will_published));
 	struct recorded_message *message = take_will(record, ref);
 	message->promised = true;
 	message->expires_at_s = monotonic_of(record, expires_at_s);
@@ -345,14 +347,14 @@ static void on_will_published(void *context, struct client_ref ref, int64_t expi
 
 static void on_will_dropped(void *context, struct client_ref ref)
 {
-	take_will(take_event(context), ref);
+	take_will(take_event(context, JOURNAL_EVENT(will_dropped)), ref);
 }
 
 /* ---- messages ---- */
 
 static void on_kept(void *context, struct message_ref name, const struct journal_message *told)
 {
-	struct journal_record *record = take_event(context);
+	struct journal_record *record = take_event(context, JOURNAL_EVENT(kept));
 	CHECK(!message_ref_is_none(name) && find_message(record, name) == NULL && told->publication.expires_s == 0);
 	if (record->message_count == record->message_places) {
 		record->message_places = record->message_places * 2 + 64;
@@ -369,7 +371,7 @@ static void on_kept(void *context, struct message_ref name, const struct journal
 
 static void on_forgotten(void *context, struct message_ref name)
 {
-	struct journal_record *record = take_event(context);
+	struct journal_record *record = take_event(context, JOURNAL_EVENT(forgotten));
 	struct recorded_message *message = message_of(record, name);
 	CHECK(message->entries == 0 && !message->is_will);
 	free(message->packet);
@@ -386,7 +388,7 @@ static uint32_t place_of_id(const struct recorded_session *session, uint16_t pac
 
 static void on_received(void *context, struct client_ref ref, uint16_t packet_id)
 {
-	struct recorded_session *session = recorded_session(take_event(context), ref);
+	struct recorded_session *session = recorded_session(take_event(context, JOURNAL_EVENT(received)), ref);
 	CHECK(packet_id != 0);
 	if (place_of_id(session, packet_id) != session->received_count)
 		return;
@@ -397,9 +399,10 @@ static void on_received(void *context, struct client_ref ref, uint16_t packet_id
 
 static void on_completed(void *context, struct client_ref ref, uint16_t packet_id)
 {
-	struct recorded_session *session = recorded_session(take_event(context), ref);
+	struct recorded_session *session = recorded_session(take_event(context, JOURNAL_EVENT(completed)), ref);
 	uint32_t at = place_of_id(session, packet_id);
-	CHECK(at != session->received_count);
+	if (at == session->received_count)
+		return;
 	session->received[at] = session->received[--session->received_count];
 }
 
@@ -417,7 +420,7 @@ static struct recorded_retained *find_retained(const struct journal_model *model
 
 static void on_retained(void *context, const struct journal_retained *told)
 {
-	struct journal_record *record = take_event(context);
+	struct journal_record *record = take_event(context, JOURNAL_EVENT(retained));
 	struct journal_model *model = record->model;
 	struct recorded_retained *retained = find_retained(model, told->topic);
 	CHECK(told->number != 0);

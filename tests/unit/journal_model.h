@@ -16,6 +16,10 @@ struct recorded_entry;
 struct recorded_message;
 struct recorded_retained;
 
+/* An event's number, by its name. */
+#define JOURNAL_EVENT(name) (offsetof(struct journal_events, name) / sizeof(void (*)(void)))
+#define JOURNAL_EVENTS (sizeof(struct journal_events) / sizeof(void (*)(void)))
+
 /* What one shard has told. Arrays are by name, but for messages, whose names do not lie so dense. */
 struct journal_record {
 	struct journal_model *model;
@@ -35,6 +39,7 @@ struct journal_record {
 	int64_t wall_s; /* of the batch, and of the last one */
 	uint64_t batches;
 	uint64_t events;
+	uint64_t seen[JOURNAL_EVENTS]; /* of each kind, by JOURNAL_EVENT() */
 	bool has_begun;
 };
 

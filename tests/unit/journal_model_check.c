@@ -1,4 +1,5 @@
 #include "journal_recorded.h"
+#include "route/retained_jobs.h"
 #include "session/packet_ids.h"
 #include "state/extension.h"
 #include "state/principal.h"
@@ -50,7 +51,6 @@ static void check_subscriptions(const struct journal_record *record, struct clie
 {
 	static uint8_t text[FILTER_BYTES_MAX];
 	const struct subscriptions *subscriptions = &record->shard->sessions.subscriptions;
-	const struct retained_jobs *jobs = &record->shard->sessions.retained_jobs;
 	uint32_t count = 0;
 	for (struct subscription_ref at = shard_client(record->shard, ref)->session.subscription;
 	     !subscription_ref_is_none(at); count++) {
@@ -62,8 +62,7 @@ static void check_subscriptions(const struct journal_record *record, struct clie
 		CHECK(slice_equal(slice_of(told->filter, told->filter_bytes), slice_of(text, bytes)));
 		CHECK(told->identifier == subscription->identifier);
 		CHECK(told->options == (subscription->options & SUBSCRIPTION_OPTIONS_ASKED));
-		/* A job of one that had this place before may be there still. */
-		CHECK(told->walks == 0 || table_first(&jobs->by_subscription, at.index) != 0);
+		CHECK(told->walks == retained_jobs_walks(record->shard, ref, at));
 		at = subscription->client_next;
 	}
 	CHECK(count == session->subscriptions);
@@ -101,16 +100,17 @@ static void check_queue(const struct journal_record *record, const struct client
 		told = record->entries[told].next;
 	}
 	CHECK(told == 0);
+	CHECK(session->packet_id == extension->flow.packet_id);
 }
 
-/* While a message is on its way to its subscribers its identifier is noted, and is not told yet. One whose
- * acknowledgement found no memory never is: it is better doubled after a restart than lost. */
-static void check_received(const struct shard *shard, const struct client *client, const struct extension *extension,
+/* While a message is on its way to its subscribers its identifier is noted, and is not told yet; the acknowledgement
+ * waits for that. One whose acknowledgement found no memory never is told: it is better doubled after a restart than
+ * lost. */
+static void check_received(const struct shard *shard, struct client_ref ref, const struct extension *extension,
 			   const struct recorded_session *session)
 {
 	uint32_t count = packet_ids_count(&shard->mem.slab, extension->received);
-	bool is_told = client->pause != PAUSE_ROOM && shard->routing.routings.own == NULL &&
-		       !pending_acks_any(&shard->routing.acks) &&
+	bool is_told = pending_acks_of(&shard->routing.acks, ref) == 0 &&
 		       atomic_load(&shard->counters.ends[ERROR_NO_MEMORY]) == 0;
 	CHECK(is_told ? session->received_count == count : session->received_count <= count);
 	for (uint32_t i = 0; i < session->received_count; i++)
@@ -137,7 +137,7 @@ static void check_session(const struct journal_record *record, struct client_ref
 	check_will(shard, client, extension, session);
 	check_subscriptions(record, ref, session);
 	check_queue(record, client, extension, session);
-	check_received(shard, client, extension, session);
+	check_received(shard, ref, extension, session);
 }
 
 /* Whether the session outlives its connection, and so has to be in the journal. */

@@ -25,6 +25,7 @@ struct recorded_session {
 	uint32_t last;
 	uint32_t entries;
 	uint32_t subscriptions;
+	uint16_t packet_id; /* sent last */
 	uint16_t *received;
 	uint32_t received_count;
 };

@@ -2,6 +2,8 @@
 #include "io_scene.h"
 #include "random.h"
 
+#include <errno.h>
+#include <liburing.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -336,6 +338,147 @@ static void test_more_receivers_than_a_turn_holds(void **state)
 	free(conns);
 }
 
+/* ---- many at once ---- */
+
+#define MANY 20u
+
+/* The kernel may do without rings: a test says so. */
+int __real_io_uring_queue_init(unsigned entries, struct io_uring *ring, unsigned flags);
+int __wrap_io_uring_queue_init(unsigned entries, struct io_uring *ring, unsigned flags);
+static bool refuses_rings;
+static uint32_t rings;
+
+int __wrap_io_uring_queue_init(unsigned entries, struct io_uring *ring, unsigned flags)
+{
+	if (refuses_rings)
+		return -EPERM;
+	rings++;
+	return __real_io_uring_queue_init(entries, ring, flags);
+}
+
+struct many {
+	struct conn conns[MANY];
+	int peers[MANY];
+};
+
+static void many_open(struct io_scene *scene, struct many *many)
+{
+	*many = (struct many){0};
+	for (uint32_t i = 0; i < MANY; i++)
+		many->peers[i] = io_scene_connect(&scene->io, &many->conns[i], i == 3 ? 4096 : 0);
+}
+
+static void many_close(struct io_scene *scene, struct many *many)
+{
+	for (uint32_t i = 0; i < MANY; i++) {
+		io_disconnect(&scene->io, &many->conns[i]);
+		if (many->peers[i] >= 0)
+			close(many->peers[i]);
+	}
+}
+
+/* Each gets a number of bytes of its own; one of them is of two pieces. */
+static void many_send(struct io_scene *scene, struct many *many)
+{
+	static uint8_t bytes[MANY * 8];
+	stream_fill(bytes, 0, sizeof(bytes));
+	for (uint32_t i = 0; i < MANY; i++)
+		io_send(&scene->io, &many->conns[i], slice_of(bytes, i + 1));
+	io_send(&scene->io, &many->conns[5], slice_of(bytes + 100, 4));
+}
+
+static void many_heard(const struct many *many, uint32_t but)
+{
+	for (uint32_t i = 0; i < MANY; i++) {
+		uint8_t bytes[64];
+		if (i == but)
+			continue;
+		assert_int_equal(recv(many->peers[i], bytes, sizeof(bytes), 0), i + 1 + (i == 5 ? 4 : 0));
+		assert_stream(bytes, 0, i + 1);
+	}
+}
+
+static void test_many_leave_together(void **state)
+{
+	struct io_scene *scene = *state;
+	struct many many;
+	many_open(scene, &many);
+	rings = 0;
+	many_send(scene, &many);
+	turn_end(scene);
+	many_heard(&many, MANY);
+	assert_int_equal(rings, 1);
+	assert_int_equal(scene->io.write_count, MANY);
+	for (uint32_t i = 0; i < MANY; i++)
+		assert_int_equal(many.conns[i].outbox, 0);
+	many_send(scene, &many);
+	turn_end(scene);
+	many_heard(&many, MANY);
+	assert_int_equal(rings, 1); /* the same one */
+	many_close(scene, &many);
+}
+
+static void test_few_need_no_ring(void **state)
+{
+	struct io_scene *scene = *state;
+	rings = 0;
+	io_send(&scene->io, &scene->conn, slice_string("a"));
+	turn_end(scene);
+	assert_int_equal(rings, 0);
+}
+
+static void test_many_without_a_ring(void **state)
+{
+	struct io_scene *scene = *state;
+	struct many many;
+	many_open(scene, &many);
+	refuses_rings = true;
+	for (int turn = 0; turn < 2; turn++) {
+		many_send(scene, &many);
+		turn_end(scene);
+		many_heard(&many, MANY);
+	}
+	refuses_rings = false;
+	many_send(scene, &many);
+	rings = 0;
+	turn_end(scene);
+	many_heard(&many, MANY);
+	assert_int_equal(rings, 0); /* it is not asked for twice */
+	many_close(scene, &many);
+}
+
+/* One that takes a part only, and one that is gone, do not concern the others. */
+static void test_one_of_many_is_blocked_and_one_broken(void **state)
+{
+	struct io_scene *scene = *state;
+	struct many many;
+	static uint8_t large[1 << 20];
+	stream_fill(large, 0, sizeof(large));
+	many_open(scene, &many);
+	close(many.peers[7]);
+	many.peers[7] = -1;
+	for (uint32_t i = 0; i < MANY; i++)
+		io_send(&scene->io, &many.conns[i], slice_of(large, i == 3 ? sizeof(large) : i + 1));
+	turn_end(scene);
+	assert_int_equal(scene->broken, 1);
+	assert_int_equal(scene->blocked, 1);
+	assert_int_not_equal(many.conns[3].backlog, 0);
+	assert_int_equal(many.conns[7].outbox, 0);
+	size_t got = 0;
+	while (got < sizeof(large)) {
+		static uint8_t bytes[1 << 16];
+		ssize_t count = recv(many.peers[3], bytes, sizeof(bytes), MSG_DONTWAIT);
+		if (count > 0) {
+			assert_stream(bytes, got, (size_t)count);
+			got += (size_t)count;
+		} else {
+			assert_true(io_resume(&scene->io, &many.conns[3]));
+		}
+	}
+	assert_int_equal(many.conns[3].backlog, 0);
+	many_close(scene, &many);
+}
+
 static void test_scratch_ends_and_begins_again(void **state)
 {
 	struct io_scene *scene = *state;
@@ -434,7 +577,9 @@ static void test_last_words_leave_at_once(void **state)
 
 int main(void)
 {
-	const struct CMUnitTest in_table[] = {TESTS(IN_SCENE)};
+	const struct CMUnitTest in_table[] = {TESTS(IN_SCENE), IN_SCENE(test_many_leave_together),
+					      IN_SCENE(test_few_need_no_ring), IN_SCENE(test_many_without_a_ring),
+					      IN_SCENE(test_one_of_many_is_blocked_and_one_broken)};
 	const struct CMUnitTest in_fixed_files[] = {TESTS(IN_FIXED_FILES)};
 	int failed = cmocka_run_group_tests_name("in the table", in_table, NULL, NULL);
 	if (fixed_files_work())

@@ -1,5 +1,5 @@
 /* Addresses by prefix: cut at any bit, IPv4 in either of its forms, networks as they are written down. */
-#include "net/prefix.h"
+#include "net/filter/prefix.h"
 #include "random.h"
 
 #include <arpa/inet.h>

@@ -1,6 +1,6 @@
 /* The filter in front of a listener, over real sockets: who is listed does not get through, everyone else does, and
  * those who are there already notice nothing. */
-#include "net/syn_filter.h"
+#include "net/filter/syn_filter.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

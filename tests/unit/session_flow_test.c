@@ -50,7 +50,7 @@ static int scene_open(void **state)
 	scene = (struct scene){.random = {71}};
 	assert_int_equal(slab_open(&scene.slab, (size_t)8 << 20), ERROR_OK);
 	messages_init(&scene.messages, &scene.slab);
-	assert_int_equal(flow_store_open(&scene.store, &scene.messages, PLACES_MAX), ERROR_OK);
+	assert_int_equal(flow_store_open(&scene.store, NULL, &scene.messages, PLACES_MAX), ERROR_OK);
 	for (uint32_t i = 1; i <= MESSAGES; i++) {
 		static const uint8_t PAYLOAD[100];
 		sample_plain(&sample, "t", slice_of(PAYLOAD, i * 11), 1);

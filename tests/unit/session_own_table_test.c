@@ -18,7 +18,7 @@ static void test_against_a_model(void **state)
 	struct random random = {.state = 3};
 	static uint32_t model[CLIENTS][NODES];
 	uint32_t count = 0;
-	assert_int_equal(own_table_open(&own, CLIENTS * NODES), ERROR_OK);
+	assert_int_equal(own_table_open(&own, NULL, CLIENTS * NODES), ERROR_OK);
 	for (uint32_t step = 1; step < 50000; step++) {
 		uint32_t client = random_below(&random, CLIENTS);
 		uint32_t node = random_below(&random, NODES);
@@ -42,7 +42,7 @@ static void test_limit(void **state)
 {
 	(void)state;
 	struct own_table own;
-	assert_int_equal(own_table_open(&own, 2), ERROR_OK);
+	assert_int_equal(own_table_open(&own, NULL, 2), ERROR_OK);
 	assert_int_equal(own_table_add(&own, (struct client_ref){1}, 1, 7), ERROR_OK);
 	assert_int_equal(own_table_add(&own, (struct client_ref){1}, 2, 8), ERROR_OK);
 	assert_int_equal(own_table_add(&own, (struct client_ref){1}, 3, 9), ERROR_NO_MEMORY);

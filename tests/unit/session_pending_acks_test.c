@@ -17,7 +17,7 @@
 static int acks_open(void **state)
 {
 	static struct pending_acks acks;
-	assert_int_equal(pending_acks_open(&acks, CLIENTS), ERROR_OK);
+	assert_int_equal(pending_acks_open(&acks, NULL, CLIENTS), ERROR_OK);
 	*state = &acks;
 	return 0;
 }

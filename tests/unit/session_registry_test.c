@@ -26,7 +26,7 @@ static int scene_open(void **state)
 	scene = (struct scene){.hash_mask = UINT32_MAX};
 	assert_int_equal(pool_open(&scene.pool, sizeof(struct session), SESSIONS), ERROR_OK);
 	assert_int_equal(slab_open(&scene.slab, (size_t)64 << 20), ERROR_OK);
-	assert_int_equal(registry_open(&scene.registry, &scene.pool, &scene.slab, SESSIONS), ERROR_OK);
+	assert_int_equal(registry_open(&scene.registry, NULL, &scene.pool, &scene.slab, SESSIONS), ERROR_OK);
 	*state = &scene;
 	return 0;
 }

@@ -47,7 +47,8 @@ static int scene_open(void **state)
 	scene = (struct scene){.index = index_new(SHARDS, &key), .random = {121}};
 	assert_non_null(scene.index);
 	for (uint16_t shard = 0; shard < SHARDS; shard++) {
-		assert_int_equal(subscriptions_open(&scene.subscriptions[shard], scene.index, shard, LIMIT), ERROR_OK);
+		assert_int_equal(subscriptions_open(&scene.subscriptions[shard], NULL, scene.index, shard, LIMIT),
+				 ERROR_OK);
 		for (uint32_t client = 1; client <= CLIENTS; client++)
 			scene.members[shard][client].live = true;
 	}

@@ -33,7 +33,7 @@ static int scene_open(void **state)
 	struct hash_key key = {{4}};
 	scene->index = index_new(8, &key);
 	assert_non_null(scene->index);
-	assert_int_equal(subscriptions_open(&scene->subscriptions, scene->index, SHARD, LIMIT), ERROR_OK);
+	assert_int_equal(subscriptions_open(&scene->subscriptions, NULL, scene->index, SHARD, LIMIT), ERROR_OK);
 	reader_register();
 	*state = scene;
 	return 0;

@@ -6,6 +6,7 @@
 #include "reactor/fdpass.h"
 #include "topics/rcu.h"
 
+#include <stdio.h>
 #include <sys/socket.h>
 
 static uint64_t scene_now_ms = SCENE_START_MS;
@@ -83,7 +84,21 @@ static void shard_begin(struct shard_scene *scene, uint16_t number)
 	journal_record_begin(&scene->journal, number, shard);
 	CHECK(fdpass_open(scene->pairs[number]) == ERROR_OK);
 	shard->env.admissions_fd = scene->pairs[number][1];
+#ifdef SCENE_ARENA
+	char name[ROOT_NAME_BYTES];
+	snprintf(name, sizeof(name), "shard %u", number);
+	if (scene->root.block == NULL)
+		CHECK(memory_root_open(&scene->root, 1) == ERROR_OK);
+	CHECK(arena_open(&scene->arenas[number], &scene->root, name) == ERROR_OK);
+	shard->env.arena = &scene->arenas[number];
+#endif
 	CHECK(shard_open(shard) == ERROR_OK);
+#ifdef SCENE_ARENA
+	/* All that it has of clients and sessions can be found again. */
+	static const char *const NAMES[] = {"slab", "clients", "registry", "subscriptions", "flow entries", "acks"};
+	for (size_t i = 0; i < sizeof(NAMES) / sizeof(NAMES[0]); i++)
+		CHECK(arena_region(&scene->arenas[number], NAMES[i]) != NULL);
+#endif
 #ifdef SCENE_FRAMED
 	link_shard_begin(number, &shard->mem.io.streams);
 #endif
@@ -97,6 +112,9 @@ static void shard_end(struct shard_scene *scene, uint16_t number)
 	link_shard_end(number);
 #endif
 	shard_close(&scene->shards[number]);
+#ifdef SCENE_ARENA
+	arena_close(&scene->arenas[number]);
+#endif
 	close(scene->pairs[number][0]);
 	close(scene->pairs[number][1]);
 }
@@ -114,6 +132,9 @@ static void end_all(struct shard_scene *scene)
 {
 	for (uint16_t i = 0; i < scene->shard_count; i++)
 		shard_end(scene, i);
+#ifdef SCENE_ARENA
+	memory_root_close(&scene->root);
+#endif
 	for (uint16_t i = 0; i < scene->shard_count; i++)
 		mailbox_close(&scene->mailboxes[i]);
 }

@@ -5,6 +5,7 @@
 
 #include "access/handshake.h"
 #include "journal_model.h"
+#include "memory/arena.h"
 #include "state/shard.h"
 
 #define SCENE_SHARDS_MAX 3
@@ -18,6 +19,8 @@ struct shard_scene {
 	struct shard shards[SCENE_SHARDS_MAX];
 	struct settings settings;
 	struct hash_key key;
+	struct memory_root root; /* with SCENE_ARENA: where shards have their memory */
+	struct arena arenas[SCENE_SHARDS_MAX];
 	struct index *index;
 	struct retained *retained;
 	struct addresses *addresses;

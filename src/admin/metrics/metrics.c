@@ -220,7 +220,7 @@ static const struct metric METRICS[] = {
 	 "Events that the kernel reported to the shard; by turns, the events a turn", write_shard_counter,
 	 COUNTER_events},
 	{PREFIX "shard_inbox_parcels", METRIC_GAUGE, "shard",
-	 "Parcels of letters that the shard has sent to others and has not got back", write_shard_counter,
+	 "Batches of records that the shard has sent to others and has not got back", write_shard_counter,
 	 COUNTER_inbox_parcels},
 	{PREFIX "shard_commands_waiting", METRIC_GAUGE, "shard", "Commands of the admin side that wait for the shard",
 	 write_shard_commands, 0},

@@ -1,6 +1,7 @@
 /* Hundreds that end at once: more than a turn has work for, so that many are noted and wait. Meanwhile others come,
  * take over, publish to them, and the server drains; and what ends one may be found while another ends. */
 #include "base/log.h"
+#include "mqtt/encode.h"
 #include "peer.h"
 #include "shard/loop.h"
 
@@ -293,6 +294,47 @@ static void test_wills_that_break_others(void **state)
 	peer_vanish(&heir);
 }
 
+/* What a client publishes comes back to it, so much that it is written while the packets behind are still to be read,
+ * and there is nobody any more: the rest is not read, and its state does not change for it. */
+static void test_broken_by_its_own_packets(void **state)
+{
+	struct shard_scene *scene = *state;
+	static char large[3000];
+	memset(large, 'x', sizeof(large) - 1);
+	scene->settings.queue_bytes_max = 4096;
+	for (uint8_t qos = 0; qos <= 2; qos++) {
+		struct peer peer = peer_sign_in(scene, PEER_CONNECT(.id = "c"), false);
+		peer_subscribe(&peer, "t", qos);
+		for (uint16_t i = 1; i <= 8; i++)
+			peer_publish(&peer, "t", large, qos, i);
+		peer_drop(&peer);
+		shard_scene_settle(scene);
+		assert_int_equal(shard_scene_clients(scene, 0), 0);
+	}
+	assert_int_equal(shard_scene_ends(scene, 0, ERROR_CONNECTION_LOST), 3);
+}
+
+/* The same, said behind CONNECT: the greeting already finds nobody. */
+static void test_broken_behind_connect(void **state)
+{
+	struct shard_scene *scene = *state;
+	uint8_t rest[20000];
+	size_t size = 0;
+	static char large[3000];
+	memset(large, 'x', sizeof(large) - 1);
+	scene->settings.queue_bytes_max = 4096;
+	struct mqtt_subscription asked = {.filter = slice_string("t"), .qos = 0};
+	size += mqtt_subscribe_encode(1, 0, &asked, 1, MQTT_VERSION_5, rest, sizeof(rest));
+	for (uint32_t i = 0; i < 6; i++)
+		size += mqtt_publish_encode(
+			&(struct mqtt_publish){.topic = slice_string("t"), .payload = slice_string(large)},
+			MQTT_VERSION_5, rest + size, sizeof(rest) - size);
+	struct peer peer = peer_connect(scene, PEER_CONNECT(.id = "c", .rest = slice_of(rest, size)));
+	peer_drop(&peer);
+	shard_scene_settle(scene);
+	assert_int_equal(shard_scene_clients(scene, 0), 0);
+}
+
 #define IN_SCENE(test) cmocka_unit_test_setup_teardown(test, scene_open, scene_close)
 
 int main(void)
@@ -306,6 +348,8 @@ int main(void)
 		IN_SCENE(test_members_that_are_noted),
 		IN_SCENE(test_drain_with_ends_noted),
 		IN_SCENE(test_wills_that_break_others),
+		IN_SCENE(test_broken_by_its_own_packets),
+		IN_SCENE(test_broken_behind_connect),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

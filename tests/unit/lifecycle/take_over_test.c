@@ -309,6 +309,60 @@ static void test_a_large_will(void **state)
 	assert_int_equal(shard_scene_counter(scene, 0, COUNTER_wills_sent), 40);
 }
 
+/* It is gone again when its session's queue is written to it: what it sent behind CONNECT is left. */
+static void test_gone_while_it_is_greeted(void **state)
+{
+	struct shard_scene *scene = *state;
+	char payload[2001];
+	memset(payload, 'x', sizeof(payload) - 1);
+	payload[sizeof(payload) - 1] = 0;
+	struct peer peer = peer_sign_in(scene, PEER_CONNECT(.id = "c", .expiry_s = HOUR_S), false);
+	peer_subscribe(&peer, "t", 1);
+	peer_vanish(&peer);
+	struct peer from = peer_sign_in(scene, PEER_CONNECT(.id = "from"), false);
+	peer_publish(&from, "t", payload, 1, 1); /* long enough to be written at once */
+	peer_hears_ack(&from, MQTT_PUBACK, 1, 0);
+	scene->shards[0].routing.acks.limit = 0; /* so that it would have to wait with its PUBLISH */
+	static const uint8_t PUBLISH[] = {0x32, 6, 0, 1, 'a', 0, 1, 0};
+	struct peer again = peer_connect(
+		scene, PEER_CONNECT(.id = "c", .expiry_s = HOUR_S, .rest = slice_of(PUBLISH, sizeof(PUBLISH))));
+	peer_drop(&again);
+	shard_scene_settle(scene);
+	assert_int_equal(ends(scene, ERROR_CONNECTION_LOST), 2);
+	assert_int_equal(shard_scene_counter(scene, 0, COUNTER_messages_in_qos1), 1);
+	scene->shards[0].routing.acks.limit = PENDING_ACKS_SHARD_MAX;
+	peer_vanish(&from);
+}
+
+/* Its long message is still on its way to others, from where it was put together, when another connection comes. */
+static void test_gone_with_a_long_message_on_its_way(void **state)
+{
+	struct shard_scene *scene = *state;
+	scene->settings.queue_bytes_max = 150000;
+	struct peer to = peer_sign_in(scene, PEER_CONNECT(.id = "to"), false);
+	struct peer c = peer_sign_in(scene, PEER_CONNECT(.id = "c"), false);
+	peer_subscribe(&c, "t", 0);
+	peer_subscribe(&c, "#", 0);
+	peer_subscribe(&to, "t", 0);
+	enum { LONG = 100000 };
+	static uint8_t packet[LONG];
+	static const uint8_t HEAD[] = {0x30, 0x9c, 0x8d, 0x06, 0, 1, 't', 0}; /* LONG - 4 behind the length */
+	memset(packet, 'x', LONG);
+	memcpy(packet, HEAD, sizeof(HEAD));
+	peer_say(&c, packet, LONG - 1);
+	shard_scene_settle(scene);
+	peer_say(&c, packet + LONG - 1, 1);
+	peer_drop(&c); /* which its second copy shows */
+	struct peer again = come_in_one_turn(scene, PEER_CONNECT(.id = "c"), false);
+	assert_int_equal(ends(scene, ERROR_CONNECTION_LOST), 1);
+	struct heard heard;
+	assert_true(peer_hears(&to, &heard));
+	assert_int_equal(heard.publish.payload.size, LONG - sizeof(HEAD));
+	assert_memory_equal(heard.publish.payload.data, packet + sizeof(HEAD), LONG - sizeof(HEAD));
+	peer_vanish(&again);
+	peer_vanish(&to);
+}
+
 #define IN_SCENE(test) cmocka_unit_test_setup_teardown(test, scene_open, scene_close)
 
 int main(void)
@@ -326,6 +380,8 @@ int main(void)
 		IN_SCENE(test_clean_start_has_the_delayed_will_sent),
 		IN_SCENE(test_three_in_one_turn),
 		IN_SCENE(test_a_large_will),
+		IN_SCENE(test_gone_while_it_is_greeted),
+		IN_SCENE(test_gone_with_a_long_message_on_its_way),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -4,9 +4,14 @@
 #include "mqtt/encode.h"
 #include "mqtt/field/reason.h"
 
+#include <linux/sockios.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
+
+/* Of a client that is not read from: no more than some of what its socket holds. */
+#define OUTPUT_BYTES_MAX 60000
 
 /* ---- hearing ---- */
 
@@ -28,7 +33,8 @@ void sim_lose(struct sim *sim, uint32_t number)
 
 static bool may_end(const struct sim *sim, const struct sim_client *client)
 {
-	return client->ends || sim->hooks->memory_fails || (sim->play->faults & FAULT_RESET) != 0;
+	return client->ends || sim->hooks->memory_fails || sim->play->impatient ||
+	       (sim->play->faults & FAULT_RESET) != 0;
 }
 
 void sim_hear(struct sim *sim, uint32_t number, size_t bytes)
@@ -74,7 +80,9 @@ static void heard_ack(struct sim *sim, uint32_t number, uint8_t type, const stru
 	    (type == MQTT_PUBACK) != (sim->model->messages[sent->message].qos == 1))
 		violation("client %u hears an acknowledgement of type %u for what it did not send", number, type);
 	bool known = ack->reason == MQTT_REASON_PACKET_ID_NOT_FOUND && type == MQTT_PUBCOMP && sent->repeats;
-	if (ack->reason >= MQTT_REASON_UNSPECIFIED_ERROR && !known && !sim->hooks->memory_fails)
+	/* Nobody had room for it. */
+	bool full = ack->reason == MQTT_REASON_QUOTA_EXCEEDED && sim->play->tight;
+	if (ack->reason >= MQTT_REASON_UNSPECIFIED_ERROR && !known && !full && !sim->hooks->memory_fails)
 		violation("client %u hears reason %u", number, ack->reason);
 	if (ack->reason < MQTT_REASON_UNSPECIFIED_ERROR && type != MQTT_PUBCOMP && !sent->received)
 		model_published(sim->model, sent->message);
@@ -111,12 +119,14 @@ static void heard_suback(struct sim *sim, uint32_t number, uint8_t type, const s
 static void heard_publish(struct sim *sim, uint32_t number, const struct mqtt_publish *publish)
 {
 	char text[16] = {0};
-	CHECK_LT(publish->payload.size, sizeof(text));
-	memcpy(text, publish->payload.data, publish->payload.size);
+	size_t most = sizeof(text) - 1;
+	memcpy(text, publish->payload.data, publish->payload.size < most ? publish->payload.size : most);
+	uint32_t message = (uint32_t)strtoul(text, NULL, 10);
+	if (publish->payload.size != model_payload_bytes(message))
+		violation("client %u hears %zu bytes of message %u", number, publish->payload.size, message);
 	for (uint32_t topic = 0; topic < MODEL_TOPICS; topic++) {
 		if (slice_equal(publish->topic, slice_string(model_topic(topic)))) {
-			model_heard(sim->model, number, (uint32_t)strtoul(text, NULL, 10), topic, publish->qos,
-				    publish->packet_id);
+			model_heard(sim->model, number, message, topic, publish->qos, publish->packet_id);
 			return;
 		}
 	}
@@ -163,13 +173,13 @@ static uint16_t next_packet_id(struct sim_client *client)
 
 void sim_say_publish(struct sim *sim, uint32_t number, uint32_t message, uint16_t packet_id, bool again)
 {
-	uint8_t packet[PACKET_BYTES_MAX];
-	char payload[16];
+	static uint8_t packet[PACKET_BYTES_MAX];
+	static char payload[PACKET_BYTES_MAX];
 	struct sim_client *client = &sim->clients[number];
-	snprintf(payload, sizeof(payload), "%u", message);
+	model_payload(message, payload);
 	struct mqtt_publish publish = {
 		.topic = slice_string(model_topic(sim->model->messages[message].topic)),
-		.payload = slice_string(payload),
+		.payload = slice_of(payload, model_payload_bytes(message)),
 		.qos = sim->model->messages[message].qos,
 		.packet_id = packet_id,
 		.retain = sim->model->messages[message].free,
@@ -180,12 +190,21 @@ void sim_say_publish(struct sim *sim, uint32_t number, uint32_t message, uint16_
 	actor_say(&client->actor, slice_of(packet, size));
 }
 
+/* More than the server reads waits in the socket, and the rest would be cut off. */
+static bool is_full(const struct actor *actor)
+{
+	int bytes = 0;
+	return ioctl(actor->fd, SIOCOUTQ, &bytes) != 0 || bytes > OUTPUT_BYTES_MAX;
+}
+
 void sim_publish(struct sim *sim, uint32_t number, uint32_t bits)
 {
 	struct sim_client *client = &sim->clients[number];
 	uint32_t count = 1 + (bits >> 8 & 3u);
 	uint8_t qos = (uint8_t)((bits >> 4 & 3u) % 3u);
 	for (uint32_t i = 0; i < count && (qos == 0 || client->outbox_count < OUTBOX_MAX); i++) {
+		if (is_full(&client->actor))
+			return;
 		uint32_t message = model_publish(sim->model, number, bits % MODEL_TOPICS, qos, (bits >> 10 & 15u) == 0);
 		if (message == 0)
 			return;
@@ -199,7 +218,7 @@ void sim_publish(struct sim *sim, uint32_t number, uint32_t bits)
 
 void sim_subscribe(struct sim *sim, uint32_t number, uint32_t bits, bool ends)
 {
-	uint8_t packet[PACKET_BYTES_MAX];
+	static uint8_t packet[PACKET_BYTES_MAX];
 	struct sim_client *client = &sim->clients[number];
 	if (client->request_count == REQUESTS_MAX)
 		return;

@@ -9,7 +9,7 @@
 
 #define OUTBOX_MAX 8u /* less than the server's Receive Maximum */
 #define REQUESTS_MAX 64u
-#define PACKET_BYTES_MAX 512u
+#define PACKET_BYTES_MAX 32768u
 
 /* A PUBLISH of its own that is not through. */
 struct sent {
@@ -35,6 +35,7 @@ struct sim_client {
 	bool ends;      /* it has ended its output: the server ends the connection */
 	bool lasting;   /* its session outlives the connection */
 	uint32_t expiry_s;
+	bool doubtful;    /* a CONNECT was not answered: its session may be another one */
 	uint64_t left_ms; /* when its last connection ended */
 	uint16_t packet_id;
 	struct sent outbox[OUTBOX_MAX];

@@ -11,6 +11,7 @@
 #define TESTS_SIM_MODEL_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #define MODEL_CLIENTS 5u
@@ -51,6 +52,7 @@ struct model_message {
 	uint8_t qos;
 	bool free; /* retained, or a will: it may come at any time and again */
 	uint8_t resent;
+	bool doubtful; /* resent to what may be another session than the one that had it */
 	/* Of each session: a subscription that it had when the message was published; asks 0: none. */
 	struct {
 		uint8_t filter;
@@ -79,6 +81,9 @@ void model_connection_new(struct model *model, uint32_t client);
 
 /* Before a PUBLISH is sent. Returns the message's number, which is its payload; 0: no more fit. */
 uint32_t model_publish(struct model *model, uint32_t publisher, uint32_t topic, uint8_t qos, bool free);
+/* Its number and, for some, much more. */
+void model_payload(uint32_t message, char *payload);
+size_t model_payload_bytes(uint32_t message);
 /* It was acknowledged as taken. */
 void model_published(struct model *model, uint32_t message);
 

@@ -54,7 +54,7 @@ static size_t connect_bytes(struct sim *sim, uint32_t number, uint32_t bits, boo
 	static const uint32_t EXPIRIES_S[] = {0, SHORT_EXPIRY_S, LONG_EXPIRY_S, LONG_EXPIRY_S};
 	struct sim_client *client = &sim->clients[number];
 	char id[2] = {(char)('a' + number), '\0'};
-	char payload[16];
+	static char payload[PACKET_BYTES_MAX];
 	uint8_t version = (bits & 3u) == 0 ? 4 : 5;
 	client->expiry_s = version == 5 ? EXPIRIES_S[bits >> 2 & 3u] : clean ? 0 : LONG_EXPIRY_S;
 	struct mqtt_connect connect = {
@@ -71,9 +71,10 @@ static size_t connect_bytes(struct sim *sim, uint32_t number, uint32_t bits, boo
 	if (connect.has_will) {
 		uint32_t topic = bits >> 8 & 3u;
 		uint8_t qos = (uint8_t)((bits >> 10 & 3u) % 3u);
-		snprintf(payload, sizeof(payload), "%u", model_publish(sim->model, number, topic, qos, true));
+		uint32_t message = model_publish(sim->model, number, topic, qos, true);
+		model_payload(message, payload);
 		connect.will = (struct mqtt_will){.topic = slice_string(model_topic(topic)),
-						  .payload = slice_string(payload),
+						  .payload = slice_of(payload, model_payload_bytes(message)),
 						  .delay_s = version == 5 ? (bits >> 12 & 1u) * 5u : 0,
 						  .qos = qos};
 	}
@@ -98,7 +99,9 @@ static enum certainty presence_of(const struct sim *sim, uint32_t number)
 static void begin(struct sim *sim, uint32_t number, bool clean, enum certainty before)
 {
 	struct sim_client *client = &sim->clients[number];
+	bool doubtful = client->doubtful;
 	client->connected = true;
+	client->doubtful = false;
 	client->lasting = client->expiry_s != 0;
 	if (client->present && (clean || before == MODEL_NO))
 		violation("client %u is told of a session that it had not", number);
@@ -118,6 +121,7 @@ static void begin(struct sim *sim, uint32_t number, bool clean, enum certainty b
 			continue;
 		}
 		sim->model->messages[sent->message].resent++;
+		sim->model->messages[sent->message].doubtful |= doubtful;
 		sim_say_publish(sim, number, sent->message, sent->packet_id, true);
 	}
 }
@@ -179,13 +183,14 @@ static void stay_out(struct sim *sim, uint32_t number, const struct sim_client *
 		return;
 	}
 	client->expiry_s = UINT32_MAX;
+	client->doubtful = true;
 	model_session_doubtful(sim->model, number);
 }
 
 /* An older connection is open until the new one is answered. */
 static void do_connect(struct sim *sim, uint32_t number, uint32_t bits)
 {
-	uint8_t packet[PACKET_BYTES_MAX];
+	static uint8_t packet[PACKET_BYTES_MAX];
 	struct sim_client *client = &sim->clients[number];
 	bool clean = (bits >> 16 & 7u) == 0;
 	int older = client->actor.fd;
@@ -347,7 +352,8 @@ static uint64_t dropped(const struct shard_scene *scene)
 {
 	uint64_t count = 0;
 	for (uint16_t shard = 0; shard < scene->shard_count; shard++)
-		count += shard_scene_counter(scene, shard, COUNTER_messages_dropped_memory);
+		count += shard_scene_counter(scene, shard, COUNTER_messages_dropped_memory) +
+			 shard_scene_counter(scene, shard, COUNTER_messages_dropped_queue_full);
 	return count;
 }
 
@@ -402,15 +408,21 @@ static void open_scene(void)
 	}
 	scene_of_plays = shard_scene_new(2);
 	log_level_set(LOG_ERROR);
-	scene_of_plays->settings.stuck_timeout_ms = UINT32_MAX / 2;
-	scene_of_plays->settings.queue_messages_max = MODEL_MESSAGES_MAX;
-	scene_of_plays->settings.queue_bytes_max = 1 << 20;
-	scene_of_plays->settings.overload_refuse_ms = UINT32_MAX / 2;
+}
+
+static void choose_settings(struct settings *settings, const struct play *play)
+{
+	settings->queue_messages_max = play->tight ? 10 : MODEL_MESSAGES_MAX;
+	settings->queue_bytes_max = play->tight ? 8192 : 16u << 20;
+	settings->inflight_max = play->tight ? 3 : 10;
+	settings->overload_refuse_ms = play->hasty ? 100 : UINT32_MAX / 2;
+	settings->stuck_timeout_ms = play->impatient ? 2000 : UINT32_MAX / 2;
 }
 
 void play_run(const struct play *play, const struct play_hooks *hooks)
 {
 	open_scene();
+	choose_settings(&scene_of_plays->settings, play);
 	memset(&model_of_plays, 0, sizeof(model_of_plays));
 	struct sim sim = {
 		.play = play,
@@ -419,7 +431,7 @@ void play_run(const struct play *play, const struct play_hooks *hooks)
 		.model = &model_of_plays,
 		.now_ms = SCENE_START_MS,
 		.faults = play->faults,
-		.breaks = hooks->memory_fails || (play->faults & FAULT_RESET) != 0,
+		.breaks = hooks->memory_fails || (play->faults & FAULT_RESET) != 0 || play->impatient,
 	};
 	for (uint32_t i = 0; i < MODEL_CLIENTS; i++)
 		sim.clients[i].actor = (struct actor){.fd = -1, .version = 4, .unread = unread_of_plays[i]};
@@ -482,6 +494,9 @@ void play_make(struct play *play, uint64_t seed, uint32_t steps)
 		.rarity = RARITIES[random_below(&random, 4)],
 		.clients = 2 + random_below(&random, MODEL_CLIENTS - 1),
 		.small_buffers = random_below(&random, 2) == 0,
+		.tight = random_below(&random, 3) == 0,
+		.hasty = random_below(&random, 3) == 0,
+		.impatient = random_below(&random, 3) == 0,
 		.step_count = steps,
 	};
 	for (uint32_t i = 0; i < steps; i++) {
@@ -496,8 +511,11 @@ void play_make(struct play *play, uint64_t seed, uint32_t steps)
 
 void play_print(const struct play *play)
 {
-	fprintf(stderr, "seed %lu, %u clients, %u steps, small buffers: %d, faults, one in %u:", play->seed,
-		play->clients, play->step_count, play->small_buffers, play->rarity);
+	fprintf(stderr,
+		"seed %lu, %u clients, %u steps, small buffers: %d, tight: %d, hasty: %d, impatient: %d, faults, one "
+		"in %u:",
+		play->seed, play->clients, play->step_count, play->small_buffers, play->tight, play->hasty,
+		play->impatient, play->rarity);
 	for (uint32_t i = 0; i < FAULT_KINDS; i++) {
 		if ((play->faults & 1u << i) != 0)
 			fprintf(stderr, " %s", fault_name((enum fault_kind)(1u << i)));

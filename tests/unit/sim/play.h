@@ -39,6 +39,9 @@ struct play {
 	uint32_t rarity;    /* one in so many calls */
 	uint32_t clients;   /* those from there on do nothing */
 	bool small_buffers; /* the server's send buffers */
+	bool tight;         /* short queues: what they drop is counted */
+	bool hasty;         /* a shard that lags holds publishers back */
+	bool impatient;     /* whoever does not read is soon ended */
 	uint32_t step_count;
 	struct step steps[PLAY_STEPS_MAX];
 };

@@ -1,4 +1,4 @@
-#include "net/prefix.h"
+#include "net/filter/prefix.h"
 
 #include "base/check.h"
 

@@ -4,10 +4,10 @@
  *
  * Accepted sockets inherit the filter, which looks at one byte of each of their packets and lets it pass. They also
  * keep the program alive: detach it from those that stay. Any thread. */
-#ifndef NET_SYN_FILTER_H
-#define NET_SYN_FILTER_H
+#ifndef NET_FILTER_SYN_FILTER_H
+#define NET_FILTER_SYN_FILTER_H
 
-#include "net/prefix.h"
+#include "net/filter/prefix.h"
 
 #define SYN_FILTER_RULES_MAX 192u
 

@@ -1,7 +1,7 @@
 /* Addresses by prefix: the part of a peer's address that limits count by, and networks of lists. An IPv4 address is
  * kept as the IPv6 address that it is mapped to, so that one form serves both. Pure; any thread. */
-#ifndef NET_PREFIX_H
-#define NET_PREFIX_H
+#ifndef NET_FILTER_PREFIX_H
+#define NET_FILTER_PREFIX_H
 
 #include "base/error.h"
 

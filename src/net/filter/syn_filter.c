@@ -1,4 +1,4 @@
-#include "net/syn_filter.h"
+#include "net/filter/syn_filter.h"
 
 #include "base/check.h"
 
