@@ -132,8 +132,9 @@ static bool has_work(const struct shard *shard)
 	return shard->loop.ready.count != 0 || endings_waiting(&shard->sessions.endings) != 0 ||
 	       route_has_mail(shard) || admissions_wait(shard) || shard->sessions.filter_jobs != NULL ||
 	       shard->sessions.cleanups != NULL || routings_can_go_on(shard) ||
-	       pending_acks_are_ready(&shard->routing.acks) || acknowledge_can_resume(shard) || retained_jobs_ready(&shard->sessions.retained_jobs) ||
-	       revoke_has_work(shard) || review_waits(shard) || commands_waiting(&shard->shared.commands) ||
+	       pending_acks_are_ready(&shard->routing.acks) || acknowledge_can_resume(shard) ||
+	       retained_jobs_ready(&shard->sessions.retained_jobs) || revoke_has_work(shard) || review_waits(shard) ||
+	       commands_waiting(&shard->shared.commands) ||
 	       (shard->env.number == 0 && retained_has_expired(shard->env.retained, shard->loop.now_s));
 }
 
