@@ -167,6 +167,7 @@ static void describe_connection(struct shard *shard, struct client *client, cons
 	client->quick_acks = QUICK_ACKS;
 	client->slowed = 0;
 	client_set_state(shard, client, CLIENT_GREETING);
+	COUNT(&shard->counters, connections_open);
 }
 
 /* Fills in the connection's part of the extension. Without an extension all of it has its default. */

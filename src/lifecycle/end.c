@@ -199,6 +199,7 @@ static void close_connection(struct shard *shard, struct client_ref ref)
 	addresses_leave(shard->env.addresses, client->address, true);
 	client->address = 0;
 	quota_give(shard->env.quota);
+	COUNT_DOWN(&shard->counters, connections_open);
 	if (client->session.id != 0) {
 		offline_begin(shard, ref);
 		durable_left(shard, ref);

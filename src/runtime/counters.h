@@ -16,7 +16,7 @@
 	X(connections_accepted, COUNT, "connections_accepted", "", "Sockets accepted")                                 \
 	X(handshakes_open, GAUGE, "clients", "state=\"handshaking\"",                                                  \
 	  "Clients by state: handshaking, connected, or offline, that is a session without a connection")              \
-	X(connections_open, GAUGE, "clients", "state=\"connected\"", "Clients signed in now")                          \
+	X(connections_open, GAUGE, "clients", "state=\"connected\"", "Clients signed in, until their sockets close")   \
 	X(sessions_offline, GAUGE, "clients", "state=\"offline\"", "Sessions without a connection")                    \
 	X(connections_fixed, GAUGE, "connections_fixed", "",                                                           \
 	  "Clients whose socket is an io_uring fixed file, not a descriptor")                                          \

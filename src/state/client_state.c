@@ -18,9 +18,6 @@ static void count_state(struct shard *shard, enum client_state state, bool enter
 	if (GAUGES[state] == COUNTER_COUNT)
 		return;
 	counter_add(&shard->counters.values[GAUGES[state]], enters ? 1 : UINT64_MAX);
-	bool open = state >= CLIENT_GREETING && state <= CLIENT_SUSPECT;
-	if (open)
-		counter_add(&shard->counters.values[COUNTER_connections_open], enters ? 1 : UINT64_MAX);
 }
 
 void client_set_state(struct shard *shard, struct client *client, enum client_state next)
