@@ -7,8 +7,8 @@
 
 import re
 import sys
-import tempfile
-from pathlib import Path
+
+from source_check import run
 
 # Lowest first: a layer may include from those before it, or from those alone that BELOW names.
 ORDER = [
@@ -201,33 +201,5 @@ SELF_TESTS = [
 ]
 
 
-def self_test():
-    failed = 0
-    print(f"1..{len(SELF_TESTS)}")
-    for number, (title, files, expected) in enumerate(SELF_TESTS, 1):
-        with tempfile.TemporaryDirectory() as directory:
-            for name, text in files.items():
-                path = Path(directory, name)
-                path.parent.mkdir(parents=True, exist_ok=True)
-                path.write_text(text)
-            found = faults(Path(directory))
-        good = len(found) == len(expected) and all(piece in line for piece, line in zip(expected, found))
-        failed += not good
-        print(f"{'ok' if good else 'not ok'} {number} - {title}")
-        if not good:
-            print(f"# expected {expected}\n# found {found}")
-    return 1 if failed else 0
-
-
-def main():
-    if sys.argv[1:] == ["--self-test"]:
-        return self_test()
-    src = Path(sys.argv[1]) if len(sys.argv) > 1 else Path(__file__).resolve().parent.parent / "src"
-    found = faults(src)
-    for line in found:
-        print(line)
-    return 1 if found else 0
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run(faults, SELF_TESTS))

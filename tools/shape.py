@@ -14,8 +14,9 @@
 
 import re
 import sys
-import tempfile
 from pathlib import Path
+
+from source_check import SRC, run
 
 FILES_MAX = 20
 FUNCTION_LINES_MAX = 70
@@ -178,37 +179,11 @@ SELF_TESTS = [
 ]
 
 
-def self_test():
-    failed = 0
-    print(f"1..{len(SELF_TESTS)}")
-    for number, (title, files, expected) in enumerate(SELF_TESTS, 1):
-        with tempfile.TemporaryDirectory() as directory:
-            for name, text in files.items():
-                path = Path(directory, name)
-                path.parent.mkdir(parents=True, exist_ok=True)
-                path.write_text(text)
-            found = faults(Path(directory))
-        good = len(found) == len(expected) and all(piece in line for piece, line in zip(expected, found))
-        failed += not good
-        print(f"{'ok' if good else 'not ok'} {number} - {title}")
-        if not good:
-            print(f"# expected {expected}\n# found {found}")
-    return 1 if failed else 0
-
-
 def main():
-    if sys.argv[1:] == ["--self-test"]:
-        return self_test()
-    wants_figures = sys.argv[1:2] == ["--figures"]
-    rest = sys.argv[2:] if wants_figures else sys.argv[1:]
-    src = Path(rest[0]) if rest else Path(__file__).resolve().parent.parent / "src"
-    if wants_figures:
-        figures(src)
+    if sys.argv[1:2] == ["--figures"]:
+        figures(Path(sys.argv[2]) if len(sys.argv) > 2 else SRC)
         return 0
-    found = faults(src)
-    for line in found:
-        print(line)
-    return 1 if found else 0
+    return run(faults, SELF_TESTS)
 
 
 if __name__ == "__main__":
