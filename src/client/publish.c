@@ -1,21 +1,17 @@
 #include "client/publish.h"
 
 #include "client/acknowledge.h"
-#include "deliver/deliver.h"
 #include "mqtt/decode.h"
 #include "mqtt/field/property.h"
 #include "mqtt/field/reason.h"
 #include "mqtt/field/topic.h"
-#include "route/retained_jobs.h"
 #include "route/route.h"
 #include "route/routing.h"
 #include "session/aliases.h"
 #include "session/packet_ids.h"
 #include "state/client_state.h"
-#include "state/ending.h"
 #include "state/extension.h"
 #include "state/principal.h"
-#include "state/release.h"
 #include "state/shard.h"
 
 #include <stdlib.h>

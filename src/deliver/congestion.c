@@ -1,6 +1,5 @@
 #include "deliver/congestion.h"
 
-#include "base/log.h"
 #include "deliver/outgoing.h"
 #include "deliver/record.h"
 #include "state/account.h"

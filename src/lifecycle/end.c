@@ -12,7 +12,6 @@
 #include "mqtt/field/reason.h"
 #include "net/peer.h"
 #include "route/routing.h"
-#include "state/client_state.h"
 #include "state/extension.h"
 #include "state/offline.h"
 #include "state/release.h"

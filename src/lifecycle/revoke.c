@@ -1,7 +1,6 @@
 #include "lifecycle/revoke.h"
 
 #include "access/access.h"
-#include "client/conn.h"
 #include "state/ending.h"
 #include "state/principal.h"
 #include "state/shard.h"

@@ -4,7 +4,6 @@
 #include "deliver/deliver.h"
 #include "deliver/overlap.h"
 #include "deliver/record.h"
-#include "mqtt/decode.h"
 #include "state/shard.h"
 #include "subscriptions/subscriber_lists.h"
 #include "topics/index.h"

@@ -1,9 +1,7 @@
 #include "route/routing.h"
 
-#include "mqtt/decode.h"
 #include "mqtt/field/reason.h"
 #include "state/client_state.h"
-#include "state/extension.h"
 #include "state/shard.h"
 #include "topics/retained.h"
 

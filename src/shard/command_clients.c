@@ -1,6 +1,5 @@
 #include "shard/command_clients.h"
 
-#include "client/conn.h"
 #include "net/health.h"
 #include "session/packet_ids.h"
 #include "state/account.h"

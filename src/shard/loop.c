@@ -33,7 +33,6 @@
 
 #include "access/access.h"
 #include "base/clock.h"
-#include "base/log.h"
 #include "client/acknowledge.h"
 #include "client/conn.h"
 #include "client/review.h"

@@ -2,7 +2,6 @@
 
 #include "base/check.h"
 #include "base/clock.h"
-#include "reactor/fdtable.h"
 
 #include <errno.h>
 #include <math.h>

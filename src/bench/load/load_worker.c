@@ -7,7 +7,6 @@
 
 #include "base/check.h"
 #include "base/clock.h"
-#include "reactor/fdtable.h"
 
 #include <stdlib.h>
 

@@ -5,7 +5,6 @@
 
 #include "base/check.h"
 #include "base/clock.h"
-#include "reactor/fdtable.h"
 
 #include <stdlib.h>
 #include <sys/epoll.h>
