@@ -193,12 +193,13 @@ static void close_connection(struct shard *shard, struct client_ref ref)
 {
 	struct client *client = shard_client(shard, ref);
 	CHECK(client->state == CLIENT_CLOSING);
-	io_disconnect(&shard->mem.io, &client->conn);
-	client->conn.generation++;
+	/* First what others count: a peer that sees the end of its connection finds its place free. */
 	addresses_leave(shard->env.addresses, client->address, true);
 	client->address = 0;
 	quota_give(shard->env.quota);
 	COUNT_DOWN(&shard->counters, connections_open);
+	io_disconnect(&shard->mem.io, &client->conn);
+	client->conn.generation++;
 	if (client->session.id != 0) {
 		offline_begin(shard, ref);
 		durable_left(shard, ref);

@@ -4,11 +4,16 @@
 
 #include <errno.h>
 #include <liburing.h>
+#include <pthread.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 
 _Static_assert((WRITE_RING_WRITES_MAX & (WRITE_RING_WRITES_MAX - 1)) == 0,
 	       "the kernel rounds a ring up to a power of two");
+
+/* Rings open and close one at a time: a ring may be mapped where another thread has just unmapped its own, and the
+ * kernel alone orders the two. liburing makes its own system calls, so a sanitizer would not see that order. */
+static pthread_mutex_t ring_lock = PTHREAD_MUTEX_INITIALIZER;
 
 /* Made when there is first use for it, for it has to be in the table of the thread that uses it. */
 static bool write_ring_open(struct write_ring *writes)
@@ -18,11 +23,13 @@ static bool write_ring_open(struct write_ring *writes)
 	struct io_uring *ring = malloc(sizeof(*ring));
 	/* The first flags spare the kernel locks and wake-ups that one thread does not need. */
 	unsigned flags = IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN;
+	CHECK(pthread_mutex_lock(&ring_lock) == 0);
 	if (ring != NULL && io_uring_queue_init(WRITE_RING_WRITES_MAX, ring, flags) != 0 &&
 	    io_uring_queue_init(WRITE_RING_WRITES_MAX, ring, 0) != 0) {
 		free(ring);
 		ring = NULL;
 	}
+	CHECK(pthread_mutex_unlock(&ring_lock) == 0);
 	writes->ring = ring;
 	writes->is_refused = ring == NULL;
 	return ring != NULL;
@@ -30,8 +37,10 @@ static bool write_ring_open(struct write_ring *writes)
 
 void write_ring_close(struct write_ring *writes)
 {
+	CHECK(pthread_mutex_lock(&ring_lock) == 0);
 	if (writes->ring != NULL)
 		io_uring_queue_exit(writes->ring);
+	CHECK(pthread_mutex_unlock(&ring_lock) == 0);
 	free(writes->ring);
 	*writes = (struct write_ring){0};
 }
