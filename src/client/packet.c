@@ -231,9 +231,7 @@ static enum error consume_packets(struct shard *shard, struct client_ref ref, st
 		if (packet.header.type == MQTT_PUBLISH && !packet_within_rate(shard, ref, client))
 			return shard->env.settings->rate_ends_client ? ERROR_MESSAGE_RATE : ERROR_MORE;
 		error = do_packet(shard, ref, client, &packet);
-		if (!client_is_connected(client))
-			return error; /* its answer was written at once, and the connection broke */
-		if (error == ERROR_MORE && client->pause == PAUSE_NONE) {
+		if (error == ERROR_MORE && client->pause == PAUSE_NONE && client_is_connected(client)) {
 			client_pause(client, PAUSE_RATE);
 			keepalive_hurry(shard, ref, shard->loop.now_ms + HOLD_MS);
 		}

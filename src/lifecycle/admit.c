@@ -306,9 +306,6 @@ static void consume_rest(struct shard *shard, struct client_ref ref, struct slic
 	if (rest.size == 0)
 		return;
 	io_make_room(&shard->mem.io); /* its session's queue may have filled it */
-	/* What it was sent may have shown that it is gone. */
-	if (!client_is_connected(shard_client(shard, ref)))
-		return;
 	uint8_t *at = io_scratch(&shard->mem.io, rest.size);
 	if (at == NULL) {
 		client_end(shard, ref, ERROR_NO_MEMORY);
