@@ -1,10 +1,14 @@
 # Verbs over Meson and Ninja. Each one sees to the Debian packages that it needs, so that it works on a fresh machine.
 # Parameters:
 #   make run ARGS="--listen tcp://127.0.0.1:1884"     options for `roost serve`
+#   make run ROOST_STORE=                             without a store; ROOST_STORE=DIR: with another one
 #   make test ARGS="unit scenario"                    some stages only; `tools/check.py --help` lists them
 #   make fuzz FUZZ_SECONDS=600                        a target's time
 #   make simulate SECONDS=60                          in place of an hour
 #   make play SEED=17 STEPS=200                       a play that failed, made small
+#   make crash ROUNDS=20                              in place of 1,000
+#   make power CUTS=500                               in place of all
+#   make stored SESSIONS=1000000                      in place of 100,000
 #   make install PREFIX=/usr DESTDIR=/tmp/stage       where to
 
 PREFIX ?= /usr/local
@@ -12,25 +16,30 @@ FUZZ_SECONDS ?= 60
 SECONDS = 3600
 SEED ?= 1
 STEPS ?= 200
+ROUNDS ?= 1000
+CUTS ?= all
+SESSIONS ?= 100000
 ARGS ?=
+# Not below build/, which `make clean` removes.
+ROOST_STORE ?= run/store
 PYTHON = /usr/bin/python3
 
 .DEFAULT_GOAL = help
-.PHONY: help run build test conformance bench startup tail million asan tsan fuzz simulate play sweep lint format install clean
+.PHONY: help run build test conformance bench startup tail million million-tls million-upgrade upgrade-load durable crash power stored asan tsan fuzz simulate play sweep lint format install deb image package-test clean
 
 help: ## this list
-	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | while IFS="$$(printf '\t')" read -r verb what; do \
+	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | while IFS="$$(printf '\t')" read -r verb what; do \
 		printf '  make %-11s %s\n' "$$verb" "$$what"; done
 
 run: build ## build, then serve on tcp://127.0.0.1:1883 until interrupted
-	@exec build/roost serve $(ARGS)
+	@mkdir -p run && exec build/roost serve $(if $(ROOST_STORE),--store "$(ROOST_STORE)") $(ARGS)
 
 build: ## build/roost
 	@tools/setup.sh build
 	@tools/build.sh build roost
 
 test: ## every test there is, under the sanitizers too; ends with one line of sums
-	@tools/setup.sh build test
+	@tools/setup.sh build test package machine
 	@$(PYTHON) tools/check.py $(ARGS)
 
 asan: ## the tests against a build with AddressSanitizer and UndefinedBehaviorSanitizer
@@ -95,10 +104,60 @@ million: ## a million clients, held for two minutes, then a clean stop
 	@tools/build.sh build roost
 	@tools/million.sh $(ARGS)
 
-install: ## program, systemd unit and licence under DESTDIR and PREFIX
+million-tls: ## the same over TLS 1.3, with both ends here
+	@tools/setup.sh build million
+	@tools/build.sh build roost
+	@TRANSPORT=tls tools/million.sh $(ARGS)
+
+million-upgrade: ## the program replaced under a million clients: how long any of them waits
+	@tools/setup.sh build million
+	@tools/build.sh build roost
+	@$(PYTHON) tools/million_upgrade.py $(ARGS)
+
+upgrade-load: ## the same under a load whose every message is accounted for: ARGS="--clients 2000 --upgrades 100 --between 0.2"
 	@tools/setup.sh build
-	@tools/build.sh build-install -Dprefix=$(PREFIX) -Dtests=disabled -Dbuildtype=debugoptimized -- roost
+	@tools/build.sh build roost
+	@$(PYTHON) tools/upgrade_load.py $(ARGS)
+
+durable: ## durable messages, half of the sessions offline: with a store, without, and Debian's mosquitto with persistence
+	@tools/setup.sh build test
+	@tools/build.sh build roost
+	@$(PYTHON) tools/durable.py $(ARGS)
+
+crash: ## a server with a store, upgraded and killed with kill -9 under load ROUNDS times: what it had acknowledged must be there
+	@tools/setup.sh build
+	@tools/build.sh build roost
+	@build/roost bench crash --rounds $(ROUNDS) --upgrade 50 $(ARGS)
+
+power: ## losses of power between any two syncs of the store's disk: CUTS of them, and whether all that was acknowledged is there
+	@tools/setup.sh build test
+	@tools/build.sh build -Dtests=enabled -- roost tests/crash/disk_trace.so
+	@ROOST_POWER_CUTS=$(CUTS) ROOST_POWER_KILLS=20 $(PYTHON) -m pytest -q -s tests/crash/power_cut.py \
+		tests/crash/power_cut_after_faults.py tests/crash/kills.py $(ARGS)
+
+stored: ## SESSIONS offline sessions with a queued message each: memory and disk of one, seconds to stop and to start
+	@tools/setup.sh build
+	@tools/build.sh build roost
+	@$(PYTHON) tools/stored.py --sessions $(SESSIONS) $(ARGS)
+
+install: ## program, systemd unit, manual pages and licence under DESTDIR and PREFIX; a configuration where there is none
+	@tools/setup.sh build
+	@tools/build.sh build-install -Dprefix=$(PREFIX) -Dtests=disabled -Dbuildtype=debugoptimized
 	@DESTDIR=$(DESTDIR) meson install --no-rebuild -C build-install
+	@[ -e "$(DESTDIR)/etc/roost/roost.yaml" ] || install -D -m 0644 build-install/roost.service.yaml "$(DESTDIR)/etc/roost/roost.yaml"
+	@install -D -m 0644 debian/roost.sysusers "$(DESTDIR)$(PREFIX)/lib/sysusers.d/roost.conf"
+
+image: ## an OCI image with the program and its libraries alone, for podman, docker and the like
+	@tools/setup.sh build image
+	@tools/image.sh
+
+deb: ## the Debian package, in build/deb
+	@tools/setup.sh build package
+	@tools/deb.sh
+
+package-test: deb ## install, upgrade under live clients, remove and purge it in a Debian of its own, with systemd; as root
+	@tools/setup.sh test machine
+	@tools/package_test.sh $(ARGS)
 
 clean: ## remove what the verbs above have built
 	@rm -rf build build-asan build-tsan build-fuzz build-install tests/interop/node_modules

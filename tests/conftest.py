@@ -10,12 +10,21 @@ import pytest
 sys.path.insert(0, str(Path(__file__).resolve().parent / "harness"))
 
 import other_broker  # noqa: E402
+import transports  # noqa: E402
 from server import Server  # noqa: E402
+from store import Stored  # noqa: E402
 
 
 def pytest_configure(config):
     config.addinivalue_line("markers", "threads: threads meet in it; runs under ThreadSanitizer too")
+    config.addinivalue_line("markers", "transports(name, ...): runs once over each of them")
     config.addinivalue_line("markers", "roost_only(reason): another broker does it otherwise, as it may or by mistake")
+
+
+def pytest_generate_tests(metafunc):
+    marker = metafunc.definition.get_closest_marker("transports")
+    if marker:
+        metafunc.parametrize("transport", marker.args, indirect=True)
 
 
 def pytest_runtest_setup(item):
@@ -28,8 +37,8 @@ VERSION_IDS = {4: "v311", 5: "v5"}
 
 
 def pytest_collection_modifyitems(config, items):
-    """ROOST_TEST_VERSIONS=one: each test that there is for both versions runs in one of them, always the same, about half of
-    them in either. For builds that are slow, and looked at for memory and threads rather than for answers."""
+    """ROOST_TEST_VERSIONS=one: each test that there is for both versions, or over several transports, runs in one of them, always
+    the same, about as many in each. For builds that are slow, and looked at for memory and threads rather than for answers."""
     if os.environ.get("ROOST_TEST_VERSIONS") != "one":
         return
     kept, left_out = [], []
@@ -40,20 +49,26 @@ def pytest_collection_modifyitems(config, items):
 
 
 def is_in_chosen_version(item):
+    """So of versions, and so of the transports of a mark."""
     parts = item.callspec.id.split("-") if hasattr(item, "callspec") else []
-    ours = [part for part in parts if part in VERSION_IDS.values()]
-    if "version" not in item.fixturenames or len(ours) != 1:
-        return True
-    others = [part for part in parts if part not in ours]
-    name = "-".join([f"{item.path.name}:{item.originalname}", *others])
-    return ours[0] == list(VERSION_IDS.values())[zlib.crc32(name.encode()) % 2]
+    marker = item.get_closest_marker("transports")
+    choices = [(list(VERSION_IDS.values()), "version" in item.fixturenames), (list(marker.args) if marker else [], bool(marker))]
+    for names, applies in choices:
+        ours = [part for part in parts if part in names]
+        if not applies or len(ours) != 1:
+            continue
+        name = "-".join([f"{item.path.name}:{item.originalname}", *(part for part in parts if part not in ours)])
+        if ours[0] != names[zlib.crc32(name.encode()) % len(names)]:
+            return False
+    return True
 
 
-def serve_others():
+def serve_others(transport):
     """The fixture below for another broker: each ends with the test, and nothing is asked of its end."""
     brokers = []
 
     def start(*options, **named):
+        named.setdefault("transport", transport)
         brokers.append(other_broker.OtherBroker(*options, **named))
         return brokers[-1]
 
@@ -62,16 +77,24 @@ def serve_others():
         broker.kill()
 
 
+@pytest.fixture(autouse=True)
+def transport(request):
+    """How clients come to the test's servers where it does not say: in each way of its mark `transports`, else as
+    ROOST_TRANSPORT has it, else over TCP."""
+    return getattr(request, "param", transports.DEFAULT)
+
+
 @pytest.fixture
-def serve():
+def serve(transport):
     """Starts servers: serve("--shards", "4"). Each is stopped with SIGTERM at the end of the test, and must exit with 0
     and without a word from a sanitizer. A test that stops one itself leaves nothing to do."""
     if other_broker.WHICH:
-        yield from serve_others()
+        yield from serve_others(transport)
         return
     servers = []
 
     def start(*options, **named):
+        named.setdefault("transport", transport)
         server = Server(*options, **named)
         servers.append(server)
         return server
@@ -85,7 +108,7 @@ def serve():
             else:
                 server.reader.join(10)
                 server.check_log()
-                assert server.process.returncode == 0, f"exit status {server.process.returncode}:\n{server.log()}"
+                assert server.crashed or server.process.returncode == 0, f"exit status {server.process.returncode}:\n{server.log()}"
         except AssertionError as error:
             failures.append(str(error))
         finally:
@@ -103,6 +126,14 @@ def server(serve):
 def defaults(serve):
     """One server whose every setting is the default, but for its ports."""
     return serve(log_level=None)
+
+
+@pytest.fixture
+def stored(serve, tmp_path):
+    """A store of its own, and the server that uses it."""
+    stored = Stored(serve, tmp_path / "store")
+    stored.start()
+    return stored
 
 
 @pytest.fixture

@@ -50,6 +50,8 @@ SANITIZERS = {
 # `bench hold` in the hold stage: enough clients to need several tables and turns, few enough for any machine.
 HOLD_CLIENTS = 5000
 HOLD_SECONDS = 8
+# `make crash` has 1,000.
+CRASH_ROUNDS = 20
 HOLD_KEEPALIVE_SECONDS = 4
 
 
@@ -216,15 +218,16 @@ def pytest(directory, folder, marks=None, options=""):
     return result
 
 
-def pytest_files(directory, folder, number, files, marks, options, program="roost"):
+def pytest_files(directory, folder, number, files, marks, options, program="roost", transport="tcp"):
     result = Result()
-    name = f"{directory}-{folder}-{number}" if program == "roost" else f"{program}-{folder}-{number}"
+    name = f"{directory if program == 'roost' else program}-{folder}-{number}" + (f"-{transport}" if transport != "tcp" else "")
     with tempfile.TemporaryDirectory() as scratch:
         report = Path(scratch, "junit.xml")
         command = [PYTHON, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--tb=short", "--maxfail=25", f"--junitxml={report}",
                    *files, *(["-m", marks] if marks else [])]
+        chosen = "all" if directory == "build" and transport == "tcp" else "one"
         env = {"ROOST": str(ROOT / directory / program), "ROOST_OPTIONS": options, "PYTHONDONTWRITEBYTECODE": "1",
-               "ROOST_TEST_TIMEOUT_S": str(TEST_TIMEOUT_S), "ROOST_TEST_VERSIONS": "all" if directory == "build" else "one"}
+               "ROOST_TEST_TIMEOUT_S": str(TEST_TIMEOUT_S), "ROOST_TEST_VERSIONS": chosen, "ROOST_TRANSPORT": transport}
         status, output = run(command, name, timeout=1200, env=env)
         if not report.exists():
             result.fails(f"{name}: no report, exit status {status}", output)
@@ -248,7 +251,7 @@ def pytest_files(directory, folder, number, files, marks, options, program="roos
 # What a server does with sockets, in every way that it has: reading, blocked writing, ends of every kind, handing over.
 POLL_SCENARIOS = ["ping", "publish_reaches_subscriber", "slow_reader", "vanish", "take_over", "take_over_in_the_middle",
                   "several_gates", "first_packet_not_connect", "drain_on_sigterm", "order_across_shards", "qos2_from_server",
-                  "session_keeps_messages", "connections_limit"]
+                  "session_keeps_messages", "connections_limit", "upgrade_waits_by_poll"]
 
 
 def poll_scenarios():
@@ -264,6 +267,27 @@ def poll_scenarios():
     with concurrent.futures.ThreadPoolExecutor(PYTEST_JOBS) as pool:
         for one in pool.map(lambda number: pytest_files("build", "scenario", number, [files[number]], None, "", "roost-poll"),
                             range(len(files))):
+            result.add(one)
+    return result
+
+
+# What reading and writing make the most of: large packets, bursts, backlogs, packets cut at every byte, ends in the middle. Over
+# what lies on top of a socket everything else is as it is over TCP.
+TRANSPORT_SCENARIOS = ["bursts_at_qos_1_and_2", "malformed_packets_cut_at_every_byte", "slow_reader", "packet_too_large", "drain_on_sigterm",
+                       "publisher_faster_than_subscribers", "take_over_in_the_middle", "session_keeps_messages", "packet_identifiers",
+                       "order_across_shards"]
+TRANSPORTS = ["tls", "wss"]
+
+
+def transport_scenarios():
+    """Scenarios that were written for TCP, over the others."""
+    result = Result()
+    if not build("build", result):
+        return result
+    runs = [(name, transport) for name in TRANSPORT_SCENARIOS for transport in TRANSPORTS]
+    with concurrent.futures.ThreadPoolExecutor(PYTEST_JOBS) as pool:
+        for one in pool.map(lambda run: pytest_files("build", "scenario", run[0], [f"tests/scenario/{run[0]}.py"], None, "",
+                                                     transport=run[1]), runs):
             result.add(one)
     return result
 
@@ -296,6 +320,9 @@ def interop(directory):
 
 SUITE_SUMS = re.compile(r"^.*: (\d+) passed, (\d+) failed, (\d+) skipped$", re.MULTILINE)
 STATUS_NO_SUITE = 77
+# Those that are run over other transports, too; all of them with tools/conformance.py --transport.
+CONFORMANCE_TESTS = ["02-subpub-qos0", "02-subpub-qos1", "02-subpub-qos2", "03-publish-b2c-disconnect-qos2", "03-publish-b2c-qos1-len",
+                     "03-publish-c2b-disconnect-qos2", "04-retain-qos0", "07-will-qos0"]
 
 
 def conformance(directory):
@@ -303,23 +330,36 @@ def conformance(directory):
     result = Result()
     if not build(directory, result):
         return result
-    status, output = run([PYTHON, "tools/conformance.py", "--broker", str(ROOT / directory / "roost")],
-                         f"{directory}-conformance", timeout=600)
+    for transport, tests in {"tcp": [], **{transport: CONFORMANCE_TESTS for transport in TRANSPORTS}}.items():
+        result.add(conformance_over(directory, transport, tests))
+        if not result.passed:
+            break
+    if not result.passed and not result.failed:
+        result.unavailable = result.messages.pop()[1]
+    return result
+
+
+def conformance_over(directory, transport, tests):
+    """All tests, or some."""
+    result = Result()
+    status, output = run([PYTHON, "tools/conformance.py", "--broker", str(ROOT / directory / "roost"), "--transport", transport, *tests],
+                         f"{directory}-conformance-{transport}", timeout=600)
     sums = SUITE_SUMS.search(output)
     if status == STATUS_NO_SUITE:
-        result.unavailable = output.strip().removeprefix("conformance: ")
+        result.messages.append(("conformance", output.strip().removeprefix("conformance: ")))
     elif not sums or (status != 0 and sums.group(2) == "0"):
-        result.fails(f"conformance: exit status {status}", output)
+        result.fails(f"conformance over {transport}: exit status {status}", output)
     else:
         result.passed, result.skipped = int(sums.group(1)), int(sums.group(3))
         for name in re.findall(r"^FAILED (\S+)", output, re.MULTILINE):
-            result.fails(f"conformance: {name}")
+            result.fails(f"conformance over {transport}: {name}")
         if result.failed:
-            result.messages.append(("conformance", output))
+            result.messages.append((f"conformance over {transport}", output))
     return result
 
 
 RANDOM_SECONDS = 20
+RANDOM_TRANSPORTS = {"tcp": 0.5, "tls": 0.25, "wss": 0.25}  # and its share of the time
 RANDOM_SUMS = re.compile(r"^random plays, .*: (\d+) passed, (\d+) failed$", re.MULTILINE)
 
 
@@ -328,14 +368,16 @@ def random_plays(directory):
     result = Result()
     if not build(directory, result):
         return result
-    status, output = run([PYTHON, "tests/random/play.py", "--seconds", str(RANDOM_SECONDS)], f"{directory}-random", timeout=300,
-                         env={"ROOST": str(ROOT / directory / "roost"), "PYTHONDONTWRITEBYTECODE": "1",
-                              "ROOST_TEST_TIMEOUT_S": str(TEST_TIMEOUT_S)})
-    sums = RANDOM_SUMS.search(output)
-    if status == 0 and sums:
-        result.passed = int(sums.group(1))
-    else:
-        result.fails(f"random plays: exit status {status}", output)
+    for transport, share in RANDOM_TRANSPORTS.items():
+        status, output = run([PYTHON, "tests/random/play.py", "--seconds", str(share * RANDOM_SECONDS), "--transport", transport],
+                             f"{directory}-random-{transport}", timeout=300,
+                             env={"ROOST": str(ROOT / directory / "roost"), "PYTHONDONTWRITEBYTECODE": "1",
+                                  "ROOST_TEST_TIMEOUT_S": str(TEST_TIMEOUT_S)})
+        sums = RANDOM_SUMS.search(output)
+        if status == 0 and sums:
+            result.passes(int(sums.group(1)))
+        else:
+            result.fails(f"random plays over {transport}: exit status {status}", output)
     return result
 
 
@@ -382,12 +424,13 @@ def sources(*suffixes):
 def check_layers():
     """That folders stand in their order, and that the code has the shape that its readers rely on."""
     result = Result()
-    for tool in ("layers", "shape"):
-        status, output = run([PYTHON, f"tools/{tool}.py"], tool, timeout=60)
-        if status == 0:
-            result.passes()
-        else:
-            result.fails(f"tools/{tool}.py", output)
+    for tool in ("layers", "shape", "memory_layout"):
+        if tool != "memory_layout":  # the build runs it
+            status, output = run([PYTHON, f"tools/{tool}.py"], tool, timeout=60)
+            if status == 0:
+                result.passes()
+            else:
+                result.fails(f"tools/{tool}.py", output)
         status, output = run([PYTHON, f"tools/{tool}.py", "--self-test"], f"{tool}-self-test", timeout=60)
         result.add(count_tap(f"tools/{tool}.py --self-test", status, output))
     return result
@@ -458,6 +501,37 @@ def hold():
     return result
 
 
+# A store whose disk fails, whose power is cut, whose server is killed
+
+CRASH_OPTIONS = ["--rounds", str(CRASH_ROUNDS), "--kill-after", "100..600", "--upgrade", "50", "--quiet", "500", "--json"]
+
+
+def bench_crash():
+    """`bench crash`, at all QoS mixed: each round counts in which the server was killed with kill -9, started again, and had
+    all that it had acknowledged. In half of them its program is replaced, or about to be."""
+    result = Result()
+    status, output = run(["build/roost", "bench", "crash", *CRASH_OPTIONS], "bench-crash", timeout=300)
+    found = re.search(r"^\{.*?^\}", output, re.MULTILINE | re.DOTALL)
+    figures = json.loads(found.group()) if found else {}
+    if status == 0 and figures.get("rounds") == CRASH_ROUNDS and figures.get("acknowledged", 0) > 0 and figures.get("upgrades", 0) > 0:
+        result.passes(CRASH_ROUNDS)
+    else:
+        result.fails(f"bench crash: exit status {status}; the seed and where the store is kept are in the log", output)
+    return result
+
+
+def crash():
+    """The rounds beside the tests, many of which wait."""
+    result = Result()
+    if not build("build", result):
+        return result
+    with concurrent.futures.ThreadPoolExecutor(1) as pool:
+        rounds = pool.submit(bench_crash)
+        result.add(pytest("build", "crash"))
+        result.add(rounds.result())
+    return result
+
+
 # ThreadSanitizer takes five to fifteen times as long: it is for the scenarios in which threads meet, marked "threads". It
 # tells descriptors by their number alone, so that with private tables it takes one thread's socket for another's.
 STAGES = {
@@ -467,12 +541,14 @@ STAGES = {
     "unit": ("cmocka", lambda: meson_suite("build", "unit")),
     "fuzz": ("corpora replayed", lambda: meson_suite("build", "fuzz")),
     "scenario": ("one behaviour a file, over real sockets", lambda: pytest("build", "scenario")),
+    "transport": (f"scenarios over {' and '.join(TRANSPORTS)} instead of TCP", transport_scenarios),
     "poll": ("scenarios over poll(2) instead of epoll", poll_scenarios),
+    "crash": (f"stores on disks that fail or lose power, servers that are killed; {CRASH_ROUNDS} rounds of bench crash", crash),
     "interop": ("clients that others wrote", lambda: interop("build")),
     "deploy": ("what deploy/ and docs/ promise, with a real Prometheus", lambda: pytest("build", "deploy")),
-    "browser": ("the admin side's page in Chromium", lambda: pytest("build", "browser")),
+    "browser": ("the admin side's page, and pages that speak MQTT, in Chromium", lambda: pytest("build", "browser")),
     "conformance": ("suites for brokers that others wrote", lambda: conformance("build")),
-    "random": (f"random plays against a model, for {RANDOM_SECONDS} s", lambda: random_plays("build")),
+    "random": (f"random plays against a model, over {', '.join(RANDOM_TRANSPORTS)}, for {RANDOM_SECONDS} s", lambda: random_plays("build")),
     "simulate": (f"random plays on a simulated kernel, for {SIMULATE_SECONDS} s", lambda: simulate("build")),
     "hold": (f"{HOLD_CLIENTS} clients held", hold),
     "asan-unit": ("cmocka under ASan and UBSan", lambda: meson_suite("build-asan", "unit")),

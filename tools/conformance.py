@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 """Runs test suites of brokers that were not written here against Roost, and says in one closing line how that went.
 
-    tools/conformance.py [--broker PROGRAM] [TEST...]
+    tools/conformance.py [--broker PROGRAM] [--transport tls|ws|wss] [TEST...]
 
 mosquitto's tests of its broker come from Debian's source package, which is fetched once into a cache folder outside the
 repository (ROOST_CACHE, else $XDG_CACHE_HOME/roost or ~/.cache/roost) and is never part of ours. tests/conformance/ has the
@@ -141,11 +141,23 @@ def ports_of(test):
     return 1
 
 
-def run_test(test, ports, broker):
+def transport_environment(transport):
+    """What the adapter is told; of TLS, certificates that all tests share."""
+    if transport in ("tls", "wss"):
+        sys.path.insert(0, str(ROOT / "tests" / "harness"))
+        import certificates
+
+        identity = certificates.server()
+        return {"ROOST_TRANSPORT": transport, "ROOST_TEST_CA": certificates.authority().file,
+                "ROOST_TEST_CERTIFICATE": identity.chain, "ROOST_TEST_KEY": identity.key}
+    return {"ROOST_TRANSPORT": transport}
+
+
+def run_test(test, ports, broker, transport):
     """("passed" or "failed", output). All that the test has started ends with it."""
     command = ["/usr/bin/python3", test.name, *map(str, ports[:ports_of(test)])]
     environment = {**os.environ, "BROKER_UNDER_TEST": str(broker), "ROOST_HARNESS": str(ROOT / "tests" / "harness"),
-                   "PYTHONPATH": str(test.parent.parent), "PYTHONDONTWRITEBYTECODE": "1"}
+                   "PYTHONPATH": str(test.parent.parent), "PYTHONDONTWRITEBYTECODE": "1", **transport}
     with subprocess.Popen(command, cwd=test.parent, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
                           errors="replace", env=environment, start_new_session=True) as process:
         try:
@@ -161,7 +173,7 @@ def run_test(test, ports, broker):
     return ("passed" if process.returncode == 0 else "failed"), output
 
 
-def run_all(tests, broker):
+def run_all(tests, broker, transport):
     """Yields (test, outcome, output) as they end; the failed ones a second time, when nothing else runs."""
     sets = free_ports(JOBS * PORTS_A_TEST)
     sets = [sets[i::JOBS] for i in range(JOBS)]
@@ -169,7 +181,7 @@ def run_all(tests, broker):
     def one(test):
         ports = sets.pop()
         try:
-            return test, *run_test(test, ports, broker)
+            return test, *run_test(test, ports, broker, transport)
         finally:
             sets.append(ports)
 
@@ -198,6 +210,7 @@ def read_list():
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--broker", default=str(ROOT / "build" / "roost"), help="program to test")
+    parser.add_argument("--transport", default="tcp", choices=["tcp", "tls", "ws", "wss"], help="what the clients come over")
     parser.add_argument("tests", nargs="*", metavar="TEST", help="name of a test, such as 02-subpub-qos1; all of them")
     options = parser.parse_args()
     try:
@@ -215,7 +228,8 @@ def main():
             return 1
         names = sorted(options.tests or known - set(reasons))
         failed = 0
-        for test, outcome, output in run_all([folder / f"{name}.py" for name in names], Path(options.broker).resolve()):
+        environment = transport_environment(options.transport)
+        for test, outcome, output in run_all([folder / f"{name}.py" for name in names], Path(options.broker).resolve(), environment):
             if outcome == "failed":
                 failed += 1
                 print(f"FAILED {test.stem}\n" + "\n".join(f"    {line}" for line in output.rstrip().splitlines()[-20:]),

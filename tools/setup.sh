@@ -1,5 +1,5 @@
 #!/bin/sh
-# Installs those Debian packages that the named sets need and that are missing: tools/setup.sh build|test|million|fuzz|lint...
+# Installs those Debian packages that the named sets need and that are missing: tools/setup.sh build|test|million|fuzz|lint|package|machine...
 # Where nothing is missing it only asks dpkg, which takes a few hundredths of a second.
 set -eu
 
@@ -8,15 +8,22 @@ for set in "$@"; do
 	case $set in
 	# gcc only recommends libc6-dev, and recommendations are not followed below.
 	build) packages="$packages gcc libc6-dev meson ninja-build pkg-config liburcu-dev libyaml-dev libsodium-dev
-		libssl-dev libjansson-dev libhiredis-dev libcurl4-openssl-dev liburing-dev" ;;
-	test) packages="$packages libcmocka-dev libmosquitto-dev libpaho-mqtt-dev clang-format mosquitto mosquitto-clients redis-server libfaketime
+		libssl-dev libjansson-dev libhiredis-dev libcurl4-openssl-dev liburing-dev libxxhash-dev
+		python3-pyelftools" ;;
+	test) packages="$packages libcmocka-dev libmosquitto-dev libpaho-mqtt-dev libgnutls28-dev libmbedtls-dev openssl clang-format mosquitto mosquitto-clients redis-server libfaketime
+		haproxy nginx-light libnginx-mod-stream
 		python3-pytest python3-paho-mqtt python3-yaml python3-jwt python3-cryptography iproute2
+		liblmdb-dev libxxhash-dev zlib1g-dev libgnutls28-dev
 		python3-jsonschema python3-selenium prometheus chromium chromium-driver fonts-dejavu-core" ;;
+	image) packages="$packages buildah ca-certificates binutils" ;;
 	million) packages="$packages iproute2" ;;
 	fuzz) packages="$packages clang libclang-rt-14-dev" ;;
+	package) packages="$packages dpkg-dev debhelper fakeroot lintian file" ;;
+	# A Debian of its own, with systemd, for the package's tests; and what reads what it installs.
+	machine) packages="$packages systemd systemd-container mmdebstrap mandoc zsh fish mosquitto-clients" ;;
 	lint) packages="$packages clang-tidy cppcheck" ;;
 	*)
-		echo "setup.sh: no set \"$set\"; there are build, test, million, fuzz and lint" >&2
+		echo "setup.sh: no set \"$set\"; there are build, test, image, million, fuzz, lint, package and machine" >&2
 		exit 2
 		;;
 	esac
@@ -49,8 +56,8 @@ if [ "$(id -u)" -ne 0 ]; then
 	as_root=sudo
 fi
 
-# The tests start mosquitto, Redis and Prometheus themselves, on ports of their own. Debian's packages start them at once and at
-# every boot, mosquitto on the very port that Roost serves: a policy that forbids daemons for the length of the
+# The tests start mosquitto, Redis, Prometheus, HAProxy and nginx themselves, on ports of their own. Debian's packages start them
+# at once and at every boot, mosquitto on the very port that Roost serves: a policy that forbids daemons for the length of the
 # installation, and the units disabled afterwards, keep them away.
 policy=/usr/sbin/policy-rc.d
 policy_is_ours=
@@ -59,7 +66,7 @@ forget_policy() {
 	policy_is_ours=
 }
 case $missing in
-*" mosquitto"* | *" redis-server"* | *" prometheus"*)
+*" mosquitto"* | *" redis-server"* | *" prometheus"* | *" haproxy"* | *" nginx"*)
 	if [ ! -e "$policy" ]; then
 		trap forget_policy EXIT
 		trap 'exit 1' HUP INT TERM
@@ -75,9 +82,9 @@ $as_root apt-get update -q
 $as_root env DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends $missing </dev/null
 forget_policy
 
-for daemon in mosquitto redis-server prometheus; do
+for daemon in mosquitto redis-server prometheus haproxy nginx; do
 	case " $missing " in
-	*" $daemon "*)
+	*" $daemon"*)
 		if [ -d /run/systemd/system ]; then
 			$as_root systemctl disable --now --quiet "$daemon"
 		elif command -v update-rc.d >/dev/null 2>&1; then

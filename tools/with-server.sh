@@ -1,8 +1,9 @@
 #!/bin/bash
 # Starts `roost serve` on a free loopback port, runs a command against it and stops the server with SIGTERM:
 #   tools/with-server.sh [SERVE_OPTION...] -- COMMAND [ARG...]
-# In COMMAND's words @URL@, @PORT@ and @PID@ stand for the server's. ROOST names the program (build/roost). The exit
-# status is COMMAND's, or 1 where the server did not start or did not stop cleanly. How it stopped goes to stderr.
+# In COMMAND's words @URL@, @PORT@ and @PID@ stand for the server's. ROOST names the program (build/roost). TRANSPORT is
+# tcp, tls, ws or wss (tcp), with a certificate that the server makes. The exit status is COMMAND's, or 1 where the server
+# did not start or did not stop cleanly. How it stopped goes to stderr.
 set -euo pipefail
 
 cd "$(dirname "$0")/.."
@@ -25,14 +26,14 @@ trap 'exit 130' INT TERM HUP
 
 # The log goes through a pipe, so that "ready" is read when it is written, and to a file, so that nothing is lost.
 mkfifo "$scratch/log"
-"${ROOST:-build/roost}" serve --listen tcp://127.0.0.1:0 "${options[@]}" 2>"$scratch/log" &
+"${ROOST:-build/roost}" serve --listen "${TRANSPORT:-tcp}://127.0.0.1:0" "${options[@]}" 2>"$scratch/log" &
 server=$!
 exec 3<"$scratch/log"
 url=
 ready=
 while [ -z "$ready" ] && IFS= read -r -t 30 line <&3; do
 	echo "$line" >>"$scratch/lines"
-	[[ $line =~ listening\ on\ (tcp://127\.0\.0\.1:[0-9]+) ]] && url=${BASH_REMATCH[1]}
+	[[ $line =~ listening\ on\ (${TRANSPORT:-tcp}://127\.0\.0\.1:([0-9]+)[^\ ,]*) ]] && url=${BASH_REMATCH[1]} port=${BASH_REMATCH[2]}
 	[[ $line == *ready* ]] && ready=1
 done
 if [ -z "$ready" ] || [ -z "$url" ]; then
@@ -46,7 +47,7 @@ drain=$!
 words=()
 for word in "$@"; do
 	word=${word//@URL@/$url}
-	word=${word//@PORT@/${url##*:}}
+	word=${word//@PORT@/$port}
 	words+=("${word//@PID@/$server}")
 done
 status=0

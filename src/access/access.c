@@ -4,7 +4,9 @@
 #include "auth/revocation/revocation_file.h"
 #include "auth/rules/client_id_pattern.h"
 #include "base/check.h"
+#include "base/layout_root.h"
 #include "base/log.h"
+#include "memory/notes.h"
 
 #include <errno.h>
 #include <pthread.h>
@@ -200,6 +202,116 @@ void access_free(struct access *access)
 	free(access->seen);
 	free(access->fetched);
 	free(access);
+}
+
+/* ---- from one program to the next ---- */
+
+/* The ids follow their notes, in the same order. */
+struct revocation_note {
+	int64_t until_s;
+	uint32_t id_bytes;
+	uint8_t kind; /* enum revocation_kind */
+};
+LAYOUT_ROOT(revocation_note);
+
+static const char *const REVOCATION_NOTES[SIGN_IN_REVOCATIONS_MAX] = {"revoked here", "revoked elsewhere"};
+static const char *const REVOKED_ID_NOTES[SIGN_IN_REVOCATIONS_MAX] = {"ids revoked here", "ids revoked elsewhere"};
+
+static enum error save_revocations(const struct access *access, uint32_t source, struct notes *notes, const char *scope)
+{
+	const struct revocations *revocations = access->revocations[source];
+	uint32_t count = revocations_count(revocations);
+	size_t bytes = 0;
+	for (uint32_t i = 0; i < count; i++)
+		bytes += revocations_at(revocations, i).id.size;
+	struct revocation_note *kept =
+		notes_put_room(notes, scope, REVOCATION_NOTES[source], count * sizeof(struct revocation_note));
+	if (kept == NULL)
+		return ERROR_NO_MEMORY;
+	for (uint32_t i = 0; i < count; i++) {
+		struct revocation revocation = revocations_at(revocations, i);
+		kept[i] = (struct revocation_note){.until_s = revocation.until_s,
+						   .id_bytes = (uint32_t)revocation.id.size,
+						   .kind = (uint8_t)revocation.kind};
+	}
+	uint8_t *ids = notes_put_room(notes, scope, REVOKED_ID_NOTES[source], bytes);
+	if (ids == NULL)
+		return ERROR_NO_MEMORY;
+	for (uint32_t i = 0; i < count; i++) {
+		struct slice id = revocations_at(revocations, i).id;
+		memcpy(ids, id.data, id.size);
+		ids += id.size;
+	}
+	return ERROR_OK;
+}
+
+static enum error restore_revocations(struct access *access, uint32_t source, const struct notes *notes,
+				      const char *scope, int64_t wall_s)
+{
+	const void *items;
+	uint32_t count;
+	struct slice ids;
+	if (!notes_get_array(notes, scope, REVOCATION_NOTES[source], sizeof(struct revocation_note), &items, &count) ||
+	    !notes_get(notes, scope, REVOKED_ID_NOTES[source], &ids))
+		return ERROR_NOT_FOUND;
+	const struct revocation_note *kept = items;
+	for (uint32_t i = 0; i < count; i++) {
+		if (kept[i].kind >= REVOCATION_KIND_COUNT || kept[i].id_bytes > ids.size)
+			return ERROR_NOT_FOUND;
+		struct revocation revocation = {.kind = (enum revocation_kind)kept[i].kind,
+						.id = slice_of(ids.data, kept[i].id_bytes),
+						.until_s = kept[i].until_s};
+		ids = slice_of(ids.data + kept[i].id_bytes, ids.size - kept[i].id_bytes);
+		enum revocation_change change;
+		enum error error = revocations_add(access->revocations[source], &revocation, wall_s, &change);
+		if (error != ERROR_OK)
+			return error;
+	}
+	return ERROR_OK;
+}
+
+bool access_hold(struct access *access)
+{
+	bool has_recent = false;
+	pthread_mutex_lock(&access->reload_lock);
+	pthread_mutex_lock(&access->revocation_lock);
+	for (uint16_t i = 0; i < access->shards; i++)
+		has_recent = has_recent || access_has_recent(access, i);
+	if (has_recent)
+		access_release(access);
+	return !has_recent;
+}
+
+void access_release(struct access *access)
+{
+	CHECK(pthread_mutex_unlock(&access->revocation_lock) == 0);
+	CHECK(pthread_mutex_unlock(&access->reload_lock) == 0);
+}
+
+enum error access_save(const struct access *access, struct notes *notes, const char *scope)
+{
+	enum error error = notes_put(notes, scope, "fetched keys", access->fetched, access->fetched_bytes);
+	for (uint32_t i = 0; i < SIGN_IN_REVOCATIONS_MAX && error == ERROR_OK; i++)
+		error = save_revocations(access, i, notes, scope);
+	return error;
+}
+
+enum error access_restore(struct access *access, const struct notes *notes, const char *scope, int64_t wall_s)
+{
+	enum error error = ERROR_OK;
+	/* Those made here are in the file, where there is one, and it may have been changed since. */
+	for (uint32_t i = access->has_file ? ACCESS_EXTERNAL : ACCESS_EMBEDDED;
+	     i < SIGN_IN_REVOCATIONS_MAX && error == ERROR_OK; i++)
+		error = restore_revocations(access, i, notes, scope, wall_s);
+	struct slice fetched;
+	if (error != ERROR_OK || !access_is_set(access->settings->token_jwks_url))
+		return error;
+	if (!notes_get(notes, scope, "fetched keys", &fetched))
+		return ERROR_NOT_FOUND;
+	struct fault fault = {0};
+	if (fetched.size != 0 && !access_use_fetched_keys(access, fetched, &fault))
+		log_write(LOG_WARNING, "the keys that were fetched last are no longer good; they are fetched again");
+	return ERROR_OK;
 }
 
 static bool has_sign_in(const struct access_settings *settings)

@@ -10,7 +10,7 @@
 #include "auth/sign_in.h"
 #include "base/hash.h"
 #include "reactor/mailbox.h"
-#include "runtime/access_settings.h"
+#include "runtime/settings/access_settings.h"
 
 #include <stdio.h>
 
@@ -28,6 +28,18 @@ struct access *access_new(const struct access_settings *settings, const struct h
 			  uint16_t shards);
 /* No other thread may use it any more. */
 void access_free(struct access *access);
+
+/* Until access_release() nobody can revoke, lift, or bring keys: who tries waits. So nothing is answered that would not
+ * be noted. No shard has a thread. False, and nobody waits: a revocation has come that shards have not carried out. */
+bool access_hold(struct access *access);
+void access_release(struct access *access);
+/* Notes what is in no file: revocations in force, and the fetched keys. Access is held, or no other thread uses it.
+ * ERROR_NO_MEMORY. */
+struct notes;
+enum error access_save(const struct access *access, struct notes *notes, const char *scope);
+/* Takes that over, after access_new() and before any other thread uses it. ERROR_NOT_FOUND: a note is missing or
+ * damaged; ERROR_LIMIT, ERROR_NO_MEMORY. */
+enum error access_restore(struct access *access, const struct notes *notes, const char *scope, int64_t wall_s);
 
 /* Whether tokens or passwords are configured. */
 bool access_has_sign_in(const struct access *access);

@@ -3,7 +3,7 @@
 #define ACCESS_ADDRESS_CHECK_H
 
 #include "access/addresses.h"
-#include "runtime/settings.h"
+#include "runtime/settings/settings.h"
 
 /* ERROR_OK: the connection may stay. *place names its entry in the addresses, to be released with addresses_leave(); 0:
  * it is not counted. Otherwise the reason for a refusal; *counted is then the prefix whose limit was reached, or has 0

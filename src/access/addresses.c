@@ -1,10 +1,13 @@
 #include "access/addresses.h"
+#include "base/layout_root.h"
 
 #include "base/check.h"
+#include "memory/notes.h"
 #include "memory/table.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -27,6 +30,7 @@ struct address {
 	bool used;
 };
 _Static_assert(offsetof(struct address, node) == 0, "no other field may lie under the free list's link");
+LAYOUT_ROOT(address);
 
 struct part {
 	_Alignas(64) pthread_mutex_t lock;
@@ -41,7 +45,51 @@ struct addresses {
 	struct part parts[PARTS];
 };
 
-struct addresses *addresses_new(const struct hash_key *key, uint32_t places)
+struct addresses_names {
+	char pool[ROOT_NAME_BYTES];
+	char table[ROOT_NAME_BYTES];
+	char swept[ROOT_NAME_BYTES];
+};
+
+static struct addresses_names addresses_names(uint32_t part)
+{
+	struct addresses_names names;
+	snprintf(names.pool, sizeof(names.pool), "addresses %u", part);
+	snprintf(names.table, sizeof(names.table), "addresses %u table", part);
+	snprintf(names.swept, sizeof(names.swept), "addresses %u swept", part);
+	return names;
+}
+
+static enum error addresses_open_part(struct part *part, struct arena *arena, uint32_t number, uint32_t limit)
+{
+	struct addresses_names names = addresses_names(number);
+	CHECK(pthread_mutex_init(&part->lock, NULL) == 0);
+	enum error error = pool_open_in(&part->pool, arena, names.pool, sizeof(struct address), limit);
+	if (error == ERROR_OK)
+		error = table_open_in(&part->table, arena, names.table, &part->pool, offsetof(struct address, node),
+				      limit);
+	if (error == ERROR_OK && arena_is_adopted(arena) &&
+	    (!arena_get_exact(arena, names.swept, &part->swept, sizeof(part->swept)) ||
+	     part->swept > part->pool.touched))
+		error = ERROR_NOT_FOUND;
+	return error;
+}
+
+enum error addresses_save(const struct addresses *addresses, const struct arena *arena)
+{
+	enum error error = ERROR_OK;
+	for (uint32_t i = 0; i < PARTS && error == ERROR_OK; i++) {
+		const struct part *part = &addresses->parts[i];
+		error = pool_save(&part->pool, arena);
+		if (error == ERROR_OK)
+			error = table_save(&part->table, arena);
+		if (error == ERROR_OK)
+			error = arena_put(arena, addresses_names(i).swept, &part->swept, sizeof(part->swept));
+	}
+	return error;
+}
+
+struct addresses *addresses_new(const struct hash_key *key, uint32_t places, struct arena *arena)
 {
 	struct addresses *addresses = aligned_alloc(64, sizeof(*addresses));
 	if (addresses == NULL)
@@ -52,10 +100,9 @@ struct addresses *addresses_new(const struct hash_key *key, uint32_t places)
 	CHECK_LT(each, 1u << (32 - PART_BITS)); /* an index must fit into a place beside the part */
 	for (uint32_t i = 0; i < PARTS; i++) {
 		struct part *part = &addresses->parts[i];
-		if (pool_open(&part->pool, sizeof(struct address), each) != ERROR_OK ||
-		    table_open(&part->table, &part->pool, offsetof(struct address, node), each) != ERROR_OK)
+		if (addresses_open_part(part, arena, i, each) != ERROR_OK)
 			return NULL; /* the process exits, so nothing is freed */
-		CHECK(pthread_mutex_init(&part->lock, NULL) == 0);
+		atomic_fetch_add_explicit(&addresses->count, part->table.count, memory_order_relaxed);
 	}
 	return addresses;
 }

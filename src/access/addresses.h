@@ -6,12 +6,16 @@
 
 #include "base/hash.h"
 #include "net/filter/prefix.h"
-#include "runtime/address_limits.h"
+#include "runtime/settings/address_limits.h"
 
 struct addresses;
+struct arena;
 
-/* places: addresses at one time. Returns NULL if memory is short. */
-struct addresses *addresses_new(const struct hash_key *key, uint32_t places);
+/* places: addresses at one time. arena: where its memory is, or NULL (memory/arena.h). Returns NULL if memory is short,
+ * or if what is in an arena that was adopted is damaged. */
+struct addresses *addresses_new(const struct hash_key *key, uint32_t places, struct arena *arena);
+/* Notes what lies beside its memory, for the program that adopts the arena. No other thread uses it. */
+enum error addresses_save(const struct addresses *addresses, const struct arena *arena);
 void addresses_free(struct addresses *addresses);
 
 /* A connection was accepted. ERROR_OK: it counts as a handshake, and *place names its address (never 0). Otherwise the

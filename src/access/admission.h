@@ -29,6 +29,7 @@ struct admission {
 	uint16_t id_bytes;
 	uint8_t version; /* enum mqtt_version */
 	bool is_bridge;
+	bool is_unix;   /* it came through a unix socket */
 	bool is_beyond; /* beyond the limit: it may only take over a connection (runtime/quota.h) */
 	bool clean_start;
 	bool assigned_id;

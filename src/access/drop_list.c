@@ -38,6 +38,8 @@ static uint32_t drop_list_attach(const struct settings *settings, const struct s
 {
 	uint32_t least = count;
 	for (uint32_t i = 0; i < settings->listener_count; i++) {
+		if (settings->listeners[i].scheme == LISTENER_UNIX)
+			continue; /* nobody's packets */
 		uint32_t attached = syn_filter_attach(settings->listeners[i].fd, rules, count);
 		if (attached < least)
 			least = attached;
@@ -78,7 +80,8 @@ static void count_drops(struct drop_list *drop_list, const struct settings *sett
 	CHECK_LE(settings->listener_count, SETTINGS_LISTENERS_MAX);
 	for (uint32_t i = 0; i < settings->listener_count; i++) {
 		uint32_t drops;
-		if (!syn_filter_drops(settings->listeners[i].fd, &drops))
+		if (settings->listeners[i].scheme == LISTENER_UNIX ||
+		    !syn_filter_drops(settings->listeners[i].fd, &drops))
 			continue;
 		uint32_t more = drops - drop_list->drops[i]; /* also right after a wrap-around */
 		drop_list->drops[i] = drops;

@@ -7,7 +7,7 @@
 #include "access/offenders.h"
 #include "net/filter/syn_filter.h"
 #include "runtime/counters.h"
-#include "runtime/settings.h"
+#include "runtime/settings/settings.h"
 
 struct drop_list {
 	struct offenders offenders;

@@ -54,25 +54,27 @@ static bool may_be_anonymous(const struct settings *settings, bool loopback)
 	return policy == ANONYMOUS_ALWAYS || (policy == ANONYMOUS_LOOPBACK && loopback);
 }
 
-/* An anonymous client with a revoked client id is told so, like one that signs in. */
-static enum error check_anonymous(const struct sign_in_environment *environment, struct slice client_id)
+/* A client that signs in with nothing is told as others are that it, or its user, was revoked. */
+static enum error check_revoked(const struct sign_in_environment *environment, const struct identity *identity)
 {
 	if (environment->access == NULL)
 		return ERROR_OK;
-	struct slice none = slice_of(NULL, 0);
-	return access_check_revoked(environment->access, none, none, client_id, environment->wall_s);
+	return access_check_revoked(environment->access, slice_of(NULL, 0), identity->user, identity->client_id,
+				    environment->wall_s);
 }
 
-/* Determines the client's identity. Where no sign-in is configured, user name and password are ignored. */
-static enum error authenticate(const struct sign_in_environment *environment, bool loopback,
-			       const struct mqtt_connect *connect, struct identity *identity)
+/* By credentials in CONNECT. Where no sign-in is configured, user name and password are ignored. */
+static enum error sign_in_by_connect(const struct sign_in_environment *environment,
+				     const struct handshake_origin *origin, const struct mqtt_connect *connect,
+				     struct identity *identity)
 {
-	bool anonymous = may_be_anonymous(environment->settings, loopback);
-	*identity = (struct identity){.client_id = connect->client_id, .expires_s = CLAIM_NEVER};
+	bool anonymous = may_be_anonymous(environment->settings, origin->loopback);
+	struct slice client_id = identity->client_id;
 	if (environment->sign_in == NULL)
-		return anonymous ? check_anonymous(environment, connect->client_id) : ERROR_NOT_AUTHORIZED;
+		return anonymous || origin->client_id.size != 0 ? check_revoked(environment, identity)
+								: ERROR_NOT_AUTHORIZED;
 	struct credentials credentials = {
-		.client_id = connect->client_id,
+		.client_id = client_id,
 		.user_name = connect->has_user_name ? connect->user_name : slice_of(NULL, 0),
 		.password = connect->has_password ? connect->password : slice_of(NULL, 0),
 		.may_be_anonymous = anonymous,
@@ -80,6 +82,30 @@ static enum error authenticate(const struct sign_in_environment *environment, bo
 	if (connect->auth_method.data != NULL)
 		credentials.password = connect->auth_data;
 	return sign_in_check(environment->sign_in, &credentials, environment->wall_s, identity);
+}
+
+/* Determines the client's identity. */
+static enum error authenticate(const struct sign_in_environment *environment, const struct handshake_origin *origin,
+			       const struct mqtt_connect *connect, struct identity *identity)
+{
+	*identity = (struct identity){.client_id = connect->client_id, .expires_s = CLAIM_NEVER};
+	if (origin->client_id.size != 0) {
+		if (connect->client_id.size != 0 && !slice_equal(connect->client_id, origin->client_id))
+			return ERROR_CERTIFICATE_CLIENT_ID;
+		if (origin->client_id.size > environment->settings->client_id_bytes_max)
+			return ERROR_CLIENT_ID_LONG;
+		identity->client_id = origin->client_id;
+	}
+	enum error error;
+	if (origin->user.size != 0) {
+		identity->user = origin->user;
+		error = check_revoked(environment, identity);
+	} else {
+		error = sign_in_by_connect(environment, origin, connect, identity);
+	}
+	if (origin->client_id.size != 0)
+		identity->client_id_is_meant = true;
+	return error;
 }
 
 /* Stops a user from taking another user's client id, and its session with it. Assigned ids always fit the pattern. */
@@ -344,8 +370,8 @@ static size_t connect_bytes_limit(const struct settings *settings)
 									: settings->packet_bytes_max;
 }
 
-enum error handshake_read(const struct sign_in_environment *environment, bool loopback, struct slice bytes,
-			  struct admission **admission, size_t *packet_bytes, uint8_t *version)
+enum error handshake_read(const struct sign_in_environment *environment, const struct handshake_origin *origin,
+			  struct slice bytes, struct admission **admission, size_t *packet_bytes, uint8_t *version)
 {
 	const struct settings *settings = environment->settings;
 	*packet_bytes = 0;
@@ -380,7 +406,7 @@ enum error handshake_read(const struct sign_in_environment *environment, bool lo
 		error = check_connect(environment, &connect);
 	struct identity identity = {0};
 	if (error == ERROR_OK)
-		error = authenticate(environment, loopback, &connect, &identity);
+		error = authenticate(environment, origin, &connect, &identity);
 	if (error == ERROR_OK)
 		error = check_client_id(environment, &identity);
 	if (error == ERROR_OK)
@@ -413,7 +439,8 @@ uint32_t handshake_retry_ms(enum error reason)
 	}
 }
 
-size_t handshake_refusal(enum error reason, uint8_t version, uint32_t retry_ms, uint8_t *out)
+size_t handshake_refusal(enum error reason, const char *server_reference, uint8_t version, uint32_t retry_ms,
+			 uint8_t *out)
 {
 	struct mqtt_connack connack = mqtt_connack_default();
 	char retry[16];
@@ -425,6 +452,7 @@ size_t handshake_refusal(enum error reason, uint8_t version, uint32_t retry_ms, 
 	if (version == MQTT_VERSION_5) {
 		connack.reason = connack_reason_of(reason);
 		connack.reason_string = slice_string(error_sentence(reason));
+		connack.server_reference = slice_string(server_reference);
 		return mqtt_connack_encode(&connack, MQTT_VERSION_5, out, REFUSAL_BYTES_MAX);
 	}
 	/* An unknown version gets the answer in its oldest form [MQTT-3.1.2-2 of 3.1.1]. */

@@ -6,7 +6,7 @@
 #include "auth/password/password_file.h"
 #include "auth/rules/acl.h"
 #include "auth/token/key_set.h"
-#include "runtime/access_settings.h"
+#include "runtime/settings/access_settings.h"
 
 #include <stdio.h>
 

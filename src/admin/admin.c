@@ -4,6 +4,7 @@
 #include "admin/http/server.h"
 #include "base/check.h"
 #include "base/log.h"
+#include "control/tls/tls_keeper.h"
 #include "gate/gate.h"
 #include "reactor/fdtable.h"
 #include "state/shard.h"
@@ -16,6 +17,8 @@
 #define LISTENER_SCHEME "tcp://"
 /* Clients wait in it until a connection slot is free. */
 #define BACKLOG 1024
+
+#define NO_TOKEN "an address that is not loopback needs --admin-token-file"
 
 struct admin {
 	struct admin_options options;
@@ -40,13 +43,23 @@ static bool admin_fail(const struct admin_options *options, const char *why)
 	return false;
 }
 
+static const char *admin_scheme(const char *url)
+{
+	return admin_is_tls(url) ? ADMIN_TLS_SCHEME : SCHEME;
+}
+
 static bool read_address(const struct admin_options *options, struct listener *listener)
 {
 	char url[sizeof(LISTENER_SCHEME) + LISTENER_URL_BYTES_MAX];
-	const char *fault = "the scheme is not " SCHEME;
-	if (strncmp(options->url, SCHEME, strlen(SCHEME)) != 0)
+	const char *fault = "the scheme is neither " SCHEME " nor " ADMIN_TLS_SCHEME;
+	const char *scheme = admin_scheme(options->url);
+	if (strncmp(options->url, scheme, strlen(scheme)) != 0)
 		return admin_fail(options, fault);
-	snprintf(url, sizeof(url), LISTENER_SCHEME "%s", options->url + strlen(SCHEME));
+	/* Not HTTP's port by default, nor MQTT's: one who leaves it out means neither. */
+	const char *host = options->url + strlen(scheme);
+	if (strchr(host[0] == '[' ? host + strcspn(host, "]") : host, ':') == NULL)
+		return admin_fail(options, "a port is wanted, as in " SCHEME "127.0.0.1:9883");
+	snprintf(url, sizeof(url), LISTENER_SCHEME "%s", options->url + strlen(scheme));
 	if (listener_parse(url, listener, &fault) != ERROR_OK)
 		return admin_fail(options, fault);
 	return true;
@@ -57,10 +70,17 @@ static bool open_address(const struct admin_options *options, struct listener *l
 {
 	struct listener found[LISTENER_ADDRESSES_MAX];
 	const char *fault;
+	if (strcmp(options->inherited.asked, options->url) == 0) {
+		/* The token may have been taken out of the configuration since. */
+		if (!options->inherited.loopback && options->token_file[0] == '\0')
+			return admin_fail(options, NO_TOKEN);
+		*listener = options->inherited;
+		return true;
+	}
 	size_t count = listener_resolve(listener, found, &fault);
 	for (size_t i = 0; i < count; i++) {
 		if (!found[i].loopback && options->token_file[0] == '\0')
-			return admin_fail(options, "an address that is not loopback needs --admin-token-file");
+			return admin_fail(options, NO_TOKEN);
 		if (listener_open(&found[i], (struct listener_options){.backlog = BACKLOG}) == ERROR_OK) {
 			*listener = found[i];
 			return true;
@@ -81,7 +101,7 @@ static void detach_table(const struct admin *admin)
 	if (!parts.private_tables)
 		return;
 	size_t count = 0;
-	size_t most = parts.shard_count + parts.gate_count + 2u;
+	size_t most = parts.shard_count + parts.gate_count + 3u;
 	int *keeps = calloc(most, sizeof(*keeps));
 	CHECK(keeps != NULL);
 	for (uint16_t i = 0; i < parts.shard_count; i++)
@@ -90,6 +110,7 @@ static void detach_table(const struct admin *admin)
 		keeps[count++] = parts.gates[i].waker.fd;
 	keeps[count++] = admin->listener.fd;
 	keeps[count++] = admin->waker.fd;
+	keeps[count++] = admin->api.hooks.upgrade_fd;
 	CHECK(count == most);
 	fdtable_detach(keeps, count);
 	free(keeps);
@@ -124,7 +145,9 @@ static void *admin_main(void *argument)
 static bool start_thread(struct admin *admin)
 {
 	struct http_service service = api_service(&admin->api);
-	admin->server = http_server_new(&service, admin->listener.fd, &admin->waker);
+	struct tls_contexts *contexts =
+		admin_is_tls(admin->options.url) ? &gateway_tls(admin->api.gateway)->contexts : NULL;
+	admin->server = http_server_new(&service, admin->listener.fd, &admin->waker, contexts);
 	if (admin->server == NULL)
 		return admin_fail(&admin->options, error_sentence(ERROR_NO_MEMORY));
 	int error = pthread_create(&admin->thread, NULL, admin_main, admin);
@@ -155,6 +178,7 @@ static struct admin *admin_new(const struct admin_options *options, struct gatew
 	admin->listener.fd = -1;
 	admin->api.gateway = gateway;
 	admin->api.hooks = hooks;
+	atomic_init(&admin->api.starting, true);
 	admin->api.open_metrics = options->open_metrics;
 	guard_init(&admin->api.guard);
 	CHECK(pthread_mutex_init(&admin->lock, NULL) == 0);
@@ -180,17 +204,17 @@ static bool open_and_start(struct admin *admin)
 		return admin_fail(&admin->options, fault);
 	if (!open_address(&admin->options, &admin->listener))
 		return false;
-	snprintf(admin->options.url, sizeof(admin->options.url), SCHEME "%s",
+	bool is_tls = admin_is_tls(admin->options.url);
+	memcpy(admin->listener.asked, admin->options.url, sizeof(admin->listener.asked));
+	snprintf(admin->options.url, sizeof(admin->options.url), "%s%s", admin_scheme(admin->options.url),
 		 admin->listener.url + strlen(LISTENER_SCHEME));
 	if (!start_thread(admin))
 		return false;
-	/* The thread's table holds a copy of its own. */
-	if (gateway_parts(admin->api.gateway).private_tables)
-		listener_close(&admin->listener);
 	log_write(LOG_INFO, "admin on %s", admin->options.url);
-	if (!admin->listener.loopback)
+	if (!admin->listener.loopback && !is_tls)
 		log_write(LOG_WARNING,
-			  "the admin side's token crosses the network in clear at %s: put it behind a proxy with TLS",
+			  "the admin side's token crosses the network in clear at %s: https:// in its place, or a "
+			  "proxy with TLS in front, protects it",
 			  admin->options.url);
 	return true;
 }
@@ -215,6 +239,35 @@ bool admin_start(const struct admin_options *options, struct gateway *gateway, s
 	return true;
 }
 
+bool admin_check_options(const struct admin_options *options)
+{
+	struct listener listener;
+	struct listener found[LISTENER_ADDRESSES_MAX];
+	struct guard guard;
+	const char *fault;
+	char wrong[GUARD_FAULT_BYTES_MAX];
+	if (options->url[0] == '\0')
+		return true;
+	if (!read_address(options, &listener))
+		return false;
+	size_t count = listener_resolve(&listener, found, &fault);
+	if (count == 0)
+		return admin_fail(options, fault);
+	for (size_t i = 0; i < count && options->token_file[0] == '\0'; i++) {
+		if (!found[i].loopback)
+			return admin_fail(options, NO_TOKEN);
+	}
+	guard_init(&guard);
+	bool good = guard_read_token(&guard, options->token_file, wrong);
+	guard_fini(&guard);
+	return good || admin_fail(options, wrong);
+}
+
+struct listener admin_listener(const struct admin *admin)
+{
+	return admin != NULL ? admin->listener : (struct listener){.fd = -1};
+}
+
 bool admin_check_token(const struct admin *admin, FILE *report)
 {
 	struct guard trial;
@@ -236,6 +289,28 @@ bool admin_reload_token(struct admin *admin, FILE *report)
 	return false;
 }
 
+void admin_set_recovery(struct admin *admin, uint32_t percent)
+{
+	CHECK(percent <= 100);
+	if (admin != NULL)
+		atomic_store(&admin->api.recovery_percent, percent);
+}
+
+void admin_set_started(struct admin *admin)
+{
+	if (admin != NULL)
+		atomic_store(&admin->api.starting, false);
+}
+
+void admin_set_upgrades(struct admin *admin, uint64_t done, uint64_t refused, uint64_t silent_us)
+{
+	if (admin == NULL)
+		return;
+	atomic_store(&admin->api.counts.upgrades_done, done);
+	atomic_store(&admin->api.counts.upgrades_refused, refused);
+	atomic_store(&admin->api.counts.upgrade_silent_us, silent_us);
+}
+
 void admin_set_draining(struct admin *admin)
 {
 	if (admin != NULL)
@@ -249,5 +324,8 @@ void admin_stop(struct admin *admin)
 	atomic_store(&admin->stopping, true);
 	waker_wake(&admin->waker);
 	pthread_join(admin->thread, NULL);
+	/* The thread has closed its own, which in a shared table is the same. */
+	if (gateway_parts(admin->api.gateway).private_tables)
+		listener_close(&admin->listener);
 	admin_free(admin);
 }

@@ -46,9 +46,51 @@
 	X(NOT_CONNECT, "MQTT-3.1.0-1", "first packet is not CONNECT")                                                  \
 	X(CONNECT_TWICE, "MQTT-3.1.0-2", "second CONNECT on one connection")                                           \
 	X(CONNECT_TOO_LARGE, "", "CONNECT is larger than --connect-bytes-max")                                         \
-	X(TLS_UNEXPECTED, "", "TLS came where plain MQTT is spoken")                                                   \
+	X(CONNECT_WITHHELD, "", "empty frames or records came again and again, and no CONNECT")                        \
+	X(TLS_UNEXPECTED, "", "TLS came where none is spoken")                                                         \
 	X(HTTP_UNEXPECTED, "", "HTTP came where MQTT is spoken")                                                       \
-	X(PROXY_UNEXPECTED, "", "a PROXY header came where none is expected")                                          \
+	X(PROXY_UNEXPECTED, "", "a PROXY header came from an address that is no configured proxy")                     \
+	/* before CONNECT: PROXY protocol, TLS, WebSocket */                                                           \
+	X(PROXY_MISSING, "", "connection from a proxy does not begin with a PROXY header")                             \
+	X(PROXY_MALFORMED, "", "PROXY header is malformed")                                                            \
+	X(PROXY_CHECKSUM, "", "checksum of the PROXY header is wrong")                                                 \
+	X(TLS_PLAIN_MQTT, "", "plain MQTT came where TLS is spoken")                                                   \
+	X(TLS_PLAIN_HTTP, "", "plain HTTP came where TLS is spoken")                                                   \
+	X(TLS_NOT_TLS, "", "what came is not TLS")                                                                     \
+	X(TLS_VERSION, "RFC 8446, 4.2.1", "client speaks no version of TLS that is allowed here")                      \
+	X(TLS_CIPHER, "RFC 8446, 4.1.1", "client and server have no cipher in common")                                 \
+	X(TLS_ALPN, "RFC 7301, 3.2", "client wants another protocol inside TLS")                                       \
+	X(TLS_HANDSHAKE, "RFC 8446, 4", "TLS handshake failed")                                                        \
+	X(TLS_HANDSHAKE_BYTES, "", "TLS handshake sends more than one may: its certificates are too large")            \
+	X(TLS_HANDSHAKE_TIMEOUT, "", "TLS handshake did not end in time")                                              \
+	X(TLS_HANDSHAKE_QUEUE, "", "more TLS handshakes wait than may: come back later")                               \
+	X(TLS_CERTIFICATE_MISSING, "", "client shows no certificate, and one is required")                             \
+	X(TLS_CERTIFICATE_UNTRUSTED, "", "client's certificate is not signed by one that is trusted")                  \
+	X(TLS_CERTIFICATE_EXPIRED, "", "client's certificate has expired")                                             \
+	X(TLS_CERTIFICATE_NOT_YET, "", "client's certificate is not valid yet")                                        \
+	X(TLS_CERTIFICATE_REVOKED, "", "client's certificate was revoked")                                             \
+	X(TLS_CERTIFICATE_NAME, "", "client's certificate has no name of the kind that is wanted")                     \
+	X(TLS_CERTIFICATE_REFUSED, "", "peer does not accept the certificate that it was shown")                       \
+	X(TLS_ALERT, "RFC 8446, 6.2", "peer ended TLS with a fatal alert")                                             \
+	X(TLS_RECORD_LENGTH, "RFC 8446, 5.2", "TLS record is too long, or too short for its cipher")                   \
+	X(TLS_RECORD_TYPE, "RFC 8446, 5.1", "TLS record has a type or version that it may not have")                   \
+	X(TLS_RECORD_TAG, "RFC 8446, 5.2", "TLS record does not pass its cipher's check")                              \
+	X(TLS_MESSAGE, "RFC 8446, 4.6", "TLS message that may not come after the handshake, such as a renegotiation")  \
+	X(WS_PLAIN_MQTT, "", "plain MQTT came where WebSocket is spoken")                                              \
+	X(WS_REQUEST, "RFC 6455, 4.2.1", "request for a WebSocket is malformed")                                       \
+	X(WS_NO_UPGRADE, "RFC 6455, 4.2.1", "HTTP request does not ask for a WebSocket")                               \
+	X(WS_PATH, "", "WebSocket's path is not served")                                                               \
+	X(WS_ORIGIN, "RFC 6455, 10.2", "WebSocket comes from a page of an origin that is not allowed")                 \
+	X(WS_VERSION, "RFC 6455, 4.4", "WebSocket's version is not 13")                                                \
+	X(WS_PROTOCOL, "MQTT-6.0.0-3", "WebSocket offers no subprotocol mqtt")                                         \
+	X(WS_RESERVED, "RFC 6455, 5.2", "WebSocket frame has reserved bits or a reserved opcode")                      \
+	X(WS_MASK, "RFC 6455, 5.1", "WebSocket frame of a client is not masked, or that of a server is")               \
+	X(WS_CONTROL, "RFC 6455, 5.5", "WebSocket control frame is longer than 125 bytes, or fragmented")              \
+	X(WS_LENGTH, "RFC 6455, 5.2", "WebSocket frame's length is not minimal, or has its highest bit set")           \
+	X(WS_CONTINUATION, "RFC 6455, 5.4", "WebSocket continuation without a start, or a start in the middle")        \
+	X(WS_CLOSE, "RFC 6455, 7.4", "WebSocket Close frame has one byte alone, or a code that may not be sent")       \
+	X(WS_TEXT, "MQTT-6.0.0-1", "WebSocket text frame, where MQTT comes in binary ones")                            \
+	X(CERTIFICATE_CLIENT_ID, "", "client id is not the name in the client's certificate")                          \
 	/* PUBLISH and after */                                                                                        \
 	X(PUBLISH_QOS, "MQTT-3.3.1-4", "QoS is 3")                                                                     \
 	X(PUBLISH_DUP, "MQTT-3.3.1-2", "DUP is set on a QoS 0 message")                                                \
@@ -117,6 +159,9 @@
 	X(TAKEN_OVER, "MQTT-3.1.4-3", "another connection signed in with the same client id")                          \
 	X(STUCK_READER, "", "client did not read what was sent to it for too long")                                    \
 	X(SERVER_STOPPING, "", "server is shutting down")                                                              \
+	X(DRAINED, "", "server is being drained: come back later")                                                     \
+	X(USE_ANOTHER_SERVER, "", "server is being drained: another one takes its clients")                            \
+	X(SERVER_MOVED, "", "server has moved")                                                                        \
 	X(OVERLOADED, "", "server has more to do than it can: come back later")                                        \
 	X(ADMINISTRATIVE, "", "an administrator ended it")                                                             \
 	X(SERVER_FULL, "", "server holds as many connections as it may")                                               \
@@ -125,6 +170,7 @@
 	X(ADDRESS_CONNECTIONS, "", "address has as many connections as it may")                                        \
 	X(ADDRESS_HANDSHAKES, "", "address has as many connections that have not signed in as it may")                 \
 	X(ADDRESS_RATE, "", "address makes new connections faster than it may")                                        \
+	X(STORE_FULL, "", "nothing more can be kept now: the store has no room, or its device fails")                  \
 	X(MESSAGE_RATE, "", "client publishes faster than it may")                                                     \
 	X(NOT_AUTHORIZED, "", "anonymous clients are not let in on this listener")
 
@@ -140,8 +186,8 @@ const char *error_name(enum error error);
 /* "packet is larger than ..."; static storage. */
 const char *error_sentence(enum error error);
 /* The number of the statement in version 5 of the standard, "MQTT-3.1.2-3"; where the statement has no number, its
- * section, "section 2.1.4"; where only 3.1.1 makes it, "MQTT-3.1.3-8 of 3.1.1"; "" where no standard speaks. Static
- * storage. */
+ * section, "section 2.1.4"; where only 3.1.1 makes it, "MQTT-3.1.3-8 of 3.1.1"; below MQTT, "RFC 6455, 5.2"; "" where
+ * no standard speaks. Static storage. */
 const char *error_rule(enum error error);
 
 #endif

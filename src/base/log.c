@@ -20,8 +20,11 @@ _Static_assert(LEVEL_COUNT == LOG_DEBUG + 1, "each level has a name");
 _Static_assert(LINE_BYTES_MAX <= PIPE_BUF, "a pipe that can be written to at all takes a line whole");
 
 static _Atomic int log_level = LOG_INFO;
-static _Atomic long log_second;
-static _Atomic unsigned log_lines;
+/* Errors have lines of their own, so that nobody outside can hide them behind others. */
+static struct log_budget {
+	_Atomic long second;
+	_Atomic unsigned lines;
+} log_budgets[2];
 static _Atomic unsigned log_suppressed;
 
 void log_level_set(enum log_level level)
@@ -35,12 +38,13 @@ bool log_enabled(enum log_level level)
 }
 
 /* True while this second has written fewer than LOG_LINES_PER_SECOND lines. */
-static bool log_within_rate(long second)
+static bool log_within_rate(enum log_level level, long second)
 {
-	long current = atomic_load(&log_second);
-	if (current != second && atomic_compare_exchange_strong(&log_second, &current, second))
-		atomic_store(&log_lines, 0);
-	return atomic_fetch_add(&log_lines, 1) < LOG_LINES_PER_SECOND;
+	struct log_budget *budget = &log_budgets[level == LOG_ERROR];
+	long current = atomic_load(&budget->second);
+	if (current != second && atomic_compare_exchange_strong(&budget->second, &current, second))
+		atomic_store(&budget->lines, 0);
+	return atomic_fetch_add(&budget->lines, 1) < LOG_LINES_PER_SECOND;
 }
 
 static size_t log_write_prefix(char *line, const struct timespec *now, enum log_level level)
@@ -62,26 +66,16 @@ static void log_hide_control_characters(char *text, size_t size)
 	}
 }
 
-void log_write(enum log_level level, const char *format, ...)
+__attribute__((format(printf, 3, 0))) static void log_line(const struct timespec *now, enum log_level level,
+							   const char *format, va_list arguments)
 {
-	if (!log_enabled(level))
-		return;
-	struct timespec now;
-	clock_gettime(CLOCK_REALTIME, &now);
-	if (!log_within_rate((long)now.tv_sec)) {
-		atomic_fetch_add(&log_suppressed, 1);
-		return;
-	}
 	char line[LINE_BYTES_MAX];
-	size_t used = log_write_prefix(line, &now, level);
+	size_t used = log_write_prefix(line, now, level);
 	unsigned suppressed = atomic_exchange(&log_suppressed, 0);
 	if (suppressed != 0)
 		used += (size_t)snprintf(line + used, sizeof(line) - used, "(%u lines left out) ", suppressed);
 
-	va_list arguments;
-	va_start(arguments, format);
 	int more = vsnprintf(line + used, sizeof(line) - used - 1, format, arguments);
-	va_end(arguments);
 	used += more < 0 ? 0 : (size_t)more;
 	if (used > sizeof(line) - 2)
 		used = sizeof(line) - 2;
@@ -96,4 +90,32 @@ void log_write(enum log_level level, const char *format, ...)
 	}
 	ssize_t written = write(STDERR_FILENO, line, used);
 	(void)written;
+}
+
+void log_write(enum log_level level, const char *format, ...)
+{
+	if (!log_enabled(level))
+		return;
+	struct timespec now;
+	clock_gettime(CLOCK_REALTIME, &now);
+	if (!log_within_rate(level, (long)now.tv_sec)) {
+		atomic_fetch_add(&log_suppressed, 1);
+		return;
+	}
+	va_list arguments;
+	va_start(arguments, format);
+	log_line(&now, level, format, arguments);
+	va_end(arguments);
+}
+
+void log_always(enum log_level level, const char *format, ...)
+{
+	if (!log_enabled(level))
+		return;
+	struct timespec now;
+	clock_gettime(CLOCK_REALTIME, &now);
+	va_list arguments;
+	va_start(arguments, format);
+	log_line(&now, level, format, arguments);
+	va_end(arguments);
 }

@@ -1,7 +1,7 @@
 /* The log: one line an event on stderr, with the time in UTC. Each line is one write(), so lines of different threads
  * do not mix. Control characters are written as '?', so text from outside cannot forge a line. Beyond
- * LOG_LINES_PER_SECOND lines in a second are counted and not written, so nobody outside can fill the disk. Any thread;
- * the level may be set at any time. */
+ * LOG_LINES_PER_SECOND lines in a second are counted and not written, so nobody outside can fill the disk. Errors have
+ * as many of their own. Any thread; the level may be set at any time. */
 #ifndef BASE_LOG_H
 #define BASE_LOG_H
 
@@ -20,5 +20,8 @@ void log_level_set(enum log_level level);
 bool log_enabled(enum log_level level);
 
 void log_write(enum log_level level, const char *format, ...) __attribute__((format(printf, 2, 3)));
+/* Outside that limit: for what the process says of itself, its start, its stop and its store, at a rate that nobody
+ * outside sets. */
+void log_always(enum log_level level, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 #endif

@@ -1,11 +1,14 @@
 #include "bench/bench.h"
 
+#include "bench/crash/crash.h"
+#include "bench/durable/durable.h"
 #include "bench/floor/floor.h"
 #include "bench/hold/hold.h"
 #include "bench/options/options.h"
 #include "bench/pubsub/latency.h"
 #include "bench/pubsub/pubsub.h"
 #include "bench/run/run.h"
+#include "bench/stored/stored.h"
 #include "bench/storm/storm.h"
 
 #include <stdio.h>
@@ -18,10 +21,14 @@ struct load {
 };
 
 static const struct load LOADS[] = {
+	{"crash", "a server with a store, killed under load again and again: what it had acknowledged is there",
+	 crash_main},
+	{"durable", "sessions that outlive connections, some offline: rate, PUBACK, disk, audit", durable_main},
 	{"hold", "connect many clients and hold them: rate, memory, losses", hold_main},
 	{"latency", "a light load: latency, where it is spent, beside other brokers and busy neighbours", latency_main},
 	{"pubsub", "closed-loop messages: throughput, latency, processor time, losses", pubsub_main},
 	{"run", "a scenario from a file: messages on a schedule, rising load up to the knee", run_main},
+	{"stored", "many offline sessions: memory and disk of each, seconds to start and to stop", stored_main},
 	{"storm", "what the connected notice while others connect as fast as they can", storm_main},
 	{"floor", "a bare relay, the machine's own limit", floor_main},
 };

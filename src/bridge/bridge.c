@@ -23,6 +23,37 @@ static bool is_configured(const char *text)
 	return text[0] != '\0';
 }
 
+/* The files are read at each connection; at the start they are to be good. */
+static bool read_redis_tls(const struct access_settings *access, struct redis_settings *redis)
+{
+	bool given = is_configured(access->redis_ca_file) || is_configured(access->redis_tls_certificate) ||
+		     is_configured(access->redis_tls_key) || is_configured(access->redis_tls_name);
+	char fault[TLS_FAULT_BYTES_MAX];
+	if (given && !redis->url.is_tls) {
+		log_write(LOG_ERROR,
+			  "--redis-ca-file and --redis-tls-... are for a --redis that begins with rediss://");
+		return false;
+	}
+	if (is_configured(access->redis_tls_key) && !is_configured(access->redis_tls_certificate)) {
+		log_write(LOG_ERROR, "--redis-tls-key is the key of a --redis-tls-certificate, and there is none");
+		return false;
+	}
+	redis->tls = (struct redis_tls_settings){
+		.on = redis->url.is_tls,
+		.ca_file = access->redis_ca_file,
+		.certificate = access->redis_tls_certificate,
+		.key = access->redis_tls_key,
+		.name = access->redis_tls_name,
+	};
+	struct tls_context *trial = redis->tls.on ? redis_tls_read(&redis->tls, fault) : NULL;
+	if (redis->tls.on && trial == NULL) {
+		log_write(LOG_ERROR, "--redis: %s", fault);
+		return false;
+	}
+	tls_context_put(&trial);
+	return true;
+}
+
 static bool read_settings(struct bridge *bridge)
 {
 	const struct access_settings *access = &bridge->settings->access;
@@ -32,6 +63,8 @@ static bool read_settings(struct bridge *bridge)
 		log_write(LOG_ERROR, "--redis: %s", why); /* the URL may hold a password */
 		return false;
 	}
+	if (!read_redis_tls(access, &bridge->redis_settings))
+		return false;
 	if (is_configured(access->token_jwks_url) && !jwks_url_check(access->token_jwks_url, &why)) {
 		log_write(LOG_ERROR, "--token-jwks-url: %s %s", access->token_jwks_url, why);
 		return false;

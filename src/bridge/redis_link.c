@@ -2,13 +2,15 @@
 
 #include "base/check.h"
 #include "base/clock.h"
+#include "transport/tls_connect.h"
 
 #include <errno.h>
 #include <poll.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
+#include <unistd.h>
 
 #define READ_BYTES ((size_t)16 << 10)
 
@@ -26,9 +28,13 @@ bool redis_link_refused(struct redis_link *link, const redisReply *reply)
 	return redis_link_fail(link, "%.120s", reply->str[0] != '\0' ? reply->str : "an error without words");
 }
 
-static bool redis_context_fail(struct redis_link *link)
+/* Of the stream, with errno. In TLS 1.3 a server says only behind the handshake that it wants a certificate of ours. */
+static bool redis_stream_fail(struct redis_link *link)
 {
-	return redis_link_fail(link, "%s", link->context->errstr[0] != '\0' ? link->context->errstr : "out of memory");
+	int number = errno;
+	link->tls_failed = number == EPROTO;
+	return redis_link_fail(link, "%s%s", number == EPROTO ? "TLS: " : "",
+			       tls_stream_fault(link->streams, link->stream, number));
 }
 
 static bool redis_reader_fail(struct redis_link *link)
@@ -57,10 +63,10 @@ static void *make_array(const redisReadTask *task, int elements)
 	return link->too_long ? NULL : link->makers->createArray(task, elements);
 }
 
-static bool make_reader(struct redis_link *link)
+static bool make_reader(struct redis_link *link, const redisReplyObjectFunctions *makers)
 {
-	link->makers = link->context->reader->fn;
-	link->counting = *link->context->reader->fn;
+	link->makers = makers;
+	link->counting = *makers;
 	link->counting.createString = make_string;
 	link->counting.createArray = make_array;
 	link->answer_bytes = link->answer_elements = 0;
@@ -74,32 +80,70 @@ static bool make_reader(struct redis_link *link)
 
 /* ---- speaking ---- */
 
+int redis_link_fd(const struct redis_link *link)
+{
+	CHECK(link->streams != NULL);
+	int fd = stream_borrow(link->streams, link->stream);
+	stream_give_back(link->streams, link->stream, fd);
+	return fd; /* it is the socket's own: nothing moves it out of this thread's table */
+}
+
 bool redis_link_append(struct redis_link *link, int count, const char **words, const size_t *sizes)
 {
-	CHECK(link->context != NULL && count > 0);
-	return redisAppendCommandArgv(link->context, count, words, sizes) == REDIS_OK || redis_context_fail(link);
+	char *text = NULL;
+	CHECK(link->streams != NULL && count > 0);
+	int size = redisFormatCommandArgv(&text, count, words, sizes);
+	char *grown = size > 0 ? realloc(link->out, link->out_bytes + (size_t)size) : NULL;
+	if (grown == NULL) {
+		free(text);
+		return redis_link_fail(link, "out of memory");
+	}
+	memcpy(grown + link->out_bytes, text, (size_t)size);
+	link->out = grown;
+	link->out_bytes += (size_t)size;
+	free(text);
+	return true;
+}
+
+/* Waits for input or output. */
+static bool await_redis(struct redis_link *link, short events, uint64_t until_ms)
+{
+	uint64_t now_ms = clock_now_ms();
+	struct pollfd poller = {.fd = redis_link_fd(link), .events = events};
+	if (now_ms >= until_ms || poll(&poller, 1, (int)(until_ms - now_ms)) == 0)
+		return redis_link_fail(link, "no answer in %u ms", REDIS_TIMEOUT_MS);
+	return true;
 }
 
 bool redis_link_send(struct redis_link *link)
 {
-	int done = 0;
-	CHECK(link->context != NULL);
-	while (done == 0) {
-		if (redisBufferWrite(link->context, &done) != REDIS_OK)
-			return redis_context_fail(link);
+	uint64_t until_ms = clock_now_ms() + REDIS_TIMEOUT_MS;
+	size_t sent = 0;
+	CHECK(link->streams != NULL);
+	while (sent < link->out_bytes) {
+		ssize_t taken = stream_send(link->streams, link->stream, link->out + sent, link->out_bytes - sent);
+		if (taken > 0)
+			sent += (size_t)taken;
+		else if (errno != EAGAIN && errno != EINTR)
+			return redis_stream_fail(link);
+		else if (!await_redis(link, POLLOUT, until_ms))
+			return false;
 	}
+	free(link->out);
+	link->out = NULL;
+	link->out_bytes = 0;
 	return true;
 }
 
 bool redis_link_receive(struct redis_link *link)
 {
 	char bytes[READ_BYTES];
-	CHECK(link->context != NULL);
-	ssize_t got = recv(link->context->fd, bytes, sizeof(bytes), 0);
+	CHECK(link->streams != NULL);
+	ssize_t got = stream_receive(link->streams, link->stream, bytes, sizeof(bytes), &link->more);
 	if (got == 0)
 		return redis_link_fail(link, "the server closed the connection");
 	if (got < 0)
-		return errno == EAGAIN || errno == EINTR || redis_link_fail(link, "%s", strerror(errno));
+		return errno == EAGAIN || errno == EINTR || redis_stream_fail(link);
 	/* The reader buffers an incomplete answer, or answers that were not asked for. */
 	if (link->reader->len - link->reader->pos + (size_t)got > REDIS_ANSWER_BYTES_MAX)
 		return redis_link_fail(link, "an answer is too long");
@@ -109,22 +153,13 @@ bool redis_link_receive(struct redis_link *link)
 bool redis_link_next(struct redis_link *link, redisReply **reply)
 {
 	void *found = NULL;
-	CHECK(link->context != NULL);
+	CHECK(link->streams != NULL);
 	*reply = NULL;
 	if (redisReaderGetReply(link->reader, &found) != REDIS_OK)
 		return redis_reader_fail(link);
 	if (found != NULL)
 		link->answer_bytes = link->answer_elements = 0;
 	*reply = found;
-	return true;
-}
-
-static bool await_bytes(struct redis_link *link, uint64_t until_ms)
-{
-	uint64_t now_ms = clock_now_ms();
-	struct pollfd poller = {.fd = link->context->fd, .events = POLLIN};
-	if (now_ms >= until_ms || poll(&poller, 1, (int)(until_ms - now_ms)) == 0)
-		return redis_link_fail(link, "no answer in %u ms", REDIS_TIMEOUT_MS);
 	return true;
 }
 
@@ -137,7 +172,7 @@ redisReply *redis_link_answer(struct redis_link *link, int type)
 			return NULL;
 		if (reply != NULL)
 			break;
-		if (!await_bytes(link, until_ms) || !redis_link_receive(link))
+		if ((!link->more && !await_redis(link, POLLIN, until_ms)) || !redis_link_receive(link))
 			return NULL;
 	}
 	if (reply->type == type)
@@ -182,21 +217,55 @@ static bool select_database(struct redis_link *link, const struct redis_url *url
 	return url->database == 0 || command(link, 2, (const char *[]){"SELECT", number});
 }
 
-bool redis_link_open(struct redis_link *link, const struct redis_url *url)
+/* A connected socket, which does not block. -1: fault is set. *makers: how hiredis makes the parts of an answer. */
+static int connect_socket(struct redis_link *link, const struct redis_url *url,
+			  const redisReplyObjectFunctions **makers)
 {
-	CHECK(link->context == NULL); /* closed, or never opened */
-	struct timeval timeout = {.tv_sec = REDIS_TIMEOUT_MS / 1000, .tv_usec = REDIS_TIMEOUT_MS % 1000 * 1000};
-	if (url->is_unix)
-		link->context = redisConnectUnixWithTimeout(url->host, timeout);
-	else
-		link->context = redisConnectWithTimeout(url->host, url->port, timeout);
-	if (link->context == NULL)
-		return redis_link_fail(link, "out of memory");
-	bool good = link->context->err == 0 || redis_context_fail(link);
-	if (good && redisSetTimeout(link->context, timeout) != REDIS_OK)
-		good = redis_context_fail(link);
-	good = good && make_reader(link);
-	if (good && sign_in(link, url) && select_database(link, url))
+	const struct timeval timeout = {.tv_sec = REDIS_TIMEOUT_MS / 1000, .tv_usec = REDIS_TIMEOUT_MS % 1000 * 1000};
+	redisContext *context = url->is_unix ? redisConnectUnixWithTimeout(url->host, timeout)
+					     : redisConnectWithTimeout(url->host, url->port, timeout);
+	if (context == NULL || context->err != 0) {
+		redis_link_fail(link, "%s",
+				context != NULL && context->errstr[0] != '\0' ? context->errstr : "out of memory");
+		if (context != NULL)
+			redisFree(context);
+		return -1;
+	}
+	*makers = context->reader->fn; /* static, of the library */
+	return redisFreeKeepFd(context);
+}
+
+static bool open_stream(struct redis_link *link, const struct redis_way *way, int fd)
+{
+	if (way->tls == NULL) {
+		link->stream = stream_of(STREAM_DESCRIPTOR, fd);
+		return true;
+	}
+	char fault[TLS_FAULT_BYTES_MAX];
+	enum error error;
+	const struct tls_connect connect = {
+		.context = way->tls,
+		.name = way->tls_name[0] != '\0' ? way->tls_name : way->url->host,
+		.timeout_ms = REDIS_TIMEOUT_MS,
+	};
+	link->stream = tls_connect(way->streams, fd, &connect, NULL, &error, fault);
+	if (stream_exists(link->stream))
+		return true;
+	link->tls_failed = true;
+	close(fd);
+	return redis_link_fail(link, "TLS: %.*s", REDIS_FAULT_BYTES - 8, fault);
+}
+
+bool redis_link_open(struct redis_link *link, const struct redis_way *way)
+{
+	const redisReplyObjectFunctions *makers;
+	CHECK(link->streams == NULL); /* closed, or never opened */
+	link->more = link->tls_failed = false;
+	int fd = connect_socket(link, way->url, &makers);
+	if (fd < 0 || !open_stream(link, way, fd))
+		return false;
+	link->streams = way->streams;
+	if (make_reader(link, makers) && sign_in(link, way->url) && select_database(link, way->url))
 		return true;
 	redis_link_close(link);
 	return false;
@@ -207,7 +276,10 @@ void redis_link_close(struct redis_link *link)
 	if (link->reader != NULL)
 		redisReaderFree(link->reader);
 	link->reader = NULL;
-	if (link->context != NULL)
-		redisFree(link->context);
-	link->context = NULL;
+	free(link->out);
+	link->out = NULL;
+	link->out_bytes = 0;
+	if (link->streams != NULL)
+		stream_close(link->streams, link->stream);
+	link->streams = NULL;
 }

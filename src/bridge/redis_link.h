@@ -7,17 +7,32 @@
 #define BRIDGE_REDIS_LINK_H
 
 #include "bridge/redis_url.h"
+#include "net/stream.h"
+#include "tls/context.h"
 
 #include <hiredis/hiredis.h>
 
 #define REDIS_TIMEOUT_MS 2000u
 #define REDIS_ANSWER_BYTES_MAX ((size_t)64 << 20)
 #define REDIS_ANSWER_ELEMENTS_MAX (1u << 20) /* announced by all arrays of an answer */
-#define REDIS_FAULT_BYTES 160u
+#define REDIS_FAULT_BYTES 256u
+
+/* Where Redis is, and the way there. */
+struct redis_way {
+	const struct redis_url *url;
+	struct streams *streams; /* of the thread, with STREAM_TLS where tls is set; they outlive the link */
+	struct tls_context *tls; /* NULL: without TLS */
+	const char *tls_name;    /* that the server's certificate is to have; "": the URL's host */
+};
 
 struct redis_link {
-	redisContext *context; /* NULL: closed */
-	redisReader *reader;   /* parses answers within limits; the context's own reader has none */
+	struct stream stream;    /* the connection, while streams is set */
+	struct streams *streams; /* NULL: closed */
+	bool more;               /* the stream has more, of which poll() knows nothing */
+	bool tls_failed;         /* what failed is TLS */
+	char *out;               /* commands that are not sent yet */
+	size_t out_bytes;
+	redisReader *reader; /* parses answers within limits; one that hiredis makes by itself has none */
 	/* hiredis' functions that allocate the parts of an answer, and ours, which count before they call them. */
 	const redisReplyObjectFunctions *makers;
 	redisReplyObjectFunctions counting;
@@ -28,8 +43,10 @@ struct redis_link {
 };
 
 /* Connects, signs in and selects the database. On failure it closes the link again, sets fault and returns false. */
-bool redis_link_open(struct redis_link *link, const struct redis_url *url);
+bool redis_link_open(struct redis_link *link, const struct redis_way *way);
 void redis_link_close(struct redis_link *link);
+/* For poll(), which tells of input if `more` does not. */
+int redis_link_fd(const struct redis_link *link);
 
 /* Marks the link as broken. Returns false. */
 bool redis_link_fail(struct redis_link *link, const char *format, ...) __attribute__((format(printf, 2, 3)));
@@ -43,7 +60,7 @@ bool redis_link_send(struct redis_link *link);
 /* Waits for the next answer, which must have this type (REDIS_REPLY_...) and which the caller frees with
  * freeReplyObject(). Any other answer, such as an error, breaks the link. Returns NULL if the link is broken. */
 redisReply *redis_link_answer(struct redis_link *link, int type);
-/* Receives what has arrived. Called after poll() has reported input, so it does not wait. */
+/* Receives what has arrived, once. Does not wait. */
 bool redis_link_receive(struct redis_link *link);
 /* Sets *reply to the next complete answer of any type among what was received, or to NULL. */
 bool redis_link_next(struct redis_link *link, redisReply **reply);

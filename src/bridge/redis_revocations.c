@@ -33,8 +33,11 @@ struct redis_revocations {
 	int *keep_fds; /* for a descriptor table of its own: the shards' wakers and, last, the one above */
 	size_t keep_count;
 	_Atomic bool stopping;
-	struct redis_link feed; /* subscribed to the channels */
-	struct redis_link link; /* for commands */
+	struct streams streams;
+	struct tls_streams tls;      /* where it comes over TLS */
+	struct tls_context *context; /* of the connections that are open; NULL: without TLS */
+	struct redis_link feed;      /* subscribed to the channels */
+	struct redis_link link;      /* for commands */
 	struct redis_scan scan;
 	bool scanning;
 	bool in_step;      /* a scan was completed since the subscription began */
@@ -223,12 +226,38 @@ static bool read_page(struct redis_revocations *redis)
 
 /* ---- being connected ---- */
 
+static bool read_certificates(struct redis_revocations *redis)
+{
+	char fault[TLS_FAULT_BYTES_MAX];
+	if (!redis->settings.tls.on)
+		return true;
+	CHECK(redis->context == NULL); /* disconnect_both() has put it */
+	redis->context = redis_tls_read(&redis->settings.tls, fault);
+	redis->feed.tls_failed = redis->context == NULL;
+	return redis->context != NULL || redis_link_fail(&redis->feed, "%.*s", REDIS_FAULT_BYTES - 1, fault);
+}
+
+static void disconnect_both(struct redis_revocations *redis)
+{
+	redis_link_close(&redis->feed);
+	redis_link_close(&redis->link);
+	tls_context_put(&redis->context);
+}
+
 static bool connect_both(struct redis_revocations *redis)
 {
 	redis->feed_owes = false;
+	if (!read_certificates(redis))
+		return false;
+	const struct redis_way way = {
+		.url = &redis->settings.url,
+		.streams = &redis->streams,
+		.tls = redis->context,
+		.tls_name = redis->settings.tls.name,
+	};
 	/* Subscribes before scanning: a change in between is seen twice rather than never. */
-	if (!redis_link_open(&redis->feed, &redis->settings.url) || !subscribe_to_channels(redis) ||
-	    !redis_link_open(&redis->link, &redis->settings.url))
+	if (!redis_link_open(&redis->feed, &way) || !subscribe_to_channels(redis) ||
+	    !redis_link_open(&redis->link, &way))
 		return false;
 	redis->ping_ms = clock_now_ms() + PING_MS;
 	begin_scan(redis);
@@ -239,7 +268,7 @@ static bool connect_both(struct redis_revocations *redis)
 static int redis_sleep_ms(const struct redis_revocations *redis, uint64_t now_ms)
 {
 	uint64_t until_ms = redis->ping_ms < redis->scan_ms ? redis->ping_ms : redis->scan_ms;
-	if (redis->scanning || until_ms <= now_ms)
+	if (redis->scanning || redis->feed.more || until_ms <= now_ms)
 		return 0;
 	return (int)(until_ms - now_ms);
 }
@@ -249,12 +278,12 @@ static bool wait_ms(struct redis_revocations *redis, const struct redis_link *fe
 {
 	struct pollfd pollers[] = {
 		{.fd = redis->waker.fd, .events = POLLIN},
-		{.fd = feed != NULL ? feed->context->fd : -1, .events = POLLIN},
+		{.fd = feed != NULL ? redis_link_fd(feed) : -1, .events = POLLIN},
 	};
 	waker_sleep(&redis->waker);
 	poll(pollers, 2, redis_is_stopping(redis) ? 0 : timeout_ms);
 	waker_awake(&redis->waker);
-	return pollers[1].revents != 0;
+	return pollers[1].revents != 0 || (feed != NULL && feed->more);
 }
 
 /* Runs until Redis is lost or the program ends. */
@@ -282,6 +311,9 @@ static void note_loss(struct redis_revocations *redis)
 		COUNT(redis->counters, redis_losses);
 		COUNT_SET(redis->counters, redis_connected, 0);
 	}
+	if (redis->link.tls_failed || redis->feed.tls_failed)
+		COUNT(redis->counters, redis_tls_failures);
+	redis->link.tls_failed = redis->feed.tls_failed = false;
 	redis->in_step = false;
 	redis->scanning = false;
 	access_set_in_step(redis->access, false);
@@ -310,8 +342,7 @@ static void *redis_main(void *argument)
 			follow_redis(redis);
 		if (!redis_is_stopping(redis))
 			note_loss(redis);
-		redis_link_close(&redis->feed);
-		redis_link_close(&redis->link);
+		disconnect_both(redis);
 		if (!redis_is_stopping(redis))
 			pause_before_next(redis);
 	}
@@ -322,6 +353,8 @@ static void *redis_main(void *argument)
 
 static void redis_revocations_free(struct redis_revocations *redis)
 {
+	if (redis->settings.tls.on)
+		tls_streams_close(&redis->tls);
 	sodium_memzero(&redis->settings.url, sizeof(redis->settings.url));
 	free(redis->keep_fds);
 	free(redis);
@@ -350,6 +383,11 @@ struct redis_revocations *redis_revocations_start(const struct redis_settings *s
 	redis->access = access;
 	redis->counters = counters;
 	redis->pause_ms = PAUSE_MS_LEAST;
+	streams_init(&redis->streams);
+	if (settings->tls.on && tls_streams_open(&redis->tls, &redis->streams, NULL) != ERROR_OK) {
+		free(redis);
+		return NULL;
+	}
 	if (waker_open(&redis->waker) == ERROR_OK) {
 		if (list_keeps(redis) && pthread_create(&redis->thread, NULL, redis_main, redis) == 0)
 			return redis;

@@ -10,6 +10,7 @@
 #define BRIDGE_REDIS_REVOCATIONS_H
 
 #include "access/access.h"
+#include "bridge/redis_tls.h"
 #include "bridge/redis_url.h"
 #include "runtime/counters.h"
 
@@ -17,6 +18,7 @@
 
 struct redis_settings {
 	struct redis_url url;
+	struct redis_tls_settings tls;
 	uint32_t rescan_s;
 	bool private_table; /* the thread gets a descriptor table of its own */
 };

@@ -151,13 +151,16 @@ static bool parse_redis_unix(struct slice rest, struct redis_url *url, const cha
 
 bool redis_url_parse(const char *text, struct redis_url *url, const char **why)
 {
-	static const char TCP[] = "redis://", UNIX[] = "unix://";
+	static const char TCP[] = "redis://", TLS[] = "rediss://", UNIX[] = "unix://";
 	struct slice whole = slice_string(text);
 	*url = (struct redis_url){0};
+	url->is_tls = starts_with(whole, TLS);
+	if (url->is_tls)
+		return parse_redis_tcp(slice_of(whole.data + sizeof(TLS) - 1, whole.size - sizeof(TLS) + 1), url, why);
 	if (starts_with(whole, TCP))
 		return parse_redis_tcp(slice_of(whole.data + sizeof(TCP) - 1, whole.size - sizeof(TCP) + 1), url, why);
 	if (starts_with(whole, UNIX))
 		return parse_redis_unix(slice_of(whole.data + sizeof(UNIX) - 1, whole.size - sizeof(UNIX) + 1), url,
 					why);
-	return redis_url_fail(why, "begins neither with redis:// nor with unix://");
+	return redis_url_fail(why, "begins with none of redis://, rediss:// and unix://");
 }

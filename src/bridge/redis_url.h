@@ -1,4 +1,4 @@
-/* The address of Redis: redis://[user:password@]host[:port][/database], or
+/* The address of Redis: redis://[user:password@]host[:port][/database], rediss:// likewise for TLS, or
  * unix://[user:password@]/path[?db=database]. User and password may contain %-escapes. Pure; any thread. */
 #ifndef BRIDGE_REDIS_URL_H
 #define BRIDGE_REDIS_URL_H
@@ -11,6 +11,7 @@
 
 struct redis_url {
 	bool is_unix; /* host is a path */
+	bool is_tls;
 	uint16_t port;
 	uint32_t database;
 	char host[REDIS_TEXT_BYTES_MAX];

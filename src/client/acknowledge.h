@@ -1,6 +1,7 @@
 /* Acknowledgements in both directions [4.3]. PUBACK and PUBREC for what clients publish leave in the order of the
  * PUBLISH packets, and not before the message is safe (session/pending_acks.h). Acknowledgements from clients are for
- * messages that were sent to them. By the shard's thread. */
+ * messages that were sent to them. PUBREC, PUBREL and PUBCOMP of a journaled session wait until its own events are safe
+ * as well (session/commit_waits.h). By the shard's thread. */
 #ifndef CLIENT_ACKNOWLEDGE_H
 #define CLIENT_ACKNOWLEDGE_H
 
@@ -13,6 +14,7 @@
 
 struct shard;
 struct client;
+struct commit_wait;
 
 /* Answers a PUBLISH at QoS 1 or 2 with this reason code: at once, or behind the answers that the client still waits
  * for. ERROR_NO_MEMORY: there is no memory for that, and the client has to end. */
@@ -27,6 +29,10 @@ bool acknowledge_holds(struct shard *shard, struct client_ref ref, struct client
 /* Sends the acknowledgements whose messages have become safe, within their share of the turn. A client whose message
  * was lost for lack of memory ends if it cannot be told in another way. */
 void acknowledge_run(struct shard *shard);
+/* The commit that a PUBREC, PUBREL or PUBCOMP waits for is safe: sends it, if its client is still there. */
+void acknowledge_committed(struct shard *shard, const struct commit_wait *wait);
+/* Whether something that is still to be sent to the client waits for a commit, or for another shard that has one. */
+bool acknowledge_awaits_commits(const struct shard *shard, struct client_ref ref);
 /* Whether clients that waited because the shard had too many can go on: then the shard must not sleep. */
 bool acknowledge_can_resume(const struct shard *shard);
 
@@ -43,7 +49,8 @@ bool acknowledge_is_patient(struct shard *shard);
 /* A patient sleep has ended. in_vain: nothing came before its time was over. */
 void acknowledge_waited(struct shard *shard, bool in_vain);
 
-/* PUBACK, PUBREC, PUBREL or PUBCOMP has come. ERROR_OK, or the reason why the client ends. */
+/* PUBACK, PUBREC, PUBREL or PUBCOMP has come. ERROR_OK, or the reason why the client ends. ERROR_MORE: it is paused,
+ * and the packet is handled again later. */
 enum error acknowledge_received(struct shard *shard, struct client_ref ref, uint8_t type, struct slice body);
 
 #endif

@@ -1,9 +1,12 @@
 #include "client/conn.h"
 
+#include "client/acknowledge.h"
+#include "client/keepalive.h"
 #include "client/packet.h"
 #include "deliver/congestion.h"
 #include "deliver/queue.h"
 #include "route/retained_jobs.h"
+#include "route/route.h"
 #include "state/client_state.h"
 #include "state/ending.h"
 #include "state/shard.h"
@@ -12,9 +15,13 @@
 
 /* ---- reading and writing ---- */
 
-static enum error reason_of_errno(int number)
+static enum error reason_of_errno(const struct shard *shard, const struct client *client, int number)
 {
+	enum error error;
 	switch (number) {
+	case EPROTO: /* the peer broke TLS, or WebSocket */
+		error = stream_facts(&shard->mem.io.streams, client->conn.stream).error;
+		return error != ERROR_OK ? error : ERROR_CONNECTION_LOST;
 	case ENOMEM:
 		return ERROR_NO_MEMORY;
 	case ETIMEDOUT:
@@ -72,7 +79,7 @@ void client_read_now(struct shard *shard, struct client_ref ref)
 		client_end(shard, ref, ERROR_CONNECTION_LOST);
 		return;
 	case IO_BROKEN:
-		client_end(shard, ref, reason_of_errno(errno));
+		client_end(shard, ref, reason_of_errno(shard, client, errno));
 		return;
 	}
 	/* No further event comes after a hang-up, and what came may be only a part of a large packet. */
@@ -81,11 +88,10 @@ void client_read_now(struct shard *shard, struct client_ref ref)
 		client_mark_ready(shard, ref, client);
 }
 
-void client_write(struct shard *shard, struct client_ref ref)
+/* Writes what waits for the client, and goes on with what waited for that. */
+static void write_on(struct shard *shard, struct client_ref ref)
 {
 	struct client *client = shard_client(shard, ref);
-	if (!client_is_connected(client) || !io_awaits_writing(&client->conn))
-		return;
 	size_t before = io_queued_bytes(&shard->mem.io, &client->conn);
 	if (!io_resume(&shard->mem.io, &client->conn)) {
 		client_end(shard, ref, ERROR_CONNECTION_LOST);
@@ -97,7 +103,7 @@ void client_write(struct shard *shard, struct client_ref ref)
 	turn_work_charge(&shard->loop.work, WORK_WRITE + sent / WORK_UNIT_BYTES);
 	congestion_sent(shard, client, 0, sent);
 	bool draining = atomic_load_explicit(&shard->shared.draining, memory_order_relaxed);
-	if (client->conn.backlog == 0 && draining) {
+	if (client->conn.backlog == 0 && draining && !acknowledge_awaits_commits(shard, ref)) {
 		client_end(shard, ref, ERROR_SERVER_STOPPING);
 		return;
 	}
@@ -107,5 +113,55 @@ void client_write(struct shard *shard, struct client_ref ref)
 	if (client->conn.backlog == 0) {
 		queue_send(shard, ref);
 		retained_jobs_wake(shard, ref);
+	}
+}
+
+void client_write(struct shard *shard, struct client_ref ref)
+{
+	struct client *client = shard_client(shard, ref);
+	if (!client_is_connected(client) || !io_awaits_writing(&client->conn))
+		return;
+	/* Of a layered stream each event comes here, and nearly always nothing has waited. */
+	if (client->conn.backlog != 0)
+		write_on(shard, ref);
+	else if (!io_resume(&shard->mem.io, &client->conn))
+		client_end(shard, ref, ERROR_CONNECTION_LOST);
+}
+
+/* ---- commits ---- */
+
+/* Unless the client was answered something else meanwhile, which waits for a later commit. */
+static void client_unhold(struct shard *shard, const struct commit_wait *wait)
+{
+	struct client *client = shard_client(shard, wait->client);
+	if (client->conn.generation != wait->generation || !client_is_connected(client) ||
+	    (uint32_t)io_held(&shard->mem.io, &client->conn) != wait->commit)
+		return;
+	io_unhold(&shard->mem.io, &client->conn);
+	write_on(shard, wait->client);
+	if (client->conn.backlog != 0)
+		keepalive_blocked(shard, wait->client);
+}
+
+void client_commits_run(struct shard *shard)
+{
+	struct commit_waits *commits = &shard->routing.commits;
+	if (!commit_waits_any(commits))
+		return;
+	struct commit_wait wait;
+	uint64_t until = turn_work_share(&shard->loop.work, WORK_SHARE_COMMITS);
+	while (!turn_work_is_spent(&shard->loop.work, until) && commit_waits_next(commits, &wait)) {
+		turn_work_charge(&shard->loop.work, WORK_ENTRY);
+		switch ((enum commit_wait_kind)wait.kind) {
+		case COMMIT_WAIT_TICKET:
+			route_ticket_is_safe(shard, wait.ticket);
+			break;
+		case COMMIT_WAIT_ACK:
+			acknowledge_committed(shard, &wait);
+			break;
+		case COMMIT_WAIT_OUTPUT:
+			client_unhold(shard, &wait);
+			break;
+		}
 	}
 }

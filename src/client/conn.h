@@ -15,5 +15,8 @@ void client_read(struct shard *shard, struct client_ref ref);
 void client_read_now(struct shard *shard, struct client_ref ref);
 /* The socket takes output again. */
 void client_write(struct shard *shard, struct client_ref ref);
+/* Lets go what waited for commits that are safe now: tickets, acknowledgements, clients' output. Within its share of
+ * the turn. */
+void client_commits_run(struct shard *shard);
 
 #endif

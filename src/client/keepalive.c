@@ -69,7 +69,7 @@ static uint64_t next_grade_ms(const struct shard *shard, const struct client *cl
 /* When a client whose output makes no progress is ended. */
 static uint64_t stuck_ms(const struct shard *shard, const struct client *client)
 {
-	if (client->conn.backlog == 0)
+	if (client->conn.backlog == 0 || io_held(&shard->mem.io, &client->conn) != 0)
 		return WHEEL_NEVER;
 	return io_stalled_since_ms(&shard->mem.io, &client->conn) + shard->env.settings->stuck_timeout_ms;
 }
@@ -100,6 +100,13 @@ void keepalive_hurry(struct shard *shard, struct client_ref ref, uint64_t until_
 	wheel_remove(&shard->loop.wheel, ref.index);
 	uint64_t deadline_ms = next_ms(shard, client);
 	wheel_add(&shard->loop.wheel, ref.index, until_ms < deadline_ms ? until_ms : deadline_ms);
+}
+
+void keepalive_blocked(struct shard *shard, struct client_ref ref)
+{
+	/* A client over its rate is visited soon: only reading it again tells how long its pause lasts. */
+	uint64_t wait_ms = shard_client(shard, ref)->pause == PAUSE_RATE ? 1 : shard->env.settings->stuck_timeout_ms;
+	keepalive_hurry(shard, ref, shard->loop.now_ms + wait_ms);
 }
 
 void keepalive_heard(struct shard *shard, struct client *client)

@@ -20,8 +20,10 @@ void keepalive_begin(struct shard *shard, struct client_ref ref);
 /* Its deadline has come: grades the client, and ends it if it has been silent or stuck for too long. Returns its next
  * deadline, as wheel_visit does. */
 uint64_t keepalive_visit(struct shard *shard, struct client_ref ref);
-/* Output is blocked from now on, or reading is paused until until_ms: brings the deadline forward if needed. */
+/* Reading is paused until until_ms, say: brings the deadline forward if needed. */
 void keepalive_hurry(struct shard *shard, struct client_ref ref, uint64_t until_ms);
+/* The client's output is blocked from now on. */
+void keepalive_blocked(struct shard *shard, struct client_ref ref);
 /* A packet came. */
 void keepalive_heard(struct shard *shard, struct client *client);
 

@@ -1,7 +1,9 @@
 #include "client/presence.h"
 
 #include "mqtt/encode.h"
+#include "mqtt/field/topic.h"
 #include "route/routing.h"
+#include "runtime/client_transport.h"
 #include "state/shard.h"
 #include "topics/index.h"
 
@@ -89,6 +91,24 @@ static void presence_publish(struct shard *shard, const char *topic, const struc
 	free(packet);
 }
 
+/* How it comes. A certificate's subject is UTF-8, and may have been cut in the middle of a character. */
+static void add_transport(struct text *text, const struct client *client, const struct stream_facts *facts)
+{
+	const char *version = client_tls_version(facts->tls_version);
+	const char *cipher = client_tls_cipher(facts->tls_cipher);
+	struct slice subject = facts->subject;
+	add_string(text, ",\"transport\":",
+		   slice_string(client_transport_name(client_transport(facts, client->session.is_unix))));
+	if (version != NULL)
+		add_string(text, ",\"tls\":", slice_string(version));
+	if (cipher != NULL)
+		add_string(text, ",\"cipher\":", slice_string(cipher));
+	while (subject.size != 0 && mqtt_string_check(subject) != ERROR_OK)
+		subject.size--;
+	if (subject.size != 0)
+		add_string(text, ",\"subject\":", subject);
+}
+
 /* filter: empty unless it is about a subscription. reason: NULL if the client has connected. */
 static void presence_tell(struct shard *shard, const struct client *client, const char *topic, struct slice filter,
 			  const char *reason)
@@ -96,7 +116,8 @@ static void presence_tell(struct shard *shard, const struct client *client, cons
 	if (client->session.id == 0 || !has_subscribers(shard, topic))
 		return;
 	struct slice id = registry_id(&shard->sessions.registry, &client->session);
-	struct text text = {.capacity = (id.size + filter.size) * NAME_FACTOR + REST_BYTES_MAX};
+	struct stream_facts facts = stream_facts(&shard->mem.io.streams, client->conn.stream);
+	struct text text = {.capacity = (id.size + filter.size + facts.subject.size) * NAME_FACTOR + REST_BYTES_MAX};
 	text.bytes = malloc(text.capacity);
 	if (text.bytes == NULL)
 		return;
@@ -106,6 +127,8 @@ static void presence_tell(struct shard *shard, const struct client *client, cons
 	add_number(&text, "time", (uint64_t)time(NULL));
 	if (filter.size != 0)
 		add_string(&text, ",\"filter\":", filter);
+	else
+		add_transport(&text, client, &facts);
 	if (reason != NULL)
 		add_string(&text, ",\"reason\":", slice_string(reason));
 	presence_add(&text, "}");

@@ -1,6 +1,7 @@
 #include "client/publish.h"
 
 #include "client/acknowledge.h"
+#include "deliver/resumed.h"
 #include "mqtt/decode.h"
 #include "mqtt/field/property.h"
 #include "mqtt/field/reason.h"
@@ -116,6 +117,37 @@ static enum error refuse_without_memory(struct shard *shard, struct client_ref r
 	return publish_refuse(shard, ref, publish, ERROR_LIMIT);
 }
 
+/* Retained messages at QoS 0 are refused nothing but their retention (publish_retain()), unless all are to wait. */
+static bool publish_needs_room(const struct shard *shard, const struct mqtt_publish *publish)
+{
+	bool is_retained = publish->retain && publish->payload.size != 0;
+	return publish->qos != 0 || (is_retained && shard->env.settings->store.full_holds);
+}
+
+/* While the store is full. Whether a session that is kept would get the message cannot be known before it is matched,
+ * and then it would be too late. ERROR_MORE: the publisher is not read from for a while, and then asked again; so it is
+ * with clients that cannot be told of a refusal. */
+static enum error refuse_without_room(struct shard *shard, struct client_ref ref, const struct mqtt_publish *publish)
+{
+	CHECK(publish->qos != 0 || shard->env.settings->store.full_holds);
+	if (shard->env.settings->store.full_holds || shard_client(shard, ref)->version != MQTT_VERSION_5) {
+		COUNT(&shard->counters, store_pauses);
+		return ERROR_MORE;
+	}
+	COUNT(&shard->counters, store_refused_messages);
+	return publish_refuse(shard, ref, publish, ERROR_STORE_FULL);
+}
+
+/* At QoS 0 it is delivered all the same. */
+static enum error publish_retain(struct shard *shard, const struct outbound *outbound,
+				 const struct mqtt_publish *publish)
+{
+	if (publish->payload.size == 0 || !shard_store_is_full(shard)) /* what is deleted needs no room */
+		return routing_retain(shard, &outbound->publication, outbound->packet);
+	COUNT(&shard->counters, store_refused_messages);
+	return ERROR_STORE_FULL;
+}
+
 /* QoS 2: whether the message came before and is not released yet. Then it is not delivered again [MQTT-4.3.3-10]. */
 static bool is_duplicate(const struct shard *shard, const struct client *client, const struct mqtt_publish *publish)
 {
@@ -178,14 +210,19 @@ static enum error take_message(struct shard *shard, struct client_ref ref, const
 		.publication = publication_of(publish, client->version, packet->whole.size, packet->header.header_bytes,
 					      shard->loop.now_s),
 		.publisher = ref,
+		.generation = client->conn.generation,
 	};
+	outbound.publication.may_return = publish->qos == 2 && client->session.journaled;
+	outbound.publication.resumed = progress->resumed;
+	uint64_t told = publish->retain ? shard->sessions.journal.told : 0;
 	enum error error = ERROR_OK;
 	if (progress->at_once && publish->retain && !route_fits(shard, &outbound)) {
 		COUNT(&shard->counters, publisher_pauses);
 		return ERROR_MORE;
 	}
 	if (publish->retain)
-		error = routing_retain(shard, &outbound.publication, outbound.packet);
+		error = publish_retain(shard, &outbound, publish);
+	progress->told = publish->retain && shard->sessions.journal.told != told;
 	if (error != ERROR_OK) {
 		COUNT(&shard->counters, retained_refused);
 		/* The message of a client that cannot be told is delivered all the same. */
@@ -208,15 +245,28 @@ static void count_in(struct shard *shard, const struct mqtt_publish *publish)
 
 /* Acknowledges the message when its routing is over. */
 static enum error publish_answer(struct shard *shard, struct client_ref ref, const struct mqtt_publish *publish,
-				 const struct route_progress *progress)
+				 struct route_progress *progress)
 {
 	uint8_t reason = (uint8_t)route_reason(progress);
 	CHECK(progress->acknowledged == (publish->qos != 0));
 	if (publish->qos == 0)
 		return ERROR_OK;
+	if (route_await_commit(shard, progress) != ERROR_OK)
+		return ERROR_NO_MEMORY;
 	if (progress->ticket == 0)
 		return acknowledge_publish(shard, ref, publish->qos, publish->packet_id, reason);
 	return acknowledge_when_safe(shard, ref, progress->ticket, publish->qos, publish->packet_id, reason);
+}
+
+/* The message of QoS 2 is not taken. If its publisher is told so, its identifier is free for another message, which is
+ * not to be mistaken for this one by those who have it. */
+static void publish_take_back(struct shard *shard, struct client_ref ref, uint16_t packet_id, enum error error,
+			      const struct route_progress *progress)
+{
+	struct client *client = shard_client(shard, ref);
+	publish_forget(shard, client, packet_id);
+	if (error != ERROR_MORE && client->version == MQTT_VERSION_5 && (progress->told || progress->ticket != 0))
+		resumed_give_up(shard, ref, packet_id);
 }
 
 /* Takes and answers a message that has passed all checks. */
@@ -226,15 +276,20 @@ static enum error accept_publish(struct shard *shard, struct client_ref ref, con
 	struct client *client = shard_client(shard, ref);
 	if (publish->qos == 2 && exceeds_receive_max(shard, client))
 		return ERROR_RECEIVE_MAX;
+	enum resumed_answer resumed =
+		publish->qos == 2 ? resumed_publish(shard, ref, publish->packet_id, publish->dup) : RESUMED_NOT;
+	if (resumed == RESUMED_WAIT)
+		return ERROR_MORE;
 	if (publish->qos == 2 && publish_remember(shard, client, publish->packet_id) != ERROR_OK)
 		return ERROR_NO_MEMORY;
 	struct route_progress progress = {
 		.at_once = !routings_take(&shard->routing.routings),
 		.acknowledged = publish->qos != 0,
+		.resumed = resumed == RESUMED_AGAIN,
 	};
 	enum error error = take_message(shard, ref, packet, publish, &progress);
 	if (error != ERROR_OK && publish->qos == 2)
-		publish_forget(shard, client, publish->packet_id);
+		publish_take_back(shard, ref, publish->packet_id, error, &progress);
 	if (error != ERROR_OK && progress.ticket != 0) /* some shards have it, but no answer waits for them */
 		pending_acks_is_safe(&shard->routing.acks, progress.ticket);
 	if (error == ERROR_MORE)
@@ -261,6 +316,8 @@ static enum error handle_publish(struct shard *shard, struct client_ref ref, con
 		COUNT(&shard->counters, messages_duplicate);
 		return acknowledge_publish(shard, ref, publish->qos, publish->packet_id, MQTT_REASON_SUCCESS);
 	}
+	if (publish_needs_room(shard, publish) && shard_store_is_full(shard))
+		return refuse_without_room(shard, ref, publish);
 	return accept_publish(shard, ref, packet, publish);
 }
 

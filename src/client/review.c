@@ -9,6 +9,8 @@
 #include "topics/index.h"
 
 /* In one turn. A client costs two cache lines, a subscription a walk over the rules. */
+/* Clients that a round names in the log. */
+#define EXAMPLES_PER_ROUND 3u
 #define LOOKS_PER_TURN 2048u
 #define CHECKS_PER_TURN 256u
 /* The longest filter, with the name of its group in front. */
@@ -89,11 +91,37 @@ void review_refused(struct shard *shard, struct client_ref ref, struct slice fil
 	log_ended(shard, client, 1);
 }
 
+/* A round may end subscriptions of very many sessions: a few are named, and log_round() says how many there were. */
+static void log_reviewed(struct shard *shard)
+{
+	struct review *review = &shard->guard.review;
+	bool in_round = review->next != 0;
+	if (!in_round || review->round_clients < EXAMPLES_PER_ROUND)
+		log_ended(shard, shard_client(shard, review->client), review->ended);
+	if (!in_round)
+		return;
+	review->round_clients++;
+	review->round_ended += review->ended;
+}
+
+static void log_round(struct shard *shard)
+{
+	struct review *review = &shard->guard.review;
+	if (review->round_clients > EXAMPLES_PER_ROUND)
+		log_write(LOG_INFO,
+			  "shard %u: %llu subscriptions of %u clients ended because they no longer have the right to "
+			  "them",
+			  shard->env.number, (unsigned long long)review->round_ended, review->round_clients);
+	review->round_clients = 0;
+	review->round_ended = 0;
+}
+
 /* None: no client waits. No client waits for more than a round. */
 static struct client_ref next_client(struct shard *shard)
 {
 	struct review *review = &shard->guard.review;
 	if (review->next > shard->mem.clients.touched) {
+		log_round(shard);
 		review->next = review->again ? 1 : 0;
 		review->again = false;
 	}
@@ -159,7 +187,7 @@ void review_some(struct shard *shard)
 			continue;
 		}
 		if (review->ended != 0)
-			log_ended(shard, shard_client(shard, review->client), review->ended);
+			log_reviewed(shard);
 		review->client = client_ref_none();
 	}
 }

@@ -2,6 +2,7 @@
 
 #include "client/publish.h"
 #include "client/review.h"
+#include "deliver/outgoing.h"
 #include "mqtt/decode.h"
 #include "mqtt/encode.h"
 #include "mqtt/field/reason.h"
@@ -59,6 +60,7 @@ static uint8_t subscribe_code(enum error error, uint8_t qos)
 		return qos;
 	case ERROR_LIMIT:
 	case ERROR_NO_MEMORY:
+	case ERROR_STORE_FULL:
 		return MQTT_REASON_QUOTA_EXCEEDED;
 	case ERROR_SUBSCRIBE_DENIED:
 		return MQTT_REASON_NOT_AUTHORIZED;
@@ -106,6 +108,10 @@ static enum error subscribe_one(struct shard *shard, struct client_ref ref, cons
 	if (!principal_may_subscribe(shard, shard_client(shard, ref), topics)) {
 		review_refused(shard, ref, asked->filter);
 		return ERROR_SUBSCRIBE_DENIED;
+	}
+	if (shard_client(shard, ref)->session.journaled && shard_store_is_full(shard)) {
+		COUNT(&shard->counters, store_refused_subscriptions);
+		return ERROR_STORE_FULL;
 	}
 	struct subscription_wanted wanted = {
 		.filter = asked->filter,
@@ -221,8 +227,9 @@ static bool subscribe_go_on(struct shard *shard, struct client_ref ref, struct r
 }
 
 /* Sends SUBACK or UNSUBACK; writes it at once if the turn's scratch has no room for it. */
-static enum error subscribe_answer(struct shard *shard, struct client *client, const struct request *request)
+static enum error subscribe_answer(struct shard *shard, struct client_ref ref, const struct request *request)
 {
+	struct client *client = shard_client(shard, ref);
 	CHECK_EQ(request->done, request->count);
 	size_t room = (size_t)request->count + 16;
 	uint8_t *own = NULL;
@@ -236,6 +243,8 @@ static enum error subscribe_answer(struct shard *shard, struct client *client, c
 		mqtt_suback_encode(request->packet_id, request->codes, request->count, type, client->version, at, room);
 	/* A packet above the client's Maximum Packet Size may not be sent [MQTT-3.1.2-24]. */
 	enum error error = size != 0 && extension_take_packet(shard, client, size) ? ERROR_OK : ERROR_PACKET_TOO_LARGE;
+	if (error == ERROR_OK && client->session.journaled)
+		error = outgoing_hold(shard, ref, false);
 	if (error == ERROR_OK)
 		io_send(&shard->mem.io, &client->conn, slice_of(at, size));
 	if (own != NULL) {
@@ -315,7 +324,7 @@ enum error client_subscribes(struct shard *shard, struct client_ref ref, const s
 		return error;
 	request.codes = io_scratch(&shard->mem.io, request.count);
 	if (request.codes != NULL && subscribe_go_on(shard, ref, &request, shard->loop.work.packets_until))
-		return subscribe_answer(shard, client, &request);
+		return subscribe_answer(shard, ref, &request);
 	return subscribe_put_off(shard, ref, &request);
 }
 
@@ -335,7 +344,7 @@ static enum error subscribe_run(struct shard *shard, struct filter_job *job, uin
 	}
 	if (!subscribe_go_on(shard, job->client, request, until))
 		return ERROR_MORE;
-	return subscribe_answer(shard, client, request);
+	return subscribe_answer(shard, job->client, request);
 }
 
 /* Does the packet's share of this turn. True: the job is over. */

@@ -6,12 +6,14 @@
 #include "base/check.h"
 #include "base/clock.h"
 #include "base/log.h"
-#include "control/layout.h"
+#include "control/gateway_state.h"
+#include "control/heritage.h"
 #include "gate/gate.h"
 #include "gate/listeners.h"
 #include "reactor/fdpass.h"
 #include "reactor/fdtable.h"
-#include "runtime/settings_feed.h"
+#include "runtime/settings/settings_feed.h"
+#include "shard/freeze/freeze.h"
 #include "shard/loop.h"
 #include "state/shard.h"
 #include "topics/index.h"
@@ -19,38 +21,16 @@
 #include "topics/retained.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <sched.h>
 #include <unistd.h>
 
 /* Addresses counted at one time. Memory is taken as they appear. */
 #define ADDRESSES_MAX (1u << 22)
-
-struct gateway {
-	struct settings *settings; /* as given at the start */
-	struct settings_feed feed; /* the settings in force */
-	struct hash_key key;
-	struct index *index;
-	struct retained *retained;
-	struct addresses *addresses;
-	struct access *access;
-	struct password_workers *password_workers; /* NULL: no password file is configured */
-	_Atomic uint32_t sessions_offline;
-	struct shard *shards;
-	struct gate *gates;
-	struct mailbox *mailboxes;
-	struct congestion_board *boards;
-	struct quota *quota;       /* one per shard; only the first is used if all share a table */
-	struct quota whole;        /* `connections`: the quota of all shards together */
-	int (*admission_pairs)[2]; /* one socket pair per shard: gates send on [0], the shard receives on [1] */
-	int *shard_keep_fds;       /* descriptors that each shard keeps: all wakers, its end of the pair */
-	int *gate_keep_fds;        /* descriptors that gates keep: all sending ends, the listeners, the gates' wakers */
-	uint16_t shard_count;
-	uint16_t gate_count;
-	bool tables_refused; /* the kernel refused private descriptor tables */
-	_Atomic(const struct counters *) extra_counters[GATEWAY_COUNTERS_MAX]; /* the bridge's */
-	_Atomic uint32_t extra_count;
-	struct layout layout;
-};
+/* Clients that come back have two sockets for a moment. */
+#define FIXED_SPARE 1024u
+/* The kernel keeps an array of so many places for each ring. */
+#define FIXED_RING_SLOTS_MAX 32768u
 
 /* They are allocated in arrays at addresses that are multiples of 64, so that threads share no cache line. */
 _Static_assert(sizeof(struct shard) % 64 == 0 && sizeof(struct gate) % 64 == 0, "whole cache lines");
@@ -69,12 +49,15 @@ static uint32_t core_count(void)
 
 static enum error make_shared(struct gateway *gateway)
 {
-	gateway->key = hash_key_random();
+	/* Stored sessions know their tokens by hashes of this key. */
+	if (!gateway->is_heir)
+		gateway->key = gateway->storage.store != NULL ? storage_key(&gateway->storage) : hash_key_random();
 	uint16_t shards = gateway->shard_count;
-	gateway->index = index_new(shards, &gateway->key);
-	gateway->addresses = addresses_new(&gateway->key, ADDRESSES_MAX);
-	gateway->retained =
-		retained_new(&gateway->key, gateway->settings->retained_max, gateway->settings->retained_bytes_max);
+	struct arena *shared = gateway->has_root ? &gateway->arenas[shards] : NULL;
+	gateway->index = index_new(shards, &gateway->key, shared);
+	gateway->addresses = addresses_new(&gateway->key, ADDRESSES_MAX, shared);
+	gateway->retained = retained_new(&gateway->key, gateway->settings->retained_max,
+					 gateway->settings->retained_bytes_max, shared);
 	gateway->shards = aligned_alloc(64, shards * sizeof(*gateway->shards));
 	gateway->gates = aligned_alloc(64, gateway->gate_count * sizeof(*gateway->gates));
 	gateway->mailboxes = aligned_alloc(64, shards * sizeof(*gateway->mailboxes));
@@ -107,6 +90,22 @@ static void sum_counters(const void *gateway, struct counters *sum)
 	gateway_counters(gateway, sum);
 }
 
+/* Where they work there is a place for every client, because the descriptor table of a shard ends with its thread
+ * (gateway_freeze()). Rings are made as they are needed. */
+static struct fixed_plan plan_fixed_files(const struct gateway *gateway)
+{
+	const struct layout *layout = &gateway->layout;
+	if (layout->fixed.sockets != 0)
+		return (struct fixed_plan){.sockets = layout->quota + FIXED_SPARE,
+					   .ring_slots = layout->fixed.ring_slots,
+					   .first_descriptor = layout->fixed.first_descriptor};
+	if (!gateway->settings->fixed_files || !gateway->settings->private_tables)
+		return (struct fixed_plan){.sockets = 0};
+	uint64_t slots = layout->table < FIXED_RING_SLOTS_MAX ? layout->table : FIXED_RING_SLOTS_MAX;
+	return (struct fixed_plan){
+		.sockets = layout->quota + FIXED_SPARE, .ring_slots = (uint32_t)slots, .first_descriptor = INT_MAX};
+}
+
 static enum error make_shard(struct gateway *gateway, uint16_t number)
 {
 	struct shard *shard = &gateway->shards[number];
@@ -120,22 +119,22 @@ static enum error make_shard(struct gateway *gateway, uint16_t number)
 	shard->env.boards = gateway->boards;
 	/* Shards that share a table share a quota. */
 	shard->env.quota = &gateway->quota[gateway->settings->private_tables ? number : 0];
-	const struct layout_fixed *fixed = &gateway->layout.fixed;
-	shard->env.fixed = (struct fixed_plan){.sockets = fixed->sockets,
-					       .ring_slots = fixed->ring_slots,
-					       .first_descriptor = fixed->first_descriptor};
+	shard->env.fixed = plan_fixed_files(gateway);
 	shard->env.index = gateway->index;
 	shard->env.retained = gateway->retained;
 	shard->env.addresses = gateway->addresses;
 	shard->env.access = gateway->access;
 	shard->env.sessions_offline = &gateway->sessions_offline;
+	shard->env.checkpoints_begun = &gateway->checkpoints_begun;
 	shard->env.sum_counters = sum_counters;
 	shard->env.sum_context = gateway;
 	shard->env.keep_fds = keep_fds;
 	shard->env.keep_count = gateway->shard_count + 1u;
 	shard->env.admissions_fd = gateway->admission_pairs[number][1];
+	shard->env.arena = gateway->has_root ? &gateway->arenas[number] : NULL;
 	shard->env.number = number;
 	shard->env.shard_count = gateway->shard_count;
+	storage_attach(&gateway->storage, &shard->env);
 	return shard_open(shard);
 }
 
@@ -148,6 +147,7 @@ static enum error make_gate(struct gateway *gateway, uint16_t number)
 	gate->key = &gateway->key;
 	gate->addresses = gateway->addresses;
 	gate->access = gateway->access;
+	gate->tls_contexts = &gateway->tls.contexts;
 	gate->password_workers = gateway->password_workers;
 	gate->shards = gateway->shards;
 	gate->shard_count = gateway->shard_count;
@@ -183,7 +183,9 @@ static enum error make_password_workers(struct gateway *gateway)
 
 static enum error make_parts(struct gateway *gateway)
 {
-	enum error error = make_shared(gateway);
+	enum error error = heritage_open_arenas(gateway);
+	if (error == ERROR_OK)
+		error = make_shared(gateway);
 	if (error == ERROR_OK)
 		error = make_password_workers(gateway);
 	for (uint16_t i = 0; i < gateway->shard_count && error == ERROR_OK; i++) {
@@ -195,6 +197,8 @@ static enum error make_parts(struct gateway *gateway)
 	for (uint16_t i = 0; i < gateway->gate_count && error == ERROR_OK; i++)
 		error = make_gate(gateway, i);
 	if (error == ERROR_OK)
+		error = heritage_adopt_parts(gateway);
+	if (error == ERROR_OK)
 		list_gate_keep_fds(gateway);
 	if (error != ERROR_OK)
 		log_write(LOG_ERROR, "cannot start: %s: %s", error_sentence(error), strerror(errno));
@@ -203,8 +207,7 @@ static enum error make_parts(struct gateway *gateway)
 
 /* ---- starting ---- */
 
-/* Waits until a thread has set up its descriptor table. The table that it copies must not change until then. */
-static enum error await_start(const _Atomic bool *started, const _Atomic bool *failed)
+enum error gateway_await_start(const _Atomic bool *started, const _Atomic bool *failed)
 {
 	while (!atomic_load(started))
 		sched_yield();
@@ -230,27 +233,37 @@ static enum error start_threads(struct gateway *gateway)
 		return ERROR_SYSTEM;
 	for (uint16_t i = 0; i < gateway->shard_count; i++) {
 		struct shard *shard = &gateway->shards[i];
+		bool resumes = shard->shared.freeze.resumes;
 		if (shard_start(shard) != ERROR_OK ||
-		    await_start(&shard->shared.started, &shard->shared.failed) != ERROR_OK)
+		    gateway_await_start(&shard->shared.started, &shard->shared.failed) != ERROR_OK)
 			return ERROR_SYSTEM;
+		if (resumes)
+			freeze_close_copies(shard);
 	}
 	for (uint16_t i = 0; i < gateway->gate_count; i++) {
 		struct gate *gate = &gateway->gates[i];
-		if (gate_start(gate) != ERROR_OK || await_start(&gate->started, &gate->failed) != ERROR_OK)
+		if (gate_start(gate) != ERROR_OK || gateway_await_start(&gate->started, &gate->failed) != ERROR_OK)
 			return ERROR_SYSTEM;
 	}
 	return ERROR_OK;
 }
 
-/* Closes the main thread's copies of descriptors that the threads hold in their own tables. */
-static void close_copies(struct gateway *gateway)
+/* Where no sign-in is configured, only clients of this machine are let in. */
+static void warn_of_refusals(const struct settings *settings, const struct listener *listener)
 {
-	for (uint16_t i = 0; i < gateway->shard_count; i++) {
-		close(gateway->admission_pairs[i][0]);
-		close(gateway->admission_pairs[i][1]);
-	}
-	for (uint32_t i = 0; i < gateway->settings->listener_count; i++)
-		listener_close_copy(&gateway->settings->listeners[i]);
+	const struct listener_settings *own = &settings->listener_settings[listener->settings];
+	if (own->client_certificates != TLS_CLIENTS_NONE && own->certificate_names != CERTIFICATE_NAMES_NOTHING)
+		return; /* the name in a certificate is a sign-in */
+	if (!listener->loopback)
+		log_write(LOG_WARNING,
+			  "%s is not a loopback address: clients are refused there, because no sign-in is "
+			  "configured and anonymous clients may use loopback listeners only",
+			  listener->url);
+	else if (own->proxy_count != 0 || own->proxy_all_unix)
+		log_write(LOG_WARNING,
+			  "%s: clients that a proxy brings from elsewhere are refused there, because no sign-in is "
+			  "configured and anonymous clients must be of this machine",
+			  listener->url);
 }
 
 static void log_start(const struct gateway *gateway)
@@ -261,25 +274,21 @@ static void log_start(const struct gateway *gateway)
 		log_write(LOG_WARNING, "private descriptor tables are %s: all threads share one of %lu",
 			  gateway->tables_refused ? "refused by the kernel or the container" : "switched off",
 			  layout->table);
-	log_write(LOG_INFO, "gates: %u, shards: %u, places for connections: %lu", gateway->gate_count,
-		  gateway->shard_count, layout->capacity);
+	log_always(LOG_INFO, "gates: %u, shards: %u, places for connections: %lu", gateway->gate_count,
+		   gateway->shard_count, layout->capacity);
 	if (layout->fixed.sockets != 0)
 		log_write(LOG_INFO, "sockets beyond a table of %lu descriptors go to io_uring's tables", layout->table);
 	enum access_anonymous anonymous = access_anonymous(&settings->access);
 	if (settings->access.anonymous == ANONYMOUS_AUTO && anonymous == ANONYMOUS_NEVER)
 		log_write(LOG_INFO,
 			  "every client has to sign in; --anonymous loopback exempts clients of this machine, "
-			  "and those of a proxy on it");
+			  "and those of a proxy on it that does not say where they come from");
 	for (uint32_t i = 0; i < settings->listener_count; i++) {
-		const struct listener *listener = &settings->listeners[i];
-		log_write(LOG_INFO, "listening on %s", listener->url);
-		if (!listener->loopback && !access_has_sign_in(gateway->access) && anonymous != ANONYMOUS_ALWAYS)
-			log_write(LOG_WARNING,
-				  "%s is not a loopback address: clients are refused there, because no sign-in is "
-				  "configured and anonymous clients may use loopback listeners only",
-				  listener->url);
+		log_always(LOG_INFO, "listening on %s", settings->listeners[i].url);
+		if (!access_has_sign_in(gateway->access) && anonymous != ANONYMOUS_ALWAYS)
+			warn_of_refusals(settings, &settings->listeners[i]);
 	}
-	log_write(LOG_INFO, "ready");
+	storage_log_promise(&gateway->storage);
 }
 
 static enum error plan(struct gateway *gateway)
@@ -298,56 +307,110 @@ static enum error plan(struct gateway *gateway)
 	return error;
 }
 
+static enum error open_storage(struct gateway *gateway)
+{
+	struct store_refusal refusal;
+	struct memory_root *root = gateway->has_root ? &gateway->root : NULL;
+	const struct store_options *options = &gateway->settings->store;
+	if (!gateway->is_heir)
+		return storage_open(&gateway->storage, options, gateway->shard_count, root);
+	enum error error = storage_continue(&gateway->storage, options, gateway->shard_count, root, &refusal);
+	if (error != ERROR_OK)
+		log_write(LOG_ERROR, "store %s: %s", options->directory, refusal.why);
+	return error;
+}
+
+static enum error begin_storage(struct gateway *gateway, store_progress progress, void *context)
+{
+	if (gateway->is_heir)
+		return ERROR_OK;
+	enum error error = storage_recover(&gateway->storage, gateway->shards, &gateway->key, progress, context);
+	return error == ERROR_OK ? storage_start(&gateway->storage, gateway->mailboxes) : error;
+}
+
 static enum error gateway_assemble(struct gateway *gateway)
 {
 	enum error error = plan(gateway);
 	if (error == ERROR_OK)
-		error = make_parts(gateway);
-	if (error != ERROR_OK)
-		return error;
-	error = start_threads(gateway);
-	if (error != ERROR_OK)
-		log_write(LOG_ERROR, "cannot start the threads: %s", strerror(errno));
-	return error;
+		error = open_storage(gateway);
+	/* Behind the store, whose directory may have files for it. */
+	if (error == ERROR_OK && !tls_keeper_open(&gateway->tls, gateway->settings))
+		error = ERROR_LIMIT;
+	return error == ERROR_OK ? make_parts(gateway) : error;
 }
 
-struct gateway *gateway_start(struct settings *settings)
+struct gateway *gateway_new(struct settings *settings, int root_fd)
 {
-	if (listeners_open(settings) != ERROR_OK)
-		return NULL;
 	struct gateway *gateway = aligned_alloc(64, sizeof(*gateway));
 	if (gateway == NULL)
 		return NULL;
 	memset(gateway, 0, sizeof(*gateway));
 	gateway->settings = settings;
+	if (root_fd < 0)
+		heritage_make(gateway);
+	if ((root_fd >= 0 && heritage_adopt(gateway, settings, root_fd) != ERROR_OK) ||
+	    listeners_open(settings, gateway->inherited, gateway->inherited_count) != ERROR_OK) {
+		free(gateway);
+		return NULL;
+	}
 	atomic_init(&gateway->feed.current, settings);
 	gateway->whole.spare = QUOTA_SPARE_OF_ALL;
 	gateway->whole.limit = settings->connections != 0 ? settings->connections : UINT32_MAX;
-	if (gateway_assemble(gateway) != ERROR_OK) {
-		/* The process exits, so nothing is freed. */
+	if (gateway_assemble(gateway) == ERROR_OK)
+		return gateway;
+	/* The process exits, so parts that were made are not freed. What the previous program is to go on with stays
+	 * as it is. */
+	if (gateway->is_heir)
 		return NULL;
+	listeners_end(settings);
+	storage_close(&gateway->storage);
+	free(gateway);
+	return NULL;
+}
+
+bool gateway_start(struct gateway *gateway, store_progress progress, void *context)
+{
+	if (gateway->is_heir)
+		heritage_keep(gateway, false);
+	if (begin_storage(gateway, progress, context) != ERROR_OK)
+		return false;
+	/* A store that goes on is touched last: as long as nothing is written the previous program could take it back.
+	 */
+	if (start_threads(gateway) != ERROR_OK ||
+	    (gateway->is_heir && storage_go_on(&gateway->storage, gateway->mailboxes) != ERROR_OK)) {
+		log_write(LOG_ERROR, "cannot start the threads: %s", strerror(errno));
+		return false;
 	}
-	if (gateway->settings->private_tables)
-		close_copies(gateway);
+	if (listeners_begin(gateway->settings) != ERROR_OK && !gateway->is_heir) {
+		listeners_end(gateway->settings);
+		return false;
+	}
+	heritage_settle(gateway);
+	tls_keeper_watch(&gateway->tls);
 	log_start(gateway);
-	return gateway;
+	return true;
 }
 
 /* ---- stopping ---- */
 
-uint64_t gateway_stop(struct gateway *gateway)
+uint64_t gateway_stop(struct gateway *gateway, bool *kept)
 {
 	uint64_t until_ms = clock_now_ms() + gateway_settings(gateway)->drain_ms;
 	for (uint16_t i = 0; i < gateway->gate_count; i++)
 		gate_stop(&gateway->gates[i]);
 	for (uint16_t i = 0; i < gateway->gate_count; i++)
 		pthread_join(gateway->gates[i].thread, NULL);
+	/* The kernel refuses connections from now on. */
+	for (uint32_t i = 0; i < gateway->settings->listener_count; i++)
+		listener_close_copy(&gateway->settings->listeners[i]);
+	listeners_end(gateway->settings);
 	if (gateway->password_workers != NULL)
 		password_workers_stop(gateway->password_workers);
 	for (uint16_t i = 0; i < gateway->shard_count; i++)
 		shard_stop(&gateway->shards[i], until_ms);
 	for (uint16_t i = 0; i < gateway->shard_count; i++)
 		pthread_join(gateway->shards[i].loop.thread, NULL);
+	*kept = storage_stop(&gateway->storage);
 
 	struct counters sum = {0};
 	gateway_counters(gateway, &sum);
@@ -364,10 +427,13 @@ void gateway_free(struct gateway *gateway)
 		shard_close(&gateway->shards[i]);
 	for (uint16_t i = 0; i < gateway->shard_count; i++)
 		mailbox_close(&gateway->mailboxes[i]);
+	storage_close(&gateway->storage);
 	index_free(gateway->index);
 	retained_free(gateway->retained);
 	addresses_free(gateway->addresses);
 	access_free(gateway->access);
+	tls_keeper_close(&gateway->tls);
+	heritage_close(gateway);
 	free(gateway->shards);
 	free(gateway->gates);
 	free(gateway->mailboxes);
@@ -390,6 +456,7 @@ struct gateway_parts gateway_parts(const struct gateway *gateway)
 		.retained = gateway->retained,
 		.key = &gateway->key,
 		.feed = (struct settings_feed *)&gateway->feed,
+		.tls = (struct tls_keeper *)&gateway->tls,
 		.table_descriptors = gateway->layout.table,
 		.packet_bytes_max = gateway->settings->packet_bytes_max,
 		.shard_count = gateway->shard_count,
@@ -409,9 +476,22 @@ void gateway_counters(const struct gateway *gateway, struct counters *sum)
 		counters_add(sum, atomic_load(&gateway->extra_counters[i]));
 }
 
+bool gateway_store_figures(const struct gateway *gateway, struct store_figures *figures)
+{
+	if (gateway->storage.store == NULL)
+		return false;
+	store_figures(gateway->storage.store, figures);
+	return true;
+}
+
 struct access *gateway_access(struct gateway *gateway)
 {
 	return gateway->access;
+}
+
+struct tls_keeper *gateway_tls(struct gateway *gateway)
+{
+	return &gateway->tls;
 }
 
 void gateway_count_also(struct gateway *gateway, const struct counters *counters)

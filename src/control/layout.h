@@ -4,7 +4,7 @@
 
 #include "base/error.h"
 #include "capacity/layout.h"
-#include "runtime/settings.h"
+#include "runtime/settings/settings.h"
 
 /* table: descriptors that one table may hold. cores: that the process may use. Lowers settings->handshakes_max if the
  * tables are too small for it. ERROR_LIMIT: after logging what would be enough. */

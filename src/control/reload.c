@@ -1,7 +1,7 @@
 #include "base/check.h"
 #include "control/gateway.h"
 #include "gate/gate.h"
-#include "runtime/settings_feed.h"
+#include "runtime/settings/settings_feed.h"
 #include "state/shard.h"
 
 #include <stdlib.h>

@@ -2,8 +2,10 @@
 
 #include "base/check.h"
 #include "cli/command.h"
+#include "ctl/drain.h"
 #include "ctl/http_client.h"
 #include "ctl/show.h"
+#include "ctl/upgrade.h"
 
 #include <errno.h>
 #include <limits.h>
@@ -21,6 +23,7 @@
 
 struct settings {
 	struct http_client client;
+	struct ctl_drain drain;
 	const char *token_file;
 	const char *prefix;
 	const char *state;
@@ -29,6 +32,7 @@ struct settings {
 	bool retain;
 	bool json;
 	bool no_headings;
+	bool no_wait;
 	char token[TOKEN_BYTES_MAX];
 };
 
@@ -42,6 +46,14 @@ struct verb {
 };
 
 /* ---- asking ---- */
+
+/* What an answer without an error of the API's own is. A listener for TLS says so to whoever speaks HTTP in clear. */
+static const char *fault_of(const struct http_answer *answer)
+{
+	return strstr(answer->text, "speaks TLS only") != NULL
+		       ? "it speaks TLS there: the URL is to begin with https://"
+		       : "the answer is not from Roost's admin side";
+}
 
 /* Asks, and shows the answer. Returns the exit status. */
 static int ask(const struct settings *settings, const char *method, const char *path, const char *body,
@@ -62,7 +74,7 @@ static int ask(const struct settings *settings, const char *method, const char *
 		show(json, stdout);
 	if (!good || json == NULL) {
 		fprintf(stderr, "roost ctl: ");
-		show_text(error != NULL ? error : "the answer is not from Roost's admin side", stderr);
+		show_text(error != NULL ? error : fault_of(&answer), stderr);
 		fprintf(stderr, " (status %ld)\n", answer.status);
 	}
 	bool was_json = json != NULL;
@@ -119,6 +131,22 @@ static int run_reload(struct settings *settings, char **arguments, int count)
 	(void)arguments;
 	(void)count;
 	return ask(settings, "POST", "/api/v1/reload", NULL, show_members);
+}
+
+static int run_drain(struct settings *settings, char **arguments, int count)
+{
+	(void)arguments;
+	(void)count;
+	settings->drain.waits = !settings->no_wait;
+	settings->drain.json = settings->json;
+	return ctl_drain(&settings->client, &settings->drain);
+}
+
+static int run_upgrade(struct settings *settings, char **arguments, int count)
+{
+	if (count != 0 && arguments[0][0] != '/')
+		return complain("upgrade", "the path of the program is to be absolute");
+	return ctl_upgrade(&settings->client, count != 0 ? arguments[0] : NULL, !settings->no_wait, settings->json);
 }
 
 static int run_inspect(struct settings *settings, char **arguments, int count)
@@ -311,6 +339,10 @@ static const struct verb VERBS[] = {
 	{"lift", "KIND ID", "withdraw a revocation", 2, 2, run_lift},
 	{"revocations", "", "list what is revoked, by this command and by the revocation file", 0, 0, run_revocations},
 	{"reload", "", "read the configuration again", 0, 0, run_reload},
+	{"drain", "", "end all clients evenly over a time, and take no new ones", 0, 0, run_drain},
+	{"upgrade", "[PROGRAM]",
+	 "replace the program under its clients, by what is where it was started from or by another one", 0, 1,
+	 run_upgrade},
 };
 
 #define VERB_COUNT (sizeof(VERBS) / sizeof(VERBS[0]))
@@ -333,6 +365,12 @@ static void print_help(FILE *out)
 	fputs("\nOptions:\n"
 	      "  --url URL\n        URL of the admin side (" DEFAULT_URL ")\n"
 	      "  --token-file FILE\n        file with the token that the admin side requires\n"
+	      "  --ca-file FILE\n        https: certificates to trust the server by, PEM, in place of the system's\n"
+	      "  --certificate FILE\n        https: certificate to show to a server that asks for one, PEM\n"
+	      "  --key FILE\n        its private key, if the certificate's file does not have it\n"
+	      "  --insecure\n        https: trust any server: whoever is in between reads and changes what is said, "
+	      "the "
+	      "token too\n"
 	      "  --json\n        print the answers as they are, for scripts; clients one page per line. Output without "
 	      "this option\n"
 	      "        is for people, and may change\n"
@@ -341,7 +379,13 @@ static void print_help(FILE *out)
 	      "  --state STATE\n        clients: connected, offline or all (all)\n"
 	      "  --limit N\n        clients, revocations: at most N, up to 1000; 0: all (0)\n"
 	      "  --qos N\n        publish: 0, 1 or 2 (0)\n"
-	      "  --retain\n        publish: retain the message for later subscribers\n",
+	      "  --retain\n        publish: retain the message for later subscribers\n"
+	      "  --over SECONDS\n        drain: the time over which clients are ended, evenly (60)\n"
+	      "  --grace SECONDS\n        drain: before that, `ready` says no and nothing else happens (5)\n"
+	      "  --server-reference TEXT\n        drain: tell version 5 clients to use this other server\n"
+	      "  --moved\n        drain: tell them that it is for good\n"
+	      "  --cancel\n        drain: end the drain, and take new clients\n"
+	      "  --no-wait\n        drain, upgrade: do not wait until it is over\n",
 	      out);
 }
 
@@ -368,6 +412,17 @@ static bool take_option(void *context, int option, const char *text)
 	case 't':
 		settings->token_file = text;
 		return true;
+	case 'a':
+		settings->client.ca_file = text;
+		return true;
+	case 'c':
+		settings->client.certificate = text;
+		return true;
+	case 'k':
+		settings->client.key = text;
+		return true;
+	case 'i':
+		return settings->client.insecure = true;
 	case 'j':
 		return settings->json = true;
 	case 'n':
@@ -385,6 +440,19 @@ static bool take_option(void *context, int option, const char *text)
 		return cli_u32("ctl", "--qos", text, 0, 2, &settings->qos);
 	case 'r':
 		return settings->retain = true;
+	case 'w':
+		return settings->no_wait = true;
+	case 'o':
+		return cli_u32("ctl", "--over", text, 1, 86400, &settings->drain.over_s);
+	case 'g':
+		return cli_u32("ctl", "--grace", text, 0, 3600, &settings->drain.grace_s);
+	case 'f':
+		settings->drain.server_reference = text;
+		return true;
+	case 'm':
+		return settings->drain.moved = true;
+	case 'x':
+		return settings->drain.cancel = true;
 	}
 	return false;
 }
@@ -392,6 +460,10 @@ static bool take_option(void *context, int option, const char *text)
 static const struct option OPTIONS[] = {
 	{"url", required_argument, NULL, 'u'},
 	{"token-file", required_argument, NULL, 't'},
+	{"ca-file", required_argument, NULL, 'a'},
+	{"certificate", required_argument, NULL, 'c'},
+	{"key", required_argument, NULL, 'k'},
+	{"insecure", no_argument, NULL, 'i'},
 	{"json", no_argument, NULL, 'j'},
 	{"prefix", required_argument, NULL, 'p'},
 	{"state", required_argument, NULL, 's'},
@@ -399,6 +471,12 @@ static const struct option OPTIONS[] = {
 	{"qos", required_argument, NULL, 'q'},
 	{"retain", no_argument, NULL, 'r'},
 	{"no-headings", no_argument, NULL, 'n'},
+	{"no-wait", no_argument, NULL, 'w'},
+	{"over", required_argument, NULL, 'o'},
+	{"grace", required_argument, NULL, 'g'},
+	{"server-reference", required_argument, NULL, 'f'},
+	{"moved", no_argument, NULL, 'm'},
+	{"cancel", no_argument, NULL, 'x'},
 	{"help", no_argument, NULL, CLI_HELP},
 	{0},
 };
@@ -420,7 +498,8 @@ int ctl_main(int argc, char **argv)
 					       .print_usage = print_help,
 					       .words_max = INT_MAX,
 					       .take = take_option};
-	struct settings settings = {.client = {.url = DEFAULT_URL}, .prefix = "", .state = "all"};
+	struct settings settings = {
+		.client = {.url = DEFAULT_URL}, .drain = {.grace_s = UINT32_MAX}, .prefix = "", .state = "all"};
 	int status;
 	if (!cli_parse(argc, argv, &CLI, &settings, &status))
 		return status;
@@ -428,6 +507,8 @@ int ctl_main(int argc, char **argv)
 		print_help(stderr);
 		return CLI_EXIT_USAGE;
 	}
+	if (settings.client.key != NULL && settings.client.certificate == NULL)
+		return complain("--key", "it is the key of a --certificate, and there is none");
 	const struct verb *verb = find_verb(argv[optind]);
 	if (verb == NULL)
 		return complain(argv[optind], "there is no such command");

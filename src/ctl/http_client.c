@@ -42,6 +42,29 @@ static struct curl_slist *headers_of(const struct curl_library *curl, const stru
 	return headers;
 }
 
+static void set_tls(const struct curl_library *curl, CURL *handle, const struct http_client *client)
+{
+	if (client->ca_file != NULL)
+		curl->easy_setopt(handle, CURLOPT_CAINFO, client->ca_file);
+	if (client->certificate != NULL)
+		curl->easy_setopt(handle, CURLOPT_SSLCERT, client->certificate);
+	if (client->certificate != NULL)
+		curl->easy_setopt(handle, CURLOPT_SSLKEY, client->key != NULL ? client->key : client->certificate);
+	curl->easy_setopt(handle, CURLOPT_SSL_VERIFYPEER, client->insecure ? 0L : 1L);
+	curl->easy_setopt(handle, CURLOPT_SSL_VERIFYHOST, client->insecure ? 0L : 2L);
+}
+
+/* curl's own words, and what to do where they alone are of little help. */
+static void say_fault(const struct http_client *client, CURLcode code, const char *text)
+{
+	fprintf(stderr, "roost ctl: %s: %s", client->url, text);
+	if (code == CURLE_PEER_FAILED_VERIFICATION)
+		fputs("; --ca-file names a file with the certificates to trust it by", stderr);
+	if (code == CURLE_SSL_CONNECT_ERROR)
+		fputs("; does it speak https:// there?", stderr);
+	fputc('\n', stderr);
+}
+
 static CURLcode perform(const struct curl_library *curl, CURL *handle, const char *url, const char *method,
 			const char *body, struct http_answer *answer)
 {
@@ -70,10 +93,11 @@ bool http_client_ask(const struct http_client *client, const char *method, const
 	CHECK(path[0] == '/');
 	struct curl_library library;
 	const struct curl_library *curl = &library;
-	const char *fault;
+	const char *why;
+	char fault[CURL_ERROR_SIZE] = "";
 	*answer = (struct http_answer){.text = calloc(1, 1)};
-	if (!curl_library_load(&library, &fault)) {
-		fprintf(stderr, "roost ctl: %s\n", fault);
+	if (!curl_library_load(&library, &why)) {
+		fprintf(stderr, "roost ctl: %s\n", why);
 		return false;
 	}
 	CURL *handle = curl->easy_init();
@@ -84,9 +108,11 @@ bool http_client_ask(const struct http_client *client, const char *method, const
 	}
 	struct curl_slist *headers = headers_of(curl, client, body != NULL);
 	curl->easy_setopt(handle, CURLOPT_HTTPHEADER, headers);
+	set_tls(curl, handle, client);
+	curl->easy_setopt(handle, CURLOPT_ERRORBUFFER, fault);
 	CURLcode code = perform(curl, handle, url, method, body, answer);
-	if (code != CURLE_OK)
-		fprintf(stderr, "roost ctl: %s: %s\n", client->url, curl->easy_strerror(code));
+	if (code != CURLE_OK && !client->is_quiet)
+		say_fault(client, code, fault[0] != '\0' ? fault : curl->easy_strerror(code));
 	curl->slist_free_all(headers);
 	curl->easy_cleanup(handle);
 	free(url);

@@ -6,8 +6,13 @@
 #include <stddef.h>
 
 struct http_client {
-	const char *url;   /* "http://host:port" */
-	const char *token; /* NULL: none */
+	const char *url;         /* "http://host:port", or https:// */
+	const char *token;       /* NULL: none */
+	const char *ca_file;     /* whom a server of https:// is trusted by; NULL: the system's */
+	const char *certificate; /* a file with our own; NULL: none */
+	const char *key;         /* NULL: the certificate's file has it, too */
+	bool is_quiet;           /* that there is no answer is not said on stderr */
+	bool insecure;           /* any server will do: certificate and name are not checked */
 };
 
 struct http_answer {

@@ -31,7 +31,7 @@ static enum unit unit_of(const char *name, size_t *size)
 		enum unit unit;
 	} UNITS[] = {{"_seconds", UNIT_SECONDS}, {"_bytes", UNIT_BYTES}};
 	*size = strlen(name);
-	if (strcmp(name, "time") == 0 || strcmp(name, "until") == 0)
+	if (strcmp(name, "time") == 0 || strcmp(name, "until") == 0 || strcmp(name, "expires") == 0)
 		return UNIT_TIME;
 	if (strcmp(name, "packet_bytes_max") == 0)
 		return UNIT_BYTES;
@@ -71,7 +71,8 @@ static const char *text_of(const char *name, const json_t *value, char *text)
 		return text_of_number(unit_of(name, &size), value, text);
 	if (json_is_boolean(value))
 		return json_is_true(value) ? "yes" : "no";
-	return strcmp(name, "until") == 0 && json_is_null(value) ? "for ever" : "-";
+	bool endless = json_is_null(value) && (strcmp(name, "until") == 0 || strcmp(name, "expires") == 0);
+	return endless ? "for ever" : "-";
 }
 
 static void show_name(const char *name, FILE *out)
@@ -137,15 +138,11 @@ void show_clients(const json_t *answer, bool headings, FILE *out)
 {
 	/* The client id is last: it may be long, and contain spaces. */
 	static const struct show_column COLUMNS[] = {
-		{"STATE", "state", -9},
-		{"HEARTBEAT", "grade", -9},
-		{"MQTT", "protocol", -5},
-		{"ADDRESS", "address", -21},
-		{"SUBSCRIPTIONS", "subscriptions", 13},
-		{"QUEUED", "queued_messages", 6},
-		{"DROPPED", "dropped_messages", 7},
-		{"SILENT", "silent_seconds", 10},
-		{"CLIENT ID", "client_id", -1},
+		{"STATE", "state", -9},           {"HEARTBEAT", "grade", -9},
+		{"MQTT", "protocol", -5},         {"OVER", "transport", -4},
+		{"ADDRESS", "address", -21},      {"SUBSCRIPTIONS", "subscriptions", 13},
+		{"QUEUED", "queued_messages", 6}, {"DROPPED", "dropped_messages", 7},
+		{"SILENT", "silent_seconds", 10}, {"CLIENT ID", "client_id", -1},
 	};
 	SHOW_TABLE(COLUMNS, json_object_get(answer, "clients"), headings, out);
 }

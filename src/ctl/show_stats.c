@@ -74,6 +74,30 @@ static void show_part(const json_t *answer, const char *name, FILE *out)
 	}
 }
 
+static void show_transports(const json_t *clients, FILE *out)
+{
+	const char *name;
+	json_t *value;
+	json_object_foreach(json_object_get(clients, "by_transport"), name, value)
+	{
+		fprintf(out, "  of these over %-12s %" JSON_INTEGER_FORMAT "\n", name, json_integer_value(value));
+	}
+}
+
+/* A line each: when it ends, whose it is, and where it is from. */
+static void show_certificates(const json_t *tls, FILE *out)
+{
+	static const struct show_column COLUMNS[] = {
+		{"EXPIRES", "expires", 27}, /* with a margin */
+		{"KIND", "kind", -10},
+		{"SUBJECT", "subject", -30},
+		{"PATH", "path", -1},
+	};
+	const json_t *certificates = json_object_get(tls, "certificates");
+	if (json_array_size(certificates) != 0)
+		show_table(COLUMNS, sizeof(COLUMNS) / sizeof(COLUMNS[0]), certificates, true, out);
+}
+
 static void show_memory(const json_t *memory, FILE *out)
 {
 	char text[FORMAT_BYTES];
@@ -152,8 +176,12 @@ void show_stats(const json_t *answer, FILE *out)
 	}
 	const json_t *bounds = json_object_get(answer, "timing_bounds_seconds");
 	show_part(answer, "clients", out);
+	show_transports(json_object_get(answer, "clients"), out);
 	show_part(answer, "memory", out);
 	show_memory(json_object_get(answer, "memory"), out);
+	show_part(answer, "store", out);
+	show_part(answer, "tls", out);
+	show_certificates(json_object_get(answer, "tls"), out);
 	show_shards(json_object_get(answer, "shards"), bounds, out);
 	show_histogram("time of a message from its reading to its writing", json_object_get(answer, "delivery_counts"),
 		       bounds, out);

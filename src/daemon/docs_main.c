@@ -1,7 +1,7 @@
 /* Writes what is made from the tables in the code: `roost-docs metrics` docs/METRICS.md, `roost-docs example`
  * deploy/roost.yaml. Not installed. */
 #include "admin/metrics/metrics.h"
-#include "daemon/options.h"
+#include "daemon/options/options.h"
 
 #include <string.h>
 

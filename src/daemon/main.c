@@ -4,6 +4,7 @@
 #include "daemon/serve.h"
 #include "doctor/doctor.h"
 #include "fetch/fetch.h"
+#include "tool/store/store_main.h"
 #include "tool/tool.h"
 
 #include <stdio.h>
@@ -17,10 +18,12 @@ struct command {
 
 static const struct command COMMANDS[] = {
 	{"serve", "run the gateway", serve_main},
+	{"cert", "make certificates for development", cert_main},
 	{"ctl", "inspect and control a running gateway", ctl_main},
 	{"bench", "put load on an MQTT broker and measure it", bench_main},
 	{"doctor", "say how many clients this machine holds, and what breaks first", doctor_main},
 	{"passwd", "add, change or delete a user of a password file", passwd_main},
+	{"store", "check, print, compact, back up or repair a store", store_main},
 	{"token", "issue a token for development, inspect one, make keys", token_main},
 };
 

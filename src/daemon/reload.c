@@ -2,14 +2,20 @@
 
 #include "access/access.h"
 #include "base/check.h"
-#include "daemon/command_line.h"
+#include "base/clock.h"
+#include "control/tls/tls_keeper.h"
+#include "daemon/options/command_line.h"
+#include "daemon/options/listener_options.h"
 
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 void reloader_init(struct reloader *reloader, int argc, char **argv, const struct options *started)
 {
-	*reloader = (struct reloader){.argc = argc, .argv = argv, .started = *started, .current = *started};
+	*reloader = (struct reloader){
+		.argc = argc, .argv = argv, .started = options_clone(started), .current = options_clone(started)};
+	CHECK(reloader->started != NULL && reloader->current != NULL);
 	CHECK(pthread_mutex_init(&reloader->lock, NULL) == 0);
 	CHECK(pthread_mutex_lock(&reloader->lock) == 0);
 }
@@ -29,16 +35,49 @@ void reloader_end(struct reloader *reloader)
 	pthread_mutex_unlock(&reloader->lock);
 }
 
+void reloader_fini(struct reloader *reloader)
+{
+	free(reloader->started);
+	free(reloader->current);
+	reloader->started = NULL;
+	reloader->current = NULL;
+}
+
 /* Copies what may change from the options into the settings in force. What the gateway itself has made of the others,
  * such as the ports of its listeners, stays. */
 static void take_live(struct settings *settings, const struct options *options)
 {
 	struct options mixed = {.settings = *settings};
+	listener_options_copy(&mixed, options);
 	for (size_t i = 0; i < option_count(); i++) {
 		if (option_is_live(option_at(i)))
 			option_copy(option_at(i), &mixed, options);
 	}
 	*settings = mixed.settings;
+}
+
+/* Applies what was read. False: report says why nothing has changed. */
+static bool reload_apply(struct reloader *reloader, const struct options *changed, FILE *report)
+{
+	struct tls_keeper *tls = gateway_tls(reloader->gateway);
+	struct tls_context_set fresh;
+	struct settings settings = *gateway_settings(reloader->gateway);
+	take_live(&settings, changed);
+	if (!tls_keeper_read(tls, &settings, report, &fresh))
+		return false;
+	/* What cannot be undone comes last, after all that may fail. */
+	bool applied = admin_check_token(reloader->admin, report) &&
+		       access_reload(gateway_access(reloader->gateway), report) &&
+		       admin_reload_token(reloader->admin, report);
+	if (applied && gateway_reload(reloader->gateway, &settings) == ERROR_NO_MEMORY) {
+		fprintf(report, "%s\n", error_sentence(ERROR_NO_MEMORY));
+		applied = false;
+	}
+	if (applied)
+		tls_keeper_use(tls, &settings, &fresh);
+	else
+		tls_context_set_drop(&fresh);
+	return applied;
 }
 
 /* With the lock held. */
@@ -49,23 +88,26 @@ static bool reload_locked(struct reloader *reloader, FILE *report)
 	const char *path = command_line_config(reloader->argc, reloader->argv);
 	if (!command_line_read(reloader->argc, reloader->argv, &wanted, report))
 		return false;
-	struct options changed = reloader->current;
-	if (options_change(&changed, &reloader->started, &wanted, path, report) != ERROR_OK)
-		return false;
-	/* What cannot be undone comes last, after all that may fail. */
-	if (!admin_check_token(reloader->admin, report) || !access_reload(gateway_access(reloader->gateway), report) ||
-	    !admin_reload_token(reloader->admin, report))
-		return false;
-	struct settings settings = *gateway_settings(reloader->gateway);
-	take_live(&settings, &changed);
-	enum error error = gateway_reload(reloader->gateway, &settings);
-	if (error == ERROR_NO_MEMORY) {
-		fprintf(report, "%s\n", error_sentence(error));
+	/* Changes are told only if they are made. */
+	char *text = NULL;
+	size_t size = 0;
+	FILE *lines = open_memstream(&text, &size);
+	if (lines == NULL) {
+		fprintf(report, "%s\n", error_sentence(ERROR_NO_MEMORY));
 		return false;
 	}
-	log_level_set(changed.log_level);
-	reloader->current = changed;
-	return true;
+	struct options changed = *reloader->current;
+	bool may = options_change(&changed, reloader->started, &wanted, path, lines) == ERROR_OK;
+	fclose(lines);
+	bool done = may && reload_apply(reloader, &changed, report);
+	if (done || !may)
+		fputs(text, report);
+	free(text);
+	if (done) {
+		log_level_set(changed.log_level);
+		*reloader->current = changed;
+	}
+	return done;
 }
 
 bool reloader_reload(void *context, FILE *report)
@@ -77,6 +119,43 @@ bool reloader_reload(void *context, FILE *report)
 		fprintf(report, "%s\n", error_sentence(ERROR_SERVER_STOPPING));
 	else
 		done = reload_locked(reloader, report);
+	pthread_mutex_unlock(&reloader->lock);
+	return done;
+}
+
+/* With the lock held. */
+static bool drain_locked(struct reloader *reloader, const struct drain_settings *drain, char *why, size_t why_size)
+{
+	struct settings settings = *gateway_settings(reloader->gateway);
+	if (reloader->stopping) {
+		snprintf(why, why_size, "%s", error_sentence(ERROR_SERVER_STOPPING));
+		return false;
+	}
+	if (drain->number != 0 && settings.drain.number != 0) {
+		snprintf(why, why_size, "it is being drained already; that may be cancelled");
+		return false;
+	}
+	settings.drain = *drain;
+	/* Each has a number of its own, by which shards know a new one. */
+	if (drain->number != 0)
+		settings.drain.number = ++reloader->drains;
+	enum error error = gateway_reload(reloader->gateway, &settings);
+	if (error == ERROR_NO_MEMORY) {
+		snprintf(why, why_size, "%s", error_sentence(error));
+		return false;
+	}
+	if (drain->number == 0)
+		log_always(LOG_INFO, "not drained any more: clients are let in");
+	else
+		log_always(LOG_INFO, "drained over %lu s%s%s", drain->over_ms / 1000,
+			   drain->server_reference[0] != '\0' ? ", clients are sent to " : "", drain->server_reference);
+	return true;
+}
+
+bool reloader_drain(struct reloader *reloader, const struct drain_settings *drain, char *why, size_t why_size)
+{
+	pthread_mutex_lock(&reloader->lock);
+	bool done = drain_locked(reloader, drain, why, why_size);
 	pthread_mutex_unlock(&reloader->lock);
 	return done;
 }
@@ -95,4 +174,14 @@ void reloader_reload_and_log(struct reloader *reloader)
 		log_write(done ? LOG_INFO : LOG_ERROR, "reload: %s", line);
 	log_write(done ? LOG_INFO : LOG_ERROR, done ? "reloaded" : "not reloaded: nothing has changed");
 	free(text);
+}
+
+uint32_t reloader_keep_tls(struct reloader *reloader)
+{
+	pthread_mutex_lock(&reloader->lock);
+	CHECK(reloader->gateway != NULL);
+	uint32_t wait_ms = tls_keeper_turn(gateway_tls(reloader->gateway), gateway_settings(reloader->gateway),
+					   clock_now_ms(), (int64_t)time(NULL));
+	pthread_mutex_unlock(&reloader->lock);
+	return wait_ms;
 }

@@ -4,7 +4,7 @@
 #define DAEMON_RELOAD_H
 
 #include "control/gateway.h"
-#include "daemon/options.h"
+#include "daemon/options/options.h"
 
 #include <pthread.h>
 
@@ -12,10 +12,11 @@ struct reloader {
 	pthread_mutex_t lock;
 	int argc;
 	char **argv;
-	struct options started; /* as read at the start */
-	struct options current;
+	struct options *started; /* as read at the start */
+	struct options *current;
 	struct gateway *gateway;
 	struct admin *admin; /* its token is read again; NULL: none */
+	uint32_t drains;     /* that were begun */
 	bool stopping;
 };
 
@@ -27,9 +28,17 @@ void reloader_begin(struct reloader *reloader, struct gateway *gateway, struct a
 /* From here on they are refused. */
 void reloader_end(struct reloader *reloader);
 
+/* After that, when nobody calls it any more; also where it never began. */
+void reloader_fini(struct reloader *reloader);
+
 /* True: report has a line for each change. False: nothing has changed, and report says why. */
 bool reloader_reload(void *reloader, FILE *report);
 /* The same, with the report in the log. */
 void reloader_reload_and_log(struct reloader *reloader);
+/* Begins this drain, or ends the one that there is (number 0). Returns whether it did; if not, why says why not. */
+bool reloader_drain(struct reloader *reloader, const struct drain_settings *drain, char *why, size_t why_size);
+/* Takes up certificates whose files have changed, and what else is due (control/tls_keeper.h). Main thread. Returns
+ * after how many milliseconds it wants to be called again, at the latest. */
+uint32_t reloader_keep_tls(struct reloader *reloader);
 
 #endif

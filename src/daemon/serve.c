@@ -7,19 +7,29 @@
 #include "base/crash.h"
 #include "bridge/bridge.h"
 #include "control/gateway.h"
-#include "daemon/command_line.h"
-#include "daemon/options.h"
+#include "control/rehearsal.h"
+#include "control/storage.h"
+#include "control/tls/tls_keeper.h"
+#include "daemon/notify.h"
+#include "daemon/options/command_line.h"
+#include "daemon/options/options.h"
+#include "daemon/recovery.h"
 #include "daemon/reload.h"
 #include "mqtt/packet.h"
+#include "upgrade/trial.h"
+#include "upgrade/upgrade.h"
 
+#include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
 
 #define EXIT_USAGE 2
 
 /* How often expired revocations are freed; they are no longer in force before that either. */
-#define EXPIRE_S 60
+#define EXPIRE_MS 60000u
 
 static void print_help(void)
 {
@@ -58,25 +68,284 @@ static void print_counters(const struct gateway *gateway)
 	free(text);
 }
 
-/* Carries out what signals ask for, and frees expired revocations, until SIGTERM or SIGINT, which it returns. All other
- * threads have these signals blocked. */
-static int serve_until_signal(struct gateway *gateway, struct reloader *reloader, const sigset_t *signals)
+/* Waits for a signal, for files that changed, for an upgrade to be asked for, or for so long. 0: no signal. */
+static int await_signal(int signals, int files, int upgrades, uint32_t wait_ms)
 {
-	static const struct timespec EXPIRE = {.tv_sec = EXPIRE_S};
+	struct signalfd_siginfo signal;
+	struct pollfd polled[] = {
+		{.fd = signals, .events = POLLIN}, {.fd = files, .events = POLLIN}, {.fd = upgrades, .events = POLLIN}};
+	poll(polled, 3, (int)wait_ms);
+	return read(signals, &signal, sizeof(signal)) == sizeof(signal) ? (int)signal.ssi_signo : 0;
+}
+
+/* What serves, from the start to the end. */
+struct serving {
+	struct bridge *bridge;
+	struct gateway *gateway;
+	struct admin *admin; /* NULL: none */
+	struct reloader reloader;
+	struct heir heir;
+	struct upgrade *upgrade;
+	uint64_t refused_told; /* upgrades that did not take place, and of which the service manager knows */
+};
+
+/* The program serves. `systemctl status` shows how it came to it, and the package's post-install reads there what
+ * became of its upgrade: debian/roost.postinst looks for these words. */
+static void tell_that_it_serves(struct serving *serving)
+{
+	struct upgrade_status status;
+	upgrade_status(serving->upgrade, &status);
+	serving->refused_told = status.refused;
+	if (status.state == UPGRADE_REFUSED)
+		notify_ready("version %s; upgrade %lu refused: %s", ROOST_VERSION, status.number, status.why);
+	else if (status.state == UPGRADE_DONE)
+		notify_ready("version " ROOST_VERSION "; upgrade %lu done, from version %s", status.number,
+			     status.from);
+	else
+		notify_ready("version %s", ROOST_VERSION);
+}
+
+/* Returns only where this program serves on. */
+static void upgrade_if_asked(struct serving *serving)
+{
+	struct upgrade_status status;
+	upgrade_run(serving->upgrade, serving->gateway, serving->admin);
+	upgrade_status(serving->upgrade, &status);
+	if (status.refused != serving->refused_told)
+		tell_that_it_serves(serving);
+}
+
+static void reload(struct serving *serving)
+{
+	notify_reloading();
+	reloader_reload_and_log(&serving->reloader);
+	tell_that_it_serves(serving);
+}
+
+static void ask_for_upgrade(struct upgrade *upgrade)
+{
+	char why[HEIR_WHY_BYTES];
+	if (!upgrade_ask(upgrade, "", why, sizeof(why)))
+		log_write(LOG_WARNING, "not upgraded: %s", why);
+}
+
+static bool on_upgrade(void *context, const char *path, char *why, size_t why_size)
+{
+	const struct serving *serving = context;
+	return upgrade_ask(serving->upgrade, path, why, why_size);
+}
+
+static void on_upgrade_status(void *context, struct admin_upgrade *status)
+{
+	static const char *const STATES[] = {"none", "asked", "done", "refused"};
+	const struct serving *serving = context;
+	struct upgrade_status now;
+	upgrade_status(serving->upgrade, &now);
+	*status = (struct admin_upgrade){
+		.state = STATES[now.state],
+		.number = now.number,
+		.clients = now.clients,
+		.silent_us = now.silent_us,
+		.done = now.done,
+		.refused = now.refused,
+	};
+	snprintf(status->why, sizeof(status->why), "%s", now.why);
+	snprintf(status->from, sizeof(status->from), "%s", now.from);
+}
+
+static bool on_drain(void *context, const struct drain_settings *drain, char *why, size_t why_size)
+{
+	struct serving *serving = context;
+	return reloader_drain(&serving->reloader, drain, why, why_size);
+}
+
+static bool on_reload(void *context, FILE *report)
+{
+	struct serving *serving = context;
+	return reloader_reload(&serving->reloader, report);
+}
+
+/* Carries out what signals ask for, keeps certificates fresh and frees expired revocations, until SIGTERM or SIGINT,
+ * which it returns. All threads have these signals blocked. */
+static int serve_until_signal(struct serving *serving, const sigset_t *signals)
+{
+	struct gateway *gateway = serving->gateway;
+	struct reloader *reloader = &serving->reloader;
+	int descriptor = signalfd(-1, signals, SFD_NONBLOCK | SFD_CLOEXEC);
 	uint64_t expired_ms = clock_now_ms();
+	CHECK_GE(descriptor, 0);
 	for (;;) {
-		int signal = sigtimedwait(signals, NULL, &EXPIRE);
-		if (clock_now_ms() - expired_ms >= EXPIRE_S * UINT64_C(1000)) {
+		uint32_t wait_ms = reloader_keep_tls(reloader);
+		int signal = await_signal(descriptor, tls_keeper_watch_fd(gateway_tls(gateway)),
+					  upgrade_fd(serving->upgrade), wait_ms < EXPIRE_MS ? wait_ms : EXPIRE_MS);
+		if (clock_now_ms() - expired_ms >= EXPIRE_MS) {
 			access_expire(gateway_access(gateway), (int64_t)time(NULL));
 			expired_ms = clock_now_ms();
 		}
-		if (signal == SIGTERM || signal == SIGINT)
+		if (signal == SIGTERM || signal == SIGINT) {
+			close(descriptor);
 			return signal;
+		}
 		if (signal == SIGUSR1)
 			print_counters(gateway);
+		if (signal == SIGUSR2)
+			ask_for_upgrade(serving->upgrade);
 		if (signal == SIGHUP)
-			reloader_reload_and_log(reloader);
+			reload(serving);
+		upgrade_if_asked(serving);
 	}
+}
+
+/* Before any thread is started, since threads inherit the mask. */
+static void block_signals(sigset_t *signals)
+{
+	sigemptyset(signals);
+	sigaddset(signals, SIGTERM);
+	sigaddset(signals, SIGINT);
+	sigaddset(signals, SIGUSR1);
+	sigaddset(signals, SIGUSR2);
+	sigaddset(signals, SIGHUP);
+	CHECK(pthread_sigmask(SIG_BLOCK, signals, NULL) == 0);
+	CHECK(signal(SIGPIPE, SIG_IGN) != SIG_ERR); /* a write to a closed socket is an error code */
+}
+
+/* What the previous program left beside its clients. */
+static bool take_notes_over(struct serving *serving, struct options *options)
+{
+	if (!heir_is_one(&serving->heir))
+		return true;
+	if (!heir_read(&serving->heir, gateway_notes(serving->gateway))) {
+		log_write(LOG_ERROR, "the previous program has left no note");
+		return false;
+	}
+	options->admin.inherited = serving->heir.note.admin;
+	return heir_test_point(&serving->heir);
+}
+
+/* It has clients by now, which are more than an admin side: without one it serves on. */
+static void start_admin_of_heir(struct serving *serving, const struct options *options, struct admin_hooks hooks)
+{
+	struct listener *left = &serving->heir.note.admin;
+	if (!admin_start(&options->admin, serving->gateway, hooks, &serving->admin))
+		log_write(LOG_ERROR, "clients are served on without the admin side, until the next upgrade or restart");
+	if (left->fd < 0 || admin_listener(serving->admin).fd == left->fd)
+		return;
+	/* The address has changed: nobody is to wait at the old one. */
+	listener_close(left);
+	left->fd = -1;
+}
+
+/* The admin side comes first, so that it can be asked while the store is recovered. False: the process is to exit. */
+static bool start_serving(struct serving *serving, struct options *options)
+{
+	struct admin_hooks hooks = {.reload = on_reload,
+				    .drain = on_drain,
+				    .upgrade = on_upgrade,
+				    .upgrade_status = on_upgrade_status,
+				    .upgrade_fd = upgrade_fd(serving->upgrade),
+				    .context = serving};
+	struct recovery recovery;
+	serving->gateway = gateway_new(&options->settings, serving->heir.root_fd);
+	if (serving->gateway == NULL || !take_notes_over(serving, options))
+		return false;
+	/* An heir has nothing to show meanwhile: who asks waits for some milliseconds, rather than hear that it starts.
+	 */
+	bool is_heir = heir_is_one(&serving->heir);
+	if (!is_heir && !admin_start(&options->admin, serving->gateway, hooks, &serving->admin))
+		return false;
+	heir_takes_over(&serving->heir);
+	recovery_begin(&recovery, serving->admin);
+	bool started = gateway_start(serving->gateway, recovery_show, &recovery);
+	recovery_end(&recovery);
+	if (started && is_heir)
+		start_admin_of_heir(serving, options, hooks);
+	if (!started) {
+		admin_stop(serving->admin);
+		return false;
+	}
+	admin_set_started(serving->admin); /* before the log says so, as at the end */
+	log_always(LOG_INFO, "ready");
+	if (heir_is_one(&serving->heir))
+		upgrade_begun(serving->upgrade, &serving->heir, serving->admin);
+	reloader_begin(&serving->reloader, serving->gateway, serving->admin);
+	tell_that_it_serves(serving);
+	return true;
+}
+
+/* Returns the exit status. */
+static int stop_serving(struct serving *serving)
+{
+	bool kept = true;
+	reloader_end(&serving->reloader);
+	bridge_stop(serving->bridge);
+	uint64_t left = gateway_stop(serving->gateway, &kept);
+	admin_stop(serving->admin);
+	bridge_free(serving->bridge);
+	gateway_free(serving->gateway);
+	upgrade_free(serving->upgrade);
+	if (left != 0)
+		log_always(LOG_WARNING, "stopped with %lu clients still connected: the time was up", left);
+	else
+		log_always(LOG_INFO, "stopped");
+	return kept ? 0 : 1;
+}
+
+/* Until the end: the gateway has its settings there. Returns the exit status. */
+static int serve_with(struct options *options, int argc, char **argv, const struct heir *heir)
+{
+	struct serving serving = {.heir = *heir};
+	reloader_init(&serving.reloader, argc, argv, options);
+	log_level_set(options->log_level);
+	sigset_t signals;
+	block_signals(&signals);
+
+	serving.bridge = bridge_new(&options->settings);
+	serving.upgrade = upgrade_new(heir);
+	if (serving.bridge == NULL || serving.upgrade == NULL) {
+		heir_go_back("it does not start; the log says why");
+		if (serving.bridge != NULL)
+			bridge_free(serving.bridge);
+		if (serving.upgrade != NULL)
+			upgrade_free(serving.upgrade);
+		reloader_fini(&serving.reloader);
+		return EXIT_USAGE;
+	}
+	if (!start_serving(&serving, options)) {
+		/* What was made is not taken apart: some of it has threads, and the process ends, or begins anew as
+		 * the previous program. */
+		heir_go_back("it does not start; the log says why");
+		fflush(NULL);
+		_exit(1);
+	}
+	/* An heir has clients already: they are not to end for what the log says. */
+	if (!bridge_start(serving.bridge, serving.gateway) && !heir_is_one(&serving.heir))
+		return 1;
+	int signal = serve_until_signal(&serving, &signals);
+	admin_set_draining(serving.admin); /* before the log says so: whoever reads the log finds the same in the API */
+	notify_stopping("version %s, stopping", ROOST_VERSION);
+	log_always(LOG_INFO, "stopping: %s", signal == SIGTERM ? "SIGTERM" : "SIGINT");
+	int status = stop_serving(&serving);
+	reloader_fini(&serving.reloader);
+	return status;
+}
+
+/* The files that the options name are read, too: if this program could not start with them, the previous one could not
+ * either when it is to go on in its place. */
+static int answer_trial(const struct options *options)
+{
+	char storage[STORAGE_TEXT_BYTES];
+	if (!rehearse(&options->settings) || bridge_new(&options->settings) == NULL ||
+	    !admin_check_options(&options->admin))
+		return 1;
+	storage_describe(&options->settings.store, storage);
+	return trial_answer(storage);
+}
+
+/* What was read for the trial is not taken apart. */
+static _Noreturn void end_trial(int status)
+{
+	fflush(NULL);
+	_exit(status);
 }
 
 int serve_main(int argc, char **argv)
@@ -85,52 +354,19 @@ int serve_main(int argc, char **argv)
 		print_help();
 		return 0;
 	}
+	struct heir heir;
+	bool on_trial = trial_is_one();
 	crash_catch_signals();
-	struct options options = options_default();
-	if (!command_line_read(argc, argv, &options, stderr))
-		return EXIT_USAGE;
-	struct reloader reloader;
-	reloader_init(&reloader, argc, argv, &options);
-	log_level_set(options.log_level);
-
-	sigset_t signals;
-	sigemptyset(&signals);
-	sigaddset(&signals, SIGTERM);
-	sigaddset(&signals, SIGINT);
-	sigaddset(&signals, SIGUSR1);
-	sigaddset(&signals, SIGHUP);
-	/* Before any thread is started, since threads inherit the mask. */
-	CHECK(pthread_sigmask(SIG_BLOCK, &signals, NULL) == 0);
-	CHECK(signal(SIGPIPE, SIG_IGN) != SIG_ERR); /* a write to a closed socket is an error code */
-
-	struct bridge *bridge = bridge_new(&options.settings);
-	if (bridge == NULL)
-		return EXIT_USAGE;
-	struct gateway *gateway = gateway_start(&options.settings);
-	if (gateway == NULL)
-		bridge_free(bridge);
-	if (gateway == NULL || !bridge_start(bridge, gateway))
-		return 1;
-	struct admin *admin;
-	struct admin_hooks hooks = {.reload = reloader_reload, .context = &reloader};
-	bool started = admin_start(&options.admin, gateway, hooks, &admin);
-	reloader_begin(&reloader, gateway, admin);
-	if (started) {
-		int signal = serve_until_signal(gateway, &reloader, &signals);
-		admin_set_draining(admin); /* before the log says so: whoever reads the log finds the same in the API */
-		log_write(LOG_INFO, "stopping: %s", signal == SIGTERM ? "SIGTERM" : "SIGINT");
-	}
-	reloader_end(&reloader);
-	bridge_stop(bridge);
-	uint64_t left = gateway_stop(gateway);
-	admin_stop(admin);
-	bridge_free(bridge);
-	gateway_free(gateway);
-	if (!started)
-		return 1;
-	if (left != 0)
-		log_write(LOG_WARNING, "stopped with %lu clients still connected: the time was up", left);
+	heir_begin(&heir);
+	struct options *options = options_new();
+	CHECK(options != NULL);
+	int status = EXIT_USAGE;
+	if (!command_line_read(argc, argv, options, stderr))
+		heir_go_back("it does not take the configuration");
+	else if (on_trial)
+		end_trial(answer_trial(options));
 	else
-		log_write(LOG_INFO, "stopped");
-	return 0;
+		status = serve_with(options, argc, argv, &heir);
+	free(options);
+	return status;
 }

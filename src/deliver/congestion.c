@@ -112,6 +112,24 @@ static bool was_told(const struct told *told, const struct publisher_name *publi
 	       told->publisher.generation == publisher->generation && told->place == place;
 }
 
+/* The publisher is on another shard. False: there is no room for a note now. */
+static bool congestion_send_note(struct shard *shard, const struct publisher_name *publisher, uint16_t place)
+{
+	CHECK_LT(publisher->shard, shard->env.shard_count);
+	CHECK_NE(publisher->shard, shard->env.number); /* our own publishers are told directly */
+	CHECK_LT(place, CONGESTION_PLACES);
+	struct record *record = outbox_write(&shard->routing.outbox, publisher->shard, sizeof(*record));
+	if (record == NULL)
+		return false;
+	*record = (struct record){
+		.record_bytes = sizeof(*record),
+		.publisher = *publisher,
+		.note_shard = shard->env.number,
+		.note_place = place,
+	};
+	return true;
+}
+
 /* Tells the publisher to wait for the client at this place on our board. */
 static void congestion_tell(struct shard *shard, const struct publisher_name *publisher, uint16_t place)
 {
@@ -123,7 +141,7 @@ static void congestion_tell(struct shard *shard, const struct publisher_name *pu
 	struct told *told = &shard->routing.congestion.told[slot];
 	if (was_told(told, publisher, place) && shard->loop.now_ms < told->at_ms + TOLD_AGAIN_MS)
 		return;
-	if (record_send_note(shard, publisher, place))
+	if (congestion_send_note(shard, publisher, place))
 		*told = (struct told){*publisher, place, shard->loop.now_ms};
 }
 
@@ -225,6 +243,11 @@ static bool visit_congested(struct shard *shard, uint32_t at)
 	struct client_ref ref = shard->routing.congestion.congested.items[at];
 	struct account *account = account_of(shard, shard_client(shard, ref));
 	CHECK(account != NULL && account->congested);
+	/* Nothing is written to it now, so it cannot show that it reads. */
+	if (io_held(&shard->mem.io, &shard_client(shard, ref)->conn) != 0) {
+		restart_measurement(shard, account);
+		return false;
+	}
 	if (shard->loop.now_ms < account->since_ms + period_ms(shard))
 		return false;
 	if (makes_progress(shard, account)) {

@@ -2,13 +2,14 @@
 
 #include "deliver/outgoing.h"
 #include "deliver/queue.h"
+#include "deliver/resumed.h"
 #include "deliver/send.h"
 #include "state/account.h"
 #include "state/extension.h"
 #include "state/shard.h"
 
 struct delivery deliver_begin(const uint8_t *packet, const struct publication *publication, bool is_mail,
-			      struct message_ref kept)
+			      const struct kept_message *kept)
 {
 	struct publication_parts parts = publication_parts(publication, packet);
 	if (publication->expires_s != 0)
@@ -18,15 +19,17 @@ struct delivery deliver_begin(const uint8_t *packet, const struct publication *p
 		.publication = *publication,
 		.parts = parts,
 		.is_mail = is_mail,
-		.kept = kept,
+		.kept = kept != NULL ? *kept : (struct kept_message){.plain = message_ref_none()},
 	};
 }
 
 void deliver_end(struct shard *shard, struct delivery *delivery)
 {
-	if (!message_ref_is_none(delivery->kept))
-		messages_put(&shard->mem.messages, delivery->kept);
-	delivery->kept = message_ref_none();
+	if (!message_ref_is_none(delivery->kept.plain))
+		messages_put(&shard->mem.messages, delivery->kept.plain);
+	if (!message_ref_is_none(delivery->kept.apart))
+		messages_put(&shard->mem.messages, delivery->kept.apart);
+	delivery->kept = (struct kept_message){.plain = message_ref_none()};
 }
 
 /* ---- QoS 0 ---- */
@@ -200,6 +203,10 @@ void deliver_to(struct shard *shard, struct delivery *delivery, const struct sub
 	if (qos == 0) {
 		delivery->taken = true;
 		deliver_plain(shard, delivery, client, subscription, retain);
+		return;
+	}
+	if (delivery->publication.resumed && resumed_is_taken(shard, delivery, subscription)) {
+		delivery->taken = true;
 		return;
 	}
 	queue_deliver(shard, delivery, client, subscription, qos, retain);

@@ -47,15 +47,15 @@
 struct shard;
 struct client;
 
-/* packet: lives until the end of the turn. kept: the reference that an interrupted walk saved from delivery->kept, or
- * none. */
+/* packet: lives until the end of the turn. kept: the references that an interrupted walk saved from delivery->kept;
+ * NULL: none. */
 struct delivery deliver_begin(const uint8_t *packet, const struct publication *publication, bool is_mail,
-			      struct message_ref kept);
+			      const struct kept_message *kept);
 /* Whether the client published the message itself and this subscription is No Local [MQTT-3.8.3-3]. */
 bool deliver_is_no_local(const struct shard *shard, const struct delivery *delivery,
 			 const struct subscription *subscription);
 void deliver_to(struct shard *shard, struct delivery *delivery, const struct subscription *subscription);
-/* Releases the delivery's reference to the kept message. */
+/* Releases the delivery's references to the kept message. */
 void deliver_end(struct shard *shard, struct delivery *delivery);
 
 #endif

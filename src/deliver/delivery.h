@@ -28,7 +28,7 @@ struct delivery {
 	bool is_mail;              /* the packet is in a batch, so scratch may be emptied between two subscribers */
 	bool taken;                /* some subscriber has it, or will */
 	bool refused;              /* some session had no room for it */
-	struct message_ref kept;   /* reference to it in shard->mem.messages, once a session needs it */
+	struct kept_message kept;  /* references to it in shard->mem.messages, once a session needs it */
 	struct frame frames[2][2]; /* before version 5, version 5; without and with the retain flag */
 };
 

@@ -26,6 +26,20 @@ bool outgoing_has_room(struct shard *shard, struct client *client, size_t bytes)
 	       io_queued_bytes(&shard->mem.io, &client->conn) + bytes <= output_limit(shard);
 }
 
+enum error outgoing_hold(struct shard *shard, struct client_ref ref, bool is_first)
+{
+	struct commit_waits *commits = &shard->routing.commits;
+	struct conn *conn = &shard_client(shard, ref)->conn;
+	uint64_t commit = commit_waits_unsafe(commits);
+	if (commit == 0 || io_held_last(&shard->mem.io, conn) == commit)
+		return ERROR_OK;
+	enum error error = io_hold(&shard->mem.io, conn, commit, is_first);
+	if (error != ERROR_OK)
+		return error;
+	struct commit_wait wait = {.client = ref, .generation = conn->generation, .kind = COMMIT_WAIT_OUTPUT};
+	return commit_waits_push(commits, shard->env.number, commit, &wait);
+}
+
 void outgoing_count_sent(struct shard *shard, uint8_t qos, struct slice payload)
 {
 	COUNT(&shard->counters, messages_out);

@@ -5,6 +5,7 @@
 #include "base/error.h"
 #include "base/slice.h"
 #include "session/flow.h"
+#include "session/refs.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -15,6 +16,11 @@ struct client;
 
 /* Whether `bytes` more fit into the client's output. May flush the connection first, and so find that it is broken. */
 bool outgoing_has_room(struct shard *shard, struct client *client, size_t bytes);
+
+/* Before an answer that tells a journaled session's client of what the journal was told: holds the client's output
+ * until all that this shard has told is safe. is_first: the answer is CONNACK. ERROR_NO_MEMORY: the client has to end,
+ * and the answer must not be sent. */
+enum error outgoing_hold(struct shard *shard, struct client_ref ref, bool is_first);
 
 void outgoing_count_sent(struct shard *shard, uint8_t qos, struct slice payload);
 /* Counts why a message could not be sent. ERROR_OK: it was sent, and nothing is counted. */

@@ -104,7 +104,9 @@ static enum error make_copy(struct shard *shard, const struct delivery *delivery
 		.topic = parts->topic,
 		.properties = slice_of(NULL, property_bytes),
 		.payload_bytes = parts->payload.size,
-		.packet_id = 1,
+		.packet_id = delivery->publication.qos != 0
+				     ? publication_packet_id(&delivery->publication, delivery->packet)
+				     : (uint16_t)1,
 		.retain = delivery->publication.retain,
 		.qos = delivery->publication.qos,
 		.version = MQTT_VERSION_5,
@@ -145,7 +147,7 @@ static void deliver_copy(struct shard *shard, struct delivery *delivery, const s
 		return;
 	}
 	/* Not as mail: that could empty scratch, where the frames of the common message are. */
-	struct delivery copy = deliver_begin(bytes, &publication, false, message_ref_none());
+	struct delivery copy = deliver_begin(bytes, &publication, false, NULL);
 	copy.publisher = delivery->publisher;
 	deliver_to(shard, &copy, &merged->subscription);
 	deliver_end(shard, &copy);

@@ -1,10 +1,13 @@
 #include "deliver/queue.h"
 
+#include "deliver/bodies.h"
 #include "deliver/congestion.h"
 #include "deliver/members.h"
 #include "deliver/outgoing.h"
+#include "deliver/resumed.h"
 #include "deliver/send.h"
 #include "state/account.h"
+#include "state/ending.h"
 #include "state/extension.h"
 #include "state/offline.h"
 #include "state/principal.h"
@@ -27,25 +30,54 @@ const struct subscription *queue_subscription(const struct shard *shard, const s
 	return same ? subscription : NULL;
 }
 
-/* Returns a reference of the caller's own; none: no memory. */
-static struct message_ref keep_message(struct shard *shard, struct delivery *delivery)
+/* A message that is sent at once is acknowledged soon, as a rule, and lies in one block. A client that has so much in
+ * flight may be gone: what it gets from there on may leave memory too, so that sessions whose connections are lost keep
+ * no more than this in it. */
+#define PLAIN_INFLIGHT_MAX 16u
+#define PLAIN_SENT_BYTES_MAX 4096u
+
+/* Whether the entry's packet may leave memory while it is in the client's list. Not that of a shared entry, which may
+ * be handed on and is then routed anew. */
+static bool is_apart(const struct shard *shard, const struct client *client, const struct flow *flow,
+		     const struct flow_entry *entry, uint32_t bytes, bool send_now)
 {
-	if (message_ref_is_none(delivery->kept))
-		delivery->kept = messages_new(&shard->mem.messages, &delivery->publication, delivery->packet);
-	if (!message_ref_is_none(delivery->kept))
-		messages_get(&shard->mem.messages, delivery->kept);
-	return delivery->kept;
+	if (!client->session.journaled || entry->shared || shard->env.message_source == NULL)
+		return false;
+	return !send_now || flow->inflight >= PLAIN_INFLIGHT_MAX || flow->sent_bytes + bytes > PLAIN_SENT_BYTES_MAX;
 }
 
-/* Tells the journal of the entry that was just appended. */
-static void queue_tell(struct shard *shard, const struct client *client, uint32_t index)
+/* Returns a reference of the caller's own; none: no memory. A shard keeps a message at most twice: apart for sessions
+ * in which it may wait long, and in one piece for those that had it before them or have it as a shared one. */
+static struct message_ref keep_message(struct shard *shard, struct delivery *delivery, bool shared, bool apart)
+{
+	struct messages *messages = &shard->mem.messages;
+	bool has_apart = !message_ref_is_none(delivery->kept.apart);
+	struct message_ref *kept = apart || (has_apart && !shared) ? &delivery->kept.apart : &delivery->kept.plain;
+	struct publication publication = delivery->publication;
+	publication.may_return = publication.resumed = 0; /* no longer its publisher's */
+	if (message_ref_is_none(*kept))
+		*kept = apart ? messages_new_apart(messages, &publication, delivery->packet)
+			      : messages_new(messages, &publication, delivery->packet);
+	if (!message_ref_is_none(*kept))
+		messages_get(messages, *kept);
+	return *kept;
+}
+
+void queue_tell(struct shard *shard, const struct client *client, uint32_t index,
+		const struct publisher_name *publisher)
 {
 	if (!client->session.journaled)
 		return;
 	const struct flow_entry *entry = flow_entry_at(&shard->mem.flows, index);
-	CHECK(!message_ref_is_none(entry->message) && entry->state == FLOW_QUEUED);
-	const struct publication *publication = &message_at(&shard->mem.messages, entry->message)->publication;
-	messages_tell(&shard->mem.messages, entry->message, shard_message_deadline(shard, publication->expires_s));
+	CHECK(message_ref_is_none(entry->message) == (entry->state == FLOW_RELEASED));
+	if (!message_ref_is_none(entry->message)) {
+		const struct publication *publication = &message_at(&shard->mem.messages, entry->message)->publication;
+		struct journal_publisher by = {{publisher->index}, publisher->shard, publisher->generation};
+		CHECK(publisher->index == 0 || publication->qos == 2);
+		messages_tell(&shard->mem.messages, entry->message,
+			      shard_message_deadline(shard, publication->expires_s),
+			      publisher->index != 0 ? &by : NULL);
+	}
 	struct journal_entry told = {
 		.message = entry->message,
 		.identifier = entry->shared ? 0 : entry->identifier,
@@ -57,6 +89,8 @@ static void queue_tell(struct shard *shard, const struct client *client, uint32_
 		told.subscription = entry->subscription;
 	struct journal *journal = &shard->sessions.journal;
 	journal_tell(journal)->queued(journal->context, shard_client_ref(shard, client), index, &told);
+	if (publisher->index != 0 && !subscription_ref_is_none(told.subscription))
+		resumed_tell_group(shard, publisher, entry->message, told.subscription);
 }
 
 /* ---- room in the queue ---- */
@@ -133,11 +167,28 @@ static struct mqtt_forward forward_entry(const struct shard *shard, const struct
 	return forward;
 }
 
+/* At QoS 2 a client remembers the identifier of what it got. If a PUBLISH left before its `sent` is safe, a restart
+ * could give the identifier to another message, which the client would take for this one. So its output waits. False:
+ * there is no memory for that, and its connection ends. */
+static bool queue_hold_output(struct shard *shard, const struct client *client, const struct flow_entry *entry)
+{
+	if (entry->qos != 2 || !client->session.journaled)
+		return true;
+	CHECK(entry->packet_id != 0);
+	struct client_ref ref = shard_client_ref(shard, client);
+	if (outgoing_hold(shard, ref, false) == ERROR_OK)
+		return true;
+	client_end(shard, ref, ERROR_NO_MEMORY);
+	return false;
+}
+
 /* Sends the new entry, which is the first unsent one. */
 static void send_new(struct shard *shard, struct delivery *delivery, struct client *client, struct extension *extension)
 {
 	flow_sent(&extension->flow, &shard->mem.flows);
 	const struct flow_entry *entry = flow_entry_at(&shard->mem.flows, extension->flow.last);
+	if (!queue_hold_output(shard, client, entry))
+		return;
 	struct mqtt_forward forward = forward_entry(shard, client, entry, &delivery->publication, &delivery->parts);
 	enum error error = send_publish(shard, client, &forward, delivery->parts.payload, false);
 	if (error == ERROR_OK) {
@@ -165,7 +216,8 @@ static void queue_link_entry(struct shard *shard, struct delivery *delivery, str
 			     struct flow_entry *entry, bool send_now)
 {
 	bool keep = must_keep(extension, entry, send_now);
-	entry->message = keep ? keep_message(shard, delivery) : message_ref_none();
+	bool apart = is_apart(shard, client, &extension->flow, entry, delivery->publication.packet_bytes, send_now);
+	entry->message = keep ? keep_message(shard, delivery, entry->shared, apart) : message_ref_none();
 	bool has_message = !keep || !message_ref_is_none(entry->message);
 	uint32_t index = has_message ? flow_append(&extension->flow, &shard->mem.flows, entry) : 0;
 	if (index == 0) {
@@ -175,7 +227,8 @@ static void queue_link_entry(struct shard *shard, struct delivery *delivery, str
 		return;
 	}
 	delivery->taken = true;
-	queue_tell(shard, client, index);
+	queue_tell(shard, client, index,
+		   delivery->publication.may_return ? &delivery->publisher : &(struct publisher_name){0});
 	if (send_now)
 		send_new(shard, delivery, client, extension);
 	else
@@ -214,7 +267,8 @@ void queue_deliver(struct shard *shard, struct delivery *delivery, struct client
 static enum error send_kept(struct shard *shard, struct client *client, const struct flow_entry *entry, bool repeated)
 {
 	const struct message *message = message_at(&shard->mem.messages, entry->message);
-	struct publication_parts parts = publication_parts(&message->publication, message->packet);
+	struct publication_parts parts =
+		publication_parts(&message->publication, message_packet(&shard->mem.messages, message));
 	struct mqtt_forward forward = forward_entry(shard, client, entry, &message->publication, &parts);
 	forward.dup = repeated; /* [MQTT-3.3.1-1] */
 	enum error error = send_publish(shard, client, &forward, parts.payload, true);
@@ -227,13 +281,20 @@ static enum error send_kept(struct shard *shard, struct client *client, const st
 	return ERROR_OK;
 }
 
-static struct slice topic_of(const struct message *message)
+static struct slice topic_of(const struct shard *shard, const struct message *message)
 {
-	return publication_parts(&message->publication, message->packet).topic;
+	return publication_parts(&message->publication, message_packet(&shard->mem.messages, message)).topic;
 }
 
-/* Sends the first unsent entry, or drops it if it cannot be sent. */
-static void send_unsent(struct shard *shard, struct client *client, struct extension *extension)
+/* Drops the first unsent entry, whose message cannot be sent. */
+static void drop_unsent(struct shard *shard, struct flow *flow, enum counter reason)
+{
+	counter_add(&shard->counters.values[reason], 1);
+	flow_drop_unsent(flow, &shard->mem.flows);
+}
+
+/* Sends the first unsent entry, or drops it if it cannot be sent. False: its packet has to be read first. */
+static bool send_unsent(struct shard *shard, struct client *client, struct extension *extension)
 {
 	struct flow *flow = &extension->flow;
 	struct flow_entry *entry = flow_entry_at(&shard->mem.flows, flow->unsent);
@@ -241,29 +302,37 @@ static void send_unsent(struct shard *shard, struct client *client, struct exten
 	if (entry->state == FLOW_RELEASED) {
 		flow_sent(flow, &shard->mem.flows);
 		send_ack(shard, client, MQTT_PUBREL, entry->packet_id, 0);
-		return;
+		return true;
 	}
-	const struct message *message = message_at(&shard->mem.messages, entry->message);
+	struct message *message = message_at(&shard->mem.messages, entry->message);
 	if (!repeated && publication_expired(&message->publication, shard->loop.now_s)) {
-		COUNT(&shard->counters, messages_expired);
-		flow_drop_unsent(flow, &shard->mem.flows);
-		return;
+		drop_unsent(shard, flow, COUNTER_messages_expired);
+		return true;
 	}
-	if (!repeated && client->session.is_narrowed && !principal_may_subscribe(shard, client, topic_of(message))) {
-		COUNT(&shard->counters, messages_dropped_denied);
-		flow_drop_unsent(flow, &shard->mem.flows);
-		return;
+	if (message->apart && !bodies_use(shard, client, flow, message)) {
+		if (!message->unreadable)
+			return false;
+		drop_unsent(shard, flow, COUNTER_messages_lost_unreadable);
+		return true;
+	}
+	if (!repeated && client->session.is_narrowed &&
+	    !principal_may_subscribe(shard, client, topic_of(shard, message))) {
+		drop_unsent(shard, flow, COUNTER_messages_dropped_denied);
+		return true;
 	}
 	if (entry->qos != 0)
 		flow_number(flow, &shard->mem.flows);
+	if (!queue_hold_output(shard, client, entry))
+		return false;
 	enum error error = send_kept(shard, client, entry, repeated);
 	if (error != ERROR_OK || entry->qos == 0) {
 		flow_drop_unsent(flow, &shard->mem.flows);
-		return;
+		return true;
 	}
 	if (!repeated && !must_keep(extension, entry, true))
 		flow_forget_unsent(flow, &shard->mem.flows);
 	flow_sent(flow, &shard->mem.flows);
+	return true;
 }
 
 void queue_send(struct shard *shard, struct client_ref ref)
@@ -280,7 +349,8 @@ void queue_send(struct shard *shard, struct client_ref ref)
 		if (numbered && !flow_can_send(flow, &shard->mem.flows, outgoing_window(shard, extension)))
 			break;
 		turn_work_charge(&shard->loop.work, WORK_DELIVERY);
-		send_unsent(shard, client, extension);
+		if (!send_unsent(shard, client, extension))
+			break;
 	}
 	if (flow->unsent == 0)
 		client->session.is_narrowed = 0; /* what comes from now on came by the rights that it has now */
@@ -301,14 +371,17 @@ bool queue_retained(struct shard *shard, struct client_ref ref, const struct pub
 	struct extension *extension = extension_need(shard, client);
 	struct flow_entry entry = {
 		.identifier = identifier,
-		.message = messages_new(&shard->mem.messages, publication, packet),
 		.qos = (publication->qos < qos ? publication->qos : qos) & 3u,
 		.retain = 1,
 	};
+	bool apart = extension != NULL && is_apart(shard, client, &extension->flow, &entry, publication->packet_bytes,
+						   extension->flow.unsent == 0);
+	entry.message = apart ? messages_new_apart(&shard->mem.messages, publication, packet)
+			      : messages_new(&shard->mem.messages, publication, packet);
 	bool can = extension != NULL && !message_ref_is_none(entry.message);
 	uint32_t index = can ? flow_append(&extension->flow, &shard->mem.flows, &entry) : 0;
 	if (index != 0) {
-		queue_tell(shard, client, index);
+		queue_tell(shard, client, index, &(struct publisher_name){0});
 		return true;
 	}
 	if (!message_ref_is_none(entry.message))

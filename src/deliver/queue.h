@@ -19,6 +19,11 @@ void queue_deliver(struct shard *shard, struct delivery *delivery, struct client
 const struct subscription *queue_subscription(const struct shard *shard, const struct client *client,
 					      const struct flow_entry *entry);
 
+/* Tells the journal of an entry: it was just appended, or the session is told once more. Does nothing if the session is
+ * not journaled. */
+void queue_tell(struct shard *shard, const struct client *client, uint32_t entry,
+		const struct publisher_name *publisher);
+
 /* Removes expired messages from the session's queue, a bounded number of entries per call. False: call again. */
 bool queue_drop_expired(struct shard *shard, struct client *client);
 

@@ -5,8 +5,6 @@
 #include "state/routing.h"
 #include "topics/publication.h"
 
-struct shard;
-
 /* A message for one shard's subscribers; its routes and its packet follow. A record without routes is a note that a
  * publisher has to wait. */
 struct record {
@@ -26,9 +24,5 @@ static inline size_t record_bytes(uint32_t routes, size_t packet_bytes)
 {
 	return sizeof(struct record) + routes * sizeof(route_bits) + packet_bytes;
 }
-
-/* Tells the shard of this publisher, which is another one, that it has to wait for the client at `place` on our board.
- * False: there is no room for a note now. */
-bool record_send_note(struct shard *shard, const struct publisher_name *publisher, uint16_t place);
 
 #endif

@@ -2,9 +2,11 @@
 
 #include "cli/command.h"
 #include "doctor/fix/fix.h"
+#include "doctor/listener/listener.h"
 #include "doctor/options.h"
 #include "doctor/plan/plan.h"
 #include "doctor/show/show.h"
+#include "doctor/store/store.h"
 #include "net/fixed_files.h"
 #include "reactor/fdtable.h"
 
@@ -57,10 +59,19 @@ static int apply(const struct doctor_options *options, const struct verdict *bef
 
 static int look(const struct doctor_options *options, const struct verdict *verdict)
 {
-	if (options->json)
-		show_print_json(show_json(verdict), stdout);
-	else
+	struct store_verdict store;
+	if (options->store != NULL && !store_measure(&store, options->store))
+		return CLI_EXIT_FAILED;
+	if (options->json) {
+		json_t *json = show_json(verdict);
+		if (options->store != NULL)
+			json_object_set_new(json, "store", store_json(&store));
+		show_print_json(json, stdout);
+	} else {
 		show_people(verdict, wants_colour(), stdout);
+		if (options->store != NULL)
+			store_show(&store, stdout);
+	}
 	return verdict->fits ? CLI_EXIT_OK : CLI_EXIT_FAILED;
 }
 
@@ -73,6 +84,7 @@ static int plan(const struct doctor_options *options, const struct verdict *verd
 		.subscribers = options->subscribers,
 		.keepalive_s = options->keepalive_s,
 		.qos = options->qos,
+		.transport = options->transport,
 	};
 	return plan_run(&load, verdict, options->json) ? CLI_EXIT_OK : CLI_EXIT_FAILED;
 }
@@ -93,6 +105,18 @@ static int run(const struct doctor_options *options, const struct verdict *verdi
 	return look(options, verdict);
 }
 
+static int look_at_listener(const struct doctor_options *options)
+{
+	struct listener_verdict verdict;
+	if (!listener_look(&verdict, options->tls, options->ca_file))
+		return CLI_EXIT_FAILED;
+	if (options->json)
+		show_print_json(listener_json(&verdict), stdout);
+	else
+		listener_show(&verdict, stdout);
+	return verdict.good ? CLI_EXIT_OK : CLI_EXIT_FAILED;
+}
+
 int doctor_main(int argc, char **argv)
 {
 	struct doctor_options options;
@@ -100,6 +124,8 @@ int doctor_main(int argc, char **argv)
 	int status;
 	if (!doctor_options_parse(argc, argv, &options, &status))
 		return status;
+	if (options.tls != NULL)
+		return look_at_listener(&options);
 	struct machine *machine = read_machine(&options);
 	if (machine == NULL)
 		return CLI_EXIT_FAILED;

@@ -2,6 +2,8 @@
 
 #include "cli/command.h"
 
+#include <string.h>
+
 /* As many as `roost serve --connections` takes. */
 #define CONNECTIONS_MAX 16000000u
 #define RATE_MAX 100000000u
@@ -24,6 +26,13 @@ static const char USAGE[] =
 	"      --plan           predict memory, processor time and network for N clients. Measures what a client "
 	"costs\n"
 	"                       here, in some seconds: starts a server on a free port, and some thousand clients\n"
+	"      --store DIR      measure how long the device below DIR takes to sync, for a durable store there, with "
+	"a\n"
+	"                       temporary file, and say which rate to expect. Takes up to two seconds\n"
+	"      --tls HOST:PORT  look at a listener with TLS instead: whether its certificate is trusted, its chain "
+	"complete, and\n"
+	"                       when it ends\n"
+	"      --ca-file FILE   certificates to trust it by, PEM, in place of the system's\n"
 	"      --root DIR       read (and set) /proc, /sys and /etc below DIR: a copy of another machine's files\n"
 	"      --help\n\n"
 	"For --plan:\n"
@@ -31,7 +40,11 @@ static const char USAGE[] =
 	"      --payload B      bytes in each message, 0 to 131,072 (64)\n"
 	"      --qos Q          0, 1 or 2 (0)\n"
 	"      --subscribers S  clients that get each message (1)\n"
-	"      --keepalive S    seconds between a client's pings, 0: none (60)\n\n"
+	"      --keepalive S    seconds between a client's pings, 0: none (60)\n"
+	"      --transport T    how clients come: tcp, tls, ws or wss (tcp). With tls and wss also: how many "
+	"handshakes "
+	"the\n"
+	"                       processors make, full and resumed\n\n"
 	"Exit status: 0 if they fit, if everything was set, or if no number was given; 1 if something allows fewer "
 	"than N,\n"
 	"or could not be set or measured; 2 if the options are wrong. --fix-script: 0.\n";
@@ -42,11 +55,15 @@ enum {
 	OPTION_APPLY,
 	OPTION_PLAN,
 	OPTION_ROOT,
+	OPTION_STORE,
+	OPTION_TLS,
+	OPTION_CA_FILE,
 	OPTION_RATE,
 	OPTION_PAYLOAD,
 	OPTION_QOS,
 	OPTION_SUBSCRIBERS,
 	OPTION_KEEPALIVE,
+	OPTION_TRANSPORT,
 };
 
 static const struct option OPTIONS[] = {
@@ -56,11 +73,15 @@ static const struct option OPTIONS[] = {
 	{"apply", no_argument, NULL, OPTION_APPLY},
 	{"plan", no_argument, NULL, OPTION_PLAN},
 	{"root", required_argument, NULL, OPTION_ROOT},
+	{"store", required_argument, NULL, OPTION_STORE},
+	{"tls", required_argument, NULL, OPTION_TLS},
+	{"ca-file", required_argument, NULL, OPTION_CA_FILE},
 	{"rate", required_argument, NULL, OPTION_RATE},
 	{"payload", required_argument, NULL, OPTION_PAYLOAD},
 	{"qos", required_argument, NULL, OPTION_QOS},
 	{"subscribers", required_argument, NULL, OPTION_SUBSCRIBERS},
 	{"keepalive", required_argument, NULL, OPTION_KEEPALIVE},
+	{"transport", required_argument, NULL, OPTION_TRANSPORT},
 	{"help", no_argument, NULL, CLI_HELP},
 	{0},
 };
@@ -81,6 +102,17 @@ static bool set_verb(struct doctor_options *options, enum doctor_verb verb)
 	return true;
 }
 
+static bool set_transport(struct doctor_options *options, const char *text)
+{
+	for (int i = 0; i < PLAN_TRANSPORTS; i++) {
+		if (strcmp(text, plan_transport_name((enum plan_transport)i)) == 0) {
+			options->transport = (enum plan_transport)i;
+			return true;
+		}
+	}
+	return cli_complain(COMMAND, "--transport", "must be tcp, tls, ws or wss");
+}
+
 struct parse {
 	struct doctor_options *options;
 	bool plans; /* an option of --plan is among them */
@@ -91,7 +123,7 @@ static bool take_option(void *context, int option, const char *text)
 	struct parse *parse = context;
 	struct doctor_options *options = parse->options;
 	uint32_t number = 0;
-	parse->plans = parse->plans || (option >= OPTION_RATE && option <= OPTION_KEEPALIVE);
+	parse->plans = parse->plans || (option >= OPTION_RATE && option <= OPTION_TRANSPORT);
 	switch (option) {
 	case 'n':
 		if (!cli_u32(COMMAND, "--connections", text, 1, CONNECTIONS_MAX, &number))
@@ -109,6 +141,15 @@ static bool take_option(void *context, int option, const char *text)
 	case OPTION_ROOT:
 		options->root = text;
 		return true;
+	case OPTION_STORE:
+		options->store = text;
+		return true;
+	case OPTION_TLS:
+		options->tls = text;
+		return true;
+	case OPTION_CA_FILE:
+		options->ca_file = text;
+		return true;
 	case OPTION_RATE:
 		if (!cli_u32(COMMAND, "--rate", text, 0, RATE_MAX, &number))
 			return false;
@@ -125,6 +166,8 @@ static bool take_option(void *context, int option, const char *text)
 		return cli_u32(COMMAND, "--subscribers", text, 1, CONNECTIONS_MAX, &options->subscribers);
 	case OPTION_KEEPALIVE:
 		return cli_u32(COMMAND, "--keepalive", text, 0, UINT16_MAX, &options->keepalive_s);
+	case OPTION_TRANSPORT:
+		return set_transport(options, text);
 	}
 	return false;
 }
@@ -134,9 +177,17 @@ static bool check_together(const struct doctor_options *options, bool plans)
 	if (options->verb != DOCTOR_LOOK && options->connections == 0)
 		return complain("--fix-script, --apply and --plan need a number of --connections");
 	if (plans && options->verb != DOCTOR_PLAN)
-		return complain("--rate, --payload, --qos, --subscribers and --keepalive are options of --plan");
+		return complain(
+			"--rate, --payload, --qos, --subscribers, --keepalive and --transport are options of --plan");
 	if (options->verb == DOCTOR_PLAN && *options->root != '\0')
 		return complain("--plan measures this machine and cannot be combined with --root");
+	if (options->tls != NULL && (options->verb != DOCTOR_LOOK || options->store != NULL || *options->root != '\0' ||
+				     options->connections != 0))
+		return complain("--tls looks at a listener, and goes with --ca-file and --json alone");
+	if (options->ca_file != NULL && options->tls == NULL)
+		return complain("--ca-file is an option of --tls");
+	if (options->store != NULL && (options->verb != DOCTOR_LOOK || *options->root != '\0'))
+		return complain("--store measures this machine, without --fix-script, --apply, --plan and --root");
 	if (options->json && (options->verb == DOCTOR_FIX_SCRIPT || options->verb == DOCTOR_APPLY))
 		return complain("--json cannot be combined with --fix-script or --apply");
 	if (options->verb == DOCTOR_PLAN && options->subscribers > options->connections)

@@ -1,6 +1,7 @@
 #include "gate/accept.h"
 
-#include "access/address_check.h"
+#include "access/addresses.h"
+#include "gate/handshake.h"
 #include "gate/handshakes.h"
 
 #define ACCEPTS_PER_TURN 256
@@ -69,21 +70,10 @@ void gate_accept_rearm(struct gate *gate)
 	gate->accepting = add_listeners(gate) == ERROR_OK;
 }
 
-static enum error check_address(struct gate *gate, const struct sockaddr_storage *peer, uint32_t *place)
-{
-	struct network counted;
-	enum error error = address_check(gate->settings, gate->addresses, peer, gate->now_ms, &counted, place);
-	if (error != ERROR_OK && counted.bits != 0 && gate->number == 0)
-		drop_list_refused(&gate->drop_list, gate->settings, &counted, gate->now_ms, &gate->counters);
-	return error;
-}
-
 /* Costs no more than the accept. The peer gets a reset, because its input is unread. */
-static void accept_refuse(struct gate *gate, int fd, uint8_t listener, const struct sockaddr_storage *address,
-			  enum error reason)
+static void accept_refuse(struct gate *gate, int fd, uint8_t listener, const union peer *peer, enum error reason)
 {
-	union peer peer = peer_of_address(address);
-	gate_log_refusal(gate, listener, &peer, reason);
+	gate_log_refusal(gate, listener, peer, NULL, reason);
 	stream_close_descriptor(fd);
 	COUNT(&gate->counters, connections_refused);
 	counter_add(&gate->counters.ends[reason], 1);
@@ -91,9 +81,9 @@ static void accept_refuse(struct gate *gate, int fd, uint8_t listener, const str
 
 static bool accept_one(struct gate *gate, uint8_t listener)
 {
-	struct sockaddr_storage peer;
+	struct sockaddr_storage address;
 	int fd;
-	switch (listener_accept(&gate->settings->listeners[listener], &fd, &peer)) {
+	switch (listener_accept(gate_listener(gate, listener), &fd, &address)) {
 	case LISTENER_ACCEPTED:
 		break;
 	case LISTENER_SHORT: /* those who wait stay in the kernel's queue for a while */
@@ -106,23 +96,29 @@ static bool accept_one(struct gate *gate, uint8_t listener)
 		return false;
 	}
 	COUNT(&gate->counters, connections_accepted);
-	uint32_t address;
-	enum error error = check_address(gate, &peer, &address);
+	bool is_unix = gate_listener(gate, listener)->scheme == LISTENER_UNIX;
+	union peer peer = is_unix ? peer_of_socket(fd) : peer_of_address(&address);
+	uint32_t place = 0;
+	/* Of a proxy's connections the client's addresses count, which it has yet to name. */
+	enum error error = ERROR_OK;
+	if (!gate_is_proxy(gate, listener, &peer))
+		error = gate_check_address(gate, &peer, false, &place);
 	if (error != ERROR_OK) {
 		accept_refuse(gate, fd, listener, &peer, error);
 		return true;
 	}
-	if (gate_handshake_new(gate, fd, listener, &peer, address))
+	if (gate_handshake_new(gate, fd, listener, &peer, place))
 		return true;
 	/* Memory is short: the caller has checked gate_has_room(), so the limit is not reached. */
-	addresses_leave(gate->addresses, address, false);
+	addresses_leave(gate->addresses, place, false);
 	accept_refuse(gate, fd, listener, &peer, ERROR_NO_MEMORY);
 	return false;
 }
 
 bool gate_has_room(const struct gate *gate)
 {
-	return gate->handshakes.used + gate->batched < gate->settings->handshakes_max &&
+	return !atomic_load_explicit(&gate->resting, memory_order_relaxed) &&
+	       gate->handshakes.used + gate->batched < gate->settings->handshakes_max &&
 	       gate->batched_bytes < gate->settings->handshake_bytes_max;
 }
 

@@ -4,8 +4,11 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "gate/accept.h"
-#include "gate/handover.h"
+#include "gate/connect.h"
 #include "gate/handshakes.h"
+#include "gate/stages.h"
+#include "gate/tls.h"
+#include "gate/tls_queue.h"
 #include "runtime/schedule.h"
 
 #include <time.h>
@@ -27,24 +30,33 @@ _Static_assert(TAG_WAKER < GATE_ACCEPT_TAG, "listeners have the highest tags wit
 /* The kernel may prefer other work to new clients, but not to established ones. */
 #define GATE_NICE 5
 
-static void ignore_io_event(void *context, struct conn *conn)
+/* What a stage has written waits for the peer to read: the event will come, or the deadline. */
+static void on_gate_blocked(void *context, struct conn *conn)
 {
-	/* A gate writes refusals directly and has nothing to flush. */
 	(void)context;
 	(void)conn;
+}
+
+/* A gate flushes a handshake's output at once, and looks then. */
+static void on_gate_broken(void *context, struct conn *conn)
+{
+	struct gate *gate = context;
+	(void)conn;
+	gate->write_failed = true;
 }
 
 enum error gate_open(struct gate *gate)
 {
 	CHECK_GT(gate->shard_count, 0);
 	CHECK_LT(gate->number, gate->gate_count);
-	struct io_observer observer = {.blocked = ignore_io_event, .broken = ignore_io_event, .context = gate};
+	struct io_observer observer = {.blocked = on_gate_blocked, .broken = on_gate_broken, .context = gate};
 	gate->environment =
 		(struct sign_in_environment){.settings = gate->settings, .key = gate->key, .access = gate->access};
 	password_results_open(&gate->verdicts, &gate->waker);
 	gate->batches = calloc(gate->shard_count, sizeof(*gate->batches));
 	if (gate->batches == NULL || slab_open(&gate->slab, SLAB_BYTES_MAX) != ERROR_OK ||
 	    io_open(&gate->io, &gate->slab, observer) != ERROR_OK ||
+	    transports_open(&gate->transports, &gate->io.streams, NULL, gate->settings->handshakes_max) != ERROR_OK ||
 	    access_sign_in_init(gate->access, &gate->sign_in, true) != ERROR_OK ||
 	    gate_handshakes_open(gate) != ERROR_OK)
 		return ERROR_NO_MEMORY;
@@ -58,7 +70,9 @@ void gate_close(struct gate *gate)
 	password_results_close(&gate->verdicts);
 	sign_in_fini(&gate->sign_in);
 	acl_put(&gate->acl);
+	gate_tls_close(gate);
 	pool_close(&gate->handshakes);
+	transports_close(&gate->transports);
 	io_close(&gate->io);
 	slab_close(&gate->slab);
 	free(gate->batches);
@@ -108,6 +122,8 @@ static void gate_refresh_access(struct gate *gate)
 {
 	struct sign_in_environment *environment = &gate->environment;
 	environment->wall_s = (int64_t)time(NULL);
+	if (drain_refuses(&gate->settings->drain, gate->now_ms))
+		environment->refusal = (enum error)gate->settings->drain.reason;
 	if (environment->refusal == ERROR_OK && access_is_out_of_step(gate->access))
 		environment->refusal = ERROR_REVOCATIONS_AWAY;
 	if (gate->access_version == access_version(gate->access))
@@ -121,7 +137,9 @@ static int gate_sleep_ms(const struct gate *gate)
 {
 	if (gate->batched != 0)
 		return HANDOVER_RETRY_MS;
-	uint32_t limit_ms = gate->accepting || !gate_has_room(gate) ? SLEEP_MS_MAX : GATE_ACCEPT_PAUSE_MS;
+	/* Room is looked for again soon: to accept, or for a TLS handshake. */
+	bool waits = (!gate->accepting && gate_has_room(gate)) || gate->tls.waiting != 0;
+	uint32_t limit_ms = waits ? GATE_ACCEPT_PAUSE_MS : SLEEP_MS_MAX;
 	return (int)wheel_wait_ms(&gate->wheel, gate->now_ms, limit_ms);
 }
 
@@ -133,11 +151,15 @@ static void rest_if_slow(const struct gate *gate, int events)
 		clock_nanosleep(CLOCK_MONOTONIC, 0, &REST, NULL);
 }
 
+/* What a layered stream takes over of what was read for the stage before (transport/stream_tls.h). */
+#define GATE_READ_BYTES_MAX 32768u
+_Static_assert(GATE_READ_BYTES_MAX + TLS_HANDSHAKE_INPUT_BYTES_MAX <= 65536, "with what was kept before it");
+
 /* Input that follows CONNECT in the same read goes to the shard, so a read is no longer than a CONNECT may be. */
 static void bound_reads(struct gate *gate)
 {
 	size_t most = gate->settings->connect_bytes_max;
-	gate->io.read_bytes = most < IO_READ_BYTES ? most : IO_READ_BYTES;
+	gate->io.read_bytes = most < GATE_READ_BYTES_MAX ? most : GATE_READ_BYTES_MAX;
 }
 
 static void gate_refresh_settings(struct gate *gate)
@@ -154,8 +176,10 @@ static void gate_turn(struct gate *gate)
 {
 	struct poller_event events[EVENTS_PER_TURN];
 	waker_sleep(&gate->waker);
+	if (atomic_load(&gate->resting))
+		gate_accept_pause(gate);
 	gate_accept_rearm(gate);
-	bool has_work = atomic_load(&gate->stopping) || atomic_load(&gate->verdicts.waiting);
+	bool has_work = atomic_load(&gate->stopping) || atomic_load(&gate->verdicts.waiting) || gate_tls_has_work(gate);
 	int timeout_ms = has_work ? 0 : gate_sleep_ms(gate);
 	int count = poller_wait(&gate->poller, events, EVENTS_PER_TURN, timeout_ms);
 	waker_awake(&gate->waker);
@@ -165,19 +189,23 @@ static void gate_turn(struct gate *gate)
 	gate->io.now_ms = gate->now_ms;
 	gate_refresh_grade(gate);
 	gate_refresh_access(gate);
+	gate_tls_refresh(gate);
 	if (gate->number == 0)
 		drop_list_turn(&gate->drop_list, gate->settings, gate->now_ms, &gate->counters);
 	for (int i = 0; i < count; i++)
 		gate_handle_event(gate, &events[i]);
 	gate_handshakes_take_verdicts(gate);
+	gate_stages_run_tls(gate);
 	gate_handshakes_expire(gate);
+	gate_tls_trim(gate);
 	send_batches(gate);
+	io_flush(&gate->io); /* of what was written at once, the places */
 	io_turn_end(&gate->io);
 	rest_if_slow(gate, count);
 	COUNT(&gate->counters, turns);
 	COUNT_SET(&gate->counters, reads, gate->io.read_count);
 	COUNT_SET(&gate->counters, bytes_in, gate->io.bytes_in);
-	COUNT_SET(&gate->counters, handshake_bytes, gate->slab.used_bytes);
+	COUNT_SET(&gate->counters, handshake_bytes, gate_bytes_kept(gate));
 	COUNT_SET(&gate->counters, tokens_verified, gate->sign_in.tokens_verified);
 	COUNT_SET(&gate->counters, passwords_hashed, gate->sign_in.passwords_hashed);
 	COUNT_SET(&gate->counters, password_cache_hits, gate->sign_in.cache.hits);
@@ -206,13 +234,30 @@ static enum error gate_thread_setup(struct gate *gate)
 /* Refuses open handshakes and hands over admitted clients. */
 static void gate_thread_teardown(struct gate *gate)
 {
-	/* In a shared table the main thread closes them. */
+	/* The main thread has its own; in a shared table they are the same. */
 	for (uint32_t i = 0; i < gate->settings->listener_count && gate->table == FDTABLE_PRIVATE; i++)
 		listener_close_copy(&gate->settings->listeners[i]);
+	gate->transports.websockets.close_code = WS_CLOSE_GOING_AWAY;
 	gate_handshakes_end(gate);
 	CHECK_EQ(gate->handshakes.used, 0);
 	for (uint16_t number = 0; number < gate->shard_count; number++)
 		gate_batch_send(gate, number);
+}
+
+void gate_go_on_from_counters(struct gate *gate)
+{
+	const _Atomic uint64_t *values = gate->counters.values;
+	gate->io.read_count = atomic_load(&values[COUNTER_reads]);
+	gate->io.bytes_in = atomic_load(&values[COUNTER_bytes_in]);
+	gate->sign_in.tokens_verified = atomic_load(&values[COUNTER_tokens_verified]);
+	gate->sign_in.passwords_hashed = atomic_load(&values[COUNTER_passwords_hashed]);
+	gate->sign_in.cache.hits = atomic_load(&values[COUNTER_password_cache_hits]);
+	gate->sign_in.cache.misses = atomic_load(&values[COUNTER_password_cache_misses]);
+}
+
+static bool gate_has_come_to_rest(const struct gate *gate)
+{
+	return atomic_load(&gate->resting) && gate->handshakes.used == 0 && gate->batched == 0;
 }
 
 static void *gate_main(void *argument)
@@ -225,17 +270,39 @@ static void *gate_main(void *argument)
 	atomic_store(&gate->started, true);
 	if (error != ERROR_OK)
 		return NULL;
-	while (!atomic_load(&gate->stopping))
+	while (!atomic_load(&gate->stopping) && !gate_has_come_to_rest(gate))
 		gate_turn(gate);
+	bool at_rest = gate_has_come_to_rest(gate);
 	gate_thread_teardown(gate);
 	io_leave(&gate->io);
 	poller_close(&gate->poller);
+	atomic_store(&gate->at_rest, at_rest);
 	return NULL;
+}
+
+bool gate_is_at_rest(const struct gate *gate)
+{
+	return atomic_load(&gate->at_rest);
+}
+
+uint32_t gate_handshakes_left(const struct gate *gate)
+{
+	return (uint32_t)atomic_load_explicit(&gate->counters.values[COUNTER_handshakes_open], memory_order_relaxed);
 }
 
 enum error gate_start(struct gate *gate)
 {
+	atomic_store(&gate->resting, false);
+	atomic_store(&gate->at_rest, false);
+	atomic_store(&gate->stopping, false);
+	atomic_store(&gate->started, false);
 	return pthread_create(&gate->thread, NULL, gate_main, gate) == 0 ? ERROR_OK : ERROR_SYSTEM;
+}
+
+void gate_rest(struct gate *gate)
+{
+	atomic_store(&gate->resting, true);
+	waker_wake(&gate->waker);
 }
 
 void gate_stop(struct gate *gate)

@@ -10,7 +10,16 @@
 /* The fields "set before the thread starts" are set. Main thread, as the rest. */
 enum error gate_open(struct gate *gate);
 void gate_close(struct gate *gate);
+/* Its counters are those of the gates of the previous program: goes on from there. Before gate_start(). */
+void gate_go_on_from_counters(struct gate *gate);
 enum error gate_start(struct gate *gate);
+/* Tells the thread to accept no more, and to end once all that it has accepted has been let in or has gone. New
+ * connections wait in the kernel's queue, for gate_start(). */
+void gate_rest(struct gate *gate);
+/* Whether it has ended for that reason. Any thread. */
+bool gate_is_at_rest(const struct gate *gate);
+/* Connections that it has still. Any thread. */
+uint32_t gate_handshakes_left(const struct gate *gate);
 /* Tells the thread to end. It stops listening, refuses open handshakes and hands over admitted clients. */
 void gate_stop(struct gate *gate);
 

@@ -10,6 +10,7 @@
 #include "client/packet.h"
 #include "client/presence.h"
 #include "client/review.h"
+#include "deliver/outgoing.h"
 #include "deliver/queue.h"
 #include "lifecycle/cleanup.h"
 #include "lifecycle/durable.h"
@@ -40,6 +41,7 @@ struct newcomer {
 	bool resumes;             /* the older client's session */
 	uint16_t generation;      /* of its connection, as the poller's tag has it */
 	uint32_t id;              /* for registry_file(), unless it resumes; 0: none */
+	uint64_t told;            /* events of the journal, before it took anything over */
 	struct message_ref will;
 	struct principal_ref principal;
 };
@@ -76,13 +78,25 @@ static struct slice encode_connack(struct shard *shard, const struct admission *
 	return slice_of(at, at != NULL ? mqtt_connack_encode(&connack, admission->version, at, room) : 0);
 }
 
-/* False: no memory. check_newcomer() has checked the CONNACK's size. */
-static bool greet(struct shard *shard, struct client *client, const struct admission *admission, bool resumed)
+/* Whether the CONNACK says something that a commit has to make safe: that there is a session from now on, or that the
+ * one that was there is not any more. */
+static bool tells_of_session(const struct shard *shard, const struct newcomer *newcomer)
 {
-	struct slice connack = encode_connack(shard, admission, resumed);
-	if (connack.size != 0)
-		io_send(&shard->mem.io, &client->conn, connack);
-	return connack.size != 0;
+	return shard_client(shard, newcomer->client)->session.journaled ||
+	       shard->sessions.journal.told != newcomer->told;
+}
+
+/* False: no memory. check_newcomer() has checked the CONNACK's size. */
+static bool greet(struct shard *shard, const struct newcomer *newcomer)
+{
+	struct slice connack = encode_connack(shard, newcomer->admission, newcomer->resumes);
+	if (connack.size == 0)
+		return false;
+	if (commit_waits_are_on(&shard->routing.commits) && tells_of_session(shard, newcomer) &&
+	    outgoing_hold(shard, newcomer->client, true) != ERROR_OK)
+		return false;
+	io_send(&shard->mem.io, &shard_client(shard, newcomer->client)->conn, connack);
+	return true;
 }
 
 /* ---- checks ---- */
@@ -106,6 +120,20 @@ static enum error check_newcomer(struct shard *shard, const struct newcomer *new
 	return ERROR_OK;
 }
 
+/* A session that is to outlive its connection cannot begin while the store is full. One that is there may go on, until
+ * the store's buffers are full: each connection tells of itself and of its will, and its CONNACK waits, so its client
+ * gives up and comes again. That would fill the memory. */
+static enum error check_room(struct shard *shard, const struct newcomer *newcomer)
+{
+	bool resumes = newcomer->resumes;
+	if (!resumes && newcomer->admission->session_expiry_s == 0)
+		return ERROR_OK;
+	if (resumes ? !shard_store_is_behind(shard) : !shard_store_is_full(shard))
+		return ERROR_OK;
+	COUNT(&shard->counters, store_refused_sessions);
+	return ERROR_STORE_FULL;
+}
+
 /* Refuses a newcomer in the way the gate would have. Nothing else has changed. */
 static void turn_away(struct shard *shard, struct stream stream, const struct admission *admission, enum error reason)
 {
@@ -115,7 +143,7 @@ static void turn_away(struct shard *shard, struct stream stream, const struct ad
 	struct conn conn = {.stream = stream};
 	log_write(LOG_INFO, "shard %u: refused a connection from %s: %s", shard->env.number, peer_print(&peer, text),
 		  error_sentence(reason));
-	size_t size = handshake_refusal(reason, admission->version, handshake_retry_ms(reason), refusal);
+	size_t size = handshake_refusal(reason, "", admission->version, handshake_retry_ms(reason), refusal);
 	if (size != 0 && size <= admission->packet_bytes_max)
 		io_send_last(&shard->mem.io, &conn, slice_of(refusal, size));
 	COUNT(&shard->counters, connections_refused);
@@ -161,13 +189,14 @@ static void describe_connection(struct shard *shard, struct client *client, cons
 	client->keepalive_s = admission->keepalive_s;
 	client->version = admission->version & 7u;
 	client->session.is_bridge = admission->is_bridge;
+	client->session.is_unix = admission->is_unix;
 	client->pause = PAUSE_NONE;
 	client->ready = 0;
 	client->hung_up = 0;
 	client->quick_acks = QUICK_ACKS;
 	client->slowed = 0;
 	client_set_state(shard, client, CLIENT_GREETING);
-	COUNT(&shard->counters, connections_open);
+	connection_count(shard, client, 1);
 }
 
 /* Fills in the connection's part of the extension. Without an extension all of it has its default. */
@@ -344,7 +373,7 @@ static bool settle(struct shard *shard, const struct newcomer *newcomer)
 	durable_connected(shard, ref);
 	keepalive_begin(shard, ref);
 	io_settle(&shard->mem.io, &client->conn);
-	if (greet(shard, client, newcomer->admission, newcomer->resumes)) {
+	if (greet(shard, newcomer)) {
 		client_set_state(shard, client, CLIENT_ACTIVE);
 		return true;
 	}
@@ -366,6 +395,9 @@ void client_admit(struct shard *shard, struct stream stream, const struct admiss
 		if (!client_ref_is_none(newcomer.older))
 			read_remaining(shard, newcomer.older);
 		newcomer.resumes = resumes_session(shard, &newcomer);
+		error = check_room(shard, &newcomer);
+	}
+	if (error == ERROR_OK) {
 		error = make(shard, &newcomer);
 		if (error != ERROR_OK)
 			unmake(shard, &newcomer);
@@ -374,6 +406,7 @@ void client_admit(struct shard *shard, struct stream stream, const struct admiss
 		turn_away(shard, stream, admission, error);
 		return;
 	}
+	newcomer.told = shard->sessions.journal.told;
 	if (!client_ref_is_none(newcomer.older))
 		take_over(shard, &newcomer);
 	if (newcomer.resumes)

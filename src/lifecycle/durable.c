@@ -1,5 +1,6 @@
 #include "lifecycle/durable.h"
 
+#include "deliver/resumed.h"
 #include "state/extension.h"
 #include "state/principal.h"
 #include "state/shard.h"
@@ -21,8 +22,46 @@ static void tell_will(struct shard *shard, struct client_ref ref, const struct e
 		.delay_s = extension->will_delay_s,
 		.expiry_s = message_at(&shard->mem.messages, extension->will)->publication.expires_s,
 	};
-	messages_tell(&shard->mem.messages, extension->will, DEADLINE_NEVER_S);
+	messages_tell(&shard->mem.messages, extension->will, DEADLINE_NEVER_S, NULL);
 	journal_tell(journal)->will_set(journal->context, ref, &will);
+}
+
+/* The session is new to the journal, or is told again. */
+static void tell_opened(struct shard *shard, struct client_ref ref)
+{
+	struct journal *journal = &shard->sessions.journal;
+	struct slice id = registry_id(&shard->sessions.registry, &shard_client(shard, ref)->session);
+	journal_tell(journal)->opened(journal->context, ref, id);
+}
+
+/* expiry_s: not 0. generation: of the connection. */
+static void tell_connected(struct shard *shard, struct client_ref ref, uint32_t expiry_s, uint16_t generation)
+{
+	struct journal *journal = &shard->sessions.journal;
+	const struct client *client = shard_client(shard, ref);
+	const struct extension *extension = extension_of(shard, client);
+	struct journal_connected told = {
+		.expiry_s = expiry_s, .generation = generation, .is_bridge = client->session.is_bridge};
+	journal_tell(journal)->connected(journal->context, ref, &told);
+	principal_tell(shard, client);
+	if (!message_ref_is_none(extension->will))
+		tell_will(shard, ref, extension);
+}
+
+void durable_again(struct shard *shard, struct client_ref ref)
+{
+	const struct client *client = shard_client(shard, ref);
+	const struct extension *extension = extension_of(shard, client);
+	CHECK(client->session.journaled && client->session.id != 0);
+	/* A session that was told to end with its connection has no expiry, and its end comes soon. If it is lost, a
+	 * restart has to carry it out. */
+	uint32_t expiry_s = extension->expiry_s != 0 ? extension->expiry_s : 1;
+	/* Closing has counted the generation up. */
+	bool is_over = client->state == CLIENT_OFFLINE;
+	uint16_t generation = (uint16_t)(client->conn.generation - (is_over ? 1 : 0));
+	tell_opened(shard, ref);
+	tell_connected(shard, ref, expiry_s, generation);
+	resumed_tell(shard, ref, generation);
 }
 
 void durable_connected(struct shard *shard, struct client_ref ref)
@@ -40,14 +79,9 @@ void durable_connected(struct shard *shard, struct client_ref ref)
 		CHECK(subscription_ref_is_none(client->session.subscription) && extension->flow.last == 0 &&
 		      extension->received == 0);
 		set_journaled(client, extension, true);
-		struct slice id = registry_id(&shard->sessions.registry, &client->session);
-		journal_tell(journal)->opened(journal->context, ref, id);
+		tell_opened(shard, ref);
 	}
-	struct journal_connected told = {.expiry_s = extension->expiry_s, .is_bridge = client->session.is_bridge};
-	journal_tell(journal)->connected(journal->context, ref, &told);
-	principal_tell(shard, client);
-	if (!message_ref_is_none(extension->will))
-		tell_will(shard, ref, extension);
+	tell_connected(shard, ref, extension->expiry_s, client->conn.generation);
 }
 
 void durable_left(struct shard *shard, struct client_ref ref)
@@ -76,6 +110,14 @@ void durable_ended(struct shard *shard, struct client_ref ref)
 	struct journal *journal = &shard->sessions.journal;
 	set_journaled(client, extension_of(shard, client), false);
 	journal_tell(journal)->ended(journal->context, ref);
+	resumed_end_session(shard, ref);
+}
+
+void durable_restored(struct shard *shard, struct client_ref ref)
+{
+	struct client *client = shard_client(shard, ref);
+	CHECK(client->session.id != 0 && !client->session.journaled && journal_is_on(&shard->sessions.journal));
+	set_journaled(client, extension_of(shard, client), true);
 }
 
 void durable_will_published(struct shard *shard, const struct client *client)

@@ -12,6 +12,7 @@
 #include "mqtt/field/reason.h"
 #include "net/peer.h"
 #include "route/routing.h"
+#include "runtime/client_transport.h"
 #include "state/extension.h"
 #include "state/offline.h"
 #include "state/release.h"
@@ -28,21 +29,25 @@ static bool ends_silently(const struct shard *shard, enum error reason)
 	return gone || (reason == ERROR_SERVER_STOPPING && !shard->env.settings->disconnect_on_stop);
 }
 
-/* Tells a version 5 client why its connection ends [3.14]. */
+/* Tells a version 5 client why its connection ends [3.14]; not before it was sent its CONNACK [MQTT-3.14.0-1]. */
 static void send_disconnect(struct shard *shard, struct client *client, enum error reason)
 {
+	/* What was to wait for a commit never leaves. */
+	if (io_held(&shard->mem.io, &client->conn) != 0 && !io_drop_held(&shard->mem.io, &client->conn))
+		return;
 	if (ends_silently(shard, reason) || client->version != MQTT_VERSION_5)
 		return;
 	struct slice sentence = slice_string(error_sentence(reason));
-	size_t room = sentence.size + 32;
+	struct slice reference = slice_string(drain_reference_for(&shard->env.settings->drain, reason));
+	size_t room = sentence.size + reference.size + 32;
 	uint8_t *at = io_scratch(&shard->mem.io, room);
 	if (at == NULL)
 		return;
 	uint8_t code = (uint8_t)mqtt_disconnect_reason_of(reason);
-	size_t size = mqtt_disconnect_encode(code, sentence, client->version, at, room);
+	size_t size = mqtt_disconnect_encode(code, sentence, reference, client->version, at, room);
 	/* The reason string is left out if the packet would be too large for the client [MQTT-3.14.2-3]. */
 	if (!extension_take_packet(shard, client, size))
-		size = mqtt_disconnect_encode(code, slice_of(NULL, 0), client->version, at, room);
+		size = mqtt_disconnect_encode(code, slice_of(NULL, 0), reference, client->version, at, room);
 	if (size != 0 && extension_take_packet(shard, client, size))
 		io_send(&shard->mem.io, &client->conn, slice_of(at, size));
 }
@@ -189,6 +194,16 @@ void end_run(struct shard *shard)
 	}
 }
 
+void connection_count(struct shard *shard, const struct client *client, int64_t change)
+{
+	struct stream_facts facts = stream_facts(&shard->mem.io.streams, client->conn.stream);
+	enum client_transport transport = client_transport(&facts, client->session.is_unix);
+	_Static_assert(COUNTER_connections_unix - COUNTER_connections_tcp == CLIENT_UNIX - CLIENT_TCP,
+		       "in the same order");
+	counter_add(&shard->counters.values[COUNTER_connections_open], (uint64_t)change);
+	counter_add(&shard->counters.values[COUNTER_connections_tcp + transport], (uint64_t)change);
+}
+
 static void close_connection(struct shard *shard, struct client_ref ref)
 {
 	struct client *client = shard_client(shard, ref);
@@ -197,7 +212,7 @@ static void close_connection(struct shard *shard, struct client_ref ref)
 	addresses_leave(shard->env.addresses, client->address, true);
 	client->address = 0;
 	quota_give(shard->env.quota);
-	COUNT_DOWN(&shard->counters, connections_open);
+	connection_count(shard, client, -1);
 	io_disconnect(&shard->mem.io, &client->conn);
 	client->conn.generation++;
 	if (client->session.id != 0) {

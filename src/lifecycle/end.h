@@ -6,8 +6,10 @@
 #define LIFECYCLE_END_H
 
 #include "session/refs.h"
+
 #include <stdint.h>
 
+struct client;
 struct shard;
 
 /* The step: carries out noted ends in their order, until the share of the turn's work is spent. */
@@ -18,5 +20,8 @@ void end_close(struct shard *shard);
 /* The step, the flush and the close for one client, because another connection takes over: carries out what was noted
  * for it at once. Afterwards it is OFFLINE, or its session has ended and its place may belong to another client. */
 void end_for_take_over(struct shard *shard, struct client_ref ref);
+
+/* Counts a connection that has come (1) or is about to be closed (-1), by its transport. */
+void connection_count(struct shard *shard, const struct client *client, int64_t change);
 
 #endif

@@ -11,7 +11,9 @@
 
 bool will_is_due(enum error reason)
 {
-	return reason != ERROR_CLOSED_BY_CLIENT && reason != ERROR_SERVER_STOPPING;
+	/* A server that stops or is drained ends its clients, and they go on elsewhere or later. */
+	return reason != ERROR_CLOSED_BY_CLIENT && reason != ERROR_SERVER_STOPPING && reason != ERROR_DRAINED &&
+	       reason != ERROR_USE_ANOTHER_SERVER && reason != ERROR_SERVER_MOVED;
 }
 
 enum error will_make(struct shard *shard, const struct admission *admission, struct message_ref *made)
@@ -45,7 +47,7 @@ void will_forget(struct shard *shard, const struct client *client)
 /* Whether the client may still publish its will. It may have lost the permission since CONNECT. */
 static bool may_publish_will(struct shard *shard, const struct client *client, const struct message *will)
 {
-	struct slice topic = publication_parts(&will->publication, will->packet).topic;
+	struct slice topic = publication_parts(&will->publication, message_packet(&shard->mem.messages, will)).topic;
 	if (principal_may_publish(shard, client, topic))
 		return true;
 	COUNT(&shard->counters, wills_denied);

@@ -26,7 +26,7 @@ enum error arena_find(struct arena *arena, struct memory_root *root, const char 
 {
 	for (uint32_t i = 0; i < root->block->arena_count; i++) {
 		if (strcmp(root->block->arenas[i].name, name) == 0) {
-			*arena = (struct arena){.root = root, .number = i};
+			*arena = (struct arena){.root = root, .number = i, .adopted = true};
 			return ERROR_OK;
 		}
 	}
@@ -70,6 +70,12 @@ int arena_fd(const struct arena *arena)
 	return arena_entry(arena)->fd;
 }
 
+const char *arena_name(const struct arena *arena)
+{
+	CHECK(arena_entry(arena)->name[0] != '\0');
+	return arena_entry(arena)->name;
+}
+
 /* Beyond RLIMIT_FSIZE ftruncate() does not fail: it sends SIGXFSZ, which would end the server. */
 static bool arena_may_be_as_long(uint64_t bytes)
 {
@@ -78,24 +84,36 @@ static bool arena_may_be_as_long(uint64_t bytes)
 	return bytes <= INT64_MAX && (limit.rlim_cur == RLIM_INFINITY || bytes <= limit.rlim_cur);
 }
 
+enum error arena_reserve(struct arena *arena, size_t bytes, uint64_t *offset)
+{
+	struct root_arena *entry = arena_entry(arena);
+	if (bytes > INT64_MAX || !arena_may_be_as_long(entry->end + bytes))
+		return ERROR_LIMIT;
+	if (ftruncate(entry->fd, (off_t)(entry->end + bytes)) != 0)
+		return ERROR_NO_MEMORY;
+	*offset = entry->end;
+	entry->end += bytes;
+	return ERROR_OK;
+}
+
 enum error arena_add(struct arena *arena, const char *name, size_t bytes, struct root_region **place)
 {
 	CHECK(arena_region(arena, name) == NULL);
-	struct root_arena *entry = arena_entry(arena);
 	struct root_block *block = arena->root->block;
 	uint32_t i = 0;
 	while (i < block->region_count && block->regions[i].name[0] != '\0')
 		i++;
-	if (i == ROOT_REGIONS_MAX || bytes > INT64_MAX || !arena_may_be_as_long(entry->end + bytes))
+	if (i == ROOT_REGIONS_MAX)
 		return ERROR_LIMIT;
-	if (ftruncate(entry->fd, (off_t)(entry->end + bytes)) != 0)
-		return ERROR_NO_MEMORY;
+	uint64_t offset;
+	enum error error = arena_reserve(arena, bytes, &offset);
+	if (error != ERROR_OK)
+		return error;
 	if (i == block->region_count)
 		block->region_count++;
 	*place = &block->regions[i];
-	**place = (struct root_region){.offset = entry->end, .reserved_bytes = bytes, .arena = arena->number};
+	**place = (struct root_region){.offset = offset, .reserved_bytes = bytes, .arena = arena->number};
 	arena_set_name((*place)->name, name);
-	entry->end += bytes;
 	return ERROR_OK;
 }
 

@@ -57,6 +57,44 @@ void memory_root_close(struct memory_root *root)
 	*root = (struct memory_root){.fd = -1};
 }
 
+enum error memory_root_copy(struct memory_root *copy, const struct memory_root *from, uint64_t layout_hash)
+{
+	struct memory_root made;
+	enum error error = memory_root_open(&made, layout_hash);
+	if (error != ERROR_OK)
+		return error;
+	size_t arenas = from->block->arena_count * sizeof(struct root_arena);
+	size_t regions = from->block->region_count * sizeof(struct root_region);
+	made.block->arena_count = from->block->arena_count;
+	made.block->region_count = from->block->region_count;
+	memcpy(made.block->arenas, from->block->arenas, arenas); /* no more: pages that are not touched cost nothing */
+	memcpy(made.block->regions, from->block->regions, regions);
+	*copy = made;
+	return ERROR_OK;
+}
+
+void memory_root_unmap(struct memory_root *root)
+{
+	CHECK(munmap(root->block, sizeof(struct root_block)) == 0);
+	*root = (struct memory_root){.fd = -1};
+}
+
+void memory_root_close_block(struct memory_root *root)
+{
+	CHECK(close(root->fd) == 0);
+	memory_root_unmap(root);
+}
+
+enum error memory_root_layout(int fd, uint64_t *layout_hash)
+{
+	struct root_block head;
+	size_t bytes = offsetof(struct root_block, arenas);
+	if (pread(fd, &head, bytes, 0) != (ssize_t)bytes || head.magic != ROOT_MAGIC || head.version != ROOT_VERSION)
+		return ERROR_NOT_FOUND;
+	*layout_hash = head.layout_hash;
+	return ERROR_OK;
+}
+
 static bool memory_root_name_ends(const char *name)
 {
 	return memchr(name, '\0', ROOT_NAME_BYTES) != NULL;
@@ -68,7 +106,7 @@ static bool memory_root_arena_is_sound(const struct root_arena *arena)
 	if (arena->name[0] == '\0')
 		return true;
 	return memory_root_name_ends(arena->name) && fstat(arena->fd, &status) == 0 && S_ISREG(status.st_mode) &&
-	       (uint64_t)status.st_size == arena->end;
+	       (uint64_t)status.st_size >= arena->end;
 }
 
 /* A region that reaches beyond its memfd would cause a SIGBUS later. */
@@ -100,6 +138,21 @@ static bool memory_root_is_sound(const struct root_block *block, uint64_t layout
 	return true;
 }
 
+/* A program that converted the memory, and did not get to its first turn, has left its own behind the arenas' ends.
+ * What is reserved there next must be zero. */
+static void memory_root_cut(const struct root_block *block)
+{
+	for (uint32_t i = 0; i < block->arena_count; i++) {
+		struct stat status;
+		const struct root_arena *arena = &block->arenas[i];
+		if (arena->name[0] == '\0')
+			continue;
+		CHECK(fstat(arena->fd, &status) == 0);
+		if ((uint64_t)status.st_size > arena->end)
+			CHECK(ftruncate(arena->fd, (off_t)arena->end) == 0);
+	}
+}
+
 enum error memory_root_adopt(struct memory_root *root, int fd, uint64_t layout_hash)
 {
 	struct stat status;
@@ -114,6 +167,7 @@ enum error memory_root_adopt(struct memory_root *root, int fd, uint64_t layout_h
 		CHECK(munmap(found.block, sizeof(struct root_block)) == 0);
 		return ERROR_NOT_FOUND;
 	}
+	memory_root_cut(found.block);
 	*root = found;
 	return ERROR_OK;
 }

@@ -3,8 +3,10 @@
  * own, names them. An arena (memory/arena.h) is one such memfd; its owner opens regions in it. The new program receives
  * the root's descriptor, for example as an argument, and finds everything from there.
  *
- * Before: memory_root_open(), arena_open(), region_open_in(); memory_root_keep(true) and execve().
- * After: memory_root_adopt(), arena_find(), region_adopt() by name; memory_root_keep(false).
+ * Before: memory_root_open(), notes_open(), arena_open(), pool_open_in() and its like; then pool_save() and its like,
+ * memory_root_keep(true) and execve().
+ * After: memory_root_adopt(), notes_adopt(), arena_find(); the same pool_open_in() finds the pool of that name;
+ * memory_root_keep(false).
  *
  * layout_hash describes the layout of what lies in the regions: the caller hashes sizes and offsets of its structs. A
  * program with another layout is refused and changes nothing. Addresses differ after execve(), so objects in a region
@@ -55,8 +57,11 @@ struct root_block {
 	struct root_region regions[ROOT_REGIONS_MAX];
 };
 
+struct notes;
+
 struct memory_root {
 	struct root_block *block; /* untouched pages cost nothing */
+	struct notes *notes;      /* memory/notes.h; NULL: none were opened or adopted */
 	int fd;
 };
 
@@ -68,6 +73,16 @@ void memory_root_close(struct memory_root *root);
 /* Maps the root block that the previous program left, and takes the descriptor on success. ERROR_NOT_FOUND: no root
  * block of this layout, or one that contradicts itself or its memfds. */
 enum error memory_root_adopt(struct memory_root *root, int fd, uint64_t layout_hash);
+
+/* The layout that a root block says it has, before it is adopted. ERROR_NOT_FOUND: it is no root block. */
+enum error memory_root_layout(int fd, uint64_t *layout_hash);
+/* A root block of its own with the same arenas and regions, and another layout; for layout/convert.c. The arenas'
+ * descriptors are those of both. */
+enum error memory_root_copy(struct memory_root *copy, const struct memory_root *from, uint64_t layout_hash);
+/* Forgets the block, whose descriptor stays open. */
+void memory_root_unmap(struct memory_root *root);
+/* Closes the block alone. The arenas are another root's. */
+void memory_root_close_block(struct memory_root *root);
 
 /* Whether the descriptors of the root and of its present arenas stay open across execve(). At first they do not. */
 void memory_root_keep(const struct memory_root *root, bool keep);

@@ -19,12 +19,23 @@ struct pool {
 	uint32_t free;    /* first of the free list */
 };
 
+/* What a pool is beside its objects, as pool_save() notes it. */
+struct pool_note {
+	uint32_t object_bytes;
+	uint32_t limit;
+	uint32_t touched;
+	uint32_t used;
+	uint32_t free;
+};
+
 /* Room for `limit` objects of object_bytes (a multiple of 4). The errors are region_open()'s. */
 enum error pool_open(struct pool *pool, uint32_t object_bytes, uint32_t limit);
-/* The same in an arena, under a name (region_open_in()). A struct pool that lies in a region itself survives execve();
- * region_adopt() on its region makes it whole again. */
+/* The same in an arena, under a name (region_open_in()). In one that was adopted, ERROR_NOT_FOUND: there is no such
+ * pool of objects of this size, or its note contradicts itself. Its limit is then what fits into what was reserved. */
 enum error pool_open_in(struct pool *pool, struct arena *arena, const char *name, uint32_t object_bytes,
 			uint32_t limit);
+/* Notes what lies beside the objects, for the program that adopts the arena. Nothing to do for anonymous memory. */
+enum error pool_save(const struct pool *pool, const struct arena *arena);
 void pool_close(struct pool *pool);
 
 /* An object's index, or 0 at the limit or without memory. */

@@ -37,6 +37,8 @@ enum error region_open_in(struct region *region, struct arena *arena, const char
 {
 	if (arena == NULL)
 		return region_open(region, bytes_max);
+	if (arena->adopted)
+		return region_adopt(region, arena, name);
 	size_t bytes = round_up(bytes_max, GROW_STEP_BYTES);
 	struct root_region *place;
 	enum error error = arena_add(arena, name, bytes, &place);
@@ -46,6 +48,13 @@ enum error region_open_in(struct region *region, struct arena *arena, const char
 	if (error != ERROR_OK)
 		arena_remove(place);
 	return error;
+}
+
+void region_unmap(struct region *region)
+{
+	CHECK(region->place != NULL);
+	CHECK(munmap(region->base, region->reserved_bytes) == 0);
+	*region = (struct region){0};
 }
 
 static enum error region_make_usable(struct region *region, size_t bytes)
@@ -72,12 +81,17 @@ enum error region_adopt(struct region *region, struct arena *arena, const char *
 		return error;
 	}
 	*region = found;
+	region->adopted = true;
 	return ERROR_OK;
 }
 
 void region_close(struct region *region)
 {
 	CHECK_LE(region->usable_bytes, region->reserved_bytes);
+	if (region->adopted) {
+		region_unmap(region);
+		return;
+	}
 	if (region->place != NULL) {
 		region_forget(region, 0, region->usable_bytes);
 		arena_remove(region->place);

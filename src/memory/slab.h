@@ -33,12 +33,15 @@ struct slab {
 
 /* bytes_max: of all blocks together, at most 64 GiB. */
 enum error slab_open(struct slab *slab, size_t bytes_max);
-/* The same in an arena, under a name (region_open_in()). It survives execve() as a pool does (memory/pool.h). */
+/* The same in an arena, under a name (region_open_in()); one that was adopted, as for a pool (memory/pool.h). */
 enum error slab_open_in(struct slab *slab, struct arena *arena, const char *name, size_t bytes_max);
+enum error slab_save(const struct slab *slab, const struct arena *arena);
 void slab_close(struct slab *slab);
 
 /* A block of at least `bytes` (1..SLAB_BLOCK_BYTES_MAX) with undefined content; 0 at the limit or without memory. */
 uint32_t slab_take(struct slab *slab, size_t bytes);
+/* The same, zeroed. A large block costs little: its pages are zero already. */
+uint32_t slab_take_zeroed(struct slab *slab, size_t bytes);
 /* bytes: as in slab_take(), or any other size of the same class. */
 void slab_give(struct slab *slab, uint32_t ref, size_t bytes);
 /* What a block for `bytes` really holds. */

@@ -22,11 +22,14 @@ struct table {
 
 /* limit: objects. The pool must outlive the table. */
 enum error table_open(struct table *table, const struct pool *pool, uint32_t node_offset, uint32_t limit);
-/* The same in an arena, under a name (region_open_in()). It survives execve() as a pool does (memory/pool.h), except
- * that its pointer to the pool must be set again. */
+/* The same in an arena, under a name (region_open_in()); one that was adopted, as for a pool (memory/pool.h). */
 enum error table_open_in(struct table *table, struct arena *arena, const char *name, const struct pool *pool,
 			 uint32_t node_offset, uint32_t limit);
+enum error table_save(const struct table *table, const struct arena *arena);
 void table_close(struct table *table);
+
+/* So many objects will be inserted: an empty table gets their buckets at once, and splits none on the way. */
+void table_expect(struct table *table, uint32_t count);
 
 /* The first object of this hash's chain whose hash is the same, or 0; and the next one after `index`. */
 uint32_t table_first(const struct table *table, uint32_t hash);

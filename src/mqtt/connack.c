@@ -143,6 +143,8 @@ static void connack_properties_encode(struct writer *writer, const struct mqtt_c
 		property_write_binary(writer, MQTT_PROPERTY_REASON_STRING, connack->reason_string);
 	if (connack->auth_method.size > 0)
 		property_write_binary(writer, MQTT_PROPERTY_AUTH_METHOD, connack->auth_method);
+	if (connack->server_reference.size > 0)
+		property_write_binary(writer, MQTT_PROPERTY_SERVER_REFERENCE, connack->server_reference);
 	if (connack->user_name.size > 0) {
 		property_write_binary(writer, MQTT_PROPERTY_USER_PROPERTY, connack->user_name);
 		writer_binary(writer, connack->user_value);

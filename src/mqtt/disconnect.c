@@ -52,22 +52,26 @@ enum error mqtt_disconnect_decode(struct slice body, uint8_t version, bool from_
 	return reader_finish(&reader);
 }
 
-static void disconnect_properties_encode(struct writer *writer, struct slice reason_string)
+static void disconnect_properties_encode(struct writer *writer, struct slice reason_string,
+					 struct slice server_reference)
 {
 	size_t start = writer_length_open(writer);
-	property_write_binary(writer, MQTT_PROPERTY_REASON_STRING, reason_string);
+	if (reason_string.size > 0)
+		property_write_binary(writer, MQTT_PROPERTY_REASON_STRING, reason_string);
+	if (server_reference.size > 0)
+		property_write_binary(writer, MQTT_PROPERTY_SERVER_REFERENCE, server_reference);
 	writer_length_close(writer, start);
 }
 
-size_t mqtt_disconnect_encode(uint8_t reason, struct slice reason_string, uint8_t version, uint8_t *out,
-			      size_t out_size)
+size_t mqtt_disconnect_encode(uint8_t reason, struct slice reason_string, struct slice server_reference,
+			      uint8_t version, uint8_t *out, size_t out_size)
 {
 	struct writer writer = writer_of(out, out_size);
 	size_t start = writer_packet_open(&writer, MQTT_DISCONNECT, 0);
-	bool has_string = version == MQTT_VERSION_5 && reason_string.size > 0;
-	if (has_string || (version == MQTT_VERSION_5 && reason != MQTT_REASON_SUCCESS))
+	bool has_properties = version == MQTT_VERSION_5 && (reason_string.size > 0 || server_reference.size > 0);
+	if (has_properties || (version == MQTT_VERSION_5 && reason != MQTT_REASON_SUCCESS))
 		writer_u8(&writer, reason);
-	if (has_string)
-		disconnect_properties_encode(&writer, reason_string);
+	if (has_properties)
+		disconnect_properties_encode(&writer, reason_string, server_reference);
 	return writer_finish(&writer, start);
 }

@@ -24,9 +24,10 @@ size_t mqtt_suback_encode(uint16_t packet_id, const uint8_t *codes, size_t count
 			  uint8_t *out, size_t out_size);
 size_t mqtt_unsubscribe_encode(uint16_t packet_id, const struct slice *filters, size_t count, uint8_t version,
 			       uint8_t *out, size_t out_size);
-/* reason_string: size 0 leaves it out. Before version 5 only a client sends DISCONNECT, without a reason. */
-size_t mqtt_disconnect_encode(uint8_t reason, struct slice reason_string, uint8_t version, uint8_t *out,
-			      size_t out_size);
+/* reason_string, server_reference: size 0 leaves it out. Before version 5 only a client sends DISCONNECT, without a
+ * reason. */
+size_t mqtt_disconnect_encode(uint8_t reason, struct slice reason_string, struct slice server_reference,
+			      uint8_t version, uint8_t *out, size_t out_size);
 /* AUTH of version 5: reason, method and data (size 0: left out). */
 size_t mqtt_auth_encode(const struct mqtt_auth *auth, uint8_t *out, size_t out_size);
 /* MQTT_PINGREQ or MQTT_PINGRESP. */

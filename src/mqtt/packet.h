@@ -69,6 +69,7 @@ struct mqtt_connack {
 	struct slice reason_string;        /* size 0: not written */
 	struct slice response_information; /* size 0: not written */
 	struct slice auth_method;          /* size 0: not written */
+	struct slice server_reference;     /* size 0: not written, and not read */
 	struct slice user_name;            /* one User Property, size 0: not written, and not read */
 	struct slice user_value;
 };

@@ -1,6 +1,8 @@
 #include "net/fixed_files.h"
 
 #include "base/check.h"
+#include "base/layout_root.h"
+#include "memory/notes.h"
 
 #include <errno.h>
 #include <liburing.h>
@@ -28,9 +30,10 @@ static int ring_slot_of(const struct fixed_files *files, int handle)
 	return (int)((uint32_t)(handle - FIXED_FILES_FIRST) % files->ring_slots);
 }
 
-static bool open_ring(struct io_uring *ring, uint32_t slots)
+static bool open_ring(struct io_uring *ring, struct io_uring_params *params, uint32_t slots)
 {
-	if (io_uring_queue_init(RING_ENTRIES, ring, 0) != 0)
+	*params = (struct io_uring_params){0};
+	if (io_uring_queue_init_params(RING_ENTRIES, ring, params) != 0)
 		return false;
 	if (io_uring_register_files_sparse(ring, slots) == 0)
 		return true;
@@ -49,7 +52,8 @@ static bool has_requests(struct io_uring *ring)
 bool fixed_files_work(void)
 {
 	struct io_uring ring;
-	if (!open_ring(&ring, 1))
+	struct io_uring_params params;
+	if (!open_ring(&ring, &params, 1))
 		return false;
 	bool work = has_requests(&ring);
 	io_uring_queue_exit(&ring);
@@ -62,8 +66,9 @@ enum error fixed_files_open(struct fixed_files *files, uint32_t slots, uint32_t 
 	uint32_t rings = (slots + ring_slots - 1) / ring_slots;
 	*files = (struct fixed_files){.ring_slots = ring_slots, .slots = slots};
 	files->rings = calloc(rings, sizeof(*files->rings));
+	files->params = calloc(rings, sizeof(*files->params));
 	files->free = malloc(slots * sizeof(*files->free));
-	if (files->rings != NULL && files->free != NULL)
+	if (files->rings != NULL && files->params != NULL && files->free != NULL)
 		return ERROR_OK;
 	fixed_files_close(files);
 	return ERROR_NO_MEMORY;
@@ -74,8 +79,135 @@ void fixed_files_close(struct fixed_files *files)
 	for (uint32_t i = 0; i < files->ring_count; i++)
 		io_uring_queue_exit(&files->rings[i]);
 	free(files->rings);
+	free(files->params);
 	free(files->free);
 	*files = (struct fixed_files){0};
+}
+
+void fixed_files_rings(const struct fixed_files *files, int *fds)
+{
+	for (uint32_t i = 0; i < files->ring_count; i++)
+		fds[i] = files->rings[i].ring_fd;
+}
+
+void fixed_files_renumber(struct fixed_files *files, const int *fds)
+{
+	for (uint32_t i = 0; i < files->ring_count; i++) {
+		CHECK(fds[i] >= 0);
+		files->rings[i].ring_fd = files->rings[i].enter_ring_fd = fds[i];
+	}
+}
+
+/* ---- from one program to the next ---- */
+
+/* Of a struct fixed_files; the arrays are notes of their own. */
+struct fixed_files_note {
+	uint64_t request_count;
+	uint64_t failure_count;
+	uint32_t ring_count;
+	uint32_t ring_slots;
+	uint32_t fresh;
+	uint32_t free_count;
+	uint32_t held_count;
+	uint32_t slots;
+};
+LAYOUT_ROOT(fixed_files_note);
+
+enum error fixed_files_save(const struct fixed_files *files, const struct arena *arena)
+{
+	struct fixed_files_note note = {
+		.request_count = files->request_count,
+		.failure_count = files->failure_count,
+		.ring_count = files->ring_count,
+		.ring_slots = files->ring_slots,
+		.fresh = files->fresh,
+		.free_count = files->free_count,
+		.held_count = files->held_count,
+		.slots = files->slots,
+	};
+	int *fds = calloc(files->ring_count + 1u, sizeof(*fds));
+	if (fds == NULL)
+		return ERROR_NO_MEMORY;
+	fixed_files_rings(files, fds);
+	enum error error = arena_put(arena, "fixed files", &note, sizeof(note));
+	if (error == ERROR_OK)
+		error = arena_put(arena, "fixed file rings", fds, files->ring_count * sizeof(*fds));
+	if (error == ERROR_OK)
+		error = arena_put(arena, "fixed file params", files->params,
+				  files->ring_count * sizeof(*files->params));
+	if (error == ERROR_OK)
+		error = arena_put(arena, "fixed files free", files->free, files->free_count * sizeof(*files->free));
+	if (error == ERROR_OK)
+		error = arena_put(arena, "fixed files held", files->free + files->slots - files->held_count,
+				  files->held_count * sizeof(*files->free));
+	free(fds);
+	return error;
+}
+
+static bool fixed_note_is_sound(const struct fixed_files_note *note)
+{
+	return note->ring_slots != 0 && note->slots != 0 && note->slots <= (uint32_t)FIXED_FILES_FIRST &&
+	       note->ring_count <= (note->slots + note->ring_slots - 1) / note->ring_slots &&
+	       note->fresh <= (uint64_t)note->ring_count * note->ring_slots && note->fresh <= note->slots &&
+	       (uint64_t)note->free_count + note->held_count <= note->fresh;
+}
+
+static enum error adopt_arrays(struct fixed_files *files, const struct arena *arena)
+{
+	uint32_t *held = files->free + files->slots - files->held_count;
+	if (!arena_get_exact(arena, "fixed file params", files->params, files->ring_count * sizeof(*files->params)) ||
+	    !arena_get_exact(arena, "fixed files free", files->free, files->free_count * sizeof(*files->free)) ||
+	    !arena_get_exact(arena, "fixed files held", held, files->held_count * sizeof(*held)))
+		return ERROR_NOT_FOUND;
+	for (uint32_t i = 0; i < files->free_count; i++) {
+		if (files->free[i] >= files->fresh)
+			return ERROR_NOT_FOUND;
+	}
+	return ERROR_OK;
+}
+
+/* liburing takes a ring for a fresh one, whose entries are counted from 0. */
+static void go_on_counting(struct io_uring *ring)
+{
+	ring->sq.sqe_head = ring->sq.sqe_tail = *ring->sq.ktail;
+}
+
+static enum error adopt_rings(struct fixed_files *files, const struct arena *arena, uint32_t count)
+{
+	struct slice fds;
+	if (!arena_get(arena, "fixed file rings", &fds) || fds.size != count * sizeof(int))
+		return ERROR_NOT_FOUND;
+	for (; files->ring_count < count; files->ring_count++) {
+		struct io_uring *ring = &files->rings[files->ring_count];
+		int fd;
+		memcpy(&fd, fds.data + files->ring_count * sizeof(fd), sizeof(fd));
+		int failure = io_uring_queue_mmap(fd, &files->params[files->ring_count], ring);
+		if (failure != 0) {
+			errno = -failure;
+			return ERROR_SYSTEM;
+		}
+		go_on_counting(ring);
+	}
+	return ERROR_OK;
+}
+
+enum error fixed_files_adopt(struct fixed_files *files, const struct arena *arena)
+{
+	struct fixed_files_note note;
+	if (!arena_get_exact(arena, "fixed files", &note, sizeof(note)) || !fixed_note_is_sound(&note))
+		return ERROR_NOT_FOUND;
+	enum error error = fixed_files_open(files, note.slots, note.ring_slots);
+	if (error != ERROR_OK)
+		return error;
+	files->request_count = note.request_count;
+	files->failure_count = note.failure_count;
+	files->fresh = note.fresh;
+	files->free_count = note.free_count;
+	files->held_count = note.held_count;
+	files->ring_count = note.ring_count;
+	error = adopt_arrays(files, arena);
+	files->ring_count = 0;
+	return error == ERROR_OK ? adopt_rings(files, arena, note.ring_count) : error;
 }
 
 static bool take_slot(struct fixed_files *files, uint32_t *slot)
@@ -87,7 +219,7 @@ static bool take_slot(struct fixed_files *files, uint32_t *slot)
 	if (files->fresh == files->slots)
 		return false;
 	if (files->fresh == files->ring_count * files->ring_slots) {
-		if (!open_ring(&files->rings[files->ring_count], files->ring_slots))
+		if (!open_ring(&files->rings[files->ring_count], &files->params[files->ring_count], files->ring_slots))
 			return false;
 		files->ring_count++;
 	}

@@ -19,11 +19,14 @@
 
 #define FIXED_FILES_FIRST (1 << 28)
 
+struct arena;
 struct io_uring;
+struct io_uring_params;
 
 struct fixed_files {
-	struct io_uring *rings; /* ring_count of them are set up */
-	uint32_t *free;         /* slots that were given back; from its end, those that could not be emptied */
+	struct io_uring *rings;         /* ring_count of them are set up */
+	struct io_uring_params *params; /* with which the kernel made each, to map it anew */
+	uint32_t *free;                 /* slots that were given back; from its end, those that could not be emptied */
 	uint32_t ring_count;
 	uint32_t ring_slots;
 	uint32_t fresh; /* slots below it have been used */
@@ -46,10 +49,30 @@ static inline bool fixed_files_is_handle(int fd)
 	return fd >= FIXED_FILES_FIRST;
 }
 
+/* Slots that are taken. */
 static inline uint32_t fixed_files_count(const struct fixed_files *files)
 {
 	return files->fresh - files->free_count;
 }
+
+/* Handles that were not dropped: without slots that the kernel did not empty. */
+static inline uint32_t fixed_files_sockets(const struct fixed_files *files)
+{
+	return files->fresh - files->free_count - files->held_count;
+}
+
+/* Notes in the arena what the next program needs to go on with the sockets, beside the rings' descriptors.
+ * ERROR_NO_MEMORY. */
+enum error fixed_files_save(const struct fixed_files *files, const struct arena *arena);
+/* In place of fixed_files_open(): what the previous program noted, with its rings, whose descriptors are the caller's
+ * (fixed_files_rings() has them). ERROR_NOT_FOUND: there is no such note, or it contradicts itself; ERROR_SYSTEM: a
+ * ring cannot be mapped, errno says why; ERROR_NO_MEMORY. */
+enum error fixed_files_adopt(struct fixed_files *files, const struct arena *arena);
+
+/* The rings' descriptors, which hold the sockets: ring_count of them. */
+void fixed_files_rings(const struct fixed_files *files, int *fds);
+/* The rings have these numbers from now on: in the table of another thread, which goes on with them. */
+void fixed_files_renumber(struct fixed_files *files, const int *fds);
 
 /* Moves the socket: its descriptor is closed. Returns the handle. -1: there is no room, or errno says why; fd stays as
  * it is. */

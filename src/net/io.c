@@ -29,6 +29,12 @@ void io_leave(struct io *io)
 	fixed_files_close(&io->fixed_files);
 }
 
+void io_rest(struct io *io)
+{
+	CHECK(io->outbox_count == 0 && io->piece_count == 0);
+	write_ring_close(&io->writes);
+}
+
 void io_close(struct io *io)
 {
 	io_leave(io);
@@ -75,13 +81,18 @@ void io_acknowledge(struct io *io, const struct conn *conn)
 	stream_acknowledge(&io->streams, conn->stream);
 }
 
+void io_drop_outbox(struct io *io, struct conn *conn)
+{
+	if (conn->outbox == 0)
+		return;
+	CHECK(io->outboxes[conn->outbox - 1].conn == conn);
+	io->outboxes[conn->outbox - 1].conn = NULL;
+	conn->outbox = 0;
+}
+
 void io_disconnect(struct io *io, struct conn *conn)
 {
-	if (conn->outbox != 0) {
-		CHECK(io->outboxes[conn->outbox - 1].conn == conn);
-		io->outboxes[conn->outbox - 1].conn = NULL;
-		conn->outbox = 0;
-	}
+	io_drop_outbox(io, conn);
 	io_drop_input(io, conn);
 	io_drop_backlog(io, conn);
 	if (stream_exists(conn->stream)) {

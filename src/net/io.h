@@ -40,7 +40,7 @@ struct conn {
 	uint16_t generation; /* of the pool slot: tells that an event of this turn is stale */
 	uint16_t outbox;     /* this turn's output: its number + 1, or 0 */
 	uint32_t kept;       /* slab reference: input that is not parsed yet, or 0 */
-	uint32_t backlog;    /* slab reference: output that the kernel did not take, or 0 */
+	uint32_t backlog;    /* slab reference: output that the kernel did not take, or that is held; or 0 */
 };
 _Static_assert(sizeof(struct conn) == 16, "a quarter of a client's cache line");
 _Static_assert(IO_OUTBOXES_MAX <= UINT16_MAX, "an outbox's number has 16 bits");
@@ -101,6 +101,8 @@ enum error io_open(struct io *io, struct slab *slab, struct io_observer observer
  * thread, before it ends, for elsewhere their numbers may be others' descriptors. Nothing is read or written any more.
  */
 void io_leave(struct io *io);
+/* The thread ends, and another one goes on with the connections: gives back what that one makes anew. */
+void io_rest(struct io *io);
 void io_close(struct io *io);
 /* Has io_settle() move sockets to fixed files. Before the first of them; without this call all stay in the table. */
 enum error io_fix_files(struct io *io, const struct fixed_plan *plan);
@@ -154,8 +156,30 @@ static inline bool io_awaits_writing(const struct conn *conn)
 
 /* The socket can be written: goes on with the backlog. False: the connection broke; errno says why. */
 bool io_resume(struct io *io, struct conn *conn);
-/* Since when (on the clock of io->now_ms) the backlog has made no progress. Only with a backlog. */
+/* Since when (on the clock of io->now_ms) the backlog has made no progress; while it is held, now. Only with a backlog.
+ */
 uint64_t io_stalled_since_ms(const struct io *io, const struct conn *conn);
+
+/* ---- output that is held ----
+ * From io_hold() to io_unhold() nothing is written: what is sent, this turn's output so far included, goes to the
+ * backlog and counts as one.
+ *
+ * A hold while the output is held already is for what is sent from then on. It waits behind the first one, and takes
+ * the place of another that waits so. What the first one holds is not held any longer for it: otherwise one whose
+ * output is held again and again would never be sent anything. */
+
+/* number: of the hold, not 0. is_first: the connection has not been sent anything yet. ERROR_NO_MEMORY: it is not held,
+ * unless it was. */
+enum error io_hold(struct io *io, struct conn *conn, uint64_t number, bool is_first);
+/* The number of the connection's first hold; 0: its output is not held. */
+uint64_t io_held(const struct io *io, const struct conn *conn);
+/* The number of its last one. */
+uint64_t io_held_last(const struct io *io, const struct conn *conn);
+/* Ends the first hold. io_resume() writes what waits for nothing else. Only while the output is held. */
+void io_unhold(struct io *io, struct conn *conn);
+/* Ends all holds, and drops what was held and this turn's output. False: nothing may be sent any more, since it would
+ * be the connection's first output or would follow a packet that was cut. Only while the output is held. */
+bool io_drop_held(struct io *io, struct conn *conn);
 
 /* Writes at once, past everything that waits: the last words to a connection that had no output yet. What the kernel
  * does not take is lost: a new socket's buffer takes it, or the peer is gone. */
@@ -167,8 +191,9 @@ void io_acknowledge(struct io *io, const struct conn *conn);
 void io_disconnect(struct io *io, struct conn *conn);
 /* Gives the stream up as stream_release() does. Input that was kept is dropped; the connection must have no output. */
 int io_release(struct io *io, struct conn *conn, struct stream_carry *carry);
-/* Gives back what is kept of the input, or of the output. */
+/* Gives back what is kept of the input, or of the output; or forgets this turn's output. */
 void io_drop_input(struct io *io, struct conn *conn);
+void io_drop_outbox(struct io *io, struct conn *conn);
 void io_drop_backlog(struct io *io, struct conn *conn);
 
 #endif

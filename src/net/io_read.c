@@ -1,4 +1,5 @@
 /* The reading half of net/io.h: scratch, and what is kept of a packet that came in part. */
+#include "base/layout_root.h"
 #include "net/io.h"
 
 #include "base/check.h"
@@ -11,7 +12,7 @@
 _Static_assert(SCRATCH_RESERVE_BYTES <= IO_SCRATCH_BYTES, "an empty scratch has room for a read");
 
 /* In the slab, at conn->kept. */
-struct kept {
+struct kept_input {
 	uint32_t capacity_bytes; /* of bytes[] */
 	uint32_t used_bytes;
 	uint32_t packet_bytes; /* size of the packet that it begins; 0: not known */
@@ -19,8 +20,9 @@ struct kept {
 	bool skips;            /* nothing is kept: packet_bytes of what comes are thrown away */
 	uint8_t bytes[];
 };
+LAYOUT_ROOT(kept_input);
 
-static struct kept *kept_of(const struct io *io, const struct conn *conn)
+static struct kept_input *kept_of(const struct io *io, const struct conn *conn)
 {
 	CHECK(conn->kept != 0);
 	return slab_at(io->slab, conn->kept);
@@ -30,7 +32,7 @@ void io_drop_input(struct io *io, struct conn *conn)
 {
 	if (conn->kept == 0)
 		return;
-	slab_give(io->slab, conn->kept, sizeof(struct kept) + kept_of(io, conn)->capacity_bytes);
+	slab_give(io->slab, conn->kept, sizeof(struct kept_input) + kept_of(io, conn)->capacity_bytes);
 	conn->kept = 0;
 }
 
@@ -55,7 +57,7 @@ static inline enum io_result read_stream(struct io *io, const struct conn *conn,
 
 /* A packet longer than a read stays in its block. The exception is one that was read into scratch because so little of
  * it was kept that its length was not known: it goes back to scratch, together with what stands behind it. */
-static bool is_large(const struct kept *kept)
+static bool is_large(const struct kept_input *kept)
 {
 	return kept->packet_bytes > IO_READ_BYTES && kept->used_bytes <= kept->packet_bytes;
 }
@@ -63,17 +65,17 @@ static bool is_large(const struct kept *kept)
 /* Doubles the block, up to the whole packet. A length that is announced costs nothing until the bytes come. */
 static enum error grow_kept(struct io *io, struct conn *conn)
 {
-	struct kept *old = kept_of(io, conn);
+	struct kept_input *old = kept_of(io, conn);
 	CHECK(old->capacity_bytes < old->packet_bytes && old->used_bytes == old->capacity_bytes);
 	size_t capacity = (size_t)old->capacity_bytes * 2;
 	if (capacity < 2 * IO_READ_BYTES)
 		capacity = 2 * IO_READ_BYTES;
 	if (capacity > old->packet_bytes)
 		capacity = old->packet_bytes;
-	uint32_t ref = slab_take(io->slab, sizeof(struct kept) + capacity);
+	uint32_t ref = slab_take(io->slab, sizeof(struct kept_input) + capacity);
 	if (ref == 0)
 		return ERROR_NO_MEMORY;
-	struct kept *grown = slab_at(io->slab, ref);
+	struct kept_input *grown = slab_at(io->slab, ref);
 	memcpy(grown, old, sizeof(*old) + old->used_bytes);
 	grown->capacity_bytes = (uint32_t)capacity;
 	io_drop_input(io, conn);
@@ -84,7 +86,7 @@ static enum error grow_kept(struct io *io, struct conn *conn)
 /* A packet longer than a read is put together in its block and parsed there. */
 static enum io_result receive_large(struct io *io, struct conn *conn, struct slice *bytes, bool *more)
 {
-	struct kept *kept = kept_of(io, conn);
+	struct kept_input *kept = kept_of(io, conn);
 	if (kept->used_bytes == kept->capacity_bytes) {
 		if (grow_kept(io, conn) != ERROR_OK) {
 			errno = ENOMEM;
@@ -108,7 +110,7 @@ static enum io_result receive_large(struct io *io, struct conn *conn, struct sli
 /* Moves what is kept back into scratch, in front of what was read or will be. */
 static struct slice restore_kept(struct io *io, struct conn *conn, uint8_t *at)
 {
-	struct kept *kept = kept_of(io, conn);
+	struct kept_input *kept = kept_of(io, conn);
 	CHECK(!kept->skips && at + kept->used_bytes <= io->scratch.base + io->scratch.reserved_bytes);
 	struct slice restored = slice_of(at, kept->used_bytes);
 	memcpy(at, kept->bytes, kept->used_bytes);
@@ -119,7 +121,7 @@ static struct slice restore_kept(struct io *io, struct conn *conn, uint8_t *at)
 /* What stands behind the skipped packet is for the caller. */
 static enum io_result receive_skipping(struct io *io, struct conn *conn, struct slice *bytes, bool *more)
 {
-	struct kept *kept = kept_of(io, conn);
+	struct kept_input *kept = kept_of(io, conn);
 	uint8_t *at = io->scratch.base + io->scratch_used;
 	CHECK(kept->packet_bytes != 0 && kept->used_bytes == 0);
 	size_t got;
@@ -138,7 +140,7 @@ static enum io_result receive_skipping(struct io *io, struct conn *conn, struct 
 
 static enum io_result replay_kept(struct io *io, struct conn *conn, struct slice *bytes, bool *more)
 {
-	struct kept *kept = kept_of(io, conn);
+	struct kept_input *kept = kept_of(io, conn);
 	*more = true;
 	kept->replay = false;
 	if (is_large(kept)) {
@@ -166,7 +168,7 @@ enum io_result io_receive(struct io *io, struct conn *conn, struct slice *bytes,
 	io_make_room(io);
 	size_t kept_bytes = 0;
 	if (conn->kept != 0) {
-		struct kept *kept = kept_of(io, conn);
+		struct kept_input *kept = kept_of(io, conn);
 		if (kept->skips)
 			return receive_skipping(io, conn, bytes, more);
 		if (kept->replay)
@@ -192,7 +194,7 @@ enum error io_keep(struct io *io, struct conn *conn, struct slice rest, size_t p
 {
 	if (conn->kept != 0) {
 		/* A packet longer than a read is taken whole, or stays where it is. */
-		struct kept *kept = kept_of(io, conn);
+		struct kept_input *kept = kept_of(io, conn);
 		if (rest.size != 0) {
 			CHECK(rest.data == kept->bytes && rest.size == kept->used_bytes);
 			kept->replay = replay;
@@ -204,11 +206,11 @@ enum error io_keep(struct io *io, struct conn *conn, struct slice rest, size_t p
 	if (rest.size == 0)
 		return ERROR_OK;
 	CHECK(packet_bytes <= UINT32_MAX);
-	uint32_t ref = slab_take(io->slab, sizeof(struct kept) + rest.size);
+	uint32_t ref = slab_take(io->slab, sizeof(struct kept_input) + rest.size);
 	if (ref == 0)
 		return ERROR_NO_MEMORY;
-	struct kept *kept = slab_at(io->slab, ref);
-	*kept = (struct kept){
+	struct kept_input *kept = slab_at(io->slab, ref);
+	*kept = (struct kept_input){
 		.capacity_bytes = (uint32_t)rest.size,
 		.used_bytes = (uint32_t)rest.size,
 		.packet_bytes = (uint32_t)packet_bytes,
@@ -222,10 +224,11 @@ enum error io_keep(struct io *io, struct conn *conn, struct slice rest, size_t p
 enum error io_skip(struct io *io, struct conn *conn, size_t bytes)
 {
 	CHECK(conn->kept == 0 && bytes != 0);
-	uint32_t ref = slab_take(io->slab, sizeof(struct kept));
+	uint32_t ref = slab_take(io->slab, sizeof(struct kept_input));
 	if (ref == 0)
 		return ERROR_NO_MEMORY;
-	*(struct kept *)slab_at(io->slab, ref) = (struct kept){.packet_bytes = (uint32_t)bytes, .skips = true};
+	*(struct kept_input *)slab_at(io->slab, ref) =
+		(struct kept_input){.packet_bytes = (uint32_t)bytes, .skips = true};
 	conn->kept = ref;
 	return ERROR_OK;
 }

@@ -1,11 +1,14 @@
 /* Streams, and the first of their kinds: a socket in the thread's descriptor table. */
 #include "net/stream.h"
+#include "base/layout_root.h"
 
 #include <errno.h>
 #include <limits.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <unistd.h>
+
+LAYOUT_ENUM(stream_kind);
 
 /* ---- plain descriptors ----
  * receive, send and sendv are in the header, for the compiler to put in place. A layered kind calls those too, so the
@@ -106,6 +109,7 @@ void streams_add_kind(struct streams *streams, enum stream_kind kind, const stru
 	CHECK(kind < STREAM_KINDS && streams->ops[kind] == NULL);
 	CHECK(ops->receive != NULL && ops->pending != NULL && ops->send != NULL && ops->sendv != NULL);
 	CHECK(ops->acknowledge != NULL && ops->shutdown != NULL && ops->close != NULL);
+	CHECK((ops->stage_descriptor != NULL) == (ops->stage != NULL) && (ops->stage != NULL) == (ops->staged != NULL));
 	CHECK(ops->borrow != NULL && ops->give_back != NULL && ops->release != NULL && ops->adopt != NULL);
 	streams->ops[kind] = ops;
 	streams->contexts[kind] = context;
@@ -120,6 +124,33 @@ int stream_flush(struct streams *streams, struct stream stream)
 {
 	const struct stream_ops *ops = stream_ops_of(streams, stream);
 	return ops->flush != NULL ? ops->flush(streams, stream) : 0;
+}
+
+/* Of a descriptor: the only part as it is, or a copy of several. */
+static bool stage_for_descriptor(const struct iovec *parts, size_t count, struct stream_room room, struct slice *bytes)
+{
+	if (count == 1) {
+		*bytes = slice_of(parts->iov_base, parts->iov_len);
+		return true;
+	}
+	size_t size = 0;
+	for (size_t i = 0; i < count; i++) {
+		if (parts[i].iov_len > room.bytes - size)
+			return false;
+		memcpy(room.at + size, parts[i].iov_base, parts[i].iov_len);
+		size += parts[i].iov_len;
+	}
+	*bytes = slice_of(room.at, size);
+	return true;
+}
+
+bool stream_stage(struct streams *streams, struct stream stream, const struct iovec *parts, size_t count,
+		  struct stream_room room, struct slice *bytes)
+{
+	CHECK(count != 0);
+	if (stream_is_descriptor(stream))
+		return stage_for_descriptor(parts, count, room, bytes);
+	return stream_ops_of(streams, stream)->stage(streams, stream, parts, count, room, bytes);
 }
 
 void stream_acknowledge(struct streams *streams, struct stream stream)
@@ -183,6 +214,14 @@ void stream_give_back(struct streams *streams, struct stream stream, int fd)
 {
 	if (fd >= 0)
 		stream_ops_of(streams, stream)->give_back(streams, stream, fd);
+}
+
+struct stream_facts stream_facts(const struct streams *streams, struct stream stream)
+{
+	struct stream_facts facts = {0};
+	if (stream_exists(stream) && stream_ops_of(streams, stream)->describe != NULL)
+		stream_ops_of(streams, stream)->describe(streams, stream, &facts);
+	return facts;
 }
 
 void stream_shutdown(struct streams *streams, struct stream stream)

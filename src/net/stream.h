@@ -33,7 +33,10 @@
 #define NET_STREAM_H
 
 #include "base/check.h"
+#include "base/error.h"
+#include "base/slice.h"
 
+#include <errno.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -60,26 +63,49 @@ _Static_assert(sizeof(struct stream) == 4, "it lies in every client");
 
 struct streams;
 
+/* What is known of a stream besides its bytes; what points somewhere does so until the stream is used again. Each kind
+ * adds what it knows to what the stream beneath has said. */
+struct stream_facts {
+	const struct sockaddr *peer; /* the peer's own address, as a proxy has said it; NULL: the socket knows best */
+	struct slice subject;        /* of the peer's certificate; size 0: it showed none */
+	uint16_t tls_version;        /* 0x0303, 0x0304, as on the wire; 0: no TLS */
+	uint16_t tls_cipher;         /* the cipher suite's number at IANA */
+	bool is_websocket;
+	enum error error; /* how the peer broke the kind's protocol, where receive() said EPROTO; else ERROR_OK */
+};
+
 /* What a stream is besides its socket, while it moves between two threads' streams. Zero for a plain one. */
 struct stream_carry {
 	void *state; /* on the heap; owned by whoever holds the struct until adopt() or drop() takes it */
 	uint8_t kind;
 };
 
+/* Where bytes may be put. */
+struct stream_room {
+	uint8_t *at;
+	size_t bytes;
+};
+
 /* The operations of a kind; stream_*() below says what each of them does. Those marked * may be NULL where there is
- * nothing to do. */
+ * nothing to do; the three of writing in two steps where the kind has none of them. */
 struct stream_ops {
 	ssize_t (*receive)(struct streams *streams, struct stream stream, void *buffer, size_t size, bool *more);
 	bool (*pending)(struct streams *streams, struct stream stream);
 	ssize_t (*send)(struct streams *streams, struct stream stream, const void *bytes, size_t size);
 	ssize_t (*sendv)(struct streams *streams, struct stream stream, const struct iovec *parts, size_t count);
-	int (*flush)(struct streams *streams, struct stream stream); /* * */
+	int (*flush)(struct streams *streams, struct stream stream);                  /* * */
+	int (*stage_descriptor)(const struct streams *streams, struct stream stream); /* * */
+	bool (*stage)(struct streams *streams, struct stream stream, const struct iovec *parts, size_t count,
+		      struct stream_room room, struct slice *bytes); /* * */
+	ssize_t (*staged)(struct streams *streams, struct stream stream, size_t size, struct slice bytes,
+			  ssize_t result); /* * */
 	void (*acknowledge)(struct streams *streams, struct stream stream);
 	void (*shutdown)(struct streams *streams, struct stream stream);
 	void (*close)(struct streams *streams, struct stream stream);
 	int (*borrow)(struct streams *streams, struct stream stream);
 	void (*give_back)(struct streams *streams, struct stream stream, int fd);
-	struct stream (*settle)(struct streams *streams, struct stream stream); /* * */
+	void (*describe)(const struct streams *streams, struct stream stream, struct stream_facts *facts); /* * */
+	struct stream (*settle)(struct streams *streams, struct stream stream);                            /* * */
 	int (*release)(struct streams *streams, struct stream stream, struct stream_carry *carry);
 	struct stream (*adopt)(struct streams *streams, int fd, struct stream_carry *carry);
 	void (*drop)(const struct streams *streams, struct stream_carry *carry); /* * */
@@ -90,6 +116,9 @@ struct streams {
 	const struct stream_ops *ops[STREAM_KINDS]; /* NULL: the kind was not added */
 	void *contexts[STREAM_KINDS];               /* the kind's own */
 	int first_descriptor; /* stream_settle() moves a socket with this number or a higher one out of the table */
+	/* It moves one that is out of the table into it, where there is a lower number; where there is none it makes
+	 * this false. */
+	bool to_table;
 };
 
 /* With plain descriptors only; first_descriptor is INT_MAX. */
@@ -177,6 +206,43 @@ int stream_flush(struct streams *streams, struct stream stream);
 /* Has TCP acknowledge what was received at once, rather than together with output or after 40 ms. */
 void stream_acknowledge(struct streams *streams, struct stream stream);
 
+/* ---- writing in two steps ----
+ * For a caller that writes to many sockets with one call of the kernel. A kind makes of the caller's bytes those for
+ * the socket; the caller sends them, and tells what came of it. Between the two steps nothing else is done with the
+ * stream. */
+
+/* What a kind puts around so many bytes, for each layer. */
+#define STREAM_STAGE_BYTES_MAX 64u
+
+/* The descriptor that bytes are to be sent to. -1: this stream is not written so, or not now: it has output of its own
+ * to go on with, or has no descriptor. */
+static inline int stream_stage_descriptor(const struct streams *streams, struct stream stream)
+{
+	if (stream_is_descriptor(stream))
+		return stream.handle;
+	const struct stream_ops *ops = stream_ops_of(streams, stream);
+	return ops->stage_descriptor != NULL ? ops->stage_descriptor(streams, stream) : -1;
+}
+
+/* Makes of 1 to IOV_MAX parts the *bytes to be sent, where there is a descriptor. They are in the room, which each
+ * layer takes some of, or where the only part is; they live as long as both. False: the room is too small, or the parts
+ * are more than the kind puts together at once; nothing has changed, and stream_sendv() is the way. */
+bool stream_stage(struct streams *streams, struct stream stream, const struct iovec *parts, size_t count,
+		  struct stream_room room, struct slice *bytes);
+/* size: of all parts together; result: what send() gave for the bytes of stream_stage(), or a negative errno. Returns
+ * what stream_sendv() does. After a short write or -1 the stream is to be offered the rest at once, for it may take
+ * more. */
+static inline ssize_t stream_staged(struct streams *streams, struct stream stream, size_t size, struct slice bytes,
+				    ssize_t result)
+{
+	if (!stream_is_descriptor(stream))
+		return stream_ops_of(streams, stream)->staged(streams, stream, size, bytes, result);
+	if (result >= 0)
+		return result;
+	errno = (int)-result;
+	return -1;
+}
+
 /* ---- moving ---- */
 
 /* Moves the socket out of the descriptor table where the table is nearly full (first_descriptor) and there is a kind
@@ -200,6 +266,8 @@ void stream_close_descriptor(int fd);
  * STREAM_NONE. Not for reading or writing. stream_give_back() after use. */
 int stream_borrow(struct streams *streams, struct stream stream);
 void stream_give_back(struct streams *streams, struct stream stream, int fd);
+/* All zero for a plain stream, and for STREAM_NONE. */
+struct stream_facts stream_facts(const struct streams *streams, struct stream stream);
 
 /* ---- the end ---- */
 

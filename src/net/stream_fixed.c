@@ -64,6 +64,22 @@ static void fixed_give_back(struct streams *streams, struct stream stream, int f
 	close(fd);
 }
 
+/* Poller and kernel know the socket, whatever holds it. */
+static struct stream fixed_settle(struct streams *streams, struct stream stream)
+{
+	if (!streams->to_table)
+		return stream;
+	int fd = fixed_borrow(streams, stream);
+	if (fd < 0 || fd >= streams->first_descriptor) {
+		streams->to_table = false;
+		if (fd >= 0)
+			close(fd);
+		return stream;
+	}
+	fixed_files_drop(fixed_files_of(streams), stream.handle);
+	return stream_of(STREAM_DESCRIPTOR, fd);
+}
+
 static int fixed_release(struct streams *streams, struct stream stream, struct stream_carry *carry)
 {
 	int fd = fixed_borrow(streams, stream);
@@ -93,6 +109,7 @@ static const struct stream_ops FIXED_OPS = {
 	.close = fixed_close,
 	.borrow = fixed_borrow,
 	.give_back = fixed_give_back,
+	.settle = fixed_settle,
 	.release = fixed_release,
 	.adopt = fixed_adopt,
 };

@@ -35,13 +35,20 @@ static bool write_ring_open(struct write_ring *writes)
 	return ring != NULL;
 }
 
-void write_ring_close(struct write_ring *writes)
+/* There will be another when there is use for it. */
+static void drop_ring(struct write_ring *writes)
 {
 	CHECK(pthread_mutex_lock(&ring_lock) == 0);
 	if (writes->ring != NULL)
 		io_uring_queue_exit(writes->ring);
 	CHECK(pthread_mutex_unlock(&ring_lock) == 0);
 	free(writes->ring);
+	writes->ring = NULL;
+}
+
+void write_ring_close(struct write_ring *writes)
+{
+	drop_ring(writes);
 	*writes = (struct write_ring){0};
 }
 
@@ -65,8 +72,13 @@ bool write_ring_send(struct write_ring *writes, struct write_ring_entry *entries
 	uint32_t left = count;
 	while (left != 0) {
 		int submitted = io_uring_submit_and_wait(writes->ring, left);
-		if (submitted < 0 && submitted != -EINTR)
+		if (submitted < 0 && submitted != -EINTR) {
+			/* What the kernel has taken is done, for nothing in it waits. The rest is still in the ring,
+			 * and would leave with the next batch: a second time, or from memory that has other bytes by
+			 * then. */
+			drop_ring(writes);
 			break;
+		}
 		struct io_uring_cqe *cqe;
 		unsigned head;
 		uint32_t seen = 0;

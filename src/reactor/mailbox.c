@@ -158,10 +158,12 @@ static enum error open_batch(struct outbox *outbox, uint16_t to, uint32_t room)
 	batch->used_bytes = 0;
 	batch->ticket_count = 0;
 	batch->delivered = 0;
+	batch->commit = 0;
 	batch->owner = outbox->self;
 	batch->receiver = to;
 	peer->open = batch;
 	peer->out_batches++;
+	peer->opened++;
 	outbox->out_batches++;
 	outbox->open_count++;
 	return ERROR_OK;
@@ -225,8 +227,7 @@ bool outbox_collect(struct outbox *outbox)
 		outbox->out_batches--;
 		outbox->out_bytes -= batch->used_bytes;
 		if (batch->ticket_count != 0 && outbox->returned != NULL)
-			outbox->returned(outbox->context, tickets_end(batch) - batch->ticket_count,
-					 batch->ticket_count);
+			outbox->returned(outbox->context, batch, tickets_end(batch) - batch->ticket_count);
 		if (batch->capacity_bytes == BATCH_BYTES + TICKET_SPARE_BYTES) {
 			batch->next = outbox->free;
 			outbox->free = batch;

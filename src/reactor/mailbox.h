@@ -46,6 +46,7 @@
 struct batch {
 	struct batch *next;
 	uint64_t opened_ns; /* when the sender's turn began in which its first record was written */
+	uint64_t commit;    /* a number of the receiver's, which the owner sees with the return; 0 at first */
 	uint32_t used_bytes;
 	uint32_t capacity_bytes; /* of records and tickets together */
 	uint32_t ticket_count;   /* the owner's: behind the records, from the end of bytes[] downwards */
@@ -73,6 +74,7 @@ struct outbox_peer {
 	/* In batches of ours that this receiver has or will get, the open one included. */
 	uint64_t out_bytes;
 	uint32_t out_batches;
+	uint32_t opened; /* batches, since the start */
 };
 
 /* A thread's own side; private to it. */
@@ -89,7 +91,7 @@ struct outbox {
 	uint16_t count;
 	uint16_t self;
 	/* Told by outbox_collect() of the tickets on a batch that came back: set by the owner; NULL: nobody. */
-	void (*returned)(void *context, const uint32_t *tickets, uint32_t count);
+	void (*returned)(void *context, const struct batch *batch, const uint32_t *tickets);
 	void *context;
 };
 
@@ -119,6 +121,18 @@ bool outbox_has_returns(const struct outbox *outbox);
 static inline bool outbox_pending(const struct outbox *outbox, uint16_t to)
 {
 	return outbox->peers[to].out_batches != 0;
+}
+/* Names all that was written for `to` so far; for outbox_has_arrived(). */
+static inline uint32_t outbox_mark(const struct outbox *outbox, uint16_t to)
+{
+	return outbox->peers[to].opened;
+}
+/* Whether all that was written before the mark was taken has come back as done with. A receiver returns its batches in
+ * the order in which they were opened. */
+static inline bool outbox_has_arrived(const struct outbox *outbox, uint16_t to, uint32_t mark)
+{
+	const struct outbox_peer *peer = &outbox->peers[to];
+	return (int32_t)(peer->opened - peer->out_batches - mark) >= 0;
 }
 /* While true, whoever returns a batch to this thread also wakes it: it waits for room, or for a ticket. */
 void outbox_await_returns(struct outbox *outbox, bool awaits);

@@ -1,6 +1,8 @@
 #include "route/retained_jobs.h"
+#include "base/layout_root.h"
 
 #include "deliver/queue.h"
+#include "memory/notes.h"
 #include "state/extension.h"
 #include "state/shard.h"
 #include "topics/index.h"
@@ -28,6 +30,7 @@ struct retained_job {
 	uint16_t walks;      /* walks that the client asked for and that are not over */
 };
 _Static_assert(sizeof(struct retained_job) == 28, "a client may have one for each of thousands of subscriptions");
+LAYOUT_ROOT(retained_job);
 
 struct retained_queue {
 	struct table_node node; /* its hash is the client's index */
@@ -38,8 +41,27 @@ struct retained_queue {
 	bool ready; /* in the list of queues that can go on */
 };
 _Static_assert(sizeof(struct retained_queue) == 28, "a session may have one: part of the memory contract");
+LAYOUT_ROOT(retained_queue);
 
 /* ---- making ---- */
+
+/* What there is beside pools and tables. */
+struct retained_jobs_note {
+	uint32_t ready_first;
+	uint32_t ready_last;
+};
+LAYOUT_ROOT(retained_jobs_note);
+
+static enum error retained_jobs_find_note(struct retained_jobs *jobs, const struct arena *arena)
+{
+	struct retained_jobs_note note;
+	if (!arena_get_exact(arena, "retained jobs", &note, sizeof(note)) || note.ready_first > jobs->queues.touched ||
+	    note.ready_last > jobs->queues.touched)
+		return ERROR_NOT_FOUND;
+	jobs->ready_first = note.ready_first;
+	jobs->ready_last = note.ready_last;
+	return ERROR_OK;
+}
 
 enum error retained_jobs_open(struct retained_jobs *jobs, struct arena *arena, uint32_t clients, uint32_t subscriptions)
 {
@@ -53,7 +75,20 @@ enum error retained_jobs_open(struct retained_jobs *jobs, struct arena *arena, u
 	if (error == ERROR_OK)
 		error = table_open_in(&jobs->by_client, arena, "jobs by client", &jobs->queues,
 				      offsetof(struct retained_queue, node), clients);
-	return error;
+	return error == ERROR_OK && arena_is_adopted(arena) ? retained_jobs_find_note(jobs, arena) : error;
+}
+
+enum error retained_jobs_save(const struct retained_jobs *jobs, const struct arena *arena)
+{
+	struct retained_jobs_note note = {jobs->ready_first, jobs->ready_last};
+	enum error error = arena_put(arena, "retained jobs", &note, sizeof(note));
+	if (error == ERROR_OK)
+		error = pool_save(&jobs->jobs, arena);
+	if (error == ERROR_OK)
+		error = pool_save(&jobs->queues, arena);
+	if (error == ERROR_OK)
+		error = table_save(&jobs->by_subscription, arena);
+	return error == ERROR_OK ? table_save(&jobs->by_client, arena) : error;
 }
 
 /* Walks that are not over still hold nodes of the tree. The tree is freed after the shards, with all its nodes. */

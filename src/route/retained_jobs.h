@@ -19,6 +19,8 @@ struct shard;
 /* arena: where its memory is, or NULL (memory/arena.h). clients, subscriptions: the most that there may be. */
 enum error retained_jobs_open(struct retained_jobs *jobs, struct arena *arena, uint32_t clients,
 			      uint32_t subscriptions);
+/* Notes what lies beside its memory, for the program that adopts the arena (memory/arena.h). */
+enum error retained_jobs_save(const struct retained_jobs *jobs, const struct arena *arena);
 void retained_jobs_close(struct retained_jobs *jobs);
 
 /* The client has made this subscription, or has repeated it: it gets the retained messages once more. Not for a shared

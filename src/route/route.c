@@ -78,7 +78,7 @@ static bool deliver_record(struct shard *shard, const struct record *record, uin
 {
 	struct mail *mail = &shard->routing.mail;
 	const uint8_t *packet = (const uint8_t *)&record->routes[record->route_count];
-	struct delivery delivery = deliver_begin(packet, &record->publication, true, mail->kept);
+	struct delivery delivery = deliver_begin(packet, &record->publication, true, &mail->kept);
 	delivery.publisher = record->publisher;
 	overlap_begin(shard, &delivery, record->routes, record->route_count);
 	for (; mail->route < record->route_count; mail->route++) {
@@ -92,7 +92,7 @@ static bool deliver_record(struct shard *shard, const struct record *record, uin
 		}
 	}
 	deliver_end(shard, &delivery);
-	mail->kept = message_ref_none();
+	mail->kept = (struct kept_message){.plain = message_ref_none()};
 	return true;
 }
 
@@ -122,7 +122,10 @@ static bool deliver_records(struct shard *shard, uint64_t until)
 static bool deliver_batch(struct shard *shard, uint64_t until)
 {
 	uint64_t before = counter_of(&shard->counters, COUNTER_messages_out);
+	uint64_t told = shard->sessions.journal.told;
 	bool whole = deliver_records(shard, until);
+	if (commit_waits_are_on(&shard->routing.commits) && shard->sessions.journal.told != told)
+		shard->routing.mail.batch->commit = commit_waits_unsafe(&shard->routing.commits);
 	shard->routing.mail.batch->delivered += (uint32_t)(counter_of(&shard->counters, COUNTER_messages_out) - before);
 	return whole;
 }
@@ -184,18 +187,16 @@ static bool can_deliver_directly(struct shard *shard, const struct routes *route
 	return subscribers <= 1 || (subscribers <= DIRECT_SUBSCRIBERS_MAX && bytes <= DIRECT_BYTES_MAX);
 }
 
-static struct publisher_name name_of(const struct shard *shard, struct client_ref publisher)
+static struct publisher_name name_of(const struct shard *shard, const struct outbound *outbound)
 {
-	struct publisher_name name = {.index = publisher.index, .shard = shard->env.number};
-	if (!client_ref_is_none(publisher))
-		name.generation = shard_client(shard, publisher)->conn.generation;
-	return name;
+	return (struct publisher_name){
+		.index = outbound->publisher.index, .shard = shard->env.number, .generation = outbound->generation};
 }
 
 static void deliver_directly(struct shard *shard, const struct routes *routes, struct outbound *outbound)
 {
-	struct delivery delivery = deliver_begin(outbound->packet, &outbound->publication, false, message_ref_none());
-	delivery.publisher = name_of(shard, outbound->publisher);
+	struct delivery delivery = deliver_begin(outbound->packet, &outbound->publication, false, NULL);
+	delivery.publisher = name_of(shard, outbound);
 	overlap_begin(shard, &delivery, routes->items, routes->count);
 	bool all_here = true;
 	uint64_t before = counter_of(&shard->counters, COUNTER_messages_out);
@@ -222,7 +223,7 @@ static void write_record(struct shard *shard, const struct routes *routes, uint1
 	struct record *record = outbox_write(&shard->routing.outbox, to, bytes);
 	CHECK(record != NULL); /* its memory was reserved */
 	record->record_bytes = (bytes + 7u) & ~7u;
-	record->publisher = name_of(shard, outbound->publisher);
+	record->publisher = name_of(shard, outbound);
 	record->publication = outbound->publication;
 	record->route_count = 0;
 	for (uint32_t i = 0; i < routes->count; i++) {
@@ -278,9 +279,10 @@ static enum error reserve_records(struct shard *shard, const struct routes *rout
 		error = outbox_reserve(&shard->routing.outbox, to, (uint32_t)bytes);
 		some = true;
 	}
-	if (error == ERROR_OK && some && progress->acknowledged && route_ticket(shard, progress) == 0)
-		return ERROR_NO_MEMORY;
-	return error;
+	if (error != ERROR_OK || !some || (!progress->acknowledged && !progress->keeps))
+		return error;
+	/* What the gateway passes on is passed on without one, too. */
+	return route_ticket(shard, progress) != 0 || !progress->acknowledged ? ERROR_OK : ERROR_NO_MEMORY;
 }
 
 /* Writes one record for each shard if `send`, and resets the counts of count_peer_routes(). */
@@ -309,18 +311,59 @@ static enum error send_to_routes(struct shard *shard, const struct routes *route
 	write_records(shard, routes, outbound, error == ERROR_OK, directly, progress->ticket);
 	if (error != ERROR_OK)
 		return error;
-	if (directly)
-		deliver_directly(shard, routes, outbound);
+	if (!directly)
+		return ERROR_OK;
+	uint64_t told = commit_waits_are_on(&shard->routing.commits) ? shard->sessions.journal.told : 0;
+	deliver_directly(shard, routes, outbound);
+	if (commit_waits_are_on(&shard->routing.commits) && shard->sessions.journal.told != told)
+		progress->told = true;
 	return ERROR_OK;
 }
 
+/* ---- acknowledgements ---- */
+
 uint32_t route_ticket(struct shard *shard, struct route_progress *progress)
 {
-	CHECK(progress->acknowledged);
+	CHECK(progress->acknowledged || progress->keeps);
 	if (progress->ticket == 0)
 		progress->ticket = pending_acks_take(&shard->routing.acks);
 	return progress->ticket;
 }
+
+void route_ticket_is_safe(struct shard *shard, uint32_t ticket)
+{
+	struct message_ref kept = pending_acks_is_safe(&shard->routing.acks, ticket);
+	if (!message_ref_is_none(kept))
+		messages_put(&shard->mem.messages, kept);
+}
+
+void route_release_ticket(struct shard *shard, uint32_t ticket, uint16_t holder, uint64_t commit)
+{
+	struct pending_acks *acks = &shard->routing.acks;
+	struct commit_waits *commits = &shard->routing.commits;
+	if (commit != 0 && !commit_waits_is_safe(commits, holder, commit)) {
+		struct commit_wait wait = {.ticket = ticket, .kind = COMMIT_WAIT_TICKET};
+		if (commit_waits_push(commits, holder, commit, &wait) == ERROR_OK)
+			return;
+		/* The publisher sends it again: it may come twice, but is not lost. */
+		pending_acks_set_reason(acks, ticket, (uint8_t)mqtt_reason_of(ERROR_LIMIT), true);
+	}
+	route_ticket_is_safe(shard, ticket);
+}
+
+enum error route_await_commit(struct shard *shard, struct route_progress *progress)
+{
+	uint64_t commit = progress->told && progress->acknowledged ? commit_waits_unsafe(&shard->routing.commits) : 0;
+	if (commit == 0)
+		return ERROR_OK;
+	if (route_ticket(shard, progress) == 0)
+		return ERROR_NO_MEMORY;
+	pending_acks_hold(&shard->routing.acks, progress->ticket);
+	route_release_ticket(shard, progress->ticket, shard->env.number, commit);
+	return ERROR_OK;
+}
+
+/* ---- routing ---- */
 
 /* One slice of the match. */
 static enum error match_some(struct shard *shard, struct slice topic, struct index_place *place)

@@ -18,6 +18,7 @@ struct outbound {
 	const uint8_t *packet;
 	struct publication publication;
 	struct client_ref publisher; /* its index on this shard, for No Local; 0: the gateway itself */
+	uint16_t generation;         /* of the publisher's connection on which it came */
 	/* Set by route_message(): no subscriber takes the message, and at least one refused it because its queue is
 	 * full. Known only if all subscribers are on this shard and got it directly, in the first step. */
 	bool refused;
@@ -32,6 +33,10 @@ struct route_progress {
 	bool matched;      /* there is a subscriber */
 	bool at_once;      /* all routes must be served in one step, or none */
 	bool acknowledged; /* QoS 1 or 2: its publisher is answered when it is safe */
+	bool keeps;   /* the gateway passes it on, and the journal was told so: kept until it is safe with those who get
+			 it */
+	bool resumed; /* its publisher sends it again after a crash (deliver/resumed.h) */
+	bool told;    /* the journal of this shard was told something of it that an acknowledgement has to wait for */
 };
 
 /* One step of routing a message: one slice of the match, and delivery to everything that it found. The packet's bytes
@@ -44,6 +49,14 @@ bool route_fits(struct shard *shard, const struct outbound *outbound);
  * route_message() releases it. Each holder of the message that cannot say at once that it is safe has a hold of its
  * own. 0: no memory. */
 uint32_t route_ticket(struct shard *shard, struct route_progress *progress);
+/* When the routing is over, before the router's hold is released: where the journal was told something of the message,
+ * the ticket is held until that is safe. ERROR_NO_MEMORY: there is none for a ticket. */
+enum error route_await_commit(struct shard *shard, struct route_progress *progress);
+/* A holder of the ticket says that the message is safe with it. */
+void route_ticket_is_safe(struct shard *shard, uint32_t ticket);
+/* Another holder of the ticket has the message, and says so now, but the message is safe with it only when this commit
+ * of that shard is; commit 0: it is already. Without memory to wait the message counts as lost for want of memory. */
+void route_release_ticket(struct shard *shard, uint32_t ticket, uint16_t holder, uint64_t commit);
 /* Like route_message(), for one known route, to a member of a shared subscription. */
 enum error route_to_member(struct shard *shard, struct outbound *outbound, route_bits route,
 			   struct route_progress *progress);
@@ -63,9 +76,8 @@ bool route_has_room(const struct shard *shard, const struct route_progress *prog
 void route_deliver_mail(struct shard *shard);
 /* Whether records wait, or a walk is unfinished. */
 bool route_has_mail(const struct shard *shard);
-/* After the flush: returns the batches that were read to their owners. That tells the owner that the messages in them
- * are safe here, since all sessions of this shard have them. A store that has to sync them first must keep the batches
- * until it has. */
+/* After the flush: returns the batches that were read to their owners. That tells the owner that all sessions of this
+ * shard have the messages in them, and with which commit of this shard they are safe. */
 void route_return_batches(struct shard *shard);
 
 #endif

@@ -14,6 +14,7 @@ struct routing {
 	struct message_ref message;
 	struct client_ref publisher; /* none: the gateway itself */
 	uint32_t publisher_hash;     /* of its client id: its place may be another client's when the message is sent */
+	uint16_t generation;         /* of the publisher's connection on which it came */
 };
 
 void routings_init(struct routings *routings)
@@ -33,6 +34,7 @@ static struct routing *take_own(struct shard *shard)
 	CHECK(first != NULL && routings->own_bytes >= sizeof(*first) + routing_packet_bytes(shard, first));
 	routings->own_bytes -= sizeof(*first) + routing_packet_bytes(shard, first);
 	routings->own = first->next;
+	routings->own_left++;
 	if (routings->own == NULL) {
 		CHECK(routings->own_bytes == 0);
 		routings->own_end = &routings->own;
@@ -72,13 +74,14 @@ static enum error routing_step(struct shard *shard, struct routing *routing)
 {
 	const struct message *message = message_at(&shard->mem.messages, routing->message);
 	struct outbound outbound = {
-		.packet = message->packet,
+		.packet = message_packet(&shard->mem.messages, message),
 		.publication = message->publication,
 		.publisher = publisher_of(shard, routing),
+		.generation = routing->generation,
 	};
 	uint8_t *copy = io_scratch(&shard->mem.io, message->publication.packet_bytes);
 	if (copy != NULL)
-		outbound.packet = memcpy(copy, message->packet, message->publication.packet_bytes);
+		outbound.packet = memcpy(copy, outbound.packet, message->publication.packet_bytes);
 	turn_work_step_begin(&shard->loop.work);
 	enum error error = routing->route != 0 ? route_to_member(shard, &outbound, routing->route, &routing->progress)
 					       : route_message(shard, &outbound, &routing->progress);
@@ -92,16 +95,31 @@ static enum error routing_step(struct shard *shard, struct routing *routing)
  * is answered when all holders of the ticket have said that the message is safe. */
 static void routing_end(struct shard *shard, struct routing *routing, enum error error)
 {
-	const struct route_progress *progress = &routing->progress;
+	struct route_progress *progress = &routing->progress;
 	if (error != ERROR_OK)
 		COUNT(&shard->counters, messages_dropped_memory);
 	if (progress->ticket != 0) {
 		enum mqtt_reason reason = error == ERROR_OK ? route_reason(progress) : mqtt_reason_of(ERROR_LIMIT);
 		pending_acks_set_reason(&shard->routing.acks, progress->ticket, (uint8_t)reason, error != ERROR_OK);
+		CHECK(route_await_commit(shard, progress) == ERROR_OK); /* it has its ticket */
 		pending_acks_is_safe(&shard->routing.acks, progress->ticket);
 	}
 	messages_put(&shard->mem.messages, routing->message);
 	free(routing);
+}
+
+/* The same for a message of the gateway itself. Where the journal was told that it is passed on, it is not forgotten
+ * before it is safe with those who got it. */
+static void own_end(struct shard *shard, const struct routing *routing, enum error error)
+{
+	if (error != ERROR_OK)
+		COUNT(&shard->counters, messages_dropped_memory);
+	if (routing->progress.ticket == 0) {
+		messages_put(&shard->mem.messages, routing->message);
+		return;
+	}
+	pending_acks_keep(&shard->routing.acks, routing->progress.ticket, routing->message);
+	route_ticket_is_safe(shard, routing->progress.ticket);
 }
 
 /* ---- publishers' messages ---- */
@@ -133,11 +151,13 @@ static struct routing *routing_new(struct shard *shard, const struct outbound *o
 		messages_put(&shard->mem.messages, message);
 		return NULL;
 	}
-	message_at(&shard->mem.messages, message)->packet[0] &= (uint8_t)~MQTT_PUBLISH_FLAGS_OURS;
+	message_packet(&shard->mem.messages, message_at(&shard->mem.messages, message))[0] &=
+		(uint8_t)~MQTT_PUBLISH_FLAGS_OURS;
 	*routing = (struct routing){
 		.message = message,
 		.publisher = outbound->publisher,
 		.publisher_hash = routing_hash_of(shard, outbound->publisher),
+		.generation = outbound->generation,
 	};
 	return routing;
 }
@@ -187,6 +207,7 @@ static void append_own(struct shard *shard, struct routing *routing)
 	CHECK(*routings->own_end == NULL);
 	*routings->own_end = routing;
 	routings->own_end = &routing->next;
+	routings->own_queued++;
 }
 
 void routing_disown(struct shard *shard, struct client_ref client)
@@ -281,13 +302,22 @@ static void run_own(struct shard *shard)
 	while (own_can_go_on(shard) && shard->loop.work.own < WORK_SHARE_OWN) {
 		struct routing *first = shard->routing.routings.own;
 		enum error error = step_own(shard, first);
-		if (error != ERROR_MORE)
-			routing_end(shard, take_own(shard), error);
+		if (error == ERROR_MORE)
+			continue;
+		take_own(shard);
+		if (first->progress.acknowledged) { /* its publisher has left it to us */
+			routing_end(shard, first, error);
+			continue;
+		}
+		own_end(shard, first, error);
+		free(first);
 	}
 }
 
 static void send_or_wait(struct shard *shard, struct routing routing)
 {
+	routing.progress.keeps = commit_waits_are_on(&shard->routing.commits) &&
+				 message_at(&shard->mem.messages, routing.message)->journaled != 0;
 	enum error error = shard->routing.routings.own != NULL ? ERROR_MORE : step_own(shard, &routing);
 	if (error == ERROR_MORE) {
 		struct routing *waiting = malloc(sizeof(*waiting));
@@ -298,9 +328,7 @@ static void send_or_wait(struct shard *shard, struct routing routing)
 		}
 		error = ERROR_NO_MEMORY;
 	}
-	if (error != ERROR_OK)
-		COUNT(&shard->counters, messages_dropped_memory);
-	messages_put(&shard->mem.messages, routing.message);
+	own_end(shard, &routing, error);
 }
 
 enum error routing_retain(struct shard *shard, const struct publication *publication, const uint8_t *packet)
@@ -332,14 +360,22 @@ enum error routing_retain(struct shard *shard, const struct publication *publica
 void routing_publish(struct shard *shard, struct message_ref ref, struct client_ref publisher)
 {
 	struct message *message = message_at(&shard->mem.messages, ref);
-	if (message->publication.retain && routing_retain(shard, &message->publication, message->packet) != ERROR_OK)
+	uint8_t *packet = message_packet(&shard->mem.messages, message);
+	if (message->publication.retain && routing_retain(shard, &message->publication, packet) != ERROR_OK)
 		COUNT(&shard->counters, retained_refused);
-	message->packet[0] &= (uint8_t)~MQTT_PUBLISH_FLAGS_OURS;
+	packet[0] &= (uint8_t)~MQTT_PUBLISH_FLAGS_OURS;
 	send_or_wait(shard, (struct routing){
 				    .message = ref,
 				    .publisher = publisher,
 				    .publisher_hash = routing_hash_of(shard, publisher),
 			    });
+}
+
+void routing_publish_again(struct shard *shard, struct message_ref ref)
+{
+	struct message *message = message_at(&shard->mem.messages, ref);
+	message_packet(&shard->mem.messages, message)[0] &= (uint8_t)~MQTT_PUBLISH_FLAGS_OURS;
+	send_or_wait(shard, (struct routing){.message = ref});
 }
 
 void routing_hand_on(struct shard *shard, struct message_ref message, route_bits route)

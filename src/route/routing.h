@@ -46,6 +46,9 @@ enum error routing_retain(struct shard *shard, const struct publication *publica
  * the client whose will it is, for No Local; none: nobody's. route: not 0. */
 void routing_publish(struct shard *shard, struct message_ref message, struct client_ref publisher);
 void routing_hand_on(struct shard *shard, struct message_ref message, route_bits route);
+/* A message whose publishing began before a restart: like routing_publish(), but what it did to the topic's retained
+ * message was stored then. */
+void routing_publish_again(struct shard *shard, struct message_ref message);
 /* Whether so many own messages wait that no client is admitted. */
 static inline bool routings_own_are_many(const struct routings *routings)
 {

@@ -18,6 +18,12 @@
 	  "Clients by state: handshaking, connected, or offline, that is a session without a connection")              \
 	X(connections_open, GAUGE, "clients", "state=\"connected\"", "Clients signed in, until their sockets close")   \
 	X(sessions_offline, GAUGE, "clients", "state=\"offline\"", "Sessions without a connection")                    \
+	X(connections_tcp, GAUGE, "clients_by_transport", "transport=\"tcp\"",                                         \
+	  "Clients signed in, by how they come: tcp, tls, ws (WebSocket), wss (WebSocket over TLS), unix")             \
+	X(connections_tls, GAUGE, "clients_by_transport", "transport=\"tls\"", "Clients over TLS")                     \
+	X(connections_ws, GAUGE, "clients_by_transport", "transport=\"ws\"", "Clients over WebSocket")                 \
+	X(connections_wss, GAUGE, "clients_by_transport", "transport=\"wss\"", "Clients over WebSocket over TLS")      \
+	X(connections_unix, GAUGE, "clients_by_transport", "transport=\"unix\"", "Clients through unix sockets")       \
 	X(connections_fixed, GAUGE, "connections_fixed", "",                                                           \
 	  "Clients whose socket is an io_uring fixed file, not a descriptor")                                          \
 	X(fixed_file_failures, COUNT, "fixed_file_failures", "",                                                       \
@@ -26,6 +32,20 @@
 	X(connections_refused, COUNT, "sign_ins", "result=\"refused\"",                                                \
 	  "Connections ended before they were signed in")                                                              \
 	X(handshake_bytes, GAUGE, "handshake_bytes", "", "Bytes of incomplete CONNECT packets that gates keep")        \
+	X(tls_handshakes_open, GAUGE, "tls_handshakes_open", "", "TLS handshakes in progress")                         \
+	X(tls_handshakes_waiting, GAUGE, "tls_handshakes_waiting", "",                                                 \
+	  "Connections whose TLS handshake waits for its turn")                                                        \
+	X(tls_handshakes_full, COUNT, "tls_handshakes", "kind=\"full\"", "TLS handshakes that succeeded, by kind")     \
+	X(tls_handshakes_resumed, COUNT, "tls_handshakes", "kind=\"resumed\"", "TLS sessions that were resumed")       \
+	X(tls_stream_bytes, GAUGE, "stream_bytes", "kind=\"tls\"",                                                     \
+	  "Bytes that shards keep for clients over TLS (keys, records in part), WebSocket (frames in part) and "       \
+	  "behind "                                                                                                    \
+	  "proxies (addresses)")                                                                                       \
+	X(websocket_stream_bytes, GAUGE, "stream_bytes", "kind=\"websocket\"", "Of clients over WebSocket")            \
+	X(proxied_stream_bytes, GAUGE, "stream_bytes", "kind=\"proxied\"", "Of clients behind proxies")                \
+	X(tls_key_updates, COUNT, "tls_key_updates", "", "Keys that were changed in the middle of a TLS session")      \
+	X(proxy_checks, COUNT, "proxy_health_checks", "",                                                              \
+	  "Connections of proxies themselves, such as health checks, that ended without a client")                     \
 	X(passwords_waiting, GAUGE, "passwords_waiting", "",                                                           \
 	  "Clients whose password is being checked or waits for it")                                                   \
 	X(passwords_checked, COUNT, "passwords_checked", "",                                                           \
@@ -75,8 +95,16 @@
 	  "Messages that waited for a client that lost the right to receive them")                                     \
 	X(messages_dropped_session, COUNT, "messages_dropped", "reason=\"session_ended\"",                             \
 	  "Messages that were still under way to a session when it ended")                                             \
+	X(messages_lost_unreadable, COUNT, "messages_dropped", "reason=\"unreadable\"",                                \
+	  "Messages that waited in the store alone and could not be read from it")                                     \
 	X(messages_refused, COUNT, "messages_refused", "",                                                             \
 	  "PUBLISH answered with a reason code of 0x80 or above, or dropped")                                          \
+	X(store_refused_messages, COUNT, "store_refused", "what=\"message\"",                                          \
+	  "What was refused because the store could not take it: messages, new sessions, subscriptions of sessions")   \
+	X(store_refused_sessions, COUNT, "store_refused", "what=\"session\"",                                          \
+	  "Sessions refused, new or resumed, for the same")                                                            \
+	X(store_refused_subscriptions, COUNT, "store_refused", "what=\"subscription\"",                                \
+	  "Subscriptions refused for the same")                                                                        \
 	X(messages_skipped, COUNT, "messages_skipped", "",                                                             \
 	  "PUBLISH above the maximum packet size, from clients before version 5, that were acknowledged and dropped")  \
 	X(messages_repeated, COUNT, "messages_repeated", "", "Messages sent again after a reconnect")                  \
@@ -101,6 +129,8 @@
 	X(ack_pauses, COUNT, "pauses", "why=\"unacknowledged\"",                                                       \
 	  "Times that reading from a publisher stopped because too many messages, its own or its shard's, waited to "  \
 	  "be acknowledged")                                                                                           \
+	X(store_pauses, COUNT, "pauses", "why=\"store_full\"",                                                         \
+	  "Times that reading from a publisher stopped until the store can take messages again")                       \
 	X(congestions, COUNT, "congestions", "", "Times that publishers began to wait for a subscriber's queue")       \
 	X(congestions_stuck, COUNT, "congestions_stuck", "",                                                           \
 	  "Congestions in which the subscriber made no progress, so that publishers do not wait for it for a while")   \
@@ -153,6 +183,8 @@
 	X(redis_connected, GAUGE, "redis_connected", "",                                                               \
 	  "Whether the revocations in Redis are followed without a gap")                                               \
 	X(redis_losses, COUNT, "redis_losses", "", "Times that the connection to Redis was lost")                      \
+	X(redis_tls_failures, COUNT, "redis_tls_failures", "",                                                         \
+	  "Attempts to reach Redis, or connections to it, that failed because of TLS")                                 \
 	X(redis_scans, COUNT, "redis_scans", "", "Times that all revocations were read from Redis")                    \
 	X(redis_revocations, COUNT, "redis_revocations", "",                                                           \
 	  "Revocations received from Redis, repeated ones included")                                                   \
@@ -166,13 +198,20 @@
 	X(queue_messages, GAUGE, "queue_messages", "",                                                                 \
 	  "Messages that wait in sessions' queues or for an acknowledgement")                                          \
 	X(stored_messages, GAUGE, "stored_messages", "", "Distinct messages kept for these queues")                    \
-	X(stored_bytes, GAUGE, "stored_bytes", "", "Bytes of these messages' packets")                                 \
+	X(stored_bytes, GAUGE, "stored_bytes", "", "Bytes of these messages' packets that are in memory")              \
+	X(stored_absent_messages, GAUGE, "stored_absent_messages", "",                                                 \
+	  "Of the stored messages, those whose packets are in the store alone")                                        \
+	X(stored_absent_bytes, GAUGE, "stored_absent_bytes", "", "Bytes of these packets")                             \
+	X(stored_evicted, COUNT, "stored_evicted", "", "Packets of waiting messages that have left memory")            \
+	X(stored_loads, GAUGE, "stored_loads", "", "Clients that wait for packets to be read from the store")          \
 	X(backlog_bytes, GAUGE, "backlog_bytes", "", "Bytes of output that wait for clients to read them")             \
 	X(retained_owed, GAUGE, "retained_owed", "", "Subscriptions whose retained messages have not all been sent")   \
 	X(acks_waiting, GAUGE, "acks_waiting", "",                                                                     \
 	  "Messages of QoS 1 and 2 that clients have published and that are not acknowledged yet: other shards have "  \
-	  "not said that they have them")                                                                              \
+	  "not said that they have them, or they are not safe yet")                                                    \
 	X(acks_waiting_clients, GAUGE, "acks_waiting_clients", "", "Clients that wait for such acknowledgements")      \
+	X(commits_waiting, GAUGE, "commits_waiting", "",                                                               \
+	  "Acknowledgements, and clients' held answers, that wait for the store to make safe what they confirm")       \
 	X(inbox_parcels, GAUGE, "inbox_parcels", "",                                                                   \
 	  "Batches of records between shards that are sent and not yet returned")                                      \
 	X(inbox_bytes, GAUGE, "inbox_bytes", "", "Bytes of records in these batches")                                  \

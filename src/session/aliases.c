@@ -1,4 +1,5 @@
 #include "session/aliases.h"
+#include "base/layout_root.h"
 
 #include "base/check.h"
 
@@ -6,12 +7,14 @@ struct alias_topic {
 	uint16_t bytes;
 	uint8_t text[];
 };
+LAYOUT_ROOT(alias_topic);
 
 struct aliases {
 	uint16_t max;
 	uint16_t used;     /* the largest alias that was set; aliases that a client chose may leave gaps below */
 	uint32_t topics[]; /* slab references of struct alias_topic, by alias - 1 */
 };
+LAYOUT_ROOT(aliases);
 
 static struct aliases *aliases_at(const struct slab *slab, uint32_t aliases)
 {

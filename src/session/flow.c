@@ -1,7 +1,10 @@
 #include "session/flow.h"
+#include "base/layout_root.h"
 
 #include "base/check.h"
 #include "session/flow_window.h"
+
+LAYOUT_ROOT(flow_entry);
 
 /* Entries that are examined before a table is made. */
 #define NEAR 16u
@@ -10,6 +13,11 @@ enum error flow_store_open(struct flow_store *store, struct arena *arena, struct
 {
 	store->messages = messages;
 	return pool_open_in(&store->entries, arena, "flow entries", sizeof(struct flow_entry), limit);
+}
+
+enum error flow_store_save(const struct flow_store *store, const struct arena *arena)
+{
+	return pool_save(&store->entries, arena);
 }
 
 void flow_store_close(struct flow_store *store)
@@ -76,6 +84,26 @@ uint32_t flow_append(struct flow *flow, struct flow_store *store, const struct f
 	flow->queued++;
 	flow->queued_bytes += entry_bytes(store, entry);
 	return index;
+}
+
+uint32_t flow_restore(struct flow *flow, struct flow_store *store, const struct flow_entry *wanted)
+{
+	CHECK(wanted->state == FLOW_QUEUED || (wanted->state == FLOW_RELEASED && wanted->packet_id != 0));
+	CHECK(wanted->state == FLOW_RELEASED || !message_ref_is_none(wanted->message));
+	CHECK(flow->inflight == 0 && flow->window == 0);
+	uint32_t index = flow_append(flow, store, wanted);
+	if (index == 0)
+		return 0;
+	struct flow_entry *entry = flow_entry_at(store, index);
+	entry->packet_id = wanted->packet_id;
+	entry->state = wanted->state;
+	return index;
+}
+
+void flow_restored(struct flow *flow, struct flow_store *store, uint16_t packet_id)
+{
+	flow->packet_id = packet_id;
+	flow_rewind(flow, store); /* as if a connection had been lost: counts what is to be repeated */
 }
 
 /* Unlinks the entry after `previous`. */
@@ -342,6 +370,7 @@ void flow_rewind(struct flow *flow, struct flow_store *store)
 	}
 	CHECK(repeats.messages <= flow->queued && repeats.bytes <= flow->queued_bytes);
 	flow->inflight = 0;
+	flow->loading = 0; /* what comes is for a connection that is gone */
 	flow->sent_bytes = 0;
 	flow->unsent = flow_first(flow, store);
 	flow_window_rewind(flow, store, &repeats, repeats.messages > NEAR);

@@ -19,6 +19,8 @@ struct arena;
 /* arena: where its memory is, or NULL (memory/arena.h). limit: entries of all sessions. The errors are pool_open()'s.
  */
 enum error flow_store_open(struct flow_store *store, struct arena *arena, struct messages *messages, uint32_t limit);
+/* Notes what lies beside its memory, for the program that adopts the arena (memory/arena.h). */
+enum error flow_store_save(const struct flow_store *store, const struct arena *arena);
 void flow_store_close(struct flow_store *store);
 
 /* The entries at the front of the queue that were sent on an earlier connection. */
@@ -27,6 +29,12 @@ struct flow_repeats flow_repeats(const struct flow *flow, const struct flow_stor
 /* Appends a copy of *entry, except for next, state and packet_id. It takes over the caller's reference to the message.
  * Returns its index; 0: there is no room, and the caller keeps the reference. */
 uint32_t flow_append(struct flow *flow, struct flow_store *store, const struct flow_entry *entry);
+
+/* Appends an entry of a stored flow, whose entries come in their order: with its packet identifier, where it was sent
+ * on an earlier connection, and FLOW_QUEUED or FLOW_RELEASED. Otherwise like flow_append(). */
+uint32_t flow_restore(struct flow *flow, struct flow_store *store, const struct flow_entry *entry);
+/* After the last one. packet_id: given last. */
+void flow_restored(struct flow *flow, struct flow_store *store, uint16_t packet_id);
 
 /* Whether the next entry, appended already or not, may be sent: the window has room [4.9], and its packet identifier is
  * not in use. */

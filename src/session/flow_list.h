@@ -36,8 +36,9 @@ _Static_assert(FLOW_GENERATION_MASK == (1u << 10) - 1, "struct flow_entry has te
 struct flow {
 	uint32_t last;          /* 0: there are none */
 	uint32_t unsent;        /* first that is to be sent, 0: none */
-	uint32_t queued : 31;   /* entries from there on */
+	uint32_t queued : 30;   /* entries from there on */
 	uint32_t journaled : 1; /* the same as its session's */
+	uint32_t loading : 1;   /* packets of its messages are being read for this connection (deliver/bodies.h) */
 	uint32_t queued_bytes;  /* packets of their messages */
 	uint32_t sent_bytes;    /* packets of messages before it that are kept */
 	uint32_t window;        /* slab reference of a struct flow_window, 0: none is needed */

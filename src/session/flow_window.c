@@ -1,4 +1,5 @@
 #include "session/flow_window.h"
+#include "base/layout_root.h"
 
 #include "base/check.h"
 
@@ -17,6 +18,7 @@ struct flow_window {
 	 * No two of them share a place while the table is at least as long as that. */
 	uint32_t entries[];
 };
+LAYOUT_ROOT(flow_window);
 
 static struct flow_window *flow_window_of(const struct flow *flow, const struct flow_store *store)
 {

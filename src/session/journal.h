@@ -15,10 +15,10 @@
  * Batches. What happens in one turn of the shard belongs together: `begin` comes before its first event and `end` after
  * its last one, and a replay takes all of a batch or nothing of it. Turns without an event have no batch.
  *
- * Promises to clients. What a turn sends leaves at its end, whatever becomes of the batch. A listener that makes
- * batches durable has to see to it that an answer does not leave before the event that it confirms is safe: PUBACK and
- * PUBREC (session/pending_acks.h can make them wait), PUBREL after `released`, PUBCOMP after `completed`, SUBACK,
- * UNSUBACK and CONNACK. If PUBREL or PUBCOMP leaves first and the event is lost, a message arrives twice or not at all.
+ * Promises to clients. A listener that makes batches durable says how far they are (struct journal_safety). Then no
+ * answer leaves before the event that it confirms is safe (session/commit_waits.h): PUBACK, PUBREC, PUBREL after
+ * `released`, PUBCOMP after `completed`, SUBACK, UNSUBACK and CONNACK. If PUBREL or PUBCOMP left first and the event
+ * were lost, a message would arrive twice or not at all. Otherwise what a turn sends leaves at its end.
  *
  * Pointers. What is passed by pointer or as a slice is the shard's, and good until the function returns.
  *
@@ -35,7 +35,7 @@
  *
  * What a replay has to give, for each session that was opened and has not ended:
  * - the client id, the user and what the token allowed, the Session Expiry Interval, and whether it was a bridge's;
- * - when it ends: what `left` told; where `connected` was the last of the two, the connection was lost at the time of
+ * - when it ends: what `left` told; where `connected` was the last of the two, the connection was lost soon after
  *   the last batch, and both the session's expiry and its will's delay begin there;
  * - its subscriptions, as they were told last under each name;
  * - its entries, in the order in which they were queued. One that has no packet identifier was never sent, as far as is
@@ -56,9 +56,12 @@
  *   and `forgotten` did not. Such a will is to be published again; such a message is to go to any member of the shared
  *   subscription, of its own session too. Both may arrive twice.
  *
- * Not settled here, for it takes more than one journal: a message of QoS 2 whose subscribers are on other shards than
- * its publisher. `received` is told when all shards have the message. If their batches become safe and this one does
- * not, the publisher sends again and the message is doubled (docs/decisions/0014-the-journal.md says what that takes).
+ * And of messages at QoS 2 that their publishers may send again: who has them. `received` is told in the publisher's
+ * journal when it is safe that all subscribers have the message, and until that is safe too the publisher sends it
+ * again after a crash. So `kept` names the publisher. Each session for which `queued` names the message has it, even if
+ * the entry has ended since; through a shared subscription the whole group has it. This claim of the publisher's
+ * session and packet identifier ends with `received` or `completed` of that identifier, or with the session. What is
+ * sent again goes to those alone that do not have it yet (deliver/resumed.h).
  */
 #ifndef SESSION_JOURNAL_H
 #define SESSION_JOURNAL_H
@@ -71,8 +74,9 @@
 
 /* A session has a connection now: its first one, or another. */
 struct journal_connected {
-	uint32_t expiry_s; /* Session Expiry Interval, never 0; UINT32_MAX: it does not end */
-	bool is_bridge;    /* its subscriptions are No Local and Retain As Published from now on */
+	uint32_t expiry_s;   /* Session Expiry Interval, never 0; UINT32_MAX: it does not end */
+	uint16_t generation; /* of the connection, by which a message names its publisher */
+	bool is_bridge;      /* its subscriptions are No Local and Retain As Published from now on */
 };
 
 /* Who the session's client is, where anything is known of that. */
@@ -98,11 +102,28 @@ struct journal_subscription {
 	uint8_t options;     /* SUBSCRIPTION_OPTIONS_ASKED of enum subscription_option */
 };
 
+/* The publisher of a message at QoS 2: a journaled session, on any shard. The message's packet has the packet
+ * identifier. */
+struct journal_publisher {
+	struct client_ref session; /* on `shard`; none: nobody who could send it again */
+	uint16_t shard;
+	uint16_t generation; /* of the connection on which it came */
+};
+
+/* Somebody has a message at QoS 2 that its publisher may send again. */
+struct journal_taken {
+	struct journal_publisher publisher;
+	struct slice receiver; /* client id of a session, or "$share/group/filter" */
+	uint16_t packet_id;    /* of the publisher's */
+	bool is_group;
+};
+
 /* A message, as it came from its publisher. */
 struct journal_message {
 	struct publication publication; /* expires_s is 0 */
 	const uint8_t *packet;          /* of publication.packet_bytes */
 	int64_t expires_at_s;           /* DEADLINE_NEVER_S: it does not; so for a will, whose time has not begun */
+	struct journal_publisher publisher;
 };
 
 /* A message that waits for a session at the end of its queue, or is about to be sent to it for the first time. */
@@ -171,6 +192,9 @@ struct journal_events {
 	/* It has this identifier now, and may have left for the client from here on. Not told again when it is
 	 * repeated. */
 	void (*sent)(void *context, uint32_t entry, uint16_t packet_id);
+	/* The flow gave this packet identifier last. Told where a session is told again as a whole, after its entries.
+	 */
+	void (*numbered)(void *context, struct client_ref session, uint16_t packet_id);
 	/* PUBREC came: the message is the client's, and the entry does not need it any more. */
 	void (*released)(void *context, uint32_t entry);
 	/* PUBACK, PUBCOMP, or a PUBREC that refuses it. */
@@ -188,19 +212,60 @@ struct journal_events {
 	 * means nothing new. */
 	void (*received)(void *context, struct client_ref session, uint16_t packet_id);
 	/* PUBREL came: the next message with this identifier is another one. Without `received` before where the client
-	 * did not wait for PUBREC; then it means nothing. */
+	 * did not wait for PUBREC, or the message was refused after some had got it; then it ends the claim alone. */
 	void (*completed)(void *context, struct client_ref session, uint16_t packet_id);
+
+	/* What `kept` and `queued` do not tell: of a claim from before a restart, told again with its publisher's
+	 * session; and of a group, while a checkpoint may not have told its subscription yet. */
+	void (*taken)(void *context, const struct journal_taken *told);
 
 	/* ---- retained messages ---- */
 
 	void (*retained)(void *context, const struct journal_retained *retained);
 };
 
+/* How far the events are safe. Events gather in commits, which become safe one after the other. By the shard's thread.
+ * context: the journal's. */
+struct journal_safety {
+	/* The number of the commit in which the last event of this shard is or will be; 0: it told none yet. */
+	uint64_t (*told)(const void *context);
+	/* That shard's commits up to this number are safe: any shard's. */
+	uint64_t (*safe)(const void *context, uint16_t shard);
+	/* While true, the shard is woken whenever more has become safe, on any shard. */
+	void (*await)(void *context, bool awaits);
+};
+
+/* Checkpoints: a listener that wants to forget what it was told in the past is told all once more, by the ordinary
+ * events and over many turns (lifecycle/retell.h). By the shard's thread, between `begin` and `end` of a batch.
+ * context: the journal's. */
+struct journal_checkpoints {
+	/* The number of the checkpoint that is wanted, which is higher than those before; 0: none. Any time. Where
+	 * nothing is safe before the first one has ended, that is wanted before the shards' first turns. */
+	uint32_t (*wanted)(const void *context);
+	/* Whether the listener can take more at this moment. Any time. */
+	bool (*has_room)(const void *context);
+	/* From here on each message is told before it is named, although it may have been told before; then all other
+	 * objects. */
+	void (*begin)(void *context, uint32_t number);
+	/* While true, `opened`, `kept`, `queued` and `retained` tell of what may be known. `opened` then means: what
+	 * was known of the session's connection, subscriptions, entries, will and received identifiers is told anew, in
+	 * this batch. On and off within a batch. */
+	void (*again)(void *context, bool again);
+	/* In place of `kept`, again: a message whose packet is not in memory. */
+	void (*kept_at)(void *context, struct message_ref message, const struct journal_message *told);
+	/* All is told, and what was promised before has arrived. */
+	void (*end)(void *context);
+};
+
 struct journal {
-	const struct journal_events *events; /* NULL: nobody listens */
+	const struct journal_events *events;           /* NULL: nobody listens */
+	const struct journal_safety *safety;           /* NULL: all is safe as soon as it is told */
+	const struct journal_checkpoints *checkpoints; /* NULL: nothing is ever told again */
 	void *context;
-	int64_t wall_s; /* when the turn began; set only where somebody listens */
+	uint64_t told;  /* events, so that it can be seen whether there were some */
+	int64_t wall_s; /* when the turn began, by the clock of deadlines; set only where somebody listens */
 	bool has_begun; /* there was an event in this turn */
+	bool is_again;  /* journal_again() */
 };
 
 static inline bool journal_is_on(const struct journal *journal)
@@ -211,11 +276,24 @@ static inline bool journal_is_on(const struct journal *journal)
 /* For one event: journal_tell(journal)->sent(journal->context, ...). Somebody listens. */
 static inline const struct journal_events *journal_tell(struct journal *journal)
 {
+	journal->told++;
 	if (!journal->has_begun) {
 		journal->has_begun = true;
 		journal->events->begin(journal->context, journal->wall_s);
 	}
 	return journal->events;
+}
+
+/* Around what is told once more. Returns what it was set to before, to set it back. */
+static inline bool journal_again(struct journal *journal, bool again)
+{
+	bool before = journal->is_again;
+	if (before != again) {
+		journal_tell(journal);
+		journal->checkpoints->again(journal->context, again);
+	}
+	journal->is_again = again;
+	return before;
 }
 
 /* The turn is over. */

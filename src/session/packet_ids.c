@@ -1,4 +1,5 @@
 #include "session/packet_ids.h"
+#include "base/layout_root.h"
 
 #include "base/check.h"
 
@@ -20,6 +21,7 @@ struct packet_ids {
 	uint16_t ids[];
 };
 _Static_assert(sizeof(struct packet_ids) + CAPACITY_MIN * sizeof(uint16_t) == SLAB_UNIT_BYTES, "the smallest block");
+LAYOUT_ROOT(packet_ids);
 
 static struct packet_ids *ids_at(const struct slab *slab, uint32_t ids)
 {
@@ -110,6 +112,29 @@ bool packet_ids_has(const struct slab *slab, uint32_t ids, uint16_t packet_id)
 uint32_t packet_ids_count(const struct slab *slab, uint32_t ids)
 {
 	return ids != 0 ? ids_at(slab, ids)->count : 0;
+}
+
+static uint16_t bits_next(const struct packet_ids *set, uint32_t from)
+{
+	for (uint32_t id = from; id < IDS; id++) {
+		if (set->ids[id / 16] >> id % 16 == 0)
+			id |= 15u; /* skip the rest of these sixteen */
+		else if (bit_has(set, id))
+			return (uint16_t)id;
+	}
+	return 0;
+}
+
+uint16_t packet_ids_next(const struct slab *slab, uint32_t ids, uint16_t after)
+{
+	if (ids == 0 || after == UINT16_MAX)
+		return 0;
+	const struct packet_ids *set = ids_at(slab, ids);
+	uint16_t from = (uint16_t)(after + 1);
+	if (set->capacity == 0)
+		return bits_next(set, from);
+	uint32_t place = packet_ids_place_of(set, from);
+	return place < set->count ? set->ids[place] : 0;
 }
 
 /* Makes room for one more: a larger array, or a bitmap, which has room for all. */

@@ -13,6 +13,8 @@
 
 bool packet_ids_has(const struct slab *slab, uint32_t ids, uint16_t packet_id);
 uint32_t packet_ids_count(const struct slab *slab, uint32_t ids);
+/* The lowest one above `after`; 0: there is none. For a walk over all of them, from 0. */
+uint16_t packet_ids_next(const struct slab *slab, uint32_t ids, uint16_t after);
 /* The identifier must not be in the set. ERROR_NO_MEMORY. */
 enum error packet_ids_add(struct slab *slab, uint32_t *ids, uint16_t packet_id);
 /* False: it was not in the set. */

@@ -1,4 +1,6 @@
 #include "session/pending_acks.h"
+#include "base/layout_root.h"
+#include "memory/notes.h"
 
 #include <stddef.h>
 
@@ -7,15 +9,20 @@
 #define SPARE_TICKETS 4096u
 
 struct ticket {
-	uint32_t next;    /* in its line */
+	union {
+		uint32_t next;           /* in its line */
+		struct message_ref kept; /* in none: until it is safe; none: nothing */
+	};
 	uint32_t line;    /* 0: none */
 	uint32_t holders; /* those that have not reported it safe */
 	uint16_t packet_id;
 	uint8_t qos : 2;
 	uint8_t failed : 1;
+	uint8_t era : 1; /* pending_acks_begin_era() */
 	uint8_t reason;
 };
 _Static_assert(sizeof(struct ticket) == 16, "part of the cost of a message at QoS 1 that crosses shards");
+LAYOUT_ROOT(ticket);
 
 struct ack_line {
 	struct table_node node; /* its hash is the client's index: each client has one line at most */
@@ -23,11 +30,37 @@ struct ack_line {
 	uint32_t last;
 	uint32_t count;
 	uint32_t forgotten;  /* at the front of the line, those whose connection has ended */
+	uint32_t answers;    /* that have left it, or were never in it, and are out */
 	uint32_t next_ready; /* in the list of lines that are ready */
 	uint32_t previous_ready;
 	bool ready;
 };
-_Static_assert(sizeof(struct ack_line) == 36, "part of the cost of a client that waits for acknowledgements");
+_Static_assert(sizeof(struct ack_line) == 40, "part of the cost of a client that waits for acknowledgements");
+LAYOUT_ROOT(ack_line);
+
+/* What there is beside pools and table. */
+struct pending_acks_note {
+	uint32_t ready_first;
+	uint32_t ready_last;
+	uint32_t answers;
+	uint32_t older;
+	uint32_t era;
+};
+LAYOUT_ROOT(pending_acks_note);
+
+static enum error pending_acks_find_note(struct pending_acks *acks, const struct arena *arena)
+{
+	struct pending_acks_note note;
+	if (!arena_get_exact(arena, "pending acks", &note, sizeof(note)) || note.ready_first > acks->lines.touched ||
+	    note.ready_last > acks->lines.touched || note.era > 1)
+		return ERROR_NOT_FOUND;
+	acks->ready_first = note.ready_first;
+	acks->ready_last = note.ready_last;
+	acks->answers = note.answers;
+	acks->older = note.older;
+	acks->era = note.era;
+	return ERROR_OK;
+}
 
 enum error pending_acks_open(struct pending_acks *acks, struct arena *arena, uint32_t clients)
 {
@@ -37,8 +70,24 @@ enum error pending_acks_open(struct pending_acks *acks, struct arena *arena, uin
 	if (pool_open_in(&acks->tickets, arena, "acks", sizeof(struct ticket), tickets) != ERROR_OK ||
 	    pool_open_in(&acks->lines, arena, "ack lines", sizeof(struct ack_line), lines) != ERROR_OK)
 		return ERROR_NO_MEMORY;
-	return table_open_in(&acks->by_client, arena, "acks by client", &acks->lines, offsetof(struct ack_line, node),
-			     lines);
+	enum error error = table_open_in(&acks->by_client, arena, "acks by client", &acks->lines,
+					 offsetof(struct ack_line, node), lines);
+	return error == ERROR_OK && arena_is_adopted(arena) ? pending_acks_find_note(acks, arena) : error;
+}
+
+enum error pending_acks_save(const struct pending_acks *acks, const struct arena *arena)
+{
+	struct pending_acks_note note = {.ready_first = acks->ready_first,
+					 .ready_last = acks->ready_last,
+					 .answers = acks->answers,
+					 .older = acks->older,
+					 .era = acks->era};
+	enum error error = arena_put(arena, "pending acks", &note, sizeof(note));
+	if (error == ERROR_OK)
+		error = pool_save(&acks->tickets, arena);
+	if (error == ERROR_OK)
+		error = pool_save(&acks->lines, arena);
+	return error == ERROR_OK ? table_save(&acks->by_client, arena) : error;
 }
 
 void pending_acks_close(struct pending_acks *acks)
@@ -58,11 +107,27 @@ static struct ack_line *ack_line_at(const struct pending_acks *acks, uint32_t li
 	return pool_at(&acks->lines, line);
 }
 
+static void ticket_give(struct pending_acks *acks, uint32_t ticket)
+{
+	if (ticket_at(acks, ticket)->era != acks->era) {
+		CHECK_NE(acks->older, 0u);
+		acks->older--;
+	}
+	pool_give(&acks->tickets, ticket);
+}
+
+void pending_acks_begin_era(struct pending_acks *acks)
+{
+	CHECK_EQ(acks->older, 0u);
+	acks->older = acks->tickets.used;
+	acks->era ^= 1u;
+}
+
 uint32_t pending_acks_take(struct pending_acks *acks)
 {
 	uint32_t ticket = pool_take(&acks->tickets);
 	if (ticket != 0)
-		*ticket_at(acks, ticket) = (struct ticket){.holders = 1};
+		*ticket_at(acks, ticket) = (struct ticket){.holders = 1, .era = acks->era & 1u};
 	return ticket;
 }
 
@@ -103,16 +168,27 @@ static void unlink_ready(struct pending_acks *acks, struct ack_line *line)
 		ack_line_at(acks, line->next_ready)->previous_ready = line->previous_ready;
 }
 
-void pending_acks_is_safe(struct pending_acks *acks, uint32_t ticket)
+void pending_acks_keep(struct pending_acks *acks, uint32_t ticket, struct message_ref message)
+{
+	struct ticket *keeping = ticket_at(acks, ticket);
+	CHECK(keeping->line == 0 && keeping->holders != 0 && message_ref_is_none(keeping->kept));
+	keeping->kept = message;
+}
+
+struct message_ref pending_acks_is_safe(struct pending_acks *acks, uint32_t ticket)
 {
 	struct ticket *safe = ticket_at(acks, ticket);
+	struct message_ref kept = message_ref_none();
 	CHECK(safe->holders != 0);
 	if (--safe->holders != 0)
-		return;
-	if (safe->line == 0)
-		pool_give(&acks->tickets, ticket);
-	else if (ack_line_at(acks, safe->line)->first == ticket)
+		return kept;
+	if (safe->line == 0) {
+		kept = safe->kept;
+		ticket_give(acks, ticket);
+	} else if (ack_line_at(acks, safe->line)->first == ticket) {
 		push_ready(acks, safe->line);
+	}
+	return kept;
 }
 
 /* A client's index serves as the hash. Indices are unique and dense, so no two hashes are equal. */
@@ -143,7 +219,7 @@ enum error pending_acks_file(struct pending_acks *acks, struct client_ref client
 			     uint16_t packet_id)
 {
 	struct ticket *filed = ticket_at(acks, ticket);
-	CHECK(filed->line == 0 && filed->holders != 0);
+	CHECK(filed->line == 0 && filed->holders != 0 && message_ref_is_none(filed->kept));
 	CHECK(!client_ref_is_none(client) && (qos == 1 || qos == 2));
 	uint32_t at = line_need(acks, client);
 	if (at == 0)
@@ -164,6 +240,8 @@ void pending_acks_set_reason(struct pending_acks *acks, uint32_t ticket, uint8_t
 {
 	struct ticket *set = ticket_at(acks, ticket);
 	CHECK(set->holders != 0);
+	if (set->failed && !failed)
+		return;
 	set->reason = reason;
 	set->failed = failed;
 }
@@ -174,18 +252,24 @@ uint32_t pending_acks_of(const struct pending_acks *acks, struct client_ref clie
 	return line != 0 ? ack_line_at(acks, line)->count : 0;
 }
 
-void pending_acks_forget(struct pending_acks *acks, struct client_ref client)
+uint32_t pending_acks_mark(const struct pending_acks *acks, struct client_ref client, uint64_t *ids)
 {
-	uint32_t line = line_of(acks, client);
-	if (line != 0)
-		ack_line_at(acks, line)->forgotten = ack_line_at(acks, line)->count;
+	uint32_t line = table_first(&acks->by_client, client.index);
+	uint32_t tickets = 0;
+	for (uint32_t at = line != 0 ? ack_line_at(acks, line)->first : 0; at != 0; at = ticket_at(acks, at)->next) {
+		const struct ticket *ticket = ticket_at(acks, at);
+		if (ticket->qos == 2)
+			ids[ticket->packet_id / 64u] |= UINT64_C(1) << ticket->packet_id % 64u;
+		tickets++;
+	}
+	return tickets;
 }
 
 /* Gives back an empty line. */
 static void line_give(struct pending_acks *acks, uint32_t at)
 {
 	struct ack_line *line = ack_line_at(acks, at);
-	CHECK(line->count == 0);
+	CHECK(line->count == 0 && line->answers == 0);
 	unlink_ready(acks, line);
 	if (acks->recent_line == at) {
 		acks->recent_client = client_ref_none();
@@ -193,6 +277,56 @@ static void line_give(struct pending_acks *acks, uint32_t at)
 	}
 	table_remove(&acks->by_client, at);
 	pool_give(&acks->lines, at);
+}
+
+static void line_trim(struct pending_acks *acks, uint32_t at)
+{
+	const struct ack_line *line = ack_line_at(acks, at);
+	if (line->count == 0 && line->answers == 0)
+		line_give(acks, at);
+}
+
+enum error pending_acks_answer_begin(struct pending_acks *acks, struct client_ref client)
+{
+	uint32_t line = line_need(acks, client);
+	if (line == 0)
+		return ERROR_NO_MEMORY;
+	ack_line_at(acks, line)->answers++;
+	acks->answers++;
+	return ERROR_OK;
+}
+
+void pending_acks_answer_end(struct pending_acks *acks, struct client_ref client)
+{
+	uint32_t line = line_of(acks, client);
+	CHECK(line != 0 && ack_line_at(acks, line)->answers != 0 && acks->answers != 0);
+	ack_line_at(acks, line)->answers--;
+	acks->answers--;
+	line_trim(acks, line);
+}
+
+uint32_t pending_acks_all_of(const struct pending_acks *acks, struct client_ref client)
+{
+	uint32_t line = line_of(acks, client);
+	return line != 0 ? ack_line_at(acks, line)->count + ack_line_at(acks, line)->answers : 0;
+}
+
+static void forget_answers(struct pending_acks *acks, struct ack_line *line)
+{
+	CHECK_LE(line->answers, acks->answers);
+	acks->answers -= line->answers;
+	line->answers = 0;
+}
+
+void pending_acks_forget(struct pending_acks *acks, struct client_ref client)
+{
+	uint32_t at = line_of(acks, client);
+	if (at == 0)
+		return;
+	struct ack_line *line = ack_line_at(acks, at);
+	line->forgotten = line->count;
+	forget_answers(acks, line);
+	line_trim(acks, at);
 }
 
 void pending_acks_drop(struct pending_acks *acks, struct client_ref client)
@@ -206,10 +340,12 @@ void pending_acks_drop(struct pending_acks *acks, struct client_ref client)
 		CHECK_EQ(dropped->line, at);
 		uint32_t next = dropped->next;
 		dropped->line = 0;
+		dropped->kept = message_ref_none();
 		if (dropped->holders == 0)
-			pool_give(&acks->tickets, ticket);
+			ticket_give(acks, ticket);
 		ticket = next;
 	}
+	forget_answers(acks, line);
 	line_give(acks, at);
 }
 
@@ -231,7 +367,7 @@ static void pop_ticket(struct pending_acks *acks, struct ack_line *line, struct 
 	line->forgotten -= answer->forgotten;
 	line->first = ticket->next;
 	line->count--;
-	pool_give(&acks->tickets, first);
+	ticket_give(acks, first);
 }
 
 bool pending_acks_next(struct pending_acks *acks, struct pending_answer *answer)
@@ -246,7 +382,8 @@ bool pending_acks_next(struct pending_acks *acks, struct pending_answer *answer)
 		}
 		pop_ticket(acks, line, answer);
 		if (line->count == 0)
-			line_give(acks, at);
+			unlink_ready(acks, line);
+		line_trim(acks, at);
 		return true;
 	}
 	return false;

@@ -1,4 +1,5 @@
 #include "session/registry.h"
+#include "base/layout_root.h"
 
 #include <stddef.h>
 
@@ -15,10 +16,20 @@ enum error registry_open(struct registry *registry, struct arena *arena, const s
 	return table_open_in(&registry->table, arena, "registry", sessions, offsetof(struct session, node), limit);
 }
 
+enum error registry_save(const struct registry *registry, const struct arena *arena)
+{
+	return table_save(&registry->table, arena);
+}
+
 void registry_close(struct registry *registry)
 {
 	table_close(&registry->table);
 	*registry = (struct registry){0};
+}
+
+void registry_expect(struct registry *registry, uint32_t count)
+{
+	table_expect(&registry->table, count);
 }
 
 struct slice registry_id(const struct registry *registry, const struct session *session)

@@ -18,7 +18,12 @@ struct registry {
  * errors are table_open()'s. */
 enum error registry_open(struct registry *registry, struct arena *arena, const struct pool *sessions, struct slab *slab,
 			 uint32_t limit);
+/* Notes what lies beside its memory, for the program that adopts the arena (memory/arena.h). */
+enum error registry_save(const struct registry *registry, const struct arena *arena);
 void registry_close(struct registry *registry);
+
+/* So many sessions will be filed: before the first of them. */
+void registry_expect(struct registry *registry, uint32_t count);
 
 /* The client with this id; none: the id is not known. hash: of the id, as in registry_file(). */
 struct client_ref registry_find(const struct registry *registry, uint32_t hash, struct slice id);

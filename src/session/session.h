@@ -10,7 +10,8 @@ struct session {
 	struct table_node node;               /* in the registry */
 	uint32_t id;                          /* slab reference: uint16_t length, then the client id; 0: none */
 	struct subscription_ref subscription; /* the first of its subscriptions */
-	uint32_t subscription_count : 24;
+	uint32_t subscription_count : 23;
+	uint32_t is_unix : 1;     /* its connection comes through a unix socket */
 	uint32_t is_keyed : 1;    /* its subscriptions are found by key (own_table.h), not by a walk over them */
 	uint32_t has_shared : 1;  /* it has, or had, a shared subscription */
 	uint32_t is_narrowed : 1; /* its rights may have shrunk since a message that waits came (client/review.h) */

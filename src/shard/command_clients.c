@@ -1,6 +1,7 @@
 #include "shard/command_clients.h"
 
 #include "net/health.h"
+#include "runtime/client_transport.h"
 #include "session/packet_ids.h"
 #include "state/account.h"
 #include "state/ending.h"
@@ -36,6 +37,10 @@ static struct client_row describe(struct shard *shard, struct client_ref ref)
 	row.silent_ms = seen_ms < shard->loop.now_ms ? (uint32_t)(shard->loop.now_ms - seen_ms) : 0;
 	row.output_bytes = (uint32_t)io_queued_bytes(&shard->mem.io, &client->conn);
 	row.address = peer_of_stream(&shard->mem.io.streams, client->conn.stream);
+	struct stream_facts facts = stream_facts(&shard->mem.io.streams, client->conn.stream);
+	row.transport = (uint8_t)client_transport(&facts, client->session.is_unix);
+	row.tls_version = facts.tls_version;
+	row.tls_cipher = facts.tls_cipher;
 	return row;
 }
 
@@ -132,6 +137,18 @@ static void ask_kernel(struct shard *shard, const struct client *client, struct 
 	answer->last_ack_ms = health.last_ack_ms;
 }
 
+static void tell_subject(const struct shard *shard, const struct client *client, struct command_client *answer)
+{
+	answer->subject[0] = '\0';
+	if (!client_is_connected(client))
+		return;
+	struct slice subject = stream_facts(&shard->mem.io.streams, client->conn.stream).subject;
+	size_t size = subject.size < COMMAND_SUBJECT_BYTES_MAX ? subject.size : COMMAND_SUBJECT_BYTES_MAX - 1;
+	if (size != 0)
+		memcpy(answer->subject, subject.data, size);
+	answer->subject[size] = '\0';
+}
+
 enum error command_inspect_client(struct shard *shard, struct command_client *answer)
 {
 	struct client_ref ref = registry_find(&shard->sessions.registry, (uint32_t)answer->hash, answer->id);
@@ -157,6 +174,7 @@ enum error command_inspect_client(struct shard *shard, struct command_client *an
 	}
 	list_subscriptions(shard, &client->session, answer);
 	ask_kernel(shard, client, answer);
+	tell_subject(shard, client, answer);
 	return ERROR_OK;
 }
 

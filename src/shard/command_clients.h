@@ -15,6 +15,8 @@ struct shard;
 #define COMMAND_ID_BYTES_MAX 65536u
 _Static_assert(COMMAND_ID_BYTES_MAX >= UINT16_MAX, "a client id has a length of 16 bits [1.5.4]");
 #define COMMAND_SUBSCRIPTIONS_MAX 1000u
+/* A longer subject is cut before (transport/stream_tls.h). */
+#define COMMAND_SUBJECT_BYTES_MAX 256u
 
 /* A summary of a client. */
 struct client_row {
@@ -25,6 +27,9 @@ struct client_row {
 	 * soon. No command sees GREETING, since an admission is never interrupted. */
 	uint8_t state;
 	uint8_t version;
+	uint8_t transport;    /* enum client_transport; of a client that is connected, as what follows */
+	uint16_t tls_version; /* as on the wire; 0: no TLS */
+	uint16_t tls_cipher;  /* IANA's number */
 	uint32_t connected_s; /* since it connected; 0: unknown */
 	uint32_t silent_ms;   /* since its last packet */
 	uint32_t subscriptions;
@@ -85,6 +90,7 @@ struct command_client {
 	uint32_t unreleased;       /* QoS 2 messages from the client that await its PUBREL */
 	uint32_t subscription_rows;
 	size_t filters_used;
+	char subject[COMMAND_SUBJECT_BYTES_MAX]; /* of its certificate; "": it showed none */
 	bool has_will;
 	bool paused; /* it is not read (enum client_pause) */
 	/* From the kernel's TCP_INFO, if has_tcp. */

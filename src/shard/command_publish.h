@@ -23,7 +23,8 @@ struct command_publish {
 	uint32_t published; /* reply: how many of them were published, from the first */
 };
 
-/* ERROR_MORE: a shard's mailbox is full; the caller may try the rest again. ERROR_NO_MEMORY. */
+/* ERROR_MORE: a shard's mailbox is full; the caller may try the rest again. ERROR_NO_MEMORY; ERROR_STORE_FULL: the
+ * next message would have to be kept. */
 enum error command_publish(struct shard *shard, struct command_publish *publish);
 
 #endif

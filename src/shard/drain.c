@@ -1,13 +1,28 @@
 #include "shard/drain.h"
 
+#include "client/acknowledge.h"
 #include "shard/admissions.h"
 #include "state/ending.h"
 #include "state/shard.h"
 
 #define DRAINED_PER_TURN 512u
 
+/* The shards of clients that still wait for acknowledgements need this one to take their messages. So where
+ * acknowledgements wait for commits, no shard stops while any other has a client. */
+static bool others_have_clients(const struct shard *shard)
+{
+	if (!commit_waits_are_on(&shard->routing.commits))
+		return false;
+	const struct quota *quota = shard->env.quota;
+	while (quota->whole != NULL)
+		quota = quota->whole;
+	return atomic_load(&quota->taken) != 0;
+}
+
 bool drain_some(struct shard *shard)
 {
+	shard->routing.commits_last = true;
+	shard->mem.transports.websockets.close_code = WS_CLOSE_GOING_AWAY;
 	if (admissions_take(shard))
 		return false;
 	CHECK_LE(shard->loop.drain_next, shard->mem.clients.touched);
@@ -19,7 +34,7 @@ bool drain_some(struct shard *shard)
 			return false;
 		struct client_ref ref = {++shard->loop.drain_next};
 		struct client *client = shard_client(shard, ref);
-		if (!client_is_connected(client) || client->conn.backlog != 0)
+		if (!client_is_connected(client) || client->conn.backlog != 0 || acknowledge_awaits_commits(shard, ref))
 			continue;
 		shard->loop.drain_waits = false;
 		if (client->conn.outbox == 0)
@@ -29,5 +44,6 @@ bool drain_some(struct shard *shard)
 		return false;
 	/* The next round comes to the clients that had output. This turn's flush may be all that they need. */
 	shard->loop.drain_next = 0;
-	return atomic_load_explicit(&shard->counters.values[COUNTER_connections_open], memory_order_relaxed) == 0;
+	return atomic_load_explicit(&shard->counters.values[COUNTER_connections_open], memory_order_relaxed) == 0 &&
+	       !others_have_clients(shard);
 }

@@ -21,13 +21,26 @@ void gauges_publish(struct shard *shard)
 	COUNT_SET(counters, backlog_bytes, shard->mem.io.backlog_bytes);
 	COUNT_SET(counters, connections_fixed, fixed_files_count(&shard->mem.io.fixed_files));
 	COUNT_SET(counters, fixed_file_failures, shard->mem.io.fixed_files.failure_count);
+	const struct transports *transports = &shard->mem.transports;
+	COUNT_SET(counters, tls_stream_bytes, transports->tls.slab.used_bytes);
+	COUNT_SET(counters, websocket_stream_bytes,
+		  (uint64_t)transports->websockets.pool.used * transports->websockets.pool.object_bytes +
+			  transports->websockets.slab.used_bytes);
+	COUNT_SET(counters, proxied_stream_bytes,
+		  (uint64_t)transports->proxied.pool.used * transports->proxied.pool.object_bytes);
+	COUNT_SET(counters, tls_key_updates, transports->tls.key_updates);
 	COUNT_SET(counters, subscriptions_open, shard->sessions.subscriptions.pool.used);
 	COUNT_SET(counters, retained_owed, shard->sessions.retained_jobs.jobs.used);
 	COUNT_SET(counters, queue_messages, shard->mem.flows.entries.used);
 	COUNT_SET(counters, stored_messages, shard->mem.messages.count);
 	COUNT_SET(counters, stored_bytes, shard->mem.messages.bytes);
+	COUNT_SET(counters, stored_absent_messages, shard->mem.messages.absent_count);
+	COUNT_SET(counters, stored_absent_bytes, shard->mem.messages.absent_bytes);
+	COUNT_SET(counters, stored_evicted, shard->mem.messages.evicted);
+	COUNT_SET(counters, stored_loads, shard->mem.loads.under_way);
 	COUNT_SET(counters, acks_waiting, shard->routing.acks.tickets.used);
 	COUNT_SET(counters, acks_waiting_clients, shard->routing.acks.lines.used);
+	COUNT_SET(counters, commits_waiting, shard->routing.commits.waiting);
 	COUNT_SET(counters, inbox_parcels, shard->routing.outbox.out_batches);
 	COUNT_SET(counters, inbox_bytes, shard->routing.outbox.out_bytes);
 	COUNT_POOL(counters, pool_clients, &shard->mem.clients);

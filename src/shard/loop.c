@@ -23,7 +23,8 @@
  * Two of these positions matter. Ends come after every part that may find a reason, and before the flush. So no client
  * ends in the middle of a delivery or a walk, wills leave in the same turn, and a DISCONNECT is written before its
  * socket closes. Batches go back to other shards after the flush, because output may point into them until then. Their
- * return also tells the senders that the messages are safe, and lets PUBACKs leave.
+ * return also tells the senders that the messages have arrived, or with which commit they will be safe, and lets
+ * PUBACKs leave.
  *
  * Hazards. A flush may find a broken connection. It only notes that; the next turn carries it out. Scratch memory is
  * invalid after settle, and bytes handed to io_send() must stay valid until the flush. The clock is read once, at the
@@ -37,9 +38,13 @@
 #include "client/conn.h"
 #include "client/review.h"
 #include "client/subscribe.h"
+#include "deliver/bodies.h"
 #include "deliver/congestion.h"
+#include "deliver/queue.h"
 #include "lifecycle/cleanup.h"
 #include "lifecycle/end.h"
+#include "lifecycle/promised.h"
+#include "lifecycle/retell.h"
 #include "lifecycle/revoke.h"
 #include "route/retained_jobs.h"
 #include "route/route.h"
@@ -48,12 +53,16 @@
 #include "shard/admissions.h"
 #include "shard/commands.h"
 #include "shard/drain.h"
+#include "shard/emptying/emptying.h"
+#include "shard/freeze/freeze.h"
 #include "shard/gauges.h"
 #include "shard/timers.h"
 #include "state/shard.h"
 #include "topics/rcu.h"
 #include "topics/retained.h"
 
+#include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
@@ -61,6 +70,8 @@
  * (runtime/turn_work.h). */
 #define EVENTS_PER_TURN 256
 #define READY_PER_TURN 256u
+/* Between two turns of a shard that reads nobody: others have to do their part. */
+#define QUIET_NAP_NS 50000
 /* How often draining looks again at clients of which each has a backlog. */
 #define DRAIN_POLL_MS 10
 /* How often the thread's CPU time is read, which tells a long turn from a thread that did not get to run. */
@@ -132,8 +143,9 @@ static bool has_work(const struct shard *shard)
 	       route_has_mail(shard) || admissions_wait(shard) || shard->sessions.filter_jobs != NULL ||
 	       shard->sessions.cleanups != NULL || routings_can_go_on(shard) ||
 	       pending_acks_are_ready(&shard->routing.acks) || acknowledge_can_resume(shard) ||
-	       retained_jobs_ready(&shard->sessions.retained_jobs) || revoke_has_work(shard) || review_waits(shard) ||
-	       commands_waiting(&shard->shared.commands) ||
+	       commit_waits_are_ready(&shard->routing.commits) || retained_jobs_ready(&shard->sessions.retained_jobs) ||
+	       revoke_has_work(shard) || review_waits(shard) || commands_waiting(&shard->shared.commands) ||
+	       bodies_wait(shard) || freeze_wants_turn(shard) || promised_can_go_on(shard) || retell_has_work(shard) ||
 	       (shard->env.number == 0 && retained_has_expired(shard->env.retained, shard->loop.now_s));
 }
 
@@ -143,8 +155,8 @@ static int loop_sleep_ms(struct shard *shard, bool draining)
 		return 0;
 	if (draining)
 		return shard->loop.drain_next == 0 && shard->loop.drain_waits ? DRAIN_POLL_MS : 0;
-	uint32_t sleep_ms =
-		wheel_wait_ms(&shard->loop.wheel, shard->loop.now_ms, congestion_wait_ms(shard, SLEEP_MS_MAX));
+	uint32_t most_ms = emptying_wait_ms(shard, retell_wait_ms(shard, congestion_wait_ms(shard, SLEEP_MS_MAX)));
+	uint32_t sleep_ms = wheel_wait_ms(&shard->loop.wheel, shard->loop.now_ms, most_ms);
 	CHECK_LE(sleep_ms, SLEEP_MS_MAX); /* a longer one would pass for a negative timeout, which is endless */
 	return (int)sleep_ms;
 }
@@ -183,9 +195,17 @@ static void read_clock(struct shard *shard, uint64_t woken_ns, int events)
 	shard->loop.now_s = (uint32_t)(shard->loop.now_ms / 1000);
 	shard->mem.io.now_ms = shard->loop.now_ms;
 	if (journal_is_on(&shard->sessions.journal))
-		shard->sessions.journal.wall_s = clock_wall_s();
+		shard_deadline_clock_read(shard, clock_wall_s());
 	shard->routing.outbox.turn_ns = now_ns;
 	turn_stats_turn_begin(&shard->loop.stats, &shard->counters, now_ns, woken_ns, events);
+}
+
+/* Whether acknowledgements wait for batches to come back. Those that wait for commits are another matter: a commit
+ * wakes the shard once for very many of them, so there is nothing to be patient about. */
+static bool awaits_returned_acks(const struct shard *shard)
+{
+	return pending_acks_any(&shard->routing.acks) &&
+	       (!commit_waits_are_on(&shard->routing.commits) || shard->routing.outbox.out_batches != 0);
 }
 
 /* Waits for events, then reads the clock. Where it may sleep, it first tells other threads that they have to wake it,
@@ -202,15 +222,20 @@ static int wait_for_events(struct shard *shard, struct poller_event *events, boo
 		return ready;
 	}
 	struct waker *waker = &shard->env.mailboxes[shard->env.number].waker;
-	bool patient = pending_acks_any(&shard->routing.acks) && acknowledge_is_patient(shard);
+	bool awaits_acks = awaits_returned_acks(shard);
+	bool patient = awaits_acks && acknowledge_is_patient(shard);
 	if (patient && timeout_ms > ACKNOWLEDGE_PATIENCE_MS)
 		timeout_ms = ACKNOWLEDGE_PATIENCE_MS;
-	bool awaits_returns = routings_await_room(shard) || (pending_acks_any(&shard->routing.acks) && !patient);
+	bool awaits_returns = routings_await_room(shard) || retell_awaits_returns(shard) || (awaits_acks && !patient);
 	outbox_await_returns(&shard->routing.outbox, awaits_returns);
+	if (commit_waits_are_on(&shard->routing.commits))
+		commit_waits_announce(&shard->routing.commits);
 	waker_sleep(waker);
 	if (outbox_has_mail(&shard->routing.outbox) ||
 	    ((awaits_returns || patient) && outbox_has_returns(&shard->routing.outbox)) ||
+	    commit_waits_are_ready(&shard->routing.commits) ||
 	    access_has_recent(shard->env.access, shard->env.number) || commands_waiting(&shard->shared.commands) ||
+	    bodies_collect(shard) || retell_has_work(shard) || freeze_wants_turn(shard) ||
 	    (!draining && atomic_load(&shard->shared.draining)))
 		timeout_ms = 0;
 	turn_stats_sleep(&shard->loop.stats, timeout_ms);
@@ -248,6 +273,21 @@ static bool has_ended_all(const struct shard *shard)
 
 /* ---- the turn ---- */
 
+/* Lets packets leave memory, and goes on with the queues of clients whose packets have come back. */
+static void loop_take_bodies(struct shard *shard)
+{
+	bodies_collect(shard);
+	bodies_evict(shard);
+	uint64_t until = turn_work_share(&shard->loop.work, WORK_SHARE_LOADS);
+	struct client_ref ref;
+	while (!turn_work_is_spent(&shard->loop.work, until) && bodies_take(shard, &ref)) {
+		if (client_ref_is_none(ref))
+			continue;
+		queue_send(shard, ref);
+		retained_jobs_wake(shard, ref);
+	}
+}
+
 /* Takes what other threads have left, and continues what earlier turns began. */
 static void go_on(struct shard *shard)
 {
@@ -258,10 +298,14 @@ static void go_on(struct shard *shard)
 	session_cleanups_run(shard); /* first: they share the work of ends, and the older ones go first */
 	loop_look_at_access(shard);
 	congestion_run(shard);
+	loop_take_bodies(shard);
 	routings_run(shard);
+	client_commits_run(shard);
 	acknowledge_run(shard);
 	route_deliver_mail(shard);
 	filter_jobs_run(shard);
+	promised_run(shard);
+	retell_run(shard);
 }
 
 /* Handles what clients have sent, first of those that were left over. True: the gates have sent admissions. */
@@ -291,17 +335,63 @@ static void settle_turn(struct shard *shard)
 	begin_round(shard);
 	turn_stats_turn_end(&shard->loop.stats, &shard->counters, clock_now_ns());
 	turn_work_end(&shard->loop.work, &shard->counters);
+	/* Before the batches go back: then all that they brought is told when their senders know of it. */
+	journal_end_turn(&shard->sessions.journal);
 	route_return_batches(shard);
 	io_turn_end(&shard->mem.io);
-	journal_end_turn(&shard->sessions.journal);
 	gauges_publish(shard);
 }
 
-/* False: the shard has drained, or its time for that is over, and the thread may end. */
+/* What in a turn of a shard that reads nobody is left of go_on(): it begins nothing new. */
+static void go_on_quietly(struct shard *shard)
+{
+	if (outbox_collect(&shard->routing.outbox))
+		routings_have_room(shard);
+	session_cleanups_run(shard);
+	loop_look_at_access(shard);
+	loop_take_bodies(shard);
+	routings_run(shard);
+	client_commits_run(shard);
+	acknowledge_run(shard);
+	route_deliver_mail(shard);
+	filter_jobs_run(shard);
+	promised_run(shard);
+}
+
+/* Events stay in the kernel, and clients that had more to read stay in their list: both are found again. */
+static bool quiet_turn(struct shard *shard, enum shard_halt halt)
+{
+	static const struct timespec nap = {.tv_nsec = QUIET_NAP_NS};
+	reader_offline();
+	clock_nanosleep(CLOCK_MONOTONIC, 0, &nap, NULL);
+	reader_online();
+	read_clock(shard, 0, 0);
+	turn_work_begin(&shard->loop.work);
+	turn_work_begin_packets(&shard->loop.work);
+
+	go_on_quietly(shard);
+	shard->shared.freeze.arriving = admissions_take(shard);
+	if (halt < SHARD_FREEZES)
+		commands_run(shard);
+	end_run(shard);
+	flush(shard);
+	freeze_prepare_some(shard);
+	bool quiet = freeze_look(shard);
+	settle_turn(shard);
+	if (!quiet || halt != SHARD_FREEZES || !freeze_is_prepared(shard))
+		return true;
+	freeze_leave(shard);
+	return false;
+}
+
+/* False: the shard has drained, or its time for that is over, or it is frozen, and the thread may end. */
 static bool shard_turn(struct shard *shard)
 {
 	struct poller_event events[EVENTS_PER_TURN];
 	bool draining = atomic_load_explicit(&shard->shared.draining, memory_order_acquire);
+	enum shard_halt halt = atomic_load_explicit(&shard->shared.freeze.halt, memory_order_acquire);
+	if (halt >= SHARD_QUIETENS && !draining)
+		return quiet_turn(shard, halt);
 	int count = wait_for_events(shard, events, draining);
 	turn_work_begin(&shard->loop.work);
 
@@ -311,33 +401,87 @@ static bool shard_turn(struct shard *shard)
 	commands_run(shard);
 	timers_run(shard);
 	retained_jobs_run(shard);
+	emptying_run(shard);
 	bool drained = draining && drain_some(shard);
 	end_run(shard);
 	flush(shard);
+	if (halt == SHARD_PREPARES)
+		freeze_prepare_some(shard);
+	else
+		freeze_return_some(shard);
 	settle_turn(shard);
 
 	bool is_late = draining && shard->loop.now_ms >= atomic_load(&shard->shared.drain_until_ms);
 	return !((drained && has_ended_all(shard)) || is_late);
 }
 
+/* A thread that goes on with a frozen shard keeps what holds its sockets, too. */
+static enum fdtable_kind loop_detach(const struct shard *shard)
+{
+	if (!shard->env.settings->private_tables)
+		return FDTABLE_SHARED;
+	size_t held = shard->shared.freeze.resumes ? freeze_descriptors(shard, NULL) : 0;
+	int *keep = malloc((shard->env.keep_count + held) * sizeof(*keep));
+	CHECK(keep != NULL);
+	memcpy(keep, shard->env.keep_fds, shard->env.keep_count * sizeof(*keep));
+	if (held != 0)
+		freeze_descriptors(shard, keep + shard->env.keep_count);
+	enum fdtable_kind kind = fdtable_detach(keep, shard->env.keep_count + held);
+	free(keep);
+	return kind;
+}
+
+/* A poller that was there before may know the descriptor. */
+static enum error loop_watch(struct shard *shard, int fd, uint64_t tag, enum poller_mode mode)
+{
+	enum error error = poller_add(&shard->loop.poller, fd, tag, mode);
+	return error == ERROR_SYSTEM && errno == EEXIST ? ERROR_OK : error;
+}
+
 static enum error loop_thread_setup(struct shard *shard)
 {
 	CHECK(pthread_getcpuclockid(pthread_self(), &shard->loop.cpu_clock) == 0);
-	shard->loop.table = shard->env.settings->private_tables
-				    ? fdtable_detach(shard->env.keep_fds, shard->env.keep_count)
-				    : FDTABLE_SHARED;
+	shard->loop.table = loop_detach(shard);
 	schedule_thread(0);
-	if (poller_open(&shard->loop.poller) != ERROR_OK)
+	bool resumes = shard->shared.freeze.resumes;
+	if (resumes)
+		freeze_resume(shard);
+	if (!resumes && poller_open(&shard->loop.poller) != ERROR_OK)
 		return ERROR_SYSTEM;
-	enum error error = poller_add(&shard->loop.poller, shard->env.mailboxes[shard->env.number].waker.fd, TAG_WAKER,
-				      POLLER_EDGE_READ);
+	enum error error =
+		loop_watch(shard, shard->env.mailboxes[shard->env.number].waker.fd, TAG_WAKER, POLLER_EDGE_READ);
 	if (error == ERROR_OK)
-		error = poller_add(&shard->loop.poller, shard->env.admissions_fd, TAG_ADMISSIONS, POLLER_LEVEL_READ);
+		error = loop_watch(shard, shard->env.admissions_fd, TAG_ADMISSIONS, POLLER_LEVEL_READ);
 	shard->loop.slept_from_ms = clock_now_ms();
 	read_clock(shard, 0, 0);
 	shard->loop.stats.ended_ns = shard->loop.stats.began_ns;
-	wheel_init(&shard->loop.wheel, &shard->mem.clients, offsetof(struct client, timer), shard->loop.now_ms);
+	if (shard->loop.wheel.pool == NULL)
+		wheel_init(&shard->loop.wheel, &shard->mem.clients, offsetof(struct client, timer), shard->loop.now_ms);
 	return error;
+}
+
+void shard_begin_clock(struct shard *shard)
+{
+	CHECK(shard->loop.wheel.pool == NULL);
+	shard->loop.slept_from_ms = clock_now_ms();
+	read_clock(shard, 0, 0);
+	wheel_init(&shard->loop.wheel, &shard->mem.clients, offsetof(struct client, timer), shard->loop.now_ms);
+}
+
+/* Whether the shard was frozen, and its descriptors were taken; else it has drained. */
+static bool loop_run(struct shard *shard)
+{
+	for (;;) {
+		while (shard_turn(shard))
+			;
+		if (!freeze_is_over(shard))
+			return false;
+		reader_offline();
+		bool taken = freeze_wait_taken(shard);
+		reader_online();
+		if (taken)
+			return true;
+	}
 }
 
 static void *shard_main(void *argument)
@@ -351,17 +495,21 @@ static void *shard_main(void *argument)
 	if (error != ERROR_OK)
 		return NULL;
 	reader_register();
-	while (shard_turn(shard))
-		;
+	bool frozen = loop_run(shard);
+	reader_unregister();
+	if (frozen) {
+		io_rest(&shard->mem.io);
+		return NULL;
+	}
 	commands_refuse(&shard->shared.commands);
 	io_leave(&shard->mem.io);
-	reader_unregister();
 	poller_close(&shard->loop.poller);
 	return NULL;
 }
 
 enum error shard_start(struct shard *shard)
 {
+	atomic_store(&shard->shared.started, false);
 	return pthread_create(&shard->loop.thread, NULL, shard_main, shard) == 0 ? ERROR_OK : ERROR_SYSTEM;
 }
 

@@ -3,6 +3,7 @@
 #include "mqtt/encode.h"
 #include "route/routing.h"
 #include "state/shard.h"
+#include "store/store.h"
 #include "topics/retained.h"
 
 #include <stdio.h>
@@ -24,6 +25,11 @@ static const struct sys_topic TOPICS[] = {
 	{"clients/connected", {COUNTER_connections_open, NONE, NONE}},
 	{"clients/disconnected", {COUNTER_sessions_offline, NONE, NONE}},
 	{"clients/total", {COUNTER_connections_open, COUNTER_sessions_offline, NONE}},
+	{"clients/tcp", {COUNTER_connections_tcp, NONE, NONE}},
+	{"clients/tls", {COUNTER_connections_tls, NONE, NONE}},
+	{"clients/ws", {COUNTER_connections_ws, NONE, NONE}},
+	{"clients/wss", {COUNTER_connections_wss, NONE, NONE}},
+	{"clients/unix", {COUNTER_connections_unix, NONE, NONE}},
 	{"clients/expired", {COUNTER_sessions_expired, NONE, NONE}},
 	{"messages/received", {COUNTER_packets_in, NONE, NONE}},
 	{"publish/messages/received", {COUNTER_messages_in, NONE, NONE}},
@@ -69,6 +75,24 @@ static uint64_t sys_topics_sum_of(const struct counters *counters, const struct 
 	return sum;
 }
 
+/* What an acknowledgement promises, and whether that can be kept to. */
+static void publish_store(struct shard *shard)
+{
+	const struct shard_store *store = &shard->env.store;
+	if (store->figures == NULL) {
+		sys_topics_send(shard, "store/state", "none");
+		sys_topics_send(shard, "store/promise", "memory");
+		return;
+	}
+	struct store_figures figures;
+	store->figures(store->context, &figures);
+	sys_topics_send(shard, "store/state", store_state_name(figures.state));
+	sys_topics_send(shard, "store/promise", shard->env.settings->store.periodic ? "written" : "synced");
+	publish_number(shard, "store/log/bytes", figures.log_bytes, "");
+	publish_number(shard, "store/room/bytes", figures.room_bytes, "");
+	publish_number(shard, "store/failures", figures.failures, "");
+}
+
 void sys_topics_publish(struct shard *shard)
 {
 	uint32_t interval_s = shard->env.settings->sys_interval_s;
@@ -83,5 +107,6 @@ void sys_topics_publish(struct shard *shard)
 	publish_number(shard, "uptime", shard->loop.now_s - shard->loop.started_s, " seconds");
 	for (size_t i = 0; i < sizeof(TOPICS) / sizeof(TOPICS[0]); i++)
 		publish_number(shard, TOPICS[i].name, sys_topics_sum_of(&sum, &TOPICS[i]), "");
+	publish_store(shard);
 	publish_number(shard, "retained messages/count", retained_size(shard->env.retained).messages, "");
 }

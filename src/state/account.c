@@ -1,8 +1,11 @@
 #include "state/account.h"
+#include "base/layout_root.h"
 
 #include "base/log.h"
 #include "state/extension.h"
 #include "state/shard.h"
+
+LAYOUT_ROOT(account);
 
 /* A shard logs lost messages at most once in this time. */
 #define LOSS_LOG_S 10u

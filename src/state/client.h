@@ -10,7 +10,7 @@
 
 /* Only client_set_state() changes the state. The arrows name the states that may follow. */
 enum client_state {
-	CLIENT_FREE,     /* -> GREETING */
+	CLIENT_FREE,     /* -> GREETING, OFFLINE (restored after a restart) */
 	CLIENT_GREETING, /* handed over by the gate, CONNACK not written yet -> ACTIVE, CLOSING */
 	CLIENT_ACTIVE,   /* -> QUIET, SUSPECT, CLOSING */
 	CLIENT_QUIET,    /* silent for longer than its keepalive -> ACTIVE, SUSPECT, CLOSING */

@@ -23,7 +23,7 @@ static void count_state(struct shard *shard, enum client_state state, bool enter
 void client_set_state(struct shard *shard, struct client *client, enum client_state next)
 {
 	static const uint8_t ALLOWED[CLIENT_STATE_COUNT] = {
-		[CLIENT_FREE] = 1u << CLIENT_GREETING,
+		[CLIENT_FREE] = 1u << CLIENT_GREETING | 1u << CLIENT_OFFLINE,
 		[CLIENT_GREETING] = 1u << CLIENT_ACTIVE | 1u << CLIENT_CLOSING,
 		[CLIENT_ACTIVE] = 1u << CLIENT_QUIET | 1u << CLIENT_SUSPECT | 1u << CLIENT_CLOSING,
 		[CLIENT_QUIET] = 1u << CLIENT_ACTIVE | 1u << CLIENT_SUSPECT | 1u << CLIENT_CLOSING,

@@ -1,6 +1,9 @@
 #include "state/extension.h"
+#include "base/layout_root.h"
 
 #include "state/shard.h"
+
+LAYOUT_ROOT(extension);
 
 struct extension *extension_of(const struct shard *shard, const struct client *client)
 {

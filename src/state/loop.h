@@ -9,6 +9,7 @@
 #include "reactor/fdtable.h"
 #include "reactor/poller.h"
 #include "reactor/wheel.h"
+#include "runtime/deadline.h"
 #include "runtime/overload.h"
 #include "runtime/turn_stats.h"
 #include "runtime/turn_work.h"
@@ -28,10 +29,11 @@ struct arrivals {
 
 struct shard_loop {
 	struct poller poller;
-	struct wheel wheel; /* of clients */
-	uint64_t now_ms;    /* when the turn began */
-	uint32_t now_s;     /* the same in seconds: the clock of sessions, wills and messages */
-	uint32_t started_s; /* when $SYS was first published; 0: not yet */
+	struct wheel wheel;             /* of clients */
+	uint64_t now_ms;                /* when the turn began */
+	uint32_t now_s;                 /* the same in seconds: the clock of sessions, wills and messages */
+	struct deadline_base deadlines; /* what the clock of deadlines has come to */
+	uint32_t started_s;             /* when $SYS was first published; 0: not yet */
 	struct turn_work work;
 	struct check_context check; /* what a failed CHECK prints; on a cache line that each packet writes to anyway */
 	struct turn_stats stats;
@@ -40,7 +42,13 @@ struct shard_loop {
 	uint32_t round_left;      /* clients at the front of `ready` that belong to the current round; 0: no round */
 	uint64_t round_began_ms;  /* moved forward by stalls, which do not count as waiting (runtime/overload.h) */
 	struct arrivals arrivals;
-	uint32_t sys_next_s;    /* when the $SYS topics are due again */
+	uint32_t sys_next_s; /* when the $SYS topics are due again */
+	/* Of a drain (shard/emptying/emptying.h). */
+	struct emptying {
+		uint32_t number;  /* of the drain; 0: none */
+		uint32_t next;    /* client that was looked at last */
+		uint64_t clients; /* when it began */
+	} emptying;
 	uint32_t drain_next;    /* index of the last client that draining has visited; 0: a round begins */
 	bool drain_waits;       /* the last round found only clients with a backlog */
 	uint64_t slept_from_ms; /* when the sleep before this turn began; 0: it did not sleep */

@@ -14,21 +14,35 @@ static uint32_t later_s(const struct shard *shard, uint32_t delay_s)
 	return at_s + 1 < EXTENSION_NEVER_S ? (uint32_t)at_s + 1 : EXTENSION_NEVER_S;
 }
 
-void offline_begin(struct shard *shard, struct client_ref ref)
+static void begin_at(struct shard *shard, struct client_ref ref, uint32_t ends_at_s, uint32_t will_at_s)
 {
 	struct client *client = shard_client(shard, ref);
 	struct extension *extension = extension_of(shard, client);
 	CHECK(extension != NULL && extension->expiry_s != 0);
 	CHECK(client->session.id != 0); /* without an id no connection would find the session */
 	client_set_state(shard, client, CLIENT_OFFLINE);
-	extension->ends_at_s =
-		extension->expiry_s == EXTENSION_NEVER_S ? EXTENSION_NEVER_S : later_s(shard, extension->expiry_s);
-	extension->will_at_s = later_s(shard, extension->will_delay_s);
+	extension->ends_at_s = ends_at_s;
+	extension->will_at_s = will_at_s;
 	uint64_t deadline = offline_deadline_ms(shard, extension);
 	if (extension->flow.queued != 0 && deadline > shard->loop.now_ms + OFFLINE_SWEEP_MS)
 		deadline = shard->loop.now_ms + OFFLINE_SWEEP_MS;
 	if (deadline != WHEEL_NEVER)
 		wheel_add(&shard->loop.wheel, ref.index, deadline);
+}
+
+void offline_begin(struct shard *shard, struct client_ref ref)
+{
+	const struct extension *extension = extension_of(shard, shard_client(shard, ref));
+	CHECK(extension != NULL);
+	bool stays = extension->expiry_s == EXTENSION_NEVER_S;
+	begin_at(shard, ref, stays ? EXTENSION_NEVER_S : later_s(shard, extension->expiry_s),
+		 later_s(shard, extension->will_delay_s));
+}
+
+void offline_restore(struct shard *shard, struct client_ref ref, uint32_t ends_at_s, uint32_t will_at_s)
+{
+	CHECK(ends_at_s != NOTED_S && will_at_s != NOTED_S);
+	begin_at(shard, ref, ends_at_s, will_at_s);
 }
 
 void offline_queue_begins(struct shard *shard, struct client_ref ref)

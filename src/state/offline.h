@@ -14,6 +14,9 @@ struct shard;
 /* The connection has ended: the client becomes OFFLINE, expiry [3.1.2.11.2] and will delay [3.1.3.2.2] begin to run,
  * and the wheel gets the deadline. The session outlives its connection: its expiry is not 0. */
 void offline_begin(struct shard *shard, struct client_ref ref);
+/* A stored session is OFFLINE from the start: it ends, and its will is due, at these seconds of the shard's clock,
+ * which may be past. ends_at_s: or EXTENSION_NEVER_S. Its queue is restored already. */
+void offline_restore(struct shard *shard, struct client_ref ref, uint32_t ends_at_s, uint32_t will_at_s);
 /* The first message was queued for the OFFLINE session: the wheel visits it to remove expired messages. */
 void offline_queue_begins(struct shard *shard, struct client_ref ref);
 /* When the session expires or its will is due, whichever is first, in milliseconds of the shard's clock. WHEEL_NEVER:

@@ -1,10 +1,13 @@
 #include "state/principal.h"
+#include "base/layout_root.h"
 
 #include "access/access.h"
 #include "access/admission.h"
 #include "state/shard.h"
 
 #include <time.h>
+
+LAYOUT_ROOT(principal);
 
 struct principal *principal_of(const struct shard *shard, const struct client *client)
 {
@@ -71,33 +74,45 @@ static uint32_t principal_expiry_of(const struct shard *shard, const struct admi
 	return expires_s < PRINCIPAL_NEVER_S ? (uint32_t)expires_s : PRINCIPAL_NEVER_S;
 }
 
-enum error principal_new(struct shard *shard, const struct admission *admission, struct principal_ref *made)
+enum error principal_restore(struct shard *shard, const struct journal_principal *told, uint32_t expires_s,
+			     struct principal_ref *made)
 {
 	*made = principal_ref_none();
-	if (!admission->has_principal)
-		return ERROR_OK;
-	struct slice user = admission_user(admission);
-	struct slice rules = admission_rules(admission);
-	uint32_t kept = rules.data != NULL ? acl_pool_take(&shard->guard.token_rules, rules) : 0;
-	if (rules.data != NULL && kept == 0)
+	uint32_t kept = told->rules.data != NULL ? acl_pool_take(&shard->guard.token_rules, told->rules) : 0;
+	if (told->rules.data != NULL && kept == 0)
 		return ERROR_LIMIT;
-	*made = principal_take(&shard->mem.slab, principal_bytes(user.size));
+	*made = principal_take(&shard->mem.slab, principal_bytes(told->user.size));
 	if (principal_ref_is_none(*made)) {
 		acl_pool_give(&shard->guard.token_rules, kept);
 		return ERROR_NO_MEMORY;
 	}
 	struct principal *principal = principal_at(&shard->mem.slab, *made);
 	*principal = (struct principal){
+		.token_hash = told->token_hash,
+		.user_hash = told->user_hash,
+		.expires_s = expires_s,
+		.rules = kept,
+		.user_bytes = (uint16_t)told->user.size,
+		.uses_auth = told->uses_auth,
+	};
+	if (told->user.size != 0)
+		memcpy(principal->user, told->user.data, told->user.size);
+	return ERROR_OK;
+}
+
+enum error principal_new(struct shard *shard, const struct admission *admission, struct principal_ref *made)
+{
+	*made = principal_ref_none();
+	if (!admission->has_principal)
+		return ERROR_OK;
+	struct journal_principal principal = {
+		.user = admission_user(admission),
+		.rules = admission_rules(admission),
 		.token_hash = admission->token_hash,
 		.user_hash = admission->user_hash,
-		.expires_s = principal_expiry_of(shard, admission),
-		.rules = kept,
-		.user_bytes = (uint16_t)user.size,
 		.uses_auth = admission->uses_auth,
 	};
-	if (user.size != 0)
-		memcpy(principal->user, user.data, user.size);
-	return ERROR_OK;
+	return principal_restore(shard, &principal, principal_expiry_of(shard, admission), made);
 }
 
 /* The user and the client id stay the same. Only the token's rules and its expiry may change. */

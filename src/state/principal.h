@@ -7,7 +7,7 @@
 #include "auth/rules/acl.h"
 #include "base/error.h"
 #include "memory/slab.h"
-#include "session/refs.h"
+#include "session/journal.h"
 
 #define PRINCIPAL_NEVER_S UINT32_MAX
 
@@ -31,6 +31,9 @@ struct principal *principal_of(const struct shard *shard, const struct client *c
 /* Makes a principal from the admission. The caller owns *made, for principal_set() or principal_free(); it is none if
  * the admission has no principal. ERROR_LIMIT: no more rules of tokens fit. ERROR_NO_MEMORY. */
 enum error principal_new(struct shard *shard, const struct admission *admission, struct principal_ref *made);
+/* The same from what the journal was told. expires_s: on the shard's clock; or PRINCIPAL_NEVER_S. */
+enum error principal_restore(struct shard *shard, const struct journal_principal *told, uint32_t expires_s,
+			     struct principal_ref *made);
 void principal_free(struct shard *shard, struct principal_ref made);
 /* Gives the principal to the client and frees the one it had. None: the client has no principal from now on. */
 void principal_set(struct shard *shard, struct client *client, struct principal_ref made);

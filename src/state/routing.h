@@ -5,6 +5,7 @@
 
 #include "memory/list.h"
 #include "reactor/mailbox.h"
+#include "session/commit_waits.h"
 #include "session/messages.h"
 #include "session/pending_acks.h"
 #include "topics/index.h"
@@ -47,13 +48,19 @@ struct congestion {
 
 /* ---- messages in transit ---- */
 
+/* A message that some session of the shard keeps, in either form (session/messages.h), or in both. */
+struct kept_message {
+	struct message_ref plain;
+	struct message_ref apart;
+};
+
 /* The batch that is being delivered, and the position in it. A walk over many subscribers may take several turns. */
 struct mail {
 	struct batch *batch;
-	uint32_t offset;         /* of the record */
-	uint32_t route;          /* which of the record's routes comes next */
-	struct message_ref kept; /* the record's message, once a session has kept it */
-	bool walking;            /* in the middle of a route */
+	uint32_t offset;          /* of the record */
+	uint32_t route;           /* which of the record's routes comes next */
+	struct kept_message kept; /* the record's message, once a session has kept it */
+	bool walking;             /* in the middle of a route */
 };
 
 /* Limits on publishers' messages that a shard routes over several turns. */
@@ -66,7 +73,9 @@ struct routings {
 	 * one is being routed. */
 	struct routing *own;
 	struct routing **own_end;
-	uint64_t own_bytes; /* of their packets and of their routing state */
+	uint64_t own_bytes;  /* of their packets and of their routing state */
+	uint64_t own_queued; /* how many were queued since the start, and how many of these have left the queue */
+	uint64_t own_left;
 	/* Publishers' messages, at most one of each publisher. They take turns. */
 	struct client_ref publishers[ROUTINGS_MAX];
 	struct routing *of_publishers[ROUTINGS_MAX];
@@ -86,14 +95,16 @@ struct ack_patience {
 };
 
 struct shard_routing {
-	struct outbox outbox;       /* to the other shards */
-	struct mail mail;           /* from the other shards */
+	struct outbox outbox; /* to the other shards */
+	struct mail mail;     /* from the other shards */
+	struct commit_waits commits;
 	struct routes routes;       /* result of a match; valid within one call of route_message() */
 	uint32_t *peer_routes;      /* how many of these routes each shard has */
 	struct batch *read_batches; /* delivered in this turn, returned after the flush */
 	struct routings routings;
 	struct pending_acks acks; /* for messages of its clients */
 	struct ack_patience ack_patience;
+	bool commits_last;               /* the shard drains: what waits for a commit already is the last that does */
 	struct client_list acks_awaited; /* clients that are not read because too many of the shard's acks wait */
 	struct congestion congestion;
 	uint32_t loss_log_next_s; /* when the next loss of a message may be logged */

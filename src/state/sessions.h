@@ -10,6 +10,7 @@
 #include "session/refs.h"
 #include "session/registry.h"
 #include "subscriptions/subscriptions.h"
+#include "topics/retained.h"
 
 #include <stdbool.h>
 
@@ -63,7 +64,32 @@ static inline bool endings_are_many(const struct endings *endings)
 	return endings_waiting(endings) >= ENDINGS_MANY;
 }
 
+/* ---- checkpoints of the journal (lifecycle/retell.h) ---- */
+
+enum retell_stage {
+	RETELL_IDLE,     /* -> TELLING */
+	RETELL_TELLING,  /* sessions, and on shard 0 retained messages -> LEAVING */
+	RETELL_LEAVING,  /* all is told; own messages older than that wait for their routing -> ARRIVING */
+	RETELL_ARRIVING, /* these are on their way to other shards -> IDLE */
+};
+
+struct retell {
+	uint32_t number; /* of the checkpoint that was begun last; 0: none yet */
+	uint32_t next;   /* client to be told next, and the last one: later ones were told as they came */
+	uint32_t last;
+	struct retained_walk walk;
+	uint8_t stage;         /* enum retell_stage */
+	bool is_retained_told; /* or it is not this shard's to tell */
+	uint64_t own_until;    /* of routings.own_left */
+	uint32_t *marks;       /* of the outbox, by shard */
+	uint32_t begun;        /* checkpoints, since the start */
+	bool has_run;          /* retell_run() has, before */
+	bool all_begun;        /* so have all shards, as far as that matters */
+};
+
+struct resumed;
 struct filter_job;
+struct promised;
 struct session_cleanup;
 
 struct shard_sessions {
@@ -79,6 +105,10 @@ struct shard_sessions {
 	struct filter_job **filter_jobs_end;
 	size_t filter_jobs_bytes;
 	struct retained_jobs retained_jobs;
+	struct retell retell;
+	struct promised *promised; /* of an earlier process, to be passed on (lifecycle/promised.h) */
+	struct promised **promised_end;
+	struct resumed *resumed; /* of publishers' sessions, from before a restart (deliver/resumed.h); NULL: none */
 };
 
 #endif

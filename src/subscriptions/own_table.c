@@ -1,4 +1,5 @@
 #include "subscriptions/own_table.h"
+#include "base/layout_root.h"
 
 #include <stddef.h>
 
@@ -10,6 +11,7 @@ struct own_entry {
 };
 _Static_assert(sizeof(struct own_entry) + sizeof(uint32_t) == 24,
 	       "with its bucket, the cost in subscriptions/own_table.h");
+LAYOUT_ROOT(own_entry);
 
 static struct own_entry *own_table_entry_at(const struct own_table *own, uint32_t index)
 {
@@ -30,6 +32,12 @@ enum error own_table_open(struct own_table *own, struct arena *arena, uint32_t l
 		error = table_open_in(&own->table, arena, "own by key", &own->entries,
 				      offsetof(struct own_entry, links), limit);
 	return error;
+}
+
+enum error own_table_save(const struct own_table *own, const struct arena *arena)
+{
+	enum error error = pool_save(&own->entries, arena);
+	return error == ERROR_OK ? table_save(&own->table, arena) : error;
 }
 
 void own_table_close(struct own_table *own)

@@ -21,6 +21,7 @@ struct own_table {
 
 /* arena: where its memory is, or NULL (memory/arena.h). limit: subscriptions. */
 enum error own_table_open(struct own_table *own, struct arena *arena, uint32_t limit);
+enum error own_table_save(const struct own_table *own, const struct arena *arena);
 void own_table_close(struct own_table *own);
 
 /* Adds an entry that is not in the table. value: not 0 for a node. ERROR_NO_MEMORY. */

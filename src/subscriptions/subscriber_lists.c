@@ -1,4 +1,7 @@
 #include "subscriptions/subscriber_lists.h"
+#include "base/layout_root.h"
+
+LAYOUT_ROOT(subscriber_list);
 
 /* Busy members of a shared subscription that one message passes over at most. */
 #define BUSY_LOOKS 16u

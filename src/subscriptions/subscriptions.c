@@ -1,7 +1,13 @@
 #include "subscriptions/subscriptions.h"
+#include "base/layout_root.h"
 
+#include "memory/notes.h"
 #include "mqtt/field/topic.h"
 #include "subscriptions/subscriber_lists.h"
+
+LAYOUT_ROOT(subscription);
+
+#define REVIEW_NOTE "subscriptions review"
 
 enum error subscriptions_open(struct subscriptions *subscriptions, struct arena *arena, struct index *index,
 			      uint16_t shard, uint32_t limit)
@@ -15,7 +21,21 @@ enum error subscriptions_open(struct subscriptions *subscriptions, struct arena 
 		error = pool_open_in(&subscriptions->lists, arena, "lists", sizeof(struct subscriber_list), limit);
 	if (error == ERROR_OK)
 		error = own_table_open(&subscriptions->own, arena, limit + limit / OWN_WALK_MAX);
+	if (error == ERROR_OK && arena_is_adopted(arena) &&
+	    (!arena_get_exact(arena, REVIEW_NOTE, &subscriptions->review, sizeof(subscriptions->review)) ||
+	     subscriptions->review.index > subscriptions->pool.touched))
+		error = ERROR_NOT_FOUND;
 	return error;
+}
+
+enum error subscriptions_save(const struct subscriptions *subscriptions, const struct arena *arena)
+{
+	enum error error = arena_put(arena, REVIEW_NOTE, &subscriptions->review, sizeof(subscriptions->review));
+	if (error == ERROR_OK)
+		error = pool_save(&subscriptions->pool, arena);
+	if (error == ERROR_OK)
+		error = pool_save(&subscriptions->lists, arena);
+	return error == ERROR_OK ? own_table_save(&subscriptions->own, arena) : error;
 }
 
 void subscriptions_close(struct subscriptions *subscriptions)
@@ -246,6 +266,14 @@ static void tell_subscribed(const struct subscriptions *subscriptions, struct cl
 		.options = wanted->options & SUBSCRIPTION_OPTIONS_ASKED,
 	};
 	journal_tell(subscriptions->journal)->subscribed(subscriptions->journal->context, client, ref, &told);
+}
+
+void subscriptions_tell(const struct subscriptions *subscriptions, struct subscription_ref ref, struct slice filter)
+{
+	const struct subscription *subscription = at(subscriptions, ref);
+	struct subscription_wanted told = {
+		.filter = filter, .identifier = subscription->identifier, .options = subscription->options};
+	tell_subscribed(subscriptions, subscription->client, ref, &told);
 }
 
 enum error subscriptions_add(struct subscriptions *subscriptions, struct session *session, struct client_ref client,

@@ -18,6 +18,9 @@ struct arena;
  * ERROR_NO_MEMORY. */
 enum error subscriptions_open(struct subscriptions *subscriptions, struct arena *arena, struct index *index,
 			      uint16_t shard, uint32_t limit);
+/* Notes what lies beside its memory, for the program that adopts the arena (memory/arena.h): a review goes on there. No
+ * walk is under way. */
+enum error subscriptions_save(const struct subscriptions *subscriptions, const struct arena *arena);
 void subscriptions_close(struct subscriptions *subscriptions);
 
 /* What a client asks for. filter: valid; "$share/group/filter" for a shared subscription [4.8.2]. */
@@ -36,6 +39,8 @@ struct subscription_made {
 /* Subscribes the client, which is connected, or replaces its subscription. ERROR_LIMIT, ERROR_NO_MEMORY. */
 enum error subscriptions_add(struct subscriptions *subscriptions, struct session *session, struct client_ref client,
 			     const struct subscription_wanted *wanted, struct subscription_made *made);
+/* Tells the journal of the subscription once more. filter: its own, as index_filter_text() gives it. */
+void subscriptions_tell(const struct subscriptions *subscriptions, struct subscription_ref ref, struct slice filter);
 /* Unsubscribes. Returns the reference that the subscription had, which is free now; none: there was no subscription. */
 struct subscription_ref subscriptions_remove(struct subscriptions *subscriptions, struct session *session,
 					     struct client_ref client, struct slice filter);

@@ -1,4 +1,6 @@
 #include "topics/expiries.h"
+#include "base/layout_root.h"
+#include "memory/notes.h"
 
 /* Places begin at 1, so that 0 in an object means none. The parent of place n is n / 2. */
 struct expiry_entry {
@@ -6,6 +8,7 @@ struct expiry_entry {
 	uint32_t index;
 };
 _Static_assert(sizeof(struct expiry_entry) == 8, "the cost of an expiry in topics/expiries.h");
+LAYOUT_ROOT(expiry_entry);
 
 static struct expiry_entry *expiry_entry_at(const struct expiries *expiries, uint32_t place)
 {
@@ -17,12 +20,45 @@ static uint32_t *expiry_place_of(const struct expiries *expiries, uint32_t index
 	return (void *)((uint8_t *)pool_at(expiries->pool, index) + expiries->place_offset);
 }
 
+/* What the heap is beside its places. */
+struct expiries_note {
+	uint32_t place_offset;
+	uint32_t count;
+};
+LAYOUT_ROOT(expiries_note);
+
 enum error expiries_open(struct expiries *expiries, const struct pool *pool, uint32_t place_offset, uint32_t limit)
+{
+	return expiries_open_in(expiries, NULL, NULL, pool, place_offset, limit);
+}
+
+enum error expiries_open_in(struct expiries *expiries, struct arena *arena, const char *name, const struct pool *pool,
+			    uint32_t place_offset, uint32_t limit)
 {
 	CHECK_LE(place_offset + sizeof(uint32_t), pool->object_bytes);
 	CHECK_GE(place_offset, sizeof(uint32_t)); /* the pool's link takes the first four bytes */
 	*expiries = (struct expiries){.pool = pool, .place_offset = place_offset};
-	return region_open(&expiries->heap, ((size_t)limit + 1) * sizeof(struct expiry_entry));
+	enum error error =
+		region_open_in(&expiries->heap, arena, name, ((size_t)limit + 1) * sizeof(struct expiry_entry));
+	if (error != ERROR_OK || !arena_is_adopted(arena))
+		return error;
+	struct expiries_note note;
+	if (!arena_get_exact(arena, name, &note, sizeof(note)) || note.place_offset != place_offset ||
+	    note.count > pool->used ||
+	    (note.count != 0 && ((size_t)note.count + 1) * sizeof(struct expiry_entry) > expiries->heap.usable_bytes)) {
+		region_unmap(&expiries->heap);
+		return ERROR_NOT_FOUND;
+	}
+	expiries->count = note.count;
+	return ERROR_OK;
+}
+
+enum error expiries_save(const struct expiries *expiries, const struct arena *arena)
+{
+	if (expiries->heap.place == NULL)
+		return ERROR_OK;
+	struct expiries_note note = {.place_offset = expiries->place_offset, .count = expiries->count};
+	return arena_put(arena, expiries->heap.place->name, &note, sizeof(note));
 }
 
 void expiries_close(struct expiries *expiries)

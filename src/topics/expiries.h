@@ -16,6 +16,10 @@ struct expiries {
 
 /* limit: objects. The pool must outlive the heap. The errors are region_open()'s. */
 enum error expiries_open(struct expiries *expiries, const struct pool *pool, uint32_t place_offset, uint32_t limit);
+/* The same in an arena, under a name; one that was adopted, as for a pool (memory/pool.h). */
+enum error expiries_open_in(struct expiries *expiries, struct arena *arena, const char *name, const struct pool *pool,
+			    uint32_t place_offset, uint32_t limit);
+enum error expiries_save(const struct expiries *expiries, const struct arena *arena);
 void expiries_close(struct expiries *expiries);
 
 /* Makes room for one more, so that the next expiries_add() cannot fail. ERROR_NO_MEMORY. */

@@ -1,12 +1,50 @@
 #include "topics/index.h"
+#include "base/layout_root.h"
 
 #include "base/check.h"
+#include "memory/notes.h"
 #include "mqtt/field/topic.h"
 #include "topics/index_part.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
-struct index *index_new(uint16_t shards, const struct hash_key *key)
+LAYOUT_ROOT(index_many);
+
+/* What the index is beside its parts. */
+struct index_note {
+	uint32_t shards;
+	uint32_t root;
+	uint32_t filters;
+};
+LAYOUT_ROOT(index_note);
+
+#define INDEX_NOTE "index"
+
+static void index_part_name(char to[ROOT_NAME_BYTES], uint32_t part)
+{
+	snprintf(to, ROOT_NAME_BYTES, "index %u", part);
+}
+
+static bool index_make_trie(struct index *index, const struct arena *arena)
+{
+	struct index_part *part = &index->parts[INDEX_TRIE_PART];
+	index->trie.part = part;
+	index->trie.key = &index->key;
+	if (!arena_is_adopted(arena)) {
+		index->trie.root = index_part_node_new(part, 0, 0, slice_of("", 0), true);
+		return index->trie.root != 0;
+	}
+	struct index_note note;
+	if (!arena_get_exact(arena, INDEX_NOTE, &note, sizeof(note)) || note.shards != index->shards ||
+	    note.root == 0 || (uint64_t)note.root * SLAB_UNIT_BYTES >= part->slab.top_bytes)
+		return false;
+	index->trie.root = note.root;
+	atomic_init(&index->trie.filters, note.filters);
+	return true;
+}
+
+struct index *index_new(uint16_t shards, const struct hash_key *key, struct arena *arena)
 {
 	CHECK(shards != 0 && shards <= INDEX_SHARDS_MAX);
 	struct index *index = aligned_alloc(64, sizeof(*index));
@@ -16,15 +54,33 @@ struct index *index_new(uint16_t shards, const struct hash_key *key)
 	index->key = *key;
 	index->shards = shards;
 	for (uint32_t i = 0; i < INDEX_PARTS; i++) {
-		if (index_part_open(&index->parts[i]) != ERROR_OK)
+		char name[ROOT_NAME_BYTES];
+		index_part_name(name, i);
+		if (index_part_open(&index->parts[i], arena, name) != ERROR_OK)
 			return NULL; /* what was made is not freed: the program exits now */
 	}
-	struct index_part *part = &index->parts[INDEX_TRIE_PART];
-	index->trie.part = part;
-	index->trie.key = &index->key;
-	index->trie.root = index_part_node_new(part, 0, 0, slice_of("", 0), true);
-	CHECK(index->trie.root != 0);
-	return index;
+	return index_make_trie(index, arena) ? index : NULL;
+}
+
+enum error index_save(struct index *index, const struct arena *arena)
+{
+	/* liburcu's thread sleeps for 10 ms between two looks, which clients would feel. Mostly there is nothing. */
+	for (uint32_t i = 0; i < INDEX_PARTS; i++) {
+		if (index_part_has_deferred(&index->parts[i])) {
+			reader_await_deferred();
+			break;
+		}
+	}
+	RCU_ACQUIRE();
+	struct index_note note = {
+		.shards = index->shards, .root = index->trie.root, .filters = atomic_load(&index->trie.filters)};
+	enum error error = arena_put(arena, INDEX_NOTE, &note, sizeof(note));
+	for (uint32_t i = 0; i < INDEX_PARTS && error == ERROR_OK; i++) {
+		char name[ROOT_NAME_BYTES];
+		index_part_name(name, i);
+		error = index_part_save(&index->parts[i], arena, name);
+	}
+	return error;
 }
 
 void index_free(struct index *index)
@@ -300,7 +356,7 @@ struct index_size index_size(struct index *index)
 		pthread_mutex_lock(&part->lock);
 		if (i != INDEX_TRIE_PART)
 			size.filters += part->count;
-		size.bytes += part->slab.used_bytes + (atomic_load(&part->buckets)->mask + 1) * sizeof(uint32_t);
+		size.bytes += part->slab.used_bytes;
 		pthread_mutex_unlock(&part->lock);
 	}
 	return size;

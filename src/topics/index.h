@@ -42,12 +42,18 @@
 #include "base/hash.h"
 #include "topics/routes.h"
 
+struct arena;
+
 void routes_fini(struct routes *routes);
 /* Replaces what it holds by this one route. ERROR_NO_MEMORY. */
 enum error routes_set(struct routes *routes, route_bits route);
 
-/* shards: their number, 1 to INDEX_SHARDS_MAX. The key is copied. NULL: out of memory. */
-struct index *index_new(uint16_t shards, const struct hash_key *key);
+/* shards: their number, 1 to INDEX_SHARDS_MAX. The key is copied. arena: where its memory is, or NULL (memory/arena.h).
+ * NULL: out of memory; or what is in an arena that was adopted is none of so many shards. */
+struct index *index_new(uint16_t shards, const struct hash_key *key, struct arena *arena);
+/* Notes what lies beside its memory, for the program that adopts the arena. Where something still waits
+ * for a grace period it takes 10 ms, else less than one. No other thread uses the index. */
+enum error index_save(struct index *index, const struct arena *arena);
 /* No other thread may use it any more. Blocks until all deferred frees are done. */
 void index_free(struct index *index);
 
@@ -90,6 +96,9 @@ struct index_members {
 void index_set_members(struct index_slot slot, uint16_t shard, struct index_members members);
 /* The route of the shard whose turn it is in a shared subscription; 0: no shard has a connected member. */
 route_bits index_pick_live(struct index_slot slot, struct routes *turns);
+
+/* The same for any member; 0: there is none. */
+route_bits index_pick(struct index_slot slot, struct routes *turns);
 
 /* Distinct filters, and bytes in use, for statistics. */
 struct index_size {

@@ -257,13 +257,23 @@ enum error index_match(const struct index *index, struct slice topic, struct ind
 	return error;
 }
 
-/* ---- the same choice among connected members, as a writer ---- */
+/* ---- the same choice as a writer ---- */
 
-route_bits index_pick_live(struct index_slot slot, struct routes *turns)
+static route_bits pick_of_slot(struct index_slot slot, struct routes *turns, bool live_only)
 {
 	const struct index_part *part = &slot.index->parts[slot.part];
 	route_bits routes = atomic_load(&index_node_at(part, slot.node)->routes);
 	if (route_kind(routes) != ROUTE_MANY)
 		return 0;
-	return pick_shard(slot.index, index_many_of(part, routes), match_next_turn(turns, slot.node), true);
+	return pick_shard(slot.index, index_many_of(part, routes), match_next_turn(turns, slot.node), live_only);
+}
+
+route_bits index_pick_live(struct index_slot slot, struct routes *turns)
+{
+	return pick_of_slot(slot, turns, true);
+}
+
+route_bits index_pick(struct index_slot slot, struct routes *turns)
+{
+	return pick_of_slot(slot, turns, false);
 }

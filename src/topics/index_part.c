@@ -1,8 +1,14 @@
 #include "topics/index_part.h"
+#include "base/layout_root.h"
 
 #include "base/check.h"
+#include "memory/notes.h"
 
+#include <stdio.h>
 #include <stdlib.h>
+
+LAYOUT_ROOT(index_node);
+LAYOUT_ROOT(index_links);
 
 #define BUCKETS_MIN 64u
 _Static_assert((BUCKETS_MIN & (BUCKETS_MIN - 1)) == 0, "the bucket is the last bits of a hash");
@@ -25,27 +31,137 @@ struct index_limbo {
 	} blocks[LIMBO_BLOCKS];
 };
 
-static struct index_buckets *buckets_new(struct index_part *part, uint32_t count, uint8_t side)
+/* With the part's lock, when nobody reads the blocks any more. Frees the limbo itself, too. */
+static void limbo_empty(struct index_limbo *limbo)
 {
-	struct index_buckets *buckets = calloc(1, sizeof(*buckets) + count * sizeof(buckets->heads[0]));
-	if (buckets == NULL)
-		return NULL;
-	CHECK((count & (count - 1)) == 0 && side <= 1);
-	buckets->part = part;
-	buckets->mask = count - 1;
-	buckets->side = side;
+	CHECK_LE(limbo->count, LIMBO_BLOCKS);
+	for (uint32_t i = 0; i < limbo->count; i++)
+		slab_give(&limbo->part->slab, limbo->blocks[i].ref, limbo->blocks[i].bytes);
+	free(limbo);
+}
+
+/* What a part is beside its slab. A limbo is none of it: index_part_save() empties it. */
+struct index_part_note {
+	uint32_t block;
+	uint32_t mask;
+	uint32_t grown_block; /* of the table that is being built; 0: there is none */
+	uint32_t grown_mask;
+	uint32_t grown_buckets;
+	uint32_t count;
+	uint8_t side;
+	uint8_t growth;
+	uint16_t zero;
+};
+LAYOUT_ROOT(index_part_note);
+
+static size_t buckets_bytes(uint32_t mask)
+{
+	return ((size_t)mask + 1) * sizeof(uint32_t);
+}
+
+/* Of a block that is a table already. */
+static struct index_buckets *buckets_of_block(struct index_part *part, uint32_t block, uint32_t mask, uint8_t side)
+{
+	CHECK((mask & (mask + 1)) == 0 && side <= 1);
+	struct index_buckets *buckets = malloc(sizeof(*buckets));
+	if (buckets != NULL)
+		*buckets = (struct index_buckets){
+			.heads = slab_at(&part->slab, block), .mask = mask, .side = side, .block = block, .part = part};
 	return buckets;
 }
 
-enum error index_part_open(struct index_part *part)
+static struct index_buckets *buckets_new(struct index_part *part, uint32_t count, uint8_t side)
+{
+	uint32_t block = slab_take_zeroed(&part->slab, buckets_bytes(count - 1));
+	if (block == 0)
+		return NULL;
+	struct index_buckets *buckets = buckets_of_block(part, block, count - 1, side);
+	if (buckets == NULL)
+		slab_give(&part->slab, block, buckets_bytes(count - 1));
+	return buckets;
+}
+
+static bool buckets_are_sound(const struct index_part *part, uint32_t block, uint32_t mask)
+{
+	uint64_t top = part->slab.top_bytes;
+	return block != 0 && mask >= BUCKETS_MIN - 1 && (mask & (mask + 1)) == 0 && mask <= UINT32_MAX / 2 &&
+	       (uint64_t)block * SLAB_UNIT_BYTES < top &&
+	       buckets_bytes(mask) <= top - (uint64_t)block * SLAB_UNIT_BYTES;
+}
+
+static enum error index_part_find_note(struct index_part *part, const struct arena *arena, const char *note_name)
+{
+	struct index_part_note note;
+	if (!arena_get_exact(arena, note_name, &note, sizeof(note)) || note.side > 1 ||
+	    !buckets_are_sound(part, note.block, note.mask) ||
+	    (note.grown_block != 0 && !buckets_are_sound(part, note.grown_block, note.grown_mask)))
+		return ERROR_NOT_FOUND;
+	atomic_init(&part->buckets, buckets_of_block(part, note.block, note.mask, note.side));
+	if (note.grown_block != 0)
+		part->growing = buckets_of_block(part, note.grown_block, note.grown_mask, note.side ^ 1u);
+	if (atomic_load(&part->buckets) == NULL || (note.grown_block != 0 && part->growing == NULL))
+		return ERROR_NO_MEMORY; /* what was made is not freed: the program exits now */
+	part->grown_buckets = note.grown_buckets;
+	part->count = note.count;
+	part->growth = note.growth;
+	return ERROR_OK;
+}
+
+/* The slab's note has the region's name, so the part's has another one. */
+static void index_part_note_name(char to[ROOT_NAME_BYTES], const char *name)
+{
+	int size = snprintf(to, ROOT_NAME_BYTES, "%s table", name);
+	CHECK_LT(size, (int)ROOT_NAME_BYTES);
+}
+
+enum error index_part_open(struct index_part *part, struct arena *arena, const char *name)
 {
 	int failed = pthread_mutex_init(&part->lock, NULL);
 	CHECK_EQ(failed, 0);
+	enum error error = slab_open_in(&part->slab, arena, name, INDEX_PART_BYTES_MAX);
+	if (error != ERROR_OK)
+		return error;
+	if (arena_is_adopted(arena)) {
+		char note_name[ROOT_NAME_BYTES];
+		index_part_note_name(note_name, name);
+		return index_part_find_note(part, arena, note_name);
+	}
 	struct index_buckets *buckets = buckets_new(part, BUCKETS_MIN, 0);
 	if (buckets == NULL)
 		return ERROR_NO_MEMORY;
 	atomic_init(&part->buckets, buckets);
-	return slab_open(&part->slab, INDEX_PART_BYTES_MAX);
+	return ERROR_OK;
+}
+
+bool index_part_has_deferred(struct index_part *part)
+{
+	pthread_mutex_lock(&part->lock);
+	bool has = part->deferred != 0;
+	pthread_mutex_unlock(&part->lock);
+	return has;
+}
+
+enum error index_part_save(struct index_part *part, const struct arena *arena, const char *name)
+{
+	char note_name[ROOT_NAME_BYTES];
+	index_part_note_name(note_name, name);
+	if (part->limbo != NULL)
+		limbo_empty(part->limbo); /* nobody reads */
+	part->limbo = NULL;
+	CHECK(!part->settling && part->deferred == 0);
+	const struct index_buckets *buckets = atomic_load(&part->buckets);
+	struct index_part_note note = {.block = buckets->block,
+				       .mask = buckets->mask,
+				       .grown_buckets = part->grown_buckets,
+				       .count = part->count,
+				       .side = buckets->side,
+				       .growth = part->growth};
+	if (part->growing != NULL) {
+		note.grown_block = part->growing->block;
+		note.grown_mask = part->growing->mask;
+	}
+	enum error error = arena_put(arena, note_name, &note, sizeof(note));
+	return error == ERROR_OK ? slab_save(&part->slab, arena) : error;
 }
 
 void index_part_close(struct index_part *part)
@@ -106,8 +222,10 @@ static void free_buckets(struct rcu_head *head)
 	struct index_buckets *buckets = caa_container_of(head, struct index_buckets, rcu);
 	struct index_part *part = buckets->part;
 	pthread_mutex_lock(&part->lock);
-	CHECK(part->settling);
+	CHECK(part->settling && part->deferred > 0);
 	part->settling = false;
+	part->deferred--;
+	slab_give(&part->slab, buckets->block, buckets_bytes(buckets->mask));
 	pthread_mutex_unlock(&part->lock);
 	free(buckets);
 	RCU_RELEASE();
@@ -121,6 +239,7 @@ static void publish_grown(struct index_part *part)
 	atomic_store_explicit(&part->buckets, part->growing, memory_order_release);
 	part->growing = NULL;
 	part->settling = true;
+	part->deferred++;
 	reader_defer(&old->rcu, free_buckets);
 }
 
@@ -203,10 +322,10 @@ static void free_limbo(struct rcu_head *head)
 	struct index_limbo *limbo = caa_container_of(head, struct index_limbo, rcu);
 	struct index_part *part = limbo->part;
 	pthread_mutex_lock(&part->lock);
-	for (uint32_t i = 0; i < limbo->count; i++)
-		slab_give(&part->slab, limbo->blocks[i].ref, limbo->blocks[i].bytes);
+	CHECK_GT(part->deferred, 0u);
+	part->deferred--;
+	limbo_empty(limbo);
 	pthread_mutex_unlock(&part->lock);
-	free(limbo);
 	RCU_RELEASE();
 }
 
@@ -226,6 +345,7 @@ void index_part_retire(struct index_part *part, uint32_t ref, size_t bytes)
 	limbo->blocks[limbo->count].bytes = (uint32_t)bytes;
 	if (++limbo->count == LIMBO_BLOCKS) {
 		part->limbo = NULL;
+		part->deferred++;
 		reader_defer(&limbo->rcu, free_limbo);
 	}
 }

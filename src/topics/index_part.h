@@ -44,11 +44,12 @@ struct index_links {
 _Static_assert(offsetof(struct index_node, tail) % _Alignof(struct index_links) == 0, "links begin the tail");
 
 struct index_buckets {
-	struct rcu_head rcu;
-	struct index_part *part;
+	_Atomic uint32_t *heads; /* a block of the part's slab */
 	uint32_t mask;
-	uint8_t side; /* which of a node's two links it uses */
-	_Atomic uint32_t heads[];
+	uint8_t side;   /* which of a node's two links it uses */
+	uint32_t block; /* slab reference of the heads */
+	struct index_part *part;
+	struct rcu_head rcu;
 };
 
 struct index_limbo;
@@ -65,6 +66,7 @@ struct index_part {
 	bool settling; /* readers may still be in the previous table, so its side's links must not be written */
 	struct slab slab;
 	struct index_limbo *limbo; /* the open batch of blocks to free after a grace period; NULL: none */
+	uint32_t deferred;         /* batches and old tables that wait for a grace period */
 };
 
 static inline struct index_node *index_node_at(const struct index_part *part, uint32_t node)
@@ -82,8 +84,13 @@ static inline struct slice index_node_text(const struct index_node *node)
 	return slice_of(node->tail + (node->branch ? sizeof(struct index_links) : 0), node->text_bytes);
 }
 
-enum error index_part_open(struct index_part *part);
+/* name: of its region in the arena, which may be NULL. ERROR_NO_MEMORY; ERROR_NOT_FOUND, as for a slab. */
+enum error index_part_open(struct index_part *part, struct arena *arena, const char *name);
 void index_part_close(struct index_part *part);
+/* Whether something waits for a grace period, other than the open batch. */
+bool index_part_has_deferred(struct index_part *part);
+/* When nobody reads or writes, and nothing waits for a grace period. */
+enum error index_part_save(struct index_part *part, const struct arena *arena, const char *name);
 
 /* Looks a node up, as a reader or with the lock held. 0: not found. */
 uint32_t index_part_find(const struct index_part *part, uint32_t hash, uint32_t parent, struct slice text);

@@ -13,6 +13,9 @@ struct publication {
 	uint8_t qos : 2;
 	uint8_t retain : 1;
 	uint8_t is_5 : 1; /* the packet is encoded as in version 5 */
+	/* Of messages on their way, at QoS 2; a message that is kept has neither. */
+	uint8_t may_return : 1; /* the journal knows its publisher's session, which may send it again after a crash */
+	uint8_t resumed : 1;    /* it is sent again after a crash, and some may have it (deliver/resumed.h) */
 };
 _Static_assert(sizeof(struct publication) == 12, "part of the cost of a queued message");
 _Static_assert(MQTT_BODY_BYTES_MAX + MQTT_HEADER_BYTES_MAX <= UINT32_MAX, "packet_bytes holds the largest packet");
@@ -30,6 +33,12 @@ struct publication_parts {
 struct publication publication_of(const struct mqtt_publish *publish, uint8_t version, size_t packet_bytes,
 				  size_t header_bytes, uint32_t now_s);
 struct publication_parts publication_parts(const struct publication *publication, const uint8_t *packet);
+/* Of a packet at QoS 1 or 2 [2.2.1]: behind the topic. */
+static inline uint16_t publication_packet_id(const struct publication *publication, const uint8_t *packet)
+{
+	const uint8_t *at = packet + publication->header_bytes + 2 + publication->topic_bytes;
+	return (uint16_t)(at[0] << 8 | at[1]);
+}
 /* Finds the Message Expiry Interval, which must exist, once for all receivers. */
 void publication_find_expiry(struct publication_parts *parts);
 

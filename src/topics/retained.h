@@ -11,12 +11,18 @@
 #include "base/hash.h"
 #include "topics/publication.h"
 
+struct arena;
+
 #define RETAINED_VISITS_MAX 256u
 
 struct retained;
 
-/* bytes_max: of all packets together. NULL: no memory. */
-struct retained *retained_new(const struct hash_key *key, uint32_t messages_max, uint64_t bytes_max);
+/* bytes_max: of all packets together. arena: where its memory is, or NULL (memory/arena.h). In one that was adopted the
+ * limits are no lower than what is there. NULL: no memory; or what is there is damaged. */
+struct retained *retained_new(const struct hash_key *key, uint32_t messages_max, uint64_t bytes_max,
+			      struct arena *arena);
+/* Notes what lies beside its memory, for the program that adopts the arena. No other thread uses it. */
+enum error retained_save(const struct retained *retained, const struct arena *arena);
 void retained_free(struct retained *retained);
 
 /* Sets or replaces the topic's message; an empty payload takes it away [MQTT-3.3.1-6, MQTT-3.3.1-7]. ERROR_LIMIT,
@@ -25,6 +31,9 @@ void retained_free(struct retained *retained);
  * remove, or the topic is one of the server's own. */
 enum error retained_set(struct retained *retained, const struct publication *publication, const uint8_t *packet,
 			uint32_t now_s, uint64_t *change);
+
+/* The next change gets a higher number than this one. At a restart, before the first change. */
+void retained_number_from(struct retained *retained, uint64_t number);
 
 struct retained_size {
 	uint64_t messages;
@@ -49,6 +58,16 @@ bool retained_walk_step(struct retained *retained, struct retained_walk *walk, s
 			uint32_t *visits, retained_visit *visit, void *context);
 /* Ends a walk early. Does nothing if it is over. */
 void retained_walk_end(struct retained *retained, struct retained_walk *walk);
+
+/* Called with the lock held. change: a number of its own, as if the message had been set again. False: stops the step.
+ */
+typedef bool retained_told(void *context, const struct publication *publication, const uint8_t *packet,
+			   uint64_t change);
+
+/* A step of a walk through all messages but the server's own, whatever their topics: visits up to *visits nodes
+ * (1..RETAINED_VISITS_MAX). What is set or taken away meanwhile may be passed or not. True: the walk is over. */
+bool retained_tell_step(struct retained *retained, struct retained_walk *walk, uint32_t now_s, uint32_t *visits,
+			retained_told *told, void *context);
 
 /* Called with the lock held for a message that has expired, before it is removed. change: as from retained_set(). */
 typedef void retained_expired(void *context, const struct publication *publication, const uint8_t *packet,

@@ -274,7 +274,7 @@ static void measure_pool(void)
 {
 	static const uint8_t RULES[120] = {1, 2, 3};
 	struct pool_case one;
-	CHECK(acl_pool_open(&one.pool, 1000, 1 << 20) == ERROR_OK);
+	CHECK(acl_pool_open(&one.pool, NULL, 1000, 1 << 20) == ERROR_OK);
 	one.held = acl_pool_take(&one.pool, slice_of(RULES, sizeof(RULES)));
 	measure("take and give a token's rules of 120 bytes that another client has", take_and_give, &one);
 	acl_pool_close(&one.pool);

@@ -1,6 +1,6 @@
 /* What memory costs that outlives the program text (memory/arena.h), beside anonymous memory: first touches, one thread
- * and two; growing, forgetting, fork(); what the kernel keeps for it; huge pages. `region_bench [MIB]`, 1024 by
- * default. */
+ * and two; growing, forgetting, fork(); what the kernel keeps for it; huge pages; adopting. `region_bench [MIB]`, 1024
+ * by default. */
 #include "base/check.h"
 #include "base/clock.h"
 #include "memory/region.h"
@@ -126,6 +126,51 @@ static void measure(enum backing backing, uint32_t threads, size_t bytes, bool h
 	memory_root_close(&root);
 }
 
+/* ---- adopting ---- */
+
+enum adopted_touch { TOUCH_READING, TOUCH_WRITING, TOUCH_POPULATING, TOUCH_COUNT };
+
+static const char *const TOUCH_NAMES[] = {"reading", "writing", "MADV_POPULATE_WRITE"};
+
+static void touch_adopted(struct region *region, enum adopted_touch touch)
+{
+	uint64_t sum = 0;
+	if (touch == TOUCH_POPULATING)
+		CHECK(madvise(region->base, region->usable_bytes, MADV_POPULATE_WRITE) == 0);
+	for (size_t at = 0; at < region->usable_bytes && touch != TOUCH_POPULATING; at += PAGE_BYTES) {
+		if (touch == TOUCH_WRITING)
+			region->base[at]++;
+		else
+			sum += ((volatile uint8_t *)region->base)[at];
+	}
+	CHECK_LE(sum, region->usable_bytes);
+}
+
+/* What the next program pays: the map, and each page once more. */
+static void measure_adopting(size_t bytes)
+{
+	struct memory_root root = {0};
+	struct arena arena;
+	struct region region;
+	CHECK(memory_root_open(&root, 0) == ERROR_OK && arena_open(&arena, &root, "arena") == ERROR_OK);
+	CHECK(region_open_in(&region, &arena, "region", bytes) == ERROR_OK && region_grow(&region, bytes) == ERROR_OK);
+	touch_all(&region);
+	for (int touch = 0; touch < TOUCH_COUNT; touch++) {
+		struct region adopted;
+		uint64_t began_ns = clock_now_ns();
+		CHECK(region_adopt(&adopted, &arena, "region") == ERROR_OK);
+		uint64_t mapped_ns = clock_now_ns();
+		touch_adopted(&adopted, (enum adopted_touch)touch);
+		uint64_t touched_ns = clock_now_ns();
+		printf("adopted %zu MiB: map %.0f us, %s %.0f ns/page\n", bytes / MIB,
+		       (double)(mapped_ns - began_ns) / 1000, TOUCH_NAMES[touch],
+		       (double)(touched_ns - mapped_ns) / (double)(bytes / PAGE_BYTES));
+		region_close(&adopted);
+	}
+	region_close(&region);
+	memory_root_close(&root);
+}
+
 int main(int argc, char **argv)
 {
 	size_t bytes = (argc > 1 ? strtoul(argv[1], NULL, 10) : 1024) * MIB;
@@ -137,6 +182,7 @@ int main(int argc, char **argv)
 		measure(AN_ARENA_EACH, 2, bytes, false);
 		measure(ANONYMOUS, 1, bytes, true);
 		measure(ONE_ARENA, 1, bytes, true);
+		measure_adopting(bytes);
 	}
 	return 0;
 }

@@ -17,6 +17,7 @@ from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.support.ui import WebDriverWait
 
+import certificates
 from mqtt_wire import DISCONNECT
 
 TIMEOUT_S = 20
@@ -31,6 +32,7 @@ def chromium():
     for argument in ("--headless=new", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking",
                      "--disable-component-update", "--disable-sync", "--disable-dev-shm-usage", "--window-size=1400,1100"):
         options.add_argument(argument)
+    options.set_capability("acceptInsecureCerts", True)  # the tests' authority is nobody's
     options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
     driver = webdriver.Chrome(service=Service("/usr/bin/chromedriver"), options=options)
     yield driver
@@ -96,6 +98,23 @@ def test_figures_appear_and_move(page, administered):
         page.wait(lambda: len(page.find("#plot-clients path.one").get_attribute("d")) > 20, "no line in the plot")
     page.wait_text("#connected", "^0$")
     page.wait_text("#ends", "connection lost")
+
+
+def test_over_tls(chromium, serve):
+    """Figures and what changes something: the page's origin is https:// then."""
+    shown = certificates.server()
+    server = serve("--admin", "https://127.0.0.1:0", "--admin-tls-certificate", shown.chain, "--admin-tls-key", shown.key)
+    chromium.get_log("browser")
+    page = Page(chromium, server.admin().url)
+    page.wait_text("#state", "^\\W*serving$")
+    with server.client("sensor-1", 5) as client:
+        page.wait_text("#connected", "^1$")
+        assert page.search("sensor-") == ["sensor-1"]
+        page.find("#found .id").click()
+        page.wait_text("#detail-id", "^sensor-1$")
+        page.find("#disconnect").click()
+        client.expect_kind(DISCONNECT)
+    assert page.complaints() == []
 
 
 def test_client_is_found_looked_at_and_disconnected(page, administered):

@@ -17,6 +17,7 @@ import mosq_test_of_suite as suite
 
 sys.path.insert(0, os.environ["ROOST_HARNESS"])
 
+import transports  # noqa: E402
 from mqtt_wire import (ASSIGNED_CLIENT_ID, AUTH, CONNACK, CONNECT, DISCONNECT, PUBACK, PUBCOMP, PUBLISH, PUBREC,  # noqa: E402
                        PUBREL, RECEIVE_MAXIMUM, SUBACK, TOPIC_ALIAS_MAXIMUM, UNSUBACK, USER_PROPERTY, Packet)
 
@@ -27,15 +28,58 @@ ACKNOWLEDGEMENTS = (PUBACK, PUBREC, PUBREL, PUBCOMP)
 RULES_BROKEN = {0x81, 0x82}
 
 
+Plain = socket.socket  # which the module socket has no longer, further down
+
+
+class Below:
+    """A test's socket for the layers above it, without what it does to packets."""
+
+    def __init__(self, owner):
+        self.owner = owner
+
+    def __getattr__(self, name):
+        return getattr(self.owner, name)
+
+    def sendall(self, data):
+        Plain.sendall(self.owner, data)
+
+    def recv(self, size):
+        return Plain.recv(self.owner, size)
+
+    def close(self):
+        Plain.close(self.owner)
+
+
 class Socket(socket.socket):
     """One of the test's connections. It knows its version from what was sent, gives whole packets, and translates
-    identifiers that the server has chosen otherwise than the test expects."""
+    identifiers that the server has chosen otherwise than the test expects. ROOST_TRANSPORT says what it speaks through."""
 
     version = 4
     kept = b""  # rest of a packet that was read in part
     messages = ()  # that came before something else was expected
     chosen = None  # the test's identifier -> the server's
     has_published = False  # on this connection
+    end = None  # what the packets go through; None: the socket itself
+
+    def connect(self, address):
+        super().connect(address)
+        layers = transports.layers_of(transports.DEFAULT)
+        end = below = Below(self)
+        for layer in layers:
+            end = layer.open(end)
+        self.end = end if end is not below else None
+
+    def _send_all(self, data):
+        (self.end or super()).sendall(data)
+
+    def _receive(self, size):
+        return self.end.recv(size) if self.end else super().recv(size)
+
+    def close(self):
+        end, self.end = self.end, None
+        if end:
+            end.close()
+        super().close()
 
     def send(self, data, *flags):
         if data[:1] == bytes([CONNECT << 4]) and b"MQTT" in data[:10]:
@@ -43,9 +87,12 @@ class Socket(socket.socket):
         self.has_published |= data[:1] != b"" and data[0] >> 4 == PUBLISH
         if self.chosen and len(data) >= 4 and data[0] >> 4 in ACKNOWLEDGEMENTS:
             number = int.from_bytes(data[2:4], "big")
-            super().sendall(data[:2] + self.chosen.get(number, number).to_bytes(2, "big") + data[4:])
-            return len(data)
-        return super().send(data, *flags)
+            data = data[:2] + self.chosen.get(number, number).to_bytes(2, "big") + data[4:]
+        self._send_all(data)
+        return len(data)
+
+    def sendall(self, data, *flags):
+        self.send(data, *flags)
 
     def recv(self, size, *flags):
         """What the tests use where they expect the connection to end, or compare by themselves."""
@@ -74,7 +121,7 @@ class Socket(socket.socket):
     def _exactly(self, size):
         data = b""
         while len(data) < size:
-            got = super().recv(size - len(data))
+            got = self._receive(size - len(data))
             if not got:
                 break
             data += got

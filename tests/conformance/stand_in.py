@@ -58,9 +58,13 @@ def command_line(arguments):
     # A queue must hold the largest packet.
     if "--queue-bytes-max" in options:
         options.setdefault("--packet-bytes-max", options["--queue-bytes-max"])
+    transport = os.environ.get("ROOST_TRANSPORT", "tcp")
+    path = "/mqtt" if transport in ("ws", "wss") else ""
     command = ["serve"]
     for port in ports:
-        command += ["--listen", f"tcp://127.0.0.1:{port}", "--listen", f"tcp://[::1]:{port}"]
+        command += ["--listen", f"{transport}://127.0.0.1:{port}{path}", "--listen", f"{transport}://[::1]:{port}{path}"]
+    if transport in ("tls", "wss"):
+        command += ["--tls-certificate", os.environ["ROOST_TEST_CERTIFICATE"], "--tls-key", os.environ["ROOST_TEST_KEY"]]
     return command + [word for pair in options.items() for word in pair]
 
 

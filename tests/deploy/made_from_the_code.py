@@ -26,7 +26,7 @@ def test_example_starts_a_gateway(serve):
 
 @pytest.mark.parametrize("page, names", [("roost.1", ["serve", "ctl", "bench"]), ("roost-ctl.1", ["inspect", "publish", "url"]), ("roost-serve.1", ["listen", "admin", "connections", "config"]),
                                          ("roost-doctor.1", ["json", "apply", "plan", "rate"]), ("roost-bench.1", ["hold", "run"]),
-                                         ("roost-passwd.1", ["delete"]), ("roost-token.1", ["key", "help"])])
+                                         ("roost-passwd.1", ["delete"]), ("roost-token.1", ["key", "help"]), ("roost-store.1", ["check", "backup"])])
 def test_manual_pages(page, names):
     text = (BUILD / page).read_text()
     for section in ("NAME", "SYNOPSIS", "DESCRIPTION", "SEE ALSO"):

@@ -12,6 +12,8 @@ from contextlib import suppress
 import pytest
 import yaml
 
+import certificates
+import listeners
 from mqtt_wire import TIMEOUT_S
 from other_broker import free_port
 from server import ROOT
@@ -35,11 +37,13 @@ def test_rules():
 
 
 class Prometheus:
-    def __init__(self, folder, target):
+    def __init__(self, folder, target, **scrape):
+        """scrape: further keys of the scrape_config."""
         config = yaml.safe_load((DEPLOY / "prometheus.yml").read_text())
         config["global"]["scrape_interval"] = config["global"]["evaluation_interval"] = "1s"
         config["rule_files"] = [str(DEPLOY / "prometheus-rules.yml")]
         config["scrape_configs"][0]["static_configs"][0]["targets"] = [target]
+        config["scrape_configs"][0].update(scrape)
         (folder / "prometheus.yml").write_text(yaml.safe_dump(config))
         self.url = f"http://127.0.0.1:{free_port()}"
         self.log = open(folder / "log", "w", encoding="utf-8")
@@ -72,6 +76,13 @@ class Prometheus:
             self.process.kill()
             self.process.wait()
         self.log.close()
+
+
+@pytest.fixture
+def administered(serve):
+    """With TLS as well: there are certificates to show."""
+    words = listeners.arguments_for(["tcp://127.0.0.1:0", "tls://127.0.0.1:0"])
+    return serve(*words, "--shards", "2", "--admin", "http://127.0.0.1:0", listen=[])
 
 
 @pytest.fixture
@@ -111,6 +122,20 @@ def test_dashboard(administered, prometheus):
             assert found or optional, f"{title}: {text} finds nothing"
         connected = prometheus.query('sum(roost_clients{state="connected"})')[0]["value"][1]
         assert connected == "2"
+
+
+def test_scraped_over_tls(serve, tmp_path):
+    """As OPERATIONS.md says: with the scheme, whom to trust, and a certificate where one is asked for."""
+    shown, own, authority = certificates.server(), certificates.client("prometheus"), certificates.authority().file
+    server = serve("--admin", "https://127.0.0.1:0", "--admin-tls-certificate", shown.chain, "--admin-tls-key", shown.key,
+                   "--admin-tls-client-ca-file", authority)
+    prometheus = Prometheus(tmp_path, server.admin().host, scheme="https",
+                            tls_config={"ca_file": authority, "cert_file": own.chain, "key_file": own.key})
+    try:
+        prometheus.wait(lambda: prometheus.query("roost_build_info"), "Prometheus never scraped the gateway")
+        assert all(entry["health"] == "up" for entry in prometheus.get("/api/v1/targets")["activeTargets"])
+    finally:
+        prometheus.stop()
 
 
 def test_dashboard_is_whole():

@@ -90,6 +90,8 @@ static void read_header(struct slice line)
 
 static char folder[] = "/tmp/roost-fuzz-XXXXXX";
 static struct redis_url server = {.is_unix = true};
+static struct streams streams;
+static const struct redis_way way = {.url = &server, .streams = &streams};
 
 static void remove_server(void)
 {
@@ -107,6 +109,7 @@ static int listen_once(void)
 	snprintf(server.host, sizeof(server.host), "%s/redis", folder);
 	snprintf(address.sun_path, sizeof(address.sun_path), "%s/redis", folder);
 	atexit(remove_server);
+	streams_init(&streams);
 	listener = socket(AF_UNIX, SOCK_STREAM, 0);
 	CHECK(listener >= 0 && bind(listener, (struct sockaddr *)&address, sizeof(address)) == 0);
 	CHECK(listen(listener, 1) == 0);
@@ -128,7 +131,7 @@ static void read_answers(struct slice bytes)
 	if (bytes.size > ANSWER_BYTES_MAX)
 		return;
 	int listener = listen_once();
-	CHECK(redis_link_open(&link, &server));
+	CHECK(redis_link_open(&link, &way));
 	int peer = accept(listener, NULL, NULL);
 	CHECK(peer >= 0 && send(peer, bytes.data, bytes.size, 0) == (ssize_t)bytes.size);
 	/* Its questions are left unread, and may be sent: only the other direction ends here. */

@@ -245,8 +245,8 @@ static enum error try_disconnect(const struct stream *stream)
 		return error;
 	properties_walk(disconnect.properties, MQTT_DISCONNECT);
 	uint8_t *out = block_new(room_for(stream->body));
-	size_t size = mqtt_disconnect_encode(disconnect.reason, disconnect.reason_string, stream->version, out,
-					     room_for(stream->body));
+	size_t size = mqtt_disconnect_encode(disconnect.reason, disconnect.reason_string, slice_of(NULL, 0),
+					     stream->version, out, room_for(stream->body));
 	struct packet packet = packet_of(out, size, stream);
 	CHECK(mqtt_disconnect_decode(packet.body, stream->version, stream->from_server, &again) == ERROR_OK);
 	CHECK(again.reason == disconnect.reason && slice_equal(again.reason_string, disconnect.reason_string));

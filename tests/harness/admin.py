@@ -5,6 +5,7 @@ import json
 import socket
 import urllib.parse
 
+import tls_end
 from mqtt_wire import TIMEOUT_S
 
 
@@ -25,11 +26,18 @@ class Answer:
 
 
 class Admin:
-    def __init__(self, url, token=None):
+    def __init__(self, url, token=None, context=None):
+        """context: of the ssl module, for https://; None: one that trusts the tests' authority."""
         self.url = url
+        self.context = context
         self.host = urllib.parse.urlsplit(url).netloc
         self.address = (urllib.parse.urlsplit(url).hostname, urllib.parse.urlsplit(url).port)
         self.token = token
+
+    def connection(self):
+        if not self.url.startswith("https://"):
+            return http.client.HTTPConnection(*self.address, timeout=TIMEOUT_S)
+        return http.client.HTTPSConnection(*self.address, timeout=TIMEOUT_S, context=self.context or tls_end.make_context())
 
     def request(self, method, path, body=None, headers=None):
         """body: an object that goes as JSON, or bytes."""
@@ -40,7 +48,7 @@ class Admin:
             body = json.dumps(body).encode()
         if body is not None:
             headers.setdefault("Content-Type", "application/json")
-        connection = http.client.HTTPConnection(*self.address, timeout=TIMEOUT_S)
+        connection = self.connection()
         try:
             connection.request(method, path, body, headers)
             return Answer(connection.getresponse())

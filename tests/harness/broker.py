@@ -6,19 +6,19 @@ from mqtt_wire import SESSION_EXPIRY, TIMEOUT_S, Busy, Client, Connection
 
 
 class Broker:
-    address = None  # (host, port)
+    address = None  # of transports.py
 
-    def raw(self, version=4, **options):
-        """A connection that has not said anything yet."""
-        return Connection(self.address, version, **options)
+    def raw(self, version=4, to=None, **options):
+        """A connection that has not said anything yet. to: another address than the first."""
+        return Connection(to or self.address, version, **options)
 
-    def client(self, client_id="", version=4, **options):
+    def client(self, client_id="", version=4, to=None, **options):
         """A client that has signed in. Where the machine stalls for a moment Roost turns clients away and asks them to
         come back, as this one does."""
         deadline = time.monotonic() + TIMEOUT_S
         while True:
             try:
-                return Client(self.address, client_id, version, **options)
+                return Client(to or self.address, client_id, version, **options)
             except Busy:
                 if time.monotonic() > deadline:
                     raise

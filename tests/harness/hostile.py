@@ -15,11 +15,11 @@ import itertools
 import os
 import selectors
 import socket
-import struct
 import threading
 from dataclasses import dataclass
 from typing import Callable
 
+import transports
 from mqtt_wire import (MESSAGE_EXPIRY, PUBACK, PUBCOMP, PUBREC, PUBREL, RECEIVE_MAXIMUM, SESSION_EXPIRY,
                        SUBACK, TOPIC_ALIAS, USER_PROPERTY, Client, Will, acknowledge, connect, packet, publish, string,
                        subscribe, unsubscribe)
@@ -70,11 +70,7 @@ class Crew:
 
     def stranger(self, receive_buffer=None):
         """A connection that has said nothing."""
-        raw = socket.socket()
-        if receive_buffer:
-            raw.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
-        raw.connect(self.address)
-        return Member(self, raw, 4, True)
+        return Member(self, transports.connect(self.address, receive_buffer=receive_buffer), 4, True)
 
     def subscriber(self, filters, qos=0, version=4, reads=True, **options):
         """One with these subscriptions."""
@@ -116,10 +112,11 @@ def batches(items, size):
 
 
 class Member:
-    """One connection of the crew. Its socket is closed by the crew's thread, or when the crew leaves."""
+    """One connection of the crew. Its socket is closed by the crew's thread, or when the crew leaves. What comes is thrown away
+    as it came: nothing looks into TLS or WebSocket frames."""
 
     def __init__(self, crew, connected, version, reads):
-        self.crew, self.socket, self.version, self.reads = crew, connected, version, reads
+        self.crew, self.encode, self.socket, self.version, self.reads = crew, connected.encode, connected.wire, version, reads
         self.socket.setblocking(False)
         self.outgoing = bytearray()
         self.mask = 0
@@ -134,6 +131,10 @@ class Member:
             self.say(data)
 
     def say(self, data):
+        self.say_raw(self.encode(data))
+
+    def say_raw(self, data):
+        """As it is, below all layers."""
         with self.crew.lock:
             self.outgoing += data
         self.crew._wake()

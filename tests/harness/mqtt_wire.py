@@ -9,6 +9,8 @@ import socket
 import struct
 import time
 
+import transports
+
 # Other brokers may say less and choose other reasons where they close a connection.
 OTHER_BROKER = "ROOST_TEST_BROKER" in os.environ
 TIMEOUT_S = int(os.environ.get("ROOST_TEST_TIMEOUT_S", "20"))
@@ -303,18 +305,12 @@ class Closed(Exception):
 
 
 class Connection:
-    """A socket to the server, and the packets that come from it."""
+    """A socket to the server, and the packets that come from it. layers: what the socket is spoken to through (transports.py),
+    where it is not what the address says."""
 
-    def __init__(self, address, version=4, family=socket.AF_INET, receive_buffer=None, source=None):
+    def __init__(self, address, version=4, family=None, receive_buffer=None, source=None, layers=None):
         self.version = version
-        self.socket = socket.socket(family, socket.SOCK_STREAM)
-        if receive_buffer:
-            self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
-        self.socket.settimeout(TIMEOUT_S)
-        if source:
-            self.socket.bind((source, 0))
-        self.socket.connect(address)
-        self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self.socket = transports.connect(address, family, receive_buffer, source, TIMEOUT_S, layers)
         self.buffer = b""
 
     def __enter__(self):
@@ -333,19 +329,20 @@ class Connection:
         self.socket.close()
 
     def reset(self):
-        """Closes with RST rather than FIN."""
-        self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-        self.socket.close()
+        """Closes with RST rather than FIN, and without a word of the layers."""
+        wire = getattr(self.socket, "wire", self.socket)  # a test may have put a socket of its own in
+        wire.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        wire.close()
 
     def half_close(self):
-        self.socket.shutdown(socket.SHUT_WR)
+        self.socket.half_close()
 
     def _more(self, timeout=None):
         self.socket.settimeout(TIMEOUT_S if timeout is None else timeout)
         try:
             data = self.socket.recv(1 << 16)
         except ConnectionResetError as error:
-            raise Closed("reset") from error
+            raise Closed(str(error)) from error
         if not data:
             raise Closed("end")
         self.buffer += data
@@ -440,18 +437,28 @@ class Busy(AssertionError):
     """The server has more to do than it can, and said so (version 5)."""
 
 
+class Refused(AssertionError):
+    """The CONNACK says that the client may not come in, or not now."""
+
+    def __init__(self, connack):
+        super().__init__(f"refused: {connack!r}")
+        self.reason = connack.reason
+
+
 class Client(Connection):
     """A connection that has signed in. What waits for one packet keeps the messages that come before it, in order, for
     those who ask for messages."""
 
-    def __init__(self, address, client_id="", version=4, family=socket.AF_INET, receive_buffer=None, source=None, **options):
-        super().__init__(address, version, family, receive_buffer, source)
+    def __init__(self, address, client_id="", version=4, family=None, receive_buffer=None, source=None, layers=None,
+                 **options):
+        super().__init__(address, version, family, receive_buffer, source, layers)
         self.kept = []
         self.send(connect(client_id, version, **options))
         self.connack = self.expect_kind(CONNACK)
         if self.connack.reason == 0x89:
             raise Busy(f"refused: {self.connack!r}")
-        assert self.connack.reason == 0, f"refused: {self.connack!r}"
+        if self.connack.reason != 0:
+            raise Refused(self.connack)
         self.client_id = self.connack.properties.get(ASSIGNED_CLIENT_ID, client_id)
         self.last_packet_id = 0
 

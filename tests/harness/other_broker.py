@@ -17,6 +17,7 @@ from pathlib import Path
 
 import pytest
 
+import transports
 from broker import Broker
 from mqtt_wire import TIMEOUT_S
 
@@ -44,6 +45,13 @@ def lines_for(options):
     return lines
 
 
+def tls_lines():
+    import certificates
+
+    identity = certificates.server()
+    return ["user root", f"certfile {identity.chain}", f"keyfile {identity.key}"]
+
+
 def free_port():
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
@@ -51,7 +59,7 @@ def free_port():
 
 
 class OtherBroker(Broker):
-    def __init__(self, *options, listen=None, log_level=None, files_max=None, prefix=()):
+    def __init__(self, *options, listen=None, transport=transports.DEFAULT, log_level=None, files_max=None, prefix=()):
         self.process_of_other = self.folder = None
         if listen or log_level or files_max or prefix:
             pytest.skip("is about Roost's own options")
@@ -60,9 +68,13 @@ class OtherBroker(Broker):
             if lines:
                 pytest.skip(f"needs {', '.join(options)}")
             host, port = WHICH.rsplit(":", 1)
-            self.address = (host, int(port))
+            self.address = transports.Address(host, int(port))
             return
-        self.address = ("127.0.0.1", free_port())
+        if transport not in ("tcp", "tls"):
+            pytest.skip(f"Debian's mosquitto does not speak {transport}")
+        self.address = transports.address_of(f"{transport}://127.0.0.1:{free_port()}")
+        if transport == "tls":
+            lines += tls_lines()
         self.folder = tempfile.TemporaryDirectory()
         file = Path(self.folder.name, "mosquitto.conf")
         file.write_text("\n".join([f"listener {self.address[1]} 127.0.0.1", "allow_anonymous true", *lines, ""]))

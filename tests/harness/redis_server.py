@@ -8,6 +8,9 @@ import socket
 import subprocess
 import tempfile
 import time
+from pathlib import Path
+
+import certificates
 
 TIMEOUT_S = 20
 
@@ -57,6 +60,10 @@ class Redis:
         self.kill()
         self.folder.cleanup()
 
+    def drop_clients(self):
+        """Ends every connection but the test's own."""
+        self.ask(("CLIENT", "KILL", "TYPE", "pubsub"), ("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes"))
+
     def _line(self):
         while b"\r\n" not in self.buffer:
             data = self.socket.recv(1 << 16)
@@ -103,3 +110,32 @@ class Redis:
 
     def lift(self, kind, name):
         self.ask(("DEL", f"roost:revoked:{kind}:{name}"), ("PUBLISH", "roost:lifted", f"{kind} {name}"))
+
+
+class TlsRedis(Redis):
+    """The same with a port for TLS besides, which `url` names. The test itself speaks to it in plain.
+
+    asks_clients: it requires a certificate of the test's authority."""
+
+    def __init__(self, identity=None, *options, asks_clients=False):
+        self.tls_port = free_port()
+        self.shown = tempfile.TemporaryDirectory()
+        self.files = [f"{self.shown.name}/{name}" for name in ("certificate", "key")]
+        self.show(identity or certificates.server())
+        super().__init__(
+            "--tls-port", str(self.tls_port), "--tls-cert-file", self.files[0], "--tls-key-file", self.files[1],
+            "--tls-ca-cert-file", certificates.authority().file, "--tls-auth-clients", "yes" if asks_clients else "no", *options)
+        self.plain_url, self.url = self.url, f"rediss://127.0.0.1:{self.tls_port}"
+
+    def show(self, identity):
+        """From the next start on; renew() has a running one show it."""
+        for path, source in zip(self.files, (identity.chain, identity.key)):
+            Path(path).write_bytes(Path(source).read_bytes())
+
+    def renew(self, identity):
+        self.show(identity)
+        self.ask(("CONFIG", "SET", "tls-cert-file", self.files[0], "tls-key-file", self.files[1]))
+
+    def close(self):
+        super().close()
+        self.shown.cleanup()

@@ -10,6 +10,9 @@ import threading
 import time
 from pathlib import Path
 
+import listeners
+import proxy_heads
+import transports
 from admin import Admin
 from broker import Broker
 from mqtt_wire import TIMEOUT_S
@@ -19,11 +22,15 @@ ROOST = os.environ.get("ROOST", str(ROOT / "build" / "roost"))
 OPTIONS = os.environ.get("ROOST_OPTIONS", "").split()
 # Sanitizers keep memory of their own beside every object, reserve address space for it, and keep what was freed.
 SANITIZED = any(name in Path(ROOST).parent.name for name in ("asan", "tsan"))
+UPGRADE_TIMEOUT_S = 60
+UPGRADED = r"\bupgraded from\b|\bnot upgraded\b"
+# Any test may have its servers' program replaced all the while, so many seconds apart. Clients notice nothing.
+UPGRADES_S = float(os.environ.get("ROOST_UPGRADES", "0"))
 STOP_TIMEOUT_S = 30
 
 SANITIZER = re.compile(r"AddressSanitizer|LeakSanitizer|ThreadSanitizer|UndefinedBehavior|runtime error:|Sanitizer:DEADLYSIGNAL")
-ADMIN = re.compile(r"admin on (http://\S+)")
-LISTENING = re.compile(r"listening on (tcp://\S+:(\d+))")
+ADMIN = re.compile(r"admin on (https?://\S+)")
+LISTENING = re.compile(r"listening on ((?:tcp|tls|mqtts|ws|wss|unix)://\S+)")
 
 
 def roost(*arguments, **options):
@@ -33,19 +40,22 @@ def roost(*arguments, **options):
 
 
 class Server(Broker):
-    """`roost serve` with a log that tests can wait on."""
+    """`roost serve` with a log that tests can wait on. transport: how its one listener is reached, where listen does not say
+    which there are. log_level, admin: None where a file of options says what they are."""
 
-    def __init__(self, *options, listen=("tcp://127.0.0.1:0",), log_level="debug", files_max=None, prefix=()):
+    def __init__(self, *options, listen=None, transport=transports.DEFAULT, log_level="debug", admin="off", files_max=None,
+                 prefix=()):
         command = [*prefix, ROOST, "serve", *OPTIONS]
-        for url in listen:
-            command += ["--listen", url]
+        command += listeners.arguments(transport, options) if listen is None else listeners.arguments_for(listen, options)
         if log_level:
             command += ["--log-level", log_level]
-        if "--admin" not in options:
-            command += ["--admin", "off"]
+        if admin and "--admin" not in options:
+            command += ["--admin", admin]
         self.lines = []
         self.grown = threading.Condition()
         self.ended = False
+        self.crashed = False
+        self.ends = threading.Event()
 
         # Without it Python need not fork, which costs more than the server's own start.
         def limit_files():
@@ -62,10 +72,23 @@ class Server(Broker):
             self.kill()
             raise
         self.urls = [match.group(1) for line in self.lines if (match := LISTENING.search(line))]
-        self.ports = [int(match.group(2)) for line in self.lines if (match := LISTENING.search(line))]
-        assert self.ports, "the log names no listener:\n" + self.log()
-        self.port = self.ports[0]
-        self.address = ("127.0.0.1", self.port)
+        assert self.urls, "the log names no listener:\n" + self.log()
+        self.addresses = [self._address_of(url, transport if listen is None else None) for url in self.urls]
+        self.ports = [address[1] for address in self.addresses if not isinstance(address, str)]
+        self.port = self.ports[0] if self.ports else None
+        self.address = self.addresses[0]
+        if UPGRADES_S:
+            threading.Thread(target=self._keep_upgrading, daemon=True).start()
+
+    @staticmethod
+    def _address_of(url, transport):
+        address = transports.address_of(url)
+        return address.over(transports.Proxied(proxy_heads.v2()), *address.layers) if transport == "proxied" else address
+
+    def over(self, scheme, *layers):
+        """The address of its first listener of this scheme; with other layers, if there are some."""
+        found = next(address for url, address in zip(self.urls, self.addresses) if url.startswith(scheme + "://"))
+        return found.over(*layers) if layers else found
 
     @property
     def pid(self):
@@ -146,9 +169,27 @@ class Server(Broker):
         """Its admin side, of a server that was started with --admin."""
         return Admin(ADMIN.search(self.lines[self.wait_line(ADMIN.pattern)]).group(1), **options)
 
+    def _keep_upgrading(self):
+        """All the while that the server is there, as ROOST_UPGRADES asks for."""
+        while not self.ends.wait(UPGRADES_S):
+            start = len(self.lines)
+            with contextlib.suppress(ProcessLookupError, AssertionError):
+                self.process.send_signal(signal.SIGUSR2)
+                self.wait_line(UPGRADED, start, timeout=UPGRADE_TIMEOUT_S)
+
+    def upgrade(self):
+        """Has the server replace its program by the same one under the clients that are there, and waits until it serves
+        on. The sentence of the log."""
+        start = len(self.lines)
+        self.process.send_signal(signal.SIGUSR2)
+        line = self.lines[self.wait_line(UPGRADED, start, timeout=UPGRADE_TIMEOUT_S)]
+        assert "upgraded from" in line, self.log()
+        return line
+
     def stop(self, timeout=STOP_TIMEOUT_S):
         """Ends the server as an operator would, and looks at how it went. Returns the seconds that it took."""
         begin = time.monotonic()
+        self.ends.set()
         with contextlib.suppress(ProcessLookupError):
             self.process.send_signal(signal.SIGTERM)
         try:
@@ -162,11 +203,18 @@ class Server(Broker):
         assert status == 0, f"exit status {status}:\n{self.log()}"
         return seconds
 
+    def crash(self):
+        """Ends the server as a loss of its process would: nothing is written or sent any more."""
+        self.crashed = True
+        self.kill()
+        self.check_log()
+
     def check_log(self):
         reports = [index for index, line in enumerate(self.lines) if SANITIZER.search(line)]
         assert not reports, "sanitizer report:\n" + "\n".join(self.lines[max(0, reports[0] - 2):reports[0] + 80])
 
     def kill(self):
+        self.ends.set()
         if self.process.poll() is None:
             self.process.kill()
         self.process.wait()

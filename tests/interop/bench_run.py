@@ -202,4 +202,4 @@ def test_nobody_listens(tmp_path):
         port = drawn.getsockname()[1]
     done = bench(ROOT / "deploy" / "scenarios" / "chat.yaml", "--url", f"tcp://127.0.0.1:{port}")
     assert done.returncode == 1
-    assert f"port {port}: Connection refused" in done.stderr
+    assert f"tcp://127.0.0.1:{port}: Connection refused" in done.stderr

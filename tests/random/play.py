@@ -3,6 +3,7 @@
 
     tests/random/play.py --seconds 20             many plays, each with a seed of its own, which a failure prints
     tests/random/play.py --seed 17 --steps 80     one play again
+    tests/random/play.py --transport wss          the clients come over WebSocket and TLS
     ROOST=PROGRAM, or ROOST_TEST_BROKER=/usr/sbin/mosquitto, says which broker plays along
 
 A play is a list of steps, made from the seed alone: a step that makes no sense where it stands does nothing, so that any
@@ -19,6 +20,7 @@ from pathlib import Path
 sys.path[:0] = [str(Path(__file__).resolve().parent.parent / "harness"), str(Path(__file__).resolve().parent)]
 
 import other_broker  # noqa: E402
+import transports  # noqa: E402
 from actor import Actor, Witness  # noqa: E402
 from model import Model, Violation  # noqa: E402
 from mqtt_wire import Closed  # noqa: E402
@@ -61,15 +63,15 @@ def describe(step):
     return f"{step['who']}: {step['step']}{' (' + ', '.join(words) + ')' if words else ''}"
 
 
-def open_broker():
+def open_broker(transport):
     if other_broker.WHICH:
-        return other_broker.OtherBroker()
-    return Server("--shards", "2", "--drain-ms", "1000", log_level="info")
+        return other_broker.OtherBroker(transport=transport)
+    return Server("--shards", "2", "--drain-ms", "1000", transport=transport, log_level="info")
 
 
-def play(steps):
+def play(steps, transport):
     """None, or what went wrong and at which step."""
-    broker = open_broker()
+    broker = open_broker(transport)
     at = 0
     try:
         model = Model()
@@ -94,7 +96,7 @@ def play(steps):
     return None
 
 
-def shorten(steps):
+def shorten(steps, transport):
     """A shorter play that fails too, as far as the time goes."""
     deadline = time.monotonic() + SHORTEN_SECONDS
     plays = 0
@@ -106,7 +108,7 @@ def shorten(steps):
                 return steps
             candidate = steps[:begin] + steps[begin + size:]
             plays += 1
-            if play(candidate):
+            if play(candidate, transport):
                 steps, shorter = candidate, True
             else:
                 begin += size
@@ -115,15 +117,15 @@ def shorten(steps):
     return steps
 
 
-def show_failure(seed, count, steps, failure):
+def show_failure(seed, count, transport, steps, failure):
     what, at = failure
     print(f"FAILED seed {seed}, {count} steps, at step {at}: {what}")
-    print(f"again: tests/random/play.py --seed {seed} --steps {count}")
-    short = shorten(steps[:at + 1])
+    print(f"again: tests/random/play.py --seed {seed} --steps {count} --transport {transport}")
+    short = shorten(steps[:at + 1], transport)
     print(f"{len(short)} of its steps are enough:")
     for step in short:
         print(f"    {describe(step)}")
-    again = play(short)
+    again = play(short, transport)
     print(f"    {again[0] if again else 'this time it went well: a matter of time, too'}", flush=True)
 
 
@@ -133,6 +135,8 @@ def main():
     parser.add_argument("--steps", type=int, default=STEPS, help="its length")
     parser.add_argument("--seconds", type=float, default=20, help="how long to begin new plays for")
     parser.add_argument("--first", type=int, default=None, help="seed of the first of many")
+    parser.add_argument("--transport", default=transports.DEFAULT, choices=["tcp", "tls", "ws", "wss", "unix", "proxied"],
+                        help="how the clients come")
     options = parser.parse_args()
     if options.seed is not None:
         seeds = iter([options.seed])
@@ -144,11 +148,11 @@ def main():
     last = 0
     for last in seeds:
         steps = make_play(last, options.steps)
-        failure = play(steps)
+        failure = play(steps, options.transport)
         steps_played += options.steps
         if failure:
             failed += 1
-            show_failure(last, options.steps, steps, failure)
+            show_failure(last, options.steps, options.transport, steps, failure)
             break
         passed += 1
         if time.monotonic() > deadline:

@@ -36,6 +36,13 @@ REQUESTS = {
                     ("", "?source=elsewhere", None, 400)],
     "lift": [("u%2F1", "?kind=user", None, 200), ("u%2F1", "?kind=user", None, 404), ("u", "", None, 400)],
     "reload": [("", "", None, 200)],
+    "drainState": [("", "", None, 200)],
+    "drain": [("", "", {"over_seconds": 0}, 400), ("", "", {"moved": True}, 400), ("", "", {"over": 3}, 400),
+              ("", "", {"server_reference": ""}, 400), ("", "", {"over_seconds": 3600, "server_reference": "other:1883"}, 200),
+              ("", "", {}, 409)],
+    "undrain": [("", "", None, 200)],
+    "upgradeState": [("", "", None, 200)],
+    "upgrade": [("", "", {"path": "roost"}, 400), ("", "", {"program": "/x"}, 400), ("", "", {"path": "/nowhere/roost"}, 202)],
 }
 
 

@@ -43,7 +43,7 @@ def test_port_that_was_asked_for_is_taken():
         assert ended.returncode == 1 and url in ended.stderr and "in use" in ended.stderr
 
 
-@pytest.mark.parametrize("url", ["9883", "https://127.0.0.1:1", "http://example.com:80", "http://127.0.0.1", "http://127.0.0.1:1/x"])
+@pytest.mark.parametrize("url", ["9883", "httpx://127.0.0.1:1", "http://example.com:80", "http://127.0.0.1", "https://[::1]", "http://127.0.0.1:1/x"])
 def test_urls_that_are_none(url):
     ended = roost("serve", "--listen", "tcp://127.0.0.1:0", "--admin", url)
     assert ended.returncode in (1, 2) and url in ended.stderr

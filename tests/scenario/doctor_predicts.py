@@ -137,6 +137,24 @@ def test_plan_names_what_is_used_up_first():
     assert "They do not fit: " in ended.stdout
 
 
+# Of a client with half-filled pages: 173 as docs/ARCHITECTURE.md has it, 160 for TLS, 8 for WebSocket.
+@pytest.mark.parametrize("transport, bytes_least, bytes_most", [("tls", 300, 400), ("ws", 155, 220), ("wss", 305, 420)])
+def test_plan_over_another_transport(tmp_path, transport, bytes_least, bytes_most):
+    """The calibration's clients come over it; and what the server makes for it leaves nothing behind."""
+    ended = run("doctor", "--plan", "--connections", "12000", "--rate", "100", "--qos", "1", "--transport", transport, "--json",
+                env={**os.environ, "HOME": str(tmp_path), "XDG_STATE_HOME": str(tmp_path), "STATE_DIRECTORY": str(tmp_path)})
+    assert ended.returncode == 0, ended.stderr
+    plan = json.loads(ended.stdout)
+    costs, tls = plan["costs"], transport != "ws"
+    assert plan["transport"] == transport and costs["clients"] >= 1000
+    assert costs["cpu_us_per_message"] > 0
+    assert SANITIZED or bytes_least <= costs["user_bytes_per_client"] <= bytes_most
+    assert plan["connections_a_second"] > 0
+    for figure in (plan["resumed_a_second"], plan["return_resumed_s"], costs["cpu_us_per_resumed_connection"]):
+        assert (figure is not None) == tls and (figure is None or figure > 0)
+    assert list(tmp_path.iterdir()) == []
+
+
 @pytest.mark.skipif(SANITIZED, reason="a sanitizer's own memory is not what is predicted")
 def test_memory_is_predicted_within_15_percent(serve):
     """The server's memory, with clients of the real load generator. The kernel's is not compared: others on the machine

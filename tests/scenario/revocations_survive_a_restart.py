@@ -120,3 +120,17 @@ def test_killed_without_a_word(start, version):
     assert refusal(server, "c", version, sub="user-x") == REFUSED[version]["user"]
     assert refusal(server, "c", version, jti="token-x") == REFUSED[version]["token"]
     assert len(ctl(server, "revocations", "--no-headings").splitlines()) == len(KINDS)
+
+
+def test_a_file_that_was_overwritten(start, tmp_path):
+    """None of its lines is whole: who was revoked is not known, and nobody is let in on the strength of that."""
+    server = start()
+    ctl(server, "revoke", "user", IDS["user"])
+    server.stop()
+    file = tmp_path / "revoked"
+    overwritten = bytes(file.stat().st_size)
+    file.write_bytes(overwritten)
+    refused = roost("serve", "--listen", "tcp://127.0.0.1:0", "--admin", "off", "--revocation-file", str(file))
+    assert refused.returncode == 1
+    assert f"{file}: it is damaged" in refused.stderr
+    assert file.read_bytes() == overwritten

@@ -45,7 +45,7 @@ def test_file_that_is_not_there(tmp_path):
     (["--shards", "many"], "shards"),
     (["--shards", "-1"], "shards"),
     (["--gates", "100000"], "gates"),
-    (["--listen", "tcp://localhost"], "tcp://localhost"),
+    (["--listen", "ws://localhost"], "ws://localhost"),
     (["--listen", "tcp://127.0.0.1:70000"], "tcp://127.0.0.1:70000"),
     (["--listen", "127.0.0.1"], "127.0.0.1"),
     (["--listen", "http://127.0.0.1:80"], "http://127.0.0.1:80"),

@@ -100,6 +100,33 @@ static void test_statuses(void **state)
 	assert_int_equal(atomic_load(&api.counts.failed), sizeof(CASES) / sizeof(CASES[0]) - 6);
 }
 
+/* While the gateway starts, what looks at shards is not served yet. */
+static void test_while_it_starts(void **state)
+{
+	(void)state;
+	static const struct {
+		enum http_status status;
+		const char *text;
+		const char *start;
+	} CASES[] = {
+		{200, "GET /health" LOCAL "\r\n", "{\"status\":\"healthy\"}"},
+		{200, "GET /" LOCAL "\r\n", "<!"},
+		{503, "GET /ready" LOCAL "\r\n", "{\"error\":\"recovering, 42 %\"}"},
+		{503, "GET /metrics" LOCAL "\r\n", "{\"error\":\"recovering, 42 %\"}"},
+		{503, "GET /api/v1/stats" LOCAL "\r\n", "{\"error\":\"recovering, 42 %\"}"},
+		{503, "POST /api/v1/reload" LOCAL "\r\n", "{\"error\":\"recovering, 42 %\"}"},
+		{404, "GET /nowhere" LOCAL "\r\n", "{"},
+	};
+	atomic_store(&api.starting, true);
+	assert_string_equal(ask("GET /ready" LOCAL "\r\n").start, "{\"error\":\"starting\"}");
+	atomic_store(&api.recovery_percent, 42);
+	for (size_t i = 0; i < sizeof(CASES) / sizeof(CASES[0]); i++) {
+		struct answered answered = ask(CASES[i].text);
+		assert_int_equal(answered.status, CASES[i].status);
+		assert_int_equal(strncmp(answered.start, CASES[i].start, strlen(CASES[i].start)), 0);
+	}
+}
+
 static void test_fields(void **state)
 {
 	(void)state;
@@ -144,6 +171,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_statuses, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_while_it_starts, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_fields, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_refused_by_the_server, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_each_refusal_of_memory, set_up, tear_down),

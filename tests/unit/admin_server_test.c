@@ -102,7 +102,7 @@ static int set_up(void **state)
 	assert_int_equal(listen(fd, 1024), 0);
 	assert_int_equal(getsockname(fd, (struct sockaddr *)&address, &size), 0);
 	assert_int_equal(waker_open(&waker), ERROR_OK);
-	server = http_server_new(&service, fd, &waker);
+	server = http_server_new(&service, fd, &waker, NULL);
 	assert_non_null(server);
 	assert_int_equal(poller_open(&server->poller), ERROR_OK);
 	begun = ended = refused = 0;

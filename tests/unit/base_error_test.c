@@ -34,13 +34,14 @@ static void test_names_and_sentences_are_distinct(void **state)
 	}
 }
 
-static void test_rules_name_statement_or_section(void **state)
+static void test_rules_name_statement_section_or_rfc(void **state)
 {
 	(void)state;
 	for (int i = 0; i < ERROR_COUNT; i++) {
 		const char *rule = error_rule((enum error)i);
 		assert_non_null(rule);
-		assert_true(*rule == '\0' || strncmp(rule, "MQTT-", 5) == 0 || strncmp(rule, "section ", 8) == 0);
+		assert_true(*rule == '\0' || strncmp(rule, "MQTT-", 5) == 0 || strncmp(rule, "section ", 8) == 0 ||
+			    strncmp(rule, "RFC ", 4) == 0);
 	}
 	assert_string_equal(error_rule(ERROR_CONNECT_RESERVED), "MQTT-3.1.2-3");
 	assert_string_equal(error_rule(ERROR_STUCK_READER), "");
@@ -51,7 +52,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_every_row_has_name_and_sentence),
 		cmocka_unit_test(test_names_and_sentences_are_distinct),
-		cmocka_unit_test(test_rules_name_statement_or_section),
+		cmocka_unit_test(test_rules_name_statement_section_or_rfc),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

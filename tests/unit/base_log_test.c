@@ -158,6 +158,23 @@ static void test_lines_beyond_the_rate_are_counted(void **state)
 	assert_true(tally.most_in_a_second <= LOG_LINES_PER_SECOND);
 }
 
+static void test_errors_are_not_hidden_by_other_lines(void **state)
+{
+	(void)state;
+	struct capture capture = capture_start();
+	for (unsigned i = 0; i < 3 * LOG_LINES_PER_SECOND; i++)
+		log_write(LOG_INFO, "line %u", i);
+	log_write(LOG_ERROR, "the device fails");
+	for (unsigned i = 0; i < 3 * LOG_LINES_PER_SECOND; i++)
+		log_write(LOG_ERROR, "error %u", i);
+	log_always(LOG_INFO, "ready");
+	char *text = capture_stop(&capture);
+	assert_non_null(strstr(text, "the device fails\n"));
+	assert_non_null(strstr(text, "ready\n"));
+	assert_true(count_lines(text) < 5 * LOG_LINES_PER_SECOND);
+	free(text);
+}
+
 #define FRESH(test) cmocka_unit_test_setup(test, next_second)
 
 int main(void)
@@ -169,6 +186,7 @@ int main(void)
 		cmocka_unit_test(test_text_beyond_ascii_is_written_as_it_is),
 		FRESH(test_long_line_is_cut),
 		FRESH(test_lines_beyond_the_rate_are_counted),
+		FRESH(test_errors_are_not_hidden_by_other_lines),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -135,6 +135,31 @@ static void test_random_changes_against_a_model(void **state)
 	change_randomly(*state, KEYS, 200000, 11);
 }
 
+/* Buckets that were made ahead are the ones that splitting would have made. */
+static void test_a_table_that_expects_its_objects(void **state)
+{
+	struct scene *scene = *state;
+	table_expect(&scene->table, 5);
+	assert_int_equal(scene->table.bucket_count, 16);
+	table_expect(&scene->table, 1000);
+	assert_int_equal(scene->table.bucket_count, 1000);
+	assert_int_equal(scene->table.level_mask, 1023);
+	for (uint32_t key = 0; key < 1000; key++)
+		insert(scene, key);
+	assert_int_equal(scene->table.bucket_count, 1000);
+	assert_like_model(scene);
+	table_expect(&scene->table, 4000); /* too late */
+	assert_int_equal(scene->table.bucket_count, 1000);
+	for (uint32_t key = 1000; key < 1100; key++)
+		insert(scene, key);
+	assert_int_equal(scene->table.bucket_count, 1100);
+	assert_like_model(scene);
+	clear(scene);
+	table_expect(&scene->table, 2048);
+	assert_int_equal(scene->table.level_mask, 2047);
+	change_randomly(scene, KEYS, 20000, 3);
+}
+
 static void test_objects_that_share_a_hash(void **state)
 {
 	struct scene *scene = *state;
@@ -206,6 +231,7 @@ int main(void)
 		IN_SCENE(test_random_changes_against_a_model),
 		IN_SCENE(test_objects_that_share_a_hash),
 		IN_SCENE(test_grows_one_bucket_at_a_time),
+		IN_SCENE(test_a_table_that_expects_its_objects),
 		cmocka_unit_test(test_goes_on_without_memory_for_more_buckets),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -112,8 +112,13 @@ static void scene_prepare(struct scene *scene, uint8_t version)
 	dial_init(&scene->plan.dial, &address, false);
 	assert_true(client_pool_open(&scene->pool, &scene->plan, 0, 1));
 	scene->pool.owner = scene;
-	scene->pool.events = (struct client_events){number_of,       topic_of,    on_ready, on_message,
-						    on_acknowledged, on_writable, on_lost};
+	scene->pool.events = (struct client_events){.number_of = number_of,
+						    .topic_of = topic_of,
+						    .ready = on_ready,
+						    .message = on_message,
+						    .acknowledged = on_acknowledged,
+						    .writable = on_writable,
+						    .lost = on_lost};
 }
 
 static void scene_open(struct scene *scene, uint8_t version)

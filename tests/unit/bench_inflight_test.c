@@ -95,6 +95,27 @@ static void test_identifiers_go_round(void **state)
 	inflight_close(&inflight);
 }
 
+static void test_messages_are_found_by_their_identifiers(void **state)
+{
+	(void)state;
+	struct inflight inflight = open_inflight(4);
+	uint64_t number = 0;
+	for (int i = 0; i < 3; i++)
+		inflight_take(&inflight, 2);
+	assert_false(inflight_find(&inflight, 0, &number));
+	assert_false(inflight_find(&inflight, 4, &number));
+	assert_true(inflight_find(&inflight, 2, &number));
+	assert_int_equal(number, 1);
+	assert_int_equal(inflight_packet_id(number), 2);
+	/* A message that the server refuses is not in flight any more, and the window moves on. */
+	inflight_drop(&inflight, 1);
+	assert_false(inflight_find(&inflight, 2, &number));
+	assert_int_equal(inflight_room(&inflight), 1);
+	inflight_drop(&inflight, 0);
+	assert_int_equal(inflight_room(&inflight), 3);
+	inflight_close(&inflight);
+}
+
 static void test_largest_window(void **state)
 {
 	(void)state;
@@ -116,6 +137,7 @@ int main(void)
 		cmocka_unit_test(test_any_order_is_taken),
 		cmocka_unit_test(test_what_nothing_waits_for_is_refused),
 		cmocka_unit_test(test_identifiers_go_round),
+		cmocka_unit_test(test_messages_are_found_by_their_identifiers),
 		cmocka_unit_test(test_largest_window),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

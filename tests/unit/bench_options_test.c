@@ -8,6 +8,7 @@
 #include <stddef.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/un.h>
 
 #include <cmocka.h>
 
@@ -16,20 +17,34 @@ static void test_good_urls(void **state)
 	(void)state;
 	static const struct {
 		const char *text;
+		enum url_scheme scheme;
 		const char *host;
 		uint16_t port;
+		const char *path;
+		const char *printed; /* NULL: as it was */
 	} cases[] = {
-		{"tcp://127.0.0.1:1883", "127.0.0.1", 1883},
-		{"tcp://127.0.0.1", "127.0.0.1", 1883},
-		{"tcp://[::1]:1", "::1", 1},
-		{"tcp://[::1]", "::1", 1883},
-		{"tcp://broker.example:65535", "broker.example", 65535},
+		{"tcp://127.0.0.1:1883", URL_TCP, "127.0.0.1", 1883, "", NULL},
+		{"tcp://127.0.0.1", URL_TCP, "127.0.0.1", 1883, "", "tcp://127.0.0.1:1883"},
+		{"tcp://[::1]:1", URL_TCP, "::1", 1, "", NULL},
+		{"tcp://[::1]", URL_TCP, "::1", 1883, "", "tcp://[::1]:1883"},
+		{"tcp://broker.example:65535", URL_TCP, "broker.example", 65535, "", NULL},
+		{"tls://broker.example", URL_TLS, "broker.example", 8883, "", "tls://broker.example:8883"},
+		{"mqtts://[::1]:9", URL_TLS, "::1", 9, "", "tls://[::1]:9"},
+		{"ws://broker.example", URL_WS, "broker.example", 80, "/mqtt", "ws://broker.example:80/mqtt"},
+		{"ws://broker.example:8080/", URL_WS, "broker.example", 8080, "/", NULL},
+		{"wss://[::1]/a/b?c=d", URL_WSS, "::1", 443, "/a/b?c=d", "wss://[::1]:443/a/b?c=d"},
+		{"unix:///run/broker.sock", URL_UNIX, "", 0, "/run/broker.sock", NULL},
 	};
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
 		struct url url;
+		char printed[URL_TEXT_BYTES];
 		assert_null(url_parse(cases[i].text, &url));
+		assert_int_equal(url.scheme, cases[i].scheme);
 		assert_string_equal(url.host, cases[i].host);
 		assert_int_equal(url.port, cases[i].port);
+		assert_string_equal(url.path, cases[i].path);
+		url_print(&url, printed);
+		assert_string_equal(printed, cases[i].printed != NULL ? cases[i].printed : cases[i].text);
 	}
 }
 
@@ -53,6 +68,15 @@ static void test_bad_urls(void **state)
 		"tcp://a:-1",
 		"tcp://a/topic",
 		"tcp://a: 1",
+		"ssl://a",
+		"://a",
+		"tls://a/mqtt",
+		"ws://a:1mqtt",
+		"ws://a:/mqtt",
+		"ws://a/with blank",
+		"ws://a/\"",
+		"unix://run/broker.sock",
+		"unix://",
 	};
 	for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
 		struct url url;
@@ -62,6 +86,23 @@ static void test_bad_urls(void **state)
 	struct url url;
 	memset(text + 6, 'a', URL_HOST_BYTES);
 	assert_non_null(url_parse(text, &url));
+	memcpy(text, "unix:///", 8);
+	memset(text + 8, 'a', URL_PATH_BYTES);
+	assert_non_null(url_parse(text, &url));
+	text[7 + URL_PATH_BYTES - 1] = '\0';
+	assert_null(url_parse(text, &url));
+}
+
+static void test_unix_socket_resolves(void **state)
+{
+	(void)state;
+	struct address address;
+	struct url url;
+	assert_null(url_parse("unix:///run/broker.sock", &url));
+	assert_null(url_resolve(&url, &address));
+	assert_int_equal(address.storage.ss_family, AF_UNIX);
+	assert_string_equal(((struct sockaddr_un *)&address.storage)->sun_path, "/run/broker.sock");
+	assert_false(address_is_loopback_v4(&address));
 }
 
 static void test_numeric_hosts_resolve(void **state)
@@ -227,6 +268,17 @@ static void test_wrong_command_lines_end_with_status_2(void **state)
 		"bench latency --beside 1 --beside 2 --beside 3 --beside 4",
 		"bench latency --url tcp://127.0.0.1:1 --serve x",
 		"bench latency --server-pid 1",
+		"bench latency --transport quic",
+		"bench latency --transport unix",
+		"bench storm --transport tls",
+		"bench latency --tls-version 1.1",
+		"bench hold -n 10 --tls-resume 101",
+		"bench hold -n 10 --tls-cert a",
+		"bench pubsub --pattern fan-out --tls-key a",
+		"bench durable --tls-cert a",
+		"bench run x.yaml --tls-key a",
+		"bench pubsub --pattern fan-out --floor-url tls://127.0.0.1",
+		"bench floor --url ws://127.0.0.1",
 	};
 	for (size_t i = 0; i < sizeof(lines) / sizeof(lines[0]); i++)
 		assert_int_equal(run(lines[i]), BENCH_EXIT_USAGE);
@@ -241,6 +293,8 @@ static void test_help_is_no_error(void **state)
 	assert_int_equal(run("bench floor --help"), BENCH_EXIT_OK);
 	assert_int_equal(run("bench storm --help"), BENCH_EXIT_OK);
 	assert_int_equal(run("bench latency --help"), BENCH_EXIT_OK);
+	assert_int_equal(run("bench run --help"), BENCH_EXIT_OK);
+	assert_int_equal(run("bench durable --help"), BENCH_EXIT_OK);
 }
 
 int main(void)
@@ -248,6 +302,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_good_urls),
 		cmocka_unit_test(test_bad_urls),
+		cmocka_unit_test(test_unix_socket_resolves),
 		cmocka_unit_test(test_numeric_hosts_resolve),
 		cmocka_unit_test(test_networks),
 		cmocka_unit_test(test_numbers),

@@ -1,6 +1,6 @@
 /* The floor's relay: packets cut at every byte, many receivers, a receiver that does not read, receivers that leave. */
+#include "bench/dial/dial.h"
 #include "bench/floor/relay.h"
-#include "bench/target/dial.h"
 
 #include <errno.h>
 #include <setjmp.h>

@@ -2,7 +2,7 @@
  * agree with what was asked for. */
 #include "bench/run/run_driver.h"
 
-#include "bench/target/dial.h"
+#include "bench/dial/dial.h"
 #include "relay_scene.h"
 
 #include <math.h>

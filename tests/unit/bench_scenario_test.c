@@ -4,6 +4,7 @@
 
 #include <math.h>
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdio.h>
@@ -158,6 +159,17 @@ static const struct {
 	{GROUP "---\nname: y\n", "f:4: a second document"},
 	{"name: [\n", "f:2: "},
 	{"name: \xff\xfe\n", "f:"},
+	{"restart: 5\n" GROUP, "f:1: restart: a mapping"},
+	{"restart: {signal: KILL}\n" GROUP, "f:1: restart: a restart needs after_ms"},
+	{"restart: {after_ms: 1, signal: HUP}\n" GROUP, "f:1: signal: KILL or TERM"},
+	{"restart: {after_ms: 1, command: serve}\n" GROUP, "f:1: command: a list of words"},
+	{"restart: {after_ms: 1, command: []}\n" GROUP, "f:1: command: the command is empty"},
+	{"restart: {after_ms: 11000}\n" GROUP, "f:1: the restart comes after the end of the step"},
+	{"threads: 2\nrestart: {after_ms: 1}\n" GROUP, "f:1: with a restart there is one thread"},
+	{"restart: {after_ms: 1}\ngroups:\n - {count: 1, role: publisher, qos: 1, publish: a, rate: 1}\n",
+	 "f:1: with a restart, groups above QoS 0 need clean_start"},
+	{"restart: {after_ms: 1}\ngroups:\n - {count: 1, role: publisher, publish: a, rate: 1, loops: 1}\n",
+	 "f:1: with a restart, duration_s ends the step"},
 };
 
 static void test_faults_name_file_line_and_key(void **state)
@@ -196,11 +208,36 @@ static void test_file_that_cannot_be_read(void **state)
 	assert_non_null(strstr(fault, "/nonexistent/scenario.yaml: "));
 }
 
+static void test_restart(void **state)
+{
+	(void)state;
+	struct scenario scenario;
+	const char *words[SCENARIO_WORDS_MAX + 1];
+	char fault[SCENARIO_FAULT_BYTES] = "";
+	if (!scenario_parse("f",
+			    slice_string("restart: {after_ms: 250, signal: TERM, store: /var/x, "
+					 "command: [serve, '--to=@URL@', '']}\n" GROUP),
+			    &scenario, fault))
+		fail_msg("%s", fault);
+	assert_int_equal(scenario.restart.after_ms, 250);
+	assert_int_equal(scenario.restart.signal, SIGTERM);
+	assert_string_equal(scenario.restart.store, "/var/x");
+	scenario_command(&scenario.restart, words);
+	assert_string_equal(words[0], "serve");
+	assert_string_equal(words[1], "--to=@URL@");
+	assert_string_equal(words[2], "");
+	assert_null(words[3]);
+	assert_true(scenario_parse("f", slice_string("restart: {after_ms: 1}\n" GROUP), &scenario, fault));
+	assert_int_equal(scenario.restart.signal, SIGKILL);
+	scenario_command(&scenario.restart, words);
+	assert_null(words[0]);
+}
+
 /* ROOST_SCENARIOS is the folder of the ready-made scenarios. */
 static void test_ready_scenarios(void **state)
 {
 	(void)state;
-	static const char *const NAMES[] = {"chat", "iot-telemetry", "push-fan-out", "reconnect-storm"};
+	static const char *const NAMES[] = {"chat", "iot-telemetry", "push-fan-out", "reconnect-storm", "restart"};
 	for (size_t i = 0; i < sizeof(NAMES) / sizeof(NAMES[0]); i++) {
 		struct scenario scenario;
 		char fault[SCENARIO_FAULT_BYTES] = "";
@@ -225,6 +262,7 @@ int main(void)
 		cmocka_unit_test(test_faults_name_file_line_and_key),
 		cmocka_unit_test(test_too_many_groups),
 		cmocka_unit_test(test_file_that_cannot_be_read),
+		cmocka_unit_test(test_restart),
 		cmocka_unit_test(test_ready_scenarios),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -34,6 +34,28 @@ static void assert_breach(const struct step *measured, const struct objectives *
 		fail_msg("\"%s\" instead of \"%s\"", step.breach, name);
 }
 
+/* No objective allows what no server should do. */
+static void test_a_restart_breaks_no_promise(void **state)
+{
+	(void)state;
+	struct objectives objectives = no_objectives();
+	struct step step = good_step();
+	step.lost = step.doubled = step.reordered = step.restart.sessions_lost = step.restart.identifiers_reused = 3;
+	assert_breach(&step, &objectives, "");
+	step.restart.made = true;
+	assert_breach(&step, &objectives, "3 acknowledged messages are missing");
+	step.lost = 0;
+	assert_breach(&step, &objectives, "3 messages were doubled");
+	step.doubled = 0;
+	assert_breach(&step, &objectives, "3 messages were out of order");
+	step.reordered = 0;
+	assert_breach(&step, &objectives, "3 sessions were not resumed");
+	step.restart.sessions_lost = 0;
+	assert_breach(&step, &objectives, "3 packet identifiers");
+	step.restart.identifiers_reused = 0;
+	assert_breach(&step, &objectives, "");
+}
+
 static void test_each_objective(void **state)
 {
 	(void)state;
@@ -143,9 +165,13 @@ static void test_latency(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_each_objective), cmocka_unit_test(test_error_rate),
-		cmocka_unit_test(test_little),         cmocka_unit_test(test_the_bench_was_late),
-		cmocka_unit_test(test_knee),           cmocka_unit_test(test_latency),
+		cmocka_unit_test(test_each_objective),
+		cmocka_unit_test(test_a_restart_breaks_no_promise),
+		cmocka_unit_test(test_error_rate),
+		cmocka_unit_test(test_little),
+		cmocka_unit_test(test_the_bench_was_late),
+		cmocka_unit_test(test_knee),
+		cmocka_unit_test(test_latency),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

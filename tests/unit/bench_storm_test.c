@@ -1,10 +1,10 @@
 /* A storm's thread against servers that accept everybody, or refuse everybody in one way or another. */
 #include "bench/client/threads.h"
+#include "bench/dial/dial.h"
 #include "bench/storm/storm_options.h"
 #include "bench/storm/storm_report.h"
 #include "bench/storm/storm_worker.h"
 #include "bench/target/cpu.h"
-#include "bench/target/dial.h"
 #include "net/filter/syn_filter.h"
 #include "relay_scene.h"
 

@@ -17,6 +17,7 @@
 
 /* What takes the place of Redis is the other end of the link's connection. */
 struct scene {
+	struct streams streams;
 	struct redis_link link;
 	struct redis_scan scan;
 	int peer;
@@ -39,13 +40,15 @@ static void scene_open(struct scene *scene)
 	struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
 	socklen_t size = sizeof(address);
 	struct redis_url url = {.host = "127.0.0.1"};
+	const struct redis_way way = {.url = &url, .streams = &scene->streams};
 	*scene = (struct scene){0};
+	streams_init(&scene->streams);
 	int listener = socket(AF_INET, SOCK_STREAM, 0);
 	assert_int_equal(bind(listener, (struct sockaddr *)&address, size), 0);
 	assert_int_equal(listen(listener, 1), 0);
 	assert_int_equal(getsockname(listener, (struct sockaddr *)&address, &size), 0);
 	url.port = ntohs(address.sin_port);
-	assert_true(redis_link_open(&scene->link, &url));
+	assert_true(redis_link_open(&scene->link, &way));
 	scene->peer = accept(listener, NULL, NULL);
 	assert_true(scene->peer >= 0);
 	close(listener);

@@ -28,6 +28,9 @@ static void test_good_ones(void **state)
 		{"redis://:p:q@h", {.host = "h", .port = 6379, .password = "p:q"}},
 		{"redis://u:p@q@h", {.host = "h", .port = 6379, .user = "u", .password = "p@q"}},
 		{"redis://u%3a:%2F%40%c3%A9@h", {.host = "h", .port = 6379, .user = "u:", .password = "/@\xc3\xa9"}},
+		{"rediss://h", {.is_tls = true, .host = "h", .port = 6379}},
+		{"rediss://u:p@[::1]:7/2",
+		 {.is_tls = true, .host = "::1", .port = 7, .user = "u", .password = "p", .database = 2}},
 		{"unix:///run/redis", {.is_unix = true, .host = "/run/redis"}},
 		{"unix:///run/redis?db=7", {.is_unix = true, .host = "/run/redis", .database = 7}},
 		{"unix:///run/a@b", {.is_unix = true, .host = "/run/a@b"}},
@@ -40,6 +43,7 @@ static void test_good_ones(void **state)
 		if (!redis_url_parse(cases[i].text, &url, &why))
 			fail_msg("%s: %s", cases[i].text, why);
 		assert_int_equal(url.is_unix, cases[i].url.is_unix);
+		assert_int_equal(url.is_tls, cases[i].url.is_tls);
 		assert_int_equal(url.port, cases[i].url.port);
 		assert_int_equal(url.database, cases[i].url.database);
 		assert_string_equal(url.host, cases[i].url.host);
@@ -54,7 +58,8 @@ static void test_bad_ones(void **state)
 	static const char *const CASES[] = {
 		"",
 		"redis",
-		"rediss://h",
+		"rediss:/h",
+		"redisss://h",
 		"http://h",
 		"REDIS://h",
 		"redis://",

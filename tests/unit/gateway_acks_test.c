@@ -45,14 +45,14 @@ static void turn_there(struct shard_scene *scene, uint16_t shard)
 	turns_here(scene, 1);
 }
 
-static void expect_silence(struct peer *peer)
+static void expect_silence(struct far_peer *peer)
 {
 	struct heard heard;
 	assert_false(peer_heard(peer, &heard));
 }
 
 /* Of what is there, without a turn. */
-static void expect_ack(struct peer *peer, uint8_t type, uint16_t packet_id, uint8_t reason)
+static void expect_ack(struct far_peer *peer, uint8_t type, uint16_t packet_id, uint8_t reason)
 {
 	struct heard heard;
 	assert_true(peer_heard(peer, &heard));
@@ -61,9 +61,9 @@ static void expect_ack(struct peer *peer, uint8_t type, uint16_t packet_id, uint
 	assert_int_equal(heard.ack.reason, reason);
 }
 
-static struct peer subscriber(struct shard_scene *scene, const char *id, uint16_t shard, const char *filter)
+static struct far_peer subscriber(struct shard_scene *scene, const char *id, uint16_t shard, const char *filter)
 {
-	struct peer peer = peer_sign_in(scene, PEER_CONNECT(.id = id, .shard = shard), false);
+	struct far_peer peer = peer_sign_in(scene, PEER_CONNECT(.id = id, .shard = shard), false);
 	peer_subscribe(&peer, filter, 1);
 	return peer;
 }
@@ -82,8 +82,9 @@ static uint8_t answer_to(uint8_t qos)
 
 static void waits_for_the_other_shard(struct shard_scene *scene, uint8_t qos, uint8_t version)
 {
-	struct peer to = subscriber(scene, "to", 1, "t");
-	struct peer from = peer_sign_in(scene, PEER_CONNECT(.id = "from", .version = version, .clean = true), false);
+	struct far_peer to = subscriber(scene, "to", 1, "t");
+	struct far_peer from =
+		peer_sign_in(scene, PEER_CONNECT(.id = "from", .version = version, .clean = true), false);
 	peer_publish(&from, "t", "x", qos, 7);
 	turns_here(scene, 5);
 	expect_silence(&from);
@@ -108,10 +109,10 @@ static void test_waits_for_the_other_shard(void **state)
 static void test_waits_for_all_of_them(void **state)
 {
 	struct shard_scene *scene = *state;
-	struct peer one = subscriber(scene, "one", 1, "t");
-	struct peer two = subscriber(scene, "two", 2, "t");
-	struct peer here = subscriber(scene, "here", 0, "t");
-	struct peer from = peer_sign_in(scene, PEER_CONNECT(.id = "from"), false);
+	struct far_peer one = subscriber(scene, "one", 1, "t");
+	struct far_peer two = subscriber(scene, "two", 2, "t");
+	struct far_peer here = subscriber(scene, "here", 0, "t");
+	struct far_peer from = peer_sign_in(scene, PEER_CONNECT(.id = "from"), false);
 	peer_publish(&from, "t", "x", 1, 1);
 	turns_here(scene, 1);
 	turn_there(scene, 2);
@@ -129,9 +130,9 @@ static void test_waits_for_all_of_them(void **state)
 static void test_does_not_wait_for_its_own_shard(void **state)
 {
 	struct shard_scene *scene = *state;
-	struct peer here = subscriber(scene, "here", 0, "here");
-	struct peer to = subscriber(scene, "to", 1, "t");
-	struct peer from = peer_sign_in(scene, PEER_CONNECT(.id = "from"), false);
+	struct far_peer here = subscriber(scene, "here", 0, "here");
+	struct far_peer to = subscriber(scene, "to", 1, "t");
+	struct far_peer from = peer_sign_in(scene, PEER_CONNECT(.id = "from"), false);
 	peer_publish(&from, "here", "x", 1, 1);
 	peer_publish(&from, "nobody", "x", 2, 2);
 	peer_publish(&from, "t", "x", 0, 0);
@@ -148,10 +149,10 @@ static void test_does_not_wait_for_its_own_shard(void **state)
 static void test_other_publishers_go_on(void **state)
 {
 	struct shard_scene *scene = *state;
-	struct peer one = subscriber(scene, "one", 1, "one");
-	struct peer two = subscriber(scene, "two", 2, "two");
-	struct peer held = peer_sign_in(scene, PEER_CONNECT(.id = "held"), false);
-	struct peer from = peer_sign_in(scene, PEER_CONNECT(.id = "from"), false);
+	struct far_peer one = subscriber(scene, "one", 1, "one");
+	struct far_peer two = subscriber(scene, "two", 2, "two");
+	struct far_peer held = peer_sign_in(scene, PEER_CONNECT(.id = "held"), false);
+	struct far_peer from = peer_sign_in(scene, PEER_CONNECT(.id = "from"), false);
 	peer_publish(&held, "one", "x", 1, 1);
 	turns_here(scene, 1);
 	for (uint16_t id = 1; id <= 20; id++) {
@@ -174,8 +175,8 @@ static void test_a_holder_says_later_that_it_is_safe(void **state)
 {
 	struct shard_scene *scene = *state;
 	struct pending_acks *acks = &scene->shards[0].routing.acks;
-	struct peer to = subscriber(scene, "to", 1, "t");
-	struct peer from = peer_sign_in(scene, PEER_CONNECT(.id = "from"), false);
+	struct far_peer to = subscriber(scene, "to", 1, "t");
+	struct far_peer from = peer_sign_in(scene, PEER_CONNECT(.id = "from"), false);
 	peer_publish(&from, "t", "x", 1, 1);
 	turns_here(scene, 1);
 	const uint32_t ticket = 1; /* the first that was ever taken */
@@ -194,10 +195,10 @@ static void test_a_holder_says_later_that_it_is_safe(void **state)
 static void test_order_of_all_kinds(void **state)
 {
 	struct shard_scene *scene = *state;
-	struct peer one = subscriber(scene, "one", 1, "one");
-	struct peer two = subscriber(scene, "two", 2, "two");
-	struct peer here = subscriber(scene, "here", 0, "here");
-	struct peer from = peer_sign_in(scene, PEER_CONNECT(.id = "from"), false);
+	struct far_peer one = subscriber(scene, "one", 1, "one");
+	struct far_peer two = subscriber(scene, "two", 2, "two");
+	struct far_peer here = subscriber(scene, "here", 0, "here");
+	struct far_peer from = peer_sign_in(scene, PEER_CONNECT(.id = "from"), false);
 	peer_publish(&from, "one", "1", 1, 10);
 	peer_publish(&from, "two", "2", 2, 9);
 	peer_publish(&from, "here", "3", 1, 8);
@@ -229,9 +230,9 @@ static void test_order_of_all_kinds(void **state)
 static void test_those_in_front_leave(void **state)
 {
 	struct shard_scene *scene = *state;
-	struct peer one = subscriber(scene, "one", 1, "one");
-	struct peer two = subscriber(scene, "two", 2, "two");
-	struct peer from = peer_sign_in(scene, PEER_CONNECT(.id = "from"), false);
+	struct far_peer one = subscriber(scene, "one", 1, "one");
+	struct far_peer two = subscriber(scene, "two", 2, "two");
+	struct far_peer from = peer_sign_in(scene, PEER_CONNECT(.id = "from"), false);
 	peer_publish(&from, "one", "1", 1, 1);
 	peer_publish(&from, "two", "2", 1, 2);
 	turns_here(scene, 1);
@@ -253,8 +254,8 @@ static void test_those_in_front_leave(void **state)
 static void test_a_duplicate_waits_for_the_first(void **state)
 {
 	struct shard_scene *scene = *state;
-	struct peer to = subscriber(scene, "to", 1, "t");
-	struct peer from = peer_sign_in(scene, PEER_CONNECT(.id = "from"), false);
+	struct far_peer to = subscriber(scene, "to", 1, "t");
+	struct far_peer from = peer_sign_in(scene, PEER_CONNECT(.id = "from"), false);
 	struct mqtt_publish publish = {.topic = slice_string("t"), .packet_id = 1, .qos = 2};
 	peer_publish_as(&from, &publish);
 	publish.dup = true;
@@ -274,9 +275,9 @@ static void test_a_duplicate_waits_for_the_first(void **state)
 static void test_the_client_leaves_meanwhile(void **state)
 {
 	struct shard_scene *scene = *state;
-	struct peer to = subscriber(scene, "to", 1, "t");
-	struct peer from = peer_sign_in(scene, PEER_CONNECT(.id = "from"), false);
-	struct peer other = peer_sign_in(scene, PEER_CONNECT(.id = "other"), false);
+	struct far_peer to = subscriber(scene, "to", 1, "t");
+	struct far_peer from = peer_sign_in(scene, PEER_CONNECT(.id = "from"), false);
+	struct far_peer other = peer_sign_in(scene, PEER_CONNECT(.id = "other"), false);
 	for (uint16_t id = 1; id <= 3; id++)
 		peer_publish(&from, "t", "x", 1, id);
 	peer_publish(&other, "t", "x", 1, 4);
@@ -285,7 +286,7 @@ static void test_the_client_leaves_meanwhile(void **state)
 	turns_here(scene, 2);
 	assert_int_equal(shard_scene_counter(scene, 0, COUNTER_acks_waiting_clients), 1);
 	/* Its place is another's now, who hears nothing of it. */
-	struct peer newer = peer_connect(scene, PEER_CONNECT(.id = "newer"));
+	struct far_peer newer = peer_connect(scene, PEER_CONNECT(.id = "newer"));
 	turns_here(scene, 1);
 	struct heard heard;
 	assert_true(peer_heard(&newer, &heard));
@@ -300,7 +301,7 @@ static void test_the_client_leaves_meanwhile(void **state)
 	peer_vanish(&to);
 }
 
-static void resend(struct peer *from, uint8_t qos)
+static void resend(struct far_peer *from, uint8_t qos)
 {
 	peer_publish_as(from,
 			&(struct mqtt_publish){.topic = slice_string("t"), .packet_id = 5, .qos = qos, .dup = true});
@@ -309,8 +310,8 @@ static void resend(struct peer *from, uint8_t qos)
 /* What was not safe when its connection ended may not be safe when it is sent again. */
 static void session_resumes(struct shard_scene *scene, uint8_t qos)
 {
-	struct peer to = subscriber(scene, "to", 1, "t");
-	struct peer from = peer_sign_in(scene, PEER_CONNECT(.id = "from", .expiry_s = 100), false);
+	struct far_peer to = subscriber(scene, "to", 1, "t");
+	struct far_peer from = peer_sign_in(scene, PEER_CONNECT(.id = "from", .expiry_s = 100), false);
 	peer_publish(&from, "t", "", qos, 5);
 	turns_here(scene, 1);
 	peer_drop(&from);
@@ -346,8 +347,9 @@ static void test_the_session_resumes(void **state)
 
 static void client_bound(struct shard_scene *scene, uint8_t version, uint32_t most)
 {
-	struct peer to = subscriber(scene, "to", 1, "t");
-	struct peer from = peer_sign_in(scene, PEER_CONNECT(.id = "from", .version = version, .clean = true), false);
+	struct far_peer to = subscriber(scene, "to", 1, "t");
+	struct far_peer from =
+		peer_sign_in(scene, PEER_CONNECT(.id = "from", .version = version, .clean = true), false);
 	uint64_t before = shard_scene_counter(scene, 0, COUNTER_messages_in);
 	uint64_t pauses = shard_scene_counter(scene, 0, COUNTER_ack_pauses);
 	for (uint32_t id = 1; id <= most + 5; id++) {
@@ -379,9 +381,9 @@ static void test_as_many_wait_for_a_shard(void **state)
 {
 	struct shard_scene *scene = *state;
 	scene->shards[0].routing.acks.limit = 4;
-	struct peer to = subscriber(scene, "to", 1, "t");
-	struct peer one = peer_sign_in(scene, PEER_CONNECT(.id = "one"), false);
-	struct peer two = peer_sign_in(scene, PEER_CONNECT(.id = "two"), false);
+	struct far_peer to = subscriber(scene, "to", 1, "t");
+	struct far_peer one = peer_sign_in(scene, PEER_CONNECT(.id = "one"), false);
+	struct far_peer two = peer_sign_in(scene, PEER_CONNECT(.id = "two"), false);
 	for (uint16_t id = 1; id <= 4; id++)
 		peer_publish(&one, "t", "x", 1, id);
 	turns_here(scene, 1);
@@ -404,9 +406,9 @@ static void test_the_shard_waits_for_nothing_any_more(void **state)
 {
 	struct shard_scene *scene = *state;
 	scene->shards[0].routing.acks.limit = 4;
-	struct peer to = subscriber(scene, "to", 1, "t");
-	struct peer one = peer_sign_in(scene, PEER_CONNECT(.id = "one"), false);
-	struct peer two = peer_sign_in(scene, PEER_CONNECT(.id = "two"), false);
+	struct far_peer to = subscriber(scene, "to", 1, "t");
+	struct far_peer one = peer_sign_in(scene, PEER_CONNECT(.id = "one"), false);
+	struct far_peer two = peer_sign_in(scene, PEER_CONNECT(.id = "two"), false);
 	for (uint16_t id = 1; id <= 4; id++)
 		peer_publish(&one, "t", "x", 1, id);
 	turns_here(scene, 1);
@@ -426,10 +428,10 @@ static void test_those_who_wait_are_noted_once(void **state)
 {
 	struct shard_scene *scene = *state;
 	scene->shards[0].routing.acks.limit = 4;
-	struct peer to = subscriber(scene, "to", 1, "t");
-	struct peer still = subscriber(scene, "still", 2, "s");
-	struct peer one = peer_sign_in(scene, PEER_CONNECT(.id = "one"), false);
-	struct peer two = peer_sign_in(scene, PEER_CONNECT(.id = "two"), false);
+	struct far_peer to = subscriber(scene, "to", 1, "t");
+	struct far_peer still = subscriber(scene, "still", 2, "s");
+	struct far_peer one = peer_sign_in(scene, PEER_CONNECT(.id = "one"), false);
+	struct far_peer two = peer_sign_in(scene, PEER_CONNECT(.id = "two"), false);
 	for (uint16_t id = 1; id <= 3; id++)
 		peer_publish(&one, "s", "x", 1, id);
 	turns_here(scene, 1);
@@ -460,8 +462,8 @@ static void other_shard_turns(void *context)
 static void test_comes_before_the_sleep(void **state)
 {
 	struct shard_scene *scene = *state;
-	struct peer to = subscriber(scene, "to", 1, "t");
-	struct peer from = peer_sign_in(scene, PEER_CONNECT(.id = "from"), false);
+	struct far_peer to = subscriber(scene, "to", 1, "t");
+	struct far_peer from = peer_sign_in(scene, PEER_CONNECT(.id = "from"), false);
 	peer_publish(&from, "t", "x", 1, 1);
 	turns_here(scene, 1);
 	shard_scene_before_sleep(other_shard_turns, scene);
@@ -490,8 +492,8 @@ static bool is_woken_for_it(const struct shard_scene *scene)
 static void test_patience_in_vain(void **state)
 {
 	struct shard_scene *scene = *state;
-	struct peer to = subscriber(scene, "to", 1, "t");
-	struct peer from = peer_sign_in(scene, PEER_CONNECT(.id = "from"), false);
+	struct far_peer to = subscriber(scene, "to", 1, "t");
+	struct far_peer from = peer_sign_in(scene, PEER_CONNECT(.id = "from"), false);
 	turns_now_and_then(scene, 2);
 	assert_true(shard_scene_sleep_ms() > ACKNOWLEDGE_PATIENCE_MS); /* nothing waits */
 	assert_false(is_woken_for_it(scene));
@@ -517,8 +519,8 @@ static void test_patience_in_vain(void **state)
 static void test_patience_that_pays(void **state)
 {
 	struct shard_scene *scene = *state;
-	struct peer to = subscriber(scene, "to", 1, "t");
-	struct peer from = peer_sign_in(scene, PEER_CONNECT(.id = "from"), false);
+	struct far_peer to = subscriber(scene, "to", 1, "t");
+	struct far_peer from = peer_sign_in(scene, PEER_CONNECT(.id = "from"), false);
 	peer_publish(&from, "t", "x", 1, 1);
 	turns_now_and_then(scene, 1);
 	turns_now_and_then(scene, 2); /* in vain, and a sleep that is not patient */
@@ -539,8 +541,8 @@ static void test_patience_that_pays(void **state)
 static void test_no_patience_at_a_load(void **state)
 {
 	struct shard_scene *scene = *state;
-	struct peer to = subscriber(scene, "to", 1, "t");
-	struct peer from = peer_sign_in(scene, PEER_CONNECT(.id = "from"), false);
+	struct far_peer to = subscriber(scene, "to", 1, "t");
+	struct far_peer from = peer_sign_in(scene, PEER_CONNECT(.id = "from"), false);
 	peer_publish(&from, "t", "x", 1, 1);
 	turns_here(scene, 30);
 	for (int i = 0; i < 100; i++) {

@@ -15,7 +15,7 @@ static const struct hash_key KEY = {{9}};
 
 static int setup(void **state)
 {
-	*state = addresses_new(&KEY, 0);
+	*state = addresses_new(&KEY, 0, NULL);
 	return *state != NULL ? 0 : -1;
 }
 

@@ -61,7 +61,7 @@ static void pass_ms(struct shard_scene *scene, uint64_t ms)
 /* ---- a publisher that writes as much as its socket takes ---- */
 
 struct writer {
-	struct peer peer;
+	struct far_peer peer;
 	uint32_t number;
 	uint32_t next;
 	uint32_t count;
@@ -125,7 +125,7 @@ static void write_some(struct writer *writer)
 /* ---- a subscriber ---- */
 
 struct reader {
-	struct peer peer;
+	struct far_peer peer;
 	uint32_t next[PUBLISHERS_MAX]; /* by publisher: the message that is due */
 	uint32_t count;
 };
@@ -362,7 +362,7 @@ static void test_many_that_take_nothing_are_not_waited_for(void **state)
 {
 	struct shard_scene *scene = *state;
 	enum { STUCK = 40, EACH = 5 };
-	struct peer stuck[STUCK];
+	struct far_peer stuck[STUCK];
 	uint16_t shard = (uint16_t)(scene->shard_count - 1);
 	static struct writer writer;
 	writer = (struct writer){.peer = peer_sign_in(scene, PEER_CONNECT(.id = "w", .shard = shard), false), .qos = 1};
@@ -391,7 +391,7 @@ static void test_many_that_take_nothing_are_not_waited_for(void **state)
 static void test_absent_session_is_not_waited_for(void **state)
 {
 	struct shard_scene *scene = *state;
-	struct peer peer = peer_sign_in(scene, PEER_CONNECT(.id = "absent", .expiry_s = 1), false);
+	struct far_peer peer = peer_sign_in(scene, PEER_CONNECT(.id = "absent", .expiry_s = 1), false);
 	peer_subscribe(&peer, "t", 1);
 	peer_vanish(&peer);
 	static struct writer writer;
@@ -435,7 +435,7 @@ static void test_the_publisher_goes_away(void **state)
 					 .qos = 1};
 		taken_after(scene, &writer, NULL, 5, 0);
 		peer_vanish(&writer.peer);
-		struct peer other = peer_sign_in(scene, PEER_CONNECT(.id = "o", .shard = shard), false);
+		struct far_peer other = peer_sign_in(scene, PEER_CONNECT(.id = "o", .shard = shard), false);
 		peer_publish(&other, "elsewhere", "x", 1, 1);
 		peer_hears_ack(&other, MQTT_PUBACK, 1, 0x10);
 		peer_vanish(&other);
@@ -448,9 +448,9 @@ static void test_the_publisher_goes_away(void **state)
 static void test_losses_are_counted_by_client(void **state)
 {
 	struct shard_scene *scene = *state;
-	struct peer stuck = peer_sign_in(scene, PEER_CONNECT(.id = "stuck", .send_bytes = 4096), false);
+	struct far_peer stuck = peer_sign_in(scene, PEER_CONNECT(.id = "stuck", .send_bytes = 4096), false);
 	peer_subscribe(&stuck, "t", 0);
-	struct peer from = peer_sign_in(scene, PEER_CONNECT(.id = "from"), false);
+	struct far_peer from = peer_sign_in(scene, PEER_CONNECT(.id = "from"), false);
 	static uint8_t payload[8192];
 	struct mqtt_publish publish = {.topic = slice_string("t"), .payload = slice_of(payload, sizeof(payload))};
 	for (int i = 0; i < 100; i++)
@@ -471,7 +471,7 @@ static void test_losses_are_counted_by_client(void **state)
 
 /* ---- expiry ---- */
 
-static void publish_with_expiry(struct peer *from, uint32_t expiry_s, uint32_t count, uint16_t first)
+static void publish_with_expiry(struct far_peer *from, uint32_t expiry_s, uint32_t count, uint16_t first)
 {
 	uint8_t properties[] = {0x02, 0, 0, 0, (uint8_t)expiry_s};
 	for (uint16_t i = 0; i < count; i++) {
@@ -492,10 +492,10 @@ static void test_expired_messages_make_room(void **state)
 {
 	struct shard_scene *scene = *state;
 	scene->settings.queue_drops_newest = true;
-	struct peer peer = peer_sign_in(scene, PEER_CONNECT(.id = "s", .expiry_s = 3600), false);
+	struct far_peer peer = peer_sign_in(scene, PEER_CONNECT(.id = "s", .expiry_s = 3600), false);
 	peer_subscribe(&peer, "t", 1);
 	peer_vanish(&peer);
-	struct peer from = peer_sign_in(scene, PEER_CONNECT(.id = "from"), false);
+	struct far_peer from = peer_sign_in(scene, PEER_CONNECT(.id = "from"), false);
 	publish_with_expiry(&from, 1, QUEUE, 1);
 	pass_ms(scene, 2000);
 	publish_with_expiry(&from, 0, QUEUE, 101);
@@ -515,10 +515,10 @@ static void test_expired_messages_do_not_stay(void **state)
 {
 	struct shard_scene *scene = *state;
 	scene->settings.queue_messages_max = 5000;
-	struct peer peer = peer_sign_in(scene, PEER_CONNECT(.id = "s", .expiry_s = 3600), false);
+	struct far_peer peer = peer_sign_in(scene, PEER_CONNECT(.id = "s", .expiry_s = 3600), false);
 	peer_subscribe(&peer, "t", 1);
 	peer_vanish(&peer);
-	struct peer from = peer_sign_in(scene, PEER_CONNECT(.id = "from"), false);
+	struct far_peer from = peer_sign_in(scene, PEER_CONNECT(.id = "from"), false);
 	publish_with_expiry(&from, 0, 1, 1);
 	publish_with_expiry(&from, 5, 3000, 2);
 	assert_int_equal(scene->shards[0].mem.messages.count, 3001);

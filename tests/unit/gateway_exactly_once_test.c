@@ -27,8 +27,8 @@ struct outgoing {
 struct play {
 	struct shard_scene *scene;
 	struct random random;
-	struct peer sender;
-	struct peer receiver;
+	struct far_peer sender;
+	struct far_peer receiver;
 	/* the sender's session */
 	struct outgoing outgoing[WINDOW];
 	uint32_t outgoing_count;
@@ -143,9 +143,9 @@ static void receiver_takes(struct play *play, const struct heard *heard)
 /* ---- both ---- */
 
 /* Vanishes first, or is taken over by its next connection. */
-static void reconnect(struct play *play, struct peer *peer, const struct peer_connect *connect)
+static void reconnect(struct play *play, struct far_peer *peer, const struct peer_connect *connect)
 {
-	struct peer older = *peer;
+	struct far_peer older = *peer;
 	bool first = random_below(&play->random, 2) == 0;
 	if (first)
 		peer_vanish(&older);

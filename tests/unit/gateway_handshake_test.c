@@ -34,17 +34,23 @@ struct result {
 };
 
 /* The bytes stand at the end of a block of their size, so that a sanitizer sees a step past them. */
-static struct result read_bytes(struct slice bytes, bool loopback)
+static struct result read_bytes_of(struct slice bytes, const struct handshake_origin *origin)
 {
 	struct result result = {0};
 	uint8_t *copy = malloc(bytes.size + 1);
 	assert_non_null(copy);
 	memcpy(copy + 1, bytes.data, bytes.size);
 	struct sign_in_environment environment = {.settings = &SETTINGS, .key = &KEY};
-	result.error = handshake_read(&environment, loopback, slice_of(copy + 1, bytes.size), &result.admission,
+	result.error = handshake_read(&environment, origin, slice_of(copy + 1, bytes.size), &result.admission,
 				      &result.packet_bytes, &result.version);
 	free(copy);
 	return result;
+}
+
+static struct result read_bytes(struct slice bytes, bool loopback)
+{
+	struct handshake_origin origin = {.loopback = loopback};
+	return read_bytes_of(bytes, &origin);
 }
 
 /* ---- admitted ---- */
@@ -266,7 +272,7 @@ static void test_refused(void **state)
 			fail_msg("case %zu: %s in version %u", i, error_name(result.error), result.version);
 		assert_null(result.admission);
 		uint8_t out[REFUSAL_BYTES_MAX];
-		size_t size = handshake_refusal(result.error, result.version, 0, out);
+		size_t size = handshake_refusal(result.error, "", result.version, 0, out);
 		const uint8_t before_5[] = {0x20, 2, 0, bad->code};
 		if (bad->code == 0)
 			assert_int_equal(size, 0);
@@ -285,21 +291,80 @@ static void test_every_reason_has_a_refusal(void **state)
 	for (int i = ERROR_MORE + 1; i < ERROR_COUNT; i++) {
 		uint8_t out[REFUSAL_BYTES_MAX];
 		enum error error = (enum error)i;
-		size_t size = handshake_refusal(error, 5, 0, out);
+		size_t size = handshake_refusal(error, "", 5, 0, out);
 		assert_true(size > 4);
 		if (!mqtt_reason_allowed(out[3], MQTT_CONNACK, true) || out[3] < MQTT_REASON_UNSPECIFIED_ERROR)
 			fail_msg("%s is refused with %02x", error_name(error), out[3]);
 		check_connack_5(slice_of(out, size), error, out[3]);
-		size = handshake_refusal(error, 4, 0, out);
+		size = handshake_refusal(error, "", 4, 0, out);
 		assert_true(size == 0 || (size == 4 && out[3] >= 1 && out[3] <= 5));
-		size = handshake_refusal(error, 0, 0, out);
+		size = handshake_refusal(error, "", 0, 0, out);
 		assert_int_equal(size, error == ERROR_PROTOCOL_LEVEL ? 4 : 0);
+	}
+}
+
+/* ---- who has signed in before ---- */
+
+#define CONNECT_4_NO_ID "\x10\x0c\0\4MQTT\4\2\0\x3c\0\0"
+#define CONNECT_4_PASSWORD "\x10\x14\0\4MQTT\4\xc2\0\x3c\0\2id\0\1u\0\1p"
+
+struct origin_case {
+	struct slice bytes;
+	bool loopback;
+	const char *user;      /* of the certificate, or the process */
+	const char *client_id; /* of the certificate */
+	enum error error;
+	const char *gets_id; /* "": assigned */
+};
+
+static const struct origin_case ORIGINS[] = {
+	/* A name that is a user is enough to sign in, wherever the client comes from. */
+	{BYTES(CONNECT_4), false, "sensor-17", NULL, ERROR_OK, "id"},
+	{BYTES(CONNECT_4_NO_ID), false, "sensor-17", NULL, ERROR_OK, ""},
+	{BYTES(CONNECT_4_PASSWORD), false, "sensor-17", NULL, ERROR_OK, "id"},
+	{BYTES(CONNECT_4), false, "unix:1000", NULL, ERROR_OK, "id"},
+	/* A name that is a client id is the only one, and lets in where no other sign-in is configured. */
+	{BYTES(CONNECT_4), false, NULL, "id", ERROR_OK, "id"},
+	{BYTES(CONNECT_4), true, NULL, "id", ERROR_OK, "id"},
+	{BYTES(CONNECT_5), false, NULL, "id", ERROR_OK, "id"},
+	{BYTES(CONNECT_4_NO_ID), false, NULL, "sensor-17", ERROR_OK, "sensor-17"},
+	{BYTES(CONNECT_4), false, NULL, "ID", ERROR_CERTIFICATE_CLIENT_ID, NULL},
+	{BYTES(CONNECT_4), true, NULL, "i", ERROR_CERTIFICATE_CLIENT_ID, NULL},
+	{BYTES(CONNECT_5), true, NULL, "idd", ERROR_CERTIFICATE_CLIENT_ID, NULL},
+	{BYTES(CONNECT_4_NO_ID), true, NULL, "abcdefghijklmnopqrstuvwx", ERROR_CLIENT_ID_LONG, NULL},
+	{BYTES(CONNECT_4), false, NULL, NULL, ERROR_NOT_AUTHORIZED, NULL},
+};
+
+static void test_signed_in_before(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < sizeof(ORIGINS) / sizeof(ORIGINS[0]); i++) {
+		const struct origin_case *row = &ORIGINS[i];
+		struct handshake_origin origin = {.loopback = row->loopback};
+		if (row->user != NULL)
+			origin.user = slice_string(row->user);
+		if (row->client_id != NULL)
+			origin.client_id = slice_string(row->client_id);
+		struct result result = read_bytes_of(row->bytes, &origin);
+		if (result.error != row->error)
+			fail_msg("case %zu: %s", i, error_name(result.error));
+		if (result.error != ERROR_OK)
+			continue;
+		assert_slice(admission_user(result.admission), origin.user);
+		assert_int_equal(result.admission->has_principal, row->user != NULL);
+		assert_int_equal(result.admission->user_hash != 0, row->user != NULL);
+		if (row->gets_id[0] != '\0')
+			assert_slice(admission_id(result.admission), slice_string(row->gets_id));
+		else
+			assert_assigned(admission_id(result.admission));
+		free(result.admission);
 	}
 }
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_signed_in_before),
 		cmocka_unit_test(test_admitted),
 		cmocka_unit_test(test_rest_behind_connect),
 		cmocka_unit_test(test_cut_at_every_byte_is_not_whole),

@@ -27,7 +27,7 @@ struct under_way {
 };
 
 struct actor {
-	struct peer peer;
+	struct far_peer peer;
 	uint16_t shard;
 	bool here;
 	struct under_way heard[HEARD_MAX];
@@ -39,6 +39,7 @@ struct actor {
 
 struct play {
 	struct shard_scene *scene;
+	uint64_t *seen; /* events, by kind */
 	struct random random;
 	struct actor actors[CLIENTS];
 };
@@ -75,7 +76,7 @@ static void sign_in(struct play *play, struct actor *actor)
 		return;
 	leave_as_it_is(actor);
 	uint16_t place = (uint16_t)(actor - play->actors);
-	actor->shard = place % 2;
+	actor->shard = shard_scene_of(play->scene, IDS[place]);
 	actor->peer = peer_connect(
 		play->scene,
 		PEER_CONNECT(.id = IDS[place], .shard = actor->shard, .clean = one_in(play, 8),
@@ -234,6 +235,24 @@ static void act(struct play *play, struct actor *actor)
 	}
 }
 
+static void note_seen(struct play *play)
+{
+	for (uint16_t shard = 0; shard < play->scene->shard_count; shard++) {
+		for (size_t i = 0; i < JOURNAL_EVENTS; i++)
+			play->seen[i] += play->scene->records[shard].seen[i];
+	}
+}
+
+/* The gateway starts again, with other shards. */
+static void crash(struct play *play)
+{
+	note_seen(play);
+	if (!shard_scene_crash(play->scene, (uint16_t)(1 + any(play, SCENE_SHARDS_MAX))))
+		return;
+	for (uint32_t i = 0; i < CLIENTS; i++)
+		leave_as_it_is(&play->actors[i]);
+}
+
 static void step(struct play *play)
 {
 	static const uint32_t TIMES_MS[] = {1, 100, 1000, 5000, 20000, 70000};
@@ -242,19 +261,27 @@ static void step(struct play *play)
 		shard_scene_pass_ms(play->scene, TIMES_MS[any(play, 6)]);
 	if (one_in(play, 100))
 		shard_scene_set_wall((int64_t)any(play, 200000) - 100000);
+	if (one_in(play, 60))
+		shard_scene_want_checkpoint(play->scene);
+	for (uint16_t shard = 0; shard < play->scene->shard_count; shard++)
+		play->scene->records[shard].has_no_room = one_in(play, 4);
+	if (one_in(play, 150))
+		crash(play);
 	for (uint32_t turns = any(play, 4); turns != 0; turns--)
-		shard_scene_turn_one(play->scene, (uint16_t)any(play, 2));
+		shard_scene_turn_one(play->scene, (uint16_t)any(play, play->scene->shard_count));
 	journal_model_check(&play->scene->journal);
 }
 
 static void play_once(struct shard_scene *scene, uint64_t seed, uint64_t *seen)
 {
-	struct play play = {.scene = scene, .random = {seed}};
+	struct play play = {.scene = scene, .random = {seed}, .seen = seen};
 	for (uint32_t i = 0; i < CLIENTS; i++)
 		play.actors[i].peer.fd = -1;
 	printf("# seed %llu\n", (unsigned long long)seed);
 	for (uint32_t steps = 0; steps < STEPS; steps++)
 		step(&play);
+	for (uint16_t shard = 0; shard < scene->shard_count; shard++)
+		scene->records[shard].has_no_room = false;
 	shard_scene_settle(scene);
 	for (uint32_t i = 0; i < CLIENTS; i++)
 		peer_drop(&play.actors[i].peer);
@@ -266,10 +293,7 @@ static void play_once(struct shard_scene *scene, uint64_t seed, uint64_t *seen)
 	shard_scene_pass_ms(scene, 2000u * EXPIRY_MAX_S);
 	shard_scene_settle(scene);
 	shard_scene_check_empty(scene);
-	for (uint16_t shard = 0; shard < 2; shard++) {
-		for (size_t i = 0; i < JOURNAL_EVENTS; i++)
-			seen[i] += scene->records[shard].seen[i];
-	}
+	note_seen(&play);
 	shard_scene_restart(scene);
 }
 
@@ -290,7 +314,7 @@ static void test_the_journal_says_what_the_shards_are(void **state)
 	}
 	shard_scene_free(scene);
 	for (size_t i = 0; i < JOURNAL_EVENTS; i++) {
-		/* Nobody signs in with anything here; gateway_principal_test.c does. */
+		/* Nobody signs in with anything here; gateway_principal_test.c does. Nor is anything told again. */
 		bool comes = i > JOURNAL_EVENT(end) && i != JOURNAL_EVENT(principal);
 		if (comes && seen[i] == 0)
 			fail_msg("event %zu did not come", i);

@@ -77,7 +77,7 @@ static uint32_t number_of(const struct mqtt_publish *publish)
 }
 
 /* Takes `count` messages, in order, and acknowledges them. */
-static void hears_numbers(struct peer *peer, uint32_t count, uint8_t qos, size_t payload_bytes)
+static void hears_numbers(struct far_peer *peer, uint32_t count, uint8_t qos, size_t payload_bytes)
 {
 	for (uint32_t i = 0; i < count; i++) {
 		struct heard heard;
@@ -99,7 +99,7 @@ static void hears_numbers(struct peer *peer, uint32_t count, uint8_t qos, size_t
 static void fan_out(struct shard_scene *scene, uint32_t subscribers)
 {
 	enum { MESSAGES = 120, PAYLOAD_BYTES = 500, MOST = 400 };
-	static struct peer peers[MOST];
+	static struct far_peer peers[MOST];
 	static struct burst burst;
 	for (uint32_t i = 0; i < subscribers; i++) {
 		char id[16];
@@ -108,7 +108,7 @@ static void fan_out(struct shard_scene *scene, uint32_t subscribers)
 					false);
 		peer_subscribe(&peers[i], "t", i % 4 < 2);
 	}
-	struct peer from = peer_sign_in(scene, PEER_CONNECT(.id = "from", .version = 4, .clean = true), false);
+	struct far_peer from = peer_sign_in(scene, PEER_CONNECT(.id = "from", .version = 4, .clean = true), false);
 	burst.size = burst.count = 0;
 	for (uint32_t i = 0; i < MESSAGES; i++)
 		burst_add(&burst, &(struct mqtt_publish){.topic = slice_string("t"), .qos = 1}, 4, PAYLOAD_BYTES);
@@ -137,7 +137,7 @@ static void test_requests_behind_a_fan_out(void **state)
 {
 	struct shard_scene *scene = *state;
 	enum { SUBSCRIBERS = 200, MESSAGES = 60 };
-	static struct peer peers[SUBSCRIBERS];
+	static struct far_peer peers[SUBSCRIBERS];
 	static struct burst burst;
 	for (uint32_t i = 0; i < SUBSCRIBERS; i++) {
 		char id[16];
@@ -145,7 +145,7 @@ static void test_requests_behind_a_fan_out(void **state)
 		peers[i] = peer_sign_in(scene, PEER_CONNECT(.id = id), false);
 		peer_subscribe(&peers[i], "t", 1);
 	}
-	struct peer from = peer_sign_in(scene, PEER_CONNECT(.id = "from"), false);
+	struct far_peer from = peer_sign_in(scene, PEER_CONNECT(.id = "from"), false);
 	burst.size = burst.count = 0;
 	for (uint32_t i = 0; i < MESSAGES; i++)
 		burst_add(&burst, &(struct mqtt_publish){.topic = slice_string("t"), .qos = 1}, 5, 900);
@@ -179,9 +179,9 @@ static void test_burst_of_topic_aliases(void **state)
 	static struct burst burst;
 	static char topic[1001];
 	memset(topic, 't', sizeof(topic) - 1);
-	struct peer to = peer_sign_in(scene, PEER_CONNECT(.id = "to", .alias_max = 4), false);
+	struct far_peer to = peer_sign_in(scene, PEER_CONNECT(.id = "to", .alias_max = 4), false);
 	peer_subscribe(&to, "#", 1);
-	struct peer from = peer_sign_in(scene, PEER_CONNECT(.id = "from"), false);
+	struct far_peer from = peer_sign_in(scene, PEER_CONNECT(.id = "from"), false);
 	burst.size = burst.count = 0;
 	for (uint32_t i = 0; i < MESSAGES; i++) {
 		struct mqtt_publish publish = {
@@ -204,7 +204,7 @@ static void test_burst_of_topic_aliases(void **state)
 static void large_message(struct shard_scene *scene, size_t payload_bytes, uint8_t version, uint16_t alias)
 {
 	enum { SUBSCRIBERS = 6 };
-	struct peer peers[SUBSCRIBERS];
+	struct far_peer peers[SUBSCRIBERS];
 	static struct burst burst;
 	for (uint32_t i = 0; i < SUBSCRIBERS; i++) {
 		char id[16];
@@ -217,7 +217,8 @@ static void large_message(struct shard_scene *scene, size_t payload_bytes, uint8
 		peers[i] = peer_sign_in(scene, &connect, false);
 		peer_subscribe(&peers[i], "topic", (uint8_t)(i / 3));
 	}
-	struct peer from = peer_sign_in(scene, PEER_CONNECT(.id = "from", .version = version, .clean = true), false);
+	struct far_peer from =
+		peer_sign_in(scene, PEER_CONNECT(.id = "from", .version = version, .clean = true), false);
 	uint8_t property[3] = {0x23, 0, (uint8_t)alias};
 	burst.size = burst.count = 0;
 	for (int i = 0; i < 3; i++) {
@@ -260,10 +261,10 @@ static void test_large_messages_that_waited(void **state)
 {
 	struct shard_scene *scene = *state;
 	static struct burst burst;
-	struct peer to = peer_sign_in(scene, PEER_CONNECT(.id = "to", .expiry_s = 100), false);
+	struct far_peer to = peer_sign_in(scene, PEER_CONNECT(.id = "to", .expiry_s = 100), false);
 	peer_subscribe(&to, "t", 1);
 	peer_vanish(&to);
-	struct peer from = peer_sign_in(scene, PEER_CONNECT(.id = "from"), false);
+	struct far_peer from = peer_sign_in(scene, PEER_CONNECT(.id = "from"), false);
 	burst.count = 0;
 	for (int i = 0; i < 20; i++) {
 		burst.size = 0;
@@ -285,10 +286,10 @@ static void test_requests_behind_connect_of_a_long_queue(void **state)
 	uint8_t pings[2 * PINGS] = {0};
 	for (size_t i = 0; i < sizeof(pings); i += 2)
 		pings[i] = MQTT_PINGREQ << 4;
-	struct peer to = peer_sign_in(scene, PEER_CONNECT(.id = "to", .expiry_s = 100), false);
+	struct far_peer to = peer_sign_in(scene, PEER_CONNECT(.id = "to", .expiry_s = 100), false);
 	peer_subscribe(&to, "t", 1);
 	peer_vanish(&to);
-	struct peer from = peer_sign_in(scene, PEER_CONNECT(.id = "from"), false);
+	struct far_peer from = peer_sign_in(scene, PEER_CONNECT(.id = "from"), false);
 	burst.size = burst.count = 0;
 	for (int i = 0; i < MESSAGES; i++)
 		burst_add(&burst, &(struct mqtt_publish){.topic = slice_string("t"), .qos = 1}, 5, 1000);
@@ -315,9 +316,9 @@ static void test_requests_behind_connect_of_a_long_queue(void **state)
 static void fill_the_inbox(struct shard_scene *scene, uint8_t qos)
 {
 	static struct burst burst;
-	struct peer to = peer_sign_in(scene, PEER_CONNECT(.id = "to", .shard = 1), false);
+	struct far_peer to = peer_sign_in(scene, PEER_CONNECT(.id = "to", .shard = 1), false);
 	peer_subscribe(&to, "t", 1);
-	struct peer from = peer_sign_in(scene, PEER_CONNECT(.id = "from", .version = 4, .clean = true), false);
+	struct far_peer from = peer_sign_in(scene, PEER_CONNECT(.id = "from", .version = 4, .clean = true), false);
 	uint64_t paused = shard_scene_counter(scene, 0, COUNTER_publisher_pauses);
 	uint64_t taken = shard_scene_counter(scene, 0, COUNTER_messages_in);
 	uint32_t sent = 0;
@@ -354,9 +355,9 @@ static void test_full_inbox_whose_publisher_vanishes(void **state)
 	struct shard_scene *scene = *state;
 	static struct burst burst;
 	scene->settings.receive_max = UINT16_MAX; /* it is the inbox that is full first */
-	struct peer to = peer_sign_in(scene, PEER_CONNECT(.id = "to", .shard = 1), false);
+	struct far_peer to = peer_sign_in(scene, PEER_CONNECT(.id = "to", .shard = 1), false);
 	peer_subscribe(&to, "t", 1);
-	struct peer from = peer_sign_in(scene, PEER_CONNECT(.id = "from", .expiry_s = 100), false);
+	struct far_peer from = peer_sign_in(scene, PEER_CONNECT(.id = "from", .expiry_s = 100), false);
 	burst.size = burst.count = 0;
 	for (int i = 0; i < 300; i++)
 		burst_add(&burst, &(struct mqtt_publish){.topic = slice_string("t"), .qos = 1}, 5, 3000);
@@ -368,7 +369,7 @@ static void test_full_inbox_whose_publisher_vanishes(void **state)
 		said += some > 0 ? (size_t)some : 0;
 		shard_scene_turn_one(scene, 0);
 	}
-	struct peer newer = peer_connect(scene, PEER_CONNECT(.id = "from"));
+	struct far_peer newer = peer_connect(scene, PEER_CONNECT(.id = "from"));
 	shard_scene_turn_one(scene, 0);
 	peer_vanish(&from);
 	uint64_t taken = shard_scene_counter(scene, 0, COUNTER_messages_in);
@@ -380,7 +381,7 @@ static void test_full_inbox_whose_publisher_vanishes(void **state)
 
 /* More than one turn reads of a client: the shard does not rest between its turns. *said: of the burst, over and over.
  */
-static void turn_with_work_left(struct shard_scene *scene, const struct peer *from, const struct burst *burst,
+static void turn_with_work_left(struct shard_scene *scene, const struct far_peer *from, const struct burst *burst,
 				size_t *said)
 {
 	ssize_t some = 0;
@@ -397,7 +398,7 @@ static void test_a_long_turn_and_a_stall(void **state)
 {
 	struct shard_scene *scene = *state;
 	struct overload *overload = &scene->shards[0].loop.overload;
-	struct peer from = peer_sign_in(scene, PEER_CONNECT(.id = "from"), false);
+	struct far_peer from = peer_sign_in(scene, PEER_CONNECT(.id = "from"), false);
 	size_t said = 0;
 	static struct burst burst;
 	burst_add(&burst, &(struct mqtt_publish){.topic = slice_string("t")}, 5, 1000);

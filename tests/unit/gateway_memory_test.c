@@ -40,7 +40,7 @@ static int scene_close(void **state)
 	return 0;
 }
 
-static void publish_without_memory(const struct peer *from, uint8_t qos)
+static void publish_without_memory(const struct far_peer *from, uint8_t qos)
 {
 	peer_publish(from, "t", "x", qos, 1);
 	batches_refused = true;
@@ -51,9 +51,10 @@ static void publish_without_memory(const struct peer *from, uint8_t qos)
 /* Subscribers are on both shards: the one at hand gets nothing either. */
 static void publish_to_both(struct shard_scene *scene, uint8_t version, uint8_t qos)
 {
-	struct peer here = peer_sign_in(scene, PEER_CONNECT(.id = "here"), false);
-	struct peer there = peer_sign_in(scene, PEER_CONNECT(.id = "there", .shard = 1), false);
-	struct peer from = peer_sign_in(scene, PEER_CONNECT(.id = "from", .version = version, .clean = true), false);
+	struct far_peer here = peer_sign_in(scene, PEER_CONNECT(.id = "here"), false);
+	struct far_peer there = peer_sign_in(scene, PEER_CONNECT(.id = "there", .shard = 1), false);
+	struct far_peer from =
+		peer_sign_in(scene, PEER_CONNECT(.id = "from", .version = version, .clean = true), false);
 	peer_subscribe(&here, "t", 2);
 	peer_subscribe(&there, "t", 2);
 	publish_without_memory(&from, qos);
@@ -107,7 +108,7 @@ static void test_3_1_1_is_not_told_a_lie_at_qos_2(void **state)
 
 #define LARGE_BYTES 20000u /* with a batch of its own */
 
-static void publish_large(const struct peer *from, uint8_t qos, uint16_t packet_id, bool dup)
+static void publish_large(const struct far_peer *from, uint8_t qos, uint16_t packet_id, bool dup)
 {
 	static uint8_t payload[LARGE_BYTES];
 	peer_publish_as(from, &(struct mqtt_publish){
@@ -120,7 +121,7 @@ static void publish_large(const struct peer *from, uint8_t qos, uint16_t packet_
 }
 
 /* The other shard's inbox is full, so that the last message waits for room; when there is room there is no memory. */
-static uint16_t fill_and_refuse(struct shard_scene *scene, const struct peer *from, uint8_t qos)
+static uint16_t fill_and_refuse(struct shard_scene *scene, const struct far_peer *from, uint8_t qos)
 {
 	uint64_t pauses = shard_scene_counter(scene, 0, COUNTER_publisher_pauses);
 	uint16_t packet_id = 0;
@@ -146,9 +147,10 @@ static void routing_without_memory(struct shard_scene *scene, uint8_t version, u
 	scene->settings.queue_bytes_max = 16 << 20;
 	scene->settings.queue_messages_max = 1000;
 	scene->settings.inflight_max = 1000;
-	struct peer to = peer_sign_in(scene, PEER_CONNECT(.id = "to", .shard = 1), false);
+	struct far_peer to = peer_sign_in(scene, PEER_CONNECT(.id = "to", .shard = 1), false);
 	peer_subscribe(&to, "t", 1);
-	struct peer from = peer_sign_in(scene, PEER_CONNECT(.id = "from", .version = version, .expiry_s = 100), false);
+	struct far_peer from =
+		peer_sign_in(scene, PEER_CONNECT(.id = "from", .version = version, .expiry_s = 100), false);
 	uint16_t last = fill_and_refuse(scene, &from, qos);
 	for (uint16_t id = 1; id < last; id++)
 		peer_hears_ack(&from, answer, id, 0);

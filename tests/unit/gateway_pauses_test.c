@@ -39,7 +39,7 @@ static const char *long_text(void)
 }
 
 /* More than its socket takes, and less than may wait for it. */
-static void block_output(struct shard_scene *scene, const struct peer *other)
+static void block_output(struct shard_scene *scene, const struct far_peer *other)
 {
 	for (int i = 0; i < 20; i++)
 		peer_publish(other, "in", long_text(), 0, 0);
@@ -52,8 +52,8 @@ static void test_rate_and_blocked_output(void **state)
 {
 	struct shard_scene *scene = *state;
 	scene->settings.client_messages_a_second = 100;
-	struct peer fast = peer_sign_in(scene, PEER_CONNECT(.id = "fast", .send_bytes = 4096), false);
-	struct peer other = peer_sign_in(scene, PEER_CONNECT(.id = "other"), false);
+	struct far_peer fast = peer_sign_in(scene, PEER_CONNECT(.id = "fast", .send_bytes = 4096), false);
+	struct far_peer other = peer_sign_in(scene, PEER_CONNECT(.id = "other"), false);
 	peer_subscribe(&fast, "in", 0);
 	for (int i = 0; i < 250; i++)
 		peer_publish(&fast, "t", "x", 0, 0);
@@ -73,8 +73,8 @@ static void test_rate_and_blocked_output(void **state)
 static void test_blocked_output_and_rate(void **state)
 {
 	struct shard_scene *scene = *state;
-	struct peer stuck = peer_sign_in(scene, PEER_CONNECT(.id = "stuck", .send_bytes = 4096), false);
-	struct peer other = peer_sign_in(scene, PEER_CONNECT(.id = "other"), false);
+	struct far_peer stuck = peer_sign_in(scene, PEER_CONNECT(.id = "stuck", .send_bytes = 4096), false);
+	struct far_peer other = peer_sign_in(scene, PEER_CONNECT(.id = "other"), false);
 	peer_subscribe(&stuck, "in", 0);
 	block_output(scene, &other);
 	scene->settings.client_bytes_a_second = 100;

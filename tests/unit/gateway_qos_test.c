@@ -38,10 +38,10 @@ static uint64_t counted(const struct shard_scene *scene, enum counter counter)
 	return shard_scene_counter(scene, 0, counter);
 }
 
-static struct peer sign_in_and_subscribe(struct shard_scene *scene, const struct peer_connect *connect,
-					 const char *filter, uint8_t qos)
+static struct far_peer sign_in_and_subscribe(struct shard_scene *scene, const struct peer_connect *connect,
+					     const char *filter, uint8_t qos)
 {
-	struct peer peer = peer_sign_in(scene, connect, false);
+	struct far_peer peer = peer_sign_in(scene, connect, false);
 	peer_subscribe(&peer, filter, qos);
 	return peer;
 }
@@ -52,7 +52,7 @@ static void test_publish_is_acknowledged(void **state)
 {
 	struct shard_scene *scene = *state;
 	for (uint8_t version = 4; version <= 5; version++) {
-		struct peer peer = peer_sign_in(scene, PEER_CONNECT(.version = version, .clean = true), false);
+		struct far_peer peer = peer_sign_in(scene, PEER_CONNECT(.version = version, .clean = true), false);
 		peer_publish(&peer, "t", "x", 1, 3);
 		peer_hears_ack(&peer, MQTT_PUBACK, 3, MQTT_REASON_NO_MATCHING_SUBSCRIBERS);
 		peer_publish(&peer, "t", "x", 2, 4);
@@ -76,8 +76,8 @@ static void test_publish_is_acknowledged(void **state)
 static void test_qos_2_is_taken_once(void **state)
 {
 	struct shard_scene *scene = *state;
-	struct peer to = sign_in_and_subscribe(scene, PEER_CONNECT(.id = "to"), "t", 0);
-	struct peer from = peer_sign_in(scene, PEER_CONNECT(.id = "from", .expiry_s = HOUR_S), false);
+	struct far_peer to = sign_in_and_subscribe(scene, PEER_CONNECT(.id = "to"), "t", 0);
+	struct far_peer from = peer_sign_in(scene, PEER_CONNECT(.id = "from", .expiry_s = HOUR_S), false);
 	struct mqtt_publish publish = {
 		.topic = slice_string("t"), .payload = slice_string("once"), .packet_id = 9, .qos = 2};
 	for (int i = 0; i < 3; i++) {
@@ -113,7 +113,7 @@ static void test_qos_2_is_taken_once(void **state)
 static void test_acknowledgements_of_nothing(void **state)
 {
 	struct shard_scene *scene = *state;
-	struct peer peer = peer_sign_in(scene, PEER_CONNECT(.id = "a"), false);
+	struct far_peer peer = peer_sign_in(scene, PEER_CONNECT(.id = "a"), false);
 	peer_ack(&peer, MQTT_PUBREL, 77);
 	peer_hears_ack(&peer, MQTT_PUBCOMP, 77, MQTT_REASON_PACKET_ID_NOT_FOUND);
 	peer_ack(&peer, MQTT_PUBREC, 78);
@@ -129,7 +129,7 @@ static void test_acknowledgements_of_nothing(void **state)
 static void test_receive_maximum(void **state)
 {
 	struct shard_scene *scene = *state;
-	struct peer peer = peer_sign_in(scene, PEER_CONNECT(.id = "a"), false);
+	struct far_peer peer = peer_sign_in(scene, PEER_CONNECT(.id = "a"), false);
 	for (uint16_t id = 1; id <= 10; id++) {
 		peer_publish(&peer, "t", "x", 2, id);
 		peer_hears_ack(&peer, MQTT_PUBREC, id, MQTT_REASON_NO_MATCHING_SUBSCRIBERS);
@@ -148,7 +148,7 @@ static void test_receive_maximum(void **state)
 
 /* ---- to clients ---- */
 
-static void publish_numbers(const struct peer *from, uint8_t qos, uint32_t first, uint32_t count)
+static void publish_numbers(const struct far_peer *from, uint8_t qos, uint32_t first, uint32_t count)
 {
 	for (uint32_t i = first; i < first + count; i++) {
 		char payload[16];
@@ -158,7 +158,7 @@ static void publish_numbers(const struct peer *from, uint8_t qos, uint32_t first
 	shard_scene_settle(from->scene);
 }
 
-static struct mqtt_publish hears_number(struct peer *peer, uint32_t number, uint8_t qos)
+static struct mqtt_publish hears_number(struct far_peer *peer, uint32_t number, uint8_t qos)
 {
 	char payload[16];
 	snprintf(payload, sizeof(payload), "%u", number);
@@ -168,8 +168,8 @@ static struct mqtt_publish hears_number(struct peer *peer, uint32_t number, uint
 static void test_window(void **state)
 {
 	struct shard_scene *scene = *state;
-	struct peer to = sign_in_and_subscribe(scene, PEER_CONNECT(.id = "to", .receive_max = 4), "t", 1);
-	struct peer from = peer_sign_in(scene, PEER_CONNECT(.id = "from"), false);
+	struct far_peer to = sign_in_and_subscribe(scene, PEER_CONNECT(.id = "to", .receive_max = 4), "t", 1);
+	struct far_peer from = peer_sign_in(scene, PEER_CONNECT(.id = "from"), false);
 	publish_numbers(&from, 1, 0, 8);
 	for (uint16_t i = 0; i < 4; i++)
 		assert_int_equal(hears_number(&to, i, 1).packet_id, i + 1);
@@ -195,8 +195,8 @@ static void test_window(void **state)
 static void test_both_steps_of_qos_2(void **state)
 {
 	struct shard_scene *scene = *state;
-	struct peer to = sign_in_and_subscribe(scene, PEER_CONNECT(.id = "to", .receive_max = 2), "t", 2);
-	struct peer from = peer_sign_in(scene, PEER_CONNECT(.id = "from"), false);
+	struct far_peer to = sign_in_and_subscribe(scene, PEER_CONNECT(.id = "to", .receive_max = 2), "t", 2);
+	struct far_peer from = peer_sign_in(scene, PEER_CONNECT(.id = "from"), false);
 	publish_numbers(&from, 2, 0, 4);
 	hears_number(&to, 0, 2);
 	hears_number(&to, 1, 2);
@@ -228,10 +228,10 @@ static void test_another_acknowledgement_than_is_due(void **state)
 		{1, 0, MQTT_PUBCOMP, 0}, {2, 0, MQTT_PUBACK, 0},
 		{2, 0, MQTT_PUBCOMP, 0}, {2, MQTT_PUBREC, MQTT_PUBACK, 0},
 	};
-	struct peer from = peer_sign_in(scene, PEER_CONNECT(.id = "from"), false);
+	struct far_peer from = peer_sign_in(scene, PEER_CONNECT(.id = "from"), false);
 	uint16_t packet_id = 0;
 	for (size_t i = 0; i < sizeof(WRONG) / sizeof(WRONG[0]); i++) {
-		struct peer to = sign_in_and_subscribe(scene, PEER_CONNECT(.id = "to"), "t", 2);
+		struct far_peer to = sign_in_and_subscribe(scene, PEER_CONNECT(.id = "to"), "t", 2);
 		peer_publish(&from, "t", "x", WRONG[i].qos, ++packet_id);
 		uint16_t id = peer_hears_publish(&to, "t", "x", WRONG[i].qos).packet_id;
 		if (WRONG[i].before != 0) {
@@ -249,9 +249,9 @@ static void test_another_acknowledgement_than_is_due(void **state)
 static void test_granted_qos_bounds(void **state)
 {
 	struct shard_scene *scene = *state;
-	struct peer from = peer_sign_in(scene, PEER_CONNECT(.id = "from"), false);
+	struct far_peer from = peer_sign_in(scene, PEER_CONNECT(.id = "from"), false);
 	for (uint8_t granted = 0; granted <= 2; granted++) {
-		struct peer to = sign_in_and_subscribe(scene, PEER_CONNECT(.id = "to"), "t", granted);
+		struct far_peer to = sign_in_and_subscribe(scene, PEER_CONNECT(.id = "to"), "t", granted);
 		for (uint8_t qos = 0; qos <= 2; qos++) {
 			peer_publish(&from, "t", "x", qos, (uint16_t)(1 + qos));
 			struct mqtt_publish publish = peer_hears_publish(&to, "t", "x", qos < granted ? qos : granted);
@@ -268,8 +268,8 @@ static void test_granted_qos_bounds(void **state)
 static void test_sent_again_after_a_lost_connection(void **state)
 {
 	struct shard_scene *scene = *state;
-	struct peer to = sign_in_and_subscribe(scene, PEER_CONNECT(.id = "to", .expiry_s = HOUR_S), "t", 2);
-	struct peer from = peer_sign_in(scene, PEER_CONNECT(.id = "from", .version = 4, .clean = true), false);
+	struct far_peer to = sign_in_and_subscribe(scene, PEER_CONNECT(.id = "to", .expiry_s = HOUR_S), "t", 2);
+	struct far_peer from = peer_sign_in(scene, PEER_CONNECT(.id = "from", .version = 4, .clean = true), false);
 	publish_numbers(&from, 2, 0, 3);
 	publish_numbers(&from, 1, 3, 3);
 	for (uint16_t i = 0; i < 6; i++)
@@ -305,8 +305,8 @@ static void test_sent_again_after_a_lost_connection(void **state)
 static void test_smaller_window_after_a_lost_connection(void **state)
 {
 	struct shard_scene *scene = *state;
-	struct peer to = sign_in_and_subscribe(scene, PEER_CONNECT(.id = "to", .expiry_s = HOUR_S), "t", 1);
-	struct peer from = peer_sign_in(scene, PEER_CONNECT(.id = "from"), false);
+	struct far_peer to = sign_in_and_subscribe(scene, PEER_CONNECT(.id = "to", .expiry_s = HOUR_S), "t", 1);
+	struct far_peer from = peer_sign_in(scene, PEER_CONNECT(.id = "from"), false);
 	publish_numbers(&from, 1, 0, 12);
 	assert_int_equal(peer_counts(&to, MQTT_PUBLISH), 10);
 	peer_vanish(&to);
@@ -328,9 +328,9 @@ static void test_smaller_window_after_a_lost_connection(void **state)
 static void test_subscription_identifiers(void **state)
 {
 	struct shard_scene *scene = *state;
-	struct peer to = peer_sign_in(scene, PEER_CONNECT(.id = "to", .expiry_s = HOUR_S), false);
+	struct far_peer to = peer_sign_in(scene, PEER_CONNECT(.id = "to", .expiry_s = HOUR_S), false);
 	peer_subscribe_as(&to, &(struct mqtt_subscription){.filter = slice_string("t"), .qos = 1}, 268435455);
-	struct peer from = peer_sign_in(scene, PEER_CONNECT(.id = "from"), false);
+	struct far_peer from = peer_sign_in(scene, PEER_CONNECT(.id = "from"), false);
 	static const uint8_t IDENTIFIER[] = {0x0b, 0xff, 0xff, 0xff, 0x7f};
 	for (uint8_t qos = 0; qos <= 1; qos++) {
 		peer_publish(&from, "t", "live", qos, 1);
@@ -346,7 +346,7 @@ static void test_subscription_identifiers(void **state)
 }
 
 /* The next packet is a PUBLISH of `topic`, which is left out if `known`. */
-static void hears_alias(struct peer *peer, const char *topic, uint16_t alias, bool known, uint8_t qos)
+static void hears_alias(struct far_peer *peer, const char *topic, uint16_t alias, bool known, uint8_t qos)
 {
 	struct mqtt_publish publish = peer_hears_publish(peer, known ? "" : topic, "x", qos);
 	assert_int_equal(publish.topic_alias, alias);
@@ -357,8 +357,8 @@ static void test_topic_aliases_to_clients(void **state)
 {
 	struct shard_scene *scene = *state;
 	struct peer_connect connect = {.id = "to", .expiry_s = HOUR_S, .alias_max = 2};
-	struct peer to = sign_in_and_subscribe(scene, &connect, "#", 1);
-	struct peer from = peer_sign_in(scene, PEER_CONNECT(.id = "from"), false);
+	struct far_peer to = sign_in_and_subscribe(scene, &connect, "#", 1);
+	struct far_peer from = peer_sign_in(scene, PEER_CONNECT(.id = "from"), false);
 	for (int connection = 0; connection < 2; connection++) {
 		for (uint8_t qos = 0; qos <= 1; qos++) {
 			static const char *const TOPICS[] = {"topic/1", "topic/2", "topic/3", "topic/1", "t"};
@@ -376,7 +376,8 @@ static void test_topic_aliases_to_clients(void **state)
 	peer_vanish(&to);
 }
 
-static void publish_alias(const struct peer *from, const char *topic, uint16_t alias, uint8_t qos, size_t payload_bytes)
+static void publish_alias(const struct far_peer *from, const char *topic, uint16_t alias, uint8_t qos,
+			  size_t payload_bytes)
 {
 	static uint8_t payload[1 << 20];
 	uint8_t property[] = {0x23, (uint8_t)(alias >> 8), (uint8_t)alias};
@@ -394,8 +395,8 @@ static void publish_alias(const struct peer *from, const char *topic, uint16_t a
 static void test_topic_aliases_of_clients(void **state)
 {
 	struct shard_scene *scene = *state;
-	struct peer to = sign_in_and_subscribe(scene, PEER_CONNECT(.id = "to"), "#", 1);
-	struct peer from = peer_sign_in(scene, PEER_CONNECT(.id = "from", .expiry_s = HOUR_S), false);
+	struct far_peer to = sign_in_and_subscribe(scene, PEER_CONNECT(.id = "to"), "#", 1);
+	struct far_peer from = peer_sign_in(scene, PEER_CONNECT(.id = "from", .expiry_s = HOUR_S), false);
 	for (uint8_t qos = 0; qos <= 1; qos++) {
 		publish_alias(&from, "one", 4, qos, 1);
 		publish_alias(&from, "", 4, qos, 1);
@@ -424,11 +425,11 @@ static void test_messages_larger_than_the_client_takes(void **state)
 {
 	struct shard_scene *scene = *state;
 	enum { MOST = 60 };
-	struct peer from = peer_sign_in(scene, PEER_CONNECT(.id = "from", .version = 4, .clean = true), false);
+	struct far_peer from = peer_sign_in(scene, PEER_CONNECT(.id = "from", .version = 4, .clean = true), false);
 	for (uint16_t alias_max = 0; alias_max <= 1; alias_max++) {
 		for (uint8_t qos = 0; qos <= 2; qos++) {
 			struct peer_connect connect = {.id = "to", .packet_bytes_max = MOST, .alias_max = alias_max};
-			struct peer to = sign_in_and_subscribe(scene, &connect, "a/topic", qos);
+			struct far_peer to = sign_in_and_subscribe(scene, &connect, "a/topic", qos);
 			char payload[MOST] = "";
 			size_t head_bytes = 2 + 2 + 7 + (qos != 0 ? 2 : 0) + 1;
 			uint64_t before = counted(scene, COUNTER_messages_dropped_too_large);
@@ -460,8 +461,8 @@ static void test_longest_packet_to_another_version(void **state)
 	struct publication publication = {
 		.packet_bytes = (uint32_t)packet_bytes, .topic_bytes = 1, .header_bytes = MQTT_HEADER_BYTES_MAX};
 	for (uint16_t alias_max = 0; alias_max <= 1; alias_max++) {
-		struct peer to = sign_in_and_subscribe(scene, PEER_CONNECT(.alias_max = alias_max), "t", 0);
-		struct delivery delivery = deliver_begin(packet, &publication, false, message_ref_none());
+		struct far_peer to = sign_in_and_subscribe(scene, PEER_CONNECT(.alias_max = alias_max), "t", 0);
+		struct delivery delivery = deliver_begin(packet, &publication, false, NULL);
 		deliver_to(shard, &delivery, pool_at(&shard->sessions.subscriptions.pool, 1));
 		deliver_end(shard, &delivery);
 		peer_hears_nothing(&to);
@@ -477,8 +478,8 @@ static void test_gone_while_its_acknowledgement_is_handled(void **state)
 {
 	struct shard_scene *scene = *state;
 	scene->settings.queue_bytes_max = 4096; /* as much as is asked for: nothing may wait beside it */
-	struct peer to = sign_in_and_subscribe(scene, PEER_CONNECT(.id = "to", .receive_max = 1), "t", 1);
-	struct peer from = peer_sign_in(scene, PEER_CONNECT(.id = "from"), false);
+	struct far_peer to = sign_in_and_subscribe(scene, PEER_CONNECT(.id = "to", .receive_max = 1), "t", 1);
+	struct far_peer from = peer_sign_in(scene, PEER_CONNECT(.id = "from"), false);
 	for (uint16_t id = 1; id <= 3; id++)
 		peer_publish(&from, "t", "x", 1, id);
 	struct mqtt_publish publish = peer_hears_publish(&to, "t", "x", 1);

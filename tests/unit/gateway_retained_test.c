@@ -54,7 +54,7 @@ static uint32_t owed(const struct shard_scene *scene)
 	return scene->shards[0].sessions.retained_jobs.jobs.used;
 }
 
-static void retain(const struct peer *peer, const char *topic, const char *payload, uint8_t qos)
+static void retain(const struct far_peer *peer, const char *topic, const char *payload, uint8_t qos)
 {
 	struct mqtt_publish publish = {
 		.topic = slice_string(topic),
@@ -72,8 +72,8 @@ static void retain(const struct peer *peer, const char *topic, const char *paylo
 static void test_new_subscription_gets_it(void **state)
 {
 	struct shard_scene *scene = *state;
-	struct peer from = peer_sign_in(scene, PEER_CONNECT(.id = "from", .version = 4, .clean = true), false);
-	struct peer before = peer_sign_in(scene, PEER_CONNECT(.id = "before"), false);
+	struct far_peer from = peer_sign_in(scene, PEER_CONNECT(.id = "from", .version = 4, .clean = true), false);
+	struct far_peer before = peer_sign_in(scene, PEER_CONNECT(.id = "before"), false);
 	peer_subscribe(&before, "a/#", 1);
 	retain(&from, "a/b", "first", 1);
 	retain(&from, "a/b", "newest", 1);
@@ -85,7 +85,7 @@ static void test_new_subscription_gets_it(void **state)
 	assert_false(publish.retain);
 	peer_completes(&before, &publish);
 	for (uint8_t granted = 0; granted <= 2; granted++) {
-		struct peer to = peer_sign_in(scene, PEER_CONNECT(.id = "to"), false);
+		struct far_peer to = peer_sign_in(scene, PEER_CONNECT(.id = "to"), false);
 		peer_subscribe_as(&to, &(struct mqtt_subscription){.filter = slice_string("+/b"), .qos = granted}, 7);
 		publish = peer_hears_publish(&to, "a/b", "newest", granted < 1 ? granted : 1);
 		assert_true(publish.retain);
@@ -100,7 +100,7 @@ static void test_new_subscription_gets_it(void **state)
 	publish = peer_hears_publish(&before, "a/b", "", 1);
 	peer_completes(&before, &publish);
 	assert_int_equal(retained_count(scene), 0);
-	struct peer to = peer_sign_in(scene, PEER_CONNECT(.id = "to"), false);
+	struct far_peer to = peer_sign_in(scene, PEER_CONNECT(.id = "to"), false);
 	peer_subscribe(&to, "a/b", 0);
 	peer_hears_nothing(&to);
 	peer_vanish(&to);
@@ -111,7 +111,7 @@ static void test_new_subscription_gets_it(void **state)
 static void test_retain_as_published(void **state)
 {
 	struct shard_scene *scene = *state;
-	struct peer to = peer_sign_in(scene, PEER_CONNECT(.id = "to"), false);
+	struct far_peer to = peer_sign_in(scene, PEER_CONNECT(.id = "to"), false);
 	struct mqtt_subscription asked = {.filter = slice_string("t"), .qos = 1, .retain_as_published = true};
 	peer_subscribe_as(&to, &asked, 0);
 	for (uint8_t qos = 0; qos <= 1; qos++) {
@@ -128,9 +128,9 @@ static void test_retain_as_published(void **state)
 static void test_retain_handling(void **state)
 {
 	struct shard_scene *scene = *state;
-	struct peer from = peer_sign_in(scene, PEER_CONNECT(.id = "from"), false);
+	struct far_peer from = peer_sign_in(scene, PEER_CONNECT(.id = "from"), false);
 	retain(&from, "t", "x", 0);
-	struct peer to = peer_sign_in(scene, PEER_CONNECT(.id = "to", .expiry_s = HOUR_S), false);
+	struct far_peer to = peer_sign_in(scene, PEER_CONNECT(.id = "to", .expiry_s = HOUR_S), false);
 	struct mqtt_subscription asked = {.filter = slice_string("t")};
 	static const struct {
 		uint8_t handling;
@@ -160,10 +160,10 @@ static void test_retain_handling(void **state)
 static void test_who_gets_none(void **state)
 {
 	struct shard_scene *scene = *state;
-	struct peer from = peer_sign_in(scene, PEER_CONNECT(.id = "from"), false);
+	struct far_peer from = peer_sign_in(scene, PEER_CONNECT(.id = "from"), false);
 	retain(&from, "$x/t", "hidden", 0);
 	retain(&from, "t", "x", 0);
-	struct peer to = peer_sign_in(scene, PEER_CONNECT(.id = "to"), false);
+	struct far_peer to = peer_sign_in(scene, PEER_CONNECT(.id = "to"), false);
 	peer_subscribe(&to, "$share/g/#", 0);
 	peer_hears_nothing(&to);
 	peer_subscribe(&to, "#", 0);
@@ -179,10 +179,10 @@ static void test_who_gets_none(void **state)
 static void test_several_filters_in_order(void **state)
 {
 	struct shard_scene *scene = *state;
-	struct peer from = peer_sign_in(scene, PEER_CONNECT(.id = "from"), false);
+	struct far_peer from = peer_sign_in(scene, PEER_CONNECT(.id = "from"), false);
 	retain(&from, "a", "1", 0);
 	retain(&from, "b", "2", 0);
-	struct peer to = peer_sign_in(scene, PEER_CONNECT(.id = "to"), false);
+	struct far_peer to = peer_sign_in(scene, PEER_CONNECT(.id = "to"), false);
 	static const uint8_t SUBSCRIBE[] = "\x82\x0f\0\1\0\0\1b\0\0\1a\0\0\1b\0";
 	peer_say(&to, SUBSCRIBE, sizeof(SUBSCRIBE) - 1);
 	struct heard heard;
@@ -201,7 +201,7 @@ static void test_several_filters_in_order(void **state)
 static void test_expiry(void **state)
 {
 	struct shard_scene *scene = *state;
-	struct peer from = peer_sign_in(scene, PEER_CONNECT(.id = "from"), false);
+	struct far_peer from = peer_sign_in(scene, PEER_CONNECT(.id = "from"), false);
 	static const uint8_t EXPIRY_60[] = {0x02, 0, 0, 0, 60};
 	struct mqtt_publish message = {
 		.topic = slice_string("t"),
@@ -212,7 +212,7 @@ static void test_expiry(void **state)
 	peer_publish_as(&from, &message);
 	shard_scene_settle(scene);
 	shard_scene_pass_ms(scene, 20000);
-	struct peer to = peer_sign_in(scene, PEER_CONNECT(.id = "to"), false);
+	struct far_peer to = peer_sign_in(scene, PEER_CONNECT(.id = "to"), false);
 	peer_subscribe(&to, "t", 0);
 	struct mqtt_publish publish = peer_hears_publish(&to, "t", "x", 0);
 	assert_true(publish.has_message_expiry);
@@ -231,7 +231,7 @@ static void test_expiry(void **state)
 static void test_many_expire_at_once(void **state)
 {
 	struct shard_scene *scene = *state;
-	struct peer from = peer_sign_in(scene, PEER_CONNECT(.id = "from"), false);
+	struct far_peer from = peer_sign_in(scene, PEER_CONNECT(.id = "from"), false);
 	for (uint32_t i = 0; i < 900; i++) {
 		uint8_t expiry[] = {0x02, 0, 0, 0, i < 800 ? 60 : 61};
 		char topic[32];
@@ -265,9 +265,9 @@ static void test_many_expire_at_once(void **state)
 static void test_limit(void **state)
 {
 	struct shard_scene *scene = *state;
-	struct peer to = peer_sign_in(scene, PEER_CONNECT(.id = "to"), false);
-	struct peer five = peer_sign_in(scene, PEER_CONNECT(.id = "five"), false);
-	struct peer four = peer_sign_in(scene, PEER_CONNECT(.id = "four", .version = 4, .clean = true), false);
+	struct far_peer to = peer_sign_in(scene, PEER_CONNECT(.id = "to"), false);
+	struct far_peer five = peer_sign_in(scene, PEER_CONNECT(.id = "five"), false);
+	struct far_peer four = peer_sign_in(scene, PEER_CONNECT(.id = "four", .version = 4, .clean = true), false);
 	for (uint32_t i = 0; i < scene->settings.retained_max; i++) {
 		char topic[32];
 		snprintf(topic, sizeof(topic), "full/%u", i);
@@ -299,7 +299,7 @@ static void test_limit(void **state)
 
 static void retain_many(struct shard_scene *scene)
 {
-	struct peer from = peer_sign_in(scene, PEER_CONNECT(.id = "from"), false);
+	struct far_peer from = peer_sign_in(scene, PEER_CONNECT(.id = "from"), false);
 	static char payload[2000];
 	memset(payload, 'x', sizeof(payload) - 1);
 	for (uint32_t i = 0; i < MANY; i++) {
@@ -331,7 +331,7 @@ static uint32_t take_one(const struct heard *heard, bool seen[MANY])
 }
 
 /* Takes messages of retain_many(), each once, and acknowledges them if told to. */
-static uint32_t take_many(struct peer *peer, bool seen[MANY], bool acknowledge)
+static uint32_t take_many(struct far_peer *peer, bool seen[MANY], bool acknowledge)
 {
 	struct heard heard;
 	uint32_t count = 0;
@@ -350,7 +350,7 @@ static void test_slow_reader_gets_all(void **state)
 	retain_many(scene);
 	for (uint8_t qos = 0; qos <= 1; qos++) {
 		bool seen[MANY] = {false};
-		struct peer to = peer_sign_in(scene, PEER_CONNECT(.id = "to", .send_bytes = 4096), false);
+		struct far_peer to = peer_sign_in(scene, PEER_CONNECT(.id = "to", .send_bytes = 4096), false);
 		struct mqtt_subscription asked = {.filter = slice_string("m/#"), .qos = qos};
 		peer_ask(&to, &asked, 0);
 		shard_scene_settle(scene);
@@ -373,7 +373,7 @@ static void test_waits_for_acknowledgements(void **state)
 	struct shard_scene *scene = *state;
 	retain_many(scene);
 	bool seen[MANY] = {false};
-	struct peer to = peer_sign_in(scene, PEER_CONNECT(.id = "to", .receive_max = 3), false);
+	struct far_peer to = peer_sign_in(scene, PEER_CONNECT(.id = "to", .receive_max = 3), false);
 	peer_subscribe(&to, "m/#", 1);
 	assert_int_equal(take_many(&to, seen, false), 3);
 	assert_in_range(counted(scene, COUNTER_queue_messages), 4, 64);
@@ -390,8 +390,8 @@ static void test_messages_meanwhile(void **state)
 {
 	struct shard_scene *scene = *state;
 	retain_many(scene);
-	struct peer from = peer_sign_in(scene, PEER_CONNECT(.id = "other"), false);
-	struct peer to = peer_sign_in(scene, PEER_CONNECT(.id = "to", .receive_max = 1), false);
+	struct far_peer from = peer_sign_in(scene, PEER_CONNECT(.id = "other"), false);
+	struct far_peer to = peer_sign_in(scene, PEER_CONNECT(.id = "to", .receive_max = 1), false);
 	peer_subscribe(&to, "m/#", 1);
 	for (uint32_t i = 0; i < MANY; i++) {
 		char topic[32];
@@ -420,9 +420,10 @@ static void test_messages_meanwhile(void **state)
 
 /* ---- in the middle of it ---- */
 
-static struct peer begin_many(struct shard_scene *scene, uint32_t expiry_s)
+static struct far_peer begin_many(struct shard_scene *scene, uint32_t expiry_s)
 {
-	struct peer to = peer_sign_in(scene, PEER_CONNECT(.id = "to", .receive_max = 1, .expiry_s = expiry_s), false);
+	struct far_peer to =
+		peer_sign_in(scene, PEER_CONNECT(.id = "to", .receive_max = 1, .expiry_s = expiry_s), false);
 	peer_subscribe(&to, "m/#", 1);
 	bool seen[MANY] = {false};
 	assert_int_equal(take_many(&to, seen, false), 1);
@@ -434,7 +435,7 @@ static void test_client_goes_in_the_middle(void **state)
 {
 	struct shard_scene *scene = *state;
 	retain_many(scene);
-	struct peer to = begin_many(scene, 0);
+	struct far_peer to = begin_many(scene, 0);
 	peer_vanish(&to);
 	assert_int_equal(owed(scene), 0);
 	assert_int_equal(scene->shards[0].mem.flows.entries.used, 0);
@@ -466,9 +467,9 @@ static void test_messages_change_while_offline(void **state)
 	struct shard_scene *scene = *state;
 	scene->settings.queue_messages_max = 100; /* no live message pushes one out */
 	retain_many(scene);
-	struct peer to = begin_many(scene, HOUR_S);
+	struct far_peer to = begin_many(scene, HOUR_S);
 	peer_vanish(&to);
-	struct peer from = peer_sign_in(scene, PEER_CONNECT(.id = "other"), false);
+	struct far_peer from = peer_sign_in(scene, PEER_CONNECT(.id = "other"), false);
 	for (uint32_t i = 0; i < MANY; i += 2) {
 		char topic[32];
 		snprintf(topic, sizeof(topic), "m/%u/%u", i % 7, i);
@@ -503,7 +504,7 @@ static void test_waiting_costs_no_turn(void **state)
 {
 	struct shard_scene *scene = *state;
 	retain_many(scene);
-	struct peer to = begin_many(scene, 0);
+	struct far_peer to = begin_many(scene, 0);
 	for (uint32_t i = 0; i < 90; i++) {
 		char filter[32];
 		snprintf(filter, sizeof(filter), "m/%u/+", i);
@@ -534,8 +535,8 @@ static void test_client_is_taken_over_in_the_middle(void **state)
 {
 	struct shard_scene *scene = *state;
 	retain_many(scene);
-	struct peer older = begin_many(scene, HOUR_S);
-	struct peer newer = peer_sign_in(scene, PEER_CONNECT(.id = "to", .clean = true), false);
+	struct far_peer older = begin_many(scene, HOUR_S);
+	struct far_peer newer = peer_sign_in(scene, PEER_CONNECT(.id = "to", .clean = true), false);
 	peer_hears_nothing(&newer);
 	assert_int_equal(owed(scene), 0);
 	peer_vanish(&older);
@@ -547,7 +548,7 @@ static void test_unsubscribed_in_the_middle(void **state)
 {
 	struct shard_scene *scene = *state;
 	retain_many(scene);
-	struct peer to = begin_many(scene, 0);
+	struct far_peer to = begin_many(scene, 0);
 	peer_unsubscribe(&to, "m/#");
 	peer_ack(&to, MQTT_PUBACK, 1);
 	bool seen[MANY] = {false};
@@ -561,7 +562,7 @@ static void test_asked_for_again_and_again(void **state)
 {
 	struct shard_scene *scene = *state;
 	retain_many(scene);
-	struct peer to = begin_many(scene, 0);
+	struct far_peer to = begin_many(scene, 0);
 	for (int i = 0; i < 200; i++) {
 		peer_subscribe(&to, "m/#", 1);
 		peer_subscribe(&to, "m/+/+", 1);
@@ -577,8 +578,8 @@ static void test_newest_comes_across_shards(void **state)
 {
 	struct shard_scene *scene = *state;
 	for (int order = 0; order < 16; order++) {
-		struct peer from = peer_sign_in(scene, PEER_CONNECT(.id = "from"), false);
-		struct peer to = peer_sign_in(scene, PEER_CONNECT(.id = "to", .shard = 1), false);
+		struct far_peer from = peer_sign_in(scene, PEER_CONNECT(.id = "from"), false);
+		struct far_peer to = peer_sign_in(scene, PEER_CONNECT(.id = "to", .shard = 1), false);
 		retain(&from, "t", "old", 0);
 		struct mqtt_publish publish = {
 			.topic = slice_string("t"), .payload = slice_string("new"), .retain = true};

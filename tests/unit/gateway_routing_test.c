@@ -42,7 +42,7 @@ static int scene_close(void **state)
 }
 
 /* Subscribes to all ways to write the topic with `+`, followed by `below`. */
-static void subscribe_to_all(struct peer *peer, const char *below)
+static void subscribe_to_all(struct far_peer *peer, const char *below)
 {
 	for (uint32_t number = 0; number < FILTERS; number++) {
 		char filter[2 * LEVELS + 8];
@@ -79,12 +79,12 @@ static void assert_work_is_bounded(const struct shard_scene *scene)
 static void test_a_walk_for_nothing(void **state)
 {
 	struct shard_scene *scene = *state;
-	struct peer hostile = peer_sign_in(scene, PEER_CONNECT(.id = "hostile", .shard = 1), false);
+	struct far_peer hostile = peer_sign_in(scene, PEER_CONNECT(.id = "hostile", .shard = 1), false);
 	subscribe_to_all(&hostile, "/y");
-	struct peer to = peer_sign_in(scene, PEER_CONNECT(.id = "to", .shard = 1), false);
+	struct far_peer to = peer_sign_in(scene, PEER_CONNECT(.id = "to", .shard = 1), false);
 	peer_subscribe(&to, "+/+/+/+/+/+/+/+/+/+/+/+/+/#", 0);
-	struct peer from = peer_sign_in(scene, PEER_CONNECT(.id = "from"), false);
-	struct peer other = peer_sign_in(scene, PEER_CONNECT(.id = "other"), false);
+	struct far_peer from = peer_sign_in(scene, PEER_CONNECT(.id = "from"), false);
+	struct far_peer other = peer_sign_in(scene, PEER_CONNECT(.id = "other"), false);
 	peer_subscribe(&other, "plain", 0);
 	shard_scene_settle(scene);
 	forget_work(scene);
@@ -117,9 +117,9 @@ static void test_a_walk_for_nothing(void **state)
 /* One message for 8192 overlapping subscriptions: a copy each, here and there. */
 static void all_match(struct shard_scene *scene, uint16_t shard)
 {
-	struct peer hostile = peer_sign_in(scene, PEER_CONNECT(.id = "hostile", .shard = shard), false);
+	struct far_peer hostile = peer_sign_in(scene, PEER_CONNECT(.id = "hostile", .shard = shard), false);
 	subscribe_to_all(&hostile, "");
-	struct peer from = peer_sign_in(scene, PEER_CONNECT(.id = "from"), false);
+	struct far_peer from = peer_sign_in(scene, PEER_CONNECT(.id = "from"), false);
 	shard_scene_settle(scene);
 	forget_work(scene);
 	peer_publish(&from, TOPIC, "1", 1, 1);
@@ -140,10 +140,10 @@ static void test_many_overlapping_subscriptions(void **state)
 static void test_is_retained_once(void **state)
 {
 	struct shard_scene *scene = *state;
-	struct peer hostile = peer_sign_in(scene, PEER_CONNECT(.id = "hostile", .shard = 1), false);
+	struct far_peer hostile = peer_sign_in(scene, PEER_CONNECT(.id = "hostile", .shard = 1), false);
 	subscribe_to_all(&hostile, "/y");
-	struct peer from = peer_sign_in(scene, PEER_CONNECT(.id = "from"), false);
-	struct peer newer = peer_sign_in(scene, PEER_CONNECT(.id = "newer", .shard = 1), false);
+	struct far_peer from = peer_sign_in(scene, PEER_CONNECT(.id = "from"), false);
+	struct far_peer newer = peer_sign_in(scene, PEER_CONNECT(.id = "newer", .shard = 1), false);
 	struct mqtt_publish older = {.topic = slice_string(TOPIC_BELOW),
 				     .payload = slice_string("old"),
 				     .qos = 1,
@@ -157,7 +157,7 @@ static void test_is_retained_once(void **state)
 	peer_publish_as(&newer, &older);
 	peer_hears_ack(&newer, MQTT_PUBACK, 1, MQTT_REASON_NO_MATCHING_SUBSCRIBERS);
 	peer_hears_ack(&from, MQTT_PUBACK, 1, MQTT_REASON_NO_MATCHING_SUBSCRIBERS);
-	struct peer to = peer_sign_in(scene, PEER_CONNECT(.id = "to"), false);
+	struct far_peer to = peer_sign_in(scene, PEER_CONNECT(.id = "to"), false);
 	peer_subscribe(&to, TOPIC_BELOW, 0);
 	peer_hears_publish(&to, TOPIC_BELOW, "new", 0);
 	older.payload = slice_string("");
@@ -173,13 +173,13 @@ static void test_is_retained_once(void **state)
 static void test_the_publisher_goes(void **state)
 {
 	struct shard_scene *scene = *state;
-	struct peer hostile = peer_sign_in(scene, PEER_CONNECT(.id = "hostile", .shard = 1), false);
+	struct far_peer hostile = peer_sign_in(scene, PEER_CONNECT(.id = "hostile", .shard = 1), false);
 	subscribe_to_all(&hostile, "/y");
-	struct peer to = peer_sign_in(scene, PEER_CONNECT(.id = "to", .shard = 1), false);
+	struct far_peer to = peer_sign_in(scene, PEER_CONNECT(.id = "to", .shard = 1), false);
 	peer_subscribe(&to, "+/+/+/+/+/+/+/+/+/+/+/+/+/#", 0);
 	peer_subscribe(&to, "w", 0);
 	for (uint32_t expiry_s = 0; expiry_s < 2; expiry_s++) {
-		struct peer from = peer_sign_in(
+		struct far_peer from = peer_sign_in(
 			scene,
 			PEER_CONNECT(.id = "from", .will_topic = "w", .will_payload = "will", .expiry_s = expiry_s),
 			false);
@@ -205,10 +205,10 @@ static void test_gone_while_its_message_is_put_off(void **state)
 {
 	struct shard_scene *scene = *state;
 	scene->settings.packet_bytes_max = 4 << 20;
-	struct peer hostile = peer_sign_in(scene, PEER_CONNECT(.id = "hostile", .shard = 1), false);
+	struct far_peer hostile = peer_sign_in(scene, PEER_CONNECT(.id = "hostile", .shard = 1), false);
 	subscribe_to_all(&hostile, "/y");
-	struct peer from = peer_sign_in(scene, PEER_CONNECT(.id = "from"), false);
-	struct peer other = peer_sign_in(scene, PEER_CONNECT(.id = "other"), false);
+	struct far_peer from = peer_sign_in(scene, PEER_CONNECT(.id = "from"), false);
+	struct far_peer other = peer_sign_in(scene, PEER_CONNECT(.id = "other"), false);
 	peer_subscribe(&from, "t", 0);
 	enum { LONG = 3 << 20, TOPIC_SIZE = sizeof(TOPIC_BELOW) - 1 };
 	uint8_t *packet = calloc(1, LONG);
@@ -240,11 +240,11 @@ static void test_gone_while_its_message_is_put_off(void **state)
 static void test_the_publisher_turns_out_to_be_gone(void **state)
 {
 	struct shard_scene *scene = *state;
-	struct peer hostile = peer_sign_in(scene, PEER_CONNECT(.id = "hostile", .shard = 1), false);
+	struct far_peer hostile = peer_sign_in(scene, PEER_CONNECT(.id = "hostile", .shard = 1), false);
 	subscribe_to_all(&hostile, "/y");
-	struct peer to = peer_sign_in(scene, PEER_CONNECT(.id = "to", .shard = 1), false);
+	struct far_peer to = peer_sign_in(scene, PEER_CONNECT(.id = "to", .shard = 1), false);
 	peer_subscribe(&to, "+/+/+/+/+/+/+/+/+/+/+/+/+/#", 0);
-	struct peer from = peer_sign_in(scene, PEER_CONNECT(.id = "from"), false);
+	struct far_peer from = peer_sign_in(scene, PEER_CONNECT(.id = "from"), false);
 	static const char *const FILTERS_OF_ITS_OWN[] = {"#", "a/#", "+/#", "a/a/#", "a/+/#", "+/a/#", "+/+/#"};
 	for (size_t i = 0; i < sizeof(FILTERS_OF_ITS_OWN) / sizeof(FILTERS_OF_ITS_OWN[0]); i++)
 		peer_subscribe(&from, FILTERS_OF_ITS_OWN[i], 0);
@@ -266,13 +266,13 @@ static void test_the_publisher_turns_out_to_be_gone(void **state)
 static void test_the_publisher_breaks_in_the_first_step(void **state)
 {
 	struct shard_scene *scene = *state;
-	struct peer hostile = peer_sign_in(scene, PEER_CONNECT(.id = "hostile", .shard = 1), false);
+	struct far_peer hostile = peer_sign_in(scene, PEER_CONNECT(.id = "hostile", .shard = 1), false);
 	subscribe_to_all(&hostile, "/y");
-	struct peer to = peer_sign_in(scene, PEER_CONNECT(.id = "to", .shard = 1), false);
+	struct far_peer to = peer_sign_in(scene, PEER_CONNECT(.id = "to", .shard = 1), false);
 	peer_subscribe(&to, "+/+/+/+/+/+/+/+/+/+/+/+/+/#", 0);
 	scene->settings.inflight_max = LEVELS;
 	for (uint8_t qos = 0; qos <= 2; qos++) {
-		struct peer from = peer_sign_in(scene, PEER_CONNECT(.id = "from"), false);
+		struct far_peer from = peer_sign_in(scene, PEER_CONNECT(.id = "from"), false);
 		for (size_t level = 0; level < LEVELS; level++) {
 			char filter[2 * LEVELS + 2];
 			snprintf(filter, sizeof(filter), "%.*s#", (int)(2 * level), TOPIC);
@@ -295,11 +295,11 @@ static void test_many_wills(void **state)
 {
 	struct shard_scene *scene = *state;
 	enum { CLIENTS = 30 };
-	struct peer hostile = peer_sign_in(scene, PEER_CONNECT(.id = "hostile", .shard = 1), false);
+	struct far_peer hostile = peer_sign_in(scene, PEER_CONNECT(.id = "hostile", .shard = 1), false);
 	subscribe_to_all(&hostile, "/y");
-	struct peer to = peer_sign_in(scene, PEER_CONNECT(.id = "to", .shard = 1), false);
+	struct far_peer to = peer_sign_in(scene, PEER_CONNECT(.id = "to", .shard = 1), false);
 	peer_subscribe(&to, "+/+/+/+/+/+/+/+/+/+/+/+/+/#", 0);
-	struct peer peers[CLIENTS];
+	struct far_peer peers[CLIENTS];
 	for (int i = 0; i < CLIENTS; i++) {
 		char id[16];
 		snprintf(id, sizeof(id), "c%d", i);
@@ -325,11 +325,11 @@ static void test_too_many_at_once(void **state)
 {
 	struct shard_scene *scene = *state;
 	enum { PUBLISHERS = 20 };
-	struct peer hostile = peer_sign_in(scene, PEER_CONNECT(.id = "hostile", .shard = 1), false);
+	struct far_peer hostile = peer_sign_in(scene, PEER_CONNECT(.id = "hostile", .shard = 1), false);
 	subscribe_to_all(&hostile, "/y");
-	struct peer to = peer_sign_in(scene, PEER_CONNECT(.id = "to", .shard = 1), false);
+	struct far_peer to = peer_sign_in(scene, PEER_CONNECT(.id = "to", .shard = 1), false);
 	peer_subscribe(&to, "+/+/+/+/+/+/+/+/+/+/+/+/+/#", 0);
-	struct peer peers[PUBLISHERS];
+	struct far_peer peers[PUBLISHERS];
 	for (int i = 0; i < PUBLISHERS; i++) {
 		char id[16];
 		snprintf(id, sizeof(id), "c%d", i);
@@ -360,14 +360,14 @@ static void test_too_many_at_once(void **state)
 static void answered_once(struct shard_scene *scene, uint8_t qos)
 {
 	uint8_t answer = qos == 1 ? MQTT_PUBACK : MQTT_PUBREC;
-	struct peer hostile = peer_sign_in(scene, PEER_CONNECT(.id = "hostile", .shard = 1), false);
+	struct far_peer hostile = peer_sign_in(scene, PEER_CONNECT(.id = "hostile", .shard = 1), false);
 	subscribe_to_all(&hostile, "/y");
-	struct peer away = peer_sign_in(scene, PEER_CONNECT(.id = "away", .expiry_s = 1000), false);
+	struct far_peer away = peer_sign_in(scene, PEER_CONNECT(.id = "away", .expiry_s = 1000), false);
 	peer_subscribe(&away, "#", 1);
 	peer_vanish(&away);
-	struct peer to = peer_sign_in(scene, PEER_CONNECT(.id = "to", .shard = 1), false);
+	struct far_peer to = peer_sign_in(scene, PEER_CONNECT(.id = "to", .shard = 1), false);
 	peer_subscribe(&to, "+/+/+/+/+/+/+/+/+/+/+/+/+/#", 0);
-	struct peer from = peer_sign_in(scene, PEER_CONNECT(.id = "from"), false);
+	struct far_peer from = peer_sign_in(scene, PEER_CONNECT(.id = "from"), false);
 	peer_publish(&from, "fills", "0", 1, 1);
 	peer_hears_ack(&from, MQTT_PUBACK, 1, 0);
 	peer_publish(&from, TOPIC_BELOW, "1", qos, 2);

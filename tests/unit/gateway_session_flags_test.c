@@ -40,7 +40,7 @@ static const struct session *first_session(const struct shard_scene *scene)
 
 static void retain_much(struct shard_scene *scene)
 {
-	struct peer publisher = peer_sign_in(scene, PEER_CONNECT(.id = "publisher"), false);
+	struct far_peer publisher = peer_sign_in(scene, PEER_CONNECT(.id = "publisher"), false);
 	char topic[16];
 	for (uint32_t i = 0; i < RETAINED; i++) {
 		snprintf(topic, sizeof(topic), "r/%u", i);
@@ -55,10 +55,10 @@ static void retain_much(struct shard_scene *scene)
 }
 
 /* Signs in as a bridge and does all that is noted of it. */
-static struct peer noted(struct shard_scene *scene, bool clean)
+static struct far_peer noted(struct shard_scene *scene, bool clean)
 {
 	retain_much(scene);
-	struct peer peer = peer_sign_in(
+	struct far_peer peer = peer_sign_in(
 		scene, PEER_CONNECT(.id = "a", .version = MQTT_VERSION_3_1_1, .clean = clean, .bridge = true), false);
 	char filter[16];
 	for (uint32_t i = 0; i <= OWN_WALK_MAX; i++) {
@@ -79,7 +79,7 @@ static struct peer noted(struct shard_scene *scene, bool clean)
 static void a_place_that_is_used_again_is_as_new(void **state)
 {
 	struct shard_scene *scene = *state;
-	struct peer peer = noted(scene, true);
+	struct far_peer peer = noted(scene, true);
 	peer_vanish(&peer);
 	assert_int_equal(shard_scene_clients(scene, 0), 0);
 	peer = peer_sign_in(scene, PEER_CONNECT(.id = "b"), false);
@@ -98,7 +98,7 @@ static void a_place_that_is_used_again_is_as_new(void **state)
 static void a_session_goes_on_without_its_connection_s_part(void **state)
 {
 	struct shard_scene *scene = *state;
-	struct peer peer = noted(scene, false);
+	struct far_peer peer = noted(scene, false);
 	peer_vanish(&peer);
 	peer = peer_connect(scene, PEER_CONNECT(.id = "a", .version = MQTT_VERSION_3_1_1));
 	shard_scene_settle(scene);

@@ -47,7 +47,7 @@ static uint64_t counted(const struct shard_scene *scene, enum counter counter)
 /* A session of an hour, subscribed, without a connection. */
 static void keep_session(struct shard_scene *scene, const char *id, const char *filter, uint8_t qos)
 {
-	struct peer peer = peer_sign_in(scene, PEER_CONNECT(.id = id, .expiry_s = HOUR_S), false);
+	struct far_peer peer = peer_sign_in(scene, PEER_CONNECT(.id = id, .expiry_s = HOUR_S), false);
 	peer_subscribe(&peer, filter, qos);
 	peer_vanish(&peer);
 }
@@ -60,14 +60,14 @@ static void test_resumed_as_it_was(void **state)
 	keep_session(scene, "s", "t/+", 1);
 	assert_int_equal(counted(scene, COUNTER_sessions_offline), 1);
 	assert_int_equal(atomic_load(&scene->sessions_offline), 1);
-	struct peer from = peer_sign_in(scene, PEER_CONNECT(.id = "from", .version = 4, .clean = true), false);
+	struct far_peer from = peer_sign_in(scene, PEER_CONNECT(.id = "from", .version = 4, .clean = true), false);
 	peer_publish(&from, "t/1", "first", 1, 7);
 	peer_hears_ack(&from, MQTT_PUBACK, 7, 0);
 	peer_publish(&from, "t/1", "at QoS 0", 0, 0); /* is not kept */
 	peer_publish(&from, "t/2", "second", 2, 8);
 	peer_hears_ack(&from, MQTT_PUBREC, 8, 0);
 
-	struct peer peer = peer_sign_in(scene, PEER_CONNECT(.id = "s", .expiry_s = HOUR_S), true);
+	struct far_peer peer = peer_sign_in(scene, PEER_CONNECT(.id = "s", .expiry_s = HOUR_S), true);
 	assert_int_equal(counted(scene, COUNTER_sessions_offline), 0);
 	assert_int_equal(atomic_load(&scene->sessions_offline), 0);
 	struct mqtt_publish publish = peer_hears_publish(&peer, "t/1", "first", 1);
@@ -90,7 +90,7 @@ static void test_versions_before_5(void **state)
 {
 	struct shard_scene *scene = *state;
 	for (uint8_t version = 3; version <= 4; version++) {
-		struct peer peer = peer_sign_in(scene, PEER_CONNECT(.version = version), false);
+		struct far_peer peer = peer_sign_in(scene, PEER_CONNECT(.version = version), false);
 		peer_subscribe(&peer, "t", 1);
 		peer_leave(&peer);
 		pass_s(scene, 30 * 24 * HOUR_S);
@@ -111,10 +111,10 @@ static void test_clean_start_ends_it(void **state)
 {
 	struct shard_scene *scene = *state;
 	keep_session(scene, "s", "t", 1);
-	struct peer from = peer_sign_in(scene, PEER_CONNECT(.id = "from"), false);
+	struct far_peer from = peer_sign_in(scene, PEER_CONNECT(.id = "from"), false);
 	peer_publish(&from, "t", "lost", 1, 1);
 	peer_hears_ack(&from, MQTT_PUBACK, 1, 0);
-	struct peer peer = peer_sign_in(scene, PEER_CONNECT(.id = "s", .clean = true, .expiry_s = HOUR_S), false);
+	struct far_peer peer = peer_sign_in(scene, PEER_CONNECT(.id = "s", .clean = true, .expiry_s = HOUR_S), false);
 	peer_hears_nothing(&peer);
 	assert_int_equal(scene->shards[0].mem.messages.count, 0);
 	assert_int_equal(counted(scene, COUNTER_messages_dropped_session), 1);
@@ -133,7 +133,7 @@ static void test_clean_start_ends_it(void **state)
 static void test_expires_at_its_time(void **state)
 {
 	struct shard_scene *scene = *state;
-	struct peer peer = peer_sign_in(scene, PEER_CONNECT(.expiry_s = 300), false);
+	struct far_peer peer = peer_sign_in(scene, PEER_CONNECT(.expiry_s = 300), false);
 	peer_subscribe(&peer, "t", 1);
 	pass_s(scene, 1000); /* time with a connection does not count */
 	peer_vanish(&peer);
@@ -155,7 +155,7 @@ static void test_expiry_changes_with_a_connection(void **state)
 {
 	struct shard_scene *scene = *state;
 	keep_session(scene, "s", "t", 1);
-	struct peer peer = peer_sign_in(scene, PEER_CONNECT(.id = "s"), true);
+	struct far_peer peer = peer_sign_in(scene, PEER_CONNECT(.id = "s"), true);
 	peer_publish(&peer, "t", "x", 1, 1);
 	peer_hears_publish(&peer, "t", "x", 1);
 	peer_hears_ack(&peer, MQTT_PUBACK, 1, 0);
@@ -166,7 +166,7 @@ static void test_expiry_changes_with_a_connection(void **state)
 static void test_expiry_changes_with_disconnect(void **state)
 {
 	struct shard_scene *scene = *state;
-	struct peer peer = peer_sign_in(scene, PEER_CONNECT(.expiry_s = 10), false);
+	struct far_peer peer = peer_sign_in(scene, PEER_CONNECT(.expiry_s = 10), false);
 	peer_disconnect(&peer, 0, 100);
 	peer_hears_end(&peer);
 	pass_s(scene, 99);
@@ -185,7 +185,7 @@ static void test_longest_expiry_is_granted_and_told(void **state)
 {
 	struct shard_scene *scene = *state;
 	scene->settings.session_expiry_max_s = 60;
-	struct peer peer = peer_connect(scene, PEER_CONNECT(.expiry_s = UINT32_MAX));
+	struct far_peer peer = peer_connect(scene, PEER_CONNECT(.expiry_s = UINT32_MAX));
 	struct heard heard;
 	assert_true(peer_hears(&peer, &heard));
 	assert_true(heard.connack.has_session_expiry);
@@ -202,7 +202,7 @@ static void test_messages_expire_while_they_wait(void **state)
 {
 	struct shard_scene *scene = *state;
 	keep_session(scene, "s", "t", 1);
-	struct peer from = peer_sign_in(scene, PEER_CONNECT(.id = "from"), false);
+	struct far_peer from = peer_sign_in(scene, PEER_CONNECT(.id = "from"), false);
 	static const uint8_t EXPIRY_10[] = {0x02, 0, 0, 0, 10}, EXPIRY_100[] = {0x02, 0, 0, 0, 100};
 	struct mqtt_publish publish = {
 		.topic = slice_string("t"),
@@ -217,7 +217,7 @@ static void test_messages_expire_while_they_wait(void **state)
 	peer_publish_as(&from, &publish);
 	shard_scene_settle(scene);
 	pass_s(scene, 40);
-	struct peer peer = peer_sign_in(scene, PEER_CONNECT(.id = "s"), true);
+	struct far_peer peer = peer_sign_in(scene, PEER_CONNECT(.id = "s"), true);
 	struct mqtt_publish got = peer_hears_publish(&peer, "t", "long", 1);
 	assert_true(got.has_message_expiry);
 	assert_int_equal(got.message_expiry_s, 60);
@@ -229,7 +229,7 @@ static void test_messages_expire_while_they_wait(void **state)
 
 /* ---- how much waits ---- */
 
-static void publish_numbers(struct shard_scene *scene, const struct peer *from, uint32_t first, uint32_t count,
+static void publish_numbers(struct shard_scene *scene, const struct far_peer *from, uint32_t first, uint32_t count,
 			    size_t padding)
 {
 	for (uint32_t i = first; i < first + count; i++) {
@@ -241,7 +241,7 @@ static void publish_numbers(struct shard_scene *scene, const struct peer *from, 
 }
 
 /* Takes and acknowledges messages that were published so; returns how many. */
-static uint32_t hear_numbers(struct peer *peer, uint32_t first, size_t padding)
+static uint32_t hear_numbers(struct far_peer *peer, uint32_t first, size_t padding)
 {
 	struct heard heard;
 	uint32_t count = 0;
@@ -262,11 +262,11 @@ static void test_full_queue_forgets_the_oldest(void **state)
 {
 	struct shard_scene *scene = *state;
 	keep_session(scene, "s", "t", 1);
-	struct peer from = peer_sign_in(scene, PEER_CONNECT(.id = "from"), false);
+	struct far_peer from = peer_sign_in(scene, PEER_CONNECT(.id = "from"), false);
 	publish_numbers(scene, &from, 0, 50, 0);
 	assert_int_equal(counted(scene, COUNTER_messages_dropped_queue_full), 30);
 	assert_int_equal(scene->shards[0].mem.messages.count, 20);
-	struct peer peer = peer_sign_in(scene, PEER_CONNECT(.id = "s"), true);
+	struct far_peer peer = peer_sign_in(scene, PEER_CONNECT(.id = "s"), true);
 	assert_int_equal(hear_numbers(&peer, 30, 0), 20);
 	peer_vanish(&peer);
 	peer_vanish(&from);
@@ -277,19 +277,19 @@ static void test_full_queue_refuses_the_newest(void **state)
 	struct shard_scene *scene = *state;
 	scene->settings.queue_drops_newest = true;
 	keep_session(scene, "s", "t", 1);
-	struct peer from = peer_sign_in(scene, PEER_CONNECT(.id = "from"), false);
+	struct far_peer from = peer_sign_in(scene, PEER_CONNECT(.id = "from"), false);
 	publish_numbers(scene, &from, 0, 50, 0);
 	assert_int_equal(counted(scene, COUNTER_messages_dropped_queue_full), 30);
 	for (uint16_t i = 0; i < 50; i++)
 		peer_hears_ack(&from, MQTT_PUBACK, (uint16_t)(1 + i), i < 20 ? 0 : MQTT_REASON_QUOTA_EXCEEDED);
 	/* Where somebody else takes it there is nothing to try again. */
-	struct peer other = peer_sign_in(scene, PEER_CONNECT(.id = "other"), false);
+	struct far_peer other = peer_sign_in(scene, PEER_CONNECT(.id = "other"), false);
 	peer_subscribe(&other, "t", 1);
 	peer_publish(&from, "t", "x", 1, 99);
 	peer_hears_ack(&from, MQTT_PUBACK, 99, 0);
 	assert_int_equal(counted(scene, COUNTER_messages_dropped_queue_full), 31);
 	peer_vanish(&other);
-	struct peer peer = peer_sign_in(scene, PEER_CONNECT(.id = "s"), true);
+	struct far_peer peer = peer_sign_in(scene, PEER_CONNECT(.id = "s"), true);
 	assert_int_equal(hear_numbers(&peer, 0, 0), 20);
 	peer_vanish(&peer);
 	peer_vanish(&from);
@@ -301,11 +301,12 @@ static void test_queue_is_bounded_by_bytes(void **state)
 	struct shard_scene *scene = *state;
 	scene->settings.queue_bytes_max = 4000;
 	keep_session(scene, "s", "t", 1);
-	struct peer from = peer_sign_in(scene, PEER_CONNECT(.id = "from"), false);
+	struct far_peer from = peer_sign_in(scene, PEER_CONNECT(.id = "from"), false);
 	publish_numbers(scene, &from, 0, 10, 1000);
 	assert_int_equal(scene->shards[0].mem.messages.count, 3);
-	assert_in_range(scene->shards[0].mem.messages.bytes, 3000, 4000);
-	struct peer peer = peer_sign_in(scene, PEER_CONNECT(.id = "s", .expiry_s = HOUR_S), true);
+	const struct messages *messages = &scene->shards[0].mem.messages;
+	assert_in_range(messages->bytes + messages->absent_bytes, 3000, 4000);
+	struct far_peer peer = peer_sign_in(scene, PEER_CONNECT(.id = "s", .expiry_s = HOUR_S), true);
 	assert_int_equal(hear_numbers(&peer, 7, 1000), 3);
 	peer_vanish(&peer);
 	publish_numbers(scene, &from, 0, 2, 1000);
@@ -330,9 +331,9 @@ static void test_queue_is_bounded_by_bytes(void **state)
 static void test_full_queue_keeps_what_was_sent(void **state)
 {
 	struct shard_scene *scene = *state;
-	struct peer peer = peer_sign_in(scene, PEER_CONNECT(.id = "s", .expiry_s = HOUR_S), false);
+	struct far_peer peer = peer_sign_in(scene, PEER_CONNECT(.id = "s", .expiry_s = HOUR_S), false);
 	peer_subscribe(&peer, "t", 1);
-	struct peer from = peer_sign_in(scene, PEER_CONNECT(.id = "from"), false);
+	struct far_peer from = peer_sign_in(scene, PEER_CONNECT(.id = "from"), false);
 	publish_numbers(scene, &from, 0, 10, 0); /* a window full */
 	assert_int_equal(peer_counts(&peer, MQTT_PUBLISH), 10);
 	peer_vanish(&peer);
@@ -366,8 +367,8 @@ static void test_no_more_sessions_than_may_be(void **state)
 	assert_int_equal(shard_scene_clients(scene, 0), 2);
 	assert_int_equal(counted(scene, COUNTER_sessions_refused), 2);
 	assert_int_equal(atomic_load(&scene->sessions_offline), 2);
-	struct peer peer = peer_sign_in(scene, PEER_CONNECT(.id = "s3", .expiry_s = HOUR_S), false);
-	struct peer other = peer_sign_in(scene, PEER_CONNECT(.id = "s1"), true);
+	struct far_peer peer = peer_sign_in(scene, PEER_CONNECT(.id = "s3", .expiry_s = HOUR_S), false);
+	struct far_peer other = peer_sign_in(scene, PEER_CONNECT(.id = "s1"), true);
 	peer_vanish(&peer); /* there is room for it again */
 	assert_int_equal(atomic_load(&scene->sessions_offline), 2);
 	peer_vanish(&other);
@@ -379,9 +380,9 @@ static void test_take_over_while_no_more_sessions_may_be(void **state)
 	struct shard_scene *scene = *state;
 	scene->settings.sessions_offline_max = 1;
 	keep_session(scene, "offline", "t", 1);
-	struct peer older = peer_sign_in(scene, PEER_CONNECT(.id = "s", .expiry_s = HOUR_S), false);
+	struct far_peer older = peer_sign_in(scene, PEER_CONNECT(.id = "s", .expiry_s = HOUR_S), false);
 	peer_subscribe(&older, "t", 1);
-	struct peer newer = peer_sign_in(scene, PEER_CONNECT(.id = "s", .expiry_s = HOUR_S), true);
+	struct far_peer newer = peer_sign_in(scene, PEER_CONNECT(.id = "s", .expiry_s = HOUR_S), true);
 	peer_hears_disconnect(&older, MQTT_REASON_SESSION_TAKEN_OVER);
 	peer_publish(&newer, "t", "x", 0, 0);
 	peer_hears_publish(&newer, "t", "x", 0);
@@ -397,9 +398,9 @@ static void test_take_over_while_no_more_sessions_may_be(void **state)
 static void test_take_over_with_messages_under_way(void **state)
 {
 	struct shard_scene *scene = *state;
-	struct peer older = peer_sign_in(scene, PEER_CONNECT(.id = "s", .expiry_s = HOUR_S), false);
+	struct far_peer older = peer_sign_in(scene, PEER_CONNECT(.id = "s", .expiry_s = HOUR_S), false);
 	peer_subscribe(&older, "t", 2);
-	struct peer from = peer_sign_in(scene, PEER_CONNECT(.id = "from"), false);
+	struct far_peer from = peer_sign_in(scene, PEER_CONNECT(.id = "from"), false);
 	peer_publish(&from, "t", "one", 1, 1);
 	peer_publish(&from, "t", "two", 2, 2);
 	peer_publish(&from, "t", "three", 2, 3);
@@ -410,7 +411,7 @@ static void test_take_over_with_messages_under_way(void **state)
 	peer_hears_ack(&older, MQTT_PUBREL, three.packet_id, 0);
 	/* In one turn: a message, and the connection that takes over. */
 	peer_publish(&from, "t", "four", 1, 4);
-	struct peer newer = peer_connect(scene, PEER_CONNECT(.id = "s", .expiry_s = HOUR_S));
+	struct far_peer newer = peer_connect(scene, PEER_CONNECT(.id = "s", .expiry_s = HOUR_S));
 	struct heard heard;
 	assert_true(peer_hears(&newer, &heard));
 	assert_true(heard.connack.session_present);
@@ -436,9 +437,9 @@ static void test_take_over_of_a_broken_connection(void **state)
 	scene->settings.queue_bytes_max = 1024;
 	for (int clean = 0; clean < 2; clean++) {
 		struct peer_connect connect = {.id = "s", .clean = clean != 0, .expiry_s = HOUR_S};
-		struct peer older = peer_sign_in(scene, &connect, false);
+		struct far_peer older = peer_sign_in(scene, &connect, false);
 		peer_subscribe(&older, "t", 0);
-		struct peer from = peer_sign_in(scene, PEER_CONNECT(.id = "from"), false);
+		struct far_peer from = peer_sign_in(scene, PEER_CONNECT(.id = "from"), false);
 		static uint8_t payload[1000];
 		struct mqtt_publish publish = {.topic = slice_string("t"),
 					       .payload = slice_of(payload, sizeof(payload))};
@@ -446,7 +447,7 @@ static void test_take_over_of_a_broken_connection(void **state)
 		shutdown(older.fd, SHUT_RD);
 		for (int i = 0; i < 4; i++)
 			peer_publish_as(&from, &publish);
-		struct peer newer = peer_sign_in(scene, &connect, clean == 0);
+		struct far_peer newer = peer_sign_in(scene, &connect, clean == 0);
 		peer_say(&newer, "\xc0", 2);
 		struct heard heard;
 		assert_true(peer_hears(&newer, &heard));
@@ -471,11 +472,12 @@ static void test_breaks_before_what_follows_its_connect(void **state)
 	struct mqtt_subscription asked[FILTERS];
 	scene->settings.queue_messages_max = scene->settings.inflight_max = MESSAGES;
 	scene->settings.queue_bytes_max = 4 << 20;
+	scene->settings.queue_memory_max = 0; /* all of it is sent at once */
 	memset(payload, 'x', sizeof(payload) - 1);
 	for (int i = 0; i < FILTERS; i++)
 		asked[i] = (struct mqtt_subscription){.filter = slice_string("a/+/+/+/+/+")};
 	keep_session(scene, "s", "t", 1);
-	struct peer from = peer_sign_in(scene, PEER_CONNECT(.id = "from"), false);
+	struct far_peer from = peer_sign_in(scene, PEER_CONNECT(.id = "from"), false);
 	for (uint16_t id = 1; id <= MESSAGES; id++) {
 		peer_publish(&from, "t", payload, 1, id);
 		if (id % 50 == 0)
@@ -484,7 +486,7 @@ static void test_breaks_before_what_follows_its_connect(void **state)
 	assert_int_equal(peer_counts(&from, MQTT_PUBACK), MESSAGES);
 	size_t size = mqtt_subscribe_encode(1, 0, asked, FILTERS, 5, rest, sizeof(rest));
 	assert_int_not_equal(size, 0);
-	struct peer peer =
+	struct far_peer peer =
 		peer_connect(scene, PEER_CONNECT(.id = "s", .expiry_s = HOUR_S, .rest = slice_of(rest, size)));
 	peer_vanish(&peer);
 	assert_int_equal(counted(scene, COUNTER_sessions_offline), 1);
@@ -497,8 +499,8 @@ static void test_taken_over_again_and_again(void **state)
 {
 	struct shard_scene *scene = *state;
 	enum { CONNECTIONS = 40 };
-	struct peer peers[CONNECTIONS];
-	struct peer from = peer_sign_in(scene, PEER_CONNECT(.id = "from"), false);
+	struct far_peer peers[CONNECTIONS];
+	struct far_peer from = peer_sign_in(scene, PEER_CONNECT(.id = "from"), false);
 	for (int i = 0; i < CONNECTIONS; i++) {
 		peers[i] = peer_connect(scene, PEER_CONNECT(.id = "s", .expiry_s = HOUR_S));
 		if (i == 0) {
@@ -525,9 +527,9 @@ static void test_taken_over_again_and_again_then_clean(void **state)
 {
 	struct shard_scene *scene = *state;
 	enum { CONNECTIONS = 10, FILTERS = 1500 };
-	struct peer peers[CONNECTIONS];
+	struct far_peer peers[CONNECTIONS];
 	scene->shards[0].sessions.subscriptions.client_max = FILTERS;
-	struct peer first = peer_sign_in(scene, PEER_CONNECT(.id = "s", .expiry_s = HOUR_S), false);
+	struct far_peer first = peer_sign_in(scene, PEER_CONNECT(.id = "s", .expiry_s = HOUR_S), false);
 	for (int i = 0; i < FILTERS; i++) {
 		char filter[16];
 		snprintf(filter, sizeof(filter), "f/%d", i);
@@ -566,7 +568,7 @@ static void test_cost_of_a_queued_message(void **state)
 	struct shard_scene *scene = *state;
 	scene->settings.queue_messages_max = 1000;
 	keep_session(scene, "s", "t", 1);
-	struct peer from = peer_sign_in(scene, PEER_CONNECT(.id = "from", .version = 4, .clean = true), false);
+	struct far_peer from = peer_sign_in(scene, PEER_CONNECT(.id = "from", .version = 4, .clean = true), false);
 	for (size_t padding = 0; padding <= 200; padding += 7) {
 		char payload[256] = "";
 		memset(payload, 'p', padding);
@@ -576,7 +578,13 @@ static void test_cost_of_a_queued_message(void **state)
 		for (uint16_t i = 1; i <= 10; i++)
 			peer_publish(&from, "t", payload, 1, i);
 		shard_scene_settle(scene);
+#ifdef SCENE_EVICTS
+		/* The packets are in the store alone: what is left is the entries and the messages' heads. */
+		assert_true(scene->shards[0].mem.messages.absent_bytes >= 10 * packet_bytes);
+		assert_int_equal(memory_of(scene) - before, 10 * (16 + 32));
+#else
 		assert_in_range(memory_of(scene) - before, 10 * packet_bytes, 10 * (packet_bytes + 48));
+#endif
 	}
 	peer_vanish(&from);
 }
@@ -586,12 +594,13 @@ static void test_message_for_many_sessions_is_kept_once(void **state)
 {
 	struct shard_scene *scene = *state;
 	enum { SESSIONS = 100, PAYLOAD_BYTES = 10000 };
+	scene->settings.queue_memory_max = 0;
 	for (int i = 0; i < SESSIONS; i++) {
 		char id[16];
 		snprintf(id, sizeof(id), "s%d", i);
 		keep_session(scene, id, "t", 2);
 	}
-	struct peer from = peer_sign_in(scene, PEER_CONNECT(.id = "from"), false);
+	struct far_peer from = peer_sign_in(scene, PEER_CONNECT(.id = "from"), false);
 	static uint8_t payload[PAYLOAD_BYTES];
 	struct mqtt_publish publish = {
 		.topic = slice_string("t"), .payload = slice_of(payload, sizeof(payload)), .packet_id = 1, .qos = 1};
@@ -609,7 +618,7 @@ static void test_message_for_many_sessions_is_kept_once(void **state)
 static void test_idle_client_has_no_extension(void **state)
 {
 	struct shard_scene *scene = *state;
-	struct peer peer = peer_sign_in(scene, PEER_CONNECT(.id = "s"), false);
+	struct far_peer peer = peer_sign_in(scene, PEER_CONNECT(.id = "s"), false);
 	peer_subscribe(&peer, "t", 2);
 	size_t idle = memory_of(scene);
 	for (uint8_t qos = 1; qos <= 2; qos++) {

@@ -46,20 +46,20 @@ static uint64_t counted(const struct shard_scene *scene, enum counter counter)
 	return sum;
 }
 
-static struct peer publisher(struct shard_scene *scene)
+static struct far_peer publisher(struct shard_scene *scene)
 {
 	return peer_sign_in(scene, PEER_CONNECT(.id = "from", .version = 4, .clean = true), false);
 }
 
-static struct peer member(struct shard_scene *scene, const struct peer_connect *connect, const char *filter,
-			  uint8_t qos)
+static struct far_peer member(struct shard_scene *scene, const struct peer_connect *connect, const char *filter,
+			      uint8_t qos)
 {
-	struct peer peer = peer_sign_in(scene, connect, false);
+	struct far_peer peer = peer_sign_in(scene, connect, false);
 	peer_subscribe(&peer, filter, qos);
 	return peer;
 }
 
-static void publish_numbers(const struct peer *from, uint8_t qos, uint32_t first, uint32_t count)
+static void publish_numbers(const struct far_peer *from, uint8_t qos, uint32_t first, uint32_t count)
 {
 	for (uint32_t i = first; i < first + count; i++) {
 		char payload[16];
@@ -70,7 +70,7 @@ static void publish_numbers(const struct peer *from, uint8_t qos, uint32_t first
 }
 
 /* How often each number came; all that is there is taken. */
-static uint32_t take_numbers(struct peer *peer, uint32_t *times, uint32_t most, bool acknowledge)
+static uint32_t take_numbers(struct far_peer *peer, uint32_t *times, uint32_t most, bool acknowledge)
 {
 	struct heard heard;
 	uint32_t count = 0;
@@ -95,16 +95,16 @@ static uint32_t take_numbers(struct peer *peer, uint32_t *times, uint32_t most, 
 static void each_gets_its_share(struct shard_scene *scene, uint8_t qos)
 {
 	enum { MESSAGES = 40 };
-	struct peer members[MEMBERS];
+	struct far_peer members[MEMBERS];
 	uint32_t times[MESSAGES] = {0};
-	struct peer plain = member(scene, PEER_CONNECT(.id = "plain"), "t", 0);
+	struct far_peer plain = member(scene, PEER_CONNECT(.id = "plain"), "t", 0);
 	for (int i = 0; i < MEMBERS; i++) {
 		char id[16];
 		snprintf(id, sizeof(id), "m%d", i);
 		struct peer_connect connect = {.id = id, .shard = (uint16_t)(i % scene->shard_count)};
 		members[i] = member(scene, &connect, "$share/g/t", qos);
 	}
-	struct peer from = publisher(scene);
+	struct far_peer from = publisher(scene);
 	publish_numbers(&from, qos, 0, MESSAGES);
 	for (int i = 0; i < MEMBERS; i++)
 		assert_int_equal(take_numbers(&members[i], times, MESSAGES, true), MESSAGES / MEMBERS);
@@ -129,10 +129,10 @@ static void test_members_without_a_connection(void **state)
 	struct shard_scene *scene = *state;
 	enum { MESSAGES = 30 };
 	uint32_t times[MESSAGES] = {0};
-	struct peer kept = member(scene, PEER_CONNECT(.id = "kept", .expiry_s = HOUR_S), "$share/g/t", 1);
+	struct far_peer kept = member(scene, PEER_CONNECT(.id = "kept", .expiry_s = HOUR_S), "$share/g/t", 1);
 	struct peer_connect connect = {.id = "live", .shard = (uint16_t)(scene->shard_count - 1), .expiry_s = HOUR_S};
-	struct peer live = member(scene, &connect, "$share/g/t", 1);
-	struct peer from = publisher(scene);
+	struct far_peer live = member(scene, &connect, "$share/g/t", 1);
+	struct far_peer from = publisher(scene);
 	peer_vanish(&kept);
 	publish_numbers(&from, 1, 0, 10);
 	assert_int_equal(take_numbers(&live, times, MESSAGES, true), 10);
@@ -160,10 +160,10 @@ static void leaves_messages_behind(struct shard_scene *scene, uint32_t expiry_s,
 {
 	enum { MESSAGES = 24 };
 	uint32_t times[MESSAGES] = {0};
-	struct peer others[2];
-	struct peer leaving =
+	struct far_peer others[2];
+	struct far_peer leaving =
 		member(scene, PEER_CONNECT(.id = "leaving", .receive_max = 5, .expiry_s = expiry_s), "$share/g/t", 1);
-	struct peer from = publisher(scene);
+	struct far_peer from = publisher(scene);
 	publish_numbers(&from, 1, 0, MESSAGES / 2);
 	uint32_t mine[MESSAGES] = {0};
 	assert_int_equal(take_numbers(&leaving, mine, MESSAGES, false), 5);
@@ -209,15 +209,15 @@ static void test_leaves_messages_behind(void **state)
 static void test_qos_2_that_was_sent_stays(void **state)
 {
 	struct shard_scene *scene = *state;
-	struct peer leaving =
+	struct far_peer leaving =
 		member(scene, PEER_CONNECT(.id = "leaving", .receive_max = 2, .expiry_s = HOUR_S), "$share/g/t", 2);
-	struct peer from = publisher(scene);
+	struct far_peer from = publisher(scene);
 	publish_numbers(&from, 2, 0, 4);
 	struct mqtt_publish first = peer_hears_publish(&leaving, "t", "0", 2);
 	peer_hears_publish(&leaving, "t", "1", 2);
 	peer_ack(&leaving, MQTT_PUBREC, first.packet_id);
 	peer_hears_ack(&leaving, MQTT_PUBREL, first.packet_id, 0);
-	struct peer other = member(scene, PEER_CONNECT(.id = "other"), "$share/g/t", 2);
+	struct far_peer other = member(scene, PEER_CONNECT(.id = "other"), "$share/g/t", 2);
 	peer_vanish(&leaving);
 	peer_hears_publish(&other, "t", "2", 2);
 	peer_hears_publish(&other, "t", "3", 2);
@@ -235,9 +235,9 @@ static void test_qos_2_that_was_sent_stays(void **state)
 static void test_nobody_else(void **state)
 {
 	struct shard_scene *scene = *state;
-	struct peer from = publisher(scene);
+	struct far_peer from = publisher(scene);
 	for (uint32_t expiry_s = 0; expiry_s <= HOUR_S; expiry_s += HOUR_S) {
-		struct peer last = member(scene, PEER_CONNECT(.id = "last", .expiry_s = expiry_s), "$share/g/t", 1);
+		struct far_peer last = member(scene, PEER_CONNECT(.id = "last", .expiry_s = expiry_s), "$share/g/t", 1);
 		publish_numbers(&from, 1, 0, 3);
 		uint32_t times[3] = {0};
 		assert_int_equal(take_numbers(&last, times, 3, false), 3);
@@ -245,7 +245,7 @@ static void test_nobody_else(void **state)
 		peer_vanish(&last);
 		assert_int_equal(counted(scene, COUNTER_messages_dropped_session) - before, expiry_s == 0 ? 3 : 0);
 	}
-	struct peer last = peer_sign_in(scene, PEER_CONNECT(.id = "last", .expiry_s = HOUR_S), true);
+	struct far_peer last = peer_sign_in(scene, PEER_CONNECT(.id = "last", .expiry_s = HOUR_S), true);
 	for (uint32_t i = 0; i < 3; i++) {
 		char payload[16];
 		snprintf(payload, sizeof(payload), "%u", i);
@@ -253,7 +253,7 @@ static void test_nobody_else(void **state)
 	}
 	peer_vanish(&last);
 	/* When its session ends others may be there meanwhile. */
-	struct peer other = member(scene, PEER_CONNECT(.id = "other"), "$share/g/t", 1);
+	struct far_peer other = member(scene, PEER_CONNECT(.id = "other"), "$share/g/t", 1);
 	peer_hears_nothing(&other);
 	shard_scene_pass_ms(scene, 2000u * HOUR_S);
 	uint32_t times[3] = {0};
@@ -266,16 +266,16 @@ static void test_nobody_else(void **state)
 static void test_of_several_subscriptions(void **state)
 {
 	struct shard_scene *scene = *state;
-	struct peer leaving = member(scene, PEER_CONNECT(.id = "leaving", .expiry_s = HOUR_S), "$share/g/t", 1);
+	struct far_peer leaving = member(scene, PEER_CONNECT(.id = "leaving", .expiry_s = HOUR_S), "$share/g/t", 1);
 	peer_subscribe(&leaving, "$share/h/u", 1);
 	peer_subscribe(&leaving, "v", 1);
-	struct peer from = publisher(scene);
+	struct far_peer from = publisher(scene);
 	peer_publish(&from, "v", "own", 1, 1);
 	peer_publish(&from, "u", "of h", 1, 2);
 	peer_publish(&from, "t", "of g", 1, 3);
 	assert_int_equal(peer_counts(&leaving, MQTT_PUBLISH), 3);
-	struct peer g = member(scene, PEER_CONNECT(.id = "g"), "$share/g/t", 1);
-	struct peer h = member(scene, PEER_CONNECT(.id = "h"), "$share/h/u", 1);
+	struct far_peer g = member(scene, PEER_CONNECT(.id = "g"), "$share/g/t", 1);
+	struct far_peer h = member(scene, PEER_CONNECT(.id = "h"), "$share/h/u", 1);
 	peer_vanish(&leaving);
 	peer_hears_publish(&g, "t", "of g", 1);
 	peer_hears_publish(&h, "u", "of h", 1);
@@ -295,16 +295,16 @@ static void test_of_several_subscriptions(void **state)
 static void test_unsubscribed_with_messages_under_way(void **state)
 {
 	struct shard_scene *scene = *state;
-	struct peer leaving = peer_sign_in(scene, PEER_CONNECT(.id = "leaving", .expiry_s = HOUR_S), false);
+	struct far_peer leaving = peer_sign_in(scene, PEER_CONNECT(.id = "leaving", .expiry_s = HOUR_S), false);
 	peer_subscribe_as(&leaving, &(struct mqtt_subscription){.filter = slice_string("$share/g/t"), .qos = 1}, 5);
-	struct peer from = publisher(scene);
+	struct far_peer from = publisher(scene);
 	publish_numbers(&from, 1, 0, 1);
 	struct mqtt_publish publish = peer_hears_publish(&leaving, "t", "0", 1);
 	assert_true(slice_equal(publish.properties, slice_of("\x0b\5", 2)));
 	peer_unsubscribe(&leaving, "$share/g/t");
 	peer_subscribe_as(&leaving, &(struct mqtt_subscription){.filter = slice_string("$share/h/u"), .qos = 1}, 6);
 	assert_int_equal(scene->shards[0].sessions.subscriptions.pool.touched, 1);
-	struct peer other = member(scene, PEER_CONNECT(.id = "other"), "$share/h/u", 1);
+	struct far_peer other = member(scene, PEER_CONNECT(.id = "other"), "$share/h/u", 1);
 	peer_vanish(&leaving);
 	peer_hears_nothing(&other);
 	leaving = peer_sign_in(scene, PEER_CONNECT(.id = "leaving", .expiry_s = HOUR_S), true);
@@ -324,13 +324,13 @@ static void test_handed_on_when_there_is_room(void **state)
 	struct shard_scene *scene = *state;
 	enum { MESSAGES = 8 };
 	scene->settings.queue_bytes_max = 64 << 20;
-	struct peer flooded = member(scene, PEER_CONNECT(.id = "flooded", .shard = 1), "flood", 0);
-	struct peer leaving = member(scene, PEER_CONNECT(.id = "leaving"), "$share/g/t", 1);
-	struct peer from = publisher(scene);
+	struct far_peer flooded = member(scene, PEER_CONNECT(.id = "flooded", .shard = 1), "flood", 0);
+	struct far_peer leaving = member(scene, PEER_CONNECT(.id = "leaving"), "$share/g/t", 1);
+	struct far_peer from = publisher(scene);
 	publish_numbers(&from, 1, 0, MESSAGES);
 	uint32_t mine[MESSAGES] = {0};
 	assert_int_equal(take_numbers(&leaving, mine, MESSAGES, false), MESSAGES);
-	struct peer other = member(scene, PEER_CONNECT(.id = "other", .shard = 1), "$share/g/t", 1);
+	struct far_peer other = member(scene, PEER_CONNECT(.id = "other", .shard = 1), "$share/g/t", 1);
 	static const uint8_t MESSAGE[] = {0x30, 8, 0, 5, 'f', 'l', 'o', 'o', 'd', 'x'};
 	uint8_t burst[100 * sizeof(MESSAGE)];
 	for (size_t at = 0; at < sizeof(burst); at += sizeof(MESSAGE))
@@ -357,7 +357,7 @@ static void test_handed_on_and_on(void **state)
 {
 	struct shard_scene *scene = *state;
 	enum { ALL = 12, MESSAGES = 20 };
-	struct peer members[ALL];
+	struct far_peer members[ALL];
 	scene->settings.inflight_max = 1000;
 	for (int i = 0; i < ALL; i++) {
 		char id[16];
@@ -366,7 +366,7 @@ static void test_handed_on_and_on(void **state)
 			.id = id, .shard = (uint16_t)(i % scene->shard_count), .expiry_s = i % 3 == 0 ? HOUR_S : 0};
 		members[i] = member(scene, &connect, "$share/g/t", 1);
 	}
-	struct peer from = publisher(scene);
+	struct far_peer from = publisher(scene);
 	publish_numbers(&from, 1, 0, MESSAGES);
 	for (int i = 0; i + 1 < ALL; i++)
 		peer_vanish(&members[i]);
@@ -385,13 +385,13 @@ static void test_handed_on_in_shares(void **state)
 	enum { MESSAGES = 6000 };
 	scene->settings.inflight_max = UINT16_MAX;
 	scene->settings.queue_bytes_max = 1 << 20;
-	struct peer leaving = member(scene, PEER_CONNECT(.id = "leaving"), "$share/g/t", 1);
-	struct peer from = publisher(scene);
+	struct far_peer leaving = member(scene, PEER_CONNECT(.id = "leaving"), "$share/g/t", 1);
+	struct far_peer from = publisher(scene);
 	static uint32_t times[MESSAGES];
 	memset(times, 0, sizeof(times));
 	publish_numbers(&from, 1, 0, MESSAGES);
 	assert_int_equal(take_numbers(&leaving, times, MESSAGES, false), MESSAGES);
-	struct peer other = member(scene, PEER_CONNECT(.id = "other"), "$share/g/t", 1);
+	struct far_peer other = member(scene, PEER_CONNECT(.id = "other"), "$share/g/t", 1);
 	uint64_t before = shard_scene_counter(scene, 0, COUNTER_messages_out);
 	atomic_store(&scene->shards[0].counters.turn_work_max, 0);
 	peer_say(&leaving, "\xe0", 2);
@@ -424,11 +424,11 @@ static void test_a_member_that_comes_and_goes_while_others_are_told(void **state
 		snprintf(filters[i], sizeof(filters[i]), "$share/g/m/%u", i);
 		asked[i] = (struct mqtt_subscription){.filter = slice_string(filters[i]), .qos = 1};
 	}
-	struct peer gone = peer_sign_in(scene, PEER_CONNECT(.id = "gone", .expiry_s = HOUR_S), false);
+	struct far_peer gone = peer_sign_in(scene, PEER_CONNECT(.id = "gone", .expiry_s = HOUR_S), false);
 	size_t size = mqtt_subscribe_encode(1, 0, asked, MANY, MQTT_VERSION_5, packet, sizeof(packet));
 	peer_say(&gone, packet, size);
 	assert_int_equal(peer_counts(&gone, MQTT_SUBACK), 1);
-	struct peer other = member(scene, PEER_CONNECT(.id = "other"), "$share/g/t", 1);
+	struct far_peer other = member(scene, PEER_CONNECT(.id = "other"), "$share/g/t", 1);
 	peer_drop(&gone);
 	shard_scene_turn_one(scene, 0);
 	assert_non_null(scene->shards[0].sessions.cleanups);
@@ -442,7 +442,7 @@ static void test_a_member_that_comes_and_goes_while_others_are_told(void **state
 	assert_int_equal(shard_scene_counter(scene, 0, COUNTER_subscriptions_open), MANY + 2);
 	assert_int_equal(shard_scene_counter(scene, 0, COUNTER_sessions_offline), 1);
 	peer_vanish(&gone);
-	struct peer from = publisher(scene);
+	struct far_peer from = publisher(scene);
 	static uint32_t times[10];
 	memset(times, 0, sizeof(times));
 	publish_numbers(&from, 1, 0, 10);
@@ -457,9 +457,10 @@ static void test_a_busy_member_is_passed_over(void **state)
 	struct shard_scene *scene = *state;
 	enum { MESSAGES = 200 };
 	uint16_t shard = (uint16_t)(scene->shard_count - 1);
-	struct peer busy = member(scene, PEER_CONNECT(.id = "busy", .shard = shard, .receive_max = 1), "$share/g/t", 1);
-	struct peer idle = member(scene, PEER_CONNECT(.id = "idle"), "$share/g/t", 1);
-	struct peer from = publisher(scene);
+	struct far_peer busy =
+		member(scene, PEER_CONNECT(.id = "busy", .shard = shard, .receive_max = 1), "$share/g/t", 1);
+	struct far_peer idle = member(scene, PEER_CONNECT(.id = "idle"), "$share/g/t", 1);
+	struct far_peer from = publisher(scene);
 	uint32_t times[2 * MESSAGES] = {0};
 	uint32_t by_idle = 0;
 	for (uint32_t i = 0; i < MESSAGES; i++) {

@@ -37,7 +37,7 @@ static uint64_t largest_step(const struct shard_scene *scene)
 	return atomic_load(&scene->shards[0].counters.step_work_max);
 }
 
-static void say_pings(const struct peer *peer)
+static void say_pings(const struct far_peer *peer)
 {
 	static uint8_t pings[PINGS * 2];
 	for (size_t i = 0; i < sizeof(pings); i += 2)
@@ -48,7 +48,7 @@ static void say_pings(const struct peer *peer)
 static void a_flood_of_packets_takes_several_turns(void **state)
 {
 	struct shard_scene *scene = *state;
-	struct peer flood = peer_sign_in(scene, PEER_CONNECT(.id = "flood"), false);
+	struct far_peer flood = peer_sign_in(scene, PEER_CONNECT(.id = "flood"), false);
 	uint64_t before = shard_scene_counter(scene, 0, COUNTER_packets_in);
 	say_pings(&flood);
 	shard_scene_turn_one(scene, 0);
@@ -67,13 +67,13 @@ static void a_flood_of_packets_takes_several_turns(void **state)
 static void nobody_waits_for_anybody_twice(void **state)
 {
 	struct shard_scene *scene = *state;
-	struct peer floods[FLOODS];
+	struct far_peer floods[FLOODS];
 	char id[16];
 	for (uint32_t i = 0; i < FLOODS; i++) {
 		snprintf(id, sizeof(id), "flood%u", i);
 		floods[i] = peer_sign_in(scene, PEER_CONNECT(.id = id), false);
 	}
-	struct peer last = peer_sign_in(scene, PEER_CONNECT(.id = "last"), false);
+	struct far_peer last = peer_sign_in(scene, PEER_CONNECT(.id = "last"), false);
 	for (uint32_t i = 0; i < FLOODS; i++)
 		say_pings(&floods[i]);
 	shard_scene_turn_one(scene, 0);
@@ -102,9 +102,9 @@ static void output_that_waited_is_work(void **state)
 {
 	struct shard_scene *scene = *state;
 	scene->settings.queue_bytes_max = 1 << 20;
-	struct peer slow = peer_sign_in(scene, PEER_CONNECT(.id = "slow", .send_bytes = 4096), false);
+	struct far_peer slow = peer_sign_in(scene, PEER_CONNECT(.id = "slow", .send_bytes = 4096), false);
 	peer_subscribe(&slow, "t", 0);
-	struct peer from = peer_sign_in(scene, PEER_CONNECT(.id = "from"), false);
+	struct far_peer from = peer_sign_in(scene, PEER_CONNECT(.id = "from"), false);
 	static uint8_t payload[4096];
 	struct mqtt_publish publish = {.topic = slice_string("t"), .payload = slice_of(payload, sizeof(payload))};
 	for (int i = 0; i < 40; i++)
@@ -127,7 +127,7 @@ static void output_that_waited_is_work(void **state)
 static void many_clients_share_a_turn(void **state)
 {
 	struct shard_scene *scene = *state;
-	struct peer peers[64];
+	struct far_peer peers[64];
 	char id[16];
 	for (uint32_t i = 0; i < 64; i++) {
 		snprintf(id, sizeof(id), "p%u", i);
@@ -152,7 +152,7 @@ static void many_clients_share_a_turn(void **state)
 static void lag_is_that_of_a_round(void **state)
 {
 	struct shard_scene *scene = *state;
-	static struct peer peers[64];
+	static struct far_peer peers[64];
 	char id[16];
 	for (uint32_t i = 0; i < 64; i++) {
 		snprintf(id, sizeof(id), "p%u", i);
@@ -180,7 +180,8 @@ static void lag_is_that_of_a_round(void **state)
 #define BAD_FILTERS (FILTERS - 1)
 
 /* SUBSCRIBE or UNSUBSCRIBE of `count` filters of one character, of which there are `distinct` different ones. */
-static void say_filters(const struct peer *peer, uint8_t type, uint16_t packet_id, uint32_t count, uint32_t distinct)
+static void say_filters(const struct far_peer *peer, uint8_t type, uint16_t packet_id, uint32_t count,
+			uint32_t distinct)
 {
 	static uint8_t bytes[FILTERS * 4 + 16];
 	size_t body =
@@ -205,7 +206,7 @@ static void say_filters(const struct peer *peer, uint8_t type, uint16_t packet_i
 	peer_say(peer, bytes, at);
 }
 
-static void hears_codes(struct peer *peer, uint8_t type, uint16_t packet_id, uint32_t count)
+static void hears_codes(struct far_peer *peer, uint8_t type, uint16_t packet_id, uint32_t count)
 {
 	struct heard heard;
 	assert_true(peer_hears(peer, &heard));
@@ -225,8 +226,8 @@ static void turns_are_short(const struct shard_scene *scene)
 static void many_filters_take_several_turns(void **state)
 {
 	struct shard_scene *scene = *state;
-	struct peer many = peer_sign_in(scene, PEER_CONNECT(.id = "many"), false);
-	struct peer other = peer_sign_in(scene, PEER_CONNECT(.id = "other"), false);
+	struct far_peer many = peer_sign_in(scene, PEER_CONNECT(.id = "many"), false);
+	struct far_peer other = peer_sign_in(scene, PEER_CONNECT(.id = "other"), false);
 	say_filters(&many, MQTT_SUBSCRIBE, 1, FILTERS / 2, 20);
 	say_filters(&many, MQTT_UNSUBSCRIBE, 2, FILTERS, 26);
 	say_filters(&many, MQTT_SUBSCRIBE, 3, 100, 26);
@@ -259,7 +260,7 @@ static void many_filters_take_several_turns(void **state)
 static void codes_stand_in_order(void **state)
 {
 	struct shard_scene *scene = *state;
-	struct peer peer = peer_sign_in(scene, PEER_CONNECT(.id = "p"), false);
+	struct far_peer peer = peer_sign_in(scene, PEER_CONNECT(.id = "p"), false);
 	struct heard heard;
 	say_filters(&peer, MQTT_SUBSCRIBE, 1, 15, 15);
 	hears_codes(&peer, MQTT_SUBACK, 1, 15);
@@ -276,12 +277,12 @@ static void codes_stand_in_order(void **state)
 static void client_may_end_in_the_middle(void **state)
 {
 	struct shard_scene *scene = *state;
-	struct peer peer = peer_sign_in(scene, PEER_CONNECT(.id = "p", .expiry_s = 60), false);
+	struct far_peer peer = peer_sign_in(scene, PEER_CONNECT(.id = "p", .expiry_s = 60), false);
 	say_filters(&peer, MQTT_SUBSCRIBE, 1, FILTERS, 26);
 	while (scene->shards[0].sessions.filter_jobs == NULL)
 		shard_scene_turn_one(scene, 0);
 	/* Taken over: the new connection has nothing to do with it. */
-	struct peer next = peer_sign_in(scene, PEER_CONNECT(.id = "p", .expiry_s = 60), true);
+	struct far_peer next = peer_sign_in(scene, PEER_CONNECT(.id = "p", .expiry_s = 60), true);
 	peer_hears_disconnect(&peer, MQTT_REASON_SESSION_TAKEN_OVER);
 	assert_null(scene->shards[0].sessions.filter_jobs);
 	peer_hears_nothing(&next);
@@ -298,7 +299,7 @@ static void client_may_end_in_the_middle(void **state)
 static void long_packet_is_checked_first(void **state)
 {
 	struct shard_scene *scene = *state;
-	struct peer peer = peer_sign_in(scene, PEER_CONNECT(.id = "p"), false);
+	struct far_peer peer = peer_sign_in(scene, PEER_CONNECT(.id = "p"), false);
 	say_filters(&peer, MQTT_SUBSCRIBE, 1, BAD_FILTERS, 26);
 	peer_hears_disconnect(&peer, MQTT_REASON_PROTOCOL_ERROR);
 	assert_int_equal(shard_scene_counter(scene, 0, COUNTER_pool_subscriptions_free), 0);
@@ -310,7 +311,7 @@ static void long_packet_is_checked_first(void **state)
 #define HEIRS 60u
 #define DYING 250u
 
-static void sign_in_many(struct shard_scene *scene, struct peer *peers, uint32_t count, const char *will_topic)
+static void sign_in_many(struct shard_scene *scene, struct far_peer *peers, uint32_t count, const char *will_topic)
 {
 	char id[16];
 	for (uint32_t i = 0; i < count; i++) {
@@ -322,7 +323,7 @@ static void sign_in_many(struct shard_scene *scene, struct peer *peers, uint32_t
 static void wills_of_many_take_several_turns(void **state)
 {
 	struct shard_scene *scene = *state;
-	static struct peer heirs[HEIRS], dying[DYING];
+	static struct far_peer heirs[HEIRS], dying[DYING];
 	sign_in_many(scene, heirs, HEIRS, NULL);
 	for (uint32_t i = 0; i < HEIRS; i++)
 		peer_subscribe(&heirs[i], "w", 0);
@@ -355,7 +356,7 @@ static void allow_subscriptions(struct shard_scene *scene)
 }
 
 /* Subscribes to `prefix`0, `prefix`1, ..., and hears that. */
-static void subscribes_to_many(struct peer *peer, const char *prefix, uint32_t count)
+static void subscribes_to_many(struct far_peer *peer, const char *prefix, uint32_t count)
 {
 	static uint8_t bytes[SUBSCRIPTIONS * 40];
 	static struct mqtt_subscription asked[SUBSCRIPTIONS];
@@ -380,7 +381,7 @@ static void large_session_is_freed_over_turns(void **state)
 {
 	struct shard_scene *scene = *state;
 	allow_subscriptions(scene);
-	struct peer large = peer_sign_in(scene, PEER_CONNECT(.id = "large"), false);
+	struct far_peer large = peer_sign_in(scene, PEER_CONNECT(.id = "large"), false);
 	subscribes_to_many(&large, "f/", SUBSCRIPTIONS);
 	assert_int_equal(shard_scene_counter(scene, 0, COUNTER_subscriptions_open), SUBSCRIPTIONS);
 	peer_drop(&large);
@@ -388,7 +389,7 @@ static void large_session_is_freed_over_turns(void **state)
 	assert_non_null(scene->shards[0].sessions.cleanups);
 	assert_int_equal(shard_scene_counter(scene, 0, COUNTER_connections_open), 0);
 	/* Its id is free already. */
-	struct peer next = peer_connect(scene, PEER_CONNECT(.id = "large"));
+	struct far_peer next = peer_connect(scene, PEER_CONNECT(.id = "large"));
 	shard_scene_turn_one(scene, 0);
 	struct heard heard;
 	assert_true(peer_heard(&next, &heard));
@@ -410,7 +411,7 @@ static void what_is_owed_is_freed_over_turns(void **state)
 	struct shard_scene *scene = *state;
 	const struct pool *jobs = &scene->shards[0].sessions.retained_jobs.jobs;
 	allow_subscriptions(scene);
-	struct peer from = peer_sign_in(scene, PEER_CONNECT(.id = "from"), false);
+	struct far_peer from = peer_sign_in(scene, PEER_CONNECT(.id = "from"), false);
 	for (uint16_t i = 1; i <= 100; i++) {
 		char topic[8];
 		snprintf(topic, sizeof(topic), "r/%u", i);
@@ -422,7 +423,7 @@ static void what_is_owed_is_freed_over_turns(void **state)
 		peer_hears_ack(&from, MQTT_PUBACK, i, MQTT_REASON_NO_MATCHING_SUBSCRIBERS);
 	}
 	/* It acknowledges nothing: the first subscription's messages hold up those of all that follow. */
-	struct peer large = peer_sign_in(scene, PEER_CONNECT(.id = "large", .receive_max = 1), false);
+	struct far_peer large = peer_sign_in(scene, PEER_CONNECT(.id = "large", .receive_max = 1), false);
 	struct heard heard;
 	peer_subscribe(&large, "r/#", 1);
 	assert_true(peer_heard(&large, &heard) && heard.header.type == MQTT_PUBLISH);
@@ -433,7 +434,7 @@ static void what_is_owed_is_freed_over_turns(void **state)
 	assert_int_equal(shard_scene_counter(scene, 0, COUNTER_connections_open), 1);
 	assert_in_range(jobs->used, SUBSCRIPTIONS / 2, SUBSCRIPTIONS);
 	/* Its next session is owed its own meanwhile. */
-	struct peer next = peer_sign_in(scene, PEER_CONNECT(.id = "large"), false);
+	struct far_peer next = peer_sign_in(scene, PEER_CONNECT(.id = "large"), false);
 	peer_subscribe(&next, "r/7", 1);
 	peer_hears_publish(&next, "r/7", "m", 1);
 	shard_scene_settle(scene);
@@ -449,9 +450,9 @@ static void nothing_is_lost_to_a_session_that_is_being_freed(void **state)
 {
 	struct shard_scene *scene = *state;
 	allow_subscriptions(scene);
-	struct peer large = peer_sign_in(scene, PEER_CONNECT(.id = "large"), false);
-	struct peer other = peer_sign_in(scene, PEER_CONNECT(.id = "other"), false);
-	struct peer sender = peer_sign_in(scene, PEER_CONNECT(.id = "sender"), false);
+	struct far_peer large = peer_sign_in(scene, PEER_CONNECT(.id = "large"), false);
+	struct far_peer other = peer_sign_in(scene, PEER_CONNECT(.id = "other"), false);
+	struct far_peer sender = peer_sign_in(scene, PEER_CONNECT(.id = "sender"), false);
 	peer_subscribe(&other, "$share/g/f/0", 1); /* the last that the cleaning comes to */
 	subscribes_to_many(&large, "$share/g/f/", SUBSCRIPTIONS);
 	peer_drop(&large);
@@ -476,8 +477,8 @@ static void session_comes_back_in_the_middle(void **state)
 {
 	struct shard_scene *scene = *state;
 	allow_subscriptions(scene);
-	struct peer large = peer_sign_in(scene, PEER_CONNECT(.id = "large", .expiry_s = 60), false);
-	struct peer sender = peer_sign_in(scene, PEER_CONNECT(.id = "sender"), false);
+	struct far_peer large = peer_sign_in(scene, PEER_CONNECT(.id = "large", .expiry_s = 60), false);
+	struct far_peer sender = peer_sign_in(scene, PEER_CONNECT(.id = "sender"), false);
 	subscribes_to_many(&large, "$share/g/f/", SUBSCRIPTIONS);
 	for (uint32_t round = 0; round < 3; round++) {
 		peer_drop(&large);
@@ -494,7 +495,7 @@ static void session_comes_back_in_the_middle(void **state)
 	shard_scene_settle(scene);
 	assert_null(scene->shards[0].sessions.cleanups);
 	/* All of them are live: a second member takes turns with it, whichever filter it is. */
-	struct peer other = peer_sign_in(scene, PEER_CONNECT(.id = "other"), false);
+	struct far_peer other = peer_sign_in(scene, PEER_CONNECT(.id = "other"), false);
 	for (uint32_t i = 0; i < SUBSCRIPTIONS; i += SUBSCRIPTIONS / 4) {
 		char topic[24], filter[40];
 		snprintf(topic, sizeof(topic), "f/%u", i);
@@ -517,9 +518,9 @@ static void session_comes_back_in_the_middle(void **state)
 static void rare_packets_do_not_wait_behind_floods(void **state)
 {
 	struct shard_scene *scene = *state;
-	struct peer flood = peer_sign_in(scene, PEER_CONNECT(.id = "flood"), false);
-	struct peer other = peer_sign_in(scene, PEER_CONNECT(.id = "other"), false);
-	struct peer rare = peer_sign_in(scene, PEER_CONNECT(.id = "rare"), false);
+	struct far_peer flood = peer_sign_in(scene, PEER_CONNECT(.id = "flood"), false);
+	struct far_peer other = peer_sign_in(scene, PEER_CONNECT(.id = "other"), false);
+	struct far_peer rare = peer_sign_in(scene, PEER_CONNECT(.id = "rare"), false);
 	say_pings(&flood);
 	say_pings(&other);
 	shard_scene_turn_one(scene, 0);
@@ -542,7 +543,7 @@ static void rare_packets_do_not_wait_behind_floods(void **state)
 #define SESSIONS 100u
 #define QUEUED 500u
 
-static void publish_many(const struct peer *sender, uint32_t count)
+static void publish_many(const struct far_peer *sender, uint32_t count)
 {
 	for (uint32_t i = 0; i < count; i++)
 		peer_publish(sender, "t", "m", 1, (uint16_t)(i + 1));
@@ -552,7 +553,7 @@ static void publish_many(const struct peer *sender, uint32_t count)
 static void sessions_with_queues_share_turns(void **state)
 {
 	struct shard_scene *scene = *state;
-	static struct peer peers[SESSIONS];
+	static struct far_peer peers[SESSIONS];
 	char id[16];
 	scene->settings.queue_messages_max = QUEUED;
 	scene->settings.inflight_max = UINT16_MAX;
@@ -562,7 +563,7 @@ static void sessions_with_queues_share_turns(void **state)
 		peer_subscribe(&peers[i], "t", 1);
 		peer_drop(&peers[i]);
 	}
-	struct peer sender = peer_sign_in(scene, PEER_CONNECT(.id = "sender"), false);
+	struct far_peer sender = peer_sign_in(scene, PEER_CONNECT(.id = "sender"), false);
 	publish_many(&sender, QUEUED);
 	uint64_t before = shard_scene_counter(scene, 0, COUNTER_messages_out);
 	atomic_store(&scene->shards[0].counters.turn_work_max, 0);
@@ -590,8 +591,8 @@ static void acknowledgements_in_reverse_cost_no_more(void **state)
 	scene->settings.inflight_max = UINT16_MAX;
 	scene->settings.queue_messages_max = UINT16_MAX;
 	scene->settings.queue_bytes_max = 8 << 20;
-	struct peer peer = peer_sign_in(scene, PEER_CONNECT(.id = "p"), false);
-	struct peer sender = peer_sign_in(scene, PEER_CONNECT(.id = "sender"), false);
+	struct far_peer peer = peer_sign_in(scene, PEER_CONNECT(.id = "p"), false);
+	struct far_peer sender = peer_sign_in(scene, PEER_CONNECT(.id = "sender"), false);
 	peer_subscribe(&peer, "t", 1);
 	enum { MESSAGES = 10000 };
 	publish_many(&sender, MESSAGES);

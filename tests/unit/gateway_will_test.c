@@ -51,9 +51,9 @@ static uint64_t wills_sent(const struct shard_scene *scene)
 	return shard_scene_counter(scene, 0, COUNTER_wills_sent);
 }
 
-static struct peer heir(struct shard_scene *scene)
+static struct far_peer heir(struct shard_scene *scene)
 {
-	struct peer peer = peer_sign_in(scene, PEER_CONNECT(.id = "heir"), false);
+	struct far_peer peer = peer_sign_in(scene, PEER_CONNECT(.id = "heir"), false);
 	peer_subscribe(&peer, "w", 2);
 	return peer;
 }
@@ -63,10 +63,10 @@ static struct peer heir(struct shard_scene *scene)
 static void test_by_how_the_connection_ends(void **state)
 {
 	struct shard_scene *scene = *state;
-	struct peer to = heir(scene);
+	struct far_peer to = heir(scene);
 	for (uint8_t version = 4; version <= 5; version++) {
 		struct peer_connect connect = {.id = "c", .version = version, .clean = true, .will_topic = "w"};
-		struct peer peer = peer_sign_in(scene, &connect, false);
+		struct far_peer peer = peer_sign_in(scene, &connect, false);
 		peer_vanish(&peer);
 		peer_hears_publish(&to, "w", "gone", 0);
 		peer = peer_sign_in(scene, &connect, false);
@@ -83,7 +83,7 @@ static void test_by_how_the_connection_ends(void **state)
 		peer_hears_publish(&to, "w", "gone", 0);
 		peer_vanish(&peer);
 	}
-	struct peer peer = peer_sign_in(scene, PEER_CONNECT(.id = "c", .will_topic = "w"), false);
+	struct far_peer peer = peer_sign_in(scene, PEER_CONNECT(.id = "c", .will_topic = "w"), false);
 	peer_disconnect(&peer, MQTT_REASON_DISCONNECT_WITH_WILL, 0);
 	peer_hears_end(&peer);
 	peer_hears_publish(&to, "w", "gone", 0);
@@ -95,9 +95,9 @@ static void test_by_how_the_connection_ends(void **state)
 static void test_not_of_a_connection_that_was_not_greeted(void **state)
 {
 	struct shard_scene *scene = *state;
-	struct peer to = heir(scene);
+	struct far_peer to = heir(scene);
 	for (uint32_t expiry_s = 0; expiry_s <= HOUR_S; expiry_s += HOUR_S) {
-		struct peer peer = peer_connect(
+		struct far_peer peer = peer_connect(
 			scene, PEER_CONNECT(.id = "c", .packet_bytes_max = 2, .will_topic = "w", .expiry_s = expiry_s));
 		peer_hears_end(&peer);
 		peer_hears_nothing(&to);
@@ -110,7 +110,7 @@ static void test_not_of_a_connection_that_was_not_greeted(void **state)
 static void test_own_subscriptions_do_not_get_it(void **state)
 {
 	struct shard_scene *scene = *state;
-	struct peer peer = peer_sign_in(scene, PEER_CONNECT(.id = "c", .will_topic = "w"), false);
+	struct far_peer peer = peer_sign_in(scene, PEER_CONNECT(.id = "c", .will_topic = "w"), false);
 	peer_subscribe(&peer, "w", 0);
 	peer_vanish(&peer); /* with its session */
 	assert_int_equal(wills_sent(scene), 1);
@@ -129,9 +129,9 @@ static void test_own_subscriptions_do_not_get_it(void **state)
 static void test_delay(void **state)
 {
 	struct shard_scene *scene = *state;
-	struct peer to = heir(scene);
+	struct far_peer to = heir(scene);
 	struct peer_connect connect = {.id = "c", .expiry_s = HOUR_S, .will_topic = "w", .will_delay_s = 300};
-	struct peer peer = peer_sign_in(scene, &connect, false);
+	struct far_peer peer = peer_sign_in(scene, &connect, false);
 	peer_vanish(&peer);
 	pass_s(scene, 299);
 	peer_hears_nothing(&to);
@@ -148,9 +148,9 @@ static void test_delay(void **state)
 static void test_delay_is_cut_short_by_the_next_connection(void **state)
 {
 	struct shard_scene *scene = *state;
-	struct peer to = heir(scene);
+	struct far_peer to = heir(scene);
 	struct peer_connect connect = {.id = "c", .expiry_s = HOUR_S, .will_topic = "w", .will_delay_s = 300};
-	struct peer peer = peer_sign_in(scene, &connect, false);
+	struct far_peer peer = peer_sign_in(scene, &connect, false);
 	for (int round = 0; round < 3; round++) {
 		peer_vanish(&peer);
 		pass_s(scene, 299);
@@ -159,7 +159,7 @@ static void test_delay_is_cut_short_by_the_next_connection(void **state)
 		peer_hears_nothing(&to);
 	}
 	/* The same while the older connection stands. */
-	struct peer newer = peer_sign_in(scene, PEER_CONNECT(.id = "c", .expiry_s = HOUR_S), true);
+	struct far_peer newer = peer_sign_in(scene, PEER_CONNECT(.id = "c", .expiry_s = HOUR_S), true);
 	peer_hears_disconnect(&peer, MQTT_REASON_SESSION_TAKEN_OVER);
 	pass_s(scene, 1000);
 	peer_hears_nothing(&to);
@@ -174,9 +174,9 @@ static void test_delay_is_cut_short_by_the_next_connection(void **state)
 static void test_session_ends_before_the_delay(void **state)
 {
 	struct shard_scene *scene = *state;
-	struct peer to = heir(scene);
+	struct far_peer to = heir(scene);
 	struct peer_connect connect = {.id = "c", .expiry_s = 100, .will_topic = "w", .will_delay_s = 300};
-	struct peer peer = peer_sign_in(scene, &connect, false);
+	struct far_peer peer = peer_sign_in(scene, &connect, false);
 	peer_vanish(&peer);
 	pass_s(scene, 99);
 	peer_hears_nothing(&to);
@@ -194,7 +194,7 @@ static void test_session_ends_before_the_delay(void **state)
 		if (alive == 0)
 			peer_vanish(&peer);
 		peer_hears_nothing(&to);
-		struct peer newer = peer_sign_in(scene, PEER_CONNECT(.id = "c", .clean = true), false);
+		struct far_peer newer = peer_sign_in(scene, PEER_CONNECT(.id = "c", .clean = true), false);
 		peer_hears_publish(&to, "w", "gone", 0);
 		peer_hears_nothing(&to);
 		if (alive != 0)
@@ -209,10 +209,10 @@ static void test_session_ends_before_the_delay(void **state)
 static void test_take_over_without_delay(void **state)
 {
 	struct shard_scene *scene = *state;
-	struct peer to = heir(scene);
-	struct peer older = peer_sign_in(
+	struct far_peer to = heir(scene);
+	struct far_peer older = peer_sign_in(
 		scene, PEER_CONNECT(.id = "c", .expiry_s = HOUR_S, .will_topic = "w", .will_payload = "older"), false);
-	struct peer newer = peer_sign_in(
+	struct far_peer newer = peer_sign_in(
 		scene, PEER_CONNECT(.id = "c", .expiry_s = HOUR_S, .will_topic = "w", .will_payload = "newer"), true);
 	peer_hears_publish(&to, "w", "older", 0);
 	peer_hears_nothing(&to);
@@ -227,9 +227,9 @@ static void test_take_over_without_delay(void **state)
 static void test_disconnect_ends_the_session(void **state)
 {
 	struct shard_scene *scene = *state;
-	struct peer to = heir(scene);
+	struct far_peer to = heir(scene);
 	struct peer_connect connect = {.id = "c", .expiry_s = HOUR_S, .will_topic = "w", .will_delay_s = 300};
-	struct peer peer = peer_sign_in(scene, &connect, false);
+	struct far_peer peer = peer_sign_in(scene, &connect, false);
 	peer_disconnect(&peer, MQTT_REASON_DISCONNECT_WITH_WILL, 0);
 	peer_hears_end(&peer);
 	peer_hears_publish(&to, "w", "gone", 0);
@@ -251,7 +251,7 @@ static void test_with_all_that_it_says(void **state)
 {
 	struct shard_scene *scene = *state;
 	static const uint8_t PROPERTIES[] = "\x02\0\0\0\x3c\x26\0\1k\0\1v";
-	struct peer to = heir(scene);
+	struct far_peer to = heir(scene);
 	struct peer_connect connect = {
 		.id = "c",
 		.expiry_s = HOUR_S,
@@ -262,7 +262,7 @@ static void test_with_all_that_it_says(void **state)
 		.will_qos = 2,
 		.will_retain = true,
 	};
-	struct peer peer = peer_sign_in(scene, &connect, false);
+	struct far_peer peer = peer_sign_in(scene, &connect, false);
 	pass_s(scene, 1000);
 	peer_vanish(&peer);
 	pass_s(scene, 102);
@@ -284,7 +284,8 @@ static void test_with_all_that_it_says(void **state)
 static void test_empty_retained_will_takes_away(void **state)
 {
 	struct shard_scene *scene = *state;
-	struct peer peer = peer_sign_in(scene, PEER_CONNECT(.id = "a", .will_topic = "w", .will_retain = true), false);
+	struct far_peer peer =
+		peer_sign_in(scene, PEER_CONNECT(.id = "a", .will_topic = "w", .will_retain = true), false);
 	peer_vanish(&peer);
 	assert_int_equal(retained_size(scene->retained).messages, 1);
 	peer = peer_sign_in(scene, PEER_CONNECT(.id = "b", .will_topic = "w", .will_payload = "", .will_retain = true),
@@ -296,10 +297,10 @@ static void test_empty_retained_will_takes_away(void **state)
 static void test_to_sessions_without_a_connection(void **state)
 {
 	struct shard_scene *scene = *state;
-	struct peer to = peer_sign_in(scene, PEER_CONNECT(.id = "to", .expiry_s = HOUR_S), false);
+	struct far_peer to = peer_sign_in(scene, PEER_CONNECT(.id = "to", .expiry_s = HOUR_S), false);
 	peer_subscribe(&to, "w", 1);
 	peer_vanish(&to);
-	struct peer peer = peer_sign_in(scene, PEER_CONNECT(.id = "c", .will_topic = "w", .will_qos = 1), false);
+	struct far_peer peer = peer_sign_in(scene, PEER_CONNECT(.id = "c", .will_topic = "w", .will_qos = 1), false);
 	peer_vanish(&peer);
 	assert_int_equal(scene->shards[0].mem.messages.count, 1); /* the will itself, kept no second time */
 	to = peer_sign_in(scene, PEER_CONNECT(.id = "to"), true);
@@ -314,9 +315,9 @@ static void test_many_in_one_turn(void **state)
 {
 	struct shard_scene *scene = *state;
 	enum { CLIENTS = 100 };
-	struct peer peers[CLIENTS];
+	struct far_peer peers[CLIENTS];
 	scene->settings.queue_messages_max = CLIENTS;
-	struct peer to = heir(scene);
+	struct far_peer to = heir(scene);
 	for (int i = 0; i < CLIENTS; i++) {
 		char id[16];
 		snprintf(id, sizeof(id), "c%d", i);
@@ -355,7 +356,7 @@ static void test_many_in_one_turn(void **state)
 }
 
 /* Of the other shard, with messages as small as the wills, so that there is no room left for one of them. */
-static void fill_inbox(const struct peer *from)
+static void fill_inbox(const struct far_peer *from)
 {
 	static const uint8_t MESSAGE[] = {0x30, 6, 0, 1, 'w', 0, 'n', 'o'};
 	uint8_t burst[100 * sizeof(MESSAGE)];
@@ -368,7 +369,7 @@ static void fill_inbox(const struct peer *from)
 }
 
 /* Wills that the peer hears of with this payload, among other messages. */
-static uint32_t count_wills(struct peer *peer, const char *payload)
+static uint32_t count_wills(struct far_peer *peer, const char *payload)
 {
 	struct heard heard;
 	uint32_t count = 0;
@@ -383,21 +384,21 @@ static void test_waiting_will_and_no_local(void **state)
 	struct shard_scene *scene = *state;
 	scene->settings.queue_bytes_max = 64 << 20;
 	struct mqtt_subscription asked = {.filter = slice_string("w"), .no_local = true};
-	struct peer to = peer_sign_in(scene, PEER_CONNECT(.id = "to", .shard = 1), false);
+	struct far_peer to = peer_sign_in(scene, PEER_CONNECT(.id = "to", .shard = 1), false);
 	peer_subscribe(&to, "w", 0);
 	struct peer_connect kept = {.id = "kept", .expiry_s = HOUR_S, .will_topic = "w", .will_payload = "k"};
-	struct peer mine = peer_sign_in(scene, &kept, false);
+	struct far_peer mine = peer_sign_in(scene, &kept, false);
 	peer_subscribe_as(&mine, &asked, 0);
 	struct peer_connect ended = {.id = "ended", .will_topic = "w", .will_payload = "e"};
-	struct peer gone = peer_sign_in(scene, &ended, false);
-	struct peer from = peer_sign_in(scene, PEER_CONNECT(.id = "from"), false);
+	struct far_peer gone = peer_sign_in(scene, &ended, false);
+	struct far_peer from = peer_sign_in(scene, PEER_CONNECT(.id = "from"), false);
 	fill_inbox(&from);
 	close(mine.fd);
 	close(gone.fd);
 	shard_scene_turn_one(scene, 0);
 	assert_non_null(scene->shards[0].routing.routings.own);
-	struct peer back = peer_connect(scene, PEER_CONNECT(.id = "kept"));
-	struct peer next = peer_connect(scene, PEER_CONNECT(.id = "next"));
+	struct far_peer back = peer_connect(scene, PEER_CONNECT(.id = "kept"));
+	struct far_peer next = peer_connect(scene, PEER_CONNECT(.id = "next"));
 	shard_scene_turn_one(scene, 0);
 	peer_ask(&next, &asked, 0);
 	shard_scene_turn_one(scene, 0);
@@ -407,7 +408,7 @@ static void test_waiting_will_and_no_local(void **state)
 	assert_int_equal(count_wills(&next, "e"), 1);
 	assert_int_equal(wills_sent(scene), 2);
 	mine.fd = gone.fd = -1;
-	struct peer *all[] = {&mine, &gone, &back, &next, &from, &to};
+	struct far_peer *all[] = {&mine, &gone, &back, &next, &from, &to};
 	for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++)
 		peer_vanish(all[i]);
 }
@@ -417,16 +418,16 @@ static void test_wills_wait_for_room(void **state)
 {
 	struct shard_scene *scene = *state;
 	enum { CLIENTS = 5 };
-	struct peer peers[CLIENTS];
+	struct far_peer peers[CLIENTS];
 	scene->settings.queue_bytes_max = 64 << 20;
-	struct peer to = peer_sign_in(scene, PEER_CONNECT(.id = "to", .shard = 1), false);
+	struct far_peer to = peer_sign_in(scene, PEER_CONNECT(.id = "to", .shard = 1), false);
 	peer_subscribe(&to, "w", 0);
 	for (int i = 0; i < CLIENTS; i++) {
 		char id[16];
 		snprintf(id, sizeof(id), "c%d", i);
 		peers[i] = peer_sign_in(scene, PEER_CONNECT(.id = id, .will_topic = "w", .will_payload = id), false);
 	}
-	struct peer from = peer_sign_in(scene, PEER_CONNECT(.id = "from"), false);
+	struct far_peer from = peer_sign_in(scene, PEER_CONNECT(.id = "from"), false);
 	fill_inbox(&from);
 	for (int i = 0; i < CLIENTS; i++) {
 		close(peers[i].fd);
@@ -451,7 +452,7 @@ static void test_wills_wait_for_room(void **state)
 	peer_vanish(&to);
 }
 
-static bool is_greeted(struct peer *peer)
+static bool is_greeted(struct far_peer *peer)
 {
 	struct heard heard;
 	shard_scene_turn_one(peer->scene, 0);
@@ -465,13 +466,13 @@ static void test_a_flood_of_wills_is_bounded(void **state)
 	static char payload[60001];
 	memset(payload, 'x', sizeof(payload) - 1);
 	scene->settings.queue_bytes_max = 64 << 20;
-	struct peer to = peer_sign_in(scene, PEER_CONNECT(.id = "to", .shard = 1), false);
+	struct far_peer to = peer_sign_in(scene, PEER_CONNECT(.id = "to", .shard = 1), false);
 	peer_subscribe(&to, "w", 0);
-	struct peer from = peer_sign_in(scene, PEER_CONNECT(.id = "from"), false);
+	struct far_peer from = peer_sign_in(scene, PEER_CONNECT(.id = "from"), false);
 	fill_inbox(&from);
 	uint32_t most = 2 * ROUTINGS_OWN_BYTES_MAX / sizeof(payload);
 	struct peer_connect flood = {.id = "flood", .will_topic = "w", .will_payload = payload};
-	struct peer last;
+	struct far_peer last;
 	uint32_t wills = 0;
 	while (last = peer_connect(scene, &flood), wills < most && is_greeted(&last)) {
 		wills++;
@@ -496,8 +497,8 @@ static void test_a_flood_of_wills_is_bounded(void **state)
 static void test_not_when_the_server_stops(void **state)
 {
 	struct shard_scene *scene = *state;
-	struct peer peer = peer_sign_in(scene, PEER_CONNECT(.id = "c", .will_topic = "w"), false);
-	struct peer to = heir(scene);
+	struct far_peer peer = peer_sign_in(scene, PEER_CONNECT(.id = "c", .will_topic = "w"), false);
+	struct far_peer to = heir(scene);
 	shard_stop(&scene->shards[0], SCENE_START_MS + 100000);
 	int turns = 0;
 	while (shard_scene_turn_one(scene, 0))

@@ -4,8 +4,11 @@
 
 #include <stdlib.h>
 
+/* As in a store's model: half of all there are, so that it is known which came first. */
+#define GENERATIONS_MAX 0x7fffu
+
 /* Its memory comes by reallocarray(), which a sweep of refused memory (failing_memory.h) leaves alone. */
-static uint8_t *copy_of(struct slice bytes)
+uint8_t *recorded_copy(struct slice bytes)
 {
 	uint8_t *copy = reallocarray(NULL, bytes.size + 1, 1);
 	CHECK(copy != NULL);
@@ -69,7 +72,14 @@ struct recorded_session *recorded_session(const struct journal_record *record, s
 	return session;
 }
 
-static struct recorded_message *find_message(const struct journal_record *record, struct message_ref name)
+/* NULL: one that a model which began in the middle was not told of. */
+static struct recorded_session *known_session(const struct journal_record *record, struct client_ref ref)
+{
+	bool known = ref.index < record->session_places && record->sessions[ref.index].open;
+	return !record->model->is_partial || known ? recorded_session(record, ref) : NULL;
+}
+
+struct recorded_message *recorded_message(const struct journal_record *record, struct message_ref name)
 {
 	for (size_t i = 0; i < record->message_count; i++) {
 		if (message_ref_equal(record->messages[i].name, name))
@@ -80,7 +90,7 @@ static struct recorded_message *find_message(const struct journal_record *record
 
 static struct recorded_message *message_of(const struct journal_record *record, struct message_ref name)
 {
-	struct recorded_message *message = find_message(record, name);
+	struct recorded_message *message = recorded_message(record, name);
 	CHECK(message != NULL);
 	return message;
 }
@@ -93,44 +103,74 @@ static void drop_principal(struct recorded_session *session)
 	session->has_principal = false;
 }
 
+static struct recorded_message *take_will(struct journal_record *record, struct client_ref ref);
+static void remove_contents(struct journal_record *record, struct client_ref ref);
+
+/* Told again, a session has nothing but its name until the rest is told again. */
 static void on_opened(void *context, struct client_ref ref, struct slice id)
 {
 	struct journal_record *record = take_event(context, JOURNAL_EVENT(opened));
 	record->sessions = room_for(record->sessions, &record->session_places, ref.index, sizeof(*record->sessions));
 	struct recorded_session *session = &record->sessions[ref.index];
-	CHECK(!client_ref_is_none(ref) && !session->open && id.size != 0);
-	*session = (struct recorded_session){.open = true, .id = copy_of(id), .id_bytes = (uint32_t)id.size};
+	CHECK(!client_ref_is_none(ref) && id.size != 0);
+	CHECK(record->is_again ? session->open || record->model->is_partial : !session->open);
+	if (session->open) {
+		CHECK(slice_equal(slice_of(session->id, session->id_bytes), id));
+		if (session->has_will)
+			take_will(record, ref);
+		remove_contents(record, ref);
+		session->connected = false;
+		session->packet_id = 0;
+		return;
+	}
+	*session = (struct recorded_session){
+		.open = true,
+		.id = recorded_copy(id),
+		.id_bytes = (uint32_t)id.size,
+		.generations = record->is_again ? GENERATIONS_MAX : 0, /* it may be older than what was told */
+	};
 	record->session_count++;
 }
 
 static void on_connected(void *context, struct client_ref ref, const struct journal_connected *told)
 {
-	struct recorded_session *session = recorded_session(take_event(context, JOURNAL_EVENT(connected)), ref);
+	struct recorded_session *session = known_session(take_event(context, JOURNAL_EVENT(connected)), ref);
+	if (session == NULL)
+		return;
 	CHECK(!session->connected && told->expiry_s != 0);
 	CHECK(!session->has_will); /* the earlier connection's was published or dropped */
 	session->connected = true;
 	session->expiry_s = told->expiry_s;
 	session->is_bridge = told->is_bridge;
+	uint32_t more = session->has_generation ? (uint16_t)(told->generation - session->generation) : 0u;
+	session->generations = session->generations + more < GENERATIONS_MAX ? (uint16_t)(session->generations + more)
+									     : GENERATIONS_MAX;
+	session->generation = told->generation;
+	session->has_generation = true;
 	drop_principal(session);
 }
 
 static void on_principal(void *context, struct client_ref ref, const struct journal_principal *told)
 {
 	struct journal_record *record = take_event(context, JOURNAL_EVENT(principal));
-	struct recorded_session *session = recorded_session(record, ref);
+	struct recorded_session *session = known_session(record, ref);
+	if (session == NULL)
+		return;
 	CHECK(session->connected);
 	drop_principal(session);
 	session->has_principal = true;
 	session->principal = *told;
-	session->principal.user.data = copy_of(told->user);
-	session->principal.rules.data = told->rules.data != NULL ? copy_of(told->rules) : NULL;
+	session->principal.user.data = recorded_copy(told->user);
+	session->principal.rules.data = told->rules.data != NULL ? recorded_copy(told->rules) : NULL;
 	session->expires_at_s = monotonic_of(record, told->expires_at_s);
 }
 
 static void on_left(void *context, struct client_ref ref, const struct journal_left *told)
 {
 	struct journal_record *record = take_event(context, JOURNAL_EVENT(left));
-	struct recorded_session *session = recorded_session(record, ref);
+	struct recorded_session *session = known_session(record, ref);
+	if (session == NULL)
+		return;
 	CHECK(session->connected && told->expiry_s != 0);
 	session->connected = false;
 	session->expiry_s = told->expiry_s;
@@ -146,6 +186,13 @@ struct recorded_entry *recorded_entry(const struct journal_record *record, uint3
 	struct recorded_entry *entry = &record->entries[name];
 	CHECK(!client_ref_is_none(entry->session));
 	return entry;
+}
+
+/* Whether a model which began in the middle was told of it. */
+static bool is_known_entry(const struct journal_record *record, uint32_t name)
+{
+	return !record->model->is_partial ||
+	       (name < record->entry_places && !client_ref_is_none(record->entries[name].session));
 }
 
 static void let_message_go(const struct journal_record *record, struct recorded_entry *entry)
@@ -170,10 +217,95 @@ static void remove_entry(struct journal_record *record, uint32_t name)
 	record->entry_count--;
 }
 
+/* ---- what publishers may send again ---- */
+
+static void claim_add(struct journal_record *record, struct recorded_claim claim, struct slice receiver)
+{
+	if (client_ref_is_none(claim.session)) {
+		claim.receiver = recorded_copy(receiver);
+		claim.receiver_bytes = (uint32_t)receiver.size;
+	}
+	record->claims = reallocarray(record->claims, record->claim_count + 1, sizeof(*record->claims));
+	CHECK(record->claims != NULL);
+	record->claims[record->claim_count++] = claim;
+}
+
+/* Of a session that is not known yet, or of a group that is. */
+static void claim_queued(struct journal_record *record, struct client_ref ref, const struct journal_entry *told)
+{
+	const struct recorded_message *message = message_of(record, told->message);
+	if (client_ref_is_none(message->publisher.session))
+		return;
+	struct recorded_claim claim = {.publisher = message->publisher,
+				       .packet_id = publication_packet_id(&message->publication, message->packet),
+				       .is_group = told->shared};
+	if (!told->shared) {
+		claim.session = ref;
+		claim_add(record, claim, slice_of(NULL, 0));
+		return;
+	}
+	if (told->subscription.index >= record->subscription_places)
+		return;
+	const struct recorded_subscription *through = &record->subscriptions[told->subscription.index];
+	if (client_ref_equal(through->session, ref))
+		claim_add(record, claim, slice_of(through->filter, through->filter_bytes));
+}
+
+static void on_taken(void *context, const struct journal_taken *told)
+{
+	struct journal_record *record = take_event(context, JOURNAL_EVENT(taken));
+	CHECK(!client_ref_is_none(told->publisher.session) && told->packet_id != 0 && told->receiver.size != 0);
+	struct recorded_claim claim = {
+		.publisher = told->publisher, .packet_id = told->packet_id, .is_group = told->is_group};
+	claim_add(record, claim, told->receiver);
+}
+
+/* On whatever shard it was told. */
+static void claims_end(const struct journal_record *record, struct client_ref ref, uint16_t packet_id)
+{
+	for (uint32_t i = 0; i < record->model->count; i++) {
+		struct journal_record *other = &record->model->records[i];
+		for (uint32_t at = 0; at < other->claim_count; at++) {
+			const struct recorded_claim *claim = &other->claims[at];
+			if (claim->publisher.shard != record - record->model->records ||
+			    !client_ref_equal(claim->publisher.session, ref) || claim->packet_id != packet_id)
+				continue;
+			free(claim->receiver);
+			other->claims[at--] = other->claims[--other->claim_count];
+		}
+	}
+}
+
+bool recorded_claim_holds(const struct journal_record *record, const struct recorded_claim *claim,
+			  struct slice *receiver)
+{
+	const struct journal_record *theirs = &record->model->records[claim->publisher.shard];
+	if (claim->publisher.session.index >= theirs->session_places)
+		return false;
+	const struct recorded_session *session = &theirs->sessions[claim->publisher.session.index];
+	uint16_t before_last = (uint16_t)(session->generation - claim->publisher.generation);
+	if (!session->open || before_last > session->generations)
+		return false;
+	*receiver = slice_of(claim->receiver, claim->receiver_bytes);
+	if (client_ref_is_none(claim->session))
+		return true;
+	bool is_open = claim->session.index < record->session_places && record->sessions[claim->session.index].open;
+	if (is_open)
+		*receiver = slice_of(record->sessions[claim->session.index].id,
+				     record->sessions[claim->session.index].id_bytes);
+	return is_open;
+}
+
 static void on_queued(void *context, struct client_ref ref, uint32_t name, const struct journal_entry *told)
 {
 	struct journal_record *record = take_event(context, JOURNAL_EVENT(queued));
-	struct recorded_session *session = recorded_session(record, ref);
+	struct recorded_session *session = known_session(record, ref);
+	/* Before the checkpoint begins a session that is new may be told of a message that is not. */
+	bool has_message = message_ref_is_none(told->message) || recorded_message(record, told->message) != NULL;
+	if (has_message && !record->is_again && !message_ref_is_none(told->message))
+		claim_queued(record, ref, told);
+	if (session == NULL || (record->model->is_partial && record->begun < record->wanted && !has_message))
+		return;
 	record->entries = room_for(record->entries, &record->entry_places, name, sizeof(*record->entries));
 	struct recorded_entry *entry = &record->entries[name];
 	CHECK(name != 0 && client_ref_is_none(entry->session));
@@ -183,6 +315,10 @@ static void on_queued(void *context, struct client_ref ref, uint32_t name, const
 	session->last = name;
 	session->entries++;
 	record->entry_count++;
+	if (message_ref_is_none(told->message)) {
+		CHECK(record->is_again && told->qos == 2); /* and it is released */
+		return;
+	}
 	struct recorded_message *message = message_of(record, told->message);
 	CHECK(!message->is_will);
 	message->entries++;
@@ -191,6 +327,8 @@ static void on_queued(void *context, struct client_ref ref, uint32_t name, const
 static void on_sent(void *context, uint32_t name, uint16_t packet_id)
 {
 	struct journal_record *record = take_event(context, JOURNAL_EVENT(sent));
+	if (!is_known_entry(record, name))
+		return;
 	struct recorded_entry *entry = recorded_entry(record, name);
 	CHECK(entry->packet_id == 0 && packet_id != 0 && entry->told.qos != 0);
 	CHECK(entry->previous == 0 || record->entries[entry->previous].packet_id != 0);
@@ -201,6 +339,8 @@ static void on_sent(void *context, uint32_t name, uint16_t packet_id)
 static void on_released(void *context, uint32_t name)
 {
 	struct journal_record *record = take_event(context, JOURNAL_EVENT(released));
+	if (!is_known_entry(record, name))
+		return;
 	struct recorded_entry *entry = recorded_entry(record, name);
 	CHECK(entry->packet_id != 0 && entry->told.qos == 2 && !entry->released);
 	entry->released = true;
@@ -210,6 +350,8 @@ static void on_released(void *context, uint32_t name)
 static void on_done(void *context, uint32_t name)
 {
 	struct journal_record *record = take_event(context, JOURNAL_EVENT(done));
+	if (!is_known_entry(record, name))
+		return;
 	CHECK(recorded_entry(record, name)->packet_id != 0);
 	remove_entry(record, name);
 }
@@ -217,21 +359,33 @@ static void on_done(void *context, uint32_t name)
 static void on_dropped(void *context, uint32_t name)
 {
 	struct journal_record *record = take_event(context, JOURNAL_EVENT(dropped));
+	if (!is_known_entry(record, name))
+		return;
 	remove_entry(record, name);
 }
 
 static void on_handed_on(void *context, uint32_t name)
 {
 	struct journal_record *record = take_event(context, JOURNAL_EVENT(handed_on));
+	if (!is_known_entry(record, name))
+		return;
 	const struct recorded_entry *entry = recorded_entry(record, name);
 	CHECK(entry->told.shared && !entry->released);
-	message_of(record, entry->told.message)->promised = true;
+	struct recorded_message *message = message_of(record, entry->told.message);
+	CHECK(!subscription_ref_is_none(entry->told.subscription));
+	const struct recorded_subscription *through = &record->subscriptions[entry->told.subscription.index];
+	free(message->filter);
+	message->promised = true;
+	message->filter = recorded_copy(slice_of(through->filter, through->filter_bytes));
+	message->filter_bytes = through->filter_bytes;
 	remove_entry(record, name);
 }
 
 static void on_moved(void *context, uint32_t from, uint32_t to)
 {
 	struct journal_record *record = take_event(context, JOURNAL_EVENT(moved));
+	if (!is_known_entry(record, from))
+		return;
 	struct recorded_entry *entry = recorded_entry(record, from);
 	struct recorded_session *session = recorded_session(record, entry->session);
 	CHECK(to < record->entry_places && client_ref_is_none(record->entries[to].session));
@@ -239,6 +393,14 @@ static void on_moved(void *context, uint32_t from, uint32_t to)
 	*(entry->previous != 0 ? &record->entries[entry->previous].next : &session->first) = to;
 	*(entry->next != 0 ? &record->entries[entry->next].previous : &session->last) = to;
 	*entry = (struct recorded_entry){.packet_id = 0};
+}
+
+static void on_numbered(void *context, struct client_ref ref, uint16_t packet_id)
+{
+	struct journal_record *record = take_event(context, JOURNAL_EVENT(numbered));
+	struct recorded_session *session = known_session(record, ref);
+	CHECK(record->is_again && session != NULL && packet_id != 0);
+	session->packet_id = packet_id;
 }
 
 /* ---- subscriptions ---- */
@@ -256,14 +418,17 @@ static void on_subscribed(void *context, struct client_ref ref, struct subscript
 			  const struct journal_subscription *told)
 {
 	struct journal_record *record = take_event(context, JOURNAL_EVENT(subscribed));
-	struct recorded_session *session = recorded_session(record, ref);
+	struct recorded_session *session = known_session(record, ref);
+	if (session == NULL)
+		return;
 	record->subscriptions = room_for(record->subscriptions, &record->subscription_places, name.index,
 					 sizeof(*record->subscriptions));
 	struct recorded_subscription *subscription = &record->subscriptions[name.index];
 	CHECK(!subscription_ref_is_none(name) && session->connected);
 	if (client_ref_is_none(subscription->session)) {
-		*subscription = (struct recorded_subscription){
-			.session = ref, .filter = copy_of(told->filter), .filter_bytes = (uint32_t)told->filter.size};
+		*subscription = (struct recorded_subscription){.session = ref,
+							       .filter = recorded_copy(told->filter),
+							       .filter_bytes = (uint32_t)told->filter.size};
 		session->subscriptions++;
 		record->subscription_count++;
 	}
@@ -276,7 +441,9 @@ static void on_subscribed(void *context, struct client_ref ref, struct subscript
 static void on_unsubscribed(void *context, struct client_ref ref, struct subscription_ref name)
 {
 	struct journal_record *record = take_event(context, JOURNAL_EVENT(unsubscribed));
-	struct recorded_session *session = recorded_session(record, ref);
+	struct recorded_session *session = known_session(record, ref);
+	if (session == NULL)
+		return;
 	CHECK(name.index < record->subscription_places);
 	CHECK(client_ref_equal(record->subscriptions[name.index].session, ref));
 	remove_subscription(record, name.index);
@@ -289,14 +456,15 @@ static void on_unsubscribed(void *context, struct client_ref ref, struct subscri
 static void on_owed(void *context, struct client_ref ref, struct subscription_ref name, uint32_t walks)
 {
 	struct journal_record *record = take_event(context, JOURNAL_EVENT(owed));
+	if (known_session(record, ref) == NULL)
+		return;
 	CHECK(name.index < record->subscription_places);
 	CHECK(client_ref_equal(record->subscriptions[name.index].session, ref));
 	record->subscriptions[name.index].walks = walks;
 }
 
-static void on_ended(void *context, struct client_ref ref)
+static void remove_contents(struct journal_record *record, struct client_ref ref)
 {
-	struct journal_record *record = take_event(context, JOURNAL_EVENT(ended));
 	struct recorded_session *session = recorded_session(record, ref);
 	while (session->first != 0)
 		remove_entry(record, session->first);
@@ -307,8 +475,19 @@ static void on_ended(void *context, struct client_ref ref)
 	}
 	CHECK(session->entries == 0 && !session->has_will);
 	drop_principal(session);
-	free(session->id);
 	free(session->received);
+	session->received = NULL;
+	session->received_count = 0;
+}
+
+static void on_ended(void *context, struct client_ref ref)
+{
+	struct journal_record *record = take_event(context, JOURNAL_EVENT(ended));
+	struct recorded_session *session = known_session(record, ref);
+	if (session == NULL)
+		return;
+	remove_contents(record, ref);
+	free(session->id);
 	*session = (struct recorded_session){.open = false};
 	record->session_count--;
 }
@@ -318,7 +497,9 @@ static void on_ended(void *context, struct client_ref ref)
 static void on_will_set(void *context, struct client_ref ref, const struct journal_will *told)
 {
 	struct journal_record *record = take_event(context, JOURNAL_EVENT(will_set));
-	struct recorded_session *session = recorded_session(record, ref);
+	struct recorded_session *session = known_session(record, ref);
+	if (session == NULL)
+		return;
 	struct recorded_message *message = message_of(record, told->message);
 	CHECK(session->connected && !session->has_will && message->entries == 0 && !message->is_will);
 	session->has_will = true;
@@ -340,6 +521,8 @@ static struct recorded_message *take_will(struct journal_record *record, struct 
 static void on_will_published(void *context, struct client_ref ref, int64_t expires_at_s)
 {
 	struct journal_record *record = take_event(context, JOURNAL_EVENT(will_published));
+	if (known_session(record, ref) == NULL)
+		return;
 	struct recorded_message *message = take_will(record, ref);
 	message->promised = true;
 	message->expires_at_s = monotonic_of(record, expires_at_s);
@@ -347,15 +530,45 @@ static void on_will_published(void *context, struct client_ref ref, int64_t expi
 
 static void on_will_dropped(void *context, struct client_ref ref)
 {
-	take_will(take_event(context, JOURNAL_EVENT(will_dropped)), ref);
+	struct journal_record *record = take_event(context, JOURNAL_EVENT(will_dropped));
+	if (known_session(record, ref) != NULL)
+		take_will(record, ref);
 }
 
 /* ---- messages ---- */
 
-static void on_kept(void *context, struct message_ref name, const struct journal_message *told)
+/* A client that is connected with a session that is told of sends nothing in the name of another connection. */
+static void check_publisher(const struct journal_record *record, const struct journal_message *told)
 {
-	struct journal_record *record = take_event(context, JOURNAL_EVENT(kept));
-	CHECK(!message_ref_is_none(name) && find_message(record, name) == NULL && told->publication.expires_s == 0);
+	const struct journal_publisher *publisher = &told->publisher;
+	if (client_ref_is_none(publisher->session))
+		return;
+	CHECK(told->publication.qos == 2 && publisher->shard < record->model->count);
+	const struct journal_record *theirs = &record->model->records[publisher->shard];
+	CHECK(publisher->session.index <= theirs->shard->mem.clients.touched);
+}
+
+/* Told again, it is what it was; only a will's expiry begins anew, when it is published. */
+static void check_again(const struct journal_record *record, const struct recorded_message *message,
+			const struct journal_message *told)
+{
+	CHECK(record->is_again && message->publication.packet_bytes == told->publication.packet_bytes);
+	CHECK(message->publication.qos == told->publication.qos);
+	if (told->packet != NULL)
+		CHECK(memcmp(message->packet + 1, told->packet + 1, told->publication.packet_bytes - 1) == 0);
+}
+
+void recorded_keep(struct journal_record *record, struct message_ref name, const struct journal_message *told,
+		   const uint8_t *packet)
+{
+	CHECK(!message_ref_is_none(name) && told->publication.expires_s == 0 && packet != NULL);
+	const struct recorded_message *known = recorded_message(record, name);
+	if (known != NULL) {
+		check_again(record, known, told);
+		return;
+	}
+	CHECK(!record->is_again || record->model->is_partial);
+	check_publisher(record, told);
 	if (record->message_count == record->message_places) {
 		record->message_places = record->message_places * 2 + 64;
 		record->messages = reallocarray(record->messages, record->message_places, sizeof(*record->messages));
@@ -364,17 +577,38 @@ static void on_kept(void *context, struct message_ref name, const struct journal
 	record->messages[record->message_count++] = (struct recorded_message){
 		.name = name,
 		.publication = told->publication,
-		.packet = copy_of(slice_of(told->packet, told->publication.packet_bytes)),
+		.packet = recorded_copy(slice_of(packet, told->publication.packet_bytes)),
 		.expires_at_s = monotonic_of(record, told->expires_at_s),
+		.publisher = record->is_again ? (struct journal_publisher){.shard = 0} : told->publisher,
 	};
+}
+
+static void on_kept(void *context, struct message_ref name, const struct journal_message *told)
+{
+	struct journal_record *record = take_event(context, JOURNAL_EVENT(kept));
+	recorded_keep(record, name, told, told->packet);
+}
+
+static void forget_body(struct journal_record *record, struct message_ref name)
+{
+	for (uint32_t i = 0; i < record->body_count; i++) {
+		if (!message_ref_equal(record->bodies[i].name, name))
+			continue;
+		free(record->bodies[i].packet);
+		record->bodies[i--] = record->bodies[--record->body_count];
+	}
 }
 
 static void on_forgotten(void *context, struct message_ref name)
 {
 	struct journal_record *record = take_event(context, JOURNAL_EVENT(forgotten));
+	forget_body(record, name);
+	if (record->model->is_partial && recorded_message(record, name) == NULL)
+		return;
 	struct recorded_message *message = message_of(record, name);
 	CHECK(message->entries == 0 && !message->is_will);
 	free(message->packet);
+	free(message->filter);
 	*message = record->messages[--record->message_count];
 }
 
@@ -388,7 +622,11 @@ static uint32_t place_of_id(const struct recorded_session *session, uint16_t pac
 
 static void on_received(void *context, struct client_ref ref, uint16_t packet_id)
 {
-	struct recorded_session *session = recorded_session(take_event(context, JOURNAL_EVENT(received)), ref);
+	const struct journal_record *record = take_event(context, JOURNAL_EVENT(received));
+	struct recorded_session *session = known_session(record, ref);
+	claims_end(record, ref, packet_id);
+	if (session == NULL)
+		return;
 	CHECK(packet_id != 0);
 	if (place_of_id(session, packet_id) != session->received_count)
 		return;
@@ -399,7 +637,11 @@ static void on_received(void *context, struct client_ref ref, uint16_t packet_id
 
 static void on_completed(void *context, struct client_ref ref, uint16_t packet_id)
 {
-	struct recorded_session *session = recorded_session(take_event(context, JOURNAL_EVENT(completed)), ref);
+	const struct journal_record *record = take_event(context, JOURNAL_EVENT(completed));
+	struct recorded_session *session = known_session(record, ref);
+	claims_end(record, ref, packet_id);
+	if (session == NULL)
+		return;
 	uint32_t at = place_of_id(session, packet_id);
 	if (at == session->received_count)
 		return;
@@ -431,7 +673,7 @@ static void on_retained(void *context, const struct journal_retained *told)
 			CHECK(model->retained != NULL);
 		}
 		retained = &model->retained[model->retained_count++];
-		*retained = (struct recorded_retained){.topic = copy_of(told->topic),
+		*retained = (struct recorded_retained){.topic = recorded_copy(told->topic),
 						       .topic_bytes = (uint32_t)told->topic.size};
 	}
 	CHECK(retained->number != told->number);
@@ -443,11 +685,11 @@ static void on_retained(void *context, const struct journal_retained *told)
 	if (told->message == NULL)
 		return;
 	retained->publication = told->message->publication;
-	retained->packet = copy_of(slice_of(told->message->packet, told->message->publication.packet_bytes));
+	retained->packet = recorded_copy(slice_of(told->message->packet, told->message->publication.packet_bytes));
 	retained->expires_at_s = monotonic_of(record, told->message->expires_at_s);
 }
 
-const struct journal_events JOURNAL_MODEL_EVENTS = {
+const struct journal_events RECORDED_EVENTS = {
 	.begin = on_begin,
 	.end = on_end,
 	.opened = on_opened,
@@ -465,6 +707,7 @@ const struct journal_events JOURNAL_MODEL_EVENTS = {
 	.forgotten = on_forgotten,
 	.queued = on_queued,
 	.sent = on_sent,
+	.numbered = on_numbered,
 	.released = on_released,
 	.done = on_done,
 	.dropped = on_dropped,
@@ -472,6 +715,7 @@ const struct journal_events JOURNAL_MODEL_EVENTS = {
 	.moved = on_moved,
 	.received = on_received,
 	.completed = on_completed,
+	.taken = on_taken,
 	.retained = on_retained,
 };
 
@@ -495,8 +739,16 @@ static void record_fini(struct journal_record *record)
 	}
 	for (uint32_t i = 0; i < record->subscription_places; i++)
 		free(record->subscriptions[i].filter);
-	for (size_t i = 0; i < record->message_count; i++)
+	for (size_t i = 0; i < record->message_count; i++) {
 		free(record->messages[i].packet);
+		free(record->messages[i].filter);
+	}
+	for (uint32_t i = 0; i < record->body_count; i++)
+		free(record->bodies[i].packet);
+	for (uint32_t i = 0; i < record->claim_count; i++)
+		free(record->claims[i].receiver);
+	free(record->claims);
+	free(record->bodies);
 	free(record->sessions);
 	free(record->subscriptions);
 	free(record->entries);
@@ -526,4 +778,5 @@ void journal_model_fini(struct journal_model *model)
 	for (uint32_t i = 0; i < model->count; i++)
 		record_fini(&model->records[i]);
 	journal_model_forget_retained(model);
+	model->count = 0;
 }

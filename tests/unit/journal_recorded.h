@@ -25,6 +25,9 @@ struct recorded_session {
 	uint32_t last;
 	uint32_t entries;
 	uint32_t subscriptions;
+	uint16_t generations; /* of earlier connections that are its own, before that one */
+	uint16_t generation;  /* of its connection */
+	bool has_generation;
 	uint16_t packet_id; /* sent last */
 	uint16_t *received;
 	uint32_t received_count;
@@ -54,8 +57,27 @@ struct recorded_message {
 	uint8_t *packet;
 	int64_t expires_at_s;
 	uint32_t entries;
-	bool is_will;  /* a session's, not published yet */
-	bool promised; /* published or handed on */
+	struct journal_publisher publisher;
+	bool is_will;    /* a session's, not published yet */
+	bool promised;   /* published or handed on */
+	uint8_t *filter; /* of the shared subscription, if it was handed on */
+	uint32_t filter_bytes;
+};
+
+/* A receiver has a message that its publisher may send again. */
+struct recorded_claim {
+	struct journal_publisher publisher;
+	uint16_t packet_id;
+	bool is_group;
+	struct client_ref session; /* on the record's shard; none: `receiver` says who it is */
+	uint8_t *receiver;
+	uint32_t receiver_bytes;
+};
+
+struct recorded_body {
+	struct message_ref name;
+	uint8_t *packet;
+	size_t bytes;
 };
 
 struct recorded_retained {
@@ -67,6 +89,23 @@ struct recorded_retained {
 	int64_t expires_at_s;
 };
 
+/* On the heap, and out of reach of a sweep of refused memory. */
+uint8_t *recorded_copy(struct slice bytes);
+/* One model's own; JOURNAL_MODEL_EVENTS tells both. */
+extern const struct journal_events RECORDED_EVENTS;
+void recorded_keep(struct journal_record *record, struct message_ref name, const struct journal_message *told,
+		   const uint8_t *packet);
+
+/* Of what the record's shard told: who has the claim's message, while the publisher's session lasts. False: the claim
+ * means nothing, or nothing any more. */
+bool recorded_claim_holds(const struct journal_record *record, const struct recorded_claim *claim,
+			  struct slice *receiver);
+
+/* That both say the same of this shard. The second one began in the middle. */
+void recorded_compare(const struct journal_record *record, const struct journal_record *second);
+void recorded_compare_retained(const struct journal_model *model, const struct journal_model *second);
+
+struct recorded_message *recorded_message(const struct journal_record *record, struct message_ref name);
 struct recorded_session *recorded_session(const struct journal_record *record, struct client_ref ref);
 struct recorded_entry *recorded_entry(const struct journal_record *record, uint32_t name);
 

@@ -345,6 +345,7 @@ static void test_slot_that_is_not_given_up(void **state)
 	char byte;
 	assert_int_equal(recv(scene->peer, &byte, 1, 0), 0);
 	assert_int_equal(fixed_files_count(&scene->files), 1);
+	assert_int_equal(fixed_files_sockets(&scene->files), 0);
 
 	update_fault = (struct fault){-ENOMEM, 4}; /* it is asked for in vain once more */
 	int peers[SLOTS];
@@ -358,6 +359,7 @@ static void test_slot_that_is_not_given_up(void **state)
 	int peer;
 	put_pair(&scene->files, &peer);
 	assert_int_equal(fixed_files_count(&scene->files), SLOTS);
+	assert_int_equal(fixed_files_sockets(&scene->files), SLOTS);
 	for (uint32_t i = 1; i < SLOTS; i++)
 		close(peers[i]);
 	close(peer);

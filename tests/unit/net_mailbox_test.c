@@ -273,12 +273,14 @@ static void test_letters_to_oneself(void **state)
 struct home {
 	uint8_t times[20000];
 	uint32_t count;
+	uint64_t commit; /* of the last batch */
 };
 
-static void came_home(void *context, const uint32_t *tickets, uint32_t count)
+static void came_home(void *context, const struct batch *batch, const uint32_t *tickets)
 {
 	struct home *home = context;
-	for (uint32_t i = 0; i < count; i++) {
+	home->commit = batch->commit;
+	for (uint32_t i = 0; i < batch->ticket_count; i++) {
 		assert_in_range(tickets[i], 1, sizeof(home->times) - 1);
 		home->times[tickets[i]]++;
 		home->count++;
@@ -316,6 +318,30 @@ static void test_tickets_come_home(void **state)
 	assert_int_equal(read, sent);
 	for (uint32_t ticket = 1; ticket <= tickets; ticket++)
 		assert_int_equal(home.times[ticket], 1);
+}
+
+/* The receiver's number comes home with the batch, and a batch that is used again begins without one. */
+static void test_a_commit_comes_home(void **state)
+{
+	static struct home home;
+	struct scene *scene = *state;
+	struct outbox *from = &scene->outboxes[0];
+	struct outbox *to = &scene->outboxes[RECEIVER];
+	static const uint64_t COMMITS[] = {7, 0, (uint64_t)1 << 40, 0};
+	from->returned = came_home;
+	from->context = &home;
+	for (size_t i = 0; i < sizeof(COMMITS) / sizeof(COMMITS[0]); i++) {
+		assert_true(record_write(from, RECEIVER, 100, (uint32_t)i));
+		outbox_attach(from, RECEIVER, 1);
+		outbox_send(from);
+		struct batch *batch = outbox_receive(to);
+		assert_int_equal(batch->commit, 0);
+		batch->commit = COMMITS[i];
+		outbox_return(to, batch);
+		assert_true(outbox_collect(from));
+		assert_int_equal(home.commit, COMMITS[i]);
+	}
+	assert_int_equal(from->allocation_count, 1);
 }
 
 /* Four bytes a record are kept free for them. */
@@ -481,6 +507,7 @@ int main(void)
 		IN_SCENE(test_steady_state_allocates_nothing),
 		IN_SCENE(test_letters_to_oneself),
 		IN_SCENE(test_tickets_come_home),
+		IN_SCENE(test_a_commit_comes_home),
 		IN_SCENE(test_a_full_batch_has_room_for_its_tickets),
 		IN_SCENE(test_wakes_only_those_who_sleep),
 		IN_SCENE(test_return_wakes_who_awaits_room),

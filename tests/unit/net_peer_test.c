@@ -37,10 +37,49 @@ static void test_what_is_not_known(void **state)
 	union peer peer = peer_of_socket(-1);
 	assert_string_equal(peer_print(&peer, text), "unknown");
 	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, ends), 0);
-	peer = peer_of_socket(ends[0]);
+	close(ends[1]);
+	peer = peer_of_socket(ends[1]); /* closed */
 	assert_string_equal(peer_print(&peer, text), "unknown");
 	close(ends[0]);
-	close(ends[1]);
+}
+
+/* A dual stack has IPv4 addresses in IPv6's form. */
+static void test_mapped_addresses(void **state)
+{
+	(void)state;
+	char text[PEER_TEXT_BYTES_MAX];
+	struct sockaddr_storage address = {0};
+	struct sockaddr_in6 v6 = {.sin6_family = AF_INET6, .sin6_port = htons(7)};
+	inet_pton(AF_INET6, "::ffff:192.0.2.1", &v6.sin6_addr);
+	memcpy(&address, &v6, sizeof(v6));
+	union peer peer = peer_of_address(&address);
+	assert_string_equal(peer_print(&peer, text), "192.0.2.1:7");
+	assert_false(peer_is_local(&peer));
+	struct sockaddr_storage again = peer_address(&peer);
+	assert_int_equal(again.ss_family, AF_INET);
+	inet_pton(AF_INET6, "::192.0.2.1", &v6.sin6_addr); /* no such */
+	memcpy(&address, &v6, sizeof(v6));
+	peer = peer_of_address(&address);
+	assert_int_equal(peer_address(&peer).ss_family, AF_INET6);
+}
+
+static void test_local_peers(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *address;
+		bool is_local;
+	} ROWS[] = {{"127.0.0.1", true}, {"127.255.0.9", true}, {"128.0.0.1", false}, {"10.0.0.1", false}};
+	for (size_t i = 0; i < sizeof(ROWS) / sizeof(ROWS[0]); i++) {
+		union peer peer = {.v4 = {.sin_family = AF_INET}};
+		inet_pton(AF_INET, ROWS[i].address, &peer.v4.sin_addr);
+		assert_int_equal(peer_is_local(&peer), ROWS[i].is_local);
+	}
+	union peer v6 = {.v6 = {.sin6_family = AF_INET6, .sin6_addr = IN6ADDR_LOOPBACK_INIT}};
+	assert_true(peer_is_local(&v6));
+	union peer none = {.any = {.sa_family = AF_UNSPEC}};
+	assert_false(peer_is_local(&none));
+	assert_int_equal(peer_address(&none).ss_family, AF_UNSPEC);
 }
 
 /* The kernel knows whose connection it was. */
@@ -73,8 +112,8 @@ static void test_after_a_reset(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_addresses_are_written),
-		cmocka_unit_test(test_what_is_not_known),
+		cmocka_unit_test(test_addresses_are_written), cmocka_unit_test(test_what_is_not_known),
+		cmocka_unit_test(test_mapped_addresses),      cmocka_unit_test(test_local_peers),
 		cmocka_unit_test(test_after_a_reset),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -3,8 +3,11 @@
  * io is the same for all. */
 #include "framed_stream.h"
 #include "io_scene.h"
+#include "net/peer.h"
 #include "random.h"
 #include "reactor/poller.h"
+#include "tls/schedule.h"
+#include "transport/transports.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -13,6 +16,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -25,17 +29,25 @@
 #define IDLE_WAIT_MS 200
 #define IDLE_ROUNDS_MAX 50u
 
-/* What carries the bytes, from the top. */
+/* What carries the bytes. */
 struct stack {
-	uint32_t layers; /* framed ones */
+	/* From the bottom: 'f' framed, 'p' proxied, 't' TLS, 'w' a WebSocket, of which one end is a client's. */
+	const char *layers;
+	uint16_t cipher; /* of TLS: its number */
 	bool fixed;
 };
+
+static bool is_layered(const struct stack *stack)
+{
+	return stack->layers[0] != '\0';
+}
 
 /* One end of a connection, with all that a thread has. */
 struct side {
 	struct slab slab;
 	struct io io;
 	struct framed framed;
+	struct transports transports;
 	struct poller poller;
 	struct conn conn;
 	bool ready; /* there may be something to read */
@@ -50,7 +62,7 @@ static void on_event(void *context, struct conn *conn)
 	(void)conn;
 }
 
-static void side_open(struct side *side, const struct stack *stack)
+static void side_open(struct side *side, const struct stack *stack, bool is_client)
 {
 	struct io_observer observer = {.blocked = on_event, .broken = on_event};
 	*side = (struct side){.conn = {.stream = STREAM_NONE}};
@@ -58,6 +70,8 @@ static void side_open(struct side *side, const struct stack *stack)
 	assert_int_equal(io_open(&side->io, &side->slab, observer), ERROR_OK);
 	assert_int_equal(poller_open(&side->poller), ERROR_OK);
 	framed_open(&side->framed, &side->io.streams);
+	assert_int_equal(transports_open(&side->transports, &side->io.streams, NULL, 10), ERROR_OK);
+	side->transports.websockets.masks = is_client;
 	if (stack->fixed)
 		assert_int_equal(io_fix_files(&side->io, &(struct fixed_plan){100, 100, 0}), ERROR_OK);
 }
@@ -70,16 +84,55 @@ static void side_watch(struct side *side)
 	io_settle(&side->io, &side->conn);
 }
 
-static void side_connect(struct side *side, const struct stack *stack, int fd)
+/* What a handshake would have come to. */
+static struct stream secure(struct side *side, uint16_t cipher, bool is_server)
+{
+	static const uint8_t CLIENT[TLS_SECRET_BYTES_MAX] = {1, 2, 3};
+	static const uint8_t SERVER[TLS_SECRET_BYTES_MAX] = {4, 5, 6};
+	_Alignas(struct tls_session) uint8_t memory[TLS_SESSION_BYTES_MAX];
+	struct tls_session *session = (struct tls_session *)(void *)memory;
+	struct tls_ciphers *ciphers = side->transports.tls.ciphers;
+	enum tls_version version;
+	enum tls_suite suite;
+	assert_true(tls_suite_of(cipher, &version, &suite));
+	if (version == TLS_1_3)
+		tls_session_init_1_3(ciphers, session, cipher, CLIENT, SERVER, is_server);
+	else
+		tls_session_init_1_2(ciphers, session, cipher, CLIENT, CLIENT, SERVER, is_server);
+	return tls_stream_over(&side->io.streams, side->conn.stream, session, (struct slice){0},
+			       slice_string("CN=sensor-17"));
+}
+
+static struct stream put_over(struct side *side, const struct stack *stack, char layer, bool is_server)
+{
+	static const union peer CLIENT = {
+		.v6 = {.sin6_family = AF_INET6, .sin6_port = 7, .sin6_addr = IN6ADDR_LOOPBACK_INIT}};
+	struct streams *streams = &side->io.streams;
+	struct stream below = side->conn.stream;
+	switch (layer) {
+	case 'p':
+		return proxied_stream_over(streams, below, &CLIENT);
+	case 't':
+		return secure(side, stack->cipher, is_server);
+	case 'w':
+		return websocket_stream_over(streams, below, (struct slice){0});
+	default:
+		return framed_over(streams, below);
+	}
+}
+
+static void side_connect(struct side *side, const struct stack *stack, int fd, bool is_server)
 {
 	int size = BUFFER_BYTES;
 	assert_int_equal(setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &size, sizeof(size)), 0);
 	side->conn = (struct conn){.stream = stream_of(STREAM_DESCRIPTOR, fd)};
-	for (uint32_t i = 0; i < stack->layers; i++)
-		side->conn.stream = framed_over(&side->io.streams, side->conn.stream);
-	assert_int_equal(stream_is_layered(side->conn.stream), stack->layers != 0);
+	for (const char *layer = stack->layers; *layer != '\0'; layer++) {
+		side->conn.stream = put_over(side, stack, *layer, is_server);
+		assert_true(stream_exists(side->conn.stream));
+	}
+	assert_int_equal(stream_is_layered(side->conn.stream), is_layered(stack));
 	side_watch(side);
-	if (stack->layers == 0)
+	if (!is_layered(stack))
 		assert_int_equal(stream_kind_of(side->conn.stream),
 				 stack->fixed ? STREAM_FIXED_FILE : STREAM_DESCRIPTOR);
 }
@@ -93,6 +146,12 @@ static void side_close(struct side *side)
 	assert_int_equal(side->io.backlog_bytes, 0);
 	assert_int_equal(fixed_files_count(&side->io.fixed_files), 0);
 	framed_close(&side->framed);
+	assert_int_equal(side->transports.websockets.slab.used_bytes, 0);
+	assert_int_equal(side->transports.websockets.failures, 0);
+	assert_int_equal(side->transports.tls.slab.used_bytes, 0);
+	assert_int_equal(side->transports.tls.failures, 0);
+	assert_int_equal(side->transports.proxied.pool.used, 0);
+	transports_close(&side->transports);
 	poller_close(&side->poller);
 	io_close(&side->io);
 	slab_close(&side->slab);
@@ -135,8 +194,8 @@ static struct scene *scene_new(const struct stack *stack, void (*make_pair)(int 
 	scene->random = (struct random){77};
 	make_pair(pair);
 	for (int i = 0; i < 2; i++) {
-		side_open(&scene->sides[i], stack);
-		side_connect(&scene->sides[i], stack, pair[i]);
+		side_open(&scene->sides[i], stack, i == 0);
+		side_connect(&scene->sides[i], stack, pair[i], i == 1);
 	}
 	return scene;
 }
@@ -238,8 +297,9 @@ static void test_both_ways(void **state)
 		assert_int_equal(scene->sides[i].io.bytes_in, 3 << 20);
 		assert_int_equal(scene->sides[i].io.bytes_out, 3 << 20);
 		/* The layer was as awkward as it was made to be. */
-		assert_int_equal(scene->sides[i].framed.delays != 0, scene->stack->layers != 0);
-		assert_int_equal(scene->sides[i].framed.cut_writes != 0, scene->stack->layers != 0);
+		bool framed = strchr(scene->stack->layers, 'f') != NULL;
+		assert_int_equal(scene->sides[i].framed.delays != 0, framed);
+		assert_int_equal(scene->sides[i].framed.cut_writes != 0, framed);
 	}
 	scene_free(scene);
 }
@@ -250,11 +310,11 @@ static void test_both_ways(void **state)
 static void move(struct scene *scene, struct side *from, struct side *to)
 {
 	struct stream_carry carry;
-	side_open(to, scene->stack);
+	side_open(to, scene->stack, false);
 	int fd = io_release(&from->io, &from->conn, &carry);
 	assert_true(fd >= 0);
 	assert_false(stream_exists(from->conn.stream));
-	assert_int_equal(carry.state != NULL, scene->stack->layers != 0);
+	assert_int_equal(carry.state != NULL, is_layered(scene->stack));
 	poller_remove(&from->poller, fd);
 	to->conn.stream = stream_adopt(&to->io.streams, fd, &carry);
 	assert_true(stream_exists(to->conn.stream));
@@ -290,7 +350,7 @@ static void test_moves_in_the_middle(void **state)
 		move(scene, mover, next);
 		side_close(mover);
 		/* Its addresses are its own: it is moved where it stands. */
-		side_open(mover, scene->stack);
+		side_open(mover, scene->stack, false);
 		struct stream_carry carry;
 		int fd = io_release(&next->io, &next->conn, &carry);
 		assert_true(fd >= 0);
@@ -381,7 +441,7 @@ static void test_end_in_order(void **state)
 	scene_free(scene);
 }
 
-/* A layer can tell a cut from an end; a socket cannot. */
+/* A layer can tell a cut from an end; a socket cannot. TLS could, and does not care: MQTT has frames of its own. */
 static void test_cut(void **state)
 {
 	struct scene *scene = scene_new(*state, unix_pair);
@@ -390,9 +450,9 @@ static void test_cut(void **state)
 	io_flush(&side->io);
 	stream_shutdown(&side->io.streams, side->conn.stream);
 	errno = 0;
-	bool layered = scene->stack->layers != 0;
-	assert_int_equal(read_to_the_end(&scene->sides[1]), layered ? IO_BROKEN : IO_EOF);
-	assert_int_equal(errno, layered ? ECONNRESET : errno);
+	bool tells = strpbrk(scene->stack->layers, "fw") != NULL;
+	assert_int_equal(read_to_the_end(&scene->sides[1]), tells ? IO_BROKEN : IO_EOF);
+	assert_int_equal(errno, tells ? ECONNRESET : errno);
 	scene_free(scene);
 }
 
@@ -407,8 +467,8 @@ static void test_answer_waits_for_room(void **state)
 	int pair[2];
 	assert_non_null(side);
 	unix_pair(pair);
-	side_open(side, stack);
-	side_connect(side, stack, pair[0]);
+	side_open(side, stack, false);
+	side_connect(side, stack, pair[0], true);
 	while (side->conn.backlog == 0) {
 		side_send(side, 400);
 		io_flush(&side->io);
@@ -473,16 +533,35 @@ static void test_handles(void **state)
 
 int main(void)
 {
-	static struct stack plain = {0, false}, framed = {1, false}, twice = {2, false};
-	static struct stack fixed = {0, true}, framed_fixed = {1, true};
+	static struct stack plain = {.layers = ""}, framed = {.layers = "f"}, twice = {.layers = "ff"};
+	static struct stack websocket = {.layers = "w"}, websocket_framed = {.layers = "fw"};
+	static struct stack framed_websocket = {.layers = "wf"}, proxied = {.layers = "p"};
+	static struct stack tls = {"t", 0x1301, false}, tls_1_2 = {"t", 0xc02b, false}, chacha = {"t", 0x1303, false};
+	static struct stack tls_framed = {"ft", 0x1302, false}, all_framed = {"fptw", 0x1301, false};
+	/* Behind a balancer, from a browser. */
+	static struct stack all = {"ptw", 0x1301, false};
+	static struct stack fixed = {"", 0, true}, framed_fixed = {"f", 0, true}, websocket_fixed = {"w", 0, true};
+	static struct stack tls_fixed = {"t", 0x1301, true}, all_fixed = {"ptw", 0x1301, true};
 	const struct CMUnitTest in_table[] = {
-		cmocka_unit_test(test_handles),         ALL(plain), ALL(framed), ALL(twice),
+		cmocka_unit_test(test_handles),
+		ALL(plain),
+		ALL(framed),
+		ALL(twice),
 		ON(framed, test_answer_waits_for_room),
+		ALL(websocket),
+		ALL(websocket_framed),
+		ALL(framed_websocket),
+		ALL(proxied),
+		ALL(tls),
+		ALL(tls_1_2),
+		ALL(chacha),
+		ALL(tls_framed),
+		ALL(all),
+		ALL(all_framed),
 	};
 	const struct CMUnitTest in_fixed_files[] = {
-		ALL(fixed),
-		ALL(framed_fixed),
-		ON(framed_fixed, test_answer_waits_for_room),
+		ALL(fixed),           ALL(framed_fixed), ON(framed_fixed, test_answer_waits_for_room),
+		ALL(websocket_fixed), ALL(tls_fixed),    ALL(all_fixed),
 	};
 	int failed = cmocka_run_group_tests_name("in the table", in_table, NULL, NULL);
 	if (fixed_files_work() && poller_outlives_descriptors())

@@ -47,7 +47,7 @@ static struct mqtt_connect connect_of(const struct peer_connect *asked)
 	return connect;
 }
 
-struct peer peer_connect(struct shard_scene *scene, const struct peer_connect *asked)
+struct far_peer peer_connect(struct shard_scene *scene, const struct peer_connect *asked)
 {
 	static uint8_t packet[65536];
 	struct mqtt_connect connect = connect_of(asked);
@@ -57,15 +57,15 @@ struct peer peer_connect(struct shard_scene *scene, const struct peer_connect *a
 	if (asked->rest.size != 0)
 		memcpy(packet + size, asked->rest.data, asked->rest.size);
 	size += asked->rest.size;
-	struct peer peer = {.scene = scene, .version = connect.version};
+	struct far_peer peer = {.scene = scene, .version = connect.version};
 	peer.fd = shard_scene_connect(scene, asked->shard, slice_of(packet, size), asked->send_bytes);
 	assert_true(peer.fd >= 0);
 	return peer;
 }
 
-struct peer peer_sign_in(struct shard_scene *scene, const struct peer_connect *asked, bool present)
+struct far_peer peer_sign_in(struct shard_scene *scene, const struct peer_connect *asked, bool present)
 {
-	struct peer peer = peer_connect(scene, asked);
+	struct far_peer peer = peer_connect(scene, asked);
 	struct heard heard;
 	assert_true(peer_hears(&peer, &heard));
 	assert_int_equal(heard.header.type, MQTT_CONNACK);
@@ -74,7 +74,7 @@ struct peer peer_sign_in(struct shard_scene *scene, const struct peer_connect *a
 	return peer;
 }
 
-static void close_end(struct peer *peer)
+static void close_end(struct far_peer *peer)
 {
 	if (peer->fd >= 0)
 		close(peer->fd);
@@ -84,18 +84,18 @@ static void close_end(struct peer *peer)
 	peer->unread_bytes = peer->unread_capacity = peer->taken = 0;
 }
 
-void peer_drop(struct peer *peer)
+void peer_drop(struct far_peer *peer)
 {
 	close_end(peer);
 }
 
-void peer_vanish(struct peer *peer)
+void peer_vanish(struct far_peer *peer)
 {
 	close_end(peer);
 	shard_scene_settle(peer->scene);
 }
 
-void peer_leave(struct peer *peer)
+void peer_leave(struct far_peer *peer)
 {
 	peer_say(peer, "\xe0", 2);
 #ifdef SCENE_FRAMED
@@ -104,7 +104,7 @@ void peer_leave(struct peer *peer)
 	peer_vanish(peer);
 }
 
-void peer_disconnect(struct peer *peer, uint8_t reason, uint32_t expiry_s)
+void peer_disconnect(struct far_peer *peer, uint8_t reason, uint32_t expiry_s)
 {
 	uint8_t packet[] = {0xe0,
 			    7,
@@ -121,7 +121,7 @@ void peer_disconnect(struct peer *peer, uint8_t reason, uint32_t expiry_s)
 
 /* ---- saying ---- */
 
-void peer_say(const struct peer *peer, const void *bytes, size_t size)
+void peer_say(const struct far_peer *peer, const void *bytes, size_t size)
 {
 	const uint8_t *at = bytes;
 	for (int times = 0; size != 0; times++) {
@@ -135,7 +135,7 @@ void peer_say(const struct peer *peer, const void *bytes, size_t size)
 	}
 }
 
-void peer_publish_as(const struct peer *peer, const struct mqtt_publish *publish)
+void peer_publish_as(const struct far_peer *peer, const struct mqtt_publish *publish)
 {
 	size_t size = mqtt_publish_size(publish, peer->version);
 	assert_in_range(size, 1, PACKET_BYTES_MAX);
@@ -146,7 +146,7 @@ void peer_publish_as(const struct peer *peer, const struct mqtt_publish *publish
 	free(packet);
 }
 
-void peer_publish(const struct peer *peer, const char *topic, const char *payload, uint8_t qos, uint16_t packet_id)
+void peer_publish(const struct far_peer *peer, const char *topic, const char *payload, uint8_t qos, uint16_t packet_id)
 {
 	struct mqtt_publish publish = {
 		.topic = slice_string(topic),
@@ -157,7 +157,7 @@ void peer_publish(const struct peer *peer, const char *topic, const char *payloa
 	peer_publish_as(peer, &publish);
 }
 
-void peer_ack_with(const struct peer *peer, uint8_t type, uint16_t packet_id, uint8_t reason)
+void peer_ack_with(const struct far_peer *peer, uint8_t type, uint16_t packet_id, uint8_t reason)
 {
 	uint8_t packet[8];
 	struct mqtt_ack ack = {.packet_id = packet_id, .reason = reason};
@@ -165,12 +165,12 @@ void peer_ack_with(const struct peer *peer, uint8_t type, uint16_t packet_id, ui
 	peer_say(peer, packet, size);
 }
 
-void peer_ack(const struct peer *peer, uint8_t type, uint16_t packet_id)
+void peer_ack(const struct far_peer *peer, uint8_t type, uint16_t packet_id)
 {
 	peer_ack_with(peer, type, packet_id, 0);
 }
 
-void peer_ask(const struct peer *peer, const struct mqtt_subscription *asked, uint32_t identifier)
+void peer_ask(const struct far_peer *peer, const struct mqtt_subscription *asked, uint32_t identifier)
 {
 	uint8_t packet[1024];
 	size_t size = mqtt_subscribe_encode(1, identifier, asked, 1, peer->version, packet, sizeof(packet));
@@ -178,7 +178,7 @@ void peer_ask(const struct peer *peer, const struct mqtt_subscription *asked, ui
 	peer_say(peer, packet, size);
 }
 
-static void hears_codes(struct peer *peer, uint8_t type, uint8_t code)
+static void hears_codes(struct far_peer *peer, uint8_t type, uint8_t code)
 {
 	struct heard heard;
 	assert_true(peer_hears(peer, &heard));
@@ -188,19 +188,19 @@ static void hears_codes(struct peer *peer, uint8_t type, uint8_t code)
 		assert_int_equal(heard.suback.codes.data[0], code);
 }
 
-void peer_subscribe_as(struct peer *peer, const struct mqtt_subscription *asked, uint32_t identifier)
+void peer_subscribe_as(struct far_peer *peer, const struct mqtt_subscription *asked, uint32_t identifier)
 {
 	peer_ask(peer, asked, identifier);
 	hears_codes(peer, MQTT_SUBACK, asked->qos);
 }
 
-void peer_subscribe(struct peer *peer, const char *filter, uint8_t qos)
+void peer_subscribe(struct far_peer *peer, const char *filter, uint8_t qos)
 {
 	struct mqtt_subscription asked = {.filter = slice_string(filter), .qos = qos};
 	peer_subscribe_as(peer, &asked, 0);
 }
 
-void peer_unsubscribe(struct peer *peer, const char *filter)
+void peer_unsubscribe(struct far_peer *peer, const char *filter)
 {
 	uint8_t packet[1024];
 	struct slice asked = slice_string(filter);
@@ -213,7 +213,7 @@ void peer_unsubscribe(struct peer *peer, const char *filter)
 /* ---- hearing ---- */
 
 /* False: nothing came. */
-static bool read_more(struct peer *peer)
+static bool read_more(struct far_peer *peer)
 {
 	if (peer->fd < 0)
 		return false;
@@ -233,7 +233,7 @@ static bool read_more(struct peer *peer)
 	return some > 0;
 }
 
-static enum error decode(const struct peer *peer, struct heard *heard)
+static enum error decode(const struct far_peer *peer, struct heard *heard)
 {
 	uint8_t type = heard->header.type;
 	switch (type) {
@@ -257,7 +257,7 @@ static enum error decode(const struct peer *peer, struct heard *heard)
 }
 
 /* Takes a whole packet off what came. */
-static bool take_packet(struct peer *peer, struct heard *heard)
+static bool take_packet(struct far_peer *peer, struct heard *heard)
 {
 	size_t size = peer->unread_bytes - peer->taken;
 	const uint8_t *at = peer->unread + peer->taken;
@@ -275,7 +275,7 @@ static bool take_packet(struct peer *peer, struct heard *heard)
 	return true;
 }
 
-bool peer_heard(struct peer *peer, struct heard *heard)
+bool peer_heard(struct far_peer *peer, struct heard *heard)
 {
 	*heard = (struct heard){.body = {0}};
 	while (!take_packet(peer, heard)) {
@@ -285,21 +285,31 @@ bool peer_heard(struct peer *peer, struct heard *heard)
 	return true;
 }
 
-bool peer_hears(struct peer *peer, struct heard *heard)
+/* What came and is no packet yet. */
+static size_t bytes_in_part(const struct far_peer *peer)
+{
+#ifdef SCENE_FRAMED
+	return peer->unread_bytes + link_unread(peer->fd);
+#else
+	return peer->unread_bytes;
+#endif
+}
+
+bool peer_hears(struct far_peer *peer, struct heard *heard)
 {
 	if (peer_heard(peer, heard))
 		return true;
-	size_t unread_bytes;
+	size_t bytes;
 	do { /* a packet may be longer than its socket holds */
-		unread_bytes = peer->unread_bytes;
+		bytes = bytes_in_part(peer);
 		shard_scene_settle(peer->scene);
 		if (peer_heard(peer, heard))
 			return true;
-	} while (peer->unread_bytes != unread_bytes);
+	} while (bytes_in_part(peer) != bytes);
 	return false;
 }
 
-struct mqtt_publish peer_hears_publish(struct peer *peer, const char *topic, const char *payload, uint8_t qos)
+struct mqtt_publish peer_hears_publish(struct far_peer *peer, const char *topic, const char *payload, uint8_t qos)
 {
 	struct heard heard;
 	if (!peer_hears(peer, &heard))
@@ -315,7 +325,7 @@ struct mqtt_publish peer_hears_publish(struct peer *peer, const char *topic, con
 	return *publish;
 }
 
-void peer_hears_ack(struct peer *peer, uint8_t type, uint16_t packet_id, uint8_t reason)
+void peer_hears_ack(struct far_peer *peer, uint8_t type, uint16_t packet_id, uint8_t reason)
 {
 	struct heard heard;
 	assert_true(peer_hears(peer, &heard));
@@ -324,13 +334,13 @@ void peer_hears_ack(struct peer *peer, uint8_t type, uint16_t packet_id, uint8_t
 	assert_int_equal(heard.ack.reason, peer->version == MQTT_VERSION_5 ? reason : 0);
 }
 
-static bool is_at_end(const struct peer *peer)
+static bool is_at_end(const struct far_peer *peer)
 {
 	uint8_t byte;
 	return peer->unread_bytes == peer->taken && recv(peer->fd, &byte, 1, 0) == 0;
 }
 
-void peer_hears_nothing(struct peer *peer)
+void peer_hears_nothing(struct far_peer *peer)
 {
 	struct heard heard;
 	if (peer_hears(peer, &heard))
@@ -339,7 +349,7 @@ void peer_hears_nothing(struct peer *peer)
 	assert_false(is_at_end(peer));
 }
 
-void peer_hears_end(struct peer *peer)
+void peer_hears_end(struct far_peer *peer)
 {
 	struct heard heard;
 	if (peer_hears(peer, &heard))
@@ -348,7 +358,7 @@ void peer_hears_end(struct peer *peer)
 	close_end(peer);
 }
 
-void peer_hears_disconnect(struct peer *peer, uint8_t reason)
+void peer_hears_disconnect(struct far_peer *peer, uint8_t reason)
 {
 	struct heard heard;
 	assert_true(peer_hears(peer, &heard));
@@ -357,7 +367,7 @@ void peer_hears_disconnect(struct peer *peer, uint8_t reason)
 	peer_hears_end(peer);
 }
 
-void peer_completes(struct peer *peer, const struct mqtt_publish *publish)
+void peer_completes(struct far_peer *peer, const struct mqtt_publish *publish)
 {
 	uint16_t packet_id = publish->packet_id;
 	if (publish->qos == 1) {
@@ -370,7 +380,7 @@ void peer_completes(struct peer *peer, const struct mqtt_publish *publish)
 	shard_scene_settle(peer->scene);
 }
 
-uint32_t peer_counts(struct peer *peer, uint8_t type)
+uint32_t peer_counts(struct far_peer *peer, uint8_t type)
 {
 	struct heard heard;
 	uint32_t count = 0;

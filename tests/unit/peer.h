@@ -9,7 +9,7 @@
 #include "mqtt/packet.h"
 #include "shard_scene.h"
 
-struct peer {
+struct far_peer {
 	struct shard_scene *scene;
 	int fd; /* -1: not there */
 	uint8_t version;
@@ -42,37 +42,37 @@ struct peer_connect {
 };
 
 /* Sends CONNECT; nothing of the answer is read. */
-struct peer peer_connect(struct shard_scene *scene, const struct peer_connect *connect);
+struct far_peer peer_connect(struct shard_scene *scene, const struct peer_connect *connect);
 /* And reads CONNACK, which must accept, with this session present flag. */
-struct peer peer_sign_in(struct shard_scene *scene, const struct peer_connect *connect, bool present);
+struct far_peer peer_sign_in(struct shard_scene *scene, const struct peer_connect *connect, bool present);
 #define PEER_CONNECT(...) (&(struct peer_connect){__VA_ARGS__})
 
 /* Vanishes, and the scene takes no turn. */
-void peer_drop(struct peer *peer);
+void peer_drop(struct far_peer *peer);
 /* Vanishes; the scene settles. */
-void peer_vanish(struct peer *peer);
+void peer_vanish(struct far_peer *peer);
 /* The same with DISCONNECT first: all is over in order. */
-void peer_leave(struct peer *peer);
+void peer_leave(struct far_peer *peer);
 /* DISCONNECT with a reason and a Session Expiry Interval (version 5); the server then closes. */
-void peer_disconnect(struct peer *peer, uint8_t reason, uint32_t expiry_s);
+void peer_disconnect(struct far_peer *peer, uint8_t reason, uint32_t expiry_s);
 
 /* ---- saying ---- */
 
 /* Where the socket does not take it all the scene settles. */
-void peer_say(const struct peer *peer, const void *bytes, size_t size);
+void peer_say(const struct far_peer *peer, const void *bytes, size_t size);
 /* Publishes "payload". packet_id: not looked at at QoS 0. */
-void peer_publish(const struct peer *peer, const char *topic, const char *payload, uint8_t qos, uint16_t packet_id);
-void peer_publish_as(const struct peer *peer, const struct mqtt_publish *publish);
+void peer_publish(const struct far_peer *peer, const char *topic, const char *payload, uint8_t qos, uint16_t packet_id);
+void peer_publish_as(const struct far_peer *peer, const struct mqtt_publish *publish);
 /* PUBACK, PUBREC, PUBREL, PUBCOMP. */
-void peer_ack(const struct peer *peer, uint8_t type, uint16_t packet_id);
-void peer_ack_with(const struct peer *peer, uint8_t type, uint16_t packet_id, uint8_t reason);
+void peer_ack(const struct far_peer *peer, uint8_t type, uint16_t packet_id);
+void peer_ack_with(const struct far_peer *peer, uint8_t type, uint16_t packet_id, uint8_t reason);
 /* Sends SUBSCRIBE; the answer is not read. */
-void peer_ask(const struct peer *peer, const struct mqtt_subscription *asked, uint32_t identifier);
+void peer_ask(const struct far_peer *peer, const struct mqtt_subscription *asked, uint32_t identifier);
 /* And reads SUBACK, which must grant what was asked for. */
-void peer_subscribe(struct peer *peer, const char *filter, uint8_t qos);
-void peer_subscribe_as(struct peer *peer, const struct mqtt_subscription *asked, uint32_t identifier);
+void peer_subscribe(struct far_peer *peer, const char *filter, uint8_t qos);
+void peer_subscribe_as(struct far_peer *peer, const struct mqtt_subscription *asked, uint32_t identifier);
 /* And reads UNSUBACK. */
-void peer_unsubscribe(struct peer *peer, const char *filter);
+void peer_unsubscribe(struct far_peer *peer, const char *filter);
 
 /* ---- hearing ---- */
 
@@ -88,20 +88,20 @@ struct heard {
 };
 
 /* The next packet; false: there is none. Fails the test where the server says what its version does not allow. */
-bool peer_hears(struct peer *peer, struct heard *heard);
+bool peer_hears(struct far_peer *peer, struct heard *heard);
 /* The same of what is there already: the scene takes no turn. */
-bool peer_heard(struct peer *peer, struct heard *heard);
+bool peer_heard(struct far_peer *peer, struct heard *heard);
 /* The next packet is a PUBLISH like this; its DUP and retain flags are the caller's to look at. */
-struct mqtt_publish peer_hears_publish(struct peer *peer, const char *topic, const char *payload, uint8_t qos);
-void peer_hears_ack(struct peer *peer, uint8_t type, uint16_t packet_id, uint8_t reason);
-void peer_hears_nothing(struct peer *peer);
+struct mqtt_publish peer_hears_publish(struct far_peer *peer, const char *topic, const char *payload, uint8_t qos);
+void peer_hears_ack(struct far_peer *peer, uint8_t type, uint16_t packet_id, uint8_t reason);
+void peer_hears_nothing(struct far_peer *peer);
 /* DISCONNECT with this reason, and the end. */
-void peer_hears_disconnect(struct peer *peer, uint8_t reason);
+void peer_hears_disconnect(struct far_peer *peer, uint8_t reason);
 /* The end, without a word. */
-void peer_hears_end(struct peer *peer);
+void peer_hears_end(struct far_peer *peer);
 /* Takes a message to its end: PUBACK, or PUBREC, PUBREL and PUBCOMP. */
-void peer_completes(struct peer *peer, const struct mqtt_publish *publish);
+void peer_completes(struct far_peer *peer, const struct mqtt_publish *publish);
 /* How many packets of a type come now; all are taken. */
-uint32_t peer_counts(struct peer *peer, uint8_t type);
+uint32_t peer_counts(struct far_peer *peer, uint8_t type);
 
 #endif

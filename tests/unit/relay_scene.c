@@ -1,7 +1,7 @@
 #include "relay_scene.h"
 
+#include "bench/dial/dial.h"
 #include "bench/target/cpu.h"
-#include "bench/target/dial.h"
 
 #include <errno.h>
 #include <sched.h>

@@ -41,8 +41,11 @@ void link_shard_end(uint16_t shard)
 	}
 }
 
-void link_begin(int fd)
+void link_begin(int shard_end, int client_end, struct stream_carry *carry)
 {
+	int fd = client_end;
+	(void)shard_end;
+	carry->kind = FRAMED_KIND;
 	CHECK(fd >= 0 && fd < LINKS_MAX);
 	free(links[fd]);
 	links[fd] = calloc(1, sizeof(*links[fd]));
@@ -94,6 +97,11 @@ static bool take_frame(struct link *link)
 	link->raw_bytes -= whole;
 	memmove(link->raw, link->raw + whole, link->raw_bytes);
 	return true;
+}
+
+size_t link_unread(int fd)
+{
+	return fd >= 0 && fd < LINKS_MAX && links[fd] != NULL ? links[fd]->raw_bytes : 0;
 }
 
 ssize_t link_recv(int fd, void *bytes, size_t size, int flags)

@@ -136,7 +136,7 @@ static void test_readers_while_members_come_and_go(void **state)
 	(void)state;
 	static struct scene scene;
 	struct hash_key key = {{9}};
-	scene.index = index_new(SHARDS, &key);
+	scene.index = index_new(SHARDS, &key, NULL);
 	assert_non_null(scene.index);
 	for (uint32_t n = 0; n < STEADY_NODES; n++)
 		assert_true(change(&scene, n, STEADY_SHARD, 2));

@@ -30,7 +30,7 @@ static int scene_open(void **state)
 {
 	static struct scene scene;
 	struct hash_key key = {{1, 2, 3}};
-	scene = (struct scene){.index = index_new(SHARDS, &key), .random = {7}};
+	scene = (struct scene){.index = index_new(SHARDS, &key, NULL), .random = {7}};
 	assert_non_null(scene.index);
 	reader_register();
 	*state = &scene;

@@ -34,7 +34,7 @@ static int scene_open(void **state)
 {
 	static struct scene scene;
 	struct hash_key key = {{1, 2, 3}};
-	scene = (struct scene){.index = index_new(SHARDS, &key)};
+	scene = (struct scene){.index = index_new(SHARDS, &key, NULL)};
 	assert_non_null(scene.index);
 	reader_register();
 	*state = &scene;

@@ -149,7 +149,7 @@ static void test_readers_while_writers_change(void **state)
 	(void)state;
 	static struct scene scene;
 	struct hash_key key = {{9}};
-	scene.index = index_new(SHARDS, &key);
+	scene.index = index_new(SHARDS, &key, NULL);
 	assert_non_null(scene.index);
 	for (uint32_t n = 0; n < STEADY_FILTERS; n++)
 		assert_true(set_route(&scene, n, STEADY_SHARD, route_of(STEADY_SHARD, n)));

@@ -265,15 +265,88 @@ static void test_at_random(void **state)
 
 #define IN_LINES(test) cmocka_unit_test_setup_teardown(test, acks_open, acks_close)
 
+/* Answers that are out keep the line, count, and are forgotten with the connection. */
+static void test_answers_that_are_out(void **state)
+{
+	struct pending_acks *acks = *state;
+	struct client_ref client = {3};
+	for (uint32_t i = 0; i < 3; i++)
+		assert_int_equal(pending_acks_answer_begin(acks, client), ERROR_OK);
+	uint32_t ticket = filed(acks, 3, 1);
+	assert_int_equal(pending_acks_of(acks, client), 1);
+	assert_int_equal(pending_acks_all_of(acks, client), 4);
+	assert_int_equal(pending_acks_count(acks), 4);
+	pending_acks_is_safe(acks, ticket);
+	expect_next(acks, 3, 1);
+	expect_none(acks);
+	pending_acks_answer_end(acks, client);
+	assert_int_equal(pending_acks_all_of(acks, client), 2);
+	assert_int_equal(acks->lines.used, 1);
+	pending_acks_forget(acks, client);
+	assert_int_equal(pending_acks_all_of(acks, client), 0);
+	assert_int_equal(pending_acks_count(acks), 0);
+	/* Of a session that ends, and of another client meanwhile. */
+	assert_int_equal(pending_acks_answer_begin(acks, client), ERROR_OK);
+	assert_int_equal(pending_acks_answer_begin(acks, (struct client_ref){4}), ERROR_OK);
+	pending_acks_drop(acks, client);
+	assert_int_equal(pending_acks_count(acks), 1);
+	pending_acks_answer_end(acks, (struct client_ref){4});
+	assert_int_equal(pending_acks_count(acks), 0);
+}
+
+/* One holder had no memory to wait for its commit; what the router says later does not make up for that. */
+static void test_a_failure_stays(void **state)
+{
+	struct pending_acks *acks = *state;
+	uint32_t ticket = filed(acks, 1, 5);
+	pending_acks_hold(acks, ticket);
+	pending_acks_set_reason(acks, ticket, 0x97, true);
+	pending_acks_is_safe(acks, ticket);
+	pending_acks_set_reason(acks, ticket, 0, false);
+	pending_acks_is_safe(acks, ticket);
+	struct pending_answer answer;
+	assert_true(pending_acks_next(acks, &answer));
+	assert_true(answer.failed);
+	assert_int_equal(answer.reason, 0x97);
+}
+
+/* Only what is answered by PUBREC, and only the client's own. */
+static void test_marks(void **state)
+{
+	struct pending_acks *acks = *state;
+	uint64_t ids[PACKET_ID_WORDS] = {0};
+	assert_int_equal(pending_acks_mark(acks, (struct client_ref){1}, ids), 0);
+	static const uint16_t QOS_2[] = {1, 63, 64, UINT16_MAX};
+	uint32_t tickets[6] = {filed(acks, 1, 7), filed(acks, 2, 8)};
+	for (uint32_t i = 0; i < 4; i++) {
+		tickets[2 + i] = pending_acks_take(acks);
+		assert_int_equal(pending_acks_file(acks, (struct client_ref){1}, tickets[2 + i], 2, QOS_2[i]),
+				 ERROR_OK);
+	}
+	assert_int_equal(pending_acks_mark(acks, (struct client_ref){1}, ids), 5);
+	assert_true(ids[0] == (UINT64_C(1) << 1 | UINT64_C(1) << 63));
+	assert_true(ids[1] == 1 && ids[PACKET_ID_WORDS - 1] == UINT64_C(1) << 63);
+	for (uint32_t i = 2; i < PACKET_ID_WORDS - 1; i++)
+		assert_true(ids[i] == 0);
+	struct pending_answer answer;
+	for (uint32_t i = 0; i < 6; i++)
+		pending_acks_is_safe(acks, tickets[i]);
+	for (uint32_t i = 0; i < 6; i++)
+		assert_true(pending_acks_next(acks, &answer));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		IN_LINES(test_in_order_of_the_line),
+		IN_LINES(test_answers_that_are_out),
+		IN_LINES(test_a_failure_stays),
 		IN_LINES(test_all_holders_have_to_say_so),
 		IN_LINES(test_in_no_line),
 		IN_LINES(test_reason_and_failure),
 		IN_LINES(test_forgotten),
 		IN_LINES(test_dropped_while_ready),
+		IN_LINES(test_marks),
 		IN_LINES(test_at_random),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -41,7 +41,7 @@ static int scene_open(void **state)
 	static struct scene scene;
 	struct hash_key key = {{5}};
 	scene = (struct scene){.random = {81}, .now_s = 1000, .next_number = 1};
-	scene.retained = retained_new(&key, MESSAGES_MAX, BYTES_MAX);
+	scene.retained = retained_new(&key, MESSAGES_MAX, BYTES_MAX, NULL);
 	assert_non_null(scene.retained);
 	*state = &scene;
 	return 0;

@@ -129,7 +129,7 @@ static void test_walkers_while_writers_change(void **state)
 	(void)state;
 	static struct scene scene;
 	struct hash_key key = {{9}};
-	scene.retained = retained_new(&key, 10000, 1 << 20);
+	scene.retained = retained_new(&key, 10000, 1 << 20, NULL);
 	assert_non_null(scene.retained);
 	set_steady(&scene, false);
 	pthread_t threads[WRITERS + WALKERS];

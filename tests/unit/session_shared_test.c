@@ -44,7 +44,7 @@ static int scene_open(void **state)
 {
 	static struct scene scene;
 	struct hash_key key = {{4}};
-	scene = (struct scene){.index = index_new(SHARDS, &key), .random = {121}};
+	scene = (struct scene){.index = index_new(SHARDS, &key, NULL), .random = {121}};
 	assert_non_null(scene.index);
 	for (uint16_t shard = 0; shard < SHARDS; shard++) {
 		assert_int_equal(subscriptions_open(&scene.subscriptions[shard], NULL, scene.index, shard, LIMIT),

@@ -31,7 +31,7 @@ static int scene_open(void **state)
 	struct scene *scene = calloc(1, sizeof(*scene));
 	assert_non_null(scene);
 	struct hash_key key = {{4}};
-	scene->index = index_new(8, &key);
+	scene->index = index_new(8, &key, NULL);
 	assert_non_null(scene->index);
 	assert_int_equal(subscriptions_open(&scene->subscriptions, NULL, scene->index, SHARD, LIMIT), ERROR_OK);
 	reader_register();

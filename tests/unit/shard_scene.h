@@ -4,8 +4,9 @@
 #define TESTS_UNIT_SHARD_SCENE_H
 
 #include "access/handshake.h"
+#include "body_source.h"
 #include "journal_model.h"
-#include "memory/arena.h"
+#include "memory/notes.h"
 #include "state/shard.h"
 
 #define SCENE_SHARDS_MAX 3
@@ -19,7 +20,9 @@ struct shard_scene {
 	struct shard shards[SCENE_SHARDS_MAX];
 	struct settings settings;
 	struct hash_key key;
-	struct memory_root root; /* with SCENE_ARENA: where shards have their memory */
+	struct memory_root root; /* with SCENE_ARENA: where shards have their memory, and what they share */
+	struct notes notes;
+	struct arena shared;
 	struct arena arenas[SCENE_SHARDS_MAX];
 	struct index *index;
 	struct retained *retained;
@@ -30,17 +33,30 @@ struct shard_scene {
 	struct sign_in_environment environment;
 	enum error refusal; /* why the last one was not let in */
 	_Atomic uint32_t sessions_offline;
+	_Atomic uint32_t checkpoints_begun;
 	int pairs[SCENE_SHARDS_MAX][2]; /* sockets that were admitted: [0] the gate's end, [1] the shard's */
 	uint16_t shard_count;
+	uint16_t first_shard_count;   /* as it was made */
+	bool is_restored;             /* by shard_scene_crash() */
 	struct journal_model journal; /* listens to all shards */
 	struct journal_record records[SCENE_SHARDS_MAX];
+	struct journal_model second_journal; /* from a checkpoint on */
+	struct journal_record second_records[SCENE_SHARDS_MAX];
+	struct body_source sources[SCENE_SHARDS_MAX]; /* with SCENE_EVICTS or once it is restored: have what the journal
+							 was told */
+	bool commits;                                 /* settling makes what was told safe */
+	const struct journal_events *events;          /* NULL: JOURNAL_MODEL_EVENTS; from the next restart on */
 };
 
 /* With settings that suit tests; change them before the first client comes. Freed by shard_scene_free(). */
 struct shard_scene *shard_scene_new(uint16_t shards);
 /* The same with ways to sign in and rules. */
 struct shard_scene *shard_scene_new_guarded(uint16_t shards, const struct access_settings *access);
+/* With a journal whose commits become safe when the test says so, or while the scene settles. */
+struct shard_scene *shard_scene_new_with_commits(uint16_t shards);
 void shard_scene_free(struct shard_scene *scene);
+/* Restarts the scene with such a journal, or without. */
+void shard_scene_restart_with_commits(struct shard_scene *scene, bool commits);
 /* Shards as new, their index and wakers the same: cheaper than another scene. */
 void shard_scene_restart(struct shard_scene *scene);
 
@@ -61,6 +77,16 @@ void shard_scene_set_wall(int64_t offset_s);
 bool shard_scene_turn_one(struct shard_scene *scene, uint16_t shard);
 /* Turns of all shards, until none has anything to do; then the journal has to say what they are. */
 void shard_scene_settle(struct shard_scene *scene);
+
+/* The shard that a client id belongs to. Only clients who keep to that find their sessions after a crash. */
+uint16_t shard_scene_of(const struct shard_scene *scene, const char *id);
+/* The journal wants a checkpoint, unless one is under way. */
+void shard_scene_want_checkpoint(struct shard_scene *scene);
+
+/* All threads stop where they are. A gateway with so many shards starts with what the journal was told, and its journal
+ * wants a checkpoint. The clients' connections are lost, what was counted begins with 0, and so does the monotonic
+ * clock. False, and nothing happens: the checkpoint of the last start is not over. */
+bool shard_scene_crash(struct shard_scene *scene, uint16_t shards);
 
 /* Signs in with these bytes: reads CONNECT as a gate does and hands over the socket and what came behind. Returns the
  * client's end (non-blocking); -1: it was refused. send_bytes: of the server's send buffer; 0: as the system has it. */

@@ -1,6 +1,8 @@
 #include "admin/api/handlers.h"
 
 #include "base/check.h"
+#include "mqtt/field/topic.h"
+#include "runtime/client_transport.h"
 #include "runtime/command.h"
 #include "shard/command_clients.h"
 #include "state/shard.h"
@@ -51,13 +53,20 @@ static const char *version_name(uint8_t version)
 	return version >= 3 && version <= 5 ? NAMES[version - 3] : "";
 }
 
+static const char *transport_name(const struct client_row *row)
+{
+	return client_state_is_connected(row->state) ? client_transport_name(row->transport) : NULL;
+}
+
 /* Fields that describe a connection are null for a client without one. */
 static json_t *json_of_row(const struct client_row *row, struct slice id)
 {
 	bool connected = client_state_is_connected(row->state);
-	return json_pack("{s:o, s:s, s:s?, s:s, s:o, s:i, s:o, s:o, s:I, s:I, s:I, s:I, s:I, s:I}", "client_id",
-			 json_of_slice(id), "state", state_name(row->state), "grade", grade_name(row->state),
-			 "protocol", version_name(row->version), "address", json_of_address(&row->address),
+	return json_pack("{s:o, s:s, s:s?, s:s, s:o, s:s?, s:s?, s:s?, s:i, s:o, s:o, s:I, s:I, s:I, s:I, s:I, s:I}",
+			 "client_id", json_of_slice(id), "state", state_name(row->state), "grade",
+			 grade_name(row->state), "protocol", version_name(row->version), "address",
+			 json_of_address(&row->address), "transport", transport_name(row), "tls_version",
+			 client_tls_version(row->tls_version), "tls_cipher", client_tls_cipher(row->tls_cipher),
 			 "keepalive_seconds", row->keepalive_s, "connected_seconds",
 			 connected ? json_integer(row->connected_s) : json_null(), "silent_seconds",
 			 connected ? json_real(row->silent_ms / 1000.0) : json_null(), "subscriptions",
@@ -245,19 +254,28 @@ static json_t *json_of_tcp(const struct command_client *client)
 			 "last_heard_seconds", client->last_ack_ms / 1e3);
 }
 
+/* UTF-8, which may have been cut in the middle of a character. */
+static json_t *json_of_subject(const char *subject)
+{
+	struct slice text = slice_string(subject);
+	while (text.size != 0 && mqtt_string_check(text) != ERROR_OK)
+		text.size--;
+	return text.size != 0 ? json_of_slice(text) : json_null();
+}
+
 static json_t *json_of_client(const struct command_client *client)
 {
 	json_t *json = json_of_row(&client->row, client->id);
 	bool offline = client->row.state == CLIENT_OFFLINE;
-	json_t *more =
-		json_pack("{s:o, s:o, s:I, s:I, s:o, s:b, s:o, s:b, s:o}", "session_expiry_seconds",
-			  json_of_seconds(client->session_expiry_s), "session_ends_in_seconds",
-			  offline ? json_of_seconds(client->ends_in_s) : json_null(), "packet_bytes_max",
-			  (json_int_t)client->packet_bytes_max, "unreleased_messages", (json_int_t)client->unreleased,
-			  "will_delay_seconds", client->has_will ? json_integer(client->will_delay_s) : json_null(),
-			  "paused", client->paused, "tcp", json_of_tcp(client), "subscriptions_cut",
-			  client->subscription_rows < client->row.subscriptions, "subscription_list",
-			  json_of_subscriptions(client));
+	json_t *more = json_pack(
+		"{s:o, s:o, s:o, s:I, s:I, s:o, s:b, s:o, s:b, s:o}", "certificate_subject",
+		json_of_subject(client->subject), "session_expiry_seconds", json_of_seconds(client->session_expiry_s),
+		"session_ends_in_seconds", offline ? json_of_seconds(client->ends_in_s) : json_null(),
+		"packet_bytes_max", (json_int_t)client->packet_bytes_max, "unreleased_messages",
+		(json_int_t)client->unreleased, "will_delay_seconds",
+		client->has_will ? json_integer(client->will_delay_s) : json_null(), "paused", client->paused, "tcp",
+		json_of_tcp(client), "subscriptions_cut", client->subscription_rows < client->row.subscriptions,
+		"subscription_list", json_of_subscriptions(client));
 	if (json == NULL || more == NULL || json_object_update(json, more) != 0) {
 		json_decref(json);
 		json = NULL;

@@ -5,14 +5,37 @@
 
 #include "admin/api/guard.h"
 #include "admin/metrics/snapshot.h"
+#include "runtime/settings/drain_settings.h"
 
 #include <stdio.h>
+
+#define ADMIN_WHY_BYTES 512u
+
+/* Upgrades of this process (upgrade/upgrade.h). */
+struct admin_upgrade {
+	const char *state;         /* "none", "asked", "done", "refused"; static storage */
+	char why[ADMIN_WHY_BYTES]; /* refused */
+	char from[64];             /* done: the version that was replaced */
+	uint64_t number;           /* of the request */
+	uint64_t clients;          /* done */
+	uint64_t silent_us;        /* done: no client was served for so long */
+	uint64_t done;             /* of all programs of this process */
+	uint64_t refused;
+};
 
 /* Callbacks into the daemon. The HTTP server's thread calls them. */
 struct admin_hooks {
 	/* Reads the configuration again. Returns true and writes one line per change to *report; or returns false,
 	 * changes nothing and writes the reason. NULL if there is no configuration to read. */
 	bool (*reload)(void *context, FILE *report);
+	/* Replaces the program by the one at this path, "" for the one that it was started from. Returns whether that
+	 * was begun; if not, why says why not. */
+	bool (*upgrade)(void *context, const char *path, char *why, size_t why_size);
+	void (*upgrade_status)(void *context, struct admin_upgrade *status);
+	/* Begins a drain, or ends the one that there is (number 0). Returns whether it did; if not, why says why not.
+	 */
+	bool (*drain)(void *context, const struct drain_settings *drain, char *why, size_t why_size);
+	int upgrade_fd; /* a descriptor that `upgrade` needs, in the thread's own table */
 	void *context;
 };
 
@@ -22,7 +45,9 @@ struct api {
 	bool open_metrics; /* /metrics needs no token */
 	struct guard guard;
 	struct admin_counts counts;
-	_Atomic bool draining; /* the gateway is going to stop */
+	_Atomic bool starting;             /* the gateway does not run yet */
+	_Atomic uint32_t recovery_percent; /* of its store, meanwhile */
+	_Atomic bool draining;             /* the gateway is going to stop */
 };
 
 #endif

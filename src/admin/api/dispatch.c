@@ -1,5 +1,6 @@
 #include "admin/api/dispatch.h"
 
+#include "admin/api/handlers.h"
 #include "admin/api/request.h"
 #include "admin/api/route_table.h"
 #include "base/check.h"
@@ -198,7 +199,11 @@ static void serve_request(void *context, struct http_exchange *exchange)
 	struct dispatched *dispatched = exchange->state;
 	CHECK(dispatched->route != NULL && dispatched->request.api == context);
 	dispatched->request.body = exchange->body;
-	dispatched->route->serve(&dispatched->request);
+	/* The other routes look at shards, or send them commands. */
+	if (dispatched->route->access != ROUTE_IS_OPEN && atomic_load(&dispatched->request.api->starting))
+		state_fail_starting(&dispatched->request);
+	else
+		dispatched->route->serve(&dispatched->request);
 	give_answer(exchange, &dispatched->request, 0);
 }
 
@@ -222,6 +227,14 @@ static void end_request(void *context, struct http_exchange *exchange)
 	free(dispatched);
 }
 
+static void note_failed_handshake(void *context, const char *peer, enum error error, const char *fault)
+{
+	struct api *api = context;
+	atomic_fetch_add(&api->counts.handshakes_failed, 1);
+	log_write(LOG_INFO, "admin: no TLS with %s: %s%s%s", peer, error_sentence(error), fault[0] != '\0' ? ": " : "",
+		  fault);
+}
+
 struct http_service api_service(struct api *api)
 {
 	return (struct http_service){
@@ -230,6 +243,7 @@ struct http_service api_service(struct api *api)
 		.begin = begin_request,
 		.serve = serve_request,
 		.refuse = refuse_request,
+		.handshake_failed = note_failed_handshake,
 		.end = end_request,
 	};
 }

@@ -11,6 +11,17 @@ void serve_health(struct request *request);
 void serve_readiness(struct request *request);
 void serve_metrics(struct request *request);
 void serve_reload(struct request *request);
+/* Answers that the gateway does not run yet, and how far it is. */
+void state_fail_starting(struct request *request);
+
+/* drain.c */
+void serve_drain(struct request *request);
+void serve_drain_state(struct request *request);
+void serve_undrain(struct request *request);
+
+/* upgrade.c */
+void serve_upgrade(struct request *request);
+void serve_upgrade_state(struct request *request);
 
 /* revocations.c */
 void serve_revocations(struct request *request);

@@ -24,6 +24,11 @@ const struct route ROUTES[] = {
 	{METHOD_POST, API "/revocations", ROUTE_NEEDS_TOKEN, serve_revoke},
 	{METHOD_DELETE, API "/revocations/{id}", ROUTE_NEEDS_TOKEN, serve_lift},
 	{METHOD_POST, API "/reload", ROUTE_NEEDS_TOKEN, serve_reload},
+	{METHOD_GET, API "/drain", ROUTE_NEEDS_TOKEN, serve_drain_state},
+	{METHOD_POST, API "/drain", ROUTE_NEEDS_TOKEN, serve_drain},
+	{METHOD_DELETE, API "/drain", ROUTE_NEEDS_TOKEN, serve_undrain},
+	{METHOD_GET, API "/upgrade", ROUTE_NEEDS_TOKEN, serve_upgrade_state},
+	{METHOD_POST, API "/upgrade", ROUTE_NEEDS_TOKEN, serve_upgrade},
 };
 
 const size_t ROUTE_COUNT = sizeof(ROUTES) / sizeof(ROUTES[0]);

@@ -36,18 +36,42 @@ static bool shards_turn(struct request *request)
 	return stalled < 0;
 }
 
+void state_fail_starting(struct request *request)
+{
+	uint32_t percent = atomic_load(&request->api->recovery_percent);
+	if (percent == 0)
+		request_fail(request, HTTP_UNAVAILABLE, "starting");
+	else
+		request_fail(request, HTTP_UNAVAILABLE, "recovering, %u %%", percent);
+}
+
 void serve_health(struct request *request)
 {
-	if (atomic_load(&request->api->draining) || shards_turn(request))
+	struct api *api = request->api;
+	if (atomic_load(&api->starting) || atomic_load(&api->draining) || shards_turn(request))
 		request_answer(request, HTTP_OK, json_pack("{s:s}", "status", "healthy"));
+}
+
+/* A store that cannot take messages is no reason to send clients elsewhere: QoS 0 and what waits for them goes on. */
+static json_t *json_of_readiness(const struct request *request)
+{
+	json_t *answer = json_pack("{s:s}", "status", "ready");
+	struct store_figures store;
+	if (gateway_store_figures(request->api->gateway, &store))
+		json_object_set_new(answer, "store", json_string(store_state_name(store.state)));
+	return answer;
 }
 
 void serve_readiness(struct request *request)
 {
 	if (atomic_load(&request->api->draining))
 		request_fail(request, HTTP_UNAVAILABLE, "%s", error_sentence(ERROR_SERVER_STOPPING));
+	else if (atomic_load(&request->api->starting))
+		state_fail_starting(request);
+	else if (gateway_settings(request->api->gateway)->drain.number != 0) /* before any client is ended */
+		request_fail(request, HTTP_UNAVAILABLE, "%s", error_sentence(ERROR_DRAINED));
 	else if (shards_turn(request))
-		request_answer(request, HTTP_OK, json_pack("{s:s}", "status", "ready"));
+		request_answer(request, HTTP_OK, json_of_readiness(request));
 }
 
 static bool accepts_openmetrics(const struct request *request)

@@ -1,11 +1,15 @@
 #include "admin/api/handlers.h"
 
+#include "admin/metrics/certificates.h"
 #include "base/check.h"
+#include "control/tls/tls_keeper.h"
 #include "gate/gate.h"
 #include "gate/state.h"
+#include "runtime/client_transport.h"
 #include "state/shard.h"
 
 #include <ctype.h>
+#include <string.h>
 #include <time.h>
 
 static json_t *json_of_count(const _Atomic uint64_t *value)
@@ -98,11 +102,58 @@ static json_t *json_of_shards(const struct snapshot *snapshot)
 	return shards;
 }
 
+static json_t *json_of_store(const struct snapshot *snapshot)
+{
+	const struct store_figures *store = &snapshot->store;
+	if (!snapshot->has_store)
+		return json_pack("{s:s, s:s}", "state", "none", "promise", "memory");
+	const struct store_options *options = &gateway_settings(snapshot->gateway)->store;
+	return json_pack("{s:s, s:s, s:s, s:s, s:I, s:I, s:I, s:I, s:I, s:f, s:f, s:I, s:I, s:I, s:I, s:f}", "state",
+			 store_state_name(store->state), "promise", options->periodic ? "written" : "synced",
+			 "directory", options->directory, "last_error", store->error != 0 ? strerror(store->error) : "",
+			 "commits", (json_int_t)store->commits, "records", (json_int_t)store->records, "written_bytes",
+			 (json_int_t)store->written_bytes, "syncs", (json_int_t)store->syncs, "failures",
+			 (json_int_t)store->failures, "last_sync_seconds", snapshot->store_sync_last_s,
+			 "longest_recent_sync_seconds", snapshot->store_sync_max_s, "log_bytes",
+			 (json_int_t)store->log_bytes, "room_bytes", (json_int_t)store->room_bytes, "unwritten_bytes",
+			 (json_int_t)store->buffered_bytes, "checkpoints", (json_int_t)store->checkpoints,
+			 "oldest_unsafe_seconds", snapshot->store_unsafe_s);
+}
+
 static json_t *json_of_clients(const struct counters *sum)
 {
-	return json_pack("{s:o, s:o, s:o}", "connected", json_of_count(&sum->values[COUNTER_connections_open]),
+	json_t *transports = json_object();
+	for (int i = 0; i < CLIENT_TRANSPORTS; i++)
+		json_object_set_new(transports, client_transport_name((enum client_transport)i),
+				    json_of_count(&sum->values[COUNTER_connections_tcp + i]));
+	return json_pack("{s:o, s:o, s:o, s:o}", "connected", json_of_count(&sum->values[COUNTER_connections_open]),
 			 "offline", json_of_count(&sum->values[COUNTER_sessions_offline]), "handshaking",
-			 json_of_count(&sum->values[COUNTER_handshakes_open]));
+			 json_of_count(&sum->values[COUNTER_handshakes_open]), "by_transport", transports);
+}
+
+static json_t *json_of_certificates(const struct snapshot *snapshot)
+{
+	struct certificates certificates;
+	json_t *json = json_array();
+	certificates_take(&certificates, &snapshot->parts.tls->contexts);
+	for (size_t i = 0; i < certificates.count; i++) {
+		const struct tls_certificate_facts *facts = &certificates.items[i];
+		json_array_append_new(
+			json, json_pack("{s:s, s:s, s:s, s:s, s:s, s:b, s:I, s:o}", "kind",
+					certificate_kind_name(facts->kind), "path", facts->path, "subject",
+					facts->subject, "names", facts->names, "key", facts->key, "self_signed",
+					facts->self_signed, "begins", (json_int_t)facts->begins_s, "expires",
+					certificate_ends(facts) ? json_integer(facts->expires_s) : json_null()));
+	}
+	certificates_drop(&certificates);
+	return json;
+}
+
+static json_t *json_of_tls(const struct snapshot *snapshot)
+{
+	const struct tls_keeper *tls = snapshot->parts.tls;
+	return json_pack("{s:o, s:o, s:o}", "certificates", json_of_certificates(snapshot), "reloads",
+			 json_of_count(&tls->reloads), "reload_failures", json_of_count(&tls->reload_failures));
 }
 
 void serve_stats(struct request *request)
@@ -112,13 +163,14 @@ void serve_stats(struct request *request)
 	struct timespec now;
 	clock_gettime(CLOCK_REALTIME, &now);
 	double now_s = (double)now.tv_sec + (double)now.tv_nsec / 1e9;
-	json_t *json = json_pack("{s:s, s:f, s:f, s:o, s:I, s:I, s:f, s:o, s:o, s:o, s:o, s:o, s:o}", "version",
-				 ROOST_VERSION, "time", now_s, "uptime_seconds", now_s - snapshot.started_s, "clients",
-				 json_of_clients(&snapshot.sum), "filters", (json_int_t)snapshot.index.filters,
-				 "retained_messages", (json_int_t)snapshot.retained.messages, "cpu_seconds",
-				 snapshot.machine.cpu_s, "memory", json_of_memory(&snapshot), "counters",
-				 json_of_counters(&snapshot.sum), "ends", json_of_ends(&snapshot.sum),
-				 "timing_bounds_seconds", json_of_bounds(), "delivery_counts",
-				 json_of_timing(&snapshot.sum.delivery), "shards", json_of_shards(&snapshot));
+	json_t *json = json_pack(
+		"{s:s, s:f, s:f, s:o, s:I, s:I, s:f, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "version", ROOST_VERSION,
+		"time", now_s, "uptime_seconds", now_s - snapshot.started_s, "clients", json_of_clients(&snapshot.sum),
+		"filters", (json_int_t)snapshot.index.filters, "retained_messages",
+		(json_int_t)snapshot.retained.messages, "cpu_seconds", snapshot.machine.cpu_s, "memory",
+		json_of_memory(&snapshot), "store", json_of_store(&snapshot), "tls", json_of_tls(&snapshot), "counters",
+		json_of_counters(&snapshot.sum), "ends", json_of_ends(&snapshot.sum), "timing_bounds_seconds",
+		json_of_bounds(), "delivery_counts", json_of_timing(&snapshot.sum.delivery), "shards",
+		json_of_shards(&snapshot));
 	request_answer(request, HTTP_OK, json);
 }

@@ -1,10 +1,10 @@
 #include "admin/http/connection.h"
 
 #include "base/check.h"
+#include "net/peer.h"
 
 #include <errno.h>
 #include <stdlib.h>
-#include <sys/socket.h>
 #include <sys/uio.h>
 #include <time.h>
 #include <unistd.h>
@@ -14,6 +14,7 @@
 
 _Static_assert(HTTP_INPUT_BYTES > HTTP_HEAD_BYTES_MAX + HTTP_CHUNK_EXTRA_BYTES_MAX,
 	       "bytes that belong to no body cannot fill the room behind a head");
+_Static_assert(HTTP_INPUT_BYTES >= HTTP_HANDSHAKE_INPUT_BYTES, "a handshake's input lies where requests will");
 _Static_assert(sizeof(INTERIM) < HTTP_RESPONSE_HEAD_BYTES_MAX, "an interim answer fits where a head does");
 
 /* ---- one exchange ---- */
@@ -92,22 +93,22 @@ static const char *sentence_of_refusal(enum http_status status)
 }
 
 /* The client waits for this response before it sends the body. Nothing is waiting to be sent, so 25 bytes always fit in
- * the socket's buffer; if not, the connection is broken and the next read tells. */
-static void send_interim(struct http_connection *connection)
+ * the socket's buffer; if not, the connection is broken. */
+static void send_interim(struct http_connections *all, struct http_connection *connection)
 {
-	ssize_t sent = send(connection->fd, INTERIM, sizeof(INTERIM) - 1, MSG_NOSIGNAL);
+	ssize_t sent = stream_send(&all->streams, connection->stream, INTERIM, sizeof(INTERIM) - 1);
 	if (sent != (ssize_t)sizeof(INTERIM) - 1)
-		connection->ends = true;
+		connection->peer_done = true;
 }
 
-static void begin_body(struct http_connection *connection)
+static void begin_body(struct http_connections *all, struct http_connection *connection)
 {
 	const struct http_head *head = &connection->head;
 	http_body_begin(&connection->decoder, head);
 	connection->state = HTTP_CONNECTION_BODY;
 	bool has_body = head->chunked || head->length != 0;
 	if (head->expects_continue && has_body && connection->used == connection->input_bytes)
-		send_interim(connection);
+		send_interim(all, connection);
 }
 
 /* Parses a whole head and answers at once if no body is needed. */
@@ -127,7 +128,7 @@ static void handle_head(struct http_connections *all, struct http_connection *co
 	connection->began = true;
 	bool has_body = head->chunked || head->length != 0;
 	if (all->service->begin(all->service->context, &connection->exchange)) {
-		begin_body(connection);
+		begin_body(all, connection);
 	} else {
 		connection->lingers = has_body;
 		connection->ends = connection->ends || has_body;
@@ -201,39 +202,45 @@ static bool parse_body(struct http_connections *all, struct http_connection *con
 
 /* ---- the socket ---- */
 
-/* After EOF or an error an incomplete request cannot be completed; it makes no difference which it was. */
-static void note_read(struct http_connection *connection, ssize_t received)
+/* After EOF or an error an incomplete request cannot be completed; it makes no difference which it was. more: what came
+ * was no byte of a request, and there may be more without an event. */
+static void note_read(struct http_connection *connection, ssize_t received, bool more)
 {
 	if (received < 0 && (errno == EAGAIN || errno == EINTR)) {
-		connection->may_read = errno == EINTR;
+		connection->may_read = more || errno == EINTR;
 		return;
 	}
 	connection->may_read = false;
 	connection->peer_done = true;
 }
 
-static void read_input(struct http_connection *connection)
+static void read_input(struct http_connections *all, struct http_connection *connection)
 {
+	bool more = false;
 	size_t room = HTTP_INPUT_BYTES - connection->input_bytes;
 	CHECK(room != 0); /* larger heads are refused, and body bytes are consumed as they arrive */
-	ssize_t received = recv(connection->fd, connection->input + connection->input_bytes, room, 0);
+	ssize_t received = stream_receive(&all->streams, connection->stream,
+					  connection->input + connection->input_bytes, room, &more);
 	if (received > 0)
 		connection->input_bytes += (size_t)received;
 	else
-		note_read(connection, received);
+		note_read(connection, received, more);
 }
 
-static void read_to_drop(struct http_connection *connection)
+static void read_to_drop(struct http_connections *all, struct http_connection *connection)
 {
-	ssize_t received = recv(connection->fd, connection->input, HTTP_INPUT_BYTES, 0);
+	bool more = false;
+	ssize_t received =
+		stream_receive(&all->streams, connection->stream, connection->input, HTTP_INPUT_BYTES, &more);
 	if (received > 0)
 		connection->lingered += (size_t)received;
 	else
-		note_read(connection, received);
+		note_read(connection, received, more);
 }
 
 /* Returns false if the socket's buffer is full or the connection is broken. */
-static bool send_answer(struct http_connection *connection, size_t whole, bool without_body)
+static bool send_answer(struct http_connections *all, struct http_connection *connection, size_t whole,
+			bool without_body)
 {
 	struct http_answer *answer = &connection->exchange.answer;
 	size_t sent = connection->sent;
@@ -245,8 +252,7 @@ static bool send_answer(struct http_connection *connection, size_t whole, bool w
 	if (!without_body && body_sent < answer->body_bytes)
 		parts[count++] =
 			(struct iovec){(void *)(uintptr_t)(answer->body + body_sent), answer->body_bytes - body_sent};
-	struct msghdr message = {.msg_iov = parts, .msg_iovlen = count};
-	ssize_t taken = sendmsg(connection->fd, &message, MSG_NOSIGNAL);
+	ssize_t taken = stream_sendv(&all->streams, connection->stream, parts, count);
 	if (taken < 0) {
 		connection->may_write = errno == EINTR;
 		connection->broken = errno != EAGAIN && errno != EINTR;
@@ -277,7 +283,7 @@ static void end_answer(struct http_connections *all, struct http_connection *con
 	if (!connection->ends) {
 		begin_next(connection);
 	} else if (connection->lingers) {
-		shutdown(connection->fd, SHUT_WR);
+		stream_shutdown(&all->streams, connection->stream);
 		connection->state = HTTP_CONNECTION_LINGER;
 		connection->lingered = 0;
 	} else {
@@ -290,7 +296,7 @@ static bool step_answer(struct http_connections *all, struct http_connection *co
 	const struct http_head *head = connection->exchange.head;
 	bool without_body = head != NULL && http_text_equal(head->method, "HEAD");
 	size_t whole = connection->out_bytes + (without_body ? 0 : connection->exchange.answer.body_bytes);
-	while (connection->sent < whole && connection->may_write && send_answer(connection, whole, without_body))
+	while (connection->sent < whole && connection->may_write && send_answer(all, connection, whole, without_body))
 		;
 	if (connection->broken) {
 		http_connection_close(all, connection);
@@ -313,7 +319,7 @@ static bool step_input(struct http_connections *all, struct http_connection *con
 	if (!parsed && connection->state == HTTP_CONNECTION_BODY && connection->input_bytes == connection->used)
 		parsed = parse_body(all, connection); /* an empty body is complete at once */
 	if (!parsed && connection->may_read && !connection->peer_done) {
-		read_input(connection);
+		read_input(all, connection);
 		return true;
 	}
 	if (!parsed && connection->peer_done)
@@ -324,10 +330,45 @@ static bool step_input(struct http_connections *all, struct http_connection *con
 static bool step_linger(struct http_connections *all, struct http_connection *connection)
 {
 	if (connection->may_read && !connection->peer_done)
-		read_to_drop(connection);
+		read_to_drop(all, connection);
 	if (connection->peer_done || connection->lingered > HTTP_LINGER_BYTES_MAX)
 		http_connection_close(all, connection);
 	return connection->state == HTTP_CONNECTION_LINGER && connection->may_read;
+}
+
+/* The client has been told, by an alert or in HTTP; the log is told here. */
+static void refuse_handshake(struct http_connections *all, struct http_connection *connection, uint64_t now_ms)
+{
+	char peer[PEER_TEXT_BYTES_MAX];
+	union peer name = peer_of_stream(&all->streams, connection->stream);
+	all->service->handshake_failed(all->service->context, peer_print(&name, peer), connection->handshake.outcome,
+				       tls_handshake_fault(connection->handshake.tls));
+	stream_shutdown(&all->streams, connection->stream);
+	connection->since_ms = now_ms;
+	connection->lingered = 0;
+	connection->may_read = true;
+	connection->state = HTTP_CONNECTION_LINGER;
+}
+
+static bool step_handshake(struct http_connections *all, struct http_connection *connection, uint64_t now_ms)
+{
+	switch (http_handshake_step(&connection->handshake, &all->streams, &connection->stream, connection->input)) {
+	case HTTP_HANDSHAKE_GOES_ON:
+		return true;
+	case HTTP_HANDSHAKE_WAITS:
+		return false;
+	case HTTP_HANDSHAKE_DONE:
+		connection->may_read = true; /* what came behind the handshake is in the stream */
+		connection->state = HTTP_CONNECTION_HEAD;
+		return true;
+	case HTTP_HANDSHAKE_REFUSED:
+		refuse_handshake(all, connection, now_ms);
+		return true;
+	case HTTP_HANDSHAKE_BROKEN:
+		break;
+	}
+	http_connection_close(all, connection);
+	return false;
 }
 
 bool http_connection_step(struct http_connections *all, struct http_connection *connection, uint64_t now_ms)
@@ -335,6 +376,8 @@ bool http_connection_step(struct http_connections *all, struct http_connection *
 	switch (connection->state) {
 	case HTTP_CONNECTION_FREE:
 		return false;
+	case HTTP_CONNECTION_HANDSHAKE:
+		return step_handshake(all, connection, now_ms);
 	case HTTP_CONNECTION_HEAD:
 	case HTTP_CONNECTION_BODY:
 		return step_input(all, connection);
@@ -346,16 +389,19 @@ bool http_connection_step(struct http_connections *all, struct http_connection *
 	return false;
 }
 
-bool http_connection_open(struct http_connection *connection, int fd, uint64_t now_ms)
+bool http_connection_open(const struct http_connections *all, struct http_connection *connection, int fd,
+			  uint64_t now_ms)
 {
 	CHECK(connection->state == HTTP_CONNECTION_FREE && fd >= 0);
+	bool is_tls = all->context != NULL;
 	uint8_t *input = malloc(HTTP_INPUT_BYTES);
-	if (input == NULL) {
+	if (input == NULL || (is_tls && !http_handshake_begin(&connection->handshake, all->context))) {
+		free(input);
 		close(fd);
 		return false;
 	}
-	connection->fd = fd;
-	connection->state = HTTP_CONNECTION_HEAD;
+	connection->stream = stream_of(STREAM_DESCRIPTOR, fd);
+	connection->state = is_tls ? HTTP_CONNECTION_HANDSHAKE : HTTP_CONNECTION_HEAD;
 	connection->may_read = connection->may_write = true;
 	connection->since_ms = now_ms;
 	connection->input = input;
@@ -366,9 +412,10 @@ void http_connection_close(struct http_connections *all, struct http_connection 
 {
 	CHECK(connection->state != HTTP_CONNECTION_FREE);
 	end_exchange(all, connection);
-	close(connection->fd);
+	stream_close(&all->streams, connection->stream);
+	http_handshake_end(&connection->handshake);
 	free(connection->input);
 	connection->input = NULL;
-	connection->fd = -1;
+	connection->stream = STREAM_NONE;
 	connection->state = HTTP_CONNECTION_FREE;
 }

@@ -2,14 +2,19 @@
  * request, so pipelined requests are answered in order. It never blocks on its socket, and never reads further ahead
  * than its input buffer. Owned by the server's thread.
  *
- *	FREE -> HEAD -> BODY -> ANSWER -> HEAD, LINGER or FREE;  LINGER -> FREE;  any -> FREE when the connection breaks
+ *	FREE -> HANDSHAKE or HEAD;  HANDSHAKE -> HEAD or LINGER;  HEAD -> BODY -> ANSWER -> HEAD, LINGER or FREE;
+ *	LINGER -> FREE;  any -> FREE when the connection breaks
  *
  * LINGER: the last answer is sent, but the client may still be sending. Its bytes are read and dropped for a while,
- * because closing a socket with unread bytes resets the connection and may destroy the answer. */
+ * because closing a socket with unread bytes resets the connection and may destroy the answer.
+ *
+ * Over TLS it begins with the handshake (admin/http/handshake.h), which has its part of the same time, and whose input
+ * lies where requests will. */
 #ifndef ADMIN_HTTP_CONNECTION_H
 #define ADMIN_HTTP_CONNECTION_H
 
 #include "admin/http/exchange.h"
+#include "admin/http/handshake.h"
 #include "http/body.h"
 
 /* Leaves room to receive a body after a head of the largest size. */
@@ -21,6 +26,7 @@
 
 enum http_connection_state {
 	HTTP_CONNECTION_FREE,
+	HTTP_CONNECTION_HANDSHAKE,
 	HTTP_CONNECTION_HEAD,
 	HTTP_CONNECTION_BODY,
 	HTTP_CONNECTION_ANSWER,
@@ -28,8 +34,9 @@ enum http_connection_state {
 };
 
 struct http_connection {
-	int fd; /* -1: free */
+	struct stream stream; /* STREAM_NONE: free */
 	enum http_connection_state state;
+	struct http_handshake handshake;
 	bool may_read;     /* false after EAGAIN, until an event */
 	bool may_write;    /* likewise */
 	bool peer_done;    /* the client has closed its sending side, or the connection is broken */
@@ -57,12 +64,15 @@ struct http_connection {
 /* What all connections of a server share. */
 struct http_connections {
 	const struct http_service *service;
-	size_t body_bytes; /* allocated for bodies */
+	struct streams streams;
+	struct tls_streams tls;      /* where it has TLS */
+	struct tls_context *context; /* for connections that begin now; NULL: without TLS */
+	size_t body_bytes;           /* allocated for bodies */
 };
 
-/* The connection is zero at first. Takes over a non-blocking socket. Returns false, with the socket closed, if memory
- * is short. */
-bool http_connection_open(struct http_connection *connection, int fd, uint64_t now_ms);
+/* The connection is zero at first. Takes over a socket. Returns false, with the socket closed, if memory is short. */
+bool http_connection_open(const struct http_connections *all, struct http_connection *connection, int fd,
+			  uint64_t now_ms);
 void http_connection_close(struct http_connections *all, struct http_connection *connection);
 /* Does a bounded piece of work: one read, or one request, or sending until the socket's buffer is full. Returns true if
  * there is more to do without waiting for an event. The connection may be free afterwards. */

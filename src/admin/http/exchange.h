@@ -3,6 +3,7 @@
 #ifndef ADMIN_HTTP_EXCHANGE_H
 #define ADMIN_HTTP_EXCHANGE_H
 
+#include "base/error.h"
 #include "http/head.h"
 #include "http/response.h"
 
@@ -32,6 +33,8 @@ struct http_service {
 	void (*serve)(void *context, struct http_exchange *exchange);
 	/* Answers a request that the server itself refuses. begin() may have been called for it. */
 	void (*refuse)(void *context, struct http_exchange *exchange, enum http_status status, const char *why);
+	/* A client came as far as this; with TLS only. peer: for the log. */
+	void (*handshake_failed)(void *context, const char *peer, enum error error, const char *fault);
 	/* The last call for every exchange for which begin() or refuse() was called. Frees state. */
 	void (*end)(void *context, struct http_exchange *exchange);
 };

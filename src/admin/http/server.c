@@ -28,6 +28,9 @@ struct http_server {
 	struct http_connections all;
 	struct poller poller;
 	struct waker *waker;
+	struct tls_contexts *contexts; /* NULL: without TLS */
+	struct tls_context_set snapshot;
+	uint32_t snapshot_version;
 	int listener_fd;
 	bool listens;                                              /* the poller has the listener */
 	uint64_t accept_at_ms;                                     /* accepting is paused until then */
@@ -36,7 +39,8 @@ struct http_server {
 	uint32_t generations[HTTP_CONNECTIONS_MAX];
 };
 
-struct http_server *http_server_new(const struct http_service *service, int listener_fd, struct waker *waker)
+struct http_server *http_server_new(const struct http_service *service, int listener_fd, struct waker *waker,
+				    struct tls_contexts *contexts)
 {
 	struct http_server *server = calloc(1, sizeof(*server));
 	if (server == NULL)
@@ -46,7 +50,23 @@ struct http_server *http_server_new(const struct http_service *service, int list
 	server->poller.fd = -1;
 	server->listener_fd = listener_fd;
 	server->waker = waker;
+	server->contexts = contexts;
+	streams_init(&server->all.streams);
+	if (contexts != NULL && tls_streams_open(&server->all.tls, &server->all.streams, NULL) != ERROR_OK) {
+		free(server);
+		return NULL;
+	}
 	return server;
+}
+
+/* Handshakes that are under way go on with the context that they began with. */
+static void take_contexts(struct http_server *server)
+{
+	if (server->contexts == NULL || tls_contexts_version(server->contexts) == server->snapshot_version)
+		return;
+	server->snapshot_version = tls_contexts_take(server->contexts, &server->snapshot);
+	server->all.context = server->snapshot.items[SETTINGS_ADMIN];
+	CHECK(server->all.context != NULL);
 }
 
 /* ---- time ---- */
@@ -129,7 +149,8 @@ static void add_connection(struct http_server *server, int fd, uint64_t now_ms)
 		return;
 	}
 	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &(int){1}, sizeof(int)); /* a response is sent as a whole */
-	if (!http_connection_open(connection, fd, now_ms)) {
+	take_contexts(server);
+	if (!http_connection_open(&server->all, connection, fd, now_ms)) {
 		free(connection);
 		return;
 	}
@@ -246,6 +267,9 @@ void http_server_free(struct http_server *server)
 	CHECK(server->taken == 0 && server->all.body_bytes == 0);
 	if (server->poller.fd >= 0 || server->poller.set != NULL)
 		poller_close(&server->poller);
+	if (server->contexts != NULL)
+		tls_streams_close(&server->all.tls);
+	tls_context_set_drop(&server->snapshot);
 	close(server->listener_fd);
 	free(server);
 }

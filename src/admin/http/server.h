@@ -11,6 +11,7 @@
 #include "admin/http/exchange.h"
 #include "base/error.h"
 #include "reactor/waker.h"
+#include "runtime/tls_contexts.h"
 
 #include <stdatomic.h>
 
@@ -25,8 +26,10 @@
 
 struct http_server;
 
-/* Takes over the listener. The waker stays the caller's. Returns NULL if memory is short. */
-struct http_server *http_server_new(const struct http_service *service, int listener_fd, struct waker *waker);
+/* Takes over the listener. The waker stays the caller's. contexts: it speaks TLS, with the newest of SETTINGS_ADMIN, of
+ * which there is one; NULL: without TLS. Returns NULL if memory is short. */
+struct http_server *http_server_new(const struct http_service *service, int listener_fd, struct waker *waker,
+				    struct tls_contexts *contexts);
 /* Serves until *stopping is set and the waker woken. Calls started() once it accepts connections. Returns ERROR_SYSTEM
  * if it could not start. */
 enum error http_server_run(struct http_server *server, const _Atomic bool *stopping, void (*started)(void *context),

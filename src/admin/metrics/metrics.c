@@ -1,6 +1,8 @@
 #include "admin/metrics/metrics.h"
 
+#include "admin/metrics/certificates.h"
 #include "base/check.h"
+#include "control/tls/tls_keeper.h"
 #include "gate/gate.h"
 #include "gate/state.h"
 #include "state/shard.h"
@@ -194,11 +196,113 @@ static void write_admin(struct exposition *exposition, const struct snapshot *sn
 	exposition_count(exposition, "result=\"failed\"", failed);
 }
 
+static void write_admin_handshakes(struct exposition *exposition, const struct snapshot *snapshot, size_t at)
+{
+	(void)at;
+	exposition_count(exposition, "",
+			 atomic_load_explicit(&snapshot->admin->handshakes_failed, memory_order_relaxed));
+}
+
+static void write_upgrades(struct exposition *exposition, const struct snapshot *snapshot, size_t at)
+{
+	(void)at;
+	const struct admin_counts *admin = snapshot->admin;
+	exposition_count(exposition, "result=\"done\"",
+			 atomic_load_explicit(&admin->upgrades_done, memory_order_relaxed));
+	exposition_count(exposition, "result=\"refused\"",
+			 atomic_load_explicit(&admin->upgrades_refused, memory_order_relaxed));
+}
+
+static void write_silence(struct exposition *exposition, const struct snapshot *snapshot, size_t at)
+{
+	(void)at;
+	uint64_t silent_us = atomic_load_explicit(&snapshot->admin->upgrade_silent_us, memory_order_relaxed);
+	exposition_number(exposition, "", (double)silent_us / 1e6);
+}
+
+static void write_draining(struct exposition *exposition, const struct snapshot *snapshot, size_t at)
+{
+	(void)at;
+	exposition_count(exposition, "", gateway_settings(snapshot->gateway)->drain.number != 0);
+}
+
 static void write_build(struct exposition *exposition, const struct snapshot *snapshot, size_t at)
 {
 	(void)at;
 	(void)snapshot;
 	exposition_count(exposition, "version=\"" ROOST_VERSION "\"", 1);
+}
+
+/* ---- TLS ---- */
+
+/* Path and subject are the operator's and a CA's: they may have anything in them. */
+#define CERTIFICATE_LABELS_BYTES_MAX 2048u
+
+/* Prometheus's escapes. Cut where there is no more room. */
+static size_t add_escaped(char *labels, size_t used, const char *text)
+{
+	for (; *text != '\0' && used + 3 < CERTIFICATE_LABELS_BYTES_MAX; text++) {
+		if (*text == '"' || *text == '\\' || *text == '\n')
+			labels[used++] = '\\';
+		labels[used++] = *text == '\n' ? 'n' : *text;
+	}
+	labels[used] = '\0';
+	return used;
+}
+
+static void certificate_labels(const struct tls_certificate_facts *facts,
+			       char labels[CERTIFICATE_LABELS_BYTES_MAX + 64])
+{
+	size_t used = (size_t)snprintf(labels, 64, "kind=\"%s\",path=\"", certificate_kind_name(facts->kind));
+	used = add_escaped(labels, used, facts->path);
+	used += (size_t)snprintf(labels + used, 16, "\",subject=\"");
+	used = add_escaped(labels, used, facts->subject);
+	snprintf(labels + used, 4, "\"");
+}
+
+static void write_expiries(struct exposition *exposition, const struct snapshot *snapshot, size_t at)
+{
+	(void)at;
+	char labels[CERTIFICATE_LABELS_BYTES_MAX + 64];
+	struct certificates certificates;
+	certificates_take(&certificates, &snapshot->parts.tls->contexts);
+	for (size_t i = 0; i < certificates.count; i++) {
+		if (!certificate_ends(&certificates.items[i]))
+			continue;
+		certificate_labels(&certificates.items[i], labels);
+		exposition_number(exposition, labels, (double)certificates.items[i].expires_s);
+	}
+	certificates_drop(&certificates);
+}
+
+static void write_tls_reloads(struct exposition *exposition, const struct snapshot *snapshot, size_t at)
+{
+	(void)at;
+	const struct tls_keeper *tls = snapshot->parts.tls;
+	exposition_count(exposition, "result=\"done\"", atomic_load_explicit(&tls->reloads, memory_order_relaxed));
+	exposition_count(exposition, "result=\"failed\"",
+			 atomic_load_explicit(&tls->reload_failures, memory_order_relaxed));
+}
+
+/* ---- the store ---- */
+
+static void write_store_state(struct exposition *exposition, const struct snapshot *snapshot, size_t at)
+{
+	(void)at;
+	char labels[LABELS_BYTES_MAX];
+	for (int state = 0; state <= STORE_STOPPED; state++) {
+		snprintf(labels, sizeof(labels), "state=\"%s\"", store_state_name((enum store_state)state));
+		exposition_count(exposition, labels,
+				 snapshot->has_store && snapshot->store.state == (enum store_state)state);
+	}
+	exposition_count(exposition, "state=\"none\"", !snapshot->has_store);
+}
+
+static void write_store_records(struct exposition *exposition, const struct snapshot *snapshot, size_t at)
+{
+	(void)at;
+	exposition_count(exposition, "result=\"written\"", snapshot->store.records);
+	exposition_count(exposition, "result=\"squeezed\"", snapshot->store.records_squeezed);
 }
 
 /* A metric's unit is the end of its name (exposition_unit()). */
@@ -262,9 +366,67 @@ static const struct metric METRICS[] = {
 	 write_count, COUNT_IN(machine.kernel_slab_bytes)},
 	{PREFIX "kernel_tcp_sockets", METRIC_GAUGE, "", "TCP sockets in use, of the whole network namespace",
 	 write_count, COUNT_IN(machine.tcp_sockets)},
+	{PREFIX "tls_certificate_expires_timestamp_seconds", METRIC_GAUGE, "kind, path, subject",
+	 "When a certificate in use ends, in seconds since 1970: own, the first of a listener's chain; client_ca, one "
+	 "that signs clients'; client_crl, a list of revoked ones, after which no client's certificate is accepted",
+	 write_expiries, 0},
+	{PREFIX "tls_reloads", METRIC_COUNTER, "result",
+	 "Times that the files of TLS listeners were read again; failed: one of them would not do, and those of before "
+	 "stayed in use",
+	 write_tls_reloads, 0},
+	{PREFIX "store_state", METRIC_GAUGE, "state",
+	 "1 for the state that the store is in, 0 for the others: working; full, no room on the device; broken, writes "
+	 "or "
+	 "syncs fail; recovering and stopped at the start and the end; none, sessions and messages are in memory alone",
+	 write_store_state, 0},
+	{PREFIX "store_commits", METRIC_COUNTER, "",
+	 "Commits of the store, each of what has gathered while the one before "
+	 "was being synced",
+	 write_count, COUNT_IN(store.commits)},
+	{PREFIX "store_records", METRIC_COUNTER, "result",
+	 "Events of sessions and messages, by whether they were written or were over before they had to be",
+	 write_store_records, 0},
+	{PREFIX "store_written_bytes", METRIC_COUNTER, "", "Bytes written to the store's log", write_count,
+	 COUNT_IN(store.written_bytes)},
+	{PREFIX "store_syncs", METRIC_COUNTER, "", "Times that the log was synced to the device", write_count,
+	 COUNT_IN(store.syncs)},
+	{PREFIX "store_sync_seconds", METRIC_COUNTER, "", "Time that these syncs took; by syncs, the time of one",
+	 write_number, NUMBER_IN(store_sync_s)},
+	{PREFIX "store_last_sync_seconds", METRIC_GAUGE, "", "How long the last sync took", write_number,
+	 NUMBER_IN(store_sync_last_s)},
+	{PREFIX "store_longest_recent_sync_seconds", METRIC_GAUGE, "", "The longest sync of the last whole minute",
+	 write_number, NUMBER_IN(store_sync_max_s)},
+	{PREFIX "store_failures", METRIC_COUNTER, "", "Writes and syncs that failed", write_count,
+	 COUNT_IN(store.failures)},
+	{PREFIX "store_log_bytes", METRIC_GAUGE, "", "Bytes of the log's segments on the device", write_count,
+	 COUNT_IN(store.log_bytes)},
+	{PREFIX "store_segments", METRIC_GAUGE, "", "Segments of the log", write_count, COUNT_IN(store.segments)},
+	{PREFIX "store_room_bytes", METRIC_GAUGE, "", "Bytes free in the store's file system", write_count,
+	 COUNT_IN(store.room_bytes)},
+	{PREFIX "store_unwritten_bytes", METRIC_GAUGE, "", "Bytes of events that are not written yet", write_count,
+	 COUNT_IN(store.buffered_bytes)},
+	{PREFIX "store_oldest_unsafe_seconds", METRIC_GAUGE, "",
+	 "How long the oldest event has waited to be safe, and with it what is to be acknowledged", write_number,
+	 NUMBER_IN(store_unsafe_s)},
+	{PREFIX "store_checkpoints", METRIC_COUNTER, "",
+	 "Times that all that is still needed was written anew, so that older segments could be removed", write_count,
+	 COUNT_IN(store.checkpoints)},
+	{PREFIX "store_loads", METRIC_COUNTER, "", "Messages read back from the log for their subscribers", write_count,
+	 COUNT_IN(store.loads)},
+	{PREFIX "store_load_failures", METRIC_COUNTER, "", "Messages that could not be read back, and are lost",
+	 write_count, COUNT_IN(store.load_failures)},
 	{PREFIX "admin_requests", METRIC_COUNTER, "result",
 	 "Requests to the admin side: answered, refused for want of the right token, host or origin, failed otherwise",
 	 write_admin, 0},
+	{PREFIX "admin_handshakes_failed", METRIC_COUNTER, "",
+	 "Connections to the admin side that came to no TLS, where it is https://", write_admin_handshakes, 0},
+	{PREFIX "upgrades", METRIC_COUNTER, "result",
+	 "Times that the program was to be replaced under its clients: done, or refused while the old one served on",
+	 write_upgrades, 0},
+	{PREFIX "upgrade_silence_seconds", METRIC_GAUGE, "", "How long no client was served in the last of them",
+	 write_silence, 0},
+	{PREFIX "draining", METRIC_GAUGE, "", "1 while the server is being drained, and takes no new clients",
+	 write_draining, 0},
 	{PREFIX "build_info", METRIC_GAUGE, "version", "Always 1; the version is in the label", write_build, 0},
 	{"process_cpu_seconds", METRIC_COUNTER, "", "Processor time of the whole process", write_number,
 	 NUMBER_IN(machine.cpu_s)},

@@ -13,8 +13,10 @@
 const char *memory_part_name(enum memory_part part)
 {
 	static const char *const NAMES[MEMORY_PART_COUNT] = {
-		[MEMORY_CLIENTS] = "clients", [MEMORY_SUBSCRIPTIONS] = "subscriptions", [MEMORY_QUEUES] = "queues",
-		[MEMORY_BLOCKS] = "blocks",   [MEMORY_INDEX] = "routing_index",         [MEMORY_RETAINED] = "retained",
+		[MEMORY_CLIENTS] = "clients",   [MEMORY_SUBSCRIPTIONS] = "subscriptions",
+		[MEMORY_QUEUES] = "queues",     [MEMORY_BLOCKS] = "blocks",
+		[MEMORY_STREAMS] = "streams",   [MEMORY_INDEX] = "routing_index",
+		[MEMORY_RETAINED] = "retained",
 	};
 	CHECK(part < MEMORY_PART_COUNT);
 	return NAMES[part];
@@ -31,6 +33,9 @@ static void measure_memory(struct snapshot *snapshot)
 				       counter_of(sum, COUNTER_pool_lists_used) * sizeof(struct subscriber_list);
 	memory[MEMORY_QUEUES] = counter_of(sum, COUNTER_pool_queue_used) * sizeof(struct flow_entry);
 	memory[MEMORY_BLOCKS] = counter_of(sum, COUNTER_slab_used_bytes);
+	memory[MEMORY_STREAMS] = counter_of(sum, COUNTER_tls_stream_bytes) +
+				 counter_of(sum, COUNTER_websocket_stream_bytes) +
+				 counter_of(sum, COUNTER_proxied_stream_bytes);
 	memory[MEMORY_INDEX] = snapshot->index.bytes;
 	memory[MEMORY_RETAINED] = snapshot->retained.bytes;
 	uint64_t bytes = 0;
@@ -38,6 +43,16 @@ static void measure_memory(struct snapshot *snapshot)
 		bytes += part != MEMORY_RETAINED ? memory[part] : 0;
 	snapshot->sessions = counter_of(sum, COUNTER_pool_clients_used);
 	snapshot->session_bytes = snapshot->sessions != 0 ? (double)bytes / (double)snapshot->sessions : 0;
+}
+
+static void measure_store(struct snapshot *snapshot)
+{
+	struct store_figures *store = &snapshot->store;
+	snapshot->has_store = gateway_store_figures(snapshot->gateway, store);
+	snapshot->store_sync_s = (double)store->sync_ns / 1e9;
+	snapshot->store_sync_last_s = (double)store->sync_last_ns / 1e9;
+	snapshot->store_sync_max_s = (double)store->sync_max_ns / 1e9;
+	snapshot->store_unsafe_s = (double)store->oldest_unsafe_ms / 1e3;
 }
 
 void snapshot_take(struct snapshot *snapshot, const struct gateway *gateway, const struct admin_counts *admin)
@@ -50,6 +65,7 @@ void snapshot_take(struct snapshot *snapshot, const struct gateway *gateway, con
 	snapshot->retained = retained_size(snapshot->parts.retained);
 	snapshot->main_descriptors = snapshot->parts.private_tables ? machine_descriptors() : 0;
 	measure_memory(snapshot);
+	measure_store(snapshot);
 }
 
 uint64_t snapshot_shard_descriptors(const struct snapshot *snapshot, uint16_t number)

@@ -16,6 +16,7 @@ enum memory_part {
 	MEMORY_SUBSCRIPTIONS,
 	MEMORY_QUEUES,
 	MEMORY_BLOCKS,
+	MEMORY_STREAMS,
 	MEMORY_INDEX,
 	MEMORY_RETAINED,
 	MEMORY_PART_COUNT,
@@ -24,8 +25,13 @@ enum memory_part {
 /* The admin side's own figures. */
 struct admin_counts {
 	_Atomic uint64_t requests;
-	_Atomic uint64_t refused; /* wrong token, host or origin */
-	_Atomic uint64_t failed;  /* answered with any other error */
+	_Atomic uint64_t refused;           /* wrong token, host or origin */
+	_Atomic uint64_t failed;            /* answered with any other error */
+	_Atomic uint64_t handshakes_failed; /* of TLS */
+	/* Upgrades of this process, and for how long the last one served no client; set by main. */
+	_Atomic uint64_t upgrades_done;
+	_Atomic uint64_t upgrades_refused;
+	_Atomic uint64_t upgrade_silent_us;
 };
 
 struct snapshot {
@@ -37,8 +43,14 @@ struct snapshot {
 	struct index_size index;
 	struct retained_size retained;
 	uint64_t memory[MEMORY_PART_COUNT];
-	uint64_t sessions;    /* connected and offline */
-	double session_bytes; /* average memory of a session; 0 without sessions */
+	uint64_t sessions;          /* connected and offline */
+	double session_bytes;       /* average memory of a session; 0 without sessions */
+	struct store_figures store; /* zeros where there is none */
+	bool has_store;
+	double store_sync_s;
+	double store_sync_last_s;
+	double store_sync_max_s;
+	double store_unsafe_s;
 	double started_s;
 	uint64_t main_descriptors; /* 0 if all threads share one table */
 };

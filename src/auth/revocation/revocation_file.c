@@ -58,6 +58,10 @@ static const char *revocation_file_replay(struct revocation_file *file, int64_t 
 	CHECK(result->good_bytes <= size);
 	file->lines = result->lines;
 	file->bytes = result->good_bytes;
+	/* A first line that was cut off by a crash is the header, or a part of it. More than that was once something.
+	 */
+	if (error == ERROR_OK && result->good_bytes == 0 && size >= sizeof(HEADER))
+		return "it is damaged, or no file of revocations: no line of it is whole";
 	return error == ERROR_OK ? NULL : error_sentence(error);
 }
 

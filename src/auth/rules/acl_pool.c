@@ -1,6 +1,8 @@
 #include "auth/rules/acl_pool.h"
+#include "base/layout_root.h"
 
 #include "base/check.h"
+#include "memory/notes.h"
 
 #include <stddef.h>
 
@@ -11,6 +13,7 @@ struct acl_pool_entry {
 	uint32_t text_bytes;
 	uint32_t serial_high, serial_low;
 };
+LAYOUT_ROOT(acl_pool_entry);
 
 _Static_assert(sizeof(struct acl_pool_entry) == 28, "what a distinct set of rules costs beside its text");
 
@@ -19,21 +22,64 @@ static struct acl_pool_entry *acl_pool_entry_at(const struct acl_pool *pool, uin
 	return pool_at(&pool->entries, index);
 }
 
-enum error acl_pool_open(struct acl_pool *pool, uint32_t entries_max, size_t bytes_max)
+/* What there is beside pool, slab and table. */
+struct acl_pool_note {
+	struct hash_key key;
+	uint64_t last_serial;
+};
+LAYOUT_ROOT(acl_pool_note);
+
+static enum error acl_pool_find_note(struct acl_pool *pool, const struct arena *arena)
 {
-	*pool = (struct acl_pool){.key = hash_key_random()};
-	enum error error = pool_open(&pool->entries, sizeof(struct acl_pool_entry), entries_max);
+	struct acl_pool_note note;
+	if (!arena_is_adopted(arena))
+		return ERROR_OK;
+	if (!arena_get_exact(arena, "token rules note", &note, sizeof(note)))
+		return ERROR_NOT_FOUND;
+	pool->key = note.key;
+	pool->last_serial = note.last_serial;
+	return ERROR_OK;
+}
+
+static enum error acl_pool_open_table(struct acl_pool *pool, struct arena *arena, uint32_t entries_max)
+{
+	enum error error = table_open_in(&pool->table, arena, "token rules table", &pool->entries,
+					 offsetof(struct acl_pool_entry, links), entries_max);
 	if (error != ERROR_OK)
 		return error;
-	error = slab_open(&pool->texts, bytes_max);
+	error = acl_pool_find_note(pool, arena);
+	if (error != ERROR_OK)
+		table_close(&pool->table);
+	return error;
+}
+
+enum error acl_pool_open(struct acl_pool *pool, struct arena *arena, uint32_t entries_max, size_t bytes_max)
+{
+	*pool = (struct acl_pool){.key = hash_key_random()};
+	enum error error =
+		pool_open_in(&pool->entries, arena, "token rules", sizeof(struct acl_pool_entry), entries_max);
+	if (error != ERROR_OK)
+		return error;
+	error = slab_open_in(&pool->texts, arena, "token rules texts", bytes_max);
 	if (error == ERROR_OK) {
-		error = table_open(&pool->table, &pool->entries, offsetof(struct acl_pool_entry, links), entries_max);
+		error = acl_pool_open_table(pool, arena, entries_max);
 		if (error == ERROR_OK)
 			return ERROR_OK;
 		slab_close(&pool->texts);
 	}
 	pool_close(&pool->entries);
 	return error;
+}
+
+enum error acl_pool_save(const struct acl_pool *pool, const struct arena *arena)
+{
+	struct acl_pool_note note = {.key = pool->key, .last_serial = pool->last_serial};
+	enum error error = arena_put(arena, "token rules note", &note, sizeof(note));
+	if (error == ERROR_OK)
+		error = pool_save(&pool->entries, arena);
+	if (error == ERROR_OK)
+		error = slab_save(&pool->texts, arena);
+	return error == ERROR_OK ? table_save(&pool->table, arena) : error;
 }
 
 void acl_pool_close(struct acl_pool *pool)

@@ -16,8 +16,11 @@ struct acl_pool {
 	uint64_t last_serial;
 };
 
-/* entries_max: distinct sets of rules; bytes_max: of all of them. */
-enum error acl_pool_open(struct acl_pool *pool, uint32_t entries_max, size_t bytes_max);
+/* arena: where its memory is, or NULL (memory/arena.h). entries_max: distinct sets of rules; bytes_max: of all of them.
+ */
+enum error acl_pool_open(struct acl_pool *pool, struct arena *arena, uint32_t entries_max, size_t bytes_max);
+/* Notes what lies beside its memory, for the program that adopts the arena. */
+enum error acl_pool_save(const struct acl_pool *pool, const struct arena *arena);
 void acl_pool_close(struct acl_pool *pool);
 
 /* A reference to these rules, which are copied if the pool does not have them yet. 0: a limit is reached, or there is

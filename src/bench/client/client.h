@@ -4,7 +4,9 @@
 #define BENCH_CLIENT_H
 
 #include "bench/client/credentials.h"
-#include "bench/target/dial.h"
+#include "bench/dial/dial.h"
+
+#include "net/stream.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -37,8 +39,9 @@ struct client_plan {
 };
 
 enum client_state {
-	CLIENT_UNUSED,      /* -> CONNECTING, GREETING, GONE */
-	CLIENT_CONNECTING,  /* TCP is not up yet -> GREETING, GONE */
+	CLIENT_UNUSED,      /* -> CONNECTING, OPENING, GREETING, GONE */
+	CLIENT_CONNECTING,  /* TCP is not up yet -> OPENING, GREETING, GONE */
+	CLIENT_OPENING,     /* TLS handshake or WebSocket upgrade (client/opening.h) -> GREETING, GONE */
 	CLIENT_GREETING,    /* CONNECT was sent -> SUBSCRIBING, READY, GONE */
 	CLIENT_SUBSCRIBING, /* SUBSCRIBE was sent -> READY, GONE */
 	CLIENT_READY,       /* -> GONE */
@@ -52,10 +55,15 @@ struct client_rest {
 	uint8_t bytes[];
 };
 
+struct opening;
+
 struct client {
 	struct client_rest *unread; /* the beginning of an incomplete packet, or NULL */
-	struct client_rest *unsent; /* what the socket has not taken yet, or NULL */
-	int32_t fd;
+	union {
+		struct opening *opening;    /* up to OPENING, or NULL */
+		struct client_rest *unsent; /* from GREETING on: what the socket has not taken yet, or NULL */
+	};
+	struct stream stream;
 	uint8_t state;     /* enum client_state */
 	bool ping_pending; /* a PINGREQ has not been answered yet */
 	bool is_probe;     /* and client_pool_probe() sent it */

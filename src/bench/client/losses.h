@@ -8,6 +8,8 @@
 #define LOSS_TABLE(X)                                                                                                  \
 	/* kind, what its code is, sentence */                                                                         \
 	X(CONNECT, ERRNO, "could not connect")                                                                         \
+	X(TRANSPORT, ERROR, "no TLS or WebSocket")                                                                     \
+	X(UPGRADE, HTTP, "refused by HTTP status")                                                                     \
 	X(REFUSED, RETURN_CODE, "refused by CONNACK")                                                                  \
 	X(SUBSCRIBE, REASON, "subscription refused by SUBACK")                                                         \
 	X(GRANTED, NONE, "subscription granted at another QoS")                                                        \
@@ -33,7 +35,11 @@ struct losses {
 	uint32_t counts[LOSS_COUNT][LOSS_CODES];
 };
 
-/* code is an errno, a return code or a reason code, as the table says; 0 if there is none. */
+/* A status of HTTP as a code: 300 to 511 fit. */
+#define LOSS_HTTP_CODE(status) ((uint32_t)((status) < 256 ? 0 : (status)-256))
+
+/* code is an errno, an enum error, LOSS_HTTP_CODE(), a return code or a reason code, as the table says; 0 if there is
+ * none. */
 void losses_add(struct losses *losses, enum loss kind, uint32_t code);
 void losses_merge(struct losses *into, const struct losses *from);
 uint64_t losses_total(const struct losses *losses);

@@ -35,19 +35,21 @@ static size_t topic_name(const struct client_plan *plan, uint32_t number, uint8_
 	return size + suffix_size;
 }
 
+size_t client_filter_encode(const struct client_plan *plan, struct slice filter, uint8_t *out, size_t out_size)
+{
+	struct mqtt_subscription subscription = {.filter = filter, .qos = plan->qos};
+	size_t size = mqtt_subscribe_encode(1, 0, &subscription, 1, plan->version, out, out_size);
+	CHECK(size > 0);
+	return size;
+}
+
 size_t client_subscribe_encode(const struct client_plan *plan, uint32_t topic, uint8_t *out, size_t out_size)
 {
 	uint8_t filter[sizeof(CLIENT_SHARE_PREFIX) + 2 * CLIENT_PREFIX_BYTES_MAX + NUMBER_DIGITS_MAX];
 	size_t prefix_size = (topic & CLIENT_TOPIC_SHARED) != 0 ? sizeof(CLIENT_SHARE_PREFIX) - 1 : 0;
 	memcpy(filter, CLIENT_SHARE_PREFIX, prefix_size);
 	size_t name_size = topic_name(plan, topic & ~CLIENT_TOPIC_SHARED, filter + prefix_size);
-	struct mqtt_subscription subscription = {
-		.filter = slice_of(filter, prefix_size + name_size),
-		.qos = plan->qos,
-	};
-	size_t size = mqtt_subscribe_encode(1, 0, &subscription, 1, plan->version, out, out_size);
-	CHECK(size > 0);
-	return size;
+	return client_filter_encode(plan, slice_of(filter, prefix_size + name_size), out, out_size);
 }
 
 size_t client_greeting_encode(const struct client_plan *plan, uint32_t number, uint32_t topic, uint8_t *out)

@@ -8,10 +8,13 @@
 #ifndef BENCH_CLIENT_POOL_H
 #define BENCH_CLIENT_POOL_H
 
+#include "bench/client/carriage.h"
 #include "bench/client/client.h"
 #include "bench/client/losses.h"
 
 #include "mqtt/packet.h"
+#include "transport/stream_tls.h"
+#include "transport/stream_websocket.h"
 
 #include <time.h>
 
@@ -30,6 +33,11 @@ struct client_events {
 	/* The number of the topic that the client subscribes to, with CLIENT_TOPIC_SHARED or not, or CLIENT_NO_TOPIC.
 	 */
 	uint32_t (*topic_of)(void *owner, uint32_t index);
+	/* A CONNACK let the client in, which has not subscribed yet. */
+	void (*greeted)(void *owner, uint32_t index, bool session_present);
+	/* In place of topic_of: writes the filter that the client subscribes to, at most CLIENT_FILTER_BYTES_MAX.
+	 * Returns its size; 0: it subscribes to nothing. Not with plan->pipeline. */
+	size_t (*filter_of)(void *owner, uint32_t index, uint8_t *out);
 	/* The client is signed in and subscribed. The callback may disconnect it. */
 	void (*ready)(void *owner, uint32_t index);
 	/* A PUBLISH arrived, and the pool acknowledges it. It lives until the callback returns. */
@@ -37,6 +45,13 @@ struct client_events {
 	/* A PUBACK, PUBREC or PUBCOMP arrived (enum mqtt_type). The pool answers PUBREC. Returns false if nothing
 	 * waited for it. */
 	bool (*acknowledged)(void *owner, uint32_t index, uint8_t type, uint16_t packet_id);
+	/* A PUBACK, PUBREC or PUBCOMP with a reason code of 0x80 or above. Returns false, as without this callback, if
+	 * the client shall be lost by it. */
+	bool (*refused)(void *owner, uint32_t index, uint8_t type, uint16_t packet_id, uint8_t reason);
+	/* A PUBREL arrived, and the pool answers it. With this callback the owner keeps account of them. */
+	void (*released)(void *owner, uint32_t index, uint16_t packet_id);
+	/* The PINGRESP to the client's last PINGREQ arrived. */
+	void (*pong)(void *owner, uint32_t index);
 	/* With plan->writes: there is room in the socket's buffer, and nothing unsent. */
 	void (*writable)(void *owner, uint32_t index);
 	/* The client is gone, other than by client_pool_leave(); state is the one it was in. */
@@ -45,6 +60,13 @@ struct client_events {
 
 struct client_pool {
 	const struct client_plan *plan;
+	struct streams streams;
+	struct tls_streams tls;              /* open if plan->dial.transport has TLS */
+	struct websocket_streams websockets; /* open if it is a WebSocket */
+	struct tls_ticket **tickets;         /* the first CLIENT_TICKETS_MAX that came; NULL: none is kept */
+	uint32_t ticket_count;
+	uint64_t openings; /* that were begun */
+	struct carriage carriage;
 	struct client_events events;
 	void *owner;
 	struct client *clients;
@@ -70,6 +92,9 @@ struct client_pool {
 bool client_pool_open(struct client_pool *pool, const struct client_plan *plan, uint32_t first, uint32_t count);
 /* Closes what is still open, without DISCONNECT. */
 void client_pool_close(struct client_pool *pool);
+
+/* What the streams of its clients take at this end, above the sockets. */
+size_t client_pool_stream_bytes(const struct client_pool *pool);
 
 /* Starts the next client; needs started < count. A failure counts as a loss. */
 void client_pool_start_next(struct client_pool *pool);
@@ -102,5 +127,7 @@ void client_pool_give_up_one(struct client_pool *pool, uint32_t index);
 
 /* DISCONNECT and close, if it is connected. */
 void client_pool_leave(struct client_pool *pool, uint32_t index);
+/* Closes without DISCONNECT, and passes over what has not been read: as if the network had failed. */
+void client_pool_break(struct client_pool *pool, uint32_t index);
 
 #endif

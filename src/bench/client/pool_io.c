@@ -1,4 +1,5 @@
 #include "bench/client/pool_io.h"
+#include "bench/client/opening_state.h"
 
 #include "base/check.h"
 #include "base/clock.h"
@@ -26,14 +27,31 @@ void client_set_ping_pending(struct client_pool *pool, struct client *client, bo
 	client->is_probe = false;
 }
 
-void client_release(struct client *client)
+/* A layered stream would say its last words, so it is taken apart. */
+static void close_stream(struct client_pool *pool, struct stream stream)
 {
-	if (client->fd >= 0)
-		close(client->fd);
+	struct stream_carry carry = {0};
+	int fd = stream_is_layered(stream) ? stream_release(&pool->streams, stream, &carry) : stream_number(stream);
+	if (fd < 0) {
+		stream_close(&pool->streams, stream);
+		return;
+	}
+	stream_carry_drop(&pool->streams, &carry);
+	close(fd);
+}
+
+void client_release(struct client_pool *pool, struct client *client)
+{
+	if (stream_exists(client->stream))
+		close_stream(pool, client->stream);
+	client->stream = STREAM_NONE;
 	free(client->unread);
-	free(client->unsent);
-	client->unread = client->unsent = NULL;
-	client->fd = -1;
+	client->unread = NULL;
+	if (client->state <= CLIENT_OPENING)
+		opening_free(client->opening);
+	else
+		free(client->unsent);
+	client->opening = NULL;
 }
 
 void client_pool_set_state(struct client_pool *pool, struct client *client, enum client_state state)
@@ -62,7 +80,7 @@ void client_pool_lose(struct client_pool *pool, uint32_t index, enum loss kind, 
 	struct client *client = &pool->clients[index];
 	enum client_state state = client->state;
 	losses_add(&pool->losses, kind, code);
-	client_release(client);
+	client_release(pool, client);
 	client_pool_set_state(pool, client, CLIENT_GONE);
 	if (pool->events.lost != NULL)
 		pool->events.lost(pool->owner, index, state, kind, code);
@@ -85,11 +103,18 @@ static bool keep_unsent(struct client *client, const uint8_t *bytes, size_t size
 	return true;
 }
 
-/* Sets *taken to what the socket took. Returns false if the client is lost. */
+/* Sets *taken to what the stream took. A socket that takes a part is full, and an event will say when it is not; a
+ * layered stream takes as much at a time as it likes, and only EAGAIN promises that. Returns false if the client is
+ * lost. */
 static bool send_some(struct client_pool *pool, uint32_t index, const uint8_t *bytes, size_t size, size_t *taken)
 {
-	ssize_t sent = send(pool->clients[index].fd, bytes, size, MSG_NOSIGNAL);
-	*taken = sent > 0 ? (size_t)sent : 0;
+	struct stream stream = pool->clients[index].stream;
+	ssize_t sent;
+	*taken = 0;
+	do {
+		sent = stream_send(&pool->streams, stream, bytes + *taken, size - *taken);
+		*taken += sent > 0 ? (size_t)sent : 0;
+	} while (sent > 0 && *taken < size && stream_is_layered(stream));
 	if (sent >= 0 || errno == EAGAIN)
 		return true;
 	client_pool_lose(pool, index, LOSS_RESET, (uint32_t)errno);
@@ -99,7 +124,7 @@ static bool send_some(struct client_pool *pool, uint32_t index, const uint8_t *b
 /* Control packets are small: if a socket has no room for them, the server does not read. */
 bool client_pool_write(struct client_pool *pool, uint32_t index, const uint8_t *bytes, size_t size)
 {
-	CHECK(index < pool->started && pool->clients[index].fd >= 0);
+	CHECK(index < pool->started && stream_exists(pool->clients[index].stream));
 	struct client *client = &pool->clients[index];
 	size_t sent = 0;
 	if (client->unsent == NULL && !send_some(pool, index, bytes, size, &sent))
@@ -126,4 +151,19 @@ bool client_pool_write_unsent(struct client_pool *pool, uint32_t index)
 	free(rest);
 	client->unsent = NULL;
 	return true;
+}
+
+void client_pool_keep_unread(struct client_pool *pool, uint32_t index, struct slice bytes)
+{
+	struct client *client = &pool->clients[index];
+	if (bytes.size == 0)
+		return;
+	CHECK(client->unread == NULL && bytes.size < CLIENT_PACKET_BYTES_MAX);
+	client->unread = malloc(sizeof(*client->unread) + bytes.size);
+	if (client->unread == NULL) {
+		client_pool_lose(pool, index, LOSS_RESET, ENOMEM);
+		return;
+	}
+	memcpy(client->unread->bytes, bytes.data, bytes.size);
+	client->unread->size = (uint32_t)bytes.size;
 }

@@ -1,3 +1,4 @@
+#include "bench/client/opening.h"
 #include "bench/client/packets.h"
 #include "bench/client/pool_io.h"
 
@@ -16,6 +17,25 @@ static void become_ready(struct client_pool *pool, uint32_t index)
 		pool->events.ready(pool->owner, index);
 }
 
+/* Encodes the SUBSCRIBE that follows CONNACK. Returns 0 if none does; *subscribes says whether one was sent at all. */
+static size_t encode_subscribe(struct client_pool *pool, uint32_t index, uint8_t *out, bool *subscribes)
+{
+	if (pool->events.filter_of != NULL) {
+		uint8_t filter[CLIENT_FILTER_BYTES_MAX];
+		size_t size = pool->events.filter_of(pool->owner, index, filter);
+		CHECK(size <= sizeof(filter) && !pool->plan->pipeline);
+		*subscribes = size > 0;
+		return size > 0 ? client_filter_encode(pool->plan, slice_of(filter, size), out,
+						       CLIENT_SUBSCRIBE_BYTES_MAX)
+				: 0;
+	}
+	uint32_t topic = client_pool_topic_of(pool, index);
+	*subscribes = topic != CLIENT_NO_TOPIC;
+	return *subscribes && !pool->plan->pipeline
+		       ? client_subscribe_encode(pool->plan, topic, out, CLIENT_SUBSCRIBE_BYTES_MAX)
+		       : 0;
+}
+
 static void take_connack(struct client_pool *pool, uint32_t index, struct slice body)
 {
 	struct client *client = &pool->clients[index];
@@ -30,13 +50,15 @@ static void take_connack(struct client_pool *pool, uint32_t index, struct slice 
 	}
 	if (connack.receive_max < pool->receive_max)
 		pool->receive_max = connack.receive_max;
-	uint32_t topic = client_pool_topic_of(pool, index);
-	if (topic == CLIENT_NO_TOPIC) {
+	if (pool->events.greeted != NULL)
+		pool->events.greeted(pool->owner, index, connack.session_present);
+	uint8_t packet[CLIENT_SUBSCRIBE_BYTES_MAX];
+	bool subscribes;
+	size_t size = encode_subscribe(pool, index, packet, &subscribes);
+	if (!subscribes) {
 		become_ready(pool, index);
 		return;
 	}
-	uint8_t packet[CLIENT_SUBSCRIBE_BYTES_MAX];
-	size_t size = pool->plan->pipeline ? 0 : client_subscribe_encode(pool->plan, topic, packet, sizeof(packet));
 	if (size == 0 || client_pool_write(pool, index, packet, size))
 		client_pool_set_state(pool, client, CLIENT_SUBSCRIBING);
 }
@@ -90,11 +112,15 @@ static void take_ack(struct client_pool *pool, uint32_t index, uint8_t first_byt
 	uint8_t type = first_byte >> 4;
 	struct mqtt_ack ack;
 	bool good = mqtt_ack_decode(body, type, pool->plan->version, &ack) == ERROR_OK;
-	if (good && type == MQTT_PUBREL) {
+	if (good && type == MQTT_PUBREL && pool->events.released != NULL) {
+		pool->events.released(pool->owner, index, ack.packet_id);
+	} else if (good && type == MQTT_PUBREL) {
 		good = pool->released < pool->received_qos_2;
 		pool->released += good;
 	} else if (good && ack.reason >= 0x80) {
-		client_pool_lose(pool, index, LOSS_PUBLISH, ack.reason);
+		if (pool->events.refused == NULL ||
+		    !pool->events.refused(pool->owner, index, type, ack.packet_id, ack.reason))
+			client_pool_lose(pool, index, LOSS_PUBLISH, ack.reason);
 		return;
 	} else if (good) {
 		good = pool->events.acknowledged != NULL &&
@@ -123,6 +149,8 @@ static void client_take_packet(struct client_pool *pool, uint32_t index, uint8_t
 		break;
 	case MQTT_PINGRESP:
 		client_set_ping_pending(pool, &pool->clients[index], false);
+		if (pool->events.pong != NULL)
+			pool->events.pong(pool->owner, index);
 		break;
 	case MQTT_CONNACK:
 		take_connack(pool, index, body);
@@ -163,22 +191,6 @@ static size_t take_packets(struct client_pool *pool, uint32_t index, const uint8
 	return used;
 }
 
-/* Keeps an incomplete packet for the next read. */
-static void keep_unread(struct client_pool *pool, uint32_t index, const uint8_t *bytes, size_t size)
-{
-	struct client *client = &pool->clients[index];
-	if (size == 0)
-		return;
-	CHECK(client->unread == NULL && size < CLIENT_PACKET_BYTES_MAX);
-	client->unread = malloc(sizeof(*client->unread) + size);
-	if (client->unread == NULL) {
-		client_pool_lose(pool, index, LOSS_RESET, ENOMEM);
-		return;
-	}
-	memcpy(client->unread->bytes, bytes, size);
-	client->unread->size = (uint32_t)size;
-}
-
 static size_t restore_unread(struct client *client, uint8_t *out)
 {
 	if (client->unread == NULL)
@@ -200,12 +212,12 @@ static void take_read(struct client_pool *pool, uint32_t index, size_t size)
 	if (client->state != CLIENT_GONE && pool->answers_size > 0)
 		client_pool_write(pool, index, pool->answers, pool->answers_size);
 	if (client->state != CLIENT_GONE)
-		keep_unread(pool, index, pool->scratch + used, size - used);
+		client_pool_keep_unread(pool, index, slice_of(pool->scratch + used, size - used));
 }
 
-/* Like recv(), and notes when the bytes arrived, if the kernel says so. Of several segments that is the time of the
- * last one. */
-static ssize_t receive(struct client_pool *pool, int fd, uint8_t *out, size_t room)
+/* Like stream_receive(), and notes when the bytes arrived, if the kernel says so. Of several segments that is the time
+ * of the last one. */
+static ssize_t receive(struct client_pool *pool, struct stream stream, uint8_t *out, size_t room, bool *more)
 {
 	union {
 		struct cmsghdr header; /* for its alignment */
@@ -214,9 +226,11 @@ static ssize_t receive(struct client_pool *pool, int fd, uint8_t *out, size_t ro
 	struct iovec into = {.iov_base = out, .iov_len = room};
 	struct msghdr message = {
 		.msg_iov = &into, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof(control)};
-	if (!pool->plan->arrivals)
-		return recv(fd, out, room, 0);
-	ssize_t got = recvmsg(fd, &message, 0);
+	/* What lies above the socket does not say when its bytes came. */
+	if (!pool->plan->arrivals || !stream_is_descriptor(stream))
+		return stream_receive(&pool->streams, stream, out, room, more);
+	ssize_t got = recvmsg(stream_number(stream), &message, 0);
+	*more = got == (ssize_t)room;
 	const struct cmsghdr *first = got > 0 ? CMSG_FIRSTHDR(&message) : NULL;
 	struct timespec arrived;
 	pool->arrived_ns = 0;
@@ -227,8 +241,20 @@ static ssize_t receive(struct client_pool *pool, int fd, uint8_t *out, size_t ro
 	return got;
 }
 
+static void lose_by_errno(struct client_pool *pool, uint32_t index, int failure)
+{
+	const struct client *client = &pool->clients[index];
+	struct stream_facts facts = stream_facts(&pool->streams, client->stream);
+	if (failure == EPROTO && facts.error != ERROR_OK)
+		client_pool_lose(pool, index, LOSS_TRANSPORT, facts.error);
+	else
+		client_pool_lose(pool, index, client->state == CLIENT_CONNECTING ? LOSS_CONNECT : LOSS_RESET,
+				 (uint32_t)failure);
+}
+
 /* Reads until a short read shows that the socket is empty, which saves the call that would return EAGAIN. If epoll says
- * that the connection has ended, that call is made too, because it tells how. */
+ * that the connection has ended, that call is made too, because it tells how. A stage of the opening that ends hands
+ * bytes to the next one's stream, which no event of the socket tells of. */
 void client_pool_read(struct client_pool *pool, uint32_t index, uint32_t events)
 {
 	struct client *client = &pool->clients[index];
@@ -238,17 +264,21 @@ void client_pool_read(struct client_pool *pool, uint32_t index, uint32_t events)
 		size_t kept = restore_unread(client, pool->scratch);
 		CHECK(kept < CLIENT_PACKET_BYTES_MAX);
 		size_t room = CLIENT_PACKET_BYTES_MAX - kept;
-		ssize_t got = receive(pool, client->fd, pool->scratch + kept, room);
+		bool more = false;
+		ssize_t got = receive(pool, client->stream, pool->scratch + kept, room, &more);
 		if (got == 0) {
 			client_pool_lose(pool, index, LOSS_CLOSED, 0);
 			return;
 		}
 		if (got < 0 && errno != EAGAIN && errno != EINTR) {
-			client_pool_lose(pool, index, client->state == CLIENT_CONNECTING ? LOSS_CONNECT : LOSS_RESET,
-					 (uint32_t)errno);
+			lose_by_errno(pool, index, errno);
 			return;
 		}
-		emptied = got < 0 ? errno == EAGAIN : got < (ssize_t)room && !has_ended;
-		take_read(pool, index, kept + (got > 0 ? (size_t)got : 0));
+		emptied = !more && (got < 0 ? errno == EAGAIN : !has_ended);
+		size_t size = kept + (got > 0 ? (size_t)got : 0);
+		if (client->state != CLIENT_OPENING)
+			take_read(pool, index, size);
+		else if (opening_take(pool, index, size))
+			emptied = false;
 	}
 }

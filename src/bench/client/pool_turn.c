@@ -1,5 +1,6 @@
 #include "bench/client/pool.h"
 
+#include "bench/client/opening.h"
 #include "bench/client/packets.h"
 #include "bench/client/pool_io.h"
 
@@ -25,7 +26,8 @@ bool client_pool_open(struct client_pool *pool, const struct client_plan *plan, 
 	pool->scratch = malloc(CLIENT_PACKET_BYTES_MAX);
 	pool->answers = malloc(CLIENT_PACKET_BYTES_MAX);
 	pool->epoll = epoll_create1(EPOLL_CLOEXEC);
-	if (pool->clients != NULL && pool->scratch != NULL && pool->answers != NULL && pool->epoll >= 0)
+	if (pool->clients != NULL && pool->scratch != NULL && pool->answers != NULL && pool->epoll >= 0 &&
+	    opening_prepare(pool))
 		return true;
 	client_pool_close(pool);
 	return false;
@@ -35,8 +37,9 @@ void client_pool_close(struct client_pool *pool)
 {
 	for (uint32_t i = 0; pool->clients != NULL && i < pool->started; i++) {
 		if (pool->clients[i].state != CLIENT_GONE)
-			client_release(&pool->clients[i]);
+			client_release(pool, &pool->clients[i]);
 	}
+	opening_finish(pool);
 	if (pool->epoll >= 0)
 		close(pool->epoll);
 	free(pool->clients);
@@ -44,16 +47,19 @@ void client_pool_close(struct client_pool *pool)
 	free(pool->answers);
 }
 
-/* Sends CONNECT and, with plan->pipeline, SUBSCRIBE behind it. Returns false if TCP is not up yet and nothing was sent.
- */
-static bool send_greeting(struct client_pool *pool, uint32_t index)
+size_t client_pool_greeting(const struct client_pool *pool, uint32_t index, uint8_t *out)
+{
+	uint32_t topic = pool->plan->pipeline ? client_pool_topic_of(pool, index) : CLIENT_NO_TOPIC;
+	return client_greeting_encode(pool->plan, client_pool_number_of(pool, index), topic, out);
+}
+
+bool client_pool_greet(struct client_pool *pool, uint32_t index)
 {
 	struct client *client = &pool->clients[index];
 	uint8_t packet[CLIENT_GREETING_BYTES_MAX];
-	uint32_t topic = pool->plan->pipeline ? client_pool_topic_of(pool, index) : CLIENT_NO_TOPIC;
-	size_t size = client_greeting_encode(pool->plan, client_pool_number_of(pool, index), topic, packet);
-	ssize_t sent = send(client->fd, packet, size, MSG_NOSIGNAL);
-	if (sent < 0 && errno == EAGAIN)
+	size_t size = client_pool_greeting(pool, index, packet);
+	ssize_t sent = stream_send(&pool->streams, client->stream, packet, size);
+	if (sent < 0 && errno == EAGAIN && client->state < CLIENT_OPENING)
 		return false;
 	if (sent != (ssize_t)size)
 		client_pool_lose(pool, index, LOSS_CONNECT, sent < 0 ? (uint32_t)errno : 0);
@@ -62,8 +68,14 @@ static bool send_greeting(struct client_pool *pool, uint32_t index)
 	return true;
 }
 
-/* On loopback the three-way handshake is over when connect() returns, so CONNECT goes out at once and the socket is
- * registered only once, for the answer. */
+/* What comes first on a connection. Returns false if TCP is not up yet and nothing was sent. */
+static bool send_first(struct client_pool *pool, uint32_t index)
+{
+	return pool->plan->dial.transport != NULL ? opening_start(pool, index) : client_pool_greet(pool, index);
+}
+
+/* On loopback the three-way handshake is over when connect() returns, so the first bytes go out at once and the socket
+ * is registered only once, for the answer. */
 void client_pool_start(struct client_pool *pool, uint32_t index)
 {
 	struct client *client = &pool->clients[index];
@@ -73,20 +85,21 @@ void client_pool_start(struct client_pool *pool, uint32_t index)
 	else
 		client_pool_set_state(pool, client, CLIENT_UNUSED);
 	CHECK(!client->ping_pending);
-	client->fd = dial_start(&pool->plan->dial, client_pool_number_of(pool, index));
-	if (client->fd < 0) {
-		client_pool_lose(pool, index, LOSS_CONNECT, (uint32_t)-client->fd);
+	int fd = dial_start(&pool->plan->dial, client_pool_number_of(pool, index));
+	client->stream = fd < 0 ? STREAM_NONE : stream_of(STREAM_DESCRIPTOR, fd);
+	if (fd < 0) {
+		client_pool_lose(pool, index, LOSS_CONNECT, (uint32_t)-fd);
 		return;
 	}
 	static const int on = 1;
 	if (pool->plan->arrivals)
-		setsockopt(client->fd, SOL_SOCKET, SO_TIMESTAMPNS, &on, sizeof(on));
+		setsockopt(fd, SOL_SOCKET, SO_TIMESTAMPNS, &on, sizeof(on));
 	struct epoll_event event = {.events = EPOLLIN | EPOLLRDHUP | EPOLLET, .data.u32 = index};
-	if (!send_greeting(pool, index))
+	if (!send_first(pool, index))
 		client_pool_set_state(pool, client, CLIENT_CONNECTING);
 	if (client->state == CLIENT_CONNECTING || pool->plan->writes)
 		event.events |= EPOLLOUT;
-	if (client->state != CLIENT_GONE && epoll_ctl(pool->epoll, EPOLL_CTL_ADD, client->fd, &event) != 0)
+	if (client->state != CLIENT_GONE && epoll_ctl(pool->epoll, EPOLL_CTL_ADD, fd, &event) != 0)
 		client_pool_lose(pool, index, LOSS_CONNECT, (uint32_t)errno);
 }
 
@@ -103,9 +116,11 @@ static void handle(struct client_pool *pool, uint32_t index, uint32_t events)
 	if (client->state == CLIENT_GONE)
 		return;
 	if (client->state == CLIENT_CONNECTING && (events & EPOLLOUT) != 0 && (events & (EPOLLERR | EPOLLHUP)) == 0)
-		send_greeting(pool, index);
+		send_first(pool, index);
 	if ((events & (EPOLLIN | EPOLLRDHUP | EPOLLHUP | EPOLLERR)) != 0)
 		client_pool_read(pool, index, events);
+	if ((events & EPOLLOUT) != 0 && client->state > CLIENT_OPENING && stream_is_layered(client->stream))
+		stream_flush(&pool->streams, client->stream);
 	if ((events & EPOLLOUT) != 0 && client->state == CLIENT_READY && client_pool_write_unsent(pool, index) &&
 	    pool->events.writable != NULL)
 		pool->events.writable(pool->owner, index);
@@ -194,14 +209,22 @@ void client_pool_give_up(struct client_pool *pool)
 		client_pool_give_up_one(pool, i);
 }
 
-void client_pool_leave(struct client_pool *pool, uint32_t index)
+void client_pool_break(struct client_pool *pool, uint32_t index)
 {
-	static const uint8_t disconnect[] = {MQTT_DISCONNECT << 4, 0};
 	struct client *client = &pool->clients[index];
 	if (client->state == CLIENT_GONE || client->state == CLIENT_UNUSED)
 		return;
-	if (client_pool_may_send(pool, index))
-		send(client->fd, disconnect, sizeof(disconnect), MSG_NOSIGNAL);
-	client_release(client);
+	client_release(pool, client);
 	client_pool_set_state(pool, client, CLIENT_GONE);
+}
+
+void client_pool_leave(struct client_pool *pool, uint32_t index)
+{
+	static const uint8_t disconnect[] = {MQTT_DISCONNECT << 4, 0};
+	const struct client *client = &pool->clients[index];
+	if (client->state == CLIENT_GONE || client->state == CLIENT_UNUSED)
+		return;
+	if (client_pool_may_send(pool, index))
+		stream_send(&pool->streams, client->stream, disconnect, sizeof(disconnect));
+	client_pool_break(pool, index);
 }

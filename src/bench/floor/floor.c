@@ -1,8 +1,8 @@
 #include "bench/floor/floor.h"
 
+#include "bench/dial/dial.h"
 #include "bench/floor/relay.h"
 #include "bench/options/options.h"
-#include "bench/target/dial.h"
 
 #include "base/clock.h"
 #include "reactor/fdtable.h"
@@ -43,7 +43,7 @@ static const char USAGE[] =
 	"Ends on SIGTERM or SIGINT, and when the process that started it ends.\n";
 
 static const struct option_row OPTIONS[] = {
-	OPTION_ROW("url", OPTION_URL, struct floor_options, url, struct url),
+	OPTION_ROW("url", OPTION_TCP_URL, struct floor_options, url, struct url),
 	OPTION_ROW_SWITCH("defer-accept", struct floor_options, defer_accept),
 	OPTION_ROW_U32("seconds", struct floor_options, seconds, 1, 86400),
 	OPTION_ROW_U32("listen-fd", struct floor_options, listen_fd, STDERR_FILENO + 1, INT32_MAX),

@@ -81,6 +81,7 @@ static void report_hold(struct report *report, const struct hold_options *option
 	uint64_t lost = losses_total(&result->losses);
 	char reasons[REPORT_TEXT_BYTES];
 	losses_describe(&result->losses, load->version, reasons, sizeof(reasons));
+	report_text(report, NULL, "transport", url_scheme_name(options->url.scheme), "transport");
 	report_number(report, NULL, "clients", load->clients, 0, "clients", "");
 	report_number(report, NULL, "threads", result->threads, 0, NULL, "");
 	report_number(report, NULL, "version", load->version, 0, NULL, "");
@@ -88,6 +89,10 @@ static void report_hold(struct report *report, const struct hold_options *option
 	report_number(report, NULL, "connected", result->connected, 0, "connected and subscribed", "");
 	report_number(report, NULL, "connect_s", result->connect_s, 2, "  from first connect to last SUBACK", "s");
 	report_number(report, NULL, "connect_rate", result->connected / result->connect_s, 0, "connect rate", "/s");
+	carriage_report(report, NULL, &result->carriage, result->connect_s);
+	if (options->url.scheme != URL_TCP && options->url.scheme != URL_UNIX)
+		report_number(report, NULL, "bench_stream_bytes_per_client", result->stream_bytes / connected, 0,
+			      "bench's own TLS and WebSocket state a client", "B");
 	report_number(report, NULL, "server_user_bytes_per_client",
 		      (result->server_resident_bytes_after - result->server_resident_bytes_before) / connected, 0,
 		      "server's user memory a client (resident)", "B");
@@ -103,6 +108,13 @@ static void report_hold(struct report *report, const struct hold_options *option
 		      load->hold_s > 0 ? result->server_cpu_idle_percent : (double)NAN, 2,
 		      "server's processor time while idle", "% of a core");
 	report_number(report, NULL, "held_s", result->held_s, 1, "held for", "s");
+	if (load->time_pings) {
+		report_number(report, NULL, "pings", (double)result->pings, 0, "pings that were timed", "");
+		report_number(report, NULL, "ping_p50_us", result->pings_us.p50_us, 0, "  answered in, p50", "us");
+		report_number(report, NULL, "ping_p99_us", result->pings_us.p99_us, 0, "  p99", "us");
+		report_number(report, NULL, "ping_p999_us", result->pings_us.p999_us, 0, "  p99.9", "us");
+		report_number(report, NULL, "ping_max_us", result->pings_us.max_us, 0, "  longest", "us");
+	}
 	report_number(report, NULL, "held", result->held, 0, "still connected at the end", "");
 	report_number(report, NULL, "lost", (double)lost, 0, "lost", "");
 	report_text(report, NULL, "lost_reasons", reasons, lost > 0 ? "  why" : NULL);
@@ -114,12 +126,13 @@ static int hold_and_report(const struct hold_options *options, struct report *re
 	struct hold_result result;
 	struct floor_result floor = {0};
 	struct target server;
-	if (!target_open(&server, "server", &options->url, (pid_t)options->server_pid))
+	if (!target_open(&server, "server", &options->url, (pid_t)options->server_pid, &options->transport))
 		return BENCH_EXIT_FAILED;
 	/* The large run comes first, because the server's memory must not have grown before. */
-	if (!hold_run(&options->load, &server, "server", &result))
-		return BENCH_EXIT_FAILED;
-	if (options->floor && !compare_with_floor(options, &server, &floor))
+	bool good = hold_run(&options->load, &server, "server", &result) &&
+		    (!options->floor || compare_with_floor(options, &server, &floor));
+	target_close(&server);
+	if (!good)
 		return BENCH_EXIT_FAILED;
 	progress_end();
 	report_hold(report, options, &result);

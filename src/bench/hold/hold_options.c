@@ -1,6 +1,7 @@
 #include "bench/hold/hold_options.h"
 
 #include "bench/options/options.h"
+#include "bench/options/transport_options.h"
 #include "bench/target/cpu.h"
 
 #include <getopt.h>
@@ -12,8 +13,8 @@ static const char USAGE[] =
 	"Usage: roost bench hold -n CLIENTS [OPTION...]\n\n"
 	"Connects many MQTT clients, subscribes each to a topic of its own, keeps them alive with pings and\n"
 	"watches for losses. Prints how fast they connected, memory a client, and processor time a connection and\n"
-	"while idle. The server's memory is what its resident memory grows by: start the server afresh, because\n"
-	"memory that earlier clients left behind is not counted.\n\n"
+	"while idle. The server's memory is what its resident memory has grown by at the end of the hold: start\n"
+	"the server afresh, because memory that earlier clients left behind is not counted.\n\n"
 	"  -n, --clients N         how many clients (1 to 5,000,000)\n"
 	"      --rate R|full       connections a second (full)\n"
 	"      --url URL           the broker (tcp://127.0.0.1:1883)\n"
@@ -22,6 +23,9 @@ static const char USAGE[] =
 	"      --hold S            how long to hold them, 0 to 86400 s (120)\n"
 	"      --topic-prefix P    each topic is P and a number (bench/)\n"
 	"      --client-prefix P   each client id is P and a number (bench-)\n"
+	"      --time-pings        measure how long PINGRESP takes while they are held, with pings spread evenly over\n"
+	"                          the keepalive: the longest is how long the\n"
+	"                          server was silent to any of them\n"
 	"      --token-secret FILE sign in with a token for each client, signed with the file's HS256 secret\n"
 	"      --pipeline          send SUBSCRIBE with CONNECT, not after CONNACK\n"
 	"      --threads T         threads, each with a descriptor table of its own (as few as the tables need)\n"
@@ -33,7 +37,7 @@ static const char USAGE[] =
 	"      --floor             also compare with the bare relay of `roost bench floor`\n"
 	"      --no-pin            with --floor: let the scheduler choose the processors\n"
 	"      --json              print one flat JSON object on stdout\n"
-	"      --help\n\n"
+	"      --help\n\n" TRANSPORT_USAGE "\n"
 	"Exit status: 0 if no client was lost; 1 if some were, or if the run failed; 2 if the options are wrong.\n";
 
 static const struct option_row OPTIONS[] = {
@@ -47,6 +51,7 @@ static const struct option_row OPTIONS[] = {
 	OPTION_ROW_PREFIX("topic-prefix", struct hold_options, load.topic_prefix, CLIENT_PREFIX_BYTES_MAX),
 	OPTION_ROW_PREFIX("client-prefix", struct hold_options, load.client_prefix, CLIENT_PREFIX_BYTES_MAX),
 	OPTION_ROW_TEXT("token-secret", struct hold_options, secret_path),
+	OPTION_ROW_SWITCH("time-pings", struct hold_options, load.time_pings),
 	OPTION_ROW_SWITCH("pipeline", struct hold_options, load.pipeline),
 	OPTION_ROW_U32("threads", struct hold_options, load.threads, 1, 1024),
 	OPTION_ROW_U32("connecting", struct hold_options, load.connecting, 1, 64),
@@ -60,7 +65,8 @@ static const struct option_row OPTIONS[] = {
 
 bool hold_options_parse(int argc, char **argv, struct hold_options *options, int *status)
 {
-	static const struct option_table tables[] = {{OPTIONS, 0}, {NULL, 0}};
+	static const struct option_table tables[] = {
+		{OPTIONS, 0}, {TRANSPORT_OPTIONS, offsetof(struct hold_options, transport)}, {NULL, 0}};
 	static const struct option_set set = {USAGE, tables};
 	*options = (struct hold_options){
 		.load = {.client_prefix = "bench-",
@@ -75,9 +81,10 @@ bool hold_options_parse(int argc, char **argv, struct hold_options *options, int
 	};
 	if (!options_take(argc, argv, &set, options, status) || !options_none_left(argc, argv, optind))
 		return false;
-	if (options->load.clients == 0) {
-		fputs("roost bench hold: how many clients? -n says so; --help tells more\n", stderr);
-		return false;
-	}
-	return true;
+	const char *fault = transport_options_fault(&options->transport);
+	if (options->load.clients == 0)
+		fault = "how many clients? -n says so; --help tells more";
+	if (fault != NULL)
+		fprintf(stderr, "roost bench hold: %s\n", fault);
+	return fault == NULL;
 }

@@ -2,11 +2,13 @@
 #ifndef BENCH_HOLD_OPTIONS_H
 #define BENCH_HOLD_OPTIONS_H
 
+#include "bench/dial/transport.h"
 #include "bench/hold/hold_run.h"
 
 struct hold_options {
 	struct hold_load load;
 	struct url url;
+	struct transport_options transport;
 	const char *secret_path; /* NULL: clients do not sign in */
 	uint32_t server_pid;
 	bool floor;

@@ -73,8 +73,9 @@ static bool hold_start_workers(struct run *run)
 		.keepalive_s = load->keepalive_s,
 		.version = load->version,
 		.pipeline = load->pipeline,
+		.arrivals = load->time_pings,
 	};
-	dial_init(&run->shared.plan.dial, &run->target->address, false);
+	target_dial(run->target, false, &run->shared.plan.dial);
 	run->shared.ping_period_ns = (uint64_t)load->keepalive_s * 1000000000u;
 	run->shared.rate_per_worker = load->rate == 0 ? 0 : (load->rate + connecting - 1) / connecting;
 	run->shared.in_progress_max = load->in_progress_max;
@@ -94,6 +95,19 @@ static bool hold_start_workers(struct run *run)
 	return good;
 }
 
+static void merge_pings(struct run *run, struct hold_result *result)
+{
+	struct histogram sum;
+	histogram_init(&sum);
+	for (uint32_t i = 0; i < run->worker_count; i++) {
+		if (run->workers[i].answer_ns != NULL)
+			histogram_merge(&sum, run->workers[i].answer_ns);
+		free(run->workers[i].answer_ns);
+	}
+	result->pings = sum.count;
+	result->pings_us = histogram_percentiles(&sum);
+}
+
 static void stop_workers(struct run *run, struct hold_result *result)
 {
 	uint64_t began = clock_now_ns();
@@ -101,6 +115,7 @@ static void stop_workers(struct run *run, struct hold_result *result)
 	threads_join(&run->threads);
 	for (uint32_t i = 0; i < run->worker_count; i++)
 		losses_merge(&result->losses, &run->workers[i].losses);
+	merge_pings(run, result);
 	result->leave_s = (double)(clock_now_ns() - began) / 1e9;
 	sem_destroy(&run->shared.turns);
 }
@@ -130,6 +145,8 @@ static void hold_wait_connected(struct run *run, struct hold_result *result)
 	for (uint32_t i = 0; i < run->worker_count && now.connect_done == run->worker_count; i++) {
 		first = run->workers[i].first_start_ns < first ? run->workers[i].first_start_ns : first;
 		last = run->workers[i].connect_done_ns > last ? run->workers[i].connect_done_ns : last;
+		carriage_add(&result->carriage, &run->workers[i].carriage);
+		result->stream_bytes += (double)run->workers[i].stream_bytes;
 	}
 	result->connected = now.ready;
 	result->connect_s = first < last ? (double)(last - first) / 1e9 : (double)(clock_now_ns() - began) / 1e9;
@@ -139,6 +156,7 @@ static void wait_while_held(struct run *run, struct hold_result *result)
 {
 	uint64_t began = clock_now_ns();
 	uint64_t cpu_before = process_cpu_ns(run->target->pid);
+	atomic_store(&run->shared.time_pings, true);
 	uint64_t length = (uint64_t)run->load->hold_s * 1000000000u;
 	uint64_t passed = 0;
 	while (passed < length && !progress_interrupted()) {
@@ -171,9 +189,10 @@ static void measure_hold(struct run *run, struct hold_result *result)
 		hold_wait_connected(run, result);
 		process_wait_idle(pid, IDLE_WAIT_MS_MAX);
 		result->server_cpu_connect_s = process_cpu_between_ns(cpu_before, process_cpu_ns(pid)) / 1e9;
+		wait_while_held(run, result);
+		/* At rest: what handshakes have used is given back by then. */
 		result->server_resident_bytes_after = known(run->target, process_resident_bytes(pid));
 		result->kernel_slab_bytes_after = (double)kernel_slab_bytes();
-		wait_while_held(run, result);
 	}
 	stop_workers(run, result);
 	uint64_t lost = losses_total(&result->losses);

@@ -5,6 +5,7 @@
 
 #include "bench/client/credentials.h"
 #include "bench/client/pool.h"
+#include "bench/measure/histogram.h"
 #include "bench/target/target.h"
 
 struct hold_load {
@@ -21,6 +22,7 @@ struct hold_load {
 	uint16_t keepalive_s;
 	uint8_t version;
 	bool pipeline;
+	bool time_pings;
 };
 
 /* Figures are NAN where they are not known. */
@@ -37,7 +39,11 @@ struct hold_result {
 	double server_resident_bytes_after;
 	double kernel_slab_bytes_before;
 	double kernel_slab_bytes_after;
+	struct carriage carriage; /* up to the last client's SUBACK */
+	double stream_bytes;      /* of all clients at this end, above their sockets */
 	struct losses losses;
+	uint64_t pings;              /* timed, and answered */
+	struct percentiles pings_us; /* from PINGREQ to PINGRESP, while they were held */
 };
 
 /* label names the run in the progress line and must be static. Returns false if it could not run at all, and says why

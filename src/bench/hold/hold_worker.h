@@ -5,6 +5,7 @@
 #define BENCH_HOLD_WORKER_H
 
 #include "bench/client/pool.h"
+#include "bench/measure/histogram.h"
 
 #include <semaphore.h>
 #include <stdatomic.h>
@@ -22,6 +23,7 @@ struct hold_shared {
 	uint32_t rate_per_worker; /* connections started a second, 0: as fast as can be */
 	uint32_t in_progress_max; /* of one worker, so that the server's backlog is not overrun */
 	uint64_t ping_period_ns;  /* 0: no pings */
+	atomic_bool time_pings;   /* those that are sent from now on; only with plan.arrivals */
 };
 
 struct hold_worker {
@@ -33,10 +35,13 @@ struct hold_worker {
 	atomic_uint ready;
 	atomic_uint lost;
 	atomic_bool connect_done; /* every client is subscribed or lost */
-	/* valid after it was joined; first_start_ns and connect_done_ns as soon as connect_done is set */
+	/* valid after it was joined; those up to stream_bytes as soon as connect_done is set */
 	uint64_t first_start_ns;
 	uint64_t connect_done_ns;
-	bool failed; /* no memory or no descriptor */
+	struct carriage carriage;
+	size_t stream_bytes;         /* at this end */
+	struct histogram *answer_ns; /* from PINGREQ to PINGRESP, of pings that were timed; NULL: none were */
+	bool failed;                 /* no memory or no descriptor */
 	struct losses losses;
 };
 

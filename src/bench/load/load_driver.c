@@ -40,7 +40,7 @@ static bool load_start_workers(struct load_driver *driver)
 		.writes = true,
 	};
 	driver->shared.quiet_ms = round->quiet_ms;
-	dial_init(&driver->shared.plan.dial, &driver->target->address, true);
+	target_dial(driver->target, true, &driver->shared.plan.dial);
 	uint32_t count = round->load.clients > 0 ? round->threads : 0;
 	for (uint32_t i = 0; i < count; i++) {
 		struct load_worker *worker = &driver->workers[i];

@@ -32,6 +32,11 @@ uint16_t inflight_take(struct inflight *inflight, uint8_t qos)
 	CHECK(inflight_room(inflight) > 0);
 	uint64_t number = inflight->next++;
 	inflight->waits[number % inflight->window] = qos == 1 ? INFLIGHT_PUBACK : INFLIGHT_PUBREC;
+	return inflight_packet_id(number);
+}
+
+uint16_t inflight_packet_id(uint64_t number)
+{
 	return (uint16_t)(number % UINT16_MAX + 1);
 }
 
@@ -52,17 +57,35 @@ static bool step(uint8_t *wait, uint8_t type)
 	return true;
 }
 
-bool inflight_answer(struct inflight *inflight, uint8_t type, uint16_t packet_id)
+bool inflight_find(const struct inflight *inflight, uint16_t packet_id, uint64_t *number)
 {
 	if (packet_id == 0)
 		return false;
 	/* Distance of the identifier from the oldest one, modulo 65535. */
 	uint64_t ahead = (packet_id - 1u + UINT16_MAX - inflight->oldest % UINT16_MAX) % UINT16_MAX;
-	uint64_t number = inflight->oldest + ahead;
-	if (number >= inflight->next || !step(&inflight->waits[number % inflight->window], type))
-		return false;
+	*number = inflight->oldest + ahead;
+	return *number < inflight->next && inflight->waits[*number % inflight->window] != INFLIGHT_NONE;
+}
+
+static void pass_over_ended(struct inflight *inflight)
+{
 	while (inflight->oldest < inflight->next &&
 	       inflight->waits[inflight->oldest % inflight->window] == INFLIGHT_NONE)
 		inflight->oldest++;
+}
+
+void inflight_drop(struct inflight *inflight, uint64_t number)
+{
+	CHECK(number >= inflight->oldest && number < inflight->next);
+	inflight->waits[number % inflight->window] = INFLIGHT_NONE;
+	pass_over_ended(inflight);
+}
+
+bool inflight_answer(struct inflight *inflight, uint8_t type, uint16_t packet_id)
+{
+	uint64_t number;
+	if (!inflight_find(inflight, packet_id, &number) || !step(&inflight->waits[number % inflight->window], type))
+		return false;
+	pass_over_ended(inflight);
 	return true;
 }

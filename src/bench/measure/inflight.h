@@ -30,6 +30,13 @@ uint32_t inflight_room(const struct inflight *inflight);
 /* Returns the packet identifier of the next message, which is now in flight; needs room. qos: 1 or 2. */
 uint16_t inflight_take(struct inflight *inflight, uint8_t qos);
 
+/* Finds the number of the message in flight that has the identifier. Returns false if none has. */
+bool inflight_find(const struct inflight *inflight, uint16_t packet_id, uint64_t *number);
+/* The identifier of a message. */
+uint16_t inflight_packet_id(uint64_t number);
+/* Ends the handshake of a message in flight: the server has refused it. */
+void inflight_drop(struct inflight *inflight, uint64_t number);
+
 /* Handles a PUBACK, PUBREC or PUBCOMP (enum mqtt_type). Returns false if nothing waited for it. */
 bool inflight_answer(struct inflight *inflight, uint8_t type, uint16_t packet_id);
 

@@ -29,7 +29,21 @@ static bool take_neighbours(void *owner, const char *text)
 	return text == NULL || option_u32("--neighbour", text, 1, NEIGHBOURS_MAX, &beside->neighbours);
 }
 
+static bool take_transport(void *owner, const char *text)
+{
+	struct beside *beside = owner;
+	for (uint8_t scheme = URL_TCP; scheme < URL_UNIX; scheme++) {
+		if (strcmp(text, url_scheme_name(scheme)) == 0) {
+			beside->scheme = scheme;
+			return true;
+		}
+	}
+	fprintf(stderr, "roost bench: --transport: \"%s\" is not tcp, tls, ws or wss\n", text);
+	return false;
+}
+
 const struct option_row BESIDE_OPTIONS[] = {
+	OPTION_ROW_CALL("transport", take_transport),
 	OPTION_ROW_CALL("beside", take_broker),
 	{"neighbour", OPTION_NUMERAL, .call = take_neighbours},
 	OPTION_ROW_U32("rounds", struct beside, rounds, 1, BESIDE_ROUNDS_MAX),
@@ -58,18 +72,26 @@ const char *beside_complete(struct beside *beside, bool starts, uint32_t rounds_
 		beside->rounds = beside->count > 1 ? rounds_compared : 1;
 	if (beside->count == 0)
 		beside->count = 1;
+	bool starts_any = false;
+	for (uint32_t i = 0; i < beside->count; i++) {
+		beside->brokers[i].scheme = beside->scheme;
+		starts_any = starts_any || beside->brokers[i].kind != BROKER_RUNNING;
+	}
+	if (!starts_any && beside->scheme != URL_TCP)
+		return "--transport is for brokers that are started: a URL says how one is reached that runs";
 	for (uint32_t i = 1; i < beside->count; i++)
 		broker_name_apart(&beside->brokers[i], beside->brokers, i);
 	return NULL;
 }
 
-bool beside_open(const struct beside *beside, struct target *targets, struct neighbours *neighbours)
+bool beside_open(const struct beside *beside, const struct transport_options *options, struct target *targets,
+		 struct neighbours *neighbours)
 {
 	CHECK(beside->count > 0 && beside->count <= BESIDE_BROKERS_MAX);
 	*neighbours = (struct neighbours){0};
 	memset(targets, 0, beside->count * sizeof(*targets));
 	for (uint32_t i = 0; i < beside->count; i++) {
-		if (!broker_open(&beside->brokers[i], i == 0 ? (pid_t)beside->server_pid : 0, &targets[i]))
+		if (!broker_open(&beside->brokers[i], i == 0 ? (pid_t)beside->server_pid : 0, options, &targets[i]))
 			return false;
 	}
 	return neighbours_start(neighbours, beside->neighbours);

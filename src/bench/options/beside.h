@@ -18,6 +18,7 @@ struct beside {
 	uint32_t rounds;     /* 0: not given */
 	uint32_t neighbours;
 	bool has_url;
+	uint8_t scheme; /* enum url_scheme: of brokers that are started */
 };
 
 /* A table over struct beside. */
@@ -30,7 +31,8 @@ const char *beside_complete(struct beside *beside, bool starts, uint32_t rounds_
 /* Opens a target for each broker and starts the neighbours. All of them run to the end: a broker that waits for its
  * turn does next to nothing, and its start is not measured. On failure says why on stderr and returns false. Close them
  * in either case. */
-bool beside_open(const struct beside *beside, struct target *targets, struct neighbours *neighbours);
+bool beside_open(const struct beside *beside, const struct transport_options *options, struct target *targets,
+		 struct neighbours *neighbours);
 void beside_close(const struct beside *beside, struct target *targets, struct neighbours *neighbours);
 
 #endif

@@ -89,6 +89,14 @@ bool option_url(const char *name, const char *text, struct url *out)
 	return is_accepted(name, text, url_parse(text, out));
 }
 
+bool option_tcp_url(const char *name, const char *text, struct url *out)
+{
+	const char *fault = url_parse(text, out);
+	if (fault == NULL && out->scheme != URL_TCP)
+		fault = "does not begin with tcp://";
+	return is_accepted(name, text, fault);
+}
+
 bool option_source_range(const char *name, const char *text, struct source_range *out)
 {
 	return is_accepted(name, text, source_range_parse(text, out));

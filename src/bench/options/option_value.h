@@ -3,7 +3,7 @@
 #ifndef BENCH_OPTION_VALUE_H
 #define BENCH_OPTION_VALUE_H
 
-#include "bench/target/url.h"
+#include "bench/dial/url.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -20,6 +20,7 @@ bool option_qos(const char *name, const char *text, uint8_t *out);
 /* A prefix for topics or client ids: no wildcard, at most bytes_max. */
 bool option_prefix(const char *name, const char *text, uint32_t bytes_max);
 bool option_url(const char *name, const char *text, struct url *out);
+bool option_tcp_url(const char *name, const char *text, struct url *out);
 /* ADDRESS/PREFIX of IPv4. */
 bool option_source_range(const char *name, const char *text, struct source_range *out);
 

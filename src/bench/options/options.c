@@ -104,6 +104,8 @@ static bool take_value(const struct option_row *row, void *owner, const char *te
 		return take_text(name, row, text, field);
 	case OPTION_URL:
 		return option_url(name, text, field);
+	case OPTION_TCP_URL:
+		return option_tcp_url(name, text, field);
 	case OPTION_SOURCES:
 		return option_source_range(name, text, field);
 	case OPTION_CALL:

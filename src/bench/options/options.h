@@ -27,7 +27,8 @@ enum option_kind {
 	OPTION_QOS,     /* uint8_t */
 	OPTION_TEXT,    /* const char *, borrowed from argv */
 	OPTION_PREFIX,  /* the same: no wildcard, at most `most` bytes */
-	OPTION_URL,     /* struct url */
+	OPTION_URL,     /* struct url, of any scheme */
+	OPTION_TCP_URL, /* the same of tcp:// alone */
 	OPTION_SOURCES, /* struct source_range */
 	OPTION_CALL,    /* the row's function takes it */
 	OPTION_NUMERAL, /* the same, but the value is optional: the next word is the value only if it is a number */

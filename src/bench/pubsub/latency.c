@@ -14,7 +14,7 @@ static bool latency_run(struct latency_options *options, struct pubsub_report *r
 	struct neighbours neighbours;
 	report->target_count = options->beside.count;
 	options->round.neighbours = &neighbours;
-	bool good = beside_open(&options->beside, report->targets, &neighbours) &&
+	bool good = beside_open(&options->beside, &options->transport, report->targets, &neighbours) &&
 		    pubsub_run_rounds(&options->round, options->beside.rounds, report);
 	options->round.neighbours = NULL;
 	beside_close(&options->beside, report->targets, &neighbours);

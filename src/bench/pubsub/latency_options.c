@@ -4,6 +4,7 @@
 #include "bench/measure/inflight.h"
 #include "bench/measure/stamp.h"
 #include "bench/options/options.h"
+#include "bench/options/transport_options.h"
 #include "bench/target/cpu.h"
 
 #include <getopt.h>
@@ -30,6 +31,7 @@ static const char USAGE[] =
 	"      --version 3|4|5        protocol level: MQTT 3.1, 3.1.1 or 5.0 (4)\n"
 	"      --duration S           length of a round, 1 to 600 s (5); also --seconds\n"
 	"      --warm-up MS           unmeasured time before each round, 0 to 60000 ms (500)\n"
+	"      --transport T          of the brokers that are started: tcp, tls, ws or wss (tcp)\n"
 	"      --rounds R             rounds, 1 to 99 (1, or 5 with --beside)\n"
 	"      --beside BROKER        another broker, at most 3 times: mosquitto (Debian's, started for it), the\n"
 	"                             path of a Roost (started for it; options of `roost serve` may follow:\n"
@@ -42,7 +44,7 @@ static const char USAGE[] =
 	"      --topic-prefix P       each topic is P and a number (bench/)\n"
 	"      --client-prefix P      each client id is P and a number (bench-)\n"
 	"      --json                 print one flat JSON object on stdout\n"
-	"      --help\n\n"
+	"      --help\n\n" TRANSPORT_USAGE "\n"
 	"Exit status: 0 if all messages came through the first broker, in order and once; 1 if not, or if the run\n"
 	"failed; 2 if the options are wrong.\n";
 
@@ -69,6 +71,8 @@ static bool latency_complete(struct latency_options *options)
 		fault = "each publisher needs a subscriber: --clients must be at least twice --publishers";
 	else if (load->size < STAMP_LEFT_BYTES)
 		fault = "--size is at least 32: a message carries when it was due and when it was sent";
+	if (fault == NULL)
+		fault = transport_options_fault(&options->transport);
 	if (fault != NULL)
 		fprintf(stderr, "roost bench latency: %s\n", fault);
 	return fault == NULL;
@@ -79,6 +83,7 @@ bool latency_options_parse(int argc, char **argv, struct latency_options *option
 	static const struct option_table tables[] = {{OPTIONS, 0},
 						     {ROUND_OPTIONS, offsetof(struct latency_options, round)},
 						     {BESIDE_OPTIONS, offsetof(struct latency_options, beside)},
+						     {TRANSPORT_OPTIONS, offsetof(struct latency_options, transport)},
 						     {NULL, 0}};
 	static const struct option_set set = {USAGE, tables};
 	*options = (struct latency_options){

@@ -8,6 +8,7 @@
 struct latency_options {
 	struct load_round round;
 	struct beside beside;
+	struct transport_options transport;
 	bool json;
 };
 

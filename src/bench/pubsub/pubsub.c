@@ -16,7 +16,7 @@ static bool open_floor(struct pubsub_options *options, struct pubsub_report *rep
 	struct target *floor = &report->targets[report->target_count++];
 	report->has_floor = true;
 	if (options->has_floor_url)
-		return target_open(floor, "floor", &options->floor_url, 0);
+		return target_open(floor, "floor", &options->floor_url, 0, NULL);
 	if (!target_open_floor(floor))
 		return false;
 	if (options->no_pin || options->round.threads > 1)
@@ -36,13 +36,14 @@ static bool open_floor(struct pubsub_options *options, struct pubsub_report *rep
 static bool open_targets(struct pubsub_options *options, struct pubsub_report *report)
 {
 	struct target *targets = report->targets;
-	if (!target_open(&targets[report->target_count++], "server", &options->url, (pid_t)options->server_pid))
+	if (!target_open(&targets[report->target_count++], "server", &options->url, (pid_t)options->server_pid,
+			 &options->transport))
 		return false;
 	if (options->floor && !open_floor(options, report))
 		return false;
 	for (uint32_t i = 0; i < options->also_count; i++) {
 		const struct also *also = &options->also[i];
-		if (!target_open(&targets[report->target_count++], also->name, &also->url, 0))
+		if (!target_open(&targets[report->target_count++], also->name, &also->url, 0, &options->transport))
 			return false;
 	}
 	return true;

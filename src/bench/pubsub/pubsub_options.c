@@ -3,6 +3,7 @@
 #include "bench/load/round_options.h"
 #include "bench/measure/inflight.h"
 #include "bench/options/options.h"
+#include "bench/options/transport_options.h"
 #include "bench/target/cpu.h"
 
 #include <getopt.h>
@@ -48,7 +49,7 @@ static const char USAGE[] =
 	"      --server-pid PID       the server's process (found by its port)\n"
 	"      --no-pin               with --floor: let the scheduler choose the processors\n"
 	"      --json                 print one flat JSON object on stdout\n"
-	"      --help\n\n"
+	"      --help\n\n" TRANSPORT_USAGE "\n"
 	"Exit status: 0 if all messages arrived, in order and once (at QoS 1 duplicates are allowed); 1 if not,\n"
 	"or if the run failed; 2 if the options are wrong.\n";
 
@@ -70,7 +71,7 @@ static bool take_pattern(void *owner, const char *text)
 static bool take_also(void *owner, const char *text)
 {
 	struct pubsub_options *options = owner;
-	char url[URL_HOST_BYTES + 32];
+	char url[URL_TEXT_BYTES];
 	const char *equals = strrchr(text, '=');
 	if (options->also_count >= PUBSUB_TARGETS_MAX - 3) {
 		fputs("roost bench: --also: too many\n", stderr);
@@ -98,7 +99,7 @@ static const struct option_row OPTIONS[] = {
 	OPTION_ROW_U32("rounds", struct pubsub_options, rounds, 1, PUBSUB_ROUNDS_MAX),
 	OPTION_ROW("url", OPTION_URL, struct pubsub_options, url, struct url),
 	OPTION_ROW_SWITCH("floor", struct pubsub_options, floor),
-	{"floor-url", OPTION_URL, .offset = OPTION_FIELD(struct pubsub_options, floor_url, struct url),
+	{"floor-url", OPTION_TCP_URL, .offset = OPTION_FIELD(struct pubsub_options, floor_url, struct url),
 	 .given = OPTION_FIELD(struct pubsub_options, has_floor_url, bool)},
 	OPTION_ROW_CALL("also", take_also),
 	OPTION_ROW_U32("server-pid", struct pubsub_options, server_pid, 1, INT32_MAX),
@@ -153,6 +154,8 @@ static bool pubsub_complete(struct pubsub_options *options)
 		fault = "--members is for the pattern \"shared\"";
 	else if (options->has_pattern)
 		fault = load_fault(load, options->round.threads);
+	if (fault == NULL)
+		fault = transport_options_fault(&options->transport);
 	if (fault != NULL)
 		fprintf(stderr, "roost bench pubsub: %s\n", fault);
 	return fault == NULL;
@@ -160,8 +163,10 @@ static bool pubsub_complete(struct pubsub_options *options)
 
 bool pubsub_options_parse(int argc, char **argv, struct pubsub_options *options, int *status)
 {
-	static const struct option_table tables[] = {
-		{OPTIONS, 0}, {ROUND_OPTIONS, offsetof(struct pubsub_options, round)}, {NULL, 0}};
+	static const struct option_table tables[] = {{OPTIONS, 0},
+						     {ROUND_OPTIONS, offsetof(struct pubsub_options, round)},
+						     {TRANSPORT_OPTIONS, offsetof(struct pubsub_options, transport)},
+						     {NULL, 0}};
 	static const struct option_set set = {USAGE, tables};
 	*options = (struct pubsub_options){
 		.round = {ROUND_DEFAULTS, .load = {.clients = 2000, .burst = 1, .size = 64}, .duration_s = 10},

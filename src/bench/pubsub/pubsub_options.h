@@ -2,8 +2,8 @@
 #ifndef BENCH_PUBSUB_OPTIONS_H
 #define BENCH_PUBSUB_OPTIONS_H
 
+#include "bench/dial/url.h"
 #include "bench/pubsub/pubsub_report.h"
-#include "bench/target/url.h"
 
 struct also {
 	struct url url;
@@ -14,6 +14,7 @@ struct pubsub_options {
 	struct load_round round;
 	struct url url;
 	struct url floor_url;
+	struct transport_options transport;
 	struct also also[PUBSUB_TARGETS_MAX];
 	uint32_t also_count;
 	uint32_t rounds;

@@ -102,13 +102,14 @@ static void print_line(const char *name, const struct load_result *summary, doub
 	table_print_row(&TABLE, name, values, summary->stalled ? "  stalled" : "");
 }
 
-static void add_figures(struct report *report, const char *name, const struct load_result *summary, double ratio,
-			uint8_t version)
+static void add_figures(struct report *report, const char *name, const char *transport,
+			const struct load_result *summary, double ratio, uint8_t version)
 {
 	const struct load_figures *figures = &summary->figures;
 	const struct load_totals *totals = &summary->totals;
 	char reasons[REPORT_TEXT_BYTES];
 	losses_describe(&totals->losses, version, reasons, sizeof(reasons));
+	report_text(report, name, "transport", transport, NULL);
 	report_values(report, name,
 		      (struct report_value[]){{"delivered_per_s", figures->delivered_per_s, 0},
 					      {"latency_p50_us", figures->p50_us, 1},
@@ -239,7 +240,8 @@ void pubsub_report_print(const struct pubsub_report *pubsub, bool json)
 		double ratio = summaries[i].figures.server_cpu_us / floor;
 		const char *name = pubsub->targets[i].name;
 		if (json)
-			add_figures(report, name, &summaries[i], ratio, pubsub->round->version);
+			add_figures(report, name, url_scheme_name(pubsub->targets[i].url.scheme), &summaries[i], ratio,
+				    pubsub->round->version);
 		else
 			print_line(name, &summaries[i], ratio);
 	}

@@ -12,6 +12,7 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <time.h>
 
 /* All that a run needs. It is large. */
@@ -20,10 +21,13 @@ struct run {
 	struct scenario scenario;
 	struct credentials credentials[SCENARIO_GROUPS_MAX];
 	struct run_order order;
+	struct restart_server restarted; /* with a restart */
+	struct target target;
+	struct target group_targets[SCENARIO_GROUPS_MAX]; /* of groups with a URL of their own */
 	struct run_result server;
 	struct run_result floor;
 	struct run_report report;
-	char url[URL_HOST_BYTES + 16];
+	char url[URL_TEXT_BYTES];
 };
 
 /* The floor tells topics apart by the number they end in, so all topics must be of one pattern that ends in a number.
@@ -60,9 +64,7 @@ static bool read_scenario(struct run *run)
 		run->scenario.url = options->url;
 	if (options->duration_s > 0)
 		run->scenario.duration_s = options->duration_s;
-	bool is_v6 = strchr(run->scenario.url.host, ':') != NULL;
-	snprintf(run->url, sizeof(run->url), "tcp://%s%s%s:%u", is_v6 ? "[" : "", run->scenario.url.host,
-		 is_v6 ? "]" : "", (unsigned int)run->scenario.url.port);
+	url_print(&run->scenario.url, run->url);
 	return true;
 }
 
@@ -109,6 +111,7 @@ static void run_floor(struct run *run)
 		return;
 	}
 	run->order.judge = false;
+	memset(run->order.targets, 0, sizeof(run->order.targets)); /* the floor has one address */
 	run->order.steps_max = run->server.step_count;
 	if (!target_open_floor(&floor)) {
 		snprintf(run->report.floor_fault, sizeof(run->report.floor_fault), "it could not be started");
@@ -136,12 +139,53 @@ static int report_run(const struct run *run)
 	return good && fault == NULL ? BENCH_EXIT_OK : BENCH_EXIT_FAILED;
 }
 
+/* With a restart the server is ours, and on a port of its own. */
+static bool own_server_fault(const struct run *run)
+{
+	const struct run_options *options = &run->options;
+	bool wrong =
+		run->scenario.restart.after_ms > 0 && (options->has_url || options->server_pid != 0 || options->floor);
+	if (wrong)
+		fprintf(stderr,
+			"roost bench run: %s: the scenario starts its own server: --url, --server-pid and --floor are "
+			"not for it\n",
+			options->path);
+	return wrong;
+}
+
+/* Groups may come to the server by another way than the rest. */
+static bool open_group_targets(struct run *run)
+{
+	for (uint32_t i = 0; i < run->scenario.group_count; i++) {
+		const struct scenario_group *group = &run->scenario.groups[i];
+		if (group->url.host[0] == '\0' && group->url.path[0] == '\0')
+			continue;
+		run->order.targets[i] = &run->group_targets[i];
+		if (!target_open(&run->group_targets[i], group->name, &group->url, run->target.pid,
+				 &run->options.transport))
+			return false;
+	}
+	return true;
+}
+
+static bool open_server(struct run *run)
+{
+	struct target *target = &run->target;
+	if (run->scenario.restart.after_ms == 0)
+		return target_open(target, "server", &run->scenario.url, (pid_t)run->options.server_pid,
+				   &run->options.transport) &&
+		       open_group_targets(run);
+	run->order.server = &run->restarted;
+	bool good = restart_server_open(&run->restarted, &run->scenario.restart, target);
+	snprintf(run->url, sizeof(run->url), "tcp://127.0.0.1:%u", (unsigned int)run->restarted.child.port);
+	return good;
+}
+
 static int run_scenario(struct run *run)
 {
-	struct target target;
-	if (!read_scenario(run) || !run_open_credentials(run))
+	if (!read_scenario(run) || own_server_fault(run) || !run_open_credentials(run))
 		return BENCH_EXIT_USAGE;
-	if (!target_open(&target, "server", &run->scenario.url, (pid_t)run->options.server_pid) || !fits(run, &target))
+	if (!open_server(run) || !fits(run, &run->target))
 		return BENCH_EXIT_FAILED;
 	run->order.scenario = &run->scenario;
 	run->order.steps_max = SCENARIO_STEPS_MAX;
@@ -149,7 +193,7 @@ static int run_scenario(struct run *run)
 	run->order.quiet_ms = QUIET_MS;
 	run->order.drain_ms = RUN_DRAIN_MS;
 	run->report = (struct run_report){.scenario = &run->scenario, .url = run->url, .server = &run->server};
-	run_against(&run->order, &target, &run->server);
+	run_against(&run->order, &run->target, &run->server);
 	if (run->options.floor)
 		run_floor(run);
 	return report_run(run);
@@ -169,8 +213,13 @@ int run_main(int argc, char **argv)
 	run->options = options;
 	progress_catch_signals();
 	status = run_scenario(run);
+	if (run->order.server != NULL)
+		restart_server_close(&run->restarted, status == BENCH_EXIT_OK);
 	for (uint32_t i = 0; i < SCENARIO_GROUPS_MAX; i++)
 		credentials_close(&run->credentials[i]);
+	for (uint32_t i = 0; i < SCENARIO_GROUPS_MAX; i++)
+		target_close(&run->group_targets[i]);
+	target_close(&run->target);
 	free(run);
 	return status;
 }

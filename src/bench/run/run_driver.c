@@ -31,6 +31,7 @@ struct driver {
 	struct run_result *result;
 	struct run_shared shared;
 	struct expectations expectations;
+	struct restart_account account;   /* with order->server */
 	double fans[SCENARIO_GROUPS_MAX]; /* deliveries of a group's message, on average */
 	struct threads threads;
 	struct run_worker *workers;
@@ -52,8 +53,11 @@ struct sums {
 	uint64_t expected_due;
 	uint64_t expected;
 	uint64_t sign_ins;
+	uint64_t handshakes;
+	uint64_t resumed;
 	uint64_t pending;
 	uint32_t ready;
+	uint32_t open;
 	uint32_t staying;
 	uint32_t connect_done; /* workers */
 	uint32_t loops_done;
@@ -91,7 +95,10 @@ static struct sums run_sum_up(struct driver *driver)
 		sums.expected_due += atomic_load_explicit(&worker->expected_due, memory_order_relaxed);
 		sums.expected += atomic_load_explicit(&worker->expected, memory_order_relaxed);
 		sums.sign_ins += atomic_load_explicit(&worker->sign_ins, memory_order_relaxed);
+		sums.handshakes += atomic_load_explicit(&worker->handshakes, memory_order_relaxed);
+		sums.resumed += atomic_load_explicit(&worker->resumed, memory_order_relaxed);
 		sums.pending += atomic_load_explicit(&worker->pending, memory_order_relaxed);
+		sums.open += atomic_load_explicit(&worker->open, memory_order_relaxed);
 		sums.ready += atomic_load_explicit(&worker->ready, memory_order_relaxed);
 		sums.staying += atomic_load_explicit(&worker->staying, memory_order_relaxed);
 		sums.connect_done += atomic_load_explicit(&worker->connect_done, memory_order_acquire);
@@ -200,6 +207,31 @@ static double due_at(const struct driver *driver, uint64_t now_ns)
 	return sum;
 }
 
+/* Ends the server and starts it again, while messages become due. Returns false if it does not come back. */
+static bool driver_restart(struct driver *driver, struct watch *watch)
+{
+	struct restart_server *server = driver->order->server;
+	struct step_restart *restart = &watch->step->restart;
+	atomic_store_explicit(&driver->account.server_is_down, true, memory_order_release);
+	const char *fault = restart_server_stop(server, restart);
+	/* Its end is read from each socket, behind what it had sent before. */
+	while (fault == NULL && run_sum_up(driver).open > 0)
+		progress_sleep_ms(1);
+	progress_show(watch->label, 1, "the server starts again");
+	if (fault == NULL)
+		fault = restart_server_start(server, restart);
+	atomic_store_explicit(&driver->account.server_is_down, false, memory_order_release);
+	watch->heard_ns = watch->probed_ns = clock_now_ns();
+	return fault == NULL || run_fail(driver->result, fault);
+}
+
+static bool restart_is_due(const struct driver *driver, const struct watch *watch, uint64_t now_ns)
+{
+	const struct restart_server *server = driver->order->server;
+	return server != NULL && !watch->step->restart.made &&
+	       now_ns >= driver->shared.begin_ns + server->spec->after_ms * 1000000ull;
+}
+
 /* Lets messages flow until end_ns, or until all clients have sent their loops. Returns false if the server is gone. */
 static bool flow_until(struct driver *driver, struct watch *watch, uint64_t end_ns, bool measured)
 {
@@ -215,7 +247,8 @@ static bool flow_until(struct driver *driver, struct watch *watch, uint64_t end_
 			watch->in_flight_sum += on_way > 0 ? on_way : 0;
 			watch->looks++;
 		}
-		if (has_died(driver, watch, &sums, now))
+		if (restart_is_due(driver, watch, now) ? !driver_restart(driver, watch)
+						       : has_died(driver, watch, &sums, now))
 			return false;
 		if (measured && driver->ends_by_loops && sums.loops_done == driver->worker_count &&
 		    sums.received + driver->lost >= sums.expected)
@@ -279,10 +312,14 @@ static void note_use(struct step *step, const struct sample *from, const struct 
 	struct cpu_use use = cpu_use_between(&from->cpu, &to->cpu);
 	double delivered = (double)(to->sums.received - from->sums.received);
 	double sign_ins = (double)(to->sums.sign_ins - from->sums.sign_ins);
+	double handshakes = (double)(to->sums.handshakes - from->sums.handshakes);
+	double resumed = (double)(to->sums.resumed - from->sums.resumed);
 	double units = delivered > 0 ? delivered : sign_ins;
 	step->measured_s = use.passed_ns / 1e9;
 	step->delivered = delivered * 1e9 / use.passed_ns;
 	step->sign_ins = sign_ins * 1e9 / use.passed_ns;
+	step->handshakes = handshakes * 1e9 / use.passed_ns;
+	step->resumed_percent = handshakes > 0 ? 100.0 * resumed / handshakes : (double)NAN;
 	step->server_cpu_us = units > 0 ? use.server_ns / 1e3 / units : (double)NAN;
 	step->server_cpu_percent = use.server_percent;
 	step->client_cpu_percent = use.bench_percent;
@@ -364,7 +401,10 @@ static bool report_step(struct driver *driver, struct step *step)
 	step->late_max_ms = (double)merged->late.value_max / 1e6;
 	note_totals(driver, step, merged);
 	free(merged);
-	return true;
+	if (driver->order->server == NULL)
+		return true;
+	restart_account_note_step(&driver->account, step);
+	return !driver->account.ledger.out_of_memory || run_fail(driver->result, "out of memory");
 }
 
 static double offered_by(const struct scenario *scenario, double load)
@@ -419,7 +459,9 @@ static bool run_step(struct driver *driver, struct step *step, double load, uint
 	bool good = run_set_phase(driver, RUN_REPORTING) && report_step(driver, step);
 	run_set_phase(driver, RUN_RESTING);
 	note_use(step, &from, &to);
-	step->in_flight = watch.looks > 0 ? watch.in_flight_sum / (double)watch.looks : (double)NAN;
+	step->in_flight = driver->order->server == NULL && watch.looks > 0
+				  ? watch.in_flight_sum / (double)watch.looks
+				  : (double)NAN; /* an outage is no part of the average */
 	step->died = !alive || dial_probe(&driver->target->address) != 0;
 	step_judge(step, &scenario->objectives);
 	return good;
@@ -448,7 +490,7 @@ static void driver_run_steps(struct driver *driver, uint64_t resident_before)
 		result->step_count = i + 1;
 		result->died = step->died;
 		result->interrupted = progress_interrupted();
-		if (result->died)
+		if (result->died && result->fault[0] == '\0')
 			explain(driver, "the server was gone in the middle of the run");
 		else if (result->interrupted)
 			run_fail(result, "interrupted");
@@ -466,6 +508,7 @@ static void end_workers(struct driver *driver)
 	threads_join(&driver->threads);
 	for (uint32_t i = 0; i < driver->worker_count; i++) {
 		losses_merge(&losses, &driver->workers[i].losses);
+		carriage_add(&driver->result->carriage, &driver->workers[i].carriage);
 		failed = failed || driver->workers[i].failed;
 	}
 	driver->result->losses = losses;
@@ -514,14 +557,20 @@ bool run_against(const struct run_order *order, const struct target *target, str
 	driver.shared.expectations = &driver.expectations;
 	memcpy(driver.shared.credentials, order->credentials, sizeof(driver.shared.credentials));
 	atomic_init(&driver.shared.phase, RUN_CONNECTING);
-	dial_init(&driver.shared.dial, &target->address, true);
+	for (uint32_t i = 0; i < order->scenario->group_count; i++)
+		target_dial(order->targets[i] != NULL ? order->targets[i] : target, true, &driver.shared.dials[i]);
 	fdtable_raise_limit();
 	const char *fault = expectations_open(&driver.expectations, order->scenario);
+	if (fault == NULL && order->server != NULL) {
+		driver.shared.account = &driver.account;
+		fault = restart_account_open(&driver.account, &driver.expectations);
+	}
 	if (fault != NULL)
 		run_fail(result, fault);
 	else
 		run_driver(&driver);
 	progress_end();
+	restart_account_close(&driver.account);
 	expectations_close(&driver.expectations);
 	return result->fault[0] == '\0';
 }

@@ -3,8 +3,10 @@
 #ifndef BENCH_RUN_DRIVER_H
 #define BENCH_RUN_DRIVER_H
 
+#include "bench/client/carriage.h"
 #include "bench/client/credentials.h"
 #include "bench/client/losses.h"
+#include "bench/restart/restart_server.h"
 #include "bench/scenario/step.h"
 #include "bench/target/target.h"
 
@@ -20,7 +22,8 @@ struct run_result {
 	uint32_t step_count;
 	struct step steps[SCENARIO_STEPS_MAX];
 	struct losses losses; /* of clients */
-	bool died;            /* the server was gone before the end */
+	struct carriage carriage;
+	bool died; /* the server was gone before the end */
 	bool interrupted;
 	char fault[RUN_FAULT_BYTES]; /* why it ended early; "": it did not */
 };
@@ -28,7 +31,9 @@ struct run_result {
 struct run_order {
 	const struct scenario *scenario;
 	const struct credentials *credentials[SCENARIO_GROUPS_MAX]; /* NULL each: none */
+	const struct target *targets[SCENARIO_GROUPS_MAX];          /* of groups with a URL of their own, else NULL */
 	uint32_t steps_max;                                         /* number of steps to run at most */
+	struct restart_server *server;                              /* NULL: it is not restarted */
 	bool judge;        /* stop at the first step that misses an objective */
 	uint32_t quiet_ms; /* struct quiet */
 	uint32_t drain_ms; /* after a step, what is due in it may still be sent for this long */

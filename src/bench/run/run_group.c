@@ -1,17 +1,16 @@
 #include "bench/run/run_group.h"
 
 #include "bench/measure/stamp.h"
+#include "bench/run/run_resume.h"
+#include "bench/run/run_send.h"
 
 #include "base/check.h"
 #include "base/clock.h"
-#include "mqtt/encode.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
 
-/* Fixed header, topic length, topic, packet identifier and properties. */
-#define OVERHEAD_BYTES_MAX (TOPIC_BYTES_MAX + 32u)
 /* Limits for one tick, so that incoming data is read in between. */
 #define TICK_MESSAGES_MAX 256u
 #define TICK_RECONNECTS_MAX 32u
@@ -19,30 +18,19 @@
 /* How long the server keeps the session of a client that will resume it. */
 #define SESSION_EXPIRY_S 60u
 
-bool run_group_reconnects(const struct run_group *group)
-{
-	return group->spec->reconnects.is_load || group->spec->reconnects.a_second > 0;
-}
-
-static bool publishes(const struct run_group *group)
-{
-	return (group->spec->role & ROLE_PUBLISHER) != 0;
-}
-
 static uint32_t group_topic(void *owner, uint32_t index)
 {
 	const struct run_group *group = owner;
 	const struct scenario_group *spec = group->spec;
-	if ((spec->role & ROLE_SUBSCRIBER) == 0)
+	if ((spec->role & ROLE_SUBSCRIBER) == 0 || run_resume_is_subscribed(group, index))
 		return CLIENT_NO_TOPIC;
 	if (spec->subscribe.number == TOPIC_FIXED)
 		return 0;
 	return topic_pattern_number(&spec->subscribe, group->first + index, spec->circles, 0);
 }
 
-static void group_on_ready(void *owner, uint32_t index)
+static void note_sign_in(struct run_group *group, uint32_t index)
 {
-	struct run_group *group = owner;
 	if (group->clients == NULL || group->clients[index].sign_in_due_ns == 0)
 		return;
 	struct run_client *client = &group->clients[index];
@@ -50,6 +38,17 @@ static void group_on_ready(void *owner, uint32_t index)
 		histogram_add(&group->tally->sign_in_ns, clock_now_ns() - client->sign_in_due_ns);
 	client->sign_in_due_ns = 0;
 	group->tally->sign_ins++;
+}
+
+static void group_on_ready(void *owner, uint32_t index)
+{
+	struct run_group *group = owner;
+	note_sign_in(group, index);
+	if (group->account == NULL)
+		return;
+	run_resume_ready(group, index);
+	if (run_group_publishes(group))
+		run_send_due(group, index);
 }
 
 static void group_on_message(void *owner, uint32_t index, const struct mqtt_publish *publish)
@@ -65,85 +64,39 @@ static void group_on_message(void *owner, uint32_t index, const struct mqtt_publ
 		tally->foreign++;
 		return;
 	}
+	bool counts = group->account == NULL || run_resume_receive(group, index, publish, stream, stamp.number);
 	uint64_t now = clock_now_ns();
-	if (stamp.sent_ns >= group->measure_from_ns && stamp.sent_ns <= now) {
+	if (counts && stamp.sent_ns >= group->measure_from_ns && stamp.sent_ns <= now) {
 		histogram_add(&tally->latency_ns, now - stamp.sent_ns);
 		tally->latency_sum_ns += now - stamp.sent_ns;
 	}
-	audit_receive(&tally->audit, stream, stamp.number);
-}
-
-/* Spreads sizes over the range without a state: the multiplier is that of a splitmix generator. */
-static uint32_t size_of(const struct scenario_group *spec, uint32_t channel, uint64_t number)
-{
-	CHECK(spec->size_min <= spec->size_max);
-	uint64_t mixed = (number + 1 + ((uint64_t)channel << 32)) * 0x9E3779B97F4A7C15ull;
-	return spec->size_min + (uint32_t)((mixed >> 33) % (spec->size_max - spec->size_min + 1));
-}
-
-static void publish_next(struct run_group *group, uint32_t index, uint64_t due_ns)
-{
-	const struct scenario_group *spec = group->spec;
-	struct run_client *client = &group->clients[index];
-	uint32_t number = group->first + index;
-	uint32_t channel = expectations_channel(group->expectations, group->number, number, client->turns);
-	struct channel *line = &group->expectations->channels[channel];
-	uint32_t target = channel - expectations_channel(group->expectations, group->number, number, 0);
-	CHECK(target < spec->targets);
-	uint32_t size = size_of(spec, channel, line->sent);
-	uint8_t topic[TOPIC_BYTES_MAX];
-	size_t topic_size = topic_pattern_write(
-		&spec->publish, topic_pattern_number(&spec->publish, number, spec->circles, target), topic);
-	struct stamp stamp = {.publisher = channel, .number = line->sent++, .sent_ns = due_ns};
-	struct mqtt_publish publish = {
-		.topic = slice_of(topic, topic_size),
-		.payload = slice_of(group->padding, size),
-		.packet_id = spec->qos > 0 ? inflight_take(&client->inflight, (uint8_t)spec->qos) : 0,
-		.qos = (uint8_t)spec->qos,
-	};
-	size_t whole = mqtt_publish_encode(&publish, (uint8_t)spec->version, group->packet, size + OVERHEAD_BYTES_MAX);
-	CHECK(whole > 0);
-	stamp_write(&stamp, group->packet + whole - size);
-	client->turns++;
-	group->sent++;
-	group->unacknowledged += spec->qos > 0;
-	group->tally->sent++;
-	group->tally->expected += line->fan;
-	client_pool_send(&group->pool, index, group->packet, whole);
-}
-
-/* Sends what is due for one client and was not sent yet, as far as its window allows. */
-static void pump(struct run_group *group, uint32_t index)
-{
-	CHECK(group->clients != NULL && index < group->count);
-	struct run_client *client = &group->clients[index];
-	for (;;) {
-		uint64_t turn = client->turns * group->count + index;
-		if (group->sending_stopped || turn >= group->messages.next ||
-		    !client_pool_may_send(&group->pool, index) ||
-		    (group->spec->qos > 0 && inflight_room(&client->inflight) == 0))
-			return;
-		publish_next(group, index, schedule_time(&group->messages, turn));
-	}
+	if (group->account == NULL)
+		audit_receive(&tally->audit, stream, stamp.number);
+	else
+		tally->audit.received += counts;
 }
 
 static bool group_on_acknowledged(void *owner, uint32_t index, uint8_t type, uint16_t packet_id)
 {
 	struct run_group *group = owner;
-	if (group->window == 0 || !inflight_answer(&group->clients[index].inflight, type, packet_id))
+	uint64_t place;
+	if (group->window == 0 || !inflight_find(&group->clients[index].inflight, packet_id, &place) ||
+	    !inflight_answer(&group->clients[index].inflight, type, packet_id))
 		return false;
+	if (group->account != NULL && type != MQTT_PUBCOMP)
+		run_resume_acknowledged(group, index, place);
 	group->tally->acknowledgements++;
 	CHECK(group->unacknowledged > 0);
 	group->unacknowledged -= type != MQTT_PUBREC;
-	pump(group, index);
+	run_send_due(group, index);
 	return true;
 }
 
 static void group_on_writable(void *owner, uint32_t index)
 {
 	struct run_group *group = owner;
-	if (publishes(group))
-		pump(group, index);
+	if (run_group_publishes(group))
+		run_send_due(group, index);
 }
 
 static void make_plan(struct run_group *group)
@@ -159,7 +112,7 @@ static void make_plan(struct run_group *group)
 	group->plan.version = (uint8_t)spec->version;
 	group->plan.qos = (uint8_t)spec->qos;
 	group->plan.session_expiry_s = spec->clean_start ? 0 : SESSION_EXPIRY_S;
-	group->plan.writes = publishes(group);
+	group->plan.writes = run_group_publishes(group);
 }
 
 bool run_group_open(struct run_group *group, uint32_t first_client)
@@ -175,17 +128,19 @@ bool run_group_open(struct run_group *group, uint32_t first_client)
 						    .message = group_on_message,
 						    .acknowledged = group_on_acknowledged,
 						    .writable = group_on_writable};
+	if (group->account != NULL)
+		run_resume_set_events(&group->pool.events);
 	/* Twice in a keepalive. */
 	if (group->spec->keepalive_s > 0)
 		schedule_init(&group->pings, clock_now_ns(), 2.0 * group->count / group->spec->keepalive_s, 0, 0);
-	group->packet = malloc(group->spec->size_max + OVERHEAD_BYTES_MAX);
+	group->packet = malloc(group->spec->size_max + RUN_SEND_OVERHEAD_BYTES_MAX);
 	group->padding = calloc(1, group->spec->size_max);
-	if (publishes(group) || run_group_reconnects(group)) {
+	if (run_group_publishes(group) || run_group_reconnects(group)) {
 		group->clients = calloc(group->count, sizeof(*group->clients));
 		if (group->clients == NULL)
 			return false;
 	}
-	return group->packet != NULL && group->padding != NULL;
+	return group->packet != NULL && group->padding != NULL && run_resume_open(group);
 }
 
 void run_group_close(struct run_group *group)
@@ -194,6 +149,7 @@ void run_group_close(struct run_group *group)
 		inflight_close(&group->clients[i].inflight);
 	if (group->is_open)
 		client_pool_close(&group->pool);
+	run_resume_close(group);
 	free(group->clients);
 	free(group->packet);
 	free(group->padding);
@@ -203,7 +159,7 @@ void run_group_close(struct run_group *group)
 static bool open_inflight(struct run_group *group)
 {
 	uint32_t window = group->spec->inflight;
-	if (group->spec->qos == 0 || !publishes(group) || group->window > 0)
+	if (group->spec->qos == 0 || !run_group_publishes(group) || group->window > 0)
 		return true;
 	if (group->pool.receive_max < window)
 		window = group->pool.receive_max;
@@ -215,7 +171,7 @@ static bool open_inflight(struct run_group *group)
 		}
 	}
 	group->window = window;
-	return true;
+	return run_resume_open_window(group);
 }
 
 bool run_group_begin(struct run_group *group, double load, uint64_t begin_ns, uint64_t measure_from_ns, double phase)
@@ -226,7 +182,8 @@ bool run_group_begin(struct run_group *group, double load, uint64_t begin_ns, ui
 	if (!open_inflight(group))
 		return false;
 	group->measure_from_ns = measure_from_ns;
-	schedule_init(&group->messages, begin_ns, publishes(group) ? share * scenario_group_rate(spec, load) : 0, phase,
+	schedule_init(&group->messages, begin_ns,
+		      run_group_publishes(group) ? share * scenario_group_rate(spec, load) : 0, phase,
 		      (uint64_t)spec->loops * group->count);
 	schedule_init(&group->reconnects, begin_ns, share * scenario_group_reconnects(spec, load), phase, 0);
 	group->sent = 0;
@@ -274,7 +231,7 @@ static void tick_messages(struct run_group *group, uint64_t now_ns)
 		tally->due++;
 		tally->expected_due += group->expectations->channels[channel].fan;
 		group->messages.next++;
-		pump(group, index);
+		run_send_due(group, index);
 	}
 }
 
@@ -335,13 +292,20 @@ uint64_t run_group_unsent(const struct run_group *group)
 
 uint64_t run_group_unacknowledged(const struct run_group *group)
 {
+	if (group->account != NULL)
+		return group->unacknowledged + group->unreleased;
 	CHECK(group->pool.released <= group->pool.received_qos_2);
 	return group->unacknowledged + group->pool.received_qos_2 - group->pool.released;
 }
 
 bool run_group_loops_done(const struct run_group *group)
 {
-	if (!publishes(group))
+	if (!run_group_publishes(group))
 		return true;
 	return group->spec->loops > 0 && run_group_unsent(group) == 0;
+}
+
+const struct losses *run_group_losses(const struct run_group *group)
+{
+	return group->account != NULL ? &group->losses : &group->pool.losses;
 }

@@ -57,6 +57,8 @@ FIGURE(load_of, step->load)
 FIGURE(offered_of, step->offered)
 FIGURE(delivered_of, step->delivered)
 FIGURE(sign_ins_of, step->reconnects > 0 ? step->sign_ins : (double)NAN)
+FIGURE(handshakes_of, step->handshakes > 0 ? step->handshakes : (double)NAN)
+FIGURE(resumed_of, step->resumed_percent)
 FIGURE(mean_of, step->mean_ms)
 FIGURE(p50_of, step->p50_ms)
 FIGURE(p99_of, step->p99_ms)
@@ -119,7 +121,8 @@ static const struct chart CHARTS[] = {
 	 false,
 	 {{"messages due", offered_of, false},
 	  {"messages delivered", delivered_of, false},
-	  {"sign-ins", sign_ins_of, false}}},
+	  {"sign-ins", sign_ins_of, false},
+	  {"TLS handshakes", handshakes_of, false}}},
 	{"Latency over load, from when a message was due",
 	 "ms",
 	 true,
@@ -217,6 +220,8 @@ static void html_print_table(const struct run_report *report, FILE *out)
 		{"p99.9 ms", p999_of, 2},
 		{"sign-ins/s", sign_ins_of, 0},
 		{"sign-in p99 ms", sign_in_p99_of, 2},
+		{"TLS handshakes/s", handshakes_of, 0},
+		{"resumed %", resumed_of, 1},
 		{"on their way", in_flight_of, 1},
 		{"by Little", little_of, 1},
 		{"CPU us/message", cpu_us_of, 2},
@@ -262,6 +267,7 @@ static void print_head(const struct run_report *report, FILE *out)
 	const struct run_result *server = report->server;
 	char verdict[VERDICT_BYTES];
 	char date[40] = "";
+	char carriage[VERDICT_BYTES];
 	char cell[2][40];
 	struct tm parts;
 	time_t now = time(NULL);
@@ -278,6 +284,8 @@ static void print_head(const struct run_report *report, FILE *out)
 		fprintf(out, "; %s bytes of the server's memory each",
 			report_grouped(server->memory_bytes, 0, cell[0]));
 	fputs("</p>\n", out);
+	run_report_carriage(server, carriage, sizeof(carriage));
+	print_paragraph("soft", "", carriage, out);
 	print_paragraph(run_report_is_good(report) ? "verdict good" : "verdict bad", "", verdict, out);
 	print_paragraph("bad", "Ended early: ", server->fault, out);
 	print_paragraph("soft", "No floor: ", report->floor_fault, out);

@@ -2,12 +2,14 @@
 #ifndef BENCH_RUN_OPTIONS_H
 #define BENCH_RUN_OPTIONS_H
 
+#include "bench/dial/transport.h"
 #include "bench/scenario/scenario.h"
 
 struct run_options {
 	const char *path; /* of the scenario */
 	struct url url;
 	bool has_url;
+	struct transport_options transport;
 	uint32_t server_pid; /* 0: found by the port */
 	const char *html;    /* file, or NULL */
 	uint32_t duration_s; /* 0: as the scenario says */

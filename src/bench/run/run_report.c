@@ -2,6 +2,7 @@
 
 #include "bench/report/report.h"
 #include "bench/report/table.h"
+#include "bench/restart/restart_report.h"
 
 #include "base/check.h"
 
@@ -77,6 +78,24 @@ void run_report_verdict(const struct run_report *report, char *out, size_t out_s
 			 server->fault[0] != '\0' ? "the run ended early" : "the steps end");
 }
 
+void run_report_carriage(const struct run_result *result, char *out, size_t out_size)
+{
+	const struct carriage *carriage = &result->carriage;
+	char cells[3][40];
+	CHECK(out_size > 0);
+	out[0] = '\0';
+	if (carriage->handshakes == 0 && carriage->upgrades == 0)
+		return;
+	int used = snprintf(out, out_size, "TLS handshakes: %s, %s %% resumed; ",
+			    report_grouped((double)carriage->handshakes, 0, cells[0]),
+			    report_grouped(carriage_resumed_percent(carriage), 1, cells[1]));
+	if (carriage->handshakes == 0)
+		used = 0;
+	snprintf(out + used, out_size - (size_t)used, "WebSocket upgrades: %s; %s bytes each to open",
+		 report_grouped((double)carriage->upgrades, 0, cells[0]),
+		 report_grouped(carriage_bytes_each(carriage), 0, cells[2]));
+}
+
 /* Prints a dash for NAN. */
 static const char *cell(double number, int decimals, char *out)
 {
@@ -116,9 +135,13 @@ static void print_sign_ins(const struct run_result *server)
 		const struct step *step = &server->steps[i];
 		if (step->reconnects == 0)
 			continue;
-		printf("%9s sign-ins: %s a second, p50 %s ms, p99 %s ms\n", cell(step->load, 0, (char[40]){0}),
+		printf("%9s sign-ins: %s a second, p50 %s ms, p99 %s ms", cell(step->load, 0, (char[40]){0}),
 		       cell(step->sign_ins, 0, cells[0]), cell(step->sign_in_p50_ms, 2, cells[1]),
 		       cell(step->sign_in_p99_ms, 2, cells[2]));
+		if (step->handshakes > 0)
+			printf("; TLS handshakes: %s a second, %s %% resumed", cell(step->handshakes, 0, cells[0]),
+			       cell(step->resumed_percent, 1, cells[1]));
+		putchar('\n');
 	}
 }
 
@@ -140,14 +163,17 @@ void run_report_print(const struct run_report *report)
 	char text[REASON_BYTES + STEP_FAULT_BYTES];
 	char cells[4][40];
 	printf("%s against %s\n", report->scenario->name, report->url);
-	printf("%s of %s clients connected in %s s; %s bytes of the server's memory each\n\n",
+	printf("%s of %s clients connected in %s s; %s bytes of the server's memory each\n",
 	       cell(server->connected, 0, cells[0]), cell(server->clients, 0, cells[1]),
 	       cell(server->connect_s, 1, cells[2]), cell(server->memory_bytes, 0, cells[3]));
+	run_report_carriage(server, text, sizeof(text));
+	printf("%s%s\n", text, text[0] != '\0' ? "\n" : "");
 	table_print_titles(&STEP_TABLE, "");
 	for (uint32_t i = 0; i < server->step_count; i++)
 		print_step(report, i);
 	print_sign_ins(server);
 	run_print_warnings(server);
+	restart_print(report->scenario, server->steps, server->step_count);
 	run_report_verdict(report, text, sizeof(text));
 	printf("\n%s\n", text);
 	if (report->floor_fault[0] != '\0')
@@ -188,6 +214,8 @@ static json_t *step_json(const struct run_report *report, const struct run_resul
 		{"in_flight", step->in_flight},
 		{"in_flight_by_little", step_little(step)},
 		{"sign_ins_per_s", step->sign_ins},
+		{"tls_handshakes_per_s", step->handshakes},
+		{"tls_resumed_percent", step->resumed_percent},
 		{"sign_in_p50_ms", step->sign_in_p50_ms},
 		{"sign_in_p99_ms", step->sign_in_p99_ms},
 		{"server_cpu_us_per_message", step->server_cpu_us},
@@ -219,6 +247,7 @@ static json_t *step_json(const struct run_report *report, const struct run_resul
 		json_object_set_new(object, figures[i].key, json_number(figures[i].value));
 	for (size_t i = 0; i < sizeof(counts) / sizeof(counts[0]); i++)
 		json_object_set_new(object, counts[i].key, json_integer((json_int_t)counts[i].value));
+	json_object_set_new(object, "restart", restart_json(step));
 	json_object_set_new(object, "bench_was_late", json_boolean(step_is_late(step)));
 	return object;
 }
@@ -228,10 +257,14 @@ static json_t *result_json(const struct run_report *report, const struct run_res
 	json_t *steps = json_array();
 	for (uint32_t i = 0; i < result->step_count; i++)
 		json_array_append_new(steps, step_json(report, result, i));
-	return json_pack("{s:i, s:i, s:o, s:o, s:b, s:s, s:o}", "clients", (int)result->clients, "connected",
-			 (int)result->connected, "connect_s", json_number(result->connect_s), "bytes_per_client",
-			 json_number(result->memory_bytes), "died", result->died, "fault", result->fault, "steps",
-			 steps);
+	return json_pack("{s:i, s:i, s:o, s:o, s:I, s:o, s:I, s:o, s:b, s:s, s:o}", "clients", (int)result->clients,
+			 "connected", (int)result->connected, "connect_s", json_number(result->connect_s),
+			 "bytes_per_client", json_number(result->memory_bytes), "tls_handshakes",
+			 (json_int_t)result->carriage.handshakes, "tls_resumed_percent",
+			 json_number(carriage_resumed_percent(&result->carriage)), "websocket_upgrades",
+			 (json_int_t)result->carriage.upgrades, "opening_bytes_per_connection",
+			 json_number(carriage_bytes_each(&result->carriage)), "died", result->died, "fault",
+			 result->fault, "steps", steps);
 }
 
 bool run_report_print_json(const struct run_report *report)

@@ -22,6 +22,8 @@ uint32_t run_report_knee(const struct run_report *report);
 double run_report_distance(const struct run_report *report, uint32_t step);
 /* Writes "the knee is at ...", or why none was found. */
 void run_report_verdict(const struct run_report *report, char *out, size_t out_size);
+/* Writes what carried MQTT, "TLS handshakes: 2,000, ..."; "": nothing but sockets did. */
+void run_report_carriage(const struct run_result *result, char *out, size_t out_size);
 /* At least one step met its objectives, and nothing ended the run early. */
 bool run_report_is_good(const struct run_report *report);
 

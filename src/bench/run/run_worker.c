@@ -2,6 +2,7 @@
 
 #include "bench/measure/share.h"
 #include "bench/measure/stall.h"
+#include "bench/run/run_resume.h"
 
 #include "base/check.h"
 #include "base/clock.h"
@@ -38,8 +39,9 @@ static bool open_group(struct state *state, uint32_t number, uint32_t before)
 	struct run_group *group = &state->groups[state->group_count++];
 	*group = (struct run_group){.spec = spec,
 				    .expectations = shared->expectations,
+				    .account = shared->account,
 				    .tally = &state->worker->tally,
-				    .plan = {.dial = shared->dial, .credentials = shared->credentials[number]},
+				    .plan = {.dial = shared->dials[number], .credentials = shared->credentials[number]},
 				    .number = number,
 				    .first = first,
 				    .count = count};
@@ -83,11 +85,15 @@ static void worker_show(struct state *state)
 	struct run_worker *worker = state->worker;
 	const struct run_tally *tally = &worker->tally;
 	uint32_t staying = 0;
+	uint32_t open = 0;
 	bool loops_done = true;
 	uint64_t pending = 0;
+	struct carriage carriage = {0};
 	for (uint32_t i = 0; i < state->group_count; i++) {
 		const struct run_group *group = &state->groups[i];
 		staying += run_group_reconnects(group) ? 0 : group->pool.ready;
+		open += group->pool.ready + group->pool.in_progress;
+		carriage_add(&carriage, &group->pool.carriage);
 		loops_done = loops_done && run_group_loops_done(group);
 		if (state->phase == RUN_DRAINING)
 			pending += run_group_unsent(group);
@@ -95,6 +101,7 @@ static void worker_show(struct state *state)
 			pending += run_group_unacknowledged(group);
 	}
 	atomic_store_explicit(&worker->ready, ready_count(state), memory_order_relaxed);
+	atomic_store_explicit(&worker->open, open, memory_order_relaxed);
 	atomic_store_explicit(&worker->staying, staying, memory_order_relaxed);
 	atomic_store_explicit(&worker->loops_done, loops_done, memory_order_relaxed);
 	atomic_store_explicit(&worker->pending, pending, memory_order_relaxed);
@@ -102,6 +109,8 @@ static void worker_show(struct state *state)
 	atomic_store_explicit(&worker->expected_due, tally->expected_due, memory_order_relaxed);
 	atomic_store_explicit(&worker->expected, tally->expected, memory_order_relaxed);
 	atomic_store_explicit(&worker->sign_ins, tally->sign_ins, memory_order_relaxed);
+	atomic_store_explicit(&worker->handshakes, carriage.handshakes, memory_order_relaxed);
+	atomic_store_explicit(&worker->resumed, carriage.resumed, memory_order_relaxed);
 }
 
 /* Handles what has arrived. If nothing has, waits for it until wake_ns. */
@@ -224,10 +233,12 @@ static void worker_report(struct state *state)
 	worker->unsent = worker->tally.skipped;
 	worker->unacknowledged = 0;
 	worker->losses = (struct losses){0};
+	worker->carriage = (struct carriage){0};
 	for (uint32_t i = 0; i < state->group_count; i++) {
 		worker->unsent += run_group_unsent(&state->groups[i]);
 		worker->unacknowledged += run_group_unacknowledged(&state->groups[i]);
-		losses_merge(&worker->losses, &state->groups[i].pool.losses);
+		losses_merge(&worker->losses, run_group_losses(&state->groups[i]));
+		carriage_add(&worker->carriage, &state->groups[i].pool.carriage);
 	}
 }
 
@@ -297,6 +308,8 @@ static void worker_run_steps(struct state *state)
 		uint64_t wake_ns = phase == RUN_CONNECTING ? SCHEDULE_NEVER : tick_all(state, now);
 		worker_turn(state, now, wake_ns);
 		probe(state);
+		for (uint32_t i = 0; i < state->group_count; i++)
+			run_resume_return(&state->groups[i], now);
 	}
 	worker_report(state);
 }

@@ -20,7 +20,8 @@ enum run_phase {
 struct run_shared {
 	const struct scenario *scenario;
 	struct expectations *expectations;
-	struct dial dial;
+	struct restart_account *account; /* NULL: the server is not restarted */
+	struct dial dials[SCENARIO_GROUPS_MAX];
 	const struct credentials *credentials[SCENARIO_GROUPS_MAX]; /* NULL each: none */
 	atomic_uint phase;                                          /* enum run_phase */
 	atomic_uint probe_round;                                    /* rounds of PINGREQ that were asked for */
@@ -38,6 +39,7 @@ struct run_worker {
 	/* while it runs */
 	atomic_uint seen; /* the phase that it is in */
 	atomic_uint ready;
+	atomic_uint open;         /* clients with a connection, ready or on the way there */
 	atomic_uint staying;      /* of these, in groups that do not reconnect */
 	atomic_bool connect_done; /* every client is subscribed or lost */
 	atomic_bool loops_done;   /* all publishers have sent their loops */
@@ -46,12 +48,15 @@ struct run_worker {
 	atomic_ullong expected_due;
 	atomic_ullong expected;
 	atomic_ullong sign_ins;
-	atomic_ullong pending; /* while DRAINING: messages that are due but not sent, or not acknowledged */
+	atomic_ullong handshakes; /* of TLS */
+	atomic_ullong resumed;    /* of these */
+	atomic_ullong pending;    /* while DRAINING: messages that are due but not sent, or not acknowledged */
 	/* valid in REPORTING, and after it was joined */
 	struct run_tally tally;
 	uint64_t unsent;
 	uint64_t unacknowledged;
 	struct losses losses;
+	struct carriage carriage;
 	bool failed; /* no memory or no descriptor */
 };
 

@@ -3,6 +3,8 @@
 #include "base/check.h"
 
 #include <math.h>
+#include <signal.h>
+#include <string.h>
 
 #define KEEPALIVE_S 60u
 #define DURATION_S 10u
@@ -21,6 +23,7 @@ void scenario_init(struct scenario *scenario)
 		.ramp_up_s = RAMP_UP_S,
 		.warm_up_ms = WARM_UP_MS,
 		.duration_s = DURATION_S,
+		.restart = {.signal = SIGKILL},
 		.objectives = {none, none, none, none, none, none},
 	};
 }
@@ -84,6 +87,35 @@ bool scenario_rises(const struct scenario *scenario)
 	return false;
 }
 
+/* A session must be there after the restart, or nothing of what it was promised can be. */
+static const char *restart_fault(const struct scenario *scenario)
+{
+	if (scenario->restart.after_ms == 0)
+		return NULL;
+	if (scenario->threads != 1)
+		return "with a restart there is one thread";
+	if (scenario->restart.after_ms >= scenario->warm_up_ms + scenario->duration_s * 1000)
+		return "the restart comes after the end of the step";
+	for (uint32_t i = 0; i < scenario->group_count; i++) {
+		if (scenario->groups[i].qos > 0 && scenario->groups[i].clean_start)
+			return "with a restart, groups above QoS 0 need clean_start: false";
+		if (scenario->groups[i].loops > 0)
+			return "with a restart, duration_s ends the step, and no loops";
+	}
+	return NULL;
+}
+
+void scenario_command(const struct scenario_restart *restart, const char **out)
+{
+	CHECK(restart->word_count <= SCENARIO_WORDS_MAX);
+	const char *at = restart->command;
+	for (uint32_t i = 0; i < restart->word_count; i++) {
+		out[i] = at;
+		at += strlen(at) + 1;
+	}
+	out[restart->word_count] = NULL;
+}
+
 const char *scenario_fault(const struct scenario *scenario)
 {
 	bool active = false;
@@ -105,7 +137,7 @@ const char *scenario_fault(const struct scenario *scenario)
 		if (scenario->steps[i] <= scenario->steps[i - 1])
 			return "steps must rise";
 	}
-	return NULL;
+	return restart_fault(scenario);
 }
 
 uint32_t scenario_clients(const struct scenario *scenario)

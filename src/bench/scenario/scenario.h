@@ -3,8 +3,8 @@
 #ifndef BENCH_SCENARIO_H
 #define BENCH_SCENARIO_H
 
+#include "bench/dial/url.h"
 #include "bench/scenario/topic_pattern.h"
-#include "bench/target/url.h"
 
 #include "base/slice.h"
 
@@ -46,8 +46,21 @@ struct scenario_group {
 	struct scenario_rate reconnects;
 	uint32_t loops;    /* messages of each client in a step; 0: the duration ends the step */
 	uint32_t inflight; /* above QoS 0: unacknowledged messages of a client at most */
+	struct url url;    /* host and path "": the scenario's */
 	char user_name[SCENARIO_NAME_BYTES];
 	char token_secret[SCENARIO_PATH_BYTES]; /* a file; "": anonymous */
+};
+
+#define SCENARIO_COMMAND_BYTES 2048u
+#define SCENARIO_WORDS_MAX 48u
+
+/* The server is started for the run, and is ended and started again in each step. */
+struct scenario_restart {
+	uint32_t after_ms;                    /* from a step's first message; 0: the scenario has no restart */
+	uint32_t signal;                      /* that ends it: SIGKILL or SIGTERM */
+	char command[SCENARIO_COMMAND_BYTES]; /* words, each with its null; none: this program with a store */
+	uint32_t word_count;
+	char store[SCENARIO_PATH_BYTES]; /* a directory; "": a new one, which is removed if all went well */
 };
 
 /* NAN: no objective. */
@@ -68,6 +81,7 @@ struct scenario {
 	uint32_t warm_up_ms; /* of each step */
 	uint32_t duration_s; /* of each step, after the warm-up */
 	struct objectives objectives;
+	struct scenario_restart restart;
 	uint32_t step_count; /* 0: one step without a load of its own */
 	double steps[SCENARIO_STEPS_MAX];
 	uint32_t group_count;
@@ -91,6 +105,8 @@ uint32_t scenario_clients(const struct scenario *scenario);
 /* Messages and reconnects of a group a second at this load of the step. */
 double scenario_group_rate(const struct scenario_group *group, double load);
 double scenario_group_reconnects(const struct scenario_group *group, double load);
+/* The words of the restart's command; out holds SCENARIO_WORDS_MAX + 1 and ends with NULL. */
+void scenario_command(const struct scenario_restart *restart, const char **out);
 /* Whether a step's load changes anything. */
 bool scenario_rises(const struct scenario *scenario);
 

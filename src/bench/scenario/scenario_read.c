@@ -7,6 +7,7 @@
 
 #include <errno.h>
 #include <math.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <yaml.h>
@@ -268,6 +269,54 @@ static bool set_objectives(struct reader *reader, const struct key *key, const y
 	return take_mapping(reader, OBJECTIVE_KEYS, key->name, value, into);
 }
 
+static bool set_signal(struct reader *reader, const struct key *key, const yaml_node_t *value, void *into)
+{
+	static const char *const SIGNALS[] = {"KILL", "TERM", NULL};
+	uint32_t place;
+	if (!take_word(reader, key, value, SIGNALS, 0, "KILL or TERM is wanted here", &place))
+		return false;
+	*(uint32_t *)into = place == 0 ? SIGKILL : SIGTERM;
+	return true;
+}
+
+static bool set_command(struct reader *reader, const struct key *key, const yaml_node_t *value, void *into)
+{
+	struct scenario_restart *restart = into;
+	size_t used = 0;
+	if (value->type != YAML_SEQUENCE_NODE)
+		return complain(reader, value, key->name, "a list of words is wanted here");
+	for (const yaml_node_item_t *item = value->data.sequence.items.start; item < value->data.sequence.items.top;
+	     item++) {
+		const yaml_node_t *node = node_of(reader, *item);
+		const char *word = scalar(reader, key->name, node);
+		if (word == NULL)
+			return false;
+		size_t size = strlen(word) + 1;
+		if (restart->word_count == SCENARIO_WORDS_MAX || used + size > sizeof(restart->command))
+			return complain(reader, node, key->name, "the command is too long");
+		memcpy(restart->command + used, word, size);
+		used += size;
+		restart->word_count++;
+	}
+	return restart->word_count > 0 || complain(reader, value, key->name, "the command is empty");
+}
+
+static const struct key RESTART_KEYS[] = {
+	{"after_ms", set_u32, FIELD(scenario_restart, after_ms), 1, 86400000},
+	{"signal", set_signal, FIELD(scenario_restart, signal), 0, 0},
+	{"command", set_command, 0, 0, 0},
+	{"store", set_text, FIELD(scenario_restart, store), 0, SCENARIO_PATH_BYTES},
+	{0},
+};
+
+static bool set_restart(struct reader *reader, const struct key *key, const yaml_node_t *value, void *into)
+{
+	struct scenario *scenario = into;
+	if (!take_mapping(reader, RESTART_KEYS, key->name, value, &scenario->restart))
+		return false;
+	return scenario->restart.after_ms > 0 || complain(reader, value, key->name, "a restart needs after_ms");
+}
+
 static const struct key GROUP_KEYS[] = {
 	{"name", set_text, FIELD(scenario_group, name), 0, SCENARIO_NAME_BYTES},
 	{"count", set_u32, FIELD(scenario_group, count), 1, SCENARIO_CLIENTS_MAX},
@@ -286,6 +335,7 @@ static const struct key GROUP_KEYS[] = {
 	{"reconnects", set_rate, FIELD(scenario_group, reconnects), 0.001, SCENARIO_RATE_MAX},
 	{"loops", set_u32, FIELD(scenario_group, loops), 1, 1e9},
 	{"inflight", set_u32, FIELD(scenario_group, inflight), 1, INFLIGHT_WINDOW_MAX},
+	{"url", set_url, FIELD(scenario_group, url), 0, 0},
 	{"user_name", set_text, FIELD(scenario_group, user_name), 0, SCENARIO_NAME_BYTES},
 	{"token_secret", set_text, FIELD(scenario_group, token_secret), 0, SCENARIO_PATH_BYTES},
 	{0},
@@ -382,6 +432,7 @@ static const struct key KEYS[] = {
 	{"duration_s", set_u32, FIELD(scenario, duration_s), 1, 86400},
 	{"steps", set_steps, 0, 0.001, SCENARIO_RATE_MAX},
 	{"objectives", set_objectives, FIELD(scenario, objectives), 0, 0},
+	{"restart", set_restart, 0, 0, 0},
 	{"groups", set_groups, 0, 0, 0},
 	{0},
 };

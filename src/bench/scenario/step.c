@@ -45,6 +45,29 @@ bool step_is_late(const struct step *step)
 	return step->late_p99_ms > LATE_MS && step->late_p99_ms > LATE_SHARE * step->p99_ms;
 }
 
+/* Sets the breach, and returns true, if the restart has broken a promise. No objective allows that. */
+static bool step_judge_restart(struct step *step)
+{
+	const struct {
+		const char *what;
+		uint64_t count;
+	} promises[] = {
+		{"acknowledged messages are missing after the restart", step->lost},
+		{"messages were doubled", step->doubled},
+		{"messages were out of order", step->reordered},
+		{"sessions were not resumed", step->restart.sessions_lost},
+		{"packet identifiers were used again before PUBREL", step->restart.identifiers_reused},
+	};
+	for (size_t i = 0; step->restart.made && i < sizeof(promises) / sizeof(promises[0]); i++) {
+		if (promises[i].count == 0)
+			continue;
+		snprintf(step->breach, sizeof(step->breach), "%llu %s", (unsigned long long)promises[i].count,
+			 promises[i].what);
+		return true;
+	}
+	return false;
+}
+
 void step_judge(struct step *step, const struct objectives *objectives)
 {
 	const struct {
@@ -65,6 +88,8 @@ void step_judge(struct step *step, const struct objectives *objectives)
 		snprintf(step->breach, sizeof(step->breach), "the server was gone");
 		return;
 	}
+	if (step_judge_restart(step))
+		return;
 	for (size_t i = 0; i < sizeof(ends) / sizeof(ends[0]); i++) {
 		/* Comparisons with NAN are false: an unknown figure misses no objective. */
 		if (!(ends[i].measured > ends[i].wanted))

@@ -12,6 +12,27 @@
 /* The percentiles of a step's curve. */
 extern const double STEP_CURVE_PERCENT[STEP_CURVE_POINTS];
 
+/* What was promised at one QoS, and what came of it, across the step's restart. */
+struct step_audit {
+	uint64_t acknowledged; /* messages */
+	uint64_t arrived;      /* deliveries, each once */
+	uint64_t repeated;     /* at QoS 1, where that is allowed */
+	uint64_t missing;      /* deliveries of acknowledged messages */
+	uint64_t doubled;      /* at QoS 0 and 2 */
+	uint64_t reordered;
+};
+
+/* The server's restart in a step. */
+struct step_restart {
+	bool made;
+	double stop_ms;              /* from the signal to the end of the process */
+	double start_ms;             /* from then until it accepts connections again */
+	uint64_t sessions_lost;      /* that were there before, and were not resumed */
+	uint64_t identifiers_reused; /* at QoS 2, before PUBREL: a client would lose that message */
+	uint64_t refused;            /* messages, by a reason code of 0x80 or above */
+	struct step_audit at_qos[3];
+};
+
 /* NAN: not known. Counts cover the whole step; rates and latencies cover the time after the warm-up. */
 struct step {
 	double load; /* what the scenario says, or NAN */
@@ -30,7 +51,9 @@ struct step {
 	double late_max_ms;
 	/* messages under way, as counted; by Little's law, rate x latency should say the same */
 	double in_flight;
-	double sign_ins; /* of clients that reconnect, a second */
+	double sign_ins;        /* of clients that reconnect, a second */
+	double handshakes;      /* of TLS, a second */
+	double resumed_percent; /* of these */
 	double sign_in_p50_ms;
 	double sign_in_p99_ms;
 	double server_cpu_us; /* a delivered message, or a sign-in if clients only reconnect */
@@ -45,11 +68,12 @@ struct step {
 	uint64_t lost;
 	uint64_t doubled;
 	uint64_t reordered;
-	uint64_t foreign;              /* not ours, or not meant for the client that got them */
-	uint64_t unsent;               /* due, but not sent when the step was over */
-	uint64_t unacknowledged;       /* messages whose handshake did not end */
-	uint64_t reconnects;           /* that were due */
-	uint64_t clients_lost;         /* and sign-ins that failed */
+	uint64_t foreign;        /* not ours, or not meant for the client that got them */
+	uint64_t unsent;         /* due, but not sent when the step was over */
+	uint64_t unacknowledged; /* messages whose handshake did not end */
+	uint64_t reconnects;     /* that were due */
+	uint64_t clients_lost;   /* and sign-ins that failed */
+	struct step_restart restart;
 	bool died;                     /* the server, or all its connections */
 	char breach[STEP_FAULT_BYTES]; /* "": all objectives were met */
 };

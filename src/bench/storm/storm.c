@@ -46,7 +46,8 @@ static int run_all_rounds(struct storm_options *options)
 	if (report.results == NULL)
 		return BENCH_EXIT_FAILED;
 	options->load.established.neighbours = &neighbours;
-	bool good = beside_open(&options->beside, targets, &neighbours) && run_rounds(options, targets, &report);
+	bool good = beside_open(&options->beside, &options->transport, targets, &neighbours) &&
+		    run_rounds(options, targets, &report);
 	options->load.established.neighbours = NULL;
 	beside_close(&options->beside, targets, &neighbours);
 	progress_end();

@@ -2,6 +2,7 @@
 
 #include "bench/load/round_options.h"
 #include "bench/options/options.h"
+#include "bench/options/transport_options.h"
 #include "bench/target/cpu.h"
 
 #include <getopt.h>
@@ -55,6 +56,7 @@ static const char USAGE[] =
 	"      --beside BROKER        the same against another broker, at most 3 times: mosquitto (Debian's,\n"
 	"                             started for it), the path of a Roost (started for it; options of `roost\n"
 	"                             serve` may follow), a URL, or a port of this machine\n"
+	"      --transport T          of the brokers that are started: tcp, tls, ws or wss (tcp)\n"
 	"      --rounds R             rounds against each broker, in turn, 1 to 99; medians are printed (1)\n"
 	"      --neighbour [N]        run N processes that take all the processor time they get, 1 to 64 (none;\n"
 	"                             1)\n"
@@ -64,7 +66,7 @@ static const char USAGE[] =
 	"      --storm-prefix P       each client id of the storm is P and a number (storm-)\n"
 	"      --server-pid PID       the server's process (found by its port)\n"
 	"      --json                 print one flat JSON object on stdout\n"
-	"      --help\n\n"
+	"      --help\n\n" TRANSPORT_USAGE "\n"
 	"Exit status: 0 if the established clients lost nothing; 1 if they did, or if the run failed; 2 if the\n"
 	"options are wrong.\n";
 
@@ -132,6 +134,7 @@ bool storm_options_parse(int argc, char **argv, struct storm_options *options, i
 	static const struct option_table tables[] = {{OPTIONS, 0},
 						     {ROUND_OPTIONS, offsetof(struct storm_options, load.established)},
 						     {BESIDE_OPTIONS, offsetof(struct storm_options, beside)},
+						     {TRANSPORT_OPTIONS, offsetof(struct storm_options, transport)},
 						     {NULL, 0}};
 	static const struct option_set set = {USAGE, tables};
 	struct load_plan *established = &options->load.established.load;
@@ -152,6 +155,8 @@ bool storm_options_parse(int argc, char **argv, struct storm_options *options, i
 	if (options->load.in_progress_max == 0)
 		options->load.in_progress_max = choose_in_progress(&options->load);
 	const char *fault = beside_complete(&options->beside, false, 1);
+	if (fault == NULL)
+		fault = transport_options_fault(&options->transport);
 	if (fault == NULL)
 		fault = find_fault(options);
 	if (fault != NULL)

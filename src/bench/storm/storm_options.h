@@ -8,6 +8,7 @@
 struct storm_options {
 	struct storm_load load; /* credentials and neighbours are the caller's to open */
 	struct beside beside;
+	struct transport_options transport;
 	const char *user_name;
 	const char *token_path;   /* NULL: none */
 	const char *secret_path;  /* NULL: none */

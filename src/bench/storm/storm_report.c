@@ -61,6 +61,7 @@ static const struct {
 	[STORM_RESET] = {"end_reset", "attempts: reset before CONNACK"},
 	[STORM_CLOSED] = {"end_closed", "attempts: closed without CONNACK"},
 	[STORM_CONNACK] = {"end_connack", "attempts: refused by CONNACK"},
+	[STORM_CARRIAGE] = {"end_transport", "attempts: no TLS or WebSocket"},
 	[STORM_UNOPENED] = {"end_unopened", "attempts: no TCP connection"},
 	[STORM_UNHEARD] = {"end_unheard", "attempts: no answer to SYN"},
 	[STORM_NO_ANSWER] = {"end_no_answer", "attempts: no answer when the storm was over"},
@@ -131,11 +132,16 @@ static void add_storm(struct report *report, const char *prefix, const struct st
 		      "/s");
 	report_number(report, prefix, "sign_ins_per_s", per_second(result->signed_in, result->storm_s), 0, "sign-ins",
 		      "/s");
+	if (result->carriage.handshakes > 0)
+		report_number(report, prefix, "storm_handshakes_per_s", per_second(result->handshakes, result->storm_s),
+			      0, "TLS handshakes in the storm", "/s");
 	report_number(report, prefix, "sign_in_p50_us", result->sign_in_p50_us, 1, "  p50 from connect to answer",
 		      "us");
 	report_number(report, prefix, "sign_in_p99_us", result->sign_in_p99_us, 1, "  p99", "us");
 	report_number(report, prefix, "sign_in_p999_us", result->sign_in_p999_us, 1, "  p99.9", "us");
 	report_number(report, prefix, "sign_in_max_us", result->sign_in_max_us, 1, "  max", "us");
+	/* Over all attempts: those in progress when the storm ended count, too, so there is no rate. */
+	carriage_report(report, prefix, &result->carriage, 0);
 	for (uint32_t i = 0; i < STORM_ENDS; i++) {
 		bool is_worth_a_line = result->ends[i] > 0 || i == STORM_SIGNED_IN;
 		report_number(report, prefix, ENDS[i].key, (double)result->ends[i], 0,

@@ -47,7 +47,7 @@ static bool open_storm(struct storm *storm, const struct storm_load *load, const
 			   .subscribe = load->subscribe},
 		.workers = calloc(load->threads, sizeof(*storm->workers)),
 	};
-	dial_init(&storm->shared.plan.dial, &target->address, false);
+	target_dial(target, false, &storm->shared.plan.dial);
 	storm->shared.plan.dial.from = load->from;
 	atomic_init(&storm->shared.stopping, false);
 	if (storm->workers == NULL)
@@ -75,6 +75,8 @@ static void note_interval(struct storm *storm, uint64_t length_ns, struct storm_
 	result->storm_s = (double)length_ns / 1e9;
 	for (uint32_t i = 0; i < storm->threads.count; i++) {
 		result->attempts += atomic_load_explicit(&storm->workers[i].attempts, memory_order_relaxed);
+		result->handshakes += atomic_load_explicit(&storm->workers[i].handshakes, memory_order_relaxed);
+		result->resumed += atomic_load_explicit(&storm->workers[i].resumed, memory_order_relaxed);
 		result->signed_in += atomic_load_explicit(&storm->workers[i].signed_in, memory_order_relaxed);
 	}
 }
@@ -92,6 +94,7 @@ static bool stop_storm(struct storm *storm, struct storm_result *result)
 		const struct storm_worker *worker = &storm->workers[i];
 		histogram_merge(&sign_in, &worker->sign_in_ns);
 		losses_merge(&result->losses, &worker->losses);
+		carriage_add(&result->carriage, &worker->carriage);
 		result->stay_lost += worker->stay_lost;
 		for (uint32_t end = 0; end < STORM_ENDS; end++)
 			result->ends[end] += worker->ends[end];

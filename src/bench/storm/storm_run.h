@@ -28,12 +28,15 @@ struct storm_result {
 	struct load_totals totals;                   /* of the established */
 	bool stalled;                                /* the established clients received nothing for some seconds */
 	double storm_s;
-	uint64_t attempts;  /* in this time */
-	uint64_t signed_in; /* in this time */
+	uint64_t attempts;   /* in this time */
+	uint64_t signed_in;  /* in this time */
+	uint64_t handshakes; /* of TLS in this time */
+	uint64_t resumed;    /* of these */
 	/* of all attempts, including those that ended shortly afterwards */
 	uint64_t ends[STORM_ENDS];
 	uint64_t stay_lost;
 	struct losses losses;
+	struct carriage carriage; /* of all attempts */
 	double sign_in_p50_us;
 	double sign_in_p99_us;
 	double sign_in_p999_us;

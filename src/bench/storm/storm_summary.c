@@ -36,10 +36,13 @@ void storm_summarize(const struct storm_report *report, uint32_t broker, struct 
 		const struct storm_result *result = result_of(report, broker, i);
 		load_totals_add(&out->totals, &result->totals);
 		losses_merge(&out->losses, &result->losses);
+		carriage_add(&out->carriage, &result->carriage);
 		out->stalled = out->stalled || result->stalled;
 		out->storm_s += result->storm_s;
 		out->attempts += result->attempts;
 		out->signed_in += result->signed_in;
+		out->handshakes += result->handshakes;
+		out->resumed += result->resumed;
 		out->stay_lost += result->stay_lost;
 		for (uint32_t end = 0; end < STORM_ENDS; end++)
 			out->ends[end] += result->ends[end];

@@ -152,6 +152,9 @@ enum storm_end storm_end_of(enum client_state state, enum loss kind, uint32_t co
 		return STORM_CONNACK;
 	case LOSS_DISCONNECT:
 		return state < CLIENT_SUBSCRIBING ? STORM_CONNACK : STORM_OTHER;
+	case LOSS_TRANSPORT:
+	case LOSS_UPGRADE:
+		return STORM_CARRIAGE;
 	case LOSS_NO_ANSWER:
 		return STORM_NO_ANSWER;
 	default:
@@ -191,6 +194,13 @@ static bool storm_start_some(struct state *state)
 	return true;
 }
 
+static void show_handshakes(struct state *state)
+{
+	const struct carriage *carriage = &state->pool.carriage;
+	atomic_store_explicit(&state->worker->handshakes, carriage->handshakes, memory_order_relaxed);
+	atomic_store_explicit(&state->worker->resumed, carriage->resumed, memory_order_relaxed);
+}
+
 static void run_storm(struct state *state)
 {
 	struct client_pool *pool = &state->pool;
@@ -200,6 +210,7 @@ static void run_storm(struct state *state)
 		bool more = storm_start_some(state);
 		client_pool_turn(pool, more ? 0 : WAIT_MS);
 		give_up_unheard(state);
+		show_handshakes(state);
 	}
 	uint64_t end = clock_now_ns() + LINGER_NS;
 	while (pool->in_progress > 0 && clock_now_ns() < end) {
@@ -247,6 +258,7 @@ void storm_worker_run(void *argument)
 							   .lost = storm_on_lost};
 		run_storm(&state);
 		worker->losses = state.pool.losses;
+		worker->carriage = state.pool.carriage;
 		client_pool_close(&state.pool);
 	}
 	free(state.slots);

@@ -16,6 +16,7 @@ enum storm_end {
 	STORM_CONNACK,   /* refused by CONNACK, or by DISCONNECT */
 	STORM_UNOPENED,  /* no TCP connection: no descriptor, no port, nobody listens */
 	STORM_UNHEARD,   /* no answer to SYN: dropped on the way, or by the server's kernel */
+	STORM_CARRIAGE,  /* TLS or WebSocket failed */
 	STORM_NO_ANSWER, /* still nothing when the storm was over */
 	STORM_OTHER,     /* anything else before it was signed in and subscribed */
 	STORM_ENDS,
@@ -41,10 +42,13 @@ struct storm_worker {
 	/* while it runs */
 	atomic_ullong attempts;
 	atomic_ullong signed_in;
+	atomic_ullong handshakes; /* of TLS */
+	atomic_ullong resumed;
 	/* valid after it was joined */
 	uint64_t ends[STORM_ENDS];
-	uint64_t stay_lost;          /* clients that stayed and were disconnected by the server */
-	struct losses losses;        /* reasons for both */
+	uint64_t stay_lost;   /* clients that stayed and were disconnected by the server */
+	struct losses losses; /* reasons for both */
+	struct carriage carriage;
 	struct histogram sign_in_ns; /* from connect() to CONNACK, or SUBACK */
 	bool failed;                 /* no memory or no descriptor */
 };

@@ -1,15 +1,15 @@
 #include "bench/target/broker.h"
 
+#include "bench/dial/dial.h"
 #include "bench/target/cpu.h"
-#include "bench/target/dial.h"
 
 #include "base/check.h"
 #include "base/clock.h"
 #include "reactor/fdtable.h"
+#include "tls/certificate/development.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <netinet/in.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -24,6 +24,7 @@
 #define LOOK_EVERY_NS 2000000
 #define LOG_BYTES_MAX 16384u
 #define WORDS_MAX 64u
+#define PATH_BYTES 32u
 #define MOSQUITTO "/usr/sbin/mosquitto"
 
 _Static_assert(sizeof(MOSQUITTO) <= BROKER_PATH_BYTES, "it is a program like any other");
@@ -31,15 +32,19 @@ _Static_assert(sizeof(MOSQUITTO) <= BROKER_PATH_BYTES, "it is a program like any
 /* What a child is started with. Its log is a file in memory, so the child never waits for a reader. */
 struct launch {
 	char text[4096]; /* of the options */
+	char listen[32];
 	char *argv[WORDS_MAX + 1];
 	uint32_t argc;
-	int config; /* of mosquitto, a file in memory; -1: none */
+	/* of mosquitto, files in memory; -1: none */
+	int config;
+	int certificate;
+	int key;
 	int log;
 };
 
 const char *broker_parse(const char *text, struct broker *out)
 {
-	char url[URL_HOST_BYTES + 32];
+	char url[URL_TEXT_BYTES];
 	size_t digits = strspn(text, "0123456789");
 	*out = (struct broker){.kind = BROKER_RUNNING};
 	if (strcmp(text, "mosquitto") == 0) {
@@ -99,8 +104,9 @@ static void add_word(struct launch *launch, const char *word)
 /* Returns false if there are too many options, or if they are too long. */
 static bool plan_roost(const struct broker *broker, struct launch *launch)
 {
-	static const char *const first[] = {"serve", "--listen", "tcp://127.0.0.1:0", "--admin", "off"};
+	const char *const first[] = {"serve", "--listen", launch->listen, "--admin", "off"};
 	char *rest = NULL;
+	snprintf(launch->listen, sizeof(launch->listen), "%s://127.0.0.1:0", url_scheme_name(broker->scheme));
 	add_word(launch, broker->program);
 	for (size_t i = 0; i < sizeof(first) / sizeof(first[0]); i++)
 		add_word(launch, first[i]);
@@ -115,31 +121,52 @@ static bool plan_roost(const struct broker *broker, struct launch *launch)
 	return true;
 }
 
-/* mosquitto does not accept port 0, so we choose a free port for it. */
-static uint16_t draw_port(void)
+/* Puts the bytes into a file in memory, and its path, good in this process and its children, into path. */
+static bool keep_in_memory(const char *name, struct slice bytes, int *file, char path[PATH_BYTES])
 {
-	struct url loopback = {.host = "127.0.0.1", .port = 0};
-	struct address address;
-	if (url_resolve(&loopback, &address) != NULL)
-		return 0;
-	int listener = dial_listen(&address, 1);
-	if (listener < 0)
-		return 0;
-	close(listener);
-	return ntohs(((const struct sockaddr_in *)&address.storage)->sin_port);
+	*file = memfd_create(name, 0);
+	snprintf(path, PATH_BYTES, "/proc/self/fd/%d", *file);
+	return *file >= 0 && write(*file, bytes.data, bytes.size) == (ssize_t)bytes.size;
 }
 
-static bool plan_mosquitto(const struct broker *broker, struct launch *launch, char *path, size_t path_bytes,
-			   uint16_t port)
+/* Returns false without memory, random numbers or descriptors. */
+static bool make_certificate(struct launch *launch, char certificate[PATH_BYTES], char key[PATH_BYTES])
 {
-	launch->config = memfd_create("mosquitto.conf", 0);
-	if (launch->config < 0 || port == 0)
+	char fault[TLS_FAULT_BYTES_MAX];
+	struct tls_development made;
+	if (!tls_development_identity(NULL, (int64_t)time(NULL), &made, fault)) {
+		fprintf(stderr, "roost bench: mosquitto's certificate: %s\n", fault);
 		return false;
-	dprintf(launch->config,
-		"listener %u 127.0.0.1\nallow_anonymous true\npersistence false\nset_tcp_nodelay true\n"
-		"connection_messages false\nlog_dest stderr\n",
-		(unsigned int)port);
-	snprintf(path, path_bytes, "/proc/self/fd/%d", launch->config);
+	}
+	bool good =
+		keep_in_memory("certificate", made.pem[TLS_DEVELOPMENT_SERVER], &launch->certificate, certificate) &&
+		keep_in_memory("key", made.pem[TLS_DEVELOPMENT_SERVER_KEY], &launch->key, key);
+	tls_development_fini(&made);
+	return good;
+}
+
+static bool plan_mosquitto(const struct broker *broker, struct launch *launch, char path[PATH_BYTES], uint16_t port)
+{
+	char text[1024];
+	char certificate[PATH_BYTES];
+	char key[PATH_BYTES];
+	bool is_tls = broker->scheme == URL_TLS || broker->scheme == URL_WSS;
+	bool is_websocket = broker->scheme == URL_WS || broker->scheme == URL_WSS;
+	if (port == 0 || (is_tls && !make_certificate(launch, certificate, key)))
+		return false;
+	int size = snprintf(text, sizeof(text),
+			    "listener %u 127.0.0.1\n%sallow_anonymous true\npersistence false\nset_tcp_nodelay true\n"
+			    "connection_messages false\nlog_dest stderr\n",
+			    (unsigned int)port, is_websocket ? "protocol websockets\n" : "");
+	if (is_tls)
+		size += snprintf(text + size, sizeof(text) - (size_t)size, "certfile %s\nkeyfile %s\n", certificate,
+				 key);
+	/* Of WebSocket listeners alone it says that it cannot start any, and ends (2.0.11, over TLS). */
+	if (is_websocket)
+		size += snprintf(text + size, sizeof(text) - (size_t)size, "listener %u 127.0.0.1\n",
+				 (unsigned int)dial_draw_port());
+	if (!keep_in_memory("mosquitto.conf", slice_of(text, (size_t)size), &launch->config, path))
+		return false;
 	add_word(launch, broker->program);
 	add_word(launch, "-c");
 	add_word(launch, path);
@@ -181,20 +208,22 @@ static bool wait_for(const struct launch *launch, struct target *target, const c
 	return false;
 }
 
-/* Finds where Roost says that it listens. */
-static bool find_url(const char *log, struct url *out)
+/* Finds where Roost says that it listens for this scheme. */
+static bool find_url(const char *log, enum url_scheme scheme, struct url *out)
 {
 	static const char key[] = "listening on ";
-	char text[URL_HOST_BYTES];
-	const char *at = strstr(log, key);
-	if (at == NULL)
-		return false;
-	at += sizeof(key) - 1;
-	snprintf(text, sizeof(text), "%.*s", (int)strcspn(at, " \n\""), at);
-	return url_parse(text, out) == NULL;
+	char text[URL_TEXT_BYTES];
+	for (const char *at = log; (at = strstr(at, key)) != NULL;) {
+		at += sizeof(key) - 1;
+		snprintf(text, sizeof(text), "%.*s", (int)strcspn(at, " ,\n\""), at);
+		if (url_parse(text, out) == NULL && out->scheme == scheme)
+			return true;
+	}
+	return false;
 }
 
-static bool run_child(const struct broker *broker, const struct launch *launch, struct url *url, struct target *target)
+static bool run_child(const struct broker *broker, const struct launch *launch, struct url *url,
+		      const struct transport_options *options, struct target *target)
 {
 	char log[LOG_BYTES_MAX] = "";
 	pid_t parent = getpid();
@@ -215,36 +244,47 @@ static bool run_child(const struct broker *broker, const struct launch *launch, 
 	target->is_child = true;
 	bool is_roost = broker->kind == BROKER_ROOST;
 	bool good = wait_for(launch, target, is_roost ? " ready\n" : " running\n", log) &&
-		    (!is_roost || find_url(log, url));
+		    (!is_roost || find_url(log, broker->scheme, url));
 	const char *fault = good ? url_resolve(url, &target->address) : "did not start";
 	if (fault != NULL)
 		fprintf(stderr, "roost bench: %s (%s): %s\n%s", broker->name, launch->argv[0], fault, log);
-	return fault == NULL;
+	target->url = *url;
+	return fault == NULL && transport_open(&target->transport, url, options);
 }
 
-bool broker_open(const struct broker *broker, pid_t pid, struct target *target)
+static void close_file(int file)
 {
-	struct launch launch = {.config = -1, .log = -1};
-	struct url url = {.host = "127.0.0.1"};
-	char config_path[32];
+	if (file >= 0)
+		close(file);
+}
+
+bool broker_open(const struct broker *broker, pid_t pid, const struct transport_options *options, struct target *target)
+{
+	struct launch launch = {.config = -1, .certificate = -1, .key = -1, .log = -1};
+	struct url url = {.host = "127.0.0.1", .scheme = broker->scheme};
+	char config_path[PATH_BYTES];
+	CHECK(broker->scheme != URL_UNIX);
 	if (broker->kind == BROKER_RUNNING)
-		return target_open(target, broker->name, &broker->url, pid);
+		return target_open(target, broker->name, &broker->url, pid, options);
 	*target = (struct target){.cpu = CPU_ANY};
 	bool good;
 	if (broker->kind == BROKER_ROOST) {
 		good = plan_roost(broker, &launch);
 	} else {
-		url.port = draw_port();
-		good = plan_mosquitto(broker, &launch, config_path, sizeof(config_path), url.port);
+		/* mosquitto does not accept port 0. */
+		url.port = dial_draw_port();
+		good = plan_mosquitto(broker, &launch, config_path, url.port);
+		if (url_is_websocket(&url))
+			snprintf(url.path, sizeof(url.path), "/mqtt");
 	}
 	launch.log = memfd_create("log", 0);
 	if (good && launch.log >= 0)
-		good = run_child(broker, &launch, &url, target);
+		good = run_child(broker, &launch, &url, options, target);
 	else
 		fprintf(stderr, "roost bench: %s: too many words, or no descriptor or port\n", broker->name);
-	if (launch.config >= 0)
-		close(launch.config);
-	if (launch.log >= 0)
-		close(launch.log);
+	close_file(launch.config);
+	close_file(launch.certificate);
+	close_file(launch.key);
+	close_file(launch.log);
 	return good && target->pid > 0;
 }

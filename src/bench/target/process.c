@@ -10,12 +10,15 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/un.h>
 #include <time.h>
 #include <unistd.h>
 
 /* With SO_REUSEPORT, several sockets listen on one port. */
 #define LISTENERS_MAX 256u
 #define TCP_STATE_LISTEN 0x0Au
+/* The kernel's __SO_ACCEPTCON. */
+#define UNIX_FLAG_LISTENS 0x10000u
 #define SETTLE_STEP_MS 100u
 
 struct inodes {
@@ -53,6 +56,27 @@ static void collect_listeners(const char *path, const struct address *address, s
 				continue;
 		}
 		inodes->list[inodes->count++] = inode;
+	}
+	fclose(file);
+}
+
+/* The path is the end of a line. */
+static void collect_unix_listeners(const struct address *address, struct inodes *inodes)
+{
+	const char *path = ((const struct sockaddr_un *)&address->storage)->sun_path;
+	FILE *file = fopen("/proc/net/unix", "re");
+	char line[512];
+	if (file == NULL)
+		return;
+	while (fgets(line, sizeof(line), file) != NULL && inodes->count < LISTENERS_MAX) {
+		unsigned int flags;
+		unsigned long inode;
+		int at = 0;
+		line[strcspn(line, "\n")] = '\0';
+		if (sscanf(line, "%*x: %*x %*x %x %*x %*x %lu %n", &flags, &inode, &at) != 2 || at == 0)
+			continue;
+		if ((flags & UNIX_FLAG_LISTENS) != 0 && strcmp(line + at, path) == 0)
+			inodes->list[inodes->count++] = inode;
 	}
 	fclose(file);
 }
@@ -101,8 +125,12 @@ static bool process_holds(const char *pid, const struct inodes *inodes)
 pid_t process_listening(const struct address *address)
 {
 	struct inodes inodes = {.count = 0};
-	collect_listeners("/proc/net/tcp", address, &inodes);
-	collect_listeners("/proc/net/tcp6", address, &inodes);
+	if (address->storage.ss_family == AF_UNIX) {
+		collect_unix_listeners(address, &inodes);
+	} else {
+		collect_listeners("/proc/net/tcp", address, &inodes);
+		collect_listeners("/proc/net/tcp6", address, &inodes);
+	}
 	DIR *processes = opendir("/proc");
 	pid_t found = 0;
 	if (processes == NULL)

@@ -3,7 +3,7 @@
 #ifndef BENCH_PROCESS_H
 #define BENCH_PROCESS_H
 
-#include "bench/target/url.h"
+#include "bench/dial/url.h"
 
 #include <sys/types.h>
 

@@ -1,8 +1,10 @@
 #include "bench/target/target.h"
 
+#include "bench/dial/dial.h"
 #include "bench/target/cpu.h"
-#include "bench/target/dial.h"
 #include "bench/target/process.h"
+
+#include "base/check.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -16,27 +18,33 @@
 
 #define FLOOR_BACKLOG 4096
 
-bool target_open(struct target *target, const char *name, const struct url *url, pid_t pid)
+bool target_open(struct target *target, const char *name, const struct url *url, pid_t pid,
+		 const struct transport_options *options)
 {
-	*target = (struct target){.pid = pid, .cpu = CPU_ANY};
+	static const struct transport_options none = {0};
+	CHECK(options != NULL || url->scheme == URL_TCP);
+	*target = (struct target){.url = *url, .pid = pid, .cpu = CPU_ANY};
 	snprintf(target->name, sizeof(target->name), "%s", name);
 	const char *fault = url_resolve(url, &target->address);
 	if (fault != NULL) {
 		fprintf(stderr, "roost bench: %s: %s\n", url->host, fault);
 		return false;
 	}
+	if (!transport_open(&target->transport, url, options != NULL ? options : &none))
+		return false;
 	int failure = dial_probe(&target->address);
 	if (failure != 0) {
-		fprintf(stderr, "roost bench: %s port %u: %s\n", url->host, (unsigned int)url->port, strerror(failure));
+		char text[URL_TEXT_BYTES];
+		url_print(url, text);
+		fprintf(stderr, "roost bench: %s: %s\n", text, strerror(failure));
 		return false;
 	}
 	if (pid == 0)
 		target->pid = process_listening(&target->address);
 	if (process_cpu_ns(target->pid) == 0) {
 		fprintf(stderr,
-			"roost bench: no process of ours listens on port %u: figures of the server's processor time "
-			"and memory are n/a (--server-pid names it)\n",
-			(unsigned int)url->port);
+			"roost bench: no process of ours listens there: figures of the server's processor time and "
+			"memory are n/a (--server-pid names it)\n");
 		target->pid = 0;
 	}
 	return true;
@@ -77,8 +85,16 @@ bool target_open_floor(struct target *target)
 	return true;
 }
 
+void target_dial(const struct target *target, bool no_delay, struct dial *dial)
+{
+	dial_init(dial, &target->address, no_delay);
+	if (transport_is_layered(&target->transport))
+		dial->transport = &target->transport;
+}
+
 void target_close(struct target *target)
 {
+	transport_close(&target->transport);
 	if (!target->is_child || target->pid <= 0)
 		return;
 	kill(target->pid, SIGTERM);

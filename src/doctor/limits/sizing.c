@@ -20,12 +20,13 @@
 #define SHARD_RESIDENT_BYTES (128u << 10)
 #define PROCESS_RESIDENT_BYTES (8u << 20)
 
-/* Reserved by each shard: 8 GiB of blocks, 4 GiB of queue entries, and the pools of its clients and subscriptions. By
- * the process: 17 parts of 2 GiB of the routing index, retained messages, addresses. */
-#define SHARD_ADDRESS_BYTES ((uint64_t)15 << 30)
-#define PROCESS_ADDRESS_BYTES ((uint64_t)40 << 30)
-/* Eight regions of two mappings each, a stack and its guard page, a heap of the allocator. */
-#define SHARD_MAPPINGS 22u
+/* Reserved by each shard: 8 GiB of blocks, 4 GiB of TLS sessions, 4 GiB of queue entries, and the pools of its clients,
+ * their WebSockets and subscriptions. By the process: 17 parts of 2 GiB of the routing index, retained messages,
+ * addresses, the TLS sessions of a gate, and 64 GiB for notes to the next program. */
+#define SHARD_ADDRESS_BYTES ((uint64_t)20 << 30)
+#define PROCESS_ADDRESS_BYTES ((uint64_t)108 << 30)
+/* Some 15 regions of two mappings each, a stack and its guard page, a heap of the allocator. */
+#define SHARD_MAPPINGS 36u
 #define PROCESS_MAPPINGS 300u
 /* A ring's queues, and its requests. */
 #define RING_MAPPINGS 2u

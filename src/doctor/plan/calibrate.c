@@ -21,6 +21,8 @@
 /* The first clients, one in so many, touch all that a shard has only once; what the others add is the cost of a client.
  */
 #define FIRST_SHARE 4u
+/* They come after the others, and are counted for what a resumed session costs alone. */
+#define RESUMED_CLIENTS 512u
 #define CONNECT_MS_MAX 5000u
 /* Where there are more shards than cores: enough clients that every shard has worked. */
 #define CLIENTS_PER_SHARD 16u
@@ -75,7 +77,7 @@ static bool unreadable(void)
 static bool measure_clients(struct trial *trial)
 {
 	struct cost *cost = &trial->out->cost;
-	uint32_t wanted = trial->clients.capacity;
+	uint32_t wanted = trial->clients.capacity - (plan_has_tls(trial->load->transport) ? RESUMED_CLIENTS : 0);
 	uint64_t until_ms = clock_now_ms() + CONNECT_MS_MAX;
 	if (!connect_until(trial, wanted / FIRST_SHARE, until_ms))
 		return false;
@@ -95,6 +97,30 @@ static bool measure_clients(struct trial *trial)
 	cost->base_bytes = (double)bytes - cost->user_bytes * cost->clients;
 	cost->connect_ns = (double)(cpu_after - cpu) / more;
 	cost->kernel_bytes = kernel_memory_growth(&trial->kernel_before, 2u * cost->clients, &trial->out->by_objects);
+	return true;
+}
+
+/* Of TLS sessions that are resumed: what so many further clients cost. */
+static bool measure_resumed(struct trial *trial)
+{
+	struct test_clients *clients = &trial->clients;
+	uint32_t before = clients->count;
+	if (!test_clients_resume(clients)) {
+		fputs("roost doctor: calibration: the server sends no tickets for TLS sessions\n", stderr);
+		return false;
+	}
+	uint64_t cpu = test_server_cpu_ns(&trial->server);
+	if (!connect_until(trial, before + RESUMED_CLIENTS, clock_now_ms() + CONNECT_MS_MAX))
+		return false;
+	uint64_t cpu_after = test_server_cpu_ns(&trial->server);
+	if (clients->count == before || cpu_after <= cpu)
+		return unreadable();
+	if (clients->carriage.resumed != clients->count - before) {
+		fprintf(stderr, "roost doctor: calibration: of %u TLS sessions the server has resumed %u\n",
+			clients->count - before, clients->carriage.resumed);
+		return false;
+	}
+	trial->out->cost.resumed_ns = (double)(cpu_after - cpu) / (clients->count - before);
 	return true;
 }
 
@@ -261,9 +287,13 @@ static bool measure_messages(struct trial *trial)
 
 static bool trial_open(struct trial *trial, uint64_t connections, uint32_t clients)
 {
-	if (!test_server_start(&trial->server, connections > clients ? connections : clients))
+	enum plan_transport transport = trial->load->transport;
+	if (plan_has_tls(transport))
+		clients += RESUMED_CLIENTS;
+	if (!test_server_start(&trial->server, connections > clients ? connections : clients,
+			       plan_transport_name(transport)))
 		return false;
-	if (test_clients_open(&trial->clients, trial->server.port, clients))
+	if (test_clients_open(&trial->clients, transport, trial->server.port, clients))
 		return true;
 	complain(trial);
 	test_server_stop(&trial->server);
@@ -305,6 +335,7 @@ bool calibrate(const struct load *load, uint32_t shards, uint32_t shards_least, 
 	kernel_memory_read(&trial.kernel_before);
 	bool good = measure_clients(&trial);
 	kernel_memory_free(&trial.kernel_before);
+	good = good && (!plan_has_tls(load->transport) || measure_resumed(&trial));
 	if (good && many) {
 		trial_close(&trial);
 		if (!trial_open(&trial, load->connections, clients))

@@ -148,15 +148,28 @@ static void show_network(const struct plan *plan)
 	show_part("out", needed, "with headers and acknowledgements");
 }
 
+static void show_return(const struct plan *plan)
+{
+	const struct prediction *p = &plan->prediction;
+	const struct cost *cost = &plan->calibration.cost;
+	bool tls = plan_has_tls(plan->load.transport);
+	printf("If all reconnect at once%s, the server works for %.1f s, %.1f us for each: %.0f a second.\n",
+	       tls ? " with full TLS handshakes" : "", p->return_s, cost->connect_ns / 1e3, p->connects_a_second);
+	if (tls)
+		printf("If all of them resume their TLS sessions, for %.1f s, %.1f us for each: %.0f a second.\n",
+		       p->return_resumed_s, cost->resumed_ns / 1e3, p->resumed_a_second);
+}
+
 static void show_plan(const struct plan *plan)
 {
 	const struct load *load = &plan->load;
 	const struct prediction *p = &plan->prediction;
 	char count[FORMAT_BYTES];
 	char rate[FORMAT_BYTES];
-	printf("%s clients, %s messages per second in all (%u bytes, QoS %u, each to %u), keepalive %u s\n\n",
-	       format_count(load->connections, count), format_count((uint64_t)load->rate, rate), load->payload_bytes,
-	       load->qos, load->subscribers, load->keepalive_s);
+	printf("%s clients over %s, %s messages per second in all (%u bytes, QoS %u, each to %u), keepalive %u s\n\n",
+	       format_count(load->connections, count), plan_transport_name(load->transport),
+	       format_count((uint64_t)load->rate, rate), load->payload_bytes, load->qos, load->subscribers,
+	       load->keepalive_s);
 	printf("%-14s %-14s %-14s %8s  %13s\n", "", "needed", "available", "used", "holds at most");
 	show_memory(plan);
 	show_processor(plan);
@@ -164,8 +177,7 @@ static void show_plan(const struct plan *plan)
 	show_line(RESOURCES[RESOURCE_LIMITS], "", "", p->share[RESOURCE_LIMITS], p->connections[RESOURCE_LIMITS]);
 	printf("  %s\n", limit_name(plan));
 	printf("\n%s: %s is used up first.\n", plan->fits ? "They fit" : "They do not fit", first_name(plan));
-	printf("If all reconnect at once, the server works for %.1f s, %.1f us for each.\n", p->return_s,
-	       plan->calibration.cost.connect_ns / 1e3);
+	show_return(plan);
 	printf("Measured here with %s clients of a server started for it; \"holds at most\" keeps %.0f %% of memory "
 	       "and\n"
 	       "%.0f %% of processor and network free. Cache misses, of which a million clients cause more, are not "
@@ -199,21 +211,27 @@ static json_t *json_resources(const struct plan *plan)
 static json_t *json_costs(const struct calibration *calibration)
 {
 	const struct cost *cost = &calibration->cost;
-	return json_pack("{si so so so so so so so si si so sb}", "clients", (int)cost->clients, "base_bytes",
+	return json_pack("{si so so so so so so so so si si so sb}", "clients", (int)cost->clients, "base_bytes",
 			 json_known(cost->base_bytes), "user_bytes_per_client", json_known(cost->user_bytes),
 			 "kernel_bytes_per_client", json_known(cost->kernel_bytes), "cpu_us_per_connection",
-			 json_known(cost->connect_ns / 1e3), "cpu_us_per_ping", json_known(cost->ping_ns / 1e3),
-			 "cpu_us_per_message", json_known(cost->message_ns / 1e3), "floor_us_per_message",
-			 json_known(cost->loopback_ns / 1e3), "messages_at_once", (int)calibration->at_once,
-			 "subscribers", (int)calibration->subscribers, "other_processes_cores",
-			 json_known(calibration->others_cores), "kernel_by_objects", calibration->by_objects);
+			 json_known(cost->connect_ns / 1e3), "cpu_us_per_resumed_connection",
+			 cost->resumed_ns > 0 ? json_known(cost->resumed_ns / 1e3) : json_null(), "cpu_us_per_ping",
+			 json_known(cost->ping_ns / 1e3), "cpu_us_per_message", json_known(cost->message_ns / 1e3),
+			 "floor_us_per_message", json_known(cost->loopback_ns / 1e3), "messages_at_once",
+			 (int)calibration->at_once, "subscribers", (int)calibration->subscribers,
+			 "other_processes_cores", json_known(calibration->others_cores), "kernel_by_objects",
+			 calibration->by_objects);
 }
 
 static json_t *json_plan(const struct plan *plan)
 {
 	const struct load *load = &plan->load;
 	const struct prediction *p = &plan->prediction;
-	return json_pack("{sI so si si si si sb ss so so so so so so so so so}", "connections",
+	bool tls = plan_has_tls(load->transport);
+	return json_pack("{ss so so so sI so si si si si sb ss so so so so so so so so so}", "transport",
+			 plan_transport_name(load->transport), "connections_a_second", json_known(p->connects_a_second),
+			 "resumed_a_second", tls ? json_known(p->resumed_a_second) : json_null(), "return_resumed_s",
+			 tls ? json_known(p->return_resumed_s) : json_null(), "connections",
 			 (json_int_t)load->connections, "rate", json_known(load->rate), "payload_bytes",
 			 (int)load->payload_bytes, "qos", (int)load->qos, "subscribers", (int)load->subscribers,
 			 "keepalive_s", (int)load->keepalive_s, "fits", plan->fits, "first", first_name(plan),

@@ -12,9 +12,34 @@
 #define ACK_PACKET_BYTES 4.0 /* PUBACK, PUBREC, PUBREL, PUBCOMP */
 #define PING_BYTES 2.0
 
-static double wire_bytes(double packet_bytes)
+/* Head, content type and tag of a record of TLS 1.3; head of a frame of WebSocket, and the mask that clients put over
+ * it. A packet by itself is one of each. */
+#define RECORD_BYTES 22.0
+#define RECORD_CONTENT_BYTES_MAX 16384.0
+#define MASK_BYTES 4.0
+
+const char *plan_transport_name(enum plan_transport transport)
 {
-	return packet_bytes + FRAME_BYTES * ceil(packet_bytes / SEGMENT_BYTES_MAX);
+	static const char *const NAMES[] = {
+		[PLAN_TCP] = "tcp", [PLAN_TLS] = "tls", [PLAN_WS] = "ws", [PLAN_WSS] = "wss"};
+	CHECK_LT(transport, PLAN_TRANSPORTS);
+	return NAMES[transport];
+}
+
+bool plan_has_tls(enum plan_transport transport)
+{
+	return transport == PLAN_TLS || transport == PLAN_WSS;
+}
+
+enum direction { IN, OUT };
+
+static double wire_bytes(const struct load *load, enum direction direction, double bytes)
+{
+	if (load->transport == PLAN_WS || load->transport == PLAN_WSS)
+		bytes += (bytes < 126 ? 2 : bytes < 65536 ? 4 : 10) + (direction == IN ? MASK_BYTES : 0);
+	if (plan_has_tls(load->transport))
+		bytes += RECORD_BYTES * ceil(bytes / RECORD_CONTENT_BYTES_MAX);
+	return bytes + FRAME_BYTES * ceil(bytes / SEGMENT_BYTES_MAX);
 }
 
 /* PUBLISH: fixed header, topic, packet identifier, payload. */
@@ -27,17 +52,17 @@ static double publish_bytes(const struct load *load)
 }
 
 /* One message over one connection: from its sender, and back to it. What MQTT does not answer, TCP acknowledges. */
-static double forth_bytes(const struct load *load)
+static double forth_bytes(const struct load *load, enum direction direction)
 {
-	double bytes = wire_bytes(publish_bytes(load));
+	double bytes = wire_bytes(load, direction, publish_bytes(load));
 	if (load->qos == 2)
-		bytes += wire_bytes(ACK_PACKET_BYTES); /* PUBREL */
+		bytes += wire_bytes(load, direction, ACK_PACKET_BYTES); /* PUBREL */
 	return load->qos > 0 ? bytes + FRAME_BYTES : bytes;
 }
 
-static double back_bytes(const struct load *load)
+static double back_bytes(const struct load *load, enum direction direction)
 {
-	return load->qos == 0 ? FRAME_BYTES : load->qos * wire_bytes(ACK_PACKET_BYTES);
+	return load->qos == 0 ? FRAME_BYTES : load->qos * wire_bytes(load, direction, ACK_PACKET_BYTES);
 }
 
 static double pings_a_second(const struct load *load)
@@ -49,10 +74,10 @@ static void predict_network(const struct load *load, struct prediction *out)
 {
 	double delivered = load->rate * load->subscribers;
 	double pings = pings_a_second(load);
-	double ping = wire_bytes(PING_BYTES);
-	out->bits_in =
-		8 * (load->rate * forth_bytes(load) + delivered * back_bytes(load) + pings * (ping + FRAME_BYTES));
-	out->bits_out = 8 * (load->rate * back_bytes(load) + delivered * forth_bytes(load) + pings * ping);
+	out->bits_in = 8 * (load->rate * forth_bytes(load, IN) + delivered * back_bytes(load, IN) +
+			    pings * (wire_bytes(load, IN, PING_BYTES) + FRAME_BYTES));
+	out->bits_out = 8 * (load->rate * back_bytes(load, OUT) + delivered * forth_bytes(load, OUT) +
+			     pings * wire_bytes(load, OUT, PING_BYTES));
 }
 
 static double greater(double a, double b)
@@ -87,6 +112,9 @@ void predict(const struct cost *cost, const struct load *load, const struct reso
 		.message_cores = load->rate * cost->message_ns / 1e9,
 		.ping_cores = pings_a_second(load) * cost->ping_ns / 1e9,
 		.return_s = n * cost->connect_ns / 1e9 / there->cores,
+		.return_resumed_s = n * cost->resumed_ns / 1e9 / there->cores,
+		.connects_a_second = cost->connect_ns > 0 ? 1e9 * there->cores / cost->connect_ns : 0,
+		.resumed_a_second = cost->resumed_ns > 0 ? 1e9 * there->cores / cost->resumed_ns : 0,
 	};
 	predict_network(load, out);
 	out->share[RESOURCE_MEMORY] = (out->user_bytes + out->kernel_bytes) / there->memory_bytes;

@@ -3,6 +3,7 @@
 #ifndef DOCTOR_PLAN_PREDICT_H
 #define DOCTOR_PLAN_PREDICT_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 /* The rest is kept free: for storms, for turns that take longer, and for the page cache. */
@@ -10,13 +11,20 @@
 #define PREDICT_MEMORY_SHARE_MOST 0.95
 #define PREDICT_NETWORK_SHARE_MOST 0.70
 
+/* How clients reach the server. */
+enum plan_transport { PLAN_TCP, PLAN_TLS, PLAN_WS, PLAN_WSS, PLAN_TRANSPORTS };
+/* As in a URL. */
+const char *plan_transport_name(enum plan_transport transport);
+bool plan_has_tls(enum plan_transport transport);
+
 /* What was measured. Times are the server's processor time in nanoseconds, all threads together. */
 struct cost {
 	uint32_t clients;    /* that it was measured with */
 	double base_bytes;   /* of the process, with as many shards as the clients need */
 	double user_bytes;   /* per client */
 	double kernel_bytes; /* of a client's socket on the server's side */
-	double connect_ns;   /* accept, CONNECT and SUBSCRIBE */
+	double connect_ns;   /* accept, the transport's handshakes in full, CONNECT and SUBSCRIBE */
+	double resumed_ns;   /* the same with TLS sessions that are resumed; 0: without TLS */
 	double ping_ns;
 	double message_ns;  /* with all its deliveries; 0 at a rate of 0 */
 	double loopback_ns; /* one send and one receive without any server */
@@ -29,6 +37,7 @@ struct load {
 	uint32_t subscribers;
 	uint32_t keepalive_s;
 	uint8_t qos;
+	enum plan_transport transport;
 };
 
 /* What there is. NAN: not known; connections_max UINT64_MAX: no limit is known. */
@@ -55,6 +64,9 @@ struct prediction {
 	double bits_in; /* per second on an Ethernet, with all headers and acknowledgements */
 	double bits_out;
 	double return_s;                    /* until all are back, if all cores do nothing else */
+	double return_resumed_s;            /* the same with resumed TLS sessions; 0: without TLS */
+	double connects_a_second;           /* that all cores make, if they do nothing else */
+	double resumed_a_second;            /* likewise; 0: without TLS */
 	double share[RESOURCE_COUNT];       /* of what there is; NAN where that is not known */
 	double connections[RESOURCE_COUNT]; /* held at the same rate for each; INFINITY: no limit */
 	enum resource first;                /* the one that allows the fewest */

@@ -29,7 +29,20 @@ static bool fail(struct test_clients *clients, const char *what)
 	return false;
 }
 
-bool test_clients_open(struct test_clients *clients, uint16_t port, uint32_t capacity)
+/* Of what lies over TCP. */
+static bool fail_carriage(struct test_clients *clients, const char *what)
+{
+	snprintf(clients->fault, sizeof(clients->fault), "%s: %.*s", what, TEST_CLIENTS_FAULT_BYTES - 40,
+		 clients->carriage.fault);
+	return false;
+}
+
+static bool is_plain(const struct test_clients *clients)
+{
+	return clients->carriage.transport == PLAN_TCP;
+}
+
+bool test_clients_open(struct test_clients *clients, enum plan_transport transport, uint16_t port, uint32_t capacity)
 {
 	CHECK(capacity > 0);
 	*clients = (struct test_clients){
@@ -39,9 +52,13 @@ bool test_clients_open(struct test_clients *clients, uint16_t port, uint32_t cap
 		.scratch = malloc(TEST_CLIENTS_PACKET_BYTES_MAX),
 		.epoll = epoll_create1(EPOLL_CLOEXEC),
 	};
-	if (clients->items != NULL && clients->scratch != NULL && clients->epoll >= 0)
+	bool made = clients->items != NULL && clients->scratch != NULL && clients->epoll >= 0;
+	if (made && carriage_open(&clients->carriage, transport, capacity))
 		return true;
-	fail(clients, "cannot make clients");
+	if (made)
+		fail_carriage(clients, "cannot make clients");
+	else
+		fail(clients, "cannot make clients");
 	test_clients_close(clients);
 	return false;
 }
@@ -52,9 +69,13 @@ void test_clients_close(struct test_clients *clients)
 	CHECK(clients->count <= clients->capacity);
 	for (uint32_t i = 0; i < clients->count; i++) {
 		setsockopt(clients->items[i].fd, SOL_SOCKET, SO_LINGER, &reset, sizeof(reset));
-		close(clients->items[i].fd);
+		if (is_plain(clients) || !stream_exists(clients->items[i].stream))
+			close(clients->items[i].fd);
+		else
+			stream_close(&clients->carriage.streams, clients->items[i].stream);
 	}
 	clients->count = 0;
+	carriage_close(&clients->carriage);
 	if (clients->epoll >= 0)
 		close(clients->epoll);
 	free(clients->items);
@@ -65,6 +86,9 @@ void test_clients_close(struct test_clients *clients)
 
 static bool send_all(struct test_clients *clients, const struct test_client *client, const uint8_t *bytes, size_t size)
 {
+	if (!is_plain(clients))
+		return carriage_send(&clients->carriage, client->stream, bytes, size) ||
+		       fail_carriage(clients, "cannot send to the server");
 	while (size > 0 && client->fd >= 0) {
 		ssize_t sent = send(client->fd, bytes, size, MSG_NOSIGNAL);
 		if (sent < 0 && errno != EINTR)
@@ -178,9 +202,14 @@ bool test_clients_await(struct test_clients *clients, uint32_t index, enum test_
 	size_t kept = 0;
 	while (client->seen[sign] < times || kept > 0) {
 		CHECK(kept < TEST_CLIENTS_PACKET_BYTES_MAX); /* a read of nothing would look like the end */
-		ssize_t got = recv(client->fd, clients->scratch + kept, TEST_CLIENTS_PACKET_BYTES_MAX - kept, 0);
-		if (got < 0 && errno == EINTR)
+		size_t room = TEST_CLIENTS_PACKET_BYTES_MAX - kept;
+		ssize_t got = is_plain(clients) ? recv(client->fd, clients->scratch + kept, room, 0)
+						: carriage_receive(&clients->carriage, client->stream,
+								   clients->scratch + kept, room);
+		if (got < 0 && is_plain(clients) && errno == EINTR)
 			continue;
+		if (got < 0 && !is_plain(clients))
+			return fail_carriage(clients, "no answer from the server");
 		if (got == 0)
 			errno = ECONNRESET;
 		if (got <= 0)
@@ -233,6 +262,7 @@ static bool dial(struct test_clients *clients, uint32_t index)
 	struct epoll_event event = {.events = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET, .data.u32 = index};
 	CHECK(index == clients->count && index < clients->capacity);
 	struct test_client *client = &clients->items[index];
+	client->stream = STREAM_NONE;
 	client->fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	if (client->fd < 0)
 		return fail(clients, "cannot make a socket");
@@ -246,6 +276,11 @@ static bool dial(struct test_clients *clients, uint32_t index)
 	    connect(client->fd, (struct sockaddr *)&clients->server, sizeof(clients->server)) != 0 ||
 	    epoll_ctl(clients->epoll, EPOLL_CTL_ADD, client->fd, &event) != 0)
 		return fail(clients, "cannot connect to the server");
+	if (!is_plain(clients)) {
+		client->stream = carriage_over(&clients->carriage, client->fd);
+		if (!stream_exists(client->stream))
+			return fail_carriage(clients, "cannot connect to the server");
+	}
 	return send_all(clients, client, packet, encode_greeting(index, packet));
 }
 
@@ -264,6 +299,12 @@ bool test_clients_connect(struct test_clients *clients, uint32_t more)
 			return false;
 	}
 	return true;
+}
+
+bool test_clients_resume(struct test_clients *clients)
+{
+	clients->carriage.resumes = true;
+	return clients->carriage.ticket != NULL;
 }
 
 bool test_clients_subscribe(struct test_clients *clients, uint32_t index, struct slice filter, uint8_t qos)

@@ -1,4 +1,4 @@
-/* The clients of a calibration: MQTT 3.1.1 over blocking sockets, driven in rounds by one thread, which thus knows at
+/* The clients of a calibration: MQTT 3.1.1 over sockets that block, driven in rounds by one thread, which thus knows at
  * every moment all that is in flight. Each client has a topic of its own, like those of `roost bench hold`.
  *
  * A function that returns false has written the reason into clients->fault. Owned by one thread. */
@@ -6,6 +6,7 @@
 #define DOCTOR_PLAN_TEST_CLIENTS_H
 
 #include "base/slice.h"
+#include "doctor/plan/carriage.h"
 
 #include <netinet/in.h>
 
@@ -24,12 +25,14 @@ enum test_client_sign {
 
 struct test_client {
 	int fd;
-	uint8_t granted; /* QoS of the last SUBACK */
+	struct stream stream; /* over it, where the carriage is not TCP by itself */
+	uint8_t granted;      /* QoS of the last SUBACK */
 	uint32_t seen[TEST_CLIENT_SIGNS];
 };
 
 struct test_clients {
 	struct sockaddr_in server;
+	struct carriage carriage;
 	struct test_client *items; /* on the heap */
 	uint32_t count;
 	uint32_t capacity;
@@ -39,12 +42,15 @@ struct test_clients {
 };
 
 /* port: on 127.0.0.1. capacity: 1 or more. */
-bool test_clients_open(struct test_clients *clients, uint16_t port, uint32_t capacity);
+bool test_clients_open(struct test_clients *clients, enum plan_transport transport, uint16_t port, uint32_t capacity);
 /* Closes with a reset, so that no socket stays in TIME_WAIT. */
 void test_clients_close(struct test_clients *clients);
 
 /* Another batch of clients connects, signs in and subscribes: at most `more`, and no more than capacity allows. */
 bool test_clients_connect(struct test_clients *clients, uint32_t more);
+
+/* Those that connect from now on resume the TLS session of the one before. False: the server has sent no ticket. */
+bool test_clients_resume(struct test_clients *clients);
 
 /* Each sends one packet and waits for nothing. */
 bool test_clients_subscribe(struct test_clients *clients, uint32_t index, struct slice filter, uint8_t qos);

@@ -22,15 +22,15 @@
 #define STOP_MS_MAX 10000u
 #define STOP_LOOK_NS 5000000
 
-static const char LISTENING[] = "listening on tcp://127.0.0.1:";
+#define AFTER_SCHEME "://127.0.0.1:"
 
 /* In the child: async-signal-safe calls only, until exec. */
-static _Noreturn void become_server(int log, const char *connections, pid_t parent)
+static _Noreturn void become_server(int log, const char *connections, const char *listen, pid_t parent)
 {
 	prctl(PR_SET_PDEATHSIG, SIGTERM);
 	if (getppid() == parent && dup2(log, STDERR_FILENO) == STDERR_FILENO &&
 	    dup2(log, STDOUT_FILENO) == STDOUT_FILENO)
-		execl("/proc/self/exe", "roost", "serve", "--listen", "tcp://127.0.0.1:0", "--connections", connections,
+		execl("/proc/self/exe", "roost", "serve", "--listen", listen, "--connections", connections,
 		      (char *)NULL);
 	_exit(127);
 }
@@ -39,9 +39,10 @@ static void take_line(struct test_server *server)
 {
 	CHECK(server->line_size < TEST_SERVER_LINE_BYTES);
 	server->line[server->line_size] = '\0';
-	const char *at = strstr(server->line, LISTENING);
+	const char *listening = strstr(server->line, "listening on ");
+	const char *at = listening != NULL ? strstr(listening, AFTER_SCHEME) : NULL;
 	if (at != NULL)
-		server->port = (uint16_t)strtoul(at + strlen(LISTENING), NULL, 10);
+		server->port = (uint16_t)strtoul(at + strlen(AFTER_SCHEME), NULL, 10);
 	const char *last = strrchr(server->line, ' ');
 	server->ready = server->ready || (last != NULL && strcmp(last, " ready") == 0);
 	server->line_ended = true;
@@ -87,19 +88,30 @@ static bool await_ready(struct test_server *server)
 	return server->ready && server->port != 0;
 }
 
-bool test_server_start(struct test_server *server, uint64_t connections)
+/* A certificate that the server makes for itself is to end with it: it finds no directory to keep it in. */
+static void leave_no_certificate(void)
+{
+	unsetenv("STATE_DIRECTORY");
+	unsetenv("HOME");
+	setenv("XDG_STATE_HOME", "/dev/null/none", 1);
+}
+
+bool test_server_start(struct test_server *server, uint64_t connections, const char *scheme)
 {
 	char text[24];
+	char listen[32];
 	int log[2];
 	*server = (struct test_server){.pid = -1, .log = -1, .line_ended = true};
 	snprintf(text, sizeof(text), "%llu", (unsigned long long)connections);
+	snprintf(listen, sizeof(listen), "%s" AFTER_SCHEME "0", scheme);
+	leave_no_certificate();
 	pid_t parent = getpid();
 	if (pipe2(log, O_CLOEXEC) != 0 || (server->pid = fork()) < 0) {
 		fprintf(stderr, "roost doctor: cannot start a server to measure: %s\n", strerror(errno));
 		return false;
 	}
 	if (server->pid == 0)
-		become_server(log[1], text, parent);
+		become_server(log[1], text, listen, parent);
 	close(log[1]);
 	server->log = log[0];
 	fcntl(server->log, F_SETFL, O_NONBLOCK);

@@ -19,9 +19,9 @@ struct test_server {
 	bool line_ended;
 };
 
-/* Starts it for so many connections and waits, at most 30 s, until it is ready. False: the reason is on stderr, and
- * there is nothing to stop. */
-bool test_server_start(struct test_server *server, uint64_t connections);
+/* Starts it for so many connections, on a listener of that scheme ("tcp", "wss"), and waits, at most 30 s, until it is
+ * ready. False: the reason is on stderr, and there is nothing to stop. */
+bool test_server_start(struct test_server *server, uint64_t connections, const char *scheme);
 /* Sends SIGTERM, and SIGKILL after 10 s; waits for its end. */
 void test_server_stop(struct test_server *server);
 

@@ -205,3 +205,12 @@ bool mqtt_topic_is_bridge_state(struct slice topic)
 {
 	return mqtt_filter_matches(slice_string("$SYS/broker/connection/+/state"), topic);
 }
+
+enum error mqtt_filter_check_whole(struct slice filter)
+{
+	struct slice group;
+	struct slice topics = filter;
+	enum error fault = ERROR_OK;
+	bool shared = mqtt_filter_share(filter, &group, &topics, &fault);
+	return shared && fault != ERROR_OK ? fault : mqtt_filter_check(topics);
+}

@@ -29,6 +29,8 @@ bool mqtt_filter_has_wildcard(struct slice filter);
 /* "$share/group/filter" [4.8.2]: true when the filter begins with "$share/"; then *group and *rest are set, or
  * *fault is not ERROR_OK (empty group, wildcard in group, no filter). */
 bool mqtt_filter_share(struct slice filter, struct slice *group, struct slice *rest, enum error *fault);
+/* Whether it is a filter that a SUBSCRIBE may have, shared or not. */
+enum error mqtt_filter_check_whole(struct slice filter);
 
 /* True when the (checked) filter matches the (checked) topic, with the rule that "$..." topics are not matched by a
  * leading wildcard [MQTT-4.7.2-1]. The plain definition, to test the routing index against. */

@@ -18,7 +18,7 @@ static struct acl_pool pool;
 static int open_pool(void **state)
 {
 	(void)state;
-	return acl_pool_open(&pool, ENTRIES_MAX, BYTES_MAX) == ERROR_OK ? 0 : 1;
+	return acl_pool_open(&pool, NULL, ENTRIES_MAX, BYTES_MAX) == ERROR_OK ? 0 : 1;
 }
 
 static int close_pool(void **state)

@@ -47,11 +47,14 @@ static void check(void (*show)(const json_t *answer, FILE *out), const char *jso
 }
 
 #define HEADINGS                                                                                                       \
-	"STATE      HEARTBEAT  MQTT   ADDRESS                SUBSCRIPTIONS  QUEUED  DROPPED      SILENT  CLIENT ID\n"
+	"STATE      HEARTBEAT  MQTT   OVER  ADDRESS                SUBSCRIPTIONS  QUEUED  DROPPED      SILENT  "       \
+	"CLIENT ID\n"
 #define OFFLINE                                                                                                        \
-	"offline    -          5.0    -                                  2       7        3           -  a?b?[2J\n"
+	"offline    -          5.0    -     -                                  2       7        3           -  "       \
+	"a?b?[2J\n"
 #define HERE                                                                                                           \
-	"connected  quiet      3.1.1  [2001:db8:7777:8888:9999:aaaa:bbbb:cccc]:54321              0       0        - " \
+	"connected  quiet      3.1.1  wss   [2001:db8:7777:8888:9999:aaaa:bbbb:cccc]:54321              0       0    " \
+	"    - "                                                                                                       \
 	"     42.1 s  x y\n"
 
 static void test_clients(void **state)
@@ -62,7 +65,8 @@ static void test_clients(void **state)
 		"\"grade\": null, \"address\": null, \"subscriptions\": 2, \"queued_messages\": 7, "
 		"\"dropped_messages\": 3, "
 		"\"silent_seconds\": null}, {\"client_id\": \"x y\", \"state\": \"connected\", \"grade\": \"quiet\", "
-		"\"protocol\": \"3.1.1\", \"address\": \"[2001:db8:7777:8888:9999:aaaa:bbbb:cccc]:54321\", "
+		"\"protocol\": \"3.1.1\", \"transport\": \"wss\", \"address\": "
+		"\"[2001:db8:7777:8888:9999:aaaa:bbbb:cccc]:54321\", "
 		"\"subscriptions\": 0, \"queued_messages\": 0, \"silent_seconds\": 42.1}], \"next\": null}";
 	check(clients_with_headings, JSON, HEADINGS OFFLINE HERE);
 	check(clients_without, JSON, OFFLINE HERE);
@@ -150,6 +154,21 @@ static void test_answers_without_members(void **state)
 {
 	(void)state;
 	check(show_stats, "{}", "");
+	check(show_stats,
+	      "{\"clients\": {\"connected\": 3, \"by_transport\": {\"tcp\": 1, \"wss\": 2}}, \"tls\": "
+	      "{\"certificates\": "
+	      "[{\"kind\": \"own\", \"path\": \"/a b.pem\", \"subject\": \"CN=a\", \"expires\": 1795882577}, "
+	      "{\"kind\": \"client_crl\", \"path\": \"/c\", \"subject\": \"CN=c\", \"expires\": null}], "
+	      "\"reload_failures\": 4}}",
+	      "\nclients\n"
+	      "  connected                  3\n"
+	      "  of these over tcp          1\n"
+	      "  of these over wss          2\n"
+	      "\ntls\n"
+	      "  reload failures            4\n"
+	      "                    EXPIRES  KIND        SUBJECT                         PATH\n"
+	      "    2026-11-28 16:16:17 UTC  own         CN=a                            /a b.pem\n"
+	      "                   for ever  client_crl  CN=c                            /c\n");
 	check(show_stats, "{\"shards\": 1, \"counters\": [], \"delivery_counts\": [1], \"ends\": \"x\"}",
 	      "shards                     1\nends                       x\n");
 	check(show_client, "[]", "");

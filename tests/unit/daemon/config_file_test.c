@@ -1,6 +1,6 @@
 /* The configuration file: good ones are taken over, bad ones are refused with file, line and key. */
 #include "capture.h"
-#include "daemon/config_file.h"
+#include "daemon/options/config_file.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -118,9 +118,15 @@ static const struct bad BAD[] = {
 	{"gates:\n  one: 1\n", 2, "gates", "a single value is wanted"},
 	{"private_tables: maybe\n", 1, "private_tables", "neither true nor false"},
 	{"log_level: loud\n", 1, "log_level", "loud"},
-	{"listen: tcp://127.0.0.1:1\n", 1, "listen", "a list is wanted"},
+	{"address_denied:\n  one: 10.0.0.0/8\n", 2, "address_denied", "a list is wanted"},
 	{"listen:\n  - tcp://127.0.0.1:1\n  - nonsense\n", 3, "listen", "scheme"},
 	{"listen:\n  - tcp://127.0.0.1:1\n  - [tcp://127.0.0.1:2]\n", 3, "listen", "a single value"},
+	{"listen:\n  tls_key: a\n", 2, "listen", "has no url"},
+	{"listen:\n  - url: [tcp://127.0.0.1:1]\n", 2, "listen", "a single value"},
+	{"listen:\n  - url: tls://127.0.0.1\n    gates: 1\n", 3, "gates", "a listener has no such key"},
+	{"listen:\n  - url: tls://127.0.0.1\n    url: tls://127.0.0.1\n", 3, "url", "second time"},
+	{"listen:\n  - url: tls://127.0.0.1\n    tls_key: {a: b}\n", 3, "tls_key", "a list is wanted"},
+	{"listen:\n  - url: tls://127.0.0.1\n    tls_min_version: 1.1\n", 3, "tls_min_version", "1.2 or 1.3"},
 	{"gates: 1\nshards: 1\ngates: 1\n", 3, "gates", "second time"},
 	{"drain-ms: 1\n\ndrain_ms: 2\n", 3, "drain_ms", "second time"},
 	{"- gates\n", 1, "", "a mapping of keys to values"},

@@ -1,6 +1,6 @@
 /* What may change while the gateway runs, what may not, and the example that explains it all. */
-#include "daemon/config_file.h"
-#include "daemon/options.h"
+#include "daemon/options/config_file.h"
+#include "daemon/options/options.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -33,7 +33,8 @@ static void set(struct options *options, const char *name, const char *text)
 static struct options complete(void)
 {
 	struct options options = options_default();
-	options_complete(&options);
+	char fault[OPTION_FAULT_BYTES_MAX];
+	assert_true(options_complete(&options, fault));
 	return options;
 }
 
@@ -120,7 +121,8 @@ static void test_example(void **state)
 	struct options defaults = complete();
 	struct options read = options_default();
 	assert_true(config_file_read(path, &read, stderr));
-	options_complete(&read);
+	char fault[OPTION_FAULT_BYTES_MAX];
+	assert_true(options_complete(&read, fault));
 	assert_int_equal(change(&defaults, &defaults, &read), ERROR_OK);
 	assert_string_equal(report, "");
 	for (size_t i = 0; i < option_count(); i++)

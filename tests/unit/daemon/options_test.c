@@ -1,5 +1,5 @@
 /* The options' table: each kind, the edges of each range, and names with - or _. */
-#include "daemon/options.h"
+#include "daemon/options/options.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -218,15 +218,70 @@ static void test_default_listener_only_where_none_was_given(void **state)
 	(void)state;
 	struct options options = options_default();
 	char fault[OPTION_FAULT_BYTES_MAX];
-	options_complete(&options);
+	assert_true(options_complete(&options, fault));
 	assert_int_equal(options.settings.listener_count, 1);
 	assert_string_equal(options.settings.listeners[0].url, "tcp://127.0.0.1:1883");
 	assert_true(options.settings.listeners[0].loopback);
 	options = options_default();
 	assert_true(set(&options, "listen", "tcp://[::1]:0", fault));
-	options_complete(&options);
+	assert_true(options_complete(&options, fault));
 	assert_int_equal(options.settings.listener_count, 1);
 	assert_string_equal(options.settings.listeners[0].url, "tcp://[::1]:0");
+}
+
+/* Revocations lie beside what they are about, unless another place is given. */
+static void test_revocations_are_kept_in_the_store(void **state)
+{
+	(void)state;
+	struct options options = options_default();
+	char fault[OPTION_FAULT_BYTES_MAX];
+	assert_true(options_complete(&options, fault));
+	assert_string_equal(options.settings.access.revocation_file, "");
+	assert_true(set(&options, "store", "/var/lib/roost", fault));
+	assert_true(options_complete(&options, fault));
+	assert_string_equal(options.settings.access.revocation_file, "/var/lib/roost/revocations");
+	assert_true(set(&options, "revocation-file", "/etc/revoked", fault));
+	assert_true(options_complete(&options, fault));
+	assert_string_equal(options.settings.access.revocation_file, "/etc/revoked");
+}
+
+static void test_store_whose_revocations_have_too_long_a_name(void **state)
+{
+	(void)state;
+	struct options options = options_default();
+	char fault[OPTION_FAULT_BYTES_MAX], directory[ACCESS_TEXT_BYTES_MAX];
+	memset(directory, 'd', sizeof(directory) - 1);
+	directory[sizeof(directory) - 1] = '\0';
+	assert_true(set(&options, "store", directory, fault));
+	assert_false(options_complete(&options, fault));
+	assert_non_null(strstr(fault, "revocation-file"));
+	assert_true(set(&options, "revocation-file", "/etc/revoked", fault));
+	assert_true(options_complete(&options, fault));
+}
+
+/* Bytes that do not fit into 32 bits. */
+static void test_bytes(void **state)
+{
+	(void)state;
+	struct options options = options_default();
+	struct options copy = options_default();
+	char fault[OPTION_FAULT_BYTES_MAX];
+	assert_int_equal(options.settings.queue_memory_max, 256u << 20);
+	for (const char *const *bad = (const char *const[]){"1048575", "1099511627777", "-1", "1g", "", NULL};
+	     *bad != NULL; bad++) {
+		assert_false(set(&options, "queue-memory-max", *bad, fault));
+		assert_non_null(strstr(fault, "1048576 to 1099511627776"));
+	}
+	assert_int_equal(options.settings.queue_memory_max, 256u << 20);
+	assert_true(set(&options, "queue-memory-max", "0", fault));
+	assert_true(set(&options, "queue-memory-max", "1099511627776", fault));
+	assert_int_equal(options.settings.queue_memory_max, UINT64_C(1) << 40);
+	option_copy(option_find("queue-memory-max"), &copy, &options);
+	assert_int_equal(copy.settings.queue_memory_max, UINT64_C(1) << 40);
+	assert_true(option_is_live(option_find("queue-memory-max")));
+	assert_true(option_is_live(option_find("store-full")));
+	assert_false(option_is_live(option_find("store")));
+	assert_false(option_is_live(option_find("durability")));
 }
 
 static void test_kinds(void **state)
@@ -282,6 +337,9 @@ int main(void)
 		cmocka_unit_test(test_listeners_add_up_to_a_limit),
 		cmocka_unit_test(test_bad_listener_is_named_and_not_added),
 		cmocka_unit_test(test_default_listener_only_where_none_was_given),
+		cmocka_unit_test(test_revocations_are_kept_in_the_store),
+		cmocka_unit_test(test_store_whose_revocations_have_too_long_a_name),
+		cmocka_unit_test(test_bytes),
 		cmocka_unit_test(test_kinds),
 		cmocka_unit_test(test_help),
 	};

@@ -13,7 +13,7 @@
 
 #include <cmocka.h>
 
-#define WORDS_MAX 16
+#define WORDS_MAX 24
 
 /* text: words with single blanks between. */
 static bool parse(const char *text, struct doctor_options *options, int *status)
@@ -45,14 +45,16 @@ static void test_good(void **state)
 	assert_int_equal(options.connections, 1000);
 	assert_true(parse("-n 5 --apply --root /tmp/x", &options, &status));
 	assert_int_equal(options.verb, DOCTOR_APPLY);
-	assert_true(parse("-n 500 --plan --rate 100 --payload 0 --qos 2 --subscribers 20 --keepalive 0 --json",
-			  &options, &status));
+	assert_true(parse(
+		"-n 500 --plan --rate 100 --payload 0 --qos 2 --subscribers 20 --keepalive 0 --json --transport wss",
+		&options, &status));
 	assert_int_equal(options.verb, DOCTOR_PLAN);
 	assert_true(options.rate > 99 && options.rate < 101);
 	assert_int_equal(options.payload_bytes, 0);
 	assert_int_equal(options.qos, 2);
 	assert_int_equal(options.subscribers, 20);
 	assert_int_equal(options.keepalive_s, 0);
+	assert_int_equal(options.transport, PLAN_WSS);
 }
 
 static void test_wrong(void **state)
@@ -78,6 +80,8 @@ static void test_wrong(void **state)
 		{"-n 5 --rate 5", "--plan"},
 		{"-n 5 --apply --qos 1", "--plan"},
 		{"-n 5 --plan --qos 3", "--qos"},
+		{"-n 5 --plan --transport quic", "--transport"},
+		{"-n 5 --transport tls", "--plan"},
 		{"-n 5 --plan --payload 131073", "--payload"},
 		{"-n 5 --plan --subscribers 6", "--subscribers"},
 		{"-n 5 --plan --subscribers 0", "--subscribers"},

@@ -102,6 +102,38 @@ static void test_network(void **state)
 	assert_near(p.bits_out, 8.0 * 20000 * 92);
 }
 
+static void test_transports(void **state)
+{
+	(void)state;
+	struct cost cost = COST;
+	struct prediction p;
+	struct load load = LOAD;
+	load.rate = 0;
+	/* A record has 22 bytes, a frame's head 2, and 4 more for a client's mask. */
+	load.transport = PLAN_TLS;
+	p = predicted(load, THERE);
+	assert_near(p.bits_in, 8.0 * 20000 * (92 + 22 + 90));
+	assert_near(p.bits_out, 8.0 * 20000 * (92 + 22));
+	load.transport = PLAN_WS;
+	p = predicted(load, THERE);
+	assert_near(p.bits_in, 8.0 * 20000 * (92 + 6 + 90));
+	assert_near(p.bits_out, 8.0 * 20000 * (92 + 2));
+	load.transport = PLAN_WSS;
+	p = predicted(load, THERE);
+	assert_near(p.bits_in, 8.0 * 20000 * (92 + 22 + 6 + 90));
+
+	/* A million at 20 us and at 5 us on two cores. */
+	cost.resumed_ns = 5000;
+	predict(&cost, &load, &THERE, &p);
+	assert_near(p.return_s, 10);
+	assert_near(p.return_resumed_s, 2.5);
+	assert_near(p.connects_a_second, 100000);
+	assert_near(p.resumed_a_second, 400000);
+	predict(&COST, &LOAD, &THERE, &p);
+	assert_near(p.return_resumed_s, 0);
+	assert_near(p.resumed_a_second, 0);
+}
+
 static void test_each_resource_can_be_first(void **state)
 {
 	(void)state;
@@ -151,6 +183,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_memory_and_processor),
 		cmocka_unit_test(test_network),
+		cmocka_unit_test(test_transports),
 		cmocka_unit_test(test_each_resource_can_be_first),
 		cmocka_unit_test(test_what_is_not_known_bounds_nothing),
 	};

@@ -23,7 +23,7 @@ static void scene_open(struct scene *scene)
 {
 	static const struct timeval patience = {.tv_usec = 50000};
 	int pair[2];
-	assert_true(test_clients_open(&scene->clients, 1883, 2));
+	assert_true(test_clients_open(&scene->clients, PLAN_TCP, 1883, 2));
 	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, pair), 0);
 	setsockopt(pair[0], SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience));
 	scene->clients.items[0].fd = pair[0];
@@ -211,7 +211,7 @@ static void test_nobody_listens(void **state)
 	int bound = socket(AF_INET, SOCK_STREAM, 0);
 	assert_int_equal(bind(bound, (struct sockaddr *)&address, size), 0);
 	assert_int_equal(getsockname(bound, (struct sockaddr *)&address, &size), 0);
-	assert_true(test_clients_open(&clients, ntohs(address.sin_port), 4));
+	assert_true(test_clients_open(&clients, PLAN_TCP, ntohs(address.sin_port), 4));
 	assert_false(test_clients_connect(&clients, 4));
 	assert_non_null(strstr(clients.fault, "cannot connect"));
 	test_clients_close(&clients);

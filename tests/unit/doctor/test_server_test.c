@@ -46,7 +46,7 @@ static void test_start_and_stop(void **state)
 	(void)state;
 	struct test_server server;
 	setenv(PLAY, "serves", 1);
-	assert_true(test_server_start(&server, 1234));
+	assert_true(test_server_start(&server, 1234, "tcp"));
 	assert_int_equal(server.port, 4321);
 	pid_t pid = server.pid;
 	assert_int_equal(kill(pid, 0), 0);
@@ -65,7 +65,7 @@ static void test_log_is_taken(void **state)
 	(void)state;
 	struct test_server server;
 	setenv(PLAY, "chatters", 1);
-	assert_true(test_server_start(&server, 1234));
+	assert_true(test_server_start(&server, 1234, "tcp"));
 	struct pollfd wait = {.fd = server.log, .events = POLLIN};
 	while ((!server.line_ended || strstr(server.line, "last") == NULL) && poll(&wait, 1, PATIENCE_MS) == 1)
 		test_server_drain(&server);
@@ -79,7 +79,7 @@ static void test_one_that_does_not_start(void **state)
 	struct test_server server;
 	setenv(PLAY, "refuses", 1);
 	struct capture capture = capture_start();
-	bool started = test_server_start(&server, 1234);
+	bool started = test_server_start(&server, 1234, "tcp");
 	char *said = capture_stop(&capture);
 	assert_false(started);
 	assert_int_equal(server.pid, -1);
@@ -93,7 +93,7 @@ static void test_one_that_names_no_port(void **state)
 	struct test_server server;
 	setenv(PLAY, "portless", 1);
 	struct capture capture = capture_start();
-	bool started = test_server_start(&server, 1234);
+	bool started = test_server_start(&server, 1234, "tcp");
 	free(capture_stop(&capture));
 	assert_false(started);
 }

@@ -18,7 +18,7 @@
 #define MANY 350u
 
 static char names[MANY][8];
-static struct peer many[MANY];
+static struct far_peer many[MANY];
 
 static int scene_open(void **state)
 {
@@ -69,7 +69,7 @@ static uint32_t end_some(struct shard_scene *scene)
 }
 
 /* What gates hand over waits in a socket, which is full at some time: then the shard takes a turn. */
-static struct peer connect_soon(struct shard_scene *scene, const char *id, uint32_t expiry_s, bool clean)
+static struct far_peer connect_soon(struct shard_scene *scene, const char *id, uint32_t expiry_s, bool clean)
 {
 	static uint32_t count;
 	if (++count % 100 == 0)
@@ -77,16 +77,16 @@ static struct peer connect_soon(struct shard_scene *scene, const char *id, uint3
 	return peer_connect(scene, PEER_CONNECT(.id = id, .expiry_s = expiry_s, .clean = clean));
 }
 
-static struct peer heir_of(struct shard_scene *scene)
+static struct far_peer heir_of(struct shard_scene *scene)
 {
 	scene->settings.queue_messages_max = 2 * MANY;
-	struct peer peer = peer_sign_in(scene, PEER_CONNECT(.id = "heir"), false);
+	struct far_peer peer = peer_sign_in(scene, PEER_CONNECT(.id = "heir"), false);
 	peer_subscribe(&peer, "w", 1);
 	return peer;
 }
 
 /* Returns how many come, each taken to its end. */
-static uint32_t take_wills(struct peer *heir)
+static uint32_t take_wills(struct far_peer *heir)
 {
 	struct heard heard;
 	uint32_t count = 0;
@@ -101,7 +101,7 @@ static uint32_t take_wills(struct peer *heir)
 static void test_each_will_goes_out_once(void **state)
 {
 	struct shard_scene *scene = *state;
-	struct peer heir = heir_of(scene);
+	struct far_peer heir = heir_of(scene);
 	all_come(scene, (struct peer_connect){.will_topic = "w", .will_qos = 1});
 	drop_all(0);
 	end_some(scene);
@@ -115,7 +115,7 @@ static void test_each_will_goes_out_once(void **state)
 static void test_taken_over_while_noted(void **state)
 {
 	struct shard_scene *scene = *state;
-	struct peer heir = heir_of(scene);
+	struct far_peer heir = heir_of(scene);
 	all_come(scene, (struct peer_connect){.will_topic = "w", .will_qos = 1, .expiry_s = HOUR_S});
 	drop_all(0);
 	uint32_t waiting = end_some(scene);
@@ -144,12 +144,12 @@ static void test_taken_over_while_noted(void **state)
 static void test_places_are_used_again_while_noted(void **state)
 {
 	struct shard_scene *scene = *state;
-	struct peer heir = heir_of(scene);
+	struct far_peer heir = heir_of(scene);
 	all_come(scene, (struct peer_connect){.will_topic = "w", .will_qos = 1, .expiry_s = HOUR_S});
 	drop_all(0);
 	end_some(scene);
 	uint32_t touched = scene->shards[0].mem.clients.touched;
-	struct peer strangers[MANY];
+	struct far_peer strangers[MANY];
 	for (uint32_t i = 0; i < MANY; i++) {
 		char id[8];
 		snprintf(id, sizeof(id), "s%u", i);
@@ -184,7 +184,7 @@ static void test_places_are_used_again_while_noted(void **state)
 static void test_sessions_expire_together(void **state)
 {
 	struct shard_scene *scene = *state;
-	struct peer heir = heir_of(scene);
+	struct far_peer heir = heir_of(scene);
 	all_come(scene, (struct peer_connect){.will_topic = "w", .will_qos = 1, .will_delay_s = 30, .expiry_s = 30});
 	drop_all(0);
 	shard_scene_settle(scene);
@@ -219,8 +219,8 @@ static void test_members_that_are_noted(void **state)
 	enum { MESSAGES = 40 };
 	scene->settings.queue_messages_max = 1000;
 	all_come(scene, (struct peer_connect){.id = NULL});
-	struct peer stays = peer_sign_in(scene, PEER_CONNECT(.id = "stays"), false);
-	struct peer from = peer_sign_in(scene, PEER_CONNECT(.id = "from"), false);
+	struct far_peer stays = peer_sign_in(scene, PEER_CONNECT(.id = "stays"), false);
+	struct far_peer from = peer_sign_in(scene, PEER_CONNECT(.id = "from"), false);
 	for (uint32_t i = MANY - 20; i < MANY; i++)
 		peer_subscribe(&many[i], "$share/g/t", 1);
 	peer_subscribe(&stays, "$share/g/t", 1);
@@ -275,7 +275,7 @@ static void test_wills_that_break_others(void **state)
 {
 	struct shard_scene *scene = *state;
 	enum { CHAIN = 50 };
-	struct peer heir = heir_of(scene);
+	struct far_peer heir = heir_of(scene);
 	peer_subscribe(&heir, "w/+", 1);
 	static char topics[CHAIN + 1][16];
 	for (uint32_t i = 0; i <= CHAIN; i++)
@@ -303,7 +303,7 @@ static void test_broken_by_its_own_packets(void **state)
 	memset(large, 'x', sizeof(large) - 1);
 	scene->settings.queue_bytes_max = 4096;
 	for (uint8_t qos = 0; qos <= 2; qos++) {
-		struct peer peer = peer_sign_in(scene, PEER_CONNECT(.id = "c"), false);
+		struct far_peer peer = peer_sign_in(scene, PEER_CONNECT(.id = "c"), false);
 		peer_subscribe(&peer, "t", qos);
 		for (uint16_t i = 1; i <= 8; i++)
 			peer_publish(&peer, "t", large, qos, i);
@@ -329,7 +329,7 @@ static void test_broken_behind_connect(void **state)
 		size += mqtt_publish_encode(
 			&(struct mqtt_publish){.topic = slice_string("t"), .payload = slice_string(large)},
 			MQTT_VERSION_5, rest + size, sizeof(rest) - size);
-	struct peer peer = peer_connect(scene, PEER_CONNECT(.id = "c", .rest = slice_of(rest, size)));
+	struct far_peer peer = peer_connect(scene, PEER_CONNECT(.id = "c", .rest = slice_of(rest, size)));
 	peer_drop(&peer);
 	shard_scene_settle(scene);
 	assert_int_equal(shard_scene_clients(scene, 0), 0);

@@ -49,7 +49,7 @@ static uint64_t dropped(const struct shard_scene *scene)
 }
 
 /* Whether the connection was let in; one that was not has been told so, or has at least ended. */
-static bool is_let_in(struct peer *peer, bool present)
+static bool is_let_in(struct far_peer *peer, bool present)
 {
 	struct heard heard;
 	if (!peer_hears(peer, &heard)) {
@@ -69,7 +69,7 @@ static bool is_let_in(struct peer *peer, bool present)
 }
 
 /* How many messages come, each taken to its end. */
-static uint32_t take_all(struct peer *peer)
+static uint32_t take_all(struct far_peer *peer)
 {
 	struct heard heard;
 	uint32_t count = 0;
@@ -97,7 +97,7 @@ struct coming {
 		     .packet_bytes_max = 1000, .will_topic = "new", .will_qos = 1)
 
 /* The older connection is as it was: it answers, has its subscription, and its will is not sent. */
-static void expect_untouched(struct peer *older, struct peer *heir)
+static void expect_untouched(struct far_peer *older, struct far_peer *heir)
 {
 	peer_say(older, "\xc0", 2);
 	struct heard heard;
@@ -111,8 +111,8 @@ static void expect_untouched(struct peer *older, struct peer *heir)
 }
 
 /* The newcomer is not in, and there is memory again: what was there is there, and now it comes in. */
-static struct peer expect_unchanged(const struct coming *coming, struct shard_scene *scene, struct peer *older,
-				    struct peer *heir)
+static struct far_peer expect_unchanged(const struct coming *coming, struct shard_scene *scene, struct far_peer *older,
+					struct far_peer *heir)
 {
 	if (coming->older && !coming->offline)
 		expect_untouched(older, heir);
@@ -123,8 +123,8 @@ static void play_coming(void *context)
 {
 	struct coming *coming = context;
 	struct shard_scene *scene = scene_new();
-	struct peer heir = peer_sign_in(scene, PEER_CONNECT(.id = "heir"), false);
-	struct peer older = {.scene = scene, .fd = -1};
+	struct far_peer heir = peer_sign_in(scene, PEER_CONNECT(.id = "heir"), false);
+	struct far_peer older = {.scene = scene, .fd = -1};
 	peer_subscribe(&heir, "old", 1);
 	if (coming->older) {
 		older = peer_sign_in(scene,
@@ -135,7 +135,7 @@ static void play_coming(void *context)
 		if (coming->offline)
 			peer_vanish(&older);
 	}
-	struct peer newer = peer_connect(scene, NEWER(coming->clean));
+	struct far_peer newer = peer_connect(scene, NEWER(coming->clean));
 	turns_without_memory(scene, 2);
 	bool present = coming->older && !coming->clean;
 	bool in = is_let_in(&newer, present);
@@ -206,8 +206,8 @@ static void play_subscribing(void *context)
 	enum { COUNT = sizeof(FILTERS) / sizeof(FILTERS[0]) };
 	uint32_t *refused = context;
 	struct shard_scene *scene = scene_new();
-	struct peer peer = peer_sign_in(scene, PEER_CONNECT(.id = "c", .clean = true), false);
-	struct peer from = peer_sign_in(scene, PEER_CONNECT(.id = "from", .shard = 1), false);
+	struct far_peer peer = peer_sign_in(scene, PEER_CONNECT(.id = "c", .clean = true), false);
+	struct far_peer from = peer_sign_in(scene, PEER_CONNECT(.id = "from", .shard = 1), false);
 	peer_publish_as(&from, &(struct mqtt_publish){.topic = slice_string("a/b/c"),
 						      .payload = slice_string("kept"),
 						      .retain = true});
@@ -261,14 +261,14 @@ static void play_handing_on(void *context)
 	enum { MESSAGES = 12 };
 	(void)context;
 	struct shard_scene *scene = scene_new();
-	struct peer from = peer_sign_in(scene, PEER_CONNECT(.id = "from", .shard = 1), false);
-	struct peer goes = peer_sign_in(scene, PEER_CONNECT(.id = "goes", .receive_max = 3), false);
+	struct far_peer from = peer_sign_in(scene, PEER_CONNECT(.id = "from", .shard = 1), false);
+	struct far_peer goes = peer_sign_in(scene, PEER_CONNECT(.id = "goes", .receive_max = 3), false);
 	peer_subscribe(&goes, "$share/g/t", 1);
 	for (uint16_t i = 1; i <= MESSAGES; i++)
 		peer_publish(&from, "t", "x", 1, i);
 	for (uint16_t i = 1; i <= MESSAGES; i++)
 		peer_hears_ack(&from, MQTT_PUBACK, i, 0);
-	struct peer stays = peer_sign_in(scene, PEER_CONNECT(.id = "stays", .shard = 1), false);
+	struct far_peer stays = peer_sign_in(scene, PEER_CONNECT(.id = "stays", .shard = 1), false);
 	peer_subscribe(&stays, "$share/g/t", 1);
 	peer_drop(&goes);
 	turns_without_memory(scene, 4);
@@ -293,7 +293,7 @@ static void play_retained(void *context)
 	enum { MESSAGES = 50 };
 	(void)context;
 	struct shard_scene *scene = scene_new();
-	struct peer from = peer_sign_in(scene, PEER_CONNECT(.id = "from", .shard = 1), false);
+	struct far_peer from = peer_sign_in(scene, PEER_CONNECT(.id = "from", .shard = 1), false);
 	for (uint32_t i = 0; i < MESSAGES; i++) {
 		char topic[8];
 		snprintf(topic, sizeof(topic), "r/%u", i);
@@ -304,7 +304,7 @@ static void play_retained(void *context)
 							      .retain = true});
 		peer_hears_ack(&from, MQTT_PUBACK, (uint16_t)(i + 1), MQTT_REASON_NO_MATCHING_SUBSCRIBERS);
 	}
-	struct peer peer = peer_sign_in(scene, PEER_CONNECT(.id = "c", .expiry_s = HOUR_S), false);
+	struct far_peer peer = peer_sign_in(scene, PEER_CONNECT(.id = "c", .expiry_s = HOUR_S), false);
 	peer_subscribe_as(
 		&peer, &(struct mqtt_subscription){.filter = slice_string("r/+"), .qos = 1, .retain_handling = 2}, 0);
 	peer_ask(&peer, &(struct mqtt_subscription){.filter = slice_string("r/#"), .qos = 1}, 0);

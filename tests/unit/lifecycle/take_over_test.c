@@ -34,9 +34,9 @@ static int scene_close(void **state)
 	return 0;
 }
 
-static struct peer heir_of(struct shard_scene *scene)
+static struct far_peer heir_of(struct shard_scene *scene)
 {
-	struct peer peer = peer_sign_in(scene, PEER_CONNECT(.id = "heir"), false);
+	struct far_peer peer = peer_sign_in(scene, PEER_CONNECT(.id = "heir"), false);
 	peer_subscribe(&peer, "w", 2);
 	return peer;
 }
@@ -52,9 +52,9 @@ static uint64_t ends(const struct shard_scene *scene, enum error reason)
 }
 
 /* The new connection comes now, all of it in one turn. */
-static struct peer come_in_one_turn(struct shard_scene *scene, const struct peer_connect *connect, bool present)
+static struct far_peer come_in_one_turn(struct shard_scene *scene, const struct peer_connect *connect, bool present)
 {
-	struct peer peer = peer_connect(scene, connect);
+	struct far_peer peer = peer_connect(scene, connect);
 	shard_scene_turn_one(scene, 0);
 	struct heard heard;
 	assert_true(peer_heard(&peer, &heard));
@@ -64,7 +64,7 @@ static struct peer come_in_one_turn(struct shard_scene *scene, const struct peer
 	return peer;
 }
 
-static void expect_wills(struct peer *heir, uint32_t count)
+static void expect_wills(struct far_peer *heir, uint32_t count)
 {
 	for (uint32_t i = 0; i < count; i++) {
 		struct mqtt_publish will = peer_hears_publish(heir, "w", "gone", 1);
@@ -78,10 +78,10 @@ static void expect_wills(struct peer *heir, uint32_t count)
 static void test_disconnect(void **state)
 {
 	struct shard_scene *scene = *state;
-	struct peer heir = heir_of(scene);
-	struct peer older = peer_sign_in(scene, LASTING, false);
+	struct far_peer heir = heir_of(scene);
+	struct far_peer older = peer_sign_in(scene, LASTING, false);
 	peer_say(&older, "\xe0", 2);
-	struct peer newer = come_in_one_turn(scene, AGAIN, true);
+	struct far_peer newer = come_in_one_turn(scene, AGAIN, true);
 	peer_hears_end(&older);
 	assert_int_equal(ends(scene, ERROR_CLOSED_BY_CLIENT), 1);
 	assert_int_equal(ends(scene, ERROR_TAKEN_OVER), 0);
@@ -93,10 +93,10 @@ static void test_disconnect(void **state)
 static void test_disconnect_with_will(void **state)
 {
 	struct shard_scene *scene = *state;
-	struct peer heir = heir_of(scene);
-	struct peer older = peer_sign_in(scene, LASTING, false);
+	struct far_peer heir = heir_of(scene);
+	struct far_peer older = peer_sign_in(scene, LASTING, false);
 	peer_say(&older, "\xe0\1\4", 3);
-	struct peer newer = come_in_one_turn(scene, AGAIN, true);
+	struct far_peer newer = come_in_one_turn(scene, AGAIN, true);
 	peer_hears_end(&older);
 	expect_wills(&heir, 1);
 	peer_vanish(&newer);
@@ -107,10 +107,10 @@ static void test_disconnect_with_will(void **state)
 static void test_disconnect_that_ends_the_session(void **state)
 {
 	struct shard_scene *scene = *state;
-	struct peer older = peer_sign_in(scene, LASTING, false);
+	struct far_peer older = peer_sign_in(scene, LASTING, false);
 	peer_subscribe(&older, "t", 1);
 	peer_say(&older, "\xe0\7\0\5\x11\0\0\0\0", 9);
-	struct peer newer = come_in_one_turn(scene, AGAIN, false);
+	struct far_peer newer = come_in_one_turn(scene, AGAIN, false);
 	assert_int_equal(shard_scene_clients(scene, 0), 1);
 	peer_publish(&newer, "t", "x", 1, 1);
 	peer_hears_ack(&newer, MQTT_PUBACK, 1, MQTT_REASON_NO_MATCHING_SUBSCRIBERS);
@@ -123,11 +123,11 @@ static void test_disconnect_that_ends_the_session(void **state)
 static void test_connection_lost(void **state)
 {
 	struct shard_scene *scene = *state;
-	struct peer heir = heir_of(scene);
+	struct far_peer heir = heir_of(scene);
 	for (uint32_t round = 0; round < 2; round++) {
-		struct peer older = peer_sign_in(scene, LASTING, false);
+		struct far_peer older = peer_sign_in(scene, LASTING, false);
 		peer_drop(&older);
-		struct peer newer = come_in_one_turn(scene, round == 0 ? AGAIN : AGAIN_CLEAN, round == 0);
+		struct far_peer newer = come_in_one_turn(scene, round == 0 ? AGAIN : AGAIN_CLEAN, round == 0);
 		expect_wills(&heir, 1);
 		peer_disconnect(&newer, 0, 0);
 		peer_vanish(&newer);
@@ -139,10 +139,10 @@ static void test_connection_lost(void **state)
 static void test_what_may_not_be_said(void **state)
 {
 	struct shard_scene *scene = *state;
-	struct peer heir = heir_of(scene);
-	struct peer older = peer_sign_in(scene, LASTING, false);
+	struct far_peer heir = heir_of(scene);
+	struct far_peer older = peer_sign_in(scene, LASTING, false);
 	peer_say(&older, "\xf1", 2);
-	struct peer newer = come_in_one_turn(scene, AGAIN, true);
+	struct far_peer newer = come_in_one_turn(scene, AGAIN, true);
 	assert_int_equal(ends(scene, ERROR_TAKEN_OVER), 0);
 	peer_hears_disconnect(&older, MQTT_REASON_MALFORMED_PACKET);
 	expect_wills(&heir, 1);
@@ -155,12 +155,12 @@ static void test_what_may_not_be_said(void **state)
 static void test_keepalive(void **state)
 {
 	struct shard_scene *scene = *state;
-	struct peer heir = heir_of(scene);
-	struct peer older = peer_sign_in(
+	struct far_peer heir = heir_of(scene);
+	struct far_peer older = peer_sign_in(
 		scene, PEER_CONNECT(.id = "c", .expiry_s = HOUR_S, .keepalive_s = 2, .will_topic = "w", .will_qos = 1),
 		false);
 	shard_scene_pass_ms(scene, 10000);
-	struct peer newer = come_in_one_turn(scene, AGAIN, true);
+	struct far_peer newer = come_in_one_turn(scene, AGAIN, true);
 	peer_hears_disconnect(&older, MQTT_REASON_SESSION_TAKEN_OVER);
 	shard_scene_settle(scene);
 	assert_int_equal(ends(scene, ERROR_KEEPALIVE_TIMEOUT), 0);
@@ -176,15 +176,15 @@ static void test_keepalive(void **state)
 static void test_expiry_in_the_same_second(void **state)
 {
 	struct shard_scene *scene = *state;
-	struct peer heir = heir_of(scene);
+	struct far_peer heir = heir_of(scene);
 	for (uint32_t early_ms = 0; early_ms <= 3000; early_ms += 500) {
-		struct peer older = peer_sign_in(
+		struct far_peer older = peer_sign_in(
 			scene,
 			PEER_CONNECT(.id = "c", .expiry_s = 10, .will_topic = "w", .will_qos = 1, .will_delay_s = 10),
 			false);
 		peer_vanish(&older);
 		shard_scene_pass_ms(scene, 12000 - early_ms);
-		struct peer newer = peer_connect(scene, AGAIN);
+		struct far_peer newer = peer_connect(scene, AGAIN);
 		shard_scene_turn_one(scene, 0);
 		struct heard heard;
 		assert_true(peer_heard(&newer, &heard));
@@ -213,9 +213,9 @@ static void shut_out(struct shard_scene *scene, const char *id)
 static void test_revoked(void **state)
 {
 	struct shard_scene *scene = *state;
-	struct peer heir = heir_of(scene);
-	struct peer older = peer_sign_in(scene, LASTING, false);
-	struct peer newer = peer_connect(scene, AGAIN);
+	struct far_peer heir = heir_of(scene);
+	struct far_peer older = peer_sign_in(scene, LASTING, false);
+	struct far_peer newer = peer_connect(scene, AGAIN);
 	shut_out(scene, "c");
 	shard_scene_turn_one(scene, 0);
 	peer_hears_disconnect(&older, MQTT_REASON_ADMINISTRATIVE_ACTION);
@@ -235,13 +235,13 @@ static void test_revoked(void **state)
 static void test_clean_start_has_the_delayed_will_sent(void **state)
 {
 	struct shard_scene *scene = *state;
-	struct peer heir = heir_of(scene);
-	struct peer older = peer_sign_in(
+	struct far_peer heir = heir_of(scene);
+	struct far_peer older = peer_sign_in(
 		scene,
 		PEER_CONNECT(.id = "c", .expiry_s = HOUR_S, .will_topic = "w", .will_qos = 1, .will_delay_s = 600),
 		false);
 	peer_drop(&older);
-	struct peer newer = come_in_one_turn(scene, AGAIN_CLEAN, false);
+	struct far_peer newer = come_in_one_turn(scene, AGAIN_CLEAN, false);
 	expect_wills(&heir, 1);
 	peer_vanish(&newer);
 	peer_vanish(&heir);
@@ -251,14 +251,14 @@ static void test_clean_start_has_the_delayed_will_sent(void **state)
 static void test_three_in_one_turn(void **state)
 {
 	struct shard_scene *scene = *state;
-	struct peer heir = heir_of(scene);
-	struct peer first = peer_sign_in(scene, LASTING, false);
+	struct far_peer heir = heir_of(scene);
+	struct far_peer first = peer_sign_in(scene, LASTING, false);
 	peer_drop(&first);
-	struct peer second = peer_connect(scene, LASTING);
-	struct peer third = peer_connect(scene, LASTING);
-	struct peer fourth = peer_connect(scene, AGAIN_CLEAN);
+	struct far_peer second = peer_connect(scene, LASTING);
+	struct far_peer third = peer_connect(scene, LASTING);
+	struct far_peer fourth = peer_connect(scene, AGAIN_CLEAN);
 	shard_scene_turn_one(scene, 0);
-	struct peer *turned[] = {&second, &third};
+	struct far_peer *turned[] = {&second, &third};
 	for (uint32_t i = 0; i < 2; i++) {
 		struct heard heard;
 		assert_true(peer_hears(turned[i], &heard));
@@ -283,14 +283,14 @@ static void test_a_large_will(void **state)
 	struct shard_scene *scene = *state;
 	static char large[60000];
 	memset(large, 'x', sizeof(large) - 1);
-	struct peer others[40];
+	struct far_peer others[40];
 	for (uint32_t i = 0; i < 40; i++) {
 		char id[8];
 		snprintf(id, sizeof(id), "c%u", i);
 		others[i] =
 			peer_sign_in(scene, PEER_CONNECT(.id = id, .will_topic = "w", .will_payload = large), false);
 	}
-	struct peer newer[40];
+	struct far_peer newer[40];
 	for (uint32_t i = 0; i < 40; i++) {
 		char id[8];
 		snprintf(id, sizeof(id), "c%u", i);
@@ -316,15 +316,15 @@ static void test_gone_while_it_is_greeted(void **state)
 	char payload[2001];
 	memset(payload, 'x', sizeof(payload) - 1);
 	payload[sizeof(payload) - 1] = 0;
-	struct peer peer = peer_sign_in(scene, PEER_CONNECT(.id = "c", .expiry_s = HOUR_S), false);
+	struct far_peer peer = peer_sign_in(scene, PEER_CONNECT(.id = "c", .expiry_s = HOUR_S), false);
 	peer_subscribe(&peer, "t", 1);
 	peer_vanish(&peer);
-	struct peer from = peer_sign_in(scene, PEER_CONNECT(.id = "from"), false);
+	struct far_peer from = peer_sign_in(scene, PEER_CONNECT(.id = "from"), false);
 	peer_publish(&from, "t", payload, 1, 1); /* long enough to be written at once */
 	peer_hears_ack(&from, MQTT_PUBACK, 1, 0);
 	scene->shards[0].routing.acks.limit = 0; /* so that it would have to wait with its PUBLISH */
 	static const uint8_t PUBLISH[] = {0x32, 6, 0, 1, 'a', 0, 1, 0};
-	struct peer again = peer_connect(
+	struct far_peer again = peer_connect(
 		scene, PEER_CONNECT(.id = "c", .expiry_s = HOUR_S, .rest = slice_of(PUBLISH, sizeof(PUBLISH))));
 	peer_drop(&again);
 	shard_scene_settle(scene);
@@ -339,8 +339,8 @@ static void test_gone_with_a_long_message_on_its_way(void **state)
 {
 	struct shard_scene *scene = *state;
 	scene->settings.queue_bytes_max = 150000;
-	struct peer to = peer_sign_in(scene, PEER_CONNECT(.id = "to"), false);
-	struct peer c = peer_sign_in(scene, PEER_CONNECT(.id = "c"), false);
+	struct far_peer to = peer_sign_in(scene, PEER_CONNECT(.id = "to"), false);
+	struct far_peer c = peer_sign_in(scene, PEER_CONNECT(.id = "c"), false);
 	peer_subscribe(&c, "t", 0);
 	peer_subscribe(&c, "#", 0);
 	peer_subscribe(&to, "t", 0);
@@ -353,7 +353,7 @@ static void test_gone_with_a_long_message_on_its_way(void **state)
 	shard_scene_settle(scene);
 	peer_say(&c, packet + LONG - 1, 1);
 	peer_drop(&c); /* which its second copy shows */
-	struct peer again = come_in_one_turn(scene, PEER_CONNECT(.id = "c"), false);
+	struct far_peer again = come_in_one_turn(scene, PEER_CONNECT(.id = "c"), false);
 	assert_int_equal(ends(scene, ERROR_CONNECTION_LOST), 1);
 	struct heard heard;
 	assert_true(peer_hears(&to, &heard));

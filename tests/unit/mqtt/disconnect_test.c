@@ -37,10 +37,13 @@ static void test_disconnect_encodes_as_short_as_allowed(void **state)
 {
 	(void)state;
 	struct slice none = slice_of(NULL, 0), why = slice_string("why");
-	ASSERT_ENCODES("E0 []", mqtt_disconnect_encode(0, none, MQTT_VERSION_5, out, out_size));
-	ASSERT_ENCODES("E0 [8E]", mqtt_disconnect_encode(0x8E, none, MQTT_VERSION_5, out, out_size));
-	ASSERT_ENCODES("E0 [00 [1F 'why']]", mqtt_disconnect_encode(0, why, MQTT_VERSION_5, out, out_size));
-	ASSERT_ENCODES("E0 []", mqtt_disconnect_encode(0x8E, why, MQTT_VERSION_3_1_1, out, out_size));
+	ASSERT_ENCODES("E0 []", mqtt_disconnect_encode(0, none, none, MQTT_VERSION_5, out, out_size));
+	ASSERT_ENCODES("E0 [8E]", mqtt_disconnect_encode(0x8E, none, none, MQTT_VERSION_5, out, out_size));
+	ASSERT_ENCODES("E0 [00 [1F 'why']]", mqtt_disconnect_encode(0, why, none, MQTT_VERSION_5, out, out_size));
+	ASSERT_ENCODES("E0 [9C [1C 'why']]", mqtt_disconnect_encode(0x9C, none, why, MQTT_VERSION_5, out, out_size));
+	ASSERT_ENCODES("E0 [9D [1F 'why' 1C 'there']]",
+		       mqtt_disconnect_encode(0x9D, why, slice_string("there"), MQTT_VERSION_5, out, out_size));
+	ASSERT_ENCODES("E0 []", mqtt_disconnect_encode(0x8E, why, why, MQTT_VERSION_3_1_1, out, out_size));
 }
 
 static void test_fields_of_auth_are_taken(void **state)

@@ -26,7 +26,7 @@ void sim_lose(struct sim *sim, uint32_t number)
 	client->connected = client->ends = false;
 	client->request_count = 0;
 	if (!client->lasting) {
-		model_session_new(sim->model, number, MODEL_NO);
+		sim_session_new(sim->model, number, MODEL_NO);
 		client->outbox_count = 0;
 	}
 }

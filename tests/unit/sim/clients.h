@@ -53,8 +53,10 @@ struct sim {
 	uint64_t now_ms;
 	uint64_t turn_seed; /* of the step, and counted up in it */
 	uint64_t heard;     /* packets, by all */
+	uint64_t dropped;   /* messages, as shards counted them that are gone */
 	bool breaks;        /* connections may have ended for the server long before their clients know */
 	unsigned faults;    /* of now */
+	bool settles;       /* all becomes safe at once */
 };
 
 /* The connection is over, for the client. */

@@ -237,6 +237,31 @@ ssize_t __wrap_recv(int fd, void *buffer, size_t size, int flags)
 	return got;
 }
 
+static void (*watch_output)(int fd, const uint8_t *bytes, size_t size);
+
+void faults_watch_output(void (*watch)(int fd, const uint8_t *bytes, size_t size))
+{
+	watch_output = watch;
+}
+
+static ssize_t show_output(int fd, const void *bytes, ssize_t sent)
+{
+	if (watch_output != NULL && sent > 0)
+		watch_output(fd, bytes, (size_t)sent);
+	return sent;
+}
+
+static ssize_t show_parts(int fd, const struct msghdr *message, ssize_t sent)
+{
+	size_t left = sent > 0 ? (size_t)sent : 0;
+	for (size_t i = 0; left != 0; i++) {
+		size_t part = message->msg_iov[i].iov_len < left ? message->msg_iov[i].iov_len : left;
+		show_output(fd, message->msg_iov[i].iov_base, (ssize_t)part);
+		left -= part;
+	}
+	return sent;
+}
+
 ssize_t __wrap_send(int fd, const void *bytes, size_t size, int flags)
 {
 	if (!faults.in_turn || !is_watched(fd))
@@ -244,7 +269,7 @@ ssize_t __wrap_send(int fd, const void *bytes, size_t size, int flags)
 	if (fails(fd, POLLER_OUT))
 		return -1;
 	size_t most = size > 1 && happens(FAULT_SHORT, 1) ? 1 + random_below(&faults.random, (uint32_t)size - 1) : size;
-	return __real_send(fd, bytes, most, flags);
+	return show_output(fd, bytes, __real_send(fd, bytes, most, flags));
 }
 
 ssize_t __wrap_sendmsg(int fd, const struct msghdr *message, int flags)
@@ -254,10 +279,10 @@ ssize_t __wrap_sendmsg(int fd, const struct msghdr *message, int flags)
 	if (fails(fd, POLLER_OUT))
 		return -1;
 	if (!happens(FAULT_SHORT, 1))
-		return __real_sendmsg(fd, message, flags);
+		return show_parts(fd, message, __real_sendmsg(fd, message, flags));
 	/* Some of the first part. */
 	const struct iovec *part = &message->msg_iov[0];
 	size_t most = part->iov_len > 1 ? 1 + random_below(&faults.random, (uint32_t)part->iov_len - 1) : part->iov_len;
-	return __real_send(fd, part->iov_base, most, flags);
+	return show_output(fd, part->iov_base, __real_send(fd, part->iov_base, most, flags));
 }
 /* NOLINTEND(bugprone-reserved-identifier) */

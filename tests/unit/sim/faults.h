@@ -11,6 +11,7 @@
 #define TESTS_SIM_FAULTS_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 enum fault_kind {
@@ -31,6 +32,8 @@ void faults_clear(void);
  * that wait are handed out. */
 void faults_turn_begin(unsigned kinds, uint32_t rarity, uint64_t seed);
 void faults_turn_end(void);
+/* Is shown what the kernel took of the server's output; NULL: nobody. */
+void faults_watch_output(void (*watch)(int fd, const uint8_t *bytes, size_t size));
 /* Whether events wait. */
 bool faults_wait(void);
 /* How many there were of a kind, since faults_clear(). */

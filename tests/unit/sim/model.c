@@ -38,7 +38,7 @@ void violation(const char *format, ...)
 	abort();
 }
 
-void model_session_new(struct model *model, uint32_t client, enum certainty there)
+void sim_session_new(struct model *model, uint32_t client, enum certainty there)
 {
 	struct model_session *session = &model->sessions[client];
 	uint32_t serial = session->serial + 1;

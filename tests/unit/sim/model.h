@@ -74,7 +74,7 @@ const char *model_filter(uint32_t filter);
 _Noreturn void violation(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
 /* The client's session is another one from here on, or there is none. */
-void model_session_new(struct model *model, uint32_t client, enum certainty there);
+void sim_session_new(struct model *model, uint32_t client, enum certainty there);
 /* It may be another one, or none: nothing is owed to it for sure. */
 void model_session_doubtful(struct model *model, uint32_t client);
 void model_connection_new(struct model *model, uint32_t client);

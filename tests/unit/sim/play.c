@@ -5,6 +5,7 @@
 #include "base/log.h"
 #include "clients.h"
 #include "mqtt/encode.h"
+#include "safety.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -21,6 +22,44 @@
 static struct shard_scene *scene_of_plays;
 static uint8_t unread_of_plays[MODEL_CLIENTS][ACTOR_UNREAD_BYTES_MAX];
 static struct model model_of_plays;
+static uint64_t loads_of_plays;
+
+/* ---- memory ---- */
+
+static struct random random_of(uint64_t seed)
+{
+	struct random random = {.state = seed * 0x9E3779B97F4A7C15u | 1u};
+	for (int i = 0; i < 4; i++)
+		random_next(&random);
+	return random;
+}
+
+/* In a third of the plays no packet leaves memory. In the others they do so at any time when they may, and come back
+ * late; in some of these one cannot be read now and then, which is counted as lost. */
+static bool packets_leave(const struct play *play)
+{
+	return play->seed % 3 != 0;
+}
+
+static void choose_source(struct shard_scene *scene, const struct play *play)
+{
+	struct random random = random_of(play->seed);
+	bool fails = packets_leave(play) && play->seed % 8 == 1;
+	scene->settings.queue_memory_max = 0;
+	for (uint16_t shard = 0; shard < scene->shard_count; shard++) {
+		scene->sources[shard].random.state = random.state + shard;
+		scene->sources[shard].lateness = random_below(&random, 5);
+		scene->sources[shard].fails_one = fails ? 10 : 0;
+	}
+}
+
+static void choose_memory(struct shard_scene *scene, const struct play *play, uint64_t turn_seed)
+{
+	static const uint64_t MEMORY_MAX[] = {1, 1, 500, 5000, 50000, 0};
+	struct random random = random_of(turn_seed);
+	if (packets_leave(play))
+		scene->settings.queue_memory_max = MEMORY_MAX[random_below(&random, 6)];
+}
 
 /* ---- turns ---- */
 
@@ -28,9 +67,12 @@ static void turn(struct sim *sim, uint16_t shard)
 {
 	if (sim->hooks->begin != NULL)
 		sim->hooks->begin();
+	choose_memory(sim->scene, sim->play, sim->turn_seed);
 	faults_turn_begin(sim->faults, sim->play->rarity, sim->turn_seed++);
 	shard_scene_turn_one(sim->scene, shard);
 	faults_turn_end();
+	if (sim->play->commits)
+		safety_commit(sim, sim->turn_seed, sim->settles);
 	if (sim->hooks->end != NULL)
 		sim->hooks->end();
 }
@@ -109,7 +151,7 @@ static void begin(struct sim *sim, uint32_t number, bool clean, enum certainty b
 		violation("client %u has lost its session", number);
 	model_connection_new(sim->model, number);
 	if (!client->present) {
-		model_session_new(sim->model, number, MODEL_YES);
+		sim_session_new(sim->model, number, MODEL_YES);
 		client->outbox_count = 0;
 	}
 	sim->model->sessions[number].there = MODEL_YES;
@@ -130,7 +172,8 @@ static int hand_over(struct sim *sim, uint32_t number, struct slice bytes)
 {
 	if (sim->hooks->begin != NULL)
 		sim->hooks->begin();
-	int fd = shard_scene_connect(sim->scene, (uint16_t)(number % sim->scene->shard_count), bytes,
+	char id[2] = {(char)('a' + number), '\0'};
+	int fd = shard_scene_connect(sim->scene, shard_scene_of(sim->scene, id), bytes,
 				     sim->play->small_buffers ? SEND_BUFFER_BYTES : 0);
 	if (sim->hooks->end != NULL)
 		sim->hooks->end();
@@ -256,6 +299,10 @@ static bool anything_outstanding(const struct sim *sim)
 					  client->actor.heard_count != 0 || client->actor.unread_bytes != 0))
 			return true;
 	}
+	for (uint16_t shard = 0; shard < sim->scene->shard_count; shard++) {
+		if (sim->scene->shards[shard].mem.loads.starved || sim->scene->shards[shard].mem.loads.under_way != 0)
+			return true;
+	}
 	return faults_wait();
 }
 
@@ -264,6 +311,7 @@ static void settle(struct sim *sim)
 {
 	int quiet = 0;
 	sim->faults = 0;
+	sim->settles = true;
 	for (int rounds = 0; quiet < 3; rounds++) {
 		uint64_t heard = sim->heard;
 		for (int turns = 0; turns < 4; turns++)
@@ -281,6 +329,42 @@ static void settle(struct sim *sim)
 	}
 	shard_scene_settle(sim->scene);
 	sim->faults = sim->play->faults;
+	sim->settles = false;
+}
+
+/* Messages that nobody has room for are counted by the shards, which begin with 0. */
+static uint64_t dropped(const struct shard_scene *scene)
+{
+	uint64_t count = 0;
+	for (uint16_t shard = 0; shard < scene->shard_count; shard++)
+		count += shard_scene_counter(scene, shard, COUNTER_messages_dropped_memory) +
+			 shard_scene_counter(scene, shard, COUNTER_messages_dropped_queue_full) +
+			 shard_scene_counter(scene, shard, COUNTER_messages_lost_unreadable);
+	return count;
+}
+
+/* Everybody is gone, and comes back to a gateway that knows of sessions and messages what was told. A message at QoS 2
+ * that was not answered yet may be with some of several subscribers, and goes to the others alone. */
+static void do_crash(struct sim *sim, uint32_t bits)
+{
+	uint64_t count = dropped(sim->scene);
+	if (sim->scene->journal.is_partial)
+		return; /* it cannot, before what was restored is told */
+	for (uint16_t shard = 0; shard < sim->scene->shard_count; shard++)
+		loads_of_plays += sim->scene->sources[shard].loads;
+	faults_clear();
+	CHECK(shard_scene_crash(sim->scene, (uint16_t)(1 + bits % SCENE_SHARDS_MAX)));
+	safety_restart();
+	choose_source(sim->scene, sim->play);
+	sim->dropped += count;
+	for (uint32_t i = 0; i < MODEL_CLIENTS; i++) {
+		const struct sim_client *client = &sim->clients[i];
+		sim_lose(sim, i);
+		/* If the gateway took it for connected, its expiry began with the last thing that was told of anybody.
+		 */
+		if (client->lasting && client->expiry_s == SHORT_EXPIRY_S)
+			model_session_doubtful(sim->model, i);
+	}
 }
 
 static void do_pass(struct sim *sim, uint32_t bits)
@@ -340,6 +424,12 @@ static void do_step(struct sim *sim, const struct step *step)
 	case STEP_SETTLE:
 		settle(sim);
 		break;
+	case STEP_CHECKPOINT:
+		shard_scene_want_checkpoint(sim->scene);
+		break;
+	case STEP_CRASH:
+		do_crash(sim, step->bits);
+		break;
 	default:
 		if (client->connected && !client->ends)
 			do_as_client(sim, step);
@@ -347,15 +437,6 @@ static void do_step(struct sim *sim, const struct step *step)
 }
 
 /* ---- beginning and end ---- */
-
-static uint64_t dropped(const struct shard_scene *scene)
-{
-	uint64_t count = 0;
-	for (uint16_t shard = 0; shard < scene->shard_count; shard++)
-		count += shard_scene_counter(scene, shard, COUNTER_messages_dropped_memory) +
-			 shard_scene_counter(scene, shard, COUNTER_messages_dropped_queue_full);
-	return count;
-}
 
 /* Who has a session comes back for what it is owed. */
 static void collect(struct sim *sim)
@@ -366,12 +447,15 @@ static void collect(struct sim *sim)
 		else if (!sim->clients[i].connected)
 			sim->model->sessions[i].there = MODEL_NO;
 	}
+	/* Acknowledgements of a client that is held back as a publisher are read when its time is over. */
+	settle(sim);
+	pass_ms(sim, HELD_MS);
 	settle(sim);
 	uint32_t missing = model_missing(sim->model, false);
-	if (missing > dropped(sim->scene)) {
+	if (missing > sim->dropped + dropped(sim->scene)) {
 		model_missing(sim->model, true);
 		violation("%u messages that were acknowledged are lost, and %lu are counted", missing,
-			  dropped(sim->scene));
+			  sim->dropped + dropped(sim->scene));
 	}
 }
 
@@ -397,17 +481,21 @@ static void finish(struct sim *sim)
 		pass_ms(sim, HELD_MS * 100);
 	}
 	shard_scene_check_empty(sim->scene);
+	for (uint16_t shard = 0; shard < sim->scene->shard_count; shard++)
+		loads_of_plays += sim->scene->sources[shard].loads;
 }
 
-static void open_scene(void)
+static void open_scene(bool commits)
 {
+	static struct journal_events events;
+	safety_listen(&events);
 	faults_clear();
-	if (scene_of_plays != NULL) {
-		shard_scene_restart(scene_of_plays);
-		return;
+	if (scene_of_plays == NULL) {
+		scene_of_plays = shard_scene_new(2);
+		log_level_set(LOG_ERROR);
 	}
-	scene_of_plays = shard_scene_new(2);
-	log_level_set(LOG_ERROR);
+	scene_of_plays->events = commits ? &events : NULL;
+	shard_scene_restart_with_commits(scene_of_plays, commits);
 }
 
 static void choose_settings(struct settings *settings, const struct play *play)
@@ -421,8 +509,9 @@ static void choose_settings(struct settings *settings, const struct play *play)
 
 void play_run(const struct play *play, const struct play_hooks *hooks)
 {
-	open_scene();
+	open_scene(play->commits);
 	choose_settings(&scene_of_plays->settings, play);
+	choose_source(scene_of_plays, play);
 	memset(&model_of_plays, 0, sizeof(model_of_plays));
 	struct sim sim = {
 		.play = play,
@@ -435,11 +524,19 @@ void play_run(const struct play *play, const struct play_hooks *hooks)
 	};
 	for (uint32_t i = 0; i < MODEL_CLIENTS; i++)
 		sim.clients[i].actor = (struct actor){.fd = -1, .version = 4, .unread = unread_of_plays[i]};
+	if (play->commits)
+		safety_begin(&sim);
 	for (uint32_t i = 0; i < play->step_count; i++) {
 		if (play->steps[i].client < play->clients)
 			do_step(&sim, &play->steps[i]);
 	}
 	finish(&sim);
+	safety_end();
+}
+
+uint64_t play_loads(void)
+{
+	return loads_of_plays;
 }
 
 void play_close(void)
@@ -467,6 +564,8 @@ static const struct {
 	[STEP_TURN] = {"turn", 30},
 	[STEP_PASS] = {"pass", 3},
 	[STEP_SETTLE] = {"settle", 1},
+	[STEP_CHECKPOINT] = {"checkpoint", 1},
+	[STEP_CRASH] = {"crash", 1},
 };
 
 static uint8_t choose_kind(struct random *random)
@@ -497,6 +596,7 @@ void play_make(struct play *play, uint64_t seed, uint32_t steps)
 		.tight = random_below(&random, 3) == 0,
 		.hasty = random_below(&random, 3) == 0,
 		.impatient = random_below(&random, 3) == 0,
+		.commits = seed % 2 == 1,
 		.step_count = steps,
 	};
 	for (uint32_t i = 0; i < steps; i++) {
@@ -512,10 +612,10 @@ void play_make(struct play *play, uint64_t seed, uint32_t steps)
 void play_print(const struct play *play)
 {
 	fprintf(stderr,
-		"seed %lu, %u clients, %u steps, small buffers: %d, tight: %d, hasty: %d, impatient: %d, faults, one "
-		"in %u:",
+		"seed %lu, %u clients, %u steps, small buffers: %d, tight: %d, hasty: %d, impatient: %d, commits: %d, "
+		"faults, one in %u:",
 		play->seed, play->clients, play->step_count, play->small_buffers, play->tight, play->hasty,
-		play->impatient, play->rarity);
+		play->impatient, play->commits, play->rarity);
 	for (uint32_t i = 0; i < FAULT_KINDS; i++) {
 		if ((play->faults & 1u << i) != 0)
 			fprintf(stderr, " %s", fault_name((enum fault_kind)(1u << i)));

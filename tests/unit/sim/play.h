@@ -21,6 +21,8 @@ enum step_kind {
 	STEP_TURN,
 	STEP_PASS, /* time */
 	STEP_SETTLE,
+	STEP_CHECKPOINT, /* the journal wants one */
+	STEP_CRASH,      /* the gateway starts again, with so many shards as it may be */
 	STEP_KINDS,
 };
 
@@ -42,6 +44,7 @@ struct play {
 	bool tight;         /* short queues: what they drop is counted */
 	bool hasty;         /* a shard that lags holds publishers back */
 	bool impatient;     /* whoever does not read is soon ended */
+	bool commits;       /* what is told becomes safe later */
 	uint32_t step_count;
 	struct step steps[PLAY_STEPS_MAX];
 };
@@ -59,6 +62,8 @@ struct play_hooks {
 void play_make(struct play *play, uint64_t seed, uint32_t steps);
 /* Plays it. Aborts where the server does what it may not do. */
 void play_run(const struct play *play, const struct play_hooks *hooks);
+/* How often packets that had left memory were read again, in all plays of this process. */
+uint64_t play_loads(void);
 /* The scene that plays share, if there is one. */
 void play_close(void);
 /* In words. */

@@ -1,5 +1,6 @@
 /* Plays that are the same in every run: some of fixed seeds, and what is left of those that once found a fault. */
 #include "play.h"
+#include "safety.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -28,13 +29,26 @@ static void play_seeds(uint64_t first, uint64_t count, uint32_t steps)
 static void test_short_plays(void **state)
 {
 	(void)state;
+	uint64_t before = play_loads();
 	play_seeds(1, 150, 60);
+	assert_true(play_loads() >= before + 20);
 }
 
 static void test_long_plays(void **state)
 {
 	(void)state;
+	uint64_t before = play_loads();
 	play_seeds(1000, 30, PLAY_STEPS_MAX);
+	assert_true(play_loads() >= before + 100);
+}
+
+/* Half of the plays have commits, and what leaves in them is looked at. */
+static void test_packets_are_held_to_commits(void **state)
+{
+	(void)state;
+	uint64_t before = safety_checks();
+	play_seeds(5000, 40, 300);
+	assert_in_range(safety_checks() - before, 1000, UINT64_MAX);
 }
 
 /* Every kind of fault comes up in a play that has it: none is only written down. */
@@ -83,6 +97,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_teardown(test_short_plays, close_scene),
 		cmocka_unit_test_teardown(test_long_plays, close_scene),
+		cmocka_unit_test_teardown(test_packets_are_held_to_commits, close_scene),
 		cmocka_unit_test_teardown(test_each_fault_happens, close_scene),
 		cmocka_unit_test_teardown(test_interrupted_read, close_scene),
 	};

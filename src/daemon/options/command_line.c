@@ -1,0 +1,145 @@
+#include "daemon/options/command_line.h"
+
+#include "base/check.h"
+#include "daemon/options/config_file.h"
+#include "daemon/options/listener_options.h"
+
+#include <string.h>
+
+static bool argument_complain(FILE *faults, const char *argument, const char *fault)
+{
+	fprintf(faults, "roost serve: %s: %s; `roost serve --help` says more\n", argument, fault);
+	return false;
+}
+
+/* The option's name in an argument such as --name or --name=value. False: it is no option, or none has a name of such
+ * length. */
+static bool option_in(const char *argument, char name[64])
+{
+	if (strncmp(argument, "--", 2) != 0)
+		return false;
+	size_t size = strcspn(argument + 2, "=");
+	if (size >= 64)
+		return false;
+	memcpy(name, argument + 2, size);
+	name[size] = '\0';
+	return true;
+}
+
+/* Sets the option in argv[*at], whose value may follow it; moves *at to the last argument used. */
+static bool read_argument(int argc, char **argv, int *at, struct options *options, FILE *faults)
+{
+	char fault[OPTION_FAULT_BYTES_MAX];
+	CHECK(*at > 0 && *at < argc);
+	char name[64];
+	const char *argument = argv[*at];
+	if (strncmp(argument, "--", 2) != 0)
+		return argument_complain(faults, argument, "an option is expected here");
+	const char *equals = strchr(argument, '=');
+	if (!option_in(argument, name))
+		return argument_complain(faults, argument, "there is no such option");
+
+	bool negated = strncmp(name, "no-", 3) == 0;
+	const struct option_spec *spec = option_find(negated ? name + 3 : name);
+	if (spec == NULL || (negated && !option_is_switch(spec)))
+		return argument_complain(faults, argument, "there is no such option");
+	const char *text = equals != NULL ? equals + 1 : NULL;
+	if (text == NULL && option_is_switch(spec)) {
+		text = negated ? "false" : "true";
+	} else if (text == NULL) {
+		if (*at + 1 == argc)
+			return argument_complain(faults, argument, "a value is missing");
+		text = argv[++*at];
+	}
+	return option_set(spec, options, text, fault) || argument_complain(faults, argument, fault);
+}
+
+/* The configuration file's name in argv[*at] or after it; NULL: this is another option. */
+static const char *config_argument(int argc, char **argv, int *at)
+{
+	static const char NAME[] = "--config";
+	size_t size = sizeof(NAME) - 1;
+	if (strncmp(argv[*at], NAME, size) != 0)
+		return NULL;
+	if (argv[*at][size] == '=')
+		return argv[*at] + size + 1;
+	if (argv[*at][size] != '\0')
+		return NULL;
+	return *at + 1 < argc ? argv[++*at] : "";
+}
+
+/* Reads the file first, so that the command line takes precedence wherever --config is. */
+static bool read_config(int argc, char **argv, struct options *options, FILE *faults)
+{
+	for (int i = 1; i < argc; i++) {
+		const char *path = config_argument(argc, argv, &i);
+		if (path != NULL && *path == '\0')
+			return argument_complain(faults, "--config", "a file name is missing");
+		if (path != NULL && !config_file_read(path, options, faults))
+			return false;
+	}
+	return true;
+}
+
+/* What must hold between two options. */
+static bool check_together(int argc, char **argv, const struct options *options, FILE *faults)
+{
+	const struct settings *settings = &options->settings;
+	if (!listener_options_check(options, command_line_config(argc, argv), faults))
+		return false;
+	if (settings->queue_bytes_max >= settings->packet_bytes_max)
+		return true;
+	uint32_t line = options->lines[option_place(option_find("queue-bytes-max"))];
+	if (line != 0)
+		fprintf(faults, "%s:%u: ", command_line_config(argc, argv), line);
+	else
+		fputs("roost serve: ", faults);
+	fprintf(faults,
+		"queue-bytes-max: %u is less than packet-bytes-max, which is %u: a queue must hold the largest "
+		"packet\n",
+		settings->queue_bytes_max, settings->packet_bytes_max);
+	return false;
+}
+
+/* Lists of listeners on the command line replace those of the file: nobody could take an entry of it back otherwise. */
+static void clear_replaced(int argc, char **argv, struct options *options)
+{
+	for (int i = 1; i < argc; i++) {
+		char name[64];
+		const char *argument = argv[i];
+		if (config_argument(argc, argv, &i) != NULL || !option_in(argument, name))
+			continue;
+		const struct option_spec *spec = option_find(name);
+		if (spec == option_find("listen"))
+			listener_options_clear(options);
+		else if (spec != NULL && option_is_list(spec) && option_is_of_listener(spec))
+			listener_option_clear(spec, options);
+	}
+}
+
+bool command_line_read(int argc, char **argv, struct options *options, FILE *faults)
+{
+	if (!read_config(argc, argv, options, faults))
+		return false;
+	clear_replaced(argc, argv, options);
+	for (int i = 1; i < argc; i++) {
+		if (config_argument(argc, argv, &i) == NULL && !read_argument(argc, argv, &i, options, faults))
+			return false;
+	}
+	CHECK(options->settings.listener_count <= SETTINGS_LISTENERS_MAX);
+	char fault[OPTION_FAULT_BYTES_MAX];
+	if (!options_complete(options, fault))
+		return argument_complain(faults, "--store", fault);
+	return check_together(argc, argv, options, faults);
+}
+
+const char *command_line_config(int argc, char **argv)
+{
+	const char *last = "";
+	for (int i = 1; i < argc; i++) {
+		const char *path = config_argument(argc, argv, &i);
+		if (path != NULL)
+			last = path;
+	}
+	return last;
+}

@@ -1,0 +1,88 @@
+#include "daemon/options/options.h"
+
+#include "base/check.h"
+#include "daemon/options/listener_options.h"
+
+#include <ctype.h>
+#include <string.h>
+
+#define COMMENT_WIDTH 118u
+
+/* Breaks the text into lines that begin with "# " and are at most COMMENT_WIDTH wide. */
+static void print_comment(const char *text, FILE *out)
+{
+	size_t used = 0;
+	while (*text != '\0') {
+		size_t word = strcspn(text, " ");
+		if (used == 0 || used + 1 + word > COMMENT_WIDTH) {
+			fputs(used == 0 ? "# " : "\n# ", out);
+			used = 2;
+		} else {
+			fputc(' ', out);
+			used++;
+		}
+		fwrite(text, 1, word, out);
+		used += word;
+		text += word + strspn(text + word, " ");
+	}
+	fputc('\n', out);
+}
+
+static const char *example_marks(const struct option_spec *spec)
+{
+	if (option_is_of_listener(spec))
+		return option_is_live(spec) ? " (live, listener)" : " (listener)";
+	return option_is_live(spec) ? " (live)" : "";
+}
+
+/* The default has one listener, and no options of its own. */
+static const char ENTRIES[] =
+	"# An entry may be a mapping, with options of this listener alone, which go before those of all listeners:\n"
+	"#   - url: tls://0.0.0.0:8883\n"
+	"#     tls_certificate: /etc/letsencrypt/live/mqtt.example.org/fullchain.pem\n"
+	"#     tls_key: /etc/letsencrypt/live/mqtt.example.org/privkey.pem\n"
+	"#     tls_client_certificates: required\n"
+	"#     tls_client_ca_file: /etc/roost/devices.pem\n"
+	"#     tls_identity_as: client-id\n"
+	"#   - url: wss://0.0.0.0:8084/mqtt\n"
+	"#     websocket_origin: [https://app.example.org, https://www.example.org]\n"
+	"#   - url: tcp://10.1.0.5:1883\n"
+	"#     proxy_from: 10.1.0.0/24\n"
+	"#   - url: unix:///run/roost/mqtt.sock\n"
+	"#     unix_mode: 0660\n"
+	"#     unix_group: mqtt\n";
+
+void options_print_example(FILE *out)
+{
+	struct options defaults = options_default();
+	fputs("# Configuration of Roost: roost serve --config /etc/roost.yaml\n"
+	      "#\n"
+	      "# Every option, with its default; all may be omitted. Options on the command line take precedence over "
+	      "these.\n"
+	      "# Those marked (live) can be changed while Roost runs, by SIGHUP, POST /api/v1/reload or `roost ctl "
+	      "reload`; the\n"
+	      "# others need a restart. Those marked (listener) may also stand in an entry of listen, for that one "
+	      "alone.\n",
+	      out);
+	for (size_t i = 0; i < option_count(); i++) {
+		const struct option_spec *spec = option_at(i);
+		char text[1024];
+		const char *help = option_help(spec);
+		uint32_t least;
+		uint32_t most;
+		int size = snprintf(text, sizeof(text), "%c%s.%s", toupper((unsigned char)help[0]), help + 1,
+				    example_marks(spec));
+		CHECK(size > 0 && (size_t)size < sizeof(text));
+		fputc('\n', out);
+		print_comment(text, out);
+		if (option_range(spec, &least, &most) && most != UINT32_MAX)
+			fprintf(out, "# From %u to %u.\n", least, most);
+		option_print_key(spec, out);
+		bool list = option_is_list(spec);
+		fputs(!list ? ": " : option_is_empty(spec, &defaults) ? ": []" : ":\n  - ", out);
+		option_print_value(spec, &defaults, out);
+		fputc('\n', out);
+		if (spec == option_find("listen"))
+			fputs(ENTRIES, out);
+	}
+}

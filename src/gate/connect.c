@@ -1,0 +1,189 @@
+#include "gate/connect.h"
+
+#include "access/access.h"
+#include "access/addresses.h"
+#include "access/admission.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+/* ---- handing over ---- */
+
+/* The batch holds fewer than FDPASS_BATCH_MAX. Takes over fd and admission. */
+static void gate_batch_add(struct gate *gate, uint16_t shard, int fd, struct admission *admission)
+{
+	CHECK_LT(shard, gate->shard_count);
+	struct gate_batch *batch = &gate->batches[shard];
+	CHECK_LT(batch->count, FDPASS_BATCH_MAX);
+	batch->fds[batch->count] = fd;
+	batch->admissions[batch->count++] = admission;
+	gate->batched++;
+	batch->bytes += admission_bytes(admission);
+	gate->batched_bytes += admission_bytes(admission);
+}
+
+bool gate_batch_send(struct gate *gate, uint16_t shard)
+{
+	struct gate_batch *batch = &gate->batches[shard];
+	if (batch->count == 0)
+		return true;
+	enum error error = fdpass_send(gate->admission_fds[shard], batch->fds, batch->count, batch->admissions,
+				       batch->count * sizeof(batch->admissions[0]));
+	if (error == ERROR_MORE)
+		return false;
+	CHECK(error == ERROR_OK);
+	CHECK_GE(gate->batched, batch->count);
+	CHECK_GE(gate->batched_bytes, batch->bytes);
+	for (uint32_t i = 0; i < batch->count; i++)
+		stream_close_descriptor(batch->fds[i]); /* the shard has the socket by now */
+	gate->batched -= batch->count;
+	gate->batched_bytes -= batch->bytes;
+	batch->count = 0;
+	batch->bytes = 0;
+	return true;
+}
+
+/* ---- admission ---- */
+
+static void connect_admit(struct gate *gate, uint32_t index, struct admission *admission)
+{
+	struct handshake *handshake = gate_handshake_at(gate, index);
+	CHECK(handshake->password == NULL); /* its verdict would come too late */
+	uint16_t number = shard_of_hash(admission->hash, gate->shard_count);
+	CHECK_LT(number, gate->shard_count);
+	struct gate_batch *batch = &gate->batches[number];
+	bool fits = (batch->count < FDPASS_BATCH_MAX || gate_batch_send(gate, number)) &&
+		    gate->batched_bytes < gate->settings->handshake_bytes_max;
+	enum quota_taken taken = fits ? quota_take(gate->shards[number].env.quota) : QUOTA_NONE;
+	if (taken == QUOTA_NONE) {
+		uint8_t version = admission->version;
+		free(admission);
+		gate_handshake_refuse(gate, index, ERROR_SERVER_FULL, version);
+		return;
+	}
+	int fd = io_release(&gate->io, &handshake->conn, &admission->carry);
+	if (fd < 0) {
+		uint8_t version = admission->version;
+		free(admission);
+		quota_give(gate->shards[number].env.quota);
+		gate_handshake_refuse(gate, index, ERROR_NO_MEMORY, version);
+		return;
+	}
+	addresses_sign_in(gate->addresses, handshake->address);
+	admission->address = handshake->address;
+	admission->is_unix = gate_listener(gate, handshake->listener)->scheme == LISTENER_UNIX;
+	admission->is_beyond = taken == QUOTA_BEYOND;
+	/* epoll reports a socket as long as any copy of its descriptor is open, and the shard keeps one. */
+	if (handshake->registered)
+		poller_remove(&gate->poller, fd);
+	if (!admission->is_unix)
+		drop_list_let_in(gate->settings, fd);
+	gate_batch_add(gate, number, fd, admission);
+	gate_handshake_release(gate, index);
+}
+
+/* ---- passwords ---- */
+
+/* Clients of one address share a lane. Of an IPv6 address only the first 64 bits count. */
+static uint64_t lane_of(const struct gate *gate, const struct handshake *handshake)
+{
+	const union peer *peer = &handshake->peer;
+	struct slice address = slice_of(NULL, 0);
+	if (peer->any.sa_family == AF_INET)
+		address = slice_of(&peer->v4.sin_addr, sizeof(peer->v4.sin_addr));
+	else if (peer->any.sa_family == AF_INET6)
+		address = slice_of(&peer->v6.sin6_addr, sizeof(peer->v6.sin6_addr) / 2);
+	else if (peer->any.sa_family == AF_UNIX)
+		address = slice_of(&peer->process.uid, sizeof(peer->process.uid));
+	return hash_slice(gate->key, address);
+}
+
+/* Hashing is slow by design, so other threads do it. CONNECT is read once more when the verdict is there. */
+static void submit_password(struct gate *gate, uint32_t index, struct slice bytes, size_t packet_bytes, uint8_t version)
+{
+	struct handshake *handshake = gate_handshake_at(gate, index);
+	struct sign_in *sign_in = &gate->sign_in;
+	CHECK(gate->password_workers != NULL && handshake->password == NULL);
+	enum error error = password_workers_check(gate->password_workers, &gate->verdicts, sign_in->passwords,
+						  sign_in->deferred_user, sign_in->deferred_password,
+						  lane_of(gate, handshake), index, &handshake->password);
+	if (error != ERROR_OK) {
+		gate_handshake_refuse(gate, index, error, version);
+		return;
+	}
+	sign_in->passwords_hashed++;
+	COUNT(&gate->counters, passwords_waiting);
+	handshake->version = version;
+	gate_handshake_keep(gate, index, bytes, packet_bytes, true, version);
+}
+
+bool gate_connect_verdict(struct gate *gate, const struct password_job *job)
+{
+	struct handshake *handshake = gate_handshake_at(gate, job->handshake);
+	CHECK(handshake->password == job);
+	bool stale = job->file != gate->sign_in.passwords;
+	COUNT(&gate->counters, passwords_checked);
+	handshake->password = NULL;
+	COUNT_DOWN(&gate->counters, passwords_waiting);
+	if (!stale && job->verdict != ERROR_OK) {
+		gate_handshake_refuse(gate, job->handshake, job->verdict, handshake->version);
+		return false;
+	}
+	if (!stale)
+		sign_in_remember(&gate->sign_in, password_job_user(job), password_job_password(job));
+	return true;
+}
+
+/* ---- CONNECT ---- */
+
+/* "unix:" and the number of a user. */
+#define UNIX_USER_BYTES_MAX 16u
+
+/* Of those that have come to a loopback address. A proxy on this machine brings clients from elsewhere, and of one
+ * whose address it does not tell (UNKNOWN, UNSPEC) nothing is known. */
+static bool comes_from_here(const struct handshake *handshake)
+{
+	if (!handshake->is_proxied || handshake->is_check)
+		return true;
+	return handshake->is_named && peer_is_local(&handshake->peer);
+}
+
+/* What the stages before, and the kernel, know of the client. */
+static struct handshake_origin origin_of(const struct gate *gate, const struct handshake *handshake,
+					 char unix_user[UNIX_USER_BYTES_MAX])
+{
+	const struct listener_settings *own = gate_listener_settings(gate, handshake->listener);
+	struct handshake_origin origin = {.loopback = gate_listener(gate, handshake->listener)->loopback &&
+						      comes_from_here(handshake)};
+	struct slice name = handshake->name != NULL ? slice_string(handshake->name) : slice_of(NULL, 0);
+	if (own->certificate_names == CERTIFICATE_NAMES_USER)
+		origin.user = name;
+	else if (own->certificate_names == CERTIFICATE_NAMES_CLIENT_ID)
+		origin.client_id = name;
+	if (own->peer_names_user && handshake->peer.any.sa_family == AF_UNIX && !handshake->is_proxied) {
+		snprintf(unix_user, UNIX_USER_BYTES_MAX, "unix:%u", handshake->peer.process.uid);
+		origin.user = slice_string(unix_user);
+	}
+	return origin;
+}
+
+void gate_connect_take(struct gate *gate, uint32_t index, struct slice bytes)
+{
+	const struct handshake *handshake = gate_handshake_at(gate, index);
+	struct admission *admission = NULL;
+	char unix_user[UNIX_USER_BYTES_MAX];
+	size_t packet_bytes;
+	uint8_t version;
+	struct handshake_origin origin = origin_of(gate, handshake, unix_user);
+	enum error error = handshake_read(&gate->environment, &origin, bytes, &admission, &packet_bytes, &version);
+	if (error == ERROR_TOKEN_KEY_UNKNOWN)
+		access_ask_for_keys(gate->access);
+	if (error == ERROR_OK)
+		connect_admit(gate, index, admission);
+	else if (error == ERROR_PASSWORD_PENDING)
+		submit_password(gate, index, bytes, packet_bytes, version);
+	else if (error != ERROR_MORE)
+		gate_handshake_refuse(gate, index, error, version);
+	else
+		gate_handshake_keep(gate, index, bytes, packet_bytes, false, version);
+}
