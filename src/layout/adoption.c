@@ -5,6 +5,7 @@
 #include "layout/memory_layout.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #define LAYOUT_SCOPE "layout"
@@ -16,10 +17,22 @@ enum error layout_put_notes(struct notes *notes)
 	return error == ERROR_OK ? notes_put_u64(notes, LAYOUT_SCOPE, "version", MEMORY_LAYOUT_VERSION) : error;
 }
 
+/* A hundred kilobytes, too much for a stack. NULL, and a sentence: there is no memory. */
+static struct layout_conversion *conversion_open(char *sentence, size_t size)
+{
+	struct layout_conversion *made = malloc(sizeof(*made));
+	if (made == NULL)
+		snprintf(sentence, size, "memory of another layout cannot be judged: %s",
+			 error_sentence(ERROR_NO_MEMORY));
+	return made;
+}
+
 bool layout_accepts(const char *text, uint32_t version, char *sentence, size_t size)
 {
-	struct layout_conversion made;
-	return layout_conversion_make(&made, text, version, sentence, size);
+	struct layout_conversion *made = conversion_open(sentence, size);
+	bool accepts = made != NULL && layout_conversion_make(made, text, version, sentence, size);
+	free(made);
+	return accepts;
 }
 
 /* Adopts the block as the program had it that made it. */
@@ -43,7 +56,6 @@ static enum error layout_adopt_old(struct layout_adoption *adoption, int fd, uin
 
 static enum error layout_convert_old(struct layout_adoption *adoption, char *sentence, size_t size)
 {
-	struct layout_conversion made;
 	struct slice text;
 	uint64_t version;
 	if (!notes_get(&adoption->old_notes, LAYOUT_SCOPE, "text", &text) || text.size == 0 ||
@@ -52,10 +64,16 @@ static enum error layout_convert_old(struct layout_adoption *adoption, char *sen
 		snprintf(sentence, size, "the memory has another layout, and no text says which");
 		return ERROR_NOT_FOUND;
 	}
-	if (!layout_conversion_make(&made, (const char *)text.data, (uint32_t)version, sentence, size))
+	struct layout_conversion *made = conversion_open(sentence, size);
+	if (made == NULL)
+		return ERROR_NO_MEMORY;
+	if (!layout_conversion_make(made, (const char *)text.data, (uint32_t)version, sentence, size)) {
+		free(made);
 		return ERROR_NOT_FOUND;
-	enum error error = memory_convert(&made.conversion, &adoption->old, memory_layout_hash(), &adoption->root,
+	}
+	enum error error = memory_convert(&made->conversion, &adoption->old, memory_layout_hash(), &adoption->root,
 					  &adoption->notes);
+	free(made);
 	if (error != ERROR_OK)
 		snprintf(sentence, size, "memory of another layout cannot be converted: %s", error_sentence(error));
 	adoption->is_converted = error == ERROR_OK;

@@ -374,11 +374,18 @@ static bool keeps_all_types(const char *from, const char *to, char *sentence, si
 	return true;
 }
 
+/* In place: a hundred kilobytes need no second copy on a stack. */
+static void conversion_begin(struct layout_conversion *made)
+{
+	memset(made, 0, sizeof(*made));
+	made->conversion.types = made->types;
+}
+
 bool layout_conversion_between(struct layout_conversion *made, const char *from, const char *to, const char *roots,
 			       char *sentence, size_t size)
 {
 	CHECK(size != 0);
-	*made = (struct layout_conversion){.conversion.types = made->types};
+	conversion_begin(made);
 	sentence[0] = '\0';
 	char first[128] = "";
 	uint32_t blocks[BLOCK_COUNT] = {0};
@@ -410,7 +417,7 @@ bool layout_conversion_make(struct layout_conversion *made, const char *text, ui
 			    size_t size)
 {
 	if (version != MEMORY_LAYOUT_VERSION) {
-		*made = (struct layout_conversion){.conversion.types = made->types};
+		conversion_begin(made);
 		snprintf(sentence, size, "memory has layout version %u, and this program %u", version,
 			 MEMORY_LAYOUT_VERSION);
 		return false;

@@ -592,25 +592,27 @@ static void drop_shared_rules(struct conversion *conversion)
 	conversion->rule_count = kept;
 }
 
-static void convert_between(const char *from, const char *to, const struct memory_root *root, struct memory_root *made,
-			    struct notes *notes)
+static void plan_conversion(struct layout_conversion *plan, const char *from, const char *to)
 {
-	static struct layout_conversion conversion;
 	char sentence[200];
-	CHECK(layout_conversion_between(&conversion, from, to, LAYOUT_ROOTS, sentence, sizeof(sentence)));
-	drop_shared_rules(&conversion.conversion);
-	CHECK(memory_convert(&conversion.conversion, root, 1, made, notes) == ERROR_OK);
+	CHECK(layout_conversion_between(plan, from, to, LAYOUT_ROOTS, sentence, sizeof(sentence)));
+	drop_shared_rules(&plan->conversion);
 }
 
 /* The next program has another layout, and the one after it this one's. */
 static void convert_there_and_back(struct shard_scene *scene)
 {
+	static struct layout_conversion away, home; /* the same every time */
 	static struct memory_root there, back;
 	static struct notes there_notes, back_notes;
-	char *shifted = shifted_layout_text();
-	convert_between(memory_layout_text(), shifted, &scene->root, &there, &there_notes);
-	convert_between(shifted, memory_layout_text(), &there, &back, &back_notes);
-	free(shifted);
+	if (away.conversion.types == NULL) {
+		char *shifted = shifted_layout_text();
+		plan_conversion(&away, memory_layout_text(), shifted);
+		plan_conversion(&home, shifted, memory_layout_text());
+		free(shifted);
+	}
+	CHECK(memory_convert(&away.conversion, &scene->root, 1, &there, &there_notes) == ERROR_OK);
+	CHECK(memory_convert(&home.conversion, &there, 1, &back, &back_notes) == ERROR_OK);
 	notes_close(&there_notes);
 	memory_root_close_block(&there);
 	notes_close(&scene->notes);
