@@ -3,6 +3,7 @@
 #include "admin/api/dispatch.h"
 #include "admin/http/server.h"
 #include "base/check.h"
+#include "base/clock.h"
 #include "base/log.h"
 #include "control/tls/tls_keeper.h"
 #include "gate/gate.h"
@@ -12,11 +13,13 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #define SCHEME "http://"
 #define LISTENER_SCHEME "tcp://"
 /* Clients wait in it until a connection slot is free. */
 #define BACKLOG 1024
+#define ANSWERS_MS_MAX 1000u
 
 #define NO_TOKEN "an address that is not loopback needs --admin-token-file"
 
@@ -315,6 +318,14 @@ void admin_set_draining(struct admin *admin)
 {
 	if (admin != NULL)
 		atomic_store(&admin->api.draining, true);
+}
+
+void admin_await_answers(const struct admin *admin)
+{
+	static const struct timespec pause = {.tv_nsec = 1000000};
+	uint64_t until_ms = clock_now_ms() + ANSWERS_MS_MAX;
+	while (admin != NULL && atomic_load(&admin->api.answering) != 0 && clock_now_ms() < until_ms)
+		clock_nanosleep(CLOCK_MONOTONIC, 0, &pause, NULL);
 }
 
 void admin_stop(struct admin *admin)

@@ -53,6 +53,9 @@ void admin_set_started(struct admin *admin);
 void admin_set_upgrades(struct admin *admin, uint64_t done, uint64_t refused, uint64_t silent_us);
 /* Makes /ready fail because the gateway is about to stop. admin may be NULL, here and below. */
 void admin_set_draining(struct admin *admin);
+/* Waits until what was asked has been answered, for a second at most: who asks for an upgrade is to learn that it was
+ * accepted before the program that says so is gone. */
+void admin_await_answers(const struct admin *admin);
 /* Ends the thread after the request that it is serving. */
 void admin_stop(struct admin *admin);
 

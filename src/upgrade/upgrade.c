@@ -230,6 +230,7 @@ static void replace(struct upgrade *upgrade, const char *path, struct gateway *g
 		    char *why, size_t why_size)
 {
 	struct gateway_frozen frozen;
+	admin_await_answers(admin);
 	if (!gateway_freeze(gateway, &frozen)) {
 		snprintf(why, why_size, "%s", frozen.why);
 		return;

@@ -29,6 +29,8 @@ UPGRADES_S = float(os.environ.get("ROOST_UPGRADES", "0"))
 STOP_TIMEOUT_S = 30
 
 SANITIZER = re.compile(r"AddressSanitizer|LeakSanitizer|ThreadSanitizer|UndefinedBehavior|runtime error:|Sanitizer:DEADLYSIGNAL")
+# A machine with much else to do lets a shard wait for a tenth of a second, after which clients are refused by default.
+PATIENT = ["--overload-refuse-ms", "60000"]
 ADMIN = re.compile(r"admin on (https?://\S+)")
 LISTENING = re.compile(r"listening on ((?:tcp|tls|mqtts|ws|wss|unix)://\S+)")
 
@@ -49,6 +51,8 @@ class Server(Broker):
         command += listeners.arguments(transport, options) if listen is None else listeners.arguments_for(listen, options)
         if log_level:
             command += ["--log-level", log_level]
+        if "--overload-refuse-ms" not in options:
+            command += PATIENT
         if admin and "--admin" not in options:
             command += ["--admin", admin]
         self.lines = []

@@ -12,6 +12,7 @@
 #include "reactor/fdpass.h"
 #include "stored_model.h"
 #include "topics/rcu.h"
+#include "tries.h"
 
 #include <stdio.h>
 #include <sys/socket.h>
@@ -631,6 +632,9 @@ static void convert_there_and_back(const struct shard_scene *scene)
 
 static void upgrade_all(struct shard_scene *scene)
 {
+	static unsigned steps;
+	if (steps++ % TRIES_STEP != 0)
+		return;
 	for (uint16_t i = 0; i < scene->shard_count; i++)
 		CHECK(shard_save_memory(&scene->shards[i]) == ERROR_OK);
 	convert_there_and_back(scene);

@@ -48,6 +48,7 @@ struct api {
 	_Atomic bool starting;             /* the gateway does not run yet */
 	_Atomic uint32_t recovery_percent; /* of its store, meanwhile */
 	_Atomic bool draining;             /* the gateway is going to stop */
+	_Atomic uint32_t answering;        /* requests served, of whose answers bytes may still be here */
 };
 
 #endif

@@ -18,8 +18,9 @@ static const char STRICT_POLICY[] = "default-src 'none'; frame-ancestors 'none'"
 struct dispatched {
 	struct request request;
 	const struct route *route;
-	uint32_t methods; /* that the path allows, if the requested one is not among them */
-	uint8_t room[];   /* what the target's slices point into */
+	uint32_t methods;  /* that the path allows, if the requested one is not among them */
+	bool is_answering; /* until the answer is sent, or its connection broke */
+	uint8_t room[];    /* what the target's slices point into */
 };
 
 /* ---- answers ---- */
@@ -199,6 +200,8 @@ static void serve_request(void *context, struct http_exchange *exchange)
 	struct dispatched *dispatched = exchange->state;
 	CHECK(dispatched->route != NULL && dispatched->request.api == context);
 	dispatched->request.body = exchange->body;
+	dispatched->is_answering = true;
+	atomic_fetch_add(&dispatched->request.api->answering, 1);
 	/* The other routes look at shards, or send them commands. */
 	if (dispatched->route->access != ROUTE_IS_OPEN && atomic_load(&dispatched->request.api->starting))
 		state_fail_starting(&dispatched->request);
@@ -220,10 +223,13 @@ static void refuse_request(void *context, struct http_exchange *exchange, enum h
 static void end_request(void *context, struct http_exchange *exchange)
 {
 	struct dispatched *dispatched = exchange->state;
-	(void)context;
+	struct api *api = context;
 	exchange->state = NULL;
-	if (dispatched != NULL)
+	if (dispatched != NULL) {
+		if (dispatched->is_answering)
+			atomic_fetch_sub(&api->answering, 1);
 		free(dispatched->request.owned);
+	}
 	free(dispatched);
 }
 
