@@ -60,7 +60,7 @@ def test_tokens(serve, tmp_path):
 
 
 def test_the_page_and_its_listener():
-    """The page itself is a browser's: tests/browser has MQTT.js in one over the same listener."""
+    """The page itself is opened in tests/browser."""
     (command,), (page,) = blocks("A page in a browser", "sh"), blocks("A page in a browser", "html")
     assert re.search(r"--listen (ws://127\.0\.0\.1:8083/mqtt)", command).group(1) in page
 
