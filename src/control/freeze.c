@@ -57,6 +57,26 @@ static void ask_all(struct gateway *gateway, enum shard_halt halt)
 
 /* ---- the steps ---- */
 
+/* What would end an attempt in any case is found before anything has happened. */
+static bool may_freeze(const struct gateway *gateway, struct gateway_frozen *report)
+{
+	bool has_tables = false;
+	if (!poller_outlives_descriptors()) {
+		snprintf(report->why, sizeof(report->why),
+			 "this build waits for clients by poll(2), and what it knows of them ends with it");
+		return false;
+	}
+	for (uint16_t i = 0; i < gateway->shard_count; i++)
+		has_tables = has_tables || gateway->shards[i].loop.table == FDTABLE_PRIVATE;
+	if (!has_tables || freeze_can_take_descriptors())
+		return true;
+	snprintf(report->why, sizeof(report->why),
+		 "sockets cannot be taken out of the shards' own descriptor tables (%s): that needs Linux 6.9 and "
+		 "pidfd_getfd(2), or --no-private-tables",
+		 strerror(errno));
+	return false;
+}
+
 static bool prepare_shards(struct gateway *gateway, struct gateway_frozen *report)
 {
 	ask_all(gateway, SHARD_PREPARES);
@@ -226,11 +246,8 @@ static enum error resume_gates(struct gateway *gateway)
 bool gateway_freeze(struct gateway *gateway, struct gateway_frozen *report)
 {
 	*report = (struct gateway_frozen){.asked_ns = clock_now_ns()};
-	if (!poller_outlives_descriptors()) {
-		snprintf(report->why, sizeof(report->why),
-			 "this build waits for clients by poll(2), and what it knows of them ends with it");
+	if (!may_freeze(gateway, report))
 		return false;
-	}
 	if (!prepare_shards(gateway, report)) {
 		ask_all(gateway, SHARD_RUNS);
 		return false;

@@ -9,6 +9,7 @@
 #include "deliver/resumed.h"
 #include "gate/gate.h"
 #include "layout/memory_layout.h"
+#include "net/fixed_files.h"
 #include "shard/freeze/carry.h"
 #include "shard/freeze/freeze.h"
 #include "shard/loop.h"
@@ -249,6 +250,8 @@ static void keep_settings(struct settings *settings, const struct gateway_note *
 		log_write(LOG_WARNING, "shards stays %u until a restart", note->shard_count);
 	if (settings->private_tables != note->private_tables && !note->tables_refused)
 		log_write(LOG_WARNING, "private-tables stays %s until a restart", note->private_tables ? "on" : "off");
+	if (settings->fixed_files != note->fixed_files && (note->fixed_files || fixed_files_work()))
+		log_write(LOG_WARNING, "fixed-files stays %s until a restart", note->fixed_files ? "on" : "off");
 	settings->shards = note->shard_count;
 	settings->private_tables = note->private_tables;
 	settings->fixed_files = note->fixed_files;

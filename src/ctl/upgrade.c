@@ -49,16 +49,23 @@ static bool is_over(const json_t *json, json_int_t number)
 	       strcmp(member(json, "state"), "asked") != 0;
 }
 
+static void show_done(const json_t *json)
+{
+	long long closed = (long long)json_integer_value(json_object_get(json, "closed"));
+	printf("upgraded from %s to %s: %lld clients stayed, and waited %.1f ms at most\n", member(json, "from"),
+	       member(json, "version"), (long long)json_integer_value(json_object_get(json, "clients")),
+	       json_number_value(json_object_get(json, "silent_seconds")) * 1e3);
+	if (closed != 0)
+		printf("closed, because they had not signed in within two seconds: %lld connections\n", closed);
+}
+
 static int show_outcome(const json_t *json, const char *text, bool as_json)
 {
 	bool done = strcmp(member(json, "state"), "done") == 0;
 	if (as_json)
 		printf("%s\n", text);
 	else if (done)
-		printf("upgraded from %s to %s: %lld clients stayed, and waited %.1f ms at most\n",
-		       member(json, "from"), member(json, "version"),
-		       (long long)json_integer_value(json_object_get(json, "clients")),
-		       json_number_value(json_object_get(json, "silent_seconds")) * 1e3);
+		show_done(json);
 	if (done)
 		return CLI_EXIT_OK;
 	fputs("roost ctl: not upgraded, ", stderr);

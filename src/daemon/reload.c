@@ -35,6 +35,13 @@ void reloader_end(struct reloader *reloader)
 	pthread_mutex_unlock(&reloader->lock);
 }
 
+void reloader_set_upgrading(struct reloader *reloader, bool upgrading)
+{
+	pthread_mutex_lock(&reloader->lock);
+	reloader->upgrading = upgrading;
+	pthread_mutex_unlock(&reloader->lock);
+}
+
 void reloader_fini(struct reloader *reloader)
 {
 	free(reloader->started);
@@ -133,6 +140,10 @@ static bool drain_locked(struct reloader *reloader, const struct drain_settings 
 	}
 	if (drain->number != 0 && settings.drain.number != 0) {
 		snprintf(why, why_size, "it is being drained already; that may be cancelled");
+		return false;
+	}
+	if (drain->number != 0 && reloader->upgrading) {
+		snprintf(why, why_size, "an upgrade is under way; drain when it is over");
 		return false;
 	}
 	settings.drain = *drain;

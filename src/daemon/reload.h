@@ -18,6 +18,7 @@ struct reloader {
 	struct admin *admin; /* its token is read again; NULL: none */
 	uint32_t drains;     /* that were begun */
 	bool stopping;
+	bool upgrading;
 };
 
 /* started: as read, before the gateway changed anything in it. Until reloader_begin(), which the same thread calls, a
@@ -27,6 +28,9 @@ void reloader_init(struct reloader *reloader, int argc, char **argv, const struc
 void reloader_begin(struct reloader *reloader, struct gateway *gateway, struct admin *admin);
 /* From here on they are refused. */
 void reloader_end(struct reloader *reloader);
+/* Whether the program is being replaced, which ends with a program that knows of no drain: none begins meanwhile. One
+ * that was begun before is in the settings by the time that this returns. Main thread. */
+void reloader_set_upgrading(struct reloader *reloader, bool upgrading);
 
 /* After that, when nobody calls it any more; also where it never began. */
 void reloader_fini(struct reloader *reloader);

@@ -109,7 +109,12 @@ static void tell_that_it_serves(struct serving *serving)
 static void upgrade_if_asked(struct serving *serving)
 {
 	struct upgrade_status status;
+	upgrade_status(serving->upgrade, &status);
+	if (status.state != UPGRADE_ASKED)
+		return;
+	reloader_set_upgrading(&serving->reloader, true);
 	upgrade_run(serving->upgrade, serving->gateway, serving->admin);
+	reloader_set_upgrading(&serving->reloader, false);
 	upgrade_status(serving->upgrade, &status);
 	if (status.refused != serving->refused_told)
 		tell_that_it_serves(serving);
@@ -145,6 +150,7 @@ static void on_upgrade_status(void *context, struct admin_upgrade *status)
 		.state = STATES[now.state],
 		.number = now.number,
 		.clients = now.clients,
+		.closed = now.closed,
 		.silent_us = now.silent_us,
 		.done = now.done,
 		.refused = now.refused,

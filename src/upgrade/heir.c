@@ -30,7 +30,7 @@ LAYOUT_ROOT(heir_note);
  * other thread exists. */
 static struct {
 	char **arguments;
-	char *environment[4096];
+	char *environment[HEIR_ENVIRONMENT_MAX + 4];
 	char root[64];
 	char why[sizeof(ENV_WHY) + HEIR_WHY_BYTES];
 	int program; /* -1: there is no way back */
@@ -64,14 +64,14 @@ static void on_fatal_signal(int number)
  */
 static char **read_arguments(void)
 {
-	static char text[1 << 17];
-	static char *words[4096];
+	static char text[HEIR_ARGUMENTS_BYTES_MAX + 1];
+	static char *words[HEIR_ARGUMENTS_MAX + 1];
 	int file = open("/proc/self/cmdline", O_RDONLY | O_CLOEXEC);
 	ssize_t size = file >= 0 ? read(file, text, sizeof(text) - 1) : -1;
 	size_t count = 0;
 	if (file >= 0)
 		close(file);
-	for (char *word = text; size > 0 && word < text + size && count < 4095; word += strlen(word) + 1)
+	for (char *word = text; size > 0 && word < text + size && count < HEIR_ARGUMENTS_MAX; word += strlen(word) + 1)
 		words[count++] = word;
 	return count != 0 ? words : NULL;
 }
@@ -80,7 +80,7 @@ static void prepare_way_back(const struct heir *heir)
 {
 	size_t count = 0;
 	way_back.arguments = read_arguments();
-	for (; environ[count] != NULL && count < sizeof(way_back.environment) / sizeof(char *) - 3; count++)
+	for (; environ[count] != NULL && count < HEIR_ENVIRONMENT_MAX; count++)
 		way_back.environment[count] = environ[count];
 	snprintf(way_back.root, sizeof(way_back.root), HEIR_ENV_ROOT "=%d -1", heir->root_fd);
 	snprintf(way_back.why, sizeof(way_back.why), ENV_WHY "=");
@@ -185,10 +185,10 @@ void heir_serves(const struct heir *heir)
 	log_always(
 		LOG_INFO,
 		"upgraded from %s to %s: %lu clients, silent for %.1f ms (quiet after %.1f, frozen after %.1f, noted "
-		"after %.1f, serving after that %.1f)",
+		"after %.1f, serving after that %.1f); closed before they had signed in: %u",
 		note->from, ROOST_VERSION, note->clients, (double)between_us(note->quiet_from_ns, now_ns) / 1e3,
 		(double)between_us(note->quiet_from_ns, note->quiet_ns) / 1e3,
 		(double)between_us(note->quiet_ns, note->frozen_ns) / 1e3,
 		(double)between_us(note->frozen_ns, note->execve_ns) / 1e3,
-		(double)between_us(note->execve_ns, now_ns) / 1e3);
+		(double)between_us(note->execve_ns, now_ns) / 1e3, note->closed);
 }

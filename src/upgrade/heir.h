@@ -15,6 +15,10 @@ struct notes;
 
 #define HEIR_VERSION_BYTES 64u
 #define HEIR_WHY_BYTES 512u
+/* A program with more than that is not replaced: the way back knows no others. */
+#define HEIR_ARGUMENTS_BYTES_MAX ((size_t)1 << 20)
+#define HEIR_ARGUMENTS_MAX 16384u
+#define HEIR_ENVIRONMENT_MAX 4096u
 /* The environment's name for the descriptors of the root and of the previous program; and the notes' scope. */
 #define HEIR_ENV_ROOT "ROOST_UPGRADE"
 #define HEIR_SCOPE "upgrade"

@@ -16,7 +16,6 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
-#define ARGUMENTS_BYTES_MAX ((size_t)1 << 20)
 #define DELETED " (deleted)"
 
 struct upgrade {
@@ -26,34 +25,44 @@ struct upgrade {
 	char started_from[UPGRADE_PATH_BYTES];
 	char *arguments_text;
 	char **arguments; /* of this process, NULL-terminated; the first is its name */
+	size_t argument_count;
+	bool is_cut; /* there are more of them than the way back knows */
 	int asked_fd;
 };
 
 /* ---- what this process is ---- */
 
+static size_t count_words(const char *text, size_t size)
+{
+	size_t count = 0;
+	for (size_t at = 0; at < size; at += strlen(text + at) + 1)
+		count++;
+	return count;
+}
+
 /* The words of /proc/self/cmdline: main's own may have been changed. */
 static bool read_words(struct upgrade *upgrade)
 {
 	int file = open("/proc/self/cmdline", O_RDONLY | O_CLOEXEC);
-	upgrade->arguments_text = calloc(1, ARGUMENTS_BYTES_MAX);
-	if (file < 0 || upgrade->arguments_text == NULL)
-		return false;
+	char *text = upgrade->arguments_text = calloc(1, HEIR_ARGUMENTS_BYTES_MAX + 1);
 	size_t size = 0;
-	ssize_t got;
-	while (size < ARGUMENTS_BYTES_MAX - 1 &&
-	       (got = read(file, upgrade->arguments_text + size, ARGUMENTS_BYTES_MAX - 1 - size)) > 0)
-		size += (size_t)got;
-	close(file);
-	size_t count = 0;
-	for (size_t at = 0; at < size; at += strlen(upgrade->arguments_text + at) + 1)
-		count++;
-	upgrade->arguments = calloc(count + 1, sizeof(*upgrade->arguments));
+	ssize_t got = 1;
+	while (file >= 0 && text != NULL && size < HEIR_ARGUMENTS_BYTES_MAX && got > 0) {
+		got = read(file, text + size, HEIR_ARGUMENTS_BYTES_MAX - size);
+		size += got > 0 ? (size_t)got : 0;
+	}
+	if (file >= 0)
+		close(file);
+	if (size == 0)
+		return false;
+	upgrade->argument_count = count_words(text, size);
+	upgrade->is_cut = size == HEIR_ARGUMENTS_BYTES_MAX || upgrade->argument_count > HEIR_ARGUMENTS_MAX;
+	upgrade->arguments = calloc(upgrade->argument_count + 1, sizeof(*upgrade->arguments));
 	if (upgrade->arguments == NULL)
 		return false;
-	count = 0;
-	for (size_t at = 0; at < size; at += strlen(upgrade->arguments_text + at) + 1)
-		upgrade->arguments[count++] = upgrade->arguments_text + at;
-	return count >= 2;
+	for (size_t i = 0; i < upgrade->argument_count; text += strlen(text) + 1)
+		upgrade->arguments[i++] = text;
+	return upgrade->argument_count >= 2;
 }
 
 /* The name that the program was started by, where it has a path: a link in it is followed anew, so that it may lead to
@@ -240,6 +249,22 @@ static void replace(struct upgrade *upgrade, const char *path, struct gateway *g
 		abort(); /* better a restart by whoever watches the process than one that stands still */
 }
 
+/* Whether the way back would lead to this program as it was started. False: why. */
+static bool can_be_repeated(const struct upgrade *upgrade, char *why, size_t why_size)
+{
+	size_t variables = 0;
+	while (environ[variables] != NULL)
+		variables++;
+	if (upgrade->is_cut)
+		snprintf(why, why_size,
+			 "this program was started with more than %u arguments, or more than %zu KiB of them",
+			 HEIR_ARGUMENTS_MAX, HEIR_ARGUMENTS_BYTES_MAX >> 10);
+	else if (variables > HEIR_ENVIRONMENT_MAX)
+		snprintf(why, why_size, "this program was started with more than %u environment variables",
+			 HEIR_ENVIRONMENT_MAX);
+	return !upgrade->is_cut && variables <= HEIR_ENVIRONMENT_MAX;
+}
+
 /* False: why. */
 static bool try_out(const struct upgrade *upgrade, const struct gateway *gateway, const char *path, char *why,
 		    size_t why_size)
@@ -278,7 +303,7 @@ void upgrade_run(struct upgrade *upgrade, struct gateway *gateway, struct admin 
 	pthread_mutex_unlock(&upgrade->lock);
 	if (gateway_settings(gateway)->drain.number != 0)
 		snprintf(why, sizeof(why), "the gateway is being drained");
-	else if (try_out(upgrade, gateway, path, why, sizeof(why)))
+	else if (can_be_repeated(upgrade, why, sizeof(why)) && try_out(upgrade, gateway, path, why, sizeof(why)))
 		replace(upgrade, path, gateway, admin, why, sizeof(why));
 	upgrade_note_refusal(upgrade, why);
 	show_counts(upgrade, admin);
@@ -295,6 +320,7 @@ void upgrade_begun(struct upgrade *upgrade, struct heir *heir, struct admin *adm
 		.state = heir->why[0] == '\0' ? UPGRADE_DONE : UPGRADE_REFUSED,
 		.number = note->number,
 		.clients = note->clients,
+		.closed = note->closed,
 		.silent_us = (clock_now_ns() - note->quiet_from_ns) / 1000u,
 		.done = note->done + (heir->why[0] == '\0'),
 		.refused = note->refused + (heir->why[0] != '\0'),

@@ -36,6 +36,7 @@ struct upgrade_status {
 	char why[HEIR_WHY_BYTES];
 	char from[HEIR_VERSION_BYTES]; /* UPGRADE_DONE: which version was replaced */
 	uint64_t clients;
+	uint32_t closed;    /* connections that had not signed in when their time was up */
 	uint64_t silent_us; /* no client was read or written to for so long */
 	uint64_t done;      /* upgrades that this process has seen, and those that were refused */
 	uint64_t refused;

@@ -4,6 +4,8 @@ not do. The certificate is trusted by its key, named to the browser, and no othe
 import base64
 import hashlib
 import http.server
+import re
+import shutil
 import threading
 from pathlib import Path
 
@@ -11,6 +13,7 @@ import pytest
 from cryptography.hazmat.primitives import serialization
 from selenium import webdriver
 from selenium.webdriver.chrome.service import Service
+from selenium.webdriver.support.ui import WebDriverWait
 
 import certificates
 
@@ -265,3 +268,23 @@ def test_subprotocols(page, serve, scheme):
             })""", url_of(server, scheme), offered) == chosen
     assert page.bare(url_of(server, scheme), "", ["chat"])["code"] == 1006
     server.wait_counter("end_ws_protocol", 1)
+
+
+def test_the_page_of_the_quick_starts(chromium, serve, tmp_path):
+    """Opened as a file beside node_modules, as docs/START.md has it: it shows what comes once it has subscribed."""
+    start = (Path(__file__).resolve().parents[2] / "docs" / "START.md").read_text()
+    (text,) = re.findall(r"```html\n(.*?)```", start, re.DOTALL)
+    server = serve("--shards", "2", listen=["tcp://127.0.0.1:0", "ws://127.0.0.1:0/mqtt"])
+    script = tmp_path / "node_modules/mqtt/dist/mqtt.min.js"
+    script.parent.mkdir(parents=True)
+    shutil.copy(MQTT_JS, script)
+    assert "ws://127.0.0.1:8083/mqtt" in text
+    (tmp_path / "page.html").write_text(text.replace("ws://127.0.0.1:8083/mqtt", url_of(server, "ws")))
+    chromium.get((tmp_path / "page.html").as_uri())
+    server.wait_counter("subscriptions_open", 1)
+    with server.client("thermometer-1") as thermometer:
+        thermometer.hand_over("home/kitchen/temperature", b"21.5")
+    WebDriverWait(chromium, TIMEOUT_S).until(
+        lambda driver: driver.find_element("id", "log").get_attribute("textContent") == "home/kitchen/temperature: 21.5\n")
+    chromium.get("about:blank")
+    server.wait_counter("connections_open", 0)

@@ -60,17 +60,31 @@ def test_tokens(serve, tmp_path):
 
 
 def test_the_page_and_its_listener():
-    """The page itself is a browser's: tests/browser has MQTT.js in one over the same listener."""
+    """The page itself is opened in tests/browser."""
     (command,), (page,) = blocks("A page in a browser", "sh"), blocks("A page in a browser", "html")
     assert re.search(r"--listen (ws://127\.0\.0\.1:8083/mqtt)", command).group(1) in page
 
 
+def prose(text):
+    """Without blocks of code, in which # begins a comment and ]( is no link."""
+    return re.sub(r"^( *)```.*?^\1```", "", text, flags=re.MULTILINE | re.DOTALL)
+
+
+def anchors(text):
+    """Of its headings, as GitHub names them."""
+    headings = re.findall(r"^#+ (.*)$", prose(text), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+def test_comments_in_code_are_no_headings():
+    text = "# One\n\n```sh\n# two\n```\n\n1. x\n\n   ```sh\n   # three\n# four\n   ```\n\n## Five, six\n"
+    assert anchors(text) == {"one", "five-six"}
+
+
 @pytest.mark.parametrize("path", sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")]), ids=lambda path: path.name)
 def test_links_lead_somewhere(path):
-    for target, anchor in re.findall(r"\]\(([^)#\s:]*)(#[^)\s]*)?\)", path.read_text()):
+    for target, anchor in re.findall(r"\]\(([^)#\s:]*)(#[^)\s]*)?\)", prose(path.read_text())):
         there = (path.parent / target).resolve() if target else path
         assert there.exists(), f"{path}: {target}"
         if anchor and there.suffix == ".md":
-            headings = re.findall(r"^#+ (.*)$", there.read_text(), re.MULTILINE)
-            names = {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
-            assert anchor[1:] in names, f"{path}: {target}{anchor}"
+            assert anchor[1:] in anchors(there.read_text()), f"{path}: {target}{anchor}"

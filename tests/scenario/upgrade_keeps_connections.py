@@ -7,6 +7,7 @@ import pytest
 
 from mqtt_wire import (PINGREQ_BYTES, PINGRESP_BYTES, PUBACK, PUBCOMP, PUBREC, PUBREL, RECEIVE_MAXIMUM, TOPIC_ALIAS,
                        TOPIC_ALIAS_MAXIMUM, acknowledge, connect, publish)
+from server import roost
 
 pytestmark = pytest.mark.roost_only("it replaces Roost's program")
 
@@ -124,6 +125,21 @@ def test_what_comes_while_it_happens(server):
                 sent += 1
         assert [int(to.take().payload) for _ in range(sent)] == list(range(sent))
         to.expect_nothing_before_ping()
+
+
+def test_strangers_are_counted(administered):
+    """Those who do not sign in within the time that they have are closed, and the operator is told how many."""
+    server = administered
+    with server.raw(4) as one, server.raw(5) as two, server.client("there") as there:
+        server.wait_counter("handshakes_open", 2)
+        asked = roost("ctl", "--url", server.admin().url, "upgrade")
+        assert asked.returncode == 0 and "had not signed in within two seconds: 2 connections" in asked.stdout, asked.stderr
+        for stranger in (one, two):
+            assert stranger.ends() == []
+        there.expect_nothing_before_ping()
+    server.wait_line("closed before they had signed in: 2")
+    assert server.admin().get("/api/v1/upgrade").json["closed"] == 2
+    assert "closed before they had signed in: 0" in server.upgrade()
 
 
 def test_those_who_come_while_it_happens(server):

@@ -144,7 +144,7 @@ CHANGED = {"gates": 2, "connections": 50, "packet_bytes_max": 4096, "queue_bytes
            "queue_memory_max": 1048576, "retained_max": 1, "retained_bytes_max": 100, "keepalive_max_s": 100, "sys_interval_s": 0,
            "session_expiry_max_s": 1, "client_subscriptions_max": 1, "tls_handshakes_max": 10, "password_threads": 1,
            "address_connections_max": 1, "private_tables": False, "fixed_files": False, "shards": 3}
-WAIT = ("shards", "private_tables")
+WAIT = ("shards", "private_tables", "fixed_files")
 
 
 @pytest.mark.parametrize("name", CHANGED)

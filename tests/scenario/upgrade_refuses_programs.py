@@ -167,3 +167,34 @@ def test_a_path_that_is_not_absolute(talked):
     assert roost("ctl", "--url", talked.admin().url, "upgrade", "roost").returncode == 2
     assert talked.admin().post("/api/v1/upgrade", {"path": "roost"}).status == 400
     refused(talked, "/nowhere/roost")
+
+
+def test_a_drain_meanwhile(talked, endless):
+    """The program that follows would know nothing of it."""
+    asked = ctl(talked, endless)
+    while not children_of(talked.pid):
+        pass
+    drain = roost("ctl", "--url", talked.admin().url, "drain", "--no-wait", "--grace", "3600")
+    assert drain.returncode == 1 and "an upgrade is under way" in drain.stderr
+    assert talked.admin().get("/api/v1/drain").json["state"] == "none"
+    assert "did not answer within" in asked.communicate(timeout=60)[1]
+    drain = roost("ctl", "--url", talked.admin().url, "drain", "--no-wait", "--grace", "3600")
+    assert drain.returncode == 0, drain.stderr
+    assert roost("ctl", "--url", talked.admin().url, "drain", "--cancel").returncode == 0
+
+
+def test_more_arguments_than_the_way_back_knows(serve):
+    server = serve("--admin", "http://127.0.0.1:0", *["--log-level", "debug"] * 10000)
+    with server.client("there", 5) as client:
+        assert "arguments" in refused(server, SAME)
+        client.expect_nothing_before_ping()
+
+
+def test_the_way_back_with_many_arguments(serve, monkeypatch):
+    """All of them, to the last."""
+    monkeypatch.setenv("ROOST_TEST_UPGRADE", "fail")
+    server = serve("--admin", "http://127.0.0.1:0", *["--log-level", "debug"] * 7000, "--packet-bytes-max", "5000")
+    with server.client("there", 5) as client:
+        assert "does not start" in refused(server, SAME)
+        client.publish("t", b"x" * 6000)
+        client.expect_refusal(0x95)

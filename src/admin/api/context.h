@@ -18,6 +18,7 @@ struct admin_upgrade {
 	char from[64];             /* done: the version that was replaced */
 	uint64_t number;           /* of the request */
 	uint64_t clients;          /* done */
+	uint64_t closed;           /* done: connections that had not signed in in time */
 	uint64_t silent_us;        /* done: no client was served for so long */
 	uint64_t done;             /* of all programs of this process */
 	uint64_t refused;

@@ -14,10 +14,11 @@ static json_t *json_of_upgrade(const struct admin_hooks *hooks)
 	struct admin_upgrade upgrade;
 	hooks->upgrade_status(hooks->context, &upgrade);
 	bool done = strcmp(upgrade.state, "done") == 0;
-	return json_pack("{s:s, s:s, s:I, s:o, s:o, s:o, s:o, s:I, s:I}", "version", ROOST_VERSION, "state",
+	return json_pack("{s:s, s:s, s:I, s:o, s:o, s:o, s:o, s:o, s:I, s:I}", "version", ROOST_VERSION, "state",
 			 upgrade.state, "number", (json_int_t)upgrade.number, "error", json_of_text(upgrade.why),
 			 "from", done ? json_of_text(upgrade.from) : json_null(), "clients",
-			 done ? json_integer((json_int_t)upgrade.clients) : json_null(), "silent_seconds",
+			 done ? json_integer((json_int_t)upgrade.clients) : json_null(), "closed",
+			 done ? json_integer((json_int_t)upgrade.closed) : json_null(), "silent_seconds",
 			 done ? json_real((double)upgrade.silent_us / 1e6) : json_null(), "done",
 			 (json_int_t)upgrade.done, "refused", (json_int_t)upgrade.refused);
 }

@@ -267,6 +267,27 @@ static enum error take_all(int thread, size_t count, const int *theirs, int *our
 	return ERROR_OK;
 }
 
+static int pidfd_of_thread(int32_t tid)
+{
+	return (int)syscall(SYS_pidfd_open, tid, PIDFD_OF_A_THREAD);
+}
+
+/* By taking a descriptor of the caller's own. */
+bool freeze_can_take_descriptors(void)
+{
+	int copy = -1;
+	int thread = pidfd_of_thread((int32_t)gettid());
+	if (thread < 0)
+		return false;
+	bool can = take_all(thread, 1, &thread, &copy) == ERROR_OK;
+	int failure = errno;
+	if (can)
+		close(copy);
+	close(thread);
+	errno = failure;
+	return can;
+}
+
 static enum error take_private(struct shard *shard)
 {
 	size_t count = freeze_descriptors(shard, NULL);
@@ -274,7 +295,7 @@ static enum error take_private(struct shard *shard)
 	if (numbers == NULL)
 		return ERROR_NO_MEMORY;
 	freeze_descriptors(shard, numbers);
-	int thread = (int)syscall(SYS_pidfd_open, atomic_load(&shard->shared.freeze.tid), PIDFD_OF_A_THREAD);
+	int thread = pidfd_of_thread(atomic_load(&shard->shared.freeze.tid));
 	enum error error = thread < 0 ? ERROR_SYSTEM : take_all(thread, count, numbers, numbers + count);
 	if (error == ERROR_OK)
 		renumber(shard, numbers + count);

@@ -42,6 +42,9 @@ const char *freeze_unquiet(const struct shard *shard);
 uint64_t freeze_activity(const struct shard *shard);
 /* Whether the thread has left its loop with everything quiet, and waits for its descriptors to be taken. */
 bool freeze_is_frozen(const struct shard *shard);
+/* Whether freeze_take_descriptors() can work with private tables: the kernel is new enough, and no filter of system
+ * calls is in the way. False: errno says why. */
+bool freeze_can_take_descriptors(void);
 /* Takes the descriptors that hold the shard's sockets into the caller's table, and lets the thread end, which is to be
  * joined then. shard_start() goes on with them. ERROR_SYSTEM, ERROR_NO_DESCRIPTORS: errno says why; the thread still
  * waits. */
