@@ -35,7 +35,7 @@ static void nothing_safe_is_lost_over_upgrades(void **state)
 		scene_play(scene, 100);
 		assert_true(figures_get(&scene->store->figures.checkpoints) > 1);
 		assert_int_equal(scene->store->writer.segments.header.epoch, 1);
-		scene_check_all_cuts(scene, seed);
+		scene_check_cuts(scene, seed);
 		scene_free(scene);
 	}
 }
@@ -55,7 +55,7 @@ static void nothing_safe_is_lost_over_upgrades_and_restarts(void **state)
 			scene_upgrade(scene);
 		}
 		scene_play(scene, 60);
-		scene_check_all_cuts(scene, seed);
+		scene_check_cuts(scene, seed);
 		scene_free(scene);
 	}
 }

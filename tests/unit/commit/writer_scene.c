@@ -387,9 +387,12 @@ void scene_check_cut(const struct scene *scene, size_t count, enum sim_unsynced 
 	sim_disk_free(cut);
 }
 
-void scene_check_all_cuts(const struct scene *scene, unsigned seed)
+/* Each seed its own third of the cuts: every one recovers the whole store. `make power` has them all, of a real one. */
+#define CUTS_STEP (3 * TRIES_STEP)
+
+void scene_check_cuts(const struct scene *scene, unsigned seed)
 {
-	for (size_t count = seed % TRIES_STEP; count <= scene->sim->count; count += TRIES_STEP) {
+	for (size_t count = seed % CUTS_STEP; count <= scene->sim->count; count += CUTS_STEP) {
 		for (int i = 0; i < 4; i++)
 			scene_check_cut(scene, count, i < 2 ? (enum sim_unsynced)i : SIM_SOME, &seed);
 	}

@@ -83,8 +83,9 @@ uint64_t scene_safe(const struct scene *scene, uint32_t shard);
  * the text of what is there; malloc()ed. */
 char *scene_recover(const struct scene *scene, size_t count, enum sim_unsynced unsynced, unsigned *seed);
 void scene_check_cut(const struct scene *scene, size_t count, enum sim_unsynced unsynced, unsigned *seed);
-/* The same after each operation so far, with none, all and some of what was not synced. */
-void scene_check_all_cuts(const struct scene *scene, unsigned seed);
+/* The same after every third operation so far, with none, all and some of what was not synced; seeds that follow one
+ * another begin at different ones. */
+void scene_check_cuts(const struct scene *scene, unsigned seed);
 /* The time that the log has noted last. */
 int64_t scene_wall(const struct scene *scene);
 

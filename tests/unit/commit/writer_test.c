@@ -547,7 +547,7 @@ static void nothing_safe_is_lost_when_the_power_fails(void **state)
 		struct scene *scene = scene_new(seed, STORE_ALWAYS, 4096, 12000);
 		scene_play(scene, 500);
 		assert_true(figures_get(&scene->store->figures.checkpoints) > 1);
-		scene_check_all_cuts(scene, seed);
+		scene_check_cuts(scene, seed);
 		scene_free(scene);
 	}
 }
@@ -569,7 +569,7 @@ static void nothing_safe_is_lost_when_the_disk_fails_before_the_power(void **sta
 			scene->sim->fail_sync_in = scene->sim->fail_write_in = 0;
 		}
 		assert_true(figures_get(&scene->store->figures.failures) > 5);
-		scene_check_all_cuts(scene, seed);
+		scene_check_cuts(scene, seed);
 		scene_free(scene);
 	}
 }
@@ -588,7 +588,7 @@ static void periodic_loses_the_end_alone_when_the_power_fails(void **state)
 			scene->sim->fail_sync_in = 0;
 		}
 		assert_true(figures_get(&scene->store->figures.failures) > 0);
-		scene_check_all_cuts(scene, seed);
+		scene_check_cuts(scene, seed);
 		scene_free(scene);
 	}
 }
@@ -605,7 +605,7 @@ static void nothing_safe_is_lost_over_restarts(void **state)
 			scene_restart(scene);
 		}
 		scene_play(scene, 60);
-		scene_check_all_cuts(scene, seed);
+		scene_check_cuts(scene, seed);
 		scene_free(scene);
 	}
 }
