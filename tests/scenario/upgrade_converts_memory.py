@@ -90,7 +90,7 @@ def test_sessions_queues_wills_and_retained_messages(upgraded, serve, tmp_path, 
 
 def test_messages_in_flight(upgraded, server):
     """Of both ways, at every step of QoS 1 and 2."""
-    with server.client("to", 5) as to, server.client("from", 5) as publisher:
+    with server.client("to") as to, server.client("from") as publisher:
         to.subscribe(("t", 2))
         publisher.send(publish("t", b"one", qos=1, packet_id=1))
         publisher.answer(PUBACK, 1)
@@ -104,10 +104,10 @@ def test_messages_in_flight(upgraded, server):
         to.send(acknowledge(PUBREC, two.packet_id))
         to.answer(PUBREL, two.packet_id)
         upgraded(server)
-        to.send(acknowledge(PUBCOMP, two.packet_id), acknowledge(PUBACK, one.packet_id))
+        to.send(acknowledge(PUBCOMP, two.packet_id) + acknowledge(PUBACK, one.packet_id))
         assert (one.payload, two.payload) == (b"one", b"two")
         to.expect_nothing_before_ping()
-        server.wait_counter("inflight_messages", 0)
+        server.wait_counter("pool_queue_used", 0)
 
 
 def test_rights_of_a_token(upgraded, serve, tmp_path):
@@ -153,6 +153,7 @@ def test_nothing_is_left_over(upgraded, server):
     assert server.resident_bytes() < memory * 1.1 + (1 << 20)
     with server.client("from") as publisher:
         publisher.hand_over("t", b"x")
+    assert [client.take().payload for client in clients[:10]] == [b"x"] * 10
     for client in clients:
         client.expect_nothing_before_ping()
         client.close()
