@@ -26,7 +26,8 @@ BUILD_S = 1800
 RUN_S = 1200
 
 # What the other program has. Each type can be converted there and back: members have other places, and there are more that
-# hold nothing. With pools (client, subscription and so on), blocks of the slab (extension, principal), bits and offsets.
+# hold nothing. With pools (client, subscription and so on), blocks of the slab (extension, principal), bits, offsets, and a
+# counter among the others.
 REVERSED = [("src/state/client.h", "client", ["session"]),
             ("src/subscriptions/subscription.h", "subscription", ["client_next", "client_previous"]),
             ("src/session/flow_list.h", "flow_entry", ["next"]),
@@ -34,7 +35,8 @@ REVERSED = [("src/state/client.h", "client", ["session"]),
             ("src/state/extension.h", "extension", []),
             ("src/session/session.h", "session", ["node", "id", "subscription"])]
 ADDED = [("src/subscriptions/subscription.h", "\tuint16_t reserved;\n", "\tuint32_t reserved;\n"),
-         ("src/state/principal.h", "\tuint16_t user_bytes;\n", "\tuint64_t reserved;\n\tuint16_t user_bytes;\n")]
+         ("src/state/principal.h", "\tuint16_t user_bytes;\n", "\tuint64_t reserved;\n\tuint16_t user_bytes;\n"),
+         ("src/runtime/counters.h", "\tX(quick_acks,", '\tX(never, COUNT, "never", "", "Nothing that this program has") \\\n\tX(quick_acks,')]
 VERSION = ("meson.build", r"version: '([^']+)'", r"version: '\1-other'")
 
 
