@@ -10,9 +10,10 @@ from pathlib import Path
 from server import ROOST
 
 # Such as layout/conversion.c can convert: in pools, blocks and notes.
-CONVERTIBLE = {"struct account", "struct ack_line", "struct address", "struct client", "struct extension", "struct flow_entry",
-               "struct index_note", "struct index_part_note", "struct own_entry", "struct principal", "struct retained_node",
-               "struct subscriber_list", "struct subscription", "struct ticket", "struct websocket"}
+CONVERTIBLE = {f"struct {name}" for name in (
+    "account", "ack_line", "address", "client", "counters", "extension", "flow_entry", "gateway_note", "heir_note", "index_note",
+    "index_part_note", "own_entry", "principal", "retained_node", "shard_note", "subscriber_list", "subscription", "ticket",
+    "websocket")}
 
 
 def layout_text(program=ROOST):

@@ -3,12 +3,13 @@ anything has happened. Whether it puts each member where that belongs is what te
 
 import os
 import re
+from pathlib import Path
 
 import pytest
 
 import other_layout
 from mqtt_wire import PUBACK, PUBREC, PUBREL, PUBCOMP, WILL_DELAY, Refused, Will, acknowledge, publish
-from server import UPGRADE_TO, roost
+from server import ROOST, UPGRADE_TO, roost
 from tokens import secret_file, token
 
 pytestmark = pytest.mark.roost_only("it replaces Roost's program")
@@ -202,6 +203,23 @@ def test_a_layout_that_cannot_be_converted(administered, tmp_path):
     program = other_layout.program(tmp_path, renamed)
     with administered.client("there", 5) as client:
         why = refused(administered, program)
-        assert "keeps its clients in another way" in why and "only a restart brings it: struct client differs: keepalive" in why
-        assert "is gone, and what it holds would be lost" in why
+        assert "keeps its clients in another way than this program, so that only a restart brings it: struct client differs" in why
+        assert "keepalive_s is gone, and what it holds would be lost" in why
         client.expect_nothing_before_ping()
+
+
+def test_a_member_that_only_the_new_program_has(administered, tmp_path):
+    """It begins as nothing. There is no way back from it, which is refused like the rest."""
+    def grown(line):
+        return line.replace("; reserved@", "; newcomer@") if line.startswith("struct subscription ") else line
+
+    program = other_layout.program(tmp_path, grown)
+    with administered.client("there", 5) as client:
+        client.subscribe(("t", 1))
+        asked = roost("ctl", "--url", administered.admin().url, "upgrade", program)
+        assert asked.returncode == 0, asked.stderr
+        client.hand_over("t", b"x")
+        assert client.take().payload == b"x"
+        assert "struct subscription differs: newcomer is gone" in refused(administered, str(Path(ROOST).resolve()))
+        client.hand_over("t", b"y")
+        assert client.take().payload == b"y"
