@@ -150,7 +150,7 @@ def measure(options, server, bench):
                  "server_user_bytes_per_client"):
         print(f"  {name} {figures[name]}")
     for line in log.lines:
-        if "upgrade" in line:
+        if "upgrade" in line or "converted" in line:
             print(" ", line)
     return figures["lost"] == 0 and figures["held"] == options.clients and 0 < (figures["ping_max_us"] or 0) <= SILENCE_MAX_MS * 1000
 

@@ -157,12 +157,12 @@ def load(begin, then, upgrades):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--folder", type=Path, default=ROOT / "build" / "other-version", help="where the other program is built")
+    parser.add_argument("--folder", type=Path, help="where the other program is built; it is kept for the next time")
     parser.add_argument("--tag", help="a version of this repository, instead of other structs")
     parser.add_argument("--program", type=Path, help="the other program, which is built already")
     parser.add_argument("--build-only", action="store_true", help="build the other program, and say where it is")
     options = parser.parse_args()
-    folder = options.folder.resolve()
+    folder = (options.folder or ROOT / "build" / (f"version-{options.tag}" if options.tag else "other-version")).resolve()
     other = options.program
     if other is None:
         make_tagged(folder, options.tag) if options.tag else make_other(folder)

@@ -279,7 +279,7 @@ static enum error adopt_memory(struct gateway *gateway, int root_fd)
 		return heritage_complain(sentence);
 	if (gateway->memory.is_converted) {
 		gateway->converted_ns = clock_now_ns() - from_ns;
-		snprintf(gateway->converted, sizeof(gateway->converted), "%s", sentence);
+		snprintf(gateway->converted, sizeof(gateway->converted), "%.127s", sentence);
 	}
 	return ERROR_OK;
 }

@@ -162,7 +162,7 @@ static bool judge_layout(const char *path, const char *verdict, const char *text
 	char difference[300] = "the meaning of something has changed";
 	if (strncmp(verdict, ACCEPTS, sizeof(ACCEPTS) - 1) == 0) {
 		const char *type = verdict + sizeof(ACCEPTS) - 1;
-		snprintf(trial->converts, sizeof(trial->converts), "%s", *type == ' ' ? type + 1 : type);
+		snprintf(trial->converts, sizeof(trial->converts), "%.127s", *type == ' ' ? type + 1 : type);
 		return true;
 	}
 	if (strncmp(verdict, REFUSES " ", sizeof(REFUSES)) == 0)
