@@ -25,7 +25,7 @@ ROOST_STORE ?= run/store
 PYTHON = /usr/bin/python3
 
 .DEFAULT_GOAL = help
-.PHONY: help run build test conformance bench startup tail million million-tls million-upgrade upgrade-load durable crash power stored asan tsan fuzz simulate play sweep lint format install deb image package-test clean
+.PHONY: help run build test conformance bench startup tail million million-tls million-upgrade upgrade-load upgrade-versions durable crash power stored asan tsan fuzz simulate play sweep lint format install deb image package-test clean
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | while IFS="$$(printf '\t')" read -r verb what; do \
@@ -118,6 +118,11 @@ upgrade-load: ## the same under a load whose every message is accounted for: ARG
 	@tools/setup.sh build
 	@tools/build.sh build roost
 	@$(PYTHON) tools/upgrade_load.py $(ARGS)
+
+upgrade-versions: ## upgrades to a program whose memory is laid out in another way, and back, under live clients; TAG=v0.2.0: from that version
+	@tools/setup.sh build test
+	@tools/build.sh build roost
+	@$(PYTHON) tools/upgrade_versions.py $(if $(TAG),--tag $(TAG)) $(ARGS)
 
 durable: ## durable messages, half of the sessions offline: with a store, without, and Debian's mosquitto with persistence
 	@tools/setup.sh build test

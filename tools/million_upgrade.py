@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 """The program replaced under a million clients: how long any of them waits, and what it costs.
 
-    tools/million_upgrade.py [--clients N] [--upgrades N] [--transport tcp|tls|ws|wss] [--store DIR] [--to PROGRAM]
+    tools/million_upgrade.py [--clients N] [--upgrades N] [--transport tcp|tls|ws|wss] [--store DIR] [--to PROGRAM]...
 
 `roost bench hold` connects the clients, each subscribed to a topic of its own, and pings over them all the while; each
 ping is timed, so that the longest answer is the longest that the server was silent to any of them. Exit status 0: no
@@ -133,7 +133,7 @@ def measure(options, server, bench):
         before, available = memory.resident(), memory.available()
         memory.start()
         began = time.monotonic()
-        asked = subprocess.run([ROOST, "ctl", "--url", admin, "upgrade", options.to], capture_output=True, text=True,
+        asked = subprocess.run([ROOST, "ctl", "--url", admin, "upgrade", options.to[number % len(options.to)]], capture_output=True, text=True,
                                timeout=120, check=False)
         took = time.monotonic() - began
         memory.stopped.set()
@@ -150,7 +150,7 @@ def measure(options, server, bench):
                  "server_user_bytes_per_client"):
         print(f"  {name} {figures[name]}")
     for line in log.lines:
-        if "upgrade" in line:
+        if "upgrade" in line or "converted" in line:
             print(" ", line)
     return figures["lost"] == 0 and figures["held"] == options.clients and 0 < (figures["ping_max_us"] or 0) <= SILENCE_MAX_MS * 1000
 
@@ -163,10 +163,10 @@ def main():
     parser.add_argument("--hold", type=int, default=0, help="seconds; 0: as long as the upgrades take")
     parser.add_argument("--transport", default="tcp", choices=["tcp", "tls", "ws", "wss"])
     parser.add_argument("--store", help="a directory")
-    parser.add_argument("--to", default=ROOST, help="the new program")
+    parser.add_argument("--to", action="append", help="the new program; where there are several, they take turns")
     options = parser.parse_args()
     into_namespace()
-    options.to = str(Path(options.to).resolve())
+    options.to = [str(Path(path).resolve()) for path in options.to or [ROOST]]
     options.hold = options.hold or int(options.upgrades * (options.between + 10) + 30)
     scratch = tempfile.mkdtemp()
     program = shutil.copy(ROOST, scratch)

@@ -2,7 +2,7 @@
 """The program replaced again and again under a load, whose every message is accounted for.
 
     tools/upgrade_load.py [--clients N] [--rate N] [--upgrades N] [--between S] [--store DIR] [--transport tcp|tls|ws|wss]
-                          [--to PROGRAM] [-- OPTION...]
+                          [--to PROGRAM]... [-- OPTION...]
 
 `roost bench run` has clients that only listen and clients that publish at QoS 0, 1 and 2 on a schedule. `roost ctl
 upgrade` is called meanwhile. Options behind -- go to `roost serve`. Exit status 0: every upgrade was done, no client was
@@ -103,9 +103,9 @@ def run(options, server, folder):
     upgrades, after = [], []
     try:
         time.sleep(max(1, options.clients // 2000) + 2)  # they connect, and the warm-up passes
-        for _ in range(options.upgrades):
+        for number in range(options.upgrades):
             time.sleep(options.between)
-            code, words = server.upgrade(options.to)
+            code, words = server.upgrade(options.to[number % len(options.to)])
             upgrades.append(code)
             after.append(status_of(server.process.pid))
             if code != 0:
@@ -144,10 +144,10 @@ def main():
     parser.add_argument("--between", type=float, default=5, help="seconds before each upgrade")
     parser.add_argument("--transport", default="tcp", choices=["tcp", "tls", "ws", "wss"])
     parser.add_argument("--store", help="a directory")
-    parser.add_argument("--to", default=ROOST, help="the new program")
+    parser.add_argument("--to", action="append", help="the new program; where there are several, they take turns")
     options = parser.parse_args(arguments)
     options.options = served
-    options.to = str(Path(options.to).resolve())
+    options.to = [str(Path(path).resolve()) for path in options.to or [ROOST]]
     with tempfile.TemporaryDirectory() as folder:
         server = Server(options, folder)
         try:

@@ -282,18 +282,18 @@ bool gateway_leave(struct gateway *gateway, int *root_fd, char *why, size_t why_
 	if (!heritage_save(gateway, why, why_size))
 		return false;
 	heritage_keep(gateway, true);
-	*root_fd = gateway->root.fd;
+	*root_fd = gateway->memory.root.fd;
 	return true;
 }
 
 struct notes *gateway_notes(struct gateway *gateway)
 {
-	return &gateway->notes;
+	return &gateway->memory.notes;
 }
 
 void gateway_stay(struct gateway *gateway)
 {
 	heritage_keep(gateway, false);
 	access_release(gateway->access);
-	notes_clear(&gateway->notes);
+	notes_clear(&gateway->memory.notes);
 }

@@ -310,7 +310,7 @@ static enum error plan(struct gateway *gateway)
 static enum error open_storage(struct gateway *gateway)
 {
 	struct store_refusal refusal;
-	struct memory_root *root = gateway->has_root ? &gateway->root : NULL;
+	struct memory_root *root = gateway->has_root ? &gateway->memory.root : NULL;
 	const struct store_options *options = &gateway->settings->store;
 	if (!gateway->is_heir)
 		return storage_open(&gateway->storage, options, gateway->shard_count, root);

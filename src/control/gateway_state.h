@@ -7,7 +7,7 @@
 #include "control/layout.h"
 #include "control/storage.h"
 #include "control/tls/tls_keeper.h"
-#include "memory/notes.h"
+#include "layout/adoption.h"
 #include "runtime/quota.h"
 #include "runtime/settings/settings_feed.h"
 
@@ -19,10 +19,13 @@ struct congestion_board;
 struct password_workers;
 
 struct gateway {
-	struct settings *settings; /* as given at the start */
-	struct memory_root root;   /* of all memory that outlives the program (control/heritage.h) */
-	struct notes notes;
-	struct arena *arenas; /* of the shards, and behind them that of what they share; NULL without a root */
+	struct settings *settings;     /* as given at the start */
+	struct layout_adoption memory; /* the root of all memory that outlives the program, and its notes
+					  (control/heritage.h); made or adopted */
+	char converted[128]; /* the first type that memory was converted for; "": it is as it was found, or nothing had
+				to be */
+	uint64_t converted_ns; /* how long that took */
+	struct arena *arenas;  /* of the shards, and behind them that of what they share; NULL without a root */
 	struct listener inherited[SETTINGS_LISTENERS_MAX]; /* what nobody has taken over has a descriptor still */
 	uint32_t inherited_count;
 	bool has_root;

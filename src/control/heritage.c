@@ -3,6 +3,7 @@
 #include "access/access.h"
 #include "access/addresses.h"
 #include "base/check.h"
+#include "base/clock.h"
 #include "base/layout_root.h"
 #include "base/log.h"
 #include "control/gateway_state.h"
@@ -53,12 +54,12 @@ static void heritage_refused(struct gateway *gateway, enum error error)
 
 void heritage_make(struct gateway *gateway)
 {
-	enum error error = memory_root_open(&gateway->root, memory_layout_hash());
+	enum error error = memory_root_open(&gateway->memory.root, memory_layout_hash());
 	if (error == ERROR_OK) {
-		error = notes_open(&gateway->notes, &gateway->root);
+		error = notes_open(&gateway->memory.notes, &gateway->memory.root);
 		gateway->has_root = error == ERROR_OK;
 		if (error != ERROR_OK)
-			memory_root_close(&gateway->root);
+			memory_root_close(&gateway->memory.root);
 	}
 	if (error != ERROR_OK)
 		heritage_refused(gateway, error);
@@ -66,7 +67,8 @@ void heritage_make(struct gateway *gateway)
 
 static enum error heritage_arena(struct gateway *gateway, struct arena *arena, const char *name)
 {
-	return gateway->is_heir ? arena_find(arena, &gateway->root, name) : arena_open(arena, &gateway->root, name);
+	return gateway->is_heir ? arena_find(arena, &gateway->memory.root, name)
+				: arena_open(arena, &gateway->memory.root, name);
 }
 
 enum error heritage_open_arenas(struct gateway *gateway)
@@ -75,8 +77,8 @@ enum error heritage_open_arenas(struct gateway *gateway)
 	if (gateway->has_root && !gateway->is_heir &&
 	    layout_table_to_start(gateway->shard_count) + gateway->shard_count + ARENAS_OTHER > gateway->layout.table) {
 		heritage_refused(gateway, ERROR_NO_DESCRIPTORS);
-		notes_close(&gateway->notes);
-		memory_root_close(&gateway->root);
+		notes_close(&gateway->memory.notes);
+		memory_root_close(&gateway->memory.root);
 	}
 	if (!gateway->has_root)
 		return ERROR_OK;
@@ -97,7 +99,7 @@ enum error heritage_open_arenas(struct gateway *gateway)
 static enum error save_listeners(struct gateway *gateway)
 {
 	const struct settings *settings = gateway->settings;
-	return notes_put(&gateway->notes, SCOPE, "listeners", settings->listeners,
+	return notes_put(&gateway->memory.notes, SCOPE, "listeners", settings->listeners,
 			 settings->listener_count * sizeof(settings->listeners[0]));
 }
 
@@ -106,7 +108,7 @@ static enum error save_gates(struct gateway *gateway)
 	struct counters sum = {0};
 	for (uint16_t i = 0; i < gateway->gate_count; i++)
 		counters_add(&sum, &gateway->gates[i].counters);
-	return notes_put(&gateway->notes, SCOPE, "gates", &sum, sizeof(sum));
+	return notes_put(&gateway->memory.notes, SCOPE, "gates", &sum, sizeof(sum));
 }
 
 static enum error save_tickets(struct gateway *gateway)
@@ -115,7 +117,7 @@ static enum error save_tickets(struct gateway *gateway)
 	if (gateway->tls.tickets == NULL)
 		return ERROR_OK;
 	size_t size = tls_tickets_save(gateway->tls.tickets, keys);
-	enum error error = notes_put(&gateway->notes, SCOPE, "tls tickets", keys, size);
+	enum error error = notes_put(&gateway->memory.notes, SCOPE, "tls tickets", keys, size);
 	explicit_bzero(keys, sizeof(keys));
 	return error;
 }
@@ -133,7 +135,7 @@ static enum error save_facts(struct gateway *gateway)
 		.fixed_files = gateway->settings->fixed_files,
 		.in_step = !access_is_out_of_step(gateway->access),
 	};
-	enum error error = notes_put(&gateway->notes, SCOPE, "facts", &note, sizeof(note));
+	enum error error = notes_put(&gateway->memory.notes, SCOPE, "facts", &note, sizeof(note));
 	uint32_t *taken = calloc(gateway->shard_count, sizeof(*taken));
 	if (error != ERROR_OK || taken == NULL) {
 		free(taken);
@@ -141,7 +143,7 @@ static enum error save_facts(struct gateway *gateway)
 	}
 	for (uint16_t i = 0; i < gateway->shard_count; i++)
 		taken[i] = atomic_load(&gateway->quota[i].taken);
-	error = notes_put(&gateway->notes, SCOPE, "quota", taken, gateway->shard_count * sizeof(*taken));
+	error = notes_put(&gateway->memory.notes, SCOPE, "quota", taken, gateway->shard_count * sizeof(*taken));
 	free(taken);
 	return error;
 }
@@ -155,7 +157,7 @@ static enum error save_parts(struct gateway *gateway)
 	if (error == ERROR_OK)
 		error = addresses_save(gateway->addresses, shared);
 	if (error == ERROR_OK)
-		error = access_save(gateway->access, &gateway->notes, SCOPE);
+		error = access_save(gateway->access, &gateway->memory.notes, SCOPE);
 	if (error == ERROR_OK)
 		error = resumed_save(gateway->shards, shared);
 	for (uint16_t i = 0; i < gateway->shard_count && error == ERROR_OK; i++) {
@@ -176,8 +178,10 @@ bool heritage_save(struct gateway *gateway, char *why, size_t why_size)
 		snprintf(why, why_size, "clients were revoked at that moment");
 		return false;
 	}
-	notes_clear(&gateway->notes);
+	notes_clear(&gateway->memory.notes);
 	enum error error = storage_save(&gateway->storage);
+	if (error == ERROR_OK)
+		error = layout_put_notes(&gateway->memory.notes);
 	if (error == ERROR_OK)
 		error = save_facts(gateway);
 	if (error == ERROR_OK)
@@ -217,7 +221,7 @@ static void keep_sockets(struct shard *shard, bool keep)
 
 void heritage_keep(const struct gateway *gateway, bool keep)
 {
-	memory_root_keep(&gateway->root, keep);
+	memory_root_keep(&gateway->memory.root, keep);
 	storage_keep(&gateway->storage, keep);
 	for (uint32_t i = 0; i < gateway->settings->listener_count; i++)
 		keep_descriptor(gateway->settings->listeners[i].fd, keep);
@@ -261,7 +265,7 @@ static enum error adopt_listeners(struct gateway *gateway)
 {
 	const void *listeners;
 	uint32_t count;
-	if (!notes_get_array(&gateway->notes, SCOPE, "listeners", sizeof(struct listener), &listeners, &count) ||
+	if (!notes_get_array(&gateway->memory.notes, SCOPE, "listeners", sizeof(struct listener), &listeners, &count) ||
 	    count > SETTINGS_LISTENERS_MAX)
 		return heritage_complain("its listeners");
 	memcpy(gateway->inherited, listeners, count * sizeof(gateway->inherited[0]));
@@ -269,14 +273,26 @@ static enum error adopt_listeners(struct gateway *gateway)
 	return ERROR_OK;
 }
 
+/* Memory of another layout is converted. */
+static enum error adopt_memory(struct gateway *gateway, int root_fd)
+{
+	char sentence[256];
+	uint64_t from_ns = clock_now_ns();
+	if (layout_adopt(&gateway->memory, root_fd, sentence, sizeof(sentence)) != ERROR_OK)
+		return heritage_complain(sentence);
+	if (gateway->memory.is_converted) {
+		gateway->converted_ns = clock_now_ns() - from_ns;
+		snprintf(gateway->converted, sizeof(gateway->converted), "%.127s", sentence);
+	}
+	return ERROR_OK;
+}
+
 enum error heritage_adopt(struct gateway *gateway, struct settings *settings, int root_fd)
 {
 	struct gateway_note note;
-	if (memory_root_adopt(&gateway->root, root_fd, memory_layout_hash()) != ERROR_OK)
-		return heritage_complain("its memory is laid out in another way");
-	if (notes_adopt(&gateway->notes, &gateway->root) != ERROR_OK)
-		return heritage_complain("its notes");
-	if (!notes_get_exact(&gateway->notes, SCOPE, "facts", &note, sizeof(note)) || note.shard_count == 0)
+	if (adopt_memory(gateway, root_fd) != ERROR_OK)
+		return ERROR_NOT_FOUND;
+	if (!notes_get_exact(&gateway->memory.notes, SCOPE, "facts", &note, sizeof(note)) || note.shard_count == 0)
 		return heritage_complain("the facts of its gateway");
 	gateway->has_root = true;
 	gateway->is_heir = true;
@@ -294,7 +310,7 @@ static enum error adopt_quota(struct gateway *gateway)
 {
 	const void *items;
 	uint32_t count;
-	if (!notes_get_array(&gateway->notes, SCOPE, "quota", sizeof(uint32_t), &items, &count) ||
+	if (!notes_get_array(&gateway->memory.notes, SCOPE, "quota", sizeof(uint32_t), &items, &count) ||
 	    count != gateway->shard_count)
 		return heritage_complain("places of its clients");
 	const uint32_t *taken = items;
@@ -306,7 +322,7 @@ static enum error adopt_quota(struct gateway *gateway)
 static void adopt_tickets(struct gateway *gateway)
 {
 	struct slice keys;
-	if (gateway->tls.tickets == NULL || !notes_get(&gateway->notes, SCOPE, "tls tickets", &keys))
+	if (gateway->tls.tickets == NULL || !notes_get(&gateway->memory.notes, SCOPE, "tls tickets", &keys))
 		return;
 	/* Keys that are no good any more are nobody's loss: clients shake hands in full. */
 	enum error error = tls_tickets_load(gateway->tls.tickets, keys, (int64_t)time(NULL));
@@ -328,10 +344,11 @@ enum error heritage_adopt_parts(struct gateway *gateway)
 		return error;
 	if (resumed_adopt(gateway->shards, gateway->shard_count, &gateway->arenas[gateway->shard_count]) != ERROR_OK)
 		return heritage_complain("what publishers may send again");
-	if (access_restore(gateway->access, &gateway->notes, SCOPE, (int64_t)time(NULL)) != ERROR_OK)
+	if (access_restore(gateway->access, &gateway->memory.notes, SCOPE, (int64_t)time(NULL)) != ERROR_OK)
 		return heritage_complain("its revocations");
 	access_set_in_step(gateway->access, gateway->was_in_step);
-	if (!notes_get_exact(&gateway->notes, SCOPE, "gates", &gateway->gates[0].counters, sizeof(struct counters)))
+	if (!notes_get_exact(&gateway->memory.notes, SCOPE, "gates", &gateway->gates[0].counters,
+			     sizeof(struct counters)))
 		return heritage_complain("the counters of its gates");
 	gate_go_on_from_counters(&gateway->gates[0]);
 	adopt_tickets(gateway);
@@ -351,7 +368,11 @@ void heritage_settle(struct gateway *gateway)
 		listener_unlink(listener);
 	}
 	gateway->inherited_count = 0;
-	notes_clear(&gateway->notes);
+	if (gateway->converted[0] != '\0')
+		log_write(LOG_INFO, "memory of another layout was converted in %.1f ms, %s first",
+			  (double)gateway->converted_ns / 1e6, gateway->converted);
+	layout_adoption_finish(&gateway->memory);
+	notes_clear(&gateway->memory.notes);
 }
 
 void heritage_close(struct gateway *gateway)
@@ -359,6 +380,6 @@ void heritage_close(struct gateway *gateway)
 	if (!gateway->has_root)
 		return;
 	free(gateway->arenas);
-	notes_close(&gateway->notes);
-	memory_root_close(&gateway->root);
+	notes_close(&gateway->memory.notes);
+	memory_root_close(&gateway->memory.root);
 }

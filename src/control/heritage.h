@@ -14,8 +14,9 @@ struct settings;
 /* A root, notes and an arena for what the shards share. Where the kernel refuses a memfd, memory is anonymous, which
  * the log says: there is no upgrade then. */
 void heritage_make(struct gateway *gateway);
-/* Adopts the previous program's root and the facts of its gateway: settings that cannot change under clients are as
- * they were, and the log says which of them wait for a restart. ERROR_NOT_FOUND and others: after logging why. */
+/* Adopts the previous program's root, converted where that had another layout (layout/adoption.h), and the facts of its
+ * gateway: settings that cannot change under clients are as they were, and the log says which of them wait for a
+ * restart. ERROR_NOT_FOUND and others: after logging why; the previous program can adopt the same again. */
 enum error heritage_adopt(struct gateway *gateway, struct settings *settings, int root_fd);
 /* An arena for each shard; with the number of shards known. */
 enum error heritage_open_arenas(struct gateway *gateway);
@@ -29,7 +30,7 @@ bool heritage_save(struct gateway *gateway, char *why, size_t why_size);
 void heritage_keep(const struct gateway *gateway, bool keep);
 /* After all that lies in arenas was closed. */
 void heritage_close(struct gateway *gateway);
-/* The new program serves: what only the previous one needed is closed. */
+/* The new program serves: what only the previous one needed is closed, its memory from before a conversion too. */
 void heritage_settle(struct gateway *gateway);
 
 #endif

@@ -28,7 +28,11 @@ static const struct conversion_place PLACES[] = {
 	{"struct address", CONVERT_OFFSET, "addresses # table", "node"},
 	{"struct client", CONVERT_POOL, "clients", NULL},
 	{"struct client", CONVERT_OFFSET, "registry", "session.node"},
+	{"struct counters", CONVERT_NOTE, "counters", NULL},
+	{"struct counters", CONVERT_NOTE, "gates", NULL},
 	{"struct flow_entry", CONVERT_POOL, "flow entries", NULL},
+	{"struct gateway_note", CONVERT_NOTE, "facts", NULL},
+	{"struct heir_note", CONVERT_NOTE, "heir", NULL},
 	{"struct index_note", CONVERT_NOTE, "index", NULL},
 	{"struct index_part_note", CONVERT_NOTE, "index # table", NULL},
 	{"struct messages_note", CONVERT_NOTE, "messages", NULL},
@@ -46,6 +50,7 @@ static const struct conversion_place PLACES[] = {
 	{"struct retained_queue", CONVERT_POOL, "job queues", NULL},
 	{"struct retained_queue", CONVERT_OFFSET, "jobs by client", "node"},
 	{"struct review", CONVERT_NOTE, "review", NULL},
+	{"struct shard_note", CONVERT_NOTE, "loop", NULL},
 	{"struct subscriber_list", CONVERT_POOL, "lists", NULL},
 	{"struct subscription", CONVERT_POOL, "subscriptions", NULL},
 	{"struct ticket", CONVERT_POOL, "acks", NULL},
@@ -71,6 +76,19 @@ static const struct conversion_block {
 };
 #define BLOCK_COUNT (sizeof(BLOCKS) / sizeof(BLOCKS[0]))
 _Static_assert(BLOCK_COUNT <= CONVERT_BLOCKS_MAX, "all of them may have to be converted");
+
+/* Arrays that have an element for each value of an enumeration. */
+static const struct conversion_count {
+	const char *type;
+	const char *member;
+	const char *values;
+} COUNTS[] = {
+	{"struct counters", "values", "enum counter"},
+	{"struct counters", "ends", "enum error"},
+};
+#define COUNT_COUNT (sizeof(COUNTS) / sizeof(COUNTS[0]))
+/* It is kept nowhere else: its values may have other numbers. */
+#define COUNTED_ONLY "enum counter"
 
 #define CLIENT_TYPE "struct client"
 #define CLIENT_POOL "clients"
@@ -166,13 +184,67 @@ static bool plan_records(const struct planning *planning, const struct type_memb
 	return true;
 }
 
+static const struct conversion_count *count_of(struct slice type, struct slice member)
+{
+	for (size_t i = 0; i < COUNT_COUNT; i++) {
+		if (slice_equal(type, slice_string(COUNTS[i].type)) &&
+		    slice_equal(member, slice_string(COUNTS[i].member)))
+			return &COUNTS[i];
+	}
+	return NULL;
+}
+
+/* The value of that name. They are mostly in the same order in both: looks from *next on first. */
+static bool find_value(struct slice values, struct slice *next, struct slice wanted, uint64_t *value)
+{
+	struct slice name;
+	struct slice rest = *next;
+	for (int round = 0; round < 2; round++) {
+		while (type_text_value(&rest, &name, value)) {
+			if (slice_equal(name, wanted)) {
+				*next = rest;
+				return true;
+			}
+		}
+		rest = values;
+	}
+	return false;
+}
+
+/* What is counted no more is shown nowhere, and let go. */
+static bool plan_counts(const struct planning *planning, const struct conversion_count *count,
+			const struct type_member *from, uint64_t from_bit, const struct type_member *to,
+			uint64_t to_bit)
+{
+	struct type_line before, after;
+	struct slice name;
+	uint64_t number, old;
+	if (!slice_equal(from->word.element, to->word.element) ||
+	    !type_text_find(planning->from, slice_string(count->values), &before) ||
+	    !type_text_find(planning->to, slice_string(count->values), &after))
+		return planning_refuse(planning, to->name, "is of another type");
+	uint64_t bits = type_text_bytes(planning->to, to->word.element, 0) * 8;
+	struct slice next = before.members;
+	while (type_text_value(&after.members, &name, &number)) {
+		if (number >= to->word.count || !find_value(before.members, &next, name, &old) ||
+		    old >= from->word.count)
+			continue;
+		if (!planning_move(planning, to->name, from_bit + old * bits, to_bit + number * bits, bits))
+			return false;
+	}
+	return true;
+}
+
 static bool plan_member(const struct planning *planning, const struct type_member *from, uint64_t from_bit,
 			const struct type_member *to, uint64_t to_bit, uint32_t depth)
 {
 	uint64_t bits = member_bits(planning->from, from);
 	uint64_t to_bits = member_bits(planning->to, to);
+	const struct conversion_count *count = depth == 0 ? count_of(planning->root, to->name) : NULL;
 	from_bit += from->at_bit;
 	to_bit += to->at_bit;
+	if (count != NULL)
+		return plan_counts(planning, count, from, from_bit, to, to_bit);
 	if (slice_equal(from->word.whole, to->word.whole) &&
 	    type_text_is_same(planning->from, planning->to, to->word.whole, 0))
 		return bits <= to_bits ? planning_move(planning, to->name, from_bit, to_bit, bits)
@@ -374,6 +446,18 @@ static bool keeps_all_types(const char *from, const char *to, char *sentence, si
 	return true;
 }
 
+static bool is_same_root(const char *from, const char *to, struct slice root)
+{
+	if (slice_equal(root, slice_string(COUNTED_ONLY)))
+		return true;
+	for (size_t i = 0; i < COUNT_COUNT; i++) {
+		if (slice_equal(root, slice_string(COUNTS[i].type)) &&
+		    !type_text_is_same(from, to, slice_string(COUNTS[i].values), 0))
+			return false;
+	}
+	return type_text_is_same(from, to, root, 0);
+}
+
 /* In place: a hundred kilobytes need no second copy on a stack. */
 static void conversion_begin(struct layout_conversion *made)
 {
@@ -395,7 +479,7 @@ bool layout_conversion_between(struct layout_conversion *made, const char *from,
 		struct planning planning = {.from = from, .to = to, .sentence = sentence, .size = size};
 		planning.root = slice_of(roots, strcspn(roots, "\n"));
 		roots += planning.root.size + (roots[planning.root.size] == '\n');
-		if (type_text_is_same(from, to, planning.root, 0))
+		if (is_same_root(from, to, planning.root))
 			continue;
 		if (!plan_type(made, &planning))
 			return false;

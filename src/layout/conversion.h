@@ -3,10 +3,10 @@
  *
  * A type may differ if its objects are in a pool, or are a note, of which the table in conversion.c has the name; or if
  * they are blocks of a slab that have one reference each, at a place which the other table knows. It may have its
- * members elsewhere and in another order, more of them, which begin as 0, and wider unsigned numbers. A member that is
- * gone was renamed for all this file knows, and what it held would be lost. So that is refused, and so is everything
- * else, in a sentence that names it. Where 0 is no good beginning for a new member, raise MEMORY_LAYOUT_VERSION.
- * Decision 0022 has the reasons. Any thread. */
+ * members elsewhere and in another order, more of them, which begin as 0, and wider unsigned numbers. Counters, which
+ * are arrays, are converted by the names of what they count. A member that is gone was renamed for all this file knows,
+ * and what it held would be lost. So that is refused, and so is everything else, in a sentence that names it. Where 0
+ * is no good beginning for a new member, raise MEMORY_LAYOUT_VERSION. Decision 0022 has the reasons. Any thread. */
 #ifndef LAYOUT_CONVERSION_H
 #define LAYOUT_CONVERSION_H
 
@@ -16,7 +16,7 @@
 
 struct layout_conversion {
 	struct conversion conversion; /* no rules: there is nothing to convert */
-	struct convert_type types[32];
+	struct convert_type types[40];
 };
 
 /* How memory with that text comes to this program's. version: the other program's MEMORY_LAYOUT_VERSION. False: it

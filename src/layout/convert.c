@@ -7,22 +7,61 @@
 #include <ctype.h>
 #include <fcntl.h>
 #include <string.h>
+#include <sys/mman.h>
 
 #define STEP_BYTES ((uint64_t)1 << 20)
+#define PAGE_BYTES 4096u
 
 /* ---- objects ---- */
 
-static bool convert_bit(const uint8_t *from, uint32_t bit)
+/* In one step bits of seven bytes, so that with what is beside them they lie in eight. */
+#define STEP_BITS 56u
+
+static uint64_t get_bits(const uint8_t *from, uint32_t bit, uint32_t bits)
 {
-	return ((uint32_t)from[bit / 8] >> bit % 8 & 1u) != 0;
+	uint64_t word = 0;
+	uint32_t bytes = (bit % 8 + bits + 7) / 8;
+	CHECK(bits <= STEP_BITS && bytes <= sizeof(word));
+	for (uint32_t i = 0; i < bytes; i++)
+		word |= (uint64_t)from[bit / 8 + i] << 8 * i;
+	return word >> bit % 8 & ((UINT64_C(1) << bits) - 1);
+}
+
+/* To where zeroes are. */
+static void put_bits(uint8_t *to, uint32_t bit, uint32_t bits, uint64_t value)
+{
+	uint32_t bytes = (bit % 8 + bits + 7) / 8;
+	value <<= bit % 8;
+	for (uint32_t i = 0; i < bytes; i++)
+		to[bit / 8 + i] |= (uint8_t)(value >> 8 * i);
 }
 
 static void convert_bits(const struct convert_move *move, const uint8_t *from, uint8_t *to)
 {
-	for (uint32_t i = 0; i < move->bits; i++) {
-		uint32_t bit = move->to_bit + i;
-		if (convert_bit(from, move->from_bit + i))
-			to[bit / 8] |= (uint8_t)(1u << bit % 8);
+	for (uint32_t done = 0; done < move->bits; done += STEP_BITS) {
+		uint32_t bits = move->bits - done < STEP_BITS ? move->bits - done : STEP_BITS;
+		put_bits(to, move->to_bit + done, bits, get_bits(from, move->from_bit + done, bits));
+	}
+}
+
+/* Most members have one of these sizes, for which nothing is called. A million objects are converted while their
+ * clients wait. */
+static void convert_bytes(const struct convert_move *move, const uint8_t *from, uint8_t *to)
+{
+	from += move->from_bit / 8;
+	to += move->to_bit / 8;
+	switch (move->bits) {
+	case 16:
+		memcpy(to, from, 2);
+		break;
+	case 32:
+		memcpy(to, from, 4);
+		break;
+	case 64:
+		memcpy(to, from, 8);
+		break;
+	default:
+		memcpy(to, from, move->bits / 8);
 	}
 }
 
@@ -33,8 +72,7 @@ void convert_object(const struct convert_type *type, const void *from, void *to)
 		CHECK((uint64_t)move->from_bit + move->bits <= type->from_bytes * (uint64_t)8 &&
 		      (uint64_t)move->to_bit + move->bits <= type->to_bytes * (uint64_t)8);
 		if (((move->from_bit | move->to_bit | move->bits) & 7u) == 0)
-			memcpy((uint8_t *)to + move->to_bit / 8, (const uint8_t *)from + move->from_bit / 8,
-			       move->bits / 8);
+			convert_bytes(move, from, to);
 		else
 			convert_bits(move, from, to);
 	}
@@ -85,6 +123,13 @@ enum error convert_move_region(const struct converting *converting, struct root_
 	return region_adopt(made, &in, place->name);
 }
 
+void convert_populate(const uint8_t *base, size_t bytes, bool is_written)
+{
+	CHECK((uintptr_t)base % PAGE_BYTES == 0);
+	/* A kernel that refuses, or does not know it, lets pages come as they are used. */
+	(void)madvise((void *)(uintptr_t)base, bytes, is_written ? MADV_POPULATE_WRITE : MADV_POPULATE_READ);
+}
+
 /* The free list's link takes an object's first four bytes, whatever is there otherwise. */
 static bool convert_free_list(const struct convert_type *type, const struct pool_note *note, const uint8_t *from,
 			      uint8_t *to)
@@ -106,7 +151,13 @@ static enum error convert_pool_objects(const struct convert_type *type, const st
 {
 	if (note->touched == 0)
 		return ERROR_OK;
-	enum error error = region_grow(to, ((size_t)note->touched + 1) * type->to_bytes);
+	size_t from_bytes = ((size_t)note->touched + 1) * type->from_bytes;
+	size_t to_bytes = ((size_t)note->touched + 1) * type->to_bytes;
+	enum error error = region_grow(to, to_bytes);
+	if (error == ERROR_OK) {
+		convert_populate(from->base, from_bytes, false);
+		convert_populate(to->base, to_bytes, true);
+	}
 	for (size_t i = 1; i <= note->touched && error == ERROR_OK; i++)
 		convert_object(type, from->base + i * type->from_bytes, to->base + i * type->to_bytes);
 	if (error == ERROR_OK && !convert_free_list(type, note, from->base, to->base))

@@ -37,8 +37,12 @@ static enum error copy_data(int fd, const struct root_region *from, const struct
 			return ERROR_SYSTEM;
 		if (hole > end)
 			hole = end;
-		if (data < hole)
-			memcpy(copy->base + (data - begin), old->base + (data - begin), (size_t)(hole - data));
+		if (data < hole) {
+			size_t bytes = (size_t)(hole - data);
+			convert_populate(old->base + (data - begin), bytes, false);
+			convert_populate(copy->base + (data - begin), bytes, true);
+			memcpy(copy->base + (data - begin), old->base + (data - begin), bytes);
+		}
 		at = hole > data ? hole : end;
 	}
 	return ERROR_OK;

@@ -19,6 +19,9 @@ struct converting {
 /* Reserves another place for a region, behind the end of its arena, and maps it. */
 enum error convert_move_region(const struct converting *converting, struct root_region *place, uint64_t bytes,
 			       struct region *made);
+/* Maps pages that will all be read, or written: faulting one after the other takes several times as long. base: of a
+ * page. The bytes have to be usable, and when read, to have been written: else that takes memory. */
+void convert_populate(const uint8_t *base, size_t bytes, bool is_written);
 /* The note of the old pool in that region. False: there is none, or it contradicts the region or the type. */
 bool convert_get_pool_note(const struct converting *converting, const struct convert_type *type,
 			   const struct root_region *place, struct pool_note *note);

@@ -168,6 +168,19 @@ uint64_t type_text_bytes(const char *text, struct slice element, uint32_t depth)
 	return type_number(&element, &bits) && element.size == 0 && bits % 8 == 0 ? bits / 8 : 0;
 }
 
+bool type_text_value(struct slice *rest, struct slice *name, uint64_t *value)
+{
+	const uint8_t *sign = rest->size != 0 ? memchr(rest->data, '=', rest->size) : NULL;
+	if (sign == NULL)
+		return false;
+	*name = slice_of(rest->data, (size_t)(sign - rest->data));
+	struct slice text = type_skip(*rest, name->size + 1);
+	if (!type_number(&text, value))
+		return false;
+	*rest = type_begins(text, "; ") ? type_skip(text, 2) : slice_of(text.data, 0);
+	return true;
+}
+
 /* ---- comparing ---- */
 
 static bool type_ends(struct slice text, const char *suffix)

@@ -36,6 +36,8 @@ bool type_text_next(const char **text, struct slice *name);
 bool type_text_find(const char *text, struct slice name, struct type_line *line);
 /* Takes the next member of *rest. False: there is no more, or it is not of the form. */
 bool type_text_member(struct slice *rest, struct type_member *member);
+/* Takes the next value of an enumeration, of *rest. False: there is no more, or it is not of the form. */
+bool type_text_value(struct slice *rest, struct slice *name, uint64_t *value);
 /* In bytes; an unnamed record's without padding at its end. 0: it is not known. */
 uint64_t type_text_bytes(const char *text, struct slice element, uint32_t depth);
 /* Has the element a line of its own? */

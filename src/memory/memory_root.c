@@ -87,9 +87,18 @@ void memory_root_close_block(struct memory_root *root)
 
 enum error memory_root_layout(int fd, uint64_t *layout_hash)
 {
-	struct root_block head;
-	size_t bytes = offsetof(struct root_block, arenas);
-	if (pread(fd, &head, bytes, 0) != (ssize_t)bytes || head.magic != ROOT_MAGIC || head.version != ROOT_VERSION)
+	/* Its first members; the whole takes two megabytes, and would be touched page by page on a stack. */
+	struct root_head {
+		uint64_t magic;
+		uint32_t version;
+		uint32_t unused;
+		uint64_t layout_hash;
+	} head;
+	_Static_assert(offsetof(struct root_head, layout_hash) == offsetof(struct root_block, layout_hash) &&
+			       offsetof(struct root_head, version) == offsetof(struct root_block, version),
+		       "the block begins with it");
+	if (pread(fd, &head, sizeof(head), 0) != (ssize_t)sizeof(head) || head.magic != ROOT_MAGIC ||
+	    head.version != ROOT_VERSION)
 		return ERROR_NOT_FOUND;
 	*layout_hash = head.layout_hash;
 	return ERROR_OK;

@@ -2,6 +2,7 @@
 
 #include "base/check.h"
 #include "base/clock.h"
+#include "layout/adoption.h"
 #include "layout/memory_layout.h"
 
 #include <elf.h>
@@ -13,6 +14,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -22,6 +24,10 @@
 /* The first word of the answer, and the version of its form. */
 #define ANSWER "roost-upgrade 1"
 #define ANSWER_BYTES_MAX ((size_t)256 << 10)
+/* What follows in its first line where the child was asked: whether it can go on with memory of the asker's layout.
+ * Behind ACCEPTS " TYPE" if there is something to convert, behind REFUSES " SENTENCE". */
+#define ACCEPTS " accepts"
+#define REFUSES " refuses"
 #define EXIT_NO_PROGRAM 127
 /* Ends what stands before the text of a line of the log that tells an error (base/log.h). */
 #define LOG_MARK "Z error   "
@@ -140,10 +146,36 @@ static const char *last_line(struct trial_output *errors)
 	return mark != NULL && mark - line < LOG_TIME_BYTES_MAX ? mark + sizeof(LOG_MARK) - 1 : line;
 }
 
-/* "roost-upgrade 1 VERSION HASH", what it says of its store, and below it the text of its layout. */
+static bool refuse_layout(const char *path, const char *reason, struct trial *trial)
+{
+	snprintf(trial->why, sizeof(trial->why),
+		 "%.100s (%s) keeps its clients in another way than this program, so that only a restart brings it: "
+		 "%.240s",
+		 path, trial->version, reason);
+	return false;
+}
+
+/* Its layout is another one. verdict: what follows the hash. A program that has not judged ours, because it is older,
+ * would misread it; what differs first is the reason then. */
+static bool judge_layout(const char *path, const char *verdict, const char *text, struct trial *trial)
+{
+	char difference[300] = "the meaning of something has changed";
+	if (strncmp(verdict, ACCEPTS, sizeof(ACCEPTS) - 1) == 0) {
+		const char *type = verdict + sizeof(ACCEPTS) - 1;
+		snprintf(trial->converts, sizeof(trial->converts), "%.127s", *type == ' ' ? type + 1 : type);
+		return true;
+	}
+	if (strncmp(verdict, REFUSES " ", sizeof(REFUSES)) == 0)
+		return refuse_layout(path, verdict + sizeof(REFUSES), trial);
+	memory_layout_difference(memory_layout_text(), text, difference, sizeof(difference));
+	return refuse_layout(path, difference, trial);
+}
+
+/* "roost-upgrade 1 VERSION HASH VERDICT", what it says of its store, and below it the text of its layout. */
 static bool judge_answer(const char *path, char *answer, struct trial *trial)
 {
 	unsigned long hash = 0;
+	int end = 0;
 	char *store = strchr(answer, '\n');
 	char *text = store != NULL ? strchr(store + 1, '\n') : NULL;
 	if (text == NULL || strncmp(answer, ANSWER " ", sizeof(ANSWER)) != 0)
@@ -151,17 +183,9 @@ static bool judge_answer(const char *path, char *answer, struct trial *trial)
 	*store++ = '\0';
 	*text++ = '\0';
 	snprintf(trial->storage, sizeof(trial->storage), "%s", store);
-	if (sscanf(answer + sizeof(ANSWER), "%63s %lx", trial->version, &hash) != 2)
+	if (sscanf(answer + sizeof(ANSWER), "%63s %lx%n", trial->version, &hash, &end) != 2)
 		return trial_refuses(trial, path, "does not say what it is");
-	if (hash == memory_layout_hash())
-		return true;
-	char difference[300] = "the meaning of something has changed";
-	memory_layout_difference(memory_layout_text(), text, difference, sizeof(difference));
-	snprintf(trial->why, sizeof(trial->why),
-		 "%.100s (%s) keeps its clients in another way than this program, so that only a restart brings it: "
-		 "%.240s",
-		 path, trial->version, difference);
-	return false;
+	return hash == memory_layout_hash() || judge_layout(path, answer + sizeof(ANSWER) + end, text, trial);
 }
 
 static bool judge_end(const char *path, int status, struct trial_output outputs[2], struct trial *trial)
@@ -208,9 +232,22 @@ static char **trial_arguments(const char *path, char *const arguments[])
 	return words;
 }
 
+/* What the child judges, as it reads it on stdin: "VERSION\n", and the text of this program's layout. A file, so that
+ * nobody waits for a child that does not read. -1: errno. */
+static int open_question(void)
+{
+	const char *text = memory_layout_text();
+	int file = memfd_create("roost layout", MFD_CLOEXEC);
+	if (file < 0)
+		return -1;
+	if (dprintf(file, "%u\n%s", MEMORY_LAYOUT_VERSION, text) > 0 && lseek(file, 0, SEEK_SET) == 0)
+		return file;
+	close(file);
+	return -1;
+}
+
 /* errno-like result of posix_spawn(). The child has the default disposition and an empty mask of signals. */
-static int spawn(const char *path, char *const words[], char *const environment[], const int out[2], const int err[2],
-		 pid_t *child)
+static int spawn(const char *path, char *const words[], char *const environment[], const int fds[3], pid_t *child)
 {
 	posix_spawn_file_actions_t actions;
 	posix_spawnattr_t attributes;
@@ -219,9 +256,8 @@ static int spawn(const char *path, char *const words[], char *const environment[
 	sigemptyset(&none);
 	sigfillset(&all);
 	CHECK(posix_spawn_file_actions_init(&actions) == 0 && posix_spawnattr_init(&attributes) == 0);
-	CHECK(posix_spawn_file_actions_addopen(&actions, STDIN_FILENO, "/dev/null", O_RDONLY, 0) == 0);
-	CHECK(posix_spawn_file_actions_adddup2(&actions, out[1], STDOUT_FILENO) == 0);
-	CHECK(posix_spawn_file_actions_adddup2(&actions, err[1], STDERR_FILENO) == 0);
+	for (int i = 0; i < 3; i++)
+		CHECK(posix_spawn_file_actions_adddup2(&actions, fds[i], i) == 0);
 	CHECK(posix_spawnattr_setsigmask(&attributes, &none) == 0);
 	CHECK(posix_spawnattr_setsigdefault(&attributes, &all) == 0);
 	CHECK(posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF) == 0);
@@ -251,38 +287,65 @@ static bool watch(const char *path, pid_t child, const int fds[2], struct trial 
 	return good;
 }
 
+/* Both ends of what is between a child and its parent; -1: none. */
+struct trial_pipes {
+	int question;
+	int out[2];
+	int err[2];
+};
+
+static bool open_pipes(struct trial_pipes *pipes)
+{
+	*pipes = (struct trial_pipes){.question = open_question(), .out = {-1, -1}, .err = {-1, -1}};
+	return pipes->question >= 0 && pipe2(pipes->out, O_CLOEXEC) == 0 && pipe2(pipes->err, O_CLOEXEC) == 0;
+}
+
+static void close_end(int *fd)
+{
+	if (*fd >= 0)
+		close(*fd);
+	*fd = -1;
+}
+
+static void close_pipes(struct trial_pipes *pipes)
+{
+	close_end(&pipes->question);
+	for (size_t i = 0; i < 2; i++) {
+		close_end(&pipes->out[i]);
+		close_end(&pipes->err[i]);
+	}
+}
+
+static bool try_child(const char *path, char *const words[], char *const environment[], struct trial_pipes *pipes,
+		      struct trial *trial)
+{
+	pid_t child;
+	int failure =
+		spawn(path, words, environment, (const int[3]){pipes->question, pipes->out[1], pipes->err[1]}, &child);
+	close_end(&pipes->out[1]);
+	close_end(&pipes->err[1]);
+	if (failure != 0)
+		return trial_refuses(trial, path,
+				     failure == ENOEXEC ? "is not a program for this machine" : strerror(failure));
+	return watch(path, child, (const int[2]){pipes->out[0], pipes->err[0]}, trial);
+}
+
 bool trial_run(const char *path, char *const arguments[], struct trial *trial)
 {
-	int out[2] = {-1, -1};
-	int err[2] = {-1, -1};
+	struct trial_pipes pipes;
 	*trial = (struct trial){.why = ""};
 	char **words = trial_arguments(path, arguments);
 	char **environment = trial_environment();
-	bool good = false;
-	pid_t child;
-	if (words == NULL || environment == NULL || pipe2(out, O_CLOEXEC) != 0 || pipe2(err, O_CLOEXEC) != 0) {
-		trial_refuses(trial, path, strerror(errno));
-	} else {
-		int failure = spawn(path, words, environment, out, err, &child);
-		close(out[1]);
-		close(err[1]);
-		out[1] = err[1] = -1;
-		if (failure != 0)
-			trial_refuses(trial, path,
-				      failure == ENOEXEC ? "is not a program for this machine" : strerror(failure));
-		else
-			good = watch(path, child, (const int[2]){out[0], err[0]}, trial);
-	}
-	for (size_t i = 0; i < 2; i++) {
-		if (out[i] >= 0)
-			close(out[i]);
-		if (err[i] >= 0)
-			close(err[i]);
-	}
+	bool good = open_pipes(&pipes) && words != NULL && environment != NULL
+			    ? try_child(path, words, environment, &pipes, trial)
+			    : trial_refuses(trial, path, strerror(errno));
+	close_pipes(&pipes);
 	free(words);
 	free(environment);
 	return good;
 }
+
+/* ---- the child ---- */
 
 bool trial_is_one(void)
 {
@@ -291,8 +354,44 @@ bool trial_is_one(void)
 	return is_one;
 }
 
+/* The other program's layout, from stdin; on the heap. NULL: it does not ask, since it is older, and refuses another
+ * layout itself. */
+static char *read_question(void)
+{
+	struct stat status;
+	if (fstat(STDIN_FILENO, &status) != 0 || !S_ISREG(status.st_mode) || status.st_size <= 0 ||
+	    (size_t)status.st_size >= ANSWER_BYTES_MAX)
+		return NULL;
+	size_t size = (size_t)status.st_size;
+	char *text = calloc(1, size + 1);
+	CHECK(text != NULL);
+	if (pread(STDIN_FILENO, text, size, 0) == (ssize_t)size)
+		return text;
+	free(text);
+	return NULL;
+}
+
+/* What follows the hash in the answer: "", or what becomes of memory with that layout. */
+static void judge_question(const char *question, char *verdict, size_t size)
+{
+	char sentence[TRIAL_WHY_BYTES];
+	unsigned version;
+	int end = 0;
+	verdict[0] = '\0';
+	if (question == NULL || sscanf(question, "%u%n", &version, &end) != 1 || question[end] != '\n')
+		return;
+	if (!layout_accepts(question + end + 1, version, sentence, sizeof(sentence)))
+		snprintf(verdict, size, REFUSES " %s", sentence);
+	else
+		snprintf(verdict, size, ACCEPTS "%s%s", sentence[0] != '\0' ? " " : "", sentence);
+}
+
 int trial_answer(const char *storage)
 {
-	printf(ANSWER " %s %lx\n%s\n%s", ROOST_VERSION, memory_layout_hash(), storage, memory_layout_text());
+	char verdict[sizeof(REFUSES " ") + TRIAL_WHY_BYTES];
+	char *question = read_question();
+	judge_question(question, verdict, sizeof(verdict));
+	free(question);
+	printf(ANSWER " %s %lx%s\n%s\n%s", ROOST_VERSION, memory_layout_hash(), verdict, storage, memory_layout_text());
 	return fflush(stdout) == 0 ? 0 : 1;
 }

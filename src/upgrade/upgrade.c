@@ -280,7 +280,11 @@ static bool try_out(const struct upgrade *upgrade, const struct gateway *gateway
 			 refusal.why);
 		return false;
 	}
-	log_always(LOG_INFO, "upgrading to %s (%s)", path, trial.version);
+	if (trial.converts[0] != '\0')
+		log_always(LOG_INFO, "upgrading to %s (%s), which converts memory of another layout, %s first", path,
+			   trial.version, trial.converts);
+	else
+		log_always(LOG_INFO, "upgrading to %s (%s)", path, trial.version);
 	return true;
 }
 

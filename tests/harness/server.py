@@ -6,6 +6,7 @@ import re
 import resource
 import signal
 import subprocess
+import tempfile
 import threading
 import time
 from pathlib import Path
@@ -26,6 +27,8 @@ UPGRADE_TIMEOUT_S = 60
 UPGRADED = r"\bupgraded from\b|\bnot upgraded\b"
 # Any test may have its servers' program replaced all the while, so many seconds apart. Clients notice nothing.
 UPGRADES_S = float(os.environ.get("ROOST_UPGRADES", "0"))
+# Another program: servers are upgraded to it and back in turn, as if one were installed over the other.
+UPGRADE_TO = "ROOST_UPGRADE_TO"
 STOP_TIMEOUT_S = 30
 
 SANITIZER = re.compile(r"AddressSanitizer|LeakSanitizer|ThreadSanitizer|UndefinedBehavior|runtime error:|Sanitizer:DEADLYSIGNAL")
@@ -41,13 +44,30 @@ def roost(*arguments, **options):
     return subprocess.run([ROOST, *arguments], capture_output=True, text=True, timeout=TIMEOUT_S, check=False, **options)
 
 
+class Installed:
+    """A name under which now one of two programs is found, now the other."""
+
+    def __init__(self):
+        self.folder = tempfile.TemporaryDirectory()
+        self.program = str(Path(self.folder.name) / "roost")
+        self.programs = [str(Path(path).resolve()) for path in (ROOST, os.environ[UPGRADE_TO])]
+        os.symlink(self.programs[0], self.program)
+
+    def other(self):
+        self.programs.reverse()
+        link = f"{self.program}-new"
+        os.symlink(self.programs[0], link)
+        os.replace(link, self.program)
+
+
 class Server(Broker):
     """`roost serve` with a log that tests can wait on. transport: how its one listener is reached, where listen does not say
     which there are. log_level, admin: None where a file of options says what they are."""
 
     def __init__(self, *options, listen=None, transport=transports.DEFAULT, log_level="debug", admin="off", files_max=None,
                  prefix=()):
-        command = [*prefix, ROOST, "serve", *OPTIONS]
+        self.installed = Installed() if UPGRADE_TO in os.environ else None
+        command = [*prefix, self.installed.program if self.installed else ROOST, "serve", *OPTIONS]
         command += listeners.arguments(transport, options) if listen is None else listeners.arguments_for(listen, options)
         if log_level:
             command += ["--log-level", log_level]
@@ -177,14 +197,18 @@ class Server(Broker):
         """All the while that the server is there, as ROOST_UPGRADES asks for."""
         while not self.ends.wait(UPGRADES_S):
             start = len(self.lines)
+            if self.installed:
+                self.installed.other()
             with contextlib.suppress(ProcessLookupError, AssertionError):
                 self.process.send_signal(signal.SIGUSR2)
                 self.wait_line(UPGRADED, start, timeout=UPGRADE_TIMEOUT_S)
 
     def upgrade(self):
-        """Has the server replace its program by the same one under the clients that are there, and waits until it serves
-        on. The sentence of the log."""
+        """Has the server replace its program by the same one, or as UPGRADE_TO says, under the clients that are there, and
+        waits until it serves on. The sentence of the log."""
         start = len(self.lines)
+        if self.installed:
+            self.installed.other()
         self.process.send_signal(signal.SIGUSR2)
         line = self.lines[self.wait_line(UPGRADED, start, timeout=UPGRADE_TIMEOUT_S)]
         assert "upgraded from" in line, self.log()

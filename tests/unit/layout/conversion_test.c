@@ -135,6 +135,46 @@ static void test_bits_go_where_they_belong(void **state)
 	assert_int_equal(offsets, 2);
 }
 
+#define COUNTERS_BEFORE 4u
+#define COUNTERS_AFTER 5u
+
+/* One is new, one is gone, and those that stay have other numbers, wherever they are. */
+static void test_counters_are_converted_by_their_names(void **state)
+{
+	(void)state;
+	static struct layout_conversion made;
+	char sentence[200];
+	const char *from = "enum counter 4: READS=0; WRITES=1; OLD=2; TURNS=3; COUNTER_COUNT=4\n"
+			   "enum error 4: NONE=0\n"
+			   "struct counters 40: values@0 u64[4]; turned_ms@32 u64\n";
+	const char *to = "enum counter 4: TURNS=0; READS=1; NEW=2; ALSO_NEW=3; WRITES=4; COUNTER_COUNT=5\n"
+			 "enum error 4: NONE=0\n"
+			 "struct counters 48: turned_ms@0 u64; values@8 u64[5]\n";
+	assert_true(layout_conversion_between(&made, from, to, "enum counter\nstruct counters\n", sentence,
+					      sizeof(sentence)));
+	assert_string_equal(sentence, "struct counters");
+	assert_int_equal(made.conversion.rule_count, 2);
+	const uint64_t before[COUNTERS_BEFORE + 1] = {11, 22, 33, 44, 99};
+	const uint64_t wanted[COUNTERS_AFTER + 1] = {99, 44, 11, 0, 0, 22};
+	uint64_t after[COUNTERS_AFTER + 1] = {0};
+	convert_object(&made.types[0], before, after);
+	assert_memory_equal(after, wanted, sizeof(after));
+	/* As many as before, and of the same type: others, nevertheless. */
+	to = "enum counter 4: WRITES=0; READS=1; OLD=2; TURNS=3; COUNTER_COUNT=4\n"
+	     "enum error 4: NONE=0\n"
+	     "struct counters 40: values@0 u64[4]; turned_ms@32 u64\n";
+	assert_true(layout_conversion_between(&made, from, to, "enum counter\nstruct counters\n", sentence,
+					      sizeof(sentence)));
+	assert_string_equal(sentence, "struct counters");
+	convert_object(&made.types[0], before, memset(after, 0, sizeof(after)));
+	assert_memory_equal(after, ((const uint64_t[]){22, 11, 33, 44, 99}), sizeof(before));
+	to = "enum counter 4: WRITES=0; READS=1; OLD=2; TURNS=3; COUNTER_COUNT=4\n"
+	     "enum error 4: NONE=0\n"
+	     "struct counters 24: values@0 u32[4]; turned_ms@16 u64\n";
+	assert_false(layout_conversion_between(&made, from, to, "struct counters\n", sentence, sizeof(sentence)));
+	assert_string_equal(sentence, "struct counters differs: values is of another type");
+}
+
 static void test_this_program_has_nothing_to_convert_of_itself(void **state)
 {
 	(void)state;
@@ -161,7 +201,10 @@ static void test_each_type_of_the_table_can_have_one_member_more(void **state)
 					    "acl_pool_note",
 					    "address",
 					    "client",
+					    "counters",
 					    "flow_entry",
+					    "gateway_note",
+					    "heir_note",
 					    "index_note",
 					    "index_part_note",
 					    "messages_note",
@@ -174,6 +217,7 @@ static void test_each_type_of_the_table_can_have_one_member_more(void **state)
 					    "retained_note",
 					    "retained_queue",
 					    "review",
+					    "shard_note",
 					    "subscriber_list",
 					    "subscription",
 					    "ticket",
@@ -231,6 +275,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_what_may_differ_and_what_not),
 		cmocka_unit_test(test_bits_go_where_they_belong),
+		cmocka_unit_test(test_counters_are_converted_by_their_names),
 		cmocka_unit_test(test_this_program_has_nothing_to_convert_of_itself),
 		cmocka_unit_test(test_each_type_of_the_table_can_have_one_member_more),
 		cmocka_unit_test(test_damaged_texts_do_no_harm),
