@@ -15,7 +15,7 @@ ORDER = [
     "base", "memory", "capacity", "reactor", "net", "mqtt", "http", "tls", "ws", "transport", "auth", "fetch", "topics", "session", "store", "commit", "subscriptions",
     # The gateway.
     "runtime", "access", "state", "deliver", "route", "client", "lifecycle", "gate", "shard", "layout", "control",
-    "bridge", "admin", "upgrade",
+    "bridge", "relay", "admin", "upgrade",
 ]
 BELOW = {layer: set(ORDER[:place]) for place, layer in enumerate(ORDER)}
 BELOW.update({
@@ -72,6 +72,8 @@ INSIDE = {
     "shard": ["freeze", "emptying"],
     # Certificates and ticket keys, which the main thread keeps.
     "control": ["tls"],
+    # Rules, and what they make of a message: bytes in, bytes out.
+    "relay": ["entry"],
     "daemon": ["options"],
 }
 
