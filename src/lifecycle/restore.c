@@ -10,6 +10,7 @@
 #include "mqtt/field/topic.h"
 #include "route/retained_jobs.h"
 #include "session/packet_ids.h"
+#include "session/session.h"
 #include "state/ending.h"
 #include "state/extension.h"
 #include "state/offline.h"
@@ -166,8 +167,8 @@ static enum error restore_principal(struct restoring *restoring, struct client *
 				    const struct model_session *stored)
 {
 	struct shard *shard = restoring->shard;
-	if (!stored->has_principal && !restoring->reviews)
-		return ERROR_OK;
+	if (!stored->has_principal && (!restoring->reviews || session_id_is_internal(stored->client_id)))
+		return ERROR_OK; /* to Roost's own clients no rules apply */
 	bool expires = stored->has_principal && stored->token_expires_at_s != DEADLINE_NEVER_S;
 	struct journal_principal told = {
 		.user = stored->user,
@@ -375,8 +376,9 @@ static enum error restore_session(struct restoring *restoring, const struct stor
 	restore_deadlines(restoring, ref, stored);
 	atomic_fetch_add(shard->env.sessions_offline, 1);
 	restoring->report.sessions++;
-	error = access_check_revoked(shard->env.access, slice_of(NULL, 0), stored->user, stored->client_id,
-				     restoring->clock.wall_s);
+	if (!session_id_is_internal(stored->client_id))
+		error = access_check_revoked(shard->env.access, slice_of(NULL, 0), stored->user, stored->client_id,
+					     restoring->clock.wall_s);
 	if (error != ERROR_OK)
 		session_end(shard, ref, error);
 	return ERROR_OK;
