@@ -18,16 +18,16 @@ void lane_init(struct lane *lane, const struct rule *rule)
 void lane_fini(struct lane *lane)
 {
 	session_link_close(&lane->session);
-	batch_free(&lane->gathered);
-	batch_free(&lane->flying);
-	batch_free(&lane->spare);
+	entry_batch_free(&lane->gathered);
+	entry_batch_free(&lane->flying);
+	entry_batch_free(&lane->spare);
 }
 
 /* ---- from the session ---- */
 
 bool lane_may_read(const struct lane *lane)
 {
-	return lane->session.state != SESSION_CLOSED && !batch_is_full(&lane->gathered);
+	return lane->session.state != SESSION_CLOSED && !entry_batch_is_full(&lane->gathered);
 }
 
 static bool gather_messages(struct lane *lane, uint64_t wall_ms)
@@ -35,9 +35,9 @@ static bool gather_messages(struct lane *lane, uint64_t wall_ms)
 	struct mqtt_publish publish;
 	struct relay_message message;
 	/* The batch is asked first: what session_link_next() has passed is not read again. */
-	while (!batch_is_full(&lane->gathered) && session_link_next(&lane->session, &publish)) {
+	while (!entry_batch_is_full(&lane->gathered) && session_link_next(&lane->session, &publish)) {
 		relay_message_read(&publish, &message);
-		if (batch_add(&lane->gathered, lane->rule, &message, publish.packet_id, wall_ms))
+		if (entry_batch_add(&lane->gathered, lane->rule, &message, publish.packet_id, wall_ms))
 			continue;
 		/* It is redelivered when the session is opened again. */
 		snprintf(lane->session.fault, sizeof(lane->session.fault), "%s", error_sentence(ERROR_NO_MEMORY));
@@ -51,7 +51,7 @@ bool lane_read(struct lane *lane, uint64_t wall_ms)
 	/* What did not fit the last time. */
 	if (!gather_messages(lane, wall_ms))
 		return false;
-	while (more && !batch_is_full(&lane->gathered)) {
+	while (more && !entry_batch_is_full(&lane->gathered)) {
 		if (!session_link_read(&lane->session, &more) || !gather_messages(lane, wall_ms))
 			return false;
 	}
@@ -72,9 +72,9 @@ bool lane_is_ready(const struct lane *lane, uint64_t now_ms)
 	return retry_ms != UINT64_MAX && now_ms >= retry_ms;
 }
 
-static void swap_batches(struct batch *one, struct batch *other)
+static void swap_batches(struct entry_batch *one, struct entry_batch *other)
 {
-	struct batch kept = *one;
+	struct entry_batch kept = *one;
 	*one = *other;
 	*other = kept;
 }
@@ -84,7 +84,7 @@ void lane_launch(struct lane *lane, struct bytes *out)
 	CHECK(!lane->is_at_redis);
 	if (lane->flying.count == 0)
 		swap_batches(&lane->flying, &lane->gathered);
-	batch_write(&lane->flying, out);
+	entry_batch_write(&lane->flying, out);
 	lane->is_at_redis = true;
 	lane->refusal[0] = lane->reason[0] = '\0';
 }
@@ -120,7 +120,7 @@ static void pause_lane(struct lane *lane, uint64_t now_ms)
 	lane->pause_ms = lane->pause_ms < LANE_PAUSE_MS_MAX / 2 ? lane->pause_ms * 2 : LANE_PAUSE_MS_MAX;
 }
 
-static uint32_t count_dead(const struct batch *batch)
+static uint32_t count_dead(const struct entry_batch *batch)
 {
 	uint32_t dead = 0;
 	for (uint32_t i = 0; i < batch->count; i++)
@@ -143,7 +143,7 @@ void lane_settle(struct lane *lane, const char *fault, uint64_t now_ms)
 	uint32_t sent = lane->flying.count;
 	uint32_t dead = count_dead(&lane->flying);
 	lane->is_at_redis = false;
-	if (!batch_settle(&lane->flying, lane->rule, lane->reason, &lane->spare, note_done, lane)) {
+	if (!entry_batch_settle(&lane->flying, lane->rule, lane->reason, &lane->spare, note_done, lane)) {
 		/* All of it is sent again: at least once. */
 		lane_note(lane, error_sentence(ERROR_NO_MEMORY), now_ms);
 		pause_lane(lane, now_ms);
@@ -179,7 +179,7 @@ const char *rule_state_name(enum rule_state state)
 /* The first of the oldest batch has come first, but for what was redelivered. */
 static uint64_t oldest_ms(const struct lane *lane)
 {
-	const struct batch *batch = lane->flying.count != 0 ? &lane->flying : &lane->gathered;
+	const struct entry_batch *batch = lane->flying.count != 0 ? &lane->flying : &lane->gathered;
 	return batch->count != 0 ? batch->entries[0].time_ms : 0;
 }
 

@@ -4,7 +4,7 @@
 #ifndef RELAY_LANE_H
 #define RELAY_LANE_H
 
-#include "relay/entry/batch.h"
+#include "relay/entry/entry_batch.h"
 #include "relay/session_link.h"
 #include "relay/status.h"
 
@@ -14,11 +14,11 @@
 struct lane {
 	const struct rule *rule;
 	struct session_link session;
-	struct batch gathered; /* read, and to be sent after those in flight */
-	struct batch flying;   /* sent, or to be sent again */
-	struct batch spare;    /* empty */
-	bool is_at_redis;      /* answers for what is in flight are due */
-	uint64_t retry_ms;     /* before which they are not sent again, on the monotonic clock */
+	struct entry_batch gathered; /* read, and to be sent after those in flight */
+	struct entry_batch flying;   /* sent, or to be sent again */
+	struct entry_batch spare;    /* empty */
+	bool is_at_redis;            /* answers for what is in flight are due */
+	uint64_t retry_ms;           /* before which they are not sent again, on the monotonic clock */
 	uint32_t pause_ms;
 	struct rule_counts counts;
 	char refusal[BATCH_REASON_BYTES_MAX]; /* of what is at Redis: the first that it gave; "": none */

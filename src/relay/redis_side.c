@@ -155,13 +155,13 @@ static bool hear_queued(struct redis_side *side, struct lane *lane, uint32_t ent
 {
 	switch (reply->type) {
 	case REDIS_REPLY_STATUS:
-		batch_heard(&lane->flying, entry, BATCH_QUEUED);
+		entry_batch_heard(&lane->flying, entry, BATCH_QUEUED);
 		return true;
 	case REDIS_REPLY_STRING: /* MULTI was refused, and this was carried out by itself */
-		batch_heard(&lane->flying, entry, BATCH_DONE);
+		entry_batch_heard(&lane->flying, entry, BATCH_DONE);
 		return true;
 	case REDIS_REPLY_ERROR:
-		batch_heard(&lane->flying, entry, BATCH_REFUSED);
+		entry_batch_heard(&lane->flying, entry, BATCH_REFUSED);
 		refuse(lane, reply->str);
 		return true;
 	default:
@@ -187,7 +187,7 @@ static bool hear_executed(struct redis_side *side, struct lane *lane, const redi
 		const char *error = part->type == REDIS_REPLY_ERROR ? part->str : "";
 		if (part->type != REDIS_REPLY_ERROR && part->type != REDIS_REPLY_STRING)
 			return redis_link_fail(&side->link, "an answer of type %d within EXEC", part->type);
-		batch_executed(&lane->flying, i, error);
+		entry_batch_executed(&lane->flying, i, error);
 		if (lane->flying.entries[i].fate == BATCH_REFUSED)
 			refuse(lane, error);
 		else if (error[0] != '\0' && lane->reason[0] == '\0')

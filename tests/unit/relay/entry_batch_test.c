@@ -1,6 +1,6 @@
 /* Batches: what goes to Redis for a message, and what is sent again, acknowledged or buried after each kind of answer.
  */
-#include "relay/entry/batch.h"
+#include "relay/entry/entry_batch.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -22,7 +22,7 @@ static struct rule a_rule(const char *stream)
 	return rule;
 }
 
-static void add(struct batch *batch, const struct rule *rule, const char *topic, const char *payload, uint16_t id)
+static void add(struct entry_batch *batch, const struct rule *rule, const char *topic, const char *payload, uint16_t id)
 {
 	const struct relay_message message = {
 		.topic = slice_string(topic),
@@ -30,10 +30,10 @@ static void add(struct batch *batch, const struct rule *rule, const char *topic,
 		.time = slice_string("17"),
 		.qos = id != 0 ? 1 : 0,
 	};
-	assert_true(batch_add(batch, rule, &message, id, NOW_MS));
+	assert_true(entry_batch_add(batch, rule, &message, id, NOW_MS));
 }
 
-static void assert_commands(const struct batch *batch, const char *expected)
+static void assert_commands(const struct entry_batch *batch, const char *expected)
 {
 	if (batch->commands.size != strlen(expected) ||
 	    memcmp(batch->commands.data, expected, batch->commands.size) != 0)
@@ -44,21 +44,21 @@ static void assert_commands(const struct batch *batch, const char *expected)
 static void test_entry(void **state)
 {
 	(void)state;
-	struct batch batch = {0};
+	struct entry_batch batch = {0};
 	struct rule rule = a_rule("s:{topic.1}");
 	add(&batch, &rule, "a/b", "xyz", 7);
 	assert_commands(&batch, "*5\r\n$4\r\nXADD\r\n$3\r\ns:a\r\n$1\r\n*\r\n$7\r\npayload\r\n$3\r\nxyz\r\n");
 	assert_int_equal(batch.entries[0].packet_id, 7);
 	assert_int_equal(batch.entries[0].message_bytes, 6);
 	assert_int_equal(batch.entries[0].time_ms, 17);
-	batch_free(&batch);
+	entry_batch_free(&batch);
 }
 
 static void test_all_fields(void **state)
 {
 	(void)state;
 	static const uint8_t PROPERTIES[] = {0x01, 1};
-	struct batch batch = {0};
+	struct entry_batch batch = {0};
 	struct rule rule = a_rule("s");
 	const struct relay_message message = {
 		.topic = slice_string("t"),
@@ -72,7 +72,7 @@ static void test_all_fields(void **state)
 		.retain = true,
 	};
 	rule.fields = (1u << RULE_FIELD_COUNT) - 1;
-	assert_true(batch_add(&batch, &rule, &message, 1, NOW_MS));
+	assert_true(entry_batch_add(&batch, &rule, &message, 1, NOW_MS));
 	static const char EXPECTED[] =
 		"*21\r\n$4\r\nXADD\r\n$1\r\ns\r\n$1\r\n*\r\n$5\r\ntopic\r\n$1\r\nt\r\n$7\r\npayload\r\n$3\r\n\0\r\n\r\n"
 		"$3\r\nqos\r\n$1\r\n1\r\n$6\r\nretain\r\n$1\r\n1\r\n$10\r\nproperties\r\n$20\r\n{\"payload_format\":1}"
@@ -81,54 +81,54 @@ static void test_all_fields(void **state)
 		"1\r\n9\r\n";
 	assert_int_equal(batch.commands.size, sizeof(EXPECTED) - 1);
 	assert_memory_equal(batch.commands.data, EXPECTED, sizeof(EXPECTED) - 1);
-	batch_free(&batch);
+	entry_batch_free(&batch);
 }
 
 /* Redis takes no entry without a field. */
 static void test_fields_that_nothing_is_known_of(void **state)
 {
 	(void)state;
-	struct batch batch = {0};
+	struct entry_batch batch = {0};
 	struct rule rule = a_rule("s");
 	rule.fields = 1u << RULE_FIELD_USER | 1u << RULE_FIELD_PROPERTIES;
 	add(&batch, &rule, "t", "p", 1);
 	assert_commands(&batch, "*5\r\n$4\r\nXADD\r\n$1\r\ns\r\n$1\r\n*\r\n$5\r\ntopic\r\n$1\r\nt\r\n");
-	batch_free(&batch);
+	entry_batch_free(&batch);
 }
 
 static void test_limits_of_streams(void **state)
 {
 	(void)state;
-	struct batch batch = {0};
+	struct entry_batch batch = {0};
 	struct rule rule = a_rule("s");
 	rule.max_length = 1000;
 	add(&batch, &rule, "t", "p", 1);
 	assert_commands(&batch, "*8\r\n$4\r\nXADD\r\n$1\r\ns\r\n$6\r\nMAXLEN\r\n$1\r\n~\r\n$4\r\n1000\r\n$1\r\n*\r\n"
 				"$7\r\npayload\r\n$1\r\np\r\n");
-	batch_free(&batch);
+	entry_batch_free(&batch);
 	rule.max_length = 0;
 	rule.max_age_s = 60;
 	add(&batch, &rule, "t", "p", 1);
 	assert_commands(&batch,
 			"*8\r\n$4\r\nXADD\r\n$1\r\ns\r\n$5\r\nMINID\r\n$1\r\n~\r\n$13\r\n1699999940000\r\n$1\r\n*\r\n"
 			"$7\r\npayload\r\n$1\r\np\r\n");
-	batch_free(&batch);
+	entry_batch_free(&batch);
 }
 
 static void test_transaction(void **state)
 {
 	(void)state;
-	struct batch batch = {0};
+	struct entry_batch batch = {0};
 	struct bytes out = {0};
 	struct rule rule = a_rule("s");
 	add(&batch, &rule, "t", "p", 1);
-	batch_write(&batch, &out);
+	entry_batch_write(&batch, &out);
 	assert_int_equal(out.size, 15 + batch.commands.size + 14);
 	assert_memory_equal(out.data, "*1\r\n$5\r\nMULTI\r\n", 15);
 	assert_memory_equal(out.data + 15, batch.commands.data, batch.commands.size);
 	assert_memory_equal(out.data + 15 + batch.commands.size, "*1\r\n$4\r\nEXEC\r\n", 14);
 	bytes_free(&out);
-	batch_free(&batch);
+	entry_batch_free(&batch);
 }
 
 /* ---- what becomes of them ---- */
@@ -144,57 +144,57 @@ static void note(void *context, const struct batch_entry *entry)
 	done->ids[done->count++] = entry->packet_id;
 }
 
-static struct batch three(const struct rule *rule)
+static struct entry_batch three(const struct rule *rule)
 {
-	struct batch batch = {0};
+	struct entry_batch batch = {0};
 	add(&batch, rule, "t", "one", 1);
 	add(&batch, rule, "t", "two", 2);
 	add(&batch, rule, "t", "three", 3);
 	return batch;
 }
 
-static void hear_all(struct batch *batch, enum batch_fate fate)
+static void hear_all(struct entry_batch *batch, enum batch_fate fate)
 {
 	for (uint32_t i = 0; i < batch->count; i++)
-		batch_heard(batch, i, fate);
+		entry_batch_heard(batch, i, fate);
 }
 
 static void test_all_is_done(void **state)
 {
 	(void)state;
 	struct rule rule = a_rule("s");
-	struct batch batch = three(&rule);
-	struct batch rest = {0};
+	struct entry_batch batch = three(&rule);
+	struct entry_batch rest = {0};
 	struct done done = {0};
 	hear_all(&batch, BATCH_QUEUED);
 	for (uint32_t i = 0; i < 3; i++)
-		batch_executed(&batch, i, "");
-	assert_true(batch_settle(&batch, &rule, "", &rest, note, &done));
+		entry_batch_executed(&batch, i, "");
+	assert_true(entry_batch_settle(&batch, &rule, "", &rest, note, &done));
 	assert_int_equal(done.count, 3);
 	assert_int_equal(done.ids[2], 3);
 	assert_int_equal(rest.count, 0);
 	assert_int_equal(batch.count, 0);
-	batch_free(&batch);
-	batch_free(&rest);
+	entry_batch_free(&batch);
+	entry_batch_free(&rest);
 }
 
 static void test_nothing_was_heard(void **state)
 {
 	(void)state;
 	struct rule rule = a_rule("s");
-	struct batch batch = three(&rule);
-	struct batch copy = three(&rule);
-	struct batch rest = {0};
+	struct entry_batch batch = three(&rule);
+	struct entry_batch copy = three(&rule);
+	struct entry_batch rest = {0};
 	struct done done = {0};
-	batch_heard(&batch, 0, BATCH_QUEUED);
-	assert_true(batch_settle(&batch, &rule, "", &rest, note, &done));
+	entry_batch_heard(&batch, 0, BATCH_QUEUED);
+	assert_true(entry_batch_settle(&batch, &rule, "", &rest, note, &done));
 	assert_int_equal(done.count, 0);
 	assert_int_equal(rest.count, 3);
 	assert_int_equal(rest.commands.size, copy.commands.size);
 	assert_memory_equal(rest.commands.data, copy.commands.data, copy.commands.size);
-	batch_free(&batch);
-	batch_free(&copy);
-	batch_free(&rest);
+	entry_batch_free(&batch);
+	entry_batch_free(&copy);
+	entry_batch_free(&rest);
 }
 
 /* MULTI was refused, and the commands behind it were carried out one by one, but for the first. */
@@ -202,34 +202,34 @@ static void test_without_a_transaction(void **state)
 {
 	(void)state;
 	struct rule rule = a_rule("s");
-	struct batch batch = three(&rule);
-	struct batch rest = {0};
+	struct entry_batch batch = three(&rule);
+	struct entry_batch rest = {0};
 	struct done done = {0};
-	batch_heard(&batch, 0, BATCH_REFUSED);
-	batch_heard(&batch, 1, BATCH_DONE);
-	batch_heard(&batch, 2, BATCH_DONE);
-	assert_true(batch_settle(&batch, &rule, "", &rest, note, &done));
+	entry_batch_heard(&batch, 0, BATCH_REFUSED);
+	entry_batch_heard(&batch, 1, BATCH_DONE);
+	entry_batch_heard(&batch, 2, BATCH_DONE);
+	assert_true(entry_batch_settle(&batch, &rule, "", &rest, note, &done));
 	assert_int_equal(done.count, 2);
 	assert_int_equal(rest.count, 1);
 	assert_int_equal(rest.entries[0].packet_id, 1);
 	assert_commands(&rest, "*5\r\n$4\r\nXADD\r\n$1\r\ns\r\n$1\r\n*\r\n$7\r\npayload\r\n$3\r\none\r\n");
-	batch_free(&batch);
-	batch_free(&rest);
+	entry_batch_free(&batch);
+	entry_batch_free(&rest);
 }
 
 static void test_one_is_buried(void **state)
 {
 	(void)state;
 	struct rule rule = a_rule("s");
-	struct batch batch = three(&rule);
-	struct batch rest = {0};
-	struct batch last = {0};
+	struct entry_batch batch = three(&rule);
+	struct entry_batch rest = {0};
+	struct entry_batch last = {0};
 	struct done done = {0};
 	hear_all(&batch, BATCH_QUEUED);
-	batch_executed(&batch, 0, "");
-	batch_executed(&batch, 1, "WRONGTYPE Operation");
-	batch_executed(&batch, 2, "");
-	assert_true(batch_settle(&batch, &rule, "WRONGTYPE Operation", &rest, note, &done));
+	entry_batch_executed(&batch, 0, "");
+	entry_batch_executed(&batch, 1, "WRONGTYPE Operation");
+	entry_batch_executed(&batch, 2, "");
+	assert_true(entry_batch_settle(&batch, &rule, "WRONGTYPE Operation", &rest, note, &done));
 	assert_int_equal(done.count, 2);
 	assert_int_equal(rest.count, 1);
 	assert_true(rest.entries[0].is_dead_letter);
@@ -238,24 +238,24 @@ static void test_one_is_buried(void **state)
 			"$19\r\nWRONGTYPE Operation\r\n$6\r\nstream\r\n$1\r\ns\r\n$7\r\npayload\r\n$3\r\ntwo\r\n");
 	/* Where even that is refused, it waits. */
 	hear_all(&rest, BATCH_QUEUED);
-	batch_executed(&rest, 0, "WRONGTYPE Operation");
-	assert_true(batch_settle(&rest, &rule, "", &last, note, &done));
+	entry_batch_executed(&rest, 0, "WRONGTYPE Operation");
+	assert_true(entry_batch_settle(&rest, &rule, "", &last, note, &done));
 	assert_int_equal(done.count, 2);
 	assert_int_equal(last.count, 1);
 	assert_true(last.entries[0].is_dead_letter);
 	hear_all(&last, BATCH_QUEUED);
-	batch_executed(&last, 0, "");
-	assert_true(batch_settle(&last, &rule, "", &rest, note, &done));
+	entry_batch_executed(&last, 0, "");
+	assert_true(entry_batch_settle(&last, &rule, "", &rest, note, &done));
 	assert_int_equal(done.ids[2], 2);
-	batch_free(&batch);
-	batch_free(&rest);
-	batch_free(&last);
+	entry_batch_free(&batch);
+	entry_batch_free(&rest);
+	entry_batch_free(&last);
 }
 
 static void test_stream_without_a_name(void **state)
 {
 	(void)state;
-	struct batch batch = {0};
+	struct entry_batch batch = {0};
 	struct rule rule = a_rule("{user}");
 	add(&batch, &rule, "t", "p", 1);
 	assert_true(batch.entries[0].is_dead_letter);
@@ -263,7 +263,7 @@ static void test_stream_without_a_name(void **state)
 			"*11\r\n$4\r\nXADD\r\n$10\r\nroost:dead\r\n$1\r\n*\r\n$4\r\nrule\r\n$1\r\nr\r\n$6\r\nreason\r\n"
 			"$32\r\nthe stream's name would be empty\r\n$6\r\nstream\r\n$6\r\n{user}\r\n"
 			"$7\r\npayload\r\n$1\r\np\r\n");
-	batch_free(&batch);
+	entry_batch_free(&batch);
 }
 
 static void test_errors_that_pass(void **state)
@@ -278,22 +278,22 @@ static void test_errors_that_pass(void **state)
 					      "OOM"};
 	static const char *const LASTING[] = {"WRONGTYPE Operation", "ERR Elements are too large", "OOMX", "", "LOAD"};
 	for (size_t i = 0; i < sizeof(PASSING) / sizeof(PASSING[0]); i++)
-		assert_true(batch_error_is_passing(PASSING[i]));
+		assert_true(entry_batch_error_is_passing(PASSING[i]));
 	for (size_t i = 0; i < sizeof(LASTING) / sizeof(LASTING[0]); i++)
-		assert_false(batch_error_is_passing(LASTING[i]));
+		assert_false(entry_batch_error_is_passing(LASTING[i]));
 }
 
 static void test_full(void **state)
 {
 	(void)state;
-	struct batch batch = {0};
+	struct entry_batch batch = {0};
 	struct rule rule = a_rule("s");
 	for (uint32_t i = 0; i < BATCH_ENTRIES_MAX; i++) {
-		assert_false(batch_is_full(&batch));
+		assert_false(entry_batch_is_full(&batch));
 		add(&batch, &rule, "t", "p", 0);
 	}
-	assert_true(batch_is_full(&batch));
-	batch_free(&batch);
+	assert_true(entry_batch_is_full(&batch));
+	entry_batch_free(&batch);
 }
 
 int main(void)

@@ -1,4 +1,4 @@
-#include "relay/entry/batch.h"
+#include "relay/entry/entry_batch.h"
 
 #include "base/check.h"
 #include "relay/entry/properties_json.h"
@@ -11,15 +11,15 @@
 /* Of what an empty batch keeps. */
 #define KEEP_BYTES ((size_t)256 << 10)
 
-void batch_free(struct batch *batch)
+void entry_batch_free(struct entry_batch *batch)
 {
 	bytes_free(&batch->commands);
 	bytes_free(&batch->scratch);
 	free(batch->entries);
-	*batch = (struct batch){0};
+	*batch = (struct entry_batch){0};
 }
 
-static void batch_clear(struct batch *batch)
+static void entry_batch_clear(struct entry_batch *batch)
 {
 	bytes_clear(&batch->commands, KEEP_BYTES);
 	bytes_clear(&batch->scratch, KEEP_BYTES);
@@ -27,7 +27,7 @@ static void batch_clear(struct batch *batch)
 }
 
 /* Room for one more. NULL: memory is short. */
-static struct batch_entry *place_for_entry(struct batch *batch)
+static struct batch_entry *place_for_entry(struct entry_batch *batch)
 {
 	if (batch->count < batch->capacity)
 		return &batch->entries[batch->count];
@@ -49,7 +49,7 @@ static void append_field(struct bytes *out, enum rule_field field, struct slice 
 }
 
 /* Whether the message has it; if so, *value is what the entry gets. */
-static bool entry_value(struct batch *batch, const struct relay_message *message, enum rule_field field,
+static bool entry_value(struct entry_batch *batch, const struct relay_message *message, enum rule_field field,
 			struct slice *value)
 {
 	static const uint8_t DIGITS[] = "012";
@@ -92,7 +92,7 @@ static bool entry_value(struct batch *batch, const struct relay_message *message
 }
 
 /* Fields that there are; of properties only whether there may be some is known before they are written. */
-static uint32_t fields_present(struct batch *batch, const struct rule *rule, const struct relay_message *message)
+static uint32_t fields_present(struct entry_batch *batch, const struct rule *rule, const struct relay_message *message)
 {
 	uint32_t present = 0;
 	struct slice value;
@@ -149,7 +149,7 @@ static void append_head_of_dead(struct bytes *out, const struct rule *rule, cons
 }
 
 /* Counts the command that was appended since entry->command_at. */
-static bool end_entry(struct batch *batch, struct batch_entry *entry)
+static bool end_entry(struct entry_batch *batch, struct batch_entry *entry)
 {
 	if (batch->commands.failed) {
 		batch->commands.size = entry->command_at;
@@ -163,8 +163,8 @@ static bool end_entry(struct batch *batch, struct batch_entry *entry)
 	return true;
 }
 
-bool batch_add(struct batch *batch, const struct rule *rule, const struct relay_message *message, uint16_t packet_id,
-	       uint64_t now_ms)
+bool entry_batch_add(struct entry_batch *batch, const struct rule *rule, const struct relay_message *message,
+		     uint16_t packet_id, uint64_t now_ms)
 {
 	uint8_t name[STREAM_NAME_BYTES_MAX];
 	const char *why;
@@ -200,7 +200,7 @@ bool batch_add(struct batch *batch, const struct rule *rule, const struct relay_
 
 /* ---- a transaction ---- */
 
-void batch_write(struct batch *batch, struct bytes *out)
+void entry_batch_write(struct entry_batch *batch, struct bytes *out)
 {
 	CHECK(batch->count != 0);
 	for (uint32_t i = 0; i < batch->count; i++)
@@ -212,14 +212,14 @@ void batch_write(struct batch *batch, struct bytes *out)
 	bytes_append_text(out, "EXEC");
 }
 
-void batch_heard(struct batch *batch, uint32_t number, enum batch_fate fate)
+void entry_batch_heard(struct entry_batch *batch, uint32_t number, enum batch_fate fate)
 {
 	CHECK_LT(number, batch->count);
 	CHECK(fate == BATCH_QUEUED || fate == BATCH_DONE || fate == BATCH_REFUSED);
 	batch->entries[number].fate = (uint8_t)fate;
 }
 
-bool batch_error_is_passing(const char *error)
+bool entry_batch_error_is_passing(const char *error)
 {
 	/* What Redis is like, rather than what the command is like. */
 	static const char *const PASSING[] = {"OOM",    "READONLY", "MISCONF",   "LOADING",     "NOPERM",
@@ -233,13 +233,13 @@ bool batch_error_is_passing(const char *error)
 	return false;
 }
 
-void batch_executed(struct batch *batch, uint32_t number, const char *error)
+void entry_batch_executed(struct entry_batch *batch, uint32_t number, const char *error)
 {
 	CHECK_LT(number, batch->count);
 	struct batch_entry *entry = &batch->entries[number];
 	if (error[0] == '\0')
 		entry->fate = BATCH_DONE;
-	else if (batch_error_is_passing(error) || entry->is_dead_letter)
+	else if (entry_batch_error_is_passing(error) || entry->is_dead_letter)
 		entry->fate = BATCH_REFUSED;
 	else
 		entry->fate = BATCH_DEAD;
@@ -247,7 +247,7 @@ void batch_executed(struct batch *batch, uint32_t number, const char *error)
 
 /* ---- afterwards ---- */
 
-static bool keep_entry(const struct batch *batch, const struct batch_entry *entry, struct batch *rest)
+static bool keep_entry(const struct entry_batch *batch, const struct batch_entry *entry, struct entry_batch *rest)
 {
 	struct batch_entry *kept = place_for_entry(rest);
 	if (kept == NULL)
@@ -258,8 +258,8 @@ static bool keep_entry(const struct batch *batch, const struct batch_entry *entr
 	return end_entry(rest, kept);
 }
 
-static bool bury_entry(const struct batch *batch, const struct batch_entry *entry, const struct rule *rule,
-		       const char *reason, struct batch *rest)
+static bool bury_entry(const struct entry_batch *batch, const struct batch_entry *entry, const struct rule *rule,
+		       const char *reason, struct entry_batch *rest)
 {
 	struct batch_entry *dead = place_for_entry(rest);
 	CHECK(!entry->is_dead_letter);
@@ -276,8 +276,9 @@ static bool bury_entry(const struct batch *batch, const struct batch_entry *entr
 	return end_entry(rest, dead);
 }
 
-bool batch_settle(struct batch *batch, const struct rule *rule, const char *reason, struct batch *rest,
-		  void (*done)(void *context, const struct batch_entry *entry), void *context)
+bool entry_batch_settle(struct entry_batch *batch, const struct rule *rule, const char *reason,
+			struct entry_batch *rest, void (*done)(void *context, const struct batch_entry *entry),
+			void *context)
 {
 	bool good = true;
 	CHECK(rest->count == 0 && rest != batch);
@@ -289,13 +290,13 @@ bool batch_settle(struct batch *batch, const struct rule *rule, const char *reas
 			good = keep_entry(batch, entry, rest);
 	}
 	if (!good) {
-		batch_clear(rest);
+		entry_batch_clear(rest);
 		return false;
 	}
 	for (uint32_t i = 0; i < batch->count; i++) {
 		if (batch->entries[i].fate == BATCH_DONE)
 			done(context, &batch->entries[i]);
 	}
-	batch_clear(batch);
+	entry_batch_clear(batch);
 	return true;
 }

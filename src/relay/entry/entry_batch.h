@@ -4,8 +4,8 @@
  *
  * What Redis will never take (a key of another type) goes to a stream of its own, RULE_DEAD_STREAM, with what Redis
  * said, and is then done. Pure: no sockets, no clock. Owned by one thread. */
-#ifndef RELAY_ENTRY_BATCH_H
-#define RELAY_ENTRY_BATCH_H
+#ifndef RELAY_ENTRY_ENTRY_BATCH_H
+#define RELAY_ENTRY_ENTRY_BATCH_H
 
 #include "relay/entry/bytes.h"
 #include "relay/entry/message.h"
@@ -39,7 +39,7 @@ struct batch_entry {
 	bool is_dead_letter;
 };
 
-struct batch {
+struct entry_batch {
 	struct bytes commands;
 	struct batch_entry *entries;
 	uint32_t count;
@@ -47,34 +47,35 @@ struct batch {
 	struct bytes scratch; /* for what has to be complete before its size is known */
 };
 
-void batch_free(struct batch *batch);
-static inline bool batch_is_full(const struct batch *batch)
+void entry_batch_free(struct entry_batch *batch);
+static inline bool entry_batch_is_full(const struct entry_batch *batch)
 {
 	return batch->count >= BATCH_ENTRIES_MAX || batch->commands.size >= BATCH_BYTES_MAX;
 }
 
 /* Adds the entry of a message, or a dead letter where its stream has no name. now_ms: since 1970, for the rule's
  * max_age_s. false: memory is short, and nothing was added. */
-bool batch_add(struct batch *batch, const struct rule *rule, const struct relay_message *message, uint16_t packet_id,
-	       uint64_t now_ms);
+bool entry_batch_add(struct entry_batch *batch, const struct rule *rule, const struct relay_message *message,
+		     uint16_t packet_id, uint64_t now_ms);
 
 /* Appends the transaction: MULTI, the commands, EXEC. Redis answers with batch->count + 2 answers. Forgets what was
  * said of the entries before. */
-void batch_write(struct batch *batch, struct bytes *out);
+void entry_batch_write(struct entry_batch *batch, struct bytes *out);
 
 /* What Redis says of an entry when the command comes: it is QUEUED; or it is carried out, where there is no
  * transaction; or REFUSED. */
-void batch_heard(struct batch *batch, uint32_t entry, enum batch_fate fate);
+void entry_batch_heard(struct entry_batch *batch, uint32_t entry, enum batch_fate fate);
 /* What EXEC says of an entry that was queued. error: "" for none; else in Redis' words. */
-void batch_executed(struct batch *batch, uint32_t entry, const char *error);
+void entry_batch_executed(struct entry_batch *batch, uint32_t entry, const char *error);
 /* Whether the error goes away by itself or by what an operator does to Redis, so that it is worth waiting. */
-bool batch_error_is_passing(const char *error);
+bool entry_batch_error_is_passing(const char *error);
 
 /* After the last answer, or when the connection is lost: *rest, which is empty, gets what is to be sent next, in the
  * same order: refused entries, those without an answer, and dead letters for those that are dead. reason: of each
  * dead one. done() is called for each that Redis has. Afterwards batch is empty. false: memory is short; all stays as
  * it was, and done() was not called. */
-bool batch_settle(struct batch *batch, const struct rule *rule, const char *reason, struct batch *rest,
-		  void (*done)(void *context, const struct batch_entry *entry), void *context);
+bool entry_batch_settle(struct entry_batch *batch, const struct rule *rule, const char *reason,
+			struct entry_batch *rest, void (*done)(void *context, const struct batch_entry *entry),
+			void *context);
 
 #endif
