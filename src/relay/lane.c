@@ -187,18 +187,15 @@ void lane_status(const struct lane *lane, bool redis_connected, uint64_t now_ms,
 		 struct rule_status *status)
 {
 	const struct rule *rule = lane->rule;
-	uint64_t held = lane->flying.count + lane->gathered.count;
 	uint64_t arrived_ms = oldest_ms(lane);
 	*status = (struct rule_status){
 		.qos = rule->qos,
-		.state = lane->session.state != SESSION_READY             ? RULE_STARTING
-			 : lane->is_waiting || (!redis_connected && held) ? RULE_WAITING
-			 : redis_connected                                ? RULE_WORKING
-									  : RULE_STARTING,
+		.state = lane->session.state != SESSION_READY   ? RULE_STARTING
+			 : redis_connected && !lane->is_waiting ? RULE_WORKING
+								: RULE_WAITING,
 		.counts = lane->counts,
-		.backlog_messages = lane->session_messages > held ? lane->session_messages : held,
-		.backlog_bytes = lane->session_bytes + lane->flying.commands.size + lane->gathered.commands.size,
-		.refused = lane->session_dropped,
+		.backlog_messages = lane->flying.count + lane->gathered.count,
+		.backlog_bytes = lane->flying.commands.size + lane->gathered.commands.size,
 		.oldest_s = arrived_ms != 0 && arrived_ms < wall_ms ? (double)(wall_ms - arrived_ms) / 1e3 : 0,
 		.fault_age_s = lane->fault[0] != '\0' ? (double)(now_ms - lane->fault_ms) / 1e3 : 0,
 	};

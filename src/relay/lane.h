@@ -26,10 +26,6 @@ struct lane {
 	char fault[STATUS_FAULT_BYTES];       /* the last one, in words */
 	uint64_t fault_ms;                    /* when, on the monotonic clock */
 	bool is_waiting;                      /* Redis has refused what is in flight */
-	/* What the gateway said of the session the last time. */
-	uint64_t session_messages;
-	uint64_t session_bytes;
-	uint64_t session_dropped;
 };
 
 void lane_init(struct lane *lane, const struct rule *rule);
@@ -53,7 +49,7 @@ void lane_settle(struct lane *lane, const char *fault, uint64_t now_ms);
 /* Notes what went wrong. Logged where it is new. */
 void lane_note(struct lane *lane, const char *fault, uint64_t now_ms);
 
-/* wall_ms: since 1970. */
+/* All but what the gateway alone knows: the backlog is what the lane holds of it. wall_ms: since 1970. */
 void lane_status(const struct lane *lane, bool redis_connected, uint64_t now_ms, uint64_t wall_ms,
 		 struct rule_status *status);
 

@@ -98,7 +98,8 @@ void redis_side_connect(struct redis_side *side, uint64_t now_ms)
 	}
 	side->connected = true;
 	side->is_blocked = false;
-	log_write(LOG_INFO, "rules: connected to redis");
+	if (side->told[0] == '\0')
+		log_write(LOG_INFO, "rules: connected to redis");
 }
 
 /* ---- sending ---- */
@@ -219,6 +220,8 @@ static bool hear(struct redis_side *side, const redisReply *reply, uint64_t now_
 	if (!redis_side_owes(side))
 		side->owed_first = side->owed_end = 0;
 	/* It works: the next loss is a new one. */
+	if (side->told[0] != '\0')
+		log_write(LOG_INFO, "rules: redis answers again");
 	side->pause_ms = PAUSE_MS_LEAST;
 	side->told[0] = '\0';
 	return true;

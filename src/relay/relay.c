@@ -6,6 +6,7 @@
 #include "relay/orphans.h"
 #include "relay/relay_loop.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
@@ -18,6 +19,7 @@ struct relay {
 	pthread_mutex_t lock;       /* of what follows */
 	struct rules wanted;        /* the newest */
 	struct relay_status status; /* the thread's */
+	struct gateway *gateway;    /* NULL: it was not started yet */
 	/* The main thread's. */
 	struct rules rules;      /* of the thread, which reads them while it runs */
 	struct relay_loop *loop; /* NULL: there is no thread */
@@ -76,12 +78,13 @@ static void carry_status(struct relay *relay)
 	free(fresh);
 }
 
-static void take_up_rules(struct relay *relay)
+static void take_up_rules(struct relay *relay, struct gateway *gateway)
 {
 	eventfd_t count;
 	(void)!eventfd_read(relay->attention_fd, &count);
 	pthread_mutex_lock(&relay->lock);
 	relay->rules = relay->wanted;
+	relay->gateway = gateway;
 	carry_status(relay);
 	pthread_mutex_unlock(&relay->lock);
 }
@@ -143,7 +146,7 @@ bool relay_start(struct relay *relay, struct gateway *gateway)
 	if (relay == NULL)
 		return true;
 	CHECK(relay->loop == NULL);
-	take_up_rules(relay);
+	take_up_rules(relay, gateway);
 	orphans_tend(gateway, &relay->rules);
 	if (relay->rules.count == 0)
 		return true;
@@ -205,6 +208,20 @@ void relay_tend(struct relay *relay, struct gateway *gateway)
 	relay_start(relay, gateway);
 }
 
+/* Where the gateway does not say, what the thread holds stays. */
+static void add_backlog(struct session_asker *asker, struct rule_status *status)
+{
+	char id[RULE_CLIENT_BYTES_MAX];
+	struct rule_session session;
+	int size = snprintf(id, sizeof(id), RULE_CLIENT_PREFIX "%s", status->name);
+	CHECK(size > 0 && (size_t)size < sizeof(id));
+	if (session_asker_inspect(asker, slice_of(id, (size_t)size), NULL, &session) != ERROR_OK)
+		return;
+	status->backlog_messages = session.messages;
+	status->backlog_bytes += session.bytes;
+	status->refused = session.dropped;
+}
+
 void relay_status(struct relay *relay, struct relay_status *status)
 {
 	*status = (struct relay_status){0};
@@ -212,5 +229,10 @@ void relay_status(struct relay *relay, struct relay_status *status)
 		return;
 	pthread_mutex_lock(&relay->lock);
 	*status = relay->status;
+	struct gateway *gateway = relay->gateway;
 	pthread_mutex_unlock(&relay->lock);
+	struct session_asker *asker = gateway != NULL && status->count != 0 ? session_asker_new(gateway) : NULL;
+	for (uint32_t i = 0; i < status->count && asker != NULL; i++)
+		add_backlog(asker, &status->rules[i]);
+	session_asker_free(asker);
 }

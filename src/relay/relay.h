@@ -32,7 +32,7 @@ int relay_fd(const struct relay *relay);
 /* Starts anew where there are other rules, or a session was lost. Main thread, while the gateway runs. */
 void relay_tend(struct relay *relay, struct gateway *gateway);
 
-/* Any thread. */
+/* What waits is asked of the gateway. Any thread but a shard's, with the shards' wakers in its descriptor table. */
 void relay_status(struct relay *relay, struct relay_status *status);
 
 #endif

@@ -10,8 +10,6 @@
 #include <sys/eventfd.h>
 #include <time.h>
 
-#define INSPECT_MS 1000u
-#define TELL_MS 50u
 /* A sleep without anything to wait for; status is looked at then. */
 #define SLEEP_MS_MAX 1000u
 
@@ -55,25 +53,14 @@ static void flush_session(struct relay_loop *loop, struct lane *lane, uint64_t n
 		lose_session(loop, lane, now_ms);
 }
 
-static enum error inspect(struct relay_loop *loop, struct lane *lane, struct rule_session *session)
-{
-	char id[RULE_CLIENT_BYTES_MAX];
-	size_t size = rule_client_id(lane->rule, id);
-	enum error error = session_asker_inspect(loop->asker, slice_of(id, size), lane->rule, session);
-	if (error == ERROR_OK) {
-		lane->session_messages = session->messages;
-		lane->session_bytes = session->bytes;
-		lane->session_dropped = session->dropped;
-	}
-	return error;
-}
-
 /* The session is there. Where the gateway does not say which filters it has, those of before stay until the next time.
  */
 static void subscribe_lane(struct relay_loop *loop, struct lane *lane)
 {
+	char id[RULE_CLIENT_BYTES_MAX];
 	struct rule_session session;
-	inspect(loop, lane, &session);
+	size_t size = rule_client_id(lane->rule, id);
+	session_asker_inspect(loop->asker, slice_of(id, size), lane->rule, &session);
 	session_link_subscribe(&lane->session, lane->rule, session.stale, session.stale_count);
 }
 
@@ -191,7 +178,6 @@ static void move_on(struct relay_loop *loop, uint64_t now_ms)
 static void tell_status(struct relay_loop *loop, uint64_t now_ms)
 {
 	uint64_t wall_ms = wall_clock_ms();
-	loop->told_ms = now_ms;
 	pthread_mutex_lock(loop->lock);
 	loop->status->redis_connected = loop->side.connected;
 	loop->status->count = loop->rules->count;
@@ -205,19 +191,9 @@ static void tell_status(struct relay_loop *loop, uint64_t now_ms)
 	pthread_mutex_unlock(loop->lock);
 }
 
-static void look_after(struct relay_loop *loop, uint64_t now_ms)
+/* Asks to be started anew where a session is lost, though not too often. */
+static void call_if_lost(struct relay_loop *loop, uint64_t now_ms)
 {
-	struct rule_session session;
-	if (now_ms >= loop->inspect_ms && !relay_is_stopping(loop)) {
-		loop->inspect_ms = now_ms + INSPECT_MS;
-		EACH_LANE(loop, lane)
-		{
-			if (lane->session.state == SESSION_READY)
-				inspect(loop, lane, &session);
-		}
-	}
-	if (now_ms >= loop->told_ms + TELL_MS)
-		tell_status(loop, now_ms);
 	if (loop->lost && !loop->has_called && now_ms >= loop->started_ms + RELAY_RESTART_MS) {
 		loop->has_called = true;
 		eventfd_write(loop->attention_fd, 1);
@@ -263,9 +239,11 @@ static void relay_turn(struct relay_loop *loop)
 	hear_redis(loop, polled[AT_REDIS].revents, now_ms);
 	hear_sessions(loop, polled + AT_LANES, now_ms);
 	move_on(loop, now_ms);
+	/* Before the acknowledgements: whoever sees that nothing waits finds what was counted. */
+	tell_status(loop, now_ms);
 	EACH_LANE(loop, lane)
 	flush_session(loop, lane, now_ms);
-	look_after(loop, now_ms);
+	call_if_lost(loop, now_ms);
 }
 
 void *relay_loop_main(void *argument)

@@ -41,9 +41,7 @@ struct relay_loop {
 	struct redis_side side;
 	uint64_t started_ms;
 	uint64_t read_ms; /* when what has gathered is to be read; 0: nothing has */
-	uint64_t inspect_ms;
-	uint64_t told_ms;
-	bool lost; /* a session is */
+	bool lost;        /* a session is */
 	bool has_called;
 };
 

@@ -1,15 +1,17 @@
 """A rule sends publishes to a Redis stream: each of them, with its fields, in order, and nothing that was acknowledged is
 lost whatever ends in between."""
 
+import re
 import signal
 import socket
 import threading
+import time
 
 import pytest
 
-from mqtt_wire import CONTENT_TYPE, PUBACK, USER_PROPERTY, Refused, acknowledge
+from mqtt_wire import CONTENT_TYPE, PUBACK, USER_PROPERTY, Refused
 from redis_server import Redis
-from rules import entries, is_drained, payloads, wait_entries, wait_rule, works, write
+from rules import is_drained, payloads, wait_entries, wait_rule, works, write
 from server import roost
 
 pytestmark = pytest.mark.roost_only("others have no such rules")
@@ -72,7 +74,7 @@ def test_every_publish_arrives_with_its_fields(redis, start):
         two = wait_entries(redis, "t:a", 2)
         address = server.admin().client("c-1")["address"]
     first = one[0]
-    assert abs(int(first.pop(b"time")) / 1000 - __import__("time").time()) < 600
+    assert abs(int(first.pop(b"time")) / 1000 - time.time()) < 600
     assert first == {b"topic": b"factory/7/telemetry", b"payload": b"\x00\xff", b"qos": b"1", b"retain": b"0",
                      b"properties": b'{"content_type":"x","user":[["roost-user","forged"]]}', b"client": b"c-1", b"user": b"alice",
                      b"address": address.encode()}
@@ -119,7 +121,7 @@ def test_redis_is_not_there_at_the_start(redis, start):
     redis = redis()
     redis.kill()
     server = start(redis, ALL, wait=False)
-    wait_rule(server, "all", lambda rule: rule["last_error"])
+    wait_rule(server, "all", lambda rule: rule["state"] == "waiting")
     hand_over(server, 30)
     redis.start()
     wait_rule(server, "all", is_drained)
@@ -346,6 +348,7 @@ def test_what_is_no_redis(start, answer, told):
     """No shard waits for it, and nothing is acknowledged to the store that it has not confirmed."""
     pretender = Hanging(answer)
     server = start(pretender, ALL, wait=False)
+    wait_rule(server, "all", lambda rule: rule["state"] != "starting")
     hand_over(server, 20)
     server.wait_line(f"rules: redis: .*{told}")
     rule = wait_rule(server, "all", lambda rule: rule["backlog_messages"] == 20)
@@ -385,7 +388,6 @@ def test_an_operator_ends_its_connection_or_its_session(redis, start):
 ])
 def test_mistakes(redis, start, tmp_path, rule, told):
     """At a start they are told with their place; a reload changes nothing then."""
-    import re
     redis = redis()
     config = write(tmp_path, rule, redis=redis.url)
     ended = roost("serve", "--config", config)
