@@ -64,6 +64,8 @@ INSIDE = {
     "doctor": ["machine", "limits", "fix", "show", "plan", "store", "listener"],
     "admin": ["metrics", "http", "api"],
     "runtime": ["settings"],
+    # Where a message comes from, for Roost's own clients.
+    "deliver": ["origin"],
     "tool": ["store"],
     "transport": ["tls"],
     # What a context is made of: files read, names, ciphers; and what the other side does: its hello, how it fails.

@@ -88,7 +88,7 @@ static void presence_publish(struct shard *shard, const char *topic, const struc
 	struct publication publication = publication_of(&message, MQTT_VERSION_3_1_1, size, header, shard->loop.now_s);
 	struct message_ref kept = messages_new(&shard->mem.messages, &publication, packet);
 	if (!message_ref_is_none(kept))
-		routing_publish(shard, kept, client_ref_none());
+		routing_publish(shard, kept, client_ref_none(), NULL);
 	free(packet);
 }
 

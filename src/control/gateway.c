@@ -69,13 +69,14 @@ static enum error make_shared(struct gateway *gateway)
 	gateway->mailboxes = aligned_alloc(64, shards * sizeof(*gateway->mailboxes));
 	gateway->boards = aligned_alloc(64, shards * sizeof(*gateway->boards));
 	gateway->quota = aligned_alloc(64, shards * sizeof(*gateway->quota));
+	gateway->origin_takers = calloc(shards + 1u, sizeof(*gateway->origin_takers));
 	gateway->admission_pairs = calloc(shards, sizeof(*gateway->admission_pairs));
 	gateway->shard_keep_fds = calloc((size_t)shards * (shards + 1u), sizeof(int));
 	gateway->gate_keep_fds = calloc(gate_keep_fds_max(gateway), sizeof(int));
 	if (gateway->index == NULL || gateway->retained == NULL || gateway->addresses == NULL ||
 	    gateway->shards == NULL || gateway->gates == NULL || gateway->mailboxes == NULL ||
-	    gateway->boards == NULL || gateway->quota == NULL || gateway->admission_pairs == NULL ||
-	    gateway->shard_keep_fds == NULL || gateway->gate_keep_fds == NULL)
+	    gateway->boards == NULL || gateway->origin_takers == NULL || gateway->quota == NULL ||
+	    gateway->admission_pairs == NULL || gateway->shard_keep_fds == NULL || gateway->gate_keep_fds == NULL)
 		return ERROR_NO_MEMORY;
 	memset(gateway->shards, 0, shards * sizeof(*gateway->shards));
 	memset(gateway->gates, 0, gateway->gate_count * sizeof(*gateway->gates));
@@ -132,6 +133,7 @@ static enum error make_shard(struct gateway *gateway, uint16_t number)
 	shard->env.retained = gateway->retained;
 	shard->env.addresses = gateway->addresses;
 	shard->env.access = gateway->access;
+	shard->env.origin_takers = gateway->origin_takers;
 	shard->env.sessions_offline = &gateway->sessions_offline;
 	shard->env.checkpoints_begun = &gateway->checkpoints_begun;
 	shard->env.sum_counters = sum_counters;
@@ -450,6 +452,7 @@ void gateway_free(struct gateway *gateway)
 	free(gateway->mailboxes);
 	free(gateway->boards);
 	free(gateway->quota);
+	free(gateway->origin_takers);
 	free(gateway->admission_pairs);
 	free(gateway->shard_keep_fds);
 	free(gateway->gate_keep_fds);

@@ -70,3 +70,14 @@ bool outgoing_awaits_acks(const struct shard *shard, const struct client *client
 	return extension != NULL && extension->flow.unsent != 0 &&
 	       !flow_can_send(&extension->flow, &shard->mem.flows, outgoing_window(shard, extension));
 }
+
+struct queue_limits outgoing_queue_limits(const struct shard *shard, bool is_internal)
+{
+	const struct settings *settings = shard->env.settings;
+	struct queue_limits limits = {settings->queue_messages_max, settings->queue_bytes_max};
+	if (is_internal && settings->internal_queue_messages_max != 0)
+		limits.messages = settings->internal_queue_messages_max;
+	if (is_internal && settings->internal_queue_bytes_max != 0)
+		limits.bytes = settings->internal_queue_bytes_max;
+	return limits;
+}

@@ -46,6 +46,7 @@ static const struct conversion_place PLACES[] = {
 	{"struct retained_queue", CONVERT_POOL, "job queues", NULL},
 	{"struct retained_queue", CONVERT_OFFSET, "jobs by client", "node"},
 	{"struct review", CONVERT_NOTE, "review", NULL},
+	{"struct shard_note", CONVERT_NOTE, "loop", NULL},
 	{"struct subscriber_list", CONVERT_POOL, "lists", NULL},
 	{"struct subscription", CONVERT_POOL, "subscriptions", NULL},
 	{"struct ticket", CONVERT_POOL, "acks", NULL},

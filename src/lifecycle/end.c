@@ -5,6 +5,7 @@
 #include "client/presence.h"
 #include "deliver/congestion.h"
 #include "deliver/members.h"
+#include "deliver/origin/origin.h"
 #include "lifecycle/cleanup.h"
 #include "lifecycle/durable.h"
 #include "lifecycle/will.h"
@@ -75,11 +76,12 @@ static bool end_session(struct shard *shard, struct client_ref ref)
 	struct client *client = shard_client(shard, ref);
 	turn_work_charge(&shard->loop.work, WORK_END);
 	struct message_ref will = will_take(shard, client); /* before the principal is freed */
+	struct origin *origin = !message_ref_is_none(will) ? origin_keep(shard, ref) : NULL;
 	durable_ended(shard, ref);
 	registry_remove(&shard->sessions.registry, ref);
 	pending_acks_drop(&shard->routing.acks, ref);
 	bool is_clean = session_cleanup(shard, ref);
-	will_publish(shard, will, ref); /* no later than the end of the session [3.1.3.2.2] */
+	will_publish(shard, will, ref, origin); /* no later than the end of the session [3.1.3.2.2] */
 	return is_clean;
 }
 
@@ -124,7 +126,7 @@ static void leave_connection(struct shard *shard, struct client_ref ref, bool gr
 		return;
 	}
 	if (extension->will_delay_s == 0)
-		will_publish(shard, will_take(shard, client), ref);
+		will_publish(shard, will_take(shard, client), ref, NULL);
 	session_cleanup(shard, ref);
 	extension_end_connection(shard, client);
 	flow_rewind(&extension->flow, &shard->mem.flows);
@@ -167,7 +169,7 @@ static void end_carry_out(struct shard *shard, const struct ending *ending, bool
 	case ENDING_WILL:
 		/* The will may have been published or dropped since it was noted. */
 		if (shard_client(shard, ref)->state == CLIENT_OFFLINE && offline_will_is_due(shard, extension))
-			will_publish(shard, will_take(shard, shard_client(shard, ref)), ref);
+			will_publish(shard, will_take(shard, shard_client(shard, ref)), ref, NULL);
 		break;
 	}
 }

@@ -4,6 +4,7 @@
 #include "base/hash.h"
 #include "base/log.h"
 #include "client/review.h"
+#include "deliver/origin/origin.h"
 #include "deliver/resumed.h"
 #include "lifecycle/durable.h"
 #include "lifecycle/promised.h"
@@ -206,6 +207,7 @@ static enum error restore_subscription(struct restoring *restoring, struct clien
 	struct subscription_wanted wanted = {
 		.filter = stored->filter, .identifier = stored->identifier, .options = stored->options};
 	struct subscription_made made;
+	wanted.takes_origin = origins_take_if_internal(shard, ref);
 	enum error error = mqtt_filter_check_whole(stored->filter); /* the index relies on it */
 	if (error == ERROR_OK)
 		error = subscriptions_add(&shard->sessions.subscriptions, &shard_client(shard, ref)->session, ref,

@@ -364,6 +364,8 @@ static void set_defaults(struct settings *settings)
 	settings->receive_max = 65535;
 	settings->topic_alias_max = 32;
 	settings->queue_messages_max = 1000;
+	settings->internal_queue_messages_max = 1000000;
+	settings->internal_queue_bytes_max = 1u << 30;
 	settings->queue_memory_max = 256u << 20;
 	settings->retained_max = 1000000;
 	settings->retained_bytes_max = 1u << 30;
