@@ -246,6 +246,43 @@ static void relay_turn(struct relay_loop *loop)
 	call_if_lost(loop, now_ms);
 }
 
+/* Until the gateway has read the last acknowledgements: it may stop at once, and what it has not read comes again. What
+ * it sends meanwhile does. */
+static void await_pong(struct lane *lane, uint64_t until_ms)
+{
+	struct session_link *session = &lane->session;
+	struct mqtt_publish publish;
+	bool more;
+	while (session->pongs_due != 0 && !session_link_is_broken(session)) {
+		uint64_t now_ms = clock_now_ms();
+		int events = POLLIN | (session->is_blocked ? POLLOUT : 0);
+		struct pollfd polled = {.fd = session->fd, .events = (short)events};
+		if (now_ms >= until_ms || poll(&polled, 1, (int)(until_ms - now_ms)) == 0 ||
+		    !session_link_flush(session) || !session_link_read(session, &more))
+			return;
+		while (session_link_next(session, &publish))
+			continue;
+	}
+}
+
+static void end_sessions(struct relay_loop *loop, uint64_t until_ms)
+{
+	EACH_LANE(loop, lane)
+	{
+		if (lane->session.state != SESSION_READY)
+			continue;
+		session_link_ping(&lane->session);
+		session_link_flush(&lane->session);
+	}
+	EACH_LANE(loop, lane)
+	{
+		if (lane->session.state == SESSION_READY)
+			await_pong(lane, until_ms);
+	}
+	EACH_LANE(loop, lane)
+	lane_fini(lane);
+}
+
 void *relay_loop_main(void *argument)
 {
 	struct relay_loop *loop = argument;
@@ -260,8 +297,7 @@ void *relay_loop_main(void *argument)
 	uint64_t until_ms = clock_now_ms() + RELAY_STOP_MS;
 	while (redis_side_owes(&loop->side) && clock_now_ms() < until_ms)
 		relay_turn(loop);
-	EACH_LANE(loop, lane)
-	lane_fini(lane);
+	end_sessions(loop, until_ms);
 	tell_status(loop, clock_now_ms());
 	redis_side_fini(&loop->side);
 	return NULL;

@@ -59,6 +59,7 @@ void session_link_open(struct session_link *link, int fd, struct slice client_id
 	link->state = SESSION_CONNECTING;
 	link->read_at = 0;
 	link->answers_due = 0;
+	link->pongs_due = 0;
 	link->is_blocked = false;
 	link->fault[0] = '\0';
 	bytes_clear(&link->in, KEEP_BYTES);
@@ -203,6 +204,11 @@ static bool read_packet(struct session_link *link, struct mqtt_header header, st
 	case MQTT_UNSUBACK:
 		read_suback(link, body, header.type);
 		return false;
+	case MQTT_PINGRESP:
+		if (link->pongs_due == 0)
+			return session_fail(link, "the gateway sent a PINGRESP that nobody asked for");
+		link->pongs_due--;
+		return false;
 	case MQTT_DISCONNECT:
 		read_disconnect(link, body);
 		return false;
@@ -237,6 +243,16 @@ void session_link_acknowledge(struct session_link *link, uint16_t packet_id)
 	uint8_t *room = packet_room(link, 8);
 	if (room != NULL)
 		link->out.size += mqtt_ack_encode(&ack, MQTT_PUBACK, MQTT_VERSION_5, room, 8);
+}
+
+void session_link_ping(struct session_link *link)
+{
+	CHECK(link->state == SESSION_READY);
+	uint8_t *room = packet_room(link, MQTT_HEADER_BYTES_MIN);
+	if (room == NULL)
+		return;
+	link->out.size += mqtt_empty_encode(MQTT_PINGREQ, room, MQTT_HEADER_BYTES_MIN);
+	link->pongs_due++;
 }
 
 bool session_link_flush(struct session_link *link)

@@ -28,8 +28,9 @@ struct session_link {
 	enum session_state state;
 	struct bytes in; /* what was read, from read_at on not looked at yet */
 	size_t read_at;
-	struct bytes out; /* what the socket has not taken yet */
-	uint32_t answers_due;
+	struct bytes out;     /* what the socket has not taken yet */
+	uint32_t answers_due; /* to SUBSCRIBE and UNSUBSCRIBE */
+	uint32_t pongs_due;
 	bool is_blocked; /* the socket takes no more for now */
 	char fault[SESSION_FAULT_BYTES];
 };
@@ -59,6 +60,8 @@ static inline bool session_link_is_broken(const struct session_link *link)
 
 /* Acknowledges a message. */
 void session_link_acknowledge(struct session_link *link, uint16_t packet_id);
+/* READY: asks for a sign that all of this was read: pongs_due is 0 again then. */
+void session_link_ping(struct session_link *link);
 /* Sends what the socket takes. false: the connection is lost, and fault says why. */
 bool session_link_flush(struct session_link *link);
 

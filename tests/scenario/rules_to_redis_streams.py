@@ -13,6 +13,7 @@ from mqtt_wire import CONTENT_TYPE, PUBACK, USER_PROPERTY, Refused
 from redis_server import Redis
 from rules import is_drained, payloads, wait_entries, wait_rule, works, write
 from server import roost
+from tokens import secret_file, token
 
 pytestmark = pytest.mark.roost_only("others have no such rules")
 
@@ -60,11 +61,12 @@ def without_repetition(sequence):
     return list(dict.fromkeys(sequence))
 
 
-def test_every_publish_arrives_with_its_fields(redis, start):
+def test_every_publish_arrives_with_its_fields(redis, start, tmp_path):
     redis = redis()
     fields = ["topic", "payload", "qos", "retain", "properties", "client", "user", "address", "time"]
-    server = start(redis, {**TELEMETRY, "fields": fields}, {**ALL, "fields": ["payload"]}, {**ALL, "name": "by-client", "stream": "c:{client}"})
-    with server.client("c-1", 5, user="alice", password="") as client:
+    server = start(redis, {**TELEMETRY, "fields": fields}, {**ALL, "fields": ["payload"]}, {**ALL, "name": "by-client", "stream": "c:{client}"},
+                   token_secret_file=secret_file(tmp_path))
+    with server.client("c-1", 5, user="", password=token(sub="alice")) as client:
         client.hand_over("factory/7/telemetry", b"\x00\xff", pairs=[(CONTENT_TYPE, "x"), (USER_PROPERTY, ("roost-user", "forged"))])
         client.hand_over("lab/a/b", b"lab", retain=True, qos=2)
         client.publish("lab/a", b"at most once")

@@ -33,6 +33,8 @@ static const char *const LIVE[] = {
 	"queue-bytes-max",
 	"queue-messages-max",
 	"queue-memory-max",
+	"rule-messages-max",
+	"rule-bytes-max",
 	"queue-policy",
 	"overlapping-subscriptions",
 	"inflight-max",

@@ -183,7 +183,8 @@ static void test_answers_that_break_it(void **state)
 	assert_broken("\xe0\x01\x8e", 3, "reason 0x8e");
 	assert_broken("\xe0\x00", 2, "reason 0x00");
 	assert_broken("\x20\x03\x00\x00\x00", 5, "CONNACK");
-	assert_broken("\xd0\x00", 2, "type 13");
+	assert_broken("\xd0\x00", 2, "nobody asked for");
+	assert_broken("\xc0\x00", 2, "type 12");
 	assert_broken("\x90\x04\x00\x01\x00\x00", 6, "does not belong");
 	assert_broken("\x30\xff\xff\xff\xff\x01", 6, "no MQTT");
 	assert_broken("\x34\x05\x00\x01t\x00\x01", 7, "PUBLISH");
@@ -225,6 +226,23 @@ static void test_the_other_end_closes(void **state)
 	assert_int_equal(scene.link.fd, -1);
 }
 
+static void test_ping(void **state)
+{
+	(void)state;
+	struct scene scene = open_scene();
+	struct mqtt_publish publish;
+	struct mqtt_header header;
+	subscribe_scene(&scene);
+	session_link_ping(&scene.link);
+	said(&scene, &header);
+	assert_int_equal(header.type, MQTT_PINGREQ);
+	assert_int_equal(scene.link.pongs_due, 1);
+	assert_false(tell(&scene, "\xd0\x00", 2, &publish));
+	assert_int_equal(scene.link.pongs_due, 0);
+	assert_false(session_link_is_broken(&scene.link));
+	close_scene(&scene);
+}
+
 static void test_close_says_so(void **state)
 {
 	(void)state;
@@ -246,6 +264,7 @@ int main(void)
 		cmocka_unit_test(test_answers_that_break_it),
 		cmocka_unit_test(test_refusals),
 		cmocka_unit_test(test_the_other_end_closes),
+		cmocka_unit_test(test_ping),
 		cmocka_unit_test(test_close_says_so),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
