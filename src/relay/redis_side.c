@@ -10,7 +10,7 @@
 #define PAUSE_MS_LEAST 100u
 #define PAUSE_MS_MAX 5000u
 /* Of what an empty output keeps. */
-#define KEEP_BYTES ((size_t)1 << 20)
+#define KEEP_BYTES ((size_t)4 << 20)
 
 _Static_assert(PAUSE_MS_LEAST * 2 < PAUSE_MS_MAX, "pauses grow");
 _Static_assert(BATCH_ENTRIES_MAX < REDIS_ANSWER_ELEMENTS_MAX, "the answer to EXEC is within the link's limits");
@@ -205,6 +205,7 @@ static bool hear(struct redis_side *side, const redisReply *reply, uint64_t now_
 		return redis_link_fail(&side->link, "an answer that was not asked for");
 	struct lane *lane = side->owed[side->owed_first];
 	uint32_t answer = side->answer++;
+	side->heard_ms = now_ms;
 	if (answer == 0) {
 		if (reply->type == REDIS_REPLY_ERROR)
 			refuse(lane, reply->str);
@@ -251,7 +252,6 @@ static bool hear_all(struct redis_side *side, uint64_t now_ms)
 void redis_side_receive(struct redis_side *side, uint64_t now_ms)
 {
 	CHECK(side->connected);
-	side->heard_ms = now_ms;
 	if (!hear_all(side, now_ms))
 		lose(side, now_ms);
 }

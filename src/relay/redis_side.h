@@ -12,6 +12,8 @@
  * sync of its log takes on a slow device. */
 #define REDIS_SIDE_ANSWER_MS 10000u
 
+#define REDIS_SIDE_MUCH 64u
+
 struct redis_side_settings {
 	struct redis_url url;
 	struct redis_tls_settings tls;
@@ -48,6 +50,11 @@ int redis_side_fd(const struct redis_side *side);
 static inline bool redis_side_owes(const struct redis_side *side)
 {
 	return side->owed_first != side->owed_end;
+}
+/* Whether so many answers of one lane are due that they come in many pieces: Redis sends them as it reads commands. */
+static inline bool redis_side_owes_much(const struct redis_side *side)
+{
+	return redis_side_owes(side) && side->owed[side->owed_first]->flying.count > side->answer + REDIS_SIDE_MUCH;
 }
 
 /* Sends what this lane has, behind what was launched before; redis_side_flush() writes it. Not while answers of earlier

@@ -87,7 +87,7 @@ static bool wants_input(const struct relay_loop *loop, const struct lane *lane)
 		return false;
 	if (lane->session.state != SESSION_READY)
 		return true;
-	return loop->read_ms == 0 && !lane->is_at_redis && (!holds || (loop->side.connected && !lane->is_waiting));
+	return loop->read_ms == 0 && (!holds || (loop->side.connected && !lane->is_waiting));
 }
 
 static uint64_t sooner(uint64_t one, uint64_t other)
@@ -100,6 +100,8 @@ static int relay_sleep_ms(const struct relay_loop *loop, uint64_t now_ms)
 	uint64_t until_ms = sooner(now_ms + SLEEP_MS_MAX, redis_side_due_ms(&loop->side));
 	if (loop->read_ms != 0)
 		until_ms = sooner(until_ms, loop->read_ms);
+	if (loop->hear_ms != 0)
+		until_ms = sooner(until_ms, loop->hear_ms);
 	for (uint32_t i = 0; i < loop->rules->count && loop->side.connected && !redis_side_owes(&loop->side); i++)
 		until_ms = sooner(until_ms, lane_retry_ms(&loop->lanes[i]));
 	return until_ms > now_ms ? (int)(until_ms - now_ms) : 0;
@@ -111,7 +113,7 @@ static void wait_for_input(struct relay_loop *loop, struct pollfd polled[AT_LANE
 	polled[AT_WAKER] = (struct pollfd){.fd = loop->waker.fd, .events = POLLIN};
 	polled[AT_REDIS] = (struct pollfd){
 		.fd = redis_side_fd(&loop->side),
-		.events = (short)(loop->side.is_blocked ? POLLIN | POLLOUT : POLLIN),
+		.events = (short)((loop->hear_ms == 0 ? POLLIN : 0) | (loop->side.is_blocked ? POLLOUT : 0)),
 	};
 	EACH_LANE(loop, lane)
 	{
@@ -127,8 +129,11 @@ static void hear_redis(struct relay_loop *loop, short events, uint64_t now_ms)
 {
 	if (loop->side.connected && (events & POLLOUT) != 0)
 		redis_side_flush(&loop->side, now_ms);
-	if (loop->side.connected && (events & ~POLLOUT) != 0)
+	bool is_due = loop->hear_ms != 0 && now_ms >= loop->hear_ms;
+	if (loop->side.connected && ((events & ~POLLOUT) != 0 || is_due))
 		redis_side_receive(&loop->side, now_ms);
+	if (is_due || loop->hear_ms == 0 || !redis_side_owes(&loop->side))
+		loop->hear_ms = redis_side_owes_much(&loop->side) ? now_ms + RELAY_HEAR_MS : 0;
 	redis_side_check(&loop->side, now_ms);
 }
 

@@ -15,6 +15,8 @@
 
 /* How long messages gather before they are read. No publisher waits for it: the store has them. */
 #define RELAY_GATHER_MS 5u
+/* Where Redis has many answers to give they gather, too. */
+#define RELAY_HEAR_MS 2u
 /* At its end it waits for so long for what Redis owes. */
 #define RELAY_STOP_MS 2000u
 /* A session that is lost is opened again when the thread is started anew, so many times in a second at most. */
@@ -41,6 +43,7 @@ struct relay_loop {
 	struct redis_side side;
 	uint64_t started_ms;
 	uint64_t read_ms; /* when what has gathered is to be read; 0: nothing has */
+	uint64_t hear_ms; /* when Redis is to be read; 0: as soon as it says something */
 	bool lost;        /* a session is */
 	bool has_called;
 };

@@ -9,7 +9,7 @@
 
 #define ENTRIES_LEAST 64u
 /* Of what an empty batch keeps. */
-#define KEEP_BYTES ((size_t)256 << 10)
+#define KEEP_BYTES ((size_t)2 << 20)
 
 void entry_batch_free(struct entry_batch *batch)
 {
