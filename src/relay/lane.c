@@ -12,7 +12,8 @@ _Static_assert(STATUS_FAULT_BYTES >= BATCH_REASON_BYTES_MAX, "what Redis said fi
 
 void lane_init(struct lane *lane, const struct rule *rule)
 {
-	*lane = (struct lane){.rule = rule, .pause_ms = LANE_PAUSE_MS_LEAST, .session = {.fd = -1}};
+	*lane = (struct lane){
+		.rule = rule, .pause_ms = LANE_PAUSE_MS_LEAST, .session = {.fd = -1}, .key = hash_key_random()};
 }
 
 void lane_fini(struct lane *lane)
@@ -30,6 +31,35 @@ bool lane_may_read(const struct lane *lane)
 	return lane->session.state != SESSION_CLOSED && !entry_batch_is_full(&lane->gathered);
 }
 
+static uint64_t message_hash(const struct lane *lane, const struct relay_message *message)
+{
+	const uint64_t parts[] = {
+		hash_slice(&lane->key, message->topic),
+		hash_slice(&lane->key, message->payload),
+		hash_slice(&lane->key, message->client),
+		hash_slice(&lane->key, message->time),
+	};
+	return hash_slice(&lane->key, slice_of(parts, sizeof(parts)));
+}
+
+/* Where several filters of the rule match a message it comes once for each, one behind the other. All of them are of
+ * one publish; two of the same content come by the same subscription each. */
+static bool is_copy(struct lane *lane, const struct relay_message *message)
+{
+	if (message->subscription == 0) {
+		lane->last_subscription = 0;
+		return false;
+	}
+	uint64_t hash = message_hash(lane, message);
+	bool is_copy = lane->last_subscription != 0 && lane->last_subscription != message->subscription &&
+		       lane->last_hash == hash;
+	if (!is_copy) {
+		lane->last_hash = hash;
+		lane->last_subscription = message->subscription;
+	}
+	return is_copy;
+}
+
 static bool gather_messages(struct lane *lane, uint64_t wall_ms)
 {
 	struct mqtt_publish publish;
@@ -37,6 +67,11 @@ static bool gather_messages(struct lane *lane, uint64_t wall_ms)
 	/* The batch is asked first: what session_link_next() has passed is not read again. */
 	while (!entry_batch_is_full(&lane->gathered) && session_link_next(&lane->session, &publish)) {
 		relay_message_read(&publish, &message);
+		if (is_copy(lane, &message)) {
+			if (publish.packet_id != 0)
+				session_link_acknowledge(&lane->session, publish.packet_id);
+			continue;
+		}
 		if (entry_batch_add(&lane->gathered, lane->rule, &message, publish.packet_id, wall_ms))
 			continue;
 		/* It is redelivered when the session is opened again. */

@@ -4,6 +4,7 @@
 #ifndef RELAY_LANE_H
 #define RELAY_LANE_H
 
+#include "base/hash.h"
 #include "relay/entry/entry_batch.h"
 #include "relay/session_link.h"
 #include "relay/status.h"
@@ -17,6 +18,9 @@ struct lane {
 	struct entry_batch gathered; /* read, and to be sent after those in flight */
 	struct entry_batch flying;   /* sent, or to be sent again */
 	struct entry_batch spare;    /* empty */
+	struct hash_key key;         /* of what follows */
+	uint64_t last_hash;          /* of the last message that was gathered by a subscription with an identifier */
+	uint32_t last_subscription;  /* 0: there is none */
 	bool is_at_redis;            /* answers for what is in flight are due */
 	uint64_t retry_ms;           /* before which they are not sent again, on the monotonic clock */
 	uint32_t pause_ms;

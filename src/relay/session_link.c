@@ -11,12 +11,12 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#define SUBSCRIBE_ID 1u
-#define UNSUBSCRIBE_ID 2u
+#define UNSUBSCRIBE_ID 1u
+#define SUBSCRIBE_ID 2u /* and the subscription's identifier */
 #define NEVER_EXPIRES UINT32_MAX
 /* A CONNECT has the client id, and some bytes. */
 #define CONNECT_BYTES_MAX (128u + RULE_CLIENT_BYTES_MAX)
-#define SUBSCRIBE_BYTES_MAX (16u + RULE_FILTERS_MAX * (RULE_FILTER_BYTES_MAX + 3u))
+#define SUBSCRIBE_BYTES_MAX (32u + RULE_FILTER_BYTES_MAX)
 #define RETAINED_NOT_SENT 2u /* Retain Handling [3.8.3.1] */
 /* Of what an empty buffer keeps. */
 #define KEEP_BYTES (2 * SESSION_READ_BYTES)
@@ -103,26 +103,30 @@ void session_link_withdraw(struct session_link *link, const struct slice *stale,
 	link->answers_due++;
 }
 
-void session_link_subscribe(struct session_link *link, const struct rule *rule, const struct slice *stale,
-			    size_t stale_count)
+/* A packet for each filter where there are several, since the identifier is the packet's. */
+static void subscribe_to(struct session_link *link, const char *filter, uint8_t qos, uint32_t identifier)
 {
-	struct mqtt_subscription subscriptions[RULE_FILTERS_MAX];
-	CHECK(link->state == SESSION_CONNECTED && stale_count <= SESSION_STALE_MAX);
-	for (uint32_t i = 0; i < rule->filter_count; i++) {
-		subscriptions[i] = (struct mqtt_subscription){
-			.filter = slice_string(rule->filters[i]),
-			.qos = rule->qos,
-			.retain_as_published = true,
-			.retain_handling = RETAINED_NOT_SENT,
-		};
-	}
-	link->state = SESSION_SUBSCRIBING;
+	const struct mqtt_subscription subscription = {
+		.filter = slice_string(filter),
+		.qos = qos,
+		.retain_as_published = true,
+		.retain_handling = RETAINED_NOT_SENT,
+	};
 	uint8_t *room = packet_room(link, SUBSCRIBE_BYTES_MAX);
 	if (room == NULL)
 		return;
-	link->out.size += mqtt_subscribe_encode(SUBSCRIBE_ID, 0, subscriptions, rule->filter_count, MQTT_VERSION_5,
-						room, SUBSCRIBE_BYTES_MAX);
+	link->out.size += mqtt_subscribe_encode((uint16_t)(SUBSCRIBE_ID + identifier), identifier, &subscription, 1,
+						MQTT_VERSION_5, room, SUBSCRIBE_BYTES_MAX);
 	link->answers_due++;
+}
+
+void session_link_subscribe(struct session_link *link, const struct rule *rule, const struct slice *stale,
+			    size_t stale_count)
+{
+	CHECK(link->state == SESSION_CONNECTED && rule->filter_count != 0 && stale_count <= SESSION_STALE_MAX);
+	link->state = SESSION_SUBSCRIBING;
+	for (uint32_t i = 0; i < rule->filter_count; i++)
+		subscribe_to(link, rule->filters[i], rule->qos, rule->filter_count > 1 ? i + 1 : 0);
 	/* Afterwards: what both match does not get lost in between. */
 	if (stale_count != 0)
 		session_link_withdraw(link, stale, stale_count);
@@ -170,7 +174,8 @@ static void read_suback(struct session_link *link, struct slice body, uint8_t ty
 	}
 	for (size_t i = 0; i < suback.codes.size; i++) {
 		if (suback.codes.data[i] >= FAILURE_LEAST) {
-			session_fail(link, "the gateway refused topic filter %zu with reason 0x%02x", i + 1,
+			session_fail(link, "the gateway refused topic filter %d with reason 0x%02x",
+				     suback.packet_id > SUBSCRIBE_ID ? (int)(suback.packet_id - SUBSCRIBE_ID) : 1,
 				     suback.codes.data[i]);
 			return;
 		}

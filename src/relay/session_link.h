@@ -41,7 +41,8 @@ void session_link_open(struct session_link *link, int fd, struct slice client_id
 /* Closes the descriptor: with DISCONNECT, where the socket takes it. */
 void session_link_close(struct session_link *link);
 
-/* CONNECTED: subscribes to the rule's filters, and withdraws others that the session has. */
+/* CONNECTED: subscribes to the rule's filters, with their places, from 1 on, for subscription identifiers where there
+ * are several; and withdraws others that the session has. */
 void session_link_subscribe(struct session_link *link, const struct rule *rule, const struct slice *stale,
 			    size_t stale_count);
 /* CONNECTED: withdraws these alone. */

@@ -103,6 +103,21 @@ def test_order_and_limits_of_a_stream(redis, start):
     assert len(wait_entries(redis, "old", 500)) == 500
 
 
+def test_filters_that_overlap(redis, start):
+    """A publish is one entry, however many filters of the rule match it; two of the same content are two."""
+    redis = redis()
+    server = start(redis, {**ALL, "topics": ["t/#", "t/+", "t/x", "u"]})
+    with server.client("from", 5) as client:
+        for n in range(60):
+            client.publish("t/x" if n % 2 else "t/y/z", b"same", qos=n % 4 // 2, packet_id=n + 1 if n % 4 // 2 else None)
+        for _ in range(30):
+            assert client.packet().kind == PUBACK
+        client.hand_over("u", b"last")
+    wait_entries(redis, "s", 61)
+    wait_rule(server, "all", is_drained)
+    assert payloads(redis, "s") == [b"same"] * 60 + [b"last"]
+
+
 def test_redis_away_and_back(redis, start):
     redis = redis("--appendonly", "yes", "--appendfsync", "always")
     server = start(redis, ALL)

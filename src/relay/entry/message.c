@@ -29,6 +29,8 @@ static void take_origin(struct relay_message *message)
 		if (mqtt_property_next(&rest, &property) != ERROR_OK)
 			break; /* the decoder has checked them */
 		struct slice *member = NULL;
+		if (property.id == MQTT_PROPERTY_SUBSCRIPTION_ID)
+			continue; /* it is each delivery's own, in front of what the message has */
 		if (property.id == MQTT_PROPERTY_USER_PROPERTY)
 			member = origin_member(message, property.data);
 		if (member == NULL || (last != NULL && member <= last)) {
@@ -40,6 +42,15 @@ static void take_origin(struct relay_message *message)
 		last = member;
 	}
 	message->properties = rest;
+}
+
+static void take_subscription(struct relay_message *message, struct slice properties)
+{
+	struct mqtt_property property;
+	size_t at = mqtt_property_find(properties, 0, MQTT_PROPERTY_SUBSCRIPTION_ID);
+	struct slice rest = slice_of(properties.data + at, properties.size - at);
+	if (at != properties.size && mqtt_property_next(&rest, &property) == ERROR_OK)
+		message->subscription = property.number;
 }
 
 void relay_message_read(const struct mqtt_publish *publish, struct relay_message *message)
@@ -55,6 +66,9 @@ void relay_message_read(const struct mqtt_publish *publish, struct relay_message
 		.qos = publish->qos,
 		.retain = publish->retain,
 	};
+	if (publish->properties.size == 0)
+		return;
+	take_subscription(message, publish->properties);
 	take_origin(message);
 }
 

@@ -12,8 +12,9 @@ struct relay_message {
 	struct slice client;     /* data NULL: not known; likewise those below */
 	struct slice user;
 	struct slice address;
-	struct slice time; /* of arrival, in ms since 1970, decimal */
-	uint8_t qos;       /* at which it was published to the rule: at most the rule's own */
+	struct slice time;     /* of arrival, in ms since 1970, decimal */
+	uint32_t subscription; /* the identifier of the one that it came by; 0: it has none */
+	uint8_t qos;           /* at which it was published to the rule: at most the rule's own */
 	bool retain;
 };
 

@@ -102,6 +102,20 @@ static void test_no_origin(void **state)
 	assert_int_equal(message.properties.size, wire.size);
 }
 
+/* It is in front of what the message has, and no part of it. */
+static void test_subscription_identifier(void **state)
+{
+	(void)state;
+	struct wire wire = {.bytes = {0x0b, 0x81, 0x01}, .size = 3};
+	put_user(&wire, "roost-client", "c-1");
+	put_user(&wire, "roost-time", "5");
+	struct relay_message message = read_wire(&wire);
+	assert_int_equal(message.subscription, 129);
+	assert_slice(message.client, "c-1");
+	assert_slice(message.time, "5");
+	assert_int_equal(message.properties.size, 0);
+}
+
 static void test_time_that_is_none(void **state)
 {
 	(void)state;
@@ -142,8 +156,11 @@ static void test_properties_as_json(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_whole_origin),       cmocka_unit_test(test_publishers_forge_nothing),
-		cmocka_unit_test(test_no_origin),          cmocka_unit_test(test_time_that_is_none),
+		cmocka_unit_test(test_whole_origin),
+		cmocka_unit_test(test_publishers_forge_nothing),
+		cmocka_unit_test(test_no_origin),
+		cmocka_unit_test(test_time_that_is_none),
+		cmocka_unit_test(test_subscription_identifier),
 		cmocka_unit_test(test_properties_as_json),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -79,17 +79,27 @@ static void connect_scene(struct scene *scene)
 	assert_int_equal(scene->link.state, SESSION_CONNECTED);
 }
 
+/* Answers for the two filters. */
+static void grant(struct scene *scene)
+{
+	struct mqtt_publish publish;
+	uint8_t bytes[64];
+	for (uint16_t id = 3; id <= 4; id++) {
+		assert_int_equal(scene->link.state, SESSION_SUBSCRIBING);
+		size_t size = mqtt_suback_encode(id, (const uint8_t[]){1}, 1, MQTT_SUBACK, MQTT_VERSION_5, bytes,
+						 sizeof(bytes));
+		assert_false(tell(scene, bytes, size, &publish));
+	}
+}
+
 static void subscribe_scene(struct scene *scene)
 {
 	struct mqtt_header header;
-	struct mqtt_publish publish;
-	uint8_t bytes[64];
 	connect_scene(scene);
 	session_link_subscribe(&scene->link, &scene->rule, NULL, 0);
 	said(scene, &header);
-	size_t size =
-		mqtt_suback_encode(1, (const uint8_t[]){1, 1}, 2, MQTT_SUBACK, MQTT_VERSION_5, bytes, sizeof(bytes));
-	assert_false(tell(scene, bytes, size, &publish));
+	said(scene, &header);
+	grant(scene);
 	assert_int_equal(scene->link.state, SESSION_READY);
 }
 
@@ -123,19 +133,22 @@ static void test_subscribe(void **state)
 	const struct slice stale[] = {slice_string("old/#")};
 	connect_scene(&scene);
 	session_link_subscribe(&scene.link, &scene.rule, stale, 1);
-	assert_int_equal(mqtt_subscribe_decode(said(&scene, &header), MQTT_VERSION_5, &subscribe), ERROR_OK);
-	assert_int_equal(subscribe.filter_count, 2);
-	assert_true(mqtt_subscribe_next(&subscribe.filters, MQTT_VERSION_5, &subscription));
-	assert_true(slice_equal(subscription.filter, slice_string("a/#")));
-	assert_true(subscription.qos == 1 && subscription.retain_as_published && subscription.retain_handling == 2);
+	for (uint32_t i = 0; i < 2; i++) {
+		assert_int_equal(mqtt_subscribe_decode(said(&scene, &header), MQTT_VERSION_5, &subscribe), ERROR_OK);
+		assert_int_equal(subscribe.filter_count, 1);
+		assert_int_equal(subscribe.identifier, i + 1);
+		assert_true(mqtt_subscribe_next(&subscribe.filters, MQTT_VERSION_5, &subscription));
+		assert_true(slice_equal(subscription.filter, slice_string(i == 0 ? "a/#" : "b")));
+		assert_true(subscription.qos == 1 && subscription.retain_as_published &&
+			    subscription.retain_handling == 2);
+	}
 	assert_int_equal(mqtt_unsubscribe_decode(said(&scene, &header), MQTT_VERSION_5, &unsubscribe), ERROR_OK);
 	assert_true(mqtt_unsubscribe_next(&unsubscribe.filters, &filter));
 	assert_true(slice_equal(filter, stale[0]));
-	size_t size =
-		mqtt_suback_encode(1, (const uint8_t[]){1, 1}, 2, MQTT_SUBACK, MQTT_VERSION_5, bytes, sizeof(bytes));
-	assert_false(tell(&scene, bytes, size, &publish));
+	grant(&scene);
 	assert_int_equal(scene.link.state, SESSION_SUBSCRIBING);
-	size = mqtt_suback_encode(2, (const uint8_t[]){0}, 1, MQTT_UNSUBACK, MQTT_VERSION_5, bytes, sizeof(bytes));
+	size_t size =
+		mqtt_suback_encode(1, (const uint8_t[]){0}, 1, MQTT_UNSUBACK, MQTT_VERSION_5, bytes, sizeof(bytes));
 	assert_false(tell(&scene, bytes, size, &publish));
 	assert_int_equal(scene.link.state, SESSION_READY);
 	close_scene(&scene);
@@ -207,7 +220,7 @@ static void test_refusals(void **state)
 	scene = open_scene();
 	connect_scene(&scene);
 	session_link_subscribe(&scene.link, &scene.rule, NULL, 0);
-	size = mqtt_suback_encode(1, (const uint8_t[]){1, 0x97}, 2, MQTT_SUBACK, MQTT_VERSION_5, bytes, sizeof(bytes));
+	size = mqtt_suback_encode(4, (const uint8_t[]){0x97}, 1, MQTT_SUBACK, MQTT_VERSION_5, bytes, sizeof(bytes));
 	assert_false(tell(&scene, bytes, size, &publish));
 	assert_non_null(strstr(scene.link.fault, "topic filter 2 with reason 0x97"));
 	close_scene(&scene);
