@@ -27,8 +27,9 @@ void outgoing_count_sent(struct shard *shard, uint8_t qos, struct slice payload)
 void outgoing_count_refused(struct shard *shard, enum error error);
 
 /* The bounds of what may be under way to the client at QoS 1 and 2: in messages its Receive Maximum, but no more than
- * inflight_max; in bytes the queue's limit. */
-struct flow_bounds outgoing_window(const struct shard *shard, const struct extension *extension);
+ * inflight_max; in bytes the queue's limit, and more for Roost's own clients. */
+struct flow_bounds outgoing_window(const struct shard *shard, const struct client *client,
+				   const struct extension *extension);
 /* How much may wait in a session's queue. */
 struct queue_limits {
 	uint32_t messages;

@@ -253,7 +253,7 @@ void queue_deliver(struct shard *shard, struct delivery *delivery, struct client
 	struct flow *flow = &extension->flow;
 	uint32_t bytes = delivery->publication.packet_bytes;
 	bool send_now = client_is_connected(client) && flow->unsent == 0 &&
-			flow_can_send(flow, &shard->mem.flows, outgoing_window(shard, extension)) &&
+			flow_can_send(flow, &shard->mem.flows, outgoing_window(shard, client, extension)) &&
 			outgoing_has_room(shard, client, bytes);
 	if (send_now || queue_make_room(shard, client, flow, subscription->takes_origin, bytes)) {
 		queue_link_entry(shard, delivery, client, extension, subscription, &entry, send_now);
@@ -347,7 +347,7 @@ void queue_send(struct shard *shard, struct client_ref ref)
 	uint32_t bytes = flow->queued_bytes;
 	while (flow->unsent != 0 && outgoing_has_room(shard, client, FRAME_COPY_BYTES_MAX)) {
 		bool numbered = flow_entry_at(&shard->mem.flows, flow->unsent)->qos != 0;
-		if (numbered && !flow_can_send(flow, &shard->mem.flows, outgoing_window(shard, extension)))
+		if (numbered && !flow_can_send(flow, &shard->mem.flows, outgoing_window(shard, client, extension)))
 			break;
 		turn_work_charge(&shard->loop.work, WORK_DELIVERY);
 		if (!send_unsent(shard, client, extension))
