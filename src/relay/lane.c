@@ -98,7 +98,9 @@ bool lane_read(struct lane *lane, uint64_t wall_ms)
 uint64_t lane_retry_ms(const struct lane *lane)
 {
 	bool holds = lane->flying.count != 0 || lane->gathered.count != 0;
-	return holds && !lane->is_at_redis && lane->session.state == SESSION_READY ? lane->retry_ms : UINT64_MAX;
+	/* What was under way before comes behind CONNACK, in front of SUBACK, and may be more than a batch holds. */
+	bool has_session = lane->session.state >= SESSION_CONNECTED;
+	return holds && !lane->is_at_redis && has_session ? lane->retry_ms : UINT64_MAX;
 }
 
 bool lane_is_ready(const struct lane *lane, uint64_t now_ms)

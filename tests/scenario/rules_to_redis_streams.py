@@ -145,6 +145,27 @@ def test_redis_is_not_there_at_the_start(redis, start):
     assert numbers(redis) == list(range(30))
 
 
+@pytest.mark.parametrize("end", [None, "crash"])
+def test_more_waits_than_is_under_way_at_a_time(redis, start, end):
+    """For longer than a client may leave its output unread; and all of it comes again when the session is opened anew."""
+    redis = redis()
+    options = {"stuck_timeout_ms": 300, "rule_bytes_max": 64 << 20}
+    server = start(redis, ALL, **options)
+    redis.kill()
+    with server.client("from", 5) as client:
+        for n in range(150):
+            assert client.hand_over("t/x", b"%d " % n + b"." * 60000) < 0x80
+    wait_rule(server, "all", lambda rule: rule["backlog_messages"] == 150 and rule["oldest_seconds"] > 1)
+    if end:
+        getattr(server, end)()
+        server = start(redis, ALL, wait=False, **options)
+        wait_rule(server, "all", lambda rule: rule["oldest_seconds"] > 1)
+    redis.start()
+    wait_rule(server, "all", is_drained)
+    assert [int(payload.split()[0]) for payload in payloads(redis, "s")] == list(range(150))
+    assert not any("rule all: the gateway" in line for line in server.lines)
+
+
 def test_kill_9_of_redis(redis, start):
     """What it has confirmed it has synced; what it has not is sent again."""
     redis = redis("--appendonly", "yes", "--appendfsync", "always")
