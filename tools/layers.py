@@ -12,10 +12,10 @@ from source_check import run
 
 # Lowest first: a layer may include from those before it, or from those alone that BELOW names.
 ORDER = [
-    "base", "memory", "capacity", "reactor", "net", "mqtt", "http", "tls", "ws", "transport", "auth", "fetch", "topics", "session", "store", "commit", "subscriptions",
+    "base", "memory", "capacity", "reactor", "net", "mqtt", "http", "redis", "tls", "ws", "transport", "auth", "fetch", "topics", "session", "store", "commit", "subscriptions",
     # The gateway.
     "runtime", "access", "state", "deliver", "route", "client", "lifecycle", "gate", "shard", "layout", "control",
-    "bridge", "admin", "upgrade",
+    "bridge", "relay", "admin", "upgrade",
 ]
 BELOW = {layer: set(ORDER[:place]) for place, layer in enumerate(ORDER)}
 BELOW.update({
@@ -30,6 +30,8 @@ BELOW.update({
     "net": {"base", "memory"},
     "mqtt": {"base"},
     "http": {"base"},
+    # What a URL of a Redis says.
+    "redis": {"base"},
     "fetch": {"base", "memory", "reactor", "net"},
     # Bytes in, bytes out; what they have to do with sockets is the transport's affair.
     "tls": {"base"},
@@ -45,7 +47,7 @@ BELOW.update({
     "cli": {"base"},
     # They measure the server, so they must not share its faults.
     "bench": {"base", "device", "memory", "cli", "reactor", "net", "mqtt", "http", "tls", "ws", "transport"},
-    "doctor": {"base", "device", "memory", "capacity", "cli", "reactor", "net", "mqtt", "http", "tls", "ws", "transport"},
+    "doctor": {"base", "device", "memory", "capacity", "cli", "reactor", "net", "mqtt", "http", "redis", "tls", "ws", "transport"},
     "tool": {"base", "memory", "cli", "tls", "auth", "mqtt", "topics", "session", "store"},
     # It knows the gateway by its API alone.
     "ctl": {"base", "cli", "fetch"},
@@ -61,9 +63,11 @@ INSIDE = {
     "commit": ["told", "log"],
     "auth": ["text", "rules", "token", "password", "revocation"],
     "bench": ["measure", "report", "dial", "target", "options", "client", "floor", "load", "pubsub", "hold", "storm", "scenario", "sessions", "restart", "run", "durable", "crash", "stored"],
-    "doctor": ["machine", "limits", "fix", "show", "plan", "store", "listener"],
+    "doctor": ["machine", "limits", "fix", "show", "plan", "store", "listener", "redis"],
     "admin": ["metrics", "http", "api"],
     "runtime": ["settings"],
+    # Where a message comes from, for Roost's own clients.
+    "deliver": ["origin"],
     "tool": ["store"],
     "transport": ["tls"],
     # What a context is made of: files read, names, ciphers; and what the other side does: its hello, how it fails.
@@ -72,11 +76,13 @@ INSIDE = {
     "shard": ["freeze", "emptying"],
     # Certificates and ticket keys, which the main thread keeps.
     "control": ["tls"],
+    # Rules, and what they make of a message: bytes in, bytes out.
+    "relay": ["entry"],
     "daemon": ["options"],
 }
 
 # No sockets, threads or clock: the pure layers may include these of the system's headers and no others.
-PURE = {"capacity", "mqtt", "http", "tls", "ws", "auth", "topics", "session", "subscriptions"}
+PURE = {"capacity", "mqtt", "http", "redis", "tls", "ws", "auth", "topics", "session", "subscriptions"}
 PURE_SYSTEM = {
     "assert.h", "ctype.h", "endian.h", "errno.h", "inttypes.h", "limits.h", "stdalign.h", "stdarg.h", "stdatomic.h",
     "stdbool.h", "stddef.h", "stdint.h", "stdio.h", "stdlib.h", "string.h", "strings.h",

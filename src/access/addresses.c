@@ -216,9 +216,14 @@ static struct part *lock_part(struct addresses *addresses, uint32_t place)
 	return part;
 }
 
+static bool is_counted(uint32_t place)
+{
+	return place != 0 && place != ADDRESSES_INTERNAL;
+}
+
 void addresses_sign_in(struct addresses *addresses, uint32_t place)
 {
-	if (place == 0)
+	if (!is_counted(place))
 		return;
 	struct part *part = lock_part(addresses, place);
 	struct address *address = address_at(part, place >> PART_BITS);
@@ -230,7 +235,7 @@ void addresses_sign_in(struct addresses *addresses, uint32_t place)
 
 void addresses_leave(struct addresses *addresses, uint32_t place, bool signed_in)
 {
-	if (place == 0)
+	if (!is_counted(place))
 		return;
 	struct part *part = lock_part(addresses, place);
 	struct address *address = address_at(part, place >> PART_BITS);

@@ -8,6 +8,9 @@
 #include "net/filter/prefix.h"
 #include "runtime/settings/address_limits.h"
 
+/* The place of Roost's own connections (control/internal.h), for which nothing is counted. */
+#define ADDRESSES_INTERNAL UINT32_MAX
+
 struct addresses;
 struct arena;
 
@@ -23,9 +26,9 @@ void addresses_free(struct addresses *addresses);
  * full, the connection is accepted uncounted (*place 0), because a full table must not lock anyone out. */
 enum error addresses_enter(struct addresses *addresses, const struct address_limits *limits,
 			   const struct prefix *prefix, uint64_t now_ms, uint32_t *place);
-/* The handshake is over and the connection stays. place may be 0. */
+/* The handshake is over and the connection stays. place may be 0 or ADDRESSES_INTERNAL. */
 void addresses_sign_in(struct addresses *addresses, uint32_t place);
-/* The connection has ended. place may be 0. */
+/* The connection has ended. place may be 0 or ADDRESSES_INTERNAL. */
 void addresses_leave(struct addresses *addresses, uint32_t place, bool signed_in);
 
 /* Addresses in the table. The value may be slightly out of date. */

@@ -13,7 +13,7 @@ struct admission {
 	uint64_t token_hash;       /* of the token's id; 0: none */
 	uint64_t user_hash;        /* of the user's name; 0: none */
 	struct stream_carry carry; /* the part of its stream that is not the socket */
-	uint32_t address;          /* place in access/addresses.h; 0: not counted */
+	uint32_t address;          /* place in access/addresses.h; 0: not counted; or ADDRESSES_INTERNAL */
 	uint32_t packet_bytes_max; /* the client's Maximum Packet Size */
 	uint32_t session_expiry_s; /* as granted; UINT32_MAX: never */
 	uint32_t expires_in_s;     /* until its token expires; ADMISSION_NEVER_S: never */

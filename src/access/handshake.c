@@ -10,6 +10,7 @@
 #include "mqtt/field/reason.h"
 #include "mqtt/field/topic.h"
 #include "runtime/overload.h"
+#include "session/session.h"
 
 #include <sodium.h>
 #include <stdio.h>
@@ -89,6 +90,10 @@ static enum error authenticate(const struct sign_in_environment *environment, co
 			       const struct mqtt_connect *connect, struct identity *identity)
 {
 	*identity = (struct identity){.client_id = connect->client_id, .expires_s = CLAIM_NEVER};
+	if (origin->is_internal) {
+		identity->client_id_is_meant = true;
+		return ERROR_OK;
+	}
 	if (origin->client_id.size != 0) {
 		if (connect->client_id.size != 0 && !slice_equal(connect->client_id, origin->client_id))
 			return ERROR_CERTIFICATE_CLIENT_ID;
@@ -181,19 +186,22 @@ static enum error encode_will(const struct mqtt_connect *connect, struct slice *
 }
 
 /* How long the session may outlive its connection [3.1.2.11.2]. Before version 5: for ever, unless it is clean. */
-static uint32_t granted_expiry_s(const struct settings *settings, const struct mqtt_connect *connect)
+static uint32_t granted_expiry_s(const struct settings *settings, const struct mqtt_connect *connect, bool is_internal)
 {
 	uint32_t asked_s = connect->session_expiry_s;
 	if (connect->version != MQTT_VERSION_5)
 		asked_s = connect->clean_start ? 0 : UINT32_MAX;
+	if (is_internal)
+		return asked_s;
 	return asked_s < settings->session_expiry_max_s ? asked_s : settings->session_expiry_max_s;
 }
 
 /* Only version 5 clients can be told a keepalive other than they asked for [3.2.2.3.14]. */
-static uint16_t granted_keepalive_s(const struct settings *settings, const struct mqtt_connect *connect)
+static uint16_t granted_keepalive_s(const struct settings *settings, const struct mqtt_connect *connect,
+				    bool is_internal)
 {
 	uint32_t most_s = settings->keepalive_max_s;
-	bool bounded = connect->version == MQTT_VERSION_5 && most_s != 0 &&
+	bool bounded = connect->version == MQTT_VERSION_5 && most_s != 0 && !is_internal &&
 		       (connect->keepalive_s == 0 || connect->keepalive_s > most_s);
 	return bounded ? (uint16_t)most_s : connect->keepalive_s;
 }
@@ -233,6 +241,7 @@ static struct admission *admission_new(const struct sign_in_environment *environ
 {
 	const struct settings *settings = environment->settings;
 	struct slice rules = identity->permissions;
+	bool is_internal = session_id_is_internal(id); /* check_reserved() */
 	/* An MQTT string has at most 65535 bytes, and so has a text of a token (token_bytes_max). */
 	CHECK_LE(id.size, UINT16_MAX);
 	CHECK_LE(identity->user.size, UINT16_MAX);
@@ -246,7 +255,7 @@ static struct admission *admission_new(const struct sign_in_environment *environ
 		.token_hash = hash_or_0(environment, REVOCATION_TOKEN, identity->token_id),
 		.user_hash = hash_or_0(environment, REVOCATION_USER, identity->user),
 		.packet_bytes_max = connect->packet_bytes_max,
-		.session_expiry_s = granted_expiry_s(settings, connect),
+		.session_expiry_s = granted_expiry_s(settings, connect, is_internal),
 		.expires_in_s = expires_in_s(environment, identity),
 		.will_delay_s = connect->has_will ? connect->will.delay_s : 0,
 		.rules_bytes = (uint32_t)rules.size,
@@ -254,7 +263,7 @@ static struct admission *admission_new(const struct sign_in_environment *environ
 		.rest_bytes = (uint32_t)rest.size,
 		.user_bytes = (uint16_t)identity->user.size,
 		.token_bytes = (uint16_t)identity->token_id.size,
-		.keepalive_s = granted_keepalive_s(settings, connect),
+		.keepalive_s = granted_keepalive_s(settings, connect, is_internal),
 		.receive_max = connect->receive_max,
 		.topic_alias_max = connect->topic_alias_max,
 		.id_bytes = (uint16_t)id.size,
@@ -263,8 +272,8 @@ static struct admission *admission_new(const struct sign_in_environment *environ
 		.clean_start = connect->clean_start,
 		.assigned_id = connect->client_id.size == 0, /* also if its token names the id [MQTT-3.2.2-16] */
 		.wants_response_info = connect->request_response_info,
-		.has_principal = environment->acl != NULL || identity->user.size != 0 || identity->token_id.size != 0 ||
-				 identity->expires_s != CLAIM_NEVER,
+		.has_principal = (environment->acl != NULL && !is_internal) || identity->user.size != 0 ||
+				 identity->token_id.size != 0 || identity->expires_s != CLAIM_NEVER,
 		.has_rules = rules.data != NULL,
 		.uses_auth = connect->auth_method.data != NULL,
 	};
@@ -309,8 +318,16 @@ static enum error assign_permitted_id(const struct sign_in_environment *environm
 	return ERROR_OK;
 }
 
-static enum error handshake_admit(const struct sign_in_environment *environment, const struct mqtt_connect *connect,
-				  const struct identity *identity, struct slice rest, struct admission **admission)
+/* Whoever has such an id gets what is kept for a rule. An id comes from CONNECT, a certificate or a token, or is made
+ * from the user's name: this is where all of them have come to. */
+static enum error check_reserved(const struct handshake_origin *origin, struct slice id)
+{
+	return session_id_is_internal(id) == origin->is_internal ? ERROR_OK : ERROR_CLIENT_ID_RESERVED;
+}
+
+static enum error handshake_admit(const struct sign_in_environment *environment, const struct handshake_origin *origin,
+				  const struct mqtt_connect *connect, const struct identity *identity,
+				  struct slice rest, struct admission **admission)
 {
 	struct slice id = identity->client_id;
 	uint8_t *assigned = NULL;
@@ -322,7 +339,9 @@ static enum error handshake_admit(const struct sign_in_environment *environment,
 	if (assigned != NULL)
 		id.data = assigned;
 	struct slice will;
-	error = encode_will(connect, &will);
+	error = check_reserved(origin, id);
+	if (error == ERROR_OK)
+		error = encode_will(connect, &will);
 	if (error == ERROR_OK) {
 		*admission = admission_new(environment, connect, identity, id, will, rest);
 		free((void *)(uintptr_t)will.data);
@@ -400,7 +419,7 @@ enum error handshake_read(const struct sign_in_environment *environment, const s
 	struct mqtt_connect connect;
 	error = mqtt_connect_decode(slice_of(bytes.data + header.header_bytes, header.body_bytes), &connect);
 	*version = connect.version;
-	if (error == ERROR_OK)
+	if (error == ERROR_OK && !origin->is_internal)
 		error = environment->refusal;
 	if (error == ERROR_OK)
 		error = check_connect(environment, &connect);
@@ -414,7 +433,7 @@ enum error handshake_read(const struct sign_in_environment *environment, const s
 	if (error != ERROR_OK)
 		return error;
 	struct slice rest = slice_of(bytes.data + *packet_bytes, bytes.size - *packet_bytes);
-	return handshake_admit(environment, &connect, &identity, rest, admission);
+	return handshake_admit(environment, origin, &connect, &identity, rest, admission);
 }
 
 /* Some reason codes are allowed in DISCONNECT only, and some errors are no refusal [3.2.2.2]. */

@@ -30,6 +30,9 @@ struct sign_in_environment {
 /* What is known of a client before its CONNECT. */
 struct handshake_origin {
 	bool loopback; /* it comes from this machine, or by a listener that only this machine reaches */
+	/* It is Roost's own (control/internal.h): its id has to begin with INTERNAL_ID_PREFIX, which nobody else's may;
+	 * it needs no credentials, and is let in whatever refuses all others. */
+	bool is_internal;
 	/* Who it has signed in as: the name in its certificate, or its process's user. Credentials in CONNECT are not
 	 * looked at then. size 0: nobody yet. */
 	struct slice user;

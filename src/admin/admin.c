@@ -104,7 +104,7 @@ static void detach_table(const struct admin *admin)
 	if (!parts.private_tables)
 		return;
 	size_t count = 0;
-	size_t most = parts.shard_count + parts.gate_count + 3u;
+	size_t most = parts.shard_count + parts.gate_count + 4u;
 	int *keeps = calloc(most, sizeof(*keeps));
 	CHECK(keeps != NULL);
 	for (uint16_t i = 0; i < parts.shard_count; i++)
@@ -114,6 +114,7 @@ static void detach_table(const struct admin *admin)
 	keeps[count++] = admin->listener.fd;
 	keeps[count++] = admin->waker.fd;
 	keeps[count++] = admin->api.hooks.upgrade_fd;
+	keeps[count++] = admin->api.hooks.relay_fd;
 	CHECK(count == most);
 	fdtable_detach(keeps, count);
 	free(keeps);

@@ -19,6 +19,14 @@ static inline int64_t clock_wall_s(void)
 	return (int64_t)time(NULL);
 }
 
+/* The same in milliseconds. */
+static inline uint64_t clock_wall_ms(void)
+{
+	struct timespec now;
+	clock_gettime(CLOCK_REALTIME, &now);
+	return (uint64_t)now.tv_sec * 1000u + (uint64_t)now.tv_nsec / 1000000u;
+}
+
 /* CPU time of the calling thread. A system call, unlike the time of day. */
 static inline uint64_t clock_ran_ns(void)
 {

@@ -172,7 +172,8 @@
 	X(ADDRESS_RATE, "", "address makes new connections faster than it may")                                        \
 	X(STORE_FULL, "", "nothing more can be kept now: the store has no room, or its device fails")                  \
 	X(MESSAGE_RATE, "", "client publishes faster than it may")                                                     \
-	X(NOT_AUTHORIZED, "", "anonymous clients are not let in on this listener")
+	X(NOT_AUTHORIZED, "", "anonymous clients are not let in on this listener")                                     \
+	X(CLIENT_ID_RESERVED, "MQTT-3.1.3-8", "client ids that begin with $roost/ are the server's own")
 
 enum error {
 #define X(code, rule, sentence) ERROR_##code,

@@ -87,6 +87,11 @@ struct bridge *bridge_new(const struct settings *settings)
 	return NULL;
 }
 
+const struct redis_settings *bridge_redis(const struct bridge *bridge)
+{
+	return is_configured(bridge->settings->access.redis_url) ? &bridge->redis_settings : NULL;
+}
+
 bool bridge_start(struct bridge *bridge, struct gateway *gateway)
 {
 	const struct settings *settings = bridge->settings;

@@ -6,8 +6,8 @@
 #ifndef BRIDGE_REDIS_LINK_H
 #define BRIDGE_REDIS_LINK_H
 
-#include "bridge/redis_url.h"
 #include "net/stream.h"
+#include "redis/redis_url.h"
 #include "tls/context.h"
 
 #include <hiredis/hiredis.h>

@@ -11,7 +11,7 @@
 
 #include "access/access.h"
 #include "bridge/redis_tls.h"
-#include "bridge/redis_url.h"
+#include "redis/redis_url.h"
 #include "runtime/counters.h"
 
 #define REDIS_PAUSE_MS_MAX 5000u

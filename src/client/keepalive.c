@@ -66,10 +66,10 @@ static uint64_t next_grade_ms(const struct shard *shard, const struct client *cl
 	}
 }
 
-/* When a client whose output makes no progress is ended. */
+/* When a client whose output makes no progress is ended. One of Roost's own may wait for another server, and long. */
 static uint64_t stuck_ms(const struct shard *shard, const struct client *client)
 {
-	if (client->conn.backlog == 0 || io_held(&shard->mem.io, &client->conn) != 0)
+	if (client->conn.backlog == 0 || io_held(&shard->mem.io, &client->conn) != 0 || client_is_internal(client))
 		return WHEEL_NEVER;
 	return io_stalled_since_ms(&shard->mem.io, &client->conn) + shard->env.settings->stuck_timeout_ms;
 }

@@ -4,6 +4,7 @@
 #include "mqtt/field/topic.h"
 #include "route/routing.h"
 #include "runtime/client_transport.h"
+#include "state/client_state.h"
 #include "state/shard.h"
 #include "topics/index.h"
 
@@ -87,7 +88,7 @@ static void presence_publish(struct shard *shard, const char *topic, const struc
 	struct publication publication = publication_of(&message, MQTT_VERSION_3_1_1, size, header, shard->loop.now_s);
 	struct message_ref kept = messages_new(&shard->mem.messages, &publication, packet);
 	if (!message_ref_is_none(kept))
-		routing_publish(shard, kept, client_ref_none());
+		routing_publish(shard, kept, client_ref_none(), NULL);
 	free(packet);
 }
 
@@ -113,7 +114,7 @@ static void add_transport(struct text *text, const struct client *client, const 
 static void presence_tell(struct shard *shard, const struct client *client, const char *topic, struct slice filter,
 			  const char *reason)
 {
-	if (client->session.id == 0 || !has_subscribers(shard, topic))
+	if (client->session.id == 0 || client_is_internal(client) || !has_subscribers(shard, topic))
 		return;
 	struct slice id = registry_id(&shard->sessions.registry, &client->session);
 	struct stream_facts facts = stream_facts(&shard->mem.io.streams, client->conn.stream);

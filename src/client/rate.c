@@ -1,6 +1,7 @@
 #include "client/rate.h"
 
 #include "state/account.h"
+#include "state/client_state.h"
 #include "state/shard.h"
 
 #define BURST_US 1000000u
@@ -34,7 +35,8 @@ bool rate_allows(const struct shard *shard, const struct client *client, uint64_
 void rate_count(struct shard *shard, struct client *client, size_t bytes)
 {
 	const struct settings *settings = shard->env.settings;
-	if (settings->client_messages_a_second == 0 && settings->client_bytes_a_second == 0)
+	if ((settings->client_messages_a_second == 0 && settings->client_bytes_a_second == 0) ||
+	    client_is_internal(client))
 		return;
 	struct account *account = account_need(shard, client);
 	if (account == NULL)

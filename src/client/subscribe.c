@@ -2,6 +2,7 @@
 
 #include "client/publish.h"
 #include "client/review.h"
+#include "deliver/origin/origin.h"
 #include "deliver/outgoing.h"
 #include "mqtt/decode.h"
 #include "mqtt/encode.h"
@@ -113,8 +114,12 @@ static enum error subscribe_one(struct shard *shard, struct client_ref ref, cons
 		COUNT(&shard->counters, store_refused_subscriptions);
 		return ERROR_STORE_FULL;
 	}
+	bool is_internal = client_is_internal(shard_client(shard, ref));
+	if (is_internal && shared) /* an origin must not go on to another member */
+		return ERROR_FILTER_SHARED;
 	struct subscription_wanted wanted = {
 		.filter = asked->filter,
+		.takes_origin = is_internal && origins_take_if_internal(shard, ref),
 		.identifier = identifier,
 		.options = (uint8_t)(asked->qos | (asked->no_local ? SUBSCRIPTION_NO_LOCAL : 0) |
 				     (asked->retain_as_published ? SUBSCRIPTION_RETAIN_AS_PUBLISHED : 0)),
@@ -122,7 +127,8 @@ static enum error subscribe_one(struct shard *shard, struct client_ref ref, cons
 	struct subscription_made made;
 	struct session *session = &shard_client(shard, ref)->session;
 	error = subscriptions_add(&shard->sessions.subscriptions, session, ref, &wanted, &made);
-	if (error != ERROR_OK || !wants_retained(asked, shared, made.replaced))
+	/* Roost's own clients get what is published from now on: nobody knows who published what is retained. */
+	if (error != ERROR_OK || is_internal || !wants_retained(asked, shared, made.replaced))
 		return error;
 	error = retained_jobs_add(shard, ref, made.ref);
 	if (error != ERROR_OK && !made.replaced)

@@ -8,6 +8,7 @@
 #include "base/log.h"
 #include "control/gateway_state.h"
 #include "control/heritage.h"
+#include "control/internal.h"
 #include "gate/gate.h"
 #include "gate/listeners.h"
 #include "reactor/fdpass.h"
@@ -47,6 +48,11 @@ static uint32_t core_count(void)
 
 /* ---- creation ---- */
 
+static size_t gate_keep_fds_max(const struct gateway *gateway)
+{
+	return 2u * gateway->shard_count + SETTINGS_LISTENERS_MAX + gateway->gate_count + 1u;
+}
+
 static enum error make_shared(struct gateway *gateway)
 {
 	/* Stored sessions know their tokens by hashes of this key. */
@@ -63,13 +69,14 @@ static enum error make_shared(struct gateway *gateway)
 	gateway->mailboxes = aligned_alloc(64, shards * sizeof(*gateway->mailboxes));
 	gateway->boards = aligned_alloc(64, shards * sizeof(*gateway->boards));
 	gateway->quota = aligned_alloc(64, shards * sizeof(*gateway->quota));
+	gateway->origin_takers = calloc(shards + 1u, sizeof(*gateway->origin_takers));
 	gateway->admission_pairs = calloc(shards, sizeof(*gateway->admission_pairs));
 	gateway->shard_keep_fds = calloc((size_t)shards * (shards + 1u), sizeof(int));
-	gateway->gate_keep_fds = calloc(2u * shards + SETTINGS_LISTENERS_MAX + gateway->gate_count, sizeof(int));
+	gateway->gate_keep_fds = calloc(gate_keep_fds_max(gateway), sizeof(int));
 	if (gateway->index == NULL || gateway->retained == NULL || gateway->addresses == NULL ||
 	    gateway->shards == NULL || gateway->gates == NULL || gateway->mailboxes == NULL ||
-	    gateway->boards == NULL || gateway->quota == NULL || gateway->admission_pairs == NULL ||
-	    gateway->shard_keep_fds == NULL || gateway->gate_keep_fds == NULL)
+	    gateway->boards == NULL || gateway->origin_takers == NULL || gateway->quota == NULL ||
+	    gateway->admission_pairs == NULL || gateway->shard_keep_fds == NULL || gateway->gate_keep_fds == NULL)
 		return ERROR_NO_MEMORY;
 	memset(gateway->shards, 0, shards * sizeof(*gateway->shards));
 	memset(gateway->gates, 0, gateway->gate_count * sizeof(*gateway->gates));
@@ -81,6 +88,8 @@ static enum error make_shared(struct gateway *gateway)
 		    fdpass_open(gateway->admission_pairs[i]) != ERROR_OK)
 			return ERROR_SYSTEM;
 	}
+	if (internal_open(gateway) != ERROR_OK)
+		return ERROR_SYSTEM;
 	gateway->access = access_new(&gateway->settings->access, &gateway->key, gateway->mailboxes, shards);
 	return gateway->access != NULL ? ERROR_OK : ERROR_LIMIT;
 }
@@ -124,6 +133,7 @@ static enum error make_shard(struct gateway *gateway, uint16_t number)
 	shard->env.retained = gateway->retained;
 	shard->env.addresses = gateway->addresses;
 	shard->env.access = gateway->access;
+	shard->env.origin_takers = gateway->origin_takers;
 	shard->env.sessions_offline = &gateway->sessions_offline;
 	shard->env.checkpoints_begun = &gateway->checkpoints_begun;
 	shard->env.sum_counters = sum_counters;
@@ -156,6 +166,7 @@ static enum error make_gate(struct gateway *gateway, uint16_t number)
 	gate->number = number;
 	gate->admission_fds = gateway->gate_keep_fds;
 	gate->keep_fds = gateway->gate_keep_fds;
+	gate->internal_fd = number == 0 ? gateway->internal_pair[1] : -1;
 	return gate_open(gate);
 }
 
@@ -168,7 +179,8 @@ static void list_gate_keep_fds(struct gateway *gateway)
 		gateway->gate_keep_fds[count++] = gateway->settings->listeners[i].fd;
 	for (uint16_t i = 0; i < gateway->gate_count; i++)
 		gateway->gate_keep_fds[count++] = gateway->gates[i].waker.fd;
-	CHECK_LE(count, 2u * gateway->shard_count + SETTINGS_LISTENERS_MAX + gateway->gate_count); /* make_shared() */
+	gateway->gate_keep_fds[count++] = gateway->internal_pair[1];
+	CHECK_LE(count, gate_keep_fds_max(gateway)); /* make_shared() */
 	for (uint16_t i = 0; i < gateway->gate_count; i++)
 		gateway->gates[i].keep_count = count;
 }
@@ -427,6 +439,7 @@ void gateway_free(struct gateway *gateway)
 		shard_close(&gateway->shards[i]);
 	for (uint16_t i = 0; i < gateway->shard_count; i++)
 		mailbox_close(&gateway->mailboxes[i]);
+	internal_close(gateway);
 	storage_close(&gateway->storage);
 	index_free(gateway->index);
 	retained_free(gateway->retained);
@@ -439,6 +452,7 @@ void gateway_free(struct gateway *gateway)
 	free(gateway->mailboxes);
 	free(gateway->boards);
 	free(gateway->quota);
+	free(gateway->origin_takers);
 	free(gateway->admission_pairs);
 	free(gateway->shard_keep_fds);
 	free(gateway->gate_keep_fds);

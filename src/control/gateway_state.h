@@ -46,11 +46,13 @@ struct gateway {
 	struct gate *gates;
 	struct mailbox *mailboxes;
 	struct congestion_board *boards;
-	struct quota *quota;       /* one per shard; only the first is used if all share a table */
-	struct quota whole;        /* `connections`: the quota of all shards together */
-	int (*admission_pairs)[2]; /* one socket pair per shard: gates send on [0], the shard receives on [1] */
-	int *shard_keep_fds;       /* descriptors that each shard keeps: all wakers, its end of the pair */
-	int *gate_keep_fds;        /* descriptors that gates keep: all sending ends, the listeners, the gates' wakers */
+	_Atomic bool *origin_takers; /* by shard, and behind them whether any does (deliver/origin/origin.h) */
+	struct quota *quota;         /* one per shard; only the first is used if all share a table */
+	struct quota whole;          /* `connections`: the quota of all shards together */
+	int (*admission_pairs)[2];   /* one socket pair per shard: gates send on [0], the shard receives on [1] */
+	int internal_pair[2];        /* connections of Roost's own: main sends on [0], the first gate receives on [1] */
+	int *shard_keep_fds;         /* descriptors that each shard keeps: all wakers, its end of the pair */
+	int *gate_keep_fds; /* descriptors that gates keep: all sending ends, the listeners, the gates' wakers */
 	uint16_t shard_count;
 	uint16_t gate_count;
 	bool tables_refused; /* the kernel refused private descriptor tables */

@@ -126,6 +126,13 @@ static int run_stats(struct settings *settings, char **arguments, int count)
 	return ask(settings, "GET", "/api/v1/stats", NULL, show_stats);
 }
 
+static int run_streams(struct settings *settings, char **arguments, int count)
+{
+	(void)arguments;
+	(void)count;
+	return ask(settings, "GET", "/api/v1/rules", NULL, show_rules);
+}
+
 static int run_reload(struct settings *settings, char **arguments, int count)
 {
 	(void)arguments;
@@ -338,6 +345,7 @@ static const struct verb VERBS[] = {
 	 run_revoke},
 	{"lift", "KIND ID", "withdraw a revocation", 2, 2, run_lift},
 	{"revocations", "", "list what is revoked, by this command and by the revocation file", 0, 0, run_revocations},
+	{"streams", "", "how the rules are doing that send messages to Redis Streams", 0, 0, run_streams},
 	{"reload", "", "read the configuration again", 0, 0, run_reload},
 	{"drain", "", "end all clients evenly over a time, and take no new ones", 0, 0, run_drain},
 	{"upgrade", "[PROGRAM]",

@@ -157,6 +157,24 @@ void show_revocations(const json_t *answer, bool headings, FILE *out)
 	SHOW_TABLE(COLUMNS, json_object_get(answer, "revocations"), headings, out);
 }
 
+void show_rules(const json_t *answer, FILE *out)
+{
+	/* The last error is last: it is a sentence. */
+	static const struct show_column COLUMNS[] = {
+		{"RULE", "name", -16},           {"STATE", "state", -8},
+		{"ENTRIES", "entries", 12},      {"BACKLOG", "backlog_messages", 9},
+		{"OLDEST", "oldest_seconds", 9}, {"RETRIES", "retries", 7},
+		{"DEAD", "dead_letters", 6},     {"REFUSED", "refused_messages", 7},
+		{"STREAM", "stream", -24},       {"LAST ERROR", "last_error", -1},
+	};
+	const json_t *rules = json_object_get(answer, "rules");
+	if (json_array_size(rules) == 0)
+		fputs("there are no rules\n", out);
+	else if (!json_is_true(json_object_get(answer, "redis_connected")))
+		fputs("redis is not connected\n", out);
+	SHOW_TABLE(COLUMNS, rules, true, out);
+}
+
 /* ---- one answer ---- */
 
 void show_members(const json_t *answer, FILE *out)

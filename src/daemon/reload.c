@@ -6,6 +6,7 @@
 #include "control/tls/tls_keeper.h"
 #include "daemon/options/command_line.h"
 #include "daemon/options/listener_options.h"
+#include "relay/relay.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -20,11 +21,12 @@ void reloader_init(struct reloader *reloader, int argc, char **argv, const struc
 	CHECK(pthread_mutex_lock(&reloader->lock) == 0);
 }
 
-void reloader_begin(struct reloader *reloader, struct gateway *gateway, struct admin *admin)
+void reloader_begin(struct reloader *reloader, struct gateway *gateway, struct admin *admin, struct relay *relay)
 {
 	CHECK(gateway != NULL && reloader->gateway == NULL);
 	reloader->gateway = gateway;
 	reloader->admin = admin;
+	reloader->relay = relay;
 	pthread_mutex_unlock(&reloader->lock);
 }
 
@@ -87,6 +89,14 @@ static bool reload_apply(struct reloader *reloader, const struct options *change
 	return applied;
 }
 
+static bool same_rules(const struct rules *one, const struct rules *other)
+{
+	bool same = one->count == other->count;
+	for (uint32_t i = 0; i < one->count && same; i++)
+		same = rule_equal(&one->items[i], &other->items[i]);
+	return same;
+}
+
 /* With the lock held. */
 static bool reload_locked(struct reloader *reloader, FILE *report)
 {
@@ -112,6 +122,8 @@ static bool reload_locked(struct reloader *reloader, FILE *report)
 	free(text);
 	if (done) {
 		log_level_set(changed.log_level);
+		if (!same_rules(&reloader->current->rules, &changed.rules))
+			relay_use(reloader->relay, &changed.rules);
 		*reloader->current = changed;
 	}
 	return done;

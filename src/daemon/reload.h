@@ -8,6 +8,8 @@
 
 #include <pthread.h>
 
+struct relay;
+
 struct reloader {
 	pthread_mutex_t lock;
 	int argc;
@@ -16,6 +18,7 @@ struct reloader {
 	struct options *current;
 	struct gateway *gateway;
 	struct admin *admin; /* its token is read again; NULL: none */
+	struct relay *relay; /* it gets the rules */
 	uint32_t drains;     /* that were begun */
 	bool stopping;
 	bool upgrading;
@@ -25,7 +28,7 @@ struct reloader {
  * reload waits: the admin side takes requests before the caller has its handle. */
 void reloader_init(struct reloader *reloader, int argc, char **argv, const struct options *started);
 /* From here on reloads are possible. */
-void reloader_begin(struct reloader *reloader, struct gateway *gateway, struct admin *admin);
+void reloader_begin(struct reloader *reloader, struct gateway *gateway, struct admin *admin, struct relay *relay);
 /* From here on they are refused. */
 void reloader_end(struct reloader *reloader);
 /* Whether the program is being replaced, which ends with a program that knows of no drain: none begins meanwhile. One

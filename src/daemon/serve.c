@@ -16,6 +16,7 @@
 #include "daemon/recovery.h"
 #include "daemon/reload.h"
 #include "mqtt/packet.h"
+#include "relay/relay.h"
 #include "upgrade/trial.h"
 #include "upgrade/upgrade.h"
 
@@ -68,13 +69,16 @@ static void print_counters(const struct gateway *gateway)
 	free(text);
 }
 
-/* Waits for a signal, for files that changed, for an upgrade to be asked for, or for so long. 0: no signal. */
-static int await_signal(int signals, int files, int upgrades, uint32_t wait_ms)
+/* Waits for a signal, for files that changed, for an upgrade to be asked for, for the relay to want something, or for
+ * so long. 0: no signal. */
+static int await_signal(int signals, int files, int upgrades, int relay, uint32_t wait_ms)
 {
 	struct signalfd_siginfo signal;
-	struct pollfd polled[] = {
-		{.fd = signals, .events = POLLIN}, {.fd = files, .events = POLLIN}, {.fd = upgrades, .events = POLLIN}};
-	poll(polled, 3, (int)wait_ms);
+	struct pollfd polled[] = {{.fd = signals, .events = POLLIN},
+				  {.fd = files, .events = POLLIN},
+				  {.fd = upgrades, .events = POLLIN},
+				  {.fd = relay, .events = POLLIN}};
+	poll(polled, 4, (int)wait_ms);
 	return read(signals, &signal, sizeof(signal)) == sizeof(signal) ? (int)signal.ssi_signo : 0;
 }
 
@@ -83,6 +87,7 @@ struct serving {
 	struct bridge *bridge;
 	struct gateway *gateway;
 	struct admin *admin; /* NULL: none */
+	struct relay *relay;
 	struct reloader reloader;
 	struct heir heir;
 	struct upgrade *upgrade;
@@ -105,15 +110,28 @@ static void tell_that_it_serves(struct serving *serving)
 		notify_ready("version %s", ROOST_VERSION);
 }
 
+static void stop_relay(void *context)
+{
+	const struct serving *serving = context;
+	relay_stop(serving->relay);
+}
+
+static void start_relay(void *context)
+{
+	const struct serving *serving = context;
+	relay_start(serving->relay, serving->gateway);
+}
+
 /* Returns only where this program serves on. */
 static void upgrade_if_asked(struct serving *serving)
 {
 	struct upgrade_status status;
+	const struct upgrade_users relay = {.stop = stop_relay, .start = start_relay, .context = serving};
 	upgrade_status(serving->upgrade, &status);
 	if (status.state != UPGRADE_ASKED)
 		return;
 	reloader_set_upgrading(&serving->reloader, true);
-	upgrade_run(serving->upgrade, serving->gateway, serving->admin);
+	upgrade_run(serving->upgrade, serving->gateway, serving->admin, &relay);
 	reloader_set_upgrading(&serving->reloader, false);
 	upgrade_status(serving->upgrade, &status);
 	if (status.refused != serving->refused_told)
@@ -159,6 +177,12 @@ static void on_upgrade_status(void *context, struct admin_upgrade *status)
 	snprintf(status->from, sizeof(status->from), "%s", now.from);
 }
 
+static void on_rules(void *context, struct relay_status *status)
+{
+	const struct serving *serving = context;
+	relay_status(serving->relay, status);
+}
+
 static bool on_drain(void *context, const struct drain_settings *drain, char *why, size_t why_size)
 {
 	struct serving *serving = context;
@@ -183,7 +207,8 @@ static int serve_until_signal(struct serving *serving, const sigset_t *signals)
 	for (;;) {
 		uint32_t wait_ms = reloader_keep_tls(reloader);
 		int signal = await_signal(descriptor, tls_keeper_watch_fd(gateway_tls(gateway)),
-					  upgrade_fd(serving->upgrade), wait_ms < EXPIRE_MS ? wait_ms : EXPIRE_MS);
+					  upgrade_fd(serving->upgrade), relay_fd(serving->relay),
+					  wait_ms < EXPIRE_MS ? wait_ms : EXPIRE_MS);
 		if (clock_now_ms() - expired_ms >= EXPIRE_MS) {
 			access_expire(gateway_access(gateway), (int64_t)time(NULL));
 			expired_ms = clock_now_ms();
@@ -199,6 +224,7 @@ static int serve_until_signal(struct serving *serving, const sigset_t *signals)
 		if (signal == SIGHUP)
 			reload(serving);
 		upgrade_if_asked(serving);
+		relay_tend(serving->relay, gateway);
 	}
 }
 
@@ -249,6 +275,8 @@ static bool start_serving(struct serving *serving, struct options *options)
 				    .upgrade = on_upgrade,
 				    .upgrade_status = on_upgrade_status,
 				    .upgrade_fd = upgrade_fd(serving->upgrade),
+				    .rules = on_rules,
+				    .relay_fd = relay_fd(serving->relay),
 				    .context = serving};
 	struct recovery recovery;
 	serving->gateway = gateway_new(&options->settings, serving->heir.root_fd);
@@ -273,7 +301,7 @@ static bool start_serving(struct serving *serving, struct options *options)
 	log_always(LOG_INFO, "ready");
 	if (heir_is_one(&serving->heir))
 		upgrade_begun(serving->upgrade, &serving->heir, serving->admin);
-	reloader_begin(&serving->reloader, serving->gateway, serving->admin);
+	reloader_begin(&serving->reloader, serving->gateway, serving->admin, serving->relay);
 	tell_that_it_serves(serving);
 	return true;
 }
@@ -283,9 +311,11 @@ static int stop_serving(struct serving *serving)
 {
 	bool kept = true;
 	reloader_end(&serving->reloader);
+	relay_stop(serving->relay);
 	bridge_stop(serving->bridge);
 	uint64_t left = gateway_stop(serving->gateway, &kept);
 	admin_stop(serving->admin);
+	relay_free(serving->relay);
 	bridge_free(serving->bridge);
 	gateway_free(serving->gateway);
 	upgrade_free(serving->upgrade);
@@ -294,6 +324,24 @@ static int stop_serving(struct serving *serving)
 	else
 		log_always(LOG_INFO, "stopped");
 	return kept ? 0 : 1;
+}
+
+/* Without rules, too: a reload may bring some. NULL: after logging why. */
+static struct relay *make_relay(const struct options *options, const struct bridge *bridge)
+{
+	const struct redis_settings *redis = bridge_redis(bridge);
+	struct redis_side_settings side = {.tls = {.on = false}};
+	if (redis != NULL)
+		side = (struct redis_side_settings){.url = redis->url, .tls = redis->tls};
+	CHECK(redis != NULL || options->rules.count == 0); /* command_line_read() has checked it */
+	struct relay *relay = relay_new(&options->rules, &side, options->settings.private_tables);
+	if (relay == NULL)
+		log_write(LOG_ERROR, "cannot start: %s", error_sentence(ERROR_NO_MEMORY));
+	if (options->rules.count != 0 && options->settings.store.directory[0] == '\0')
+		log_write(LOG_WARNING,
+			  "rules have no store behind them: what Redis does not have yet is lost with this "
+			  "process; --store keeps it");
+	return relay;
 }
 
 /* Until the end: the gateway has its settings there. Returns the exit status. */
@@ -307,8 +355,10 @@ static int serve_with(struct options *options, int argc, char **argv, const stru
 
 	serving.bridge = bridge_new(&options->settings);
 	serving.upgrade = upgrade_new(heir);
-	if (serving.bridge == NULL || serving.upgrade == NULL) {
+	serving.relay = serving.bridge != NULL ? make_relay(options, serving.bridge) : NULL;
+	if (serving.bridge == NULL || serving.upgrade == NULL || serving.relay == NULL) {
 		heir_go_back("it does not start; the log says why");
+		relay_free(serving.relay);
 		if (serving.bridge != NULL)
 			bridge_free(serving.bridge);
 		if (serving.upgrade != NULL)
@@ -326,6 +376,7 @@ static int serve_with(struct options *options, int argc, char **argv, const stru
 	/* An heir has clients already: they are not to end for what the log says. */
 	if (!bridge_start(serving.bridge, serving.gateway) && !heir_is_one(&serving.heir))
 		return 1;
+	relay_start(serving.relay, serving.gateway);
 	int signal = serve_until_signal(&serving, &signals);
 	admin_set_draining(serving.admin); /* before the log says so: whoever reads the log finds the same in the API */
 	notify_stopping("version %s, stopping", ROOST_VERSION);

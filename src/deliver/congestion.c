@@ -41,18 +41,24 @@ static _Atomic uint16_t *count_at(const struct shard *shard, uint16_t at, uint16
 
 /* ---- the subscriber ---- */
 
-/* Whether the queue is above 1 / `part` of its limit. */
-static bool is_above(const struct shard *shard, const struct flow *flow, uint32_t part)
+static struct queue_limits limits_of(const struct shard *shard, const struct client *client)
 {
-	return flow->queued > shard->env.settings->queue_messages_max / part ||
-	       flow->queued_bytes > shard->env.settings->queue_bytes_max / part;
+	return outgoing_queue_limits(shard, client_is_internal(client));
+}
+
+/* Whether the queue is above 1 / `part` of its limit. */
+static bool is_above(const struct shard *shard, const struct client *client, const struct flow *flow, uint32_t part)
+{
+	struct queue_limits limits = limits_of(shard, client);
+	return flow->queued > limits.messages / part || flow->queued_bytes > limits.bytes / part;
 }
 
 /* How much memory the queue takes beyond its limit, with `bytes` more in it. */
-static uint32_t queue_excess(const struct shard *shard, const struct flow *flow, uint32_t bytes)
+static uint32_t queue_excess(const struct shard *shard, const struct client *client, const struct flow *flow,
+			     uint32_t bytes)
 {
 	uint64_t all = (uint64_t)flow->queued_bytes + bytes + (uint64_t)flow->queued * ENTRY_BYTES;
-	uint64_t limit = shard->env.settings->queue_bytes_max;
+	uint64_t limit = limits_of(shard, client).bytes;
 	return all > limit ? (uint32_t)(all - limit) : 0;
 }
 
@@ -124,8 +130,7 @@ static bool congestion_send_note(struct shard *shard, const struct publisher_nam
 	*record = (struct record){
 		.record_bytes = sizeof(*record),
 		.publisher = *publisher,
-		.note_shard = shard->env.number,
-		.note_place = place,
+		.note = {.shard = shard->env.number, .place = place},
 	};
 	return true;
 }
@@ -148,7 +153,7 @@ static void congestion_tell(struct shard *shard, const struct publisher_name *pu
 void congestion_queued(struct shard *shard, struct client *client, const struct publisher_name *publisher)
 {
 	const struct flow *flow = &extension_of(shard, client)->flow;
-	if (!client_is_connected(client) || !is_above(shard, flow, 2))
+	if (!client_is_connected(client) || !is_above(shard, client, flow, 2))
 		return;
 	struct client_ref ref = shard_client_ref(shard, client);
 	struct account *account = account_need(shard, client);
@@ -156,7 +161,7 @@ void congestion_queued(struct shard *shard, struct client *client, const struct 
 		return;
 	if (!account->congested)
 		congestion_begin(shard, ref, account);
-	set_excess(shard, account, queue_excess(shard, flow, 0));
+	set_excess(shard, account, queue_excess(shard, client, flow, 0));
 	if (publisher->index != 0)
 		congestion_tell(shard, publisher, congestion_place_of(ref));
 }
@@ -166,7 +171,7 @@ bool congestion_takes(const struct shard *shard, const struct client *client, ui
 	const struct account *account = account_of(shard, client);
 	if (account == NULL || !account->congested)
 		return false;
-	uint32_t excess = queue_excess(shard, &extension_of(shard, client)->flow, bytes + ENTRY_BYTES);
+	uint32_t excess = queue_excess(shard, client, &extension_of(shard, client)->flow, bytes + ENTRY_BYTES);
 	/* What may be on its way from all shards before their publishers have got the note. */
 	uint64_t most = (uint64_t)OUTBOX_BYTES_MAX * shard->env.shard_count;
 	return excess <= most &&
@@ -179,14 +184,14 @@ void congestion_sent(struct shard *shard, struct client *client, uint32_t messag
 	if (account == NULL)
 		return;
 	const struct flow *flow = &extension_of(shard, client)->flow;
-	if (account->stuck && !is_above(shard, flow, 4))
+	if (account->stuck && !is_above(shard, client, flow, 4))
 		account->stuck = false;
 	if (!account->congested)
 		return;
 	account->taken_messages += messages;
 	account->taken_bytes += bytes;
-	set_excess(shard, account, queue_excess(shard, flow, 0));
-	if (!is_above(shard, flow, 4))
+	set_excess(shard, account, queue_excess(shard, client, flow, 0));
+	if (!is_above(shard, client, flow, 4))
 		congestion_relieve(shard, shard_client_ref(shard, client), account);
 }
 
@@ -199,11 +204,11 @@ void congestion_end(struct shard *shard, struct client *client)
 
 /* Half of the queue's limit per second, in messages or in bytes; for a long queue, no more than any client that reads
  * takes. */
-static bool makes_progress(const struct shard *shard, const struct account *account)
+static bool makes_progress(const struct shard *shard, const struct client *client, const struct account *account)
 {
-	const struct settings *settings = shard->env.settings;
-	uint64_t messages = settings->queue_messages_max / 2;
-	uint64_t bytes = settings->queue_bytes_max / 2;
+	struct queue_limits limits = limits_of(shard, client);
+	uint64_t messages = limits.messages / 2;
+	uint64_t bytes = limits.bytes / 2;
 	uint64_t period_ms = shard->loop.now_ms - account->since_ms;
 	if (messages > CONGESTION_MESSAGES_PER_SECOND)
 		messages = CONGESTION_MESSAGES_PER_SECOND;
@@ -250,7 +255,7 @@ static bool visit_congested(struct shard *shard, uint32_t at)
 	}
 	if (shard->loop.now_ms < account->since_ms + period_ms(shard))
 		return false;
-	if (makes_progress(shard, account)) {
+	if (makes_progress(shard, shard_client(shard, ref), account)) {
 		restart_measurement(shard, account);
 		return false;
 	}

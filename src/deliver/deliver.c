@@ -1,5 +1,6 @@
 #include "deliver/deliver.h"
 
+#include "deliver/origin/origin.h"
 #include "deliver/outgoing.h"
 #include "deliver/queue.h"
 #include "deliver/resumed.h"
@@ -150,7 +151,7 @@ static void deliver_plain(struct shard *shard, struct delivery *delivery, struct
 		return;
 	bool aliased = !extension_ref_is_none(client->extension) && extension_of(shard, client)->alias_max != 0;
 	uint32_t identifier = client->version == MQTT_VERSION_5 ? subscription->identifier : 0;
-	if (identifier != 0 || aliased)
+	if (identifier != 0 || aliased || subscription->takes_origin)
 		send_own(shard, delivery, client, retain, identifier);
 	else
 		send_frame(shard, delivery, client, retain);
@@ -188,7 +189,7 @@ bool deliver_is_no_local(const struct shard *shard, const struct delivery *deliv
 	       0;
 }
 
-void deliver_to(struct shard *shard, struct delivery *delivery, const struct subscription *subscription)
+static void deliver_one(struct shard *shard, struct delivery *delivery, const struct subscription *subscription)
 {
 	struct client *client = shard_client(shard, subscription->client);
 	if (!client_is_connected(client) && !takes_offline(shard, client, subscription))
@@ -213,4 +214,50 @@ void deliver_to(struct shard *shard, struct delivery *delivery, const struct sub
 	/* Each of many subscribers uses some scratch; make room before it is used up. */
 	if (io_scratch_left(&shard->mem.io) < FRAME_COPY_BYTES_MAX)
 		empty_scratch(shard, delivery);
+}
+
+/* What came by a record has it, and so has what was routed in several turns; what is delivered directly has its
+ * publisher here. */
+static struct slice origin_for(struct shard *shard, const struct delivery *delivery)
+{
+	if (delivery->origin.size != 0)
+		return delivery->origin;
+	struct client_ref publisher = {delivery->publisher.index};
+	bool is_here = delivery->publisher.shard == shard->env.number && !client_ref_is_none(publisher) &&
+		       shard_client(shard, publisher)->conn.generation == delivery->publisher.generation;
+	return origin_make(shard, is_here ? publisher : client_ref_none());
+}
+
+/* A subscriber of Roost's own gets a copy that says where the message comes from. */
+static void deliver_with_origin(struct shard *shard, struct delivery *delivery, const struct subscription *subscription)
+{
+	/* Not as mail: that could empty scratch, where the frames of the common message are. */
+	struct delivery made = {
+		.publication = delivery->publication,
+		.parts = delivery->parts,
+		.publisher = delivery->publisher,
+	};
+	struct slice origin = origin_for(shard, delivery);
+	enum error error = ERROR_NO_MEMORY;
+	if (origin.size != 0)
+		made.packet = origin_write(shard, origin, delivery->packet, &made.publication, &made.parts, &error);
+	if (error != ERROR_OK) {
+		delivery->refused = true;
+		outgoing_count_refused(shard, error);
+		return;
+	}
+	deliver_one(shard, &made, subscription);
+	delivery->taken |= made.taken;
+	delivery->refused |= made.refused;
+	deliver_end(shard, &made);
+	if (io_scratch_left(&shard->mem.io) < FRAME_COPY_BYTES_MAX)
+		empty_scratch(shard, delivery);
+}
+
+void deliver_to(struct shard *shard, struct delivery *delivery, const struct subscription *subscription)
+{
+	if (subscription->takes_origin)
+		deliver_with_origin(shard, delivery, subscription);
+	else
+		deliver_one(shard, delivery, subscription);
 }

@@ -22,6 +22,7 @@ struct delivery {
 	struct publication publication;
 	struct publication_parts parts;
 	struct publisher_name publisher;
+	struct slice origin;      /* as origin_make() makes it (deliver/origin/origin.h); size 0: not made */
 	const route_bits *routes; /* all of the message's, if a client gets one copy (deliver/overlap.h); else NULL */
 	uint32_t route_count;
 	uint32_t route;            /* the one of them that is being walked */

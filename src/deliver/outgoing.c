@@ -1,10 +1,15 @@
 #include "deliver/outgoing.h"
 
+#include "state/client_state.h"
 #include "state/extension.h"
 #include "state/shard.h"
 
 _Static_assert(COUNTER_messages_out_qos2 - COUNTER_messages_out_qos0 == 2, "counted by QoS");
 _Static_assert(COUNTER_payloads_out_qos2_bytes - COUNTER_payloads_out_qos0_bytes == 2, "counted by QoS");
+
+/* Under way to one of Roost's own clients, at least: it acknowledges what another server has confirmed, many at a time,
+ * and takes the next ones meanwhile. */
+#define INTERNAL_WINDOW_BYTES (4u << 20)
 
 /* While the shard is overloaded a client that reads slowly may have less output waiting. */
 static size_t output_limit(const struct shard *shard)
@@ -55,12 +60,16 @@ void outgoing_count_refused(struct shard *shard, enum error error)
 		COUNT(&shard->counters, messages_dropped_memory);
 }
 
-struct flow_bounds outgoing_window(const struct shard *shard, const struct extension *extension)
+struct flow_bounds outgoing_window(const struct shard *shard, const struct client *client,
+				   const struct extension *extension)
 {
 	uint32_t most = shard->env.settings->inflight_max;
+	uint32_t bytes = shard->env.settings->queue_bytes_max;
+	if (client_is_internal(client) && bytes < INTERNAL_WINDOW_BYTES)
+		bytes = INTERNAL_WINDOW_BYTES;
 	return (struct flow_bounds){
 		.messages = extension->receive_max < most ? extension->receive_max : most,
-		.bytes = shard->env.settings->queue_bytes_max,
+		.bytes = bytes,
 	};
 }
 
@@ -68,5 +77,16 @@ bool outgoing_awaits_acks(const struct shard *shard, const struct client *client
 {
 	const struct extension *extension = extension_of(shard, client);
 	return extension != NULL && extension->flow.unsent != 0 &&
-	       !flow_can_send(&extension->flow, &shard->mem.flows, outgoing_window(shard, extension));
+	       !flow_can_send(&extension->flow, &shard->mem.flows, outgoing_window(shard, client, extension));
+}
+
+struct queue_limits outgoing_queue_limits(const struct shard *shard, bool is_internal)
+{
+	const struct settings *settings = shard->env.settings;
+	struct queue_limits limits = {settings->queue_messages_max, settings->queue_bytes_max};
+	if (is_internal && settings->internal_queue_messages_max != 0)
+		limits.messages = settings->internal_queue_messages_max;
+	if (is_internal && settings->internal_queue_bytes_max != 0)
+		limits.bytes = settings->internal_queue_bytes_max;
+	return limits;
 }

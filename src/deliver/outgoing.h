@@ -27,8 +27,15 @@ void outgoing_count_sent(struct shard *shard, uint8_t qos, struct slice payload)
 void outgoing_count_refused(struct shard *shard, enum error error);
 
 /* The bounds of what may be under way to the client at QoS 1 and 2: in messages its Receive Maximum, but no more than
- * inflight_max; in bytes the queue's limit. */
-struct flow_bounds outgoing_window(const struct shard *shard, const struct extension *extension);
+ * inflight_max; in bytes the queue's limit, and more for Roost's own clients. */
+struct flow_bounds outgoing_window(const struct shard *shard, const struct client *client,
+				   const struct extension *extension);
+/* How much may wait in a session's queue. */
+struct queue_limits {
+	uint32_t messages;
+	uint32_t bytes;
+};
+struct queue_limits outgoing_queue_limits(const struct shard *shard, bool is_internal);
 /* Whether the client's queue waits for an acknowledgement before it can go on. */
 bool outgoing_awaits_acks(const struct shard *shard, const struct client *client);
 

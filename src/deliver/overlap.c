@@ -149,6 +149,7 @@ static void deliver_copy(struct shard *shard, struct delivery *delivery, const s
 	/* Not as mail: that could empty scratch, where the frames of the common message are. */
 	struct delivery copy = deliver_begin(bytes, &publication, false, NULL);
 	copy.publisher = delivery->publisher;
+	copy.origin = delivery->origin;
 	deliver_to(shard, &copy, &merged->subscription);
 	deliver_end(shard, &copy);
 	/* A long payload goes out from where it is; to a client that turned out to be gone, too: its outbox has it. */

@@ -96,14 +96,13 @@ void queue_tell(struct shard *shard, const struct client *client, uint32_t index
 /* ---- room in the queue ---- */
 
 /* Messages that were sent on an earlier connection do not count: they were in the window, and are not dropped. */
-static bool queue_fits(const struct shard *shard, const struct flow *flow, uint32_t bytes)
+static bool queue_fits(const struct shard *shard, const struct flow *flow, struct queue_limits limits, uint32_t bytes)
 {
-	const struct settings *settings = shard->env.settings;
-	if (flow->queued < settings->queue_messages_max && flow->queued_bytes + bytes <= settings->queue_bytes_max)
+	if (flow->queued < limits.messages && flow->queued_bytes + bytes <= limits.bytes)
 		return true;
 	struct flow_repeats repeats = flow_repeats(flow, &shard->mem.flows);
-	return flow->queued - repeats.messages < settings->queue_messages_max &&
-	       flow->queued_bytes - repeats.bytes + bytes <= settings->queue_bytes_max;
+	return flow->queued - repeats.messages < limits.messages &&
+	       flow->queued_bytes - repeats.bytes + bytes <= limits.bytes;
 }
 
 static bool drop_expired(struct shard *shard, struct flow *flow, uint32_t looks)
@@ -122,21 +121,23 @@ bool queue_drop_expired(struct shard *shard, struct client *client)
 }
 
 /* Makes room for a message of `bytes`. False: there is none. Nothing is dropped for a message that would not fit even
- * then. */
-static bool queue_make_room(struct shard *shard, struct client *client, struct flow *flow, uint32_t bytes)
+ * then, and nothing from a rule's backlog: it was acknowledged, and nobody would send it again. */
+static bool queue_make_room(struct shard *shard, struct client *client, struct flow *flow, bool is_internal,
+			    uint32_t bytes)
 {
-	if (queue_fits(shard, flow, bytes) || congestion_takes(shard, client, bytes))
+	struct queue_limits limits = outgoing_queue_limits(shard, is_internal);
+	if (queue_fits(shard, flow, limits, bytes) || congestion_takes(shard, client, bytes))
 		return true;
 	drop_expired(shard, flow, EXPIRED_LOOKS);
-	if (queue_fits(shard, flow, bytes))
+	if (queue_fits(shard, flow, limits, bytes))
 		return true;
-	if (bytes > shard->env.settings->queue_bytes_max || shard->env.settings->queue_drops_newest)
+	if (bytes > limits.bytes || shard->env.settings->queue_drops_newest || is_internal)
 		return false;
 	do {
 		if (!flow_drop_oldest(flow, &shard->mem.flows))
 			return false;
 		account_lost(shard, client);
-	} while (!queue_fits(shard, flow, bytes));
+	} while (!queue_fits(shard, flow, limits, bytes));
 	return true;
 }
 
@@ -252,9 +253,9 @@ void queue_deliver(struct shard *shard, struct delivery *delivery, struct client
 	struct flow *flow = &extension->flow;
 	uint32_t bytes = delivery->publication.packet_bytes;
 	bool send_now = client_is_connected(client) && flow->unsent == 0 &&
-			flow_can_send(flow, &shard->mem.flows, outgoing_window(shard, extension)) &&
+			flow_can_send(flow, &shard->mem.flows, outgoing_window(shard, client, extension)) &&
 			outgoing_has_room(shard, client, bytes);
-	if (send_now || queue_make_room(shard, client, flow, bytes)) {
+	if (send_now || queue_make_room(shard, client, flow, subscription->takes_origin, bytes)) {
 		queue_link_entry(shard, delivery, client, extension, subscription, &entry, send_now);
 		return;
 	}
@@ -346,7 +347,7 @@ void queue_send(struct shard *shard, struct client_ref ref)
 	uint32_t bytes = flow->queued_bytes;
 	while (flow->unsent != 0 && outgoing_has_room(shard, client, FRAME_COPY_BYTES_MAX)) {
 		bool numbered = flow_entry_at(&shard->mem.flows, flow->unsent)->qos != 0;
-		if (numbered && !flow_can_send(flow, &shard->mem.flows, outgoing_window(shard, extension)))
+		if (numbered && !flow_can_send(flow, &shard->mem.flows, outgoing_window(shard, client, extension)))
 			break;
 		turn_work_charge(&shard->loop.work, WORK_DELIVERY);
 		if (!send_unsent(shard, client, extension))

@@ -5,15 +5,20 @@
 #include "state/routing.h"
 #include "topics/publication.h"
 
-/* A message for one shard's subscribers; its routes and its packet follow. A record without routes is a note that a
- * publisher has to wait. */
+/* A message for one shard's subscribers; its routes, its packet and its origin follow. A record without routes is a
+ * note that a publisher has to wait. */
 struct record {
 	uint32_t record_bytes;           /* with the padding to 8 */
 	struct publisher_name publisher; /* of the message; of a note, the one that has to wait */
 	struct publication publication;
 	uint32_t route_count;
-	uint16_t note_shard; /* of the congested client */
-	uint16_t note_place; /* its place on that shard's board */
+	union {
+		uint32_t origin_bytes; /* of a message; 0: there is none (deliver/origin/origin.h) */
+		struct {
+			uint16_t shard; /* of the congested client */
+			uint16_t place; /* its place on that shard's board */
+		} note;
+	};
 	route_bits routes[];
 };
 _Static_assert(sizeof(struct record) == 32, "each message between shards carries a record's head");

@@ -5,6 +5,7 @@
 #include "doctor/listener/listener.h"
 #include "doctor/options.h"
 #include "doctor/plan/plan.h"
+#include "doctor/redis/redis.h"
 #include "doctor/show/show.h"
 #include "doctor/store/store.h"
 #include "net/fixed_files.h"
@@ -117,6 +118,18 @@ static int look_at_listener(const struct doctor_options *options)
 	return verdict.good ? CLI_EXIT_OK : CLI_EXIT_FAILED;
 }
 
+static int look_at_redis(const struct doctor_options *options)
+{
+	struct redis_verdict verdict;
+	if (!redis_look(&verdict, options->redis))
+		return CLI_EXIT_FAILED;
+	if (options->json)
+		show_print_json(redis_json(&verdict), stdout);
+	else
+		redis_show(&verdict, stdout);
+	return verdict.good ? CLI_EXIT_OK : CLI_EXIT_FAILED;
+}
+
 int doctor_main(int argc, char **argv)
 {
 	struct doctor_options options;
@@ -126,6 +139,8 @@ int doctor_main(int argc, char **argv)
 		return status;
 	if (options.tls != NULL)
 		return look_at_listener(&options);
+	if (options.redis != NULL)
+		return look_at_redis(&options);
 	struct machine *machine = read_machine(&options);
 	if (machine == NULL)
 		return CLI_EXIT_FAILED;

@@ -33,6 +33,10 @@ static const char USAGE[] =
 	"complete, and\n"
 	"                       when it ends\n"
 	"      --ca-file FILE   certificates to trust it by, PEM, in place of the system's\n"
+	"      --redis URL      look at a Redis instead, for rules that send messages to its streams: its version, and "
+	"whether\n"
+	"                       it evicts or loses what it has confirmed; redis://[user:password@]host[:port] or "
+	"unix://\n"
 	"      --root DIR       read (and set) /proc, /sys and /etc below DIR: a copy of another machine's files\n"
 	"      --help\n\n"
 	"For --plan:\n"
@@ -58,6 +62,7 @@ enum {
 	OPTION_STORE,
 	OPTION_TLS,
 	OPTION_CA_FILE,
+	OPTION_REDIS,
 	OPTION_RATE,
 	OPTION_PAYLOAD,
 	OPTION_QOS,
@@ -76,6 +81,7 @@ static const struct option OPTIONS[] = {
 	{"store", required_argument, NULL, OPTION_STORE},
 	{"tls", required_argument, NULL, OPTION_TLS},
 	{"ca-file", required_argument, NULL, OPTION_CA_FILE},
+	{"redis", required_argument, NULL, OPTION_REDIS},
 	{"rate", required_argument, NULL, OPTION_RATE},
 	{"payload", required_argument, NULL, OPTION_PAYLOAD},
 	{"qos", required_argument, NULL, OPTION_QOS},
@@ -150,6 +156,9 @@ static bool take_option(void *context, int option, const char *text)
 	case OPTION_CA_FILE:
 		options->ca_file = text;
 		return true;
+	case OPTION_REDIS:
+		options->redis = text;
+		return true;
 	case OPTION_RATE:
 		if (!cli_u32(COMMAND, "--rate", text, 0, RATE_MAX, &number))
 			return false;
@@ -184,6 +193,9 @@ static bool check_together(const struct doctor_options *options, bool plans)
 	if (options->tls != NULL && (options->verb != DOCTOR_LOOK || options->store != NULL || *options->root != '\0' ||
 				     options->connections != 0))
 		return complain("--tls looks at a listener, and goes with --ca-file and --json alone");
+	if (options->redis != NULL && (options->verb != DOCTOR_LOOK || options->store != NULL ||
+				       *options->root != '\0' || options->connections != 0 || options->tls != NULL))
+		return complain("--redis looks at a Redis, and goes with --json alone");
 	if (options->ca_file != NULL && options->tls == NULL)
 		return complain("--ca-file is an option of --tls");
 	if (options->store != NULL && (options->verb != DOCTOR_LOOK || *options->root != '\0'))

@@ -20,6 +20,7 @@ struct doctor_options {
 	uint64_t connections; /* to check for; 0: no number was given */
 	const char *store;    /* a directory; NULL: none was given */
 	const char *tls;      /* host:port of a listener to look at; NULL: none was given */
+	const char *redis;    /* URL of a Redis to look at; NULL: none was given */
 	const char *ca_file;  /* whom it is trusted by; NULL: the system's */
 	bool json;
 	/* --plan */

@@ -152,3 +152,40 @@ void gate_accept_resume(struct gate *gate)
 	if (!gate->accepting && gate->now_ms >= gate->accept_again_ms && gate_has_room(gate))
 		set_accepting(gate, true);
 }
+
+/* ---- connections of Roost's own clients ---- */
+
+const struct listener GATE_INTERNAL_LISTENER = {.url = "internal", .scheme = LISTENER_UNIX, .loopback = true, .fd = -1};
+const struct listener_settings GATE_INTERNAL_SETTINGS = {0};
+
+enum error gate_internal_begin(struct gate *gate, uint64_t tag)
+{
+	return gate->internal_fd < 0 ? ERROR_OK : poller_add(&gate->poller, gate->internal_fd, tag, POLLER_EDGE_READ);
+}
+
+static void internal_accept(struct gate *gate, int fd)
+{
+	union peer peer = peer_of_socket(fd);
+	COUNT(&gate->counters, connections_accepted);
+	if (gate_handshake_new(gate, fd, GATE_INTERNAL, &peer, ADDRESSES_INTERNAL))
+		return;
+	stream_close_descriptor(
+		fd); /* memory is short, or there are too many handshakes: whoever opened it comes again */
+	COUNT(&gate->counters, connections_refused);
+	counter_add(&gate->counters.ends[ERROR_NO_MEMORY], 1);
+}
+
+void gate_internal_take(struct gate *gate)
+{
+	while (!atomic_load_explicit(&gate->resting, memory_order_relaxed)) {
+		int fds[FDPASS_BATCH_MAX];
+		size_t count = FDPASS_BATCH_MAX;
+		uint8_t bytes[1];
+		size_t size = sizeof(bytes);
+		enum error error = fdpass_receive(gate->internal_fd, fds, &count, bytes, &size);
+		if (error != ERROR_OK && error != ERROR_NO_DESCRIPTORS)
+			return;
+		for (size_t i = 0; i < count; i++)
+			internal_accept(gate, fds[i]);
+	}
+}

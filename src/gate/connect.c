@@ -45,6 +45,16 @@ bool gate_batch_send(struct gate *gate, uint16_t shard)
 
 /* ---- admission ---- */
 
+/* Roost's own connections are few, and bounded by the configuration. */
+static enum quota_taken connect_place(const struct gate *gate, const struct handshake *handshake, uint16_t shard)
+{
+	struct quota *quota = gate->shards[shard].env.quota;
+	if (handshake->listener != GATE_INTERNAL)
+		return quota_take(quota);
+	quota_take_beyond(quota);
+	return QUOTA_ONE;
+}
+
 static void connect_admit(struct gate *gate, uint32_t index, struct admission *admission)
 {
 	struct handshake *handshake = gate_handshake_at(gate, index);
@@ -54,7 +64,7 @@ static void connect_admit(struct gate *gate, uint32_t index, struct admission *a
 	struct gate_batch *batch = &gate->batches[number];
 	bool fits = (batch->count < FDPASS_BATCH_MAX || gate_batch_send(gate, number)) &&
 		    gate->batched_bytes < gate->settings->handshake_bytes_max;
-	enum quota_taken taken = fits ? quota_take(gate->shards[number].env.quota) : QUOTA_NONE;
+	enum quota_taken taken = fits ? connect_place(gate, handshake, number) : QUOTA_NONE;
 	if (taken == QUOTA_NONE) {
 		uint8_t version = admission->version;
 		free(admission);
@@ -154,7 +164,8 @@ static struct handshake_origin origin_of(const struct gate *gate, const struct h
 {
 	const struct listener_settings *own = gate_listener_settings(gate, handshake->listener);
 	struct handshake_origin origin = {.loopback = gate_listener(gate, handshake->listener)->loopback &&
-						      comes_from_here(handshake)};
+						      comes_from_here(handshake),
+					  .is_internal = handshake->listener == GATE_INTERNAL};
 	struct slice name = handshake->name != NULL ? slice_string(handshake->name) : slice_of(NULL, 0);
 	if (own->certificate_names == CERTIFICATE_NAMES_USER)
 		origin.user = name;

@@ -21,8 +21,10 @@
 #define HANDOVER_RETRY_MS 1u
 
 #define TAG_WAKER ((uint64_t)1 << 32)
+#define TAG_INTERNAL ((uint64_t)2 << 32)
 _Static_assert((uint32_t)TAG_WAKER == 0, "a tag whose low half is not 0 is a handshake's");
-_Static_assert(TAG_WAKER < GATE_ACCEPT_TAG, "listeners have the highest tags with a low half of 0");
+_Static_assert(TAG_WAKER < GATE_ACCEPT_TAG && TAG_INTERNAL < GATE_ACCEPT_TAG,
+	       "listeners have the highest tags with a low half of 0");
 
 /* Room for incomplete CONNECTs: `handshake_bytes_max`, and what blocks waste by rounding. */
 #define SLAB_BYTES_MAX ((size_t)256 << 20)
@@ -84,6 +86,8 @@ static void gate_handle_event(struct gate *gate, const struct poller_event *even
 		gate_handshake_event(gate, event);
 	else if (event->tag >= GATE_ACCEPT_TAG)
 		gate_accept_some(gate, event->tag);
+	else if (event->tag == TAG_INTERNAL)
+		gate_internal_take(gate);
 }
 
 /* Hands over admitted clients. While a shard does not take them, the gate accepts no more. */
@@ -221,7 +225,7 @@ static enum error gate_thread_setup(struct gate *gate)
 	if (poller_open(&gate->poller) != ERROR_OK ||
 	    poller_add(&gate->poller, gate->waker.fd, TAG_WAKER, POLLER_EDGE_READ) != ERROR_OK)
 		return ERROR_SYSTEM;
-	if (gate_accept_begin(gate) != ERROR_OK)
+	if (gate_accept_begin(gate) != ERROR_OK || gate_internal_begin(gate, TAG_INTERNAL) != ERROR_OK)
 		return ERROR_SYSTEM;
 	if (gate->number == 0)
 		drop_list_renew(&gate->drop_list, gate->settings, &gate->counters);

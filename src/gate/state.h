@@ -48,6 +48,9 @@ struct gate_tls {
 	struct tls_context_set contexts;
 };
 
+/* In the place of a listener's number: the connection is one of Roost's own (gate/accept.h). */
+#define GATE_INTERNAL ((uint8_t)SETTINGS_LISTENERS_MAX)
+
 struct gate {
 	/* Set before the thread starts. */
 	const struct settings *settings;
@@ -61,6 +64,7 @@ struct gate {
 	const int *admission_fds; /* the sending end of each shard's pair */
 	const int *keep_fds;      /* descriptors that the gate's private table keeps */
 	size_t keep_count;
+	int internal_fd; /* where Roost's own connections come from (reactor/fdpass.h); -1: another gate has them */
 	struct waker waker;
 	uint16_t shard_count;
 	uint16_t gate_count;
@@ -125,8 +129,8 @@ struct handshake {
 	uint32_t address;         /* place in gate->addresses; 0: not counted */
 	uint32_t tls_previous;    /* in its queue of gate->tls; 0: none */
 	uint32_t tls_next;
-	uint64_t tls_since_ms; /* when it first came to wait for its client; 0: not yet */
-	uint8_t listener;
+	uint64_t tls_since_ms;     /* when it first came to wait for its client; 0: not yet */
+	uint8_t listener;          /* its number, or GATE_INTERNAL */
 	uint8_t version;           /* the client's protocol level, while its password is checked */
 	uint8_t stage;             /* enum gate_stage */
 	uint8_t tls_wait;          /* enum gate_tls_wait; nothing is read meanwhile, but to go on */
@@ -147,14 +151,22 @@ static inline struct handshake *gate_handshake_at(const struct gate *gate, uint3
 	return pool_at(&gate->handshakes, index);
 }
 
+/* What stands for a listener of Roost's own connections: plain MQTT, and no names. */
+extern const struct listener GATE_INTERNAL_LISTENER;
+extern const struct listener_settings GATE_INTERNAL_SETTINGS;
+
 static inline const struct listener *gate_listener(const struct gate *gate, uint8_t listener)
 {
+	if (listener == GATE_INTERNAL)
+		return &GATE_INTERNAL_LISTENER;
 	CHECK(listener < gate->settings->listener_count);
 	return &gate->settings->listeners[listener];
 }
 
 static inline const struct listener_settings *gate_listener_settings(const struct gate *gate, uint8_t listener)
 {
+	if (listener == GATE_INTERNAL)
+		return &GATE_INTERNAL_SETTINGS;
 	return &gate->settings->listener_settings[gate_listener(gate, listener)->settings];
 }
 

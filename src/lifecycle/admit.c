@@ -111,8 +111,10 @@ static enum error check_newcomer(struct shard *shard, const struct newcomer *new
 		client_ref_is_none(newcomer->older) || shard_client(shard, newcomer->older)->state == CLIENT_OFFLINE;
 	if (admission->is_beyond && quota_exceeded(shard->env.quota) && takes_a_place)
 		return ERROR_SERVER_FULL;
-	enum error error = access_check_revoked(shard->env.access, admission_token(admission),
-						admission_user(admission), id, (int64_t)time(NULL));
+	enum error error = ERROR_OK;
+	if (admission->address != ADDRESSES_INTERNAL)
+		error = access_check_revoked(shard->env.access, admission_token(admission), admission_user(admission),
+					     id, (int64_t)time(NULL));
 	if (error != ERROR_OK)
 		return error;
 	if (encode_connack(shard, admission, false).size > admission->packet_bytes_max) /* [MQTT-3.1.2-24] */

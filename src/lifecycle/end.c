@@ -5,6 +5,7 @@
 #include "client/presence.h"
 #include "deliver/congestion.h"
 #include "deliver/members.h"
+#include "deliver/origin/origin.h"
 #include "lifecycle/cleanup.h"
 #include "lifecycle/durable.h"
 #include "lifecycle/will.h"
@@ -13,6 +14,7 @@
 #include "net/peer.h"
 #include "route/routing.h"
 #include "runtime/client_transport.h"
+#include "state/client_state.h"
 #include "state/extension.h"
 #include "state/offline.h"
 #include "state/release.h"
@@ -74,11 +76,12 @@ static bool end_session(struct shard *shard, struct client_ref ref)
 	struct client *client = shard_client(shard, ref);
 	turn_work_charge(&shard->loop.work, WORK_END);
 	struct message_ref will = will_take(shard, client); /* before the principal is freed */
+	struct origin *origin = !message_ref_is_none(will) ? origin_keep(shard, ref) : NULL;
 	durable_ended(shard, ref);
 	registry_remove(&shard->sessions.registry, ref);
 	pending_acks_drop(&shard->routing.acks, ref);
 	bool is_clean = session_cleanup(shard, ref);
-	will_publish(shard, will, ref); /* no later than the end of the session [3.1.3.2.2] */
+	will_publish(shard, will, ref, origin); /* no later than the end of the session [3.1.3.2.2] */
 	return is_clean;
 }
 
@@ -95,11 +98,11 @@ static void end_offline(struct shard *shard, struct client_ref ref)
 }
 
 /* Whether the limit of OFFLINE sessions allows one more, which is counted then. A session that is taken over may pass
- * the limit, since its next connection resumes it at once. */
-static bool may_be_kept(struct shard *shard, bool is_taken_over)
+ * the limit, since its next connection resumes it at once; and so may one of Roost's own. */
+static bool may_be_kept(struct shard *shard, bool passes)
 {
 	bool room = atomic_fetch_add(shard->env.sessions_offline, 1) < shard->env.settings->sessions_offline_max;
-	if (room || is_taken_over)
+	if (room || passes)
 		return true;
 	atomic_fetch_sub(shard->env.sessions_offline, 1);
 	COUNT(&shard->counters, sessions_refused);
@@ -117,13 +120,13 @@ static void leave_connection(struct shard *shard, struct client_ref ref, bool gr
 	if (extension != NULL && (!greeted || !will_is_due(reason)))
 		will_forget(shard, client);
 	bool kept = extension != NULL && extension->expiry_s != 0 && client->session.id != 0 &&
-		    may_be_kept(shard, is_taken_over);
+		    may_be_kept(shard, is_taken_over || client_is_internal(client));
 	if (!kept) {
 		end_session(shard, ref);
 		return;
 	}
 	if (extension->will_delay_s == 0)
-		will_publish(shard, will_take(shard, client), ref);
+		will_publish(shard, will_take(shard, client), ref, NULL);
 	session_cleanup(shard, ref);
 	extension_end_connection(shard, client);
 	flow_rewind(&extension->flow, &shard->mem.flows);
@@ -166,7 +169,7 @@ static void end_carry_out(struct shard *shard, const struct ending *ending, bool
 	case ENDING_WILL:
 		/* The will may have been published or dropped since it was noted. */
 		if (shard_client(shard, ref)->state == CLIENT_OFFLINE && offline_will_is_due(shard, extension))
-			will_publish(shard, will_take(shard, shard_client(shard, ref)), ref);
+			will_publish(shard, will_take(shard, shard_client(shard, ref)), ref, NULL);
 		break;
 	}
 }
@@ -196,6 +199,10 @@ void end_run(struct shard *shard)
 
 void connection_count(struct shard *shard, const struct client *client, int64_t change)
 {
+	if (client_is_internal(client)) {
+		counter_add(&shard->counters.values[COUNTER_connections_internal], (uint64_t)change);
+		return;
+	}
 	struct stream_facts facts = stream_facts(&shard->mem.io.streams, client->conn.stream);
 	enum client_transport transport = client_transport(&facts, client->session.is_unix);
 	_Static_assert(COUNTER_connections_unix - COUNTER_connections_tcp == CLIENT_UNIX - CLIENT_TCP,
@@ -210,9 +217,9 @@ static void close_connection(struct shard *shard, struct client_ref ref)
 	CHECK(client->state == CLIENT_CLOSING);
 	/* First what others count: a peer that sees the end of its connection finds its place free. */
 	addresses_leave(shard->env.addresses, client->address, true);
-	client->address = 0;
 	quota_give(shard->env.quota);
 	connection_count(shard, client, -1);
+	client->address = 0;
 	io_disconnect(&shard->mem.io, &client->conn);
 	client->conn.generation++;
 	if (client->session.id != 0) {

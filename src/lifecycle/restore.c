@@ -4,12 +4,14 @@
 #include "base/hash.h"
 #include "base/log.h"
 #include "client/review.h"
+#include "deliver/origin/origin.h"
 #include "deliver/resumed.h"
 #include "lifecycle/durable.h"
 #include "lifecycle/promised.h"
 #include "mqtt/field/topic.h"
 #include "route/retained_jobs.h"
 #include "session/packet_ids.h"
+#include "session/session.h"
 #include "state/ending.h"
 #include "state/extension.h"
 #include "state/offline.h"
@@ -166,8 +168,8 @@ static enum error restore_principal(struct restoring *restoring, struct client *
 				    const struct model_session *stored)
 {
 	struct shard *shard = restoring->shard;
-	if (!stored->has_principal && !restoring->reviews)
-		return ERROR_OK;
+	if (!stored->has_principal && (!restoring->reviews || session_id_is_internal(stored->client_id)))
+		return ERROR_OK; /* to Roost's own clients no rules apply */
 	bool expires = stored->has_principal && stored->token_expires_at_s != DEADLINE_NEVER_S;
 	struct journal_principal told = {
 		.user = stored->user,
@@ -205,6 +207,7 @@ static enum error restore_subscription(struct restoring *restoring, struct clien
 	struct subscription_wanted wanted = {
 		.filter = stored->filter, .identifier = stored->identifier, .options = stored->options};
 	struct subscription_made made;
+	wanted.takes_origin = origins_take_if_internal(shard, ref);
 	enum error error = mqtt_filter_check_whole(stored->filter); /* the index relies on it */
 	if (error == ERROR_OK)
 		error = subscriptions_add(&shard->sessions.subscriptions, &shard_client(shard, ref)->session, ref,
@@ -375,8 +378,9 @@ static enum error restore_session(struct restoring *restoring, const struct stor
 	restore_deadlines(restoring, ref, stored);
 	atomic_fetch_add(shard->env.sessions_offline, 1);
 	restoring->report.sessions++;
-	error = access_check_revoked(shard->env.access, slice_of(NULL, 0), stored->user, stored->client_id,
-				     restoring->clock.wall_s);
+	if (!session_id_is_internal(stored->client_id))
+		error = access_check_revoked(shard->env.access, slice_of(NULL, 0), stored->user, stored->client_id,
+					     restoring->clock.wall_s);
 	if (error != ERROR_OK)
 		session_end(shard, ref, error);
 	return ERROR_OK;

@@ -1,6 +1,7 @@
 #include "lifecycle/revoke.h"
 
 #include "access/access.h"
+#include "session/session.h"
 #include "state/ending.h"
 #include "state/principal.h"
 #include "state/shard.h"
@@ -80,7 +81,7 @@ static void revoke_end_client(struct shard *shard, uint64_t hash)
 		uint32_t next = table_next(&shard->sessions.registry.table, index);
 		struct slice id = registry_id(&shard->sessions.registry,
 					      &shard_client(shard, (struct client_ref){index})->session);
-		if (access_hash(shard->env.access, REVOCATION_CLIENT, id) == hash)
+		if (access_hash(shard->env.access, REVOCATION_CLIENT, id) == hash && !session_id_is_internal(id))
 			session_end(shard, (struct client_ref){index}, ERROR_CLIENT_REVOKED);
 		index = next;
 	}

@@ -9,6 +9,8 @@
 #include "state/principal.h"
 #include "state/shard.h"
 
+#include <stdlib.h>
+
 bool will_is_due(enum error reason)
 {
 	/* A server that stops or is drained ends its clients, and they go on elsewhere or later. */
@@ -71,14 +73,16 @@ struct message_ref will_take(struct shard *shard, const struct client *client)
 	return will;
 }
 
-void will_publish(struct shard *shard, struct message_ref will, struct client_ref client)
+void will_publish(struct shard *shard, struct message_ref will, struct client_ref client, struct origin *origin)
 {
-	if (message_ref_is_none(will))
+	if (message_ref_is_none(will)) {
+		free(origin);
 		return;
+	}
 	/* Its expiry begins to run now [3.1.3.2.4]. Until now it counted from 0. */
 	struct publication *publication = &message_at(&shard->mem.messages, will)->publication;
 	if (publication->expires_s != 0 && publication->expires_s < UINT32_MAX - shard->loop.now_s)
 		publication->expires_s += shard->loop.now_s;
 	COUNT(&shard->counters, wills_sent);
-	routing_publish(shard, will, client);
+	routing_publish(shard, will, client, origin);
 }

@@ -14,6 +14,7 @@
 struct shard;
 struct client;
 struct admission;
+struct origin;
 
 /* Whether an end for this reason publishes the will [MQTT-3.1.2-8, MQTT-3.1.2-10]. A stop of the server does not. */
 bool will_is_due(enum error reason);
@@ -25,7 +26,8 @@ void will_forget(struct shard *shard, const struct client *client);
 /* Takes the will from the session; its reference is the caller's. None: there is no will, or the client lost the
  * permission to publish it since CONNECT. */
 struct message_ref will_take(struct shard *shard, const struct client *client);
-/* Publishes the result of will_take(), whose reference it takes over. Does nothing for none. client: for No Local. */
-void will_publish(struct shard *shard, struct message_ref will, struct client_ref client);
+/* Publishes the result of will_take(), whose reference it takes over. Does nothing for none. client: for No Local.
+ * origin: as in routing_publish(). */
+void will_publish(struct shard *shard, struct message_ref will, struct client_ref client, struct origin *origin);
 
 #endif

@@ -2,6 +2,7 @@
 
 #include "deliver/congestion.h"
 #include "deliver/deliver.h"
+#include "deliver/origin/origin.h"
 #include "deliver/overlap.h"
 #include "deliver/record.h"
 #include "state/shard.h"
@@ -18,7 +19,7 @@
 #define INDEX_UNITS_PER_STEP 2048
 _Static_assert(INDEX_UNITS_PER_STEP >= INDEX_UNITS_MIN, "a slice of the match makes progress");
 _Static_assert(sizeof(struct record) + (UINT64_C(2) * INDEX_UNITS_PER_STEP + INDEX_SHARDS_MAX) * sizeof(route_bits) +
-			       MQTT_HEADER_BYTES_MAX + MQTT_BODY_BYTES_MAX <=
+			       MQTT_HEADER_BYTES_MAX + MQTT_BODY_BYTES_MAX + ORIGIN_BYTES_MAX <=
 		       UINT32_MAX - 7,
 	       "a record's size, padded to 8, fits into 32 bits");
 
@@ -80,6 +81,7 @@ static bool deliver_record(struct shard *shard, const struct record *record, uin
 	const uint8_t *packet = (const uint8_t *)&record->routes[record->route_count];
 	struct delivery delivery = deliver_begin(packet, &record->publication, true, &mail->kept);
 	delivery.publisher = record->publisher;
+	delivery.origin = slice_of(packet + record->publication.packet_bytes, record->origin_bytes);
 	overlap_begin(shard, &delivery, record->routes, record->route_count);
 	for (; mail->route < record->route_count; mail->route++) {
 		delivery.route = mail->route;
@@ -106,7 +108,7 @@ static bool deliver_records(struct shard *shard, uint64_t until)
 		      record->record_bytes <= mail->batch->used_bytes - mail->offset);
 		turn_work_charge(&shard->loop.work, WORK_PUBLISH);
 		if (record->route_count == 0) {
-			congestion_note(shard, &record->publisher, record->note_shard, record->note_place);
+			congestion_note(shard, &record->publisher, record->note.shard, record->note.place);
 			mail->offset += record->record_bytes;
 			continue;
 		}
@@ -197,6 +199,7 @@ static void deliver_directly(struct shard *shard, const struct routes *routes, s
 {
 	struct delivery delivery = deliver_begin(outbound->packet, &outbound->publication, false, NULL);
 	delivery.publisher = name_of(shard, outbound);
+	delivery.origin = outbound->origin;
 	overlap_begin(shard, &delivery, routes->items, routes->count);
 	bool all_here = true;
 	uint64_t before = counter_of(&shard->counters, COUNTER_messages_out);
@@ -214,12 +217,35 @@ static void deliver_directly(struct shard *shard, const struct routes *routes, s
 	shard->loop.stats.direct += counter_of(&shard->counters, COUNTER_messages_out) - before;
 }
 
+/* Makes the message's origin, if one of its records goes to a shard that takes it. */
+static enum error route_add_origin(struct shard *shard, const struct routes *routes, struct outbound *outbound,
+				   bool directly)
+{
+	if (!origins_are_taken(shard) || outbound->origin.size != 0)
+		return ERROR_OK;
+	for (uint32_t i = 0; i < routes->count; i++) {
+		uint16_t to = route_shard(routes->items[i]);
+		if (!origins_are_taken_by(shard, to) || (directly && to == shard->env.number))
+			continue;
+		outbound->origin = origin_make(shard, outbound->publisher);
+		return outbound->origin.size != 0 ? ERROR_OK : ERROR_NO_MEMORY;
+	}
+	return ERROR_OK;
+}
+
+/* The size of the record for that shard. */
+static uint32_t record_bytes_to(const struct shard *shard, uint16_t to, const struct outbound *outbound)
+{
+	return (uint32_t)record_bytes(shard->routing.peer_routes[to],
+				      (size_t)outbound->publication.packet_bytes + outbound->origin.size);
+}
+
 static void write_record(struct shard *shard, const struct routes *routes, uint16_t to, const struct outbound *outbound,
 			 uint32_t ticket)
 {
 	uint32_t route_count = shard->routing.peer_routes[to];
 	uint32_t packet_bytes = outbound->publication.packet_bytes;
-	uint32_t bytes = (uint32_t)record_bytes(route_count, packet_bytes);
+	uint32_t bytes = record_bytes_to(shard, to, outbound);
 	struct record *record = outbox_write(&shard->routing.outbox, to, bytes);
 	CHECK(record != NULL); /* its memory was reserved */
 	record->record_bytes = (bytes + 7u) & ~7u;
@@ -233,6 +259,9 @@ static void write_record(struct shard *shard, const struct routes *routes, uint1
 	CHECK(record->route_count == route_count); /* as counted for the record's size */
 	uint8_t *packet = memcpy(&record->routes[route_count], outbound->packet, packet_bytes);
 	packet[0] &= (uint8_t)~MQTT_PUBLISH_FLAGS_OURS;
+	record->origin_bytes = (uint32_t)outbound->origin.size;
+	if (record->origin_bytes != 0)
+		memcpy(packet + packet_bytes, outbound->origin.data, record->origin_bytes);
 	if (ticket == 0)
 		return;
 	pending_acks_hold(&shard->routing.acks, ticket);
@@ -255,10 +284,10 @@ static bool peers_have_room(const struct shard *shard, const struct routes *rout
 		uint16_t to = route_shard(routes->items[i]);
 		if (directly && to == shard->env.number)
 			continue;
-		size_t bytes = record_bytes(shard->routing.peer_routes[to], outbound->publication.packet_bytes);
-		if (!outbox_has_room(&shard->routing.outbox, to, (uint32_t)bytes)) {
+		uint32_t bytes = record_bytes_to(shard, to, outbound);
+		if (!outbox_has_room(&shard->routing.outbox, to, bytes)) {
 			progress->peer = to;
-			progress->peer_bytes = (uint32_t)bytes;
+			progress->peer_bytes = bytes;
 			return false;
 		}
 	}
@@ -273,10 +302,9 @@ static enum error reserve_records(struct shard *shard, const struct routes *rout
 	enum error error = ERROR_OK;
 	for (uint32_t i = 0; i < routes->count && error == ERROR_OK; i++) {
 		uint16_t to = route_shard(routes->items[i]);
-		size_t bytes = record_bytes(shard->routing.peer_routes[to], outbound->publication.packet_bytes);
 		if (directly && to == shard->env.number)
 			continue;
-		error = outbox_reserve(&shard->routing.outbox, to, (uint32_t)bytes);
+		error = outbox_reserve(&shard->routing.outbox, to, record_bytes_to(shard, to, outbound));
 		some = true;
 	}
 	if (error != ERROR_OK || !some || (!progress->acknowledged && !progress->keeps))
@@ -304,8 +332,11 @@ static enum error send_to_routes(struct shard *shard, const struct routes *route
 				 struct route_progress *progress)
 {
 	bool directly = can_deliver_directly(shard, routes, outbound);
+	enum error error = route_add_origin(shard, routes, outbound, directly);
+	if (error != ERROR_OK)
+		return error;
 	count_peer_routes(shard, routes);
-	enum error error = peers_have_room(shard, routes, outbound, directly, progress) ? ERROR_OK : ERROR_MORE;
+	error = peers_have_room(shard, routes, outbound, directly, progress) ? ERROR_OK : ERROR_MORE;
 	if (error == ERROR_OK)
 		error = reserve_records(shard, routes, outbound, directly, progress);
 	write_records(shard, routes, outbound, error == ERROR_OK, directly, progress->ticket);
@@ -398,15 +429,18 @@ enum error route_message(struct shard *shard, struct outbound *outbound, struct 
 	return error;
 }
 
-bool route_fits(struct shard *shard, const struct outbound *outbound)
+bool route_fits(struct shard *shard, struct outbound *outbound)
 {
 	const struct routes *routes = &shard->routing.routes;
 	struct index_place place = {0};
 	if (match_some(shard, publication_parts(&outbound->publication, outbound->packet).topic, &place) != ERROR_OK)
 		return false;
 	struct route_progress progress = {0};
+	bool directly = can_deliver_directly(shard, routes, outbound);
+	if (route_add_origin(shard, routes, outbound, directly) != ERROR_OK)
+		return false;
 	count_peer_routes(shard, routes);
-	bool fits = peers_have_room(shard, routes, outbound, can_deliver_directly(shard, routes, outbound), &progress);
+	bool fits = peers_have_room(shard, routes, outbound, directly, &progress);
 	write_records(shard, routes, outbound, false, false, 0);
 	return fits;
 }

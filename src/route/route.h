@@ -19,6 +19,7 @@ struct outbound {
 	struct publication publication;
 	struct client_ref publisher; /* its index on this shard, for No Local; 0: the gateway itself */
 	uint16_t generation;         /* of the publisher's connection on which it came */
+	struct slice origin;         /* deliver/origin/origin.h; size 0: route_message() makes it if it is wanted */
 	/* Set by route_message(): no subscriber takes the message, and at least one refused it because its queue is
 	 * full. Known only if all subscribers are on this shard and got it directly, in the first step. */
 	bool refused;
@@ -43,8 +44,8 @@ struct route_progress {
  * must live until the end of the turn. ERROR_MORE: another step with the same progress must follow; if an inbox is
  * full, once that has room. ERROR_NO_MEMORY: dropped. */
 enum error route_message(struct shard *shard, struct outbound *outbound, struct route_progress *progress);
-/* Whether the whole message could be routed in one step now. Changes nothing. */
-bool route_fits(struct shard *shard, const struct outbound *outbound);
+/* Whether the whole message could be routed in one step now. Changes nothing but the message's origin. */
+bool route_fits(struct shard *shard, struct outbound *outbound);
 /* The ticket of a message at QoS 1 or 2, taken if it has none. The router's hold lasts until the caller of
  * route_message() releases it. Each holder of the message that cannot say at once that it is safe has a hold of its
  * own. 0: no memory. */

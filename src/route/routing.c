@@ -1,5 +1,6 @@
 #include "route/routing.h"
 
+#include "deliver/origin/origin.h"
 #include "mqtt/field/reason.h"
 #include "state/client_state.h"
 #include "state/shard.h"
@@ -12,6 +13,7 @@ struct routing {
 	struct route_progress progress;
 	route_bits route; /* to one member; 0: to all subscribers */
 	struct message_ref message;
+	struct origin *origin;       /* NULL: nobody took it when the message came */
 	struct client_ref publisher; /* none: the gateway itself */
 	uint32_t publisher_hash;     /* of its client id: its place may be another client's when the message is sent */
 	uint16_t generation;         /* of the publisher's connection on which it came */
@@ -20,6 +22,12 @@ struct routing {
 void routings_init(struct routings *routings)
 {
 	*routings = (struct routings){.own_end = &routings->own};
+}
+
+static void routing_free(struct routing *routing)
+{
+	free(routing->origin);
+	free(routing);
 }
 
 static uint32_t routing_packet_bytes(const struct shard *shard, const struct routing *routing)
@@ -46,9 +54,9 @@ void routings_fini(struct shard *shard)
 {
 	struct routings *routings = &shard->routing.routings;
 	while (routings->own != NULL)
-		free(take_own(shard));
+		routing_free(take_own(shard));
 	for (uint32_t i = 0; i < routings->count; i++)
-		free(routings->of_publishers[i]);
+		routing_free(routings->of_publishers[i]);
 	routings_init(routings);
 }
 
@@ -79,6 +87,8 @@ static enum error routing_step(struct shard *shard, struct routing *routing)
 		.publisher = publisher_of(shard, routing),
 		.generation = routing->generation,
 	};
+	if (routing->origin != NULL)
+		outbound.origin = slice_of(routing->origin->properties, routing->origin->bytes);
 	uint8_t *copy = io_scratch(&shard->mem.io, message->publication.packet_bytes);
 	if (copy != NULL)
 		outbound.packet = memcpy(copy, outbound.packet, message->publication.packet_bytes);
@@ -105,7 +115,7 @@ static void routing_end(struct shard *shard, struct routing *routing, enum error
 		pending_acks_is_safe(&shard->routing.acks, progress->ticket);
 	}
 	messages_put(&shard->mem.messages, routing->message);
-	free(routing);
+	routing_free(routing);
 }
 
 /* The same for a message of the gateway itself. Where the journal was told that it is passed on, it is not forgotten
@@ -155,6 +165,7 @@ static struct routing *routing_new(struct shard *shard, const struct outbound *o
 		(uint8_t)~MQTT_PUBLISH_FLAGS_OURS;
 	*routing = (struct routing){
 		.message = message,
+		.origin = origin_keep(shard, outbound->publisher),
 		.publisher = outbound->publisher,
 		.publisher_hash = routing_hash_of(shard, outbound->publisher),
 		.generation = outbound->generation,
@@ -171,7 +182,7 @@ enum error routing_begin(struct shard *shard, const struct outbound *outbound, s
 		return ERROR_NO_MEMORY;
 	if (routing_file(shard, outbound, progress, packet_id) != ERROR_OK) {
 		messages_put(&shard->mem.messages, routing->message);
-		free(routing);
+		routing_free(routing);
 		return ERROR_NO_MEMORY;
 	}
 	routing->progress = *progress;
@@ -310,7 +321,7 @@ static void run_own(struct shard *shard)
 			continue;
 		}
 		own_end(shard, first, error);
-		free(first);
+		routing_free(first);
 	}
 }
 
@@ -329,6 +340,7 @@ static void send_or_wait(struct shard *shard, struct routing routing)
 		error = ERROR_NO_MEMORY;
 	}
 	own_end(shard, &routing, error);
+	free(routing.origin);
 }
 
 enum error routing_retain(struct shard *shard, const struct publication *publication, const uint8_t *packet)
@@ -357,7 +369,7 @@ enum error routing_retain(struct shard *shard, const struct publication *publica
 	return error;
 }
 
-void routing_publish(struct shard *shard, struct message_ref ref, struct client_ref publisher)
+void routing_publish(struct shard *shard, struct message_ref ref, struct client_ref publisher, struct origin *origin)
 {
 	struct message *message = message_at(&shard->mem.messages, ref);
 	uint8_t *packet = message_packet(&shard->mem.messages, message);
@@ -366,6 +378,7 @@ void routing_publish(struct shard *shard, struct message_ref ref, struct client_
 	packet[0] &= (uint8_t)~MQTT_PUBLISH_FLAGS_OURS;
 	send_or_wait(shard, (struct routing){
 				    .message = ref,
+				    .origin = origin != NULL ? origin : origin_keep(shard, publisher),
 				    .publisher = publisher,
 				    .publisher_hash = routing_hash_of(shard, publisher),
 			    });

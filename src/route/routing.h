@@ -10,6 +10,8 @@
 #include "session/refs.h"
 #include "state/routing.h"
 
+struct origin;
+
 /* While this much of the gateway's own messages waits, no client is admitted. What is added then comes only from
  * clients that are already here (their wills, say), and is in memory already. */
 #define ROUTINGS_OWN_BYTES_MAX ((uint64_t)64 << 20)
@@ -43,8 +45,10 @@ enum error routing_retain(struct shard *shard, const struct publication *publica
 /* The gateway's own messages: wills, statistics, what a member of a shared subscription left behind. They are published
  * now, or queued if that takes longer or the turn has done its share of them. Both functions take over the caller's
  * reference to a message of shard->mem.messages. The first also sets or clears the topic's retained message. publisher:
- * the client whose will it is, for No Local; none: nobody's. route: not 0. */
-void routing_publish(struct shard *shard, struct message_ref message, struct client_ref publisher);
+ * the client whose will it is, for No Local; none: nobody's. origin: made before the client's id was gone, and taken
+ * over (deliver/origin/origin.h); NULL: it is made now. route: not 0. */
+void routing_publish(struct shard *shard, struct message_ref message, struct client_ref publisher,
+		     struct origin *origin);
 void routing_hand_on(struct shard *shard, struct message_ref message, route_bits route);
 /* A message whose publishing began before a restart: like routing_publish(), but what it did to the topic's retained
  * message was stored then. */

@@ -24,6 +24,8 @@
 	X(connections_ws, GAUGE, "clients_by_transport", "transport=\"ws\"", "Clients over WebSocket")                 \
 	X(connections_wss, GAUGE, "clients_by_transport", "transport=\"wss\"", "Clients over WebSocket over TLS")      \
 	X(connections_unix, GAUGE, "clients_by_transport", "transport=\"unix\"", "Clients through unix sockets")       \
+	X(connections_internal, GAUGE, "clients_internal", "",                                                         \
+	  "Connections of Roost's own clients, such as the rules of streams; they count as no other clients")          \
 	X(connections_fixed, GAUGE, "connections_fixed", "",                                                           \
 	  "Clients whose socket is an io_uring fixed file, not a descriptor")                                          \
 	X(fixed_file_failures, COUNT, "fixed_file_failures", "",                                                       \

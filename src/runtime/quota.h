@@ -50,6 +50,13 @@ static inline enum quota_taken quota_take(struct quota *quota)
 	return here < whole ? here : whole;
 }
 
+/* For connections of Roost's own, which no limit stops. */
+static inline void quota_take_beyond(struct quota *quota)
+{
+	for (; quota != NULL; quota = quota->whole)
+		atomic_fetch_add(&quota->taken, 1);
+}
+
 /* Whether more places are taken than the limit allows, here or in the whole. */
 static inline bool quota_exceeded(const struct quota *quota)
 {

@@ -3,6 +3,7 @@
 #ifndef SESSION_SESSION_H
 #define SESSION_SESSION_H
 
+#include "base/slice.h"
 #include "memory/table.h"
 #include "session/refs.h"
 
@@ -22,5 +23,15 @@ struct session {
 	uint32_t journaled : 1; /* the journal is told of it (session/journal.h) */
 };
 _Static_assert(sizeof(struct session) == 20, "a session is part of the memory contract");
+
+/* The ids of Roost's own clients, whose sessions are like any other: the rules of streams are "$roost/rule/NAME". No
+ * other client may have such an id (access/handshake.h), so whoever has one is Roost's own. */
+#define SESSION_INTERNAL_PREFIX "$roost/"
+
+static inline bool session_id_is_internal(struct slice id)
+{
+	return id.size >= sizeof(SESSION_INTERNAL_PREFIX) - 1 &&
+	       memcmp(id.data, SESSION_INTERNAL_PREFIX, sizeof(SESSION_INTERNAL_PREFIX) - 1) == 0;
+}
 
 #endif

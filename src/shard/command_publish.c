@@ -11,7 +11,7 @@ static enum error publish_one(struct shard *shard, const struct command_message 
 	struct message_ref kept = messages_new(&shard->mem.messages, &publication, message->packet);
 	if (message_ref_is_none(kept))
 		return ERROR_NO_MEMORY;
-	routing_publish(shard, kept, client_ref_none());
+	routing_publish(shard, kept, client_ref_none(), NULL);
 	COUNT(&shard->counters, messages_from_api);
 	return ERROR_OK;
 }

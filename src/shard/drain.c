@@ -44,6 +44,6 @@ bool drain_some(struct shard *shard)
 		return false;
 	/* The next round comes to the clients that had output. This turn's flush may be all that they need. */
 	shard->loop.drain_next = 0;
-	return atomic_load_explicit(&shard->counters.values[COUNTER_connections_open], memory_order_relaxed) == 0 &&
-	       !others_have_clients(shard);
+	return counter_of(&shard->counters, COUNTER_connections_open) == 0 &&
+	       counter_of(&shard->counters, COUNTER_connections_internal) == 0 && !others_have_clients(shard);
 }

@@ -5,6 +5,7 @@
 #include "client/subscribe.h"
 #include "deliver/bodies.h"
 #include "deliver/congestion.h"
+#include "deliver/origin/origin.h"
 #include "deliver/resumed.h"
 #include "lifecycle/cleanup.h"
 #include "lifecycle/promised.h"
@@ -190,6 +191,7 @@ void shard_close(struct shard *shard)
 	pending_acks_close(&shard->routing.acks);
 	commit_waits_close(&shard->routing.commits);
 	client_list_fini(&shard->routing.acks_awaited);
+	origins_fini(&shard->routing.origins);
 	subscriptions_close(&shard->sessions.subscriptions);
 	flow_store_close(&shard->mem.flows);
 	acl_cache_close(&shard->guard.acl_cache);

@@ -57,7 +57,7 @@ static void sys_topics_send(struct shard *shard, const char *name, const char *t
 		publication_of(&message, MQTT_VERSION_3_1_1, size, MQTT_HEADER_BYTES_MIN, shard->loop.now_s);
 	struct message_ref kept = messages_new(&shard->mem.messages, &publication, packet);
 	if (!message_ref_is_none(kept))
-		routing_publish(shard, kept, client_ref_none());
+		routing_publish(shard, kept, client_ref_none(), NULL);
 }
 
 static void publish_number(struct shard *shard, const char *name, uint64_t value, const char *unit)

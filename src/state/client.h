@@ -48,7 +48,7 @@ struct client {
 	struct wheel_node timer;
 	struct principal_ref principal;
 	struct extension_ref extension;
-	uint32_t address;   /* its entry in the table of counted addresses; 0: none */
+	uint32_t address;   /* its entry in the table of counted addresses; 0: none; or ADDRESSES_INTERNAL */
 	uint32_t seen_tick; /* when the last packet came, in ticks of the wheel */
 	uint16_t keepalive_s;
 	uint16_t state : 3;      /* enum client_state */

@@ -2,10 +2,18 @@
 #ifndef STATE_CLIENT_STATE_H
 #define STATE_CLIENT_STATE_H
 
+#include "access/addresses.h"
 #include "session/refs.h"
 #include "state/client.h"
 
 struct shard;
+
+/* Whether its connection is one of Roost's own (control/internal.h). Of a session without a connection its id tells
+ * (session_id_is_internal()). */
+static inline bool client_is_internal(const struct client *client)
+{
+	return client->address == ADDRESSES_INTERNAL;
+}
 
 /* The only place where a client's state changes. Checks the transition and moves the gauges. */
 void client_set_state(struct shard *shard, struct client *client, enum client_state next);

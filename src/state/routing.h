@@ -94,6 +94,21 @@ struct ack_patience {
 	uint8_t backoff;     /* the next such number, as a power of two */
 };
 
+/* Of a buffer for origins this much is kept once it was needed; larger ones are freed when a smaller one will do. */
+#define ORIGIN_BUFFER_KEPT_BYTES 65536u
+
+struct origin_peer;
+
+/* Where messages come from, for Roost's own clients (deliver/origin/origin.h). All NULL until there is such a client.
+ */
+struct origins {
+	uint8_t *bytes; /* the origin that was made last */
+	size_t capacity;
+	uint8_t *packet; /* the packet with its origin that was made last */
+	size_t packet_capacity;
+	struct origin_peer *peers; /* addresses of publishers, as text */
+};
+
 struct shard_routing {
 	struct outbox outbox; /* to the other shards */
 	struct mail mail;     /* from the other shards */
@@ -107,6 +122,7 @@ struct shard_routing {
 	bool commits_last;               /* the shard drains: what waits for a commit already is the last that does */
 	struct client_list acks_awaited; /* clients that are not read because too many of the shard's acks wait */
 	struct congestion congestion;
+	struct origins origins;
 	uint32_t loss_log_next_s; /* when the next loss of a message may be logged */
 };
 

@@ -56,6 +56,8 @@ struct shard_environment {
 	struct retained *retained;
 	struct addresses *addresses;
 	struct access *access;
+	_Atomic bool
+		*origin_takers; /* by shard, and behind them whether any does (deliver/origin/origin.h); NULL: none */
 	_Atomic uint32_t *sessions_offline;  /* of the whole gateway */
 	_Atomic uint32_t *checkpoints_begun; /* how often shards began to tell all again, of the whole gateway */
 	void (*sum_counters)(const void *context, struct counters *sum); /* of all threads; NULL: no $SYS topics */

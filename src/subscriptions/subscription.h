@@ -40,7 +40,7 @@ struct subscription {
 	struct subscription_ref list_previous;
 	uint16_t generation; /* a route with another one is stale */
 	uint8_t options;     /* enum subscription_option */
-	uint8_t reserved;
+	bool takes_origin;   /* its client is one of Roost's own, and is told where messages come from */
 };
 _Static_assert(sizeof(struct subscription) == 32, "a subscription is part of the memory contract");
 _Static_assert(offsetof(struct subscription, client) >= sizeof(uint32_t), "the pool's link does not overwrite it");

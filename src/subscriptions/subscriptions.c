@@ -287,6 +287,8 @@ enum error subscriptions_add(struct subscriptions *subscriptions, struct session
 	made->replaced = !subscription_ref_is_none(ref);
 	if (error == ERROR_OK && subscription_ref_is_none(ref)) {
 		ref = subscription_new(subscriptions, session, client, index_name(slot));
+		if (!subscription_ref_is_none(ref))
+			at(subscriptions, ref)->takes_origin = wanted->takes_origin;
 		if (!subscription_ref_is_none(ref) && shared)
 			at(subscriptions, ref)->options = SUBSCRIPTION_SHARED | SUBSCRIPTION_LIVE;
 		error = !subscription_ref_is_none(ref) ? link_new(subscriptions, session, slot, ref) : ERROR_LIMIT;

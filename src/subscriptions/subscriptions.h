@@ -28,6 +28,7 @@ struct subscription_wanted {
 	struct slice filter;
 	uint32_t identifier;
 	uint8_t options; /* enum subscription_option */
+	bool takes_origin;
 };
 
 /* The result. */

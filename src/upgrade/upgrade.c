@@ -235,8 +235,8 @@ static void leave(struct upgrade *upgrade, const char *path, struct gateway *gat
 	close(program);
 }
 
-static void replace(struct upgrade *upgrade, const char *path, struct gateway *gateway, const struct admin *admin,
-		    char *why, size_t why_size)
+static void freeze_and_leave(struct upgrade *upgrade, const char *path, struct gateway *gateway,
+			     const struct admin *admin, char *why, size_t why_size)
 {
 	struct gateway_frozen frozen;
 	admin_await_answers(admin);
@@ -247,6 +247,14 @@ static void replace(struct upgrade *upgrade, const char *path, struct gateway *g
 	leave(upgrade, path, gateway, admin, &frozen, why, why_size);
 	if (!gateway_thaw(gateway))
 		abort(); /* better a restart by whoever watches the process than one that stands still */
+}
+
+static void replace(struct upgrade *upgrade, const char *path, struct gateway *gateway, const struct admin *admin,
+		    const struct upgrade_users *users, char *why, size_t why_size)
+{
+	users->stop(users->context);
+	freeze_and_leave(upgrade, path, gateway, admin, why, why_size);
+	users->start(users->context);
 }
 
 /* Whether the way back would lead to this program as it was started. False: why. */
@@ -295,7 +303,8 @@ static void show_counts(struct upgrade *upgrade, struct admin *admin)
 	admin_set_upgrades(admin, status.done, status.refused, status.silent_us);
 }
 
-void upgrade_run(struct upgrade *upgrade, struct gateway *gateway, struct admin *admin)
+void upgrade_run(struct upgrade *upgrade, struct gateway *gateway, struct admin *admin,
+		 const struct upgrade_users *users)
 {
 	char path[UPGRADE_PATH_BYTES];
 	char why[HEIR_WHY_BYTES] = "";
@@ -308,7 +317,7 @@ void upgrade_run(struct upgrade *upgrade, struct gateway *gateway, struct admin 
 	if (gateway_settings(gateway)->drain.number != 0)
 		snprintf(why, sizeof(why), "the gateway is being drained");
 	else if (can_be_repeated(upgrade, why, sizeof(why)) && try_out(upgrade, gateway, path, why, sizeof(why)))
-		replace(upgrade, path, gateway, admin, why, sizeof(why));
+		replace(upgrade, path, gateway, admin, users, why, sizeof(why));
 	upgrade_note_refusal(upgrade, why);
 	show_counts(upgrade, admin);
 }

@@ -22,6 +22,14 @@ struct admin;
 struct gateway;
 struct upgrade;
 
+/* Who uses the gateway beside its clients, and must not while it stands still: stop() ends that before it is frozen,
+ * start() begins it again where this program serves on. */
+struct upgrade_users {
+	void (*stop)(void *context);
+	void (*start)(void *context);
+	void *context;
+};
+
 enum upgrade_state {
 	UPGRADE_NONE,    /* none was asked for in this process */
 	UPGRADE_ASKED,   /* and is under way */
@@ -54,7 +62,8 @@ void upgrade_status(struct upgrade *upgrade, struct upgrade_status *status);
 int upgrade_fd(const struct upgrade *upgrade);
 
 /* Carries out what was asked for. Returns only where this program serves on; the log says why. */
-void upgrade_run(struct upgrade *upgrade, struct gateway *gateway, struct admin *admin);
+void upgrade_run(struct upgrade *upgrade, struct gateway *gateway, struct admin *admin,
+		 const struct upgrade_users *users);
 /* This program, which is an heir, serves by now. */
 void upgrade_begun(struct upgrade *upgrade, struct heir *heir, struct admin *admin);
 

@@ -3,7 +3,7 @@
 
 #include "bridge/redis_message.h"
 #include "bridge/redis_scan.h"
-#include "bridge/redis_url.h"
+#include "redis/redis_url.h"
 #include "fetch/caching.h"
 
 #include <stdio.h>

@@ -48,6 +48,13 @@ class Redis:
                 assert self.process.poll() is None and time.monotonic() < deadline, "redis-server does not start"
                 time.sleep(0.01)
         self.buffer = b""
+        while self._is_loading():
+            assert time.monotonic() < deadline, "redis-server does not load its data"
+            time.sleep(0.01)
+
+    def _is_loading(self):
+        self.socket.sendall(b"PING\r\n")
+        return self._line().startswith(b"-LOADING")
 
     def kill(self):
         """As a crash does it."""

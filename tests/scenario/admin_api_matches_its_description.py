@@ -35,6 +35,7 @@ REQUESTS = {
     "revocations": [("", "", None, 200), ("", "?from=1&limit=1&source=redis", None, 200), ("", "?limit=0", None, 400),
                     ("", "?source=elsewhere", None, 400)],
     "lift": [("u%2F1", "?kind=user", None, 200), ("u%2F1", "?kind=user", None, 404), ("u", "", None, 400)],
+    "rules": [("", "", None, 200)],
     "reload": [("", "", None, 200)],
     "drainState": [("", "", None, 200)],
     "drain": [("", "", {"over_seconds": 0}, 400), ("", "", {"moved": True}, 400), ("", "", {"over": 3}, 400),

@@ -1,5 +1,5 @@
 /* Where Redis is: what a URL means, and what is none. */
-#include "bridge/redis_url.h"
+#include "redis/redis_url.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

@@ -26,6 +26,11 @@ static const struct hash_key KEY = {{5}};
 #define CONNECT_4 "\x10\x0e\0\4MQTT\4\2\0\x3c\0\2id"
 #define CONNECT_5 "\x10\x0f\0\4MQTT\5\2\0\x3c\0\0\2id"
 
+#define CONNECT_4_RESERVED "\x10\x19\0\4MQTT\4\2\0\x3c\0\x0d$roost/rule/a"
+#define CONNECT_5_RESERVED "\x10\x1a\0\4MQTT\5\2\0\x3c\0\0\x0d$roost/rule/a"
+/* For ever, and without a keepalive. */
+#define CONNECT_5_RULE "\x10\x1f\0\4MQTT\5\0\0\0\5\x11\xff\xff\xff\xff\0\x0d$roost/rule/a"
+
 struct result {
 	enum error error;
 	struct admission *admission;
@@ -236,6 +241,8 @@ static const struct bad BAD[] = {
 	{BYTES("\x10\x25\0\4MQTT\5\2\0\1\0\0\x18"
 	       "abcdefghijklmnopqrstuvwx"),
 	 false, ERROR_CLIENT_ID_LONG, 5, MQTT_REASON_CLIENT_ID_NOT_VALID},
+	{BYTES(CONNECT_4_RESERVED), false, ERROR_CLIENT_ID_RESERVED, 4, 2},
+	{BYTES(CONNECT_5_RESERVED), false, ERROR_CLIENT_ID_RESERVED, 5, MQTT_REASON_CLIENT_ID_NOT_VALID},
 	{BYTES(CONNECT_4), true, ERROR_NOT_AUTHORIZED, 4, 5},
 	{BYTES(CONNECT_5), true, ERROR_NOT_AUTHORIZED, 5, MQTT_REASON_NOT_AUTHORIZED},
 	{BYTES("\x10\x14\0\4MQTT\4\xc2\0\x3c\0\2id\0\1u\0\1p"), true, ERROR_NOT_AUTHORIZED, 4, 5},
@@ -333,6 +340,9 @@ static const struct origin_case ORIGINS[] = {
 	{BYTES(CONNECT_5), true, NULL, "idd", ERROR_CERTIFICATE_CLIENT_ID, NULL},
 	{BYTES(CONNECT_4_NO_ID), true, NULL, "abcdefghijklmnopqrstuvwx", ERROR_CLIENT_ID_LONG, NULL},
 	{BYTES(CONNECT_4), false, NULL, NULL, ERROR_NOT_AUTHORIZED, NULL},
+	/* An id that is Roost's own is nobody's, wherever it comes from. */
+	{BYTES(CONNECT_4_RESERVED), false, "sensor-17", NULL, ERROR_CLIENT_ID_RESERVED, NULL},
+	{BYTES(CONNECT_4_NO_ID), false, NULL, "$roost/rule/a", ERROR_CLIENT_ID_RESERVED, NULL},
 };
 
 static void test_signed_in_before(void **state)
@@ -361,10 +371,32 @@ static void test_signed_in_before(void **state)
 	}
 }
 
+/* Roost's own connections: no credentials, no refusal of all, no bounds of what is granted. */
+static void test_internal(void **state)
+{
+	(void)state;
+	struct handshake_origin origin = {.is_internal = true};
+	struct sign_in_environment environment = {.settings = &SETTINGS, .key = &KEY, .refusal = ERROR_OVERLOADED};
+	struct slice rule = slice_of((const uint8_t *)CONNECT_5_RULE, sizeof(CONNECT_5_RULE) - 1);
+	struct admission *admission;
+	size_t packet_bytes;
+	uint8_t version;
+	assert_int_equal(handshake_read(&environment, &origin, rule, &admission, &packet_bytes, &version), ERROR_OK);
+	assert_slice(admission_id(admission), slice_string("$roost/rule/a"));
+	assert_int_equal(admission->session_expiry_s, UINT32_MAX);
+	assert_int_equal(admission->keepalive_s, 0);
+	assert_false(admission->expiry_changed || admission->keepalive_changed || admission->has_principal);
+	free(admission);
+	/* But no other id: nobody would know the session for one of Roost's own. */
+	struct slice other = slice_of((const uint8_t *)CONNECT_5, sizeof(CONNECT_5) - 1);
+	assert_int_equal(read_bytes_of(other, &origin).error, ERROR_CLIENT_ID_RESERVED);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_signed_in_before),
+		cmocka_unit_test(test_internal),
 		cmocka_unit_test(test_admitted),
 		cmocka_unit_test(test_rest_behind_connect),
 		cmocka_unit_test(test_cut_at_every_byte_is_not_whole),

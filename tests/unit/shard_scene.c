@@ -84,6 +84,7 @@ static void shard_begin(struct shard_scene *scene, uint16_t number)
 		.env.retained = scene->retained,
 		.env.addresses = scene->addresses,
 		.env.access = scene->access,
+		.env.origin_takers = scene->origin_takers,
 		.env.sessions_offline = &scene->sessions_offline,
 		.env.checkpoints_begun = &scene->checkpoints_begun,
 		.env.number = number,
@@ -332,6 +333,7 @@ static void begin_process(struct shard_scene *scene, uint16_t shards)
 	atomic_store(&scene->checkpoints_begun, 0);
 	atomic_store(&scene->quota.taken, 0);
 	memset(scene->boards, 0, sizeof(scene->boards));
+	memset((void *)scene->origin_takers, 0, sizeof(scene->origin_takers));
 	journal_model_fini(&scene->journal);
 	journal_model_fini(&scene->second_journal);
 	memset(scene->records, 0, sizeof(scene->records));
@@ -685,10 +687,12 @@ int shard_scene_connect(struct shard_scene *scene, uint16_t shard, struct slice 
 	struct admission *admission;
 	size_t packet_bytes;
 	uint8_t version;
-	struct handshake_origin origin = {.loopback = true};
+	struct handshake_origin origin = {.loopback = true, .is_internal = scene->internal};
 	scene->refusal = handshake_read(&scene->environment, &origin, bytes, &admission, &packet_bytes, &version);
 	if (scene->refusal != ERROR_OK)
 		return -1;
+	if (scene->internal)
+		admission->address = ADDRESSES_INTERNAL;
 	int ends[2];
 	CHECK(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, ends) == 0);
 	if (send_bytes != 0)

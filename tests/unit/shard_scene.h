@@ -31,10 +31,12 @@ struct shard_scene {
 	struct sign_in sign_in; /* a gate's, as are the two that follow */
 	struct acl *acl;
 	struct sign_in_environment environment;
+	bool internal;      /* who comes from now on is one of Roost's own */
 	enum error refusal; /* why the last one was not let in */
 	_Atomic uint32_t sessions_offline;
 	_Atomic uint32_t checkpoints_begun;
 	int pairs[SCENE_SHARDS_MAX][2]; /* sockets that were admitted: [0] the gate's end, [1] the shard's */
+	_Atomic bool origin_takers[SCENE_SHARDS_MAX + 1];
 	uint16_t shard_count;
 	uint16_t first_shard_count;   /* as it was made */
 	bool is_restored;             /* by shard_scene_crash() */

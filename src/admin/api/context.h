@@ -5,6 +5,7 @@
 
 #include "admin/api/guard.h"
 #include "admin/metrics/snapshot.h"
+#include "relay/status.h"
 #include "runtime/settings/drain_settings.h"
 
 #include <stdio.h>
@@ -36,7 +37,11 @@ struct admin_hooks {
 	/* Begins a drain, or ends the one that there is (number 0). Returns whether it did; if not, why says why not.
 	 */
 	bool (*drain)(void *context, const struct drain_settings *drain, char *why, size_t why_size);
-	int upgrade_fd; /* a descriptor that `upgrade` needs, in the thread's own table */
+	/* How the rules are doing. NULL: there are none. */
+	void (*rules)(void *context, struct relay_status *status);
+	/* Descriptors that `upgrade` and `reload` need, in the thread's own table; -1: none. */
+	int upgrade_fd;
+	int relay_fd;
 	void *context;
 };
 

@@ -30,6 +30,7 @@ void serve_lift(struct request *request);
 
 /* stats.c */
 void serve_stats(struct request *request);
+void serve_rules(struct request *request);
 
 /* clients.c */
 void serve_clients(struct request *request);

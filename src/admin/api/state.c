@@ -91,6 +91,8 @@ void serve_metrics(struct request *request)
 		return;
 	}
 	snapshot_take(&snapshot, request->api->gateway, &request->api->counts);
+	if (request->api->hooks.rules != NULL)
+		request->api->hooks.rules(request->api->hooks.context, &snapshot.rules);
 	metrics_write(&exposition, &snapshot);
 	if (exposition_end(&exposition))
 		request_answer_text(request, openmetrics ? OPENMETRICS_TYPE : PROMETHEUS_TYPE, exposition.text,

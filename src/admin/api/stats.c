@@ -174,3 +174,32 @@ void serve_stats(struct request *request)
 		json_of_shards(&snapshot));
 	request_answer(request, HTTP_OK, json);
 }
+
+/* ---- rules ---- */
+
+static json_t *json_of_rule(const struct rule_status *rule)
+{
+	bool has_fault = rule->fault[0] != '\0';
+	return json_pack("{s:s, s:s, s:i, s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:f, s:s?, s:o}", "name", rule->name,
+			 "stream", rule->stream, "qos", rule->qos, "state", rule_state_name(rule->state), "entries",
+			 (json_int_t)rule->counts.entries, "entry_bytes", (json_int_t)rule->counts.bytes, "retries",
+			 (json_int_t)rule->counts.retries, "dead_letters", (json_int_t)rule->counts.dead,
+			 "backlog_messages", (json_int_t)rule->backlog_messages, "backlog_bytes",
+			 (json_int_t)rule->backlog_bytes, "refused_messages", (json_int_t)rule->refused,
+			 "oldest_seconds", rule->oldest_s, "last_error", has_fault ? rule->fault : NULL,
+			 "last_error_seconds", has_fault ? json_real(rule->fault_age_s) : json_null());
+}
+
+void serve_rules(struct request *request)
+{
+	const struct admin_hooks *hooks = &request->api->hooks;
+	struct relay_status status = {0};
+	json_t *rules = json_array();
+	if (hooks->rules != NULL)
+		hooks->rules(hooks->context, &status);
+	CHECK_LE(status.count, RULES_MAX);
+	for (uint32_t i = 0; i < status.count; i++)
+		json_array_append_new(rules, json_of_rule(&status.rules[i]));
+	request_answer(request, HTTP_OK,
+		       json_pack("{s:b, s:o}", "redis_connected", status.redis_connected, "rules", rules));
+}

@@ -1,6 +1,7 @@
 #include "admin/metrics/metrics.h"
 
 #include "admin/metrics/certificates.h"
+#include "admin/metrics/rules.h"
 #include "base/check.h"
 #include "control/tls/tls_keeper.h"
 #include "gate/gate.h"
@@ -305,6 +306,11 @@ static void write_store_records(struct exposition *exposition, const struct snap
 	exposition_count(exposition, "result=\"squeezed\"", snapshot->store.records_squeezed);
 }
 
+static void write_rules(struct exposition *exposition, const struct snapshot *snapshot, size_t metric)
+{
+	rules_metric_write(exposition, &snapshot->rules, (enum rule_metric)metric);
+}
+
 /* A metric's unit is the end of its name (exposition_unit()). */
 static const struct metric METRICS[] = {
 	{PREFIX "connections_ended", METRIC_COUNTER, "reason", "Connections that ended, by reason", write_ends, 0},
@@ -415,6 +421,28 @@ static const struct metric METRICS[] = {
 	 COUNT_IN(store.loads)},
 	{PREFIX "store_load_failures", METRIC_COUNTER, "", "Messages that could not be read back, and are lost",
 	 write_count, COUNT_IN(store.load_failures)},
+	{PREFIX "rule_state", METRIC_GAUGE, "rule, state",
+	 "1 for the state that the rule is in, 0 for the others: working; waiting, Redis is away or refuses entries; "
+	 "starting",
+	 write_rules, RULE_METRIC_STATE},
+	{PREFIX "rule_entries", METRIC_COUNTER, "rule", "Entries that Redis has confirmed, dead letters included",
+	 write_rules, RULE_METRIC_ENTRIES},
+	{PREFIX "rule_entry_bytes", METRIC_COUNTER, "rule", "Bytes of topics and payloads of these entries",
+	 write_rules, RULE_METRIC_BYTES},
+	{PREFIX "rule_retries", METRIC_COUNTER, "rule",
+	 "Times that a batch of entries had to be sent again, because Redis was away or refused it", write_rules,
+	 RULE_METRIC_RETRIES},
+	{PREFIX "rule_dead_letters", METRIC_COUNTER, "rule",
+	 "Messages that went to the stream roost:dead, because Redis will never take them as the rule has them",
+	 write_rules, RULE_METRIC_DEAD},
+	{PREFIX "rule_backlog_messages", METRIC_GAUGE, "rule",
+	 "Messages that the rule has taken and Redis has not confirmed", write_rules, RULE_METRIC_BACKLOG},
+	{PREFIX "rule_backlog_bytes", METRIC_GAUGE, "rule", "Bytes of those of them that wait", write_rules,
+	 RULE_METRIC_BACKLOG_BYTES},
+	{PREFIX "rule_refused_messages", METRIC_COUNTER, "rule",
+	 "Messages that the rule did not take because its backlog was full", write_rules, RULE_METRIC_REFUSED},
+	{PREFIX "rule_oldest_seconds", METRIC_GAUGE, "rule",
+	 "How long ago the oldest message of the backlog arrived; 0: there is none", write_rules, RULE_METRIC_OLDEST},
 	{PREFIX "admin_requests", METRIC_COUNTER, "result",
 	 "Requests to the admin side: answered, refused for want of the right token, host or origin, failed otherwise",
 	 write_admin, 0},

@@ -81,11 +81,24 @@ static bool read_config(int argc, char **argv, struct options *options, FILE *fa
 	return true;
 }
 
+/* Rules are in the file alone. */
+static bool check_rules(int argc, char **argv, const struct options *options, FILE *faults)
+{
+	if (options->rules.count == 0 || options->settings.access.redis_url[0] != '\0')
+		return true;
+	fprintf(faults,
+		"roost: %s:%u: streams: rules send messages to the server that the option redis names, and there is "
+		"none\n",
+		command_line_config(argc, argv), options->rules.items[0].line);
+	return false;
+}
+
 /* What must hold between two options. */
 static bool check_together(int argc, char **argv, const struct options *options, FILE *faults)
 {
 	const struct settings *settings = &options->settings;
-	if (!listener_options_check(options, command_line_config(argc, argv), faults))
+	if (!listener_options_check(options, command_line_config(argc, argv), faults) ||
+	    !check_rules(argc, argv, options, faults))
 		return false;
 	if (settings->queue_bytes_max >= settings->packet_bytes_max)
 		return true;

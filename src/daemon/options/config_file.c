@@ -8,6 +8,7 @@
 #include <yaml.h>
 
 #define LISTENER_URL_KEY "url"
+#define RULES_KEY "streams"
 
 struct config_file {
 	const char *path;
@@ -149,12 +150,93 @@ static bool set_listen(struct config_file *file, const struct option_spec *spec,
 	return true;
 }
 
+/* ---- rules, which are in `streams` ---- */
+
+static bool complain_of_rule(const struct config_file *file, const yaml_node_t *at, const char *key, const char *fault)
+{
+	fprintf(file->faults, "roost: %s:%zu:%zu: " RULES_KEY ": %s%s%s\n", file->path, at->start_mark.line + 1,
+		at->start_mark.column + 1, key, *key != '\0' ? ": " : "", fault);
+	return false;
+}
+
+static bool set_in_rule(struct config_file *file, struct rule *rule, const char *key, const yaml_node_t *value)
+{
+	char fault[RULE_FAULT_BYTES_MAX];
+	if (value->type != YAML_SCALAR_NODE)
+		return complain_of_rule(file, value, key, "a single value is wanted here");
+	if (strlen(scalar_text(value)) != value->data.scalar.length)
+		return complain_of_rule(file, value, key, "the value contains a null character");
+	return rule_set(rule, key, scalar_text(value), fault) || complain_of_rule(file, value, key, fault);
+}
+
+static bool set_rule_pair(struct config_file *file, struct rule *rule, const yaml_node_t *mapping,
+			  const yaml_node_pair_t *pair)
+{
+	const yaml_node_t *key = yaml_document_get_node(&file->document, pair->key);
+	const yaml_node_t *value = yaml_document_get_node(&file->document, pair->value);
+	bool is_list;
+	if (key->type != YAML_SCALAR_NODE)
+		return complain_of_rule(file, key, "", "a key is wanted here");
+	if (was_before(file, mapping, pair))
+		return complain_of_rule(file, key, scalar_text(key), "the key appears for the second time");
+	if (!rule_has_key(scalar_text(key), &is_list))
+		return complain_of_rule(file, key, scalar_text(key),
+					"a rule has no such key; it has name, topics, stream, fields, qos, max_length "
+					"and max_age_s");
+	if (!is_list || value->type != YAML_SEQUENCE_NODE)
+		return set_in_rule(file, rule, scalar_text(key), value);
+	for (const yaml_node_item_t *item = value->data.sequence.items.start; item < value->data.sequence.items.top;
+	     item++) {
+		if (!set_in_rule(file, rule, scalar_text(key), yaml_document_get_node(&file->document, *item)))
+			return false;
+	}
+	return true;
+}
+
+static bool add_rule(struct config_file *file, const yaml_node_t *entry)
+{
+	struct rules *rules = &file->options->rules;
+	char fault[RULE_FAULT_BYTES_MAX];
+	if (entry->type != YAML_MAPPING_NODE)
+		return complain_of_rule(file, entry, "", "a rule is a mapping, such as \"- name: telemetry\"");
+	if (rules->count == RULES_MAX) {
+		snprintf(fault, sizeof(fault), "more than %u rules", RULES_MAX);
+		return complain_of_rule(file, entry, "", fault);
+	}
+	struct rule *rule = &rules->items[rules->count++];
+	rule_init(rule);
+	rule->line = (uint32_t)entry->start_mark.line + 1;
+	for (const yaml_node_pair_t *pair = entry->data.mapping.pairs.start; pair < entry->data.mapping.pairs.top;
+	     pair++) {
+		if (!set_rule_pair(file, rule, entry, pair))
+			return false;
+	}
+	return rule_complete(rules, fault) || complain_of_rule(file, entry, "", fault);
+}
+
+static bool set_rules(struct config_file *file, const yaml_node_t *value)
+{
+	bool is_empty = value->type == YAML_SCALAR_NODE && value->data.scalar.length == 0;
+	if (is_empty)
+		return true;
+	if (value->type != YAML_SEQUENCE_NODE)
+		return complain_of_rule(file, value, "", "a list of rules is wanted here, each a mapping");
+	for (const yaml_node_item_t *item = value->data.sequence.items.start; item < value->data.sequence.items.top;
+	     item++) {
+		if (!add_rule(file, yaml_document_get_node(&file->document, *item)))
+			return false;
+	}
+	return true;
+}
+
 /* ---- the document ---- */
 
 static bool set_pair(struct config_file *file, const yaml_node_t *key, const yaml_node_t *value)
 {
 	if (key->type != YAML_SCALAR_NODE)
 		return config_complain(file, key, "", "a key is wanted here");
+	if (strcmp(scalar_text(key), RULES_KEY) == 0)
+		return set_rules(file, value);
 	const struct option_spec *spec = option_find(scalar_text(key));
 	if (spec == NULL)
 		return config_complain(file, key, scalar_text(key),

@@ -33,6 +33,8 @@ static const char *const LIVE[] = {
 	"queue-bytes-max",
 	"queue-messages-max",
 	"queue-memory-max",
+	"rule-messages-max",
+	"rule-bytes-max",
 	"queue-policy",
 	"overlapping-subscriptions",
 	"inflight-max",
@@ -140,6 +142,24 @@ static enum error compare_options(struct options *into, const struct options *st
 	return error;
 }
 
+void options_change_rules(struct rules *into, const struct rules *wanted, FILE *report)
+{
+	for (uint32_t i = 0; i < into->count; i++) {
+		const char *name = into->items[i].name;
+		if (rules_find(wanted, slice_string(name)) == NULL)
+			fprintf(report, "streams: rule %s is gone\n", name);
+	}
+	for (uint32_t i = 0; i < wanted->count; i++) {
+		const struct rule *rule = &wanted->items[i];
+		const struct rule *old = rules_find(into, slice_string(rule->name));
+		if (old == NULL)
+			fprintf(report, "streams: rule %s is new\n", rule->name);
+		else if (!rule_equal(old, rule))
+			fprintf(report, "streams: rule %s has changed\n", rule->name);
+	}
+	*into = *wanted;
+}
+
 enum error options_change(struct options *into, const struct options *started, const struct options *wanted,
 			  const char *path, FILE *report)
 {
@@ -153,6 +173,7 @@ enum error options_change(struct options *into, const struct options *started, c
 	struct options changed = *into;
 	compare_options(&changed, started, wanted, true, path, report);
 	listener_options_copy(&changed, wanted);
+	options_change_rules(&changed.rules, &wanted->rules, report);
 	*into = changed;
 	return ERROR_OK;
 }

@@ -52,6 +52,28 @@ static const char ENTRIES[] =
 	"#     unix_mode: 0660\n"
 	"#     unix_group: mqtt\n";
 
+/* They have no defaults: each is all that there is. */
+static const char RULES[] = "\n# Rules that send publishes to streams of the Redis that `redis` names (live); "
+			    "docs/BACKENDS.md says what they\n"
+			    "# promise. Names and streams: {topic}, {topic.N} for its level N, {client}, {user}; {{ "
+			    "and }} are braces. Fields:\n"
+			    "# topic, payload, qos, client, user and time, where a rule has none; also retain, "
+			    "properties and address. At qos 1\n"
+			    "# a publish is acknowledged when the store has it, and stays there until Redis has it; at "
+			    "qos 0 it may be lost.\n"
+			    "# About how long a stream becomes: max_length entries, or max_age_s seconds.\n"
+			    "#streams:\n"
+			    "#  - name: telemetry\n"
+			    "#    topics: [factory/+/telemetry/#, lab/#]\n"
+			    "#    stream: telemetry:{topic.2}\n"
+			    "#    max_length: 1000000\n"
+			    "#  - name: alarms\n"
+			    "#    topics: factory/+/alarm\n"
+			    "#    stream: alarms\n"
+			    "#    fields: [topic, payload, client, user, address, time, properties]\n"
+			    "#    qos: 1\n"
+			    "#    max_age_s: 604800\n";
+
 void options_print_example(FILE *out)
 {
 	struct options defaults = options_default();
@@ -85,4 +107,5 @@ void options_print_example(FILE *out)
 		if (spec == option_find("listen"))
 			fputs(ENTRIES, out);
 	}
+	fputs(RULES, out);
 }

@@ -175,6 +175,10 @@ static const struct option_spec SPECS[] = {
 	       "acknowledgement; at least packet-bytes-max"),
 	NUMBER("queue-messages-max", queue_messages_max, 1, 10000000,
 	       "QoS 1 and 2 messages that may wait in one session"),
+	NUMBER("rule-messages-max", internal_queue_messages_max, 1, 100000000,
+	       "messages that may wait for Redis in the session of a rule (streams, in the configuration file); what "
+	       "comes beyond that the rule does not take"),
+	NUMBER("rule-bytes-max", internal_queue_bytes_max, 1u << 20, 1u << 31, "bytes of these messages, of each rule"),
 	CHOICE("queue-policy", settings.queue_drops_newest, QUEUE_POLICIES,
 	       "which message is lost when a session's queue is full: drop-oldest or drop-newest"),
 	CHOICE("overlapping-subscriptions", settings.overlapping_one, OVERLAPPING,
@@ -364,6 +368,8 @@ static void set_defaults(struct settings *settings)
 	settings->receive_max = 65535;
 	settings->topic_alias_max = 32;
 	settings->queue_messages_max = 1000;
+	settings->internal_queue_messages_max = 1000000;
+	settings->internal_queue_bytes_max = 1u << 30;
 	settings->queue_memory_max = 256u << 20;
 	settings->retained_max = 1000000;
 	settings->retained_bytes_max = 1u << 30;

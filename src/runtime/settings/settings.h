@@ -72,9 +72,13 @@ struct settings {
 	uint32_t receive_max;          /* unreleased QoS 2 messages from one client (version 5) [3.2.2.3.3] */
 	uint32_t topic_alias_max;      /* per connection and direction; 0: none [3.2.2.3.8] */
 	uint32_t queue_messages_max;   /* QoS 1 and 2 messages that may wait for one session */
-	uint64_t queue_memory_max;     /* bytes of waiting messages, of all shards, above which those that the store has
-					* leave memory; 0: none does */
-	uint32_t retained_max;         /* number of retained messages */
+	/* The same for a session of Roost's own (control/internal.h), whose queue is a rule's backlog, and bytes of
+	 * their packets, up to 2^31. 0: as for any session. */
+	uint32_t internal_queue_messages_max;
+	uint32_t internal_queue_bytes_max;
+	uint64_t queue_memory_max; /* bytes of waiting messages, of all shards, above which those that the store has
+				    * leave memory; 0: none does */
+	uint32_t retained_max;     /* number of retained messages */
 	uint32_t retained_bytes_max;
 	uint32_t keepalive_max_s; /* version 5 clients with a larger keepalive, or none, get this; 0: no bound */
 	uint32_t sys_interval_s;  /* between publications to $SYS; 0: none */

@@ -1,6 +1,7 @@
 #include "shard/emptying/emptying.h"
 
 #include "client/acknowledge.h"
+#include "state/client_state.h"
 #include "state/ending.h"
 #include "state/shard.h"
 
@@ -28,8 +29,8 @@ static void end_some(struct shard *shard, uint64_t most)
 		}
 		struct client_ref ref = {++emptying->next};
 		struct client *client = shard_client(shard, ref);
-		if (!client_is_connected(client) || client->conn.backlog != 0 || client->conn.outbox != 0 ||
-		    acknowledge_awaits_commits(shard, ref))
+		if (!client_is_connected(client) || client_is_internal(client) || client->conn.backlog != 0 ||
+		    client->conn.outbox != 0 || acknowledge_awaits_commits(shard, ref))
 			continue;
 		client_end(shard, ref, reason);
 		most--;

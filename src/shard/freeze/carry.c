@@ -3,6 +3,7 @@
 #include "base/check.h"
 #include "base/layout_root.h"
 #include "client/review.h"
+#include "deliver/origin/origin.h"
 #include "lifecycle/retell.h"
 #include "memory/notes.h"
 #include "shard/freeze/freeze.h"
@@ -37,6 +38,7 @@ struct shard_note {
 	int32_t poller;
 	uint32_t fixed_files; /* there are some */
 	uint32_t starved;     /* so are queues that stopped where memory was short */
+	uint32_t takes_origins;
 };
 LAYOUT_ROOT(shard_note);
 LAYOUT_ROOT(counters);
@@ -66,6 +68,7 @@ static struct shard_note note_of(const struct shard *shard)
 		.own_left = shard->routing.routings.own_left,
 		.poller = shard->loop.poller.fd,
 		.fixed_files = shard->env.fixed.sockets != 0,
+		.takes_origins = origins_are_taken_by(shard, shard->env.number),
 		.starved = shard->mem.loads.starved || shard->mem.loads.starved_next != 0,
 	};
 	memcpy(note.wheel_heads, shard->loop.wheel.heads, sizeof(note.wheel_heads));
@@ -140,6 +143,8 @@ static void take_note(struct shard *shard, const struct shard_note *note)
 	shard->routing.routings.own_left = note->own_left;
 	shard->mem.loads.starved = note->starved != 0;
 	shard->loop.poller.fd = note->poller;
+	if (note->takes_origins)
+		origins_take(shard);
 }
 
 static uint64_t counted(const struct shard *shard, enum counter counter)

@@ -101,6 +101,39 @@ static void test_flow_style_and_anchors(void **state)
 	assert_int_equal(options.settings.shards, 3);
 }
 
+static void test_rules(void **state)
+{
+	(void)state;
+	struct options options = options_default();
+	assert_true(read_text("streams:\n"
+			      "  - name: telemetry\n"
+			      "    topics: [factory/+/telemetry, 'lab/#']\n"
+			      "    stream: telemetry:{topic.2}\n"
+			      "    fields: [payload, time]\n"
+			      "    max_length: 1000\n"
+			      "  - {name: alarms, topics: alarm, stream: '{{{client}}}', qos: 0, max_age_s: 60}\n",
+			      &options));
+	assert_int_equal(options.rules.count, 2);
+	const struct rule *rule = &options.rules.items[0];
+	assert_string_equal(rule->name, "telemetry");
+	assert_int_equal(rule->filter_count, 2);
+	assert_string_equal(rule->filters[1], "lab/#");
+	assert_string_equal(rule->stream, "telemetry:{topic.2}");
+	assert_int_equal(rule->fields, 1u << RULE_FIELD_PAYLOAD | 1u << RULE_FIELD_TIME);
+	assert_int_equal(rule->max_length, 1000);
+	assert_int_equal(rule->qos, 1);
+	assert_int_equal(rule->line, 2);
+	rule = &options.rules.items[1];
+	assert_int_equal(rule->qos, 0);
+	assert_int_equal(rule->max_age_s, 60);
+	assert_int_equal(rule->line, 7);
+	assert_true((rule->fields & 1u << RULE_FIELD_TOPIC) != 0 && (rule->fields & 1u << RULE_FIELD_ADDRESS) == 0);
+	options = options_default();
+	assert_true(read_text("streams:\n", &options));
+	assert_true(read_text("streams: []\n", &options));
+	assert_int_equal(options.rules.count, 0);
+}
+
 /* ---- what is wrong ---- */
 
 struct bad {
@@ -139,31 +172,93 @@ static const struct bad BAD[] = {
 	{"gates: *nowhere\n", 1, "", "undefined alias"},
 };
 
+/* In rules the column comes behind the line, and `streams` before the key. */
+#define RULE "streams:\n  - name: a\n    topics: t\n    stream: s\n"
+static const struct bad BAD_RULES[] = {
+	{"streams: 7\n", 1, "10: streams", "a list of rules is wanted"},
+	{"streams:\n  name: a\n", 2, "3: streams", "a list of rules is wanted"},
+	{"streams:\n  - a\n", 2, "5: streams", "a rule is a mapping"},
+	{"streams:\n  - topics: t\n    stream: s\n", 2, "5: streams", "no name"},
+	{"streams:\n  - name: a\n    stream: s\n", 2, "5: streams", "rule a has no topics"},
+	{"streams:\n  - name: a\n    topics: t\n", 2, "5: streams", "rule a has no stream"},
+	{"streams:\n  - name: A b\n", 2, "11: streams: name", "\"A b\" is not a name"},
+	{"streams:\n  - name: [a]\n", 2, "11: streams: name", "a single value"},
+	{"streams:\n  - name: a\n    name: b\n", 3, "5: streams: name", "second time"},
+	{"streams:\n  - [a]: b\n", 2, "5: streams", "a key is wanted"},
+	{"streams:\n  - nmae: a\n", 2, "5: streams: nmae", "a rule has no such key"},
+	{"streams:\n  - name: a\n    topics:\n      - t\n      - x/#/y\n", 5, "9: streams: topics", "no topic filter"},
+	{"streams:\n  - topics: [a, b, a]\n", 2, "20: streams: topics", "second time"},
+	{"streams:\n  - topics: $share/g/t\n", 2, "13: streams: topics", "shared"},
+	{"streams:\n  - topics: ''\n", 2, "13: streams: topics", "no topic filter"},
+	{"streams:\n  - stream: s{topic\n", 2, "13: streams: stream", "{topic.N}"},
+	{"streams:\n  - stream: s{topic.0}\n", 2, "13: streams: stream", "{topic.N}"},
+	{"streams:\n  - stream: s}\n", 2, "13: streams: stream", "{topic.N}"},
+	{"streams:\n  - stream: ''\n", 2, "13: streams: stream", "is wanted here"},
+	{"streams:\n  - fields: [topic, colour]\n", 2, "21: streams: fields", "\"colour\" is no field"},
+	{"streams:\n  - fields: [topic, topic]\n", 2, "21: streams: fields", "second time"},
+	{"streams:\n  - qos: 2\n", 2, "10: streams: qos", "neither 0"},
+	{"streams:\n  - max_length: 0\n", 2, "17: streams: max_length", "a number from 1"},
+	{"streams:\n  - max_age_s: 1h\n", 2, "16: streams: max_age_s", "a number from 1"},
+	{RULE "    max_length: 1\n    max_age_s: 1\n", 2, "5: streams", "takes one of them"},
+	{RULE "  - name: a\n    topics: t\n    stream: s\n", 5, "5: streams", "the rule in line 2 is named a, too"},
+};
+
 /* "roost: FILE:LINE: KEY: FAULT", one line. */
 static void check_message(const struct bad *bad, const char *path, const char *message)
 {
 	char start[128];
-	snprintf(start, sizeof(start), "roost: %s:%u: %s%s", path, bad->line, bad->key, *bad->key != '\0' ? ": " : "");
+	bool has_column = bad->key[0] >= '0' && bad->key[0] <= '9';
+	snprintf(start, sizeof(start), "roost: %s:%u:%s%s%s", path, bad->line, has_column ? "" : " ", bad->key,
+		 *bad->key != '\0' ? ": " : "");
 	if (strncmp(message, start, strlen(start)) != 0 || strstr(message + strlen(start), bad->fault) == NULL)
 		fail_msg("\"%s\" instead of \"%s...%s\"", message, start, bad->fault);
 	assert_ptr_equal(strchr(message, '\n'), message + strlen(message) - 1);
 }
 
-static void test_faults_name_file_line_and_key(void **state)
+static void check_all(const struct bad *cases, size_t count)
 {
-	(void)state;
-	for (size_t i = 0; i < sizeof(BAD) / sizeof(BAD[0]); i++) {
+	for (size_t i = 0; i < count; i++) {
 		struct options options = options_default();
-		struct text_file file = text_file_open(BAD[i].text, strlen(BAD[i].text));
+		struct text_file file = text_file_open(cases[i].text, strlen(cases[i].text));
 		struct capture capture = capture_start();
 		bool read = config_file_read(file.path, &options, stderr);
 		char *message = capture_stop(&capture);
 		if (read)
 			fail_msg("case %zu was accepted", i);
-		check_message(&BAD[i], file.path, message);
+		check_message(&cases[i], file.path, message);
 		free(message);
 		fclose(file.stream);
 	}
+}
+
+static void test_faults_name_file_line_and_key(void **state)
+{
+	(void)state;
+	check_all(BAD, sizeof(BAD) / sizeof(BAD[0]));
+}
+
+static void test_faults_in_rules_name_the_column_too(void **state)
+{
+	(void)state;
+	check_all(BAD_RULES, sizeof(BAD_RULES) / sizeof(BAD_RULES[0]));
+}
+
+static void test_too_many_rules(void **state)
+{
+	(void)state;
+	char text[8192] = "streams:\n";
+	for (unsigned i = 0; i <= RULES_MAX; i++) {
+		size_t used = strlen(text);
+		snprintf(text + used, sizeof(text) - used, "- {name: r%u, topics: t, stream: s}\n", i);
+	}
+	struct text_file file = text_file_open(text, strlen(text));
+	struct options options = options_default();
+	struct capture capture = capture_start();
+	assert_false(config_file_read(file.path, &options, stderr));
+	char *message = capture_stop(&capture);
+	assert_non_null(strstr(message, ":34:3: streams: more than 32 rules"));
+	free(message);
+	fclose(file.stream);
 }
 
 static void assert_refused(const char *path, const char *fault)
@@ -213,10 +308,16 @@ static void test_second_document(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_every_kind_of_value),      cmocka_unit_test(test_nothing_in_it_changes_nothing),
-		cmocka_unit_test(test_flow_style_and_anchors),   cmocka_unit_test(test_faults_name_file_line_and_key),
-		cmocka_unit_test(test_file_that_cannot_be_read), cmocka_unit_test(test_bytes_that_are_no_text),
+		cmocka_unit_test(test_every_kind_of_value),
+		cmocka_unit_test(test_nothing_in_it_changes_nothing),
+		cmocka_unit_test(test_flow_style_and_anchors),
+		cmocka_unit_test(test_faults_name_file_line_and_key),
+		cmocka_unit_test(test_file_that_cannot_be_read),
+		cmocka_unit_test(test_bytes_that_are_no_text),
 		cmocka_unit_test(test_second_document),
+		cmocka_unit_test(test_rules),
+		cmocka_unit_test(test_faults_in_rules_name_the_column_too),
+		cmocka_unit_test(test_too_many_rules),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

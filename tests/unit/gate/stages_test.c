@@ -1,5 +1,6 @@
 /* Stages whose output the socket does not take at once: the next stage begins behind it, and nothing that came
  * meanwhile is lost. The socket is full because the test has filled it. */
+#include "gate/accept.h"
 #include "gate/connect.h"
 #include "gate/gate.h"
 #include "gate/handshake.h"
@@ -311,6 +312,73 @@ static void test_unknown_through_a_proxy(void **state)
 	assert_int_equal(atomic_load(&scene->gate.counters.ends[ERROR_NOT_AUTHORIZED]), 1);
 }
 
+/* ---- Roost's own connections ---- */
+
+#define RULE "\x10\x1f\0\4MQTT\5\0\0\0\5\x11\xff\xff\xff\xff\0\x0d$roost/rule/a"
+
+static void pass_in(struct scene *scene, const int pair[2])
+{
+	connect_pair(scene);
+	assert_int_equal(fdpass_send(pair[0], &scene->served, 1, "", 1), ERROR_OK);
+	close(scene->served);
+}
+
+/* One comes in where there is no room for anybody else, and is counted nowhere. */
+static void test_internal_comes_in(void **state)
+{
+	struct scene *scene = *state;
+	struct gate *gate = &scene->gate;
+	int pair[2];
+	int fds[FDPASS_BATCH_MAX];
+	struct admission *admissions[FDPASS_BATCH_MAX];
+	size_t count = FDPASS_BATCH_MAX, size = sizeof(admissions);
+	assert_int_equal(fdpass_open(pair), ERROR_OK);
+	gate->internal_fd = pair[1];
+	scene->quota.limit = 0;
+	gate->environment.refusal = ERROR_OVERLOADED;
+	assert_int_equal(gate_internal_begin(gate, (uint64_t)2 << 32), ERROR_OK);
+	pass_in(scene, pair);
+	gate_internal_take(gate);
+	assert_int_equal(gate->handshakes.used, 1);
+	say(scene, RULE, sizeof(RULE) - 1);
+	turn(scene);
+	assert_int_equal(gate->batched, 1);
+	assert_true(gate_batch_send(gate, 0));
+	assert_int_equal(fdpass_receive(scene->admissions[1], fds, &count, admissions, &size), ERROR_OK);
+	assert_int_equal(admissions[0]->address, ADDRESSES_INTERNAL);
+	assert_true(admissions[0]->is_unix && !admissions[0]->is_beyond);
+	assert_int_equal(atomic_load(&scene->quota.taken), 1);
+	assert_int_equal(addresses_count(gate->addresses), 0);
+	stream_carry_drop(&gate->io.streams, &admissions[0]->carry);
+	free(admissions[0]);
+	close(fds[0]);
+	close(pair[0]);
+	close(pair[1]);
+}
+
+/* While the gate rests they wait, for the gate that follows. */
+static void test_internal_waits_for_a_gate(void **state)
+{
+	struct scene *scene = *state;
+	struct gate *gate = &scene->gate;
+	int pair[2];
+	assert_int_equal(fdpass_open(pair), ERROR_OK);
+	gate->internal_fd = pair[1];
+	atomic_store(&gate->resting, true);
+	pass_in(scene, pair);
+	gate_internal_take(gate);
+	assert_int_equal(gate->handshakes.used, 0);
+	atomic_store(&gate->resting, false);
+	gate_internal_take(gate);
+	assert_int_equal(gate->handshakes.used, 1);
+	say(scene, CONNECT, CONNECT_BYTES); /* with an id that is not Roost's own */
+	turn(scene);
+	assert_int_equal(gate->handshakes.used, 0);
+	assert_int_equal(atomic_load(&gate->counters.ends[ERROR_CLIENT_ID_RESERVED]), 1);
+	close(pair[0]);
+	close(pair[1]);
+}
+
 /* ---- TLS ---- */
 
 struct tls_client {
@@ -491,6 +559,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_response_is_never_read, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_local_through_a_proxy, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_unknown_through_a_proxy, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_internal_comes_in, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_internal_waits_for_a_gate, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_flights_wait_for_room, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_bytes_by_themselves, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_stop_in_the_middle, setup, teardown),

@@ -2,6 +2,7 @@
  * it has counted, and that queues stopped because memory was short. What contradicts itself is refused. */
 #include "shard/freeze/carry.h"
 
+#include "deliver/origin/origin.h"
 #include "memory/notes.h"
 #include "outliving.h"
 #include "peer.h"
@@ -30,6 +31,7 @@ struct next_program {
 	struct index *index;
 	struct shard *shard;
 	struct congestion_board board;
+	_Atomic bool origin_takers[2];
 };
 
 struct before {
@@ -93,6 +95,7 @@ static void next_open(struct next_program *next, struct before *before)
 	next->shard->env.arena = &next->arena;
 	next->shard->env.index = next->index;
 	next->shard->env.boards = &next->board;
+	next->shard->env.origin_takers = next->origin_takers;
 	assert_int_equal(shard_open(next->shard), ERROR_OK);
 }
 
@@ -125,6 +128,7 @@ static void test_goes_on(void **state)
 	client_list_push(&shard->routing.congestion.held, (struct client_ref){5});
 	atomic_store(&shard->env.boards[0].congested[9], 1);
 	shard->routing.congestion.excess_bytes = 77;
+	origins_take(shard);
 	save(before);
 	struct next_program next;
 	next_open(&next, before);
@@ -132,6 +136,7 @@ static void test_goes_on(void **state)
 	assert_int_equal(carry_adopt(next.shard), ERROR_OK);
 	assert_int_equal(outliving_sum(&before->scene->root), sum); /* until it serves, the first one may go on */
 	assert_true(next.shard->shared.freeze.resumes);
+	assert_true(origins_are_taken(next.shard) && origins_are_taken_by(next.shard, 0));
 	assert_true(shard->loop.wheel.filed >= PEERS);
 	assert_int_equal(next.shard->loop.wheel.filed, shard->loop.wheel.filed);
 	assert_int_equal(next.shard->loop.wheel.tick, shard->loop.wheel.tick);

@@ -1,4 +1,4 @@
-#include "bridge/redis_url.h"
+#include "redis/redis_url.h"
 
 #include "base/check.h"
 #include "base/slice.h"

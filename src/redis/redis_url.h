@@ -1,7 +1,7 @@
 /* The address of Redis: redis://[user:password@]host[:port][/database], rediss:// likewise for TLS, or
  * unix://[user:password@]/path[?db=database]. User and password may contain %-escapes. Pure; any thread. */
-#ifndef BRIDGE_REDIS_URL_H
-#define BRIDGE_REDIS_URL_H
+#ifndef REDIS_REDIS_URL_H
+#define REDIS_REDIS_URL_H
 
 #include <stdbool.h>
 #include <stdint.h>

@@ -1,0 +1,111 @@
+#include "relay/orphans.h"
+
+#include "base/check.h"
+#include "base/clock.h"
+#include "base/log.h"
+#include "control/internal.h"
+#include "relay/rule_session.h"
+
+#include <poll.h>
+#include <stdio.h>
+
+#define ORPHANS_MAX 64u
+#define WAIT_MS 2000u
+#define ID_BYTES_MAX RULE_CLIENT_BYTES_MAX
+
+_Static_assert(ORPHANS_MAX >= 2 * RULES_MAX, "all rules may be replaced at a time");
+
+struct orphans {
+	const struct rules *rules;
+	char ids[ORPHANS_MAX][ID_BYTES_MAX];
+	uint32_t count;
+};
+
+/* Others than those of rules are not known, since nobody else may have such a client id. */
+static void note_orphan(void *context, struct slice id)
+{
+	struct orphans *orphans = context;
+	const size_t prefix = sizeof(RULE_CLIENT_PREFIX) - 1;
+	if (id.size <= prefix || id.size >= ID_BYTES_MAX || orphans->count == ORPHANS_MAX)
+		return;
+	if (rules_find(orphans->rules, slice_of(id.data + prefix, id.size - prefix)) != NULL)
+		return;
+	memcpy(orphans->ids[orphans->count], id.data, id.size);
+	orphans->ids[orphans->count++][id.size] = '\0';
+}
+
+/* Reads until the session has come to this state. Messages that come meanwhile are not acknowledged, and stay. */
+static bool await_state(struct session_link *link, enum session_state state)
+{
+	uint64_t until_ms = clock_now_ms() + WAIT_MS;
+	struct mqtt_publish publish;
+	bool more;
+	for (;;) {
+		uint64_t now_ms = clock_now_ms();
+		struct pollfd polled = {.fd = link->fd, .events = POLLIN};
+		if (link->state == state)
+			return true;
+		if (now_ms >= until_ms || poll(&polled, 1, (int)(until_ms - now_ms)) == 0 ||
+		    !session_link_read(link, &more))
+			return false;
+		while (link->state != state && session_link_next(link, &publish))
+			continue;
+		if (session_link_is_broken(link))
+			return false;
+	}
+}
+
+static bool withdraw_all(struct gateway *gateway, struct slice id, const struct rule_session *session)
+{
+	struct session_link link = {.fd = -1};
+	int fd = gateway_open_internal(gateway);
+	if (fd < 0)
+		return false;
+	session_link_open(&link, fd, id);
+	bool good = session_link_flush(&link) && await_state(&link, SESSION_CONNECTED);
+	if (good) {
+		session_link_withdraw(&link, session->stale, session->stale_count);
+		good = session_link_flush(&link) && await_state(&link, SESSION_READY);
+	}
+	session_link_close(&link);
+	return good;
+}
+
+static void tend_one(struct gateway *gateway, struct session_asker *asker, const char *text)
+{
+	struct rule_session session;
+	struct slice id = slice_string(text);
+	const char *name = text + sizeof(RULE_CLIENT_PREFIX) - 1;
+	if (session_asker_inspect(asker, id, NULL, &session) != ERROR_OK)
+		return;
+	if (session.stale_count != 0 && !withdraw_all(gateway, id, &session)) {
+		log_write(LOG_ERROR, "rule %s is gone, and its session still takes messages; a reload tries again",
+			  name);
+		return;
+	}
+	/* What came before its subscriptions were withdrawn counts, too. */
+	if (session_asker_inspect(asker, id, NULL, &session) != ERROR_OK)
+		return;
+	if (session.messages == 0 && session_asker_end(asker, id) == ERROR_OK)
+		log_write(LOG_INFO, "rule %s is gone; its session was empty and has ended", name);
+	else
+		log_write(LOG_WARNING,
+			  "rule %s is gone; %lu messages that Redis does not have wait in its session: a rule of that "
+			  "name gets them, `roost ctl end-session '%s'` drops them",
+			  name, session.messages, text);
+}
+
+void orphans_tend(struct gateway *gateway, const struct rules *rules)
+{
+	struct orphans orphans = {.rules = rules};
+	struct session_asker *asker = session_asker_new(gateway);
+	enum error error = ERROR_NO_MEMORY;
+	if (asker != NULL)
+		error = session_asker_list(asker, note_orphan, &orphans);
+	for (uint32_t i = 0; i < orphans.count; i++)
+		tend_one(gateway, asker, orphans.ids[i]);
+	session_asker_free(asker);
+	if (error != ERROR_OK)
+		log_write(LOG_ERROR, "rules that are gone were not looked for: %s", error_sentence(error));
+	CHECK_LE(orphans.count, ORPHANS_MAX);
+}

@@ -1,0 +1,42 @@
+/* What the gateway knows of rules' sessions, asked by commands to shards (runtime/command.h). Any thread but a shard's,
+ * with the shards' wakers in its descriptor table. Each call waits for a turn of a shard, and for RULE_SESSION_WAIT_MS
+ * at most. */
+#ifndef RELAY_RULE_SESSION_H
+#define RELAY_RULE_SESSION_H
+
+#include "base/error.h"
+#include "relay/entry/rule.h"
+#include "relay/session_link.h"
+
+#define RULE_SESSION_WAIT_MS 2000u
+
+struct gateway;
+struct session_asker;
+
+struct rule_session {
+	uint64_t messages; /* that wait, or that are sent and not acknowledged */
+	uint64_t bytes;    /* of those that wait */
+	uint64_t dropped;  /* that it missed because its queue was full */
+	/* Filters that the rule does not have; they point into the asker. */
+	struct slice stale[SESSION_STALE_MAX];
+	uint32_t stale_count;
+};
+
+/* Room for answers. NULL: memory is short. */
+struct session_asker *session_asker_new(struct gateway *gateway);
+void session_asker_free(struct session_asker *asker);
+
+/* client_id: of the session. rule: NULL: all of its filters are stale. ERROR_NOT_FOUND: there is no such session. */
+enum error session_asker_inspect(struct session_asker *asker, struct slice client_id, const struct rule *rule,
+				 struct rule_session *session);
+/* Ends the session, and drops what waits in it. */
+enum error session_asker_end(struct session_asker *asker, struct slice client_id);
+/* Calls visit() for the client id of each rule's session that there is, its rule or not. visit() may use the asker, but
+ * not for this. */
+enum error session_asker_list(struct session_asker *asker, void (*visit)(void *context, struct slice client_id),
+			      void *context);
+
+/* The shards' wakers, for a descriptor table. Returns how many there are; fds: NULL, or room for so many. */
+size_t session_waker_fds(const struct gateway *gateway, int *fds);
+
+#endif

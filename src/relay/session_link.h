@@ -1,0 +1,69 @@
+/* A rule's side of its session in the gateway: MQTT 5 over a socketpair (control/internal.h). The session never
+ * expires, so what it has not acknowledged waits in the gateway while there is no such connection. Owned by one thread;
+ * no call blocks. */
+#ifndef RELAY_SESSION_LINK_H
+#define RELAY_SESSION_LINK_H
+
+#include "relay/entry/bytes.h"
+#include "relay/entry/rule.h"
+
+#include "mqtt/packet.h"
+
+#define SESSION_FAULT_BYTES 160u
+/* One read takes so much at most. */
+#define SESSION_READ_BYTES ((size_t)256 << 10)
+/* Filters that one packet withdraws at most; further ones are withdrawn when the session is opened the next time. */
+#define SESSION_STALE_MAX 64u
+
+enum session_state {
+	SESSION_CLOSED,      /* -> CONNECTING */
+	SESSION_CONNECTING,  /* CONNECT is on its way -> CONNECTED, CLOSED */
+	SESSION_CONNECTED,   /* the session is there -> SUBSCRIBING, CLOSED */
+	SESSION_SUBSCRIBING, /* -> READY, CLOSED */
+	SESSION_READY,       /* -> CLOSED */
+};
+
+struct session_link {
+	int fd; /* -1: closed */
+	enum session_state state;
+	struct bytes in; /* what was read, from read_at on not looked at yet */
+	size_t read_at;
+	struct bytes out;     /* what the socket has not taken yet */
+	uint32_t answers_due; /* to SUBSCRIBE and UNSUBSCRIBE */
+	uint32_t pongs_due;
+	bool is_blocked; /* the socket takes no more for now */
+	char fault[SESSION_FAULT_BYTES];
+};
+
+/* Takes over the descriptor, which does not block, and begins with CONNECT. client_id: of the rule's session
+ * (rule_client_id()). */
+void session_link_open(struct session_link *link, int fd, struct slice client_id);
+/* Closes the descriptor: with DISCONNECT, where the socket takes it. */
+void session_link_close(struct session_link *link);
+
+/* CONNECTED: subscribes to the rule's filters, with their places, from 1 on, for subscription identifiers where there
+ * are several; and withdraws others that the session has. */
+void session_link_subscribe(struct session_link *link, const struct rule *rule, const struct slice *stale,
+			    size_t stale_count);
+/* CONNECTED: withdraws these alone. */
+void session_link_withdraw(struct session_link *link, const struct slice *stale, size_t stale_count);
+
+/* Reads what there is, up to SESSION_READ_BYTES. *more: there may be more. false: the connection is lost, and fault
+ * says why. */
+bool session_link_read(struct session_link *link, bool *more);
+/* Goes on to the next PUBLISH of what was read, which is valid until the next read. Other packets are dealt with on the
+ * way. false: there is none; or the connection is lost, and fault says why. */
+bool session_link_next(struct session_link *link, struct mqtt_publish *publish);
+static inline bool session_link_is_broken(const struct session_link *link)
+{
+	return link->fault[0] != '\0';
+}
+
+/* Acknowledges a message. */
+void session_link_acknowledge(struct session_link *link, uint16_t packet_id);
+/* READY: asks for a sign that all of this was read: pongs_due is 0 again then. */
+void session_link_ping(struct session_link *link);
+/* Sends what the socket takes. false: the connection is lost, and fault says why. */
+bool session_link_flush(struct session_link *link);
+
+#endif

@@ -1,0 +1,145 @@
+/* What a rule reads: patterns of stream names, values of a rule, and packets of its session as the gateway sends them,
+ * with properties that publishers have chosen. The first byte says which of it the others are. */
+#include "fuzz.h"
+
+#include "relay/entry/entry_batch.h"
+#include "relay/entry/rule.h"
+#include "relay/entry/stream_name.h"
+#include "relay/session_link.h"
+
+#include <stdio.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+/* What a socket's buffer takes at once, surely. */
+#define PACKETS_BYTES_MAX 65536u
+#define NOW_MS UINT64_C(1700000000000)
+
+static char *text_of(struct slice bytes)
+{
+	char *text = malloc(bytes.size + 1);
+	CHECK(text != NULL);
+	if (bytes.size != 0)
+		memcpy(text, bytes.data, bytes.size);
+	text[bytes.size] = '\0';
+	return text;
+}
+
+/* A pattern, a line end, and a topic. */
+static void read_pattern(struct slice bytes)
+{
+	const uint8_t *end = bytes.size != 0 ? memchr(bytes.data, '\n', bytes.size) : NULL;
+	if (end == NULL)
+		return;
+	char *pattern = text_of(slice_of(bytes.data, (size_t)(end - bytes.data)));
+	uint8_t name[STREAM_NAME_BYTES_MAX];
+	const char *why = NULL;
+	const struct relay_message message = {
+		.topic = slice_of(end + 1, bytes.size - (size_t)(end - bytes.data) - 1),
+		.client = slice_string("c"),
+	};
+	if (!stream_name_check(pattern, &why))
+		CHECK(why != NULL);
+	else if (stream_name_fill(pattern, &message, name, &why) == 0)
+		CHECK(why != NULL);
+	free(pattern);
+}
+
+/* The number of a key, and its value. */
+static void read_value(struct slice bytes)
+{
+	static const char *const KEYS[] = {"name", "topics", "stream", "fields", "qos", "max_length", "max_age_s"};
+	char fault[RULE_FAULT_BYTES_MAX] = "";
+	struct rule rule;
+	if (bytes.size == 0 || bytes.data[0] >= sizeof(KEYS) / sizeof(KEYS[0]))
+		return;
+	char *text = text_of(slice_of(bytes.data + 1, bytes.size - 1));
+	rule_init(&rule);
+	bool taken = rule_set(&rule, KEYS[bytes.data[0]], text, fault);
+	CHECK(taken == (fault[0] == '\0'));
+	CHECK(memchr(rule.name, '\0', sizeof(rule.name)) != NULL && rule.filter_count <= 1 && rule.qos <= 1);
+	free(text);
+}
+
+static void check_entries(const struct entry_batch *batch)
+{
+	size_t end = 0;
+	for (uint32_t i = 0; i < batch->count; i++) {
+		const struct batch_entry *entry = &batch->entries[i];
+		CHECK(entry->command_at == end && entry->fields_at < entry->command_bytes);
+		end += entry->command_bytes;
+	}
+	CHECK(end == batch->commands.size);
+}
+
+static void settle_one(void *context, const struct batch_entry *entry)
+{
+	uint32_t *done = context;
+	CHECK(entry->fate == BATCH_DONE);
+	++*done;
+}
+
+/* A third each is done, dead and to be sent again. */
+static void settle(struct entry_batch *batch, const struct rule *rule)
+{
+	struct entry_batch rest = {0};
+	uint32_t done = 0;
+	uint32_t count = batch->count;
+	for (uint32_t i = 0; i < count; i++)
+		entry_batch_executed(batch, i, i % 3 == 0 ? "" : i % 3 == 1 ? "WRONGTYPE x" : "OOM x");
+	CHECK(entry_batch_settle(batch, rule, "WRONGTYPE x", &rest, settle_one, &done));
+	CHECK(done + rest.count == count && batch->count == 0);
+	check_entries(&rest);
+	entry_batch_free(&rest);
+}
+
+/* All that a connection brings, from CONNACK on. */
+static void read_session(struct slice bytes)
+{
+	struct session_link link = {.fd = -1};
+	struct entry_batch batch = {0};
+	struct mqtt_publish publish;
+	struct relay_message message;
+	struct rule rule;
+	int pair[2];
+	bool more;
+	if (bytes.size > PACKETS_BYTES_MAX)
+		return;
+	CHECK(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, pair) == 0);
+	rule_init(&rule);
+	snprintf(rule.name, sizeof(rule.name), "r");
+	snprintf(rule.stream, sizeof(rule.stream), "%s", "{topic.2}{user}");
+	snprintf(rule.filters[0], sizeof(rule.filters[0]), "#");
+	rule.filter_count = 1;
+	rule.fields = (1u << RULE_FIELD_COUNT) - 1;
+	session_link_open(&link, pair[0], slice_string("$roost/rule/r"));
+	CHECK(send(pair[1], bytes.data, bytes.size, 0) == (ssize_t)bytes.size || bytes.size == 0);
+	while (session_link_read(&link, &more)) {
+		while (session_link_next(&link, &publish)) {
+			relay_message_read(&publish, &message);
+			CHECK(entry_batch_add(&batch, &rule, &message, publish.packet_id, NOW_MS));
+		}
+		if (link.state == SESSION_CONNECTED)
+			session_link_subscribe(&link, &rule, NULL, 0);
+		if (session_link_is_broken(&link) || !more)
+			break;
+	}
+	check_entries(&batch);
+	settle(&batch, &rule);
+	entry_batch_free(&batch);
+	session_link_close(&link);
+	close(pair[1]);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	static void (*const READERS[])(struct slice) = {read_pattern, read_value, read_session};
+	if (size == 0 || data[0] >= sizeof(READERS) / sizeof(READERS[0]))
+		return 0;
+	uint8_t *rest = block_new(size - 1);
+	if (size > 1)
+		memcpy(rest, data + 1, size - 1);
+	READERS[data[0]](slice_of(rest, size - 1));
+	free(rest);
+	return 0;
+}
