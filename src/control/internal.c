@@ -7,8 +7,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-/* What a shard may write ahead of the client: one that has much to send gets so much in a turn at most, since the kernel
- * says that there is room again when three quarters of it have been read. net.core.wmem_max may be less. */
+/* What a shard may write ahead of the client: one that has much to send gets so much in a turn at most, since the
+ * kernel says that there is room again when three quarters of it have been read. net.core.wmem_max may be less. */
 #define AHEAD_BYTES (1 << 20)
 
 int gateway_open_internal(struct gateway *gateway)

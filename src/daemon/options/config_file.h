@@ -5,8 +5,8 @@
 
 #include "daemon/options/options.h"
 
-/* Reads the file into *options. False: faults has a line "roost: file:line: key: sentence"; in a rule, which may be long,
- * "roost: file:line:column: streams: key: sentence". */
+/* Reads the file into *options. False: faults has a line "roost: file:line: key: sentence"; in a rule, which may be
+ * long, "roost: file:line:column: streams: key: sentence". */
 bool config_file_read(const char *path, struct options *options, FILE *faults);
 
 #endif
