@@ -37,16 +37,16 @@ static uint64_t message_hash(const struct lane *lane, const struct relay_message
 		hash_slice(&lane->key, message->topic),
 		hash_slice(&lane->key, message->payload),
 		hash_slice(&lane->key, message->client),
-		hash_slice(&lane->key, message->time),
 	};
 	return hash_slice(&lane->key, slice_of(parts, sizeof(parts)));
 }
 
 /* Where several filters of the rule match a message it comes once for each, one behind the other. All of them are of
- * one publish; two of the same content come by the same subscription each. */
+ * one publish; two of the same content come by the same subscription each. What came by a filter that the rule has no
+ * more is never taken for a copy, nor anything for a copy of it. Their times may differ by a moment. */
 static bool is_copy(struct lane *lane, const struct relay_message *message)
 {
-	if (message->subscription == 0) {
+	if (message->subscription == 0 || !rule_has_identifier(lane->rule, message->subscription)) {
 		lane->last_subscription = 0;
 		return false;
 	}

@@ -12,7 +12,7 @@
 #include <unistd.h>
 
 #define UNSUBSCRIBE_ID 1u
-#define SUBSCRIBE_ID 2u /* and the subscription's identifier */
+#define SUBSCRIBE_ID 2u /* and the filter's place in the rule */
 #define NEVER_EXPIRES UINT32_MAX
 /* A CONNECT has the client id, and some bytes. */
 #define CONNECT_BYTES_MAX (128u + RULE_CLIENT_BYTES_MAX)
@@ -104,18 +104,20 @@ void session_link_withdraw(struct session_link *link, const struct slice *stale,
 }
 
 /* A packet for each filter where there are several, since the identifier is the packet's. */
-static void subscribe_to(struct session_link *link, const char *filter, uint8_t qos, uint32_t identifier)
+static void subscribe_to(struct session_link *link, const struct rule *rule, uint32_t number)
 {
+	const char *filter = rule->filters[number];
+	uint32_t identifier = rule->filter_count > 1 ? rule_filter_identifier(filter) : 0;
 	const struct mqtt_subscription subscription = {
 		.filter = slice_string(filter),
-		.qos = qos,
+		.qos = rule->qos,
 		.retain_as_published = true,
 		.retain_handling = RETAINED_NOT_SENT,
 	};
 	uint8_t *room = packet_room(link, SUBSCRIBE_BYTES_MAX);
 	if (room == NULL)
 		return;
-	link->out.size += mqtt_subscribe_encode((uint16_t)(SUBSCRIBE_ID + identifier), identifier, &subscription, 1,
+	link->out.size += mqtt_subscribe_encode((uint16_t)(SUBSCRIBE_ID + number), identifier, &subscription, 1,
 						MQTT_VERSION_5, room, SUBSCRIBE_BYTES_MAX);
 	link->answers_due++;
 }
@@ -126,7 +128,7 @@ void session_link_subscribe(struct session_link *link, const struct rule *rule, 
 	CHECK(link->state == SESSION_CONNECTED && rule->filter_count != 0 && stale_count <= SESSION_STALE_MAX);
 	link->state = SESSION_SUBSCRIBING;
 	for (uint32_t i = 0; i < rule->filter_count; i++)
-		subscribe_to(link, rule->filters[i], rule->qos, rule->filter_count > 1 ? i + 1 : 0);
+		subscribe_to(link, rule, i);
 	/* Afterwards: what both match does not get lost in between. */
 	if (stale_count != 0)
 		session_link_withdraw(link, stale, stale_count);
@@ -175,8 +177,7 @@ static void read_suback(struct session_link *link, struct slice body, uint8_t ty
 	for (size_t i = 0; i < suback.codes.size; i++) {
 		if (suback.codes.data[i] >= FAILURE_LEAST) {
 			session_fail(link, "the gateway refused topic filter %d with reason 0x%02x",
-				     suback.packet_id > SUBSCRIBE_ID ? (int)(suback.packet_id - SUBSCRIBE_ID) : 1,
-				     suback.codes.data[i]);
+				     (int)suback.packet_id - (int)SUBSCRIBE_ID + 1, suback.codes.data[i]);
 			return;
 		}
 	}

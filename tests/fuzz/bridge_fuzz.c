@@ -3,8 +3,8 @@
 
 #include "bridge/redis_message.h"
 #include "bridge/redis_scan.h"
-#include "redis/redis_url.h"
 #include "fetch/caching.h"
+#include "redis/redis_url.h"
 
 #include <stdio.h>
 #include <sys/socket.h>

@@ -219,6 +219,27 @@ const char *rule_field_name(enum rule_field field)
 	return FIELD_NAMES[field];
 }
 
+/* FNV-1a, folded to what an identifier may be: 1 to 268,435,455 [3.3.2.3.8]. It is kept with messages, so it has no
+ * key. Where two filters of a rule had the same, their copies of one publish would be two entries. */
+uint32_t rule_filter_identifier(const char *filter)
+{
+	uint32_t hash = 2166136261u;
+	for (; *filter != '\0'; filter++)
+		hash = (hash ^ (uint8_t)*filter) * 16777619u;
+	hash = (hash ^ hash >> 28) & 0x0fffffffu;
+	return hash != 0 ? hash : 1;
+}
+
+bool rule_has_identifier(const struct rule *rule, uint32_t identifier)
+{
+	CHECK_LE(rule->filter_count, RULE_FILTERS_MAX);
+	for (uint32_t i = 0; i < rule->filter_count; i++) {
+		if (rule_filter_identifier(rule->filters[i]) == identifier)
+			return true;
+	}
+	return false;
+}
+
 size_t rule_client_id(const struct rule *rule, char id[RULE_CLIENT_BYTES_MAX])
 {
 	int size = snprintf(id, RULE_CLIENT_BYTES_MAX, RULE_CLIENT_PREFIX "%s", rule->name);

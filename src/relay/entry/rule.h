@@ -74,6 +74,12 @@ bool rule_equal(const struct rule *one, const struct rule *other);
 const struct rule *rules_find(const struct rules *rules, struct slice name);
 const char *rule_field_name(enum rule_field field);
 
+/* The subscription identifier of a filter where a rule has several. It goes by the filter's text, so that one that was
+ * taken out is not taken for another. */
+uint32_t rule_filter_identifier(const char *filter);
+/* Whether the rule has a filter of this identifier. */
+bool rule_has_identifier(const struct rule *rule, uint32_t identifier);
+
 /* Writes the client id of the rule's session. Returns its size. */
 size_t rule_client_id(const struct rule *rule, char id[RULE_CLIENT_BYTES_MAX]);
 

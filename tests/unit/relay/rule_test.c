@@ -56,6 +56,18 @@ static void test_found(void **state)
 	assert_null(rules_find(&(struct rules){0}, slice_string("two")));
 }
 
+static void test_identifiers(void **state)
+{
+	(void)state;
+	struct rules rules = two_rules();
+	uint32_t identifier = rule_filter_identifier("a/#");
+	assert_true(identifier >= 1 && identifier <= 268435455);
+	assert_int_not_equal(identifier, rule_filter_identifier("a/+"));
+	assert_true(rule_has_identifier(&rules.items[0], identifier));
+	assert_false(rule_has_identifier(&rules.items[0], rule_filter_identifier("a/+")));
+	assert_false(rule_has_identifier(&rules.items[0], 0));
+}
+
 static void test_client_id(void **state)
 {
 	(void)state;
@@ -95,10 +107,8 @@ static void test_limits(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_equal),
-		cmocka_unit_test(test_found),
-		cmocka_unit_test(test_client_id),
-		cmocka_unit_test(test_limits),
+		cmocka_unit_test(test_equal),       cmocka_unit_test(test_found),  cmocka_unit_test(test_client_id),
+		cmocka_unit_test(test_identifiers), cmocka_unit_test(test_limits),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
