@@ -73,7 +73,10 @@ def configuration(docs, version):
     out.append(".SH OPTIONS")
     for entry in entries:
         lines = entry.splitlines()
-        place = next(number for number, line in enumerate(lines) if not line.startswith("#"))
+        # Rules are an example that is no part of the file: "#streams:" where a sentence has "# ".
+        place = next(number for number, line in enumerate(lines) if not line.startswith("# ") and line != "#")
+        if lines[place].startswith("#"):
+            lines[place:] = [line.removeprefix("#") for line in lines[place:]]
         values = [line for line in lines[place:] if not line.startswith("#")]
         out += [".TP", f".B {roff(values[0])}"]
         out += [roff(line.removeprefix("#").strip()) for line in lines[:place]]

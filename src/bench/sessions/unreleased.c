@@ -17,7 +17,7 @@ void unreleased_close(struct unreleased *unreleased)
 
 static bool is_there(const struct unreleased *unreleased, uint16_t packet_id)
 {
-	return unreleased->bits != NULL && (unreleased->bits[packet_id / 8] >> packet_id % 8 & 1u) != 0;
+	return unreleased->bits != NULL && (unreleased->bits[packet_id / 8] & 1u << packet_id % 8) != 0;
 }
 
 static struct unreleased_entry *entry_at(const struct unreleased *unreleased, uint32_t place)
