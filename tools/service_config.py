@@ -31,7 +31,7 @@ OPTIONS = {
 def entries(example):
     """Each option's paragraph of the example: its comment, then its name and value."""
     for paragraph in example.split("\n\n")[1:]:
-        name = re.search(r"^(\w+):", paragraph, re.MULTILINE)
+        name = re.search(r"^#?(\w+):", paragraph, re.MULTILINE)
         if name is None:
             raise SystemExit(f"service_config.py: no option in this paragraph of the example:\n{paragraph}")
         yield name.group(1), paragraph.rstrip("\n")
