@@ -211,7 +211,7 @@ def test_a_layout_that_cannot_be_converted(administered, tmp_path):
 def test_a_member_that_only_the_new_program_has(administered, tmp_path):
     """It begins as nothing. There is no way back from it, which is refused like the rest."""
     def grown(line):
-        return line.replace("; reserved@", "; newcomer@") if line.startswith("struct subscription ") else line
+        return line.replace("; reserved@", "; newcomer@") if line.startswith("struct subscriber_list ") else line
 
     program = other_layout.program(tmp_path, grown)
     with administered.client("there", 5) as client:
@@ -220,6 +220,6 @@ def test_a_member_that_only_the_new_program_has(administered, tmp_path):
         assert asked.returncode == 0, asked.stderr
         client.hand_over("t", b"x")
         assert client.take().payload == b"x"
-        assert "struct subscription differs: newcomer is gone" in refused(administered, str(Path(ROOST).resolve()))
+        assert "struct subscriber_list differs: newcomer is gone" in refused(administered, str(Path(ROOST).resolve()))
         client.hand_over("t", b"y")
         assert client.take().payload == b"y"
