@@ -71,6 +71,7 @@ static struct gate_scene *gate_scene_new(void)
 		.access = gates->scene->access,
 		.shards = gates->scene->shards,
 		.admission_fds = gates->admission_fds,
+		.internal_fd = -1,
 		.shard_count = gates->scene->shard_count,
 		.gates = gates->all,
 		.gate_count = 2,
