@@ -112,7 +112,7 @@ def run_build(directory):
         # The others would be told by TSan what they were told without.
         targets = ["--", "roost", *sorted(programs_with_threads())]
     command = ["nice", "tools/build.sh", directory, *BUILD_OPTIONS[directory], *targets]
-    return run(command, f"compile-{directory}", timeout=900)
+    return run(command, f"compile-{directory}", timeout=1800)
 
 
 def programs_with_threads():
@@ -537,7 +537,7 @@ def hold():
 
 # A store whose disk fails, whose power is cut, whose server is killed
 
-CRASH_OPTIONS = ["--rounds", str(CRASH_ROUNDS), "--kill-after", "100..600", "--upgrade", "50", "--quiet", "500", "--json"]
+CRASH_OPTIONS = ["--rounds", str(CRASH_ROUNDS), "--kill-after", "100..1500", "--upgrade", "50", "--quiet", "500", "--json"]
 
 
 def bench_crash():

@@ -635,7 +635,7 @@ static void convert_there_and_back(const struct shard_scene *scene)
 static void upgrade_all(struct shard_scene *scene)
 {
 	static unsigned steps;
-	if (steps++ % TRIES_STEP != 0)
+	if (steps++ % (3 * TRIES_STEP) != 0)
 		return;
 	for (uint16_t i = 0; i < scene->shard_count; i++)
 		CHECK(shard_save_memory(&scene->shards[i]) == ERROR_OK);

@@ -343,7 +343,7 @@ static void test_repair_refuses_where_no_segment_can_be_read(void **state)
 	struct scene *scene = *state;
 	/* Those of another store. */
 	for (int i = 1; i <= 2; i++) {
-		char name[20];
+		char name[32];
 		snprintf(name, sizeof(name), "000000000%d.log", i);
 		struct disk_file *file = memory_disk_file(&scene->log.memory, name);
 		struct store_segment_header header, other;
