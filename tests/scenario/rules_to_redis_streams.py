@@ -9,8 +9,9 @@ import time
 
 import pytest
 
+import certificates
 from mqtt_wire import CONTENT_TYPE, PUBACK, USER_PROPERTY, Refused
-from redis_server import Redis
+from redis_server import Redis, TlsRedis
 from rules import is_drained, payloads, wait_entries, wait_rule, works, write
 from server import roost
 from tokens import secret_file, token
@@ -437,3 +438,32 @@ def test_mistakes(redis, start, tmp_path, rule, told):
     assert answer.status == 400 and re.search(told, answer.json["error"]), answer.text
     hand_over(server, 1)
     wait_entries(redis, "s", 1)
+
+
+@pytest.mark.threads
+def test_a_redis_over_tls(start):
+    """More than a record holds goes out and is confirmed; who is not known gets nothing."""
+    redis = TlsRedis()
+    try:
+        server = start(redis, ALL, redis_ca_file=certificates.authority().file)
+        with server.client("from", 5) as publisher:
+            for n in range(40):
+                publisher.hand_over("t/x", b"%d " % n + bytes(5000))
+        got = [int(entry[b"payload"].split(b" ")[0]) for entry in wait_entries(redis, "s", 40)]
+        assert got == list(range(40))
+        wait_rule(server, "all", is_drained)
+    finally:
+        redis.close()
+
+
+def test_a_redis_over_tls_that_is_not_known(start):
+    redis, stranger = TlsRedis(), certificates.stranger()
+    try:
+        server = start(redis, ALL, wait=False, redis_ca_file=stranger.file)
+        rule = wait_rule(server, "all", lambda rule: rule["state"] == "waiting" and rule["last_error"])
+        assert "certificate" in rule["last_error"], rule
+        hand_over(server, 3)
+        assert redis.ask(("EXISTS", "s"))[0] == 0
+        wait_rule(server, "all", lambda rule: rule["backlog_messages"] == 3)
+    finally:
+        redis.close()
