@@ -71,21 +71,35 @@ static bool withdraw_all(struct gateway *gateway, struct slice id, const struct 
 	return good;
 }
 
+/* A session that has ended by itself needs no word. */
+static void tell_failure(const char *name, enum error error)
+{
+	if (error != ERROR_NOT_FOUND)
+		log_write(LOG_ERROR, "rule %s is gone, and its session was not looked at: %s; a reload tries again",
+			  name, error_sentence(error));
+}
+
 static void tend_one(struct gateway *gateway, struct session_asker *asker, const char *text)
 {
 	struct rule_session session;
 	struct slice id = slice_string(text);
 	const char *name = text + sizeof(RULE_CLIENT_PREFIX) - 1;
-	if (session_asker_inspect(asker, id, NULL, &session) != ERROR_OK)
+	enum error error = session_asker_inspect(asker, id, NULL, &session);
+	if (error != ERROR_OK) {
+		tell_failure(name, error);
 		return;
+	}
 	if (session.stale_count != 0 && !withdraw_all(gateway, id, &session)) {
 		log_write(LOG_ERROR, "rule %s is gone, and its session still takes messages; a reload tries again",
 			  name);
 		return;
 	}
 	/* What came before its subscriptions were withdrawn counts, too. */
-	if (session_asker_inspect(asker, id, NULL, &session) != ERROR_OK)
+	error = session_asker_inspect(asker, id, NULL, &session);
+	if (error != ERROR_OK) {
+		tell_failure(name, error);
 		return;
+	}
 	if (session.messages == 0 && session_asker_end(asker, id) == ERROR_OK)
 		log_write(LOG_INFO, "rule %s is gone; its session was empty and has ended", name);
 	else

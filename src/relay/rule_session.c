@@ -111,7 +111,7 @@ static enum error list_shard(struct session_asker *asker, uint32_t shard,
 {
 	struct command_list list = {
 		.prefix = slice_string(RULE_CLIENT_PREFIX),
-		.states = LIST_CONNECTED | LIST_OFFLINE,
+		.states = LIST_CONNECTED | LIST_OFFLINE | LIST_CLOSING,
 		.row_max = LIST_ROWS,
 		.rows = asker->rows,
 		.ids = asker->ids,

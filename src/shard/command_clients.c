@@ -49,7 +49,8 @@ static struct client_row describe(struct shard *shard, struct client_ref ref)
 static bool state_is_wanted(const struct client *client, uint32_t states)
 {
 	return (client_is_connected(client) && (states & LIST_CONNECTED) != 0) ||
-	       (client->state == CLIENT_OFFLINE && (states & LIST_OFFLINE) != 0);
+	       (client->state == CLIENT_OFFLINE && (states & LIST_OFFLINE) != 0) ||
+	       (client->state == CLIENT_CLOSING && (states & LIST_CLOSING) != 0);
 }
 
 static bool command_list_begins_with(struct slice id, struct slice prefix)

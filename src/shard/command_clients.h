@@ -45,6 +45,7 @@ struct client_row {
 enum list_states {
 	LIST_CONNECTED = 1,
 	LIST_OFFLINE = 2,
+	LIST_CLOSING = 4, /* the connection's end is noted; the session may outlive it */
 };
 
 /* Some of the shard's clients, in no particular order. */

@@ -232,6 +232,29 @@ static struct command_client client_named(const struct shard_scene *scene, const
 	return (struct command_client){.id = slice_string(id), .hash = hash_slice(&scene->key, slice_string(id))};
 }
 
+/* From the note of its end until that is carried out, in the same turn, a client is neither connected nor offline. */
+static void test_who_is_closing_is_listed_where_that_is_asked_for(void **state)
+{
+	struct shard_scene *scene = *state;
+	struct client_row row;
+	uint8_t ids[16];
+	int fd = sign_in(scene, "closing", false);
+	struct command_client client = client_named(scene, "closing");
+	assert_int_equal(command_end_client(&scene->shards[0], &client, false), ERROR_OK);
+	for (int also_closing = 0; also_closing <= 1; also_closing++) {
+		struct command_list list = {
+			.states = LIST_CONNECTED | LIST_OFFLINE | (also_closing ? LIST_CLOSING : 0),
+			.rows = &row,
+			.row_max = 1,
+			.ids = ids,
+			.ids_capacity = sizeof(ids),
+		};
+		assert_int_equal(command_list_clients(&scene->shards[0], &list), ERROR_OK);
+		assert_int_equal(list.row_count, also_closing);
+	}
+	leave(scene, fd);
+}
+
 static void test_inspect(void **state)
 {
 	struct shard_scene *scene = *state;
@@ -393,6 +416,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_refused_by_a_shard_that_has_ended, scene_open, scene_close),
 		cmocka_unit_test_setup_teardown(test_list_in_pages_finds_all_once, scene_open, scene_close),
 		cmocka_unit_test_setup_teardown(test_list_stops_where_ids_find_no_room, scene_open, scene_close),
+		cmocka_unit_test_setup_teardown(test_who_is_closing_is_listed_where_that_is_asked_for, scene_open,
+						scene_close),
 		cmocka_unit_test_setup_teardown(test_inspect, scene_open, scene_close),
 		cmocka_unit_test_setup_teardown(test_disconnect_keeps_the_session_and_end_does_not, scene_open,
 						scene_close),
