@@ -4,8 +4,9 @@
 
 #include <string.h>
 
-/* Of the peer, in what is read at once. Deriving keys takes longer than opening records: one who sends little else is
- * after our time. */
+/* Of the peer, in one call: deriving keys takes longer than opening records. With data between them the rest waits for
+ * the next call, in a later turn, since a busy server reads at once what a client has sent one by one. Without, the
+ * peer is after our time. */
 #define KEY_UPDATES_MAX 8u
 /* So much of a record that comes in part is moved each time that more of it comes; a longer part stays where it is. */
 #define MOVED_BYTES_MAX 1024u
@@ -120,8 +121,11 @@ static size_t tls_open_records(struct tls_streams *tls, struct tls_state *state,
 		error = tls_open_one(tls, state, reading, reading->bytes + at, size, &what);
 		at += size;
 		updates += what == TLS_CONTENT_UPDATE;
-		if (error == ERROR_OK && updates > KEY_UPDATES_MAX)
+		if (error != ERROR_OK || updates <= KEY_UPDATES_MAX)
+			continue;
+		if (reading->given == 0)
 			tls_session_fail(session, ERROR_TLS_MESSAGE);
+		break;
 	}
 	tls->failures += session->error != ERROR_OK;
 	return at;
