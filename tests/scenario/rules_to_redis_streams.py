@@ -1,6 +1,7 @@
 """A rule sends publishes to a Redis stream: each of them, with its fields, in order, and nothing that was acknowledged is
 lost whatever ends in between."""
 
+import json
 import re
 import signal
 import socket
@@ -87,6 +88,23 @@ def test_every_publish_arrives_with_its_fields(redis, start, tmp_path):
     assert wait_entries(redis, "c:c-1", 1)[0][b"client"] == b"c-1"
     rule = wait_rule(server, "telemetry", is_drained)
     assert rule["entries"] == 3 and rule["dead_letters"] == 0 and rule["last_error"] is None
+
+
+def test_who_comes_and_goes(redis, start):
+    """Roost's own messages of that, like publishes of clients: they wait while Redis is away, and no rule is told of itself."""
+    redis = redis()
+    server = start(redis, {"name": "presence", "topics": "$SYS/presence/#", "stream": "{topic.3}"}, ALL)
+    server.client("stays").disconnect()
+    assert json.loads(wait_entries(redis, "disconnected", 1)[0][b"payload"])["reason"] == "CLOSED_BY_CLIENT"
+    redis.kill()
+    for number in range(20):
+        server.client(f"c-{number}").disconnect()
+    wait_rule(server, "presence", lambda rule: rule["backlog_messages"] == 40)
+    redis.start()
+    wait_rule(server, "presence", is_drained)
+    for stream in ("connected", "disconnected"):
+        names = [json.loads(payload)["client"] for payload in payloads(redis, stream)]
+        assert names[-20:] == [f"c-{number}" for number in range(20)]
 
 
 def test_order_and_limits_of_a_stream(redis, start):
