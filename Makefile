@@ -25,7 +25,7 @@ ROOST_STORE ?= run/store
 PYTHON = /usr/bin/python3
 
 .DEFAULT_GOAL = help
-.PHONY: help run build test conformance bench startup tail million million-tls million-upgrade upgrade-load upgrade-versions durable crash power stored asan tsan fuzz simulate play sweep lint format install deb image package-test clean
+.PHONY: help run build test campaign conformance bench startup tail million million-tls million-upgrade upgrade-load upgrade-versions durable crash power stored asan tsan fuzz simulate play sweep lint format install deb image package-test clean
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | while IFS="$$(printf '\t')" read -r verb what; do \
@@ -38,13 +38,17 @@ build: ## build/roost
 	@tools/setup.sh build
 	@tools/build.sh build roost
 
-test: ## every test there is, under the sanitizers too; ends with one line of sums
-	@tools/setup.sh build test package machine
+test: ## the tests of a change, those of units under AddressSanitizer; ends with one line of sums
+	@tools/setup.sh build test
 	@$(PYTHON) tools/check.py $(ARGS)
+
+campaign: ## what `make test` has no time for: all under both sanitizers, every step, the package; more than an hour
+	@tools/setup.sh build test package machine
+	@$(PYTHON) tools/check.py campaign
 
 asan: ## the tests against a build with AddressSanitizer and UndefinedBehaviorSanitizer
 	@tools/setup.sh build test
-	@$(PYTHON) tools/check.py asan-unit asan-scenario asan-interop asan-random
+	@$(PYTHON) tools/check.py asan-unit asan-fuzz asan-scenario asan-interop asan-random
 
 tsan: ## the tests with threads against a build with ThreadSanitizer
 	@tools/setup.sh build test

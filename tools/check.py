@@ -3,6 +3,7 @@
 
     tools/check.py                all that `make test` runs
     tools/check.py STAGE...       some of it
+    tools/check.py campaign       what it has no time for
     tools/check.py --help         lists the stages
 
 What counts as one test: a cmocka test function, a pytest test, a replayed fuzz corpus of one target, a check of the
@@ -51,7 +52,7 @@ SANITIZERS = {
 HOLD_CLIENTS = 5000
 HOLD_SECONDS = 8
 # `make crash` has 1,000.
-CRASH_ROUNDS = 20
+CRASH_ROUNDS = 6
 HOLD_KEEPALIVE_SECONDS = 4
 
 
@@ -96,50 +97,82 @@ def run(command, log, timeout, env=None, cwd=ROOT):
     return status, output
 
 
-builds = {}  # directory -> Future of (exit status, output)
+builds = {}  # (directory, whether with unit tests and corpora) -> Future of (exit status, output)
 builder = concurrent.futures.ThreadPoolExecutor(1)
 
 
-def begin_build(directory):
+def begin_build(directory, with_tests=False):
     """Each is built once a run, one behind the other, while the stages go on that need none or another."""
-    if directory not in builds:
-        builds[directory] = builder.submit(run_build, directory)
+    if (directory, with_tests) not in builds:
+        builds[directory, with_tests] = builder.submit(run_build, directory, with_tests)
 
 
-def run_build(directory):
-    targets = []
-    if directory == "build-tsan":
-        # The others would be told by TSan what they were told without.
-        targets = ["--", "roost", *sorted(programs_with_threads())]
-    command = ["nice", "tools/build.sh", directory, *BUILD_OPTIONS[directory], *targets]
-    return run(command, f"compile-{directory}", timeout=1800)
+def run_build(directory, with_tests):
+    command = ["nice", "tools/build.sh", directory, *BUILD_OPTIONS[directory], "--"]
+    log = f"compile-{directory}" + ("-tests" if with_tests else "")
+    status, output = run([*command, "build.ninja"], log, timeout=120)
+    return run([*command, *targets_of(directory, with_tests)], log, timeout=1800) if status == 0 else (status, output)
 
 
-def programs_with_threads():
-    """Unit tests in which a thread may be started, by their places in the build directory."""
-    status, output = builds["build"].result()
-    if status != 0:
-        raise OSError(output)
-    names = set()
-    for test in tests_of("build", "unit"):
-        path = test["cmd"][0]
-        symbols = subprocess.run(["nm", "-D", "--undefined-only", path], check=True, capture_output=True, text=True).stdout
-        if re.search(r"\b(pthread_create|thrd_create)\b", symbols):
-            names.add(Path(path).relative_to(ROOT / "build").as_posix())
-    return names
+def targets_of(directory, with_tests):
+    """What the stages ask of a directory: `build` has what is installed, and what tests run beside it; the sanitizers have the
+    server alone. Unit tests and corpora come with them where they are run, under TSan those that start threads."""
+    wanted = set()
+    for target in introspect(directory, "targets"):
+        folder = Path(target["defined_in"]).parent.relative_to(ROOT)
+        names = {Path(name).relative_to(ROOT / directory).as_posix() for name in target["filename"]}
+        is_test = folder.is_relative_to("tests/unit") or folder.is_relative_to("tests/fuzz")
+        by_default = directory == "build" and target["build_by_default"] and not is_test
+        if by_default or "roost" in names or (SIMULATE in names and directory != "build-tsan"):
+            wanted |= names
+    if with_tests:
+        tests = unit_tests(directory) + (tests_of(directory, "fuzz") if directory != "build-tsan" else [])
+        wanted |= {Path(test["cmd"][0]).relative_to(ROOT / directory).as_posix() for test in tests}
+    return sorted(wanted)
+
+
+def introspect(directory, what):
+    listed = subprocess.run(["meson", "introspect", f"--{what}", directory], cwd=ROOT, check=True, capture_output=True, text=True)
+    return json.loads(listed.stdout)
 
 
 def tests_of(directory, suite):
     """What Meson says of the tests of a suite. A program left over from an older build is not among them."""
-    listed = subprocess.run(["meson", "introspect", "--tests", directory], cwd=ROOT, check=True, capture_output=True, text=True)
-    return [test for test in json.loads(listed.stdout) if any(s.split(":")[-1] == suite for s in test["suite"])]
+    return [test for test in introspect(directory, "tests") if any(s.split(":")[-1] == suite for s in test["suite"])]
 
 
-def build(directory, result):
+# Unit tests that start threads. Of those that run over several kinds of scene two are enough: commits come from elsewhere.
+THREAD_TESTS = {
+    "admin_handshake", "auth_revocation_file", "auth_revocation_threads", "base_memory_root", "bench_limits", "bench_load", "bench_run",
+    "bench_storm", "bench_threads", "commit_store", "commit_store_pause", "commit_writer", "fetch_run", "gateway_addresses",
+    "gateway_command", "gateway_command_tls", "gateway_journal_play", "gateway_journal_play_commits", "gateway_origin",
+    "gateway_origin_commits", "gateway_password_workers", "gateway_principal", "gateway_retained", "gateway_retained_commits",
+    "gateway_routing", "gateway_routing_commits", "gateway_session", "gateway_shared", "gateway_shared_commits", "gateway_turn_work",
+    "lifecycle_restore", "memory_notes", "net_fdtable", "net_mailbox", "net_poller", "net_poller_poll", "net_waker",
+    "session_commit_waits_threads", "session_index", "session_index_groups", "session_index_groups_threads", "session_index_slices",
+    "session_index_threads", "session_retained_threads", "session_subscriptions", "shard_adopt", "shard_freeze", "tls_handshake_threads",
+}
+
+
+# Scenes of which each is a part of another: an arena of one that is replaced, a layer that only frames of TLS.
+PARTS_OF_OTHERS = re.compile(r"gateway_.*_(arena|framed|websocket)")
+
+
+def unit_tests(directory):
+    """Those that a build is for: all; those that start threads; under ASan all but what is a part of others."""
+    tests = tests_of(directory, "unit")
+    unknown = THREAD_TESTS - {test["name"] for test in tests}
+    if unknown:
+        raise ValueError(f"no unit test {', '.join(sorted(unknown))}")
+    if directory == "build-tsan":
+        return [test for test in tests if test["name"] in THREAD_TESTS]
+    return [test for test in tests if directory != "build-asan" or not PARTS_OF_OTHERS.fullmatch(test["name"])]
+
+
+def build(directory, result, with_tests=False):
     """True where the directory is built; waits until it is."""
-    begin_build("build")
-    begin_build(directory)
-    status, output = builds[directory].result()
+    begin_build(directory, with_tests)
+    status, output = builds[directory, with_tests].result()
     if status != 0:
         result.fails(f"build of {directory}", output)
     return status == 0
@@ -173,7 +206,8 @@ def count_tap(name, status, output):
 
 def run_meson_test(directory, test, suite):
     env = {**test["env"], "CMOCKA_MESSAGE_OUTPUT": "TAP"}
-    status, output = run(test["cmd"], f"{directory}-{test['name']}", timeout=300, env=env, cwd=test["workdir"] or ROOT / directory)
+    status, output = run(["nice", *test["cmd"]], f"{directory}-{test['name']}", timeout=900, env=env,
+                         cwd=test["workdir"] or ROOT / directory)
     if suite == "unit":
         return count_tap(test["name"], status, output)
     result = Result()
@@ -184,15 +218,12 @@ def run_meson_test(directory, test, suite):
     return result
 
 
-def meson_suite(directory, suite, only_threads=False):
+def meson_suite(directory, suite):
     """All programs of a suite, some at a time."""
     result = Result()
-    if not build(directory, result):
+    if not build(directory, result, with_tests=True):
         return result
-    tests = tests_of(directory, suite)
-    if only_threads:
-        names = programs_with_threads()
-        tests = [test for test in tests if Path(test["cmd"][0]).relative_to(ROOT / directory).as_posix() in names]
+    tests = unit_tests(directory) if suite == "unit" else tests_of(directory, suite)
     with concurrent.futures.ThreadPoolExecutor(JOBS) as pool:
         for one in pool.map(lambda test: run_meson_test(directory, test, suite), tests):
             result.add(one)
@@ -204,26 +235,33 @@ def meson_suite(directory, suite, only_threads=False):
 PYTEST_NONE_CHOSEN = 5  # exit status where no test of the files has the mark
 TEST_TIMEOUT_S = 60  # for one answer of the server, under a sanitizer and on a machine with much else to do
 
-def pytest(directory, folder, marks=None, options=""):
-    """Each process has its share of the files."""
+PACKAGE_TESTS = ["package_contents", "package_service"]
+
+
+def others_than(names):
+    return sorted(path.stem for path in (ROOT / "tests" / "deploy").glob("*.py") if path.stem not in names)
+
+
+def pytest(directory, folder, marks=None, options="", names=None, versions="one"):
+    """All files of a folder, or some. Each process has its share of them. versions: "all", or "one" (tests/conftest.py)."""
     result = Result()
     if not build(directory, result):
         return result
-    names = sorted(str(path.relative_to(ROOT)) for path in (ROOT / "tests" / folder).glob("*.py"))
+    files = sorted((ROOT / "tests" / folder).glob("*.py")) if names is None else [ROOT / "tests" / folder / f"{name}.py" for name in names]
+    names = [str(path.relative_to(ROOT)) for path in files]
     shares = [share for share in (names[i::PYTEST_SHARES] for i in range(PYTEST_SHARES)) if share]
     with concurrent.futures.ThreadPoolExecutor(PYTEST_JOBS) as pool:
-        for one in pool.map(lambda number: pytest_files(directory, folder, number, shares[number], marks, options),
+        for one in pool.map(lambda number: pytest_files(directory, folder, number, shares[number], marks, options, versions=versions),
                             range(len(shares))):
             result.add(one)
     return result
 
 
-def pytest_files(directory, folder, number, files, marks, options, program="roost", transport="tcp"):
+def pytest_files(directory, folder, number, files, marks, options, program="roost", transport="tcp", versions="one"):
     result = Result()
     name = f"{directory if program == 'roost' else program}-{folder}-{number}" + (f"-{transport}" if transport != "tcp" else "")
-    chosen = "all" if directory == "build" and transport == "tcp" else "one"
     env = {"ROOST": str(ROOT / directory / program), "ROOST_OPTIONS": options, "PYTHONDONTWRITEBYTECODE": "1",
-           "ROOST_TEST_TIMEOUT_S": str(TEST_TIMEOUT_S), "ROOST_TEST_VERSIONS": chosen, "ROOST_TRANSPORT": transport}
+           "ROOST_TEST_TIMEOUT_S": str(TEST_TIMEOUT_S), "ROOST_TEST_VERSIONS": versions, "ROOST_TRANSPORT": transport}
     with tempfile.TemporaryDirectory() as scratch:
         command = ["-o", f"cache_dir={scratch}/cache", *files, *(["-m", marks] if marks else [])]
         status, output, cases = run_pytest(command, name, scratch, env)
@@ -269,7 +307,7 @@ def run_pytest(arguments, name, scratch, env):
 
 # Several servers, their tests and compilers share the machine's few processors, and now and then one of thousands of tests over
 # sockets waits too long for the other end. It may try again, and is named; more than so many of a whole run is no chance.
-SECOND_TRIES_MAX = 5
+SECOND_TRIES_MAX = 8
 second_tries = []
 trying_again = threading.Lock()
 
@@ -307,18 +345,19 @@ def poll_scenarios():
 
 # What reading and writing make the most of: large packets, bursts, backlogs, packets cut at every byte, ends in the middle. Over
 # what lies on top of a socket everything else is as it is over TCP.
-TRANSPORT_SCENARIOS = ["bursts_at_qos_1_and_2", "malformed_packets_cut_at_every_byte", "slow_reader", "packet_too_large", "drain_on_sigterm",
+TRANSPORT_SCENARIOS = ["bursts_at_qos_1_and_2", "slow_reader", "packet_too_large", "drain_on_sigterm",
                        "publisher_faster_than_subscribers", "take_over_in_the_middle", "session_keeps_messages", "packet_identifiers",
                        "order_across_shards"]
 TRANSPORTS = ["tls", "wss"]
 
 
-def transport_scenarios():
-    """Scenarios that were written for TCP, over the others."""
+def transport_scenarios(all_of_them=False):
+    """Scenarios that were written for TCP, each over one of the others, or over all."""
     result = Result()
     if not build("build", result):
         return result
-    runs = [(name, transport) for name in TRANSPORT_SCENARIOS for transport in TRANSPORTS]
+    runs = [(name, transport) for number, name in enumerate(TRANSPORT_SCENARIOS) for place, transport in enumerate(TRANSPORTS)
+            if all_of_them or place == number % len(TRANSPORTS)]
     with concurrent.futures.ThreadPoolExecutor(PYTEST_JOBS) as pool:
         for one in pool.map(lambda run: pytest_files("build", "scenario", run[0], [f"tests/scenario/{run[0]}.py"], None, "",
                                                      transport=run[1]), runs):
@@ -342,14 +381,21 @@ def install_mqttjs():
     return None
 
 
-def interop(directory):
+def interop(directory, versions="one"):
     with installing:
         failure = install_mqttjs()
     if failure is not None:
         result = Result()
         result.fails("npm ci in tests/interop", failure)
         return result
-    return pytest(directory, "interop")
+    return pytest(directory, "interop", versions=versions)
+
+
+def all_versions():
+    result = pytest("build", "scenario", versions="all")
+    result.add(interop("build", versions="all"))
+    result.add(conformance("build", TRANSPORTS))
+    return result
 
 
 SUITE_SUMS = re.compile(r"^.*: (\d+) passed, (\d+) failed, (\d+) skipped$", re.MULTILINE)
@@ -359,12 +405,13 @@ CONFORMANCE_TESTS = ["02-subpub-qos0", "02-subpub-qos1", "02-subpub-qos2", "03-p
                      "03-publish-c2b-disconnect-qos2", "04-retain-qos0", "07-will-qos0"]
 
 
-def conformance(directory):
-    """Suites that others wrote, from Debian's source packages; a machine that has no way to them goes without."""
+def conformance(directory, over=()):
+    """Suites that others wrote, from Debian's source packages; a machine that has no way to them goes without. over: other
+    transports, which some of the tests run over, too."""
     result = Result()
     if not build(directory, result):
         return result
-    for transport, tests in {"tcp": [], **{transport: CONFORMANCE_TESTS for transport in TRANSPORTS}}.items():
+    for transport, tests in {"tcp": [], **{transport: CONFORMANCE_TESTS for transport in over}}.items():
         result.add(conformance_over(directory, transport, tests))
         if not result.passed:
             break
@@ -392,7 +439,7 @@ def conformance_over(directory, transport, tests):
     return result
 
 
-RANDOM_SECONDS = 20
+RANDOM_SECONDS = 12
 RANDOM_TRANSPORTS = {"tcp": 0.5, "tls": 0.25, "wss": 0.25}  # and its share of the time
 RANDOM_SUMS = re.compile(r"^random plays, .*: (\d+) passed, (\d+) failed$", re.MULTILINE)
 
@@ -415,6 +462,7 @@ def random_plays(directory):
     return result
 
 
+SIMULATE = "tests/unit/sim/simulate"
 SIMULATE_SECONDS = 6
 SIMULATE_SUMS = re.compile(r"^simulated plays from seed \d+: (\d+) passed, (\d+) failed$", re.MULTILINE)
 
@@ -424,7 +472,7 @@ def simulate(directory):
     result = Result()
     if not build(directory, result):
         return result
-    status, output = run([f"{directory}/tests/unit/sim/simulate", "--seconds", str(SIMULATE_SECONDS), "--shrink"],
+    status, output = run(["nice", f"{directory}/{SIMULATE}", "--seconds", str(SIMULATE_SECONDS), "--shrink"],
                          f"{directory}-simulate", timeout=300)
     sums = SIMULATE_SUMS.search(output)
     if status == 0 and sums and int(sums.group(1)) != 0:
@@ -537,17 +585,18 @@ def hold():
 
 # A store whose disk fails, whose power is cut, whose server is killed
 
-CRASH_OPTIONS = ["--rounds", str(CRASH_ROUNDS), "--kill-after", "100..1500", "--upgrade", "50", "--quiet", "500", "--json"]
+CRASH_OPTIONS = ["--rounds", str(CRASH_ROUNDS), "--kill-after", "100..2500", "--upgrade", "50", "--quiet", "500", "--json"]
 
 
 def bench_crash():
     """`bench crash`, at all QoS mixed: each round counts in which the server was killed with kill -9, started again, and had
-    all that it had acknowledged. In half of them its program is replaced, or about to be."""
+    all that it had acknowledged. In half of them its program is replaced, or about to be; that some are replaced before a kill is
+    for tests/crash/kills.py to see to."""
     result = Result()
     status, output = run(["build/roost", "bench", "crash", *CRASH_OPTIONS], "bench-crash", timeout=300)
     found = re.search(r"^\{.*?^\}", output, re.MULTILINE | re.DOTALL)
     figures = json.loads(found.group()) if found else {}
-    if status == 0 and figures.get("rounds") == CRASH_ROUNDS and figures.get("acknowledged", 0) > 0 and figures.get("upgrades", 0) > 0:
+    if status == 0 and figures.get("rounds") == CRASH_ROUNDS and figures.get("acknowledged", 0) > 0:
         result.passes(CRASH_ROUNDS)
     else:
         result.fails(f"bench crash: exit status {status}; the seed and where the store is kept are in the log", output)
@@ -566,20 +615,24 @@ def crash():
     return result
 
 
-# ThreadSanitizer takes five to fifteen times as long: it is for the scenarios in which threads meet, marked "threads". It
-# tells descriptors by their number alone, so that with private tables it takes one thread's socket for another's.
+# ThreadSanitizer takes five to fifteen times as long: it is for the scenarios in which threads meet, marked "threads", and for
+# the unit tests that start some. It tells descriptors by their number alone, so that with private tables it takes one thread's
+# socket for another's.
 STAGES = {
     "layers": ("includes point down, pure layers are pure, no circles, no long functions", check_layers),
     "statements": ("docs/CONFORMANCE.md is made of the tests as they are", check_statements),
     "format": ("clang-format has nothing to change", check_format),
     "unit": ("cmocka", lambda: meson_suite("build", "unit")),
     "fuzz": ("corpora replayed", lambda: meson_suite("build", "fuzz")),
-    "scenario": ("one behaviour a file, over real sockets", lambda: pytest("build", "scenario")),
-    "transport": (f"scenarios over {' and '.join(TRANSPORTS)} instead of TCP", transport_scenarios),
+    "scenario": ("one behaviour a file, over real sockets; each test in one version of MQTT", lambda: pytest("build", "scenario")),
+    "versions": ("scenarios, other clients and suites in all versions, and over all transports that they are about", all_versions),
+    "transport": (f"scenarios over {' or '.join(TRANSPORTS)} instead of TCP", transport_scenarios),
+    "transports": ("the same over each of them", lambda: transport_scenarios(all_of_them=True)),
     "poll": ("scenarios over poll(2) instead of epoll", poll_scenarios),
     "crash": (f"stores on disks that fail or lose power, servers that are killed; {CRASH_ROUNDS} rounds of bench crash", crash),
     "interop": ("clients that others wrote", lambda: interop("build")),
-    "deploy": ("what deploy/ and docs/ promise, with a real Prometheus", lambda: pytest("build", "deploy")),
+    "deploy": ("what deploy/ and docs/ promise, with a real Prometheus", lambda: pytest("build", "deploy", names=others_than(PACKAGE_TESTS))),
+    "package": ("the Debian package: what is in it, and its service in a Debian with systemd", lambda: pytest("build", "deploy", names=PACKAGE_TESTS)),
     "browser": ("the admin side's page, and pages that speak MQTT, in Chromium", lambda: pytest("build", "browser")),
     "conformance": ("suites for brokers that others wrote", lambda: conformance("build")),
     "random": (f"random plays against a model, over {', '.join(RANDOM_TRANSPORTS)}, for {RANDOM_SECONDS} s", lambda: random_plays("build")),
@@ -588,20 +641,25 @@ STAGES = {
     "asan-unit": ("cmocka under ASan and UBSan", lambda: meson_suite("build-asan", "unit")),
     "asan-fuzz": ("corpora under ASan and UBSan", lambda: meson_suite("build-asan", "fuzz")),
     "asan-scenario": ("scenarios under ASan and UBSan", lambda: pytest("build-asan", "scenario")),
-    "asan-interop": ("other clients under ASan and UBSan; in `make asan`", lambda: interop("build-asan")),
+    "asan-interop": ("other clients under ASan and UBSan", lambda: interop("build-asan")),
     "asan-simulate": ("plays on a simulated kernel under ASan and UBSan", lambda: simulate("build-asan")),
     "asan-random": ("random plays under ASan and UBSan", lambda: random_plays("build-asan")),
-    "tsan-unit": ("cmocka under TSan, where there are threads", lambda: meson_suite("build-tsan", "unit", only_threads=True)),
-    "tsan-scenario": ("scenarios in which threads meet under TSan", 
+    "tsan-unit": ("cmocka under TSan, where threads are started", lambda: meson_suite("build-tsan", "unit")),
+    "tsan-scenario": ("scenarios in which threads meet under TSan",
                       lambda: pytest("build-tsan", "scenario", "threads", "--no-private-tables")),
     "tidy": ("clang-tidy; in `make lint`", check_tidy),
     "cppcheck": ("cppcheck; in `make lint`", check_cppcheck),
 }
-# `make lint` has the first two, `make asan` the others: what they see of the server, asan-scenario sees too.
-NOT_BY_DEFAULT = {"tidy", "cppcheck", "asan-interop", "asan-random"}
+# What `make test` has no time for. Unit tests and corpora run under ASan and UBSan there, which see all that a build without them
+# would; without, every step is taken of what is tried again and again (tests/unit/tries.h). `make campaign` has these too,
+# `make lint` the last two.
+CAMPAIGN = ["versions", "transports", "unit", "fuzz", "simulate", "package", "asan-scenario", "asan-interop", "asan-random", "tsan-unit", "tsan-scenario"]
+NOT_BY_DEFAULT = {*CAMPAIGN, "tidy", "cppcheck"}
 # Counts what is lost when clients ping in time: nothing may keep them from it.
 ALONE = {"hold"}
-STAGES_AT_A_TIME = 2
+# They compute, and need no answer in time: beside the others, with what time these leave.
+COMPUTING = {"layers", "statements", "format", "unit", "fuzz", "simulate", "asan-unit", "asan-fuzz", "asan-simulate", "tsan-unit", "tidy",
+             "cppcheck"}
 
 
 def directory_of(name):
@@ -634,12 +692,15 @@ def run_stage(name):
 
 
 def run_stages(names):
-    """Those that compute beside those that wait; yields their results."""
-    for directory in filter(None, map(directory_of, names)):
-        begin_build("build")
-        begin_build(directory)
-    with concurrent.futures.ThreadPoolExecutor(STAGES_AT_A_TIME) as pool:
-        yield from pool.map(run_stage, [name for name in names if name not in ALONE])
+    """Those that compute beside those that wait; yields their results as they come."""
+    for name in names:
+        if directory_of(name):
+            begin_build(directory_of(name), with_tests=name.endswith(("unit", "fuzz")))
+    lanes = [[name for name in names if name not in ALONE and (name in COMPUTING) == computing] for computing in (True, False)]
+    with concurrent.futures.ThreadPoolExecutor(1) as computing, concurrent.futures.ThreadPoolExecutor(1) as waiting:
+        stages = [pool.submit(run_stage, name) for pool, lane in zip((computing, waiting), lanes) for name in lane]
+        for stage in concurrent.futures.as_completed(stages):
+            yield stage.result()
     for name in names:
         if name in ALONE:
             yield run_stage(name)
@@ -652,6 +713,8 @@ def main():
         for name, (what, _) in STAGES.items():
             print(f"  {name:14} {what}")
         return 0
+    if names == ["campaign"]:
+        names = CAMPAIGN
     unknown = [name for name in names if name not in STAGES]
     if unknown:
         print(f"check.py: no stage {', '.join(unknown)}; there are {', '.join(STAGES)}", file=sys.stderr)

@@ -87,7 +87,7 @@ def packet(kind, body, flags=0):
 
 def properties(*pairs):
     """(identifier, value)... with the length in front; a user property's value is a pair of strings."""
-    out = b""
+    out = bytearray()
     for identifier, value in pairs:
         out += varint(identifier)
         kind = PROPERTY_KINDS[identifier]
@@ -144,11 +144,11 @@ def publish(topic, payload=b"", version=4, qos=0, retain=False, dup=False, packe
 
 def subscribe(packet_id, *filters, version=4, pairs=()):
     """Each filter a string, or (string, options byte)."""
-    body = struct.pack(">H", packet_id) + properties_if_5(version, pairs)
+    parts = [struct.pack(">H", packet_id), properties_if_5(version, pairs)]
     for item in filters:
         text, options = item if isinstance(item, tuple) else (item, 0)
-        body += string(text) + bytes([options])
-    return packet(SUBSCRIBE, body, 2)
+        parts += string(text), bytes([options])
+    return packet(SUBSCRIBE, b"".join(parts), 2)
 
 
 def unsubscribe(packet_id, *filters, version=4, pairs=()):
@@ -311,7 +311,7 @@ class Connection:
     def __init__(self, address, version=4, family=None, receive_buffer=None, source=None, layers=None):
         self.version = version
         self.socket = transports.connect(address, family, receive_buffer, source, TIMEOUT_S, layers)
-        self.buffer = b""
+        self.buffer = bytearray()
 
     def __enter__(self):
         return self
@@ -354,7 +354,8 @@ class Connection:
             end = self._packet_end()
             if end is not None:
                 header, size = end
-                raw, self.buffer = self.buffer[:header + size], self.buffer[header + size:]
+                raw = bytes(self.buffer[:header + size])
+                del self.buffer[:header + size]
                 return Packet(raw[0], raw[header:], self.version)
             left = deadline - time.monotonic()
             if left <= 0:

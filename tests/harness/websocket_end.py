@@ -115,7 +115,8 @@ class WebSocketEnd:
 
     def __init__(self, below, frame_bytes=None, **options):
         self.below, self.frame_bytes = below, frame_bytes
-        self.response, self.buffer = open_over(below, **options)
+        self.response, rest = open_over(below, **options)
+        self.buffer = bytearray(rest)
         self.plain = b""
         self.close_code, self.ended = None, False
         self.frames = 0  # with data that came
@@ -149,7 +150,8 @@ class WebSocketEnd:
             self.buffer += data
         head, size = end
         first, second = self.buffer[:2]
-        payload, self.buffer = self.buffer[head:head + size], self.buffer[head + size:]
+        payload = bytes(self.buffer[head:head + size])
+        del self.buffer[:head + size]
         return Frame(first, payload, bool(second >> 7))
 
     def _frame_end(self):

@@ -13,7 +13,7 @@ from mqtt_wire import TIMEOUT_S, Client, Closed, Connection, connect
 def come_from(server, source, client_id, version=4):
     """A client of this source address; None: it was turned away."""
     client = Connection.__new__(Client)
-    client.version, client.buffer, client.kept, client.last_packet_id = version, b"", [], 0
+    client.version, client.buffer, client.kept, client.last_packet_id = version, bytearray(), [], 0
     client.socket = socket.create_connection(server.address, 20, (source, 0))
     try:
         client.send(connect(client_id, version))
@@ -83,7 +83,7 @@ def test_slow_handshakes_take_no_place_of_others(serve, version):
     slow = []
     for _ in range(100):
         connection = Connection.__new__(Connection)
-        connection.version, connection.buffer = version, b""
+        connection.version, connection.buffer = version, bytearray()
         connection.socket = socket.create_connection(server.address, 20, ("127.0.0.2", 0))
         with contextlib.suppress(Closed):
             connection.send(connect("slow", version)[:7])

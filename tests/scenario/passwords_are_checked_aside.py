@@ -42,7 +42,7 @@ def guess(server, count, version=5, source=None, password="guess"):
 
 @pytest.mark.threads
 def test_a_storm_of_wrong_passwords_holds_up_nobody_with_a_token(guarded, version):
-    server = guarded()
+    server = guarded("--connect-timeout-ms", "600000")
     with server.client("before", version, user="", password=token()) as before:
         guessing = guess(server, 30)
         server.wait_counter("passwords_waiting", lambda waiting: waiting > 20)
@@ -140,7 +140,7 @@ def comes_in(connection):
 
 def test_passwords_that_change_meanwhile(guarded, tmp_path, lines):
     """A verdict about the old file is nobody's: the new one is asked."""
-    server = guarded("--admin", "http://127.0.0.1:0")
+    server = guarded("--admin", "http://127.0.0.1:0", "--connect-timeout-ms", "600000")
     guessing = guess(server, 3, password="changed")
     (tmp_path / "passwords").write_text(lines.replace(lines.splitlines()[0] + "\n", password_line("slow", "changed")))
     assert server.admin().post("/api/v1/reload").status == 200

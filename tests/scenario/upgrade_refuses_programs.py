@@ -94,7 +94,7 @@ def test_a_program_that_others_may_write(talked, tmp_path):
 def endless(tmp_path):
     """A program that says something for ever."""
     source, path = tmp_path / "endless.c", tmp_path / "endless"
-    source.write_text("#include <unistd.h>\nint main(void)\n{\n\twhile (write(1, \"word \", 5) > 0)\n\t\t;\n}\n")
+    source.write_text("#include <unistd.h>\nint main(void)\n{\n\twhile (write(1, \"word \", 5) > 0)\n\t\tusleep(1000);\n}\n")
     subprocess.run(["gcc", "-o", path, source], check=True)
     return path
 

@@ -4,6 +4,7 @@
 #include "memory/list.h"
 #include "memory/slab.h"
 #include "memory/table.h"
+#include "tries.h"
 
 #include <pthread.h>
 #include <setjmp.h>
@@ -183,7 +184,7 @@ static void test_store_loses_nothing(void **state)
 	struct store store = {0};
 	uint64_t requests = failing_memory_sweep(FAILING_ALL, FAILING_ONCE, play_store, &store);
 	assert_true(requests > 2 * OBJECTS); /* and some growing of regions */
-	assert_int_equal(store.refusals, requests);
+	assert_in_range(store.refusals, requests / TRIES_STEP, requests);
 }
 
 static void play_without_stop(void *context)

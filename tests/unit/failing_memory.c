@@ -1,5 +1,7 @@
 #include "failing_memory.h"
 
+#include "tries.h"
+
 #include "base/check.h"
 #include "memory/list.h"
 #include "memory/pool.h"
@@ -13,6 +15,7 @@
 #define FRAMES_MAX 32
 /* A play that asks for more is not one to sweep over. */
 #define REQUESTS_MAX 10000000u
+#define EACH_OF_FIRST 100u
 
 struct failing {
 	unsigned kinds;
@@ -132,7 +135,7 @@ uint64_t failing_memory_sweep(unsigned kinds, enum failing_mode mode, void (*pla
 	void *frame[1];
 	CHECK(backtrace(frame, 1) == 1); /* loads what it needs */
 	check_context_set(&failing_context);
-	for (uint64_t nth = 1;; nth++) {
+	for (uint64_t nth = 1;; nth += nth < EACH_OF_FIRST ? 1 : TRIES_STEP) {
 		CHECK_LE(nth, REQUESTS_MAX);
 		failing = (struct failing){.kinds = kinds, .mode = mode, .nth = nth, .sweeping = true};
 		failing_context.number = (uint32_t)nth;
@@ -140,9 +143,10 @@ uint64_t failing_memory_sweep(unsigned kinds, enum failing_mode mode, void (*pla
 		CHECK(!failing.active); /* stopped by the play: what it frees and checks afterwards is not to be refused
 					 */
 		if (failing.refused == NULL) {
+			uint64_t requests = failing.count;
 			failing = (struct failing){0};
 			check_context_set(NULL);
-			return nth - 1;
+			return requests;
 		}
 	}
 }

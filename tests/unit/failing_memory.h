@@ -50,8 +50,8 @@ enum failing_mode {
 };
 
 /* Calls play() again and again: in the n-th run the n-th request of these kinds (FAILING_ALL, or some of them) after
- * failing_memory_start() is refused. Ends with the first run in which nothing was, and returns how many runs went
- * before: the number of requests that a play makes. */
+ * failing_memory_start() is refused. Ends with the first run in which nothing was, and returns how many requests that
+ * made. Under a sanitizer, of those beyond the first hundred every fifth is refused (tries.h). */
 uint64_t failing_memory_sweep(unsigned kinds, enum failing_mode mode, void (*play)(void *context), void *context);
 
 /* Within a play: requests are counted and refused from here, and no longer from there. */

@@ -179,7 +179,7 @@ static void test_rights_are_taken_turn_by_turn(void **state)
 	int fd = sign_in_with(scene, 0, "a", test_token("{\"sub\":\"u\"}"));
 	assert_int_equal(subscribe_code(scene, fd, "first"), 0);
 	for (int i = 0; i < FILTERS; i++) {
-		char filter[16];
+		char filter[24];
 		snprintf(filter, sizeof(filter), "taken/%d", i);
 		assert_int_equal(subscribe_code(scene, fd, filter), 0);
 	}
@@ -238,7 +238,7 @@ static void test_a_review_of_who_goes(void **state)
 	shard_scene_restart(scene);
 	int fd = sign_in_with(scene, 0, "a", test_token("{\"sub\":\"u\"}"));
 	for (int i = 0; i < FILTERS; i++) {
-		char filter[16];
+		char filter[24];
 		snprintf(filter, sizeof(filter), "t/%d", i);
 		assert_int_equal(subscribe_code(scene, fd, filter), 0);
 	}
@@ -263,7 +263,7 @@ static void test_a_review_of_who_has_gone(void **state)
 	shard_scene_restart(scene);
 	int fd = sign_in_with(scene, 0, "a", test_token("{\"sub\":\"u\"}"));
 	for (int i = 0; i < FILTERS; i++) {
-		char filter[16];
+		char filter[24];
 		snprintf(filter, sizeof(filter), "taken/%d", i);
 		assert_int_equal(subscribe_code(scene, fd, filter), 0);
 	}

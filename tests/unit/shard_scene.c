@@ -17,6 +17,15 @@
 #include <stdio.h>
 #include <sys/socket.h>
 
+const struct scene_kind SCENE_KIND = {
+#ifdef SCENE_EVICTS
+	.evicts = true,
+#endif
+#ifdef SCENE_CONVERTS
+	.converts = true,
+#endif
+};
+
 static uint64_t scene_now_ms = SCENE_START_MS;
 static uint64_t scene_stalled_ms;
 static int64_t scene_wall_offset_s;

@@ -13,6 +13,13 @@
 #define SCENE_START_MS 1000000u
 #define SCENE_WALL_S 1800000000 /* when its time is 0 */
 
+/* Which scene a program has: the same tests are linked with each of them. */
+struct scene_kind {
+	bool evicts;   /* packets of waiting messages leave memory */
+	bool converts; /* to another layout, each time that the program is replaced */
+};
+extern const struct scene_kind SCENE_KIND;
+
 struct shard_scene {
 	struct mailbox mailboxes[SCENE_SHARDS_MAX];
 	struct congestion_board boards[SCENE_SHARDS_MAX];
