@@ -42,7 +42,7 @@ test: ## the tests of a change, those of units under AddressSanitizer; ends with
 	@tools/setup.sh build test
 	@$(PYTHON) tools/check.py $(ARGS)
 
-campaign: ## what `make test` has no time for: all under both sanitizers, every step, the package; more than an hour
+campaign: ## what `make test` has no time for: scenarios under ASan, threads under TSan, every step, the package
 	@tools/setup.sh build test package machine
 	@$(PYTHON) tools/check.py campaign
 

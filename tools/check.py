@@ -154,19 +154,13 @@ THREAD_TESTS = {
 }
 
 
-# Scenes of which each is a part of another: an arena of one that is replaced, a layer that only frames of TLS.
-PARTS_OF_OTHERS = re.compile(r"gateway_.*_(arena|framed|websocket)")
-
-
 def unit_tests(directory):
-    """Those that a build is for: all; those that start threads; under ASan all but what is a part of others."""
+    """Those that a build is for: all, or under TSan those that start threads."""
     tests = tests_of(directory, "unit")
     unknown = THREAD_TESTS - {test["name"] for test in tests}
     if unknown:
         raise ValueError(f"no unit test {', '.join(sorted(unknown))}")
-    if directory == "build-tsan":
-        return [test for test in tests if test["name"] in THREAD_TESTS]
-    return [test for test in tests if directory != "build-asan" or not PARTS_OF_OTHERS.fullmatch(test["name"])]
+    return [test for test in tests if directory != "build-tsan" or test["name"] in THREAD_TESTS]
 
 
 def build(directory, result, with_tests=False):
@@ -235,11 +229,9 @@ def meson_suite(directory, suite):
 PYTEST_NONE_CHOSEN = 5  # exit status where no test of the files has the mark
 TEST_TIMEOUT_S = 60  # for one answer of the server, under a sanitizer and on a machine with much else to do
 
-PACKAGE_TESTS = ["package_contents", "package_service"]
 
-
-def others_than(names):
-    return sorted(path.stem for path in (ROOT / "tests" / "deploy").glob("*.py") if path.stem not in names)
+def names_in(folder):
+    return sorted(path.stem for path in (ROOT / "tests" / folder).glob("*.py"))
 
 
 def pytest(directory, folder, marks=None, options="", names=None, versions="one"):
@@ -247,9 +239,8 @@ def pytest(directory, folder, marks=None, options="", names=None, versions="one"
     result = Result()
     if not build(directory, result):
         return result
-    files = sorted((ROOT / "tests" / folder).glob("*.py")) if names is None else [ROOT / "tests" / folder / f"{name}.py" for name in names]
-    names = [str(path.relative_to(ROOT)) for path in files]
-    shares = [share for share in (names[i::PYTEST_SHARES] for i in range(PYTEST_SHARES)) if share]
+    files = [f"tests/{folder}/{name}.py" for name in names or names_in(folder)]
+    shares = [share for share in (files[i::PYTEST_SHARES] for i in range(PYTEST_SHARES)) if share]
     with concurrent.futures.ThreadPoolExecutor(PYTEST_JOBS) as pool:
         for one in pool.map(lambda number: pytest_files(directory, folder, number, shares[number], marks, options, versions=versions),
                             range(len(shares))):
@@ -345,7 +336,7 @@ def poll_scenarios():
 
 # What reading and writing make the most of: large packets, bursts, backlogs, packets cut at every byte, ends in the middle. Over
 # what lies on top of a socket everything else is as it is over TCP.
-TRANSPORT_SCENARIOS = ["bursts_at_qos_1_and_2", "slow_reader", "packet_too_large", "drain_on_sigterm",
+TRANSPORT_SCENARIOS = ["bursts_at_qos_1_and_2", "malformed_packets_cut_at_every_byte", "slow_reader", "packet_too_large", "drain_on_sigterm",
                        "publisher_faster_than_subscribers", "take_over_in_the_middle", "session_keeps_messages", "packet_identifiers",
                        "order_across_shards"]
 TRANSPORTS = ["tls", "wss"]
@@ -363,6 +354,10 @@ def transport_scenarios(all_of_them=False):
                                                      transport=run[1]), runs):
             result.add(one)
     return result
+
+
+def deploy(packages):
+    return pytest("build", "deploy", names=[name for name in names_in("deploy") if name.startswith("package_") == packages])
 
 
 installing = threading.Lock()
@@ -585,18 +580,17 @@ def hold():
 
 # A store whose disk fails, whose power is cut, whose server is killed
 
-CRASH_OPTIONS = ["--rounds", str(CRASH_ROUNDS), "--kill-after", "100..2500", "--upgrade", "50", "--quiet", "500", "--json"]
+CRASH_OPTIONS = ["--rounds", str(CRASH_ROUNDS), "--kill-after", "500..3000", "--upgrade", "100", "--quiet", "500", "--json"]
 
 
 def bench_crash():
     """`bench crash`, at all QoS mixed: each round counts in which the server was killed with kill -9, started again, and had
-    all that it had acknowledged. In half of them its program is replaced, or about to be; that some are replaced before a kill is
-    for tests/crash/kills.py to see to."""
+    all that it had acknowledged. Its program is replaced meanwhile, or about to be."""
     result = Result()
     status, output = run(["build/roost", "bench", "crash", *CRASH_OPTIONS], "bench-crash", timeout=300)
     found = re.search(r"^\{.*?^\}", output, re.MULTILINE | re.DOTALL)
     figures = json.loads(found.group()) if found else {}
-    if status == 0 and figures.get("rounds") == CRASH_ROUNDS and figures.get("acknowledged", 0) > 0:
+    if status == 0 and figures.get("rounds") == CRASH_ROUNDS and figures.get("acknowledged", 0) > 0 and figures.get("upgrades", 0) > 0:
         result.passes(CRASH_ROUNDS)
     else:
         result.fails(f"bench crash: exit status {status}; the seed and where the store is kept are in the log", output)
@@ -631,8 +625,8 @@ STAGES = {
     "poll": ("scenarios over poll(2) instead of epoll", poll_scenarios),
     "crash": (f"stores on disks that fail or lose power, servers that are killed; {CRASH_ROUNDS} rounds of bench crash", crash),
     "interop": ("clients that others wrote", lambda: interop("build")),
-    "deploy": ("what deploy/ and docs/ promise, with a real Prometheus", lambda: pytest("build", "deploy", names=others_than(PACKAGE_TESTS))),
-    "package": ("the Debian package: what is in it, and its service in a Debian with systemd", lambda: pytest("build", "deploy", names=PACKAGE_TESTS)),
+    "deploy": ("what deploy/ and docs/ promise, with a real Prometheus", lambda: deploy(packages=False)),
+    "package": ("the Debian package: what is in it, and its service in a Debian with systemd", lambda: deploy(packages=True)),
     "browser": ("the admin side's page, and pages that speak MQTT, in Chromium", lambda: pytest("build", "browser")),
     "conformance": ("suites for brokers that others wrote", lambda: conformance("build")),
     "random": (f"random plays against a model, over {', '.join(RANDOM_TRANSPORTS)}, for {RANDOM_SECONDS} s", lambda: random_plays("build")),
@@ -653,7 +647,8 @@ STAGES = {
 # What `make test` has no time for. Unit tests and corpora run under ASan and UBSan there, which see all that a build without them
 # would; without, every step is taken of what is tried again and again (tests/unit/tries.h). `make campaign` has these too,
 # `make lint` the last two.
-CAMPAIGN = ["versions", "transports", "unit", "fuzz", "simulate", "package", "asan-scenario", "asan-interop", "asan-random", "tsan-unit", "tsan-scenario"]
+CAMPAIGN = ["versions", "transports", "unit", "fuzz", "simulate", "package", "asan-scenario", "asan-interop", "asan-random", "tsan-unit",
+            "tsan-scenario"]
 NOT_BY_DEFAULT = {*CAMPAIGN, "tidy", "cppcheck"}
 # Counts what is lost when clients ping in time: nothing may keep them from it.
 ALONE = {"hold"}

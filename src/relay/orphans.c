@@ -71,12 +71,14 @@ static bool withdraw_all(struct gateway *gateway, struct slice id, const struct 
 	return good;
 }
 
-/* A session that has ended by itself needs no word. */
-static void tell_failure(const char *name, enum error error)
+/* False, after a word of why; of a session that has ended by itself none is needed. */
+static bool look_at(struct session_asker *asker, struct slice id, const char *name, struct rule_session *session)
 {
-	if (error != ERROR_NOT_FOUND)
+	enum error error = session_asker_inspect(asker, id, NULL, session);
+	if (error != ERROR_OK && error != ERROR_NOT_FOUND)
 		log_write(LOG_ERROR, "rule %s is gone, and its session was not looked at: %s; a reload tries again",
 			  name, error_sentence(error));
+	return error == ERROR_OK;
 }
 
 static void tend_one(struct gateway *gateway, struct session_asker *asker, const char *text)
@@ -84,22 +86,16 @@ static void tend_one(struct gateway *gateway, struct session_asker *asker, const
 	struct rule_session session;
 	struct slice id = slice_string(text);
 	const char *name = text + sizeof(RULE_CLIENT_PREFIX) - 1;
-	enum error error = session_asker_inspect(asker, id, NULL, &session);
-	if (error != ERROR_OK) {
-		tell_failure(name, error);
+	if (!look_at(asker, id, name, &session))
 		return;
-	}
 	if (session.stale_count != 0 && !withdraw_all(gateway, id, &session)) {
 		log_write(LOG_ERROR, "rule %s is gone, and its session still takes messages; a reload tries again",
 			  name);
 		return;
 	}
 	/* What came before its subscriptions were withdrawn counts, too. */
-	error = session_asker_inspect(asker, id, NULL, &session);
-	if (error != ERROR_OK) {
-		tell_failure(name, error);
+	if (!look_at(asker, id, name, &session))
 		return;
-	}
 	if (session.messages == 0 && session_asker_end(asker, id) == ERROR_OK)
 		log_write(LOG_INFO, "rule %s is gone; its session was empty and has ended", name);
 	else

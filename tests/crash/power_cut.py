@@ -10,7 +10,7 @@ from power import SEED, Examiner, Recording
 
 CUTS = os.environ.get("ROOST_POWER_CUTS", "5")
 SECONDS = float(os.environ.get("ROOST_POWER_SECONDS", "2"))
-START_EVERY = 40
+START_EVERY = 20
 
 
 def test_what_was_acknowledged_is_there_when_programs_were_replaced(tmp_path):

@@ -137,9 +137,12 @@ def test_plan_names_what_is_used_up_first():
     assert "They do not fit: " in ended.stdout
 
 
-# Of a client with half-filled pages: 173 as docs/ARCHITECTURE.md has it, 160 for TLS, 8 for WebSocket. On a busy machine fewer than
-# some thousands come in the time that the calibration has, and share the same pages.
-@pytest.mark.parametrize("transport, bytes_least, bytes_most", [("tls", 300, 400), ("ws", 155, 220)])
+# Of a client with half-filled pages: 173 as docs/ARCHITECTURE.md has it, 160 for TLS, 8 for WebSocket. What the server makes once,
+# and what of its pages nobody uses yet, is shared by those who come in the time that the calibration has: few on a busy machine.
+MADE_ONCE_BYTES = 256 << 10
+
+
+@pytest.mark.parametrize("transport, bytes_least, bytes_most", [("tls", 300, 400), ("ws", 155, 220), ("wss", 305, 420)])
 def test_plan_over_another_transport(tmp_path, transport, bytes_least, bytes_most):
     """The calibration's clients come over it; and what the server makes for it leaves nothing behind."""
     ended = run("doctor", "--plan", "--connections", "12000", "--rate", "100", "--qos", "1", "--transport", transport, "--json",
@@ -149,7 +152,7 @@ def test_plan_over_another_transport(tmp_path, transport, bytes_least, bytes_mos
     costs, tls = plan["costs"], transport != "ws"
     assert plan["transport"] == transport and costs["clients"] >= 1000
     assert costs["cpu_us_per_message"] > 0
-    assert SANITIZED or bytes_least <= costs["user_bytes_per_client"] <= bytes_most * max(1, 4000 / costs["clients"])
+    assert SANITIZED or bytes_least <= costs["user_bytes_per_client"] <= bytes_most + MADE_ONCE_BYTES / costs["clients"]
     assert plan["connections_a_second"] > 0
     for figure in (plan["resumed_a_second"], plan["return_resumed_s"], costs["cpu_us_per_resumed_connection"]):
         assert (figure is not None) == tls and (figure is None or figure > 0)

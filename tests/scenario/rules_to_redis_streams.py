@@ -95,7 +95,9 @@ def test_who_comes_and_goes(redis, start):
     redis = redis()
     server = start(redis, {"name": "presence", "topics": "$SYS/presence/#", "stream": "{topic.3}"}, ALL)
     server.client("stays").disconnect()
-    assert json.loads(wait_entries(redis, "disconnected", 1)[0][b"payload"])["reason"] == "CLOSED_BY_CLIENT"
+    entry = wait_entries(redis, "disconnected", 1)[0]
+    assert json.loads(entry[b"payload"])["reason"] == "CLOSED_BY_CLIENT"
+    assert entry.keys() == {b"topic", b"payload", b"qos", b"time"}  # it is nobody's publish
     redis.kill()
     for number in range(20):
         server.client(f"c-{number}").disconnect()
