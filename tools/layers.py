@@ -76,8 +76,8 @@ INSIDE = {
     "shard": ["freeze", "emptying"],
     # Certificates and ticket keys, which the main thread keeps.
     "control": ["tls"],
-    # Rules, and what they make of a message: bytes in, bytes out.
-    "relay": ["entry"],
+    # Items of the configuration, and what they make of a message: bytes in, bytes out; clients of Roost's own; rules.
+    "relay": ["entry", "session", "stream"],
     "daemon": ["options"],
 }
 

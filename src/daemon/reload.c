@@ -89,14 +89,6 @@ static bool reload_apply(struct reloader *reloader, const struct options *change
 	return applied;
 }
 
-static bool same_rules(const struct rules *one, const struct rules *other)
-{
-	bool same = one->count == other->count;
-	for (uint32_t i = 0; i < one->count && same; i++)
-		same = rule_equal(&one->items[i], &other->items[i]);
-	return same;
-}
-
 /* With the lock held. */
 static bool reload_locked(struct reloader *reloader, FILE *report)
 {
@@ -122,8 +114,7 @@ static bool reload_locked(struct reloader *reloader, FILE *report)
 	free(text);
 	if (done) {
 		log_level_set(changed.log_level);
-		if (!same_rules(&reloader->current->rules, &changed.rules))
-			relay_use(reloader->relay, &changed.rules);
+		relay_use(reloader->relay, &changed.items, &reloader->current->items);
 		*reloader->current = changed;
 	}
 	return done;

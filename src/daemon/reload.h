@@ -18,7 +18,7 @@ struct reloader {
 	struct options *current;
 	struct gateway *gateway;
 	struct admin *admin; /* its token is read again; NULL: none */
-	struct relay *relay; /* it gets the rules */
+	struct relay *relay; /* it gets the items */
 	uint32_t drains;     /* that were begun */
 	bool stopping;
 	bool upgrading;

@@ -177,10 +177,10 @@ static void on_upgrade_status(void *context, struct admin_upgrade *status)
 	snprintf(status->from, sizeof(status->from), "%s", now.from);
 }
 
-static void on_rules(void *context, struct relay_status *status)
+static void on_rules(void *context, struct stream_status *status)
 {
 	const struct serving *serving = context;
-	relay_status(serving->relay, status);
+	relay_rules_status(serving->relay, status);
 }
 
 static bool on_drain(void *context, const struct drain_settings *drain, char *why, size_t why_size)
@@ -333,11 +333,11 @@ static struct relay *make_relay(const struct options *options, const struct brid
 	struct redis_side_settings side = {.tls = {.on = false}};
 	if (redis != NULL)
 		side = (struct redis_side_settings){.url = redis->url, .tls = redis->tls};
-	CHECK(redis != NULL || options->rules.count == 0); /* command_line_read() has checked it */
-	struct relay *relay = relay_new(&options->rules, &side, options->settings.private_tables);
+	CHECK(redis != NULL || options->items.rules.count == 0); /* command_line_read() has checked it */
+	struct relay *relay = relay_new(&options->items, &side, options->settings.private_tables);
 	if (relay == NULL)
 		log_write(LOG_ERROR, "cannot start: %s", error_sentence(ERROR_NO_MEMORY));
-	if (options->rules.count != 0 && options->settings.store.directory[0] == '\0')
+	if (options->items.rules.count != 0 && options->settings.store.directory[0] == '\0')
 		log_write(LOG_WARNING,
 			  "rules have no store behind them: what Redis does not have yet is lost with this "
 			  "process; --store keeps it");

@@ -1,38 +1,36 @@
-/* Rules that send publishes to Redis Streams. A rule is a client of Roost's own: its session, which never expires, has
- * what Redis has not confirmed yet, so that it is as durable as the store, bounded, and visible. One thread serves all
- * rules (relay/relay_loop.h). The main thread makes, starts and stops it; it may be stopped and started again, which
- * keeps the sessions. */
+/* What connects the gateway to back ends: rules, which send publishes to Redis Streams. Each is a client of Roost's
+ * own, and each kind has a thread (relay/session/session_thread.h). The main thread makes, starts and stops them; they
+ * may be stopped and started again, which keeps the sessions. */
 #ifndef RELAY_RELAY_H
 #define RELAY_RELAY_H
 
-#include "relay/entry/rule.h"
-#include "relay/redis_side.h"
-#include "relay/status.h"
+#include "relay/entry/items.h"
+#include "relay/stream/stream_relay.h"
 
-struct gateway;
 struct relay;
 
-/* Copies rules and settings, but not the strings in the settings. NULL: memory or descriptors are short. */
-struct relay *relay_new(const struct rules *rules, const struct redis_side_settings *redis, bool private_table);
+/* Copies items and settings, but not the strings in the settings. NULL: memory or descriptors are short. */
+struct relay *relay_new(const struct relay_items *items, const struct redis_side_settings *redis, bool private_table);
 /* Main thread, after relay_stop(). relay may be NULL, here and below. */
 void relay_free(struct relay *relay);
 
-/* Opens a session for each rule and starts the thread, where there are rules. Sessions of rules that are gone take no
- * more, and end where nothing waits in them. After gateway_start() or gateway_thaw(). False: after logging why; the
- * gateway serves on, and what rules take waits in their sessions. */
-bool relay_start(struct relay *relay, struct gateway *gateway);
-/* Ends the thread and its sessions' connections, within little more than RELAY_STOP_MS; longer where Redis is just
- * being connected to. Before gateway_stop() and gateway_freeze(). Does nothing where it was not started. */
+/* Starts what there are items for. After gateway_start() or gateway_thaw(). What cannot be started is logged; the
+ * gateway serves on, and what items take waits in their sessions. */
+void relay_start(struct relay *relay, struct gateway *gateway);
+/* Ends all threads and their connections, within some seconds. Before gateway_stop() and gateway_freeze(). Does nothing
+ * where it was not started. */
 void relay_stop(struct relay *relay);
 
-/* Hands over other rules, which relay_tend() puts to use. Any thread that has relay_fd() in its descriptor table. */
-void relay_use(struct relay *relay, const struct rules *rules);
+/* Hands over other items, which relay_tend() puts to use. Kinds whose items have stayed the same go on. Any thread that
+ * has relay_fd() in its descriptor table. */
+void relay_use(struct relay *relay, const struct relay_items *items, const struct relay_items *before);
 /* For poll(): readable when relay_tend() is due. -1: relay is NULL. */
 int relay_fd(const struct relay *relay);
-/* Starts anew where there are other rules, or a session was lost. Main thread, while the gateway runs. */
+/* Starts anew where there are other items, or a session was lost. Main thread, while the gateway runs. */
 void relay_tend(struct relay *relay, struct gateway *gateway);
 
-/* What waits is asked of the gateway. Any thread but a shard's, with the shards' wakers in its descriptor table. */
-void relay_status(struct relay *relay, struct relay_status *status);
+/* How each kind is doing. What waits is asked of the gateway: any thread but a shard's, with the shards' wakers in its
+ * descriptor table. */
+void relay_rules_status(struct relay *relay, struct stream_status *status);
 
 #endif

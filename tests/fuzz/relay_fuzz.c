@@ -5,7 +5,7 @@
 #include "relay/entry/entry_batch.h"
 #include "relay/entry/rule.h"
 #include "relay/entry/stream_name.h"
-#include "relay/session_link.h"
+#include "relay/session/session_link.h"
 
 #include <stdio.h>
 #include <sys/socket.h>
@@ -49,15 +49,15 @@ static void read_pattern(struct slice bytes)
 static void read_value(struct slice bytes)
 {
 	static const char *const KEYS[] = {"name", "topics", "stream", "fields", "qos", "max_length", "max_age_s"};
-	char fault[RULE_FAULT_BYTES_MAX] = "";
+	char fault[ITEM_FAULT_BYTES_MAX] = "";
 	struct rule rule;
 	if (bytes.size == 0 || bytes.data[0] >= sizeof(KEYS) / sizeof(KEYS[0]))
 		return;
 	char *text = text_of(slice_of(bytes.data + 1, bytes.size - 1));
 	rule_init(&rule);
-	bool taken = rule_set(&rule, KEYS[bytes.data[0]], text, fault);
+	bool taken = rule_key(KEYS[bytes.data[0]])->set(&rule, text, fault);
 	CHECK(taken == (fault[0] == '\0'));
-	CHECK(memchr(rule.name, '\0', sizeof(rule.name)) != NULL && rule.filter_count <= 1 && rule.qos <= 1);
+	CHECK(memchr(rule.name, '\0', sizeof(rule.name)) != NULL && rule.topics.count <= 1 && rule.qos <= 1);
 	free(text);
 }
 
@@ -109,8 +109,8 @@ static void read_session(struct slice bytes)
 	rule_init(&rule);
 	snprintf(rule.name, sizeof(rule.name), "r");
 	snprintf(rule.stream, sizeof(rule.stream), "%s", "{topic.2}{user}");
-	snprintf(rule.filters[0], sizeof(rule.filters[0]), "#");
-	rule.filter_count = 1;
+	snprintf(rule.topics.filters[0], sizeof(rule.topics.filters[0]), "#");
+	rule.topics.count = 1;
 	rule.fields = (1u << RULE_FIELD_COUNT) - 1;
 	session_link_open(&link, pair[0], slice_string("$roost/rule/r"));
 	CHECK(send(pair[1], bytes.data, bytes.size, 0) == (ssize_t)bytes.size || bytes.size == 0);
@@ -120,7 +120,7 @@ static void read_session(struct slice bytes)
 			CHECK(entry_batch_add(&batch, &rule, &message, publish.packet_id, NOW_MS));
 		}
 		if (link.state == SESSION_CONNECTED)
-			session_link_subscribe(&link, &rule, NULL, 0);
+			session_link_subscribe(&link, &rule.topics, rule.qos, NULL, 0);
 		if (session_link_is_broken(&link) || !more)
 			break;
 	}

@@ -5,7 +5,7 @@
 
 #include "admin/api/guard.h"
 #include "admin/metrics/snapshot.h"
-#include "relay/status.h"
+#include "relay/stream/stream_status.h"
 #include "runtime/settings/drain_settings.h"
 
 #include <stdio.h>
@@ -38,7 +38,7 @@ struct admin_hooks {
 	 */
 	bool (*drain)(void *context, const struct drain_settings *drain, char *why, size_t why_size);
 	/* How the rules are doing. NULL: there are none. */
-	void (*rules)(void *context, struct relay_status *status);
+	void (*rules)(void *context, struct stream_status *status);
 	/* Descriptors that `upgrade` and `reload` need, in the thread's own table; -1: none. */
 	int upgrade_fd;
 	int relay_fd;

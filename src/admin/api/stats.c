@@ -193,7 +193,7 @@ static json_t *json_of_rule(const struct rule_status *rule)
 void serve_rules(struct request *request)
 {
 	const struct admin_hooks *hooks = &request->api->hooks;
-	struct relay_status status = {0};
+	struct stream_status status = {0};
 	json_t *rules = json_array();
 	if (hooks->rules != NULL)
 		hooks->rules(hooks->context, &status);

@@ -4,7 +4,7 @@
 
 #include <stdio.h>
 
-#define RULE_LABELS_BYTES_MAX (RULE_NAME_BYTES_MAX + 40u)
+#define RULE_LABELS_BYTES_MAX (ITEM_NAME_BYTES_MAX + 40u)
 
 static uint64_t rule_count(const struct rule_status *rule, enum rule_metric metric)
 {
@@ -41,7 +41,7 @@ static void write_states(struct exposition *exposition, const struct rule_status
 	}
 }
 
-void rules_metric_write(struct exposition *exposition, const struct relay_status *status, enum rule_metric metric)
+void rules_metric_write(struct exposition *exposition, const struct stream_status *status, enum rule_metric metric)
 {
 	char labels[RULE_LABELS_BYTES_MAX];
 	CHECK_LE(status->count, RULES_MAX);

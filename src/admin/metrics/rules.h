@@ -3,7 +3,7 @@
 #define ADMIN_METRICS_RULES_H
 
 #include "admin/metrics/exposition.h"
-#include "relay/status.h"
+#include "relay/stream/stream_status.h"
 
 enum rule_metric {
 	RULE_METRIC_ENTRIES,
@@ -18,6 +18,6 @@ enum rule_metric {
 };
 
 /* Samples of the family that was begun. */
-void rules_metric_write(struct exposition *exposition, const struct relay_status *status, enum rule_metric metric);
+void rules_metric_write(struct exposition *exposition, const struct stream_status *status, enum rule_metric metric);
 
 #endif

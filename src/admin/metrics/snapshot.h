@@ -5,7 +5,7 @@
 
 #include "admin/metrics/machine.h"
 #include "control/gateway.h"
-#include "relay/status.h"
+#include "relay/stream/stream_status.h"
 #include "topics/index.h"
 #include "topics/retained.h"
 
@@ -39,7 +39,7 @@ struct snapshot {
 	const struct gateway *gateway;
 	struct gateway_parts parts;
 	const struct admin_counts *admin;
-	struct relay_status rules; /* whoever takes the snapshot fills it in; zeros: there are none */
+	struct stream_status rules; /* whoever takes the snapshot fills it in; zeros: there are none */
 	struct counters sum;
 	struct machine machine;
 	struct index_size index;

@@ -81,16 +81,22 @@ static bool read_config(int argc, char **argv, struct options *options, FILE *fa
 	return true;
 }
 
-/* Rules are in the file alone. */
-static bool check_rules(int argc, char **argv, const struct options *options, FILE *faults)
+/* Items are in the file alone. */
+static bool check_items(int argc, char **argv, const struct options *options, FILE *faults)
 {
-	if (options->rules.count == 0 || options->settings.access.redis_url[0] != '\0')
+	const struct item_kind *kind;
+	if (options->settings.access.redis_url[0] != '\0')
 		return true;
-	fprintf(faults,
-		"roost: %s:%u: streams: rules send messages to the server that the option redis names, and there is "
-		"none\n",
-		command_line_config(argc, argv), options->rules.items[0].line);
-	return false;
+	for (size_t i = 0; (kind = item_kind_at(i)) != NULL; i++) {
+		if (!kind->needs_redis || item_count(kind, &options->items) == 0)
+			continue;
+		fprintf(faults,
+			"roost: %s:%u: %s: a %s needs the server that the option redis names, and there is none\n",
+			command_line_config(argc, argv), item_line(kind, item_look(kind, &options->items, 0)),
+			kind->list, kind->name);
+		return false;
+	}
+	return true;
 }
 
 /* What must hold between two options. */
@@ -98,7 +104,7 @@ static bool check_together(int argc, char **argv, const struct options *options,
 {
 	const struct settings *settings = &options->settings;
 	if (!listener_options_check(options, command_line_config(argc, argv), faults) ||
-	    !check_rules(argc, argv, options, faults))
+	    !check_items(argc, argv, options, faults))
 		return false;
 	if (settings->queue_bytes_max >= settings->packet_bytes_max)
 		return true;

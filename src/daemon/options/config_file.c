@@ -8,7 +8,6 @@
 #include <yaml.h>
 
 #define LISTENER_URL_KEY "url"
-#define RULES_KEY "streams"
 
 struct config_file {
 	const char *path;
@@ -150,83 +149,105 @@ static bool set_listen(struct config_file *file, const struct option_spec *spec,
 	return true;
 }
 
-/* ---- rules, which are in `streams` ---- */
+/* ---- lists of items, such as the rules in `streams` ---- */
 
-static bool complain_of_rule(const struct config_file *file, const yaml_node_t *at, const char *key, const char *fault)
+struct item_place {
+	struct config_file *file;
+	const struct item_kind *kind;
+	void *item;
+};
+
+static bool complain_of_item(const struct item_place *place, const yaml_node_t *at, const char *key, const char *fault)
 {
-	fprintf(file->faults, "roost: %s:%zu:%zu: " RULES_KEY ": %s%s%s\n", file->path, at->start_mark.line + 1,
-		at->start_mark.column + 1, key, *key != '\0' ? ": " : "", fault);
+	fprintf(place->file->faults, "roost: %s:%zu:%zu: %s: %s%s%s\n", place->file->path, at->start_mark.line + 1,
+		at->start_mark.column + 1, place->kind->list, key, *key != '\0' ? ": " : "", fault);
 	return false;
 }
 
-static bool set_in_rule(struct config_file *file, struct rule *rule, const char *key, const yaml_node_t *value)
+static bool set_in_item(const struct item_place *place, const struct item_key *key, const yaml_node_t *value)
 {
-	char fault[RULE_FAULT_BYTES_MAX];
+	char fault[ITEM_FAULT_BYTES_MAX];
 	if (value->type != YAML_SCALAR_NODE)
-		return complain_of_rule(file, value, key, "a single value is wanted here");
+		return complain_of_item(place, value, key->name, "a single value is wanted here");
 	if (strlen(scalar_text(value)) != value->data.scalar.length)
-		return complain_of_rule(file, value, key, "the value contains a null character");
-	return rule_set(rule, key, scalar_text(value), fault) || complain_of_rule(file, value, key, fault);
+		return complain_of_item(place, value, key->name, "the value contains a null character");
+	return key->set(place->item, scalar_text(value), fault) || complain_of_item(place, value, key->name, fault);
 }
 
-static bool set_rule_pair(struct config_file *file, struct rule *rule, const yaml_node_t *mapping,
-			  const yaml_node_pair_t *pair)
+static bool set_item_pair(const struct item_place *place, const yaml_node_t *mapping, const yaml_node_pair_t *pair)
 {
-	const yaml_node_t *key = yaml_document_get_node(&file->document, pair->key);
-	const yaml_node_t *value = yaml_document_get_node(&file->document, pair->value);
-	bool is_list;
-	if (key->type != YAML_SCALAR_NODE)
-		return complain_of_rule(file, key, "", "a key is wanted here");
-	if (was_before(file, mapping, pair))
-		return complain_of_rule(file, key, scalar_text(key), "the key appears for the second time");
-	if (!rule_has_key(scalar_text(key), &is_list))
-		return complain_of_rule(file, key, scalar_text(key),
-					"a rule has no such key; it has name, topics, stream, fields, qos, max_length "
-					"and max_age_s");
-	if (!is_list || value->type != YAML_SEQUENCE_NODE)
-		return set_in_rule(file, rule, scalar_text(key), value);
+	yaml_document_t *document = &place->file->document;
+	const yaml_node_t *node = yaml_document_get_node(document, pair->key);
+	const yaml_node_t *value = yaml_document_get_node(document, pair->value);
+	char fault[ITEM_FAULT_BYTES_MAX];
+	if (node->type != YAML_SCALAR_NODE)
+		return complain_of_item(place, node, "", "a key is wanted here");
+	if (was_before(place->file, mapping, pair))
+		return complain_of_item(place, node, scalar_text(node), "the key appears for the second time");
+	const struct item_key *key = place->kind->key(scalar_text(node));
+	if (key == NULL) {
+		item_fault(fault, "a %s has no such key; it has %s", place->kind->name, place->kind->key_names);
+		return complain_of_item(place, node, scalar_text(node), fault);
+	}
+	if (!key->is_list || value->type != YAML_SEQUENCE_NODE)
+		return set_in_item(place, key, value);
 	for (const yaml_node_item_t *item = value->data.sequence.items.start; item < value->data.sequence.items.top;
 	     item++) {
-		if (!set_in_rule(file, rule, scalar_text(key), yaml_document_get_node(&file->document, *item)))
+		if (!set_in_item(place, key, yaml_document_get_node(document, *item)))
 			return false;
 	}
 	return true;
 }
 
-static bool add_rule(struct config_file *file, const yaml_node_t *entry)
+static bool add_item(struct config_file *file, const struct item_kind *kind, const yaml_node_t *entry)
 {
-	struct rules *rules = &file->options->rules;
-	char fault[RULE_FAULT_BYTES_MAX];
-	if (entry->type != YAML_MAPPING_NODE)
-		return complain_of_rule(file, entry, "", "a rule is a mapping, such as \"- name: telemetry\"");
-	if (rules->count == RULES_MAX) {
-		snprintf(fault, sizeof(fault), "more than %u rules", RULES_MAX);
-		return complain_of_rule(file, entry, "", fault);
+	struct item_place place = {.file = file, .kind = kind};
+	char fault[ITEM_FAULT_BYTES_MAX];
+	if (entry->type != YAML_MAPPING_NODE) {
+		item_fault(fault, "a %s is a mapping, such as \"%s\"", kind->name, kind->example);
+		return complain_of_item(&place, entry, "", fault);
 	}
-	struct rule *rule = &rules->items[rules->count++];
-	rule_init(rule);
-	rule->line = (uint32_t)entry->start_mark.line + 1;
+	place.item = item_add(kind, &file->options->items, (uint32_t)entry->start_mark.line + 1);
+	if (place.item == NULL) {
+		item_fault(fault, "more than %u %ss", kind->most, kind->name);
+		return complain_of_item(&place, entry, "", fault);
+	}
 	for (const yaml_node_pair_t *pair = entry->data.mapping.pairs.start; pair < entry->data.mapping.pairs.top;
 	     pair++) {
-		if (!set_rule_pair(file, rule, entry, pair))
+		if (!set_item_pair(&place, entry, pair))
 			return false;
 	}
-	return rule_complete(rules, fault) || complain_of_rule(file, entry, "", fault);
+	return item_complete(kind, &file->options->items, fault) || complain_of_item(&place, entry, "", fault);
 }
 
-static bool set_rules(struct config_file *file, const yaml_node_t *value)
+static bool set_items(struct config_file *file, const struct item_kind *kind, const yaml_node_t *value)
 {
+	const struct item_place place = {.file = file, .kind = kind};
+	char fault[ITEM_FAULT_BYTES_MAX];
 	bool is_empty = value->type == YAML_SCALAR_NODE && value->data.scalar.length == 0;
 	if (is_empty)
 		return true;
-	if (value->type != YAML_SEQUENCE_NODE)
-		return complain_of_rule(file, value, "", "a list of rules is wanted here, each a mapping");
+	if (value->type != YAML_SEQUENCE_NODE) {
+		item_fault(fault, "a list of %ss is wanted here, each a mapping", kind->name);
+		return complain_of_item(&place, value, "", fault);
+	}
 	for (const yaml_node_item_t *item = value->data.sequence.items.start; item < value->data.sequence.items.top;
 	     item++) {
-		if (!add_rule(file, yaml_document_get_node(&file->document, *item)))
+		if (!add_item(file, kind, yaml_document_get_node(&file->document, *item)))
 			return false;
 	}
 	return true;
+}
+
+/* The kind of items of which this is the list. NULL: none. */
+static const struct item_kind *kind_of_list(const char *key)
+{
+	const struct item_kind *kind;
+	for (size_t i = 0; (kind = item_kind_at(i)) != NULL; i++) {
+		if (strcmp(kind->list, key) == 0)
+			return kind;
+	}
+	return NULL;
 }
 
 /* ---- the document ---- */
@@ -235,8 +256,9 @@ static bool set_pair(struct config_file *file, const yaml_node_t *key, const yam
 {
 	if (key->type != YAML_SCALAR_NODE)
 		return config_complain(file, key, "", "a key is wanted here");
-	if (strcmp(scalar_text(key), RULES_KEY) == 0)
-		return set_rules(file, value);
+	const struct item_kind *kind = kind_of_list(scalar_text(key));
+	if (kind != NULL)
+		return set_items(file, kind, value);
 	const struct option_spec *spec = option_find(scalar_text(key));
 	if (spec == NULL)
 		return config_complain(file, key, scalar_text(key),

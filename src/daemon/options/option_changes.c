@@ -142,21 +142,29 @@ static enum error compare_options(struct options *into, const struct options *st
 	return error;
 }
 
-void options_change_rules(struct rules *into, const struct rules *wanted, FILE *report)
+static void report_items(const struct item_kind *kind, const struct relay_items *old, const struct relay_items *wanted,
+			 FILE *report)
 {
-	for (uint32_t i = 0; i < into->count; i++) {
-		const char *name = into->items[i].name;
-		if (rules_find(wanted, slice_string(name)) == NULL)
-			fprintf(report, "streams: rule %s is gone\n", name);
+	for (uint32_t i = 0; i < item_count(kind, old); i++) {
+		const char *name = item_name(item_look(kind, old, i));
+		if (item_find(kind, wanted, slice_string(name)) == NULL)
+			fprintf(report, "%s: %s %s is gone\n", kind->list, kind->name, name);
 	}
-	for (uint32_t i = 0; i < wanted->count; i++) {
-		const struct rule *rule = &wanted->items[i];
-		const struct rule *old = rules_find(into, slice_string(rule->name));
-		if (old == NULL)
-			fprintf(report, "streams: rule %s is new\n", rule->name);
-		else if (!rule_equal(old, rule))
-			fprintf(report, "streams: rule %s has changed\n", rule->name);
+	for (uint32_t i = 0; i < item_count(kind, wanted); i++) {
+		const void *item = item_look(kind, wanted, i);
+		const void *before = item_find(kind, old, slice_string(item_name(item)));
+		if (before == NULL)
+			fprintf(report, "%s: %s %s is new\n", kind->list, kind->name, item_name(item));
+		else if (!kind->equal(before, item))
+			fprintf(report, "%s: %s %s has changed\n", kind->list, kind->name, item_name(item));
 	}
+}
+
+void options_change_items(struct relay_items *into, const struct relay_items *wanted, FILE *report)
+{
+	const struct item_kind *kind;
+	for (size_t i = 0; (kind = item_kind_at(i)) != NULL; i++)
+		report_items(kind, into, wanted, report);
 	*into = *wanted;
 }
 
@@ -173,7 +181,7 @@ enum error options_change(struct options *into, const struct options *started, c
 	struct options changed = *into;
 	compare_options(&changed, started, wanted, true, path, report);
 	listener_options_copy(&changed, wanted);
-	options_change_rules(&changed.rules, &wanted->rules, report);
+	options_change_items(&changed.items, &wanted->items, report);
 	*into = changed;
 	return ERROR_OK;
 }

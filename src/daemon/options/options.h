@@ -8,7 +8,7 @@
 #include "base/error.h"
 #include "base/log.h"
 #include "daemon/options/option_spec.h"
-#include "relay/entry/rule.h"
+#include "relay/entry/items.h"
 #include "runtime/settings/settings.h"
 
 #include <stdbool.h>
@@ -30,7 +30,7 @@ struct options {
 	struct settings settings;
 	struct listeners_given listeners;
 	struct admin_options admin;
-	struct rules rules; /* of the configuration file alone */
+	struct relay_items items; /* of the configuration file alone */
 	enum log_level log_level;
 	uint32_t lines[OPTIONS_MAX]; /* of the configuration file, by option_place(); 0: the file does not have it */
 };
@@ -75,8 +75,8 @@ void option_copy(const struct option_spec *spec, struct options *into, const str
  * which the gateway started. */
 enum error options_change(struct options *into, const struct options *started, const struct options *wanted,
 			  const char *path, FILE *report);
-/* The part of this that has to do with rules: all of it may change. */
-void options_change_rules(struct rules *into, const struct rules *wanted, FILE *report);
+/* The part of this that has to do with items, such as rules: all of them may change. */
+void options_change_items(struct relay_items *into, const struct relay_items *wanted, FILE *report);
 /* Adds what follows from other options: the default listener where none was given, and the revocation file in the
  * store's directory. False: fault says why that cannot be. */
 bool options_complete(struct options *options, char fault[OPTION_FAULT_BYTES_MAX]);

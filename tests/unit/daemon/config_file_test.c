@@ -113,17 +113,17 @@ static void test_rules(void **state)
 			      "    max_length: 1000\n"
 			      "  - {name: alarms, topics: alarm, stream: '{{{client}}}', qos: 0, max_age_s: 60}\n",
 			      &options));
-	assert_int_equal(options.rules.count, 2);
-	const struct rule *rule = &options.rules.items[0];
+	assert_int_equal(options.items.rules.count, 2);
+	const struct rule *rule = &options.items.rules.items[0];
 	assert_string_equal(rule->name, "telemetry");
-	assert_int_equal(rule->filter_count, 2);
-	assert_string_equal(rule->filters[1], "lab/#");
+	assert_int_equal(rule->topics.count, 2);
+	assert_string_equal(rule->topics.filters[1], "lab/#");
 	assert_string_equal(rule->stream, "telemetry:{topic.2}");
 	assert_int_equal(rule->fields, 1u << RULE_FIELD_PAYLOAD | 1u << RULE_FIELD_TIME);
 	assert_int_equal(rule->max_length, 1000);
 	assert_int_equal(rule->qos, 1);
 	assert_int_equal(rule->line, 2);
-	rule = &options.rules.items[1];
+	rule = &options.items.rules.items[1];
 	assert_int_equal(rule->qos, 0);
 	assert_int_equal(rule->max_age_s, 60);
 	assert_int_equal(rule->line, 7);
@@ -131,7 +131,7 @@ static void test_rules(void **state)
 	options = options_default();
 	assert_true(read_text("streams:\n", &options));
 	assert_true(read_text("streams: []\n", &options));
-	assert_int_equal(options.rules.count, 0);
+	assert_int_equal(options.items.rules.count, 0);
 }
 
 /* ---- what is wrong ---- */

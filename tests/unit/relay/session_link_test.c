@@ -1,8 +1,8 @@
-/* The relay's side of a rule's session: what it says to the gateway, and what it makes of its answers. */
+/* A rule's side of its session: what it says to the gateway, and what it makes of its answers. */
 #include "mqtt/decode.h"
 #include "mqtt/encode.h"
 #include "mqtt/field/protocol.h"
-#include "relay/session_link.h"
+#include "relay/session/session_link.h"
 
 #include <fcntl.h>
 #include <setjmp.h>
@@ -16,7 +16,7 @@
 
 struct scene {
 	struct session_link link;
-	struct rule rule;
+	struct topics topics;
 	int gateway;
 	uint8_t bytes[4096];
 	size_t size;
@@ -27,10 +27,9 @@ static struct scene open_scene(void)
 	int pair[2];
 	struct scene scene = {.link = {.fd = -1}};
 	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, pair), 0);
-	rule_init(&scene.rule);
-	strcpy(scene.rule.filters[0], "a/#");
-	strcpy(scene.rule.filters[1], "b");
-	scene.rule.filter_count = 2;
+	strcpy(scene.topics.filters[0], "a/#");
+	strcpy(scene.topics.filters[1], "b");
+	scene.topics.count = 2;
 	scene.gateway = pair[1];
 	session_link_open(&scene.link, pair[0], slice_string("$roost/rule/r"));
 	return scene;
@@ -96,7 +95,7 @@ static void subscribe_scene(struct scene *scene)
 {
 	struct mqtt_header header;
 	connect_scene(scene);
-	session_link_subscribe(&scene->link, &scene->rule, NULL, 0);
+	session_link_subscribe(&scene->link, &scene->topics, 1, NULL, 0);
 	said(scene, &header);
 	said(scene, &header);
 	grant(scene);
@@ -132,11 +131,11 @@ static void test_subscribe(void **state)
 	uint8_t bytes[64];
 	const struct slice stale[] = {slice_string("old/#")};
 	connect_scene(&scene);
-	session_link_subscribe(&scene.link, &scene.rule, stale, 1);
+	session_link_subscribe(&scene.link, &scene.topics, 1, stale, 1);
 	for (uint32_t i = 0; i < 2; i++) {
 		assert_int_equal(mqtt_subscribe_decode(said(&scene, &header), MQTT_VERSION_5, &subscribe), ERROR_OK);
 		assert_int_equal(subscribe.filter_count, 1);
-		assert_int_equal(subscribe.identifier, rule_filter_identifier(scene.rule.filters[i]));
+		assert_int_equal(subscribe.identifier, topics_identifier(scene.topics.filters[i]));
 		assert_true(mqtt_subscribe_next(&subscribe.filters, MQTT_VERSION_5, &subscription));
 		assert_true(slice_equal(subscription.filter, slice_string(i == 0 ? "a/#" : "b")));
 		assert_true(subscription.qos == 1 && subscription.retain_as_published &&
@@ -219,7 +218,7 @@ static void test_refusals(void **state)
 	close_scene(&scene);
 	scene = open_scene();
 	connect_scene(&scene);
-	session_link_subscribe(&scene.link, &scene.rule, NULL, 0);
+	session_link_subscribe(&scene.link, &scene.topics, 1, NULL, 0);
 	size = mqtt_suback_encode(3, (const uint8_t[]){0x97}, 1, MQTT_SUBACK, MQTT_VERSION_5, bytes, sizeof(bytes));
 	assert_false(tell(&scene, bytes, size, &publish));
 	assert_non_null(strstr(scene.link.fault, "topic filter 2 with reason 0x97"));

@@ -1,11 +1,11 @@
 /* The relay's connection to Redis, over which the batches of all lanes go: those that are ready in one write, each a
  * transaction of its own. Owned by the relay's thread, which blocks on Redis only to connect. */
-#ifndef RELAY_REDIS_SIDE_H
-#define RELAY_REDIS_SIDE_H
+#ifndef RELAY_STREAM_REDIS_SIDE_H
+#define RELAY_STREAM_REDIS_SIDE_H
 
 #include "bridge/redis_link.h"
 #include "bridge/redis_tls.h"
-#include "relay/lane.h"
+#include "relay/stream/lane.h"
 #include "transport/stream_tls.h"
 
 /* A Redis that says nothing for so long, while it owes answers, is lost: the connection is made anew. Longer than a
@@ -31,10 +31,9 @@ struct redis_side {
 	struct lane *owed[RULES_MAX]; /* lanes whose answers are due, in the order in which they come */
 	uint32_t owed_first;
 	uint32_t owed_end;
-	uint32_t answer;   /* of the first of these: how many have come */
-	uint64_t heard_ms; /* when the last answer came, or the first command went */
-	uint64_t retry_ms; /* not connected: when to try again */
-	uint32_t pause_ms;
+	uint32_t answer;               /* of the first of these: how many have come */
+	uint64_t heard_ms;             /* when the last answer came, or the first command went */
+	struct pause pause;            /* not connected: before it is tried again */
 	char fault[REDIS_FAULT_BYTES]; /* why it is not connected */
 	char told[REDIS_FAULT_BYTES];  /* what was logged last; "": nothing since it was connected */
 };

@@ -1,16 +1,14 @@
 /* A rule at work: its session, the entries that were read and not sent yet, and those that Redis is to confirm. Entries
  * leave in the order in which their messages came; the next batch goes when the one before is settled. Owned by the
  * relay's thread. */
-#ifndef RELAY_LANE_H
-#define RELAY_LANE_H
+#ifndef RELAY_STREAM_LANE_H
+#define RELAY_STREAM_LANE_H
 
-#include "base/hash.h"
 #include "relay/entry/entry_batch.h"
-#include "relay/session_link.h"
-#include "relay/status.h"
-
-#define LANE_PAUSE_MS_LEAST 100u
-#define LANE_PAUSE_MS_MAX 5000u
+#include "relay/session/copies.h"
+#include "relay/session/pause.h"
+#include "relay/session/session_link.h"
+#include "relay/stream/stream_status.h"
 
 struct lane {
 	const struct rule *rule;
@@ -18,12 +16,9 @@ struct lane {
 	struct entry_batch gathered; /* read, and to be sent after those in flight */
 	struct entry_batch flying;   /* sent, or to be sent again */
 	struct entry_batch spare;    /* empty */
-	struct hash_key key;         /* of what follows */
-	uint64_t last_hash;          /* of the last message that was gathered by a subscription with an identifier */
-	uint32_t last_subscription;  /* 0: there is none */
-	bool is_at_redis;            /* answers for what is in flight are due */
-	uint64_t retry_ms;           /* before which they are not sent again, on the monotonic clock */
-	uint32_t pause_ms;
+	struct copies copies;
+	bool is_at_redis;   /* answers for what is in flight are due */
+	struct pause pause; /* of what is in flight, before it is sent again */
 	struct rule_counts counts;
 	char refusal[BATCH_REASON_BYTES_MAX]; /* of what is at Redis: the first that it gave; "": none */
 	char reason[BATCH_REASON_BYTES_MAX];  /* likewise, why entries are dead */

@@ -1,34 +1,33 @@
-#include "relay/orphans.h"
+#include "relay/session/orphans.h"
 
 #include "base/check.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "control/internal.h"
-#include "relay/rule_session.h"
+#include "relay/entry/item.h"
+#include "relay/session/session_asker.h"
 
 #include <poll.h>
 #include <stdio.h>
 
-#define ORPHANS_MAX 64u
+#define ORPHANS_MAX 64u /* all items may be replaced at a time */
 #define WAIT_MS 2000u
-#define ID_BYTES_MAX RULE_CLIENT_BYTES_MAX
-
-_Static_assert(ORPHANS_MAX >= 2 * RULES_MAX, "all rules may be replaced at a time");
+#define ID_BYTES_MAX ITEM_CLIENT_BYTES_MAX
 
 struct orphans {
-	const struct rules *rules;
+	const struct orphans_kind *kind;
 	char ids[ORPHANS_MAX][ID_BYTES_MAX];
 	uint32_t count;
 };
 
-/* Others than those of rules are not known, since nobody else may have such a client id. */
+/* Nobody else may have such a client id. */
 static void note_orphan(void *context, struct slice id)
 {
 	struct orphans *orphans = context;
-	const size_t prefix = sizeof(RULE_CLIENT_PREFIX) - 1;
+	const size_t prefix = strlen(orphans->kind->prefix);
 	if (id.size <= prefix || id.size >= ID_BYTES_MAX || orphans->count == ORPHANS_MAX)
 		return;
-	if (rules_find(orphans->rules, slice_of(id.data + prefix, id.size - prefix)) != NULL)
+	if (orphans->kind->has(orphans->kind->items, slice_of(id.data + prefix, id.size - prefix)))
 		return;
 	memcpy(orphans->ids[orphans->count], id.data, id.size);
 	orphans->ids[orphans->count++][id.size] = '\0';
@@ -55,7 +54,7 @@ static bool await_state(struct session_link *link, enum session_state state)
 	}
 }
 
-static bool withdraw_all(struct gateway *gateway, struct slice id, const struct rule_session *session)
+static bool withdraw_all(struct gateway *gateway, struct slice id, const struct session_facts *session)
 {
 	struct session_link link = {.fd = -1};
 	int fd = gateway_open_internal(gateway);
@@ -72,50 +71,52 @@ static bool withdraw_all(struct gateway *gateway, struct slice id, const struct 
 }
 
 /* False, after a word of why; of a session that has ended by itself none is needed. */
-static bool look_at(struct session_asker *asker, struct slice id, const char *name, struct rule_session *session)
+static bool look_at(struct session_asker *asker, const struct orphans_kind *kind, const char *text,
+		    struct session_facts *session)
 {
-	enum error error = session_asker_inspect(asker, id, NULL, session);
+	enum error error = session_asker_inspect(asker, slice_string(text), NULL, session);
 	if (error != ERROR_OK && error != ERROR_NOT_FOUND)
-		log_write(LOG_ERROR, "rule %s is gone, and its session was not looked at: %s; a reload tries again",
-			  name, error_sentence(error));
+		log_write(LOG_ERROR, "%s %s is gone, and its session was not looked at: %s; a reload tries again",
+			  kind->name, text + strlen(kind->prefix), error_sentence(error));
 	return error == ERROR_OK;
 }
 
-static void tend_one(struct gateway *gateway, struct session_asker *asker, const char *text)
+static void tend_one(struct gateway *gateway, struct session_asker *asker, const struct orphans_kind *kind,
+		     const char *text)
 {
-	struct rule_session session;
+	struct session_facts session;
 	struct slice id = slice_string(text);
-	const char *name = text + sizeof(RULE_CLIENT_PREFIX) - 1;
-	if (!look_at(asker, id, name, &session))
+	const char *name = text + strlen(kind->prefix);
+	if (!look_at(asker, kind, text, &session))
 		return;
 	if (session.stale_count != 0 && !withdraw_all(gateway, id, &session)) {
-		log_write(LOG_ERROR, "rule %s is gone, and its session still takes messages; a reload tries again",
-			  name);
+		log_write(LOG_ERROR, "%s %s is gone, and its session still takes messages; a reload tries again",
+			  kind->name, name);
 		return;
 	}
 	/* What came before its subscriptions were withdrawn counts, too. */
-	if (!look_at(asker, id, name, &session))
+	if (!look_at(asker, kind, text, &session))
 		return;
 	if (session.messages == 0 && session_asker_end(asker, id) == ERROR_OK)
-		log_write(LOG_INFO, "rule %s is gone; its session was empty and has ended", name);
+		log_write(LOG_INFO, "%s %s is gone; its session was empty and has ended", kind->name, name);
 	else
 		log_write(LOG_WARNING,
-			  "rule %s is gone; %lu messages that Redis does not have wait in its session: a rule of that "
+			  "%s %s is gone; %lu messages that %s does not have wait in its session: a %s of that "
 			  "name gets them, `roost ctl end-session '%s'` drops them",
-			  name, session.messages, text);
+			  kind->name, name, session.messages, kind->receiver, kind->name, text);
 }
 
-void orphans_tend(struct gateway *gateway, const struct rules *rules)
+void orphans_tend(struct gateway *gateway, const struct orphans_kind *kind)
 {
-	struct orphans orphans = {.rules = rules};
+	struct orphans orphans = {.kind = kind};
 	struct session_asker *asker = session_asker_new(gateway);
 	enum error error = ERROR_NO_MEMORY;
 	if (asker != NULL)
-		error = session_asker_list(asker, note_orphan, &orphans);
+		error = session_asker_list(asker, kind->prefix, note_orphan, &orphans);
 	for (uint32_t i = 0; i < orphans.count; i++)
-		tend_one(gateway, asker, orphans.ids[i]);
+		tend_one(gateway, asker, kind, orphans.ids[i]);
 	session_asker_free(asker);
 	if (error != ERROR_OK)
-		log_write(LOG_ERROR, "rules that are gone were not looked for: %s", error_sentence(error));
+		log_write(LOG_ERROR, "each %s that is gone was not looked for: %s", kind->name, error_sentence(error));
 	CHECK_LE(orphans.count, ORPHANS_MAX);
 }

@@ -1,6 +1,6 @@
 /* How the rules are doing, as the admin side shows it. Copied under a lock; any thread. */
-#ifndef RELAY_STATUS_H
-#define RELAY_STATUS_H
+#ifndef RELAY_STREAM_STATUS_H
+#define RELAY_STREAM_STATUS_H
 
 #include "relay/entry/rule.h"
 
@@ -21,7 +21,7 @@ struct rule_counts {
 };
 
 struct rule_status {
-	char name[RULE_NAME_BYTES_MAX];
+	char name[ITEM_NAME_BYTES_MAX];
 	char stream[RULE_STREAM_BYTES_MAX];
 	uint8_t qos;
 	enum rule_state state;
@@ -35,7 +35,7 @@ struct rule_status {
 	char fault[STATUS_FAULT_BYTES]; /* the last one, in words; "": there was none */
 };
 
-struct relay_status {
+struct stream_status {
 	uint32_t count;
 	bool redis_connected;
 	struct rule_status rules[RULES_MAX];

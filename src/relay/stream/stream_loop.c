@@ -1,13 +1,10 @@
-#include "relay/relay_loop.h"
+#include "relay/stream/stream_loop.h"
 
 #include "base/check.h"
 #include "base/clock.h"
 #include "base/log.h"
-#include "reactor/fdtable.h"
 
 #include <poll.h>
-#include <stdlib.h>
-#include <sys/eventfd.h>
 #include <time.h>
 
 /* A sleep without anything to wait for; status is looked at then. */
@@ -19,11 +16,6 @@ enum {
 	AT_REDIS,
 	AT_LANES,
 };
-
-static bool relay_is_stopping(const struct relay_loop *loop)
-{
-	return atomic_load(&loop->stopping);
-}
 
 static uint64_t wall_clock_ms(void)
 {
@@ -39,15 +31,15 @@ static uint64_t wall_clock_ms(void)
 
 /* ---- sessions ---- */
 
-static void lose_session(struct relay_loop *loop, struct lane *lane, uint64_t now_ms)
+static void lose_session(struct stream_loop *loop, struct lane *lane, uint64_t now_ms)
 {
-	if (!relay_is_stopping(loop))
+	if (!session_thread_is_stopping(&loop->thread))
 		lane_note(lane, lane->session.fault, now_ms);
 	session_link_close(&lane->session);
 	loop->lost = true;
 }
 
-static void flush_session(struct relay_loop *loop, struct lane *lane, uint64_t now_ms)
+static void flush_session(struct stream_loop *loop, struct lane *lane, uint64_t now_ms)
 {
 	if (lane->session.state != SESSION_CLOSED && lane->session.out.size != 0 && !session_link_flush(&lane->session))
 		lose_session(loop, lane, now_ms);
@@ -55,16 +47,17 @@ static void flush_session(struct relay_loop *loop, struct lane *lane, uint64_t n
 
 /* The session is there. Where the gateway does not say which filters it has, those of before stay until the next time.
  */
-static void subscribe_lane(struct relay_loop *loop, struct lane *lane)
+static void subscribe_lane(struct stream_loop *loop, struct lane *lane)
 {
-	char id[RULE_CLIENT_BYTES_MAX];
-	struct rule_session session;
-	size_t size = rule_client_id(lane->rule, id);
-	session_asker_inspect(loop->asker, slice_of(id, size), lane->rule, &session);
-	session_link_subscribe(&lane->session, lane->rule, session.stale, session.stale_count);
+	char id[ITEM_CLIENT_BYTES_MAX];
+	struct session_facts session;
+	size_t size = item_client_id(RULE_CLIENT_PREFIX, lane->rule->name, id);
+	session_asker_inspect(loop->thread.asker, slice_of(id, size), &lane->rule->topics, &session);
+	session_link_subscribe(&lane->session, &lane->rule->topics, lane->rule->qos, session.stale,
+			       session.stale_count);
 }
 
-static void read_session(struct relay_loop *loop, struct lane *lane, uint64_t now_ms)
+static void read_session(struct stream_loop *loop, struct lane *lane, uint64_t now_ms)
 {
 	if (!lane_may_read(lane))
 		return;
@@ -80,10 +73,10 @@ static void read_session(struct relay_loop *loop, struct lane *lane, uint64_t no
 /* ---- a turn ---- */
 
 /* While Redis is away a lane takes what it can hold of the first read, so that its age is known. */
-static bool wants_input(const struct relay_loop *loop, const struct lane *lane)
+static bool wants_input(const struct stream_loop *loop, const struct lane *lane)
 {
 	bool holds = lane->flying.count != 0 || lane->gathered.count != 0;
-	if (relay_is_stopping(loop) || !lane_may_read(lane))
+	if (session_thread_is_stopping(&loop->thread) || !lane_may_read(lane))
 		return false;
 	if (lane->session.state != SESSION_READY)
 		return true;
@@ -95,7 +88,7 @@ static uint64_t sooner(uint64_t one, uint64_t other)
 	return one < other ? one : other;
 }
 
-static int relay_sleep_ms(const struct relay_loop *loop, uint64_t now_ms)
+static int stream_sleep_ms(const struct stream_loop *loop, uint64_t now_ms)
 {
 	uint64_t until_ms = sooner(now_ms + SLEEP_MS_MAX, redis_side_due_ms(&loop->side));
 	if (loop->read_ms != 0)
@@ -107,10 +100,10 @@ static int relay_sleep_ms(const struct relay_loop *loop, uint64_t now_ms)
 	return until_ms > now_ms ? (int)(until_ms - now_ms) : 0;
 }
 
-static void wait_for_input(struct relay_loop *loop, struct pollfd polled[AT_LANES + RULES_MAX])
+static void wait_for_input(struct stream_loop *loop, struct pollfd polled[AT_LANES + RULES_MAX])
 {
 	uint32_t count = AT_LANES;
-	polled[AT_WAKER] = (struct pollfd){.fd = loop->waker.fd, .events = POLLIN};
+	polled[AT_WAKER] = (struct pollfd){.fd = loop->thread.waker.fd, .events = POLLIN};
 	polled[AT_REDIS] = (struct pollfd){
 		.fd = redis_side_fd(&loop->side),
 		.events = (short)((loop->hear_ms == 0 ? POLLIN : 0) | (loop->side.is_blocked ? POLLOUT : 0)),
@@ -120,12 +113,12 @@ static void wait_for_input(struct relay_loop *loop, struct pollfd polled[AT_LANE
 		int events = (wants_input(loop, lane) ? POLLIN : 0) | (lane->session.is_blocked ? POLLOUT : 0);
 		polled[count++] = (struct pollfd){.fd = lane->session.fd, .events = (short)events};
 	}
-	waker_sleep(&loop->waker);
-	poll(polled, count, relay_is_stopping(loop) ? 1 : relay_sleep_ms(loop, clock_now_ms()));
-	waker_awake(&loop->waker);
+	waker_sleep(&loop->thread.waker);
+	poll(polled, count, session_thread_is_stopping(&loop->thread) ? 1 : stream_sleep_ms(loop, clock_now_ms()));
+	waker_awake(&loop->thread.waker);
 }
 
-static void hear_redis(struct relay_loop *loop, short events, uint64_t now_ms)
+static void hear_redis(struct stream_loop *loop, short events, uint64_t now_ms)
 {
 	if (loop->side.connected && (events & POLLOUT) != 0)
 		redis_side_flush(&loop->side, now_ms);
@@ -133,11 +126,11 @@ static void hear_redis(struct relay_loop *loop, short events, uint64_t now_ms)
 	if (loop->side.connected && ((events & ~POLLOUT) != 0 || is_due))
 		redis_side_receive(&loop->side, now_ms);
 	if (is_due || loop->hear_ms == 0 || !redis_side_owes(&loop->side))
-		loop->hear_ms = redis_side_owes_much(&loop->side) ? now_ms + RELAY_HEAR_MS : 0;
+		loop->hear_ms = redis_side_owes_much(&loop->side) ? now_ms + STREAM_LOOP_HEAR_MS : 0;
 	redis_side_check(&loop->side, now_ms);
 }
 
-static void hear_sessions(struct relay_loop *loop, const struct pollfd *polled, uint64_t now_ms)
+static void hear_sessions(struct stream_loop *loop, const struct pollfd *polled, uint64_t now_ms)
 {
 	EACH_LANE(loop, lane)
 	{
@@ -147,7 +140,7 @@ static void hear_sessions(struct relay_loop *loop, const struct pollfd *polled, 
 		if ((events & (POLLHUP | POLLERR)) != 0 || lane->session.state != SESSION_READY)
 			read_session(loop, lane, now_ms);
 		else if ((events & POLLIN) != 0 && loop->read_ms == 0)
-			loop->read_ms = now_ms + RELAY_GATHER_MS;
+			loop->read_ms = now_ms + STREAM_LOOP_GATHER_MS;
 		/* It has no room for what may be there; all of it comes again. */
 		if ((events & (POLLHUP | POLLERR)) != 0 && lane->session.state != SESSION_CLOSED &&
 		    !lane_may_read(lane)) {
@@ -158,7 +151,7 @@ static void hear_sessions(struct relay_loop *loop, const struct pollfd *polled, 
 }
 
 /* Reads what has gathered, and sends what is ready. */
-static void move_on(struct relay_loop *loop, uint64_t now_ms)
+static void move_on(struct stream_loop *loop, uint64_t now_ms)
 {
 	if (loop->read_ms != 0 && now_ms >= loop->read_ms) {
 		loop->read_ms = 0;
@@ -168,7 +161,7 @@ static void move_on(struct relay_loop *loop, uint64_t now_ms)
 				read_session(loop, lane, now_ms);
 		}
 	}
-	if (!loop->side.connected || redis_side_owes(&loop->side) || relay_is_stopping(loop))
+	if (!loop->side.connected || redis_side_owes(&loop->side) || session_thread_is_stopping(&loop->thread))
 		return;
 	EACH_LANE(loop, lane)
 	{
@@ -180,7 +173,7 @@ static void move_on(struct relay_loop *loop, uint64_t now_ms)
 
 /* ---- how it is doing ---- */
 
-static void tell_status(struct relay_loop *loop, uint64_t now_ms)
+static void tell_status(struct stream_loop *loop, uint64_t now_ms)
 {
 	uint64_t wall_ms = wall_clock_ms();
 	pthread_mutex_lock(loop->lock);
@@ -196,46 +189,22 @@ static void tell_status(struct relay_loop *loop, uint64_t now_ms)
 	pthread_mutex_unlock(loop->lock);
 }
 
-/* Asks to be started anew where a session is lost, though not too often. */
-static void call_if_lost(struct relay_loop *loop, uint64_t now_ms)
-{
-	if (loop->lost && !loop->has_called && now_ms >= loop->started_ms + RELAY_RESTART_MS) {
-		loop->has_called = true;
-		eventfd_write(loop->attention_fd, 1);
-	}
-}
-
 /* ---- the thread ---- */
 
-static void detach_relay_table(struct relay_loop *loop)
-{
-	size_t shards = session_waker_fds(loop->gateway, NULL);
-	int *keeps = calloc(shards + RULES_MAX + 2, sizeof(*keeps));
-	CHECK(keeps != NULL);
-	size_t count = session_waker_fds(loop->gateway, keeps);
-	keeps[count++] = loop->waker.fd;
-	keeps[count++] = loop->attention_fd;
-	for (uint32_t i = 0; i < loop->rules->count; i++)
-		keeps[count++] = loop->fds[i];
-	CHECK(count <= shards + RULES_MAX + 2);
-	loop->owns_copies = fdtable_detach(keeps, count) == FDTABLE_PRIVATE;
-	free(keeps);
-}
-
-static void open_lanes(struct relay_loop *loop)
+static void open_lanes(struct stream_loop *loop)
 {
 	for (uint32_t i = 0; i < loop->rules->count; i++) {
-		char id[RULE_CLIENT_BYTES_MAX];
+		char id[ITEM_CLIENT_BYTES_MAX];
 		struct lane *lane = &loop->lanes[i];
-		size_t size = rule_client_id(&loop->rules->items[i], id);
+		size_t size = item_client_id(RULE_CLIENT_PREFIX, loop->rules->items[i].name, id);
 		lane_init(lane, &loop->rules->items[i]);
 		lane->counts = loop->status->rules[i].counts;
-		session_link_open(&lane->session, loop->fds[i], slice_of(id, size));
-		flush_session(loop, lane, loop->started_ms);
+		session_link_open(&lane->session, loop->thread.fds[i], slice_of(id, size));
+		flush_session(loop, lane, loop->thread.started_ms);
 	}
 }
 
-static void relay_turn(struct relay_loop *loop)
+static void stream_turn(struct stream_loop *loop)
 {
 	struct pollfd polled[AT_LANES + RULES_MAX];
 	redis_side_connect(&loop->side, clock_now_ms());
@@ -248,7 +217,8 @@ static void relay_turn(struct relay_loop *loop)
 	tell_status(loop, now_ms);
 	EACH_LANE(loop, lane)
 	flush_session(loop, lane, now_ms);
-	call_if_lost(loop, now_ms);
+	if (loop->lost)
+		session_thread_call(&loop->thread, now_ms);
 }
 
 /* Until the gateway has read the last acknowledgements: it may stop at once, and what it has not read comes again. What
@@ -270,7 +240,7 @@ static void await_pong(struct lane *lane, uint64_t until_ms)
 	}
 }
 
-static void end_sessions(struct relay_loop *loop, uint64_t until_ms)
+static void end_sessions(struct stream_loop *loop, uint64_t until_ms)
 {
 	EACH_LANE(loop, lane)
 	{
@@ -288,20 +258,17 @@ static void end_sessions(struct relay_loop *loop, uint64_t until_ms)
 	lane_fini(lane);
 }
 
-void *relay_loop_main(void *argument)
+void *stream_loop_main(void *argument)
 {
-	struct relay_loop *loop = argument;
-	if (loop->private_table)
-		detach_relay_table(loop);
-	sem_post(&loop->begun);
-	loop->started_ms = clock_now_ms();
+	struct stream_loop *loop = argument;
+	session_thread_begin(&loop->thread);
 	open_lanes(loop);
-	while (!relay_is_stopping(loop))
-		relay_turn(loop);
+	while (!session_thread_is_stopping(&loop->thread))
+		stream_turn(loop);
 	/* What is under way is settled, so that it need not come again. */
-	uint64_t until_ms = clock_now_ms() + RELAY_STOP_MS;
+	uint64_t until_ms = clock_now_ms() + STREAM_LOOP_STOP_MS;
 	while (redis_side_owes(&loop->side) && clock_now_ms() < until_ms)
-		relay_turn(loop);
+		stream_turn(loop);
 	end_sessions(loop, until_ms);
 	tell_status(loop, clock_now_ms());
 	redis_side_fini(&loop->side);

@@ -1,4 +1,4 @@
-#include "relay/rule_session.h"
+#include "relay/session/session_asker.h"
 
 #include "base/check.h"
 #include "base/hash.h"
@@ -14,7 +14,6 @@
 #define LIST_ROWS 64u
 
 _Static_assert(SESSION_STALE_MAX <= COMMAND_SUBSCRIPTIONS_MAX, "a command shows as many filters");
-_Static_assert(RULES_MAX < LIST_ROWS, "rules' sessions are one page or two");
 
 struct session_asker {
 	struct gateway *gateway;
@@ -42,7 +41,7 @@ static enum error ask_one_shard(struct session_asker *asker, uint32_t shard, str
 	struct gateway_parts parts = gateway_parts(asker->gateway);
 	CHECK(shard < parts.shard_count);
 	return command_do(command, &parts.shards[shard].shared.commands, &parts.mailboxes[shard].waker,
-			  RULE_SESSION_WAIT_MS);
+			  SESSION_ASKER_WAIT_MS);
 }
 
 /* Of the shard that the client id belongs to. */
@@ -58,43 +57,34 @@ static enum error ask_home_shard(struct session_asker *asker, enum command_kind 
 
 /* ---- one session ---- */
 
-static bool is_of_rule(const struct rule *rule, struct slice filter)
-{
-	for (uint32_t i = 0; rule != NULL && i < rule->filter_count; i++) {
-		if (slice_equal(slice_string(rule->filters[i]), filter))
-			return true;
-	}
-	return false;
-}
-
-static void find_stale(const struct session_asker *asker, const struct command_client *client, const struct rule *rule,
-		       struct rule_session *session)
+static void find_stale(const struct session_asker *asker, const struct command_client *client,
+		       const struct topics *topics, struct session_facts *session)
 {
 	CHECK(client->subscription_rows <= COMMAND_SUBSCRIPTIONS_MAX);
 	for (uint32_t i = 0; i < client->subscription_rows && session->stale_count < SESSION_STALE_MAX; i++) {
 		const struct subscription_row *row = &client->subscriptions[i];
 		struct slice filter = slice_of(asker->filters + row->filter_offset, row->filter_bytes);
-		if (!is_of_rule(rule, filter))
+		if (topics == NULL || !topics_has(topics, filter))
 			session->stale[session->stale_count++] = filter;
 	}
 }
 
-enum error session_asker_inspect(struct session_asker *asker, struct slice client_id, const struct rule *rule,
-				 struct rule_session *session)
+enum error session_asker_inspect(struct session_asker *asker, struct slice client_id, const struct topics *topics,
+				 struct session_facts *session)
 {
 	struct command_client client = {
 		.subscriptions = asker->subscriptions,
 		.filters = asker->filters,
 		.filters_capacity = sizeof(asker->filters),
 	};
-	*session = (struct rule_session){0};
+	*session = (struct session_facts){0};
 	enum error error = ask_home_shard(asker, COMMAND_INSPECT, client_id, &client);
 	if (error != ERROR_OK)
 		return error;
 	session->messages = (uint64_t)client.row.inflight + client.row.queued;
 	session->bytes = client.row.queued_bytes;
 	session->dropped = client.row.dropped;
-	find_stale(asker, &client, rule, session);
+	find_stale(asker, &client, topics, session);
 	return ERROR_OK;
 }
 
@@ -106,11 +96,11 @@ enum error session_asker_end(struct session_asker *asker, struct slice client_id
 
 /* ---- all of them ---- */
 
-static enum error list_shard(struct session_asker *asker, uint32_t shard,
+static enum error list_shard(struct session_asker *asker, uint32_t shard, const char *prefix,
 			     void (*visit)(void *context, struct slice client_id), void *context)
 {
 	struct command_list list = {
-		.prefix = slice_string(RULE_CLIENT_PREFIX),
+		.prefix = slice_string(prefix),
 		.states = LIST_CONNECTED | LIST_OFFLINE | LIST_CLOSING,
 		.row_max = LIST_ROWS,
 		.rows = asker->rows,
@@ -129,13 +119,13 @@ static enum error list_shard(struct session_asker *asker, uint32_t shard,
 	return ERROR_OK;
 }
 
-enum error session_asker_list(struct session_asker *asker, void (*visit)(void *context, struct slice client_id),
-			      void *context)
+enum error session_asker_list(struct session_asker *asker, const char *prefix,
+			      void (*visit)(void *context, struct slice client_id), void *context)
 {
 	enum error error = ERROR_OK;
 	uint32_t shards = gateway_parts(asker->gateway).shard_count;
 	for (uint32_t i = 0; i < shards && error == ERROR_OK; i++)
-		error = list_shard(asker, i, visit, context);
+		error = list_shard(asker, i, prefix, visit, context);
 	return error;
 }
 

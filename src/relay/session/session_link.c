@@ -1,4 +1,4 @@
-#include "relay/session_link.h"
+#include "relay/session/session_link.h"
 
 #include "base/check.h"
 #include "mqtt/decode.h"
@@ -12,11 +12,11 @@
 #include <unistd.h>
 
 #define UNSUBSCRIBE_ID 1u
-#define SUBSCRIBE_ID 2u /* and the filter's place in the rule */
+#define SUBSCRIBE_ID 2u /* and the filter's place among the topics */
 #define NEVER_EXPIRES UINT32_MAX
 /* A CONNECT has the client id, and some bytes. */
-#define CONNECT_BYTES_MAX (128u + RULE_CLIENT_BYTES_MAX)
-#define SUBSCRIBE_BYTES_MAX (32u + RULE_FILTER_BYTES_MAX)
+#define CONNECT_BYTES_MAX (128u + ITEM_CLIENT_BYTES_MAX)
+#define SUBSCRIBE_BYTES_MAX (32u + TOPICS_FILTER_BYTES_MAX)
 #define RETAINED_NOT_SENT 2u /* Retain Handling [3.8.3.1] */
 /* Of what an empty buffer keeps. */
 #define KEEP_BYTES (2 * SESSION_READ_BYTES)
@@ -54,7 +54,7 @@ void session_link_open(struct session_link *link, int fd, struct slice client_id
 		.packet_bytes_max = MQTT_BODY_BYTES_MAX + MQTT_HEADER_BYTES_MAX,
 		.request_problem_info = true,
 	};
-	CHECK(link->state == SESSION_CLOSED && fd >= 0 && client_id.size <= RULE_CLIENT_BYTES_MAX);
+	CHECK(link->state == SESSION_CLOSED && fd >= 0 && client_id.size <= ITEM_CLIENT_BYTES_MAX);
 	link->fd = fd;
 	link->state = SESSION_CONNECTING;
 	link->read_at = 0;
@@ -104,13 +104,13 @@ void session_link_withdraw(struct session_link *link, const struct slice *stale,
 }
 
 /* A packet for each filter where there are several, since the identifier is the packet's. */
-static void subscribe_to(struct session_link *link, const struct rule *rule, uint32_t number)
+static void subscribe_to(struct session_link *link, const struct topics *topics, uint8_t qos, uint32_t number)
 {
-	const char *filter = rule->filters[number];
-	uint32_t identifier = rule->filter_count > 1 ? rule_filter_identifier(filter) : 0;
+	const char *filter = topics->filters[number];
+	uint32_t identifier = topics->count > 1 ? topics_identifier(filter) : 0;
 	const struct mqtt_subscription subscription = {
 		.filter = slice_string(filter),
-		.qos = rule->qos,
+		.qos = qos,
 		.retain_as_published = true,
 		.retain_handling = RETAINED_NOT_SENT,
 	};
@@ -122,13 +122,13 @@ static void subscribe_to(struct session_link *link, const struct rule *rule, uin
 	link->answers_due++;
 }
 
-void session_link_subscribe(struct session_link *link, const struct rule *rule, const struct slice *stale,
-			    size_t stale_count)
+void session_link_subscribe(struct session_link *link, const struct topics *topics, uint8_t qos,
+			    const struct slice *stale, size_t stale_count)
 {
-	CHECK(link->state == SESSION_CONNECTED && rule->filter_count != 0 && stale_count <= SESSION_STALE_MAX);
+	CHECK(link->state == SESSION_CONNECTED && topics->count != 0 && stale_count <= SESSION_STALE_MAX);
 	link->state = SESSION_SUBSCRIBING;
-	for (uint32_t i = 0; i < rule->filter_count; i++)
-		subscribe_to(link, rule, i);
+	for (uint32_t i = 0; i < topics->count; i++)
+		subscribe_to(link, topics, qos, i);
 	/* Afterwards: what both match does not get lost in between. */
 	if (stale_count != 0)
 		session_link_withdraw(link, stale, stale_count);

@@ -1,23 +1,20 @@
-#include "relay/redis_side.h"
+#include "relay/stream/redis_side.h"
 
 #include "base/check.h"
 #include "base/log.h"
 
 #include <errno.h>
-#include <sodium.h>
 #include <stdio.h>
 
-#define PAUSE_MS_LEAST 100u
-#define PAUSE_MS_MAX 5000u
 /* Of what an empty output keeps. */
 #define KEEP_BYTES ((size_t)4 << 20)
 
-_Static_assert(PAUSE_MS_LEAST * 2 < PAUSE_MS_MAX, "pauses grow");
 _Static_assert(BATCH_ENTRIES_MAX < REDIS_ANSWER_ELEMENTS_MAX, "the answer to EXEC is within the link's limits");
 
 bool redis_side_init(struct redis_side *side, const struct redis_side_settings *settings)
 {
-	*side = (struct redis_side){.settings = settings, .pause_ms = PAUSE_MS_LEAST};
+	*side = (struct redis_side){.settings = settings};
+	pause_clear(&side->pause);
 	streams_init(&side->streams);
 	return !settings->tls.on || tls_streams_open(&side->tls, &side->streams, NULL) == ERROR_OK;
 }
@@ -45,15 +42,6 @@ int redis_side_fd(const struct redis_side *side)
 
 /* ---- connecting ---- */
 
-/* Half of each pause is random, so that many gateways do not come back at the same time. */
-static void pause_side(struct redis_side *side, uint64_t now_ms)
-{
-	uint32_t half_ms = side->pause_ms / 2;
-	CHECK(side->pause_ms >= PAUSE_MS_LEAST && side->pause_ms <= PAUSE_MS_MAX);
-	side->retry_ms = now_ms + half_ms + randombytes_uniform(half_ms + 1);
-	side->pause_ms = side->pause_ms < PAUSE_MS_MAX / 2 ? side->pause_ms * 2 : PAUSE_MS_MAX;
-}
-
 /* Logs it once, and again if the reason changes. */
 static void note_redis_lost(struct redis_side *side)
 {
@@ -69,7 +57,7 @@ static void lose(struct redis_side *side, uint64_t now_ms)
 {
 	note_redis_lost(side);
 	disconnect(side);
-	pause_side(side, now_ms);
+	pause_begin(&side->pause, now_ms);
 	while (redis_side_owes(side))
 		lane_settle(side->owed[side->owed_first++], side->fault, now_ms);
 	side->owed_first = side->owed_end = side->answer = 0;
@@ -78,7 +66,7 @@ static void lose(struct redis_side *side, uint64_t now_ms)
 void redis_side_connect(struct redis_side *side, uint64_t now_ms)
 {
 	char fault[TLS_FAULT_BYTES_MAX];
-	if (side->connected || now_ms < side->retry_ms)
+	if (side->connected || now_ms < side->pause.until_ms)
 		return;
 	const struct redis_side_settings *settings = side->settings;
 	if (settings->tls.on) {
@@ -223,7 +211,7 @@ static bool hear(struct redis_side *side, const redisReply *reply, uint64_t now_
 	/* It works: the next loss is a new one. */
 	if (side->told[0] != '\0')
 		log_write(LOG_INFO, "rules: redis answers again");
-	side->pause_ms = PAUSE_MS_LEAST;
+	pause_clear(&side->pause);
 	side->told[0] = '\0';
 	return true;
 }
@@ -267,6 +255,6 @@ void redis_side_check(struct redis_side *side, uint64_t now_ms)
 uint64_t redis_side_due_ms(const struct redis_side *side)
 {
 	if (!side->connected)
-		return side->retry_ms;
+		return side->pause.until_ms;
 	return redis_side_owes(side) ? side->heard_ms + REDIS_SIDE_ANSWER_MS : UINT64_MAX;
 }

@@ -1,19 +1,18 @@
-#include "relay/lane.h"
+#include "relay/stream/lane.h"
 
 #include "base/check.h"
 #include "base/error.h"
 #include "base/log.h"
 
-#include <sodium.h>
 #include <stdio.h>
 
-_Static_assert(LANE_PAUSE_MS_LEAST * 2 < LANE_PAUSE_MS_MAX, "pauses grow");
 _Static_assert(STATUS_FAULT_BYTES >= BATCH_REASON_BYTES_MAX, "what Redis said fits");
 
 void lane_init(struct lane *lane, const struct rule *rule)
 {
-	*lane = (struct lane){
-		.rule = rule, .pause_ms = LANE_PAUSE_MS_LEAST, .session = {.fd = -1}, .key = hash_key_random()};
+	*lane = (struct lane){.rule = rule, .session = {.fd = -1}};
+	copies_init(&lane->copies);
+	pause_clear(&lane->pause);
 }
 
 void lane_fini(struct lane *lane)
@@ -31,35 +30,6 @@ bool lane_may_read(const struct lane *lane)
 	return lane->session.state != SESSION_CLOSED && !entry_batch_is_full(&lane->gathered);
 }
 
-static uint64_t message_hash(const struct lane *lane, const struct relay_message *message)
-{
-	const uint64_t parts[] = {
-		hash_slice(&lane->key, message->topic),
-		hash_slice(&lane->key, message->payload),
-		hash_slice(&lane->key, message->client),
-	};
-	return hash_slice(&lane->key, slice_of(parts, sizeof(parts)));
-}
-
-/* Where several filters of the rule match a message it comes once for each, one behind the other. All of them are of
- * one publish; two of the same content come by the same subscription each. What came by a filter that the rule has no
- * more is never taken for a copy, nor anything for a copy of it. Their times may differ by a moment. */
-static bool is_copy(struct lane *lane, const struct relay_message *message)
-{
-	if (message->subscription == 0 || !rule_has_identifier(lane->rule, message->subscription)) {
-		lane->last_subscription = 0;
-		return false;
-	}
-	uint64_t hash = message_hash(lane, message);
-	bool is_copy = lane->last_subscription != 0 && lane->last_subscription != message->subscription &&
-		       lane->last_hash == hash;
-	if (!is_copy) {
-		lane->last_hash = hash;
-		lane->last_subscription = message->subscription;
-	}
-	return is_copy;
-}
-
 static bool gather_messages(struct lane *lane, uint64_t wall_ms)
 {
 	struct mqtt_publish publish;
@@ -67,7 +37,7 @@ static bool gather_messages(struct lane *lane, uint64_t wall_ms)
 	/* The batch is asked first: what session_link_next() has passed is not read again. */
 	while (!entry_batch_is_full(&lane->gathered) && session_link_next(&lane->session, &publish)) {
 		relay_message_read(&publish, &message);
-		if (is_copy(lane, &message)) {
+		if (copies_is_one(&lane->copies, &lane->rule->topics, &message)) {
 			if (publish.packet_id != 0)
 				session_link_acknowledge(&lane->session, publish.packet_id);
 			continue;
@@ -100,7 +70,7 @@ uint64_t lane_retry_ms(const struct lane *lane)
 	bool holds = lane->flying.count != 0 || lane->gathered.count != 0;
 	/* What was under way before comes behind CONNACK, in front of SUBACK, and may be more than a batch holds. */
 	bool has_session = lane->session.state >= SESSION_CONNECTED;
-	return holds && !lane->is_at_redis && has_session ? lane->retry_ms : UINT64_MAX;
+	return holds && !lane->is_at_redis && has_session ? lane->pause.until_ms : UINT64_MAX;
 }
 
 bool lane_is_ready(const struct lane *lane, uint64_t now_ms)
@@ -146,15 +116,11 @@ void lane_note(struct lane *lane, const char *fault, uint64_t now_ms)
 	lane->fault_ms = now_ms;
 }
 
-/* Half of each pause is random. */
 static void pause_lane(struct lane *lane, uint64_t now_ms)
 {
-	uint32_t half_ms = lane->pause_ms / 2;
-	CHECK(lane->pause_ms >= LANE_PAUSE_MS_LEAST && lane->pause_ms <= LANE_PAUSE_MS_MAX);
 	lane->counts.retries++;
 	lane->is_waiting = true;
-	lane->retry_ms = now_ms + half_ms + randombytes_uniform(half_ms + 1);
-	lane->pause_ms = lane->pause_ms < LANE_PAUSE_MS_MAX / 2 ? lane->pause_ms * 2 : LANE_PAUSE_MS_MAX;
+	pause_begin(&lane->pause, now_ms);
 }
 
 static uint32_t count_dead(const struct entry_batch *batch)
@@ -198,8 +164,7 @@ void lane_settle(struct lane *lane, const char *fault, uint64_t now_ms)
 		if (lane->is_waiting && lane->flying.count == 0)
 			log_write(LOG_INFO, "rule %s: Redis takes entries again", lane->rule->name);
 		lane->is_waiting = lane->is_waiting && lane->flying.count != 0;
-		lane->pause_ms = LANE_PAUSE_MS_LEAST;
-		lane->retry_ms = 0;
+		pause_clear(&lane->pause);
 	}
 }
 

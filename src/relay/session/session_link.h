@@ -1,11 +1,11 @@
-/* A rule's side of its session in the gateway: MQTT 5 over a socketpair (control/internal.h). The session never
- * expires, so what it has not acknowledged waits in the gateway while there is no such connection. Owned by one thread;
- * no call blocks. */
-#ifndef RELAY_SESSION_LINK_H
-#define RELAY_SESSION_LINK_H
+/* A client of Roost's own, such as a rule, and its session in the gateway: MQTT 5 over a socketpair
+ * (control/internal.h). The session never expires, so what it has not acknowledged waits in the gateway while there is
+ * no such connection. Owned by one thread; no call blocks. */
+#ifndef RELAY_SESSION_SESSION_LINK_H
+#define RELAY_SESSION_SESSION_LINK_H
 
 #include "relay/entry/bytes.h"
-#include "relay/entry/rule.h"
+#include "relay/entry/topics.h"
 
 #include "mqtt/packet.h"
 
@@ -35,16 +35,16 @@ struct session_link {
 	char fault[SESSION_FAULT_BYTES];
 };
 
-/* Takes over the descriptor, which does not block, and begins with CONNECT. client_id: of the rule's session
- * (rule_client_id()). */
+/* Takes over the descriptor, which does not block, and begins with CONNECT. client_id: item_client_id().
+ */
 void session_link_open(struct session_link *link, int fd, struct slice client_id);
 /* Closes the descriptor: with DISCONNECT, where the socket takes it. */
 void session_link_close(struct session_link *link);
 
-/* CONNECTED: subscribes to the rule's filters, with their places, from 1 on, for subscription identifiers where there
- * are several; and withdraws others that the session has. */
-void session_link_subscribe(struct session_link *link, const struct rule *rule, const struct slice *stale,
-			    size_t stale_count);
+/* CONNECTED: subscribes to these topics, with topics_identifier() where there are several; and withdraws others that
+ * the session has. */
+void session_link_subscribe(struct session_link *link, const struct topics *topics, uint8_t qos,
+			    const struct slice *stale, size_t stale_count);
 /* CONNECTED: withdraws these alone. */
 void session_link_withdraw(struct session_link *link, const struct slice *stale, size_t stale_count);
 

@@ -1,0 +1,124 @@
+#include "relay/entry/items.h"
+
+#include "base/check.h"
+
+#include <string.h>
+
+static void init_rule(void *item)
+{
+	rule_init(item);
+}
+
+static bool complete_rule(void *item, char fault[ITEM_FAULT_BYTES_MAX])
+{
+	return rule_complete(item, fault);
+}
+
+static bool equal_rules(const void *one, const void *other)
+{
+	return rule_equal(one, other);
+}
+
+_Static_assert(offsetof(struct rule, name) == 0, "an item begins with its name");
+
+static const struct item_kind KINDS[] = {
+	[ITEM_RULES] =
+		{
+			.list = "streams",
+			.name = "rule",
+			.example = "- name: telemetry",
+			.key_names = "name, topics, stream, fields, qos, max_length and max_age_s",
+			.most = RULES_MAX,
+			.item_bytes = sizeof(struct rule),
+			.items_at = offsetof(struct relay_items, rules.items),
+			.count_at = offsetof(struct relay_items, rules.count),
+			.line_at = offsetof(struct rule, line),
+			.needs_redis = true,
+			.init = init_rule,
+			.key = rule_key,
+			.complete = complete_rule,
+			.equal = equal_rules,
+		},
+};
+
+const struct item_kind *item_kind_at(size_t number)
+{
+	return number < sizeof(KINDS) / sizeof(KINDS[0]) ? &KINDS[number] : NULL;
+}
+
+static uint32_t *item_count_place(const struct item_kind *kind, struct relay_items *items)
+{
+	return (uint32_t *)(void *)((char *)items + kind->count_at);
+}
+
+uint32_t item_count(const struct item_kind *kind, const struct relay_items *items)
+{
+	uint32_t count;
+	memcpy(&count, (const char *)items + kind->count_at, sizeof(count));
+	CHECK_LE(count, kind->most);
+	return count;
+}
+
+void *item_at(const struct item_kind *kind, struct relay_items *items, uint32_t number)
+{
+	CHECK_LT(number, kind->most);
+	return (char *)items + kind->items_at + number * kind->item_bytes;
+}
+
+const void *item_look(const struct item_kind *kind, const struct relay_items *items, uint32_t number)
+{
+	CHECK_LT(number, kind->most);
+	return (const char *)items + kind->items_at + number * kind->item_bytes;
+}
+
+uint32_t item_line(const struct item_kind *kind, const void *item)
+{
+	uint32_t line;
+	memcpy(&line, (const char *)item + kind->line_at, sizeof(line));
+	return line;
+}
+
+const void *item_find(const struct item_kind *kind, const struct relay_items *items, struct slice name)
+{
+	uint32_t count = item_count(kind, items);
+	for (uint32_t i = 0; i < count; i++) {
+		const void *item = item_look(kind, items, i);
+		if (slice_equal(slice_string(item_name(item)), name))
+			return item;
+	}
+	return NULL;
+}
+
+void *item_add(const struct item_kind *kind, struct relay_items *items, uint32_t line)
+{
+	uint32_t *count = item_count_place(kind, items);
+	if (*count == kind->most)
+		return NULL;
+	void *item = item_at(kind, items, (*count)++);
+	kind->init(item);
+	memcpy((char *)item + kind->line_at, &line, sizeof(line));
+	return item;
+}
+
+bool item_complete(const struct item_kind *kind, struct relay_items *items, char fault[ITEM_FAULT_BYTES_MAX])
+{
+	uint32_t count = item_count(kind, items);
+	CHECK(count != 0);
+	void *item = item_at(kind, items, count - 1);
+	if (item_name(item)[0] == '\0')
+		return item_fault(fault, "this %s has no name", kind->name);
+	if (!kind->complete(item, fault))
+		return false;
+	const void *first = item_find(kind, items, slice_string(item_name(item)));
+	return first == item || item_fault(fault, "the %s in line %u is named %s, too", kind->name,
+					   item_line(kind, first), item_name(item));
+}
+
+bool items_equal(const struct item_kind *kind, const struct relay_items *one, const struct relay_items *other)
+{
+	uint32_t count = item_count(kind, one);
+	bool same = count == item_count(kind, other);
+	for (uint32_t i = 0; i < count && same; i++)
+		same = kind->equal(item_look(kind, one, i), item_look(kind, other, i));
+	return same;
+}

@@ -1,0 +1,110 @@
+#include "relay/session/session_thread.h"
+
+#include "base/check.h"
+#include "base/clock.h"
+#include "control/internal.h"
+#include "reactor/fdtable.h"
+
+#include <stdlib.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+/* Closes the first of them. */
+static void close_connections(const struct session_thread *thread, uint32_t count)
+{
+	for (uint32_t i = 0; i < count; i++)
+		close(thread->fds[i]);
+}
+
+static bool open_connections(struct session_thread *thread)
+{
+	for (uint32_t i = 0; i < thread->count; i++) {
+		thread->fds[i] = gateway_open_internal(thread->gateway);
+		if (thread->fds[i] < 0) {
+			close_connections(thread, i);
+			return false;
+		}
+	}
+	return true;
+}
+
+static void session_thread_fini(struct session_thread *thread)
+{
+	sem_destroy(&thread->begun);
+	waker_close(&thread->waker);
+	session_asker_free(thread->asker);
+}
+
+bool session_thread_init(struct session_thread *thread, struct gateway *gateway, uint32_t count, int attention_fd,
+			 bool private_table)
+{
+	CHECK(count <= THREAD_SESSIONS_MAX);
+	*thread = (struct session_thread){
+		.gateway = gateway, .count = count, .attention_fd = attention_fd, .private_table = private_table};
+	thread->asker = session_asker_new(gateway);
+	if (thread->asker == NULL || waker_open(&thread->waker) != ERROR_OK) {
+		session_asker_free(thread->asker);
+		return false;
+	}
+	CHECK(sem_init(&thread->begun, 0, 0) == 0);
+	if (open_connections(thread))
+		return true;
+	session_thread_fini(thread);
+	return false;
+}
+
+bool session_thread_start(struct session_thread *thread, void *(*main)(void *argument), void *argument)
+{
+	if (pthread_create(&thread->thread, NULL, main, argument) != 0) {
+		close_connections(thread, thread->count);
+		session_thread_fini(thread);
+		return false;
+	}
+	while (sem_wait(&thread->begun) != 0)
+		continue;
+	if (thread->owns_copies)
+		close_connections(thread, thread->count);
+	return true;
+}
+
+void session_thread_stop(struct session_thread *thread)
+{
+	atomic_store(&thread->stopping, true);
+	waker_wake(&thread->waker);
+	pthread_join(thread->thread, NULL);
+	session_thread_fini(thread);
+}
+
+/* ---- the thread itself ---- */
+
+static void detach_thread_table(struct session_thread *thread)
+{
+	size_t shards = session_waker_fds(thread->gateway, NULL);
+	size_t most = shards + thread->count + 2;
+	int *keeps = calloc(most, sizeof(*keeps));
+	CHECK(keeps != NULL);
+	size_t count = session_waker_fds(thread->gateway, keeps);
+	keeps[count++] = thread->waker.fd;
+	keeps[count++] = thread->attention_fd;
+	for (uint32_t i = 0; i < thread->count; i++)
+		keeps[count++] = thread->fds[i];
+	CHECK(count <= most);
+	thread->owns_copies = fdtable_detach(keeps, count) == FDTABLE_PRIVATE;
+	free(keeps);
+}
+
+void session_thread_begin(struct session_thread *thread)
+{
+	if (thread->private_table)
+		detach_thread_table(thread);
+	thread->started_ms = clock_now_ms();
+	sem_post(&thread->begun);
+}
+
+void session_thread_call(struct session_thread *thread, uint64_t now_ms)
+{
+	if (now_ms < thread->started_ms + THREAD_RESTART_MS || atomic_load(&thread->calls))
+		return;
+	atomic_store(&thread->calls, true);
+	eventfd_write(thread->attention_fd, 1);
+}
