@@ -1,24 +1,31 @@
 #include "client/presence.h"
 
+#include "base/clock.h"
 #include "mqtt/encode.h"
 #include "mqtt/field/topic.h"
+#include "net/health.h"
+#include "net/peer.h"
 #include "route/routing.h"
 #include "runtime/client_transport.h"
 #include "state/client_state.h"
+#include "state/principal.h"
 #include "state/shard.h"
 #include "topics/index.h"
 
 #include <stdio.h>
 #include <stdlib.h>
-#include <time.h>
 
 #define TOPIC_CONNECTED "$SYS/presence/connected"
 #define TOPIC_DISCONNECTED "$SYS/presence/disconnected"
+#define TOPIC_SESSION_ENDED "$SYS/presence/session_ended"
+#define TOPIC_WILL_PUBLISHED "$SYS/presence/will_published"
+#define TOPIC_SUBSCRIBED "$SYS/presence/subscribed"
 #define TOPIC_UNSUBSCRIBED "$SYS/presence/unsubscribed"
 /* A byte of a name may take six in JSON: \u0000. */
 #define NAME_FACTOR 6u
 #define REST_BYTES_MAX 512u
 
+/* An event while it is written. */
 struct text {
 	char *bytes;
 	size_t used;
@@ -70,8 +77,9 @@ static bool has_subscribers(struct shard *shard, const char *topic)
 	return error == ERROR_MORE || (error == ERROR_OK && shard->routing.routes.count != 0);
 }
 
-static void presence_publish(struct shard *shard, const char *topic, const struct text *text)
+static void presence_publish(struct shard *shard, const char *topic, struct text *text)
 {
+	presence_add(text, "}");
 	struct mqtt_publish message = {
 		.topic = slice_string(topic),
 		.payload = slice_of(text->bytes, text->used),
@@ -110,44 +118,166 @@ static void add_transport(struct text *text, const struct client *client, const 
 		add_string(text, ",\"subject\":", subject);
 }
 
-/* filter: empty unless it is about a subscription. reason: NULL if the client has connected. */
-static void presence_tell(struct shard *shard, const struct client *client, const char *topic, struct slice filter,
-			  const char *reason)
+/* ---- what events have in common ---- */
+
+/* Begins an event with what all of them have. False: nobody is to hear of it, or there is no memory. strings: bytes of
+ * what the caller adds by add_string(). */
+static bool presence_begin(struct shard *shard, const struct client *client, const char *topic, size_t strings,
+			   struct text *text)
 {
-	if (client->session.id == 0 || client_is_internal(client) || !has_subscribers(shard, topic))
-		return;
+	if (client->session.id == 0)
+		return false;
 	struct slice id = registry_id(&shard->sessions.registry, &client->session);
+	if (session_id_is_internal(id) || !has_subscribers(shard, topic))
+		return false;
+	const struct principal *principal = principal_of(shard, client);
+	struct slice user = slice_of(NULL, 0);
+	if (principal != NULL)
+		user = slice_of(principal->user, principal->user_bytes);
+	*text = (struct text){.capacity = (id.size + user.size + strings) * NAME_FACTOR + REST_BYTES_MAX};
+	text->bytes = malloc(text->capacity);
+	if (text->bytes == NULL)
+		return false;
+	turn_work_charge(&shard->loop.work, WORK_PRESENCE);
+	uint64_t now_ms = clock_wall_ms();
+	add_string(text, "{\"client\":", id);
+	if (user.size != 0)
+		add_string(text, ",\"user\":", user);
+	add_number(text, "time", now_ms / 1000);
+	add_number(text, "time_ms", now_ms);
+	return true;
+}
+
+static void presence_end(struct shard *shard, const char *topic, struct text *text)
+{
+	presence_publish(shard, topic, text);
+	free(text->bytes);
+}
+
+static void add_reason(struct text *text, const char *reason)
+{
+	add_string(text, ",\"reason\":", slice_string(reason));
+}
+
+static void add_version(struct text *text, const struct client *client)
+{
+	add_number(text, "version", client->version);
+	add_number(text, "keepalive", client->keepalive_s);
+}
+
+/* ---- connections ---- */
+
+static void add_peer(struct shard *shard, struct text *text, const struct client *client)
+{
+	char address[PEER_TEXT_BYTES_MAX];
+	union peer peer = peer_of_stream(&shard->mem.io.streams, client->conn.stream);
+	if (peer.any.sa_family != AF_UNSPEC)
+		add_string(text, ",\"address\":", slice_string(peer_print(&peer, address)));
+}
+
+static bool begin_of_connection(struct shard *shard, const struct client *client, const char *topic, struct text *text)
+{
 	struct stream_facts facts = stream_facts(&shard->mem.io.streams, client->conn.stream);
-	struct text text = {.capacity = (id.size + filter.size + facts.subject.size) * NAME_FACTOR + REST_BYTES_MAX};
-	text.bytes = malloc(text.capacity);
-	if (text.bytes == NULL)
+	if (!presence_begin(shard, client, topic, facts.subject.size, text))
+		return false;
+	add_version(text, client);
+	add_peer(shard, text, client);
+	add_transport(text, client, &facts);
+	return true;
+}
+
+static void add_traffic(struct shard *shard, struct text *text, const struct client *client)
+{
+	struct traffic traffic;
+	if (!health_read_traffic(&shard->mem.io.streams, client->conn.stream, &traffic))
 		return;
-	add_string(&text, "{\"client\":", id);
-	add_number(&text, "version", client->version);
-	add_number(&text, "keepalive", client->keepalive_s);
-	add_number(&text, "time", (uint64_t)time(NULL));
-	if (filter.size != 0)
-		add_string(&text, ",\"filter\":", filter);
-	else
-		add_transport(&text, client, &facts);
-	if (reason != NULL)
-		add_string(&text, ",\"reason\":", slice_string(reason));
-	presence_add(&text, "}");
-	presence_publish(shard, topic, &text);
-	free(text.bytes);
+	add_number(text, "bytes_received", traffic.received);
+	add_number(text, "bytes_sent", traffic.acknowledged);
+}
+
+static void add_duration(struct shard *shard, struct text *text, const struct client *client)
+{
+	uint32_t at_s = shard_connected_at_s(shard, shard_client_ref(shard, client));
+	if (at_s != 0 && at_s <= shard->loop.now_s)
+		add_number(text, "duration_s", shard->loop.now_s - at_s);
 }
 
 void presence_connected(struct shard *shard, const struct client *client)
 {
-	presence_tell(shard, client, TOPIC_CONNECTED, slice_of(NULL, 0), NULL);
+	struct text text;
+	if (begin_of_connection(shard, client, TOPIC_CONNECTED, &text))
+		presence_end(shard, TOPIC_CONNECTED, &text);
 }
 
 void presence_disconnected(struct shard *shard, const struct client *client, enum error reason)
 {
-	presence_tell(shard, client, TOPIC_DISCONNECTED, slice_of(NULL, 0), error_name(reason));
+	struct text text;
+	if (!begin_of_connection(shard, client, TOPIC_DISCONNECTED, &text))
+		return;
+	add_duration(shard, &text, client);
+	add_traffic(shard, &text, client);
+	add_reason(&text, error_name(reason));
+	presence_end(shard, TOPIC_DISCONNECTED, &text);
+}
+
+/* ---- sessions ---- */
+
+void presence_will_published(struct shard *shard, const struct client *client, struct message_ref will)
+{
+	struct text text;
+	const struct message *message = message_at(&shard->mem.messages, will);
+	struct slice topic =
+		publication_parts(&message->publication, message_packet(&shard->mem.messages, message)).topic;
+	if (!presence_begin(shard, client, TOPIC_WILL_PUBLISHED, topic.size, &text))
+		return;
+	add_string(&text, ",\"topic\":", topic);
+	add_number(&text, "qos", message->publication.qos);
+	presence_add(&text, message->publication.retain ? ",\"retain\":true" : ",\"retain\":false");
+	presence_end(shard, TOPIC_WILL_PUBLISHED, &text);
+}
+
+void presence_session_ended(struct shard *shard, const struct client *client, enum error reason)
+{
+	struct text text;
+	if (!presence_begin(shard, client, TOPIC_SESSION_ENDED, 0, &text))
+		return;
+	add_reason(&text, reason == ERROR_NOT_FOUND ? "EXPIRED" : error_name(reason));
+	presence_end(shard, TOPIC_SESSION_ENDED, &text);
+}
+
+/* ---- subscriptions ---- */
+
+bool presence_of_subscriptions(struct shard *shard)
+{
+	return has_subscribers(shard, TOPIC_SUBSCRIBED) || has_subscribers(shard, TOPIC_UNSUBSCRIBED);
+}
+
+static bool begin_of_filter(struct shard *shard, const struct client *client, const char *topic, struct slice filter,
+			    struct text *text)
+{
+	if (!presence_begin(shard, client, topic, filter.size, text))
+		return false;
+	if (client->state != CLIENT_OFFLINE)
+		add_version(text, client);
+	add_string(text, ",\"filter\":", filter);
+	return true;
+}
+
+void presence_subscribed(struct shard *shard, const struct client *client, struct slice filter, uint8_t qos)
+{
+	struct text text;
+	if (!begin_of_filter(shard, client, TOPIC_SUBSCRIBED, filter, &text))
+		return;
+	add_number(&text, "qos", qos);
+	presence_end(shard, TOPIC_SUBSCRIBED, &text);
 }
 
 void presence_unsubscribed(struct shard *shard, const struct client *client, struct slice filter, enum error reason)
 {
-	presence_tell(shard, client, TOPIC_UNSUBSCRIBED, filter, error_name(reason));
+	struct text text;
+	if (!begin_of_filter(shard, client, TOPIC_UNSUBSCRIBED, filter, &text))
+		return;
+	if (reason != ERROR_OK)
+		add_reason(&text, error_name(reason));
+	presence_end(shard, TOPIC_UNSUBSCRIBED, &text);
 }

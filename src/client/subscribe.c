@@ -1,5 +1,6 @@
 #include "client/subscribe.h"
 
+#include "client/presence.h"
 #include "client/publish.h"
 #include "client/review.h"
 #include "deliver/origin/origin.h"
@@ -9,6 +10,7 @@
 #include "mqtt/field/reason.h"
 #include "mqtt/field/topic.h"
 #include "route/retained_jobs.h"
+#include "route/routing.h"
 #include "state/client_state.h"
 #include "state/ending.h"
 #include "state/extension.h"
@@ -40,6 +42,7 @@ struct request {
 	uint32_t done;
 	uint16_t packet_id;
 	uint8_t type; /* MQTT_SUBSCRIBE, MQTT_UNSUBSCRIBE */
+	bool told;    /* somebody hears of subscriptions; asked in each turn */
 };
 
 /* A request that goes on in later turns; on the heap. */
@@ -168,6 +171,8 @@ static uint8_t subscribe_next(struct shard *shard, struct client_ref ref, struct
 		COUNT(&shard->counters, subscriptions_denied);
 	if (error == ERROR_LIMIT)
 		COUNT(&shard->counters, subscriptions_refused);
+	if (error == ERROR_OK && request->told)
+		presence_subscribed(shard, client, asked.filter, asked.qos);
 	return code_for(client, subscribe_code(error, asked.qos));
 }
 
@@ -176,7 +181,10 @@ static uint8_t unsubscribe_next(struct shard *shard, struct client_ref ref, stru
 	struct slice filter;
 	CHECK(mqtt_unsubscribe_next(&request->filters, &filter));
 	charge_filter(shard, filter);
-	return unsubscribe_one(shard, ref, filter);
+	uint8_t code = unsubscribe_one(shard, ref, filter);
+	if (code == MQTT_REASON_SUCCESS && request->told)
+		presence_unsubscribed(shard, shard_client(shard, ref), filter, ERROR_OK);
+	return code;
 }
 
 /* ---- a packet ---- */
@@ -218,11 +226,20 @@ static enum error subscribe_check(struct shard *shard, uint8_t version, struct r
 	return ERROR_OK;
 }
 
+/* Whether another filter is handled in this turn. One that somebody is told of waits while many events wait already:
+ * each of them is in memory. */
+static bool takes_filter(const struct shard *shard, const struct request *request, uint64_t until)
+{
+	return request->done < request->count && !turn_work_is_spent(&shard->loop.work, until) &&
+	       !(request->told && routings_own_are_many(&shard->routing.routings));
+}
+
 /* Handles filters of a request that is checked. False: the work was spent first. */
 static bool subscribe_go_on(struct shard *shard, struct client_ref ref, struct request *request, uint64_t until)
 {
 	CHECK(request->codes != NULL && request->unchecked.size == 0);
-	while (request->done < request->count && !turn_work_is_spent(&shard->loop.work, until)) {
+	request->told = presence_of_subscriptions(shard);
+	while (takes_filter(shard, request, until)) {
 		uint64_t looks = shard->sessions.subscriptions.looks;
 		request->codes[request->done] = request->type == MQTT_SUBSCRIBE ? subscribe_next(shard, ref, request)
 										: unsubscribe_next(shard, ref, request);

@@ -69,13 +69,24 @@ static void log_end(struct shard *shard, const struct client *client, enum error
 
 /* ---- the session ---- */
 
-/* Ends the session, with or without a connection; only the client's place remains. False: some of the session is still
- * to be freed, and its place goes then. */
-static bool end_session(struct shard *shard, struct client_ref ref)
+/* Takes the will that is published now, and tells of it while the client still has its id. */
+static struct message_ref take_will(struct shard *shard, const struct client *client)
+{
+	struct message_ref will = will_take(shard, client);
+	if (!message_ref_is_none(will))
+		presence_will_published(shard, client, will);
+	return will;
+}
+
+/* Ends the session, with or without a connection; only the client's place remains. ERROR_OK: nobody was told that it
+ * had begun, nor is of its end. False: some of the session is still to be freed, and its place goes then. */
+static bool end_session(struct shard *shard, struct client_ref ref, enum error reason)
 {
 	struct client *client = shard_client(shard, ref);
 	turn_work_charge(&shard->loop.work, WORK_END);
-	struct message_ref will = will_take(shard, client); /* before the principal is freed */
+	struct message_ref will = take_will(shard, client); /* before the principal is freed */
+	if (reason != ERROR_OK)
+		presence_session_ended(shard, client, reason);
 	struct origin *origin = !message_ref_is_none(will) ? origin_keep(shard, ref) : NULL;
 	durable_ended(shard, ref);
 	registry_remove(&shard->sessions.registry, ref);
@@ -85,12 +96,12 @@ static bool end_session(struct shard *shard, struct client_ref ref)
 	return is_clean;
 }
 
-static void end_offline(struct shard *shard, struct client_ref ref)
+static void end_offline(struct shard *shard, struct client_ref ref, enum error reason)
 {
 	CHECK(shard_client(shard, ref)->state == CLIENT_OFFLINE);
 	extension_leave_offline(extension_of(shard, shard_client(shard, ref)));
 	wheel_remove(&shard->loop.wheel, ref.index);
-	bool is_clean = end_session(shard, ref);
+	bool is_clean = end_session(shard, ref, reason);
 	uint32_t offline = atomic_fetch_sub(shard->env.sessions_offline, 1);
 	CHECK_NE(offline, 0u);
 	if (is_clean)
@@ -119,14 +130,13 @@ static void leave_connection(struct shard *shard, struct client_ref ref, bool gr
 	members_end(shard, client);
 	if (extension != NULL && (!greeted || !will_is_due(reason)))
 		will_forget(shard, client);
-	bool kept = extension != NULL && extension->expiry_s != 0 && client->session.id != 0 &&
-		    may_be_kept(shard, is_taken_over || client_is_internal(client));
-	if (!kept) {
-		end_session(shard, ref);
+	bool lasts = extension != NULL && extension->expiry_s != 0 && client->session.id != 0;
+	if (!lasts || !may_be_kept(shard, is_taken_over || client_is_internal(client))) {
+		end_session(shard, ref, lasts ? ERROR_LIMIT : greeted ? reason : ERROR_OK);
 		return;
 	}
 	if (extension->will_delay_s == 0)
-		will_publish(shard, will_take(shard, client), ref, NULL);
+		will_publish(shard, take_will(shard, client), ref, NULL);
 	session_cleanup(shard, ref);
 	extension_end_connection(shard, client);
 	flow_rewind(&extension->flow, &shard->mem.flows);
@@ -164,12 +174,12 @@ static void end_carry_out(struct shard *shard, const struct ending *ending, bool
 			       is_taken_over);
 		break;
 	case ENDING_SESSION:
-		end_offline(shard, ref);
+		end_offline(shard, ref, (enum error)ending->reason);
 		break;
 	case ENDING_WILL:
 		/* The will may have been published or dropped since it was noted. */
 		if (shard_client(shard, ref)->state == CLIENT_OFFLINE && offline_will_is_due(shard, extension))
-			will_publish(shard, will_take(shard, shard_client(shard, ref)), ref, NULL);
+			will_publish(shard, take_will(shard, shard_client(shard, ref)), ref, NULL);
 		break;
 	}
 }

@@ -22,6 +22,7 @@ enum turn_work_cost {
 	WORK_NODE = 1,        /* of the routing index or the retained tree, visited by a walk */
 	WORK_ENTRY = 1,       /* of a session's queue, visited or freed */
 	WORK_ADMISSION = 100, /* of a client: register it, add it to the poller, send CONNACK */
+	WORK_PRESENCE = 15,   /* of an event that somebody hears of: ask the kernel, write JSON; without its routing */
 	WORK_END = 50,        /* of a connection or session, without its subscriptions and messages */
 };
 

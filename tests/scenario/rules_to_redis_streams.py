@@ -101,10 +101,10 @@ def test_who_comes_and_goes(redis, start):
     redis.kill()
     for number in range(20):
         server.client(f"c-{number}").disconnect()
-    wait_rule(server, "presence", lambda rule: rule["backlog_messages"] == 40)
+    wait_rule(server, "presence", lambda rule: rule["backlog_messages"] == 60)
     redis.start()
     wait_rule(server, "presence", is_drained)
-    for stream in ("connected", "disconnected"):
+    for stream in ("connected", "disconnected", "session_ended"):
         names = [json.loads(payload)["client"] for payload in payloads(redis, stream)]
         assert names[-20:] == [f"c-{number}" for number in range(20)]
 
