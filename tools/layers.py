@@ -76,8 +76,9 @@ INSIDE = {
     "shard": ["freeze", "emptying"],
     # Certificates and ticket keys, which the main thread keeps.
     "control": ["tls"],
-    # Items of the configuration, and what they make of a message: bytes in, bytes out; clients of Roost's own; rules.
-    "relay": ["entry", "session", "stream"],
+    # Items of the configuration, and what they make of a message: bytes in, bytes out; clients of Roost's own; rules;
+    # the table of who is online.
+    "relay": ["entry", "session", "stream", "table"],
     "daemon": ["options"],
 }
 

@@ -23,7 +23,7 @@
 #define TOPIC_UNSUBSCRIBED "$SYS/presence/unsubscribed"
 /* A byte of a name may take six in JSON: \u0000. */
 #define NAME_FACTOR 6u
-#define REST_BYTES_MAX 512u
+#define REST_BYTES_MAX 768u
 
 /* An event while it is written. */
 struct text {
@@ -145,6 +145,8 @@ static bool presence_begin(struct shard *shard, const struct client *client, con
 		add_string(text, ",\"user\":", user);
 	add_number(text, "time", now_ms / 1000);
 	add_number(text, "time_ms", now_ms);
+	if (shard->env.settings->node[0] != '\0')
+		add_string(text, ",\"node\":", slice_string(shard->env.settings->node));
 	return true;
 }
 

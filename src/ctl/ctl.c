@@ -133,6 +133,13 @@ static int run_streams(struct settings *settings, char **arguments, int count)
 	return ask(settings, "GET", "/api/v1/rules", NULL, show_rules);
 }
 
+static int run_presence_table(struct settings *settings, char **arguments, int count)
+{
+	(void)arguments;
+	(void)count;
+	return ask(settings, "GET", "/api/v1/presence-table", NULL, show_members);
+}
+
 static int run_reload(struct settings *settings, char **arguments, int count)
 {
 	(void)arguments;
@@ -346,6 +353,8 @@ static const struct verb VERBS[] = {
 	{"lift", "KIND ID", "withdraw a revocation", 2, 2, run_lift},
 	{"revocations", "", "list what is revoked, by this command and by the revocation file", 0, 0, run_revocations},
 	{"streams", "", "how the rules are doing that send messages to Redis Streams", 0, 0, run_streams},
+	{"presence-table", "", "how the table of connected clients is doing that is kept in Redis", 0, 0,
+	 run_presence_table},
 	{"reload", "", "read the configuration again", 0, 0, run_reload},
 	{"drain", "", "end all clients evenly over a time, and take no new ones", 0, 0, run_drain},
 	{"upgrade", "[PROGRAM]",

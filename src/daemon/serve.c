@@ -183,6 +183,12 @@ static void on_rules(void *context, struct stream_status *status)
 	relay_rules_status(serving->relay, status);
 }
 
+static void on_presence_table(void *context, struct table_status *status)
+{
+	const struct serving *serving = context;
+	relay_table_status(serving->relay, status);
+}
+
 static bool on_drain(void *context, const struct drain_settings *drain, char *why, size_t why_size)
 {
 	struct serving *serving = context;
@@ -276,6 +282,7 @@ static bool start_serving(struct serving *serving, struct options *options)
 				    .upgrade_status = on_upgrade_status,
 				    .upgrade_fd = upgrade_fd(serving->upgrade),
 				    .rules = on_rules,
+				    .presence_table = on_presence_table,
 				    .relay_fd = relay_fd(serving->relay),
 				    .context = serving};
 	struct recovery recovery;
@@ -311,7 +318,7 @@ static int stop_serving(struct serving *serving)
 {
 	bool kept = true;
 	reloader_end(&serving->reloader);
-	relay_stop(serving->relay);
+	relay_leave(serving->relay);
 	bridge_stop(serving->bridge);
 	uint64_t left = gateway_stop(serving->gateway, &kept);
 	admin_stop(serving->admin);
@@ -330,11 +337,16 @@ static int stop_serving(struct serving *serving)
 static struct relay *make_relay(const struct options *options, const struct bridge *bridge)
 {
 	const struct redis_settings *redis = bridge_redis(bridge);
-	struct redis_side_settings side = {.tls = {.on = false}};
+	struct relay_settings settings = {
+		.presence_table = options->settings.presence_table,
+		.node = options->settings.node,
+		.private_tables = options->settings.private_tables,
+	};
 	if (redis != NULL)
-		side = (struct redis_side_settings){.url = redis->url, .tls = redis->tls};
-	CHECK(redis != NULL || options->items.rules.count == 0); /* command_line_read() has checked it */
-	struct relay *relay = relay_new(&options->items, &side, options->settings.private_tables);
+		settings.redis = (struct redis_side_settings){.url = redis->url, .tls = redis->tls};
+	/* command_line_read() has checked it */
+	CHECK(redis != NULL || (options->items.rules.count == 0 && settings.presence_table[0] == '\0'));
+	struct relay *relay = relay_new(&options->items, &settings);
 	if (relay == NULL)
 		log_write(LOG_ERROR, "cannot start: %s", error_sentence(ERROR_NO_MEMORY));
 	if (options->items.rules.count != 0 && options->settings.store.directory[0] == '\0')

@@ -7,17 +7,22 @@
 struct relay {
 	int attention_fd; /* an eventfd that all kinds share */
 	struct stream_relay *streams;
+	struct table_relay *table;
 };
 
-struct relay *relay_new(const struct relay_items *items, const struct redis_side_settings *redis, bool private_table)
+struct relay *relay_new(const struct relay_items *items, const struct relay_settings *settings)
 {
 	struct relay *relay = calloc(1, sizeof(*relay));
 	if (relay == NULL)
 		return NULL;
 	relay->attention_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
-	if (relay->attention_fd >= 0)
-		relay->streams = stream_relay_new(&items->rules, redis, relay->attention_fd, private_table);
-	if (relay->streams != NULL)
+	if (relay->attention_fd >= 0) {
+		relay->streams = stream_relay_new(&items->rules, &settings->redis, relay->attention_fd,
+						  settings->private_tables);
+		relay->table = table_relay_new(settings->presence_table, settings->node, &settings->redis,
+					       relay->attention_fd, settings->private_tables);
+	}
+	if (relay->streams != NULL && relay->table != NULL)
 		return relay;
 	relay_free(relay);
 	return NULL;
@@ -29,6 +34,8 @@ void relay_free(struct relay *relay)
 		return;
 	if (relay->streams != NULL)
 		stream_relay_free(relay->streams);
+	if (relay->table != NULL)
+		table_relay_free(relay->table);
 	if (relay->attention_fd >= 0)
 		close(relay->attention_fd);
 	free(relay);
@@ -36,14 +43,25 @@ void relay_free(struct relay *relay)
 
 void relay_start(struct relay *relay, struct gateway *gateway)
 {
-	if (relay != NULL)
-		stream_relay_start(relay->streams, gateway);
+	if (relay == NULL)
+		return;
+	stream_relay_start(relay->streams, gateway);
+	table_relay_start(relay->table, gateway);
 }
 
 void relay_stop(struct relay *relay)
 {
+	if (relay == NULL)
+		return;
+	stream_relay_stop(relay->streams);
+	table_relay_stop(relay->table, false);
+}
+
+void relay_leave(struct relay *relay)
+{
 	if (relay != NULL)
-		stream_relay_stop(relay->streams);
+		table_relay_stop(relay->table, true);
+	relay_stop(relay);
 }
 
 void relay_use(struct relay *relay, const struct relay_items *items, const struct relay_items *before)
@@ -66,6 +84,10 @@ void relay_tend(struct relay *relay, struct gateway *gateway)
 		stream_relay_stop(relay->streams);
 		stream_relay_start(relay->streams, gateway);
 	}
+	if (table_relay_is_due(relay->table)) {
+		table_relay_stop(relay->table, false);
+		table_relay_start(relay->table, gateway);
+	}
 }
 
 void relay_rules_status(struct relay *relay, struct stream_status *status)
@@ -73,4 +95,11 @@ void relay_rules_status(struct relay *relay, struct stream_status *status)
 	*status = (struct stream_status){0};
 	if (relay != NULL)
 		stream_relay_status(relay->streams, status);
+}
+
+void relay_table_status(struct relay *relay, struct table_status *status)
+{
+	*status = (struct table_status){.is_on = false};
+	if (relay != NULL)
+		table_relay_status(relay->table, status);
 }

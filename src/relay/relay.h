@@ -1,16 +1,24 @@
-/* What connects the gateway to back ends: rules, which send publishes to Redis Streams. Each is a client of Roost's
- * own, and each kind has a thread (relay/session/session_thread.h). The main thread makes, starts and stops them; they
- * may be stopped and started again, which keeps the sessions. */
+/* What connects the gateway to back ends: rules, which send publishes to Redis Streams, and the table of who is online.
+ * Each is a client of Roost's own, and each kind has a thread (relay/session/session_thread.h). The main thread makes,
+ * starts and stops them; they may be stopped and started again, which keeps the sessions. */
 #ifndef RELAY_RELAY_H
 #define RELAY_RELAY_H
 
 #include "relay/entry/items.h"
 #include "relay/stream/stream_relay.h"
+#include "relay/table/table_relay.h"
 
 struct relay;
 
-/* Copies items and settings, but not the strings in the settings. NULL: memory or descriptors are short. */
-struct relay *relay_new(const struct relay_items *items, const struct redis_side_settings *redis, bool private_table);
+struct relay_settings {
+	struct redis_side_settings redis;
+	const char *presence_table; /* "": there is none */
+	const char *node;
+	bool private_tables; /* of descriptors */
+};
+
+/* Copies items and settings, but not the strings in the settings of Redis. NULL: memory or descriptors are short. */
+struct relay *relay_new(const struct relay_items *items, const struct relay_settings *settings);
 /* Main thread, after relay_stop(). relay may be NULL, here and below. */
 void relay_free(struct relay *relay);
 
@@ -20,6 +28,8 @@ void relay_start(struct relay *relay, struct gateway *gateway);
 /* Ends all threads and their connections, within some seconds. Before gateway_stop() and gateway_freeze(). Does nothing
  * where it was not started. */
 void relay_stop(struct relay *relay);
+/* The same where the gateway ends: what says in Redis that it is there goes, too. */
+void relay_leave(struct relay *relay);
 
 /* Hands over other items, which relay_tend() puts to use. Kinds whose items have stayed the same go on. Any thread that
  * has relay_fd() in its descriptor table. */
@@ -32,5 +42,7 @@ void relay_tend(struct relay *relay, struct gateway *gateway);
 /* How each kind is doing. What waits is asked of the gateway: any thread but a shard's, with the shards' wakers in its
  * descriptor table. */
 void relay_rules_status(struct relay *relay, struct stream_status *status);
+/* Any thread. */
+void relay_table_status(struct relay *relay, struct table_status *status);
 
 #endif

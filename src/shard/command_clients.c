@@ -6,6 +6,7 @@
 #include "state/account.h"
 #include "state/ending.h"
 #include "state/extension.h"
+#include "state/principal.h"
 #include "state/shard.h"
 #include "topics/index.h"
 
@@ -58,19 +59,30 @@ static bool command_list_begins_with(struct slice id, struct slice prefix)
 	return id.size >= prefix.size && (prefix.size == 0 || memcmp(id.data, prefix.data, prefix.size) == 0);
 }
 
-/* False: there is no room for the client id. */
+static struct slice user_of(const struct shard *shard, struct client_ref ref)
+{
+	const struct principal *principal = principal_of(shard, shard_client(shard, ref));
+	return principal != NULL ? slice_of(principal->user, principal->user_bytes) : slice_of(NULL, 0);
+}
+
+/* False: there is no room for the client id and the user. */
 static bool command_list_add_row(struct shard *shard, struct command_list *list, struct client_ref ref, struct slice id)
 {
+	struct slice user = list->with_users ? user_of(shard, ref) : slice_of(NULL, 0);
 	CHECK_LE(list->ids_used, list->ids_capacity);
-	if (list->ids_capacity - list->ids_used < id.size)
+	if (list->ids_capacity - list->ids_used < id.size + user.size)
 		return false;
 	CHECK_LT(list->row_count, list->row_max);
 	struct client_row *row = &list->rows[list->row_count++];
 	*row = describe(shard, ref);
 	row->id_offset = (uint32_t)list->ids_used;
 	row->id_bytes = (uint16_t)id.size;
+	row->user_bytes = (uint16_t)user.size;
 	memcpy(list->ids + list->ids_used, id.data, id.size);
 	list->ids_used += id.size;
+	if (user.size != 0)
+		memcpy(list->ids + list->ids_used, user.data, user.size);
+	list->ids_used += user.size;
 	return true;
 }
 

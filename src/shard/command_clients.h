@@ -22,6 +22,7 @@ _Static_assert(COMMAND_ID_BYTES_MAX >= UINT16_MAX, "a client id has a length of 
 struct client_row {
 	uint32_t id_offset; /* in the command's buffer for ids */
 	uint16_t id_bytes;
+	uint16_t user_bytes; /* behind the id, with with_users; 0: the client has not signed in */
 	uint16_t keepalive_s;
 	/* enum client_state. ACTIVE, QUIET and SUSPECT are connected. CLOSING: its end is noted and is carried out
 	 * soon. No command sees GREETING, since an admission is never interrupted. */
@@ -53,10 +54,11 @@ struct command_list {
 	/* Request. */
 	struct slice prefix; /* of the client id */
 	uint32_t states;     /* enum list_states */
+	bool with_users;     /* of a client who has signed in the user is wanted, too */
 	uint32_t row_max;
 	struct client_row *rows;
 	uint8_t *ids;
-	size_t ids_capacity; /* at least COMMAND_ID_BYTES_MAX */
+	size_t ids_capacity; /* at least COMMAND_ID_BYTES_MAX; with users twice as much */
 	/* Request: where to begin, 0 at first. Reply: where to continue. */
 	uint32_t cursor;
 	/* Reply. */
@@ -102,7 +104,8 @@ struct command_client {
 	uint32_t last_ack_ms; /* since the peer's last ACK */
 };
 
-/* Always ERROR_OK. Without room for the next id the reply ends early, with the cursor before that client. */
+/* Always ERROR_OK. Without room for the next client's texts the reply ends early, with the cursor before that client.
+ */
 enum error command_list_clients(struct shard *shard, struct command_list *list);
 /* ERROR_NOT_FOUND: this shard does not know the client id. */
 enum error command_inspect_client(struct shard *shard, struct command_client *client);

@@ -6,6 +6,7 @@
 #include "admin/api/guard.h"
 #include "admin/metrics/snapshot.h"
 #include "relay/stream/stream_status.h"
+#include "relay/table/table_status.h"
 #include "runtime/settings/drain_settings.h"
 
 #include <stdio.h>
@@ -39,6 +40,8 @@ struct admin_hooks {
 	bool (*drain)(void *context, const struct drain_settings *drain, char *why, size_t why_size);
 	/* How the rules are doing. NULL: there are none. */
 	void (*rules)(void *context, struct stream_status *status);
+	/* Likewise, the table of who is online. */
+	void (*presence_table)(void *context, struct table_status *status);
 	/* Descriptors that `upgrade` and `reload` need, in the thread's own table; -1: none. */
 	int upgrade_fd;
 	int relay_fd;

@@ -31,6 +31,7 @@ void serve_lift(struct request *request);
 /* stats.c */
 void serve_stats(struct request *request);
 void serve_rules(struct request *request);
+void serve_presence_table(struct request *request);
 
 /* clients.c */
 void serve_clients(struct request *request);

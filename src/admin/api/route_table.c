@@ -24,6 +24,7 @@ const struct route ROUTES[] = {
 	{METHOD_POST, API "/revocations", ROUTE_NEEDS_TOKEN, serve_revoke},
 	{METHOD_DELETE, API "/revocations/{id}", ROUTE_NEEDS_TOKEN, serve_lift},
 	{METHOD_GET, API "/rules", ROUTE_NEEDS_TOKEN, serve_rules},
+	{METHOD_GET, API "/presence-table", ROUTE_NEEDS_TOKEN, serve_presence_table},
 	{METHOD_POST, API "/reload", ROUTE_NEEDS_TOKEN, serve_reload},
 	{METHOD_GET, API "/drain", ROUTE_NEEDS_TOKEN, serve_drain_state},
 	{METHOD_POST, API "/drain", ROUTE_NEEDS_TOKEN, serve_drain},

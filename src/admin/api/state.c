@@ -93,6 +93,8 @@ void serve_metrics(struct request *request)
 	snapshot_take(&snapshot, request->api->gateway, &request->api->counts);
 	if (request->api->hooks.rules != NULL)
 		request->api->hooks.rules(request->api->hooks.context, &snapshot.rules);
+	if (request->api->hooks.presence_table != NULL)
+		request->api->hooks.presence_table(request->api->hooks.context, &snapshot.table);
 	metrics_write(&exposition, &snapshot);
 	if (exposition_end(&exposition))
 		request_answer_text(request, openmetrics ? OPENMETRICS_TYPE : PROMETHEUS_TYPE, exposition.text,

@@ -203,3 +203,19 @@ void serve_rules(struct request *request)
 	request_answer(request, HTTP_OK,
 		       json_pack("{s:b, s:o}", "redis_connected", status.redis_connected, "rules", rules));
 }
+
+void serve_presence_table(struct request *request)
+{
+	const struct admin_hooks *hooks = &request->api->hooks;
+	struct table_status table = {.is_on = false};
+	if (hooks->presence_table != NULL)
+		hooks->presence_table(hooks->context, &table);
+	bool has_fault = table.fault[0] != '\0';
+	request_answer(request, HTTP_OK,
+		       json_pack("{s:s, s:s?, s:I, s:I, s:I, s:f, s:s?, s:o}", "state",
+				 table.is_on ? table_state_name(table.state) : "off", "key",
+				 table.is_on ? table.key : NULL, "clients", (json_int_t)table.clients, "events",
+				 (json_int_t)table.events, "listings", (json_int_t)table.listings, "renewed_seconds",
+				 table.renewed_s, "last_error", has_fault ? table.fault : NULL, "last_error_seconds",
+				 has_fault ? json_real(table.fault_age_s) : json_null()));
+}

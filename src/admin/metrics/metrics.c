@@ -2,6 +2,7 @@
 
 #include "admin/metrics/certificates.h"
 #include "admin/metrics/rules.h"
+#include "admin/metrics/table.h"
 #include "base/check.h"
 #include "control/tls/tls_keeper.h"
 #include "gate/gate.h"
@@ -311,6 +312,11 @@ static void write_rules(struct exposition *exposition, const struct snapshot *sn
 	rules_metric_write(exposition, &snapshot->rules, (enum rule_metric)metric);
 }
 
+static void write_table(struct exposition *exposition, const struct snapshot *snapshot, size_t metric)
+{
+	table_metric_write(exposition, &snapshot->table, (enum table_metric)metric);
+}
+
 /* A metric's unit is the end of its name (exposition_unit()). */
 static const struct metric METRICS[] = {
 	{PREFIX "connections_ended", METRIC_COUNTER, "reason", "Connections that ended, by reason", write_ends, 0},
@@ -443,6 +449,19 @@ static const struct metric METRICS[] = {
 	 "Messages that the rule did not take because its backlog was full", write_rules, RULE_METRIC_REFUSED},
 	{PREFIX "rule_oldest_seconds", METRIC_GAUGE, "rule",
 	 "How long ago the oldest message of the backlog arrived; 0: there is none", write_rules, RULE_METRIC_OLDEST},
+	{PREFIX "presence_table_state", METRIC_GAUGE, "state",
+	 "1 for the state that the table of connected clients in Redis is in, 0 for the others: working; listing, it "
+	 "is "
+	 "made anew; waiting, Redis is away",
+	 write_table, TABLE_METRIC_STATE},
+	{PREFIX "presence_table_clients", METRIC_GAUGE, "", "Clients in that table, as Redis has confirmed them",
+	 write_table, TABLE_METRIC_CLIENTS},
+	{PREFIX "presence_table_events", METRIC_COUNTER, "", "Comings and goings that were written to it", write_table,
+	 TABLE_METRIC_EVENTS},
+	{PREFIX "presence_table_listings", METRIC_COUNTER, "", "Times that it was made anew of all clients",
+	 write_table, TABLE_METRIC_LISTINGS},
+	{PREFIX "presence_table_renewed_seconds", METRIC_GAUGE, "",
+	 "How long ago Redis has confirmed that the table lives on; 0: not yet", write_table, TABLE_METRIC_RENEWED},
 	{PREFIX "admin_requests", METRIC_COUNTER, "result",
 	 "Requests to the admin side: answered, refused for want of the right token, host or origin, failed otherwise",
 	 write_admin, 0},

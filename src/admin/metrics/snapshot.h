@@ -6,6 +6,7 @@
 #include "admin/metrics/machine.h"
 #include "control/gateway.h"
 #include "relay/stream/stream_status.h"
+#include "relay/table/table_status.h"
 #include "topics/index.h"
 #include "topics/retained.h"
 
@@ -40,6 +41,7 @@ struct snapshot {
 	struct gateway_parts parts;
 	const struct admin_counts *admin;
 	struct stream_status rules; /* whoever takes the snapshot fills it in; zeros: there are none */
+	struct table_status table;  /* likewise */
 	struct counters sum;
 	struct machine machine;
 	struct index_size index;

@@ -99,20 +99,35 @@ static bool check_items(int argc, char **argv, const struct options *options, FI
 	return true;
 }
 
+static void say_where(int argc, char **argv, const struct options *options, const char *name, FILE *faults)
+{
+	uint32_t line = options->lines[option_place(option_find(name))];
+	if (line != 0)
+		fprintf(faults, "%s:%u: ", command_line_config(argc, argv), line);
+	else
+		fputs("roost serve: ", faults);
+}
+
+static bool check_presence_table(int argc, char **argv, const struct options *options, FILE *faults)
+{
+	const struct settings *settings = &options->settings;
+	if (settings->presence_table[0] == '\0' || settings->access.redis_url[0] != '\0')
+		return true;
+	say_where(argc, argv, options, "presence-table", faults);
+	fputs("presence-table: it is kept in the server that the option redis names, and there is none\n", faults);
+	return false;
+}
+
 /* What must hold between two options. */
 static bool check_together(int argc, char **argv, const struct options *options, FILE *faults)
 {
 	const struct settings *settings = &options->settings;
 	if (!listener_options_check(options, command_line_config(argc, argv), faults) ||
-	    !check_items(argc, argv, options, faults))
+	    !check_items(argc, argv, options, faults) || !check_presence_table(argc, argv, options, faults))
 		return false;
 	if (settings->queue_bytes_max >= settings->packet_bytes_max)
 		return true;
-	uint32_t line = options->lines[option_place(option_find("queue-bytes-max"))];
-	if (line != 0)
-		fprintf(faults, "%s:%u: ", command_line_config(argc, argv), line);
-	else
-		fputs("roost serve: ", faults);
+	say_where(argc, argv, options, "queue-bytes-max", faults);
 	fprintf(faults,
 		"queue-bytes-max: %u is less than packet-bytes-max, which is %u: a queue must hold the largest "
 		"packet\n",

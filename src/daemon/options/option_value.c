@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 static void *field_address(const struct option_spec *spec, struct options *options)
 {
@@ -212,6 +213,28 @@ static bool complete_path(const char *directory, const char *name, const char *o
 	return false;
 }
 
+static bool is_node_name(const char *name)
+{
+	static const char LETTERS[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-_";
+	return *name != '\0' && name[strspn(name, LETTERS)] == '\0';
+}
+
+/* The host's name, where none is given. One that no node may have, or that is too long, is none. */
+static bool complete_node(char node[SETTINGS_NAME_BYTES_MAX], char *fault)
+{
+	if (*node == '\0') {
+		if (gethostname(node, SETTINGS_NAME_BYTES_MAX) != 0 ||
+		    memchr(node, '\0', SETTINGS_NAME_BYTES_MAX) == NULL || !is_node_name(node))
+			snprintf(node, SETTINGS_NAME_BYTES_MAX, "roost");
+		return true;
+	}
+	if (is_node_name(node))
+		return true;
+	snprintf(fault, OPTION_FAULT_BYTES_MAX,
+		 "node: \"%s\" has something else than letters, digits, dots, dashes and underscores", node);
+	return false;
+}
+
 bool options_complete(struct options *options, char fault[OPTION_FAULT_BYTES_MAX])
 {
 	if (options->settings.listener_count == 0)
@@ -220,7 +243,8 @@ bool options_complete(struct options *options, char fault[OPTION_FAULT_BYTES_MAX
 	listener_options_complete(options);
 	struct settings *settings = &options->settings;
 	const char *directory = settings->store.directory;
-	return complete_path(directory, STORE_REVOCATIONS_NAME, "revocation-file", settings->access.revocation_file,
+	return complete_node(settings->node, fault) &&
+	       complete_path(directory, STORE_REVOCATIONS_NAME, "revocation-file", settings->access.revocation_file,
 			     ACCESS_TEXT_BYTES_MAX, fault) &&
 	       complete_path(directory, STORE_TLS_TICKETS_NAME, "tls-ticket-file", settings->tls_tickets.file,
 			     sizeof(settings->tls_tickets.file), fault);

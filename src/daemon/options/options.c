@@ -293,6 +293,15 @@ static const struct option_spec SPECS[] = {
 	CHOICE("redis-unavailable", settings.access.redis_refuses, REDIS_POLICIES,
 	       "what happens to sign-ins while Redis is unavailable: allow (by what is known) or refuse"),
 	NUMBER("redis-rescan-s", access.redis_rescan_s, 1, 86400, "time after which all revocations are read again"),
+	{"presence-table", OPTION_TEXT, offsetof(struct options, settings.presence_table), 0, SETTINGS_NAME_BYTES_MAX,
+	 NULL,
+	 "name of the table of connected clients that is kept in Redis, such as roost:online: NAME:NODE is a hash with "
+	 "a "
+	 "field for each client, NAME has the nodes; none: there is no table"},
+	{"node", OPTION_TEXT, offsetof(struct options, settings.node), 0, SETTINGS_NAME_BYTES_MAX, NULL,
+	 "name of this gateway, which no other one has: letters, digits, dots, dashes and underscores; in that table "
+	 "and "
+	 "in presence events; none: the host's name"},
 	NUMBER("address-connections-max", address.connections_max, 0, 16000000,
 	       "connections from one address; 0: no limit"),
 	NUMBER("address-handshakes-max", address.handshakes_max, 0, 1000000,

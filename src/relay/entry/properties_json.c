@@ -2,26 +2,10 @@
 
 #include "base/check.h"
 #include "mqtt/field/property.h"
+#include "relay/entry/json_text.h"
 
 #include <sodium.h>
 #include <stdio.h>
-
-/* Strings of MQTT are UTF-8 without a null character, so only these have to be escaped [RFC 8259, 7]. */
-static void append_string(struct bytes *out, struct slice text)
-{
-	bytes_append(out, "\"", 1);
-	for (size_t i = 0; i < text.size; i++) {
-		char escaped[8];
-		uint8_t letter = text.data[i];
-		if (letter == '"' || letter == '\\')
-			bytes_append(out, (const char[]){'\\', (char)letter}, 2);
-		else if (letter < 0x20)
-			bytes_append(out, escaped, (size_t)snprintf(escaped, sizeof(escaped), "\\u%04x", letter));
-		else
-			bytes_append(out, &text.data[i], 1);
-	}
-	bytes_append(out, "\"", 1);
-}
 
 static void append_base64(struct bytes *out, struct slice data)
 {
@@ -61,11 +45,11 @@ static void append_property(struct bytes *out, const struct mqtt_property *prope
 		break;
 	case MQTT_PROPERTY_CONTENT_TYPE:
 		append_member(out, "content_type");
-		append_string(out, property->data);
+		json_text_append(out, property->data);
 		break;
 	case MQTT_PROPERTY_RESPONSE_TOPIC:
 		append_member(out, "response_topic");
-		append_string(out, property->data);
+		json_text_append(out, property->data);
 		break;
 	case MQTT_PROPERTY_CORRELATION_DATA:
 		append_member(out, "correlation_data");
@@ -90,9 +74,9 @@ static void append_user_properties(struct bytes *out, struct slice properties)
 			append_member(out, "user");
 			bytes_append(out, "[[", 2);
 		}
-		append_string(out, property.data);
+		json_text_append(out, property.data);
 		bytes_append(out, ",", 1);
-		append_string(out, property.value);
+		json_text_append(out, property.value);
 		bytes_append(out, "]", 1);
 		began = true;
 	}

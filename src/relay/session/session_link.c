@@ -44,12 +44,13 @@ static uint8_t *packet_room(struct session_link *link, size_t size)
 
 /* ---- opening and closing ---- */
 
-void session_link_open(struct session_link *link, int fd, struct slice client_id)
+static void open_session(struct session_link *link, int fd, struct slice client_id, uint32_t expiry_s)
 {
 	const struct mqtt_connect connect = {
 		.client_id = client_id,
 		.version = MQTT_VERSION_5,
-		.session_expiry_s = NEVER_EXPIRES,
+		.session_expiry_s = expiry_s,
+		.clean_start = expiry_s == 0,
 		.receive_max = UINT16_MAX,
 		.packet_bytes_max = MQTT_BODY_BYTES_MAX + MQTT_HEADER_BYTES_MAX,
 		.request_problem_info = true,
@@ -67,6 +68,16 @@ void session_link_open(struct session_link *link, int fd, struct slice client_id
 	uint8_t *room = packet_room(link, CONNECT_BYTES_MAX);
 	if (room != NULL)
 		link->out.size += mqtt_connect_encode(&connect, room, CONNECT_BYTES_MAX);
+}
+
+void session_link_open(struct session_link *link, int fd, struct slice client_id)
+{
+	open_session(link, fd, client_id, NEVER_EXPIRES);
+}
+
+void session_link_open_fleeting(struct session_link *link, int fd, struct slice client_id)
+{
+	open_session(link, fd, client_id, 0);
 }
 
 void session_link_close(struct session_link *link)

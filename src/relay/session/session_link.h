@@ -1,6 +1,6 @@
 /* A client of Roost's own, such as a rule, and its session in the gateway: MQTT 5 over a socketpair
- * (control/internal.h). The session never expires, so what it has not acknowledged waits in the gateway while there is
- * no such connection. Owned by one thread; no call blocks. */
+ * (control/internal.h). A rule's session never expires, so what it has not acknowledged waits in the gateway while
+ * there is no such connection. Owned by one thread; no call blocks. */
 #ifndef RELAY_SESSION_SESSION_LINK_H
 #define RELAY_SESSION_SESSION_LINK_H
 
@@ -38,6 +38,8 @@ struct session_link {
 /* Takes over the descriptor, which does not block, and begins with CONNECT. client_id: item_client_id().
  */
 void session_link_open(struct session_link *link, int fd, struct slice client_id);
+/* The same for a session that ends with its connection: what it has not read is lost. */
+void session_link_open_fleeting(struct session_link *link, int fd, struct slice client_id);
 /* Closes the descriptor: with DISCONNECT, where the socket takes it. */
 void session_link_close(struct session_link *link);
 

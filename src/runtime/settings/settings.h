@@ -18,6 +18,7 @@ _Static_assert(SETTINGS_LISTENERS_MAX <= UINT8_MAX, "the number of a listener is
 #define SETTINGS_ADMIN SETTINGS_LISTENERS_MAX
 #define SETTINGS_TLS_MAX (SETTINGS_LISTENERS_MAX + 1)
 #define SETTINGS_TEXT_BYTES_MAX 256
+#define SETTINGS_NAME_BYTES_MAX 64
 
 #define SETTINGS_NETWORKS_MAX 64
 
@@ -82,6 +83,9 @@ struct settings {
 	uint32_t retained_bytes_max;
 	uint32_t keepalive_max_s; /* version 5 clients with a larger keepalive, or none, get this; 0: no bound */
 	uint32_t sys_interval_s;  /* between publications to $SYS; 0: none */
+	char node[SETTINGS_NAME_BYTES_MAX];           /* this gateway's name among others; "": it has none */
+	char presence_table[SETTINGS_NAME_BYTES_MAX]; /* prefix of keys in Redis (relay/table/table_writer.h); "": none
+						       */
 	char response_information[SETTINGS_TEXT_BYTES_MAX]; /* for version 5 clients that ask [3.2.2.3.15]; "": none */
 	bool queue_drops_newest; /* a full queue drops the new message rather than the oldest */
 	bool overlapping_one;    /* a client gets one copy of a message even if several filters match [3.3.4] */
