@@ -19,6 +19,8 @@ HASH = f"{TABLE}:{NODE}"
 LIFE_S = 60
 VERSIONS = {"3.1.1": 4, "5.0": 5}
 MANY = 5000
+# Together more than Roost keeps for Redis (src/relay/table/table_loop.h), and the sockets' buffers take.
+LONG_USER_BYTES, MUCH_BYTES = 2800, 28 << 20
 # A table that Redis has lost is noticed when it is renewed.
 NOTICED_S = 2 * TIMEOUT_S
 
@@ -211,6 +213,39 @@ def hold(server, count):
     return holding
 
 
+def test_redis_hangs(redis, start):
+    """Clients notice nothing, and the table has it all afterwards."""
+    redis = redis()
+    server = start(redis)
+    with server.client("stays", 5) as stays:
+        wait_equal(server, redis)
+        redis.process.send_signal(signal.SIGSTOP)
+        for number in range(200):
+            server.client(f"c-{number}").disconnect()
+            stays.expect_nothing_before_ping()
+        with server.client("comes"):
+            redis.process.send_signal(signal.SIGCONT)
+            assert set(wait_equal(server, redis)) == {"stays", "comes"}
+
+
+def test_redis_takes_less_than_there_is(redis, start, tmp_path):
+    """More than may wait for it: the table is left as it is, and made anew when Redis has had what was sent."""
+    redis = redis()
+    server = start(redis, "--token-secret-file", secret_file(tmp_path))
+    wait_status(server, lambda now: now["state"] == "working")
+    redis.process.send_signal(signal.SIGSTOP)
+    long = token(sub="u" * LONG_USER_BYTES)
+    client = server.client("c", 5, user="", password=long)
+    for _ in range(MUCH_BYTES // LONG_USER_BYTES):
+        older, client = client, server.client("c", 5, user="", password=long)
+        older.close()
+    wait_status(server, lambda now: "takes less" in (now["last_error"] or ""))
+    redis.process.send_signal(signal.SIGCONT)
+    with client:
+        wait_status(server, lambda now: now["listings"] == 2 and now["state"] == "working")
+        assert set(wait_equal(server, redis)) == {"c"}
+
+
 def test_many_vanish_at_once(redis, start):
     redis = redis()
     server = start(redis)
@@ -224,6 +259,7 @@ def test_many_vanish_at_once(redis, start):
     assert now["listings"] == 1 and now["events"] == 2 * MANY
 
 
+@pytest.mark.threads
 @pytest.mark.parametrize("seed", range(3))
 def test_comings_and_goings_while_redis_ends_and_begins(redis, start, seed):
     chance = random.Random(seed)

@@ -308,6 +308,7 @@ static bool open_table(struct table_loop *loop)
 	CHECK(topics_add(&loop->topics, TABLE_TOPIC_COMES, fault) &&
 	      topics_add(&loop->topics, TABLE_TOPIC_GOES, fault));
 	session_link_open_fleeting(&loop->session, loop->thread.fds[0], slice_string(TABLE_CLIENT_ID));
+	session_link_flush(&loop->session); /* a failure shows when it is read */
 	return table_link_init(&loop->link, loop->redis, &loop->writer);
 }
 
