@@ -30,7 +30,7 @@ BELOW.update({
     "net": {"base", "memory"},
     "mqtt": {"base"},
     "http": {"base"},
-    # What a URL of a Redis says.
+    # What a URL of a Redis says, and what servers say of where things are.
     "redis": {"base"},
     "fetch": {"base", "memory", "reactor", "net"},
     # Bytes in, bytes out; what they have to do with sockets is the transport's affair.
@@ -95,6 +95,8 @@ PURE_SYSTEM_ALSO = {
     "topics": re.compile(r"urcu.*\.h|urcu/.*\.h|pthread\.h"),
     # Handshakes on bytes, ciphers; a lock around what all handshakes share.
     "tls": re.compile(r"openssl/.*\.h|pthread\.h"),
+    # An answer, as it is after it was read.
+    "redis": re.compile(r"hiredis/hiredis\.h"),
     "ws": re.compile(r"openssl/.*\.h"),
     "auth": re.compile(r"sodium\.h|openssl/.*\.h|jansson\.h"),
 }

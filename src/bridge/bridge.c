@@ -29,24 +29,24 @@ static bool read_redis_tls(const struct access_settings *access, struct redis_se
 	bool given = is_configured(access->redis_ca_file) || is_configured(access->redis_tls_certificate) ||
 		     is_configured(access->redis_tls_key) || is_configured(access->redis_tls_name);
 	char fault[TLS_FAULT_BYTES_MAX];
-	if (given && !redis->url.is_tls) {
-		log_write(LOG_ERROR,
-			  "--redis-ca-file and --redis-tls-... are for a --redis that begins with rediss://");
+	if (given && !redis->target.url.is_tls) {
+		log_write(LOG_ERROR, "--redis-ca-file and --redis-tls-... are for a --redis that begins with "
+				     "rediss://, rediss+cluster:// or rediss+sentinel://");
 		return false;
 	}
 	if (is_configured(access->redis_tls_key) && !is_configured(access->redis_tls_certificate)) {
 		log_write(LOG_ERROR, "--redis-tls-key is the key of a --redis-tls-certificate, and there is none");
 		return false;
 	}
-	redis->tls = (struct redis_tls_settings){
-		.on = redis->url.is_tls,
+	redis->target.tls = (struct redis_tls_settings){
+		.on = redis->target.url.is_tls,
 		.ca_file = access->redis_ca_file,
 		.certificate = access->redis_tls_certificate,
 		.key = access->redis_tls_key,
 		.name = access->redis_tls_name,
 	};
-	struct tls_context *trial = redis->tls.on ? redis_tls_read(&redis->tls, fault) : NULL;
-	if (redis->tls.on && trial == NULL) {
+	struct tls_context *trial = redis->target.tls.on ? redis_tls_read(&redis->target.tls, fault) : NULL;
+	if (redis->target.tls.on && trial == NULL) {
 		log_write(LOG_ERROR, "--redis: %s", fault);
 		return false;
 	}
@@ -58,9 +58,10 @@ static bool read_settings(struct bridge *bridge)
 {
 	const struct access_settings *access = &bridge->settings->access;
 	const char *why;
+	char fault[REDIS_URL_FAULT_BYTES];
 	if (is_configured(access->redis_url) &&
-	    !redis_url_parse(access->redis_url, &bridge->redis_settings.url, &why)) {
-		log_write(LOG_ERROR, "--redis: %s", why); /* the URL may hold a password */
+	    !redis_url_parse(access->redis_url, &bridge->redis_settings.target.url, fault)) {
+		log_write(LOG_ERROR, "--redis: %s", fault); /* the URL may hold a password */
 		return false;
 	}
 	if (!read_redis_tls(access, &bridge->redis_settings))

@@ -163,18 +163,23 @@ bool redis_link_next(struct redis_link *link, redisReply **reply)
 	return true;
 }
 
-redisReply *redis_link_answer(struct redis_link *link, int type)
+bool redis_link_await(struct redis_link *link, redisReply **reply)
 {
 	uint64_t until_ms = clock_now_ms() + REDIS_TIMEOUT_MS;
-	redisReply *reply;
-	for (;;) {
-		if (!redis_link_next(link, &reply))
-			return NULL;
-		if (reply != NULL)
-			break;
+	while (redis_link_next(link, reply)) {
+		if (*reply != NULL)
+			return true;
 		if ((!link->more && !await_redis(link, POLLIN, until_ms)) || !redis_link_receive(link))
-			return NULL;
+			break;
 	}
+	return false;
+}
+
+redisReply *redis_link_answer(struct redis_link *link, int type)
+{
+	redisReply *reply;
+	if (!redis_link_await(link, &reply))
+		return NULL;
 	if (reply->type == type)
 		return reply;
 	if (reply->type == REDIS_REPLY_ERROR)
@@ -185,12 +190,17 @@ redisReply *redis_link_answer(struct redis_link *link, int type)
 	return NULL;
 }
 
+redisReply *redis_link_ask(struct redis_link *link, int type, int count, const char **words)
+{
+	if (!redis_link_append(link, count, words, NULL) || !redis_link_send(link))
+		return NULL;
+	return redis_link_answer(link, type);
+}
+
 /* Sends a command whose answer is a status such as OK. */
 static bool command(struct redis_link *link, int count, const char **words)
 {
-	if (!redis_link_append(link, count, words, NULL) || !redis_link_send(link))
-		return false;
-	redisReply *reply = redis_link_answer(link, REDIS_REPLY_STATUS);
+	redisReply *reply = redis_link_ask(link, REDIS_REPLY_STATUS, count, words);
 	if (reply != NULL)
 		freeReplyObject(reply);
 	return reply != NULL;
@@ -203,27 +213,27 @@ bool redis_link_ping(struct redis_link *link)
 
 /* ---- opening ---- */
 
-static bool sign_in(struct redis_link *link, const struct redis_url *url)
+static bool sign_in(struct redis_link *link, const struct redis_login *login)
 {
-	if (url->user[0] != '\0')
-		return command(link, 3, (const char *[]){"AUTH", url->user, url->password});
-	return url->password[0] == '\0' || command(link, 2, (const char *[]){"AUTH", url->password});
+	if (login->user[0] != '\0')
+		return command(link, 3, (const char *[]){"AUTH", login->user, login->password});
+	return login->password[0] == '\0' || command(link, 2, (const char *[]){"AUTH", login->password});
 }
 
-static bool select_database(struct redis_link *link, const struct redis_url *url)
+static bool select_database(struct redis_link *link, uint32_t database)
 {
 	char number[16];
-	snprintf(number, sizeof(number), "%u", url->database);
-	return url->database == 0 || command(link, 2, (const char *[]){"SELECT", number});
+	snprintf(number, sizeof(number), "%u", database);
+	return database == 0 || command(link, 2, (const char *[]){"SELECT", number});
 }
 
 /* A connected socket, which does not block. -1: fault is set. *makers: how hiredis makes the parts of an answer. */
-static int connect_socket(struct redis_link *link, const struct redis_url *url,
+static int connect_socket(struct redis_link *link, const struct redis_place *place,
 			  const redisReplyObjectFunctions **makers)
 {
 	const struct timeval timeout = {.tv_sec = REDIS_TIMEOUT_MS / 1000, .tv_usec = REDIS_TIMEOUT_MS % 1000 * 1000};
-	redisContext *context = url->is_unix ? redisConnectUnixWithTimeout(url->host, timeout)
-					     : redisConnectWithTimeout(url->host, url->port, timeout);
+	redisContext *context = place->port == 0 ? redisConnectUnixWithTimeout(place->host, timeout)
+						 : redisConnectWithTimeout(place->host, place->port, timeout);
 	if (context == NULL || context->err != 0) {
 		redis_link_fail(link, "%s",
 				context != NULL && context->errstr[0] != '\0' ? context->errstr : "out of memory");
@@ -245,7 +255,7 @@ static bool open_stream(struct redis_link *link, const struct redis_way *way, in
 	enum error error;
 	const struct tls_connect connect = {
 		.context = way->tls,
-		.name = way->tls_name[0] != '\0' ? way->tls_name : way->url->host,
+		.name = way->tls_name[0] != '\0' ? way->tls_name : way->place->host,
 		.timeout_ms = REDIS_TIMEOUT_MS,
 	};
 	link->stream = tls_connect(way->streams, fd, &connect, NULL, &error, fault);
@@ -261,11 +271,11 @@ bool redis_link_open(struct redis_link *link, const struct redis_way *way)
 	const redisReplyObjectFunctions *makers;
 	CHECK(link->streams == NULL); /* closed, or never opened */
 	link->more = link->tls_failed = false;
-	int fd = connect_socket(link, way->url, &makers);
+	int fd = connect_socket(link, way->place, &makers);
 	if (fd < 0 || !open_stream(link, way, fd))
 		return false;
 	link->streams = way->streams;
-	if (make_reader(link, makers) && sign_in(link, way->url) && select_database(link, way->url))
+	if (make_reader(link, makers) && sign_in(link, way->login) && select_database(link, way->database))
 		return true;
 	redis_link_close(link);
 	return false;

@@ -17,12 +17,14 @@
 #define REDIS_ANSWER_ELEMENTS_MAX (1u << 20) /* announced by all arrays of an answer */
 #define REDIS_FAULT_BYTES 256u
 
-/* Where Redis is, and the way there. */
+/* Where a server is, and the way there. */
 struct redis_way {
-	const struct redis_url *url;
+	const struct redis_place *place;
+	const struct redis_login *login;
+	uint32_t database;
 	struct streams *streams; /* of the thread, with STREAM_TLS where tls is set; they outlive the link */
 	struct tls_context *tls; /* NULL: without TLS */
-	const char *tls_name;    /* that the server's certificate is to have; "": the URL's host */
+	const char *tls_name;    /* that the server's certificate is to have; "": the host's name */
 };
 
 struct redis_link {
@@ -60,6 +62,8 @@ bool redis_link_send(struct redis_link *link);
 /* Waits for the next answer, which must have this type (REDIS_REPLY_...) and which the caller frees with
  * freeReplyObject(). Any other answer, such as an error, breaks the link. Returns NULL if the link is broken. */
 redisReply *redis_link_answer(struct redis_link *link, int type);
+/* Waits for the next answer of any type, likewise. false: the link is broken. */
+bool redis_link_await(struct redis_link *link, redisReply **reply);
 /* Receives what has arrived, once. Does not wait. */
 bool redis_link_receive(struct redis_link *link);
 /* Sets *reply to the next complete answer of any type among what was received, or to NULL. */
@@ -67,5 +71,7 @@ bool redis_link_next(struct redis_link *link, redisReply **reply);
 
 /* Sends PING and waits for the answer. */
 bool redis_link_ping(struct redis_link *link);
+/* Sends a command of such words, and waits for its answer, which must have this type; as redis_link_answer(). */
+redisReply *redis_link_ask(struct redis_link *link, int type, int count, const char **words);
 
 #endif

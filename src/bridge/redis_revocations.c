@@ -4,6 +4,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "bridge/redis_message.h"
+#include "bridge/redis_nodes.h"
 #include "bridge/redis_scan.h"
 #include "reactor/fdtable.h"
 #include "reactor/waker.h"
@@ -19,6 +20,9 @@
 /* A Redis that hangs is noticed within this plus REDIS_TIMEOUT_MS. */
 #define PING_MS 2000u
 #define SHARDS_BEHIND_NS 1000000
+/* What a pass over the masters of a cluster misses because it moves from one that comes later to one that was read
+ * already is found by the next: it moves once. */
+#define CLUSTER_PASSES 2u
 /* Two clocks read in whole seconds may differ by this much although neither was set. */
 #define CLOCK_ROUNDING_S 1
 
@@ -33,12 +37,10 @@ struct redis_revocations {
 	int *keep_fds; /* for a descriptor table of its own: the shards' wakers and, last, the one above */
 	size_t keep_count;
 	_Atomic bool stopping;
-	struct streams streams;
-	struct tls_streams tls;      /* where it comes over TLS */
-	struct tls_context *context; /* of the connections that are open; NULL: without TLS */
-	struct redis_link feed;      /* subscribed to the channels */
-	struct redis_link link;      /* for commands */
+	struct redis_connection feed; /* subscribed to the channels */
+	struct redis_nodes *nodes;    /* for commands */
 	struct redis_scan scan;
+	uint32_t scanned; /* of this scan: masters that were read, those of earlier passes included */
 	bool scanning;
 	bool in_step;      /* a scan was completed since the subscription began */
 	bool feed_owes;    /* an answer to PING or SUBSCRIBE is due */
@@ -107,9 +109,9 @@ static struct slice text_at(const redisReply *reply, size_t index)
 static bool handle_feed(struct redis_revocations *redis, const redisReply *reply)
 {
 	if (reply->type == REDIS_REPLY_ERROR)
-		return redis_link_refused(&redis->feed, reply);
+		return redis_link_refused(&redis->feed.link, reply);
 	if (reply->type != REDIS_REPLY_ARRAY || reply->elements < 2)
-		return redis_link_fail(&redis->feed, "something that is no message came on a channel");
+		return redis_link_fail(&redis->feed.link, "something that is no message came on a channel");
 	redis->feed_owes = false;
 	if (reply->elements == 3 && slice_equal(text_at(reply, 0), slice_string("message")))
 		handle_message(redis, text_at(reply, 1), text_at(reply, 2));
@@ -121,7 +123,7 @@ static bool drain_feed(struct redis_revocations *redis)
 {
 	redisReply *reply;
 	while (!redis_is_stopping(redis)) {
-		if (!redis_link_next(&redis->feed, &reply))
+		if (!redis_link_next(&redis->feed.link, &reply))
 			return false;
 		if (reply == NULL)
 			return true;
@@ -135,16 +137,16 @@ static bool drain_feed(struct redis_revocations *redis)
 
 static bool read_feed(struct redis_revocations *redis)
 {
-	return redis_link_receive(&redis->feed) && drain_feed(redis);
+	return redis_link_receive(&redis->feed.link) && drain_feed(redis);
 }
 
 static bool subscribe_to_channels(struct redis_revocations *redis)
 {
 	const char *words[] = {"SUBSCRIBE", REDIS_CHANNEL_REVOKED, REDIS_CHANNEL_LIFTED};
-	if (!redis_link_append(&redis->feed, 3, words, NULL) || !redis_link_send(&redis->feed))
+	if (!redis_link_append(&redis->feed.link, 3, words, NULL) || !redis_link_send(&redis->feed.link))
 		return false;
 	for (int i = 0; i < 2; i++) {
-		redisReply *reply = redis_link_answer(&redis->feed, REDIS_REPLY_ARRAY);
+		redisReply *reply = redis_link_answer(&redis->feed.link, REDIS_REPLY_ARRAY);
 		if (reply == NULL)
 			return false;
 		/* A message may arrive between the two answers. */
@@ -158,16 +160,17 @@ static bool subscribe_to_channels(struct redis_revocations *redis)
 	return true;
 }
 
-/* Pings on both connections: so neither is closed for being idle, and a Redis that hangs is noticed. */
-static bool ping_both(struct redis_revocations *redis, uint64_t now_ms)
+/* Pings on all connections: so none is closed for being idle, and a Redis that hangs is noticed. */
+static bool ping_all(struct redis_revocations *redis, uint64_t now_ms)
 {
+	struct redis_link *feed = &redis->feed.link;
 	if (redis->feed_owes)
-		return redis_link_fail(&redis->feed, "no answer in %u ms", PING_MS);
+		return redis_link_fail(feed, "no answer in %u ms", PING_MS);
 	redis->ping_ms = now_ms + PING_MS;
-	if (!redis_link_append(&redis->feed, 1, (const char *[]){"PING"}, NULL) || !redis_link_send(&redis->feed))
+	if (!redis_link_append(feed, 1, (const char *[]){"PING"}, NULL) || !redis_link_send(feed))
 		return false;
 	redis->feed_owes = true;
-	return redis_link_ping(&redis->link);
+	return redis_nodes_ping(redis->nodes);
 }
 
 /* ---- reading all ---- */
@@ -184,6 +187,26 @@ static bool wall_clock_was_set(const struct redis_revocations *redis)
 	return llabs(clocks_apart_s() - redis->apart_s) > CLOCK_ROUNDING_S;
 }
 
+/* A key of a slot that moves may be at a master that was not read yet, and then at one that was read. */
+static bool time_elsewhere(void *context, struct slice key, int64_t *ttl_ms)
+{
+	struct redis_revocations *redis = context;
+	const char *words[] = {"PTTL", (const char *)key.data};
+	const size_t sizes[] = {4, key.size};
+	redisReply *reply = redis_nodes_ask(redis->nodes, key, 2, words, sizes);
+	if (reply == NULL)
+		return false;
+	/* Where nobody says it is found in the next scan, or gone. */
+	*ttl_ms = reply->type == REDIS_REPLY_INTEGER ? reply->integer : -2;
+	freeReplyObject(reply);
+	return true;
+}
+
+static bool is_in_cluster(const struct redis_revocations *redis)
+{
+	return redis->settings.target.url.kind == REDIS_CLUSTER;
+}
+
 static void begin_scan(struct redis_revocations *redis)
 {
 	CHECK(!redis->scanning); /* access has one round open at a time */
@@ -191,7 +214,8 @@ static void begin_scan(struct redis_revocations *redis)
 	redis->scanning = true;
 	redis->told_refused = false;
 	access_round_begin(redis->access, ACCESS_EXTERNAL);
-	redis_scan_begin(&redis->scan, revoke_from_redis, redis);
+	redis->scanned = 0;
+	redis_scan_begin(&redis->scan, revoke_from_redis, is_in_cluster(redis) ? time_elsewhere : NULL, redis);
 }
 
 static void end_scan(struct redis_revocations *redis)
@@ -216,48 +240,50 @@ static void end_scan(struct redis_revocations *redis)
 static bool read_page(struct redis_revocations *redis)
 {
 	bool done = false;
-	if (!redis_scan_page(&redis->scan, &redis->link, (int64_t)time(NULL), &done))
+	uint32_t masters = redis_nodes_count(redis->nodes);
+	struct redis_link *link = redis_nodes_at(redis->nodes, redis->scanned % masters);
+	if (link == NULL)
 		return false;
+	if (!redis_scan_page(&redis->scan, link, (int64_t)time(NULL), &done)) {
+		redis_nodes_lose(redis->nodes, link);
+		return false;
+	}
+	if (!done)
+		return true;
+	redis->scanned++;
+	redis_scan_go_on(&redis->scan);
 	/* A scan cut short by the shutdown must not lift what it has not read. */
-	if (done && !redis_is_stopping(redis))
+	if (redis->scanned >= masters * (is_in_cluster(redis) ? CLUSTER_PASSES : 1) && !redis_is_stopping(redis))
 		end_scan(redis);
 	return true;
 }
 
 /* ---- being connected ---- */
 
-static bool read_certificates(struct redis_revocations *redis)
+static void disconnect_all(struct redis_revocations *redis)
 {
-	char fault[TLS_FAULT_BYTES_MAX];
-	if (!redis->settings.tls.on)
-		return true;
-	CHECK(redis->context == NULL); /* disconnect_both() has put it */
-	redis->context = redis_tls_read(&redis->settings.tls, fault);
-	redis->feed.tls_failed = redis->context == NULL;
-	return redis->context != NULL || redis_link_fail(&redis->feed, "%.*s", REDIS_FAULT_BYTES - 1, fault);
+	redis_connection_close(&redis->feed);
+	redis_nodes_close(redis->nodes);
 }
 
-static void disconnect_both(struct redis_revocations *redis)
+/* Any node of a cluster passes on what is published at any other. */
+static bool open_feed(struct redis_revocations *redis)
 {
-	redis_link_close(&redis->feed);
-	redis_link_close(&redis->link);
-	tls_context_put(&redis->context);
+	const struct redis_url *url = &redis->settings.target.url;
+	if (!is_in_cluster(redis))
+		return redis_connection_open_master(&redis->feed);
+	for (uint32_t i = 0; i < redis_nodes_count(redis->nodes); i++) {
+		if (redis_connection_open(&redis->feed, redis_nodes_place(redis->nodes, i)))
+			return true;
+	}
+	return redis_connection_open(&redis->feed, &url->seeds[0]);
 }
 
-static bool connect_both(struct redis_revocations *redis)
+static bool connect_all(struct redis_revocations *redis)
 {
 	redis->feed_owes = false;
-	if (!read_certificates(redis))
-		return false;
-	const struct redis_way way = {
-		.url = &redis->settings.url,
-		.streams = &redis->streams,
-		.tls = redis->context,
-		.tls_name = redis->settings.tls.name,
-	};
 	/* Subscribes before scanning: a change in between is seen twice rather than never. */
-	if (!redis_link_open(&redis->feed, &way) || !subscribe_to_channels(redis) ||
-	    !redis_link_open(&redis->link, &way))
+	if (!redis_nodes_refresh(redis->nodes) || !open_feed(redis) || !subscribe_to_channels(redis))
 		return false;
 	redis->ping_ms = clock_now_ms() + PING_MS;
 	begin_scan(redis);
@@ -268,7 +294,7 @@ static bool connect_both(struct redis_revocations *redis)
 static int redis_sleep_ms(const struct redis_revocations *redis, uint64_t now_ms)
 {
 	uint64_t until_ms = redis->ping_ms < redis->scan_ms ? redis->ping_ms : redis->scan_ms;
-	if (redis->scanning || redis->feed.more || until_ms <= now_ms)
+	if (redis->scanning || redis->feed.link.more || until_ms <= now_ms)
 		return 0;
 	return (int)(until_ms - now_ms);
 }
@@ -291,14 +317,18 @@ static void follow_redis(struct redis_revocations *redis)
 {
 	while (!redis_is_stopping(redis)) {
 		uint64_t now_ms = clock_now_ms();
-		if (wait_ms(redis, &redis->feed, redis_sleep_ms(redis, now_ms)) && !read_feed(redis))
+		if (wait_ms(redis, &redis->feed.link, redis_sleep_ms(redis, now_ms)) && !read_feed(redis))
 			return;
 		now_ms = clock_now_ms();
-		if (!redis->scanning && (now_ms >= redis->scan_ms || wall_clock_was_set(redis)))
+		if (!redis->scanning && (now_ms >= redis->scan_ms || wall_clock_was_set(redis))) {
+			/* Masters may have come and gone. */
+			if (!redis_nodes_refresh(redis->nodes))
+				return;
 			begin_scan(redis);
+		}
 		if (redis->scanning && !read_page(redis))
 			return;
-		if (now_ms >= redis->ping_ms && !ping_both(redis, now_ms))
+		if (now_ms >= redis->ping_ms && !ping_all(redis, now_ms))
 			return;
 	}
 }
@@ -306,21 +336,22 @@ static void follow_redis(struct redis_revocations *redis)
 /* Logs the loss once, and again if the reason changes. */
 static void note_loss(struct redis_revocations *redis)
 {
-	const char *why = redis->link.fault[0] != '\0' ? redis->link.fault : redis->feed.fault;
+	struct redis_link *feed = &redis->feed.link;
+	const char *why = feed->fault[0] != '\0' ? feed->fault : redis_nodes_fault(redis->nodes);
 	if (redis->in_step) {
 		COUNT(redis->counters, redis_losses);
 		COUNT_SET(redis->counters, redis_connected, 0);
 	}
-	if (redis->link.tls_failed || redis->feed.tls_failed)
+	if (feed->fault[0] != '\0' ? feed->tls_failed : redis_nodes_tls_failed(redis->nodes))
 		COUNT(redis->counters, redis_tls_failures);
-	redis->link.tls_failed = redis->feed.tls_failed = false;
+	feed->tls_failed = false;
 	redis->in_step = false;
 	redis->scanning = false;
 	access_set_in_step(redis->access, false);
 	if (strcmp(redis->told, why) != 0)
-		log_write(LOG_WARNING, "redis: %s: %s; trying again", redis->settings.url.host, why);
+		log_write(LOG_WARNING, "redis: %s: %s; trying again", redis->settings.target.url.seeds[0].host, why);
 	snprintf(redis->told, sizeof(redis->told), "%s", why);
-	redis->link.fault[0] = redis->feed.fault[0] = '\0';
+	feed->fault[0] = '\0';
 }
 
 /* Half of each pause is random, so that many gateways do not reconnect at the same time. */
@@ -338,11 +369,11 @@ static void *redis_main(void *argument)
 	if (redis->settings.private_table)
 		fdtable_detach(redis->keep_fds, redis->keep_count);
 	while (!redis_is_stopping(redis)) {
-		if (connect_both(redis))
+		if (connect_all(redis))
 			follow_redis(redis);
 		if (!redis_is_stopping(redis))
 			note_loss(redis);
-		disconnect_both(redis);
+		disconnect_all(redis);
 		if (!redis_is_stopping(redis))
 			pause_before_next(redis);
 	}
@@ -353,9 +384,9 @@ static void *redis_main(void *argument)
 
 static void redis_revocations_free(struct redis_revocations *redis)
 {
-	if (redis->settings.tls.on)
-		tls_streams_close(&redis->tls);
-	sodium_memzero(&redis->settings.url, sizeof(redis->settings.url));
+	redis_nodes_free(redis->nodes);
+	redis_connection_fini(&redis->feed);
+	sodium_memzero(&redis->settings.target.url, sizeof(redis->settings.target.url));
 	free(redis->keep_fds);
 	free(redis);
 }
@@ -383,8 +414,9 @@ struct redis_revocations *redis_revocations_start(const struct redis_settings *s
 	redis->access = access;
 	redis->counters = counters;
 	redis->pause_ms = PAUSE_MS_LEAST;
-	streams_init(&redis->streams);
-	if (settings->tls.on && tls_streams_open(&redis->tls, &redis->streams, NULL) != ERROR_OK) {
+	redis->nodes = redis_nodes_new(&redis->settings.target);
+	if (redis->nodes == NULL || !redis_connection_init(&redis->feed, &redis->settings.target)) {
+		redis_nodes_free(redis->nodes);
 		free(redis);
 		return NULL;
 	}

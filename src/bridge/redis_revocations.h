@@ -2,7 +2,8 @@
  * them at start, subscribes to two channels for changes, and scans again at intervals to find what a channel missed:
  * keys that Redis lost or that were lifted without a message. Sign-ins never wait for it: they read access' table.
  *
- * It uses two connections, because a connection in subscribe mode cannot send other commands. If either one fails, or
+ * It uses two connections, because a connection in subscribe mode cannot send other commands; in a cluster one for the
+ * channels, and one to each master, all of which have keys. With Sentinels they are to the master. If one fails, or
  * Redis does not answer within some seconds, Redis counts as lost: the table stays as it is, access is told that it is
  * out of step, and the thread reconnects after pauses that grow up to REDIS_PAUSE_MS_MAX. The thread may block on Redis
  * and on shards that lag behind; no other thread waits for it. */
@@ -10,15 +11,13 @@
 #define BRIDGE_REDIS_REVOCATIONS_H
 
 #include "access/access.h"
-#include "bridge/redis_tls.h"
-#include "redis/redis_url.h"
+#include "bridge/redis_connection.h"
 #include "runtime/counters.h"
 
 #define REDIS_PAUSE_MS_MAX 5000u
 
 struct redis_settings {
-	struct redis_url url;
-	struct redis_tls_settings tls;
+	struct redis_target target;
 	uint32_t rescan_s;
 	bool private_table; /* the thread gets a descriptor table of its own */
 };

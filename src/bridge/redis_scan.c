@@ -4,15 +4,23 @@
 #include "bridge/redis_message.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 /* Slots that Redis examines per page, which takes some tenths of a millisecond of its time. */
 #define PAGE_PLACES "1000"
 #define KEY_PATTERN (REDIS_KEY_PREFIX "*")
+/* No answer of PTTL. */
+#define TTL_ELSEWHERE INT64_MIN
 
-void redis_scan_begin(struct redis_scan *scan, redis_scan_visit *visit, void *context)
+void redis_scan_begin(struct redis_scan *scan, redis_scan_visit *visit, redis_scan_elsewhere *elsewhere, void *context)
 {
-	*scan = (struct redis_scan){.cursor = "0", .visit = visit, .context = context};
+	*scan = (struct redis_scan){.cursor = "0", .visit = visit, .elsewhere = elsewhere, .context = context};
+}
+
+void redis_scan_go_on(struct redis_scan *scan)
+{
+	redis_scan_begin(scan, scan->visit, scan->elsewhere, scan->context);
 }
 
 static struct slice text_of_reply(const redisReply *reply)
@@ -41,20 +49,55 @@ static bool ask_key_times(struct redis_link *link, const redisReply *keys)
 	return keys->elements == 0 || redis_link_send(link);
 }
 
+/* While slots of a cluster move a server may have a key and send who asks for it elsewhere. */
+static bool is_elsewhere(const struct redis_scan *scan, const redisReply *answer)
+{
+	return scan->elsewhere != NULL && answer->type == REDIS_REPLY_ERROR &&
+	       (strncmp(answer->str, "MOVED ", 6) == 0 || strncmp(answer->str, "ASK ", 4) == 0);
+}
+
+static bool read_key_time(const struct redis_scan *scan, struct redis_link *link, int64_t *ttl_ms)
+{
+	redisReply *answer;
+	if (!redis_link_await(link, &answer))
+		return false;
+	bool good = true;
+	if (answer->type == REDIS_REPLY_INTEGER)
+		*ttl_ms = answer->integer;
+	else if (is_elsewhere(scan, answer))
+		*ttl_ms = TTL_ELSEWHERE;
+	else if (answer->type == REDIS_REPLY_ERROR)
+		good = redis_link_refused(link, answer);
+	else
+		good = redis_link_fail(link, "an answer of type %d was not expected", answer->type);
+	freeReplyObject(answer);
+	return good;
+}
+
+static void show_key(const struct redis_scan *scan, struct slice key, int64_t now_s, int64_t ttl_ms)
+{
+	struct revocation revocation = {.until_s = redis_until_s(now_s, ttl_ms)};
+	if (revocation.until_s > now_s && redis_key_parse(key, &revocation.kind, &revocation.id))
+		scan->visit(scan->context, &revocation);
+}
+
+/* Other servers are asked when all answers of this one are here: they may send one back to it. */
 static bool read_key_times(const struct redis_scan *scan, struct redis_link *link, const redisReply *keys,
 			   int64_t now_s)
 {
-	for (size_t i = 0; i < keys->elements; i++) {
-		redisReply *answer = redis_link_answer(link, REDIS_REPLY_INTEGER);
-		if (answer == NULL)
-			return false;
-		struct revocation revocation = {.until_s = redis_until_s(now_s, answer->integer)};
-		freeReplyObject(answer);
-		if (revocation.until_s > now_s &&
-		    redis_key_parse(text_of_reply(keys->element[i]), &revocation.kind, &revocation.id))
-			scan->visit(scan->context, &revocation);
+	int64_t *times_ms = calloc(keys->elements + 1, sizeof(*times_ms));
+	bool good = times_ms != NULL || redis_link_fail(link, "out of memory");
+	for (size_t i = 0; i < keys->elements && good; i++)
+		good = read_key_time(scan, link, &times_ms[i]);
+	for (size_t i = 0; i < keys->elements && good; i++) {
+		struct slice key = text_of_reply(keys->element[i]);
+		if (times_ms[i] == TTL_ELSEWHERE)
+			good = scan->elsewhere(scan->context, key, &times_ms[i]);
+		if (good)
+			show_key(scan, key, now_s, times_ms[i]);
 	}
-	return true;
+	free(times_ms);
+	return good;
 }
 
 bool redis_scan_page(struct redis_scan *scan, struct redis_link *link, int64_t now_s, bool *done)

@@ -157,6 +157,39 @@ void show_revocations(const json_t *answer, bool headings, FILE *out)
 	SHOW_TABLE(COLUMNS, json_object_get(answer, "revocations"), headings, out);
 }
 
+/* Of one server only that it is not connected. */
+static void show_redis(const json_t *redis, FILE *out)
+{
+	const json_t *nodes = json_object_get(redis, "nodes");
+	const char *kind = json_string_value(json_object_get(redis, "kind"));
+	size_t connected = 0;
+	size_t i;
+	const json_t *node;
+	if (kind == NULL || strcmp(kind, "single") == 0) {
+		if (!json_is_true(json_object_get(redis, "connected")))
+			fputs("redis is not connected\n", out);
+		return;
+	}
+	json_array_foreach(nodes, i, node) connected += json_is_true(json_object_get(node, "connected"));
+	fprintf(out, "redis (%s): %zu of %zu servers are connected", kind, connected, json_array_size(nodes));
+	if (strcmp(kind, "cluster") == 0)
+		fprintf(out, ", %lld slots are covered, %lld redirections were followed",
+			(long long)json_integer_value(json_object_get(redis, "slots_covered")),
+			(long long)json_integer_value(json_object_get(redis, "redirects")));
+	fputc('\n', out);
+	json_array_foreach(nodes, i, node)
+	{
+		const char *fault = json_string_value(json_object_get(node, "last_error"));
+		if (fault == NULL)
+			continue;
+		fputs("  ", out);
+		show_text(json_string_value(json_object_get(node, "address")), out);
+		fputs(": ", out);
+		show_text(fault, out);
+		fputc('\n', out);
+	}
+}
+
 void show_rules(const json_t *answer, FILE *out)
 {
 	/* The last error is last: it is a sentence. */
@@ -170,8 +203,8 @@ void show_rules(const json_t *answer, FILE *out)
 	const json_t *rules = json_object_get(answer, "rules");
 	if (json_array_size(rules) == 0)
 		fputs("there are no rules\n", out);
-	else if (!json_is_true(json_object_get(answer, "redis_connected")))
-		fputs("redis is not connected\n", out);
+	else
+		show_redis(json_object_get(answer, "redis"), out);
 	SHOW_TABLE(COLUMNS, rules, true, out);
 }
 

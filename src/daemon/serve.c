@@ -343,7 +343,7 @@ static struct relay *make_relay(const struct options *options, const struct brid
 		.private_tables = options->settings.private_tables,
 	};
 	if (redis != NULL)
-		settings.redis = (struct redis_side_settings){.url = redis->url, .tls = redis->tls};
+		settings.redis = redis->target;
 	/* command_line_read() has checked it */
 	CHECK(redis != NULL || (options->items.rules.count == 0 && settings.presence_table[0] == '\0'));
 	struct relay *relay = relay_new(&options->items, &settings);

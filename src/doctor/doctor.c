@@ -5,7 +5,7 @@
 #include "doctor/listener/listener.h"
 #include "doctor/options.h"
 #include "doctor/plan/plan.h"
-#include "doctor/redis/redis.h"
+#include "doctor/redis/deployment.h"
 #include "doctor/show/show.h"
 #include "doctor/store/store.h"
 #include "net/fixed_files.h"
@@ -120,14 +120,16 @@ static int look_at_listener(const struct doctor_options *options)
 
 static int look_at_redis(const struct doctor_options *options)
 {
-	struct redis_verdict verdict;
-	if (!redis_look(&verdict, options->redis))
+	struct deployment *deployment = deployment_look(options->redis);
+	if (deployment == NULL)
 		return CLI_EXIT_FAILED;
 	if (options->json)
-		show_print_json(redis_json(&verdict), stdout);
+		show_print_json(deployment_json(deployment), stdout);
 	else
-		redis_show(&verdict, stdout);
-	return verdict.good ? CLI_EXIT_OK : CLI_EXIT_FAILED;
+		deployment_show(deployment, stdout);
+	int status = deployment->good ? CLI_EXIT_OK : CLI_EXIT_FAILED;
+	free(deployment);
+	return status;
 }
 
 int doctor_main(int argc, char **argv)

@@ -11,7 +11,7 @@
 struct relay;
 
 struct relay_settings {
-	struct redis_side_settings redis;
+	struct redis_target redis;
 	const char *presence_table; /* "": there is none */
 	const char *node;
 	bool private_tables; /* of descriptors */

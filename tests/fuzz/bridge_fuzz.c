@@ -4,7 +4,8 @@
 #include "bridge/redis_message.h"
 #include "bridge/redis_scan.h"
 #include "fetch/caching.h"
-#include "redis/redis_url.h"
+#include "redis/redis_slots.h"
+#include "redis/redis_words.h"
 
 #include <stdio.h>
 #include <sys/socket.h>
@@ -55,22 +56,39 @@ static void check_text(const char *text)
 	CHECK(memchr(text, '\0', REDIS_TEXT_BYTES_MAX) != NULL);
 }
 
+static void check_login(const struct redis_login *login_read)
+{
+	check_text(login_read->user);
+	check_text(login_read->password);
+}
+
+static void check_place(const struct redis_place *place, bool may_be_socket)
+{
+	char text[REDIS_PLACE_BYTES];
+	check_text(place->host);
+	CHECK(place->host[0] != '\0' && (place->port != 0 || may_be_socket));
+	CHECK(strlen(redis_place_text(place, text)) < sizeof(text));
+}
+
 static void read_url(struct slice text)
 {
 	char *string = malloc(text.size + 1);
 	struct redis_url url;
-	const char *why = NULL;
+	char fault[REDIS_URL_FAULT_BYTES] = "";
 	CHECK(string != NULL);
 	if (text.size != 0)
 		memcpy(string, text.data, text.size);
 	string[text.size] = '\0';
-	if (redis_url_parse(string, &url, &why)) {
-		check_text(url.host);
-		check_text(url.user);
-		check_text(url.password);
-		CHECK(url.host[0] != '\0' && url.is_unix == (url.port == 0) && url.database <= UINT16_MAX);
+	if (redis_url_parse(string, &url, fault)) {
+		check_login(&url.login);
+		check_login(&url.sentinel_login);
+		check_text(url.master);
+		CHECK((url.master[0] != '\0') == (url.kind == REDIS_SENTINEL) && url.database <= UINT16_MAX);
+		CHECK(url.seed_count >= 1 && url.seed_count <= (url.kind == REDIS_SINGLE ? 1 : REDIS_SEEDS_MAX));
+		for (uint32_t i = 0; i < url.seed_count; i++)
+			check_place(&url.seeds[i], url.kind == REDIS_SINGLE);
 	} else {
-		CHECK(why != NULL);
+		CHECK(fault[0] != '\0');
 	}
 	free(string);
 }
@@ -89,9 +107,10 @@ static void read_header(struct slice line)
 /* ---- answers to SCAN and PTTL ---- */
 
 static char folder[] = "/tmp/roost-fuzz-XXXXXX";
-static struct redis_url server = {.is_unix = true};
+static struct redis_place server;
+static const struct redis_login login;
 static struct streams streams;
-static const struct redis_way way = {.url = &server, .streams = &streams};
+static const struct redis_way way = {.place = &server, .login = &login, .streams = &streams};
 
 static void remove_server(void)
 {
@@ -123,6 +142,14 @@ static void visit(void *context, const struct revocation *revocation)
 	++*visits;
 }
 
+/* Every other key is nowhere. */
+static bool elsewhere(void *context, struct slice key, int64_t *ttl_ms)
+{
+	(void)context;
+	*ttl_ms = 1000;
+	return key.size % 2 == 0;
+}
+
 static void read_answers(struct slice bytes)
 {
 	struct redis_link link = {0};
@@ -136,20 +163,72 @@ static void read_answers(struct slice bytes)
 	CHECK(peer >= 0 && send(peer, bytes.data, bytes.size, 0) == (ssize_t)bytes.size);
 	/* Its questions are left unread, and may be sent: only the other direction ends here. */
 	CHECK(shutdown(peer, SHUT_WR) == 0);
-	redis_scan_begin(&scan, visit, &visits);
+	redis_scan_begin(&scan, visit, elsewhere, &visits);
 	bool done = false;
 	while (!done && redis_scan_page(&scan, &link, NOW_S, &done))
 		CHECK(strlen(scan.cursor) < REDIS_CURSOR_BYTES);
-	CHECK(done || link.fault[0] != '\0');
 	CHECK(visits <= bytes.size);
 	redis_link_close(&link);
 	close(peer);
 }
 
+/* ---- where things are ---- */
+
+static const struct redis_place ASKED = {"asked", 7000};
+
+static void read_redirect(struct slice text)
+{
+	struct redis_redirect redirect;
+	struct redis_place place;
+	CHECK(redis_key_slot(text) < REDIS_SLOTS);
+	if (redis_redirect_read(text, &ASKED, &redirect)) {
+		CHECK(redirect.slot < REDIS_SLOTS);
+		check_place(&redirect.place, false);
+	}
+	if (redis_switch_read(text, "main", &place))
+		check_place(&place, false);
+}
+
+static void check_slots(const struct redis_slots *slots)
+{
+	uint32_t covered = 0;
+	CHECK(slots->node_count <= REDIS_NODES_MAX);
+	for (uint32_t i = 0; i < REDIS_SLOTS; i++) {
+		CHECK(slots->node_of[i] == REDIS_NO_NODE || slots->node_of[i] < slots->node_count);
+		covered += slots->node_of[i] != REDIS_NO_NODE ? 1 : 0;
+	}
+	CHECK(covered == slots->covered);
+	for (uint32_t i = 0; i < slots->node_count; i++)
+		check_text(slots->nodes[i].host);
+}
+
+/* Answers to CLUSTER SLOTS, to SENTINEL and to ROLE. */
+static void read_where(struct slice bytes)
+{
+	static struct redis_slots slots;
+	struct redis_place place;
+	const char *why = NULL;
+	void *reply = NULL;
+	redisReader *reader = redisReaderCreate();
+	CHECK(reader != NULL);
+	if (bytes.size <= ANSWER_BYTES_MAX && !announces_much(bytes) &&
+	    redisReaderFeed(reader, (const char *)bytes.data, bytes.size) == REDIS_OK &&
+	    redisReaderGetReply(reader, &reply) == REDIS_OK && reply != NULL) {
+		bool good = redis_slots_read(&slots, reply, &ASKED, &why);
+		check_slots(&slots);
+		CHECK(good == (slots.covered != 0) && why != NULL);
+		if (redis_master_read(reply, &place, &why))
+			check_place(&place, false);
+		(void)redis_role_is_master(reply);
+		freeReplyObject(reply);
+	}
+	redisReaderFree(reader);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	static void (*const READERS[])(struct slice) = {read_key, read_revoked, read_lifted,
-							read_url, read_header,  read_answers};
+	static void (*const READERS[])(struct slice) = {read_key,    read_revoked, read_lifted,   read_url,
+							read_header, read_answers, read_redirect, read_where};
 	if (size == 0 || data[0] >= sizeof(READERS) / sizeof(READERS[0]))
 		return 0;
 	uint8_t *rest = block_new(size - 1);

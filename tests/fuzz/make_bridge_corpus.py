@@ -8,7 +8,7 @@ from pathlib import Path
 
 CORPUS = Path(__file__).resolve().parent / "corpus" / "bridge"
 
-KEY, REVOKED, LIFTED, URL, HEADER, ANSWERS = range(6)
+KEY, REVOKED, LIFTED, URL, HEADER, ANSWERS, REDIRECT, WHERE = range(8)
 
 
 def bulk(text):
@@ -17,6 +17,14 @@ def bulk(text):
 
 def page(cursor, *keys):
     return f"*2\r\n{bulk(cursor)}*{len(keys)}\r\n" + "".join(bulk(key) for key in keys)
+
+
+def node(host, port=7000):
+    return f"*4\r\n{bulk(host) if host is not None else '$-1' + chr(13) + chr(10)}:{port}\r\n{bulk('id')}*0\r\n"
+
+
+def slots(first, last, *nodes):
+    return f"*{2 + len(nodes)}\r\n:{first}\r\n:{last}\r\n" + "".join(nodes)
 
 
 ALICE, TOKEN = "roost:revoked:user:alice", "roost:revoked:token:t 1:x"
@@ -35,6 +43,11 @@ SEEDS = {
     "url-plain": (URL, "redis://localhost"),
     "url-full": (URL, "redis://u%40:p:q@[::1]:6380/15"),
     "url-unix": (URL, "unix://u:p@/run/redis.sock?db=3"),
+    "url-cluster": (URL, "rediss+cluster://u:p@a:1,[::1],b:2/0"),
+    "url-cluster-database": (URL, "redis+cluster://a/1"),
+    "url-cluster-gap": (URL, "redis+cluster://a,,b"),
+    "url-sentinel": (URL, "redis+sentinel://:p@a,b:7/main/3?sentinel_user=u&sentinel_password=%40"),
+    "url-sentinel-no-name": (URL, "redis+sentinel://a/"),
     "url-escape": (URL, "redis://u:%4@h"),
     "url-port": (URL, "redis://h:65536"),
     "header-age": (HEADER, "Cache-Control: public, max-age=300\r\n"),
@@ -52,6 +65,19 @@ SEEDS = {
     "scan-huge-string": (ANSWERS, "*2\r\n$536870912\r\nx"),
     "scan-deep": (ANSWERS, "*1\r\n" * 12),
     "scan-resp3": (ANSWERS, "%1\r\n+a\r\n_\r\n"),
+    "scan-elsewhere": (ANSWERS, page("0", ALICE, TOKEN) + "-MOVED 7 h:1\r\n-ASK 7 h:1\r\n"),
+    "redirect-moved": (REDIRECT, "MOVED 3999 127.0.0.1:6381"),
+    "redirect-ask": (REDIRECT, "ASK 16383 ::1:1"),
+    "redirect-same-host": (REDIRECT, "MOVED 0 :6381"),
+    "redirect-slot": (REDIRECT, "MOVED 16384 h:1"),
+    "redirect-tag": (REDIRECT, "{{a}b}{c}"),
+    "switch": (REDIRECT, "main 10.0.0.1 6379 10.0.0.2 6380"),
+    "slots": (WHERE, "*2\r\n" + slots(0, 8191, node("a"), node("b")) + slots(8192, 16383, node("b"))),
+    "slots-hosts": (WHERE, "*3\r\n" + slots(0, 0, node(None)) + slots(1, 1, node("")) + slots(2, 2, node("?"))),
+    "slots-beyond": (WHERE, "*1\r\n" + slots(0, 16384, node("a"))),
+    "slots-short": (WHERE, "*1\r\n" + slots(0, 1)),
+    "master": (WHERE, "*2\r\n" + bulk("10.0.0.1") + bulk("6379")),
+    "role": (WHERE, "*3\r\n" + bulk("master") + ":0\r\n*0\r\n"),
     "scan-status-for-time": (ANSWERS, page("0", ALICE) + "+OK\r\n"),
 }
 

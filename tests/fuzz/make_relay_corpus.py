@@ -14,7 +14,9 @@ from mqtt_wire import (  # noqa: E402
 
 CORPUS = Path(__file__).resolve().parent / "corpus" / "relay"
 
-PATTERN, VALUE, SESSION = range(3)
+PATTERN, VALUE, SESSION, ANSWERS = range(4)
+ID, QUEUED = b"$3\r\n1-1\r\n", b"+QUEUED\r\n"
+ASKED = b"+OK\r\n+OK\r\n"  # to ASKING and MULTI
 NAME, TOPICS, STREAM, FIELDS, QOS, LENGTH, AGE = (bytes([n]) for n in range(7))
 CONNACK = b"\x20\x03\x00\x00\x00"
 OPEN = CONNACK
@@ -54,6 +56,13 @@ SEEDS = {
     "session-refused": (SESSION, b"\x20\x03\x00\x85\x00"),
     "session-ended": (SESSION, OPEN + b"\xe0\x01\x8e"),
     "session-pong": (SESSION, OPEN + b"\xd0\x00"),
+    "answers-good": (ANSWERS, ASKED + 3 * QUEUED + b"*3\r\n" + 3 * ID + ID),
+    "answers-moved": (ANSWERS, ASKED + 3 * b"-MOVED 7 h:1\r\n" + b"-EXECABORT x\r\n" + ID),
+    "answers-ask": (ANSWERS, ASKED + 3 * QUEUED + b"-ASK 7 h:1\r\n-ASK 8 :2\r\n"),
+    "answers-full": (ANSWERS, ASKED + 3 * b"-OOM x\r\n" + b"-EXECABORT x\r\n-CLUSTERDOWN x\r\n"),
+    "answers-dead": (ANSWERS, ASKED + 3 * QUEUED + b"*3\r\n" + ID + b"-WRONGTYPE x\r\n" + ID + b"-WRONGTYPE x\r\n"),
+    "answers-short": (ANSWERS, ASKED + 3 * QUEUED + b"*2\r\n" + 2 * ID),
+    "answers-of-another-type": (ANSWERS, ASKED + b":1\r\n"),
     "session-no-mqtt": (SESSION, b"\x30\xff\xff\xff\xff\x01"),
 }
 

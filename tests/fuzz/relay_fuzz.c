@@ -1,11 +1,13 @@
-/* What a rule reads: patterns of stream names, values of a rule, and packets of its session as the gateway sends them,
- * with properties that publishers have chosen. The first byte says which of it the others are. */
+/* What a rule reads: patterns of stream names, values of a rule, packets of its session as the gateway sends them, with
+ * properties that publishers have chosen, and what a node of a cluster answers. The first byte says which of it the
+ * others are. */
 #include "fuzz.h"
 
 #include "relay/entry/entry_batch.h"
 #include "relay/entry/rule.h"
 #include "relay/entry/stream_name.h"
 #include "relay/session/session_link.h"
+#include "relay/stream/lane.h"
 
 #include <stdio.h>
 #include <sys/socket.h>
@@ -131,9 +133,54 @@ static void read_session(struct slice bytes)
 	close(pair[1]);
 }
 
+/* What a node of a cluster answers to a flight: three entries of one stream, and one of another. What is not confirmed
+ * is in the pool afterwards, in its order. */
+static void read_answers(struct slice bytes)
+{
+	static const struct redis_place ASKED = {"asked", 7000};
+	static const uint32_t FIRST[] = {0, 2, 3};
+	static const uint32_t SECOND[] = {1};
+	char fault[FLIGHT_FAULT_BYTES] = "";
+	struct rule rule;
+	struct lane lane;
+	struct bytes out = {0};
+	void *reply = NULL;
+	enum flight_news news = FLIGHT_GOES_ON;
+	redisReader *reader = redisReaderCreate();
+	CHECK(reader != NULL);
+	rule_init(&rule);
+	snprintf(rule.stream, sizeof(rule.stream), "%s", "{topic}");
+	rule.fields = 1u << RULE_FIELD_PAYLOAD;
+	lane_init(&lane, &rule, true);
+	for (uint32_t i = 0; i < 4; i++) {
+		const struct relay_message message = {.topic = slice_string(i == 1 ? "b" : "a"),
+						      .payload = slice_string("p")};
+		CHECK(entry_batch_add(&lane.pool, &rule, &message, 0, NOW_MS));
+	}
+	struct flight *flight = lane_flight(&lane, 0);
+	CHECK(flight_add(flight, &lane.pool, FIRST, 3, 7, true) && flight_add(flight, &lane.pool, SECOND, 1, 8, false));
+	entry_batch_clear(&lane.pool);
+	flight_write(flight, &out);
+	bool good = !announces_much(bytes) && redisReaderFeed(reader, (const char *)bytes.data, bytes.size) == REDIS_OK;
+	while (good && news != FLIGHT_WRONG && !flight_is_answered(flight) &&
+	       redisReaderGetReply(reader, &reply) == REDIS_OK && reply != NULL) {
+		news = flight_hear(flight, &ASKED, reply, fault);
+		freeReplyObject(reply);
+		if (news == FLIGHT_PARCEL && flight->is_redirected)
+			flight_send_on(flight, flight->redirect.kind == REDIS_ASK ? 9 : BATCH_NOT_ASKED);
+	}
+	CHECK((news == FLIGHT_WRONG) == (fault[0] != '\0'));
+	lane_settle(&lane, flight, fault, 1);
+	CHECK(lane.counts.entries + lane.pool.count == 4);
+	check_entries(&lane.pool);
+	bytes_free(&out);
+	lane_fini(&lane);
+	redisReaderFree(reader);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	static void (*const READERS[])(struct slice) = {read_pattern, read_value, read_session};
+	static void (*const READERS[])(struct slice) = {read_pattern, read_value, read_session, read_answers};
 	if (size == 0 || data[0] >= sizeof(READERS) / sizeof(READERS[0]))
 		return 0;
 	uint8_t *rest = block_new(size - 1);

@@ -23,6 +23,10 @@ def free_port():
             return port
 
 
+class RedisError(AssertionError):
+    """An error for an answer."""
+
+
 class Redis:
     def __init__(self, *options):
         assert shutil.which("redis-server"), "redis-server is missing: tools/setup.sh test"
@@ -36,9 +40,13 @@ class Redis:
     def start(self):
         """Returns when it answers, with what it had when it last saved."""
         self.process = subprocess.Popen(
-            ["redis-server", "--port", str(self.port), "--bind", "127.0.0.1", "--save", "", "--dir", self.folder.name,
-             "--daemonize", "no", *self.options],
-            stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+            self.command(), stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        self.connect()
+
+    def connect(self):
+        """Its own connection, anew where there is one: Sentinels have a server close all of them."""
+        if self.socket:
+            self.socket.close()
         deadline = time.monotonic() + TIMEOUT_S
         while True:
             try:
@@ -48,9 +56,17 @@ class Redis:
                 assert self.process.poll() is None and time.monotonic() < deadline, "redis-server does not start"
                 time.sleep(0.01)
         self.buffer = b""
+        self.greet()
         while self._is_loading():
             assert time.monotonic() < deadline, "redis-server does not load its data"
             time.sleep(0.01)
+
+    def command(self):
+        return ["redis-server", "--port", str(self.port), "--bind", "127.0.0.1", "--save", "", "--dir", self.folder.name,
+                "--daemonize", "no", *(str(option) for option in self.options)]
+
+    def greet(self):
+        """Says what has to come first on a connection."""
 
     def _is_loading(self):
         self.socket.sendall(b"PING\r\n")
@@ -82,7 +98,8 @@ class Redis:
     def _answer(self):
         line = self._line()
         kind, rest = line[:1], line[1:]
-        assert kind != b"-", line
+        if kind == b"-":
+            raise RedisError(rest.decode())
         if kind == b"$":
             size = int(rest)
             while size >= 0 and len(self.buffer) < size + 2:

@@ -172,6 +172,7 @@ def test_plain_redis_where_tls_is_expected(serve, redis):
     ("rediss", ("--redis-ca-file", "/nowhere/ca.pem"), "/nowhere/ca.pem: .*No such file"),
     ("rediss", ("--redis-ca-file", "/dev/null"), "/dev/null: the file is empty"),
     ("redis", CA, "begins with rediss://"),
+    ("redis+cluster", CA, "rediss.cluster://"),
     ("rediss", (*CA, "--redis-tls-key", "/nowhere/key"), "key of a --redis-tls-certificate"),
     ("rediss", (*CA, "--redis-tls-certificate", certificates.client("a").chain, "--redis-tls-key", certificates.server("rsa").key),
      "key"),

@@ -39,20 +39,21 @@ static void scene_open(struct scene *scene)
 {
 	struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
 	socklen_t size = sizeof(address);
-	struct redis_url url = {.host = "127.0.0.1"};
-	const struct redis_way way = {.url = &url, .streams = &scene->streams};
+	struct redis_place place = {.host = "127.0.0.1"};
+	const struct redis_login login = {.user = ""};
+	const struct redis_way way = {.place = &place, .login = &login, .streams = &scene->streams};
 	*scene = (struct scene){0};
 	streams_init(&scene->streams);
 	int listener = socket(AF_INET, SOCK_STREAM, 0);
 	assert_int_equal(bind(listener, (struct sockaddr *)&address, size), 0);
 	assert_int_equal(listen(listener, 1), 0);
 	assert_int_equal(getsockname(listener, (struct sockaddr *)&address, &size), 0);
-	url.port = ntohs(address.sin_port);
+	place.port = ntohs(address.sin_port);
 	assert_true(redis_link_open(&scene->link, &way));
 	scene->peer = accept(listener, NULL, NULL);
 	assert_true(scene->peer >= 0);
 	close(listener);
-	redis_scan_begin(&scene->scan, visit, scene);
+	redis_scan_begin(&scene->scan, visit, NULL, scene);
 }
 
 static void scene_close(struct scene *scene)
@@ -119,6 +120,46 @@ static void test_keys_that_are_gone(void **state)
 	scene_close(&scene);
 }
 
+static bool elsewhere(void *context, struct slice key, int64_t *ttl_ms)
+{
+	const struct scene *scene = context;
+	assert_int_equal(scene->visits, 0); /* all answers of this server are here by then */
+	assert_int_equal(key.size, 24);
+	*ttl_ms = 3000;
+	return true;
+}
+
+static bool nowhere(void *context, struct slice key, int64_t *ttl_ms)
+{
+	(void)context;
+	(void)key;
+	(void)ttl_ms;
+	return false;
+}
+
+/* While slots of a cluster move a server lists keys that another one knows the time of. */
+static void test_keys_that_are_elsewhere(void **state)
+{
+	(void)state;
+	static const char *const ERRORS[] = {"MOVED 1 h:1", "ASK 1 h:1"};
+	for (size_t i = 0; i < 2 * sizeof(ERRORS) / sizeof(ERRORS[0]); i++) {
+		struct scene scene;
+		bool done = false;
+		char text[256];
+		bool finds = i < 2;
+		scene_open(&scene);
+		redis_scan_begin(&scene.scan, visit, finds ? elsewhere : nowhere, &scene);
+		snprintf(text, sizeof(text), "*2\r\n$1\r\n0\r\n*2\r\n" KEY_ALICE KEY_TOKEN "-%s\r\n:1000\r\n",
+			 ERRORS[i % 2]);
+		answer(&scene, text);
+		assert_int_equal(redis_scan_page(&scene.scan, &scene.link, NOW_S, &done), finds);
+		assert_int_equal(scene.visits, finds ? 2 : 0);
+		if (finds)
+			assert_int_equal(scene.revocations[0].until_s, NOW_S + 3);
+		scene_close(&scene);
+	}
+}
+
 static void test_the_largest_cursor(void **state)
 {
 	(void)state;
@@ -140,6 +181,7 @@ static void test_answers_that_break_the_link(void **state)
 		const char *fault;
 	} cases[] = {
 		{"-ERR busy\r\n", "ERR busy"},
+		{"*2\r\n$1\r\n0\r\n*1\r\n" KEY_ALICE "-MOVED 1 h:1\r\n", "MOVED"},
 		{"+OK\r\n", "not expected"},
 		{"*-1\r\n", "not expected"},
 		{"*0\r\n", "no page"},
@@ -175,6 +217,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_two_pages),
 		cmocka_unit_test(test_keys_that_are_gone),
+		cmocka_unit_test(test_keys_that_are_elsewhere),
 		cmocka_unit_test(test_the_largest_cursor),
 		cmocka_unit_test(test_answers_that_break_the_link),
 	};

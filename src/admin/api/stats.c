@@ -190,6 +190,22 @@ static json_t *json_of_rule(const struct rule_status *rule)
 			 "last_error_seconds", has_fault ? json_real(rule->fault_age_s) : json_null());
 }
 
+static json_t *json_of_redis(const struct redis_status *redis)
+{
+	static const char *const KINDS[] = {
+		[REDIS_SINGLE] = "single", [REDIS_CLUSTER] = "cluster", [REDIS_SENTINEL] = "sentinel"};
+	json_t *nodes = json_array();
+	for (uint32_t i = 0; i < redis->node_count; i++) {
+		const struct redis_node_status *node = &redis->nodes[i];
+		json_array_append_new(nodes, json_pack("{s:s, s:b, s:b, s:s?}", "address", node->address, "connected",
+						       node->connected, "has_slots", node->has_slots, "last_error",
+						       node->fault[0] != '\0' ? node->fault : NULL));
+	}
+	return json_pack("{s:s, s:b, s:I, s:I, s:f, s:o}", "kind", KINDS[redis->kind], "connected", redis->connected,
+			 "redirects", (json_int_t)redis->redirects, "slots_covered", (json_int_t)redis->slots_covered,
+			 "map_seconds", redis->map_s, "nodes", nodes);
+}
+
 void serve_rules(struct request *request)
 {
 	const struct admin_hooks *hooks = &request->api->hooks;
@@ -201,7 +217,8 @@ void serve_rules(struct request *request)
 	for (uint32_t i = 0; i < status.count; i++)
 		json_array_append_new(rules, json_of_rule(&status.rules[i]));
 	request_answer(request, HTTP_OK,
-		       json_pack("{s:b, s:o}", "redis_connected", status.redis_connected, "rules", rules));
+		       json_pack("{s:b, s:o, s:o}", "redis_connected", status.redis.connected, "redis",
+				 json_of_redis(&status.redis), "rules", rules));
 }
 
 void serve_presence_table(struct request *request)

@@ -15,6 +15,10 @@ enum rule_metric {
 	RULE_METRIC_REFUSED,
 	RULE_METRIC_OLDEST,
 	RULE_METRIC_STATE,
+	/* Of the servers that they send to. */
+	RULE_METRIC_NODES,
+	RULE_METRIC_REDIRECTS,
+	RULE_METRIC_MAP_AGE,
 };
 
 /* Samples of the family that was begun. */

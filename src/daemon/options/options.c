@@ -17,10 +17,11 @@
 	{                                                                                                              \
 		name, OPTION_BOOL, offsetof(struct options, field), 0, 1, NULL, help                                   \
 	}
-#define ACCESS_TEXT(name, field, help)                                                                                 \
+#define ACCESS_TEXT_OF(name, field, bytes_max, help)                                                                   \
 	{                                                                                                              \
-		name, OPTION_TEXT, offsetof(struct options, settings.field), 0, ACCESS_TEXT_BYTES_MAX, NULL, help      \
+		name, OPTION_TEXT, offsetof(struct options, settings.field), 0, bytes_max, NULL, help                  \
 	}
+#define ACCESS_TEXT(name, field, help) ACCESS_TEXT_OF(name, field, ACCESS_TEXT_BYTES_MAX, help)
 #define CHOICE(name, field, words, help)                                                                               \
 	{                                                                                                              \
 		name, OPTION_CHOICE, offsetof(struct options, field), 0, sizeof(((struct options *)NULL)->field),      \
@@ -277,14 +278,18 @@ static const struct option_spec SPECS[] = {
 	ACCESS_TEXT("revocation-file", access.revocation_file,
 		    "file that keeps revocations across restarts; with a store and without this, it is the file "
 		    "revocations in the store's directory"),
-	ACCESS_TEXT("redis", access.redis_url,
-		    "server from which revocations are read: redis://[user:password@]host[:port][/database], rediss:// "
-		    "likewise for TLS, or unix://[user:password@]/path[?db=database]"),
+	ACCESS_TEXT_OF(
+		"redis", access.redis_url, ACCESS_REDIS_URL_BYTES_MAX,
+		"server from which revocations are read, and to whose streams rules send: "
+		"redis://[user:password@]host[:port][/database]; redis+cluster:// with a list of nodes, "
+		"host:port,host:port; redis+sentinel:// with a list of Sentinels, /master and [/database]; the same "
+		"with rediss for TLS; or unix://[user:password@]/path[?db=database]"),
 	ACCESS_TEXT("redis-ca-file", access.redis_ca_file,
-		    "file with the certificates that Redis is verified by where it is rediss://, PEM, in place of the "
+		    "file with the certificates that Redis is verified by where it begins with rediss, PEM, in place "
+		    "of the "
 		    "system's; its own, if it is signed by nobody else"),
 	ACCESS_TEXT("redis-tls-name", access.redis_tls_name,
-		    "name or address that its certificate must have, in place of the host in the URL"),
+		    "name or address that its certificate must have, in place of the host that is connected to"),
 	ACCESS_TEXT("redis-tls-certificate", access.redis_tls_certificate,
 		    "file with the certificate that Roost shows to Redis, and behind it those that sign it, PEM"),
 	ACCESS_TEXT("redis-tls-key", access.redis_tls_key,

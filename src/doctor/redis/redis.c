@@ -1,9 +1,7 @@
 #include "doctor/redis/redis.h"
 
 #include "base/check.h"
-#include "redis/redis_url.h"
 
-#include <hiredis/hiredis.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,47 +12,63 @@
 
 _Static_assert(REDIS_WORD_BYTES <= REDIS_LINE_BYTES, "a warning may show what Redis has said");
 
-static bool redis_look_fail(const char *why)
+/* ---- asking ---- */
+
+bool redis_fault(char fault[REDIS_LINE_BYTES], const char *text)
 {
-	fprintf(stderr, "roost doctor: --redis: %s\n", why); /* the URL may hold a password */
+	snprintf(fault, REDIS_LINE_BYTES, "%s", text);
 	return false;
 }
 
-/* ---- asking ---- */
-
-/* NULL, after saying why: the connection failed, or Redis answers an error. */
-static redisReply *ask_redis(redisContext *context, const char *format, ...)
+redisReply *redis_ask(redisContext *context, char fault[REDIS_LINE_BYTES], const char *format, ...)
 {
 	va_list arguments;
 	va_start(arguments, format);
 	redisReply *reply = redisvCommand(context, format, arguments);
 	va_end(arguments);
 	if (reply == NULL) {
-		redis_look_fail(context->errstr);
+		redis_fault(fault, context->errstr);
 	} else if (reply->type == REDIS_REPLY_ERROR) {
-		redis_look_fail(reply->str);
+		redis_fault(fault, reply->str);
 		freeReplyObject(reply);
 		reply = NULL;
 	}
 	return reply;
 }
 
-static bool tell_redis(redisContext *context, const char *format, ...)
+static bool redis_sign_in(redisContext *context, const struct redis_login *login, char fault[REDIS_LINE_BYTES])
 {
-	va_list arguments;
-	va_start(arguments, format);
-	redisReply *reply = redisvCommand(context, format, arguments);
-	va_end(arguments);
-	bool good = reply != NULL && reply->type == REDIS_REPLY_STATUS;
-	if (!good)
-		redis_look_fail(reply != NULL && reply->type == REDIS_REPLY_ERROR ? reply->str : context->errstr);
+	if (login->user[0] == '\0' && login->password[0] == '\0')
+		return true;
+	redisReply *reply = login->user[0] != '\0'
+				    ? redis_ask(context, fault, "AUTH %s %s", login->user, login->password)
+				    : redis_ask(context, fault, "AUTH %s", login->password);
 	if (reply != NULL)
 		freeReplyObject(reply);
-	return good;
+	return reply != NULL;
+}
+
+redisContext *redis_dial_up(const struct redis_place *place, const struct redis_login *login,
+			    char fault[REDIS_LINE_BYTES])
+{
+	static const struct timeval timeout = {.tv_sec = REDIS_MS_MAX / 1000};
+	redisContext *context = place->port == 0 ? redisConnectUnixWithTimeout(place->host, timeout)
+						 : redisConnectWithTimeout(place->host, place->port, timeout);
+	if (context == NULL || context->err != 0) {
+		redis_fault(fault, context != NULL ? context->errstr : "out of memory");
+		if (context != NULL)
+			redisFree(context);
+		return NULL;
+	}
+	redisSetTimeout(context, timeout);
+	if (redis_sign_in(context, login, fault))
+		return context;
+	redisFree(context);
+	return NULL;
 }
 
 /* The value of a line "name:value" of INFO. */
-static void read_info(const char *info, const char *name, char word[REDIS_WORD_BYTES])
+void redis_read_info(const char *info, const char *name, char word[REDIS_WORD_BYTES])
 {
 	size_t size = strlen(name);
 	word[0] = '\0';
@@ -80,56 +94,31 @@ static void read_config(redisContext *context, const char *name, char word[REDIS
 		freeReplyObject(reply);
 }
 
-static bool read_redis(redisContext *context, const struct redis_url *url, struct redis_verdict *verdict)
+bool redis_look(struct redis_verdict *verdict, redisContext *context, char fault[REDIS_LINE_BYTES])
 {
 	char word[REDIS_WORD_BYTES];
-	if (url->user[0] != '\0' ? !tell_redis(context, "AUTH %s %s", url->user, url->password)
-				 : url->password[0] != '\0' && !tell_redis(context, "AUTH %s", url->password))
-		return false;
-	redisReply *info = ask_redis(context, "INFO");
+	*verdict = (struct redis_verdict){.good = true};
+	redisReply *info = redis_ask(context, fault, "INFO");
 	if (info == NULL)
 		return false;
 	const char *text = info->type == REDIS_REPLY_STRING ? info->str : "";
-	read_info(text, "redis_version", verdict->version);
-	read_info(text, "maxmemory_policy", verdict->policy);
-	read_info(text, "role", verdict->role);
-	read_info(text, "maxmemory", word);
+	redis_read_info(text, "redis_version", verdict->version);
+	redis_read_info(text, "maxmemory_policy", verdict->policy);
+	redis_read_info(text, "role", verdict->role);
+	redis_read_info(text, "maxmemory", word);
 	verdict->memory_max = strtoull(word, NULL, 10);
-	read_info(text, "cluster_enabled", word);
+	redis_read_info(text, "cluster_enabled", word);
 	verdict->is_cluster = word[0] == '1';
-	read_info(text, "aof_enabled", word);
+	redis_read_info(text, "connected_slaves", word);
+	verdict->replicas = (uint32_t)strtoul(word, NULL, 10);
+	redis_read_info(text, "aof_enabled", word);
 	snprintf(verdict->append, sizeof(verdict->append), "%s", word[0] == '1' ? "yes" : "no");
 	freeReplyObject(info);
 	read_config(context, "appendfsync", verdict->fsync);
 	read_config(context, "save", verdict->save);
-	return verdict->version[0] != '\0' || redis_look_fail("it answers, but not as Redis does");
-}
-
-bool redis_look(struct redis_verdict *verdict, const char *text)
-{
-	static const struct timeval timeout = {.tv_sec = REDIS_MS_MAX / 1000};
-	struct redis_url url;
-	const char *why;
-	*verdict = (struct redis_verdict){.good = true};
-	if (!redis_url_parse(text, &url, &why))
-		return redis_look_fail(why);
-	if (url.is_tls)
-		return redis_look_fail(
-			"it is looked at without TLS only: give a redis:// or unix:// of the same server");
-	redisContext *context = url.is_unix ? redisConnectUnixWithTimeout(url.host, timeout)
-					    : redisConnectWithTimeout(url.host, url.port, timeout);
-	if (context == NULL || context->err != 0) {
-		redis_look_fail(context != NULL ? context->errstr : "out of memory");
-		if (context != NULL)
-			redisFree(context);
-		return false;
-	}
-	redisSetTimeout(context, timeout);
-	bool good = read_redis(context, &url, verdict);
-	redisFree(context);
-	if (good)
-		redis_judge(verdict);
-	return good;
+	read_config(context, "min-replicas-to-write", word);
+	verdict->min_replicas = (uint32_t)strtoul(word, NULL, 10);
+	return verdict->version[0] != '\0' || redis_fault(fault, "it answers, but not as Redis does");
 }
 
 /* ---- judging ---- */
@@ -169,7 +158,7 @@ static void judge_persistence(struct redis_verdict *verdict)
 			      "always takes none");
 }
 
-void redis_judge(struct redis_verdict *verdict)
+void redis_judge(struct redis_verdict *verdict, enum redis_kind kind)
 {
 	double version = strtod(verdict->version, NULL);
 	verdict->warning_count = 0;
@@ -180,14 +169,20 @@ void redis_judge(struct redis_verdict *verdict)
 		warn_of_redis(verdict, false,
 			      "version %s does not know max_age_s of a rule; 6.2 is the first that does",
 			      verdict->version);
-	if (verdict->is_cluster)
-		warn_of_redis(verdict, true, "it is part of a cluster, which rules do not support yet");
+	if (verdict->is_cluster && kind != REDIS_CLUSTER)
+		warn_of_redis(verdict, true,
+			      "it is part of a cluster: redis+cluster:// with a list of nodes is wanted");
 	if (strcmp(verdict->role, "slave") == 0)
 		warn_of_redis(verdict, true, "it is a replica, which takes no entries");
 	if (verdict->policy[0] != '\0' && strcmp(verdict->policy, "noeviction") != 0)
 		warn_of_redis(verdict, verdict->memory_max != 0,
 			      "maxmemory-policy %s%s: whole streams may be evicted; noeviction has rules wait instead",
 			      verdict->policy, verdict->memory_max == 0 ? ", once there is a maxmemory" : "");
+	if (kind != REDIS_SINGLE && verdict->replicas != 0 && verdict->min_replicas == 0)
+		warn_of_redis(
+			verdict, false,
+			"min-replicas-to-write 0: what it takes while it is cut off from its replicas is lost when one "
+			"of them takes over; 1 has rules wait instead");
 	judge_persistence(verdict);
 }
 
@@ -195,7 +190,6 @@ void redis_judge(struct redis_verdict *verdict)
 
 void redis_show(const struct redis_verdict *verdict, FILE *out)
 {
-	fprintf(out, "Redis %s, %s\n", verdict->version, verdict->role);
 	for (uint32_t i = 0; i < verdict->warning_count; i++)
 		fprintf(out, "  %s\n", verdict->warnings[i]);
 	if (verdict->warning_count == 0)
@@ -207,8 +201,10 @@ json_t *redis_json(const struct redis_verdict *verdict)
 	json_t *warnings = json_array();
 	for (uint32_t i = 0; i < verdict->warning_count; i++)
 		json_array_append_new(warnings, json_string(verdict->warnings[i]));
-	return json_pack("{ss ss ss ss ss ss sI sb sb so}", "version", verdict->version, "role", verdict->role,
+	return json_pack("{ss ss ss ss ss ss sI sI sI sb sb so}", "version", verdict->version, "role", verdict->role,
 			 "maxmemory_policy", verdict->policy, "appendonly", verdict->append, "appendfsync",
 			 verdict->fsync, "save", verdict->save, "maxmemory_bytes", (json_int_t)verdict->memory_max,
-			 "cluster", verdict->is_cluster, "good", verdict->good, "warnings", warnings);
+			 "replicas", (json_int_t)verdict->replicas, "min_replicas_to_write",
+			 (json_int_t)verdict->min_replicas, "cluster", verdict->is_cluster, "good", verdict->good,
+			 "warnings", warnings);
 }

@@ -19,25 +19,34 @@ void entry_batch_free(struct entry_batch *batch)
 	*batch = (struct entry_batch){0};
 }
 
-static void entry_batch_clear(struct entry_batch *batch)
+void entry_batch_clear(struct entry_batch *batch)
 {
 	bytes_clear(&batch->commands, KEEP_BYTES);
 	bytes_clear(&batch->scratch, KEEP_BYTES);
 	batch->count = 0;
 }
 
+bool entry_batch_reserve(struct entry_batch *batch, uint32_t entries, size_t bytes)
+{
+	uint32_t capacity = batch->capacity != 0 ? batch->capacity : ENTRIES_LEAST;
+	while (capacity - batch->count < entries)
+		capacity *= 2;
+	if (capacity != batch->capacity) {
+		struct batch_entry *grown = realloc(batch->entries, capacity * sizeof(*grown));
+		if (grown == NULL)
+			return false;
+		batch->entries = grown;
+		batch->capacity = capacity;
+	}
+	return bytes_reserve(&batch->commands, bytes);
+}
+
 /* Room for one more. NULL: memory is short. */
 static struct batch_entry *place_for_entry(struct entry_batch *batch)
 {
-	if (batch->count < batch->capacity)
-		return &batch->entries[batch->count];
-	uint32_t capacity = batch->capacity != 0 ? batch->capacity * 2 : ENTRIES_LEAST;
-	struct batch_entry *entries = realloc(batch->entries, capacity * sizeof(*entries));
-	if (entries == NULL)
+	if (batch->count == batch->capacity && !entry_batch_reserve(batch, 1, 0))
 		return NULL;
-	batch->entries = entries;
-	batch->capacity = capacity;
-	return &entries[batch->count];
+	return &batch->entries[batch->count];
 }
 
 /* ---- one entry ---- */
@@ -181,6 +190,7 @@ bool entry_batch_add(struct entry_batch *batch, const struct rule *rule, const s
 		.time_ms = relay_message_time_ms(message),
 		.packet_id = packet_id,
 		.is_dead_letter = name_bytes == 0,
+		.asked = BATCH_NOT_ASKED,
 	};
 	if (entry->is_dead_letter) {
 		append_head_of_dead(&batch->commands, rule, why, entry->field_words);
@@ -200,16 +210,46 @@ bool entry_batch_add(struct entry_batch *batch, const struct rule *rule, const s
 
 /* ---- a transaction ---- */
 
-void entry_batch_write(struct entry_batch *batch, struct bytes *out)
+/* "$4\r\nname\r\n" */
+static struct slice text_of_word(struct slice word)
 {
-	CHECK(batch->count != 0);
-	for (uint32_t i = 0; i < batch->count; i++)
+	const uint8_t *end = memchr(word.data, '\n', word.size);
+	CHECK(end != NULL);
+	size_t head = (size_t)(end + 1 - word.data);
+	return slice_of(end + 1, word.size - head - 2);
+}
+
+struct slice entry_batch_stream(const struct entry_batch *batch, uint32_t number)
+{
+	CHECK_LT(number, batch->count);
+	const struct batch_entry *entry = &batch->entries[number];
+	if (entry->is_dead_letter)
+		return slice_string(RULE_DEAD_STREAM);
+	return text_of_word(slice_of(batch->commands.data + entry->command_at + entry->stream_at, entry->stream_bytes));
+}
+
+static void append_commands(struct entry_batch *batch, uint32_t first, uint32_t count, struct bytes *out)
+{
+	CHECK(count != 0 && first < batch->count && count <= batch->count - first);
+	const struct batch_entry *last = &batch->entries[first + count - 1];
+	size_t begin = batch->entries[first].command_at;
+	for (uint32_t i = first; i < first + count; i++)
 		batch->entries[i].fate = BATCH_WAITS;
+	bytes_append(out, batch->commands.data + begin, last->command_at + last->command_bytes - begin);
+}
+
+void entry_batch_write(struct entry_batch *batch, uint32_t first, uint32_t count, struct bytes *out)
+{
 	bytes_append_array(out, 1);
 	bytes_append_text(out, "MULTI");
-	bytes_append(out, batch->commands.data, batch->commands.size);
+	append_commands(batch, first, count, out);
 	bytes_append_array(out, 1);
 	bytes_append_text(out, "EXEC");
+}
+
+void entry_batch_write_alone(struct entry_batch *batch, uint32_t number, struct bytes *out)
+{
+	append_commands(batch, number, 1, out);
 }
 
 void entry_batch_heard(struct entry_batch *batch, uint32_t number, enum batch_fate fate)
@@ -258,6 +298,36 @@ static bool keep_entry(const struct entry_batch *batch, const struct batch_entry
 	return end_entry(rest, kept);
 }
 
+bool entry_batch_copy(struct entry_batch *batch, const struct entry_batch *from, uint32_t number)
+{
+	CHECK(batch != from && number < from->count);
+	if (!keep_entry(from, &from->entries[number], batch))
+		return false;
+	batch->entries[batch->count - 1].asked = BATCH_NOT_ASKED;
+	return true;
+}
+
+void entry_batch_truncate(struct entry_batch *batch, uint32_t count)
+{
+	if (count >= batch->count)
+		return;
+	batch->commands.size = batch->entries[count].command_at;
+	batch->count = count;
+}
+
+bool entry_batch_append(struct entry_batch *batch, const struct entry_batch *from)
+{
+	uint32_t before = batch->count;
+	CHECK(batch != from);
+	for (uint32_t i = 0; i < from->count; i++) {
+		if (keep_entry(from, &from->entries[i], batch))
+			continue;
+		entry_batch_truncate(batch, before);
+		return false;
+	}
+	return true;
+}
+
 static bool bury_entry(const struct entry_batch *batch, const struct batch_entry *entry, const struct rule *rule,
 		       const char *reason, struct entry_batch *rest)
 {
@@ -268,6 +338,7 @@ static bool bury_entry(const struct entry_batch *batch, const struct batch_entry
 	*dead = *entry;
 	dead->command_at = rest->commands.size;
 	dead->is_dead_letter = true;
+	dead->asked = BATCH_NOT_ASKED;
 	append_head_of_dead(&rest->commands, rule, reason, entry->field_words);
 	bytes_append(&rest->commands, batch->commands.data + entry->command_at + entry->stream_at, entry->stream_bytes);
 	dead->fields_at = rest->commands.size - dead->command_at;

@@ -16,6 +16,9 @@
 #define BATCH_ENTRIES_MAX 16384u
 #define BATCH_BYTES_MAX ((size_t)4 << 20)
 #define BATCH_REASON_BYTES_MAX 256u
+/* What a dead letter has more than the entry that it was, at most. */
+#define BATCH_DEAD_BYTES_MAX 1024u
+#define BATCH_NOT_ASKED UINT16_MAX
 
 enum batch_fate {
 	BATCH_WAITS,   /* Redis has not said anything of it -> QUEUED, DONE, REFUSED */
@@ -36,7 +39,9 @@ struct batch_entry {
 	uint64_t time_ms;       /* of arrival; 0: not known */
 	uint16_t packet_id;     /* 0: nothing is to be acknowledged */
 	uint8_t fate;           /* enum batch_fate */
+	uint8_t redirects; /* how often a cluster has sent it on since somebody has taken it or refused it otherwise */
 	bool is_dead_letter;
+	uint16_t asked; /* it goes to the node of this number, behind ASKING; BATCH_NOT_ASKED: to its slot's */
 };
 
 struct entry_batch {
@@ -48,6 +53,8 @@ struct entry_batch {
 };
 
 void entry_batch_free(struct entry_batch *batch);
+/* Forgets all entries, and keeps memory for as many as usual. */
+void entry_batch_clear(struct entry_batch *batch);
 static inline bool entry_batch_is_full(const struct entry_batch *batch)
 {
 	return batch->count >= BATCH_ENTRIES_MAX || batch->commands.size >= BATCH_BYTES_MAX;
@@ -58,9 +65,24 @@ static inline bool entry_batch_is_full(const struct entry_batch *batch)
 bool entry_batch_add(struct entry_batch *batch, const struct rule *rule, const struct relay_message *message,
 		     uint16_t packet_id, uint64_t now_ms);
 
-/* Appends the transaction: MULTI, the commands, EXEC. Redis answers with batch->count + 2 answers. Forgets what was
- * said of the entries before. */
-void entry_batch_write(struct entry_batch *batch, struct bytes *out);
+/* The name of the stream that an entry goes to: its key. */
+struct slice entry_batch_stream(const struct entry_batch *batch, uint32_t entry);
+
+/* Appends a transaction of these entries: MULTI, the commands, EXEC. Redis answers with count + 2 answers. Forgets what
+ * was said of the entries before. */
+void entry_batch_write(struct entry_batch *batch, uint32_t first, uint32_t count, struct bytes *out);
+/* Appends the command of this entry alone, likewise: one answer. */
+void entry_batch_write_alone(struct entry_batch *batch, uint32_t entry, struct bytes *out);
+
+/* Adds a copy of an entry of another batch, which goes to its slot's node then. false: memory is short, and nothing was
+ * added. */
+bool entry_batch_copy(struct entry_batch *batch, const struct entry_batch *from, uint32_t entry);
+/* Adds copies of all entries of another batch. false: memory is short, and nothing was added. */
+bool entry_batch_append(struct entry_batch *batch, const struct entry_batch *from);
+/* Makes room for so many more. false: memory is short. */
+bool entry_batch_reserve(struct entry_batch *batch, uint32_t entries, size_t bytes);
+/* Forgets the entries behind the first `count`. */
+void entry_batch_truncate(struct entry_batch *batch, uint32_t count);
 
 /* What Redis says of an entry when the command comes: it is QUEUED; or it is carried out, where there is no
  * transaction; or REFUSED. */

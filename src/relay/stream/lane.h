@@ -1,33 +1,34 @@
-/* A rule at work: its session, the entries that were read and not sent yet, and those that Redis is to confirm. Entries
- * leave in the order in which their messages came; the next batch goes when the one before is settled. Owned by the
- * relay's thread. */
+/* A rule at work: its session, the entries that were read and not sent yet, and those that Redis is to confirm: a
+ * flight for each server, of which a cluster has several. Entries of a stream leave in the order in which their
+ * messages came: what goes to a server next waits until the flight before is settled. Owned by the relay's thread. */
 #ifndef RELAY_STREAM_LANE_H
 #define RELAY_STREAM_LANE_H
 
+#include "redis/redis_slots.h"
 #include "relay/entry/entry_batch.h"
 #include "relay/session/copies.h"
-#include "relay/session/pause.h"
 #include "relay/session/session_link.h"
+#include "relay/stream/flight.h"
 #include "relay/stream/stream_status.h"
 
 struct lane {
 	const struct rule *rule;
 	struct session_link session;
-	struct entry_batch gathered; /* read, and to be sent after those in flight */
-	struct entry_batch flying;   /* sent, or to be sent again */
-	struct entry_batch spare;    /* empty */
+	struct entry_batch pool;                 /* read, and to be sent; in a cluster also what is to be sent again */
+	struct entry_batch spare;                /* empty */
+	struct flight *flights[REDIS_NODES_MAX]; /* by the server's number; NULL: nothing went there yet */
+	uint32_t flight_end;                     /* behind the last of these */
+	bool in_cluster;
+	bool is_held;    /* the server for some of the pool was not there when it was last looked at */
+	uint64_t try_ms; /* before which the pool is not looked at again: its servers are not there, or busy; 0: at once
+			  */
 	struct copies copies;
-	bool is_at_redis;   /* answers for what is in flight are due */
-	struct pause pause; /* of what is in flight, before it is sent again */
 	struct rule_counts counts;
-	char refusal[BATCH_REASON_BYTES_MAX]; /* of what is at Redis: the first that it gave; "": none */
-	char reason[BATCH_REASON_BYTES_MAX];  /* likewise, why entries are dead */
-	char fault[STATUS_FAULT_BYTES];       /* the last one, in words */
-	uint64_t fault_ms;                    /* when, on the monotonic clock */
-	bool is_waiting;                      /* Redis has refused what is in flight */
+	char fault[STATUS_FAULT_BYTES]; /* the last one, in words */
+	uint64_t fault_ms;              /* when, on the monotonic clock */
 };
 
-void lane_init(struct lane *lane, const struct rule *rule);
+void lane_init(struct lane *lane, const struct rule *rule, bool in_cluster);
 void lane_fini(struct lane *lane);
 
 /* Whether it has room for messages that its session has sent. */
@@ -39,11 +40,25 @@ bool lane_read(struct lane *lane, uint64_t wall_ms);
 bool lane_is_ready(const struct lane *lane, uint64_t now_ms);
 /* When that time comes; UINT64_MAX: there is nothing to send. */
 uint64_t lane_retry_ms(const struct lane *lane);
-/* Appends the transaction to out; its answers are due from now on. */
-void lane_launch(struct lane *lane, struct bytes *out);
+/* Whether it holds entries that Redis has not confirmed. */
+bool lane_holds(const struct lane *lane);
+/* Whether some of them were refused, or their server is not there. */
+bool lane_is_waiting(const struct lane *lane);
+/* Whether answers are due. */
+bool lane_is_at_redis(const struct lane *lane);
+
+/* The flight to this server. NULL: memory is short. */
+struct flight *lane_flight(struct lane *lane, uint32_t server);
+/* In a cluster, when all of the pool has gone: nothing that was refused waits any more but what is at Redis. */
+void lane_all_gone(struct lane *lane);
+/* In a cluster: forgets those of the pool that a flight has copies of, which are marked BATCH_DONE. false: memory is
+ * short, and they are all there still. */
+bool lane_drop_moved(struct lane *lane);
+/* Not in a cluster: has the flight take all that is to be sent. false: memory is short. */
+bool lane_load(struct lane *lane, struct flight *flight);
 /* Answers came, or the connection is lost: fault says so then, else it is "". Acknowledges what Redis has, and keeps
  * the rest. */
-void lane_settle(struct lane *lane, const char *fault, uint64_t now_ms);
+void lane_settle(struct lane *lane, struct flight *flight, const char *fault, uint64_t now_ms);
 
 /* Notes what went wrong. Logged where it is new. */
 void lane_note(struct lane *lane, const char *fault, uint64_t now_ms);

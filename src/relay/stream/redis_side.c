@@ -1,260 +1,529 @@
 #include "relay/stream/redis_side.h"
 
 #include "base/check.h"
+#include "base/error.h"
 #include "base/log.h"
 
-#include <errno.h>
+#include <sodium.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
 
-/* Of what an empty output keeps. */
-#define KEEP_BYTES ((size_t)4 << 20)
+/* How old the map becomes; and while a master is away, so that the replica that takes over is found. Up to half of it
+ * is random in addition. */
+#define MAP_AGE_MS 60000u
+#define MAP_AGE_AWAY_MS 500u
+/* Between two maps at least. */
+#define MAP_PAUSE_MS 100u
+/* A node that has no slots is kept for so long: an ASK may send there. */
+#define NODE_IDLE_MS 30000u
+/* How long entries wait that have no server to go to now, before it is looked for again; many cost more to look at. */
+#define HELD_MS 5u
+#define HELD_MANY_MS 20u
+#define HELD_MANY 1024u
+/* In the list for poll(): behind what says that a thread has connected, and a Sentinel. */
+#define AT_NODES 2u
 
-_Static_assert(BATCH_ENTRIES_MAX < REDIS_ANSWER_ELEMENTS_MAX, "the answer to EXEC is within the link's limits");
+static void side_redirected(void *context, struct flight *flight, uint64_t now_ms);
+static void side_landed(void *context, struct flight *flight, const char *fault, uint64_t now_ms);
 
-bool redis_side_init(struct redis_side *side, const struct redis_side_settings *settings)
+/* NOLINTBEGIN(bugprone-macro-parentheses): the name of what is declared */
+#define EACH_NODE(side, node)                                                                                          \
+	for (uint32_t number = 0; number < (side)->node_end; number++)                                                 \
+		for (struct redis_node *node = (side)->nodes[number]; node != NULL; node = NULL)
+/* NOLINTEND(bugprone-macro-parentheses) */
+
+/* ---- nodes ---- */
+
+static uint16_t add_node(struct redis_side *side, const struct redis_place *place, uint64_t now_ms)
 {
-	*side = (struct redis_side){.settings = settings};
-	pause_clear(&side->pause);
-	streams_init(&side->streams);
-	return !settings->tls.on || tls_streams_open(&side->tls, &side->streams, NULL) == ERROR_OK;
+	uint32_t number = 0;
+	while (number < side->node_end && side->nodes[number] != NULL)
+		number++;
+	if (number == REDIS_NODES_MAX)
+		return REDIS_NO_NODE;
+	side->nodes[number] = redis_node_new(side->target, place, &side->owner, side->done_fd, now_ms);
+	if (side->nodes[number] == NULL)
+		return REDIS_NO_NODE;
+	if (number == side->node_end)
+		side->node_end++;
+	return (uint16_t)number;
 }
 
-static void disconnect(struct redis_side *side)
+/* The node at this place, which is added where it is new. REDIS_NO_NODE: there is no room. */
+static uint16_t find_redis_node(struct redis_side *side, const struct redis_place *place, uint64_t now_ms)
 {
-	redis_link_close(&side->link);
-	tls_context_put(&side->context);
-	side->connected = false;
-	bytes_clear(&side->out, KEEP_BYTES);
+	EACH_NODE(side, node)
+	{
+		if (redis_place_equal(&node->connection.place, place))
+			return (uint16_t)number;
+	}
+	return add_node(side, place, now_ms);
+}
+
+static bool has_slots(const struct redis_side *side, uint32_t number)
+{
+	for (uint32_t i = 0; i < side->slots->node_count; i++) {
+		if (side->has_slots[i] && side->number_of[i] == number)
+			return true;
+	}
+	return false;
+}
+
+/* Nodes for all masters; others go when nothing was sent there for a while. */
+static void take_up_map(struct redis_side *side, uint64_t now_ms)
+{
+	struct redis_slots *slots = side->slots;
+	memset(side->has_slots, 0, sizeof(side->has_slots));
+	for (uint32_t slot = 0; slot < REDIS_SLOTS; slot++) {
+		if (slots->node_of[slot] != REDIS_NO_NODE)
+			side->has_slots[slots->node_of[slot]] = true;
+	}
+	for (uint32_t i = 0; i < slots->node_count; i++)
+		side->number_of[i] =
+			side->has_slots[i] ? find_redis_node(side, &slots->nodes[i], now_ms) : (uint16_t)REDIS_NO_NODE;
+	EACH_NODE(side, node)
+	{
+		if (has_slots(side, number) || redis_node_owes(node) || redis_node_is_dialling(node) ||
+		    now_ms < node->used_ms + NODE_IDLE_MS)
+			continue;
+		redis_node_free(side->nodes[number]);
+		side->nodes[number] = NULL;
+	}
+}
+
+static bool is_master_away(const struct redis_side *side)
+{
+	for (uint32_t i = 0; i < side->slots->node_count; i++) {
+		uint16_t number = side->number_of[i];
+		if (side->has_slots[i] && (number == REDIS_NO_NODE || !side->nodes[number]->connected))
+			return true;
+	}
+	return side->slots->covered < REDIS_SLOTS;
+}
+
+/* ---- the map ---- */
+
+static uint64_t map_due_ms(const struct redis_side *side)
+{
+	uint64_t age_ms = is_master_away(side) ? MAP_AGE_AWAY_MS : MAP_AGE_MS;
+	uint64_t due_ms = side->map_ms == 0 || side->wants_map ? 0 : side->map_ms + age_ms;
+	return due_ms > side->map_pause.until_ms ? due_ms : side->map_pause.until_ms;
+}
+
+static void note_no_map(struct redis_side *side)
+{
+	const char *fault = side->scout.link.fault;
+	if (strcmp(side->map_told, fault) != 0)
+		log_write(LOG_WARNING, "rules: redis: the cluster's slots are not known: %s; trying again", fault);
+	snprintf(side->map_told, sizeof(side->map_told), "%s", fault);
+	snprintf(side->fault, sizeof(side->fault), "%s", fault);
+	side->scout.link.fault[0] = '\0';
+}
+
+static void end_map(struct redis_side *side, uint64_t now_ms)
+{
+	if (!redis_dial_end(&side->dial)) {
+		note_no_map(side);
+		pause_begin(&side->map_pause, now_ms);
+		return;
+	}
+	*side->slots = *side->fresh;
+	take_up_map(side, now_ms);
+	side->map_ms = now_ms;
+	side->wants_map = false;
+	side->map_told[0] = '\0';
+	pause_clear(&side->map_pause);
+	side->map_pause.until_ms = now_ms + MAP_PAUSE_MS + randombytes_uniform(MAP_PAUSE_MS);
+}
+
+static void tend_map(struct redis_side *side, uint64_t now_ms)
+{
+	if (redis_dial_is_over(&side->dial))
+		end_map(side, now_ms);
+	if (side->dial.is_running || now_ms < map_due_ms(side))
+		return;
+	*side->fresh = *side->slots; /* whose nodes are asked */
+	if (redis_dial_begin(&side->dial))
+		return;
+	note_no_map(side);
+	pause_begin(&side->map_pause, now_ms);
+}
+
+/* ---- beginning and end ---- */
+
+static bool init_cluster(struct redis_side *side)
+{
+	side->slots = malloc(sizeof(*side->slots));
+	side->fresh = malloc(sizeof(*side->fresh));
+	if (side->slots == NULL || side->fresh == NULL || !redis_connection_init(&side->scout, side->target)) {
+		free(side->slots);
+		free(side->fresh);
+		return false;
+	}
+	redis_slots_init(side->slots);
+	side->dial.kind = REDIS_DIAL_SLOTS;
+	side->dial.connection = &side->scout;
+	side->dial.slots = side->fresh;
+	return true;
+}
+
+static bool has_sentinels(const struct redis_side *side)
+{
+	return side->target->url.kind == REDIS_SENTINEL;
+}
+
+bool redis_side_init(struct redis_side *side, const struct redis_target *target)
+{
+	*side = (struct redis_side){.target = target, .done_fd = -1};
+	side->owner = (struct redis_node_owner){.context = side, .redirected = side_redirected, .landed = side_landed};
+	pause_clear(&side->map_pause);
+	entry_groups_init(&side->groups);
+	if (redis_side_is_cluster(side))
+		return init_cluster(side);
+	if (has_sentinels(side) && !master_watch_init(&side->watch, target))
+		return false;
+	return add_node(side, target->url.kind == REDIS_SINGLE ? &target->url.seeds[0] : NULL, 0) != REDIS_NO_NODE;
+}
+
+/* Without one it is found out a second later. */
+void redis_side_begin(struct redis_side *side)
+{
+	side->done_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+	side->dial.done_fd = side->done_fd;
+	master_watch_begin(&side->watch, side->done_fd);
+	EACH_NODE(side, node)
+	node->dial.done_fd = side->done_fd;
 }
 
 void redis_side_fini(struct redis_side *side)
 {
-	disconnect(side);
-	bytes_free(&side->out);
-	if (side->settings->tls.on)
-		tls_streams_close(&side->tls);
-}
-
-int redis_side_fd(const struct redis_side *side)
-{
-	return side->connected ? redis_link_fd(&side->link) : -1;
-}
-
-/* ---- connecting ---- */
-
-/* Logs it once, and again if the reason changes. */
-static void note_redis_lost(struct redis_side *side)
-{
-	snprintf(side->fault, sizeof(side->fault), "%s", side->link.fault);
-	if (strcmp(side->told, side->fault) != 0)
-		log_write(LOG_WARNING, "rules: redis: %s: %s; trying again", side->settings->url.host, side->fault);
-	snprintf(side->told, sizeof(side->told), "%s", side->fault);
-	side->link.fault[0] = '\0';
-}
-
-/* The connection is lost; what it owed is sent again on the next one. */
-static void lose(struct redis_side *side, uint64_t now_ms)
-{
-	note_redis_lost(side);
-	disconnect(side);
-	pause_begin(&side->pause, now_ms);
-	while (redis_side_owes(side))
-		lane_settle(side->owed[side->owed_first++], side->fault, now_ms);
-	side->owed_first = side->owed_end = side->answer = 0;
-}
-
-void redis_side_connect(struct redis_side *side, uint64_t now_ms)
-{
-	char fault[TLS_FAULT_BYTES_MAX];
-	if (side->connected || now_ms < side->pause.until_ms)
-		return;
-	const struct redis_side_settings *settings = side->settings;
-	if (settings->tls.on) {
-		side->context = redis_tls_read(&settings->tls, fault);
-		if (side->context == NULL)
-			redis_link_fail(&side->link, "%.*s", REDIS_FAULT_BYTES - 1, fault);
+	if (side->dial.is_running)
+		redis_dial_end(&side->dial);
+	EACH_NODE(side, node)
+	redis_node_free(node);
+	if (redis_side_is_cluster(side)) {
+		redis_connection_fini(&side->scout);
+		free(side->slots);
+		free(side->fresh);
 	}
-	const struct redis_way way = {
-		.url = &settings->url,
-		.streams = &side->streams,
-		.tls = side->context,
-		.tls_name = settings->tls.name,
-	};
-	if ((settings->tls.on && side->context == NULL) || !redis_link_open(&side->link, &way)) {
-		lose(side, now_ms);
-		return;
+	if (has_sentinels(side))
+		master_watch_fini(&side->watch);
+	entry_groups_free(&side->groups);
+	if (side->done_fd >= 0)
+		close(side->done_fd);
+}
+
+bool redis_side_owes(const struct redis_side *side)
+{
+	EACH_NODE(side, node)
+	{
+		if (redis_node_owes(node))
+			return true;
 	}
-	side->connected = true;
-	side->is_blocked = false;
-	if (side->told[0] == '\0')
-		log_write(LOG_INFO, "rules: connected to redis");
+	return false;
 }
 
-/* ---- sending ---- */
-
-void redis_side_launch(struct redis_side *side, struct lane *lane, uint64_t now_ms)
+bool redis_side_takes(const struct redis_side *side)
 {
-	CHECK(side->connected && side->owed_end < RULES_MAX && side->answer == 0);
-	lane_launch(lane, &side->out);
-	side->owed[side->owed_end++] = lane;
-	side->heard_ms = now_ms;
+	return side->connected && (redis_side_is_cluster(side) || !redis_node_owes(side->nodes[0]));
 }
 
-void redis_side_flush(struct redis_side *side, uint64_t now_ms)
+/* What is connected, and if nothing is, why. */
+static void note_connected(struct redis_side *side)
 {
-	size_t sent = 0;
-	if (!side->connected)
-		return;
-	if (side->out.failed) {
-		/* It is whole, or not at all. */
-		redis_link_fail(&side->link, "%s", error_sentence(ERROR_NO_MEMORY));
-		lose(side, now_ms);
-		return;
-	}
-	side->is_blocked = false;
-	while (sent < side->out.size && !side->is_blocked) {
-		ssize_t taken = stream_send(side->link.streams, side->link.stream, side->out.data + sent,
-					    side->out.size - sent);
-		if (taken > 0) {
-			sent += (size_t)taken;
-			side->heard_ms = now_ms;
-		} else if (errno == EAGAIN) {
-			side->is_blocked = true;
-		} else if (errno != EINTR) {
-			redis_link_fail(&side->link, "%s", strerror(errno));
-			lose(side, now_ms);
-			return;
-		}
-	}
-	bytes_drop(&side->out, sent);
-	if (side->out.size == 0)
-		bytes_clear(&side->out, KEEP_BYTES);
-}
-
-/* ---- answers ---- */
-
-static void refuse(struct lane *lane, const char *why)
-{
-	if (lane->refusal[0] == '\0')
-		snprintf(lane->refusal, sizeof(lane->refusal), "%.*s", (int)sizeof(lane->refusal) - 1, why);
-}
-
-/* To a command between MULTI and EXEC. */
-static bool hear_queued(struct redis_side *side, struct lane *lane, uint32_t entry, const redisReply *reply)
-{
-	switch (reply->type) {
-	case REDIS_REPLY_STATUS:
-		entry_batch_heard(&lane->flying, entry, BATCH_QUEUED);
-		return true;
-	case REDIS_REPLY_STRING: /* MULTI was refused, and this was carried out by itself */
-		entry_batch_heard(&lane->flying, entry, BATCH_DONE);
-		return true;
-	case REDIS_REPLY_ERROR:
-		entry_batch_heard(&lane->flying, entry, BATCH_REFUSED);
-		refuse(lane, reply->str);
-		return true;
-	default:
-		return redis_link_fail(&side->link, "an answer of type %d to XADD", reply->type);
+	side->connected = false;
+	EACH_NODE(side, node)
+	{
+		side->connected = side->connected || node->connected;
+		if (!node->connected && node->fault[0] != '\0')
+			snprintf(side->fault, sizeof(side->fault), "%s", node->fault);
 	}
 }
 
-static bool hear_executed(struct redis_side *side, struct lane *lane, const redisReply *reply)
+void redis_side_tend(struct redis_side *side, uint64_t now_ms)
 {
-	size_t element = 0;
-	if (reply->type == REDIS_REPLY_ERROR) {
-		refuse(lane, reply->str);
-		return true;
+	if (redis_side_is_cluster(side))
+		tend_map(side, now_ms);
+	EACH_NODE(side, node)
+	{
+		bool was_connected = node->connected;
+		redis_node_tend(node, now_ms);
+		/* A replica may have taken over. */
+		side->wants_map = side->wants_map || (was_connected && !node->connected);
 	}
-	if (reply->type != REDIS_REPLY_ARRAY)
-		return redis_link_fail(&side->link, "an answer of type %d to EXEC", reply->type);
-	for (uint32_t i = 0; i < lane->flying.count; i++) {
-		if (lane->flying.entries[i].fate != BATCH_QUEUED)
-			continue;
-		if (element == reply->elements)
-			return redis_link_fail(&side->link, "an answer to EXEC with %zu parts", reply->elements);
-		const redisReply *part = reply->element[element++];
-		const char *error = part->type == REDIS_REPLY_ERROR ? part->str : "";
-		if (part->type != REDIS_REPLY_ERROR && part->type != REDIS_REPLY_STRING)
-			return redis_link_fail(&side->link, "an answer of type %d within EXEC", part->type);
-		entry_batch_executed(&lane->flying, i, error);
-		if (lane->flying.entries[i].fate == BATCH_REFUSED)
-			refuse(lane, error);
-		else if (error[0] != '\0' && lane->reason[0] == '\0')
-			snprintf(lane->reason, sizeof(lane->reason), "%.*s", (int)sizeof(lane->reason) - 1, error);
-	}
-	return element == reply->elements ||
-	       redis_link_fail(&side->link, "an answer to EXEC with %zu parts", reply->elements);
+	if (has_sentinels(side) && master_watch_tend(&side->watch, now_ms))
+		redis_node_leave(side->nodes[0], &side->watch.master, now_ms);
+	note_connected(side);
 }
 
-/* The next answer. false: it is none that Redis gives. */
-static bool hear(struct redis_side *side, const redisReply *reply, uint64_t now_ms)
+static uint64_t sooner_ms(uint64_t one, uint64_t other)
 {
-	if (!redis_side_owes(side))
-		return redis_link_fail(&side->link, "an answer that was not asked for");
-	struct lane *lane = side->owed[side->owed_first];
-	uint32_t answer = side->answer++;
-	side->heard_ms = now_ms;
-	if (answer == 0) {
-		if (reply->type == REDIS_REPLY_ERROR)
-			refuse(lane, reply->str);
-		return true;
-	}
-	if (answer <= lane->flying.count)
-		return hear_queued(side, lane, answer - 1, reply);
-	if (!hear_executed(side, lane, reply))
-		return false;
-	side->owed_first++;
-	side->answer = 0;
-	lane_settle(lane, "", now_ms);
-	if (!redis_side_owes(side))
-		side->owed_first = side->owed_end = 0;
-	/* It works: the next loss is a new one. */
-	if (side->told[0] != '\0')
-		log_write(LOG_INFO, "rules: redis answers again");
-	pause_clear(&side->pause);
-	side->told[0] = '\0';
-	return true;
-}
-
-/* All that is there. */
-static bool hear_all(struct redis_side *side, uint64_t now_ms)
-{
-	redisReply *reply;
-	do {
-		if (!redis_link_receive(&side->link))
-			return false;
-		for (;;) {
-			if (!redis_link_next(&side->link, &reply))
-				return false;
-			if (reply == NULL)
-				break;
-			bool good = hear(side, reply, now_ms);
-			freeReplyObject(reply);
-			if (!good)
-				return false;
-		}
-	} while (side->link.more);
-	return true;
-}
-
-void redis_side_receive(struct redis_side *side, uint64_t now_ms)
-{
-	CHECK(side->connected);
-	if (!hear_all(side, now_ms))
-		lose(side, now_ms);
-}
-
-void redis_side_check(struct redis_side *side, uint64_t now_ms)
-{
-	if (!side->connected || !redis_side_owes(side) || now_ms < side->heard_ms + REDIS_SIDE_ANSWER_MS)
-		return;
-	redis_link_fail(&side->link, "no answer in %u ms", REDIS_SIDE_ANSWER_MS);
-	lose(side, now_ms);
+	return one < other ? one : other;
 }
 
 uint64_t redis_side_due_ms(const struct redis_side *side)
 {
-	if (!side->connected)
-		return side->pause.until_ms;
-	return redis_side_owes(side) ? side->heard_ms + REDIS_SIDE_ANSWER_MS : UINT64_MAX;
+	uint64_t due_ms = UINT64_MAX;
+	if (redis_side_is_cluster(side) && !side->dial.is_running)
+		due_ms = map_due_ms(side);
+	if (has_sentinels(side))
+		due_ms = master_watch_due_ms(&side->watch);
+	EACH_NODE(side, node)
+	due_ms = sooner_ms(due_ms, redis_node_due_ms(node));
+	return due_ms;
+}
+
+/* ---- redirections ---- */
+
+/* The flight's entries go to another node at once, where it is there; the map says so from now on, and is asked for
+ * anew, since others may have moved as well. */
+static void side_redirected(void *context, struct flight *flight, uint64_t now_ms)
+{
+	struct redis_side *side = context;
+	const struct redis_redirect *redirect = &flight->redirect;
+	CHECK(redis_side_is_cluster(side));
+	uint16_t node = find_redis_node(side, &redirect->place, now_ms);
+	side->redirects++;
+	if (node != REDIS_NO_NODE)
+		side->nodes[node]->used_ms = now_ms;
+	if (redirect->kind == REDIS_ASK) {
+		flight_send_on(flight, node != REDIS_NO_NODE ? node : BATCH_NOT_ASKED);
+		return;
+	}
+	flight_send_on(flight, BATCH_NOT_ASKED);
+	side->wants_map = true;
+	uint16_t known = redis_slots_node(side->slots, &redirect->place);
+	if (node == REDIS_NO_NODE || known == REDIS_NO_NODE)
+		return;
+	redis_slots_move(side->slots, redirect->slot, &redirect->place);
+	side->number_of[known] = node;
+	side->has_slots[known] = true;
+}
+
+static void side_landed(void *context, struct flight *flight, const char *fault, uint64_t now_ms)
+{
+	struct redis_side *side = context;
+	side->wants_map = side->wants_map || fault[0] != '\0' || strncmp(flight->refusal, "CLUSTERDOWN", 11) == 0;
+	lane_settle(flight->lane, flight, fault, now_ms);
+}
+
+/* ---- launching ---- */
+
+static void launch_whole(struct redis_side *side, struct lane *lane, uint64_t now_ms)
+{
+	struct flight *flight = lane_flight(lane, 0);
+	if (flight != NULL && lane_load(lane, flight)) {
+		redis_node_launch(side->nodes[0], flight, now_ms);
+		return;
+	}
+	lane_note(lane, error_sentence(ERROR_NO_MEMORY), now_ms);
+}
+
+/* Slots of which entries are at Redis: what follows them to another node would overtake them. */
+static void list_busy_slots(const struct lane *lane, uint8_t busy[REDIS_SLOTS / 8])
+{
+	memset(busy, 0, REDIS_SLOTS / 8);
+	for (uint32_t i = 0; i < lane->flight_end; i++) {
+		const struct flight *flight = lane->flights[i];
+		for (uint32_t j = 0; flight != NULL && flight->batch.count != 0 && j < flight->parcel_count; j++)
+			busy[flight->parcels[j].slot / 8] |= (uint8_t)(1u << flight->parcels[j].slot % 8);
+	}
+}
+
+/* The node that a group goes to. REDIS_NO_NODE: there is none. */
+static uint16_t route_group(const struct redis_side *side, const struct lane *lane, const struct entry_group *group,
+			    bool *asking)
+{
+	uint16_t asked = lane->pool.entries[group->sample].asked;
+	*asking = asked != BATCH_NOT_ASKED && side->nodes[asked] != NULL;
+	if (*asking)
+		return asked;
+	uint16_t node = side->slots->node_of[group->slot];
+	return node != REDIS_NO_NODE ? side->number_of[node] : (uint16_t)REDIS_NO_NODE;
+}
+
+/* What holds up some of a lane's entries. */
+struct held {
+	uint32_t entries;
+	const struct redis_node *node; /* that is not there; NULL: none is known for a slot, where is_uncovered */
+	bool is_uncovered;
+};
+
+/* Moves a group from the pool to the flight of its node, if that is there and nothing of the lane is at it. false:
+ * memory is short. */
+static bool move_group(struct redis_side *side, struct lane *lane, const struct entry_group *group, uint64_t now_ms,
+		       struct held *held)
+{
+	bool asking;
+	uint16_t number = route_group(side, lane, group, &asking);
+	const struct redis_node *node = number != REDIS_NO_NODE ? side->nodes[number] : NULL;
+	held->entries += group->count;
+	if (node == NULL || !node->connected) {
+		held->is_uncovered = held->is_uncovered || node == NULL;
+		held->node = node != NULL ? node : held->node;
+		return true;
+	}
+	struct flight *flight = lane_flight(lane, number);
+	if (flight == NULL)
+		return false;
+	if (flight->is_at_redis || flight->is_kept || now_ms < flight->pause.until_ms)
+		return true;
+	const uint32_t *numbers = side->groups.order + group->first;
+	if (!flight_add(flight, &lane->pool, numbers, group->count, group->slot, asking))
+		return false;
+	for (uint32_t i = 0; i < group->count; i++)
+		entry_batch_heard(&lane->pool, numbers[i], BATCH_DONE); /* with the pool */
+	held->entries -= group->count;
+	return true;
+}
+
+/* Sends the flights that were loaded, or forgets them again. */
+static void end_loading(struct redis_side *side, struct lane *lane, bool good, uint64_t now_ms)
+{
+	for (uint32_t i = 0; i < lane->flight_end; i++) {
+		struct flight *flight = lane->flights[i];
+		if (flight == NULL || flight->is_at_redis || flight->is_kept || flight->batch.count == 0)
+			continue;
+		if (good)
+			redis_node_launch(side->nodes[i], flight, now_ms);
+		else
+			flight_clear(flight);
+	}
+}
+
+static void note_held(struct lane *lane, const struct held *held, uint64_t now_ms)
+{
+	char text[STATUS_FAULT_BYTES];
+	char place[REDIS_PLACE_BYTES];
+	bool is_held = held->node != NULL || held->is_uncovered;
+	if (held->node != NULL)
+		snprintf(text, sizeof(text), "redis: %.100s: %.140s", redis_node_text(held->node, place),
+			 held->node->fault[0] != '\0' ? held->node->fault : "it is being connected to");
+	else if (held->is_uncovered)
+		snprintf(text, sizeof(text), "redis: no master of the cluster has the slots of some streams");
+	/* A node that is new is there at once. */
+	if (is_held && (held->is_uncovered || held->node->fault[0] != '\0')) {
+		lane_note(lane, text, now_ms);
+		lane->is_held = true;
+	} else if (!is_held) {
+		lane->is_held = false;
+	}
+	lane->try_ms = now_ms + (held->entries < HELD_MANY ? HELD_MS : HELD_MANY_MS);
+	if (lane->pool.count == 0)
+		lane_all_gone(lane);
+}
+
+/* Entries that stayed in a flight because memory was short. */
+static void launch_kept(struct redis_side *side, struct lane *lane, uint64_t now_ms)
+{
+	for (uint32_t i = 0; i < lane->flight_end; i++) {
+		struct flight *flight = lane->flights[i];
+		if (flight != NULL && flight->is_kept && !flight->is_at_redis && now_ms >= flight->pause.until_ms &&
+		    side->nodes[i] != NULL && side->nodes[i]->connected)
+			redis_node_launch(side->nodes[i], flight, now_ms);
+	}
+}
+
+static void launch_in_parts(struct redis_side *side, struct lane *lane, uint64_t now_ms)
+{
+	uint8_t busy[REDIS_SLOTS / 8];
+	struct held held = {0};
+	launch_kept(side, lane, now_ms);
+	if (lane->pool.count == 0)
+		return;
+	list_busy_slots(lane, busy);
+	bool good = entry_groups_make(&side->groups, &lane->pool);
+	for (uint32_t i = 0; i < side->groups.count && good; i++) {
+		const struct entry_group *group = &side->groups.items[i];
+		if ((busy[group->slot / 8] & 1u << group->slot % 8) != 0)
+			held.entries += group->count;
+		else
+			good = move_group(side, lane, group, now_ms, &held);
+	}
+	good = good && lane_drop_moved(lane);
+	if (!good) {
+		for (uint32_t i = 0; i < lane->pool.count; i++)
+			lane->pool.entries[i].fate = BATCH_WAITS;
+		lane_note(lane, error_sentence(ERROR_NO_MEMORY), now_ms);
+	}
+	end_loading(side, lane, good, now_ms);
+	note_held(lane, &held, now_ms);
+}
+
+void redis_side_launch(struct redis_side *side, struct lane *lane, uint64_t now_ms)
+{
+	if (redis_side_is_cluster(side))
+		launch_in_parts(side, lane, now_ms);
+	else
+		launch_whole(side, lane, now_ms);
+}
+
+void redis_side_flush(struct redis_side *side, uint64_t now_ms)
+{
+	EACH_NODE(side, node)
+	redis_node_flush(node, now_ms);
+	note_connected(side);
+}
+
+/* ---- waiting ---- */
+
+uint32_t redis_side_poll(const struct redis_side *side, struct pollfd polled[REDIS_SIDE_POLLED_MAX])
+{
+	polled[0] = (struct pollfd){.fd = side->done_fd, .events = POLLIN};
+	polled[1] = (struct pollfd){.fd = has_sentinels(side) ? master_watch_fd(&side->watch) : -1, .events = POLLIN};
+	for (uint32_t i = 0; i < side->node_end; i++)
+		polled[AT_NODES + i] =
+			side->nodes[i] != NULL ? redis_node_poll(side->nodes[i]) : (struct pollfd){.fd = -1};
+	return AT_NODES + side->node_end;
+}
+
+/* Nodes that were added since poll() was called have nothing to say yet. */
+void redis_side_hear(struct redis_side *side, const struct pollfd *polled, uint64_t now_ms)
+{
+	eventfd_t count;
+	uint32_t end = side->node_end;
+	if (polled[0].revents != 0)
+		(void)!eventfd_read(side->done_fd, &count);
+	if (polled[1].revents != 0 && master_watch_hear(&side->watch, now_ms))
+		redis_node_leave(side->nodes[0], &side->watch.master, now_ms);
+	for (uint32_t i = 0; i < end; i++) {
+		if (side->nodes[i] != NULL && side->nodes[i]->connected)
+			redis_node_hear(side->nodes[i], polled[AT_NODES + i].revents, now_ms);
+	}
+	redis_side_tend(side, now_ms);
+}
+
+/* ---- how it is doing ---- */
+
+static bool all_connected(const struct redis_side *side)
+{
+	return redis_side_is_cluster(side) ? side->map_ms != 0 && !is_master_away(side) : side->connected;
+}
+
+void redis_side_status(const struct redis_side *side, uint64_t now_ms, struct redis_status *status)
+{
+	*status = (struct redis_status){
+		.kind = side->target->url.kind,
+		.connected = all_connected(side),
+		.redirects = side->redirects,
+		.slots_covered = redis_side_is_cluster(side) ? side->slots->covered : 0,
+		.map_s = side->map_ms != 0 ? (double)(now_ms - side->map_ms) / 1e3 : 0,
+	};
+	EACH_NODE(side, node)
+	{
+		char text[REDIS_PLACE_BYTES];
+		if (status->node_count == STATUS_NODES_MAX)
+			break;
+		struct redis_node_status *shown = &status->nodes[status->node_count++];
+		/* A thread that connects may be writing to its place. */
+		snprintf(shown->address, sizeof(shown->address), "%s",
+			 node->connected && side->target->url.kind != REDIS_CLUSTER
+				 ? redis_place_text(&node->connection.place, text)
+				 : redis_node_text(node, text));
+		snprintf(shown->fault, sizeof(shown->fault), "%s", node->connected ? "" : node->fault);
+		shown->connected = node->connected;
+		shown->has_slots = !redis_side_is_cluster(side) || has_slots(side, number);
+	}
 }

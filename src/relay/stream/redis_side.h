@@ -1,70 +1,74 @@
-/* The relay's connection to Redis, over which the batches of all lanes go: those that are ready in one write, each a
- * transaction of its own. Owned by the relay's thread, which blocks on Redis only to connect. */
+/* The Redis that rules send to: one server, the master that Sentinels name, or the masters of a cluster, with the map
+ * that says which of them has which stream. On one server the batches of all lanes that are ready go in one write, each
+ * a transaction of its own. In a cluster each master gets what is its, and one that is away holds up nobody else's.
+ * Owned by the relay's thread, which never waits for Redis. */
 #ifndef RELAY_STREAM_REDIS_SIDE_H
 #define RELAY_STREAM_REDIS_SIDE_H
 
-#include "bridge/redis_link.h"
-#include "bridge/redis_tls.h"
+#include "relay/entry/entry_groups.h"
 #include "relay/stream/lane.h"
-#include "transport/stream_tls.h"
+#include "relay/stream/master_watch.h"
+#include "relay/stream/redis_node.h"
 
-/* A Redis that says nothing for so long, while it owes answers, is lost: the connection is made anew. Longer than a
- * sync of its log takes on a slow device. */
-#define REDIS_SIDE_ANSWER_MS 10000u
-
-#define REDIS_SIDE_MUCH 64u
-
-struct redis_side_settings {
-	struct redis_url url;
-	struct redis_tls_settings tls;
-};
+/* For poll(): the nodes, what says that a thread has connected, and a Sentinel. */
+#define REDIS_SIDE_POLLED_MAX (REDIS_NODES_MAX + 2u)
 
 struct redis_side {
-	const struct redis_side_settings *settings;
-	struct streams streams;
-	struct tls_streams tls;
-	struct tls_context *context; /* of the connection; NULL: without TLS, or not connected */
-	struct redis_link link;
-	bool connected;
-	bool is_blocked; /* the socket takes no more for now */
-	struct bytes out;
-	struct lane *owed[RULES_MAX]; /* lanes whose answers are due, in the order in which they come */
-	uint32_t owed_first;
-	uint32_t owed_end;
-	uint32_t answer;               /* of the first of these: how many have come */
-	uint64_t heard_ms;             /* when the last answer came, or the first command went */
-	struct pause pause;            /* not connected: before it is tried again */
-	char fault[REDIS_FAULT_BYTES]; /* why it is not connected */
-	char told[REDIS_FAULT_BYTES];  /* what was logged last; "": nothing since it was connected */
+	const struct redis_target *target;
+	struct redis_node_owner owner;
+	struct redis_node *nodes[REDIS_NODES_MAX]; /* by number; NULL: none */
+	uint32_t node_end;                         /* behind the last of these */
+	int done_fd;               /* an eventfd: a thread has connected, or learned the map; -1: closed */
+	bool connected;            /* to one node at least */
+	struct master_watch watch; /* where there are Sentinels */
+	/* Of a cluster. */
+	struct redis_slots *slots;
+	struct redis_slots *fresh;           /* the map that is being learned */
+	uint16_t number_of[REDIS_NODES_MAX]; /* of the map's nodes, those of above; REDIS_NO_NODE: there is none */
+	bool has_slots[REDIS_NODES_MAX];     /* by the map's number */
+	struct redis_connection scout;       /* that learns the map */
+	struct redis_dial dial;              /* its thread */
+	bool wants_map;                      /* something is not where the map says */
+	uint64_t map_ms;                     /* when it was learned; 0: never */
+	struct pause map_pause;              /* before it is asked for again */
+	uint64_t redirects;                  /* that were followed */
+	char map_told[REDIS_FAULT_BYTES];    /* what was logged last of it; "": nothing since it was learned */
+	struct entry_groups groups;
+	char fault[REDIS_FAULT_BYTES]; /* why nothing is connected; "": it was not tried yet */
 };
 
-/* settings outlive it. false: memory is short. */
-bool redis_side_init(struct redis_side *side, const struct redis_side_settings *settings);
+/* target outlives it. false: memory is short. Any thread; the others are the relay's thread's. */
+bool redis_side_init(struct redis_side *side, const struct redis_target *target);
+/* Opens descriptors of its own. */
+void redis_side_begin(struct redis_side *side);
+/* Waits for threads that connect. */
 void redis_side_fini(struct redis_side *side);
 
-/* Connects, if it is not connected and it is time. Blocks for some seconds at most. */
-void redis_side_connect(struct redis_side *side, uint64_t now_ms);
-/* -1: not connected. */
-int redis_side_fd(const struct redis_side *side);
-static inline bool redis_side_owes(const struct redis_side *side)
+static inline bool redis_side_is_cluster(const struct redis_side *side)
 {
-	return side->owed_first != side->owed_end;
+	return side->target->url.kind == REDIS_CLUSTER;
 }
-/* Whether so many answers of one lane are due that they come in many pieces: Redis sends them as it reads commands. */
-static inline bool redis_side_owes_much(const struct redis_side *side)
-{
-	return redis_side_owes(side) && side->owed[side->owed_first]->flying.count > side->answer + REDIS_SIDE_MUCH;
-}
+/* Whether answers are due. */
+bool redis_side_owes(const struct redis_side *side);
+/* Whether lanes may be launched: not on one server while answers of earlier ones are due, since those of one flush go
+ * together. */
+bool redis_side_takes(const struct redis_side *side);
 
-/* Sends what this lane has, behind what was launched before; redis_side_flush() writes it. Not while answers of earlier
- * lanes are due: those of one flush go together. */
+/* Connects, learns the map, gives up servers that are silent. Does not wait. */
+void redis_side_tend(struct redis_side *side, uint64_t now_ms);
+/* When that is due at the latest; UINT64_MAX: nothing is. */
+uint64_t redis_side_due_ms(const struct redis_side *side);
+
+/* Sends what this lane has, where there is a server for it; redis_side_flush() writes it. */
 void redis_side_launch(struct redis_side *side, struct lane *lane, uint64_t now_ms);
 void redis_side_flush(struct redis_side *side, uint64_t now_ms);
-/* Receives answers and settles lanes. */
-void redis_side_receive(struct redis_side *side, uint64_t now_ms);
-/* Gives a Redis up that has been silent for too long. */
-void redis_side_check(struct redis_side *side, uint64_t now_ms);
-/* When one of the two above is due at the latest; UINT64_MAX: nothing is. */
-uint64_t redis_side_due_ms(const struct redis_side *side);
+
+/* Fills in what is to be polled. Returns how many there are. */
+uint32_t redis_side_poll(const struct redis_side *side, struct pollfd polled[REDIS_SIDE_POLLED_MAX]);
+/* After poll(): receives answers and settles lanes. */
+void redis_side_hear(struct redis_side *side, const struct pollfd *polled, uint64_t now_ms);
+
+/* How it is doing. */
+void redis_side_status(const struct redis_side *side, uint64_t now_ms, struct redis_status *status);
 
 #endif

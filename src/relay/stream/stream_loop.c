@@ -13,9 +13,10 @@
 /* In the list for poll(). */
 enum {
 	AT_WAKER,
-	AT_REDIS,
 	AT_LANES,
 };
+
+#define POLLED_MAX (AT_LANES + RULES_MAX + REDIS_SIDE_POLLED_MAX)
 
 static uint64_t wall_clock_ms(void)
 {
@@ -72,15 +73,16 @@ static void read_session(struct stream_loop *loop, struct lane *lane, uint64_t n
 
 /* ---- a turn ---- */
 
-/* While Redis is away a lane takes what it can hold of the first read, so that its age is known. */
+/* While Redis is away a lane takes what it can hold of the first read, so that its age is known. Where a part of a
+ * cluster is away it goes on, for the others. */
 static bool wants_input(const struct stream_loop *loop, const struct lane *lane)
 {
-	bool holds = lane->flying.count != 0 || lane->gathered.count != 0;
 	if (session_thread_is_stopping(&loop->thread) || !lane_may_read(lane))
 		return false;
 	if (lane->session.state != SESSION_READY)
 		return true;
-	return loop->read_ms == 0 && (!holds || (loop->side.connected && !lane->is_waiting));
+	bool goes_on = loop->side.connected && (lane->in_cluster || !lane_is_waiting(lane));
+	return loop->read_ms == 0 && (goes_on || !lane_holds(lane));
 }
 
 static uint64_t sooner(uint64_t one, uint64_t other)
@@ -93,41 +95,24 @@ static int stream_sleep_ms(const struct stream_loop *loop, uint64_t now_ms)
 	uint64_t until_ms = sooner(now_ms + SLEEP_MS_MAX, redis_side_due_ms(&loop->side));
 	if (loop->read_ms != 0)
 		until_ms = sooner(until_ms, loop->read_ms);
-	if (loop->hear_ms != 0)
-		until_ms = sooner(until_ms, loop->hear_ms);
-	for (uint32_t i = 0; i < loop->rules->count && loop->side.connected && !redis_side_owes(&loop->side); i++)
+	for (uint32_t i = 0; i < loop->rules->count && redis_side_takes(&loop->side); i++)
 		until_ms = sooner(until_ms, lane_retry_ms(&loop->lanes[i]));
 	return until_ms > now_ms ? (int)(until_ms - now_ms) : 0;
 }
 
-static void wait_for_input(struct stream_loop *loop, struct pollfd polled[AT_LANES + RULES_MAX])
+static void wait_for_input(struct stream_loop *loop, struct pollfd polled[POLLED_MAX])
 {
 	uint32_t count = AT_LANES;
 	polled[AT_WAKER] = (struct pollfd){.fd = loop->thread.waker.fd, .events = POLLIN};
-	polled[AT_REDIS] = (struct pollfd){
-		.fd = redis_side_fd(&loop->side),
-		.events = (short)((loop->hear_ms == 0 ? POLLIN : 0) | (loop->side.is_blocked ? POLLOUT : 0)),
-	};
 	EACH_LANE(loop, lane)
 	{
 		int events = (wants_input(loop, lane) ? POLLIN : 0) | (lane->session.is_blocked ? POLLOUT : 0);
 		polled[count++] = (struct pollfd){.fd = lane->session.fd, .events = (short)events};
 	}
+	count += redis_side_poll(&loop->side, polled + count);
 	waker_sleep(&loop->thread.waker);
 	poll(polled, count, session_thread_is_stopping(&loop->thread) ? 1 : stream_sleep_ms(loop, clock_now_ms()));
 	waker_awake(&loop->thread.waker);
-}
-
-static void hear_redis(struct stream_loop *loop, short events, uint64_t now_ms)
-{
-	if (loop->side.connected && (events & POLLOUT) != 0)
-		redis_side_flush(&loop->side, now_ms);
-	bool is_due = loop->hear_ms != 0 && now_ms >= loop->hear_ms;
-	if (loop->side.connected && ((events & ~POLLOUT) != 0 || is_due))
-		redis_side_receive(&loop->side, now_ms);
-	if (is_due || loop->hear_ms == 0 || !redis_side_owes(&loop->side))
-		loop->hear_ms = redis_side_owes_much(&loop->side) ? now_ms + STREAM_LOOP_HEAR_MS : 0;
-	redis_side_check(&loop->side, now_ms);
 }
 
 static void hear_sessions(struct stream_loop *loop, const struct pollfd *polled, uint64_t now_ms)
@@ -161,7 +146,7 @@ static void move_on(struct stream_loop *loop, uint64_t now_ms)
 				read_session(loop, lane, now_ms);
 		}
 	}
-	if (!loop->side.connected || redis_side_owes(&loop->side) || session_thread_is_stopping(&loop->thread))
+	if (!redis_side_takes(&loop->side) || session_thread_is_stopping(&loop->thread))
 		return;
 	EACH_LANE(loop, lane)
 	{
@@ -177,7 +162,7 @@ static void tell_status(struct stream_loop *loop, uint64_t now_ms)
 {
 	uint64_t wall_ms = wall_clock_ms();
 	pthread_mutex_lock(loop->lock);
-	loop->status->redis_connected = loop->side.connected;
+	redis_side_status(&loop->side, now_ms, &loop->status->redis);
 	loop->status->count = loop->rules->count;
 	EACH_LANE(loop, lane)
 	{
@@ -197,7 +182,7 @@ static void open_lanes(struct stream_loop *loop)
 		char id[ITEM_CLIENT_BYTES_MAX];
 		struct lane *lane = &loop->lanes[i];
 		size_t size = item_client_id(RULE_CLIENT_PREFIX, loop->rules->items[i].name, id);
-		lane_init(lane, &loop->rules->items[i]);
+		lane_init(lane, &loop->rules->items[i], redis_side_is_cluster(&loop->side));
 		lane->counts = loop->status->rules[i].counts;
 		session_link_open(&lane->session, loop->thread.fds[i], slice_of(id, size));
 		flush_session(loop, lane, loop->thread.started_ms);
@@ -206,11 +191,11 @@ static void open_lanes(struct stream_loop *loop)
 
 static void stream_turn(struct stream_loop *loop)
 {
-	struct pollfd polled[AT_LANES + RULES_MAX];
-	redis_side_connect(&loop->side, clock_now_ms());
+	struct pollfd polled[POLLED_MAX];
+	redis_side_tend(&loop->side, clock_now_ms());
 	wait_for_input(loop, polled);
 	uint64_t now_ms = clock_now_ms();
-	hear_redis(loop, polled[AT_REDIS].revents, now_ms);
+	redis_side_hear(&loop->side, polled + AT_LANES + loop->rules->count, now_ms);
 	hear_sessions(loop, polled + AT_LANES, now_ms);
 	move_on(loop, now_ms);
 	/* Before the acknowledgements: whoever sees that nothing waits finds what was counted. */
@@ -262,6 +247,7 @@ void *stream_loop_main(void *argument)
 {
 	struct stream_loop *loop = argument;
 	session_thread_begin(&loop->thread);
+	redis_side_begin(&loop->side);
 	open_lanes(loop);
 	while (!session_thread_is_stopping(&loop->thread))
 		stream_turn(loop);

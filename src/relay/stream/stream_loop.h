@@ -9,8 +9,6 @@
 
 /* How long messages gather before they are read. No publisher waits for it: the store has them. */
 #define STREAM_LOOP_GATHER_MS 5u
-/* Where Redis has many answers to give they gather, too. */
-#define STREAM_LOOP_HEAR_MS 2u
 /* At its end it waits for so long for what Redis owes. */
 #define STREAM_LOOP_STOP_MS 2000u
 
@@ -25,7 +23,6 @@ struct stream_loop {
 	struct lane lanes[RULES_MAX];
 	struct redis_side side;
 	uint64_t read_ms; /* when what has gathered is to be read; 0: nothing has */
-	uint64_t hear_ms; /* when Redis is to be read; 0: as soon as it says something */
 	bool lost;        /* a session is */
 };
 

@@ -10,7 +10,7 @@
 #include <sys/eventfd.h>
 
 struct stream_relay {
-	struct redis_side_settings redis;
+	struct redis_target redis;
 	bool private_table;
 	int attention_fd;
 	pthread_mutex_t lock; /* of what follows */
@@ -23,8 +23,8 @@ struct stream_relay {
 	struct stream_loop *loop; /* NULL: there is no thread */
 };
 
-struct stream_relay *stream_relay_new(const struct rules *rules, const struct redis_side_settings *redis,
-				      int attention_fd, bool private_table)
+struct stream_relay *stream_relay_new(const struct rules *rules, const struct redis_target *redis, int attention_fd,
+				      bool private_table)
 {
 	struct stream_relay *relay = calloc(1, sizeof(*relay));
 	if (relay == NULL)

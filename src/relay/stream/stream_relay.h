@@ -14,8 +14,8 @@ struct stream_relay;
 
 /* Copies rules and settings, but not the strings in the settings. attention_fd: an eventfd that is written to when
  * stream_relay_is_due(); the caller's. NULL: memory is short. */
-struct stream_relay *stream_relay_new(const struct rules *rules, const struct redis_side_settings *redis,
-				      int attention_fd, bool private_table);
+struct stream_relay *stream_relay_new(const struct rules *rules, const struct redis_target *redis, int attention_fd,
+				      bool private_table);
 /* After stream_relay_stop(). */
 void stream_relay_free(struct stream_relay *relay);
 

@@ -2,9 +2,12 @@
 #ifndef RELAY_STREAM_STATUS_H
 #define RELAY_STREAM_STATUS_H
 
+#include "redis/redis_url.h"
 #include "relay/entry/rule.h"
 
 #define STATUS_FAULT_BYTES 256u
+/* Servers that are shown; of those beyond nothing is. */
+#define STATUS_NODES_MAX 64u
 
 enum rule_state {
 	RULE_STARTING, /* its session or the connection to Redis is not there yet */
@@ -35,9 +38,27 @@ struct rule_status {
 	char fault[STATUS_FAULT_BYTES]; /* the last one, in words; "": there was none */
 };
 
+/* One of the servers that rules send to. */
+struct redis_node_status {
+	char address[REDIS_PLACE_BYTES];
+	bool connected;
+	bool has_slots;                 /* of a cluster; of others it is true */
+	char fault[STATUS_FAULT_BYTES]; /* why it is not connected; "": it is, or was not tried yet */
+};
+
+struct redis_status {
+	enum redis_kind kind;
+	bool connected;         /* to all masters */
+	uint64_t redirects;     /* that a cluster gave and that were followed */
+	uint32_t slots_covered; /* of a cluster, by what it says */
+	double map_s;           /* since the slots were learned; 0: they were not, or it is no cluster */
+	uint32_t node_count;
+	struct redis_node_status nodes[STATUS_NODES_MAX];
+};
+
 struct stream_status {
 	uint32_t count;
-	bool redis_connected;
+	struct redis_status redis;
 	struct rule_status rules[RULES_MAX];
 };
 

@@ -6,18 +6,16 @@
 #include <errno.h>
 #include <stdio.h>
 
-bool table_link_init(struct table_link *link, const struct redis_side_settings *settings, struct table_writer *writer)
+bool table_link_init(struct table_link *link, const struct redis_target *target, struct table_writer *writer)
 {
-	*link = (struct table_link){.settings = settings, .writer = writer};
+	*link = (struct table_link){.writer = writer};
 	pause_clear(&link->pause);
-	streams_init(&link->streams);
-	return !settings->tls.on || tls_streams_open(&link->tls, &link->streams, NULL) == ERROR_OK;
+	return redis_connection_init(&link->connection, target);
 }
 
 static void table_disconnect(struct table_link *link)
 {
-	redis_link_close(&link->redis);
-	tls_context_put(&link->context);
+	redis_connection_close(&link->connection);
 	link->connected = false;
 	table_writer_reset(link->writer);
 }
@@ -25,13 +23,12 @@ static void table_disconnect(struct table_link *link)
 void table_link_fini(struct table_link *link)
 {
 	table_disconnect(link);
-	if (link->settings->tls.on)
-		tls_streams_close(&link->tls);
+	redis_connection_fini(&link->connection);
 }
 
 int table_link_fd(const struct table_link *link)
 {
-	return link->connected ? redis_link_fd(&link->redis) : -1;
+	return link->connected ? redis_link_fd(&link->connection.link) : -1;
 }
 
 /* ---- connecting ---- */
@@ -39,34 +36,21 @@ int table_link_fd(const struct table_link *link)
 /* Logs it once, and again if the reason changes. */
 static void lose_table_link(struct table_link *link, uint64_t now_ms)
 {
-	snprintf(link->fault, sizeof(link->fault), "%s", link->redis.fault);
+	snprintf(link->fault, sizeof(link->fault), "%s", link->connection.link.fault);
 	if (strcmp(link->told, link->fault) != 0)
-		log_write(LOG_WARNING, "presence table: redis: %s: %s; trying again", link->settings->url.host,
-			  link->fault);
+		log_write(LOG_WARNING, "presence table: redis: %s: %s; trying again",
+			  link->connection.target->url.seeds[0].host, link->fault);
 	snprintf(link->told, sizeof(link->told), "%s", link->fault);
-	link->redis.fault[0] = '\0';
+	link->connection.link.fault[0] = '\0';
 	table_disconnect(link);
 	pause_begin(&link->pause, now_ms);
 }
 
 void table_link_connect(struct table_link *link, uint64_t now_ms)
 {
-	char fault[TLS_FAULT_BYTES_MAX];
 	if (link->connected || now_ms < link->pause.until_ms)
 		return;
-	const struct redis_side_settings *settings = link->settings;
-	if (settings->tls.on) {
-		link->context = redis_tls_read(&settings->tls, fault);
-		if (link->context == NULL)
-			redis_link_fail(&link->redis, "%.*s", REDIS_FAULT_BYTES - 1, fault);
-	}
-	const struct redis_way way = {
-		.url = &settings->url,
-		.streams = &link->streams,
-		.tls = link->context,
-		.tls_name = settings->tls.name,
-	};
-	if ((settings->tls.on && link->context == NULL) || !redis_link_open(&link->redis, &way)) {
+	if (!redis_connection_open_for(&link->connection, slice_string(link->writer->key))) {
 		lose_table_link(link, now_ms);
 		return;
 	}
@@ -89,13 +73,14 @@ void table_link_works(struct table_link *link)
 static bool send_some(struct table_link *link, size_t *sent)
 {
 	const struct bytes *out = &link->writer->out;
-	ssize_t taken = stream_send(link->redis.streams, link->redis.stream, out->data + *sent, out->size - *sent);
+	ssize_t taken = stream_send(link->connection.link.streams, link->connection.link.stream, out->data + *sent,
+				    out->size - *sent);
 	if (taken > 0)
 		*sent += (size_t)taken;
 	else if (errno == EAGAIN)
 		link->is_blocked = true;
 	else if (errno != EINTR)
-		return redis_link_fail(&link->redis, "%s", strerror(errno));
+		return redis_link_fail(&link->connection.link, "%s", strerror(errno));
 	return true;
 }
 
@@ -108,7 +93,7 @@ void table_link_flush(struct table_link *link, uint64_t now_ms)
 	/* A command is whole, or not there at all. */
 	bool good = !out->failed && !link->writer->due.failed;
 	if (!good)
-		redis_link_fail(&link->redis, "%s", error_sentence(ERROR_NO_MEMORY));
+		redis_link_fail(&link->connection.link, "%s", error_sentence(ERROR_NO_MEMORY));
 	link->is_blocked = false;
 	while (good && sent < out->size && !link->is_blocked)
 		good = send_some(link, &sent);
@@ -126,22 +111,22 @@ void table_link_flush(struct table_link *link, uint64_t now_ms)
 static bool hear_answer(struct table_link *link, const redisReply *reply)
 {
 	if (reply->type == REDIS_REPLY_ERROR)
-		return redis_link_refused(&link->redis, reply);
+		return redis_link_refused(&link->connection.link, reply);
 	bool is_number = reply->type == REDIS_REPLY_INTEGER;
 	bool is_word = reply->type == REDIS_REPLY_STATUS;
 	if ((is_number || is_word) && table_writer_hear(link->writer, is_number, is_number ? reply->integer : 0))
 		return true;
-	return redis_link_fail(&link->redis, "an answer that was not asked for");
+	return redis_link_fail(&link->connection.link, "an answer that was not asked for");
 }
 
 static bool hear_answers(struct table_link *link)
 {
 	redisReply *reply;
 	do {
-		if (!redis_link_receive(&link->redis))
+		if (!redis_link_receive(&link->connection.link))
 			return false;
 		for (;;) {
-			if (!redis_link_next(&link->redis, &reply))
+			if (!redis_link_next(&link->connection.link, &reply))
 				return false;
 			if (reply == NULL)
 				break;
@@ -150,7 +135,7 @@ static bool hear_answers(struct table_link *link)
 			if (!good)
 				return false;
 		}
-	} while (link->redis.more);
+	} while (link->connection.link.more);
 	return true;
 }
 
@@ -166,7 +151,7 @@ void table_link_check(struct table_link *link, uint64_t now_ms)
 {
 	if (now_ms < table_link_due_ms(link) || !link->connected)
 		return;
-	redis_link_fail(&link->redis, "no answer in %u ms", REDIS_SIDE_ANSWER_MS);
+	redis_link_fail(&link->connection.link, "no answer in %u ms", REDIS_NODE_ANSWER_MS);
 	lose_table_link(link, now_ms);
 }
 
@@ -174,5 +159,5 @@ uint64_t table_link_due_ms(const struct table_link *link)
 {
 	if (!link->connected)
 		return link->pause.until_ms;
-	return table_writer_owes(link->writer) ? link->heard_ms + REDIS_SIDE_ANSWER_MS : UINT64_MAX;
+	return table_writer_owes(link->writer) ? link->heard_ms + REDIS_NODE_ANSWER_MS : UINT64_MAX;
 }

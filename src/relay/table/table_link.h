@@ -3,16 +3,13 @@
 #ifndef RELAY_TABLE_LINK_H
 #define RELAY_TABLE_LINK_H
 
-#include "relay/stream/redis_side.h"
+#include "bridge/redis_connection.h"
+#include "relay/stream/redis_node.h"
 #include "relay/table/table_writer.h"
 
 struct table_link {
-	const struct redis_side_settings *settings;
 	struct table_writer *writer;
-	struct streams streams;
-	struct tls_streams tls;
-	struct tls_context *context; /* of the connection; NULL: without TLS, or not connected */
-	struct redis_link redis;
+	struct redis_connection connection; /* to the server that has the table */
 	bool connected;
 	bool is_blocked;               /* the socket takes no more for now */
 	uint64_t heard_ms;             /* when the last answer came, or the first command went */
@@ -21,8 +18,8 @@ struct table_link {
 	char told[TABLE_FAULT_BYTES];  /* what the log was told last; "": it works */
 };
 
-/* False: memory is short. The settings and the writer outlive the link. */
-bool table_link_init(struct table_link *link, const struct redis_side_settings *settings, struct table_writer *writer);
+/* False: memory is short. The target and the writer outlive the link. */
+bool table_link_init(struct table_link *link, const struct redis_target *target, struct table_writer *writer);
 void table_link_fini(struct table_link *link);
 /* -1: not connected. */
 int table_link_fd(const struct table_link *link);

@@ -30,7 +30,7 @@
 struct table_loop {
 	struct session_thread thread;
 	/* Set before the thread starts. */
-	const struct redis_side_settings *redis;
+	const struct redis_target *redis;
 	const char *prefix;
 	const char *node;
 	/* Shared with whoever shows it. */

@@ -7,7 +7,7 @@
 #include <stdlib.h>
 
 struct table_relay {
-	struct redis_side_settings redis;
+	struct redis_target redis;
 	char prefix[TABLE_KEY_BYTES];
 	char node[TABLE_KEY_BYTES];
 	bool private_table;
@@ -18,7 +18,7 @@ struct table_relay {
 	struct table_loop *loop; /* NULL: there is no thread */
 };
 
-struct table_relay *table_relay_new(const char *prefix, const char *node, const struct redis_side_settings *redis,
+struct table_relay *table_relay_new(const char *prefix, const char *node, const struct redis_target *redis,
 				    int attention_fd, bool private_table)
 {
 	struct table_relay *relay = calloc(1, sizeof(*relay));

@@ -3,7 +3,7 @@
 #ifndef RELAY_TABLE_RELAY_H
 #define RELAY_TABLE_RELAY_H
 
-#include "relay/stream/redis_side.h"
+#include "bridge/redis_connection.h"
 #include "relay/table/table_status.h"
 
 struct gateway;
@@ -11,7 +11,7 @@ struct table_relay;
 
 /* prefix: of the keys in Redis; "": there is no table. node: this gateway's name. Both are copied, and the settings are
  * but for their strings. attention_fd: as in stream_relay_new(). NULL: memory is short. */
-struct table_relay *table_relay_new(const char *prefix, const char *node, const struct redis_side_settings *redis,
+struct table_relay *table_relay_new(const char *prefix, const char *node, const struct redis_target *redis,
 				    int attention_fd, bool private_table);
 /* After table_relay_stop(). */
 void table_relay_free(struct table_relay *relay);

@@ -6,6 +6,8 @@
 #include <stdint.h>
 
 #define ACCESS_TEXT_BYTES_MAX 256u
+/* It may name many servers. */
+#define ACCESS_REDIS_URL_BYTES_MAX 1024u
 
 enum access_anonymous {
 	ANONYMOUS_AUTO,     /* LOOPBACK if no sign-in is configured, NEVER otherwise */
@@ -40,7 +42,7 @@ struct access_settings {
 	char token_jwks_ca_file[ACCESS_TEXT_BYTES_MAX];
 	uint32_t token_jwks_refresh_s;
 	uint32_t token_jwks_cooldown_s; /* the least time between two fetches for unknown keys */
-	char redis_url[ACCESS_TEXT_BYTES_MAX];
+	char redis_url[ACCESS_REDIS_URL_BYTES_MAX];
 	char redis_ca_file[ACCESS_TEXT_BYTES_MAX];
 	char redis_tls_certificate[ACCESS_TEXT_BYTES_MAX];
 	char redis_tls_key[ACCESS_TEXT_BYTES_MAX];

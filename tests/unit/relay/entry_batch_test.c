@@ -122,7 +122,7 @@ static void test_transaction(void **state)
 	struct bytes out = {0};
 	struct rule rule = a_rule("s");
 	add(&batch, &rule, "t", "p", 1);
-	entry_batch_write(&batch, &out);
+	entry_batch_write(&batch, 0, 1, &out);
 	assert_int_equal(out.size, 15 + batch.commands.size + 14);
 	assert_memory_equal(out.data, "*1\r\n$5\r\nMULTI\r\n", 15);
 	assert_memory_equal(out.data + 15, batch.commands.data, batch.commands.size);
@@ -266,6 +266,34 @@ static void test_stream_without_a_name(void **state)
 	entry_batch_free(&batch);
 }
 
+/* What goes elsewhere is copied, with what is known of it but where it was asked to go. */
+static void test_copies(void **state)
+{
+	(void)state;
+	struct rule rule = a_rule("s:{topic}");
+	struct entry_batch batch = three(&rule);
+	struct entry_batch copy = {0};
+	struct entry_batch both = {0};
+	batch.entries[1].asked = 7;
+	batch.entries[1].redirects = 2;
+	assert_true(entry_batch_copy(&copy, &batch, 1));
+	assert_commands(&copy, "*5\r\n$4\r\nXADD\r\n$3\r\ns:t\r\n$1\r\n*\r\n$7\r\npayload\r\n$3\r\ntwo\r\n");
+	assert_int_equal(copy.entries[0].packet_id, 2);
+	assert_int_equal(copy.entries[0].asked, BATCH_NOT_ASKED);
+	assert_int_equal(copy.entries[0].redirects, 2);
+	assert_true(slice_equal(entry_batch_stream(&copy, 0), slice_string("s:t")));
+	assert_true(entry_batch_append(&both, &copy));
+	assert_true(entry_batch_append(&both, &batch));
+	assert_int_equal(both.count, 4);
+	assert_int_equal(both.entries[2].asked, 7);
+	assert_int_equal(both.commands.size, copy.commands.size + batch.commands.size);
+	entry_batch_truncate(&both, 1);
+	assert_commands(&both, "*5\r\n$4\r\nXADD\r\n$3\r\ns:t\r\n$1\r\n*\r\n$7\r\npayload\r\n$3\r\ntwo\r\n");
+	entry_batch_free(&batch);
+	entry_batch_free(&copy);
+	entry_batch_free(&both);
+}
+
 static void test_errors_that_pass(void **state)
 {
 	(void)state;
@@ -309,6 +337,7 @@ int main(void)
 		cmocka_unit_test(test_without_a_transaction),
 		cmocka_unit_test(test_one_is_buried),
 		cmocka_unit_test(test_stream_without_a_name),
+		cmocka_unit_test(test_copies),
 		cmocka_unit_test(test_errors_that_pass),
 		cmocka_unit_test(test_full),
 	};
