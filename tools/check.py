@@ -435,7 +435,7 @@ def conformance_over(directory, transport, tests):
 
 
 RANDOM_SECONDS = 12
-RANDOM_TRANSPORTS = {"tcp": 0.5, "tls": 0.25, "wss": 0.25}  # and its share of the time
+RANDOM_PLAYS = {"tcp": 0.25, "tls": 0.25, "wss": 0.25, "tcp --rule": 0.25}  # how, and its share of the time
 RANDOM_SUMS = re.compile(r"^random plays, .*: (\d+) passed, (\d+) failed$", re.MULTILINE)
 
 
@@ -444,16 +444,16 @@ def random_plays(directory):
     result = Result()
     if not build(directory, result):
         return result
-    for transport, share in RANDOM_TRANSPORTS.items():
-        status, output = run([PYTHON, "tests/random/play.py", "--seconds", str(share * RANDOM_SECONDS), "--transport", transport],
-                             f"{directory}-random-{transport}", timeout=300,
+    for how, share in RANDOM_PLAYS.items():
+        status, output = run([PYTHON, "tests/random/play.py", "--seconds", str(share * RANDOM_SECONDS), "--transport", *how.split()],
+                             f"{directory}-random-{how.replace(' --', '-')}", timeout=300,
                              env={"ROOST": str(ROOT / directory / "roost"), "PYTHONDONTWRITEBYTECODE": "1",
                                   "ROOST_TEST_TIMEOUT_S": str(TEST_TIMEOUT_S)})
         sums = RANDOM_SUMS.search(output)
         if status == 0 and sums:
             result.passes(int(sums.group(1)))
         else:
-            result.fails(f"random plays over {transport}: exit status {status}", output)
+            result.fails(f"random plays over {how}: exit status {status}", output)
     return result
 
 
@@ -629,7 +629,7 @@ STAGES = {
     "package": ("the Debian package: what is in it, and its service in a Debian with systemd", lambda: deploy(packages=True)),
     "browser": ("the admin side's page, and pages that speak MQTT, in Chromium", lambda: pytest("build", "browser")),
     "conformance": ("suites for brokers that others wrote", lambda: conformance("build")),
-    "random": (f"random plays against a model, over {', '.join(RANDOM_TRANSPORTS)}, for {RANDOM_SECONDS} s", lambda: random_plays("build")),
+    "random": (f"random plays against a model, over {', '.join(RANDOM_PLAYS)}, for {RANDOM_SECONDS} s", lambda: random_plays("build")),
     "simulate": (f"random plays on a simulated kernel, for {SIMULATE_SECONDS} s", lambda: simulate("build")),
     "hold": (f"{HOLD_CLIENTS} clients held", hold),
     "asan-unit": ("cmocka under ASan and UBSan", lambda: meson_suite("build-asan", "unit")),

@@ -140,6 +140,13 @@ static int run_presence_table(struct settings *settings, char **arguments, int c
 	return ask(settings, "GET", "/api/v1/presence-table", NULL, show_members);
 }
 
+static int run_consumers(struct settings *settings, char **arguments, int count)
+{
+	(void)arguments;
+	(void)count;
+	return ask(settings, "GET", "/api/v1/consumers", NULL, show_consumers);
+}
+
 static int run_reload(struct settings *settings, char **arguments, int count)
 {
 	(void)arguments;
@@ -355,6 +362,7 @@ static const struct verb VERBS[] = {
 	{"streams", "", "how the rules are doing that send messages to Redis Streams", 0, 0, run_streams},
 	{"presence-table", "", "how the table of connected clients is doing that is kept in Redis", 0, 0,
 	 run_presence_table},
+	{"consumers", "", "how the consumers are doing that read Redis Streams", 0, 0, run_consumers},
 	{"reload", "", "read the configuration again", 0, 0, run_reload},
 	{"drain", "", "end all clients evenly over a time, and take no new ones", 0, 0, run_drain},
 	{"upgrade", "[PROGRAM]",

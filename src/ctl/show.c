@@ -208,6 +208,20 @@ void show_rules(const json_t *answer, FILE *out)
 	SHOW_TABLE(COLUMNS, rules, true, out);
 }
 
+void show_consumers(const json_t *answer, FILE *out)
+{
+	static const struct show_column COLUMNS[] = {
+		{"CONSUMER", "name", -16},     {"STATE", "state", -8},    {"PUBLISHED", "published", 12},
+		{"COMMANDS", "commands", 9},   {"LAG", "lag", 9},         {"PENDING", "pending", 8},
+		{"DELAY", "delay_seconds", 9}, {"CLAIMED", "claimed", 8}, {"RETRIES", "retries", 7},
+		{"DEAD", "dead_letters", 6},   {"STREAM", "stream", -24}, {"LAST ERROR", "last_error", -1},
+	};
+	const json_t *consumers = json_object_get(answer, "consumers");
+	if (json_array_size(consumers) == 0)
+		fputs("there are no consumers\n", out);
+	SHOW_TABLE(COLUMNS, consumers, true, out);
+}
+
 /* ---- one answer ---- */
 
 void show_members(const json_t *answer, FILE *out)

@@ -19,6 +19,7 @@ void show_table(const struct show_column *columns, size_t count, const json_t *r
 void show_clients(const json_t *answer, bool headings, FILE *out);
 void show_revocations(const json_t *answer, bool headings, FILE *out);
 void show_rules(const json_t *answer, FILE *out);
+void show_consumers(const json_t *answer, FILE *out);
 void show_client(const json_t *answer, FILE *out);
 void show_stats(const json_t *answer, FILE *out);
 /* Any other answer: a line for each member, or for each item of a list. */

@@ -189,6 +189,12 @@ static void on_presence_table(void *context, struct table_status *status)
 	relay_table_status(serving->relay, status);
 }
 
+static void on_consumers(void *context, struct consumers_status *status)
+{
+	const struct serving *serving = context;
+	relay_consumers_status(serving->relay, status);
+}
+
 static bool on_drain(void *context, const struct drain_settings *drain, char *why, size_t why_size)
 {
 	struct serving *serving = context;
@@ -283,6 +289,7 @@ static bool start_serving(struct serving *serving, struct options *options)
 				    .upgrade_fd = upgrade_fd(serving->upgrade),
 				    .rules = on_rules,
 				    .presence_table = on_presence_table,
+				    .consumers = on_consumers,
 				    .relay_fd = relay_fd(serving->relay),
 				    .context = serving};
 	struct recovery recovery;
@@ -345,7 +352,8 @@ static struct relay *make_relay(const struct options *options, const struct brid
 	if (redis != NULL)
 		settings.redis = redis->target;
 	/* command_line_read() has checked it */
-	CHECK(redis != NULL || (options->items.rules.count == 0 && settings.presence_table[0] == '\0'));
+	CHECK(redis != NULL || (options->items.rules.count == 0 && options->items.consumers.count == 0 &&
+				settings.presence_table[0] == '\0'));
 	struct relay *relay = relay_new(&options->items, &settings);
 	if (relay == NULL)
 		log_write(LOG_ERROR, "cannot start: %s", error_sentence(ERROR_NO_MEMORY));

@@ -8,6 +8,7 @@ struct relay {
 	int attention_fd; /* an eventfd that all kinds share */
 	struct stream_relay *streams;
 	struct table_relay *table;
+	struct consumer_relay *consumers;
 };
 
 struct relay *relay_new(const struct relay_items *items, const struct relay_settings *settings)
@@ -19,10 +20,12 @@ struct relay *relay_new(const struct relay_items *items, const struct relay_sett
 	if (relay->attention_fd >= 0) {
 		relay->streams = stream_relay_new(&items->rules, &settings->redis, relay->attention_fd,
 						  settings->private_tables);
+		relay->consumers = consumer_relay_new(&items->consumers, settings->node, &settings->redis,
+						      relay->attention_fd, settings->private_tables);
 		relay->table = table_relay_new(settings->presence_table, settings->node, &settings->redis,
 					       relay->attention_fd, settings->private_tables);
 	}
-	if (relay->streams != NULL && relay->table != NULL)
+	if (relay->streams != NULL && relay->consumers != NULL && relay->table != NULL)
 		return relay;
 	relay_free(relay);
 	return NULL;
@@ -36,6 +39,8 @@ void relay_free(struct relay *relay)
 		stream_relay_free(relay->streams);
 	if (relay->table != NULL)
 		table_relay_free(relay->table);
+	if (relay->consumers != NULL)
+		consumer_relay_free(relay->consumers);
 	if (relay->attention_fd >= 0)
 		close(relay->attention_fd);
 	free(relay);
@@ -46,6 +51,7 @@ void relay_start(struct relay *relay, struct gateway *gateway)
 	if (relay == NULL)
 		return;
 	stream_relay_start(relay->streams, gateway);
+	consumer_relay_start(relay->consumers, gateway);
 	table_relay_start(relay->table, gateway);
 }
 
@@ -53,6 +59,8 @@ void relay_stop(struct relay *relay)
 {
 	if (relay == NULL)
 		return;
+	/* What these publish may go to a rule. */
+	consumer_relay_stop(relay->consumers);
 	stream_relay_stop(relay->streams);
 	table_relay_stop(relay->table, false);
 }
@@ -66,8 +74,12 @@ void relay_leave(struct relay *relay)
 
 void relay_use(struct relay *relay, const struct relay_items *items, const struct relay_items *before)
 {
-	if (relay != NULL && !items_equal(item_kind_at(ITEM_RULES), items, before))
+	if (relay == NULL)
+		return;
+	if (!items_equal(item_kind_at(ITEM_RULES), items, before))
 		stream_relay_use(relay->streams, &items->rules);
+	if (!items_equal(item_kind_at(ITEM_CONSUMERS), items, before))
+		consumer_relay_use(relay->consumers, &items->consumers);
 }
 
 int relay_fd(const struct relay *relay)
@@ -88,6 +100,10 @@ void relay_tend(struct relay *relay, struct gateway *gateway)
 		table_relay_stop(relay->table, false);
 		table_relay_start(relay->table, gateway);
 	}
+	if (consumer_relay_is_due(relay->consumers)) {
+		consumer_relay_stop(relay->consumers);
+		consumer_relay_start(relay->consumers, gateway);
+	}
 }
 
 void relay_rules_status(struct relay *relay, struct stream_status *status)
@@ -102,4 +118,11 @@ void relay_table_status(struct relay *relay, struct table_status *status)
 	*status = (struct table_status){.is_on = false};
 	if (relay != NULL)
 		table_relay_status(relay->table, status);
+}
+
+void relay_consumers_status(struct relay *relay, struct consumers_status *status)
+{
+	*status = (struct consumers_status){0};
+	if (relay != NULL)
+		consumer_relay_status(relay->consumers, status);
 }

@@ -14,7 +14,7 @@ from mqtt_wire import (  # noqa: E402
 
 CORPUS = Path(__file__).resolve().parent / "corpus" / "relay"
 
-PATTERN, VALUE, SESSION, ANSWERS = range(4)
+PATTERN, VALUE, SESSION, ANSWERS, ENTRY = range(5)
 ID, QUEUED = b"$3\r\n1-1\r\n", b"+QUEUED\r\n"
 ASKED = b"+OK\r\n+OK\r\n"  # to ASKING and MULTI
 NAME, TOPICS, STREAM, FIELDS, QOS, LENGTH, AGE = (bytes([n]) for n in range(7))
@@ -26,6 +26,10 @@ ORIGIN = [(USER_PROPERTY, ("roost-client", "c")), (USER_PROPERTY, ("roost-user",
 
 def sent(topic="a/b", pairs=(), **options):
     return publish(topic, b"payload", 5, qos=1, pairs=pairs, **options)
+
+
+def entry(**fields):
+    return b"".join(bytes([len(name)]) + len(value).to_bytes(2, "big") + name.encode() + value for name, value in fields.items())
 
 
 SEEDS = {
@@ -63,6 +67,17 @@ SEEDS = {
     "answers-dead": (ANSWERS, ASKED + 3 * QUEUED + b"*3\r\n" + ID + b"-WRONGTYPE x\r\n" + ID + b"-WRONGTYPE x\r\n"),
     "answers-short": (ANSWERS, ASKED + 3 * QUEUED + b"*2\r\n" + 2 * ID),
     "answers-of-another-type": (ANSWERS, ASKED + b":1\r\n"),
+    "entry-message": (ENTRY, entry(topic=b"a/b", payload=b"p", qos=b"2", retain=b"1", expiry_s=b"60", own=b"x")),
+    "entry-properties": (ENTRY, entry(topic=b"a", properties=b'{"payload_format":1,"message_expiry_s":7,"content_type":"t","response_topic":"r",'
+                                      b'"correlation_data":"AAH/","user":[["a","b"],["a","\\u0001"]]}')),
+    "entry-properties-bad": (ENTRY, entry(topic=b"a", properties=b'{"user":[["a"]]}')),
+    "entry-no-topic": (ENTRY, entry(payload=b"p")),
+    "entry-wildcard": (ENTRY, entry(topic=b"a/#")),
+    "entry-disconnect": (ENTRY, entry(command=b"disconnect", client=b"c")),
+    "entry-end-session": (ENTRY, entry(command=b"end_session", client=b"c")),
+    "entry-revoke": (ENTRY, entry(command=b"revoke", kind=b"token", id=b"i", seconds=b"60")),
+    "entry-lift": (ENTRY, entry(command=b"lift", kind=b"user", id=b"i")),
+    "entry-no-command": (ENTRY, entry(command=b"reboot")),
     "session-no-mqtt": (SESSION, b"\x30\xff\xff\xff\xff\x01"),
 }
 

@@ -1,9 +1,13 @@
 /* What a rule reads: patterns of stream names, values of a rule, packets of its session as the gateway sends them, with
- * properties that publishers have chosen, and what a node of a cluster answers. The first byte says which of it the
- * others are. */
+ * properties that publishers have chosen, and what a node of a cluster answers; and entries that a consumer reads. The
+ * first byte says which of it the others are. */
 #include "fuzz.h"
 
+#include "mqtt/field/property.h"
+#include "relay/consumer/incoming.h"
+#include "relay/consumer/properties_read.h"
 #include "relay/entry/entry_batch.h"
+#include "relay/entry/properties_json.h"
 #include "relay/entry/rule.h"
 #include "relay/entry/stream_name.h"
 #include "relay/session/session_link.h"
@@ -178,9 +182,50 @@ static void read_answers(struct slice bytes)
 	redisReaderFree(reader);
 }
 
+/* What was read of properties can be written, and read again as the same. */
+static void check_properties(struct slice properties)
+{
+	struct bytes text = {0};
+	struct bytes again = {0};
+	bool has_expiry = false;
+	uint32_t expiry_s = 0;
+	char fault[PROPERTIES_FAULT_BYTES];
+	CHECK(mqtt_properties_check(properties, MQTT_PUBLISH) == ERROR_OK || properties.size == 0);
+	properties_json(properties, &text);
+	if (text.size == 0)
+		return;
+	size_t size = text.size;
+	CHECK(properties_read(text.data, size, &again, &has_expiry, &expiry_s, fault));
+	bytes_free(&text);
+	bytes_free(&again);
+}
+
+/* An entry: fields, each a byte with the size of its name, two with that of its value, and both. */
+static void read_entry(struct slice bytes)
+{
+	struct incoming_field fields[32];
+	struct incoming incoming = {0};
+	size_t count = 0;
+	while (bytes.size >= 3 && count < 32) {
+		size_t name = bytes.data[0];
+		size_t value = (size_t)bytes.data[1] << 8 | bytes.data[2];
+		if (name + value > bytes.size - 3)
+			break;
+		fields[count++] = (struct incoming_field){.name = slice_of(bytes.data + 3, name),
+							  .value = slice_of(bytes.data + 3 + name, value)};
+		bytes = slice_of(bytes.data + 3 + name + value, bytes.size - 3 - name - value);
+	}
+	bool good = incoming_read(&incoming, fields, count, PACKETS_BYTES_MAX);
+	CHECK(good == (incoming.fault[0] == '\0'));
+	if (good && incoming.kind == INCOMING_PUBLISH && !incoming.publish.has_message_expiry)
+		check_properties(incoming.publish.properties);
+	incoming_free(&incoming);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	static void (*const READERS[])(struct slice) = {read_pattern, read_value, read_session, read_answers};
+	static void (*const READERS[])(struct slice) = {read_pattern, read_value, read_session, read_answers,
+							read_entry};
 	if (size == 0 || data[0] >= sizeof(READERS) / sizeof(READERS[0]))
 		return 0;
 	uint8_t *rest = block_new(size - 1);

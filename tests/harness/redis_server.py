@@ -102,10 +102,12 @@ class Redis:
             raise RedisError(rest.decode())
         if kind == b"$":
             size = int(rest)
-            while size >= 0 and len(self.buffer) < size + 2:
+            if size < 0:
+                return None
+            while len(self.buffer) < size + 2:
                 self.buffer += self.socket.recv(1 << 16)
             text, self.buffer = self.buffer[:size], self.buffer[size + 2:]
-            return text if size >= 0 else None
+            return text
         if kind == b"*":
             return [self._answer() for _ in range(int(rest))]
         return int(rest) if kind == b":" else rest

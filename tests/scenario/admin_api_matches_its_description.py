@@ -37,6 +37,7 @@ REQUESTS = {
     "lift": [("u%2F1", "?kind=user", None, 200), ("u%2F1", "?kind=user", None, 404), ("u", "", None, 400)],
     "rules": [("", "", None, 200)],
     "presenceTable": [("", "", None, 200)],
+    "consumers": [("", "", None, 200)],
     "reload": [("", "", None, 200)],
     "drainState": [("", "", None, 200)],
     "drain": [("", "", {"over_seconds": 0}, 400), ("", "", {"moved": True}, 400), ("", "", {"over": 3}, 400),

@@ -5,6 +5,7 @@
 
 #include "admin/api/guard.h"
 #include "admin/metrics/snapshot.h"
+#include "relay/consumer/consumer_status.h"
 #include "relay/stream/stream_status.h"
 #include "relay/table/table_status.h"
 #include "runtime/settings/drain_settings.h"
@@ -42,6 +43,8 @@ struct admin_hooks {
 	void (*rules)(void *context, struct stream_status *status);
 	/* Likewise, the table of who is online. */
 	void (*presence_table)(void *context, struct table_status *status);
+	/* Likewise the consumers. */
+	void (*consumers)(void *context, struct consumers_status *status);
 	/* Descriptors that `upgrade` and `reload` need, in the thread's own table; -1: none. */
 	int upgrade_fd;
 	int relay_fd;

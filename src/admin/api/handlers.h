@@ -32,6 +32,7 @@ void serve_lift(struct request *request);
 void serve_stats(struct request *request);
 void serve_rules(struct request *request);
 void serve_presence_table(struct request *request);
+void serve_consumers(struct request *request);
 
 /* clients.c */
 void serve_clients(struct request *request);

@@ -95,6 +95,8 @@ void serve_metrics(struct request *request)
 		request->api->hooks.rules(request->api->hooks.context, &snapshot.rules);
 	if (request->api->hooks.presence_table != NULL)
 		request->api->hooks.presence_table(request->api->hooks.context, &snapshot.table);
+	if (request->api->hooks.consumers != NULL)
+		request->api->hooks.consumers(request->api->hooks.context, &snapshot.consumers);
 	metrics_write(&exposition, &snapshot);
 	if (exposition_end(&exposition))
 		request_answer_text(request, openmetrics ? OPENMETRICS_TYPE : PROMETHEUS_TYPE, exposition.text,

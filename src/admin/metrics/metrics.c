@@ -1,6 +1,7 @@
 #include "admin/metrics/metrics.h"
 
 #include "admin/metrics/certificates.h"
+#include "admin/metrics/consumers.h"
 #include "admin/metrics/rules.h"
 #include "admin/metrics/table.h"
 #include "base/check.h"
@@ -307,6 +308,11 @@ static void write_store_records(struct exposition *exposition, const struct snap
 	exposition_count(exposition, "result=\"squeezed\"", snapshot->store.records_squeezed);
 }
 
+static void write_consumers(struct exposition *exposition, const struct snapshot *snapshot, size_t metric)
+{
+	consumers_metric_write(exposition, &snapshot->consumers, (enum consumer_metric)metric);
+}
+
 static void write_rules(struct exposition *exposition, const struct snapshot *snapshot, size_t metric)
 {
 	rules_metric_write(exposition, &snapshot->rules, (enum rule_metric)metric);
@@ -472,6 +478,35 @@ static const struct metric METRICS[] = {
 	 "Since the rules learned which master of a Redis Cluster has which slots; 0: they did not, or it is no "
 	 "cluster",
 	 write_rules, RULE_METRIC_MAP_AGE},
+	{PREFIX "consumer_state", METRIC_GAUGE, "consumer, state",
+	 "1 for the state that the consumer is in, 0 for the others: working; waiting, Redis is away or refuses; "
+	 "starting",
+	 write_consumers, CONSUMER_METRIC_STATE},
+	{PREFIX "consumer_published", METRIC_COUNTER, "consumer", "Entries that were published as messages",
+	 write_consumers, CONSUMER_METRIC_PUBLISHED},
+	{PREFIX "consumer_published_bytes", METRIC_COUNTER, "consumer", "Bytes of their topics and payloads",
+	 write_consumers, CONSUMER_METRIC_BYTES},
+	{PREFIX "consumer_commands", METRIC_COUNTER, "consumer", "Entries that were commands, and were carried out",
+	 write_consumers, CONSUMER_METRIC_COMMANDS},
+	{PREFIX "consumer_dead_letters", METRIC_COUNTER, "consumer",
+	 "Entries that went to the stream for dead letters, because they cannot be carried out", write_consumers,
+	 CONSUMER_METRIC_DEAD},
+	{PREFIX "consumer_claimed", METRIC_COUNTER, "consumer",
+	 "Entries that another member of the group had held for too long", write_consumers, CONSUMER_METRIC_CLAIMED},
+	{PREFIX "consumer_read_again", METRIC_COUNTER, "consumer",
+	 "Entries that this member had read before without saying that they are done", write_consumers,
+	 CONSUMER_METRIC_AGAIN},
+	{PREFIX "consumer_retries", METRIC_COUNTER, "consumer",
+	 "Times that Redis was away, or refused, or that a command could not be carried out yet", write_consumers,
+	 CONSUMER_METRIC_RETRIES},
+	{PREFIX "consumer_lag_entries", METRIC_GAUGE, "consumer",
+	 "Entries that no member of the group has read yet; of Redis 7 on, where it knows", write_consumers,
+	 CONSUMER_METRIC_LAG},
+	{PREFIX "consumer_pending_entries", METRIC_GAUGE, "consumer",
+	 "Entries that members of the group have read and that are not done", write_consumers, CONSUMER_METRIC_PENDING},
+	{PREFIX "consumer_delay_seconds", METRIC_GAUGE, "consumer",
+	 "From an entry's being added until it was done: the last one of the last batch", write_consumers,
+	 CONSUMER_METRIC_DELAY},
 	{PREFIX "admin_requests", METRIC_COUNTER, "result",
 	 "Requests to the admin side: answered, refused for want of the right token, host or origin, failed otherwise",
 	 write_admin, 0},

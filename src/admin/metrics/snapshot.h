@@ -5,6 +5,7 @@
 
 #include "admin/metrics/machine.h"
 #include "control/gateway.h"
+#include "relay/consumer/consumer_status.h"
 #include "relay/stream/stream_status.h"
 #include "relay/table/table_status.h"
 #include "topics/index.h"
@@ -40,8 +41,9 @@ struct snapshot {
 	const struct gateway *gateway;
 	struct gateway_parts parts;
 	const struct admin_counts *admin;
-	struct stream_status rules; /* whoever takes the snapshot fills it in; zeros: there are none */
-	struct table_status table;  /* likewise */
+	struct stream_status rules;        /* whoever takes the snapshot fills it in; zeros: there are none */
+	struct consumers_status consumers; /* likewise */
+	struct table_status table;         /* likewise */
 	struct counters sum;
 	struct machine machine;
 	struct index_size index;

@@ -8,7 +8,7 @@
 #include "base/error.h"
 #include "base/log.h"
 #include "daemon/options/option_spec.h"
-#include "relay/entry/items.h"
+#include "relay/items.h"
 #include "runtime/settings/settings.h"
 
 #include <stdbool.h>

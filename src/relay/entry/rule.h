@@ -3,7 +3,7 @@
 #ifndef RELAY_ENTRY_RULE_H
 #define RELAY_ENTRY_RULE_H
 
-#include "relay/entry/topics.h"
+#include "relay/item/topics.h"
 
 #define RULES_MAX 32u
 #define RULE_STREAM_BYTES_MAX 256u /* with the null character */

@@ -7,7 +7,7 @@
 
 #include "base/hash.h"
 #include "relay/entry/message.h"
-#include "relay/entry/topics.h"
+#include "relay/item/topics.h"
 
 struct copies {
 	struct hash_key key;

@@ -4,7 +4,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "control/internal.h"
-#include "relay/entry/item.h"
+#include "relay/item/item.h"
 #include "relay/session/session_asker.h"
 
 #include <poll.h>

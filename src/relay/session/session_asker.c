@@ -88,6 +88,12 @@ enum error session_asker_inspect(struct session_asker *asker, struct slice clien
 	return ERROR_OK;
 }
 
+enum error session_asker_disconnect(struct session_asker *asker, struct slice client_id)
+{
+	struct command_client client = {0};
+	return ask_home_shard(asker, COMMAND_DISCONNECT, client_id, &client);
+}
+
 enum error session_asker_end(struct session_asker *asker, struct slice client_id)
 {
 	struct command_client client = {0};

@@ -28,6 +28,8 @@ void session_asker_free(struct session_asker *asker);
 /* client_id: of the session. topics: others are stale; NULL: all are. ERROR_NOT_FOUND: there is no such session. */
 enum error session_asker_inspect(struct session_asker *asker, struct slice client_id, const struct topics *topics,
 				 struct session_facts *session);
+/* Ends the connection. ERROR_NOT_FOUND: there is none. */
+enum error session_asker_disconnect(struct session_asker *asker, struct slice client_id);
 /* Ends the session, and drops what waits in it. */
 enum error session_asker_end(struct session_asker *asker, struct slice client_id);
 /* Calls visit() for the client id of each session that there is and whose client id begins with the prefix, one of

@@ -21,6 +21,7 @@
 /* Of what an empty buffer keeps. */
 #define KEEP_BYTES (2 * SESSION_READ_BYTES)
 #define FAILURE_LEAST 0x80u
+#define ACK_BYTES_MAX 8u /* of one without properties */
 
 static bool session_fail(struct session_link *link, const char *format, ...) __attribute__((format(printf, 2, 3)));
 static bool session_fail(struct session_link *link, const char *format, ...)
@@ -176,6 +177,7 @@ static void read_connack(struct session_link *link, struct slice body)
 		session_fail(link, "the gateway refused the session with reason 0x%02x", connack.reason);
 	else
 		link->state = SESSION_CONNECTED;
+	link->receive_max = connack.receive_max;
 }
 
 static void read_suback(struct session_link *link, struct slice body, uint8_t type)
@@ -204,6 +206,24 @@ static void read_disconnect(struct session_link *link, struct slice body)
 	session_fail(link, "the gateway ended the connection with reason 0x%02x", disconnect.reason);
 }
 
+/* At QoS 2 the message is the gateway's from PUBREC on, and its identifier is free from PUBCOMP on [4.3.3]. */
+static void read_published(struct session_link *link, struct slice body, uint8_t type)
+{
+	struct mqtt_ack ack;
+	if (link->published == NULL || mqtt_ack_decode(body, type, MQTT_VERSION_5, &ack) != ERROR_OK) {
+		session_fail(link, "the gateway sent an acknowledgement that does not belong there");
+		return;
+	}
+	if (type != MQTT_PUBREC || ack.reason >= FAILURE_LEAST) {
+		link->published(link->published_context, ack.packet_id, ack.reason);
+		return;
+	}
+	const struct mqtt_ack release = {.packet_id = ack.packet_id};
+	uint8_t *room = packet_room(link, ACK_BYTES_MAX);
+	if (room != NULL)
+		link->out.size += mqtt_ack_encode(&release, MQTT_PUBREL, MQTT_VERSION_5, room, ACK_BYTES_MAX);
+}
+
 /* Returns whether it is a PUBLISH. */
 static bool read_packet(struct session_link *link, struct mqtt_header header, struct slice body,
 			struct mqtt_publish *publish)
@@ -225,6 +245,11 @@ static bool read_packet(struct session_link *link, struct mqtt_header header, st
 		if (link->pongs_due == 0)
 			return session_fail(link, "the gateway sent a PINGRESP that nobody asked for");
 		link->pongs_due--;
+		return false;
+	case MQTT_PUBACK:
+	case MQTT_PUBREC:
+	case MQTT_PUBCOMP:
+		read_published(link, body, header.type);
 		return false;
 	case MQTT_DISCONNECT:
 		read_disconnect(link, body);
@@ -257,9 +282,24 @@ bool session_link_next(struct session_link *link, struct mqtt_publish *publish)
 void session_link_acknowledge(struct session_link *link, uint16_t packet_id)
 {
 	const struct mqtt_ack ack = {.packet_id = packet_id};
-	uint8_t *room = packet_room(link, 8);
+	uint8_t *room = packet_room(link, ACK_BYTES_MAX);
 	if (room != NULL)
-		link->out.size += mqtt_ack_encode(&ack, MQTT_PUBACK, MQTT_VERSION_5, room, 8);
+		link->out.size += mqtt_ack_encode(&ack, MQTT_PUBACK, MQTT_VERSION_5, room, ACK_BYTES_MAX);
+}
+
+void session_link_be_ready(struct session_link *link)
+{
+	CHECK(link->state == SESSION_CONNECTED);
+	link->state = SESSION_READY;
+}
+
+void session_link_publish(struct session_link *link, const struct mqtt_publish *publish)
+{
+	size_t size = mqtt_publish_size(publish, MQTT_VERSION_5);
+	CHECK(link->state == SESSION_READY && size != 0 && (publish->qos == 0) == (publish->packet_id == 0));
+	uint8_t *room = packet_room(link, size);
+	if (room != NULL)
+		link->out.size += mqtt_publish_encode(publish, MQTT_VERSION_5, room, size);
 }
 
 void session_link_ping(struct session_link *link)

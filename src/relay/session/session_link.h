@@ -5,9 +5,13 @@
 #define RELAY_SESSION_SESSION_LINK_H
 
 #include "relay/entry/bytes.h"
-#include "relay/entry/topics.h"
+#include "relay/item/topics.h"
 
 #include "mqtt/packet.h"
+
+/* What becomes of a message that a link has published: each at QoS 1 and 2, once. reason: the gateway's, of 0x80 and
+ * more where it does not have the message [2.4]. */
+typedef void session_published(void *context, uint16_t packet_id, uint8_t reason);
 
 #define SESSION_FAULT_BYTES 160u
 /* One read takes so much at most. */
@@ -31,6 +35,9 @@ struct session_link {
 	struct bytes out;     /* what the socket has not taken yet */
 	uint32_t answers_due; /* to SUBSCRIBE and UNSUBSCRIBE */
 	uint32_t pongs_due;
+	uint16_t receive_max;         /* CONNECTED: messages that may be on their way to the gateway at a time */
+	session_published *published; /* NULL: it does not publish */
+	void *published_context;
 	bool is_blocked; /* the socket takes no more for now */
 	char fault[SESSION_FAULT_BYTES];
 };
@@ -49,6 +56,12 @@ void session_link_subscribe(struct session_link *link, const struct topics *topi
 			    const struct slice *stale, size_t stale_count);
 /* CONNECTED: withdraws these alone. */
 void session_link_withdraw(struct session_link *link, const struct slice *stale, size_t stale_count);
+
+/* CONNECTED: a link that only publishes is READY from now on. */
+void session_link_be_ready(struct session_link *link);
+/* READY: sends a message, which is on its way until link->published() was called for it; at QoS 0 there is no such
+ * call. The packet id is none of those on their way. */
+void session_link_publish(struct session_link *link, const struct mqtt_publish *publish);
 
 /* Reads what there is, up to SESSION_READ_BYTES. *more: there may be more. false: the connection is lost, and fault
  * says why. */

@@ -67,10 +67,15 @@ bool session_thread_start(struct session_thread *thread, void *(*main)(void *arg
 	return true;
 }
 
-void session_thread_stop(struct session_thread *thread)
+void session_thread_ask_to_stop(struct session_thread *thread)
 {
 	atomic_store(&thread->stopping, true);
 	waker_wake(&thread->waker);
+}
+
+void session_thread_stop(struct session_thread *thread)
+{
+	session_thread_ask_to_stop(thread);
 	pthread_join(thread->thread, NULL);
 	session_thread_fini(thread);
 }

@@ -38,7 +38,9 @@ bool session_thread_init(struct session_thread *thread, struct gateway *gateway,
 /* Starts main(argument), which calls session_thread_begin() first and closes the connections at its end. False: there
  * can be no thread, and all is as it was before session_thread_init(). */
 bool session_thread_start(struct session_thread *thread, void *(*main)(void *argument), void *argument);
-/* Has the thread end, waits for it, and frees what session_thread_init() made. */
+/* Has the thread end, without waiting for it. */
+void session_thread_ask_to_stop(struct session_thread *thread);
+/* Likewise, waits for it, and frees what session_thread_init() made. */
 void session_thread_stop(struct session_thread *thread);
 
 /* ---- the thread itself ---- */

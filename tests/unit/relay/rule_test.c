@@ -1,6 +1,6 @@
 /* Rules and lists of them: what is equal, what has a default, and names of sessions. What is wrong in them is in
  * daemon/config_file_test.c, by the place where it stands. */
-#include "relay/entry/items.h"
+#include "relay/items.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

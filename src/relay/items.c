@@ -1,4 +1,4 @@
-#include "relay/entry/items.h"
+#include "relay/items.h"
 
 #include "base/check.h"
 
@@ -19,7 +19,23 @@ static bool equal_rules(const void *one, const void *other)
 	return rule_equal(one, other);
 }
 
-_Static_assert(offsetof(struct rule, name) == 0, "an item begins with its name");
+static void init_consumer(void *item)
+{
+	consumer_init(item);
+}
+
+static bool complete_consumer(void *item, char fault[ITEM_FAULT_BYTES_MAX])
+{
+	return consumer_complete(item, fault);
+}
+
+static bool equal_consumers(const void *one, const void *other)
+{
+	return consumer_equal(one, other);
+}
+
+_Static_assert(offsetof(struct rule, name) == 0 && offsetof(struct consumer, name) == 0,
+	       "an item begins with its name");
 
 static const struct item_kind KINDS[] = {
 	[ITEM_RULES] =
@@ -38,6 +54,23 @@ static const struct item_kind KINDS[] = {
 			.key = rule_key,
 			.complete = complete_rule,
 			.equal = equal_rules,
+		},
+	[ITEM_CONSUMERS] =
+		{
+			.list = "consumers",
+			.name = "consumer",
+			.example = "- name: orders",
+			.key_names = "name, stream, group, from, batch, claim_after_s, dead_letters and delete",
+			.most = CONSUMERS_MAX,
+			.item_bytes = sizeof(struct consumer),
+			.items_at = offsetof(struct relay_items, consumers.items),
+			.count_at = offsetof(struct relay_items, consumers.count),
+			.line_at = offsetof(struct consumer, line),
+			.needs_redis = true,
+			.init = init_consumer,
+			.key = consumer_key,
+			.complete = complete_consumer,
+			.equal = equal_consumers,
 		},
 };
 

@@ -1,4 +1,4 @@
-#include "relay/entry/item.h"
+#include "relay/item/item.h"
 
 #include "base/check.h"
 

@@ -1,8 +1,8 @@
 /* The topic filters of something that takes messages, such as a rule. Pure; any thread. */
-#ifndef RELAY_ENTRY_TOPICS_H
-#define RELAY_ENTRY_TOPICS_H
+#ifndef RELAY_ITEM_TOPICS_H
+#define RELAY_ITEM_TOPICS_H
 
-#include "relay/entry/item.h"
+#include "relay/item/item.h"
 
 #define TOPICS_MAX 16u
 #define TOPICS_FILTER_BYTES_MAX 256u /* with the null character */

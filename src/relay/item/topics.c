@@ -1,4 +1,4 @@
-#include "relay/entry/topics.h"
+#include "relay/item/topics.h"
 
 #include "base/check.h"
 #include "mqtt/field/topic.h"

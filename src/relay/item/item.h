@@ -1,7 +1,7 @@
 /* What the items of the configuration's lists (`streams` and its like) have in common: a name, and values that are
  * wrong in the same ways. Pure; any thread. */
-#ifndef RELAY_ENTRY_ITEM_H
-#define RELAY_ENTRY_ITEM_H
+#ifndef RELAY_ITEM_ITEM_H
+#define RELAY_ITEM_ITEM_H
 
 #include "base/slice.h"
 

@@ -1,17 +1,20 @@
 /* The items of the configuration's lists, each list of one kind: what the daemon needs to read them, and to tell which
  * have changed. Pure; any thread. */
-#ifndef RELAY_ENTRY_ITEMS_H
-#define RELAY_ENTRY_ITEMS_H
+#ifndef RELAY_ITEMS_H
+#define RELAY_ITEMS_H
 
+#include "relay/consumer/consumer.h"
 #include "relay/entry/rule.h"
 
 struct relay_items {
 	struct rules rules;
+	struct consumers consumers;
 };
 
 /* The kinds, in the order of their table. */
 enum item_kinds {
 	ITEM_RULES,
+	ITEM_CONSUMERS,
 };
 
 /* A kind of items. An item begins with its name. */

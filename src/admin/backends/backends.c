@@ -1,0 +1,96 @@
+#include "admin/api/handlers.h"
+
+#include "base/check.h"
+
+/* ---- rules ---- */
+
+static json_t *json_of_rule(const struct rule_status *rule)
+{
+	bool has_fault = rule->fault[0] != '\0';
+	return json_pack("{s:s, s:s, s:i, s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:f, s:s?, s:o}", "name", rule->name,
+			 "stream", rule->stream, "qos", rule->qos, "state", rule_state_name(rule->state), "entries",
+			 (json_int_t)rule->counts.entries, "entry_bytes", (json_int_t)rule->counts.bytes, "retries",
+			 (json_int_t)rule->counts.retries, "dead_letters", (json_int_t)rule->counts.dead,
+			 "backlog_messages", (json_int_t)rule->backlog_messages, "backlog_bytes",
+			 (json_int_t)rule->backlog_bytes, "refused_messages", (json_int_t)rule->refused,
+			 "oldest_seconds", rule->oldest_s, "last_error", has_fault ? rule->fault : NULL,
+			 "last_error_seconds", has_fault ? json_real(rule->fault_age_s) : json_null());
+}
+
+static json_t *json_of_redis(const struct redis_status *redis)
+{
+	static const char *const KINDS[] = {
+		[REDIS_SINGLE] = "single", [REDIS_CLUSTER] = "cluster", [REDIS_SENTINEL] = "sentinel"};
+	json_t *nodes = json_array();
+	for (uint32_t i = 0; i < redis->node_count; i++) {
+		const struct redis_node_status *node = &redis->nodes[i];
+		json_array_append_new(nodes, json_pack("{s:s, s:b, s:b, s:s?}", "address", node->address, "connected",
+						       node->connected, "has_slots", node->has_slots, "last_error",
+						       node->fault[0] != '\0' ? node->fault : NULL));
+	}
+	return json_pack("{s:s, s:b, s:I, s:I, s:f, s:o}", "kind", KINDS[redis->kind], "connected", redis->connected,
+			 "redirects", (json_int_t)redis->redirects, "slots_covered", (json_int_t)redis->slots_covered,
+			 "map_seconds", redis->map_s, "nodes", nodes);
+}
+
+void serve_rules(struct request *request)
+{
+	const struct admin_hooks *hooks = &request->api->hooks;
+	struct stream_status status = {0};
+	json_t *rules = json_array();
+	if (hooks->rules != NULL)
+		hooks->rules(hooks->context, &status);
+	CHECK_LE(status.count, RULES_MAX);
+	for (uint32_t i = 0; i < status.count; i++)
+		json_array_append_new(rules, json_of_rule(&status.rules[i]));
+	request_answer(request, HTTP_OK,
+		       json_pack("{s:b, s:o, s:o}", "redis_connected", status.redis.connected, "redis",
+				 json_of_redis(&status.redis), "rules", rules));
+}
+
+void serve_presence_table(struct request *request)
+{
+	const struct admin_hooks *hooks = &request->api->hooks;
+	struct table_status table = {.is_on = false};
+	if (hooks->presence_table != NULL)
+		hooks->presence_table(hooks->context, &table);
+	bool has_fault = table.fault[0] != '\0';
+	request_answer(request, HTTP_OK,
+		       json_pack("{s:s, s:s?, s:I, s:I, s:I, s:f, s:s?, s:o}", "state",
+				 table.is_on ? table_state_name(table.state) : "off", "key",
+				 table.is_on ? table.key : NULL, "clients", (json_int_t)table.clients, "events",
+				 (json_int_t)table.events, "listings", (json_int_t)table.listings, "renewed_seconds",
+				 table.renewed_s, "last_error", has_fault ? table.fault : NULL, "last_error_seconds",
+				 has_fault ? json_real(table.fault_age_s) : json_null()));
+}
+
+/* ---- consumers ---- */
+
+static json_t *json_of_consumer(const struct consumer_status *consumer)
+{
+	bool has_fault = consumer->fault[0] != '\0';
+	const struct consumer_counts *counts = &consumer->counts;
+	return json_pack("{s:s, s:s, s:s, s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:o, s:I, s:f, s:s?, s:o}", "name",
+			 consumer->name, "stream", consumer->stream, "group", consumer->group, "state",
+			 consumer_state_name(consumer->state), "published", (json_int_t)counts->published,
+			 "published_bytes", (json_int_t)counts->bytes, "commands", (json_int_t)counts->commands,
+			 "dead_letters", (json_int_t)counts->dead, "claimed", (json_int_t)counts->claimed, "read_again",
+			 (json_int_t)counts->again, "retries", (json_int_t)counts->retries, "lag",
+			 consumer->has_lag ? json_integer((json_int_t)consumer->lag) : json_null(), "pending",
+			 (json_int_t)consumer->pending, "delay_seconds", consumer->delay_s, "last_error",
+			 has_fault ? consumer->fault : NULL, "last_error_seconds",
+			 has_fault ? json_real(consumer->fault_age_s) : json_null());
+}
+
+void serve_consumers(struct request *request)
+{
+	const struct admin_hooks *hooks = &request->api->hooks;
+	struct consumers_status status = {0};
+	json_t *consumers = json_array();
+	if (hooks->consumers != NULL)
+		hooks->consumers(hooks->context, &status);
+	CHECK_LE(status.count, CONSUMERS_MAX);
+	for (uint32_t i = 0; i < status.count; i++)
+		json_array_append_new(consumers, json_of_consumer(&status.consumers[i]));
+	request_answer(request, HTTP_OK, json_pack("{s:o}", "consumers", consumers));
+}
