@@ -64,7 +64,7 @@ INSIDE = {
     "auth": ["text", "rules", "token", "password", "revocation"],
     "bench": ["measure", "report", "dial", "target", "options", "client", "floor", "load", "pubsub", "hold", "storm", "scenario", "sessions", "restart", "run", "durable", "crash", "stored"],
     "doctor": ["machine", "limits", "fix", "show", "plan", "store", "listener", "redis"],
-    "admin": ["metrics", "http", "api", "backends"],
+    "admin": ["snapshot", "metrics", "http", "api", "backends"],
     "runtime": ["settings"],
     # Where a message comes from, for Roost's own clients.
     "deliver": ["origin"],
@@ -77,8 +77,8 @@ INSIDE = {
     # Certificates and ticket keys, which the main thread keeps.
     "control": ["tls"],
     # Items of the configuration, and what they make of a message: bytes in, bytes out; clients of Roost's own; rules;
-    # consumers; the table of who is online.
-    "relay": ["item", "entry", "session", "stream", "consumer", "table"],
+    # consumers; the table of who is online; hooks.
+    "relay": ["item", "json", "entry", "session", "stream", "consumer", "table", "hook"],
     "daemon": ["options"],
 }
 

@@ -147,6 +147,13 @@ static int run_consumers(struct settings *settings, char **arguments, int count)
 	return ask(settings, "GET", "/api/v1/consumers", NULL, show_consumers);
 }
 
+static int run_hooks(struct settings *settings, char **arguments, int count)
+{
+	(void)arguments;
+	(void)count;
+	return ask(settings, "GET", "/api/v1/hooks", NULL, show_hooks);
+}
+
 static int run_reload(struct settings *settings, char **arguments, int count)
 {
 	(void)arguments;
@@ -363,6 +370,7 @@ static const struct verb VERBS[] = {
 	{"presence-table", "", "how the table of connected clients is doing that is kept in Redis", 0, 0,
 	 run_presence_table},
 	{"consumers", "", "how the consumers are doing that read Redis Streams", 0, 0, run_consumers},
+	{"hooks", "", "how the hooks are doing that post messages to HTTP endpoints", 0, 0, run_hooks},
 	{"reload", "", "read the configuration again", 0, 0, run_reload},
 	{"drain", "", "end all clients evenly over a time, and take no new ones", 0, 0, run_drain},
 	{"upgrade", "[PROGRAM]",

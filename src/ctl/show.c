@@ -222,6 +222,27 @@ void show_consumers(const json_t *answer, FILE *out)
 	SHOW_TABLE(COLUMNS, consumers, true, out);
 }
 
+void show_hooks(const json_t *answer, FILE *out)
+{
+	/* The last error is last: it is a sentence. */
+	static const struct show_column COLUMNS[] = {
+		{"HOOK", "name", -16},
+		{"STATE", "state", -8},
+		{"EVENTS", "events", 12},
+		{"BACKLOG", "backlog_messages", 9},
+		{"OLDEST", "oldest_seconds", 9},
+		{"REQUEST", "request_seconds", 9},
+		{"DEAD", "dead_letters", 6},
+		{"REFUSED", "refused_messages", 7},
+		{"URL", "url", -32},
+		{"LAST ERROR", "last_error", -1},
+	};
+	const json_t *hooks = json_object_get(answer, "hooks");
+	if (json_array_size(hooks) == 0)
+		fputs("there are no hooks\n", out);
+	SHOW_TABLE(COLUMNS, hooks, true, out);
+}
+
 /* ---- one answer ---- */
 
 void show_members(const json_t *answer, FILE *out)

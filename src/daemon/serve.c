@@ -195,6 +195,12 @@ static void on_consumers(void *context, struct consumers_status *status)
 	relay_consumers_status(serving->relay, status);
 }
 
+static void on_hooks(void *context, struct hooks_status *status)
+{
+	const struct serving *serving = context;
+	relay_hooks_status(serving->relay, status);
+}
+
 static bool on_drain(void *context, const struct drain_settings *drain, char *why, size_t why_size)
 {
 	struct serving *serving = context;
@@ -290,6 +296,7 @@ static bool start_serving(struct serving *serving, struct options *options)
 				    .rules = on_rules,
 				    .presence_table = on_presence_table,
 				    .consumers = on_consumers,
+				    .hooks = on_hooks,
 				    .relay_fd = relay_fd(serving->relay),
 				    .context = serving};
 	struct recovery recovery;
@@ -357,9 +364,14 @@ static struct relay *make_relay(const struct options *options, const struct brid
 	struct relay *relay = relay_new(&options->items, &settings);
 	if (relay == NULL)
 		log_write(LOG_ERROR, "cannot start: %s", error_sentence(ERROR_NO_MEMORY));
-	if (options->items.rules.count != 0 && options->settings.store.directory[0] == '\0')
+	bool has_store = options->settings.store.directory[0] != '\0';
+	if (options->items.rules.count != 0 && !has_store)
 		log_write(LOG_WARNING,
 			  "rules have no store behind them: what Redis does not have yet is lost with this "
+			  "process; --store keeps it");
+	if (options->items.hooks.count != 0 && !has_store)
+		log_write(LOG_WARNING,
+			  "hooks have no store behind them: what their endpoints do not have yet is lost with this "
 			  "process; --store keeps it");
 	return relay;
 }

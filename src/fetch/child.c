@@ -2,6 +2,7 @@
 #include "fetch/caching.h"
 #include "fetch/curl_library.h"
 #include "fetch/fetch.h"
+#include "fetch/fetcher.h"
 
 #include "base/check.h"
 
@@ -164,11 +165,18 @@ static bool write_whole(const void *bytes, size_t size)
 	return true;
 }
 
+/* It comes from the server. */
+static uint32_t read_connections_max(const char *text)
+{
+	unsigned long number = strtoul(text, NULL, 10);
+	return number != 0 && number <= FETCHER_JOBS_MAX ? (uint32_t)number : 1;
+}
+
 int fetch_main(int argc, char **argv)
 {
 	static struct fetch_job job; /* static: zero if there is none */
-	(void)argc;
-	(void)argv;
+	if (argc == 3 && strcmp(argv[1], FETCHER_OPTION) == 0 && !isatty(STDIN_FILENO))
+		return fetcher_main(read_connections_max(argv[2]));
 	prctl(PR_SET_PDEATHSIG, SIGKILL); /* if the server dies, no one needs the answer */
 	if (isatty(STDIN_FILENO) || !read_whole(&job, sizeof(job))) {
 		fputs("roost " FETCH_COMMAND ": this is what `roost serve` starts to fetch from a URL\n", stderr);

@@ -1,6 +1,6 @@
 /* libcurl, loaded when it is first needed. It depends on some 25 other libraries (a second TLS library, Kerberos, LDAP,
- * SSH), so the program is not linked against it. Only `roost ctl` and the process that fetches for the server
- * (fetch/fetch.h) load it. One thread. */
+ * SSH), so the program is not linked against it. Only `roost ctl` and the processes that fetch for the server
+ * (fetch/fetch.h, fetch/fetcher.h) load it. One thread. */
 #ifndef FETCH_CURL_LIBRARY_H
 #define FETCH_CURL_LIBRARY_H
 
@@ -20,6 +20,14 @@ struct curl_library {
 	__typeof__(curl_easy_cleanup) *easy_cleanup;
 	__typeof__(curl_slist_append) *slist_append;
 	__typeof__(curl_slist_free_all) *slist_free_all;
+	__typeof__(curl_multi_init) *multi_init;
+	__typeof__(curl_multi_cleanup) *multi_cleanup;
+	__typeof__(curl_multi_setopt) *multi_setopt;
+	__typeof__(curl_multi_add_handle) *multi_add_handle;
+	__typeof__(curl_multi_remove_handle) *multi_remove_handle;
+	__typeof__(curl_multi_poll) *multi_poll;
+	__typeof__(curl_multi_perform) *multi_perform;
+	__typeof__(curl_multi_info_read) *multi_info_read;
 };
 
 /* Loads and initialises libcurl, which stays until the process ends. On failure it returns false and sets *fault to

@@ -2,19 +2,18 @@
 
 #include "base/check.h"
 #include "base/clock.h"
+#include "fetch/process.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
-#include <spawn.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
-#define SELF "/proc/self/exe"
 #define ROOM_BYTES_LEAST ((size_t)16 << 10)
 
 _Static_assert(sizeof(struct fetch_job) <= 4096, "an empty pipe takes a job at once [pipe(7), PIPE_BUF]");
@@ -36,59 +35,6 @@ static void fetch_fail(struct fetch_report *report, const char *what, int error)
 
 /* ---- the process ---- */
 
-/* The process gets the two pipes and standard error, and no other descriptor. */
-static int set_up_actions(posix_spawn_file_actions_t *actions, int in, int out)
-{
-	int error = posix_spawn_file_actions_adddup2(actions, in, STDIN_FILENO);
-	if (error == 0)
-		error = posix_spawn_file_actions_adddup2(actions, out, STDOUT_FILENO);
-	if (error == 0)
-		error = posix_spawn_file_actions_addclosefrom_np(actions, STDERR_FILENO + 1);
-	return error;
-}
-
-/* No signal is blocked in the process. It has a group of its own, so that Ctrl-C at a terminal reaches the server
- * alone, which then ends it. */
-static int set_up_signals(posix_spawnattr_t *attributes)
-{
-	sigset_t none, defaults;
-	sigemptyset(&none);
-	sigemptyset(&defaults);
-	sigaddset(&defaults, SIGPIPE);
-	int error = posix_spawnattr_setsigmask(attributes, &none);
-	if (error == 0)
-		error = posix_spawnattr_setsigdefault(attributes, &defaults);
-	if (error == 0)
-		error = posix_spawnattr_setpgroup(attributes, 0);
-	if (error == 0)
-		error = posix_spawnattr_setflags(attributes, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF |
-								     POSIX_SPAWN_SETPGROUP);
-	return error;
-}
-
-/* Returns an errno. */
-static int spawn_fetcher(int in, int out, pid_t *process)
-{
-	static char NAME[] = "roost", COMMAND[] = FETCH_COMMAND;
-	char *const arguments[] = {NAME, COMMAND, NULL};
-	posix_spawn_file_actions_t actions;
-	posix_spawnattr_t attributes;
-	if (posix_spawn_file_actions_init(&actions) != 0)
-		return ENOMEM;
-	if (posix_spawnattr_init(&attributes) != 0) {
-		posix_spawn_file_actions_destroy(&actions);
-		return ENOMEM;
-	}
-	int error = set_up_actions(&actions, in, out);
-	if (error == 0)
-		error = set_up_signals(&attributes);
-	if (error == 0)
-		error = posix_spawn(process, SELF, &actions, &attributes, arguments, environ);
-	posix_spawnattr_destroy(&attributes);
-	posix_spawn_file_actions_destroy(&actions);
-	return error;
-}
-
 /* Starts the process and sends it the job. Returns the pipe to read its output from, or -1 with *report set. */
 static int start_fetcher(const struct fetch_job *job, pid_t *process, struct fetch_report *report)
 {
@@ -103,7 +49,8 @@ static int start_fetcher(const struct fetch_job *job, pid_t *process, struct fet
 		close(in[1]);
 		return -1;
 	}
-	int error = spawn_fetcher(in[0], out[1], process);
+	static const char *const ARGUMENTS[] = {"roost", FETCH_COMMAND, NULL};
+	int error = fetch_spawn(ARGUMENTS, in[0], out[1], process);
 	close(in[0]);
 	close(out[1]);
 	if (error == 0 && write(in[1], job, sizeof(*job)) != (ssize_t)sizeof(*job)) {

@@ -52,7 +52,8 @@ struct fetch_report {
 void fetch_run(const struct fetch_job *job, struct waker *waker, const _Atomic bool *stopping,
 	       struct fetch_report *report, uint8_t **body);
 
-/* `roost fetch`: does the job that it reads from standard input. Not meant for people. */
+/* `roost fetch`: does the job that it reads from standard input; with --stay, many (fetch/fetcher.h). Not meant for
+ * people. */
 int fetch_main(int argc, char **argv);
 
 #endif

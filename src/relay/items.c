@@ -34,8 +34,24 @@ static bool equal_consumers(const void *one, const void *other)
 	return consumer_equal(one, other);
 }
 
-_Static_assert(offsetof(struct rule, name) == 0 && offsetof(struct consumer, name) == 0,
-	       "an item begins with its name");
+static void init_hook(void *item)
+{
+	hook_init(item);
+}
+
+static bool complete_hook(void *item, char fault[ITEM_FAULT_BYTES_MAX])
+{
+	return hook_complete(item, fault);
+}
+
+static bool equal_hooks(const void *one, const void *other)
+{
+	return hook_equal(one, other);
+}
+
+_Static_assert(offsetof(struct rule, name) == 0, "an item begins with its name");
+_Static_assert(offsetof(struct consumer, name) == 0, "an item begins with its name");
+_Static_assert(offsetof(struct hook, name) == 0, "an item begins with its name");
 
 static const struct item_kind KINDS[] = {
 	[ITEM_RULES] =
@@ -71,6 +87,24 @@ static const struct item_kind KINDS[] = {
 			.key = consumer_key,
 			.complete = complete_consumer,
 			.equal = equal_consumers,
+		},
+	[ITEM_HOOKS] =
+		{
+			.list = "hooks",
+			.name = "hook",
+			.example = "- name: alarms",
+			.key_names = "name, topics, url, secret_file, headers, header_files, source, content_type, "
+				     "batch_messages, batch_bytes, delay_ms, concurrency, timeout_ms, retry_for_s, "
+				     "dead_letter_file, qos, ca_file, certificate_file and key_file",
+			.most = HOOKS_MAX,
+			.item_bytes = sizeof(struct hook),
+			.items_at = offsetof(struct relay_items, hooks.items),
+			.count_at = offsetof(struct relay_items, hooks.count),
+			.line_at = offsetof(struct hook, line),
+			.init = init_hook,
+			.key = hook_key,
+			.complete = complete_hook,
+			.equal = equal_hooks,
 		},
 };
 

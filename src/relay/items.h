@@ -5,16 +5,19 @@
 
 #include "relay/consumer/consumer.h"
 #include "relay/entry/rule.h"
+#include "relay/item/hook.h"
 
 struct relay_items {
 	struct rules rules;
 	struct consumers consumers;
+	struct hooks hooks;
 };
 
 /* The kinds, in the order of their table. */
 enum item_kinds {
 	ITEM_RULES,
 	ITEM_CONSUMERS,
+	ITEM_HOOKS,
 };
 
 /* A kind of items. An item begins with its name. */

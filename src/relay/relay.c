@@ -7,6 +7,7 @@
 struct relay {
 	int attention_fd; /* an eventfd that all kinds share */
 	struct stream_relay *streams;
+	struct hook_relay *hooks;
 	struct table_relay *table;
 	struct consumer_relay *consumers;
 };
@@ -22,10 +23,12 @@ struct relay *relay_new(const struct relay_items *items, const struct relay_sett
 						  settings->private_tables);
 		relay->consumers = consumer_relay_new(&items->consumers, settings->node, &settings->redis,
 						      relay->attention_fd, settings->private_tables);
+		relay->hooks =
+			hook_relay_new(&items->hooks, settings->node, relay->attention_fd, settings->private_tables);
 		relay->table = table_relay_new(settings->presence_table, settings->node, &settings->redis,
 					       relay->attention_fd, settings->private_tables);
 	}
-	if (relay->streams != NULL && relay->consumers != NULL && relay->table != NULL)
+	if (relay->streams != NULL && relay->consumers != NULL && relay->hooks != NULL && relay->table != NULL)
 		return relay;
 	relay_free(relay);
 	return NULL;
@@ -37,6 +40,8 @@ void relay_free(struct relay *relay)
 		return;
 	if (relay->streams != NULL)
 		stream_relay_free(relay->streams);
+	if (relay->hooks != NULL)
+		hook_relay_free(relay->hooks);
 	if (relay->table != NULL)
 		table_relay_free(relay->table);
 	if (relay->consumers != NULL)
@@ -52,6 +57,7 @@ void relay_start(struct relay *relay, struct gateway *gateway)
 		return;
 	stream_relay_start(relay->streams, gateway);
 	consumer_relay_start(relay->consumers, gateway);
+	hook_relay_start(relay->hooks, gateway);
 	table_relay_start(relay->table, gateway);
 }
 
@@ -62,6 +68,7 @@ void relay_stop(struct relay *relay)
 	/* What these publish may go to a rule. */
 	consumer_relay_stop(relay->consumers);
 	stream_relay_stop(relay->streams);
+	hook_relay_stop(relay->hooks);
 	table_relay_stop(relay->table, false);
 }
 
@@ -80,6 +87,8 @@ void relay_use(struct relay *relay, const struct relay_items *items, const struc
 		stream_relay_use(relay->streams, &items->rules);
 	if (!items_equal(item_kind_at(ITEM_CONSUMERS), items, before))
 		consumer_relay_use(relay->consumers, &items->consumers);
+	if (relay != NULL && !items_equal(item_kind_at(ITEM_HOOKS), items, before))
+		hook_relay_use(relay->hooks, &items->hooks);
 }
 
 int relay_fd(const struct relay *relay)
@@ -96,6 +105,10 @@ void relay_tend(struct relay *relay, struct gateway *gateway)
 		stream_relay_stop(relay->streams);
 		stream_relay_start(relay->streams, gateway);
 	}
+	if (hook_relay_is_due(relay->hooks)) {
+		hook_relay_stop(relay->hooks);
+		hook_relay_start(relay->hooks, gateway);
+	}
 	if (table_relay_is_due(relay->table)) {
 		table_relay_stop(relay->table, false);
 		table_relay_start(relay->table, gateway);
@@ -111,6 +124,13 @@ void relay_rules_status(struct relay *relay, struct stream_status *status)
 	*status = (struct stream_status){0};
 	if (relay != NULL)
 		stream_relay_status(relay->streams, status);
+}
+
+void relay_hooks_status(struct relay *relay, struct hooks_status *status)
+{
+	*status = (struct hooks_status){0};
+	if (relay != NULL)
+		hook_relay_status(relay->hooks, status);
 }
 
 void relay_table_status(struct relay *relay, struct table_status *status)

@@ -1,11 +1,12 @@
-/* What connects the gateway to back ends: rules, which send publishes to Redis Streams, consumers, which publish what
- * stands there, and the table of who is online. Each is a client of Roost's own, and each kind has threads of its own
- * (relay/session/session_thread.h). The main thread makes, starts and stops them; they may be stopped and started
- * again, which keeps the sessions. */
+/* What connects the gateway to back ends: rules, which send publishes to Redis Streams, hooks, which post them to HTTP
+ * endpoints, consumers, which publish what stands in streams, and the table of who is online. Each is a client of
+ * Roost's own, and each kind has threads of its own (relay/session/session_thread.h). The main thread makes, starts and
+ * stops them; they may be stopped and started again, which keeps the sessions. */
 #ifndef RELAY_RELAY_H
 #define RELAY_RELAY_H
 
 #include "relay/consumer/consumer_relay.h"
+#include "relay/hook/hook_relay.h"
 #include "relay/items.h"
 #include "relay/stream/stream_relay.h"
 #include "relay/table/table_relay.h"
@@ -44,6 +45,7 @@ void relay_tend(struct relay *relay, struct gateway *gateway);
 /* How each kind is doing. What waits is asked of the gateway: any thread but a shard's, with the shards' wakers in its
  * descriptor table. */
 void relay_rules_status(struct relay *relay, struct stream_status *status);
+void relay_hooks_status(struct relay *relay, struct hooks_status *status);
 /* Any thread. */
 void relay_table_status(struct relay *relay, struct table_status *status);
 void relay_consumers_status(struct relay *relay, struct consumers_status *status);

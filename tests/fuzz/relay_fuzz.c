@@ -7,9 +7,9 @@
 #include "relay/consumer/incoming.h"
 #include "relay/consumer/properties_read.h"
 #include "relay/entry/entry_batch.h"
-#include "relay/entry/properties_json.h"
 #include "relay/entry/rule.h"
 #include "relay/entry/stream_name.h"
+#include "relay/json/properties_json.h"
 #include "relay/session/session_link.h"
 #include "relay/stream/lane.h"
 

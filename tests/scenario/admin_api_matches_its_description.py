@@ -38,6 +38,7 @@ REQUESTS = {
     "rules": [("", "", None, 200)],
     "presenceTable": [("", "", None, 200)],
     "consumers": [("", "", None, 200)],
+    "hooks": [("", "", None, 200)],
     "reload": [("", "", None, 200)],
     "drainState": [("", "", None, 200)],
     "drain": [("", "", {"over_seconds": 0}, 400), ("", "", {"moved": True}, 400), ("", "", {"over": 3}, 400),

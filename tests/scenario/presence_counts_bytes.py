@@ -3,25 +3,14 @@ ended and whatever lay on top of TCP."""
 
 import json
 import socket
-import struct
 
 import pytest
 
 from mqtt_wire import DISCONNECT
+from presence_bytes import on_the_wire
 
 pytestmark = pytest.mark.roost_only("the events are Roost's own")
 DISCONNECTED = "$SYS/presence/disconnected"
-# In struct tcp_info of linux/tcp.h.
-BYTES_RECEIVED, BYTES_SENT, BYTES_RETRANSMITTED = 128, 200, 208
-
-
-def on_the_wire(client):
-    """What the client's kernel has sent so far, and what it has received and now acknowledges."""
-    wire = client.socket.wire
-    wire.setsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK, 1)
-    info = wire.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 512)
-    at = {name: struct.unpack_from("Q", info, name)[0] for name in (BYTES_RECEIVED, BYTES_SENT, BYTES_RETRANSMITTED)}
-    return at[BYTES_SENT] - at[BYTES_RETRANSMITTED], at[BYTES_RECEIVED]
 
 
 def exchange(client):

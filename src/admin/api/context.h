@@ -4,8 +4,9 @@
 #define ADMIN_API_CONTEXT_H
 
 #include "admin/api/guard.h"
-#include "admin/metrics/snapshot.h"
+#include "admin/snapshot/snapshot.h"
 #include "relay/consumer/consumer_status.h"
+#include "relay/hook/hook_status.h"
 #include "relay/stream/stream_status.h"
 #include "relay/table/table_status.h"
 #include "runtime/settings/drain_settings.h"
@@ -45,6 +46,8 @@ struct admin_hooks {
 	void (*presence_table)(void *context, struct table_status *status);
 	/* Likewise the consumers. */
 	void (*consumers)(void *context, struct consumers_status *status);
+	/* Likewise, the hooks. */
+	void (*hooks)(void *context, struct hooks_status *status);
 	/* Descriptors that `upgrade` and `reload` need, in the thread's own table; -1: none. */
 	int upgrade_fd;
 	int relay_fd;

@@ -33,6 +33,7 @@ void serve_stats(struct request *request);
 void serve_rules(struct request *request);
 void serve_presence_table(struct request *request);
 void serve_consumers(struct request *request);
+void serve_hooks(struct request *request);
 
 /* clients.c */
 void serve_clients(struct request *request);

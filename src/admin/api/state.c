@@ -97,6 +97,8 @@ void serve_metrics(struct request *request)
 		request->api->hooks.presence_table(request->api->hooks.context, &snapshot.table);
 	if (request->api->hooks.consumers != NULL)
 		request->api->hooks.consumers(request->api->hooks.context, &snapshot.consumers);
+	if (request->api->hooks.hooks != NULL)
+		request->api->hooks.hooks(request->api->hooks.context, &snapshot.hooks);
 	metrics_write(&exposition, &snapshot);
 	if (exposition_end(&exposition))
 		request_answer_text(request, openmetrics ? OPENMETRICS_TYPE : PROMETHEUS_TYPE, exposition.text,

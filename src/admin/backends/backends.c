@@ -2,6 +2,8 @@
 
 #include "base/check.h"
 
+#include <stdlib.h>
+
 /* ---- rules ---- */
 
 static json_t *json_of_rule(const struct rule_status *rule)
@@ -93,4 +95,44 @@ void serve_consumers(struct request *request)
 	for (uint32_t i = 0; i < status.count; i++)
 		json_array_append_new(consumers, json_of_consumer(&status.consumers[i]));
 	request_answer(request, HTTP_OK, json_pack("{s:o}", "consumers", consumers));
+}
+
+/* ---- hooks ---- */
+
+static json_t *json_of_failures(const struct hook_counts *counts)
+{
+	json_t *failures = json_object();
+	for (int i = 0; i < HOOK_FAILURE_COUNT; i++)
+		json_object_set_new(failures, hook_failure_name((enum hook_failure)i),
+				    json_integer((json_int_t)counts->failures[i]));
+	return failures;
+}
+
+static json_t *json_of_hook(const struct hook_status *hook)
+{
+	const struct hook_counts *counts = &hook->counts;
+	bool has_fault = hook->fault[0] != '\0';
+	double mean_s = counts->answered != 0 ? (double)counts->took_us / 1e6 / (double)counts->answered : 0;
+	return json_pack("{s:s, s:s, s:i, s:s, s:I, s:I, s:I, s:o, s:I, s:I, s:I, s:I, s:f, s:f, s:s?, s:o}", "name",
+			 hook->name, "url", hook->url, "qos", hook->qos, "state", hook_state_name(hook->state),
+			 "events", (json_int_t)counts->delivered, "event_bytes", (json_int_t)counts->bytes, "requests",
+			 (json_int_t)counts->requests, "failures", json_of_failures(counts), "dead_letters",
+			 (json_int_t)counts->dead, "backlog_messages", (json_int_t)hook->backlog_messages,
+			 "backlog_bytes", (json_int_t)hook->backlog_bytes, "refused_messages",
+			 (json_int_t)hook->refused, "request_seconds", mean_s, "oldest_seconds", hook->oldest_s,
+			 "last_error", has_fault ? hook->fault : NULL, "last_error_seconds",
+			 has_fault ? json_real(hook->fault_age_s) : json_null());
+}
+
+void serve_hooks(struct request *request)
+{
+	const struct admin_hooks *callbacks = &request->api->hooks;
+	struct hooks_status *status = calloc(1, sizeof(*status));
+	json_t *hooks = json_array();
+	if (status != NULL && callbacks->hooks != NULL)
+		callbacks->hooks(callbacks->context, status);
+	for (uint32_t i = 0; status != NULL && i < status->count; i++)
+		json_array_append_new(hooks, json_of_hook(&status->hooks[i]));
+	free(status);
+	request_answer(request, HTTP_OK, json_pack("{s:o}", "hooks", hooks));
 }

@@ -1,9 +1,7 @@
 #include "admin/metrics/metrics.h"
 
+#include "admin/metrics/back_ends.h"
 #include "admin/metrics/certificates.h"
-#include "admin/metrics/consumers.h"
-#include "admin/metrics/rules.h"
-#include "admin/metrics/table.h"
 #include "base/check.h"
 #include "control/tls/tls_keeper.h"
 #include "gate/gate.h"
@@ -14,20 +12,9 @@
 #include <stddef.h>
 #include <string.h>
 
-#define PREFIX "roost_"
 #define LABELS_BYTES_MAX 96
 
 _Static_assert(sizeof("thread=\"shard-65535\"") <= LABELS_BYTES_MAX, "the largest number of a shard fits in a label");
-
-/* A family that does not come from the threads' counters. */
-struct metric {
-	const char *name; /* in full */
-	enum metric_kind kind;
-	const char *labels; /* the labels' names, for the documentation */
-	const char *help;
-	void (*write)(struct exposition *exposition, const struct snapshot *snapshot, size_t at);
-	size_t at; /* passed to write(): a counter or a field's offset, or 0 */
-};
 
 /* Offsets of fields. _Generic makes sure that the field has the type that the metric's writer reads. */
 /* NOLINTBEGIN(bugprone-macro-parentheses) */
@@ -308,21 +295,6 @@ static void write_store_records(struct exposition *exposition, const struct snap
 	exposition_count(exposition, "result=\"squeezed\"", snapshot->store.records_squeezed);
 }
 
-static void write_consumers(struct exposition *exposition, const struct snapshot *snapshot, size_t metric)
-{
-	consumers_metric_write(exposition, &snapshot->consumers, (enum consumer_metric)metric);
-}
-
-static void write_rules(struct exposition *exposition, const struct snapshot *snapshot, size_t metric)
-{
-	rules_metric_write(exposition, &snapshot->rules, (enum rule_metric)metric);
-}
-
-static void write_table(struct exposition *exposition, const struct snapshot *snapshot, size_t metric)
-{
-	table_metric_write(exposition, &snapshot->table, (enum table_metric)metric);
-}
-
 /* A metric's unit is the end of its name (exposition_unit()). */
 static const struct metric METRICS[] = {
 	{PREFIX "connections_ended", METRIC_COUNTER, "reason", "Connections that ended, by reason", write_ends, 0},
@@ -433,80 +405,6 @@ static const struct metric METRICS[] = {
 	 COUNT_IN(store.loads)},
 	{PREFIX "store_load_failures", METRIC_COUNTER, "", "Messages that could not be read back, and are lost",
 	 write_count, COUNT_IN(store.load_failures)},
-	{PREFIX "rule_state", METRIC_GAUGE, "rule, state",
-	 "1 for the state that the rule is in, 0 for the others: working; waiting, Redis is away or refuses entries; "
-	 "starting",
-	 write_rules, RULE_METRIC_STATE},
-	{PREFIX "rule_entries", METRIC_COUNTER, "rule", "Entries that Redis has confirmed, dead letters included",
-	 write_rules, RULE_METRIC_ENTRIES},
-	{PREFIX "rule_entry_bytes", METRIC_COUNTER, "rule", "Bytes of topics and payloads of these entries",
-	 write_rules, RULE_METRIC_BYTES},
-	{PREFIX "rule_retries", METRIC_COUNTER, "rule",
-	 "Times that a batch of entries had to be sent again, because Redis was away or refused it", write_rules,
-	 RULE_METRIC_RETRIES},
-	{PREFIX "rule_dead_letters", METRIC_COUNTER, "rule",
-	 "Messages that went to the stream roost:dead, because Redis will never take them as the rule has them",
-	 write_rules, RULE_METRIC_DEAD},
-	{PREFIX "rule_backlog_messages", METRIC_GAUGE, "rule",
-	 "Messages that the rule has taken and Redis has not confirmed", write_rules, RULE_METRIC_BACKLOG},
-	{PREFIX "rule_backlog_bytes", METRIC_GAUGE, "rule", "Bytes of those of them that wait", write_rules,
-	 RULE_METRIC_BACKLOG_BYTES},
-	{PREFIX "rule_refused_messages", METRIC_COUNTER, "rule",
-	 "Messages that the rule did not take because its backlog was full", write_rules, RULE_METRIC_REFUSED},
-	{PREFIX "rule_oldest_seconds", METRIC_GAUGE, "rule",
-	 "How long ago the oldest message of the backlog arrived; 0: there is none", write_rules, RULE_METRIC_OLDEST},
-	{PREFIX "presence_table_state", METRIC_GAUGE, "state",
-	 "1 for the state that the table of connected clients in Redis is in, 0 for the others: working; listing, it "
-	 "is "
-	 "made anew; waiting, Redis is away",
-	 write_table, TABLE_METRIC_STATE},
-	{PREFIX "presence_table_clients", METRIC_GAUGE, "", "Clients in that table, as Redis has confirmed them",
-	 write_table, TABLE_METRIC_CLIENTS},
-	{PREFIX "presence_table_events", METRIC_COUNTER, "", "Comings and goings that were written to it", write_table,
-	 TABLE_METRIC_EVENTS},
-	{PREFIX "presence_table_listings", METRIC_COUNTER, "", "Times that it was made anew of all clients",
-	 write_table, TABLE_METRIC_LISTINGS},
-	{PREFIX "presence_table_renewed_seconds", METRIC_GAUGE, "",
-	 "How long ago Redis has confirmed that the table lives on; 0: not yet", write_table, TABLE_METRIC_RENEWED},
-	{PREFIX "redis_node_connected", METRIC_GAUGE, "node",
-	 "Whether the rules' connection to this server is there, one for each master that they send to", write_rules,
-	 RULE_METRIC_NODES},
-	{PREFIX "redis_redirects", METRIC_COUNTER, "",
-	 "Times that a Redis Cluster sent entries of rules to another node (MOVED, ASK), and they went there",
-	 write_rules, RULE_METRIC_REDIRECTS},
-	{PREFIX "redis_slots_age_seconds", METRIC_GAUGE, "",
-	 "Since the rules learned which master of a Redis Cluster has which slots; 0: they did not, or it is no "
-	 "cluster",
-	 write_rules, RULE_METRIC_MAP_AGE},
-	{PREFIX "consumer_state", METRIC_GAUGE, "consumer, state",
-	 "1 for the state that the consumer is in, 0 for the others: working; waiting, Redis is away or refuses; "
-	 "starting",
-	 write_consumers, CONSUMER_METRIC_STATE},
-	{PREFIX "consumer_published", METRIC_COUNTER, "consumer", "Entries that were published as messages",
-	 write_consumers, CONSUMER_METRIC_PUBLISHED},
-	{PREFIX "consumer_published_bytes", METRIC_COUNTER, "consumer", "Bytes of their topics and payloads",
-	 write_consumers, CONSUMER_METRIC_BYTES},
-	{PREFIX "consumer_commands", METRIC_COUNTER, "consumer", "Entries that were commands, and were carried out",
-	 write_consumers, CONSUMER_METRIC_COMMANDS},
-	{PREFIX "consumer_dead_letters", METRIC_COUNTER, "consumer",
-	 "Entries that went to the stream for dead letters, because they cannot be carried out", write_consumers,
-	 CONSUMER_METRIC_DEAD},
-	{PREFIX "consumer_claimed", METRIC_COUNTER, "consumer",
-	 "Entries that another member of the group had held for too long", write_consumers, CONSUMER_METRIC_CLAIMED},
-	{PREFIX "consumer_read_again", METRIC_COUNTER, "consumer",
-	 "Entries that this member had read before without saying that they are done", write_consumers,
-	 CONSUMER_METRIC_AGAIN},
-	{PREFIX "consumer_retries", METRIC_COUNTER, "consumer",
-	 "Times that Redis was away, or refused, or that a command could not be carried out yet", write_consumers,
-	 CONSUMER_METRIC_RETRIES},
-	{PREFIX "consumer_lag_entries", METRIC_GAUGE, "consumer",
-	 "Entries that no member of the group has read yet; of Redis 7 on, where it knows", write_consumers,
-	 CONSUMER_METRIC_LAG},
-	{PREFIX "consumer_pending_entries", METRIC_GAUGE, "consumer",
-	 "Entries that members of the group have read and that are not done", write_consumers, CONSUMER_METRIC_PENDING},
-	{PREFIX "consumer_delay_seconds", METRIC_GAUGE, "consumer",
-	 "From an entry's being added until it was done: the last one of the last batch", write_consumers,
-	 CONSUMER_METRIC_DELAY},
 	{PREFIX "admin_requests", METRIC_COUNTER, "result",
 	 "Requests to the admin side: answered, refused for want of the right token, host or origin, failed otherwise",
 	 write_admin, 0},
@@ -531,6 +429,12 @@ static const struct metric METRICS[] = {
 };
 
 #define METRIC_COUNT (sizeof(METRICS) / sizeof(METRICS[0]))
+
+/* NULL: there are no more. */
+static const struct metric *metric_at(size_t number)
+{
+	return number < METRIC_COUNT ? &METRICS[number] : back_end_metric(number - METRIC_COUNT);
+}
 
 /* ---- what threads count ---- */
 
@@ -562,9 +466,10 @@ static void write_counters(struct exposition *exposition, const struct counters 
 void metrics_write(struct exposition *exposition, const struct snapshot *snapshot)
 {
 	write_counters(exposition, &snapshot->sum);
-	for (size_t i = 0; i < METRIC_COUNT; i++) {
-		exposition_family(exposition, METRICS[i].name, METRICS[i].kind, METRICS[i].help);
-		METRICS[i].write(exposition, snapshot, METRICS[i].at);
+	const struct metric *metric;
+	for (size_t i = 0; (metric = metric_at(i)) != NULL; i++) {
+		exposition_family(exposition, metric->name, metric->kind, metric->help);
+		metric->write(exposition, snapshot, metric->at);
 	}
 }
 
@@ -596,7 +501,8 @@ void metrics_document(FILE *out)
 	fputs("# Metrics\n\n"
 	      "`GET /metrics` on the admin side's address, in the text format of Prometheus, or of OpenMetrics where "
 	      "the request asks for it. This page is made from the tables that the exposition is made from "
-	      "(`src/runtime/counters.h`, `src/admin/metrics/metrics.c`) by `build/roost-docs metrics`; a test "
+	      "(`src/runtime/counters.h`, `metrics.c` and `back_ends.c` in `src/admin/metrics`) by `build/roost-docs "
+	      "metrics`; a test "
 	      "compares "
 	      "them.\n\n"
 	      "No metric has a label for a client or a topic, so a scrape costs the same with a million clients as "
@@ -609,9 +515,10 @@ void metrics_document(FILE *out)
 		if (begins_family(i))
 			document_row(out, PREFIX, row->family, kind_of_counter(row), labels, row->help);
 	}
-	for (size_t i = 0; i < METRIC_COUNT; i++) {
-		snprintf(labels, sizeof(labels), "%s%s%s", METRICS[i].labels[0] != '\0' ? "`" : "", METRICS[i].labels,
-			 METRICS[i].labels[0] != '\0' ? "`" : "");
-		document_row(out, "", METRICS[i].name, METRICS[i].kind, labels, METRICS[i].help);
+	const struct metric *metric;
+	for (size_t i = 0; (metric = metric_at(i)) != NULL; i++) {
+		const char *tick = metric->labels[0] != '\0' ? "`" : "";
+		snprintf(labels, sizeof(labels), "%s%s%s", tick, metric->labels, tick);
+		document_row(out, "", metric->name, metric->kind, labels, metric->help);
 	}
 }

@@ -3,6 +3,7 @@
 #include "base/check.h"
 #include "daemon/options/config_file.h"
 #include "daemon/options/listener_options.h"
+#include "relay/hook/hook_files.h"
 
 #include <string.h>
 
@@ -81,10 +82,27 @@ static bool read_config(int argc, char **argv, struct options *options, FILE *fa
 	return true;
 }
 
+/* So that a mistake is told now, and not when the first event is to be sent. */
+static bool check_hooks(int argc, char **argv, const struct options *options, FILE *faults)
+{
+	const struct hooks *hooks = &options->items.hooks;
+	char fault[ITEM_FAULT_BYTES_MAX];
+	for (uint32_t i = 0; i < hooks->count; i++) {
+		if (hook_files_check(&hooks->items[i], fault))
+			continue;
+		fprintf(faults, "roost: %s:%u: hooks: %s: %s\n", command_line_config(argc, argv), hooks->items[i].line,
+			hooks->items[i].name, fault);
+		return false;
+	}
+	return true;
+}
+
 /* Items are in the file alone. */
 static bool check_items(int argc, char **argv, const struct options *options, FILE *faults)
 {
 	const struct item_kind *kind;
+	if (!check_hooks(argc, argv, options, faults))
+		return false;
 	if (options->settings.access.redis_url[0] != '\0')
 		return true;
 	for (size_t i = 0; (kind = item_kind_at(i)) != NULL; i++) {

@@ -74,6 +74,24 @@ static const char RULES[] = "\n# Rules that send publishes to streams of the Red
 			    "#    qos: 1\n"
 			    "#    max_age_s: 604800\n";
 
+static const char HOOKS[] =
+	"\n# Hooks that post publishes to HTTP endpoints, as CloudEvents in batches (live); "
+	"docs/BACKENDS.md says what they\n"
+	"# promise, and how a receiver checks the signature. At qos 1 a publish is acknowledged when "
+	"the store has it, and\n"
+	"# stays there until the endpoint has answered with 2xx.\n"
+	"#hooks:\n"
+	"#  - name: alarms\n"
+	"#    topics: [factory/+/alarm, $SYS/presence/#]\n"
+	"#    url: https://example.org/roost\n"
+	"#    secret_file: /etc/roost/alarms.secret\n"
+	"#    headers: 'X-Tenant: 7'\n"
+	"#    header_files: 'Authorization: /etc/roost/alarms.authorization'\n"
+	"#    dead_letter_file: /var/lib/roost/alarms.dead.jsonl\n"
+	"#    batch_messages: 100\n"
+	"#    delay_ms: 10\n"
+	"#    timeout_ms: 10000\n";
+
 void options_print_example(FILE *out)
 {
 	struct options defaults = options_default();
@@ -108,4 +126,5 @@ void options_print_example(FILE *out)
 			fputs(ENTRIES, out);
 	}
 	fputs(RULES, out);
+	fputs(HOOKS, out);
 }

@@ -177,9 +177,10 @@ static const struct option_spec SPECS[] = {
 	NUMBER("queue-messages-max", queue_messages_max, 1, 10000000,
 	       "QoS 1 and 2 messages that may wait in one session"),
 	NUMBER("rule-messages-max", internal_queue_messages_max, 1, 100000000,
-	       "messages that may wait for Redis in the session of a rule (streams, in the configuration file); what "
-	       "comes beyond that the rule does not take"),
-	NUMBER("rule-bytes-max", internal_queue_bytes_max, 1u << 20, 1u << 31, "bytes of these messages, of each rule"),
+	       "messages that may wait in the session of a rule or a hook (streams and hooks, in the configuration "
+	       "file); what comes beyond that it does not take"),
+	NUMBER("rule-bytes-max", internal_queue_bytes_max, 1u << 20, 1u << 31,
+	       "bytes of these messages, of each rule or hook"),
 	CHOICE("queue-policy", settings.queue_drops_newest, QUEUE_POLICIES,
 	       "which message is lost when a session's queue is full: drop-oldest or drop-newest"),
 	CHOICE("overlapping-subscriptions", settings.overlapping_one, OVERLAPPING,

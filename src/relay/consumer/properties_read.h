@@ -1,4 +1,4 @@
-/* Properties of a message [3.3.2.3] from the JSON that relay/entry/properties_json.h writes. Pure. */
+/* Properties of a message [3.3.2.3] from the JSON that relay/json/properties_json.h writes. Pure. */
 #ifndef RELAY_CONSUMER_PROPERTIES_READ_H
 #define RELAY_CONSUMER_PROPERTIES_READ_H
 

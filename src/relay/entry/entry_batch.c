@@ -1,8 +1,8 @@
 #include "relay/entry/entry_batch.h"
 
 #include "base/check.h"
-#include "relay/entry/properties_json.h"
 #include "relay/entry/stream_name.h"
+#include "relay/json/properties_json.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -13,6 +13,11 @@ bool item_fault(char fault[ITEM_FAULT_BYTES_MAX], const char *format, ...)
 	va_start(arguments, format);
 	vsnprintf(fault, ITEM_FAULT_BYTES_MAX, format, arguments);
 	va_end(arguments);
+	/* It is one line, whatever the text that it quotes. */
+	for (char *at = fault; *at != '\0'; at++) {
+		if ((unsigned char)*at < ' ' || *at == '\x7f')
+			*at = '?';
+	}
 	return false;
 }
 

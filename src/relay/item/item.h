@@ -8,7 +8,7 @@
 #include <stdio.h>
 
 #define ITEM_NAME_BYTES_MAX 49u /* with the null character */
-#define ITEM_FAULT_BYTES_MAX 256u
+#define ITEM_FAULT_BYTES_MAX 384u
 /* The client id of an item's session: a prefix for each kind, and the item's name. */
 #define ITEM_PREFIX_BYTES_MAX 20u
 #define ITEM_CLIENT_BYTES_MAX (ITEM_PREFIX_BYTES_MAX + ITEM_NAME_BYTES_MAX)

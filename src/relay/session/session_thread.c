@@ -5,6 +5,7 @@
 #include "control/internal.h"
 #include "reactor/fdtable.h"
 
+#include <poll.h>
 #include <stdlib.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
@@ -112,4 +113,35 @@ void session_thread_call(struct session_thread *thread, uint64_t now_ms)
 		return;
 	atomic_store(&thread->calls, true);
 	eventfd_write(thread->attention_fd, 1);
+}
+
+static void await_pong(struct session_link *session, uint64_t until_ms)
+{
+	struct mqtt_publish publish;
+	bool more;
+	while (session->pongs_due != 0 && !session_link_is_broken(session)) {
+		uint64_t now_ms = clock_now_ms();
+		int events = POLLIN | (session->is_blocked ? POLLOUT : 0);
+		struct pollfd polled = {.fd = session->fd, .events = (short)events};
+		if (now_ms >= until_ms || poll(&polled, 1, (int)(until_ms - now_ms)) == 0 ||
+		    !session_link_flush(session) || !session_link_read(session, &more))
+			return;
+		while (session_link_next(session, &publish))
+			continue;
+	}
+}
+
+void session_thread_finish(struct session_link *const *sessions, uint32_t count, uint64_t until_ms)
+{
+	CHECK_LE(count, THREAD_SESSIONS_MAX);
+	for (uint32_t i = 0; i < count; i++) {
+		if (sessions[i]->state != SESSION_READY)
+			continue;
+		session_link_ping(sessions[i]);
+		session_link_flush(sessions[i]);
+	}
+	for (uint32_t i = 0; i < count; i++) {
+		if (sessions[i]->state == SESSION_READY)
+			await_pong(sessions[i], until_ms);
+	}
 }

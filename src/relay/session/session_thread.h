@@ -54,5 +54,8 @@ static inline bool session_thread_is_stopping(const struct session_thread *threa
 /* A session is lost: asks, once, to be started anew, though not too soon after the last time. To be called until then
  * in each turn. */
 void session_thread_call(struct session_thread *thread, uint64_t now_ms);
+/* At the end: waits until the gateway has read what was acknowledged, since it may stop at once, and what it has not
+ * read comes again. What it sends meanwhile does, too. until_ms: on the monotonic clock. */
+void session_thread_finish(struct session_link *const *sessions, uint32_t count, uint64_t until_ms);
 
 #endif

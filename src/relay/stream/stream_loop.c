@@ -206,39 +206,13 @@ static void stream_turn(struct stream_loop *loop)
 		session_thread_call(&loop->thread, now_ms);
 }
 
-/* Until the gateway has read the last acknowledgements: it may stop at once, and what it has not read comes again. What
- * it sends meanwhile does. */
-static void await_pong(struct lane *lane, uint64_t until_ms)
-{
-	struct session_link *session = &lane->session;
-	struct mqtt_publish publish;
-	bool more;
-	while (session->pongs_due != 0 && !session_link_is_broken(session)) {
-		uint64_t now_ms = clock_now_ms();
-		int events = POLLIN | (session->is_blocked ? POLLOUT : 0);
-		struct pollfd polled = {.fd = session->fd, .events = (short)events};
-		if (now_ms >= until_ms || poll(&polled, 1, (int)(until_ms - now_ms)) == 0 ||
-		    !session_link_flush(session) || !session_link_read(session, &more))
-			return;
-		while (session_link_next(session, &publish))
-			continue;
-	}
-}
-
 static void end_sessions(struct stream_loop *loop, uint64_t until_ms)
 {
+	struct session_link *sessions[RULES_MAX];
+	uint32_t count = 0;
 	EACH_LANE(loop, lane)
-	{
-		if (lane->session.state != SESSION_READY)
-			continue;
-		session_link_ping(&lane->session);
-		session_link_flush(&lane->session);
-	}
-	EACH_LANE(loop, lane)
-	{
-		if (lane->session.state == SESSION_READY)
-			await_pong(lane, until_ms);
-	}
+	sessions[count++] = &lane->session;
+	session_thread_finish(sessions, count, until_ms);
 	EACH_LANE(loop, lane)
 	lane_fini(lane);
 }

@@ -1,6 +1,6 @@
 #include "relay/table/table_entry.h"
 
-#include "relay/entry/json_text.h"
+#include "relay/json/json_text.h"
 
 #include <inttypes.h>
 #include <stdio.h>

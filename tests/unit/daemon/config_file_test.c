@@ -134,6 +134,29 @@ static void test_rules(void **state)
 	assert_int_equal(options.items.rules.count, 0);
 }
 
+static void test_hooks(void **state)
+{
+	(void)state;
+	struct options options = options_default();
+	assert_true(read_text("hooks:\n"
+			      "  - name: alarms\n"
+			      "    topics: [alarm/#, 'x']\n"
+			      "    url: https://example.org/hook\n"
+			      "    headers: ['X-A: b', 'X-C: d']\n"
+			      "    batch_messages: 7\n"
+			      "    retry_for_s: 60\n"
+			      "    dead_letter_file: /tmp/dead\n",
+			      &options));
+	assert_int_equal(options.items.hooks.count, 1);
+	const struct hook *hook = &options.items.hooks.items[0];
+	assert_string_equal(hook->url, "https://example.org/hook");
+	assert_int_equal(hook->topics.count, 2);
+	assert_int_equal(hook->header_count, 2);
+	assert_string_equal(hook->headers[1], "X-C: d");
+	assert_int_equal(hook->batch_messages, 7);
+	assert_int_equal(hook->line, 2);
+}
+
 /* ---- what is wrong ---- */
 
 struct bad {
@@ -203,6 +226,39 @@ static const struct bad BAD_RULES[] = {
 	{RULE "  - name: a\n    topics: t\n    stream: s\n", 5, "5: streams", "the rule in line 2 is named a, too"},
 };
 
+#define HOOK "hooks:\n  - name: a\n    topics: t\n    url: http://h\n"
+static const struct bad BAD_HOOKS[] = {
+	{"hooks: 7\n", 1, "8: hooks", "a list of hooks is wanted"},
+	{"hooks:\n  - a\n", 2, "5: hooks", "a hook is a mapping, such as \"- name: alarms\""},
+	{"hooks:\n  - name: a\n    url: http://h\n", 2, "5: hooks", "hook a has no topics"},
+	{"hooks:\n  - name: a\n    topics: t\n", 2, "5: hooks", "hook a has no url"},
+	{"hooks:\n  - stream: a\n", 2, "5: hooks: stream", "a hook has no such key; it has name, topics, url"},
+	{"hooks:\n  - stream: a\n", 2, "5: hooks: stream", "certificate_file and key_file"},
+	{"hooks:\n  - url: ftp://h\n", 2, "10: hooks: url", "neither with http:// nor with https://"},
+	{"hooks:\n  - url: http://\n", 2, "10: hooks: url", "no host"},
+	{"hooks:\n  - url: http://:80/x\n", 2, "10: hooks: url", "no host"},
+	{"hooks:\n  - url: http://a b/\n", 2, "10: hooks: url", "has a space"},
+	{"hooks:\n  - url: \"http://a\\nX: y\"\n", 2, "10: hooks: url", "a control character"},
+	{"hooks:\n  - url: http://u:p@h/\n", 2, "10: hooks: url", "header_files"},
+	{"hooks:\n  - headers: [no]\n", 2, "15: hooks: headers", "not of the form"},
+	{"hooks:\n  - headers: ['A B: c']\n", 2, "15: hooks: headers", "not of the form"},
+	{"hooks:\n  - headers: ['content-type: c']\n", 2, "15: hooks: headers", "is set by Roost"},
+	{"hooks:\n  - headers: [\"A: b\\r\\nC: d\"]\n", 2, "15: hooks: headers", "control character"},
+	{"hooks:\n  - headers: [A: b]\n", 2, "15: hooks: headers", "a single value"},
+	{"hooks:\n  - header_files: ['A:/x']\n", 2, "20: hooks: header_files", "not of the form"},
+	{"hooks:\n  - source: 'a b'\n", 2, "13: hooks: source", "no URI"},
+	{"hooks:\n  - content_type: json\n", 2, "19: hooks: content_type", "no media type"},
+	{"hooks:\n  - concurrency: 9\n", 2, "18: hooks: concurrency", "a number from 1 to 8"},
+	{"hooks:\n  - batch_messages: 0\n", 2, "21: hooks: batch_messages", "a number from 1 to 10000"},
+	{"hooks:\n  - batch_bytes: 9000000\n", 2, "18: hooks: batch_bytes", "to 8388608"},
+	{"hooks:\n  - timeout_ms: 10s\n", 2, "17: hooks: timeout_ms", "a number from 100"},
+	{"hooks:\n  - qos: 2\n", 2, "10: hooks: qos", "neither 0"},
+	{HOOK "    ca_file: x\n", 2, "5: hooks", "does not begin with https://"},
+	{"hooks:\n  - {name: a, topics: t, url: 'https://h', key_file: x}\n", 2, "5: hooks", "only one of"},
+	{HOOK "    retry_for_s: 5\n", 2, "5: hooks", "has to go somewhere"},
+	{HOOK "  - name: a\n    topics: t\n    url: http://h\n", 5, "5: hooks", "the hook in line 2 is named a, too"},
+};
+
 /* "roost: FILE:LINE: KEY: FAULT", one line. */
 static void check_message(const struct bad *bad, const char *path, const char *message)
 {
@@ -241,6 +297,12 @@ static void test_faults_in_rules_name_the_column_too(void **state)
 {
 	(void)state;
 	check_all(BAD_RULES, sizeof(BAD_RULES) / sizeof(BAD_RULES[0]));
+}
+
+static void test_faults_in_hooks_name_the_column_too(void **state)
+{
+	(void)state;
+	check_all(BAD_HOOKS, sizeof(BAD_HOOKS) / sizeof(BAD_HOOKS[0]));
 }
 
 static void test_too_many_rules(void **state)
@@ -316,6 +378,8 @@ int main(void)
 		cmocka_unit_test(test_bytes_that_are_no_text),
 		cmocka_unit_test(test_second_document),
 		cmocka_unit_test(test_rules),
+		cmocka_unit_test(test_hooks),
+		cmocka_unit_test(test_faults_in_hooks_name_the_column_too),
 		cmocka_unit_test(test_faults_in_rules_name_the_column_too),
 		cmocka_unit_test(test_too_many_rules),
 	};

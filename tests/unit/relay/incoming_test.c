@@ -3,7 +3,7 @@
 #include "mqtt/field/property.h"
 #include "relay/consumer/incoming.h"
 #include "relay/consumer/properties_read.h"
-#include "relay/entry/properties_json.h"
+#include "relay/json/properties_json.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

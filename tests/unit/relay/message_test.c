@@ -2,7 +2,7 @@
  * make up. */
 #include "relay/entry/bytes.h"
 #include "relay/entry/message.h"
-#include "relay/entry/properties_json.h"
+#include "relay/json/properties_json.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,24 +1,10 @@
-#include "relay/entry/properties_json.h"
+#include "relay/json/properties_json.h"
 
 #include "base/check.h"
 #include "mqtt/field/property.h"
-#include "relay/entry/json_text.h"
+#include "relay/json/json_text.h"
 
-#include <sodium.h>
 #include <stdio.h>
-
-static void append_base64(struct bytes *out, struct slice data)
-{
-	size_t room = sodium_base64_ENCODED_LEN(data.size, sodium_base64_VARIANT_ORIGINAL);
-	bytes_append(out, "\"", 1);
-	if (out->failed || !bytes_reserve(out, room)) {
-		out->failed = true;
-		return;
-	}
-	sodium_bin2base64((char *)out->data + out->size, room, data.data, data.size, sodium_base64_VARIANT_ORIGINAL);
-	out->size += room - 1; /* without the null character */
-	bytes_append(out, "\"", 1);
-}
 
 static void append_member(struct bytes *out, const char *name)
 {
@@ -53,7 +39,7 @@ static void append_property(struct bytes *out, const struct mqtt_property *prope
 		break;
 	case MQTT_PROPERTY_CORRELATION_DATA:
 		append_member(out, "correlation_data");
-		append_base64(out, property->data);
+		json_text_append_base64(out, property->data);
 		break;
 	default: /* of the subscription, not of the message; or a user property */
 		break;

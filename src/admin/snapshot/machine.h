@@ -1,7 +1,7 @@
 /* What the kernel tells about this process and its sockets. Reads a few files of /proc whose size does not depend on
  * the number of clients. Any thread. */
-#ifndef ADMIN_METRICS_MACHINE_H
-#define ADMIN_METRICS_MACHINE_H
+#ifndef ADMIN_SNAPSHOT_MACHINE_H
+#define ADMIN_SNAPSHOT_MACHINE_H
 
 #include <stdint.h>
 #include <time.h>

@@ -1,4 +1,4 @@
-#include "admin/metrics/machine.h"
+#include "admin/snapshot/machine.h"
 
 #include <dirent.h>
 #include <stdio.h>

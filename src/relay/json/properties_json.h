@@ -5,10 +5,10 @@
  *
  * What a message does not have is left out. User properties are pairs, since a name may come twice. Pure; any thread.
  */
-#ifndef RELAY_ENTRY_PROPERTIES_JSON_H
-#define RELAY_ENTRY_PROPERTIES_JSON_H
+#ifndef RELAY_JSON_PROPERTIES_JSON_H
+#define RELAY_JSON_PROPERTIES_JSON_H
 
-#include "relay/entry/bytes.h"
+#include "memory/bytes.h"
 
 /* properties: in wire form, checked. Appends nothing where there is none of these. */
 void properties_json(struct slice properties, struct bytes *out);

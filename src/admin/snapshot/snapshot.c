@@ -1,4 +1,4 @@
-#include "admin/metrics/snapshot.h"
+#include "admin/snapshot/snapshot.h"
 
 #include "base/check.h"
 #include "gate/gate.h"

@@ -1,11 +1,12 @@
 /* What the admin side tells about the gateway at one moment: the threads' counters, the size of shared structures,
  * figures of the kernel. Its cost does not depend on the number of clients. Admin thread. */
-#ifndef ADMIN_METRICS_SNAPSHOT_H
-#define ADMIN_METRICS_SNAPSHOT_H
+#ifndef ADMIN_SNAPSHOT_SNAPSHOT_H
+#define ADMIN_SNAPSHOT_SNAPSHOT_H
 
-#include "admin/metrics/machine.h"
+#include "admin/snapshot/machine.h"
 #include "control/gateway.h"
 #include "relay/consumer/consumer_status.h"
+#include "relay/hook/hook_status.h"
 #include "relay/stream/stream_status.h"
 #include "relay/table/table_status.h"
 #include "topics/index.h"
@@ -43,6 +44,7 @@ struct snapshot {
 	const struct admin_counts *admin;
 	struct stream_status rules;        /* whoever takes the snapshot fills it in; zeros: there are none */
 	struct consumers_status consumers; /* likewise */
+	struct hooks_status hooks;         /* likewise */
 	struct table_status table;         /* likewise */
 	struct counters sum;
 	struct machine machine;

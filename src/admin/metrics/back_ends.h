@@ -1,0 +1,10 @@
+/* The metrics of back ends: rules, the table of who is online, hooks. Any thread. */
+#ifndef ADMIN_METRICS_BACK_ENDS_H
+#define ADMIN_METRICS_BACK_ENDS_H
+
+#include "admin/metrics/metric.h"
+
+/* NULL: there are no more. */
+const struct metric *back_end_metric(size_t number);
+
+#endif
