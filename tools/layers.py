@@ -15,7 +15,7 @@ ORDER = [
     "base", "memory", "capacity", "reactor", "net", "mqtt", "http", "redis", "tls", "ws", "transport", "auth", "fetch", "topics", "session", "store", "commit", "subscriptions",
     # The gateway.
     "runtime", "access", "state", "deliver", "route", "client", "lifecycle", "gate", "shard", "layout", "control",
-    "bridge", "relay", "admin", "upgrade",
+    "bridge", "asking", "relay", "admin", "upgrade",
 ]
 BELOW = {layer: set(ORDER[:place]) for place, layer in enumerate(ORDER)}
 BELOW.update({
@@ -61,11 +61,13 @@ INSIDE = {
     "mqtt": ["field"],
     "store": ["format", "model"],
     "commit": ["told", "log"],
-    "auth": ["text", "rules", "token", "password", "revocation"],
+    "auth": ["text", "rules", "token", "password", "outside", "revocation"],
     "bench": ["measure", "report", "dial", "target", "options", "client", "floor", "load", "pubsub", "hold", "storm", "scenario", "sessions", "restart", "run", "durable", "crash", "stored"],
     "doctor": ["machine", "limits", "fix", "show", "plan", "store", "listener", "redis"],
     "admin": ["snapshot", "metrics", "http", "api", "backends"],
     "runtime": ["settings"],
+    # A handshake, and what it may have to wait for.
+    "gate": ["handshake"],
     # Where a message comes from, for Roost's own clients.
     "deliver": ["origin"],
     "tool": ["store"],

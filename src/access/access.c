@@ -1,5 +1,6 @@
 #include "access/access.h"
 
+#include "access/authority.h"
 #include "access/snapshot.h"
 #include "auth/revocation/revocation_file.h"
 #include "auth/rules/client_id_pattern.h"
@@ -19,8 +20,10 @@
 #define REVOCATIONS_MAX 4000000u
 /* The latest revocations, kept until all shards have looked for sessions they concern. */
 #define LOG_ENTRIES 16384u
+/* Sources that the next program hears of: users that are disabled are found so again when they come. */
+#define SOURCES_NOTED ((uint32_t)ACCESS_DISABLED)
 
-_Static_assert(ACCESS_EXTERNAL + 1 == SIGN_IN_REVOCATIONS_MAX, "each source has a table of revocations");
+_Static_assert(ACCESS_DISABLED + 1 == SIGN_IN_REVOCATIONS_MAX, "each source has a table of revocations");
 _Static_assert((LOG_ENTRIES & (LOG_ENTRIES - 1)) == 0, "the place in the log is a mask of the sequence number");
 
 struct access {
@@ -180,7 +183,8 @@ struct access *access_new(const struct access_settings *settings, const struct h
 	if (wrong != NULL)
 		log_write(LOG_ERROR, "client-id-pattern: \"%s\": %s", settings->client_id_pattern, wrong);
 	bool good = access->seen != NULL && wrong == NULL;
-	for (uint32_t i = 0; i < SIGN_IN_REVOCATIONS_MAX && good; i++) {
+	uint32_t sources = access_is_set(settings->auth_redis) ? SIGN_IN_REVOCATIONS_MAX : SOURCES_NOTED;
+	for (uint32_t i = 0; i < sources && good; i++) {
 		access->revocations[i] = revocations_new(REVOCATIONS_MAX, key);
 		good = access->revocations[i] != NULL;
 	}
@@ -194,7 +198,8 @@ void access_free(struct access *access)
 		revocation_file_close(&access->file);
 	access_snapshot_drop(&access->snapshot);
 	for (uint32_t i = 0; i < SIGN_IN_REVOCATIONS_MAX; i++)
-		revocations_free(access->revocations[i]);
+		if (access->revocations[i] != NULL)
+			revocations_free(access->revocations[i]);
 	pthread_mutex_destroy(&access->snapshot_lock);
 	pthread_mutex_destroy(&access->revocation_lock);
 	pthread_mutex_destroy(&access->reload_lock);
@@ -214,8 +219,8 @@ struct revocation_note {
 };
 LAYOUT_ROOT(revocation_note);
 
-static const char *const REVOCATION_NOTES[SIGN_IN_REVOCATIONS_MAX] = {"revoked here", "revoked elsewhere"};
-static const char *const REVOKED_ID_NOTES[SIGN_IN_REVOCATIONS_MAX] = {"ids revoked here", "ids revoked elsewhere"};
+static const char *const REVOCATION_NOTES[SOURCES_NOTED] = {"revoked here", "revoked elsewhere"};
+static const char *const REVOKED_ID_NOTES[SOURCES_NOTED] = {"ids revoked here", "ids revoked elsewhere"};
 
 static enum error save_revocations(const struct access *access, uint32_t source, struct notes *notes, const char *scope)
 {
@@ -291,7 +296,7 @@ void access_release(struct access *access)
 enum error access_save(const struct access *access, struct notes *notes, const char *scope)
 {
 	enum error error = notes_put(notes, scope, "fetched keys", access->fetched, access->fetched_bytes);
-	for (uint32_t i = 0; i < SIGN_IN_REVOCATIONS_MAX && error == ERROR_OK; i++)
+	for (uint32_t i = 0; i < SOURCES_NOTED && error == ERROR_OK; i++)
 		error = save_revocations(access, i, notes, scope);
 	return error;
 }
@@ -300,8 +305,8 @@ enum error access_restore(struct access *access, const struct notes *notes, cons
 {
 	enum error error = ERROR_OK;
 	/* Those made here are in the file, where there is one, and it may have been changed since. */
-	for (uint32_t i = access->has_file ? ACCESS_EXTERNAL : ACCESS_EMBEDDED;
-	     i < SIGN_IN_REVOCATIONS_MAX && error == ERROR_OK; i++)
+	for (uint32_t i = access->has_file ? ACCESS_EXTERNAL : ACCESS_EMBEDDED; i < SOURCES_NOTED && error == ERROR_OK;
+	     i++)
 		error = restore_revocations(access, i, notes, scope, wall_s);
 	struct slice fetched;
 	if (error != ERROR_OK || !access_is_set(access->settings->token_jwks_url))
@@ -316,7 +321,7 @@ enum error access_restore(struct access *access, const struct notes *notes, cons
 
 static bool has_sign_in(const struct access_settings *settings)
 {
-	return takes_tokens(settings) || access_is_set(settings->password_file);
+	return takes_tokens(settings) || access_is_set(settings->password_file) || authority_is_configured(settings);
 }
 
 bool access_has_sign_in(const struct access *access)
@@ -326,7 +331,12 @@ bool access_has_sign_in(const struct access *access)
 
 bool access_has_passwords(const struct access *access)
 {
-	return access_is_set(access->settings->password_file);
+	return access_is_set(access->settings->password_file) || access_is_set(access->settings->auth_redis);
+}
+
+bool access_has_authority(const struct access *access)
+{
+	return authority_is_configured(access->settings);
 }
 
 enum access_anonymous access_anonymous(const struct access_settings *settings)
@@ -359,9 +369,15 @@ enum error access_sign_in_init(const struct access *access, struct sign_in *sign
 	const struct access_settings *settings = access->settings;
 	struct sign_in_policy policy = sign_in_policy_default();
 	policy.tokens_in_user_name = settings->token_in_user_name;
+	struct outside_key key;
 	policy.passwords = takes_passwords && access_is_set(settings->password_file);
+	policy.outside = takes_passwords && authority_is_configured(settings);
+	policy.outside_has_passwords = access_is_set(settings->auth_redis);
+	policy.outside_means_client_id = access_is_set(settings->auth_redis) &&
+					 outside_key_read(&key, settings->auth_redis) == NULL &&
+					 key.placeholder == OUTSIDE_KEY_OF_CLIENT;
 	/* Where only passwords are configured, one that looks like a token is still a password. */
-	policy.tokens = takes_tokens(settings) || !policy.passwords;
+	policy.tokens = takes_tokens(settings) || !(policy.passwords || policy.outside);
 	policy.claims.leeway_s = settings->token_leeway_s;
 	policy.claims.issuer = slice_string(settings->token_issuer);
 	policy.claims.audience = slice_string(settings->token_audience);
@@ -410,6 +426,7 @@ uint64_t access_hash(const struct access *access, enum revocation_kind kind, str
 static struct revocations *access_table(const struct access *access, enum access_source source)
 {
 	CHECK_LT((uint32_t)source, SIGN_IN_REVOCATIONS_MAX);
+	CHECK(access->revocations[source] != NULL);
 	return access->revocations[source];
 }
 
@@ -499,7 +516,8 @@ void access_expire(struct access *access, int64_t wall_s)
 {
 	pthread_mutex_lock(&access->revocation_lock);
 	for (uint32_t i = 0; i < SIGN_IN_REVOCATIONS_MAX; i++)
-		revocations_expire(access->revocations[i], wall_s);
+		if (access->revocations[i] != NULL)
+			revocations_expire(access->revocations[i], wall_s);
 	pthread_mutex_unlock(&access->revocation_lock);
 }
 

@@ -18,6 +18,8 @@
 enum access_source {
 	ACCESS_EMBEDDED, /* commands, and the file that survives a restart */
 	ACCESS_EXTERNAL, /* Redis */
+	ACCESS_DISABLED, /* users whose record in Redis says so (asking/redis_users.h): for as long as it takes that
+			    those on their way in are in */
 };
 
 struct access;
@@ -41,13 +43,15 @@ enum error access_save(const struct access *access, struct notes *notes, const c
  * damaged; ERROR_LIMIT, ERROR_NO_MEMORY. */
 enum error access_restore(struct access *access, const struct notes *notes, const char *scope, int64_t wall_s);
 
-/* Whether tokens or passwords are configured. */
+/* Whether tokens, passwords or an authority outside are configured. */
 bool access_has_sign_in(const struct access *access);
 /* The policy for anonymous clients, with ANONYMOUS_AUTO resolved. A proxy on the same machine turns all of its clients
  * into loopback clients, so where a client can sign in, it must. */
 enum access_anonymous access_anonymous(const struct access_settings *settings);
-/* Whether a password file is configured. */
+/* Whether there are hashes to compare passwords with: in a password file, or in Redis. */
 bool access_has_passwords(const struct access *access);
+/* Whether somebody outside is asked (access/authority.h). */
+bool access_has_authority(const struct access *access);
 /* Whether permissions are checked. If so, each client has a principal (state/principal.h). */
 bool access_has_rules(const struct access *access);
 

@@ -452,6 +452,8 @@ uint32_t handshake_retry_ms(enum error reason)
 	case ERROR_REVOCATIONS_AWAY:
 	case ERROR_HANDSHAKE_BYTES:
 	case ERROR_PASSWORD_QUEUE:
+	case ERROR_AUTHORITY_AWAY:
+	case ERROR_AUTHORITY_QUEUE:
 		return overload_retry_ms(RETRY_MS_MIN, randombytes_random());
 	default:
 		return 0;

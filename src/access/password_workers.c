@@ -1,5 +1,6 @@
 #include "access/password_workers.h"
 
+#include "auth/password/password_hash.h"
 #include "base/check.h"
 
 #include <sched.h>
@@ -29,17 +30,6 @@ struct password_workers {
 
 /* ---- jobs and results ---- */
 
-void password_job_free(struct password_job **job)
-{
-	struct password_job *freed = *job;
-	*job = NULL;
-	if (freed == NULL)
-		return;
-	password_file_put(&freed->file);
-	sodium_memzero(freed->bytes, (size_t)freed->user_bytes + freed->password_bytes);
-	free(freed);
-}
-
 static void password_jobs_free(struct password_job *job)
 {
 	while (job != NULL) {
@@ -47,6 +37,31 @@ static void password_jobs_free(struct password_job *job)
 		password_job_free(&job);
 		job = next;
 	}
+}
+
+void password_job_free(struct password_job **job)
+{
+	struct password_job *freed = *job;
+	*job = NULL;
+	if (freed == NULL)
+		return;
+	password_jobs_free(freed->followers); /* which have none */
+	password_file_put(&freed->file);
+	sodium_memzero(freed->bytes, (size_t)freed->hash_bytes + freed->user_bytes + freed->password_bytes);
+	free(freed);
+}
+
+enum error password_job_join(struct password_job *job, uint32_t handshake, struct password_job **follower)
+{
+	CHECK(!atomic_load(&job->abandoned) || atomic_load(&job->shared));
+	struct password_job *made = malloc(sizeof(*made));
+	if (made == NULL)
+		return ERROR_NO_MEMORY;
+	*made = (struct password_job){.next = job->followers, .handshake = handshake};
+	job->followers = made;
+	atomic_store(&job->shared, true);
+	*follower = made;
+	return ERROR_OK;
 }
 
 void password_results_open(struct password_results *results, struct waker *waker)
@@ -125,6 +140,13 @@ static struct password_job *await_job(struct password_workers *workers)
 	return job;
 }
 
+static enum error verdict_of(const struct password_job *job)
+{
+	if (job->file != NULL)
+		return password_check(job->file, password_job_user(job), password_job_password(job));
+	return password_hash_verify(password_job_hash(job), password_job_password(job));
+}
+
 static void *worker_main(void *argument)
 {
 	struct password_workers *workers = argument;
@@ -133,8 +155,8 @@ static void *worker_main(void *argument)
 	setpriority(PRIO_PROCESS, 0, WORKER_NICE); /* on Linux this means the calling thread only */
 	struct password_job *job;
 	while ((job = await_job(workers)) != NULL) {
-		if (!atomic_load_explicit(&job->abandoned, memory_order_relaxed))
-			job->verdict = password_check(job->file, password_job_user(job), password_job_password(job));
+		if (!atomic_load(&job->abandoned) || atomic_load(&job->shared))
+			job->verdict = verdict_of(job);
 		post_result(job);
 	}
 	return NULL;
@@ -187,22 +209,27 @@ void password_workers_free(struct password_workers *workers)
 
 /* ---- called by gates ---- */
 
-static struct password_job *password_job_new(struct password_file *file, struct slice user, struct slice password)
+/* file: NULL where there is a hash. */
+static struct password_job *password_job_new(struct password_file *file, struct slice hash, struct slice user,
+					     struct slice password)
 {
-	CHECK(file != NULL);
-	struct password_job *job = malloc(sizeof(*job) + user.size + password.size);
+	CHECK((file != NULL) == (hash.size == 0));
+	struct password_job *job = malloc(sizeof(*job) + hash.size + user.size + password.size);
 	if (job == NULL)
 		return NULL;
 	*job = (struct password_job){
-		.file = password_file_get(file),
+		.file = file != NULL ? password_file_get(file) : NULL,
 		.verdict = ERROR_PASSWORD_WRONG,
+		.hash_bytes = (uint32_t)hash.size,
 		.user_bytes = (uint32_t)user.size,
 		.password_bytes = (uint32_t)password.size,
 	};
-	if (user.size != 0)
-		memcpy(job->bytes, user.data, user.size);
-	if (password.size != 0)
-		memcpy(job->bytes + user.size, password.data, password.size);
+	const struct slice parts[] = {hash, user, password};
+	uint8_t *at = job->bytes;
+	for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); at += parts[i++].size) {
+		if (parts[i].size != 0)
+			memcpy(at, parts[i].data, parts[i].size);
+	}
 	return job;
 }
 
@@ -221,11 +248,11 @@ static bool lane_push(struct password_workers *workers, struct lane *lane, struc
 	return fits;
 }
 
-enum error password_workers_check(struct password_workers *workers, struct password_results *results,
-				  struct password_file *file, struct slice user, struct slice password,
-				  uint64_t lane_hash, uint32_t handshake, struct password_job **job)
+/* Takes the job, which may be NULL. */
+static enum error password_submit(struct password_workers *workers, struct password_results *results,
+				  struct password_job *made, uint64_t lane_hash, uint32_t handshake,
+				  struct password_job **job)
 {
-	struct password_job *made = password_job_new(file, user, password);
 	if (made == NULL)
 		return ERROR_NO_MEMORY;
 	made->results = results;
@@ -236,4 +263,20 @@ enum error password_workers_check(struct password_workers *workers, struct passw
 	*job = NULL;
 	password_job_free(&made);
 	return ERROR_PASSWORD_QUEUE;
+}
+
+enum error password_workers_check(struct password_workers *workers, struct password_results *results,
+				  struct password_file *file, struct slice user, struct slice password,
+				  uint64_t lane_hash, uint32_t handshake, struct password_job **job)
+{
+	struct password_job *made = password_job_new(file, slice_of(NULL, 0), user, password);
+	return password_submit(workers, results, made, lane_hash, handshake, job);
+}
+
+enum error password_workers_check_hash(struct password_workers *workers, struct password_results *results,
+				       struct slice hash, struct slice user, struct slice password, uint64_t lane_hash,
+				       uint32_t handshake, struct password_job **job)
+{
+	struct password_job *made = password_job_new(NULL, hash, user, password);
+	return password_submit(workers, results, made, lane_hash, handshake, job);
 }

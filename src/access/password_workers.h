@@ -7,6 +7,7 @@
 #ifndef ACCESS_PASSWORD_WORKERS_H
 #define ACCESS_PASSWORD_WORKERS_H
 
+#include "auth/password/password_cache.h"
 #include "auth/password/password_file.h"
 #include "reactor/waker.h"
 
@@ -24,26 +25,42 @@ struct password_workers;
 struct password_job {
 	struct password_job *next;
 	struct password_results *results;
-	struct password_file *file; /* a reference to the file that the verdict is based on */
+	struct password_file *file; /* a reference to the file that the verdict is based on; NULL: a hash is */
 	_Atomic bool abandoned;     /* set by the gate: the client is gone */
-	enum error verdict;         /* ERROR_OK, ERROR_PASSWORD_WRONG, ERROR_NO_MEMORY */
-	uint32_t handshake;         /* for the gate: which handshake it belongs to */
+	_Atomic bool shared;        /* set by the gate: others have joined, so it is checked all the same */
+	/* The gate's own: those who have joined; how it finds the job by what it is about. */
+	struct password_job *followers;
+	struct password_job *pending_next;
+	struct password_mark mark;
+	enum error verdict; /* ERROR_OK, ERROR_PASSWORD_WRONG, ERROR_NO_MEMORY */
+	uint32_t handshake; /* for the gate: which handshake it belongs to */
+	uint32_t hash_bytes;
 	uint32_t user_bytes;
 	uint32_t password_bytes;
-	uint8_t bytes[]; /* user, password */
+	uint8_t bytes[]; /* hash, user, password */
 };
+
+static inline struct slice password_job_hash(const struct password_job *job)
+{
+	return slice_of(job->bytes, job->hash_bytes);
+}
 
 static inline struct slice password_job_user(const struct password_job *job)
 {
-	return slice_of(job->bytes, job->user_bytes);
+	return slice_of(job->bytes + job->hash_bytes, job->user_bytes);
 }
 
 static inline struct slice password_job_password(const struct password_job *job)
 {
-	return slice_of(job->bytes + job->user_bytes, job->password_bytes);
+	return slice_of(job->bytes + job->hash_bytes + job->user_bytes, job->password_bytes);
 }
 
+/* And those who have joined it. */
 void password_job_free(struct password_job **job);
+/* Another client with the same user, password and hash waits for the same verdict; it gets a job of its own, which is
+ * found among `followers` and goes with the other. By its gate, of a job that it has not taken from the results, and
+ * that is not abandoned by all. ERROR_NO_MEMORY. */
+enum error password_job_join(struct password_job *job, uint32_t handshake, struct password_job **follower);
 
 /* The queue of verdicts for one gate. */
 struct password_results {
@@ -74,5 +91,9 @@ void password_workers_free(struct password_workers *workers);
 enum error password_workers_check(struct password_workers *workers, struct password_results *results,
 				  struct password_file *file, struct slice user, struct slice password,
 				  uint64_t lane_hash, uint32_t handshake, struct password_job **job);
+/* The same against this hash, which was checked (auth/password/password_hash.h). */
+enum error password_workers_check_hash(struct password_workers *workers, struct password_results *results,
+				       struct slice hash, struct slice user, struct slice password, uint64_t lane_hash,
+				       uint32_t handshake, struct password_job **job);
 
 #endif

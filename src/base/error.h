@@ -143,6 +143,12 @@
 	X(PASSWORD_WRONG, "", "user is not known, or the password is wrong")                                           \
 	X(PASSWORD_PENDING, "", "password is being checked")                                                           \
 	X(PASSWORD_QUEUE, "", "more passwords wait to be checked than may: come back later")                           \
+	X(AUTHORITY_PENDING, "", "the server that decides on sign-ins is being asked")                                 \
+	X(AUTHORITY_DENIED, "", "the server that decides on sign-ins does not let the client in")                      \
+	X(AUTHORITY_AWAY, "", "the server that decides on sign-ins cannot be asked now: come back later")              \
+	X(AUTHORITY_QUEUE, "", "more clients wait for the server that decides on sign-ins than may: come back later")  \
+	X(USER_DISABLED, "", "user is disabled")                                                                       \
+	X(USER_EXPIRED, "", "user's time is over")                                                                     \
 	X(CREDENTIALS_MISSING, "", "neither a token nor a user name with a password, and one is required")             \
 	X(REVOCATIONS_AWAY, "", "what was revoked cannot be known now: come back later")                               \
 	/* permissions */                                                                                              \

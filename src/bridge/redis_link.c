@@ -5,6 +5,7 @@
 #include "transport/tls_connect.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -242,7 +243,10 @@ static int connect_socket(struct redis_link *link, const struct redis_place *pla
 		return -1;
 	}
 	*makers = context->reader->fn; /* static, of the library */
-	return redisFreeKeepFd(context);
+	int fd = redisFreeKeepFd(context);
+	/* The next program has connections of its own: Redis would go on telling this one. */
+	CHECK(fcntl(fd, F_SETFD, FD_CLOEXEC) == 0);
+	return fd;
 }
 
 static bool open_stream(struct redis_link *link, const struct redis_way *way, int fd)

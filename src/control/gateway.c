@@ -2,6 +2,7 @@
 
 #include "access/access.h"
 #include "access/addresses.h"
+#include "access/authority.h"
 #include "access/password_workers.h"
 #include "base/check.h"
 #include "base/clock.h"
@@ -50,7 +51,7 @@ static uint32_t core_count(void)
 
 static size_t gate_keep_fds_max(const struct gateway *gateway)
 {
-	return 2u * gateway->shard_count + SETTINGS_LISTENERS_MAX + gateway->gate_count + 1u;
+	return 2u * gateway->shard_count + SETTINGS_LISTENERS_MAX + gateway->gate_count + 2u;
 }
 
 static enum error make_shared(struct gateway *gateway)
@@ -159,6 +160,7 @@ static enum error make_gate(struct gateway *gateway, uint16_t number)
 	gate->access = gateway->access;
 	gate->tls_contexts = &gateway->tls.contexts;
 	gate->password_workers = gateway->password_workers;
+	gate->authority = gateway->authority;
 	gate->shards = gateway->shards;
 	gate->shard_count = gateway->shard_count;
 	gate->gates = gateway->gates;
@@ -180,6 +182,8 @@ static void list_gate_keep_fds(struct gateway *gateway)
 	for (uint16_t i = 0; i < gateway->gate_count; i++)
 		gateway->gate_keep_fds[count++] = gateway->gates[i].waker.fd;
 	gateway->gate_keep_fds[count++] = gateway->internal_pair[1];
+	if (gateway->authority != NULL)
+		gateway->gate_keep_fds[count++] = authority_waker(gateway->authority)->fd;
 	CHECK_LE(count, gate_keep_fds_max(gateway)); /* make_shared() */
 	for (uint16_t i = 0; i < gateway->gate_count; i++)
 		gateway->gates[i].keep_count = count;
@@ -193,6 +197,14 @@ static enum error make_password_workers(struct gateway *gateway)
 	return gateway->password_workers != NULL ? ERROR_OK : ERROR_NO_MEMORY;
 }
 
+static enum error make_authority(struct gateway *gateway)
+{
+	if (!access_has_authority(gateway->access))
+		return ERROR_OK;
+	gateway->authority = authority_new(&gateway->settings->access);
+	return gateway->authority != NULL ? ERROR_OK : ERROR_NO_MEMORY;
+}
+
 static enum error make_parts(struct gateway *gateway)
 {
 	enum error error = heritage_open_arenas(gateway);
@@ -200,6 +212,8 @@ static enum error make_parts(struct gateway *gateway)
 		error = make_shared(gateway);
 	if (error == ERROR_OK)
 		error = make_password_workers(gateway);
+	if (error == ERROR_OK)
+		error = make_authority(gateway);
 	for (uint16_t i = 0; i < gateway->shard_count && error == ERROR_OK; i++) {
 		gateway->quota[i].limit = gateway->layout.quota;
 		gateway->quota[i].spare = QUOTA_SPARE_OF_PER_TABLE;
@@ -435,6 +449,7 @@ void gateway_free(struct gateway *gateway)
 		password_workers_free(gateway->password_workers);
 	for (uint16_t i = 0; i < gateway->gate_count; i++)
 		gate_close(&gateway->gates[i]);
+	authority_free(gateway->authority);
 	for (uint16_t i = 0; i < gateway->shard_count; i++)
 		shard_close(&gateway->shards[i]);
 	for (uint16_t i = 0; i < gateway->shard_count; i++)
@@ -501,6 +516,18 @@ bool gateway_store_figures(const struct gateway *gateway, struct store_figures *
 struct access *gateway_access(struct gateway *gateway)
 {
 	return gateway->access;
+}
+
+struct authority *gateway_authority(struct gateway *gateway)
+{
+	return gateway->authority;
+}
+
+uint16_t gateway_gate_waker_fds(const struct gateway *gateway, int *fds)
+{
+	for (uint16_t i = 0; i < gateway->gate_count && fds != NULL; i++)
+		fds[i] = gateway->gates[i].waker.fd;
+	return gateway->gate_count;
 }
 
 struct tls_keeper *gateway_tls(struct gateway *gateway)

@@ -8,6 +8,7 @@
 #include "store/store.h"
 
 struct gateway;
+struct authority;
 struct gate;
 struct hash_key;
 struct index;
@@ -90,6 +91,11 @@ const struct settings *gateway_settings(const struct gateway *gateway);
 
 /* Access control, for threads that bring keys and revocations. Valid until gateway_free(). */
 struct access *gateway_access(struct gateway *gateway);
+/* What asks about clients outside; NULL: nothing does. Valid until gateway_free(). */
+struct authority *gateway_authority(struct gateway *gateway);
+/* The descriptors of the gates' wakers, which answers wake: a thread that answers and has a private descriptor table
+ * must keep these in it. Returns their number; fds may be NULL. */
+uint16_t gateway_gate_waker_fds(const struct gateway *gateway, int *fds);
 /* Certificates and ticket keys; whoever reloads has it to itself. Valid until gateway_free(). */
 struct tls_keeper *gateway_tls(struct gateway *gateway);
 /* Adds the counters of a thread that the gateway did not start to its sum. They must outlive the gateway. At most

@@ -16,6 +16,7 @@
 struct addresses;
 struct access;
 struct congestion_board;
+struct authority;
 struct password_workers;
 
 struct gateway {
@@ -39,7 +40,8 @@ struct gateway {
 	struct addresses *addresses;
 	struct access *access;
 	struct tls_keeper tls;
-	struct password_workers *password_workers; /* NULL: no password file is configured */
+	struct password_workers *password_workers; /* NULL: there are no hashes to compare passwords with */
+	struct authority *authority;               /* NULL: nobody outside is asked */
 	_Atomic uint32_t sessions_offline;
 	_Atomic uint32_t checkpoints_begun;
 	struct shard *shards;

@@ -180,6 +180,7 @@ void show_stats(const json_t *answer, FILE *out)
 	show_part(answer, "memory", out);
 	show_memory(json_object_get(answer, "memory"), out);
 	show_part(answer, "store", out);
+	show_part(answer, "authority", out);
 	show_part(answer, "tls", out);
 	show_certificates(json_object_get(answer, "tls"), out);
 	show_shards(json_object_get(answer, "shards"), bounds, out);

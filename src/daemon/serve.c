@@ -2,6 +2,7 @@
 
 #include "access/access.h"
 #include "admin/admin.h"
+#include "asking/asking.h"
 #include "base/check.h"
 #include "base/clock.h"
 #include "base/crash.h"
@@ -85,6 +86,7 @@ static int await_signal(int signals, int files, int upgrades, int relay, uint32_
 /* What serves, from the start to the end. */
 struct serving {
 	struct bridge *bridge;
+	struct asking *asking;
 	struct gateway *gateway;
 	struct admin *admin; /* NULL: none */
 	struct relay *relay;
@@ -334,9 +336,11 @@ static int stop_serving(struct serving *serving)
 	reloader_end(&serving->reloader);
 	relay_leave(serving->relay);
 	bridge_stop(serving->bridge);
+	asking_stop(serving->asking);
 	uint64_t left = gateway_stop(serving->gateway, &kept);
 	admin_stop(serving->admin);
 	relay_free(serving->relay);
+	asking_free(serving->asking);
 	bridge_free(serving->bridge);
 	gateway_free(serving->gateway);
 	upgrade_free(serving->upgrade);
@@ -388,9 +392,12 @@ static int serve_with(struct options *options, int argc, char **argv, const stru
 	serving.bridge = bridge_new(&options->settings);
 	serving.upgrade = upgrade_new(heir);
 	serving.relay = serving.bridge != NULL ? make_relay(options, serving.bridge) : NULL;
-	if (serving.bridge == NULL || serving.upgrade == NULL || serving.relay == NULL) {
+	if (serving.bridge != NULL && asking_check(&options->settings))
+		serving.asking = asking_new(&options->settings, bridge_redis(serving.bridge));
+	if (serving.asking == NULL || serving.upgrade == NULL || serving.relay == NULL) {
 		heir_go_back("it does not start; the log says why");
 		relay_free(serving.relay);
+		asking_free(serving.asking);
 		if (serving.bridge != NULL)
 			bridge_free(serving.bridge);
 		if (serving.upgrade != NULL)
@@ -406,7 +413,8 @@ static int serve_with(struct options *options, int argc, char **argv, const stru
 		_exit(1);
 	}
 	/* An heir has clients already: they are not to end for what the log says. */
-	if (!bridge_start(serving.bridge, serving.gateway) && !heir_is_one(&serving.heir))
+	bool started = bridge_start(serving.bridge, serving.gateway);
+	if ((!asking_start(serving.asking, serving.gateway) || !started) && !heir_is_one(&serving.heir))
 		return 1;
 	relay_start(serving.relay, serving.gateway);
 	int signal = serve_until_signal(&serving, &signals);
@@ -424,7 +432,7 @@ static int answer_trial(const struct options *options)
 {
 	char storage[STORAGE_TEXT_BYTES];
 	if (!rehearse(&options->settings) || bridge_new(&options->settings) == NULL ||
-	    !admin_check_options(&options->admin))
+	    !asking_check(&options->settings) || !admin_check_options(&options->admin))
 		return 1;
 	storage_describe(&options->settings.store, storage);
 	return trial_answer(storage);

@@ -1,7 +1,7 @@
 #include "gate/accept.h"
 
 #include "access/addresses.h"
-#include "gate/handshake.h"
+#include "gate/handshake/handshake.h"
 #include "gate/handshakes.h"
 
 #define ACCEPTS_PER_TURN 256

@@ -3,7 +3,7 @@
 #ifndef GATE_ACCEPT_H
 #define GATE_ACCEPT_H
 
-#include "gate/state.h"
+#include "gate/handshake/state.h"
 
 /* The pause after descriptors have run out. */
 #define GATE_ACCEPT_PAUSE_MS 50u

@@ -3,6 +3,8 @@
 #include "access/access.h"
 #include "access/addresses.h"
 #include "access/admission.h"
+#include "gate/handshake/asking.h"
+#include "gate/handshake/passwords.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -58,7 +60,7 @@ static enum quota_taken connect_place(const struct gate *gate, const struct hand
 static void connect_admit(struct gate *gate, uint32_t index, struct admission *admission)
 {
 	struct handshake *handshake = gate_handshake_at(gate, index);
-	CHECK(handshake->password == NULL); /* its verdict would come too late */
+	CHECK(handshake->password == NULL && handshake->asked == NULL); /* what they wait for would come too late */
 	uint16_t number = shard_of_hash(admission->hash, gate->shard_count);
 	CHECK_LT(number, gate->shard_count);
 	struct gate_batch *batch = &gate->batches[number];
@@ -90,58 +92,6 @@ static void connect_admit(struct gate *gate, uint32_t index, struct admission *a
 		drop_list_let_in(gate->settings, fd);
 	gate_batch_add(gate, number, fd, admission);
 	gate_handshake_release(gate, index);
-}
-
-/* ---- passwords ---- */
-
-/* Clients of one address share a lane. Of an IPv6 address only the first 64 bits count. */
-static uint64_t lane_of(const struct gate *gate, const struct handshake *handshake)
-{
-	const union peer *peer = &handshake->peer;
-	struct slice address = slice_of(NULL, 0);
-	if (peer->any.sa_family == AF_INET)
-		address = slice_of(&peer->v4.sin_addr, sizeof(peer->v4.sin_addr));
-	else if (peer->any.sa_family == AF_INET6)
-		address = slice_of(&peer->v6.sin6_addr, sizeof(peer->v6.sin6_addr) / 2);
-	else if (peer->any.sa_family == AF_UNIX)
-		address = slice_of(&peer->process.uid, sizeof(peer->process.uid));
-	return hash_slice(gate->key, address);
-}
-
-/* Hashing is slow by design, so other threads do it. CONNECT is read once more when the verdict is there. */
-static void submit_password(struct gate *gate, uint32_t index, struct slice bytes, size_t packet_bytes, uint8_t version)
-{
-	struct handshake *handshake = gate_handshake_at(gate, index);
-	struct sign_in *sign_in = &gate->sign_in;
-	CHECK(gate->password_workers != NULL && handshake->password == NULL);
-	enum error error = password_workers_check(gate->password_workers, &gate->verdicts, sign_in->passwords,
-						  sign_in->deferred_user, sign_in->deferred_password,
-						  lane_of(gate, handshake), index, &handshake->password);
-	if (error != ERROR_OK) {
-		gate_handshake_refuse(gate, index, error, version);
-		return;
-	}
-	sign_in->passwords_hashed++;
-	COUNT(&gate->counters, passwords_waiting);
-	handshake->version = version;
-	gate_handshake_keep(gate, index, bytes, packet_bytes, true, version);
-}
-
-bool gate_connect_verdict(struct gate *gate, const struct password_job *job)
-{
-	struct handshake *handshake = gate_handshake_at(gate, job->handshake);
-	CHECK(handshake->password == job);
-	bool stale = job->file != gate->sign_in.passwords;
-	COUNT(&gate->counters, passwords_checked);
-	handshake->password = NULL;
-	COUNT_DOWN(&gate->counters, passwords_waiting);
-	if (!stale && job->verdict != ERROR_OK) {
-		gate_handshake_refuse(gate, job->handshake, job->verdict, handshake->version);
-		return false;
-	}
-	if (!stale)
-		sign_in_remember(&gate->sign_in, password_job_user(job), password_job_password(job));
-	return true;
 }
 
 /* ---- CONNECT ---- */
@@ -178,23 +128,39 @@ static struct handshake_origin origin_of(const struct gate *gate, const struct h
 	return origin;
 }
 
-void gate_connect_take(struct gate *gate, uint32_t index, struct slice bytes)
+/* True: what was asked about the client outside is known, and CONNECT is to be read with it. */
+static bool connect_read(struct gate *gate, uint32_t index, struct slice bytes)
 {
-	const struct handshake *handshake = gate_handshake_at(gate, index);
+	struct handshake *handshake = gate_handshake_at(gate, index);
 	struct admission *admission = NULL;
 	char unix_user[UNIX_USER_BYTES_MAX];
 	size_t packet_bytes;
 	uint8_t version;
+	bool is_answered = false;
 	struct handshake_origin origin = origin_of(gate, handshake, unix_user);
+	struct outside_answer *answer = handshake->answer;
+	gate->sign_in.answer = answer;
+	handshake->answer = NULL; /* the next reading is to hear what has changed meanwhile */
 	enum error error = handshake_read(&gate->environment, &origin, bytes, &admission, &packet_bytes, &version);
 	if (error == ERROR_TOKEN_KEY_UNKNOWN)
 		access_ask_for_keys(gate->access);
 	if (error == ERROR_OK)
 		connect_admit(gate, index, admission);
 	else if (error == ERROR_PASSWORD_PENDING)
-		submit_password(gate, index, bytes, packet_bytes, version);
+		gate_passwords_submit(gate, index, bytes, packet_bytes, version);
+	else if (error == ERROR_AUTHORITY_PENDING)
+		is_answered = gate_ask(gate, index, bytes, packet_bytes, version);
 	else if (error != ERROR_MORE)
 		gate_handshake_refuse(gate, index, error, version);
 	else
 		gate_handshake_keep(gate, index, bytes, packet_bytes, false, version);
+	gate->sign_in.answer = NULL;
+	outside_answer_put(&answer);
+	return is_answered;
+}
+
+void gate_connect_take(struct gate *gate, uint32_t index, struct slice bytes)
+{
+	while (connect_read(gate, index, bytes))
+		;
 }

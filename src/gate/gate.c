@@ -5,10 +5,11 @@
 #include "base/log.h"
 #include "gate/accept.h"
 #include "gate/connect.h"
+#include "gate/handshake/passwords.h"
+#include "gate/handshake/tls_queue.h"
 #include "gate/handshakes.h"
 #include "gate/stages.h"
 #include "gate/tls.h"
-#include "gate/tls_queue.h"
 #include "runtime/schedule.h"
 
 #include <time.h>
@@ -55,12 +56,13 @@ enum error gate_open(struct gate *gate)
 	gate->environment =
 		(struct sign_in_environment){.settings = gate->settings, .key = gate->key, .access = gate->access};
 	password_results_open(&gate->verdicts, &gate->waker);
+	authority_results_open(&gate->answers, &gate->waker);
 	gate->batches = calloc(gate->shard_count, sizeof(*gate->batches));
 	if (gate->batches == NULL || slab_open(&gate->slab, SLAB_BYTES_MAX) != ERROR_OK ||
 	    io_open(&gate->io, &gate->slab, observer) != ERROR_OK ||
 	    transports_open(&gate->transports, &gate->io.streams, NULL, gate->settings->handshakes_max) != ERROR_OK ||
 	    access_sign_in_init(gate->access, &gate->sign_in, true) != ERROR_OK ||
-	    gate_handshakes_open(gate) != ERROR_OK)
+	    gate_passwords_open(gate) != ERROR_OK || gate_handshakes_open(gate) != ERROR_OK)
 		return ERROR_NO_MEMORY;
 	gate->sign_in.defers_passwords = gate->password_workers != NULL;
 	return waker_open(&gate->waker);
@@ -70,6 +72,8 @@ void gate_close(struct gate *gate)
 {
 	waker_close(&gate->waker);
 	password_results_close(&gate->verdicts);
+	gate_passwords_close(gate);
+	authority_results_close(&gate->answers);
 	sign_in_fini(&gate->sign_in);
 	acl_put(&gate->acl);
 	gate_tls_close(gate);
@@ -172,8 +176,11 @@ static void gate_refresh_settings(struct gate *gate)
 		return;
 	gate->environment.settings = gate->settings;
 	bound_reads(gate);
-	if (gate->number == 0)
-		drop_list_renew(&gate->drop_list, gate->settings, &gate->counters);
+	if (gate->number != 0)
+		return;
+	drop_list_renew(&gate->drop_list, gate->settings, &gate->counters);
+	if (gate->authority != NULL)
+		authority_set_times(gate->authority, &gate->settings->access);
 }
 
 static void gate_turn(struct gate *gate)
@@ -183,7 +190,8 @@ static void gate_turn(struct gate *gate)
 	if (atomic_load(&gate->resting))
 		gate_accept_pause(gate);
 	gate_accept_rearm(gate);
-	bool has_work = atomic_load(&gate->stopping) || atomic_load(&gate->verdicts.waiting) || gate_tls_has_work(gate);
+	bool has_work = atomic_load(&gate->stopping) || atomic_load(&gate->verdicts.waiting) ||
+			atomic_load(&gate->answers.waiting) || gate_tls_has_work(gate);
 	int timeout_ms = has_work ? 0 : gate_sleep_ms(gate);
 	int count = poller_wait(&gate->poller, events, EVENTS_PER_TURN, timeout_ms);
 	waker_awake(&gate->waker);
@@ -198,6 +206,7 @@ static void gate_turn(struct gate *gate)
 		drop_list_turn(&gate->drop_list, gate->settings, gate->now_ms, &gate->counters);
 	for (int i = 0; i < count; i++)
 		gate_handle_event(gate, &events[i]);
+	gate_handshakes_take_answers(gate);
 	gate_handshakes_take_verdicts(gate);
 	gate_stages_run_tls(gate);
 	gate_handshakes_expire(gate);

@@ -5,7 +5,7 @@
 #ifndef GATE_GATE_H
 #define GATE_GATE_H
 
-#include "gate/state.h"
+#include "gate/handshake/state.h"
 
 /* The fields "set before the thread starts" are set. Main thread, as the rest. */
 enum error gate_open(struct gate *gate);

@@ -1,7 +1,7 @@
 #include "gate/handshakes.h"
 
-#include "gate/connect.h"
-#include "gate/handshake.h"
+#include "gate/handshake/asking.h"
+#include "gate/handshake/passwords.h"
 #include "gate/stages.h"
 
 #include <stddef.h>
@@ -20,15 +20,13 @@ void gate_handshakes_begin(struct gate *gate)
 
 /* ---- what they wait for ---- */
 
-/* A correct password goes into the cache, where the second reading of CONNECT finds it. If the password file was
- * replaced meanwhile, the verdict is ignored, and the new file decides. */
-static void take_verdict(struct gate *gate, const struct password_job *job)
+static void continue_with_password(struct gate *gate, const struct password_job *waiting, enum error verdict,
+				   bool stale)
 {
-	bool stale = job->file != gate->sign_in.passwords;
-	if (!gate_connect_verdict(gate, job))
+	if (!gate_password_verdict(gate, waiting, verdict, stale))
 		return;
 	uint64_t hits = gate->sign_in.cache.hits;
-	gate_stages_read(gate, job->handshake);
+	gate_stages_read(gate, waiting->handshake);
 	if (!stale)
 		gate->sign_in.cache.hits = hits; /* this lookup is no hit: the entry was just made for it */
 }
@@ -37,9 +35,23 @@ void gate_handshakes_take_verdicts(struct gate *gate)
 {
 	struct password_job *job;
 	while ((job = password_results_take(&gate->verdicts)) != NULL) {
-		if (!atomic_load(&job->abandoned))
-			take_verdict(gate, job);
+		bool stale = gate_password_remember(gate, job);
+		continue_with_password(gate, job, job->verdict, stale);
+		for (const struct password_job *one = job->followers; one != NULL; one = one->next)
+			continue_with_password(gate, one, job->verdict, stale);
 		password_job_free(&job);
+	}
+}
+
+void gate_handshakes_take_answers(struct gate *gate)
+{
+	struct authority_job *job;
+	if (gate->authority == NULL)
+		return;
+	while ((job = authority_take_result(gate->authority, &gate->answers)) != NULL) {
+		if (gate_ask_answered(gate, job))
+			gate_stages_read(gate, job->handshake);
+		authority_job_free(&job);
 	}
 }
 
@@ -48,6 +60,8 @@ static enum error reason_of_timeout(const struct handshake *handshake)
 {
 	if (handshake->password != NULL)
 		return ERROR_PASSWORD_QUEUE;
+	if (handshake->asked != NULL)
+		return ERROR_AUTHORITY_AWAY;
 	if (handshake->tls_wait == GATE_TLS_RESUMES || handshake->tls_wait == GATE_TLS_BEGINS)
 		return ERROR_TLS_HANDSHAKE_QUEUE;
 	return handshake->stage == GATE_TLS ? ERROR_TLS_HANDSHAKE_TIMEOUT : ERROR_CONNECT_TIMEOUT;
@@ -61,7 +75,7 @@ static uint64_t handshakes_visit(void *context, uint32_t index, uint64_t now_ms)
 	if (deadline_ms > now_ms)
 		return deadline_ms;
 	enum error reason = reason_of_timeout(handshake);
-	if (reason == ERROR_PASSWORD_QUEUE)
+	if (reason == ERROR_PASSWORD_QUEUE || reason == ERROR_AUTHORITY_AWAY)
 		gate_handshake_refuse(gate, index, reason, handshake->version);
 	else
 		gate_handshake_lost(gate, index, reason);

@@ -4,7 +4,7 @@
 #ifndef GATE_HANDSHAKES_H
 #define GATE_HANDSHAKES_H
 
-#include "gate/state.h"
+#include "gate/handshake/state.h"
 
 enum error gate_handshakes_open(struct gate *gate);
 /* In the gate's thread, before the first handshake; gate->now_ms is set. */
@@ -17,6 +17,8 @@ bool gate_handshake_new(struct gate *gate, int fd, uint8_t listener, const union
 void gate_handshake_event(struct gate *gate, const struct poller_event *event);
 /* Continues the handshakes whose passwords have been checked. */
 void gate_handshakes_take_verdicts(struct gate *gate);
+/* The same of answers from outside. */
+void gate_handshakes_take_answers(struct gate *gate);
 /* Refuses handshakes whose time is up. */
 void gate_handshakes_expire(struct gate *gate);
 /* Refuses all handshakes, because the server stops. None is open afterwards. */

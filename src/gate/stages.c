@@ -2,8 +2,8 @@
 
 #include "access/addresses.h"
 #include "gate/connect.h"
+#include "gate/handshake/tls_queue.h"
 #include "gate/tls.h"
-#include "gate/tls_queue.h"
 #include "mqtt/field/protocol.h"
 #include "mqtt/field/topic.h"
 #include "transport/proxy.h"

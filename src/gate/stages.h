@@ -1,9 +1,9 @@
-/* The stages of a handshake, in their order (gate/handshake.h): reads, and hands each stage its bytes. Gate's thread
- * only. */
+/* The stages of a handshake, in their order (gate/handshake/handshake.h): reads, and hands each stage its bytes. Gate's
+ * thread only. */
 #ifndef GATE_STAGES_H
 #define GATE_STAGES_H
 
-#include "gate/handshake.h"
+#include "gate/handshake/handshake.h"
 
 /* The stage in which a new connection begins. */
 enum gate_stage gate_first_stage(const struct gate *gate, uint8_t listener, const union peer *peer);

@@ -1,7 +1,7 @@
 #include "gate/tls.h"
 
 #include "base/log.h"
-#include "gate/tls_queue.h"
+#include "gate/handshake/tls_queue.h"
 #include "tls/peer/hello.h"
 #include "transport/proxy.h"
 

@@ -2,7 +2,7 @@
 #ifndef GATE_TLS_H
 #define GATE_TLS_H
 
-#include "gate/handshake.h"
+#include "gate/handshake/handshake.h"
 
 /* Takes over the current contexts of the listeners. */
 void gate_tls_refresh(struct gate *gate);

@@ -173,6 +173,27 @@
 	  "Lookups in the cache of correct passwords, by result")                                                      \
 	X(password_cache_misses, COUNT, "password_cache_lookups", "result=\"miss\"",                                   \
 	  "Passwords that were not in the cache")                                                                      \
+	X(authority_hits, COUNT, "authority_lookups", "result=\"hit\"",                                                \
+	  "Sign-ins that neither a token nor the password file decides on, by whether the answer of the server that "  \
+	  "does was kept")                                                                                             \
+	X(authority_misses, COUNT, "authority_lookups", "result=\"miss\"", "Those that had to wait for it")            \
+	X(authority_refused, COUNT, "authority_refused", "",                                                           \
+	  "Sign-ins refused because that server was away, or because too many waited for it")                          \
+	X(authority_waiting, GAUGE, "authority_waiting", "", "Clients that wait for that server")                      \
+	X(authority_asked, COUNT, "authority_questions", "result=\"asked\"",                                           \
+	  "Questions to that server: asked, of these failed for want of an answer, or with one that cannot be read")   \
+	X(authority_failed, COUNT, "authority_questions", "result=\"failed\"", "Questions that got no answer")         \
+	X(authority_bad, COUNT, "authority_questions", "result=\"bad\"", "Answers that cannot be read")                \
+	X(authority_connected, GAUGE, "authority_connected", "",                                                       \
+	  "Whether that server was there when it was asked last; Redis: whether it is connected")                      \
+	X(authority_follows, GAUGE, "authority_follows", "",                                                           \
+	  "Whether Redis tells of changes of what is kept; else it is good until its time is up")                      \
+	X(authority_invalidations, COUNT, "authority_invalidations", "", "Changes that Redis has told of")             \
+	X(authority_disabled, COUNT, "authority_disabled", "",                                                         \
+	  "Users whose sessions ended because they were disabled")                                                     \
+	X(authority_entries, GAUGE, "authority_entries", "", "Answers that are kept")                                  \
+	X(authority_bytes, GAUGE, "authority_bytes", "", "Bytes of these answers")                                     \
+	X(authority_evictions, COUNT, "authority_evictions", "", "Answers that made room for others")                  \
 	X(acl_cache_hits, COUNT, "acl_cache_lookups", "result=\"hit\"",                                                \
 	  "Decisions on PUBLISH where there are rules, by whether the cache had them")                                 \
 	X(acl_cache_misses, COUNT, "acl_cache_lookups", "result=\"miss\"", "Decisions that the rules had to make")     \

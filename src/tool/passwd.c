@@ -14,21 +14,25 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-static const char USAGE[] = "Usage: roost passwd FILE USER\n"
-			    "       roost passwd --delete FILE USER\n\n"
-			    "Adds a user to a password file, or changes the user's password. Creates the file if there "
-			    "is none. Asks for the\n"
-			    "password on the terminal, or reads the first line of stdin.\n\n"
-			    "      --delete   remove the user\n"
-			    "      --help\n\n"
-			    "The file has a line NAME:HASH for each user, with an argon2id hash; lines with hashes of "
-			    "mosquitto_passwd ($7$)\n"
-			    "are valid too. A running server reads the file again when it reloads.\n";
+static const char USAGE[] =
+	"Usage: roost passwd FILE USER\n"
+	"       roost passwd --delete FILE USER\n"
+	"       roost passwd --print\n\n"
+	"Adds a user to a password file, or changes the user's password. Creates the file if there "
+	"is none. Asks for the\n"
+	"password on the terminal, or reads the first line of stdin.\n\n"
+	"      --delete   remove the user\n"
+	"      --print    write the hash of a password to stdout, for the record of a user in Redis\n"
+	"      --help\n\n"
+	"The file has a line NAME:HASH for each user, with an argon2id hash; lines with hashes of "
+	"mosquitto_passwd ($7$)\n"
+	"are valid too. A running server reads the file again when it reloads.\n";
 
-enum { OPTION_DELETE = CLI_FIRST };
+enum { OPTION_DELETE = CLI_FIRST, OPTION_PRINT };
 
 static const struct option OPTIONS[] = {
 	{"delete", no_argument, NULL, OPTION_DELETE},
+	{"print", no_argument, NULL, OPTION_PRINT},
 	{"help", no_argument, NULL, CLI_HELP},
 	{0},
 };
@@ -37,6 +41,7 @@ struct passwd {
 	const char *path;
 	const char *user;
 	bool remove;
+	bool prints;
 	uint8_t *text; /* of the file as it was; on the heap */
 	size_t size;
 };
@@ -119,16 +124,33 @@ static bool save(const struct passwd *passwd, const char *entry)
 	return saved;
 }
 
-static bool make_entry(const struct passwd *passwd, char **entry)
+/* Of the password that is asked for. NULL, or why there is none. */
+static const char *make_hash(char hash[PASSWORD_HASH_BYTES_MAX])
 {
-	char password[PROMPT_BYTES_MAX], hash[PASSWORD_HASH_BYTES_MAX];
-	*entry = NULL;
+	char password[PROMPT_BYTES_MAX];
 	const char *fault = prompt_password(password);
 	if (fault == NULL && !password_hash(slice_string(password), hash))
 		fault = "out of memory";
+	sodium_memzero(password, sizeof(password));
+	return fault;
+}
+
+static bool print_hash(void)
+{
+	char hash[PASSWORD_HASH_BYTES_MAX];
+	const char *fault = make_hash(hash);
+	if (fault == NULL && (puts(hash) == EOF || fflush(stdout) != 0))
+		fault = "it cannot be written to stdout";
+	return fault == NULL || cli_complain("passwd", "--print", fault);
+}
+
+static bool make_entry(const struct passwd *passwd, char **entry)
+{
+	char hash[PASSWORD_HASH_BYTES_MAX];
+	*entry = NULL;
+	const char *fault = make_hash(hash);
 	if (fault == NULL && asprintf(entry, "%s:%s\n", passwd->user, hash) < 0)
 		fault = "out of memory";
-	sodium_memzero(password, sizeof(password));
 	return fault == NULL || cli_complain("passwd", passwd->user, fault);
 }
 
@@ -151,8 +173,9 @@ static bool take_option(void *context, int option, const char *text)
 {
 	struct passwd *passwd = context;
 	(void)text;
-	CHECK(option == OPTION_DELETE);
-	passwd->remove = true;
+	CHECK(option == OPTION_DELETE || option == OPTION_PRINT);
+	passwd->remove = passwd->remove || option == OPTION_DELETE;
+	passwd->prints = passwd->prints || option == OPTION_PRINT;
 	return true;
 }
 
@@ -164,6 +187,12 @@ int passwd_main(int argc, char **argv)
 	int status;
 	if (!cli_parse(argc, argv, &CLI, &passwd, &status))
 		return status;
+	if (passwd.prints && (passwd.remove || argc != optind)) {
+		fputs("roost passwd: --print stands alone; `roost passwd --help` says more\n", stderr);
+		return CLI_EXIT_USAGE;
+	}
+	if (passwd.prints)
+		return print_hash() ? CLI_EXIT_OK : CLI_EXIT_FAILED;
 	if (argc - optind != 2) {
 		fputs("roost passwd: a file and a user are required; `roost passwd --help` says more\n", stderr);
 		return CLI_EXIT_USAGE;

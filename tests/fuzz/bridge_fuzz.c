@@ -1,6 +1,8 @@
 /* What comes from Redis and from the server of a key set: the first byte says which of it the others are. */
 #include "fuzz.h"
 
+#include "asking/redis_tracking.h"
+#include "asking/redis_user.h"
 #include "bridge/redis_message.h"
 #include "bridge/redis_scan.h"
 #include "fetch/caching.h"
@@ -150,6 +152,18 @@ static bool elsewhere(void *context, struct slice key, int64_t *ttl_ms)
 	return key.size % 2 == 0;
 }
 
+/* A link on which these bytes come, and then its end. Returns the other end. */
+static int open_link(struct redis_link *link, struct slice bytes)
+{
+	int listener = listen_once();
+	CHECK(redis_link_open(link, &way));
+	int peer = accept(listener, NULL, NULL);
+	CHECK(peer >= 0 && send(peer, bytes.data, bytes.size, 0) == (ssize_t)bytes.size);
+	/* Its questions are left unread, and may be sent: only the other direction ends here. */
+	CHECK(shutdown(peer, SHUT_WR) == 0);
+	return peer;
+}
+
 static void read_answers(struct slice bytes)
 {
 	struct redis_link link = {0};
@@ -157,12 +171,7 @@ static void read_answers(struct slice bytes)
 	uint32_t visits = 0;
 	if (bytes.size > ANSWER_BYTES_MAX)
 		return;
-	int listener = listen_once();
-	CHECK(redis_link_open(&link, &way));
-	int peer = accept(listener, NULL, NULL);
-	CHECK(peer >= 0 && send(peer, bytes.data, bytes.size, 0) == (ssize_t)bytes.size);
-	/* Its questions are left unread, and may be sent: only the other direction ends here. */
-	CHECK(shutdown(peer, SHUT_WR) == 0);
+	int peer = open_link(&link, bytes);
 	redis_scan_begin(&scan, visit, elsewhere, &visits);
 	bool done = false;
 	while (!done && redis_scan_page(&scan, &link, NOW_S, &done))
@@ -225,10 +234,55 @@ static void read_where(struct slice bytes)
 	redisReaderFree(reader);
 }
 
+/* ---- users ---- */
+
+static void read_users(struct slice bytes)
+{
+	struct redis_link link = {0};
+	redisReply *reply;
+	if (bytes.size > ANSWER_BYTES_MAX)
+		return;
+	int peer = open_link(&link, bytes);
+	while (redis_link_await(&link, &reply)) {
+		struct fault fault = {0};
+		struct outside_answer *answer;
+		enum redis_user_outcome outcome = redis_user_read(reply, slice_string("u"), &answer, &fault);
+		CHECK((answer != NULL) == (outcome == REDIS_USER_READ));
+		CHECK(answer != NULL || fault.text[0] != '\0');
+		CHECK(answer == NULL || answer->verdict != OUTSIDE_ALLOWED);
+		outside_answer_put(&answer);
+		freeReplyObject(reply);
+	}
+	CHECK(link.fault[0] != '\0');
+	redis_link_close(&link);
+	close(peer);
+}
+
+static void hear_of(void *context, struct slice name)
+{
+	size_t *heard = context;
+	*heard += name.size;
+}
+
+static void read_changes(struct slice bytes)
+{
+	size_t heard = 0;
+	struct redis_tracking tracking = {.visit = hear_of, .context = &heard, .on = true};
+	if (bytes.size > ANSWER_BYTES_MAX)
+		return;
+	int peer = open_link(&tracking.feed.link, bytes);
+	while (redis_tracking_read(&tracking, true))
+		;
+	CHECK(tracking.feed.link.fault[0] != '\0' && heard <= bytes.size);
+	redis_tracking_end(&tracking);
+	close(peer);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	static void (*const READERS[])(struct slice) = {read_key,    read_revoked, read_lifted,   read_url,
-							read_header, read_answers, read_redirect, read_where};
+							read_header, read_answers, read_redirect, read_where,
+							read_users,  read_changes};
 	if (size == 0 || data[0] >= sizeof(READERS) / sizeof(READERS[0]))
 		return 0;
 	uint8_t *rest = block_new(size - 1);

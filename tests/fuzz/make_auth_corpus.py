@@ -111,6 +111,23 @@ PASSWORDS = {
     "empty": "",
 }
 
+# auth_outside: the first byte says whether JSON (0), fields of a record (1), or the name of keys and a key (2) follow.
+OUTSIDE = {
+    "allow": b'\0{"result":"allow"}',
+    "full": b'\0{"result":"allow","user":"u","permissions":{"publish":["a/+","b/%c"],"deny":{"subscribe":["#"]}},'
+            b'"ttl_s":60,"expires_s":4000000000}',
+    "deny": b'\0{"result":"deny","ttl_s":0}',
+    "other-member": b'\0{"result":"allow","rights":{}}',
+    "no-json": b"\0<html>",
+    "record": f"\1{SECRET}".encode(),
+    "record-full": f'\1{PBKDF2}\n{{"publish":["a/b"]}}\n1\n4000000000\nu'.encode(),
+    "record-none": b"\1",
+    "record-plain": b"\1secret\n\n\n\n",
+    "key": b"\2roost:user:{user}\nroost:user:alice",
+    "key-behind": b"\2a{client}b\naXb",
+    "key-none": b"\2{user}{client}\n",
+}
+
 MASK = (1 << 64) - 1
 
 
@@ -188,5 +205,6 @@ write("auth_token", TOKENS)
 write("auth_jwks", {**{name: json.dumps(keys) for name, keys in JWKS.items()}, **PEMS, "no-json": "<html>"})
 write("auth_acl", ACLS)
 write("auth_password", PASSWORDS)
+write("auth_outside", OUTSIDE)
 write("auth_journal", JOURNALS)
 write("auth_strict_json", JSONS)

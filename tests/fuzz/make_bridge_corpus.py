@@ -8,7 +8,7 @@ from pathlib import Path
 
 CORPUS = Path(__file__).resolve().parent / "corpus" / "bridge"
 
-KEY, REVOKED, LIFTED, URL, HEADER, ANSWERS, REDIRECT, WHERE = range(8)
+KEY, REVOKED, LIFTED, URL, HEADER, ANSWERS, REDIRECT, WHERE, USERS, CHANGES = range(10)
 
 
 def bulk(text):
@@ -27,6 +27,15 @@ def slots(first, last, *nodes):
     return f"*{2 + len(nodes)}\r\n:{first}\r\n:{last}\r\n" + "".join(nodes)
 
 
+def record(*fields):
+    return f"*{len(fields)}\r\n" + "".join("$-1\r\n" if field is None else bulk(field) for field in fields)
+
+
+def message(keys):
+    return "*3\r\n" + bulk("message") + bulk("__redis__:invalidate") + keys
+
+
+HASH = "$argon2id$v=19$m=8,t=1,p=1$XuRiIED4ox8QUi35WQtb6w$TxRKS9cp2Bl8hSgZ2kgVT9SpmIUZRT8eOXoCoY4utCA"
 ALICE, TOKEN = "roost:revoked:user:alice", "roost:revoked:token:t 1:x"
 SEEDS = {
     "key-user": (KEY, ALICE),
@@ -79,6 +88,14 @@ SEEDS = {
     "master": (WHERE, "*2\r\n" + bulk("10.0.0.1") + bulk("6379")),
     "role": (WHERE, "*3\r\n" + bulk("master") + ":0\r\n*0\r\n"),
     "scan-status-for-time": (ANSWERS, page("0", ALICE) + "+OK\r\n"),
+    "users": (USERS, record(HASH, '{"publish":["a/%c"]}', "0", "4000000000", "u") + record(HASH, None, None, None, None)),
+    "users-none": (USERS, record(None, None, None, None, None)),
+    "users-bad": (USERS, record("secret", "{}", "x", "y", "") + "-WRONGTYPE Operation\r\n-NOPERM\r\n-\r\n"),
+    "users-other": (USERS, "*5\r\n:1\r\n:2\r\n:3\r\n:4\r\n:5\r\n*0\r\n$-1\r\n+OK\r\n"),
+    "changes": (CHANGES, message("*2\r\n" + bulk("roost:user:a") + bulk("x")) + message("*-1\r\n") + "*2\r\n" + bulk("pong") + bulk("")),
+    "changes-no-list": (CHANGES, message(":1\r\n")),
+    "changes-no-keys": (CHANGES, message("*2\r\n" + bulk("a") + ":1\r\n")),
+    "changes-error": (CHANGES, "-ERR out of order\r\n"),
 }
 
 

@@ -7,6 +7,7 @@ import shutil
 import socket
 import subprocess
 import tempfile
+import threading
 import time
 from pathlib import Path
 
@@ -165,3 +166,39 @@ class TlsRedis(Redis):
     def close(self):
         super().close()
         self.shown.cleanup()
+
+
+class Relay:
+    """Between the server and Redis: it passes on what both say, and can say something else in Redis' name."""
+
+    def __init__(self, port):
+        self.port, self.pairs = port, []
+        self.listener = socket.create_server(("127.0.0.1", 0))
+        self.url = f"redis://127.0.0.1:{self.listener.getsockname()[1]}"
+        threading.Thread(target=self._serve, daemon=True).start()
+
+    def _serve(self):
+        with contextlib.suppress(OSError):
+            while True:
+                near, _ = self.listener.accept()
+                far = socket.create_connection(("127.0.0.1", self.port))
+                self.pairs.append((near, far))
+                for source, sink in ((near, far), (far, near)):
+                    threading.Thread(target=self._pass_on, args=(source, sink), daemon=True).start()
+
+    @staticmethod
+    def _pass_on(source, sink):
+        with contextlib.suppress(OSError):
+            while data := source.recv(1 << 16):
+                sink.sendall(data)
+            sink.shutdown(socket.SHUT_RDWR)
+
+    def say(self, data):
+        """On every connection that there is now."""
+        for near, _ in self.pairs:
+            with contextlib.suppress(OSError):
+                near.sendall(data)
+
+    def close(self):
+        for end in (self.listener, *(end for pair in self.pairs for end in pair)):
+            end.close()

@@ -172,3 +172,11 @@ def test_help():
     ended = passwd("--help")
     assert ended.returncode == 0
     assert "--delete" in ended.stdout
+
+
+def test_prints_a_hash():
+    ended = passwd("--print")
+    assert ended.returncode == 0 and LINE.match("x:" + ended.stdout.rstrip("\n")), ended.stderr
+    for arguments in (("--print", "alice"), ("--print", "--delete")):
+        ended = passwd(*arguments)
+        assert ended.returncode == 2 and "--print stands alone" in ended.stderr

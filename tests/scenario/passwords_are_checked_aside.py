@@ -32,11 +32,12 @@ def guarded(serve, tmp_path, lines):
                                   "--password-threads", "1", "--overload-refuse-ms", "60000", *options)
 
 
-def guess(server, count, version=5, source=None, password="guess"):
+def guess(server, count, version=5, source=None, password=None):
+    """Another password each, if none is given: clients with the same one wait for one verdict."""
     guessing = []
-    for _ in range(count):
+    for number in range(count):
         guessing.append(server.raw(version, source=source))
-        guessing[-1].send(connect("c", version, user="slow", password=password))
+        guessing[-1].send(connect("c", version, user="slow", password=password or f"guess {number}"))
     return guessing
 
 
@@ -73,6 +74,28 @@ def test_the_right_one_from_several_at_once(guarded, version):
     assert 1 <= checked <= 6
     with server.client("again", version, user="slow", password="secret"):  # remembered
         assert server.counter("passwords_checked") == checked
+
+
+@pytest.mark.threads
+def test_one_verdict_for_all_with_the_same_password(guarded, version):
+    """More than one address may have waiting; the first to ask goes away, and its verdict is theirs all the same."""
+    server = guarded("--connect-timeout-ms", "600000")
+    blocks = guess(server, 1)
+    server.wait_counter("passwords_waiting", 1)
+    for password, reason in (("secret", 0), ("wrong", {4: 4, 5: 0x86}[version])):
+        first = guess(server, 1, password=password)[0]
+        waiting = server.counter("passwords_waiting")
+        coming = []
+        for number in range(2 * LANE_JOBS_MAX):
+            coming.append(server.raw(version))
+            coming[-1].send(connect(f"c{number}", version, user="slow", password=password))
+        server.wait_counter("passwords_waiting", lambda now, before=waiting: now > before)
+        first.close()
+        assert {connection.packet().reason for connection in coming} == {reason}
+        for connection in coming:
+            connection.close()
+    assert server.counter("passwords_hashed") <= 5
+    blocks[0].close()
 
 
 def test_what_comes_while_it_waits_is_not_lost(guarded, version):

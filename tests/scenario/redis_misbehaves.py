@@ -1,58 +1,19 @@
 """A Redis that was there and does not work any more: it hangs, answers with errors, sends garbage or without an end, or is
 full. What was revoked stays so, others come in or not as configured, and when it is well again it is followed again."""
 
-import contextlib
 import os
 import signal
-import socket
-import threading
 
 import pytest
 
 from mqtt_wire import CONNACK, Connection, connect
-from redis_server import Redis
+from redis_server import Redis, Relay
 
 BANNED = 0x8A
 SERVER_BUSY = 0x89
 IN_STEP = r"redis: in step"
 OTHERS_COME_IN = {"allow": 0, "refuse": SERVER_BUSY}
 RESIDENT_BYTES_MAX = 400 << 20  # a sanitizer's own included
-
-
-class Relay:
-    """Between the server and Redis: it passes on what both say, and can say something else in Redis' name."""
-
-    def __init__(self, port):
-        self.port, self.pairs = port, []
-        self.listener = socket.create_server(("127.0.0.1", 0))
-        self.url = f"redis://127.0.0.1:{self.listener.getsockname()[1]}"
-        threading.Thread(target=self._serve, daemon=True).start()
-
-    def _serve(self):
-        with contextlib.suppress(OSError):
-            while True:
-                near, _ = self.listener.accept()
-                far = socket.create_connection(("127.0.0.1", self.port))
-                self.pairs.append((near, far))
-                for source, sink in ((near, far), (far, near)):
-                    threading.Thread(target=self._pass_on, args=(source, sink), daemon=True).start()
-
-    @staticmethod
-    def _pass_on(source, sink):
-        with contextlib.suppress(OSError):
-            while data := source.recv(1 << 16):
-                sink.sendall(data)
-            sink.shutdown(socket.SHUT_RDWR)
-
-    def say(self, data):
-        """On every connection that there is now."""
-        for near, _ in self.pairs:
-            with contextlib.suppress(OSError):
-                near.sendall(data)
-
-    def close(self):
-        for end in (self.listener, *(end for pair in self.pairs for end in pair)):
-            end.close()
 
 
 @pytest.fixture

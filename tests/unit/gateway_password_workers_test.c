@@ -134,6 +134,56 @@ static void test_what_was_abandoned_comes_back_unchecked(void **state)
 	password_job_free(&taken);
 }
 
+/* The same as in the file. */
+#define HASH                                                                                                           \
+	"$7$1$MDEyMzQ1Njc4OWFi$"                                                                                       \
+	"3tRQU83jhvduc7r/1pc5YS9xcdkQejbeK3zAr85h0v7Y/G/3y1yXSvBLGJ28BkriqtC0m7lT20gzFF8MS31UAg=="
+
+static void test_hashes_of_no_file(void **state)
+{
+	struct scene *scene = *state;
+	struct password_job *asked[2];
+	static const char *const PASSWORDS[] = {"secret", "guess"};
+	for (uint32_t i = 0; i < 2; i++)
+		assert_int_equal(password_workers_check_hash(scene->workers, &scene->results, slice_string(HASH),
+							     slice_string("bob"), slice_string(PASSWORDS[i]), 0, i,
+							     &asked[i]),
+				 ERROR_OK);
+	assert_int_equal(password_workers_start(scene->workers, 1), ERROR_OK);
+	for (uint32_t i = 0; i < 2; i++) {
+		struct password_job *job = await_verdict(scene);
+		assert_ptr_equal(job, asked[i]);
+		assert_null(job->file);
+		assert_int_equal(job->verdict, i == 0 ? ERROR_OK : ERROR_PASSWORD_WRONG);
+		assert_true(slice_equal(password_job_hash(job), slice_string(HASH)));
+		assert_true(slice_equal(password_job_user(job), slice_string("bob")));
+		assert_true(slice_equal(password_job_password(job), slice_string(PASSWORDS[i])));
+		password_job_free(&job);
+	}
+}
+
+/* The one that they joined goes away: it is theirs all the same. */
+static void test_who_has_joined(void **state)
+{
+	struct scene *scene = *state;
+	struct password_job *job, *follower;
+	assert_int_equal(ask(scene, "secret", 0, 7, &job), ERROR_OK);
+	assert_int_equal(password_job_join(job, 8, &follower), ERROR_OK);
+	assert_int_equal(follower->handshake, 8);
+	assert_int_equal(password_job_join(job, 9, &follower), ERROR_OK);
+	atomic_store(&job->abandoned, true);
+	assert_int_equal(password_job_join(job, 10, &follower), ERROR_OK);
+	assert_int_equal(password_workers_start(scene->workers, 1), ERROR_OK);
+	struct password_job *taken = await_verdict(scene);
+	assert_ptr_equal(taken, job);
+	assert_int_equal(taken->verdict, ERROR_OK);
+	uint32_t wanted = 10;
+	for (follower = taken->followers; follower != NULL; follower = follower->next)
+		assert_int_equal(follower->handshake, wanted--);
+	assert_int_equal(wanted, 7);
+	password_job_free(&taken);
+}
+
 static void test_many_from_several_threads(void **state)
 {
 	struct scene *scene = *state;
@@ -161,6 +211,8 @@ int main(void)
 		IN_SCENE(test_lanes_take_turns),
 		IN_SCENE(test_a_lane_is_bounded),
 		IN_SCENE(test_what_was_abandoned_comes_back_unchecked),
+		IN_SCENE(test_hashes_of_no_file),
+		IN_SCENE(test_who_has_joined),
 		IN_SCENE(test_many_from_several_threads),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

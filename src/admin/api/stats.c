@@ -4,7 +4,7 @@
 #include "base/check.h"
 #include "control/tls/tls_keeper.h"
 #include "gate/gate.h"
-#include "gate/state.h"
+#include "gate/handshake/state.h"
 #include "runtime/client_transport.h"
 #include "state/shard.h"
 
@@ -156,6 +156,27 @@ static json_t *json_of_tls(const struct snapshot *snapshot)
 			 json_of_count(&tls->reloads), "reload_failures", json_of_count(&tls->reload_failures));
 }
 
+/* null: nobody was looked for yet. */
+static json_t *json_of_hit_rate(const struct counters *sum)
+{
+	uint64_t hits = counter_of(sum, COUNTER_authority_hits), misses = counter_of(sum, COUNTER_authority_misses);
+	return hits + misses != 0 ? json_real((double)hits / (double)(hits + misses)) : json_null();
+}
+
+static json_t *json_of_authority(const struct snapshot *snapshot)
+{
+	const struct access_settings *access = &gateway_settings(snapshot->gateway)->access;
+	const struct counters *sum = &snapshot->sum;
+	const char *asks = access->auth_http[0] != '\0' ? "http" : "none";
+	if (access->auth_redis[0] != '\0')
+		asks = "redis";
+	return json_pack("{s:s, s:b, s:b, s:o, s:o, s:o}", "asks", asks, "connected",
+			 counter_of(sum, COUNTER_authority_connected) != 0, "follows",
+			 counter_of(sum, COUNTER_authority_follows) != 0, "waiting",
+			 json_of_count(&sum->values[COUNTER_authority_waiting]), "entries",
+			 json_of_count(&sum->values[COUNTER_authority_entries]), "hit_rate", json_of_hit_rate(sum));
+}
+
 void serve_stats(struct request *request)
 {
 	struct snapshot snapshot;
@@ -164,13 +185,13 @@ void serve_stats(struct request *request)
 	clock_gettime(CLOCK_REALTIME, &now);
 	double now_s = (double)now.tv_sec + (double)now.tv_nsec / 1e9;
 	json_t *json = json_pack(
-		"{s:s, s:f, s:f, s:o, s:I, s:I, s:f, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "version", ROOST_VERSION,
-		"time", now_s, "uptime_seconds", now_s - snapshot.started_s, "clients", json_of_clients(&snapshot.sum),
-		"filters", (json_int_t)snapshot.index.filters, "retained_messages",
+		"{s:s, s:f, s:f, s:o, s:I, s:I, s:f, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "version",
+		ROOST_VERSION, "time", now_s, "uptime_seconds", now_s - snapshot.started_s, "clients",
+		json_of_clients(&snapshot.sum), "filters", (json_int_t)snapshot.index.filters, "retained_messages",
 		(json_int_t)snapshot.retained.messages, "cpu_seconds", snapshot.machine.cpu_s, "memory",
-		json_of_memory(&snapshot), "store", json_of_store(&snapshot), "tls", json_of_tls(&snapshot), "counters",
-		json_of_counters(&snapshot.sum), "ends", json_of_ends(&snapshot.sum), "timing_bounds_seconds",
-		json_of_bounds(), "delivery_counts", json_of_timing(&snapshot.sum.delivery), "shards",
-		json_of_shards(&snapshot));
+		json_of_memory(&snapshot), "store", json_of_store(&snapshot), "tls", json_of_tls(&snapshot),
+		"authority", json_of_authority(&snapshot), "counters", json_of_counters(&snapshot.sum), "ends",
+		json_of_ends(&snapshot.sum), "timing_bounds_seconds", json_of_bounds(), "delivery_counts",
+		json_of_timing(&snapshot.sum.delivery), "shards", json_of_shards(&snapshot));
 	request_answer(request, HTTP_OK, json);
 }

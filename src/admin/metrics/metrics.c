@@ -5,7 +5,7 @@
 #include "base/check.h"
 #include "control/tls/tls_keeper.h"
 #include "gate/gate.h"
-#include "gate/state.h"
+#include "gate/handshake/state.h"
 #include "state/shard.h"
 
 #include <ctype.h>

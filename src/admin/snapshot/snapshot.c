@@ -2,7 +2,7 @@
 
 #include "base/check.h"
 #include "gate/gate.h"
-#include "gate/state.h"
+#include "gate/handshake/state.h"
 #include "state/shard.h"
 #include "topics/index.h"
 #include "topics/retained.h"

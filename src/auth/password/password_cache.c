@@ -28,8 +28,8 @@ static void password_cache_absorb(crypto_generichash_state *state, struct slice 
 	crypto_generichash_update(state, text.data, text.size);
 }
 
-static struct password_mark password_cache_mark_of(const struct password_cache *cache, struct slice hash,
-						   struct slice user, struct slice password)
+struct password_mark password_cache_mark(const struct password_cache *cache, struct slice hash, struct slice user,
+					 struct slice password)
 {
 	struct password_mark mark;
 	crypto_generichash_state state;
@@ -48,13 +48,11 @@ static struct password_mark *password_cache_slot_of(struct password_cache *cache
 	return &cache->marks[place & cache->mask];
 }
 
-bool password_cache_has(struct password_cache *cache, const struct password_file *file, struct slice user,
-			struct slice password)
+bool password_cache_has_hash(struct password_cache *cache, struct slice hash, struct slice user, struct slice password)
 {
-	struct slice hash = password_file_find(file, user);
 	if (hash.size == 0)
 		return false;
-	struct password_mark mark = password_cache_mark_of(cache, hash, user, password);
+	struct password_mark mark = password_cache_mark(cache, hash, user, password);
 	bool found = sodium_memcmp(password_cache_slot_of(cache, &mark)->bytes, mark.bytes, sizeof(mark.bytes)) == 0;
 	if (found)
 		cache->hits++;
@@ -63,13 +61,24 @@ bool password_cache_has(struct password_cache *cache, const struct password_file
 	return found;
 }
 
+bool password_cache_has(struct password_cache *cache, const struct password_file *file, struct slice user,
+			struct slice password)
+{
+	return password_cache_has_hash(cache, password_file_find(file, user), user, password);
+}
+
+void password_cache_remember_hash(struct password_cache *cache, struct slice hash, struct slice user,
+				  struct slice password)
+{
+	if (hash.size == 0)
+		return;
+	struct password_mark mark = password_cache_mark(cache, hash, user, password);
+	CHECK(cache->marks != NULL);
+	*password_cache_slot_of(cache, &mark) = mark;
+}
+
 void password_cache_remember(struct password_cache *cache, const struct password_file *file, struct slice user,
 			     struct slice password)
 {
-	struct slice hash = password_file_find(file, user);
-	if (hash.size == 0)
-		return;
-	struct password_mark mark = password_cache_mark_of(cache, hash, user, password);
-	CHECK(cache->marks != NULL);
-	*password_cache_slot_of(cache, &mark) = mark;
+	password_cache_remember_hash(cache, password_file_find(file, user), user, password);
 }

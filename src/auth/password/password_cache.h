@@ -25,9 +25,17 @@ struct password_cache {
 enum error password_cache_open(struct password_cache *cache, uint32_t slots);
 void password_cache_close(struct password_cache *cache);
 
+/* What tells these three together from all others. */
+struct password_mark password_cache_mark(const struct password_cache *cache, struct slice hash, struct slice user,
+					 struct slice password);
 /* Whether it was remembered for this file's hash of the user. */
 bool password_cache_has(struct password_cache *cache, const struct password_file *file, struct slice user,
 			struct slice password);
+/* The same for a stored hash, wherever it is. */
+bool password_cache_has_hash(struct password_cache *cache, struct slice hash, struct slice user, struct slice password);
+void password_cache_remember_hash(struct password_cache *cache, struct slice hash, struct slice user,
+				  struct slice password);
+
 /* password_check() of this very file, not of one that came or went meanwhile, said ERROR_OK. */
 void password_cache_remember(struct password_cache *cache, const struct password_file *file, struct slice user,
 			     struct slice password);

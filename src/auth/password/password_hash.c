@@ -142,3 +142,20 @@ bool password_hash(struct slice password, char out[PASSWORD_HASH_BYTES_MAX])
 	return crypto_pwhash_argon2id_str(out, (const char *)password.data, password.size, PASSWORD_PASSES,
 					  PASSWORD_MEMORY_BYTES) == 0;
 }
+
+#define DECOY_SALT_BYTES 16u
+#define DECOY_HASH_BYTES 32u
+
+void password_hash_decoy(char out[PASSWORD_HASH_BYTES_MAX])
+{
+	uint8_t random[DECOY_SALT_BYTES + DECOY_HASH_BYTES];
+	char salt[sodium_base64_ENCODED_LEN(DECOY_SALT_BYTES, sodium_base64_VARIANT_ORIGINAL_NO_PADDING)];
+	char hash[sodium_base64_ENCODED_LEN(DECOY_HASH_BYTES, sodium_base64_VARIANT_ORIGINAL_NO_PADDING)];
+	CHECK(sodium_init() >= 0);
+	randombytes_buf(random, sizeof(random));
+	sodium_bin2base64(salt, sizeof(salt), random, DECOY_SALT_BYTES, sodium_base64_VARIANT_ORIGINAL_NO_PADDING);
+	sodium_bin2base64(hash, sizeof(hash), random + DECOY_SALT_BYTES, DECOY_HASH_BYTES,
+			  sodium_base64_VARIANT_ORIGINAL_NO_PADDING);
+	snprintf(out, PASSWORD_HASH_BYTES_MAX, ARGON2ID_PREFIX "v=19$m=%zu,t=%u,p=1$%s$%s",
+		 PASSWORD_MEMORY_BYTES / 1024, PASSWORD_PASSES, salt, hash);
+}

@@ -25,4 +25,7 @@ enum error password_hash_verify(struct slice hash, struct slice password);
 /* A hash of the password, as text that ends with NUL. False: out of memory. */
 bool password_hash(struct slice password, char out[PASSWORD_HASH_BYTES_MAX]);
 
+/* A hash of no password, of the same cost: who asks about an unknown user is to wait as long as for a known one. */
+void password_hash_decoy(char out[PASSWORD_HASH_BYTES_MAX]);
+
 #endif

@@ -1,5 +1,6 @@
 #include "daemon/options/command_line.h"
 
+#include "auth/outside/question.h"
 #include "base/check.h"
 #include "daemon/options/config_file.h"
 #include "daemon/options/listener_options.h"
@@ -117,13 +118,15 @@ static bool check_items(int argc, char **argv, const struct options *options, FI
 	return true;
 }
 
-static void say_where(int argc, char **argv, const struct options *options, const char *name, FILE *faults)
+/* Begins a line about an option: with its place, if it is from the file. */
+static void begin_fault(int argc, char **argv, const struct options *options, const char *name, FILE *faults)
 {
 	uint32_t line = options->lines[option_place(option_find(name))];
 	if (line != 0)
 		fprintf(faults, "%s:%u: ", command_line_config(argc, argv), line);
 	else
 		fputs("roost serve: ", faults);
+	fprintf(faults, "%s: ", name);
 }
 
 static bool check_presence_table(int argc, char **argv, const struct options *options, FILE *faults)
@@ -131,9 +134,45 @@ static bool check_presence_table(int argc, char **argv, const struct options *op
 	const struct settings *settings = &options->settings;
 	if (settings->presence_table[0] == '\0' || settings->access.redis_url[0] != '\0')
 		return true;
-	say_where(argc, argv, options, "presence-table", faults);
-	fputs("presence-table: it is kept in the server that the option redis names, and there is none\n", faults);
+	begin_fault(argc, argv, options, "presence-table", faults);
+	fputs("it is kept in the server that the option redis names, and there is none\n", faults);
 	return false;
+}
+
+static bool check_auth_redis(int argc, char **argv, const struct options *options, FILE *faults)
+{
+	const struct access_settings *access = &options->settings.access;
+	struct outside_key key;
+	if (access->auth_redis[0] == '\0')
+		return true;
+	const char *wrong = outside_key_read(&key, access->auth_redis);
+	if (wrong == NULL && access->redis_url[0] != '\0')
+		return true;
+	begin_fault(argc, argv, options, "auth-redis", faults);
+	if (wrong != NULL)
+		fprintf(faults, "\"%s\": %s\n", access->auth_redis, wrong);
+	else
+		fputs("users are looked up in the server that the option redis names, and there is none\n", faults);
+	return false;
+}
+
+static bool check_auth_http(int argc, char **argv, const struct options *options, FILE *faults)
+{
+	static const char *const PARTS[] = {"auth-http-ca-file", "auth-http-token-file", "auth-http-secret-file"};
+	const struct access_settings *access = &options->settings.access;
+	if (access->auth_http[0] != '\0' && access->auth_redis[0] != '\0') {
+		begin_fault(argc, argv, options, "auth-http", faults);
+		fputs("clients are asked about there or in Redis (auth-redis), not in both\n", faults);
+		return false;
+	}
+	for (size_t i = 0; i < sizeof(PARTS) / sizeof(PARTS[0]) && access->auth_http[0] == '\0'; i++) {
+		if (option_is_empty(option_find(PARTS[i]), options))
+			continue;
+		begin_fault(argc, argv, options, PARTS[i], faults);
+		fputs("is for the server that the option auth-http names, and there is none\n", faults);
+		return false;
+	}
+	return true;
 }
 
 /* What must hold between two options. */
@@ -141,13 +180,14 @@ static bool check_together(int argc, char **argv, const struct options *options,
 {
 	const struct settings *settings = &options->settings;
 	if (!listener_options_check(options, command_line_config(argc, argv), faults) ||
-	    !check_items(argc, argv, options, faults) || !check_presence_table(argc, argv, options, faults))
+	    !check_items(argc, argv, options, faults) || !check_presence_table(argc, argv, options, faults) ||
+	    !check_auth_redis(argc, argv, options, faults) || !check_auth_http(argc, argv, options, faults))
 		return false;
 	if (settings->queue_bytes_max >= settings->packet_bytes_max)
 		return true;
-	say_where(argc, argv, options, "queue-bytes-max", faults);
+	begin_fault(argc, argv, options, "queue-bytes-max", faults);
 	fprintf(faults,
-		"queue-bytes-max: %u is less than packet-bytes-max, which is %u: a queue must hold the largest "
+		"%u is less than packet-bytes-max, which is %u: a queue must hold the largest "
 		"packet\n",
 		settings->queue_bytes_max, settings->packet_bytes_max);
 	return false;

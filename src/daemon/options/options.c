@@ -308,6 +308,31 @@ static const struct option_spec SPECS[] = {
 	 "name of this gateway, which no other one has: letters, digits, dots, dashes and underscores; in that table "
 	 "and "
 	 "in presence events; none: the host's name"},
+	ACCESS_TEXT("auth-redis", access.auth_redis,
+		    "keys of users in Redis (redis), by which those sign in on whom neither a token nor the password "
+		    "file decides: a name with one {user} or {client} in it, such as roost:user:{user}, of a hash with "
+		    "the fields password (roost passwd --print makes it), permissions, disabled, expires_s and user"),
+	ACCESS_TEXT(
+		"auth-http", access.auth_http,
+		"URL of a server that is asked about those clients in place of Redis, http:// or https://: a POST of "
+		"JSON with client_id, username, password, address, transport, version and certificate, which is to "
+		"answer {\"result\":\"allow\"} or \"deny\", and may add user, permissions, ttl_s and expires_s"),
+	ACCESS_TEXT("auth-http-ca-file", access.auth_http_ca_file,
+		    "file with the certificates that it is verified by, PEM, in place of the system's"),
+	ACCESS_TEXT("auth-http-token-file", access.auth_http_token_file,
+		    "file with a token that it is shown (Authorization: Bearer)"),
+	ACCESS_TEXT("auth-http-secret-file", access.auth_http_secret_file,
+		    "file with a secret by which requests to it are signed (Roost-Signature: HMAC-SHA256)"),
+	NUMBER("auth-http-timeout-ms", access.auth_http_timeout_ms, 10, 60000, "time within which it has to answer"),
+	NUMBER("auth-cache-entries", access.auth_cache_entries, 0, 16000000,
+	       "answers about clients that are kept, those of refusals in a quarter of the places; 0: none"),
+	NUMBER("auth-cache-s", access.auth_cache_s, 0, 86400,
+	       "time for which such an answer is good, unless it says so itself or Redis tells sooner that it has "
+	       "changed"),
+	NUMBER("auth-cache-denied-s", access.auth_cache_denied_s, 0, 86400, "the same of a refusal"),
+	NUMBER("auth-stale-s", access.auth_stale_s, 0, 604800,
+	       "time for which an answer is still good behind that, while there is nobody to ask; 0: clients are then "
+	       "refused with Server unavailable, and told when to come back"),
 	NUMBER("address-connections-max", address.connections_max, 0, 16000000,
 	       "connections from one address; 0: no limit"),
 	NUMBER("address-handshakes-max", address.handshakes_max, 0, 1000000,
@@ -407,6 +432,10 @@ static void set_defaults(struct settings *settings)
 	settings->access.token_jwks_refresh_s = 300;
 	settings->access.token_jwks_cooldown_s = 10;
 	settings->access.redis_rescan_s = 60;
+	settings->access.auth_http_timeout_ms = 3000;
+	settings->access.auth_cache_entries = 100000;
+	settings->access.auth_cache_s = 300;
+	settings->access.auth_cache_denied_s = 10;
 }
 
 /* options is zero. */

@@ -48,6 +48,17 @@ struct access_settings {
 	char redis_tls_key[ACCESS_TEXT_BYTES_MAX];
 	char redis_tls_name[ACCESS_TEXT_BYTES_MAX];
 	uint32_t redis_rescan_s;
+	/* Who is asked about those whom neither a token nor the password file decides on (access/authority.h). */
+	char auth_redis[ACCESS_TEXT_BYTES_MAX]; /* names of keys, with {user} or {client} */
+	char auth_http[ACCESS_TEXT_BYTES_MAX];  /* a URL */
+	char auth_http_ca_file[ACCESS_TEXT_BYTES_MAX];
+	char auth_http_token_file[ACCESS_TEXT_BYTES_MAX];  /* Authorization: Bearer */
+	char auth_http_secret_file[ACCESS_TEXT_BYTES_MAX]; /* that requests are signed with */
+	uint32_t auth_http_timeout_ms;
+	uint32_t auth_cache_entries;
+	uint32_t auth_cache_s;
+	uint32_t auth_cache_denied_s;
+	uint32_t auth_stale_s;
 	bool redis_refuses; /* nobody may sign in while Redis is unreachable */
 };
 

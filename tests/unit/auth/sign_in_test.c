@@ -302,6 +302,139 @@ static void test_a_password_is_hashed_once(void **state)
 	sign_in_fini(&sign_in);
 }
 
+#define STORED "$argon2id$v=19$m=8,t=1,p=1$XuRiIED4ox8QUi35WQtb6w$TxRKS9cp2Bl8hSgZ2kgVT9SpmIUZRT8eOXoCoY4utCA"
+
+static void sign_in_open_outside(struct sign_in *sign_in, const struct scene *scene, bool has_passwords)
+{
+	struct sign_in_policy policy = sign_in_policy_default();
+	policy.password_cache_slots = 64;
+	policy.tokens = policy.passwords = policy.outside = true;
+	policy.outside_has_passwords = has_passwords;
+	assert_int_equal(sign_in_init(sign_in, &policy), ERROR_OK);
+	sign_in_use_keys(sign_in, scene->keys);
+	sign_in_use_passwords(sign_in, scene->passwords);
+	sign_in_use_revocations(sign_in, 0, scene->embedded);
+}
+
+static struct outside_answer *record_of(const char *permissions, const char *disabled, const char *expires_s)
+{
+	struct fault fault;
+	const struct outside_fields fields = {.password = slice_string(STORED),
+					      .permissions = text_of(permissions),
+					      .disabled = text_of(disabled),
+					      .expires_s = text_of(expires_s)};
+	struct outside_answer *answer = outside_answer_of_fields(&fields, slice_string("zoe"), &fault);
+	assert_non_null(answer);
+	return answer;
+}
+
+static enum error check_with(struct sign_in *sign_in, struct outside_answer *answer, const char *password,
+			     struct identity *identity)
+{
+	struct credentials credentials = credentials_of("c1", "zoe", password);
+	sign_in->answer = answer;
+	enum error error = sign_in_check(sign_in, &credentials, NOW_S, identity);
+	outside_answer_put(&answer);
+	sign_in->answer = NULL;
+	return error;
+}
+
+/* Only about those on whom nothing here decides. */
+static void test_who_is_asked_about_outside(void **state)
+{
+	struct scene *scene = *state;
+	struct sign_in sign_in;
+	struct identity identity;
+	sign_in_open_outside(&sign_in, scene, true);
+	struct credentials credentials = credentials_of("c1", "alice", "secret");
+	assert_int_equal(sign_in_check(&sign_in, &credentials, NOW_S, &identity), ERROR_OK);
+	credentials = credentials_of("c1", "alice", "guess");
+	assert_int_equal(sign_in_check(&sign_in, &credentials, NOW_S, &identity), ERROR_PASSWORD_WRONG);
+	credentials = credentials_of("c1", "x", scene->token);
+	assert_int_equal(sign_in_check(&sign_in, &credentials, NOW_S, &identity), ERROR_OK);
+	credentials = credentials_of("c1", NULL, NULL);
+	assert_int_equal(sign_in_check(&sign_in, &credentials, NOW_S, &identity), ERROR_CREDENTIALS_MISSING);
+	credentials = credentials_of("c1", "zoe", "secret");
+	assert_int_equal(sign_in_check(&sign_in, &credentials, NOW_S, &identity), ERROR_AUTHORITY_PENDING);
+	assert_text(sign_in.asked.user_name, "zoe");
+	assert_text(sign_in.asked.password, "secret");
+	credentials = credentials_of("c1", NULL, "secret");
+	assert_int_equal(sign_in_check(&sign_in, &credentials, NOW_S, &identity), ERROR_AUTHORITY_PENDING);
+	sign_in_fini(&sign_in);
+}
+
+static void test_records_with_passwords(void **state)
+{
+	struct scene *scene = *state;
+	struct sign_in sign_in;
+	struct identity identity;
+	sign_in_open_outside(&sign_in, scene, true);
+	struct outside_answer *unknown = outside_answer_denied();
+	for (int i = 0; i < 2; i++)
+		assert_int_equal(check_with(&sign_in, record_of(NULL, NULL, NULL), "secret", &identity), ERROR_OK);
+	assert_int_equal(sign_in.passwords_hashed, 1);
+	assert_text(identity.user, "zoe");
+	assert_null(identity.permissions.data);
+	assert_int_equal(check_with(&sign_in, record_of(NULL, NULL, NULL), "guess", &identity), ERROR_PASSWORD_WRONG);
+	/* It takes a hash to say no, too. */
+	assert_int_equal(check_with(&sign_in, unknown, "secret", &identity), ERROR_PASSWORD_WRONG);
+	assert_int_equal(sign_in.passwords_hashed, 3);
+	assert_int_equal(check_with(&sign_in, record_of(NULL, "1", NULL), "guess", &identity), ERROR_PASSWORD_WRONG);
+	assert_int_equal(check_with(&sign_in, record_of(NULL, "1", NULL), "secret", &identity), ERROR_USER_DISABLED);
+	assert_int_equal(check_with(&sign_in, record_of(NULL, NULL, "1000"), "secret", &identity), ERROR_USER_EXPIRED);
+	struct outside_answer *full = record_of("{\"publish\":[\"a\"]}", "0", "4000000000");
+	struct outside_answer *kept = outside_answer_get(full);
+	assert_int_equal(check_with(&sign_in, full, "secret", &identity), ERROR_OK);
+	assert_true(slice_equal(identity.permissions, outside_answer_rules(kept)));
+	assert_true(identity.expires_s == 4000000000);
+	outside_answer_put(&kept);
+	revoke(scene->embedded, REVOCATION_USER, "zoe");
+	assert_int_equal(check_with(&sign_in, record_of(NULL, NULL, NULL), "secret", &identity), ERROR_USER_REVOKED);
+	lift(scene->embedded, REVOCATION_USER, slice_string("zoe"));
+	sign_in_fini(&sign_in);
+}
+
+static void test_hashes_from_outside_are_deferred(void **state)
+{
+	struct scene *scene = *state;
+	struct sign_in sign_in;
+	struct identity identity;
+	sign_in_open_outside(&sign_in, scene, true);
+	sign_in.defers_passwords = true;
+	assert_int_equal(check_with(&sign_in, record_of(NULL, NULL, NULL), "secret", &identity),
+			 ERROR_PASSWORD_PENDING);
+	sign_in_remember_hash(&sign_in, slice_string(STORED), slice_string("zoe"), slice_string("secret"));
+	assert_int_equal(check_with(&sign_in, record_of(NULL, NULL, NULL), "secret", &identity), ERROR_OK);
+	/* Of one whom nobody knows another hash is computed, which a password file would take. */
+	assert_int_equal(check_with(&sign_in, outside_answer_denied(), "secret", &identity), ERROR_PASSWORD_PENDING);
+	assert_null(password_hash_check(sign_in.deferred_hash));
+	struct credentials alice = credentials_of("c1", "alice", "secret");
+	assert_int_equal(sign_in_check(&sign_in, &alice, NOW_S, &identity), ERROR_PASSWORD_PENDING);
+	assert_int_equal(sign_in.deferred_hash.size, 0);
+	sign_in_fini(&sign_in);
+}
+
+static void test_answers_without_passwords(void **state)
+{
+	struct scene *scene = *state;
+	struct sign_in sign_in;
+	struct identity identity;
+	struct fault fault;
+	uint8_t plain[] = "{\"result\":\"allow\"}", named[] = "{\"result\":\"allow\",\"user\":\"bob\"}";
+	sign_in_open_outside(&sign_in, scene, false);
+	struct outside_answer *answer = outside_answer_of_json(plain, sizeof(plain) - 1, &fault);
+	assert_int_equal(check_with(&sign_in, answer, "any", &identity), ERROR_OK);
+	assert_text(identity.user, "zoe");
+	answer = outside_answer_of_json(named, sizeof(named) - 1, &fault);
+	struct outside_answer *kept = outside_answer_get(answer);
+	assert_int_equal(check_with(&sign_in, answer, "any", &identity), ERROR_OK);
+	assert_text(identity.user, "bob");
+	outside_answer_put(&kept);
+	assert_int_equal(check_with(&sign_in, outside_answer_denied(), "any", &identity), ERROR_AUTHORITY_DENIED);
+	assert_int_equal(sign_in.passwords_hashed, 0);
+	sign_in_fini(&sign_in);
+}
+
 static void test_without_a_cache(void **state)
 {
 	struct scene *scene = *state;
@@ -330,6 +463,10 @@ int main(void)
 		cmocka_unit_test(test_revoked),
 		cmocka_unit_test(test_anonymous_clients_can_be_revoked),
 		cmocka_unit_test(test_a_password_is_hashed_once),
+		cmocka_unit_test(test_who_is_asked_about_outside),
+		cmocka_unit_test(test_records_with_passwords),
+		cmocka_unit_test(test_hashes_from_outside_are_deferred),
+		cmocka_unit_test(test_answers_without_passwords),
 		cmocka_unit_test(test_without_a_cache),
 	};
 	return cmocka_run_group_tests(tests, scene_open, scene_close);

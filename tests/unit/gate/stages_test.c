@@ -3,11 +3,11 @@
 #include "gate/accept.h"
 #include "gate/connect.h"
 #include "gate/gate.h"
-#include "gate/handshake.h"
+#include "gate/handshake/handshake.h"
+#include "gate/handshake/tls_queue.h"
 #include "gate/handshakes.h"
 #include "gate/stages.h"
 #include "gate/tls.h"
-#include "gate/tls_queue.h"
 
 #include "access/access.h"
 #include "access/addresses.h"

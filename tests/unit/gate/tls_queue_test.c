@@ -1,5 +1,5 @@
 /* Whose turn it is to do TLS: those in progress, then those with a ticket, then one of the others in any case. */
-#include "gate/tls_queue.h"
+#include "gate/handshake/tls_queue.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

@@ -5,10 +5,10 @@
  *
  * A listener's stages follow each other in this order, and each may refuse. A stage gets the bytes that have come, and
  * gives those that it does not use to the next one. One that has written something is over when that is out. */
-#ifndef GATE_HANDSHAKE_H
-#define GATE_HANDSHAKE_H
+#ifndef GATE_HANDSHAKE_HANDSHAKE_H
+#define GATE_HANDSHAKE_HANDSHAKE_H
 
-#include "gate/state.h"
+#include "gate/handshake/state.h"
 
 /* Whether connections from this address begin with a PROXY head. */
 bool gate_is_proxy(const struct gate *gate, uint8_t listener, const union peer *peer);

@@ -1,8 +1,9 @@
 /* The state of a gate (gate/gate.h). Owned by its thread except where a comment says otherwise. */
-#ifndef GATE_STATE_H
-#define GATE_STATE_H
+#ifndef GATE_HANDSHAKE_STATE_H
+#define GATE_HANDSHAKE_STATE_H
 
 #include "access/admission.h"
+#include "access/authority.h"
 #include "access/drop_list.h"
 #include "access/handshake.h"
 #include "access/password_workers.h"
@@ -57,7 +58,8 @@ struct gate {
 	const struct hash_key *key;
 	struct addresses *addresses;
 	struct access *access;
-	struct password_workers *password_workers; /* NULL: no password file is configured */
+	struct password_workers *password_workers; /* NULL: there are no hashes to compare passwords with */
+	struct authority *authority;               /* NULL: nobody outside is asked */
 	struct tls_contexts *tls_contexts;         /* NULL: no listener has TLS */
 	struct shard *shards;
 	struct gate *gates;       /* all gates */
@@ -92,6 +94,8 @@ struct gate {
 	struct sign_in sign_in;
 	struct acl *acl;
 	struct password_results verdicts;
+	struct password_job **pending_passwords; /* by their marks (gate/passwords.h); NULL: none are checked */
+	struct authority_results answers;
 	struct drop_list drop_list; /* gate 0 only */
 	uint32_t access_version;    /* of the snapshot that sign_in and acl are from */
 	struct counters counters;
@@ -131,7 +135,7 @@ struct handshake {
 	uint32_t tls_next;
 	uint64_t tls_since_ms;     /* when it first came to wait for its client; 0: not yet */
 	uint8_t listener;          /* its number, or GATE_INTERNAL */
-	uint8_t version;           /* the client's protocol level, while its password is checked */
+	uint8_t version;           /* the client's protocol level, once its CONNECT has had to wait; else 0 */
 	uint8_t stage;             /* enum gate_stage */
 	uint8_t tls_wait;          /* enum gate_tls_wait; nothing is read meanwhile, but to go on */
 	bool tls_turn;             /* it has waited, and its input is to be taken now */
@@ -144,6 +148,8 @@ struct handshake {
 	char *name;                /* in the client's certificate, where the listener uses it; on the heap; or NULL */
 	char *server_name;         /* that the client asked for, by TLS or as the proxy says; on the heap; or NULL */
 	struct password_job *password; /* the password being checked, or NULL; nothing is read meanwhile */
+	struct authority_job *asked;   /* the question to the authority, or NULL; likewise */
+	struct outside_answer *answer; /* a reference to what it said, for the next reading of CONNECT; or NULL */
 };
 
 static inline struct handshake *gate_handshake_at(const struct gate *gate, uint32_t index)

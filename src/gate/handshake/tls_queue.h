@@ -4,10 +4,10 @@
  * every few that offer a ticket, whatever the others do. A turn spends a few milliseconds, so that a storm of TLS does
  * not hold up the gate's other clients, and the number of handshakes in progress is bounded (--tls-handshakes-max).
  * Gate's thread only. */
-#ifndef GATE_TLS_QUEUE_H
-#define GATE_TLS_QUEUE_H
+#ifndef GATE_HANDSHAKE_TLS_QUEUE_H
+#define GATE_HANDSHAKE_TLS_QUEUE_H
 
-#include "gate/state.h"
+#include "gate/handshake/state.h"
 
 /* Where others wait to begin and no more may be in progress, a client that is not done so long after the server's first
  * flight is given up, whatever it has said meanwhile. One that is far away and slow needs a second. */

@@ -1,8 +1,8 @@
-#include "gate/handshake.h"
+#include "gate/handshake/handshake.h"
 
 #include "access/address_check.h"
 #include "base/log.h"
-#include "gate/tls_queue.h"
+#include "gate/handshake/tls_queue.h"
 
 #include <stddef.h>
 #include <stdlib.h>
@@ -48,6 +48,12 @@ void gate_handshake_release(struct gate *gate, uint32_t index)
 		handshake->password = NULL;
 		COUNT_DOWN(&gate->counters, passwords_waiting);
 	}
+	if (handshake->asked != NULL) {
+		atomic_store(&handshake->asked->abandoned, true);
+		handshake->asked = NULL;
+		COUNT_DOWN(&gate->counters, authority_waiting);
+	}
+	outside_answer_put(&handshake->answer);
 	gate_tls_queue_remove(gate, index);
 	gate_tls_free(gate, index);
 	free(handshake->name);
@@ -124,7 +130,8 @@ void gate_handshake_lost(struct gate *gate, uint32_t index, enum error reason)
 bool gate_handshake_reads(const struct handshake *handshake)
 {
 	bool waits_its_turn = handshake->tls_wait != GATE_TLS_WAITS_NOT && handshake->tls_wait != GATE_TLS_CLIENT;
-	return handshake->password == NULL && !waits_its_turn && !(handshake->is_over && handshake->conn.backlog != 0);
+	return handshake->password == NULL && handshake->asked == NULL && !waits_its_turn &&
+	       !(handshake->is_over && handshake->conn.backlog != 0);
 }
 
 void gate_handshake_wait(struct gate *gate, uint32_t index)

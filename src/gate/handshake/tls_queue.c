@@ -1,4 +1,4 @@
-#include "gate/tls_queue.h"
+#include "gate/handshake/tls_queue.h"
 
 #include "base/clock.h"
 
