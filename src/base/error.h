@@ -143,12 +143,6 @@
 	X(PASSWORD_WRONG, "", "user is not known, or the password is wrong")                                           \
 	X(PASSWORD_PENDING, "", "password is being checked")                                                           \
 	X(PASSWORD_QUEUE, "", "more passwords wait to be checked than may: come back later")                           \
-	X(AUTHORITY_PENDING, "", "the server that decides on sign-ins is being asked")                                 \
-	X(AUTHORITY_DENIED, "", "the server that decides on sign-ins does not let the client in")                      \
-	X(AUTHORITY_AWAY, "", "the server that decides on sign-ins cannot be asked now: come back later")              \
-	X(AUTHORITY_QUEUE, "", "more clients wait for the server that decides on sign-ins than may: come back later")  \
-	X(USER_DISABLED, "", "user is disabled")                                                                       \
-	X(USER_EXPIRED, "", "user's time is over")                                                                     \
 	X(CREDENTIALS_MISSING, "", "neither a token nor a user name with a password, and one is required")             \
 	X(REVOCATIONS_AWAY, "", "what was revoked cannot be known now: come back later")                               \
 	/* permissions */                                                                                              \
@@ -179,7 +173,15 @@
 	X(STORE_FULL, "", "nothing more can be kept now: the store has no room, or its device fails")                  \
 	X(MESSAGE_RATE, "", "client publishes faster than it may")                                                     \
 	X(NOT_AUTHORIZED, "", "anonymous clients are not let in on this listener")                                     \
-	X(CLIENT_ID_RESERVED, "MQTT-3.1.3-8", "client ids that begin with $roost/ are the server's own")
+	X(CLIENT_ID_RESERVED, "MQTT-3.1.3-8", "client ids that begin with $roost/ are the server's own")               \
+	/* somebody outside is asked about a client; at the end, so that the others keep their numbers and programs    \
+	 * their clients */                                                                                            \
+	X(AUTHORITY_PENDING, "", "the server that decides on sign-ins is being asked")                                 \
+	X(AUTHORITY_DENIED, "", "the server that decides on sign-ins does not let the client in")                      \
+	X(AUTHORITY_AWAY, "", "the server that decides on sign-ins cannot be asked now: come back later")              \
+	X(AUTHORITY_QUEUE, "", "more clients wait for the server that decides on sign-ins than may: come back later")  \
+	X(USER_DISABLED, "", "user is disabled")                                                                       \
+	X(USER_EXPIRED, "", "user's time is over")
 
 enum error {
 #define X(code, rule, sentence) ERROR_##code,

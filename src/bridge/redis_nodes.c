@@ -291,7 +291,11 @@ bool redis_nodes_follow(struct redis_nodes *nodes, struct slice key, struct slic
 		return true;
 	*again = true;
 	*asking = redirect.kind == REDIS_ASK;
-	if (!*asking && redis_nodes_refresh(nodes) && redis_slots_move(&nodes->slots, redirect.slot, &redirect.place)) {
+	if (!*asking) {
+		/* Others may have moved as well; and where nobody tells, this is what is known. */
+		redis_nodes_refresh(nodes);
+		if (!redis_slots_move(&nodes->slots, redirect.slot, &redirect.place))
+			return nodes_fail(nodes, NULL, "the cluster has too many nodes");
 		list_masters(nodes);
 		return true;
 	}

@@ -2,7 +2,8 @@
  * also while slots of a cluster move, and while a replica takes over. Where Redis is one server, or the master that
  * Sentinels name, that one has all keys. Connections are made when they are first needed. Owned by one thread.
  *
- * Every call blocks for some seconds at most for each server that has to be asked. After a call has failed the
+ * A command that waits at the server (BLOCK) is to come back within REDIS_TIMEOUT_MS, or its caller polls the link
+ * itself. Every call blocks for some seconds at most for each server that has to be asked. After a call has failed the
  * connection that it was about is closed, and the next call makes it anew: the caller pauses in between. */
 #ifndef BRIDGE_REDIS_NODES_H
 #define BRIDGE_REDIS_NODES_H

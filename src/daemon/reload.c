@@ -54,15 +54,26 @@ void reloader_fini(struct reloader *reloader)
 
 /* Copies what may change from the options into the settings in force. What the gateway itself has made of the others,
  * such as the ports of its listeners, stays. */
-static void take_live(struct settings *settings, const struct options *options)
+static bool take_live(struct settings *settings, const struct options *options)
 {
-	struct options mixed = {.settings = *settings};
-	listener_options_copy(&mixed, options);
+	struct options *mixed = options_new();
+	if (mixed == NULL)
+		return false;
+	mixed->settings = *settings;
+	listener_options_copy(mixed, options);
 	for (size_t i = 0; i < option_count(); i++) {
 		if (option_is_live(option_at(i)))
-			option_copy(option_at(i), &mixed, options);
+			option_copy(option_at(i), mixed, options);
 	}
-	*settings = mixed.settings;
+	*settings = mixed->settings;
+	free(mixed);
+	return true;
+}
+
+static bool reload_lacks_memory(FILE *report)
+{
+	fprintf(report, "%s\n", error_sentence(ERROR_NO_MEMORY));
+	return false;
 }
 
 /* Applies what was read. False: report says why nothing has changed. */
@@ -71,17 +82,16 @@ static bool reload_apply(struct reloader *reloader, const struct options *change
 	struct tls_keeper *tls = gateway_tls(reloader->gateway);
 	struct tls_context_set fresh;
 	struct settings settings = *gateway_settings(reloader->gateway);
-	take_live(&settings, changed);
+	if (!take_live(&settings, changed))
+		return reload_lacks_memory(report);
 	if (!tls_keeper_read(tls, &settings, report, &fresh))
 		return false;
 	/* What cannot be undone comes last, after all that may fail. */
 	bool applied = admin_check_token(reloader->admin, report) &&
 		       access_reload(gateway_access(reloader->gateway), report) &&
 		       admin_reload_token(reloader->admin, report);
-	if (applied && gateway_reload(reloader->gateway, &settings) == ERROR_NO_MEMORY) {
-		fprintf(report, "%s\n", error_sentence(ERROR_NO_MEMORY));
-		applied = false;
-	}
+	if (applied && gateway_reload(reloader->gateway, &settings) == ERROR_NO_MEMORY)
+		applied = reload_lacks_memory(report);
 	if (applied)
 		tls_keeper_use(tls, &settings, &fresh);
 	else
@@ -89,34 +99,41 @@ static bool reload_apply(struct reloader *reloader, const struct options *change
 	return applied;
 }
 
-/* With the lock held. */
-static bool reload_locked(struct reloader *reloader, FILE *report)
+/* Puts what was read to use, in *changed first. */
+static bool reload_to(struct reloader *reloader, const struct options *wanted, struct options *changed, FILE *report)
 {
-	CHECK(reloader->gateway != NULL && !reloader->stopping);
-	struct options wanted = options_default();
-	const char *path = command_line_config(reloader->argc, reloader->argv);
-	if (!command_line_read(reloader->argc, reloader->argv, &wanted, report))
-		return false;
 	/* Changes are told only if they are made. */
 	char *text = NULL;
 	size_t size = 0;
 	FILE *lines = open_memstream(&text, &size);
-	if (lines == NULL) {
-		fprintf(report, "%s\n", error_sentence(ERROR_NO_MEMORY));
-		return false;
-	}
-	struct options changed = *reloader->current;
-	bool may = options_change(&changed, reloader->started, &wanted, path, lines) == ERROR_OK;
+	if (lines == NULL)
+		return reload_lacks_memory(report);
+	const char *path = command_line_config(reloader->argc, reloader->argv);
+	bool may = options_change(changed, reloader->started, wanted, path, lines) == ERROR_OK;
 	fclose(lines);
-	bool done = may && reload_apply(reloader, &changed, report);
+	bool done = may && reload_apply(reloader, changed, report);
 	if (done || !may)
 		fputs(text, report);
 	free(text);
 	if (done) {
-		log_level_set(changed.log_level);
-		relay_use(reloader->relay, &changed.items, &reloader->current->items);
-		*reloader->current = changed;
+		log_level_set(changed->log_level);
+		relay_use(reloader->relay, &changed->items, &reloader->current->items);
+		*reloader->current = *changed;
 	}
+	return done;
+}
+
+/* With the lock held. Options are too large for the stacks of some. */
+static bool reload_locked(struct reloader *reloader, FILE *report)
+{
+	CHECK(reloader->gateway != NULL && !reloader->stopping);
+	struct options *wanted = options_new(), *changed = options_clone(reloader->current);
+	bool done = wanted != NULL && changed != NULL
+			    ? command_line_read(reloader->argc, reloader->argv, wanted, report) &&
+				      reload_to(reloader, wanted, changed, report)
+			    : reload_lacks_memory(report);
+	free(wanted);
+	free(changed);
 	return done;
 }
 

@@ -6,6 +6,7 @@ import hashlib
 import hmac
 import http.server
 import json
+import os
 import re
 import socket
 import threading
@@ -190,6 +191,20 @@ def is_signed(request, secret, now_s, tolerance_s=300):
         return False
     wanted = hmac.new(secret, parts["t"].encode() + b"." + request.body, hashlib.sha256).hexdigest()
     return hmac.compare_digest(wanted, parts["v1"])
+
+
+def children(parent):
+    """The processes that this one has started."""
+    found = set()
+    for stat in (entry for entry in os.listdir("/proc") if entry.isdigit()):
+        try:
+            with open(f"/proc/{stat}/stat", encoding="utf-8") as file:
+                fields = file.read().rsplit(")", 1)[1].split()
+            if int(fields[1]) == parent:
+                found.add(int(stat))
+        except OSError:
+            continue
+    return found
 
 
 def wait_hook(server, name, reached, timeout=TIMEOUT_S):

@@ -129,7 +129,7 @@ class Cluster(Several):
         return next((node for node in self.running() if self.id_of(node) == wanted), None)
 
     def ask(self, *commands):
-        return [self.owner(words[1]).ask(words)[0] for words in commands]
+        return [self.owner(words[2 if words[0] == "XINFO" else 1]).ask(words)[0] for words in commands]
 
     def key_of(self, node, prefix="s"):
         """A key of this name and a number that the node has."""

@@ -282,6 +282,29 @@ def test_tls_and_a_user_with_few_rights(cluster, start):
     check_all(cluster, 5, once=True)
 
 
+def test_the_table_of_who_is_online(cluster, serve):
+    """Its keys have a hash tag, so that all are on one node, wherever that goes."""
+    cluster = cluster(3, 0)
+    key = "{online}:gw-1"
+    server = serve("--redis", cluster.url(cluster.nodes[0]), "--presence-table", "{online}", "--node", "gw-1", "--admin", "http://127.0.0.1:0")
+    with server.client("c-1", 5), server.client("c-2", 5):
+        def online():
+            return sorted(cluster.ask(("HKEYS", key))[0])
+        wait_until(lambda: online() == [b"c-1", b"c-2"], "they are not in the table")
+        source = cluster.owner(key)
+        target = next(node for node in cluster.masters if node is not source)
+        for _ in cluster.move(cluster.slot(key), source, target):
+            pass
+        with server.client("c-3", 5):
+            wait_until(lambda: online() == [b"c-1", b"c-2", b"c-3"], "the table is not where the slot is")
+        assert cluster.owner(key) is target
+
+
+def test_a_table_whose_keys_are_on_several_nodes():
+    answer = roost("serve", "--listen", "tcp://127.0.0.1:0", "--admin", "off", "--redis", "redis+cluster://127.0.0.1", "--presence-table", "online")
+    assert answer.returncode == 2 and "write {online}, with the braces" in answer.stderr
+
+
 @pytest.mark.parametrize("url, told", [
     ("redis+cluster://", "there is no host"),
     ("redis+cluster://a:1,b:0", 'server 2, "b:0"'),
@@ -299,9 +322,9 @@ def test_what_is_no_cluster(start):
     try:
         server = start(f"redis+cluster://127.0.0.1:{redis.port}", wait=False)
         server.wait_line("the cluster's slots are not known: .*cluster support disabled")
+        wait_rule(server, "all", lambda rule: rule["state"] == "waiting")
         with server.client("from", 5) as client:
             publish(client, range(2))
-        rule = wait_rule(server, "all", lambda rule: rule["state"] == "waiting")
-        assert rule["backlog_messages"] == 2 * STREAMS
+        wait_rule(server, "all", lambda rule: rule["backlog_messages"] == 2 * STREAMS)
     finally:
         redis.close()

@@ -165,6 +165,7 @@ def test_filters_that_overlap(endpoint, start):
     assert site.payloads() == [b"same"] * 10
 
 
+@pytest.mark.threads
 def test_several_requests_at_a_time(endpoint, start):
     """Messages of one client keep their order."""
     site = endpoint(lambda endpoint, request: (time.sleep(0.01), 200)[1])
@@ -222,6 +223,7 @@ def test_it_is_shown(endpoint, start):
     assert server.admin().client("$roost/hook/all")["subscriptions"] == 1
 
 
+@pytest.mark.threads
 def test_hooks_come_and_go(endpoint, start, tmp_path):
     one, other = endpoint(), endpoint()
     server = start({**ALL, "url": one.url}, {**ALL, "name": "gone", "url": one.url, "topics": "v"})

@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from hooks import Endpoint, is_drained, wait_hook, works, write
+from hooks import Endpoint, children, is_drained, wait_hook, works, write
 
 pytestmark = pytest.mark.roost_only("others have no such hooks")
 
@@ -78,6 +78,7 @@ def ids_are_stable(site):
     return [int(event["data"]) for event in by_id.values()]
 
 
+@pytest.mark.threads
 def test_an_endpoint_comes_and_goes_under_load(site, start):
     server = start()
     load = Load(server)
@@ -113,6 +114,7 @@ def test_the_gateway_ends(site, start, end):
         assert len(numbers(site)) == 200
 
 
+@pytest.mark.threads
 def test_upgrade_under_load(site, start):
     server = start()
     load = Load(server)
@@ -122,6 +124,7 @@ def test_upgrade_under_load(site, start):
     site.wait(len(site.events) + 50)
     load.stop()
     wait_hook(server, "all", is_drained)
+    assert len(children(server.process.pid)) == 1  # of this program: those of others have ended
     assert numbers(site) == list(range(load.acknowledged))  # requests under way are settled first: nothing twice
 
 

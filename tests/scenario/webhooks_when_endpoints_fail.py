@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from hooks import CLOSE, GARBAGE, HANG, HUGE, SHORT, Endpoint, is_drained, payload, wait_hook, works, write
+from hooks import CLOSE, GARBAGE, HANG, HUGE, SHORT, Endpoint, children, is_drained, payload, wait_hook, works, write
 
 pytestmark = pytest.mark.roost_only("others have no such hooks")
 
@@ -237,19 +237,6 @@ def test_the_process_that_sends_is_killed(endpoint, start):
     assert hook["failures"]["no_process"] >= 1
 
 
-def children(parent):
-    found = set()
-    for stat in (entry for entry in os.listdir("/proc") if entry.isdigit()):
-        try:
-            with open(f"/proc/{stat}/stat", encoding="utf-8") as file:
-                fields = file.read().rsplit(")", 1)[1].split()
-            if int(fields[1]) == parent:
-                found.add(int(stat))
-        except OSError:
-            continue
-    return found
-
-
 def test_the_process_that_sends_ends_with_the_server(endpoint, start):
     site = endpoint(lambda endpoint, request: HANG)
     server = start({**ALL, "url": site.url, "timeout_ms": 60000})
@@ -263,3 +250,19 @@ def test_the_process_that_sends_ends_with_the_server(endpoint, start):
     while os.path.exists(f"/proc/{process}"):
         assert time.monotonic() < deadline
         time.sleep(0.02)
+
+
+def test_an_event_that_is_too_large_to_be_sent(endpoint, start, tmp_path):
+    """It is put aside without a request, and a large one that can be sent goes alone."""
+    site = endpoint()
+    dead = tmp_path / "dead.jsonl"
+    server = start({**ALL, "url": site.url, "dead_letter_file": str(dead)}, packet_bytes_max=20 << 20, queue_bytes_max=64 << 20)
+    with server.client("from", 5) as publisher:
+        for n, size in enumerate((10, 12 << 20, 8 << 20, 10)):
+            assert publisher.hand_over(f"t/{n}", b"\xff" * size) < 0x80
+        site.wait(3)
+    assert [event["subject"] for event in site.events] == ["t/0", "t/2", "t/3"]
+    assert len(payload(site.events[1])) == 8 << 20
+    hook = wait_hook(server, "all", is_drained)
+    assert hook["dead_letters"] == 1 and "larger than 15 MiB" in hook["last_error"]
+    assert json.loads(dead.read_text())["event"]["subject"] == "t/1"

@@ -59,7 +59,7 @@ static struct outside_answer *outside_answer_new(const struct outside_answer *as
 	const struct slice all[] = {parts->rules, parts->user, parts->hash};
 	uint8_t *at = answer->bytes;
 	for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); at += all[i++].size) {
-		if (all[i].size != 0)
+		if (all[i].data != NULL && all[i].size != 0)
 			memcpy(at, all[i].data, all[i].size);
 	}
 	return answer;
@@ -101,6 +101,7 @@ static bool outside_check_user(struct slice user, struct fault *fault)
 static bool outside_compile(const struct strict_json *json, const struct strict_node *node, size_t size,
 			    uint8_t **rules, size_t *rules_bytes, struct fault *fault)
 {
+	CHECK_GT(size, 0); /* it was read */
 	size_t room = ACL_CLAIMS_BYTES_MAX(size);
 	*rules = malloc(room);
 	if (*rules == NULL)
@@ -118,6 +119,7 @@ static bool outside_compile(const struct strict_json *json, const struct strict_
 static bool outside_parse(struct strict_json *json, uint8_t *text, size_t size, const char *what, struct fault *fault)
 {
 	size_t at;
+	json->nodes[0] = (struct strict_node){.type = STRICT_NULL};
 	if (size > OUTSIDE_JSON_BYTES_MAX)
 		return fault_set(fault, 0, "%s longer than %zu bytes", what, OUTSIDE_JSON_BYTES_MAX);
 	json->capacity = OUTSIDE_NODES_MAX;

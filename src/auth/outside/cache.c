@@ -102,6 +102,7 @@ static size_t outside_entry_bytes(const struct outside_entry *entry)
 static void outside_entry_remove(struct outside_cache *cache, struct outside_entry **link)
 {
 	struct outside_entry *entry = *link;
+	CHECK(entry != NULL);
 	*link = entry->next;
 	outside_list_remove(outside_list_of(cache, entry), entry);
 	CHECK_GE(cache->bytes, outside_entry_bytes(entry));

@@ -4,6 +4,7 @@
 #include "base/check.h"
 #include "daemon/options/config_file.h"
 #include "daemon/options/listener_options.h"
+#include "redis/redis_slots.h"
 #include "relay/hook/hook_files.h"
 
 #include <string.h>
@@ -129,13 +130,31 @@ static void begin_fault(int argc, char **argv, const struct options *options, co
 	fprintf(faults, "%s: ", name);
 }
 
+/* A table is made anew under another key and then renamed, which a cluster does on one node only: its keys need a hash
+ * tag. Of a URL that is wrong is told elsewhere. */
+static bool is_spread_table(const struct settings *settings)
+{
+	struct redis_url url;
+	char fault[REDIS_URL_FAULT_BYTES];
+	char key[SETTINGS_NAME_BYTES_MAX + 8];
+	if (!redis_url_parse(settings->access.redis_url, &url, fault) || url.kind != REDIS_CLUSTER)
+		return false;
+	snprintf(key, sizeof(key), "%s:node", settings->presence_table);
+	return redis_key_slot(slice_string(key)) != redis_key_slot(slice_string(settings->presence_table));
+}
+
 static bool check_presence_table(int argc, char **argv, const struct options *options, FILE *faults)
 {
 	const struct settings *settings = &options->settings;
-	if (settings->presence_table[0] == '\0' || settings->access.redis_url[0] != '\0')
+	bool has_redis = settings->access.redis_url[0] != '\0';
+	if (settings->presence_table[0] == '\0' || (has_redis && !is_spread_table(settings)))
 		return true;
 	begin_fault(argc, argv, options, "presence-table", faults);
-	fputs("it is kept in the server that the option redis names, and there is none\n", faults);
+	if (has_redis)
+		fprintf(faults, "in a cluster all of its keys have to be on one node: write {%s}, with the braces\n",
+			settings->presence_table);
+	else
+		fputs("it is kept in the server that the option redis names, and there is none\n", faults);
 	return false;
 }
 

@@ -181,10 +181,15 @@ enum error options_change(struct options *into, const struct options *started, c
 	enum error error = compare_options(into, started, wanted, false, path, report);
 	if (error != ERROR_OK)
 		return error;
-	struct options changed = *into;
-	compare_options(&changed, started, wanted, true, path, report);
-	listener_options_copy(&changed, wanted);
-	options_change_items(&changed.items, &wanted->items, report);
-	*into = changed;
+	struct options *changed = options_clone(into);
+	if (changed == NULL) {
+		fprintf(report, "%s\n", error_sentence(ERROR_NO_MEMORY));
+		return ERROR_NO_MEMORY;
+	}
+	compare_options(changed, started, wanted, true, path, report);
+	listener_options_copy(changed, wanted);
+	options_change_items(&changed->items, &wanted->items, report);
+	*into = *changed;
+	free(changed);
 	return ERROR_OK;
 }

@@ -71,8 +71,8 @@ void option_copy(const struct option_spec *spec, struct options *into, const str
 
 /* Changes options while the gateway runs. ERROR_OK: *into has the new values of all options that may change, and report
  * a line for each that did. ERROR_LIMIT: an option that may not change has a new value; report has a line for each of
- * those, and *into is as before. path: of the configuration file, "" where there is none. started: the options with
- * which the gateway started. */
+ * those, and *into is as before. ERROR_NO_MEMORY: likewise. path: of the configuration file, "" where there is none.
+ * started: the options with which the gateway started. */
 enum error options_change(struct options *into, const struct options *started, const struct options *wanted,
 			  const char *path, FILE *report);
 /* The part of this that has to do with items, such as rules: all of them may change. */

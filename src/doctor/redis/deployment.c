@@ -60,15 +60,12 @@ static void look_at_server(struct deployment *deployment, struct deployment_serv
 
 /* ---- a cluster ---- */
 
-static void read_replicas(struct deployment *deployment, const redisReply *slots, const struct redis_slots *map)
+static void list_redis_masters(struct deployment *deployment, const struct redis_slots *map)
 {
-	for (size_t i = 0; i < slots->elements; i++) {
-		const redisReply *range = slots->element[i]; /* redis_slots_read() has checked it */
-		uint16_t node = map->node_of[range->element[0]->integer];
-		struct deployment_server *server =
-			node != REDIS_NO_NODE ? add_redis_server(deployment, &map->nodes[node]) : NULL;
-		if (server != NULL && range->elements - 3 > server->replicas)
-			server->replicas = (uint32_t)(range->elements - 3);
+	for (uint32_t slot = 0; slot < REDIS_SLOTS; slot++) {
+		uint16_t node = map->node_of[slot];
+		if (node != REDIS_NO_NODE && (slot == 0 || node != map->node_of[slot - 1]))
+			add_redis_server(deployment, &map->nodes[node]);
 	}
 }
 
@@ -86,7 +83,7 @@ static bool read_cluster(struct deployment *deployment, redisContext *context, c
 	}
 	if (good) {
 		deployment->slots_covered = map->covered;
-		read_replicas(deployment, slots, map);
+		list_redis_masters(deployment, map);
 	}
 	if (slots != NULL)
 		freeReplyObject(slots);
@@ -106,7 +103,7 @@ static void judge_cluster(struct deployment *deployment)
 		warn_of_deployment(deployment, true, "%u of %u slots have no master: streams there wait",
 				   REDIS_SLOTS - deployment->slots_covered, REDIS_SLOTS);
 	for (uint32_t i = 0; i < deployment->server_count; i++) {
-		if (deployment->servers[i].replicas == 0)
+		if (deployment->servers[i].looked && deployment->servers[i].verdict.replicas == 0)
 			warn_of_deployment(
 				deployment, true,
 				"%.100s has no replica: its streams wait until it comes back, and are lost with it",

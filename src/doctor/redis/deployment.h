@@ -10,8 +10,7 @@
 
 struct deployment_server {
 	struct redis_place place;
-	uint32_t replicas; /* by what the cluster says */
-	bool looked;       /* the verdict is there; else fault says why not */
+	bool looked; /* the verdict is there; else fault says why not */
 	char fault[REDIS_LINE_BYTES];
 	struct redis_verdict verdict;
 };

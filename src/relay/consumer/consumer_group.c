@@ -10,8 +10,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Of what an empty command keeps. */
-#define KEEP_BYTES ((size_t)1 << 20)
 #define NUMBER_BYTES 24u
 /* Where an answer is too long the next one is asked to be so much shorter. */
 #define TOO_LONG_FACTOR 16u
@@ -34,7 +32,7 @@ bool consumer_group_init(struct consumer_group *group, const struct consumer *co
 void consumer_group_fini(struct consumer_group *group)
 {
 	redis_nodes_free(group->nodes);
-	bytes_free(&group->command);
+	group->nodes = NULL;
 }
 
 static bool group_fail(struct consumer_group *group, const char *format, ...) __attribute__((format(printf, 2, 3)));

@@ -7,7 +7,6 @@
 #include "bridge/redis_nodes.h"
 #include "reactor/waker.h"
 #include "relay/consumer/consumer.h"
-#include "relay/entry/bytes.h"
 
 #define CONSUMER_MEMBER_BYTES_MAX 128u
 /* How long Redis holds a question for new entries. */
@@ -21,7 +20,6 @@ struct consumer_group {
 	struct redis_nodes *nodes;
 	struct waker *waker;
 	const _Atomic bool *stopping;
-	struct bytes command;
 	uint32_t batch; /* entries that it asks for: fewer than the consumer's, where an answer was too long */
 	bool is_stuck;  /* one entry alone is too long an answer */
 	bool cannot_claim;
@@ -39,6 +37,7 @@ enum group_source {
 /* target must outlive it. False: memory is short. */
 bool consumer_group_init(struct consumer_group *group, const struct consumer *consumer, const char *member,
 			 const struct redis_target *target, struct waker *waker, const _Atomic bool *stopping);
+/* By the thread that has used it, whose descriptors it closes. May be called twice. */
 void consumer_group_fini(struct consumer_group *group);
 
 /* Makes the group, where there is none. False: fault says why not, here and below. */

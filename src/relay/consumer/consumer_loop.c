@@ -512,6 +512,7 @@ void *consumer_loop_main(void *argument)
 	if (session_link_is_broken(&loop->session))
 		await_restart(loop);
 	session_link_close(&loop->session);
+	consumer_group_fini(&loop->group);
 	tell_consumer_status(loop);
 	return NULL;
 }

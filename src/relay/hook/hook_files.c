@@ -55,13 +55,12 @@ static bool read_header_value(struct hook_files *files, const char *entry, char 
 	if (why != NULL)
 		return item_fault(fault, "header_files: %.160s: %s", path, why);
 	size = without_line_ends(value, size);
-	char *line = is_header_value(value, size) ? malloc(name + size + 1) : NULL;
-	if (line != NULL) {
-		memcpy(line, entry, name);
-		memcpy(line + name, value, size);
-		line[name + size] = '\0';
-		files->headers[files->header_count++] = line;
-	}
+	char *line = NULL;
+	if (is_header_value(value, size) &&
+	    asprintf(&line, "%.*s%.*s", (int)name, entry, (int)size, (const char *)value) < 0)
+		line = NULL;
+	files->headers[files->header_count] = line;
+	files->header_count += line != NULL;
 	free_secret(value, size);
 	return line != NULL || item_fault(fault, "header_files: %.160s is not one line with a value", path);
 }

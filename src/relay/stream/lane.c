@@ -31,6 +31,8 @@ void lane_fini(struct lane *lane)
 		flight_fini(flight);
 		free(flight);
 	}
+	/* How it is doing is asked once more. */
+	lane->flight_end = 0;
 }
 
 /* ---- from the session ---- */

@@ -27,7 +27,7 @@ struct redis_node *redis_node_new(const struct redis_target *target, const struc
 	node->dial.connection = &node->connection;
 	node->dial.done_fd = done_fd;
 	if (place != NULL)
-		node->connection.place = *place;
+		node->place = node->connection.place = *place;
 	pause_clear(&node->pause);
 	return node;
 }
@@ -55,7 +55,7 @@ void redis_node_free(struct redis_node *node)
 const char *redis_node_text(const struct redis_node *node, char text[REDIS_PLACE_BYTES])
 {
 	if (node->target->url.kind == REDIS_CLUSTER)
-		return redis_place_text(&node->connection.place, text);
+		return redis_place_text(&node->place, text);
 	if (node->target->url.kind == REDIS_SENTINEL)
 		return node->target->url.master;
 	return node->target->url.seeds[0].host;

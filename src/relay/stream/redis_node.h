@@ -32,6 +32,7 @@ struct redis_node_owner {
 struct redis_node {
 	const struct redis_target *target;
 	const struct redis_node_owner *owner;
+	struct redis_place place; /* of a cluster's node; else not set */
 	struct redis_connection connection;
 	struct redis_dial dial;
 	bool connected;

@@ -10,8 +10,8 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
-/* How old the map becomes; and while a master is away, so that the replica that takes over is found. Up to half of it
- * is random in addition. */
+/* How old the map becomes; and while a master is away, so that the replica that takes over is found. Up to half of the
+ * latter is random in addition. */
 #define MAP_AGE_MS 60000u
 #define MAP_AGE_AWAY_MS 500u
 /* Between two maps at least. */
@@ -22,6 +22,7 @@
 #define HELD_MS 5u
 #define HELD_MANY_MS 20u
 #define HELD_MANY 1024u
+#define HELD_TOLD_MS 1000u
 /* In the list for poll(): behind what says that a thread has connected, and a Sentinel. */
 #define AT_NODES 2u
 
@@ -56,7 +57,7 @@ static uint16_t find_redis_node(struct redis_side *side, const struct redis_plac
 {
 	EACH_NODE(side, node)
 	{
-		if (redis_place_equal(&node->connection.place, place))
+		if (redis_place_equal(&node->place, place))
 			return (uint16_t)number;
 	}
 	return add_node(side, place, now_ms);
@@ -108,7 +109,7 @@ static bool is_master_away(const struct redis_side *side)
 static uint64_t map_due_ms(const struct redis_side *side)
 {
 	uint64_t age_ms = is_master_away(side) ? MAP_AGE_AWAY_MS : MAP_AGE_MS;
-	uint64_t due_ms = side->map_ms == 0 || side->wants_map ? 0 : side->map_ms + age_ms;
+	uint64_t due_ms = side->map_ms == 0 || side->wants_map ? 0 : side->map_ms + age_ms + side->map_jitter_ms;
 	return due_ms > side->map_pause.until_ms ? due_ms : side->map_pause.until_ms;
 }
 
@@ -132,6 +133,7 @@ static void end_map(struct redis_side *side, uint64_t now_ms)
 	*side->slots = *side->fresh;
 	take_up_map(side, now_ms);
 	side->map_ms = now_ms;
+	side->map_jitter_ms = randombytes_uniform(MAP_AGE_AWAY_MS / 2);
 	side->wants_map = false;
 	side->map_told[0] = '\0';
 	pause_clear(&side->map_pause);
@@ -405,14 +407,18 @@ static void note_held(struct lane *lane, const struct held *held, uint64_t now_m
 		snprintf(text, sizeof(text), "redis: no master of the cluster has the slots of some streams");
 	/* A node that is new is there at once. */
 	if (is_held && (held->is_uncovered || held->node->fault[0] != '\0')) {
-		lane_note(lane, text, now_ms);
+		/* Of several it is now this one, now that. */
+		if (!lane->is_held || now_ms >= lane->fault_ms + HELD_TOLD_MS)
+			lane_note(lane, text, now_ms);
 		lane->is_held = true;
 	} else if (!is_held) {
 		lane->is_held = false;
 	}
 	lane->try_ms = now_ms + (held->entries < HELD_MANY ? HELD_MS : HELD_MANY_MS);
-	if (lane->pool.count == 0)
-		lane_all_gone(lane);
+	if (lane->pool.count != 0)
+		return;
+	lane->try_ms = 0;
+	lane_all_gone(lane);
 }
 
 /* Entries that stayed in a flight because memory was short. */

@@ -29,10 +29,11 @@ struct redis_side {
 	struct redis_connection scout;       /* that learns the map */
 	struct redis_dial dial;              /* its thread */
 	bool wants_map;                      /* something is not where the map says */
-	uint64_t map_ms;                     /* when it was learned; 0: never */
-	struct pause map_pause;              /* before it is asked for again */
-	uint64_t redirects;                  /* that were followed */
-	char map_told[REDIS_FAULT_BYTES];    /* what was logged last of it; "": nothing since it was learned */
+	uint32_t map_jitter_ms;
+	uint64_t map_ms;                  /* when it was learned; 0: never */
+	struct pause map_pause;           /* before it is asked for again */
+	uint64_t redirects;               /* that were followed */
+	char map_told[REDIS_FAULT_BYTES]; /* what was logged last of it; "": nothing since it was learned */
 	struct entry_groups groups;
 	char fault[REDIS_FAULT_BYTES]; /* why nothing is connected; "": it was not tried yet */
 };

@@ -2,6 +2,8 @@
  * nobody can be asked. */
 #include "access/authority.h"
 
+#include <poll.h>
+#include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -213,6 +215,101 @@ static void test_what_is_forgotten(void **state)
 	assert_int_equal(authority_figures(scene->authority).bytes, 0);
 }
 
+/* ---- several threads ---- */
+
+#define GATES 3u
+#define ASKED 4000u
+#define USERS 50u
+
+struct asking_gate {
+	struct authority *authority;
+	struct authority_results results;
+	struct waker waker;
+	pthread_t thread;
+	uint32_t number;
+	uint32_t answered;
+};
+
+static void take_results(struct asking_gate *gate)
+{
+	struct authority_job *job;
+	while ((job = authority_take_result(gate->authority, &gate->results)) != NULL) {
+		assert_true(job->error == ERROR_OK || job->error == ERROR_AUTHORITY_AWAY);
+		authority_job_free(&job);
+		gate->answered++;
+	}
+}
+
+/* As a gate does: it goes on asking, and sleeps when there is nothing else to do. */
+static void *gate_main(void *argument)
+{
+	struct asking_gate *gate = argument;
+	for (uint32_t i = 0; i < ASKED; i++) {
+		char user[16];
+		struct authority_job *job;
+		struct outside_answer *answer;
+		snprintf(user, sizeof(user), "%u", (i * 7 + gate->number) % USERS);
+		const struct outside_question question = {.client_id = slice_string("c"),
+							  .user_name = slice_string(user)};
+		const struct authority_asker asker = {.results = &gate->results, .lane_hash = i};
+		enum error error = authority_ask(gate->authority, &question, &asker, NOW_MS, &job, &answer);
+		if (error != ERROR_AUTHORITY_PENDING)
+			gate->answered++;
+		else if (i % 5 == 0)
+			atomic_store(&job->abandoned, true);
+		outside_answer_put(&answer);
+		take_results(gate);
+	}
+	while (gate->answered < ASKED) {
+		struct pollfd descriptor = {.fd = gate->waker.fd, .events = POLLIN};
+		waker_sleep(&gate->waker);
+		take_results(gate);
+		if (gate->answered < ASKED)
+			assert_int_equal(poll(&descriptor, 1, 20000), 1);
+		waker_awake(&gate->waker);
+	}
+	return NULL;
+}
+
+static void answer_some(struct authority *authority, uint32_t round)
+{
+	uint32_t count;
+	struct authority_question *question = authority_take(authority, 8, &count);
+	while (question != NULL) {
+		struct authority_question *next = question->next;
+		if (round % 4 == 3)
+			authority_fail(authority, question, NOW_MS);
+		else
+			authority_answer(authority, question, allowing(), NOW_MS);
+		question = next;
+	}
+	authority_set_away(authority, round % 16 == 15, NOW_MS);
+	if (round % 8 == 7)
+		authority_forget_all(authority);
+	authority_forget(authority, slice_string("u:1"));
+}
+
+static void test_many_from_several_threads(void **state)
+{
+	struct scene *scene = *state;
+	struct asking_gate gates[GATES] = {0};
+	for (uint32_t i = 0; i < GATES; i++) {
+		gates[i].authority = scene->authority;
+		gates[i].number = i;
+		assert_int_equal(waker_open(&gates[i].waker), ERROR_OK);
+		authority_results_open(&gates[i].results, &gates[i].waker);
+		assert_int_equal(pthread_create(&gates[i].thread, NULL, gate_main, &gates[i]), 0);
+	}
+	uint32_t round = 0;
+	for (uint32_t i = 0; i < GATES; i++) {
+		while (pthread_tryjoin_np(gates[i].thread, NULL) != 0)
+			answer_some(scene->authority, round++);
+		assert_int_equal(gates[i].answered, ASKED);
+		authority_results_close(&gates[i].results);
+		waker_close(&gates[i].waker);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -221,6 +318,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_nothing_to_ask_for, open_scene, close_scene),
 		cmocka_unit_test_setup_teardown(test_away, open_scene, close_scene),
 		cmocka_unit_test_setup_teardown(test_what_is_forgotten, open_scene, close_scene),
+		cmocka_unit_test_setup_teardown(test_many_from_several_threads, open_scene, close_scene),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

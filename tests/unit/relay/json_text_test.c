@@ -90,8 +90,7 @@ static void test_no_values(void **state)
 		"[] []",
 		"\"\xff\"",
 		"\"\xed\xa0\x80\"",
-		"\xef\xbb\xbf"
-		"1",
+		"\xef\xbb\xbf\x31",
 		"'a'",
 		"NaN",
 		"[1]x",
