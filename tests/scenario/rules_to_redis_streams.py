@@ -2,6 +2,7 @@
 lost whatever ends in between."""
 
 import json
+import os
 import re
 import signal
 import socket
@@ -185,6 +186,26 @@ def test_more_waits_than_is_under_way_at_a_time(redis, start, end):
     wait_rule(server, "all", is_drained)
     assert [int(payload.split()[0]) for payload in payloads(redis, "s")] == list(range(150))
     assert not any("rule all: the gateway" in line for line in server.lines)
+
+
+def test_what_a_batch_has_no_room_for_goes_in_the_next(redis, start):
+    """Though the gateway says no more: what was read behind a full batch, of 16,384 entries, is not heard of again. Where the
+    batch ends depends on how much has gone before it, so several numbers are tried."""
+    redis = redis()
+    server = start(redis, {**ALL, "fields": ["payload"]})
+    total = 0
+    with server.client("from", 5) as client:
+        for count in range(17000, 21001, 800):
+            os.kill(redis.process.pid, signal.SIGSTOP)
+            for n in range(count):
+                client.publish("t/x", b"", qos=1, packet_id=n + 1)
+            for _ in range(count):
+                assert client.packet().kind == PUBACK
+            wait_rule(server, "all", lambda rule, count=count: rule["backlog_messages"] == count)
+            os.kill(redis.process.pid, signal.SIGCONT)
+            wait_rule(server, "all", is_drained)
+            total += count
+            assert redis.ask(("XLEN", "s"))[0] == total
 
 
 def test_kill_9_of_redis(redis, start):

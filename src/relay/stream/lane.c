@@ -59,6 +59,7 @@ static bool gather_messages(struct lane *lane, uint64_t wall_ms)
 		/* It is redelivered when the session is opened again. */
 		snprintf(lane->session.fault, sizeof(lane->session.fault), "%s", error_sentence(ERROR_NO_MEMORY));
 	}
+	lane->had_no_room = entry_batch_is_full(&lane->pool);
 	return !session_link_is_broken(&lane->session);
 }
 

@@ -22,6 +22,7 @@ struct lane {
 	bool is_held;    /* the server for some of the pool was not there when it was last looked at */
 	uint64_t try_ms; /* before which the pool is not looked at again: its servers are not there, or busy; 0: at once
 			  */
+	bool had_no_room; /* for all of what was read */
 	struct copies copies;
 	struct rule_counts counts;
 	char fault[STATUS_FAULT_BYTES]; /* the last one, in words */
@@ -35,6 +36,11 @@ void lane_fini(struct lane *lane);
 bool lane_may_read(const struct lane *lane);
 /* Reads what there is room for. wall_ms: since 1970. false: the session's connection is lost. */
 bool lane_read(struct lane *lane, uint64_t wall_ms);
+/* Whether some of what was read had no room, and has some now: the socket does not tell of it again. */
+static inline bool lane_has_unread(const struct lane *lane)
+{
+	return lane->had_no_room && lane_may_read(lane);
+}
 
 /* Whether there is something to send to Redis, somebody to tell of it, and its time has come. */
 bool lane_is_ready(const struct lane *lane, uint64_t now_ms);

@@ -68,7 +68,6 @@ static void read_session(struct stream_loop *loop, struct lane *lane, uint64_t n
 	}
 	if (lane->session.state == SESSION_CONNECTED)
 		subscribe_lane(loop, lane);
-	flush_session(loop, lane, now_ms);
 }
 
 /* ---- a turn ---- */
@@ -152,6 +151,8 @@ static void move_on(struct stream_loop *loop, uint64_t now_ms)
 	{
 		if (lane_is_ready(lane, now_ms))
 			redis_side_launch(&loop->side, lane, now_ms);
+		if (lane_has_unread(lane))
+			read_session(loop, lane, now_ms);
 	}
 	redis_side_flush(&loop->side, now_ms);
 }
