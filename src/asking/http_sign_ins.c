@@ -1,13 +1,13 @@
 #include "asking/http_sign_ins.h"
 
 #include "access/authority.h"
-#include "asking/request_signature.h"
 #include "base/check.h"
 #include "base/clock.h"
 #include "base/file.h"
 #include "base/log.h"
 #include "control/gateway.h"
 #include "fetch/fetcher.h"
+#include "fetch/signature.h"
 #include "reactor/fdtable.h"
 
 #include <poll.h>
@@ -158,7 +158,7 @@ static uint32_t free_place(const struct http_sign_ins *asks)
 static void post_question(struct http_sign_ins *asks, struct authority_question *question, uint64_t now_ms)
 {
 	struct slice body = authority_question_text(question);
-	char signature[REQUEST_SIGNATURE_BYTES];
+	char signature[SIGNATURE_LINE_BYTES];
 	struct fetch_request request = {
 		.method = "POST",
 		.url = asks->settings.url,
@@ -175,8 +175,8 @@ static void post_question(struct http_sign_ins *asks, struct authority_question 
 	if (asks->secrets.authorization[0] != '\0')
 		request.headers[request.header_count++] = asks->secrets.authorization;
 	if (asks->secrets.secret_bytes != 0) {
-		request_signature_write(slice_of(asks->secrets.secret, asks->secrets.secret_bytes),
-					(uint64_t)time(NULL), body, signature);
+		signature_write(slice_of(asks->secrets.secret, asks->secrets.secret_bytes), (uint64_t)time(NULL), body,
+				signature);
 		request.headers[request.header_count++] = signature;
 	}
 	uint32_t place = free_place(asks);

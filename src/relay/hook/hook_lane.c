@@ -3,9 +3,9 @@
 #include "base/check.h"
 #include "base/error.h"
 #include "base/log.h"
+#include "fetch/signature.h"
 #include "relay/hook/dead_letter.h"
 #include "relay/hook/event.h"
-#include "relay/hook/signature.h"
 #include "relay/hook/verdict.h"
 
 #include <stdio.h>

@@ -1,6 +1,6 @@
 /* Messages as CloudEvents, and the signature of a request. */
+#include "fetch/signature.h"
 #include "relay/hook/event.h"
-#include "relay/hook/signature.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

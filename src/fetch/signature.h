@@ -1,7 +1,7 @@
 /* How a request is signed, so that its receiver knows who sent it and when: HMAC-SHA256 [RFC 2104] of the time in
  * seconds since 1970, in decimal, a dot, and the body. Pure; any thread. */
-#ifndef RELAY_HOOK_SIGNATURE_H
-#define RELAY_HOOK_SIGNATURE_H
+#ifndef FETCH_SIGNATURE_H
+#define FETCH_SIGNATURE_H
 
 #include "base/slice.h"
 

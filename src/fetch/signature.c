@@ -1,4 +1,4 @@
-#include "relay/hook/signature.h"
+#include "fetch/signature.h"
 
 #include "base/check.h"
 
