@@ -25,7 +25,7 @@ ROOST_STORE ?= run/store
 PYTHON = /usr/bin/python3
 
 .DEFAULT_GOAL = help
-.PHONY: help run build test campaign conformance bench startup tail million million-tls million-upgrade upgrade-load upgrade-versions durable crash power stored asan tsan fuzz simulate play sweep lint format install deb image package-test clean
+.PHONY: help run build test campaign conformance bench startup tail million million-tls million-upgrade upgrade-load upgrade-versions durable backends crash power stored asan tsan fuzz simulate play sweep lint format install deb image package-test clean
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | while IFS="$$(printf '\t')" read -r verb what; do \
@@ -132,6 +132,11 @@ durable: ## durable messages, half of the sessions offline: with a store, withou
 	@tools/setup.sh build test
 	@tools/build.sh build roost
 	@$(PYTHON) tools/durable.py $(ARGS)
+
+backends: ## rules, consumers and presence with a real Redis: rates, processor time, an outage of 30 s, 100,000 clients that vanish
+	@tools/setup.sh build test
+	@tools/build.sh build roost
+	@$(PYTHON) tools/backends.py $(ARGS)
 
 crash: ## a server with a store, upgraded and killed with kill -9 under load ROUNDS times: what it had acknowledged must be there
 	@tools/setup.sh build
