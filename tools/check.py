@@ -144,7 +144,7 @@ def tests_of(directory, suite):
 # Unit tests that start threads. Of those that run over several kinds of scene two are enough: commits come from elsewhere.
 THREAD_TESTS = {
     "access_authority", "admin_handshake", "auth_revocation_file", "auth_revocation_threads", "base_memory_root", "bench_limits",
-    "bench_load", "bench_run", "bench_storm", "bench_threads", "commit_store", "commit_store_pause", "commit_writer", "fetch_run", "gateway_addresses",
+    "bench_load", "bench_run", "bench_storm", "bench_threads", "bridge_redis_nodes", "commit_store", "commit_store_pause", "commit_writer", "fetch_run", "gateway_addresses",
     "gateway_command", "gateway_command_tls", "gateway_journal_play", "gateway_journal_play_commits", "gateway_origin",
     "gateway_origin_commits", "gateway_password_workers", "gateway_principal", "gateway_retained", "gateway_retained_commits",
     "gateway_routing", "gateway_routing_commits", "gateway_session", "gateway_shared", "gateway_shared_commits", "gateway_turn_work",

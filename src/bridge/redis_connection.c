@@ -118,11 +118,16 @@ static bool ask_sentinel(struct redis_connection *connection, const struct redis
 	return (is_known && !watch) || name_fault(connection, "Sentinel", sentinel);
 }
 
+static bool goes_on(const struct redis_connection *connection)
+{
+	return connection->given_up == NULL || !atomic_load(connection->given_up);
+}
+
 static bool ask_sentinels(struct redis_connection *connection, bool watch, struct redis_place *master)
 {
 	const struct redis_url *url = &connection->target->url;
 	CHECK(url->kind == REDIS_SENTINEL);
-	for (uint32_t i = 0; i < url->seed_count; i++) {
+	for (uint32_t i = 0; i < url->seed_count && goes_on(connection); i++) {
 		if (ask_sentinel(connection, &url->seeds[i], watch, master))
 			return true;
 	}
@@ -159,7 +164,7 @@ bool redis_connection_open_master(struct redis_connection *connection)
 	CHECK(url->kind != REDIS_CLUSTER);
 	if (url->kind == REDIS_SINGLE)
 		return redis_connection_open(connection, &url->seeds[0]);
-	for (uint32_t i = 0; i < url->seed_count; i++) {
+	for (uint32_t i = 0; i < url->seed_count && goes_on(connection); i++) {
 		if (!ask_sentinel(connection, &url->seeds[i], false, &master))
 			continue;
 		if (redis_connection_open(connection, &master) && verify_master(connection))
@@ -197,12 +202,14 @@ bool redis_connection_read_slots(struct redis_connection *connection, struct red
 	CHECK(url->kind == REDIS_CLUSTER && !redis_connection_is_open(connection));
 	if (fresh == NULL)
 		return redis_link_fail(&connection->link, "out of memory");
-	for (uint32_t i = 0; i < slots->node_count && !good; i++)
+	for (uint32_t i = 0; i < slots->node_count && !good && goes_on(connection); i++)
 		good = read_slots_at(connection, &slots->nodes[(first + i) % slots->node_count], fresh);
-	for (uint32_t i = 0; i < url->seed_count && !good; i++)
+	for (uint32_t i = 0; i < url->seed_count && !good && goes_on(connection); i++)
 		good = read_slots_at(connection, &url->seeds[i], fresh);
 	if (good)
 		*slots = *fresh;
+	else if (!goes_on(connection))
+		redis_link_fail(&connection->link, "it is given up");
 	free(fresh);
 	return good;
 }

@@ -10,6 +10,8 @@
 #include "redis/redis_url.h"
 #include "transport/stream_tls.h"
 
+#include <stdatomic.h>
+
 /* Where Redis is and how one gets in: a server, a cluster, or what Sentinels watch. */
 struct redis_target {
 	struct redis_url url;
@@ -25,6 +27,8 @@ struct redis_connection {
 	struct tls_context *context; /* while it is open; NULL: without TLS */
 	struct redis_link link;      /* its fault says what went wrong */
 	struct redis_place place;    /* of the server that was connected to last */
+	/* NULL, or set by whoever waits for the thread: no further server is tried. */
+	const _Atomic bool *given_up;
 };
 
 /* target must outlive it. false: memory is short. */

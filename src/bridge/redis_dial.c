@@ -36,6 +36,7 @@ bool redis_dial_begin(struct redis_dial *dial)
 {
 	CHECK(!dial->is_running && !redis_connection_is_open(dial->connection));
 	atomic_store(&dial->is_done, false);
+	dial->connection->given_up = &dial->given_up;
 	dial->is_running = pthread_create(&dial->thread, NULL, redis_dial_main, dial) == 0;
 	return dial->is_running || redis_link_fail(&dial->connection->link, "there is no thread to connect with");
 }
@@ -46,4 +47,12 @@ bool redis_dial_end(struct redis_dial *dial)
 	pthread_join(dial->thread, NULL);
 	dial->is_running = false;
 	return dial->good;
+}
+
+void redis_dial_give_up(struct redis_dial *dial)
+{
+	if (!dial->is_running)
+		return;
+	atomic_store(&dial->given_up, true);
+	redis_dial_end(dial);
 }

@@ -26,6 +26,7 @@ struct redis_dial {
 	bool is_running;
 	bool good; /* the thread's, until it is done */
 	_Atomic bool is_done;
+	_Atomic bool given_up;
 };
 
 /* Begins, with kind, connection, done_fd and what the kind needs set. false: there is no thread to be had, and
@@ -38,5 +39,7 @@ static inline bool redis_dial_is_over(const struct redis_dial *dial)
 }
 /* Waits for the thread. Returns whether it came to what was wanted; else link.fault says why not. */
 bool redis_dial_end(struct redis_dial *dial);
+/* Waits for the thread, where there is one, to have done with the server that it is just about. */
+void redis_dial_give_up(struct redis_dial *dial);
 
 #endif

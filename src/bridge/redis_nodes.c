@@ -18,6 +18,7 @@ struct redis_nodes {
 	uint16_t asked; /* the node that an ASK has named, for the next redis_nodes_link(); REDIS_NO_NODE: none */
 	char fault[REDIS_FAULT_BYTES];
 	bool tls_failed;
+	_Atomic bool given_up;
 };
 
 static bool is_cluster(const struct redis_nodes *nodes)
@@ -52,8 +53,10 @@ static void drop_connections(struct redis_nodes *nodes)
 static struct redis_connection *connection_new(struct redis_nodes *nodes)
 {
 	struct redis_connection *connection = calloc(1, sizeof(*connection));
-	if (connection != NULL && redis_connection_init(connection, nodes->target))
+	if (connection != NULL && redis_connection_init(connection, nodes->target)) {
+		connection->given_up = &nodes->given_up;
 		return connection;
+	}
 	free(connection);
 	nodes_fail(nodes, NULL, "out of memory");
 	return NULL;
@@ -137,6 +140,11 @@ struct redis_nodes *redis_nodes_new(const struct redis_target *target)
 	redis_slots_init(&nodes->slots);
 	nodes->master_count = is_cluster(nodes) ? 0 : 1;
 	return nodes;
+}
+
+void redis_nodes_give_up(struct redis_nodes *nodes)
+{
+	atomic_store(&nodes->given_up, true);
 }
 
 void redis_nodes_free(struct redis_nodes *nodes)

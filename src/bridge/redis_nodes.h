@@ -15,6 +15,8 @@ struct redis_nodes;
 
 /* target must outlive it. NULL: memory is short. */
 struct redis_nodes *redis_nodes_new(const struct redis_target *target);
+/* Whoever waits for the thread has it try no further server. Any thread. */
+void redis_nodes_give_up(struct redis_nodes *nodes);
 /* nodes may be NULL. */
 void redis_nodes_free(struct redis_nodes *nodes);
 /* What the last call that failed has failed of. */

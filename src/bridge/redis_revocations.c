@@ -272,7 +272,7 @@ static bool open_feed(struct redis_revocations *redis)
 	const struct redis_url *url = &redis->settings.target.url;
 	if (!is_in_cluster(redis))
 		return redis_connection_open_master(&redis->feed);
-	for (uint32_t i = 0; i < redis_nodes_count(redis->nodes); i++) {
+	for (uint32_t i = 0; i < redis_nodes_count(redis->nodes) && !redis_is_stopping(redis); i++) {
 		if (redis_connection_open(&redis->feed, redis_nodes_place(redis->nodes, i)))
 			return true;
 	}
@@ -420,6 +420,7 @@ struct redis_revocations *redis_revocations_start(const struct redis_settings *s
 		free(redis);
 		return NULL;
 	}
+	redis->feed.given_up = &redis->stopping;
 	if (waker_open(&redis->waker) == ERROR_OK) {
 		if (list_keeps(redis) && pthread_create(&redis->thread, NULL, redis_main, redis) == 0)
 			return redis;
@@ -436,6 +437,7 @@ void redis_revocations_stop(struct redis_revocations **redis)
 		return;
 	*redis = NULL;
 	atomic_store(&own->stopping, true);
+	redis_nodes_give_up(own->nodes);
 	waker_wake(&own->waker);
 	pthread_join(own->thread, NULL);
 	waker_close(&own->waker);

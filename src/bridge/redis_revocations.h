@@ -28,7 +28,7 @@ struct redis_revocations;
  * Returns NULL if memory, descriptors or threads are short. */
 struct redis_revocations *redis_revocations_start(const struct redis_settings *settings, struct access *access,
 						  struct counters *counters);
-/* Ends the thread within little more than REDIS_TIMEOUT_MS. *redis may be NULL. */
+/* Ends the thread within REDIS_TIMEOUT_MS for each step to the server that it is just about. *redis may be NULL. */
 void redis_revocations_stop(struct redis_revocations **redis);
 
 #endif

@@ -86,7 +86,9 @@ static bool read_key_times(const struct redis_scan *scan, struct redis_link *lin
 			   int64_t now_s)
 {
 	int64_t *times_ms = calloc(keys->elements + 1, sizeof(*times_ms));
-	bool good = times_ms != NULL || redis_link_fail(link, "out of memory");
+	bool good = true;
+	if (times_ms == NULL)
+		return redis_link_fail(link, "out of memory");
 	for (size_t i = 0; i < keys->elements && good; i++)
 		good = read_key_time(scan, link, &times_ms[i]);
 	for (size_t i = 0; i < keys->elements && good; i++) {

@@ -173,8 +173,9 @@ static void show_redis(const json_t *redis, FILE *out)
 	json_array_foreach(nodes, i, node) connected += json_is_true(json_object_get(node, "connected"));
 	fprintf(out, "redis (%s): %zu of %zu servers are connected", kind, connected, json_array_size(nodes));
 	if (strcmp(kind, "cluster") == 0)
-		fprintf(out, ", %lld slots are covered, %lld redirections were followed",
+		fprintf(out, ", %lld slots are covered as of %.0f s ago, %lld redirections were followed",
 			(long long)json_integer_value(json_object_get(redis, "slots_covered")),
+			json_number_value(json_object_get(redis, "map_seconds")),
 			(long long)json_integer_value(json_object_get(redis, "redirects")));
 	fputc('\n', out);
 	json_array_foreach(nodes, i, node)

@@ -18,13 +18,17 @@ AWAY = (OSError, RedisError, AssertionError)
 
 
 def wait_until(reached, what, timeout=TIMEOUT_S):
-    """Asks until reached() is true, which may also fail of a server that is away. What it was."""
+    """Asks until reached() is true, which may also fail of a server that is away. What it was. what: a sentence, or what makes
+    one when it is wanted."""
     deadline = time.monotonic() + timeout
     while True:
-        with contextlib.suppress(*AWAY):
+        fault = None
+        try:
             if value := reached():
                 return value
-        assert time.monotonic() < deadline, what
+        except AWAY as error:
+            fault = error
+        assert time.monotonic() < deadline, f"{what() if callable(what) else what} ({fault!r})"
         time.sleep(0.05)
 
 
@@ -89,8 +93,16 @@ class Cluster(Several):
     def wait_ok(self):
         """Every node that runs finds the cluster whole, and replicas have what their masters have."""
         for node in self.running():
-            wait_until(lambda: b"cluster_state:ok" in node.ask(("CLUSTER", "INFO"))[0], "the cluster does not come up")
-            wait_until(lambda: info(node, "role") == "master" or info(node, "master_link_status") == "up", "a replica does not follow")
+            wait_until(lambda: b"cluster_state:ok" in node.ask(("CLUSTER", "INFO"))[0], lambda: f"the cluster does not come up: {self}")
+            wait_until(lambda: info(node, "role") == "master" or info(node, "master_link_status") == "up",
+                       lambda: f"{node.port} does not follow: {self}")
+
+    def __str__(self):
+        """As a node that runs sees it."""
+        for node in self.running():
+            with contextlib.suppress(*AWAY):
+                return node.ask(("CLUSTER", "NODES"))[0].decode()
+        return "no node runs"
 
     def running(self):
         return [node for node in self.nodes if node.process.poll() is None]
@@ -150,22 +162,24 @@ class Cluster(Several):
 class Watched(Several):
     """A master, replicas, and Sentinels that watch it by the name `main`."""
 
-    def __init__(self, replicas=1, sentinels=3, *options, sentinel_password=None):
+    def __init__(self, replicas=1, sentinels=3, *options, sentinel_password=None, tls=False):
         super().__init__()
-        self.nodes.append(Redis(*KEEPS, *options))
+        self.tls = tls
+        self.nodes.append(TlsRedis(None, *KEEPS, *options) if tls else Redis(*KEEPS, *options))
         for _ in range(replicas):
             self.nodes.append(Redis("--replicaof", "127.0.0.1", self.nodes[0].port, "--repl-diskless-sync-delay", "0", *KEEPS, *options))
         for node in self.nodes[1:]:
             wait_until(lambda: info(node, "master_link_status") == "up", "a replica does not follow")
         self.sentinel_password = sentinel_password
-        self.sentinels = [Sentinel(self.nodes[0].port, sentinels // 2 + 1, sentinel_password) for _ in range(sentinels)]
+        port = self.nodes[0].tls_port if tls else self.nodes[0].port
+        self.sentinels = [Sentinel(port, sentinels // 2 + 1, sentinel_password, tls) for _ in range(sentinels)]
         for sentinel in self.sentinels:
             wait_until(lambda: sentinel.knows(sentinels, replicas), "the Sentinels do not find each other")
 
     def url(self, *sentinels, user=""):
         hosts = ",".join(f"127.0.0.1:{sentinel.port}" for sentinel in sentinels or self.sentinels)
         password = f"?sentinel_password={self.sentinel_password}" if self.sentinel_password else ""
-        return f"redis+sentinel://{user}{hosts}/main{password}"
+        return f"redis{'s' if self.tls else ''}+sentinel://{user}{hosts}/main{password}"
 
     def master(self):
         """The node that says it is the master, and that a Sentinel says is."""
@@ -183,14 +197,22 @@ class Watched(Several):
 
 
 class Sentinel:
-    def __init__(self, master_port, quorum, password):
+    """tls: `port` is one for TLS, over which it speaks to the master, too."""
+
+    def __init__(self, master_port, quorum, password, tls=False):
         self.folder = tempfile.TemporaryDirectory()
         config = Path(self.folder.name) / "sentinel.conf"
         config.write_text(f"sentinel monitor main 127.0.0.1 {master_port} {quorum}\n"
                           "sentinel down-after-milliseconds main 500\nsentinel failover-timeout main 3000\n" +
-                          (f"requirepass {password}\nsentinel sentinel-pass {password}\n" if password else ""))
+                          (f"requirepass {password}\nsentinel sentinel-pass {password}\n" if password else "") +
+                          (self._tls() if tls else ""))
         self.redis = SentinelServer(str(config), password)
-        self.port = self.redis.port
+        self.port = self.tls_port if tls else self.redis.port
+
+    def _tls(self):
+        self.tls_port, ours = free_port(), certificates.server()
+        return (f"tls-port {self.tls_port}\ntls-replication yes\ntls-auth-clients no\ntls-cert-file {ours.chain}\ntls-key-file {ours.key}\n"
+                f"tls-ca-cert-file {certificates.authority().file}\n")
 
     def knows(self, sentinels, replicas):
         words = self.redis.ask(("SENTINEL", "MASTER", "main"))[0]

@@ -40,8 +40,8 @@ class Redis:
 
     def start(self):
         """Returns when it answers, with what it had when it last saved."""
-        self.process = subprocess.Popen(
-            self.command(), stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        with open(f"{self.folder.name}/log", "ab") as log:
+            self.process = subprocess.Popen(self.command(), stdin=subprocess.DEVNULL, stdout=log, stderr=log)
         self.connect()
 
     def connect(self):
@@ -54,7 +54,8 @@ class Redis:
                 self.socket = socket.create_connection(("127.0.0.1", self.port), TIMEOUT_S)
                 break
             except ConnectionError:
-                assert self.process.poll() is None and time.monotonic() < deadline, "redis-server does not start"
+                assert self.process.poll() is None and time.monotonic() < deadline, \
+                    f"redis-server does not start: {Path(self.folder.name, 'log').read_text()[-1000:]}"
                 time.sleep(0.01)
         self.buffer = b""
         self.greet()

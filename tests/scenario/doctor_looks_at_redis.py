@@ -55,7 +55,7 @@ def test_a_cluster():
         assert answer.returncode == 0, answer.stdout + answer.stderr
         assert "Redis Cluster: 3 masters, 16384 of 16384 slots, state ok" in answer.stdout
         assert "of the URL: Connection refused" in answer.stdout
-        assert answer.stdout.count("min-replicas-to-write 0") == 3
+        assert answer.stdout.count("min-replicas-to-write 0") == answer.stdout.count("cluster-require-full-coverage yes") == 3
         report = json.loads(doctor(url, True).stdout)
         assert report["good"] and report["kind"] == "cluster" and report["slots_covered"] == 16384
         assert {master["address"] for master in report["masters"]} == {f"127.0.0.1:{node.port}" for node in cluster.masters}

@@ -96,7 +96,7 @@ def test_a_master_is_lost(serve, cluster):
     victim.kill()
     lost = server.wait_line("redis: .*trying again")
     assert answer(server, "c-0") == BANNED
-    wait_until(lambda: cluster.owner("roost:revoked:client:c-0") not in (victim, None), "no replica takes over")
+    wait_until(lambda: cluster.owner("roost:revoked:client:c-0") not in (victim, None), lambda: f"no replica takes over: {cluster}")
     server.wait_line(f"in step, {MANY} revocations", lost)
     assert server.counter("redis_lifted") == 0
 

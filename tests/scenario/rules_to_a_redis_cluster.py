@@ -190,7 +190,7 @@ def test_a_master_is_killed_and_its_replica_takes_over(cluster, start):
     victim = cluster.owner("s1")
     killed = time.monotonic()
     victim.kill()
-    wait_until(lambda: cluster.owner("s1") not in (victim, None), "no replica takes over")
+    wait_until(lambda: cluster.owner("s1") not in (victim, None), lambda: f"no replica takes over: {cluster}")
     load.wait_more(30)
     load.end()
     wait_rule(server, "all", is_drained)

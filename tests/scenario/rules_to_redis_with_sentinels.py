@@ -6,6 +6,7 @@ import threading
 
 import pytest
 
+import certificates
 from mqtt_wire import PUBACK
 from redis_cluster import Watched, info, wait_until
 from redis_server import Redis, free_port
@@ -131,8 +132,9 @@ def test_a_master_that_has_become_a_replica(watched, start):
     old.ask(("REPLICAOF", "127.0.0.1", new.port))
     old.ask(("CLIENT", "UNPAUSE"))
     server.wait_line("rules: redis: main: READONLY: it is not the master any more; trying again")
+    load.wait_more(20)
     load.end()
-    assert wait_rule(server, "all", lambda rule: rule["backlog_messages"] > 0)["state"] == "waiting"
+    wait_rule(server, "all", lambda rule: rule["backlog_messages"] >= 20 and rule["state"] == "waiting")
 
 
 def test_sentinels_that_are_gone_or_hang(watched, start):
@@ -150,6 +152,24 @@ def test_sentinels_that_are_gone_or_hang(watched, start):
         assert arrived(watched.nodes[0]) == list(range(load.count))
     finally:
         pretender.close()
+
+
+@pytest.mark.threads
+def test_all_over_tls(watched, start):
+    """To the Sentinels and to the master, whose certificates are checked."""
+    watched = watched(0, 1, tls=True)
+    server = start(watched.url(), redis_ca_file=certificates.authority().file)
+    load = Load(server)
+    load.wait_more(20)
+    load.end()
+    wait_rule(server, "all", is_drained)
+    assert arrived(watched.nodes[0]) == list(range(load.count))
+
+
+def test_a_sentinel_over_tls_that_is_not_known(watched, start):
+    watched = watched(0, 1, tls=True)
+    server = start(watched.url(), wait=False, redis_ca_file=certificates.stranger().file)
+    server.wait_line("rules: redis: main: Sentinel .*TLS: .*certificate")
 
 
 def test_a_sentinel_that_knows_no_such_master(watched, start):

@@ -303,6 +303,18 @@ static void test_slots_without_a_master(void **state)
 	scene_close(&scene);
 }
 
+/* No server is tried any more. */
+static void test_given_up(void **state)
+{
+	(void)state;
+	struct scene scene;
+	scene_open(&scene, REDIS_CLUSTER, "", "");
+	redis_nodes_give_up(scene.nodes);
+	assert_null(get(&scene));
+	assert_string_equal(redis_nodes_fault(scene.nodes), "it is given up");
+	scene_close(&scene);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -312,6 +324,7 @@ int main(void)
 		cmocka_unit_test(test_round_in_circles),
 		cmocka_unit_test(test_a_connection_that_is_lost),
 		cmocka_unit_test(test_slots_without_a_master),
+		cmocka_unit_test(test_given_up),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

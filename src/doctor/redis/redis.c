@@ -118,6 +118,8 @@ bool redis_look(struct redis_verdict *verdict, redisContext *context, char fault
 	read_config(context, "save", verdict->save);
 	read_config(context, "min-replicas-to-write", word);
 	verdict->min_replicas = (uint32_t)strtoul(word, NULL, 10);
+	read_config(context, "cluster-require-full-coverage", word);
+	verdict->wants_all_slots = verdict->is_cluster && strcmp(word, "yes") == 0;
 	return verdict->version[0] != '\0' || redis_fault(fault, "it answers, but not as Redis does");
 }
 
@@ -183,6 +185,11 @@ void redis_judge(struct redis_verdict *verdict, enum redis_kind kind)
 			verdict, false,
 			"min-replicas-to-write 0: what it takes while it is cut off from its replicas is lost when one "
 			"of them takes over; 1 has rules wait instead");
+	if (verdict->wants_all_slots)
+		warn_of_redis(verdict, false,
+			      "cluster-require-full-coverage yes: while another master is away and no replica has "
+			      "taken over, "
+			      "it takes no entries either; no has its streams go on");
 	judge_persistence(verdict);
 }
 

@@ -26,6 +26,7 @@ struct redis_verdict {
 	uint32_t replicas;     /* that are connected to it */
 	uint32_t min_replicas; /* without which it takes no entries */
 	bool is_cluster;
+	bool wants_all_slots; /* cluster-require-full-coverage */
 	char warnings[REDIS_WARNINGS_MAX][REDIS_LINE_BYTES];
 	uint32_t warning_count;
 	bool good; /* rules can use it, and it keeps what it has confirmed but for a second */

@@ -19,8 +19,7 @@ void master_watch_begin(struct master_watch *watch, int done_fd)
 
 void master_watch_fini(struct master_watch *watch)
 {
-	if (watch->dial.is_running)
-		redis_dial_end(&watch->dial);
+	redis_dial_give_up(&watch->dial);
 	redis_connection_fini(&watch->connection);
 }
 

@@ -44,8 +44,7 @@ void redis_node_free(struct redis_node *node)
 {
 	if (node == NULL)
 		return;
-	if (node->dial.is_running)
-		redis_dial_end(&node->dial);
+	redis_dial_give_up(&node->dial);
 	disconnect(node);
 	bytes_free(&node->out);
 	redis_connection_fini(&node->connection);

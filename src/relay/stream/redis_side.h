@@ -5,7 +5,7 @@
 #ifndef RELAY_STREAM_REDIS_SIDE_H
 #define RELAY_STREAM_REDIS_SIDE_H
 
-#include "relay/entry/entry_groups.h"
+#include "relay/stream/entry_groups.h"
 #include "relay/stream/lane.h"
 #include "relay/stream/master_watch.h"
 #include "relay/stream/redis_node.h"
@@ -60,8 +60,7 @@ void redis_side_tend(struct redis_side *side, uint64_t now_ms);
 /* When that is due at the latest; UINT64_MAX: nothing is. */
 uint64_t redis_side_due_ms(const struct redis_side *side);
 
-/* Sends what this lane has, where there is a server for it; redis_side_flush() writes it. */
-void redis_side_launch(struct redis_side *side, struct lane *lane, uint64_t now_ms);
+/* Writes what was launched (relay/stream/launch.h). */
 void redis_side_flush(struct redis_side *side, uint64_t now_ms);
 
 /* Fills in what is to be polled. Returns how many there are. */

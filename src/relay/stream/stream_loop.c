@@ -3,6 +3,7 @@
 #include "base/check.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "relay/stream/launch.h"
 
 #include <poll.h>
 #include <time.h>
@@ -150,7 +151,7 @@ static void move_on(struct stream_loop *loop, uint64_t now_ms)
 	EACH_LANE(loop, lane)
 	{
 		if (lane_is_ready(lane, now_ms))
-			redis_side_launch(&loop->side, lane, now_ms);
+			launch_lane(&loop->side, lane, now_ms);
 		if (lane_has_unread(lane))
 			read_session(loop, lane, now_ms);
 	}

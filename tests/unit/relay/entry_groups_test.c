@@ -1,5 +1,5 @@
 /* Entries of a batch by their streams. */
-#include "relay/entry/entry_groups.h"
+#include "relay/stream/entry_groups.h"
 
 #include "redis/redis_slots.h"
 

@@ -1,7 +1,7 @@
 /* The entries of a batch by the stream that they go to, since streams of a cluster lie on different nodes, and one that
  * moves moves by itself. Pure; owned by one thread. */
-#ifndef RELAY_ENTRY_ENTRY_GROUPS_H
-#define RELAY_ENTRY_ENTRY_GROUPS_H
+#ifndef RELAY_STREAM_ENTRY_GROUPS_H
+#define RELAY_STREAM_ENTRY_GROUPS_H
 
 #include "base/hash.h"
 #include "relay/entry/entry_batch.h"

@@ -1,4 +1,4 @@
-#include "relay/entry/entry_groups.h"
+#include "relay/stream/entry_groups.h"
 
 #include "base/check.h"
 #include "redis/redis_slots.h"
