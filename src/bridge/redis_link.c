@@ -146,8 +146,9 @@ bool redis_link_receive(struct redis_link *link)
 	if (got < 0)
 		return errno == EAGAIN || errno == EINTR || redis_stream_fail(link);
 	/* The reader buffers an incomplete answer, or answers that were not asked for. */
-	if (link->reader->len - link->reader->pos + (size_t)got > REDIS_ANSWER_BYTES_MAX)
-		return redis_link_fail(link, "an answer is too long");
+	link->too_long = link->reader->len - link->reader->pos + (size_t)got > REDIS_ANSWER_BYTES_MAX;
+	if (link->too_long)
+		return redis_reader_fail(link);
 	return redisReaderFeed(link->reader, bytes, (size_t)got) == REDIS_OK || redis_reader_fail(link);
 }
 
