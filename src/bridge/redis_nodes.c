@@ -6,9 +6,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-/* A command that is sent on more often than this goes round in circles. */
-#define REDIRECTS_MAX 5u
-
 struct redis_nodes {
 	const struct redis_target *target;
 	struct redis_slots slots;                              /* of a cluster */
@@ -338,7 +335,7 @@ redisReply *redis_nodes_ask(struct redis_nodes *nodes, struct slice key, int cou
 			freeReplyObject(reply);
 		struct redis_link *link = redis_nodes_link(nodes, key);
 		reply = link != NULL ? ask_link(nodes, link, asking, count, words, sizes) : NULL;
-		if (reply == NULL || reply->type != REDIS_REPLY_ERROR || i == REDIRECTS_MAX)
+		if (reply == NULL || reply->type != REDIS_REPLY_ERROR || i == REDIS_REDIRECTS_MAX)
 			return reply;
 		if (redis_nodes_follow(nodes, key, slice_of(reply->str, (size_t)reply->len), &again, &asking))
 			continue;

@@ -11,6 +11,9 @@
 #include "base/slice.h"
 #include "bridge/redis_connection.h"
 
+/* A command that is sent on more often than this goes round in circles: redis_nodes_follow() is to be asked no more. */
+#define REDIS_REDIRECTS_MAX 5u
+
 struct redis_nodes;
 
 /* target must outlive it. NULL: memory is short. */

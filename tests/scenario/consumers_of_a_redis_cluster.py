@@ -99,6 +99,23 @@ def test_the_slot_moves(several, start):
     wait_settled(cluster, "in")
 
 
+def test_nodes_that_send_it_round_in_circles(several, start):
+    """As a migration that was given up leaves them: each says that the other has the slot. It waits for a while as where
+    Redis refuses, rather than asking them without an end, and can be stopped."""
+    cluster = several(Cluster, 3, 0)
+    server = start(cluster.url(), ORDERS)
+    slot, owner = cluster.slot("in"), cluster.owner("in")
+    other = next(node for node in cluster.nodes if node is not owner)
+    with subscriber(server) as client:
+        owner.ask(("DEL", "in"), ("CLUSTER", "SETSLOT", slot, "NODE", cluster.id_of(other)))
+        wait_consumer(server, "orders", lambda one: waits(one) and "MOVED" in one["last_error"])
+        owner.ask(("CLUSTER", "SETSLOT", slot, "NODE", cluster.id_of(owner)))
+        add(owner, "in", *entries(range(3)))
+        assert take_until(client, 2) == list(range(3))
+        owner.ask(("DEL", "in"), ("CLUSTER", "SETSLOT", slot, "NODE", cluster.id_of(other)))
+    server.stop()
+
+
 def test_a_replica_takes_over(several, start):
     """What the master had told its replica is there; the group with it."""
     cluster = several(Cluster, 3, 1)

@@ -167,11 +167,11 @@ static bool ask_slowly(struct consumer_group *group, int count, const char **wor
 		       redisReply **reply)
 {
 	bool asking = false;
-	for (;;) {
+	for (uint32_t i = 0;; i++) {
 		bool again = false;
 		if (!ask_slowly_once(group, count, words, wait_ms, asking, reply))
 			return false;
-		if (*reply == NULL || (*reply)->type != REDIS_REPLY_ERROR)
+		if (*reply == NULL || (*reply)->type != REDIS_REPLY_ERROR || i == REDIS_REDIRECTS_MAX)
 			return true;
 		if (!redis_nodes_follow(group->nodes, stream_key(group), slice_of((*reply)->str, (*reply)->len), &again,
 					&asking)) {
