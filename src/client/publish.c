@@ -126,11 +126,13 @@ static bool publish_needs_room(const struct shard *shard, const struct mqtt_publ
 
 /* While the store is full. Whether a session that is kept would get the message cannot be known before it is matched,
  * and then it would be too late. ERROR_MORE: the publisher is not read from for a while, and then asked again; so it is
- * with clients that cannot be told of a refusal. */
+ * with clients that cannot be told of a refusal, and with those of Roost's own: what a consumer is refused it puts away
+ * for good, which must not become of a whole stream for a disk that is full for an hour. */
 static enum error refuse_without_room(struct shard *shard, struct client_ref ref, const struct mqtt_publish *publish)
 {
+	const struct client *client = shard_client(shard, ref);
 	CHECK(publish->qos != 0 || shard->env.settings->store.full_holds);
-	if (shard->env.settings->store.full_holds || shard_client(shard, ref)->version != MQTT_VERSION_5) {
+	if (shard->env.settings->store.full_holds || client->version != MQTT_VERSION_5 || client_is_internal(client)) {
 		COUNT(&shard->counters, store_pauses);
 		return ERROR_MORE;
 	}
