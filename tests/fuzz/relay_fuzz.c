@@ -215,7 +215,8 @@ static void read_entry(struct slice bytes)
 							  .value = slice_of(bytes.data + 3 + name, value)};
 		bytes = slice_of(bytes.data + 3 + name + value, bytes.size - 3 - name - value);
 	}
-	bool good = incoming_read(&incoming, fields, count, PACKETS_BYTES_MAX);
+	const struct incoming_limits limits = {.packet_bytes_max = PACKETS_BYTES_MAX, .checks_format = true};
+	bool good = incoming_read(&incoming, fields, count, &limits);
 	CHECK(good == (incoming.fault[0] == '\0'));
 	if (good && incoming.kind == INCOMING_PUBLISH && !incoming.publish.has_message_expiry)
 		check_properties(incoming.publish.properties);

@@ -13,6 +13,7 @@ from consumers import add, unsettled, wait_consumer, wait_settled, waits, works,
 from mqtt_wire import CONTENT_TYPE, CORRELATION_DATA, FOREVER, MESSAGE_EXPIRY, SESSION_EXPIRY, USER_PROPERTY, Refused
 from redis_server import Redis
 from server import roost
+from store import fill, small_disk
 
 pytestmark = pytest.mark.roost_only("others have no such consumers")
 
@@ -228,19 +229,57 @@ def test_the_gateway_does_not_take_it(redis, start):
     assert wait_consumer(server, "orders", lambda one: one["dead_letters"] == 1)["published"] == 1
 
 
-def test_an_entry_longer_than_can_be_read(redis, start):
+def test_what_the_gateway_would_end_the_connection_for(redis, start):
+    """At QoS 0 there is no acknowledgement that could refuse it: it must not be sent again and again."""
+    redis = redis()
+    server = start(redis, ORDERS, payload_format_check=True)
+    with subscriber(server) as client:
+        add(redis, "in", {"topic": "a", "payload": b"\xff", "qos": 0, "properties": '{"payload_format":1}'}, {"topic": "a", "payload": "good"})
+        assert client.take().payload == b"good"
+    assert wait_dead(redis, 1)[0][b"reason"] == b"payload: payload is said to be UTF-8 and is not"
+    wait_settled(redis, "in")
+
+
+@pytest.mark.parametrize("fields", [("one", 33, "two", 33), ("one", 65)], ids=["in all", "in one field"])
+def test_an_entry_longer_than_can_be_read(redis, start, fields):
     """64 MiB: it is passed over, without its fields, and what stands around it comes."""
     redis = redis()
     server = start(redis, ORDERS)
     with subscriber(server) as client:
-        big = b"." * (33 << 20)
         add(redis, "in", *messages(range(3)))
-        redis.ask(("XADD", "in", "*", "topic", "a", "one", big, "two", big))
+        redis.ask(("XADD", "in", "*", "topic", "a", *(one if isinstance(one, str) else b"." * (one << 20) for one in fields)))
         add(redis, "in", *messages(range(3, 6)))
         assert without_repetition(take_until(client, 5)) == list(range(6))
     letter = wait_dead(redis, 1)[0]
     assert b"longer than can be read" in letter[b"reason"] and letter.keys() == {b"consumer", b"reason", b"stream", b"entry"}
     wait_settled(redis, "in")
+
+
+def test_a_store_that_is_full_is_waited_for(redis, serve, tmp_path):
+    """It is full for all, and for a while: a stream is not to go to the dead letters for that."""
+    redis = redis()
+    with small_disk(tmp_path / "disk", 256 << 20) as disk:
+        config = write(tmp_path, ORDERS, redis=redis.url)
+        server = serve("--config", config, "--shards", "2", "--store", str(disk / "store"), "--store-full", "refuse",
+                       "--admin", "http://127.0.0.1:0")
+        wait_consumer(server, "orders", works)
+        with server.session("to", 5) as client:
+            client.subscribe(("t", 1))
+            client.disconnect()
+        ballast = fill(disk)
+        with server.client("filler", 5) as filler:
+            while filler.hand_over("r", b"x" * 100000, retain=True) != 0x97:
+                pass
+            add(redis, "in", *messages(range(200), topic="t"))
+            begin = server.counter("store_pauses")
+            server.wait_counter("store_pauses", lambda value: value > begin)
+            ballast.unlink()
+            server.wait_line(r"store: .*works again")
+        with server.session("to", 5) as client:
+            assert without_repetition(take_until(client, 199)) == list(range(200))
+        wait_settled(redis, "in")
+        assert redis.ask(("EXISTS", "roost:dead"))[0] == 0
+        server.stop()
 
 
 # ---- members of a group ----

@@ -207,7 +207,7 @@ static bool read_entry(struct consumer_loop *loop, const struct consumer_entry *
 		loop->fields[i] = (struct incoming_field){.name = slice_of(name->str, name->len),
 							  .value = slice_of(value->str, value->len)};
 	}
-	*readable = incoming_read(&loop->incoming, loop->fields, count, loop->packet_bytes_max);
+	*readable = incoming_read(&loop->incoming, loop->fields, count, &loop->limits);
 	return true;
 }
 

@@ -30,7 +30,7 @@ struct consumer_loop {
 	struct session_thread thread;
 	/* Set before the thread starts. */
 	const struct consumer *consumer;
-	size_t packet_bytes_max;
+	struct incoming_limits limits;
 	/* Shared with whoever shows it. */
 	pthread_mutex_t *lock;
 	struct consumer_status *status;

@@ -81,7 +81,9 @@ static struct consumer_loop *start_consumer(struct consumer_relay *relay, struct
 	struct consumer_loop *loop = consumer_loop_new(&relay->consumers.items[number], relay->member, &relay->target);
 	if (loop == NULL)
 		return NULL;
-	loop->packet_bytes_max = gateway_settings(gateway)->packet_bytes_max;
+	const struct settings *settings = gateway_settings(gateway);
+	loop->limits = (struct incoming_limits){.packet_bytes_max = settings->packet_bytes_max,
+						.checks_format = settings->payload_format_check};
 	loop->lock = &relay->lock;
 	loop->status = &relay->status.consumers[number];
 	if (session_thread_init(&loop->thread, gateway, 1, relay->attention_fd, relay->private_table) &&

@@ -1,6 +1,7 @@
 #include "relay/consumer/incoming.h"
 
 #include "mqtt/encode.h"
+#include "mqtt/field/property.h"
 #include "mqtt/field/property_write.h"
 #include "mqtt/field/topic.h"
 #include "relay/consumer/properties_read.h"
@@ -146,7 +147,7 @@ static bool append_expiry(struct incoming_reading *reading)
 	return true;
 }
 
-static bool read_incoming_publish(struct incoming_reading *reading, size_t packet_bytes_max)
+static bool read_incoming_publish(struct incoming_reading *reading, const struct incoming_limits *limits)
 {
 	struct mqtt_publish *publish = &reading->incoming->publish;
 	uint32_t qos = 1;
@@ -163,8 +164,13 @@ static bool read_incoming_publish(struct incoming_reading *reading, size_t packe
 	publish->retain = retain != 0;
 	if (!read_incoming_properties(reading) || !append_expiry(reading))
 		return false;
+	/* At QoS 1 and 2 the gateway says so in its acknowledgement. At QoS 0 it can only end the connection, and would
+	 * again whenever the entry is read again [3.3.2.3.2]. */
+	if (publish->qos == 0 && limits->checks_format &&
+	    !mqtt_payload_is_well_formed(publish->properties, publish->payload))
+		return fail_in(reading, INCOMING_FIELD_PAYLOAD, error_sentence(ERROR_PAYLOAD_FORMAT));
 	size_t size = mqtt_publish_size(publish, MQTT_VERSION_5);
-	return (size != 0 && size <= packet_bytes_max) ||
+	return (size != 0 && size <= limits->packet_bytes_max) ||
 	       fail_in(reading, INCOMING_FIELD_PAYLOAD, "the packet would be larger than packet-bytes-max");
 }
 
@@ -229,7 +235,7 @@ static bool take_fields(struct incoming_reading *reading, const struct incoming_
 }
 
 bool incoming_read(struct incoming *incoming, const struct incoming_field *fields, size_t count,
-		   size_t packet_bytes_max)
+		   const struct incoming_limits *limits)
 {
 	struct incoming_reading reading = {.incoming = incoming};
 	incoming->kind = INCOMING_PUBLISH;
@@ -240,7 +246,7 @@ bool incoming_read(struct incoming *incoming, const struct incoming_field *field
 		return false;
 	if (incoming_has(&reading, INCOMING_FIELD_COMMAND))
 		return read_incoming_command(&reading);
-	return read_incoming_publish(&reading, packet_bytes_max);
+	return read_incoming_publish(&reading, limits);
 }
 
 void incoming_free(struct incoming *incoming)

@@ -35,10 +35,16 @@ struct incoming {
 	char fault[INCOMING_FAULT_BYTES];
 };
 
+/* What the gateway takes from its clients. */
+struct incoming_limits {
+	size_t packet_bytes_max; /* of a packet with the message */
+	bool checks_format;      /* a payload that is said to be UTF-8 has to be */
+};
+
 /* Reads an entry. A field whose name is none of those that an entry may have is passed over: it is the sender's own.
- * packet_bytes_max: of a packet with the message. False: fault names the field, and what is wrong with it. */
+ * False: fault names the field, and what is wrong with it. */
 bool incoming_read(struct incoming *incoming, const struct incoming_field *fields, size_t count,
-		   size_t packet_bytes_max);
+		   const struct incoming_limits *limits);
 void incoming_free(struct incoming *incoming);
 
 #endif

@@ -27,12 +27,18 @@ static void add_field(struct scene *scene, const char *name, const char *value)
 		(struct incoming_field){.name = slice_string(name), .value = slice_string(value)};
 }
 
-static bool read_scene(struct scene *scene)
+static bool read_scene_where(struct scene *scene, bool checks_format)
 {
-	bool good = incoming_read(&scene->incoming, scene->fields, scene->count, PACKET_BYTES_MAX);
+	const struct incoming_limits limits = {.packet_bytes_max = PACKET_BYTES_MAX, .checks_format = checks_format};
+	bool good = incoming_read(&scene->incoming, scene->fields, scene->count, &limits);
 	assert_int_equal(good, scene->incoming.fault[0] == '\0');
 	scene->count = 0;
 	return good;
+}
+
+static bool read_scene(struct scene *scene)
+{
+	return read_scene_where(scene, true);
 }
 
 static void assert_slice(struct slice slice, const char *text)
@@ -161,6 +167,23 @@ static void test_limits(void **state)
 	incoming_free(&scene.incoming);
 }
 
+/* What the gateway could only answer by ending the connection. */
+static void test_payload_format(void **state)
+{
+	(void)state;
+	struct scene scene = {0};
+	for (int qos = 0; qos <= 2; qos++) {
+		for (int checks = 0; checks <= 1; checks++) {
+			add_field(&scene, "topic", "t");
+			add_field(&scene, "payload", "\xff");
+			add_field(&scene, "qos", qos == 0 ? "0" : qos == 1 ? "1" : "2");
+			add_field(&scene, "properties", "{\"payload_format\":1}");
+			assert_int_equal(read_scene_where(&scene, checks == 1), qos != 0 || checks == 0);
+		}
+	}
+	incoming_free(&scene.incoming);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -169,6 +192,7 @@ int main(void)
 		cmocka_unit_test(test_properties_there_and_back),
 		cmocka_unit_test(test_commands),
 		cmocka_unit_test(test_limits),
+		cmocka_unit_test(test_payload_format),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
