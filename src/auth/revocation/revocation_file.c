@@ -117,7 +117,7 @@ static const char *revocation_file_compact(struct revocation_file *file)
 		return fault;
 	file->bytes = size;
 	file->lines = revocations_count(file->revocations);
-	file->torn = false;
+	file->torn = file->lacks = false;
 	return NULL;
 }
 
@@ -138,16 +138,19 @@ enum error revocation_file_add(struct revocation_file *file, const struct revoca
 	CHECK(file->path != NULL);
 	*fault = NULL;
 	enum error error = revocations_add(file->revocations, revocation, now_s, change);
-	if (error != ERROR_OK || *change == REVOCATION_UNCHANGED)
+	if (error != ERROR_OK || (*change == REVOCATION_UNCHANGED && !file->lacks))
 		return error;
-	if (file->torn || file->lines >= 2u * (uint64_t)revocations_count(file->revocations) + file->spare_lines) {
+	if (file->torn || file->lacks ||
+	    file->lines >= 2u * (uint64_t)revocations_count(file->revocations) + file->spare_lines) {
 		revocations_expire(file->revocations, now_s);
 		/* From the table, in which the change is already. */
 		*fault = revocation_file_compact(file);
-		if (*fault == NULL || file->torn)
+		file->lacks = *fault != NULL && (file->torn || file->lacks);
+		if (*fault == NULL || file->lacks)
 			return ERROR_OK;
 	}
 	const char *appending = revocation_file_append_line(file, revocation);
+	file->lacks = appending != NULL;
 	*fault = appending != NULL ? appending : *fault;
 	return ERROR_OK;
 }

@@ -18,7 +18,8 @@ struct revocation_file {
 	size_t bytes;   /* of the journal */
 	uint64_t lines; /* in it */
 	uint32_t spare_lines;
-	bool torn; /* a write has failed, and what it left could not be cut off */
+	bool torn;  /* a write has failed, and what it left could not be cut off */
+	bool lacks; /* something that has changed is not in it: it is written anew with the next call */
 };
 
 /* Puts what the file says in force; a file that is not there is made. What a write that was cut short has left at its
@@ -28,7 +29,7 @@ const char *revocation_file_open(struct revocation_file *file, const char *path,
 void revocation_file_close(struct revocation_file *file);
 
 /* revocations_add() and a line for it, where it changed anything. A failure to write leaves it in force, but only until
- * the next start: *fault says why, and is NULL otherwise. */
+ * the next start: *fault says why, and is NULL otherwise. So whoever tries again hears whether it is written now. */
 enum error revocation_file_add(struct revocation_file *file, const struct revocation *revocation, int64_t now_s,
 			       enum revocation_change *change, const char **fault);
 

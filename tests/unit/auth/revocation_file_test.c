@@ -244,6 +244,28 @@ static void test_after_a_failed_write(void **state)
 	assert_int_equal(scene->result.damaged, 0);
 }
 
+/* Whoever is told that it was not written tries again: it is in force by then, and still has to be written. */
+static void test_it_is_tried_again(void **state)
+{
+	struct scene *scene = *state;
+	struct revocation revocation = {
+		.kind = REVOCATION_USER, .id = slice_string("alice"), .until_s = REVOKED_FOR_EVER};
+	enum revocation_change change;
+	const char *fault;
+	char *path = scene->file.path;
+	char full[] = "/dev/full", nowhere[] = "/nonexistent/file";
+	scene->file.path = full;
+	for (int i = 0; i < 2; i++) {
+		assert_int_equal(revocation_file_add(&scene->file, &revocation, NOW_S, &change, &fault), ERROR_OK);
+		assert_non_null(fault);
+		assert_int_equal(change, i == 0 ? REVOCATION_ADDED : REVOCATION_UNCHANGED);
+		scene->file.path = i == 0 ? nowhere : path;
+	}
+	assert_int_equal(add(scene, "alice", REVOKED_FOR_EVER), REVOCATION_UNCHANGED);
+	restart(scene);
+	assert_true(has(scene, "alice"));
+}
+
 /* As the admin side's thread has one. */
 static void *add_from_a_table_of_its_own(void *argument)
 {
@@ -284,6 +306,7 @@ int main(void)
 		cmocka_unit_test(test_faults_are_told),
 		TEST(test_a_file_that_everyone_may_write_to),
 		cmocka_unit_test(test_a_full_disk),
+		TEST(test_it_is_tried_again),
 		TEST(test_after_a_failed_write),
 		TEST(test_threads_with_tables_of_their_own),
 	};
