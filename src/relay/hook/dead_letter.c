@@ -30,7 +30,11 @@ static const char *append_to_file(const char *path, struct slice lines)
 	const char *why = file_append_open(path, &descriptor);
 	if (why != NULL)
 		return why;
+	bool is_sized = fstat(descriptor, &status) == 0;
 	why = file_append(descriptor, lines);
+	/* It is tried again: half a line must not become the beginning of the next one. */
+	if (why != NULL && is_sized)
+		(void)file_append_cut(descriptor, (size_t)status.st_size);
 	file_append_close(descriptor);
 	return why;
 }
