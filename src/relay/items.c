@@ -34,6 +34,14 @@ static bool equal_consumers(const void *one, const void *other)
 	return consumer_equal(one, other);
 }
 
+/* Both would be one member, and each would take what the other has read and not done for its own. */
+static const char *clash_of_consumers(const void *one, const void *other)
+{
+	const struct consumer *first = one, *second = other;
+	bool same = strcmp(first->stream, second->stream) == 0 && strcmp(first->group, second->group) == 0;
+	return same ? "reads the same stream in the same group" : NULL;
+}
+
 static void init_hook(void *item)
 {
 	hook_init(item);
@@ -87,6 +95,7 @@ static const struct item_kind KINDS[] = {
 			.key = consumer_key,
 			.complete = complete_consumer,
 			.equal = equal_consumers,
+			.clash = clash_of_consumers,
 		},
 	[ITEM_HOOKS] =
 		{
@@ -167,6 +176,19 @@ void *item_add(const struct item_kind *kind, struct relay_items *items, uint32_t
 	return item;
 }
 
+static bool check_clashes(const struct item_kind *kind, const struct relay_items *items, const void *item,
+			  char fault[ITEM_FAULT_BYTES_MAX])
+{
+	for (uint32_t i = 0; kind->clash != NULL && item_look(kind, items, i) != item; i++) {
+		const void *before = item_look(kind, items, i);
+		const char *clash = kind->clash(before, item);
+		if (clash != NULL)
+			return item_fault(fault, "the %s in line %u %s, too", kind->name, item_line(kind, before),
+					  clash);
+	}
+	return true;
+}
+
 bool item_complete(const struct item_kind *kind, struct relay_items *items, char fault[ITEM_FAULT_BYTES_MAX])
 {
 	uint32_t count = item_count(kind, items);
@@ -177,8 +199,10 @@ bool item_complete(const struct item_kind *kind, struct relay_items *items, char
 	if (!kind->complete(item, fault))
 		return false;
 	const void *first = item_find(kind, items, slice_string(item_name(item)));
-	return first == item || item_fault(fault, "the %s in line %u is named %s, too", kind->name,
-					   item_line(kind, first), item_name(item));
+	if (first != item)
+		return item_fault(fault, "the %s in line %u is named %s, too", kind->name, item_line(kind, first),
+				  item_name(item));
+	return check_clashes(kind, items, item, fault);
 }
 
 bool items_equal(const struct item_kind *kind, const struct relay_items *one, const struct relay_items *other)

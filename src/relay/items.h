@@ -39,6 +39,8 @@ struct item_kind {
 	bool (*complete)(void *item, char fault[ITEM_FAULT_BYTES_MAX]);
 	/* Whether both say the same; where they stand does not count. */
 	bool (*equal)(const void *one, const void *other);
+	/* Why both cannot be there, as what the later one does, too; NULL: they can. The function, too, may be NULL. */
+	const char *(*clash)(const void *one, const void *other);
 };
 
 /* enum item_kinds. NULL behind the last one. */

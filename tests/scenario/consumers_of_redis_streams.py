@@ -556,6 +556,8 @@ def test_round_trip_by_a_rule_and_a_consumer(redis, serve, tmp_path):
     ("consumers:\n  - name: a\n    stream: s\n    batch: 0\n", ":4:12: consumers: batch: \"0\" is not a number from 1 to 10000"),
     ("consumers:\n  - name: a\n    stream: s\n    topics: t\n", ":4:5: consumers: topics: a consumer has no such key; it has name, stream"),
     ("consumers:\n  - {name: a, stream: s}\n  - {name: a, stream: t}\n", ":3:5: consumers: the consumer in line 2 is named a, too"),
+    ("consumers:\n  - {name: a, stream: s}\n  - {name: b, stream: s, group: g}\n  - {name: c, stream: s, group: roost}\n",
+     ":4:5: consumers: the consumer in line 2 reads the same stream in the same group, too"),
     ("consumers:\n  - {name: a, stream: s}\n", ":2: consumers: a consumer needs the server that the option redis names"),
 ])
 def test_mistakes_are_told_with_their_place(tmp_path, text, told):
