@@ -211,6 +211,15 @@ def test_poison_goes_to_the_dead_letters_with_its_reason(redis, start):
     assert "goes to roost:dead: id: it is missing" in consumer["last_error"]
 
 
+def test_what_is_cut_in_the_middle_of_a_character_is_shown(redis, start):
+    """A consumer whose last error is no UTF-8 would be in no answer of the API."""
+    redis = redis()
+    server = start(redis, ORDERS)
+    add(redis, "in", {"topic": "a", "properties": '{"x%s":1}' % ("ä" * 30)})
+    consumer = wait_consumer(server, "orders", lambda one: one["dead_letters"] == 1)
+    assert "there is no such property" in consumer["last_error"]
+
+
 def test_a_field_that_is_there_twice(redis, start):
     redis = redis()
     start(redis, {**ORDERS, "dead_letters": "my:dead"})

@@ -3,19 +3,37 @@
 #include "base/check.h"
 
 #include <stdlib.h>
+#include <string.h>
+
+/* ---- faults ---- */
+
+/* What went wrong last, which may have words from outside in it, cut anywhere; "": nothing has. What is not UTF-8 would
+ * be no JSON, and nothing would be shown of the item at all. */
+static json_t *json_of_fault(const char *fault)
+{
+	json_t *json = fault[0] != '\0' ? json_string(fault) : json_null();
+	char *ascii = json == NULL ? strdup(fault) : NULL;
+	if (ascii == NULL)
+		return json;
+	for (char *at = ascii; *at != '\0'; at++)
+		*at = *at >= ' ' && *at <= '~' ? *at : '?';
+	json = json_string(ascii);
+	free(ascii);
+	return json;
+}
 
 /* ---- rules ---- */
 
 static json_t *json_of_rule(const struct rule_status *rule)
 {
 	bool has_fault = rule->fault[0] != '\0';
-	return json_pack("{s:s, s:s, s:i, s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:f, s:s?, s:o}", "name", rule->name,
+	return json_pack("{s:s, s:s, s:i, s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:f, s:o, s:o}", "name", rule->name,
 			 "stream", rule->stream, "qos", rule->qos, "state", rule_state_name(rule->state), "entries",
 			 (json_int_t)rule->counts.entries, "entry_bytes", (json_int_t)rule->counts.bytes, "retries",
 			 (json_int_t)rule->counts.retries, "dead_letters", (json_int_t)rule->counts.dead,
 			 "backlog_messages", (json_int_t)rule->backlog_messages, "backlog_bytes",
 			 (json_int_t)rule->backlog_bytes, "refused_messages", (json_int_t)rule->refused,
-			 "oldest_seconds", rule->oldest_s, "last_error", has_fault ? rule->fault : NULL,
+			 "oldest_seconds", rule->oldest_s, "last_error", json_of_fault(rule->fault),
 			 "last_error_seconds", has_fault ? json_real(rule->fault_age_s) : json_null());
 }
 
@@ -26,9 +44,9 @@ static json_t *json_of_redis(const struct redis_status *redis)
 	json_t *nodes = json_array();
 	for (uint32_t i = 0; i < redis->node_count; i++) {
 		const struct redis_node_status *node = &redis->nodes[i];
-		json_array_append_new(nodes, json_pack("{s:s, s:b, s:b, s:s?}", "address", node->address, "connected",
+		json_array_append_new(nodes, json_pack("{s:s, s:b, s:b, s:o}", "address", node->address, "connected",
 						       node->connected, "has_slots", node->has_slots, "last_error",
-						       node->fault[0] != '\0' ? node->fault : NULL));
+						       json_of_fault(node->fault)));
 	}
 	return json_pack("{s:s, s:b, s:I, s:I, s:f, s:o}", "kind", KINDS[redis->kind], "connected", redis->connected,
 			 "redirects", (json_int_t)redis->redirects, "slots_covered", (json_int_t)redis->slots_covered,
@@ -58,11 +76,11 @@ void serve_presence_table(struct request *request)
 		hooks->presence_table(hooks->context, &table);
 	bool has_fault = table.fault[0] != '\0';
 	request_answer(request, HTTP_OK,
-		       json_pack("{s:s, s:s?, s:I, s:I, s:I, s:f, s:s?, s:o}", "state",
+		       json_pack("{s:s, s:s?, s:I, s:I, s:I, s:f, s:o, s:o}", "state",
 				 table.is_on ? table_state_name(table.state) : "off", "key",
 				 table.is_on ? table.key : NULL, "clients", (json_int_t)table.clients, "events",
 				 (json_int_t)table.events, "listings", (json_int_t)table.listings, "renewed_seconds",
-				 table.renewed_s, "last_error", has_fault ? table.fault : NULL, "last_error_seconds",
+				 table.renewed_s, "last_error", json_of_fault(table.fault), "last_error_seconds",
 				 has_fault ? json_real(table.fault_age_s) : json_null()));
 }
 
@@ -72,7 +90,7 @@ static json_t *json_of_consumer(const struct consumer_status *consumer)
 {
 	bool has_fault = consumer->fault[0] != '\0';
 	const struct consumer_counts *counts = &consumer->counts;
-	return json_pack("{s:s, s:s, s:s, s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:o, s:I, s:f, s:s?, s:o}", "name",
+	return json_pack("{s:s, s:s, s:s, s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:o, s:I, s:f, s:o, s:o}", "name",
 			 consumer->name, "stream", consumer->stream, "group", consumer->group, "state",
 			 consumer_state_name(consumer->state), "published", (json_int_t)counts->published,
 			 "published_bytes", (json_int_t)counts->bytes, "commands", (json_int_t)counts->commands,
@@ -80,7 +98,7 @@ static json_t *json_of_consumer(const struct consumer_status *consumer)
 			 (json_int_t)counts->again, "retries", (json_int_t)counts->retries, "lag",
 			 consumer->has_lag ? json_integer((json_int_t)consumer->lag) : json_null(), "pending",
 			 (json_int_t)consumer->pending, "delay_seconds", consumer->delay_s, "last_error",
-			 has_fault ? consumer->fault : NULL, "last_error_seconds",
+			 json_of_fault(consumer->fault), "last_error_seconds",
 			 has_fault ? json_real(consumer->fault_age_s) : json_null());
 }
 
@@ -113,14 +131,14 @@ static json_t *json_of_hook(const struct hook_status *hook)
 	const struct hook_counts *counts = &hook->counts;
 	bool has_fault = hook->fault[0] != '\0';
 	double mean_s = counts->answered != 0 ? (double)counts->took_us / 1e6 / (double)counts->answered : 0;
-	return json_pack("{s:s, s:s, s:i, s:s, s:I, s:I, s:I, s:o, s:I, s:I, s:I, s:I, s:f, s:f, s:s?, s:o}", "name",
+	return json_pack("{s:s, s:s, s:i, s:s, s:I, s:I, s:I, s:o, s:I, s:I, s:I, s:I, s:f, s:f, s:o, s:o}", "name",
 			 hook->name, "url", hook->url, "qos", hook->qos, "state", hook_state_name(hook->state),
 			 "events", (json_int_t)counts->delivered, "event_bytes", (json_int_t)counts->bytes, "requests",
 			 (json_int_t)counts->requests, "failures", json_of_failures(counts), "dead_letters",
 			 (json_int_t)counts->dead, "backlog_messages", (json_int_t)hook->backlog_messages,
 			 "backlog_bytes", (json_int_t)hook->backlog_bytes, "refused_messages",
 			 (json_int_t)hook->refused, "request_seconds", mean_s, "oldest_seconds", hook->oldest_s,
-			 "last_error", has_fault ? hook->fault : NULL, "last_error_seconds",
+			 "last_error", json_of_fault(hook->fault), "last_error_seconds",
 			 has_fault ? json_real(hook->fault_age_s) : json_null());
 }
 
