@@ -450,7 +450,8 @@ def test_kill_9_of_redis_under_load(redis, start):
 def test_the_gateway_ends_under_load(redis, start, end):
     """What Redis was told is done is in the gateway's store."""
     redis = redis(*SYNCED)
-    server = start(redis, {**ORDERS, "batch": 50})
+    roomy = {"queue_messages_max": 1000000}  # a slow machine adds many between the ends
+    server = start(redis, {**ORDERS, "batch": 50}, **roomy)
     options = {"pairs": [(SESSION_EXPIRY, FOREVER)], "clean": False}
     subscriber(server, client_id="to", **options).disconnect()
     over = threading.Event()
@@ -459,7 +460,7 @@ def test_the_gateway_ends_under_load(redis, start, end):
         while len(added) < count:
             time.sleep(0.01)
         getattr(server, end)()
-        server = start(redis, {**ORDERS, "batch": 50})
+        server = start(redis, {**ORDERS, "batch": 50}, **roomy)
     over.set()
     thread.join()
     wait_settled(redis, "in")
