@@ -35,7 +35,7 @@ enum incoming_name {
 };
 
 static const char *const NAMES[] = {
-#define X(code, name) [INCOMING_FIELD_##code] = name,
+#define X(code, name) [INCOMING_FIELD_##code] = (name),
 	INCOMING_FIELD_TABLE(X)
 #undef X
 };
