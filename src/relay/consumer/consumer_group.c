@@ -322,8 +322,10 @@ static bool tell_of_ids(struct consumer_group *group, const char *name, const ch
 		words[0] = name;
 		words[1] = group->consumer->stream;
 		words[2] = with;
-		for (int i = 0; i < head; i++)
+		for (int i = 0; i < head; i++) {
+			CHECK(words[i] != NULL);
 			sizes[i] = strlen(words[i]);
+		}
 		for (uint32_t i = 0; i < count; i++) {
 			words[(uint32_t)head + i] = ids[i]->str;
 			sizes[(uint32_t)head + i] = ids[i]->len;
