@@ -1,8 +1,10 @@
 #include "asking/asking.h"
 
+#include "access/authority.h"
 #include "asking/http_sign_ins.h"
 #include "asking/redis_users.h"
 #include "base/check.h"
+#include "base/clock.h"
 #include "base/log.h"
 
 #include <stdlib.h>
@@ -76,6 +78,13 @@ void asking_free(struct asking *asking)
 	free(asking);
 }
 
+/* An heir serves on: nobody is to wait for a thread that is not there. */
+static void refuse_all(struct gateway *gateway)
+{
+	log_write(LOG_ERROR, "cannot start the thread that asks whom to let in");
+	authority_set_away(gateway_authority(gateway), true, clock_now_ms());
+}
+
 bool asking_start(struct asking *asking, struct gateway *gateway)
 {
 	const struct settings *settings = asking->settings;
@@ -92,7 +101,7 @@ bool asking_start(struct asking *asking, struct gateway *gateway)
 		asking->http = http_sign_ins_start(&http, gateway, &asking->counters);
 	}
 	if (asking->users == NULL && asking->http == NULL)
-		log_write(LOG_ERROR, "cannot start the thread that asks whom to let in");
+		refuse_all(gateway);
 	return asking->users != NULL || asking->http != NULL;
 }
 

@@ -1,11 +1,17 @@
 #include "relay/relay.h"
 
+#include "base/clock.h"
+
 #include <stdlib.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
 
+/* What could not be started, because memory, descriptors or threads were short, is tried again after so long. */
+#define RETRY_MS 10000u
+
 struct relay {
-	int attention_fd; /* an eventfd that all kinds share */
+	uint64_t retry_ms; /* on the monotonic clock */
+	int attention_fd;  /* an eventfd that all kinds share */
 	struct stream_relay *streams;
 	struct hook_relay *hooks;
 	struct table_relay *table;
@@ -99,8 +105,10 @@ int relay_fd(const struct relay *relay)
 void relay_tend(struct relay *relay, struct gateway *gateway)
 {
 	eventfd_t count;
-	if (relay == NULL || eventfd_read(relay->attention_fd, &count) != 0)
+	uint64_t now_ms = clock_now_ms();
+	if (relay == NULL || (eventfd_read(relay->attention_fd, &count) != 0 && now_ms < relay->retry_ms))
 		return;
+	relay->retry_ms = now_ms + RETRY_MS;
 	if (stream_relay_is_due(relay->streams)) {
 		stream_relay_stop(relay->streams);
 		stream_relay_start(relay->streams, gateway);

@@ -39,7 +39,8 @@ void relay_leave(struct relay *relay);
 void relay_use(struct relay *relay, const struct relay_items *items, const struct relay_items *before);
 /* For poll(): readable when relay_tend() is due. -1: relay is NULL. */
 int relay_fd(const struct relay *relay);
-/* Starts anew where there are other items, or a session was lost. Main thread, while the gateway runs. */
+/* Starts anew where there are other items or a session was lost, and, now and then, what could not be started. To be
+ * called whenever the main thread wakes, while the gateway runs. */
 void relay_tend(struct relay *relay, struct gateway *gateway);
 
 /* How each kind is doing. What waits is asked of the gateway: any thread but a shard's, with the shards' wakers in its

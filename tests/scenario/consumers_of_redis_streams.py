@@ -108,6 +108,23 @@ def test_a_message_comes_as_its_entry_says(redis, start):
     assert "orders" in shown and "working" in shown
 
 
+def test_time_in_the_stream_counts(redis, start):
+    """An entry's id says when it was added; one that is no time says nothing."""
+    redis = redis()
+    server = start(redis, ORDERS)
+    with subscriber(server) as client:
+        redis.ask(("XADD", "in", "1-1", "topic", "a", "payload", "no time", "expiry_s", 100))
+        added_ms = int(time.time() * 1000) - 100000
+        redis.ask(("XADD", "in", f"{added_ms}-0", "topic", "a", "payload", "too old", "expiry_s", 60),
+                  ("XADD", "in", f"{added_ms}-1", "topic", "a", "payload", "old", "expiry_s", 200))
+        first, second = client.take(), client.take()
+    assert (first.payload, second.payload) == (b"no time", b"old")
+    assert dict(first.pairs)[MESSAGE_EXPIRY] > 90 and dict(second.pairs)[MESSAGE_EXPIRY] <= 100
+    wait_settled(redis, "in")
+    consumer = wait_consumer(server, "orders", lambda one: one["expired"] == 1)
+    assert consumer["published"] == 2 and consumer["dead_letters"] == 0
+
+
 def test_order(redis, start):
     """More than a batch has, from before the gateway was there and from afterwards."""
     redis = redis()

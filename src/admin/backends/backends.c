@@ -90,12 +90,13 @@ static json_t *json_of_consumer(const struct consumer_status *consumer)
 {
 	bool has_fault = consumer->fault[0] != '\0';
 	const struct consumer_counts *counts = &consumer->counts;
-	return json_pack("{s:s, s:s, s:s, s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:o, s:I, s:f, s:o, s:o}", "name",
-			 consumer->name, "stream", consumer->stream, "group", consumer->group, "state",
+	return json_pack("{s:s, s:s, s:s, s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:o, s:I, s:f, s:o, s:o}",
+			 "name", consumer->name, "stream", consumer->stream, "group", consumer->group, "state",
 			 consumer_state_name(consumer->state), "published", (json_int_t)counts->published,
 			 "published_bytes", (json_int_t)counts->bytes, "commands", (json_int_t)counts->commands,
-			 "dead_letters", (json_int_t)counts->dead, "claimed", (json_int_t)counts->claimed, "read_again",
-			 (json_int_t)counts->again, "retries", (json_int_t)counts->retries, "lag",
+			 "expired", (json_int_t)counts->expired, "dead_letters", (json_int_t)counts->dead, "claimed",
+			 (json_int_t)counts->claimed, "read_again", (json_int_t)counts->again, "retries",
+			 (json_int_t)counts->retries, "lag",
 			 consumer->has_lag ? json_integer((json_int_t)consumer->lag) : json_null(), "pending",
 			 (json_int_t)consumer->pending, "delay_seconds", consumer->delay_s, "last_error",
 			 json_of_fault(consumer->fault), "last_error_seconds",

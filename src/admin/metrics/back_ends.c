@@ -81,6 +81,8 @@ static const struct metric BACK_ENDS[] = {
 	 write_consumers, CONSUMER_METRIC_BYTES},
 	{PREFIX "consumer_commands", METRIC_COUNTER, "consumer", "Entries that were commands, and were carried out",
 	 write_consumers, CONSUMER_METRIC_COMMANDS},
+	{PREFIX "consumer_expired", METRIC_COUNTER, "consumer",
+	 "Entries whose messages had no time left when they were read", write_consumers, CONSUMER_METRIC_EXPIRED},
 	{PREFIX "consumer_dead_letters", METRIC_COUNTER, "consumer",
 	 "Entries that went to the stream for dead letters, because they cannot be carried out", write_consumers,
 	 CONSUMER_METRIC_DEAD},

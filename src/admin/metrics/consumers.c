@@ -15,6 +15,8 @@ static uint64_t consumer_count(const struct consumer_status *consumer, enum cons
 		return consumer->counts.bytes;
 	case CONSUMER_METRIC_COMMANDS:
 		return consumer->counts.commands;
+	case CONSUMER_METRIC_EXPIRED:
+		return consumer->counts.expired;
 	case CONSUMER_METRIC_DEAD:
 		return consumer->counts.dead;
 	case CONSUMER_METRIC_CLAIMED:

@@ -11,6 +11,7 @@
 #include <string.h>
 
 #define NUMBER_BYTES 24u
+#define FIRST_ID "0-0"
 /* Where an answer is too long the next one is asked to be so much shorter. */
 #define TOO_LONG_FACTOR 16u
 
@@ -23,6 +24,7 @@ bool consumer_group_init(struct consumer_group *group, const struct consumer *co
 		.stopping = stopping,
 		.batch = consumer->batch,
 		.must_make = true,
+		.cursor = FIRST_ID,
 	};
 	snprintf(group->member, sizeof(group->member), "%s", member);
 	group->nodes = redis_nodes_new(target);
@@ -222,6 +224,14 @@ static const redisReply *entries_in(const redisReply *answer, enum group_source 
 	return entries;
 }
 
+/* Redis looks at some of what is pending, and says where to go on. */
+static void take_cursor(struct consumer_group *group, const redisReply *answer)
+{
+	const redisReply *next = answer->type == REDIS_REPLY_ARRAY && answer->elements != 0 ? answer->element[0] : NULL;
+	bool good = next != NULL && next->type == REDIS_REPLY_STRING && next->len < sizeof(group->cursor);
+	snprintf(group->cursor, sizeof(group->cursor), "%s", good ? next->str : FIRST_ID);
+}
+
 /* Takes the answer apart. It is freed where it has no entries. */
 static bool take_answer(struct consumer_group *group, enum group_source source, redisReply **answer,
 			const redisReply **entries)
@@ -236,6 +246,8 @@ static bool take_answer(struct consumer_group *group, enum group_source source, 
 			group->consumer->name);
 		group->cannot_claim = is_empty = true;
 	}
+	if (source == GROUP_OTHER && *answer != NULL)
+		take_cursor(group, *answer);
 	if (!is_empty) {
 		*entries = entries_in(*answer, source);
 		good = *entries != NULL || group_refused(group, *answer);
@@ -264,8 +276,8 @@ bool consumer_group_read(struct consumer_group *group, enum group_source source,
 			     consumer->stream, "0"};
 	const char *fresh[] = {"XREADGROUP", "GROUP", consumer->group, group->member,    "COUNT", count,
 			       "BLOCK",      block,   "STREAMS",       consumer->stream, ">"};
-	const char *other[] = {"XAUTOCLAIM", consumer->stream, consumer->group, group->member, idle, "0-0", "COUNT",
-			       count};
+	const char *other[] = {"XAUTOCLAIM", consumer->stream, consumer->group, group->member,
+			       idle,         group->cursor,    "COUNT",         count};
 	bool good = false;
 	*answer = NULL;
 	*entries = NULL;
@@ -346,7 +358,7 @@ bool consumer_group_done(struct consumer_group *group, const redisReply *const *
 	       (!group->consumer->deletes || tell_of_ids(group, "XDEL", NULL, ids, count));
 }
 
-bool consumer_group_pass_over(struct consumer_group *group)
+bool consumer_group_pass_over(struct consumer_group *group, bool *buried)
 {
 	const struct consumer *consumer = group->consumer;
 	const char *words[] = {"XPENDING", consumer->stream, consumer->group, "-", "+", "1", group->member};
@@ -354,11 +366,18 @@ bool consumer_group_pass_over(struct consumer_group *group)
 	if (reply == NULL)
 		return false;
 	bool good = reply->type == REDIS_REPLY_ARRAY || group_refused(group, reply);
+	*buried = false;
 	if (good && reply->elements == 1 && reply->element[0]->type == REDIS_REPLY_ARRAY &&
 	    reply->element[0]->elements != 0 && reply->element[0]->element[0]->type == REDIS_REPLY_STRING) {
 		const redisReply *id = reply->element[0]->element[0];
 		good = consumer_group_bury(group, id, NULL, "the entry is longer than can be read, 64 MiB") &&
 		       consumer_group_done(group, &id, 1);
+		*buried = good;
+		if (good)
+			log_write(LOG_WARNING,
+				  "consumer %s: entry %.40s goes to %s without its fields: it is longer than can be "
+				  "read, 64 MiB",
+				  consumer->name, id->str, consumer->dead);
 	}
 	group->is_stuck = group->is_stuck && !good;
 	freeReplyObject(reply);

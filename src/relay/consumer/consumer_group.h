@@ -20,8 +20,9 @@ struct consumer_group {
 	struct redis_nodes *nodes;
 	struct waker *waker;
 	const _Atomic bool *stopping;
-	uint32_t batch; /* entries that it asks for: fewer than the consumer's, where an answer was too long */
-	bool is_stuck;  /* one entry alone is too long an answer */
+	uint32_t batch;  /* entries that it asks for: fewer than the consumer's, where an answer was too long */
+	bool is_stuck;   /* one entry alone is too long an answer */
+	char cursor[64]; /* where XAUTOCLAIM goes on */
 	bool cannot_claim;
 	bool was_there;                /* the group was: what is missing is all that came since */
 	bool must_make;                /* the group is to be made, or may be gone */
@@ -50,8 +51,10 @@ bool consumer_group_read(struct consumer_group *group, enum group_source source,
 /* Adds an entry to the stream for dead letters. fields: NULL, or those that it has. reason: in words. */
 bool consumer_group_bury(struct consumer_group *group, const redisReply *id, const redisReply *fields,
 			 const char *reason);
-/* Is_stuck: an entry cannot be read. It goes to the dead letters without its fields, and is done. */
-bool consumer_group_pass_over(struct consumer_group *group);
+/* Is_stuck: an entry cannot be read. It goes to the dead letters without its fields, and is done; *buried: it was
+ * there.
+ */
+bool consumer_group_pass_over(struct consumer_group *group, bool *buried);
 /* Says of entries, at least one, that they are done, and deletes them where the consumer does that. ids: the entries'.
  */
 bool consumer_group_done(struct consumer_group *group, const redisReply *const *ids, uint32_t count);

@@ -22,6 +22,10 @@
 /* Shards may lag behind earlier revocations; a revocation is tried so often before its batch waits. */
 #define REVOKE_TRIES 200
 #define REVOKE_PAUSE_NS 5000000L
+/* An entry whose id says that it is older has an id that is no time. */
+#define AGE_S_MAX (366.0 * 86400)
+/* Faults that differ are logged so many times in a second at most. */
+#define LOG_PAUSE_MS 1000u
 
 _Static_assert(CONSUMER_FAULT_BYTES >= REDIS_FAULT_BYTES, "what Redis said fits");
 
@@ -33,10 +37,15 @@ static bool consumer_is_stopping(const struct consumer_loop *loop)
 static void note_consumer_fault(struct consumer_loop *loop, const char *fault)
 {
 	CHECK(fault[0] != '\0');
-	if (strcmp(loop->fault, fault) != 0 || !loop->is_waiting)
+	uint64_t now_ms = clock_now_ms();
+	bool is_new = strcmp(loop->fault, fault) != 0 || !loop->is_waiting;
+	/* A flood of entries that cannot be read, each with another id, is told of by the counter. */
+	if (is_new && now_ms >= loop->logged_ms + LOG_PAUSE_MS) {
 		log_write(LOG_WARNING, "consumer %s: %s", loop->consumer->name, fault);
+		loop->logged_ms = now_ms;
+	}
 	snprintf(loop->fault, sizeof(loop->fault), "%s", fault);
-	loop->fault_ms = clock_now_ms();
+	loop->fault_ms = now_ms;
 }
 
 /* ---- how it is doing ---- */
@@ -211,8 +220,26 @@ static bool read_entry(struct consumer_loop *loop, const struct consumer_entry *
 	return true;
 }
 
+/* How long ago Redis has taken it. Ids are ms since 1970, a dash and a number, as long as nobody gives an entry another
+ * one; false: this one is none. */
+static bool age_of_entry(const struct consumer_entry *entry, double *age_s)
+{
+	struct timespec now;
+	clock_gettime(CLOCK_REALTIME, &now);
+	double now_s = (double)now.tv_sec + (double)now.tv_nsec / 1e9;
+	double added_s = (double)strtoull(entry->reply->element[0]->str, NULL, 10) / 1e3;
+	*age_s = added_s < now_s ? now_s - added_s : 0;
+	return *age_s < AGE_S_MAX;
+}
+
 static bool publish_entry(struct consumer_loop *loop, struct consumer_entry *entry)
 {
+	double age_s;
+	if (age_of_entry(entry, &age_s) && !incoming_grow_older(&loop->incoming, (uint64_t)age_s)) {
+		entry->fate = ENTRY_DONE;
+		loop->counts.expired++;
+		return true;
+	}
 	struct mqtt_publish publish = loop->incoming.publish;
 	/* One that is on its way has a place among those that the gateway takes at a time. */
 	uint32_t most = loop->session.receive_max;
@@ -364,15 +391,11 @@ static bool bury_incoming(struct consumer_loop *loop, struct consumer_entry *ent
 	return true;
 }
 
-/* How long the last one took from Redis' taking it until now. Ids are ms since 1970, a dash and a number, as long as
- * nobody gives an entry another one. */
+/* The last one. */
 static double delay_of_batch(const struct consumer_loop *loop)
 {
-	struct timespec now;
-	clock_gettime(CLOCK_REALTIME, &now);
-	double now_s = (double)now.tv_sec + (double)now.tv_nsec / 1e9;
-	double added_s = (double)strtoull(loop->entries[loop->count - 1].reply->element[0]->str, NULL, 10) / 1e3;
-	return added_s < now_s ? now_s - added_s : 0;
+	double age_s;
+	return age_of_entry(&loop->entries[loop->count - 1], &age_s) ? age_s : 0;
 }
 
 static bool settle_batch(struct consumer_loop *loop)
@@ -426,9 +449,10 @@ static bool next_batch(struct consumer_loop *loop)
 			return false;
 	}
 	if (loop->group.is_stuck) {
-		if (!consumer_group_pass_over(&loop->group))
+		bool buried;
+		if (!consumer_group_pass_over(&loop->group, &buried))
 			return false;
-		loop->counts.dead++;
+		loop->counts.dead += buried ? 1 : 0;
 	}
 	if (!consumer_group_read(&loop->group, source, &loop->answer, &entries))
 		return false;

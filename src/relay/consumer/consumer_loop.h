@@ -58,6 +58,7 @@ struct consumer_loop {
 	double delay_s;
 	char fault[CONSUMER_FAULT_BYTES];
 	uint64_t fault_ms;
+	uint64_t logged_ms; /* when one was logged last */
 };
 
 /* All but the connections and what is shared. member: of the group. target must outlive it. NULL: memory is short. */

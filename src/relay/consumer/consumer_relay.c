@@ -137,8 +137,8 @@ bool consumer_relay_is_due(struct consumer_relay *relay)
 	pthread_mutex_lock(&relay->lock);
 	bool due = relay->has_others;
 	pthread_mutex_unlock(&relay->lock);
-	for (uint32_t i = 0; i < CONSUMERS_MAX; i++)
-		due = due || (relay->loops[i] != NULL && atomic_load(&relay->loops[i]->thread.calls));
+	for (uint32_t i = 0; i < relay->consumers.count; i++)
+		due = due || relay->loops[i] == NULL || atomic_load(&relay->loops[i]->thread.calls);
 	return due;
 }
 

@@ -26,7 +26,8 @@ void consumer_relay_stop(struct consumer_relay *relay);
 
 /* Hands over other consumers, which it has from its next start on. Any thread that has the attention descriptor. */
 void consumer_relay_use(struct consumer_relay *relay, const struct consumers *consumers);
-/* Whether it is to be stopped and started: there are other consumers, or a session was lost. */
+/* Whether it is to be stopped and started: there are other consumers, a session was lost, or it could not be started.
+ * Main thread. */
 bool consumer_relay_is_due(struct consumer_relay *relay);
 
 /* Any thread. */

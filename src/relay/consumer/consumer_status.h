@@ -17,6 +17,7 @@ struct consumer_counts {
 	uint64_t published; /* messages that are safe in the gateway, or, at QoS 0, in its hands */
 	uint64_t bytes;     /* of their topics and payloads */
 	uint64_t commands;  /* that were carried out */
+	uint64_t expired;   /* entries whose messages had no time left when they were read */
 	uint64_t dead;      /* entries that went to the stream for dead letters */
 	uint64_t claimed;   /* entries that another member had held for too long, of those above */
 	uint64_t again;     /* entries that had been read before, by this member, of those above */

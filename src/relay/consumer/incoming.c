@@ -249,6 +249,22 @@ bool incoming_read(struct incoming *incoming, const struct incoming_field *field
 	return read_incoming_publish(&reading, limits);
 }
 
+/* It stands at the end of the properties (append_expiry()). */
+bool incoming_grow_older(struct incoming *incoming, uint64_t age_s)
+{
+	struct mqtt_publish *publish = &incoming->publish;
+	if (!publish->has_message_expiry)
+		return true;
+	if (age_s >= publish->message_expiry_s)
+		return false;
+	publish->message_expiry_s -= (uint32_t)age_s;
+	CHECK(incoming->properties.size >= EXPIRY_BYTES);
+	struct writer writer =
+		writer_of(incoming->properties.data + incoming->properties.size - EXPIRY_BYTES, EXPIRY_BYTES);
+	property_write_u32(&writer, MQTT_PROPERTY_MESSAGE_EXPIRY, publish->message_expiry_s);
+	return true;
+}
+
 void incoming_free(struct incoming *incoming)
 {
 	bytes_free(&incoming->properties);

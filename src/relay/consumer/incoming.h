@@ -45,6 +45,8 @@ struct incoming_limits {
  * False: fault names the field, and what is wrong with it. */
 bool incoming_read(struct incoming *incoming, const struct incoming_field *fields, size_t count,
 		   const struct incoming_limits *limits);
+/* Takes so much off the time that a message has left [3.3.2.3.3]. False: it has none left. */
+bool incoming_grow_older(struct incoming *incoming, uint64_t age_s);
 void incoming_free(struct incoming *incoming);
 
 #endif

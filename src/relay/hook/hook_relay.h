@@ -26,7 +26,8 @@ void hook_relay_stop(struct hook_relay *relay);
 
 /* Hands over other hooks, which it has from its next start on. Any thread that has the attention descriptor. */
 void hook_relay_use(struct hook_relay *relay, const struct hooks *hooks);
-/* Whether it is to be stopped and started: there are other hooks, or a session was lost. */
+/* Whether it is to be stopped and started: there are other hooks, a session was lost, or it could not be started. Main
+ * thread. */
 bool hook_relay_is_due(struct hook_relay *relay);
 
 /* What waits is asked of the gateway. Any thread but a shard's, with the shards' wakers in its descriptor table. */

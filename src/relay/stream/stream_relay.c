@@ -163,7 +163,9 @@ bool stream_relay_is_due(struct stream_relay *relay)
 	pthread_mutex_lock(&relay->lock);
 	bool due = relay->has_others;
 	pthread_mutex_unlock(&relay->lock);
-	return due || (relay->loop != NULL && atomic_load(&relay->loop->thread.calls));
+	if (relay->loop == NULL)
+		return due || relay->rules.count != 0;
+	return due || atomic_load(&relay->loop->thread.calls);
 }
 
 /* Where the gateway does not say, what the thread holds stays. */

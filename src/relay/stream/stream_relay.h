@@ -28,7 +28,8 @@ void stream_relay_stop(struct stream_relay *relay);
 
 /* Hands over other rules, which it has from its next start on. Any thread that has the attention descriptor. */
 void stream_relay_use(struct stream_relay *relay, const struct rules *rules);
-/* Whether it is to be stopped and started: there are other rules, or a session was lost. */
+/* Whether it is to be stopped and started: there are other rules, a session was lost, or it could not be started. Main
+ * thread. */
 bool stream_relay_is_due(struct stream_relay *relay);
 
 /* What waits is asked of the gateway. Any thread but a shard's, with the shards' wakers in its descriptor table. */

@@ -85,7 +85,7 @@ void table_relay_stop(struct table_relay *relay, bool leaves)
 
 bool table_relay_is_due(const struct table_relay *relay)
 {
-	return relay->loop != NULL && atomic_load(&relay->loop->thread.calls);
+	return relay->loop != NULL ? atomic_load(&relay->loop->thread.calls) : relay->prefix[0] != '\0';
 }
 
 void table_relay_status(struct table_relay *relay, struct table_status *status)
