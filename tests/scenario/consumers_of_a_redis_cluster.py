@@ -116,6 +116,21 @@ def test_nodes_that_send_it_round_in_circles(several, start):
     server.stop()
 
 
+def test_a_slot_that_is_half_open(several, start):
+    """Its node sends what it does not have to one that takes nothing of it, and sends it back: that is no way to go on."""
+    cluster = several(Cluster, 2, 0)
+    server = start(cluster.url(), ORDERS)
+    source = cluster.owner("in")
+    target = next(node for node in cluster.nodes if node is not source)
+    source.ask(("CLUSTER", "SETSLOT", cluster.slot("in"), "MIGRATING", cluster.id_of(target)), ("DEL", "in"))
+    consumer = wait_consumer(server, "orders", lambda one: waits(one) and one["retries"] >= 3)
+    assert consumer["last_error"].startswith(("ASK ", "MOVED "))
+    source.ask(("CLUSTER", "SETSLOT", cluster.slot("in"), "STABLE"))
+    with subscriber(server) as client:
+        add(source, "in", *entries(range(10)))
+        assert take_until(client, 9) == [*range(10)]
+
+
 def test_a_replica_takes_over(several, start):
     """What the master had told its replica is there; the group with it."""
     cluster = several(Cluster, 3, 1)

@@ -5,13 +5,14 @@ import os
 import signal
 import threading
 import time
+from types import SimpleNamespace
 
 import pytest
 
 
 from consumers import add, unsettled, wait_consumer, wait_settled, waits, works, write
 from mqtt_wire import CONTENT_TYPE, CORRELATION_DATA, FOREVER, MESSAGE_EXPIRY, SESSION_EXPIRY, USER_PROPERTY, Refused
-from redis_server import Redis
+from redis_server import Redis, Relay
 from server import roost
 from store import fill, small_disk
 
@@ -204,6 +205,8 @@ POISON = [
     ({"topic": "a", "properties": '{"user":[["a"]]}'}, "properties: user: a list of [name, value]"),
     ({"command": "reboot"}, "command: disconnect, end_session, revoke or lift"),
     ({"command": "disconnect"}, "client: it is missing"),
+    ({"command": "disconnect", "client": "$roost/consumer/orders"}, "client: client ids that begin with $roost/ are the server's own"),
+    ({"command": "end_session", "client": "$roost/rule/all"}, "client: client ids that begin with $roost/ are the server's own"),
     ({"command": "revoke", "kind": "house", "id": "x"}, "kind: token, user or client"),
     ({"command": "revoke", "kind": "user", "id": "x", "seconds": "0"}, "seconds: 1 or more"),
     ({"command": "lift", "kind": "user"}, "id: it is missing"),
@@ -395,6 +398,52 @@ def test_redis_hangs(redis, start):
     with subscriber(server) as client:
         add(redis, "in", *messages(range(20)))
         assert without_repetition(take_until(client, 19)) == list(range(20))
+
+
+def test_redis_refuses_to_hand_over_what_others_have_read(redis, start):
+    """Its own entries can be read all the while, so it is not well, and pauses grow."""
+    redis = redis()
+    redis.ask(("ACL", "SETUSER", "default", "-xautoclaim"))
+    server = start(redis, {**ORDERS, "claim_after_s": 1}, wait=False)
+    consumer = wait_consumer(server, "orders", lambda one: one["retries"] >= 5)
+    assert "XAUTOCLAIM" in consumer["last_error"].upper()
+    assert not any("it goes on" in line for line in server.lines)
+    redis.ask(("ACL", "SETUSER", "default", "+xautoclaim"))
+    with subscriber(server) as client:
+        add(redis, "in", *messages(range(20)))
+        assert take_until(client, 19) == list(range(20))
+    wait_consumer(server, "orders", works)
+
+
+def bulk(text):
+    return b"$%d\r\n%s\r\n" % (len(text), text)
+
+
+def too_many_entries(count):
+    """The answer to XREADGROUP with more of them than were asked for."""
+    one = b"*2\r\n" + bulk(b"1-1") + b"*2\r\n" + bulk(b"topic") + bulk(b"t/garbage")
+    return b"*1\r\n*2\r\n" + bulk(b"in") + b"*%d\r\n" % count + one * count
+
+
+@pytest.mark.threads
+@pytest.mark.parametrize("garbage", [b"+OK\r\n", b":1\r\n", b"-ERR out of order\r\n", b"*1\r\n" * 100, b"%1\r\n+a\r\n+b\r\n",
+                                     bytes(range(256)), too_many_entries(4)],
+                         ids=["word", "number", "error", "nested", "map", "bytes", "too-many"])
+def test_garbage(redis, start, garbage):
+    """Something else speaks in Redis' name for once. The answer that comes afterwards is to no question that is asked then."""
+    redis = redis()
+    relay = Relay(redis.port)
+    try:
+        server = start(SimpleNamespace(url=relay.url), {**ORDERS, "batch": 3})
+        with subscriber(server, "t/#") as client:
+            relay.say(garbage)
+            server.wait_line("consumer orders: (redis: |ERR out of order)")
+            add(redis, "in", *messages(range(10), "t/x"))
+            assert take_until(client, 9) == list(range(10))
+        wait_settled(redis, "in")
+        assert wait_consumer(server, "orders", works)["published"] == 10
+    finally:
+        relay.close()
 
 
 @pytest.mark.parametrize("begins", ["start", "new"])

@@ -75,6 +75,8 @@ static bool group_refused(struct consumer_group *group, const redisReply *reply)
 	group->must_make = group->must_make || error_begins(reply, "NOGROUP");
 	if (reply->type == REDIS_REPLY_ERROR)
 		return group_fail(group, "%.200s", reply->str);
+	/* What comes next on the connection may be the answer to what was asked here. */
+	redis_nodes_close(group->nodes);
 	return group_fail(group, "redis: an answer of type %d was not expected", reply->type);
 }
 
@@ -232,7 +234,18 @@ static void take_cursor(struct consumer_group *group, const redisReply *answer)
 	snprintf(group->cursor, sizeof(group->cursor), "%s", good ? next->str : FIRST_ID);
 }
 
-/* Takes the answer apart. It is freed where it has no entries. */
+/* Of an answer, which may have come from anything. */
+static bool may_be_asked_for(struct consumer_group *group, const redisReply *answer, const redisReply *entries)
+{
+	if (entries == NULL)
+		return group_refused(group, answer);
+	if (entries->elements <= group->consumer->batch)
+		return true;
+	redis_nodes_close(group->nodes);
+	return group_fail(group, "redis: %zu entries, where %u were asked for", entries->elements, group->batch);
+}
+
+/* Takes the answer apart. It is freed where it has no entries that are wanted. */
 static bool take_answer(struct consumer_group *group, enum group_source source, redisReply **answer,
 			const redisReply **entries)
 {
@@ -250,9 +263,9 @@ static bool take_answer(struct consumer_group *group, enum group_source source, 
 		take_cursor(group, *answer);
 	if (!is_empty) {
 		*entries = entries_in(*answer, source);
-		good = *entries != NULL || group_refused(group, *answer);
+		good = may_be_asked_for(group, *answer, *entries);
 	}
-	if (*entries != NULL && (*entries)->elements != 0) {
+	if (good && *entries != NULL && (*entries)->elements != 0) {
 		group->batch = group->batch * 2 < group->consumer->batch ? group->batch * 2 : group->consumer->batch;
 		return true;
 	}

@@ -413,6 +413,7 @@ static bool settle_batch(struct consumer_loop *loop)
 	loop->counts.again += loop->source == GROUP_OWN ? loop->count : 0;
 	loop->delay_s = delay_of_batch(loop);
 	drop_batch(loop);
+	pause_clear(&loop->pause);
 	return true;
 }
 
@@ -434,6 +435,8 @@ static void note_empty(struct consumer_loop *loop, enum group_source source, uin
 		loop->own_is_empty = true;
 	if (source == GROUP_OTHER)
 		loop->claim_ms = now_ms + (half_ms > CLAIM_LOOK_MS_LEAST ? half_ms : CLAIM_LOOK_MS_LEAST);
+	if (source == GROUP_NEW)
+		pause_clear(&loop->pause);
 }
 
 static bool next_batch(struct consumer_loop *loop)
@@ -500,12 +503,14 @@ static void try_later(struct consumer_loop *loop)
 	sleep_until(loop, loop->pause.until_ms);
 }
 
+/* That its own entries can be read says nothing of others': Redis may refuse to hand those over, again and again. */
 static void work_on(struct consumer_loop *loop)
 {
+	if (loop->is_waiting && next_source(loop, clock_now_ms()) == GROUP_OTHER)
+		return;
 	if (loop->is_waiting && loop->answer == NULL)
 		log_write(LOG_INFO, "consumer %s: it goes on", loop->consumer->name);
 	loop->is_waiting = false;
-	pause_clear(&loop->pause);
 	tell_consumer_status(loop);
 }
 

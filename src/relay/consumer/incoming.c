@@ -5,6 +5,7 @@
 #include "mqtt/field/property_write.h"
 #include "mqtt/field/topic.h"
 #include "relay/consumer/properties_read.h"
+#include "session/session.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -193,6 +194,17 @@ static bool read_incoming_revocation(struct incoming_reading *reading)
 	return read_incoming_text(reading, INCOMING_FIELD_ID, &incoming->revoked_id);
 }
 
+/* A consumer that ends its own client would read the command again for ever, and one that ends a rule's session drops
+ * what waits there. */
+static bool read_incoming_client(struct incoming_reading *reading)
+{
+	struct slice *client = &reading->incoming->client;
+	if (!read_incoming_text(reading, INCOMING_FIELD_CLIENT, client))
+		return false;
+	return !session_id_is_internal(*client) ||
+	       fail_in(reading, INCOMING_FIELD_CLIENT, error_sentence(ERROR_CLIENT_ID_RESERVED));
+}
+
 static bool read_incoming_command(struct incoming_reading *reading)
 {
 	static const struct {
@@ -212,7 +224,7 @@ static bool read_incoming_command(struct incoming_reading *reading)
 		incoming->kind = COMMANDS[i].kind;
 		if (incoming->kind == INCOMING_REVOKE || incoming->kind == INCOMING_LIFT)
 			return read_incoming_revocation(reading);
-		return read_incoming_text(reading, INCOMING_FIELD_CLIENT, &incoming->client);
+		return read_incoming_client(reading);
 	}
 	return fail_in(reading, INCOMING_FIELD_COMMAND, "disconnect, end_session, revoke or lift is wanted here");
 }
