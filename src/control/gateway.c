@@ -358,6 +358,8 @@ static enum error gateway_assemble(struct gateway *gateway)
 {
 	enum error error = plan(gateway);
 	if (error == ERROR_OK)
+		heritage_check_table(gateway);
+	if (error == ERROR_OK)
 		error = open_storage(gateway);
 	/* Behind the store, whose directory may have files for it. */
 	if (error == ERROR_OK && !tls_keeper_open(&gateway->tls, gateway->settings))

@@ -71,15 +71,19 @@ static enum error heritage_arena(struct gateway *gateway, struct arena *arena, c
 				: arena_open(arena, &gateway->memory.root, name);
 }
 
-enum error heritage_open_arenas(struct gateway *gateway)
+void heritage_check_table(struct gateway *gateway)
 {
 	/* An arena is one more descriptor for each shard. */
-	if (gateway->has_root && !gateway->is_heir &&
-	    layout_table_to_start(gateway->shard_count) + gateway->shard_count + ARENAS_OTHER > gateway->layout.table) {
-		heritage_refused(gateway, ERROR_NO_DESCRIPTORS);
-		notes_close(&gateway->memory.notes);
-		memory_root_close(&gateway->memory.root);
-	}
+	if (!gateway->has_root || gateway->is_heir ||
+	    layout_table_to_start(gateway->shard_count) + gateway->shard_count + ARENAS_OTHER <= gateway->layout.table)
+		return;
+	heritage_refused(gateway, ERROR_NO_DESCRIPTORS);
+	notes_close(&gateway->memory.notes);
+	memory_root_close(&gateway->memory.root);
+}
+
+enum error heritage_open_arenas(struct gateway *gateway)
+{
 	if (!gateway->has_root)
 		return ERROR_OK;
 	gateway->arenas = calloc(gateway->shard_count + 1u, sizeof(*gateway->arenas));

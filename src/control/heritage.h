@@ -18,6 +18,9 @@ void heritage_make(struct gateway *gateway);
  * gateway: settings that cannot change under clients are as they were, and the log says which of them wait for a
  * restart. ERROR_NOT_FOUND and others: after logging why; the previous program can adopt the same again. */
 enum error heritage_adopt(struct gateway *gateway, struct settings *settings, int root_fd);
+/* With the layout known, and before anything lies in memory that outlives the program: where the descriptor table has
+ * no room for that, nothing does. */
+void heritage_check_table(struct gateway *gateway);
 /* An arena for each shard; with the number of shards known. */
 enum error heritage_open_arenas(struct gateway *gateway);
 /* After the shards were opened: what they had beside their memory. */

@@ -217,13 +217,11 @@ static bool on_reload(void *context, FILE *report)
 
 /* Carries out what signals ask for, keeps certificates fresh and frees expired revocations, until SIGTERM or SIGINT,
  * which it returns. All threads have these signals blocked. */
-static int serve_until_signal(struct serving *serving, const sigset_t *signals)
+static int serve_until_signal(struct serving *serving, int descriptor)
 {
 	struct gateway *gateway = serving->gateway;
 	struct reloader *reloader = &serving->reloader;
-	int descriptor = signalfd(-1, signals, SFD_NONBLOCK | SFD_CLOEXEC);
 	uint64_t expired_ms = clock_now_ms();
-	CHECK_GE(descriptor, 0);
 	for (;;) {
 		uint32_t wait_ms = reloader_keep_tls(reloader);
 		int signal = await_signal(descriptor, tls_keeper_watch_fd(gateway_tls(gateway)),
@@ -248,17 +246,22 @@ static int serve_until_signal(struct serving *serving, const sigset_t *signals)
 	}
 }
 
-/* Before any thread is started, since threads inherit the mask. */
-static void block_signals(sigset_t *signals)
+/* Before any thread is started, since threads inherit the mask. Returns where signals are read from: opened here, too,
+ * because clients, rules and whatever else may take all descriptors that there are. */
+static int block_signals(void)
 {
-	sigemptyset(signals);
-	sigaddset(signals, SIGTERM);
-	sigaddset(signals, SIGINT);
-	sigaddset(signals, SIGUSR1);
-	sigaddset(signals, SIGUSR2);
-	sigaddset(signals, SIGHUP);
-	CHECK(pthread_sigmask(SIG_BLOCK, signals, NULL) == 0);
+	sigset_t signals;
+	sigemptyset(&signals);
+	sigaddset(&signals, SIGTERM);
+	sigaddset(&signals, SIGINT);
+	sigaddset(&signals, SIGUSR1);
+	sigaddset(&signals, SIGUSR2);
+	sigaddset(&signals, SIGHUP);
+	CHECK(pthread_sigmask(SIG_BLOCK, &signals, NULL) == 0);
 	CHECK(signal(SIGPIPE, SIG_IGN) != SIG_ERR); /* a write to a closed socket is an error code */
+	int descriptor = signalfd(-1, &signals, SFD_NONBLOCK | SFD_CLOEXEC);
+	CHECK_GE(descriptor, 0);
+	return descriptor;
 }
 
 /* What the previous program left beside its clients. */
@@ -386,8 +389,7 @@ static int serve_with(struct options *options, int argc, char **argv, const stru
 	struct serving serving = {.heir = *heir};
 	reloader_init(&serving.reloader, argc, argv, options);
 	log_level_set(options->log_level);
-	sigset_t signals;
-	block_signals(&signals);
+	int signals = block_signals();
 
 	serving.bridge = bridge_new(&options->settings);
 	serving.upgrade = upgrade_new(heir);
@@ -417,7 +419,7 @@ static int serve_with(struct options *options, int argc, char **argv, const stru
 	if ((!asking_start(serving.asking, serving.gateway) || !started) && !heir_is_one(&serving.heir))
 		return 1;
 	relay_start(serving.relay, serving.gateway);
-	int signal = serve_until_signal(&serving, &signals);
+	int signal = serve_until_signal(&serving, signals);
 	admin_set_draining(serving.admin); /* before the log says so: whoever reads the log finds the same in the API */
 	notify_stopping("version %s, stopping", ROOST_VERSION);
 	log_always(LOG_INFO, "stopping: %s", signal == SIGTERM ? "SIGTERM" : "SIGINT");

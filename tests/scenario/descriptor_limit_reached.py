@@ -2,7 +2,9 @@
 
 import pytest
 
+import consumers
 from mqtt_wire import CONNACK, Closed, Connection, connect, publish, subscribe
+from redis_server import Redis
 
 FILES = 64
 CLIENTS = 100
@@ -63,3 +65,31 @@ def test_those_who_are_in_notice_nothing(serve, tables):
         late.expect_nothing_before_ping()
     for connection in inside[len(inside) // 2:]:
         connection.close()
+
+
+@pytest.mark.roost_only("others have no such store")
+def test_a_store_where_memory_does_not_outlive_the_program(serve, tmp_path):
+    """There are too few descriptors for that. It serves and stops all the same."""
+    server = serve("--shards", "2", "--store", str(tmp_path / "store"), files_max=44)
+    server.wait_line("memory cannot outlive the program.*: the descriptor table is full")
+    for number in range(3):
+        with server.session(f"c-{number}", 5) as client:
+            assert client.subscribe(("t", 1)) == [1]
+    server.stop()
+    server = serve("--shards", "2", "--store", str(tmp_path / "store"), files_max=44)
+    with server.session("c-1", 5) as client:
+        assert client.connack.session_present
+
+
+@pytest.mark.roost_only("others have no such consumers")
+@pytest.mark.parametrize("files", range(56, 59))
+def test_consumers_take_what_descriptors_there_are(serve, tmp_path, files):
+    """It says which of them do not work, and goes on to serve and to hear signals."""
+    redis = Redis()
+    try:
+        config = consumers.write(tmp_path, *({"name": f"c{n}", "stream": f"in{n}"} for n in range(16)), redis=redis.url)
+        server = serve("--config", config, "--shards", "2", "--no-private-tables", files_max=files)
+        server.wait_line("consumer c15 does not work: memory, descriptors or threads are short")
+        server.stop()
+    finally:
+        redis.close()
