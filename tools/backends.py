@@ -42,12 +42,14 @@ TICKS = os.sysconf("SC_CLK_TCK")
 SYNCED = ("--appendonly", "yes", "--appendfsync", "always")
 PUBLISHERS, WINDOW, PAYLOAD = 50, 256, b"x" * 200
 RULE = {"name": "all", "topics": "load/#", "stream": "all"}
+LIMITS = {"rule_messages_max": 1000000, "rule_bytes_max": 1 << 30}
+TABLE = 18000  # clients that a shard has descriptors for where a process may open 20,000
 
 
 class Gateway:
     """Roost, with a configuration and, where it is durable, a store on the device of /var/tmp."""
 
-    def __init__(self, durable=True, **config):
+    def __init__(self, durable=True, shards=2, **config):
         self.folder = tempfile.TemporaryDirectory(dir="/var/tmp")
         path = Path(self.folder.name) / "roost.yaml"
         path.write_text(yaml.safe_dump(config))
@@ -55,7 +57,7 @@ class Gateway:
         store = ["--store", str(Path(self.folder.name) / "store")] if durable else []
         self.process = subprocess.Popen(
             [ROOST, "serve", "--config", str(path), "--listen", f"tcp://127.0.0.1:{self.port}", "--admin",
-             f"http://127.0.0.1:{self.admin}", "--log-level", "error", *store])
+             f"http://127.0.0.1:{self.admin}", "--log-level", "error", "--shards", str(shards), *store])
         deadline = time.monotonic() + 20
         while True:
             try:
@@ -237,8 +239,7 @@ def latency_of(process):
 
 
 def outage(seconds, rate):
-    limits = {"rule_messages_max": 1000000, "rule_bytes_max": 1 << 30}
-    with running(redis := Redis(*SYNCED), gateway := Gateway(redis=redis.url, streams=[RULE], **limits), publishers := Publishers(gateway.port, 1)):
+    with running(redis := Redis(*SYNCED), gateway := Gateway(redis=redis.url, streams=[RULE], **LIMITS), publishers := Publishers(gateway.port, 1)):
         quiet = latency(gateway.port, 10)
         publishers.run(12, rate)
         before = latency_of(quiet)
@@ -287,7 +288,7 @@ def downstream(count, qos, size=200):
 
 def vanish(count):
     rule = {"name": "all", "topics": "$SYS/presence/disconnected", "stream": "gone", "fields": ["payload"]}
-    with running(redis := Redis(), gateway := Gateway(redis=redis.url, streams=[rule], rule_messages_max=1000000, rule_bytes_max=1 << 30)):
+    with running(redis := Redis(), gateway := Gateway(shards=count // TABLE + 1, redis=redis.url, streams=[rule], **LIMITS)):
         hold = subprocess.Popen([ROOST, "bench", "hold", "-n", str(count), "--hold", "600", "--url", f"tcp://127.0.0.1:{gateway.port}",
                                  "--server-pid", str(gateway.process.pid)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         gateway.wait(lambda: gateway.ask("api/v1/stats")["clients"]["connected"] >= count, 300)

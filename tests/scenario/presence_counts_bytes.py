@@ -69,7 +69,7 @@ def test_sockets_beyond_the_table(serve, end, reason):
         watch.subscribe((DISCONNECTED, 1))
         fixed = server.counter("connections_fixed")
         clients = [server.client(f"comes-{number}", 4, keepalive=1) for number in range(2)]
-        assert server.counter("connections_fixed") == fixed + 2
+        server.wait_counter("connections_fixed", fixed + 2)
         for client in clients:
             exchange(client)
         wanted = {client.client_id: on_the_wire(client) for client in clients}

@@ -8,7 +8,10 @@
 #include <poll.h>
 #include <stdlib.h>
 #include <sys/eventfd.h>
+#include <sys/resource.h>
 #include <unistd.h>
+
+#define THREAD_NICE 10
 
 /* Closes the first of them. */
 static void close_connections(const struct session_thread *thread, uint32_t count)
@@ -103,6 +106,8 @@ void session_thread_begin(struct session_thread *thread)
 {
 	if (thread->private_table)
 		detach_thread_table(thread);
+	/* Clients come first: what goes to back ends may wait, and all of it when a back end has come back. */
+	setpriority(PRIO_PROCESS, 0, THREAD_NICE); /* on Linux this means the calling thread only */
 	thread->started_ms = clock_now_ms();
 	sem_post(&thread->begun);
 }
