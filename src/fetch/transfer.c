@@ -190,6 +190,18 @@ static bool is_cut_as_wanted(const struct transfer *transfer)
 	return transfer->is_too_large && transfer->request.cuts_answer;
 }
 
+/* An HTTP/2 server that has answered before it has read the whole request ends the stream, and the answer counts
+ * [RFC 9113, 8.1]; libcurl calls that an error. nginx does it where it answers by itself. */
+static bool was_answered_early(const struct transfer *transfer, CURLcode code, long status)
+{
+	curl_off_t whole = -1;
+	if (code != CURLE_HTTP2_STREAM || status < 200 || transfer->is_too_large || transfer->body.failed)
+		return false;
+	transfer->curl->easy_getinfo(transfer->handle, CURLINFO_CONTENT_LENGTH_DOWNLOAD_T, &whole);
+	bool has_none = status == 204 || status == 304; /* [RFC 9110, 6.4.1] */
+	return has_none || transfer->request.cuts_answer || (whole >= 0 && (size_t)whole == transfer->body.size);
+}
+
 static const char *fault_of(const struct transfer *transfer, CURLcode code)
 {
 	if (code == CURLE_OK || is_cut_as_wanted(transfer))
@@ -207,6 +219,8 @@ void transfer_answer(struct transfer *transfer, CURLcode code, struct fetch_answ
 	curl_off_t took_us = 0;
 	transfer->curl->easy_getinfo(transfer->handle, CURLINFO_RESPONSE_CODE, &status);
 	transfer->curl->easy_getinfo(transfer->handle, CURLINFO_TOTAL_TIME_T, &took_us);
+	if (was_answered_early(transfer, code, status))
+		code = CURLE_OK;
 	*answer = (struct fetch_answer){
 		.outcome = outcome_of_code(code),
 		.status = status > 0 && status <= 999 ? (uint32_t)status : 0,

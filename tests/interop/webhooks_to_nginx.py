@@ -1,4 +1,5 @@
-"""A hook speaks HTTP/2 with a server that does, over one connection, and HTTP/1.1 with one that does not."""
+"""A hook speaks HTTP/2 with a server that does, over one connection, and HTTP/1.1 with one that does not. This one answers
+before it has read what it is sent, which HTTP/2 lets it end the request for."""
 
 import re
 import time
@@ -43,7 +44,7 @@ def test_protocol(serve, tmp_path, monkeypatch, http2, protocol):
         wait_hook(server, "all", works)
         with server.client("from", 5) as client:
             for n in range(20):
-                client.hand_over("t/x", b"%d" % n)
+                client.hand_over("t/x", b"%d" % n + b"." * 100000)
         made = requests(nginx, 20)
         assert {request[0] for request in made} == {protocol}
         assert len({request[1] for request in made}) == 1
