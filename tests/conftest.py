@@ -77,6 +77,20 @@ def serve_others(transport):
         broker.kill()
 
 
+@pytest.fixture
+def opening():
+    """opening(kind, ...): one of this kind, which is closed at the end of the test."""
+    opened = []
+
+    def begin(kind, *arguments, **options):
+        opened.append(kind(*arguments, **options))
+        return opened[-1]
+
+    yield begin
+    for one in opened:
+        one.close()
+
+
 @pytest.fixture(autouse=True)
 def transport(request):
     """How clients come to the test's servers where it does not say: in each way of its mark `transports`, else as

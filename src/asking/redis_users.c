@@ -9,6 +9,7 @@
 #include "base/log.h"
 #include "control/gateway.h"
 #include "reactor/fdtable.h"
+#include "reactor/pause.h"
 
 #include <poll.h>
 #include <sodium.h>
@@ -16,7 +17,6 @@
 #include <stdlib.h>
 #include <time.h>
 
-#define PAUSE_MS_LEAST 100u
 /* A Redis that hangs is noticed within this plus REDIS_TIMEOUT_MS, or with the first question. */
 #define PING_MS 2000u
 /* Of one pipeline. */
@@ -26,8 +26,6 @@
 /* Who was let in before is on his shard by then. */
 #define DISABLED_S 60
 #define SHARDS_BEHIND_NS 1000000
-
-_Static_assert(PAUSE_MS_LEAST * 2 < REDIS_PAUSE_MS_MAX, "pauses grow");
 
 struct redis_users {
 	struct redis_settings settings;
@@ -45,7 +43,7 @@ struct redis_users {
 	bool connected;
 	bool link_owes; /* an answer to PING is due */
 	uint64_t ping_ms;
-	uint32_t pause_ms;
+	struct pause pause;
 	char told[REDIS_FAULT_BYTES]; /* the reason for the loss that was logged last; "": none */
 };
 
@@ -214,7 +212,7 @@ static void users_disconnect(struct redis_users *users)
 static void note_users_connected(struct redis_users *users)
 {
 	users->connected = true;
-	users->pause_ms = PAUSE_MS_LEAST;
+	pause_clear(&users->pause);
 	users->told[0] = '\0';
 	users->ping_ms = clock_now_ms() + PING_MS;
 	COUNT_SET(users->counters, authority_connected, 1);
@@ -327,21 +325,18 @@ static void users_note_loss(struct redis_users *users)
 	users->connection.link.fault[0] = users->tracking.feed.link.fault[0] = '\0';
 }
 
-/* Half of each pause is random, so that many gateways do not reconnect at the same time. */
 static void users_pause(struct redis_users *users)
 {
 	struct waker *waker = authority_waker(users->authority);
 	struct pollfd poller = {.fd = waker->fd, .events = POLLIN};
-	CHECK(users->pause_ms >= PAUSE_MS_LEAST && users->pause_ms <= REDIS_PAUSE_MS_MAX);
-	uint32_t half_ms = users->pause_ms / 2;
-	uint64_t until_ms = clock_now_ms() + half_ms + randombytes_uniform(half_ms + 1);
-	uint64_t now_ms;
-	while (!users_are_stopping(users) && (now_ms = clock_now_ms()) < until_ms) {
+	uint64_t now_ms = clock_now_ms();
+	pause_begin(&users->pause, now_ms);
+	while (!users_are_stopping(users) && now_ms < users->pause.until_ms) {
 		waker_sleep(waker);
-		poll(&poller, 1, users_are_stopping(users) ? 0 : (int)(until_ms - now_ms));
+		poll(&poller, 1, users_are_stopping(users) ? 0 : (int)(users->pause.until_ms - now_ms));
 		waker_awake(waker);
+		now_ms = clock_now_ms();
 	}
-	users->pause_ms = users->pause_ms < REDIS_PAUSE_MS_MAX / 2 ? users->pause_ms * 2 : REDIS_PAUSE_MS_MAX;
 }
 
 static void *users_main(void *argument)
@@ -400,7 +395,7 @@ struct redis_users *redis_users_start(const struct redis_settings *settings, str
 	users->authority = gateway_authority(gateway);
 	users->access = gateway_access(gateway);
 	users->counters = counters;
-	users->pause_ms = PAUSE_MS_LEAST;
+	pause_clear(&users->pause);
 	users->tracking.visit = on_change;
 	users->tracking.context = users;
 	CHECK(users->authority != NULL);

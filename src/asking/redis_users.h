@@ -4,7 +4,7 @@
  * his sessions as if he was revoked.
  *
  * If a connection fails, or Redis does not answer within some seconds, the authority is away: what is kept is not known
- * to be so any more, and the thread connects again after pauses that grow up to REDIS_PAUSE_MS_MAX. */
+ * to be so any more, and the thread connects again after pauses that grow (reactor/pause.h). */
 #ifndef ASKING_REDIS_USERS_H
 #define ASKING_REDIS_USERS_H
 

@@ -7,6 +7,7 @@
 #include "bridge/redis_nodes.h"
 #include "bridge/redis_scan.h"
 #include "reactor/fdtable.h"
+#include "reactor/pause.h"
 #include "reactor/waker.h"
 
 #include <poll.h>
@@ -16,7 +17,6 @@
 #include <stdlib.h>
 #include <time.h>
 
-#define PAUSE_MS_LEAST 100u
 /* A Redis that hangs is noticed within this plus REDIS_TIMEOUT_MS. */
 #define PING_MS 2000u
 #define SHARDS_BEHIND_NS 1000000
@@ -25,8 +25,6 @@
 #define CLUSTER_PASSES 2u
 /* Two clocks read in whole seconds may differ by this much although neither was set. */
 #define CLOCK_ROUNDING_S 1
-
-_Static_assert(PAUSE_MS_LEAST * 2 < REDIS_PAUSE_MS_MAX, "pauses grow");
 
 struct redis_revocations {
 	struct redis_settings settings;
@@ -48,7 +46,7 @@ struct redis_revocations {
 	uint64_t scan_ms;  /* when the next scan is due */
 	uint64_t ping_ms;
 	int64_t apart_s; /* wall clock minus monotonic clock at the last scan */
-	uint32_t pause_ms;
+	struct pause pause;
 	char told[REDIS_FAULT_BYTES]; /* the reason for the loss that was logged last; "": none */
 };
 
@@ -229,7 +227,7 @@ static void end_scan(struct redis_revocations *redis)
 	if (redis->in_step)
 		return;
 	redis->in_step = true;
-	redis->pause_ms = PAUSE_MS_LEAST;
+	pause_clear(&redis->pause);
 	redis->told[0] = '\0';
 	access_set_in_step(redis->access, true);
 	COUNT_SET(redis->counters, redis_connected, 1);
@@ -354,13 +352,11 @@ static void note_loss(struct redis_revocations *redis)
 	feed->fault[0] = '\0';
 }
 
-/* Half of each pause is random, so that many gateways do not reconnect at the same time. */
 static void pause_before_next(struct redis_revocations *redis)
 {
-	CHECK(redis->pause_ms >= PAUSE_MS_LEAST && redis->pause_ms <= REDIS_PAUSE_MS_MAX);
-	uint32_t half_ms = redis->pause_ms / 2;
-	wait_ms(redis, NULL, (int)(half_ms + randombytes_uniform(half_ms + 1)));
-	redis->pause_ms = redis->pause_ms < REDIS_PAUSE_MS_MAX / 2 ? redis->pause_ms * 2 : REDIS_PAUSE_MS_MAX;
+	uint64_t now_ms = clock_now_ms();
+	pause_begin(&redis->pause, now_ms);
+	wait_ms(redis, NULL, (int)(redis->pause.until_ms - now_ms));
 }
 
 static void *redis_main(void *argument)
@@ -413,7 +409,7 @@ struct redis_revocations *redis_revocations_start(const struct redis_settings *s
 	redis->settings = *settings;
 	redis->access = access;
 	redis->counters = counters;
-	redis->pause_ms = PAUSE_MS_LEAST;
+	pause_clear(&redis->pause);
 	redis->nodes = redis_nodes_new(&redis->settings.target);
 	if (redis->nodes == NULL || !redis_connection_init(&redis->feed, &redis->settings.target)) {
 		redis_nodes_free(redis->nodes);

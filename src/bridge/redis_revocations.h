@@ -5,7 +5,7 @@
  * It uses two connections, because a connection in subscribe mode cannot send other commands; in a cluster one for the
  * channels, and one to each master, all of which have keys. With Sentinels they are to the master. If one fails, or
  * Redis does not answer within some seconds, Redis counts as lost: the table stays as it is, access is told that it is
- * out of step, and the thread reconnects after pauses that grow up to REDIS_PAUSE_MS_MAX. The thread may block on Redis
+ * out of step, and the thread reconnects after pauses that grow (reactor/pause.h). The thread may block on Redis
  * and on shards that lag behind; no other thread waits for it. */
 #ifndef BRIDGE_REDIS_REVOCATIONS_H
 #define BRIDGE_REDIS_REVOCATIONS_H
@@ -13,8 +13,6 @@
 #include "access/access.h"
 #include "bridge/redis_connection.h"
 #include "runtime/counters.h"
-
-#define REDIS_PAUSE_MS_MAX 5000u
 
 struct redis_settings {
 	struct redis_target target;

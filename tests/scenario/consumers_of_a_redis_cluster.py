@@ -15,19 +15,6 @@ ORDERS = {"name": "orders", "stream": "in"}
 
 
 @pytest.fixture
-def several():
-    started = []
-
-    def start(kind, *arguments, **options):
-        started.append(kind(*arguments, **options))
-        return started[-1]
-
-    yield start
-    for one in started:
-        one.close()
-
-
-@pytest.fixture
 def start(serve, tmp_path):
     def begin(url, *items):
         config = write(tmp_path, *items, redis=url)
@@ -56,8 +43,8 @@ def take_until(client, last):
     return list(dict.fromkeys(got))
 
 
-def test_streams_and_dead_letters_on_their_nodes(several, start):
-    cluster = several(Cluster, 3, 0)
+def test_streams_and_dead_letters_on_their_nodes(opening, start):
+    cluster = opening(Cluster, 3, 0)
     streams = [cluster.key_of(node, f"in{number}-") for number, node in enumerate(cluster.nodes)]
     server = start(cluster.url(), *({"name": f"c{n}", "stream": stream} for n, stream in enumerate(streams)))
     with subscriber(server) as client:
@@ -69,9 +56,9 @@ def test_streams_and_dead_letters_on_their_nodes(several, start):
         wait_settled(cluster, stream)
 
 
-def test_the_slot_moves(several, start):
+def test_the_slot_moves(opening, start):
     """Back and forth, with entries in between: before, while it is open, when the stream has moved, afterwards."""
-    cluster = several(Cluster, 3, 0)
+    cluster = opening(Cluster, 3, 0)
     server = start(cluster.url(), {**ORDERS, "batch": 20})
     added = 0
 
@@ -99,10 +86,10 @@ def test_the_slot_moves(several, start):
     wait_settled(cluster, "in")
 
 
-def test_nodes_that_send_it_round_in_circles(several, start):
+def test_nodes_that_send_it_round_in_circles(opening, start):
     """As a migration that was given up leaves them: each says that the other has the slot. It waits for a while as where
     Redis refuses, rather than asking them without an end, and can be stopped."""
-    cluster = several(Cluster, 3, 0)
+    cluster = opening(Cluster, 3, 0)
     server = start(cluster.url(), ORDERS)
     slot, owner = cluster.slot("in"), cluster.owner("in")
     other = next(node for node in cluster.nodes if node is not owner)
@@ -116,9 +103,9 @@ def test_nodes_that_send_it_round_in_circles(several, start):
     server.stop()
 
 
-def test_a_slot_that_is_half_open(several, start):
+def test_a_slot_that_is_half_open(opening, start):
     """Its node sends what it does not have to one that takes nothing of it, and sends it back: that is no way to go on."""
-    cluster = several(Cluster, 2, 0)
+    cluster = opening(Cluster, 2, 0)
     server = start(cluster.url(), ORDERS)
     source = cluster.owner("in")
     target = next(node for node in cluster.nodes if node is not source)
@@ -131,9 +118,9 @@ def test_a_slot_that_is_half_open(several, start):
         assert take_until(client, 9) == [*range(10)]
 
 
-def test_a_replica_takes_over(several, start):
+def test_a_replica_takes_over(opening, start):
     """What the master had told its replica is there; the group with it."""
-    cluster = several(Cluster, 3, 1)
+    cluster = opening(Cluster, 3, 1)
     server = start(cluster.url(), ORDERS)
     with subscriber(server) as client:
         add(cluster, "in", *entries(range(20)))
@@ -149,8 +136,8 @@ def test_a_replica_takes_over(several, start):
     wait_consumer(server, "orders", works)
 
 
-def test_the_master_that_sentinels_name(several, start):
-    watched = several(Watched)
+def test_the_master_that_sentinels_name(opening, start):
+    watched = opening(Watched)
     server = start(watched.url(), ORDERS)
     with subscriber(server) as client:
         old = watched.master()

@@ -5,6 +5,7 @@ import os
 import signal
 import threading
 import time
+from functools import partial
 from types import SimpleNamespace
 
 import pytest
@@ -23,16 +24,8 @@ SYNCED = ("--appendonly", "yes", "--appendfsync", "always")
 
 
 @pytest.fixture
-def redis():
-    started = []
-
-    def start(*options):
-        started.append(Redis(*options))
-        return started[-1]
-
-    yield start
-    for one in started:
-        one.close()
+def redis(opening):
+    return partial(opening, Redis)
 
 
 @pytest.fixture

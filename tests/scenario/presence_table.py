@@ -5,6 +5,7 @@ import random
 import signal
 import subprocess
 import time
+from functools import partial
 
 import pytest
 
@@ -26,16 +27,8 @@ NOTICED_S = 2 * TIMEOUT_S
 
 
 @pytest.fixture
-def redis():
-    started = []
-
-    def start(*options):
-        started.append(Redis(*options))
-        return started[-1]
-
-    yield start
-    for one in started:
-        one.close()
+def redis(opening):
+    return partial(opening, Redis)
 
 
 @pytest.fixture

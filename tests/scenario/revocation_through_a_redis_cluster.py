@@ -3,6 +3,7 @@ move nor a master that is lost lift anything."""
 
 import os
 import signal
+from functools import partial
 
 import pytest
 
@@ -17,16 +18,8 @@ MANY = 60
 
 
 @pytest.fixture
-def cluster():
-    started = []
-
-    def start(*arguments, **options):
-        started.append(Cluster(*arguments, **options))
-        return started[-1]
-
-    yield start
-    for one in started:
-        one.close()
+def cluster(opening):
+    return partial(opening, Cluster)
 
 
 def revoke(cluster, name):

@@ -5,6 +5,7 @@ import os
 import signal
 import threading
 import time
+from functools import partial
 
 import pytest
 
@@ -23,16 +24,8 @@ STREAMS = 24
 
 
 @pytest.fixture
-def cluster():
-    started = []
-
-    def start(*arguments, **options):
-        started.append(Cluster(*arguments, **options))
-        return started[-1]
-
-    yield start
-    for one in started:
-        one.close()
+def cluster(opening):
+    return partial(opening, Cluster)
 
 
 @pytest.fixture

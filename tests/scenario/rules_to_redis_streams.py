@@ -8,6 +8,7 @@ import signal
 import socket
 import threading
 import time
+from functools import partial
 
 import pytest
 
@@ -25,16 +26,8 @@ ALL = {"name": "all", "topics": "t/#", "stream": "s"}
 
 
 @pytest.fixture
-def redis():
-    started = []
-
-    def start(*options):
-        started.append(Redis(*options))
-        return started[-1]
-
-    yield start
-    for one in started:
-        one.close()
+def redis(opening):
+    return partial(opening, Redis)
 
 
 @pytest.fixture

@@ -3,6 +3,7 @@
 import os
 import signal
 import threading
+from functools import partial
 
 import pytest
 
@@ -18,16 +19,8 @@ RULE = {"name": "all", "topics": "t/#", "stream": "s", "fields": ["payload"]}
 
 
 @pytest.fixture
-def watched():
-    started = []
-
-    def start(*arguments, **options):
-        started.append(Watched(*arguments, **options))
-        return started[-1]
-
-    yield start
-    for one in started:
-        one.close()
+def watched(opening):
+    return partial(opening, Watched)
 
 
 @pytest.fixture

@@ -3,6 +3,7 @@
 import json
 import ssl
 import time
+from functools import partial
 
 import pytest
 
@@ -23,16 +24,8 @@ def no_proxy(monkeypatch):
 
 
 @pytest.fixture
-def endpoint():
-    opened = []
-
-    def start(*arguments, **options):
-        opened.append(Endpoint(*arguments, **options))
-        return opened[-1]
-
-    yield start
-    for one in opened:
-        one.close()
+def endpoint(opening):
+    return partial(opening, Endpoint)
 
 
 @pytest.fixture

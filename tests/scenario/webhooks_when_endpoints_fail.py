@@ -4,6 +4,7 @@ what is wrong, and no other hook notices."""
 import json
 import os
 import time
+from functools import partial
 
 import pytest
 
@@ -20,16 +21,8 @@ def no_proxy(monkeypatch):
 
 
 @pytest.fixture
-def endpoint():
-    opened = []
-
-    def start(*arguments, **options):
-        opened.append(Endpoint(*arguments, **options))
-        return opened[-1]
-
-    yield start
-    for one in opened:
-        one.close()
+def endpoint(opening):
+    return partial(opening, Endpoint)
 
 
 @pytest.fixture

@@ -5,10 +5,10 @@
 #ifndef RELAY_CONSUMER_CONSUMER_LOOP_H
 #define RELAY_CONSUMER_CONSUMER_LOOP_H
 
+#include "reactor/pause.h"
 #include "relay/consumer/consumer_group.h"
 #include "relay/consumer/consumer_status.h"
 #include "relay/consumer/incoming.h"
-#include "relay/session/pause.h"
 #include "relay/session/session_thread.h"
 
 enum entry_fate {

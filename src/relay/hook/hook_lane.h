@@ -5,11 +5,11 @@
 #define RELAY_HOOK_HOOK_LANE_H
 
 #include "fetch/fetcher.h"
+#include "reactor/pause.h"
 #include "relay/hook/hook_batch.h"
 #include "relay/hook/hook_files.h"
 #include "relay/hook/hook_status.h"
 #include "relay/session/copies.h"
-#include "relay/session/pause.h"
 #include "relay/session/session_link.h"
 
 /* Faults are logged no more often than this: an endpoint may fail every other request. */

@@ -6,9 +6,9 @@
 #ifndef RELAY_STREAM_FLIGHT_H
 #define RELAY_STREAM_FLIGHT_H
 
+#include "reactor/pause.h"
 #include "redis/redis_words.h"
 #include "relay/entry/entry_batch.h"
-#include "relay/session/pause.h"
 
 #define FLIGHT_FAULT_BYTES 128u
 /* What is sent on more often than this goes round in circles, and waits. */

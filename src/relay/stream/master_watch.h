@@ -5,7 +5,7 @@
 #define RELAY_STREAM_MASTER_WATCH_H
 
 #include "bridge/redis_dial.h"
-#include "relay/session/pause.h"
+#include "reactor/pause.h"
 
 /* It is pinged so often, and lost where it has not answered until then. */
 #define MASTER_WATCH_PING_MS 2000u

@@ -4,8 +4,8 @@
 #define RELAY_STREAM_REDIS_NODE_H
 
 #include "bridge/redis_dial.h"
+#include "reactor/pause.h"
 #include "relay/entry/rule.h"
-#include "relay/session/pause.h"
 #include "relay/stream/flight.h"
 
 #include <poll.h>

@@ -1,4 +1,4 @@
-#include "relay/session/pause.h"
+#include "reactor/pause.h"
 
 #include "base/check.h"
 

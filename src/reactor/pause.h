@@ -1,7 +1,7 @@
 /* Pauses between tries, each longer than the one before, up to a limit. Half of each is random, so that many gateways
  * do not come back at the same time. Owned by one thread. */
-#ifndef RELAY_SESSION_PAUSE_H
-#define RELAY_SESSION_PAUSE_H
+#ifndef REACTOR_PAUSE_H
+#define REACTOR_PAUSE_H
 
 #include <stdint.h>
 
