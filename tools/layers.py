@@ -12,10 +12,10 @@ from source_check import run
 
 # Lowest first: a layer may include from those before it, or from those alone that BELOW names.
 ORDER = [
-    "base", "memory", "capacity", "reactor", "net", "mqtt", "http", "redis", "tls", "ws", "transport", "auth", "fetch", "topics", "session", "store", "commit", "subscriptions",
+    "base", "memory", "capacity", "reactor", "net", "mqtt", "http", "redis", "tls", "ws", "transport", "auth", "cluster", "fetch", "topics", "session", "store", "commit", "subscriptions",
     # The gateway.
     "runtime", "access", "state", "deliver", "route", "client", "lifecycle", "gate", "shard", "layout", "control",
-    "bridge", "asking", "relay", "admin", "upgrade",
+    "bridge", "asking", "relay", "nodes", "admin", "upgrade",
 ]
 BELOW = {layer: set(ORDER[:place]) for place, layer in enumerate(ORDER)}
 BELOW.update({
@@ -38,6 +38,8 @@ BELOW.update({
     "ws": {"base", "http"},
     "transport": {"base", "memory", "net", "http", "tls", "ws"},
     "auth": {"base", "memory"},
+    # What nodes say to each other; bytes and time in, bytes and decisions out.
+    "cluster": {"base", "memory", "mqtt"},
     "store": {"base", "memory", "reactor", "mqtt", "topics", "session"},
     "commit": {"base", "memory", "reactor", "mqtt", "topics", "session", "store"},
     "topics": {"base", "memory", "mqtt"},
@@ -85,7 +87,7 @@ INSIDE = {
 }
 
 # No sockets, threads or clock: the pure layers may include these of the system's headers and no others.
-PURE = {"capacity", "mqtt", "http", "redis", "tls", "ws", "auth", "topics", "session", "subscriptions"}
+PURE = {"capacity", "mqtt", "http", "redis", "tls", "ws", "auth", "cluster", "topics", "session", "subscriptions"}
 PURE_SYSTEM = {
     "assert.h", "ctype.h", "endian.h", "errno.h", "inttypes.h", "limits.h", "stdalign.h", "stdarg.h", "stdatomic.h",
     "stdbool.h", "stddef.h", "stdint.h", "stdio.h", "stdlib.h", "string.h", "strings.h",

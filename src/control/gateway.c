@@ -14,6 +14,7 @@
 #include "gate/listeners.h"
 #include "reactor/fdpass.h"
 #include "reactor/fdtable.h"
+#include "runtime/node_mail.h"
 #include "runtime/settings/settings_feed.h"
 #include "shard/freeze/freeze.h"
 #include "shard/loop.h"
@@ -33,6 +34,9 @@
 #define FIXED_SPARE 1024u
 /* The kernel keeps an array of so many places for each ring. */
 #define FIXED_RING_SLOTS_MAX 32768u
+
+/* All wakers of shards and that of the nodes thread, and its end of the pair. */
+#define SHARD_KEEP_FDS_MAX(gateway) ((gateway)->shard_count + 2u)
 
 /* They are allocated in arrays at addresses that are multiples of 64, so that threads share no cache line. */
 _Static_assert(sizeof(struct shard) % 64 == 0 && sizeof(struct gate) % 64 == 0, "whole cache lines");
@@ -72,7 +76,7 @@ static enum error make_shared(struct gateway *gateway)
 	gateway->quota = aligned_alloc(64, shards * sizeof(*gateway->quota));
 	gateway->origin_takers = calloc(shards + 1u, sizeof(*gateway->origin_takers));
 	gateway->admission_pairs = calloc(shards, sizeof(*gateway->admission_pairs));
-	gateway->shard_keep_fds = calloc((size_t)shards * (shards + 1u), sizeof(int));
+	gateway->shard_keep_fds = calloc((size_t)shards * SHARD_KEEP_FDS_MAX(gateway), sizeof(int));
 	gateway->gate_keep_fds = calloc(gate_keep_fds_max(gateway), sizeof(int));
 	if (gateway->index == NULL || gateway->retained == NULL || gateway->addresses == NULL ||
 	    gateway->shards == NULL || gateway->gates == NULL || gateway->mailboxes == NULL ||
@@ -89,6 +93,10 @@ static enum error make_shared(struct gateway *gateway)
 		    fdpass_open(gateway->admission_pairs[i]) != ERROR_OK)
 			return ERROR_SYSTEM;
 	}
+	if (cluster_is_on(&gateway->settings->cluster))
+		gateway->nodes = node_port_new(gateway->mailboxes, shards);
+	if (cluster_is_on(&gateway->settings->cluster) && gateway->nodes == NULL)
+		return ERROR_SYSTEM;
 	if (internal_open(gateway) != ERROR_OK)
 		return ERROR_SYSTEM;
 	gateway->access = access_new(&gateway->settings->access, &gateway->key, gateway->mailboxes, shards);
@@ -119,10 +127,13 @@ static struct fixed_plan plan_fixed_files(const struct gateway *gateway)
 static enum error make_shard(struct gateway *gateway, uint16_t number)
 {
 	struct shard *shard = &gateway->shards[number];
-	int *keep_fds = gateway->shard_keep_fds + (size_t)number * (gateway->shard_count + 1u);
+	size_t keep_count = 0;
+	int *keep_fds = gateway->shard_keep_fds + (size_t)number * SHARD_KEEP_FDS_MAX(gateway);
 	for (uint16_t i = 0; i < gateway->shard_count; i++)
-		keep_fds[i] = gateway->mailboxes[i].waker.fd;
-	keep_fds[gateway->shard_count] = gateway->admission_pairs[number][1];
+		keep_fds[keep_count++] = gateway->mailboxes[i].waker.fd;
+	keep_fds[keep_count++] = gateway->admission_pairs[number][1];
+	if (gateway->nodes != NULL)
+		keep_fds[keep_count++] = gateway->nodes->waker.fd;
 	shard->env.settings = gateway->settings;
 	shard->shared.settings_view.feed = &gateway->feed;
 	shard->env.mailboxes = gateway->mailboxes;
@@ -134,13 +145,14 @@ static enum error make_shard(struct gateway *gateway, uint16_t number)
 	shard->env.retained = gateway->retained;
 	shard->env.addresses = gateway->addresses;
 	shard->env.access = gateway->access;
+	shard->env.nodes = gateway->nodes;
 	shard->env.origin_takers = gateway->origin_takers;
 	shard->env.sessions_offline = &gateway->sessions_offline;
 	shard->env.checkpoints_begun = &gateway->checkpoints_begun;
 	shard->env.sum_counters = sum_counters;
 	shard->env.sum_context = gateway;
 	shard->env.keep_fds = keep_fds;
-	shard->env.keep_count = gateway->shard_count + 1u;
+	shard->env.keep_count = keep_count;
 	shard->env.admissions_fd = gateway->admission_pairs[number][1];
 	shard->env.arena = gateway->has_root ? &gateway->arenas[number] : NULL;
 	shard->env.number = number;
@@ -456,6 +468,7 @@ void gateway_free(struct gateway *gateway)
 		shard_close(&gateway->shards[i]);
 	for (uint16_t i = 0; i < gateway->shard_count; i++)
 		mailbox_close(&gateway->mailboxes[i]);
+	node_port_free(gateway->nodes);
 	internal_close(gateway);
 	storage_close(&gateway->storage);
 	index_free(gateway->index);
@@ -486,6 +499,7 @@ struct gateway_parts gateway_parts(const struct gateway *gateway)
 		.index = gateway->index,
 		.retained = gateway->retained,
 		.key = &gateway->key,
+		.nodes = gateway->nodes,
 		.feed = (struct settings_feed *)&gateway->feed,
 		.tls = (struct tls_keeper *)&gateway->tls,
 		.table_descriptors = gateway->layout.table,

@@ -18,6 +18,7 @@ struct access;
 struct congestion_board;
 struct authority;
 struct password_workers;
+struct node_port;
 
 struct gateway {
 	struct settings *settings;     /* as given at the start */
@@ -48,6 +49,7 @@ struct gateway {
 	struct gate *gates;
 	struct mailbox *mailboxes;
 	struct congestion_board *boards;
+	struct node_port *nodes;     /* NULL: the gateway is in no cluster */
 	_Atomic bool *origin_takers; /* by shard, and behind them whether any does (deliver/origin/origin.h) */
 	struct quota *quota;         /* one per shard; only the first is used if all share a table */
 	struct quota whole;          /* `connections`: the quota of all shards together */

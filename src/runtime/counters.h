@@ -247,6 +247,8 @@
 	X(reads, COUNT, "system_calls", "call=\"read\"", "System calls that move bytes, by kind")                      \
 	X(writes, COUNT, "system_calls", "call=\"write\"", "Write system calls")                                       \
 	X(quick_acks, COUNT, "quick_acks", "", "Reads after which TCP was asked to acknowledge at once")               \
+	X(node_mails_unknown, COUNT, "node_mails_unknown", "",                                                         \
+	  "Pieces from the nodes thread that no shard understands; always 0")                                          \
 	X(commands, COUNT, "commands", "", "Commands of the admin API that shards have carried out")                   \
 	X(allocations, COUNT, "allocations", "",                                                                       \
 	  "Times that memory was taken from the system or touched for the first time")                                 \

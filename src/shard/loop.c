@@ -56,8 +56,10 @@
 #include "shard/emptying/emptying.h"
 #include "shard/freeze/freeze.h"
 #include "shard/gauges.h"
+#include "shard/node_mails.h"
 #include "shard/timers.h"
 #include "state/shard.h"
+#include "state/tell_nodes.h"
 #include "topics/rcu.h"
 #include "topics/retained.h"
 
@@ -146,6 +148,7 @@ static bool has_work(const struct shard *shard)
 	       commit_waits_are_ready(&shard->routing.commits) || retained_jobs_ready(&shard->sessions.retained_jobs) ||
 	       revoke_has_work(shard) || review_waits(shard) || commands_waiting(&shard->shared.commands) ||
 	       bodies_wait(shard) || freeze_wants_turn(shard) || promised_can_go_on(shard) || retell_has_work(shard) ||
+	       shard_has_node_mail(shard) ||
 	       (shard->env.number == 0 && retained_has_expired(shard->env.retained, shard->loop.now_s));
 }
 
@@ -235,7 +238,7 @@ static int wait_for_events(struct shard *shard, struct poller_event *events, boo
 	    ((awaits_returns || patient) && outbox_has_returns(&shard->routing.outbox)) ||
 	    commit_waits_are_ready(&shard->routing.commits) ||
 	    access_has_recent(shard->env.access, shard->env.number) || commands_waiting(&shard->shared.commands) ||
-	    bodies_collect(shard) || retell_has_work(shard) || freeze_wants_turn(shard) ||
+	    bodies_collect(shard) || retell_has_work(shard) || freeze_wants_turn(shard) || shard_has_node_mail(shard) ||
 	    (!draining && atomic_load(&shard->shared.draining)))
 		timeout_ms = 0;
 	turn_stats_sleep(&shard->loop.stats, timeout_ms);
@@ -305,6 +308,7 @@ static void go_on(struct shard *shard)
 	route_deliver_mail(shard);
 	filter_jobs_run(shard);
 	promised_run(shard);
+	node_mails_run(shard);
 	retell_run(shard);
 }
 
@@ -325,6 +329,7 @@ static bool serve(struct shard *shard, const struct poller_event *events, int co
 static void flush(struct shard *shard)
 {
 	outbox_send(&shard->routing.outbox);
+	node_mails_flush(shard);
 	io_flush(&shard->mem.io);
 	end_close(shard);
 }
@@ -356,6 +361,7 @@ static void go_on_quietly(struct shard *shard)
 	route_deliver_mail(shard);
 	filter_jobs_run(shard);
 	promised_run(shard);
+	node_mails_run(shard);
 }
 
 /* Events stay in the kernel, and clients that had more to read stay in their list: both are found again. */

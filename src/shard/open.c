@@ -18,6 +18,7 @@
 #include "session/pending_acks.h"
 #include "shard/admissions.h"
 #include "shard/loop.h"
+#include "shard/node_mails.h"
 #include "state/ending.h"
 #include "state/shard.h"
 
@@ -177,6 +178,7 @@ enum error shard_open(struct shard *shard)
 void shard_close(struct shard *shard)
 {
 	admissions_fini(shard);
+	node_mails_drop(shard);
 	free(shard->routing.mail.batch);
 	bodies_fini(&shard->mem.loads);
 	retained_jobs_close(&shard->sessions.retained_jobs);

@@ -17,6 +17,7 @@
 #include <pthread.h>
 
 struct admission;
+struct node_mail;
 
 /* A batch of clients that the gates have admitted, and how far the shard has come with it. */
 struct arrivals {
@@ -42,7 +43,9 @@ struct shard_loop {
 	uint32_t round_left;      /* clients at the front of `ready` that belong to the current round; 0: no round */
 	uint64_t round_began_ms;  /* moved forward by stalls, which do not count as waiting (runtime/overload.h) */
 	struct arrivals arrivals;
-	uint32_t sys_next_s; /* when the $SYS topics are due again */
+	uint32_t sys_next_s;          /* when the $SYS topics are due again */
+	struct node_mail *node_mails; /* from the nodes thread, taken and not dealt with yet (shard/node_mails.h) */
+	bool told_nodes;              /* something was sent to it in this turn */
 	/* Of a drain (shard/emptying/emptying.h). */
 	struct emptying {
 		uint32_t number;  /* of the drain; 0: none */

@@ -36,6 +36,7 @@ struct addresses;
 struct access;
 struct message_source;
 struct store_figures;
+struct node_port;
 
 /* What a shard may ask the store. context: the store. */
 struct shard_store {
@@ -56,6 +57,7 @@ struct shard_environment {
 	struct retained *retained;
 	struct addresses *addresses;
 	struct access *access;
+	struct node_port *nodes; /* to the nodes thread (runtime/node_mail.h); NULL: the gateway is in no cluster */
 	_Atomic bool
 		*origin_takers; /* by shard, and behind them whether any does (deliver/origin/origin.h); NULL: none */
 	_Atomic uint32_t *sessions_offline;  /* of the whole gateway */

@@ -194,13 +194,49 @@ static bool check_auth_http(int argc, char **argv, const struct options *options
 	return true;
 }
 
+/* A word of the subjects of NATS. */
+static bool is_subject_word(const char *name, const char *also)
+{
+	for (const char *at = name; *at != '\0'; at++) {
+		bool is_alphanumeric =
+			(*at >= 'a' && *at <= 'z') || (*at >= 'A' && *at <= 'Z') || (*at >= '0' && *at <= '9');
+		if (!is_alphanumeric && strchr(also, *at) == NULL)
+			return false;
+	}
+	return *name != '\0';
+}
+
+static bool check_cluster(int argc, char **argv, const struct options *options, FILE *faults)
+{
+	static const char *const PARTS[] = {"cluster-name", "cluster-credentials-file", "cluster-ca-file",
+					    "cluster-certificate-file", "cluster-key-file"};
+	const struct cluster_settings *cluster = &options->settings.cluster;
+	for (size_t i = 0; i < sizeof(PARTS) / sizeof(PARTS[0]) && !cluster_is_on(cluster); i++) {
+		if (option_is_empty(option_find(PARTS[i]), options))
+			continue;
+		begin_fault(argc, argv, options, PARTS[i], faults);
+		fputs("is for the cluster whose NATS servers the option cluster-nats names, and there is none\n",
+		      faults);
+		return false;
+	}
+	if (!cluster_is_on(cluster) || is_subject_word(cluster->name, "-_"))
+		return true;
+	begin_fault(argc, argv, options, cluster->name[0] != '\0' ? "cluster-name" : "cluster-nats", faults);
+	if (cluster->name[0] != '\0')
+		fprintf(faults, "\"%s\": letters, digits, dashes and underscores are wanted here\n", cluster->name);
+	else
+		fputs("a cluster needs a name, too: the option cluster-name\n", faults);
+	return false;
+}
+
 /* What must hold between two options. */
 static bool check_together(int argc, char **argv, const struct options *options, FILE *faults)
 {
 	const struct settings *settings = &options->settings;
 	if (!listener_options_check(options, command_line_config(argc, argv), faults) ||
 	    !check_items(argc, argv, options, faults) || !check_presence_table(argc, argv, options, faults) ||
-	    !check_auth_redis(argc, argv, options, faults) || !check_auth_http(argc, argv, options, faults))
+	    !check_auth_redis(argc, argv, options, faults) || !check_auth_http(argc, argv, options, faults) ||
+	    !check_cluster(argc, argv, options, faults))
 		return false;
 	if (settings->queue_bytes_max >= settings->packet_bytes_max)
 		return true;

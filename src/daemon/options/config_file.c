@@ -250,6 +250,45 @@ static const struct item_kind *kind_of_list(const char *key)
 	return NULL;
 }
 
+/* ---- `cluster`, whose keys are the options that begin with its name ---- */
+
+#define CLUSTER_KEY "cluster"
+
+static bool set_cluster_pair(struct config_file *file, const yaml_node_t *mapping, const yaml_node_pair_t *pair)
+{
+	const yaml_node_t *key = yaml_document_get_node(&file->document, pair->key);
+	char name[64];
+	if (key->type != YAML_SCALAR_NODE)
+		return config_complain(file, key, CLUSTER_KEY, "a key is wanted here");
+	if (was_before(file, mapping, pair))
+		return config_complain(file, key, scalar_text(key), "the key appears for the second time");
+	bool is_node = strcmp(scalar_text(key), "node") == 0;
+	int size = snprintf(name, sizeof(name), "%s%s", is_node ? "" : CLUSTER_KEY "_", scalar_text(key));
+	const struct option_spec *spec = size < (int)sizeof(name) ? option_find(name) : NULL;
+	if (spec == NULL)
+		return config_complain(file, key, scalar_text(key),
+				       "a cluster has no such key; it has those of the options that begin with "
+				       "cluster_, without that, and node");
+	if (file->options->lines[option_place(spec)] != 0)
+		return config_complain(file, key, scalar_text(key), "the option was set before");
+	file->options->lines[option_place(spec)] = (uint32_t)key->start_mark.line + 1;
+	return set_value(file, spec, scalar_text(key), FOR_ALL, yaml_document_get_node(&file->document, pair->value));
+}
+
+static bool set_cluster(struct config_file *file, const yaml_node_t *value)
+{
+	if (value->type != YAML_MAPPING_NODE)
+		return config_complain(file, value, CLUSTER_KEY,
+				       "a mapping is wanted here, such as \"nats: "
+				       "nats://127.0.0.1:4222\" and \"name: home\"");
+	for (const yaml_node_pair_t *pair = value->data.mapping.pairs.start; pair < value->data.mapping.pairs.top;
+	     pair++) {
+		if (!set_cluster_pair(file, value, pair))
+			return false;
+	}
+	return true;
+}
+
 /* ---- the document ---- */
 
 static bool set_pair(struct config_file *file, const yaml_node_t *key, const yaml_node_t *value)
@@ -259,6 +298,8 @@ static bool set_pair(struct config_file *file, const yaml_node_t *key, const yam
 	const struct item_kind *kind = kind_of_list(scalar_text(key));
 	if (kind != NULL)
 		return set_items(file, kind, value);
+	if (strcmp(scalar_text(key), CLUSTER_KEY) == 0)
+		return set_cluster(file, value);
 	const struct option_spec *spec = option_find(scalar_text(key));
 	if (spec == NULL)
 		return config_complain(file, key, scalar_text(key),

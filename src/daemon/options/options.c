@@ -305,9 +305,32 @@ static const struct option_spec SPECS[] = {
 	 "a "
 	 "field for each client, NAME has the nodes; none: there is no table"},
 	{"node", OPTION_TEXT, offsetof(struct options, settings.node), 0, SETTINGS_NAME_BYTES_MAX, NULL,
-	 "name of this gateway, which no other one has: letters, digits, dots, dashes and underscores; in that table "
-	 "and "
-	 "in presence events; none: the host's name"},
+	 "name of this gateway, which no other one has: letters, digits, dots, dashes and underscores; in that "
+	 "table, in presence events and in a cluster; none: the host's name"},
+	ACCESS_TEXT_OF(
+		"cluster-nats", cluster.nats, CLUSTER_URLS_BYTES_MAX,
+		"URLs of the NATS servers over which this gateway joins others, nats://[user:password@]host[:port] "
+		"or tls://, with commas between them: clients, sessions and retained messages are those of all "
+		"nodes then; none: it is alone"),
+	ACCESS_TEXT_OF("cluster-name", cluster.name, CLUSTER_NAME_BYTES_MAX,
+		       "name of the cluster, the same on each of its nodes: letters, digits, dashes and underscores"),
+	ACCESS_TEXT_OF("cluster-credentials-file", cluster.credentials_file, CLUSTER_PATH_BYTES_MAX,
+		       "file with the credentials (JWT and NKey) that NATS asks for"),
+	ACCESS_TEXT_OF(
+		"cluster-ca-file", cluster.ca_file, CLUSTER_PATH_BYTES_MAX,
+		"file with the certificates that NATS is verified by where its URL begins with tls, PEM, in place "
+		"of the system's"),
+	ACCESS_TEXT_OF("cluster-certificate-file", cluster.certificate_file, CLUSTER_PATH_BYTES_MAX,
+		       "file with the certificate that Roost shows to NATS, PEM"),
+	ACCESS_TEXT_OF("cluster-key-file", cluster.key_file, CLUSTER_PATH_BYTES_MAX, "file with its private key, PEM"),
+	NUMBER("cluster-timeout-ms", cluster.timeout_ms, 1000, 600000,
+	       "silence after which another node counts as away: what is for it waits here"),
+	NUMBER("cluster-claim-timeout-ms", cluster.claim_timeout_ms, 100, 60000,
+	       "time that a client waits for its session from another node, before it gets a new one"),
+	NUMBER("cluster-replicas", cluster.replicas, 0, 1,
+	       "other nodes that hold what this one stores before it is acknowledged, and take over when it is gone"),
+	SWITCH("cluster-prefer-local", settings.cluster.prefers_local,
+	       "shared subscriptions give a message to a member on the publisher's node where one is free"),
 	ACCESS_TEXT("auth-redis", access.auth_redis,
 		    "keys of users in Redis (redis), by which those sign in on whom neither a token nor the password "
 		    "file decides: a name with one {user} or {client} in it, such as roost:user:{user}, of a hash with "
@@ -427,6 +450,9 @@ static void set_defaults(struct settings *settings)
 	settings->tls_tickets.lifetime_s = 86400;
 	settings->store.sync_interval_ms = 200;
 	settings->store.checkpoint_bytes = 256u << 20;
+	settings->cluster.timeout_ms = 5000;
+	settings->cluster.claim_timeout_ms = 2000;
+	settings->cluster.prefers_local = true;
 	settings->access.allow_by_default = true;
 	settings->access.token_leeway_s = 30;
 	settings->access.token_jwks_refresh_s = 300;

@@ -7,6 +7,7 @@
 #include "net/listener.h"
 #include "runtime/settings/access_settings.h"
 #include "runtime/settings/address_limits.h"
+#include "runtime/settings/cluster_settings.h"
 #include "runtime/settings/drain_settings.h"
 #include "runtime/settings/listener_settings.h"
 
@@ -91,6 +92,7 @@ struct settings {
 	bool overlapping_one;    /* a client gets one copy of a message even if several filters match [3.3.4] */
 	bool payload_format_check;
 	struct store_options store;
+	struct cluster_settings cluster;
 	struct access_settings access;     /* access control */
 	struct address_limits address;     /* per address or prefix */
 	uint32_t address_bits_v4;          /* prefix length for the limits: 8..32 */

@@ -10,6 +10,7 @@
 #include "session/commit_waits.h"
 #include "session/pending_acks.h"
 #include "state/shard.h"
+#include "state/tell_nodes.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -183,6 +184,8 @@ static const char *in_transit(const struct shard *shard)
 		return "messages that are being read from the store";
 	if (promised_can_go_on(shard) || sessions->promised != NULL)
 		return "messages that an earlier process had promised to pass on";
+	if (shard_has_node_mail(shard))
+		return "pieces from other nodes";
 	if (revoke_has_work(shard))
 		return "revocations that are being carried out";
 	/* Those that come later wait, for they might begin something that other shards no longer finish. */
