@@ -20,13 +20,14 @@ root=$dir/root
 rm -rf "$root"
 mkdir -p "$root/usr/bin" "$root/etc/ssl/certs" "$root/var/lib/roost" "$root/tmp" "$root/proc" "$root/dev"
 strip -o "$root/usr/bin/roost" "$program"
-# Loaded and not linked: libcurl where a document is fetched, libgcc_s for backtraces.
+# Loaded and not linked: libcurl where a document is fetched, libnats in a cluster, libgcc_s for backtraces.
 loaded() {
 	ldconfig -p | sed -n "s/.*$1 .*=> //p" | head -n 1
 }
 curl=$(loaded 'libcurl\.so\.4')
+nats=$(loaded 'libnats\.so\.3\.4')
 gcc=$(loaded 'libgcc_s\.so\.1')
-{ ldd "$program"; ldd "$curl"; echo "$curl => $curl"; echo "$gcc => $gcc"; } | sed -n 's/.*=> \(\/[^ ]*\).*/\1/p; s/^\t\(\/[^ ]*ld-linux[^ ]*\).*/\1/p' | sort -u |
+{ ldd "$program"; ldd "$curl"; ldd "$nats"; echo "$curl => $curl"; echo "$nats => $nats"; echo "$gcc => $gcc"; } | sed -n 's/.*=> \(\/[^ ]*\).*/\1/p; s/^\t\(\/[^ ]*ld-linux[^ ]*\).*/\1/p' | sort -u |
 	while read -r library; do
 		mkdir -p "$root$(dirname "$library")"
 		cp -L "$library" "$root$library"

@@ -40,17 +40,17 @@ BELOW.update({
     "auth": {"base", "memory"},
     # What nodes say to each other; bytes and time in, bytes and decisions out.
     "cluster": {"base", "memory", "mqtt"},
-    "store": {"base", "memory", "reactor", "mqtt", "topics", "session"},
-    "commit": {"base", "memory", "reactor", "mqtt", "topics", "session", "store"},
-    "topics": {"base", "memory", "mqtt"},
-    "session": {"base", "memory", "mqtt", "topics"},
-    "subscriptions": {"base", "memory", "mqtt", "topics", "session"},
+    "store": {"base", "memory", "reactor", "mqtt", "cluster", "topics", "session"},
+    "commit": {"base", "memory", "reactor", "mqtt", "cluster", "topics", "session", "store"},
+    "topics": {"base", "memory", "mqtt", "cluster"},
+    "session": {"base", "memory", "mqtt", "cluster", "topics"},
+    "subscriptions": {"base", "memory", "mqtt", "cluster", "topics", "session"},
     # Command lines of all commands but the server's.
     "cli": {"base"},
     # They measure the server, so they must not share its faults.
     "bench": {"base", "device", "memory", "cli", "reactor", "net", "mqtt", "http", "tls", "ws", "transport"},
     "doctor": {"base", "device", "memory", "capacity", "cli", "reactor", "net", "mqtt", "http", "redis", "tls", "ws", "transport"},
-    "tool": {"base", "memory", "cli", "tls", "auth", "mqtt", "topics", "session", "store"},
+    "tool": {"base", "memory", "cli", "tls", "auth", "mqtt", "cluster", "topics", "session", "store"},
     # It knows the gateway by its API alone.
     "ctl": {"base", "cli", "fetch"},
 })
@@ -102,6 +102,8 @@ PURE_SYSTEM_ALSO = {
     # An answer, as it is after it was read.
     "redis": re.compile(r"hiredis/hiredis\.h"),
     "ws": re.compile(r"openssl/.*\.h"),
+    # Checksums of datagrams.
+    "cluster": re.compile(r"xxhash\.h"),
     "auth": re.compile(r"sodium\.h|openssl/.*\.h|jansson\.h"),
 }
 # Reading the clock, said by our own name.

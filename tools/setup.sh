@@ -8,9 +8,9 @@ for set in "$@"; do
 	case $set in
 	# gcc only recommends libc6-dev, and recommendations are not followed below.
 	build) packages="$packages gcc libc6-dev meson ninja-build pkg-config liburcu-dev libyaml-dev libsodium-dev
-		libssl-dev libjansson-dev libhiredis-dev libcurl4-openssl-dev liburing-dev libxxhash-dev
+		libssl-dev libjansson-dev libhiredis-dev libcurl4-openssl-dev liburing-dev libxxhash-dev libnats-dev
 		python3-pyelftools" ;;
-	test) packages="$packages libcmocka-dev libmosquitto-dev libpaho-mqtt-dev libgnutls28-dev libmbedtls-dev openssl clang-format mosquitto mosquitto-clients redis-server libfaketime
+	test) packages="$packages libcmocka-dev libmosquitto-dev libpaho-mqtt-dev libgnutls28-dev libmbedtls-dev openssl clang-format mosquitto mosquitto-clients redis-server nats-server libfaketime
 		haproxy nginx-light libnginx-mod-stream
 		python3-pytest python3-paho-mqtt python3-yaml python3-jwt python3-cryptography iproute2
 		liblmdb-dev libxxhash-dev zlib1g-dev libgnutls28-dev
@@ -56,7 +56,7 @@ if [ "$(id -u)" -ne 0 ]; then
 	as_root=sudo
 fi
 
-# The tests start mosquitto, Redis, Prometheus, HAProxy and nginx themselves, on ports of their own. Debian's packages start them
+# The tests start mosquitto, Redis, NATS, Prometheus, HAProxy and nginx themselves, on ports of their own. Debian's packages start them
 # at once and at every boot, mosquitto on the very port that Roost serves: a policy that forbids daemons for the length of the
 # installation, and the units disabled afterwards, keep them away.
 policy=/usr/sbin/policy-rc.d
@@ -66,7 +66,7 @@ forget_policy() {
 	policy_is_ours=
 }
 case $missing in
-*" mosquitto"* | *" redis-server"* | *" prometheus"* | *" haproxy"* | *" nginx"*)
+*" mosquitto"* | *" redis-server"* | *" nats-server"* | *" prometheus"* | *" haproxy"* | *" nginx"*)
 	if [ ! -e "$policy" ]; then
 		trap forget_policy EXIT
 		trap 'exit 1' HUP INT TERM
@@ -82,7 +82,7 @@ $as_root apt-get update -q
 $as_root env DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends $missing </dev/null
 forget_policy
 
-for daemon in mosquitto redis-server prometheus haproxy nginx; do
+for daemon in mosquitto redis-server nats-server prometheus haproxy nginx; do
 	case " $missing " in
 	*" $daemon"*)
 		if [ -d /run/systemd/system ]; then

@@ -1,5 +1,6 @@
 #include "admin/admin.h"
 
+#include "admin/api/answerer.h"
 #include "admin/api/dispatch.h"
 #include "admin/http/server.h"
 #include "base/check.h"
@@ -8,6 +9,7 @@
 #include "control/tls/tls_keeper.h"
 #include "gate/gate.h"
 #include "reactor/fdtable.h"
+#include "runtime/node_mail.h"
 #include "state/shard.h"
 
 #include <errno.h>
@@ -29,6 +31,7 @@ struct admin {
 	struct listener listener;
 	struct waker waker;
 	struct http_server *server;
+	struct answerer *answerer; /* NULL: the gateway is in no cluster */
 	pthread_t thread;
 	_Atomic bool stopping;
 	/* What the main thread waits for at start. */
@@ -104,7 +107,7 @@ static void detach_table(const struct admin *admin)
 	if (!parts.private_tables)
 		return;
 	size_t count = 0;
-	size_t most = parts.shard_count + parts.gate_count + 4u;
+	size_t most = parts.shard_count + parts.gate_count + 5u;
 	int *keeps = calloc(most, sizeof(*keeps));
 	CHECK(keeps != NULL);
 	for (uint16_t i = 0; i < parts.shard_count; i++)
@@ -115,7 +118,9 @@ static void detach_table(const struct admin *admin)
 	keeps[count++] = admin->waker.fd;
 	keeps[count++] = admin->api.hooks.upgrade_fd;
 	keeps[count++] = admin->api.hooks.relay_fd;
-	CHECK(count == most);
+	if (parts.nodes != NULL)
+		keeps[count++] = parts.nodes->waker.fd;
+	CHECK_LE(count, most);
 	fdtable_detach(keeps, count);
 	free(keeps);
 }
@@ -212,8 +217,15 @@ static bool open_and_start(struct admin *admin)
 	memcpy(admin->listener.asked, admin->options.url, sizeof(admin->listener.asked));
 	snprintf(admin->options.url, sizeof(admin->options.url), "%s%s", admin_scheme(admin->options.url),
 		 admin->listener.url + strlen(LISTENER_SCHEME));
-	if (!start_thread(admin))
+	if (admin->api.hooks.nodes != NULL) {
+		admin->answerer = answerer_start(&admin->api, admin->api.hooks.nodes);
+		if (admin->answerer == NULL)
+			return admin_fail(&admin->options, error_sentence(ERROR_NO_MEMORY));
+	}
+	if (!start_thread(admin)) {
+		answerer_stop(admin->answerer);
 		return false;
+	}
 	log_write(LOG_INFO, "admin on %s", admin->options.url);
 	if (!admin->listener.loopback && !is_tls)
 		log_write(LOG_WARNING,
@@ -333,6 +345,7 @@ void admin_stop(struct admin *admin)
 {
 	if (admin == NULL)
 		return;
+	answerer_stop(admin->answerer);
 	atomic_store(&admin->stopping, true);
 	waker_wake(&admin->waker);
 	pthread_join(admin->thread, NULL);

@@ -6,6 +6,7 @@
 #include "deliver/congestion.h"
 #include "deliver/queue.h"
 #include "route/retained_jobs.h"
+#include "route/retained_mail.h"
 #include "route/route.h"
 #include "state/client_state.h"
 #include "state/ending.h"
@@ -158,6 +159,9 @@ void client_commits_run(struct shard *shard)
 			break;
 		case COMMIT_WAIT_ACK:
 			acknowledge_committed(shard, &wait);
+			break;
+		case COMMIT_WAIT_MAIL:
+			retained_mail_is_safe(shard);
 			break;
 		case COMMIT_WAIT_OUTPUT:
 			client_unhold(shard, &wait);

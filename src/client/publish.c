@@ -142,10 +142,10 @@ static enum error refuse_without_room(struct shard *shard, struct client_ref ref
 
 /* At QoS 0 it is delivered all the same. */
 static enum error publish_retain(struct shard *shard, const struct outbound *outbound,
-				 const struct mqtt_publish *publish)
+				 const struct mqtt_publish *publish, struct route_progress *progress)
 {
 	if (publish->payload.size == 0 || !shard_store_is_full(shard)) /* what is deleted needs no room */
-		return routing_retain(shard, &outbound->publication, outbound->packet);
+		return routing_retain(shard, &outbound->publication, outbound->packet, &progress->stamp);
 	COUNT(&shard->counters, store_refused_messages);
 	return ERROR_STORE_FULL;
 }
@@ -223,7 +223,7 @@ static enum error take_message(struct shard *shard, struct client_ref ref, const
 		return ERROR_MORE;
 	}
 	if (publish->retain)
-		error = publish_retain(shard, &outbound, publish);
+		error = publish_retain(shard, &outbound, publish, progress);
 	progress->told = publish->retain && shard->sessions.journal.told != told;
 	if (error != ERROR_OK) {
 		COUNT(&shard->counters, retained_refused);

@@ -236,7 +236,7 @@ static enum error gather_note_gone(struct writer *writer, struct slice records)
 		struct store_record record;
 		size_t bytes = store_record_decode(slice_of(records.data + at, records.size - at), &record);
 		CHECK(bytes != 0); /* our own */
-		if (record.kind == STORE_RETAINED_GONE) {
+		if (store_kind_is_retained_gone(record.kind)) {
 			size_t needed = writer->gone_bytes + bytes;
 			size_t room = needed > writer->gone_room ? 2 * needed : writer->gone_room;
 			uint8_t *grown = room != writer->gone_room ? realloc(writer->gone, room) : writer->gone;

@@ -72,7 +72,8 @@ struct writer {
 	bool checkpoint_is_written; /* it is in one that is not synced yet */
 	bool checkpoint_soon;
 	bool checkpoint_waits; /* for the shards to end what was told before (writer_shard.barrier) */
-	uint8_t *gone;         /* records RETAINED_GONE that were committed while it waited; told again at its end */
+	uint8_t *gone; /* records RETAINED_GONE and its like that were committed while it waited; told again at its end
+			*/
 	size_t gone_bytes, gone_room;
 	uint32_t base_segment; /* of the last that was wanted */
 	uint32_t safe_base;    /* of the last that is complete and synced; 0: none in this epoch */

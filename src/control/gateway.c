@@ -7,6 +7,7 @@
 #include "base/check.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "cluster/key.h"
 #include "control/gateway_state.h"
 #include "control/heritage.h"
 #include "control/internal.h"
@@ -14,6 +15,7 @@
 #include "gate/listeners.h"
 #include "reactor/fdpass.h"
 #include "reactor/fdtable.h"
+#include "runtime/node_filters.h"
 #include "runtime/node_mail.h"
 #include "runtime/settings/settings_feed.h"
 #include "shard/freeze/freeze.h"
@@ -21,7 +23,7 @@
 #include "state/shard.h"
 #include "topics/index.h"
 #include "topics/rcu.h"
-#include "topics/retained.h"
+#include "topics/retained_changes.h"
 
 #include <errno.h>
 #include <limits.h>
@@ -58,6 +60,36 @@ static size_t gate_keep_fds_max(const struct gateway *gateway)
 	return 2u * gateway->shard_count + SETTINGS_LISTENERS_MAX + gateway->gate_count + 2u;
 }
 
+/* In a cluster each retained message has a stamp. */
+static enum error stamp_retained(struct gateway *gateway, const struct arena *shared)
+{
+	const struct settings *settings = gateway->settings;
+	struct slice cluster = slice_string(settings->cluster.name);
+	struct hash_key key = cluster_key(cluster, CLUSTER_KEY_RETAINED);
+	return retained_stamp(gateway->retained, &key, cluster_node_hash(cluster, slice_string(settings->node)),
+			      shared);
+}
+
+/* Where the configuration has a cluster. Memory of a program that was in none lacks what the index needs for one: which
+ * filters only Roost's own clients have. */
+static enum error join_cluster(struct gateway *gateway, struct arena *shared)
+{
+	const struct cluster_settings *cluster = &gateway->settings->cluster;
+	if (!cluster_is_on(cluster))
+		return ERROR_OK;
+	gateway->nodes = node_port_new(gateway->mailboxes, gateway->shard_count, cluster->name);
+	if (gateway->nodes == NULL)
+		return ERROR_SYSTEM;
+	struct index_watcher watcher = {node_filters_changed, gateway->nodes->filters};
+	if (index_watch(gateway->index, &watcher, cluster->prefers_local, shared) == ERROR_OK)
+		return stamp_retained(gateway, shared);
+	log_write(LOG_WARNING,
+		  "cluster-nats has no effect until a restart: the program before this one was in no cluster");
+	node_port_free(gateway->nodes);
+	gateway->nodes = NULL;
+	return ERROR_OK;
+}
+
 static enum error make_shared(struct gateway *gateway)
 {
 	/* Stored sessions know their tokens by hashes of this key. */
@@ -71,7 +103,8 @@ static enum error make_shared(struct gateway *gateway)
 					 gateway->settings->retained_bytes_max, shared);
 	gateway->shards = aligned_alloc(64, shards * sizeof(*gateway->shards));
 	gateway->gates = aligned_alloc(64, gateway->gate_count * sizeof(*gateway->gates));
-	gateway->mailboxes = aligned_alloc(64, shards * sizeof(*gateway->mailboxes));
+	gateway->mailboxes =
+		aligned_alloc(64, (shards + 1u) * sizeof(*gateway->mailboxes)); /* and the nodes thread's */
 	gateway->boards = aligned_alloc(64, shards * sizeof(*gateway->boards));
 	gateway->quota = aligned_alloc(64, shards * sizeof(*gateway->quota));
 	gateway->origin_takers = calloc(shards + 1u, sizeof(*gateway->origin_takers));
@@ -85,7 +118,7 @@ static enum error make_shared(struct gateway *gateway)
 		return ERROR_NO_MEMORY;
 	memset(gateway->shards, 0, shards * sizeof(*gateway->shards));
 	memset(gateway->gates, 0, gateway->gate_count * sizeof(*gateway->gates));
-	memset(gateway->mailboxes, 0, shards * sizeof(*gateway->mailboxes));
+	memset(gateway->mailboxes, 0, (shards + 1u) * sizeof(*gateway->mailboxes));
 	memset(gateway->boards, 0, shards * sizeof(*gateway->boards));
 	memset(gateway->quota, 0, shards * sizeof(*gateway->quota));
 	for (uint16_t i = 0; i < shards; i++) {
@@ -93,9 +126,7 @@ static enum error make_shared(struct gateway *gateway)
 		    fdpass_open(gateway->admission_pairs[i]) != ERROR_OK)
 			return ERROR_SYSTEM;
 	}
-	if (cluster_is_on(&gateway->settings->cluster))
-		gateway->nodes = node_port_new(gateway->mailboxes, shards);
-	if (cluster_is_on(&gateway->settings->cluster) && gateway->nodes == NULL)
+	if (join_cluster(gateway, shared) != ERROR_OK)
 		return ERROR_SYSTEM;
 	if (internal_open(gateway) != ERROR_OK)
 		return ERROR_SYSTEM;

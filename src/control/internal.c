@@ -28,6 +28,11 @@ int gateway_open_internal(struct gateway *gateway)
 	return -1;
 }
 
+int gateway_internal_fd(const struct gateway *gateway)
+{
+	return gateway->internal_pair[0];
+}
+
 enum error internal_open(struct gateway *gateway)
 {
 	return fdpass_open(gateway->internal_pair);

@@ -24,6 +24,9 @@ struct gateway;
  * and gateway_stop(), and not between gateway_freeze() and gateway_thaw(). */
 int gateway_open_internal(struct gateway *gateway);
 
+/* Another thread may open them, too, at the same times, with this descriptor in its table. */
+int gateway_internal_fd(const struct gateway *gateway);
+
 /* For control/gateway.c: what the gates need to take them in, and the end of that. */
 enum error internal_open(struct gateway *gateway);
 void internal_close(struct gateway *gateway);

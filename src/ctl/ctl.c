@@ -147,6 +147,26 @@ static int run_consumers(struct settings *settings, char **arguments, int count)
 	return ask(settings, "GET", "/api/v1/consumers", NULL, show_consumers);
 }
 
+static int run_nodes(struct settings *settings, char **arguments, int count)
+{
+	(void)arguments;
+	(void)count;
+	return ask(settings, "GET", "/api/v1/nodes", NULL, show_nodes);
+}
+
+static int run_forget_node(struct settings *settings, char **arguments, int count)
+{
+	CHECK(count == 1);
+	char *name = http_client_escape(arguments[0]);
+	char *path = NULL;
+	if (name == NULL || asprintf(&path, "/api/v1/nodes/%s", name) < 0)
+		path = NULL;
+	int status = path != NULL ? ask(settings, "DELETE", path, NULL, show_members) : CLI_EXIT_FAILED;
+	free(path);
+	free(name);
+	return status;
+}
+
 static int run_hooks(struct settings *settings, char **arguments, int count)
 {
 	(void)arguments;
@@ -371,6 +391,8 @@ static const struct verb VERBS[] = {
 	 run_presence_table},
 	{"consumers", "", "how the consumers are doing that read Redis Streams", 0, 0, run_consumers},
 	{"hooks", "", "how the hooks are doing that post messages to HTTP endpoints", 0, 0, run_hooks},
+	{"nodes", "", "how the other nodes of the cluster are doing, as this one sees it", 0, 0, run_nodes},
+	{"forget-node", "NODE", "drop what waits for a node that is gone for good", 1, 1, run_forget_node},
 	{"reload", "", "read the configuration again", 0, 0, run_reload},
 	{"drain", "", "end all clients evenly over a time, and take no new ones", 0, 0, run_drain},
 	{"upgrade", "[PROGRAM]",

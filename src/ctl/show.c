@@ -138,13 +138,22 @@ void show_clients(const json_t *answer, bool headings, FILE *out)
 {
 	/* The client id is last: it may be long, and contain spaces. */
 	static const struct show_column COLUMNS[] = {
-		{"STATE", "state", -9},           {"HEARTBEAT", "grade", -9},
-		{"MQTT", "protocol", -5},         {"OVER", "transport", -4},
-		{"ADDRESS", "address", -21},      {"SUBSCRIPTIONS", "subscriptions", 13},
-		{"QUEUED", "queued_messages", 6}, {"DROPPED", "dropped_messages", 7},
-		{"SILENT", "silent_seconds", 10}, {"CLIENT ID", "client_id", -1},
+		{"NODE", "node", -12},
+		{"STATE", "state", -9},
+		{"HEARTBEAT", "grade", -9},
+		{"MQTT", "protocol", -5},
+		{"OVER", "transport", -4},
+		{"ADDRESS", "address", -21},
+		{"SUBSCRIPTIONS", "subscriptions", 13},
+		{"QUEUED", "queued_messages", 6},
+		{"DROPPED", "dropped_messages", 7},
+		{"SILENT", "silent_seconds", 10},
+		{"CLIENT ID", "client_id", -1},
 	};
-	SHOW_TABLE(COLUMNS, json_object_get(answer, "clients"), headings, out);
+	const json_t *clients = json_object_get(answer, "clients");
+	/* Only in a cluster there is a node to show. */
+	size_t first = json_object_get(json_array_get(clients, 0), "node") != NULL ? 0 : 1;
+	show_table(COLUMNS + first, sizeof(COLUMNS) / sizeof(COLUMNS[0]) - first, clients, headings, out);
 }
 
 void show_revocations(const json_t *answer, bool headings, FILE *out)
@@ -242,6 +251,44 @@ void show_hooks(const json_t *answer, FILE *out)
 	if (json_array_size(hooks) == 0)
 		fputs("there are no hooks\n", out);
 	SHOW_TABLE(COLUMNS, hooks, true, out);
+}
+
+void show_nodes(const json_t *answer, FILE *out)
+{
+	/* The fault is last: it is a sentence. */
+	static const struct show_column COLUMNS[] = {
+		{"NODE", "name", -20},
+		{"STATE", "state", -12},
+		{"SINCE", "state_seconds", 9},
+		{"CLIENTS", "clients", 9},
+		{"SENT", "messages_sent", 12},
+		{"RECEIVED", "messages_received", 12},
+		{"WAITING", "waiting_messages", 8},
+		{"DROPPED", "dropped_messages", 8},
+		{"ROUND TRIP", "round_trip_seconds", 10},
+		{"VERSION", "version", -16},
+		{"FAULT", "fault", -1},
+	};
+	const char *fault = json_string_value(json_object_get(answer, "fault"));
+	const char *server = json_string_value(json_object_get(answer, "nats_server"));
+	const json_t *nodes = json_object_get(answer, "nodes");
+	if (!json_is_true(json_object_get(answer, "cluster"))) {
+		fputs("this gateway is in no cluster\n", out);
+		return;
+	}
+	fputs("node ", out);
+	show_text(json_string_value(json_object_get(answer, "node")), out);
+	fputs(server != NULL ? ", NATS at " : ", not connected to NATS", out);
+	if (server != NULL)
+		show_text(server, out);
+	fputs(json_is_true(json_object_get(answer, "caught_up")) ? "\n" : ", not caught up yet\n", out);
+	if (fault != NULL) {
+		show_text(fault, out);
+		fputc('\n', out);
+	}
+	if (json_array_size(nodes) == 0)
+		fputs("no other node was heard of\n", out);
+	SHOW_TABLE(COLUMNS, nodes, true, out);
 }
 
 /* ---- one answer ---- */

@@ -20,6 +20,7 @@ void show_clients(const json_t *answer, bool headings, FILE *out);
 void show_revocations(const json_t *answer, bool headings, FILE *out);
 void show_rules(const json_t *answer, FILE *out);
 void show_consumers(const json_t *answer, FILE *out);
+void show_nodes(const json_t *answer, FILE *out);
 void show_hooks(const json_t *answer, FILE *out);
 void show_client(const json_t *answer, FILE *out);
 void show_stats(const json_t *answer, FILE *out);

@@ -17,6 +17,7 @@
 #include "daemon/recovery.h"
 #include "daemon/reload.h"
 #include "mqtt/packet.h"
+#include "nodes/nodes.h"
 #include "relay/relay.h"
 #include "upgrade/trial.h"
 #include "upgrade/upgrade.h"
@@ -90,6 +91,7 @@ struct serving {
 	struct gateway *gateway;
 	struct admin *admin; /* NULL: none */
 	struct relay *relay;
+	struct nodes *nodes; /* NULL: the gateway is in no cluster */
 	struct reloader reloader;
 	struct heir heir;
 	struct upgrade *upgrade;
@@ -116,11 +118,13 @@ static void stop_relay(void *context)
 {
 	const struct serving *serving = context;
 	relay_stop(serving->relay);
+	nodes_stop(serving->nodes); /* behind those who publish */
 }
 
 static void start_relay(void *context)
 {
 	const struct serving *serving = context;
+	nodes_start(serving->nodes, serving->gateway);
 	relay_start(serving->relay, serving->gateway);
 }
 
@@ -243,6 +247,7 @@ static int serve_until_signal(struct serving *serving, int descriptor)
 			reload(serving);
 		upgrade_if_asked(serving);
 		relay_tend(serving->relay, gateway);
+		nodes_tend(serving->nodes, gateway);
 	}
 }
 
@@ -303,6 +308,7 @@ static bool start_serving(struct serving *serving, struct options *options)
 				    .consumers = on_consumers,
 				    .hooks = on_hooks,
 				    .relay_fd = relay_fd(serving->relay),
+				    .nodes = serving->nodes,
 				    .context = serving};
 	struct recovery recovery;
 	serving->gateway = gateway_new(&options->settings, serving->heir.root_fd);
@@ -338,11 +344,13 @@ static int stop_serving(struct serving *serving)
 	bool kept = true;
 	reloader_end(&serving->reloader);
 	relay_leave(serving->relay);
+	nodes_stop(serving->nodes);
 	bridge_stop(serving->bridge);
 	asking_stop(serving->asking);
 	uint64_t left = gateway_stop(serving->gateway, &kept);
 	admin_stop(serving->admin);
 	relay_free(serving->relay);
+	nodes_free(serving->nodes);
 	asking_free(serving->asking);
 	bridge_free(serving->bridge);
 	gateway_free(serving->gateway);
@@ -396,9 +404,13 @@ static int serve_with(struct options *options, int argc, char **argv, const stru
 	serving.relay = serving.bridge != NULL ? make_relay(options, serving.bridge) : NULL;
 	if (serving.bridge != NULL && asking_check(&options->settings))
 		serving.asking = asking_new(&options->settings, bridge_redis(serving.bridge));
-	if (serving.asking == NULL || serving.upgrade == NULL || serving.relay == NULL) {
+	bool clustered = cluster_is_on(&options->settings.cluster);
+	serving.nodes = clustered ? nodes_new(&options->settings) : NULL;
+	if (serving.asking == NULL || serving.upgrade == NULL || serving.relay == NULL ||
+	    (clustered && serving.nodes == NULL)) {
 		heir_go_back("it does not start; the log says why");
 		relay_free(serving.relay);
+		nodes_free(serving.nodes);
 		asking_free(serving.asking);
 		if (serving.bridge != NULL)
 			bridge_free(serving.bridge);
@@ -418,6 +430,7 @@ static int serve_with(struct options *options, int argc, char **argv, const stru
 	bool started = bridge_start(serving.bridge, serving.gateway);
 	if ((!asking_start(serving.asking, serving.gateway) || !started) && !heir_is_one(&serving.heir))
 		return 1;
+	nodes_start(serving.nodes, serving.gateway);
 	relay_start(serving.relay, serving.gateway);
 	int signal = serve_until_signal(&serving, signals);
 	admin_set_draining(serving.admin); /* before the log says so: whoever reads the log finds the same in the API */

@@ -9,7 +9,7 @@
 #include "state/extension.h"
 #include "state/shard.h"
 #include "topics/index.h"
-#include "topics/retained.h"
+#include "topics/retained_changes.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -215,7 +215,7 @@ struct retell_step {
 };
 
 static bool retell_one_retained(void *context, const struct publication *publication, const uint8_t *packet,
-				uint64_t change)
+				uint64_t change, struct stamp stamp)
 {
 	struct retell_step *step = context;
 	struct journal *journal = &step->shard->sessions.journal;
@@ -226,10 +226,38 @@ static bool retell_one_retained(void *context, const struct publication *publica
 	};
 	message.publication.expires_s = 0;
 	struct journal_retained told = {
-		.number = change, .topic = publication_parts(publication, packet).topic, .message = &message};
+		.number = change,
+		.topic = publication_parts(publication, packet).topic,
+		.message = &message,
+		.stamp = stamp,
+	};
 	journal_tell(journal)->retained(journal->context, &told);
 	step->bytes += publication->packet_bytes;
 	return step->bytes < RETAINED_BYTES_PER_STEP;
+}
+
+/* A retained_told_cleared callback. */
+static bool retell_one_cleared(void *context, struct slice topic, struct stamp stamp, uint64_t change)
+{
+	struct retell_step *step = context;
+	struct journal *journal = &step->shard->sessions.journal;
+	struct journal_retained told = {.number = change, .topic = topic, .stamp = stamp};
+	journal_tell(journal)->retained(journal->context, &told);
+	step->bytes += topic.size;
+	return step->bytes < RETAINED_BYTES_PER_STEP;
+}
+
+/* One step of it: first the messages, then the tombstones of a cluster. A program that takes over in between begins
+ * again with the messages. */
+static void retell_retained_step(struct retell *retell, struct retell_step *step, uint32_t *visits)
+{
+	struct retained *retained = step->shard->env.retained;
+	if (!retell->are_messages_told)
+		retell->are_messages_told = retained_tell_step(retained, &retell->walk, step->shard->loop.now_s, visits,
+							       retell_one_retained, step);
+	else
+		retell->is_retained_told =
+			retained_tell_cleared_step(retained, &retell->next_cleared, visits, retell_one_cleared, step);
 }
 
 /* Shard 0's. False: there are more. */
@@ -242,8 +270,7 @@ static bool retell_retained(struct shard *shard, uint64_t until)
 		struct retell_step step = {.shard = shard};
 		uint32_t left = RETAINED_VISITS_PER_STEP;
 		bool before = journal_again(&shard->sessions.journal, true);
-		retell->is_retained_told = retained_tell_step(shard->env.retained, &retell->walk, shard->loop.now_s,
-							      &left, retell_one_retained, &step);
+		retell_retained_step(retell, &step, &left);
 		journal_again(&shard->sessions.journal, before);
 		turn_work_charge(&shard->loop.work,
 				 RETAINED_VISITS_PER_STEP - left + WORK_FILTER + step.bytes / WORK_UNIT_BYTES);
@@ -270,6 +297,8 @@ static void retell_begin(struct shard *shard, uint32_t number)
 	retell->next = 1;
 	retell->last = shard->mem.clients.touched;
 	retell->is_retained_told = shard->env.number != 0;
+	retell->are_messages_told = false;
+	retell->next_cleared = 0;
 	retell->begun++;
 	atomic_fetch_add(shard->env.checkpoints_begun, 1);
 	journal_tell(journal);

@@ -4,6 +4,8 @@
 #ifndef NODES_NODES_H
 #define NODES_NODES_H
 
+#include "base/error.h"
+#include "base/slice.h"
 #include "nodes/nodes_status.h"
 #include "runtime/settings/settings.h"
 
@@ -25,5 +27,50 @@ void nodes_tend(struct nodes *nodes, struct gateway *gateway);
 
 /* How the cluster looks from here. Any thread. */
 void nodes_status(struct nodes *nodes, struct nodes_status *status);
+
+/* Forgets a node that is gone for good: what waits for it here is dropped. ERROR_NOT_FOUND: there is no such node;
+ * ERROR_LIMIT: it is alive. *why: a sentence, in static storage. Any thread but shards' and the nodes thread. */
+enum error nodes_forget(struct nodes *nodes, const char *node, const char **why);
+
+/* ---- what the admin side asks of other nodes ---- */
+
+/* A question is "METHOD /path?query", of the API; answers are those of the API of that node, for itself alone. */
+#define NODES_QUESTION_BYTES_MAX 70000u
+#define NODES_ANSWER_BYTES_MAX (8u << 20)
+
+struct nodes_answer {
+	char node[CLUSTER_NAME_BYTES_MAX];
+	uint16_t status; /* of HTTP; 0: no answer in time, or none that could be sent */
+	char *body;      /* on the heap; NULL: none */
+	size_t bytes;
+};
+
+struct nodes_answers {
+	struct nodes_answer items[NODES_MAX];
+	uint32_t count; /* of nodes that were asked */
+};
+
+/* Asks the node of this name, or all that are alive (NULL), and waits for their answers for so long. False: there is no
+ * such node, it is away, or nobody is alive; then there are no answers. Any thread but shards' and the nodes thread; a
+ * few at a time. */
+bool nodes_ask(struct nodes *nodes, const char *node, struct slice question, uint32_t timeout_ms,
+	       struct nodes_answers *answers);
+void nodes_answers_free(struct nodes_answers *answers);
+
+/* Who answers such questions of other nodes. */
+struct nodes_asked {
+	uint64_t number;      /* of the question, by the one who asks */
+	uint64_t incarnation; /* of the one who asks */
+	uint8_t slot;
+};
+struct nodes_answerer {
+	/* Called by the nodes thread; must not block. False: it is busy. question: good until it returns. */
+	bool (*ask)(void *context, const struct nodes_asked *asked, struct slice question);
+	void *context;
+};
+/* Before nodes_start(); nobody answers otherwise. */
+void nodes_set_answerer(struct nodes *nodes, const struct nodes_answerer *answerer);
+/* The answer, from any thread but the nodes thread. An answer to somebody who has gone is dropped. */
+void nodes_answer(struct nodes *nodes, const struct nodes_asked *asked, uint16_t status, struct slice body);
 
 #endif

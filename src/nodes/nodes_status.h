@@ -9,7 +9,7 @@
 #include <stdint.h>
 
 #define NODES_TEXT_BYTES_MAX 256u
-#define NODES_VERSION_BYTES_MAX 32u
+#define NODES_VERSION_BYTES_MAX 40u
 
 enum peer_state {
 	PEER_NONE,        /* the slot is free */
@@ -20,6 +20,9 @@ enum peer_state {
 	PEER_LEFT,        /* it has said good-bye: the same -> CATCHING_UP, ALIVE */
 	PEER_REFUSED,     /* `fault` says why -> JOINING */
 };
+
+/* "alive", "catching-up"; static storage. */
+const char *peer_state_name(enum peer_state state);
 
 struct peer_status {
 	char name[CLUSTER_NAME_BYTES_MAX];
@@ -40,6 +43,20 @@ struct peer_status {
 	uint64_t dropped; /* messages for it that were dropped */
 };
 
+/* Retained messages, which all nodes have (nodes/retained.h). Since the thread began, but for tombstones. */
+struct nodes_retained_status {
+	uint64_t taken;            /* of other nodes' */
+	uint64_t found;            /* of them, by comparing */
+	uint64_t cleared;          /* that were taken away here because they are elsewhere */
+	uint64_t dropped;          /* of them, without a tombstone there */
+	uint64_t refused;          /* for which there was no room */
+	uint64_t ahead;            /* with a time too far ahead of the clock */
+	uint64_t collisions;       /* with a hash that another topic has */
+	uint64_t tombstones;       /* there are now */
+	uint64_t tombstones_early; /* that were forgotten because there were too many */
+	uint64_t comparisons;
+};
+
 struct nodes_status {
 	bool is_on;
 	bool is_connected;                 /* to NATS */
@@ -53,8 +70,13 @@ struct nodes_status {
 	uint64_t sessions_moved_in;
 	uint64_t sessions_moved_out;
 	uint64_t claims_timed_out;
+	uint64_t foreign_datagrams; /* that came for this node and are of no link of its own */
+	struct nodes_retained_status retained;
 	uint32_t peer_count;
 	struct peer_status peers[NODES_MAX];
 };
+
+/* While it is made, each peer stands at its slot; this moves them together, and counts them. */
+void nodes_status_pack(struct nodes_status *status);
 
 #endif

@@ -9,7 +9,7 @@
 
 struct link;
 
-struct peer {
+struct node_peer {
 	uint8_t slot; /* for as long as this thread runs no other name gets it */
 	char name[CLUSTER_NAME_BYTES_MAX];
 	uint64_t incarnation;
@@ -18,15 +18,15 @@ struct peer {
 	void *of_service[PEER_SERVICES_MAX]; /* what services keep for it, by their number */
 };
 
-static inline bool peer_is_reachable(const struct peer *peer)
+static inline bool peer_is_reachable(const struct node_peer *peer)
 {
 	return peer->state == PEER_ALIVE || peer->state == PEER_CATCHING_UP;
 }
 
 /* Sends a message whose body is these two parts one after the other, which are copied. Goes out with the turn at the
  * latest. False: there is no room (ask peer_room() first, and go on when there is), or no link. */
-bool peer_send(struct peer *peer, uint8_t kind, struct slice head, struct slice body);
+bool peer_send(struct node_peer *peer, uint8_t kind, struct slice head, struct slice body);
 /* Bytes that may be sent now. One message of any size may always go where nothing waits. */
-uint32_t peer_room(const struct peer *peer);
+uint32_t peer_room(const struct node_peer *peer);
 
 #endif

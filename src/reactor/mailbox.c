@@ -46,26 +46,50 @@ static void free_list(struct batch *batch)
 	}
 }
 
-enum error mailbox_open(struct mailbox *mailbox)
+void mailbox_open_with(struct mailbox *mailbox, struct waker *waker)
 {
 	atomic_init(&mailbox->records.top, NULL);
 	atomic_init(&mailbox->returns.top, NULL);
 	atomic_init(&mailbox->awaits_returns, false);
+	mailbox->other_waker = waker;
+}
+
+enum error mailbox_open(struct mailbox *mailbox)
+{
+	mailbox_open_with(mailbox, NULL);
 	return waker_open(&mailbox->waker);
+}
+
+static void mailbox_wake(struct mailbox *mailbox)
+{
+	waker_wake(mailbox->other_waker != NULL ? mailbox->other_waker : &mailbox->waker);
 }
 
 void mailbox_close(struct mailbox *mailbox)
 {
 	free_list(inbox_empty(&mailbox->records));
 	free_list(inbox_empty(&mailbox->returns));
-	waker_close(&mailbox->waker);
+	if (mailbox->other_waker == NULL)
+		waker_close(&mailbox->waker);
 }
 
 enum error outbox_init(struct outbox *outbox, struct mailbox *mailboxes, uint16_t count, uint16_t self)
 {
-	*outbox = (struct outbox){.mailboxes = mailboxes, .count = count, .self = self};
+	*outbox = (struct outbox){.mailboxes = mailboxes, .count = count, .self = self, .shared_from = count};
 	outbox->peers = calloc(count, sizeof(*outbox->peers));
 	return outbox->peers != NULL ? ERROR_OK : ERROR_NO_MEMORY;
+}
+
+void outbox_share(struct outbox *outbox, uint16_t from)
+{
+	CHECK(from <= outbox->count);
+	outbox->shared_from = from;
+}
+
+/* Of whoever has this number. */
+static struct mailbox *mailbox_of(const struct outbox *outbox, uint16_t number)
+{
+	return &outbox->mailboxes[number < outbox->shared_from ? number : outbox->shared_from];
 }
 
 void outbox_fini(struct outbox *outbox)
@@ -122,7 +146,7 @@ static void hand_over(struct outbox *outbox, uint16_t to)
 	struct outbox_peer *peer = &outbox->peers[to];
 	CHECK(peer->open != NULL && outbox->open_count != 0);
 	CHECK(peer->open->used_bytes + tickets_room(peer->open) - sizeof(uint32_t) <= peer->open->capacity_bytes);
-	inbox_push(&outbox->mailboxes[to].records, peer->open);
+	inbox_push(&mailbox_of(outbox, to)->records, peer->open);
 	peer->open = NULL;
 	outbox->open_count--;
 }
@@ -152,7 +176,7 @@ static enum error open_batch(struct outbox *outbox, uint16_t to, uint32_t room)
 		return ERROR_NO_MEMORY;
 	if (peer->open != NULL) {
 		hand_over(outbox, to);
-		waker_wake(&outbox->mailboxes[to].waker);
+		mailbox_wake(mailbox_of(outbox, to));
 	}
 	batch->opened_ns = outbox->turn_ns;
 	batch->used_bytes = 0;
@@ -204,18 +228,18 @@ void outbox_send(struct outbox *outbox)
 			continue;
 		hand_over(outbox, to);
 		if (to != outbox->self)
-			waker_wake(&outbox->mailboxes[to].waker);
+			mailbox_wake(mailbox_of(outbox, to));
 	}
 }
 
 bool outbox_has_returns(const struct outbox *outbox)
 {
-	return atomic_load(&outbox->mailboxes[outbox->self].returns.top) != NULL;
+	return atomic_load(&mailbox_of(outbox, outbox->self)->returns.top) != NULL;
 }
 
 bool outbox_collect(struct outbox *outbox)
 {
-	struct batch *batch = inbox_empty(&outbox->mailboxes[outbox->self].returns);
+	struct batch *batch = inbox_empty(&mailbox_of(outbox, outbox->self)->returns);
 	bool some = batch != NULL;
 	while (batch != NULL) {
 		struct batch *next = batch->next;
@@ -241,13 +265,13 @@ bool outbox_collect(struct outbox *outbox)
 
 void outbox_await_returns(struct outbox *outbox, bool awaits)
 {
-	atomic_store(&outbox->mailboxes[outbox->self].awaits_returns, awaits);
+	atomic_store(&mailbox_of(outbox, outbox->self)->awaits_returns, awaits);
 }
 
 struct batch *outbox_receive(struct outbox *outbox)
 {
 	if (outbox->arrived == NULL)
-		outbox->arrived = inbox_empty(&outbox->mailboxes[outbox->self].records);
+		outbox->arrived = inbox_empty(&mailbox_of(outbox, outbox->self)->records);
 	struct batch *batch = outbox->arrived;
 	if (batch != NULL)
 		outbox->arrived = batch->next;
@@ -257,17 +281,18 @@ struct batch *outbox_receive(struct outbox *outbox)
 bool outbox_has_mail(const struct outbox *outbox)
 {
 	return outbox->arrived != NULL ||
-	       atomic_load_explicit(&outbox->mailboxes[outbox->self].records.top, memory_order_acquire) != NULL;
+	       atomic_load_explicit(&mailbox_of(outbox, outbox->self)->records.top, memory_order_acquire) != NULL;
 }
 
 void outbox_return(struct outbox *outbox, struct batch *batch)
 {
-	CHECK(batch->receiver == outbox->self && batch->owner < outbox->count);
-	struct mailbox *owner = &outbox->mailboxes[batch->owner];
+	CHECK(batch->owner < outbox->count);
+	CHECK(mailbox_of(outbox, batch->receiver) == mailbox_of(outbox, outbox->self));
+	struct mailbox *owner = mailbox_of(outbox, batch->owner);
 	bool own = batch->owner == outbox->self;
 	inbox_push(&owner->returns, batch);
 	atomic_thread_fence(
 		memory_order_seq_cst); /* against outbox_await_returns(), which looks at the returns after it */
 	if (!own && atomic_load(&owner->awaits_returns))
-		waker_wake(&owner->waker);
+		mailbox_wake(owner);
 }

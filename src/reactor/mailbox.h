@@ -67,6 +67,7 @@ struct mailbox {
 	struct inbox returns; /* its own batches that come back */
 	_Atomic bool awaits_returns;
 	struct waker waker;
+	struct waker *other_waker; /* of a thread that has one already; NULL: `waker` is its own */
 };
 
 struct outbox_peer {
@@ -90,15 +91,21 @@ struct outbox {
 	uint32_t open_count; /* peers that have an open batch */
 	uint16_t count;
 	uint16_t self;
+	uint16_t shared_from; /* numbers from here on have one mailbox, that of this number */
 	/* Told by outbox_collect() of the tickets on a batch that came back: set by the owner; NULL: nobody. */
 	void (*returned)(void *context, const struct batch *batch, const uint32_t *tickets);
 	void *context;
 };
 
 enum error mailbox_open(struct mailbox *mailbox);
+/* The same for a thread that sleeps on this waker, which must outlive the mailbox. */
+void mailbox_open_with(struct mailbox *mailbox, struct waker *waker);
 void mailbox_close(struct mailbox *mailbox);
 
 enum error outbox_init(struct outbox *outbox, struct mailbox *mailboxes, uint16_t count, uint16_t self);
+/* Lets one thread receive what goes to all numbers from this one on, each with bounds of its own: batch->receiver says
+ * for which it is. mailboxes[from] is the last mailbox then. Right after outbox_init(). */
+void outbox_share(struct outbox *outbox, uint16_t from);
 void outbox_fini(struct outbox *outbox);
 
 /* Whether there is room for a record of `bytes` to `to`, as far as the bounds go. */

@@ -1,10 +1,12 @@
 #include "route/route.h"
 
+#include "cluster/message.h"
 #include "deliver/congestion.h"
 #include "deliver/deliver.h"
 #include "deliver/origin/origin.h"
 #include "deliver/overlap.h"
 #include "deliver/record.h"
+#include "route/other_nodes.h"
 #include "state/shard.h"
 #include "subscriptions/subscriber_lists.h"
 #include "topics/index.h"
@@ -225,7 +227,8 @@ static enum error route_add_origin(struct shard *shard, const struct routes *rou
 		return ERROR_OK;
 	for (uint32_t i = 0; i < routes->count; i++) {
 		uint16_t to = route_shard(routes->items[i]);
-		if (!origins_are_taken_by(shard, to) || (directly && to == shard->env.number))
+		if (to >= shard->env.shard_count || !origins_are_taken_by(shard, to) ||
+		    (directly && to == shard->env.number))
 			continue;
 		outbound->origin = origin_make(shard, outbound->publisher);
 		return outbound->origin.size != 0 ? ERROR_OK : ERROR_NO_MEMORY;
@@ -233,19 +236,31 @@ static enum error route_add_origin(struct shard *shard, const struct routes *rou
 	return ERROR_OK;
 }
 
-/* The size of the record for that shard. */
-static uint32_t record_bytes_to(const struct shard *shard, uint16_t to, const struct outbound *outbound)
+/* What stands behind the packet in the record for that shard or node. */
+static struct slice origin_to(const struct shard *shard, uint16_t to, const struct outbound *outbound,
+			      const struct route_progress *progress)
+{
+	if (to < shard->env.shard_count)
+		return outbound->origin;
+	return slice_of(&progress->stamp, outbound->publication.retain ? RECORD_STAMP_BYTES : 0);
+}
+
+/* The size of that record. */
+static uint32_t record_bytes_to(const struct shard *shard, uint16_t to, const struct outbound *outbound,
+				const struct route_progress *progress)
 {
 	return (uint32_t)record_bytes(shard->routing.peer_routes[to],
-				      (size_t)outbound->publication.packet_bytes + outbound->origin.size);
+				      (size_t)outbound->publication.packet_bytes +
+					      origin_to(shard, to, outbound, progress).size);
 }
 
 static void write_record(struct shard *shard, const struct routes *routes, uint16_t to, const struct outbound *outbound,
-			 uint32_t ticket)
+			 const struct route_progress *progress)
 {
 	uint32_t route_count = shard->routing.peer_routes[to];
 	uint32_t packet_bytes = outbound->publication.packet_bytes;
-	uint32_t bytes = record_bytes_to(shard, to, outbound);
+	uint32_t bytes = record_bytes_to(shard, to, outbound, progress);
+	struct slice origin = origin_to(shard, to, outbound, progress);
 	struct record *record = outbox_write(&shard->routing.outbox, to, bytes);
 	CHECK(record != NULL); /* its memory was reserved */
 	record->record_bytes = (bytes + 7u) & ~7u;
@@ -259,13 +274,13 @@ static void write_record(struct shard *shard, const struct routes *routes, uint1
 	CHECK(record->route_count == route_count); /* as counted for the record's size */
 	uint8_t *packet = memcpy(&record->routes[route_count], outbound->packet, packet_bytes);
 	packet[0] &= (uint8_t)~MQTT_PUBLISH_FLAGS_OURS;
-	record->origin_bytes = (uint32_t)outbound->origin.size;
-	if (record->origin_bytes != 0)
-		memcpy(packet + packet_bytes, outbound->origin.data, record->origin_bytes);
-	if (ticket == 0)
+	record->origin_bytes = (uint32_t)origin.size;
+	if (origin.size != 0)
+		memcpy(packet + packet_bytes, origin.data, origin.size);
+	if (progress->ticket == 0)
 		return;
-	pending_acks_hold(&shard->routing.acks, ticket);
-	outbox_attach(&shard->routing.outbox, to, ticket);
+	pending_acks_hold(&shard->routing.acks, progress->ticket);
+	outbox_attach(&shard->routing.outbox, to, progress->ticket);
 }
 
 /* Counts the routes by shard into peer_routes. */
@@ -284,7 +299,7 @@ static bool peers_have_room(const struct shard *shard, const struct routes *rout
 		uint16_t to = route_shard(routes->items[i]);
 		if (directly && to == shard->env.number)
 			continue;
-		uint32_t bytes = record_bytes_to(shard, to, outbound);
+		uint32_t bytes = record_bytes_to(shard, to, outbound, progress);
 		if (!outbox_has_room(&shard->routing.outbox, to, bytes)) {
 			progress->peer = to;
 			progress->peer_bytes = bytes;
@@ -304,7 +319,7 @@ static enum error reserve_records(struct shard *shard, const struct routes *rout
 		uint16_t to = route_shard(routes->items[i]);
 		if (directly && to == shard->env.number)
 			continue;
-		error = outbox_reserve(&shard->routing.outbox, to, record_bytes_to(shard, to, outbound));
+		error = outbox_reserve(&shard->routing.outbox, to, record_bytes_to(shard, to, outbound, progress));
 		some = true;
 	}
 	if (error != ERROR_OK || !some || (!progress->acknowledged && !progress->keeps))
@@ -315,14 +330,14 @@ static enum error reserve_records(struct shard *shard, const struct routes *rout
 
 /* Writes one record for each shard if `send`, and resets the counts of count_peer_routes(). */
 static void write_records(struct shard *shard, const struct routes *routes, const struct outbound *outbound, bool send,
-			  bool directly, uint32_t ticket)
+			  bool directly, const struct route_progress *progress)
 {
 	for (uint32_t i = 0; i < routes->count; i++) {
 		uint16_t to = route_shard(routes->items[i]);
 		if (shard->routing.peer_routes[to] == 0)
 			continue;
 		if (send && !(directly && to == shard->env.number))
-			write_record(shard, routes, to, outbound, ticket);
+			write_record(shard, routes, to, outbound, progress);
 		shard->routing.peer_routes[to] = 0;
 	}
 }
@@ -339,7 +354,7 @@ static enum error send_to_routes(struct shard *shard, const struct routes *route
 	error = peers_have_room(shard, routes, outbound, directly, progress) ? ERROR_OK : ERROR_MORE;
 	if (error == ERROR_OK)
 		error = reserve_records(shard, routes, outbound, directly, progress);
-	write_records(shard, routes, outbound, error == ERROR_OK, directly, progress->ticket);
+	write_records(shard, routes, outbound, error == ERROR_OK, directly, progress);
 	if (error != ERROR_OK)
 		return error;
 	if (!directly)
@@ -396,23 +411,28 @@ enum error route_await_commit(struct shard *shard, struct route_progress *progre
 
 /* ---- routing ---- */
 
-/* One slice of the match. */
-static enum error match_some(struct shard *shard, struct slice topic, struct index_place *place)
+/* One slice of the match, with a route to each other node that is to get the message in this step. */
+static enum error match_some(struct shard *shard, const struct outbound *outbound, struct route_progress *progress,
+			     struct index_place *place)
 {
+	struct slice topic = publication_parts(&outbound->publication, outbound->packet).topic;
 	struct routes *routes = &shard->routing.routes;
 	routes->count = 0;
 	routes->units_left = INDEX_UNITS_PER_STEP;
+	if (__builtin_expect(shard->env.nodes != NULL, 0))
+		other_nodes_begin(shard, topic);
 	enum error error = index_match(shard->env.index, topic, place, routes);
+	if (__builtin_expect(shard->env.nodes != NULL, 0) && (error == ERROR_OK || error == ERROR_MORE))
+		error = other_nodes_add(shard, outbound, topic, progress, error);
 	turn_work_charge(&shard->loop.work, (uint64_t)(INDEX_UNITS_PER_STEP - routes->units_left) * WORK_NODE);
 	return error;
 }
 
 enum error route_message(struct shard *shard, struct outbound *outbound, struct route_progress *progress)
 {
-	struct publication_parts parts = publication_parts(&outbound->publication, outbound->packet);
 	struct index_place place = progress->place;
 	turn_work_charge(&shard->loop.work, WORK_PUBLISH + outbound->publication.packet_bytes / WORK_UNIT_BYTES);
-	enum error error = match_some(shard, parts.topic, &place);
+	enum error error = match_some(shard, outbound, progress, &place);
 	if (error != ERROR_OK && (error != ERROR_MORE || progress->at_once))
 		return error;
 	if (shard->routing.routes.count != 0) {
@@ -421,6 +441,8 @@ enum error route_message(struct shard *shard, struct outbound *outbound, struct 
 			return sent;
 		progress->matched = true;
 	}
+	if (__builtin_expect(shard->env.nodes != NULL, 0))
+		other_nodes_done(shard, progress);
 	progress->place = place;
 	if (error == ERROR_MORE)
 		outbound->refused = false; /* the rest of the match may find a subscriber that takes it */
@@ -433,22 +455,22 @@ bool route_fits(struct shard *shard, struct outbound *outbound)
 {
 	const struct routes *routes = &shard->routing.routes;
 	struct index_place place = {0};
-	if (match_some(shard, publication_parts(&outbound->publication, outbound->packet).topic, &place) != ERROR_OK)
-		return false;
 	struct route_progress progress = {0};
+	if (match_some(shard, outbound, &progress, &place) != ERROR_OK)
+		return false;
 	bool directly = can_deliver_directly(shard, routes, outbound);
 	if (route_add_origin(shard, routes, outbound, directly) != ERROR_OK)
 		return false;
 	count_peer_routes(shard, routes);
 	bool fits = peers_have_room(shard, routes, outbound, directly, &progress);
-	write_records(shard, routes, outbound, false, false, 0);
+	write_records(shard, routes, outbound, false, false, &progress);
 	return fits;
 }
 
 enum error route_to_member(struct shard *shard, struct outbound *outbound, route_bits route,
 			   struct route_progress *progress)
 {
-	CHECK_LT(route_shard(route), shard->env.shard_count);
+	CHECK_LT(route_shard(route), shard->env.shard_count + (shard->env.nodes != NULL ? NODES_MAX : 0u));
 	enum error error = routes_set(&shard->routing.routes, route);
 	return error == ERROR_OK ? send_to_routes(shard, &shard->routing.routes, outbound, progress) : error;
 }

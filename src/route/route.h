@@ -1,9 +1,11 @@
 /* From a PUBLISH to its subscribers. A message is matched once against the routing index. Subscribers on this shard get
- * it at once; each other shard that has subscribers gets a record, and delivers it there. By the shard's thread. */
+ * it at once; each other shard that has subscribers gets a record, and delivers it there. So does each other node of a
+ * cluster that may have some (route/other_nodes.h). By the shard's thread. */
 #ifndef ROUTE_ROUTE_H
 #define ROUTE_ROUTE_H
 
 #include "base/error.h"
+#include "cluster/stamp.h"
 #include "mqtt/field/reason.h"
 #include "session/refs.h"
 #include "topics/index.h"
@@ -28,10 +30,13 @@ struct outbound {
 /* How far a message has come; all zeros at its beginning. */
 struct route_progress {
 	struct index_place place; /* subscribers that the match finds before this place have the message */
+	uint64_t nodes;           /* slots of other nodes that have the message for their own subscribers */
+	struct stamp stamp;       /* of a retained message, for other nodes: from routing_retain(); none: none is set */
 	uint32_t peer_bytes;      /* an inbox has no room for this many bytes; 0: all had room */
 	uint32_t ticket;   /* of its acknowledgement (session/pending_acks.h), once there is something to wait for */
 	uint16_t peer;     /* the shard whose inbox has no room */
-	bool matched;      /* there is a subscriber */
+	bool matched;      /* there is a subscriber, or may be on another node */
+	bool nodes_asked;  /* other nodes with exact filters are found, once a message */
 	bool at_once;      /* all routes must be served in one step, or none */
 	bool acknowledged; /* QoS 1 or 2: its publisher is answered when it is safe */
 	bool keeps;   /* the gateway passes it on, and the journal was told so: kept until it is safe with those who get

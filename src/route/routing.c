@@ -1,10 +1,11 @@
 #include "route/routing.h"
 
+#include "base/clock.h"
 #include "deliver/origin/origin.h"
 #include "mqtt/field/reason.h"
 #include "state/client_state.h"
 #include "state/shard.h"
-#include "topics/retained.h"
+#include "topics/retained_changes.h"
 
 #include <stdlib.h>
 
@@ -343,14 +344,39 @@ static void send_or_wait(struct shard *shard, struct routing routing)
 	free(routing.origin);
 }
 
-enum error routing_retain(struct shard *shard, const struct publication *publication, const uint8_t *packet)
+/* In a cluster. */
+static enum error retain_stamped(struct shard *shard, const struct publication *publication, const uint8_t *packet,
+				 struct stamp *stamp, uint64_t *number)
+{
+	struct retained_change change = {.wall_ms = clock_wall_ms(), .now_s = shard->loop.now_s};
+	struct retained_result result;
+	enum error error = retained_apply(shard->env.retained, publication, packet, &change, &result);
+	*stamp = result.stamp;
+	*number = result.number;
+	return error;
+}
+
+enum error routing_retain(struct shard *shard, const struct publication *publication, const uint8_t *packet,
+			  struct stamp *stamp)
+{
+	uint64_t number = 0;
+	enum error error;
+	*stamp = (struct stamp){0};
+	if (shard->env.nodes != NULL)
+		error = retain_stamped(shard, publication, packet, stamp, &number);
+	else
+		error = retained_set(shard->env.retained, publication, packet, shard->loop.now_s,
+				     journal_is_on(&shard->sessions.journal) ? &number : NULL);
+	routing_tell_retained(shard, publication, packet, *stamp, number);
+	return error;
+}
+
+void routing_tell_retained(struct shard *shard, const struct publication *publication, const uint8_t *packet,
+			   struct stamp stamp, uint64_t number)
 {
 	struct journal *journal = &shard->sessions.journal;
-	uint64_t change = 0;
-	enum error error = retained_set(shard->env.retained, publication, packet, shard->loop.now_s,
-					journal_is_on(journal) ? &change : NULL);
-	if (change == 0)
-		return error;
+	if (number == 0 || !journal_is_on(journal))
+		return;
 	struct publication_parts parts = publication_parts(publication, packet);
 	struct journal_message message = {
 		.publication = *publication,
@@ -361,19 +387,33 @@ enum error routing_retain(struct shard *shard, const struct publication *publica
 	/* As in the tree: a message that has no payload or has expired removes the one that is there. */
 	bool stays = parts.payload.size != 0 && !publication_expired(publication, shard->loop.now_s);
 	struct journal_retained told = {
-		.number = change,
+		.number = number,
 		.topic = parts.topic,
 		.message = stays ? &message : NULL,
+		.stamp = stamp,
 	};
 	journal_tell(journal)->retained(journal->context, &told);
-	return error;
+}
+
+void routing_tell_cleared(struct shard *shard, const struct publication *publication, const uint8_t *packet,
+			  struct stamp stamp, uint64_t number)
+{
+	struct journal *journal = &shard->sessions.journal;
+	if (!journal_is_on(journal))
+		return;
+	struct journal_retained told = {.number = number, .stamp = stamp};
+	if (publication != NULL)
+		told.topic = publication_parts(publication, packet).topic;
+	journal_tell(journal)->retained(journal->context, &told);
 }
 
 void routing_publish(struct shard *shard, struct message_ref ref, struct client_ref publisher, struct origin *origin)
 {
 	struct message *message = message_at(&shard->mem.messages, ref);
 	uint8_t *packet = message_packet(&shard->mem.messages, message);
-	if (message->publication.retain && routing_retain(shard, &message->publication, packet) != ERROR_OK)
+	struct route_progress progress = {0};
+	if (message->publication.retain &&
+	    routing_retain(shard, &message->publication, packet, &progress.stamp) != ERROR_OK)
 		COUNT(&shard->counters, retained_refused);
 	packet[0] &= (uint8_t)~MQTT_PUBLISH_FLAGS_OURS;
 	send_or_wait(shard, (struct routing){
@@ -381,6 +421,7 @@ void routing_publish(struct shard *shard, struct message_ref ref, struct client_
 				    .origin = origin != NULL ? origin : origin_keep(shard, publisher),
 				    .publisher = publisher,
 				    .publisher_hash = routing_hash_of(shard, publisher),
+				    .progress = progress,
 			    });
 }
 

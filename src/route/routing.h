@@ -39,8 +39,17 @@ bool routings_can_go_on(const struct shard *shard);
 /* Whether there are any, which may wait for room. */
 bool routings_await_room(const struct shard *shard);
 
-/* Sets or clears the topic's retained message, as retained_set() does, and tells the journal. */
-enum error routing_retain(struct shard *shard, const struct publication *publication, const uint8_t *packet);
+/* Sets or clears the topic's retained message, as retained_set() does, and tells the journal. *stamp: of the change,
+ * which other nodes of the cluster are to make as well (topics/retained_changes.h); none: there is no cluster, or it is
+ * this node's own. */
+enum error routing_retain(struct shard *shard, const struct publication *publication, const uint8_t *packet,
+			  struct stamp *stamp);
+/* Tells the journal of a change that was made to the tree already, by another thread, under this number. */
+void routing_tell_retained(struct shard *shard, const struct publication *publication, const uint8_t *packet,
+			   struct stamp stamp, uint64_t number);
+/* The same of one that took the topic's message away, which this was; NULL: two times (topics/retained_changes.h). */
+void routing_tell_cleared(struct shard *shard, const struct publication *publication, const uint8_t *packet,
+			  struct stamp stamp, uint64_t number);
 
 /* The gateway's own messages: wills, statistics, what a member of a shared subscription left behind. They are published
  * now, or queued if that takes longer or the turn has done its share of them. Both functions take over the caller's

@@ -2,6 +2,7 @@
 
 #include "base/check.h"
 #include "reactor/mailbox.h"
+#include "runtime/node_filters.h"
 
 #include <stdlib.h>
 
@@ -22,15 +23,24 @@ static void free_all(struct node_mail *mail)
 	}
 }
 
-struct node_port *node_port_new(struct mailbox *mailboxes, uint16_t shard_count)
+static void wake(void *context)
+{
+	node_port_wake(context);
+}
+
+struct node_port *node_port_new(struct mailbox *mailboxes, uint16_t shard_count, const char *cluster)
 {
 	struct node_port *port = aligned_alloc(64, sizeof(*port));
 	struct node_box *boxes = aligned_alloc(64, shard_count * sizeof(*boxes));
-	if (port == NULL || boxes == NULL || waker_open(&port->waker) != ERROR_OK) {
+	struct node_filters *filters = port != NULL ? node_filters_new(cluster, wake, port) : NULL;
+	if (boxes == NULL || filters == NULL || waker_open(&port->waker) != ERROR_OK) {
 		free(port);
 		free(boxes);
+		node_filters_free(filters);
 		return NULL;
 	}
+	mailbox_open_with(&mailboxes[shard_count], &port->waker);
+	port->filters = filters;
 	atomic_init(&port->to_nodes.top, NULL);
 	for (uint16_t i = 0; i < shard_count; i++)
 		atomic_init(&boxes[i].top, NULL);
@@ -48,6 +58,8 @@ void node_port_free(struct node_port *port)
 	free_all(node_box_take(&port->to_nodes));
 	for (uint16_t i = 0; i < port->shard_count; i++)
 		free_all(node_box_take(&port->to_shards[i]));
+	mailbox_close(&port->mailboxes[port->shard_count]);
+	node_filters_free(port->filters);
 	waker_close(&port->waker);
 	free(port->to_shards);
 	free(port);

@@ -15,6 +15,7 @@
 #include <stddef.h>
 
 struct mailbox;
+struct node_filters;
 
 struct node_mail {
 	struct node_mail *next;
@@ -31,15 +32,27 @@ struct node_box {
 
 struct node_port {
 	struct node_box to_nodes;
-	struct node_box *to_shards; /* by shard */
-	struct mailbox *mailboxes;  /* of shards, which are woken by theirs */
+	struct node_box *to_shards;   /* by shard */
+	struct mailbox *mailboxes;    /* of shards, which are woken by theirs; behind them that of the nodes thread */
+	struct node_filters *filters; /* runtime/node_filters.h */
 	uint16_t shard_count;
 	_Atomic bool is_open; /* the nodes thread runs */
 	struct waker waker;   /* of the nodes thread */
 };
 
-/* mailboxes must outlive the port. NULL: memory or descriptors are short. */
-struct node_port *node_port_new(struct mailbox *mailboxes, uint16_t shard_count);
+/* Messages of MQTT go to the nodes thread by the mailbox that follows those of shards, which this opens. The number of
+ * slot k as a receiver is shard_count + k; that of the nodes thread as a sender follows those of all slots. */
+static inline uint16_t node_port_number(const struct node_port *port, uint32_t slot)
+{
+	return (uint16_t)(port->shard_count + slot);
+}
+/* How many numbers there are for outbox_init(), which outbox_share(shard_count) follows. */
+static inline uint16_t node_port_numbers(const struct node_port *port)
+{
+	return (uint16_t)(port->shard_count + NODES_MAX + 1u);
+}
+/* mailboxes must outlive the port. cluster: its name. NULL: memory or descriptors are short. */
+struct node_port *node_port_new(struct mailbox *mailboxes, uint16_t shard_count, const char *cluster);
 /* When no other thread uses it any more. port may be NULL. */
 void node_port_free(struct node_port *port);
 

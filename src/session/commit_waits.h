@@ -21,6 +21,7 @@ enum commit_wait_kind {
 	COMMIT_WAIT_TICKET, /* a holder of a ticket (session/pending_acks.h) */
 	COMMIT_WAIT_ACK,    /* PUBREC, PUBREL or PUBCOMP of a journaled session */
 	COMMIT_WAIT_OUTPUT, /* a client's output is held (net/io.h) */
+	COMMIT_WAIT_MAIL,   /* the first of the retained messages that other nodes have set (route/retained_mail.h) */
 };
 
 struct commit_wait {

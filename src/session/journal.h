@@ -51,7 +51,7 @@
  * - where it has a user or rules, the mark that its rights may have become fewer (client/review.h).
  * And beside sessions:
  * - of each topic's retained messages that all journals told, the one with the highest number, unless it was taken
- * away;
+ * away; and in a cluster the stamps of both kinds;
  * - messages that the gateway has promised to pass on and may not have: one whose `will_published` or `handed_on` came,
  *   and `forgotten` did not. Such a will is to be published again; such a message is to go to any member of the shared
  *   subscription, of its own session too. Both may arrive twice.
@@ -67,6 +67,7 @@
 #define SESSION_JOURNAL_H
 
 #include "base/slice.h"
+#include "cluster/stamp.h"
 #include "session/refs.h"
 #include "topics/publication.h"
 
@@ -146,6 +147,9 @@ struct journal_retained {
 	uint64_t number; /* of all changes to the tree, by all shards: the highest is the newest */
 	struct slice topic;
 	const struct journal_message *message; /* NULL: it was taken away, or has expired */
+	/* In a cluster, of the change (topics/retained_changes.h). Without a message and with an empty topic: two
+	 * times of it. */
+	struct stamp stamp;
 };
 
 struct journal_events {

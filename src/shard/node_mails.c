@@ -1,5 +1,6 @@
 #include "shard/node_mails.h"
 
+#include "route/retained_mail.h"
 #include "runtime/node_mail.h"
 #include "state/shard.h"
 
@@ -7,6 +8,9 @@
 static bool deal_with(struct shard *shard, struct node_mail *mail)
 {
 	switch (mail->kind & 0xf0u) {
+	case MESSAGE_RETAINED:
+		retained_mail_take(shard, mail);
+		return true;
 	default:
 		COUNT(&shard->counters, node_mails_unknown);
 		node_mail_free(mail);

@@ -13,8 +13,10 @@
 #include "lifecycle/revoke.h"
 #include "memory/notes.h"
 #include "route/retained_jobs.h"
+#include "route/retained_mail.h"
 #include "route/route.h"
 #include "route/routing.h"
+#include "runtime/node_mail.h"
 #include "session/pending_acks.h"
 #include "shard/admissions.h"
 #include "shard/loop.h"
@@ -120,6 +122,12 @@ enum error shard_save_memory(const struct shard *shard)
 	return error;
 }
 
+/* Receivers of records, and senders: shards, and in a cluster other nodes. */
+static uint16_t shard_numbers(const struct shard *shard)
+{
+	return shard->env.nodes != NULL ? node_port_numbers(shard->env.nodes) : shard->env.shard_count;
+}
+
 enum error shard_open(struct shard *shard)
 {
 	CHECK_LT(shard->env.number, shard->env.shard_count);
@@ -152,7 +160,7 @@ enum error shard_open(struct shard *shard)
 	    acl_cache_open(&shard->guard.acl_cache, ACL_CACHE_SLOTS) != ERROR_OK ||
 	    acl_pool_open(&shard->guard.token_rules, arena, TOKEN_RULES_MAX, TOKEN_RULES_BYTES_MAX) != ERROR_OK ||
 	    access_sign_in_init(shard->env.access, &shard->guard.sign_in, false) != ERROR_OK ||
-	    outbox_init(&shard->routing.outbox, shard->env.mailboxes, shard->env.shard_count, shard->env.number) !=
+	    outbox_init(&shard->routing.outbox, shard->env.mailboxes, shard_numbers(shard), shard->env.number) !=
 		    ERROR_OK ||
 	    pending_acks_open(&shard->routing.acks, arena, clients) != ERROR_OK ||
 	    commit_waits_open(&shard->routing.commits, &shard->sessions.journal, shard->env.shard_count,
@@ -165,13 +173,14 @@ enum error shard_open(struct shard *shard)
 		return ERROR_NO_MEMORY;
 	if (retell_open(shard) != ERROR_OK)
 		return ERROR_NO_MEMORY;
+	outbox_share(&shard->routing.outbox, shard->env.shard_count);
 	shard->routing.outbox.returned = on_returned;
 	shard->routing.outbox.context = shard;
 	shard->mem.messages.journal = shard->mem.flows.journal = shard->sessions.subscriptions.journal =
 		&shard->sessions.journal;
 	shard_take_settings(shard);
 	commands_open(&shard->shared.commands);
-	shard->routing.peer_routes = calloc(shard->env.shard_count, sizeof(*shard->routing.peer_routes));
+	shard->routing.peer_routes = calloc(shard_numbers(shard), sizeof(*shard->routing.peer_routes));
 	return shard->routing.peer_routes != NULL ? ERROR_OK : ERROR_NO_MEMORY;
 }
 
@@ -183,6 +192,7 @@ void shard_close(struct shard *shard)
 	bodies_fini(&shard->mem.loads);
 	retained_jobs_close(&shard->sessions.retained_jobs);
 	routings_fini(shard);
+	retained_mails_drop(shard);
 	filter_jobs_fini(shard);
 	revoke_fini(&shard->guard.revoke);
 	session_cleanups_fini(shard);

@@ -13,12 +13,14 @@ _Static_assert(TIMERS_PER_TURN % TIMERS_PER_STEP == 0, "a turn is whole steps");
 #define RETAINED_EXPIRED_PER_TURN 256u
 
 /* A retained_expired callback. */
-static void tell_expired(void *context, const struct publication *publication, const uint8_t *packet, uint64_t change)
+static void tell_expired(void *context, const struct publication *publication, const uint8_t *packet, uint64_t change,
+			 struct stamp stamp)
 {
 	if (change == 0)
 		return;
 	struct journal *journal = context;
-	struct journal_retained told = {.number = change, .topic = publication_parts(publication, packet).topic};
+	struct journal_retained told = {
+		.number = change, .topic = publication_parts(publication, packet).topic, .stamp = stamp};
 	journal_tell(journal)->retained(journal->context, &told);
 }
 

@@ -109,10 +109,17 @@ struct origins {
 	struct origin_peer *peers; /* addresses of publishers, as text */
 };
 
+/* Changes of retained messages by other nodes that wait for commits (route/retained_mail.h). */
+struct retained_mails {
+	struct node_mail *first; /* the one whose commit is safe first */
+	struct node_mail *last;
+};
+
 struct shard_routing {
 	struct outbox outbox; /* to the other shards */
 	struct mail mail;     /* from the other shards */
 	struct commit_waits commits;
+	struct retained_mails retained_mails;
 	struct routes routes;       /* result of a match; valid within one call of route_message() */
 	uint32_t *peer_routes;      /* how many of these routes each shard has */
 	struct batch *read_batches; /* delivered in this turn, returned after the flush */

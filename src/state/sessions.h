@@ -78,13 +78,15 @@ struct retell {
 	uint32_t next;   /* client to be told next, and the last one: later ones were told as they came */
 	uint32_t last;
 	struct retained_walk walk;
-	uint8_t stage;         /* enum retell_stage */
-	bool is_retained_told; /* or it is not this shard's to tell */
-	uint64_t own_until;    /* of routings.own_left */
-	uint32_t *marks;       /* of the outbox, by shard */
-	uint32_t begun;        /* checkpoints, since the start */
-	bool has_run;          /* retell_run() has, before */
-	bool all_begun;        /* so have all shards, as far as that matters */
+	uint8_t stage;          /* enum retell_stage */
+	bool is_retained_told;  /* or it is not this shard's to tell */
+	bool are_messages_told; /* of it; the rest is next_cleared's */
+	uint32_t next_cleared;  /* retained_tell_cleared_step() */
+	uint64_t own_until;     /* of routings.own_left */
+	uint32_t *marks;        /* of the outbox, by shard */
+	uint32_t begun;         /* checkpoints, since the start */
+	bool has_run;           /* retell_run() has, before */
+	bool all_begun;         /* so have all shards, as far as that matters */
 };
 
 struct resumed;

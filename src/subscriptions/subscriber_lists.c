@@ -18,7 +18,30 @@ static struct subscriber_list *list_at(const struct subscriptions *subscriptions
 
 static route_bits route_of_one(const struct subscriptions *subscriptions, struct subscription_ref ref)
 {
-	return route_make(ROUTE_ONE, subscriptions->shard, member_at(subscriptions, ref)->generation, ref.index);
+	const struct subscription *subscription = member_at(subscriptions, ref);
+	bool own = subscription->takes_origin && index_is_watched(subscriptions->index);
+	return route_make(ROUTE_ONE, subscriptions->shard, subscription->generation, ref.index) | (own ? ROUTE_OWN : 0);
+}
+
+/* Whether all members are Roost's own clients, of which there are few: the first that is none answers. */
+static bool is_own_list(const struct subscriptions *subscriptions, const struct subscriber_list *list)
+{
+	struct subscription_ref ref = list->first;
+	while (!subscription_ref_is_none(ref) && member_at(subscriptions, ref)->takes_origin)
+		ref = member_at(subscriptions, ref)->list_next;
+	return subscription_ref_is_none(ref);
+}
+
+/* Where the gateway is in a cluster: lets the route of a list that has changed say whether all its members are Roost's
+ * own. It replaces the shard's own route, which cannot fail. */
+static void mark_own_list(const struct subscriptions *subscriptions, struct index_slot slot)
+{
+	if (!index_is_watched(subscriptions->index))
+		return;
+	route_bits route = index_route(slot, subscriptions->shard);
+	CHECK_EQ(route_kind(route), ROUTE_LIST);
+	if (is_own_list(subscriptions, list_at(subscriptions, route_index(route))) != ((route & ROUTE_OWN) != 0))
+		index_set_route(slot, subscriptions->shard, route ^ ROUTE_OWN);
 }
 
 /* A member of a shared subscription that is not connected goes to the end, everyone else to the front. */
@@ -86,8 +109,10 @@ static enum error route_to_list(struct subscriptions *subscriptions, struct inde
 	list_push_member(subscriptions, list, first);
 	list_push_member(subscriptions, list, second);
 	/* This replaces the shard's own route, which needs no memory and so cannot fail. */
+	bool own = index_is_watched(subscriptions->index) && is_own_list(subscriptions, list);
 	return index_set_route(slot, subscriptions->shard,
-			       route_make(ROUTE_LIST, subscriptions->shard, list->generation, index));
+			       route_make(ROUTE_LIST, subscriptions->shard, list->generation, index) |
+				       (own ? ROUTE_OWN : 0));
 }
 
 /* Tells the index how many members of a shared subscription are connected here, and how many of these are free. A busy
@@ -112,12 +137,14 @@ enum error subscribers_attach(struct subscriptions *subscriptions, struct index_
 {
 	route_bits route = index_route(slot, subscriptions->shard);
 	enum error error = ERROR_OK;
-	if (route_kind(route) == ROUTE_ONE)
+	if (route_kind(route) == ROUTE_ONE) {
 		error = route_to_list(subscriptions, slot, subscription_of_route(route), ref);
-	else if (route_kind(route) == ROUTE_LIST)
+	} else if (route_kind(route) == ROUTE_LIST) {
 		list_push_member(subscriptions, list_at(subscriptions, route_index(route)), ref);
-	else
+		mark_own_list(subscriptions, slot);
+	} else {
 		error = index_set_route(slot, subscriptions->shard, route_of_one(subscriptions, ref));
+	}
 	if (error == ERROR_OK && (member_at(subscriptions, ref)->options & SUBSCRIPTION_SHARED) != 0)
 		update_members(subscriptions, slot);
 	return error;
@@ -137,9 +164,11 @@ static void detach_locked(struct subscriptions *subscriptions, struct index_slot
 		index_set_route(slot, subscriptions->shard, 0);
 		list->generation++;
 		pool_give(&subscriptions->lists, list_index);
-	} else if ((subscription->options & SUBSCRIPTION_SHARED) != 0) {
-		update_members(subscriptions, slot);
+		return;
 	}
+	mark_own_list(subscriptions, slot);
+	if ((subscription->options & SUBSCRIPTION_SHARED) != 0)
+		update_members(subscriptions, slot);
 }
 
 static struct subscription_ref next_in_list(const struct subscription *subscription)

@@ -75,6 +75,8 @@ enum error index_save(struct index *index, const struct arena *arena)
 	struct index_note note = {
 		.shards = index->shards, .root = index->trie.root, .filters = atomic_load(&index->trie.filters)};
 	enum error error = arena_put(arena, INDEX_NOTE, &note, sizeof(note));
+	if (error == ERROR_OK)
+		error = index_watch_save(index, arena);
 	for (uint32_t i = 0; i < INDEX_PARTS && error == ERROR_OK; i++) {
 		char name[ROOT_NAME_BYTES];
 		index_part_name(name, i);
@@ -142,12 +144,7 @@ uint32_t index_name(struct index_slot slot)
 
 struct index_slot index_enter(struct index *index, uint32_t name)
 {
-	struct index_slot slot = {
-		.index = index,
-		.part = name >> INDEX_NAME_REF_BITS,
-		.node = name & ((1u << INDEX_NAME_REF_BITS) - 1),
-	};
-	CHECK(slot.part < INDEX_PARTS && slot.node != 0);
+	struct index_slot slot = index_slot_of(index, name);
 	pthread_mutex_lock(&slot_part(slot)->lock);
 	return slot;
 }
@@ -195,26 +192,26 @@ struct index_many *index_make_many(struct index_slot slot)
 	return many;
 }
 
-/* Removes the route table, unless it has a route or a shared subscription. */
+/* Removes the route table, unless it has a route, a shared subscription or something of another node. */
 static void drop_many_if_empty(struct index_slot slot)
 {
 	struct index_part *part = slot_part(slot);
 	route_bits routes = atomic_load(&index_node_at(part, slot.node)->routes);
-	const struct index_many *many = index_many_of(part, routes);
+	struct index_many *many = index_many_of(part, routes);
 	if (atomic_load(&many->group) != 0)
 		return;
 	for (uint16_t i = 0; i < slot.index->shards; i++) {
 		if (atomic_load(&many->routes[i]) != 0)
 			return;
 	}
+	if (many->reserved != 0 && !index_peers_drop_if_empty(slot.index, part, many))
+		return;
 	set_node_routes(slot, 0);
 	index_part_retire(part, route_index(routes), index_many_bytes(slot.index));
 }
 
-enum error index_set_route(struct index_slot slot, uint16_t shard, route_bits route)
+static enum error set_route(struct index_slot slot, uint16_t shard, route_bits route)
 {
-	CHECK_LT(shard, slot.index->shards);
-	CHECK(route == 0 || (route_shard(route) == shard && route_kind(route) != ROUTE_MANY));
 	route_bits routes = atomic_load(&index_node_at(slot_part(slot), slot.node)->routes);
 	if (route_kind(routes) != ROUTE_MANY && (routes == 0 || route_shard(routes) == shard)) {
 		set_node_routes(slot, route);
@@ -231,8 +228,21 @@ enum error index_set_route(struct index_slot slot, uint16_t shard, route_bits ro
 	return ERROR_OK; /* index_leave() removes an empty table */
 }
 
-/* Removes a node without routes. Where it was a filter's last shared subscription, the filter's node goes too. */
-static void remove_if_unused(struct index_slot slot)
+enum error index_set_route(struct index_slot slot, uint16_t shard, route_bits route)
+{
+	CHECK_LT(shard, slot.index->shards);
+	CHECK(route == 0 || (route_shard(route) == shard && route_kind(route) != ROUTE_MANY));
+	if (__builtin_expect(slot.index->watcher.changed == NULL, 1))
+		return set_route(slot, shard, route);
+	bool before = index_has_clients(slot);
+	enum error error = set_route(slot, shard, route);
+	bool after = index_has_clients(slot);
+	if (before != after)
+		index_tell(slot, after);
+	return error;
+}
+
+void index_remove_if_unused(struct index_slot slot)
 {
 	CHECK(slot.node != 0);
 	struct index_part *part = slot_part(slot);
@@ -244,7 +254,7 @@ static void remove_if_unused(struct index_slot slot)
 	if (index_is_group(node)) {
 		struct index_slot filter = {slot.index, slot.part, node->parent};
 		index_group_prune(filter, slot.node);
-		remove_if_unused(filter);
+		index_remove_if_unused(filter);
 		return;
 	}
 	if (slot.part == INDEX_TRIE_PART) {
@@ -258,7 +268,7 @@ static void remove_if_unused(struct index_slot slot)
 void index_leave(struct index_slot slot)
 {
 	if (slot.node != 0)
-		remove_if_unused(slot);
+		index_remove_if_unused(slot);
 	pthread_mutex_unlock(&slot_part(slot)->lock);
 }
 
@@ -269,7 +279,7 @@ struct index_slot index_find_group(struct index *index, struct slice group, stru
 		return slot;
 	uint32_t node = index_group_find(slot, group, create);
 	if (node == 0)
-		remove_if_unused(slot);
+		index_remove_if_unused(slot);
 	slot.node = node;
 	return slot;
 }
@@ -312,9 +322,8 @@ static bool prepend_filter(struct index_slot slot, uint8_t *out, size_t *at)
 	return fits;
 }
 
-size_t index_filter_text(struct index *index, uint32_t name, uint8_t *out, size_t out_size)
+size_t index_slot_text(struct index_slot slot, uint8_t *out, size_t out_size)
 {
-	struct index_slot slot = index_enter(index, name);
 	struct slice group = slice_of(NULL, 0);
 	struct index_slot filter = slot;
 	if (index_is_group(index_node_at(slot_part(slot), slot.node))) {
@@ -327,11 +336,18 @@ size_t index_filter_text(struct index *index, uint32_t name, uint8_t *out, size_
 	if (fits && group.size != 0)
 		fits = prepend(out, &at, slice_string("/")) && prepend(out, &at, group) &&
 		       prepend(out, &at, slice_string("$share"));
-	pthread_mutex_unlock(&slot_part(slot)->lock);
 	if (!fits)
 		return 0;
 	memmove(out, out + at, out_size - at);
 	return out_size - at;
+}
+
+size_t index_filter_text(struct index *index, uint32_t name, uint8_t *out, size_t out_size)
+{
+	struct index_slot slot = index_enter(index, name);
+	size_t bytes = index_slot_text(slot, out, out_size);
+	pthread_mutex_unlock(&slot_part(slot)->lock);
+	return bytes;
 }
 
 /* Without the lock: the fields read here do not change as long as the node exists. */

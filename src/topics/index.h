@@ -45,6 +45,8 @@
 struct arena;
 
 void routes_fini(struct routes *routes);
+/* ERROR_NO_MEMORY. */
+enum error routes_add(struct routes *routes, route_bits route);
 /* Replaces what it holds by this one route. ERROR_NO_MEMORY. */
 enum error routes_set(struct routes *routes, route_bits route);
 
@@ -99,6 +101,66 @@ route_bits index_pick_live(struct index_slot slot, struct routes *turns);
 
 /* The same for any member; 0: there is none. */
 route_bits index_pick(struct index_slot slot, struct routes *turns);
+
+/* ---- in a cluster ----
+ *
+ * A watcher hears which filters have subscribers here, so that other nodes can be told; and what other nodes tell is
+ * entered here: for a filter with wildcards that one of its clients has it, for a shared subscription a route with
+ * members, as of one more shard. Of exact filters only this node's own are here (cluster/digest.h has the others'). A
+ * match adds the slots of nodes that it finds to routes->peers, and a shared subscription may yield the number
+ * `shards` + slot as the shard of its route. */
+
+/* Told with the part locked, by whichever thread makes the change: must not block, nor call anything here but what
+ * takes a slot. begins: the filter has its first subscriber here that is none of Roost's own; else it has lost its last
+ * one. */
+struct index_watcher {
+	void (*changed)(void *context, struct index_slot slot, bool begins);
+	void *context;
+};
+/* Puts the index into a cluster. Once, before another thread uses the index. The watcher is told of nothing before
+ * index_tell_some(). arena: as for index_new(). ERROR_NOT_FOUND: the memory was adopted from a program that was in no
+ * cluster, and lacks what is needed. */
+enum error index_watch(struct index *index, const struct index_watcher *watcher, bool prefers_local,
+		       struct arena *arena);
+/* Tells the watcher of filters that are there, some with each call, and gives back what an earlier program held of
+ * other nodes. A filter that has been told of, or that would have been, is watched from then on; all are when this
+ * returns false. One thread at a time. */
+bool index_tell_some(struct index *index);
+/* From now on the watcher is told of nothing. */
+void index_tell_no_more(struct index *index);
+/* Whether there is a watcher. Then routes have to say where all their subscribers are Roost's own (ROUTE_OWN). */
+bool index_is_watched(const struct index *index);
+
+enum index_kind {
+	INDEX_EXACT,
+	INDEX_WILDCARD,
+	INDEX_GROUP,
+};
+enum index_kind index_kind(struct index_slot slot);
+/* The filter of a locked node of INDEX_EXACT. */
+struct slice index_exact_text(struct index_slot slot);
+/* As index_filter_text(), of a locked node. */
+size_t index_slot_text(struct index_slot slot, uint8_t *out, size_t out_size);
+/* The members of a shared subscription on this node. */
+struct index_members index_local_members(struct index_slot slot);
+/* Calls the function with the part locked; parts: 0 to INDEX_WATCH_PARTS - 1. What it may do: see struct
+ * index_watcher. */
+#define INDEX_WATCH_PARTS 17u
+void index_with_part(struct index *index, uint32_t part, void (*visit)(void *context), void *context);
+/* The locked part's node with this index_name(), for index_with_part(). */
+struct index_slot index_slot_of(struct index *index, uint32_t name);
+uint32_t index_part_of_name(uint32_t name);
+
+/* Another node has subscribers for the filter, or no longer has. It may be called with false for a node that never had
+ * any. ERROR_NO_MEMORY: only if it begins. */
+enum error index_set_peer(struct index_slot slot, uint8_t peer, bool wants);
+/* The same for a shared subscription. route: of kind ROUTE_ONE, whose shard is the index's `shards` + peer, and what
+ * else it says is the caller's; 0: the node has no members any more. */
+enum error index_set_peer_group(struct index_slot slot, uint8_t peer, route_bits route, struct index_members members);
+/* Its members alone. */
+void index_set_peer_members(struct index_slot slot, uint8_t peer, struct index_members members);
+/* As index_pick(), among the members on this node. */
+route_bits index_pick_here(struct index_slot slot, struct routes *turns);
 
 /* Distinct filters, and bytes in use, for statistics. */
 struct index_size {

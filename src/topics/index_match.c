@@ -16,7 +16,7 @@ void routes_fini(struct routes *routes)
 	*routes = (struct routes){0};
 }
 
-static enum error routes_add(struct routes *routes, route_bits route)
+enum error routes_add(struct routes *routes, route_bits route)
 {
 	if (routes->count == routes->capacity) {
 		uint32_t capacity = routes->capacity == 0 ? 64 : routes->capacity * 2;
@@ -36,60 +36,6 @@ enum error routes_set(struct routes *routes, route_bits route)
 	CHECK(route_kind(route) == ROUTE_ONE || route_kind(route) == ROUTE_LIST);
 	routes->count = 0;
 	return routes_add(routes, route);
-}
-
-static struct index_members members_unpack(uint32_t packed)
-{
-	return (struct index_members){.live = packed & UINT16_MAX, .free = packed >> 16};
-}
-
-/* A shard's weight in the turns; total: the members of all shards. */
-static uint32_t shard_weight(struct index_members members, struct index_members total, route_bits route)
-{
-	if (total.free != 0)
-		return members.free;
-	return total.live != 0 ? members.live : route != 0;
-}
-
-/* Shards take turns, weighted by their free members. Where no shard has any, connected members count. Where no shard
- * has those either, each shard with members counts once. */
-static route_bits pick_shard(const struct index *index, struct index_many *many, uint32_t turn, bool live_only)
-{
-	const _Atomic uint32_t *packed = index_many_members(index, many);
-	struct index_members total = {0};
-	uint32_t shards = 0;
-	for (uint16_t shard = 0; shard < index->shards; shard++) {
-		struct index_members members =
-			members_unpack(atomic_load_explicit(&packed[shard], memory_order_relaxed));
-		total.live += members.live;
-		total.free += members.free;
-		shards += atomic_load_explicit(&many->routes[shard], memory_order_relaxed) != 0;
-	}
-	if (shards == 0 || (total.live == 0 && live_only))
-		return 0;
-	uint32_t round = total.free != 0 ? total.free : total.live;
-	uint32_t left = turn % (round != 0 ? round : shards);
-	route_bits any = 0;
-	route_bits fit = 0; /* the last one seen with a weight */
-	for (uint16_t shard = 0; shard < index->shards; shard++) {
-		route_bits route = atomic_load_explicit(&many->routes[shard], memory_order_acquire);
-		uint32_t word = atomic_load_explicit(&packed[shard], memory_order_relaxed);
-		uint32_t weight = shard_weight(members_unpack(word), total, route);
-		if (route != 0)
-			any = route;
-		if (route != 0 && weight != 0)
-			fit = route;
-		if (left < weight && fit != 0)
-			return fit;
-		left -= left < weight ? left : weight;
-	}
-	/* Members came or went since the count above. Better the last one seen than none. */
-	return fit != 0 || live_only ? fit : any;
-}
-
-static uint32_t match_next_turn(struct routes *routes, uint32_t group)
-{
-	return routes->picks[group % ROUTES_PICKS]++;
 }
 
 /* ---- shared subscriptions of one filter ---- */
@@ -155,8 +101,10 @@ static enum error collect_group(const struct index_slice *slice, const struct in
 	slice->routes->units_left -= 1 + slice->index->shards / SHARDS_PER_UNIT;
 	if (route_kind(routes) != ROUTE_MANY) /* it has ended and has children, or is just being made */
 		return ERROR_OK;
-	route_bits route =
-		pick_shard(slice->index, index_many_of(part, routes), match_next_turn(slice->routes, group), false);
+	if (slice->routes->scope == ROUTES_ARRIVED)
+		return ERROR_OK;
+	struct index_slot slot = {(struct index *)slice->index, (uint32_t)(part - slice->index->parts), group};
+	route_bits route = index_pick_member(slot, slice->routes, INDEX_PICK_ANY);
 	return route != 0 ? routes_add(slice->routes, route) : ERROR_OK;
 }
 
@@ -197,14 +145,26 @@ enum error index_collect_groups(const struct index_slice *slice, const struct in
 
 /* ---- a whole match ---- */
 
-static enum error collect_shards(const struct index_slice *slice, const struct index_many *many)
+/* Adds a shard's route, unless that leads to none but Roost's own clients, which are told of this node's messages. */
+static enum error collect_route(const struct index_slice *slice, route_bits route)
+{
+	if ((route & ROUTE_OWN) != 0 && slice->routes->scope == ROUTES_ARRIVED)
+		return ERROR_OK;
+	return routes_add(slice->routes, route);
+}
+
+static enum error collect_shards(const struct index_slice *slice, const struct index_part *part,
+				 const struct index_many *many)
 {
 	for (uint16_t shard = 0; shard < slice->index->shards; shard++) {
 		route_bits route = atomic_load_explicit(&many->routes[shard], memory_order_acquire);
-		enum error error = route != 0 ? routes_add(slice->routes, route) : ERROR_OK;
+		enum error error = route != 0 ? collect_route(slice, route) : ERROR_OK;
 		if (error != ERROR_OK)
 			return error;
 	}
+	const struct index_peers *peers = index_many_peers(slice->index, part, many);
+	if (peers != NULL && slice->routes->scope == ROUTES_ALL)
+		slice->routes->peers |= atomic_load_explicit(&peers->wanted, memory_order_relaxed);
 	return ERROR_OK;
 }
 
@@ -214,9 +174,9 @@ enum error index_collect(const struct index_slice *slice, const struct index_par
 	if (route_kind(routes) == ROUTE_NONE)
 		return ERROR_OK;
 	if (route_kind(routes) != ROUTE_MANY)
-		return routes_add(slice->routes, routes);
+		return collect_route(slice, routes);
 	const struct index_many *many = index_many_of(part, routes);
-	enum error error = collect_shards(slice, many);
+	enum error error = collect_shards(slice, part, many);
 	uint32_t group = atomic_load_explicit(&many->group, memory_order_acquire);
 	if (error != ERROR_OK || group == 0)
 		return error;
@@ -255,25 +215,4 @@ enum error index_match(const struct index *index, struct slice topic, struct ind
 	if (error == ERROR_MORE)
 		*place = next;
 	return error;
-}
-
-/* ---- the same choice as a writer ---- */
-
-static route_bits pick_of_slot(struct index_slot slot, struct routes *turns, bool live_only)
-{
-	const struct index_part *part = &slot.index->parts[slot.part];
-	route_bits routes = atomic_load(&index_node_at(part, slot.node)->routes);
-	if (route_kind(routes) != ROUTE_MANY)
-		return 0;
-	return pick_shard(slot.index, index_many_of(part, routes), match_next_turn(turns, slot.node), live_only);
-}
-
-route_bits index_pick_live(struct index_slot slot, struct routes *turns)
-{
-	return pick_of_slot(slot, turns, true);
-}
-
-route_bits index_pick(struct index_slot slot, struct routes *turns)
-{
-	return pick_of_slot(slot, turns, false);
 }

@@ -5,8 +5,8 @@
 
 #include "base/hash.h"
 #include "memory/slab.h"
+#include "topics/index.h"
 #include "topics/rcu.h"
-#include "topics/routes.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
@@ -66,6 +66,7 @@ struct index_part {
 	bool settling; /* readers may still be in the previous table, so its side's links must not be written */
 	struct slab slab;
 	struct index_limbo *limbo; /* the open batch of blocks to free after a grace period; NULL: none */
+	uint64_t told_below;       /* filters whose reversed hash is below this are watched */
 	uint32_t deferred;         /* batches and old tables that wait for a grace period */
 };
 
@@ -121,13 +122,19 @@ void index_trie_prune(struct index_trie *trie, uint32_t node);
 struct index {
 	struct hash_key key;
 	uint16_t shards;
+	bool prefers_local;           /* of the members of a shared subscription, over those on other nodes */
+	uint32_t run;                 /* which program of those that had its memory is in a cluster; 0: not in one */
+	struct index_watcher watcher; /* changed NULL: nobody is told */
 	struct index_trie trie;
 	struct index_part parts[INDEX_PARTS];
 };
 
-/* A node's route table, used if several shards have routes, or if it has or is a shared subscription. */
+/* A node's route table, used if several shards or another node have routes, or if it has or is a shared subscription.
+ */
 struct index_many {
 	_Atomic uint32_t group; /* root of the tree of its shared subscriptions; 0: none */
+	/* Slab reference of a struct index_peers; 0: none. By index_many_peers() and index_peers.c alone, atomically.
+	 * It keeps the name that it had when it was spare: earlier versions have to find it (docs/decisions/0022). */
 	uint32_t reserved;
 	_Atomic route_bits routes[1]; /* index->shards of them, then as many uint32_t: members_pack() of each shard */
 };
@@ -154,6 +161,48 @@ static inline _Atomic uint32_t *index_many_members(const struct index *index, st
 	return (_Atomic uint32_t *)(void *)&many->routes[index->shards];
 }
 
+/* ---- other nodes (index_peers.c) ---- */
+
+/* What a node holds of other nodes of the cluster. It means nothing to a program that comes after the one that wrote
+ * it, because that gives the slots anew: hence `run`, and no LAYOUT_ROOT. Fewer slots than there may be nodes, as long
+ * as the higher ones have nothing here; replaced by a larger one, never grown. */
+struct index_peers {
+	uint32_t run;
+	uint32_t group_slots;    /* entries of groups[]; 0 for a filter that is not shared */
+	_Atomic uint64_t wanted; /* by slot, a bit each: the node has subscribers for this very filter */
+	struct index_peer_group {
+		_Atomic route_bits route; /* 0: the node has no members */
+		_Atomic uint64_t members; /* as those of shards are packed */
+	} groups[];
+};
+_Static_assert(sizeof(struct index_peers) == SLAB_UNIT_BYTES, "a filter that one other node wants costs one unit");
+
+/* Those of the current run; NULL: none. */
+static inline struct index_peers *index_many_peers(const struct index *index, const struct index_part *part,
+						   const struct index_many *many)
+{
+	uint32_t ref = __atomic_load_n(&many->reserved, __ATOMIC_ACQUIRE);
+	if (__builtin_expect(ref == 0, 1))
+		return NULL;
+	struct index_peers *peers = slab_at_unlocked(&part->slab, ref);
+	return peers->run == index->run ? peers : NULL;
+}
+
+/* Frees what the table holds of other nodes where that is nothing, or is of an earlier run. False: there is something.
+ */
+bool index_peers_drop_if_empty(const struct index *index, struct index_part *part, struct index_many *many);
+
+/* ---- who is told of filters (index_watch.c) ---- */
+
+#define INDEX_TOLD_ALL ((uint64_t)1 << 32) /* of index_part.told_below */
+/* Whether a client that is none of Roost's own has it. The part is locked, here and below. */
+bool index_has_clients(struct index_slot slot);
+/* The watcher hears that this begins, or has ended. */
+void index_tell(struct index_slot slot, bool begins);
+enum error index_watch_save(const struct index *index, const struct arena *arena);
+/* Removes a node without routes. Where it was a filter's last shared subscription, the filter's node goes too. */
+void index_remove_if_unused(struct index_slot slot);
+
 /* ---- matching (index_match.c, index_walk.c) ---- */
 
 /* One call of index_match(). */
@@ -176,7 +225,15 @@ static inline uint32_t index_trie_hash(uint32_t text_hash, uint32_t parent)
 	return text_hash ^ parent * 0x9E3779B1u;
 }
 
-/* ---- shared subscriptions (index_groups.c) ---- */
+/* ---- shared subscriptions (index_groups.c, index_pick.c) ---- */
+
+enum index_pick_kind {
+	INDEX_PICK_ANY,
+	INDEX_PICK_LIVE, /* one that has a connected member */
+	INDEX_PICK_HERE, /* any on this node */
+};
+/* The route of the one whose turn it is; 0: there is none. Locked, or as a reader. */
+route_bits index_pick_member(struct index_slot slot, struct routes *turns, enum index_pick_kind kind);
 
 /* A binary tree below their filter's node, branching by the bits of their hash from the lowest. A match can resume in
  * the middle of it, and one of a million is removed in a few steps. A node that has children stays when its

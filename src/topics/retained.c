@@ -96,7 +96,10 @@ enum error retained_save(const struct retained *retained, const struct arena *ar
 	error = error == ERROR_OK ? slab_save(&retained->slab, arena) : error;
 	error = error == ERROR_OK ? pool_save(&retained->nodes, arena) : error;
 	error = error == ERROR_OK ? table_save(&retained->table, arena) : error;
-	return error == ERROR_OK ? expiries_save(&retained->expiries, arena) : error;
+	error = error == ERROR_OK ? expiries_save(&retained->expiries, arena) : error;
+	if (error != ERROR_OK || retained->stamps == NULL)
+		return error;
+	return retained_stamps_save(retained->stamps, arena);
 }
 
 struct retained *retained_new(const struct hash_key *key, uint32_t messages_max, uint64_t bytes_max,
@@ -124,6 +127,7 @@ struct retained *retained_new(const struct hash_key *key, uint32_t messages_max,
 
 void retained_free(struct retained *retained)
 {
+	retained_stamps_free(retained->stamps);
 	expiries_close(&retained->expiries);
 	table_close(&retained->table);
 	pool_close(&retained->nodes);
@@ -211,7 +215,7 @@ void retained_prune(struct retained *retained, uint32_t index)
 	}
 }
 
-static uint32_t find_topic(struct retained *retained, struct slice topic, bool create)
+uint32_t retained_find_topic(struct retained *retained, struct slice topic, bool create)
 {
 	uint32_t node = retained->root;
 	struct slice level;
@@ -232,14 +236,13 @@ static uint32_t find_topic(struct retained *retained, struct slice topic, bool c
 
 /* ---- messages ---- */
 
-/* The server's own topics are few. They always have room, and take none from others. */
-static bool retained_is_counted(const struct publication *publication, const uint8_t *packet)
+bool retained_is_counted(const struct publication *publication, const uint8_t *packet)
 {
 	struct slice topic = publication_parts(publication, packet).topic;
 	return !mqtt_topic_is_reserved(topic) || mqtt_topic_is_bridge_state(topic);
 }
 
-static void retained_forget_message(struct retained *retained, uint32_t index)
+void retained_forget_message(struct retained *retained, uint32_t index)
 {
 	struct retained_node *node = retained_node_at(retained, index);
 	if (node->message == 0)
@@ -267,8 +270,8 @@ static bool retained_fits(const struct retained *retained, const struct retained
 	       size.bytes - before + bytes <= retained->bytes_max;
 }
 
-static enum error retained_replace(struct retained *retained, uint32_t index, const struct publication *publication,
-				   const uint8_t *packet)
+enum error retained_replace(struct retained *retained, uint32_t index, const struct publication *publication,
+			    const uint8_t *packet)
 {
 	struct retained_node *node = retained_node_at(retained, index);
 	bool counted = retained_is_counted(publication, packet);
@@ -298,26 +301,40 @@ uint64_t retained_number(struct retained *retained, const struct publication *pu
 	return retained_is_counted(publication, packet) ? ++retained->changes : 0;
 }
 
+bool retained_takes_away(const struct publication *publication, const struct publication_parts *parts, uint32_t now_s)
+{
+	return parts->payload.size == 0 || publication_expired(publication, now_s);
+}
+
+enum error retained_set_at(struct retained *retained, uint32_t node, const struct publication *publication,
+			   const uint8_t *packet, bool takes_away, uint64_t *number)
+{
+	bool changes = !takes_away || retained_node_at(retained, node)->message != 0;
+	enum error error = ERROR_OK;
+	if (takes_away)
+		retained_forget_message(retained, node);
+	else
+		error = retained_replace(retained, node, publication, packet);
+	retained_prune(retained, node); /* does nothing to a node with a message */
+	*number = changes && error == ERROR_OK ? retained_number(retained, publication, packet) : 0;
+	return error;
+}
+
 enum error retained_set(struct retained *retained, const struct publication *publication, const uint8_t *packet,
 			uint32_t now_s, uint64_t *change)
 {
 	struct publication_parts parts = publication_parts(publication, packet);
-	bool takes_away = parts.payload.size == 0 || publication_expired(publication, now_s);
-	enum error error = ERROR_OK;
+	bool takes_away = retained_takes_away(publication, &parts, now_s);
+	enum error error = takes_away ? ERROR_OK : ERROR_NO_MEMORY;
+	uint64_t number = 0;
+	CHECK(retained->stamps == NULL || !retained_is_counted(publication, packet));
 	pthread_mutex_lock(&retained->lock);
-	uint32_t node = find_topic(retained, parts.topic, !takes_away);
-	bool changes = node != 0 && (!takes_away || retained_node_at(retained, node)->message != 0);
-	if (node == 0)
-		error = takes_away ? ERROR_OK : ERROR_NO_MEMORY;
-	else if (takes_away)
-		retained_forget_message(retained, node);
-	else
-		error = retained_replace(retained, node, publication, packet);
+	uint32_t node = retained_find_topic(retained, parts.topic, !takes_away);
 	if (node != 0)
-		retained_prune(retained, node); /* does nothing to a node with a message */
-	if (change != NULL)
-		*change = changes && error == ERROR_OK ? retained_number(retained, publication, packet) : 0;
+		error = retained_set_at(retained, node, publication, packet, takes_away, &number);
 	pthread_mutex_unlock(&retained->lock);
+	if (change != NULL)
+		*change = number;
 	return error;
 }
 
@@ -345,9 +362,10 @@ uint32_t retained_expire(struct retained *retained, uint32_t now_s, uint32_t mes
 	while (count < messages_max && (node = expiries_due(&retained->expiries, now_s)) != 0) {
 		const struct retained_message *kept =
 			retained_kept_at(retained, retained_node_at(retained, node)->message);
+		struct stamp stamp = retained_stamp_expired(retained, node, now_s);
 		if (expired != NULL)
 			expired(context, &kept->publication, kept->packet,
-				retained_number(retained, &kept->publication, kept->packet));
+				retained_number(retained, &kept->publication, kept->packet), stamp);
 		retained_forget_message(retained, node);
 		retained_prune(retained, node);
 		count++;

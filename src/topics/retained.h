@@ -8,7 +8,9 @@
 #ifndef TOPICS_RETAINED_H
 #define TOPICS_RETAINED_H
 
+#include "base/error.h"
 #include "base/hash.h"
+#include "cluster/stamp.h"
 #include "topics/publication.h"
 
 struct arena;
@@ -28,7 +30,8 @@ void retained_free(struct retained *retained);
 /* Sets or replaces the topic's message; an empty payload takes it away [MQTT-3.3.1-6, MQTT-3.3.1-7]. ERROR_LIMIT,
  * ERROR_NO_MEMORY: what was there before stays. *change, unless NULL: the change's number. Numbers give the order of
  * changes that several threads made. 0: nothing changed that must be known elsewhere, because there was no message to
- * remove, or the topic is one of the server's own. */
+ * remove, or the topic is one of the server's own. In a cluster only for the server's own topics: the others have
+ * stamps (topics/retained_changes.h). */
 enum error retained_set(struct retained *retained, const struct publication *publication, const uint8_t *packet,
 			uint32_t now_s, uint64_t *change);
 
@@ -59,19 +62,20 @@ bool retained_walk_step(struct retained *retained, struct retained_walk *walk, s
 /* Ends a walk early. Does nothing if it is over. */
 void retained_walk_end(struct retained *retained, struct retained_walk *walk);
 
-/* Called with the lock held. change: a number of its own, as if the message had been set again. False: stops the step.
- */
-typedef bool retained_told(void *context, const struct publication *publication, const uint8_t *packet,
-			   uint64_t change);
+/* Called with the lock held. change: a number of its own, as if the message had been set again. stamp: of the message,
+ * in a cluster (topics/retained_changes.h). False: stops the step. */
+typedef bool retained_told(void *context, const struct publication *publication, const uint8_t *packet, uint64_t change,
+			   struct stamp stamp);
 
 /* A step of a walk through all messages but the server's own, whatever their topics: visits up to *visits nodes
  * (1..RETAINED_VISITS_MAX). What is set or taken away meanwhile may be passed or not. True: the walk is over. */
 bool retained_tell_step(struct retained *retained, struct retained_walk *walk, uint32_t now_s, uint32_t *visits,
 			retained_told *told, void *context);
 
-/* Called with the lock held for a message that has expired, before it is removed. change: as from retained_set(). */
+/* Called with the lock held for a message that has expired, before it is removed. change: as from retained_set().
+ * stamp: of the message, in a cluster. */
 typedef void retained_expired(void *context, const struct publication *publication, const uint8_t *packet,
-			      uint64_t change);
+			      uint64_t change, struct stamp stamp);
 
 /* Removes up to messages_max messages that have expired, and returns how many. Looks at no others. expired may be NULL.
  */

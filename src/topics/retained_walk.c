@@ -139,8 +139,7 @@ bool retained_walk_step(struct retained *retained, struct retained_walk *walk, s
 	return node == 0;
 }
 
-/* The next node of the whole tree, parents first; 0: there is none. */
-static uint32_t next_of_all(const struct retained *retained, uint32_t node)
+uint32_t retained_next_of_all(const struct retained *retained, uint32_t node)
 {
 	if (retained_node_at(retained, node)->child != 0)
 		return retained_node_at(retained, node)->child;
@@ -158,7 +157,8 @@ static bool tell_node(struct retained *retained, uint32_t node, uint32_t now_s, 
 	uint64_t change = publication_expired(&kept->publication, now_s)
 				  ? 0
 				  : retained_number(retained, &kept->publication, kept->packet);
-	return change == 0 || told(context, &kept->publication, kept->packet, change);
+	return change == 0 || told(context, &kept->publication, kept->packet, change,
+				   retained_stamp_of(retained, &kept->publication, kept->packet));
 }
 
 bool retained_tell_step(struct retained *retained, struct retained_walk *walk, uint32_t now_s, uint32_t *visits,
@@ -170,7 +170,7 @@ bool retained_tell_step(struct retained *retained, struct retained_walk *walk, u
 	uint32_t node = walk->node != 0 ? walk->node : retained_node_at(retained, retained->root)->child;
 	for (bool more = true; node != 0 && more && *visits != 0; --*visits) {
 		more = tell_node(retained, node, now_s, told, context);
-		node = next_of_all(retained, node);
+		node = retained_next_of_all(retained, node);
 	}
 	if (node != 0)
 		retained_node_at(retained, node)->holds++;

@@ -18,10 +18,16 @@ enum route_kind {
 	ROUTE_MANY, /* inside the index only: one route for each shard, and shared subscriptions */
 };
 
-/* 64 bits, so that a reader never sees half of an update. From the lowest bit: 32 of index, 16 of generation, 14 of
- * shard, 2 of kind. */
+/* How many other nodes of a cluster the index has room for (cluster/message.h). Their numbers follow those of shards.
+ */
+#define INDEX_PEERS_MAX 64u
+
+/* 64 bits, so that a reader never sees half of an update. From the lowest bit: 32 of index, 16 of generation, 13 of
+ * shard, 1 that says that all its subscribers are Roost's own, 2 of kind. */
 typedef uint64_t route_bits;
-_Static_assert(INDEX_SHARDS_MAX <= 1u << 14, "a route has 14 bits for its shard");
+#define ROUTE_OWN ((route_bits)1 << 61) /* set in clusters alone: other nodes do not have to know of it */
+#define ROUTE_SHARDS_MAX (1u << 13)
+_Static_assert(INDEX_SHARDS_MAX + INDEX_PEERS_MAX < ROUTE_SHARDS_MAX, "a route has 13 bits for its shard");
 _Static_assert(ROUTE_MANY < 1u << 2, "a route has two bits for its kind");
 
 static inline route_bits route_make(enum route_kind kind, uint16_t shard, uint16_t generation, uint32_t index)
@@ -36,7 +42,7 @@ static inline enum route_kind route_kind(route_bits route)
 
 static inline uint16_t route_shard(route_bits route)
 {
-	return (uint16_t)(route >> 48 & 0x3fffu);
+	return (uint16_t)(route >> 48 & (ROUTE_SHARDS_MAX - 1));
 }
 
 static inline uint16_t route_generation(route_bits route)
@@ -55,11 +61,21 @@ static inline uint32_t route_index(route_bits route)
 
 #define ROUTES_PICKS 251u /* a prime, because the references of nodes are a few units apart */
 
+/* What a match is to find, where the gateway is in a cluster; else all mean the same. */
+enum routes_scope {
+	ROUTES_ALL,
+	ROUTES_HERE,    /* nothing of other nodes: for a topic that does not leave this one */
+	ROUTES_ARRIVED, /* for a message of another node: shards alone, without shared subscriptions and without routes
+			   to Roost's own clients */
+};
+
 /* The routes that a slice of a match found. The array grows to the largest slice, and never shrinks. One thread's. */
 struct routes {
 	route_bits *items;
+	uint64_t peers; /* other nodes, a bit each, one of whose filters with wildcards matches: only ever added to */
 	uint32_t count;
 	uint32_t capacity;
+	uint8_t scope;      /* enum routes_scope: set by the caller */
 	int32_t units_left; /* work that the slice may still do; may end slightly below 0 */
 	/* Picks made so far for shared subscriptions, by their node: they say whose turn it is. With a single counter,
 	 * two subscriptions whose messages alternate would advance each other's turns, and some members would never be

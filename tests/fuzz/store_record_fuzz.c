@@ -21,7 +21,7 @@ static void read_records(struct slice bytes)
 		free(again);
 		store_record_format(&record, text, sizeof(text));
 		CHECK(memchr(text, '\0', sizeof(text)) != NULL);
-		if (record.kind == STORE_KEPT || record.kind == STORE_KEPT_AT || record.kind == STORE_RETAINED) {
+		if (record.kind == STORE_KEPT || record.kind == STORE_KEPT_AT || store_kind_is_retained(record.kind)) {
 			struct publication publication = store_record_publication(&record);
 			CHECK(publication.header_bytes + 2u + publication.topic_bytes <= publication.packet_bytes);
 		}

@@ -12,7 +12,7 @@
 static void give(struct members *members, uint32_t member, uint32_t count)
 {
 	for (uint32_t i = 0; i < count; i++)
-		members_receive(members, member, 0, members->received[member], true);
+		members_take(members, member, 0, members->received[member], true);
 }
 
 static void assert_spread(struct spread spread, double least, double most, double deviation_percent)
@@ -78,14 +78,14 @@ static void test_order_is_each_members_and_publishers(void **state)
 	(void)state;
 	struct members members;
 	assert_true(members_open(&members, 2, 2));
-	members_receive(&members, 0, 0, 5, true);
-	members_receive(&members, 1, 0, 3, true);
-	members_receive(&members, 0, 1, 0, true);
+	members_take(&members, 0, 0, 5, true);
+	members_take(&members, 1, 0, 3, true);
+	members_take(&members, 0, 1, 0, true);
 	assert_int_equal(members.reordered, 0);
-	members_receive(&members, 0, 0, 4, true);
+	members_take(&members, 0, 0, 4, true);
 	assert_int_equal(members.reordered, 1);
-	members_receive(&members, 0, 0, 4, false); /* doubled: the audit counts it */
-	members_receive(&members, 0, 0, 6, true);
+	members_take(&members, 0, 0, 4, false); /* doubled: the audit counts it */
+	members_take(&members, 0, 0, 6, true);
 	assert_int_equal(members.reordered, 1);
 	assert_int_equal(members.received[0], 5);
 	assert_int_equal(members.received[1], 1);

@@ -92,7 +92,9 @@ static void test_nothing_of_a_retained_message_of_the_server(void **state)
 	size_t size = mqtt_publish_encode(&publish, MQTT_VERSION_5, packet, sizeof(packet));
 	struct publication publication =
 		publication_of(&publish, MQTT_VERSION_5, size, MQTT_HEADER_BYTES_MIN, scene->shards[0].loop.now_s);
-	assert_int_equal(routing_retain(&scene->shards[0], &publication, packet), ERROR_OK);
+	struct stamp stamp;
+	assert_int_equal(routing_retain(&scene->shards[0], &publication, packet, &stamp), ERROR_OK);
+	assert_true(stamp_is_none(stamp));
 	assert_int_equal(scene->records[0].events, events);
 	peer_vanish(&peer);
 }

@@ -10,6 +10,8 @@
 #include "shifted_layout.h"
 #endif
 #include "reactor/fdpass.h"
+#include "runtime/node_filters.h"
+#include "runtime/node_mail.h"
 #include "stored_model.h"
 #include "topics/rcu.h"
 #include "tries.h"
@@ -87,6 +89,7 @@ static void shard_begin(struct shard_scene *scene, uint16_t number)
 	*shard = (struct shard){
 		.env.settings = &scene->settings,
 		.env.mailboxes = scene->mailboxes,
+		.env.nodes = scene->nodes,
 		.env.boards = scene->boards,
 		.env.quota = &scene->quota,
 		.env.index = scene->index,
@@ -225,6 +228,16 @@ static void open_door(struct shard_scene *scene)
 	shard_scene_refresh(scene);
 }
 
+void shard_scene_join_cluster(struct shard_scene *scene)
+{
+	end_all(scene);
+	scene->nodes = node_port_new(scene->mailboxes, scene->shard_count, "test");
+	CHECK(scene->nodes != NULL);
+	struct index_watcher watcher = {node_filters_changed, scene->nodes->filters};
+	CHECK(index_watch(scene->index, &watcher, true, shared_arena(scene)) == ERROR_OK);
+	begin_all(scene);
+}
+
 void shard_scene_restart_with_commits(struct shard_scene *scene, bool commits)
 {
 	scene->commits = commits;
@@ -300,6 +313,7 @@ struct shard_scene *shard_scene_new_guarded(uint16_t shards, const struct access
 void shard_scene_free(struct shard_scene *scene)
 {
 	end_all(scene);
+	node_port_free(scene->nodes);
 	journal_model_fini(&scene->journal);
 	journal_model_fini(&scene->second_journal);
 	reader_unregister();

@@ -21,7 +21,8 @@ struct scene_kind {
 extern const struct scene_kind SCENE_KIND;
 
 struct shard_scene {
-	struct mailbox mailboxes[SCENE_SHARDS_MAX];
+	struct mailbox mailboxes[SCENE_SHARDS_MAX + 1];
+	struct node_port *nodes; /* after shard_scene_join_cluster() */
 	struct congestion_board boards[SCENE_SHARDS_MAX];
 	struct quota quota;
 	struct shard shards[SCENE_SHARDS_MAX];
@@ -64,6 +65,8 @@ struct shard_scene *shard_scene_new_guarded(uint16_t shards, const struct access
 /* With a journal whose commits become safe when the test says so, or while the scene settles. */
 struct shard_scene *shard_scene_new_with_commits(uint16_t shards);
 void shard_scene_free(struct shard_scene *scene);
+/* Restarts the scene as one in a cluster: the test is the nodes thread. */
+void shard_scene_join_cluster(struct shard_scene *scene);
 /* Restarts the scene with such a journal, or without. */
 void shard_scene_restart_with_commits(struct shard_scene *scene, bool commits);
 /* Shards as new, their index and wakers the same: cheaper than another scene. */

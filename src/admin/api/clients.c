@@ -1,5 +1,6 @@
 #include "admin/api/handlers.h"
 
+#include "admin/api/elsewhere.h"
 #include "base/check.h"
 #include "mqtt/field/topic.h"
 #include "runtime/client_transport.h"
@@ -119,13 +120,16 @@ static bool read_list_query(struct request *request, struct command_list *list, 
 		else if (slice_equal(name, slice_string("state")))
 			good = parse_states(query->value, &list->states);
 		else if (slice_equal(name, slice_string("cursor")))
-			good = parse_cursor(query->value, gateway_parts(request->api->gateway).shard_count, place);
+			good = elsewhere_is_cursor(query->value) ||
+			       parse_cursor(query->value, gateway_parts(request->api->gateway).shard_count, place);
+		else if (slice_equal(name, slice_string("node")))
+			good = elsewhere_is_asked(request);
 		else if (slice_equal(name, slice_string("prefix")))
 			good = (list->prefix = query->value, true);
 		if (!good) {
 			request_fail(request, HTTP_BAD_REQUEST,
-				     "query %.*s: there are limit (1 to %u), cursor (as it was answered), prefix, and "
-				     "state (connected, offline, all)",
+				     "query %.*s: there are limit (1 to %u), cursor (as it was answered), prefix, "
+				     "state (connected, offline, all) and, in a cluster, node",
 				     (int)(name.size < 40 ? name.size : 40), (const char *)name.data, LIST_ROWS_MAX);
 			return false;
 		}
@@ -133,7 +137,14 @@ static bool read_list_query(struct request *request, struct command_list *list, 
 	return true;
 }
 
-static bool add_rows(json_t *clients, const struct command_list *list)
+/* In a cluster each client is shown with its node; another node that asks adds the name itself. */
+static void add_node(const struct request *request, json_t *client)
+{
+	if (elsewhere_is_asked(request))
+		json_object_set_new(client, "node", json_string(gateway_settings(request->api->gateway)->node));
+}
+
+static bool add_rows(const struct request *request, json_t *clients, const struct command_list *list)
 {
 	CHECK(list->row_count <= list->row_max);
 	for (uint32_t i = 0; i < list->row_count; i++) {
@@ -141,7 +152,9 @@ static bool add_rows(json_t *clients, const struct command_list *list)
 		CHECK(row->id_offset + row->id_bytes <=
 		      list->ids_capacity); /* the shard wrote the id into that buffer */
 		struct slice id = slice_of(list->ids + row->id_offset, row->id_bytes);
-		if (json_array_append_new(clients, json_of_row(row, id)) != 0)
+		json_t *client = json_of_row(row, id);
+		add_node(request, client);
+		if (json_array_append_new(clients, client) != 0)
 			return false;
 	}
 	return true;
@@ -156,8 +169,10 @@ static enum error ask_shard(struct api *api, uint32_t shard, struct command *com
 }
 
 /* Walks slots and shards until the page is full or LIST_PLACES_MAX slots were examined. */
-static enum error fill_page(struct api *api, struct command_list *list, struct place *place, json_t *clients)
+static enum error fill_page(const struct request *request, struct command_list *list, struct place *place,
+			    json_t *clients)
 {
+	struct api *api = request->api;
 	uint32_t shards = gateway_parts(api->gateway).shard_count;
 	uint32_t rows_left = list->row_max;
 	for (uint32_t places = 0; places < LIST_PLACES_MAX && rows_left != 0 && place->shard < shards;
@@ -168,7 +183,7 @@ static enum error fill_page(struct api *api, struct command_list *list, struct p
 		enum error error = ask_shard(api, place->shard, &command);
 		if (error != ERROR_OK)
 			return error;
-		if (!add_rows(clients, list))
+		if (!add_rows(request, clients, list))
 			return ERROR_NO_MEMORY;
 		rows_left -= list->row_count;
 		place->cursor = list->cursor;
@@ -178,11 +193,11 @@ static enum error fill_page(struct api *api, struct command_list *list, struct p
 	return ERROR_OK;
 }
 
-static json_t *json_of_cursor(const struct api *api, const struct place *place)
+static json_t *json_of_cursor(const struct request *request, const struct place *place)
 {
 	char text[32];
-	if (place->shard >= gateway_parts(api->gateway).shard_count)
-		return json_null();
+	if (place->shard >= gateway_parts(request->api->gateway).shard_count)
+		return elsewhere_next(request, NULL);
 	snprintf(text, sizeof(text), "%u.%u", place->shard, place->cursor);
 	return json_string(text);
 }
@@ -195,20 +210,19 @@ void serve_clients(struct request *request)
 		.row_max = LIST_ROWS_DEFAULT,
 		.ids_capacity = LIST_ID_BYTES,
 	};
-	if (!read_list_query(request, &list, &place))
+	if (!read_list_query(request, &list, &place) || elsewhere_list(request))
 		return;
 	list.rows = calloc(list.row_max, sizeof(*list.rows));
 	list.ids = malloc(list.ids_capacity);
 	json_t *clients = json_array();
 	enum error error = ERROR_NO_MEMORY;
 	if (list.rows != NULL && list.ids != NULL && clients != NULL)
-		error = fill_page(request->api, &list, &place, clients);
+		error = fill_page(request, &list, &place, clients);
 	free(list.rows);
 	free(list.ids);
 	if (request_check(request, error, ""))
-		request_answer(
-			request, HTTP_OK,
-			json_pack("{s:O, s:o}", "clients", clients, "next", json_of_cursor(request->api, &place)));
+		request_answer(request, HTTP_OK,
+			       json_pack("{s:O, s:o}", "clients", clients, "next", json_of_cursor(request, &place)));
 	json_decref(clients);
 }
 
@@ -294,8 +308,13 @@ void serve_client(struct request *request)
 	enum error error = ERROR_NO_MEMORY;
 	if (client.subscriptions != NULL && client.filters != NULL)
 		error = ask_home(request, COMMAND_INSPECT, &client);
-	if (request_check(request, error, NO_CLIENT))
-		request_answer(request, HTTP_OK, json_of_client(&client));
+	if (error == ERROR_NOT_FOUND && elsewhere_is_asked(request) && elsewhere_answer(request))
+		error = ERROR_OK;
+	else if (request_check(request, error, NO_CLIENT)) {
+		json_t *json = json_of_client(&client);
+		add_node(request, json);
+		request_answer(request, HTTP_OK, json);
+	}
 	free(client.subscriptions);
 	free(client.filters);
 }
@@ -303,7 +322,10 @@ void serve_client(struct request *request)
 static void end_by_command(struct request *request, enum command_kind kind, const char *what, const char *missing)
 {
 	struct command_client client = {0};
-	if (request_check(request, ask_home(request, kind, &client), missing))
+	enum error error = ask_home(request, kind, &client);
+	if (error == ERROR_NOT_FOUND && elsewhere_is_asked(request) && elsewhere_answer(request))
+		return;
+	if (request_check(request, error, missing))
 		request_answer(request, HTTP_OK,
 			       json_pack("{s:o, s:s}", "client_id", json_of_slice(request->id), "ended", what));
 }

@@ -13,6 +13,8 @@
 
 #include <stdio.h>
 
+struct nodes;
+
 #define ADMIN_WHY_BYTES 512u
 
 /* Upgrades of this process (upgrade/upgrade.h). */
@@ -51,6 +53,7 @@ struct admin_hooks {
 	/* Descriptors that `upgrade` and `reload` need, in the thread's own table; -1: none. */
 	int upgrade_fd;
 	int relay_fd;
+	struct nodes *nodes; /* NULL: the gateway is in no cluster */
 	void *context;
 };
 

@@ -20,7 +20,7 @@ struct dispatched {
 	const struct route *route;
 	uint32_t methods;  /* that the path allows, if the requested one is not among them */
 	bool is_answering; /* until the answer is sent, or its connection broke */
-	uint8_t room[];    /* what the target's slices point into */
+	uint8_t room[];    /* what the target's slices point into, and behind it the line */
 };
 
 /* ---- answers ---- */
@@ -176,10 +176,20 @@ static bool body_is_acceptable(const struct http_head *head, const struct route 
 
 /* ---- what the HTTP server calls ---- */
 
+static struct slice copy_line(const struct http_head *head, uint8_t *at)
+{
+	size_t method = head->method.size;
+	memcpy(at, head->method.data, method);
+	at[method] = ' ';
+	memcpy(at + method + 1, head->target.data, head->target.size);
+	return slice_of(at, method + 1 + head->target.size);
+}
+
 static bool begin_request(void *context, struct http_exchange *exchange)
 {
 	const struct http_head *head = exchange->head;
-	struct dispatched *dispatched = calloc(1, sizeof(*dispatched) + head->target.size);
+	size_t line_bytes = head->method.size + 1 + head->target.size;
+	struct dispatched *dispatched = calloc(1, sizeof(*dispatched) + head->target.size + line_bytes);
 	if (dispatched == NULL) {
 		struct request request = {.api = context};
 		request_check(&request, ERROR_NO_MEMORY, "");
@@ -188,6 +198,7 @@ static bool begin_request(void *context, struct http_exchange *exchange)
 	}
 	exchange->state = dispatched;
 	dispatched->request.api = context;
+	dispatched->request.line = copy_line(head, dispatched->room + head->target.size);
 	dispatched->request.accept = http_head_field(head, "accept");
 	if (find_route(head, dispatched) && body_is_acceptable(head, dispatched->route, &dispatched->request))
 		return true;

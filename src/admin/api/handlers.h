@@ -41,6 +41,10 @@ void serve_client(struct request *request);
 void serve_disconnect(struct request *request);
 void serve_end_session(struct request *request);
 
+/* nodes.c */
+void serve_nodes(struct request *request);
+void serve_forget(struct request *request);
+
 /* publish.c */
 void serve_publish(struct request *request);
 void serve_publish_batch(struct request *request);

@@ -18,6 +18,8 @@ struct request {
 	struct api *api;
 	struct target target;
 	struct slice id;     /* what stands for {id} in the route's path */
+	struct slice line;   /* "METHOD target", as another node is asked (nodes/nodes.h) */
+	bool from_node;      /* another node asks: about this one alone */
 	struct slice accept; /* data is NULL if the field is missing */
 	struct slice body;
 	/* The answer. */

@@ -18,6 +18,8 @@ const struct route ROUTES[] = {
 	{METHOD_GET, API "/clients/{id}", ROUTE_NEEDS_TOKEN, serve_client},
 	{METHOD_DELETE, API "/clients/{id}", ROUTE_NEEDS_TOKEN, serve_end_session},
 	{METHOD_POST, API "/clients/{id}/disconnect", ROUTE_NEEDS_TOKEN, serve_disconnect},
+	{METHOD_GET, API "/nodes", ROUTE_NEEDS_TOKEN, serve_nodes},
+	{METHOD_DELETE, API "/nodes/{id}", ROUTE_NEEDS_TOKEN, serve_forget},
 	{METHOD_POST, API "/publish", ROUTE_NEEDS_TOKEN, serve_publish},
 	{METHOD_POST, API "/publish/batch", ROUTE_NEEDS_TOKEN, serve_publish_batch},
 	{METHOD_GET, API "/revocations", ROUTE_NEEDS_TOKEN, serve_revocations},

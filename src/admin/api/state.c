@@ -4,6 +4,7 @@
 #include "admin/metrics/metrics.h"
 #include "base/check.h"
 #include "base/clock.h"
+#include "nodes/nodes.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -62,6 +63,19 @@ static json_t *json_of_readiness(const struct request *request)
 	return answer;
 }
 
+/* A node that was away has to hear first what became of retained messages meanwhile. */
+static bool has_caught_up(const struct request *request)
+{
+	struct nodes *nodes = request->api->hooks.nodes;
+	struct nodes_status *status = nodes != NULL ? calloc(1, sizeof(*status)) : NULL;
+	if (status == NULL)
+		return true;
+	nodes_status(nodes, status);
+	bool caught_up = status->is_caught_up;
+	free(status);
+	return caught_up;
+}
+
 void serve_readiness(struct request *request)
 {
 	if (atomic_load(&request->api->draining))
@@ -70,6 +84,8 @@ void serve_readiness(struct request *request)
 		state_fail_starting(request);
 	else if (gateway_settings(request->api->gateway)->drain.number != 0) /* before any client is ended */
 		request_fail(request, HTTP_UNAVAILABLE, "%s", error_sentence(ERROR_DRAINED));
+	else if (!has_caught_up(request))
+		request_fail(request, HTTP_UNAVAILABLE, "it is catching up with the other nodes of the cluster");
 	else if (shards_turn(request))
 		request_answer(request, HTTP_OK, json_of_readiness(request));
 }
@@ -99,6 +115,7 @@ void serve_metrics(struct request *request)
 		request->api->hooks.consumers(request->api->hooks.context, &snapshot.consumers);
 	if (request->api->hooks.hooks != NULL)
 		request->api->hooks.hooks(request->api->hooks.context, &snapshot.hooks);
+	nodes_status(request->api->hooks.nodes, &snapshot.nodes);
 	metrics_write(&exposition, &snapshot);
 	if (exposition_end(&exposition))
 		request_answer_text(request, openmetrics ? OPENMETRICS_TYPE : PROMETHEUS_TYPE, exposition.text,

@@ -138,6 +138,11 @@ static const struct metric BACK_ENDS[] = {
 
 _Static_assert(BACK_END_COUNT != 0, "each back end has some");
 
+size_t back_end_metric_count(void)
+{
+	return BACK_END_COUNT;
+}
+
 const struct metric *back_end_metric(size_t number)
 {
 	return number < BACK_END_COUNT ? &BACK_ENDS[number] : NULL;

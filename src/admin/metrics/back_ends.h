@@ -6,5 +6,7 @@
 
 /* NULL: there are no more. */
 const struct metric *back_end_metric(size_t number);
+/* How many there are. */
+size_t back_end_metric_count(void);
 
 #endif

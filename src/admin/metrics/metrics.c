@@ -2,6 +2,7 @@
 
 #include "admin/metrics/back_ends.h"
 #include "admin/metrics/certificates.h"
+#include "admin/metrics/nodes.h"
 #include "base/check.h"
 #include "control/tls/tls_keeper.h"
 #include "gate/gate.h"
@@ -433,7 +434,10 @@ static const struct metric METRICS[] = {
 /* NULL: there are no more. */
 static const struct metric *metric_at(size_t number)
 {
-	return number < METRIC_COUNT ? &METRICS[number] : back_end_metric(number - METRIC_COUNT);
+	if (number < METRIC_COUNT)
+		return &METRICS[number];
+	size_t behind = number - METRIC_COUNT;
+	return behind < back_end_metric_count() ? back_end_metric(behind) : node_metric(behind - back_end_metric_count());
 }
 
 /* ---- what threads count ---- */

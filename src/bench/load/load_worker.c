@@ -104,7 +104,7 @@ static void load_on_message(void *owner, uint32_t index, const struct mqtt_publi
 	CHECK(stream < stream_count(&state->publishers));
 	uint64_t connect_done = audit_receive(audit, &state->streams[stream], stamp.number);
 	if (worker->load.pattern == LOAD_SHARED)
-		members_receive(&state->members, index - worker->load.publishers, stamp.publisher, stamp.number,
+		members_take(&state->members, index - worker->load.publishers, stamp.publisher, stamp.number,
 				audit->received > received);
 	publisher_settle(&state->publishers, stamp.publisher, connect_done);
 }

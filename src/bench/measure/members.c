@@ -25,7 +25,7 @@ void members_close(struct members *members)
 	members->received = members->next = NULL;
 }
 
-void members_receive(struct members *members, uint32_t member, uint32_t publisher, uint64_t number, bool is_new)
+void members_take(struct members *members, uint32_t member, uint32_t publisher, uint64_t number, bool is_new)
 {
 	CHECK(member < members->count && publisher < members->publishers);
 	uint64_t *next = &members->next[(size_t)member * members->publishers + publisher];

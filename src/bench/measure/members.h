@@ -26,7 +26,7 @@ bool members_open(struct members *members, uint32_t count, uint32_t publishers);
 void members_close(struct members *members);
 
 /* A member got a publisher's message. is_new: the group did not have it yet. */
-void members_receive(struct members *members, uint32_t member, uint32_t publisher, uint64_t number, bool is_new);
+void members_take(struct members *members, uint32_t member, uint32_t publisher, uint64_t number, bool is_new);
 
 struct spread members_spread(const struct members *members);
 

@@ -279,12 +279,16 @@ static void listener_retained(void *context, const struct journal_retained *reta
 {
 	struct store_shard *shard = context;
 	struct store_record record;
+	bool is_stamped = !stamp_is_none(retained->stamp);
 	if (retained->message != NULL) {
-		record = message_record(shard, STORE_RETAINED, retained->message);
+		record = message_record(shard, is_stamped ? STORE_RETAINED_STAMPED : STORE_RETAINED, retained->message);
 		record.body = slice_of(retained->message->packet, retained->message->publication.packet_bytes);
 	} else {
-		record = (struct store_record){.kind = STORE_RETAINED_GONE, .text = retained->topic};
+		record = (struct store_record){.kind = is_stamped ? STORE_RETAINED_CLEARED : STORE_RETAINED_GONE,
+					       .text = retained->topic};
 	}
+	record.stamp_time = retained->stamp.time;
+	record.stamp_node = retained->stamp.node;
 	record.number = retained->number;
 	listener_put(shard, &record, store_record_bytes_max(&record));
 }

@@ -53,6 +53,8 @@ static const struct record_field RECORD_FIELDS[] = {
 	[STORE_FIELD_TOKEN_HASH] = FIELD(token_hash, FORM_HASH, 0),
 	[STORE_FIELD_USER_HASH] = FIELD(user_hash, FORM_HASH, 0),
 	[STORE_FIELD_NUMBER] = FIELD(number, FORM_U64, 0),
+	[STORE_FIELD_STAMP_TIME] = FIELD(stamp_time, FORM_HASH, 0),
+	[STORE_FIELD_STAMP_NODE] = FIELD(stamp_node, FORM_HASH, 0),
 	[STORE_FIELD_SEGMENT] = FIELD(segment, FORM_U32, UINT32_MAX),
 	[STORE_FIELD_OFFSET] = FIELD(offset, FORM_U32, UINT32_MAX),
 	[STORE_FIELD_PUBLISHER] = FIELD(publisher, FORM_U32, UINT32_MAX),
@@ -72,6 +74,7 @@ _Static_assert(STORE_FIELD_LIMIT <= 32, "a kind's fields are the bits of a word"
 /* PUBLISHER_SHARD and _GENERATION are left out where PUBLISHER is 0. */
 #define PUBLISHER (BIT(PUBLISHER) | BIT(PUBLISHER_SHARD) | BIT(PUBLISHER_GENERATION))
 #define MESSAGE (BIT(FLAGS) | BIT(EXPIRES_AT_S) | PUBLISHER | BIT(TOPIC_BYTES) | BIT(HEADER_BYTES))
+#define STAMP (BIT(STAMP_TIME) | BIT(STAMP_NODE))
 #define MESSAGE_FLAGS (STORE_FLAG_QOS | STORE_FLAG_RETAIN | STORE_FLAG_IS_5 | STORE_FLAG_AGAIN)
 
 struct record_kind {
@@ -123,6 +126,8 @@ static const struct record_kind RECORD_KINDS[STORE_KIND_COUNT] = {
 			      BIT(SESSION) | BIT(ENTRY) | BIT(MESSAGE) | BIT(FLAGS) | BIT(IDENTIFIER) | BIT(COUNT_OF) |
 				      BIT(BODY),
 			      STORE_FLAG_QOS | STORE_FLAG_RETAIN},
+	[STORE_RETAINED_STAMPED] = {"retained_stamped", BIT(NUMBER) | STAMP | MESSAGE | BIT(BODY), MESSAGE_FLAGS},
+	[STORE_RETAINED_CLEARED] = {"retained_cleared", BIT(NUMBER) | STAMP | BIT(TEXT), 0},
 };
 
 /* ---- bytes ---- */
@@ -304,7 +309,7 @@ static bool record_is_sound(struct store_record *record, const struct record_kin
 	size_t packet_id_bytes = (record->flags & STORE_FLAG_QOS) != 0 ? PACKET_ID_BYTES : 0;
 	if (topic_at + record->topic_bytes + packet_id_bytes > record->packet_bytes)
 		return false;
-	if (record->kind == STORE_RETAINED)
+	if (store_kind_is_retained(record->kind))
 		record->text = slice_of(record->body.data + topic_at, record->topic_bytes);
 	return true;
 }
@@ -357,7 +362,7 @@ static uint32_t shown_fields(const struct store_record *record)
 	if ((unsigned)record->kind >= STORE_KIND_COUNT)
 		return 0;
 	uint32_t fields = RECORD_KINDS[record->kind].fields;
-	if (record->kind == STORE_RETAINED)
+	if (store_kind_is_retained(record->kind))
 		fields |= BIT(TEXT);
 	return fields & BIT(PUBLISHER) ? skip_publisher(fields, record->publisher) : fields;
 }
@@ -402,7 +407,7 @@ bool store_record_field(const struct store_record *record, uint32_t *next, struc
 
 struct publication store_record_publication(const struct store_record *record)
 {
-	CHECK(record->kind == STORE_KEPT || record->kind == STORE_KEPT_AT || record->kind == STORE_RETAINED);
+	CHECK(record->kind == STORE_KEPT || record->kind == STORE_KEPT_AT || store_kind_is_retained(record->kind));
 	CHECK(record->topic_bytes <= UINT16_MAX && record->header_bytes <= UINT8_MAX);
 	return (struct publication){.packet_bytes = record->packet_bytes,
 				    .topic_bytes = (uint16_t)record->topic_bytes,

@@ -51,6 +51,10 @@ enum store_kind {
 	/* One message queued for `count` sessions, the first of them `session` under the name `entry`; `body` has the
 	 * others (struct store_run). It means what so many QUEUED mean, of which none has a subscription. */
 	STORE_QUEUED_RUN = 28,
+	/* The same as RETAINED and RETAINED_GONE, of a node of a cluster: with the change's stamp. An empty text of the
+	 * latter: two times (topics/retained_changes.h). */
+	STORE_RETAINED_STAMPED = 29,
+	STORE_RETAINED_CLEARED = 30,
 	STORE_KIND_COUNT,
 };
 
@@ -86,6 +90,8 @@ enum store_field {
 	STORE_FIELD_TOKEN_HASH, /* eight bytes */
 	STORE_FIELD_USER_HASH,  /* eight bytes */
 	STORE_FIELD_NUMBER,     /* RETAINED: of the change */
+	STORE_FIELD_STAMP_TIME, /* eight bytes */
+	STORE_FIELD_STAMP_NODE, /* eight bytes */
 	STORE_FIELD_SEGMENT,
 	STORE_FIELD_OFFSET,
 	STORE_FIELD_PUBLISHER, /* session of the publisher, 0: none; PUBLISHER_SHARD and _GENERATION belong to it */
@@ -122,6 +128,8 @@ struct store_record {
 	uint64_t token_hash;
 	uint64_t user_hash;
 	uint64_t number;
+	uint64_t stamp_time;
+	uint64_t stamp_node;
 	uint32_t segment;
 	uint32_t offset; /* of the record KEPT, from the beginning of its segment's file */
 	uint32_t publisher;
@@ -135,8 +143,18 @@ struct store_record {
 	struct slice body;
 };
 
+/* RETAINED, with a stamp or without; and RETAINED_GONE or its like. */
+static inline bool store_kind_is_retained(enum store_kind kind)
+{
+	return kind == STORE_RETAINED || kind == STORE_RETAINED_STAMPED;
+}
+static inline bool store_kind_is_retained_gone(enum store_kind kind)
+{
+	return kind == STORE_RETAINED_GONE || kind == STORE_RETAINED_CLEARED;
+}
+
 /* The most that a record takes beside its text and its body. */
-#define STORE_RECORD_HEAD_BYTES_MAX 160u
+#define STORE_RECORD_HEAD_BYTES_MAX 176u
 
 /* An upper bound of the record's size. */
 static inline size_t store_record_bytes_max(const struct store_record *record)

@@ -21,6 +21,7 @@
 #ifndef STORE_MODEL_H
 #define STORE_MODEL_H
 
+#include "cluster/stamp.h"
 #include "store/format/record.h"
 
 /* While sessions are connected, commits are at most so far apart: the last one tells when their connections were lost
@@ -97,13 +98,15 @@ struct model_session {
 	struct model_claim *claims; /* of messages that it published; in no order, and some may be there twice */
 };
 
+/* In a list of its own also what was taken away, where that has a stamp. An empty topic there: see enum store_kind. */
 struct model_retained {
 	struct model_retained *next;
 	struct slice topic;
 	uint64_t number;
 	int64_t expires_at_s;
 	struct publication publication;
-	const uint8_t *packet;
+	const uint8_t *packet; /* NULL: it was taken away */
+	struct stamp stamp;    /* none: it was not told in a cluster */
 };
 
 /* A message that the gateway had promised to pass on: a will that was due, or a message of a shared subscription on its
@@ -117,6 +120,7 @@ struct model_promised {
 struct model {
 	struct model_session *sessions;
 	struct model_retained *retained;
+	struct model_retained *retained_cleared;
 	struct model_promised *promised;
 	uint64_t session_count;
 	uint64_t subscription_count;

@@ -413,6 +413,8 @@ static bool apply(struct model_state *state, uint16_t shard, const struct store_
 		return model_claim_apply(state, record);
 	case STORE_RETAINED:
 	case STORE_RETAINED_GONE:
+	case STORE_RETAINED_STAMPED:
+	case STORE_RETAINED_CLEARED:
 		return model_retained_apply(state, record);
 	case STORE_DEAD:
 	case STORE_KIND_COUNT:
@@ -425,7 +427,7 @@ static bool apply(struct model_state *state, uint16_t shard, const struct store_
 enum error model_apply(struct model *model, uint16_t shard, const struct store_record *record, struct store_place place)
 {
 	CHECK(!model->state->is_finished);
-	if ((record->kind == STORE_RETAINED || record->kind == STORE_RETAINED_GONE) &&
+	if ((store_kind_is_retained(record->kind) || store_kind_is_retained_gone(record->kind)) &&
 	    record->number > model->retained_number)
 		model->retained_number = record->number;
 	return apply(model->state, shard, record, place) ? ERROR_OK : ERROR_NO_MEMORY;
@@ -464,6 +466,14 @@ static void finish_message(struct model *model, const struct message_slot *messa
 	}
 }
 
+static void finish_cleared(struct model *model, struct model_retained *cleared)
+{
+	if (stamp_is_none(cleared->stamp))
+		return;
+	cleared->next = model->retained_cleared;
+	model->retained_cleared = cleared;
+}
+
 enum error model_finish(struct model *model)
 {
 	struct model_state *state = model->state;
@@ -483,8 +493,10 @@ enum error model_finish(struct model *model)
 	}
 	for (uint32_t index = 1; index <= state->retained.touched; index++) {
 		struct retained_slot *retained = pool_at(&state->retained, index);
-		if (retained->told.packet == NULL)
+		if (retained->told.packet == NULL) {
+			finish_cleared(model, &retained->told);
 			continue;
+		}
 		retained->told.next = model->retained;
 		model->retained = &retained->told;
 		model->retained_count++;

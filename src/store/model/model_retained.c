@@ -29,7 +29,8 @@ static struct retained_slot *model_retained_new(struct model_state *state, struc
 /* One that was taken away stays as a number: the log of another shard may still have an older message. */
 bool model_retained_apply(struct model_state *state, const struct store_record *record)
 {
-	CHECK(record->kind == STORE_RETAINED || record->kind == STORE_RETAINED_GONE);
+	bool stays = store_kind_is_retained(record->kind);
+	CHECK(stays || store_kind_is_retained_gone(record->kind));
 	struct retained_slot *retained = model_retained_find(state, record->text);
 	if (retained == NULL)
 		retained = model_retained_new(state, record->text);
@@ -39,13 +40,14 @@ bool model_retained_apply(struct model_state *state, const struct store_record *
 	if (record->number < told->number)
 		return true;
 	struct slice packet = slice_of(NULL, 0);
-	if (record->kind == STORE_RETAINED && !model_text_copy(state, record->body, &packet))
+	if (stays && !model_text_copy(state, record->body, &packet))
 		return false;
 	struct slice before = slice_of(told->packet, told->packet != NULL ? told->publication.packet_bytes : 0);
 	model_text_free(state, &before);
 	told->number = record->number;
 	told->packet = packet.data;
-	if (record->kind == STORE_RETAINED) {
+	told->stamp = (struct stamp){.time = record->stamp_time, .node = record->stamp_node};
+	if (stays) {
 		told->publication = store_record_publication(record);
 		told->expires_at_s = record->expires_at_s;
 	}

@@ -133,13 +133,21 @@ static void tell_session(struct retell *retell, const struct model_session *sess
 
 static void tell_retained(struct retell *retell, const struct model_retained *retained)
 {
-	struct store_record record = {.kind = STORE_RETAINED,
+	struct store_record record = {.kind = stamp_is_none(retained->stamp) ? STORE_RETAINED : STORE_RETAINED_STAMPED,
+				      .stamp_time = retained->stamp.time,
+				      .stamp_node = retained->stamp.node,
 				      .number = retained->number,
 				      .expires_at_s = retained->expires_at_s,
 				      .text = retained->topic,
 				      .body = slice_of(retained->packet, retained->publication.packet_bytes)};
 	store_record_set_publication(&record, &retained->publication);
 	log_writer_add(&retell->result->log, &record);
+}
+
+static void tell_cleared(struct retell *retell, const struct model_retained *cleared)
+{
+	TELL(retell, .kind = STORE_RETAINED_CLEARED, .number = cleared->number, .stamp_time = cleared->stamp.time,
+	     .stamp_node = cleared->stamp.node, .text = cleared->topic);
 }
 
 /* By a session that was there for this alone, and has no client id, as no client's session has. */
@@ -174,6 +182,8 @@ static void tell_all(struct retell *retell)
 		tell_retained(retell, at);
 		store_progress_update(&retell->store->progress, ++done, all);
 	}
+	for (const struct model_retained *at = model->retained_cleared; at != NULL && !retell->failed; at = at->next)
+		tell_cleared(retell, at);
 	for (const struct model_session *at = model->sessions; at != NULL && !retell->failed; at = at->next) {
 		tell_session(retell, at);
 		store_progress_update(&retell->store->progress, ++done, all);

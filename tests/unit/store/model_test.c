@@ -233,7 +233,7 @@ static void test_what_names_nothing_means_nothing(void **state)
 {
 	struct scene *scene = *state;
 	for (int kind = STORE_OPENED; kind < STORE_KIND_COUNT; kind++) {
-		if (kind == STORE_OPENED || kind == STORE_KEPT || kind == STORE_RETAINED)
+		if (kind == STORE_OPENED || kind == STORE_KEPT || store_kind_is_retained((enum store_kind)kind))
 			continue;
 		APPLY(scene, .kind = (enum store_kind)kind, .session = 1, .entry = 2, .entry_to = 3, .message = 4,
 		      .subscription = 5, .packet_id = 6, .publisher = 7, .topic_bytes = 1, .header_bytes = 2,
@@ -464,6 +464,41 @@ static void test_the_highest_number_is_retained(void **state)
 	assert_int_equal(scene->model->retained_number, 12);
 }
 
+static void test_stamps_are_kept_of_messages_and_of_what_was_taken_away(void **state)
+{
+	struct scene *scene = *state;
+	struct publication publication;
+	struct slice packet = log_scene_packet("a", "five", 1, &publication);
+	struct store_record record = {.kind = STORE_RETAINED_STAMPED,
+				      .number = 5,
+				      .stamp_time = 50,
+				      .stamp_node = 2,
+				      .text = text("a"),
+				      .body = packet};
+	store_record_set_publication(&record, &publication);
+	apply_on(scene, 0, &record);
+	retain(scene, 0, 7, "b", "seven");
+	apply_on(scene, 1,
+		 &(const struct store_record){
+			 .kind = STORE_RETAINED_CLEARED, .number = 9, .stamp_time = 90, .text = text("b")});
+	apply_on(scene, 1,
+		 &(const struct store_record){.kind = STORE_RETAINED_CLEARED, .number = 10, .stamp_time = 70});
+	record.text = text("c");
+	retain(scene, 0, 11, "c", "eleven");
+	apply_on(scene, 1, &(const struct store_record){.kind = STORE_RETAINED_GONE, .number = 12, .text = text("c")});
+	free((void *)(uintptr_t)packet.data);
+	assert_null(finish(scene, "none"));
+	assert_int_equal(scene->model->retained_count, 1);
+	assert_int_equal(scene->model->retained->stamp.time, 50);
+	assert_int_equal(scene->model->retained->stamp.node, 2);
+	const struct model_retained *cleared = scene->model->retained_cleared;
+	assert_int_equal(cleared->topic.size, 0);
+	assert_int_equal(cleared->stamp.time, 70);
+	assert_true(slice_equal(cleared->next->topic, text("b")));
+	assert_int_equal(cleared->next->stamp.time, 90);
+	assert_null(cleared->next->next);
+}
+
 static void test_an_epoch_forgets_the_one_before(void **state)
 {
 	struct scene *scene = *state;
@@ -497,6 +532,7 @@ int main(void)
 		TEST(told_again_a_session_keeps_its_connections),
 		TEST(first_told_again_a_session_has_any_connection_before),
 		TEST(the_highest_number_is_retained),
+		TEST(stamps_are_kept_of_messages_and_of_what_was_taken_away),
 		TEST(an_epoch_forgets_the_one_before),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -112,6 +112,22 @@ static const struct store_record RECORDS[] = {
 	 .identifier = 5,
 	 .count = 3,
 	 .body = {RUN_BODY, sizeof(RUN_BODY)}},
+	{.kind = STORE_RETAINED_STAMPED,
+	 .number = 8,
+	 .stamp_time = UINT64_MAX,
+	 .stamp_node = 5,
+	 .flags = 1,
+	 .expires_at_s = STORE_NEVER_S,
+	 .topic_bytes = 3,
+	 .header_bytes = 3,
+	 .packet_bytes = 11,
+	 .text = {PACKET + 5, 3},
+	 .body = {PACKET, 11}},
+	{.kind = STORE_RETAINED_CLEARED,
+	 .number = 7,
+	 .stamp_time = 1,
+	 .stamp_node = UINT64_MAX,
+	 .text = {(const uint8_t *)"a/b", 3}},
 };
 #define RECORD_COUNT (sizeof(RECORDS) / sizeof(RECORDS[0]))
 

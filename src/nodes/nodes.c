@@ -1,0 +1,212 @@
+#include "nodes/nodes.h"
+
+#include "base/check.h"
+#include "base/clock.h"
+#include "base/log.h"
+#include "nodes/nodes_thread.h"
+#include "nodes/retained.h"
+#include "reactor/waker.h"
+#include "runtime/node_mail.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* What could not be started is tried again after so long. */
+#define RETRY_MS 10000u
+
+struct nodes {
+	struct cluster_settings settings;
+	char node[CLUSTER_NAME_BYTES_MAX];
+	bool has_store;
+	struct requests *requests;
+	struct nodes_thread *thread; /* NULL: it does not run */
+	uint64_t retry_ms;
+	pthread_mutex_t lock; /* of `thread`, for other threads */
+};
+
+_Static_assert(sizeof(((struct settings *)0)->node) <= CLUSTER_NAME_BYTES_MAX, "a node's name fits");
+_Static_assert(NODE_NAME_BYTES_MAX < CLUSTER_NAME_BYTES_MAX, "a peer's name fits");
+
+struct nodes *nodes_new(const struct settings *settings)
+{
+	struct nodes *nodes = calloc(1, sizeof(*nodes));
+	if (nodes == NULL)
+		return NULL;
+	nodes->settings = settings->cluster;
+	memcpy(nodes->node, settings->node, sizeof(settings->node));
+	nodes->has_store = settings->store.directory[0] != '\0';
+	nodes->requests = requests_new();
+	CHECK(pthread_mutex_init(&nodes->lock, NULL) == 0);
+	if (nodes->requests != NULL)
+		return nodes;
+	nodes_free(nodes);
+	return NULL;
+}
+
+void nodes_free(struct nodes *nodes)
+{
+	if (nodes == NULL)
+		return;
+	CHECK(nodes->thread == NULL);
+	requests_free(nodes->requests);
+	pthread_mutex_destroy(&nodes->lock);
+	free(nodes);
+}
+
+/* ---- the thread ---- */
+
+static void free_thread(struct nodes_thread *thread)
+{
+	retained_service_free(thread->retained);
+	sem_destroy(&thread->begun);
+	pthread_mutex_destroy(&thread->lock);
+	free(thread);
+}
+
+static struct nodes_thread *make_thread(struct nodes *nodes, struct gateway *gateway)
+{
+	struct nodes_thread *thread = calloc(1, sizeof(*thread));
+	if (thread == NULL)
+		return NULL;
+	thread->gateway = gateway;
+	thread->parts = gateway_parts(gateway);
+	thread->settings = &nodes->settings;
+	thread->node = nodes->node;
+	thread->has_store = nodes->has_store;
+	thread->requests = nodes->requests;
+	CHECK(thread->parts.nodes != NULL);
+	CHECK(pthread_mutex_init(&thread->lock, NULL) == 0);
+	CHECK(sem_init(&thread->begun, 0, 0) == 0);
+	nodes_add_service(thread, &REQUESTS_SERVICE, nodes->requests);
+	thread->retained = retained_service_new(thread);
+	if (thread->retained == NULL) {
+		free_thread(thread);
+		return NULL;
+	}
+	nodes_add_service(thread, &RETAINED_SERVICE, thread->retained);
+	return thread;
+}
+
+static bool run_thread(struct nodes_thread *thread)
+{
+	if (pthread_create(&thread->thread, NULL, nodes_main, thread) != 0)
+		return false;
+	while (sem_wait(&thread->begun) != 0)
+		continue;
+	if (!atomic_load(&thread->failed))
+		return true;
+	pthread_join(thread->thread, NULL);
+	return false;
+}
+
+static void set_thread(struct nodes *nodes, struct nodes_thread *thread)
+{
+	pthread_mutex_lock(&nodes->lock);
+	nodes->thread = thread;
+	pthread_mutex_unlock(&nodes->lock);
+}
+
+void nodes_start(struct nodes *nodes, struct gateway *gateway)
+{
+	if (nodes == NULL)
+		return;
+	CHECK(nodes->thread == NULL);
+	struct nodes_thread *thread = make_thread(nodes, gateway);
+	if (thread != NULL && run_thread(thread)) {
+		set_thread(nodes, thread);
+		return;
+	}
+	if (thread != NULL)
+		free_thread(thread);
+	log_write(LOG_ERROR, "cluster: the nodes thread does not start; this node serves alone, and tries again");
+	nodes->retry_ms = clock_now_ms() + RETRY_MS;
+}
+
+void nodes_stop(struct nodes *nodes)
+{
+	if (nodes == NULL)
+		return;
+	nodes->retry_ms = UINT64_MAX;
+	struct nodes_thread *thread = nodes->thread;
+	if (thread == NULL)
+		return;
+	atomic_store(&thread->stopping, true);
+	waker_wake(&thread->parts.nodes->waker);
+	pthread_join(thread->thread, NULL);
+	set_thread(nodes, NULL);
+	free_thread(thread);
+}
+
+void nodes_tend(struct nodes *nodes, struct gateway *gateway)
+{
+	if (nodes != NULL && nodes->thread == NULL && clock_now_ms() >= nodes->retry_ms)
+		nodes_start(nodes, gateway);
+}
+
+/* ---- for other threads ---- */
+
+void nodes_status(struct nodes *nodes, struct nodes_status *status)
+{
+	memset(status, 0, sizeof(*status));
+	if (nodes == NULL)
+		return;
+	pthread_mutex_lock(&nodes->lock);
+	if (nodes->thread != NULL) {
+		pthread_mutex_lock(&nodes->thread->lock);
+		*status = nodes->thread->status;
+		pthread_mutex_unlock(&nodes->thread->lock);
+	} else {
+		status->is_caught_up = status->is_alone = true; /* nobody is there to catch up with */
+	}
+	pthread_mutex_unlock(&nodes->lock);
+	status->is_on = true;
+}
+
+enum error nodes_forget(struct nodes *nodes, const char *node, const char **why)
+{
+	(void)nodes;
+	(void)node;
+	*why = "there is no such node";
+	return ERROR_NOT_FOUND;
+}
+
+bool nodes_ask(struct nodes *nodes, const char *node, struct slice question, uint32_t timeout_ms,
+	       struct nodes_answers *answers)
+{
+	return requests_ask(nodes->requests, node, question, timeout_ms, answers);
+}
+
+void nodes_set_answerer(struct nodes *nodes, const struct nodes_answerer *answerer)
+{
+	requests_set_answerer(nodes->requests, answerer);
+}
+
+void nodes_answer(struct nodes *nodes, const struct nodes_asked *asked, uint16_t status, struct slice body)
+{
+	requests_answer(nodes->requests, asked, status, body);
+}
+
+/* ---- the status ---- */
+
+const char *peer_state_name(enum peer_state state)
+{
+	static const char *const NAMES[] = {
+		[PEER_NONE] = "none",       [PEER_JOINING] = "joining", [PEER_CATCHING_UP] = "catching-up",
+		[PEER_ALIVE] = "alive",     [PEER_AWAY] = "away",       [PEER_LEFT] = "left",
+		[PEER_REFUSED] = "refused",
+	};
+	return NAMES[state];
+}
+
+void nodes_status_pack(struct nodes_status *status)
+{
+	status->peer_count = 0;
+	status->is_alone = true;
+	for (uint32_t i = 0; i < NODES_MAX; i++) {
+		if (status->peers[i].state == PEER_NONE)
+			continue;
+		if (status->peers[i].state == PEER_ALIVE || status->peers[i].state == PEER_CATCHING_UP)
+			status->is_alone = false;
+		status->peers[status->peer_count++] = status->peers[i];
+	}
+}

@@ -1,0 +1,99 @@
+/* What the nodes thread consists of. For the files of this folder; everybody else has nodes/nodes.h. By that thread,
+ * where a member does not say otherwise. */
+#ifndef NODES_NODES_THREAD_H
+#define NODES_NODES_THREAD_H
+
+#include "cluster/link.h"
+#include "cluster/members.h"
+#include "control/gateway.h"
+#include "nodes/bus.h"
+#include "nodes/nodes.h"
+#include "nodes/peer.h"
+#include "nodes/requests.h"
+#include "nodes/service.h"
+
+#include <pthread.h>
+#include <semaphore.h>
+
+#define NODES_SERVICES_MAX 8u
+_Static_assert(NODES_SERVICES_MAX <= PEER_SERVICES_MAX, "each service may keep something for each peer");
+
+/* What two nodes of this program say to each other (cluster/message.h). */
+#define NODES_PROTOCOL 1u
+
+struct service_entry {
+	const struct node_service *service;
+	void *context;
+};
+
+/* A peer, with what only the thread itself needs. */
+struct peer_entry {
+	struct node_peer peer; /* first: services have a pointer to it */
+	struct link link;
+	struct nodes_thread *thread;
+	struct bus_address address;
+	uint64_t state_since_ms;
+	uint64_t clients; /* as it said last */
+	uint64_t faults;  /* messages that did not follow the protocol */
+};
+
+struct retained_service;
+
+struct nodes_thread {
+	/* Set before the thread starts. */
+	struct gateway *gateway;
+	struct gateway_parts parts;
+	const struct cluster_settings *settings;
+	const char *node; /* this node's name */
+	bool has_store;
+	struct requests *requests;
+	struct retained_service *retained;
+	/* Its own. */
+	struct bus *bus;
+	struct members *members;
+	struct node_peer *peers[NODES_MAX]; /* by slot; each is a struct peer_entry; NULL: the slot is free */
+	struct service_entry services[NODES_SERVICES_MAX];
+	uint32_t service_count;
+	uint64_t now_ms; /* when the turn began */
+	uint64_t status_ms;
+	uint64_t figures_ms;
+	uint64_t foreign_datagrams;
+	bool is_busy; /* a service has more to do at once */
+	bool renews;  /* this run is over for the others: another one begins in this turn */
+	bool is_ending;
+	struct nodes_status next_status; /* being made */
+	/* Between threads. */
+	pthread_mutex_t lock; /* of the status */
+	struct nodes_status status;
+	_Atomic bool stopping;
+	_Atomic bool failed;
+	sem_t begun;
+	pthread_t thread;
+};
+
+/* The thread's main function; argument: struct nodes_thread. */
+void *nodes_main(void *argument);
+/* Adds a service, before the thread begins to serve. Those that were added first are told of peers first. */
+void nodes_add_service(struct nodes_thread *thread, const struct node_service *service, void *context);
+/* Random, and not 0. */
+uint64_t nodes_new_incarnation(void);
+
+/* ---- nodes/fellows.c: peers, as members, links and services see them ---- */
+
+/* Makes the members, whose observer it is. NULL: no memory. */
+struct members *fellows_new(struct nodes_thread *thread, uint64_t incarnation);
+/* A datagram for this node. */
+void fellows_receive(struct nodes_thread *thread, struct slice datagram);
+/* After members_receive() and members_tick(): begins anew where this run is over. */
+void fellows_settle(struct nodes_thread *thread);
+/* Hands datagrams to the bus, as far as it has room. */
+void fellows_send(struct nodes_thread *thread);
+/* The links' deadlines: to be called once a turn. */
+void fellows_tick(struct nodes_thread *thread);
+uint64_t fellows_deadline(const struct nodes_thread *thread);
+/* Tells the peers how this node is doing. */
+void fellows_tell_figures(struct nodes_thread *thread);
+void fellows_status(const struct nodes_thread *thread, struct nodes_status *status);
+void fellows_free(struct nodes_thread *thread);
+
+#endif

@@ -1,0 +1,20 @@
+/* Other nodes of the cluster among those that a message goes to. A node gets one record a message with its own number,
+ * as a shard does: where one of its filters with wildcards matches (topics/index.h), where its digest has the topic
+ * (runtime/node_filters.h), or where the message is a retained one, which all nodes have. Where the match takes several
+ * steps, route_progress says which nodes have it from an earlier one. Only where the gateway is in a cluster; by the
+ * shard's thread. */
+#ifndef ROUTE_OTHER_NODES_H
+#define ROUTE_OTHER_NODES_H
+
+#include "route/route.h"
+
+/* Before a step's match: what it is to find for the topic. */
+void other_nodes_begin(struct shard *shard, struct slice topic);
+/* After it: adds a route for each node that is to get the message in this step. matched: ERROR_OK or ERROR_MORE, which
+ * is returned; or ERROR_NO_MEMORY. */
+enum error other_nodes_add(struct shard *shard, const struct outbound *outbound, struct slice topic,
+			   const struct route_progress *progress, enum error matched);
+/* All whom the step found have the message. */
+void other_nodes_done(struct shard *shard, struct route_progress *progress);
+
+#endif
