@@ -48,7 +48,8 @@ struct access {
 	struct revocation_file file;
 	bool has_file;
 	_Atomic uint64_t log_end;
-	_Atomic uint64_t *seen; /* sequence number up to which each shard has read the log */
+	_Atomic uint64_t *seen;          /* sequence number up to which each shard has read the log */
+	struct access_observer observer; /* under revocation_lock */
 	struct access_revoked log[LOG_ENTRIES];
 };
 
@@ -473,15 +474,58 @@ static enum error apply_revocation(struct access *access, enum access_source sou
 	return error == ERROR_OK && why != NULL ? ERROR_SYSTEM : error;
 }
 
+/* The lock is held. */
+static enum error revoke_locked(struct access *access, enum access_source source, const struct revocation *revocation,
+				int64_t wall_s, enum revocation_change *change)
+{
+	*change = REVOCATION_UNCHANGED;
+	if (!log_has_room(access))
+		return ERROR_MORE;
+	enum error error = apply_revocation(access, source, revocation, wall_s, change);
+	if (*change == REVOCATION_ADDED)
+		announce_revocation(access, revocation);
+	return error;
+}
+
+static void tell_observer(struct access *access, enum access_source source, const struct revocation *revocation,
+			  enum revocation_change change)
+{
+	if (source != ACCESS_EMBEDDED || access->observer.changed == NULL || change == REVOCATION_UNCHANGED)
+		return;
+	struct revocation told = *revocation;
+	if (change == REVOCATION_LIFTED)
+		told.until_s = REVOCATION_LIFTED_S;
+	access->observer.changed(access->observer.context, &told);
+}
+
+void access_observe(struct access *access, struct access_observer observer)
+{
+	pthread_mutex_lock(&access->revocation_lock);
+	access->observer = observer;
+	pthread_mutex_unlock(&access->revocation_lock);
+}
+
 enum error access_revoke(struct access *access, enum access_source source, const struct revocation *revocation,
 			 int64_t wall_s)
 {
+	enum revocation_change change;
 	pthread_mutex_lock(&access->revocation_lock);
-	enum revocation_change change = REVOCATION_UNCHANGED;
-	enum error error =
-		log_has_room(access) ? apply_revocation(access, source, revocation, wall_s, &change) : ERROR_MORE;
-	if (change == REVOCATION_ADDED)
-		announce_revocation(access, revocation);
+	enum error error = revoke_locked(access, source, revocation, wall_s, &change);
+	tell_observer(access, source, revocation, change);
+	pthread_mutex_unlock(&access->revocation_lock);
+	return error;
+}
+
+enum error access_follow(struct access *access, const struct revocation *revocation, int64_t wall_s)
+{
+	enum revocation_change change;
+	struct revocation followed = *revocation;
+	if (followed.until_s == REVOCATION_LIFTED_S)
+		followed.until_s = wall_s;
+	pthread_mutex_lock(&access->revocation_lock);
+	enum error error = followed.until_s > wall_s
+				   ? revoke_locked(access, ACCESS_EMBEDDED, &followed, wall_s, &change)
+				   : apply_revocation(access, ACCESS_EMBEDDED, &followed, wall_s, &change);
 	pthread_mutex_unlock(&access->revocation_lock);
 	return error;
 }
@@ -493,6 +537,7 @@ bool access_lift(struct access *access, enum access_source source, enum revocati
 	enum revocation_change change = REVOCATION_UNCHANGED;
 	pthread_mutex_lock(&access->revocation_lock);
 	apply_revocation(access, source, &over, wall_s, &change);
+	tell_observer(access, source, &over, change);
 	pthread_mutex_unlock(&access->revocation_lock);
 	return change == REVOCATION_LIFTED;
 }

@@ -6,6 +6,7 @@
 #ifndef ACCESS_ACCESS_H
 #define ACCESS_ACCESS_H
 
+#include "auth/revocation/revocation_journal.h"
 #include "auth/rules/acl.h"
 #include "auth/sign_in.h"
 #include "base/hash.h"
@@ -101,6 +102,18 @@ enum error access_revoke(struct access *access, enum access_source source, const
 /* Lifts a revocation. Returns false if there was none. */
 bool access_lift(struct access *access, enum access_source source, enum revocation_kind kind, struct slice id,
 		 int64_t wall_s);
+/* Who hears of each change by access_revoke() and access_lift() with ACCESS_EMBEDDED. */
+struct access_observer {
+	/* With a lock held; must not block. revocation->until_s: REVOCATION_LIFTED_S: it was lifted. */
+	void (*changed)(void *context, const struct revocation *revocation);
+	void *context;
+};
+/* changed NULL: nobody. Any thread. */
+void access_observe(struct access *access, struct access_observer observer);
+/* What another node of the cluster has revoked, or lifted (REVOCATION_LIFTED_S): the same here, and as durable, but the
+ * observer does not hear of it. The errors of access_revoke(). */
+enum error access_follow(struct access *access, const struct revocation *revocation, int64_t wall_s);
+
 /* Enclose a full listing of a source: what the listing does not repeat is lifted. access_round_end() returns how many
  * were. */
 void access_round_begin(struct access *access, enum access_source source);

@@ -14,7 +14,7 @@
 #define LINK_ACK_DELAY_MS 5u
 /* How long the sender waits for an acknowledgement before it sends again: from what was measured, between these, and
  * doubled with each time that nothing came. */
-#define LINK_RETRY_MS_MIN 60u
+#define LINK_RETRY_MS_MIN 100u
 #define LINK_RETRY_MS_MAX 4000u
 /* A gap that is still there is reported again after this. */
 #define LINK_GAP_AGAIN_MS 20u

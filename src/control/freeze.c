@@ -3,7 +3,8 @@
  * 1. The shards move their clients' sockets to where they outlive a thread, while they serve them.
  * 2. The gates take no more connections, which wait in the kernel's queues, and let in those that they have.
  * 3. The shards read no clients any more, and finish what is in transit between them. Clients wait from here on.
- * 4. When nothing is, their threads end, one after the other; the main thread takes their descriptors first.
+ * 4. When nothing is, the guest leaves (control/gateway.h), and their threads end, one after the other; the main thread
+ * takes their descriptors first.
  * 5. The store writes and syncs what was told last, and its threads end.
  *
  * Every wait has a limit. Where one is over, all is taken back, and the gateway serves on. */
@@ -148,7 +149,8 @@ static bool quieten_shards(struct gateway *gateway, struct gateway_frozen *repor
 	uint64_t before = 0;
 	uint64_t now = 0;
 	bool once = false;
-	report->quiet_from_ns = clock_now_ns();
+	if (report->quiet_from_ns == 0)
+		report->quiet_from_ns = clock_now_ns();
 	ask_all(gateway, SHARD_QUIETENS);
 	for (;;) {
 		const char *unquiet = unquiet_shard(gateway, &now);
@@ -243,7 +245,16 @@ static enum error resume_gates(struct gateway *gateway)
 	return ERROR_OK;
 }
 
-bool gateway_freeze(struct gateway *gateway, struct gateway_frozen *report)
+/* It may have sent something at the last moment: all have to be quiet once more. */
+static bool end_guest(struct gateway *gateway, const struct gateway_guest *guest, struct gateway_frozen *report)
+{
+	if (guest == NULL)
+		return true;
+	guest->leave(guest->context);
+	return quieten_shards(gateway, report);
+}
+
+bool gateway_freeze(struct gateway *gateway, const struct gateway_guest *guest, struct gateway_frozen *report)
 {
 	*report = (struct gateway_frozen){.asked_ns = clock_now_ns()};
 	if (!may_freeze(gateway, report))
@@ -253,8 +264,8 @@ bool gateway_freeze(struct gateway *gateway, struct gateway_frozen *report)
 		return false;
 	}
 	end_gates(gateway, report);
-	if (hurry_storage(gateway, report) && quieten_shards(gateway, report) && end_shards(gateway, report) &&
-	    pause_storage(gateway, report)) {
+	if (hurry_storage(gateway, report) && quieten_shards(gateway, report) && end_guest(gateway, guest, report) &&
+	    end_shards(gateway, report) && pause_storage(gateway, report)) {
 		report->stored_ns = clock_now_ns();
 		return true;
 	}

@@ -51,9 +51,15 @@ struct gateway_frozen {
 };
 /* Whether a program that describes its store so (storage_describe()) can go on with the one that there is. */
 bool gateway_may_follow(const struct gateway *gateway, const char *storage, struct store_refusal *refusal);
+/* Who still has to do with the shards while they finish what is in transit between them, such as the nodes thread, and
+ * has to leave before they end. */
+struct gateway_guest {
+	void (*leave)(void *context); /* called once nothing is in transit; clients wait meanwhile */
+	void *context;
+};
 /* Ends the threads of gates and shards, and keeps every client. False: it serves on, and report->why says why not.
- * Blocks; clients are served until the last few milliseconds. */
-bool gateway_freeze(struct gateway *gateway, struct gateway_frozen *report);
+ * Blocks; clients are served until the last few milliseconds. guest: NULL: there is none. */
+bool gateway_freeze(struct gateway *gateway, const struct gateway_guest *guest, struct gateway_frozen *report);
 /* Notes all that the next program needs to go on, and lets what it is to have outlive execve(). The gateway is frozen.
  * *root_fd: what gateway_new() of that program is to be given. False: why says why not, and nothing has changed. */
 bool gateway_leave(struct gateway *gateway, int *root_fd, char *why, size_t why_size);

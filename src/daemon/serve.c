@@ -118,7 +118,13 @@ static void stop_relay(void *context)
 {
 	const struct serving *serving = context;
 	relay_stop(serving->relay);
-	nodes_stop(serving->nodes); /* behind those who publish */
+	nodes_rest(serving->nodes); /* behind those who publish */
+}
+
+static void leave_nodes(void *context)
+{
+	const struct serving *serving = context;
+	nodes_leave(serving->nodes);
 }
 
 static void start_relay(void *context)
@@ -132,7 +138,8 @@ static void start_relay(void *context)
 static void upgrade_if_asked(struct serving *serving)
 {
 	struct upgrade_status status;
-	const struct upgrade_users relay = {.stop = stop_relay, .start = start_relay, .context = serving};
+	const struct upgrade_users relay = {
+		.stop = stop_relay, .leave = leave_nodes, .start = start_relay, .context = serving};
 	upgrade_status(serving->upgrade, &status);
 	if (status.state != UPGRADE_ASKED)
 		return;

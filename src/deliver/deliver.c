@@ -254,8 +254,17 @@ static void deliver_with_origin(struct shard *shard, struct delivery *delivery, 
 		empty_scratch(shard, delivery);
 }
 
+/* What is published on another node is for its own rules and the like, and not for those here. The nodes thread, which
+ * sends it, has origins only for what it sends to spools. */
+static bool is_of_another_node(const struct shard *shard, const struct delivery *delivery)
+{
+	return delivery->publisher.shard >= shard->env.shard_count && delivery->origin.size == 0;
+}
+
 void deliver_to(struct shard *shard, struct delivery *delivery, const struct subscription *subscription)
 {
+	if (subscription->takes_origin && is_of_another_node(shard, delivery))
+		return;
 	if (subscription->takes_origin)
 		deliver_with_origin(shard, delivery, subscription);
 	else

@@ -5,13 +5,10 @@
 #include "base/hash.h"
 #include "nodes/dial.h"
 
-#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
-#include <sys/ioctl.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
 /* libnats reads so much at once, and asks to write when so much waits. */
@@ -19,7 +16,6 @@
 #define CLOSE_MS 2000u
 /* What waits at the end may go for so long. */
 #define LAST_FLUSH_MS 300u
-#define TLS_RECORD_HEAD_BYTES 5u
 /* What the bus sends to itself: this, and a number of 64 bits. */
 #define PROBE_BYTES 10u
 
@@ -41,7 +37,6 @@ struct bus {
 	struct wire *wire; /* NULL: not connected */
 	bool is_lost;      /* it is to be ended where no call of libnats is under way */
 	size_t buffered_bytes;
-	bool waits_for_record; /* SO_RCVLOWAT is set */
 	uint64_t probe_number;
 	uint64_t probe_at_ms;
 	uint64_t echo_ms; /* when a probe last came back */
@@ -91,7 +86,7 @@ static bool start_dial(struct bus *bus, const struct bus_settings *settings)
 }
 
 /* false: `text` says why. */
-static bool open_bus(struct bus *bus, const struct bus_settings *settings, char text[BUS_TEXT_BYTES])
+static bool open_parts(struct bus *bus, const struct bus_settings *settings, char text[BUS_TEXT_BYTES])
 {
 	const char *fault;
 	bus->url_count = bus_urls_read(settings->urls, bus->urls, text);
@@ -133,7 +128,7 @@ struct bus *bus_new(const struct bus_settings *settings, struct bus_receiver rec
 	snprintf(bus->cluster, sizeof(bus->cluster), "%s", settings->cluster);
 	snprintf(bus->all.subject, sizeof(bus->all.subject), "roost.%s.all", bus->cluster);
 	bus_address_of(bus, slice_string(settings->node), &bus->own);
-	if (open_bus(bus, settings, text))
+	if (open_parts(bus, settings, text))
 		return bus;
 	if (bus->waker_fd >= 0)
 		close(bus->waker_fd);
@@ -143,7 +138,7 @@ struct bus *bus_new(const struct bus_settings *settings, struct bus_receiver rec
 
 /* ---- the connection's end, and the next one ---- */
 
-static void set_state(struct bus *bus, enum bus_state state)
+static void set_bus_state(struct bus *bus, enum bus_state state)
 {
 	bus->status.state = state;
 	bus->status.since_ms = bus->now_ms;
@@ -168,7 +163,7 @@ static uint32_t next_pause_ms(struct bus *bus)
 
 static void schedule_try(struct bus *bus)
 {
-	set_state(bus, BUS_WAITING);
+	set_bus_state(bus, BUS_WAITING);
 	bus->url_next = (bus->url_next + 1) % bus->url_count;
 	bus->tried++;
 	bus->try_at_ms = bus->now_ms;
@@ -207,7 +202,7 @@ static void lose_broken(struct bus *bus, const char *otherwise)
 static void try_now(struct bus *bus)
 {
 	const struct bus_url *url = &bus->urls[bus->url_next];
-	set_state(bus, BUS_CONNECTING);
+	set_bus_state(bus, BUS_CONNECTING);
 	memcpy(bus->status.url, url->shown, sizeof(bus->status.url));
 	bus->status.tries++;
 	bus->is_dialling = true;
@@ -218,16 +213,12 @@ static void try_now(struct bus *bus)
 
 static void write_wire(struct bus *bus)
 {
-	/* libnats takes it for an end of the connection where there is nothing to write. */
-	if (!bus->wire->wants_write || bus->wire->fd < 0)
+	if (!bus->wire->wants_write || wire_has_ended(bus->wire))
 		return;
 	dial_enter(bus->dial, bus->wire->fd);
-	errno = 0;
-	bus->nats.Connection_ProcessWriteEvent(bus->wire->connection);
+	bus->buffered_bytes = wire_write(bus->wire);
 	dial_leave(bus->dial);
-	int buffered = bus->nats.Connection_Buffered(bus->wire->connection);
-	bus->buffered_bytes = buffered > 0 ? (size_t)buffered : 0;
-	if (bus->wire->fd < 0)
+	if (wire_has_ended(bus->wire))
 		bus->is_lost = true;
 }
 
@@ -301,7 +292,7 @@ static void take_probe(struct bus *bus)
 	bus->echo_ms = bus->now_ms;
 	if (bus->status.state == BUS_CONNECTED)
 		return;
-	set_state(bus, BUS_CONNECTED);
+	set_bus_state(bus, BUS_CONNECTED);
 	bus->status.connects++;
 	bus->tried = 0;
 	bus->pause_ms = BUS_PAUSE_MS_MIN;
@@ -313,74 +304,24 @@ static bool is_probe(struct slice datagram)
 	return datagram.size == PROBE_BYTES && datagram.data[0] == 'R' && datagram.data[1] == 'P';
 }
 
-static void hand_datagram_on(struct bus *bus, enum bus_subject subject, struct slice datagram)
+static void hand_datagram_on(void *context, uint32_t subject, struct slice datagram)
 {
+	struct bus *bus = context;
 	if (subject == BUS_NODE && is_probe(datagram)) {
 		take_probe(bus);
 		return;
 	}
 	bus->status.datagrams_received++;
 	bus->status.bytes_received += datagram.size;
-	bus->receiver.on_datagram(bus->receiver.context, subject, datagram);
-}
-
-/* What libnats has gathered in one read. */
-static void take_messages(struct bus *bus, enum bus_subject subject)
-{
-	natsSubscription *subscription = bus->wire->subscriptions[subject];
-	int count = 0;
-	if (bus->nats.Subscription_GetPending(subscription, &count, NULL) != NATS_OK)
-		return;
-	for (; count > 0; count--) {
-		natsMsg *message = NULL;
-		if (bus->nats.Subscription_NextMsg(&message, subscription, 0) != NATS_OK)
-			return;
-		int size = bus->nats.Msg_GetDataLength(message);
-		hand_datagram_on(bus, subject, slice_of(bus->nats.Msg_GetData(message), size > 0 ? (size_t)size : 0));
-		bus->nats.Msg_Destroy(message);
-	}
-}
-
-static void set_low_water(struct bus *bus, int bytes)
-{
-	setsockopt(bus->wire->fd, SOL_SOCKET, SO_RCVLOWAT, &bytes, sizeof(bytes));
-	bus->waits_for_record = bytes > 1;
-}
-
-/* libnats waits in the middle of a TLS record, so it is asked to read whole ones only; the socket is readable when one
- * is there. */
-static bool has_whole_record(struct bus *bus)
-{
-	uint8_t head[TLS_RECORD_HEAD_BYTES];
-	int available = 0;
-	ssize_t size = recv(bus->wire->fd, head, sizeof(head), MSG_PEEK | MSG_DONTWAIT);
-	if (size <= 0)
-		return size == 0 || errno != EAGAIN;
-	int wanted = (int)TLS_RECORD_HEAD_BYTES;
-	if ((size_t)size == sizeof(head))
-		wanted += head[3] << 8 | head[4];
-	ioctl(bus->wire->fd, FIONREAD, &available);
-	if (available >= wanted && (size_t)size == sizeof(head)) {
-		if (bus->waits_for_record)
-			set_low_water(bus, 1);
-		return true;
-	}
-	set_low_water(bus, wanted);
-	return false;
+	bus->receiver.on_datagram(bus->receiver.context, (enum bus_subject)subject, datagram);
 }
 
 static void read_wire(struct bus *bus)
 {
-	if (bus->wire->is_tls && !has_whole_record(bus))
-		return;
 	dial_enter(bus->dial, bus->wire->fd);
-	errno = 0;
-	bus->nats.Connection_ProcessReadEvent(bus->wire->connection);
+	wire_read(bus->wire, hand_datagram_on, bus);
 	dial_leave(bus->dial);
-	/* Also what came before the connection broke. */
-	take_messages(bus, BUS_ALL);
-	take_messages(bus, BUS_NODE);
-	if (bus->wire->fd < 0)
+	if (wire_has_ended(bus->wire))
 		bus->is_lost = true;
 }
 
@@ -412,7 +353,6 @@ static void take_attempt(struct bus *bus)
 		return;
 	}
 	bus->wire = wire;
-	bus->waits_for_record = false;
 	bus->status.max_payload = (uint32_t)(wire->max_payload < UINT32_MAX ? wire->max_payload : UINT32_MAX);
 	if (wire->max_payload < BUS_PAYLOAD_BYTES) {
 		snprintf(fault, sizeof(fault), "the server's max_payload is %u bytes, and at least %u are needed",
@@ -442,7 +382,7 @@ static void serve_socket(struct bus *bus, const struct pollfd *polled)
 	if ((polled->revents & POLLOUT) != 0)
 		write_wire(bus);
 	/* Of half a TLS record nothing comes of reading. */
-	if (bus->waits_for_record && (polled->revents & (POLLRDHUP | POLLHUP | POLLERR)) != 0)
+	if (bus->wire->waits_for_record && (polled->revents & (POLLRDHUP | POLLHUP | POLLERR)) != 0)
 		bus->is_lost = true;
 	else if ((polled->revents & ~POLLOUT) != 0 && !bus->is_lost)
 		read_wire(bus);

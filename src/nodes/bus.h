@@ -80,7 +80,6 @@ struct bus_status {
 	uint64_t bytes_sent;
 	uint64_t bytes_received;
 	uint64_t dropped_unsent; /* given while it was not connected, or above twice the buffer */
-	uint64_t dropped_slow;   /* by libnats, because this thread did not read fast enough */
 };
 
 struct bus;

@@ -6,7 +6,7 @@
 
 #define PORT_DEFAULT 4222u
 
-static bool starts_with(struct slice *text, const char *start)
+static bool takes_start(struct slice *text, const char *start)
 {
 	size_t size = strlen(start);
 	if (text->size < size || memcmp(text->data, start, size) != 0)
@@ -73,8 +73,8 @@ static const char *read_url(struct slice text, struct bus_url *url)
 	struct slice user, host;
 	uint32_t port;
 	*url = (struct bus_url){0};
-	url->is_tls = starts_with(&text, "tls://");
-	if (!url->is_tls && !starts_with(&text, "nats://"))
+	url->is_tls = takes_start(&text, "tls://");
+	if (!url->is_tls && !takes_start(&text, "nats://"))
 		return "it begins with neither nats:// nor tls://";
 	if (text.size != 0 && text.data[text.size - 1] == '/')
 		text.size--;

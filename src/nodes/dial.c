@@ -3,7 +3,6 @@
 #include "base/check.h"
 #include "base/clock.h"
 
-#include <errno.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
@@ -15,8 +14,6 @@
 
 /* How often the guard looks whether something is stuck, and interrupts it again. */
 #define LOOK_MS 100u
-/* The rest of NATS' receive limits: the nodes thread takes what came at once, so nothing gathers. */
-#define NO_LIMIT (-1)
 
 enum dial_state {
 	DIAL_IDLE,
@@ -45,57 +42,10 @@ struct dial {
 	pthread_t guard;
 };
 
-/* ---- what libnats tells of a connection's socket; from whichever thread calls libnats ---- */
-
-static natsStatus attach(void **user, void *loop, natsConnection *connection, natsSock socket)
-{
-	struct wire *wire = loop;
-	(void)connection;
-	wire->fd = (int)socket;
-	*user = wire;
-	return NATS_OK;
-}
-
-static natsStatus read_wanted(void *user, bool add)
-{
-	struct wire *wire = user;
-	if (!add)
-		wire->fd = -1;
-	return NATS_OK;
-}
-
-static natsStatus write_wanted(void *user, bool add)
-{
-	((struct wire *)user)->wants_write = add;
-	return NATS_OK;
-}
-
-static natsStatus detach(void *user)
-{
-	((struct wire *)user)->fd = -1;
-	return NATS_OK;
-}
-
-void wire_free(struct wire *wire)
-{
-	if (wire == NULL)
-		return;
-	/* A connection that is whole would first ask the server for an answer, which nobody here reads. */
-	if (wire->fd >= 0) {
-		shutdown(wire->fd, SHUT_RDWR);
-		errno = 0;
-		wire->nats->Connection_ProcessReadEvent(wire->connection);
-	}
-	for (uint32_t i = 0; i < DIAL_SUBJECTS; i++)
-		wire->nats->Subscription_Destroy(wire->subscriptions[i]);
-	wire->nats->Connection_Destroy(wire->connection);
-	free(wire);
-}
-
 /* ---- an attempt ---- */
 
-static natsStatus set_options(const struct dial_settings *settings, const struct bus_url *url, struct wire *wire,
-			      natsOptions *options)
+static natsStatus set_nats_options(const struct dial_settings *settings, const struct bus_url *url, struct wire *wire,
+				   natsOptions *options)
 {
 	const struct nats_library *nats = &settings->nats;
 	natsStatus status = nats->Options_SetURL(options, url->full);
@@ -113,7 +63,7 @@ static natsStatus set_options(const struct dial_settings *settings, const struct
 	/* Its timer thread would end the connection under our feet; the bus has probes of its own. */
 	THEN(nats->Options_SetPingInterval(options, 0));
 	THEN(nats->Options_SetSendAsap(options, true));
-	THEN(nats->Options_SetEventLoop(options, wire, attach, read_wanted, write_wanted, detach));
+	THEN(wire_attach(wire, options));
 	if (is_secure) {
 		THEN(nats->Options_SetSecure(options, true));
 		THEN(nats->Options_SetExpectedHostname(options, url->host));
@@ -130,18 +80,13 @@ static natsStatus set_options(const struct dial_settings *settings, const struct
 
 static natsStatus subscribe(const struct dial_settings *settings, struct wire *wire)
 {
-	const struct nats_library *nats = &settings->nats;
 	natsStatus status = NATS_OK;
-	for (uint32_t i = 0; i < DIAL_SUBJECTS && status == NATS_OK; i++) {
-		status = nats->Connection_SubscribeSync(&wire->subscriptions[i], wire->connection,
-							settings->subjects[i]);
-		if (status == NATS_OK)
-			status = nats->Subscription_SetPendingLimits(wire->subscriptions[i], NO_LIMIT, NO_LIMIT);
-	}
+	for (uint32_t i = 0; i < WIRE_SUBJECTS && status == NATS_OK; i++)
+		status = wire_subscribe(wire, i, settings->subjects[i]);
 	return status;
 }
 
-static void describe(const struct nats_library *nats, natsStatus status, char fault[BUS_TEXT_BYTES])
+static void describe_failure(const struct nats_library *nats, natsStatus status, char fault[BUS_TEXT_BYTES])
 {
 	const char *more = nats->GetLastError(NULL);
 	const char *text = nats->Status_GetText(status);
@@ -160,17 +105,15 @@ static struct wire *connect_wire(const struct dial_settings *settings, const str
 				 char fault[BUS_TEXT_BYTES])
 {
 	const struct nats_library *nats = &settings->nats;
-	struct wire *wire = calloc(1, sizeof(*wire));
+	struct wire *wire = wire_new(nats);
 	natsOptions *options = NULL;
 	natsStatus status = wire != NULL ? nats->Options_Create(&options) : NATS_NO_MEMORY;
 	if (wire == NULL || status != NATS_OK) {
 		snprintf(fault, BUS_TEXT_BYTES, "out of memory");
-		free(wire);
+		wire_free(wire);
 		return NULL;
 	}
-	wire->nats = nats;
-	wire->fd = -1;
-	status = set_options(settings, url, wire, options);
+	status = set_nats_options(settings, url, wire, options);
 	if (status == NATS_OK)
 		status = nats->Connection_Connect(&wire->connection, options);
 	nats->Options_Destroy(options);
@@ -180,7 +123,7 @@ static struct wire *connect_wire(const struct dial_settings *settings, const str
 	}
 	if (status == NATS_OK)
 		return wire;
-	describe(nats, status, fault);
+	describe_failure(nats, status, fault);
 	wire_free(wire);
 	return NULL;
 }
@@ -271,7 +214,7 @@ static void *companion_main(void *argument)
 	return NULL;
 }
 
-static bool start_threads(struct dial *dial)
+static bool start_companion(struct dial *dial)
 {
 	/* Without SA_RESTART: what it interrupts returns. */
 	struct sigaction action = {.sa_handler = do_nothing};
@@ -302,7 +245,7 @@ struct dial *dial_new(const struct dial_settings *settings, int waker_fd)
 	CHECK(pthread_mutex_init(&dial->lock, NULL) == 0);
 	CHECK(pthread_cond_init(&dial->changed, &attributes) == 0);
 	pthread_condattr_destroy(&attributes);
-	if (start_threads(dial))
+	if (start_companion(dial))
 		return dial;
 	destroy(dial);
 	return NULL;

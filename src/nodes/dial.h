@@ -6,34 +6,23 @@
 
 #include "nodes/bus_url.h"
 #include "nodes/nats_library.h"
+#include "nodes/wire.h"
 
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 
-#define DIAL_SUBJECTS 2u
 #define DIAL_PATH_BYTES 1024u
 /* libnats bounds an attempt by itself. A handshake of TLS is not bounded: it is interrupted after this. */
 #define DIAL_ATTEMPT_MS 5000u
 /* For the interruption; SIGRTMIN is no constant. */
 #define DIAL_SIGNAL (SIGRTMIN + 5)
 
-/* A connection. The companion's while it is being made, then the nodes thread's. */
-struct wire {
-	const struct nats_library *nats; /* the dial's */
-	natsConnection *connection;
-	natsSubscription *subscriptions[DIAL_SUBJECTS];
-	int fd; /* libnats' own; -1: none */
-	bool wants_write;
-	bool is_tls;
-	uint64_t max_payload;
-};
-
 /* Has its own copy of everything: an attempt may outlive the bus. */
 struct dial_settings {
 	struct nats_library nats;
 	char name[BUS_TEXT_BYTES];
-	char subjects[DIAL_SUBJECTS][BUS_TEXT_BYTES];
+	char subjects[WIRE_SUBJECTS][BUS_TEXT_BYTES];
 	char credentials[DIAL_PATH_BYTES]; /* as in struct bus_settings; "": none */
 	char ca_file[DIAL_PATH_BYTES];
 	char certificate[DIAL_PATH_BYTES];
@@ -60,8 +49,5 @@ bool dial_take(struct dial *dial, struct wire **wire, char fault[BUS_TEXT_BYTES]
 /* Around calls of libnats that may wait for the other side: what lasts longer than stall_ms is ended. */
 void dial_enter(struct dial *dial, int fd);
 void dial_leave(struct dial *dial);
-
-/* Ends the connection and frees it. Does not wait for the server. */
-void wire_free(struct wire *wire);
 
 #endif

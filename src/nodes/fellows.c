@@ -251,6 +251,15 @@ struct members *fellows_new(struct nodes_thread *thread, uint64_t incarnation)
 	return members_new(&settings, &observer, thread->now_ms);
 }
 
+void fellows_agree(struct nodes_thread *thread)
+{
+	pthread_mutex_lock(&thread->lock);
+	if (thread->has_agreed_anew)
+		members_set_agreements(thread->members, thread->agreements, AGREEMENTS);
+	thread->has_agreed_anew = false;
+	pthread_mutex_unlock(&thread->lock);
+}
+
 void fellows_settle(struct nodes_thread *thread)
 {
 	if (!thread->renews)
@@ -351,6 +360,23 @@ void fellows_tell_figures(struct nodes_thread *thread)
 	}
 }
 
+/* "rules of access, token keys: not those of this node" */
+static void describe_disagreements(const struct nodes_thread *thread, const struct member *member,
+				   struct peer_status *status)
+{
+	size_t used = 0;
+	for (uint32_t i = 0; i < AGREEMENTS && used < sizeof(status->fault); i++) {
+		if ((member->disagreements >> i & 1u) == 0)
+			continue;
+		status->disagreements++;
+		struct slice name = thread->agreements[i].name;
+		used += (size_t)snprintf(status->fault + used, sizeof(status->fault) - used, "%s%.*s",
+					 used != 0 ? ", " : "", (int)name.size, (const char *)name.data);
+	}
+	if (used != 0 && used < sizeof(status->fault))
+		snprintf(status->fault + used, sizeof(status->fault) - used, ": not those of this node");
+}
+
 static void describe_peer(const struct nodes_thread *thread, const struct peer_entry *entry, struct peer_status *status)
 {
 	const struct member *member = members_at(thread->members, entry->peer.slot);
@@ -365,8 +391,7 @@ static void describe_peer(const struct nodes_thread *thread, const struct peer_e
 		status->rtt_us = entry->link.round_trip_8 * 125u;
 		status->bytes_out = entry->link.counters.bytes_sent;
 	}
-	if (member->disagreements != 0)
-		snprintf(status->fault, sizeof(status->fault), "its rules, keys or limits are not those of this node");
+	describe_disagreements(thread, member, status);
 }
 
 /* By slot, so that what services have for a slot finds its place. */

@@ -88,7 +88,8 @@ static uint64_t deadline_of(const struct nodes_thread *thread)
 
 static bool has_mail(const struct nodes_thread *thread)
 {
-	if (!node_box_is_empty(&thread->parts.nodes->to_nodes) || atomic_load(&thread->stopping) != thread->is_ending)
+	if (!node_box_is_empty(&thread->parts.nodes->to_nodes) || atomic_load(&thread->resting) != thread->is_resting ||
+	    atomic_load(&thread->stopping) != thread->is_ending)
 		return true;
 	for (uint32_t i = 0; i < thread->service_count; i++) {
 		const struct service_entry *entry = &thread->services[i];
@@ -219,6 +220,7 @@ static void nodes_turn(struct nodes_thread *thread)
 	bus_process(thread->bus, fds + 1, of_bus, thread->now_ms);
 	members_tick(thread->members, thread->now_ms);
 	fellows_settle(thread);
+	fellows_agree(thread);
 	fellows_tick(thread);
 	take_mail(thread);
 	run_services(thread);
@@ -300,23 +302,34 @@ static bool is_done(const struct nodes_thread *thread)
 	return true;
 }
 
-/* Says good-bye when nothing is on its way any more, or the time is up. */
-static void end(struct nodes_thread *thread)
+/* Nothing new is begun from here on. */
+static void rest(struct nodes_thread *thread)
 {
-	uint64_t until_ms = clock_now_ms() + ENDING_MS;
-	thread->is_ending = true;
+	if (thread->is_resting)
+		return;
+	thread->is_resting = true;
 	requests_end(thread->requests);
 	for (uint32_t i = 0; i < thread->service_count; i++) {
 		const struct service_entry *entry = &thread->services[i];
 		if (entry->service->ending != NULL)
 			entry->service->ending(entry->context);
 	}
+}
+
+/* Says good-bye when nothing is on its way any more, or the time is up. */
+static void end(struct nodes_thread *thread)
+{
+	uint64_t until_ms = clock_now_ms() + ENDING_MS;
+	rest(thread);
+	thread->is_ending = true;
 	while (!is_done(thread) && clock_now_ms() < until_ms)
 		nodes_turn(thread);
 	bus_send_all(thread->bus, members_goodbye(thread->members, thread->now_ms, clock_wall_ms()));
+	bus_flush(thread->bus);
 	fellows_free(thread);
 	node_port_close(thread->parts.nodes);
 	reader_unregister();
+	sem_post(&thread->left);
 	bus_free(thread->bus);
 }
 
@@ -330,8 +343,11 @@ void *nodes_main(void *argument)
 	sem_post(&thread->begun);
 	if (!runs)
 		return NULL;
-	while (!atomic_load(&thread->stopping))
+	while (!atomic_load(&thread->stopping)) {
+		if (atomic_load(&thread->resting))
+			rest(thread);
 		nodes_turn(thread);
+	}
 	end(thread);
 	return NULL;
 }

@@ -47,7 +47,6 @@ static const struct {
 	{"natsConnection_SubscribeSync", offsetof(struct nats_library, Connection_SubscribeSync)},
 	{"natsSubscription_SetPendingLimits", offsetof(struct nats_library, Subscription_SetPendingLimits)},
 	{"natsSubscription_GetPending", offsetof(struct nats_library, Subscription_GetPending)},
-	{"natsSubscription_GetDropped", offsetof(struct nats_library, Subscription_GetDropped)},
 	{"natsSubscription_NextMsg", offsetof(struct nats_library, Subscription_NextMsg)},
 	{"natsSubscription_Destroy", offsetof(struct nats_library, Subscription_Destroy)},
 	{"natsMsg_GetData", offsetof(struct nats_library, Msg_GetData)},

@@ -39,7 +39,6 @@ struct nats_library {
 	__typeof__(natsConnection_SubscribeSync) *Connection_SubscribeSync;
 	__typeof__(natsSubscription_SetPendingLimits) *Subscription_SetPendingLimits;
 	__typeof__(natsSubscription_GetPending) *Subscription_GetPending;
-	__typeof__(natsSubscription_GetDropped) *Subscription_GetDropped;
 	__typeof__(natsSubscription_NextMsg) *Subscription_NextMsg;
 	__typeof__(natsSubscription_Destroy) *Subscription_Destroy;
 	__typeof__(natsMsg_GetData) *Msg_GetData;

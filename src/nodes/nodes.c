@@ -1,10 +1,14 @@
 #include "nodes/nodes.h"
 
+#include "access/access.h"
 #include "base/check.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "nodes/interest.h"
 #include "nodes/nodes_thread.h"
+#include "nodes/publishing.h"
 #include "nodes/retained.h"
+#include "nodes/revocations.h"
 #include "reactor/waker.h"
 #include "runtime/node_mail.h"
 
@@ -21,7 +25,9 @@ struct nodes {
 	struct requests *requests;
 	struct nodes_thread *thread; /* NULL: it does not run */
 	uint64_t retry_ms;
-	pthread_mutex_t lock; /* of `thread`, for other threads */
+	uint32_t access_version;     /* of what was compared with other nodes last */
+	const struct settings *seen; /* likewise; only to see whether they are others now */
+	pthread_mutex_t lock;        /* of `thread`, for other threads */
 };
 
 _Static_assert(sizeof(((struct settings *)0)->node) <= CLUSTER_NAME_BYTES_MAX, "a node's name fits");
@@ -57,10 +63,58 @@ void nodes_free(struct nodes *nodes)
 
 static void free_thread(struct nodes_thread *thread)
 {
+	revocations_service_stop(thread->revocations);
 	retained_service_free(thread->retained);
+	publishing_free(thread->publishing);
+	interest_free(thread->interest);
 	sem_destroy(&thread->begun);
+	sem_destroy(&thread->left);
 	pthread_mutex_destroy(&thread->lock);
 	free(thread);
+}
+
+/* What should be alike on all nodes has changed, or may have. */
+static void agree_anew(struct nodes_thread *thread, const struct settings *settings)
+{
+	struct agreement now[AGREEMENTS];
+	agreement_of(settings, now);
+	pthread_mutex_lock(&thread->lock);
+	for (uint32_t i = 0; i < AGREEMENTS; i++)
+		thread->has_agreed_anew |= now[i].hash != thread->agreements[i].hash;
+	memcpy(thread->agreements, now, sizeof(now));
+	pthread_mutex_unlock(&thread->lock);
+}
+
+/* A retained message that comes as a message is the tree's affair first. */
+static bool retain(void *context, const struct publication *publication, const uint8_t *packet, struct stamp stamp,
+		   uint64_t ticket)
+{
+	return retained_service_take(context, publication, packet, stamp, ticket);
+}
+
+/* Peers are told of filters before they are sent messages. */
+static bool make_services(struct nodes_thread *thread)
+{
+	const struct revocations_parts revocations = {
+		.access = gateway_access(thread->gateway),
+		.port = thread->parts.nodes,
+		.peers = thread->peers,
+		.cluster = slice_string(thread->settings->name),
+		.node = slice_string(thread->node),
+	};
+	thread->retained = retained_service_new(thread);
+	thread->revocations = revocations_service_start(&revocations);
+	thread->interest = interest_new(&thread->parts);
+	thread->publishing = thread->interest != NULL ? publishing_new(thread, thread->interest) : NULL;
+	if (thread->retained == NULL || thread->revocations == NULL || thread->publishing == NULL)
+		return false;
+	publishing_set_retain(thread->publishing, retain, thread->retained);
+	retained_service_tells(thread->retained, publishing_retained_is_safe, thread->publishing);
+	nodes_add_service(thread, &INTEREST_SERVICE, thread->interest);
+	nodes_add_service(thread, &PUBLISHING_SERVICE, thread->publishing);
+	nodes_add_service(thread, &RETAINED_SERVICE, thread->retained);
+	nodes_add_service(thread, &REVOCATIONS_SERVICE, thread->revocations);
+	return true;
 }
 
 static struct nodes_thread *make_thread(struct nodes *nodes, struct gateway *gateway)
@@ -77,14 +131,15 @@ static struct nodes_thread *make_thread(struct nodes *nodes, struct gateway *gat
 	CHECK(thread->parts.nodes != NULL);
 	CHECK(pthread_mutex_init(&thread->lock, NULL) == 0);
 	CHECK(sem_init(&thread->begun, 0, 0) == 0);
+	CHECK(sem_init(&thread->left, 0, 0) == 0);
+	agree_anew(thread, gateway_settings(gateway));
+	nodes->access_version = access_version(gateway_access(gateway));
+	nodes->seen = gateway_settings(gateway);
 	nodes_add_service(thread, &REQUESTS_SERVICE, nodes->requests);
-	thread->retained = retained_service_new(thread);
-	if (thread->retained == NULL) {
-		free_thread(thread);
-		return NULL;
-	}
-	nodes_add_service(thread, &RETAINED_SERVICE, thread->retained);
-	return thread;
+	if (make_services(thread))
+		return thread;
+	free_thread(thread);
+	return NULL;
 }
 
 static bool run_thread(struct nodes_thread *thread)
@@ -110,7 +165,7 @@ void nodes_start(struct nodes *nodes, struct gateway *gateway)
 {
 	if (nodes == NULL)
 		return;
-	CHECK(nodes->thread == NULL);
+	nodes_stop(nodes); /* one that rests, or has left */
 	struct nodes_thread *thread = make_thread(nodes, gateway);
 	if (thread != NULL && run_thread(thread)) {
 		set_thread(nodes, thread);
@@ -120,6 +175,24 @@ void nodes_start(struct nodes *nodes, struct gateway *gateway)
 		free_thread(thread);
 	log_write(LOG_ERROR, "cluster: the nodes thread does not start; this node serves alone, and tries again");
 	nodes->retry_ms = clock_now_ms() + RETRY_MS;
+}
+
+void nodes_rest(struct nodes *nodes)
+{
+	if (nodes == NULL || nodes->thread == NULL)
+		return;
+	atomic_store(&nodes->thread->resting, true);
+	waker_wake(&nodes->thread->parts.nodes->waker);
+}
+
+void nodes_leave(struct nodes *nodes)
+{
+	if (nodes == NULL || nodes->thread == NULL)
+		return;
+	atomic_store(&nodes->thread->stopping, true);
+	waker_wake(&nodes->thread->parts.nodes->waker);
+	while (sem_wait(&nodes->thread->left) != 0)
+		continue;
 }
 
 void nodes_stop(struct nodes *nodes)
@@ -139,8 +212,17 @@ void nodes_stop(struct nodes *nodes)
 
 void nodes_tend(struct nodes *nodes, struct gateway *gateway)
 {
-	if (nodes != NULL && nodes->thread == NULL && clock_now_ms() >= nodes->retry_ms)
+	if (nodes == NULL)
+		return;
+	if (nodes->thread == NULL && clock_now_ms() >= nodes->retry_ms)
 		nodes_start(nodes, gateway);
+	uint32_t version = access_version(gateway_access(gateway));
+	const struct settings *settings = gateway_settings(gateway);
+	if (nodes->thread == NULL || (version == nodes->access_version && settings == nodes->seen))
+		return;
+	nodes->access_version = version;
+	nodes->seen = settings;
+	agree_anew(nodes->thread, settings);
 }
 
 /* ---- for other threads ---- */

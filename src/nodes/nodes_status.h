@@ -30,11 +30,12 @@ struct peer_status {
 	char fault[NODES_TEXT_BYTES_MAX]; /* what is wrong with it or between us; "": nothing */
 	enum peer_state state;
 	bool has_store;
-	uint32_t state_s; /* since it is in this state */
-	uint32_t rtt_us;  /* of its link; 0: not known */
-	int64_t clock_ms; /* how far its wall clock is ahead of ours */
-	uint64_t clients; /* connected to it, as it says */
-	uint64_t filters; /* that it has subscribers for */
+	uint32_t disagreements; /* of what should be alike (nodes/agreement.h), which is not; `fault` names them */
+	uint32_t state_s;       /* since it is in this state */
+	uint32_t rtt_us;        /* of its link; 0: not known */
+	int64_t clock_ms;       /* how far its wall clock is ahead of ours */
+	uint64_t clients;       /* connected to it, as it says */
+	uint64_t filters;       /* that it has subscribers for */
 	uint64_t messages_out;
 	uint64_t messages_in;
 	uint64_t bytes_out;
@@ -57,6 +58,14 @@ struct nodes_retained_status {
 	uint64_t comparisons;
 };
 
+/* Revocations by other nodes (nodes/revocations.h), since the thread began. */
+struct nodes_revocations_status {
+	uint64_t taken;    /* done here, too */
+	uint64_t failed;   /* not done: there is no room, or no disk */
+	uint64_t left_out; /* for want of memory or room, and found again when the nodes compare */
+	uint64_t faults;   /* messages that were not sound */
+};
+
 struct nodes_status {
 	bool is_on;
 	bool is_connected;                 /* to NATS */
@@ -72,6 +81,7 @@ struct nodes_status {
 	uint64_t claims_timed_out;
 	uint64_t foreign_datagrams; /* that came for this node and are of no link of its own */
 	struct nodes_retained_status retained;
+	struct nodes_revocations_status revocations;
 	uint32_t peer_count;
 	struct peer_status peers[NODES_MAX];
 };

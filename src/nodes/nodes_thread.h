@@ -6,6 +6,7 @@
 #include "cluster/link.h"
 #include "cluster/members.h"
 #include "control/gateway.h"
+#include "nodes/agreement.h"
 #include "nodes/bus.h"
 #include "nodes/nodes.h"
 #include "nodes/peer.h"
@@ -37,7 +38,10 @@ struct peer_entry {
 	uint64_t faults;  /* messages that did not follow the protocol */
 };
 
+struct interest;
+struct publishing;
 struct retained_service;
+struct revocations_service;
 
 struct nodes_thread {
 	/* Set before the thread starts. */
@@ -48,6 +52,9 @@ struct nodes_thread {
 	bool has_store;
 	struct requests *requests;
 	struct retained_service *retained;
+	struct interest *interest;
+	struct publishing *publishing;
+	struct revocations_service *revocations;
 	/* Its own. */
 	struct bus *bus;
 	struct members *members;
@@ -60,14 +67,19 @@ struct nodes_thread {
 	uint64_t foreign_datagrams;
 	bool is_busy; /* a service has more to do at once */
 	bool renews;  /* this run is over for the others: another one begins in this turn */
+	bool is_resting;
 	bool is_ending;
 	struct nodes_status next_status; /* being made */
 	/* Between threads. */
-	pthread_mutex_t lock; /* of the status */
+	pthread_mutex_t lock; /* of the next three */
 	struct nodes_status status;
+	struct agreement agreements[AGREEMENTS];
+	bool has_agreed_anew; /* they have changed, and members do not know them yet */
+	_Atomic bool resting;
 	_Atomic bool stopping;
 	_Atomic bool failed;
 	sem_t begun;
+	sem_t left; /* it has left the gateway */
 	pthread_t thread;
 };
 
@@ -86,6 +98,8 @@ struct members *fellows_new(struct nodes_thread *thread, uint64_t incarnation);
 void fellows_receive(struct nodes_thread *thread, struct slice datagram);
 /* After members_receive() and members_tick(): begins anew where this run is over. */
 void fellows_settle(struct nodes_thread *thread);
+/* Tells the members what should be alike on all nodes, where that has changed. */
+void fellows_agree(struct nodes_thread *thread);
 /* Hands datagrams to the bus, as far as it has room. */
 void fellows_send(struct nodes_thread *thread);
 /* The links' deadlines: to be called once a turn. */

@@ -9,6 +9,7 @@
 #include "topics/publication.h"
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 struct node_mail;
@@ -23,8 +24,9 @@ struct retained_mail {
 	struct publication publication; /* packet_bytes 0: none, and stamp is retained_times() */
 	bool clears;                    /* the message was taken away */
 	bool awaits;                    /* it comes back when the change is safe, not as soon as it was told */
-	uint8_t packet[];
+	_Alignas(8) uint8_t packet[];
 };
+_Static_assert(offsetof(struct retained_mail, packet) == sizeof(struct retained_mail), "the packet follows it");
 
 /* Tells the journal, and owns the piece. */
 void retained_mail_take(struct shard *shard, struct node_mail *mail);

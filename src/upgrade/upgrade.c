@@ -236,11 +236,12 @@ static void leave(struct upgrade *upgrade, const char *path, struct gateway *gat
 }
 
 static void freeze_and_leave(struct upgrade *upgrade, const char *path, struct gateway *gateway,
-			     const struct admin *admin, char *why, size_t why_size)
+			     const struct admin *admin, const struct upgrade_users *users, char *why, size_t why_size)
 {
+	const struct gateway_guest guest = {.leave = users->leave, .context = users->context};
 	struct gateway_frozen frozen;
 	admin_await_answers(admin);
-	if (!gateway_freeze(gateway, &frozen)) {
+	if (!gateway_freeze(gateway, &guest, &frozen)) {
 		snprintf(why, why_size, "%s", frozen.why);
 		return;
 	}
@@ -253,7 +254,7 @@ static void replace(struct upgrade *upgrade, const char *path, struct gateway *g
 		    const struct upgrade_users *users, char *why, size_t why_size)
 {
 	users->stop(users->context);
-	freeze_and_leave(upgrade, path, gateway, admin, why, why_size);
+	freeze_and_leave(upgrade, path, gateway, admin, users, why, why_size);
 	users->start(users->context);
 }
 

@@ -23,9 +23,11 @@ struct gateway;
 struct upgrade;
 
 /* Who uses the gateway beside its clients, and must not while it stands still: stop() ends that before it is frozen,
- * start() begins it again where this program serves on. */
+ * but for those who go on until nothing is in transit, which leave() ends; start() begins it again where this program
+ * serves on. */
 struct upgrade_users {
 	void (*stop)(void *context);
+	void (*leave)(void *context);
 	void (*start)(void *context);
 	void *context;
 };

@@ -1,0 +1,48 @@
+#include "nodes/outgoing_queue.h"
+
+#include <stdlib.h>
+
+#define CAPACITY_MIN 64u
+
+void outgoing_queue_fini(struct outgoing_queue *queue)
+{
+	free(queue->items);
+	*queue = (struct outgoing_queue){.items = NULL};
+}
+
+bool outgoing_queue_push(struct outgoing_queue *queue, struct batch *batch)
+{
+	if (queue->count == queue->capacity) {
+		uint32_t capacity = queue->capacity == 0 ? CAPACITY_MIN : queue->capacity * 2;
+		struct outgoing_batch *grown = malloc(capacity * sizeof(*grown));
+		if (grown == NULL)
+			return false;
+		for (uint32_t i = 0; i < queue->count; i++)
+			grown[i] = *outgoing_queue_at(queue, i);
+		free(queue->items);
+		queue->items = grown;
+		queue->capacity = capacity;
+		queue->first = 0;
+	}
+	*outgoing_queue_at(queue, queue->count++) = (struct outgoing_batch){.batch = batch};
+	return true;
+}
+
+struct batch *outgoing_queue_pop(struct outgoing_queue *queue)
+{
+	if (queue->count == 0)
+		return NULL;
+	struct batch *batch = outgoing_queue_at(queue, 0)->batch;
+	queue->first++;
+	queue->count--;
+	queue->sent -= queue->sent != 0;
+	return batch;
+}
+
+struct batch *outgoing_queue_pop_done(struct outgoing_queue *queue, uint64_t safe)
+{
+	if (queue->sent == 0)
+		return NULL;
+	const struct outgoing_batch *first = outgoing_queue_at(queue, 0);
+	return !first->awaits || first->last <= safe ? outgoing_queue_pop(queue) : NULL;
+}

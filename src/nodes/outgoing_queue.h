@@ -1,0 +1,45 @@
+/* Batches of records for one peer, in the order in which they came, from their receipt until they go back to their
+ * shard. Those in front were sent. By the nodes thread. */
+#ifndef NODES_OUTGOING_QUEUE_H
+#define NODES_OUTGOING_QUEUE_H
+
+#include "reactor/mailbox.h"
+
+#include <stdbool.h>
+
+struct outgoing_batch {
+	struct batch *batch;
+	uint32_t offset; /* of the record that is sent next */
+	bool awaits;     /* it has messages that must be safe with the peer */
+	uint64_t first;  /* number of its first message on this link; 0: none was sent */
+	uint64_t last;   /* of the last one that was sent */
+};
+
+/* A ring. */
+struct outgoing_queue {
+	struct outgoing_batch *items;
+	uint32_t capacity; /* a power of two; 0: none yet */
+	uint32_t first;
+	uint32_t count;
+	uint32_t sent; /* of these, from the first on: wholly sent */
+};
+
+void outgoing_queue_fini(struct outgoing_queue *queue);
+/* False: no memory. */
+bool outgoing_queue_push(struct outgoing_queue *queue, struct batch *batch);
+static inline struct outgoing_batch *outgoing_queue_at(const struct outgoing_queue *queue, uint32_t at)
+{
+	return &queue->items[(queue->first + at) & (queue->capacity - 1)];
+}
+/* The one that is being sent, or is sent next; NULL: none waits. */
+static inline struct outgoing_batch *outgoing_queue_next(const struct outgoing_queue *queue)
+{
+	return queue->sent < queue->count ? outgoing_queue_at(queue, queue->sent) : NULL;
+}
+/* Takes out the first one, if it was sent, and either awaits nothing or all up to this number are safe. NULL: it is not
+ * so. */
+struct batch *outgoing_queue_pop_done(struct outgoing_queue *queue, uint64_t safe);
+/* Takes out the first one, whatever it waits for. NULL: there is none. */
+struct batch *outgoing_queue_pop(struct outgoing_queue *queue);
+
+#endif
