@@ -8,6 +8,7 @@
 #   make play SEED=17 STEPS=200                       a play that failed, made small
 #   make crash ROUNDS=20                              in place of 1,000
 #   make power CUTS=500                               in place of all
+#   make partitions SEED=17 ROUNDS=100                in place of ten, the first by chance
 #   make stored SESSIONS=1000000                      in place of 100,000
 #   make install PREFIX=/usr DESTDIR=/tmp/stage       where to
 
@@ -25,7 +26,7 @@ ROOST_STORE ?= run/store
 PYTHON = /usr/bin/python3
 
 .DEFAULT_GOAL = help
-.PHONY: help run build test campaign conformance bench startup tail million million-tls million-upgrade upgrade-load upgrade-versions durable backends crash power stored asan tsan fuzz simulate play sweep lint format install deb image package-test clean
+.PHONY: help run build test campaign conformance bench startup tail million million-tls million-upgrade upgrade-load upgrade-versions durable backends crash power partitions nodes stored asan tsan fuzz simulate play sweep lint format install deb image package-test clean
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | while IFS="$$(printf '\t')" read -r verb what; do \
@@ -148,6 +149,16 @@ power: ## losses of power between any two syncs of the store's disk: CUTS of the
 	@tools/build.sh build -Dtests=enabled -- roost tests/crash/disk_trace.so
 	@ROOST_POWER_CUTS=$(CUTS) ROOST_POWER_KILLS=20 $(PYTHON) -m pytest -q -s tests/crash/power_cut.py \
 		tests/crash/power_cut_after_faults.py tests/crash/kills.py $(ARGS)
+
+partitions: ## plays on three nodes that are killed, paused and cut off, with a checker over what their clients saw; SEED, ROUNDS, ARGS=--shorten
+	@tools/setup.sh build test
+	@tools/build.sh build roost
+	@$(PYTHON) tests/cluster/partitions.py $(if $(filter-out file default,$(origin SEED)),--seed $(SEED)) $(if $(filter-out file default,$(origin ROUNDS)),--rounds $(ROUNDS)) $(ARGS)
+
+nodes: ## what a cluster of nodes costs, against one node, and what clients notice of it: ARGS="alone remote takeover memory kill million"
+	@tools/setup.sh build test
+	@tools/build.sh build roost
+	@$(PYTHON) tools/nodes.py $(ARGS)
 
 stored: ## SESSIONS offline sessions with a queued message each: memory and disk of one, seconds to stop and to start
 	@tools/setup.sh build

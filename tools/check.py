@@ -457,6 +457,26 @@ def random_plays(directory):
     return result
 
 
+# Plays on three nodes, of fixed seeds; `make partitions` has others. Each takes some ten seconds, most of which it waits.
+PARTITIONS_SEED, PARTITIONS_ROUNDS = 1, 1
+PARTITIONS_SUMS = re.compile(r"^partitions, seeds \d+ to \d+: (\d+) passed, (\d+) failed;", re.MULTILINE)
+
+
+def partitions(directory):
+    """The checker over histories that were made up, and over those of a few plays."""
+    result = pytest(directory, "cluster", names=["checker_finds"])
+    status, output = run([PYTHON, "tests/cluster/partitions.py", "--seed", str(PARTITIONS_SEED), "--rounds", str(PARTITIONS_ROUNDS)],
+                         f"{directory}-partitions", timeout=300,
+                         env={"ROOST": str(ROOT / directory / "roost"), "PYTHONDONTWRITEBYTECODE": "1",
+                              "ROOST_TEST_TIMEOUT_S": str(TEST_TIMEOUT_S)})
+    sums = PARTITIONS_SUMS.search(output)
+    if status == 0 and sums:
+        result.passes(int(sums.group(1)))
+    else:
+        result.fails(f"partitions: exit status {status}", output)
+    return result
+
+
 SIMULATE = "tests/unit/sim/simulate"
 SIMULATE_SECONDS = 6
 SIMULATE_SUMS = re.compile(r"^simulated plays from seed \d+: (\d+) passed, (\d+) failed$", re.MULTILINE)
@@ -630,6 +650,7 @@ STAGES = {
     "browser": ("the admin side's page, and pages that speak MQTT, in Chromium", lambda: pytest("build", "browser")),
     "conformance": ("suites for brokers that others wrote", lambda: conformance("build")),
     "random": (f"random plays against a model, over {', '.join(RANDOM_PLAYS)}, for {RANDOM_SECONDS} s", lambda: random_plays("build")),
+    "partitions": ("plays on three nodes with faults, and a checker over what clients saw", lambda: partitions("build")),
     "simulate": (f"random plays on a simulated kernel, for {SIMULATE_SECONDS} s", lambda: simulate("build")),
     "hold": (f"{HOLD_CLIENTS} clients held", hold),
     "asan-unit": ("cmocka under ASan and UBSan", lambda: meson_suite("build-asan", "unit")),
@@ -637,6 +658,7 @@ STAGES = {
     "asan-scenario": ("scenarios under ASan and UBSan", lambda: pytest("build-asan", "scenario")),
     "asan-interop": ("other clients under ASan and UBSan", lambda: interop("build-asan")),
     "asan-simulate": ("plays on a simulated kernel under ASan and UBSan", lambda: simulate("build-asan")),
+    "asan-partitions": ("plays on three nodes under ASan and UBSan", lambda: partitions("build-asan")),
     "asan-random": ("random plays under ASan and UBSan", lambda: random_plays("build-asan")),
     "tsan-unit": ("cmocka under TSan, where threads are started", lambda: meson_suite("build-tsan", "unit")),
     "tsan-scenario": ("scenarios in which threads meet under TSan",
@@ -647,7 +669,7 @@ STAGES = {
 # What `make test` has no time for. Unit tests and corpora run under ASan and UBSan there, which see all that a build without them
 # would; without, every step is taken of what is tried again and again (tests/unit/tries.h). `make campaign` has these too,
 # `make lint` the last two.
-CAMPAIGN = ["versions", "transports", "unit", "fuzz", "simulate", "package", "asan-scenario", "asan-interop", "asan-random", "tsan-unit",
+CAMPAIGN = ["versions", "transports", "unit", "fuzz", "simulate", "package", "asan-scenario", "asan-interop", "asan-random", "asan-partitions", "tsan-unit",
             "tsan-scenario"]
 NOT_BY_DEFAULT = {*CAMPAIGN, "tidy", "cppcheck"}
 # Counts what is lost when clients ping in time: nothing may keep them from it.

@@ -5,6 +5,7 @@
 #include "mqtt/field/topic.h"
 #include "net/health.h"
 #include "net/peer.h"
+#include "route/other_nodes.h"
 #include "route/routing.h"
 #include "runtime/client_transport.h"
 #include "state/client_state.h"
@@ -71,10 +72,12 @@ static bool has_subscribers(struct shard *shard, const char *topic)
 {
 	struct index_place place = {0};
 	shard->routing.routes.count = 0;
+	shard->routing.routes.peers = 0;
 	shard->routing.routes.units_left = INDEX_UNITS_MIN;
 	enum error error = index_match(shard->env.index, slice_string(topic), &place, &shard->routing.routes);
 	turn_work_charge(&shard->loop.work, (uint64_t)(INDEX_UNITS_MIN - shard->routing.routes.units_left) * WORK_NODE);
-	return error == ERROR_MORE || (error == ERROR_OK && shard->routing.routes.count != 0);
+	return error == ERROR_MORE || (error == ERROR_OK && shard->routing.routes.count != 0) ||
+	       (shard->env.nodes != NULL && other_nodes_want(shard, slice_string(topic)));
 }
 
 static void presence_publish(struct shard *shard, const char *topic, struct text *text)

@@ -34,6 +34,7 @@ struct bus {
 	int waker_fd;
 	struct dial *dial;
 	bool is_dialling;
+	bool shares_library;
 	struct wire *wire; /* NULL: not connected */
 	bool is_lost;      /* it is to be ended where no call of libnats is under way */
 	size_t buffered_bytes;
@@ -85,6 +86,12 @@ static bool start_dial(struct bus *bus, const struct bus_settings *settings)
 	return bus->dial != NULL;
 }
 
+static void close_library(const struct bus *bus)
+{
+	if (!bus->shares_library)
+		bus->nats.CloseAndWait(CLOSE_MS / 2);
+}
+
 /* false: `text` says why. */
 static bool open_parts(struct bus *bus, const struct bus_settings *settings, char text[BUS_TEXT_BYTES])
 {
@@ -105,7 +112,7 @@ static bool open_parts(struct bus *bus, const struct bus_settings *settings, cha
 	if (bus->waker_fd >= 0 && start_dial(bus, settings))
 		return true;
 	snprintf(text, BUS_TEXT_BYTES, "no thread or no descriptor for connecting");
-	bus->nats.CloseAndWait(CLOSE_MS);
+	close_library(bus);
 	return false;
 }
 
@@ -118,6 +125,7 @@ struct bus *bus_new(const struct bus_settings *settings, struct bus_receiver rec
 		return NULL;
 	}
 	bus->receiver = receiver;
+	bus->shares_library = settings->shares_library;
 	bus->waker_fd = -1;
 	bus->try_at_ms = bus->now_ms = bus->status.since_ms = now_ms;
 	bus->pause_ms = BUS_PAUSE_MS_MIN;
@@ -442,8 +450,9 @@ void bus_free(struct bus *bus)
 	if (bus->wire != NULL && bus->status.state == BUS_CONNECTED)
 		flush_last(bus);
 	wire_free(bus->wire);
+	/* libnats' threads have this thread's descriptor table, which would stay with them. */
 	if (dial_free(bus->dial, CLOSE_MS / 2)) {
-		bus->nats.CloseAndWait(CLOSE_MS / 2);
+		close_library(bus);
 		close(bus->waker_fd);
 	}
 	free(bus);

@@ -35,7 +35,7 @@
 #define BUS_PAUSE_MS_MAX 2000u
 #define BUS_PROBE_MS 1000u
 #define BUS_SILENT_MS 4000u
-#define BUS_STALL_MS 500u
+#define BUS_STALL_MS 1000u
 
 struct bus_settings {
 	const char *urls;        /* nats://[USER[:PASSWORD]@]HOST[:PORT] or tls://..., separated by commas */
@@ -45,6 +45,7 @@ struct bus_settings {
 	const char *ca_file;     /* who signs servers; NULL: the system's */
 	const char *certificate; /* our own, with its key; both or none */
 	const char *key;
+	bool shares_library; /* other buses of this process use libnats too (tests, the bench): its threads stay */
 };
 
 enum bus_subject {

@@ -329,9 +329,23 @@ void fellows_tick(struct nodes_thread *thread)
 	}
 }
 
+void fellows_hurry(struct nodes_thread *thread)
+{
+	for (uint32_t i = 0; i < NODES_MAX; i++) {
+		struct peer_entry *entry = linked_entry(thread, i);
+		if (entry == NULL || !peer_is_reachable(&entry->peer))
+			continue;
+		link_suspend(&entry->link);
+		link_resume(&entry->link, thread->now_ms);
+	}
+}
+
 uint64_t fellows_deadline(const struct nodes_thread *thread)
 {
 	uint64_t deadline_ms = thread->figures_ms;
+	/* What is due cannot go; the bus says when it can. */
+	if (!bus_has_room(thread->bus))
+		return deadline_ms;
 	for (uint32_t i = 0; i < NODES_MAX; i++) {
 		const struct peer_entry *entry = linked_entry(thread, i);
 		uint64_t own_ms = entry != NULL ? link_next_deadline(&entry->link) : UINT64_MAX;

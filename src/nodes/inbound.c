@@ -14,8 +14,8 @@
 #include <string.h>
 
 /* A ticket is a slot and the end of a number. */
-#define TICKET_NUMBER_BITS 26u
-_Static_assert(NODES_MAX <= 1u << (32u - TICKET_NUMBER_BITS), "a ticket has room for the slot");
+#define TICKET_NUMBER_BITS 25u
+_Static_assert(NODES_MAX <= 1u << (31u - TICKET_NUMBER_BITS), "a ticket has room for the slot, and a bit");
 _Static_assert(INBOUND_MAX < 1u << TICKET_NUMBER_BITS, "the end of a number says which one it is");
 #define RING_MIN 256u
 /* Nodes and routes of the index in one step, as on shards. */
@@ -123,6 +123,10 @@ static bool ring_grow(struct inbound_peer *peer)
 
 void inbound_release(struct inbound *inbound, uint32_t ticket)
 {
+	if ((ticket & INBOUND_TICKET_OF_OTHERS) != 0) {
+		inbound->release_other(inbound->other_context, ticket);
+		return;
+	}
 	struct inbound_peer *peer = &inbound->peers[ticket >> TICKET_NUMBER_BITS];
 	uint32_t mask = (1u << TICKET_NUMBER_BITS) - 1;
 	uint64_t number = peer->safe + 1 + ((ticket - (uint32_t)(peer->safe + 1)) & mask);
@@ -459,6 +463,10 @@ void inbound_run(struct inbound *inbound, uint32_t now_s)
 		while (inbound->peers[slot].first != NULL && go_on_with_first(inbound, slot))
 			continue;
 	}
+}
+
+void inbound_send(struct inbound *inbound)
+{
 	outbox_await_returns(&inbound->outbox, inbound->outbox.out_batches != 0);
 	outbox_send(&inbound->outbox);
 }

@@ -58,6 +58,9 @@ struct inbound_peer {
 	uint64_t bytes;
 };
 
+/* Tickets with this bit are not of messages that came, but of records that nodes/publishing.h has written. */
+#define INBOUND_TICKET_OF_OTHERS (1u << 31)
+
 /* What waits for a shard's commits, first in, first out. */
 struct inbound_commits {
 	struct arrival_commit {
@@ -83,9 +86,11 @@ struct inbound {
 	struct routes routes;
 	uint32_t *counts; /* of routes by number, within one step */
 	struct inbound_peer peers[NODES_MAX];
-	struct inbound_commits *commits; /* by shard */
-	uint32_t committing;             /* in all of these */
-	inbound_retain *retain;          /* NULL: retained messages are not kept */
+	struct inbound_commits *commits;                       /* by shard */
+	uint32_t committing;                                   /* in all of these */
+	void (*release_other)(void *context, uint32_t ticket); /* INBOUND_TICKET_OF_OTHERS */
+	void *other_context;
+	inbound_retain *retain; /* NULL: retained messages are not kept */
 	void *retain_context;
 	struct inbound_figures figures;
 	uint32_t now_s;
@@ -102,9 +107,10 @@ bool inbound_receive(struct inbound *inbound, uint32_t slot, struct slice body);
 /* Another holder of a message has it safe. */
 void inbound_release(struct inbound *inbound, uint32_t ticket);
 
-/* Once a turn: takes what has come back, goes on with what waits, and hands over what was written. now_s: the gateway's
- * clock. */
+/* Once a turn: takes what has come back, and goes on with what waits. now_s: the gateway's clock. */
 void inbound_run(struct inbound *inbound, uint32_t now_s);
+/* At its end: hands over what was written. */
+void inbound_send(struct inbound *inbound);
 /* Whether something waits for commits, which nobody wakes this thread for. */
 static inline bool inbound_await_commits(const struct inbound *inbound)
 {

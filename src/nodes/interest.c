@@ -493,6 +493,14 @@ bool interest_is_told(const struct interest *interest, const struct node_peer *p
 	return to != NULL && to->telling > TELLING_BEGIN;
 }
 
+route_bits interest_pick_other(struct interest *interest, const struct node_peer *peer, route_bits group,
+			       struct routes *turns)
+{
+	const struct interest_peer *of = interest->peers[peer->slot];
+	return of != NULL ? peer_filters_pick_other(&of->filters, route_index(group), route_generation(group), turns)
+			  : 0;
+}
+
 bool interest_find_group(const struct interest *interest, uint32_t name, uint16_t generation, struct slice *text)
 {
 	const struct own_filter *filter = own_filters_find(&interest->own, name);

@@ -17,6 +17,7 @@
 #include "base/slice.h"
 #include "control/gateway.h"
 #include "nodes/service.h"
+#include "topics/routes.h"
 
 struct interest;
 struct node_peer;
@@ -37,6 +38,12 @@ void interest_send_notes(struct interest *interest);
 /* Whether messages may be sent to the peer: it has been told all that shards noted, or that it cannot rely on what it
  * knows. */
 bool interest_is_told(const struct interest *interest, const struct node_peer *peer);
+/* This node's shared subscription of that name and generation, as it was told: its text is "$share/group/filter".
+ * False: there is none any more. */
+/* For a message that a peer which is away has not got: who else is to get it as a member of the peer's shared
+ * subscription, on this node or another. 0: nobody. */
+route_bits interest_pick_other(struct interest *interest, const struct node_peer *peer, route_bits group,
+			       struct routes *turns);
 /* This node's shared subscription of that name and generation, as it was told: its text is "$share/group/filter".
  * False: there is none any more. */
 bool interest_find_group(const struct interest *interest, uint32_t name, uint16_t generation, struct slice *text);

@@ -56,6 +56,7 @@ static void on_connected(void *context)
 	bus_status(thread->bus, &status);
 	log_always(LOG_INFO, "connected to NATS at %s", status.url);
 	members_bus_is_back(thread->members, thread->now_ms);
+	fellows_hurry(thread);
 }
 
 static void on_lost(void *context)
@@ -327,6 +328,11 @@ static void end(struct nodes_thread *thread)
 	bus_send_all(thread->bus, members_goodbye(thread->members, thread->now_ms, clock_wall_ms()));
 	bus_flush(thread->bus);
 	fellows_free(thread);
+	for (uint32_t i = 0; i < thread->service_count; i++) {
+		const struct service_entry *entry = &thread->services[i];
+		if (entry->service->ended != NULL)
+			entry->service->ended(entry->context);
+	}
 	node_port_close(thread->parts.nodes);
 	reader_unregister();
 	sem_post(&thread->left);

@@ -105,6 +105,8 @@ void fellows_send(struct nodes_thread *thread);
 /* The links' deadlines: to be called once a turn. */
 void fellows_tick(struct nodes_thread *thread);
 uint64_t fellows_deadline(const struct nodes_thread *thread);
+/* The bus is back: what was lost with the old connection goes again at once, not when its time is up. */
+void fellows_hurry(struct nodes_thread *thread);
 /* Tells the peers how this node is doing. */
 void fellows_tell_figures(struct nodes_thread *thread);
 void fellows_status(const struct nodes_thread *thread, struct nodes_status *status);

@@ -34,6 +34,7 @@ struct batch *outgoing_queue_pop(struct outgoing_queue *queue)
 		return NULL;
 	struct batch *batch = outgoing_queue_at(queue, 0)->batch;
 	queue->first++;
+	queue->serial++;
 	queue->count--;
 	queue->sent -= queue->sent != 0;
 	return batch;
@@ -44,5 +45,24 @@ struct batch *outgoing_queue_pop_done(struct outgoing_queue *queue, uint64_t saf
 	if (queue->sent == 0)
 		return NULL;
 	const struct outgoing_batch *first = outgoing_queue_at(queue, 0);
-	return !first->awaits || first->last <= safe ? outgoing_queue_pop(queue) : NULL;
+	return first->holders == 0 && (!first->awaits || first->last <= safe) ? outgoing_queue_pop(queue) : NULL;
+}
+
+struct outgoing_batch *outgoing_queue_find(const struct outgoing_queue *queue, uint32_t serial)
+{
+	uint32_t at = (serial - queue->serial) & OUTGOING_SERIAL_MASK;
+	return at < queue->count ? outgoing_queue_at(queue, at) : NULL;
+}
+
+void outgoing_queue_rewind(struct outgoing_queue *queue)
+{
+	for (uint32_t i = 0; i < queue->count; i++) {
+		struct outgoing_batch *item = outgoing_queue_at(queue, i);
+		if (item->first != 0)
+			item->copies = item->first;
+		item->offset = 0;
+		item->first = item->last = 0;
+		item->awaits = false;
+	}
+	queue->sent = 0;
 }

@@ -7,12 +7,17 @@
 
 #include <stdbool.h>
 
+/* Serial numbers are told in so many bits. There are never as many batches. */
+#define OUTGOING_SERIAL_MASK ((1u << 25) - 1)
+
 struct outgoing_batch {
 	struct batch *batch;
-	uint32_t offset; /* of the record that is sent next */
-	bool awaits;     /* it has messages that must be safe with the peer */
-	uint64_t first;  /* number of its first message on this link; 0: none was sent */
-	uint64_t last;   /* of the last one that was sent */
+	uint32_t offset;  /* of the record that is sent next */
+	bool awaits;      /* it has messages that must be safe with the peer */
+	uint32_t holders; /* records that were made of its own, and are not safe yet */
+	uint64_t first;   /* number of its first message on the link; 0: none was sent */
+	uint64_t last;    /* of the last one that was sent */
+	uint64_t copies;  /* on a link before: number of the next record that was sent; 0: none was */
 };
 
 /* A ring. */
@@ -21,7 +26,8 @@ struct outgoing_queue {
 	uint32_t capacity; /* a power of two; 0: none yet */
 	uint32_t first;
 	uint32_t count;
-	uint32_t sent; /* of these, from the first on: wholly sent */
+	uint32_t sent;   /* of these, from the first on: wholly sent */
+	uint32_t serial; /* of the first one: they are numbered as they come */
 };
 
 void outgoing_queue_fini(struct outgoing_queue *queue);
@@ -36,8 +42,12 @@ static inline struct outgoing_batch *outgoing_queue_next(const struct outgoing_q
 {
 	return queue->sent < queue->count ? outgoing_queue_at(queue, queue->sent) : NULL;
 }
-/* Takes out the first one, if it was sent, and either awaits nothing or all up to this number are safe. NULL: it is not
- * so. */
+/* The one with this serial number; NULL: it has gone. */
+struct outgoing_batch *outgoing_queue_find(const struct outgoing_queue *queue, uint32_t serial);
+/* All are to be sent in another way, from their beginnings. */
+void outgoing_queue_rewind(struct outgoing_queue *queue);
+/* Takes out the first one, if it was sent, no record of its own is held, and either awaits nothing or all up to this
+ * number are safe. NULL: it is not so. */
 struct batch *outgoing_queue_pop_done(struct outgoing_queue *queue, uint64_t safe);
 /* Takes out the first one, whatever it waits for. NULL: there is none. */
 struct batch *outgoing_queue_pop(struct outgoing_queue *queue);

@@ -207,6 +207,18 @@ void peer_filters_set_away(struct peer_filters *peer, bool is_away)
 	}
 }
 
+route_bits peer_filters_pick_other(const struct peer_filters *peer, uint32_t name, uint16_t generation,
+				   struct routes *turns)
+{
+	const uint32_t *place = name_table_find(&peer->places, name);
+	if (place == NULL || peer->items[*place].generation != generation || peer->items[*place].kind != INDEX_GROUP)
+		return 0;
+	struct index_slot slot = index_enter(peer->index, peer->items[*place].node);
+	route_bits route = index_pick(slot, turns);
+	index_leave(slot);
+	return route_shard(route) != peer->shard_count + peer->slot ? route : 0;
+}
+
 /* ---- exact filters ---- */
 
 static bool read_fingerprints(struct slice bytes, uint32_t **list, uint32_t *count)

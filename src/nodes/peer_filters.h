@@ -51,5 +51,8 @@ bool peer_filters_sums(const struct peer_filters *peer, struct slice body, uint8
 
 /* The peer is away, or no longer: what shared subscriptions have elsewhere goes first. */
 void peer_filters_set_away(struct peer_filters *peer, bool is_away);
+/* Another member of the peer's shared subscription, anywhere; 0: there is none. */
+route_bits peer_filters_pick_other(const struct peer_filters *peer, uint32_t name, uint16_t generation,
+				   struct routes *turns);
 
 #endif

@@ -51,6 +51,8 @@ struct node_service {
 	void (*ending)(void *context);
 	/* What has to be done before it may end is done. Asked in each turn from then on, for some seconds at most. */
 	bool (*is_done)(const void *context);
+	/* The last call by the thread: what is in its descriptor table has to be closed. */
+	void (*ended)(void *context);
 };
 
 #endif

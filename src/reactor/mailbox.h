@@ -41,6 +41,8 @@
 
 #define BATCH_BYTES (16u * 1024)    /* a larger record gets a batch of its own */
 #define OUTBOX_BYTES_MAX (1u << 20) /* from one thread to another; one record may always go */
+/* In batch->commit: the receiver could not do what is in the batch. */
+#define BATCH_LOST UINT64_MAX
 #define OUTBOX_BATCHES_MAX 1024u /* batches may be nearly empty: one for each turn in which there was little to say */
 
 struct batch {

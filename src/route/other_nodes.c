@@ -46,3 +46,10 @@ void other_nodes_done(struct shard *shard, struct route_progress *progress)
 	progress->nodes_asked = true;
 	progress->nodes |= shard->routing.routes.peers;
 }
+
+bool other_nodes_want(const struct shard *shard, struct slice topic)
+{
+	const struct node_filters *filters = shard->env.nodes->filters;
+	uint64_t known = node_filters_known(filters);
+	return known != 0 && ((shard->routing.routes.peers | node_filters_ask(filters, topic)) & known) != 0;
+}

@@ -17,4 +17,7 @@ enum error other_nodes_add(struct shard *shard, const struct outbound *outbound,
 /* All whom the step found have the message. */
 void other_nodes_done(struct shard *shard, struct route_progress *progress);
 
+/* After a match with routes->peers that was 0: whether another node may have subscribers for the topic. */
+bool other_nodes_want(const struct shard *shard, struct slice topic);
+
 #endif

@@ -387,7 +387,9 @@ void route_release_ticket(struct shard *shard, uint32_t ticket, uint16_t holder,
 {
 	struct pending_acks *acks = &shard->routing.acks;
 	struct commit_waits *commits = &shard->routing.commits;
-	if (commit != 0 && !commit_waits_is_safe(commits, holder, commit)) {
+	if (commit == BATCH_LOST) {
+		pending_acks_set_reason(acks, ticket, (uint8_t)mqtt_reason_of(ERROR_LIMIT), true);
+	} else if (commit != 0 && !commit_waits_is_safe(commits, holder, commit)) {
 		struct commit_wait wait = {.ticket = ticket, .kind = COMMIT_WAIT_TICKET};
 		if (commit_waits_push(commits, holder, commit, &wait) == ERROR_OK)
 			return;

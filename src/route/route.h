@@ -61,7 +61,8 @@ enum error route_await_commit(struct shard *shard, struct route_progress *progre
 /* A holder of the ticket says that the message is safe with it. */
 void route_ticket_is_safe(struct shard *shard, uint32_t ticket);
 /* Another holder of the ticket has the message, and says so now, but the message is safe with it only when this commit
- * of that shard is; commit 0: it is already. Without memory to wait the message counts as lost for want of memory. */
+ * of that shard is; commit 0: it is already; BATCH_LOST: it is lost there. Without memory to wait the message counts as
+ * lost for want of memory. */
 void route_release_ticket(struct shard *shard, uint32_t ticket, uint16_t holder, uint64_t commit);
 /* Like route_message(), for one known route, to a member of a shared subscription. */
 enum error route_to_member(struct shard *shard, struct outbound *outbound, route_bits route,

@@ -180,8 +180,11 @@ static void *node_main(void *argument)
 {
 	struct node *node = argument;
 	bool is_sender = node == &run.nodes[0];
-	struct bus_settings settings = {
-		.urls = node->url, .cluster = "bench", .node = node->name, .ca_file = node->ca_file};
+	struct bus_settings settings = {.urls = node->url,
+					.cluster = "bench",
+					.node = node->name,
+					.ca_file = node->ca_file,
+					.shares_library = true};
 	struct bus_receiver receiver = {node, on_datagram, on_connected, on_lost};
 	char fault[BUS_TEXT_BYTES];
 	node->now_ms = clock_now_ms();

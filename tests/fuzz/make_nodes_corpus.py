@@ -1,10 +1,11 @@
 #!/usr/bin/python3
-"""Writes the corpus of the target nodes_retained: what another node says of its retained messages."""
+"""Writes the corpora of the targets nodes_retained and cluster_revoked: what another node says of its retained messages, and of
+what is revoked there."""
 
 import pathlib
 import struct
 
-HERE = pathlib.Path(__file__).parent / "corpus" / "nodes_retained"
+CORPORA = pathlib.Path(__file__).parent / "corpus"
 PARTS = 1024
 ASK_DIGEST, DIGEST, ASK_LIST, LIST, ASK_VALUES, VALUES = range(6)
 
@@ -55,6 +56,27 @@ CORPUS = {
     "no-stamp": digest(1) + listed(item(7, 0, 0)),
 }
 
-HERE.mkdir(parents=True, exist_ok=True)
-for name, data in CORPUS.items():
-    (HERE / name).write_bytes(data)
+
+def revoked(kind, until, who, time=5, node=2):
+    return struct.pack("<BqQQH", kind, until, time, node, len(who)) + who
+
+
+NOW = 1700000000
+REVOKED = {
+    "one": revoked(0, NOW + 60, b"token"),
+    "each-kind": b"".join(revoked(kind, 2 ** 63 - 1, b"someone") for kind in range(3)),
+    "lifted": revoked(1, NOW + 60, b"alice") + revoked(1, 0, b"alice", time=6),
+    "older": revoked(1, NOW + 60, b"alice", time=9) + revoked(1, 0, b"alice", time=6),
+    "no-stamp": revoked(1, NOW + 60, b"alice", 0, 0) + revoked(1, NOW + 90, b"alice", 0, 0),
+    "too-many": b"".join(revoked(2, NOW + 60, bytes([letter])) for letter in b"abcdefgh"),
+    "empty-id": revoked(2, NOW + 60, b""),
+    "kind-4": revoked(3, NOW, b"x"),
+    "before-1970": revoked(0, -5, b"x"),
+    "cut": revoked(0, NOW, b"someone")[:-3],
+    "digest": bytes(range(256)) * 2,
+}
+
+for target, corpus in (("nodes_retained", CORPUS), ("cluster_revoked", REVOKED)):
+    (CORPORA / target).mkdir(parents=True, exist_ok=True)
+    for name, data in corpus.items():
+        (CORPORA / target / name).write_bytes(data)

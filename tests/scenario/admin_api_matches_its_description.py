@@ -39,6 +39,8 @@ REQUESTS = {
     "presenceTable": [("", "", None, 200)],
     "consumers": [("", "", None, 200)],
     "hooks": [("", "", None, 200)],
+    "nodes": [("", "", None, 200)],
+    "forgetNode": [("nobody", "", None, 404)],
     "reload": [("", "", None, 200)],
     "drainState": [("", "", None, 200)],
     "drain": [("", "", {"over_seconds": 0}, 400), ("", "", {"moved": True}, 400), ("", "", {"over": 3}, 400),

@@ -4,10 +4,13 @@
 #include "relay_scene.h"
 
 #include <math.h>
+#include <netinet/in.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdlib.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -159,6 +162,45 @@ static void test_what_is_not_known(void **state)
 	assert_true(is_known(&result.timing.passage) && is_known(&result.timing.read));
 }
 
+static struct address listening(int *listener)
+{
+	struct url loopback = {.host = "127.0.0.1", .port = 0};
+	struct address address;
+	assert_null(url_resolve(&loopback, &address));
+	*listener = dial_listen(&address, 2);
+	assert_true(*listener >= 0);
+	return address;
+}
+
+static void assert_leads_to(const struct dial *dial, uint32_t client, const struct address *address)
+{
+	struct sockaddr_in peer;
+	socklen_t size = sizeof(peer);
+	int fd = dial_start(dial, client);
+	assert_true(fd >= 0);
+	assert_int_equal(getpeername(fd, (struct sockaddr *)&peer, &size), 0);
+	assert_int_equal(peer.sin_port, ((const struct sockaddr_in *)(const void *)&address->storage)->sin_port);
+	close(fd);
+}
+
+/* Publishers have the first numbers. */
+static void test_the_first_clients_may_go_elsewhere(void **state)
+{
+	(void)state;
+	int listeners[2];
+	struct address here = listening(&listeners[0]);
+	struct dial dial;
+	dial_init(&dial, &here, true);
+	assert_leads_to(&dial, 0, &here);
+	struct address elsewhere = listening(&listeners[1]);
+	dial.first_address = elsewhere;
+	dial.first_clients = 2;
+	assert_leads_to(&dial, 1, &elsewhere);
+	assert_leads_to(&dial, 2, &here);
+	close(listeners[0]);
+	close(listeners[1]);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -170,6 +212,7 @@ int main(void)
 		cmocka_unit_test(test_at_a_rate),
 		cmocka_unit_test(test_what_the_server_holds_up_is_its_own),
 		cmocka_unit_test(test_what_is_not_known),
+		cmocka_unit_test(test_the_first_clients_may_go_elsewhere),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -49,7 +49,8 @@ static int close_failed(int fd)
 int dial_start(const struct dial *dial, uint32_t client)
 {
 	static const int on = 1;
-	int fd = socket(dial->address.storage.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	const struct address *to = client < dial->first_clients ? &dial->first_address : &dial->address;
+	int fd = socket(to->storage.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	if (fd < 0)
 		return -errno;
 	if (dial->spread || dial->from.hosts > 0) {
@@ -62,8 +63,8 @@ int dial_start(const struct dial *dial, uint32_t client)
 	 * second back until the server acknowledges the first, 40 ms later. */
 	if (dial->no_delay || dial->transport != NULL)
 		setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
-	const struct sockaddr *target = (const struct sockaddr *)&dial->address.storage;
-	if (connect(fd, target, dial->address.size) != 0 && errno != EINPROGRESS)
+	const struct sockaddr *target = (const struct sockaddr *)&to->storage;
+	if (connect(fd, target, to->size) != 0 && errno != EINPROGRESS)
 		return close_failed(fd);
 	return fd;
 }

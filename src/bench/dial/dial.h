@@ -14,6 +14,8 @@ struct transport;
 
 struct dial {
 	struct address address;
+	struct address first_address; /* where the clients below first_clients go instead: another node of a cluster */
+	uint32_t first_clients;
 	const struct transport *transport; /* what carries MQTT on the socket; NULL: nothing but the socket */
 	uint32_t source_base; /* first source network; changes from run to run, because old ports may be in TIME_WAIT */
 	struct source_range from; /* the source addresses, if from.hosts is not 0; clients take them in turn */

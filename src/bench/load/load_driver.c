@@ -15,6 +15,8 @@
 
 #define STALL_NS 5000000000u
 #define LOOK_EVERY_MS 10u
+/* Until another node has heard of the subscriptions. */
+#define KNOWN_ELSEWHERE_MS 1000u
 /* Idle subscribers send no pings: no round lasts nearly as long as this. */
 #define KEEPALIVE_S 7200u
 
@@ -24,6 +26,22 @@ static uint64_t delivered_by(struct load_driver *driver)
 	for (uint32_t i = 0; i < driver->worker_count; i++)
 		sum += atomic_load_explicit(&driver->workers[i].delivered, memory_order_relaxed);
 	return sum;
+}
+
+/* With another place to publish to. */
+static bool divide_clients(const struct load_round *round, struct dial *dial)
+{
+	if (!round->has_publish_url)
+		return true;
+	CHECK(round->threads == 1);
+	const char *fault = dial->transport != NULL ? "--publish-url is for brokers over tcp://"
+						    : url_resolve(&round->publish_url, &dial->first_address);
+	if (fault != NULL) {
+		fprintf(stderr, "roost bench: %s: %s\n", round->publish_url.host, fault);
+		return false;
+	}
+	dial->first_clients = round->load.publishers; /* those that publish have the first numbers */
+	return true;
 }
 
 static bool load_start_workers(struct load_driver *driver)
@@ -41,6 +59,8 @@ static bool load_start_workers(struct load_driver *driver)
 	};
 	driver->shared.quiet_ms = round->quiet_ms;
 	target_dial(driver->target, true, &driver->shared.plan.dial);
+	if (!divide_clients(round, &driver->shared.plan.dial))
+		return false;
 	uint32_t count = round->load.clients > 0 ? round->threads : 0;
 	for (uint32_t i = 0; i < count; i++) {
 		struct load_worker *worker = &driver->workers[i];
@@ -123,6 +143,8 @@ bool load_driver_open(struct load_driver *driver, const struct load_round *round
 	if (!load_start_workers(driver))
 		return false;
 	driver->incomplete = !load_wait_connected(driver);
+	if (round->has_publish_url)
+		progress_sleep_ms(KNOWN_ELSEWHERE_MS);
 	return !driver->incomplete && window_fits(driver);
 }
 

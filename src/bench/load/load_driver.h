@@ -20,6 +20,8 @@ struct load_round {
 	uint32_t warm_up_ms;
 	uint32_t quiet_ms; /* struct quiet */
 	uint32_t threads;
+	struct url publish_url; /* has_publish_url: where publishers go, another node of the same cluster; one thread */
+	bool has_publish_url;
 	int cpu;       /* the threads are pinned to it, or CPU_ANY */
 	bool arrivals; /* find out where latency is spent: struct load_timing */
 	uint8_t version;

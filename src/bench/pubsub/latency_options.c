@@ -39,6 +39,7 @@ static const char USAGE[] =
 	"      --neighbour [N]        run N processes that take all the processor time they get, 1 to 64 (none;\n"
 	"                             1)\n"
 	"      --url URL              a broker that runs already\n"
+	"      --publish-url URL      where publishers go, another node of the same cluster (tcp://; the broker)\n"
 	"      --server-pid PID       its process (found by its port)\n"
 	"      --serve OPTIONS        options of `roost serve` for the server that is started: \"--shards 1\"\n"
 	"      --topic-prefix P       each topic is P and a number (bench/)\n"
@@ -54,6 +55,8 @@ static const struct option_row OPTIONS[] = {
 	OPTION_ROW_U32("clients", struct latency_options, round.load.clients, 2, ROUND_CLIENTS_MAX),
 	OPTION_ROW_U32("rate", struct latency_options, round.load.rate, 1, 1000000),
 	OPTION_ROW_U32("window", struct latency_options, round.load.window, 1, INFLIGHT_WINDOW_MAX),
+	{"publish-url", OPTION_TCP_URL, .offset = OPTION_FIELD(struct latency_options, round.publish_url, struct url),
+	 .given = OPTION_FIELD(struct latency_options, round.has_publish_url, bool)},
 	OPTION_ROW_SWITCH("json", struct latency_options, json),
 	{0},
 };

@@ -38,6 +38,7 @@ static const char USAGE[] =
 	"      --messages M           end a round after M delivered messages instead\n"
 	"      --rounds R             rounds, 1 to 99; medians are printed (1, or 3 when brokers are compared)\n"
 	"      --url URL              the broker (tcp://127.0.0.1:1883)\n"
+	"      --publish-url URL      where publishers go, another node of the same cluster (tcp://; the URL of all)\n"
 	"      --floor                also run against `roost bench floor`, in turn, and print the ratio. The\n"
 	"                             bench then stays on the last processor, the floor on the first and\n"
 	"                             \"floor-near\" on the last\n"
@@ -101,6 +102,8 @@ static const struct option_row OPTIONS[] = {
 	OPTION_ROW_SWITCH("floor", struct pubsub_options, floor),
 	{"floor-url", OPTION_TCP_URL, .offset = OPTION_FIELD(struct pubsub_options, floor_url, struct url),
 	 .given = OPTION_FIELD(struct pubsub_options, has_floor_url, bool)},
+	{"publish-url", OPTION_TCP_URL, .offset = OPTION_FIELD(struct pubsub_options, round.publish_url, struct url),
+	 .given = OPTION_FIELD(struct pubsub_options, round.has_publish_url, bool)},
 	OPTION_ROW_CALL("also", take_also),
 	OPTION_ROW_U32("server-pid", struct pubsub_options, server_pid, 1, INT32_MAX),
 	OPTION_ROW_SWITCH("no-pin", struct pubsub_options, no_pin),
@@ -109,8 +112,10 @@ static const struct option_row OPTIONS[] = {
 };
 
 /* What is wrong with one thread's share of the load, or NULL. */
-static const char *load_fault(const struct load_plan *load, uint32_t threads)
+static const char *load_fault(const struct load_round *round)
 {
+	const struct load_plan *load = &round->load;
+	uint32_t threads = round->threads;
 	uint32_t clients = load->clients / threads;
 	uint32_t publishers = (load->publishers + threads - 1) / threads;
 	uint32_t members = (load->members + threads - 1) / threads;
@@ -126,6 +131,8 @@ static const char *load_fault(const struct load_plan *load, uint32_t threads)
 		return "each thread needs a member: raise --members or lower --threads";
 	if (load->pattern == LOAD_SHARED && clients < publishers + members)
 		return "--publishers and --members together are more than --clients";
+	if (round->has_publish_url && threads > 1)
+		return "--publish-url is for one thread";
 	if (load->window < load->burst)
 		return "--window is smaller than --burst";
 	if (load->qos > 0 && load->window > INFLIGHT_WINDOW_MAX)
@@ -153,7 +160,7 @@ static bool pubsub_complete(struct pubsub_options *options)
 	if (options->has_pattern && load->pattern != LOAD_SHARED && has_members)
 		fault = "--members is for the pattern \"shared\"";
 	else if (options->has_pattern)
-		fault = load_fault(load, options->round.threads);
+		fault = load_fault(&options->round);
 	if (fault == NULL)
 		fault = transport_options_fault(&options->transport);
 	if (fault != NULL)

@@ -118,7 +118,7 @@ void end_init(struct end *end, const struct bus_settings *settings)
 
 void end_init_plain(struct end *end, const char *urls, const char *node)
 {
-	struct bus_settings settings = {.urls = urls, .cluster = "test", .node = node};
+	struct bus_settings settings = {.urls = urls, .cluster = "test", .node = node, .shares_library = true};
 	end_init(end, &settings);
 }
 

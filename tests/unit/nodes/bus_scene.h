@@ -34,7 +34,7 @@ void server_kill(struct server *server);
 void server_fini(struct server *server);
 void url_of(const struct server *server, char url[64]);
 
-/* In cluster "test". */
+/* A bus of its own; the others are in cluster "test", and share libnats. */
 void end_init(struct end *end, const struct bus_settings *settings);
 void end_init_plain(struct end *end, const char *urls, const char *node);
 /* One turn of all ends. */

@@ -1,0 +1,43 @@
+"""What Roost's nodes promise, and in which faults a promise is a lesser one: the rows of the table in docs/NODES.md, by their
+names there. A row excuses what the checker would else call a fault, and the checker counts how often each did."""
+
+
+class Row:
+    """applies(view, message, name, begin, end): whether it is the case of this row that the message on its way to this client
+    id had to do with between two times."""
+
+    def __init__(self, name, sentence, applies):
+        self.name, self.sentence, self.applies = name, sentence, applies
+
+
+def _a_node_died(view, message, _name, _begin, end):
+    return view.died_within(min(message.begin, end) - 1.0, end)
+
+
+def _fresh_elsewhere(view, message, name, begin, end):
+    """The client, or the publisher, had a fresh session while its own was out of reach, and the two were merged since."""
+    return view.fresh_within(name, begin, end) or view.fresh_within(message.conn.id, begin, end)
+
+
+KILLED = Row("a node is killed", "what was between nodes is sent again: at QoS 2 it may come twice", _a_node_died)
+MERGED = Row("a session is out of reach", "the client gets a fresh one, and when both are merged, what the old one had sent and had no "
+             "answer to is sent again; messages of the two come in no order", _fresh_elsewhere)
+
+# What may come twice at QoS 2, and what may come in another order. Nothing that was acknowledged may be lost: no row.
+TWICE = (KILLED, MERGED)
+ORDER = (MERGED,)
+
+
+class Excuses:
+    """Counts the rows that were needed."""
+
+    def __init__(self):
+        self.counts = {}
+
+    def find(self, rows, kind, view, message, name, begin, end):
+        for row in rows:
+            if row.applies(view, message, name, begin, end):
+                key = f"{kind}: {row.name}"
+                self.counts[key] = self.counts.get(key, 0) + 1
+                return row
+        return None
