@@ -81,8 +81,8 @@ INSIDE = {
     # Certificates and ticket keys, which the main thread keeps.
     "control": ["tls"],
     # Items of the configuration, and what they make of a message: bytes in, bytes out; clients of Roost's own; rules;
-    # consumers; the table of who is online; hooks.
-    "relay": ["item", "json", "entry", "session", "stream", "consumer", "table", "hook"],
+    # consumers; the table of who is online; hooks; bridges.
+    "relay": ["item", "json", "entry", "session", "stream", "consumer", "table", "hook", "bridging"],
     "daemon": ["options"],
 }
 

@@ -100,6 +100,12 @@ static uint32_t slot_for(struct members *members, struct slice name)
 	return members->slot_count++;
 }
 
+uint32_t members_remember(struct members *members, struct slice name)
+{
+	bool is_other = node_name_is_valid(name) && !slice_equal(name, members_own_name(members));
+	return is_other ? slot_for(members, name) : MEMBERS_NONE;
+}
+
 static bool is_leaving(const struct heartbeat *heartbeat)
 {
 	return (heartbeat->flags & HEARTBEAT_LEAVING) != 0;

@@ -81,6 +81,7 @@ static enum error join_cluster(struct gateway *gateway, struct arena *shared)
 	if (gateway->nodes == NULL)
 		return ERROR_SYSTEM;
 	struct index_watcher watcher = {node_filters_changed, gateway->nodes->filters};
+	atomic_store(&gateway->nodes->filters->held, true); /* until the nodes thread runs */
 	if (index_watch(gateway->index, &watcher, cluster->prefers_local, shared) == ERROR_OK)
 		return stamp_retained(gateway, shared);
 	log_write(LOG_WARNING,

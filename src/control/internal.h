@@ -20,9 +20,11 @@ struct gateway;
 
 /* Opens a connection. The client has to send a CONNECT of version 5 within `connect_timeout_ms`, as any. Returns the
  * client's end, a non-blocking stream socket that the caller owns and closes, whenever it likes; or -1, and errno says
- * why. Then, or when the connection ends, another one may be opened after a while. Main thread, between gateway_start()
- * and gateway_stop(), and not between gateway_freeze() and gateway_thaw(). */
+ * why. Then, or when the connection ends, another one may be opened after a while. The main thread, or any that has
+ * gateway_internal_fd() in its descriptor table, between gateway_start() and gateway_stop(), and not between
+ * gateway_freeze() and gateway_thaw(). */
 int gateway_open_internal(struct gateway *gateway);
+int gateway_internal_fd(const struct gateway *gateway);
 
 /* Another thread may open them, too, at the same times, with this descriptor in its table. */
 int gateway_internal_fd(const struct gateway *gateway);

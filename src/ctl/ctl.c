@@ -174,6 +174,13 @@ static int run_hooks(struct settings *settings, char **arguments, int count)
 	return ask(settings, "GET", "/api/v1/hooks", NULL, show_hooks);
 }
 
+static int run_bridges(struct settings *settings, char **arguments, int count)
+{
+	(void)arguments;
+	(void)count;
+	return ask(settings, "GET", "/api/v1/bridges", NULL, show_bridges);
+}
+
 static int run_reload(struct settings *settings, char **arguments, int count)
 {
 	(void)arguments;
@@ -393,6 +400,8 @@ static const struct verb VERBS[] = {
 	{"hooks", "", "how the hooks are doing that post messages to HTTP endpoints", 0, 0, run_hooks},
 	{"nodes", "", "how the other nodes of the cluster are doing, as this one sees it", 0, 0, run_nodes},
 	{"forget-node", "NODE", "drop what waits for a node that is gone for good", 1, 1, run_forget_node},
+	{"bridges", "", "how the bridges are doing that carry messages to and from other MQTT brokers", 0, 0,
+	 run_bridges},
 	{"reload", "", "read the configuration again", 0, 0, run_reload},
 	{"drain", "", "end all clients evenly over a time, and take no new ones", 0, 0, run_drain},
 	{"upgrade", "[PROGRAM]",

@@ -291,6 +291,28 @@ void show_nodes(const json_t *answer, FILE *out)
 	SHOW_TABLE(COLUMNS, nodes, true, out);
 }
 
+void show_bridges(const json_t *answer, FILE *out)
+{
+	static const struct show_column COLUMNS[] = {
+		{"BRIDGE", "name", -16},
+		{"STATE", "state", -8},
+		{"MQTT", "version", -5},
+		{"SENT", "sent", 12},
+		{"RECEIVED", "received", 12},
+		{"BACKLOG", "backlog_messages", 9},
+		{"DROPPED", "dropped_messages", 8},
+		{"DEAD", "dead_letters", 6},
+		{"REFUSED", "refused_messages", 7},
+		{"RETRIES", "retries", 7},
+		{"URL", "url", -28},
+		{"LAST ERROR", "last_error", -1},
+	};
+	const json_t *bridges = json_object_get(answer, "bridges");
+	if (json_array_size(bridges) == 0)
+		fputs("there are no bridges\n", out);
+	SHOW_TABLE(COLUMNS, bridges, true, out);
+}
+
 /* ---- one answer ---- */
 
 void show_members(const json_t *answer, FILE *out)

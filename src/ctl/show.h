@@ -22,6 +22,7 @@ void show_rules(const json_t *answer, FILE *out);
 void show_consumers(const json_t *answer, FILE *out);
 void show_nodes(const json_t *answer, FILE *out);
 void show_hooks(const json_t *answer, FILE *out);
+void show_bridges(const json_t *answer, FILE *out);
 void show_client(const json_t *answer, FILE *out);
 void show_stats(const json_t *answer, FILE *out);
 /* Any other answer: a line for each member, or for each item of a list. */

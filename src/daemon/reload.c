@@ -4,6 +4,7 @@
 #include "base/check.h"
 #include "base/clock.h"
 #include "control/tls/tls_keeper.h"
+#include "daemon/options/bridge_queues.h"
 #include "daemon/options/command_line.h"
 #include "daemon/options/listener_options.h"
 #include "relay/relay.h"
@@ -66,6 +67,7 @@ static bool take_live(struct settings *settings, const struct options *options)
 			option_copy(option_at(i), mixed, options);
 	}
 	*settings = mixed->settings;
+	bridge_queues_take(settings, &options->items.bridges);
 	free(mixed);
 	return true;
 }

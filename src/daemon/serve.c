@@ -214,6 +214,12 @@ static void on_hooks(void *context, struct hooks_status *status)
 	relay_hooks_status(serving->relay, status);
 }
 
+static void on_bridges(void *context, struct bridges_status *status)
+{
+	const struct serving *serving = context;
+	relay_bridges_status(serving->relay, status);
+}
+
 static bool on_drain(void *context, const struct drain_settings *drain, char *why, size_t why_size)
 {
 	struct serving *serving = context;
@@ -314,6 +320,7 @@ static bool start_serving(struct serving *serving, struct options *options)
 				    .presence_table = on_presence_table,
 				    .consumers = on_consumers,
 				    .hooks = on_hooks,
+				    .bridges = on_bridges,
 				    .relay_fd = relay_fd(serving->relay),
 				    .nodes = serving->nodes,
 				    .context = serving};
@@ -394,6 +401,10 @@ static struct relay *make_relay(const struct options *options, const struct brid
 	if (options->items.hooks.count != 0 && !has_store)
 		log_write(LOG_WARNING,
 			  "hooks have no store behind them: what their endpoints do not have yet is lost with this "
+			  "process; --store keeps it");
+	if (options->items.bridges.count != 0 && !has_store)
+		log_write(LOG_WARNING,
+			  "bridges have no store behind them: what their brokers do not have yet is lost with this "
 			  "process; --store keeps it");
 	return relay;
 }

@@ -1,6 +1,7 @@
 #include "deliver/congestion.h"
 
 #include "deliver/outgoing.h"
+#include "deliver/own_queue.h"
 #include "deliver/record.h"
 #include "state/account.h"
 #include "state/client_state.h"
@@ -154,6 +155,8 @@ void congestion_queued(struct shard *shard, struct client *client, const struct 
 {
 	const struct flow *flow = &extension_of(shard, client)->flow;
 	if (!client_is_connected(client) || !is_above(shard, client, flow, 2))
+		return;
+	if (client_is_internal(client) && own_queue_of(shard, client) != NULL)
 		return;
 	struct client_ref ref = shard_client_ref(shard, client);
 	struct account *account = account_need(shard, client);

@@ -4,6 +4,7 @@
 #include "deliver/congestion.h"
 #include "deliver/members.h"
 #include "deliver/outgoing.h"
+#include "deliver/own_queue.h"
 #include "deliver/resumed.h"
 #include "deliver/send.h"
 #include "state/account.h"
@@ -120,12 +121,33 @@ bool queue_drop_expired(struct shard *shard, struct client *client)
 	       drop_expired(shard, &extension->flow, EXPIRED_LOOKS_PER_VISIT);
 }
 
+/* The same for a session with bounds of its own. */
+static bool own_queue_make_room(struct shard *shard, struct client *client, struct flow *flow,
+				const struct own_queue *own, uint32_t bytes)
+{
+	struct queue_limits limits = own_queue_limits(shard, own);
+	if (queue_fits(shard, flow, limits, bytes))
+		return true;
+	drop_expired(shard, flow, EXPIRED_LOOKS);
+	if (bytes > limits.bytes || !own->drops_oldest)
+		return queue_fits(shard, flow, limits, bytes);
+	for (uint32_t drops = 0; drops < OWN_QUEUE_DROPS_MAX && !queue_fits(shard, flow, limits, bytes); drops++) {
+		if (!flow_drop_oldest(flow, &shard->mem.flows))
+			return false;
+		account_lost(shard, client);
+	}
+	return true;
+}
+
 /* Makes room for a message of `bytes`. False: there is none. Nothing is dropped for a message that would not fit even
  * then, and nothing from a rule's backlog: it was acknowledged, and nobody would send it again. */
 static bool queue_make_room(struct shard *shard, struct client *client, struct flow *flow, bool is_internal,
 			    uint32_t bytes)
 {
+	const struct own_queue *own = is_internal ? own_queue_of(shard, client) : NULL;
 	struct queue_limits limits = outgoing_queue_limits(shard, is_internal);
+	if (own != NULL)
+		return own_queue_make_room(shard, client, flow, own, bytes);
 	if (queue_fits(shard, flow, limits, bytes) || congestion_takes(shard, client, bytes))
 		return true;
 	drop_expired(shard, flow, EXPIRED_LOOKS);

@@ -2,6 +2,8 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "nodes/nodes_thread.h"
+#include "nodes/spool.h"
+#include "relay/session/session_asker.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -258,6 +260,46 @@ void fellows_agree(struct nodes_thread *thread)
 		members_set_agreements(thread->members, thread->agreements, AGREEMENTS);
 	thread->has_agreed_anew = false;
 	pthread_mutex_unlock(&thread->lock);
+}
+
+/* ---- spools of nodes that are not here ---- */
+
+static void remember(void *context, struct slice client_id)
+{
+	struct nodes_thread *thread = context;
+	const size_t prefix = sizeof(SPOOL_ID_PREFIX) - 1;
+	struct slice name = slice_of(client_id.data + prefix, client_id.size - prefix);
+	uint32_t slot = members_remember(thread->members, name);
+	struct peer_entry *entry = slot != MEMBERS_NONE ? need_entry(thread, slot) : NULL;
+	if (entry == NULL || entry->peer.state != PEER_NONE)
+		return;
+	set_state(entry, PEER_AWAY);
+	FOR_SERVICES(thread, remembered, &entry->peer);
+}
+
+void fellows_remember(struct nodes_thread *thread)
+{
+	enum error error = session_asker_list(thread->asker, SPOOL_ID_PREFIX, remember, thread);
+	if (error != ERROR_OK)
+		log_write(LOG_ERROR, "cluster: what waits for other nodes cannot be looked up: %s",
+			  error_sentence(error));
+}
+
+enum error fellows_forget(struct nodes_thread *thread, const char *name)
+{
+	char id[sizeof(SPOOL_ID_PREFIX) + CLUSTER_NAME_BYTES_MAX];
+	uint32_t slot = members_find(thread->members, slice_string(name));
+	struct node_peer *peer = slot != MEMBERS_NONE ? thread->peers[slot] : NULL;
+	if (peer == NULL || peer->state == PEER_NONE)
+		return ERROR_NOT_FOUND;
+	if (peer_is_reachable(peer))
+		return ERROR_LIMIT;
+	FOR_SERVICES(thread, forgotten, peer);
+	snprintf(id, sizeof(id), SPOOL_ID_PREFIX "%s", name);
+	enum error error = session_asker_end(thread->asker, slice_string(id));
+	set_state(entry_of(peer), PEER_NONE);
+	log_always(LOG_INFO, "node %s is forgotten, and what waited for it is dropped", name);
+	return error == ERROR_NOT_FOUND ? ERROR_OK : error;
 }
 
 void fellows_settle(struct nodes_thread *thread)

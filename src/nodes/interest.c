@@ -452,6 +452,7 @@ static void on_joined(void *context, struct node_peer *peer)
 	struct interest_peer *to = interest->peers[peer->slot];
 	node_filters_set(&filters->unknown, peer->slot, true);
 	node_filters_set(&filters->known, peer->slot, true);
+	node_filters_set(&filters->away, peer->slot, false);
 	if (to == NULL) {
 		to = calloc(1, sizeof(*to));
 		interest->peers[peer->slot] = to;
@@ -466,9 +467,31 @@ static void on_joined(void *context, struct node_peer *peer)
 	peer_filters_set_away(&to->filters, false);
 }
 
+/* What it has subscribers for is not known any more: it wants everything. */
+static void on_remembered(void *context, struct node_peer *peer)
+{
+	struct node_filters *filters = filters_of(context);
+	node_filters_set(&filters->unknown, peer->slot, true);
+	node_filters_set(&filters->away, peer->slot, true);
+	node_filters_set(&filters->known, peer->slot, true);
+}
+
+static void on_forgotten(void *context, struct node_peer *peer)
+{
+	struct interest *interest = context;
+	struct interest_peer *to = interest->peers[peer->slot];
+	node_filters_set(&filters_of(interest)->known, peer->slot, false);
+	node_filters_set(&filters_of(interest)->away, peer->slot, false);
+	interest->peers[peer->slot] = NULL;
+	if (to != NULL)
+		peer_filters_fini(&to->filters);
+	free(to);
+}
+
 static void on_away(void *context, struct node_peer *peer)
 {
 	struct interest *interest = context;
+	node_filters_set(&filters_of(interest)->away, peer->slot, true);
 	if (interest->peers[peer->slot] != NULL)
 		peer_filters_set_away(&interest->peers[peer->slot]->filters, true);
 }
@@ -476,6 +499,7 @@ static void on_away(void *context, struct node_peer *peer)
 static void on_back(void *context, struct node_peer *peer)
 {
 	struct interest *interest = context;
+	node_filters_set(&filters_of(interest)->away, peer->slot, false);
 	if (interest->peers[peer->slot] != NULL)
 		peer_filters_set_away(&interest->peers[peer->slot]->filters, false);
 }
@@ -570,7 +594,7 @@ static void on_status(const void *context, struct nodes_status *status)
 }
 
 /* Nothing goes to other nodes any more, and the index forgets them. */
-static void on_ending(void *context)
+static void on_ended(void *context)
 {
 	struct interest *interest = context;
 	atomic_store(&filters_of(interest)->known, 0);
@@ -589,6 +613,8 @@ const struct node_service INTEREST_SERVICE = {
 	.kind_first = MESSAGE_INTEREST,
 	.kind_last = MESSAGE_INTEREST + 15,
 	.joined = on_joined,
+	.remembered = on_remembered,
+	.forgotten = on_forgotten,
 	.received = on_received,
 	.away = on_away,
 	.back = on_back,
@@ -598,5 +624,5 @@ const struct node_service INTEREST_SERVICE = {
 	.deadline_ms = on_deadline,
 	.is_caught_up = is_caught_up,
 	.status = on_status,
-	.ending = on_ending,
+	.ended = on_ended,
 };

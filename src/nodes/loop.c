@@ -4,6 +4,7 @@
 #include "control/internal.h"
 #include "nodes/nodes_thread.h"
 #include "reactor/fdtable.h"
+#include "runtime/node_filters.h"
 #include "runtime/node_mail.h"
 #include "state/shard.h"
 #include "topics/rcu.h"
@@ -22,6 +23,10 @@
 /* How long the end waits for what is on its way. */
 #define ENDING_MS 3000u
 #define SLEEP_MS_MAX 500u
+/* At its beginning messages wait until those who are there have been heard: so long after NATS was reached, and no
+ * longer than that where it is not. */
+#define HEARING_MS 150u
+#define HELD_MS_MAX 2000u
 
 uint64_t nodes_new_incarnation(void)
 {
@@ -57,6 +62,8 @@ static void on_connected(void *context)
 	log_always(LOG_INFO, "connected to NATS at %s", status.url);
 	members_bus_is_back(thread->members, thread->now_ms);
 	fellows_hurry(thread);
+	if (thread->held_until_ms > thread->now_ms + HEARING_MS)
+		thread->held_until_ms = thread->now_ms + HEARING_MS;
 }
 
 static void on_lost(void *context)
@@ -66,6 +73,25 @@ static void on_lost(void *context)
 	bus_status(thread->bus, &status);
 	log_always(LOG_WARNING, "NATS is away: %s; this node serves alone after %u ms", status.error,
 		   thread->settings->timeout_ms);
+}
+
+/* ---- messages that wait for the beginning ---- */
+
+static void hold(struct nodes_thread *thread, bool held)
+{
+	atomic_store(&thread->parts.nodes->filters->held, held);
+	thread->held_until_ms = held ? thread->now_ms + HELD_MS_MAX : 0;
+	for (uint16_t i = 0; i < thread->parts.shard_count && !held; i++) {
+		struct node_mail *mail = node_mail_new(MESSAGE_FRAME, 0);
+		if (mail != NULL)
+			node_port_post(thread->parts.nodes, i, mail);
+	}
+}
+
+static void go_on_if_heard(struct nodes_thread *thread)
+{
+	if (thread->held_until_ms != 0 && thread->now_ms >= thread->held_until_ms)
+		hold(thread, false);
 }
 
 /* ---- waiting ---- */
@@ -84,6 +110,8 @@ static uint64_t deadline_of(const struct nodes_thread *thread)
 		if (entry->service->deadline_ms != NULL)
 			deadline_ms = earlier(deadline_ms, entry->service->deadline_ms(entry->context));
 	}
+	if (thread->held_until_ms != 0)
+		deadline_ms = earlier(deadline_ms, thread->held_until_ms);
 	return earlier(deadline_ms, thread->status_ms);
 }
 
@@ -211,6 +239,20 @@ static void run_services(struct nodes_thread *thread)
 	}
 }
 
+static void forget_if_asked(struct nodes_thread *thread)
+{
+	char name[CLUSTER_NAME_BYTES_MAX];
+	pthread_mutex_lock(&thread->lock);
+	memcpy(name, thread->forgets, sizeof(name));
+	thread->forgets[0] = '\0';
+	pthread_mutex_unlock(&thread->lock);
+	if (name[0] == '\0')
+		return;
+	thread->forgot = fellows_forget(thread, name);
+	thread->status_ms = 0;
+	sem_post(&thread->forgotten);
+}
+
 static void nodes_turn(struct nodes_thread *thread)
 {
 	struct pollfd fds[POLLED_MAX];
@@ -229,7 +271,9 @@ static void nodes_turn(struct nodes_thread *thread)
 	send_heartbeat(thread);
 	fellows_send(thread);
 	bus_flush(thread->bus);
+	forget_if_asked(thread);
 	publish_status(thread);
+	go_on_if_heard(thread);
 }
 
 /* ---- its beginning and its end ---- */
@@ -290,6 +334,8 @@ static bool begin(struct nodes_thread *thread)
 	reader_register();
 	requests_begin(thread->requests, thread->peers, thread->parts.nodes);
 	node_port_open(thread->parts.nodes);
+	fellows_remember(thread);
+	thread->held_until_ms = thread->now_ms + HELD_MS_MAX;
 	return true;
 }
 
@@ -328,6 +374,8 @@ static void end(struct nodes_thread *thread)
 	bus_send_all(thread->bus, members_goodbye(thread->members, thread->now_ms, clock_wall_ms()));
 	bus_flush(thread->bus);
 	fellows_free(thread);
+	/* What is published from here on, and other nodes do not hear, is not acknowledged. */
+	hold(thread, true);
 	for (uint32_t i = 0; i < thread->service_count; i++) {
 		const struct service_entry *entry = &thread->services[i];
 		if (entry->service->ended != NULL)

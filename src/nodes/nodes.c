@@ -10,13 +10,18 @@
 #include "nodes/retained.h"
 #include "nodes/revocations.h"
 #include "reactor/waker.h"
+#include "relay/session/session_asker.h"
+#include "runtime/node_filters.h"
 #include "runtime/node_mail.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
 /* What could not be started is tried again after so long. */
 #define RETRY_MS 10000u
+/* A node is forgotten within so many seconds. */
+#define FORGET_S_MAX 5
 
 struct nodes {
 	struct cluster_settings settings;
@@ -69,6 +74,8 @@ static void free_thread(struct nodes_thread *thread)
 	interest_free(thread->interest);
 	sem_destroy(&thread->begun);
 	sem_destroy(&thread->left);
+	sem_destroy(&thread->forgotten);
+	session_asker_free(thread->asker);
 	pthread_mutex_destroy(&thread->lock);
 	free(thread);
 }
@@ -132,11 +139,13 @@ static struct nodes_thread *make_thread(struct nodes *nodes, struct gateway *gat
 	CHECK(pthread_mutex_init(&thread->lock, NULL) == 0);
 	CHECK(sem_init(&thread->begun, 0, 0) == 0);
 	CHECK(sem_init(&thread->left, 0, 0) == 0);
+	CHECK(sem_init(&thread->forgotten, 0, 0) == 0);
+	thread->asker = session_asker_new(gateway);
 	agree_anew(thread, gateway_settings(gateway));
 	nodes->access_version = access_version(gateway_access(gateway));
 	nodes->seen = gateway_settings(gateway);
 	nodes_add_service(thread, &REQUESTS_SERVICE, nodes->requests);
-	if (make_services(thread))
+	if (thread->asker != NULL && make_services(thread))
 		return thread;
 	free_thread(thread);
 	return NULL;
@@ -166,6 +175,8 @@ void nodes_start(struct nodes *nodes, struct gateway *gateway)
 	if (nodes == NULL)
 		return;
 	nodes_stop(nodes); /* one that rests, or has left */
+	if (gateway_parts(gateway).nodes == NULL)
+		return; /* the gateway has said why */
 	struct nodes_thread *thread = make_thread(nodes, gateway);
 	if (thread != NULL && run_thread(thread)) {
 		set_thread(nodes, thread);
@@ -173,6 +184,7 @@ void nodes_start(struct nodes *nodes, struct gateway *gateway)
 	}
 	if (thread != NULL)
 		free_thread(thread);
+	atomic_store(&gateway_parts(gateway).nodes->filters->held, false);
 	log_write(LOG_ERROR, "cluster: the nodes thread does not start; this node serves alone, and tries again");
 	nodes->retry_ms = clock_now_ms() + RETRY_MS;
 }
@@ -244,12 +256,40 @@ void nodes_status(struct nodes *nodes, struct nodes_status *status)
 	status->is_on = true;
 }
 
+/* Waits for the nodes thread, which does it between two turns. */
+static enum error forget(struct nodes_thread *thread, const char *node)
+{
+	struct timespec until;
+	CHECK(clock_gettime(CLOCK_REALTIME, &until) == 0);
+	until.tv_sec += FORGET_S_MAX;
+	while (sem_trywait(&thread->forgotten) == 0)
+		continue; /* of one who did not wait so long */
+	pthread_mutex_lock(&thread->lock);
+	memcpy(thread->forgets, node, strlen(node) + 1);
+	pthread_mutex_unlock(&thread->lock);
+	waker_wake(&thread->parts.nodes->waker);
+	while (sem_timedwait(&thread->forgotten, &until) != 0) {
+		if (errno == ETIMEDOUT)
+			return ERROR_TIMEOUT;
+	}
+	return thread->forgot;
+}
+
 enum error nodes_forget(struct nodes *nodes, const char *node, const char **why)
 {
-	(void)nodes;
-	(void)node;
-	*why = "there is no such node";
-	return ERROR_NOT_FOUND;
+	enum error error = ERROR_SERVER_STOPPING;
+	if (strlen(node) < CLUSTER_NAME_BYTES_MAX && node[0] != '\0') {
+		pthread_mutex_lock(&nodes->lock);
+		if (nodes->thread != NULL)
+			error = forget(nodes->thread, node);
+		pthread_mutex_unlock(&nodes->lock);
+	} else {
+		error = ERROR_NOT_FOUND;
+	}
+	*why = error == ERROR_NOT_FOUND ? "there is no such node"
+	       : error == ERROR_LIMIT   ? "it is alive: nothing waits for it"
+					: error_sentence(error);
+	return error;
 }
 
 bool nodes_ask(struct nodes *nodes, const char *node, struct slice question, uint32_t timeout_ms,

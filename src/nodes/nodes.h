@@ -25,8 +25,8 @@ void nodes_stop(struct nodes *nodes);
 /* The same in two steps, for an upgrade. First it takes nothing more from other nodes, while what shards have for them
  * still goes. */
 void nodes_rest(struct nodes *nodes);
-/* Then it says good-bye, and does not touch the gateway any more. Does not wait for the connection to NATS to be closed.
- * nodes_start() begins anew. */
+/* Then it says good-bye, and does not touch the gateway any more. Does not wait for the connection to NATS to be
+ * closed. nodes_start() begins anew. */
 void nodes_leave(struct nodes *nodes);
 /* To be called whenever the main thread wakes, while the gateway runs. */
 void nodes_tend(struct nodes *nodes, struct gateway *gateway);

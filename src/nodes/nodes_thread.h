@@ -39,6 +39,7 @@ struct peer_entry {
 };
 
 struct interest;
+struct session_asker;
 struct publishing;
 struct retained_service;
 struct revocations_service;
@@ -51,6 +52,7 @@ struct nodes_thread {
 	const char *node; /* this node's name */
 	bool has_store;
 	struct requests *requests;
+	struct session_asker *asker; /* of sessions of this node's: those of spools */
 	struct retained_service *retained;
 	struct interest *interest;
 	struct publishing *publishing;
@@ -65,8 +67,9 @@ struct nodes_thread {
 	uint64_t status_ms;
 	uint64_t figures_ms;
 	uint64_t foreign_datagrams;
-	bool is_busy; /* a service has more to do at once */
-	bool renews;  /* this run is over for the others: another one begins in this turn */
+	bool is_busy;           /* a service has more to do at once */
+	bool renews;            /* this run is over for the others: another one begins in this turn */
+	uint64_t held_until_ms; /* messages that are acknowledged wait so long at most; 0: no more */
 	bool is_resting;
 	bool is_ending;
 	struct nodes_status next_status; /* being made */
@@ -78,6 +81,10 @@ struct nodes_thread {
 	_Atomic bool resting;
 	_Atomic bool stopping;
 	_Atomic bool failed;
+	/* A node that is to be forgotten; "": none. Under the lock, as what came of it. */
+	char forgets[CLUSTER_NAME_BYTES_MAX];
+	enum error forgot;
+	sem_t forgotten;
 	sem_t begun;
 	sem_t left; /* it has left the gateway */
 	pthread_t thread;
@@ -94,6 +101,10 @@ uint64_t nodes_new_incarnation(void);
 
 /* Makes the members, whose observer it is. NULL: no memory. */
 struct members *fellows_new(struct nodes_thread *thread, uint64_t incarnation);
+/* Takes up the spools of nodes that are not heard of yet. */
+void fellows_remember(struct nodes_thread *thread);
+/* See nodes_forget(). */
+enum error fellows_forget(struct nodes_thread *thread, const char *name);
 /* A datagram for this node. */
 void fellows_receive(struct nodes_thread *thread, struct slice datagram);
 /* After members_receive() and members_tick(): begins anew where this run is over. */

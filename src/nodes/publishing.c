@@ -149,6 +149,19 @@ static void on_joined(void *context, struct node_peer *peer)
 	inbound_begin(&publishing->inbound, peer->slot, peer->link->own, peer->incarnation);
 }
 
+static void on_remembered(void *context, struct node_peer *peer)
+{
+	struct publishing *publishing = context;
+	if (!to_peer_remembered(&publishing->scene, &publishing->peers[peer->slot], peer))
+		log_write(LOG_ERROR, "node %s: there can be no spool of that name", peer->name);
+}
+
+static void on_forgotten(void *context, struct node_peer *peer)
+{
+	struct publishing *publishing = context;
+	to_peer_forget(&publishing->scene, &publishing->peers[peer->slot]);
+}
+
 static void on_away(void *context, struct node_peer *peer)
 {
 	struct publishing *publishing = context;
@@ -253,6 +266,8 @@ const struct node_service PUBLISHING_SERVICE = {
 	.kind_first = MESSAGE_PUBLISHING,
 	.kind_last = MESSAGE_PUBLISHING + 15,
 	.joined = on_joined,
+	.remembered = on_remembered,
+	.forgotten = on_forgotten,
 	.received = on_received,
 	.away = on_away,
 	.back = on_back,

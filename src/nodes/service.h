@@ -22,6 +22,11 @@ struct node_service {
 	/* A link with this incarnation of the peer begins: nothing was sent on it before, and nothing is received
 	 * before the functions of all services have returned. */
 	void (*joined)(void *context, struct node_peer *peer);
+	/* There is a spool of a peer that was not heard of in this run: what is for it goes there until it joins. */
+	void (*remembered)(void *context, struct node_peer *peer);
+	/* The peer is gone for good: what is kept for it is dropped. It is away, and nothing goes to it from here on,
+	 * unless it joins once more. */
+	void (*forgotten)(void *context, struct node_peer *peer);
 	/* A message, in the order in which the peer sent it. body is good until the function returns. False: it does
 	 * not follow the protocol, which is counted and logged; nothing of it had an effect. */
 	bool (*received)(void *context, struct node_peer *peer, uint8_t kind, struct slice body);

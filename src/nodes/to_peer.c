@@ -319,6 +319,30 @@ bool to_peer_joined(struct to_peer_scene *scene, struct to_peer *to, struct node
 	return !is_new || spool_init(&to->spool, scene->gateway, peer->name, scene->run);
 }
 
+static void give_back_lost(struct to_peer_scene *scene, struct to_peer *to)
+{
+	struct batch *batch;
+	while ((batch = outgoing_queue_pop(&to->queue)) != NULL) {
+		batch->commit = BATCH_LOST;
+		outbox_return(&scene->inbound->outbox, batch);
+	}
+}
+
+bool to_peer_remembered(struct to_peer_scene *scene, struct to_peer *to, struct node_peer *peer)
+{
+	CHECK(to->peer == NULL);
+	to->peer = peer;
+	set_passage(scene, to, PASSAGE_SPOOL);
+	return spool_init(&to->spool, scene->gateway, peer->name, scene->run);
+}
+
+void to_peer_forget(struct to_peer_scene *scene, struct to_peer *to)
+{
+	spool_restart(&to->spool);
+	to->spool.is_made = false;
+	give_back_lost(scene, to);
+}
+
 void to_peer_away(struct to_peer_scene *scene, struct to_peer *to)
 {
 	if (to->passage == PASSAGE_DIRECT) {
@@ -347,11 +371,7 @@ void to_peer_close(struct to_peer *to)
 
 void to_peer_fini(struct to_peer_scene *scene, struct to_peer *to)
 {
-	struct batch *batch;
-	while ((batch = outgoing_queue_pop(&to->queue)) != NULL) {
-		batch->commit = BATCH_LOST;
-		outbox_return(&scene->inbound->outbox, batch);
-	}
+	give_back_lost(scene, to);
 	if (to->peer != NULL)
 		spool_fini(&to->spool);
 	outgoing_queue_fini(&to->queue);

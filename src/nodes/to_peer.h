@@ -52,6 +52,10 @@ struct to_peer {
 
 /* A link begins, for the first time or with another run of it. False: there cannot be a spool of such a name. */
 bool to_peer_joined(struct to_peer_scene *scene, struct to_peer *to, struct node_peer *peer);
+/* It has a spool from an earlier run. False: likewise. */
+bool to_peer_remembered(struct to_peer_scene *scene, struct to_peer *to, struct node_peer *peer);
+/* What waits for it has been dropped with its session. */
+void to_peer_forget(struct to_peer_scene *scene, struct to_peer *to);
 void to_peer_away(struct to_peer_scene *scene, struct to_peer *to);
 void to_peer_back(struct to_peer_scene *scene, struct to_peer *to);
 void to_peer_gone(struct to_peer *to);

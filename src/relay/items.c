@@ -57,9 +57,25 @@ static bool equal_hooks(const void *one, const void *other)
 	return hook_equal(one, other);
 }
 
+static void init_bridge(void *item)
+{
+	mqtt_bridge_init(item);
+}
+
+static bool complete_bridge(void *item, char fault[ITEM_FAULT_BYTES_MAX])
+{
+	return mqtt_bridge_complete(item, fault);
+}
+
+static bool equal_bridges(const void *one, const void *other)
+{
+	return mqtt_bridge_equal(one, other);
+}
+
 _Static_assert(offsetof(struct rule, name) == 0, "an item begins with its name");
 _Static_assert(offsetof(struct consumer, name) == 0, "an item begins with its name");
 _Static_assert(offsetof(struct hook, name) == 0, "an item begins with its name");
+_Static_assert(offsetof(struct mqtt_bridge, name) == 0, "an item begins with its name");
 
 static const struct item_kind KINDS[] = {
 	[ITEM_RULES] =
@@ -114,6 +130,24 @@ static const struct item_kind KINDS[] = {
 			.key = hook_key,
 			.complete = complete_hook,
 			.equal = equal_hooks,
+		},
+	[ITEM_BRIDGES] =
+		{
+			.list = "bridges",
+			.name = "bridge",
+			.example = "- name: headquarters",
+			.key_names = "name, url, up, down, client_id, user, password_file, ca_file, certificate_file, "
+				     "key_file, protocol, keepalive_s, clean, session_expiry_s, retain, inflight, "
+				     "queue_messages, queue_bytes and when_full",
+			.most = MQTT_BRIDGES_MAX,
+			.item_bytes = sizeof(struct mqtt_bridge),
+			.items_at = offsetof(struct relay_items, bridges.items),
+			.count_at = offsetof(struct relay_items, bridges.count),
+			.line_at = offsetof(struct mqtt_bridge, line),
+			.init = init_bridge,
+			.key = mqtt_bridge_key,
+			.complete = complete_bridge,
+			.equal = equal_bridges,
 		},
 };
 

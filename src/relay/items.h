@@ -6,11 +6,13 @@
 #include "relay/consumer/consumer.h"
 #include "relay/entry/rule.h"
 #include "relay/item/hook.h"
+#include "relay/item/mqtt_bridge.h"
 
 struct relay_items {
 	struct rules rules;
 	struct consumers consumers;
 	struct hooks hooks;
+	struct mqtt_bridges bridges;
 };
 
 /* The kinds, in the order of their table. */
@@ -18,6 +20,7 @@ enum item_kinds {
 	ITEM_RULES,
 	ITEM_CONSUMERS,
 	ITEM_HOOKS,
+	ITEM_BRIDGES,
 };
 
 /* A kind of items. An item begins with its name. */

@@ -16,6 +16,7 @@ struct relay {
 	struct hook_relay *hooks;
 	struct table_relay *table;
 	struct consumer_relay *consumers;
+	struct bridge_relay *bridges;
 };
 
 struct relay *relay_new(const struct relay_items *items, const struct relay_settings *settings)
@@ -33,8 +34,11 @@ struct relay *relay_new(const struct relay_items *items, const struct relay_sett
 			hook_relay_new(&items->hooks, settings->node, relay->attention_fd, settings->private_tables);
 		relay->table = table_relay_new(settings->presence_table, settings->node, &settings->redis,
 					       relay->attention_fd, settings->private_tables);
+		relay->bridges = bridge_relay_new(&items->bridges, settings->node, relay->attention_fd,
+						  settings->private_tables);
 	}
-	if (relay->streams != NULL && relay->consumers != NULL && relay->hooks != NULL && relay->table != NULL)
+	if (relay->streams != NULL && relay->consumers != NULL && relay->hooks != NULL && relay->table != NULL &&
+	    relay->bridges != NULL)
 		return relay;
 	relay_free(relay);
 	return NULL;
@@ -52,6 +56,8 @@ void relay_free(struct relay *relay)
 		table_relay_free(relay->table);
 	if (relay->consumers != NULL)
 		consumer_relay_free(relay->consumers);
+	if (relay->bridges != NULL)
+		bridge_relay_free(relay->bridges);
 	if (relay->attention_fd >= 0)
 		close(relay->attention_fd);
 	free(relay);
@@ -65,6 +71,7 @@ void relay_start(struct relay *relay, struct gateway *gateway)
 	consumer_relay_start(relay->consumers, gateway);
 	hook_relay_start(relay->hooks, gateway);
 	table_relay_start(relay->table, gateway);
+	bridge_relay_start(relay->bridges, gateway);
 }
 
 void relay_stop(struct relay *relay)
@@ -73,6 +80,7 @@ void relay_stop(struct relay *relay)
 		return;
 	/* What these publish may go to a rule. */
 	consumer_relay_stop(relay->consumers);
+	bridge_relay_stop(relay->bridges);
 	stream_relay_stop(relay->streams);
 	hook_relay_stop(relay->hooks);
 	table_relay_stop(relay->table, false);
@@ -93,8 +101,10 @@ void relay_use(struct relay *relay, const struct relay_items *items, const struc
 		stream_relay_use(relay->streams, &items->rules);
 	if (!items_equal(item_kind_at(ITEM_CONSUMERS), items, before))
 		consumer_relay_use(relay->consumers, &items->consumers);
-	if (relay != NULL && !items_equal(item_kind_at(ITEM_HOOKS), items, before))
+	if (!items_equal(item_kind_at(ITEM_HOOKS), items, before))
 		hook_relay_use(relay->hooks, &items->hooks);
+	if (!items_equal(item_kind_at(ITEM_BRIDGES), items, before))
+		bridge_relay_use(relay->bridges, &items->bridges);
 }
 
 int relay_fd(const struct relay *relay)
@@ -120,6 +130,10 @@ void relay_tend(struct relay *relay, struct gateway *gateway)
 	if (table_relay_is_due(relay->table)) {
 		table_relay_stop(relay->table, false);
 		table_relay_start(relay->table, gateway);
+	}
+	if (bridge_relay_is_due(relay->bridges)) {
+		bridge_relay_stop(relay->bridges);
+		bridge_relay_start(relay->bridges, gateway);
 	}
 	if (consumer_relay_is_due(relay->consumers)) {
 		consumer_relay_stop(relay->consumers);
@@ -153,4 +167,11 @@ void relay_consumers_status(struct relay *relay, struct consumers_status *status
 	*status = (struct consumers_status){0};
 	if (relay != NULL)
 		consumer_relay_status(relay->consumers, status);
+}
+
+void relay_bridges_status(struct relay *relay, struct bridges_status *status)
+{
+	*status = (struct bridges_status){0};
+	if (relay != NULL)
+		bridge_relay_status(relay->bridges, status);
 }

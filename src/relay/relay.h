@@ -1,10 +1,11 @@
 /* What connects the gateway to back ends: rules, which send publishes to Redis Streams, hooks, which post them to HTTP
- * endpoints, consumers, which publish what stands in streams, and the table of who is online. Each is a client of
- * Roost's own, and each kind has threads of its own (relay/session/session_thread.h). The main thread makes, starts and
- * stops them; they may be stopped and started again, which keeps the sessions. */
+ * endpoints, consumers, which publish what stands in streams, bridges to other brokers, and the table of who is online.
+ * Each is a client of Roost's own, and each kind has threads of its own (relay/session/session_thread.h). The main
+ * thread makes, starts and stops them; they may be stopped and started again, which keeps the sessions. */
 #ifndef RELAY_RELAY_H
 #define RELAY_RELAY_H
 
+#include "relay/bridging/bridge_relay.h"
 #include "relay/consumer/consumer_relay.h"
 #include "relay/hook/hook_relay.h"
 #include "relay/items.h"
@@ -47,6 +48,7 @@ void relay_tend(struct relay *relay, struct gateway *gateway);
  * descriptor table. */
 void relay_rules_status(struct relay *relay, struct stream_status *status);
 void relay_hooks_status(struct relay *relay, struct hooks_status *status);
+void relay_bridges_status(struct relay *relay, struct bridges_status *status);
 /* Any thread. */
 void relay_table_status(struct relay *relay, struct table_status *status);
 void relay_consumers_status(struct relay *relay, struct consumers_status *status);

@@ -5,6 +5,20 @@
 #include "runtime/node_mail.h"
 #include "state/shard.h"
 
+bool other_nodes_hold(const struct shard *shard, const struct outbound *outbound, struct slice topic,
+		      struct route_progress *progress)
+{
+	if (outbound->publication.qos == 0 || !node_filters_hold(shard->env.nodes->filters) ||
+	    !topic_leaves_node(topic)) {
+		if (progress->peer == ROUTE_PEER_HELD)
+			progress->peer_bytes = progress->peer = 0;
+		return false;
+	}
+	progress->peer = ROUTE_PEER_HELD;
+	progress->peer_bytes = 1;
+	return true;
+}
+
 void other_nodes_begin(struct shard *shard, struct slice topic)
 {
 	struct routes *routes = &shard->routing.routes;
@@ -21,6 +35,11 @@ static uint64_t nodes_for(const struct shard *shard, const struct outbound *outb
 	uint64_t known = node_filters_known(filters) & ~progress->nodes;
 	if (!progress->nodes_asked && known != 0)
 		nodes |= outbound->publication.retain ? known : node_filters_ask(filters, topic);
+	/* A session may move from one node to another while neither can say so: what waits for one that is away waits
+	 * for each. Where it is not wanted it is dropped when it comes. */
+	uint64_t away = outbound->publication.qos != 0 ? node_filters_away(filters) : 0;
+	if ((nodes & away) != 0)
+		nodes |= away;
 	return nodes & known;
 }
 

@@ -8,6 +8,9 @@
 
 #include "route/route.h"
 
+/* Whether the message has to wait until the nodes thread knows who has subscribers. Then *progress says so. */
+bool other_nodes_hold(const struct shard *shard, const struct outbound *outbound, struct slice topic,
+		      struct route_progress *progress);
 /* Before a step's match: what it is to find for the topic. */
 void other_nodes_begin(struct shard *shard, struct slice topic);
 /* After it: adds a route for each node that is to get the message in this step. matched: ERROR_OK or ERROR_MORE, which

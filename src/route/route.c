@@ -7,6 +7,8 @@
 #include "deliver/overlap.h"
 #include "deliver/record.h"
 #include "route/other_nodes.h"
+#include "runtime/node_filters.h"
+#include "runtime/node_mail.h"
 #include "state/shard.h"
 #include "subscriptions/subscriber_lists.h"
 #include "topics/index.h"
@@ -430,10 +432,19 @@ static enum error match_some(struct shard *shard, const struct outbound *outboun
 	return error;
 }
 
+static bool is_held(const struct shard *shard, const struct outbound *outbound, struct route_progress *progress)
+{
+	return __builtin_expect(shard->env.nodes != NULL, 0) &&
+	       other_nodes_hold(shard, outbound, publication_parts(&outbound->publication, outbound->packet).topic,
+				progress);
+}
+
 enum error route_message(struct shard *shard, struct outbound *outbound, struct route_progress *progress)
 {
 	struct index_place place = progress->place;
 	turn_work_charge(&shard->loop.work, WORK_PUBLISH + outbound->publication.packet_bytes / WORK_UNIT_BYTES);
+	if (is_held(shard, outbound, progress))
+		return ERROR_MORE;
 	enum error error = match_some(shard, outbound, progress, &place);
 	if (error != ERROR_OK && (error != ERROR_MORE || progress->at_once))
 		return error;
@@ -480,5 +491,7 @@ enum error route_to_member(struct shard *shard, struct outbound *outbound, route
 bool route_has_room(const struct shard *shard, const struct route_progress *progress)
 {
 	CHECK(route_awaits_room(progress));
+	if (progress->peer == ROUTE_PEER_HELD)
+		return !node_filters_hold(shard->env.nodes->filters);
 	return outbox_has_room(&shard->routing.outbox, progress->peer, progress->peer_bytes);
 }

@@ -27,6 +27,9 @@ struct outbound {
 	bool refused;
 };
 
+/* In route_progress.peer: what is waited for is not room, but the nodes thread (route/other_nodes.h). */
+#define ROUTE_PEER_HELD UINT16_MAX
+
 /* How far a message has come; all zeros at its beginning. */
 struct route_progress {
 	struct index_place place; /* subscribers that the match finds before this place have the message */

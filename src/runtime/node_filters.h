@@ -47,7 +47,9 @@ struct node_filters {
 	/* Slots: written by the nodes thread, read by shards. */
 	_Atomic uint64_t known;      /* to which messages go; 0 while the nodes thread does not run */
 	_Atomic uint64_t unknown;    /* whose filters are not known: they want everything */
+	_Atomic uint64_t away;       /* what goes to them waits */
 	_Atomic uint64_t has_digest; /* whose digest has anything */
+	_Atomic bool held;           /* who has subscribers is not known: nothing that is acknowledged may pass by */
 	struct digest digests[NODES_MAX];
 	/* Own filters. */
 	_Alignas(64) _Atomic uint32_t told; /* parts with notes, a bit each */
@@ -74,9 +76,20 @@ static inline uint32_t node_filters_fingerprint(const struct node_filters *filte
 /* The slots of nodes that may have subscribers for the topic by an exact filter, or that want everything. Any thread
  * that is registered as a reader. */
 uint64_t node_filters_ask(const struct node_filters *filters, struct slice topic);
+static inline uint64_t node_filters_away(const struct node_filters *filters)
+{
+	return atomic_load_explicit(&filters->away, memory_order_relaxed);
+}
 static inline uint64_t node_filters_known(const struct node_filters *filters)
 {
 	return atomic_load_explicit(&filters->known, memory_order_relaxed);
+}
+
+/* Whether messages that are acknowledged have to wait: the nodes thread has not heard from the others yet, or has
+ * ended. A message that passed by would be acknowledged although subscribers on other nodes never get it. */
+static inline bool node_filters_hold(const struct node_filters *filters)
+{
+	return atomic_load_explicit(&filters->held, memory_order_acquire);
 }
 
 /* ---- by the nodes thread ---- */

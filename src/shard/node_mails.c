@@ -1,6 +1,7 @@
 #include "shard/node_mails.h"
 
 #include "route/retained_mail.h"
+#include "route/routing.h"
 #include "runtime/node_mail.h"
 #include "state/shard.h"
 
@@ -8,6 +9,10 @@
 static bool deal_with(struct shard *shard, struct node_mail *mail)
 {
 	switch (mail->kind & 0xf0u) {
+	case MESSAGE_FRAME: /* messages are not held any more */
+		routings_have_room(shard);
+		node_mail_free(mail);
+		return true;
 	case MESSAGE_RETAINED:
 		retained_mail_take(shard, mail);
 		return true;

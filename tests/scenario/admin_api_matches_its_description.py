@@ -41,6 +41,7 @@ REQUESTS = {
     "hooks": [("", "", None, 200)],
     "nodes": [("", "", None, 200)],
     "forgetNode": [("nobody", "", None, 404)],
+    "bridges": [("", "", None, 200)],
     "reload": [("", "", None, 200)],
     "drainState": [("", "", None, 200)],
     "drain": [("", "", {"over_seconds": 0}, 400), ("", "", {"moved": True}, 400), ("", "", {"over": 3}, 400),

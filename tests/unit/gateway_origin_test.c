@@ -282,6 +282,50 @@ static void test_full_backlog_refuses(void **state)
 	peer_vanish(&rule);
 }
 
+static void bound_rule(struct shard_scene *scene, bool drops_oldest)
+{
+	struct own_queue *own = &scene->settings.own_queues[0];
+	snprintf(own->client_id, sizeof(own->client_id), "%s", RULE);
+	own->messages_max = 4;
+	own->drops_oldest = drops_oldest;
+	scene->settings.own_queue_count = 1;
+}
+
+/* Bounds that are one session's alone, and what it drops then. */
+static void check_own_bounds(struct shard_scene *scene, bool drops_oldest)
+{
+	uint16_t shard = shard_scene_of(scene, RULE);
+	bound_rule(scene, drops_oldest);
+	struct far_peer rule = rule_on(scene, "t");
+	struct far_peer from = client_on(scene, "c", shard, 5);
+	peer_vanish(&rule);
+	for (uint16_t i = 1; i <= 6; i++) {
+		char payload[2] = {(char)('0' + i), '\0'};
+		bool is_taken = drops_oldest || i <= 4;
+		peer_publish(&from, "t", payload, 1, i);
+		peer_hears_ack(&from, MQTT_PUBACK, i, is_taken ? 0 : MQTT_REASON_QUOTA_EXCEEDED);
+	}
+	rule = rule_comes(scene, true);
+	for (uint16_t i = 1; i <= 4; i++) {
+		char payload[2] = {(char)('0' + i + (drops_oldest ? 2 : 0)), '\0'};
+		expect_from(&rule, "t", payload, 1, "c");
+	}
+	peer_hears_nothing(&rule);
+	peer_vanish(&from);
+	peer_vanish(&rule);
+	scene->settings.own_queue_count = 0;
+}
+
+static void test_own_bounds_drop_the_oldest(void **state)
+{
+	check_own_bounds(*state, true);
+}
+
+static void test_own_bounds_drop_the_newest(void **state)
+{
+	check_own_bounds(*state, false);
+}
+
 /* A session of Roost's own is kept where no other would be. */
 static void test_is_kept_beyond_the_limit(void **state)
 {
@@ -305,6 +349,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_ids, scene_open, scene_close),
 		cmocka_unit_test_setup_teardown(test_origin_outlives_a_crash, scene_open, scene_close),
 		cmocka_unit_test_setup_teardown(test_full_backlog_refuses, scene_open, scene_close),
+		cmocka_unit_test_setup_teardown(test_own_bounds_drop_the_oldest, scene_open, scene_close),
+		cmocka_unit_test_setup_teardown(test_own_bounds_drop_the_newest, scene_open, scene_close),
 		cmocka_unit_test_setup_teardown(test_is_kept_beyond_the_limit, scene_open, scene_close),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

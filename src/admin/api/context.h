@@ -5,6 +5,7 @@
 
 #include "admin/api/guard.h"
 #include "admin/snapshot/snapshot.h"
+#include "relay/bridging/bridge_status.h"
 #include "relay/consumer/consumer_status.h"
 #include "relay/hook/hook_status.h"
 #include "relay/stream/stream_status.h"
@@ -50,6 +51,8 @@ struct admin_hooks {
 	void (*consumers)(void *context, struct consumers_status *status);
 	/* Likewise, the hooks. */
 	void (*hooks)(void *context, struct hooks_status *status);
+	/* Likewise, the bridges. */
+	void (*bridges)(void *context, struct bridges_status *status);
 	/* Descriptors that `upgrade` and `reload` need, in the thread's own table; -1: none. */
 	int upgrade_fd;
 	int relay_fd;

@@ -34,6 +34,7 @@ void serve_rules(struct request *request);
 void serve_presence_table(struct request *request);
 void serve_consumers(struct request *request);
 void serve_hooks(struct request *request);
+void serve_bridges(struct request *request);
 
 /* clients.c */
 void serve_clients(struct request *request);

@@ -29,6 +29,7 @@ const struct route ROUTES[] = {
 	{METHOD_GET, API "/presence-table", ROUTE_NEEDS_TOKEN, serve_presence_table},
 	{METHOD_GET, API "/consumers", ROUTE_NEEDS_TOKEN, serve_consumers},
 	{METHOD_GET, API "/hooks", ROUTE_NEEDS_TOKEN, serve_hooks},
+	{METHOD_GET, API "/bridges", ROUTE_NEEDS_TOKEN, serve_bridges},
 	{METHOD_POST, API "/reload", ROUTE_NEEDS_TOKEN, serve_reload},
 	{METHOD_GET, API "/drain", ROUTE_NEEDS_TOKEN, serve_drain_state},
 	{METHOD_POST, API "/drain", ROUTE_NEEDS_TOKEN, serve_drain},

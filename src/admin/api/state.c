@@ -116,6 +116,8 @@ void serve_metrics(struct request *request)
 	if (request->api->hooks.hooks != NULL)
 		request->api->hooks.hooks(request->api->hooks.context, &snapshot.hooks);
 	nodes_status(request->api->hooks.nodes, &snapshot.nodes);
+	if (request->api->hooks.bridges != NULL)
+		request->api->hooks.bridges(request->api->hooks.context, &snapshot.bridges);
 	metrics_write(&exposition, &snapshot);
 	if (exposition_end(&exposition))
 		request_answer_text(request, openmetrics ? OPENMETRICS_TYPE : PROMETHEUS_TYPE, exposition.text,

@@ -1,6 +1,7 @@
 #include "admin/api/handlers.h"
 
 #include "base/check.h"
+#include "mqtt/field/protocol.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -154,4 +155,45 @@ void serve_hooks(struct request *request)
 		json_array_append_new(hooks, json_of_hook(&status->hooks[i]));
 	free(status);
 	request_answer(request, HTTP_OK, json_pack("{s:o}", "hooks", hooks));
+}
+
+/* ---- bridges ---- */
+
+static const char *words_of_version(uint8_t version)
+{
+	if (version == 0)
+		return NULL;
+	return version == MQTT_VERSION_5 ? "5" : "3.1.1";
+}
+
+static json_t *json_of_bridge(const struct bridge_status *bridge)
+{
+	const struct bridge_counts *counts = &bridge->counts;
+	bool has_fault = bridge->fault[0] != '\0', is_connected = bridge->version != 0;
+	return json_pack("{s:s, s:s, s:s, s:s?, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:o, s:o, "
+			 "s:o}",
+			 "name", bridge->name, "url", bridge->url, "state", bridge_state_name(bridge->state), "version",
+			 words_of_version(bridge->version), "sent", (json_int_t)counts->sent, "sent_bytes",
+			 (json_int_t)counts->sent_bytes, "received", (json_int_t)counts->received, "received_bytes",
+			 (json_int_t)counts->received_bytes, "dead_letters", (json_int_t)counts->dead,
+			 "refused_messages", (json_int_t)counts->refused, "looped", (json_int_t)counts->looped,
+			 "connections", (json_int_t)counts->connections, "retries", (json_int_t)counts->retries,
+			 "backlog_messages", (json_int_t)bridge->backlog_messages, "backlog_bytes",
+			 (json_int_t)bridge->backlog_bytes, "dropped_messages", (json_int_t)bridge->dropped,
+			 "connected_seconds", is_connected ? json_real(bridge->connected_s) : json_null(), "last_error",
+			 json_of_fault(bridge->fault), "last_error_seconds",
+			 has_fault ? json_real(bridge->fault_age_s) : json_null());
+}
+
+void serve_bridges(struct request *request)
+{
+	const struct admin_hooks *hooks = &request->api->hooks;
+	struct bridges_status status = {0};
+	json_t *bridges = json_array();
+	if (hooks->bridges != NULL)
+		hooks->bridges(hooks->context, &status);
+	CHECK_LE(status.count, MQTT_BRIDGES_MAX);
+	for (uint32_t i = 0; i < status.count; i++)
+		json_array_append_new(bridges, json_of_bridge(&status.bridges[i]));
+	request_answer(request, HTTP_OK, json_pack("{s:o}", "bridges", bridges));
 }

@@ -1,5 +1,6 @@
 #include "admin/metrics/back_ends.h"
 
+#include "admin/metrics/bridges.h"
 #include "admin/metrics/consumers.h"
 #include "admin/metrics/hooks.h"
 #include "admin/metrics/rules.h"
@@ -23,6 +24,11 @@ static void write_consumers(struct exposition *exposition, const struct snapshot
 static void write_hooks(struct exposition *exposition, const struct snapshot *snapshot, size_t metric)
 {
 	hooks_metric_write(exposition, &snapshot->hooks, (enum hook_metric)metric);
+}
+
+static void write_bridges(struct exposition *exposition, const struct snapshot *snapshot, size_t metric)
+{
+	bridges_metric_write(exposition, &snapshot->bridges, (enum bridge_metric)metric);
 }
 
 static const struct metric BACK_ENDS[] = {
@@ -132,6 +138,38 @@ static const struct metric BACK_ENDS[] = {
 	 "Messages that the hook did not take because its backlog was full", write_hooks, HOOK_METRIC_REFUSED},
 	{PREFIX "hook_oldest_seconds", METRIC_GAUGE, "hook",
 	 "How long ago the oldest message of the backlog arrived; 0: there is none", write_hooks, HOOK_METRIC_OLDEST},
+	{PREFIX "bridge_state", METRIC_GAUGE, "bridge, state",
+	 "1 for the state that the bridge is in, 0 for the others: working; waiting, its broker is away or refuses it; "
+	 "starting",
+	 write_bridges, BRIDGE_METRIC_STATE},
+	{PREFIX "bridge_sent_messages", METRIC_COUNTER, "bridge",
+	 "Messages that the broker has acknowledged, or, at QoS 0, that were sent to it", write_bridges,
+	 BRIDGE_METRIC_SENT},
+	{PREFIX "bridge_sent_bytes", METRIC_COUNTER, "bridge",
+	 "Bytes of topics and payloads that were sent to the broker, for the first time or again", write_bridges,
+	 BRIDGE_METRIC_SENT_BYTES},
+	{PREFIX "bridge_received_messages", METRIC_COUNTER, "bridge",
+	 "Messages from the broker that were published here", write_bridges, BRIDGE_METRIC_RECEIVED},
+	{PREFIX "bridge_received_bytes", METRIC_COUNTER, "bridge",
+	 "Bytes of topics and payloads of messages from the broker", write_bridges, BRIDGE_METRIC_RECEIVED_BYTES},
+	{PREFIX "bridge_dead_letters", METRIC_COUNTER, "bridge",
+	 "Messages that the broker refused, or that it can never take: each is dropped", write_bridges,
+	 BRIDGE_METRIC_DEAD},
+	{PREFIX "bridge_refused_messages", METRIC_COUNTER, "bridge",
+	 "Messages from the broker that this gateway refused, or can never take", write_bridges, BRIDGE_METRIC_REFUSED},
+	{PREFIX "bridge_looped_messages", METRIC_COUNTER, "bridge",
+	 "Messages that had passed too many bridges, and were dropped", write_bridges, BRIDGE_METRIC_LOOPED},
+	{PREFIX "bridge_connections", METRIC_COUNTER, "bridge", "Connections to the broker that came to be",
+	 write_bridges, BRIDGE_METRIC_CONNECTIONS},
+	{PREFIX "bridge_retries", METRIC_COUNTER, "bridge", "Times that a connection could not be made, or was lost",
+	 write_bridges, BRIDGE_METRIC_RETRIES},
+	{PREFIX "bridge_backlog_messages", METRIC_GAUGE, "bridge",
+	 "Messages that the bridge has taken and the broker has not", write_bridges, BRIDGE_METRIC_BACKLOG},
+	{PREFIX "bridge_backlog_bytes", METRIC_GAUGE, "bridge", "Bytes of those of them that wait", write_bridges,
+	 BRIDGE_METRIC_BACKLOG_BYTES},
+	{PREFIX "bridge_dropped_messages", METRIC_COUNTER, "bridge",
+	 "Messages that the bridge missed because its queue was full: the oldest or the newest, as when_full says",
+	 write_bridges, BRIDGE_METRIC_DROPPED},
 };
 
 #define BACK_END_COUNT (sizeof(BACK_ENDS) / sizeof(BACK_ENDS[0]))

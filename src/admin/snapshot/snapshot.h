@@ -6,6 +6,7 @@
 #include "admin/snapshot/machine.h"
 #include "control/gateway.h"
 #include "nodes/nodes_status.h"
+#include "relay/bridging/bridge_status.h"
 #include "relay/consumer/consumer_status.h"
 #include "relay/hook/hook_status.h"
 #include "relay/stream/stream_status.h"
@@ -46,6 +47,7 @@ struct snapshot {
 	struct stream_status rules;        /* whoever takes the snapshot fills it in; zeros: there are none */
 	struct consumers_status consumers; /* likewise */
 	struct hooks_status hooks;         /* likewise */
+	struct bridges_status bridges;     /* likewise */
 	struct table_status table;         /* likewise */
 	struct nodes_status nodes;         /* likewise */
 	struct counters sum;

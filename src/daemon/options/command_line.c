@@ -2,9 +2,11 @@
 
 #include "auth/outside/question.h"
 #include "base/check.h"
+#include "daemon/options/bridge_queues.h"
 #include "daemon/options/config_file.h"
 #include "daemon/options/listener_options.h"
 #include "redis/redis_slots.h"
+#include "relay/bridging/upstream_dial.h"
 #include "relay/hook/hook_files.h"
 
 #include <string.h>
@@ -99,11 +101,25 @@ static bool check_hooks(int argc, char **argv, const struct options *options, FI
 	return true;
 }
 
+static bool check_bridges(int argc, char **argv, const struct options *options, FILE *faults)
+{
+	const struct mqtt_bridges *bridges = &options->items.bridges;
+	char fault[ITEM_FAULT_BYTES_MAX];
+	for (uint32_t i = 0; i < bridges->count; i++) {
+		if (upstream_files_check(&bridges->items[i], fault))
+			continue;
+		fprintf(faults, "roost: %s:%u: bridges: %s: %s\n", command_line_config(argc, argv),
+			bridges->items[i].line, bridges->items[i].name, fault);
+		return false;
+	}
+	return true;
+}
+
 /* Items are in the file alone. */
 static bool check_items(int argc, char **argv, const struct options *options, FILE *faults)
 {
 	const struct item_kind *kind;
-	if (!check_hooks(argc, argv, options, faults))
+	if (!check_hooks(argc, argv, options, faults) || !check_bridges(argc, argv, options, faults))
 		return false;
 	if (options->settings.access.redis_url[0] != '\0')
 		return true;
@@ -274,6 +290,7 @@ bool command_line_read(int argc, char **argv, struct options *options, FILE *fau
 			return false;
 	}
 	CHECK(options->settings.listener_count <= SETTINGS_LISTENERS_MAX);
+	bridge_queues_take(&options->settings, &options->items.bridges);
 	char fault[OPTION_FAULT_BYTES_MAX];
 	if (!options_complete(options, fault))
 		return argument_complain(faults, "--store", fault);

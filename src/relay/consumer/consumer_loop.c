@@ -242,7 +242,7 @@ static bool publish_entry(struct consumer_loop *loop, struct consumer_entry *ent
 	}
 	struct mqtt_publish publish = loop->incoming.publish;
 	/* One that is on its way has a place among those that the gateway takes at a time. */
-	uint32_t most = loop->session.receive_max;
+	uint32_t most = loop->session.connack.receive_max;
 	CHECK(most != 0);
 	if (publish.qos != 0 && !await_published(loop, most - 1))
 		return false;

@@ -71,6 +71,12 @@ bool session_thread_start(struct session_thread *thread, void *(*main)(void *arg
 	return true;
 }
 
+bool session_thread_start_opening(struct session_thread *thread, void *(*main)(void *argument), void *argument)
+{
+	thread->opens = true;
+	return session_thread_start(thread, main, argument);
+}
+
 void session_thread_ask_to_stop(struct session_thread *thread)
 {
 	atomic_store(&thread->stopping, true);
@@ -89,12 +95,14 @@ void session_thread_stop(struct session_thread *thread)
 static void detach_thread_table(struct session_thread *thread)
 {
 	size_t shards = session_waker_fds(thread->gateway, NULL);
-	size_t most = shards + thread->count + 2;
+	size_t most = shards + thread->count + 3;
 	int *keeps = calloc(most, sizeof(*keeps));
 	CHECK(keeps != NULL);
 	size_t count = session_waker_fds(thread->gateway, keeps);
 	keeps[count++] = thread->waker.fd;
 	keeps[count++] = thread->attention_fd;
+	if (thread->opens)
+		keeps[count++] = gateway_internal_fd(thread->gateway);
 	for (uint32_t i = 0; i < thread->count; i++)
 		keeps[count++] = thread->fds[i];
 	CHECK(count <= most);

@@ -23,6 +23,7 @@ struct session_thread {
 	int fds[THREAD_SESSIONS_MAX]; /* which the thread takes over */
 	struct waker waker;
 	bool private_table;
+	bool opens; /* it opens connections by itself, too: gateway_open_internal() */
 	/* Between the two threads. */
 	sem_t begun;      /* posted when the thread has its descriptors */
 	bool owns_copies; /* then: the thread has a table of its own, and the starter is to close its descriptors */
@@ -38,6 +39,8 @@ bool session_thread_init(struct session_thread *thread, struct gateway *gateway,
 /* Starts main(argument), which calls session_thread_begin() first and closes the connections at its end. False: there
  * can be no thread, and all is as it was before session_thread_init(). */
 bool session_thread_start(struct session_thread *thread, void *(*main)(void *argument), void *argument);
+/* The same for one that opens its connections by itself (control/internal.h). */
+bool session_thread_start_opening(struct session_thread *thread, void *(*main)(void *argument), void *argument);
 /* Has the thread end, without waiting for it. */
 void session_thread_ask_to_stop(struct session_thread *thread);
 /* Likewise, waits for it, and frees what session_thread_init() made. */

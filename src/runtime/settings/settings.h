@@ -45,6 +45,17 @@ struct tls_ticket_options {
 	uint32_t lifetime_s;
 };
 
+#define SETTINGS_OWN_QUEUES_MAX 16u
+#define SETTINGS_OWN_ID_BYTES_MAX 72u
+
+/* Bounds for the queue of one session of Roost's own. */
+struct own_queue {
+	char client_id[SETTINGS_OWN_ID_BYTES_MAX];
+	uint32_t messages_max; /* 0: as for all of Roost's own, here and below */
+	uint32_t bytes_max;
+	bool drops_oldest; /* when it is full; else the new message is not taken */
+};
+
 struct settings {
 	struct listener listeners[SETTINGS_LISTENERS_MAX];
 	uint32_t listener_count;
@@ -78,6 +89,8 @@ struct settings {
 	 * their packets, up to 2^31. 0: as for any session. */
 	uint32_t internal_queue_messages_max;
 	uint32_t internal_queue_bytes_max;
+	struct own_queue own_queues[SETTINGS_OWN_QUEUES_MAX];
+	uint32_t own_queue_count;
 	uint64_t queue_memory_max; /* bytes of waiting messages, of all shards, above which those that the store has
 				    * leave memory; 0: none does */
 	uint32_t retained_max;     /* number of retained messages */
