@@ -225,10 +225,11 @@ static enum error build(struct digest *digest, uint32_t prefix, uint32_t depth, 
 	if (count != 0 && (segment = segment_new(digest, depth, fingerprints, count)) == NULL)
 		return ERROR_NO_MEMORY;
 	struct digest_table *table = atomic_load(&digest->table);
+	CHECK_LE(depth, table->depth);
 	uint32_t entries = 1u << (table->depth - depth);
 	for (uint32_t i = 0; i < entries; i++)
 		atomic_store_explicit(&table->segments[prefix * entries + i], segment, memory_order_release);
-	return ERROR_OK;
+	return ERROR_OK; /* NOLINT(clang-analyzer-unix.Malloc): the directory has it */
 }
 
 /* The segment that the fingerprint is in, or would be; *depth: how many bits all in its place have in common. */

@@ -232,7 +232,7 @@ static void find_alive(struct members *members, uint32_t slot, uint64_t now_ms)
 	}
 }
 
-static void follow(struct members *members, uint32_t slot, const struct heartbeat *heartbeat, uint64_t now_ms)
+static void follow_member(struct members *members, uint32_t slot, const struct heartbeat *heartbeat, uint64_t now_ms)
 {
 	struct member *member = &members->slots[slot];
 	const struct heard *us = find_us(members, heartbeat);
@@ -289,7 +289,7 @@ static void take_heartbeat(struct members *members, const struct heartbeat *hear
 	} else {
 		compare_agreements(members, slot, heartbeat);
 		compare_clocks(members, slot, heartbeat->wall_ms, wall_ms);
-		follow(members, slot, heartbeat, now_ms);
+		follow_member(members, slot, heartbeat, now_ms);
 	}
 	members_review(members);
 }

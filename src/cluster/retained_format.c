@@ -18,14 +18,14 @@ uint8_t *retained_u64_write(uint8_t *to, uint64_t value)
 	return to + sizeof(value);
 }
 
-static uint32_t read_u32(const uint8_t *at)
+static uint32_t retained_u32_read(const uint8_t *at)
 {
 	uint32_t value;
 	memcpy(&value, at, sizeof(value));
 	return le32toh(value);
 }
 
-static uint64_t read_u64(const uint8_t *at)
+static uint64_t retained_u64_read(const uint8_t *at)
 {
 	uint64_t value;
 	memcpy(&value, at, sizeof(value));
@@ -36,7 +36,7 @@ bool retained_round_read(struct slice body, uint32_t *round)
 {
 	if (body.size != RETAINED_ROUND_BYTES)
 		return false;
-	*round = read_u32(body.data);
+	*round = retained_u32_read(body.data);
 	return true;
 }
 
@@ -59,15 +59,15 @@ bool retained_digest_read(struct slice body, struct retained_digest_message *dig
 	if (body.size != RETAINED_DIGEST_BYTES)
 		return false;
 	const uint8_t *at = body.data;
-	digest->round = read_u32(at);
+	digest->round = retained_u32_read(at);
 	digest->lacks = (at[4] & RETAINED_DIGEST_LACKS) != 0; /* other bits: what later versions say */
-	digest->time = read_u64(at + 5);
-	digest->forgotten = read_u64(at + 13);
+	digest->time = retained_u64_read(at + 5);
+	digest->forgotten = retained_u64_read(at + 13);
 	at += 21;
 	for (uint32_t i = 0; i < RETAINED_PARTS; i++, at += 8)
-		digest->digest[i] = read_u64(at);
+		digest->digest[i] = retained_u64_read(at);
 	for (uint32_t i = 0; i < RETAINED_PARTS; i++, at += 4)
-		digest->count[i] = read_u32(at);
+		digest->count[i] = retained_u32_read(at);
 	return digest->time <= STAMP_TIME_MAX && digest->forgotten <= STAMP_TIME_MAX;
 }
 
@@ -85,10 +85,10 @@ bool retained_ask_list_read(struct slice body, uint32_t *round, uint32_t *place,
 {
 	if (body.size != RETAINED_ASK_LIST_BYTES)
 		return false;
-	*round = read_u32(body.data);
-	*place = read_u32(body.data + 4);
+	*round = retained_u32_read(body.data);
+	*place = retained_u32_read(body.data + 4);
 	for (uint32_t i = 0; i < RETAINED_PARTS / 64; i++)
-		parts[i] = read_u64(body.data + 8 + 8 * i);
+		parts[i] = retained_u64_read(body.data + 8 + 8 * i);
 	return true;
 }
 
@@ -105,8 +105,8 @@ bool retained_list_read(struct slice body, uint32_t *round, uint32_t *next, uint
 {
 	if (body.size < RETAINED_LIST_HEAD_BYTES || (body.size - RETAINED_LIST_HEAD_BYTES) % RETAINED_ITEM_BYTES != 0)
 		return false;
-	*round = read_u32(body.data);
-	*next = read_u32(body.data + 4);
+	*round = retained_u32_read(body.data);
+	*next = retained_u32_read(body.data + 4);
 	size_t items = (body.size - RETAINED_LIST_HEAD_BYTES) / RETAINED_ITEM_BYTES;
 	*count = (uint32_t)items;
 	return items <= RETAINED_ITEMS_MAX;
@@ -115,7 +115,7 @@ bool retained_list_read(struct slice body, uint32_t *round, uint32_t *next, uint
 bool retained_item_read(struct slice body, uint32_t at, struct retained_item_message *item)
 {
 	const uint8_t *from = body.data + RETAINED_LIST_HEAD_BYTES + (size_t)at * RETAINED_ITEM_BYTES;
-	item->topic = read_u64(from);
+	item->topic = retained_u64_read(from);
 	item->is_cleared = from[8 + STAMP_BYTES] == 1;
 	return stamp_get(from + 8, &item->stamp) && !stamp_is_none(item->stamp) && from[8 + STAMP_BYTES] <= 1;
 }
@@ -126,7 +126,7 @@ bool retained_ask_values_read(struct slice body, uint32_t *round, uint32_t *coun
 {
 	if (body.size < RETAINED_ROUND_BYTES || (body.size - RETAINED_ROUND_BYTES) % 8 != 0)
 		return false;
-	*round = read_u32(body.data);
+	*round = retained_u32_read(body.data);
 	size_t topics = (body.size - RETAINED_ROUND_BYTES) / 8;
 	*count = (uint32_t)topics;
 	return topics != 0 && topics <= RETAINED_TOPICS_MAX;
@@ -134,7 +134,7 @@ bool retained_ask_values_read(struct slice body, uint32_t *round, uint32_t *coun
 
 uint64_t retained_asked_topic(struct slice body, uint32_t at)
 {
-	return read_u64(body.data + RETAINED_ROUND_BYTES + (size_t)at * 8);
+	return retained_u64_read(body.data + RETAINED_ROUND_BYTES + (size_t)at * 8);
 }
 
 uint8_t *retained_value_head_write(uint8_t *to, const struct retained_value_message *value)
@@ -149,8 +149,8 @@ bool retained_values_read(struct slice body, uint32_t *round, uint32_t *served, 
 {
 	if (body.size < RETAINED_VALUES_HEAD_BYTES)
 		return false;
-	*round = read_u32(body.data);
-	*served = read_u32(body.data + 4);
+	*round = retained_u32_read(body.data);
+	*served = retained_u32_read(body.data + 4);
 	*rest = slice_of(body.data + RETAINED_VALUES_HEAD_BYTES, body.size - RETAINED_VALUES_HEAD_BYTES);
 	return *served != 0 && *served <= RETAINED_TOPICS_MAX;
 }
@@ -160,9 +160,9 @@ bool retained_value_read(struct slice *rest, struct retained_value_message *valu
 	if (rest->size < RETAINED_VALUE_HEAD_BYTES)
 		return false;
 	const uint8_t *at = rest->data;
-	value->expires_in_s = read_u32(at + STAMP_BYTES);
+	value->expires_in_s = retained_u32_read(at + STAMP_BYTES);
 	value->version = at[STAMP_BYTES + 4];
-	uint32_t bytes = read_u32(at + STAMP_BYTES + 5);
+	uint32_t bytes = retained_u32_read(at + STAMP_BYTES + 5);
 	if (!stamp_get(at, &value->stamp) || stamp_is_none(value->stamp) ||
 	    (value->version != MQTT_VERSION_3_1_1 && value->version != MQTT_VERSION_5) ||
 	    bytes > rest->size - RETAINED_VALUE_HEAD_BYTES)

@@ -35,12 +35,12 @@ struct revoked {
 	uint32_t lifted;
 };
 
-static struct revoked_entry *entry_at(const struct revoked *revoked, uint32_t index)
+static struct revoked_entry *revoked_entry_at(const struct revoked *revoked, uint32_t index)
 {
 	return pool_at(&revoked->entries, index);
 }
 
-static struct slice id_of(const struct revoked *revoked, const struct revoked_entry *entry)
+static struct slice revoked_id_of(const struct revoked *revoked, const struct revoked_entry *entry)
 {
 	return slice_of(entry->id != 0 ? slab_at(&revoked->ids, entry->id) : NULL, entry->id_bytes);
 }
@@ -89,26 +89,27 @@ uint32_t revoked_count(const struct revoked *revoked)
 
 /* ---- entries ---- */
 
-static uint64_t hash_of(const struct revoked *revoked, uint8_t kind, struct slice id)
+static uint64_t revoked_hash_of(const struct revoked *revoked, uint8_t kind, struct slice id)
 {
 	/* The id's, and a different one for each kind. */
 	return hash_slice(&revoked->key, id) ^ (uint64_t)kind * 0x9E3779B97F4A7C15u;
 }
 
-static uint32_t find(const struct revoked *revoked, uint64_t hash, const struct revoked_item *item)
+static uint32_t revoked_find(const struct revoked *revoked, uint64_t hash, const struct revoked_item *item)
 {
 	uint32_t index = table_first(&revoked->table, (uint32_t)hash);
 	for (; index != 0; index = table_next(&revoked->table, index)) {
-		const struct revoked_entry *entry = entry_at(revoked, index);
-		if (entry->hash == hash && entry->kind == item->kind && slice_equal(id_of(revoked, entry), item->id))
+		const struct revoked_entry *entry = revoked_entry_at(revoked, index);
+		if (entry->hash == hash && entry->kind == item->kind &&
+		    slice_equal(revoked_id_of(revoked, entry), item->id))
 			return index;
 	}
 	return 0;
 }
 
-static void forget(struct revoked *revoked, uint32_t index)
+static void revoked_forget(struct revoked *revoked, uint32_t index)
 {
-	struct revoked_entry *entry = entry_at(revoked, index);
+	struct revoked_entry *entry = revoked_entry_at(revoked, index);
 	table_remove(&revoked->table, index);
 	if (entry->id != 0)
 		slab_give(&revoked->ids, entry->id, entry->id_bytes);
@@ -118,12 +119,12 @@ static void forget(struct revoked *revoked, uint32_t index)
 	pool_give(&revoked->entries, index);
 }
 
-static uint32_t add(struct revoked *revoked, uint64_t hash, const struct revoked_item *item)
+static uint32_t revoked_add(struct revoked *revoked, uint64_t hash, const struct revoked_item *item)
 {
 	uint32_t index = pool_take(&revoked->entries);
 	if (index == 0)
 		return 0;
-	struct revoked_entry *entry = entry_at(revoked, index);
+	struct revoked_entry *entry = revoked_entry_at(revoked, index);
 	*entry = (struct revoked_entry){
 		.hash = hash, .kind = item->kind, .id_bytes = (uint16_t)item->id.size, .is_used = true};
 	if (item->id.size != 0) {
@@ -139,18 +140,18 @@ static uint32_t add(struct revoked *revoked, uint64_t hash, const struct revoked
 	return index;
 }
 
-static bool set(struct revoked *revoked, uint64_t hash, uint32_t index, const struct revoked_item *item,
-		uint64_t wall_ms)
+static bool revoked_set(struct revoked *revoked, uint64_t hash, uint32_t index, const struct revoked_item *item,
+			uint64_t wall_ms)
 {
 	bool lifts = item->until_s == REVOKED_LIFTED_S;
 	uint32_t in_force = revoked->entries.used - revoked->lifted;
 	if (index == 0 && (lifts ? revoked->lifted >= REVOKED_LIFTED_MAX : in_force >= revoked->limit))
 		return false;
 	if (index == 0)
-		index = add(revoked, hash, item);
+		index = revoked_add(revoked, hash, item);
 	if (index == 0)
 		return false;
-	struct revoked_entry *entry = entry_at(revoked, index);
+	struct revoked_entry *entry = revoked_entry_at(revoked, index);
 	revoked->lifted -= entry->lifted_s != 0;
 	entry->until_s = item->until_s;
 	entry->stamp = item->stamp;
@@ -159,7 +160,7 @@ static bool set(struct revoked *revoked, uint64_t hash, uint32_t index, const st
 	return true;
 }
 
-static bool is_over(const struct revoked_entry *entry, uint64_t wall_ms)
+static bool revoked_is_over(const struct revoked_entry *entry, uint64_t wall_ms)
 {
 	int64_t now_s = (int64_t)(wall_ms / MS_PER_S);
 	return entry->lifted_s != 0 ? now_s - (int64_t)entry->lifted_s >= (int64_t)REVOKED_LIFTED_FOR_S
@@ -170,51 +171,51 @@ static bool is_over(const struct revoked_entry *entry, uint64_t wall_ms)
 
 bool revoked_change(struct revoked *revoked, const struct revoked_item *item, uint64_t wall_ms, struct stamp *stamp)
 {
-	uint64_t hash = hash_of(revoked, item->kind, item->id);
-	uint32_t index = find(revoked, hash, item);
+	uint64_t hash = revoked_hash_of(revoked, item->kind, item->id);
+	uint32_t index = revoked_find(revoked, hash, item);
 	struct revoked_item changed = *item;
-	struct stamp before = index != 0 ? entry_at(revoked, index)->stamp : (struct stamp){0};
+	struct stamp before = index != 0 ? revoked_entry_at(revoked, index)->stamp : (struct stamp){0};
 	*stamp = changed.stamp = stamp_next(&revoked->clock, wall_ms, before);
-	return set(revoked, hash, index, &changed, wall_ms);
+	return revoked_set(revoked, hash, index, &changed, wall_ms);
 }
 
 bool revoked_found(struct revoked *revoked, const struct revoked_item *item, uint64_t wall_ms)
 {
-	uint64_t hash = hash_of(revoked, item->kind, item->id);
+	uint64_t hash = revoked_hash_of(revoked, item->kind, item->id);
 	struct revoked_item found = *item;
 	found.stamp = (struct stamp){0};
-	return find(revoked, hash, item) != 0 || set(revoked, hash, 0, &found, wall_ms);
+	return revoked_find(revoked, hash, item) != 0 || revoked_set(revoked, hash, 0, &found, wall_ms);
 }
 
 bool revoked_take(struct revoked *revoked, const struct revoked_item *item, uint64_t wall_ms)
 {
-	uint64_t hash = hash_of(revoked, item->kind, item->id);
-	uint32_t index = find(revoked, hash, item);
+	uint64_t hash = revoked_hash_of(revoked, item->kind, item->id);
+	uint32_t index = revoked_find(revoked, hash, item);
 	bool lifts = item->until_s == REVOKED_LIFTED_S;
 	stamp_hear(&revoked->clock, item->stamp, wall_ms);
 	if (index != 0) {
-		const struct revoked_entry *entry = entry_at(revoked, index);
+		const struct revoked_entry *entry = revoked_entry_at(revoked, index);
 		int order = stamp_compare(item->stamp, entry->stamp);
 		if (order < 0 || (order == 0 && item->until_s <= entry->until_s))
 			return false;
 	}
 	/* One that finds no room here is done all the same, as far as there is room for it elsewhere. */
-	set(revoked, hash, index, item, wall_ms);
+	revoked_set(revoked, hash, index, item, wall_ms);
 	return !lifts || index != 0;
 }
 
 void revoked_expire(struct revoked *revoked, uint64_t wall_ms)
 {
 	for (uint32_t index = 1; index <= revoked->entries.touched; index++) {
-		const struct revoked_entry *entry = entry_at(revoked, index);
-		if (entry->is_used && is_over(entry, wall_ms))
-			forget(revoked, index);
+		const struct revoked_entry *entry = revoked_entry_at(revoked, index);
+		if (entry->is_used && revoked_is_over(entry, wall_ms))
+			revoked_forget(revoked, index);
 	}
 }
 
 /* ---- what there is ---- */
 
-static uint32_t part_of(uint64_t hash)
+static uint32_t revoked_part_of(uint64_t hash)
 {
 	return (uint32_t)(hash >> 58);
 }
@@ -224,9 +225,9 @@ void revoked_digest(const struct revoked *revoked, uint64_t wall_ms, uint64_t di
 {
 	memset(digest, 0, REVOKED_PARTS * sizeof(*digest));
 	for (uint32_t index = 1; index <= revoked->entries.touched; index++) {
-		const struct revoked_entry *entry = entry_at(revoked, index);
-		if (entry->is_used && entry->lifted_s == 0 && !is_over(entry, wall_ms))
-			digest[part_of(entry->hash)] ^=
+		const struct revoked_entry *entry = revoked_entry_at(revoked, index);
+		if (entry->is_used && entry->lifted_s == 0 && !revoked_is_over(entry, wall_ms))
+			digest[revoked_part_of(entry->hash)] ^=
 				stamp_digest(entry->hash, (struct stamp){.time = (uint64_t)entry->until_s});
 	}
 }
@@ -237,13 +238,13 @@ size_t revoked_list(const struct revoked *revoked, uint64_t parts, uint32_t *nex
 	size_t bytes = 0;
 	uint32_t index = *next != 0 ? *next : 1;
 	for (; index <= revoked->entries.touched && size - bytes >= REVOKED_ITEM_BYTES_MAX; index++) {
-		const struct revoked_entry *entry = entry_at(revoked, index);
-		if (!entry->is_used || (parts >> part_of(entry->hash) & 1) == 0)
+		const struct revoked_entry *entry = revoked_entry_at(revoked, index);
+		if (!entry->is_used || (parts >> revoked_part_of(entry->hash) & 1) == 0)
 			continue;
 		const struct revoked_item item = {.kind = entry->kind,
 						  .until_s = entry->until_s,
 						  .stamp = entry->stamp,
-						  .id = id_of(revoked, entry)};
+						  .id = revoked_id_of(revoked, entry)};
 		bytes += revoked_item_write(&item, to + bytes);
 	}
 	*next = index <= revoked->entries.touched ? index : 0;

@@ -13,26 +13,26 @@ int stamp_compare(struct stamp a, struct stamp b)
 	return a.node == b.node ? 0 : a.node < b.node ? -1 : 1;
 }
 
-static uint64_t time_of_wall(uint64_t wall_ms)
+static uint64_t stamp_time_of_wall(uint64_t wall_ms)
 {
 	return (wall_ms < WALL_MS_MAX ? wall_ms : WALL_MS_MAX) << STAMP_COUNTER_BITS;
 }
 
 /* At the end of time it stands still, and the nodes' hashes decide. */
-static uint64_t later_than(uint64_t time)
+static uint64_t stamp_later_than(uint64_t time)
 {
 	return time < STAMP_TIME_MAX ? time + 1 : STAMP_TIME_MAX;
 }
 
 struct stamp stamp_next(struct stamp_clock *clock, uint64_t wall_ms, struct stamp above)
 {
-	uint64_t time = time_of_wall(wall_ms);
+	uint64_t time = stamp_time_of_wall(wall_ms);
 	if (time <= clock->last)
-		time = later_than(clock->last);
+		time = stamp_later_than(clock->last);
 	clock->last = time;
 	/* One whose time was not taken over: this change is later all the same, and the clock does not follow. */
 	if (time <= above.time)
-		time = later_than(above.time);
+		time = stamp_later_than(above.time);
 	return (struct stamp){.time = time, .node = clock->node};
 }
 
@@ -65,7 +65,7 @@ bool stamp_get(const uint8_t from[STAMP_BYTES], struct stamp *stamp)
 }
 
 /* SplitMix64's last steps: every bit of what goes in has a part in each that comes out. */
-static uint64_t mixed(uint64_t value)
+static uint64_t stamp_mixed(uint64_t value)
 {
 	value = (value ^ value >> 30) * 0xBF58476D1CE4E5B9u;
 	value = (value ^ value >> 27) * 0x94D049BB133111EBu;
@@ -74,5 +74,5 @@ static uint64_t mixed(uint64_t value)
 
 uint64_t stamp_digest(uint64_t thing, struct stamp stamp)
 {
-	return mixed(mixed(mixed(thing) + stamp.time) + stamp.node);
+	return stamp_mixed(stamp_mixed(stamp_mixed(thing) + stamp.time) + stamp.node);
 }

@@ -8,6 +8,7 @@
 #include "deliver/resumed.h"
 #include "lifecycle/durable.h"
 #include "lifecycle/promised.h"
+#include "lifecycle/restore_retained.h"
 #include "mqtt/field/topic.h"
 #include "route/retained_jobs.h"
 #include "session/packet_ids.h"
@@ -18,7 +19,6 @@
 #include "state/principal.h"
 #include "state/shard.h"
 #include "topics/rcu.h"
-#include "topics/retained_changes.h"
 
 #include <inttypes.h>
 #include <pthread.h>
@@ -465,33 +465,6 @@ static void *restore_main(void *argument)
 
 /* ---- the gateway ---- */
 
-static enum error restore_retained(struct shard *shard, const struct model *model, struct restore_report *report)
-{
-	struct deadline_clock clock = shard_deadline_clock(shard);
-	struct retained_change change = {.wall_ms = clock.wall_s > 0 ? (uint64_t)clock.wall_s * 1000u : 0,
-					 .now_s = clock.now_s};
-	retained_number_from(shard->env.retained, model->retained_number);
-	for (const struct model_retained *stored = model->retained; stored != NULL; stored = stored->next) {
-		struct publication publication = stored->publication;
-		publication.expires_s = deadline_expiry_from_wall(clock, stored->expires_at_s);
-		change.stamp = stored->stamp;
-		enum error error = retained_restore(shard->env.retained, &publication, stored->packet, &change);
-		if (error != ERROR_OK) {
-			log_write(LOG_ERROR,
-				  "the store has %" PRIu64 " retained messages, of which %" PRIu64
-				  " fit: set retained-max and retained-bytes-max higher (%s)",
-				  model->retained_count, report->retained, error_sentence(error));
-			return error;
-		}
-		report->retained++;
-	}
-	for (const struct model_retained *stored = model->retained_cleared; stored != NULL; stored = stored->next) {
-		change.stamp = stored->stamp;
-		retained_restore_cleared(shard->env.retained, stored->topic, &change);
-	}
-	return ERROR_OK;
-}
-
 /* Sorts the sessions by their shards. *sorted: on the heap. */
 static enum error sort_sessions(const struct hash_key *key, const struct model *model, struct restoring *restoring,
 				uint16_t shard_count, struct stored_session **sorted)
@@ -569,7 +542,7 @@ enum error restore_shards(struct shard *shards, const struct hash_key *key, cons
 	*report = (struct restore_report){0};
 	for (uint16_t i = 0; i < shard_count; i++)
 		shard_deadline_clock_read(&shards[i], model->wall_s);
-	enum error error = restore_retained(&shards[0], model, report);
+	enum error error = restore_retained(&shards[0], model, &report->retained);
 	if (error != ERROR_OK)
 		return error;
 	struct restoring *restoring = calloc(shard_count, sizeof(*restoring));

@@ -15,7 +15,7 @@ struct mixing {
 	uint64_t hash;
 };
 
-static void mix(struct mixing *mixing, struct slice bytes)
+static void mix_bytes(struct mixing *mixing, struct slice bytes)
 {
 	uint64_t both[2] = {htole64(mixing->hash), htole64(hash_slice(&mixing->key, bytes))};
 	mixing->hash = hash_slice(&mixing->key, slice_of(both, sizeof(both)));
@@ -23,13 +23,13 @@ static void mix(struct mixing *mixing, struct slice bytes)
 
 static void mix_text(struct mixing *mixing, const char *text)
 {
-	mix(mixing, slice_string(text));
+	mix_bytes(mixing, slice_string(text));
 }
 
 static void mix_number(struct mixing *mixing, uint64_t number)
 {
 	number = htole64(number);
-	mix(mixing, slice_of(&number, sizeof(number)));
+	mix_bytes(mixing, slice_of(&number, sizeof(number)));
 }
 
 /* Its content; where it lies does not matter. Secrets too: their permissions are checked by those who use them. */
@@ -38,10 +38,10 @@ static void mix_file(struct mixing *mixing, const char *path)
 	uint8_t *data = NULL;
 	size_t size = 0;
 	if (path[0] == '\0' || file_read(path, FILE_BYTES_MAX, FILE_PUBLIC, &data, &size) != NULL) {
-		mix(mixing, slice_of(NULL, 0));
+		mix_bytes(mixing, slice_of(NULL, 0));
 		return;
 	}
-	mix(mixing, slice_of(data, size));
+	mix_bytes(mixing, slice_of(data, size));
 	free(data);
 }
 

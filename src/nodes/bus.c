@@ -35,8 +35,8 @@ struct bus {
 	struct dial *dial;
 	bool is_dialling;
 	bool shares_library;
-	struct wire *wire; /* NULL: not connected */
-	bool is_lost;      /* it is to be ended where no call of libnats is under way */
+	struct nats_wire *wire; /* NULL: not connected */
+	bool is_lost;           /* it is to be ended where no call of libnats is under way */
 	size_t buffered_bytes;
 	uint64_t probe_number;
 	uint64_t probe_at_ms;
@@ -185,7 +185,7 @@ static void lose_wire(struct bus *bus, const char *why)
 {
 	bool was_connected = bus->status.state == BUS_CONNECTED;
 	note_error(bus, why);
-	wire_free(bus->wire);
+	nats_wire_free(bus->wire);
 	bus->wire = NULL;
 	bus->is_lost = false;
 	bus->buffered_bytes = 0;
@@ -221,16 +221,16 @@ static void try_now(struct bus *bus)
 
 static void write_wire(struct bus *bus)
 {
-	if (!bus->wire->wants_write || wire_has_ended(bus->wire))
+	if (!bus->wire->wants_write || nats_wire_has_ended(bus->wire))
 		return;
 	dial_enter(bus->dial, bus->wire->fd);
-	bus->buffered_bytes = wire_write(bus->wire);
+	bus->buffered_bytes = nats_wire_write(bus->wire);
 	dial_leave(bus->dial);
-	if (wire_has_ended(bus->wire))
+	if (nats_wire_has_ended(bus->wire))
 		bus->is_lost = true;
 }
 
-static bool publish(struct bus *bus, const char *subject, struct slice datagram)
+static bool publish_datagram(struct bus *bus, const char *subject, struct slice datagram)
 {
 	if (bus->wire == NULL || bus->is_lost || bus->buffered_bytes >= 2 * (size_t)BUS_BUFFER_BYTES ||
 	    datagram.size > INT32_MAX) {
@@ -261,7 +261,7 @@ bool bus_has_room(struct bus *bus)
 static bool send_connected(struct bus *bus, const struct bus_address *to, struct slice datagram)
 {
 	if (bus->status.state == BUS_CONNECTED)
-		return publish(bus, to->subject, datagram);
+		return publish_datagram(bus, to->subject, datagram);
 	bus->status.dropped_unsent++;
 	return false;
 }
@@ -287,7 +287,7 @@ static void send_probe(struct bus *bus)
 	uint8_t probe[PROBE_BYTES] = {'R', 'P'};
 	bus->probe_number++;
 	memcpy(probe + 2, &bus->probe_number, sizeof(bus->probe_number));
-	publish(bus, bus->own.subject, slice_of(probe, sizeof(probe)));
+	publish_datagram(bus, bus->own.subject, slice_of(probe, sizeof(probe)));
 	bus->probe_at_ms = bus->now_ms + BUS_PROBE_MS;
 	bus_flush(bus);
 }
@@ -327,9 +327,9 @@ static void hand_datagram_on(void *context, uint32_t subject, struct slice datag
 static void read_wire(struct bus *bus)
 {
 	dial_enter(bus->dial, bus->wire->fd);
-	wire_read(bus->wire, hand_datagram_on, bus);
+	nats_wire_read(bus->wire, hand_datagram_on, bus);
 	dial_leave(bus->dial);
-	if (wire_has_ended(bus->wire))
+	if (nats_wire_has_ended(bus->wire))
 		bus->is_lost = true;
 }
 
@@ -349,7 +349,7 @@ uint32_t bus_poll(struct bus *bus, struct pollfd *fds)
 static void take_attempt(struct bus *bus)
 {
 	char fault[BUS_TEXT_BYTES];
-	struct wire *wire;
+	struct nats_wire *wire;
 	if (!bus->is_dialling || !dial_take(bus->dial, &wire, fault))
 		return;
 	eventfd_t value;
@@ -449,7 +449,7 @@ void bus_free(struct bus *bus)
 		return;
 	if (bus->wire != NULL && bus->status.state == BUS_CONNECTED)
 		flush_last(bus);
-	wire_free(bus->wire);
+	nats_wire_free(bus->wire);
 	/* libnats' threads have this thread's descriptor table, which would stay with them. */
 	if (dial_free(bus->dial, CLOSE_MS / 2)) {
 		close_library(bus);

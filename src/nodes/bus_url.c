@@ -31,7 +31,6 @@ static struct slice behind_last(struct slice text, char byte, struct slice *befo
 /* Of HOST, HOST:PORT, [ADDRESS] or [ADDRESS]:PORT. */
 static const char *read_place(struct slice place, struct slice *host, uint32_t *port)
 {
-	struct slice port_text = slice_of(NULL, 0);
 	const uint8_t *bracket = place.size != 0 && place.data[0] == '[' ? memchr(place.data, ']', place.size) : NULL;
 	const uint8_t *end = place.data + place.size;
 	const uint8_t *colon = bracket != NULL ? bracket + 1 : memchr(place.data, ':', place.size);
@@ -43,7 +42,7 @@ static const char *read_place(struct slice place, struct slice *host, uint32_t *
 	if (colon != NULL && colon != end) {
 		if (*colon != ':')
 			return "what follows the address is no port";
-		port_text = slice_of(colon + 1, (size_t)(end - colon) - 1);
+		struct slice port_text = slice_of(colon + 1, (size_t)(end - colon) - 1);
 		*port = 0;
 		for (size_t i = 0; i < port_text.size && *port <= UINT16_MAX; i++) {
 			if (port_text.data[i] < '0' || port_text.data[i] > '9')

@@ -34,7 +34,7 @@ struct dial {
 	bool is_over;      /* the thread has ended, or is about to */
 	bool is_abandoned; /* the thread frees all of this */
 	struct bus_url url;
-	struct wire *wire;
+	struct nats_wire *wire;
 	char fault[BUS_TEXT_BYTES];
 	/* The nodes thread is in a call since then, on the monotonic clock; 0: it is not. */
 	_Atomic uint64_t entered_ms;
@@ -44,8 +44,8 @@ struct dial {
 
 /* ---- an attempt ---- */
 
-static natsStatus set_nats_options(const struct dial_settings *settings, const struct bus_url *url, struct wire *wire,
-				   natsOptions *options)
+static natsStatus set_nats_options(const struct dial_settings *settings, const struct bus_url *url,
+				   struct nats_wire *wire, natsOptions *options)
 {
 	const struct nats_library *nats = &settings->nats;
 	natsStatus status = nats->Options_SetURL(options, url->full);
@@ -63,7 +63,7 @@ static natsStatus set_nats_options(const struct dial_settings *settings, const s
 	/* Its timer thread would end the connection under our feet; the bus has probes of its own. */
 	THEN(nats->Options_SetPingInterval(options, 0));
 	THEN(nats->Options_SetSendAsap(options, true));
-	THEN(wire_attach(wire, options));
+	THEN(nats_wire_attach(wire, options));
 	if (is_secure) {
 		THEN(nats->Options_SetSecure(options, true));
 		THEN(nats->Options_SetExpectedHostname(options, url->host));
@@ -78,11 +78,11 @@ static natsStatus set_nats_options(const struct dial_settings *settings, const s
 	return status;
 }
 
-static natsStatus subscribe(const struct dial_settings *settings, struct wire *wire)
+static natsStatus subscribe(const struct dial_settings *settings, struct nats_wire *wire)
 {
 	natsStatus status = NATS_OK;
-	for (uint32_t i = 0; i < WIRE_SUBJECTS && status == NATS_OK; i++)
-		status = wire_subscribe(wire, i, settings->subjects[i]);
+	for (uint32_t i = 0; i < NATS_WIRE_SUBJECTS && status == NATS_OK; i++)
+		status = nats_wire_subscribe(wire, i, settings->subjects[i]);
 	return status;
 }
 
@@ -101,16 +101,16 @@ static void describe_failure(const struct nats_library *nats, natsStatus status,
 }
 
 /* Blocks. NULL: `fault` says why. */
-static struct wire *connect_wire(const struct dial_settings *settings, const struct bus_url *url,
-				 char fault[BUS_TEXT_BYTES])
+static struct nats_wire *connect_wire(const struct dial_settings *settings, const struct bus_url *url,
+				      char fault[BUS_TEXT_BYTES])
 {
 	const struct nats_library *nats = &settings->nats;
-	struct wire *wire = wire_new(nats);
+	struct nats_wire *wire = nats_wire_new(nats);
 	natsOptions *options = NULL;
 	natsStatus status = wire != NULL ? nats->Options_Create(&options) : NATS_NO_MEMORY;
 	if (wire == NULL || status != NATS_OK) {
 		snprintf(fault, BUS_TEXT_BYTES, "out of memory");
-		wire_free(wire);
+		nats_wire_free(wire);
 		return NULL;
 	}
 	status = set_nats_options(settings, url, wire, options);
@@ -124,7 +124,7 @@ static struct wire *connect_wire(const struct dial_settings *settings, const str
 	if (status == NATS_OK)
 		return wire;
 	describe_failure(nats, status, fault);
-	wire_free(wire);
+	nats_wire_free(wire);
 	return NULL;
 }
 
@@ -172,7 +172,7 @@ static void try_once(struct dial *dial)
 	struct bus_url url = dial->url;
 	dial->state = DIAL_TRYING;
 	pthread_mutex_unlock(&dial->lock);
-	struct wire *wire = connect_wire(&dial->settings, &url, fault);
+	struct nats_wire *wire = connect_wire(&dial->settings, &url, fault);
 	pthread_mutex_lock(&dial->lock);
 	dial->wire = wire;
 	memcpy(dial->fault, fault, sizeof(fault));
@@ -183,7 +183,7 @@ static void try_once(struct dial *dial)
 
 static void destroy(struct dial *dial)
 {
-	wire_free(dial->wire);
+	nats_wire_free(dial->wire);
 	pthread_cond_destroy(&dial->changed);
 	pthread_mutex_destroy(&dial->lock);
 	free(dial);
@@ -282,7 +282,7 @@ void dial_begin(struct dial *dial, const struct bus_url *url)
 	pthread_mutex_unlock(&dial->lock);
 }
 
-bool dial_take(struct dial *dial, struct wire **wire, char fault[BUS_TEXT_BYTES])
+bool dial_take(struct dial *dial, struct nats_wire **wire, char fault[BUS_TEXT_BYTES])
 {
 	pthread_mutex_lock(&dial->lock);
 	bool is_done = dial->state == DIAL_DONE;

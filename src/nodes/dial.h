@@ -6,7 +6,7 @@
 
 #include "nodes/bus_url.h"
 #include "nodes/nats_library.h"
-#include "nodes/wire.h"
+#include "nodes/nats_wire.h"
 
 #include <stdatomic.h>
 #include <stdbool.h>
@@ -22,7 +22,7 @@
 struct dial_settings {
 	struct nats_library nats;
 	char name[BUS_TEXT_BYTES];
-	char subjects[WIRE_SUBJECTS][BUS_TEXT_BYTES];
+	char subjects[NATS_WIRE_SUBJECTS][BUS_TEXT_BYTES];
 	char credentials[DIAL_PATH_BYTES]; /* as in struct bus_settings; "": none */
 	char ca_file[DIAL_PATH_BYTES];
 	char certificate[DIAL_PATH_BYTES];
@@ -42,9 +42,9 @@ bool dial_free(struct dial *dial, uint32_t wait_ms);
 
 /* Begins an attempt; none is under way. */
 void dial_begin(struct dial *dial, const struct bus_url *url);
-/* Whether the attempt is over. *wire: the connection, which the caller owns from now on (wire_free()), or NULL, and
- * `fault` says why in words. */
-bool dial_take(struct dial *dial, struct wire **wire, char fault[BUS_TEXT_BYTES]);
+/* Whether the attempt is over. *wire: the connection, which the caller owns from now on (nats_wire_free()), or NULL,
+ * and `fault` says why in words. */
+bool dial_take(struct dial *dial, struct nats_wire **wire, char fault[BUS_TEXT_BYTES]);
 
 /* Around calls of libnats that may wait for the other side: what lasts longer than stall_ms is ended. */
 void dial_enter(struct dial *dial, int fd);

@@ -100,7 +100,7 @@ static uint32_t ticket_of(uint32_t slot, uint64_t number)
 
 static uint32_t *holders_of(struct inbound_peer *peer, uint64_t number)
 {
-	CHECK(number > peer->safe && number <= peer->received);
+	CHECK(peer->holders != NULL && number > peer->safe && number <= peer->received);
 	return &peer->holders[number & peer->ring_mask];
 }
 
@@ -113,7 +113,7 @@ static bool ring_grow(struct inbound_peer *peer)
 	uint32_t *grown = size <= INBOUND_MAX ? calloc(size, sizeof(*grown)) : NULL;
 	if (grown == NULL)
 		return false;
-	for (uint64_t number = peer->safe + 1; number <= peer->received; number++)
+	for (uint64_t number = peer->safe + 1; peer->holders != NULL && number <= peer->received; number++)
 		grown[number & (size - 1)] = peer->holders[number & peer->ring_mask];
 	free(peer->holders);
 	peer->holders = grown;
@@ -141,9 +141,10 @@ void inbound_release(struct inbound *inbound, uint32_t ticket)
 
 static bool is_safe(const struct inbound *inbound, uint16_t shard, uint64_t commit)
 {
+	if (commit == 0)
+		return true;
 	const struct shard_environment *env = &inbound->parts.shards[shard].env;
-	return commit == 0 || env->journal_safety == NULL ||
-	       env->journal_safety->safe(env->journal_context, shard) >= commit;
+	return env->journal_safety == NULL || env->journal_safety->safe(env->journal_context, shard) >= commit;
 }
 
 static bool await_commit(struct inbound *inbound, uint16_t shard, uint64_t commit, uint32_t ticket)

@@ -207,17 +207,22 @@ static void send_exact(struct interest *interest, struct interest_peer *to, cons
 		check_sent(to, send_head(to, INTEREST_EXACT, interest->buffer, at));
 }
 
-#define FOR_PEERS(interest, to)                                                                                        \
-	for (uint32_t for_slot = 0; for_slot < NODES_MAX; for_slot++)                                                  \
-		for (struct interest_peer *to = (interest)->peers[for_slot]; (to) != NULL; to = NULL)
+/* The peer behind this one, by slot; of NULL the first. NULL: there is none. */
+static struct interest_peer *next_peer(const struct interest *interest, const struct interest_peer *last)
+{
+	uint32_t slot = last != NULL ? last->filters.slot + 1u : 0;
+	while (slot < NODES_MAX && interest->peers[slot] == NULL)
+		slot++;
+	return slot < NODES_MAX ? interest->peers[slot] : NULL;
+}
 
 static void take_exacts(struct interest *interest, const struct filter_notes *notes)
 {
 	for (uint32_t done = 0; done < notes->exact_count; done += EXACT_PER_MESSAGE) {
 		uint32_t left = notes->exact_count - done;
 		uint32_t count = left < EXACT_PER_MESSAGE ? left : EXACT_PER_MESSAGE;
-		FOR_PEERS(interest, to)
-		send_exact(interest, to, notes->exact + done, count);
+		for (struct interest_peer *to = NULL; (to = next_peer(interest, to)) != NULL;)
+			send_exact(interest, to, notes->exact + done, count);
 		for (uint32_t i = 0; i < count; i++)
 			take_exact(&interest->own, notes->exact[done + i]);
 	}
@@ -228,8 +233,7 @@ static void take_other_begins(struct interest *interest, struct filter_note *not
 	const struct own_filter *filter = own_filters_add(&interest->own, note);
 	if (filter == NULL)
 		return;
-	FOR_PEERS(interest, to)
-	{
+	for (struct interest_peer *to = NULL; (to = next_peer(interest, to)) != NULL;) {
 		if (to->telling == TELLING_OTHERS || to->telling == TELLING_DONE)
 			check_sent(to, send_other(to, filter));
 	}
@@ -242,8 +246,7 @@ static void take_other_ends(struct interest *interest, uint32_t name)
 	if (!own_filters_remove(&interest->own, name, &moved))
 		return;
 	wire_put_u32(head, name);
-	FOR_PEERS(interest, to)
-	{
+	for (struct interest_peer *to = NULL; (to = next_peer(interest, to)) != NULL;) {
 		if (to->telling != TELLING_OTHERS && to->telling != TELLING_DONE)
 			continue;
 		if (to->telling == TELLING_OTHERS && moved < to->next)
@@ -275,8 +278,7 @@ static void begin_anew(struct interest *interest)
 	interest->own.generations = generations; /* no name gets one that it had before */
 	interest->has_begun = true;
 	interest->is_whole = false;
-	FOR_PEERS(interest, to)
-	{
+	for (struct interest_peer *to = NULL; (to = next_peer(interest, to)) != NULL;) {
 		if (to->telling != TELLING_NOTHING)
 			to->telling = TELLING_BEGIN;
 	}
@@ -284,7 +286,7 @@ static void begin_anew(struct interest *interest)
 
 static void take_part(struct interest *interest, uint32_t part)
 {
-	struct filter_notes notes;
+	struct filter_notes notes = {.exact = NULL};
 	node_filters_take(filters_of(interest), interest->parts.index, part, &notes, NULL, NULL);
 	bool is_lost = notes.is_lost;
 	if (!is_lost) {
@@ -307,8 +309,7 @@ void interest_send_notes(struct interest *interest)
 	if (interest->was_all)
 		log_write(LOG_WARNING,
 			  "this node has too many filters for others to know each: they send it all messages");
-	FOR_PEERS(interest, to)
-	{
+	for (struct interest_peer *to = NULL; (to = next_peer(interest, to)) != NULL;) {
 		if (to->telling != TELLING_NOTHING)
 			to->telling = TELLING_BEGIN;
 	}
@@ -352,8 +353,7 @@ static bool members_changed(struct interest *interest, struct own_filter *filter
 
 static void send_members(struct interest *interest, uint32_t bytes)
 {
-	FOR_PEERS(interest, to)
-	{
+	for (struct interest_peer *to = NULL; (to = next_peer(interest, to)) != NULL;) {
 		if (bytes != 0 && (to->telling == TELLING_OTHERS || to->telling == TELLING_DONE))
 			check_sent(to, send_head(to, INTEREST_MEMBERS, interest->buffer, interest->buffer + bytes));
 	}
@@ -381,8 +381,7 @@ static void tell_sums(struct interest *interest)
 	uint8_t *at = interest->buffer;
 	for (uint32_t range = 0; range < DIGEST_RANGES; range++)
 		at = wire_put_u32(at, interest->own.digest.sums[range]);
-	FOR_PEERS(interest, to)
-	{
+	for (struct interest_peer *to = NULL; (to = next_peer(interest, to)) != NULL;) {
 		if (to->telling == TELLING_DONE && !is_all(interest) && may_send(to))
 			send_head(to, INTEREST_SUMS, interest->buffer, at);
 	}
@@ -553,8 +552,8 @@ static bool on_turn(void *context, uint64_t now_ms)
 		interest->sums_ms = now_ms + SUMS_MS;
 		tell_sums(interest);
 	}
-	FOR_PEERS(interest, to)
-	tell_all(interest, to);
+	for (struct interest_peer *to = NULL; (to = next_peer(interest, to)) != NULL;)
+		tell_all(interest, to);
 	return !interest->is_whole;
 }
 
@@ -575,8 +574,7 @@ static bool on_has_mail(const void *context)
 static bool is_caught_up(const void *context)
 {
 	const struct interest *interest = context;
-	FOR_PEERS(interest, to)
-	{
+	for (struct interest_peer *to = NULL; (to = next_peer(interest, to)) != NULL;) {
 		if (peer_is_reachable(to->peer) && to->filters.round == 0)
 			return false;
 	}
@@ -586,8 +584,7 @@ static bool is_caught_up(const void *context)
 static void on_status(const void *context, struct nodes_status *status)
 {
 	const struct interest *interest = context;
-	FOR_PEERS(interest, to)
-	{
+	for (struct interest_peer *to = NULL; (to = next_peer(interest, to)) != NULL;) {
 		const struct digest *digest = &filters_of(interest)->digests[to->filters.slot];
 		status->peers[to->filters.slot].filters = (uint64_t)digest_count(digest) + to->filters.count;
 	}

@@ -3,6 +3,7 @@
 #include "base/check.h"
 
 #include <dlfcn.h>
+#include <openssl/ssl.h>
 #include <stddef.h>
 #include <string.h>
 
@@ -59,9 +60,24 @@ static const struct {
 _Static_assert(SYMBOL_COUNT * sizeof(void *) == sizeof(struct nats_library), "each function has its name");
 _Static_assert(sizeof(void (*)(void)) == sizeof(void *), "what dlsym() returns is a function's address");
 
+/* When the process ends, libnats 3.4 frees OpenSSL's list of compression methods, and OpenSSL frees it once more. So
+ * the list is taken out of OpenSSL before libnats can find it there; it stays, since contexts may point to it. That is
+ * why there is a variable for the whole process here. */
+static void keep_compression_methods(void)
+{
+	static STACK_OF(SSL_COMP) * kept;
+	STACK_OF(SSL_COMP) *methods = SSL_COMP_get_compression_methods();
+	if (methods == NULL)
+		return;
+	kept = methods;
+	SSL_COMP_set0_compression_methods(NULL);
+	CHECK(kept != NULL);
+}
+
 bool nats_library_load(struct nats_library *nats, const char **fault)
 {
 	void *library = dlopen(LIBRARY, RTLD_NOW | RTLD_LOCAL);
+	keep_compression_methods();
 	*fault = LIBRARY " cannot be loaded: is it installed?";
 	if (library == NULL)
 		return false;

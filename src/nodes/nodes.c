@@ -109,7 +109,14 @@ static bool make_services(struct nodes_thread *thread)
 		.cluster = slice_string(thread->settings->name),
 		.node = slice_string(thread->node),
 	};
-	thread->retained = retained_service_new(thread);
+	const struct retained_parts retained = {
+		.retained = thread->parts.retained,
+		.port = thread->parts.nodes,
+		.peers = thread->peers,
+		.shard_count = thread->parts.shard_count,
+		.has_store = thread->has_store,
+	};
+	thread->retained = retained_service_new(&retained);
 	thread->revocations = revocations_service_start(&revocations);
 	thread->interest = interest_new(&thread->parts);
 	thread->publishing = thread->interest != NULL ? publishing_new(thread, thread->interest) : NULL;

@@ -59,11 +59,13 @@ static void remove_at(struct peer_filters *peer, uint32_t at)
 {
 	withdraw(peer, &peer->items[at]);
 	name_table_remove(&peer->places, peer->items[at].name);
+	name_table_remove(&peer->by_node, peer->items[at].node);
 	uint32_t last = --peer->count;
 	if (at == last)
 		return;
 	peer->items[at] = peer->items[last];
 	*name_table_find(&peer->places, peer->items[at].name) = at;
+	*name_table_find(&peer->by_node, peer->items[at].node) = at;
 }
 
 void peer_filters_fini(struct peer_filters *peer)
@@ -75,6 +77,7 @@ void peer_filters_fini(struct peer_filters *peer)
 	publish(peer, true);
 	free(peer->items);
 	name_table_fini(&peer->places);
+	name_table_fini(&peer->by_node);
 }
 
 static bool grow(struct peer_filters *peer)
@@ -104,6 +107,41 @@ static struct index_slot find_place(const struct peer_filters *peer, uint8_t kin
 	return index_find_group(peer->index, group, rest, true);
 }
 
+/* Both tables name the place. False: no memory, and neither does. */
+static bool name_place(struct peer_filters *peer, const struct peer_filter *filter, uint32_t at)
+{
+	if (!name_table_set(&peer->places, filter->name, at))
+		return false;
+	if (name_table_set(&peer->by_node, filter->node, at))
+		return true;
+	name_table_remove(&peer->places, filter->name);
+	return false;
+}
+
+/* The peer has told of this filter under another name: another run of it has, or it ended there and began again. */
+static bool rename_place(struct peer_filters *peer, const struct peer_filter *filter, uint32_t at)
+{
+	if (!name_table_set(&peer->places, filter->name, at))
+		return false;
+	name_table_remove(&peer->places, peer->items[at].name);
+	peer->items[at] = *filter;
+	return true;
+}
+
+/* The filter is in the index: notes where. */
+static bool note(struct peer_filters *peer, const struct peer_filter *filter)
+{
+	const uint32_t *place = name_table_find(&peer->by_node, filter->node);
+	if (place != NULL)
+		return rename_place(peer, filter, *place);
+	if (!name_place(peer, filter, peer->count)) {
+		withdraw(peer, filter);
+		return false;
+	}
+	peer->items[peer->count++] = *filter;
+	return true;
+}
+
 /* What cannot be entered makes the peer one that wants everything. */
 static void add(struct peer_filters *peer, struct peer_filter *filter, struct slice text)
 {
@@ -115,14 +153,8 @@ static void add(struct peer_filters *peer, struct peer_filter *filter, struct sl
 		enter(peer, slot, filter, &error);
 	}
 	index_leave(slot);
-	if (error == ERROR_OK && !name_table_set(&peer->places, filter->name, peer->count)) {
-		withdraw(peer, filter);
-		error = ERROR_NO_MEMORY;
-	}
-	if (error == ERROR_OK) {
-		peer->items[peer->count++] = *filter;
+	if (error == ERROR_OK && note(peer, filter))
 		return;
-	}
 	peer->is_all = true;
 	node_filters_set(&peer->filters->unknown, peer->slot, true);
 }

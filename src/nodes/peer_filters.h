@@ -28,7 +28,8 @@ struct peer_filters {
 	struct peer_filter *items;
 	uint32_t count;
 	uint32_t capacity;
-	struct name_table places; /* in items, by the peer's name */
+	struct name_table places;  /* in items, by the peer's name */
+	struct name_table by_node; /* the same by the node of the index: a filter is there once, whatever its name */
 };
 
 void peer_filters_init(struct peer_filters *peer, uint8_t slot, struct index *index, struct node_filters *filters,

@@ -3,14 +3,16 @@
 #include "base/check.h"
 #include "base/clock.h"
 #include "base/log.h"
-#include "nodes/nodes_thread.h"
+#include "nodes/peer.h"
 #include "route/retained_mail.h"
 #include "runtime/node_mail.h"
 
+#include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 struct retained_service {
-	struct nodes_thread *thread;
+	struct retained_parts parts;
 	struct retained_sync *sync;
 	uint64_t run;   /* of this thread, by the time it began */
 	size_t telling; /* bytes of changes that shards have and have not told */
@@ -28,9 +30,8 @@ struct retained_service {
 
 /* ---- what shards tell the journal ---- */
 
-static bool tell(struct retained_service *service, const struct retained_mail *head, const uint8_t *packet)
+static bool retained_tell(struct retained_service *service, const struct retained_mail *head, const uint8_t *packet)
 {
-	struct nodes_thread *thread = service->thread;
 	uint32_t packet_bytes = head->publication.packet_bytes;
 	struct node_mail *mail = node_mail_new(RETAINED_TELL, (uint32_t)sizeof(*head) + packet_bytes);
 	if (mail == NULL) {
@@ -42,34 +43,34 @@ static bool tell(struct retained_service *service, const struct retained_mail *h
 	if (packet_bytes != 0)
 		memcpy(mail->body + sizeof(*head), packet, packet_bytes);
 	service->telling += mail->bytes;
-	service->next_shard = (uint16_t)((service->next_shard + 1u) % thread->parts.shard_count);
-	node_port_post(thread->parts.nodes, service->next_shard, mail);
+	service->next_shard = (uint16_t)((service->next_shard + 1u) % service->parts.shard_count);
+	node_port_post(service->parts.port, service->next_shard, mail);
 	return true;
 }
 
 /* struct retained_sync_ends: a change that came by comparing. */
-static void on_changed(void *context, const struct publication *publication, const uint8_t *packet, struct stamp stamp,
-		       uint64_t number, bool clears)
+static void retained_tell_found(void *context, const struct publication *publication, const uint8_t *packet,
+				struct stamp stamp, uint64_t number, bool clears)
 {
 	struct retained_service *service = context;
-	if (!service->thread->has_store)
+	if (!service->parts.has_store)
 		return;
 	struct retained_mail head = {.number = number, .stamp = stamp, .clears = clears};
 	if (publication != NULL)
 		head.publication = *publication;
-	tell(service, &head, packet);
+	retained_tell(service, &head, packet);
 }
 
-static size_t telling(const void *context)
+static size_t retained_telling(const void *context)
 {
 	const struct retained_service *service = context;
 	return service->telling;
 }
 
-static bool send_to_peer(void *context, uint8_t slot, uint8_t kind, struct slice head, struct slice body)
+static bool retained_send(void *context, uint8_t slot, uint8_t kind, struct slice head, struct slice body)
 {
 	const struct retained_service *service = context;
-	struct node_peer *peer = service->thread->peers[slot];
+	struct node_peer *peer = service->parts.peers[slot];
 	return peer != NULL && peer_is_reachable(peer) && peer_send(peer, kind, head, body);
 }
 
@@ -106,19 +107,19 @@ bool retained_service_take(struct retained_service *service, const struct public
 			   const uint8_t *packet, struct stamp stamp, uint64_t ticket)
 {
 	struct retained_change change = {
-		.wall_ms = clock_wall_ms(), .now_s = (uint32_t)(service->thread->now_ms / 1000), .stamp = stamp};
+		.wall_ms = clock_wall_ms(), .now_s = (uint32_t)(clock_now_ms() / 1000), .stamp = stamp};
 	struct retained_result result;
 	if (stamp_is_none(stamp))
 		return false;
 	service->taken++;
-	enum error error = retained_apply(service->thread->parts.retained, publication, packet, &change, &result);
+	enum error error = retained_apply(service->parts.retained, publication, packet, &change, &result);
 	service->refused += error != ERROR_OK;
 	service->ahead += result.is_ahead;
 	if (error != ERROR_OK)
 		say_full(service);
 	if (result.is_ahead)
 		say_ahead(service);
-	if (result.number == 0 || !service->thread->has_store)
+	if (result.number == 0 || !service->parts.has_store)
 		return false;
 	struct retained_mail head = {
 		.number = result.number,
@@ -127,21 +128,21 @@ bool retained_service_take(struct retained_service *service, const struct public
 		.publication = *publication,
 		.awaits = true,
 	};
-	return tell(service, &head, packet);
+	return retained_tell(service, &head, packet);
 }
 
 /* ---- the service ---- */
 
-struct retained_service *retained_service_new(struct nodes_thread *thread)
+struct retained_service *retained_service_new(const struct retained_parts *parts)
 {
 	struct retained_service *service = calloc(1, sizeof(*service));
 	if (service == NULL)
 		return NULL;
 	const struct retained_sync_ends ends = {
-		.send = send_to_peer, .changed = on_changed, .telling = telling, .context = service};
-	service->thread = thread;
+		.send = retained_send, .changed = retained_tell_found, .telling = retained_telling, .context = service};
+	service->parts = *parts;
 	service->run = clock_now_ns();
-	service->sync = retained_sync_new(thread->parts.retained, &ends);
+	service->sync = retained_sync_new(parts->retained, &ends);
 	if (service->sync != NULL)
 		return service;
 	free(service);
@@ -156,30 +157,30 @@ void retained_service_free(struct retained_service *service)
 	free(service);
 }
 
-static struct retained_clocks clocks_of(const struct retained_service *service)
+static struct retained_clocks retained_clocks_now(void)
 {
-	return (struct retained_clocks){.now_ms = service->thread->now_ms, .wall_ms = clock_wall_ms()};
+	return (struct retained_clocks){.now_ms = clock_now_ms(), .wall_ms = clock_wall_ms()};
 }
 
-static void on_joined(void *context, struct node_peer *peer)
+static void retained_joined(void *context, struct node_peer *peer)
 {
 	struct retained_service *service = context;
-	retained_sync_joined(service->sync, peer->slot, service->thread->now_ms);
+	retained_sync_joined(service->sync, peer->slot, clock_now_ms());
 }
 
-static void on_away(void *context, struct node_peer *peer)
+static void retained_away(void *context, struct node_peer *peer)
 {
 	struct retained_service *service = context;
 	retained_sync_away(service->sync, peer->slot);
 }
 
-static bool on_received(void *context, struct node_peer *peer, uint8_t kind, struct slice body)
+static bool retained_received(void *context, struct node_peer *peer, uint8_t kind, struct slice body)
 {
 	struct retained_service *service = context;
-	return retained_sync_receive(service->sync, peer->slot, kind, body, clocks_of(service));
+	return retained_sync_receive(service->sync, peer->slot, kind, body, retained_clocks_now());
 }
 
-static void on_mail(void *context, struct node_mail *mail)
+static void retained_told_back(void *context, struct node_mail *mail)
 {
 	struct retained_service *service = context;
 	const struct retained_mail *told = (const struct retained_mail *)(const void *)mail->body;
@@ -192,11 +193,11 @@ static void on_mail(void *context, struct node_mail *mail)
 	node_mail_free(mail);
 }
 
-static bool on_turn(void *context, uint64_t now_ms)
+static bool retained_turn(void *context, uint64_t now_ms)
 {
 	struct retained_service *service = context;
 	(void)now_ms;
-	bool more = retained_sync_turn(service->sync, clocks_of(service));
+	bool more = retained_sync_turn(service->sync, retained_clocks_now());
 	struct retained_sync_figures figures = retained_sync_figures(service->sync);
 	if (figures.refused != 0)
 		say_full(service);
@@ -212,23 +213,23 @@ static bool on_turn(void *context, uint64_t now_ms)
 	return more;
 }
 
-static uint64_t on_deadline_ms(const void *context)
+static uint64_t retained_deadline_ms(const void *context)
 {
 	const struct retained_service *service = context;
 	return retained_sync_deadline_ms(service->sync);
 }
 
-static bool is_caught_up(const void *context)
+static bool retained_is_caught_up(const void *context)
 {
 	const struct retained_service *service = context;
 	return retained_sync_is_caught_up(service->sync);
 }
 
-static void fill_status(const void *context, struct nodes_status *status)
+static void retained_fill_status(const void *context, struct nodes_status *status)
 {
 	const struct retained_service *service = context;
 	struct retained_sync_figures figures = retained_sync_figures(service->sync);
-	struct retained_state state = retained_state(service->thread->parts.retained);
+	struct retained_state state = retained_state(service->parts.retained);
 	status->retained = (struct nodes_retained_status){
 		.taken = service->taken + figures.taken,
 		.found = figures.taken,
@@ -248,7 +249,7 @@ static void fill_status(const void *context, struct nodes_status *status)
 }
 
 /* What shards were given is told. */
-static bool is_done(const void *context)
+static bool retained_is_done(const void *context)
 {
 	const struct retained_service *service = context;
 	return service->telling == 0;
@@ -258,14 +259,14 @@ const struct node_service RETAINED_SERVICE = {
 	.name = "retained",
 	.kind_first = MESSAGE_RETAINED,
 	.kind_last = MESSAGE_RETAINED + 15,
-	.joined = on_joined,
-	.received = on_received,
-	.away = on_away,
-	.back = on_joined,
-	.mail = on_mail,
-	.turn = on_turn,
-	.deadline_ms = on_deadline_ms,
-	.is_caught_up = is_caught_up,
-	.status = fill_status,
-	.is_done = is_done,
+	.joined = retained_joined,
+	.received = retained_received,
+	.away = retained_away,
+	.back = retained_joined,
+	.mail = retained_told_back,
+	.turn = retained_turn,
+	.deadline_ms = retained_deadline_ms,
+	.is_caught_up = retained_is_caught_up,
+	.status = retained_fill_status,
+	.is_done = retained_is_done,
 };

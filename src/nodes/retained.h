@@ -11,14 +11,22 @@
 #include "nodes/service.h"
 #include "topics/publication.h"
 
-struct nodes_thread;
+struct node_port;
 struct retained_service;
+
+struct retained_parts {
+	struct retained *retained; /* stamped */
+	struct node_port *port;
+	struct node_peer *const *peers; /* by slot */
+	uint16_t shard_count;
+	bool has_store;
+};
 
 /* What is wanted when a change that was taken is safe here. */
 typedef void retained_safe(void *context, uint64_t ticket);
 
 /* Before the thread begins. NULL: no memory. */
-struct retained_service *retained_service_new(struct nodes_thread *thread);
+struct retained_service *retained_service_new(const struct retained_parts *parts);
 /* service may be NULL. */
 void retained_service_free(struct retained_service *service);
 /* The service; context: the struct retained_service. */

@@ -8,7 +8,7 @@
 #define LIST_CALLS_MAX 16u
 #define RETRY_MS 10u
 
-static bool need_room(struct retained_sync *sync, size_t bytes)
+static bool answer_need_room(struct retained_sync *sync, size_t bytes)
 {
 	if (sync->out_room - sync->out_bytes >= bytes)
 		return true;
@@ -22,7 +22,7 @@ static bool need_room(struct retained_sync *sync, size_t bytes)
 }
 
 /* What one very large value has needed is given back. */
-static void shrink(struct retained_sync *sync)
+static void answer_shrink(struct retained_sync *sync)
 {
 	if (sync->out_room <= 2 * RETAINED_VALUES_BYTES_MAX)
 		return;
@@ -31,12 +31,12 @@ static void shrink(struct retained_sync *sync)
 	sync->out_room = 0;
 }
 
-static bool send_out(struct retained_sync *sync, uint8_t peer, uint8_t kind)
+static bool answer_send_out(struct retained_sync *sync, uint8_t peer, uint8_t kind)
 {
 	bool sent = sync->ends.send(sync->ends.context, peer, kind, slice_of(sync->out, sync->out_bytes),
 				    slice_of(NULL, 0));
 	sync->out_bytes = 0;
-	shrink(sync);
+	answer_shrink(sync);
 	return sent;
 }
 
@@ -47,11 +47,11 @@ static bool answer_digest(struct retained_sync *sync, uint8_t peer, uint32_t rou
 	*digest = (struct retained_digest_message){
 		.round = round, .lacks = state.refused != 0, .time = state.time, .forgotten = state.forgotten};
 	retained_digest(sync->retained, digest->digest, digest->count);
-	if (!need_room(sync, RETAINED_DIGEST_BYTES))
+	if (!answer_need_room(sync, RETAINED_DIGEST_BYTES))
 		return false;
 	retained_digest_write(digest, sync->out);
 	sync->out_bytes = RETAINED_DIGEST_BYTES;
-	return send_out(sync, peer, RETAINED_DIGEST);
+	return answer_send_out(sync, peer, RETAINED_DIGEST);
 }
 
 static bool answer_list(struct retained_sync *sync, uint8_t peer, struct slice question)
@@ -65,7 +65,7 @@ static bool answer_list(struct retained_sync *sync, uint8_t peer, struct slice q
 		if (place == 0)
 			break;
 	}
-	if (!need_room(sync, RETAINED_LIST_HEAD_BYTES + (size_t)count * RETAINED_ITEM_BYTES))
+	if (!answer_need_room(sync, RETAINED_LIST_HEAD_BYTES + (size_t)count * RETAINED_ITEM_BYTES))
 		return false;
 	uint8_t *at = retained_u32_write(retained_u32_write(sync->out, round), place);
 	for (uint32_t i = 0; i < count; i++)
@@ -73,7 +73,7 @@ static bool answer_list(struct retained_sync *sync, uint8_t peer, struct slice q
 										   .stamp = items[i].stamp,
 										   .is_cleared = items[i].is_cleared});
 	sync->out_bytes = (size_t)(at - sync->out);
-	return send_out(sync, peer, RETAINED_LIST);
+	return answer_send_out(sync, peer, RETAINED_LIST);
 }
 
 struct answering {
@@ -84,7 +84,8 @@ struct answering {
 };
 
 /* A retained_value callback: the lock is held. */
-static void add_value(void *context, const struct publication *publication, const uint8_t *packet, struct stamp stamp)
+static void answer_add_value(void *context, const struct publication *publication, const uint8_t *packet,
+			     struct stamp stamp)
 {
 	struct answering *answering = context;
 	struct retained_sync *sync = answering->sync;
@@ -96,7 +97,7 @@ static void add_value(void *context, const struct publication *publication, cons
 	};
 	size_t bytes = RETAINED_VALUE_HEAD_BYTES + value.packet.size;
 	bool is_too_much = !answering->is_first && sync->out_bytes + bytes > RETAINED_VALUES_BYTES_MAX;
-	answering->is_full = is_too_much || !need_room(sync, bytes);
+	answering->is_full = is_too_much || !answer_need_room(sync, bytes);
 	if (answering->is_full)
 		return;
 	uint8_t *at = retained_value_head_write(sync->out + sync->out_bytes, &value);
@@ -111,11 +112,12 @@ static bool answer_values(struct retained_sync *sync, uint8_t peer, struct slice
 	uint32_t round, count, served = 0;
 	struct answering answering = {.sync = sync, .now_s = now_s, .is_first = true};
 	retained_ask_values_read(question, &round, &count);
-	if (!need_room(sync, RETAINED_VALUES_BYTES_MAX))
+	if (!answer_need_room(sync, RETAINED_VALUES_BYTES_MAX))
 		return false;
 	sync->out_bytes = RETAINED_VALUES_HEAD_BYTES;
 	while (served < count && !answering.is_full) {
-		retained_read(sync->retained, retained_asked_topic(question, served), now_s, add_value, &answering);
+		retained_read(sync->retained, retained_asked_topic(question, served), now_s, answer_add_value,
+			      &answering);
 		served += !answering.is_full;
 	}
 	if (served == 0) { /* no memory for the first */
@@ -123,7 +125,7 @@ static bool answer_values(struct retained_sync *sync, uint8_t peer, struct slice
 		return false;
 	}
 	retained_u32_write(retained_u32_write(sync->out, round), served);
-	return send_out(sync, peer, RETAINED_VALUES);
+	return answer_send_out(sync, peer, RETAINED_VALUES);
 }
 
 static bool answer(struct retained_sync *sync, uint8_t peer, uint32_t now_s)

@@ -7,7 +7,7 @@
 /* ---- values ---- */
 
 /* False: it is no PUBLISH that this node could have got from a client. */
-static bool decode(const struct retained_value_message *value, uint32_t now_s, struct publication *publication)
+static bool value_decode(const struct retained_value_message *value, uint32_t now_s, struct publication *publication)
 {
 	struct mqtt_header header;
 	struct mqtt_publish publish;
@@ -31,7 +31,7 @@ bool pull_take_value(struct retained_sync *sync, const struct retained_value_mes
 		.wall_ms = clocks.wall_ms, .now_s = (uint32_t)(clocks.now_ms / 1000), .stamp = value->stamp};
 	struct publication publication;
 	struct retained_result result;
-	if (!decode(value, change.now_s, &publication))
+	if (!value_decode(value, change.now_s, &publication))
 		return false;
 	enum error error = retained_apply(sync->retained, &publication, value->packet.data, &change, &result);
 	sync->figures.ahead += result.is_ahead;
@@ -47,7 +47,7 @@ bool pull_take_value(struct retained_sync *sync, const struct retained_value_mes
 
 /* ---- what is here and not there ---- */
 
-static int compare_topics(const void *left, const void *right)
+static int check_compare_topics(const void *left, const void *right)
 {
 	uint64_t a = *(const uint64_t *)left, b = *(const uint64_t *)right;
 	return a < b ? -1 : a > b;
@@ -56,18 +56,18 @@ static int compare_topics(const void *left, const void *right)
 void pull_sort_listed(struct pull *pull)
 {
 	if (pull->listed.count > 1)
-		qsort(pull->listed.items, pull->listed.count, sizeof(*pull->listed.items), compare_topics);
+		qsort(pull->listed.items, pull->listed.count, sizeof(*pull->listed.items), check_compare_topics);
 }
 
-static bool is_listed(const struct pull *pull, uint64_t topic)
+static bool check_is_listed(const struct pull *pull, uint64_t topic)
 {
 	return pull->listed.count != 0 && bsearch(&topic, pull->listed.items, pull->listed.count,
-						  sizeof(*pull->listed.items), compare_topics) != NULL;
+						  sizeof(*pull->listed.items), check_compare_topics) != NULL;
 }
 
 /* A retained_expired callback: the lock is held. */
-static void note_dropped(void *context, const struct publication *publication, const uint8_t *packet, uint64_t number,
-			 struct stamp stamp)
+static void check_note_dropped(void *context, const struct publication *publication, const uint8_t *packet,
+			       uint64_t number, struct stamp stamp)
 {
 	struct retained_sync *sync = context;
 	sync->ends.changed(sync->ends.context, publication, packet, stamp, number, true);
@@ -75,7 +75,7 @@ static void note_dropped(void *context, const struct publication *publication, c
 
 /* The peer has had it, and has it no more; that it was taken away there was so long ago that it has forgotten it. The
  * stamp is the next one after the message's, so others that have the same message take it away too. */
-static void drop(struct retained_sync *sync, const struct retained_item *item, struct retained_clocks clocks)
+static void check_drop(struct retained_sync *sync, const struct retained_item *item, struct retained_clocks clocks)
 {
 	struct retained_change change = {
 		.wall_ms = clocks.wall_ms, .now_s = (uint32_t)(clocks.now_ms / 1000), .stamp = item->stamp};
@@ -83,7 +83,7 @@ static void drop(struct retained_sync *sync, const struct retained_item *item, s
 		change.stamp.node++;
 	else
 		change.stamp = (struct stamp){.time = item->stamp.time + 1};
-	if (!retained_clear(sync->retained, item->topic, &change, note_dropped, sync))
+	if (!retained_clear(sync->retained, item->topic, &change, check_note_dropped, sync))
 		return;
 	sync->figures.cleared++;
 	sync->figures.dropped++;
@@ -92,11 +92,11 @@ static void drop(struct retained_sync *sync, const struct retained_item *item, s
 static void check_item(struct retained_sync *sync, struct pull *pull, const struct retained_item *item,
 		       struct retained_clocks clocks)
 {
-	if (item->is_cleared || is_listed(pull, item->topic))
+	if (item->is_cleared || check_is_listed(pull, item->topic))
 		return;
 	uint64_t time = item->stamp.time;
 	if (!pull->peer_lacks && time <= pull->peer_forgotten && time < pull->shared)
-		drop(sync, item, clocks);
+		check_drop(sync, item, clocks);
 	else if (time < pull->lacking)
 		pull->lacking = time;
 }

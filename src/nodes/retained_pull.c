@@ -21,7 +21,7 @@ void pull_fini(struct pull *pull)
 	pull->listed = pull->wanted = (struct pull_topics){0};
 }
 
-static bool add_topic(struct pull_topics *topics, uint64_t topic)
+static bool pull_add_topic(struct pull_topics *topics, uint64_t topic)
 {
 	if (topics->count == topics->room) {
 		uint32_t room = topics->room != 0 ? 2 * topics->room : 256;
@@ -35,15 +35,15 @@ static bool add_topic(struct pull_topics *topics, uint64_t topic)
 	return true;
 }
 
-static void rest(struct pull *pull, uint64_t until_ms)
+static void pull_rest(struct pull *pull, uint64_t until_ms)
 {
 	pull_fini(pull);
 	pull->state = PULL_RESTING;
 	pull->due_ms = until_ms;
 }
 
-static bool ask(struct retained_sync *sync, struct pull *pull, uint8_t kind, struct slice body,
-		struct retained_clocks clocks)
+static bool pull_ask(struct retained_sync *sync, struct pull *pull, uint8_t kind, struct slice body,
+		     struct retained_clocks clocks)
 {
 	if (!sync->ends.send(sync->ends.context, pull->peer, kind, body, slice_of(NULL, 0)))
 		return false;
@@ -51,34 +51,34 @@ static bool ask(struct retained_sync *sync, struct pull *pull, uint8_t kind, str
 	return true;
 }
 
-static void ask_digest(struct retained_sync *sync, struct pull *pull, struct retained_clocks clocks)
+static void pull_ask_digest(struct retained_sync *sync, struct pull *pull, struct retained_clocks clocks)
 {
 	uint8_t body[RETAINED_ROUND_BYTES];
 	pull->round++;
 	retained_u32_write(body, pull->round);
 	pull->state = PULL_DIGEST;
-	if (!ask(sync, pull, RETAINED_ASK_DIGEST, slice_of(body, sizeof(body)), clocks))
-		rest(pull, clocks.now_ms + AGAIN_MS);
+	if (!pull_ask(sync, pull, RETAINED_ASK_DIGEST, slice_of(body, sizeof(body)), clocks))
+		pull_rest(pull, clocks.now_ms + AGAIN_MS);
 }
 
-static void begin(struct retained_sync *sync, struct pull *pull, struct retained_clocks clocks)
+static void pull_begin(struct retained_sync *sync, struct pull *pull, struct retained_clocks clocks)
 {
 	pull->began = retained_state(sync->retained).time;
 	pull->lacking = UINT64_MAX;
 	pull->taken = sync->figures.taken;
 	pull->refused = sync->figures.refused;
 	memset(&pull->done, 0, sizeof(pull->done));
-	ask_digest(sync, pull, clocks);
+	pull_ask_digest(sync, pull, clocks);
 }
 
 /* All parts were compared. What the peer lacked it may have by now; it has all that is older. */
-static void finish(struct retained_sync *sync, struct pull *pull, struct retained_clocks clocks)
+static void pull_finish(struct retained_sync *sync, struct pull *pull, struct retained_clocks clocks)
 {
 	bool was_full = sync->figures.refused != pull->refused && sync->figures.taken == pull->taken;
 	pull->shared = pull->lacking > pull->began ? pull->began : pull->lacking - 1;
 	pull->is_caught_up = true;
 	sync->figures.rounds++;
-	rest(pull, clocks.now_ms + (was_full ? RETAINED_FULL_REST_MS : RETAINED_REST_MS));
+	pull_rest(pull, clocks.now_ms + (was_full ? RETAINED_FULL_REST_MS : RETAINED_REST_MS));
 	retained_set_shared(sync->retained, pull->shared);
 	if (sync->shared_ms != 0 && clocks.now_ms - sync->shared_ms < SHARED_TOLD_MS)
 		return;
@@ -88,21 +88,21 @@ static void finish(struct retained_sync *sync, struct pull *pull, struct retaine
 	sync->ends.changed(sync->ends.context, NULL, NULL, times, number, true);
 }
 
-static void next_round(struct retained_sync *sync, struct pull *pull, struct retained_clocks clocks)
+static void pull_next_round(struct retained_sync *sync, struct pull *pull, struct retained_clocks clocks)
 {
 	if (!pull->has_more) {
-		finish(sync, pull, clocks);
+		pull_finish(sync, pull, clocks);
 		return;
 	}
 	for (uint32_t i = 0; i < RETAINED_PARTS / 64; i++)
 		pull->done.bits[i] |= pull->parts.bits[i];
-	ask_digest(sync, pull, clocks);
+	pull_ask_digest(sync, pull, clocks);
 }
 
 /* ---- the digest ---- */
 
 /* The parts of this round. Returns how many. */
-static uint32_t choose_parts(struct retained_sync *sync, struct pull *pull)
+static uint32_t pull_choose_parts(struct retained_sync *sync, struct pull *pull)
 {
 	uint32_t parts = 0;
 	uint64_t entries = 0;
@@ -125,15 +125,16 @@ static uint32_t choose_parts(struct retained_sync *sync, struct pull *pull)
 	return parts;
 }
 
-static void ask_list(struct retained_sync *sync, struct pull *pull, uint32_t place, struct retained_clocks clocks)
+static void pull_ask_list(struct retained_sync *sync, struct pull *pull, uint32_t place, struct retained_clocks clocks)
 {
 	uint8_t body[RETAINED_ASK_LIST_BYTES];
 	retained_ask_list_write(pull->round, place, pull->parts.bits, body);
-	if (!ask(sync, pull, RETAINED_ASK_LIST, slice_of(body, sizeof(body)), clocks))
-		rest(pull, clocks.now_ms + AGAIN_MS);
+	if (!pull_ask(sync, pull, RETAINED_ASK_LIST, slice_of(body, sizeof(body)), clocks))
+		pull_rest(pull, clocks.now_ms + AGAIN_MS);
 }
 
-static bool take_digest(struct retained_sync *sync, struct pull *pull, struct slice body, struct retained_clocks clocks)
+static bool pull_take_digest(struct retained_sync *sync, struct pull *pull, struct slice body,
+			     struct retained_clocks clocks)
 {
 	if (!retained_digest_read(body, &sync->digest))
 		return false;
@@ -141,33 +142,33 @@ static bool take_digest(struct retained_sync *sync, struct pull *pull, struct sl
 		return true; /* an answer that was given up */
 	pull->peer_lacks = sync->digest.lacks;
 	pull->peer_forgotten = sync->digest.forgotten;
-	if (choose_parts(sync, pull) == 0) {
-		finish(sync, pull, clocks);
+	if (pull_choose_parts(sync, pull) == 0) {
+		pull_finish(sync, pull, clocks);
 		return true;
 	}
 	pull->listed.count = 0;
 	pull->wanted.count = 0;
 	pull->state = PULL_LISTING;
-	ask_list(sync, pull, 0, clocks);
+	pull_ask_list(sync, pull, 0, clocks);
 	return true;
 }
 
 /* ---- the list ---- */
 
 /* A retained_expired callback: the lock is held. */
-static void note_cleared(void *context, const struct publication *publication, const uint8_t *packet, uint64_t number,
-			 struct stamp stamp)
+static void pull_note_cleared(void *context, const struct publication *publication, const uint8_t *packet,
+			      uint64_t number, struct stamp stamp)
 {
 	struct retained_sync *sync = context;
 	sync->ends.changed(sync->ends.context, publication, packet, stamp, number, true);
 }
 
-static bool take_item(struct retained_sync *sync, struct pull *pull, const struct retained_item_message *theirs,
-		      struct retained_clocks clocks)
+static bool pull_take_item(struct retained_sync *sync, struct pull *pull, const struct retained_item_message *theirs,
+			   struct retained_clocks clocks)
 {
 	struct retained_item own = {0};
 	bool is_here = retained_find(sync->retained, theirs->topic, &own);
-	if (!add_topic(&pull->listed, theirs->topic))
+	if (!pull_add_topic(&pull->listed, theirs->topic))
 		return false;
 	int order = stamp_compare(theirs->stamp, own.stamp);
 	if (is_here && order < 0 && own.stamp.time < pull->lacking)
@@ -175,14 +176,15 @@ static bool take_item(struct retained_sync *sync, struct pull *pull, const struc
 	if (order <= 0)
 		return true;
 	if (!theirs->is_cleared)
-		return add_topic(&pull->wanted, theirs->topic);
+		return pull_add_topic(&pull->wanted, theirs->topic);
 	struct retained_change change = {
 		.wall_ms = clocks.wall_ms, .now_s = (uint32_t)(clocks.now_ms / 1000), .stamp = theirs->stamp};
-	sync->figures.cleared += retained_clear(sync->retained, theirs->topic, &change, note_cleared, sync);
+	sync->figures.cleared += retained_clear(sync->retained, theirs->topic, &change, pull_note_cleared, sync);
 	return true;
 }
 
-static bool take_list(struct retained_sync *sync, struct pull *pull, struct slice body, struct retained_clocks clocks)
+static bool pull_take_list(struct retained_sync *sync, struct pull *pull, struct slice body,
+			   struct retained_clocks clocks)
 {
 	uint32_t round, next, count;
 	if (!retained_list_read(body, &round, &next, &count))
@@ -195,13 +197,13 @@ static bool take_list(struct retained_sync *sync, struct pull *pull, struct slic
 		struct retained_item_message item;
 		if (!retained_item_read(body, i, &item))
 			return false;
-		if (!take_item(sync, pull, &item, clocks)) { /* no memory */
-			rest(pull, clocks.now_ms + AGAIN_MS);
+		if (!pull_take_item(sync, pull, &item, clocks)) { /* no memory */
+			pull_rest(pull, clocks.now_ms + AGAIN_MS);
 			return true;
 		}
 	}
 	if (next != 0) {
-		ask_list(sync, pull, next, clocks);
+		pull_ask_list(sync, pull, next, clocks);
 		return true;
 	}
 	pull_sort_listed(pull);
@@ -213,7 +215,7 @@ static bool take_list(struct retained_sync *sync, struct pull *pull, struct slic
 /* ---- the values ---- */
 
 /* False: it waits for shards, or for room on the link. */
-static bool ask_values(struct retained_sync *sync, struct pull *pull, struct retained_clocks clocks)
+static bool pull_ask_values(struct retained_sync *sync, struct pull *pull, struct retained_clocks clocks)
 {
 	uint8_t body[RETAINED_ROUND_BYTES + 8u * RETAINED_TOPICS_MAX];
 	if (sync->ends.telling(sync->ends.context) > RETAINED_TELLING_BYTES_MAX)
@@ -223,11 +225,12 @@ static bool ask_values(struct retained_sync *sync, struct pull *pull, struct ret
 	uint8_t *at = retained_u32_write(body, pull->round);
 	for (uint32_t i = 0; i < pull->asked; i++)
 		at = retained_u64_write(at, pull->wanted.items[pull->fetched + i]);
-	pull->is_asked = ask(sync, pull, RETAINED_ASK_VALUES, slice_of(body, (size_t)(at - body)), clocks);
+	pull->is_asked = pull_ask(sync, pull, RETAINED_ASK_VALUES, slice_of(body, (size_t)(at - body)), clocks);
 	return pull->is_asked;
 }
 
-static bool take_values(struct retained_sync *sync, struct pull *pull, struct slice body, struct retained_clocks clocks)
+static bool pull_take_values(struct retained_sync *sync, struct pull *pull, struct slice body,
+			     struct retained_clocks clocks)
 {
 	uint32_t round, served, values = 0;
 	struct slice rest_of;
@@ -250,26 +253,26 @@ static bool take_values(struct retained_sync *sync, struct pull *pull, struct sl
 
 /* ---- all of it ---- */
 
-static bool take(struct retained_sync *sync, struct pull *pull, uint8_t kind, struct slice body,
-		 struct retained_clocks clocks)
+static bool pull_take(struct retained_sync *sync, struct pull *pull, uint8_t kind, struct slice body,
+		      struct retained_clocks clocks)
 {
 	if (kind == RETAINED_DIGEST && pull->state == PULL_DIGEST)
-		return take_digest(sync, pull, body, clocks);
+		return pull_take_digest(sync, pull, body, clocks);
 	if (kind == RETAINED_LIST && pull->state == PULL_LISTING)
-		return take_list(sync, pull, body, clocks);
+		return pull_take_list(sync, pull, body, clocks);
 	if (kind == RETAINED_VALUES && pull->state == PULL_FETCHING)
-		return take_values(sync, pull, body, clocks);
+		return pull_take_values(sync, pull, body, clocks);
 	return true; /* an answer that was given up */
 }
 
 bool pull_receive(struct retained_sync *sync, struct pull *pull, uint8_t kind, struct slice body,
 		  struct retained_clocks clocks)
 {
-	if (take(sync, pull, kind, body, clocks))
+	if (pull_take(sync, pull, kind, body, clocks))
 		return true;
 	sync->figures.faults++;
 	if (pull->state != PULL_AWAY)
-		rest(pull, clocks.now_ms + RETAINED_REST_MS);
+		pull_rest(pull, clocks.now_ms + RETAINED_REST_MS);
 	return false;
 }
 
@@ -280,18 +283,18 @@ bool pull_turn(struct retained_sync *sync, struct pull *pull, struct retained_cl
 		return false;
 	case PULL_RESTING:
 		if (clocks.now_ms >= pull->due_ms)
-			begin(sync, pull, clocks);
+			pull_begin(sync, pull, clocks);
 		return false;
 	case PULL_CHECKING:
 		pull_check(sync, pull, clocks);
 		return true;
 	case PULL_FETCHING:
 		if (!pull->is_asked && pull->fetched == pull->wanted.count) {
-			next_round(sync, pull, clocks);
+			pull_next_round(sync, pull, clocks);
 			return false;
 		}
 		if (!pull->is_asked) {
-			if (!ask_values(sync, pull, clocks))
+			if (!pull_ask_values(sync, pull, clocks))
 				pull->due_ms = clocks.now_ms + RETAINED_ANSWER_MS;
 			return false;
 		}
@@ -303,6 +306,6 @@ bool pull_turn(struct retained_sync *sync, struct pull *pull, struct retained_cl
 	if (clocks.now_ms < pull->due_ms)
 		return false;
 	sync->figures.lost++;
-	rest(pull, clocks.now_ms + AGAIN_MS);
+	pull_rest(pull, clocks.now_ms + AGAIN_MS);
 	return false;
 }

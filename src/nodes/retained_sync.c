@@ -58,7 +58,7 @@ void retained_sync_away(struct retained_sync *sync, uint8_t peer)
 
 /* ---- questions ---- */
 
-static bool is_sound(uint8_t kind, struct slice body)
+static bool question_is_sound(uint8_t kind, struct slice body)
 {
 	uint32_t round, other;
 	struct retained_buckets parts;
@@ -70,10 +70,10 @@ static bool is_sound(uint8_t kind, struct slice body)
 }
 
 /* A new question takes the place of one that was not answered yet: who asks has given that up. */
-static bool take_question(struct retained_sync *sync, uint8_t peer, uint8_t kind, struct slice body)
+static bool question_take(struct retained_sync *sync, uint8_t peer, uint8_t kind, struct slice body)
 {
 	struct sync_question *question = &sync->questions[peer];
-	if (!is_sound(kind, body)) {
+	if (!question_is_sound(kind, body)) {
 		sync->figures.faults++;
 		return false;
 	}
@@ -93,7 +93,7 @@ bool retained_sync_receive(struct retained_sync *sync, uint8_t peer, uint8_t kin
 	case RETAINED_ASK_DIGEST:
 	case RETAINED_ASK_LIST:
 	case RETAINED_ASK_VALUES:
-		return take_question(sync, peer, kind, body);
+		return question_take(sync, peer, kind, body);
 	case RETAINED_DIGEST:
 	case RETAINED_LIST:
 	case RETAINED_VALUES:
@@ -106,7 +106,7 @@ bool retained_sync_receive(struct retained_sync *sync, uint8_t peer, uint8_t kin
 /* ---- turns ---- */
 
 /* Tombstones whose time is over. True: there are more. */
-static bool forget_old(struct retained_sync *sync, struct retained_clocks clocks)
+static bool sync_forget_old(struct retained_sync *sync, struct retained_clocks clocks)
 {
 	if (clocks.now_ms < sync->forget_ms)
 		return false;
@@ -121,7 +121,7 @@ bool retained_sync_turn(struct retained_sync *sync, struct retained_clocks clock
 	bool is_busy = answers_turn(sync, clocks);
 	for (uint32_t i = 0; i < NODES_MAX; i++)
 		is_busy |= pull_turn(sync, &sync->pulls[i], clocks);
-	return forget_old(sync, clocks) || is_busy;
+	return sync_forget_old(sync, clocks) || is_busy;
 }
 
 static uint64_t pull_deadline_ms(const struct pull *pull)

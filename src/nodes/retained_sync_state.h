@@ -1,8 +1,9 @@
-/* What the files of nodes/retained_sync.h share. */
+/* What the files of retained_sync share. */
 #ifndef NODES_RETAINED_SYNC_STATE_H
 #define NODES_RETAINED_SYNC_STATE_H
 
-#include "nodes/retained_sync.h"
+#include "nodes/retained_ends.h"
+#include "topics/retained_changes.h"
 
 enum pull_state {
 	PULL_AWAY,     /* the peer cannot be reached -> RESTING */

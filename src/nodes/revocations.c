@@ -37,13 +37,13 @@ bool revocations_push(struct revocations_service *service, enum revocations_even
 	return false;
 }
 
-static void on_joined(void *context, struct node_peer *peer)
+static void revocations_joined(void *context, struct node_peer *peer)
 {
 	revocations_push(context, REVOCATIONS_JOINED, peer->slot, 0, slice_of(NULL, 0));
 }
 
 /* A body that is not sound is found by the worker, which counts it. */
-static bool on_received(void *context, struct node_peer *peer, uint8_t kind, struct slice body)
+static bool revocations_received(void *context, struct node_peer *peer, uint8_t kind, struct slice body)
 {
 	revocations_push(context, REVOCATIONS_MESSAGE, peer->slot, kind, body);
 	return true;
@@ -51,7 +51,7 @@ static bool on_received(void *context, struct node_peer *peer, uint8_t kind, str
 
 /* ---- from the worker ---- */
 
-static bool send_to(const struct revocations_service *service, uint32_t slot, const struct node_mail *mail)
+static bool revocations_send_to(const struct revocations_service *service, uint32_t slot, const struct node_mail *mail)
 {
 	const struct revocations_outgoing *outgoing = (const struct revocations_outgoing *)(const void *)mail->body;
 	struct node_peer *peer = service->parts.peers[slot];
@@ -62,19 +62,19 @@ static bool send_to(const struct revocations_service *service, uint32_t slot, co
 }
 
 /* False: there is no room yet. What is for all does not wait for one that is slow. */
-static bool send_mail(struct revocations_service *service, const struct node_mail *mail)
+static bool revocations_send(struct revocations_service *service, const struct node_mail *mail)
 {
 	const struct revocations_outgoing *outgoing = (const struct revocations_outgoing *)(const void *)mail->body;
 	if (outgoing->slot != REVOCATIONS_TO_ALL)
-		return send_to(service, outgoing->slot, mail);
+		return revocations_send_to(service, outgoing->slot, mail);
 	for (uint32_t slot = 0; slot < NODES_MAX; slot++) {
-		if (!send_to(service, slot, mail))
+		if (!revocations_send_to(service, slot, mail))
 			atomic_fetch_add(&service->left_out, 1);
 	}
 	return true;
 }
 
-static void on_mail(void *context, struct node_mail *mail)
+static void revocations_mail(void *context, struct node_mail *mail)
 {
 	struct revocations_service *service = context;
 	const struct revocations_outgoing *outgoing = (const struct revocations_outgoing *)(const void *)mail->body;
@@ -91,11 +91,11 @@ static void on_mail(void *context, struct node_mail *mail)
 	service->unsent_last = mail;
 }
 
-static bool on_turn(void *context, uint64_t now_ms)
+static bool revocations_turn(void *context, uint64_t now_ms)
 {
 	struct revocations_service *service = context;
 	(void)now_ms;
-	while (service->unsent != NULL && send_mail(service, service->unsent)) {
+	while (service->unsent != NULL && revocations_send(service, service->unsent)) {
 		struct node_mail *mail = service->unsent;
 		service->unsent = mail->next;
 		atomic_fetch_sub(&service->unsent_bytes, mail->bytes);
@@ -105,13 +105,13 @@ static bool on_turn(void *context, uint64_t now_ms)
 	return false;
 }
 
-static uint64_t on_deadline_ms(const void *context)
+static uint64_t revocations_deadline_ms(const void *context)
 {
 	const struct revocations_service *service = context;
 	return service->retry_ms;
 }
 
-static void fill_status(const void *context, struct nodes_status *status)
+static void revocations_fill_status(const void *context, struct nodes_status *status)
 {
 	const struct revocations_service *service = context;
 	status->revocations = (struct nodes_revocations_status){
@@ -122,7 +122,7 @@ static void fill_status(const void *context, struct nodes_status *status)
 	};
 }
 
-static bool is_done(const void *context)
+static bool revocations_is_done(const void *context)
 {
 	const struct revocations_service *service = context;
 	return service->unsent == NULL;
@@ -132,12 +132,12 @@ const struct node_service REVOCATIONS_SERVICE = {
 	.name = "revocations",
 	.kind_first = MESSAGE_REVOCATIONS,
 	.kind_last = MESSAGE_REVOCATIONS + 15,
-	.joined = on_joined,
-	.received = on_received,
-	.back = on_joined,
-	.mail = on_mail,
-	.turn = on_turn,
-	.deadline_ms = on_deadline_ms,
-	.status = fill_status,
-	.is_done = is_done,
+	.joined = revocations_joined,
+	.received = revocations_received,
+	.back = revocations_joined,
+	.mail = revocations_mail,
+	.turn = revocations_turn,
+	.deadline_ms = revocations_deadline_ms,
+	.status = revocations_fill_status,
+	.is_done = revocations_is_done,
 };

@@ -8,25 +8,10 @@
 #ifndef NODES_REVOCATIONS_H
 #define NODES_REVOCATIONS_H
 
-#include "cluster/revoked.h"
+#include "nodes/revocations_parts.h"
 #include "nodes/service.h"
 
-#define REVOCATIONS_COMPARE_MS 60000u
-/* What waits for the worker, and what waits for room on links. */
-#define REVOCATIONS_QUEUE_BYTES_MAX (8u << 20)
-#define REVOCATIONS_UNSENT_BYTES_MAX (1u << 20)
-
-struct access;
-struct node_port;
 struct revocations_service;
-
-struct revocations_parts {
-	struct access *access;
-	struct node_port *port;
-	struct node_peer *const *peers; /* by slot */
-	struct slice cluster;           /* its name */
-	struct slice node;              /* this one's */
-};
 
 /* Starts the worker, which from then on hears of each change. Main thread, before the nodes thread starts. NULL: no
  * memory, or no thread. */

@@ -2,8 +2,9 @@
 #ifndef NODES_REVOCATIONS_STATE_H
 #define NODES_REVOCATIONS_STATE_H
 
+#include "cluster/revoked.h"
 #include "nodes/nodes_status.h"
-#include "nodes/revocations.h"
+#include "nodes/revocations_parts.h"
 
 #include <pthread.h>
 #include <stdatomic.h>

@@ -4,6 +4,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "cluster/key.h"
+#include "nodes/revocations.h"
 #include "nodes/revocations_state.h"
 #include "runtime/node_mail.h"
 
@@ -20,7 +21,7 @@ _Static_assert(REVOKED_KINDS == REVOCATION_KIND_COUNT, "kinds are those of revoc
 _Static_assert(REVOKED_ID_BYTES_MAX == REVOCATION_ID_BYTES_MAX, "ids are those of revocations");
 _Static_assert(REVOKED_LIFTED_S == REVOCATION_LIFTED_S, "so is what lifts");
 
-static void pause_ms(uint32_t ms)
+static void worker_pause(uint32_t ms)
 {
 	struct timespec left = {.tv_nsec = (long)ms * 1000000};
 	while (nanosleep(&left, &left) != 0 && errno == EINTR)
@@ -29,7 +30,7 @@ static void pause_ms(uint32_t ms)
 
 /* ---- to other nodes ---- */
 
-static void send_out(struct revocations_service *service, uint8_t slot, uint8_t message, struct slice body)
+static void worker_send(struct revocations_service *service, uint8_t slot, uint8_t message, struct slice body)
 {
 	struct node_mail *mail =
 		node_mail_new(REVOKED_SEND, (uint32_t)(sizeof(struct revocations_outgoing) + body.size));
@@ -48,16 +49,16 @@ static void send_out(struct revocations_service *service, uint8_t slot, uint8_t 
 		atomic_fetch_sub(&service->unsent_bytes, bytes);
 }
 
-static void send_digest(struct revocations_service *service, uint8_t slot)
+static void worker_send_digest(struct revocations_service *service, uint8_t slot)
 {
 	uint64_t digest[REVOKED_PARTS];
 	uint8_t body[REVOKED_DIGEST_BYTES];
 	revoked_digest(service->revoked, clock_wall_ms(), digest);
 	revoked_digest_write(digest, body);
-	send_out(service, slot, REVOKED_DIGEST, slice_of(body, sizeof(body)));
+	worker_send(service, slot, REVOKED_DIGEST, slice_of(body, sizeof(body)));
 }
 
-static bool is_stopping(struct revocations_service *service)
+static bool worker_is_stopping(struct revocations_service *service)
 {
 	pthread_mutex_lock(&service->lock);
 	bool stopping = service->stopping;
@@ -66,31 +67,31 @@ static bool is_stopping(struct revocations_service *service)
 }
 
 /* All that is here of these parts, as fast as the link takes it. */
-static void send_parts(struct revocations_service *service, uint8_t slot, uint64_t parts)
+static void worker_send_parts(struct revocations_service *service, uint8_t slot, uint64_t parts)
 {
 	uint32_t next = 0;
 	do {
 		size_t bytes = revoked_list(service->revoked, parts, &next, service->out, REVOCATIONS_OUT_BYTES);
 		if (bytes != 0)
-			send_out(service, slot, REVOKED_CHANGES, slice_of(service->out, bytes));
-		for (uint32_t i = 0; i < FOLLOW_TRIES && !is_stopping(service) &&
+			worker_send(service, slot, REVOKED_CHANGES, slice_of(service->out, bytes));
+		for (uint32_t i = 0; i < FOLLOW_TRIES && !worker_is_stopping(service) &&
 				     atomic_load(&service->unsent_bytes) > REVOCATIONS_UNSENT_BYTES_MAX;
 		     i++)
-			pause_ms(FOLLOW_PAUSE_MS);
-	} while (next != 0 && !is_stopping(service));
+			worker_pause(FOLLOW_PAUSE_MS);
+	} while (next != 0 && !worker_is_stopping(service));
 }
 
 /* ---- from other nodes ---- */
 
-static void follow(struct revocations_service *service, const struct revoked_item *item)
+static void worker_follow(struct revocations_service *service, const struct revoked_item *item)
 {
 	struct revocation revocation = {
 		.kind = (enum revocation_kind)item->kind, .id = item->id, .until_s = item->until_s};
 	enum error error = ERROR_MORE;
-	for (uint32_t i = 0; i < FOLLOW_TRIES && error == ERROR_MORE && !is_stopping(service); i++) {
+	for (uint32_t i = 0; i < FOLLOW_TRIES && error == ERROR_MORE && !worker_is_stopping(service); i++) {
 		error = access_follow(service->parts.access, &revocation, clock_wall_s());
 		if (error == ERROR_MORE)
-			pause_ms(FOLLOW_PAUSE_MS);
+			worker_pause(FOLLOW_PAUSE_MS);
 	}
 	if (error == ERROR_OK) {
 		atomic_fetch_add(&service->taken, 1);
@@ -101,38 +102,38 @@ static void follow(struct revocations_service *service, const struct revoked_ite
 			  error_sentence(error));
 }
 
-static bool take_changes(struct revocations_service *service, struct slice body)
+static bool worker_take_changes(struct revocations_service *service, struct slice body)
 {
 	while (body.size != 0) {
 		struct revoked_item item;
 		if (!revoked_item_read(&body, &item))
 			return false;
 		if (revoked_take(service->revoked, &item, clock_wall_ms()))
-			follow(service, &item);
+			worker_follow(service, &item);
 	}
 	return true;
 }
 
-static bool take_message(struct revocations_service *service, const struct revocations_event *event)
+static bool worker_take_message(struct revocations_service *service, const struct revocations_event *event)
 {
 	uint64_t digest[REVOKED_PARTS], parts;
 	struct slice body = slice_of(event->body, event->bytes);
 	if (event->message == REVOKED_CHANGES)
-		return take_changes(service, body);
+		return worker_take_changes(service, body);
 	if (event->message != REVOKED_DIGEST)
 		return true; /* of a later version */
 	revoked_digest(service->revoked, clock_wall_ms(), digest);
 	if (!revoked_digest_read(body, digest, &parts))
 		return false;
 	if (parts != 0)
-		send_parts(service, event->slot, parts);
+		worker_send_parts(service, event->slot, parts);
 	return true;
 }
 
 /* ---- from this node ---- */
 
 /* struct access_observer, by any thread. */
-static void on_changed(void *context, const struct revocation *revocation)
+static void revocations_changed_here(void *context, const struct revocation *revocation)
 {
 	uint8_t bytes[REVOKED_ITEM_HEAD_BYTES + REVOCATION_ID_BYTES_MAX];
 	const struct revoked_item item = {
@@ -141,17 +142,17 @@ static void on_changed(void *context, const struct revocation *revocation)
 	revocations_push(context, REVOCATIONS_LOCAL, 0, 0, slice_of(bytes, size));
 }
 
-static void take_local(struct revocations_service *service, struct slice body)
+static void worker_take_local(struct revocations_service *service, struct slice body)
 {
 	struct revoked_item item;
 	CHECK(revoked_item_read(&body, &item)); /* our own */
 	revoked_change(service->revoked, &item, clock_wall_ms(), &item.stamp);
 	size_t size = revoked_item_write(&item, service->out);
-	send_out(service, REVOCATIONS_TO_ALL, REVOKED_CHANGES, slice_of(service->out, size));
+	worker_send(service, REVOCATIONS_TO_ALL, REVOKED_CHANGES, slice_of(service->out, size));
 }
 
 /* An access_visit callback. */
-static void find_one(void *context, const struct revocation *revocation)
+static void worker_find(void *context, const struct revocation *revocation)
 {
 	struct revocations_service *service = context;
 	const struct revoked_item item = {
@@ -161,7 +162,7 @@ static void find_one(void *context, const struct revocation *revocation)
 
 /* ---- the thread ---- */
 
-static struct revocations_event *await_event(struct revocations_service *service, uint64_t until_ms)
+static struct revocations_event *worker_await(struct revocations_service *service, uint64_t until_ms)
 {
 	struct timespec until = {.tv_sec = (time_t)(until_ms / 1000), .tv_nsec = (long)(until_ms % 1000) * 1000000};
 	pthread_mutex_lock(&service->lock);
@@ -179,45 +180,45 @@ static struct revocations_event *await_event(struct revocations_service *service
 	return event;
 }
 
-static void deal_with(struct revocations_service *service, const struct revocations_event *event)
+static void worker_deal_with(struct revocations_service *service, const struct revocations_event *event)
 {
 	switch (event->kind) {
 	case REVOCATIONS_LOCAL:
-		take_local(service, slice_of(event->body, event->bytes));
+		worker_take_local(service, slice_of(event->body, event->bytes));
 		break;
 	case REVOCATIONS_JOINED:
-		send_digest(service, event->slot);
+		worker_send_digest(service, event->slot);
 		break;
 	case REVOCATIONS_MESSAGE:
-		if (!take_message(service, event) && atomic_fetch_add(&service->faults, 1) == 0)
+		if (!worker_take_message(service, event) && atomic_fetch_add(&service->faults, 1) == 0)
 			log_write(LOG_WARNING,
 				  "cluster: a node's message about revocations does not follow the protocol");
 		break;
 	}
 }
 
-static void *worker_main(void *argument)
+static void *revocations_main(void *argument)
 {
 	struct revocations_service *service = argument;
 	struct check_context check = {.thread = "revocations"};
 	check_context_set(&check);
-	access_list(service->parts.access, ACCESS_EMBEDDED, 0, UINT32_MAX, find_one, service);
+	access_list(service->parts.access, ACCESS_EMBEDDED, 0, UINT32_MAX, worker_find, service);
 	uint64_t compare_ms = clock_now_ms() + REVOCATIONS_COMPARE_MS;
-	while (!is_stopping(service)) {
-		struct revocations_event *event = await_event(service, compare_ms);
+	while (!worker_is_stopping(service)) {
+		struct revocations_event *event = worker_await(service, compare_ms);
 		if (event != NULL)
-			deal_with(service, event);
+			worker_deal_with(service, event);
 		free(event);
 		if (clock_now_ms() < compare_ms)
 			continue;
 		compare_ms = clock_now_ms() + REVOCATIONS_COMPARE_MS;
 		revoked_expire(service->revoked, clock_wall_ms());
-		send_digest(service, REVOCATIONS_TO_ALL);
+		worker_send_digest(service, REVOCATIONS_TO_ALL);
 	}
 	return NULL;
 }
 
-static void free_service(struct revocations_service *service)
+static void revocations_service_free(struct revocations_service *service)
 {
 	while (service->first != NULL) {
 		struct revocations_event *next = service->first->next;
@@ -237,7 +238,7 @@ static void free_service(struct revocations_service *service)
 }
 
 /* By the monotonic clock, so that a wall clock that is set does not hold up comparing. */
-static void open_lock(struct revocations_service *service)
+static void revocations_open_lock(struct revocations_service *service)
 {
 	pthread_condattr_t attributes;
 	CHECK(pthread_condattr_init(&attributes) == 0 && pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC) == 0 &&
@@ -254,16 +255,17 @@ struct revocations_service *revocations_service_start(const struct revocations_p
 	service->run = clock_now_ns();
 	service->last = &service->first;
 	service->retry_ms = UINT64_MAX;
-	open_lock(service);
+	revocations_open_lock(service);
 	struct hash_key key = cluster_key(parts->cluster, CLUSTER_KEY_REVOCATION);
 	service->revoked = revoked_new(&key, cluster_node_hash(parts->cluster, parts->node), KNOWN_MAX);
 	service->out = malloc(REVOCATIONS_OUT_BYTES);
-	access_observe(parts->access, (struct access_observer){.changed = on_changed, .context = service});
+	access_observe(parts->access,
+		       (struct access_observer){.changed = revocations_changed_here, .context = service});
 	if (service->revoked != NULL && service->out != NULL &&
-	    pthread_create(&service->thread, NULL, worker_main, service) == 0)
+	    pthread_create(&service->thread, NULL, revocations_main, service) == 0)
 		return service;
 	access_observe(parts->access, (struct access_observer){0});
-	free_service(service);
+	revocations_service_free(service);
 	return NULL;
 }
 
@@ -277,5 +279,5 @@ void revocations_service_stop(struct revocations_service *service)
 	pthread_cond_signal(&service->woken);
 	pthread_mutex_unlock(&service->lock);
 	pthread_join(service->thread, NULL);
-	free_service(service);
+	revocations_service_free(service);
 }

@@ -15,7 +15,7 @@
 /* And no longer than so. */
 #define LAST_MS 1000u
 #define SERIAL_BITS 25u
-_Static_assert(OUTGOING_SERIAL_MASK == (1u << SERIAL_BITS) - 1, "a ticket has the batch's serial number");
+_Static_assert(OUTGOING_SERIAL_MASK >> SERIAL_BITS == 0, "a ticket has the batch's serial number");
 
 static void set_passage(const struct to_peer_scene *scene, struct to_peer *to, enum passage passage)
 {
@@ -333,7 +333,10 @@ bool to_peer_remembered(struct to_peer_scene *scene, struct to_peer *to, struct 
 	CHECK(to->peer == NULL);
 	to->peer = peer;
 	set_passage(scene, to, PASSAGE_SPOOL);
-	return spool_init(&to->spool, scene->gateway, peer->name, scene->run);
+	if (!spool_init(&to->spool, scene->gateway, peer->name, scene->run))
+		return false;
+	to->spool.is_made = true;
+	return true;
 }
 
 void to_peer_forget(struct to_peer_scene *scene, struct to_peer *to)

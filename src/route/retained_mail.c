@@ -7,7 +7,7 @@
 #include "state/shard.h"
 #include "state/tell_nodes.h"
 
-static void send_back(struct shard *shard, struct node_mail *mail)
+static void retained_mail_send_back(struct shard *shard, struct node_mail *mail)
 {
 	mail->kind = RETAINED_TOLD;
 	shard_tell_nodes(shard, mail);
@@ -23,7 +23,7 @@ static struct retained_mail *retained_mail_of(struct node_mail *mail)
 }
 
 /* False: it does not wait, because it is safe already. */
-static bool wait_for_commit(struct shard *shard, struct node_mail *mail)
+static bool retained_mail_wait(struct shard *shard, struct node_mail *mail)
 {
 	struct retained_mails *mails = &shard->routing.retained_mails;
 	uint64_t commit = commit_waits_unsafe(&shard->routing.commits);
@@ -53,8 +53,8 @@ void retained_mail_take(struct shard *shard, struct node_mail *mail)
 				     told->packet, told->stamp, told->number);
 	else
 		routing_tell_retained(shard, &told->publication, told->packet, told->stamp, told->number);
-	if (!told->awaits || !wait_for_commit(shard, mail))
-		send_back(shard, mail);
+	if (!told->awaits || !retained_mail_wait(shard, mail))
+		retained_mail_send_back(shard, mail);
 }
 
 void retained_mail_is_safe(struct shard *shard)
@@ -63,7 +63,7 @@ void retained_mail_is_safe(struct shard *shard)
 	struct node_mail *mail = mails->first;
 	CHECK(mail != NULL);
 	mails->first = mail->next;
-	send_back(shard, mail);
+	retained_mail_send_back(shard, mail);
 }
 
 void retained_mails_drop(struct shard *shard)

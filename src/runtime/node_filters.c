@@ -24,9 +24,18 @@ static void free_retired(struct rcu_head *head)
 	RCU_RELEASE();
 }
 
+/* So many of them wait for a grace period at most, of some 500 bytes each: a peer may tell of a million filters at
+ * once.
+ */
+#define RETIRED_MAX 1024u
+
 static void retire(void *context, void *block)
 {
-	(void)context;
+	struct node_filters *filters = context;
+	if (++filters->retired >= RETIRED_MAX) {
+		filters->retired = 0;
+		reader_await_deferred(); /* a turn of the shards */
+	}
 	struct retired *retired = malloc(sizeof(*retired));
 	if (retired == NULL)
 		return;
@@ -58,7 +67,7 @@ struct node_filters *node_filters_new(const char *cluster, void (*wake)(void *co
 	filters->wake = wake;
 	filters->wake_context = context;
 	for (uint32_t i = 0; i < NODES_MAX; i++)
-		digest_init(&filters->digests[i], retire, NULL);
+		digest_init(&filters->digests[i], retire, filters);
 	return filters;
 }
 
@@ -179,7 +188,7 @@ void node_filters_begin_anew(struct node_filters *filters, struct index *index)
 {
 	index_tell_no_more(index);
 	for (uint32_t part = 0; part < INDEX_WATCH_PARTS; part++) {
-		struct filter_notes notes;
+		struct filter_notes notes = {.exact = NULL};
 		node_filters_take(filters, index, part, &notes, NULL, NULL);
 		filter_notes_free(&notes);
 	}

@@ -51,6 +51,7 @@ struct node_filters {
 	_Atomic uint64_t has_digest; /* whose digest has anything */
 	_Atomic bool held;           /* who has subscribers is not known: nothing that is acknowledged may pass by */
 	struct digest digests[NODES_MAX];
+	uint32_t retired; /* blocks of these since the last wait for those who may read them; the nodes thread's */
 	/* Own filters. */
 	_Alignas(64) _Atomic uint32_t told; /* parts with notes, a bit each */
 	struct filter_notes notes[INDEX_WATCH_PARTS];

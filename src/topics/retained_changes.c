@@ -19,14 +19,14 @@ bool retained_is_stamped(const struct retained *retained)
 }
 
 /* The entry of this node's topic; 0: it has none, or another topic has the same hash. */
-static uint32_t entry_of(const struct retained *retained, struct slice topic)
+static uint32_t stamped_entry_of(const struct retained *retained, struct slice topic)
 {
 	return retained_stamps_find(retained->stamps, hash_slice(&retained->stamps->key, topic));
 }
 
 /* ---- tombstones ---- */
 
-static void set_entry(struct retained *retained, uint32_t index, struct stamp stamp, uint32_t cleared_s)
+static void cleared_set_entry(struct retained *retained, uint32_t index, struct stamp stamp, uint32_t cleared_s)
 {
 	const struct stamp_entry *entry = stamp_entry_at(retained->stamps, index);
 	struct retained_node *node = retained_node_at(retained, entry->node);
@@ -37,18 +37,18 @@ static void set_entry(struct retained *retained, uint32_t index, struct stamp st
 	retained_stamps_set(retained->stamps, index, stamp, cleared_s);
 }
 
-static void forget_time(struct retained_stamps *stamps, struct stamp stamp)
+static void cleared_forget_time(struct retained_stamps *stamps, struct stamp stamp)
 {
 	if (stamps->forgotten < stamp.time)
 		stamps->forgotten = stamp.time;
 }
 
-static void forget_oldest(struct retained *retained)
+static void cleared_forget_oldest(struct retained *retained)
 {
 	struct retained_stamps *stamps = retained->stamps;
 	const struct stamp_entry *entry = stamp_entry_at(stamps, stamps->oldest);
 	uint32_t node = entry->node;
-	forget_time(stamps, entry->stamp);
+	cleared_forget_time(stamps, entry->stamp);
 	CHECK_GT(retained_node_at(retained, node)->holds, 0u);
 	retained_node_at(retained, node)->holds--;
 	retained_stamps_remove(stamps, stamps->oldest);
@@ -56,12 +56,12 @@ static void forget_oldest(struct retained *retained)
 }
 
 /* Forgets tombstones before their time. False: there are none. */
-static bool make_room(struct retained *retained)
+static bool cleared_make_room(struct retained *retained)
 {
 	struct retained_stamps *stamps = retained->stamps;
 	uint32_t forgotten = 0;
 	while (forgotten < CLEARED_FOR_ROOM && stamps->oldest != 0) {
-		forget_oldest(retained);
+		cleared_forget_oldest(retained);
 		forgotten++;
 	}
 	stamps->cleared_forgotten += forgotten;
@@ -75,7 +75,7 @@ bool retained_forget(struct retained *retained, uint32_t now_s, uint32_t count_m
 	pthread_mutex_lock(&retained->lock);
 	while (count < count_max && stamps->oldest != 0 &&
 	       now_s - stamp_entry_at(stamps, stamps->oldest)->cleared_s >= RETAINED_CLEARED_S) {
-		forget_oldest(retained);
+		cleared_forget_oldest(retained);
 		count++;
 	}
 	pthread_mutex_unlock(&retained->lock);
@@ -86,7 +86,7 @@ struct stamp retained_stamp_of(const struct retained *retained, const struct pub
 			       const uint8_t *packet)
 {
 	uint32_t entry =
-		retained->stamps == NULL ? 0 : entry_of(retained, publication_parts(publication, packet).topic);
+		retained->stamps == NULL ? 0 : stamped_entry_of(retained, publication_parts(publication, packet).topic);
 	return entry != 0 ? stamp_entry_at(retained->stamps, entry)->stamp : (struct stamp){0};
 }
 
@@ -96,13 +96,13 @@ struct stamp retained_stamp_expired(struct retained *retained, uint32_t node, ui
 	if (retained->stamps == NULL)
 		return none;
 	const struct retained_message *kept = retained_kept_at(retained, retained_node_at(retained, node)->message);
-	uint32_t index = entry_of(retained, publication_parts(&kept->publication, kept->packet).topic);
+	uint32_t index = stamped_entry_of(retained, publication_parts(&kept->publication, kept->packet).topic);
 	if (index == 0 || stamp_entry_at(retained->stamps, index)->node != node)
 		return none;
 	struct stamp stamp = stamp_entry_at(retained->stamps, index)->stamp;
-	set_entry(retained, index, stamp, cleared_at(now_s));
+	cleared_set_entry(retained, index, stamp, cleared_at(now_s));
 	if (retained->stamps->cleared > retained->stamps->cleared_max)
-		make_room(retained);
+		cleared_make_room(retained);
 	return stamp;
 }
 
@@ -147,33 +147,33 @@ static enum error apply_collided(struct retained *retained, const struct applyin
 	return ERROR_OK;
 }
 
-static uint32_t node_for(struct retained *retained, struct slice topic)
+static uint32_t apply_node_for(struct retained *retained, struct slice topic)
 {
 	uint32_t node;
 	do
 		node = retained_find_topic(retained, topic, true);
-	while (node == 0 && make_room(retained));
+	while (node == 0 && cleared_make_room(retained));
 	return node;
 }
 
-static uint32_t entry_for(struct retained *retained, uint64_t hash, uint32_t node)
+static uint32_t apply_entry_for(struct retained *retained, uint64_t hash, uint32_t node)
 {
 	/* Tombstones that make room may not take the node with them. */
 	retained_node_at(retained, node)->holds++;
 	uint32_t entry;
 	do
 		entry = retained_stamps_add(retained->stamps, hash, node);
-	while (entry == 0 && make_room(retained));
+	while (entry == 0 && cleared_make_room(retained));
 	retained_node_at(retained, node)->holds--;
 	return entry;
 }
 
 /* It could not be noted that the topic is gone, which it is. */
-static enum error fail(struct retained *retained, const struct applying *applying)
+static enum error apply_failed(struct retained *retained, const struct applying *applying)
 {
 	if (!applying->takes_away)
 		return ERROR_NO_MEMORY;
-	forget_time(retained->stamps, applying->stamp);
+	cleared_forget_time(retained->stamps, applying->stamp);
 	return ERROR_OK;
 }
 
@@ -181,10 +181,10 @@ static enum error apply_at(struct retained *retained, const struct applying *app
 			   uint64_t *number)
 {
 	struct retained_stamps *stamps = retained->stamps;
-	uint32_t entry = index != 0 ? index : entry_for(retained, applying->hash, node);
+	uint32_t entry = index != 0 ? index : apply_entry_for(retained, applying->hash, node);
 	if (entry == 0) {
 		retained_prune(retained, node);
-		return fail(retained, applying);
+		return apply_failed(retained, applying);
 	}
 	enum error error = ERROR_OK;
 	if (applying->takes_away)
@@ -197,10 +197,10 @@ static enum error apply_at(struct retained *retained, const struct applying *app
 		retained_prune(retained, node);
 		return error;
 	}
-	set_entry(retained, entry, applying->stamp, applying->takes_away ? cleared_at(applying->now_s) : 0);
+	cleared_set_entry(retained, entry, applying->stamp, applying->takes_away ? cleared_at(applying->now_s) : 0);
 	*number = retained_number(retained, applying->publication, applying->packet);
 	if (stamps->cleared > stamps->cleared_max)
-		make_room(retained);
+		cleared_make_room(retained);
 	return ERROR_OK;
 }
 
@@ -208,13 +208,13 @@ static enum error apply_locked(struct retained *retained, struct applying *apply
 			       const struct retained_change *change, struct retained_result *result)
 {
 	struct retained_stamps *stamps = retained->stamps;
-	uint32_t node = node_for(retained, applying->topic); /* first: it may make room among the entries */
+	uint32_t node = apply_node_for(retained, applying->topic); /* first: it may make room among the entries */
 	uint32_t index = retained_stamps_find(stamps, applying->hash);
 	struct stamp before = index != 0 ? stamp_entry_at(stamps, index)->stamp : (struct stamp){0};
 	bool wins = choose_stamp(stamps, change, before, result);
 	applying->stamp = result->stamp;
 	if (node == 0)
-		return wins ? fail(retained, applying) : ERROR_OK;
+		return wins ? apply_failed(retained, applying) : ERROR_OK;
 	if (index != 0 && stamp_entry_at(stamps, index)->node != node)
 		return apply_collided(retained, applying, node, result);
 	if (!wins) {
@@ -270,9 +270,9 @@ bool retained_clear(struct retained *retained, uint64_t topic, const struct reta
 			cleared(context, &kept->publication, kept->packet,
 				retained_number(retained, &kept->publication, kept->packet), change->stamp);
 		retained_forget_message(retained, node);
-		set_entry(retained, index, change->stamp, cleared_at(change->now_s));
+		cleared_set_entry(retained, index, change->stamp, cleared_at(change->now_s));
 		if (stamps->cleared > stamps->cleared_max)
-			make_room(retained);
+			cleared_make_room(retained);
 	}
 	pthread_mutex_unlock(&retained->lock);
 	return clears;
@@ -328,7 +328,7 @@ static void restore_cleared_locked(struct retained *retained, struct slice topic
 {
 	struct retained_stamps *stamps = retained->stamps;
 	if (topic.size == 0) {
-		forget_time(stamps, (struct stamp){.time = change->stamp.time - 1});
+		cleared_forget_time(stamps, (struct stamp){.time = change->stamp.time - 1});
 		stamps->shared = change->stamp.node;
 		return;
 	}
@@ -337,9 +337,9 @@ static void restore_cleared_locked(struct retained *retained, struct slice topic
 	uint32_t node = fits ? retained_find_topic(retained, topic, true) : 0;
 	uint32_t entry = node != 0 ? retained_stamps_add(stamps, hash, node) : 0;
 	if (entry != 0)
-		set_entry(retained, entry, change->stamp, cleared_at(change->now_s));
+		cleared_set_entry(retained, entry, change->stamp, cleared_at(change->now_s));
 	else
-		forget_time(stamps, change->stamp);
+		cleared_forget_time(stamps, change->stamp);
 	if (node != 0)
 		retained_prune(retained, node);
 }

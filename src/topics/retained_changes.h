@@ -10,13 +10,8 @@
 
 #include "cluster/stamp.h"
 #include "topics/retained.h"
+#include "topics/retained_buckets.h"
 
-/* Topics fall into so many parts, by the upper bits of their hash, of each of which there is one digest. */
-#define RETAINED_BUCKET_BITS 10u
-#define RETAINED_BUCKETS (1u << RETAINED_BUCKET_BITS)
-/* Tombstones: as many as there may be messages, but at least these, and for so long. */
-#define RETAINED_CLEARED_MIN 16384u
-#define RETAINED_CLEARED_S (7u * 24u * 60u * 60u)
 /* Stamps that one call looks at. They lie one after the other: some 10 us. */
 #define RETAINED_LIST_VISITS_MAX 4096u
 
@@ -85,19 +80,6 @@ struct retained_item {
 	struct stamp stamp;
 	bool is_cleared;
 };
-/* Parts, one bit each. */
-struct retained_buckets {
-	uint64_t bits[RETAINED_BUCKETS / 64];
-};
-static inline void retained_buckets_add(struct retained_buckets *buckets, uint32_t bucket)
-{
-	buckets->bits[bucket / 64] |= UINT64_C(1) << bucket % 64;
-}
-static inline bool retained_buckets_have(const struct retained_buckets *buckets, uint32_t bucket)
-{
-	return (buckets->bits[bucket / 64] >> bucket % 64 & 1) != 0;
-}
-
 /* Up to count_max entries of these parts, from the place *next on, which is 0 at first. What is set or taken away
  * between two calls may be passed or not. Looks at RETAINED_LIST_VISITS_MAX at most. *next: 0: that was all. */
 uint32_t retained_list(struct retained *retained, const struct retained_buckets *buckets, uint32_t *next,

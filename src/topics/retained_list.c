@@ -32,7 +32,7 @@ void retained_digest(struct retained *retained, uint64_t digest[RETAINED_BUCKETS
 	pthread_mutex_unlock(&retained->lock);
 }
 
-static struct retained_item item_of(const struct stamp_entry *entry)
+static struct retained_item list_item_of(const struct stamp_entry *entry)
 {
 	return (struct retained_item){
 		.topic = entry->topic, .stamp = entry->stamp, .is_cleared = entry->cleared_s != 0};
@@ -49,7 +49,7 @@ uint32_t retained_list(struct retained *retained, const struct retained_buckets 
 	for (; at <= last && count < count_max && visits < RETAINED_LIST_VISITS_MAX; at++, visits++) {
 		const struct stamp_entry *entry = stamp_entry_at(stamps, at);
 		if (entry->node != 0 && retained_buckets_have(buckets, retained_bucket_of(entry->topic)))
-			items[count++] = item_of(entry);
+			items[count++] = list_item_of(entry);
 	}
 	pthread_mutex_unlock(&retained->lock);
 	*next = at <= last ? at : 0;
@@ -61,7 +61,7 @@ bool retained_find(struct retained *retained, uint64_t topic, struct retained_it
 	pthread_mutex_lock(&retained->lock);
 	uint32_t entry = retained_stamps_find(retained->stamps, topic);
 	if (entry != 0)
-		*item = item_of(stamp_entry_at(retained->stamps, entry));
+		*item = list_item_of(stamp_entry_at(retained->stamps, entry));
 	pthread_mutex_unlock(&retained->lock);
 	return entry != 0;
 }
@@ -84,7 +84,7 @@ bool retained_read(struct retained *retained, uint64_t topic, uint32_t now_s, re
 }
 
 /* Writes the node's topic so that it ends before `end`, and returns where it begins. */
-static uint8_t *write_topic(const struct retained *retained, uint32_t node, const uint8_t *begin, uint8_t *end)
+static uint8_t *list_write_topic(const struct retained *retained, uint32_t node, const uint8_t *begin, uint8_t *end)
 {
 	uint8_t *at = end;
 	for (; node != retained->root; node = retained_node_at(retained, node)->parent) {
@@ -99,18 +99,18 @@ static uint8_t *write_topic(const struct retained *retained, uint32_t node, cons
 	return at;
 }
 
-static bool tell_cleared(struct retained *retained, uint32_t index, retained_told_cleared *told, void *context)
+static bool list_tell_cleared(struct retained *retained, uint32_t index, retained_told_cleared *told, void *context)
 {
 	const struct stamp_entry *entry = stamp_entry_at(retained->stamps, index);
 	if (entry->node == 0 || entry->cleared_s == 0)
 		return true;
 	uint8_t text[UINT16_MAX];
-	const uint8_t *begin = write_topic(retained, entry->node, text, text + sizeof(text));
+	const uint8_t *begin = list_write_topic(retained, entry->node, text, text + sizeof(text));
 	struct slice topic = slice_of(begin, (size_t)(text + sizeof(text) - begin));
 	return told(context, topic, entry->stamp, ++retained->changes);
 }
 
-static struct stamp times_of(const struct retained_stamps *stamps)
+static struct stamp list_times_of(const struct retained_stamps *stamps)
 {
 	return (struct stamp){.time = stamps->forgotten + 1, .node = stamps->shared};
 }
@@ -118,7 +118,7 @@ static struct stamp times_of(const struct retained_stamps *stamps)
 struct stamp retained_times(struct retained *retained, uint64_t *number)
 {
 	pthread_mutex_lock(&retained->lock);
-	struct stamp times = times_of(retained->stamps);
+	struct stamp times = list_times_of(retained->stamps);
 	*number = ++retained->changes;
 	pthread_mutex_unlock(&retained->lock);
 	return times;
@@ -142,10 +142,10 @@ bool retained_tell_cleared_step(struct retained *retained, uint32_t *next, uint3
 	if (*next == 0) {
 		*next = 1;
 		if (stamps->forgotten != 0 || stamps->shared != 0)
-			more = told(context, slice_of(NULL, 0), times_of(stamps), ++retained->changes);
+			more = told(context, slice_of(NULL, 0), list_times_of(stamps), ++retained->changes);
 	}
 	for (; *next <= stamps->entries.touched && more && *visits != 0; ++*next, --*visits)
-		more = tell_cleared(retained, *next, told, context);
+		more = list_tell_cleared(retained, *next, told, context);
 	bool is_over = *next > stamps->entries.touched;
 	pthread_mutex_unlock(&retained->lock);
 	if (is_over)

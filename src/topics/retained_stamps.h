@@ -11,9 +11,10 @@
 #ifndef TOPICS_RETAINED_STAMPS_H
 #define TOPICS_RETAINED_STAMPS_H
 
+#include "base/hash.h"
 #include "cluster/stamp.h"
 #include "memory/table.h"
-#include "topics/retained_changes.h"
+#include "topics/retained_buckets.h"
 
 struct stamp_entry {
 	struct table_node table; /* first: the pool's link may overwrite the hash */

@@ -3,7 +3,7 @@
 Each rule is a function that yields faults, sentences with the times of those who look into the history. docs/NODES.md has the
 promises; what a promise leaves open in which fault is in promises.py."""
 
-from promises import ORDER, TWICE, Excuses
+from promises import LOST, ORDER, TWICE, Excuses
 from view import FOREVER, View, matches
 
 # Other nodes have heard of a subscription after it was there so long while the cluster was calm.
@@ -65,12 +65,13 @@ def owed_messages(view):
             yield message
 
 
-def lost(view, _):
+def lost(view, excuses):
     """Every message that was acknowledged came to each session that it was for."""
     for message in owed_messages(view):
         came_to = {conn.id for _, conn in message.got}
         for one in view.subscriptions:
-            if one.group is None and one.id not in came_to and is_owed(view, message, one):
+            if one.group is None and one.id not in came_to and is_owed(view, message, one) \
+                    and not excuses.find(LOST, "lost", view, message, one.id, one.at, message.taken):
                 yield (f"{message}, given at {view.when(message.begin)} and acknowledged at {view.when(message.taken)}, did not come to "
                        f"{one.id}, which had {one.text} from {view.when(one.at)} on ({story(view, one.id, message)})")
 
@@ -82,13 +83,15 @@ def story(view, name, message):
     return "it was on " + "; ".join(moves)
 
 
-def lost_in_groups(view, _):
+def lost_in_groups(view, excuses):
     """Every message that was acknowledged came to some member of each group that it was for."""
     for message in owed_messages(view):
         groups = {(one.group, one.filter) for one in view.subscriptions if one.group and is_owed(view, message, one)}
         for group, text in groups:
             members = {one.id for one in view.subscriptions if (one.group, one.filter) == (group, text)}
-            if not members & {conn.id for _, conn in message.got}:
+            since = min(one.at for one in view.subscriptions if (one.group, one.filter) == (group, text))
+            if not members & {conn.id for _, conn in message.got} \
+                    and not excuses.find(LOST, "lost", view, message, group, since, message.taken):
                 yield f"{message}, given at {view.when(message.begin)}, came to none of the members of {group}: {', '.join(sorted(members))}"
 
 
@@ -248,4 +251,4 @@ RULES = (nodes_end_well, lost, lost_in_groups, twice, order, not_asked_for, will
 def missing(history):
     """How many messages are owed and have not come: for a player that waits for the last ones."""
     view = View(history)
-    return len(list(lost(view, None))) + len(list(lost_in_groups(view, None)))
+    return len(list(lost(view, Excuses()))) + len(list(lost_in_groups(view, Excuses())))

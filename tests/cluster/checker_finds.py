@@ -157,6 +157,28 @@ def test_nor_does_a_kill(pair):
     assert story.broken() == ["lost"]
 
 
+def start_in_a_split(story, publisher):
+    story.note("fault", fault="kill", node="b")
+    story.note("mended", fault="kill", node="b")
+    story.publish(publisher)
+    return story
+
+
+def test_nor_does_a_start(pair):
+    story, _, publisher = pair
+    start_in_a_split(story, publisher)
+    assert story.broken() == ["lost"]
+
+
+def test_but_a_start_in_a_split_does(pair):
+    story, _, publisher = pair
+    story.split()
+    start_in_a_split(story, publisher)
+    story.heal()
+    assert story.broken() == []
+    assert story.excused() == ["lost: a node starts while another one is out of reach"]
+
+
 def test_nor_does_a_fresh_session_elsewhere(pair):
     story, subscriber, publisher = pair
     story.split()

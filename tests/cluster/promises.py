@@ -19,11 +19,20 @@ def _fresh_elsewhere(view, message, name, begin, end):
     return view.fresh_within(name, begin, end) or view.fresh_within(message.conn.id, begin, end)
 
 
+def _not_heard_yet(view, message, _name, begin, _end):
+    """The node that it was given to had started since the subscription, and had not met all others, for they were out of reach."""
+    started = view.started_within(message.nodes, begin, message.begin)
+    return started is not None and view.is_troubled(message.begin) and not view.calm_within(started, message.begin, 0.5)
+
+
+UNHEARD = Row("a node starts while another one is out of reach", "it does not know what that one's clients want: what it acknowledges may not "
+              "come there", _not_heard_yet)
 KILLED = Row("a node is killed", "what was between nodes is sent again: at QoS 2 it may come twice", _a_node_died)
 MERGED = Row("a session is out of reach", "the client gets a fresh one, and when both are merged, what the old one had sent and had no "
              "answer to is sent again; messages of the two come in no order", _fresh_elsewhere)
 
-# What may come twice at QoS 2, and what may come in another order. Nothing that was acknowledged may be lost: no row.
+# What may be lost though it was acknowledged, come twice at QoS 2, and come in another order.
+LOST = (UNHEARD,)
 TWICE = (KILLED, MERGED)
 ORDER = (MERGED,)
 

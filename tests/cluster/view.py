@@ -53,7 +53,7 @@ class View:
         self.conns, self.subscriptions, self.messages, self.fresh, self.begun_filters = {}, [], {}, [], {}
         self.asked, self.unanswered, self.refused = {}, [], []
         self.deaths = [event["t"] for event in self.events if event["what"] == "died"]
-        self.calm_spells = list(self._spells())
+        self.calm_spells, self.troubles, self.starts = list(self._spells()), list(self._troubles()), {}
         self.calm_begins = [begin for begin, _ in self.calm_spells]
         for event in self.events:
             read = getattr(self, "_read_" + event["what"], None)
@@ -88,6 +88,23 @@ class View:
         """Some time of it."""
         return any(min(end, last) - max(begin, first) >= seconds for first, last in self.calm_spells)
 
+    def _troubles(self):
+        """(time, how many faults are open from then on)"""
+        count = 0
+        for event in self.events:
+            if event["what"] in ("fault", "mended"):
+                count += 1 if event["what"] == "fault" else -1
+                yield event["t"], count
+
+    def is_troubled(self, at):
+        """Whether a fault was open."""
+        before = [count for t, count in self.troubles if t <= at]
+        return bool(before) and before[-1] > 0
+
+    def started_within(self, nodes, begin, end):
+        """When one of the nodes was last started, or had its program replaced, meanwhile."""
+        return max((t for node in nodes for t in self.starts.get(node, ()) if begin <= t <= end), default=None)
+
     def died_within(self, begin, end):
         return any(begin <= at <= end for at in self.deaths)
 
@@ -120,6 +137,10 @@ class View:
             if one.id == name and one.end == FOREVER and text in (None, one.text):
                 one.end = at
 
+    def _read_mended(self, event):
+        if event["fault"] in ("kill", "stop", "upgrade"):
+            self.starts.setdefault(event["node"], []).append(event["t"])
+
     def _read_leave(self, event):
         self.conns[event["conn"]].left = event["t"]
 
@@ -139,7 +160,10 @@ class View:
     def _read_suback(self, event):
         conn = self.conns[event["conn"]]
         asked = self.asked.pop((conn.number, "suback", event["filter"]), {"qos": event["code"]})
-        if event["code"] < 0x80:
+        # One that is to go already, or that another SUBACK has told of.
+        over = (conn.number, "unsuback", event["filter"]) in self.asked or any(
+            one.end == FOREVER and (one.id, one.text, one.qos) == (conn.id, event["filter"], event["code"]) for one in self.subscriptions)
+        if event["code"] < 0x80 and not over:
             self.subscriptions.append(Subscription(conn, event["filter"], min(event["code"], asked["qos"]), event["t"]))
 
     def _read_unsubscribe(self, event):

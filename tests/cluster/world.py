@@ -107,11 +107,11 @@ class World:
             return False
         try:
             said = [node.status() for node in self.nodes.values()]
-        except (OSError, AssertionError, ValueError):
+            alive = all({one["name"] for one in each["nodes"] if one["state"] == "alive"} >= set(self.names) - {name}
+                        for name, each in zip(self.names, said))
+            return alive and all(each["caught_up"] for each in said) and len({each["view"] for each in said}) == 1
+        except (OSError, AssertionError, ValueError, KeyError):
             return False
-        alive = all({one["name"] for one in each["nodes"] if one["state"] == "alive"} >= set(self.names) - {name}
-                    for name, each in zip(self.names, said))
-        return alive and all(each["caught_up"] for each in said) and len({each["view"] for each in said}) == 1
 
     def wait_settled(self, engine, seconds):
         engine.run(seconds, lambda: self.last_settled)

@@ -1,14 +1,21 @@
 """A real nats-server for a test: on a free port, in a directory of its own, ended by its pid."""
 
+import base64
+import binascii
 import contextlib
+import json
 import shutil
 import signal
 import socket
+import struct
 import subprocess
 import tempfile
 import threading
 import time
 from pathlib import Path
+
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 import certificates
 from redis_server import free_port
@@ -139,3 +146,41 @@ class Relay:
     def close(self):
         self.mend()
         self.listener.close()
+
+
+class Operator:
+    """Who may use a server, in JWTs signed by an operator's key (`lines` of its configuration), and a file for one user."""
+
+    PREFIXES = {"operator": 14 << 3, "account": 0, "user": 20 << 3}
+
+    def __init__(self, folder):
+        self.keys = {kind: Ed25519PrivateKey.generate() for kind in self.PREFIXES}
+        operator = self._claims("operator", "operator", {"type": "operator", "version": 2})
+        account = self._claims("account", "operator", {"type": "account", "version": 2, "limits": {
+            "subs": -1, "data": -1, "payload": -1, "imports": -1, "exports": -1, "wildcards": True, "conn": -1, "leaf": -1}})
+        self.lines = [f"operator: {operator}", "resolver: MEMORY", f'resolver_preload: {{ {self._name("account")}: {account} }}']
+        user = self._claims("user", "account", {"type": "user", "version": 2, "subs": -1, "data": -1, "payload": -1})
+        self.credentials = Path(folder, "user.creds")
+        self.credentials.write_text(f"-----BEGIN NATS USER JWT-----\n{user}\n------END NATS USER JWT------\n\n"
+                                    f"-----BEGIN USER NKEY SEED-----\n{self._seed('user')}\n------END USER NKEY SEED------\n")
+
+    @staticmethod
+    def _encode(data):
+        data += struct.pack("<H", binascii.crc_hqx(data, 0))
+        return base64.b32encode(data).decode().rstrip("=")
+
+    def _name(self, kind):
+        public = self.keys[kind].public_key().public_bytes(serialization.Encoding.Raw, serialization.PublicFormat.Raw)
+        return self._encode(bytes([self.PREFIXES[kind]]) + public)
+
+    def _seed(self, kind):
+        secret = self.keys[kind].private_bytes(serialization.Encoding.Raw, serialization.PrivateFormat.Raw, serialization.NoEncryption())
+        prefix = self.PREFIXES[kind]
+        return self._encode(bytes([18 << 3 | prefix >> 5, (prefix & 31) << 3]) + secret)
+
+    def _claims(self, kind, by, nats):
+        def part(value):
+            return base64.urlsafe_b64encode(value).rstrip(b"=")
+        claims = {"jti": kind, "iat": int(time.time()), "iss": self._name(by), "name": kind, "sub": self._name(kind), "nats": nats}
+        text = part(b'{"typ":"JWT","alg":"ed25519-nkey"}') + b"." + part(json.dumps(claims).encode())
+        return (text + b"." + part(self.keys[by].sign(text))).decode()

@@ -56,7 +56,7 @@ def test_a_client_is_found_from_any_node(cluster):
 def test_and_ended(cluster):
     with cluster.nodes["b"].session("at-b", 5) as client:
         assert cluster.nodes["c"].admin().request("POST", "/api/v1/clients/at-b/disconnect").json["node"] == "b"
-        assert client.ended()
+        assert client.ends()
     assert cluster.nodes["c"].admin().request("POST", "/api/v1/clients/at-b/disconnect").status == 404
     assert cluster.nodes["a"].admin().get("/api/v1/clients/at-b").json["state"] == "offline"
     assert cluster.nodes["a"].admin().request("DELETE", "/api/v1/clients/at-b").status == 200

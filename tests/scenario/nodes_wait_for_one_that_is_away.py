@@ -94,11 +94,15 @@ def test_the_publishers_node_is_killed_too(three):
             publisher.hand_over("t", f"{number}", qos=1)
     three.nodes["a"].crash()
     three.start("a")
+    three.settle("a", "c")  # it has not heard of b
+    with three.nodes["a"].client("from", 5) as publisher:
+        for number in range(10, 20):
+            publisher.hand_over("t", f"{number}", qos=1)
     three.start("b")
     three.settle()
     with three.nodes["a"].client("from", 5) as publisher:
         publisher.hand_over("t", "after", qos=1)
-    assert got(three.nodes["b"], "to", "after") == [*map(str, range(10)), "after"]
+    assert got(three.nodes["b"], "to", "after") == [*map(str, range(20)), "after"]
 
 
 def test_nats_killed_and_back(three, nats):

@@ -437,7 +437,8 @@ static const struct metric *metric_at(size_t number)
 	if (number < METRIC_COUNT)
 		return &METRICS[number];
 	size_t behind = number - METRIC_COUNT;
-	return behind < back_end_metric_count() ? back_end_metric(behind) : node_metric(behind - back_end_metric_count());
+	return behind < back_end_metric_count() ? back_end_metric(behind)
+						: node_metric(behind - back_end_metric_count());
 }
 
 /* ---- what threads count ---- */

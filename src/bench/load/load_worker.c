@@ -105,7 +105,7 @@ static void load_on_message(void *owner, uint32_t index, const struct mqtt_publi
 	uint64_t connect_done = audit_receive(audit, &state->streams[stream], stamp.number);
 	if (worker->load.pattern == LOAD_SHARED)
 		members_take(&state->members, index - worker->load.publishers, stamp.publisher, stamp.number,
-				audit->received > received);
+			     audit->received > received);
 	publisher_settle(&state->publishers, stamp.publisher, connect_done);
 }
 

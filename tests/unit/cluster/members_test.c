@@ -145,6 +145,7 @@ static void pass(struct scene *scene, uint64_t time_ms)
 static bool our_heartbeat(struct scene *scene, struct heartbeat *heartbeat)
 {
 	struct slice bytes = members_heartbeat(scene->members, scene->now_ms, 1);
+	*heartbeat = (struct heartbeat){0};
 	if (bytes.size == 0)
 		return false;
 	assert_int_equal(heartbeat_read(bytes, heartbeat), HEARTBEAT_FAULT_NONE);

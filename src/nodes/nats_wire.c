@@ -1,4 +1,4 @@
-#include "nodes/wire.h"
+#include "nodes/nats_wire.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -13,7 +13,7 @@
 
 static natsStatus socket_attached(void **user, void *loop, natsConnection *connection, natsSock socket)
 {
-	struct wire *wire = loop;
+	struct nats_wire *wire = loop;
 	(void)connection;
 	wire->fd = (int)socket;
 	*user = wire;
@@ -22,7 +22,7 @@ static natsStatus socket_attached(void **user, void *loop, natsConnection *conne
 
 static natsStatus read_wanted(void *user, bool add)
 {
-	struct wire *wire = user;
+	struct nats_wire *wire = user;
 	if (!add)
 		wire->fd = -1;
 	return NATS_OK;
@@ -30,23 +30,23 @@ static natsStatus read_wanted(void *user, bool add)
 
 static natsStatus write_wanted(void *user, bool add)
 {
-	((struct wire *)user)->wants_write = add;
+	((struct nats_wire *)user)->wants_write = add;
 	return NATS_OK;
 }
 
 static natsStatus socket_detached(void *user)
 {
-	((struct wire *)user)->fd = -1;
+	((struct nats_wire *)user)->fd = -1;
 	return NATS_OK;
 }
 
-natsStatus wire_attach(struct wire *wire, natsOptions *options)
+natsStatus nats_wire_attach(struct nats_wire *wire, natsOptions *options)
 {
 	return wire->nats->Options_SetEventLoop(options, wire, socket_attached, read_wanted, write_wanted,
 						socket_detached);
 }
 
-natsStatus wire_subscribe(struct wire *wire, uint32_t number, const char *subject)
+natsStatus nats_wire_subscribe(struct nats_wire *wire, uint32_t number, const char *subject)
 {
 	natsSubscription **subscription = &wire->subscriptions[number];
 	natsStatus status = wire->nats->Connection_SubscribeSync(subscription, wire->connection, subject);
@@ -57,9 +57,9 @@ natsStatus wire_subscribe(struct wire *wire, uint32_t number, const char *subjec
 
 /* ---- life ---- */
 
-struct wire *wire_new(const struct nats_library *nats)
+struct nats_wire *nats_wire_new(const struct nats_library *nats)
 {
-	struct wire *wire = calloc(1, sizeof(*wire));
+	struct nats_wire *wire = calloc(1, sizeof(*wire));
 	if (wire == NULL)
 		return NULL;
 	wire->nats = nats;
@@ -67,7 +67,7 @@ struct wire *wire_new(const struct nats_library *nats)
 	return wire;
 }
 
-static void free_spent(struct wire *wire)
+static void free_spent(struct nats_wire *wire)
 {
 	for (uint32_t i = 0; i < wire->spent_count; i++)
 		wire->nats->Msg_Destroy(wire->spent[i]);
@@ -75,15 +75,15 @@ static void free_spent(struct wire *wire)
 	wire->spent_bytes = 0;
 }
 
-static void spend(struct wire *wire, natsMsg *message, size_t size)
+static void spend(struct nats_wire *wire, natsMsg *message, size_t size)
 {
 	wire->spent[wire->spent_count++] = message;
 	wire->spent_bytes += size;
-	if (wire->spent_count == WIRE_SPENT_MAX || wire->spent_bytes > WIRE_SPENT_BYTES_MAX)
+	if (wire->spent_count == NATS_WIRE_SPENT_MAX || wire->spent_bytes > NATS_WIRE_SPENT_BYTES_MAX)
 		free_spent(wire);
 }
 
-void wire_free(struct wire *wire)
+void nats_wire_free(struct nats_wire *wire)
 {
 	if (wire == NULL)
 		return;
@@ -94,7 +94,7 @@ void wire_free(struct wire *wire)
 		wire->nats->Connection_ProcessReadEvent(wire->connection);
 	}
 	free_spent(wire);
-	for (uint32_t i = 0; i < WIRE_SUBJECTS; i++)
+	for (uint32_t i = 0; i < NATS_WIRE_SUBJECTS; i++)
 		wire->nats->Subscription_Destroy(wire->subscriptions[i]);
 	wire->nats->Connection_Destroy(wire->connection);
 	free(wire);
@@ -102,7 +102,7 @@ void wire_free(struct wire *wire)
 
 /* ---- reading ---- */
 
-static void set_low_water(struct wire *wire, int bytes)
+static void set_low_water(struct nats_wire *wire, int bytes)
 {
 	setsockopt(wire->fd, SOL_SOCKET, SO_RCVLOWAT, &bytes, sizeof(bytes));
 	wire->waits_for_record = bytes > 1;
@@ -110,7 +110,7 @@ static void set_low_water(struct wire *wire, int bytes)
 
 /* libnats waits in the middle of a TLS record, so it is asked to read whole ones only; the socket is readable when one
  * is there. */
-static bool has_whole_record(struct wire *wire)
+static bool has_whole_record(struct nats_wire *wire)
 {
 	uint8_t head[TLS_RECORD_HEAD_BYTES];
 	int available = 0;
@@ -131,7 +131,7 @@ static bool has_whole_record(struct wire *wire)
 }
 
 /* What libnats has gathered in one read. */
-static void take_messages(struct wire *wire, uint32_t subject, wire_visit *visit, void *context)
+static void take_messages(struct nats_wire *wire, uint32_t subject, nats_wire_visit *visit, void *context)
 {
 	natsSubscription *subscription = wire->subscriptions[subject];
 	int count = 0;
@@ -148,18 +148,18 @@ static void take_messages(struct wire *wire, uint32_t subject, wire_visit *visit
 	}
 }
 
-void wire_read(struct wire *wire, wire_visit *visit, void *context)
+void nats_wire_read(struct nats_wire *wire, nats_wire_visit *visit, void *context)
 {
 	if (wire->is_tls && !has_whole_record(wire))
 		return;
 	errno = 0;
 	wire->nats->Connection_ProcessReadEvent(wire->connection);
 	/* Also what came before the connection broke. */
-	for (uint32_t i = 0; i < WIRE_SUBJECTS; i++)
+	for (uint32_t i = 0; i < NATS_WIRE_SUBJECTS; i++)
 		take_messages(wire, i, visit, context);
 }
 
-size_t wire_write(struct wire *wire)
+size_t nats_wire_write(struct nats_wire *wire)
 {
 	/* libnats takes it for the end of the connection where there is nothing to write. */
 	if (!wire->wants_write)
