@@ -13,7 +13,7 @@ for set in "$@"; do
 	test) packages="$packages libcmocka-dev libmosquitto-dev libpaho-mqtt-dev libgnutls28-dev libmbedtls-dev openssl clang-format mosquitto mosquitto-clients redis-server nats-server libfaketime
 		haproxy nginx-light libnginx-mod-stream
 		python3-pytest python3-paho-mqtt python3-yaml python3-jwt python3-cryptography iproute2
-		liblmdb-dev libxxhash-dev zlib1g-dev libgnutls28-dev
+		liblmdb-dev libxxhash-dev zlib1g-dev libgnutls28-dev spin
 		python3-jsonschema python3-selenium prometheus chromium chromium-driver fonts-dejavu-core" ;;
 	image) packages="$packages buildah ca-certificates binutils" ;;
 	million) packages="$packages iproute2" ;;

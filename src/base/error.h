@@ -181,7 +181,8 @@
 	X(AUTHORITY_AWAY, "", "the server that decides on sign-ins cannot be asked now: come back later")              \
 	X(AUTHORITY_QUEUE, "", "more clients wait for the server that decides on sign-ins than may: come back later")  \
 	X(USER_DISABLED, "", "user is disabled")                                                                       \
-	X(USER_EXPIRED, "", "user's time is over")
+	X(USER_EXPIRED, "", "user's time is over")                                                                     \
+	X(NODE_SESSION, "", "a session that came from another node is not understood: nodes of versions that differ?")
 
 enum error {
 #define X(code, rule, sentence) ERROR_##code,

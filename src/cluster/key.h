@@ -12,6 +12,7 @@ enum cluster_key_use {
 	CLUSTER_KEY_RETAINED = 2,
 	CLUSTER_KEY_REVOCATION = 3,
 	CLUSTER_KEY_AGREEMENT = 4,
+	CLUSTER_KEY_SESSION = 5,
 };
 
 struct hash_key cluster_key(struct slice cluster, enum cluster_key_use use);

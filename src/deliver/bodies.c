@@ -2,6 +2,7 @@
 
 #include "base/log.h"
 #include "state/extension.h"
+#include "state/moves.h"
 #include "state/shard.h"
 
 #include <stdlib.h>
@@ -108,13 +109,12 @@ static uint32_t ahead_bytes(const struct shard *shard)
 	return shard->mem.messages.apart_bytes + loading < most ? AHEAD_BYTES : AHEAD_BYTES_SHORT;
 }
 
-/* Collects absent messages from the queue's front on. A message that is there twice, for two subscriptions, is there in
+/* Collects absent messages from the entry `at` on. A message that is there twice, for two subscriptions, is there in
  * neighbouring entries. */
-static void load_fill(struct shard *shard, struct store_load *load, const struct flow *flow)
+static void load_fill(struct shard *shard, struct store_load *load, const struct flow *flow, uint32_t at)
 {
 	const struct messages *messages = &shard->mem.messages;
 	uint32_t room = ahead_bytes(shard);
-	uint32_t at = flow->unsent;
 	for (uint32_t looks = 0; at != 0 && looks < LOOKS_MAX && load->count < STORE_LOAD_MAX; looks++) {
 		const struct flow_entry *entry = flow_entry_at(&shard->mem.flows, at);
 		at = flow_next(flow, &shard->mem.flows, at);
@@ -138,8 +138,8 @@ static void note_starved(struct shard *shard)
 	shard->mem.loads.starved_ms = shard->loop.now_ms;
 }
 
-/* Asks for packets of the client's next entries, where some are absent. */
-static void bodies_ask(struct shard *shard, const struct client *client, struct flow *flow)
+/* Asks for packets of the client's next entries from `at` on, where some are absent. */
+static void bodies_ask(struct shard *shard, const struct client *client, struct flow *flow, uint32_t at)
 {
 	if (flow->loading)
 		return;
@@ -153,7 +153,7 @@ static void bodies_ask(struct shard *shard, const struct client *client, struct 
 	load->client = shard_client_ref(shard, client);
 	load->generation = client->conn.generation;
 	load->count = 0;
-	load_fill(shard, load, flow);
+	load_fill(shard, load, flow, at);
 	if (load->count == 0) {
 		free(load);
 		return;
@@ -180,15 +180,20 @@ bool bodies_use(struct shard *shard, struct client *client, struct flow *flow, s
 {
 	if (!message_is_absent(message)) {
 		if (message->halfway)
-			bodies_ask(shard, client, flow);
+			bodies_ask(shard, client, flow, flow->unsent);
 		message->halfway = 0;
 		return true;
 	}
 	if (message->unreadable)
 		log_unreadable(shard, client, message);
 	else
-		bodies_ask(shard, client, flow);
+		bodies_ask(shard, client, flow, flow->unsent);
 	return false;
+}
+
+void bodies_fetch(struct shard *shard, const struct client *client, struct flow *flow, uint32_t entry)
+{
+	bodies_ask(shard, client, flow, entry);
 }
 
 /* ---- answers ---- */
@@ -229,11 +234,19 @@ static bool install(struct shard *shard, const struct store_body *body)
 	return messages_install(messages, body->message, body->packet) == ERROR_OK;
 }
 
-/* Whether the connection that asked is still there. */
-static bool is_awaited(const struct shard *shard, const struct store_load *load)
+/* Whether nothing has come or gone since it was asked. */
+static bool is_same(const struct shard *shard, const struct store_load *load)
 {
 	const struct client *client = shard_client(shard, load->client);
-	return client_is_connected(client) && client->conn.generation == load->generation;
+	return client->conn.generation == load->generation && client->session.id != 0 &&
+	       (client_is_connected(client) || client->state == CLIENT_OFFLINE);
+}
+
+/* Whether the connection that asked is still there, or the husk. */
+static bool is_awaited(const struct shard *shard, const struct store_load *load)
+{
+	return is_same(shard, load) &&
+	       (client_is_connected(shard_client(shard, load->client)) || moving_away(shard, load->client));
 }
 
 /* Installs the packets where they are awaited. False: memory was short for some. */
@@ -292,7 +305,8 @@ bool bodies_take(struct shard *shard, struct client_ref *client)
 		return !client_ref_is_none(*client);
 	}
 	bool awaited = is_awaited(shard, load);
-	struct extension *extension = awaited ? extension_of(shard, shard_client(shard, load->client)) : NULL;
+	struct extension *extension =
+		is_same(shard, load) ? extension_of(shard, shard_client(shard, load->client)) : NULL;
 	if (extension != NULL)
 		extension->flow.loading = 0;
 	struct client_ref asker = load->client;

@@ -24,6 +24,9 @@ void bodies_fini(struct body_loads *loads);
  * absent. Then its packet has been asked for, unless it is unreadable. */
 bool bodies_use(struct shard *shard, struct client *client, struct flow *flow, struct message *message);
 
+/* Asks for the packets of a husk's entries from this one on, which has no connection (state/moves.h). */
+void bodies_fetch(struct shard *shard, const struct client *client, struct flow *flow, uint32_t entry);
+
 /* Lets the oldest packets go while there are too many, a bounded number a turn. */
 void bodies_evict(struct shard *shard);
 

@@ -8,8 +8,10 @@
 #include "deliver/resumed.h"
 #include "deliver/send.h"
 #include "state/account.h"
+#include "state/client_state.h"
 #include "state/ending.h"
 #include "state/extension.h"
+#include "state/moves.h"
 #include "state/offline.h"
 #include "state/principal.h"
 #include "state/release.h"
@@ -118,6 +120,7 @@ bool queue_drop_expired(struct shard *shard, struct client *client)
 {
 	struct extension *extension = extension_of(shard, client);
 	return extension == NULL || extension->flow.queued == 0 ||
+	       moving_away(shard, shard_client_ref(shard, client)) ||
 	       drop_expired(shard, &extension->flow, EXPIRED_LOOKS_PER_VISIT);
 }
 
@@ -150,6 +153,8 @@ static bool queue_make_room(struct shard *shard, struct client *client, struct f
 		return own_queue_make_room(shard, client, flow, own, bytes);
 	if (queue_fits(shard, flow, limits, bytes) || congestion_takes(shard, client, bytes))
 		return true;
+	if (moving_away(shard, shard_client_ref(shard, client)))
+		return false;
 	drop_expired(shard, flow, EXPIRED_LOOKS);
 	if (queue_fits(shard, flow, limits, bytes))
 		return true;
@@ -411,4 +416,29 @@ bool queue_retained(struct shard *shard, struct client_ref ref, const struct pub
 		messages_put(&shard->mem.messages, entry.message);
 	COUNT(&shard->counters, messages_dropped_memory);
 	return false;
+}
+
+void queue_moved_here(struct shard *shard, struct client_ref ref, const struct flow_entry *entry)
+{
+	struct client *client = shard_client(shard, ref);
+	struct extension *extension = extension_need(shard, client);
+	uint32_t bytes = message_at(&shard->mem.messages, entry->message)->publication.packet_bytes;
+	if (extension == NULL) {
+		COUNT(&shard->counters, messages_dropped_memory);
+		return;
+	}
+	if (!queue_make_room(shard, client, &extension->flow, client_is_internal(client), bytes)) {
+		account_lost(shard, client);
+		return;
+	}
+	uint32_t index = flow_append(&extension->flow, &shard->mem.flows, entry);
+	if (index == 0) {
+		COUNT(&shard->counters, messages_dropped_memory);
+		return;
+	}
+	messages_get(&shard->mem.messages, entry->message);
+	queue_tell(shard, client, index, &(struct publisher_name){0});
+	if (client->state == CLIENT_OFFLINE && extension->flow.queued == 1)
+		offline_queue_begins(shard, ref);
+	queue_send(shard, ref);
 }

@@ -24,6 +24,10 @@ const struct subscription *queue_subscription(const struct shard *shard, const s
 void queue_tell(struct shard *shard, const struct client *client, uint32_t entry,
 		const struct publisher_name *publisher);
 
+/* Queues a message that had waited for the client on another node: a copy of the entry, with a reference of its own. It
+ * may be dropped like any other that finds no room. */
+void queue_moved_here(struct shard *shard, struct client_ref ref, const struct flow_entry *entry);
+
 /* Removes expired messages from the session's queue, a bounded number of entries per call. False: call again. */
 bool queue_drop_expired(struct shard *shard, struct client *client);
 

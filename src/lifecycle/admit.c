@@ -136,8 +136,7 @@ static enum error check_room(struct shard *shard, const struct newcomer *newcome
 	return ERROR_STORE_FULL;
 }
 
-/* Refuses a newcomer in the way the gate would have. Nothing else has changed. */
-static void turn_away(struct shard *shard, struct stream stream, const struct admission *admission, enum error reason)
+void client_turn_away(struct shard *shard, struct stream stream, const struct admission *admission, enum error reason)
 {
 	uint8_t refusal[REFUSAL_BYTES_MAX];
 	char text[PEER_TEXT_BYTES_MAX];
@@ -155,8 +154,7 @@ static void turn_away(struct shard *shard, struct stream stream, const struct ad
 	quota_give(shard->env.quota);
 }
 
-/* Packets that the older connection sent before the take-over count. One may be its DISCONNECT [MQTT-3.14.4-3]. */
-static void read_remaining(struct shard *shard, struct client_ref ref)
+void client_read_remaining(struct shard *shard, struct client_ref ref)
 {
 	struct client *client = shard_client(shard, ref);
 	for (uint32_t reads = 0; reads < READS_BEFORE_TAKE_OVER; reads++) {
@@ -395,7 +393,7 @@ void client_admit(struct shard *shard, struct stream stream, const struct admiss
 	enum error error = check_newcomer(shard, &newcomer);
 	if (error == ERROR_OK) {
 		if (!client_ref_is_none(newcomer.older))
-			read_remaining(shard, newcomer.older);
+			client_read_remaining(shard, newcomer.older);
 		newcomer.resumes = resumes_session(shard, &newcomer);
 		error = check_room(shard, &newcomer);
 	}
@@ -405,7 +403,7 @@ void client_admit(struct shard *shard, struct stream stream, const struct admiss
 			unmake(shard, &newcomer);
 	}
 	if (error != ERROR_OK) {
-		turn_away(shard, stream, admission, error);
+		client_turn_away(shard, stream, admission, error);
 		return;
 	}
 	newcomer.told = shard->sessions.journal.told;

@@ -120,6 +120,35 @@ void durable_restored(struct shard *shard, struct client_ref ref)
 	set_journaled(client, extension_of(shard, client), true);
 }
 
+/* As if a connection had just been closed, which counts the generation up. */
+static void tell_moved(struct shard *shard, struct client_ref ref)
+{
+	const struct client *client = shard_client(shard, ref);
+	tell_connected(shard, ref, extension_of(shard, client)->expiry_s, (uint16_t)(client->conn.generation - 1));
+	durable_left(shard, ref);
+}
+
+void durable_moved_here(struct shard *shard, struct client_ref ref)
+{
+	struct client *client = shard_client(shard, ref);
+	CHECK(client->session.id != 0 && !client->session.journaled && client->state == CLIENT_OFFLINE);
+	if (!journal_is_on(&shard->sessions.journal))
+		return;
+	set_journaled(client, extension_of(shard, client), true);
+	tell_opened(shard, ref);
+	tell_moved(shard, ref);
+}
+
+void durable_moved_whole(struct shard *shard, struct client_ref ref, uint16_t packet_id)
+{
+	struct journal *journal = &shard->sessions.journal;
+	if (!shard_client(shard, ref)->session.journaled)
+		return;
+	if (packet_id != 0)
+		journal_tell(journal)->numbered(journal->context, ref, packet_id);
+	tell_moved(shard, ref);
+}
+
 void durable_will_published(struct shard *shard, const struct client *client)
 {
 	if (!client->session.journaled)

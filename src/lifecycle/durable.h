@@ -6,6 +6,8 @@
 
 #include "session/refs.h"
 
+#include <stdint.h>
+
 struct shard;
 struct client;
 
@@ -22,6 +24,11 @@ void durable_ended(struct shard *shard, struct client_ref ref);
 
 /* A stored session is OFFLINE again, with all that it had. The journal hears of it with the first checkpoint. */
 void durable_restored(struct shard *shard, struct client_ref ref);
+
+/* A session of another node begins to come (lifecycle/unpack.h). It is OFFLINE, and would end soon. */
+void durable_moved_here(struct shard *shard, struct client_ref ref);
+/* All of it has come; its entries, identifiers and subscriptions were told. packet_id: given last; 0: none. */
+void durable_moved_whole(struct shard *shard, struct client_ref ref, uint16_t packet_id);
 
 /* The session's will is published, or dropped. Call these before the will is taken from the session. */
 void durable_will_published(struct shard *shard, const struct client *client);

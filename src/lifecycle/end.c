@@ -8,6 +8,7 @@
 #include "deliver/origin/origin.h"
 #include "lifecycle/cleanup.h"
 #include "lifecycle/durable.h"
+#include "lifecycle/moving.h"
 #include "lifecycle/will.h"
 #include "mqtt/encode.h"
 #include "mqtt/field/reason.h"
@@ -16,6 +17,7 @@
 #include "runtime/client_transport.h"
 #include "state/client_state.h"
 #include "state/extension.h"
+#include "state/moves.h"
 #include "state/offline.h"
 #include "state/release.h"
 #include "state/shard.h"
@@ -89,6 +91,8 @@ static bool end_session(struct shard *shard, struct client_ref ref, enum error r
 		presence_session_ended(shard, client, reason);
 	struct origin *origin = !message_ref_is_none(will) ? origin_keep(shard, ref) : NULL;
 	durable_ended(shard, ref);
+	if (shard->sessions.moves != NULL && client->session.id != 0 && !is_moving(shard, ref))
+		moving_session_ended(shard, registry_id(&shard->sessions.registry, &client->session));
 	registry_remove(&shard->sessions.registry, ref);
 	pending_acks_drop(&shard->routing.acks, ref);
 	bool is_clean = session_cleanup(shard, ref);
@@ -106,6 +110,12 @@ static void end_offline(struct shard *shard, struct client_ref ref, enum error r
 	CHECK_NE(offline, 0u);
 	if (is_clean)
 		session_give_place(shard, ref);
+}
+
+void end_moved(struct shard *shard, struct client_ref ref)
+{
+	will_forget(shard, shard_client(shard, ref));
+	end_offline(shard, ref, ERROR_OK);
 }
 
 /* Whether the limit of OFFLINE sessions allows one more, which is counted then. A session that is taken over may pass

@@ -21,6 +21,9 @@ void end_close(struct shard *shard);
  * for it at once. Afterwards it is OFFLINE, or its session has ended and its place may belong to another client. */
 void end_for_take_over(struct shard *shard, struct client_ref ref);
 
+/* An OFFLINE session ends here, and lives on another node: its will is dropped, and nobody is told. */
+void end_moved(struct shard *shard, struct client_ref ref);
+
 /* Counts a connection that has come (1) or is about to be closed (-1), by its transport. */
 void connection_count(struct shard *shard, const struct client *client, int64_t change);
 

@@ -68,6 +68,7 @@ void nodes_free(struct nodes *nodes)
 
 static void free_thread(struct nodes_thread *thread)
 {
+	sessions_service_free(thread->sessions);
 	revocations_service_stop(thread->revocations);
 	retained_service_free(thread->retained);
 	publishing_free(thread->publishing);
@@ -122,12 +123,16 @@ static bool make_services(struct nodes_thread *thread)
 	thread->publishing = thread->interest != NULL ? publishing_new(thread, thread->interest) : NULL;
 	if (thread->retained == NULL || thread->revocations == NULL || thread->publishing == NULL)
 		return false;
+	thread->sessions = sessions_service_new(thread);
+	if (thread->sessions == NULL)
+		return false;
 	publishing_set_retain(thread->publishing, retain, thread->retained);
 	retained_service_tells(thread->retained, publishing_retained_is_safe, thread->publishing);
 	nodes_add_service(thread, &INTEREST_SERVICE, thread->interest);
 	nodes_add_service(thread, &PUBLISHING_SERVICE, thread->publishing);
 	nodes_add_service(thread, &RETAINED_SERVICE, thread->retained);
 	nodes_add_service(thread, &REVOCATIONS_SERVICE, thread->revocations);
+	nodes_add_service(thread, &SESSIONS_SERVICE, thread->sessions);
 	return true;
 }
 

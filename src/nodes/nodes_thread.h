@@ -12,6 +12,7 @@
 #include "nodes/peer.h"
 #include "nodes/requests.h"
 #include "nodes/service.h"
+#include "nodes/sessions.h"
 
 #include <pthread.h>
 #include <semaphore.h>
@@ -56,6 +57,7 @@ struct nodes_thread {
 	struct retained_service *retained;
 	struct interest *interest;
 	struct publishing *publishing;
+	struct sessions_service *sessions;
 	struct revocations_service *revocations;
 	/* Its own. */
 	struct bus *bus;

@@ -58,6 +58,13 @@
 	X(accept_pauses, COUNT, "accept_pauses", "",                                                                   \
 	  "Times that a gate stopped accepting for lack of descriptors or room")                                       \
 	X(sessions_resumed, COUNT, "sessions_resumed", "", "Sessions that a client resumed")                           \
+	X(sessions_moved_out, COUNT, "sessions_moved", "direction=\"out\"",                                            \
+	  "Sessions that went to another node, or came")                                                               \
+	X(sessions_moved_in, COUNT, "sessions_moved", "direction=\"in\"", "")                                          \
+	X(moves_failed, COUNT, "session_moves_failed", "", "Sessions of other nodes that did not come whole")          \
+	X(claims_begun, COUNT, "claims", "", "CONNECTs that waited for what other nodes say of their client id")       \
+	X(claims_late, COUNT, "claims_late", "", "CONNECTs that waited for too long, and got a new session")           \
+	X(claims_refused, COUNT, "claims_refused", "", "CONNECTs that were refused because too many waited")           \
 	X(sessions_expired, COUNT, "sessions_expired", "",                                                             \
 	  "Sessions whose expiry interval passed without a connection")                                                \
 	X(sessions_refused, COUNT, "sessions_refused", "",                                                             \

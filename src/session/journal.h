@@ -33,6 +33,10 @@
  *
  * Times are seconds of the wall clock (runtime/deadline.h), taken when the event is told.
  *
+ * A session that comes from another node (lifecycle/unpack.h) is told as `opened`, `connected` and `left`, with an
+ * expiry of a minute; then its entries, `numbered`, `received` and `subscribed`, in many batches; and at last
+ * `connected` and `left` again, with the expiry that it has.
+ *
  * What a replay has to give, for each session that was opened and has not ended:
  * - the client id, the user and what the token allowed, the Session Expiry Interval, and whether it was a bridge's;
  * - when it ends: what `left` told; where `connected` was the last of the two, the connection was lost soon after
@@ -196,8 +200,8 @@ struct journal_events {
 	/* It has this identifier now, and may have left for the client from here on. Not told again when it is
 	 * repeated. */
 	void (*sent)(void *context, uint32_t entry, uint16_t packet_id);
-	/* The flow gave this packet identifier last. Told where a session is told again as a whole, after its entries.
-	 */
+	/* The flow gave this packet identifier last. Told after its entries, of a session that is told again as a whole
+	 * or comes from another node. */
 	void (*numbered)(void *context, struct client_ref session, uint16_t packet_id);
 	/* PUBREC came: the message is the client's, and the entry does not need it any more. */
 	void (*released)(void *context, uint32_t entry);

@@ -4,7 +4,9 @@
 #include "access/admission.h"
 #include "base/log.h"
 #include "lifecycle/admit.h"
+#include "lifecycle/claim.h"
 #include "route/routing.h"
+#include "shard/freeze/freeze.h"
 #include "state/shard.h"
 
 #include <stdlib.h>
@@ -60,11 +62,14 @@ static void admit_next(struct shard *shard)
 	uint32_t i = arrivals->next++;
 	struct admission *admission = arrivals->admissions[i];
 	struct stream stream = STREAM_NONE;
+	bool rests = atomic_load_explicit(&shard->shared.freeze.halt, memory_order_relaxed) >= SHARD_QUIETENS;
 	if (i < arrivals->fd_count) {
 		stream = stream_adopt(&shard->mem.io.streams, arrivals->fds[i], &admission->carry);
 		if (!stream_exists(stream))
 			stream_close_descriptor(arrivals->fds[i]);
 	}
+	if (stream_exists(stream) && claim_begin(shard, stream, admission, rests))
+		return;
 	if (stream_exists(stream))
 		client_admit(shard, stream, admission);
 	else

@@ -1,6 +1,7 @@
 #include "shard/drain.h"
 
 #include "client/acknowledge.h"
+#include "lifecycle/moving.h"
 #include "shard/admissions.h"
 #include "state/ending.h"
 #include "state/shard.h"
@@ -23,6 +24,7 @@ bool drain_some(struct shard *shard)
 {
 	shard->routing.commits_last = true;
 	shard->mem.transports.websockets.close_code = WS_CLOSE_GOING_AWAY;
+	moving_stop(shard, ERROR_SERVER_STOPPING);
 	if (admissions_take(shard))
 		return false;
 	CHECK_LE(shard->loop.drain_next, shard->mem.clients.touched);

@@ -43,6 +43,7 @@
 #include "deliver/queue.h"
 #include "lifecycle/cleanup.h"
 #include "lifecycle/end.h"
+#include "lifecycle/moving.h"
 #include "lifecycle/promised.h"
 #include "lifecycle/retell.h"
 #include "lifecycle/revoke.h"
@@ -148,7 +149,7 @@ static bool has_work(const struct shard *shard)
 	       commit_waits_are_ready(&shard->routing.commits) || retained_jobs_ready(&shard->sessions.retained_jobs) ||
 	       revoke_has_work(shard) || review_waits(shard) || commands_waiting(&shard->shared.commands) ||
 	       bodies_wait(shard) || freeze_wants_turn(shard) || promised_can_go_on(shard) || retell_has_work(shard) ||
-	       shard_has_node_mail(shard) ||
+	       shard_has_node_mail(shard) || moving_has_work(shard) ||
 	       (shard->env.number == 0 && retained_has_expired(shard->env.retained, shard->loop.now_s));
 }
 
@@ -159,6 +160,7 @@ static int loop_sleep_ms(struct shard *shard, bool draining)
 	if (draining)
 		return shard->loop.drain_next == 0 && shard->loop.drain_waits ? DRAIN_POLL_MS : 0;
 	uint32_t most_ms = emptying_wait_ms(shard, retell_wait_ms(shard, congestion_wait_ms(shard, SLEEP_MS_MAX)));
+	most_ms = moving_wait_ms(shard, most_ms);
 	uint32_t sleep_ms = wheel_wait_ms(&shard->loop.wheel, shard->loop.now_ms, most_ms);
 	CHECK_LE(sleep_ms, SLEEP_MS_MAX); /* a longer one would pass for a negative timeout, which is endless */
 	return (int)sleep_ms;
@@ -309,6 +311,7 @@ static void go_on(struct shard *shard)
 	filter_jobs_run(shard);
 	promised_run(shard);
 	node_mails_run(shard);
+	moving_run(shard);
 	retell_run(shard);
 }
 
@@ -362,6 +365,7 @@ static void go_on_quietly(struct shard *shard)
 	filter_jobs_run(shard);
 	promised_run(shard);
 	node_mails_run(shard);
+	moving_run(shard);
 }
 
 /* Events stay in the kernel, and clients that had more to read stay in their list: both are found again. */
@@ -376,6 +380,7 @@ static bool quiet_turn(struct shard *shard, enum shard_halt halt)
 	turn_work_begin_packets(&shard->loop.work);
 
 	go_on_quietly(shard);
+	moving_stop(shard, ERROR_OVERLOADED);
 	shard->shared.freeze.arriving = admissions_take(shard);
 	if (halt < SHARD_FREEZES)
 		commands_run(shard);
@@ -402,7 +407,9 @@ static bool shard_turn(struct shard *shard)
 	turn_work_begin(&shard->loop.work);
 
 	go_on(shard);
-	if (serve(shard, events, count) || admissions_wait(shard))
+	bool arrive = serve(shard, events, count);
+	moving_serve(shard);
+	if (arrive || admissions_wait(shard))
 		admissions_take(shard);
 	commands_run(shard);
 	timers_run(shard);

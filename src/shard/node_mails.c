@@ -1,5 +1,6 @@
 #include "shard/node_mails.h"
 
+#include "lifecycle/moving.h"
 #include "route/retained_mail.h"
 #include "route/routing.h"
 #include "runtime/node_mail.h"
@@ -15,6 +16,9 @@ static bool deal_with(struct shard *shard, struct node_mail *mail)
 		return true;
 	case MESSAGE_RETAINED:
 		retained_mail_take(shard, mail);
+		return true;
+	case MESSAGE_SESSIONS:
+		moving_take_mail(shard, mail);
 		return true;
 	default:
 		COUNT(&shard->counters, node_mails_unknown);

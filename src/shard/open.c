@@ -22,6 +22,7 @@
 #include "shard/loop.h"
 #include "shard/node_mails.h"
 #include "state/ending.h"
+#include "state/moves.h"
 #include "state/shard.h"
 
 #include <stdlib.h>
@@ -171,7 +172,9 @@ enum error shard_open(struct shard *shard)
 		return ERROR_NO_MEMORY;
 	if (shard->env.fixed.sockets != 0 && io_fix_files(&shard->mem.io, &shard->env.fixed) != ERROR_OK)
 		return ERROR_NO_MEMORY;
-	if (retell_open(shard) != ERROR_OK)
+	if (shard->env.nodes != NULL)
+		shard->sessions.moves = moves_new();
+	if (retell_open(shard) != ERROR_OK || (shard->env.nodes != NULL && shard->sessions.moves == NULL))
 		return ERROR_NO_MEMORY;
 	outbox_share(&shard->routing.outbox, shard->env.shard_count);
 	shard->routing.outbox.returned = on_returned;
@@ -223,4 +226,6 @@ void shard_close(struct shard *shard)
 	client_list_fini(&shard->sessions.closing);
 	endings_fini(&shard->sessions.endings);
 	free(shard->routing.peer_routes);
+	moves_free(shard->sessions.moves);
+	shard->sessions.moves = NULL;
 }

@@ -2,6 +2,7 @@
 
 #include "base/check.h"
 #include "state/client_state.h"
+#include "state/moves.h"
 #include "state/shard.h"
 
 /* Stands for a time when the end or the will is noted already. It is in the past whenever it is compared. */
@@ -14,6 +15,16 @@ static uint32_t later_s(const struct shard *shard, uint32_t delay_s)
 	return at_s + 1 < EXTENSION_NEVER_S ? (uint32_t)at_s + 1 : EXTENSION_NEVER_S;
 }
 
+/* Gives the wheel its deadline. */
+static void file(struct shard *shard, struct client_ref ref, const struct extension *extension)
+{
+	uint64_t deadline = offline_deadline_ms(shard, extension);
+	if (extension->flow.queued != 0 && deadline > shard->loop.now_ms + OFFLINE_SWEEP_MS)
+		deadline = shard->loop.now_ms + OFFLINE_SWEEP_MS;
+	if (deadline != WHEEL_NEVER)
+		wheel_add(&shard->loop.wheel, ref.index, deadline);
+}
+
 static void begin_at(struct shard *shard, struct client_ref ref, uint32_t ends_at_s, uint32_t will_at_s)
 {
 	struct client *client = shard_client(shard, ref);
@@ -23,11 +34,7 @@ static void begin_at(struct shard *shard, struct client_ref ref, uint32_t ends_a
 	client_set_state(shard, client, CLIENT_OFFLINE);
 	extension->ends_at_s = ends_at_s;
 	extension->will_at_s = will_at_s;
-	uint64_t deadline = offline_deadline_ms(shard, extension);
-	if (extension->flow.queued != 0 && deadline > shard->loop.now_ms + OFFLINE_SWEEP_MS)
-		deadline = shard->loop.now_ms + OFFLINE_SWEEP_MS;
-	if (deadline != WHEEL_NEVER)
-		wheel_add(&shard->loop.wheel, ref.index, deadline);
+	file(shard, ref, extension);
 }
 
 void offline_begin(struct shard *shard, struct client_ref ref)
@@ -45,12 +52,30 @@ void offline_restore(struct shard *shard, struct client_ref ref, uint32_t ends_a
 	begin_at(shard, ref, ends_at_s, will_at_s);
 }
 
+void offline_again(struct shard *shard, struct client_ref ref, uint32_t ends_at_s, uint32_t will_at_s)
+{
+	struct extension *extension = extension_of(shard, shard_client(shard, ref));
+	CHECK(shard_client(shard, ref)->state == CLIENT_OFFLINE && extension != NULL);
+	if (extension->ends_at_s == NOTED_S)
+		return;
+	extension->ends_at_s = ends_at_s;
+	extension->will_at_s = will_at_s;
+	wheel_remove(&shard->loop.wheel, ref.index);
+	file(shard, ref, extension);
+}
+
+void offline_halt(struct shard *shard, struct client_ref ref)
+{
+	CHECK(shard_client(shard, ref)->state == CLIENT_OFFLINE);
+	wheel_remove(&shard->loop.wheel, ref.index);
+}
+
 void offline_queue_begins(struct shard *shard, struct client_ref ref)
 {
 	const struct client *client = shard_client(shard, ref);
 	const struct extension *extension = extension_of(shard, client);
 	CHECK(client->state == CLIENT_OFFLINE && extension != NULL);
-	if (extension->ends_at_s == NOTED_S)
+	if (extension->ends_at_s == NOTED_S || moving_away(shard, ref))
 		return;
 	uint64_t deadline = offline_deadline_ms(shard, extension);
 	uint64_t sweep_ms = shard->loop.now_ms + OFFLINE_SWEEP_MS;
@@ -69,6 +94,11 @@ uint64_t offline_deadline_ms(const struct shard *shard, const struct extension *
 bool offline_is_over(const struct shard *shard, const struct extension *extension)
 {
 	return extension->ends_at_s <= shard->loop.now_s;
+}
+
+bool offline_is_ending(const struct extension *extension)
+{
+	return extension->ends_at_s == NOTED_S;
 }
 
 bool offline_let_go(struct shard *shard, struct client_ref ref)

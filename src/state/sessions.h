@@ -89,6 +89,7 @@ struct retell {
 	bool all_begun;         /* so have all shards, as far as that matters */
 };
 
+struct moves;
 struct resumed;
 struct filter_job;
 struct promised;
@@ -110,6 +111,7 @@ struct shard_sessions {
 	struct retell retell;
 	struct promised *promised; /* of an earlier process, to be passed on (lifecycle/promised.h) */
 	struct promised **promised_end;
+	struct moves *moves;     /* to and from other nodes (state/moves.h); NULL: there are no other nodes */
 	struct resumed *resumed; /* of publishers' sessions, from before a restart (deliver/resumed.h); NULL: none */
 };
 

@@ -2,6 +2,7 @@
  * then. After each step the journal has to say what the shards are; at the end nothing may be left, and each event must
  * have come. A play is made from its seed alone, which is printed first. */
 #include "base/log.h"
+#include "mover.h"
 #include "peer.h"
 #include "random.h"
 #include "tries.h"
@@ -43,6 +44,7 @@ struct play {
 	uint64_t *seen; /* events, by kind */
 	struct random random;
 	struct actor actors[CLIENTS];
+	uint32_t moved;
 };
 
 static const char *const IDS[CLIENTS] = {"a", "b", "c", "d", "e", "f"};
@@ -254,6 +256,17 @@ static void crash(struct play *play)
 		leave_as_it_is(&play->actors[i]);
 }
 
+/* A session goes to another node and comes back at once. */
+static void move(struct play *play, struct actor *actor)
+{
+	uint16_t place = (uint16_t)(actor - play->actors);
+	for (uint16_t shard = 0; shard < play->scene->shard_count; shard++)
+		play->scene->records[shard].has_no_room = false;
+	shard_scene_settle(play->scene);
+	if (mover_move(play->scene, shard_scene_of(play->scene, IDS[place]), IDS[place], 1 + any(play, 2000)))
+		play->moved++;
+}
+
 static void step(struct play *play)
 {
 	static const uint32_t TIMES_MS[] = {1, 100, 1000, 5000, 20000, 70000};
@@ -266,6 +279,8 @@ static void step(struct play *play)
 		shard_scene_want_checkpoint(play->scene);
 	for (uint16_t shard = 0; shard < play->scene->shard_count; shard++)
 		play->scene->records[shard].has_no_room = one_in(play, 4);
+	if (one_in(play, 20))
+		move(play, &play->actors[any(play, CLIENTS)]);
 	if (one_in(play, 150))
 		crash(play);
 	for (uint32_t turns = any(play, 4); turns != 0; turns--)
@@ -294,6 +309,7 @@ static void play_once(struct shard_scene *scene, uint64_t seed, uint64_t *seen)
 	shard_scene_pass_ms(scene, 2000u * EXPIRY_MAX_S);
 	shard_scene_settle(scene);
 	shard_scene_check_empty(scene);
+	assert_true(play.moved > 10);
 	note_seen(&play);
 	shard_scene_restart(scene);
 }

@@ -316,7 +316,7 @@ static void on_queued(void *context, struct client_ref ref, uint32_t name, const
 	session->entries++;
 	record->entry_count++;
 	if (message_ref_is_none(told->message)) {
-		CHECK(record->is_again && told->qos == 2); /* and it is released */
+		CHECK((record->is_again || !session->connected) && told->qos == 2); /* and it is released */
 		return;
 	}
 	struct recorded_message *message = message_of(record, told->message);
@@ -399,7 +399,7 @@ static void on_numbered(void *context, struct client_ref ref, uint16_t packet_id
 {
 	struct journal_record *record = take_event(context, JOURNAL_EVENT(numbered));
 	struct recorded_session *session = known_session(record, ref);
-	CHECK(record->is_again && session != NULL && packet_id != 0);
+	CHECK(session != NULL && (record->is_again || !session->connected) && packet_id != 0);
 	session->packet_id = packet_id;
 }
 
@@ -424,7 +424,7 @@ static void on_subscribed(void *context, struct client_ref ref, struct subscript
 	record->subscriptions = room_for(record->subscriptions, &record->subscription_places, name.index,
 					 sizeof(*record->subscriptions));
 	struct recorded_subscription *subscription = &record->subscriptions[name.index];
-	CHECK(!subscription_ref_is_none(name) && session->connected);
+	CHECK(!subscription_ref_is_none(name)); /* also without a connection, of a session that comes from elsewhere */
 	if (client_ref_is_none(subscription->session)) {
 		*subscription = (struct recorded_subscription){.session = ref,
 							       .filter = recorded_copy(told->filter),

@@ -2,6 +2,7 @@
 
 #include "base/check.h"
 #include "deliver/bodies.h"
+#include "lifecycle/moving.h"
 #include "lifecycle/promised.h"
 #include "lifecycle/revoke.h"
 #include "reactor/waker.h"
@@ -184,6 +185,8 @@ static const char *in_transit(const struct shard *shard)
 		return "messages that are being read from the store";
 	if (promised_can_go_on(shard) || sessions->promised != NULL)
 		return "messages that an earlier process had promised to pass on";
+	if (moving_any(shard))
+		return "sessions on their way between nodes";
 	if (shard_has_node_mail(shard))
 		return "pieces from other nodes";
 	if (revoke_has_work(shard))

@@ -1,0 +1,24 @@
+#include "runtime/session_mail.h"
+
+static uint8_t *put(uint8_t *to, struct slice bytes)
+{
+	if (bytes.size != 0)
+		memcpy(to, bytes.data, bytes.size);
+	return to + bytes.size;
+}
+
+struct node_mail *session_mail_new(uint8_t kind, struct session_piece head, struct slice id, struct slice user,
+				   struct slice body)
+{
+	size_t bytes = sizeof(head) + id.size + user.size + body.size;
+	struct node_mail *mail = bytes <= UINT32_MAX ? node_mail_new(kind, (uint32_t)bytes) : NULL;
+	if (mail == NULL)
+		return NULL;
+	struct session_piece *piece = session_piece_of(mail);
+	*piece = head;
+	piece->id_bytes = (uint16_t)id.size;
+	piece->user_bytes = (uint16_t)user.size;
+	piece->body_bytes = (uint32_t)body.size;
+	put(put(put(piece->bytes, id), user), body);
+	return mail;
+}
