@@ -62,7 +62,7 @@ INSIDE = {
     "net": ["filter"],
     "mqtt": ["field"],
     "store": ["format", "model"],
-    "commit": ["told", "log"],
+    "commit": ["told", "log", "follow"],
     "auth": ["text", "rules", "token", "password", "outside", "revocation"],
     "bench": ["measure", "report", "dial", "target", "options", "client", "floor", "load", "pubsub", "hold", "storm", "scenario", "sessions", "restart", "run", "durable", "crash", "stored"],
     "doctor": ["machine", "limits", "fix", "show", "plan", "store", "listener", "redis"],

@@ -87,6 +87,18 @@ void members_renew(struct members *members, uint64_t incarnation, uint64_t now_m
 	members_review(members);
 }
 
+void members_forget(struct members *members, uint32_t slot)
+{
+	CHECK_LT(slot, members->slot_count);
+	struct member *member = &members->slots[slot];
+	if (member->state != MEMBER_UNKNOWN && member->state != MEMBER_LEFT)
+		members_give_up(members, member->incarnation);
+	member->has_joined = false;
+	member->incarnation = 0;
+	member->state = MEMBER_UNKNOWN;
+	members_review(members);
+}
+
 /* ---- states ---- */
 
 static bool is_counted_down(const struct member *member)

@@ -59,6 +59,9 @@ void members_bus_is_back(struct members *members, uint64_t now_ms);
 /* A node of this name was there in an earlier run: gives it a slot, as if it had been heard. MEMBERS_NONE: there is
  * none left, or it can be no node's name. */
 uint32_t members_remember(struct members *members, struct slice name);
+/* The run of this member, whose link the caller has ended, is over here. Should it be heard after all it is told so,
+ * and begins anew. */
+void members_forget(struct members *members, uint32_t slot);
 /* Slots 0 to this number have been given, each to one name for good. */
 uint32_t members_slot_count(const struct members *members);
 /* MEMBERS_NONE: no such name. */

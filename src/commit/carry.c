@@ -362,6 +362,7 @@ static bool store_carry_adopt(struct store *store, struct store_refusal *refusal
 				     .figures = &store->figures,
 				     .bodies = &store->bodies,
 				     .disk = store->disk,
+				     .trail = store_trail(store),
 				     .store_id = store->identity.id,
 				     .epoch = note.header.epoch,
 				     .next_segment = note.next_segment,
@@ -394,6 +395,8 @@ enum error store_continue(struct store **continued, const struct disk *disk, con
 	}
 	store->disk = disk;
 	store->settings = *settings;
+	if (settings->is_followed)
+		trail_init(&store->trail, &store->writer.sleeper);
 	if (!store_carry_adopt(store, refusal)) {
 		store_free(&store);
 		return ERROR_SYSTEM;

@@ -85,6 +85,8 @@ enum error store_open(struct store **opened, const struct disk *disk, const stru
 		return ERROR_NO_MEMORY;
 	store->disk = disk;
 	store->settings = *settings;
+	if (settings->is_followed)
+		trail_init(&store->trail, &store->writer.sleeper);
 	enum error error = store_identify(store);
 	if (error == ERROR_OK)
 		error = store_open_parts(store);
@@ -120,6 +122,8 @@ void store_free(struct store **freed)
 	if (store->has_recovered)
 		replay_fini(&store->replay);
 	free(store->restored_bytes);
+	if (store_trail(store) != NULL)
+		trail_fini(&store->trail);
 	explicit_bzero(&store->identity, sizeof(store->identity));
 	free(store);
 }
@@ -277,6 +281,7 @@ static enum error store_begin(struct store *store, struct waker *const *wakers)
 				     .figures = &store->figures,
 				     .bodies = &store->bodies,
 				     .disk = store->disk,
+				     .trail = store_trail(store),
 				     .store_id = store->identity.id,
 				     .epoch = replay->highest_epoch + 1,
 				     .next_segment = replay->highest_segment + 1,
@@ -365,6 +370,22 @@ void store_stop(struct store *store)
 		;
 	reader_fini(&store->reader);
 	store_stop_writer(store);
+}
+
+struct trail *store_trail(struct store *store)
+{
+	return store->settings.is_followed ? &store->trail : NULL;
+}
+
+void store_recovered(const struct store *store, uint64_t *epoch, uint64_t *commit)
+{
+	*epoch = store->has_recovered ? store->replay.epoch : 0;
+	*commit = store->has_recovered ? store->replay.log_commit : 0;
+}
+
+const struct store_identity *store_identity(const struct store *store)
+{
+	return &store->identity;
 }
 
 struct store_shard *store_shard(struct store *store, uint16_t number)

@@ -19,6 +19,7 @@ struct store {
 	bool is_adopted;  /* and as the previous program left them: nothing was changed on the device */
 	struct bodies bodies;
 	struct figures figures;
+	struct trail trail; /* where the settings want one */
 	struct writer writer;
 	struct reader reader;
 	bool writer_runs, reader_runs; /* there are these threads */

@@ -39,6 +39,7 @@ enum error writer_init(struct writer *writer, const struct writer_start *start)
 	CHECK(writer->settings->segment_bytes > sizeof(struct store_segment_header));
 	segments_init(&writer->segments, start->disk, start->settings->segment_bytes, start->store_id, start->epoch,
 		      start->next_segment);
+	writer->segments.trail = start->trail;
 	enum error error =
 		tail_init(&writer->tail, &writer->segments, start->bodies, start->next_commit, start->wall_s);
 	if (error == ERROR_OK)
@@ -211,22 +212,32 @@ static void writer_show_oldest(const struct writer *writer)
 	figures_set(&writer->figures->taken_since_ns, since_ns);
 }
 
+/* Says how far the shard is safe: here, and where a replica's word counts, there. False: no further than before. */
+static bool writer_publish_shard(struct writer *writer, uint16_t number)
+{
+	struct writer_shard *shard = &writer->shards[number];
+	_Atomic uint64_t *safe = &writer->common->shards[number].safe;
+	bool is_known = shard->confirms.last == shard->taken ||
+			atomic_load_explicit(safe, memory_order_relaxed) == shard->taken;
+	if (!shard->in_tail && !is_known)
+		confirms_add(&shard->confirms, shard->taken, trail_position(writer->segments.trail));
+	uint64_t taken = confirms_take(&shard->confirms, writer->confirmed);
+	if (taken == 0)
+		return false;
+	CHECK_LT(atomic_load_explicit(safe, memory_order_relaxed), taken); /* a promise is not taken back */
+	/* Sequentially consistent, with listener_await(). */
+	atomic_store(safe, taken);
+	return true;
+}
+
 /* Says how far the shards are safe, and wakes those that wait for it. */
 static void writer_publish(struct writer *writer)
 {
 	struct store_common *common = writer->common;
 	bool more = false;
-	for (uint16_t i = 0; i < common->shard_count && writer->epoch_is_safe; i++) {
-		const struct writer_shard *shard = &writer->shards[i];
-		_Atomic uint64_t *safe = &common->shards[i].safe;
-		if (shard->in_tail || atomic_load_explicit(safe, memory_order_relaxed) == shard->taken)
-			continue;
-		CHECK_LT(atomic_load_explicit(safe, memory_order_relaxed),
-			 shard->taken); /* a promise is not taken back */
-		/* Sequentially consistent, with listener_await(). */
-		atomic_store(safe, shard->taken);
-		more = true;
-	}
+	writer->confirmed = trail_confirmed(writer->segments.trail);
+	for (uint16_t i = 0; i < common->shard_count && writer->epoch_is_safe; i++)
+		more |= writer_publish_shard(writer, i);
 	for (uint16_t i = 0; i < common->shard_count && more && writer->wakers != NULL; i++) {
 		if (atomic_load(&common->shards[i].awaits))
 			waker_wake(writer->wakers[i]);
@@ -490,6 +501,12 @@ static bool writer_rests(struct writer *writer)
 	return rest_move(&writer->rest, flushed ? REST_RESTS : REST_REFUSED) && flushed;
 }
 
+/* More than it knew, or that nothing waits for it any more. */
+static bool writer_is_confirmed(const struct writer *writer)
+{
+	return trail_confirmed(writer->segments.trail) != writer->confirmed;
+}
+
 void writer_run(struct writer *writer)
 {
 	while (!atomic_load(&writer->stops) && !writer_rests(writer)) {
@@ -499,7 +516,7 @@ void writer_run(struct writer *writer)
 		struct sleeper *sleeper = writer->failed ? &writer->retry : &writer->sleeper;
 		sleeper_prepare(sleeper);
 		if (atomic_load(&writer->stops) || rest_is_asked(&writer->rest) ||
-		    (!writer->failed && gather_waiting(writer)))
+		    (!writer->failed && (gather_waiting(writer) || writer_is_confirmed(writer))))
 			sleeper_awake(sleeper);
 		else
 			sleeper_sleep(sleeper, wait_ns);

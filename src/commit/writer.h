@@ -28,6 +28,7 @@ struct writer_start {
 	struct figures *figures;
 	struct bodies *bodies;
 	const struct disk *disk;
+	struct trail *trail; /* NULL: nobody follows the log */
 	const uint8_t *store_id;
 	uint64_t epoch;
 	uint32_t next_segment;

@@ -4,6 +4,7 @@
 #ifndef COMMIT_WRITER_STATE_H
 #define COMMIT_WRITER_STATE_H
 
+#include "commit/confirms.h"
 #include "commit/figures.h"
 #include "commit/log/bodies.h"
 #include "commit/log/tail.h"
@@ -33,6 +34,7 @@ struct writer_shard {
 	uint32_t carry_records;
 	int64_t wall_s;       /* of the last buffer */
 	bool has_told_bodies; /* in the commit that is being made */
+	struct confirms confirms;
 };
 
 struct writer {
@@ -63,6 +65,7 @@ struct writer {
 	int64_t wall_s;       /* that a shard told last, and when it was taken */
 	uint64_t wall_at_ns;
 	uint64_t written_at_ns; /* when the last commit was written */
+	uint64_t confirmed;     /* of the trail, as it was looked at last */
 	uint32_t settled;       /* commits of the tail whose bodies have their places */
 	bool must_sync;         /* the tail ends a checkpoint, or the log */
 	bool epoch_is_safe;     /* its first checkpoint is */

@@ -382,6 +382,8 @@ static enum error open_storage(struct gateway *gateway)
 	struct store_refusal refusal;
 	struct memory_root *root = gateway->has_root ? &gateway->memory.root : NULL;
 	const struct store_options *options = &gateway->settings->store;
+	const struct cluster_settings *cluster = &gateway->settings->cluster;
+	gateway->storage.is_followed = cluster_is_on(cluster) && cluster->replicas != 0;
 	if (!gateway->is_heir)
 		return storage_open(&gateway->storage, options, gateway->shard_count, root);
 	enum error error = storage_continue(&gateway->storage, options, gateway->shard_count, root, &refusal);
@@ -532,6 +534,7 @@ struct gateway_parts gateway_parts(const struct gateway *gateway)
 		.retained = gateway->retained,
 		.key = &gateway->key,
 		.nodes = gateway->nodes,
+		.store = gateway->storage.store,
 		.feed = (struct settings_feed *)&gateway->feed,
 		.tls = (struct tls_keeper *)&gateway->tls,
 		.table_descriptors = gateway->layout.table,

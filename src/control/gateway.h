@@ -80,6 +80,7 @@ struct gateway_parts {
 	struct retained *retained;
 	const struct hash_key *key; /* of client ids */
 	struct node_port *nodes;    /* NULL: the gateway is in no cluster */
+	struct store *store;        /* NULL: there is none */
 	struct settings_feed *feed;
 	struct tls_keeper *tls;     /* its contexts and atomics only */
 	uint64_t table_descriptors; /* capacity of one descriptor table */

@@ -61,6 +61,7 @@ static struct store_settings storage_settings(struct storage *storage)
 		.checkpoint_bytes = options->checkpoint_bytes,
 		.buffer_bytes_max = UNWRITTEN_BYTES_MAX,
 		.shard_count = storage->shard_count,
+		.is_followed = storage->is_followed,
 		.arena = storage->arena.root != NULL ? &storage->arena : NULL,
 	};
 }

@@ -25,7 +25,8 @@ struct storage {
 	const struct store_options *options;
 	struct waker **wakers; /* of the shards */
 	uint16_t shard_count;
-	bool is_adopted; /* it is still the program's before */
+	bool is_followed; /* a replica may read the log as it is written; to be set before it is opened */
+	bool is_adopted;  /* it is still the program's before */
 };
 
 /* Opens the store in the directory of the options, which must outlive the storage, and locks it for this process. Does

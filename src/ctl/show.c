@@ -253,6 +253,24 @@ void show_hooks(const json_t *answer, FILE *out)
 	SHOW_TABLE(COLUMNS, hooks, true, out);
 }
 
+static void show_replica(const json_t *replica, FILE *out)
+{
+	const char *node = json_string_value(json_object_get(replica, "node"));
+	const char *state = json_string_value(json_object_get(replica, "state"));
+	const char *fault = json_string_value(json_object_get(replica, "fault"));
+	if (state == NULL || strcmp(state, "off") == 0)
+		return;
+	fputs("replica: ", out);
+	show_text(node != NULL ? node : "none", out);
+	fputs(", ", out);
+	show_text(state, out);
+	if (fault != NULL) {
+		fputs(", ", out);
+		show_text(fault, out);
+	}
+	fputc('\n', out);
+}
+
 void show_nodes(const json_t *answer, FILE *out)
 {
 	/* The fault is last: it is a sentence. */
@@ -286,6 +304,7 @@ void show_nodes(const json_t *answer, FILE *out)
 		show_text(fault, out);
 		fputc('\n', out);
 	}
+	show_replica(json_object_get(answer, "replica"), out);
 	if (json_array_size(nodes) == 0)
 		fputs("no other node was heard of\n", out);
 	SHOW_TABLE(COLUMNS, nodes, true, out);

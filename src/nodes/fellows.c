@@ -294,6 +294,8 @@ enum error fellows_forget(struct nodes_thread *thread, const char *name)
 		return ERROR_NOT_FOUND;
 	if (peer_is_reachable(peer))
 		return ERROR_LIMIT;
+	end_link(thread, entry_of(peer), PEER_AWAY);
+	members_forget(thread->members, slot);
 	FOR_SERVICES(thread, forgotten, peer);
 	snprintf(id, sizeof(id), SPOOL_ID_PREFIX "%s", name);
 	enum error error = session_asker_end(thread->asker, slice_string(id));

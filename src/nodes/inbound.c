@@ -88,7 +88,7 @@ void inbound_begin(struct inbound *inbound, uint32_t slot, uint64_t own_run, uin
 	peer->own_run = own_run;
 	peer->run = run;
 	peer->link_base = peer->told = peer->received;
-	peer->owes = false;
+	peer->owes = peer->is_deaf = false;
 }
 
 /* ---- what is safe ---- */
@@ -139,6 +139,26 @@ void inbound_release(struct inbound *inbound, uint32_t ticket)
 		peer->safe++;
 }
 
+/* Nothing more of this link is taken. */
+static void go_deaf(struct inbound *inbound, struct inbound_peer *peer)
+{
+	inbound->figures.refused++;
+	peer->is_deaf = true;
+	inbound->wants_new_links = true;
+}
+
+/* The same for one that has its number already: nothing of the link is said to be safe from here on, and nothing of it
+ * may be taken for a copy when it comes again. Better twice than not at all. */
+static void refuse_numbered(struct inbound *inbound, uint32_t ticket)
+{
+	if ((ticket & INBOUND_TICKET_OF_OTHERS) != 0)
+		return; /* its batch does not go back */
+	struct inbound_peer *peer = &inbound->peers[ticket >> TICKET_NUMBER_BITS];
+	peer->own_run = peer->run = 0;
+	go_deaf(inbound, peer);
+	inbound_release(inbound, ticket);
+}
+
 static bool is_safe(const struct inbound *inbound, uint16_t shard, uint64_t commit)
 {
 	if (commit == 0)
@@ -165,7 +185,7 @@ static bool await_commit(struct inbound *inbound, uint16_t shard, uint64_t commi
 	return true;
 }
 
-/* Without memory to wait, the message is never said to be safe: its sender keeps it. */
+/* Without memory to wait for a commit the message does not count as safe. */
 static void on_returned(void *context, const struct batch *batch, const uint32_t *tickets)
 {
 	struct inbound *inbound = context;
@@ -174,7 +194,7 @@ static void on_returned(void *context, const struct batch *batch, const uint32_t
 		if (!is_shard || is_safe(inbound, batch->receiver, batch->commit))
 			inbound_release(inbound, tickets[i]);
 		else if (!await_commit(inbound, batch->receiver, batch->commit, tickets[i]))
-			inbound->figures.dropped++;
+			refuse_numbered(inbound, tickets[i]);
 	}
 }
 
@@ -345,6 +365,10 @@ static enum error go_on(struct inbound *inbound, struct arrival *arrival)
 		error = send_groups(inbound, arrival);
 	if (error == ERROR_MORE)
 		return error;
+	if (error != ERROR_OK && arrival->publication.qos != 0) {
+		refuse_numbered(inbound, ticket_of(arrival->slot, arrival->number));
+		return error;
+	}
 	inbound->figures.dropped += error != ERROR_OK;
 	inbound->figures.unwanted += error == ERROR_OK && !arrival->is_wanted && !arrival->message.has_stamp;
 	inbound_release(inbound, ticket_of(arrival->slot, arrival->number));
@@ -356,11 +380,16 @@ static enum error go_on(struct inbound *inbound, struct arrival *arrival)
 static void keep_waiting(struct inbound *inbound, const struct arrival *arrival, struct slice body)
 {
 	struct inbound_peer *peer = &inbound->peers[arrival->slot];
-	bool has_room = peer->waiting_bytes + body.size <= INBOUND_WAITING_BYTES_MAX;
+	bool is_qos_0 = arrival->publication.qos == 0;
+	bool has_room = !is_qos_0 || peer->waiting_bytes < INBOUND_WAITING_QOS_0_BYTES_MAX;
 	struct waiting_arrival *waiting = has_room ? malloc(sizeof(*waiting) + body.size) : NULL;
-	if (waiting == NULL) {
+	if (waiting == NULL && is_qos_0) {
 		inbound->figures.dropped++;
 		inbound_release(inbound, ticket_of(arrival->slot, arrival->number));
+		return;
+	}
+	if (waiting == NULL) {
+		refuse_numbered(inbound, ticket_of(arrival->slot, arrival->number));
 		return;
 	}
 	*waiting = (struct waiting_arrival){
@@ -424,9 +453,11 @@ bool inbound_receive(struct inbound *inbound, uint32_t slot, struct slice body)
 {
 	struct inbound_peer *peer = &inbound->peers[slot];
 	struct arrival arrival = {.slot = slot};
-	if (!ring_grow(peer)) {
-		inbound->figures.dropped++;
-		return true; /* its number is missing, so nothing of this peer is safe from here on */
+	if (peer->is_deaf)
+		return true;
+	if (peer->waiting_bytes >= INBOUND_WAITING_BYTES_MAX || !ring_grow(peer)) {
+		go_deaf(inbound, peer);
+		return true;
 	}
 	bool is_sound = publish_message_read(body, &arrival.message) && read_packet(&arrival, inbound->now_s);
 	bool is_old = is_sound && is_copy(peer, &arrival.message);
@@ -475,7 +506,7 @@ void inbound_send(struct inbound *inbound)
 bool inbound_owe(const struct inbound *inbound, uint32_t slot, uint64_t *number)
 {
 	const struct inbound_peer *peer = &inbound->peers[slot];
-	if (!peer->owes || peer->safe <= peer->told || peer->safe <= peer->link_base)
+	if (!peer->owes || peer->is_deaf || peer->safe <= peer->told || peer->safe <= peer->link_base)
 		return false;
 	*number = peer->safe - peer->link_base;
 	return true;

@@ -5,6 +5,10 @@
  * record, by an outbox of the nodes thread. A message that a shard has no room for waits, and the peer's later ones
  * behind it; the peer's own room ends then, for it counts what is not safe.
  *
+ * What waits at QoS 0 is bounded: beyond that it is dropped, for its sender does not count it. At QoS 1 and 2 nothing
+ * is dropped: a message that cannot be kept is never said to be safe, nothing of the link counts from there on, and a
+ * new link is asked for, on which its sender sends it again.
+ *
  * Each peer's messages have numbers. One is safe when the batches with its records have come back, the commits of these
  * shards are safe, and, where it is retained, the tree's change is. The peer is told up to which number all are safe.
  *
@@ -26,8 +30,10 @@ struct interest;
 
 /* Messages of a peer that are not safe yet. Its shards' outboxes have no room for as many. */
 #define INBOUND_MAX (1u << 22)
-/* Bytes of those that wait for room. A peer that sends more does not keep to what it may; they are dropped. */
+/* Bytes of those that wait for room: with so many at QoS 1 and 2 the peer does not keep to what it may. */
 #define INBOUND_WAITING_BYTES_MAX ((uint64_t)512 << 20)
+/* With so many no message at QoS 0 waits. */
+#define INBOUND_WAITING_QOS_0_BYTES_MAX ((uint64_t)8 << 20)
 
 /* Sets the topic's retained message, unless a newer change is here. True: inbound_release() is to be
  * called with the ticket when the change is safe. */
@@ -48,6 +54,7 @@ struct inbound_peer {
 	uint64_t own_run_before;
 	uint64_t run_before;
 	uint64_t base_before;
+	bool is_deaf;                  /* a message could not be kept: nothing of this link counts any more */
 	bool owes;                     /* since it was told there was one whose publisher waits */
 	uint32_t *holders;             /* of the messages from safe + 1 on: a ring */
 	uint32_t ring_mask;            /* holders NULL: there is none yet */
@@ -75,7 +82,8 @@ struct inbound_commits {
 struct inbound_figures {
 	uint64_t unwanted; /* no subscriber here: what is sent for nothing */
 	uint64_t unsound;
-	uint64_t dropped;
+	uint64_t dropped; /* at QoS 0, for want of room */
+	uint64_t refused; /* at QoS 1 and 2, for want of room or memory: their senders send them again */
 	uint64_t copies;
 };
 
@@ -93,6 +101,7 @@ struct inbound {
 	inbound_retain *retain; /* NULL: retained messages are not kept */
 	void *retain_context;
 	struct inbound_figures figures;
+	bool wants_new_links; /* a peer's link is of no use any more; whoever sees to it sets it back */
 	uint32_t now_s;
 };
 

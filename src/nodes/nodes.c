@@ -7,6 +7,7 @@
 #include "nodes/interest.h"
 #include "nodes/nodes_thread.h"
 #include "nodes/publishing.h"
+#include "nodes/replication.h"
 #include "nodes/retained.h"
 #include "nodes/revocations.h"
 #include "reactor/waker.h"
@@ -69,6 +70,7 @@ void nodes_free(struct nodes *nodes)
 static void free_thread(struct nodes_thread *thread)
 {
 	sessions_service_free(thread->sessions);
+	replication_free(thread->replication);
 	revocations_service_stop(thread->revocations);
 	retained_service_free(thread->retained);
 	publishing_free(thread->publishing);
@@ -121,7 +123,9 @@ static bool make_services(struct nodes_thread *thread)
 	thread->revocations = revocations_service_start(&revocations);
 	thread->interest = interest_new(&thread->parts);
 	thread->publishing = thread->interest != NULL ? publishing_new(thread, thread->interest) : NULL;
-	if (thread->retained == NULL || thread->revocations == NULL || thread->publishing == NULL)
+	thread->replication = replication_make(thread);
+	if (thread->retained == NULL || thread->revocations == NULL || thread->publishing == NULL ||
+	    thread->replication == NULL)
 		return false;
 	thread->sessions = sessions_service_new(thread);
 	if (thread->sessions == NULL)
@@ -133,6 +137,7 @@ static bool make_services(struct nodes_thread *thread)
 	nodes_add_service(thread, &RETAINED_SERVICE, thread->retained);
 	nodes_add_service(thread, &REVOCATIONS_SERVICE, thread->revocations);
 	nodes_add_service(thread, &SESSIONS_SERVICE, thread->sessions);
+	nodes_add_service(thread, &REPLICATION_SERVICE, thread->replication);
 	return true;
 }
 

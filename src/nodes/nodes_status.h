@@ -3,12 +3,12 @@
 #define NODES_NODES_STATUS_H
 
 #include "cluster/message.h"
+#include "nodes/replica_status.h"
 #include "runtime/settings/cluster_settings.h"
 
 #include <stdbool.h>
 #include <stdint.h>
 
-#define NODES_TEXT_BYTES_MAX 256u
 #define NODES_VERSION_BYTES_MAX 40u
 
 enum peer_state {
@@ -84,6 +84,7 @@ struct nodes_status {
 	struct nodes_revocations_status revocations;
 	uint32_t peer_count;
 	struct peer_status peers[NODES_MAX];
+	struct replicas_status replicas;
 };
 
 /* While it is made, each peer stands at its slot; this moves them together, and counts them. */

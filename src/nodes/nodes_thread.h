@@ -42,6 +42,7 @@ struct peer_entry {
 struct interest;
 struct session_asker;
 struct publishing;
+struct replication;
 struct retained_service;
 struct revocations_service;
 
@@ -59,6 +60,7 @@ struct nodes_thread {
 	struct publishing *publishing;
 	struct sessions_service *sessions;
 	struct revocations_service *revocations;
+	struct replication *replication;
 	/* Its own. */
 	struct bus *bus;
 	struct members *members;

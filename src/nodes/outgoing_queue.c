@@ -54,13 +54,16 @@ struct outgoing_batch *outgoing_queue_find(const struct outgoing_queue *queue, u
 	return at < queue->count ? outgoing_queue_at(queue, at) : NULL;
 }
 
-void outgoing_queue_rewind(struct outgoing_queue *queue)
+void outgoing_queue_rewind(struct outgoing_queue *queue, struct outgoing_runs runs)
 {
 	for (uint32_t i = 0; i < queue->count; i++) {
 		struct outgoing_batch *item = outgoing_queue_at(queue, i);
-		if (item->first != 0)
+		if (item->first != 0) {
 			item->copies = item->first;
-		item->offset = 0;
+			item->copies_last = item->last;
+			item->copies_runs = runs;
+		}
+		item->offset = item->kept;
 		item->first = item->last = 0;
 		item->awaits = false;
 	}

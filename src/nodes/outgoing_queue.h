@@ -10,6 +10,12 @@
 /* Serial numbers are told in so many bits. There are never as many batches. */
 #define OUTGOING_SERIAL_MASK ((1u << 25) - 1)
 
+/* What a link is between. */
+struct outgoing_runs {
+	uint64_t peer;
+	uint64_t own;
+};
+
 struct outgoing_batch {
 	struct batch *batch;
 	uint32_t offset;  /* of the record that is sent next */
@@ -17,7 +23,12 @@ struct outgoing_batch {
 	uint32_t holders; /* records that were made of its own, and are not safe yet */
 	uint64_t first;   /* number of its first message on the link; 0: none was sent */
 	uint64_t last;    /* of the last one that was sent */
-	uint64_t copies;  /* on a link before: number of the next record that was sent; 0: none was */
+	uint32_t kept;    /* records before this offset are in the peer's spool */
+	/* A link on which records were sent that are sent in another way now: number of the next of them, and of
+	 * the last; 0: none was. */
+	uint64_t copies;
+	uint64_t copies_last;
+	struct outgoing_runs copies_runs;
 };
 
 /* A ring. */
@@ -44,8 +55,8 @@ static inline struct outgoing_batch *outgoing_queue_next(const struct outgoing_q
 }
 /* The one with this serial number; NULL: it has gone. */
 struct outgoing_batch *outgoing_queue_find(const struct outgoing_queue *queue, uint32_t serial);
-/* All are to be sent in another way, from their beginnings. */
-void outgoing_queue_rewind(struct outgoing_queue *queue);
+/* All are to be sent in another way, but for what is in the spool. runs: of the link on which they were sent. */
+void outgoing_queue_rewind(struct outgoing_queue *queue, struct outgoing_runs runs);
 /* Takes out the first one, if it was sent, no record of its own is held, and either awaits nothing or all up to this
  * number are safe. NULL: it is not so. */
 struct batch *outgoing_queue_pop_done(struct outgoing_queue *queue, uint64_t safe);

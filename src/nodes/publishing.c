@@ -6,8 +6,10 @@
 #include "nodes/interest.h"
 #include "nodes/nodes_thread.h"
 #include "nodes/to_peer.h"
+#include "relay/session/session_asker.h"
 #include "runtime/node_mail.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
 /* Commits of the store wake shards, and not this thread: it looks so often while it waits for some. */
@@ -112,6 +114,10 @@ static void receive_batches(struct publishing *publishing)
 		uint32_t slot = (uint32_t)batch->receiver - shards;
 		if (slot >= NODES_MAX) {
 			outbox_return(outbox, batch);
+		} else if (publishing->peers[slot].peer == NULL) {
+			/* It was forgotten while the message was on its way, or known to a thread before this one. */
+			batch->commit = BATCH_LOST;
+			outbox_return(outbox, batch);
 		} else if (!outgoing_queue_push(&publishing->peers[slot].queue, batch)) {
 			publishing->unsorted = batch;
 			return;
@@ -149,10 +155,21 @@ static void on_joined(void *context, struct node_peer *peer)
 	inbound_begin(&publishing->inbound, peer->slot, peer->link->own, peer->incarnation);
 }
 
+/* In the spool of a node that is not here; 0 where it cannot be found out. */
+static uint64_t count_waiting(const struct nodes_thread *thread, const struct node_peer *peer)
+{
+	char id[sizeof(SPOOL_ID_PREFIX) + CLUSTER_NAME_BYTES_MAX];
+	struct session_facts facts = {0};
+	snprintf(id, sizeof(id), SPOOL_ID_PREFIX "%s", peer->name);
+	enum error error = session_asker_inspect(thread->asker, slice_string(id), NULL, &facts);
+	return error == ERROR_OK ? facts.messages : 0;
+}
+
 static void on_remembered(void *context, struct node_peer *peer)
 {
 	struct publishing *publishing = context;
-	if (!to_peer_remembered(&publishing->scene, &publishing->peers[peer->slot], peer))
+	if (!to_peer_remembered(&publishing->scene, &publishing->peers[peer->slot], peer,
+				count_waiting(publishing->thread, peer)))
 		log_write(LOG_ERROR, "node %s: there can be no spool of that name", peer->name);
 }
 
@@ -187,6 +204,16 @@ static void release_other(void *context, uint32_t ticket)
 	to_peer_release(&publishing->scene, to, ticket);
 }
 
+static void begin_links_anew(struct publishing *publishing)
+{
+	if (!publishing->inbound.wants_new_links)
+		return;
+	publishing->inbound.wants_new_links = false;
+	publishing->thread->renews = true;
+	log_write(LOG_ERROR, "cluster: there was no room or no memory for a message of another node; this node begins "
+			     "anew in the cluster, and gets it again");
+}
+
 static bool on_turn(void *context, uint64_t now_ms)
 {
 	struct publishing *publishing = context;
@@ -204,6 +231,7 @@ static bool on_turn(void *context, uint64_t now_ms)
 		send_safe(publishing, to);
 	}
 	inbound_send(&publishing->inbound);
+	begin_links_anew(publishing);
 	return false;
 }
 
@@ -239,7 +267,7 @@ static void on_status(const void *context, struct nodes_status *status)
 		status->peers[slot].messages_in = inbound->messages;
 		status->peers[slot].bytes_in = inbound->bytes;
 		status->peers[slot].dropped = peer->dropped;
-		status->peers[slot].waiting = peer->spool.written - peer->spool.drained;
+		status->peers[slot].waiting = spool_waiting(&peer->spool);
 	}
 }
 

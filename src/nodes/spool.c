@@ -36,6 +36,7 @@ static void close_link(struct spool *spool, uint64_t now_ms)
 	spool->state = SPOOL_CLOSED;
 	spool->retry_ms = now_ms + RETRY_MS;
 	spool->first = spool->count = 0;
+	spool->flight_bytes = 0;
 	spool->has_asked = spool->is_empty = false;
 }
 
@@ -120,6 +121,7 @@ static void read_opening(struct spool *spool)
 {
 	struct mqtt_publish publish;
 	bool more;
+	spool->wants_more = true;
 	if (!session_link_read(&spool->link, &more))
 		return;
 	if (session_link_next(&spool->link, &publish))
@@ -171,7 +173,8 @@ bool spool_poll(const struct spool *spool, struct pollfd *fd)
 {
 	if (spool->state == SPOOL_CLOSED)
 		return false;
-	short events = (short)(POLLIN | (spool->link.is_blocked ? POLLOUT : 0));
+	/* What is not taken out yet must not wake the thread again and again. */
+	short events = (short)((spool->wants_more ? POLLIN : 0) | (spool->link.is_blocked ? POLLOUT : 0));
 	*fd = (struct pollfd){.fd = spool->link.fd, .events = events};
 	return true;
 }
@@ -216,8 +219,12 @@ static bool take_origin(struct spool *spool, struct slice *properties, struct pu
 	*qos = wire_get_u8(&reader);
 	if (reader.failed || *qos > 2 || !publish_message_read(reader.rest, message))
 		return false;
-	if (run == spool->run)
+	if (run == spool->run) {
 		spool->drained = number;
+		spool->older = 0; /* they came first */
+	} else if (spool->older != 0) {
+		spool->older--;
+	}
 	*properties = rest;
 	return true;
 }
@@ -268,7 +275,7 @@ bool spool_next(struct spool *spool, struct publish_message *message, uint16_t *
 	return false;
 }
 
-bool spool_sent(struct spool *spool, uint16_t packet_id, uint64_t number)
+bool spool_sent(struct spool *spool, uint16_t packet_id, uint64_t number, size_t bytes)
 {
 	if (spool->count == spool->capacity) {
 		uint32_t capacity = spool->capacity == 0 ? FLIGHTS_MIN : spool->capacity * 2;
@@ -285,7 +292,8 @@ bool spool_sent(struct spool *spool, uint16_t packet_id, uint64_t number)
 		spool->first = 0;
 	}
 	spool->flights[(spool->first + spool->count++) & (spool->capacity - 1)] =
-		(struct spool_flight){number, packet_id};
+		(struct spool_flight){.number = number, .bytes = (uint32_t)bytes, .packet_id = packet_id};
+	spool->flight_bytes += bytes;
 	return true;
 }
 
@@ -297,6 +305,7 @@ void spool_is_safe(struct spool *spool, uint64_t number)
 			return;
 		spool->first++;
 		spool->count--;
+		spool->flight_bytes -= first.bytes;
 		if (spool->state != SPOOL_CLOSED)
 			session_link_acknowledge(&spool->link, first.packet_id);
 	}

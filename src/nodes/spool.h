@@ -17,6 +17,10 @@
 struct gateway;
 struct pollfd;
 
+/* With so many bytes on their way to the peer nothing more is taken out: the peer keeps what its shards have no room
+ * for. */
+#define SPOOL_FLIGHT_BYTES_MAX ((uint64_t)8 << 20)
+
 #define SPOOL_ID_PREFIX "$roost/node/"
 
 enum spool_state {
@@ -28,6 +32,7 @@ enum spool_state {
 /* A message that was sent to the peer and is not known to be safe there. */
 struct spool_flight {
 	uint64_t number; /* on the link */
+	uint32_t bytes;
 	uint16_t packet_id;
 };
 
@@ -44,11 +49,13 @@ struct spool {
 	uint64_t run;                 /* a random number of this thread's, for `written` */
 	uint64_t written;             /* messages that were given to the session */
 	uint64_t drained;             /* number of the last one of those that came back */
+	uint64_t older;               /* messages of threads before this one that have not come out */
 	uint64_t retry_ms;            /* no connection is opened before */
 	struct spool_flight *flights; /* a ring */
 	uint32_t first;
 	uint32_t count;
 	uint32_t capacity;
+	uint64_t flight_bytes;
 	struct bytes packet; /* of spool_next() */
 };
 
@@ -68,7 +75,17 @@ bool spool_poll(const struct spool *spool, struct pollfd *fd);
 /* The next message for the peer; its packet is valid until the next call. False: there is none now. */
 bool spool_next(struct spool *spool, struct publish_message *message, uint16_t *packet_id);
 /* It was sent with this number. False: no memory; the connection is closed, and it comes again. */
-bool spool_sent(struct spool *spool, uint16_t packet_id, uint64_t number);
+bool spool_sent(struct spool *spool, uint16_t packet_id, uint64_t number, size_t bytes);
+/* Whether the next may be taken out. */
+static inline bool spool_may_send(const struct spool *spool)
+{
+	return spool->flight_bytes < SPOOL_FLIGHT_BYTES_MAX;
+}
+/* Messages that wait in it, as far as this thread knows. */
+static inline uint64_t spool_waiting(const struct spool *spool)
+{
+	return spool->older + spool->written - spool->drained;
+}
 /* The peer has all up to this number safe. */
 void spool_is_safe(struct spool *spool, uint64_t number);
 /* The link is over: what was on its way comes again. */
@@ -77,6 +94,12 @@ void spool_restart(struct spool *spool);
 static inline bool spool_is_drained(const struct spool *spool)
 {
 	return spool->state == SPOOL_READY && spool->is_empty && spool->count == 0;
+}
+/* Nothing is in it: what has not come out has expired, or found no room there. */
+static inline void spool_nothing_waits(struct spool *spool)
+{
+	spool->older = 0;
+	spool->drained = spool->written;
 }
 
 #endif

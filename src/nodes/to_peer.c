@@ -46,6 +46,26 @@ static bool was_sent(const struct record *record)
 	return record->publication.resumed;
 }
 
+/* A record that was sent on a link which is not known to have brought it: its number there says which one it is. */
+static bool is_copy(const struct outgoing_batch *item, const struct record *record)
+{
+	return was_sent(record) && item->copies != 0 && item->copies <= item->copies_last;
+}
+
+static void name_copy(const struct outgoing_batch *item, const struct record *record, struct publish_message *message)
+{
+	message->is_copy = is_copy(item, record);
+	message->run = item->copies_runs.peer;
+	message->sender = item->copies_runs.own;
+	message->number = item->copies;
+}
+
+static void pass_record(struct outgoing_batch *item, const struct record *record, bool was_copy)
+{
+	item->copies += was_copy;
+	item->offset += record->record_bytes;
+}
+
 static bool is_for_nobody(const struct to_peer_scene *scene, const struct record *record)
 {
 	return record->route_count == 0 || publication_expired(&record->publication, scene->now_s);
@@ -111,6 +131,7 @@ static bool send_record(const struct to_peer_scene *scene, struct to_peer *to, s
 	if (peer_room(to->peer) == 0)
 		return false;
 	describe(scene, record, &message);
+	name_copy(item, record, &message);
 	for (uint32_t next = 0; next < record->route_count;) {
 		bool is_first = next == 0;
 		add_routes(record, &next, &message);
@@ -131,9 +152,10 @@ static void send_batches(const struct to_peer_scene *scene, struct to_peer *to)
 	while ((item = outgoing_queue_next(&to->queue)) != NULL) {
 		while (item->offset < item->batch->used_bytes) {
 			struct record *record = record_at(item);
+			bool was_copy = is_copy(item, record);
 			if (!is_for_nobody(scene, record) && !send_record(scene, to, item, record))
 				return;
-			item->offset += record->record_bytes;
+			pass_record(item, record, was_copy);
 		}
 		to->queue.sent++;
 	}
@@ -238,11 +260,7 @@ static bool spool_record(struct to_peer_scene *scene, struct to_peer *to, struct
 		to->dropped++;
 		return true;
 	}
-	/* The message may be there already. Then its number says so. */
-	message.is_copy = was_sent(record) && item->copies != 0;
-	message.run = to->copies_run;
-	message.sender = to->copies_own_run;
-	message.number = item->copies;
+	name_copy(item, record, &message);
 	spool_origin(&to->spool, &message, record->publication.qos, &scene->origin);
 	if (scene->origin.failed || !write_own(scene, to, item, record, route, bytes_slice(&scene->origin)))
 		return false;
@@ -259,9 +277,8 @@ static void spool_batches(struct to_peer_scene *scene, struct to_peer *to)
 			struct record *record = record_at(item);
 			if (!is_for_nobody(scene, record) && !spool_record(scene, to, item, record, route))
 				return;
-			if (was_sent(record) && item->copies != 0)
-				item->copies++;
-			item->offset += record->record_bytes;
+			pass_record(item, record, is_copy(item, record));
+			item->kept = item->offset;
 		}
 		to->queue.sent++;
 	}
@@ -273,12 +290,12 @@ static void drain(struct to_peer *to)
 {
 	struct publish_message message;
 	uint16_t packet_id;
-	while (peer_room(to->peer) != 0 && spool_next(&to->spool, &message, &packet_id)) {
+	while (peer_room(to->peer) != 0 && spool_may_send(&to->spool) && spool_next(&to->spool, &message, &packet_id)) {
 		if (!send_message(to, &message)) {
 			spool_restart(&to->spool); /* it comes again */
 			return;
 		}
-		if (!spool_sent(&to->spool, packet_id, to->numbered))
+		if (!spool_sent(&to->spool, packet_id, to->numbered, message.packet.size))
 			return;
 	}
 }
@@ -297,13 +314,15 @@ static bool is_through(struct to_peer *to)
 
 static void choose_passage(const struct to_peer_scene *scene, struct to_peer *to)
 {
-	if (to->passage == PASSAGE_LAST && is_through(to))
+	if (to->passage == PASSAGE_LAST && is_through(to)) {
+		spool_nothing_waits(&to->spool);
 		set_passage(scene, to, PASSAGE_DIRECT);
-	else if (to->passage == PASSAGE_LAST && scene->now_ms - to->passage_ms > LAST_MS && to->spool.is_made)
+	} else if (to->passage == PASSAGE_LAST && scene->now_ms - to->passage_ms > LAST_MS && to->spool.is_made) {
 		set_passage(scene, to, PASSAGE_DRAIN);
-	else if (to->passage == PASSAGE_DRAIN && scene->now_ms - to->passage_ms > LAST_MS &&
-		 to->spool.written - to->spool.drained <= LAST_MESSAGES)
+	} else if (to->passage == PASSAGE_DRAIN && scene->now_ms - to->passage_ms > LAST_MS &&
+		   to->spool.written - to->spool.drained <= LAST_MESSAGES) {
 		set_passage(scene, to, PASSAGE_LAST);
+	}
 }
 
 /* ---- the peer ---- */
@@ -313,8 +332,7 @@ bool to_peer_joined(struct to_peer_scene *scene, struct to_peer *to, struct node
 	bool is_new = to->peer == NULL;
 	to->peer = peer;
 	to->numbered = to->safe = 0;
-	to->peer_run = peer->incarnation;
-	to->own_run = peer->link->own;
+	to->runs = (struct outgoing_runs){peer->incarnation, peer->link->own};
 	set_passage(scene, to, PASSAGE_LAST);
 	return !is_new || spool_init(&to->spool, scene->gateway, peer->name, scene->run);
 }
@@ -328,7 +346,7 @@ static void give_back_lost(struct to_peer_scene *scene, struct to_peer *to)
 	}
 }
 
-bool to_peer_remembered(struct to_peer_scene *scene, struct to_peer *to, struct node_peer *peer)
+bool to_peer_remembered(struct to_peer_scene *scene, struct to_peer *to, struct node_peer *peer, uint64_t waiting)
 {
 	CHECK(to->peer == NULL);
 	to->peer = peer;
@@ -336,23 +354,23 @@ bool to_peer_remembered(struct to_peer_scene *scene, struct to_peer *to, struct 
 	if (!spool_init(&to->spool, scene->gateway, peer->name, scene->run))
 		return false;
 	to->spool.is_made = true;
+	to->spool.older = waiting;
 	return true;
 }
 
 void to_peer_forget(struct to_peer_scene *scene, struct to_peer *to)
 {
-	spool_restart(&to->spool);
-	to->spool.is_made = false;
 	give_back_lost(scene, to);
+	spool_fini(&to->spool);
+	to->spool = (struct spool){.link.fd = -1};
+	to->peer = NULL;
+	to->passage = PASSAGE_NONE;
 }
 
 void to_peer_away(struct to_peer_scene *scene, struct to_peer *to)
 {
-	if (to->passage == PASSAGE_DIRECT) {
-		outgoing_queue_rewind(&to->queue);
-		to->copies_run = to->peer_run;
-		to->copies_own_run = to->own_run;
-	}
+	if (to->passage == PASSAGE_DIRECT)
+		outgoing_queue_rewind(&to->queue, to->runs);
 	set_passage(scene, to, PASSAGE_SPOOL);
 }
 

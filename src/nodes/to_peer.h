@@ -40,10 +40,7 @@ struct to_peer {
 	bool has_settled;  /* LAST: all that was written to the spool is there; then it is asked whether it is empty */
 	uint64_t numbered; /* messages sent on this link */
 	uint64_t safe;     /* of these, as the peer said */
-	uint64_t peer_run; /* of the link: the peer's, and this node's */
-	uint64_t own_run;
-	uint64_t copies_run; /* the same of the link on which what is rewound was sent */
-	uint64_t copies_own_run;
+	struct outgoing_runs runs; /* of the link */
 	uint64_t messages;
 	uint64_t bytes;
 	uint64_t spooled;
@@ -52,9 +49,9 @@ struct to_peer {
 
 /* A link begins, for the first time or with another run of it. False: there cannot be a spool of such a name. */
 bool to_peer_joined(struct to_peer_scene *scene, struct to_peer *to, struct node_peer *peer);
-/* It has a spool from an earlier run. False: likewise. */
-bool to_peer_remembered(struct to_peer_scene *scene, struct to_peer *to, struct node_peer *peer);
-/* What waits for it has been dropped with its session. */
+/* It has a spool from an earlier run, in which so many messages wait. False: likewise. */
+bool to_peer_remembered(struct to_peer_scene *scene, struct to_peer *to, struct node_peer *peer, uint64_t waiting);
+/* It is gone for good: its session is dropped. Until it joins anew it is one that was never heard of. */
 void to_peer_forget(struct to_peer_scene *scene, struct to_peer *to);
 void to_peer_away(struct to_peer_scene *scene, struct to_peer *to);
 void to_peer_back(struct to_peer_scene *scene, struct to_peer *to);

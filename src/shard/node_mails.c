@@ -1,5 +1,6 @@
 #include "shard/node_mails.h"
 
+#include "lifecycle/inherit.h"
 #include "lifecycle/moving.h"
 #include "route/retained_mail.h"
 #include "route/routing.h"
@@ -14,6 +15,8 @@ static bool deal_with(struct shard *shard, struct node_mail *mail)
 		routings_have_room(shard);
 		node_mail_free(mail);
 		return true;
+	case MESSAGE_REPLICATION:
+		return inherit_take(shard, mail);
 	case MESSAGE_RETAINED:
 		retained_mail_take(shard, mail);
 		return true;

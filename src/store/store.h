@@ -22,6 +22,8 @@
 #include <stdatomic.h>
 
 struct arena;
+struct store_identity;
+struct trail;
 struct waker;
 struct store;
 
@@ -38,6 +40,7 @@ struct store_settings {
 				    * began, and by as many as the last one wrote */
 	uint64_t buffer_bytes_max; /* a shard's events that are not written yet: more, and store_is_full() */
 	uint16_t shard_count;
+	bool is_followed; /* somebody may read the log as it is written (store_trail()) */
 	/* Where it keeps what is too much for notes, and its notes: for store_continue(). It must outlive the store.
 	 * NULL: nothing outlives the program. */
 	struct arena *arena;
@@ -75,6 +78,14 @@ enum error store_read_body(struct store *store, struct store_place place, const 
 /* 16 secret bytes, made with the store and kept in it: the key of client id hashes, by which principals know their
  * tokens. */
 const uint8_t *store_key(const struct store *store);
+
+/* What the log looks like, for a replica (commit/log/trail.h); NULL: the settings want none. As long as the store. */
+struct trail *store_trail(struct store *store);
+/* Where the log ended that was recovered; 0 and 0: there was none, or the store was taken over from the program before.
+ */
+void store_recovered(const struct store *store, uint64_t *epoch, uint64_t *commit);
+/* Its id and its key. As long as the store. */
+const struct store_identity *store_identity(const struct store *store);
 
 /* Begins an epoch and starts the threads. wakers: one a shard, to be woken by. The shards have to begin their first
  * checkpoint at once (store_wants_checkpoint() is true); until all have ended it nothing is safe. */

@@ -3,7 +3,7 @@
 Each rule is a function that yields faults, sentences with the times of those who look into the history. docs/NODES.md has the
 promises; what a promise leaves open in which fault is in promises.py."""
 
-from promises import LOST, ORDER, TWICE, Excuses
+from promises import LOST, MOVED, ORDER, TWICE, Excuses
 from view import FOREVER, View, matches
 
 # Other nodes have heard of a subscription after it was there so long while the cluster was calm.
@@ -40,6 +40,9 @@ def is_owed(view, message, subscription):
     if message.taken is None or not effective_qos(message, subscription) or not matches(subscription.filter, message.topic):
         return False
     if not (subscription.at < message.begin and message.taken < subscription.end) or not is_known(view, message, subscription):
+        return False
+    # What waits for a node that is out of reach is for those who are subscribed when it comes there.
+    if subscription.is_given_up and not view.calm(message.begin, message.taken):
         return False
     if not subscription.conn.lasting:
         return subscription.conn.end is None and subscription.conn.left is None
@@ -109,7 +112,8 @@ def twice(view, excuses):
                 if not excuses.find(TWICE, "twice at QoS 2", view, message, name, min(message.begin, first[0]["t"]), last[0]["t"]):
                     yield f"{words} ({story(view, name, message)})"
             elif first[1] is last[1] and not any(event["dup"] for event, _ in got) and not message.was_repeated \
-                    and view.calm(message.begin, last[0]["t"]):
+                    and view.calm(message.begin, last[0]["t"]) \
+                    and not excuses.find((MOVED,), "twice at QoS 1", view, message, name, message.begin, last[0]["t"]):
                 yield f"{words}, on one connection while it was calm"
 
 

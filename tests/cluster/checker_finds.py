@@ -225,6 +225,27 @@ def test_who_unsubscribes_is_owed_nothing(pair):
     assert story.broken() == []
 
 
+def give_up(story, subscriber):
+    story.note("unsubscribe", conn=subscriber, filter="t/+")
+    story.note("unsuback", conn=subscriber, filter="t/+", code=0)
+
+
+def test_what_came_before_one_unsubscribes_is_owed(pair):
+    story, subscriber, publisher = pair
+    story.publish(publisher)
+    give_up(story, subscriber)
+    assert story.broken() == ["lost"]
+
+
+def test_but_not_what_waited_in_a_split(pair):
+    story, subscriber, publisher = pair
+    story.split()
+    story.publish(publisher)
+    give_up(story, subscriber)
+    story.heal()
+    assert story.broken() == []
+
+
 def test_one_member_of_a_group_gets_it(story):
     members = [story.connect(name, node) for name, node in (("m1", "a"), ("m2", "b"))]
     publisher = story.connect("pub", "c")
@@ -257,7 +278,7 @@ def test_unless_a_node_was_killed_meanwhile(pair):
     story.got(subscriber, number)
     story.heal()
     assert story.broken() == []
-    assert story.excused() == ["twice at QoS 2: a node is killed"]
+    assert story.excused() == ["twice at QoS 2: a node is killed, or its program replaced"]
 
 
 def test_or_long_before(pair):

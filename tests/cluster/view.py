@@ -30,6 +30,7 @@ class Conn:
 class Subscription:
     def __init__(self, conn, text, qos, at):
         self.conn, self.id, self.node, self.text, self.qos, self.at, self.end = conn, conn.id, conn.node, text, qos, at, FOREVER
+        self.is_given_up = False  # by UNSUBSCRIBE
         shared = text.split("/", 2) if text.startswith("$share/") else None
         self.group, self.filter = (shared[1], shared[2]) if shared else (None, text)
 
@@ -132,10 +133,10 @@ class View:
             self.fresh.append(conn)
             self._end_subscriptions(conn.id, conn.begin)
 
-    def _end_subscriptions(self, name, at, text=None):
+    def _end_subscriptions(self, name, at, text=None, is_given_up=False):
         for one in self.subscriptions:
             if one.id == name and one.end == FOREVER and text in (None, one.text):
-                one.end = at
+                one.end, one.is_given_up = at, is_given_up
 
     def _read_mended(self, event):
         if event["fault"] in ("kill", "stop", "upgrade"):
@@ -169,7 +170,7 @@ class View:
     def _read_unsubscribe(self, event):
         conn = self.conns[event["conn"]]
         self.asked[conn.number, "unsuback", event["filter"]] = event
-        self._end_subscriptions(conn.id, event["t"], event["filter"])
+        self._end_subscriptions(conn.id, event["t"], event["filter"], is_given_up=True)
 
     def _read_unsuback(self, event):
         self.asked.pop((event["conn"], "unsuback", event["filter"]), None)

@@ -1,6 +1,8 @@
 """A node that is stopped, replaced or started anew loses nothing that was acknowledged, neither what it sends to others nor what
 they send to it; and one that is gone for good is forgotten when somebody says so."""
 
+import os
+import signal
 import threading
 
 import pytest
@@ -87,11 +89,13 @@ def test_who_waits_is_remembered(cluster):
     cluster.nodes["a"].crash()
     cluster.start("a")
     cluster.wait_state("a", "b", "away")
+    assert cluster.peer("a", "b")["waiting_messages"] == 1
     with cluster.nodes["a"].client("from", 5) as publisher:
         publisher.hand_over("t", "meanwhile", qos=1)
         publisher.hand_over("t/other", "of no interest", qos=1)
         cluster.start("b")
         cluster.settle()
+        cluster.wait("nothing waits", lambda: cluster.peer("a", "b")["waiting_messages"] == 0)
         publisher.hand_over("t", "last", qos=1)
     assert got(cluster.nodes["b"], "to", "last") == ["before", "meanwhile", "last"]
 
@@ -112,6 +116,42 @@ def test_a_node_that_is_gone_for_good_is_forgotten(cluster):
         cluster.start("b")  # it was not gone for good
         cluster.settle()
         cluster.wait("its filter is known", lambda: cluster.peer("a", "b")["filters"] >= 1)
+        publisher.hand_over("t", "last", qos=1)
+    assert got(cluster.nodes["b"], "to", "last") == ["last"]
+
+
+def test_a_forgotten_node_stays_forgotten(cluster):
+    """What waited for it is not made anew, and so a node that starts does not remember it."""
+    admin = cluster.nodes["a"].admin()
+    cluster.nodes["b"].crash()
+    cluster.wait_state("a", "b", "away")
+    assert roost("ctl", "--url", admin.url, "forget-node", "b").returncode == 0
+    with cluster.nodes["a"].client("from", 5) as publisher:
+        for _ in range(20):
+            publisher.hand_over("t", "for nobody", qos=1)
+    # The thread that would make it has had many turns since.
+    cluster.wait("figures were told", lambda: cluster.nodes["a"].admin().get("/ready").status == 200)
+    assert admin.get("/api/v1/clients/%24roost%2Fnode%2Fb").status == 404
+    cluster.nodes["a"].crash()
+    cluster.start("a")
+    cluster.settle("a")
+    assert cluster.states("a") == {}
+
+
+def test_a_node_that_was_forgotten_too_early_comes_back(cluster):
+    """It was only paused, and goes on as the same run: for the others it begins anew."""
+    durable(cluster, "b", "to", "t")
+    paused = cluster.nodes["b"].process.pid
+    os.kill(paused, signal.SIGSTOP)
+    try:
+        cluster.wait_state("a", "b", "away")
+        assert roost("ctl", "--url", cluster.nodes["a"].admin().url, "forget-node", "b").returncode == 0
+    finally:
+        os.kill(paused, signal.SIGCONT)
+    cluster.wait("it is back", lambda: cluster.states("a").get("b") == "alive")
+    cluster.settle()
+    cluster.wait("its filter is known", lambda: cluster.peer("a", "b")["filters"] >= 1)
+    with cluster.nodes["a"].client("from", 5) as publisher:
         publisher.hand_over("t", "last", qos=1)
     assert got(cluster.nodes["b"], "to", "last") == ["last"]
 

@@ -24,6 +24,28 @@ static json_t *json_of_peer(const struct peer_status *peer)
 			 "dropped_messages", (json_int_t)peer->dropped, "fault", json_of_text(peer->fault));
 }
 
+static json_t *json_of_replica(const struct replica_status *replica)
+{
+	return json_pack("{s:s, s:o, s:I, s:I, s:I, s:I, s:o}", "state", replica_state_name(replica->state), "node",
+			 json_of_text(replica->name), "state_seconds", (json_int_t)replica->state_s, "behind_commits",
+			 (json_int_t)replica->behind_commits, "behind_bytes", (json_int_t)replica->behind_bytes,
+			 "refusals", (json_int_t)replica->refusals, "fault", json_of_text(replica->fault));
+}
+
+static json_t *json_of_copies(const struct replicas_status *replicas)
+{
+	json_t *copies = json_array();
+	for (uint32_t i = 0; i < replicas->copy_count; i++) {
+		const struct copy_status *copy = &replicas->copies[i];
+		json_array_append_new(copies,
+				      json_pack("{s:s, s:s, s:I, s:I, s:I, s:o}", "node", copy->name, "state",
+						copy_state_name(copy->state), "bytes", (json_int_t)copy->bytes,
+						"sessions_taken_over", (json_int_t)copy->sessions, "refusals",
+						(json_int_t)copy->refusals, "fault", json_of_text(copy->fault)));
+	}
+	return copies;
+}
+
 static json_t *json_of_nodes(const struct request *request, const struct nodes_status *status)
 {
 	char view[20];
@@ -31,13 +53,15 @@ static json_t *json_of_nodes(const struct request *request, const struct nodes_s
 	for (uint32_t i = 0; i < status->peer_count; i++)
 		json_array_append_new(peers, json_of_peer(&status->peers[i]));
 	snprintf(view, sizeof(view), "%016lx", status->view);
-	return json_pack("{s:b, s:s, s:b, s:o, s:I, s:b, s:s, s:I, s:I, s:I, s:I, s:o, s:o}", "cluster", status->is_on,
-			 "node", gateway_settings(request->api->gateway)->node, "nats_connected", status->is_connected,
-			 "nats_server", json_of_text(status->server), "nats_reconnects", (json_int_t)status->reconnects,
-			 "caught_up", status->is_caught_up, "view", view, "claims", (json_int_t)status->claims,
-			 "claims_timed_out", (json_int_t)status->claims_timed_out, "sessions_moved_in",
-			 (json_int_t)status->sessions_moved_in, "sessions_moved_out",
-			 (json_int_t)status->sessions_moved_out, "fault", json_of_text(status->fault), "nodes", peers);
+	return json_pack("{s:b, s:s, s:b, s:o, s:I, s:b, s:s, s:I, s:I, s:I, s:I, s:o, s:o, s:o, s:o}", "cluster",
+			 status->is_on, "node", gateway_settings(request->api->gateway)->node, "nats_connected",
+			 status->is_connected, "nats_server", json_of_text(status->server), "nats_reconnects",
+			 (json_int_t)status->reconnects, "caught_up", status->is_caught_up, "view", view, "claims",
+			 (json_int_t)status->claims, "claims_timed_out", (json_int_t)status->claims_timed_out,
+			 "sessions_moved_in", (json_int_t)status->sessions_moved_in, "sessions_moved_out",
+			 (json_int_t)status->sessions_moved_out, "fault", json_of_text(status->fault), "replica",
+			 json_of_replica(&status->replicas.own), "copies", json_of_copies(&status->replicas), "nodes",
+			 peers);
 }
 
 void serve_nodes(struct request *request)

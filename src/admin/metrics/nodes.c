@@ -22,6 +22,25 @@ static void write_total(struct exposition *exposition, const struct snapshot *sn
 				 *(const uint64_t *)(const void *)((const char *)&snapshot->nodes + offset));
 }
 
+static void write_in_step(struct exposition *exposition, const struct snapshot *snapshot, size_t unused)
+{
+	enum replica_state state = snapshot->nodes.replicas.own.state;
+	(void)unused;
+	if (snapshot->nodes.is_on && state != REPLICA_OFF)
+		exposition_count(exposition, "", state == REPLICA_IN_STEP);
+}
+
+static void write_copies(struct exposition *exposition, const struct snapshot *snapshot, size_t unused)
+{
+	char labels[NODE_LABELS_BYTES_MAX];
+	const struct replicas_status *replicas = &snapshot->nodes.replicas;
+	(void)unused;
+	for (uint32_t i = 0; i < replicas->copy_count; i++) {
+		snprintf(labels, sizeof(labels), "peer=\"%s\"", replicas->copies[i].name);
+		exposition_count(exposition, labels, replicas->copies[i].bytes);
+	}
+}
+
 /* ---- of each other node ---- */
 
 static const char *labels_of(const struct peer_status *peer, char labels[NODE_LABELS_BYTES_MAX])
@@ -124,6 +143,12 @@ static const struct metric NODES[] = {
 	{PREFIX "cluster_revocations_failed", METRIC_COUNTER, "",
 	 "Revocations by other nodes that could not be done here, for want of room or of a disk", write_total,
 	 OF_CLUSTER(revocations.failed)},
+	{PREFIX "replica_in_step", METRIC_GAUGE, "",
+	 "Whether another node has all that this one has acknowledged; nothing where no replica is configured",
+	 write_in_step, 0},
+	{PREFIX "replica_behind_bytes", METRIC_GAUGE, "", "What the replica was not sent yet", write_total,
+	 OF_CLUSTER(replicas.own.behind_bytes)},
+	{PREFIX "copy_bytes", METRIC_GAUGE, "peer", "Of the other node's store, that this node holds", write_copies, 0},
 	{PREFIX "peer_state", METRIC_GAUGE, "peer, state",
 	 "1 for the state that the other node is in, 0 for the others: joining; catching-up; alive; away, it is "
 	 "silent; "

@@ -101,14 +101,20 @@ static bool segments_reserve(struct segments *segments)
 	return true;
 }
 
-int segments_add(struct segments *segments, uint32_t number, uint64_t bytes)
+static int segments_put(struct segments *segments, uint32_t number, uint64_t bytes, bool is_shown, bool is_old)
 {
 	if (!segments_reserve(segments))
 		return -ENOMEM;
 	CHECK(segments->count == 0 || segments->list[segments->count - 1].number < number);
 	segments->list[segments->count++] = (struct segment){.number = number, .bytes = bytes};
 	segments->log_bytes += bytes;
+	trail_add(segments->trail, number, bytes, is_shown, is_old);
 	return 0;
+}
+
+int segments_add(struct segments *segments, uint32_t number, uint64_t bytes)
+{
+	return segments_put(segments, number, bytes, true, true);
 }
 
 struct segment *segments_find(const struct segments *segments, uint32_t number)
@@ -133,6 +139,7 @@ int segments_remove(struct segments *segments, uint32_t number)
 		return error;
 	CHECK_GE(segments->log_bytes, segment->bytes);
 	segments->log_bytes -= segment->bytes;
+	trail_remove(segments->trail, number);
 	size_t behind = (size_t)(segments->list + segments->count - (segment + 1));
 	memmove(segment, segment + 1, behind * sizeof(*segment));
 	segments->count--;
@@ -239,7 +246,7 @@ int segments_begin(struct segments *segments, uint64_t first_commit, int64_t wal
 	segments->spare = NULL;
 	segments->header = header;
 	segments->offset = sizeof(header);
-	error = segments_add(segments, header.number, sizeof(header));
+	error = segments_put(segments, header.number, sizeof(header), shown, false);
 	CHECK_EQ(error, 0);
 	return 0;
 }
@@ -247,8 +254,11 @@ int segments_begin(struct segments *segments, uint64_t first_commit, int64_t wal
 int segments_show(struct segments *segments)
 {
 	CHECK(segments->file != NULL);
-	return segments->disk->operations->write(segments->disk->context, segments->file, &segments->header,
-						 sizeof(segments->header), 0);
+	int error = segments->disk->operations->write(segments->disk->context, segments->file, &segments->header,
+						      sizeof(segments->header), 0);
+	if (error == 0)
+		trail_show(segments->trail, segments->header.number);
+	return error;
 }
 
 bool segments_fits(const struct segments *segments, size_t bytes)
@@ -270,6 +280,7 @@ int segments_write(struct segments *segments, const void *bytes, size_t size)
 	CHECK(segment != NULL);
 	segment->bytes = segments->offset;
 	segments->log_bytes += size;
+	trail_grow(segments->trail, segment->number, segment->bytes);
 	return 0;
 }
 
@@ -286,6 +297,7 @@ void segments_abandon(struct segments *segments, uint64_t good_offset)
 	CHECK(segment != NULL);
 	segments->log_bytes -= segments->offset - good_offset;
 	segment->bytes = good_offset;
+	trail_grow(segments->trail, segment->number, good_offset);
 	segments->header.number = 0;
 	segments_close(segments, &segments->file);
 }

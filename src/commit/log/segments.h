@@ -4,6 +4,7 @@
 #ifndef COMMIT_LOG_SEGMENTS_H
 #define COMMIT_LOG_SEGMENTS_H
 
+#include "commit/log/trail.h"
 #include "store/format/disk.h"
 #include "store/format/segment.h"
 
@@ -20,6 +21,7 @@ struct segment {
 
 struct segments {
 	const struct disk *disk;
+	struct trail *trail; /* which follows what happens here; NULL: none */
 	uint64_t segment_bytes;
 	struct segment *list; /* by number, ascending */
 	uint32_t count;

@@ -329,6 +329,8 @@ static const struct option_spec SPECS[] = {
 	       "time that a client waits for its session from another node, before it gets a new one"),
 	NUMBER("cluster-replicas", cluster.replicas, 0, 1,
 	       "other nodes that hold what this one stores before it is acknowledged, and take over when it is gone"),
+	NUMBER("cluster-takeover-s", cluster.takeover_s, 5, 86400,
+	       "a replica takes the sessions over of a node that has been away for so long"),
 	SWITCH("cluster-prefer-local", settings.cluster.prefers_local,
 	       "shared subscriptions give a message to a member on the publisher's node where one is free"),
 	ACCESS_TEXT("auth-redis", access.auth_redis,
@@ -452,6 +454,7 @@ static void set_defaults(struct settings *settings)
 	settings->store.checkpoint_bytes = 256u << 20;
 	settings->cluster.timeout_ms = 5000;
 	settings->cluster.claim_timeout_ms = 2000;
+	settings->cluster.takeover_s = 30;
 	settings->cluster.prefers_local = true;
 	settings->access.allow_by_default = true;
 	settings->access.token_leeway_s = 30;

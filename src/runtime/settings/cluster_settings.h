@@ -20,6 +20,7 @@ struct cluster_settings {
 	uint32_t timeout_ms;       /* a node that is silent for so long is away */
 	uint32_t claim_timeout_ms; /* a client waits no longer for the session that another node has */
 	uint32_t replicas;         /* other nodes that hold what this one has stored: 0 or 1 */
+	uint32_t takeover_s;       /* a replica takes the sessions over of a node that has been away for so long */
 	bool prefers_local;        /* shared subscriptions: members on the publisher's node go first */
 };
 

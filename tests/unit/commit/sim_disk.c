@@ -190,6 +190,7 @@ static int sim_rename(void *context, const char *from, const char *to)
 	struct disk_file *file = sim_find(context, from);
 	if (file == NULL)
 		return -ENOENT;
+	sim_remove(context, to); /* what has that name is replaced */
 	strcpy(file->name, to);
 	return 0;
 }

@@ -74,6 +74,7 @@ static void start_writer(struct scene *scene, const struct replay *replay)
 				     .figures = &scene->store->figures,
 				     .bodies = &scene->store->bodies,
 				     .disk = &scene->sim->disk,
+				     .trail = &scene->store->trail,
 				     .store_id = scene->store->identity.id,
 				     .epoch = replay->highest_epoch + 1,
 				     .next_segment = replay->highest_segment + 1,
@@ -102,7 +103,9 @@ struct scene *scene_new(unsigned seed, enum store_durability durability, uint64_
 							 .segment_bytes = segment_bytes,
 							 .checkpoint_bytes = checkpoint_bytes,
 							 .buffer_bytes_max = 1u << 20,
-							 .shard_count = SCENE_SHARDS};
+							 .shard_count = SCENE_SHARDS,
+							 .is_followed = true};
+	trail_init(&scene->store->trail, &scene->store->writer.sleeper);
 	scene->shards = new_shards(&scene->store->common, &scene->store->writer.sleeper);
 	scene->plain = new_shards(&scene->plain_common, &scene->sleeper);
 	for (uint32_t i = 0; i < SCENE_SHARDS; i++)
@@ -132,6 +135,7 @@ void scene_free(struct scene *scene)
 	free(scene->plain);
 	scene_close_memory(scene);
 	free(scene->memory);
+	trail_fini(&scene->store->trail);
 	free(scene->store);
 	sim_disk_free(scene->sim);
 	free(scene->expected->text);
@@ -358,6 +362,26 @@ static const char *expected_text(const struct scene *scene, uint64_t commit, con
 	return expected->text;
 }
 
+void scene_check_disk(const struct scene *scene, struct sim_disk *disk, const uint64_t safe[SCENE_SHARDS])
+{
+	static const uint64_t NOTHING[SCENE_SHARDS];
+	struct replay replay;
+	char *there = disk_text(scene, disk, &replay);
+	bool any_safe = memcmp(safe, NOTHING, sizeof(NOTHING)) != 0;
+	assert_true(replay.base_segment != 0 || !any_safe);
+	if (replay.base_segment != 0) {
+		const char *expected = expected_text(scene, replay.log_commit, safe);
+		if (strcmp(there, expected) != 0) {
+			print_error("commit %lu\n", (unsigned long)replay.log_commit);
+			print_difference("there", there, expected);
+			print_difference("expected", expected, there);
+		}
+		assert_true(strcmp(there, expected) == 0);
+	}
+	free(there);
+	replay_fini(&replay);
+}
+
 void scene_check_cut(const struct scene *scene, size_t count, enum sim_unsynced unsynced, unsigned *seed)
 {
 	static const uint64_t NOTHING[SCENE_SHARDS];
@@ -368,22 +392,7 @@ void scene_check_cut(const struct scene *scene, size_t count, enum sim_unsynced 
 	if (scene->store->settings.durability == STORE_PERIODIC && unsynced != SIM_ALL)
 		safe = NOTHING;
 	struct sim_disk *cut = sim_disk_cut(scene->sim, count, unsynced, seed);
-	struct replay replay;
-	char *there = disk_text(scene, cut, &replay);
-	bool any_safe = memcmp(safe, NOTHING, sizeof(NOTHING)) != 0;
-	assert_true(replay.base_segment != 0 || !any_safe);
-	if (replay.base_segment != 0) {
-		const char *expected = expected_text(scene, replay.log_commit, safe);
-		if (strcmp(there, expected) != 0) {
-			print_error("cut after %zu operations, unsynced %d, commit %lu\n", count, (int)unsynced,
-				    (unsigned long)replay.log_commit);
-			print_difference("there", there, expected);
-			print_difference("expected", expected, there);
-		}
-		assert_true(strcmp(there, expected) == 0);
-	}
-	free(there);
-	replay_fini(&replay);
+	scene_check_disk(scene, cut, safe);
 	sim_disk_free(cut);
 }
 
@@ -505,6 +514,8 @@ void scene_restart(struct scene *scene)
 			scene->toys[i].messages[name].told_in_checkpoint = 0;
 	}
 	atomic_store(&scene->store->common.checkpoint, 0);
+	trail_fini(&scene->store->trail);
+	trail_init(&scene->store->trail, &scene->store->writer.sleeper);
 	start_writer(scene, &replay);
 	for (uint32_t i = 0; i < replay.segment_count; i++)
 		assert_int_equal(writer_add_segment(&scene->store->writer, replay.segments[i].number,

@@ -82,6 +82,8 @@ uint64_t scene_safe(const struct scene *scene, uint32_t shard);
 /* The power fails after so many operations: what was promised then must be there, and no part of a turn alone. Returns
  * the text of what is there; malloc()ed. */
 char *scene_recover(const struct scene *scene, size_t count, enum sim_unsynced unsynced, unsigned *seed);
+/* What is on this disk is what was told up to its last commit, and has what was promised. */
+void scene_check_disk(const struct scene *scene, struct sim_disk *disk, const uint64_t safe[SCENE_SHARDS]);
 void scene_check_cut(const struct scene *scene, size_t count, enum sim_unsynced unsynced, unsigned *seed);
 /* The same after every third operation so far, with none, all and some of what was not synced; seeds that follow one
  * another begin at different ones. */

@@ -274,6 +274,70 @@ static void test_a_full_shard(void **state)
 	unsubscribe(scene, "t", 0);
 }
 
+/* The same with more than may wait. At QoS 0, which its sender does not count, it is dropped, and what comes at QoS 1
+ * waits all the same. */
+static void test_a_flood_at_qos_0_costs_nothing_else(void **state)
+{
+	struct scene *scene = *state;
+	static uint8_t body[PUBLISH_HEAD_BYTES_MAX + 4 + (1u << 20)];
+	static const uint8_t HEAD[] = {0x30, 0x83, 0x80, 0x40, 0, 1, 't'};
+	size_t head = publish_message_head(&PLAIN(), body);
+	memcpy(body + head, HEAD, sizeof(HEAD));
+	subscribe(scene, "t", 0, 0);
+	for (uint32_t i = 0; i < 600; i++)
+		assert_true(inbound_receive(&scene->inbound, SLOT, slice_of(body, head + 4 + (1u << 20) + 3)));
+	assert_true(scene->inbound.peers[SLOT].waiting_bytes <= INBOUND_WAITING_QOS_0_BYTES_MAX + sizeof(body));
+	assert_true(scene->inbound.figures.dropped > 500);
+	assert_true(comes(scene, PLAIN(), QOS_1, sizeof(QOS_1)));
+	assert_true(owed(scene) < 601);
+	uint32_t found = 0;
+	for (struct batch *batch; (batch = receive(scene, 0)) != NULL;) {
+		found += ((const struct record *)(const void *)batch->bytes)->publication.qos == 1;
+		give_back(scene, 0, batch);
+		inbound_send(&scene->inbound);
+	}
+	assert_int_equal(found, 1);
+	assert_int_equal(owed(scene), 601);
+	unsubscribe(scene, "t", 0);
+}
+
+/* At QoS 1 nothing is dropped. A link whose peer sends too much is over, and what it sent is not said to be safe. */
+static void test_a_flood_at_qos_1_ends_the_link(void **state)
+{
+	struct scene *scene = *state;
+	static uint8_t body[PUBLISH_HEAD_BYTES_MAX + 4 + (1u << 20)];
+	static const uint8_t HEAD[] = {0x32, 0x83, 0x80, 0x40, 0, 1, 't', 0, 1};
+	size_t head = publish_message_head(&PLAIN(), body);
+	memcpy(body + head, HEAD, sizeof(HEAD));
+	subscribe(scene, "t", 0, 0);
+	struct inbound_peer *peer = &scene->inbound.peers[SLOT];
+	peer->waiting_bytes = INBOUND_WAITING_BYTES_MAX - 1; /* as if so many waited */
+	for (uint32_t i = 0; i < 5; i++)
+		assert_true(inbound_receive(&scene->inbound, SLOT, slice_of(body, head + 4 + (1u << 20) + 3)));
+	assert_true(scene->inbound.wants_new_links);
+	assert_int_equal(scene->inbound.figures.refused, 1);
+	uint64_t received = peer->received;
+	assert_true(received < 5);
+	inbound_send(&scene->inbound);
+	for (struct batch *batch; (batch = receive(scene, 0)) != NULL;) {
+		give_back(scene, 0, batch);
+		inbound_send(&scene->inbound);
+	}
+	assert_true(inbound_are_done(&scene->inbound));
+	assert_int_equal(owed(scene), 0);
+	/* On the next link the first that was not taken is no copy. */
+	peer->waiting_bytes = 0;
+	inbound_begin(&scene->inbound, SLOT, OWN_RUN + 1, PEER_RUN);
+	struct publish_message copy = PLAIN(.is_copy = true, .run = OWN_RUN, .sender = PEER_RUN, .number = received);
+	assert_true(comes(scene, copy, QOS_1, sizeof(QOS_1)));
+	assert_null(receive(scene, 0));
+	copy.number++;
+	assert_true(comes(scene, copy, QOS_1, sizeof(QOS_1)));
+	give_back(scene, 0, receive(scene, 0));
+	assert_int_equal(owed(scene), 2);
+	unsubscribe(scene, "t", 0);
+}
+
 static void test_what_is_no_message(void **state)
 {
 	struct scene *scene = *state;
@@ -307,6 +371,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_retained_waits_for_the_tree, scene_open, scene_close),
 		cmocka_unit_test_setup_teardown(test_a_copy_counts_once, scene_open, scene_close),
 		cmocka_unit_test_setup_teardown(test_a_full_shard, scene_open, scene_close),
+		cmocka_unit_test_setup_teardown(test_a_flood_at_qos_0_costs_nothing_else, scene_open, scene_close),
+		cmocka_unit_test_setup_teardown(test_a_flood_at_qos_1_ends_the_link, scene_open, scene_close),
 		cmocka_unit_test_setup_teardown(test_what_is_no_message, scene_open, scene_close),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -34,9 +34,23 @@ static void test_batches_go_back_in_order(void **state)
 	assert_ptr_equal(outgoing_queue_find(&queue, serial)->batch, &batches[7]);
 	assert_null(outgoing_queue_find(&queue, 0));
 	/* Those under way are sent in another way, and remember which numbers they had. */
-	outgoing_queue_rewind(&queue);
+	outgoing_queue_rewind(&queue, (struct outgoing_runs){7, 8});
 	assert_ptr_equal(outgoing_queue_next(&queue)->batch, &batches[2]);
 	assert_int_equal(outgoing_queue_next(&queue)->copies, 3);
+	assert_int_equal(outgoing_queue_next(&queue)->copies_runs.peer, 7);
+	assert_int_equal(outgoing_queue_next(&queue)->copies_runs.own, 8);
+	/* What was not sent since then keeps its numbers of then, and does not begin in front of what the spool has. */
+	outgoing_queue_next(&queue)->offset = outgoing_queue_next(&queue)->kept = 40;
+	outgoing_queue_next(&queue)->copies = 5;
+	outgoing_queue_at(&queue, 1)->first = 1;
+	outgoing_queue_at(&queue, 1)->last = 2;
+	outgoing_queue_rewind(&queue, (struct outgoing_runs){9, 8});
+	assert_int_equal(outgoing_queue_next(&queue)->copies, 5);
+	assert_int_equal(outgoing_queue_next(&queue)->copies_runs.peer, 7);
+	assert_int_equal(outgoing_queue_next(&queue)->offset, 40);
+	assert_int_equal(outgoing_queue_at(&queue, 1)->copies, 1);
+	assert_int_equal(outgoing_queue_at(&queue, 1)->copies_last, 2);
+	assert_int_equal(outgoing_queue_at(&queue, 1)->copies_runs.peer, 9);
 	outgoing_queue_next(&queue)->holders = 1;
 	queue.sent = 1;
 	assert_null(outgoing_queue_pop_done(&queue, UINT64_MAX));
