@@ -127,8 +127,13 @@ def targets_of(directory, with_tests):
             wanted |= names
     if with_tests:
         tests = unit_tests(directory) + (tests_of(directory, "fuzz") if directory != "build-tsan" else [])
-        wanted |= {Path(test["cmd"][0]).relative_to(ROOT / directory).as_posix() for test in tests}
+        wanted |= {Path(test["cmd"][0]).relative_to(ROOT / directory).as_posix() for test in tests if is_made(directory, test)}
     return sorted(wanted)
+
+
+def is_made(directory, test):
+    """Whether its program is built there, and is no script of the tests."""
+    return Path(test["cmd"][0]).is_relative_to(ROOT / directory)
 
 
 def introspect(directory, what):
@@ -155,12 +160,13 @@ THREAD_TESTS = {
 
 
 def unit_tests(directory):
-    """Those that a build is for: all, or under TSan those that start threads."""
+    """Those that a build is for: all, under TSan those that start threads; a script that looks at no program once."""
     tests = tests_of(directory, "unit")
     unknown = THREAD_TESTS - {test["name"] for test in tests}
     if unknown:
         raise ValueError(f"no unit test {', '.join(sorted(unknown))}")
-    return [test for test in tests if directory != "build-tsan" or test["name"] in THREAD_TESTS]
+    return [test for test in tests if (directory != "build-tsan" or test["name"] in THREAD_TESTS)
+            and (directory == "build" or is_made(directory, test))]
 
 
 def build(directory, result, with_tests=False):

@@ -66,18 +66,25 @@ INSIDE = {
     "auth": ["text", "rules", "token", "password", "outside", "revocation"],
     "bench": ["measure", "report", "dial", "target", "options", "client", "floor", "load", "pubsub", "hold", "storm", "scenario", "sessions", "restart", "run", "durable", "crash", "stored"],
     "doctor": ["machine", "limits", "fix", "show", "plan", "store", "listener", "redis"],
-    "admin": ["snapshot", "metrics", "http", "api", "backends"],
-    "runtime": ["settings"],
+    "admin": ["snapshot", "metrics", "http", "api", "clients", "nodes", "backends"],
+    # What both ends of all messages share; links and members, which know nothing of what they carry; and what is carried.
+    "cluster": ["wire", "link", "members", "common", "publish", "takeover", "copy"],
+    # The bus; the thread as its services see it; services.
+    "nodes": ["bus", "thread", "interest", "publish", "retained", "revoked", "session", "replica"],
+    "topics": ["index"],
+    # Sessions and the store; sessions as bytes for another node.
+    "lifecycle": ["stored", "packed", "due"],
+    "runtime": ["settings", "nodes"],
     # A handshake, and what it may have to wait for.
     "gate": ["handshake"],
     # Where a message comes from, for Roost's own clients.
-    "deliver": ["origin"],
+    "deliver": ["origin", "bodies"],
     "tool": ["store"],
     "transport": ["tls"],
     # What a context is made of: files read, names, ciphers; and what the other side does: its hello, how it fails.
     "tls": ["certificate", "peer"],
     # How a shard stops without letting go of its clients; and how it lets go of them, evenly over a time.
-    "shard": ["freeze", "emptying"],
+    "shard": ["freeze", "emptying", "nodes"],
     # Certificates and ticket keys, which the main thread keeps.
     "control": ["tls"],
     # Items of the configuration, and what they make of a message: bytes in, bytes out; clients of Roost's own; rules;

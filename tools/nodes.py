@@ -330,7 +330,8 @@ def memory(options):
     count, each = options.subscriptions, 1000
     print(f"memory: {count:,} subscriptions to topics of their own on one node, and what another one has grown by")
     with cluster(2) as ((one, other), _):
-        before, own = other.resident(), one.resident()
+        # From when the first are there on, with what the link to a node takes once.
+        before, own, first_ones = None, one.resident(), count // 100
         clients = []
         for first in range(0, count, each):
             client = socket.create_connection(("127.0.0.1", one.port))
@@ -341,11 +342,14 @@ def memory(options):
                 client.sendall(subscribe(1, *(f"site/{number // 1000}/device/{number:07}" for number in range(part, part + 100))))
                 take(client, 1)
             clients.append(client)
+            if before is None and first + each >= first_ones:
+                wait("the other node knows the first", lambda: other.peers()["a"]["filters"] >= first_ones)
+                before, first_ones = other.resident(), first + each
         wait("the other node knows all of them", lambda: other.peers()["a"]["filters"] >= count, 180)
         time.sleep(2)
         grown = other.resident() - before
         print(f"  the other node has grown by {grown / 1e6:.1f} MB, the node itself by {(one.resident() - own) / 1e6:.1f} MB")
-        bar("bytes a subscription on another node", grown / count, 4, " B")
+        bar("bytes a subscription on another node", grown / (count - first_ones), 4, " B")
         for client in clients:
             client.close()
 
@@ -439,7 +443,7 @@ def drain(node, quiet_s=3.0):
 def kill(options):
     away = options.seconds * 2
     print(f"kill: one of three nodes is killed under load, and away for {away} s")
-    with cluster(3, store=True) as (nodes, _):
+    with cluster(3, store=True, options=("--queue-messages-max", "1000000", "--queue-bytes-max", "100000000")) as (nodes, _):
         one, other, third = nodes
         drain(third, 0.5)
         rate = ["--rate", 2000, "--url", other.url, "--server-pid", other.pid, "--publish-url", one.url]

@@ -1,15 +1,15 @@
 #include "admin/admin.h"
 
-#include "admin/api/answerer.h"
 #include "admin/api/dispatch.h"
 #include "admin/http/server.h"
+#include "admin/nodes/answerer.h"
 #include "base/check.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "control/tls/tls_keeper.h"
 #include "gate/gate.h"
 #include "reactor/fdtable.h"
-#include "runtime/node_mail.h"
+#include "runtime/nodes/node_mail.h"
 #include "state/shard.h"
 
 #include <errno.h>

@@ -11,7 +11,7 @@
 #include "state/client_state.h"
 #include "state/principal.h"
 #include "state/shard.h"
-#include "topics/index.h"
+#include "topics/index/index.h"
 
 #include <stdio.h>
 #include <stdlib.h>

@@ -6,7 +6,7 @@
 #include "state/extension.h"
 #include "state/principal.h"
 #include "state/shard.h"
-#include "topics/index.h"
+#include "topics/index/index.h"
 
 /* In one turn. A client costs two cache lines, a subscription a walk over the rules. */
 /* Clients that a round names in the log. */

@@ -424,7 +424,7 @@ bool gather_heartbeat(struct writer *writer)
 	if (tail_begin(&writer->tail) != ERROR_OK)
 		return false;
 	/* The time that the shards told last, and what has passed since: setting the wall clock changes no deadline
-	 * while the process runs (runtime/deadline.h). */
+	 * while the process runs (store/deadline.h). */
 	CHECK_GE(writer->now_ns, writer->wall_at_ns);
 	tail_end(&writer->tail, writer->wall_s + (int64_t)((writer->now_ns - writer->wall_at_ns) / 1000000000u));
 	return true;

@@ -7,7 +7,7 @@
 #include "base/check.h"
 #include "base/clock.h"
 #include "base/log.h"
-#include "cluster/key.h"
+#include "cluster/common/key.h"
 #include "control/gateway_state.h"
 #include "control/heritage.h"
 #include "control/internal.h"
@@ -15,14 +15,14 @@
 #include "gate/listeners.h"
 #include "reactor/fdpass.h"
 #include "reactor/fdtable.h"
-#include "runtime/node_filters.h"
-#include "runtime/node_mail.h"
+#include "runtime/nodes/node_filters.h"
+#include "runtime/nodes/node_mail.h"
 #include "runtime/settings/settings_feed.h"
 #include "shard/freeze/freeze.h"
 #include "shard/loop.h"
 #include "state/shard.h"
-#include "topics/index.h"
-#include "topics/rcu.h"
+#include "topics/index/index.h"
+#include "topics/index/rcu.h"
 #include "topics/retained_changes.h"
 
 #include <errno.h>
@@ -105,8 +105,8 @@ static enum error make_shared(struct gateway *gateway)
 	gateway->shards = aligned_alloc(64, shards * sizeof(*gateway->shards));
 	gateway->gates = aligned_alloc(64, gateway->gate_count * sizeof(*gateway->gates));
 	gateway->mailboxes =
-		aligned_alloc(64, (shards + 1u) * sizeof(*gateway->mailboxes)); /* and the nodes thread's */
-	gateway->boards = aligned_alloc(64, shards * sizeof(*gateway->boards));
+		aligned_alloc(64, (shards + 1u) * sizeof(*gateway->mailboxes));        /* and the nodes thread's */
+	gateway->boards = aligned_alloc(64, (shards + 1u) * sizeof(*gateway->boards)); /* likewise */
 	gateway->quota = aligned_alloc(64, shards * sizeof(*gateway->quota));
 	gateway->origin_takers = calloc(shards + 1u, sizeof(*gateway->origin_takers));
 	gateway->admission_pairs = calloc(shards, sizeof(*gateway->admission_pairs));
@@ -120,7 +120,7 @@ static enum error make_shared(struct gateway *gateway)
 	memset(gateway->shards, 0, shards * sizeof(*gateway->shards));
 	memset(gateway->gates, 0, gateway->gate_count * sizeof(*gateway->gates));
 	memset(gateway->mailboxes, 0, (shards + 1u) * sizeof(*gateway->mailboxes));
-	memset(gateway->boards, 0, shards * sizeof(*gateway->boards));
+	memset(gateway->boards, 0, (shards + 1u) * sizeof(*gateway->boards));
 	memset(gateway->quota, 0, shards * sizeof(*gateway->quota));
 	for (uint16_t i = 0; i < shards; i++) {
 		if (mailbox_open(&gateway->mailboxes[i]) != ERROR_OK ||
@@ -530,6 +530,7 @@ struct gateway_parts gateway_parts(const struct gateway *gateway)
 		.shards = gateway->shards,
 		.gates = gateway->gates,
 		.mailboxes = gateway->mailboxes,
+		.boards = gateway->boards,
 		.index = gateway->index,
 		.retained = gateway->retained,
 		.key = &gateway->key,

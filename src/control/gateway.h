@@ -9,6 +9,7 @@
 
 struct gateway;
 struct authority;
+struct congestion_board;
 struct gate;
 struct hash_key;
 struct index;
@@ -76,6 +77,7 @@ struct gateway_parts {
 	struct shard *shards;
 	struct gate *gates;
 	struct mailbox *mailboxes;
+	struct congestion_board *boards; /* of shards, and behind them the nodes thread's */
 	struct index *index;
 	struct retained *retained;
 	const struct hash_key *key; /* of client ids */

@@ -15,7 +15,7 @@
 #include "shard/freeze/freeze.h"
 #include "shard/loop.h"
 #include "state/shard.h"
-#include "topics/index.h"
+#include "topics/index/index.h"
 #include "topics/retained.h"
 
 #include <errno.h>

@@ -5,7 +5,7 @@
 #include "base/format.h"
 #include "base/hash.h"
 #include "base/log.h"
-#include "lifecycle/restore.h"
+#include "lifecycle/stored/restore.h"
 #include "memory/notes.h"
 #include "reactor/mailbox.h"
 #include "runtime/settings/settings.h"

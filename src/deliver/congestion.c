@@ -3,6 +3,7 @@
 #include "deliver/outgoing.h"
 #include "deliver/own_queue.h"
 #include "deliver/record.h"
+#include "runtime/nodes/node_mail.h"
 #include "state/account.h"
 #include "state/client_state.h"
 #include "state/extension.h"
@@ -119,12 +120,21 @@ static bool was_told(const struct told *told, const struct publisher_name *publi
 	       told->publisher.generation == publisher->generation && told->place == place;
 }
 
-/* The publisher is on another shard. False: there is no room for a note now. */
+/* Whether the publisher is on another node: then its name is the nodes thread's (nodes/publish/far_waits.h). */
+static bool is_far(const struct shard *shard, const struct publisher_name *publisher)
+{
+	const struct node_port *nodes = shard->env.nodes;
+	return nodes != NULL && publisher->shard == node_port_numbers(nodes) - 1;
+}
+
+/* The publisher is on another shard, or node. False: there is no room for a note now. */
 static bool congestion_send_note(struct shard *shard, const struct publisher_name *publisher, uint16_t place)
 {
-	CHECK_LT(publisher->shard, shard->env.shard_count);
+	CHECK(publisher->shard < shard->env.shard_count || is_far(shard, publisher));
 	CHECK_NE(publisher->shard, shard->env.number); /* our own publishers are told directly */
 	CHECK_LT(place, CONGESTION_PLACES);
+	if (is_far(shard, publisher) && !atomic_load_explicit(&shard->env.nodes->is_open, memory_order_acquire))
+		return false;
 	struct record *record = outbox_write(&shard->routing.outbox, publisher->shard, sizeof(*record));
 	if (record == NULL)
 		return false;
@@ -175,8 +185,10 @@ bool congestion_takes(const struct shard *shard, const struct client *client, ui
 	if (account == NULL || !account->congested)
 		return false;
 	uint32_t excess = queue_excess(shard, client, &extension_of(shard, client)->flow, bytes + ENTRY_BYTES);
-	/* What may be on its way from all shards before their publishers have got the note. */
-	uint64_t most = (uint64_t)OUTBOX_BYTES_MAX * shard->env.shard_count;
+	/* What may be on its way from all shards before their publishers have got the note; of each other node at least
+	 * one shard. */
+	uint64_t senders = shard->env.shard_count + (shard->env.nodes != NULL ? NODES_MAX : 0u);
+	uint64_t most = OUTBOX_BYTES_MAX * senders;
 	return excess <= most &&
 	       shard->routing.congestion.excess_bytes + excess <= CONGESTION_EXCESS_BYTES_MAX + account->excess_bytes;
 }
@@ -273,8 +285,11 @@ static bool visit_congested(struct shard *shard, uint32_t at)
 
 void congestion_note(struct shard *shard, const struct publisher_name *publisher, uint16_t from, uint16_t place)
 {
-	CHECK_LT(from, shard->env.shard_count);
+	CHECK_LE(from, shard->env.shard_count);
 	CHECK_LT(place, CONGESTION_PLACES);
+	/* Another node may call a publisher what it likes. */
+	if (from == shard->env.shard_count && publisher->index - 1 >= shard->mem.clients.touched)
+		return;
 	struct client *client = shard_client(shard, (struct client_ref){publisher->index});
 	if (!client_is_connected(client) || client->conn.generation != publisher->generation)
 		return;

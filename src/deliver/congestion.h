@@ -10,7 +10,8 @@
  *
  * How shards tell each other: each shard has a board, a row of counters that are called places. A place is not 0 while
  * any client that falls on it is congested. The subscriber's shard sends a note to the publisher's shard. The publisher
- * remembers the board and the place for a while and reads it before each message.
+ * remembers the board and the place for a while and reads it before each message. The nodes thread has one more board
+ * for what is congested on other nodes (nodes/publish/far_waits.h).
  * docs/decisions/0011-publishers-wait.md. By the shard's thread. */
 #ifndef DELIVER_CONGESTION_H
 #define DELIVER_CONGESTION_H
@@ -50,7 +51,8 @@ void congestion_end(struct shard *shard, struct client *client);
 
 /* ---- the publisher ---- */
 
-/* A note has come: this publisher waits for the client at `place` on the board of shard `from`. */
+/* A note has come: this publisher waits for the client at `place` on the board of shard `from`; shard_count: on that of
+ * the nodes thread. */
 void congestion_note(struct shard *shard, const struct publisher_name *publisher, uint16_t from, uint16_t place);
 /* Whether a client that is marked as slowed has to wait before its next message of `bytes`. If so, it is paused. */
 bool congestion_holds(struct shard *shard, struct client_ref ref, struct client *client, size_t bytes);

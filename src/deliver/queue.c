@@ -1,21 +1,22 @@
 #include "deliver/queue.h"
 
-#include "deliver/bodies.h"
+#include "deliver/bodies/bodies.h"
 #include "deliver/congestion.h"
 #include "deliver/members.h"
 #include "deliver/outgoing.h"
 #include "deliver/own_queue.h"
 #include "deliver/resumed.h"
 #include "deliver/send.h"
+#include "runtime/nodes/moves.h"
 #include "state/account.h"
 #include "state/client_state.h"
 #include "state/ending.h"
 #include "state/extension.h"
-#include "state/moves.h"
 #include "state/offline.h"
 #include "state/principal.h"
 #include "state/release.h"
 #include "state/shard.h"
+#include "state/tell_nodes.h"
 
 /* Entries that are checked for expiry: of a full queue for each new message, and of any queue in one visit. */
 #define EXPIRED_LOOKS 64u

@@ -8,8 +8,8 @@
 /* A message for one shard's subscribers; its routes, its packet and its origin follow. A record without routes is a
  * note that a publisher has to wait.
  *
- * So it is with a message for another node (runtime/node_mail.h). Of its routes one has the index 0 where the node's
- * own subscribers are to be found there; each of the others is that node's name and generation of a shared
+ * So it is with a message for another node (runtime/nodes/node_mail.h). Of its routes one has the index 0 where the
+ * node's own subscribers are to be found there; each of the others is that node's name and generation of a shared
  * subscription. In the place of its origin it has the stamp of a retained message. */
 struct record {
 	uint32_t record_bytes;           /* with the padding to 8 */

@@ -13,8 +13,9 @@
 #include "deliver/outgoing.h"
 #include "deliver/queue.h"
 #include "lifecycle/cleanup.h"
-#include "lifecycle/durable.h"
 #include "lifecycle/end.h"
+#include "lifecycle/moving.h"
+#include "lifecycle/stored/durable.h"
 #include "lifecycle/will.h"
 #include "mqtt/encode.h"
 #include "net/peer.h"
@@ -301,6 +302,8 @@ static void take_over(struct shard *shard, const struct newcomer *newcomer)
 	else if (client->state != CLIENT_OFFLINE)
 		client_end(shard, ref, ERROR_TAKEN_OVER);
 	end_for_take_over(shard, ref);
+	if (!newcomer->resumes)
+		moving_session_follows(shard, admission_id(newcomer->admission));
 	CHECK(!newcomer->resumes || (client->state == CLIENT_OFFLINE && client->session.id != 0));
 }
 

@@ -7,20 +7,21 @@
 #include "deliver/members.h"
 #include "deliver/origin/origin.h"
 #include "lifecycle/cleanup.h"
-#include "lifecycle/durable.h"
 #include "lifecycle/moving.h"
+#include "lifecycle/stored/durable.h"
 #include "lifecycle/will.h"
 #include "mqtt/encode.h"
 #include "mqtt/field/reason.h"
 #include "net/peer.h"
 #include "route/routing.h"
 #include "runtime/client_transport.h"
+#include "runtime/nodes/moves.h"
 #include "state/client_state.h"
 #include "state/extension.h"
-#include "state/moves.h"
 #include "state/offline.h"
 #include "state/release.h"
 #include "state/shard.h"
+#include "state/tell_nodes.h"
 
 /* ---- DISCONNECT ---- */
 

@@ -1,7 +1,7 @@
 /* Sessions of a node that is gone, which this node takes over from its copy of that node's store (nodes/
- * replica_takeover.h): what a shard does with them. They come in parts, as bytes (lifecycle/unpack.h), one session's
- * parts in their order, and each part is answered, so that no more are on their way than the shard can deal with.
- * A client that is here already keeps what it has, and gets what waited for it there.
+ * replica_takeover.h): what a shard does with them. They come in parts, as bytes (lifecycle/packed/unpack.h), one
+ * session's parts in their order, and each part is answered, so that no more are on their way than the shard can deal
+ * with. A client that is here already keeps what it has, and gets what waited for it there.
  *
  * By the shard's thread. */
 #ifndef LIFECYCLE_INHERIT_H
@@ -13,7 +13,7 @@
 struct node_mail;
 struct shard;
 
-/* Kinds of runtime/node_mail.h, in the range of replication. */
+/* Kinds of runtime/nodes/node_mail.h, in the range of replication. */
 enum inherit_kind {
 	/* To a shard: struct inherit_drop. The sessions that this node restored at its start were taken over by another
 	 * one while it was gone: those that nobody has come for since end, without their wills. They come back as their
@@ -40,7 +40,7 @@ struct inherit_drop {
 };
 
 /* A message that the other node had promised to pass on: a will that was due, or a message of a shared subscription
- * (lifecycle/promised.h). */
+ * (lifecycle/stored/promised.h). */
 struct inherit_promised {
 	uint64_t number;
 	uint32_t filter_bytes; /* 0: a will */

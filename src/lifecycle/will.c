@@ -2,7 +2,7 @@
 
 #include "access/admission.h"
 #include "base/log.h"
-#include "lifecycle/durable.h"
+#include "lifecycle/stored/durable.h"
 #include "mqtt/decode.h"
 #include "route/routing.h"
 #include "state/extension.h"

@@ -1,8 +1,8 @@
 #include "base/check.h"
 #include "base/clock.h"
 #include "base/log.h"
-#include "nodes/nodes_thread.h"
-#include "nodes/spool.h"
+#include "nodes/publish/spool.h"
+#include "nodes/thread/nodes_thread.h"
 #include "relay/session/session_asker.h"
 
 #include <stdlib.h>
@@ -58,7 +58,7 @@ static bool take_figures(struct peer_entry *entry, struct slice body)
 }
 
 /* A kind that nobody here knows is of a newer version, and does not matter to this one. */
-static bool take_message(struct peer_entry *entry, uint8_t kind, struct slice body)
+static bool fellows_take_message(struct peer_entry *entry, uint8_t kind, struct slice body)
 {
 	const struct service_entry *service = service_of(entry->thread, kind);
 	if (kind == KIND_FIGURES)
@@ -67,10 +67,10 @@ static bool take_message(struct peer_entry *entry, uint8_t kind, struct slice bo
 	       service->service->received(service->context, &entry->peer, kind, body);
 }
 
-static void on_message(void *context, uint8_t kind, struct slice body)
+static void fellows_message(void *context, uint8_t kind, struct slice body)
 {
 	struct peer_entry *entry = context;
-	if (take_message(entry, kind, body))
+	if (fellows_take_message(entry, kind, body))
 		return;
 	if (entry->faults++ % FAULTS_PER_LINE == 0)
 		log_write(LOG_WARNING,
@@ -135,7 +135,7 @@ static void end_link(struct nodes_thread *thread, struct peer_entry *entry, enum
 	entry->peer.link = NULL;
 }
 
-static void on_joined(void *context, uint32_t slot)
+static void fellows_joined(void *context, uint32_t slot)
 {
 	struct nodes_thread *thread = context;
 	const struct member *member = members_at(thread->members, slot);
@@ -145,14 +145,14 @@ static void on_joined(void *context, uint32_t slot)
 	CHECK(entry->peer.link == NULL);
 	entry->peer.incarnation = member->incarnation;
 	link_init(&entry->link, members_own_incarnation(thread->members), member->incarnation, &LINK_LIMITS_DEFAULT,
-		  (struct link_receiver){.on_message = on_message, .context = entry});
+		  (struct link_receiver){.on_message = fellows_message, .context = entry});
 	entry->peer.link = &entry->link;
 	set_state(entry, PEER_ALIVE);
 	log_always(LOG_INFO, "node %s has joined, version %s", entry->peer.name, member->version);
 	FOR_SERVICES(thread, joined, &entry->peer);
 }
 
-static void on_away(void *context, uint32_t slot, enum away_reason reason)
+static void fellows_away(void *context, uint32_t slot, enum away_reason reason)
 {
 	static const char *const REASONS[] = {
 		[MEMBER_SILENT] = "it is silent",
@@ -164,12 +164,13 @@ static void on_away(void *context, uint32_t slot, enum away_reason reason)
 	if (entry == NULL)
 		return;
 	log_always(LOG_WARNING, "node %s is away: %s; what is for it waits", entry->peer.name, REASONS[reason]);
+	CHECK_NE(entry->peer.state, PEER_NONE);
 	set_state(entry, PEER_AWAY);
 	link_suspend(&entry->link);
 	FOR_SERVICES(thread, away, &entry->peer);
 }
 
-static void on_back(void *context, uint32_t slot)
+static void fellows_back(void *context, uint32_t slot)
 {
 	struct nodes_thread *thread = context;
 	struct peer_entry *entry = linked_entry(thread, slot);
@@ -181,7 +182,7 @@ static void on_back(void *context, uint32_t slot)
 	FOR_SERVICES(thread, back, &entry->peer);
 }
 
-static void on_ended(void *context, uint32_t slot, uint64_t incarnation, bool said_goodbye)
+static void fellows_ended(void *context, uint32_t slot, uint64_t incarnation, bool said_goodbye)
 {
 	struct nodes_thread *thread = context;
 	struct peer_entry *entry = linked_entry(thread, slot);
@@ -231,10 +232,10 @@ struct members *fellows_new(struct nodes_thread *thread, uint64_t incarnation)
 {
 	const struct members_observer observer = {
 		.context = thread,
-		.on_joined = on_joined,
-		.on_away = on_away,
-		.on_back = on_back,
-		.on_ended = on_ended,
+		.on_joined = fellows_joined,
+		.on_away = fellows_away,
+		.on_back = fellows_back,
+		.on_ended = fellows_ended,
 		.on_view = on_view,
 		.on_refused = on_refused,
 		.on_renew = on_renew,

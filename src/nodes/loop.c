@@ -2,12 +2,13 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "control/internal.h"
-#include "nodes/nodes_thread.h"
+#include "nodes/requests.h"
+#include "nodes/thread/nodes_thread.h"
 #include "reactor/fdtable.h"
-#include "runtime/node_filters.h"
-#include "runtime/node_mail.h"
+#include "runtime/nodes/node_filters.h"
+#include "runtime/nodes/node_mail.h"
 #include "state/shard.h"
-#include "topics/rcu.h"
+#include "topics/index/rcu.h"
 
 #include <poll.h>
 #include <sodium.h>
@@ -96,23 +97,23 @@ static void go_on_if_heard(struct nodes_thread *thread)
 
 /* ---- waiting ---- */
 
-static uint64_t earlier(uint64_t a, uint64_t b)
+static uint64_t nodes_earlier(uint64_t a, uint64_t b)
 {
 	return a < b ? a : b;
 }
 
-static uint64_t deadline_of(const struct nodes_thread *thread)
+static uint64_t nodes_deadline_of(const struct nodes_thread *thread)
 {
-	uint64_t deadline_ms = earlier(members_next_deadline(thread->members), bus_next_deadline(thread->bus));
-	deadline_ms = earlier(deadline_ms, fellows_deadline(thread));
+	uint64_t deadline_ms = nodes_earlier(members_next_deadline(thread->members), bus_next_deadline(thread->bus));
+	deadline_ms = nodes_earlier(deadline_ms, fellows_deadline(thread));
 	for (uint32_t i = 0; i < thread->service_count; i++) {
 		const struct service_entry *entry = &thread->services[i];
 		if (entry->service->deadline_ms != NULL)
-			deadline_ms = earlier(deadline_ms, entry->service->deadline_ms(entry->context));
+			deadline_ms = nodes_earlier(deadline_ms, entry->service->deadline_ms(entry->context));
 	}
 	if (thread->held_until_ms != 0)
-		deadline_ms = earlier(deadline_ms, thread->held_until_ms);
-	return earlier(deadline_ms, thread->status_ms);
+		deadline_ms = nodes_earlier(deadline_ms, thread->held_until_ms);
+	return nodes_earlier(deadline_ms, thread->status_ms);
 }
 
 static bool has_mail(const struct nodes_thread *thread)
@@ -144,7 +145,7 @@ static uint32_t list_descriptors(struct nodes_thread *thread, struct pollfd *fds
 
 static int wait_ms_of(const struct nodes_thread *thread)
 {
-	uint64_t deadline_ms = deadline_of(thread);
+	uint64_t deadline_ms = nodes_deadline_of(thread);
 	uint64_t now_ms = clock_now_ms();
 	if (thread->is_busy || deadline_ms <= now_ms)
 		return 0;
@@ -153,7 +154,7 @@ static int wait_ms_of(const struct nodes_thread *thread)
 
 /* Where it may sleep, it first tells other threads that they have to wake it, and then looks once more at all that they
  * may have left in the meantime. */
-static void await_events(struct nodes_thread *thread, struct pollfd *fds, uint32_t count)
+static void nodes_await_events(struct nodes_thread *thread, struct pollfd *fds, uint32_t count)
 {
 	struct waker *waker = &thread->parts.nodes->waker;
 	int wait_ms = wait_ms_of(thread);
@@ -258,7 +259,7 @@ static void nodes_turn(struct nodes_thread *thread)
 	struct pollfd fds[POLLED_MAX];
 	uint32_t of_bus;
 	uint32_t count = list_descriptors(thread, fds, &of_bus);
-	await_events(thread, fds, count);
+	nodes_await_events(thread, fds, count);
 	thread->now_ms = clock_now_ms();
 	bus_process(thread->bus, fds + 1, of_bus, thread->now_ms);
 	members_tick(thread->members, thread->now_ms);
@@ -319,7 +320,7 @@ static bool open_bus(struct nodes_thread *thread)
 	return thread->bus != NULL;
 }
 
-static bool begin(struct nodes_thread *thread)
+static bool nodes_begin(struct nodes_thread *thread)
 {
 	detach(thread);
 	setpriority(PRIO_PROCESS, 0, NODES_NICE); /* on Linux this means the calling thread only */
@@ -392,7 +393,7 @@ void *nodes_main(void *argument)
 	struct nodes_thread *thread = argument;
 	struct check_context check = {.thread = "nodes"};
 	check_context_set(&check);
-	bool runs = begin(thread);
+	bool runs = nodes_begin(thread);
 	atomic_store(&thread->failed, !runs);
 	sem_post(&thread->begun);
 	if (!runs)

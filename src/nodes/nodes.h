@@ -6,7 +6,7 @@
 
 #include "base/error.h"
 #include "base/slice.h"
-#include "nodes/nodes_status.h"
+#include "nodes/thread/nodes_status.h"
 #include "runtime/settings/settings.h"
 
 struct gateway;

@@ -2,8 +2,8 @@
 
 #include "base/check.h"
 #include "base/clock.h"
-#include "nodes/peer.h"
-#include "runtime/node_mail.h"
+#include "nodes/thread/peer.h"
+#include "runtime/nodes/node_mail.h"
 
 #include <errno.h>
 #include <pthread.h>
@@ -77,7 +77,7 @@ void requests_free(struct requests *requests)
 
 /* ---- other threads ---- */
 
-static struct ask **free_place(struct requests *requests)
+static struct ask **requests_free_place(struct requests *requests)
 {
 	for (uint32_t i = 0; i < ASKS_MAX; i++) {
 		if (requests->asks[i] == NULL)
@@ -107,7 +107,7 @@ bool requests_ask(struct requests *requests, const char *node, struct slice ques
 		return false;
 	}
 	pthread_mutex_lock(&requests->lock);
-	struct ask **place = requests->runs ? free_place(requests) : NULL;
+	struct ask **place = requests->runs ? requests_free_place(requests) : NULL;
 	if (place == NULL) {
 		node_mail_free(mail);
 		pthread_mutex_unlock(&requests->lock);
@@ -206,7 +206,7 @@ static void send_questions(struct requests *requests)
 	pthread_mutex_unlock(&requests->lock);
 }
 
-static void send_answer(struct requests *requests, const struct node_mail *mail)
+static void requests_send_answer(struct requests *requests, const struct node_mail *mail)
 {
 	struct note note;
 	CHECK(mail->bytes >= sizeof(note));
@@ -219,17 +219,17 @@ static void send_answer(struct requests *requests, const struct node_mail *mail)
 		atomic_fetch_add(&requests->unanswered, 1);
 }
 
-static void on_mail(void *context, struct node_mail *mail)
+static void requests_mail(void *context, struct node_mail *mail)
 {
 	struct requests *requests = context;
 	if (mail->kind == KIND_QUESTION)
 		send_questions(requests);
 	else
-		send_answer(requests, mail);
+		requests_send_answer(requests, mail);
 	node_mail_free(mail);
 }
 
-static bool take_question(struct requests *requests, struct node_peer *peer, struct slice body)
+static bool requests_take_question(struct requests *requests, struct node_peer *peer, struct slice body)
 {
 	struct nodes_asked asked = {.incarnation = peer->incarnation, .slot = peer->slot};
 	if (body.size < sizeof(asked.number) || body.size > sizeof(asked.number) + NODES_QUESTION_BYTES_MAX)
@@ -258,7 +258,7 @@ static struct nodes_answer *awaited(const struct ask *ask, uint8_t slot)
 }
 
 /* Under the lock. */
-static void give_answer(struct ask *ask, uint8_t slot, const struct answer_head *head, struct slice body)
+static void requests_give_answer(struct ask *ask, uint8_t slot, const struct answer_head *head, struct slice body)
 {
 	struct nodes_answer *answer = awaited(ask, slot);
 	if (answer == NULL)
@@ -275,7 +275,7 @@ static void give_answer(struct ask *ask, uint8_t slot, const struct answer_head 
 }
 
 /* One that comes too late is nobody's. */
-static bool take_answer(struct requests *requests, const struct node_peer *peer, struct slice body)
+static bool requests_take_answer(struct requests *requests, const struct node_peer *peer, struct slice body)
 {
 	struct answer_head head;
 	if (body.size < sizeof(head) || body.size > sizeof(head) + NODES_ANSWER_BYTES_MAX)
@@ -286,29 +286,29 @@ static bool take_answer(struct requests *requests, const struct node_peer *peer,
 	pthread_mutex_lock(&requests->lock);
 	for (uint32_t i = 0; i < ASKS_MAX; i++) {
 		if (requests->asks[i] != NULL && requests->asks[i]->number == head.number)
-			give_answer(requests->asks[i], peer->slot, &head,
-				    slice_of(body.data + sizeof(head), body.size - sizeof(head)));
+			requests_give_answer(requests->asks[i], peer->slot, &head,
+					     slice_of(body.data + sizeof(head), body.size - sizeof(head)));
 	}
 	pthread_cond_broadcast(&requests->changed);
 	pthread_mutex_unlock(&requests->lock);
 	return true;
 }
 
-static bool on_received(void *context, struct node_peer *peer, uint8_t kind, struct slice body)
+static bool requests_received(void *context, struct node_peer *peer, uint8_t kind, struct slice body)
 {
 	struct requests *requests = context;
 	switch (kind) {
 	case KIND_QUESTION:
-		return take_question(requests, peer, body);
+		return requests_take_question(requests, peer, body);
 	case KIND_ANSWER:
-		return take_answer(requests, peer, body);
+		return requests_take_answer(requests, peer, body);
 	default:
 		return false;
 	}
 }
 
 /* Nobody waits for an answer of a node that has gone. */
-static void on_gone(void *context, struct node_peer *peer)
+static void requests_gone(void *context, struct node_peer *peer)
 {
 	struct requests *requests = context;
 	pthread_mutex_lock(&requests->lock);
@@ -329,8 +329,8 @@ const struct node_service REQUESTS_SERVICE = {
 	.name = "requests",
 	.kind_first = MESSAGE_ADMIN,
 	.kind_last = MESSAGE_ADMIN + 15,
-	.received = on_received,
-	.away = on_gone,
-	.gone = on_gone,
-	.mail = on_mail,
+	.received = requests_received,
+	.away = requests_gone,
+	.gone = requests_gone,
+	.mail = requests_mail,
 };

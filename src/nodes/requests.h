@@ -3,7 +3,7 @@
 #define NODES_REQUESTS_H
 
 #include "nodes/nodes.h"
-#include "nodes/service.h"
+#include "nodes/thread/service.h"
 
 struct node_port;
 struct requests;

@@ -184,6 +184,7 @@ static enum error open_batch(struct outbox *outbox, uint16_t to, uint32_t room)
 	batch->delivered = 0;
 	batch->commit = 0;
 	batch->owner = outbox->self;
+	batch->run = outbox->run;
 	batch->receiver = to;
 	peer->open = batch;
 	peer->out_batches++;
@@ -244,6 +245,11 @@ bool outbox_collect(struct outbox *outbox)
 	while (batch != NULL) {
 		struct batch *next = batch->next;
 		CHECK(batch->owner == outbox->self && batch->receiver < outbox->count);
+		if (batch->run != outbox->run) {
+			free(batch);
+			batch = next;
+			continue;
+		}
 		struct outbox_peer *peer = &outbox->peers[batch->receiver];
 		CHECK(peer->out_batches > 0 && peer->out_bytes >= batch->used_bytes);
 		peer->out_batches--;

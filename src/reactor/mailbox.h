@@ -53,6 +53,7 @@ struct batch {
 	uint32_t capacity_bytes; /* of records and tickets together */
 	uint32_t ticket_count;   /* the owner's: behind the records, from the end of bytes[] downwards */
 	uint32_t delivered;      /* a count of the receiver's, 0 at first */
+	uint32_t run;            /* the outbox's */
 	uint16_t owner;          /* number of the thread that sends it */
 	uint16_t receiver;
 	_Alignas(8) uint8_t bytes[];
@@ -91,6 +92,7 @@ struct outbox {
 	uint64_t out_bytes; /* to all peers */
 	uint32_t out_batches;
 	uint32_t open_count; /* peers that have an open batch */
+	uint32_t run; /* 0; of a thread that may end and be followed by another with the same number: one of its own */
 	uint16_t count;
 	uint16_t self;
 	uint16_t shared_from; /* numbers from here on have one mailbox, that of this number */
@@ -105,6 +107,11 @@ void mailbox_open_with(struct mailbox *mailbox, struct waker *waker);
 void mailbox_close(struct mailbox *mailbox);
 
 enum error outbox_init(struct outbox *outbox, struct mailbox *mailboxes, uint16_t count, uint16_t self);
+/* Right after it: batches that another run of this number has sent, and that come back to this one, are freed. */
+static inline void outbox_set_run(struct outbox *outbox, uint32_t run)
+{
+	outbox->run = run;
+}
 /* Lets one thread receive what goes to all numbers from this one on, each with bounds of its own: batch->receiver says
  * for which it is. mailboxes[from] is the last mailbox then. Right after outbox_init(). */
 void outbox_share(struct outbox *outbox, uint16_t from);

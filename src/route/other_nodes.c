@@ -1,8 +1,8 @@
 #include "route/other_nodes.h"
 
-#include "cluster/topic_scope.h"
-#include "runtime/node_filters.h"
-#include "runtime/node_mail.h"
+#include "cluster/publish/topic_scope.h"
+#include "runtime/nodes/node_filters.h"
+#include "runtime/nodes/node_mail.h"
 #include "state/shard.h"
 
 bool other_nodes_hold(const struct shard *shard, const struct outbound *outbound, struct slice topic,

@@ -1,12 +1,15 @@
 /* Other nodes of the cluster among those that a message goes to. A node gets one record a message with its own number,
- * as a shard does: where one of its filters with wildcards matches (topics/index.h), where its digest has the topic
- * (runtime/node_filters.h), or where the message is a retained one, which all nodes have. Where the match takes several
- * steps, route_progress says which nodes have it from an earlier one. Only where the gateway is in a cluster; by the
- * shard's thread. */
+ * as a shard does: where one of its filters with wildcards matches (topics/index/index.h), where its digest has the
+ * topic (runtime/nodes/node_filters.h), or where the message is a retained one, which all nodes have. Where the match
+ * takes several steps, route_progress says which nodes have it from an earlier one. Only where the gateway is in a
+ * cluster; by the shard's thread. */
 #ifndef ROUTE_OTHER_NODES_H
 #define ROUTE_OTHER_NODES_H
 
-#include "route/route.h"
+#include "base/error.h"
+#include "route/outbound.h"
+
+struct shard;
 
 /* Whether the message has to wait until the nodes thread knows who has subscribers. Then *progress says so. */
 bool other_nodes_hold(const struct shard *shard, const struct outbound *outbound, struct slice topic,

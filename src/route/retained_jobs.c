@@ -5,7 +5,7 @@
 #include "memory/notes.h"
 #include "state/extension.h"
 #include "state/shard.h"
-#include "topics/index.h"
+#include "topics/index/index.h"
 #include "topics/retained.h"
 
 /* Messages in the client's queue above which its jobs wait. */

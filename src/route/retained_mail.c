@@ -1,9 +1,9 @@
 #include "route/retained_mail.h"
 
 #include "base/check.h"
-#include "cluster/retained_format.h"
+#include "cluster/common/retained_format.h"
 #include "route/routing.h"
-#include "runtime/node_mail.h"
+#include "runtime/nodes/node_mail.h"
 #include "state/shard.h"
 #include "state/tell_nodes.h"
 

@@ -5,7 +5,7 @@
 #ifndef ROUTE_RETAINED_MAIL_H
 #define ROUTE_RETAINED_MAIL_H
 
-#include "cluster/stamp.h"
+#include "cluster/common/stamp.h"
 #include "topics/publication.h"
 
 #include <stdbool.h>

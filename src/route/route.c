@@ -1,17 +1,17 @@
 #include "route/route.h"
 
-#include "cluster/message.h"
+#include "cluster/wire/message.h"
 #include "deliver/congestion.h"
 #include "deliver/deliver.h"
 #include "deliver/origin/origin.h"
 #include "deliver/overlap.h"
 #include "deliver/record.h"
 #include "route/other_nodes.h"
-#include "runtime/node_filters.h"
-#include "runtime/node_mail.h"
+#include "runtime/nodes/node_filters.h"
+#include "runtime/nodes/node_mail.h"
 #include "state/shard.h"
 #include "subscriptions/subscriber_lists.h"
-#include "topics/index.h"
+#include "topics/index/index.h"
 
 /* A message with more subscribers than this goes through a record even to its own shard, because records are delivered
  * in slices of a turn. */

@@ -60,7 +60,7 @@
 	X(sessions_resumed, COUNT, "sessions_resumed", "", "Sessions that a client resumed")                           \
 	X(sessions_moved_out, COUNT, "sessions_moved", "direction=\"out\"",                                            \
 	  "Sessions that went to another node, or came")                                                               \
-	X(sessions_moved_in, COUNT, "sessions_moved", "direction=\"in\"", "")                                          \
+	X(sessions_moved_in, COUNT, "sessions_moved", "direction=\"in\"", "Sessions that came from other nodes")       \
 	X(moves_failed, COUNT, "session_moves_failed", "", "Sessions of other nodes that did not come whole")          \
 	X(claims_begun, COUNT, "claims", "", "CONNECTs that waited for what other nodes say of their client id")       \
 	X(claims_late, COUNT, "claims_late", "", "CONNECTs that waited for too long, and got a new session")           \

@@ -43,7 +43,7 @@ enum turn_work_cost {
 #define WORK_SHARE_ADMISSIONS 12800u /* clients that the gates hand over */
 #define WORK_SHARE_TIMERS 10000u     /* timers that are due, and the ends they cause */
 #define WORK_SHARE_LOADS 10000u      /* packets that were read from the store, and queues that go on with them */
-#define WORK_SHARE_NODES 10000u      /* pieces from the nodes thread (shard/node_mails.h) */
+#define WORK_SHARE_NODES 10000u      /* pieces from the nodes thread (shard/nodes/node_mails.h) */
 #define WORK_SHARE_OWN 5000u         /* messages of the gateway itself: wills, presence, shared subscriptions */
 
 _Static_assert(WORK_SHARE_FRESH < WORK_SHARE_PACKETS, "a client that waits comes before one that does not");

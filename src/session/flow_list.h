@@ -38,12 +38,12 @@ struct flow {
 	uint32_t unsent;        /* first that is to be sent, 0: none */
 	uint32_t queued : 30;   /* entries from there on */
 	uint32_t journaled : 1; /* the same as its session's */
-	uint32_t loading : 1;   /* packets of its messages are being read for this connection (deliver/bodies.h) */
-	uint32_t queued_bytes;  /* packets of their messages */
-	uint32_t sent_bytes;    /* packets of messages before it that are kept */
-	uint32_t window;        /* slab reference of a struct flow_window, 0: none is needed */
-	uint16_t inflight;      /* entries before `unsent` that are not done */
-	uint16_t packet_id;     /* given last */
+	uint32_t loading : 1; /* packets of its messages are being read for this connection (deliver/bodies/bodies.h) */
+	uint32_t queued_bytes; /* packets of their messages */
+	uint32_t sent_bytes;   /* packets of messages before it that are kept */
+	uint32_t window;       /* slab reference of a struct flow_window, 0: none is needed */
+	uint16_t inflight;     /* entries before `unsent` that are not done */
+	uint16_t packet_id;    /* given last */
 };
 
 _Static_assert(sizeof(struct flow) == 28, "part of struct extension, which is in the memory contract");

@@ -31,10 +31,10 @@
  *     an entry         `queued`      to  `done`, `dropped` or `handed_on`, or the end of its session
  *     a message        `kept`        to  `forgotten`
  *
- * Times are seconds of the wall clock (runtime/deadline.h), taken when the event is told.
+ * Times are seconds of the wall clock (store/deadline.h), taken when the event is told.
  *
- * A session that comes from another node (lifecycle/unpack.h) is told as `opened`, `connected` and `left`, with an
- * expiry of a minute; then its entries, `numbered`, `received` and `subscribed`, in many batches; and at last
+ * A session that comes from another node (lifecycle/packed/unpack.h) is told as `opened`, `connected` and `left`, with
+ * an expiry of a minute; then its entries, `numbered`, `received` and `subscribed`, in many batches; and at last
  * `connected` and `left` again, with the expiry that it has.
  *
  * What a replay has to give, for each session that was opened and has not ended:
@@ -71,7 +71,7 @@
 #define SESSION_JOURNAL_H
 
 #include "base/slice.h"
-#include "cluster/stamp.h"
+#include "cluster/common/stamp.h"
 #include "session/refs.h"
 #include "topics/publication.h"
 
@@ -244,7 +244,7 @@ struct journal_safety {
 };
 
 /* Checkpoints: a listener that wants to forget what it was told in the past is told all once more, by the ordinary
- * events and over many turns (lifecycle/retell.h). By the shard's thread, between `begin` and `end` of a batch.
+ * events and over many turns (lifecycle/stored/retell.h). By the shard's thread, between `begin` and `end` of a batch.
  * context: the journal's. */
 struct journal_checkpoints {
 	/* The number of the checkpoint that is wanted, which is higher than those before; 0: none. Any time. Where

@@ -49,7 +49,7 @@ struct messages {
 	uint64_t evicted;      /* packets that have left memory, since the start */
 	struct message_ref oldest;
 	struct message_ref newest;
-	uint32_t era;              /* 0 or 1 in turns, from checkpoint to checkpoint (lifecycle/retell.h) */
+	uint32_t era;              /* 0 or 1 in turns, from checkpoint to checkpoint (lifecycle/stored/retell.h) */
 	struct message_ref unsafe; /* the first in the list that is not known to be safe; none: all are */
 };
 

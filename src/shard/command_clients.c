@@ -8,7 +8,7 @@
 #include "state/extension.h"
 #include "state/principal.h"
 #include "state/shard.h"
-#include "topics/index.h"
+#include "topics/index/index.h"
 
 /* ---- a client's row ---- */
 

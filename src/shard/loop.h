@@ -11,8 +11,8 @@ struct shard;
 /* Opens everything but the thread. By the main thread, once shard->env is filled in. ERROR_NO_MEMORY; shard_close() is
  * due in any case. */
 enum error shard_open(struct shard *shard);
-/* The shard has a time from now on, for what is restored before its thread runs (lifecycle/restore.h). By the main
- * thread. */
+/* The shard has a time from now on, for what is restored before its thread runs (lifecycle/stored/restore.h). By the
+ * main thread. */
 void shard_begin_clock(struct shard *shard);
 /* Notes what lies beside the shard's arena: of its clients, sessions, subscriptions and messages, what waits in them,
  * and layered streams. shard_open() finds it in an arena that was adopted. Not what the loop keeps, nor lists of

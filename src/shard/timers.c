@@ -1,7 +1,7 @@
 #include "shard/timers.h"
 
 #include "client/keepalive.h"
-#include "lifecycle/expiry.h"
+#include "lifecycle/due/expiry.h"
 #include "shard/sys_topics.h"
 #include "state/shard.h"
 #include "topics/retained.h"

@@ -9,10 +9,10 @@
 #include "reactor/fdtable.h"
 #include "reactor/poller.h"
 #include "reactor/wheel.h"
-#include "runtime/deadline.h"
 #include "runtime/overload.h"
 #include "runtime/turn_stats.h"
 #include "runtime/turn_work.h"
+#include "store/deadline.h"
 
 #include <pthread.h>
 
@@ -43,9 +43,10 @@ struct shard_loop {
 	uint32_t round_left;      /* clients at the front of `ready` that belong to the current round; 0: no round */
 	uint64_t round_began_ms;  /* moved forward by stalls, which do not count as waiting (runtime/overload.h) */
 	struct arrivals arrivals;
-	uint32_t sys_next_s;          /* when the $SYS topics are due again */
-	struct node_mail *node_mails; /* from the nodes thread, taken and not dealt with yet (shard/node_mails.h) */
-	bool told_nodes;              /* something was sent to it in this turn */
+	uint32_t sys_next_s; /* when the $SYS topics are due again */
+	struct node_mail
+		*node_mails; /* from the nodes thread, taken and not dealt with yet (shard/nodes/node_mails.h) */
+	bool told_nodes;     /* something was sent to it in this turn */
 	/* Of a drain (shard/emptying/emptying.h). */
 	struct emptying {
 		uint32_t number;  /* of the drain; 0: none */

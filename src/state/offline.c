@@ -1,9 +1,10 @@
 #include "state/offline.h"
 
 #include "base/check.h"
+#include "runtime/nodes/moves.h"
 #include "state/client_state.h"
-#include "state/moves.h"
 #include "state/shard.h"
+#include "state/tell_nodes.h"
 
 /* Stands for a time when the end or the will is noted already. It is in the past whenever it is compared. */
 #define NOTED_S 0u

@@ -8,12 +8,13 @@
 #include "session/commit_waits.h"
 #include "session/messages.h"
 #include "session/pending_acks.h"
-#include "topics/index.h"
+#include "topics/index/index.h"
 
 /* ---- publishers that wait for subscribers (deliver/congestion.h) ---- */
 
 #define CONGESTION_PLACES 256u
-/* A shard's board counts its congested clients by place. Its shard writes it, all shards read it. */
+/* A shard's board counts its congested clients by place. Its shard writes it, all shards read it. One more, the nodes
+ * thread's, stands for the boards of other nodes. */
 struct congestion_board {
 	_Alignas(64) _Atomic uint16_t congested[CONGESTION_PLACES];
 };

@@ -64,7 +64,7 @@ static inline bool endings_are_many(const struct endings *endings)
 	return endings_waiting(endings) >= ENDINGS_MANY;
 }
 
-/* ---- checkpoints of the journal (lifecycle/retell.h) ---- */
+/* ---- checkpoints of the journal (lifecycle/stored/retell.h) ---- */
 
 enum retell_stage {
 	RETELL_IDLE,     /* -> TELLING */
@@ -109,9 +109,9 @@ struct shard_sessions {
 	size_t filter_jobs_bytes;
 	struct retained_jobs retained_jobs;
 	struct retell retell;
-	struct promised *promised; /* of an earlier process, to be passed on (lifecycle/promised.h) */
+	struct promised *promised; /* of an earlier process, to be passed on (lifecycle/stored/promised.h) */
 	struct promised **promised_end;
-	struct moves *moves;     /* to and from other nodes (state/moves.h); NULL: there are no other nodes */
+	struct moves *moves;     /* to and from other nodes (runtime/nodes/moves.h); NULL: there are no other nodes */
 	struct resumed *resumed; /* of publishers' sessions, from before a restart (deliver/resumed.h); NULL: none */
 };
 

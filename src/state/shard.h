@@ -13,7 +13,6 @@
 #include "net/io.h"
 #include "runtime/command.h"
 #include "runtime/counters.h"
-#include "runtime/deadline.h"
 #include "runtime/quota.h"
 #include "runtime/settings/settings.h"
 #include "runtime/settings/settings_feed.h"
@@ -24,6 +23,7 @@
 #include "state/loop.h"
 #include "state/routing.h"
 #include "state/sessions.h"
+#include "store/deadline.h"
 #include "store/load.h"
 #include "transport/transports.h"
 
@@ -51,13 +51,14 @@ struct shard_store {
 struct shard_environment {
 	const struct settings *settings; /* the current snapshot (shared.settings_view) */
 	struct mailbox *mailboxes;
-	struct congestion_board *boards; /* of all shards, by number */
+	struct congestion_board *boards; /* of all shards, by number, and the nodes thread's */
 	struct quota *quota;
 	struct index *index;
 	struct retained *retained;
 	struct addresses *addresses;
 	struct access *access;
-	struct node_port *nodes; /* to the nodes thread (runtime/node_mail.h); NULL: the gateway is in no cluster */
+	struct node_port
+		*nodes; /* to the nodes thread (runtime/nodes/node_mail.h); NULL: the gateway is in no cluster */
 	_Atomic bool
 		*origin_takers; /* by shard, and behind them whether any does (deliver/origin/origin.h); NULL: none */
 	_Atomic uint32_t *sessions_offline;  /* of the whole gateway */
@@ -80,7 +81,7 @@ struct shard_environment {
 	struct fixed_plan fixed;  /* sockets that live in io_uring's file table (net/fixed_files.h) */
 };
 
-/* Packets of waiting messages that are read from the store (deliver/bodies.h). */
+/* Packets of waiting messages that are read from the store (deliver/bodies/bodies.h). */
 struct body_loads {
 	struct store_load *answered; /* taken from the source and not dealt with yet: first in, first out */
 	struct store_load **answered_end;
@@ -119,7 +120,7 @@ struct review {
 	uint64_t round_ended;     /* and how many subscriptions */
 };
 
-/* Revocations of live sessions (lifecycle/revoke.h). The set is open-addressed and at most half full. */
+/* Revocations of live sessions (lifecycle/due/revoke.h). The set is open-addressed and at most half full. */
 struct revoke {
 	uint64_t *hashes; /* `slots` of them, on the heap while there are any; 0: a free slot */
 	uint32_t slots;   /* a power of two; 0: no set */

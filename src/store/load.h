@@ -1,4 +1,5 @@
-/* Bodies that are in the store alone, as a shard asks for them and gets them (session/messages.h, deliver/bodies.h). */
+/* Bodies that are in the store alone, as a shard asks for them and gets them (session/messages.h,
+ * deliver/bodies/bodies.h). */
 #ifndef STORE_LOAD_H
 #define STORE_LOAD_H
 

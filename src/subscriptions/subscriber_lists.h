@@ -5,7 +5,7 @@
 #define SUBSCRIPTIONS_SUBSCRIBER_LISTS_H
 
 #include "subscriptions/subscription.h"
-#include "topics/index.h"
+#include "topics/index/index.h"
 
 /* ---- for subscriptions/subscriptions.c ---- */
 

@@ -6,7 +6,7 @@
 #include "memory/pool.h"
 #include "session/refs.h"
 #include "subscriptions/own_table.h"
-#include "topics/routes.h"
+#include "topics/index/routes.h"
 
 #include <stdbool.h>
 

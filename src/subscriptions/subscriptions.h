@@ -10,7 +10,7 @@
 #include "session/session.h"
 #include "subscriptions/own_table.h"
 #include "subscriptions/subscription.h"
-#include "topics/index.h"
+#include "topics/index/index.h"
 
 struct arena;
 

@@ -10,7 +10,7 @@
 
 #include "base/error.h"
 #include "base/hash.h"
-#include "cluster/stamp.h"
+#include "cluster/common/stamp.h"
 #include "topics/publication.h"
 
 struct arena;

@@ -1,6 +1,6 @@
 /* Retained messages that all nodes of a cluster have (docs/decisions/0036-retained-messages-on-every-node.md). Each
- * change of a topic has a stamp, and the highest one wins on every node (cluster/stamp.h). Here is what a node does
- * with changes, its own and others', and what it says of what it has, so that two nodes find where they differ.
+ * change of a topic has a stamp, and the highest one wins on every node (cluster/common/stamp.h). Here is what a node
+ * does with changes, its own and others', and what it says of what it has, so that two nodes find where they differ.
  *
  * Messages below $SYS have no stamps, except the state of bridges: they are each node's own.
  *
@@ -8,7 +8,7 @@
 #ifndef TOPICS_RETAINED_CHANGES_H
 #define TOPICS_RETAINED_CHANGES_H
 
-#include "cluster/stamp.h"
+#include "cluster/common/stamp.h"
 #include "topics/retained.h"
 #include "topics/retained_buckets.h"
 

@@ -1,6 +1,6 @@
-/* The stamps of retained messages (cluster/stamp.h), which exist only where the gateway is a node of a cluster: for
- * each topic that has or had a message, when that was set or taken away, and by which node. Topics are named by 64 bits
- * of a hash under a key that all nodes of the cluster have.
+/* The stamps of retained messages (cluster/common/stamp.h), which exist only where the gateway is a node of a cluster:
+ * for each topic that has or had a message, when that was set or taken away, and by which node. Topics are named by 64
+ * bits of a hash under a key that all nodes of the cluster have.
  *
  * A topic whose message was taken away, or has expired, stays as a *tombstone*: so an older message that another node
  * still has does not come back. Tombstones are forgotten when there are too many or they have become old, the oldest
@@ -12,7 +12,7 @@
 #define TOPICS_RETAINED_STAMPS_H
 
 #include "base/hash.h"
-#include "cluster/stamp.h"
+#include "cluster/common/stamp.h"
 #include "memory/table.h"
 #include "topics/retained_buckets.h"
 

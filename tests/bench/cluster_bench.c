@@ -9,8 +9,8 @@
  * answer to the last has come, so that each is a datagram, a write and a read of its own, and so is its answer. */
 #include "base/check.h"
 #include "base/clock.h"
-#include "cluster/link.h"
-#include "nodes/bus.h"
+#include "cluster/link/link.h"
+#include "nodes/bus/bus.h"
 
 #include <inttypes.h>
 #include <pthread.h>

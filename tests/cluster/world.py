@@ -15,6 +15,8 @@ from nats_cluster import NatsCluster
 from server import SANITIZER, Server
 
 AWAY_MS = 1500
+# No queue is ever full in a play: what is dropped then is another matter.
+LARGE_QUEUES = ("--queue-bytes-max", "100000000", "--queue-messages-max", "100000")
 WATCH_EVERY_S = 0.15
 STOP_S = 30
 CRASH_LINES = 40
@@ -24,7 +26,7 @@ class Node:
     def __init__(self, name, folder, nats, options, clock):
         self.name, self.nats, self.clock = name, nats, clock
         self.options = ["--cluster-nats", nats.url, "--cluster-name", "test", "--node", name, "--cluster-timeout-ms", str(AWAY_MS),
-                        "--admin", "http://127.0.0.1:0", "--store", str(folder / name), "--drain-ms", "500", "--shards", "2", *options]
+                        "--admin", "http://127.0.0.1:0", "--store", str(folder / name), "--drain-ms", "500", "--shards", "2", *LARGE_QUEUES, *options]
         self.server, self.asked, self.address = None, None, None
         self.is_up = self.is_paused = False
         self.worker = concurrent.futures.ThreadPoolExecutor(1)

@@ -6,9 +6,9 @@
  * makes sense. */
 #include "fuzz.h"
 
-#include "cluster/link.h"
-#include "cluster/members.h"
-#include "cluster/numbers.h"
+#include "cluster/link/link.h"
+#include "cluster/members/members.h"
+#include "cluster/wire/numbers.h"
 
 #include <stdbool.h>
 #include <string.h>

@@ -3,7 +3,7 @@
 #include "fuzz.h"
 
 #include "base/error.h"
-#include "cluster/revoked.h"
+#include "cluster/common/revoked.h"
 
 #include <stddef.h>
 #include <string.h>

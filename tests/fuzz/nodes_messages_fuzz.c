@@ -1,15 +1,16 @@
-/* What another node says of its filters, and the messages that it sends: promises are kept whatever comes. The input is
- * messages: kind, length (two bytes), body. There are subscribers for everything, so that what is sound is matched. */
+/* What another node says of its filters and of who has to wait, and the messages that it sends: promises are kept
+ * whatever comes. The input is messages: kind, length (two bytes), body. There are subscribers for everything, so that
+ * what is sound is matched. */
 #include "fuzz.h"
 
 #include "control/gateway.h"
-#include "nodes/inbound.h"
-#include "nodes/interest.h"
-#include "nodes/peer_filters.h"
+#include "nodes/interest/interest.h"
+#include "nodes/interest/peer_filters.h"
+#include "nodes/publish/inbound.h"
 #include "reactor/mailbox.h"
-#include "runtime/node_filters.h"
-#include "runtime/node_mail.h"
-#include "topics/rcu.h"
+#include "runtime/nodes/node_filters.h"
+#include "runtime/nodes/node_mail.h"
+#include "topics/index/rcu.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -20,6 +21,7 @@
 struct scene {
 	struct mailbox mailboxes[2];
 	struct outbox shard;
+	struct congestion_board boards[2];
 	struct gateway_parts parts;
 	struct interest *interest;
 	struct inbound inbound;
@@ -42,6 +44,7 @@ static struct scene *scene_new(void)
 	CHECK(mailbox_open(&scene->mailboxes[0]) == ERROR_OK);
 	scene->parts = (struct gateway_parts){
 		.mailboxes = scene->mailboxes,
+		.boards = scene->boards,
 		.index = index_new(1, &key, NULL),
 		.nodes = node_port_new(scene->mailboxes, 1, "fuzz"),
 		.shard_count = 1,
@@ -89,7 +92,8 @@ static void feed_one(struct scene *scene, uint8_t kind, struct slice body)
 {
 	uint8_t ranges[DIGEST_RANGES];
 	uint32_t count;
-	switch (kind % 9) {
+	struct record note;
+	switch (kind % 11) {
 	case 0:
 		peer_filters_begin(&scene->filters);
 		break;
@@ -113,6 +117,13 @@ static void feed_one(struct scene *scene, uint8_t kind, struct slice body)
 		break;
 	case 7:
 		peer_filters_sums(&scene->filters, body, ranges, &count);
+		break;
+	case 9:
+		if (far_waits_hear_note(&scene->inbound.waits, SLOT, body, kind > 99, NOW_S, &note))
+			CHECK(note.record_bytes == 0 || note.publisher.shard == 0);
+		break;
+	case 10:
+		far_waits_hear_places(&scene->inbound.waits, SLOT, body, NOW_S);
 		break;
 	default:
 		inbound_receive(&scene->inbound, SLOT, body);

@@ -4,7 +4,7 @@
  * behind it) and a length of two bytes. What the keeper takes is whole. */
 #include "fuzz.h"
 
-#include "cluster/replication.h"
+#include "cluster/copy/replication.h"
 #include "commit/follow/keeper.h"
 
 #include <errno.h>

@@ -3,8 +3,8 @@
  * answers are taken for what was asked. */
 #include "fuzz.h"
 
-#include "nodes/retained_sync.h"
-#include "nodes/retained_sync_state.h"
+#include "nodes/retained/retained_sync.h"
+#include "nodes/retained/retained_sync_state.h"
 
 #include <stddef.h>
 

@@ -3,7 +3,7 @@
  * others can be read again. */
 #include "fuzz.h"
 
-#include "cluster/takeover.h"
+#include "cluster/takeover/takeover.h"
 
 #include <string.h>
 

@@ -120,6 +120,21 @@ def test_a_node_that_is_gone_for_good_is_forgotten(cluster):
     assert got(cluster.nodes["b"], "to", "last") == ["last"]
 
 
+def test_a_spool_that_somebody_ends_is_made_anew(cluster):
+    """What waited is lost then, and what is published next waits."""
+    durable(cluster, "b", "to", "t")
+    cluster.nodes["b"].crash()
+    cluster.wait_state("a", "b", "away")
+    with cluster.nodes["a"].client("from", 5) as publisher:
+        publisher.hand_over("t", "lost", qos=1)
+        assert cluster.nodes["a"].admin().request("DELETE", "/api/v1/clients/%24roost%2Fnode%2Fb").status < 300
+        publisher.hand_over("t", "kept", qos=1)
+        cluster.start("b")
+        cluster.settle()
+        publisher.hand_over("t", "last", qos=1)
+    assert got(cluster.nodes["b"], "to", "last") == ["kept", "last"]
+
+
 def test_a_forgotten_node_stays_forgotten(cluster):
     """What waited for it is not made anew, and so a node that starts does not remember it."""
     admin = cluster.nodes["a"].admin()
@@ -154,6 +169,20 @@ def test_a_node_that_was_forgotten_too_early_comes_back(cluster):
     with cluster.nodes["a"].client("from", 5) as publisher:
         publisher.hand_over("t", "last", qos=1)
     assert got(cluster.nodes["b"], "to", "last") == ["last"]
+
+
+def test_a_cluster_that_an_upgrade_brings_waits_for_a_restart(serve, nats, tmp_path):
+    """The memory of the program before was not kept for a cluster: the new one says so, and serves alone."""
+    config = tmp_path / "roost.yaml"
+    config.write_text("log_level: debug\n")
+    server = serve("--config", str(config), "--admin", "http://127.0.0.1:0")
+    with server.client("there") as client:
+        config.write_text(f"log_level: debug\nnode: a\ncluster:\n  nats: {nats.url}\n  name: test\n")
+        assert "upgraded from" in server.upgrade()
+        server.wait_line("cluster-nats has no effect until a restart")
+        client.expect_nothing_before_ping()
+        status = server.admin().get("/api/v1/nodes").json
+        assert status["nodes"] == [] and "serves alone" in status["fault"]
 
 
 def test_a_node_alone_serves_and_says_so(serve, nats, tmp_path):

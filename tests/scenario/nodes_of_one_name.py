@@ -17,6 +17,8 @@ def nats():
 def test_the_later_one_stays_out_until_the_name_is_free(serve, nats, tmp_path):
     cluster = Cluster(serve, nats, tmp_path)
     first, other = cluster.start_all(2)
+    # Of two that are about as old it may be either.
+    cluster.wait("the first is clearly older", lambda: cluster.peer("b", "a")["state_seconds"] >= 3)
     second = serve("--cluster-nats", nats.url, "--cluster-name", "test", "--node", "a", "--cluster-timeout-ms", str(AWAY_MS),
                    "--admin", "http://127.0.0.1:0")
     cluster.wait("the second says so", lambda: "name" in (second.admin().get("/api/v1/nodes").json["fault"] or ""))

@@ -1,6 +1,7 @@
 """A session lives on one node and follows its client: what it had goes with it, the older connection is told, and nothing is
 left behind."""
 
+import socket
 import time
 
 import pytest
@@ -134,3 +135,28 @@ def test_again_and_again(cluster):
     times.sort()
     print(f"take-over: p50 {times[100] * 1000:.2f} ms, p99 {times[197] * 1000:.2f} ms")
     assert times[100] < 1
+
+
+def test_two_nodes_at_once(cluster):
+    """Clients of one id at two nodes in the same millisecond, again and again: one of each two remains, and no more."""
+    cluster.start_all(2)
+    rounds, ids = 10, [f"one-{number}" for number in range(40)]
+    packets = [bytes((0x10, 12 + len(name), 0, 4)) + b"MQTT" + bytes((4, 2, 0, 60, 0, len(name))) + name.encode() for name in ids]
+    for _ in range(rounds):
+        sockets = []
+        for packet in packets:
+            pair = [socket.create_connection(("127.0.0.1", cluster.nodes[name].port)) for name in ("a", "b")]
+            for connection in pair:
+                connection.sendall(packet)
+            sockets += pair
+
+        def connected():
+            found = [client["client_id"] for name in ("a", "b")
+                     for client in cluster.nodes[name].admin().get("/api/v1/clients?limit=1000&state=connected&node=" + name).json["clients"]
+                     if client["client_id"].startswith("one-")]
+            return sorted(found)
+
+        cluster.wait("one of each two remains", lambda: connected() == sorted(ids), timeout=10)
+        for connection in sockets:
+            connection.close()
+        cluster.wait("they have gone", lambda: connected() == [], timeout=10)

@@ -74,7 +74,12 @@ def test_or_all_alike(serve, nats, tmp_path):
     cluster = Cluster(serve, nats, tmp_path, "--no-cluster-prefer-local")
     a, b = cluster.start_all(2)
     clients = members(cluster, "a", "b", "b")
-    found = spread(a, clients, 90)
-    assert sum(found.values()) == 90 and all(20 <= of <= 40 for of in found.values()), found
+
+    def alike():
+        found = spread(a, clients, 90)
+        assert sum(found.values()) == 90, found
+        return all(20 <= of <= 40 for of in found.values())
+
+    cluster.wait("how many members there are is known", alike)
     for client in clients:
         client.close()

@@ -2,8 +2,8 @@
  * nodes thread. */
 #include "deliver/record.h"
 #include "peer.h"
-#include "runtime/node_filters.h"
-#include "runtime/node_mail.h"
+#include "runtime/nodes/node_filters.h"
+#include "runtime/nodes/node_mail.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -300,6 +300,55 @@ static void test_a_message_that_arrives(void **state)
 }
 
 /* What clients subscribe to is noted for the nodes thread. */
+static void write_note(struct nodes_scene *nodes, uint16_t shard, uint32_t index, uint16_t generation)
+{
+	struct record *note = outbox_write(&nodes->outbox, shard, sizeof(*note));
+	assert_non_null(note);
+	*note = (struct record){
+		.record_bytes = sizeof(*note),
+		.publisher = {index, shard, generation},
+		.note = {.shard = SHARDS, .place = 200},
+	};
+	nodes->outbox.returned = NULL;
+	outbox_send(&nodes->outbox);
+	shard_scene_settle(nodes->scene);
+	outbox_collect(&nodes->outbox);
+}
+
+/* For a subscriber on another node; whatever that node calls the publisher. */
+static void test_a_publisher_waits(void **state)
+{
+	struct nodes_scene *nodes = *state;
+	struct shard_scene *scene = nodes->scene;
+	struct far_peer from = peer_sign_in(scene, PEER_CONNECT(.id = "from", .shard = 1), false);
+	struct far_peer other = peer_sign_in(scene, PEER_CONNECT(.id = "other", .shard = 1), false);
+	struct slice id = slice_string("from");
+	struct client_ref ref =
+		registry_find(&scene->shards[1].sessions.registry, (uint32_t)hash_slice(&scene->key, id), id);
+	uint16_t generation = shard_client(&scene->shards[1], ref)->conn.generation;
+	static const uint32_t STRANGE[] = {0, 1000, UINT32_MAX - 1, UINT32_MAX};
+	_Atomic uint16_t *count = &scene->boards[SHARDS].congested[200];
+	struct heard heard;
+	atomic_store(count, 1);
+	for (size_t i = 0; i < sizeof(STRANGE) / sizeof(*STRANGE); i++)
+		write_note(nodes, 1, STRANGE[i], generation);
+	write_note(nodes, 1, ref.index, (uint16_t)(generation + 1));
+	peer_publish(&from, "t", "before", 1, 1);
+	peer_hears_ack(&from, MQTT_PUBACK, 1, MQTT_REASON_NO_MATCHING_SUBSCRIBERS);
+	write_note(nodes, 1, ref.index, generation);
+	peer_publish(&from, "t", "held", 1, 2);
+	peer_publish(&other, "t", "not held", 1, 1);
+	peer_hears_ack(&other, MQTT_PUBACK, 1, MQTT_REASON_NO_MATCHING_SUBSCRIBERS);
+	shard_scene_settle(scene);
+	assert_false(peer_heard(&from, &heard));
+	atomic_store(count, 0);
+	shard_scene_pass_ms(scene, 10);
+	shard_scene_settle(scene);
+	peer_hears_ack(&from, MQTT_PUBACK, 2, MQTT_REASON_NO_MATCHING_SUBSCRIBERS);
+	peer_vanish(&from);
+	peer_vanish(&other);
+}
+
 static void test_filters_are_noted(void **state)
 {
 	struct nodes_scene *nodes = *state;
@@ -347,6 +396,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_a_retained_message, scene_open, scene_close),
 		cmocka_unit_test_setup_teardown(test_a_member_on_another_node, scene_open, scene_close),
 		cmocka_unit_test_setup_teardown(test_a_message_that_arrives, scene_open, scene_close),
+		cmocka_unit_test_setup_teardown(test_a_publisher_waits, scene_open, scene_close),
 		cmocka_unit_test_setup_teardown(test_filters_are_noted, scene_open, scene_close),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

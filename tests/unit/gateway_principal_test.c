@@ -2,7 +2,7 @@
 #include "access_files.h"
 #include "base/log.h"
 #include "client/review.h"
-#include "lifecycle/revoke.h"
+#include "lifecycle/due/revoke.h"
 #include "mqtt/decode.h"
 #include "mqtt/field/reason.h"
 #include "scene_client.h"

@@ -1,11 +1,11 @@
 /* Retained messages in a cluster: a shard stamps what its clients set, and tells its journal of what other nodes have
  * set. The test is the nodes thread. */
-#include "cluster/retained_format.h"
+#include "cluster/common/retained_format.h"
 #include "journal_recorded.h"
 #include "peer.h"
 #include "publication_sample.h"
 #include "route/retained_mail.h"
-#include "runtime/node_mail.h"
+#include "runtime/nodes/node_mail.h"
 #include "topics/retained_changes.h"
 
 #include <setjmp.h>
@@ -81,14 +81,21 @@ static void take(struct shard_scene *scene, uint16_t shard, const char *topic, c
 	node_port_post(scene->nodes, shard, mail);
 }
 
+/* Among what is said of sessions. */
 static void assert_comes_back(struct shard_scene *scene, uint64_t ticket)
 {
 	struct node_mail *mail = node_box_take(&scene->nodes->to_nodes);
-	assert_non_null(mail);
-	assert_null(mail->next);
-	assert_int_equal(mail->kind, RETAINED_TOLD);
-	assert_int_equal(((const struct retained_mail *)(const void *)mail->body)->ticket, ticket);
-	node_mail_free(mail);
+	uint32_t found = 0;
+	while (mail != NULL) {
+		struct node_mail *next = mail->next;
+		if (mail->kind == RETAINED_TOLD) {
+			assert_int_equal(((const struct retained_mail *)(const void *)mail->body)->ticket, ticket);
+			found++;
+		}
+		node_mail_free(mail);
+		mail = next;
+	}
+	assert_int_equal(found, 1);
 }
 
 static void test_a_shard_stamps_what_its_clients_set(void **state)

@@ -2,8 +2,8 @@
 #ifndef TESTS_UNIT_MATCH_ALL_H
 #define TESTS_UNIT_MATCH_ALL_H
 
-#include "topics/index.h"
-#include "topics/rcu.h"
+#include "topics/index/index.h"
+#include "topics/index/rcu.h"
 
 /* In one slice. */
 static inline enum error match_all(const struct index *index, struct slice topic, struct routes *routes)

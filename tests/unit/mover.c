@@ -1,8 +1,8 @@
 #include "mover.h"
 
 #include "lifecycle/end.h"
-#include "lifecycle/pack.h"
-#include "lifecycle/unpack.h"
+#include "lifecycle/packed/pack.h"
+#include "lifecycle/packed/unpack.h"
 #include "shard_scene.h"
 #include "state/ending.h"
 #include "state/extension.h"

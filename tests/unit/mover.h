@@ -4,7 +4,7 @@
 #define TESTS_UNIT_MOVER_H
 
 #include "memory/bytes.h"
-#include "state/moves.h"
+#include "runtime/nodes/moves.h"
 
 #include <stdbool.h>
 

@@ -321,6 +321,30 @@ static void test_tickets_come_home(void **state)
 }
 
 /* The receiver's number comes home with the batch, and a batch that is used again begins without one. */
+/* A thread has ended before all of its batches were back, and another one has its number now. */
+static void test_batches_of_an_earlier_run_are_freed(void **state)
+{
+	struct scene *scene = *state;
+	struct outbox *outbox = &scene->outboxes[0];
+	outbox_set_run(outbox, 1);
+	assert_true(record_write(outbox, RECEIVER, 100, 1));
+	outbox_send(outbox);
+	struct batch *batch = outbox_receive(&scene->outboxes[RECEIVER]);
+	assert_non_null(batch);
+	outbox_fini(outbox);
+	assert_int_equal(outbox_init(outbox, scene->mailboxes, MEMBERS, 0), ERROR_OK);
+	outbox_set_run(outbox, 2);
+	assert_true(record_write(outbox, RECEIVER, 100, 1));
+	outbox_send(outbox);
+	outbox_return(&scene->outboxes[RECEIVER], batch);
+	assert_true(outbox_collect(outbox));
+	assert_int_equal(outbox->out_batches, 1);
+	batch = outbox_receive(&scene->outboxes[RECEIVER]);
+	outbox_return(&scene->outboxes[RECEIVER], batch);
+	assert_true(outbox_collect(outbox));
+	assert_int_equal(outbox->out_batches, 0);
+}
+
 static void test_a_commit_comes_home(void **state)
 {
 	static struct home home;
@@ -508,6 +532,7 @@ int main(void)
 		IN_SCENE(test_letters_to_oneself),
 		IN_SCENE(test_tickets_come_home),
 		IN_SCENE(test_a_commit_comes_home),
+		IN_SCENE(test_batches_of_an_earlier_run_are_freed),
 		IN_SCENE(test_a_full_batch_has_room_for_its_tickets),
 		IN_SCENE(test_wakes_only_those_who_sleep),
 		IN_SCENE(test_return_wakes_who_awaits_room),

@@ -1,5 +1,5 @@
 /* Deadlines over a restart: the stored time decides, within what was agreed. */
-#include "runtime/deadline.h"
+#include "store/deadline.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

@@ -2,8 +2,8 @@
  * member who stays there is always exactly one route. To be run under ThreadSanitizer too. */
 #include "match_all.h"
 #include "random.h"
-#include "topics/index.h"
-#include "topics/rcu.h"
+#include "topics/index/index.h"
+#include "topics/index/rcu.h"
 
 #include <pthread.h>
 #include <setjmp.h>

@@ -1,8 +1,8 @@
 /* The index in a cluster: what other nodes have, who is told of filters, and which members a shared subscription picks
  * on which node. */
 #include "match_all.h"
-#include "topics/index.h"
-#include "topics/rcu.h"
+#include "topics/index/index.h"
+#include "topics/index/rcu.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

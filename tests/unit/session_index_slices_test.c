@@ -2,7 +2,7 @@
  * changes between them. */
 #include "match_all.h"
 #include "random.h"
-#include "topics/rcu.h"
+#include "topics/index/rcu.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

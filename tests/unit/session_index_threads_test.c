@@ -3,8 +3,8 @@
 #include "match_all.h"
 #include "mqtt/field/topic.h"
 #include "random.h"
-#include "topics/index.h"
-#include "topics/rcu.h"
+#include "topics/index/index.h"
+#include "topics/index/rcu.h"
 
 #include <pthread.h>
 #include <setjmp.h>

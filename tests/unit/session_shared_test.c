@@ -4,7 +4,7 @@
 #include "random.h"
 #include "subscriptions/subscriber_lists.h"
 #include "subscriptions/subscriptions.h"
-#include "topics/rcu.h"
+#include "topics/index/rcu.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

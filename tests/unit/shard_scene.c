@@ -10,10 +10,10 @@
 #include "shifted_layout.h"
 #endif
 #include "reactor/fdpass.h"
-#include "runtime/node_filters.h"
-#include "runtime/node_mail.h"
+#include "runtime/nodes/node_filters.h"
+#include "runtime/nodes/node_mail.h"
 #include "stored_model.h"
-#include "topics/rcu.h"
+#include "topics/index/rcu.h"
 #include "tries.h"
 
 #include <stdio.h>

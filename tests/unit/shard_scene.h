@@ -23,7 +23,7 @@ extern const struct scene_kind SCENE_KIND;
 struct shard_scene {
 	struct mailbox mailboxes[SCENE_SHARDS_MAX + 1];
 	struct node_port *nodes; /* after shard_scene_join_cluster() */
-	struct congestion_board boards[SCENE_SHARDS_MAX];
+	struct congestion_board boards[SCENE_SHARDS_MAX + 1];
 	struct quota quota;
 	struct shard shards[SCENE_SHARDS_MAX];
 	struct settings settings;

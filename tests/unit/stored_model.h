@@ -3,8 +3,8 @@
 #ifndef TESTS_UNIT_STORED_MODEL_H
 #define TESTS_UNIT_STORED_MODEL_H
 
-#include "lifecycle/restore.h"
-#include "runtime/deadline.h"
+#include "lifecycle/stored/restore.h"
+#include "store/deadline.h"
 
 struct journal_model;
 

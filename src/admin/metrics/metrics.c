@@ -2,7 +2,6 @@
 
 #include "admin/metrics/back_ends.h"
 #include "admin/metrics/certificates.h"
-#include "admin/metrics/nodes.h"
 #include "base/check.h"
 #include "control/tls/tls_keeper.h"
 #include "gate/gate.h"

@@ -1,4 +1,4 @@
-#include "admin/metrics/nodes.h"
+#include "admin/metrics/back_ends.h"
 
 #include "base/check.h"
 
@@ -49,7 +49,7 @@ static const char *labels_of(const struct peer_status *peer, char labels[NODE_LA
 	return labels;
 }
 
-static void write_states(struct exposition *exposition, const struct snapshot *snapshot, size_t unused)
+static void nodes_write_states(struct exposition *exposition, const struct snapshot *snapshot, size_t unused)
 {
 	char labels[NODE_LABELS_BYTES_MAX];
 	(void)unused;
@@ -126,6 +126,16 @@ static const struct metric NODES[] = {
 	{PREFIX "cluster_foreign_datagrams", METRIC_COUNTER, "",
 	 "Datagrams that came for this node and were of no node that it knows", write_total,
 	 OF_CLUSTER(foreign_datagrams)},
+	{PREFIX "cluster_messages_unwanted", METRIC_COUNTER, "",
+	 "Messages of other nodes that no client here had subscribed to: what the digests of filters cost", write_total,
+	 OF_CLUSTER(arrivals.unwanted)},
+	{PREFIX "cluster_messages_unsound", METRIC_COUNTER, "", "Those that were no messages", write_total,
+	 OF_CLUSTER(arrivals.unsound)},
+	{PREFIX "cluster_messages_dropped", METRIC_COUNTER, "", "Those that were dropped for want of memory",
+	 write_total, OF_CLUSTER(arrivals.dropped)},
+	{PREFIX "cluster_messages_copies", METRIC_COUNTER, "",
+	 "Those that had come before, and went no further: a node was away meanwhile", write_total,
+	 OF_CLUSTER(arrivals.copies)},
 	{PREFIX "cluster_retained_taken", METRIC_COUNTER, "", "Changes of retained messages that other nodes made",
 	 write_total, OF_CLUSTER(retained.taken)},
 	{PREFIX "cluster_retained_found", METRIC_COUNTER, "",
@@ -153,7 +163,7 @@ static const struct metric NODES[] = {
 	 "1 for the state that the other node is in, 0 for the others: joining; catching-up; alive; away, it is "
 	 "silent; "
 	 "left; refused, its fault says why",
-	 write_states, 0},
+	 nodes_write_states, 0},
 	{PREFIX "peer_fault", METRIC_GAUGE, "peer", "Whether something is wrong with it; `roost ctl nodes` says what",
 	 write_faults, 0},
 	{PREFIX "peer_round_trip_seconds", METRIC_GAUGE, "peer", "From a message to it until it has come",
@@ -174,6 +184,9 @@ static const struct metric NODES[] = {
 	 OF_PEER(bytes_in)},
 	{PREFIX "peer_waiting_messages", METRIC_GAUGE, "peer", "Messages that wait here until it is back",
 	 write_of_peers, OF_PEER(waiting)},
+	{PREFIX "peer_spooled_messages", METRIC_COUNTER, "peer",
+	 "Messages for it that had to wait, because it was away or took what had waited", write_of_peers,
+	 OF_PEER(spooled)},
 	{PREFIX "peer_dropped_messages", METRIC_COUNTER, "peer",
 	 "Messages for it that were dropped, at QoS 0 because it was away", write_of_peers, OF_PEER(dropped)},
 };

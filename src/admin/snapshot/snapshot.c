@@ -4,7 +4,7 @@
 #include "gate/gate.h"
 #include "gate/handshake/state.h"
 #include "state/shard.h"
-#include "topics/index.h"
+#include "topics/index/index.h"
 #include "topics/retained.h"
 
 /* What a thread's table holds beside the descriptors it was told to keep: 0, 1, 2 and its poller. */

@@ -5,13 +5,13 @@
 
 #include "admin/snapshot/machine.h"
 #include "control/gateway.h"
-#include "nodes/nodes_status.h"
+#include "nodes/thread/nodes_status.h"
 #include "relay/bridging/bridge_status.h"
 #include "relay/consumer/consumer_status.h"
 #include "relay/hook/hook_status.h"
 #include "relay/stream/stream_status.h"
 #include "relay/table/table_status.h"
-#include "topics/index.h"
+#include "topics/index/index.h"
 #include "topics/retained.h"
 
 #include <stdbool.h>

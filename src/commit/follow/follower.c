@@ -11,6 +11,7 @@
 #include <string.h>
 
 #define HEADER_BYTES sizeof(struct store_segment_header)
+_Static_assert(FOLLOW_PIECE_BYTES > HEADER_BYTES, "a piece has room for a header, and more");
 
 void follower_init(struct follower *follower, struct trail *trail, const struct disk *disk, const uint8_t store_id[16])
 {
@@ -55,6 +56,7 @@ enum error follower_begin(struct follower *follower, const struct follow_held *h
 	follower->floor = UINT64_MAX;
 	if (!follower_reserve(follower, count))
 		return ERROR_NO_MEMORY;
+	CHECK_LE(count, follower->capacity);
 	for (uint32_t i = 0; i < count; i++)
 		follower->segments[follower->count++] = (struct follow_segment){.number = held[i].number,
 										.sent = held[i].bytes,
@@ -80,6 +82,8 @@ static bool follower_add(struct follower *follower, uint32_t place, uint32_t num
 {
 	if (!follower_reserve(follower, follower->count + 1))
 		return follower_fail(follower, "there is no memory for it");
+	CHECK_LE(place, follower->count);
+	CHECK_LT(follower->count, follower->capacity);
 	memmove(follower->segments + place + 1, follower->segments + place,
 		(follower->count - place) * sizeof(*follower->segments));
 	follower->segments[place] = (struct follow_segment){.number = number};
@@ -135,6 +139,7 @@ static struct follow_segment *follower_find(struct follower *follower, const str
 		const struct trail_segment *seen = &follower->seen[i];
 		while (follower->segments[place].number != seen->number)
 			place++;
+		CHECK_LT(place, follower->count);
 		struct follow_segment *segment = &follower->segments[place];
 		if (!follower_has_more(segment, seen)) {
 			if (first == NULL && seen->is_shown)
@@ -266,6 +271,7 @@ static bool follower_take(struct follower *follower, struct follow_segment *segm
 	if (segment->has_ended && !seen->is_old)
 		return follower_fail(follower, "segment %" PRIu32 " has no whole commit at byte %" PRIu64,
 				     segment->number, segment->sent + whole);
+	CHECK_LE(segment->sent + whole, seen->bytes);
 	piece->offset = segment->sent;
 	piece->bytes = slice_of(follower->buffer, whole);
 	segment->sent += whole;

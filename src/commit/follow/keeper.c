@@ -78,6 +78,8 @@ static struct keeper_segment *keeper_add(struct keeper *keeper, const struct sto
 
 static void keeper_forget(struct keeper *keeper, struct keeper_segment *segment)
 {
+	CHECK(segment >= keeper->segments && segment < keeper->segments + keeper->count);
+	CHECK_GE(keeper->bytes, segment->bytes);
 	size_t behind = (size_t)(keeper->segments + keeper->count - (segment + 1));
 	keeper->bytes -= segment->bytes;
 	memmove(segment, segment + 1, behind * sizeof(*segment));
@@ -101,6 +103,7 @@ static void keeper_close_file(struct keeper *keeper)
 
 enum keeper_result keeper_sync(struct keeper *keeper)
 {
+	CHECK(!keeper->is_dirty || keeper->file != NULL);
 	const struct disk *disk = keeper->disk;
 	int error = keeper->is_dirty ? disk->operations->sync(disk->context, keeper->file) : 0;
 	keeper->is_dirty = false;
@@ -277,6 +280,8 @@ static enum keeper_result keeper_check_header(struct keeper *keeper, uint32_t nu
 static enum keeper_result keeper_write(struct keeper *keeper, struct keeper_segment *segment, struct slice bytes,
 				       uint64_t next_commit)
 {
+	CHECK(keeper->file != NULL);
+	CHECK_EQ(keeper->file_number, segment->header.number);
 	const struct disk *disk = keeper->disk;
 	int error = disk->operations->write(disk->context, keeper->file, bytes.data, bytes.size, segment->bytes);
 	if (error != 0)

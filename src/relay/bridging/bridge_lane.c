@@ -60,7 +60,7 @@ static void note_bridge_fault(struct bridge_lane *lane, const char *fault, uint6
 }
 
 /* What one message was not taken for says nothing of the others. */
-static void note_poison(struct bridge_lane *lane, uint64_t now_ms)
+static void bridge_lane_note_poison(struct bridge_lane *lane, uint64_t now_ms)
 {
 	struct exchange *exchange = &lane->exchange;
 	if (exchange->poison[0] != '\0')
@@ -71,9 +71,9 @@ static void note_poison(struct bridge_lane *lane, uint64_t now_ms)
 	exchange->remote.notice[0] = '\0';
 }
 
-static void go_away(struct bridge_lane *lane, const char *fault, uint64_t now_ms)
+static void bridge_lane_go_away(struct bridge_lane *lane, const char *fault, uint64_t now_ms)
 {
-	note_poison(lane, now_ms);
+	bridge_lane_note_poison(lane, now_ms);
 	note_bridge_fault(lane, fault, now_ms);
 	if (lane->stage == BRIDGE_BRIDGED && now_ms - lane->connected_ms >= BRIDGE_SETTLED_MS)
 		pause_clear(&lane->pause);
@@ -101,7 +101,7 @@ static bool open_local(struct bridge_lane *lane, uint32_t window, uint64_t now_m
 	CHECK(window != 0 && window <= UINT16_MAX);
 	int fd = gateway_open_internal(lane->gateway);
 	if (fd < 0) {
-		go_away(lane, strerror(errno), now_ms);
+		bridge_lane_go_away(lane, strerror(errno), now_ms);
 		return false;
 	}
 	session_link_open_to(&lane->exchange.local, fd, &gateway, &connect);
@@ -146,7 +146,7 @@ static void tend_local(struct bridge_lane *lane, uint64_t now_ms)
 
 /* ---- the broker's side ---- */
 
-static void greet(struct bridge_lane *lane, uint64_t now_ms)
+static void bridge_lane_greet(struct bridge_lane *lane, uint64_t now_ms)
 {
 	char id[MQTT_BRIDGE_TEXT_BYTES_MAX + ITEM_NAME_BYTES_MAX];
 	const struct mqtt_bridge *bridge = lane->bridge;
@@ -183,12 +183,12 @@ static void greet(struct bridge_lane *lane, uint64_t now_ms)
 	lane->heard_ms = lane->said_ms = now_ms;
 }
 
-static void end_dial(struct bridge_lane *lane, uint64_t now_ms)
+static void bridge_lane_end_dial(struct bridge_lane *lane, uint64_t now_ms)
 {
 	if (upstream_dial_end(&lane->dial))
-		greet(lane, now_ms);
+		bridge_lane_greet(lane, now_ms);
 	else
-		go_away(lane, lane->dial.fault, now_ms);
+		bridge_lane_go_away(lane, lane->dial.fault, now_ms);
 }
 
 static bool is_version_refused(const struct session_link *remote)
@@ -252,7 +252,7 @@ static void tend_keepalive(struct bridge_lane *lane, uint64_t now_ms)
 		return;
 	uint64_t silent_ms = now_ms - lane->heard_ms, quiet_ms = now_ms - lane->said_ms;
 	if (silent_ms >= period_ms + period_ms / 2) {
-		go_away(lane, "the broker does not answer", now_ms);
+		bridge_lane_go_away(lane, "the broker does not answer", now_ms);
 		return;
 	}
 	if (remote->pongs_due == 0 && (silent_ms >= period_ms || quiet_ms >= period_ms)) {
@@ -286,14 +286,14 @@ static void tend_away(struct bridge_lane *lane, uint64_t now_ms)
 	else if (upstream_dial_begin(&lane->dial))
 		lane->stage = BRIDGE_DIALLING;
 	else
-		go_away(lane, lane->dial.fault, now_ms);
+		bridge_lane_go_away(lane, lane->dial.fault, now_ms);
 }
 
 static void read_local_side(struct bridge_lane *lane, uint64_t now_ms)
 {
 	struct exchange *exchange = &lane->exchange;
 	if (!exchange_read_local(exchange))
-		go_away(lane, exchange->local.fault, now_ms);
+		bridge_lane_go_away(lane, exchange->local.fault, now_ms);
 }
 
 static void read_remote_side(struct bridge_lane *lane, uint64_t now_ms)
@@ -304,7 +304,7 @@ static void read_remote_side(struct bridge_lane *lane, uint64_t now_ms)
 		return;
 	if (lane->stage == BRIDGE_GREETING)
 		try_other_speech(lane);
-	go_away(lane, exchange->remote.fault, now_ms);
+	bridge_lane_go_away(lane, exchange->remote.fault, now_ms);
 }
 
 /* What waited for the other side may have gone. */
@@ -320,12 +320,12 @@ static void read_stalled(struct bridge_lane *lane, uint64_t now_ms)
 void bridge_lane_tend(struct bridge_lane *lane, uint64_t now_ms)
 {
 	if (is_under_way(lane) && now_ms >= lane->until_ms)
-		go_away(lane,
-			lane->stage == BRIDGE_GREETING ? "the broker does not answer CONNECT"
-						       : "the gateway does not answer",
-			now_ms);
+		bridge_lane_go_away(lane,
+				    lane->stage == BRIDGE_GREETING ? "the broker does not answer CONNECT"
+								   : "the gateway does not answer",
+				    now_ms);
 	if (lane->stage == BRIDGE_DIALLING && upstream_dial_is_over(&lane->dial))
-		end_dial(lane, now_ms);
+		bridge_lane_end_dial(lane, now_ms);
 	if (lane->stage == BRIDGE_AWAY)
 		tend_away(lane, now_ms);
 	if (lane->stage == BRIDGE_GREETING)
@@ -336,10 +336,10 @@ void bridge_lane_tend(struct bridge_lane *lane, uint64_t now_ms)
 		read_stalled(lane, now_ms);
 		tend_keepalive(lane, now_ms);
 	}
-	note_poison(lane, now_ms);
+	bridge_lane_note_poison(lane, now_ms);
 }
 
-static uint64_t sooner_ms(uint64_t one, uint64_t other)
+static uint64_t bridge_lane_sooner_ms(uint64_t one, uint64_t other)
 {
 	return one < other ? one : other;
 }
@@ -355,7 +355,7 @@ uint64_t bridge_lane_due_ms(const struct bridge_lane *lane)
 		return UINT64_MAX;
 	if (lane->exchange.remote.pongs_due != 0)
 		return lane->heard_ms + period_ms + period_ms / 2;
-	return sooner_ms(lane->heard_ms, lane->said_ms) + period_ms;
+	return bridge_lane_sooner_ms(lane->heard_ms, lane->said_ms) + period_ms;
 }
 
 static struct pollfd poll_side(const struct session_link *link, bool is_wanted)
@@ -386,7 +386,7 @@ void bridge_lane_hear(struct bridge_lane *lane, const struct pollfd polled[2], u
 	bool is_there = exchange->remote.state != SESSION_CLOSED || exchange->local.state != SESSION_CLOSED;
 	bool was_read = exchange_wants_local(exchange) && exchange_wants_remote(exchange);
 	if (has_ended && is_there && exchange->is_open && !was_read)
-		go_away(lane, "a connection was closed", now_ms);
+		bridge_lane_go_away(lane, "a connection was closed", now_ms);
 }
 
 void bridge_lane_flush(struct bridge_lane *lane, uint64_t now_ms)
@@ -397,12 +397,12 @@ void bridge_lane_flush(struct bridge_lane *lane, uint64_t now_ms)
 		if (!session_link_flush(&exchange->remote)) {
 			if (lane->stage == BRIDGE_GREETING)
 				try_other_speech(lane);
-			go_away(lane, exchange->remote.fault, now_ms);
+			bridge_lane_go_away(lane, exchange->remote.fault, now_ms);
 		}
 	}
 	if (exchange->local.state != SESSION_CLOSED && exchange->local.out.size != 0 &&
 	    !session_link_flush(&exchange->local))
-		go_away(lane, exchange->local.fault, now_ms);
+		bridge_lane_go_away(lane, exchange->local.fault, now_ms);
 }
 
 void bridge_lane_stop(struct bridge_lane *lane)

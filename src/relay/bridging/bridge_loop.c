@@ -23,7 +23,7 @@ enum {
 
 /* ---- lanes ---- */
 
-static void open_lanes(struct bridge_loop *loop)
+static void bridge_loop_open_lanes(struct bridge_loop *loop)
 {
 	loop->done_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
 	for (uint32_t i = 0; i < loop->bridges->count && loop->done_fd >= 0; i++) {
@@ -113,7 +113,7 @@ void *bridge_loop_main(void *argument)
 {
 	struct bridge_loop *loop = argument;
 	session_thread_begin(&loop->thread);
-	open_lanes(loop);
+	bridge_loop_open_lanes(loop);
 	while (!session_thread_is_stopping(&loop->thread))
 		bridge_turn(loop);
 	close_lanes(loop);

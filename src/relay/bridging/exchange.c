@@ -49,7 +49,7 @@ void exchange_fini(struct exchange *exchange)
 
 /* ---- what does not go over ---- */
 
-static void note_poison(struct exchange *exchange, struct slice topic, const char *why)
+static void exchange_note_poison(struct exchange *exchange, struct slice topic, const char *why)
 {
 	int shown = (int)(topic.size < 80 ? topic.size : 80);
 	snprintf(exchange->poison, sizeof(exchange->poison), "a message to %.*s does not go over: %s", shown,
@@ -63,7 +63,7 @@ static void absorb(struct session_link *from, struct exchange_ids *ids, const st
 		session_link_send_ack(from, MQTT_PUBACK, publish->packet_id, 0);
 	if (publish->qos != 2)
 		return;
-	packet_ids_add(&ids->absorbed, publish->packet_id);
+	packet_ids_note(&ids->absorbed, publish->packet_id);
 	session_link_send_ack(from, MQTT_PUBREC, publish->packet_id, 0);
 }
 
@@ -92,12 +92,12 @@ static const char *mapping_words(enum mapping_result result)
  * once, which is answered even where there is none [4.3.3]. */
 static void clear_identifier(struct session_link *to, struct exchange_ids *ids, const struct mqtt_publish *publish)
 {
-	if (publish->qos != 2 || packet_ids_has(&ids->cleared, publish->packet_id))
+	if (publish->qos != 2 || packet_ids_include(&ids->cleared, publish->packet_id))
 		return;
-	packet_ids_add(&ids->cleared, publish->packet_id);
+	packet_ids_note(&ids->cleared, publish->packet_id);
 	if (publish->dup)
 		return;
-	packet_ids_add(&ids->clearing, publish->packet_id);
+	packet_ids_note(&ids->clearing, publish->packet_id);
 	session_link_send_ack(to, MQTT_PUBREL, publish->packet_id, 0);
 }
 
@@ -120,7 +120,7 @@ static bool lower(struct exchange *exchange, struct mqtt_publish *publish)
 		publish->dup = false;
 		return true;
 	}
-	packet_ids_add(&exchange->up.lowered, publish->packet_id);
+	packet_ids_note(&exchange->up.lowered, publish->packet_id);
 	publish->qos = 1;
 	return false;
 }
@@ -130,7 +130,7 @@ static void send_up(struct exchange *exchange, const struct mqtt_publish *publis
 	struct session_link *remote = &exchange->remote;
 	if (!fits(remote, changed)) {
 		exchange->counts.dead++;
-		note_poison(exchange, publish->topic, "it is larger than the broker takes packets");
+		exchange_note_poison(exchange, publish->topic, "it is larger than the broker takes packets");
 		absorb(&exchange->local, &exchange->up, publish);
 		return;
 	}
@@ -161,14 +161,14 @@ static void pass_up(struct exchange *exchange, const struct mqtt_publish *publis
 	}
 	exchange->counts.looped += result == MAPPING_LOOPED;
 	exchange->counts.dead += result != MAPPING_LOOPED;
-	note_poison(exchange, publish->topic, mapping_words(result));
+	exchange_note_poison(exchange, publish->topic, mapping_words(result));
 	absorb(&exchange->local, &exchange->up, publish);
 }
 
 static void refuse_down(struct exchange *exchange, const struct mqtt_publish *publish, const char *why)
 {
 	exchange->counts.refused++;
-	note_poison(exchange, publish->topic, why);
+	exchange_note_poison(exchange, publish->topic, why);
 	absorb(&exchange->remote, &exchange->down, publish);
 }
 
@@ -181,7 +181,7 @@ static void pass_down(struct exchange *exchange, const struct mqtt_publish *publ
 	changed.retain = publish->retain && !exchange->bridge->no_retain;
 	if (result == MAPPING_LOOPED) {
 		exchange->counts.looped++;
-		note_poison(exchange, publish->topic, mapping_words(result));
+		exchange_note_poison(exchange, publish->topic, mapping_words(result));
 		absorb(&exchange->remote, &exchange->down, publish);
 	} else if (result != MAPPING_DONE) {
 		refuse_down(exchange, publish, mapping_words(result));
@@ -227,8 +227,8 @@ static void hear_remote_ack(void *context, uint8_t type, const struct mqtt_ack *
 	switch (type) {
 	case MQTT_PUBACK:
 		count_settled(exchange, ack, true);
-		session_link_send_ack(local, packet_ids_has(&exchange->up.lowered, id) ? MQTT_PUBREC : MQTT_PUBACK, id,
-				      plain_reason(ack));
+		session_link_send_ack(local, packet_ids_include(&exchange->up.lowered, id) ? MQTT_PUBREC : MQTT_PUBACK,
+				      id, plain_reason(ack));
 		if (ack->reason >= FAILURE_LEAST)
 			packet_ids_take(&exchange->up.lowered, id);
 		break;
@@ -260,7 +260,7 @@ static void hear_refusal(struct exchange *exchange, uint8_t type, const struct m
 	snprintf(exchange->poison, sizeof(exchange->poison), "this gateway refused a message with reason 0x%02x, %s",
 		 ack->reason, mqtt_reason_name(ack->reason));
 	if (type == MQTT_PUBREC && exchange->remote.version != MQTT_VERSION_5)
-		packet_ids_add(&exchange->down.absorbed, ack->packet_id);
+		packet_ids_note(&exchange->down.absorbed, ack->packet_id);
 }
 
 static void hear_local_ack(void *context, uint8_t type, const struct mqtt_ack *ack)

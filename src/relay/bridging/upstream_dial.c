@@ -126,7 +126,7 @@ static int connect_to(struct upstream_dial *dial, const struct addrinfo *address
 	return -1;
 }
 
-static bool shake_hands(struct upstream_dial *dial, int fd)
+static bool upstream_dial_shake_hands(struct upstream_dial *dial, int fd)
 {
 	char fault[TLS_FAULT_BYTES_MAX];
 	enum error error;
@@ -161,7 +161,7 @@ static bool dial_up(struct upstream_dial *dial)
 		fd = connect_to(dial, address);
 	}
 	freeaddrinfo(found);
-	return fd >= 0 && shake_hands(dial, fd);
+	return fd >= 0 && upstream_dial_shake_hands(dial, fd);
 }
 
 static void *upstream_dial_main(void *argument)

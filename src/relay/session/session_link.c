@@ -412,7 +412,7 @@ void session_link_ping(struct session_link *link)
 	link->pongs_due++;
 }
 
-static ssize_t send_some(struct session_link *link, struct slice bytes)
+static ssize_t session_link_send_some(struct session_link *link, struct slice bytes)
 {
 	if (link->peer.streams != NULL)
 		return stream_send(link->peer.streams, link->peer.stream, bytes.data, bytes.size);
@@ -424,7 +424,7 @@ bool session_link_flush(struct session_link *link)
 	size_t sent = 0;
 	link->is_blocked = false;
 	while (sent < link->out.size && !link->is_blocked) {
-		ssize_t taken = send_some(link, slice_of(link->out.data + sent, link->out.size - sent));
+		ssize_t taken = session_link_send_some(link, slice_of(link->out.data + sent, link->out.size - sent));
 		if (taken > 0)
 			sent += (size_t)taken;
 		else if (errno == EAGAIN)

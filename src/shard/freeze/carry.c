@@ -4,7 +4,7 @@
 #include "base/layout_root.h"
 #include "client/review.h"
 #include "deliver/origin/origin.h"
-#include "lifecycle/retell.h"
+#include "lifecycle/stored/retell.h"
 #include "memory/notes.h"
 #include "shard/freeze/freeze.h"
 #include "state/shard.h"

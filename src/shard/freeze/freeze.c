@@ -1,10 +1,10 @@
 #include "shard/freeze/freeze.h"
 
 #include "base/check.h"
-#include "deliver/bodies.h"
+#include "deliver/bodies/bodies.h"
+#include "lifecycle/due/revoke.h"
 #include "lifecycle/moving.h"
-#include "lifecycle/promised.h"
-#include "lifecycle/revoke.h"
+#include "lifecycle/stored/promised.h"
 #include "reactor/waker.h"
 #include "route/route.h"
 #include "runtime/command.h"

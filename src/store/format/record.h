@@ -69,7 +69,7 @@ enum store_kind {
 /* A checkpoint tells it again. OPENED: what was known of the session is replaced. QUEUED: see store/model/model.h. */
 #define STORE_FLAG_AGAIN 0x100u
 
-/* The value of DEADLINE_NEVER_S (runtime/deadline.h). */
+/* The value of DEADLINE_NEVER_S (store/deadline.h). */
 #define STORE_NEVER_S INT64_MAX
 
 enum store_field {

@@ -1,6 +1,7 @@
 /* What a store holds, rebuilt from its records: the sessions, their subscriptions, queues and wills, and the retained
- * messages. A recovery replays the log into it; the gateway restores its shards from it (lifecycle/restore.h), and the
- * tools of `roost store` look at it. Bodies of queued messages stay on disk: the model has their places. One thread.
+ * messages. A recovery replays the log into it; the gateway restores its shards from it (lifecycle/stored/restore.h),
+ * and the tools of `roost store` look at it. Bodies of queued messages stay on disk: the model has their places. One
+ * thread.
  *
  * Replay is tolerant where a checkpoint makes it so: a record that names an object which is not known means nothing,
  * for the checkpoint that began before it tells all of that object later on. OPENED under a name that is known, or with
@@ -21,7 +22,7 @@
 #ifndef STORE_MODEL_H
 #define STORE_MODEL_H
 
-#include "cluster/stamp.h"
+#include "cluster/common/stamp.h"
 #include "store/format/record.h"
 
 /* While sessions are connected, commits are at most so far apart: the last one tells when their connections were lost

@@ -1,5 +1,5 @@
 /* Digests of exact filters against a plain list, with the memory that they take and topics that they are wrong for. */
-#include "cluster/digest.h"
+#include "cluster/publish/digest.h"
 #include "random.h"
 
 #include <setjmp.h>

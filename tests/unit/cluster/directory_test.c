@@ -1,5 +1,5 @@
 /* The directory has what was set and nothing that was removed, against a plain array. */
-#include "cluster/directory.h"
+#include "cluster/takeover/directory.h"
 #include "random.h"
 
 #include <setjmp.h>

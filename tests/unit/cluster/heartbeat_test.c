@@ -1,5 +1,5 @@
 /* A heartbeat in bytes: what is written is read, cut and spoilt ones are refused, and later ones may say more. */
-#include "cluster/heartbeat.h"
+#include "cluster/members/heartbeat.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,5 +1,5 @@
 /* Keys that all nodes of a cluster make alike. */
-#include "cluster/key.h"
+#include "cluster/common/key.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,5 +1,5 @@
 /* The head of a datagram: what is written is read; every byte of it counts. */
-#include "cluster/link_format.h"
+#include "cluster/link/link_format.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

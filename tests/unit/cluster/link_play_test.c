@@ -1,6 +1,6 @@
 /* Two links over a bus that loses, repeats, reorders, spoils and holds back, from seeds: every message comes once and
  * in order, both ways, and memory stays within its limits. A seed that fails is in the assertion's line of output. */
-#include "cluster/link.h"
+#include "cluster/link/link.h"
 
 #include "random.h"
 

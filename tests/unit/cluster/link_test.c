@@ -1,5 +1,5 @@
 /* A link's promises, one by one: two ends, and a bus that does what the test says. */
-#include "cluster/link.h"
+#include "cluster/link/link.h"
 
 #include "failing_memory.h"
 

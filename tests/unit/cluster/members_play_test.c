@@ -1,7 +1,7 @@
 /* Many nodes over a bus that loses, delays and tears, with clocks minutes apart, nodes that are killed, paused, started
  * again and started twice, from seeds. Each node's observer is told a story that makes sense, and once all is quiet
  * every node has the same view: those that run. SEED=n runs one. */
-#include "cluster/members.h"
+#include "cluster/members/members.h"
 
 #include "random.h"
 

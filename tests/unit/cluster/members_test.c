@@ -1,5 +1,5 @@
 /* Who is alive, step by step: one node's members, and heartbeats that the test writes in others' names. */
-#include "cluster/members.h"
+#include "cluster/members/members.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

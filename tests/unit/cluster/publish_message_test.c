@@ -1,5 +1,5 @@
 /* The head of a PUBLISH between nodes: there and back, and cut at every byte. */
-#include "cluster/publish_message.h"
+#include "cluster/publish/publish_message.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,5 +1,5 @@
 /* The messages of replication: each as it was put, cut at every byte, and with what no node says. */
-#include "cluster/replication.h"
+#include "cluster/copy/replication.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

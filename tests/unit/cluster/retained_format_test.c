@@ -1,5 +1,5 @@
 /* What nodes say of retained messages: written and read, cut at every byte, and with what it may not have. */
-#include "cluster/retained_format.h"
+#include "cluster/common/retained_format.h"
 
 #include "mqtt/field/protocol.h"
 

@@ -1,6 +1,6 @@
 /* Revocations of several nodes: the last change wins, what has no stamp does not lift, and nodes that compare end with
  * the same. */
-#include "cluster/revoked.h"
+#include "cluster/common/revoked.h"
 
 #include "random.h"
 

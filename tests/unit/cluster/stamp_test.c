@@ -1,5 +1,5 @@
 /* Stamps: the order of changes under clocks that differ, step back or run away. */
-#include "cluster/stamp.h"
+#include "cluster/common/stamp.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

@@ -96,6 +96,8 @@ static void sim_put(struct sim_disk *sim, struct disk_file *file, const void *by
 	struct sim_operation *operation = sim_note(sim, SIM_WRITE, sim_index(sim, file));
 	operation->offset = offset;
 	operation->size = size;
+	if (size == 0)
+		return; /* neither has bytes */
 	operation->bytes = malloc(size);
 	memcpy(operation->bytes, bytes, size);
 	if (offset + size > file->size)

@@ -2,7 +2,7 @@
 #include "writer_scene.h"
 
 #include "commit/reader.h"
-#include "runtime/deadline.h"
+#include "store/deadline.h"
 #include "store/model/replay.h"
 
 #include <errno.h>

@@ -2,7 +2,7 @@
  * checkpoint is. */
 #include "../outliving.h"
 #include "deliver/resumed.h"
-#include "lifecycle/retell.h"
+#include "lifecycle/stored/retell.h"
 #include "state/shard.h"
 #include "store/model/model.h"
 

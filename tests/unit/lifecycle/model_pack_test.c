@@ -1,9 +1,9 @@
 /* A session of a store's model as bytes: put together on a shard and told again, it is the same. */
-#include "lifecycle/model_pack.h"
+#include "lifecycle/packed/model_pack.h"
 
 #include "base/hash.h"
-#include "lifecycle/pack.h"
-#include "lifecycle/unpack.h"
+#include "lifecycle/packed/pack.h"
+#include "lifecycle/packed/unpack.h"
 #include "mover.h"
 #include "peer.h"
 #include "state/offline.h"

@@ -2,7 +2,7 @@
  * bytes do no harm. */
 #include "base/log.h"
 #include "lifecycle/end.h"
-#include "lifecycle/unpack.h"
+#include "lifecycle/packed/unpack.h"
 #include "mover.h"
 #include "peer.h"
 

@@ -1,10 +1,10 @@
 /* What a gateway is restored from, and what it says where it cannot. Random plays restore all else (sim/,
  * gateway_journal_play_test.c). */
-#include "lifecycle/restore.h"
+#include "lifecycle/stored/restore.h"
 
 #include "base/log.h"
 #include "peer.h"
-#include "topics/rcu.h"
+#include "topics/index/rcu.h"
 #include "topics/retained.h"
 
 #include <setjmp.h>

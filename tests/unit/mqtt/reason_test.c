@@ -74,8 +74,9 @@ static void test_every_error_has_a_code_that_a_server_may_send(void **state)
 
 /* What no peer is told, or nothing more exact than this. A new error is here or has a code of its own. */
 static const enum error UNSPECIFIED[] = {
-	ERROR_MORE,      ERROR_PEER_DEAD,       ERROR_SYSTEM,           ERROR_TIMEOUT,
-	ERROR_NOT_FOUND, ERROR_CONNECTION_LOST, ERROR_PASSWORD_PENDING, ERROR_AUTHORITY_PENDING,
+	ERROR_MORE,         ERROR_PEER_DEAD,       ERROR_SYSTEM,           ERROR_TIMEOUT,
+	ERROR_NOT_FOUND,    ERROR_CONNECTION_LOST, ERROR_PASSWORD_PENDING, ERROR_AUTHORITY_PENDING,
+	ERROR_NODE_SESSION,
 };
 
 static void test_every_other_error_has_a_code_of_its_own(void **state)

@@ -1,5 +1,5 @@
 /* What should be alike on all nodes: each part changes with what belongs to it, and with nothing else. */
-#include "nodes/agreement.h"
+#include "nodes/thread/agreement.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

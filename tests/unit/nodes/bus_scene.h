@@ -1,10 +1,10 @@
-/* Ends of a bus and a real nats-server, for tests of nodes/bus.h, which run in a thread with a descriptor table of its
- * own, as in the gateway. Whatever fails fails the test. */
+/* Ends of a bus and a real nats-server, for tests of nodes/bus/bus.h, which run in a thread with a descriptor table of
+ * its own, as in the gateway. Whatever fails fails the test. */
 #ifndef UNIT_NODES_BUS_SCENE_H
 #define UNIT_NODES_BUS_SCENE_H
 
 #include "base/clock.h"
-#include "nodes/bus.h"
+#include "nodes/bus/bus.h"
 
 #include <sys/types.h>
 

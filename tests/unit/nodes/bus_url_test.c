@@ -1,5 +1,5 @@
 /* URLs of NATS servers: parts, defaults, and what is wrong with others, without a word of a password. */
-#include "nodes/bus_url.h"
+#include "nodes/bus/bus_url.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

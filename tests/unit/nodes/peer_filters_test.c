@@ -1,8 +1,8 @@
 /* What a peer tells of its filters, entered into the index and the digest; and what it must not be able to do. */
-#include "cluster/wire.h"
-#include "nodes/interest.h"
-#include "nodes/peer_filters.h"
-#include "topics/rcu.h"
+#include "cluster/wire/wire.h"
+#include "nodes/interest/interest_kinds.h"
+#include "nodes/interest/peer_filters.h"
+#include "topics/index/rcu.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

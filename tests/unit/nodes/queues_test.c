@@ -1,7 +1,7 @@
 /* Batches for a peer in their order, names that are found, and this node's own filters. */
-#include "nodes/name_table.h"
-#include "nodes/outgoing_queue.h"
-#include "nodes/own_filters.h"
+#include "nodes/interest/name_table.h"
+#include "nodes/interest/own_filters.h"
+#include "nodes/publish/outgoing_queue.h"
 #include "random.h"
 
 #include <setjmp.h>
@@ -100,7 +100,8 @@ static struct filter_note *note_of(uint32_t name, enum index_kind kind)
 static void test_own_filters(void **state)
 {
 	(void)state;
-	struct own_filters filters;
+	static struct own_filters filters;
+	struct slice text;
 	uint32_t moved;
 	own_filters_init(&filters);
 	for (uint32_t name = 1; name <= 100; name++)
@@ -112,8 +113,22 @@ static void test_own_filters(void **state)
 	assert_false(own_filters_remove(&filters, 7, &moved));
 	assert_null(own_filters_find(&filters, 7));
 	assert_non_null(own_filters_add(&filters, note_of(7, INDEX_GROUP)));
-	assert_int_not_equal(own_filters_find(&filters, 7)->generation, generation);
+	uint16_t later = own_filters_find(&filters, 7)->generation;
+	assert_int_not_equal(later, generation);
 	assert_int_equal(filters.count, 100);
+	/* One that has ended is known a while. */
+	assert_true(own_filters_find_group(&filters, 7, generation, &text));
+	assert_true(own_filters_find_group(&filters, 7, later, &text));
+	assert_false(own_filters_find_group(&filters, 7, (uint16_t)(later + 1), &text));
+	assert_false(own_filters_find_group(&filters, 8, 8, &text)); /* it is none */
+	own_filters_clear(&filters);
+	assert_int_equal(filters.count, 0);
+	assert_true(own_filters_find_group(&filters, 7, later, &text));
+	for (uint32_t name = 1; name <= OWN_ENDED_MAX; name++) {
+		assert_non_null(own_filters_add(&filters, note_of(1000 + name, INDEX_GROUP)));
+		assert_true(own_filters_remove(&filters, 1000 + name, &moved));
+	}
+	assert_false(own_filters_find_group(&filters, 7, later, &text));
 	own_filters_fini(&filters);
 }
 

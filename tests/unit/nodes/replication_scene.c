@@ -3,7 +3,7 @@
 #include "base/check.h"
 #include "base/hash.h"
 #include "commit/log/trail.h"
-#include "runtime/node_mail.h"
+#include "runtime/nodes/node_mail.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -38,8 +38,8 @@ bool peer_send(struct node_peer *peer, uint8_t kind, struct slice head, struct s
 
 uint32_t peer_room(const struct node_peer *peer)
 {
-	(void)peer;
-	return 8u << 20;
+	const struct seen *seen = (const struct seen *)(const void *)peer;
+	return (8u << 20) - seen->from->link_bytes;
 }
 
 static bool is_linked(const struct seen *seen)

@@ -3,8 +3,8 @@
 #ifndef NODES_REPLICATION_SCENE_H
 #define NODES_REPLICATION_SCENE_H
 
-#include "nodes/peer.h"
-#include "nodes/replication.h"
+#include "nodes/replica/replication.h"
+#include "nodes/thread/peer.h"
 #include "reactor/mailbox.h"
 #include "scratch.h"
 #include "store/store.h"
@@ -41,8 +41,9 @@ struct side {
 	struct node_peer *peers[NODES_MAX];
 	struct message *first; /* that it has sent */
 	struct message **last;
-	uint32_t named; /* sessions that were told */
-	bool is_cut;    /* it hears nobody */
+	uint32_t named;      /* sessions that were told */
+	bool is_cut;         /* it hears nobody */
+	uint32_t link_bytes; /* that others have on its links, of 8 MiB */
 	uint64_t delivered[256];
 };
 

@@ -1,9 +1,9 @@
 /* Replication between nodes: what is acknowledged when, which node is whose replica, and what is done when one goes. */
 #include "replication_scene.h"
 
-#include "cluster/replication.h"
+#include "cluster/copy/replication.h"
 #include "lifecycle/inherit.h"
-#include "runtime/node_mail.h"
+#include "runtime/nodes/node_mail.h"
 #include "store/model/replay.h"
 
 #include <setjmp.h>
@@ -105,6 +105,21 @@ static void what_is_acknowledged_is_on_both(void **state)
 	}
 	assert_int_equal(copy_state_of(&sides.side[1], "node-a"), COPY_FOLLOWS);
 	assert_int_equal(copy_state_of(&sides.side[0], "node-b"), COPY_FOLLOWS);
+	sides_close(&sides);
+}
+
+/* Clients' messages take all of the link that they may, and go on to: replication has what they leave. */
+static void a_flood_of_messages_holds_no_acknowledgement_up(void **state)
+{
+	(void)state;
+	struct sides sides;
+	sides_open(&sides, 2);
+	sides.side[0].link_bytes = (8u << 20) - PEER_ROOM_NOT_FOR_MESSAGES;
+	sides_join(&sides, 0, 1);
+	sides_until(&sides, both_are_in_step);
+	told = side_tell(&sides.side[0]);
+	sides_until(&sides, a_is_safe);
+	assert_int_equal(side_state(&sides.side[0]), REPLICA_IN_STEP);
 	sides_close(&sides);
 }
 
@@ -407,6 +422,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(what_is_acknowledged_is_on_both),
+		cmocka_unit_test(a_flood_of_messages_holds_no_acknowledgement_up),
 		cmocka_unit_test(nothing_is_acknowledged_before_the_replica_has_it),
 		cmocka_unit_test(a_node_alone_acknowledges_by_its_own_store),
 		cmocka_unit_test(a_replica_that_begins_anew_goes_on_with_its_copy),

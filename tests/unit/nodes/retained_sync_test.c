@@ -1,7 +1,7 @@
 /* Retained messages of several nodes, each a tree of its own, over a network that is cut and loses changes, with wall
  * clocks that differ and step, restarts, and concurrent sets and clears. When it is whole again all trees are the same.
  * The seed is printed; ROOST_SEED gives another one. */
-#include "nodes/retained_sync.h"
+#include "nodes/retained/retained_sync.h"
 #include "publication_sample.h"
 #include "random.h"
 

@@ -13,8 +13,8 @@
 #include "state/account.h"
 #include "state/extension.h"
 #include "state/principal.h"
-#include "topics/index.h"
-#include "topics/rcu.h"
+#include "topics/index/index.h"
+#include "topics/index/rcu.h"
 #include "topics/retained.h"
 
 #include <setjmp.h>

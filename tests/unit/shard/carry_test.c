@@ -8,8 +8,8 @@
 #include "peer.h"
 #include "shard/freeze/freeze.h"
 #include "shard/loop.h"
-#include "topics/index.h"
-#include "topics/rcu.h"
+#include "topics/index/index.h"
+#include "topics/index/rcu.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
