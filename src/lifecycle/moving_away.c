@@ -24,13 +24,13 @@ void moving_away_revert(struct shard *shard, struct move *move)
 	}
 	const struct extension *extension = extension_of(shard, client);
 	offline_again(shard, ref, extension->ends_at_s, extension->will_at_s);
-	moving_tell(shard, SESSION_SAYS_BACK, head, moving_id(shard, client), slice_of(NULL, 0));
+	moving_tell(shard, SESSION_SAYS_BACK, &head, moving_id(shard, client), slice_of(NULL, 0));
 }
 
 static void send_part(struct shard *shard, struct move *move, struct slice body, uint8_t flags)
 {
 	struct session_piece head = {.number = move->number, .sequence = move->parts++, .flags = flags};
-	moving_tell(shard, SESSION_SAYS_PART, head, slice_of(NULL, 0), body);
+	moving_tell(shard, SESSION_SAYS_PART, &head, slice_of(NULL, 0), body);
 }
 
 /* False: there was nothing to tell. */

@@ -60,7 +60,7 @@ static bool moving_claims_ask(struct shard *shard, const struct claim *claim)
 		.hash = claim->admission->hash,
 		.flags = claim->admission->clean_start ? SESSION_CLEAN : 0,
 	};
-	struct node_mail *mail = session_mail_new(SESSION_SAYS_CLAIM, head, admission_id(claim->admission),
+	struct node_mail *mail = session_mail_new(SESSION_SAYS_CLAIM, &head, admission_id(claim->admission),
 						  admission_user(claim->admission), slice_of(NULL, 0));
 	return mail != NULL && shard_tell_nodes(shard, mail);
 }
@@ -188,7 +188,7 @@ static void note_late(struct shard *shard, const struct claim *claim)
 	COUNT(&shard->counters, claims_late);
 	struct slice id = admission_id(claim->admission);
 	struct session_piece head = {.number = claim->number, .hash = claim->admission->hash};
-	struct node_mail *mail = session_mail_new(SESSION_SAYS_LATE, head, id, slice_of(NULL, 0), slice_of(NULL, 0));
+	struct node_mail *mail = session_mail_new(SESSION_SAYS_LATE, &head, id, slice_of(NULL, 0), slice_of(NULL, 0));
 	if (mail != NULL)
 		shard_tell_nodes(shard, mail);
 }

@@ -57,7 +57,7 @@ static bool end_part(struct shard *shard, struct move *move)
 	const struct session_piece *piece = session_piece_of(part);
 	bool last = (piece->flags & SESSION_LAST) != 0;
 	struct session_piece head = {.number = move->number, .sequence = piece->sequence + 1};
-	moving_tell(shard, SESSION_SAYS_TAKEN, head, slice_of(NULL, 0), slice_of(NULL, 0));
+	moving_tell(shard, SESSION_SAYS_TAKEN, &head, slice_of(NULL, 0), slice_of(NULL, 0));
 	move->waiting = part->next;
 	if (move->waiting == NULL)
 		move->waiting_end = &move->waiting;

@@ -14,7 +14,8 @@
 /* Pieces with client ids. */
 #define IDS_BYTES_MAX 16384u
 
-void moving_tell(struct shard *shard, uint8_t kind, struct session_piece head, struct slice id, struct slice body)
+void moving_tell(struct shard *shard, uint8_t kind, const struct session_piece *head, struct slice id,
+		 struct slice body)
 {
 	struct node_mail *mail = session_mail_new(kind, head, id, slice_of(NULL, 0), body);
 	if (mail != NULL)
@@ -23,7 +24,7 @@ void moving_tell(struct shard *shard, uint8_t kind, struct session_piece head, s
 
 void moving_tell_number(struct shard *shard, uint8_t kind, uint64_t number)
 {
-	moving_tell(shard, kind, (struct session_piece){.number = number}, slice_of(NULL, 0), slice_of(NULL, 0));
+	moving_tell(shard, kind, &(struct session_piece){.number = number}, slice_of(NULL, 0), slice_of(NULL, 0));
 }
 
 uint32_t moving_age_s(const struct shard *shard, struct client_ref ref)
@@ -47,7 +48,7 @@ static void send_ended(struct shard *shard)
 	struct moves *moves = shard->sessions.moves;
 	if (moves->ended.size == 0)
 		return;
-	moving_tell(shard, SESSION_SAYS_ENDED, (struct session_piece){0}, slice_of(NULL, 0),
+	moving_tell(shard, SESSION_SAYS_ENDED, &(struct session_piece){0}, slice_of(NULL, 0),
 		    bytes_slice(&moves->ended));
 	bytes_clear(&moves->ended, IDS_BYTES_MAX);
 }
@@ -111,9 +112,9 @@ static void announce_some(struct shard *shard, uint64_t until)
 	}
 	struct session_piece head = {.view = moves->announce_view};
 	if (held.size != 0)
-		moving_tell(shard, SESSION_SAYS_HELD, head, slice_of(NULL, 0), bytes_slice(&held));
+		moving_tell(shard, SESSION_SAYS_HELD, &head, slice_of(NULL, 0), bytes_slice(&held));
 	if (moves->announce_next == 0)
-		moving_tell(shard, SESSION_SAYS_ANNOUNCED, head, slice_of(NULL, 0), slice_of(NULL, 0));
+		moving_tell(shard, SESSION_SAYS_ANNOUNCED, &head, slice_of(NULL, 0), slice_of(NULL, 0));
 	bytes_free(&held);
 }
 

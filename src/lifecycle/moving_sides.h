@@ -13,7 +13,8 @@
 /* ---- moving.c ---- */
 
 /* To the nodes thread. Without memory, or without nodes, nothing is told: its time limits see to it. */
-void moving_tell(struct shard *shard, uint8_t kind, struct session_piece head, struct slice id, struct slice body);
+void moving_tell(struct shard *shard, uint8_t kind, const struct session_piece *head, struct slice id,
+		 struct slice body);
 void moving_tell_number(struct shard *shard, uint8_t kind, uint64_t number);
 /* Since the last connection of that session began; UINT32_MAX: not known. */
 uint32_t moving_age_s(const struct shard *shard, struct client_ref ref);

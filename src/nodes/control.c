@@ -335,9 +335,10 @@ void nodes_answer(struct nodes *nodes, const struct nodes_asked *asked, uint16_t
 const char *peer_state_name(enum peer_state state)
 {
 	static const char *const NAMES[] = {
-		[PEER_NONE] = "none",       [PEER_JOINING] = "joining", [PEER_CATCHING_UP] = "catching-up",
-		[PEER_ALIVE] = "alive",     [PEER_AWAY] = "away",       [PEER_LEFT] = "left",
-		[PEER_REFUSED] = "refused",
+		[PEER_NONE] = "none",
+		[PEER_ALIVE] = "alive",
+		[PEER_AWAY] = "away",
+		[PEER_LEFT] = "left",
 	};
 	return NAMES[state];
 }
@@ -349,7 +350,7 @@ void nodes_status_pack(struct nodes_status *status)
 	for (uint32_t i = 0; i < NODES_MAX; i++) {
 		if (status->peers[i].state == PEER_NONE)
 			continue;
-		if (status->peers[i].state == PEER_ALIVE || status->peers[i].state == PEER_CATCHING_UP)
+		if (status->peers[i].state == PEER_ALIVE)
 			status->is_alone = false;
 		status->peers[status->peer_count++] = status->peers[i];
 	}

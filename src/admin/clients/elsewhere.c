@@ -55,7 +55,7 @@ bool elsewhere_is_cursor(struct slice cursor)
 
 static bool may_be_asked(const struct peer_status *peer)
 {
-	return peer->state == PEER_ALIVE || peer->state == PEER_CATCHING_UP;
+	return peer->state == PEER_ALIVE;
 }
 
 json_t *elsewhere_next(const struct request *request, const char *node)

@@ -55,7 +55,7 @@ static void nodes_write_states(struct exposition *exposition, const struct snaps
 	(void)unused;
 	for (uint32_t i = 0; i < snapshot->nodes.peer_count; i++) {
 		const struct peer_status *peer = &snapshot->nodes.peers[i];
-		for (int state = PEER_JOINING; state <= PEER_REFUSED; state++) {
+		for (int state = PEER_ALIVE; state <= PEER_LEFT; state++) {
 			snprintf(labels, sizeof(labels), "peer=\"%s\",state=\"%s\"", peer->name,
 				 peer_state_name((enum peer_state)state));
 			exposition_count(exposition, labels, peer->state == (enum peer_state)state);
@@ -160,9 +160,8 @@ static const struct metric NODES[] = {
 	 OF_CLUSTER(replicas.own.behind_bytes)},
 	{PREFIX "copy_bytes", METRIC_GAUGE, "peer", "Of the other node's store, that this node holds", write_copies, 0},
 	{PREFIX "peer_state", METRIC_GAUGE, "peer, state",
-	 "1 for the state that the other node is in, 0 for the others: joining; catching-up; alive; away, it is "
-	 "silent; "
-	 "left; refused, its fault says why",
+	 "1 for the state that the other node is in, 0 for the others: alive; away, it is silent; left, it has said "
+	 "good-bye",
 	 nodes_write_states, 0},
 	{PREFIX "peer_fault", METRIC_GAUGE, "peer", "Whether something is wrong with it; `roost ctl nodes` says what",
 	 write_faults, 0},

@@ -132,7 +132,7 @@ static uint16_t on_shard_of(void *context, struct slice id)
 	return shard_of_hash(hash_of(service, id), service->thread->parts.shard_count);
 }
 
-static void post(struct sessions_service *service, uint16_t shard, uint8_t kind, struct session_piece head,
+static void post(struct sessions_service *service, uint16_t shard, uint8_t kind, const struct session_piece *head,
 		 struct slice id, struct slice user, struct slice body)
 {
 	struct node_mail *mail = session_mail_new(kind, head, id, user, body);
@@ -145,27 +145,28 @@ static void post(struct sessions_service *service, uint16_t shard, uint8_t kind,
 static void on_go_on(void *context, uint16_t shard, uint64_t claim, struct slice id)
 {
 	struct session_piece head = {.number = claim, .hash = hash_of(context, id)};
-	post(context, shard, SESSION_TOLD_GO_ON, head, id, slice_of(NULL, 0), slice_of(NULL, 0));
+	post(context, shard, SESSION_TOLD_GO_ON, &head, id, slice_of(NULL, 0), slice_of(NULL, 0));
 }
 
 static void on_yield(void *context, uint64_t number, uint8_t flags, struct slice id, struct slice user)
 {
 	struct session_piece head = {.number = number, .flags = flags, .hash = hash_of(context, id)};
-	post(context, on_shard_of(context, id), SESSION_TOLD_YIELD, head, id, user, slice_of(NULL, 0));
+	post(context, on_shard_of(context, id), SESSION_TOLD_YIELD, &head, id, user, slice_of(NULL, 0));
 }
 
 static void on_part(void *context, uint64_t number, const struct takeover_message *part)
 {
 	struct session_piece head = {
 		.number = number, .sequence = part->sequence, .flags = part->flags, .hash = hash_of(context, part->id)};
-	post(context, on_shard_of(context, part->id), SESSION_TOLD_PART, head, part->id, slice_of(NULL, 0), part->body);
+	post(context, on_shard_of(context, part->id), SESSION_TOLD_PART, &head, part->id, slice_of(NULL, 0),
+	     part->body);
 }
 
 static void post_number(struct sessions_service *service, uint16_t shard, uint8_t kind, uint64_t number,
 			uint32_t sequence)
 {
 	struct session_piece head = {.number = number, .sequence = sequence};
-	post(service, shard, kind, head, slice_of(NULL, 0), slice_of(NULL, 0), slice_of(NULL, 0));
+	post(service, shard, kind, &head, slice_of(NULL, 0), slice_of(NULL, 0), slice_of(NULL, 0));
 }
 
 static void on_taken(void *context, uint16_t shard, uint64_t number, uint32_t sequence)
@@ -187,7 +188,7 @@ static void on_announce(void *context, uint64_t walk)
 {
 	struct sessions_service *service = context;
 	for (uint16_t shard = 0; shard < service->thread->parts.shard_count; shard++)
-		post(service, shard, SESSION_TOLD_ANNOUNCE, (struct session_piece){.view = walk}, slice_of(NULL, 0),
+		post(service, shard, SESSION_TOLD_ANNOUNCE, &(struct session_piece){.view = walk}, slice_of(NULL, 0),
 		     slice_of(NULL, 0), slice_of(NULL, 0));
 }
 

@@ -12,16 +12,13 @@
 #define NODES_VERSION_BYTES_MAX 40u
 
 enum peer_state {
-	PEER_NONE,        /* the slot is free */
-	PEER_JOINING,     /* heard of, but not both ways yet -> ALIVE, AWAY, REFUSED */
-	PEER_CATCHING_UP, /* alive, and what waited for it is being sent -> ALIVE, AWAY */
-	PEER_ALIVE,       /* -> AWAY, LEFT */
-	PEER_AWAY,        /* silent: what is for it waits here -> CATCHING_UP, ALIVE */
-	PEER_LEFT,        /* it has said good-bye: the same -> CATCHING_UP, ALIVE */
-	PEER_REFUSED,     /* `fault` says why -> JOINING */
+	PEER_NONE,  /* the slot is free */
+	PEER_ALIVE, /* -> AWAY, LEFT */
+	PEER_AWAY,  /* silent: what is for it waits here -> ALIVE */
+	PEER_LEFT,  /* it has said good-bye: the same -> ALIVE */
 };
 
-/* "alive", "catching-up"; static storage. */
+/* "alive", "away"; static storage. */
 const char *peer_state_name(enum peer_state state);
 
 struct peer_status {

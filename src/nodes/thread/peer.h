@@ -23,7 +23,7 @@ struct node_peer {
 
 static inline bool peer_is_reachable(const struct node_peer *peer)
 {
-	return peer->state == PEER_ALIVE || peer->state == PEER_CATCHING_UP;
+	return peer->state == PEER_ALIVE;
 }
 
 /* Sends a message whose body is these two parts one after the other, which are copied. Goes out with the turn at the

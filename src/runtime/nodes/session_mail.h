@@ -55,8 +55,8 @@ struct session_held {
 };
 _Static_assert(sizeof(struct session_held) == 8, "without holes");
 
-/* The lengths in `head` are set here. NULL: no memory. */
-struct node_mail *session_mail_new(uint8_t kind, struct session_piece head, struct slice id, struct slice user,
+/* Copies `head`, whose lengths are set here. NULL: no memory. */
+struct node_mail *session_mail_new(uint8_t kind, const struct session_piece *head, struct slice id, struct slice user,
 				   struct slice body);
 
 static inline struct session_piece *session_piece_of(struct node_mail *mail)

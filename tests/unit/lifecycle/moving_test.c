@@ -38,7 +38,7 @@ static void post(struct shard_scene *scene, enum session_told kind, uint64_t num
 {
 	struct session_piece head = {.number = number, .hash = hash_slice(&scene->key, slice_string(id))};
 	struct node_mail *mail =
-		session_mail_new((uint8_t)kind, head, slice_string(id), slice_of(NULL, 0), slice_of(NULL, 0));
+		session_mail_new((uint8_t)kind, &head, slice_string(id), slice_of(NULL, 0), slice_of(NULL, 0));
 	assert_non_null(mail);
 	node_port_post(scene->nodes, 0, mail);
 	shard_scene_settle(scene);
